@@ -1,0 +1,2 @@
+//! lightclient
+pub mod primitives;

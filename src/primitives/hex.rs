@@ -1,0 +1,120 @@
+//! Lower-case hexadecimal, both ways.
+
+use std::fmt;
+
+/// Text that is not hexadecimal of the expected length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HexError {
+    /// The text has another number of digits than the value needs (or an odd one).
+    Length {
+        /// How many digits were expected; `None` when any even number would do.
+        expected: Option<usize>,
+        /// How many there were.
+        got: usize,
+    },
+    /// A character outside `0-9a-fA-F`, with its position.
+    Digit {
+        /// Byte offset of the character in the text.
+        at: usize,
+    },
+}
+
+impl fmt::Display for HexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { expected: Some(expected), got } => {
+                write!(f, "expected {expected} hex digits, got {got}")
+            }
+            Self::Length { expected: None, got } => {
+                write!(f, "expected an even number of hex digits, got {got}")
+            }
+            Self::Digit { at } => write!(f, "character {} is not a hex digit", at + 1),
+        }
+    }
+}
+
+impl std::error::Error for HexError {}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The bytes as lower-case digits, first byte first.
+pub fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    push(&mut text, bytes.iter());
+    text
+}
+
+/// The bytes as lower-case digits, last byte first: how hashes are displayed.
+pub fn encode_reversed(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    push(&mut text, bytes.iter().rev());
+    text
+}
+
+fn push<'a>(text: &mut String, bytes: impl Iterator<Item = &'a u8>) {
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+/// Bytes from digits of either case, first byte first.
+///
+/// # Errors
+/// An odd number of digits, or a character that is none.
+pub fn decode(text: &str) -> Result<Vec<u8>, HexError> {
+    let digits = text.as_bytes();
+    if !digits.len().is_multiple_of(2) {
+        return Err(HexError::Length { expected: None, got: digits.len() });
+    }
+    (0..digits.len() / 2)
+        .map(|i| Ok(value(digits, i * 2)? << 4 | value(digits, i * 2 + 1)?))
+        .collect()
+}
+
+/// Exactly `N` bytes from `2 * N` digits of either case.
+///
+/// # Errors
+/// Another number of digits, or a character that is none.
+pub fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
+    if text.len() != N * 2 {
+        return Err(HexError::Length { expected: Some(N * 2), got: text.len() });
+    }
+    let mut bytes = [0; N];
+    for (byte, i) in bytes.iter_mut().zip(0..) {
+        *byte = value(text.as_bytes(), i * 2)? << 4 | value(text.as_bytes(), i * 2 + 1)?;
+    }
+    Ok(bytes)
+}
+
+fn value(digits: &[u8], at: usize) -> Result<u8, HexError> {
+    match digits[at] {
+        digit @ b'0'..=b'9' => Ok(digit - b'0'),
+        digit @ b'a'..=b'f' => Ok(digit - b'a' + 10),
+        digit @ b'A'..=b'F' => Ok(digit - b'A' + 10),
+        _ => Err(HexError::Digit { at }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HexError, decode, decode_array, encode, encode_reversed};
+
+    #[test]
+    fn both_cases_decode_and_lower_case_comes_out() {
+        assert_eq!(decode("00fFA9").unwrap(), [0, 255, 0xa9]);
+        assert_eq!(encode(&[0, 255, 0xa9]), "00ffa9");
+        assert_eq!(encode_reversed(&[0, 255, 0xa9]), "a9ff00");
+    }
+
+    #[test]
+    fn wrong_lengths_and_digits_are_told_apart() {
+        assert_eq!(decode("abc"), Err(HexError::Length { expected: None, got: 3 }));
+        assert_eq!(
+            decode_array::<2>("abcdef"),
+            Err(HexError::Length { expected: Some(4), got: 6 })
+        );
+        assert_eq!(decode_array::<2>("abxd"), Err(HexError::Digit { at: 2 }));
+        assert_eq!(decode("é"), Err(HexError::Digit { at: 0 }));
+    }
+}

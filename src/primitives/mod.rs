@@ -1,0 +1,12 @@
+//! The words every other layer speaks: hashes, the 80-byte header, network names, hex.
+//!
+//! Uses nothing but `std` and `sha2`; no clock, no I/O.
+
+mod hash;
+mod header;
+pub mod hex;
+mod network;
+
+pub use hash::{BlockHash, Hash256, MerkleRoot, ParseHashError, sha256d};
+pub use header::{HEADER_LEN, Header};
+pub use network::{Network, UnknownNetwork};

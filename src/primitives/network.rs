@@ -1,0 +1,63 @@
+//! Names of the networks; their parameters are in `chain::params`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// One of the five Bitcoin networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Network {
+    /// The one with the money.
+    Mainnet,
+    /// The old test network, with the 20-minute minimum-difficulty rule.
+    Testnet3,
+    /// The current test network (BIP94).
+    Testnet4,
+    /// The default signed test network (BIP325).
+    Signet,
+    /// A private network for tests: trivial work, no retarget.
+    Regtest,
+}
+
+impl Network {
+    /// All networks, in the order they are listed to users.
+    pub const ALL: [Self; 5] =
+        [Self::Mainnet, Self::Testnet3, Self::Testnet4, Self::Signet, Self::Regtest];
+
+    /// The name in flags, folders and output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mainnet => "mainnet",
+            Self::Testnet3 => "testnet3",
+            Self::Testnet4 => "testnet4",
+            Self::Signet => "signet",
+            Self::Regtest => "regtest",
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A network name that none of the five has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown network {0:?}: expected mainnet, testnet3, testnet4, signet or regtest")]
+pub struct UnknownNetwork(pub String);
+
+impl FromStr for Network {
+    type Err = UnknownNetwork;
+
+    /// Accepts the five names, and Bitcoin Core's `main` and `test` for the first two.
+    fn from_str(text: &str) -> Result<Self, UnknownNetwork> {
+        match text {
+            "mainnet" | "main" => Ok(Self::Mainnet),
+            "testnet3" | "test" => Ok(Self::Testnet3),
+            "testnet4" => Ok(Self::Testnet4),
+            "signet" => Ok(Self::Signet),
+            "regtest" => Ok(Self::Regtest),
+            other => Err(UnknownNetwork(other.to_owned())),
+        }
+    }
+}
