@@ -1,2 +1,3 @@
 //! lightclient
+pub mod chain;
 pub mod primitives;

@@ -87,6 +87,30 @@ pub fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     Ok(bytes)
 }
 
+/// 32 bytes from 64 digits, last byte first, at compile time: for the hashes written in the source.
+///
+/// # Panics
+/// When the text is not 64 hex digits; as constants use it, that stops the compilation.
+pub const fn reversed_literal(text: &str) -> [u8; 32] {
+    let digits = text.as_bytes();
+    assert!(digits.len() == 64, "a hash has 64 hex digits");
+    let mut bytes = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        bytes[31 - i] = literal_digit(digits[i * 2]) << 4 | literal_digit(digits[i * 2 + 1]);
+        i += 1;
+    }
+    bytes
+}
+
+const fn literal_digit(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => panic!("not a lower-case hex digit"),
+    }
+}
+
 fn value(digits: &[u8], at: usize) -> Result<u8, HexError> {
     match digits[at] {
         digit @ b'0'..=b'9' => Ok(digit - b'0'),

@@ -1,0 +1,91 @@
+//! The checks that need no ancestors: a batch's proof of work and the links within it.
+
+use super::params::Params;
+use super::rules::{Violation, check_link, check_target, check_work};
+use super::target::Target;
+use crate::primitives::{BlockHash, Header};
+
+/// Headers with proof of work, each the parent of the next; nothing is known yet of what is before them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkedBatch {
+    headers: Vec<Header>,
+    hashes: Vec<BlockHash>,
+}
+
+/// The first header of a batch that broke a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchFault {
+    /// Its position in the batch as it came.
+    pub index: usize,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// The rule.
+    pub violation: Violation,
+}
+
+impl LinkedBatch {
+    /// The headers, ascending.
+    pub fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    /// Their hashes.
+    pub fn hashes(&self) -> &[BlockHash] {
+        &self.hashes
+    }
+
+    /// The hash that the first header names as its parent; `None` for an empty batch.
+    pub fn prev(&self) -> Option<BlockHash> {
+        self.headers.first().map(|header| header.prev)
+    }
+
+    /// Without the first `count` headers.
+    #[must_use]
+    pub fn skip(mut self, count: usize) -> Self {
+        self.headers.drain(..count.min(self.headers.len()));
+        self.hashes.drain(..count.min(self.hashes.len()));
+        self
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Header>, Vec<BlockHash>) {
+        (self.headers, self.hashes)
+    }
+}
+
+/// Hashes the headers and checks proof of work and links; the good ones before a fault are returned.
+///
+/// Batches may be checked in any order and on any thread. That the bits are the required ones is checked
+/// when the batch is joined to its branch: until then its proof of work stands only for itself.
+pub fn link_batch(params: &Params, mut headers: Vec<Header>) -> (LinkedBatch, Option<BatchFault>) {
+    let mut hashes: Vec<BlockHash> = Vec::with_capacity(headers.len());
+    let mut fault = None;
+    let mut known: Option<(u32, Target)> = None;
+    for (index, header) in headers.iter().enumerate() {
+        let hash = header.hash();
+        match check_one(params, header, &hash, hashes.last(), &mut known) {
+            Ok(()) => hashes.push(hash),
+            Err(violation) => {
+                fault = Some(BatchFault { index, hash, violation });
+                break;
+            }
+        }
+    }
+    headers.truncate(hashes.len());
+    (LinkedBatch { headers, hashes }, fault)
+}
+
+fn check_one(
+    params: &Params,
+    header: &Header,
+    hash: &BlockHash,
+    prev: Option<&BlockHash>,
+    known: &mut Option<(u32, Target)>,
+) -> Result<(), Violation> {
+    let target = match known {
+        Some((bits, target)) if *bits == header.bits => *target,
+        _ => check_target(params, header.bits)?,
+    };
+    *known = Some((header.bits, target));
+    check_work(target, hash)?;
+    prev.map_or(Ok(()), |prev| check_link(prev, header))
+}

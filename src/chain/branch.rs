@@ -1,0 +1,217 @@
+//! The state at the end of a branch: all that the rules need to judge the next header.
+
+use super::batch::LinkedBatch;
+use super::checked::CheckedHeaders;
+use super::median::{MEDIAN_TIME_SPAN, median_time_past};
+use super::params::Params;
+use super::rules::{Rejection, Violation, check_context, check_link};
+use super::work::Work;
+use crate::primitives::{BlockHash, Header};
+
+/// Time and bits of a period's first header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeriodFirst {
+    /// Unix seconds.
+    pub time: u32,
+    /// Compact target.
+    pub bits: u32,
+}
+
+/// The end of one branch, with what its ancestors leave to its next header: median time, the period's
+/// first header, the last regular bits, and the work of all.
+///
+/// It is of constant size and is moved forward header by header, so a fork's state never mixes with the
+/// active chain's: each has its own `Branch`, made from its own ancestors.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    params: &'static Params,
+    height: u32,
+    hash: BlockHash,
+    time: u32,
+    bits: u32,
+    times: Vec<u32>,
+    period_first: PeriodFirst,
+    last_regular_bits: u32,
+    chainwork: Work,
+    // Bits rarely change from one header to the next: their work is divided out once.
+    step: (u32, Work),
+}
+
+/// Too few ancestors to resume a branch from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("height {height} needs its ancestors from height {from} on, {expected} in all: got {got}")]
+pub struct ResumeError {
+    /// Height of the branch's end.
+    pub height: u32,
+    /// The lowest ancestor needed.
+    pub from: u32,
+    /// How many headers that makes, the end included.
+    pub expected: usize,
+    /// How many were handed in.
+    pub got: usize,
+}
+
+impl Branch {
+    /// The branch that is genesis alone.
+    pub fn genesis(params: &'static Params) -> Self {
+        let genesis = &params.genesis;
+        let work = Work::of_bits(genesis.bits);
+        Self {
+            params,
+            height: 0,
+            hash: genesis.hash(),
+            time: genesis.time,
+            bits: genesis.bits,
+            times: vec![genesis.time],
+            period_first: PeriodFirst { time: genesis.time, bits: genesis.bits },
+            last_regular_bits: genesis.bits,
+            chainwork: work.clone(),
+            step: (genesis.bits, work),
+        }
+    }
+
+    /// The lowest ancestor that [`Branch::resume`] at `height` has to be given.
+    pub fn resume_from(params: &Params, height: u32) -> u32 {
+        let span = u32::try_from(MEDIAN_TIME_SPAN - 1).expect("11 fits");
+        params.period_start(height).min(height.saturating_sub(span))
+    }
+
+    /// The branch that ends at `height`, from headers that were checked before.
+    ///
+    /// `ancestors` are the branch's own headers in ascending order, the last at `height`, the first at
+    /// [`Branch::resume_from`] or below; `chainwork` is the work of the whole branch.
+    ///
+    /// # Errors
+    /// Too few ancestors.
+    pub fn resume(
+        params: &'static Params,
+        height: u32,
+        chainwork: Work,
+        ancestors: &[Header],
+    ) -> Result<Self, ResumeError> {
+        let from = Self::resume_from(params, height);
+        let expected = usize::try_from(height - from).expect("at most a period") + 1;
+        let too_few = ResumeError { height, from, expected, got: ancestors.len() };
+        let start = ancestors.len().checked_sub(expected).ok_or(too_few)?;
+        let ancestors = &ancestors[start..];
+        let first_at = usize::try_from(params.period_start(height) - from).expect("a period");
+        let (first, last) = (ancestors[first_at], ancestors[expected - 1]);
+        let regular = ancestors[first_at + 1..]
+            .iter()
+            .rev()
+            .find(|header| header.bits != params.pow_limit_bits);
+        let recent = &ancestors[expected.saturating_sub(MEDIAN_TIME_SPAN)..];
+        Ok(Self {
+            params,
+            height,
+            hash: last.hash(),
+            time: last.time,
+            bits: last.bits,
+            times: recent.iter().map(|header| header.time).collect(),
+            period_first: PeriodFirst { time: first.time, bits: first.bits },
+            last_regular_bits: regular.map_or(first.bits, |header| header.bits),
+            chainwork,
+            step: (last.bits, Work::of_bits(last.bits)),
+        })
+    }
+
+    /// The network's parameters.
+    pub fn params(&self) -> &'static Params {
+        self.params
+    }
+
+    /// Height of the last header.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Hash of the last header.
+    pub fn hash(&self) -> BlockHash {
+        self.hash
+    }
+
+    /// Time of the last header, in Unix seconds.
+    pub fn time(&self) -> u32 {
+        self.time
+    }
+
+    /// Bits of the last header.
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    /// The period's first header; the last header itself at a boundary.
+    pub fn period_first(&self) -> PeriodFirst {
+        self.period_first
+    }
+
+    /// The last bits of the period that are not an exception of the 20-minute rule, found by walking back
+    /// from the end until a boundary or bits other than the limit's.
+    pub fn last_regular_bits(&self) -> u32 {
+        self.last_regular_bits
+    }
+
+    /// Median time past of the last header, in Unix seconds.
+    pub fn median_time_past(&self) -> u32 {
+        median_time_past(&self.times)
+    }
+
+    /// Work of the branch, genesis included.
+    pub fn chainwork(&self) -> &Work {
+        &self.chainwork
+    }
+
+    /// Checks the headers one after another and moves the branch's end to the last good one.
+    ///
+    /// `now` is the wall clock in Unix seconds. What comes back are the good headers, and the first bad
+    /// one's rejection if there was any.
+    pub fn extend(&mut self, batch: LinkedBatch, now: u32) -> (CheckedHeaders, Option<Rejection>) {
+        let (mut headers, mut hashes) = batch.into_parts();
+        let (first_height, prev) = (self.height + 1, self.hash);
+        let parent_work = self.chainwork.clone();
+        let mut rejection = None;
+        let mut good = 0;
+        for (header, hash) in headers.iter().zip(&hashes) {
+            if let Err(violation) = self.check(header, now) {
+                rejection = Some(Rejection { height: self.height + 1, hash: *hash, violation });
+                break;
+            }
+            self.push(header, *hash);
+            good += 1;
+        }
+        headers.truncate(good);
+        hashes.truncate(good);
+        let checked = CheckedHeaders::new(first_height, prev, parent_work, headers, hashes);
+        (checked, rejection)
+    }
+
+    /// Every rule but proof of work, which [`super::link_batch`] checked.
+    fn check(&self, header: &Header, now: u32) -> Result<(), Violation> {
+        check_link(&self.hash, header)?;
+        check_context(self, header, now)
+    }
+
+    fn push(&mut self, header: &Header, hash: BlockHash) {
+        self.height += 1;
+        self.hash = hash;
+        self.time = header.time;
+        self.bits = header.bits;
+        if self.times.len() == MEDIAN_TIME_SPAN {
+            self.times.rotate_left(1);
+            self.times[MEDIAN_TIME_SPAN - 1] = header.time;
+        } else {
+            self.times.push(header.time);
+        }
+        let at_boundary = self.params.is_boundary(self.height);
+        if at_boundary {
+            self.period_first = PeriodFirst { time: header.time, bits: header.bits };
+        }
+        if at_boundary || header.bits != self.params.pow_limit_bits {
+            self.last_regular_bits = header.bits;
+        }
+        if header.bits != self.step.0 {
+            self.step = (header.bits, Work::of_bits(header.bits));
+        }
+        self.chainwork += &self.step.1;
+    }
+}

@@ -1,0 +1,78 @@
+//! Headers that have passed every rule.
+
+use super::work::Work;
+use crate::primitives::{BlockHash, Header};
+
+/// A run of headers of one branch that have passed every rule on top of their own ancestors.
+///
+/// # Security
+/// Only `chain` can make one, and only by checking: whatever takes `CheckedHeaders` cannot be handed
+/// anything that a peer merely claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedHeaders {
+    first_height: u32,
+    prev: BlockHash,
+    parent_work: Work,
+    headers: Vec<Header>,
+    hashes: Vec<BlockHash>,
+}
+
+impl CheckedHeaders {
+    pub(super) fn new(
+        first_height: u32,
+        prev: BlockHash,
+        parent_work: Work,
+        headers: Vec<Header>,
+        hashes: Vec<BlockHash>,
+    ) -> Self {
+        Self { first_height, prev, parent_work, headers, hashes }
+    }
+
+    /// Height of the first header.
+    pub fn first_height(&self) -> u32 {
+        self.first_height
+    }
+
+    /// Hash of the first header's parent.
+    pub fn prev(&self) -> BlockHash {
+        self.prev
+    }
+
+    /// Work of the branch up to that parent.
+    pub fn parent_work(&self) -> &Work {
+        &self.parent_work
+    }
+
+    /// The headers, ascending.
+    pub fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    /// Their hashes.
+    pub fn hashes(&self) -> &[BlockHash] {
+        &self.hashes
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.headers.is_empty()
+    }
+
+    /// Adds the run that follows this one; gives it back where it does not.
+    ///
+    /// # Errors
+    /// `next` does not start where this run ends.
+    pub fn append(&mut self, mut next: Self) -> Result<(), Self> {
+        if self.hashes.last().copied().unwrap_or(self.prev) != next.prev {
+            return Err(next);
+        }
+        self.headers.append(&mut next.headers);
+        self.hashes.append(&mut next.hashes);
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! Header consensus: parameters, targets and work, the rules, and the tree that picks the best chain.
+//!
+//! Pure: ancestors, the wall clock's reading and the headers come in as arguments, verdicts go out.
+//! Only this module makes [`CheckedHeaders`], and the store accepts nothing else.
+
+mod batch;
+mod branch;
+mod checked;
+mod median;
+mod params;
+mod retarget;
+mod rules;
+mod side;
+mod target;
+mod tree;
+mod work;
+
+pub use batch::{BatchFault, LinkedBatch, link_batch};
+pub use branch::{Branch, PeriodFirst, ResumeError};
+pub use checked::CheckedHeaders;
+pub use median::{MEDIAN_TIME_SPAN, median_time_past};
+pub use params::{Params, SPACING, params};
+pub use retarget::{estimated_change_percent, next_target, required_bits};
+pub use rules::{MAX_FUTURE_SECS, Rejection, Violation};
+pub use side::SideBranch;
+pub use target::{Target, TargetError};
+pub use tree::{Accepted, Ancestors, HeaderTree, MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, TreeError};
+pub use work::Work;

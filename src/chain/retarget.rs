@@ -1,0 +1,62 @@
+//! What bits a header must carry.
+
+use super::branch::Branch;
+use super::params::{Params, SPACING};
+use super::target::Target;
+
+/// The target of a new period.
+///
+/// `base_bits` are the bits to start from, `first_time` and `last_time` the times of the old period's first
+/// and last header. The old period spans `interval - 1` gaps: Bitcoin's off-by-one is consensus.
+///
+/// # Consensus
+/// Bitcoin Core `CalculateNextWorkRequired`: the span is signed (times may run backwards), clamped to a
+/// factor of four both ways, multiplied before it is divided, and capped at the limit.
+pub fn next_target(params: &Params, base_bits: u32, first_time: u32, last_time: u32) -> Target {
+    let timespan = i64::from(params.timespan);
+    let actual = (i64::from(last_time) - i64::from(first_time)).clamp(timespan / 4, timespan * 4);
+    let actual = u64::try_from(actual).expect("the clamp's lower end is positive");
+    let Ok(base) = Target::from_bits(base_bits) else { return params.pow_limit };
+    let next = base.to_biguint() * actual / params.timespan;
+    Target::from_biguint(&next).map_or(params.pow_limit, |target| target.min(params.pow_limit))
+}
+
+/// The bits that a header on top of `branch` with this time must carry.
+///
+/// # Consensus
+/// Bitcoin Core `GetNextWorkRequired`. Testnet3 and testnet4: more than 20 minutes after its parent a header
+/// must carry the limit, any other the last bits of the period that were not such an exception. BIP94: a
+/// new period starts from its predecessor's first bits, which no exception can have lowered.
+pub fn required_bits(branch: &Branch, time: u32) -> u32 {
+    let params = branch.params();
+    if params.is_boundary(branch.height() + 1) {
+        if params.no_retarget {
+            return branch.bits();
+        }
+        let first = branch.period_first();
+        let base_bits = if params.bip94 { first.bits } else { branch.bits() };
+        return next_target(params, base_bits, first.time, branch.time()).to_bits();
+    }
+    if !params.min_difficulty {
+        return branch.bits();
+    }
+    if i64::from(time) > i64::from(branch.time()) + 2 * i64::from(SPACING) {
+        return params.pow_limit_bits;
+    }
+    branch.last_regular_bits()
+}
+
+/// By how many percent the difficulty would change if the period went on at its speed so far.
+///
+/// `None` where bits never change, and at a period's first header, when nothing is known yet.
+pub fn estimated_change_percent(branch: &Branch) -> Option<f64> {
+    let params = branch.params();
+    let gaps = branch.height() % params.interval;
+    if params.no_retarget || gaps == 0 {
+        return None;
+    }
+    let elapsed = f64::from(branch.time()) - f64::from(branch.period_first().time);
+    let expected = f64::from(gaps) * f64::from(SPACING);
+    let ratio = if elapsed <= 0.0 { 4.0 } else { (expected / elapsed).clamp(0.25, 4.0) };
+    Some((ratio - 1.0) * 100.0)
+}

@@ -1,0 +1,243 @@
+//! The rules a header is held to, each a check of its own, and what a broken one says.
+//!
+//! Names are Bitcoin Core's reject reasons (`src/validation.cpp`).
+
+use super::branch::Branch;
+use super::params::{Params, SPACING};
+use super::retarget::required_bits;
+use super::target::{Target, TargetError};
+use crate::primitives::{BlockHash, Header};
+
+/// How far ahead of the wall clock a header's time may be, in seconds (`MAX_FUTURE_BLOCK_TIME`).
+pub const MAX_FUTURE_SECS: u32 = 7200;
+
+/// A broken rule, with what it wanted and what it got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// The bits stand for no target at all.
+    BadTarget {
+        /// The header's bits.
+        bits: u32,
+        /// What is wrong with them.
+        error: TargetError,
+    },
+    /// The bits stand for a target above the network's limit.
+    AboveLimit {
+        /// Compact form of the limit.
+        limit_bits: u32,
+        /// The header's bits.
+        bits: u32,
+    },
+    /// The hash is above the target.
+    HighHash {
+        /// The target of the header's bits.
+        target: Target,
+        /// The header's hash.
+        hash: BlockHash,
+    },
+    /// The parent is not the header before it.
+    PrevBlkNotFound {
+        /// Hash of the header before it.
+        expected: BlockHash,
+        /// The parent it names.
+        got: BlockHash,
+    },
+    /// The bits are not those that the retarget gives.
+    BadDiffbits {
+        /// What the ancestors require.
+        expected: u32,
+        /// The header's bits.
+        got: u32,
+    },
+    /// The time is not after the median of the last 11.
+    TimeTooOld {
+        /// Median time past of the parent.
+        median: u32,
+        /// The header's time.
+        got: u32,
+    },
+    /// BIP94: the time at a boundary is more than 600 s before its parent's.
+    Timewarp {
+        /// The earliest time allowed.
+        earliest: i64,
+        /// The header's time.
+        got: u32,
+    },
+    /// The time is more than two hours ahead of the wall clock.
+    TimeTooNew {
+        /// The latest time allowed.
+        latest: i64,
+        /// The header's time.
+        got: u32,
+    },
+    /// The version is one that was retired at a lower height.
+    BadVersion {
+        /// The lowest version allowed at the height.
+        lowest: i32,
+        /// The header's version.
+        got: i32,
+    },
+}
+
+impl Violation {
+    /// Bitcoin Core's name of the rule.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::BadTarget { .. } | Self::AboveLimit { .. } | Self::HighHash { .. } => "high-hash",
+            Self::PrevBlkNotFound { .. } => "prev-blk-not-found",
+            Self::BadDiffbits { .. } => "bad-diffbits",
+            Self::TimeTooOld { .. } => "time-too-old",
+            Self::Timewarp { .. } => "time-timewarp-attack",
+            Self::TimeTooNew { .. } => "time-too-new",
+            Self::BadVersion { .. } => "bad-version",
+        }
+    }
+
+    /// What the rule wanted.
+    pub fn expected(&self) -> String {
+        match self {
+            Self::BadTarget { .. } => "bits of a positive 256-bit target".to_owned(),
+            Self::AboveLimit { limit_bits, .. } => format!("bits at most {limit_bits:08x}"),
+            Self::HighHash { target, .. } => format!("hash at most {target}"),
+            Self::PrevBlkNotFound { expected, .. } => format!("parent {expected}"),
+            Self::BadDiffbits { expected, .. } => format!("bits {expected:08x}"),
+            Self::TimeTooOld { median, .. } => format!("time after {median}"),
+            Self::Timewarp { earliest, .. } => format!("time not before {earliest}"),
+            Self::TimeTooNew { latest, .. } => format!("time not after {latest}"),
+            Self::BadVersion { lowest, .. } => format!("version at least {lowest}"),
+        }
+    }
+
+    /// What the header had.
+    pub fn got(&self) -> String {
+        match self {
+            Self::BadTarget { bits, error } => format!("{bits:08x} ({error})"),
+            Self::AboveLimit { bits, .. } => format!("{bits:08x}"),
+            Self::HighHash { hash, .. } => hash.to_string(),
+            Self::PrevBlkNotFound { got, .. } => got.to_string(),
+            Self::BadDiffbits { got, .. } => format!("{got:08x}"),
+            Self::TimeTooOld { got, .. }
+            | Self::Timewarp { got, .. }
+            | Self::TimeTooNew { got, .. } => got.to_string(),
+            Self::BadVersion { got, .. } => got.to_string(),
+        }
+    }
+
+    /// Whether the header can never become valid. A time ahead of the clock can: it is only too early.
+    pub fn is_permanent(&self) -> bool {
+        !matches!(self, Self::TimeTooNew { .. })
+    }
+}
+
+/// A header that was refused: where, which, and by what rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("height {height}: {}: expected {}, got {} (header {hash})",
+    violation.rule(), violation.expected(), violation.got())]
+pub struct Rejection {
+    /// The height the header would have had.
+    pub height: u32,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// The rule it broke.
+    pub violation: Violation,
+}
+
+/// The target that the bits stand for, within the network's limit.
+///
+/// # Consensus
+/// Bitcoin Core `DeriveTarget`.
+pub(super) fn check_target(params: &Params, bits: u32) -> Result<Target, Violation> {
+    let target = Target::from_bits(bits).map_err(|error| Violation::BadTarget { bits, error })?;
+    if target > params.pow_limit {
+        return Err(Violation::AboveLimit { limit_bits: params.pow_limit_bits, bits });
+    }
+    Ok(target)
+}
+
+/// The hash, as a little-endian integer, is at most the target ("high-hash").
+///
+/// # Consensus
+/// Bitcoin Core `CheckProofOfWork`.
+pub(super) fn check_work(target: Target, hash: &BlockHash) -> Result<(), Violation> {
+    if target.is_met_by(hash) {
+        return Ok(());
+    }
+    Err(Violation::HighHash { target, hash: *hash })
+}
+
+/// The header names its predecessor ("prev-blk-not-found").
+pub(super) fn check_link(expected: &BlockHash, header: &Header) -> Result<(), Violation> {
+    if header.prev == *expected {
+        return Ok(());
+    }
+    Err(Violation::PrevBlkNotFound { expected: *expected, got: header.prev })
+}
+
+/// Every rule that needs ancestors, in Bitcoin Core's order.
+///
+/// # Consensus
+/// Bitcoin Core `ContextualCheckBlockHeader`. `now` is the wall clock in Unix seconds.
+pub(super) fn check_context(branch: &Branch, header: &Header, now: u32) -> Result<(), Violation> {
+    check_bits(branch, header)?;
+    check_median_time(branch, header)?;
+    check_timewarp(branch, header)?;
+    check_future(header, now)?;
+    check_version(branch, header)
+}
+
+/// The bits are exactly the required ones ("bad-diffbits").
+fn check_bits(branch: &Branch, header: &Header) -> Result<(), Violation> {
+    let expected = required_bits(branch, header.time);
+    if header.bits == expected {
+        return Ok(());
+    }
+    Err(Violation::BadDiffbits { expected, got: header.bits })
+}
+
+/// The time is after the median time past of the parent, strictly ("time-too-old").
+fn check_median_time(branch: &Branch, header: &Header) -> Result<(), Violation> {
+    let median = branch.median_time_past();
+    if header.time > median {
+        return Ok(());
+    }
+    Err(Violation::TimeTooOld { median, got: header.time })
+}
+
+/// BIP94: at a boundary the time is at most 600 s before the parent's ("time-timewarp-attack").
+fn check_timewarp(branch: &Branch, header: &Header) -> Result<(), Violation> {
+    let params = branch.params();
+    let earliest = i64::from(branch.time()) - i64::from(SPACING);
+    if !params.bip94
+        || !params.is_boundary(branch.height() + 1)
+        || i64::from(header.time) >= earliest
+    {
+        return Ok(());
+    }
+    Err(Violation::Timewarp { earliest, got: header.time })
+}
+
+/// The time is at most two hours ahead of the wall clock ("time-too-new").
+fn check_future(header: &Header, now: u32) -> Result<(), Violation> {
+    let latest = i64::from(now) + i64::from(MAX_FUTURE_SECS);
+    if i64::from(header.time) <= latest {
+        return Ok(());
+    }
+    Err(Violation::TimeTooNew { latest, got: header.time })
+}
+
+/// BIP34, BIP66, BIP65: versions 1, 2 and 3 are retired from their heights on ("bad-version").
+///
+/// The comparison is signed: a set bit 31 is always too low there. Every other bit is free.
+fn check_version(branch: &Branch, header: &Header) -> Result<(), Violation> {
+    let params = branch.params();
+    let height = branch.height() + 1;
+    let lowest = [(4, params.bip65_height), (3, params.bip66_height), (2, params.bip34_height)]
+        .into_iter()
+        .find_map(|(version, from)| (height >= from).then_some(version));
+    match lowest {
+        Some(lowest) if header.version < lowest => {
+            Err(Violation::BadVersion { lowest, got: header.version })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,88 @@
+//! Work: the expected number of hashes behind a header, and its sum over a chain.
+
+use super::target::Target;
+use crate::primitives::hex::{self, HexError};
+use num_bigint::BigUint;
+use std::fmt;
+use std::iter;
+use std::ops::{AddAssign, Sub};
+use std::str::FromStr;
+
+/// An amount of work, in expected hashes; at most 256 bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Work(BigUint);
+
+impl Work {
+    /// The work of one header with this target.
+    ///
+    /// # Consensus
+    /// Bitcoin Core `GetBlockProof`: floor(2^256 / (target + 1)).
+    pub fn of_target(target: Target) -> Self {
+        Self((BigUint::from(1u8) << 256) / (target.to_biguint() + 1u8))
+    }
+
+    /// The work of one header with these bits; nothing for bits that no header may carry.
+    pub fn of_bits(bits: u32) -> Self {
+        Target::from_bits(bits).map_or_else(|_| Self::default(), Self::of_target)
+    }
+
+    /// This work `count` times.
+    #[must_use]
+    pub fn times(&self, count: u32) -> Self {
+        Self(&self.0 * count)
+    }
+
+    /// As 32 big-endian bytes; amounts above 256 bits, which no chain can reach, are cut to the low ones.
+    pub fn to_be_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (to, digit) in iter::zip(bytes.iter_mut().rev(), self.0.to_bytes_le()) {
+            *to = digit;
+        }
+        bytes
+    }
+
+    /// From 32 big-endian bytes.
+    pub fn from_be_bytes(bytes: &[u8; 32]) -> Self {
+        Self(BigUint::from_bytes_be(bytes))
+    }
+
+    /// The nearest floating-point number, for rates and charts.
+    pub fn to_f64(&self) -> f64 {
+        self.0.to_bytes_be().iter().fold(0.0, |sum, &byte| sum * 256.0 + f64::from(byte))
+    }
+}
+
+impl AddAssign<&Self> for Work {
+    fn add_assign(&mut self, other: &Self) {
+        self.0 += &other.0;
+    }
+}
+
+impl Sub<&Work> for &Work {
+    type Output = Work;
+
+    /// The difference, or nothing where `other` is more.
+    fn sub(self, other: &Work) -> Work {
+        if self.0 <= other.0 { Work::default() } else { Work(&self.0 - &other.0) }
+    }
+}
+
+impl fmt::Display for Work {
+    /// 64 hex digits, as Bitcoin Core's `chainwork`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&hex::encode(&self.to_be_bytes()))
+    }
+}
+
+impl FromStr for Work {
+    type Err = HexError;
+
+    /// Up to 64 hex digits, with or without `0x`, as Bitcoin Core's `-minimumchainwork` takes them.
+    fn from_str(text: &str) -> Result<Self, HexError> {
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        if digits.is_empty() || digits.len() > 64 {
+            return Err(HexError::Length { expected: Some(64), got: digits.len() });
+        }
+        Ok(Self::from_be_bytes(&hex::decode_array(&format!("{digits:0>64}"))?))
+    }
+}
