@@ -1,3 +1,4 @@
 //! lightclient
 pub mod chain;
 pub mod primitives;
+pub mod store;

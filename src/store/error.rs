@@ -1,0 +1,100 @@
+//! What a store may fail with.
+
+use crate::primitives::{BlockHash, Network};
+use std::io;
+use std::path::PathBuf;
+
+/// Why the store could not do what it was asked; every message says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the folder.
+    #[error("{} is in use by another process{}: end it, or choose another --data-dir",
+        folder.display(), holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The other process, where it said.
+        holder: Option<u32>,
+    },
+    /// A file or folder could not be used.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database reported an error of its own.
+    #[error("database: {0}")]
+    Database(#[source] sled::Error),
+    /// The database could not even be opened.
+    #[error("the database in {} is damaged and does not open ({reason}): run `lightclient verify \
+        --repair` to set it aside and start again, then sync or import", folder.display())]
+    Unreadable {
+        /// The folder.
+        folder: PathBuf,
+        /// What it failed with.
+        reason: String,
+    },
+    /// A stored record is missing or contradicts its neighbours.
+    #[error("stored data is damaged at height {height}: {what}: run `lightclient verify --repair`")]
+    Damaged {
+        /// Lowest height that the record covers.
+        height: u32,
+        /// What is wrong.
+        what: String,
+    },
+    /// The database was written by a newer program.
+    #[error(
+        "the database has schema version {got}, this program knows up to {known}: use a newer \
+        lightclient, or choose another --data-dir"
+    )]
+    TooNew {
+        /// The newest version this program knows.
+        known: u32,
+        /// The database's version.
+        got: u32,
+    },
+    /// The database belongs to another network.
+    #[error(
+        "the database holds another network's chain: {expected} starts with {genesis}, \
+        the database with {got}"
+    )]
+    OtherNetwork {
+        /// The network asked for.
+        expected: Network,
+        /// Its genesis hash.
+        genesis: BlockHash,
+        /// The stored chain's first hash.
+        got: BlockHash,
+    },
+    /// Headers that do not follow the stored tip; the caller's mistake, nothing was written.
+    #[error("headers from height {got} on do not follow the stored tip at height {tip}")]
+    Gap {
+        /// Height of the stored tip.
+        tip: u32,
+        /// Height of the first header handed in.
+        got: u32,
+    },
+}
+
+impl StoreError {
+    /// Whether stored data is damaged, rather than the system or the caller at fault.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Unreadable { .. } | Self::Damaged { .. } => true,
+            Self::Database(error) => matches!(error, sled::Error::Corruption { .. }),
+            _ => false,
+        }
+    }
+
+    pub(super) fn damaged(height: u32, what: impl Into<String>) -> Self {
+        Self::Damaged { height, what: what.into() }
+    }
+}
+
+impl From<sled::Error> for StoreError {
+    fn from(error: sled::Error) -> Self {
+        Self::Database(error)
+    }
+}

@@ -1,0 +1,127 @@
+//! The stored chain: what a header store must do, sled, and an in-memory twin for tests.
+//!
+//! Every change is one atomic step that moves headers, index and tip together, and it is durable when
+//! [`HeaderStore::commit`] returns. Stored data is not trusted blindly: what is read is hashed again and
+//! compared with what follows it.
+
+mod error;
+mod index;
+mod layout;
+mod lock;
+mod memory;
+mod open;
+mod read;
+mod repair;
+mod verify;
+mod write;
+
+pub use error::StoreError;
+pub use lock::StoreLock;
+pub use memory::MemoryStore;
+pub use open::{SCHEMA_VERSION, SledStore};
+pub use repair::{Repaired, repair};
+pub use verify::{Fault, VerifyReport, verify};
+
+use crate::chain::{Ancestors, CheckedHeaders, SideBranch, Work};
+use crate::primitives::{BlockHash, Header};
+
+/// The end of the stored chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// Height of the last header.
+    pub height: u32,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// Work of the whole chain.
+    pub chainwork: Work,
+}
+
+/// Headers read back from the store, in height order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRun {
+    /// Height of the first header.
+    pub first_height: u32,
+    /// Work of the chain before the first header.
+    pub parent_work: Work,
+    /// The headers.
+    pub headers: Vec<Header>,
+    /// Their hashes, computed when they were read.
+    pub hashes: Vec<BlockHash>,
+}
+
+/// A stored branch beside the active chain; it is checked again before it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSide {
+    /// Height of the last header it shares with the active chain.
+    pub fork_height: u32,
+    /// Its own headers, from `fork_height + 1` on.
+    pub headers: Vec<Header>,
+}
+
+/// One atomic change of the store.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Change<'a> {
+    /// Drop everything above this height first.
+    pub cut_to: Option<u32>,
+    /// Then add these on top.
+    pub append: Option<&'a CheckedHeaders>,
+    /// Replace the branches beside the active chain by these.
+    pub sides: Option<&'a [SideBranch]>,
+    /// When the chain was last brought up to its network's tip, in Unix seconds.
+    pub last_sync: Option<u64>,
+}
+
+/// A chain of checked headers that outlives the process.
+pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
+    /// The end of the stored chain.
+    fn tip(&self) -> Tip;
+
+    /// Up to `count` headers from height `from` on; none beyond the tip.
+    ///
+    /// # Errors
+    /// Reading failed, or what was read contradicts itself.
+    fn run(&self, from: u32, count: u32) -> Result<StoredRun, StoreError>;
+
+    /// As [`HeaderStore::run`], but contradictions between records are left for the caller to find.
+    ///
+    /// # Errors
+    /// Reading failed, or a record is missing or cut short.
+    fn run_unchecked(&self, from: u32, count: u32) -> Result<StoredRun, StoreError>;
+
+    /// The first of these hashes, whose heights start at `first`, that the index does not lead to.
+    ///
+    /// # Errors
+    /// Reading failed.
+    fn missing_in_index(&self, first: u32, hashes: &[BlockHash])
+    -> Result<Option<u32>, StoreError>;
+
+    /// Applies a change atomically; it is durable when this returns.
+    ///
+    /// # Errors
+    /// Writing failed, or the headers do not follow the tip they are put on.
+    fn commit(&self, change: &Change<'_>) -> Result<(), StoreError>;
+
+    /// Ends a bulk load: whatever was put off while headers poured in is written.
+    ///
+    /// # Errors
+    /// Reading or writing failed.
+    fn settle(&self) -> Result<(), StoreError>;
+
+    /// The branches beside the active chain.
+    ///
+    /// # Errors
+    /// Reading failed.
+    fn sides(&self) -> Result<Vec<StoredSide>, StoreError>;
+
+    /// When the chain was last brought up to its network's tip, in Unix seconds.
+    ///
+    /// # Errors
+    /// Reading failed.
+    fn last_sync(&self) -> Result<Option<u64>, StoreError>;
+
+    /// Bytes taken on disk; 0 for a store in memory.
+    ///
+    /// # Errors
+    /// The folder could not be read.
+    fn size_on_disk(&self) -> Result<u64, StoreError>;
+}

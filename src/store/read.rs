@@ -1,0 +1,219 @@
+//! Reading the stored chain.
+
+use super::error::StoreError;
+use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, Page, SIDE_PART};
+use super::layout::{array, decode_page, page_key};
+use super::open::{End, SledStore, folder_size};
+use super::{Change, HeaderStore, StoredRun, StoredSide, Tip, index};
+use crate::chain::{Ancestors, Work};
+use crate::primitives::{BlockHash, HEADER_LEN, Header};
+use sled::{Db, IVec};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{PoisonError, RwLockReadGuard};
+
+impl SledStore {
+    pub(super) fn end(&self) -> RwLockReadGuard<'_, End> {
+        self.end.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A page, hashed again and compared with what follows it.
+    pub(super) fn page(&self, number: u32) -> Result<Page, StoreError> {
+        let end = self.end();
+        self.page_of(&end, number)
+    }
+
+    fn page_of(&self, end: &End, number: u32) -> Result<Page, StoreError> {
+        let height = number * PAGE;
+        let page = decode_page(height, &page_bytes(&self.db, number)?)?;
+        let (next_hash, next_work) = if number == end.tip.height / PAGE {
+            (end.tip.hash, end.tip.chainwork.clone())
+        } else {
+            self.page_start(number + 1)?
+        };
+        if page.last_hash() != next_hash {
+            return Err(StoreError::damaged(height, "a page's headers do not link to the next"));
+        }
+        if page.work_after(page.headers.len()) != next_work {
+            return Err(StoreError::damaged(height, "a page's work does not add up to the next's"));
+        }
+        Ok(page)
+    }
+
+    /// Parent hash and work before a page, without hashing it.
+    fn page_start(&self, number: u32) -> Result<(BlockHash, Work), StoreError> {
+        let height = number * PAGE;
+        let bytes = page_bytes(&self.db, number)?;
+        if bytes.len() <= PAGE_HEAD {
+            return Err(StoreError::damaged(height, "a page is cut short"));
+        }
+        Ok((BlockHash(array(&bytes[..32])), Work::from_be_bytes(&array(&bytes[32..64]))))
+    }
+
+    fn read_run(
+        &self,
+        from: u32,
+        count: u32,
+        read: impl Fn(&End, u32) -> Result<Page, StoreError>,
+    ) -> Result<StoredRun, StoreError> {
+        let end = self.end();
+        let last = end.tip.height.min(from.saturating_add(count.saturating_sub(1)));
+        let mut run = StoredRun {
+            first_height: from,
+            parent_work: Work::default(),
+            headers: Vec::new(),
+            hashes: Vec::new(),
+        };
+        if count == 0 || from > last {
+            return Ok(run);
+        }
+        for number in from / PAGE..=last / PAGE {
+            let page = read(&end, number)?;
+            let first = number * PAGE;
+            let start = usize::try_from(from.saturating_sub(first)).expect("below 128");
+            let stop = page.headers.len().min(
+                usize::try_from(last - first).map_or(usize::MAX, |last| last.saturating_add(1)),
+            );
+            if start >= stop {
+                return Err(StoreError::damaged(first, "a page is cut short"));
+            }
+            if run.headers.is_empty() {
+                run.parent_work = page.work_after(start);
+            }
+            run.headers.extend_from_slice(&page.headers[start..stop]);
+            run.hashes.extend_from_slice(&page.hashes[start..stop]);
+        }
+        Ok(run)
+    }
+
+    /// Whether the header at a height has this hash.
+    fn confirms(&self, end: &End, height: u32, hash: &BlockHash) -> Result<bool, StoreError> {
+        if height > end.tip.height {
+            return Ok(false);
+        }
+        let page = self.page_of(end, height / PAGE)?;
+        let at = usize::try_from(height % PAGE).expect("below 128");
+        Ok(page.hashes.get(at) == Some(hash))
+    }
+
+    fn pending_candidates(&self, hash: &BlockHash) -> Result<Vec<u32>, StoreError> {
+        let mut writer = self.writer();
+        if writer.pending.is_none() {
+            writer.pending = Some(self.read_back_pending()?);
+        }
+        Ok(writer.pending.as_ref().map(|pending| pending.candidates(hash)).unwrap_or_default())
+    }
+}
+
+/// A page's bytes. sled reports some damage by an error, some by a panic: both are damage at this height.
+pub(super) fn page_bytes(db: &Db, number: u32) -> Result<IVec, StoreError> {
+    let height = number * PAGE;
+    match catch_unwind(AssertUnwindSafe(|| db.get(page_key(number)))) {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(StoreError::damaged(height, "a page is missing")),
+        Ok(Err(sled::Error::Corruption { .. })) | Err(_) => {
+            Err(StoreError::damaged(height, "the database cannot read a page"))
+        }
+        Ok(Err(error)) => Err(error.into()),
+    }
+}
+
+impl Ancestors for SledStore {
+    type Error = StoreError;
+
+    fn height_of(&self, hash: &BlockHash) -> Result<Option<u32>, StoreError> {
+        let pending = self.pending_candidates(hash)?;
+        let end = self.end();
+        for height in pending {
+            if self.confirms(&end, height, hash)? {
+                return Ok(Some(height));
+            }
+        }
+        for height in index::candidates(&self.db, end.indexed_to, hash) {
+            let height = height?;
+            if self.confirms(&end, height, hash)? {
+                return Ok(Some(height));
+            }
+        }
+        Ok(None)
+    }
+
+    fn headers(&self, from: u32, count: u32) -> Result<Vec<Header>, StoreError> {
+        Ok(self.run(from, count)?.headers)
+    }
+
+    fn chainwork(&self, height: u32) -> Result<Work, StoreError> {
+        let end = self.end();
+        if height >= end.tip.height {
+            return Ok(end.tip.chainwork.clone());
+        }
+        let page = self.page_of(&end, height / PAGE)?;
+        Ok(page.work_after(usize::try_from(height % PAGE).expect("below 128") + 1))
+    }
+}
+
+impl HeaderStore for SledStore {
+    fn tip(&self) -> Tip {
+        self.end().tip.clone()
+    }
+
+    fn run(&self, from: u32, count: u32) -> Result<StoredRun, StoreError> {
+        self.read_run(from, count, |end, number| self.page_of(end, number))
+    }
+
+    fn run_unchecked(&self, from: u32, count: u32) -> Result<StoredRun, StoreError> {
+        self.read_run(from, count, |_, number| {
+            decode_page(number * PAGE, &page_bytes(&self.db, number)?)
+        })
+    }
+
+    fn missing_in_index(
+        &self,
+        first: u32,
+        hashes: &[BlockHash],
+    ) -> Result<Option<u32>, StoreError> {
+        // What is pending is not in the index by design.
+        let indexed = self.end().indexed_to.saturating_sub(first);
+        let indexed = usize::try_from(indexed).map_or(hashes.len(), |n| n.min(hashes.len()));
+        index::first_missing(&self.db, first, &hashes[..indexed])
+    }
+
+    fn commit(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        self.commit_change(change)
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        self.settle_index()
+    }
+
+    fn sides(&self) -> Result<Vec<StoredSide>, StoreError> {
+        let mut sides: Vec<StoredSide> = Vec::new();
+        let mut last_tip = None;
+        for entry in self.db.scan_prefix(b"s") {
+            let (key, value) = entry?;
+            let damaged = || StoreError::damaged(0, "a side branch's record has a wrong length");
+            let (head, records) = value.split_at_checked(4).ok_or_else(damaged)?;
+            let (records, rest) = records.as_chunks::<HEADER_LEN>();
+            if key.len() != 35 || !rest.is_empty() || records.len() > SIDE_PART {
+                return Err(damaged());
+            }
+            if last_tip.as_deref() != Some(&key[1..33]) {
+                last_tip = Some(key[1..33].to_vec());
+                let fork_height = u32::from_le_bytes(array(head));
+                sides.push(StoredSide { fork_height, headers: Vec::new() });
+            }
+            if let Some(side) = sides.last_mut() {
+                side.headers.extend(records.iter().map(Header::decode));
+            }
+        }
+        Ok(sides)
+    }
+
+    fn last_sync(&self) -> Result<Option<u64>, StoreError> {
+        let stored = self.db.get(LAST_SYNC_KEY)?.filter(|bytes| bytes.len() == 8);
+        Ok(stored.map(|bytes| u64::from_le_bytes(array(&bytes))))
+    }
+
+    fn size_on_disk(&self) -> Result<u64, StoreError> {
+        folder_size(&self.folder)
+    }
+}
