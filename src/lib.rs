@@ -1,2 +1,3 @@
 //! lightclient
 pub mod primitives;
+pub mod wire;
