@@ -2,3 +2,4 @@
 pub mod chain;
 pub mod primitives;
 pub mod store;
+pub mod wire;

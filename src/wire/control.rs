@@ -1,0 +1,78 @@
+//! Small messages about the conversation itself: `sendcmpct` and `reject`.
+
+use super::codec::{Reader, put_var_bytes, sanitise};
+use super::command::COMMAND_LEN;
+use super::error::DecodeError;
+
+/// How the sender would like new blocks announced (BIP152). We never ask for compact blocks; peers offer them anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendCmpct {
+    /// Whether it wants `cmpctblock` instead of an announcement.
+    pub announce: bool,
+    /// The compact block encoding it speaks; 2 since segwit.
+    pub version: u64,
+}
+
+impl SendCmpct {
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { announce: reader.bool()?, version: reader.u64()? })
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.announce));
+        out.extend_from_slice(&self.version.to_le_bytes());
+    }
+}
+
+/// Why a peer did not take a message of ours (BIP61).
+///
+/// Bitcoin Core stopped sending these in 0.20; others still do, and they explain refusals well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// The command of the refused message, as the peer wrote it.
+    pub message: Vec<u8>,
+    /// BIP61's code, such as `0x10` for "invalid" and `0x11` for "obsolete".
+    pub code: u8,
+    /// The peer's explanation, as it wrote it.
+    pub reason: Vec<u8>,
+    /// Whatever else follows: the 32-byte hash of a refused block or transaction, else nothing.
+    pub data: Vec<u8>,
+}
+
+impl Reject {
+    /// Bitcoin Core's `MAX_REJECT_MESSAGE_LENGTH`, from when it knew the message.
+    const MAX_REASON: usize = 111;
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            message: reader.var_bytes("bytes of the rejected command", COMMAND_LEN)?.to_vec(),
+            code: reader.u8()?,
+            reason: reader.var_bytes("bytes of the reason", Self::MAX_REASON)?.to_vec(),
+            data: reader.rest().to_vec(),
+        })
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put_var_bytes(out, &self.message);
+        out.push(self.code);
+        put_var_bytes(out, &self.reason);
+        out.extend_from_slice(&self.data);
+    }
+
+    /// The reason with everything unsafe for a terminal or a log removed.
+    pub fn reason_text(&self) -> String {
+        sanitise(&self.reason)
+    }
+}
+
+/// Reads a `ping`: a nonce, or nothing from peers older than BIP31.
+pub(super) fn decode_ping(reader: &mut Reader<'_>) -> Result<Option<u64>, DecodeError> {
+    if reader.is_empty() { Ok(None) } else { reader.u64().map(Some) }
+}
+
+/// Writes a `ping`.
+pub(super) fn encode_ping(nonce: Option<u64>, out: &mut Vec<u8>) {
+    if let Some(nonce) = nonce {
+        out.extend_from_slice(&nonce.to_le_bytes());
+    }
+}

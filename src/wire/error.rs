@@ -1,0 +1,115 @@
+//! What can be wrong with bytes from a peer.
+
+use super::command::Command;
+
+/// A payload that is not the message its command says.
+///
+/// Every variant carries the offset in the payload at which decoding stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The payload ends inside a field.
+    #[error("payload ends early: {expected} bytes expected at offset {at}, got {got}")]
+    Truncated {
+        /// Offset of the field.
+        at: usize,
+        /// How many bytes the field (or the announced list) needs at least.
+        expected: usize,
+        /// How many are left.
+        got: usize,
+    },
+    /// A CompactSize that is longer than its value needs.
+    #[error(
+        "length at offset {at} is not in its shortest form: {expected} bytes expected, got {got}"
+    )]
+    NonCanonical {
+        /// Offset of the CompactSize.
+        at: usize,
+        /// Bytes of the shortest form of the same value.
+        expected: usize,
+        /// Bytes used.
+        got: usize,
+    },
+    /// A count or length above what the protocol allows.
+    #[error("{what} at offset {at}: at most {limit} expected, got {got}")]
+    TooMany {
+        /// What is counted.
+        what: &'static str,
+        /// Offset of the count.
+        at: usize,
+        /// The protocol's limit.
+        limit: u64,
+        /// What the peer claims.
+        got: u64,
+    },
+    /// An address whose length is not that of its network (BIP155).
+    #[error("address of network {network} at offset {at}: {expected} bytes expected, got {got}")]
+    AddressLength {
+        /// BIP155 network id.
+        network: u8,
+        /// Offset of the address.
+        at: usize,
+        /// The network's address length in bytes.
+        expected: usize,
+        /// The length the peer used.
+        got: usize,
+    },
+    /// A header of a `headers` message that claims to bring transactions along.
+    #[error("header {index} at offset {at}: 0 transactions expected, count starts with byte {got}")]
+    TransactionCount {
+        /// Position of the header in the message, from 0.
+        index: usize,
+        /// Offset of the count.
+        at: usize,
+        /// First byte of the count.
+        got: u8,
+    },
+    /// A `headers` message with more bytes than its entries need, none of them marked as another chain's.
+    #[error("payload of {expected} bytes expected, got {got}")]
+    Trailing {
+        /// How long the payload should be.
+        expected: usize,
+        /// How long it is.
+        got: usize,
+    },
+}
+
+/// A stream of bytes that is not a stream of messages.
+///
+/// There is no way to find the next message after one of these, so the connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The first four bytes are not the network's. They may be another network's: compare `got`.
+    #[error("magic {expected:02x?} expected, got {got:02x?}")]
+    WrongMagic {
+        /// Our network's magic, wire order.
+        expected: [u8; 4],
+        /// What came.
+        got: [u8; 4],
+    },
+    /// A command that is not printable ASCII filled up with zeros.
+    #[error("command of printable ASCII padded with zeros expected, got {got:02x?}")]
+    BadCommand {
+        /// The twelve bytes.
+        got: [u8; 12],
+    },
+    /// A payload length above the limit in force.
+    #[error("{command}: payload of at most {limit} bytes expected, got {got}")]
+    TooLong {
+        /// The limit in bytes.
+        limit: u32,
+        /// The length the peer claims.
+        got: u32,
+        /// The message.
+        command: Command,
+    },
+    /// A payload whose hash does not start with the checksum.
+    #[error("{command}: checksum {expected:02x?} expected, got {got:02x?}")]
+    BadChecksum {
+        /// First four bytes of the payload's double SHA-256.
+        expected: [u8; 4],
+        /// What the message's head says.
+        got: [u8; 4],
+        /// The message.
+        command: Command,
+    },
+}

@@ -1,0 +1,44 @@
+//! The P2P protocol as bytes and types: framing, CompactSize, one file for each family of messages.
+//!
+//! No I/O, no clock, no randomness: whoever owns a socket pushes bytes into a [`FrameDecoder`] and hands each
+//! [`Frame`] to [`Message::decode`]; the other way goes through [`encode_frame`].
+//!
+//! # Security
+//! Every count and length from the other side is compared with its limit, and with the number of bytes that really
+//! follow, before it sizes anything. No input makes a decoder panic; `prop.rs` holds that and the other laws.
+//!
+//! # What may be left over at the end of a payload
+//! Bitcoin Core reads the fields it knows and ignores the rest of a payload, so that later protocol versions can
+//! append. We do the same for every message but `headers`: there the number of bytes is what tells ordinary entries
+//! from the longer ones of another chain (see [`Headers`]), so it must be exact.
+
+mod addr;
+mod addrv2;
+mod codec;
+mod command;
+mod control;
+mod error;
+mod frame;
+mod headers;
+mod inv;
+mod message;
+mod services;
+mod version;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod prop;
+
+pub use addr::{AddrEntry, Endpoint, MAX_ADDRS};
+pub use addrv2::{AddrV2Entry, MAX_ADDRV2_LEN, NetAddress};
+pub use codec::{Reader, put_compact_size, put_var_bytes};
+pub use command::{COMMAND_LEN, Command};
+pub use control::{Reject, SendCmpct};
+pub use error::{DecodeError, FrameError};
+pub use frame::{FRAME_HEAD_LEN, Frame, FrameDecoder, MAX_PAYLOAD, encode_frame};
+pub use headers::{FOREIGN_VERSION_BIT, GetHeaders, Headers, MAX_HEADERS, MAX_LOCATOR};
+pub use inv::{Inventory, InventoryKind, MAX_INV};
+pub use message::Message;
+pub use services::ServiceFlags;
+pub use version::{MAX_USER_AGENT, MIN_PEER_VERSION, PROTOCOL_VERSION, Version};
