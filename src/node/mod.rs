@@ -1,0 +1,8 @@
+//! Where it all meets: tasks, the clock, random numbers, shutdown.
+//!
+//! Everything above (command line, servers) speaks to this module only.
+
+pub mod clock;
+mod writer;
+
+pub use writer::{ChainError, ChainWriter, Joined};
