@@ -3,6 +3,8 @@
 //! Everything above (command line, servers) speaks to this module only.
 
 pub mod clock;
+mod report;
 mod writer;
 
+pub use report::{Stopped, SyncReport};
 pub use writer::{ChainError, ChainWriter, Joined};
