@@ -2,6 +2,7 @@
 
 use super::context::{color_before_parsing, has_color};
 use crate::config::ConfigError;
+use crate::node::{ReadError, Trouble};
 use anstyle::{AnsiColor, Style};
 use std::env;
 use std::ffi::OsString;
@@ -21,6 +22,9 @@ pub enum CliError {
     /// A setting cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The stored chain could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// It did not work, for a reason of no other kind.
     #[error("{0}")]
     Failed(String),
@@ -53,12 +57,22 @@ impl CliError {
             Self::Usage(_) | Self::Config(_) => 2,
             Self::NoPeer(_) => 3,
             Self::NotFound(_) => 6,
+            Self::Read(error) => code_of(error.trouble()),
         })
     }
 
     /// Whether the reader of the results went away, as `head` does when it has enough.
     fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+fn code_of(trouble: Trouble) -> u8 {
+    match trouble {
+        Trouble::Failed => 1,
+        Trouble::InUse => 4,
+        Trouble::Damaged => 5,
+        Trouble::NotFound => 6,
     }
 }
 

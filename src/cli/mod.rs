@@ -7,7 +7,12 @@ mod completions;
 mod context;
 mod error;
 mod global;
+mod heights;
 mod man;
+mod moment;
+pub mod query;
+pub mod status;
+mod what;
 
 pub use args::{ChainArgs, PeerArgs};
 pub use context::Context;
@@ -49,6 +54,10 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Print stored headers: by height, hash, range or time
+    Query(query::Args),
+    /// Show where the stored chain stands
+    Status(status::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -59,12 +68,16 @@ impl Command {
     /// What the command's own options say of the settings.
     fn layer(&self) -> Layer {
         match self {
-            Self::Completions(_) | Self::Man(_) => Layer::default(),
+            Self::Query(_) | Self::Status(_) | Self::Completions(_) | Self::Man(_) => {
+                Layer::default()
+            }
         }
     }
 
     fn run(self, context: &mut Context) -> Result<(), CliError> {
         match self {
+            Self::Query(args) => query::run(&args, context),
+            Self::Status(args) => status::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Man(args) => man::run(&args, context),
         }

@@ -16,6 +16,7 @@ mod view;
 mod writer;
 
 pub use by_time::last_at_or_before;
+pub use control::{LiveStatus, StoreInfo};
 pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
 pub use range::HeaderRange;
 pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};

@@ -1,0 +1,206 @@
+//! `lightclient query`: stored headers by height, hash, range or time.
+
+use super::heights::{height_from, resolve_range};
+use super::moment::Moment;
+use super::what::What;
+use super::{CliError, Context};
+use crate::node::{ChainReader, HeaderInfo, HeaderRange, Located, last_at_or_before};
+use crate::output::{Align, Column, Fields, JsonArray, format, header_line, row_line};
+use crate::primitives::{BlockHash, Header, hex};
+use tracing::warn;
+
+const AFTER_HELP: &str = "\
+WHAT is one of
+  840000          a height
+  tip, -1, -2     the last header, the one before it
+  000000000000…   a block hash, on the chain or on a branch beside it
+  100..199        heights from 100 to 199, both included; -10.. are the last ten, .. is everything
+
+TIME is in UTC: Unix seconds, 2009-01-12, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", or RFC 3339 with an
+offset. A date alone is its first second. Miners' clocks differ, so times sometimes run backwards from one
+block to the next: the answer is the highest block whose own time is at or before TIME.
+
+Examples:
+  lightclient query tip
+  lightclient query 0..9 --json
+  lightclient query --at 2024-04-20
+  lightclient query 840000 --raw | xxd -r -p | sha256sum";
+
+/// Arguments of `query`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Height, hash, tip, negative number (-1 is the tip), or range A..B
+    // Ranges like -5..-1 start with a hyphen, and are no negative numbers to clap.
+    #[arg(allow_hyphen_values = true, required_unless_present = "at", conflicts_with = "at")]
+    what: Option<What>,
+    /// The last block at or before a date or Unix time
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    at: Option<Moment>,
+    /// Print the header's 80 bytes as 160 hex digits
+    #[arg(long)]
+    raw: bool,
+}
+
+/// What was found of one header.
+enum Found {
+    Active(u32),
+    Side(Box<(Header, HeaderInfo)>),
+}
+
+/// Looks up and prints.
+///
+/// # Errors
+/// Nothing is found, or reading failed.
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+    let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
+    let tip = reader.tip()?.height;
+    let found = match (args.what, args.at) {
+        (_, Some(time)) => Found::Active(at_time(&mut reader, tip, time)?),
+        (Some(What::Range(from, to)), None) => {
+            let (from, to) = resolve_range(from, to, tip)?;
+            let range = HeaderRange::new(&mut reader, tip, from, to);
+            return print_range(range, args.raw, context);
+        }
+        (Some(What::Height(height)), None) => Found::Active(height_from(height, tip)?),
+        (Some(What::Hash(hash)), None) => by_hash(&mut reader, tip, &hash)?,
+        (Some(What::Tip) | None, None) => Found::Active(tip),
+    };
+    let (header, info) = match found {
+        Found::Side(side) => *side,
+        Found::Active(height) => read_one(&mut reader, tip, height)?,
+    };
+    print_one(&header, &info, args.raw, context)
+}
+
+fn at_time(reader: &mut ChainReader, tip: u32, time: Moment) -> Result<u32, CliError> {
+    let found = last_at_or_before(reader, tip, time.0)?.ok_or_else(|| {
+        let first = u64::from(reader.params().genesis.time);
+        CliError::NotFound(format!(
+            "no block is that old: the first is of {} UTC ({first})",
+            format::utc(first)
+        ))
+    })?;
+    if found == tip {
+        warn!(
+            "the stored chain ends at height {tip}: later blocks may be nearer, run `lightclient sync`"
+        );
+    }
+    Ok(found)
+}
+
+fn by_hash(reader: &mut ChainReader, tip: u32, hash: &BlockHash) -> Result<Found, CliError> {
+    match reader.locate(hash)? {
+        Some(Located::Active(height)) => Ok(Found::Active(height)),
+        Some(Located::Side(side)) => {
+            let info = HeaderInfo::of_side(&side);
+            Ok(Found::Side(Box::new((side.header, info))))
+        }
+        None => Err(CliError::NotFound(format!(
+            "no stored header has the hash {hash} (stored are heights 0 to {tip} of {}): is it a \
+            transaction's, another network's, or newer than the last `lightclient sync`?",
+            reader.params().network
+        ))),
+    }
+}
+
+fn read_one(
+    reader: &mut ChainReader,
+    tip: u32,
+    height: u32,
+) -> Result<(Header, HeaderInfo), CliError> {
+    let infos = HeaderRange::new(reader, tip, height, height).next_infos()?;
+    let run = HeaderRange::new(reader, tip, height, height).next_run()?;
+    let info = infos.and_then(|infos| infos.into_iter().next());
+    let header = run.and_then(|run| run.headers.first().copied());
+    info.and_then(|info| Some((header?, info)))
+        .ok_or_else(|| CliError::NotFound(format!("height {height} is not stored")))
+}
+
+fn print_one(
+    header: &Header,
+    info: &HeaderInfo,
+    raw: bool,
+    context: &mut Context,
+) -> Result<(), CliError> {
+    let out = &mut context.out;
+    match (raw, out.is_json()) {
+        (true, true) => out.json(&hex::encode(&header.encode()))?,
+        (true, false) => out.line(&hex::encode(&header.encode()))?,
+        (false, true) => out.json(info)?,
+        (false, false) => out.text(&fields(info).render(out.has_color()))?,
+    }
+    Ok(())
+}
+
+fn fields(info: &HeaderInfo) -> Fields {
+    let time = |unix: u32| format!("{unix}  {} UTC", format::utc(u64::from(unix)));
+    let place = match info.confirmations {
+        ..=0 => "on a side branch".to_owned(),
+        1 => "the tip".to_owned(),
+        more => format::counted(more.unsigned_abs(), "confirmation"),
+    };
+    Fields::default()
+        .with("height", format!("{}  ({place})", info.height))
+        .with("hash", &info.hash)
+        .with_some("previous", info.previousblockhash.as_deref())
+        .with_some("next", info.nextblockhash.as_deref())
+        .with("merkle root", &info.merkleroot)
+        .with("time", time(info.time))
+        .with("median time", time(info.mediantime))
+        .with("version", format!("{}  0x{}", info.version, info.version_hex))
+        .with("bits", &info.bits)
+        .with("nonce", info.nonce.to_string())
+        .with("difficulty", format::decimal(info.difficulty))
+        .with("target", &info.target)
+        .with("chain work", &info.chainwork)
+}
+
+const COLUMNS: [Column; 5] = [
+    Column { name: "height", width: 8, align: Align::Right },
+    Column { name: "time (UTC)", width: 19, align: Align::Left },
+    Column { name: "hash", width: 64, align: Align::Left },
+    Column { name: "bits", width: 8, align: Align::Left },
+    Column { name: "difficulty", width: 10, align: Align::Left },
+];
+
+fn print_range(
+    mut range: HeaderRange<'_>,
+    raw: bool,
+    context: &mut Context,
+) -> Result<(), CliError> {
+    let out = &mut context.out;
+    let (json, mut array) = (out.is_json(), JsonArray::default());
+    if !json && !raw {
+        out.line(&header_line(&COLUMNS, out.has_color()))?;
+    }
+    if raw {
+        while let Some(run) = range.next_run()? {
+            for header in &run.headers {
+                let digits = hex::encode(&header.encode());
+                if json { array.item(out, &digits)? } else { out.line(&digits)? }
+            }
+        }
+    } else {
+        while let Some(infos) = range.next_infos()? {
+            for info in &infos {
+                if json { array.item(out, info)? } else { out.line(&row(info))? }
+            }
+        }
+    }
+    if json {
+        array.end(out)?;
+    }
+    Ok(())
+}
+
+fn row(info: &HeaderInfo) -> String {
+    let cells = [
+        info.height.to_string(),
+        format::utc(u64::from(info.time)),
+        info.hash.clone(),
+        info.bits.clone(),
+        format::decimal(info.difficulty),
+    ];
+    row_line(&COLUMNS, &cells)
+}

@@ -1,0 +1,131 @@
+//! `lightclient status`: where the stored chain stands.
+
+use super::{CliError, Context};
+use crate::node::{ChainReader, HeaderRange, NextRetarget, SideSummary, StoreInfo};
+use crate::node::{next_retarget, recent_hash_rate};
+use crate::output::{Fields, format};
+use serde::{Deserialize, Serialize};
+
+/// Arguments of `status`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// What `status` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Name of the network.
+    pub network: String,
+    /// Height of the last stored header.
+    pub height: u32,
+    /// Its hash.
+    pub hash: String,
+    /// Its time, in Unix seconds.
+    pub time: u32,
+    /// Work of the whole chain, 64 hex digits.
+    pub chainwork: String,
+    /// Difficulty of the last header.
+    pub difficulty: f64,
+    /// Hashes per second over the last 120 blocks; none where no time passed.
+    pub hashrate: Option<f64>,
+    /// The next retarget; none on a network without.
+    pub next_retarget: Option<NextRetarget>,
+    /// The branches beside the chain.
+    pub side_branches: Vec<SideSummary>,
+    /// Bytes on disk.
+    pub size_on_disk: u64,
+    /// When the chain was last brought up to its network's tip, in Unix seconds; none if never.
+    pub last_sync: Option<u64>,
+    /// Whether a process has the data folder open and answers.
+    pub running: bool,
+}
+
+/// Reads and prints.
+///
+/// # Errors
+/// Reading failed.
+pub(super) fn run(_: &Args, context: &mut Context) -> Result<(), CliError> {
+    let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
+    let info = reader.info()?;
+    let status = read(&mut reader, &info)?;
+    let out = &mut context.out;
+    if out.is_json() {
+        out.json(&status)?;
+    } else {
+        let folder = context.config.folder().display().to_string();
+        out.text(&fields(&status, &info, &folder).render(out.has_color()))?;
+    }
+    Ok(())
+}
+
+fn read(reader: &mut ChainReader, info: &StoreInfo) -> Result<Status, CliError> {
+    let tip = reader.tip()?;
+    let infos = HeaderRange::new(reader, tip.height, tip.height, tip.height).next_infos()?;
+    let last = infos.and_then(|infos| infos.into_iter().next());
+    let last = last.ok_or_else(|| CliError::Failed("the chain's tip cannot be read".to_owned()))?;
+    Ok(Status {
+        network: reader.params().network.name().to_owned(),
+        height: tip.height,
+        hash: last.hash,
+        time: last.time,
+        chainwork: last.chainwork,
+        difficulty: last.difficulty,
+        hashrate: recent_hash_rate(reader, &tip)?,
+        next_retarget: next_retarget(reader, &tip)?,
+        side_branches: reader.sides()?,
+        size_on_disk: info.size_on_disk,
+        last_sync: info.last_sync,
+        running: info.live.is_some(),
+    })
+}
+
+fn fields(status: &Status, info: &StoreInfo, folder: &str) -> Fields {
+    let time = |unix: u64| format!("{} UTC", format::utc(unix));
+    let fields = Fields::default()
+        .with("network", &status.network)
+        .with("height", format::count(u64::from(status.height)))
+        .with("tip", &status.hash)
+        .with("tip time", time(u64::from(status.time)))
+        .with("chain work", &status.chainwork)
+        .with("difficulty", format::decimal(status.difficulty))
+        .with("hash rate", status.hashrate.map_or("unknown".to_owned(), format::hash_rate))
+        .with("next retarget", retarget(status.next_retarget.as_ref()));
+    sides(fields, &status.side_branches)
+        .with("size on disk", format::size(status.size_on_disk))
+        .with("data folder", folder)
+        .with("last sync", status.last_sync.map_or("never".to_owned(), time))
+        .with("running", running(info))
+}
+
+fn retarget(next: Option<&NextRetarget>) -> String {
+    let Some(next) = next else { return "never on this network".to_owned() };
+    let change = next.estimated_change_percent.map(format::percent);
+    format!(
+        "at height {}, in {}{}",
+        format::count(u64::from(next.height)),
+        format::counted(u64::from(next.blocks_left), "block"),
+        change.map(|change| format!(", about {change}")).unwrap_or_default()
+    )
+}
+
+fn sides(fields: Fields, sides: &[SideSummary]) -> Fields {
+    if sides.is_empty() {
+        return fields.with("side branches", "none");
+    }
+    sides.iter().enumerate().fold(fields, |fields, (at, side)| {
+        let text = format!(
+            "height {}, {} from height {} on, {}",
+            format::count(u64::from(side.height)),
+            format::counted(u64::from(side.length), "header"),
+            format::count(u64::from(side.fork_height) + 1),
+            side.hash
+        );
+        fields.with(if at == 0 { "side branches" } else { "" }, text)
+    })
+}
+
+fn running(info: &StoreInfo) -> String {
+    let Some(live) = &info.live else { return "no".to_owned() };
+    let state = if live.caught_up { "caught up" } else { "catching up" };
+    let peers = format::counted(u64::from(live.peers), "peer");
+    format!("{}, {state}, {peers}", live.command)
+}
