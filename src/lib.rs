@@ -1,3 +1,4 @@
 //! lightclient
+pub mod net;
 pub mod primitives;
 pub mod wire;
