@@ -1,5 +1,6 @@
 //! lightclient
 pub mod chain;
+pub mod net;
 pub mod node;
 pub mod primitives;
 pub mod store;
