@@ -47,6 +47,14 @@ impl LinkedBatch {
         self
     }
 
+    /// Only the first `count` headers.
+    #[must_use]
+    pub fn take(mut self, count: usize) -> Self {
+        self.headers.truncate(count);
+        self.hashes.truncate(count);
+        self
+    }
+
     pub(super) fn into_parts(self) -> (Vec<Header>, Vec<BlockHash>) {
         (self.headers, self.hashes)
     }

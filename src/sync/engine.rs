@@ -148,6 +148,8 @@ pub struct Engine {
     open: Open,
     next_tag: Tag,
     typical: Option<Duration>,
+    /// The locator that was last made from the stored chain.
+    locator: Vec<BlockHash>,
     actions: Vec<Action>,
 }
 
@@ -165,6 +167,7 @@ impl Engine {
             open: Open::default(),
             next_tag: 0,
             typical: None,
+            locator: Vec::new(),
             actions: Vec::new(),
         }
     }
@@ -282,15 +285,15 @@ impl Engine {
         peer.cursor = Some(reply.last);
         let tag = self.next_tag;
         self.next_tag += 1;
-        self.open.push(tag, key, full);
+        self.open.push(tag, key, reply.count, full);
         Disposition::Take(tag)
     }
 
     /// Takes headers that nobody asked for, because they follow a header that is stored.
-    pub fn take_unasked(&mut self, key: PeerKey) -> Tag {
+    pub fn take_unasked(&mut self, key: PeerKey, count: u32) -> Tag {
         let tag = self.next_tag;
         self.next_tag += 1;
-        self.open.push(tag, key, false);
+        self.open.push(tag, key, count, false);
         tag
     }
 
@@ -300,6 +303,21 @@ impl Engine {
             peer.at_end = false;
             peer.cursor = None;
             peer.ends_at = None;
+        }
+    }
+
+    /// The peer has nothing that could be used now.
+    pub fn set_at_end(&mut self, key: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.at_end = true;
+        }
+    }
+
+    /// Height of the header before a batch's first, as far as the requests before it tell.
+    pub fn begin_height(&self, tag: Tag) -> u32 {
+        match self.ranges.with_tag_ref(tag) {
+            Some(range) => range.begin_of(tag, self.joined).height,
+            None => self.joined.height + self.open.count_before(tag),
         }
     }
 
@@ -476,10 +494,12 @@ impl Engine {
     fn ask_openly(&mut self, now: Duration, locator: &mut dyn FnMut() -> Vec<BlockHash>) {
         for key in self.open.whom_to_ask(now, &mut self.peers) {
             let Some(peer) = self.peers.get_mut(&key) else { continue };
-            let mut hashes = locator();
-            if let Some(cursor) = peer.cursor.filter(|cursor| !hashes.contains(cursor)) {
-                hashes.insert(0, cursor);
+            // In the middle of a stream the last hash counts; what is behind it may be older.
+            if peer.cursor.is_none() || self.locator.is_empty() {
+                self.locator = locator();
             }
+            let cursor = peer.cursor.filter(|cursor| !self.locator.contains(cursor));
+            let hashes: Vec<BlockHash> = cursor.into_iter().chain(self.locator.clone()).collect();
             let purpose = Purpose::Open;
             peer.requests.push_back(Request { purpose, locator: hashes.clone(), asked_at: now });
             let stop = BlockHash::ZERO;
