@@ -47,6 +47,13 @@ impl LinkedBatch {
         self
     }
 
+    /// Headers that no one has mined: for tests of the rules beyond proof of work.
+    #[cfg(test)]
+    pub(super) fn without_work(headers: Vec<Header>) -> Self {
+        let hashes = headers.iter().map(Header::hash).collect();
+        Self { headers, hashes }
+    }
+
     pub(super) fn into_parts(self) -> (Vec<Header>, Vec<BlockHash>) {
         (self.headers, self.hashes)
     }

@@ -3,5 +3,10 @@
 mod bits;
 mod fixtures;
 mod memory;
+mod model;
 mod oracle;
+mod resume;
+mod rules;
+mod synthetic;
+mod testnets;
 mod vectors;
