@@ -39,6 +39,11 @@ impl LinkedBatch {
         self.headers.first().map(|header| header.prev)
     }
 
+    /// The first header and its hash; `None` for an empty batch.
+    pub(super) fn first(&self) -> Option<(Header, BlockHash)> {
+        self.headers.first().copied().zip(self.hashes.first().copied())
+    }
+
     /// Without the first `count` headers.
     #[must_use]
     pub fn skip(mut self, count: usize) -> Self {

@@ -2,11 +2,15 @@
 
 mod bits;
 mod fixtures;
+mod forks;
 mod memory;
+mod miner;
 mod model;
 mod oracle;
 mod resume;
 mod rules;
+mod sides;
 mod synthetic;
 mod testnets;
+mod tree_model;
 mod vectors;
