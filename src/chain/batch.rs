@@ -39,6 +39,11 @@ impl LinkedBatch {
         self.headers.first().map(|header| header.prev)
     }
 
+    /// The first header and its hash; `None` for an empty batch.
+    pub(super) fn first(&self) -> Option<(Header, BlockHash)> {
+        self.headers.first().copied().zip(self.hashes.first().copied())
+    }
+
     /// Without the first `count` headers.
     #[must_use]
     pub fn skip(mut self, count: usize) -> Self {
@@ -53,6 +58,13 @@ impl LinkedBatch {
         self.headers.truncate(count);
         self.hashes.truncate(count);
         self
+    }
+
+    /// Headers that no one has mined: for tests of the rules beyond proof of work.
+    #[cfg(test)]
+    pub(super) fn without_work(headers: Vec<Header>) -> Self {
+        let hashes = headers.iter().map(Header::hash).collect();
+        Self { headers, hashes }
     }
 
     pub(super) fn into_parts(self) -> (Vec<Header>, Vec<BlockHash>) {

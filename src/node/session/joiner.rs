@@ -1,6 +1,6 @@
 //! The thread that joins batches to the chain in order and stores them, and the checks before that.
 
-use crate::chain::{Ancestors, BatchFault, LinkedBatch, Params, Rejection, link_batch};
+use crate::chain::{BatchFault, LinkedBatch, Params, Rejection, link_batch};
 use crate::node::clock::unix_now;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
 use crate::primitives::Header;

@@ -20,7 +20,8 @@ use crate::node::clock::unix_now;
 use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, StoreError, Tip};
-use crate::sync::{Action, Engine, PeerKey, Point, Progress, Settings, Tag, locator_heights};
+use crate::sync::locator_heights;
+use crate::sync::{Action, Engine, Hints, PeerKey, Point, Progress, Settings, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
 use peers::{Peers, find_addresses};
@@ -60,7 +61,7 @@ pub struct Session<S> {
     store: Arc<S>,
     engine: Engine,
     peers: Peers,
-    joiner: Joiner<S>,
+    joiner: Option<Joiner<S>>,
     events: Receiver<Event>,
     verdicts: UnboundedReceiver<Verdict>,
     verdict_sender: UnboundedSender<Verdict>,
@@ -96,24 +97,17 @@ impl<S: HeaderStore + 'static> Session<S> {
         let (event_sender, events) = channel(EVENT_QUEUE);
         let joiner = Joiner::start(writer, options.stop_height, verdict_sender.clone())
             .map_err(SyncError::Thread)?;
-        let hints_hold =
-            hints_hold(&options, store.as_ref(), &tip).map_err(ChainErrorFrom::from)?;
-        let settings = Settings {
-            genesis: options.params.genesis.hash(),
-            hints: if hints_hold { options.hints.clone() } else { Default::default() },
-            stop_height: options.stop_height,
-        };
-        let joined = Point { height: tip.height, hash: tip.hash };
-        let wanted =
-            if options.connect.is_empty() { options.peers } else { options.connect.len().max(1) };
+        let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
+        let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
+        let wanted = if options.connect.is_empty() { options.peers } else { options.connect.len() };
         let peers = Peers::new(options.params, tip.height, wanted, options.follow, event_sender);
         let now = Instant::now();
         Ok(Self {
-            engine: Engine::new(settings, joined),
+            engine,
             options,
             store,
             peers,
-            joiner,
+            joiner: Some(joiner),
             events,
             verdicts,
             verdict_sender,
@@ -204,7 +198,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         if !self.caught_up && enough {
             self.caught_up = true;
             info!("caught up at height {}: following", self.tip.height);
-            self.mark_synced().map_err(ChainErrorFrom::from)?;
+            self.mark_synced().map_err(store_error)?;
             for handle in self.peers.handles() {
                 // A full queue means a peer that does not read: its deadline takes care of it.
                 handle.try_send(Message::SendHeaders).ok();
@@ -222,7 +216,9 @@ impl<S: HeaderStore + 'static> Session<S> {
             let Some(held) = self.held.get_mut(&tag) else { continue };
             let Some(batch) = held.batch.take() else { continue };
             self.submitted.insert(tag);
-            self.joiner.submit(Job { tag, epoch: self.epoch, batch });
+            if let Some(joiner) = &self.joiner {
+                joiner.submit(Job { tag, epoch: self.epoch, batch });
+            }
         }
     }
 
@@ -339,12 +335,20 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 }
 
-/// Errors of the store on their way up.
-struct ChainErrorFrom;
+/// An error of the store on its way up.
+fn store_error(error: StoreError) -> SyncError {
+    SyncError::Chain(error.into())
+}
 
-impl ChainErrorFrom {
-    fn from(error: StoreError) -> SyncError {
-        SyncError::Chain(error.into())
+fn point_of(tip: &Tip) -> Point {
+    Point { height: tip.height, hash: tip.hash }
+}
+
+fn engine_settings(options: &SyncOptions, hints_hold: bool) -> Settings {
+    Settings {
+        genesis: options.params.genesis.hash(),
+        hints: if hints_hold { options.hints.clone() } else { Hints::default() },
+        stop_height: options.stop_height,
     }
 }
 

@@ -1,12 +1,12 @@
 //! What became of batches.
 
-use super::Session;
 use super::joiner::Verdict;
 use super::options::SyncError;
+use super::{Session, point_of};
 use crate::chain::{BatchFault, LinkedBatch, Rejection};
 use crate::node::writer::Joined;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::{Linked, Point, Tag};
+use crate::sync::{Linked, Tag};
 use std::time::Instant;
 use tracing::{info, warn};
 
@@ -89,8 +89,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn finish_batch(&mut self, tag: Tag, whole: bool) {
         self.held.remove(&tag);
         self.submitted.remove(&tag);
-        let tip = Point { height: self.tip.height, hash: self.tip.hash };
-        self.engine.on_joined(tag, tip, whole);
+        self.engine.on_joined(tag, point_of(&self.tip), whole);
     }
 
     fn move_tip(&mut self, tip: Tip) {
