@@ -1,0 +1,202 @@
+//! The one writer of the stored chain: the header tree in memory, the store behind it.
+
+use crate::chain::{Accepted, Branch, HeaderTree, LinkedBatch, Params, Rejection, ResumeError};
+use crate::chain::{CheckedHeaders, TreeError, link_batch};
+use crate::primitives::BlockHash;
+use crate::store::{Change, HeaderStore, StoreError};
+use std::mem;
+use std::sync::Arc;
+use tracing::info;
+
+/// Why a batch could not be judged or stored; never the fault of who sent it.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The stored chain is shorter than its tip says.
+    #[error("stored data is damaged: {0}: run `lightclient verify --repair`")]
+    Resume(#[from] ResumeError),
+}
+
+impl ChainError {
+    /// Whether stored data is damaged.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_damage(),
+            Self::Resume(_) => true,
+        }
+    }
+}
+
+impl From<TreeError<StoreError>> for ChainError {
+    fn from(error: TreeError<StoreError>) -> Self {
+        match error {
+            TreeError::Ancestors(error) => Self::Store(error),
+            TreeError::Resume(error) => Self::Resume(error),
+        }
+    }
+}
+
+/// What a batch did to the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// Nothing new.
+    Nothing,
+    /// The chain grew by so many headers.
+    Extended(u32),
+    /// A branch beside the chain grew.
+    Side {
+        /// Height of its end.
+        height: u32,
+        /// Hash of its end.
+        hash: BlockHash,
+    },
+    /// A branch beside the chain became too long to be kept.
+    SideTooLong {
+        /// The height it had reached.
+        height: u32,
+    },
+    /// A branch with more work took over.
+    Reorganised {
+        /// Height of the last common header.
+        fork_height: u32,
+        /// Height of the old tip.
+        old_height: u32,
+        /// Hash of the old tip.
+        old_hash: BlockHash,
+        /// How many headers are new on the chain.
+        connected: u32,
+    },
+}
+
+/// Judges linked batches and stores the good headers.
+///
+/// Headers that extend the chain are collected and stored together by [`ChainWriter::flush`]: a few large
+/// writes cost far less than many small ones. Whatever is not flushed is not stored.
+#[derive(Debug)]
+pub struct ChainWriter<S> {
+    store: Arc<S>,
+    tree: HeaderTree,
+    unstored: Option<CheckedHeaders>,
+}
+
+impl<S: HeaderStore> ChainWriter<S> {
+    /// A writer that goes on from the stored tip. `now` is the wall clock in Unix seconds.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub fn new(store: Arc<S>, params: &'static Params, now: u32) -> Result<Self, ChainError> {
+        let tip = store.tip();
+        let from = Branch::resume_from(params, tip.height);
+        let recent = store.headers(from, tip.height - from + 1)?;
+        let active = Branch::resume(params, tip.height, tip.chainwork, &recent)?;
+        let mut tree = HeaderTree::new(active);
+        for side in store.sides()? {
+            let (batch, _) = link_batch(params, side.headers);
+            tree.restore_side(batch, store.as_ref(), now)?;
+        }
+        Ok(Self { store, tree, unstored: None })
+    }
+
+    /// The tree: the chain's end (with what is not stored yet) and the branches beside it.
+    pub fn tree(&self) -> &HeaderTree {
+        &self.tree
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Arc<S> {
+        &self.store
+    }
+
+    /// How many headers wait for [`ChainWriter::flush`].
+    pub fn unstored(&self) -> usize {
+        self.unstored.as_ref().map_or(0, CheckedHeaders::len)
+    }
+
+    /// Judges a batch and takes its good headers in; the first bad one's rejection comes with them.
+    ///
+    /// # Errors
+    /// Reading or writing the store failed.
+    pub fn accept(
+        &mut self,
+        batch: LinkedBatch,
+        now: u32,
+    ) -> Result<(Joined, Option<Rejection>), ChainError> {
+        if batch.prev() != Some(self.tree.active().hash()) {
+            // Looking back means reading the store, which has to have everything by then.
+            self.flush()?;
+        }
+        let old_bits = self.tree.active().bits();
+        let (accepted, rejection) = self.tree.accept(batch, self.store.as_ref(), now)?;
+        Ok((self.take(accepted, old_bits)?, rejection))
+    }
+
+    fn take(&mut self, accepted: Accepted, old_bits: u32) -> Result<Joined, ChainError> {
+        match accepted {
+            Accepted::Nothing => Ok(Joined::Nothing),
+            Accepted::Extended(headers) => {
+                log_retargets(self.tree.active().params(), old_bits, &headers);
+                let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+                self.collect(headers)?;
+                Ok(Joined::Extended(count))
+            }
+            Accepted::Side { height, hash } => {
+                let sides = Some(self.tree.sides());
+                self.store.commit(&Change { sides, ..Change::default() })?;
+                Ok(Joined::Side { height, hash })
+            }
+            Accepted::SideTooLong { height } => Ok(Joined::SideTooLong { height }),
+            Accepted::Reorganised { fork_height, old_height, old_hash, connected } => {
+                self.store.commit(&Change {
+                    cut_to: Some(fork_height),
+                    append: Some(&connected),
+                    sides: Some(self.tree.sides()),
+                    last_sync: None,
+                })?;
+                let connected = u32::try_from(connected.len()).unwrap_or(u32::MAX);
+                Ok(Joined::Reorganised { fork_height, old_height, old_hash, connected })
+            }
+        }
+    }
+
+    fn collect(&mut self, headers: CheckedHeaders) -> Result<(), ChainError> {
+        match &mut self.unstored {
+            None => self.unstored = Some(headers),
+            Some(unstored) => {
+                if let Err(headers) = unstored.append(headers) {
+                    self.flush()?;
+                    self.unstored = Some(headers);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores what was collected; it is durable when this returns.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub fn flush(&mut self) -> Result<(), ChainError> {
+        if let Some(headers) = mem::take(&mut self.unstored) {
+            self.store.commit(&Change { append: Some(&headers), ..Change::default() })?;
+        }
+        Ok(())
+    }
+}
+
+/// Says where the bits changed: at a boundary, and only there, so that the 20-minute rule is not noise.
+fn log_retargets(params: &Params, mut bits: u32, headers: &CheckedHeaders) {
+    for (header, height) in headers.headers().iter().zip(headers.first_height()..) {
+        if header.bits != bits && params.is_boundary(height) {
+            let old = crate::chain::Work::of_bits(bits).to_f64();
+            let change = crate::chain::Work::of_bits(header.bits).to_f64() / old - 1.0;
+            info!(
+                "retarget at height {height}: bits {bits:08x} -> {:08x}, difficulty {:+.2} %",
+                header.bits,
+                change * 100.0
+            );
+        }
+        bits = header.bits;
+    }
+}

@@ -1,0 +1,533 @@
+//! The engine: peers, the two ways of downloading, and which of them is on.
+
+use super::hints::Hints;
+use super::open::Open;
+use super::peer::{Peer, Purpose, Request};
+use super::ranges::{Part, RangeKey, Ranges};
+use super::{PeerKey, Point, Tag};
+use crate::primitives::BlockHash;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Headers in a full answer: one with fewer says that the peer has no more.
+const FULL: u32 = 2000;
+
+/// A peer that leaves a request unanswered for so long is dropped. Bitcoin Core waits 2 minutes for an
+/// answer to `getheaders` (`HEADERS_RESPONSE_TIME`); half of it is ample for 162 kB.
+const HARD_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A range is asked of a second peer after so many times the usual delay of an answer, and not sooner than
+/// this: below it, a race wins less than it costs.
+const RACE_FACTOR: u32 = 3;
+const RACE_FLOOR: Duration = Duration::from_millis(150);
+const RACE_UNMEASURED: Duration = Duration::from_secs(2);
+
+/// Requests that a lone peer starts with; several peers share them.
+const FIRST_REQUESTS: usize = 16;
+
+/// What the engine has to know from the start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Hash of the network's first header.
+    pub genesis: BlockHash,
+    /// Hashes of the expected chain; empty for none.
+    pub hints: Hints,
+    /// The height to stop at.
+    pub stop_height: Option<u32>,
+}
+
+/// The ends of a `headers` message.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply {
+    /// The parent that the first header names; `None` for an empty message.
+    pub parent: Option<BlockHash>,
+    /// Hash of the last header.
+    pub last: BlockHash,
+    /// How many headers there are.
+    pub count: u32,
+}
+
+/// What a `headers` message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// An answer that is needed: link it, and report under this tag.
+    Take(Tag),
+    /// An answer that is not needed (any more).
+    Discard,
+    /// No answer to anything that was asked.
+    Unasked,
+}
+
+/// Why the engine wants a peer dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DropReason {
+    /// A request was left unanswered.
+    #[error("no answer to getheaders for {} s", waited.as_secs())]
+    Stalled {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// Its chain does not contain a hint that another peer's does.
+    #[error("its chain leaves the hints at height {height}: expected {expected}, got {got}")]
+    LeftHints {
+        /// Height of the hint.
+        height: u32,
+        /// The hint.
+        expected: BlockHash,
+        /// What the peer has there, or the last header it sent on the way.
+        got: BlockHash,
+    },
+}
+
+/// What the caller is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send a `getheaders`.
+    Ask {
+        /// To whom.
+        peer: PeerKey,
+        /// Known hashes, newest first.
+        locator: Vec<BlockHash>,
+        /// The last header wanted; zero for as many as fit.
+        stop: BlockHash,
+    },
+    /// Disconnect; the engine has forgotten the peer already.
+    Drop {
+        /// Whom.
+        peer: PeerKey,
+        /// Why.
+        reason: DropReason,
+    },
+    /// Say that a range is asked of another peer because this one is late.
+    Late {
+        /// The late peer.
+        peer: PeerKey,
+        /// Height of the range's end.
+        height: u32,
+    },
+    /// Say that no peer's chain follows the hints, and that the download goes on without them.
+    HintsOff {
+        /// Height of the last header joined while they were on.
+        height: u32,
+    },
+    /// Throw away the batches with these tags.
+    Forget(Vec<Tag>),
+}
+
+/// How a batch fared when it was linked.
+#[derive(Clone, Copy, Debug)]
+pub struct Linked {
+    /// How many of its headers are good.
+    pub good: u32,
+    /// Hash of the last of them; any if there is none.
+    pub last: BlockHash,
+    /// Whether a bad one follows.
+    pub faulty: bool,
+}
+
+/// How far the download is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is no peer to ask.
+    NoPeers,
+    /// Answers are awaited.
+    Downloading,
+    /// The peers have nothing beyond the tip.
+    CaughtUp,
+}
+
+/// The download engine.
+#[derive(Debug)]
+pub struct Engine {
+    genesis: BlockHash,
+    peers: BTreeMap<PeerKey, Peer>,
+    joined: Point,
+    hints_on: bool,
+    ranges: Ranges,
+    left: BTreeMap<PeerKey, DropReason>,
+    open: Open,
+    next_tag: Tag,
+    typical: Option<Duration>,
+    /// The locator that was last made from the stored chain.
+    locator: Vec<BlockHash>,
+    actions: Vec<Action>,
+}
+
+impl Engine {
+    /// An engine that goes on from the stored tip.
+    pub fn new(settings: Settings, joined: Point) -> Self {
+        let start = Point { height: 0, hash: settings.genesis };
+        Self {
+            genesis: settings.genesis,
+            peers: BTreeMap::new(),
+            joined,
+            hints_on: !settings.hints.points().is_empty(),
+            ranges: Ranges::new(settings.hints, start, settings.stop_height),
+            left: BTreeMap::new(),
+            open: Open::default(),
+            next_tag: 0,
+            typical: None,
+            locator: Vec::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// A peer can be asked now. The height it announces only keeps it from being asked for more than that.
+    pub fn add_peer(&mut self, key: PeerKey, announced_height: u32) {
+        let capacity = FIRST_REQUESTS / (self.peers.len() + 1);
+        self.peers.insert(key, Peer::new(announced_height, capacity));
+    }
+
+    /// A peer is gone; what it was asked for goes to others.
+    pub fn remove_peer(&mut self, key: PeerKey) {
+        self.peers.remove(&key);
+        self.left.remove(&key);
+        self.ranges.disown(key);
+    }
+
+    /// The hints that the download goes by, if it still does.
+    pub fn hints(&self) -> Option<&Hints> {
+        self.hints_on.then(|| self.ranges.hints())
+    }
+
+    /// Says what a `headers` message is, and notes that its request is answered.
+    pub fn on_headers(&mut self, now: Duration, key: PeerKey, reply: &Reply) -> Disposition {
+        let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
+        let Some(request) = peer.take_request(reply.parent, &self.genesis) else {
+            return Disposition::Unasked;
+        };
+        let took = now.saturating_sub(request.asked_at);
+        peer.answered(took);
+        self.typical = Some(self.typical.map_or(took, |typical| (typical * 7 + took) / 8));
+        match request.purpose {
+            Purpose::Range(range) => self.range_answer(now, key, range, &request, reply),
+            Purpose::Open => self.open_answer(key, reply),
+        }
+    }
+
+    fn range_answer(
+        &mut self,
+        now: Duration,
+        key: PeerKey,
+        range_key: RangeKey,
+        request: &Request,
+        reply: &Reply,
+    ) -> Disposition {
+        let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
+        else {
+            return Disposition::Discard;
+        };
+        range.owners.retain(|owner| *owner != key);
+        let from_cursor = reply.parent == Some(range.cursor.hash);
+        let asked_at_cursor = request.locator.first() == Some(&range.cursor.hash);
+        if !from_cursor && asked_at_cursor && reply.parent == Some(range.start.hash) {
+            // It does not know what another peer sent of this range: its own answer is the fuller one.
+            self.actions.push(Action::Forget(range.restart()));
+        } else if !from_cursor {
+            if asked_at_cursor {
+                // It knows no hash of the locator, or has nothing after it: it is behind.
+                peer.ends_at = Some(range.cursor.height.min(peer.ends_at.unwrap_or(u32::MAX)));
+            }
+            return Disposition::Discard;
+        }
+        let height = range.cursor.height.saturating_add(reply.count);
+        let end = Point { height, hash: reply.last };
+        if height > range.end.height || (height == range.end.height && end != range.end) {
+            return self.leaves_hints(key, range_key, reply.last);
+        }
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        range.parts.push(Part { tag, peer: key, end, linked: false });
+        range.cursor = end;
+        if range.is_received() {
+            self.drop_left();
+        } else if reply.count < FULL {
+            peer.ends_at = Some(height);
+        } else {
+            self.ask_range(now, key, range_key);
+        }
+        Disposition::Take(tag)
+    }
+
+    /// The peer's chain does not contain a hint: it is put aside until another peer shows that one does.
+    fn leaves_hints(&mut self, key: PeerKey, range_key: RangeKey, got: BlockHash) -> Disposition {
+        if let Some(range) = self.ranges.get_mut(range_key) {
+            let Point { height, hash } = range.end;
+            if range.parts.iter().any(|part| part.peer == key) {
+                self.actions.push(Action::Forget(range.restart()));
+            }
+            self.left.insert(key, DropReason::LeftHints { height, expected: hash, got });
+        }
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.left_hints = true;
+        }
+        Disposition::Discard
+    }
+
+    /// A hint was reached: peers whose chain does not contain it are refused.
+    fn drop_left(&mut self) {
+        for (peer, reason) in std::mem::take(&mut self.left) {
+            self.remove_peer(peer);
+            self.actions.push(Action::Drop { peer, reason });
+        }
+    }
+
+    fn open_answer(&mut self, key: PeerKey, reply: &Reply) -> Disposition {
+        let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
+        let full = reply.count >= FULL;
+        peer.at_end = !full;
+        if reply.count == 0 {
+            return Disposition::Discard;
+        }
+        if full {
+            peer.ends_at = None;
+        }
+        peer.cursor = Some(reply.last);
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        self.open.push(tag, key, reply.count, full);
+        Disposition::Take(tag)
+    }
+
+    /// Takes headers that nobody asked for, because they follow a header that is stored.
+    pub fn take_unasked(&mut self, key: PeerKey, count: u32) -> Tag {
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        self.open.push(tag, key, count, false);
+        tag
+    }
+
+    /// The peer announced something: it is asked for what follows the tip.
+    pub fn announced(&mut self, key: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.at_end = false;
+            peer.cursor = None;
+            peer.ends_at = None;
+        }
+    }
+
+    /// The peer has nothing that could be used now.
+    pub fn set_at_end(&mut self, key: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.at_end = true;
+        }
+    }
+
+    /// Height of the header before a batch's first, as far as the requests before it tell.
+    pub fn begin_height(&self, tag: Tag) -> u32 {
+        match self.ranges.with_tag_ref(tag) {
+            Some(range) => range.begin_of(tag, self.joined).height,
+            None => self.joined.height + self.open.count_before(tag),
+        }
+    }
+
+    /// Every peer is asked again for what follows the tip.
+    pub fn ask_all(&mut self) {
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        keys.into_iter().for_each(|key| self.announced(key));
+    }
+
+    /// Notes how a batch fared when its work and links were checked.
+    pub fn on_linked(&mut self, tag: Tag, linked: Linked) {
+        let joined = self.joined;
+        if let Some((_, range)) = self.ranges.with_tag(tag) {
+            let begin = range.begin_of(tag, joined);
+            let end = Point { height: begin.height + linked.good, hash: linked.last };
+            let at = range.parts.iter().position(|part| part.tag == tag).unwrap_or(0);
+            range.parts[at].linked = true;
+            let mut dropped = Vec::new();
+            if linked.faulty && linked.good == 0 {
+                dropped = range.drop_from(tag, begin);
+            } else if linked.faulty {
+                range.parts[at].end = end;
+                range.cursor = end;
+                dropped = range.parts.drain(at + 1..).map(|part| part.tag).collect();
+            }
+            self.actions.push(Action::Forget(dropped));
+            return;
+        }
+        let dropped = self.open.linked(tag, linked.good > 0, linked.faulty);
+        self.actions.push(Action::Forget(dropped));
+    }
+
+    /// The batches to be joined next, in this order.
+    pub fn joinable(&self) -> Vec<Tag> {
+        let mut tags = self.ranges.joinable(self.joined.height);
+        tags.extend(self.open.joinable());
+        tags
+    }
+
+    /// A batch was joined, or only its good part: the chain's end is now here.
+    pub fn on_joined(&mut self, tag: Tag, joined: Point, whole: bool) {
+        self.joined = joined;
+        let dropped = if let Some((_, range)) = self.ranges.with_tag(tag) {
+            if whole {
+                range.parts.retain(|part| part.tag != tag);
+                Vec::new()
+            } else {
+                let resume_at =
+                    if joined.height > range.start.height { joined } else { range.start };
+                range.drop_from(tag, resume_at)
+            }
+        } else {
+            self.open.joined(tag, whole)
+        };
+        self.actions.push(Action::Forget(dropped));
+    }
+
+    /// Decides what to do now. `locator` gives the stored chain's locator when one is needed.
+    pub fn poll(
+        &mut self,
+        now: Duration,
+        locator: &mut dyn FnMut() -> Vec<BlockHash>,
+    ) -> Vec<Action> {
+        self.drop_stalled(now);
+        self.check_hints();
+        if self.is_hinted() {
+            self.ask_ranges(now);
+        } else {
+            if self.open.is_idle() {
+                self.actions.push(Action::Forget(self.ranges.clear()));
+            }
+            self.ask_openly(now, locator);
+        }
+        let mut actions = std::mem::take(&mut self.actions);
+        actions.retain(|action| !matches!(action, Action::Forget(tags) if tags.is_empty()));
+        actions
+    }
+
+    fn drop_stalled(&mut self, now: Duration) {
+        let stalled: Vec<(PeerKey, Duration)> = self
+            .peers
+            .iter()
+            .filter_map(|(key, peer)| Some((*key, now.saturating_sub(peer.waiting_since()?))))
+            .filter(|(_, waited)| *waited >= HARD_DEADLINE)
+            .collect();
+        for (peer, waited) in stalled {
+            self.remove_peer(peer);
+            let reason = DropReason::Stalled { waited };
+            self.actions.push(Action::Drop { peer, reason });
+        }
+    }
+
+    /// Hints that nobody follows, or that the chain with most work contradicts, are of no use.
+    fn check_hints(&mut self) {
+        if !self.hints_on {
+            return;
+        }
+        let head = self.ranges.head(self.joined.height);
+        let contradicted = self.ranges.get(head).is_some_and(|range| {
+            range.is_received() && range.parts.is_empty() && self.joined.height < range.end.height
+        });
+        let nobody = !self.peers.is_empty() && self.peers.values().all(|peer| peer.left_hints);
+        if !contradicted && !nobody {
+            return;
+        }
+        self.hints_on = false;
+        self.left.clear();
+        for peer in self.peers.values_mut() {
+            peer.left_hints = false;
+        }
+        self.actions.push(Action::HintsOff { height: self.joined.height });
+    }
+
+    fn is_hinted(&self) -> bool {
+        if !self.hints_on || !self.ranges.remain_above(self.joined.height) || !self.open.is_idle() {
+            return false;
+        }
+        let head = self.ranges.get(self.ranges.head(self.joined.height));
+        let needed = head.map_or(self.joined.height, |range| range.cursor.height);
+        let busy = head.is_some_and(|range| !range.parts.is_empty() || !range.owners.is_empty());
+        busy || self.peers.values().any(|peer| !peer.left_hints && peer.has_above(needed))
+    }
+
+    fn ask_ranges(&mut self, now: Duration) {
+        self.ranges.fill(self.joined);
+        let patience = self.patience();
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        // One range each, round after round, so that all peers get their share of the next ones.
+        loop {
+            let mut asked = false;
+            for key in &keys {
+                let Some(peer) = self.peers.get(key) else { continue };
+                if peer.left_hints || !peer.has_room() {
+                    continue;
+                }
+                let has_above = |height| peer.has_above(height);
+                let Some(range) = self.ranges.next_for(*key, now, patience, has_above) else {
+                    continue;
+                };
+                self.note_late(range);
+                self.ask_range(now, *key, range);
+                asked = true;
+            }
+            if !asked {
+                return;
+            }
+        }
+    }
+
+    fn note_late(&mut self, range: RangeKey) {
+        let Some(range) = self.ranges.get(range) else { return };
+        if let Some(late) = range.owners.last() {
+            self.actions.push(Action::Late { peer: *late, height: range.end.height });
+        }
+    }
+
+    fn ask_range(&mut self, now: Duration, key: PeerKey, range_key: RangeKey) {
+        let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
+        else {
+            return;
+        };
+        let mut locator = vec![range.cursor.hash];
+        if range.cursor != range.start {
+            locator.push(range.start.hash);
+        }
+        range.owners.push(key);
+        range.asked_at = now;
+        let purpose = Purpose::Range(range_key);
+        let stop = range.end.hash;
+        peer.requests.push_back(Request { purpose, locator: locator.clone(), asked_at: now });
+        self.actions.push(Action::Ask { peer: key, locator, stop });
+    }
+
+    fn ask_openly(&mut self, now: Duration, locator: &mut dyn FnMut() -> Vec<BlockHash>) {
+        for key in self.open.whom_to_ask(now, &mut self.peers) {
+            let Some(peer) = self.peers.get_mut(&key) else { continue };
+            // In the middle of a stream the last hash counts; what is behind it may be older.
+            if peer.cursor.is_none() || self.locator.is_empty() {
+                self.locator = locator();
+            }
+            let cursor = peer.cursor.filter(|cursor| !self.locator.contains(cursor));
+            let hashes: Vec<BlockHash> = cursor.into_iter().chain(self.locator.clone()).collect();
+            let purpose = Purpose::Open;
+            peer.requests.push_back(Request { purpose, locator: hashes.clone(), asked_at: now });
+            let stop = BlockHash::ZERO;
+            self.actions.push(Action::Ask { peer: key, locator: hashes, stop });
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        self.typical.map_or(RACE_UNMEASURED, |typical| RACE_FLOOR.max(typical * RACE_FACTOR))
+    }
+
+    /// How far the download is.
+    pub fn progress(&self, now: Duration) -> Progress {
+        let typical = self.typical.unwrap_or_default();
+        if self.peers.is_empty() {
+            Progress::NoPeers
+        } else if !self.is_hinted() && self.open.is_caught_up(now, typical, &self.peers) {
+            Progress::CaughtUp
+        } else {
+            Progress::Downloading
+        }
+    }
+
+    /// When [`Engine::poll`] or [`Engine::progress`] may say something new though nothing has happened.
+    pub fn deadline(&self, now: Duration) -> Option<Duration> {
+        let waiting = self.peers.values().filter_map(Peer::waiting_since);
+        let own = waiting.flat_map(|since| [since + self.patience(), since + HARD_DEADLINE]);
+        let typical = self.typical.unwrap_or_default();
+        own.chain(Open::deadlines(typical, &self.peers)).filter(|at| *at > now).min()
+    }
+}

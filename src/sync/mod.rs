@@ -1,0 +1,37 @@
+//! The download engine: which peer is asked for which headers, and what an answer answers.
+//!
+//! Pure: the time since start comes in as an argument, requests and verdicts go out. It never sees a header,
+//! only a batch's ends and length; batches are named by a [`Tag`], under which the caller keeps them.
+//!
+//! Up to the last hint the chain is cut into ranges that several peers are asked for at once ([`ranges`]);
+//! from there on, or without hints, one peer leads and the others are compared with it ([`open`]).
+
+mod engine;
+mod hints;
+mod locator;
+mod open;
+mod peer;
+mod ranges;
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Action, Disposition, DropReason, Engine, Linked, Progress, Reply, Settings};
+pub use hints::{Hints, HintsError};
+pub use locator::locator_heights;
+
+use crate::primitives::BlockHash;
+
+/// Whom an answer came from: the caller's own number for a connection.
+pub type PeerKey = u64;
+
+/// Names a batch from the moment it is taken until it is joined to the chain or dropped.
+pub type Tag = u64;
+
+/// A place on a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Height of the header.
+    pub height: u32,
+    /// Its hash.
+    pub hash: BlockHash,
+}

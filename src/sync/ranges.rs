@@ -1,0 +1,206 @@
+//! The hinted part of the chain, cut into ranges that are downloaded in any order and joined in one.
+
+use super::hints::Hints;
+use super::{PeerKey, Point, Tag};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How many ranges may be started ahead of the joined height. A range of 2016 headers takes 226 kB of
+/// memory once hashed: 64 of them stay far below the 32 MB that the download may take.
+pub(super) const WINDOW: usize = 64;
+
+/// Most peers that race for one range.
+const MAX_OWNERS: usize = 3;
+
+/// Position of a range's end among the hints.
+pub(super) type RangeKey = usize;
+
+/// Part of a range: one answer.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) tag: Tag,
+    pub(super) peer: PeerKey,
+    pub(super) end: Point,
+    pub(super) linked: bool,
+}
+
+/// The headers after one hint, up to the next.
+#[derive(Clone, Debug)]
+pub(super) struct Range {
+    /// The hint it starts after (or genesis).
+    pub(super) start: Point,
+    /// The hint it ends with.
+    pub(super) end: Point,
+    /// Up to where it has been received, or was there before.
+    pub(super) cursor: Point,
+    /// What was received and is not joined yet, in order.
+    pub(super) parts: Vec<Part>,
+    /// Who was asked for what follows the cursor.
+    pub(super) owners: Vec<PeerKey>,
+    /// When the last of them was asked.
+    pub(super) asked_at: Duration,
+}
+
+impl Range {
+    pub(super) fn is_received(&self) -> bool {
+        self.cursor == self.end
+    }
+
+    /// Whether another peer may be asked, because none was or the last one takes longer than `patience`.
+    pub(super) fn wants_owner(&self, now: Duration, patience: Duration) -> bool {
+        !self.is_received()
+            && (self.owners.is_empty()
+                || (self.owners.len() < MAX_OWNERS && now >= self.asked_at + patience))
+    }
+
+    /// Drops the part with this tag and all after it; gives the dropped tags.
+    pub(super) fn drop_from(&mut self, tag: Tag, resume_at: Point) -> Vec<Tag> {
+        let Some(at) = self.parts.iter().position(|part| part.tag == tag) else {
+            return Vec::new();
+        };
+        self.cursor = resume_at;
+        self.parts.drain(at..).map(|part| part.tag).collect()
+    }
+
+    /// Drops everything that is not joined and starts again from the hint before.
+    pub(super) fn restart(&mut self) -> Vec<Tag> {
+        self.cursor = self.start;
+        self.parts.drain(..).map(|part| part.tag).collect()
+    }
+
+    /// Where the part with this tag begins.
+    pub(super) fn begin_of(&self, tag: Tag, joined: Point) -> Point {
+        let at = self.parts.iter().position(|part| part.tag == tag).unwrap_or(0);
+        match at.checked_sub(1) {
+            Some(before) => self.parts[before].end,
+            None if joined.height > self.start.height && joined.height <= self.end.height => joined,
+            None => self.start,
+        }
+    }
+}
+
+/// All ranges that were started and are not joined.
+#[derive(Debug)]
+pub(super) struct Ranges {
+    hints: Hints,
+    genesis: Point,
+    /// No range that starts here or above is begun.
+    stop_height: u32,
+    active: BTreeMap<RangeKey, Range>,
+}
+
+impl Ranges {
+    pub(super) fn new(hints: Hints, genesis: Point, stop_height: Option<u32>) -> Self {
+        let stop_height = stop_height.unwrap_or(u32::MAX);
+        Self { hints, genesis, stop_height, active: BTreeMap::new() }
+    }
+
+    pub(super) fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
+    pub(super) fn get_mut(&mut self, key: RangeKey) -> Option<&mut Range> {
+        self.active.get_mut(&key)
+    }
+
+    pub(super) fn get(&self, key: RangeKey) -> Option<&Range> {
+        self.active.get(&key)
+    }
+
+    /// Whether hints go on above the joined height.
+    pub(super) fn remain_above(&self, joined: u32) -> bool {
+        joined < self.stop_height && self.hints.first_above(joined) < self.hints.points().len()
+    }
+
+    /// The range that the next header to be joined is in.
+    pub(super) fn head(&self, joined: u32) -> RangeKey {
+        self.hints.first_above(joined)
+    }
+
+    /// Starts ranges up to the window's end, and forgets those that are joined.
+    pub(super) fn fill(&mut self, joined: Point) {
+        let head = self.head(joined.height);
+        self.active = self.active.split_off(&head);
+        let last = (head + WINDOW).min(self.hints.points().len());
+        for key in head..last {
+            let before = key.checked_sub(1).map_or(self.genesis, |at| self.hints.points()[at]);
+            if before.height >= self.stop_height {
+                break;
+            }
+            let end = self.hints.points()[key];
+            self.active.entry(key).or_insert_with(|| Range {
+                start: before,
+                end,
+                cursor: if joined.height > before.height { joined } else { before },
+                parts: Vec::new(),
+                owners: Vec::new(),
+                asked_at: Duration::ZERO,
+            });
+        }
+    }
+
+    /// The first range that this peer may be asked for.
+    pub(super) fn next_for(
+        &self,
+        peer: PeerKey,
+        now: Duration,
+        patience: Duration,
+        has_above: impl Fn(u32) -> bool,
+    ) -> Option<RangeKey> {
+        let wanted = |only_new: bool| {
+            self.active.iter().find_map(|(key, range)| {
+                let suits = range.wants_owner(now, patience)
+                    && range.owners.is_empty() == only_new
+                    && !range.owners.contains(&peer)
+                    && has_above(range.cursor.height);
+                suits.then_some(*key)
+            })
+        };
+        // A range that blocks the join is worth more than a new one at the far end.
+        let late = wanted(false);
+        let fresh = wanted(true);
+        match (late, fresh) {
+            (Some(late), Some(fresh)) => Some(late.min(fresh)),
+            (late, fresh) => late.or(fresh),
+        }
+    }
+
+    /// A peer is gone or passed over: it owns nothing any more.
+    pub(super) fn disown(&mut self, peer: PeerKey) {
+        for range in self.active.values_mut() {
+            range.owners.retain(|owner| *owner != peer);
+        }
+    }
+
+    /// The range that holds a part with this tag.
+    pub(super) fn with_tag(&mut self, tag: Tag) -> Option<(RangeKey, &mut Range)> {
+        self.active
+            .iter_mut()
+            .find(|(_, range)| range.parts.iter().any(|part| part.tag == tag))
+            .map(|(key, range)| (*key, range))
+    }
+
+    /// As [`Ranges::with_tag`], to look at.
+    pub(super) fn with_tag_ref(&self, tag: Tag) -> Option<&Range> {
+        self.active.values().find(|range| range.parts.iter().any(|part| part.tag == tag))
+    }
+
+    /// The parts that can be joined next, in height order, as far as they are linked without a gap.
+    pub(super) fn joinable(&self, joined: u32) -> Vec<Tag> {
+        let mut tags = Vec::new();
+        for key in self.head(joined).. {
+            let Some(range) = self.active.get(&key) else { break };
+            tags.extend(range.parts.iter().take_while(|part| part.linked).map(|part| part.tag));
+            if !range.is_received() || range.parts.iter().any(|part| !part.linked) {
+                break;
+            }
+        }
+        tags
+    }
+
+    /// Drops everything; gives the tags of what was received for nothing.
+    pub(super) fn clear(&mut self) -> Vec<Tag> {
+        let ranges = std::mem::take(&mut self.active);
+        ranges.into_values().flat_map(|range| range.parts).map(|part| part.tag).collect()
+    }
+}
