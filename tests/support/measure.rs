@@ -1,12 +1,12 @@
 //! What a process used: time, memory, processor time, disk. Linux only: read from `/proc`.
 
+use super::wait::Watched;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -32,45 +32,46 @@ pub struct Usage {
 
 /// Waits for a child's end without a deadline of its own and says what it used.
 pub fn wait_and_measure(mut child: Child, started: Instant) -> Usage {
-    let watch = PeakWatch::start(child.id());
+    let watch = UsageWatch::start(child.id());
     // Ended but not yet waited for: its processor time can still be read.
     waitid(WaitId::Pid(Pid::from_child(&child)), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
         .expect("a child can be waited for");
     let elapsed = started.elapsed();
-    let cpu = cpu_time(child.id()).unwrap_or_default();
+    let (peak, cpu) = watch.stop();
     let success = child.wait().expect("a child can be waited for").success();
-    Usage { elapsed, cpu, peak: watch.stop(), success }
+    Usage { elapsed, cpu, peak, success }
 }
 
-/// Follows the peak of a process' memory.
+/// Follows the memory and processor time of a process, to the last that can be read before its number is gone.
 #[derive(Debug)]
-pub struct PeakWatch {
-    stop: Arc<AtomicBool>,
-    watching: JoinHandle<u64>,
+pub struct UsageWatch {
+    stop: Arc<Watched<bool>>,
+    watching: JoinHandle<(u64, Duration)>,
 }
 
-impl PeakWatch {
+impl UsageWatch {
     /// Begins with the process of that number.
     pub fn start(id: u32) -> Self {
-        let stop: Arc<AtomicBool> = Arc::default();
+        let stop: Arc<Watched<bool>> = Arc::default();
         let stopping = Arc::clone(&stop);
         let watching = thread::spawn(move || {
-            let mut peak = 0;
+            let (mut peak, mut cpu) = (0, Duration::ZERO);
             loop {
-                let last = stopping.load(Ordering::SeqCst);
+                let next = Instant::now() + EVERY;
                 peak = peak_memory(id).unwrap_or(0).max(peak);
-                if last {
-                    return peak;
+                cpu = cpu_time(id).unwrap_or(cpu);
+                if *stopping.lock() {
+                    return (peak, cpu);
                 }
-                thread::sleep(EVERY);
+                stopping.wait_until(next, |stop| stop.then_some(()));
             }
         });
         Self { stop, watching }
     }
 
-    /// The highest peak that was read, in bytes.
-    pub fn stop(self) -> u64 {
-        self.stop.store(true, Ordering::SeqCst);
+    /// The highest peak that was read, in bytes, and the last processor time.
+    pub fn stop(self) -> (u64, Duration) {
+        self.stop.change(|stop| *stop = true);
         self.watching.join().expect("reading a file does not panic")
     }
 }
