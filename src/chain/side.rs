@@ -133,10 +133,10 @@ impl SideSet {
             Some((index, kept)) => (&self.branches[index].hashes[..kept], kept),
             None => (&[][..], 0),
         };
-        let known = |branch: &SideBranch| {
-            let same =
-                branch.fork_height == fork.active_height && branch.hashes.starts_with(shared);
-            if same { shared_length(&branch.hashes[kept..], batch.hashes()) } else { 0 }
+        // A hash commits to all before it: where it stands on two branches, they fork at one height.
+        let known = |branch: &SideBranch| match branch.hashes.strip_prefix(shared) {
+            Some(rest) => shared_length(rest, batch.hashes()),
+            None => 0,
         };
         let longest = self.branches.iter().map(known).enumerate().max_by_key(|(_, known)| *known);
         match longest {
@@ -256,7 +256,7 @@ impl SideSet {
             } else if branch.fork_height == fork_height {
                 branch.drop_first(branch.common_prefix(winner));
             }
-            !branch.headers.is_empty()
+            true
         });
         self.branches.extend(loser);
     }

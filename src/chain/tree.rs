@@ -13,6 +13,7 @@ use std::error::Error;
 pub const MAX_SIDE_BRANCHES: usize = 64;
 
 /// How many headers all of them may hold together: about 7 MB of memory. The least work goes first.
+/// A branch that needs no more than half of it is spared while it grows.
 pub const MAX_SIDE_HEADERS: usize = 65_536;
 
 /// The active chain as the tree needs to look back on it: handed in, so that the tree itself does no I/O.

@@ -112,6 +112,29 @@ fn work_of_unusable_bits_is_none() {
     assert_eq!(Work::of_bits(0x1d00_ffff).to_string(), format!("{:064x}", 0x1_0001_0001u64));
 }
 
+#[test]
+fn work_is_read_as_bitcoin_core_prints_and_takes_it() {
+    let work = Work::of_bits(0x1702_40c3);
+    assert_eq!(work.to_string().parse(), Ok(work.clone()));
+    assert_eq!("0x10".parse::<Work>().unwrap().to_be_bytes()[31], 16);
+    assert_eq!("f".parse::<Work>().unwrap().to_be_bytes()[31], 15);
+    for text in ["", "0x", "g", "-1", "é", &"0".repeat(65)] {
+        assert!(text.parse::<Work>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn work_is_counted_without_going_below_nothing() {
+    let (one, hundred) = (Work::of_bits(0x1d00_ffff), Work::of_bits(0x1d00_ffff).times(100));
+    let mut sum = hundred.clone();
+    sum += &one;
+    assert_eq!(sum, one.times(101));
+    assert_eq!(&sum - &hundred, one);
+    assert_eq!(&hundred - &sum, Work::default());
+    assert!((hundred.to_f64() - 4_295_032_833.0 * 100.0).abs() < 1.0);
+    assert_eq!(Work::from_be_bytes(&[0xff; 32]).to_be_bytes(), [0xff; 32]);
+}
+
 proptest! {
     #[test]
     fn any_bits_mean_what_the_format_says(bits in any_bits()) {

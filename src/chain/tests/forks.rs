@@ -94,6 +94,23 @@ fn a_fork_of_a_fork_is_a_branch_of_its_own() {
 }
 
 #[test]
+fn a_fork_high_on_a_long_fork_looks_back_on_that_fork_alone() {
+    // More than a period above the active chain, around the boundaries of regtest's 144 headers.
+    let (mut world, chain) = World::with_active(500);
+    let side = mine_run(&chain[100], 1, 390);
+    world.accept(&side);
+    for height in [143, 144, 154, 155, 287, 288, 298, 300, 431, 432, 433] {
+        let fork = mine(&side[height - 101], 2);
+        let accepted = world.accept(&[fork]);
+        assert!(matches!(accepted, Accepted::Side { hash, .. } if hash == fork.hash()));
+        let tip = world.side(&fork).unwrap().tip();
+        assert_eq!(usize::try_from(tip.height()).unwrap(), height + 1);
+        assert_eq!(tip.median_time_past(), fork.time - 5 * 600);
+        assert_eq!(tip.chainwork(), &Work::of_bits(fork.bits).times(tip.height() + 1));
+    }
+}
+
+#[test]
 fn what_one_fork_has_is_known_though_another_shares_its_start() {
     let (mut world, chain) = World::with_active(10);
     let first = mine_run(&chain[3], 1, 5);

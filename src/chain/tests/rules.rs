@@ -7,6 +7,7 @@ use crate::chain::{
     Violation, link_batch, params, required_bits,
 };
 use crate::primitives::{BlockHash, Header, Network};
+use std::ops::Range;
 
 fn mainnet() -> &'static Params {
     params(Network::Mainnet)
@@ -277,6 +278,26 @@ fn the_good_headers_before_a_bad_one_are_kept() {
     assert_eq!((branch.height(), branch.hash()), (300_003, headers[3].hash()));
     let again = LinkedBatch::without_work(vec![child(&headers[3], headers[3].time + 1, HARDER)]);
     assert_eq!(branch.extend(again, u32::MAX).1, None, "the branch goes on from there");
+}
+
+#[test]
+fn runs_are_joined_only_where_one_ends_and_the_next_starts() {
+    let headers = mainnet_first();
+    let mut branch = Branch::genesis(mainnet());
+    let mut run = |range: Range<usize>| {
+        let (batch, _) = link_batch(mainnet(), headers[range].to_vec());
+        branch.extend(batch, u32::MAX).0
+    };
+    let (mut first, second, third) = (run(1..4), run(4..6), run(6..9));
+    assert_eq!(first.append(third.clone()), Err(third.clone()), "the second is missing");
+    assert_eq!(first.append(second), Ok(()));
+    assert_eq!(first.append(third), Ok(()));
+    assert_eq!((first.headers(), first.first_height()), (&headers[1..9], 1));
+    assert_eq!(first.hashes().len(), 8);
+    let mut empty = run(9..9);
+    let next = run(9..10);
+    assert_eq!(empty.append(next.clone()), Ok(()));
+    assert_eq!(empty, next);
 }
 
 #[test]

@@ -69,6 +69,22 @@ fn of_branches_with_the_same_work_the_newest_makes_room() {
 }
 
 #[test]
+fn a_loser_takes_the_place_of_the_least_when_all_are_taken() {
+    let (mut world, chain) = World::with_active(20);
+    let least = mine(&chain[5], 1);
+    world.accept(&[least]);
+    for seed in 2..=64 {
+        world.accept(&[mine(&chain[10], seed)]);
+    }
+    assert_eq!(world.tree.sides().len(), MAX_SIDE_BRANCHES);
+    let winner = mine_run(&chain[15], 100, 6);
+    assert!(matches!(world.accept(&winner), Accepted::Reorganised { .. }));
+    assert_eq!(world.tree.sides().len(), MAX_SIDE_BRANCHES);
+    assert!(world.side(&least).is_none());
+    assert!(world.side(&chain[20]).is_some());
+}
+
+#[test]
 fn stubs_near_the_tip_cannot_keep_out_a_long_branch_with_more_work() {
     let (mut world, chain) = World::with_active(40);
     for seed in 1..=64 {
