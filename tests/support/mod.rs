@@ -9,12 +9,15 @@
     reason = "each test, example and bench that includes this uses another part of it"
 )]
 
+pub mod bitcoind;
 pub mod chain;
 pub mod client;
 mod conn;
 mod link;
+pub mod measure;
 pub mod peer;
 pub mod record;
+pub mod rpc;
 pub mod run;
 pub mod script;
 pub mod served;

@@ -11,14 +11,27 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 /// When there still is nothing at the deadline.
-pub fn poll_for<T>(what: &str, patience: Duration, mut found: impl FnMut() -> Option<T>) -> T {
+pub fn poll_for<T>(what: &str, patience: Duration, found: impl FnMut() -> Option<T>) -> T {
+    poll_every(Duration::from_millis(2), what, patience, found)
+}
+
+/// Like [`poll_for`], at intervals of the caller's: for looks that cost the one who is looked at something.
+///
+/// # Panics
+/// When there still is nothing at the deadline.
+pub fn poll_every<T>(
+    interval: Duration,
+    what: &str,
+    patience: Duration,
+    mut found: impl FnMut() -> Option<T>,
+) -> T {
     let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = found() {
             return found;
         }
         assert!(Instant::now() < deadline, "waited {patience:?} in vain for {what}");
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(interval);
     }
 }
 

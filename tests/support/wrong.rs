@@ -1,7 +1,7 @@
 //! Headers that break one rule each, in chains that are good up to there.
 
 use super::chain::{extend_chain, mine, next_header, now};
-use lightclient::chain::{Target, median_time_past, params};
+use lightclient::chain::{MEDIAN_TIME_SPAN, Target, median_time_past, params};
 use lightclient::primitives::{BlockHash, Header, MerkleRoot, Network, hex};
 
 /// The rule to break.
@@ -88,6 +88,14 @@ pub fn with_wrong(network: Network, base: &[Header], at: u32, kind: Wrong) -> Ve
     chain
 }
 
+/// `base` with nothing but the header at height `at` replaced by a wrong one (regtest only): what follows is the base's
+/// own, so whoever asks for headers after that height gets good ones.
+pub fn with_one_wrong(mut base: Vec<Header>, at: u32, kind: Wrong) -> Vec<Header> {
+    let at = usize::try_from(at).expect("a height fits in memory");
+    base[at] = wrong_on_regtest(&base[..at], kind);
+    base
+}
+
 /// Headers on top of the wrong one, whose times are those that the good chain would have had.
 fn follow(mut chain: Vec<Header>, time: u32, after: u32) -> Vec<Header> {
     if after == 0 {
@@ -106,7 +114,8 @@ fn wrong_on_regtest(good: &[Header], kind: Wrong) -> Header {
         Wrong::Bits => mine(Header { bits: next.bits - 1, ..next }),
         Wrong::Link => mine(Header { prev: BlockHash([0x11; 32]), ..next }),
         Wrong::OldTime => {
-            let times: Vec<u32> = good.iter().map(|header| header.time).collect();
+            let recent = good.len().saturating_sub(MEDIAN_TIME_SPAN);
+            let times: Vec<u32> = good[recent..].iter().map(|header| header.time).collect();
             mine(Header { time: median_time_past(&times), ..next })
         }
         Wrong::FutureTime => mine(Header { time: now() + 3 * 3600, ..next }),
