@@ -27,8 +27,8 @@ pub(super) fn mine(branch: &mut Branch, count: u32, salt: u8) -> CheckedHeaders 
             bits: branch.bits(),
             nonce: 0,
         };
-        // The limit's target asks for one zero bit: the second try finds it, on average.
-        while header.hash().0[31] > 0x7f {
+        // Below the limit's target for certain: the second try finds one, on average.
+        while header.hash().0[31] >= 0x7f {
             header.nonce += 1;
         }
         prev = header.hash();
