@@ -2,6 +2,7 @@
 pub mod chain;
 pub mod cli;
 pub mod config;
+pub mod net;
 pub mod node;
 pub mod output;
 pub mod primitives;

@@ -39,12 +39,32 @@ impl LinkedBatch {
         self.headers.first().map(|header| header.prev)
     }
 
+    /// The first header and its hash; `None` for an empty batch.
+    pub(super) fn first(&self) -> Option<(Header, BlockHash)> {
+        self.headers.first().copied().zip(self.hashes.first().copied())
+    }
+
     /// Without the first `count` headers.
     #[must_use]
     pub fn skip(mut self, count: usize) -> Self {
         self.headers.drain(..count.min(self.headers.len()));
         self.hashes.drain(..count.min(self.hashes.len()));
         self
+    }
+
+    /// Only the first `count` headers.
+    #[must_use]
+    pub fn take(mut self, count: usize) -> Self {
+        self.headers.truncate(count);
+        self.hashes.truncate(count);
+        self
+    }
+
+    /// Headers that no one has mined: for tests of the rules beyond proof of work.
+    #[cfg(test)]
+    pub(super) fn without_work(headers: Vec<Header>) -> Self {
+        let hashes = headers.iter().map(Header::hash).collect();
+        Self { headers, hashes }
     }
 
     pub(super) fn into_parts(self) -> (Vec<Header>, Vec<BlockHash>) {

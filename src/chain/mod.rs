@@ -12,6 +12,8 @@ mod retarget;
 mod rules;
 mod side;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod work;
 

@@ -48,6 +48,8 @@ pub fn required_bits(branch: &Branch, time: u32) -> u32 {
 
 /// By how many percent the difficulty would change if the period went on at its speed so far.
 ///
+/// At the period's last header that is the coming change, but for the compact form's rounding: the speed so
+/// far is stretched over the `interval - 1` gaps that the retarget measures.
 /// `None` where bits never change, and at a period's first header, when nothing is known yet.
 pub fn estimated_change_percent(branch: &Branch) -> Option<f64> {
     let params = branch.params();
@@ -56,7 +58,8 @@ pub fn estimated_change_percent(branch: &Branch) -> Option<f64> {
         return None;
     }
     let elapsed = f64::from(branch.time()) - f64::from(branch.period_first().time);
-    let expected = f64::from(gaps) * f64::from(SPACING);
-    let ratio = if elapsed <= 0.0 { 4.0 } else { (expected / elapsed).clamp(0.25, 4.0) };
+    let span = elapsed * f64::from(params.interval - 1) / f64::from(gaps);
+    let ratio =
+        if span <= 0.0 { 4.0 } else { (f64::from(params.timespan) / span).clamp(0.25, 4.0) };
     Some((ratio - 1.0) * 100.0)
 }

@@ -4,7 +4,6 @@ use super::batch::LinkedBatch;
 use super::branch::Branch;
 use super::checked::CheckedHeaders;
 use super::params::Params;
-use super::rules::Rejection;
 use super::tree::{Ancestors, MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, TreeError};
 use super::work::Work;
 use crate::primitives::{BlockHash, Header};
@@ -30,10 +29,16 @@ impl Fork {
     pub(super) fn from_active(height: u32) -> Self {
         Self { active_height: height, side: None }
     }
+
+    /// Height of the last header of the active chain.
+    pub(super) fn active_height(&self) -> u32 {
+        self.active_height
+    }
 }
 
 impl SideBranch {
-    pub(super) fn new(
+    /// What was the active chain above the fork.
+    pub(super) fn of_active(
         fork_height: u32,
         fork_hash: BlockHash,
         headers: Vec<Header>,
@@ -68,20 +73,14 @@ impl SideBranch {
         &self.tip
     }
 
-    pub(super) fn extend(
-        &mut self,
-        batch: LinkedBatch,
-        now: u32,
-    ) -> (CheckedHeaders, Option<Rejection>) {
-        let (checked, rejection) = self.tip.extend(batch, now);
-        self.headers.extend_from_slice(checked.headers());
-        self.hashes.extend_from_slice(checked.hashes());
-        (checked, rejection)
-    }
-
     pub(super) fn into_checked(self, fork_work: Work) -> CheckedHeaders {
         let first_height = self.fork_height + 1;
         CheckedHeaders::new(first_height, self.fork_hash, fork_work, self.headers, self.hashes)
+    }
+
+    /// How many headers the branch would have if it forked at `height`, or where it does if that is lower.
+    fn len_from(&self, height: u32) -> usize {
+        self.headers.len() + count(self.fork_height.saturating_sub(height))
     }
 
     fn drop_first(&mut self, count: usize) {
@@ -94,8 +93,7 @@ impl SideBranch {
 
     /// Moves the fork down to `trunk`'s, whose headers up to the old fork become this branch's own.
     fn prepend_from(&mut self, trunk: &Self) {
-        let shared = usize::try_from(self.fork_height - trunk.fork_height)
-            .expect("a count of headers in memory");
+        let shared = count(self.fork_height - trunk.fork_height);
         self.headers.splice(0..0, trunk.headers[..shared].iter().copied());
         self.hashes.splice(0..0, trunk.hashes[..shared].iter().copied());
         self.fork_height = trunk.fork_height;
@@ -103,11 +101,11 @@ impl SideBranch {
     }
 
     fn common_prefix(&self, other: &Self) -> usize {
-        self.hashes.iter().zip(&other.hashes).take_while(|(a, b)| a == b).count()
+        shared_length(&self.hashes, &other.hashes)
     }
 }
 
-/// All branches beside the active chain.
+/// All branches beside the active chain. None of them begins with all of another one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SideSet {
     branches: Vec<SideBranch>,
@@ -126,99 +124,148 @@ impl SideSet {
         })
     }
 
-    /// The batch without the headers that a branch already has after the fork; `None` if it has all.
-    pub(super) fn strip_known(&self, fork: &Fork, batch: LinkedBatch) -> Option<LinkedBatch> {
-        let known = |branch: &SideBranch, from: usize| {
-            let own = branch.hashes.get(from..).unwrap_or_default();
-            own.iter().zip(batch.hashes()).take_while(|(a, b)| a == b).count()
+    /// Goes from `fork` along the branches as far as the batch does, and takes off what they have.
+    ///
+    /// Branches may share their first headers, so the one that the fork names need not be the one that the
+    /// batch follows.
+    pub(super) fn follow(&self, fork: Fork, batch: LinkedBatch) -> (Fork, LinkedBatch) {
+        let (shared, kept) = match fork.side {
+            Some((index, kept)) => (&self.branches[index].hashes[..kept], kept),
+            None => (&[][..], 0),
         };
-        let whole = batch.hashes().len();
-        let all_known = match fork.side {
-            Some((index, kept)) => known(&self.branches[index], kept) == whole,
-            None => self.branches.iter().any(|branch| {
-                branch.fork_height == fork.active_height && known(branch, 0) == whole
-            }),
+        // A hash commits to all before it: where it stands on two branches, they fork at one height.
+        let known = |branch: &SideBranch| match branch.hashes.strip_prefix(shared) {
+            Some(rest) => shared_length(rest, batch.hashes()),
+            None => 0,
         };
-        (!all_known).then_some(batch)
+        let longest = self.branches.iter().map(known).enumerate().max_by_key(|(_, known)| *known);
+        match longest {
+            Some((index, known)) if known > 0 => {
+                (Fork { side: Some((index, kept + known)), ..fork }, batch.skip(known))
+            }
+            _ => (fork, batch),
+        }
     }
 
-    /// The branch up to the fork, with the state that its own ancestors leave.
-    pub(super) fn branch_at<A: Ancestors>(
+    /// The state at the fork, as its own ancestors leave it.
+    pub(super) fn state_at<A: Ancestors>(
         &self,
         params: &'static Params,
         fork: &Fork,
         ancestors: &A,
-    ) -> Result<SideBranch, TreeError<A::Error>> {
-        let (kept, hashes) = match fork.side {
+    ) -> Result<Branch, TreeError<A::Error>> {
+        let kept = match fork.side {
             Some((index, kept)) if kept == self.branches[index].headers.len() => {
-                return Ok(self.branches[index].clone());
+                return Ok(self.branches[index].tip.clone());
             }
-            Some((index, kept)) => {
-                let branch = &self.branches[index];
-                (branch.headers[..kept].to_vec(), branch.hashes[..kept].to_vec())
-            }
-            None => (Vec::new(), Vec::new()),
+            Some((index, kept)) => &self.branches[index].headers[..kept],
+            None => &[],
         };
         let fork_height = fork.active_height;
         let height = fork_height + u32::try_from(kept.len()).expect("bounded");
-        let from = Branch::resume_from(params, height).min(fork_height);
-        let mut recent =
-            ancestors.headers(from, fork_height - from + 1).map_err(TreeError::Ancestors)?;
-        let fork_hash = recent.last().map(Header::hash).unwrap_or_default();
-        recent.extend_from_slice(&kept);
+        let from = Branch::resume_from(params, height);
+        let mut recent = if from <= fork_height {
+            ancestors.headers(from, fork_height - from + 1).map_err(TreeError::Ancestors)?
+        } else {
+            Vec::new()
+        };
+        recent.extend_from_slice(&kept[count(from.saturating_sub(fork_height + 1))..]);
         let mut chainwork = ancestors.chainwork(fork_height).map_err(TreeError::Ancestors)?;
-        for header in &kept {
-            chainwork += &Work::of_bits(header.bits);
-        }
-        let tip = Branch::resume(params, height, chainwork, &recent).map_err(TreeError::Resume)?;
-        Ok(SideBranch { fork_height, fork_hash, headers: kept, hashes, tip })
+        chainwork += &Work::of_headers(kept);
+        Branch::resume(params, height, chainwork, &recent).map_err(TreeError::Resume)
     }
 
-    /// Keeps a branch that grew from `fork`: in place of the one it continues, or as a new one.
-    pub(super) fn keep(&mut self, branch: SideBranch, fork: &Fork) {
-        match fork.side {
-            Some((index, kept)) if kept == self.branches[index].headers.len() => {
-                self.branches[index] = branch;
-            }
+    /// Keeps the run that grew from `fork` to `tip`, if the bounds leave room for it: whether they did.
+    pub(super) fn keep(&mut self, fork: &Fork, run: &CheckedHeaders, tip: Branch) -> bool {
+        let hash = tip.hash();
+        self.grow(fork, run, tip);
+        self.make_room(MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, Some(hash), |own| own.headers.len());
+        self.branches.iter().any(|branch| branch.tip.hash() == hash)
+    }
+
+    /// Takes out the branch that the run makes of the one that it grew from.
+    pub(super) fn take(&mut self, fork: &Fork, run: &CheckedHeaders, tip: Branch) -> SideBranch {
+        let index = self.grow(fork, run, tip);
+        self.branches.remove(index)
+    }
+
+    /// Adds the run to the branch that it continues, or as a branch of its own: which one it is.
+    fn grow(&mut self, fork: &Fork, run: &CheckedHeaders, tip: Branch) -> usize {
+        let index = match fork.side {
+            Some((index, kept)) if kept == self.branches[index].headers.len() => index,
             _ => {
-                // A branch that begins with all of another one continues it.
-                self.branches.retain(|other| {
-                    other.fork_height != branch.fork_height
-                        || branch.common_prefix(other) != other.headers.len()
-                });
-                self.branches.push(branch);
+                let (fork_hash, headers, hashes) = match fork.side {
+                    Some((index, kept)) => {
+                        let from = &self.branches[index];
+                        let (headers, hashes) = (&from.headers[..kept], &from.hashes[..kept]);
+                        (from.fork_hash, headers.to_vec(), hashes.to_vec())
+                    }
+                    None => (run.prev(), Vec::new(), Vec::new()),
+                };
+                let (fork_height, tip) = (fork.active_height, tip.clone());
+                self.branches.push(SideBranch { fork_height, fork_hash, headers, hashes, tip });
+                self.branches.len() - 1
             }
-        }
-        while self.branches.len() > MAX_SIDE_BRANCHES || self.total() > MAX_SIDE_HEADERS {
-            let works = self.branches.iter().map(|branch| branch.tip.chainwork());
-            // The first of the minima is the oldest; the newest of a tie has to go.
-            let least = works.enumerate().rev().min_by(|a, b| a.1.cmp(b.1)).map(|(index, _)| index);
-            let Some(least) = least else { break };
-            self.branches.remove(least);
-        }
+        };
+        let branch = &mut self.branches[index];
+        branch.headers.extend_from_slice(run.headers());
+        branch.hashes.extend_from_slice(run.hashes());
+        branch.tip = tip;
+        index
     }
 
-    fn total(&self) -> usize {
-        self.branches.iter().map(|branch| branch.headers.len()).sum()
-    }
-
-    /// Takes the winner out and makes every other branch fork from the new active chain.
+    /// Drops branches until the rest are few and short enough: the least work first, the newest of a tie.
     ///
-    /// Without the loser (it was too long to keep) the branches that forked from it go with it.
-    pub(super) fn rebase(&mut self, winner: &SideBranch, loser: Option<&SideBranch>, fork: &Fork) {
-        if let Some((index, kept)) = fork.side
-            && kept == self.branches[index].headers.len()
-        {
+    /// # Security
+    /// The branch that grew last, `spared`, is not dropped: else stubs near the active end, each with more
+    /// work than the first batches of a long branch, could keep out one that has most work in the end. But
+    /// only if half of the room is enough for it: else a long, cheap branch could push out all others.
+    fn make_room(
+        &mut self,
+        places: usize,
+        room: usize,
+        spared: Option<BlockHash>,
+        len: impl Fn(&SideBranch) -> usize,
+    ) {
+        while self.branches.len() > places || self.branches.iter().map(&len).sum::<usize>() > room {
+            let may_go = |branch: &SideBranch| {
+                Some(branch.tip.hash()) != spared || len(branch) > MAX_SIDE_HEADERS / 2
+            };
+            let candidates = self.branches.iter().enumerate().rev().filter(|(_, one)| may_go(one));
+            // Of equal minima the first is taken: in reverse order, the newest.
+            let least = candidates.min_by(|a, b| a.1.tip.chainwork().cmp(b.1.tip.chainwork()));
+            let Some((index, _)) = least else { break };
             self.branches.remove(index);
         }
+    }
+
+    /// Makes every branch fork from the new active chain, and the loser a branch.
+    ///
+    /// Without the loser (it was too long to keep) the branches that forked from it go with it.
+    pub(super) fn rebase(&mut self, winner: &SideBranch, loser: Option<SideBranch>) {
+        let fork_height = winner.fork_height;
+        if let Some(loser) = &loser {
+            // Before the branches get the loser's headers: together they may be far beyond the bound.
+            let room = MAX_SIDE_HEADERS - loser.headers.len();
+            self.make_room(MAX_SIDE_BRANCHES - 1, room, None, |own| own.len_from(fork_height));
+        }
         self.branches.retain_mut(|branch| {
-            if branch.fork_height > winner.fork_height {
-                let Some(loser) = loser else { return false };
+            if branch.fork_height > fork_height {
+                let Some(loser) = &loser else { return false };
                 branch.prepend_from(loser);
-            } else if branch.fork_height == winner.fork_height {
+            } else if branch.fork_height == fork_height {
                 branch.drop_first(branch.common_prefix(winner));
             }
-            !branch.headers.is_empty()
+            true
         });
+        self.branches.extend(loser);
     }
+}
+
+fn shared_length(a: &[BlockHash], b: &[BlockHash]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+fn count(headers: u32) -> usize {
+    usize::try_from(headers).expect("a count of headers in memory")
 }

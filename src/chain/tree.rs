@@ -13,6 +13,7 @@ use std::error::Error;
 pub const MAX_SIDE_BRANCHES: usize = 64;
 
 /// How many headers all of them may hold together: about 7 MB of memory. The least work goes first.
+/// A branch that needs no more than half of it is spared while it grows.
 pub const MAX_SIDE_HEADERS: usize = 65_536;
 
 /// The active chain as the tree needs to look back on it: handed in, so that the tree itself does no I/O.
@@ -118,100 +119,113 @@ impl HeaderTree {
         ancestors: &A,
         now: u32,
     ) -> Result<(Accepted, Option<Rejection>), TreeError<A::Error>> {
-        let Some(prev) = batch.prev() else { return Ok((Accepted::Nothing, None)) };
-        if prev == self.active.hash() {
-            let (checked, rejection) = self.active.extend(batch, now);
-            if checked.is_empty() {
-                return Ok((Accepted::Nothing, rejection));
-            }
-            return Ok((Accepted::Extended(checked), rejection));
-        }
-        if let Some(fork) = self.sides.find(&prev) {
-            return self.grow(fork, batch, ancestors, now);
-        }
-        let Some(height) = ancestors.height_of(&prev).map_err(TreeError::Ancestors)? else {
-            return Ok((Accepted::Nothing, Some(self.orphan(&batch))));
+        let Some(first) = batch.first() else { return Ok((Accepted::Nothing, None)) };
+        let placed = self.place(batch, ancestors).map_err(TreeError::Ancestors)?;
+        let Some((fork, batch)) = placed else {
+            return Ok((Accepted::Nothing, Some(self.orphan(first))));
         };
-        let known = known_prefix(&batch, height, ancestors).map_err(TreeError::Ancestors)?;
-        if known == batch.headers().len() {
-            return Ok((Accepted::Nothing, None));
+        match batch.prev() {
+            None => Ok((Accepted::Nothing, None)),
+            Some(prev) if prev == self.active.hash() => Ok(self.extend(batch, now)),
+            Some(_) => self.grow(&fork, batch, ancestors, now),
         }
-        if known > 0 {
-            return self.accept(batch.skip(known), ancestors, now);
-        }
-        self.grow(Fork::from_active(height), batch, ancestors, now)
     }
 
-    fn orphan(&self, batch: &LinkedBatch) -> Rejection {
-        Rejection {
-            height: self.active.height() + 1,
-            hash: batch.hashes().first().copied().unwrap_or_default(),
-            violation: Violation::PrevBlkNotFound {
-                expected: self.active.hash(),
-                got: batch.prev().unwrap_or_default(),
-            },
+    fn extend(&mut self, batch: LinkedBatch, now: u32) -> (Accepted, Option<Rejection>) {
+        let (checked, rejection) = self.active.extend(batch, now);
+        if checked.is_empty() {
+            return (Accepted::Nothing, rejection);
         }
+        (Accepted::Extended(checked), rejection)
+    }
+
+    /// Where the batch leaves the headers that are known, and the rest of it; `None` for an orphan.
+    fn place<A: Ancestors>(
+        &self,
+        mut batch: LinkedBatch,
+        ancestors: &A,
+    ) -> Result<Option<(Fork, LinkedBatch)>, A::Error> {
+        let Some(prev) = batch.prev() else { return Ok(None) };
+        let fork = if prev == self.active.hash() {
+            Fork::from_active(self.active.height())
+        } else if let Some(fork) = self.sides.find(&prev) {
+            fork
+        } else {
+            let Some(parent) = ancestors.height_of(&prev)? else { return Ok(None) };
+            let known = known_prefix(&batch, ancestors)?;
+            batch = batch.skip(known);
+            Fork::from_active(parent + u32::try_from(known).expect("a part of the active chain"))
+        };
+        Ok(Some(self.sides.follow(fork, batch)))
+    }
+
+    fn orphan(&self, (header, hash): (Header, BlockHash)) -> Rejection {
+        let violation =
+            Violation::PrevBlkNotFound { expected: self.active.hash(), got: header.prev };
+        Rejection { height: self.active.height() + 1, hash, violation }
     }
 
     /// Puts the batch on a branch beside the active chain, and lets that take over if it has more work.
     fn grow<A: Ancestors>(
         &mut self,
-        fork: Fork,
+        fork: &Fork,
         batch: LinkedBatch,
         ancestors: &A,
         now: u32,
     ) -> Result<(Accepted, Option<Rejection>), TreeError<A::Error>> {
-        let Some(batch) = self.sides.strip_known(&fork, batch) else {
-            return Ok((Accepted::Nothing, None));
-        };
-        let mut branch = self.sides.branch_at(self.active.params(), &fork, ancestors)?;
-        let (checked, rejection) = branch.extend(batch, now);
-        if checked.is_empty() {
+        let mut tip = self.sides.state_at(self.active.params(), fork, ancestors)?;
+        let (run, rejection) = tip.extend(batch, now);
+        if run.is_empty() {
             return Ok((Accepted::Nothing, rejection));
         }
-        let (height, hash) = (branch.tip().height(), branch.tip().hash());
         // A tie stays with the branch that was seen first (Bitcoin Core CBlockIndexWorkComparator).
-        if branch.tip().chainwork() > self.active.chainwork() {
-            let accepted = self.reorganise(branch, &fork, ancestors)?;
-            return Ok((accepted, rejection));
+        if tip.chainwork() > self.active.chainwork() {
+            return Ok((self.reorganise(fork, &run, tip, ancestors)?, rejection));
         }
-        self.sides.keep(branch, &fork);
-        if self.sides.find(&hash).is_none() {
-            return Ok((Accepted::SideTooLong { height }, rejection));
+        let (height, hash) = (tip.height(), tip.hash());
+        if self.sides.keep(fork, &run, tip) {
+            return Ok((Accepted::Side { height, hash }, rejection));
         }
-        Ok((Accepted::Side { height, hash }, rejection))
+        Ok((Accepted::SideTooLong { height }, rejection))
     }
 
     fn reorganise<A: Ancestors>(
         &mut self,
-        winner: SideBranch,
         fork: &Fork,
+        run: &CheckedHeaders,
+        tip: Branch,
         ancestors: &A,
     ) -> Result<Accepted, TreeError<A::Error>> {
-        let fork_height = winner.fork_height();
-        let count = self.active.height() - fork_height;
+        let fork_height = fork.active_height();
         let fork_work = ancestors.chainwork(fork_height).map_err(TreeError::Ancestors)?;
-        // What is too long to be kept beside the new chain is not even read.
-        let fits = usize::try_from(count).is_ok_and(|count| count <= MAX_SIDE_HEADERS);
-        let loser = if fits {
-            let headers =
-                ancestors.headers(fork_height + 1, count).map_err(TreeError::Ancestors)?;
-            let hash = winner.fork_hash();
-            Some(SideBranch::new(fork_height, hash, headers, self.active.clone()))
-        } else {
-            None
-        };
-        self.sides.rebase(&winner, loser.as_ref(), fork);
-        let old = std::mem::replace(&mut self.active, winner.tip().clone());
-        if let Some(loser) = loser {
-            self.sides.keep(loser, &Fork::from_active(fork_height));
+        let own = self.read_active_above(fork_height, ancestors)?;
+        let winner = self.sides.take(fork, run, tip.clone());
+        let old = std::mem::replace(&mut self.active, tip);
+        let (old_height, old_hash) = (old.height(), old.hash());
+        let loser = own.map(|own| SideBranch::of_active(fork_height, winner.fork_hash(), own, old));
+        self.sides.rebase(&winner, loser);
+        let connected = winner.into_checked(fork_work);
+        Ok(Accepted::Reorganised { fork_height, old_height, old_hash, connected })
+    }
+
+    /// The active chain's headers above a fork; `None`, and nothing is read, if a branch cannot be so long.
+    fn read_active_above<A: Ancestors>(
+        &self,
+        fork_height: u32,
+        ancestors: &A,
+    ) -> Result<Option<Vec<Header>>, TreeError<A::Error>> {
+        let (height, from) = (self.active.height(), fork_height + 1);
+        let count = height - fork_height;
+        let expected = usize::try_from(count).expect("a height fits in memory's range");
+        if expected > MAX_SIDE_HEADERS {
+            return Ok(None);
         }
-        Ok(Accepted::Reorganised {
-            fork_height,
-            old_height: old.height(),
-            old_hash: old.hash(),
-            connected: winner.into_checked(fork_work),
-        })
+        let headers = ancestors.headers(from, count).map_err(TreeError::Ancestors)?;
+        if headers.len() != expected {
+            let got = headers.len();
+            return Err(TreeError::Resume(ResumeError { height, from, expected, got }));
+        }
+        Ok(Some(headers))
     }
 
     /// Restores a branch that was stored, from its own headers.
@@ -227,31 +241,28 @@ impl HeaderTree {
         ancestors: &A,
         now: u32,
     ) -> Result<(), TreeError<A::Error>> {
-        let Some(prev) = batch.prev() else { return Ok(()) };
-        let height = ancestors.height_of(&prev).map_err(TreeError::Ancestors)?;
-        let Some(fork) = height.map(Fork::from_active) else { return Ok(()) };
-        let mut branch = self.sides.branch_at(self.active.params(), &fork, ancestors)?;
-        let (checked, _) = branch.extend(batch, now);
-        if !checked.is_empty() && branch.tip().chainwork() <= self.active.chainwork() {
-            self.sides.keep(branch, &fork);
+        let placed = self.place(batch, ancestors).map_err(TreeError::Ancestors)?;
+        let Some((fork, batch)) = placed else { return Ok(()) };
+        if batch.prev().is_none_or(|prev| prev == self.active.hash()) {
+            return Ok(());
+        }
+        let mut tip = self.sides.state_at(self.active.params(), &fork, ancestors)?;
+        let (run, _) = tip.extend(batch, now);
+        if !run.is_empty() && tip.chainwork() <= self.active.chainwork() {
+            self.sides.keep(&fork, &run, tip);
         }
         Ok(())
     }
 }
 
-/// How many of the batch's first headers stand on the active chain already.
-fn known_prefix<A: Ancestors>(
-    batch: &LinkedBatch,
-    parent_height: u32,
-    ancestors: &A,
-) -> Result<usize, A::Error> {
+/// How many of the batch's first headers stand on the active chain already, given that their parent does.
+fn known_prefix<A: Ancestors>(batch: &LinkedBatch, ancestors: &A) -> Result<usize, A::Error> {
     // Membership is a prefix property (each header commits to the one before it), so halving finds its end.
     let hashes = batch.hashes();
     let (mut low, mut high) = (0, hashes.len());
     while low < high {
         let middle = (low + high) / 2;
-        let height = ancestors.height_of(&hashes[middle])?;
-        if height.is_some_and(|height| height > parent_height) {
+        if ancestors.height_of(&hashes[middle])?.is_some() {
             low = middle + 1;
         } else {
             high = middle;

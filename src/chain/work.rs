@@ -1,6 +1,7 @@
 //! Work: the expected number of hashes behind a header, and its sum over a chain.
 
 use super::target::Target;
+use crate::primitives::Header;
 use crate::primitives::hex::{self, HexError};
 use num_bigint::BigUint;
 use std::fmt;
@@ -24,6 +25,15 @@ impl Work {
     /// The work of one header with these bits; nothing for bits that no header may carry.
     pub fn of_bits(bits: u32) -> Self {
         Target::from_bits(bits).map_or_else(|_| Self::default(), Self::of_target)
+    }
+
+    /// The work of all of these headers together.
+    pub(super) fn of_headers(headers: &[Header]) -> Self {
+        let mut sum = Self::default();
+        for run in headers.chunk_by(|a, b| a.bits == b.bits) {
+            sum.0 += Self::of_bits(run[0].bits).0 * run.len();
+        }
+        sum
     }
 
     /// This work `count` times.

@@ -14,6 +14,8 @@ pub enum Stopped {
     Interrupted,
     /// No progress for too long.
     Timeout,
+    /// Nothing more was to be had, and the chain has less than the minimum chain work.
+    LowWork,
 }
 
 /// What `sync` and `import` end with; the JSON object they print.

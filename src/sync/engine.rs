@@ -2,7 +2,7 @@
 
 use super::hints::Hints;
 use super::open::Open;
-use super::peer::{Peer, Purpose, Request};
+use super::peer::{Answered, Peer, Purpose, Request};
 use super::ranges::{Part, RangeKey, Ranges};
 use super::{PeerKey, Point, Tag};
 use crate::primitives::BlockHash;
@@ -148,6 +148,8 @@ pub struct Engine {
     open: Open,
     next_tag: Tag,
     typical: Option<Duration>,
+    /// The locator that was last made from the stored chain.
+    locator: Vec<BlockHash>,
     actions: Vec<Action>,
 }
 
@@ -165,6 +167,7 @@ impl Engine {
             open: Open::default(),
             next_tag: 0,
             typical: None,
+            locator: Vec::new(),
             actions: Vec::new(),
         }
     }
@@ -190,12 +193,20 @@ impl Engine {
     /// Says what a `headers` message is, and notes that its request is answered.
     pub fn on_headers(&mut self, now: Duration, key: PeerKey, reply: &Reply) -> Disposition {
         let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
-        let Some(request) = peer.take_request(reply.parent, &self.genesis) else {
+        let Some(answered) = peer.take_request(reply.parent, &self.genesis) else {
             return Disposition::Unasked;
         };
+        let Answered { request, given_up } = answered;
         let took = now.saturating_sub(request.asked_at);
         peer.answered(took);
         self.typical = Some(self.typical.map_or(took, |typical| (typical * 7 + took) / 8));
+        for lost in given_up {
+            if let Purpose::Range(range) = lost.purpose
+                && let Some(range) = self.ranges.get_mut(range)
+            {
+                range.owners.retain(|owner| *owner != key);
+            }
+        }
         match request.purpose {
             Purpose::Range(range) => self.range_answer(now, key, range, &request, reply),
             Purpose::Open => self.open_answer(key, reply),
@@ -237,7 +248,7 @@ impl Engine {
         range.parts.push(Part { tag, peer: key, end, linked: false });
         range.cursor = end;
         if range.is_received() {
-            self.drop_left();
+            self.drop_left(height);
         } else if reply.count < FULL {
             peer.ends_at = Some(height);
         } else {
@@ -261,11 +272,16 @@ impl Engine {
         Disposition::Discard
     }
 
-    /// A hint was reached: peers whose chain does not contain it are refused.
-    fn drop_left(&mut self) {
-        for (peer, reason) in std::mem::take(&mut self.left) {
-            self.remove_peer(peer);
-            self.actions.push(Action::Drop { peer, reason });
+    /// The hint at a height was reached: peers whose chain does not contain that one are refused.
+    fn drop_left(&mut self, reached: u32) {
+        let left = std::mem::take(&mut self.left);
+        for (peer, reason) in left {
+            if matches!(reason, DropReason::LeftHints { height, .. } if height == reached) {
+                self.remove_peer(peer);
+                self.actions.push(Action::Drop { peer, reason });
+            } else {
+                self.left.insert(peer, reason);
+            }
         }
     }
 
@@ -282,15 +298,15 @@ impl Engine {
         peer.cursor = Some(reply.last);
         let tag = self.next_tag;
         self.next_tag += 1;
-        self.open.push(tag, key, full);
+        self.open.push(tag, key, reply.count, full);
         Disposition::Take(tag)
     }
 
     /// Takes headers that nobody asked for, because they follow a header that is stored.
-    pub fn take_unasked(&mut self, key: PeerKey) -> Tag {
+    pub fn take_unasked(&mut self, key: PeerKey, count: u32) -> Tag {
         let tag = self.next_tag;
         self.next_tag += 1;
-        self.open.push(tag, key, false);
+        self.open.push(tag, key, count, false);
         tag
     }
 
@@ -300,6 +316,21 @@ impl Engine {
             peer.at_end = false;
             peer.cursor = None;
             peer.ends_at = None;
+        }
+    }
+
+    /// The peer has nothing that could be used now.
+    pub fn set_at_end(&mut self, key: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.at_end = true;
+        }
+    }
+
+    /// Height of the header before a batch's first, as far as the requests before it tell.
+    pub fn begin_height(&self, tag: Tag) -> u32 {
+        match self.ranges.with_tag_ref(tag) {
+            Some(range) => range.begin_of(tag, self.joined).height,
+            None => self.joined.height + self.open.count_before(tag),
         }
     }
 
@@ -476,10 +507,12 @@ impl Engine {
     fn ask_openly(&mut self, now: Duration, locator: &mut dyn FnMut() -> Vec<BlockHash>) {
         for key in self.open.whom_to_ask(now, &mut self.peers) {
             let Some(peer) = self.peers.get_mut(&key) else { continue };
-            let mut hashes = locator();
-            if let Some(cursor) = peer.cursor.filter(|cursor| !hashes.contains(cursor)) {
-                hashes.insert(0, cursor);
+            // In the middle of a stream the last hash counts; what is behind it may be older.
+            if peer.cursor.is_none() || self.locator.is_empty() {
+                self.locator = locator();
             }
+            let cursor = peer.cursor.filter(|cursor| !self.locator.contains(cursor));
+            let hashes: Vec<BlockHash> = cursor.into_iter().chain(self.locator.clone()).collect();
             let purpose = Purpose::Open;
             peer.requests.push_back(Request { purpose, locator: hashes.clone(), asked_at: now });
             let stop = BlockHash::ZERO;

@@ -19,6 +19,7 @@ const COMPARE_GRACE: Duration = Duration::from_millis(250);
 struct OpenBatch {
     tag: Tag,
     peer: PeerKey,
+    count: u32,
     linked: bool,
 }
 
@@ -35,8 +36,8 @@ impl Open {
     }
 
     /// Takes an answer; a full one makes its sender the leader if there is none.
-    pub(super) fn push(&mut self, tag: Tag, peer: PeerKey, full: bool) {
-        self.queue.push_back(OpenBatch { tag, peer, linked: false });
+    pub(super) fn push(&mut self, tag: Tag, peer: PeerKey, count: u32, full: bool) {
+        self.queue.push_back(OpenBatch { tag, peer, count, linked: false });
         if full && self.leader.is_none() {
             self.leader = Some(peer);
         }
@@ -80,6 +81,11 @@ impl Open {
         let mut dropped = self.drop_after(at, true);
         dropped.retain(|other| *other != tag);
         dropped
+    }
+
+    /// How many headers wait in front of a batch.
+    pub(super) fn count_before(&self, tag: Tag) -> u32 {
+        self.queue.iter().take_while(|batch| batch.tag != tag).map(|batch| batch.count).sum()
     }
 
     /// The batches that can be joined next, in the order they came.

@@ -180,6 +180,11 @@ impl Ranges {
             .map(|(key, range)| (*key, range))
     }
 
+    /// As [`Ranges::with_tag`], to look at.
+    pub(super) fn with_tag_ref(&self, tag: Tag) -> Option<&Range> {
+        self.active.values().find(|range| range.parts.iter().any(|part| part.tag == tag))
+    }
+
     /// The parts that can be joined next, in height order, as far as they are linked without a gap.
     pub(super) fn joinable(&self, joined: u32) -> Vec<Tag> {
         let mut tags = Vec::new();

@@ -1,0 +1,98 @@
+//! What the cases share: chains by their length, made once, and the options of the run.
+
+use crate::case::Options;
+use crate::support::chain::{regtest_chain, spacing_for};
+use crate::support::served::SharedChain;
+use crate::support::wrong::{Wrong, with_one_wrong};
+use lightclient::primitives::{Header, Network};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// Seed of every chain here; any number would do.
+const SEED: u64 = 20_260_830;
+
+/// Blocks from one hint to the next, as in the files that ship with the program.
+const PERIOD: usize = 2016;
+
+/// A chain of regtest headers and what is made of it.
+pub(crate) struct Chain {
+    /// How many headers follow genesis.
+    pub(crate) count: u32,
+    /// As peers serve it.
+    pub(crate) shared: SharedChain,
+    /// A hints file for it.
+    pub(crate) hints: PathBuf,
+    headers: Vec<Header>,
+}
+
+impl Chain {
+    /// The hash of the last header, as the program prints it.
+    pub(crate) fn tip(&self) -> String {
+        self.shared.now().tip().to_string()
+    }
+
+    /// Bytes of the `headers` messages that bring all of it.
+    pub(crate) fn wire_len(&self) -> u64 {
+        u64::from(self.count) * 81 + u64::from(self.count.div_ceil(2000)) * 27
+    }
+
+    /// The same chain but for a wrong header in every tenth period: whoever asks for enough of it finds one.
+    pub(crate) fn with_wrong_ones(&self) -> SharedChain {
+        let wrong = (PERIOD..self.headers.len()).step_by(PERIOD * 10).fold(
+            self.headers.clone(),
+            |headers, at| {
+                let at = u32::try_from(at).expect("heights are 32 bits");
+                with_one_wrong(headers, at, Wrong::Bits)
+            },
+        );
+        SharedChain::new(Network::Regtest, &wrong)
+    }
+}
+
+/// Everything a case needs.
+pub(crate) struct World {
+    pub(crate) options: Options,
+    chains: HashMap<u32, Rc<Chain>>,
+    /// Holds hints files and the data folders of runs.
+    pub(crate) folder: TempDir,
+}
+
+impl World {
+    pub(crate) fn new(options: Options) -> Self {
+        let folder =
+            TempDir::with_prefix("lightclient-bench-").expect("a folder for temporary files");
+        Self { options, chains: HashMap::new(), folder }
+    }
+
+    /// The chain with so many headers after genesis.
+    pub(crate) fn chain(&mut self, count: u32) -> Rc<Chain> {
+        if let Some(chain) = self.chains.get(&count) {
+            return Rc::clone(chain);
+        }
+        let start = Instant::now();
+        let headers = regtest_chain(count, SEED, spacing_for(count));
+        let shared = SharedChain::new(Network::Regtest, &headers);
+        shared.now().prepare();
+        let hints = self.folder.path().join(format!("hints-{count}.txt"));
+        fs::write(&hints, hints_of(&shared)).expect("the folder for temporary files is writable");
+        eprintln!("  {count} headers made in {:.1} s", start.elapsed().as_secs_f64());
+        let chain = Rc::new(Chain { count, shared, hints, headers });
+        self.chains.insert(count, Rc::clone(&chain));
+        chain
+    }
+}
+
+fn hints_of(chain: &SharedChain) -> String {
+    let chain = chain.now();
+    let period = u32::try_from(PERIOD).expect("small");
+    let mut text = String::new();
+    for height in (period - 1..=chain.height()).step_by(PERIOD) {
+        writeln!(text, "{height} {}", chain.hash(height)).expect("a string takes everything");
+    }
+    text
+}

@@ -1,0 +1,16 @@
+//! Tests of the consensus layer: real data, one wrong header of each kind, laws, and naive models.
+
+mod bits;
+mod fixtures;
+mod forks;
+mod memory;
+mod miner;
+mod model;
+mod oracle;
+mod resume;
+mod rules;
+mod sides;
+mod synthetic;
+mod testnets;
+mod tree_model;
+mod vectors;

@@ -1,0 +1,200 @@
+//! The version handshake as a state machine: messages in, replies out.
+
+use super::disconnect::Disconnect;
+use super::event::Direction;
+use super::nonces::OwnNonces;
+use crate::wire::{MIN_PEER_VERSION, Message, PROTOCOL_VERSION, Version};
+
+/// First version that knows `wtxidrelay` (BIP339).
+///
+/// `sendaddrv2` (BIP155) is for every version on paper, but as in Bitcoin Core peers older than this are spared it:
+/// some drop a connection over a message they do not know.
+const FEATURES_VERSION: i32 = 70016;
+
+/// One connection's handshake.
+///
+/// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage`. As there, anything but `version` is ignored before the
+/// peer's `version`, anything but features and `verack` is ignored before its `verack`, and a second `version` is
+/// ignored. One thing is more tolerant than there: a `verack` may come before the peer's `version`, since it answers
+/// ours and not its own.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    /// Our `version`, until it is sent.
+    own: Option<Version>,
+    nonces: OwnNonces,
+    theirs: Option<Version>,
+    verack: bool,
+    wants_addrv2: bool,
+    wtxid_relay: bool,
+}
+
+/// What a complete handshake tells about the peer.
+#[derive(Debug)]
+pub(super) struct Agreed {
+    pub(super) version: Version,
+    pub(super) wants_addrv2: bool,
+    pub(super) wtxid_relay: bool,
+}
+
+impl Handshake {
+    pub(super) fn new(own: Version, nonces: OwnNonces) -> Self {
+        Self {
+            own: Some(own),
+            nonces,
+            theirs: None,
+            verack: false,
+            wants_addrv2: false,
+            wtxid_relay: false,
+        }
+    }
+
+    /// What to send before anything was received: the side that dialled speaks first.
+    pub(super) fn start(&mut self, direction: Direction) -> Vec<Message> {
+        match direction {
+            Direction::Outbound => self.own.take().map(Message::Version).into_iter().collect(),
+            Direction::Inbound => Vec::new(),
+        }
+    }
+
+    /// A message came. What to reply.
+    pub(super) fn on_message(&mut self, message: Message) -> Result<Vec<Message>, Disconnect> {
+        match message {
+            Message::Version(version) if self.theirs.is_none() => return self.on_version(version),
+            Message::Verack if self.own.is_none() => self.verack = true,
+            Message::SendAddrV2 if self.theirs.is_some() => self.wants_addrv2 = true,
+            Message::WtxidRelay if self.theirs.is_some() => self.wtxid_relay = true,
+            _ => {}
+        }
+        Ok(Vec::new())
+    }
+
+    fn on_version(&mut self, version: Version) -> Result<Vec<Message>, Disconnect> {
+        if self.nonces.recognise(version.nonce) {
+            return Err(Disconnect::Ourselves);
+        }
+        if version.version < MIN_PEER_VERSION {
+            return Err(Disconnect::Obsolete { min: MIN_PEER_VERSION, got: version.version });
+        }
+        let mut replies: Vec<Message> = self.own.take().map(Message::Version).into_iter().collect();
+        if version.version.min(PROTOCOL_VERSION) >= FEATURES_VERSION {
+            replies.extend([Message::WtxidRelay, Message::SendAddrV2]);
+        }
+        replies.push(Message::Verack);
+        self.theirs = Some(version);
+        Ok(replies)
+    }
+
+    /// The result, once both `version` and `verack` came; `None` until then.
+    pub(super) fn finish(&mut self) -> Option<Agreed> {
+        if !self.verack {
+            return None;
+        }
+        self.theirs.take().map(|version| Agreed {
+            version,
+            wants_addrv2: self.wants_addrv2,
+            wtxid_relay: self.wtxid_relay,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Direction, Disconnect, Handshake, OwnNonces};
+    use crate::wire::{Command, Endpoint, Message, ServiceFlags, Version};
+
+    fn version(version: i32, nonce: u64) -> Version {
+        Version {
+            version,
+            services: ServiceFlags::NONE,
+            time: 0,
+            receiver: Endpoint::UNSPECIFIED,
+            sender: Endpoint::UNSPECIFIED,
+            nonce,
+            user_agent: Vec::new(),
+            start_height: 0,
+            relay: true,
+        }
+    }
+
+    fn started(direction: Direction) -> Handshake {
+        let mut handshake = Handshake::new(version(70016, 1), OwnNonces::new());
+        let first = handshake.start(direction);
+        assert_eq!(first.len(), usize::from(direction == Direction::Outbound));
+        handshake
+    }
+
+    fn commands(messages: &[Message]) -> Vec<&'static str> {
+        let names = [Command::VERSION, Command::WTXIDRELAY, Command::SENDADDRV2, Command::VERACK]
+            .map(|c| (c, ["version", "wtxidrelay", "sendaddrv2", "verack"]));
+        let name = |message: &Message| {
+            let at = names.iter().position(|(c, _)| *c == message.command()).unwrap();
+            names[at].1[at]
+        };
+        messages.iter().map(name).collect()
+    }
+
+    #[test]
+    fn features_are_announced_between_version_and_verack() {
+        let mut handshake = started(Direction::Outbound);
+        let replies = handshake.on_message(Message::Version(version(70016, 2))).unwrap();
+        assert_eq!(commands(&replies), ["wtxidrelay", "sendaddrv2", "verack"]);
+        let mut handshake = started(Direction::Inbound);
+        let replies = handshake.on_message(Message::Version(version(70017, 2))).unwrap();
+        assert_eq!(commands(&replies), ["version", "wtxidrelay", "sendaddrv2", "verack"]);
+    }
+
+    #[test]
+    fn an_older_peer_hears_of_no_features() {
+        let mut handshake = started(Direction::Outbound);
+        let replies = handshake.on_message(Message::Version(version(70015, 2))).unwrap();
+        assert_eq!(commands(&replies), ["verack"]);
+    }
+
+    #[test]
+    fn versions_below_the_minimum_and_negative_ones_are_obsolete() {
+        for got in [31799, 0, -1, i32::MIN] {
+            let mut handshake = started(Direction::Outbound);
+            assert_eq!(
+                handshake.on_message(Message::Version(version(got, 2))),
+                Err(Disconnect::Obsolete { min: 31800, got })
+            );
+        }
+        assert!(
+            started(Direction::Outbound).on_message(Message::Version(version(31800, 2))).is_ok()
+        );
+    }
+
+    #[test]
+    fn features_count_only_after_the_peers_version() {
+        let mut handshake = started(Direction::Outbound);
+        handshake.on_message(Message::SendAddrV2).unwrap();
+        handshake.on_message(Message::Version(version(70016, 2))).unwrap();
+        handshake.on_message(Message::WtxidRelay).unwrap();
+        assert!(handshake.finish().is_none());
+        handshake.on_message(Message::Verack).unwrap();
+        let agreed = handshake.finish().unwrap();
+        assert!(!agreed.wants_addrv2);
+        assert!(agreed.wtxid_relay);
+    }
+
+    #[test]
+    fn a_second_version_is_ignored() {
+        let mut handshake = started(Direction::Outbound);
+        handshake.on_message(Message::Version(version(70016, 2))).unwrap();
+        assert_eq!(handshake.on_message(Message::Version(version(1, 3))), Ok(Vec::new()));
+        handshake.on_message(Message::Verack).unwrap();
+        assert_eq!(handshake.finish().unwrap().version.nonce, 2);
+    }
+
+    #[test]
+    fn verack_may_come_first_but_only_after_our_version() {
+        let mut handshake = started(Direction::Outbound);
+        handshake.on_message(Message::Verack).unwrap();
+        handshake.on_message(Message::Version(version(70016, 2))).unwrap();
+        assert!(handshake.finish().is_some());
+        let mut handshake = started(Direction::Inbound);
+        handshake.on_message(Message::Verack).unwrap();
+        handshake.on_message(Message::Version(version(70016, 2))).unwrap();
+        assert!(handshake.finish().is_none());
+    }
+}

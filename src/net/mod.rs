@@ -1,0 +1,42 @@
+//! One connection to one peer: dialling, the version handshake, liveness, and the DNS seeds that say where to dial.
+//!
+//! [`spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s. The task
+//! knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every other
+//! message goes up as it came, and which peers to keep is decided above.
+//!
+//! # Security
+//! Every wait for a peer has a deadline ([`Timers`]), every buffer a bound ([`HANDSHAKE_MAX_PAYLOAD`], then
+//! [`MAX_PAYLOAD`](crate::wire::MAX_PAYLOAD)). A peer that sends faster than the layers above take is not read
+//! meanwhile, so that its own TCP window holds it back.
+//!
+//! # Logging
+//! Every message is a `debug` event of target `p2p` with its direction, peer, command, size and main fields, and a
+//! `trace` event of target `p2p::hex` with its payload.
+
+mod config;
+mod connection;
+mod disconnect;
+mod event;
+mod handle;
+mod handshake;
+mod incoming;
+mod nonces;
+mod outgoing;
+mod peer;
+mod ping;
+mod seeds;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{
+    CONNECT_DEADLINE, Config, HANDSHAKE_DEADLINE, HANDSHAKE_MAX_PAYLOAD, MESSAGE_DEADLINE,
+    PING_INTERVAL, SEND_DEADLINE, SILENCE_LIMIT, Timers,
+};
+pub use disconnect::{Disconnect, Fault};
+pub use event::{Direction, Event, PeerId, PeerInfo};
+pub use handle::{PeerHandle, SEND_QUEUE, SendError, Traffic};
+pub use nonces::OwnNonces;
+pub use peer::{Link, dial, spawn, spawn_accepted, spawn_with};
+pub use seeds::resolve;

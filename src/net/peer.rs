@@ -1,0 +1,122 @@
+//! Starting a connection, and how it is dialled.
+
+use super::config::Config;
+use super::connection::{self, Task};
+use super::disconnect::Disconnect;
+use super::event::{Direction, Event, PeerId};
+use super::handle::{Context, Counters, PeerHandle, SEND_QUEUE};
+use crate::wire::Message;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc, watch};
+
+/// An open stream to a peer.
+#[derive(Debug)]
+pub struct Link<S> {
+    /// The stream.
+    pub stream: S,
+    /// The address at the other end, unless that is a proxy's.
+    pub remote: Option<SocketAddr>,
+}
+
+/// Opens a TCP connection to `host:port`, trying each address that the name has.
+///
+/// # Errors
+/// Those of the resolver and of the last address tried. There is no deadline in here.
+pub async fn dial(address: &str) -> io::Result<Link<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    // Requests are small and answered one by one: waiting to fill a segment would only delay them.
+    stream.set_nodelay(true)?;
+    let remote = stream.peer_addr().ok();
+    Ok(Link { stream, remote })
+}
+
+/// Starts a task that dials `address` (`host:port`), shakes hands and keeps the connection.
+///
+/// # Panics
+/// Outside a tokio runtime, as the other two.
+pub fn spawn(
+    id: PeerId,
+    address: String,
+    config: Arc<Config>,
+    events: mpsc::Sender<Event>,
+) -> PeerHandle {
+    let target = address.clone();
+    let connect = async move { dial(&target).await };
+    spawn_with(id, address, Direction::Outbound, connect, config, events)
+}
+
+/// Starts a task for a connection that a peer made to us.
+pub fn spawn_accepted(
+    id: PeerId,
+    stream: TcpStream,
+    remote: SocketAddr,
+    config: Arc<Config>,
+    events: mpsc::Sender<Event>,
+) -> PeerHandle {
+    let connect = async move {
+        stream.set_nodelay(true)?;
+        Ok(Link { stream, remote: Some(remote) })
+    };
+    spawn_with(id, remote.to_string(), Direction::Inbound, connect, config, events)
+}
+
+/// Starts a task for a connection made in any way: through a proxy, or in memory for tests.
+///
+/// `connect` runs in the task, with the connect deadline; `address` is only for [`PeerInfo`](super::PeerInfo).
+pub fn spawn_with<S, F>(
+    id: PeerId,
+    address: String,
+    direction: Direction,
+    connect: F,
+    config: Arc<Config>,
+    events: mpsc::Sender<Event>,
+) -> PeerHandle
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+    F: Future<Output = io::Result<Link<S>>> + Send + 'static,
+{
+    let (queue, messages) = mpsc::channel(SEND_QUEUE);
+    let (stop, stopped) = watch::channel(false);
+    let handle = PeerHandle {
+        id,
+        queue,
+        stop,
+        ping: Arc::new(Notify::new()),
+        counters: Arc::new(Counters::default()),
+    };
+    let context = Context { peer: id, config, counters: Arc::clone(&handle.counters) };
+    let task = Task { context, address, direction, events, ping: Arc::clone(&handle.ping) };
+    tokio::spawn(supervise(task, messages, stopped, connect));
+    handle
+}
+
+/// Runs a connection to its end, and says why it ended.
+async fn supervise<S, F>(
+    task: Task,
+    messages: mpsc::Receiver<Message>,
+    stopped: watch::Receiver<bool>,
+    connect: F,
+) where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+    F: Future<Output = io::Result<Link<S>>> + Send + 'static,
+{
+    let (peer, address, events) = (task.context.peer, task.address.clone(), task.events.clone());
+    let reason = tokio::select! {
+        biased;
+        () = until(stopped) => Disconnect::Requested,
+        reason = connection::run(task, messages, connect) => reason,
+    };
+    tracing::debug!(target: "p2p", %peer, address, %reason, "disconnected");
+    // If nobody takes events any more, nobody needs this one.
+    events.send(Event::Disconnected { peer, reason }).await.ok();
+}
+
+/// Waits until the handle says stop, or is gone.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    stopped.wait_for(|stop| *stop).await.ok();
+}

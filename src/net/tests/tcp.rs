@@ -1,0 +1,70 @@
+use super::{PEER, Remote, Scene, config, version};
+use crate::net::{Direction, Disconnect, Event, Fault, spawn, spawn_accepted};
+use crate::primitives::Header;
+use crate::wire::{Headers, Message};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+async fn dialled() -> Scene<TcpStream> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, events) = mpsc::channel(10);
+    let handle = spawn(PEER, format!("localhost:{port}"), Arc::new(config()), sender);
+    let (stream, _) = listener.accept().await.unwrap();
+    Scene { handle, events, remote: Remote::new(stream) }
+}
+
+#[tokio::test]
+async fn a_dialled_peer_delivers_headers_over_tcp() {
+    let mut scene = dialled().await;
+    let ours = scene.remote.hear_version().await;
+    assert_eq!(
+        ours.receiver.socket_addr().port(),
+        scene.remote.stream.local_addr().unwrap().port()
+    );
+    scene.remote.shake_hands().await;
+    let info = scene.connection().await;
+    assert_eq!(info.remote.unwrap().ip().to_string(), "127.0.0.1");
+    assert_eq!(info.direction, Direction::Outbound);
+    scene.answer_ping().await;
+    let headers = Message::Headers(Headers::plain(vec![Header::decode(&[9; 80]); 2000]));
+    for _ in 0..20 {
+        scene.remote.say(&headers).await;
+        assert_eq!(scene.message().await, headers);
+    }
+    drop(scene.remote.stream);
+    let event = scene.events.recv().await;
+    let reason = Disconnect::Closed;
+    assert_eq!(event, Some(Event::Disconnected { peer: PEER, reason }));
+}
+
+#[tokio::test]
+async fn an_accepted_peer_is_answered_over_tcp() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (accepted, address) = listener.accept().await.unwrap();
+    let (sender, events) = mpsc::channel(10);
+    let handle = spawn_accepted(PEER, accepted, address, Arc::new(config()), sender);
+    let mut scene = Scene { handle, events, remote: Remote::new(stream) };
+    scene.remote.say(&Message::Version(version())).await;
+    scene.remote.say(&Message::Verack).await;
+    scene.remote.hear_version().await;
+    let info = scene.connection().await;
+    assert_eq!((info.remote, info.direction), (Some(address), Direction::Inbound));
+}
+
+#[tokio::test]
+async fn a_closed_port_is_unreachable_and_nobodys_fault() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let (sender, mut events) = mpsc::channel(10);
+    let _handle = spawn(PEER, address, Arc::new(config()), sender);
+    let Some(Event::Disconnected { reason, .. }) = events.recv().await else {
+        panic!("end expected")
+    };
+    assert!(matches!(reason, Disconnect::Unreachable { kind: ErrorKind::ConnectionRefused, .. }));
+    assert_eq!(reason.fault(), Fault::Network);
+}

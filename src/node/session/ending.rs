@@ -1,0 +1,58 @@
+//! The end of a sync: what was verified is stored, and the store is left ready for the next open.
+
+use super::joiner::Joiner;
+use super::options::{SyncError, SyncOutcome};
+use super::{Phase, Session, store_error};
+use crate::node::clock::unix_now_secs;
+use crate::node::report::Stopped;
+use crate::store::{Change, HeaderStore, StoreError};
+use std::sync::Arc;
+use tokio::task::{block_in_place, spawn_blocking};
+use tracing::warn;
+
+impl<S: HeaderStore + 'static> Session<S> {
+    /// Ends a bulk load and notes when the chain was last brought up to date.
+    pub(super) fn mark_synced(&self) -> Result<(), StoreError> {
+        block_in_place(|| settle(self.store.as_ref(), true))
+    }
+
+    /// Lets the threads finish, and sums up.
+    pub(super) async fn end(
+        mut self,
+        ended: Result<Stopped, SyncError>,
+    ) -> Result<SyncOutcome, SyncError> {
+        self.live.send_modify(|live| live.phase = Phase::Ending);
+        self.submit_joinable();
+        let joiner = self.joiner.take();
+        let finished = spawn_blocking(move || joiner.and_then(Joiner::finish)).await;
+        if finished.ok().flatten().is_none() {
+            warn!("the joining thread ended before its time");
+        }
+        let mut ended = ended;
+        while let Ok(verdict) = self.verdicts.try_recv() {
+            if let Err(error) = self.on_verdict(verdict) {
+                ended = ended.and(Err(error));
+            }
+        }
+        let synced = matches!(ended, Ok(Stopped::CaughtUp)) || self.caught_up;
+        let store = Arc::clone(&self.store);
+        let settled = spawn_blocking(move || settle(store.as_ref(), synced)).await;
+        let stopped = ended?;
+        settled.unwrap_or(Ok(())).map_err(store_error)?;
+        Ok(SyncOutcome {
+            stopped,
+            headers_added: self.headers_added,
+            reorgs: self.reorgs,
+            peers: self.peers.ever_connected(),
+            bytes_received: self.peers.bytes_received(),
+        })
+    }
+}
+
+fn settle<S: HeaderStore>(store: &S, synced: bool) -> Result<(), StoreError> {
+    if synced {
+        let last_sync = Some(unix_now_secs());
+        store.commit(&Change { last_sync, ..Change::default() })?;
+    }
+    store.settle()
+}

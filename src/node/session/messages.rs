@@ -1,0 +1,131 @@
+//! What connections report.
+
+use super::joiner::spawn_link;
+use super::{Held, Session};
+use crate::net::{Event, PeerInfo};
+use crate::primitives::{BlockHash, Header};
+use crate::store::HeaderStore;
+use crate::sync::{Disposition, PeerKey, Reply, Tag};
+use crate::wire::{Headers, Inventory, InventoryKind, Message};
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::{debug, info};
+
+/// Unasked headers that connect to nothing: after so many their sender is dropped.
+/// Bitcoin Core bore ten (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
+const MAX_UNCONNECTING: u32 = 10;
+
+/// More unasked headers than this in one message are no announcement (Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`).
+const MAX_ANNOUNCED: usize = 8;
+
+impl<S: HeaderStore + 'static> Session<S> {
+    pub(super) fn on_event(&mut self, event: Event) {
+        self.on_one_event(event);
+        // What has already arrived is taken in one go: the engine then decides once.
+        while let Ok(event) = self.events.try_recv() {
+            self.on_one_event(event);
+        }
+    }
+
+    fn on_one_event(&mut self, event: Event) {
+        match event {
+            Event::Connected { peer, info } => self.on_connected(peer.0, &info),
+            Event::Message { peer, message } => self.on_message(peer.0, message),
+            Event::Latency { .. } => {}
+            Event::Disconnected { peer, reason } => {
+                if let Some(slot) = self.peers.get(peer.0) {
+                    info!("lost peer {}: {reason}", slot.address());
+                }
+                self.engine.remove_peer(peer.0);
+                self.announced.remove(&peer.0);
+                self.peers.disconnected(peer.0, &reason, Instant::now());
+            }
+        }
+    }
+
+    fn on_connected(&mut self, peer: PeerKey, info: &PeerInfo) {
+        info!(
+            "connected to {}: {} at height {}, {} ms",
+            info.address,
+            info.user_agent,
+            info.start_height,
+            info.latency.as_millis()
+        );
+        let announced = u32::try_from(info.start_height).unwrap_or(0);
+        self.peers.connected(peer);
+        self.announced.insert(peer, announced);
+        self.engine.add_peer(peer, announced);
+        if self.caught_up
+            && let Some(slot) = self.peers.get(peer)
+        {
+            slot.handle.try_send(Message::SendHeaders).ok();
+        }
+    }
+
+    fn on_message(&mut self, peer: PeerKey, message: Message) {
+        match message {
+            Message::Headers(headers) => self.on_headers(peer, headers),
+            Message::Inv(inventory) => self.on_inventory(peer, &inventory),
+            other => debug!("{}: {} is of no use here", peer, other.command()),
+        }
+    }
+
+    fn on_headers(&mut self, peer: PeerKey, message: Headers) {
+        let Headers { headers, foreign } = message;
+        let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+        let reply = Reply {
+            parent: headers.first().map(|header| header.prev),
+            last: headers.last().map(Header::hash).unwrap_or_default(),
+            count,
+        };
+        let mut begin = self.tip.height;
+        match self.engine.on_headers(self.now(), peer, &reply) {
+            Disposition::Take(tag) => {
+                begin = self.engine.begin_height(tag);
+                self.hold(tag, peer, headers);
+            }
+            Disposition::Discard => {}
+            Disposition::Unasked => self.on_unasked(peer, headers),
+        }
+        if foreign.is_some() {
+            self.refuse(peer, &format!("follows another chain from height {}", begin + count + 1));
+        }
+    }
+
+    /// Keeps the batch's place, and has its work and links checked.
+    fn hold(&mut self, tag: Tag, peer: PeerKey, headers: Vec<Header>) {
+        self.held.insert(tag, Held { peer, batch: None });
+        let verdicts = self.verdict_sender.clone();
+        spawn_link(self.options.params, Arc::clone(&self.store), tag, headers, verdicts);
+    }
+
+    /// Headers of new blocks (BIP130). Those that follow the tip are taken; for others the peer is asked.
+    fn on_unasked(&mut self, peer: PeerKey, headers: Vec<Header>) {
+        let Some(parent) = headers.first().map(|header| header.prev) else { return };
+        if parent == self.tip.hash && headers.len() <= MAX_ANNOUNCED {
+            let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+            let tag = self.engine.take_unasked(peer, count);
+            self.hold(tag, peer, headers);
+            return;
+        }
+        if headers.iter().all(|header| header.hash() == self.tip.hash) {
+            return;
+        }
+        let Some(slot) = self.peers.get_mut(peer) else { return };
+        slot.unconnecting += 1;
+        if slot.unconnecting > MAX_UNCONNECTING {
+            self.refuse(peer, "keeps sending headers that nobody asked for");
+            return;
+        }
+        self.engine.announced(peer);
+    }
+
+    fn on_inventory(&mut self, peer: PeerKey, inventory: &[Inventory]) {
+        let is_new = |item: &Inventory| {
+            item.kind == InventoryKind::Block && BlockHash(item.hash.0) != self.tip.hash
+        };
+        if inventory.iter().any(is_new) {
+            self.engine.announced(peer);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What a sync can be told, and how it may end.
+
+use crate::chain::{Params, Work};
+use crate::node::report::Stopped;
+use crate::node::writer::ChainError;
+use crate::sync::Hints;
+use std::io;
+use std::time::Duration;
+
+/// How to sync.
+#[derive(Clone, Debug)]
+pub struct SyncOptions {
+    /// The network.
+    pub params: &'static Params,
+    /// Only these peers (`host:port`); empty for those that DNS and the fixed seeds name.
+    pub connect: Vec<String>,
+    /// How many peers at once.
+    pub peers: usize,
+    /// Whether DNS seeds may be asked.
+    pub dns: bool,
+    /// Stay at the tip and follow new blocks.
+    pub follow: bool,
+    /// The height to stop at.
+    pub stop_height: Option<u32>,
+    /// A chain with less work is not reported as synced.
+    pub min_chain_work: Work,
+    /// Hashes of the expected chain; empty for none.
+    pub hints: Hints,
+    /// Give up when nothing was added for so long.
+    pub timeout: Option<Duration>,
+}
+
+/// What a sync did.
+#[derive(Clone, Debug)]
+pub struct SyncOutcome {
+    /// Why it ended.
+    pub stopped: Stopped,
+    /// How many headers were added to the chain.
+    pub headers_added: u64,
+    /// How many reorganisations there were.
+    pub reorgs: u32,
+    /// How many peers were connected, all in all.
+    pub peers: usize,
+    /// Bytes received from all of them.
+    pub bytes_received: u64,
+}
+
+/// Why a sync could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// Every peer failed.
+    #[error("no peer could be used: {}: check the network, or name one with --connect", reasons.join("; "))]
+    NoPeers {
+        /// What the last ones failed with.
+        reasons: Vec<String>,
+    },
+    /// The chain could not be read or stored.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+}

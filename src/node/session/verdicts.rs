@@ -1,0 +1,132 @@
+//! What became of batches.
+
+use super::joiner::Verdict;
+use super::options::SyncError;
+use super::{Session, point_of};
+use crate::chain::{BatchFault, LinkedBatch, Rejection};
+use crate::node::writer::Joined;
+use crate::store::{HeaderStore, Tip};
+use crate::sync::{Linked, Tag};
+use std::time::Instant;
+use tracing::{info, warn};
+
+impl<S: HeaderStore + 'static> Session<S> {
+    pub(super) fn on_verdicts(&mut self, verdict: Verdict) -> Result<(), SyncError> {
+        self.on_verdict(verdict)?;
+        while let Ok(verdict) = self.verdicts.try_recv() {
+            self.on_verdict(verdict)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_verdict(&mut self, verdict: Verdict) -> Result<(), SyncError> {
+        match verdict {
+            Verdict::Linked { tag, batch, fault, parent_height } => {
+                self.on_linked(tag, batch, fault, parent_height);
+            }
+            Verdict::Joined { done, tip } => {
+                self.move_tip(tip);
+                for (tag, joined) in done {
+                    self.count(&joined);
+                    self.finish_batch(tag, true);
+                }
+            }
+            Verdict::Refused { tag, joined, rejection, tip } => {
+                self.move_tip(tip);
+                self.count(&joined);
+                self.on_refused(tag, &rejection);
+            }
+            Verdict::Returned { tag, batch } => {
+                if let Some(held) = self.held.get_mut(&tag) {
+                    held.batch = Some(batch);
+                }
+            }
+            Verdict::Failed(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn on_linked(
+        &mut self,
+        tag: Tag,
+        batch: LinkedBatch,
+        fault: Option<BatchFault>,
+        parent_height: Option<u32>,
+    ) {
+        let Some(held) = self.held.get_mut(&tag) else { return };
+        let peer = held.peer;
+        let begin = parent_height.unwrap_or_else(|| self.engine.begin_height(tag));
+        let linked = Linked {
+            good: u32::try_from(batch.hashes().len()).unwrap_or(u32::MAX),
+            last: batch.hashes().last().copied().unwrap_or_default(),
+            faulty: fault.is_some(),
+        };
+        held.batch = Some(batch);
+        self.engine.on_linked(tag, linked);
+        if let Some(fault) = fault {
+            let height = begin + linked.good + 1;
+            let rejection = Rejection { height, hash: fault.hash, violation: fault.violation };
+            self.refuse(peer, &rejection.to_string());
+        }
+    }
+
+    /// A batch broke a rule that its ancestors set. What was queued behind it comes back and is queued anew.
+    fn on_refused(&mut self, tag: Tag, rejection: &Rejection) {
+        self.epoch += 1;
+        self.submitted.clear();
+        let peer = self.held.get(&tag).map(|held| held.peer);
+        self.finish_batch(tag, false);
+        let Some(peer) = peer else { return };
+        if rejection.violation.is_permanent() {
+            self.refuse(peer, &rejection.to_string());
+        } else {
+            let address = self.peers.get(peer).map_or("a peer", |slot| slot.address());
+            warn!("{address}: {rejection}: it may be accepted later");
+            self.engine.set_at_end(peer);
+        }
+    }
+
+    fn finish_batch(&mut self, tag: Tag, whole: bool) {
+        self.held.remove(&tag);
+        self.submitted.remove(&tag);
+        self.engine.on_joined(tag, point_of(&self.tip), whole);
+    }
+
+    fn move_tip(&mut self, tip: Tip) {
+        if tip.hash != self.tip.hash {
+            self.last_progress = Instant::now();
+            self.tip = tip;
+        }
+    }
+
+    /// Counts and tells what a batch did to the chain.
+    fn count(&mut self, joined: &Joined) {
+        match joined {
+            Joined::Nothing => {}
+            Joined::Extended(count) => {
+                self.headers_added += u64::from(*count);
+                if self.caught_up && *count > 0 {
+                    info!("new tip {} at height {}", self.tip.hash, self.tip.height);
+                }
+            }
+            Joined::Side { height, hash } => {
+                info!("a branch beside the chain reaches height {height}: {hash}");
+            }
+            Joined::SideTooLong { height } => {
+                warn!(
+                    "a branch beside the chain is not followed beyond height {height}: too long for its work"
+                );
+            }
+            Joined::Reorganised { fork_height, old_height, old_hash, connected } => {
+                self.reorgs += 1;
+                self.headers_added += u64::from(*connected);
+                warn!(
+                    "reorganisation: old tip {old_hash} at height {old_height}, new tip {} at height {}, depth {}",
+                    self.tip.hash,
+                    self.tip.height,
+                    old_height - fork_height
+                );
+            }
+        }
+    }
+}

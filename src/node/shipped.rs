@@ -1,0 +1,60 @@
+//! What ships inside the program: hints and fixed seeds. Origin and checks: `data/README.md`.
+
+use crate::primitives::Network;
+use crate::sync::{Hints, HintsError};
+
+/// The shipped hints of a network; none for regtest.
+///
+/// # Errors
+/// The shipped file is not what it should be (a test makes sure that it is).
+pub fn hints(network: Network) -> Result<Hints, HintsError> {
+    Hints::parse(match network {
+        Network::Mainnet => include_str!("../../data/mainnet-hints.txt"),
+        Network::Testnet3 => include_str!("../../data/testnet3-hints.txt"),
+        Network::Testnet4 => include_str!("../../data/testnet4-hints.txt"),
+        Network::Signet => include_str!("../../data/signet-hints.txt"),
+        Network::Regtest => "",
+    })
+}
+
+/// Addresses (`ip:port`) of long-running nodes, for when DNS answers nothing; none for regtest.
+pub fn fixed_seeds(network: Network) -> Vec<String> {
+    let text = match network {
+        Network::Mainnet => include_str!("../../data/mainnet-fixed-seeds.txt"),
+        Network::Testnet3 => include_str!("../../data/testnet3-fixed-seeds.txt"),
+        Network::Testnet4 => include_str!("../../data/testnet4-fixed-seeds.txt"),
+        Network::Signet => include_str!("../../data/signet-fixed-seeds.txt"),
+        Network::Regtest => "",
+    };
+    let lines = text.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fixed_seeds, hints};
+    use crate::chain::params;
+    use crate::primitives::Network;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn shipped_hints_end_every_period_without_a_gap() {
+        for network in Network::ALL {
+            for (point, period) in hints(network).unwrap().points().iter().zip(1..) {
+                assert_eq!(point.height, params(network).interval * period - 1, "{network}");
+            }
+        }
+        assert_eq!(hints(Network::Mainnet).unwrap().points().last().unwrap().height, 953_567);
+    }
+
+    #[test]
+    fn shipped_seeds_are_addresses_with_ports() {
+        for network in Network::ALL {
+            let seeds = fixed_seeds(network);
+            assert_eq!(seeds.is_empty(), network == Network::Regtest, "{network}");
+            for seed in seeds {
+                assert!(seed.parse::<SocketAddr>().is_ok(), "{network}: {seed}");
+            }
+        }
+    }
+}

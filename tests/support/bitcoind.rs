@@ -1,0 +1,207 @@
+//! A real bitcoind on regtest, to compare with.
+
+use super::rpc::{RpcClient, RpcError};
+use super::wait::{PATIENCE, poll_for};
+use serde_json::{Value, json};
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The bitcoind that `BITCOIND` names, else the one in `PATH`.
+///
+/// # Panics
+/// If `BITCOIND` names none: then something is set up wrongly, and skipping would hide it.
+pub fn find() -> Option<PathBuf> {
+    if let Some(named) = env::var_os("BITCOIND").filter(|named| !named.is_empty()) {
+        let path = PathBuf::from(named);
+        assert!(path.is_file(), "BITCOIND is {}, which is no file", path.display());
+        return Some(path);
+    }
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join("bitcoind")).find(|file| file.is_file())
+}
+
+/// The bitcoind to use, or `None` after saying what is skipped without one.
+///
+/// # Panics
+/// If there is none and `CI` is `true`: there a skipped test would look like a passed one.
+pub fn or_skip_loudly(what: &str) -> Option<PathBuf> {
+    let found = find();
+    if found.is_none() {
+        let message = format!("SKIPPED, no bitcoind (set BITCOIND or PATH): {what}\n");
+        assert!(env::var("CI").as_deref() != Ok("true"), "{message}");
+        // Past the test harness, which keeps what `eprintln` says in tests that pass to itself.
+        io::stderr().write_all(message.as_bytes()).ok();
+    }
+    found
+}
+
+/// A running bitcoind. It is stopped, and a folder made for it removed, when dropped.
+#[derive(Debug)]
+pub struct Bitcoind {
+    child: Child,
+    client: RpcClient,
+    p2p: SocketAddr,
+    dir: PathBuf,
+    temporary: Option<TempDir>,
+}
+
+impl Bitcoind {
+    /// Starts one in a new folder, with arguments beside those that keep it to itself.
+    ///
+    /// # Panics
+    /// If it does not answer within a minute.
+    pub fn start<S: AsRef<OsStr>>(binary: &Path, args: &[S]) -> Self {
+        let temporary = TempDir::with_prefix("bitcoind-").expect("a folder for temporary files");
+        let mut node = Self::start_in(binary, temporary.path(), args);
+        node.temporary = Some(temporary);
+        node
+    }
+
+    /// Starts one in a folder of the caller's, which may hold what an earlier one left.
+    ///
+    /// # Panics
+    /// If it does not answer within a minute.
+    pub fn start_in<S: AsRef<OsStr>>(binary: &Path, dir: &Path, args: &[S]) -> Self {
+        fs::create_dir_all(dir).expect("the folder can be made");
+        // Another process may take a port between our finding it free and bitcoind's binding it.
+        (0..3).find_map(|_| Self::launch(binary, dir, args)).unwrap_or_else(|| {
+            let log = fs::read_to_string(dir.join("regtest/debug.log")).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(20).collect();
+            panic!("bitcoind ended at once; its log, last line first:\n{}", tail.join("\n"))
+        })
+    }
+
+    fn launch<S: AsRef<OsStr>>(binary: &Path, dir: &Path, args: &[S]) -> Option<Self> {
+        let [p2p, rpc] = free_addresses();
+        // What an earlier run left would be taken for this one's.
+        fs::remove_file(cookie_path(dir)).ok();
+        let mut child = Command::new(binary)
+            .arg("-regtest")
+            .arg(format!("-datadir={}", dir.display()))
+            .arg(format!("-bind={p2p}"))
+            .arg(format!("-rpcbind={rpc}"))
+            .arg(format!("-rpcport={}", rpc.port()))
+            .args(["-server", "-rpcallowip=127.0.0.1", "-printtoconsole=0", "-dnsseed=0"])
+            .args(["-fixedseeds=0", "-discover=0", "-listenonion=0"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
+        let client = poll_for("bitcoind's RPC", PATIENCE, || {
+            if child.try_wait().expect("a child can be waited for").is_some() {
+                return Some(None);
+            }
+            ready_client(rpc, dir).map(Some)
+        })?;
+        Some(Self { child, client, p2p, dir: dir.to_owned(), temporary: None })
+    }
+
+    /// Where it speaks the P2P protocol.
+    pub fn p2p(&self) -> SocketAddr {
+        self.p2p
+    }
+
+    /// Who to ask, and as whom.
+    pub fn rpc_client(&self) -> &RpcClient {
+        &self.client
+    }
+
+    /// Its process number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its data folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Calls a method.
+    ///
+    /// # Panics
+    /// If it is refused or not answered; [`Bitcoind::try_rpc`] tells that apart.
+    #[track_caller]
+    pub fn rpc(&self, method: &str, params: Value) -> Value {
+        match self.try_rpc(method, params) {
+            Ok(result) => result,
+            Err(error) => panic!("{method}: {error}"),
+        }
+    }
+
+    /// Calls a method.
+    ///
+    /// # Errors
+    /// It was refused, or not answered.
+    #[allow(clippy::needless_pass_by_value, reason = "callers write json!([...]) in place")]
+    pub fn try_rpc(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+        self.client.call(method, &params)
+    }
+
+    /// Mines so many blocks on top of its chain and gives their hashes. No wallet is needed.
+    pub fn generate(&self, count: u32) -> Vec<String> {
+        // Blocks whose coins anyone could take: nobody spends them here.
+        let hashes = self.rpc("generatetodescriptor", json!([count, "raw(51)"]));
+        serde_json::from_value(hashes).expect("an array of hashes")
+    }
+
+    /// Height of its chain of whole blocks.
+    pub fn height(&self) -> u64 {
+        self.rpc("getblockcount", json!([])).as_u64().expect("a number")
+    }
+
+    /// Stops it and waits until it has written everything and ended.
+    ///
+    /// # Panics
+    /// If it has not within that time.
+    pub fn stop(mut self, patience: Duration) {
+        self.rpc("stop", json!([]));
+        poll_for("bitcoind's end", patience, || self.child.try_wait().expect("a child"));
+    }
+}
+
+impl Drop for Bitcoind {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        // Asked first: a killed one leaves its lock file, which the next in a kept folder would have to explain.
+        let asked = self.client.call("stop", &json!([])).is_ok();
+        let deadline = Instant::now() + Duration::from_secs(if asked { 20 } else { 0 });
+        while Instant::now() < deadline {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Two free loopback ports, kept apart by being bound at the same time.
+fn free_addresses() -> [SocketAddr; 2] {
+    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let listeners: [TcpListener; 2] = [(), ()].map(bind);
+    listeners.map(|listener| listener.local_addr().expect("a bound socket has an address"))
+}
+
+fn cookie_path(dir: &Path) -> PathBuf {
+    dir.join("regtest").join(".cookie")
+}
+
+/// A client for a bitcoind that has written its cookie and has finished starting.
+fn ready_client(address: SocketAddr, dir: &Path) -> Option<RpcClient> {
+    let credentials = fs::read_to_string(cookie_path(dir)).ok()?;
+    let client = RpcClient { address, credentials };
+    client.call("getblockchaininfo", &json!([])).is_ok().then_some(client)
+}

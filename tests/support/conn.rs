@@ -1,0 +1,242 @@
+//! One conversation of a scripted peer: reads what the client says and orders the answers.
+
+use super::chain::now;
+use super::link::{Order, Posted};
+use super::record::Record;
+use super::script::{Opening, Script, Then};
+use super::served::{ServedChain, SharedChain};
+use super::wait::Watched;
+use lightclient::chain::params;
+use lightclient::wire::{
+    AddrEntry, AddrV2Entry, Endpoint, FrameDecoder, GetHeaders, MAX_PAYLOAD, Message, NetAddress,
+    SendCmpct, ServiceFlags, Version, encode_frame,
+};
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+/// Where the writing thread of a connection takes its orders from.
+#[derive(Clone)]
+pub(super) struct Outbox {
+    orders: Sender<Posted>,
+    magic: [u8; 4],
+}
+
+impl Outbox {
+    pub(super) fn new(orders: Sender<Posted>, magic: [u8; 4]) -> Self {
+        Self { orders, magic }
+    }
+
+    pub(super) fn order(&self, order: Order) {
+        // Nobody takes it if the connection is over, which is all the same then.
+        self.orders.send(Posted { at: Instant::now(), order }).ok();
+    }
+
+    pub(super) fn send(&self, message: &Message) {
+        self.order(Order::Send(encode_frame(self.magic, message)));
+    }
+}
+
+/// What the two sides have agreed on.
+#[derive(Debug, Default)]
+pub(super) struct Agreed {
+    /// The client's `verack` has come.
+    pub(super) ready: bool,
+    /// The client asked for announcements by `headers`.
+    pub(super) send_headers: bool,
+    send_addr_v2: bool,
+}
+
+/// The reading side of a connection.
+pub(super) struct Conversation {
+    pub(super) script: Arc<Script>,
+    pub(super) chain: SharedChain,
+    pub(super) record: Arc<Record>,
+    pub(super) connection: usize,
+    pub(super) outbox: Outbox,
+    pub(super) agreed: Arc<Watched<Agreed>>,
+    pub(super) client: SocketAddr,
+    /// Whether our `version` has been sent.
+    pub(super) introduced: bool,
+    /// How many `getheaders` were answered.
+    pub(super) answers: usize,
+}
+
+impl Conversation {
+    /// Talks until one side closes the connection.
+    pub(super) fn run(mut self, mut stream: TcpStream) {
+        if self.script.speaks_first
+            || matches!(self.script.opening, Opening::Garbage | Opening::Oversized)
+        {
+            self.introduce(0);
+        }
+        let mut decoder = FrameDecoder::new(params(self.chain.now().network()).magic, MAX_PAYLOAD);
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => decoder.push(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => break,
+            }
+            if !self.take_messages(&mut decoder) {
+                break;
+            }
+        }
+        self.outbox.order(Order::Close);
+    }
+
+    /// Answers what has arrived; false if the client sent what no client may.
+    fn take_messages(&mut self, decoder: &mut FrameDecoder) -> bool {
+        loop {
+            let frame = match decoder.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return true,
+                Err(_) => return false,
+            };
+            let Ok(message) = Message::decode(frame.command, frame.payload) else { return false };
+            self.record.received(self.connection, &message);
+            if self.script.opening != Opening::Mute && !self.is_silenced() {
+                self.answer(&message);
+            }
+        }
+    }
+
+    fn is_silenced(&self) -> bool {
+        matches!(self.script.then, Some((after, Then::Silence)) if self.answers >= after)
+    }
+
+    fn answer(&mut self, message: &Message) {
+        if let Some(replies) = self.script.hook.as_ref().and_then(|hook| hook(message)) {
+            replies.iter().for_each(|reply| self.outbox.send(reply));
+            return;
+        }
+        match message {
+            Message::Version(version) => self.greet(version.nonce),
+            Message::Verack => self.settle(),
+            Message::Ping(Some(nonce)) if self.script.pongs => {
+                self.outbox.send(&Message::Pong(*nonce));
+            }
+            Message::SendHeaders => self.agreed.change(|agreed| agreed.send_headers = true),
+            Message::SendAddrV2 => self.agreed.change(|agreed| agreed.send_addr_v2 = true),
+            Message::GetAddr => self.outbox.send(&self.addresses()),
+            Message::GetHeaders(request) => self.answer_headers(request),
+            _ => {}
+        }
+    }
+
+    fn greet(&mut self, nonce: u64) {
+        if !self.introduced {
+            self.introduce(nonce);
+        }
+        self.outbox.send(&Message::WtxidRelay);
+        self.outbox.send(&Message::SendAddrV2);
+        self.outbox.send(&Message::Verack);
+    }
+
+    fn introduce(&mut self, nonce: u64) {
+        self.introduced = true;
+        match self.script.opening {
+            Opening::Handshake => self.outbox.send(&self.version(0x5c21_97ed_9ee2)),
+            Opening::EchoNonce => self.outbox.send(&self.version(nonce)),
+            Opening::Garbage => self.outbox.order(Order::Send(garbage())),
+            Opening::Oversized => {
+                self.outbox.order(Order::Send(self.oversized(b"version\0\0\0\0\0")))
+            }
+            Opening::Mute => {}
+        }
+    }
+
+    fn version(&self, nonce: u64) -> Message {
+        let height = self.chain.now().height().min(self.script.serves_up_to);
+        Message::Version(Version {
+            version: self.script.protocol,
+            services: self.script.services,
+            time: i64::from(now()),
+            receiver: Endpoint::new(self.client, ServiceFlags::NONE),
+            sender: Endpoint::UNSPECIFIED,
+            nonce,
+            user_agent: self.script.user_agent.clone().into_bytes(),
+            start_height: self.script.height.unwrap_or_else(|| height.cast_signed()),
+            relay: true,
+        })
+    }
+
+    /// Sends what Bitcoin Core sends once the handshake is done.
+    fn settle(&mut self) {
+        self.agreed.change(|agreed| agreed.ready = true);
+        self.outbox.send(&Message::SendCmpct(SendCmpct { announce: false, version: 2 }));
+        self.outbox.send(&Message::Ping(Some(0x70_69_6e_67)));
+        self.outbox.send(&Message::SendHeaders);
+        self.outbox.send(&Message::FeeFilter(1000));
+    }
+
+    fn addresses(&self) -> Message {
+        let time = now();
+        let services = self.script.services;
+        if !self.agreed.lock().send_addr_v2 {
+            let entry = |address: &SocketAddr| AddrEntry {
+                time,
+                endpoint: Endpoint::new(*address, services),
+            };
+            return Message::Addr(self.script.addresses.iter().map(entry).collect());
+        }
+        let entry = |address: &SocketAddr| AddrV2Entry {
+            time,
+            services,
+            address: match address.ip() {
+                IpAddr::V4(ip) => NetAddress::Ipv4(ip),
+                IpAddr::V6(ip) => NetAddress::Ipv6(ip),
+            },
+            port: address.port(),
+        };
+        Message::AddrV2(self.script.addresses.iter().map(entry).collect())
+    }
+
+    fn answer_headers(&mut self, request: &GetHeaders) {
+        match self.script.then {
+            Some((after, then)) if self.answers >= after => self.misbehave(then, request),
+            _ => self.send_headers(request),
+        }
+        if matches!(self.script.then, Some((after, Then::Close)) if self.answers == after) {
+            self.outbox.order(Order::Close);
+        }
+    }
+
+    fn misbehave(&mut self, then: Then, request: &GetHeaders) {
+        match then {
+            Then::Stall | Then::Silence | Then::Close => {}
+            Then::Empty => self.post_headers(self.chain.now(), 0..0),
+            Then::Garbage => self.outbox.order(Order::Send(garbage())),
+            Then::Oversized => self.outbox.order(Order::Send(self.oversized(b"headers\0\0\0\0\0"))),
+            Then::Trickle(rate) => {
+                self.outbox.order(Order::Slow(rate));
+                self.send_headers(request);
+            }
+        }
+    }
+
+    fn send_headers(&mut self, request: &GetHeaders) {
+        let chain = self.chain.now();
+        let heights = chain.answer(request, self.script.serves_up_to);
+        self.post_headers(chain, heights);
+    }
+
+    fn post_headers(&mut self, chain: Arc<ServedChain>, heights: Range<usize>) {
+        self.answers += 1;
+        let message = chain.message(heights, self.outbox.magic);
+        self.outbox.order(Order::Answer(chain, message));
+    }
+
+    /// The head of a message that claims more bytes than any may have.
+    fn oversized(&self, command: &[u8; 12]) -> Vec<u8> {
+        [&self.outbox.magic, &command[..], &[0xff; 4], &[0; 4], &[0; 1000]].concat()
+    }
+}
+
+fn garbage() -> Vec<u8> {
+    b"HTTP/1.1 400 Bad Request\r\nServer: not a Bitcoin node\r\nContent-Length: 0\r\n\r\n".to_vec()
+}

@@ -1,0 +1,25 @@
+//! What the whole-program tests, the offline example and the benches share: chains made on the spot, a peer that
+//! plays any part in the protocol, a runner for the program, and a real bitcoind to compare with.
+//!
+//! Integration tests say `mod support;`, everything else includes it with `#[path = "../tests/support/mod.rs"]`.
+//! Nothing here sleeps for luck: every wait is for a condition and has a deadline.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test, example and bench that includes this uses another part of it"
+)]
+
+pub mod bitcoind;
+pub mod chain;
+pub mod client;
+mod conn;
+mod link;
+pub mod measure;
+pub mod peer;
+pub mod record;
+pub mod rpc;
+pub mod run;
+pub mod script;
+pub mod served;
+pub mod wait;
+pub mod wrong;

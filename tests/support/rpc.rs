@@ -1,0 +1,98 @@
+//! JSON-RPC over HTTP, as much of it as asking a bitcoind (or a server that answers like one) takes.
+
+use serde_json::{Value, json};
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// What kept a call from giving a result.
+#[derive(Debug)]
+pub enum RpcError {
+    /// No answer came, or one that is none.
+    NoAnswer(io::Error),
+    /// The server refused, with JSON-RPC's code and its own words.
+    Refused {
+        /// The code.
+        code: i64,
+        /// The words.
+        message: String,
+    },
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer(error) => write!(f, "no answer: {error}"),
+            Self::Refused { code, message } => write!(f, "refused with {code}: {message}"),
+        }
+    }
+}
+
+impl From<io::Error> for RpcError {
+    fn from(error: io::Error) -> Self {
+        Self::NoAnswer(error)
+    }
+}
+
+/// Who to ask, and as whom.
+#[derive(Clone, Debug)]
+pub struct RpcClient {
+    /// Where the server listens.
+    pub address: SocketAddr,
+    /// `user:password`, as a cookie file has it.
+    pub credentials: String,
+}
+
+impl RpcClient {
+    /// Calls a method.
+    ///
+    /// # Errors
+    /// There was no answer within a minute, or a refusal.
+    pub fn call(&self, method: &str, params: &Value) -> Result<Value, RpcError> {
+        let request = json!({ "jsonrpc": "1.0", "id": 1, "method": method, "params": params });
+        let mut answer = self.post(&request.to_string())?;
+        if answer["error"].is_null() {
+            return Ok(answer["result"].take());
+        }
+        Err(RpcError::Refused {
+            code: answer["error"]["code"].as_i64().unwrap_or_default(),
+            message: answer["error"]["message"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+
+    fn post(&self, body: &str) -> io::Result<Value> {
+        let minute = Duration::from_secs(60);
+        let mut stream = TcpStream::connect_timeout(&self.address, minute)?;
+        stream.set_read_timeout(Some(minute))?;
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Basic {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            self.address,
+            base64(self.credentials.as_bytes()),
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        // Errors come with a body too, whatever their HTTP status; only without one the status says all there is.
+        serde_json::from_str(body)
+            .map_err(|_| io::Error::other(head.lines().next().unwrap_or_default().to_owned()))
+    }
+}
+
+/// RFC 4648, with padding: what HTTP's basic authentication is written in.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let digit = usize::try_from(bits >> (18 - 6 * at) & 63).expect("six bits");
+            text.push(if at <= group.len() { char::from(DIGITS[digit]) } else { '=' });
+        }
+    }
+    text
+}

@@ -1,0 +1,218 @@
+//! The part a scripted peer plays.
+
+use super::peer::ScriptedPeer;
+use super::served::SharedChain;
+use lightclient::wire::{Message, PROTOCOL_VERSION, ServiceFlags};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How the peer starts a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// With a handshake like Bitcoin Core's.
+    Handshake,
+    /// Accepts, reads, never says anything.
+    Mute,
+    /// Sends the client's own nonce back, as a connection to oneself does.
+    EchoNonce,
+    /// Sends bytes that are no message at all.
+    Garbage,
+    /// Sends the head of a `version` message that claims 4 GiB.
+    Oversized,
+}
+
+/// What the peer does in place of another answer to `getheaders`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Then {
+    /// No answer, but pings are still answered.
+    Stall,
+    /// No answer to anything.
+    Silence,
+    /// Closes the connection, right after the last answer if there was one.
+    Close,
+    /// An empty `headers`, as if there were no more.
+    Empty,
+    /// Bytes that are no message.
+    Garbage,
+    /// The head of a `headers` message that claims 4 GiB.
+    Oversized,
+    /// The answer, at so many bytes in a second.
+    Trickle(f64),
+}
+
+type Hook = dyn Fn(&Message) -> Option<Vec<Message>> + Send + Sync;
+
+/// Everything a peer can be told beforehand. What is not said is as in Bitcoin Core.
+#[derive(Clone)]
+pub struct Script {
+    pub(super) listen: SocketAddr,
+    pub(super) magic: Option<[u8; 4]>,
+    pub(super) speaks_first: bool,
+    pub(super) height: Option<i32>,
+    pub(super) services: ServiceFlags,
+    pub(super) user_agent: String,
+    pub(super) protocol: i32,
+    pub(super) round_trip: Duration,
+    pub(super) rate: Option<f64>,
+    pub(super) serves_up_to: u32,
+    pub(super) opening: Opening,
+    pub(super) then: Option<(usize, Then)>,
+    pub(super) pongs: bool,
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) hook: Option<Arc<Hook>>,
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listen, opening, then, round_trip, rate, .. } = self;
+        write!(f, "Script({listen} {opening:?} then {then:?}, {round_trip:?}, {rate:?} B/s)")
+    }
+}
+
+impl Script {
+    /// A peer without fault, delay or limit.
+    pub fn honest() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            magic: None,
+            speaks_first: false,
+            height: None,
+            services: ServiceFlags::NETWORK | ServiceFlags::WITNESS | ServiceFlags::NETWORK_LIMITED,
+            user_agent: "/Scripted:1.0/".to_owned(),
+            protocol: PROTOCOL_VERSION,
+            round_trip: Duration::ZERO,
+            rate: None,
+            serves_up_to: u32::MAX,
+            opening: Opening::Handshake,
+            then: None,
+            pongs: true,
+            addresses: Vec::new(),
+            hook: None,
+        }
+    }
+
+    /// Starts the peer on that chain.
+    ///
+    /// # Panics
+    /// If its address cannot be listened on.
+    pub fn start(self, chain: &SharedChain) -> ScriptedPeer {
+        ScriptedPeer::start(self, chain.clone())
+    }
+
+    /// Listens on that address of the loopback network (any of `127.0.0.0/8`), on a free port.
+    #[must_use]
+    pub fn on(mut self, ip: Ipv4Addr) -> Self {
+        self.listen.set_ip(IpAddr::V4(ip));
+        self
+    }
+
+    /// Listens on that port.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.listen.set_port(port);
+        self
+    }
+
+    /// Sends its messages with another magic than its chain's; the client's are still understood.
+    #[must_use]
+    pub fn magic(mut self, magic: [u8; 4]) -> Self {
+        self.magic = Some(magic);
+        self
+    }
+
+    /// Sends its `version` as soon as a client connects; otherwise it waits for the client's.
+    #[must_use]
+    pub fn speaks_first(mut self) -> Self {
+        self.speaks_first = true;
+        self
+    }
+
+    /// The height in its `version`, whatever its chain has.
+    #[must_use]
+    pub fn claims_height(mut self, height: i32) -> Self {
+        self.height = Some(height);
+        self
+    }
+
+    /// The services in its `version`.
+    #[must_use]
+    pub fn services(mut self, services: ServiceFlags) -> Self {
+        self.services = services;
+        self
+    }
+
+    /// The user agent in its `version`.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: &str) -> Self {
+        user_agent.clone_into(&mut self.user_agent);
+        self
+    }
+
+    /// The protocol version in its `version`.
+    #[must_use]
+    pub fn protocol(mut self, protocol: i32) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// Everything it sends arrives so much later. (TCP's own handshake stays as fast as loopback is.)
+    #[must_use]
+    pub fn round_trip(mut self, round_trip: Duration) -> Self {
+        self.round_trip = round_trip;
+        self
+    }
+
+    /// Sends at most so many bytes in a second over each connection.
+    #[must_use]
+    pub fn rate(mut self, bytes_per_second: f64) -> Self {
+        self.rate = Some(bytes_per_second);
+        self
+    }
+
+    /// Knows nothing of its chain above that height: a peer that is behind.
+    #[must_use]
+    pub fn serves_up_to(mut self, height: u32) -> Self {
+        self.serves_up_to = height;
+        self
+    }
+
+    /// How it starts a conversation.
+    #[must_use]
+    pub fn opening(mut self, opening: Opening) -> Self {
+        self.opening = opening;
+        self
+    }
+
+    /// What it does once it has answered so many `getheaders` of a connection.
+    #[must_use]
+    pub fn after(mut self, answers: usize, then: Then) -> Self {
+        self.then = Some((answers, then));
+        self
+    }
+
+    /// Never answers a `ping`.
+    #[must_use]
+    pub fn without_pongs(mut self) -> Self {
+        self.pongs = false;
+        self
+    }
+
+    /// The addresses it gives to who asks for some (`getaddr`).
+    #[must_use]
+    pub fn addresses(mut self, addresses: Vec<SocketAddr>) -> Self {
+        self.addresses = addresses;
+        self
+    }
+
+    /// Answers messages as the function says; those that it gives `None` for as otherwise.
+    #[must_use]
+    pub fn answering(
+        mut self,
+        hook: impl Fn(&Message) -> Option<Vec<Message>> + Send + Sync + 'static,
+    ) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+}

@@ -1,0 +1,147 @@
+//! Headers that break one rule each, in chains that are good up to there.
+
+use super::chain::{extend_chain, mine, next_header, now};
+use lightclient::chain::{MEDIAN_TIME_SPAN, Target, median_time_past, params};
+use lightclient::primitives::{BlockHash, Header, MerkleRoot, Network, hex};
+
+/// The rule to break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// A hash above the target of its bits ("high-hash").
+    Work,
+    /// Bits that the retarget does not give, with the work that they ask for ("bad-diffbits").
+    Bits,
+    /// A parent that is not the header before it ("prev-blk-not-found").
+    Link,
+    /// A time that is just the median of the eleven headers before ("time-too-old").
+    OldTime,
+    /// A time three hours ahead of the clock ("time-too-new").
+    FutureTime,
+    /// Version 3, retired by BIP65 ("bad-version").
+    Version,
+    /// A header that would do on another network: on regtest the real mainnet block 1 ("prev-blk-not-found": nothing
+    /// of mainnet stands on a regtest header), elsewhere one of regtest's trivial work ("high-hash": bits above the limit).
+    OtherNetwork,
+}
+
+impl Wrong {
+    /// Every kind; all can be made on regtest, of other networks only [`Wrong::ELSEWHERE`].
+    pub const ALL: [Self; 7] = [
+        Self::Work,
+        Self::Bits,
+        Self::Link,
+        Self::OldTime,
+        Self::FutureTime,
+        Self::Version,
+        Self::OtherNetwork,
+    ];
+
+    /// The kinds that need no mining at a real network's difficulty.
+    pub const ELSEWHERE: [Self; 3] = [Self::Work, Self::Link, Self::OtherNetwork];
+
+    /// Bitcoin Core's name of the rule that the header breaks first on that network.
+    pub fn rule(self, network: Network) -> &'static str {
+        match self {
+            Self::OtherNetwork if network != Network::Regtest => "high-hash",
+            Self::Work => "high-hash",
+            Self::Bits => "bad-diffbits",
+            Self::Link | Self::OtherNetwork => "prev-blk-not-found",
+            Self::OldTime => "time-too-old",
+            Self::FutureTime => "time-too-new",
+            Self::Version => "bad-version",
+        }
+    }
+}
+
+/// `base` with a wrong header at height `at`.
+///
+/// What follows it is as long as in the base. On regtest it stands on the wrong header, so that nothing else is wrong
+/// with it; elsewhere the base's own headers follow.
+///
+/// # Panics
+/// If the kind cannot be made on that network (see [`Wrong::ELSEWHERE`]) or `at` is not between 1 and the tip.
+pub fn with_wrong(network: Network, base: &[Header], at: u32, kind: Wrong) -> Vec<Header> {
+    let at = usize::try_from(at).expect("a height fits in memory");
+    let (good, rest) = base.split_at(at);
+    let after = u32::try_from(rest.len()).expect("heights are 32 bits") - 1;
+    let mut chain = good.to_vec();
+    if network == Network::Regtest {
+        chain.push(wrong_on_regtest(good, kind));
+        return follow(chain, rest[0].time, after);
+    }
+    assert!(
+        Wrong::ELSEWHERE.contains(&kind),
+        "{kind:?} would have to be mined at {network}'s difficulty"
+    );
+    match kind {
+        Wrong::Link => chain.extend_from_slice(&rest[1..]),
+        Wrong::Work => {
+            let target = Target::from_bits(rest[0].bits).expect("a real header's bits");
+            chain.push(unmined(rest[0], target));
+            chain.extend_from_slice(&rest[1..]);
+        }
+        _ => {
+            chain.push(next_header(good, rest[0].time, 0));
+            chain.extend_from_slice(&rest[1..]);
+        }
+    }
+    chain
+}
+
+/// `base` with nothing but the header at height `at` replaced by a wrong one (regtest only): what follows is the base's
+/// own, so whoever asks for headers after that height gets good ones.
+pub fn with_one_wrong(mut base: Vec<Header>, at: u32, kind: Wrong) -> Vec<Header> {
+    let at = usize::try_from(at).expect("a height fits in memory");
+    base[at] = wrong_on_regtest(&base[..at], kind);
+    base
+}
+
+/// Headers on top of the wrong one, whose times are those that the good chain would have had.
+fn follow(mut chain: Vec<Header>, time: u32, after: u32) -> Vec<Header> {
+    if after == 0 {
+        return chain;
+    }
+    chain.push(next_header(&chain, time + 1, 1));
+    extend_chain(&chain, after - 1, 2, 1)
+}
+
+fn wrong_on_regtest(good: &[Header], kind: Wrong) -> Header {
+    let time = good.last().expect("there is a genesis").time + 1;
+    let next = next_header(good, time, 0);
+    let target = Target::from_bits(next.bits).expect("regtest's bits");
+    match kind {
+        Wrong::Work => unmined(next, target),
+        Wrong::Bits => mine(Header { bits: next.bits - 1, ..next }),
+        Wrong::Link => mine(Header { prev: BlockHash([0x11; 32]), ..next }),
+        Wrong::OldTime => {
+            let recent = good.len().saturating_sub(MEDIAN_TIME_SPAN);
+            let times: Vec<u32> = good[recent..].iter().map(|header| header.time).collect();
+            mine(Header { time: median_time_past(&times), ..next })
+        }
+        Wrong::FutureTime => mine(Header { time: now() + 3 * 3600, ..next }),
+        Wrong::Version => mine(Header { version: 3, ..next }),
+        Wrong::OtherNetwork => mainnet_block_1(),
+    }
+}
+
+/// The header with a nonce for which its hash is above the target.
+fn unmined(mut header: Header, target: Target) -> Header {
+    while target.is_met_by(&header.hash()) {
+        header.nonce = header.nonce.wrapping_add(1);
+    }
+    header
+}
+
+/// The first header that was ever mined on top of mainnet's genesis.
+fn mainnet_block_1() -> Header {
+    Header {
+        version: 1,
+        prev: params(Network::Mainnet).genesis.hash(),
+        merkle_root: MerkleRoot(hex::reversed_literal(
+            "0e3e2357e806b6cdb1f70b54c3a3a17b6714ee1f0e68bebb44a74b1efd512098",
+        )),
+        time: 1_231_469_665,
+        bits: 0x1d00_ffff,
+        nonce: 2_573_394_689,
+    }
+}
