@@ -1,7 +1,10 @@
 //! lightclient
 pub mod chain;
+pub mod cli;
+pub mod config;
 pub mod net;
 pub mod node;
+pub mod output;
 pub mod primitives;
 pub mod store;
 pub mod sync;

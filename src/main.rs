@@ -1,1 +1,7 @@
-fn main() {}
+//! The `lightclient` program: see the library of the same name.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lightclient::cli::main()
+}

@@ -2,10 +2,28 @@
 //!
 //! Everything above (command line, servers) speaks to this module only.
 
+mod as_text;
+mod by_time;
 pub mod clock;
+pub mod control;
+mod lookup;
+mod range;
+mod reader;
+mod report;
 mod session;
 pub mod shipped;
+mod stats;
+mod trouble;
+mod view;
 mod writer;
 
-pub use session::{Live, Phase, Session, Stopped, SyncError, SyncOptions, SyncOutcome};
+pub use by_time::last_at_or_before;
+pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
+pub use range::HeaderRange;
+pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};
+pub use report::{Stopped, SyncReport};
+pub use session::{Live, Phase, Session, SyncError, SyncOptions, SyncOutcome};
+pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};
+pub use trouble::Trouble;
+pub use view::{CONTEXT, HeaderInfo, difficulty, header_infos, sixteen_digits};
 pub use writer::{ChainError, ChainWriter, Joined};

@@ -1,5 +1,6 @@
 //! What a store may fail with.
 
+use super::guard;
 use crate::primitives::{BlockHash, Network};
 use std::io;
 use std::path::PathBuf;
@@ -83,7 +84,7 @@ impl StoreError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Unreadable { .. } | Self::Damaged { .. } => true,
-            Self::Database(error) => matches!(error, sled::Error::Corruption { .. }),
+            Self::Database(error) => guard::is_damage(error),
             _ => false,
         }
     }

@@ -8,10 +8,12 @@
 //! the pages after a crash.
 
 use super::error::StoreError;
-use super::layout::{array, bucket_key};
+use super::guard::get;
+use super::layout::bucket_key;
 use crate::primitives::BlockHash;
-use sled::{Batch, Db};
-use std::collections::{BTreeMap, HashSet};
+use sled::{Batch, Db, IVec};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Headers in a run.
 pub(super) const RUN: u32 = 1 << POSITION_BITS;
@@ -22,7 +24,7 @@ const BUCKETS: u8 = 128;
 const SMALL: usize = 256;
 
 /// Hashes that are not in the database's index yet, in height order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     /// Height of the first pending hash: everything below is in the database.
     first: u32,
@@ -76,45 +78,95 @@ impl Pending {
         heights.filter_map(|(slot, height)| (*slot == wanted).then_some(height)).collect()
     }
 
-    /// Moves what has to be written now into the batch: few new hashes at once, many as full runs.
-    pub(super) fn write_due(&mut self, db: &Db, batch: &mut Batch) -> Result<(), StoreError> {
+    /// Moves what has to be written now into the buckets: few new hashes at once, many as full runs.
+    pub(super) fn write_due(&mut self, buckets: &mut Buckets<'_>) -> Result<(), StoreError> {
         if self.slots.len() <= SMALL {
-            return self.write(db, batch, self.slots.len());
+            return self.write_all(buckets);
         }
         loop {
             let to_run_end = usize::try_from(RUN - self.first % RUN).expect("17 bits");
             if self.slots.len() < to_run_end {
                 return Ok(());
             }
-            self.write(db, batch, to_run_end)?;
+            self.write(buckets, to_run_end)?;
         }
     }
 
-    /// Moves all pending hashes into the batch.
-    pub(super) fn write_all(&mut self, db: &Db, batch: &mut Batch) -> Result<(), StoreError> {
-        while !self.slots.is_empty() {
-            let to_run_end = usize::try_from(RUN - self.first % RUN).expect("17 bits");
-            self.write(db, batch, to_run_end.min(self.slots.len()))?;
-        }
-        Ok(())
+    /// Moves all pending hashes into the buckets.
+    pub(super) fn write_all(&mut self, buckets: &mut Buckets<'_>) -> Result<(), StoreError> {
+        self.write(buckets, self.slots.len())
     }
 
-    /// Moves the first `count` pending hashes, which may cross one run's end, into the batch.
-    fn write(&mut self, db: &Db, batch: &mut Batch, count: usize) -> Result<(), StoreError> {
-        let mut buckets: BTreeMap<[u8; 4], Vec<u8>> = BTreeMap::new();
+    /// Moves the first `count` pending hashes.
+    fn write(&mut self, buckets: &mut Buckets<'_>, count: usize) -> Result<(), StoreError> {
         for (slot, height) in self.slots.drain(..count).zip(self.first..) {
-            let key = bucket_key(run_of(height), slot.bucket);
-            let entry = slot.entry(height).to_le_bytes();
-            buckets.entry(key).or_default().extend_from_slice(&entry);
-        }
-        for (key, entries) in buckets {
-            let mut bucket = db.get(key)?.map(|bucket| bucket.to_vec()).unwrap_or_default();
-            bucket.extend_from_slice(&entries);
-            batch.insert(&key, bucket);
+            let bucket = buckets.bucket(bucket_key(run_of(height), slot.bucket))?;
+            bucket.extend_from_slice(&slot.entry(height).to_le_bytes());
         }
         self.first += u32::try_from(count).expect("heights fit in 32 bits");
         Ok(())
     }
+}
+
+/// The buckets that one change of the store touches.
+#[derive(Debug)]
+pub(super) struct Buckets<'a> {
+    db: &'a Db,
+    changed: BTreeMap<[u8; 4], Vec<u8>>,
+}
+
+impl<'a> Buckets<'a> {
+    pub(super) fn of(db: &'a Db) -> Self {
+        Self { db, changed: BTreeMap::new() }
+    }
+
+    /// A bucket's entries, to be changed.
+    fn bucket(&mut self, key: [u8; 4]) -> Result<&mut Vec<u8>, StoreError> {
+        match self.changed.entry(key) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let stored = read(self.db, key)?;
+                Ok(entry.insert(stored.map(|entries| entries.to_vec()).unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Removes the entries of every header above `height`.
+    pub(super) fn cut(&mut self, height: u32, indexed_to: u32) -> Result<(), StoreError> {
+        for run in height / RUN..indexed_to.div_ceil(RUN) {
+            let kept_in_run = (height + 1).saturating_sub(run * RUN);
+            for key in (0..BUCKETS).map(|bucket| bucket_key(run_of(run * RUN), bucket)) {
+                let Some(bytes) = read(self.db, key)? else { continue };
+                let (entries, _) = bytes.as_chunks::<4>();
+                let kept = entries.partition_point(|entry| position(entry) < kept_in_run);
+                if kept < entries.len() {
+                    self.changed.insert(key, entries[..kept].as_flattened().to_vec());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the changed buckets into the batch.
+    pub(super) fn put(self, batch: &mut Batch) {
+        for (key, entries) in self.changed {
+            if entries.is_empty() {
+                batch.remove(&key);
+            } else {
+                batch.insert(&key, entries);
+            }
+        }
+    }
+}
+
+fn position(entry: &[u8; 4]) -> u32 {
+    u32::from_le_bytes(*entry) % RUN
+}
+
+/// The entries of a bucket, in height order.
+fn read(db: &Db, key: [u8; 4]) -> Result<Option<IVec>, StoreError> {
+    let run = u32::from(u16::from_be_bytes([key[1], key[2]]));
+    get(db, &key, run * RUN, "the hash index")
 }
 
 fn run_of(height: u32) -> u16 {
@@ -136,12 +188,12 @@ pub(super) fn candidates(
 }
 
 fn bucket_heights(db: &Db, run_start: u32, wanted: Slot) -> Result<Vec<u32>, StoreError> {
-    let Some(bucket) = db.get(bucket_key(run_of(run_start), wanted.bucket))? else {
-        return Ok(Vec::new());
-    };
-    let entries = bucket.chunks_exact(4).map(|entry| u32::from_le_bytes(array(entry)));
-    let matching = entries.filter(|entry| entry >> POSITION_BITS == u32::from(wanted.fingerprint));
-    Ok(matching.map(|entry| run_start + entry % RUN).collect())
+    let bucket = read(db, bucket_key(run_of(run_start), wanted.bucket))?.unwrap_or_default();
+    let (entries, _) = bucket.as_chunks::<4>();
+    let matching = entries.iter().filter(|entry| {
+        u32::from_le_bytes(**entry) >> POSITION_BITS == u32::from(wanted.fingerprint)
+    });
+    Ok(matching.map(|entry| run_start + position(entry)).collect())
 }
 
 /// The first of these hashes, whose heights start at `first`, without an entry that leads to its height.
@@ -158,38 +210,16 @@ pub(super) fn first_missing(
     }
     let mut missing: Option<u32> = None;
     for (key, wanted) in by_bucket {
-        let bucket = db.get(key)?.unwrap_or_default();
-        let entries: HashSet<u32> =
-            bucket.chunks_exact(4).map(|entry| u32::from_le_bytes(array(entry))).collect();
-        let lost = wanted.iter().filter(|(entry, _)| !entries.contains(entry));
+        let bucket = read(db, key)?.unwrap_or_default();
+        let (entries, _) = bucket.as_chunks::<4>();
+        let lost = wanted.iter().filter(|(entry, _)| !contains(entries, *entry));
         missing = lost.map(|(_, height)| *height).chain(missing).min();
     }
     Ok(missing)
 }
 
-/// Removes the entries of every header above `height` from the database's index.
-pub(super) fn cut(
-    db: &Db,
-    batch: &mut Batch,
-    height: u32,
-    indexed_to: u32,
-) -> Result<(), StoreError> {
-    for run in height / RUN..indexed_to.div_ceil(RUN) {
-        for bucket in 0..BUCKETS {
-            let key = bucket_key(run_of(run * RUN), bucket);
-            let Some(entries) = db.get(key)? else { continue };
-            let kept: Vec<u8> = entries
-                .chunks_exact(4)
-                .filter(|entry| run * RUN + u32::from_le_bytes(array(entry)) % RUN <= height)
-                .flatten()
-                .copied()
-                .collect();
-            if kept.is_empty() {
-                batch.remove(&key);
-            } else if kept.len() < entries.len() {
-                batch.insert(&key, kept);
-            }
-        }
-    }
-    Ok(())
+/// Whether a bucket, which is in height order, has this entry.
+fn contains(entries: &[[u8; 4]], wanted: u32) -> bool {
+    let found = entries.binary_search_by_key(&(wanted % RUN), position);
+    found.is_ok_and(|at| u32::from_le_bytes(entries[at]) == wanted)
 }

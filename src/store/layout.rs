@@ -28,6 +28,8 @@ pub(super) const PAGE_HEAD: usize = 64;
 /// Headers in one part of a stored side branch.
 pub(super) const SIDE_PART: usize = 128;
 
+/// What every side branch's key begins with.
+pub(super) const SIDE_KEYS: &[u8] = b"s";
 pub(super) const VERSION_KEY: &[u8] = b"m:version";
 pub(super) const TIP_KEY: &[u8] = b"m:tip";
 pub(super) const LAST_SYNC_KEY: &[u8] = b"m:last_sync";

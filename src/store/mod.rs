@@ -4,7 +4,9 @@
 //! [`HeaderStore::commit`] returns. Stored data is not trusted blindly: what is read is hashed again and
 //! compared with what follows it.
 
+mod create;
 mod error;
+mod guard;
 mod index;
 mod layout;
 mod lock;
@@ -14,6 +16,9 @@ mod read;
 mod repair;
 mod verify;
 mod write;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::StoreError;
 pub use lock::StoreLock;

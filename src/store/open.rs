@@ -1,29 +1,34 @@
 //! Opening the sled database: first creation, schema version, damage told apart from trouble.
 
 use super::Tip;
+use super::create::{Folders, create};
 use super::error::StoreError;
+use super::guard::{get, is_damaged_file, quietly};
 use super::index::Pending;
 use super::layout::{PAGE, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip};
-use super::layout::{encode_tip, new_page, page_key, push_record};
 use super::lock::StoreLock;
-use crate::chain::{Params, Work};
-use crate::primitives::BlockHash;
-use sled::{Batch, Db};
-use std::fs::{self, File};
-use std::panic::{self, AssertUnwindSafe};
+use super::read::page_bytes;
+use crate::chain::{self, Params};
+use crate::primitives::Network;
+use sled::Db;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Version of the stored format that this program writes.
 ///
 /// History: 1, the first (0.1.0).
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Name of the database's folder inside the network's.
-const DATABASE: &str = "headers";
-
 /// What sled may keep in memory. The chain is read in order and written once: more gains nothing (measured).
 const CACHE_BYTES: u64 = 8 << 20;
+
+/// How long sled may take to let go of a closed database's file. It takes milliseconds.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// How often to look whether it has.
+const CLOSE_POLL: Duration = Duration::from_millis(1);
 
 /// A chain in a sled database.
 ///
@@ -45,7 +50,10 @@ pub struct SledStore {
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) tip: Tip,
+    /// Height up to which (exclusively) the database's index is complete.
     pub(super) indexed_to: u32,
+    /// The hashes from there on; `None` until they were read back after an interrupted bulk load.
+    pub(super) pending: Option<Pending>,
 }
 
 /// What only the writer needs.
@@ -53,8 +61,8 @@ pub(super) struct End {
 pub(super) struct Writer {
     /// The last page's bytes, for the next header to be added to.
     pub(super) page: Vec<u8>,
-    /// Hashes not indexed yet; `None` until they were read back after an interrupted bulk load.
-    pub(super) pending: Option<Pending>,
+    /// A change did not reach the disk: what is there is unknown until the database is opened again.
+    pub(super) failed: bool,
 }
 
 impl SledStore {
@@ -64,7 +72,12 @@ impl SledStore {
     /// The folder is in use or unusable, or what it holds is damaged, newer, or of another network.
     pub fn open(folder: &Path, params: &'static Params) -> Result<Self, StoreError> {
         let lock = StoreLock::take(folder)?;
-        Self::open_locked(&folder.join(DATABASE), params, lock)
+        let folders = Folders::of(folder);
+        folders.finish_repair()?;
+        if !folders.database.exists() {
+            create(&folders.database, params)?;
+        }
+        Self::open_locked(&folders.database, params, lock)
     }
 
     /// Opens the database in a folder of its own, under a lock that the caller has taken.
@@ -75,18 +88,15 @@ impl SledStore {
     ) -> Result<Self, StoreError> {
         let db = open_sled(path)?;
         let file_path = path.join("db");
-        let io = |source| StoreError::Io { path: file_path.clone(), source };
-        let file = File::options().write(true).open(&file_path).map_err(io)?;
-        if db.is_empty() {
-            create(&db, params)?;
-            db.flush()?;
-            file.sync_all().map_err(io)?;
-            sync_folders(&[Some(path), path.parent()])?;
-        }
+        let file = File::options().write(true).open(&file_path);
+        let file = file.map_err(|source| StoreError::Io { path: file_path, source })?;
         check_version(&db)?;
         let (tip, indexed_to) = read_tip(&db)?;
         check_network(&db, params)?;
         let page = read_last_page(&db, &tip)?;
+        if indexed_to > tip.height + 1 {
+            return Err(StoreError::damaged(tip.height, "more hashes are indexed than there are"));
+        }
         // Everything indexed: the usual case, and then nothing is pending.
         let pending = (indexed_to == tip.height + 1).then(|| Pending::starting_at(indexed_to));
         Ok(Self {
@@ -94,15 +104,15 @@ impl SledStore {
             params,
             folder: path.to_owned(),
             file,
-            end: RwLock::new(End { tip, indexed_to }),
-            writer: Mutex::new(Writer { page, pending }),
+            end: RwLock::new(End { tip, indexed_to, pending }),
+            writer: Mutex::new(Writer { page, failed: false }),
             lock,
         })
     }
 
     /// Whether a network's folder holds a database.
     pub fn exists(folder: &Path) -> bool {
-        folder.join(DATABASE).join("db").exists()
+        Folders::of(folder).hold_database()
     }
 
     /// The network's parameters.
@@ -114,11 +124,6 @@ impl SledStore {
     pub(super) fn into_lock(self) -> StoreLock {
         self.lock
     }
-
-    /// The database's folder inside a network's.
-    pub(super) fn database_folder(folder: &Path) -> PathBuf {
-        folder.join(DATABASE)
-    }
 }
 
 /// Opens sled itself. On some damage it panics: that is caught, and reported as what it is.
@@ -129,49 +134,36 @@ pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
         .cache_capacity(CACHE_BYTES)
         // No background flusher: with one, power cuts left databases that did not open (measured).
         .flush_every_ms(None);
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| ()));
-    let opened = panic::catch_unwind(AssertUnwindSafe(|| config.open()));
-    panic::set_hook(hook);
-    match opened {
+    wait_until_free(&path.join("db"))?;
+    match quietly(|| config.open()) {
         Ok(Ok(db)) => Ok(db),
-        Ok(Err(sled::Error::Io(source))) => Err(StoreError::Io { path: path.to_owned(), source }),
+        Ok(Err(sled::Error::Io(source))) if !is_damaged_file(&source) => {
+            Err(StoreError::Io { path: path.to_owned(), source })
+        }
         Ok(Err(error)) => Err(unreadable(error.to_string())),
-        Err(panic) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str);
-            let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(unreadable(said.unwrap_or("it cannot be read").to_owned()))
+        Err(panic) => Err(unreadable(panic)),
+    }
+}
+
+/// Waits for sled's own lock, which its threads hold for a moment after a database was closed.
+///
+/// Other processes are kept out by [`StoreLock`], so it is never held for long.
+fn wait_until_free(file: &Path) -> Result<(), StoreError> {
+    let io = |source| StoreError::Io { path: file.to_owned(), source };
+    let deadline = Instant::now() + CLOSE_DEADLINE;
+    let Ok(handle) = File::options().write(true).open(file) else { return Ok(()) };
+    while let Err(error) = handle.try_lock() {
+        match error {
+            TryLockError::WouldBlock if Instant::now() < deadline => thread::sleep(CLOSE_POLL),
+            error => return Err(io(error.into())),
         }
     }
+    handle.unlock().map_err(io)
 }
 
-fn create(db: &Db, params: &Params) -> Result<(), StoreError> {
-    let genesis = &params.genesis;
-    let mut page = new_page(&BlockHash::ZERO, &Work::default());
-    push_record(&mut page, genesis);
-    let tip = Tip { height: 0, hash: genesis.hash(), chainwork: Work::of_bits(genesis.bits) };
-    let mut batch = Batch::default();
-    batch.insert(VERSION_KEY, SCHEMA_VERSION.to_le_bytes().to_vec());
-    batch.insert(&page_key(0), page);
-    let mut pending = Pending::starting_at(0);
-    pending.push(&tip.hash);
-    pending.write_all(db, &mut batch)?;
-    batch.insert(TIP_KEY, encode_tip(&tip, 1));
-    Ok(db.apply_batch(batch)?)
-}
-
-/// A new file's name is durable only when its folder is.
-pub(super) fn sync_folders(folders: &[Option<&Path>]) -> Result<(), StoreError> {
-    for folder in folders.iter().flatten() {
-        File::open(folder)
-            .and_then(|handle| handle.sync_all())
-            .map_err(|source| StoreError::Io { path: folder.to_path_buf(), source })?;
-    }
-    Ok(())
-}
-
-fn check_version(db: &Db) -> Result<(), StoreError> {
-    let stored = db.get(VERSION_KEY)?;
+/// Refuses a database of a newer program.
+pub(super) fn check_version(db: &Db) -> Result<(), StoreError> {
+    let stored = get(db, VERSION_KEY, 0, "the schema version")?;
     let Some(got) = stored.filter(|bytes| bytes.len() == 4) else {
         return Err(StoreError::damaged(0, "no schema version"));
     };
@@ -182,17 +174,17 @@ fn check_version(db: &Db) -> Result<(), StoreError> {
     }
 }
 
-fn check_network(db: &Db, params: &Params) -> Result<(), StoreError> {
-    let page = db.get(page_key(0))?.ok_or_else(|| StoreError::damaged(0, "no first page"))?;
+/// Refuses a database of another network.
+pub(super) fn check_network(db: &Db, params: &Params) -> Result<(), StoreError> {
+    let page = page_bytes(db, 0)?;
     let first = decode_page(0, &page)?.hashes[0];
     let genesis = params.genesis.hash();
     if first == genesis {
         return Ok(());
     }
     // A flipped bit in genesis is damage; another network's genesis is a mix-up.
-    let known = crate::primitives::Network::ALL
-        .into_iter()
-        .any(|network| crate::chain::params(network).genesis.hash() == first);
+    let known =
+        Network::ALL.into_iter().any(|network| chain::params(network).genesis.hash() == first);
     if known {
         return Err(StoreError::OtherNetwork { expected: params.network, genesis, got: first });
     }
@@ -200,17 +192,15 @@ fn check_network(db: &Db, params: &Params) -> Result<(), StoreError> {
 }
 
 pub(super) fn read_tip(db: &Db) -> Result<(Tip, u32), StoreError> {
-    let bytes = db.get(TIP_KEY)?.ok_or_else(|| StoreError::damaged(0, "no tip record"))?;
+    let bytes = get(db, TIP_KEY, 0, "the tip record")?;
+    let bytes = bytes.ok_or_else(|| StoreError::damaged(0, "no tip record"))?;
     decode_tip(&bytes).ok_or_else(|| StoreError::damaged(0, "the tip record is cut short"))
 }
 
 /// The last page, which must hold the tip as its last header.
-pub(super) fn read_last_page(db: &Db, tip: &Tip) -> Result<Vec<u8>, StoreError> {
-    let number = tip.height / PAGE;
-    let first = number * PAGE;
-    let bytes = db
-        .get(page_key(number))?
-        .ok_or_else(|| StoreError::damaged(first, "the page with the tip is missing"))?;
+fn read_last_page(db: &Db, tip: &Tip) -> Result<Vec<u8>, StoreError> {
+    let first = tip.height / PAGE * PAGE;
+    let bytes = page_bytes(db, tip.height / PAGE)?;
     let page = decode_page(first, &bytes)?;
     let expected = usize::try_from(tip.height % PAGE).expect("below 128") + 1;
     if page.headers.len() != expected || page.last_hash() != tip.hash {

@@ -1,14 +1,14 @@
 //! Reading the stored chain.
 
 use super::error::StoreError;
-use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, Page, SIDE_PART};
+use super::guard::{get, guarded};
+use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, Page, SIDE_KEYS, SIDE_PART};
 use super::layout::{array, decode_page, page_key};
 use super::open::{End, SledStore, folder_size};
 use super::{Change, HeaderStore, StoredRun, StoredSide, Tip, index};
 use crate::chain::{Ancestors, Work};
 use crate::primitives::{BlockHash, HEADER_LEN, Header};
 use sled::{Db, IVec};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{PoisonError, RwLockReadGuard};
 
 impl SledStore {
@@ -25,6 +25,10 @@ impl SledStore {
     fn page_of(&self, end: &End, number: u32) -> Result<Page, StoreError> {
         let height = number * PAGE;
         let page = decode_page(height, &page_bytes(&self.db, number)?)?;
+        let count = PAGE.min(end.tip.height - height + 1);
+        if page.headers.len() != usize::try_from(count).expect("at most 128") {
+            return Err(StoreError::damaged(height, "a page is cut short"));
+        }
         let (next_hash, next_work) = if number == end.tip.height / PAGE {
             (end.tip.hash, end.tip.chainwork.clone())
         } else {
@@ -70,11 +74,10 @@ impl SledStore {
             let page = read(&end, number)?;
             let first = number * PAGE;
             let start = usize::try_from(from.saturating_sub(first)).expect("below 128");
-            let stop = page.headers.len().min(
-                usize::try_from(last - first).map_or(usize::MAX, |last| last.saturating_add(1)),
-            );
-            if start >= stop {
-                return Err(StoreError::damaged(first, "a page is cut short"));
+            let stop = usize::try_from(PAGE.min(last - first + 1)).expect("at most 128");
+            if page.headers.len() < stop {
+                let there = u32::try_from(page.headers.len()).expect("at most 128");
+                return Err(StoreError::damaged(first + there, "a page is cut short"));
             }
             if run.headers.is_empty() {
                 run.parent_work = page.work_after(start);
@@ -95,35 +98,32 @@ impl SledStore {
         Ok(page.hashes.get(at) == Some(hash))
     }
 
-    fn pending_candidates(&self, hash: &BlockHash) -> Result<Vec<u32>, StoreError> {
-        let mut writer = self.writer();
-        if writer.pending.is_none() {
-            writer.pending = Some(self.read_back_pending()?);
+    /// The end with what is not in the database's index yet, which the first use may have to read back.
+    fn end_with_pending(&self) -> Result<RwLockReadGuard<'_, End>, StoreError> {
+        let end = self.end();
+        if end.pending.is_some() {
+            return Ok(end);
         }
-        Ok(writer.pending.as_ref().map(|pending| pending.candidates(hash)).unwrap_or_default())
+        drop(end);
+        self.load_pending(&self.writer())?;
+        Ok(self.end())
     }
 }
 
-/// A page's bytes. sled reports some damage by an error, some by a panic: both are damage at this height.
+/// A page's bytes.
 pub(super) fn page_bytes(db: &Db, number: u32) -> Result<IVec, StoreError> {
     let height = number * PAGE;
-    match catch_unwind(AssertUnwindSafe(|| db.get(page_key(number)))) {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => Err(StoreError::damaged(height, "a page is missing")),
-        Ok(Err(sled::Error::Corruption { .. })) | Err(_) => {
-            Err(StoreError::damaged(height, "the database cannot read a page"))
-        }
-        Ok(Err(error)) => Err(error.into()),
-    }
+    let bytes = get(db, &page_key(number), height, "a page")?;
+    bytes.ok_or_else(|| StoreError::damaged(height, "a page is missing"))
 }
 
 impl Ancestors for SledStore {
     type Error = StoreError;
 
     fn height_of(&self, hash: &BlockHash) -> Result<Option<u32>, StoreError> {
-        let pending = self.pending_candidates(hash)?;
-        let end = self.end();
-        for height in pending {
+        let end = self.end_with_pending()?;
+        let pending = end.pending.as_ref().map(|pending| pending.candidates(hash));
+        for height in pending.unwrap_or_default() {
             if self.confirms(&end, height, hash)? {
                 return Ok(Some(height));
             }
@@ -186,11 +186,14 @@ impl HeaderStore for SledStore {
     }
 
     fn sides(&self) -> Result<Vec<StoredSide>, StoreError> {
+        let height = self.end().tip.height;
+        let entries = guarded(height, "the side branches", || {
+            self.db.scan_prefix(SIDE_KEYS).collect::<sled::Result<Vec<_>>>()
+        })?;
+        let damaged = || StoreError::damaged(height, "a side branch's record has a wrong length");
         let mut sides: Vec<StoredSide> = Vec::new();
         let mut last_tip = None;
-        for entry in self.db.scan_prefix(b"s") {
-            let (key, value) = entry?;
-            let damaged = || StoreError::damaged(0, "a side branch's record has a wrong length");
+        for (key, value) in entries {
             let (head, records) = value.split_at_checked(4).ok_or_else(damaged)?;
             let (records, rest) = records.as_chunks::<HEADER_LEN>();
             if key.len() != 35 || !rest.is_empty() || records.len() > SIDE_PART {
@@ -209,7 +212,8 @@ impl HeaderStore for SledStore {
     }
 
     fn last_sync(&self) -> Result<Option<u64>, StoreError> {
-        let stored = self.db.get(LAST_SYNC_KEY)?.filter(|bytes| bytes.len() == 8);
+        let stored = get(&self.db, LAST_SYNC_KEY, 0, "the time of the last sync")?;
+        let stored = stored.filter(|bytes| bytes.len() == 8);
         Ok(stored.map(|bytes| u64::from_le_bytes(array(&bytes))))
     }
 

@@ -3,16 +3,18 @@
 //! Nothing of the damaged database is written to or relied on but its pages, read in order and held to
 //! every rule again; it is kept beside the new one.
 
+use super::create::{Folders, create, remove_folder};
 use super::error::StoreError;
-use super::layout::{PAGE, decode_page, page_key};
+use super::guard::guarded;
+use super::layout::{PAGE, Page, decode_page, page_key};
 use super::lock::StoreLock;
-use super::open::{SledStore, open_sled, sync_folders};
+use super::open::{SledStore, check_network, check_version, open_sled, read_tip};
 use super::read::page_bytes;
 use super::verify::{check_headers, stored_fault};
 use super::{Change, Fault, HeaderStore, Tip};
 use crate::chain::{Branch, CheckedHeaders, Params};
+use crate::primitives::BlockHash;
 use sled::Db;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Pages copied in one step.
@@ -43,26 +45,40 @@ pub fn repair(
     progress: impl FnMut(u32),
 ) -> Result<Repaired, StoreError> {
     let lock = StoreLock::take(folder)?;
-    let (old, new) = (SledStore::database_folder(folder), folder.join("headers.new"));
-    let aside = folder.join("headers.damaged");
-    remove_folder(&new)?;
-    let store = SledStore::open_locked(&new, params, lock)?;
-    let fault = match open_sled(&old) {
-        Ok(db) => copy(&db, &store, now, progress)?,
-        Err(StoreError::Unreadable { reason, .. }) => {
-            Some(stored_fault(0, "database", "a database that opens", &reason))
+    let folders = Folders::of(folder);
+    folders.finish_repair()?;
+    let old = match open_sled(&folders.database) {
+        Ok(db) => {
+            check_is_ours(&db, params)?;
+            Ok(db)
         }
+        Err(StoreError::Unreadable { reason, .. }) => Err(reason),
         Err(error) => return Err(error),
+    };
+    remove_folder(&folders.repaired)?;
+    create(&folders.repaired, params)?;
+    let store = SledStore::open_locked(&folders.repaired, params, lock)?;
+    let fault = match old {
+        Ok(db) => copy(&db, &store, now, progress)?,
+        Err(reason) => Some(stored_fault(0, "database", "a database that opens", &reason)),
     };
     store.settle()?;
     let tip = store.tip();
     let lock = store.into_lock();
-    remove_folder(&aside)?;
-    rename(&old, &aside)?;
-    rename(&new, &old)?;
-    sync_folders(&[Some(folder)])?;
+    folders.swap()?;
     drop(lock);
-    Ok(Repaired { tip, fault, aside })
+    Ok(Repaired { tip, fault, aside: folders.aside })
+}
+
+/// A database of a newer program or of another network is not damaged: it is kept away from repair.
+fn check_is_ours(db: &Db, params: &Params) -> Result<(), StoreError> {
+    for check in [check_version(db), check_network(db, params)] {
+        match check {
+            Err(error) if !error.is_damage() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn copy(
@@ -78,9 +94,19 @@ fn copy(
         new.commit(&Change { append: Some(&good), ..Change::default() })?;
         progress(branch.height());
         if fault.is_some() || ended {
-            return Ok(fault);
+            return Ok(fault.or_else(|| missing_end(old, branch.height())));
         }
     }
+}
+
+/// Headers that the old tip record knows of, or genesis itself, that were not there to be copied.
+fn missing_end(old: &Db, copied: u32) -> Option<Fault> {
+    let missing = |height| stored_fault(height, "page", "a header", "none");
+    if is_past_last_page(old, 0) {
+        return Some(missing(0));
+    }
+    let (tip, _) = read_tip(old).ok()?;
+    (tip.height > copied).then(|| missing(copied + 1))
 }
 
 /// The good headers of the next few pages, and what is wrong with the one after them.
@@ -92,10 +118,11 @@ fn read_step(
     let first = branch.height() + 1;
     let mut headers = Vec::new();
     let mut damage = None;
+    let mut parent = first.is_multiple_of(PAGE).then(|| branch.hash());
     for number in first / PAGE..first / PAGE + STEP {
-        let page = page_bytes(old, number).and_then(|bytes| decode_page(number * PAGE, &bytes));
-        match page {
+        match read_page(old, number, parent) {
             Ok(page) => {
+                parent = Some(page.last_hash());
                 let skip = usize::try_from(first.saturating_sub(number * PAGE)).unwrap_or(0);
                 headers.extend(page.headers.into_iter().skip(skip));
             }
@@ -112,18 +139,18 @@ fn read_step(
     Ok((good, fault.or(damage)))
 }
 
-fn is_past_last_page(old: &Db, number: u32) -> bool {
-    let end = page_key(u32::MAX);
-    old.range(page_key(number)..=end).next().is_none()
-}
-
-fn remove_folder(path: &Path) -> Result<(), StoreError> {
-    if !path.exists() {
-        return Ok(());
+/// A page whose headers are taken to follow `parent`, where that is known, whatever the page itself says.
+fn read_page(old: &Db, number: u32, parent: Option<BlockHash>) -> Result<Page, StoreError> {
+    let mut bytes = page_bytes(old, number)?.to_vec();
+    if let (Some(parent), Some(stored)) = (parent, bytes.first_chunk_mut()) {
+        *stored = parent.0;
     }
-    fs::remove_dir_all(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })
+    decode_page(number * PAGE, &bytes)
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::rename(from, to).map_err(|source| StoreError::Io { path: from.to_owned(), source })
+/// Whether there is no page from `number` on; what cannot be read counts as one.
+fn is_past_last_page(old: &Db, number: u32) -> bool {
+    let rest = page_key(number)..=page_key(u32::MAX);
+    let next = guarded(number * PAGE, "a page", || old.range(rest).next().transpose());
+    next.is_ok_and(|page| page.is_none())
 }

@@ -1,12 +1,13 @@
 //! Checking a stored chain again, from genesis.
 
 use super::error::StoreError;
+use super::layout::PAGE;
 use super::{HeaderStore, StoredRun};
 use crate::chain::{Branch, CheckedHeaders, Params, Rejection, link_batch};
 use crate::primitives::{BlockHash, Header};
 
-/// Headers read and checked at a time.
-const STEP: u32 = 4096;
+/// Headers whose index entries are checked together: each bucket is then read for many of them at once.
+const STEP: u32 = 16_384;
 
 /// The first thing found wrong in a stored chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,9 @@ pub fn verify<S: HeaderStore + ?Sized>(
     if fault.is_none() {
         fault = check_tip(store, &branch);
     }
+    if fault.is_none() {
+        fault = sides_fault(store)?;
+    }
     Ok(VerifyReport {
         checked: branch.height() + 1,
         height: branch.height(),
@@ -64,7 +68,7 @@ pub fn verify<S: HeaderStore + ?Sized>(
     })
 }
 
-/// Checks the next few headers and moves the branch's end to the last good one.
+/// Checks the next few pages and their index entries, and moves the branch's end to the last good header.
 fn check_step<S: HeaderStore + ?Sized>(
     store: &S,
     branch: &mut Branch,
@@ -72,37 +76,55 @@ fn check_step<S: HeaderStore + ?Sized>(
     now: u32,
 ) -> Result<Option<Fault>, StoreError> {
     let first = branch.height() + 1;
-    let mut count = STEP.min(tip - branch.height());
+    let last = tip.min(first - first % STEP + STEP - 1);
+    let mut hashes = Vec::new();
+    let mut fault = None;
+    while fault.is_none() && branch.height() < last {
+        let (good, found) = check_page(store, branch, last, now)?;
+        hashes.extend_from_slice(good.hashes());
+        fault = found;
+    }
+    // A good header's missing entry lies below whatever else is wrong.
+    Ok(index_fault(store, first, &hashes)?.or(fault))
+}
+
+/// Checks what is left of the branch's page: each page repeats its parent's hash and the work before it.
+fn check_page<S: HeaderStore + ?Sized>(
+    store: &S,
+    branch: &mut Branch,
+    last: u32,
+    now: u32,
+) -> Result<(CheckedHeaders, Option<Fault>), StoreError> {
+    let first = branch.height() + 1;
+    let count = (PAGE - first % PAGE).min(last - branch.height());
+    let mut damage = None;
     let run = match store.run_unchecked(first, count) {
-        Err(StoreError::Damaged { height, what }) if height <= first => {
-            return Ok(Some(stored_fault(first, "page", "an intact page", &what)));
-        }
-        Err(StoreError::Damaged { height, .. }) => {
-            // The headers in front of the damage come first; the next step begins at it.
-            count = count.min(height - first);
-            store.run_unchecked(first, count)?
+        Err(StoreError::Damaged { height, what }) => {
+            damage = Some(stored_fault(height.max(first), "page", "an intact page", &what));
+            store.run_unchecked(first, height.saturating_sub(first))?
         }
         other => other?,
     };
-    check_run(store, branch, run, now)
+    if let Some(fault) = start_fault(branch, &run) {
+        let (nothing, _) = check_headers(branch, Vec::new(), now);
+        return Ok((nothing, Some(fault)));
+    }
+    let (good, fault) = check_headers(branch, run.headers, now);
+    Ok((good, fault.or(damage)))
 }
 
-fn check_run<S: HeaderStore + ?Sized>(
-    store: &S,
-    branch: &mut Branch,
-    run: StoredRun,
-    now: u32,
-) -> Result<Option<Fault>, StoreError> {
-    let first = branch.height() + 1;
-    if run.headers.is_empty() {
-        return Ok(Some(stored_fault(first, "page", "a header", "none")));
+/// What a run's records say of the chain before it, against what the headers there add up to.
+fn start_fault(branch: &Branch, run: &StoredRun) -> Option<Fault> {
+    let (height, parent) = (run.first_height, run.headers.first()?.prev);
+    if parent != branch.hash() {
+        let (expected, got) = (branch.hash().to_string(), parent.to_string());
+        return Some(stored_fault(height, "parent", &expected, &got));
     }
     if run.parent_work != *branch.chainwork() {
         let (expected, got) = (branch.chainwork().to_string(), run.parent_work.to_string());
-        return Ok(Some(stored_fault(first, "chainwork", &expected, &got)));
+        return Some(stored_fault(height, "chainwork", &expected, &got));
     }
-    let (good, fault) = check_headers(branch, run.headers, now);
-    Ok(index_fault(store, first, good.hashes())?.or(fault))
+    None
 }
 
 /// Holds headers to every rule on top of the branch; the good ones and the first fault come back.
@@ -128,8 +150,15 @@ fn index_fault<S: HeaderStore + ?Sized>(
     first: u32,
     hashes: &[BlockHash],
 ) -> Result<Option<Fault>, StoreError> {
-    let missing = store.missing_in_index(first, hashes)?;
-    Ok(missing.map(|height| stored_fault(height, "index", "an entry for its hash", "none")))
+    match store.missing_in_index(first, hashes) {
+        Err(StoreError::Damaged { height, what }) => {
+            Ok(Some(stored_fault(height.max(first), "index", "a readable index", &what)))
+        }
+        other => {
+            let fault = |height| stored_fault(height, "index", "an entry for its hash", "none");
+            Ok(other?.map(fault))
+        }
+    }
 }
 
 fn check_tip<S: HeaderStore + ?Sized>(store: &S, branch: &Branch) -> Option<Fault> {
@@ -143,6 +172,15 @@ fn check_tip<S: HeaderStore + ?Sized>(store: &S, branch: &Branch) -> Option<Faul
         return Some(stored_fault(tip.height, "chainwork", &expected, &got));
     }
     None
+}
+
+fn sides_fault<S: HeaderStore + ?Sized>(store: &S) -> Result<Option<Fault>, StoreError> {
+    match store.sides() {
+        Err(StoreError::Damaged { height, what }) => {
+            Ok(Some(stored_fault(height, "side-branch", "readable records", &what)))
+        }
+        other => other.map(|_| None),
+    }
 }
 
 fn rule_fault(rejection: &Rejection) -> Fault {

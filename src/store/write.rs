@@ -1,14 +1,17 @@
 //! Changing the stored chain: one sled batch, then flush and fsync.
 
 use super::error::StoreError;
-use super::index::{self, Pending};
-use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, RECORD, SIDE_PART, TIP_KEY};
+use super::guard::guarded;
+use super::index::{Buckets, Pending};
+use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, RECORD, SIDE_KEYS, SIDE_PART, TIP_KEY};
 use super::layout::{encode_tip, new_page, page_key, push_record, side_key};
 use super::open::{End, SledStore, Writer};
+use super::read::page_bytes;
 use super::{Change, Tip};
 use crate::chain::{CheckedHeaders, SideBranch, Work};
 use sled::Batch;
 use std::collections::HashSet;
+use std::io;
 use std::sync::{MutexGuard, PoisonError};
 
 impl SledStore {
@@ -18,52 +21,20 @@ impl SledStore {
     }
 
     pub(super) fn commit_change(&self, change: &Change<'_>) -> Result<(), StoreError> {
-        let mut writer = self.writer();
-        let mut pending = match writer.pending.take() {
-            Some(pending) => pending,
-            None => self.read_back_pending()?,
-        };
-        let applied = self.apply(change, &mut writer.page, &mut pending);
-        // After a failure what is pending is read back from the pages, whatever state it was left in.
-        writer.pending = applied.is_ok().then_some(pending);
-        applied
-    }
-
-    /// Writes what is pending to the index.
-    pub(super) fn settle_index(&self) -> Result<(), StoreError> {
-        let mut writer = self.writer();
-        let mut pending = match writer.pending.take() {
-            Some(pending) => pending,
-            None => self.read_back_pending()?,
-        };
-        let tip = self.end().tip.clone();
-        if pending.indexed_to() <= tip.height {
-            let mut batch = Batch::default();
-            pending.write_all(&self.db, &mut batch)?;
-            batch.insert(TIP_KEY, encode_tip(&tip, pending.indexed_to()));
-            self.apply_durably(batch, End { tip, indexed_to: pending.indexed_to() })?;
-        }
-        writer.pending = Some(pending);
-        Ok(())
-    }
-
-    fn apply(
-        &self,
-        change: &Change<'_>,
-        page: &mut Vec<u8>,
-        pending: &mut Pending,
-    ) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        let mut tip = self.end().tip.clone();
-        let mut new_page = page.clone();
+        let mut writer = self.usable_writer()?;
+        let (mut batch, mut buckets) = (Batch::default(), Buckets::of(&self.db));
+        let (mut tip, mut pending) = self.load_pending(&writer)?;
+        let mut page = writer.page.clone();
         if let Some(height) = change.cut_to.filter(|height| *height < tip.height) {
-            new_page = self.cut(&mut batch, &tip, height, pending)?;
+            page = self.cut(&mut batch, &tip, height)?;
+            buckets.cut(height, pending.indexed_to())?;
+            pending.cut(height);
             tip = self.tip_at(height)?;
         }
         if let Some(headers) = change.append.filter(|headers| !headers.is_empty()) {
-            append(&mut batch, &mut tip, &mut new_page, headers)?;
+            append(&mut batch, &mut tip, &mut page, headers)?;
             headers.hashes().iter().for_each(|hash| pending.push(hash));
-            pending.write_due(&self.db, &mut batch)?;
+            pending.write_due(&mut buckets)?;
         }
         if let Some(sides) = change.sides {
             self.put_sides(&mut batch, sides)?;
@@ -71,43 +42,67 @@ impl SledStore {
         if let Some(time) = change.last_sync {
             batch.insert(LAST_SYNC_KEY, time.to_le_bytes().to_vec());
         }
+        buckets.put(&mut batch);
         batch.insert(TIP_KEY, encode_tip(&tip, pending.indexed_to()));
-        self.apply_durably(batch, End { tip, indexed_to: pending.indexed_to() })?;
-        *page = new_page;
-        Ok(())
+        writer.page = page;
+        self.apply_durably(&mut writer, batch, tip, pending)
+    }
+
+    /// Writes what is pending to the index.
+    pub(super) fn settle_index(&self) -> Result<(), StoreError> {
+        let mut writer = self.usable_writer()?;
+        let (tip, mut pending) = self.load_pending(&writer)?;
+        if pending.indexed_to() > tip.height {
+            return Ok(());
+        }
+        let (mut batch, mut buckets) = (Batch::default(), Buckets::of(&self.db));
+        pending.write_all(&mut buckets)?;
+        buckets.put(&mut batch);
+        batch.insert(TIP_KEY, encode_tip(&tip, pending.indexed_to()));
+        self.apply_durably(&mut writer, batch, tip, pending)
+    }
+
+    fn usable_writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
+        let writer = self.writer();
+        if writer.failed {
+            let source = io::Error::other("an earlier change could not be written: start again");
+            return Err(StoreError::Io { path: self.folder.clone(), source });
+        }
+        Ok(writer)
     }
 
     /// sled's `flush` hands the log to the system; only the fsync makes it outlast a power cut.
-    fn apply_durably(&self, batch: Batch, new_end: End) -> Result<(), StoreError> {
+    ///
+    /// Readers see the change at once, all of it or nothing. After a failure no other change is taken:
+    /// once an fsync has failed, a later one that succeeds says nothing about what was lost in between.
+    fn apply_durably(
+        &self,
+        writer: &mut Writer,
+        batch: Batch,
+        tip: Tip,
+        pending: Pending,
+    ) -> Result<(), StoreError> {
+        writer.failed = true;
+        let height = tip.height;
         {
             let mut end = self.end.write().unwrap_or_else(PoisonError::into_inner);
-            self.db.apply_batch(batch)?;
-            *end = new_end;
+            guarded(height, "the database", || self.db.apply_batch(batch))?;
+            *end = End { tip, indexed_to: pending.indexed_to(), pending: Some(pending) };
         }
-        self.db.flush()?;
-        let path = || self.folder.join("db");
-        self.file.sync_data().map_err(|source| StoreError::Io { path: path(), source })
+        guarded(height, "the database", || self.db.flush())?;
+        let synced = self.file.sync_data();
+        synced.map_err(|source| StoreError::Io { path: self.folder.join("db"), source })?;
+        writer.failed = false;
+        Ok(())
     }
 
-    /// Removes everything above `height`; gives the bytes of the page that is the last one then.
-    fn cut(
-        &self,
-        batch: &mut Batch,
-        tip: &Tip,
-        height: u32,
-        pending: &mut Pending,
-    ) -> Result<Vec<u8>, StoreError> {
-        index::cut(&self.db, batch, height, pending.indexed_to())?;
-        pending.cut(height);
+    /// Removes every page's headers above `height`; gives the bytes of the page that is the last one then.
+    fn cut(&self, batch: &mut Batch, tip: &Tip, height: u32) -> Result<Vec<u8>, StoreError> {
         for number in height / PAGE + 1..=tip.height / PAGE {
             batch.remove(&page_key(number));
         }
         let number = height / PAGE;
-        let mut page = self
-            .db
-            .get(page_key(number))?
-            .ok_or_else(|| StoreError::damaged(number * PAGE, "a page is missing"))?
-            .to_vec();
+        let mut page = page_bytes(&self.db, number)?.to_vec();
         let kept = usize::try_from(height % PAGE).expect("below 128") + 1;
         page.truncate(PAGE_HEAD + RECORD * kept);
         batch.insert(&page_key(number), page.clone());
@@ -133,28 +128,33 @@ impl SledStore {
                 wanted.insert(key.to_vec());
             }
         }
-        for key in self.db.scan_prefix(b"s").keys() {
-            let key = key?;
-            if !wanted.contains(key.as_ref()) {
-                batch.remove(key);
-            }
-        }
+        let stored = guarded(self.end().tip.height, "the side branches", || {
+            self.db.scan_prefix(SIDE_KEYS).keys().collect::<sled::Result<Vec<_>>>()
+        })?;
+        stored
+            .iter()
+            .filter(|key| !wanted.contains(key.as_ref()))
+            .for_each(|key| batch.remove(key));
         Ok(())
     }
 
-    /// After an interrupted bulk load: the hashes above the index, from the pages themselves.
-    pub(super) fn read_back_pending(&self) -> Result<Pending, StoreError> {
-        let (from, height) = {
+    /// The tip, and the hashes above the index; after an interrupted bulk load they are read back from the
+    /// pages first. The writer's lock keeps both from moving.
+    pub(super) fn load_pending(&self, _: &Writer) -> Result<(Tip, Pending), StoreError> {
+        let (tip, from) = {
             let end = self.end();
-            (end.indexed_to, end.tip.height)
+            if let Some(pending) = &end.pending {
+                return Ok((end.tip.clone(), pending.clone()));
+            }
+            (end.tip.clone(), end.indexed_to)
         };
         let mut pending = Pending::starting_at(from);
-        for number in from / PAGE..=height / PAGE {
-            let first = number * PAGE;
-            let skip = usize::try_from(from.saturating_sub(first)).expect("below 128");
+        for number in from / PAGE..=tip.height / PAGE {
+            let skip = usize::try_from(from.saturating_sub(number * PAGE)).expect("below 128");
             self.page(number)?.hashes.iter().skip(skip).for_each(|hash| pending.push(hash));
         }
-        Ok(pending)
+        self.end.write().unwrap_or_else(PoisonError::into_inner).pending = Some(pending.clone());
+        Ok((tip, pending))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::hints::Hints;
 use super::open::Open;
-use super::peer::{Peer, Purpose, Request};
+use super::peer::{Answered, Peer, Purpose, Request};
 use super::ranges::{Part, RangeKey, Ranges};
 use super::{PeerKey, Point, Tag};
 use crate::primitives::BlockHash;
@@ -193,12 +193,20 @@ impl Engine {
     /// Says what a `headers` message is, and notes that its request is answered.
     pub fn on_headers(&mut self, now: Duration, key: PeerKey, reply: &Reply) -> Disposition {
         let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
-        let Some(request) = peer.take_request(reply.parent, &self.genesis) else {
+        let Some(answered) = peer.take_request(reply.parent, &self.genesis) else {
             return Disposition::Unasked;
         };
+        let Answered { request, given_up } = answered;
         let took = now.saturating_sub(request.asked_at);
         peer.answered(took);
         self.typical = Some(self.typical.map_or(took, |typical| (typical * 7 + took) / 8));
+        for lost in given_up {
+            if let Purpose::Range(range) = lost.purpose
+                && let Some(range) = self.ranges.get_mut(range)
+            {
+                range.owners.retain(|owner| *owner != key);
+            }
+        }
         match request.purpose {
             Purpose::Range(range) => self.range_answer(now, key, range, &request, reply),
             Purpose::Open => self.open_answer(key, reply),
@@ -240,7 +248,7 @@ impl Engine {
         range.parts.push(Part { tag, peer: key, end, linked: false });
         range.cursor = end;
         if range.is_received() {
-            self.drop_left();
+            self.drop_left(height);
         } else if reply.count < FULL {
             peer.ends_at = Some(height);
         } else {
@@ -264,11 +272,16 @@ impl Engine {
         Disposition::Discard
     }
 
-    /// A hint was reached: peers whose chain does not contain it are refused.
-    fn drop_left(&mut self) {
-        for (peer, reason) in std::mem::take(&mut self.left) {
-            self.remove_peer(peer);
-            self.actions.push(Action::Drop { peer, reason });
+    /// The hint at a height was reached: peers whose chain does not contain that one are refused.
+    fn drop_left(&mut self, reached: u32) {
+        let left = std::mem::take(&mut self.left);
+        for (peer, reason) in left {
+            if matches!(reason, DropReason::LeftHints { height, .. } if height == reached) {
+                self.remove_peer(peer);
+                self.actions.push(Action::Drop { peer, reason });
+            } else {
+                self.left.insert(peer, reason);
+            }
         }
     }
 

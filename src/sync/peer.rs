@@ -105,18 +105,28 @@ impl Peer {
     /// Finds and removes the request that an answer with this first parent belongs to.
     ///
     /// Peers answer in order, so that is the first one, unless its locator says otherwise: then the message
-    /// answers a later one, or none at all (an announcement). `None` for the parent is an empty answer.
-    /// An unknown locator is answered from genesis on.
+    /// answers a later one, and those before it are given up, or none at all (an announcement). `None` for
+    /// the parent is an empty answer. A locator that the peer does not know is answered from genesis on.
     pub(super) fn take_request(
         &mut self,
         parent: Option<BlockHash>,
         genesis: &BlockHash,
-    ) -> Option<Request> {
-        let Some(parent) = parent else { return self.requests.pop_front() };
-        let named = self.requests.iter().position(|request| request.locator.contains(&parent));
-        if named.is_none() && parent == *genesis {
-            return self.requests.pop_front();
-        }
-        named.and_then(|at| self.requests.remove(at))
+    ) -> Option<Answered> {
+        let at = match parent {
+            None => 0,
+            Some(parent) if parent == *genesis => 0,
+            Some(parent) => {
+                self.requests.iter().position(|request| request.locator.contains(&parent))?
+            }
+        };
+        let given_up = self.requests.drain(..at.min(self.requests.len())).collect();
+        self.requests.pop_front().map(|request| Answered { request, given_up })
     }
+}
+
+/// A request that was answered, and those before it that never will be.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) request: Request,
+    pub(super) given_up: Vec<Request>,
 }

@@ -1,9 +1,10 @@
 //! The end of a sync: what was verified is stored, and the store is left ready for the next open.
 
 use super::joiner::Joiner;
-use super::options::{Stopped, SyncError, SyncOutcome};
+use super::options::{SyncError, SyncOutcome};
 use super::{Phase, Session, store_error};
 use crate::node::clock::unix_now_secs;
+use crate::node::report::Stopped;
 use crate::store::{Change, HeaderStore, StoreError};
 use std::sync::Arc;
 use tokio::task::{block_in_place, spawn_blocking};

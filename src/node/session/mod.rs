@@ -12,11 +12,12 @@ mod peers;
 mod verdicts;
 
 pub use live::{Live, Phase};
-pub use options::{Stopped, SyncError, SyncOptions, SyncOutcome};
+pub use options::{SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::LinkedBatch;
 use crate::net::Event;
 use crate::node::clock::unix_now;
+use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, StoreError, Tip};

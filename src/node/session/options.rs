@@ -1,9 +1,9 @@
 //! What a sync can be told, and how it may end.
 
 use crate::chain::{Params, Work};
+use crate::node::report::Stopped;
 use crate::node::writer::ChainError;
 use crate::sync::Hints;
-use serde::Serialize;
 use std::io;
 use std::time::Duration;
 
@@ -28,22 +28,6 @@ pub struct SyncOptions {
     pub hints: Hints,
     /// Give up when nothing was added for so long.
     pub timeout: Option<Duration>,
-}
-
-/// Why a sync ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stopped {
-    /// The peers have nothing more.
-    CaughtUp,
-    /// The height asked for is reached.
-    StopHeight,
-    /// A signal came.
-    Interrupted,
-    /// Nothing was added for the time given.
-    Timeout,
-    /// The peers have nothing more, and the chain has less than the minimum chain work.
-    LowWork,
 }
 
 /// What a sync did.

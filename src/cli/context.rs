@@ -1,0 +1,55 @@
+//! What every command is handed.
+
+use super::global::GlobalArgs;
+use crate::config::{ColorChoice, Config};
+use crate::output::{Output, start_log};
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+
+/// What every command is handed: settings, the place for results, and the bars.
+pub struct Context {
+    /// All settings.
+    pub config: Config,
+    /// Where results go.
+    pub out: Output,
+    /// Progress bars on standard error; hidden where it is no terminal, and with `-q`.
+    pub bars: MultiProgress,
+}
+
+impl Context {
+    /// Starts the log and opens standard output as the options say.
+    pub(super) fn new(config: Config, global: &GlobalArgs) -> Self {
+        let draw =
+            if global.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bars = MultiProgress::with_draw_target(draw);
+        start_log(global.log(has_color(config.color, &io::stderr())), &bars);
+        let out = Output::stdout(global.json, has_color(config.color, &io::stdout()));
+        Self { config, out, bars }
+    }
+}
+
+/// Whether colours go to this stream.
+pub(super) fn has_color(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
+            stream.is_terminal() && !no_color && !dumb
+        }
+    }
+}
+
+/// The `--color` among the arguments: help and usage errors come before the arguments are understood.
+pub(super) fn color_before_parsing(args: &[OsString]) -> ColorChoice {
+    let texts = args.iter().map(|arg| arg.to_str().unwrap_or_default());
+    let follows = texts.clone().skip(1);
+    let chosen = texts.zip(follows.chain([""])).find_map(|(arg, next)| match arg {
+        "--color" => Some(next),
+        _ => arg.strip_prefix("--color="),
+    });
+    chosen.and_then(|text| text.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,96 @@
+//! What a command may fail with, and the exit code it means.
+
+use super::context::{color_before_parsing, has_color};
+use crate::config::ConfigError;
+use anstyle::{AnsiColor, Style};
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Why a command failed: what, with what, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Help or the version was asked for: no failure, unless a command is missing.
+    #[error("help was asked for")]
+    Help(Box<clap::Error>),
+    /// The command line cannot be understood.
+    #[error("{0}")]
+    Usage(String),
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It did not work, for a reason of no other kind.
+    #[error("{0}")]
+    Failed(String),
+    /// No peer could be used.
+    #[error("{0}")]
+    NoPeer(String),
+    /// What was asked for is not stored.
+    #[error("{0}")]
+    NotFound(String),
+    /// A file the user named could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Standard output does not take the results.
+    #[error("writing to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CliError {
+    /// The exit code, as the manual lists them.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Help(error) => u8::try_from(error.exit_code()).unwrap_or(2),
+            _ if self.is_broken_pipe() => 0,
+            Self::Failed(_) | Self::File { .. } | Self::Output(_) => 1,
+            Self::Usage(_) | Self::Config(_) => 2,
+            Self::NoPeer(_) => 3,
+            Self::NotFound(_) => 6,
+        })
+    }
+
+    /// Whether the reader of the results went away, as `head` does when it has enough.
+    fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Tells the user, on standard error and in one line.
+pub(super) fn report(error: &CliError) {
+    // Where standard error itself is gone, nobody is left to tell.
+    let _ = match error {
+        CliError::Help(help) => help.print(),
+        _ if error.is_broken_pipe() => Ok(()),
+        _ => print(error),
+    };
+}
+
+fn print(error: &CliError) -> io::Result<()> {
+    let args: Vec<OsString> = env::args_os().collect();
+    let color = has_color(color_before_parsing(&args), &io::stderr());
+    let style = if color {
+        Style::new().bold().fg_color(Some(AnsiColor::Red.into()))
+    } else {
+        Style::new()
+    };
+    let text = error.to_string().replace('\n', " ");
+    writeln!(io::stderr(), "{style}error{style:#}: {text}")
+}
+
+/// clap's explanation without its usage paragraph, on one line.
+pub(super) fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let told = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told: Vec<&str> = told
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .map(|line| line.strip_prefix("error: ").unwrap_or(line))
+        .collect();
+    format!("{}; see --help", told.join("; "))
+}

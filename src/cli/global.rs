@@ -1,0 +1,120 @@
+//! Options that every command knows, before or after its name.
+
+use super::error::CliError;
+use crate::config::{ColorChoice, Layer};
+use crate::output::{LogLevel, LogSettings};
+use crate::primitives::Network;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::path::PathBuf;
+use tracing::Level;
+
+const NETWORK: &str = "Network (choose one; mainnet unless said otherwise)";
+const GLOBAL: &str = "Options for every command";
+
+/// Tracing target under which every message on the wire is logged.
+pub(super) const TRACE_TARGET: &str = "p2p";
+
+/// Options that every command knows.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct GlobalArgs {
+    /// The main network
+    #[arg(long, global = true, help_heading = NETWORK)]
+    mainnet: bool,
+    /// The old test network
+    #[arg(long, global = true, help_heading = NETWORK)]
+    testnet3: bool,
+    /// The current test network
+    #[arg(long, global = true, help_heading = NETWORK)]
+    testnet4: bool,
+    /// The signed test network
+    #[arg(long, global = true, help_heading = NETWORK)]
+    signet: bool,
+    /// A private network for tests
+    #[arg(long, global = true, help_heading = NETWORK)]
+    regtest: bool,
+    /// A network by its name [env: LIGHTCLIENT_NETWORK]
+    #[arg(long, value_name = "NAME", global = true, help_heading = NETWORK)]
+    #[arg(value_parser = network_names())]
+    network: Option<Network>,
+
+    /// Folder for stored chains, a subfolder for each network [env: LIGHTCLIENT_DATA_DIR] [default: the
+    /// platform's folder for an application's data]
+    #[arg(long, value_name = "DIR", global = true, help_heading = GLOBAL)]
+    data_dir: Option<PathBuf>,
+    /// Settings file [env: LIGHTCLIENT_CONFIG] [default: lightclient.toml in the data folder]
+    #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL)]
+    pub(super) config: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub(super) json: bool,
+    /// Log more: -v what happens, -vv how
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = GLOBAL)]
+    verbose: u8,
+    /// Log nothing, show no progress
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
+    pub(super) quiet: bool,
+    /// Colours: auto (on a terminal, unless NO_COLOR is set), always or never [env: LIGHTCLIENT_COLOR]
+    #[arg(long, value_name = "WHEN", global = true, help_heading = GLOBAL)]
+    #[arg(value_parser = color_choices(), hide_possible_values = true)]
+    color: Option<ColorChoice>,
+    /// Log every P2P message; --trace=hex adds its bytes
+    #[arg(long, value_name = "FORMAT", global = true, help_heading = GLOBAL)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    #[arg(value_parser = ["text", "hex"], hide_possible_values = true)]
+    trace: Option<String>,
+}
+
+fn network_names() -> impl TypedValueParser<Value = Network> {
+    PossibleValuesParser::new(Network::ALL.map(Network::name))
+        .try_map(|name| name.parse::<Network>())
+}
+
+fn color_choices() -> impl TypedValueParser<Value = ColorChoice> {
+    PossibleValuesParser::new(["auto", "always", "never"])
+        .try_map(|name| name.parse::<ColorChoice>())
+}
+
+impl GlobalArgs {
+    /// What these options say of the settings.
+    ///
+    /// # Errors
+    /// More than one network.
+    pub(super) fn layer(&self) -> Result<Layer, CliError> {
+        Ok(Layer {
+            network: self.network()?,
+            data_dir: self.data_dir.clone(),
+            color: self.color,
+            ..Layer::default()
+        })
+    }
+
+    fn network(&self) -> Result<Option<Network>, CliError> {
+        let flags = [self.mainnet, self.testnet3, self.testnet4, self.signet, self.regtest];
+        let flagged = Network::ALL.into_iter().zip(flags).filter_map(|(n, set)| set.then_some(n));
+        // clap does not see conflicts of options that stand before and after the command's name.
+        let mut chosen: Vec<Network> = flagged.chain(self.network).collect();
+        chosen.dedup();
+        match chosen[..] {
+            [] => Ok(None),
+            [network] => Ok(Some(network)),
+            [first, second, ..] => Err(CliError::Usage(format!(
+                "{first} and {second} are both chosen: a command works on one network, choose one"
+            ))),
+        }
+    }
+
+    /// What the log shows.
+    pub(super) fn log(&self, color: bool) -> LogSettings {
+        let level = match self.verbose {
+            _ if self.quiet => LogLevel::Off,
+            0 => LogLevel::Warn,
+            1 => LogLevel::Info,
+            _ => LogLevel::Debug,
+        };
+        let traced = self.trace.as_deref().map(|format| {
+            (TRACE_TARGET, if format == "hex" { Level::TRACE } else { Level::DEBUG })
+        });
+        LogSettings { level, traced, color }
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line: what is accepted, and one file for each command.
+//!
+//! A command's file has its arguments, its result as a serde struct, and `run`, which gets a [`Context`].
+
+mod args;
+mod completions;
+mod context;
+mod error;
+mod global;
+mod man;
+
+pub use args::{ChainArgs, PeerArgs};
+pub use context::Context;
+pub use error::CliError;
+pub use global::GlobalArgs;
+
+use crate::config::{self, ColorChoice, Layer, Sources};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+const AFTER_HELP: &str = "\
+Examples:
+  lightclient sync                      Download and verify every header of mainnet
+  lightclient query tip                 The newest header that is stored
+  lightclient query 840000 --json       One header, with the keys of bitcoin-cli getblockheader
+  lightclient status --testnet4         Where the stored chain of another network stands
+  lightclient export headers.csv        All stored headers as a table
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use,
+5 stored data is damaged, 6 not found, 130 and 143 interrupted.";
+
+/// A Bitcoin node for the chain of headers: finds peers, verifies every header since genesis, keeps them, and
+/// answers from them.
+#[derive(Debug, Parser)]
+#[command(name = "lightclient", version, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Options that every command knows.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    Man(man::Args),
+}
+
+impl Command {
+    /// What the command's own options say of the settings.
+    fn layer(&self) -> Layer {
+        match self {
+            Self::Completions(_) | Self::Man(_) => Layer::default(),
+        }
+    }
+
+    fn run(self, context: &mut Context) -> Result<(), CliError> {
+        match self {
+            Self::Completions(args) => completions::run(&args, context),
+            Self::Man(args) => man::run(&args, context),
+        }
+    }
+}
+
+/// Parses the arguments, runs the command, prints what went wrong, and gives the exit code.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = env::args_os().collect();
+    let color = context::color_before_parsing(&args);
+    let result = parse(args, color).and_then(run);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error::report(&error);
+            error.exit_code()
+        }
+    }
+}
+
+fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
+    let command = Cli::command().color(match color {
+        ColorChoice::Auto => clap::ColorChoice::Auto,
+        ColorChoice::Always => clap::ColorChoice::Always,
+        ColorChoice::Never => clap::ColorChoice::Never,
+    });
+    let matches = command.try_get_matches_from(args);
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
+        match error.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                CliError::Help(Box::new(error))
+            }
+            _ => CliError::Usage(error::one_line(&error)),
+        }
+    })
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    let flags = cli.command.layer().over(cli.global.layer()?);
+    let file = cli.global.config.clone();
+    let config = config::load(Sources { flags, file, variable: &|name| env::var_os(name) })?;
+    let mut context = Context::new(config, &cli.global);
+    let result = cli.command.run(&mut context);
+    // What was written before a failure is a result all the same.
+    let flushed = context.out.flush();
+    result?;
+    Ok(flushed?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,148 @@
+//! One layer of settings: what the flags, the environment or the file say.
+
+use super::endpoint::Endpoint;
+use super::error::ValueError;
+use super::values::{ColorChoice, HintsSource, MinChainWork, PeerCount};
+use crate::primitives::Network;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings there are, by their names in the file.
+pub const KEYS: &[&str] = &[
+    "network",
+    "data-dir",
+    "connect",
+    "peers",
+    "hints",
+    "min-chain-work",
+    "timeout",
+    "no-dns",
+    "proxy",
+    "color",
+];
+
+/// Settings of one source; `None` where it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layer {
+    /// `network`: a network's name.
+    pub network: Option<Network>,
+    /// `data-dir`: the folder with a subfolder for each network.
+    pub data_dir: Option<PathBuf>,
+    /// `connect`: only these peers.
+    pub connect: Option<Vec<Endpoint>>,
+    /// `peers`: how many at once.
+    pub peers: Option<PeerCount>,
+    /// `hints`: `none`, or a file.
+    pub hints: Option<HintsSource>,
+    /// `min-chain-work`: hex digits.
+    pub min_chain_work: Option<MinChainWork>,
+    /// `timeout`: seconds without progress.
+    pub timeout: Option<Duration>,
+    /// `no-dns`: whether DNS is left alone.
+    pub no_dns: Option<bool>,
+    /// `proxy`: a SOCKS5 proxy.
+    pub proxy: Option<Endpoint>,
+    /// `color`: `auto`, `always` or `never`.
+    pub color: Option<ColorChoice>,
+}
+
+impl Layer {
+    /// Sets `key` from its text; lists have an item for each of their values, all else exactly one.
+    ///
+    /// # Errors
+    /// Values that do not fit. A key that is not one of [`KEYS`] is passed over.
+    pub(super) fn set(&mut self, key: &str, values: &[String]) -> Result<(), ValueError> {
+        if key == "connect" {
+            let endpoints: Result<_, _> = values.iter().map(|text| text.parse()).collect();
+            self.connect = Some(endpoints?);
+            return Ok(());
+        }
+        let [text] = values else {
+            return Err(ValueError::new("a single value", &values.join(", ")));
+        };
+        match key {
+            "network" => self.network = Some(network(text)?),
+            "data-dir" => self.data_dir = Some(PathBuf::from(text)),
+            "peers" => self.peers = Some(text.parse()?),
+            "hints" => self.hints = text.parse().ok(),
+            "min-chain-work" => self.min_chain_work = Some(text.parse()?),
+            "timeout" => self.timeout = Some(seconds(text)?),
+            "no-dns" => self.no_dns = Some(boolean(text)?),
+            "proxy" => self.proxy = Some(text.parse()?),
+            "color" => self.color = Some(text.parse()?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// This layer, with what it leaves open taken from the one below.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            network: self.network.or(below.network),
+            data_dir: self.data_dir.or(below.data_dir),
+            connect: self.connect.or(below.connect),
+            peers: self.peers.or(below.peers),
+            hints: self.hints.or(below.hints),
+            min_chain_work: self.min_chain_work.or(below.min_chain_work),
+            timeout: self.timeout.or(below.timeout),
+            no_dns: self.no_dns.or(below.no_dns),
+            proxy: self.proxy.or(below.proxy),
+            color: self.color.or(below.color),
+        }
+    }
+}
+
+fn network(text: &str) -> Result<Network, ValueError> {
+    let expected = "mainnet, testnet3, testnet4, signet or regtest";
+    text.parse().map_err(|_| ValueError::new(expected, text))
+}
+
+fn boolean(text: &str) -> Result<bool, ValueError> {
+    match text {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        _ => Err(ValueError::new("true or false", text)),
+    }
+}
+
+/// Whole seconds, at least one.
+fn seconds(text: &str) -> Result<Duration, ValueError> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+    seconds.map(Duration::from_secs).ok_or_else(|| ValueError::new("whole seconds above 0", text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEYS, Layer};
+
+    #[test]
+    fn every_key_is_taken_and_a_wrong_value_named() {
+        for (key, good, bad) in [
+            ("network", "signet", Some("bitcoin")),
+            ("data-dir", "/data", None),
+            ("connect", "localhost:18444", Some("a b")),
+            ("peers", "8", Some("0")),
+            ("hints", "none", None),
+            ("min-chain-work", "0x100010001", Some("work")),
+            ("timeout", "60", Some("1m")),
+            ("no-dns", "true", Some("maybe")),
+            ("proxy", "127.0.0.1:9050", Some(":")),
+            ("color", "never", Some("red")),
+        ] {
+            assert!(KEYS.contains(&key), "{key}");
+            let mut layer = Layer::default();
+            layer.set(key, &[good.to_owned()]).unwrap();
+            assert_ne!(layer, Layer::default(), "{key}");
+            if let Some(bad) = bad {
+                assert_eq!(layer.set(key, &[bad.to_owned()]).unwrap_err().got, bad, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_for_a_single_value_is_refused() {
+        let two = ["1".to_owned(), "2".to_owned()];
+        assert_eq!(Layer::default().set("peers", &two).unwrap_err().got, "1, 2");
+    }
+}

@@ -1,0 +1,246 @@
+//! Putting the layers on top of each other.
+
+use super::endpoint::Endpoint;
+use super::error::ConfigError;
+use super::layer::{KEYS, Layer};
+use super::values::{ColorChoice, HintsSource, MinChainWork, PeerCount};
+use crate::primitives::Network;
+use directories::ProjectDirs;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Name of the file that is read from the data folder when none is named.
+pub const CONFIG_FILE: &str = "lightclient.toml";
+
+const VARIABLE_PREFIX: &str = "LIGHTCLIENT_";
+
+/// All settings, with the defaults for what nobody set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The network.
+    pub network: Network,
+    /// The data folder; each network has a subfolder of its name.
+    pub data_dir: PathBuf,
+    /// Only these peers, unless empty.
+    pub connect: Vec<Endpoint>,
+    /// How many peers at once.
+    pub peers: PeerCount,
+    /// Where hints come from.
+    pub hints: HintsSource,
+    /// Instead of the network's own minimum chain work.
+    pub min_chain_work: Option<MinChainWork>,
+    /// Give up after so long without progress; `None` never gives up.
+    pub timeout: Option<Duration>,
+    /// Whether the network's DNS seeds may be asked.
+    pub dns: bool,
+    /// A SOCKS5 proxy for every connection.
+    pub proxy: Option<Endpoint>,
+    /// When output carries colours.
+    pub color: ColorChoice,
+}
+
+impl Config {
+    /// The network's own folder: its database, its socket.
+    pub fn folder(&self) -> PathBuf {
+        self.data_dir.join(self.network.name())
+    }
+}
+
+/// Where settings come from, besides the file.
+pub struct Sources<'a> {
+    /// What the flags say.
+    pub flags: Layer,
+    /// The file named with `--config`.
+    pub file: Option<PathBuf>,
+    /// The environment, by variable.
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+}
+
+/// Reads all layers.
+///
+/// # Errors
+/// A file that was named but cannot be read, or a key or value that cannot be used.
+pub fn load(sources: Sources<'_>) -> Result<Config, ConfigError> {
+    let variable = |name: &str| {
+        let value = (sources.variable)(&format!("{VARIABLE_PREFIX}{name}"));
+        // An empty variable is how people unset one for a single command.
+        value.filter(|value| !value.is_empty())
+    };
+    let above = sources.flags.over(environment(&variable)?);
+    let named = sources.file.or_else(|| variable("CONFIG").map(PathBuf::from));
+    let file = match named {
+        Some(path) => Some(path),
+        None => match above.data_dir.clone().or_else(default_data_dir) {
+            Some(folder) => Some(folder.join(CONFIG_FILE)).filter(|path| path.exists()),
+            None => None,
+        },
+    };
+    let below = file.map(|path| file_layer(&path)).transpose()?;
+    complete(above.over(below.unwrap_or_default()))
+}
+
+fn complete(layer: Layer) -> Result<Config, ConfigError> {
+    Ok(Config {
+        network: layer.network.unwrap_or(Network::Mainnet),
+        data_dir: layer.data_dir.or_else(default_data_dir).ok_or(ConfigError::NoDataFolder)?,
+        connect: layer.connect.unwrap_or_default(),
+        peers: layer.peers.unwrap_or_default(),
+        hints: layer.hints.unwrap_or_default(),
+        min_chain_work: layer.min_chain_work,
+        timeout: layer.timeout,
+        dns: !layer.no_dns.unwrap_or(false),
+        proxy: layer.proxy,
+        color: layer.color.unwrap_or_default(),
+    })
+}
+
+/// The platform's folder for an application's data.
+fn default_data_dir() -> Option<PathBuf> {
+    ProjectDirs::from("", "", "lightclient").map(|dirs| dirs.data_dir().to_owned())
+}
+
+fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer, ConfigError> {
+    let mut layer = Layer::default();
+    for key in KEYS {
+        let name = key.replace('-', "_").to_uppercase();
+        let Some(value) = variable(&name) else { continue };
+        if *key == "data-dir" {
+            // A path need not be text.
+            layer.data_dir = Some(PathBuf::from(value));
+            continue;
+        }
+        let text = value.to_string_lossy();
+        let values: Vec<String> = match *key {
+            "connect" => text.split(',').map(|item| item.trim().to_owned()).collect(),
+            _ => vec![text.into_owned()],
+        };
+        layer.set(key, &values).map_err(|source| ConfigError::Environment {
+            variable: format!("{VARIABLE_PREFIX}{name}"),
+            source,
+        })?;
+    }
+    Ok(layer)
+}
+
+fn file_layer(path: &Path) -> Result<Layer, ConfigError> {
+    let read = |source: io::Error| ConfigError::Read { path: path.to_owned(), source };
+    let text = fs::read_to_string(path).map_err(read)?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        ConfigError::Syntax {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            reason: error.message().lines().collect::<Vec<_>>().join(", "),
+        }
+    })?;
+    let mut layer = Layer::default();
+    for (key, value) in &table {
+        if !KEYS.contains(&key.as_str()) {
+            let (path, key) = (path.to_owned(), key.clone());
+            return Err(ConfigError::UnknownKey { path, key, known: KEYS });
+        }
+        layer.set(key, &texts(value)).map_err(|source| ConfigError::FileValue {
+            path: path.to_owned(),
+            key: key.clone(),
+            source,
+        })?;
+    }
+    Ok(relative_to_file(layer, path))
+}
+
+/// A value's text, or those of a list's items.
+fn texts(value: &toml::Value) -> Vec<String> {
+    match value {
+        toml::Value::String(text) => vec![text.clone()],
+        toml::Value::Array(items) => items.iter().flat_map(texts).collect(),
+        toml::Value::Integer(number) => vec![number.to_string()],
+        toml::Value::Boolean(value) => vec![value.to_string()],
+        toml::Value::Float(number) => vec![number.to_string()],
+        toml::Value::Datetime(time) => vec![time.to_string()],
+        toml::Value::Table(_) => vec!["a table".to_owned()],
+    }
+}
+
+/// Paths in a file are meant from where the file is, wherever the program was started.
+fn relative_to_file(mut layer: Layer, file: &Path) -> Layer {
+    let base = file.parent().unwrap_or(Path::new(""));
+    layer.data_dir = layer.data_dir.map(|path| base.join(path));
+    if let Some(HintsSource::File(path)) = layer.hints {
+        layer.hints = Some(HintsSource::File(base.join(path)));
+    }
+    layer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CONFIG_FILE, Config, ConfigError, Layer, Sources, load};
+    use crate::config::{HintsSource, PeerCount};
+    use crate::primitives::Network;
+    use std::ffi::OsString;
+    use std::fs;
+    use std::path::Path;
+
+    fn loaded(
+        folder: &Path,
+        flags: Layer,
+        variables: &[(&str, &str)],
+    ) -> Result<Config, ConfigError> {
+        let flags = Layer { data_dir: Some(folder.to_owned()), ..flags };
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        load(Sources { flags, file: None, variable: &variable })
+    }
+
+    #[test]
+    fn flags_beat_the_environment_beats_the_file_beats_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let network = |flags: Layer, variables: &[(&str, &str)]| {
+            loaded(folder.path(), flags, variables).unwrap().network
+        };
+        let flags = || Layer { network: Some(Network::Testnet4), ..Layer::default() };
+        let variables = [("LIGHTCLIENT_NETWORK", "signet")];
+        assert_eq!(network(Layer::default(), &[]), Network::Mainnet);
+        fs::write(folder.path().join(CONFIG_FILE), "network = \"regtest\"\npeers = 3").unwrap();
+        assert_eq!(network(Layer::default(), &[]), Network::Regtest);
+        assert_eq!(network(Layer::default(), &variables), Network::Signet);
+        assert_eq!(network(Layer::default(), &[("LIGHTCLIENT_NETWORK", "")]), Network::Regtest);
+        assert_eq!(network(flags(), &variables), Network::Testnet4);
+        let config = loaded(folder.path(), flags(), &variables).unwrap();
+        assert_eq!(config.peers, PeerCount(3));
+        assert_eq!(config.folder(), folder.path().join("testnet4"));
+    }
+
+    #[test]
+    fn mistakes_in_the_file_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = |text: &str| {
+            fs::write(folder.path().join(CONFIG_FILE), text).unwrap();
+            loaded(folder.path(), Layer::default(), &[]).unwrap_err().to_string()
+        };
+        assert!(message("peer = 3").contains("unknown key \"peer\": the keys are network"));
+        assert!(message("peers = 0").contains("peers: expected a number from 1 to 125, got \"0\""));
+        assert!(message("peers = 3\n= 4").contains("line 2"));
+        assert!(!message("peers = 3\n= 4").contains('\n'));
+        let error = loaded(folder.path(), Layer::default(), &[("LIGHTCLIENT_PEERS", "x")]);
+        assert!(error.unwrap_err().to_string().contains("variable LIGHTCLIENT_PEERS: expected"));
+    }
+
+    #[test]
+    fn lists_and_relative_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "connect = [\"a:1\", \"b\"]\nhints = \"my.hints\"\nno-dns = true";
+        fs::write(folder.path().join(CONFIG_FILE), text).unwrap();
+        let config = loaded(folder.path(), Layer::default(), &[]).unwrap();
+        assert_eq!(config.connect.len(), 2);
+        assert_eq!(config.hints, HintsSource::File(folder.path().join("my.hints")));
+        assert!(!config.dns);
+        let config =
+            loaded(folder.path(), Layer::default(), &[("LIGHTCLIENT_CONNECT", "c, d, e:5")]);
+        assert_eq!(config.unwrap().connect[2].port, Some(5));
+    }
+}

@@ -1,0 +1,93 @@
+//! Types of settings.
+
+use super::error::ValueError;
+use crate::primitives::hex;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// When output carries colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl FromStr for ColorChoice {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err(ValueError::new("auto, always or never", text)),
+        }
+    }
+}
+
+/// Where the hints come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HintsSource {
+    /// Those that ship with the program.
+    #[default]
+    BuiltIn,
+    /// None at all.
+    None,
+    /// A file of lines of `HEIGHT HASH`.
+    File(PathBuf),
+}
+
+impl FromStr for HintsSource {
+    type Err = Infallible;
+
+    /// `none`, or the name of a file.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "none" { Self::None } else { Self::File(PathBuf::from(text)) })
+    }
+}
+
+/// An amount of work as 32 big-endian bytes, from up to 64 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinChainWork(pub [u8; 32]);
+
+impl FromStr for MinChainWork {
+    type Err = ValueError;
+
+    /// With or without `0x`, as Bitcoin Core's `-minimumchainwork`.
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let padded = format!("{digits:0>64}");
+        match hex::decode_array(&padded) {
+            Ok(bytes) if !digits.is_empty() => Ok(Self(bytes)),
+            _ => Err(ValueError::new("chain work as 1 to 64 hex digits", text)),
+        }
+    }
+}
+
+/// The most peers that may be asked at once.
+pub const MAX_PEERS: u16 = 125;
+
+/// How many peers are asked at once: 1 to [`MAX_PEERS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerCount(pub u16);
+
+impl Default for PeerCount {
+    fn default() -> Self {
+        Self(8)
+    }
+}
+
+impl FromStr for PeerCount {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let count = text.parse().ok().filter(|count| (1..=MAX_PEERS).contains(count));
+        count.map(Self).ok_or_else(|| ValueError::new("a number from 1 to 125", text))
+    }
+}

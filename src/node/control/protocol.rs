@@ -1,0 +1,213 @@
+//! Requests and replies.
+
+use crate::chain::Work;
+use crate::node::as_text;
+use crate::node::lookup::{Located, SideHeader, SideSummary};
+use crate::primitives::{BlockHash, HEADER_LEN, Header, hex};
+use crate::store::{StoredRun, Tip};
+use serde::{Deserialize, Serialize};
+
+/// Version of the protocol; both sides have to speak the same.
+pub(super) const PROTOCOL: u32 = 1;
+
+/// Longest request in bytes, its newline included.
+pub(super) const MAX_REQUEST: u64 = 4096;
+
+/// Longest reply in bytes, its newline included: [`MAX_RUN`] headers in hex, and room.
+pub(super) const MAX_REPLY: u64 = 1 << 19;
+
+/// Most headers in one reply.
+pub const MAX_RUN: u32 = 2000;
+
+/// What a running process says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveStatus {
+    /// The command that runs: `sync` or `serve`.
+    pub command: String,
+    /// How many peers it is connected to.
+    pub peers: u32,
+    /// Whether it has reached the network's tip.
+    pub caught_up: bool,
+}
+
+/// What is known of the stored data besides the chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreInfo {
+    /// When the chain was last brought up to its network's tip, in Unix seconds.
+    pub last_sync: Option<u64>,
+    /// Bytes on disk.
+    pub size_on_disk: u64,
+    /// The process that has the data folder open, if one does.
+    pub live: Option<LiveStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum Request {
+    Hello,
+    Tip,
+    Locate {
+        #[serde(with = "as_text")]
+        hash: BlockHash,
+    },
+    Run {
+        from: u32,
+        count: u32,
+    },
+    Sides,
+    Info,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub(super) enum Reply {
+    Hello {
+        protocol: u32,
+        network: String,
+    },
+    Tip(TipText),
+    Located {
+        at: Option<LocatedText>,
+    },
+    Run(RunText),
+    Sides {
+        sides: Vec<SideSummary>,
+    },
+    Info(StoreInfo),
+    /// The server has as many clients as it takes.
+    Busy,
+    Failed {
+        damaged: bool,
+        message: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TipText {
+    height: u32,
+    #[serde(with = "as_text")]
+    hash: BlockHash,
+    #[serde(with = "as_text")]
+    chainwork: Work,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum LocatedText {
+    Active {
+        height: u32,
+    },
+    Side {
+        height: u32,
+        header: String,
+        #[serde(with = "as_text")]
+        chainwork: Work,
+        median_time: u32,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RunText {
+    first_height: u32,
+    #[serde(with = "as_text")]
+    parent_work: Work,
+    /// 160 hex digits a header.
+    headers: String,
+}
+
+impl From<Tip> for TipText {
+    fn from(tip: Tip) -> Self {
+        Self { height: tip.height, hash: tip.hash, chainwork: tip.chainwork }
+    }
+}
+
+impl From<TipText> for Tip {
+    fn from(tip: TipText) -> Self {
+        Self { height: tip.height, hash: tip.hash, chainwork: tip.chainwork }
+    }
+}
+
+impl From<Located> for LocatedText {
+    fn from(located: Located) -> Self {
+        match located {
+            Located::Active(height) => Self::Active { height },
+            Located::Side(side) => Self::Side {
+                height: side.height,
+                header: hex::encode(&side.header.encode()),
+                chainwork: side.chainwork,
+                median_time: side.median_time,
+            },
+        }
+    }
+}
+
+impl LocatedText {
+    /// What it stands for; `None` for a header that is none.
+    pub(super) fn decode(self) -> Option<Located> {
+        Some(match self {
+            Self::Active { height } => Located::Active(height),
+            Self::Side { height, header, chainwork, median_time } => {
+                let header = Header::decode(&hex::decode_array(&header).ok()?);
+                Located::Side(SideHeader { height, header, chainwork, median_time })
+            }
+        })
+    }
+}
+
+impl From<StoredRun> for RunText {
+    fn from(run: StoredRun) -> Self {
+        let bytes: Vec<u8> = run.headers.iter().flat_map(Header::encode).collect();
+        Self {
+            first_height: run.first_height,
+            parent_work: run.parent_work,
+            headers: hex::encode(&bytes),
+        }
+    }
+}
+
+impl RunText {
+    /// What it stands for, hashed here; `None` for headers that are none.
+    pub(super) fn decode(self) -> Option<StoredRun> {
+        let bytes = hex::decode(&self.headers).ok()?;
+        let (records, []) = bytes.as_chunks::<HEADER_LEN>() else { return None };
+        let headers: Vec<Header> = records.iter().map(Header::decode).collect();
+        let hashes = headers.iter().map(Header::hash).collect();
+        let (first_height, parent_work) = (self.first_height, self.parent_work);
+        Some(StoredRun { first_height, parent_work, headers, hashes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_REPLY, MAX_RUN, Reply, Request, RunText};
+    use crate::chain::{Work, params};
+    use crate::primitives::Network;
+    use crate::store::StoredRun;
+
+    #[test]
+    fn requests_are_lines_that_other_programs_can_write() {
+        let text = r#"{"ask":"run","from":5,"count":2}"#;
+        assert_eq!(
+            serde_json::from_str::<Request>(text).unwrap(),
+            Request::Run { from: 5, count: 2 }
+        );
+        assert_eq!(serde_json::to_string(&Request::Tip).unwrap(), r#"{"ask":"tip"}"#);
+        assert!(serde_json::from_str::<Request>(r#"{"ask":"stop"}"#).is_err());
+    }
+
+    #[test]
+    fn the_longest_run_fits_in_a_reply() {
+        let genesis = params(Network::Mainnet).genesis;
+        let count = MAX_RUN as usize;
+        let run = StoredRun {
+            first_height: u32::MAX,
+            parent_work: Work::from_be_bytes(&[255; 32]),
+            headers: vec![genesis; count],
+            hashes: vec![genesis.hash(); count],
+        };
+        let reply = serde_json::to_string(&Reply::Run(RunText::from(run.clone()))).unwrap();
+        assert!(u64::try_from(reply.len()).unwrap() < MAX_REPLY);
+        let Reply::Run(text) = serde_json::from_str(&reply).unwrap() else { panic!("{reply}") };
+        assert_eq!(text.decode(), Some(run));
+    }
+}

@@ -1,0 +1,119 @@
+//! Finding headers by hash, on the active chain and beside it.
+
+use super::as_text;
+use crate::chain::{Work, median_time_past};
+use crate::primitives::{BlockHash, Header};
+use crate::store::{HeaderStore, StoreError, StoredSide};
+use serde::{Deserialize, Serialize};
+
+/// Where a hash is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// On the active chain, at this height.
+    Active(u32),
+    /// On a branch beside it.
+    Side(SideHeader),
+}
+
+/// A header of a side branch, with what its own ancestors say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideHeader {
+    /// Its height.
+    pub height: u32,
+    /// The header.
+    pub header: Header,
+    /// Work of its branch up to it.
+    pub chainwork: Work,
+    /// Median time past, in Unix seconds.
+    pub median_time: u32,
+}
+
+/// The end of a branch beside the active chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideSummary {
+    /// Height of its last header.
+    pub height: u32,
+    /// Hash of its last header.
+    #[serde(with = "as_text")]
+    pub hash: BlockHash,
+    /// Height of the last header it shares with the active chain.
+    pub fork_height: u32,
+    /// How many headers are its own.
+    pub length: u32,
+    /// Work of the whole branch.
+    #[serde(with = "as_text")]
+    pub chainwork: Work,
+}
+
+/// Finds a hash.
+///
+/// # Errors
+/// Reading failed.
+pub fn locate<S: HeaderStore + ?Sized>(
+    store: &S,
+    hash: &BlockHash,
+) -> Result<Option<Located>, StoreError> {
+    if let Some(height) = store.height_of(hash)? {
+        return Ok(Some(Located::Active(height)));
+    }
+    for side in store.sides()? {
+        if let Some(at) = side.headers.iter().rposition(|header| header.hash() == *hash) {
+            return Ok(Some(Located::Side(side_header(store, &side, at)?)));
+        }
+    }
+    Ok(None)
+}
+
+/// The ends of all branches beside the active chain.
+///
+/// # Errors
+/// Reading failed.
+pub fn side_summaries<S: HeaderStore + ?Sized>(store: &S) -> Result<Vec<SideSummary>, StoreError> {
+    let mut summaries = Vec::new();
+    for side in store.sides()? {
+        let Some(last) = side.headers.last() else { continue };
+        let length = length_of(&side.headers);
+        summaries.push(SideSummary {
+            height: side.fork_height + length,
+            hash: last.hash(),
+            fork_height: side.fork_height,
+            length,
+            chainwork: side_work(store, &side, side.headers.len())?,
+        });
+    }
+    Ok(summaries)
+}
+
+fn side_header<S: HeaderStore + ?Sized>(
+    store: &S,
+    side: &StoredSide,
+    at: usize,
+) -> Result<SideHeader, StoreError> {
+    let own = &side.headers[..=at];
+    // Ten ancestors from below the fork are enough, however short the branch is.
+    let from = side.fork_height.saturating_sub(10);
+    let shared = store.headers(from, side.fork_height - from + 1)?;
+    let times: Vec<u32> = shared.iter().chain(own).map(|header| header.time).collect();
+    Ok(SideHeader {
+        height: side.fork_height + length_of(own),
+        header: side.headers[at],
+        chainwork: side_work(store, side, own.len())?,
+        median_time: median_time_past(&times),
+    })
+}
+
+fn side_work<S: HeaderStore + ?Sized>(
+    store: &S,
+    side: &StoredSide,
+    count: usize,
+) -> Result<Work, StoreError> {
+    let mut work = store.chainwork(side.fork_height)?;
+    for header in &side.headers[..count] {
+        work += &Work::of_bits(header.bits);
+    }
+    Ok(work)
+}
+
+fn length_of(headers: &[Header]) -> u32 {
+    u32::try_from(headers.len()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,96 @@
+//! Figures that follow from stored headers.
+
+use super::reader::{ChainReader, ReadError};
+use super::writer::ChainError;
+use crate::chain::{Branch, Work, estimated_change_percent};
+use crate::store::{StoredRun, Tip};
+use serde::{Deserialize, Serialize};
+
+/// How many blocks the hash rate is estimated over, as Bitcoin Core's `getnetworkhashps` does by default.
+pub const HASH_RATE_BLOCKS: u32 = 120;
+
+/// The next change of the difficulty.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NextRetarget {
+    /// Height of the first header with new bits.
+    pub height: u32,
+    /// How many headers are missing up to it, itself included.
+    pub blocks_left: u32,
+    /// By how many percent the difficulty will change at the speed so far; none at a period's first header.
+    pub estimated_change_percent: Option<f64>,
+}
+
+/// Hashes per second that the run's headers took, the first one's own work not counted.
+///
+/// Bitcoin Core `GetNetworkHashPS`. `None` where no time passed.
+pub fn hash_rate(run: &StoredRun) -> Option<f64> {
+    let times = run.headers.iter().map(|header| header.time);
+    let (first, last) = (times.clone().min()?, times.max()?);
+    let mut work = Work::default();
+    for header in &run.headers[1..] {
+        work += &Work::of_bits(header.bits);
+    }
+    (first < last).then(|| work.to_f64() / f64::from(last - first))
+}
+
+/// The hash rate over the last [`HASH_RATE_BLOCKS`] blocks.
+///
+/// # Errors
+/// Reading failed.
+pub fn recent_hash_rate(reader: &mut ChainReader, tip: &Tip) -> Result<Option<f64>, ReadError> {
+    let first = tip.height.saturating_sub(HASH_RATE_BLOCKS);
+    Ok(hash_rate(&reader.run(first, tip.height - first + 1)?))
+}
+
+/// The next retarget; `None` on a network whose bits never change.
+///
+/// # Errors
+/// Reading failed.
+pub fn next_retarget(
+    reader: &mut ChainReader,
+    tip: &Tip,
+) -> Result<Option<NextRetarget>, ReadError> {
+    let params = reader.params();
+    if params.no_retarget {
+        return Ok(None);
+    }
+    let from = Branch::resume_from(params, tip.height);
+    let run = reader.run(from, tip.height - from + 1)?;
+    let branch = Branch::resume(params, tip.height, tip.chainwork.clone(), &run.headers);
+    let branch = branch.map_err(|error| ReadError::Told {
+        damaged: true,
+        message: ChainError::from(error).to_string(),
+    })?;
+    let height = params.period_start(tip.height).saturating_add(params.interval);
+    Ok(Some(NextRetarget {
+        height,
+        blocks_left: height - tip.height,
+        estimated_change_percent: estimated_change_percent(&branch),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hash_rate;
+    use crate::chain::{Work, params};
+    use crate::primitives::Network;
+    use crate::store::StoredRun;
+
+    #[test]
+    fn the_first_header_counts_for_time_only() {
+        let mut headers = vec![params(Network::Mainnet).genesis; 3];
+        headers[1].time += 700;
+        headers[2].time += 500;
+        let run = |headers: Vec<_>| StoredRun {
+            first_height: 0,
+            parent_work: Work::default(),
+            hashes: Vec::new(),
+            headers,
+        };
+        let rate = hash_rate(&run(headers.clone())).unwrap();
+        assert!((rate - 2.0 * 4_295_032_833.0 / 700.0).abs() < 1.0, "{rate}");
+        headers.truncate(1);
+        assert_eq!(hash_rate(&run(headers)), None);
+        assert_eq!(hash_rate(&run(Vec::new())), None);
+    }
+}

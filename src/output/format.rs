@@ -1,0 +1,128 @@
+//! Numbers as people read them.
+
+use chrono::DateTime;
+
+/// With a comma every three digits: `930,000`.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 header`, `2 headers`: the number with its noun, which takes an s.
+pub fn counted(value: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
+}
+
+/// Bytes in decimal units: `81.3 MB`.
+pub fn size(bytes: u64) -> String {
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    scaled(to_f64(bytes), "B")
+}
+
+/// Hashes per second in decimal units: `612.3 EH/s`.
+pub fn hash_rate(per_second: f64) -> String {
+    scaled(per_second, "H/s")
+}
+
+/// With a metric prefix and at most four digits: `12.35 k`.
+fn scaled(value: f64, unit: &str) -> String {
+    const PREFIXES: [&str; 9] = ["", "k", "M", "G", "T", "P", "E", "Z", "Y"];
+    let (mut value, mut at) = (value, 0);
+    while value >= 999.95 && at + 1 < PREFIXES.len() {
+        value /= 1000.0;
+        at += 1;
+    }
+    let decimals = if value >= 100.0 { 1 } else { 2 };
+    format!("{value:.decimals$} {}{unit}", PREFIXES[at])
+}
+
+/// A number with enough digits to tell it from its neighbours, and commas: `126,271,255,279,306.8`, `1.18`.
+pub fn decimal(value: f64) -> String {
+    if value.abs() < 0.01 && value != 0.0 {
+        return format!("{value:.4e}");
+    }
+    let text = if value >= 1000.0 { format!("{value:.1}") } else { format!("{value:.8}") };
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    let (whole, rest) = text.find('.').map_or((text, ""), |at| text.split_at(at));
+    whole.parse().map_or_else(|_| text.to_owned(), |whole| count(whole) + rest)
+}
+
+/// A change with its sign: `+6.24 %`.
+pub fn percent(value: f64) -> String {
+    format!("{value:+.2} %")
+}
+
+/// A span of time by its two largest units: `3 d 4 h`, `12 min 5 s`, `0.42 s`.
+pub fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    let two = |big: u64, big_unit: &str, small: u64, small_unit: &str| {
+        let rest = if small == 0 { String::new() } else { format!(" {small} {small_unit}") };
+        format!("{big} {big_unit}{rest}")
+    };
+    match seconds {
+        0..10 => format!("{:.2} s", to_f64(milliseconds) / 1000.0),
+        10..60 => format!("{seconds} s"),
+        60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    }
+}
+
+/// Unix seconds as date and time in UTC: `2009-01-03 18:15:05`.
+pub fn utc(unix: u64) -> String {
+    let time = i64::try_from(unix).ok().and_then(|unix| DateTime::from_timestamp(unix, 0));
+    time.map_or_else(|| unix.to_string(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+/// The nearest floating-point number; exact below 2^53, and no reader sees more digits.
+#[expect(clippy::cast_precision_loss, reason = "a rounded figure is what is wanted here")]
+fn to_f64(value: u64) -> f64 {
+    value as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{count, counted, decimal, duration, hash_rate, percent, size, utc};
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(930_000), "930,000");
+        assert_eq!(counted(1, "header"), "1 header");
+        assert_eq!(counted(32_260, "header"), "32,260 headers");
+        assert_eq!(percent(6.238), "+6.24 %");
+        assert_eq!(decimal(1.0), "1");
+        assert_eq!(decimal(1.182_899_534_312_841), "1.18289953");
+        assert_eq!(decimal(126_271_255_279_306.8), "126,271,255,279,306.8");
+        assert_eq!(decimal(4.656_542_373_906_925e-10), "4.6565e-10");
+    }
+
+    #[test]
+    fn units_change_where_the_digits_would_run_out() {
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(1000), "1.00 kB");
+        assert_eq!(size(999_999), "1.00 MB");
+        assert_eq!(size(81_300_000), "81.30 MB");
+        assert_eq!(hash_rate(6.123e20), "612.3 EH/s");
+        assert_eq!(hash_rate(7_158_278.8), "7.16 MH/s");
+    }
+
+    #[test]
+    fn times_and_spans() {
+        assert_eq!(utc(1_231_006_505), "2009-01-03 18:15:05");
+        assert_eq!(duration(420), "0.42 s");
+        assert_eq!(duration(12_000), "12 s");
+        assert_eq!(duration(725_000), "12 min 5 s");
+        assert_eq!(duration(3_600_000), "1 h");
+        assert_eq!(duration(273_600_000), "3 d 4 h");
+    }
+}

@@ -1,0 +1,132 @@
+//! The log on standard error.
+
+use anstyle::{AnsiColor, Style};
+use chrono::Utc;
+use indicatif::MultiProgress;
+use std::fmt;
+use std::io::{self, Write};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Nothing (`-q`).
+    Off,
+    /// Warnings.
+    #[default]
+    Warn,
+    /// What happens (`-v`).
+    Info,
+    /// How it happens (`-vv`).
+    Debug,
+}
+
+/// What the log shows, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogSettings {
+    /// How much.
+    pub level: LogLevel,
+    /// Target of its own that is shown only on request (every message on the wire), and its level.
+    pub traced: Option<(&'static str, Level)>,
+    /// Whether standard error takes colours.
+    pub color: bool,
+}
+
+/// Starts the log. Lines are written with the progress bars taken away for that moment.
+///
+/// Only the first call in a process has an effect.
+pub fn start_log(settings: LogSettings, bars: &MultiProgress) {
+    let level = match settings.level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    let mut targets = Targets::new().with_target("lightclient", level);
+    if let Some((target, level)) = settings.traced {
+        targets = targets.with_target(target, level);
+    }
+    let timed = settings.traced.is_some() || level > LevelFilter::WARN;
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(settings.color)
+        .event_format(Lines { timed })
+        .with_writer(BetweenBars { bars: bars.clone() });
+    // A second call finds a log already there, which then stays.
+    let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
+}
+
+/// `warning: …` for people who did not ask for a log, time and level for those who did.
+struct Lines {
+    timed: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = *event.metadata().level();
+        let color = level_color(level).filter(|_| writer.has_ansi_escapes());
+        let style =
+            color.map_or_else(Style::new, |color| Style::new().fg_color(Some(color.into())));
+        if self.timed {
+            let now = Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
+            write!(writer, "{now} {style}{level:>5}{style:#} ")?;
+        } else {
+            let name = if level == Level::ERROR { "error" } else { "warning" };
+            write!(writer, "{style}{name}{style:#}: ")?;
+        }
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
+fn level_color(level: Level) -> Option<AnsiColor> {
+    match level {
+        Level::ERROR => Some(AnsiColor::Red),
+        Level::WARN => Some(AnsiColor::Yellow),
+        Level::INFO => Some(AnsiColor::Green),
+        _ => None,
+    }
+}
+
+/// Standard error, with the bars taken away while a line is written.
+struct BetweenBars {
+    bars: MultiProgress,
+}
+
+impl<'a> MakeWriter<'a> for BetweenBars {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line { bars: &self.bars }
+    }
+}
+
+/// One event's text, written in one piece.
+struct Line<'a> {
+    bars: &'a MultiProgress,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bars.suspend(|| io::stderr().write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! What people and programs see: aligned text, tables, JSON, and the log.
+//!
+//! Knows rows, not the domain: it is handed names, numbers and text, and uses no other layer of this crate.
+
+mod bar;
+pub mod format;
+mod log;
+mod out;
+mod table;
+
+pub use bar::{bar, spinner};
+pub use log::{LogLevel, LogSettings, start_log};
+pub use out::{JsonArray, Output};
+pub use table::{Align, Column, Fields, header_line, row_line};

@@ -1,0 +1,153 @@
+//! Standard output: the one place that results are written to.
+
+use serde::Serialize;
+use std::io::{self, BufWriter, Write};
+
+/// Where a command's results go, and in which form.
+pub struct Output {
+    sink: Box<dyn Write + Send>,
+    json: bool,
+    color: bool,
+}
+
+impl Output {
+    /// Results on standard output; nothing is certain to be out before [`Output::flush`].
+    pub fn stdout(json: bool, color: bool) -> Self {
+        Self::new(BufWriter::with_capacity(1 << 16, io::stdout()), json, color)
+    }
+
+    /// Results in any sink, for tests.
+    pub fn new(sink: impl Write + Send + 'static, json: bool, color: bool) -> Self {
+        Self { sink: Box::new(sink), json, color }
+    }
+
+    /// Whether results are wanted as JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether text may carry colours.
+    pub fn has_color(&self) -> bool {
+        self.color
+    }
+
+    /// Writes text as it is.
+    ///
+    /// # Errors
+    /// The sink does not take it: a reader that went away is [`io::ErrorKind::BrokenPipe`].
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        self.sink.write_all(text.as_bytes())
+    }
+
+    /// Writes text and ends the line.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn line(&mut self, text: &str) -> io::Result<()> {
+        self.text(text)?;
+        self.text("\n")
+    }
+
+    /// Writes one JSON value over several indented lines.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn json<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut self.sink, value)?;
+        self.text("\n")
+    }
+
+    /// Writes one JSON value on a line of its own.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn json_line<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
+        serde_json::to_writer(&mut self.sink, value)?;
+        self.text("\n")
+    }
+
+    /// Hands everything written so far to the system.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+/// A JSON array written item by item, so that its length costs no memory.
+#[derive(Debug, Default)]
+pub struct JsonArray {
+    begun: bool,
+}
+
+impl JsonArray {
+    /// Writes the next item, on a line of its own.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn item<T: Serialize + ?Sized>(&mut self, out: &mut Output, value: &T) -> io::Result<()> {
+        out.text(if self.begun { ",\n" } else { "[\n" })?;
+        self.begun = true;
+        serde_json::to_writer(&mut out.sink, value)?;
+        Ok(())
+    }
+
+    /// Closes the array.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn end(self, out: &mut Output) -> io::Result<()> {
+        out.text(if self.begun { "\n]\n" } else { "[]\n" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JsonArray, Output};
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(write: impl FnOnce(&mut Output)) -> String {
+        let sink = Shared::default();
+        let mut out = Output::new(sink.clone(), true, false);
+        write(&mut out);
+        drop(out);
+        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_streamed_array_is_one_json_value_whatever_its_length() {
+        for items in [vec![], vec![1], vec![1, 2, 3]] {
+            let text = written(|out| {
+                let mut array = JsonArray::default();
+                items.iter().for_each(|item| array.item(out, item).unwrap());
+                array.end(out).unwrap();
+            });
+            assert_eq!(serde_json::from_str::<Vec<i32>>(&text).unwrap(), items, "{text}");
+        }
+    }
+}

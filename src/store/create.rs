@@ -1,0 +1,123 @@
+//! The database's folders: creation, and the end of an interrupted repair.
+//!
+//! A database is made under another name and renamed when it is whole and durable. So whatever bears the
+//! final name was whole once: if it is empty now, it is damaged, not new.
+
+use super::Tip;
+use super::error::StoreError;
+use super::guard::guarded;
+use super::index::Pending;
+use super::layout::{TIP_KEY, VERSION_KEY, encode_tip, new_page, page_key, push_record};
+use super::open::{SCHEMA_VERSION, open_sled};
+use crate::chain::{Params, Work};
+use crate::primitives::BlockHash;
+use sled::Batch;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// Where a network's databases are.
+#[derive(Clone, Debug)]
+pub(super) struct Folders {
+    /// The network's own folder.
+    pub(super) network: PathBuf,
+    /// The database.
+    pub(super) database: PathBuf,
+    /// What a repair is copied into.
+    pub(super) repaired: PathBuf,
+    /// The old database after a repair.
+    pub(super) aside: PathBuf,
+}
+
+impl Folders {
+    pub(super) fn of(network: &Path) -> Self {
+        Self {
+            network: network.to_owned(),
+            database: network.join("headers"),
+            repaired: network.join("headers.new"),
+            aside: network.join("headers.damaged"),
+        }
+    }
+
+    /// Whether there is a database, or one that a repair only had to rename.
+    pub(super) fn hold_database(&self) -> bool {
+        self.database.exists() || self.hold_finished_repair()
+    }
+
+    /// A repair sets the old database aside only when the new one is complete.
+    fn hold_finished_repair(&self) -> bool {
+        !self.database.exists() && self.repaired.exists() && self.aside.exists()
+    }
+
+    /// Does the second rename of a repair that was interrupted after the first.
+    pub(super) fn finish_repair(&self) -> Result<(), StoreError> {
+        if !self.hold_finished_repair() {
+            return Ok(());
+        }
+        rename(&self.repaired, &self.database)?;
+        sync_folder(&self.network)
+    }
+
+    /// Puts the repaired database into the old one's place, which is kept aside.
+    pub(super) fn swap(&self) -> Result<(), StoreError> {
+        remove_folder(&self.aside)?;
+        rename(&self.database, &self.aside)?;
+        rename(&self.repaired, &self.database)?;
+        sync_folder(&self.network)
+    }
+}
+
+/// Makes a database that holds the network's genesis header, in a folder that is not there yet.
+pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
+    let unfinished = path.with_extension("creating");
+    remove_folder(&unfinished)?;
+    let db = open_sled(&unfinished)?;
+    let batch = first_batch(params);
+    guarded(0, "the new database", || {
+        db.apply_batch(batch)?;
+        db.flush()
+    })?;
+    drop(db);
+    for file in ["db", "conf"] {
+        sync_file(&unfinished.join(file))?;
+    }
+    sync_folder(&unfinished)?;
+    rename(&unfinished, path)?;
+    // The folders above may be new as well, and a name is durable only when its folder is.
+    for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()).take(3) {
+        sync_folder(folder)?;
+    }
+    Ok(())
+}
+
+fn first_batch(params: &Params) -> Batch {
+    let genesis = &params.genesis;
+    let mut page = new_page(&BlockHash::ZERO, &Work::default());
+    push_record(&mut page, genesis);
+    let tip = Tip { height: 0, hash: genesis.hash(), chainwork: Work::of_bits(genesis.bits) };
+    let mut batch = Batch::default();
+    batch.insert(VERSION_KEY, SCHEMA_VERSION.to_le_bytes().to_vec());
+    batch.insert(&page_key(0), page);
+    // Genesis is still to be indexed: the next commit does it.
+    batch.insert(TIP_KEY, encode_tip(&tip, Pending::default().indexed_to()));
+    batch
+}
+
+fn sync_file(path: &Path) -> Result<(), StoreError> {
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|source| StoreError::Io { path: path.to_owned(), source })
+}
+
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    sync_file(path)
+}
+
+pub(super) fn remove_folder(path: &Path) -> Result<(), StoreError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).map_err(|source| StoreError::Io { path: from.to_owned(), source })
+}

@@ -1,0 +1,52 @@
+//! Readers beside the writer.
+
+use super::mine::{append, mine, regtest};
+use crate::chain::{Ancestors, Branch};
+use crate::store::{Change, HeaderStore, SledStore};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use tempfile::tempdir;
+
+/// Asks for what is near the end, where everything moves; gives how many times it asked.
+fn read_until(store: &SledStore, ended: &AtomicBool) -> u32 {
+    let mut rounds = 0;
+    while !ended.load(Ordering::Relaxed) {
+        let tip = store.tip();
+        let from = tip.height.saturating_sub(300);
+        let run = store.run(from, 400).unwrap();
+        assert!(run.headers.windows(2).zip(&run.hashes).all(|(two, hash)| two[1].prev == *hash));
+        store.chainwork(tip.height).unwrap();
+        let height = store.height_of(&tip.hash).unwrap();
+        assert!(height.is_none_or(|height| height == tip.height), "moved to another height");
+        rounds += 1;
+    }
+    rounds
+}
+
+#[test]
+fn readers_never_see_damage_while_the_writer_commits_and_reorganises() {
+    let folder = tempdir().unwrap();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    let mut branch = Branch::genesis(regtest());
+    append(&store, &mine(&mut branch, 500, 0));
+    let ended = AtomicBool::new(false);
+    let rounds: u32 = thread::scope(|scope| {
+        let readers: Vec<_> = (0..2).map(|_| scope.spawn(|| read_until(&store, &ended))).collect();
+        for round in 1..60 {
+            let fork = branch.clone();
+            append(&store, &mine(&mut branch, 200, round));
+            branch = fork;
+            let height = branch.height();
+            let other = mine(&mut branch, 201, round + 100);
+            let change = Change { cut_to: Some(height), append: Some(&other), ..Change::default() };
+            store.commit(&change).unwrap();
+            if round % 16 == 0 {
+                store.settle().unwrap();
+            }
+        }
+        ended.store(true, Ordering::Relaxed);
+        readers.into_iter().map(|reader| reader.join().unwrap()).sum()
+    });
+    assert!(rounds > 10, "the readers read {rounds} times while the writer wrote");
+    assert_eq!(store.tip().hash, branch.hash());
+}

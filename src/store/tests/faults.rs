@@ -1,0 +1,211 @@
+//! Records that were changed behind the store's back: what open, read and verify say of each.
+
+use super::mine::{NOW, mainnet_database};
+use crate::chain::{Ancestors, params};
+use crate::primitives::Network;
+use crate::store::create::Folders;
+use crate::store::layout::{PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key};
+use crate::store::open::open_sled;
+use crate::store::{Fault, HeaderStore, SledStore, StoreError, verify};
+use std::path::Path;
+use tempfile::tempdir;
+
+/// Rewrites one record of a closed database.
+pub(super) fn tamper(folder: &Path, key: &[u8], change: impl FnOnce(&mut Vec<u8>)) {
+    let db = open_sled(&Folders::of(folder).database).unwrap();
+    let mut bytes = db.get(key).unwrap().unwrap().to_vec();
+    change(&mut bytes);
+    db.insert(key, bytes).unwrap();
+    db.flush().unwrap();
+}
+
+fn open(folder: &Path) -> Result<SledStore, StoreError> {
+    SledStore::open(folder, params(Network::Mainnet))
+}
+
+fn fault_of(folder: &Path) -> (u32, Fault) {
+    let store = open(folder).unwrap();
+    let report = verify(&store, params(Network::Mainnet), NOW, |_| ()).unwrap();
+    (report.height, report.fault.unwrap())
+}
+
+fn assert_damaged_at<T>(result: Result<T, StoreError>, expected: u32) {
+    match result.map(|_| ()) {
+        Err(error @ StoreError::Damaged { height, .. }) => {
+            assert_eq!(height, expected, "{error}");
+            assert!(error.is_damage() && error.to_string().contains("verify --repair"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Where a header's record begins in its page.
+fn record(height: u32) -> usize {
+    PAGE_HEAD + RECORD * (height % 128) as usize
+}
+
+#[test]
+fn a_flipped_bit_in_any_field_of_a_header_is_found_at_its_height() {
+    let folder = tempdir().unwrap();
+    mainnet_database(folder.path(), 2000);
+    let key = page_key(1300 / 128);
+    for byte in [0, 3, 4, 35, 36, 44, 47] {
+        let flip = |page: &mut Vec<u8>| page[record(1300) + byte] ^= 0x10;
+        tamper(folder.path(), &key, flip);
+        let (height, fault) = fault_of(folder.path());
+        assert_eq!((height, fault.height, fault.rule.as_str()), (1299, 1300, "high-hash"));
+        assert!(fault.expected.starts_with("hash at most 00000000ffff"), "{fault:?}");
+        assert_eq!(fault.got.len(), 64, "the hash that it has now");
+        let store = open(folder.path()).unwrap();
+        assert_damaged_at(store.run(1290, 20), 1280);
+        assert_damaged_at(store.chainwork(1290), 1280);
+        assert_eq!(store.run(1200, 80).unwrap().headers.len(), 80, "the page before is intact");
+        drop(store);
+        tamper(folder.path(), &key, flip);
+    }
+    let store = open(folder.path()).unwrap();
+    assert_eq!(verify(&store, params(Network::Mainnet), NOW, |_| ()).unwrap().fault, None);
+}
+
+#[test]
+fn a_header_whose_bits_were_changed_breaks_the_rule_of_its_bits() {
+    let folder = tempdir().unwrap();
+    mainnet_database(folder.path(), 500);
+    tamper(folder.path(), &page_key(2), |page| {
+        page[record(300) + 40..record(300) + 44].copy_from_slice(&0x207f_ffff_u32.to_le_bytes());
+    });
+    let (height, fault) = fault_of(folder.path());
+    assert_eq!(height, 299);
+    let expected = Fault {
+        height: 300,
+        rule: "high-hash".to_owned(),
+        expected: "bits at most 1d00ffff".to_owned(),
+        got: "207fffff".to_owned(),
+    };
+    assert_eq!(fault, expected);
+}
+
+#[test]
+fn a_flipped_bit_in_the_parent_hash_of_any_page_is_named() {
+    let folder = tempdir().unwrap();
+    let headers = mainnet_database(folder.path(), 9000);
+    for number in [1, 2, 33, 69] {
+        let flip = |page: &mut Vec<u8>| page[0] ^= 1;
+        tamper(folder.path(), &page_key(number), flip);
+        let (height, fault) = fault_of(folder.path());
+        let first = number * 128;
+        let parent = headers.hashes()[first as usize - 2];
+        let mut stored = parent;
+        stored.0[0] ^= 1;
+        let expected = Fault {
+            height: first,
+            rule: "stored-parent".to_owned(),
+            expected: parent.to_string(),
+            got: stored.to_string(),
+        };
+        assert_eq!((height, fault), (first - 1, expected));
+        assert_damaged_at(open(folder.path()).unwrap().run(first - 1, 1), first - 128);
+        tamper(folder.path(), &page_key(number), flip);
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_work_of_any_page_is_named() {
+    let folder = tempdir().unwrap();
+    mainnet_database(folder.path(), 9000);
+    for number in [1, 2, 33, 69] {
+        let flip = |page: &mut Vec<u8>| page[63] ^= 1;
+        tamper(folder.path(), &page_key(number), flip);
+        let (height, fault) = fault_of(folder.path());
+        assert_eq!((height, fault.height), (number * 128 - 1, number * 128));
+        assert_eq!(fault.rule, "stored-chainwork");
+        assert_ne!(fault.expected, fault.got);
+        tamper(folder.path(), &page_key(number), flip);
+    }
+}
+
+#[test]
+fn a_page_that_lost_headers_is_named_at_the_first_missing_one() {
+    let folder = tempdir().unwrap();
+    mainnet_database(folder.path(), 9000);
+    tamper(folder.path(), &page_key(40), |page| page.truncate(record(40 * 128 + 100)));
+    let (height, fault) = fault_of(folder.path());
+    assert_eq!((height, fault.height), (40 * 128 + 99, 40 * 128 + 100));
+    assert_eq!(fault.rule, "stored-page");
+    let store = open(folder.path()).unwrap();
+    assert_damaged_at(store.run(40 * 128 + 90, 20), 40 * 128);
+    assert_damaged_at(store.run_unchecked(40 * 128 + 90, 20), 40 * 128 + 100);
+    drop(store);
+    tamper(folder.path(), &page_key(40), |page| page.truncate(30));
+    let (height, fault) = fault_of(folder.path());
+    assert_eq!((height, fault.height, fault.rule.as_str()), (5119, 5120, "stored-page"));
+}
+
+#[test]
+fn a_missing_page_is_named_at_its_first_header() {
+    let folder = tempdir().unwrap();
+    mainnet_database(folder.path(), 9000);
+    let db = open_sled(&Folders::of(folder.path()).database).unwrap();
+    db.remove(page_key(50)).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let (height, fault) = fault_of(folder.path());
+    assert_eq!((height, fault.height, fault.rule.as_str()), (6399, 6400, "stored-page"));
+}
+
+#[test]
+fn a_lost_index_entry_is_named_at_its_height() {
+    let folder = tempdir().unwrap();
+    let headers = mainnet_database(folder.path(), 9000);
+    let bucket = headers.hashes()[6999].0[0] % 128;
+    for byte in 0..4 {
+        let flip = |entries: &mut Vec<u8>| {
+            let position = |entry: &[u8]| {
+                u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]) % (1 << 17)
+            };
+            let at = entries.chunks_exact(4).position(|entry| position(entry) == 7000).unwrap();
+            entries[at * 4 + byte] ^= 0x40;
+        };
+        let folder = tempdir().unwrap();
+        let headers = mainnet_database(folder.path(), 9000);
+        tamper(folder.path(), &bucket_key(0, bucket), flip);
+        let (_, fault) = fault_of(folder.path());
+        assert_eq!((fault.height, fault.rule.as_str()), (7000, "stored-index"));
+        let store = open(folder.path()).unwrap();
+        assert_eq!(store.height_of(&headers.hashes()[6999]).unwrap(), None);
+        assert_eq!(store.height_of(&headers.hashes()[6998]).unwrap(), Some(6999));
+    }
+}
+
+#[test]
+fn a_tip_record_that_contradicts_the_pages_is_damage_at_open() {
+    let folder = tempdir().unwrap();
+    mainnet_database(folder.path(), 700);
+    for byte in 0..72 {
+        let flip = |tip: &mut Vec<u8>| tip[byte] ^= 0x80;
+        tamper(folder.path(), TIP_KEY, flip);
+        match open(folder.path()) {
+            // To count as indexed less than there is costs time, not truth.
+            Ok(store) => {
+                assert!(byte == 68 && store.height_of(&store.tip().hash).unwrap() == Some(700));
+            }
+            Err(error) => assert!(error.is_damage(), "byte {byte}: {error:?}"),
+        }
+        tamper(folder.path(), TIP_KEY, flip);
+    }
+    tamper(folder.path(), TIP_KEY, |tip| tip.truncate(71));
+    assert_damaged_at(open(folder.path()), 0);
+}
+
+#[test]
+fn a_damaged_genesis_or_last_page_is_damage_at_open() {
+    let folder = tempdir().unwrap();
+    mainnet_database(folder.path(), 700);
+    for (number, byte) in [(0, record(0) + 7), (5, 3), (5, 40), (5, record(700) + 5)] {
+        let flip = |page: &mut Vec<u8>| page[byte] ^= 2;
+        tamper(folder.path(), &page_key(number), flip);
+        assert_damaged_at(open(folder.path()), number * 128);
+        tamper(folder.path(), &page_key(number), flip);
+    }
+    assert_eq!(open(folder.path()).unwrap().tip().height, 700);
+}

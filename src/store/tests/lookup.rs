@@ -1,0 +1,68 @@
+//! From a hash to its height, wherever the hash is kept at the moment.
+
+use super::mine::{NOW, append, mine, regtest};
+use crate::chain::{Ancestors, Branch};
+use crate::primitives::BlockHash;
+use crate::store::index::RUN;
+use crate::store::{Change, HeaderStore, SledStore, verify};
+use tempfile::tempdir;
+
+fn assert_found(store: &SledStore, first: u32, hashes: &[BlockHash], step: usize) {
+    for (hash, height) in hashes.iter().zip(first..).step_by(step) {
+        assert_eq!(store.height_of(hash).unwrap(), Some(height), "{hash}");
+    }
+}
+
+#[test]
+fn hashes_of_a_bulk_load_are_found_before_it_is_settled_and_after_a_reopen() {
+    let folder = tempdir().unwrap();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    let headers = mine(&mut Branch::genesis(regtest()), 3000, 0);
+    append(&store, &headers);
+    assert_found(&store, 1, headers.hashes(), 3);
+    drop(store);
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    assert_found(&store, 1, headers.hashes(), 1);
+    store.settle().unwrap();
+    assert_eq!(store.missing_in_index(1, headers.hashes()).unwrap(), None);
+    assert_found(&store, 1, headers.hashes(), 3);
+    assert_eq!(store.height_of(&BlockHash([7; 32])).unwrap(), None);
+}
+
+/// A chain beyond the first index run, interrupted before it was settled, and cut back into the first run.
+#[test]
+fn hashes_are_found_on_both_sides_of_a_run_boundary() {
+    let folder = tempdir().unwrap();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    let mut branch = Branch::genesis(regtest());
+    let mut hashes = vec![branch.hash()];
+    let mut at_end_of_run = None;
+    while branch.height() < RUN + 700 {
+        if branch.height() == RUN - 5 {
+            at_end_of_run = Some(branch.clone());
+        }
+        let next = (RUN - 5).saturating_sub(branch.height()).min(10_007);
+        let headers = mine(&mut branch, if next == 0 { 900 } else { next }, 0);
+        append(&store, &headers);
+        hashes.extend_from_slice(headers.hashes());
+    }
+    let boundary = (RUN - 20) as usize..(RUN + 20) as usize;
+    assert_found(&store, 0, &hashes, 997);
+    assert_found(&store, RUN - 20, &hashes[boundary.clone()], 1);
+    drop(store);
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    assert_found(&store, 0, &hashes, 997);
+    assert_found(&store, RUN - 20, &hashes[boundary], 1);
+
+    let mut branch = at_end_of_run.unwrap();
+    let other = mine(&mut branch, 10, 1);
+    let cut_to = Some(RUN - 5);
+    store.commit(&Change { cut_to, append: Some(&other), ..Change::default() }).unwrap();
+    assert_found(&store, RUN - 4, other.hashes(), 1);
+    let gone = &hashes[(RUN - 4) as usize..];
+    for hash in gone.iter().step_by(11) {
+        assert_eq!(store.height_of(hash).unwrap(), None, "{hash}");
+    }
+    let report = verify(&store, regtest(), NOW, |_| ()).unwrap();
+    assert_eq!((report.fault, report.height), (None, RUN + 5));
+}

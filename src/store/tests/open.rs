@@ -1,0 +1,159 @@
+//! Opening: creation, the lock, versions, networks.
+
+use super::mine::{NOW, append, mine, regtest, regtest_database};
+use crate::chain::{Branch, params};
+use crate::primitives::Network;
+use crate::store::create::Folders;
+use crate::store::layout::VERSION_KEY;
+use crate::store::open::open_sled;
+use crate::store::{Change, HeaderStore, SCHEMA_VERSION, SledStore, StoreError, repair, verify};
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::{io, mem, process};
+use tempfile::tempdir;
+
+#[test]
+fn an_empty_folder_becomes_a_chain_of_genesis_alone() {
+    for network in Network::ALL {
+        let folder = tempdir().unwrap();
+        let folder = folder.path().join("deep").join(network.to_string());
+        assert!(!SledStore::exists(&folder));
+        let store = SledStore::open(&folder, params(network)).unwrap();
+        assert!(SledStore::exists(&folder));
+        let genesis = params(network).genesis;
+        assert_eq!(store.tip().hash, genesis.hash());
+        assert_eq!(store.run(0, 10).unwrap().headers, [genesis]);
+        assert!(store.size_on_disk().unwrap() > 0);
+    }
+}
+
+#[test]
+fn a_second_open_says_who_has_the_folder_and_the_end_of_the_first_frees_it() {
+    let folder = tempdir().unwrap();
+    let first = SledStore::open(folder.path(), regtest()).unwrap();
+    match SledStore::open(folder.path(), regtest()) {
+        Err(error @ StoreError::InUse { holder: Some(holder), .. }) => {
+            assert_eq!(holder, process::id());
+            assert!(!error.is_damage());
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(repair(folder.path(), regtest(), 0, |_| ()), Err(StoreError::InUse { .. })));
+    drop(first);
+    SledStore::open(folder.path(), regtest()).unwrap();
+}
+
+fn set_version(folder: &tempfile::TempDir, version: u32) {
+    let db = open_sled(&Folders::of(folder.path()).database).unwrap();
+    db.insert(VERSION_KEY, &version.to_le_bytes()).unwrap();
+    db.flush().unwrap();
+}
+
+#[test]
+fn a_newer_schema_is_neither_opened_nor_repaired() {
+    let folder = tempdir().unwrap();
+    regtest_database(folder.path(), 300);
+    set_version(&folder, SCHEMA_VERSION + 1);
+    let newer = |error: &StoreError| matches!(error, StoreError::TooNew { known: SCHEMA_VERSION, got } if *got == SCHEMA_VERSION + 1);
+    let opened = SledStore::open(folder.path(), regtest()).unwrap_err();
+    assert!(newer(&opened) && !opened.is_damage(), "{opened}");
+    let repaired = repair(folder.path(), regtest(), 0, |_| ()).unwrap_err();
+    assert!(newer(&repaired), "{repaired}");
+    set_version(&folder, SCHEMA_VERSION);
+    assert_eq!(SledStore::open(folder.path(), regtest()).unwrap().tip().height, 300);
+}
+
+#[test]
+fn a_schema_that_never_was_is_damage() {
+    let folder = tempdir().unwrap();
+    regtest_database(folder.path(), 3);
+    set_version(&folder, 0);
+    let error = SledStore::open(folder.path(), regtest()).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { height: 0, .. }), "{error}");
+}
+
+#[test]
+fn another_networks_database_is_neither_opened_nor_repaired() {
+    let folder = tempdir().unwrap();
+    regtest_database(folder.path(), 300);
+    let signet = params(Network::Signet);
+    let other = |error: &StoreError| match error {
+        StoreError::OtherNetwork { expected, got, .. } => {
+            *expected == Network::Signet && *got == regtest().genesis.hash()
+        }
+        _ => false,
+    };
+    let opened = SledStore::open(folder.path(), signet).unwrap_err();
+    assert!(other(&opened) && !opened.is_damage(), "{opened}");
+    let repaired = repair(folder.path(), signet, 0, |_| ()).unwrap_err();
+    assert!(other(&repaired), "{repaired}");
+    assert_eq!(SledStore::open(folder.path(), regtest()).unwrap().tip().height, 300);
+}
+
+#[test]
+fn headers_that_do_not_follow_the_tip_are_refused_and_nothing_is_written() {
+    let folder = tempdir().unwrap();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    let mut branch = Branch::genesis(regtest());
+    let (first, second) = (mine(&mut branch, 5, 0), mine(&mut branch, 5, 0));
+    let before = store.tip();
+    let change = Change { append: Some(&second), last_sync: Some(9), ..Change::default() };
+    let error = store.commit(&change).unwrap_err();
+    assert!(matches!(error, StoreError::Gap { tip: 0, got: 6 }), "{error}");
+    assert_eq!(store.tip(), before);
+    assert_eq!(store.last_sync().unwrap(), None);
+    append(&store, &first);
+    append(&store, &second);
+    let other = mine(&mut Branch::genesis(regtest()), 11, 1);
+    assert!(store.commit(&Change { append: Some(&other), ..Change::default() }).is_err());
+    assert_eq!(store.tip().hash, branch.hash());
+}
+
+#[test]
+fn after_a_failed_fsync_no_change_is_taken_until_the_database_is_opened_again() {
+    let folder = tempdir().unwrap();
+    let mut store = SledStore::open(folder.path(), regtest()).unwrap();
+    let mut branch = Branch::genesis(regtest());
+    append(&store, &mine(&mut branch, 5, 0));
+    let (reader, _writer) = io::pipe().unwrap();
+    // A pipe cannot be synced.
+    let file = mem::replace(&mut store.file, File::from(OwnedFd::from(reader)));
+    let next = mine(&mut branch, 5, 0);
+    let change = Change { append: Some(&next), ..Change::default() };
+    assert!(matches!(store.commit(&change), Err(StoreError::Io { .. })));
+    store.file = file;
+    let later = mine(&mut branch, 5, 0);
+    let change = Change { append: Some(&later), ..Change::default() };
+    assert!(matches!(store.commit(&change), Err(StoreError::Io { .. })));
+    assert!(store.settle().is_err());
+    drop(store);
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    assert!([5, 10].contains(&store.tip().height));
+    assert_eq!(verify(&store, regtest(), NOW, |_| ()).unwrap().fault, None);
+}
+
+#[test]
+fn a_database_that_was_emptied_is_damaged_not_new() {
+    let folder = tempdir().unwrap();
+    regtest_database(folder.path(), 3);
+    let db = open_sled(&Folders::of(folder.path()).database).unwrap();
+    db.clear().unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let error = SledStore::open(folder.path(), regtest()).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { height: 0, .. }), "{error}");
+    let repaired = repair(folder.path(), regtest(), NOW, |_| ()).unwrap();
+    assert_eq!(repaired.tip.height, 0);
+    assert_eq!(repaired.fault.unwrap().rule, "stored-page");
+}
+
+#[test]
+fn an_interrupted_creation_is_begun_again() {
+    let folder = tempdir().unwrap();
+    let unfinished = folder.path().join("headers.creating");
+    fs::create_dir_all(&unfinished).unwrap();
+    fs::write(unfinished.join("db"), [7; 5000]).unwrap();
+    assert!(!SledStore::exists(folder.path()));
+    assert_eq!(SledStore::open(folder.path(), regtest()).unwrap().tip().height, 0);
+    assert!(!unfinished.exists());
+}

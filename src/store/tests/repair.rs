@@ -1,0 +1,101 @@
+//! What `repair` keeps, and where it leaves the rest.
+
+use super::faults::tamper;
+use super::mine::{NOW, append, mainnet_database, mine, regtest, regtest_database};
+use crate::chain::{Ancestors, Branch, params};
+use crate::primitives::Network;
+use crate::store::create::Folders;
+use crate::store::layout::{PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key};
+use crate::store::{HeaderStore, SledStore, repair, verify};
+use std::fs;
+use tempfile::tempdir;
+
+#[test]
+fn a_bad_header_ends_the_repaired_chain_and_the_old_database_is_kept() {
+    let folder = tempdir().unwrap();
+    let headers = mainnet_database(folder.path(), 5000);
+    let mainnet = params(Network::Mainnet);
+    let at = PAGE_HEAD + RECORD * (3333 % 128) + 9;
+    tamper(folder.path(), &page_key(3333 / 128), |page| page[at] ^= 1);
+    let mut heard = Vec::new();
+    let repaired = repair(folder.path(), mainnet, NOW, |height| heard.push(height)).unwrap();
+    let fault = repaired.fault.unwrap();
+    assert_eq!((fault.height, fault.rule.as_str()), (3333, "high-hash"));
+    assert_eq!((repaired.tip.height, repaired.tip.hash), (3332, headers.hashes()[3331]));
+    assert_eq!(heard.last(), Some(&3332));
+    assert!(repaired.aside.join("db").exists());
+
+    let store = SledStore::open(folder.path(), mainnet).unwrap();
+    assert_eq!(store.tip(), repaired.tip);
+    assert_eq!(verify(&store, mainnet, NOW, |_| ()).unwrap().fault, None);
+    assert_eq!(store.height_of(&headers.hashes()[2999]).unwrap(), Some(3000));
+}
+
+#[test]
+fn all_headers_outlive_a_lost_tip_record_a_wrong_work_and_a_broken_index() {
+    let folder = tempdir().unwrap();
+    let headers = mainnet_database(folder.path(), 5000);
+    let mainnet = params(Network::Mainnet);
+    tamper(folder.path(), TIP_KEY, |tip| tip.truncate(3));
+    tamper(folder.path(), &page_key(20), |page| page[40] ^= 1);
+    tamper(folder.path(), &page_key(21), |page| page[0] ^= 1);
+    tamper(folder.path(), &bucket_key(0, 1), |bucket| bucket.truncate(5));
+    let repaired = repair(folder.path(), mainnet, NOW, |_| ()).unwrap();
+    assert_eq!((repaired.tip.height, repaired.tip.hash), (5000, headers.hashes()[4999]));
+    let store = SledStore::open(folder.path(), mainnet).unwrap();
+    assert_eq!(verify(&store, mainnet, NOW, |_| ()).unwrap().fault, None);
+}
+
+#[test]
+fn repairing_an_intact_database_changes_nothing() {
+    let folder = tempdir().unwrap();
+    let headers = regtest_database(folder.path(), 40_000);
+    for _ in 0..2 {
+        let repaired = repair(folder.path(), regtest(), NOW, |_| ()).unwrap();
+        assert_eq!((repaired.fault, repaired.tip.height), (None, 40_000));
+    }
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    assert_eq!(store.run(1, 40_000).unwrap().headers, headers.headers());
+}
+
+/// The old database is out of the way, the new one not yet in its place.
+#[test]
+fn a_repair_that_was_interrupted_between_its_renames_is_finished_by_the_next_open() {
+    let folder = tempdir().unwrap();
+    regtest_database(folder.path(), 300);
+    repair(folder.path(), regtest(), NOW, |_| ()).unwrap();
+    let database = Folders::of(folder.path()).database;
+    fs::rename(&database, folder.path().join("headers.new")).unwrap();
+    assert!(SledStore::exists(folder.path()));
+    assert_eq!(SledStore::open(folder.path(), regtest()).unwrap().tip().height, 300);
+}
+
+/// What an interrupted repair had copied so far never takes the place of anything.
+#[test]
+fn a_repair_that_was_interrupted_while_copying_leaves_the_database_as_it_was() {
+    let folder = tempdir().unwrap();
+    let headers = regtest_database(folder.path(), 300);
+    let partial = tempdir().unwrap();
+    regtest_database(partial.path(), 20);
+    let copied = Folders::of(partial.path()).database;
+    fs::rename(copied, folder.path().join("headers.new")).unwrap();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    assert_eq!(store.tip().hash, headers.hashes()[299]);
+    drop(store);
+    let repaired = repair(folder.path(), regtest(), NOW, |_| ()).unwrap();
+    assert_eq!(repaired.tip.hash, headers.hashes()[299]);
+}
+
+#[test]
+fn a_repaired_chain_can_be_extended() {
+    let folder = tempdir().unwrap();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    let mut branch = Branch::genesis(regtest());
+    append(&store, &mine(&mut branch, 777, 0));
+    drop(store);
+    repair(folder.path(), regtest(), NOW, |_| ()).unwrap();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    append(&store, &mine(&mut branch, 1000, 0));
+    assert_eq!(store.tip().hash, branch.hash());
+    assert_eq!(verify(&store, regtest(), NOW, |_| ()).unwrap().fault, None);
+}

@@ -1,0 +1,200 @@
+//! What the engine makes of single peers and of small groups.
+
+use super::world::{SimPeer, World, chain, fork, hash_of, hints};
+use crate::sync::{Hints, Point};
+use std::collections::HashSet;
+use std::time::Duration;
+
+const HEIGHT: u32 = 40_000;
+
+fn tip() -> Point {
+    Point { height: HEIGHT, hash: hash_of(0, HEIGHT) }
+}
+
+fn honest() -> SimPeer {
+    SimPeer::honest(&chain(HEIGHT))
+}
+
+#[test]
+fn one_peer_without_hints_is_asked_one_range_after_another() {
+    let mut world = World::new(Hints::default(), vec![honest()]);
+    assert!(world.run());
+    assert_eq!(world.best, tip());
+    assert_eq!(world.requests, 20 + 1, "20 full answers and an empty one");
+}
+
+#[test]
+fn hints_turn_twenty_round_trips_into_a_few() {
+    let mut slow = honest();
+    slow.latency = Duration::from_secs(1);
+    slow.rate = 1e9;
+    let mut without = World::new(Hints::default(), vec![slow.clone()]);
+    assert!(without.run());
+    let mut with = World::new(hints(&chain(HEIGHT)), vec![slow]);
+    assert!(with.run());
+    assert_eq!((with.best, without.best), (tip(), tip()));
+    assert!(without.now >= Duration::from_secs(21), "{:?}", without.now);
+    assert!(with.now <= Duration::from_secs(5), "{:?}", with.now);
+}
+
+#[test]
+fn several_peers_share_the_ranges_by_their_rate() {
+    let slow = |rate| {
+        let mut peer = honest();
+        peer.rate = rate;
+        peer
+    };
+    let alone = {
+        let mut world = World::new(hints(&chain(HEIGHT)), vec![slow(2_000.0)]);
+        assert!(world.run());
+        world.now
+    };
+    let mut world =
+        World::new(hints(&chain(HEIGHT)), vec![slow(2_000.0), slow(2_000.0), slow(4_000.0)]);
+    assert!(world.run());
+    assert_eq!(world.best, tip());
+    assert!(world.now < alone / 2, "{:?} against {alone:?} alone", world.now);
+}
+
+#[test]
+fn a_silent_peer_loses_its_ranges_long_before_it_is_dropped() {
+    for silent_after in [0, 1, 5] {
+        let mut silent = honest();
+        silent.silent_after = Some(silent_after);
+        let mut world = World::new(hints(&chain(HEIGHT)), vec![silent.clone(), honest(), honest()]);
+        assert!(world.run());
+        assert_eq!(world.best, tip());
+        assert!(world.now < Duration::from_secs(6), "{silent_after}: {:?}", world.now);
+    }
+}
+
+#[test]
+fn a_lone_peer_that_falls_silent_is_dropped_after_a_minute() {
+    let mut silent = honest();
+    silent.silent_after = Some(3);
+    for hints in [Hints::default(), hints(&chain(HEIGHT))] {
+        let mut world = World::new(hints, vec![silent.clone()]);
+        assert!(!world.run());
+        assert_eq!(world.dropped.len(), 1);
+        assert!(world.dropped[0].1.starts_with("no answer to getheaders for 6"));
+        assert!(world.best.height > 0);
+    }
+}
+
+#[test]
+fn a_peer_that_leaves_is_replaced_from_the_same_place() {
+    let mut leaver = honest();
+    leaver.leaves_after = Some(4);
+    for hints in [Hints::default(), hints(&chain(HEIGHT))] {
+        let mut world = World::new(hints, vec![leaver.clone(), honest()]);
+        assert!(world.run());
+        assert_eq!(world.best, tip());
+        assert!(world.requests < 90, "{}", world.requests);
+    }
+}
+
+#[test]
+fn a_bad_header_costs_its_sender_the_place_and_nobody_else_anything() {
+    for work in [true, false] {
+        for height in [1, 1999, 2000, 2001, 17_777, 39_999] {
+            let mut liar = honest();
+            // The liar's header replaces the true one, so that its descendants are its own as well.
+            liar.chain = fork(&liar.chain, height - 1, 9, HEIGHT);
+            let bad = HashSet::from([hash_of(9, height)]);
+            if work {
+                liar.bad_work = bad
+            } else {
+                liar.bad_rule = bad
+            }
+            let mut world = World::new(Hints::default(), vec![liar, honest()]);
+            assert!(world.run(), "{height}");
+            assert_eq!(world.best, tip(), "{height}");
+            assert_eq!(world.dropped.len(), 1, "{height}");
+            assert_eq!(world.dropped[0].0, 0);
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_is_behind_is_not_punished() {
+    let mut behind = SimPeer::honest(&chain(9_000));
+    // Whatever it claims: that it is behind shows in its answers.
+    for announced in [0, 9_000, HEIGHT] {
+        behind.announced = announced;
+        let mut world =
+            World::new(hints(&chain(HEIGHT)), vec![behind.clone(), honest(), behind.clone()]);
+        assert!(world.run());
+        assert_eq!(world.best, tip());
+        assert_eq!(world.dropped, []);
+    }
+}
+
+#[test]
+fn a_chain_that_ends_before_the_last_hint_is_taken_as_far_as_it_goes() {
+    for end in [500, 2015, 2016, 9_000, 39_999] {
+        let short = SimPeer::honest(&chain(end));
+        let mut world = World::new(hints(&chain(HEIGHT)), vec![short]);
+        assert!(world.run());
+        assert_eq!(world.best, Point { height: end, hash: hash_of(0, end) });
+        assert_eq!(world.dropped, []);
+    }
+}
+
+#[test]
+fn a_peer_whose_chain_leaves_the_hints_is_refused_when_another_follows_them() {
+    let other = SimPeer::honest(&fork(&chain(HEIGHT), 10_000, 7, HEIGHT + 500));
+    let mut world = World::new(hints(&chain(HEIGHT)), vec![other, honest()]);
+    assert!(world.run());
+    assert_eq!(world.best, tip());
+    assert_eq!(world.dropped.len(), 1);
+    assert!(world.dropped[0].1.contains("leaves the hints at height"), "{:?}", world.dropped);
+}
+
+#[test]
+fn wrong_hints_are_given_up_when_no_peer_follows_them() {
+    let wrong = hints(&fork(&chain(HEIGHT), 10_000, 7, HEIGHT));
+    let mut world = World::new(wrong, vec![honest(), honest()]);
+    assert!(world.run());
+    assert_eq!(world.best, tip());
+    assert!(world.hints_off);
+    assert_eq!(world.dropped, []);
+}
+
+#[test]
+fn the_longer_branch_wins_whoever_is_asked_first() {
+    let short = SimPeer::honest(&fork(&chain(HEIGHT), 39_000, 7, 39_990));
+    for peers in [vec![short.clone(), honest()], vec![honest(), short]] {
+        for hints in [Hints::default(), hints(&chain(38_000))] {
+            let mut world = World::new(hints, peers.clone());
+            assert!(world.run());
+            assert_eq!(world.best, tip());
+            assert_eq!(world.dropped, []);
+        }
+    }
+}
+
+#[test]
+fn caught_up_means_that_a_second_peer_was_asked() {
+    let behind = SimPeer::honest(&chain(HEIGHT - 3));
+    let mut late = honest();
+    late.latency = Duration::from_secs(2);
+    let mut world = World::new(Hints::default(), vec![behind, late]);
+    assert!(world.run());
+    assert_eq!(world.best, tip());
+}
+
+#[test]
+fn what_is_held_in_memory_stays_within_the_windows() {
+    let mut late = honest();
+    late.silent_after = Some(0);
+    let long = chain(400_000);
+    let mut quick = SimPeer::honest(&long);
+    quick.rate = 1e9;
+    // The silent peer owns the first range: everything else piles up behind it until it is raced.
+    late.chain = long.clone();
+    late.announced = 400_000;
+    let mut world = World::new(hints(&long), vec![late, quick]);
+    assert!(world.run());
+    assert_eq!(world.best.height, 400_000);
+    assert!(world.most_held <= 65 * 2016, "{}", world.most_held);
+}

@@ -1,0 +1,105 @@
+//! Random networks: whoever the peers are, one honest one among them is enough.
+
+use super::world::{SimPeer, World, chain, fork, hash_of, hints};
+use crate::sync::{Hints, Point};
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::{prop_assert, prop_assert_eq, proptest};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// What a peer may be, drawn by chance.
+#[derive(Clone, Debug)]
+enum Habit {
+    Honest,
+    Silent(usize),
+    Leaves(usize),
+    Behind(u32),
+    Fork(u32),
+    BadWork(u32),
+    BadRule(u32),
+}
+
+fn habit(height: u32) -> impl Strategy<Value = Habit> {
+    prop_oneof![
+        Just(Habit::Honest),
+        (0usize..12).prop_map(Habit::Silent),
+        (0usize..12).prop_map(Habit::Leaves),
+        (0..height).prop_map(Habit::Behind),
+        (1..height).prop_map(Habit::Fork),
+        (1..height).prop_map(Habit::BadWork),
+        (1..height).prop_map(Habit::BadRule),
+    ]
+}
+
+fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, claims: bool) -> SimPeer {
+    let whole = chain(height);
+    let mut peer = SimPeer::honest(&whole);
+    peer.latency = Duration::from_millis(latency);
+    peer.rate = rate;
+    match *habit {
+        Habit::Honest => {}
+        Habit::Silent(after) => peer.silent_after = Some(after),
+        Habit::Leaves(after) => peer.leaves_after = Some(after),
+        Habit::Behind(end) => peer.chain = chain(end),
+        Habit::Fork(at) => peer.chain = fork(&whole, at - 1, 7, height - 1),
+        Habit::BadWork(at) => {
+            peer.chain = fork(&whole, at - 1, 8, height + 100);
+            peer.bad_work = HashSet::from([hash_of(8, at)]);
+        }
+        Habit::BadRule(at) => {
+            peer.chain = fork(&whole, at - 1, 9, height + 100);
+            peer.bad_rule = HashSet::from([hash_of(9, at)]);
+        }
+    }
+    if claims {
+        peer.announced = u32::try_from(peer.chain.len() - 1).unwrap();
+    }
+    peer
+}
+
+proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
+
+    /// Hints, no hints, hints of another branch; any mixture of peers.
+    #[test]
+    fn the_honest_chain_is_reached_whatever_the_others_do(
+        height in 1u32..30_000,
+        habits in proptest::collection::vec(
+            (habit(30_000), 1u64..400, 3.0f64..6.0, any::<bool>()), 0..5),
+        kind in 0..3,
+        hinted_to in 0u32..30_000,
+        place in any::<proptest::sample::Index>(),
+    ) {
+        let hints = match kind {
+            0 => Hints::default(),
+            1 => hints(&chain(hinted_to.min(height))),
+            _ => hints(&fork(&chain(height), hinted_to.min(height) / 2, 6, height)),
+        };
+        let mut peers: Vec<SimPeer> = habits
+            .iter()
+            .map(|(habit, latency, rate, claims)| {
+                let habit = fit(habit, height);
+                peer(height, &habit, *latency, 10f64.powf(*rate), *claims)
+            })
+            .collect();
+        let honest = place.index(peers.len() + 1);
+        peers.insert(honest, peer(height, &Habit::Honest, 40, 50_000.0, true));
+        let mut world = World::new(hints, peers);
+        prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
+        prop_assert_eq!(world.best, Point { height, hash: hash_of(0, height) });
+        let key = u64::try_from(honest).unwrap();
+        prop_assert!(world.peers.contains_key(&key), "the honest peer was dropped: {:?}", world.dropped);
+        prop_assert!(world.now < Duration::from_secs(300), "{:?}", world.now);
+    }
+}
+
+/// The habit with its heights within the chain.
+fn fit(habit: &Habit, height: u32) -> Habit {
+    match *habit {
+        Habit::Behind(end) => Habit::Behind(end % height),
+        Habit::Fork(at) => Habit::Fork(at % height + 1),
+        Habit::BadWork(at) => Habit::BadWork(at % height + 1),
+        Habit::BadRule(at) => Habit::BadRule(at % height + 1),
+        ref other => other.clone(),
+    }
+}

@@ -1,0 +1,330 @@
+//! A simulated network: peers with latency, bandwidth and bad habits, a clock that jumps, a chain that joins.
+//!
+//! Headers are nothing but hashes here; a branch's work is its length.
+
+use crate::primitives::BlockHash;
+use crate::sync::{Action, Disposition, DropReason, Engine, Hints, Linked, PeerKey, Point};
+use crate::sync::{Progress, Reply, Settings, Tag, locator_heights};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::time::Duration;
+
+/// Headers in a full message.
+const FULL: usize = 2000;
+
+/// A chain as hashes by height.
+pub(super) type Chain = Vec<BlockHash>;
+
+/// The hash of a height on a named branch.
+pub(super) fn hash_of(branch: u8, height: u32) -> BlockHash {
+    let mut bytes = [branch + 1; 32];
+    bytes[..4].copy_from_slice(&height.to_be_bytes());
+    BlockHash(bytes)
+}
+
+/// A chain of branch 0 up to `height`.
+pub(super) fn chain(height: u32) -> Chain {
+    (0..=height).map(|height| hash_of(0, height)).collect()
+}
+
+/// `base` up to height `at`, then another branch up to `height`.
+pub(super) fn fork(base: &Chain, at: u32, branch: u8, height: u32) -> Chain {
+    let mut chain = base[..=at as usize].to_vec();
+    chain.extend((at + 1..=height).map(|height| hash_of(branch, height)));
+    chain
+}
+
+/// Hints at every 2016th header of a chain.
+pub(super) fn hints(chain: &Chain) -> Hints {
+    let lines = (2015..chain.len()).step_by(2016);
+    let text: Vec<String> = lines.map(|height| format!("{height} {}", chain[height])).collect();
+    Hints::parse(&text.join("\n")).unwrap()
+}
+
+/// How a peer behaves.
+#[derive(Clone, Debug)]
+pub(super) struct SimPeer {
+    pub(super) chain: Chain,
+    pub(super) announced: u32,
+    pub(super) latency: Duration,
+    /// Headers per second.
+    pub(super) rate: f64,
+    /// After so many answers it says nothing more.
+    pub(super) silent_after: Option<usize>,
+    /// After so many answers it hangs up.
+    pub(super) leaves_after: Option<usize>,
+    /// Headers of its chain that have no proof of work.
+    pub(super) bad_work: HashSet<BlockHash>,
+    /// Headers of its chain that break a rule of their ancestors.
+    pub(super) bad_rule: HashSet<BlockHash>,
+}
+
+impl SimPeer {
+    pub(super) fn honest(chain: &Chain) -> Self {
+        Self {
+            chain: chain.clone(),
+            announced: u32::try_from(chain.len() - 1).unwrap(),
+            latency: Duration::from_millis(50),
+            rate: 100_000.0,
+            silent_after: None,
+            leaves_after: None,
+            bad_work: HashSet::new(),
+            bad_rule: HashSet::new(),
+        }
+    }
+
+    /// Answers as Bitcoin Core does: after the first known hash, from genesis if none is known.
+    fn answer(&self, locator: &[BlockHash], stop: &BlockHash) -> Vec<BlockHash> {
+        let known = locator.iter().find_map(|hash| self.chain.iter().position(|own| own == hash));
+        let from = known.unwrap_or(0) + 1;
+        let mut end = self.chain.len().min(from + FULL);
+        if let Some(at) = self.chain.iter().position(|hash| hash == stop)
+            && at >= from
+        {
+            end = end.min(at + 1);
+        }
+        self.chain.get(from..end).unwrap_or_default().to_vec()
+    }
+
+    fn parent_of(&self, first: &BlockHash) -> BlockHash {
+        let at = self.chain.iter().position(|hash| hash == first).unwrap();
+        self.chain[at - 1]
+    }
+}
+
+#[derive(Debug)]
+enum Happens {
+    Arrives { peer: PeerKey, hashes: Vec<BlockHash> },
+    Leaves { peer: PeerKey },
+}
+
+struct Batch {
+    peer: PeerKey,
+    parent: BlockHash,
+    hashes: Vec<BlockHash>,
+    linked: bool,
+}
+
+/// The network, the engine, and the chain that grows.
+pub(super) struct World {
+    pub(super) engine: Engine,
+    pub(super) peers: BTreeMap<PeerKey, SimPeer>,
+    pub(super) dropped: Vec<(PeerKey, String)>,
+    pub(super) hints_off: bool,
+    pub(super) now: Duration,
+    pub(super) best: Point,
+    pub(super) most_held: usize,
+    pub(super) requests: usize,
+    /// Parent and height of every joined header.
+    known: HashMap<BlockHash, (BlockHash, u32)>,
+    batches: HashMap<Tag, Batch>,
+    answers: HashMap<PeerKey, usize>,
+    busy_until: HashMap<PeerKey, Duration>,
+    queue: BinaryHeap<Reverse<(Duration, usize)>>,
+    happenings: HashMap<usize, Happens>,
+    next: usize,
+}
+
+impl World {
+    pub(super) fn new(hints: Hints, peers: Vec<SimPeer>) -> Self {
+        let genesis = hash_of(0, 0);
+        let best = Point { height: 0, hash: genesis };
+        let mut engine = Engine::new(Settings { genesis, hints, stop_height: None }, best);
+        let peers: BTreeMap<PeerKey, SimPeer> = (0..).zip(peers).collect();
+        for (key, peer) in &peers {
+            engine.add_peer(*key, peer.announced);
+        }
+        Self {
+            engine,
+            peers,
+            dropped: Vec::new(),
+            hints_off: false,
+            now: Duration::ZERO,
+            best,
+            most_held: 0,
+            requests: 0,
+            known: HashMap::from([(genesis, (BlockHash::ZERO, 0))]),
+            batches: HashMap::new(),
+            answers: HashMap::new(),
+            busy_until: HashMap::new(),
+            queue: BinaryHeap::new(),
+            happenings: HashMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Runs until the engine says that it has caught up (true) or that nobody is left (false).
+    pub(super) fn run(&mut self) -> bool {
+        for _ in 0..2_000_000 {
+            self.act();
+            match self.engine.progress(self.now) {
+                Progress::CaughtUp => return true,
+                Progress::NoPeers => return false,
+                Progress::Downloading => self.wait(),
+            }
+        }
+        panic!("no end after {:?} at height {}: {:?}", self.now, self.best.height, self.engine);
+    }
+
+    fn act(&mut self) {
+        loop {
+            self.join();
+            let (known, best) = (&self.known, self.best);
+            let mut locator = || locator_of(known, best);
+            let actions = self.engine.poll(self.now, &mut locator);
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                self.carry_out(action);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Ask { peer, locator, stop } => self.ask(peer, &locator, &stop),
+            Action::Drop { peer, reason } => self.on_drop(peer, reason),
+            Action::Late { .. } => {}
+            Action::HintsOff { .. } => self.hints_off = true,
+            Action::Forget(tags) => {
+                for tag in tags {
+                    self.batches.remove(&tag);
+                }
+            }
+        }
+    }
+
+    fn on_drop(&mut self, peer: PeerKey, reason: DropReason) {
+        self.dropped.push((peer, reason.to_string()));
+        self.peers.remove(&peer);
+    }
+
+    fn ask(&mut self, key: PeerKey, locator: &[BlockHash], stop: &BlockHash) {
+        self.requests += 1;
+        let Some(peer) = self.peers.get(&key) else { return };
+        let answers = self.answers.entry(key).or_default();
+        *answers += 1;
+        if peer.silent_after.is_some_and(|after| *answers > after) {
+            return;
+        }
+        let leaves = peer.leaves_after.is_some_and(|after| *answers > after);
+        let hashes = peer.answer(locator, stop);
+        let takes = Duration::from_secs_f64(hashes.len() as f64 / peer.rate);
+        let busy = self.busy_until.entry(key).or_default();
+        *busy = (*busy).max(self.now) + takes;
+        let at = *busy + peer.latency;
+        let happens = if leaves {
+            Happens::Leaves { peer: key }
+        } else {
+            Happens::Arrives { peer: key, hashes }
+        };
+        self.happenings.insert(self.next, happens);
+        self.queue.push(Reverse((at, self.next)));
+        self.next += 1;
+    }
+
+    /// Moves the clock to the next thing that happens, or to the engine's deadline.
+    fn wait(&mut self) {
+        let deadline = self.engine.deadline(self.now);
+        let event = self.queue.peek().map(|Reverse((at, _))| *at);
+        let next = [deadline, event].into_iter().flatten().min();
+        let next = next.unwrap_or_else(|| panic!("nothing will ever happen: {:?}", self.engine));
+        self.now = self.now.max(next);
+        while let Some(Reverse((at, id))) = self.queue.peek().copied() {
+            if at > self.now {
+                break;
+            }
+            self.queue.pop();
+            match self.happenings.remove(&id).unwrap() {
+                Happens::Arrives { peer, hashes } => self.arrive(peer, hashes),
+                Happens::Leaves { peer } => {
+                    self.engine.remove_peer(peer);
+                    self.peers.remove(&peer);
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, key: PeerKey, hashes: Vec<BlockHash>) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let parent = hashes.first().map(|first| peer.parent_of(first));
+        let reply = Reply {
+            parent,
+            last: hashes.last().copied().unwrap_or_default(),
+            count: u32::try_from(hashes.len()).unwrap(),
+        };
+        let Disposition::Take(tag) = self.engine.on_headers(self.now, key, &reply) else { return };
+        let parent = parent.unwrap();
+        self.batches.insert(tag, Batch { peer: key, parent, hashes, linked: false });
+        self.most_held =
+            self.most_held.max(self.batches.values().map(|batch| batch.hashes.len()).sum());
+        self.link(tag);
+    }
+
+    fn link(&mut self, tag: Tag) {
+        let batch = self.batches.get_mut(&tag).unwrap();
+        let key = batch.peer;
+        let bad = &self.peers[&key].bad_work;
+        let good = batch.hashes.iter().take_while(|hash| !bad.contains(hash)).count();
+        let faulty = good < batch.hashes.len();
+        batch.hashes.truncate(good);
+        batch.linked = true;
+        let linked = Linked {
+            good: u32::try_from(good).unwrap(),
+            last: batch.hashes.last().copied().unwrap_or_default(),
+            faulty,
+        };
+        self.engine.on_linked(tag, linked);
+        if faulty {
+            self.refuse(key, "bad work");
+        }
+    }
+
+    fn refuse(&mut self, key: PeerKey, why: &str) {
+        if self.peers.remove(&key).is_some() {
+            self.dropped.push((key, why.to_owned()));
+        }
+        self.engine.remove_peer(key);
+    }
+
+    fn join(&mut self) {
+        while let Some(tag) = self.engine.joinable().first().copied() {
+            let batch = self.batches.remove(&tag).expect("joinable batches are kept");
+            assert!(batch.linked);
+            let bad = self.peers.get(&batch.peer).map(|peer| peer.bad_rule.clone());
+            let bad = bad.unwrap_or_default();
+            let mut parent = batch.parent;
+            let mut whole = self.known.contains_key(&parent);
+            for hash in batch.hashes.iter().filter(|_| whole).copied().collect::<Vec<_>>() {
+                if bad.contains(&hash) {
+                    whole = false;
+                    break;
+                }
+                let height = self.known[&parent].1 + 1;
+                self.known.insert(hash, (parent, height));
+                if height > self.best.height {
+                    self.best = Point { height, hash };
+                }
+                parent = hash;
+            }
+            self.engine.on_joined(tag, self.best, whole);
+            if !whole {
+                self.refuse(batch.peer, "bad rule");
+            }
+        }
+    }
+}
+
+fn locator_of(known: &HashMap<BlockHash, (BlockHash, u32)>, best: Point) -> Vec<BlockHash> {
+    let wanted: HashSet<u32> = locator_heights(best.height).into_iter().collect();
+    let mut hashes = Vec::new();
+    let mut at = best.hash;
+    while let Some((parent, height)) = known.get(&at) {
+        if wanted.contains(height) {
+            hashes.push(at);
+        }
+        at = *parent;
+    }
+    hashes
+}

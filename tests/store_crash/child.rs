@@ -1,0 +1,119 @@
+//! The process that writes until it is ended, and its parent's hold on it.
+
+use crate::mine::{check, headers, regtest};
+use lightclient::chain::{Ancestors, Branch, SPACING};
+use lightclient::primitives::BlockHash;
+use lightclient::store::{Change, HeaderStore, SledStore};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::env;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+const FOLDER: &str = "LIGHTCLIENT_CRASH_TEST_FOLDER";
+const SEED: &str = "LIGHTCLIENT_CRASH_TEST_SEED";
+/// Marks the child's own lines among those of the test harness.
+const MARK: &str = "stored";
+
+/// What the child said is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Ack {
+    pub(crate) height: u32,
+    pub(crate) hash: BlockHash,
+}
+
+impl Ack {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace().skip_while(|word| *word != MARK).skip(1);
+        let height = words.next()?.parse().ok()?;
+        // A line that was cut off has a hash that is too short.
+        Some(Self { height, hash: words.next()?.parse().ok()? })
+    }
+}
+
+/// A running child.
+pub(crate) struct Writer {
+    process: Child,
+    lines: BufReader<ChildStdout>,
+    last: Option<Ack>,
+}
+
+impl Writer {
+    /// Starts this binary's test of that name as the child.
+    pub(crate) fn start(test: &str, folder: &Path, seed: u64) -> Self {
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(FOLDER, folder)
+            .env(SEED, seed.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap());
+        Self { process, lines, last: None }
+    }
+
+    /// Waits for so many acknowledgements.
+    pub(crate) fn read_acks(&mut self, count: u32) {
+        for _ in 0..count {
+            assert!(self.read_ack(), "the child ended by itself");
+        }
+    }
+
+    fn read_ack(&mut self) -> bool {
+        let mut line = String::new();
+        while self.lines.read_line(&mut line).unwrap() > 0 {
+            if let Some(ack) = Ack::parse(&line) {
+                self.last = Some(ack);
+                return true;
+            }
+            line.clear();
+        }
+        false
+    }
+
+    /// SIGKILL; gives the last acknowledgement.
+    pub(crate) fn kill(mut self) -> Option<Ack> {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        while self.read_ack() {}
+        self.last
+    }
+}
+
+/// Whether this process was started by [`Writer::start`].
+pub(crate) fn is_child() -> bool {
+    env::var_os(FOLDER).is_some()
+}
+
+/// Adds batches of all sizes, and now and then replaces the chain's end by a longer one.
+///
+/// It ends when it is killed, or by an error once its disk is gone.
+pub(crate) fn write_until_killed() {
+    let folder = PathBuf::from(env::var_os(FOLDER).unwrap());
+    let mut random = StdRng::seed_from_u64(env::var(SEED).unwrap().parse().unwrap());
+    let store = SledStore::open(&folder, regtest()).unwrap();
+    loop {
+        let tip = store.tip().height;
+        let cut = if random.random_range(0..4) == 0 { random.random_range(0..20) } else { 0 };
+        let base = tip.saturating_sub(cut);
+        let count = cut + [1, 3, 100, 700, 2000][random.random_range(0..5)];
+        // Another spacing makes another chain.
+        let mut branch = branch_at(&store, base);
+        let added = headers(&branch, count, SPACING - random.random_range(0..100));
+        let added = check(&mut branch, added);
+        let change = Change { cut_to: Some(base), append: Some(&added), ..Change::default() };
+        store.commit(&change).unwrap();
+        writeln!(io::stdout(), "{MARK} {} {}", branch.height(), branch.hash()).unwrap();
+        if random.random_range(0..5) == 0 {
+            store.settle().unwrap();
+        }
+    }
+}
+
+fn branch_at(store: &SledStore, height: u32) -> Branch {
+    let from = Branch::resume_from(regtest(), height);
+    let ancestors = store.headers(from, height - from + 1).unwrap();
+    Branch::resume(regtest(), height, store.chainwork(height).unwrap(), &ancestors).unwrap()
+}
