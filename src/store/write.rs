@@ -12,6 +12,7 @@ use crate::chain::{CheckedHeaders, SideBranch, Work};
 use sled::Batch;
 use std::collections::HashSet;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 impl SledStore {
@@ -34,6 +35,7 @@ impl SledStore {
         if let Some(headers) = change.append.filter(|headers| !headers.is_empty()) {
             append(&mut batch, &mut tip, &mut page, headers)?;
             headers.hashes().iter().for_each(|hash| pending.push(hash));
+            self.closing.added.fetch_add(headers.len(), Ordering::Relaxed);
             pending.write_due(&mut buckets)?;
         }
         if let Some(sides) = change.sides {
