@@ -1,7 +1,7 @@
 //! `lightclient status`: where the stored chain stands.
 
 use super::{CliError, Context};
-use crate::node::{ChainReader, HeaderRange, NextRetarget, SideSummary, StoreInfo};
+use crate::node::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
 use crate::node::{next_retarget, recent_hash_rate};
 use crate::output::{Fields, format};
 use serde::{Deserialize, Serialize};
@@ -125,7 +125,14 @@ fn sides(fields: Fields, sides: &[SideSummary]) -> Fields {
 
 fn running(info: &StoreInfo) -> String {
     let Some(live) = &info.live else { return "no".to_owned() };
-    let state = if live.caught_up { "caught up" } else { "catching up" };
-    let peers = format::counted(u64::from(live.peers), "peer");
+    let peers = format::counted(u64::try_from(live.peers).unwrap_or(u64::MAX), "peer");
+    let state = match live.phase {
+        Phase::Connecting => "connecting".to_owned(),
+        Phase::Downloading => {
+            format!("downloading up to about {}", format::count(u64::from(live.estimated_height)))
+        }
+        Phase::Following => "following".to_owned(),
+        Phase::Ending => "ending".to_owned(),
+    };
     format!("{}, {state}, {peers}", live.command)
 }

@@ -3,6 +3,7 @@
 use crate::chain::Work;
 use crate::node::as_text;
 use crate::node::lookup::{Located, SideHeader, SideSummary};
+use crate::node::session::{Live, Phase};
 use crate::primitives::{BlockHash, HEADER_LEN, Header, hex};
 use crate::store::{StoredRun, Tip};
 use serde::{Deserialize, Serialize};
@@ -24,10 +25,23 @@ pub const MAX_RUN: u32 = 2000;
 pub struct LiveStatus {
     /// The command that runs: `sync` or `serve`.
     pub command: String,
+    /// What it is doing.
+    pub phase: Phase,
+    /// The height that it expects the chain to have.
+    pub estimated_height: u32,
     /// How many peers it is connected to.
-    pub peers: u32,
-    /// Whether it has reached the network's tip.
-    pub caught_up: bool,
+    pub peers: usize,
+}
+
+impl LiveStatus {
+    pub(super) fn new(command: &str, live: &Live) -> Self {
+        Self {
+            command: command.to_owned(),
+            phase: live.phase,
+            estimated_height: live.estimated_height,
+            peers: live.peers,
+        }
+    }
 }
 
 /// What is known of the stored data besides the chain.

@@ -4,6 +4,7 @@ use super::protocol::{LiveStatus, MAX_REQUEST, MAX_RUN, PROTOCOL, Reply, Request
 use super::socket::{SOCKET, SocketPath};
 use crate::chain::Params;
 use crate::node::lookup::{locate, side_summaries};
+use crate::node::session::Live;
 use crate::store::{HeaderStore, SledStore, StoreError};
 use rustix::fs::Mode;
 use std::fs;
@@ -68,19 +69,22 @@ impl Drop for ControlListener {
 struct Served<S> {
     store: Arc<S>,
     params: &'static Params,
-    live: watch::Receiver<LiveStatus>,
+    command: &'static str,
+    live: watch::Receiver<Live>,
 }
 
 /// Answers clients until `stop` is ready; then the socket is closed and removed.
 ///
-/// `live` is what the process says of itself when it is asked.
+/// `command` is the running command's name, `live` what the process says of itself when it is asked. The
+/// store has to stay open until this returns: then another process may take the folder.
 pub async fn serve<S: HeaderStore + 'static>(
     listener: ControlListener,
     store: Arc<S>,
-    live: watch::Receiver<LiveStatus>,
+    command: &'static str,
+    live: watch::Receiver<Live>,
     stop: impl Future<Output = ()>,
 ) {
-    let served = Arc::new(Served { store, params: listener.params, live });
+    let served = Arc::new(Served { store, params: listener.params, command, live });
     let places = Arc::new(Semaphore::new(MAX_CLIENTS));
     let mut clients = JoinSet::new();
     tokio::pin!(stop);
@@ -170,7 +174,7 @@ fn answer<S: HeaderStore>(served: &Served<S>, request: &Request) -> Result<Reply
         Request::Info => Reply::Info(StoreInfo {
             last_sync: store.last_sync()?,
             size_on_disk: store.size_on_disk()?,
-            live: Some(served.live.borrow().clone()),
+            live: Some(LiveStatus::new(served.command, &served.live.borrow())),
         }),
     })
 }
