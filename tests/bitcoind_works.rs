@@ -13,6 +13,7 @@ use support::rpc::RpcError;
 use support::script::Script;
 use support::served::SharedChain;
 use support::wait::{PATIENCE, poll_for};
+use tempfile::TempDir;
 
 #[test]
 fn a_bitcoind_starts_mines_answers_and_stops() {
@@ -52,4 +53,20 @@ fn a_bitcoind_takes_the_scripted_peer_for_a_node() {
     peer.extend(&longer[5001..], Announce::Headers);
     headers_at(5003);
     assert!(peer.seen().has("getdata"), "it asks for the blocks too, and never gets one");
+}
+
+#[test]
+fn a_stopped_bitcoind_has_its_headers_on_disk() {
+    let Some(binary) = or_skip_loudly("a bitcoind that keeps headers") else { return };
+    let chain = SharedChain::new(Network::Regtest, &regtest_chain(3000, 7, 600));
+    let peer = Script::honest().start(&chain);
+    let dir = TempDir::new().unwrap();
+    let headers = |node: &Bitcoind| node.rpc("getblockchaininfo", json!([]))["headers"].clone();
+    let connect = [format!("-connect={}", peer.connect()), "-v2transport=0".to_owned()];
+    let node = Bitcoind::start_in(&binary, dir.path(), &connect);
+    poll_for("all headers", PATIENCE, || (headers(&node) == json!(3000)).then_some(()));
+    node.stop(PATIENCE);
+    drop(peer);
+    let node = Bitcoind::start_in(&binary, dir.path(), &["-connect=0"]);
+    assert_eq!(headers(&node), json!(3000));
 }

@@ -123,21 +123,22 @@ fn pings_are_answered_and_asked_for_addresses_are_given() {
 
 #[test]
 fn a_round_trip_delays_every_answer_but_not_the_next_request() {
-    let (_, shared) = chain(6000);
-    let round_trip = Duration::from_millis(80);
+    let (_, shared) = chain(8000);
+    let round_trip = Duration::from_millis(500);
     let peer = Script::honest().round_trip(round_trip).start(&shared);
     let (mut client, _) = RawClient::shake_hands(peer.address(), REGTEST);
     let start = Instant::now();
-    for height in [0, 2000, 4000] {
+    for height in [0, 2000, 4000, 6000] {
         client.ask(shared.now().hash(height), BlockHash::ZERO);
     }
-    for _ in 0..3 {
+    for _ in 0..4 {
         assert_eq!(client.headers().headers.len(), 2000);
     }
     let elapsed = start.elapsed();
     assert!(elapsed >= round_trip, "{elapsed:?}");
-    assert!(elapsed < round_trip * 3, "the delays add up: {elapsed:?}");
-    assert_eq!(peer.seen().max_in_flight(), 3);
+    // Far above one round trip, since the machine may be busy, but below the sum of four.
+    assert!(elapsed < round_trip * 4, "the delays add up: {elapsed:?}");
+    assert_eq!(peer.seen().max_in_flight(), 4);
 }
 
 #[test]
@@ -202,10 +203,8 @@ fn a_handshake_goes_wrong_in_the_way_it_was_told_to() {
         let peer = script.start(&shared);
         let mut client = RawClient::connect(peer.address(), REGTEST);
         client.send(&client.version());
-        client.set_patience(Duration::from_millis(500));
         client.receive()
     };
-    assert!(first(Script::honest().opening(Opening::Mute)).is_err());
     assert!(first(Script::honest().opening(Opening::Garbage)).is_err());
     let error = first(Script::honest().opening(Opening::Oversized)).unwrap_err();
     assert!(error.to_string().contains("4294967295"), "{error}");
@@ -216,6 +215,17 @@ fn a_handshake_goes_wrong_in_the_way_it_was_told_to() {
         panic!("a version comes first")
     };
     assert_ne!(echoed.nonce, 0);
+}
+
+#[test]
+fn a_mute_peer_says_nothing() {
+    let (_, shared) = chain(10);
+    let peer = Script::honest().opening(Opening::Mute).start(&shared);
+    let mut client = RawClient::connect(peer.address(), REGTEST);
+    client.send(&client.version());
+    peer.record().wait_for("a version", PATIENCE, |seen| seen.has("version").then_some(()));
+    client.set_patience(Duration::from_millis(100));
+    assert!(client.receive().is_err());
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) binary: PathBuf,
     /// The yardstick.
     pub(crate) bitcoind: Option<PathBuf>,
+    /// Measure nothing but the yardstick.
+    pub(crate) only_bitcoind: bool,
 }
 
 /// A named measurement.
@@ -37,8 +39,6 @@ enum Kind {
     Peer,
     /// A sync, perhaps beside bitcoind's.
     Sync(Plan),
-    /// Nothing but bitcoind's sync.
-    Yardstick(Plan),
     /// Reading from a chain that is stored already.
     Query(u32),
     /// How cost grows with the chain: sync and query for each length.
@@ -65,7 +65,7 @@ struct Line {
     rate: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Yardstick {
     None,
     Bitcoind,
@@ -93,7 +93,7 @@ const fn case(name: &'static str, about: &'static str, kind: Kind) -> Case {
 }
 
 /// Every case there is.
-pub(crate) static CASES: [Case; 14] = [
+pub(crate) static CASES: [Case; 13] = [
     case("peer", "how fast the scripted peer is by itself", Kind::Peer),
     case(
         "one-peer",
@@ -167,12 +167,6 @@ pub(crate) static CASES: [Case; 14] = [
         Kind::Scale([100_000, 1_000_000, 5_000_000]),
     ),
     Case {
-        name: "bitcoind",
-        about: "930,000 headers, 1 loopback peer, bitcoind alone",
-        by_default: false,
-        kind: Kind::Yardstick(Plan { yardstick: Yardstick::BitcoindTwice, ..ONE }),
-    },
-    Case {
         name: "smoke",
         about: "20,000 headers through everything, to see that it works",
         by_default: false,
@@ -190,13 +184,9 @@ impl Case {
     /// Measures it and adds its rows.
     pub(crate) fn run(&self, world: &mut World, table: &mut Table) {
         match self.kind {
+            Kind::Peer | Kind::Query(_) | Kind::Scale(_) if world.options.only_bitcoind => {}
             Kind::Peer => peer_alone::run(world, table, 100_000),
             Kind::Sync(plan) => self.run_sync(world, table, plan),
-            Kind::Yardstick(plan) => {
-                let chain = world.chain(plan.headers);
-                let peer = plan.line.script().start(&chain.shared);
-                self.push_bitcoind(world, table, plan, &chain, &peer, None);
-            }
             Kind::Query(headers) => self.run_query(world, table, headers),
             Kind::Scale(lengths) => lengths.into_iter().for_each(|headers| {
                 let plan = Plan { headers, hints: Hints::File, ..ONE };
@@ -210,11 +200,25 @@ impl Case {
         let chain = world.chain(plan.headers);
         let peers: Vec<ScriptedPeer> =
             (0..plan.good).map(|_| plan.line.script().start(&chain.shared)).collect();
-        let median = self.push_sync(world, table, plan, &chain, &peers);
+        let median = (!world.options.only_bitcoind)
+            .then(|| self.push_syncs(world, table, plan, &chain, &peers));
+        self.push_bitcoind(world, table, plan, &chain, &peers[0], median);
+    }
+
+    /// The sync with the good peers, then with bad ones among them; gives the median of the first.
+    fn push_syncs(
+        &self,
+        world: &World,
+        table: &mut Table,
+        plan: Plan,
+        chain: &Chain,
+        peers: &[ScriptedPeer],
+    ) -> Duration {
+        let median = self.push_sync(world, table, plan, chain, peers);
         if plan.bad {
-            let bad = bad_peers(&chain, plan.line);
+            let bad = bad_peers(chain, plan.line);
             let all: Vec<&ScriptedPeer> = peers.iter().chain(&bad).collect();
-            let syncs = repeat(world, &chain, &all, plan.hints);
+            let syncs = repeat(world, chain, &all, plan.hints);
             let row = Row {
                 case: format!("{} +4 bad", self.name),
                 who: "lightclient",
@@ -226,9 +230,7 @@ impl Case {
                 format!("{} of the good ones; {}", times(row.median(), median), row.remark);
             table.push(Row { remark, ..row });
         }
-        if plan.yardstick != Yardstick::None {
-            self.push_bitcoind(world, table, plan, &chain, &peers[0], Some(median));
-        }
+        median
     }
 
     fn push_sync(
@@ -264,9 +266,11 @@ impl Case {
         median: Option<Duration>,
     ) {
         let Some(binary) = &world.options.bitcoind else { return };
-        let twice = plan.yardstick == Yardstick::BitcoindTwice;
-        let variants: &[(bool, &str)] =
-            if twice { &[(false, ""), (true, ", low-work protection")] } else { &[(false, "")] };
+        let variants: &[(bool, &str)] = match plan.yardstick {
+            Yardstick::None => &[],
+            Yardstick::Bitcoind => &[(false, "")],
+            Yardstick::BitcoindTwice => &[(false, ""), (true, ", low-work protection")],
+        };
         for (protected, how) in variants {
             let sync = |_| {
                 bitcoin_node::sync(binary, world.folder.path(), chain, &peer.connect(), *protected)

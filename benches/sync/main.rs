@@ -35,7 +35,8 @@ fn main() -> ExitCode {
         Ok(Request::Run(cases, options)) => run(&cases, options),
         Err(problem) => {
             eprintln!(
-                "{problem}\nusage: benches/run [--case NAME]... [--runs N] [--binary PATH] [--no-bitcoind] [--list]"
+                "{problem}\nusage: benches/run [--case NAME]... [--runs N] [--binary PATH] \
+                 [--no-bitcoind | --only-bitcoind] [--list]"
             );
             return ExitCode::from(2);
         }
@@ -54,6 +55,7 @@ fn parse(args: Vec<String>) -> Result<Request, String> {
         runs: 5,
         binary: env!("CARGO_BIN_EXE_lightclient").into(),
         bitcoind: bitcoind::find(),
+        only_bitcoind: false,
     };
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
@@ -62,6 +64,7 @@ fn parse(args: Vec<String>) -> Result<Request, String> {
             "--bench" => {}
             "--list" => return Ok(Request::List),
             "--no-bitcoind" => options.bitcoind = None,
+            "--only-bitcoind" => options.only_bitcoind = true,
             "--binary" => options.binary = value()?.into(),
             "--runs" => {
                 options.runs = value()?

@@ -2,7 +2,9 @@
 
 use super::context::{color_before_parsing, has_color};
 use crate::config::ConfigError;
-use crate::node::{ReadError, Trouble};
+use crate::node::shutdown::Ending;
+use crate::node::{ReadError, SyncError, Trouble};
+use crate::store::StoreError;
 use anstyle::{AnsiColor, Style};
 use std::env;
 use std::ffi::OsString;
@@ -25,6 +27,15 @@ pub enum CliError {
     /// The stored chain could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A sync could not go on.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// A signal ended it; its summary has been printed.
+    #[error("interrupted")]
+    Interrupted(Ending),
     /// It did not work, for a reason of no other kind.
     #[error("{0}")]
     Failed(String),
@@ -57,7 +68,12 @@ impl CliError {
             Self::Usage(_) | Self::Config(_) => 2,
             Self::NoPeer(_) => 3,
             Self::NotFound(_) => 6,
+            Self::Interrupted(ending) => ending.exit_code(),
             Self::Read(error) => code_of(error.trouble()),
+            Self::Store(error) => code_of(error.trouble()),
+            Self::Sync(SyncError::NoPeers { .. }) => 3,
+            Self::Sync(SyncError::Chain(error)) => code_of(error.trouble()),
+            Self::Sync(SyncError::Thread(_)) => 1,
         })
     }
 
@@ -82,6 +98,7 @@ pub(super) fn report(error: &CliError) {
     let _ = match error {
         CliError::Help(help) => help.print(),
         _ if error.is_broken_pipe() => Ok(()),
+        CliError::Interrupted(_) => Ok(()),
         _ => print(error),
     };
 }

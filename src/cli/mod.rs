@@ -12,6 +12,7 @@ mod man;
 mod moment;
 pub mod query;
 pub mod status;
+pub mod sync;
 mod what;
 
 pub use args::{ChainArgs, PeerArgs};
@@ -54,6 +55,8 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Bring the stored chain up to the network's tip
+    Sync(sync::Args),
     /// Print stored headers: by height, hash, range or time
     Query(query::Args),
     /// Show where the stored chain stands
@@ -71,6 +74,7 @@ impl Command {
             Self::Query(_) | Self::Status(_) | Self::Completions(_) | Self::Man(_) => {
                 Layer::default()
             }
+            Self::Sync(args) => args.layer(),
         }
     }
 
@@ -78,6 +82,7 @@ impl Command {
         match self {
             Self::Query(args) => query::run(&args, context),
             Self::Status(args) => status::run(&args, context),
+            Self::Sync(args) => sync::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Man(args) => man::run(&args, context),
         }

@@ -82,10 +82,10 @@ pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     }
     sync_folder(&unfinished)?;
     rename(&unfinished, path)?;
-    // The folders above may be new as well, and a name is durable only when its folder is.
-    for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()).take(3) {
-        sync_folder(folder)?;
-    }
+    let mut above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    above.next().map_or(Ok(()), sync_folder)?;
+    // The folders above may be new as well, or not ours to open: then they were there before.
+    above.take(2).for_each(|folder| drop(sync_folder(folder)));
     Ok(())
 }
 

@@ -78,3 +78,30 @@ pub(super) fn get(
 ) -> Result<Option<IVec>, StoreError> {
     guarded(height, record, || db.get(key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{guarded, is_damage, quietly};
+    use crate::store::StoreError;
+    use std::io;
+    use std::panic::panic_any;
+
+    #[test]
+    fn a_panic_becomes_its_message() {
+        assert_eq!(quietly(|| 5), Ok(5));
+        assert_eq!(quietly(|| panic!("fixed")), Err::<(), _>("fixed".to_owned()));
+        assert_eq!(quietly(|| panic!("at {}", 7)), Err::<(), _>("at 7".to_owned()));
+        assert_eq!(quietly(|| panic_any(9)), Err::<(), _>("it cannot be read".to_owned()));
+    }
+
+    #[test]
+    fn a_full_disk_is_not_damage_and_a_file_that_ends_too_early_is() {
+        let error = |kind: io::ErrorKind| sled::Error::Io(kind.into());
+        assert!(!is_damage(&error(io::ErrorKind::StorageFull)));
+        assert!(is_damage(&error(io::ErrorKind::UnexpectedEof)));
+        let full = guarded(3, "a page", || Err::<(), _>(error(io::ErrorKind::StorageFull)));
+        assert!(matches!(full, Err(StoreError::Database(_))));
+        let cut = guarded(3, "a page", || Err::<(), _>(error(io::ErrorKind::UnexpectedEof)));
+        assert!(matches!(cut, Err(StoreError::Damaged { height: 3, .. })));
+    }
+}

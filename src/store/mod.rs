@@ -102,11 +102,17 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
 
     /// Applies a change atomically; it is durable when this returns.
     ///
+    /// Each change costs an fsync, so a bulk load hands in 4,000 to 10,000 headers at a time: measured, more
+    /// saves no time and takes more memory, and 500 at a time take four times as long.
+    ///
     /// # Errors
     /// Writing failed, or the headers do not follow the tip they are put on.
     fn commit(&self, change: &Change<'_>) -> Result<(), StoreError>;
 
     /// Ends a bulk load: whatever was put off while headers poured in is written.
+    ///
+    /// Without it nothing is lost, but after the next open the first look-up by hash or the first change
+    /// reads up to 131,071 headers.
     ///
     /// # Errors
     /// Reading or writing failed.

@@ -13,6 +13,7 @@ use crate::primitives::Network;
 use sled::Db;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,8 +23,12 @@ use std::time::{Duration, Instant};
 /// History: 1, the first (0.1.0).
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What sled may keep in memory. The chain is read in order and written once: more gains nothing (measured).
+/// What sled may keep in memory. It is only a wish: sled evicts late, and with 64 KB or 1 MB the peak, the
+/// time to write and the time to read were the same (measured).
 const CACHE_BYTES: u64 = 8 << 20;
+
+/// So many headers added make a bulk load: fewer delay the next open by less than a millisecond.
+const BULK: usize = 20_000;
 
 /// How long sled may take to let go of a closed database's file. It takes milliseconds.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -43,7 +48,30 @@ pub struct SledStore {
     pub(super) file: File,
     pub(super) end: RwLock<End>,
     pub(super) writer: Mutex<Writer>,
+    // Fields are dropped in this order: the database, then its last opening, then the lock.
+    pub(super) closing: Closing,
     lock: StoreLock,
+}
+
+/// Opens the database once more when it has been closed after a bulk load.
+///
+/// sled writes its snapshot (where in the log each page is) when it opens, not when it closes. So without
+/// this the next open, which may be a user's first query, reads all of the log since then: 16 ms for
+/// 930,000 headers with the file in memory, 190 ms for 5,000,000, where later ones take 3 ms and 10 ms.
+#[derive(Debug)]
+pub(super) struct Closing {
+    folder: PathBuf,
+    /// Headers added since the database was opened.
+    pub(super) added: AtomicUsize,
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if *self.added.get_mut() >= BULK && !thread::panicking() {
+            // What is wrong, if anything, the next open will say.
+            drop(open_sled(&self.folder));
+        }
+    }
 }
 
 /// What readers need to know of the chain's end.
@@ -106,6 +134,7 @@ impl SledStore {
             file,
             end: RwLock::new(End { tip, indexed_to, pending }),
             writer: Mutex::new(Writer { page, failed: false }),
+            closing: Closing { folder: path.to_owned(), added: AtomicUsize::new(0) },
             lock,
         })
     }
@@ -202,7 +231,7 @@ fn read_last_page(db: &Db, tip: &Tip) -> Result<Vec<u8>, StoreError> {
     let first = tip.height / PAGE * PAGE;
     let bytes = page_bytes(db, tip.height / PAGE)?;
     let page = decode_page(first, &bytes)?;
-    let expected = usize::try_from(tip.height % PAGE).expect("below 128") + 1;
+    let expected = usize::try_from(tip.height % PAGE).expect("less than a page") + 1;
     if page.headers.len() != expected || page.last_hash() != tip.hash {
         return Err(StoreError::damaged(first, "the last page does not end with the tip"));
     }

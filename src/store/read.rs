@@ -26,7 +26,7 @@ impl SledStore {
         let height = number * PAGE;
         let page = decode_page(height, &page_bytes(&self.db, number)?)?;
         let count = PAGE.min(end.tip.height - height + 1);
-        if page.headers.len() != usize::try_from(count).expect("at most 128") {
+        if page.headers.len() != usize::try_from(count).expect("at most a page") {
             return Err(StoreError::damaged(height, "a page is cut short"));
         }
         let (next_hash, next_work) = if number == end.tip.height / PAGE {
@@ -73,10 +73,10 @@ impl SledStore {
         for number in from / PAGE..=last / PAGE {
             let page = read(&end, number)?;
             let first = number * PAGE;
-            let start = usize::try_from(from.saturating_sub(first)).expect("below 128");
-            let stop = usize::try_from(PAGE.min(last - first + 1)).expect("at most 128");
+            let start = usize::try_from(from.saturating_sub(first)).expect("less than a page");
+            let stop = usize::try_from(PAGE.min(last - first + 1)).expect("at most a page");
             if page.headers.len() < stop {
-                let there = u32::try_from(page.headers.len()).expect("at most 128");
+                let there = u32::try_from(page.headers.len()).expect("at most a page");
                 return Err(StoreError::damaged(first + there, "a page is cut short"));
             }
             if run.headers.is_empty() {
@@ -94,7 +94,7 @@ impl SledStore {
             return Ok(false);
         }
         let page = self.page_of(end, height / PAGE)?;
-        let at = usize::try_from(height % PAGE).expect("below 128");
+        let at = usize::try_from(height % PAGE).expect("less than a page");
         Ok(page.hashes.get(at) == Some(hash))
     }
 
@@ -147,7 +147,7 @@ impl Ancestors for SledStore {
             return Ok(end.tip.chainwork.clone());
         }
         let page = self.page_of(&end, height / PAGE)?;
-        Ok(page.work_after(usize::try_from(height % PAGE).expect("below 128") + 1))
+        Ok(page.work_after(usize::try_from(height % PAGE).expect("less than a page") + 1))
     }
 }
 

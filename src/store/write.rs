@@ -12,6 +12,7 @@ use crate::chain::{CheckedHeaders, SideBranch, Work};
 use sled::Batch;
 use std::collections::HashSet;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 impl SledStore {
@@ -34,6 +35,7 @@ impl SledStore {
         if let Some(headers) = change.append.filter(|headers| !headers.is_empty()) {
             append(&mut batch, &mut tip, &mut page, headers)?;
             headers.hashes().iter().for_each(|hash| pending.push(hash));
+            self.closing.added.fetch_add(headers.len(), Ordering::Relaxed);
             pending.write_due(&mut buckets)?;
         }
         if let Some(sides) = change.sides {
@@ -103,7 +105,7 @@ impl SledStore {
         }
         let number = height / PAGE;
         let mut page = page_bytes(&self.db, number)?.to_vec();
-        let kept = usize::try_from(height % PAGE).expect("below 128") + 1;
+        let kept = usize::try_from(height % PAGE).expect("less than a page") + 1;
         page.truncate(PAGE_HEAD + RECORD * kept);
         batch.insert(&page_key(number), page.clone());
         Ok(page)
@@ -111,7 +113,7 @@ impl SledStore {
 
     fn tip_at(&self, height: u32) -> Result<Tip, StoreError> {
         let page = self.page(height / PAGE)?;
-        let kept = usize::try_from(height % PAGE).expect("below 128") + 1;
+        let kept = usize::try_from(height % PAGE).expect("less than a page") + 1;
         Ok(Tip { height, hash: page.hashes[kept - 1], chainwork: page.work_after(kept) })
     }
 
@@ -150,7 +152,8 @@ impl SledStore {
         };
         let mut pending = Pending::starting_at(from);
         for number in from / PAGE..=tip.height / PAGE {
-            let skip = usize::try_from(from.saturating_sub(number * PAGE)).expect("below 128");
+            let skip =
+                usize::try_from(from.saturating_sub(number * PAGE)).expect("less than a page");
             self.page(number)?.hashes.iter().skip(skip).for_each(|hash| pending.push(hash));
         }
         self.end.write().unwrap_or_else(PoisonError::into_inner).pending = Some(pending.clone());

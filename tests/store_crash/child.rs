@@ -54,6 +54,11 @@ impl Writer {
         Self { process, lines, last: None }
     }
 
+    /// The child's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits for so many acknowledgements.
     pub(crate) fn read_acks(&mut self, count: u32) {
         for _ in 0..count {

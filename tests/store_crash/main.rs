@@ -3,12 +3,14 @@
 //! A child process, this test's own binary, writes and reorganises, and prints what was stored after
 //! each commit. Whatever ends it, the database must open again, be without fault, and have all of that.
 
+#![allow(clippy::unwrap_used, reason = "where a helper of a test fails, the test fails")]
+
 mod child;
 mod mine;
 mod power;
 
 use child::{Ack, Writer};
-use lightclient::store::{HeaderStore, SledStore, verify};
+use lightclient::store::{HeaderStore, SledStore, StoreError, verify};
 use mine::{NOW, regtest};
 use power::Disk;
 use rand::rngs::StdRng;
@@ -60,6 +62,23 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
         let last = writer.kill();
         assert_kept(folder.path(), last.as_ref(), &format!("kill {kill}"));
     }
+}
+
+#[test]
+fn a_second_process_is_told_which_one_has_the_folder() {
+    if child::is_child() {
+        return child::write_until_killed();
+    }
+    let folder = tempdir().unwrap();
+    let test = "a_second_process_is_told_which_one_has_the_folder";
+    let mut writer = Writer::start(test, folder.path(), 1);
+    writer.read_acks(1);
+    match SledStore::open(folder.path(), regtest()) {
+        Err(StoreError::InUse { holder, .. }) => assert_eq!(holder, Some(writer.id())),
+        other => panic!("{other:?}"),
+    }
+    let last = writer.kill();
+    assert_kept(folder.path(), last.as_ref(), "the lock ends with its process");
 }
 
 #[test]

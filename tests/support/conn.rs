@@ -168,6 +168,7 @@ impl Conversation {
     /// Sends what Bitcoin Core sends once the handshake is done.
     fn settle(&mut self) {
         self.agreed.change(|agreed| agreed.ready = true);
+        self.record.settled(self.connection);
         self.outbox.send(&Message::SendCmpct(SendCmpct { announce: false, version: 2 }));
         self.outbox.send(&Message::Ping(Some(0x70_69_6e_67)));
         self.outbox.send(&Message::SendHeaders);

@@ -25,7 +25,7 @@ pub struct Connection {
     pub opened: Instant,
     /// When it ended, whoever ended it.
     pub closed: Option<Instant>,
-    /// Whether the client's `verack` has come.
+    /// Whether the client's `verack` has come and was acted on: from then on it gets announcements.
     pub ready: bool,
     /// `getheaders` that are not answered yet.
     pub in_flight: usize,
@@ -140,17 +140,17 @@ impl Record {
     pub(super) fn received(&self, connection: usize, message: &Message) {
         self.0.change(|seen| {
             let at = &mut seen.connections[connection];
-            match message {
-                Message::GetHeaders(_) => {
-                    at.in_flight += 1;
-                    at.max_in_flight = at.max_in_flight.max(at.in_flight);
-                }
-                Message::Verack => at.ready = true,
-                _ => {}
+            if matches!(message, Message::GetHeaders(_)) {
+                at.in_flight += 1;
+                at.max_in_flight = at.max_in_flight.max(at.in_flight);
             }
             let message = message.clone();
             seen.messages.push(Received { connection, at: Instant::now(), message });
         });
+    }
+
+    pub(super) fn settled(&self, connection: usize) {
+        self.0.change(|seen| seen.connections[connection].ready = true);
     }
 
     pub(super) fn sent(&self, connection: usize, bytes: usize, answer: bool) {

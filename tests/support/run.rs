@@ -67,11 +67,7 @@ impl Program {
 
     /// The command that [`Program::start`] would run: the sub-command, data folder and flags, the other arguments.
     pub fn command<S: AsRef<str>>(&self, args: &[S]) -> Command {
-        let mut command = Command::new(&self.binary);
-        let ours = |name: &OsString| name.to_string_lossy().starts_with("LIGHTCLIENT_");
-        for (name, _) in env::vars_os().filter(|(name, _)| ours(name)) {
-            command.env_remove(name);
-        }
+        let mut command = command(&self.binary);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         let (sub_command, rest) = args.split_at(args.len().min(1));
         command.args(sub_command.iter().map(AsRef::as_ref));
@@ -102,6 +98,16 @@ impl Program {
     pub fn start<S: AsRef<str>>(&self, args: &[S]) -> Running {
         Running::start(self.command(args), Stdio::null())
     }
+}
+
+/// The bare program, without any setting that the environment of the tests may hold.
+pub fn command(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    let ours = |name: &OsString| name.to_string_lossy().starts_with("LIGHTCLIENT_");
+    for (name, _) in env::vars_os().filter(|(name, _)| ours(name)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 fn feed(mut stdin: ChildStdin, input: Vec<u8>) -> JoinHandle<()> {

@@ -18,6 +18,40 @@ pub enum Phase {
     Ending,
 }
 
+impl Phase {
+    /// Whether the chain is complete as far as the peers know.
+    pub fn is_at_tip(self) -> bool {
+        self == Self::Following
+    }
+}
+
+/// What happens at the tip while a sync follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The chain grew.
+    Tip {
+        /// Height of the new tip.
+        height: u32,
+        /// Its hash.
+        hash: BlockHash,
+        /// Its time, in Unix seconds.
+        time: u32,
+    },
+    /// A branch with more work took over.
+    Reorganised {
+        /// Height of the old tip.
+        old_height: u32,
+        /// Hash of the old tip.
+        old_hash: BlockHash,
+        /// Height of the new tip.
+        height: u32,
+        /// Hash of the new tip.
+        hash: BlockHash,
+        /// How many headers of the old branch are no longer on the chain.
+        depth: u32,
+    },
+}
+
 /// A running sync at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Live {

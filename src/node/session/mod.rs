@@ -11,7 +11,7 @@ mod options;
 mod peers;
 mod verdicts;
 
-pub use live::{Live, Phase};
+pub use live::{Live, Notice, Phase};
 pub use options::{SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::LinkedBatch;
@@ -80,6 +80,7 @@ pub struct Session<S> {
     headers_added: u64,
     reorgs: u32,
     live: watch::Sender<Live>,
+    notices: UnboundedSender<Notice>,
 }
 
 impl<S: HeaderStore + 'static> Session<S> {
@@ -91,6 +92,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         options: SyncOptions,
         store: Arc<S>,
         live: watch::Sender<Live>,
+        notices: UnboundedSender<Notice>,
     ) -> Result<Self, SyncError> {
         let writer = ChainWriter::new(Arc::clone(&store), options.params, unix_now())?;
         let tip = store.tip();
@@ -101,7 +103,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
         let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
         let wanted = if options.connect.is_empty() { options.peers } else { options.connect.len() };
-        let peers = Peers::new(options.params, tip.height, wanted, options.follow, event_sender);
+        let peers = Peers::new(&options, tip.height, wanted, event_sender);
         let now = Instant::now();
         Ok(Self {
             engine,
@@ -126,6 +128,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             headers_added: 0,
             reorgs: 0,
             live,
+            notices,
         })
     }
 
@@ -277,7 +280,8 @@ impl<S: HeaderStore + 'static> Session<S> {
             return;
         }
         let (params, dns) = (self.options.params, self.options.dns);
-        self.finding = Some(tokio::spawn(find_addresses(params, dns)));
+        let through_proxy = self.options.proxy.is_some();
+        self.finding = Some(tokio::spawn(find_addresses(params, dns, through_proxy)));
     }
 
     fn on_addresses(&mut self, addresses: Vec<String>) {

@@ -18,6 +18,8 @@ pub struct SyncOptions {
     pub peers: usize,
     /// Whether DNS seeds may be asked.
     pub dns: bool,
+    /// A SOCKS5 proxy (`host:port`) for every connection; it also resolves the names.
+    pub proxy: Option<String>,
     /// Stay at the tip and follow new blocks.
     pub follow: bool,
     /// The height to stop at.

@@ -1,16 +1,22 @@
 //! Which addresses are dialled, and again when.
 
+use super::options::SyncOptions;
 use crate::chain::Params;
-use crate::net::{Config, Disconnect, Event, Fault, OwnNonces, PeerHandle, PeerId, Timers};
-use crate::net::{resolve, spawn};
+use crate::net::{
+    Config, Direction, Disconnect, Event, Fault, Link, OwnNonces, PeerHandle, PeerId,
+};
+use crate::net::{Timers, resolve, spawn, spawn_with};
 use crate::node::shipped;
 use crate::primitives::Network;
 use crate::wire::ServiceFlags;
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::Sender;
+use tokio_socks::tcp::Socks5Stream;
 
 /// How long the DNS seeds are waited for.
 const DNS_DEADLINE: Duration = Duration::from_secs(5);
@@ -59,6 +65,7 @@ impl Slot {
 pub(super) struct Peers {
     config: Arc<Config>,
     events: Sender<Event>,
+    proxy: Option<String>,
     wanted: usize,
     persistent: bool,
     slots: BTreeMap<u64, Slot>,
@@ -70,16 +77,15 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// `persistent` keeps dialling lost peers for ever.
+    /// A sync that follows dials lost peers for ever.
     pub(super) fn new(
-        params: &Params,
+        options: &SyncOptions,
         start_height: u32,
         wanted: usize,
-        persistent: bool,
         events: Sender<Event>,
     ) -> Self {
         let config = Config {
-            magic: params.magic,
+            magic: options.params.magic,
             services: ServiceFlags::NONE,
             user_agent: concat!("/lightclient:", env!("CARGO_PKG_VERSION"), "/").to_owned(),
             start_height: i32::try_from(start_height).unwrap_or(i32::MAX),
@@ -93,8 +99,9 @@ impl Peers {
         Self {
             config: Arc::new(config),
             events,
+            proxy: options.proxy.clone(),
             wanted,
-            persistent,
+            persistent: options.follow,
             slots: BTreeMap::new(),
             candidates: VecDeque::new(),
             next_id: 0,
@@ -131,12 +138,23 @@ impl Peers {
             }
             let id = self.next_id;
             self.next_id += 1;
-            let (config, events) = (Arc::clone(&self.config), self.events.clone());
-            let handle = spawn(PeerId(id), candidate.address.clone(), config, events);
+            let handle = self.connect(PeerId(id), &candidate.address);
             let slot = Slot { handle, connected: false, since: now, unconnecting: 0, candidate };
             self.slots.insert(id, slot);
         }
         self.candidates.append(&mut later);
+    }
+
+    fn connect(&self, id: PeerId, address: &str) -> PeerHandle {
+        let (config, events) = (Arc::clone(&self.config), self.events.clone());
+        match self.proxy.clone() {
+            None => spawn(id, address.to_owned(), config, events),
+            Some(proxy) => {
+                let dial = dial_through(proxy, address.to_owned());
+                let direction = Direction::Outbound;
+                spawn_with(id, address.to_owned(), direction, dial, config, events)
+            }
+        }
     }
 
     /// When [`Peers::dial`] has something to do without anything else happening.
@@ -226,9 +244,15 @@ impl Peers {
 }
 
 /// Addresses from the DNS seeds, and from the fixed ones where DNS gives too little.
-pub(super) async fn find_addresses(params: &Params, dns: bool) -> Vec<String> {
+///
+/// # Security
+/// With a proxy nothing is resolved here: the seeds' names go to the proxy as they are, like any address.
+pub(super) async fn find_addresses(params: &Params, dns: bool, through_proxy: bool) -> Vec<String> {
     let mut found = Vec::new();
-    if dns && !params.dns_seeds.is_empty() {
+    if through_proxy {
+        let names = params.dns_seeds.iter().filter(|_| dns);
+        found.extend(names.map(|name| format!("{name}:{}", params.port)));
+    } else if dns && !params.dns_seeds.is_empty() {
         let addresses = resolve(params.dns_seeds, params.port, DNS_DEADLINE).await;
         found.extend(addresses.iter().map(ToString::to_string));
     }
@@ -238,4 +262,16 @@ pub(super) async fn find_addresses(params: &Params, dns: bool) -> Vec<String> {
         found.extend(fixed);
     }
     found
+}
+
+/// Connects to an address through a SOCKS5 proxy, which resolves the name if it is one.
+async fn dial_through(proxy: String, address: String) -> io::Result<Link<Socks5Stream<TcpStream>>> {
+    let socket = TcpStream::connect(&proxy)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("proxy {proxy}: {error}")))?;
+    socket.set_nodelay(true)?;
+    let stream = Socks5Stream::connect_with_socket(socket, address.as_str())
+        .await
+        .map_err(|error| io::Error::other(format!("proxy {proxy}: {error}")))?;
+    Ok(Link { stream, remote: None })
 }

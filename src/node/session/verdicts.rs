@@ -2,12 +2,14 @@
 
 use super::joiner::Verdict;
 use super::options::SyncError;
-use super::{Session, point_of};
+use super::{Notice, Session, point_of};
 use crate::chain::{BatchFault, LinkedBatch, Rejection};
 use crate::node::writer::Joined;
+use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
 use crate::sync::{Linked, Tag};
 use std::time::Instant;
+use tokio::task::block_in_place;
 use tracing::{info, warn};
 
 impl<S: HeaderStore + 'static> Session<S> {
@@ -105,8 +107,8 @@ impl<S: HeaderStore + 'static> Session<S> {
             Joined::Nothing => {}
             Joined::Extended(count) => {
                 self.headers_added += u64::from(*count);
-                if self.caught_up && *count > 0 {
-                    info!("new tip {} at height {}", self.tip.hash, self.tip.height);
+                if *count > 0 {
+                    self.notice_tip();
                 }
             }
             Joined::Side { height, hash } => {
@@ -120,13 +122,30 @@ impl<S: HeaderStore + 'static> Session<S> {
             Joined::Reorganised { fork_height, old_height, old_hash, connected } => {
                 self.reorgs += 1;
                 self.headers_added += u64::from(*connected);
-                warn!(
-                    "reorganisation: old tip {old_hash} at height {old_height}, new tip {} at height {}, depth {}",
-                    self.tip.hash,
-                    self.tip.height,
-                    old_height - fork_height
-                );
+                self.notice_reorganisation(*old_height, *old_hash, old_height - fork_height);
             }
         }
+    }
+
+    fn notice_tip(&self) {
+        if !self.caught_up {
+            return;
+        }
+        let Tip { height, hash, .. } = self.tip;
+        info!("new tip {hash} at height {height}");
+        let header = block_in_place(|| self.store.headers(height, 1));
+        let time = header.ok().and_then(|headers| Some(headers.first()?.time)).unwrap_or(0);
+        // Whoever watched may be gone.
+        self.notices.send(Notice::Tip { height, hash, time }).ok();
+    }
+
+    fn notice_reorganisation(&self, old_height: u32, old_hash: BlockHash, depth: u32) {
+        let Tip { height, hash, .. } = self.tip;
+        info!(
+            "reorganisation: old tip {old_hash} at height {old_height}, new tip {hash} at height \
+             {height}, depth {depth}"
+        );
+        let notice = Notice::Reorganised { old_height, old_hash, height, hash, depth };
+        self.notices.send(notice).ok();
     }
 }

@@ -4,7 +4,7 @@ use super::mine::{NOW, mainnet_database};
 use crate::chain::{Ancestors, params};
 use crate::primitives::Network;
 use crate::store::create::Folders;
-use crate::store::layout::{PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key};
+use crate::store::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key};
 use crate::store::open::open_sled;
 use crate::store::{Fault, HeaderStore, SledStore, StoreError, verify};
 use std::path::Path;
@@ -41,14 +41,14 @@ fn assert_damaged_at<T>(result: Result<T, StoreError>, expected: u32) {
 
 /// Where a header's record begins in its page.
 fn record(height: u32) -> usize {
-    PAGE_HEAD + RECORD * (height % 128) as usize
+    PAGE_HEAD + RECORD * (height % PAGE) as usize
 }
 
 #[test]
 fn a_flipped_bit_in_any_field_of_a_header_is_found_at_its_height() {
     let folder = tempdir().unwrap();
     mainnet_database(folder.path(), 2000);
-    let key = page_key(1300 / 128);
+    let key = page_key(1300 / PAGE);
     for byte in [0, 3, 4, 35, 36, 44, 47] {
         let flip = |page: &mut Vec<u8>| page[record(1300) + byte] ^= 0x10;
         tamper(folder.path(), &key, flip);
@@ -71,7 +71,7 @@ fn a_flipped_bit_in_any_field_of_a_header_is_found_at_its_height() {
 fn a_header_whose_bits_were_changed_breaks_the_rule_of_its_bits() {
     let folder = tempdir().unwrap();
     mainnet_database(folder.path(), 500);
-    tamper(folder.path(), &page_key(2), |page| {
+    tamper(folder.path(), &page_key(300 / PAGE), |page| {
         page[record(300) + 40..record(300) + 44].copy_from_slice(&0x207f_ffff_u32.to_le_bytes());
     });
     let (height, fault) = fault_of(folder.path());
@@ -93,7 +93,7 @@ fn a_flipped_bit_in_the_parent_hash_of_any_page_is_named() {
         let flip = |page: &mut Vec<u8>| page[0] ^= 1;
         tamper(folder.path(), &page_key(number), flip);
         let (height, fault) = fault_of(folder.path());
-        let first = number * 128;
+        let first = number * PAGE;
         let parent = headers.hashes()[first as usize - 2];
         let mut stored = parent;
         stored.0[0] ^= 1;
@@ -104,7 +104,7 @@ fn a_flipped_bit_in_the_parent_hash_of_any_page_is_named() {
             got: stored.to_string(),
         };
         assert_eq!((height, fault), (first - 1, expected));
-        assert_damaged_at(open(folder.path()).unwrap().run(first - 1, 1), first - 128);
+        assert_damaged_at(open(folder.path()).unwrap().run(first - 1, 1), first - PAGE);
         tamper(folder.path(), &page_key(number), flip);
     }
 }
@@ -117,7 +117,7 @@ fn a_flipped_bit_in_the_work_of_any_page_is_named() {
         let flip = |page: &mut Vec<u8>| page[63] ^= 1;
         tamper(folder.path(), &page_key(number), flip);
         let (height, fault) = fault_of(folder.path());
-        assert_eq!((height, fault.height), (number * 128 - 1, number * 128));
+        assert_eq!((height, fault.height), (number * PAGE - 1, number * PAGE));
         assert_eq!(fault.rule, "stored-chainwork");
         assert_ne!(fault.expected, fault.got);
         tamper(folder.path(), &page_key(number), flip);
@@ -128,17 +128,18 @@ fn a_flipped_bit_in_the_work_of_any_page_is_named() {
 fn a_page_that_lost_headers_is_named_at_the_first_missing_one() {
     let folder = tempdir().unwrap();
     mainnet_database(folder.path(), 9000);
-    tamper(folder.path(), &page_key(40), |page| page.truncate(record(40 * 128 + 100)));
+    let first = 40 * PAGE;
+    tamper(folder.path(), &page_key(40), |page| page.truncate(record(first + 50)));
     let (height, fault) = fault_of(folder.path());
-    assert_eq!((height, fault.height), (40 * 128 + 99, 40 * 128 + 100));
+    assert_eq!((height, fault.height), (first + 49, first + 50));
     assert_eq!(fault.rule, "stored-page");
     let store = open(folder.path()).unwrap();
-    assert_damaged_at(store.run(40 * 128 + 90, 20), 40 * 128);
-    assert_damaged_at(store.run_unchecked(40 * 128 + 90, 20), 40 * 128 + 100);
+    assert_damaged_at(store.run(first + 40, 20), first);
+    assert_damaged_at(store.run_unchecked(first + 40, 20), first + 50);
     drop(store);
     tamper(folder.path(), &page_key(40), |page| page.truncate(30));
     let (height, fault) = fault_of(folder.path());
-    assert_eq!((height, fault.height, fault.rule.as_str()), (5119, 5120, "stored-page"));
+    assert_eq!((height, fault.height, fault.rule.as_str()), (first - 1, first, "stored-page"));
 }
 
 #[test]
@@ -150,7 +151,8 @@ fn a_missing_page_is_named_at_its_first_header() {
     db.flush().unwrap();
     drop(db);
     let (height, fault) = fault_of(folder.path());
-    assert_eq!((height, fault.height, fault.rule.as_str()), (6399, 6400, "stored-page"));
+    assert_eq!((height, fault.height), (50 * PAGE - 1, 50 * PAGE));
+    assert_eq!(fault.rule, "stored-page");
 }
 
 #[test]
@@ -201,10 +203,10 @@ fn a_tip_record_that_contradicts_the_pages_is_damage_at_open() {
 fn a_damaged_genesis_or_last_page_is_damage_at_open() {
     let folder = tempdir().unwrap();
     mainnet_database(folder.path(), 700);
-    for (number, byte) in [(0, record(0) + 7), (5, 3), (5, 40), (5, record(700) + 5)] {
+    for (number, byte) in [(0, record(0) + 7), (10, 3), (10, 40), (10, record(700) + 5)] {
         let flip = |page: &mut Vec<u8>| page[byte] ^= 2;
         tamper(folder.path(), &page_key(number), flip);
-        assert_damaged_at(open(folder.path()), number * 128);
+        assert_damaged_at(open(folder.path()), number * PAGE);
         tamper(folder.path(), &page_key(number), flip);
     }
     assert_eq!(open(folder.path()).unwrap().tip().height, 700);

@@ -9,6 +9,7 @@ use crate::store::open::open_sled;
 use crate::store::{Change, HeaderStore, SCHEMA_VERSION, SledStore, StoreError, repair, verify};
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::{io, mem, process};
 use tempfile::tempdir;
 
@@ -156,4 +157,31 @@ fn an_interrupted_creation_is_begun_again() {
     assert!(!SledStore::exists(folder.path()));
     assert_eq!(SledStore::open(folder.path(), regtest()).unwrap().tip().height, 0);
     assert!(!unfinished.exists());
+}
+
+/// sled's own snapshot files, which it writes when it opens.
+fn snapshots(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(Folders::of(folder).database).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.to_string_lossy().contains("snap.")).collect()
+}
+
+#[test]
+fn a_closed_bulk_load_leaves_nothing_for_the_next_open_to_write() {
+    let folder = tempdir().unwrap();
+    regtest_database(folder.path(), 20_000);
+    let closed = snapshots(folder.path());
+    assert_eq!(closed.len(), 1);
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    assert_eq!(snapshots(folder.path()), closed);
+    drop(store);
+    assert_eq!(snapshots(folder.path()), closed);
+}
+
+#[test]
+fn nothing_is_kept_in_files_that_the_fsync_does_not_reach() {
+    let folder = tempdir().unwrap();
+    regtest_database(folder.path(), 20_000);
+    let blobs = fs::read_dir(Folders::of(folder.path()).database.join("blobs")).unwrap();
+    assert_eq!(blobs.count(), 0);
 }

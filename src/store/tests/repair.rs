@@ -5,7 +5,7 @@ use super::mine::{NOW, append, mainnet_database, mine, regtest, regtest_database
 use crate::chain::{Ancestors, Branch, params};
 use crate::primitives::Network;
 use crate::store::create::Folders;
-use crate::store::layout::{PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key};
+use crate::store::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key};
 use crate::store::{HeaderStore, SledStore, repair, verify};
 use std::fs;
 use tempfile::tempdir;
@@ -15,8 +15,8 @@ fn a_bad_header_ends_the_repaired_chain_and_the_old_database_is_kept() {
     let folder = tempdir().unwrap();
     let headers = mainnet_database(folder.path(), 5000);
     let mainnet = params(Network::Mainnet);
-    let at = PAGE_HEAD + RECORD * (3333 % 128) + 9;
-    tamper(folder.path(), &page_key(3333 / 128), |page| page[at] ^= 1);
+    let at = PAGE_HEAD + RECORD * (3333 % PAGE as usize) + 9;
+    tamper(folder.path(), &page_key(3333 / PAGE), |page| page[at] ^= 1);
     let mut heard = Vec::new();
     let repaired = repair(folder.path(), mainnet, NOW, |height| heard.push(height)).unwrap();
     let fault = repaired.fault.unwrap();
