@@ -36,15 +36,13 @@ pub async fn run_sync(
     let Watchers { live, notices, stop } = watchers;
     let watched = live.subscribe();
     let session = Session::new(options, Arc::clone(&store), live, notices)?;
+    let (ended, end) = oneshot::channel::<()>();
     let answering = match ControlListener::bind(folder, &store) {
-        Ok(listener) => {
-            let (end, ended) = oneshot::channel::<()>();
-            let stop = async move {
-                // Ready when the other side is dropped.
-                ended.await.ok();
-            };
-            Some((end, tokio::spawn(serve(listener, store, command, watched, stop))))
-        }
+        Ok(listener) => Some(tokio::spawn(async move {
+            // Sent or dropped, both mean the end.
+            let end = async { drop(end.await) };
+            serve(listener, store, command, watched, end).await;
+        })),
         Err(error) => {
             // The sync itself does not need it.
             warn!("other commands cannot read while this runs: control socket: {error}");
@@ -52,9 +50,9 @@ pub async fn run_sync(
         }
     };
     let outcome = session.run(stop).await;
-    if let Some((end, task)) = answering {
-        drop(end);
-        // A panic in there costs the answers, not the sync.
+    drop(ended);
+    if let Some(task) = answering {
+        // The clients are gone when this returns: the store can be closed.
         task.await.ok();
     }
     outcome
