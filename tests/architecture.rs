@@ -1,4 +1,5 @@
 //! The arrows of ARCHITECTURE.md, kept true.
+#![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use std::collections::BTreeMap;
 use std::fs;
