@@ -3,7 +3,7 @@
 use super::context::{color_before_parsing, has_color};
 use crate::config::ConfigError;
 use crate::node::shutdown::Ending;
-use crate::node::{ReadError, SyncError, Trouble};
+use crate::node::{ChainError, ReadError, SyncError, Trouble};
 use crate::store::StoreError;
 use anstyle::{AnsiColor, Style};
 use std::env;
@@ -30,6 +30,9 @@ pub enum CliError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Headers could not be judged or stored.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// A sync could not go on.
     #[error(transparent)]
     Sync(#[from] SyncError),
@@ -45,6 +48,9 @@ pub enum CliError {
     /// What was asked for is not stored.
     #[error("{0}")]
     NotFound(String),
+    /// A check found stored data damaged.
+    #[error("{0}")]
+    Damaged(String),
     /// A file the user named could not be read or written.
     #[error("{}: {source}", path.display())]
     File {
@@ -67,10 +73,12 @@ impl CliError {
             Self::Failed(_) | Self::File { .. } | Self::Output(_) => 1,
             Self::Usage(_) | Self::Config(_) => 2,
             Self::NoPeer(_) => 3,
+            Self::Damaged(_) => 5,
             Self::NotFound(_) => 6,
             Self::Interrupted(ending) => ending.exit_code(),
             Self::Read(error) => code_of(error.trouble()),
             Self::Store(error) => code_of(error.trouble()),
+            Self::Chain(error) => code_of(error.trouble()),
             Self::Sync(SyncError::NoPeers { .. }) => 3,
             Self::Sync(SyncError::Chain(error)) => code_of(error.trouble()),
             Self::Sync(SyncError::Thread(_)) => 1,

@@ -6,13 +6,18 @@ mod args;
 mod completions;
 mod context;
 mod error;
+pub mod export;
+mod files;
 mod global;
 mod heights;
+pub mod import;
+mod interrupt;
 mod man;
 mod moment;
 pub mod query;
 pub mod status;
 pub mod sync;
+pub mod verify;
 mod what;
 
 pub use args::{ChainArgs, PeerArgs};
@@ -61,6 +66,12 @@ pub enum Command {
     Query(query::Args),
     /// Show where the stored chain stands
     Status(status::Args),
+    /// Check every stored header again, from genesis, offline
+    Verify(verify::Args),
+    /// Write stored headers to a file: raw, CSV, JSON Lines, or hints
+    Export(export::Args),
+    /// Take headers from a file, checked as if a peer had sent them
+    Import(import::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -71,10 +82,14 @@ impl Command {
     /// What the command's own options say of the settings.
     fn layer(&self) -> Layer {
         match self {
-            Self::Query(_) | Self::Status(_) | Self::Completions(_) | Self::Man(_) => {
-                Layer::default()
-            }
             Self::Sync(args) => args.layer(),
+            Self::Import(args) => args.layer(),
+            Self::Query(_)
+            | Self::Status(_)
+            | Self::Verify(_)
+            | Self::Export(_)
+            | Self::Completions(_)
+            | Self::Man(_) => Layer::default(),
         }
     }
 
@@ -83,6 +98,9 @@ impl Command {
             Self::Query(args) => query::run(&args, context),
             Self::Status(args) => status::run(&args, context),
             Self::Sync(args) => sync::run(&args, context),
+            Self::Verify(args) => verify::run(&args, context),
+            Self::Export(args) => export::run(&args, context),
+            Self::Import(args) => import::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Man(args) => man::run(&args, context),
         }

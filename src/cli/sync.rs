@@ -106,10 +106,6 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
         let port = endpoint.port.or(Some(params.port));
         Endpoint { port, ..endpoint.clone() }.to_string()
     };
-    let min_chain_work = match &config.min_chain_work {
-        Some(work) => Work::from_be_bytes(&work.0),
-        None => params.min_chain_work(),
-    };
     Ok(SyncOptions {
         params,
         connect: config.connect.iter().map(with_port).collect(),
@@ -118,10 +114,18 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
         proxy: config.proxy.as_ref().map(ToString::to_string),
         follow: args.follow,
         stop_height: args.stop_height,
-        min_chain_work,
+        min_chain_work: min_chain_work(config),
         hints: hints(config)?,
         timeout: config.timeout,
     })
+}
+
+/// The work that a chain needs to be the network's.
+pub(super) fn min_chain_work(config: &Config) -> Work {
+    match &config.min_chain_work {
+        Some(work) => Work::from_be_bytes(&work.0),
+        None => params(config.network).min_chain_work(),
+    }
 }
 
 /// The hints that the settings name.

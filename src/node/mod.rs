@@ -3,9 +3,11 @@
 //! Everything above (command line, servers) speaks to this module only.
 
 mod as_text;
+mod audit;
 mod by_time;
 pub mod clock;
 pub mod control;
+mod import;
 mod lookup;
 mod range;
 mod reader;
@@ -19,8 +21,10 @@ mod trouble;
 mod view;
 mod writer;
 
+pub use audit::{audit, mend};
 pub use by_time::last_at_or_before;
 pub use control::{LiveStatus, StoreInfo};
+pub use import::{ImportError, ImportOptions, Imported, Importer};
 pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
 pub use range::HeaderRange;
 pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};

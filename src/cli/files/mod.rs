@@ -1,0 +1,12 @@
+//! Files of headers.
+
+mod format;
+mod read;
+mod record;
+mod sink;
+mod write;
+
+pub(super) use format::{FileFormat, format_of, parse_format};
+pub(super) use read::{HeaderFile, HeaderFileError};
+pub(super) use sink::Sink;
+pub(super) use write::HeaderWriter;

@@ -1,0 +1,194 @@
+//! Reading headers from a file.
+
+use super::format::FileFormat;
+use super::record::Record;
+use crate::primitives::{HEADER_LEN, Header};
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, stdin};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Longest line of a JSON Lines file in bytes: four times what `export` writes.
+const MAX_LINE: u64 = 4096;
+
+/// Why a file's next header cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HeaderFileError {
+    /// The system does not let it.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        source: io::Error,
+    },
+    /// What is there is no header.
+    #[error("{}, {place}: {what}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Which line or header.
+        place: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// What ends reading, before it is known of which file.
+enum Fault {
+    Io(io::Error),
+    Content { place: String, what: String },
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+type Headers = Box<dyn Iterator<Item = Result<Header, Fault>>>;
+
+/// A file of headers, read one by one.
+pub(crate) struct HeaderFile {
+    path: PathBuf,
+    read: Rc<Cell<u64>>,
+    size: Option<u64>,
+    headers: Headers,
+}
+
+impl HeaderFile {
+    /// Opens a file, or standard input for `-`.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(crate) fn open(path: &Path, format: FileFormat) -> Result<Self, HeaderFileError> {
+        let io = |source| HeaderFileError::Io { path: path.to_owned(), source };
+        let read = Rc::new(Cell::new(0));
+        let (source, size): (Box<dyn Read>, _) = if path == Path::new("-") {
+            (Box::new(stdin()), None)
+        } else {
+            let file = File::open(path).map_err(io)?;
+            let metadata = file.metadata().map_err(io)?;
+            if metadata.is_dir() {
+                return Err(io(io::Error::from(io::ErrorKind::IsADirectory)));
+            }
+            let size = metadata.is_file().then_some(metadata.len());
+            (Box::new(file), size)
+        };
+        let counted = Counted { source, read: Rc::clone(&read) };
+        let source = BufReader::with_capacity(1 << 16, counted);
+        let headers: Headers = match format {
+            FileFormat::Csv => csv_headers(source),
+            FileFormat::Jsonl => jsonl_headers(source),
+            FileFormat::Bin | FileFormat::Hints => bin_headers(source),
+        };
+        Ok(Self { path: path.to_owned(), read, size, headers })
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.read.get()
+    }
+
+    /// Bytes of the whole file, where that is known.
+    pub(crate) fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// The next header; `None` at the end.
+    ///
+    /// # Errors
+    /// What is there is no header, or cannot be read.
+    pub(crate) fn next_header(&mut self) -> Result<Option<Header>, HeaderFileError> {
+        self.headers.next().transpose().map_err(|fault| match fault {
+            Fault::Io(source) => HeaderFileError::Io { path: self.path.clone(), source },
+            Fault::Content { place, what } => {
+                HeaderFileError::Content { path: self.path.clone(), place, what }
+            }
+        })
+    }
+}
+
+fn bin_headers(mut source: impl BufRead + 'static) -> Headers {
+    let mut number = 0_u64;
+    Box::new(std::iter::from_fn(move || {
+        let mut bytes = Vec::with_capacity(HEADER_LEN);
+        let record = (&mut source).take(HEADER_LEN as u64);
+        if let Err(error) = { record }.read_to_end(&mut bytes) {
+            return Some(Err(error.into()));
+        }
+        if bytes.is_empty() {
+            return None;
+        }
+        number += 1;
+        Some(bytes.as_slice().try_into().map(Header::decode).map_err(|_| Fault::Content {
+            place: format!("header {number}"),
+            what: format!(
+                "expected {HEADER_LEN} bytes, got {}: the file is cut short",
+                bytes.len()
+            ),
+        }))
+    }))
+}
+
+fn jsonl_headers(mut source: impl BufRead + 'static) -> Headers {
+    let mut number = 0_u64;
+    Box::new(std::iter::from_fn(move || {
+        loop {
+            let mut line = Vec::new();
+            let bounded = (&mut source).take(MAX_LINE);
+            match { bounded }.read_until(b'\n', &mut line) {
+                Ok(0) => return None,
+                Err(error) => return Some(Err(error.into())),
+                Ok(_) => number += 1,
+            }
+            if !line.trim_ascii().is_empty() {
+                let record = serde_json::from_slice::<Record>(&line);
+                let header = record.map_err(|error| error.to_string()).and_then(|r| r.header());
+                return Some(header.map_err(|what| in_line(number, what)));
+            }
+        }
+    }))
+}
+
+fn csv_headers(source: impl Read + 'static) -> Headers {
+    let mut records = csv::Reader::from_reader(source).into_deserialize::<Record>();
+    Box::new(std::iter::from_fn(move || {
+        let record = records.next()?;
+        let line = records.reader().position().line();
+        Some(record.map_err(|error| csv_fault(error, line)).and_then(|record| {
+            record.header().map_err(|what| in_line(line.saturating_sub(1), what))
+        }))
+    }))
+}
+
+fn csv_fault(error: csv::Error, line: u64) -> Fault {
+    let line = error.position().map_or(line, csv::Position::line);
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => Fault::Io(error),
+        csv::ErrorKind::Deserialize { err, .. } => in_line(line, err.kind().to_string()),
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            in_line(line, format!("expected {expected_len} columns, got {len}"))
+        }
+        _ => in_line(line, "this is no CSV".to_owned()),
+    }
+}
+
+fn in_line(number: u64, what: String) -> Fault {
+    Fault::Content { place: format!("line {number}"), what }
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    source: R,
+    read: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.read.set(self.read.get() + count as u64);
+        Ok(count)
+    }
+}

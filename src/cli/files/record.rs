@@ -1,0 +1,90 @@
+//! A header in CSV and JSON Lines: as little of `getblockheader`'s keys as makes the 80 bytes.
+
+use crate::node::HeaderInfo;
+use crate::primitives::{BlockHash, Header, MerkleRoot};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// What is read; other keys and columns are passed over.
+#[derive(Debug, Deserialize)]
+pub(super) struct Record {
+    #[serde(default)]
+    hash: Option<String>,
+    version: i32,
+    #[serde(default)]
+    previousblockhash: Option<String>,
+    merkleroot: String,
+    time: u32,
+    nonce: u32,
+    bits: String,
+}
+
+impl Record {
+    /// The header; its hash has to be the one that the record gives, where it does.
+    pub(super) fn header(&self) -> Result<Header, String> {
+        let prev = self.previousblockhash.as_deref().filter(|text| !text.is_empty());
+        let prev: Option<BlockHash> = parse("previousblockhash", prev)?;
+        let merkle_root: Option<MerkleRoot> = parse("merkleroot", Some(&self.merkleroot))?;
+        let bits = u32::from_str_radix(&self.bits, 16)
+            .map_err(|_| format!("bits: expected 8 hex digits, got {:?}", self.bits))?;
+        let header = Header {
+            version: self.version,
+            prev: prev.unwrap_or(BlockHash::ZERO),
+            merkle_root: merkle_root.unwrap_or_default(),
+            time: self.time,
+            bits,
+            nonce: self.nonce,
+        };
+        let hash: Option<BlockHash> = parse("hash", self.hash.as_deref())?;
+        match hash.filter(|hash| *hash != header.hash()) {
+            None => Ok(header),
+            Some(hash) => {
+                Err(format!("hash: the header's is {}, not {hash} as given", header.hash()))
+            }
+        }
+    }
+}
+
+fn parse<T>(key: &str, text: Option<&str>) -> Result<Option<T>, String>
+where
+    T: FromStr<Err: std::fmt::Display>,
+{
+    text.map(|text| text.parse().map_err(|error| format!("{key}: {error}"))).transpose()
+}
+
+/// A line of a CSV file: what does not change when the chain grows, and does not merely repeat `bits`.
+#[derive(Debug, Serialize)]
+pub(super) struct Row<'a> {
+    height: u32,
+    hash: &'a str,
+    version: i32,
+    #[serde(rename = "versionHex")]
+    version_hex: &'a str,
+    merkleroot: &'a str,
+    time: u32,
+    mediantime: u32,
+    nonce: u32,
+    bits: &'a str,
+    difficulty: f64,
+    chainwork: &'a str,
+    previousblockhash: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn of(info: &'a HeaderInfo) -> Self {
+        Self {
+            height: info.height,
+            hash: &info.hash,
+            version: info.version,
+            version_hex: &info.version_hex,
+            merkleroot: &info.merkleroot,
+            time: info.time,
+            mediantime: info.mediantime,
+            nonce: info.nonce,
+            bits: &info.bits,
+            difficulty: info.difficulty,
+            chainwork: &info.chainwork,
+            previousblockhash: info.previousblockhash.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Checking what is stored, and repairing it.
+
+use super::clock::unix_now;
+use super::reader::{ReadError, open_store};
+use crate::chain::params;
+use crate::primitives::Network;
+use crate::store::{
+    Fault, HeaderStore, Repaired, SledStore, StoreError, VerifyReport, repair, verify,
+};
+use std::path::Path;
+
+/// Checks every stored header of a network's folder again, from genesis.
+///
+/// `progress` hears of the tip's height first, then of each height reached.
+///
+/// # Errors
+/// Nothing is stored, the folder is in use, or reading failed for a reason other than damage: a database
+/// too damaged to open is a report with a fault at height 0.
+pub fn audit(
+    folder: &Path,
+    network: Network,
+    mut progress: impl FnMut(u32, u32),
+) -> Result<VerifyReport, ReadError> {
+    let genesis = params(network).genesis.hash();
+    if !SledStore::exists(folder) {
+        return Err(ReadError::NothingStored { network, folder: folder.to_owned() });
+    }
+    let store = match open_store(folder, network) {
+        Ok(store) => store,
+        Err(error) if error.is_damage() => {
+            let fault = Some(opening_fault(&error));
+            return Ok(VerifyReport { checked: 0, height: 0, hash: genesis, fault });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let tip = store.tip().height;
+    Ok(verify(&store, params(network), unix_now(), |height| progress(tip, height))?)
+}
+
+fn opening_fault(error: &StoreError) -> Fault {
+    let fault = |height: u32, rule: &str, expected: &str, got: &str| Fault {
+        height,
+        rule: rule.to_owned(),
+        expected: expected.to_owned(),
+        got: got.to_owned(),
+    };
+    match error {
+        StoreError::Damaged { height, what } => {
+            fault(*height, "stored-record", "records that agree", what)
+        }
+        StoreError::Unreadable { reason, .. } => {
+            fault(0, "stored-database", "a database that opens", reason)
+        }
+        other => fault(0, "stored-database", "a database that opens", &other.to_string()),
+    }
+}
+
+/// Copies the good headers of a network's folder into a new database, which takes the old one's place.
+///
+/// `progress` hears of each height reached.
+///
+/// # Errors
+/// The folder is in use or unusable.
+pub fn mend(
+    folder: &Path,
+    network: Network,
+    progress: impl FnMut(u32),
+) -> Result<Repaired, ReadError> {
+    Ok(repair(folder, params(network), unix_now(), progress)?)
+}
