@@ -131,5 +131,5 @@ pub(super) fn one_line(error: &clap::Error) -> String {
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .map(|line| line.strip_prefix("error: ").unwrap_or(line))
         .collect();
-    format!("{}; see --help", told.join("; "))
+    format!("{}; see --help", told.join("; ")).replace(":; ", ": ")
 }

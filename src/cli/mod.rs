@@ -111,6 +111,7 @@ impl Command {
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().collect();
     let color = context::color_before_parsing(&args);
+    let args = args.into_iter().map(what::protect_range).collect();
     let result = parse(args, color).and_then(run);
     match result {
         Ok(()) => ExitCode::SUCCESS,
