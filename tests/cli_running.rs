@@ -150,7 +150,13 @@ fn a_folder_in_use_by_a_process_that_does_not_answer_is_exit_code_4() {
     let program = program_in(folder.path());
     let path = folder.path().join("mainnet");
     let store = SledStore::open(&path, params(Network::Mainnet)).expect("a store");
+    // It listens, but is too busy to answer.
+    let silent = UnixListener::bind(path.join("control.sock")).expect("a socket");
     let started = Instant::now();
+    let unanswered = program.start(&["query", "tip"]).wait(Duration::from_secs(30)).expect_code(4);
+    assert!(unanswered.stderr.contains("does not answer (no answer in time)"));
+    fs::remove_file(path.join("control.sock")).expect("the socket");
+    drop(silent);
     let commands = [&["status"][..], &["verify"], &["import", "-", "--format", "bin"]];
     let running = commands.map(|args| program.start(args));
     for running in running {
