@@ -19,6 +19,7 @@ use std::time::Instant;
 
 /// Headers of mainnet in early 2026.
 const HEADERS: u32 = 930_000;
+const TEST_HEADERS: u32 = 3_000;
 const BATCHES: [u32; 5] = [500, 2_000, 10_000, 20_000, 50_000];
 /// Genesis of regtest is of 2011: up to this many seconds later lies all of the bench's chain.
 const AGE: u32 = 450_000_000;
@@ -26,7 +27,7 @@ const AGE: u32 = 450_000_000;
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> Outcome {
-    let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let args: Vec<String> = env::args().skip(1).collect();
     if args.first().is_some_and(|arg| arg == "--step") {
         return step(&args[1..]);
     }
@@ -34,7 +35,9 @@ fn main() -> Outcome {
         let values = args.windows(2).filter(|two| two[0] == name);
         values.filter_map(|two| two[1].parse().ok()).collect()
     };
-    let count = numbers("--headers").first().copied().unwrap_or(HEADERS);
+    // Without it this is `cargo test --all-targets`, which only wants to know that all of it runs.
+    let default = if args.iter().any(|arg| arg == "--bench") { HEADERS } else { TEST_HEADERS };
+    let count = numbers("--headers").first().copied().unwrap_or(default);
     let batches = numbers("--batch");
     let folder = tempfile::Builder::new().prefix("store-bench").tempdir_in("target")?;
     let bench =

@@ -83,7 +83,7 @@ fn offline() -> Result<(), String> {
 fn interrupted_sync(shell: &Shell, peer: &ScriptedPeer) -> Result<u32, String> {
     let mut sync = shell.start(&sync_from(peer));
     poll_for("half of the headers", PATIENCE, || {
-        let half = peer.record().look(Seen::answered) >= 8;
+        let half = peer.record().look(Seen::answered) >= 18;
         (half || !sync.is_running()).then_some(())
     });
     println!("^C");

@@ -1,4 +1,38 @@
-//! lightclient
+//! A Bitcoin node for the chain of headers and nothing heavier.
+//!
+//! It downloads every header since genesis from several peers at once, holds each to every consensus rule
+//! that a header can be held to, keeps the chain in a sled database, and answers from it. The program
+//! `lightclient` is a thin layer on top of this crate.
+//!
+//! # Layers
+//! ```text
+//! main → cli → config, output, node        (and store, for checking and mending what no node has open)
+//! node → net, sync, store, chain, wire, config
+//! net → wire      sync → chain      store → chain
+//! wire, chain → primitives → nothing     output → nothing
+//! ```
+//! [`primitives`], [`wire`], [`chain`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
+//! `tests/architecture.rs` keeps the arrows true; `ARCHITECTURE.md` says why they are as they are.
+//!
+//! # Checking headers
+//! ```
+//! use lightclient::chain::{Branch, link_batch, params};
+//! use lightclient::primitives::{Header, Network, hex};
+//!
+//! let block_1 = "010000006fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000\
+//!                982051fd1e4ba744bbbe680e1fee14677ba1a3c3540bf7b1cdb606e857233e0e61bc6649ffff001d01e36299";
+//! let header = Header::decode(&hex::decode_array(block_1)?);
+//!
+//! let params = params(Network::Mainnet);
+//! let (batch, fault) = link_batch(params, vec![header]);
+//! assert_eq!(fault, None);
+//! let mut chain = Branch::genesis(params);
+//! let (checked, rejection) = chain.extend(batch, 1_700_000_000);
+//! assert_eq!((checked.len(), rejection), (1, None));
+//! assert_eq!(chain.height(), 1);
+//! # Ok::<(), hex::HexError>(())
+//! ```
+
 pub mod chain;
 pub mod cli;
 pub mod config;

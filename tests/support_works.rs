@@ -260,6 +260,24 @@ fn clients_come_and_go_as_they_like() {
 }
 
 #[test]
+fn a_peer_can_be_told_what_to_answer_and_to_hang_up() {
+    let (_, shared) = chain(10);
+    let refuse = |message: &Message| {
+        matches!(message, Message::GetHeaders(_))
+            .then(|| vec![Message::Ping(None), Message::Pong(9)])
+    };
+    let peer = Script::honest().answering(refuse).start(&shared);
+    let (mut client, _) = RawClient::shake_hands(peer.address(), REGTEST);
+    client.ask(genesis().hash(), BlockHash::ZERO);
+    client.wait_for(|message| (message == Message::Pong(9)).then_some(()));
+    peer.send(&Message::FeeFilter(5));
+    client.wait_for(|message| (message == Message::FeeFilter(5)).then_some(()));
+    peer.hang_up();
+    assert!(client.receive().is_err());
+    assert_eq!(RawClient::shake_hands(peer.address(), REGTEST).1.start_height, 10);
+}
+
+#[test]
 fn the_real_headers_are_served_on_their_own_network() {
     let headers = mainnet_start();
     let peer = Script::honest().start(&SharedChain::new(Network::Mainnet, &headers));

@@ -4,6 +4,7 @@ use crate::bitcoin_node;
 use crate::light_client::{Hints, Synced, query, sync};
 use crate::peer_alone;
 use crate::support::peer::ScriptedPeer;
+use crate::support::record::Seen;
 use crate::support::script::{Script, Then};
 use crate::table::{Row, Sample, Table, times};
 use crate::world::{Chain, World};
@@ -252,6 +253,10 @@ impl Case {
         };
         let median = row.median();
         row.remark = plan.remark(chain, median);
+        if plan.line.round_trip_ms > 0 {
+            let most = peers.iter().map(|peer| peer.record().look(Seen::max_in_flight)).max();
+            row.remark += &format!("; up to {} requests at once to a peer", most.unwrap_or(0));
+        }
         table.push(row);
         median
     }

@@ -232,8 +232,7 @@ fn print(report: &SyncReport, store: &SledStore, out: &mut Output) -> Result<(),
         return Ok(out.flush()?);
     }
     let time = store.run(report.height, 1)?.headers.first().map_or(0, |header| header.time);
-    let seconds = Duration::from_millis(report.elapsed_ms.max(1)).as_secs_f64();
-    let speed = Duration::from_secs(report.headers_added).as_secs_f64() / seconds;
+    let speed = report.headers_added * 1000 / report.elapsed_ms.max(1);
     out.line(&format!(
         "{} at height {}: {} ({})",
         report.network,
@@ -242,9 +241,10 @@ fn print(report: &SyncReport, store: &SledStore, out: &mut Output) -> Result<(),
         utc(u64::from(time)),
     ))?;
     out.line(&format!(
-        "{} added in {} ({speed:.0} a second), {} received from {}, {}",
+        "{} added in {} ({} a second), {} received from {}, {}",
         counted(report.headers_added, "header"),
         duration(report.elapsed_ms),
+        count(speed),
         size(report.bytes_received),
         counted(u64::from(report.peers), "peer"),
         reason(report.stopped),
@@ -277,9 +277,18 @@ fn verdict(
             report.height
         ))),
         Stopped::LowWork => Err(CliError::Failed(format!(
-            "not synced: the peers' chain ends at height {} with work {work:#}, below the minimum chain \
-             work {wanted:#}: try other peers, or name a lower --min-chain-work if this chain is meant",
-            report.height
+            "not synced: the peers' chain ends at height {} with work 0x{}, below the minimum chain \
+             work 0x{}: try other peers, or name a lower --min-chain-work if this chain is meant",
+            report.height,
+            short(work),
+            short(wanted),
         ))),
     }
+}
+
+/// An amount of work without its leading zeros.
+fn short(work: &Work) -> String {
+    let digits = work.to_string();
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() { "0".to_owned() } else { digits.to_owned() }
 }

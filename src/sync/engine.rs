@@ -2,15 +2,16 @@
 
 use super::hints::Hints;
 use super::open::Open;
-use super::peer::{Answered, Peer, Purpose, Request};
-use super::ranges::{Part, RangeKey, Ranges};
+use super::peer::{Peer, Purpose, Request};
+use super::ranges::{RangeKey, Ranges};
+use super::types::{Action, DropReason, Progress, Settings};
 use super::{PeerKey, Point, Tag};
 use crate::primitives::BlockHash;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Headers in a full answer: one with fewer says that the peer has no more.
-const FULL: u32 = 2000;
+pub(super) const FULL: u32 = 2000;
 
 /// A peer that leaves a request unanswered for so long is dropped. Bitcoin Core waits 2 minutes for an
 /// answer to `getheaders` (`HEADERS_RESPONSE_TIME`); half of it is ample for 162 kB.
@@ -25,132 +26,21 @@ const RACE_UNMEASURED: Duration = Duration::from_secs(2);
 /// Requests that a lone peer starts with; several peers share them.
 const FIRST_REQUESTS: usize = 16;
 
-/// What the engine has to know from the start.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Hash of the network's first header.
-    pub genesis: BlockHash,
-    /// Hashes of the expected chain; empty for none.
-    pub hints: Hints,
-    /// The height to stop at.
-    pub stop_height: Option<u32>,
-}
-
-/// The ends of a `headers` message.
-#[derive(Clone, Copy, Debug)]
-pub struct Reply {
-    /// The parent that the first header names; `None` for an empty message.
-    pub parent: Option<BlockHash>,
-    /// Hash of the last header.
-    pub last: BlockHash,
-    /// How many headers there are.
-    pub count: u32,
-}
-
-/// What a `headers` message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// An answer that is needed: link it, and report under this tag.
-    Take(Tag),
-    /// An answer that is not needed (any more).
-    Discard,
-    /// No answer to anything that was asked.
-    Unasked,
-}
-
-/// Why the engine wants a peer dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DropReason {
-    /// A request was left unanswered.
-    #[error("no answer to getheaders for {} s", waited.as_secs())]
-    Stalled {
-        /// How long it was waited for.
-        waited: Duration,
-    },
-    /// Its chain does not contain a hint that another peer's does.
-    #[error("its chain leaves the hints at height {height}: expected {expected}, got {got}")]
-    LeftHints {
-        /// Height of the hint.
-        height: u32,
-        /// The hint.
-        expected: BlockHash,
-        /// What the peer has there, or the last header it sent on the way.
-        got: BlockHash,
-    },
-}
-
-/// What the caller is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send a `getheaders`.
-    Ask {
-        /// To whom.
-        peer: PeerKey,
-        /// Known hashes, newest first.
-        locator: Vec<BlockHash>,
-        /// The last header wanted; zero for as many as fit.
-        stop: BlockHash,
-    },
-    /// Disconnect; the engine has forgotten the peer already.
-    Drop {
-        /// Whom.
-        peer: PeerKey,
-        /// Why.
-        reason: DropReason,
-    },
-    /// Say that a range is asked of another peer because this one is late.
-    Late {
-        /// The late peer.
-        peer: PeerKey,
-        /// Height of the range's end.
-        height: u32,
-    },
-    /// Say that no peer's chain follows the hints, and that the download goes on without them.
-    HintsOff {
-        /// Height of the last header joined while they were on.
-        height: u32,
-    },
-    /// Throw away the batches with these tags.
-    Forget(Vec<Tag>),
-}
-
-/// How a batch fared when it was linked.
-#[derive(Clone, Copy, Debug)]
-pub struct Linked {
-    /// How many of its headers are good.
-    pub good: u32,
-    /// Hash of the last of them; any if there is none.
-    pub last: BlockHash,
-    /// Whether a bad one follows.
-    pub faulty: bool,
-}
-
-/// How far the download is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// There is no peer to ask.
-    NoPeers,
-    /// Answers are awaited.
-    Downloading,
-    /// The peers have nothing beyond the tip.
-    CaughtUp,
-}
-
 /// The download engine.
 #[derive(Debug)]
 pub struct Engine {
-    genesis: BlockHash,
-    peers: BTreeMap<PeerKey, Peer>,
-    joined: Point,
-    hints_on: bool,
-    ranges: Ranges,
-    left: BTreeMap<PeerKey, DropReason>,
-    open: Open,
-    next_tag: Tag,
-    typical: Option<Duration>,
+    pub(super) genesis: BlockHash,
+    pub(super) peers: BTreeMap<PeerKey, Peer>,
+    pub(super) joined: Point,
+    pub(super) hints_on: bool,
+    pub(super) ranges: Ranges,
+    pub(super) left: BTreeMap<PeerKey, DropReason>,
+    pub(super) open: Open,
+    pub(super) next_tag: Tag,
+    pub(super) typical: Option<Duration>,
     /// The locator that was last made from the stored chain.
-    locator: Vec<BlockHash>,
-    actions: Vec<Action>,
+    pub(super) locator: Vec<BlockHash>,
+    pub(super) actions: Vec<Action>,
 }
 
 impl Engine {
@@ -188,118 +78,6 @@ impl Engine {
     /// The hints that the download goes by, if it still does.
     pub fn hints(&self) -> Option<&Hints> {
         self.hints_on.then(|| self.ranges.hints())
-    }
-
-    /// Says what a `headers` message is, and notes that its request is answered.
-    pub fn on_headers(&mut self, now: Duration, key: PeerKey, reply: &Reply) -> Disposition {
-        let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
-        let Some(answered) = peer.take_request(reply.parent, &self.genesis) else {
-            return Disposition::Unasked;
-        };
-        let Answered { request, given_up } = answered;
-        let took = now.saturating_sub(request.asked_at);
-        peer.answered(took);
-        self.typical = Some(self.typical.map_or(took, |typical| (typical * 7 + took) / 8));
-        for lost in given_up {
-            if let Purpose::Range(range) = lost.purpose
-                && let Some(range) = self.ranges.get_mut(range)
-            {
-                range.owners.retain(|owner| *owner != key);
-            }
-        }
-        match request.purpose {
-            Purpose::Range(range) => self.range_answer(now, key, range, &request, reply),
-            Purpose::Open => self.open_answer(key, reply),
-        }
-    }
-
-    fn range_answer(
-        &mut self,
-        now: Duration,
-        key: PeerKey,
-        range_key: RangeKey,
-        request: &Request,
-        reply: &Reply,
-    ) -> Disposition {
-        let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
-        else {
-            return Disposition::Discard;
-        };
-        range.owners.retain(|owner| *owner != key);
-        let from_cursor = reply.parent == Some(range.cursor.hash);
-        let asked_at_cursor = request.locator.first() == Some(&range.cursor.hash);
-        if !from_cursor && asked_at_cursor && reply.parent == Some(range.start.hash) {
-            // It does not know what another peer sent of this range: its own answer is the fuller one.
-            self.actions.push(Action::Forget(range.restart()));
-        } else if !from_cursor {
-            if asked_at_cursor {
-                // It knows no hash of the locator, or has nothing after it: it is behind.
-                peer.ends_at = Some(range.cursor.height.min(peer.ends_at.unwrap_or(u32::MAX)));
-            }
-            return Disposition::Discard;
-        }
-        let height = range.cursor.height.saturating_add(reply.count);
-        let end = Point { height, hash: reply.last };
-        if height > range.end.height || (height == range.end.height && end != range.end) {
-            return self.leaves_hints(key, range_key, reply.last);
-        }
-        let tag = self.next_tag;
-        self.next_tag += 1;
-        range.parts.push(Part { tag, peer: key, end, linked: false });
-        range.cursor = end;
-        if range.is_received() {
-            self.drop_left(height);
-        } else if reply.count < FULL {
-            peer.ends_at = Some(height);
-        } else {
-            self.ask_range(now, key, range_key);
-        }
-        Disposition::Take(tag)
-    }
-
-    /// The peer's chain does not contain a hint: it is put aside until another peer shows that one does.
-    fn leaves_hints(&mut self, key: PeerKey, range_key: RangeKey, got: BlockHash) -> Disposition {
-        if let Some(range) = self.ranges.get_mut(range_key) {
-            let Point { height, hash } = range.end;
-            if range.parts.iter().any(|part| part.peer == key) {
-                self.actions.push(Action::Forget(range.restart()));
-            }
-            self.left.insert(key, DropReason::LeftHints { height, expected: hash, got });
-        }
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.left_hints = true;
-        }
-        Disposition::Discard
-    }
-
-    /// The hint at a height was reached: peers whose chain does not contain that one are refused.
-    fn drop_left(&mut self, reached: u32) {
-        let left = std::mem::take(&mut self.left);
-        for (peer, reason) in left {
-            if matches!(reason, DropReason::LeftHints { height, .. } if height == reached) {
-                self.remove_peer(peer);
-                self.actions.push(Action::Drop { peer, reason });
-            } else {
-                self.left.insert(peer, reason);
-            }
-        }
-    }
-
-    fn open_answer(&mut self, key: PeerKey, reply: &Reply) -> Disposition {
-        let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
-        let full = reply.count >= FULL;
-        peer.at_end = !full;
-        if reply.count == 0 {
-            return Disposition::Discard;
-        }
-        if full {
-            peer.ends_at = None;
-        }
-        peer.cursor = Some(reply.last);
-        let tag = self.next_tag;
-        self.next_tag += 1;
-        self.open.push(tag, key, reply.count, full);
-        Disposition::Take(tag)
     }
 
     /// Takes headers that nobody asked for, because they follow a header that is stored.
@@ -340,52 +118,11 @@ impl Engine {
         keys.into_iter().for_each(|key| self.announced(key));
     }
 
-    /// Notes how a batch fared when its work and links were checked.
-    pub fn on_linked(&mut self, tag: Tag, linked: Linked) {
-        let joined = self.joined;
-        if let Some((_, range)) = self.ranges.with_tag(tag) {
-            let begin = range.begin_of(tag, joined);
-            let end = Point { height: begin.height + linked.good, hash: linked.last };
-            let at = range.parts.iter().position(|part| part.tag == tag).unwrap_or(0);
-            range.parts[at].linked = true;
-            let mut dropped = Vec::new();
-            if linked.faulty && linked.good == 0 {
-                dropped = range.drop_from(tag, begin);
-            } else if linked.faulty {
-                range.parts[at].end = end;
-                range.cursor = end;
-                dropped = range.parts.drain(at + 1..).map(|part| part.tag).collect();
-            }
-            self.actions.push(Action::Forget(dropped));
-            return;
-        }
-        let dropped = self.open.linked(tag, linked.good > 0, linked.faulty);
-        self.actions.push(Action::Forget(dropped));
-    }
-
     /// The batches to be joined next, in this order.
     pub fn joinable(&self) -> Vec<Tag> {
         let mut tags = self.ranges.joinable(self.joined.height);
         tags.extend(self.open.joinable());
         tags
-    }
-
-    /// A batch was joined, or only its good part: the chain's end is now here.
-    pub fn on_joined(&mut self, tag: Tag, joined: Point, whole: bool) {
-        self.joined = joined;
-        let dropped = if let Some((_, range)) = self.ranges.with_tag(tag) {
-            if whole {
-                range.parts.retain(|part| part.tag != tag);
-                Vec::new()
-            } else {
-                let resume_at =
-                    if joined.height > range.start.height { joined } else { range.start };
-                range.drop_from(tag, resume_at)
-            }
-        } else {
-            self.open.joined(tag, whole)
-        };
-        self.actions.push(Action::Forget(dropped));
     }
 
     /// Decides what to do now. `locator` gives the stored chain's locator when one is needed.
@@ -487,7 +224,7 @@ impl Engine {
         }
     }
 
-    fn ask_range(&mut self, now: Duration, key: PeerKey, range_key: RangeKey) {
+    pub(super) fn ask_range(&mut self, now: Duration, key: PeerKey, range_key: RangeKey) {
         let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
         else {
             return;

@@ -6,6 +6,7 @@
 //! Up to the last hint the chain is cut into ranges that several peers are asked for at once ([`ranges`]);
 //! from there on, or without hints, one peer leads and the others are compared with it ([`open`]).
 
+mod answers;
 mod engine;
 mod hints;
 mod locator;
@@ -14,10 +15,12 @@ mod peer;
 mod ranges;
 #[cfg(test)]
 mod tests;
+mod types;
 
-pub use engine::{Action, Disposition, DropReason, Engine, Linked, Progress, Reply, Settings};
+pub use engine::Engine;
 pub use hints::{Hints, HintsError};
 pub use locator::locator_heights;
+pub use types::{Action, Disposition, DropReason, Linked, Progress, Reply, Settings};
 
 use crate::primitives::BlockHash;
 

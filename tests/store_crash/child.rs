@@ -99,6 +99,7 @@ pub(crate) fn write_until_killed() {
     let folder = PathBuf::from(env::var_os(FOLDER).unwrap());
     let mut random = StdRng::seed_from_u64(env::var(SEED).unwrap().parse().unwrap());
     let store = SledStore::open(&folder, regtest()).unwrap();
+    let mut out = io::stdout();
     loop {
         let tip = store.tip().height;
         let cut = if random.random_range(0..4) == 0 { random.random_range(0..20) } else { 0 };
@@ -110,7 +111,7 @@ pub(crate) fn write_until_killed() {
         let added = check(&mut branch, added);
         let change = Change { cut_to: Some(base), append: Some(&added), ..Change::default() };
         store.commit(&change).unwrap();
-        writeln!(io::stdout(), "{MARK} {} {}", branch.height(), branch.hash()).unwrap();
+        writeln!(out, "{MARK} {} {}", branch.height(), branch.hash()).unwrap();
         if random.random_range(0..5) == 0 {
             store.settle().unwrap();
         }

@@ -1,0 +1,164 @@
+//! What the engine makes of answers, and of what became of their batches.
+
+use super::engine::{Engine, FULL};
+use super::peer::{Answered, Purpose, Request};
+use super::ranges::{Part, RangeKey};
+use super::types::{Action, Disposition, DropReason, Linked, Reply};
+use super::{PeerKey, Point, Tag};
+use crate::primitives::BlockHash;
+use std::time::Duration;
+
+impl Engine {
+    /// Says what a `headers` message is, and notes that its request is answered.
+    pub fn on_headers(&mut self, now: Duration, key: PeerKey, reply: &Reply) -> Disposition {
+        let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
+        let Some(answered) = peer.take_request(reply.parent, &self.genesis) else {
+            return Disposition::Unasked;
+        };
+        let Answered { request, given_up } = answered;
+        let took = now.saturating_sub(request.asked_at);
+        peer.answered(took);
+        self.typical = Some(self.typical.map_or(took, |typical| (typical * 7 + took) / 8));
+        for lost in given_up {
+            if let Purpose::Range(range) = lost.purpose
+                && let Some(range) = self.ranges.get_mut(range)
+            {
+                range.owners.retain(|owner| *owner != key);
+            }
+        }
+        match request.purpose {
+            Purpose::Range(range) => self.range_answer(now, key, range, &request, reply),
+            Purpose::Open => self.open_answer(key, reply),
+        }
+    }
+
+    fn range_answer(
+        &mut self,
+        now: Duration,
+        key: PeerKey,
+        range_key: RangeKey,
+        request: &Request,
+        reply: &Reply,
+    ) -> Disposition {
+        let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
+        else {
+            return Disposition::Discard;
+        };
+        range.owners.retain(|owner| *owner != key);
+        let from_cursor = reply.parent == Some(range.cursor.hash);
+        let asked_at_cursor = request.locator.first() == Some(&range.cursor.hash);
+        if !from_cursor && asked_at_cursor && reply.parent == Some(range.start.hash) {
+            // It does not know what another peer sent of this range: its own answer is the fuller one.
+            self.actions.push(Action::Forget(range.restart()));
+        } else if !from_cursor {
+            if asked_at_cursor {
+                // It knows no hash of the locator, or has nothing after it: it is behind.
+                peer.ends_at = Some(range.cursor.height.min(peer.ends_at.unwrap_or(u32::MAX)));
+            }
+            return Disposition::Discard;
+        }
+        let height = range.cursor.height.saturating_add(reply.count);
+        let end = Point { height, hash: reply.last };
+        if height > range.end.height || (height == range.end.height && end != range.end) {
+            return self.leaves_hints(key, range_key, reply.last);
+        }
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        range.parts.push(Part { tag, peer: key, end, linked: false });
+        range.cursor = end;
+        if range.is_received() {
+            self.drop_left(height);
+        } else if reply.count < FULL {
+            peer.ends_at = Some(height);
+        } else {
+            self.ask_range(now, key, range_key);
+        }
+        Disposition::Take(tag)
+    }
+
+    /// The peer's chain does not contain a hint: it is put aside until another peer shows that one does.
+    fn leaves_hints(&mut self, key: PeerKey, range_key: RangeKey, got: BlockHash) -> Disposition {
+        if let Some(range) = self.ranges.get_mut(range_key) {
+            let Point { height, hash } = range.end;
+            if range.parts.iter().any(|part| part.peer == key) {
+                self.actions.push(Action::Forget(range.restart()));
+            }
+            self.left.insert(key, DropReason::LeftHints { height, expected: hash, got });
+        }
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.left_hints = true;
+        }
+        Disposition::Discard
+    }
+
+    /// The hint at a height was reached: peers whose chain does not contain that one are refused.
+    fn drop_left(&mut self, reached: u32) {
+        let left = std::mem::take(&mut self.left);
+        for (peer, reason) in left {
+            if matches!(reason, DropReason::LeftHints { height, .. } if height == reached) {
+                self.remove_peer(peer);
+                self.actions.push(Action::Drop { peer, reason });
+            } else {
+                self.left.insert(peer, reason);
+            }
+        }
+    }
+
+    fn open_answer(&mut self, key: PeerKey, reply: &Reply) -> Disposition {
+        let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
+        let full = reply.count >= FULL;
+        peer.at_end = !full;
+        if reply.count == 0 {
+            return Disposition::Discard;
+        }
+        if full {
+            peer.ends_at = None;
+        }
+        peer.cursor = Some(reply.last);
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        self.open.push(tag, key, reply.count, full);
+        Disposition::Take(tag)
+    }
+
+    /// Notes how a batch fared when its work and links were checked.
+    pub fn on_linked(&mut self, tag: Tag, linked: Linked) {
+        let joined = self.joined;
+        if let Some((_, range)) = self.ranges.with_tag(tag) {
+            let begin = range.begin_of(tag, joined);
+            let end = Point { height: begin.height + linked.good, hash: linked.last };
+            let at = range.parts.iter().position(|part| part.tag == tag).unwrap_or(0);
+            range.parts[at].linked = true;
+            let mut dropped = Vec::new();
+            if linked.faulty && linked.good == 0 {
+                dropped = range.drop_from(tag, begin);
+            } else if linked.faulty {
+                range.parts[at].end = end;
+                range.cursor = end;
+                dropped = range.parts.drain(at + 1..).map(|part| part.tag).collect();
+            }
+            self.actions.push(Action::Forget(dropped));
+            return;
+        }
+        let dropped = self.open.linked(tag, linked.good > 0, linked.faulty);
+        self.actions.push(Action::Forget(dropped));
+    }
+
+    /// A batch was joined, or only its good part: the chain's end is now here.
+    pub fn on_joined(&mut self, tag: Tag, joined: Point, whole: bool) {
+        self.joined = joined;
+        let dropped = if let Some((_, range)) = self.ranges.with_tag(tag) {
+            if whole {
+                range.parts.retain(|part| part.tag != tag);
+                Vec::new()
+            } else {
+                let resume_at =
+                    if joined.height > range.start.height { joined } else { range.start };
+                range.drop_from(tag, resume_at)
+            }
+        } else {
+            self.open.joined(tag, whole)
+        };
+        self.actions.push(Action::Forget(dropped));
+    }
+}
