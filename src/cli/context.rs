@@ -43,7 +43,7 @@ pub(super) fn has_color(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
     }
 }
 
-/// The `--color` among the arguments: help and usage errors come before the arguments are understood.
+/// `--color` and `LIGHTCLIENT_COLOR`: help and usage errors come before the arguments are understood.
 pub(super) fn color_before_parsing(args: &[OsString]) -> ColorChoice {
     let texts = args.iter().map(|arg| arg.to_str().unwrap_or_default());
     let follows = texts.clone().skip(1);
@@ -51,5 +51,6 @@ pub(super) fn color_before_parsing(args: &[OsString]) -> ColorChoice {
         "--color" => Some(next),
         _ => arg.strip_prefix("--color="),
     });
-    chosen.and_then(|text| text.parse().ok()).unwrap_or_default()
+    let said = chosen.map(str::to_owned).or_else(|| env::var("LIGHTCLIENT_COLOR").ok());
+    said.and_then(|text| text.parse().ok()).unwrap_or_default()
 }

@@ -1,13 +1,11 @@
 //! What a command may fail with, and the exit code it means.
 
-use super::context::{color_before_parsing, has_color};
-use crate::config::ConfigError;
+use super::context::has_color;
+use crate::config::{ColorChoice, ConfigError};
 use crate::node::shutdown::Ending;
 use crate::node::{ChainError, ReadError, SyncError, Trouble};
 use crate::store::StoreError;
 use anstyle::{AnsiColor, Style};
-use std::env;
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -101,19 +99,17 @@ fn code_of(trouble: Trouble) -> u8 {
 }
 
 /// Tells the user, on standard error and in one line.
-pub(super) fn report(error: &CliError) {
+pub(super) fn report(error: &CliError, color: ColorChoice) {
     // Where standard error itself is gone, nobody is left to tell.
     let _ = match error {
         CliError::Help(help) => help.print(),
         _ if error.is_broken_pipe() => Ok(()),
         CliError::Interrupted(_) => Ok(()),
-        _ => print(error),
+        _ => print(error, has_color(color, &io::stderr())),
     };
 }
 
-fn print(error: &CliError) -> io::Result<()> {
-    let args: Vec<OsString> = env::args_os().collect();
-    let color = has_color(color_before_parsing(&args), &io::stderr());
+fn print(error: &CliError, color: bool) -> io::Result<()> {
     let style = if color {
         Style::new().bold().fg_color(Some(AnsiColor::Red.into()))
     } else {
@@ -131,5 +127,5 @@ pub(super) fn one_line(error: &clap::Error) -> String {
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .map(|line| line.strip_prefix("error: ").unwrap_or(line))
         .collect();
-    format!("{}; see --help", told.join("; "))
+    format!("{}; see --help", told.join("; ")).replace(":; ", ": ")
 }

@@ -110,12 +110,13 @@ impl Command {
 /// Parses the arguments, runs the command, prints what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().collect();
-    let color = context::color_before_parsing(&args);
-    let result = parse(args, color).and_then(run);
+    let mut color = context::color_before_parsing(&args);
+    let args = args.into_iter().map(what::protect_range).collect();
+    let result = parse(args, color).and_then(|cli| run(cli, &mut color));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error::report(&error);
+            error::report(&error, color);
             error.exit_code()
         }
     }
@@ -140,10 +141,12 @@ fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
     })
 }
 
-fn run(cli: Cli) -> Result<(), CliError> {
+/// Runs the command; `color` becomes what the settings say, for an error's line.
+fn run(cli: Cli, color: &mut ColorChoice) -> Result<(), CliError> {
     let flags = cli.command.layer().over(cli.global.layer()?);
     let file = cli.global.config.clone();
     let config = config::load(Sources { flags, file, variable: &|name| env::var_os(name) })?;
+    *color = config.color;
     let mut context = Context::new(config, &cli.global);
     let result = cli.command.run(&mut context);
     // What was written before a failure is a result all the same.

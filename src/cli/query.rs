@@ -31,8 +31,7 @@ Examples:
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
     /// Height, hash, tip, negative number (-1 is the tip), or range A..B
-    // Ranges like -5..-1 start with a hyphen, and are no negative numbers to clap.
-    #[arg(allow_hyphen_values = true, required_unless_present = "at", conflicts_with = "at")]
+    #[arg(allow_negative_numbers = true, required_unless_present = "at", conflicts_with = "at")]
     what: Option<What>,
     /// The last block at or before a date or Unix time
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]

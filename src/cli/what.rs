@@ -1,6 +1,7 @@
 //! How a header is named on the command line.
 
 use crate::primitives::BlockHash;
+use std::ffi::OsString;
 use std::str::FromStr;
 
 /// What `query` was asked for.
@@ -19,9 +20,6 @@ pub(super) enum What {
 /// Text that names no header.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ParseWhatError {
-    /// An option that does not exist, taken for a value because values may start with a hyphen.
-    #[error("there is no option {0}")]
-    Option(String),
     /// Hex digits, but not as many as a hash has.
     #[error("a block hash has 64 hex digits, this has {0}")]
     HashLength(usize),
@@ -37,6 +35,7 @@ impl FromStr for What {
     type Err = ParseWhatError;
 
     fn from_str(text: &str) -> Result<Self, ParseWhatError> {
+        let text = &text.replace(MINUS, "-");
         if text == "tip" {
             return Ok(Self::Tip);
         }
@@ -46,15 +45,30 @@ impl FromStr for What {
         if let Ok(height) = text.parse() {
             return Ok(Self::Height(height));
         }
-        if text.starts_with("--") {
-            return Err(ParseWhatError::Option(text.to_owned()));
-        }
         let digits = text.strip_prefix("0x").unwrap_or(text);
         match digits.parse() {
             Ok(hash) => Ok(Self::Hash(hash)),
             Err(_) if is_long_hex(digits) => Err(ParseWhatError::HashLength(digits.len())),
             Err(_) => Err(ParseWhatError::Other),
         }
+    }
+}
+
+/// The typographic minus sign; what documents turn a hyphen into.
+const MINUS: char = '\u{2212}';
+
+/// The argument, in a form that is not taken for an option where it is a range like `-5..-1`.
+///
+/// clap knows negative numbers, but to let any value start with a hyphen would turn every mistyped option
+/// into one.
+pub(super) fn protect_range(arg: OsString) -> OsString {
+    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    let rest = arg.to_str().and_then(|text| text.strip_prefix('-'));
+    match rest {
+        Some(rest) if rest.split_once("..").is_some_and(|(from, _)| digits(from)) => {
+            format!("{MINUS}{rest}").into()
+        }
+        _ => arg,
     }
 }
 
@@ -71,7 +85,7 @@ fn is_long_hex(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ParseWhatError, What};
+    use super::{ParseWhatError, What, protect_range};
 
     #[test]
     fn every_way_to_name_headers() {
@@ -95,7 +109,6 @@ mod tests {
     #[test]
     fn what_names_nothing_says_what_would() {
         for (text, error) in [
-            ("--rwa", ParseWhatError::Option("--rwa".to_owned())),
             ("000000000019d668", ParseWhatError::HashLength(16)),
             ("1..x", ParseWhatError::RangeEnd("x".to_owned())),
             ("1...2", ParseWhatError::RangeEnd(".2".to_owned())),
@@ -105,5 +118,20 @@ mod tests {
         ] {
             assert_eq!(text.parse::<What>(), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn only_ranges_are_kept_from_being_options() {
+        for (arg, protected) in [
+            ("-5..-1", "\u{2212}5..-1"),
+            ("-5..", "\u{2212}5.."),
+            ("-5", "-5"),
+            ("--from", "--from"),
+            ("-v..", "-v.."),
+            ("5..6", "5..6"),
+        ] {
+            assert_eq!(protect_range(arg.into()), *protected, "{arg}");
+        }
+        assert_eq!("\u{2212}5..-1".parse(), Ok(What::Range(Some(-5), Some(-1))));
     }
 }

@@ -56,6 +56,9 @@ pub fn next_retarget(
     }
     let from = Branch::resume_from(params, tip.height);
     let run = reader.run(from, tip.height - from + 1)?;
+    if run.hashes.last() != Some(&tip.hash) {
+        return Err(ReadError::Reorganised { height: tip.height });
+    }
     let branch = Branch::resume(params, tip.height, tip.chainwork.clone(), &run.headers);
     let branch = branch.map_err(|error| ReadError::Told {
         damaged: true,

@@ -10,7 +10,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long an answer may take.
+/// How long the greeting may take: nothing has to be read for it.
+const GREETING_WAIT: Duration = Duration::from_secs(3);
+
+/// How long an answer may take, and sending a request.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
 /// Why the running process could not be asked.
@@ -58,7 +61,7 @@ impl ControlClient {
     fn greet(&mut self) -> Result<(), ClientError> {
         match self.exchange(&Request::Hello)? {
             Reply::Hello { protocol: PROTOCOL, network } if network == self.network.name() => {
-                Ok(())
+                Ok(self.stream.get_ref().set_read_timeout(Some(ANSWER_WAIT))?)
             }
             Reply::Hello { protocol, network } => {
                 Err(ClientError::Form(format!("protocol {protocol} on {network}")))
@@ -163,7 +166,7 @@ impl ControlClient {
 
 fn connect(folder: &Path) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(SocketPath::new(folder)?.as_path())?;
-    stream.set_read_timeout(Some(ANSWER_WAIT))?;
+    stream.set_read_timeout(Some(GREETING_WAIT))?;
     stream.set_write_timeout(Some(ANSWER_WAIT))?;
     Ok(stream)
 }
@@ -171,10 +174,9 @@ fn connect(folder: &Path) -> io::Result<UnixStream> {
 /// A timeout of a socket reads "resource temporarily unavailable": nobody would know what is meant.
 fn named(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("no answer within {} s", ANSWER_WAIT.as_secs()),
-        ),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
+        }
         _ => error,
     }
 }

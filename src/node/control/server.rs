@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 /// How many clients are answered at once; more are told to come back.
-pub const MAX_CLIENTS: usize = 16;
+pub const MAX_CLIENTS: u32 = 16;
 
 /// How long a client may be silent between two requests before it has to connect again.
 const REQUEST_WAIT: Duration = Duration::from_secs(60);
@@ -85,7 +85,7 @@ pub async fn serve<S: HeaderStore + 'static>(
     stop: impl Future<Output = ()>,
 ) {
     let served = Arc::new(Served { store, params: listener.params, command, live });
-    let places = Arc::new(Semaphore::new(MAX_CLIENTS));
+    let places = Arc::new(Semaphore::new(MAX_CLIENTS as usize));
     let mut clients = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -110,18 +110,20 @@ pub async fn serve<S: HeaderStore + 'static>(
         };
         let served = Arc::clone(&served);
         clients.spawn(async move {
-            if let Err(error) = answer_client(stream, served).await {
+            if let Err(error) = answer_client(stream, served, Arc::new(place)).await {
                 debug!("control client: {error}");
             }
-            drop(place);
         });
     }
     clients.shutdown().await;
+    // A read that is under way on another thread holds its client's place, and the store.
+    let _all = places.acquire_many(MAX_CLIENTS).await;
 }
 
 async fn answer_client<S: HeaderStore + 'static>(
     stream: UnixStream,
     served: Arc<Served<S>>,
+    place: Arc<OwnedSemaphorePermit>,
 ) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input);
@@ -135,7 +137,7 @@ async fn answer_client<S: HeaderStore + 'static>(
         }
         let whole = request.ends_with(b"\n");
         let reply = match serde_json::from_slice::<Request>(&request) {
-            Ok(request) if whole => answer_blocking(&served, request).await,
+            Ok(request) if whole => answer_blocking(&served, &place, request).await,
             Ok(_) => failed("the request is cut short"),
             Err(error) => failed(&format!("the request cannot be understood: {error}")),
         };
@@ -149,10 +151,12 @@ async fn answer_client<S: HeaderStore + 'static>(
 /// Every read of the store may wait for the disk: not on the threads that drive the sockets.
 async fn answer_blocking<S: HeaderStore + 'static>(
     served: &Arc<Served<S>>,
+    place: &Arc<OwnedSemaphorePermit>,
     request: Request,
 ) -> Reply {
-    let served = Arc::clone(served);
+    let (served, place) = (Arc::clone(served), Arc::clone(place));
     let answered = spawn_blocking(move || {
+        let _place = place;
         answer(&served, &request).unwrap_or_else(|error| Reply::Failed {
             damaged: error.is_damage(),
             message: error.to_string(),

@@ -173,7 +173,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         if self.options.stop_height.is_some_and(|stop| self.tip.height >= stop) {
             return Ok(Some(Stopped::StopHeight));
         }
-        if self.peers.is_exhausted() && self.finding.is_none() {
+        if self.peers.is_exhausted() && self.finding.is_none() && !self.is_working() {
             if !self.options.follow {
                 return Err(SyncError::NoPeers { reasons: self.peers.take_reasons() });
             }
@@ -186,6 +186,11 @@ impl<S: HeaderStore + 'static> Session<S> {
             return Ok(Some(Stopped::Timeout));
         }
         self.check_caught_up()
+    }
+
+    /// Whether a batch is being checked or joined, and something may come of it without any peer.
+    fn is_working(&self) -> bool {
+        self.held.values().any(|held| held.batch.is_none())
     }
 
     fn check_caught_up(&mut self) -> Result<Option<Stopped>, SyncError> {

@@ -1,0 +1,126 @@
+//! Settings, mistakes and exit codes, as users meet them.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use support::run::{Finished, Program, command};
+
+fn program() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_lightclient"))
+}
+
+/// Asserts that a command failed with that code and told why in one line.
+#[track_caller]
+fn told(finished: Finished, code: i32, said: &str) {
+    let finished = finished.expect_code(code);
+    assert!(finished.stderr.starts_with("error: "), "{}", finished.stderr);
+    assert!(finished.stderr.contains(said), "{said:?} is not in {:?}", finished.stderr);
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+    assert_eq!(finished.stdout, "");
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_told_in_one_helpful_line() {
+    let program = program();
+    for (args, said) in [
+        (&["qurey", "5"][..], "a similar subcommand exists: 'query'"),
+        (&["query"], "<WHAT>"),
+        (&["query", "--jsno", "5"], "a similar argument exists: '--json'"),
+        (&["query", "abc"], "expected a height, a hash, tip, a negative number"),
+        (&["query", "genesis"], "expected a height, a hash, tip"),
+        (&["query", "00000000839a8e68"], "a block hash has 64 hex digits, this has 16"),
+        (&["query", "5", "--at", "2009-01-12"], "cannot be used with"),
+        (&["query", "--at", "yesterday"], "YYYY-MM-DD"),
+        (&["query", "1..x"], "a range is A..B with heights"),
+        (&["query", "tip", "--network", "bitcoin"], "possible values: mainnet, testnet3"),
+        (&["query", "tip", "--testnet4", "--signet"], "testnet4 and signet are both chosen"),
+        (&["query", "tip", "--color", "red"], "possible values: auto, always, never"),
+        (&["query", "tip", "-v", "-q"], "cannot be used with"),
+        (&["export", "headers.parquet"], "Parquet is not supported yet"),
+        (&["export", "headers.xlsx"], "say --format"),
+        (&["export", "headers", "--format", "xlsx"], "expected bin, csv, jsonl or hints"),
+        (&["export", "-"], "standard input and output have no extension: say --format"),
+        (&["export", "hints"], "no file is named: lightclient export hints FILE"),
+        (&["export", "one.bin", "two.bin"], "is no format"),
+        (&["import", "my.hints"], "a hints file holds no headers"),
+        (&["import", "a.bin", "--min-chain-work", "lots"], "chain work as 1 to 64 hex digits"),
+        (&["sync", "--connect", "http://host"], "expected HOST[:PORT]"),
+        (&["sync", "--peers", "0"], "a number from 1 to 125"),
+        (&["man", "query", "extra"], "unexpected argument"),
+        (&["man", "nothing"], "there is no command \"nothing\""),
+    ] {
+        told(program.run(args), 2, said);
+    }
+    assert!(!program.data_dir().exists(), "nothing was made");
+}
+
+#[test]
+fn nothing_stored_says_what_to_run_and_makes_nothing() {
+    let program = program();
+    for args in [&["query", "tip"][..], &["status"], &["verify"], &["export", "x.bin"]] {
+        told(program.run(args), 6, "nothing is stored yet for mainnet");
+    }
+    assert!(!program.data_dir().exists());
+}
+
+#[test]
+fn flags_beat_the_environment_beats_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("lightclient.toml");
+    let at = || Program::at(env!("CARGO_BIN_EXE_lightclient"), folder.path());
+    let network = |program: &Program, args: &[&str]| {
+        let said = program.run(args).expect_code(6).stderr;
+        let name = said.split("for ").nth(1).and_then(|rest| rest.split(' ').next());
+        name.unwrap_or_default().to_owned()
+    };
+    assert_eq!(network(&at(), &["status"]), "mainnet");
+    fs::write(&config, "network = \"regtest\"\n").expect("a file");
+    assert_eq!(network(&at(), &["status"]), "regtest");
+    let with_env = at().env("LIGHTCLIENT_NETWORK", "signet");
+    assert_eq!(network(&with_env, &["status"]), "signet");
+    assert_eq!(network(&with_env, &["status", "--testnet4"]), "testnet4");
+    assert_eq!(network(&with_env, &["status", "--network", "testnet3"]), "testnet3");
+    let elsewhere = folder.path().join("other.toml");
+    fs::write(&elsewhere, "network = \"testnet4\"\n").expect("a file");
+    let elsewhere = elsewhere.to_str().expect("text");
+    assert_eq!(network(&at(), &["status", "--config", elsewhere]), "testnet4");
+}
+
+#[test]
+fn mistakes_in_settings_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("lightclient.toml");
+    let at = || Program::at(env!("CARGO_BIN_EXE_lightclient"), folder.path());
+    for (text, said) in [
+        ("peer = 8", "unknown key \"peer\": the keys are network, data-dir, connect"),
+        ("peers = 0", "peers: expected a number from 1 to 125, got \"0\""),
+        ("network = \"bitcoin\"", "network: expected mainnet, testnet3"),
+        ("peers = 8\n[peers", "line 2"),
+    ] {
+        fs::write(&config, text).expect("a file");
+        told(at().run(&["status"]), 2, said);
+    }
+    fs::write(&config, "").expect("a file");
+    let with_env = at().env("LIGHTCLIENT_TIMEOUT", "soon");
+    told(with_env.run(&["status"]), 2, "environment variable LIGHTCLIENT_TIMEOUT: expected whole");
+    told(at().run(&["status", "--config", "gone.toml"]), 2, "configuration file gone.toml");
+}
+
+#[test]
+fn help_completions_and_the_manual_go_to_standard_output() {
+    let program = program();
+    for args in [&["--help"][..], &["query", "--help"], &["--version"], &["man"], &["man", "sync"]]
+    {
+        let finished = program.run(args).expect_success();
+        assert!(!finished.stdout.is_empty() && finished.stderr.is_empty(), "{args:?}");
+    }
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = program.run(&["completions", shell]).expect_success().stdout;
+        assert!(script.contains("lightclient") && script.contains("query"), "{shell}");
+    }
+    let bare = command(Path::new(env!("CARGO_BIN_EXE_lightclient"))).output().expect("it runs");
+    assert_eq!((bare.status.code(), bare.stdout.len()), (Some(2), 0));
+    assert!(String::from_utf8_lossy(&bare.stderr).contains("Usage: lightclient"));
+    told(program.run::<&str>(&[]), 2, "requires a subcommand");
+}
