@@ -24,7 +24,7 @@ const RACE_FLOOR: Duration = Duration::from_millis(150);
 const RACE_UNMEASURED: Duration = Duration::from_secs(2);
 
 /// Requests that a lone peer starts with; several peers share them.
-const FIRST_REQUESTS: usize = 16;
+const FIRST_REQUESTS: usize = 8;
 
 /// The download engine.
 #[derive(Debug)]

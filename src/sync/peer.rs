@@ -10,9 +10,9 @@ const MAX_CAPACITY: usize = 32;
 /// Fewest, however slow it is.
 const MIN_CAPACITY: usize = 2;
 /// A request answered this much later than the fastest one leaves room for another.
-const SHORT_QUEUE: Duration = Duration::from_millis(250);
+const SHORT_QUEUE: Duration = Duration::from_millis(100);
 /// A request answered this much later than the fastest one means that too many are waiting.
-const LONG_QUEUE: Duration = Duration::from_secs(1);
+const LONG_QUEUE: Duration = Duration::from_millis(300);
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

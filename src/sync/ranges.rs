@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How many ranges may be started ahead of the joined height. A range of 2016 headers takes 226 kB of
 /// memory once hashed: 64 of them stay far below the 32 MB that the download may take.
-pub(super) const WINDOW: usize = 64;
+pub(super) const WINDOW: usize = 96;
 
 /// Most peers that race for one range.
 const MAX_OWNERS: usize = 3;

@@ -198,3 +198,17 @@ fn what_is_held_in_memory_stays_within_the_windows() {
     assert_eq!(world.best.height, 400_000);
     assert!(world.most_held <= 65 * 2016, "{}", world.most_held);
 }
+
+#[test]
+fn eight_peers_on_slow_lines_are_kept_busy() {
+    let long = chain(930_000);
+    let mut line = SimPeer::honest(&long);
+    line.latency = Duration::from_millis(100);
+    // 20 Mbit/s.
+    line.rate = 2_500_000.0 / 81.0;
+    let mut world = World::new(hints(&long), vec![line; 8]);
+    assert!(world.run());
+    let ideal = 930_000.0 / (8.0 * 2_500_000.0 / 81.0);
+    let ratio = world.now.as_secs_f64() / ideal;
+    assert!(ratio < 1.25, "{ratio:.2} times what the lines take");
+}
