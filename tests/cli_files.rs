@@ -251,9 +251,11 @@ fn an_interrupted_import_keeps_what_it_has_and_says_so() {
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(130));
     let report: SyncReport = serde_json::from_slice(&ended.stdout).expect("the report");
-    assert_eq!((report.stopped, report.height), (Stopped::Interrupted, 19_999));
+    assert_eq!(report.stopped, Stopped::Interrupted);
+    // What still was in the pipe may be left there.
+    assert!((17_000..20_000).contains(&report.height), "{}", report.height);
     let tip = target.run(&["query", "tip", "--json"]).expect_success().json();
-    assert_eq!(tip["height"], 19_999);
+    assert_eq!(tip["height"], report.height);
 }
 
 #[test]
