@@ -162,7 +162,6 @@ pub fn sixteen_digits(value: f64) -> f64 {
 ///
 /// # Errors
 /// The serializer's own.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
 pub fn serialize_difficulty<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     let text = value.to_string();
     match text.parse::<u64>() {
