@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         stopped: outcome.stopped,
     };
-    print(&report, &store, &mut context.out)?;
+    print(&report, args.follow, &store, &mut context.out)?;
     verdict(&report, &tip.chainwork, &min_chain_work, signal)
 }
 
@@ -156,6 +156,7 @@ async fn watch_sync(
     let (live, mut watched) = watch::channel(Live::default());
     let (notices, mut noticed) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
+    let follow = options.follow;
     let watchers = Watchers { live, notices, stop: stopped };
     let mut bar = SyncBar::new(&context.bars, store.tip().height);
     let sync = run_sync(options, Arc::clone(&store), folder, "sync", watchers);
@@ -172,13 +173,13 @@ async fn watch_sync(
                 ending = Some(received);
                 stop.send_replace(true);
             }
-            Some(notice) = noticed.recv() => print_notice(&notice, &mut context.out)?,
+            Some(notice) = noticed.recv() => print_notice(&notice, follow, &mut context.out)?,
             Ok(()) = watched.changed() => show(&mut bar, &watched.borrow_and_update()),
         }
     };
     bar.finish();
     while let Ok(notice) = noticed.try_recv() {
-        print_notice(&notice, &mut context.out)?;
+        print_notice(&notice, follow, &mut context.out)?;
     }
     Ok((outcome?, ending))
 }
@@ -192,7 +193,11 @@ fn show(bar: &mut SyncBar, live: &Live) {
     );
 }
 
-fn print_notice(notice: &Notice, out: &mut Output) -> Result<(), CliError> {
+/// With `--json`, lines are for those who watch: a sync that ends by itself prints one value.
+fn print_notice(notice: &Notice, follow: bool, out: &mut Output) -> Result<(), CliError> {
+    if out.is_json() && !follow {
+        return Ok(());
+    }
     let line = match notice {
         Notice::Tip { height, hash, time } => {
             TipLine::Tip { height: *height, hash: hash.to_string(), time: *time }
@@ -226,9 +231,18 @@ fn print_notice(notice: &Notice, out: &mut Output) -> Result<(), CliError> {
     Ok(out.flush()?)
 }
 
-fn print(report: &SyncReport, store: &SledStore, out: &mut Output) -> Result<(), CliError> {
+fn print(
+    report: &SyncReport,
+    follow: bool,
+    store: &SledStore,
+    out: &mut Output,
+) -> Result<(), CliError> {
     if out.is_json() {
-        out.json(report)?;
+        if follow {
+            out.json_line(report)?
+        } else {
+            out.json(report)?
+        }
         return Ok(out.flush()?);
     }
     let time = store.run(report.height, 1)?.headers.first().map_or(0, |header| header.time);

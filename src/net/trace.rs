@@ -64,7 +64,7 @@ impl fmt::Display for Fields<'_> {
                 write!(f, "count={}", m.headers.len())?;
                 m.headers.first().map_or(Ok(()), |header| write!(f, " after={}", header.prev))?;
                 m.headers.last().map_or(Ok(()), |header| write!(f, " last={}", header.hash()))?;
-                m.foreign.map_or(Ok(()), |at| write!(f, " foreign={at}"))
+                m.foreign.map_or(Ok(()), |_| write!(f, " foreign={}", m.headers.len()))
             }
             Message::Addr(list) => write!(f, "count={}", list.len()),
             Message::AddrV2(list) => write!(f, "count={}", list.len()),
@@ -144,7 +144,8 @@ mod tests {
             Fields(&Message::GetHeaders(request)).to_string(),
             format!("locator=3 from={} stop={stop}", BlockHash::ZERO)
         );
-        let empty = Message::Headers(Headers { headers: Vec::new(), foreign: Some(0) });
+        let empty =
+            Message::Headers(Headers { headers: Vec::new(), foreign: Some(BlockHash::ZERO) });
         assert_eq!(Fields(&empty).to_string(), "count=0 foreign=0");
     }
 }

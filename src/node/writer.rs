@@ -1,7 +1,7 @@
 //! The one writer of the stored chain: the header tree in memory, the store behind it.
 
 use crate::chain::{Accepted, Branch, HeaderTree, LinkedBatch, Params, Rejection, ResumeError};
-use crate::chain::{CheckedHeaders, TreeError, link_batch};
+use crate::chain::{CheckedHeaders, SideBranch, TreeError, Work, link_batch};
 use crate::primitives::BlockHash;
 use crate::store::{Change, HeaderStore, StoreError};
 use std::mem;
@@ -51,10 +51,17 @@ pub enum Joined {
         height: u32,
         /// Hash of its end.
         hash: BlockHash,
+        /// Its work, genesis included.
+        work: Work,
     },
     /// A branch beside the chain became too long to be kept.
     SideTooLong {
         /// The height it had reached.
+        height: u32,
+    },
+    /// A branch that has not shown enough work was checked up to this height, and not kept.
+    Unproven {
+        /// The height it has reached.
         height: u32,
     },
     /// A branch with more work took over.
@@ -87,10 +94,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     /// # Errors
     /// The store could not be read.
     pub fn new(store: Arc<S>, params: &'static Params, now: u32) -> Result<Self, ChainError> {
-        let tip = store.tip();
-        let from = Branch::resume_from(params, tip.height);
-        let recent = store.headers(from, tip.height - from + 1)?;
-        let active = Branch::resume(params, tip.height, tip.chainwork, &recent)?;
+        let active = stored_branch(store.as_ref(), params, store.tip().height)?;
         let mut tree = HeaderTree::new(active);
         for side in store.sides()? {
             let (batch, _) = link_batch(params, side.headers);
@@ -144,7 +148,10 @@ impl<S: HeaderStore> ChainWriter<S> {
             Accepted::Side { height, hash } => {
                 let sides = Some(self.tree.sides());
                 self.store.commit(&Change { sides, ..Change::default() })?;
-                Ok(Joined::Side { height, hash })
+                let ends = self.tree.sides().iter().map(SideBranch::tip);
+                let end = ends.into_iter().find(|end| end.hash() == hash);
+                let work = end.map(|end| end.chainwork().clone()).unwrap_or_default();
+                Ok(Joined::Side { height, hash, work })
             }
             Accepted::SideTooLong { height } => Ok(Joined::SideTooLong { height }),
             Accepted::Reorganised { fork_height, old_height, old_hash, connected } => {
@@ -173,6 +180,30 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(())
     }
 
+    /// The state at a stored header of the chain; `None` for any other hash.
+    ///
+    /// # Errors
+    /// Reading or writing the store failed.
+    pub fn branch_at(&mut self, hash: &BlockHash) -> Result<Option<Branch>, ChainError> {
+        self.flush()?;
+        let Some(height) = self.store.height_of(hash)? else { return Ok(None) };
+        stored_branch(self.store.as_ref(), self.tree.active().params(), height).map(Some)
+    }
+
+    /// Drops every header above a height. `now` is the wall clock in Unix seconds.
+    ///
+    /// # Errors
+    /// Reading or writing the store failed.
+    pub fn cut_to(&mut self, height: u32, now: u32) -> Result<(), ChainError> {
+        self.flush()?;
+        if height >= self.store.tip().height {
+            return Ok(());
+        }
+        self.store.commit(&Change { cut_to: Some(height), ..Change::default() })?;
+        *self = Self::new(Arc::clone(&self.store), self.tree.active().params(), now)?;
+        Ok(())
+    }
+
     /// Stores what was collected; it is durable when this returns.
     ///
     /// # Errors
@@ -185,12 +216,23 @@ impl<S: HeaderStore> ChainWriter<S> {
     }
 }
 
+/// The state at a height of the stored chain.
+fn stored_branch<S: HeaderStore>(
+    store: &S,
+    params: &'static Params,
+    height: u32,
+) -> Result<Branch, ChainError> {
+    let from = Branch::resume_from(params, height);
+    let recent = store.headers(from, height - from + 1)?;
+    Ok(Branch::resume(params, height, store.chainwork(height)?, &recent)?)
+}
+
 /// Says where the bits changed: at a boundary, and only there, so that the 20-minute rule is not noise.
 fn log_retargets(params: &Params, mut bits: u32, headers: &CheckedHeaders) {
     for (header, height) in headers.headers().iter().zip(headers.first_height()..) {
         if header.bits != bits && params.is_boundary(height) {
-            let old = crate::chain::Work::of_bits(bits).to_f64();
-            let change = crate::chain::Work::of_bits(header.bits).to_f64() / old - 1.0;
+            let old = Work::of_bits(bits).to_f64();
+            let change = Work::of_bits(header.bits).to_f64() / old - 1.0;
             info!(
                 "retarget at height {height}: bits {bits:08x} -> {:08x}, difficulty {:+.2} %",
                 header.bits,

@@ -112,6 +112,24 @@ impl Engine {
         }
     }
 
+    /// Whether a batch lies between two hints.
+    pub fn is_hinted_batch(&self, tag: Tag) -> bool {
+        self.ranges.with_tag_ref(tag).is_some()
+    }
+
+    /// Starts again from `joined` with other hints. What was received and not joined is forgotten.
+    pub fn adopt_hints(&mut self, hints: Hints, joined: Point) {
+        let start = Point { height: 0, hash: self.genesis };
+        self.ranges = Ranges::new(hints, start, self.ranges.stop_height());
+        self.joined = joined;
+        self.hints_on = true;
+        self.left.clear();
+        self.open = Open::default();
+        for peer in self.peers.values_mut() {
+            peer.start_over();
+        }
+    }
+
     /// Every peer is asked again for what follows the tip.
     pub fn ask_all(&mut self) {
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();

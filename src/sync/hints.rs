@@ -66,6 +66,11 @@ impl Hints {
         Ok(Self { points })
     }
 
+    /// Hints from points that ascend already.
+    pub fn from_points(points: Vec<Point>) -> Self {
+        Self { points }
+    }
+
     /// All points, ascending.
     pub fn points(&self) -> &[Point] {
         &self.points

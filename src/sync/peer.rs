@@ -64,6 +64,15 @@ impl Peer {
         }
     }
 
+    /// Forgets what it was asked for and what its answers said of its chain.
+    pub(super) fn start_over(&mut self) {
+        self.requests.clear();
+        self.ends_at = None;
+        self.left_hints = false;
+        self.at_end = false;
+        self.cursor = None;
+    }
+
     /// Whether it may be given another range.
     pub(super) fn has_room(&self) -> bool {
         self.requests.len() < self.capacity

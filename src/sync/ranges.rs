@@ -95,6 +95,10 @@ impl Ranges {
         Self { hints, genesis, stop_height, active: BTreeMap::new() }
     }
 
+    pub(super) fn stop_height(&self) -> Option<u32> {
+        Some(self.stop_height).filter(|height| *height < u32::MAX)
+    }
+
     pub(super) fn hints(&self) -> &Hints {
         &self.hints
     }

@@ -64,8 +64,8 @@ impl GetHeaders {
 pub struct Headers {
     /// The headers, oldest first, at most [`MAX_HEADERS`]; decoded, not checked.
     pub headers: Vec<Header>,
-    /// Where another chain's headers begin, as a position in the message: the number of `headers` before it.
-    pub foreign: Option<usize>,
+    /// The parent that another chain's first header names, if one follows after `headers`.
+    pub foreign: Option<BlockHash>,
 }
 
 impl Headers {
@@ -86,7 +86,7 @@ impl Headers {
                 entry.split_first_chunk::<HEADER_LEN>().expect("an entry is longer than a header");
             let header = Header::decode(header);
             if !extra.is_empty() && is_marked(&header) {
-                return Ok(Self { foreign: Some(headers.len()), headers });
+                return Ok(Self { headers, foreign: Some(header.prev) });
             }
             if transactions[0] != 0 {
                 let index = headers.len();
@@ -166,11 +166,12 @@ mod tests {
     fn another_chains_headers_end_the_list_where_they_begin() {
         for before in 0..4 {
             for after in 1..4 {
-                let (plain, long) = (genesis(), marked(164));
+                let (plain, mut long) = (genesis(), marked(164));
+                long[4..36].fill(7);
                 let mut entries = vec![&plain[..]; before];
                 entries.extend(vec![&long[..]; after]);
                 let headers = decode(&Headers::raw_payload(&entries)).unwrap();
-                assert_eq!(headers.foreign, Some(before));
+                assert_eq!(headers.foreign, Some(BlockHash([7; 32])));
                 assert_eq!(headers.headers, vec![Header::decode(&plain); before]);
             }
         }

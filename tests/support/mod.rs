@@ -21,5 +21,6 @@ pub mod rpc;
 pub mod run;
 pub mod script;
 pub mod served;
+pub mod sync;
 pub mod wait;
 pub mod wrong;

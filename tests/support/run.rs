@@ -249,7 +249,6 @@ impl Finished {
     /// # Panics
     /// Otherwise, with everything it said.
     #[track_caller]
-    #[must_use]
     pub fn expect_code(self, code: i32) -> Self {
         let ended = (self.code, self.signal);
         assert!(ended.0 == Some(code), "expected exit code {code}, got {ended:?}\n{}", self.said());
@@ -261,7 +260,6 @@ impl Finished {
     /// # Panics
     /// Otherwise, with everything it said.
     #[track_caller]
-    #[must_use]
     pub fn expect_success(self) -> Self {
         self.expect_code(0)
     }

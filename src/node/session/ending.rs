@@ -2,7 +2,8 @@
 
 use super::joiner::Joiner;
 use super::options::{SyncError, SyncOutcome};
-use super::{Phase, Session, store_error};
+use super::start::store_error;
+use super::{Phase, Session};
 use crate::node::clock::unix_now_secs;
 use crate::node::report::Stopped;
 use crate::store::{Change, HeaderStore, StoreError};

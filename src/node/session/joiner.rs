@@ -1,11 +1,14 @@
 //! The thread that joins batches to the chain in order and stores them, and the checks before that.
 
-use crate::chain::{BatchFault, LinkedBatch, Params, Rejection, link_batch};
+use super::presync::{ALLOWANCE, Presync, Proven};
+use crate::chain::{BatchFault, LinkedBatch, Params, Rejection, Work, link_batch};
 use crate::node::clock::unix_now;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
 use crate::primitives::Header;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::Tag;
+use crate::sync::{PeerKey, Tag};
+use crate::wire::MAX_HEADERS;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -14,10 +17,17 @@ use tokio::sync::mpsc::UnboundedSender;
 /// Headers stored together at most: more saves no time and takes more memory (measured).
 const STORE_BATCH: usize = 8_000;
 
+/// Branches whose work is being looked at: one for each peer, and peers come and go.
+const MAX_PRESYNCS: usize = 16;
+
 /// A linked batch on its way to the chain.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) tag: Tag,
+    /// Who sent it.
+    pub(super) peer: PeerKey,
+    /// Whether it lies between two hints, which vouch for its work.
+    pub(super) hinted: bool,
     /// Jobs of an epoch in which something was refused come back untouched.
     pub(super) epoch: u64,
     pub(super) batch: LinkedBatch,
@@ -40,6 +50,8 @@ pub(super) enum Verdict {
     Refused { tag: Tag, joined: Joined, rejection: Rejection, tip: Tip },
     /// The batch was not looked at, because one before it was refused.
     Returned { tag: Tag, batch: LinkedBatch },
+    /// A branch has shown enough work to be downloaded for keeps; the chain is cut back to where it leaves.
+    Proven { proven: Proven, tip: Tip },
     /// The store failed; nothing more is joined.
     Failed(ChainError),
 }
@@ -66,15 +78,14 @@ pub(super) struct Joiner<S> {
 }
 
 impl<S: HeaderStore + 'static> Joiner<S> {
-    /// Starts the thread. Batches are cut at `stop_height`.
+    /// Starts the thread.
     pub(super) fn start(
         writer: ChainWriter<S>,
-        stop_height: Option<u32>,
+        limits: Limits,
         verdicts: UnboundedSender<Verdict>,
     ) -> std::io::Result<Self> {
         let (jobs, inbox) = channel();
-        let stop_height = stop_height.unwrap_or(u32::MAX);
-        let worker = Worker { writer, stop_height, verdicts, refused_epoch: None };
+        let worker = Worker::new(writer, limits, verdicts);
         let thread = Builder::new().name("joiner".to_owned()).spawn(move || worker.run(&inbox))?;
         Ok(Self { jobs, thread })
     }
@@ -92,14 +103,30 @@ impl<S: HeaderStore + 'static> Joiner<S> {
     }
 }
 
+/// What bounds the chain.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    /// Batches are cut here.
+    pub(super) stop_height: u32,
+    /// Until the chain has this work, what is stored of it without hints is bounded.
+    pub(super) min_chain_work: Work,
+    /// The height up to which hints vouch for what is stored.
+    pub(super) vouched: u32,
+}
+
 struct Worker<S> {
     writer: ChainWriter<S>,
-    stop_height: u32,
+    limits: Limits,
     verdicts: UnboundedSender<Verdict>,
     refused_epoch: Option<u64>,
+    presyncs: HashMap<PeerKey, Presync>,
 }
 
 impl<S: HeaderStore> Worker<S> {
+    fn new(writer: ChainWriter<S>, limits: Limits, verdicts: UnboundedSender<Verdict>) -> Self {
+        Self { writer, limits, verdicts, refused_epoch: None, presyncs: HashMap::new() }
+    }
+
     fn run(mut self, inbox: &Receiver<Job>) -> ChainWriter<S> {
         while let Ok(job) = inbox.recv() {
             let mut done = Vec::new();
@@ -123,25 +150,105 @@ impl<S: HeaderStore> Worker<S> {
     }
 
     fn work(&mut self, job: Job, done: &mut Vec<(Tag, Joined)>) -> Result<(), ChainError> {
-        let Job { tag, epoch, mut batch } = job;
+        let Job { tag, peer, hinted, epoch, mut batch } = job;
         if self.refused_epoch == Some(epoch) {
             self.report(Verdict::Returned { tag, batch });
             return Ok(());
         }
+        if !hinted && let Some(mut presync) = self.presync_for(peer, &batch)? {
+            let rejection = presync.extend(batch, unix_now());
+            return self.after_presync((tag, epoch, peer), presync, rejection, done);
+        }
         let tip = self.writer.tree().active();
         if batch.prev() == Some(tip.hash()) {
-            let room = self.stop_height.saturating_sub(tip.height());
+            let room = self.limits.stop_height.saturating_sub(tip.height());
             batch = batch.take(usize::try_from(room).unwrap_or(usize::MAX));
         }
-        match self.writer.accept(batch, unix_now())? {
-            (joined, None) => done.push((tag, joined)),
-            (joined, Some(rejection)) => {
-                self.store(done)?;
-                self.refused_epoch = Some(epoch);
-                let tip = self.writer.store().tip();
-                self.report(Verdict::Refused { tag, joined, rejection, tip });
-            }
+        let (joined, rejection) = self.writer.accept(batch, unix_now())?;
+        if hinted {
+            self.limits.vouched = self.writer.tree().active().height();
         }
+        match rejection {
+            None => done.push((tag, joined)),
+            Some(rejection) => self.refuse(tag, epoch, joined, rejection, done)?,
+        }
+        Ok(())
+    }
+
+    fn refuse(
+        &mut self,
+        tag: Tag,
+        epoch: u64,
+        joined: Joined,
+        rejection: Rejection,
+        done: &mut Vec<(Tag, Joined)>,
+    ) -> Result<(), ChainError> {
+        self.store(done)?;
+        self.refused_epoch = Some(epoch);
+        let tip = self.writer.store().tip();
+        self.report(Verdict::Refused { tag, joined, rejection, tip });
+        Ok(())
+    }
+
+    /// The presync that a batch belongs to, or begins: `None` where it may be stored at once.
+    fn presync_for(
+        &mut self,
+        peer: PeerKey,
+        batch: &LinkedBatch,
+    ) -> Result<Option<Presync>, ChainError> {
+        let active = self.writer.tree().active();
+        let Some(prev) = batch.prev() else { return Ok(None) };
+        if let Some(presync) = self.presyncs.remove(&peer)
+            && presync.end().hash() == prev
+        {
+            return Ok(Some(presync));
+        }
+        if *active.chainwork() >= self.limits.min_chain_work {
+            return Ok(None);
+        }
+        if prev == active.hash() {
+            let count = u32::try_from(batch.hashes().len()).unwrap_or(u32::MAX);
+            let unproven = active.height().saturating_sub(self.limits.vouched);
+            let fits = unproven.saturating_add(count) <= ALLOWANCE;
+            return Ok((!fits).then(|| Presync::new(active.clone())));
+        }
+        // A short branch beside the chain is bounded by the tree. A long one may be the real chain.
+        if batch.hashes().len() < MAX_HEADERS {
+            return Ok(None);
+        }
+        Ok(self.writer.branch_at(&prev)?.map(Presync::new))
+    }
+
+    fn after_presync(
+        &mut self,
+        (tag, epoch, peer): (Tag, u64, PeerKey),
+        presync: Presync,
+        rejection: Option<Rejection>,
+        done: &mut Vec<(Tag, Joined)>,
+    ) -> Result<(), ChainError> {
+        if let Some(rejection) = rejection {
+            return self.refuse(tag, epoch, Joined::Nothing, rejection, done);
+        }
+        let height = presync.end().height();
+        if presync.is_too_long() {
+            done.push((tag, Joined::SideTooLong { height }));
+            return Ok(());
+        }
+        let Some(proven) = presync.proven(&self.limits.min_chain_work) else {
+            done.push((tag, Joined::Unproven { height }));
+            if self.presyncs.len() >= MAX_PRESYNCS {
+                self.presyncs.clear();
+            }
+            self.presyncs.insert(peer, presync);
+            return Ok(());
+        };
+        self.presyncs.clear();
+        self.store(done)?;
+        self.writer.cut_to(proven.fork.height, unix_now())?;
+        // What was queued meanwhile was meant for the chain as it was.
+        self.refused_epoch = Some(epoch);
+        let tip = self.writer.store().tip();
+        self.report(Verdict::Proven { proven, tip });
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use crate::sync::{Disposition, PeerKey, Reply, Tag};
 use crate::wire::{Headers, Inventory, InventoryKind, Message};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::task::block_in_place;
 use tracing::{debug, info};
 
 /// Unasked headers that connect to nothing: after so many their sender is dropped.
@@ -78,18 +79,27 @@ impl<S: HeaderStore + 'static> Session<S> {
             last: headers.last().map(Header::hash).unwrap_or_default(),
             count,
         };
-        let mut begin = self.tip.height;
+        let mut end = self.tip.height;
         match self.engine.on_headers(self.now(), peer, &reply) {
             Disposition::Take(tag) => {
-                begin = self.engine.begin_height(tag);
+                end = self.engine.begin_height(tag) + count;
                 self.hold(tag, peer, headers);
             }
             Disposition::Discard => {}
             Disposition::Unasked => self.on_unasked(peer, headers),
         }
-        if foreign.is_some() {
-            self.refuse(peer, &format!("follows another chain from height {}", begin + count + 1));
+        if let Some(parent) = foreign {
+            let end = self.height_before_foreign(&reply, parent).unwrap_or(end);
+            self.refuse(peer, &format!("follows another chain from height {}", end + 1));
         }
+    }
+
+    /// Height of another chain's parent, as the stored chain tells: a peer that does not know the tip answers
+    /// from further back.
+    fn height_before_foreign(&self, reply: &Reply, parent: BlockHash) -> Option<u32> {
+        let height_of = |hash| block_in_place(|| self.store.height_of(&hash)).ok().flatten();
+        let after_headers = || Some(height_of(reply.parent?)? + reply.count);
+        height_of(parent).or_else(after_headers)
     }
 
     /// Keeps the batch's place, and has its work and links checked.

@@ -9,6 +9,8 @@ mod live;
 mod messages;
 mod options;
 mod peers;
+mod presync;
+mod start;
 mod verdicts;
 
 pub use live::{Live, Notice, Phase};
@@ -20,12 +22,12 @@ use crate::node::clock::unix_now;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
-use crate::store::{HeaderStore, StoreError, Tip};
-use crate::sync::locator_heights;
-use crate::sync::{Action, Engine, Hints, PeerKey, Point, Progress, Settings, Tag};
+use crate::store::{HeaderStore, Tip};
+use crate::sync::{Action, Engine, PeerKey, Progress, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
 use peers::{Peers, find_addresses};
+use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,9 +100,10 @@ impl<S: HeaderStore + 'static> Session<S> {
         let tip = store.tip();
         let (verdict_sender, verdicts) = unbounded_channel();
         let (event_sender, events) = channel(EVENT_QUEUE);
-        let joiner = Joiner::start(writer, options.stop_height, verdict_sender.clone())
-            .map_err(SyncError::Thread)?;
         let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
+        let limits = limits(&options, hints_hold, &tip);
+        let joiner =
+            Joiner::start(writer, limits, verdict_sender.clone()).map_err(SyncError::Thread)?;
         let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
         let wanted = if options.connect.is_empty() { options.peers } else { options.connect.len() };
         let peers = Peers::new(&options, tip.height, wanted, event_sender);
@@ -170,7 +173,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         if self.options.stop_height.is_some_and(|stop| self.tip.height >= stop) {
             return Ok(Some(Stopped::StopHeight));
         }
-        if self.peers.is_exhausted() && self.finding.is_none() {
+        if self.peers.is_exhausted() && self.finding.is_none() && !self.is_working() {
             if !self.options.follow {
                 return Err(SyncError::NoPeers { reasons: self.peers.take_reasons() });
             }
@@ -183,6 +186,11 @@ impl<S: HeaderStore + 'static> Session<S> {
             return Ok(Some(Stopped::Timeout));
         }
         self.check_caught_up()
+    }
+
+    /// Whether a batch is being checked or joined, and something may come of it without any peer.
+    fn is_working(&self) -> bool {
+        self.held.values().any(|held| held.batch.is_none())
     }
 
     fn check_caught_up(&mut self) -> Result<Option<Stopped>, SyncError> {
@@ -219,9 +227,10 @@ impl<S: HeaderStore + 'static> Session<S> {
         for tag in self.engine.joinable() {
             let Some(held) = self.held.get_mut(&tag) else { continue };
             let Some(batch) = held.batch.take() else { continue };
+            let (peer, hinted) = (held.peer, self.engine.is_hinted_batch(tag));
             self.submitted.insert(tag);
             if let Some(joiner) = &self.joiner {
-                joiner.submit(Job { tag, epoch: self.epoch, batch });
+                joiner.submit(Job { tag, peer, hinted, epoch: self.epoch, batch });
             }
         }
     }
@@ -338,52 +347,6 @@ impl<S: HeaderStore + 'static> Session<S> {
         let estimated = median.max(hinted).max(self.tip.height);
         estimated.min(self.options.stop_height.unwrap_or(u32::MAX))
     }
-}
-
-/// An error of the store on its way up.
-fn store_error(error: StoreError) -> SyncError {
-    SyncError::Chain(error.into())
-}
-
-fn point_of(tip: &Tip) -> Point {
-    Point { height: tip.height, hash: tip.hash }
-}
-
-fn engine_settings(options: &SyncOptions, hints_hold: bool) -> Settings {
-    Settings {
-        genesis: options.params.genesis.hash(),
-        hints: if hints_hold { options.hints.clone() } else { Hints::default() },
-        stop_height: options.stop_height,
-    }
-}
-
-/// Whether the stored chain agrees with the last hint below its tip.
-fn hints_hold<S: HeaderStore>(
-    options: &SyncOptions,
-    store: &S,
-    tip: &Tip,
-) -> Result<bool, StoreError> {
-    let Some(point) = options.hints.at_or_below(tip.height) else { return Ok(true) };
-    let stored = store.run(point.height, 1)?.hashes.first().copied();
-    if stored == Some(point.hash) {
-        return Ok(true);
-    }
-    warn!(
-        "the hints are wrong at height {}: expected {}, the verified chain has {}: going on without",
-        point.height,
-        point.hash,
-        stored.unwrap_or_default()
-    );
-    Ok(false)
-}
-
-/// The stored chain's locator. A header that cannot be read is left out: the next one still leads to the chain.
-fn locator_of<S: HeaderStore>(store: &S, tip: u32) -> Vec<BlockHash> {
-    let heights = locator_heights(tip);
-    heights
-        .into_iter()
-        .filter_map(|height| store.run(height, 1).ok()?.hashes.first().copied())
-        .collect()
 }
 
 /// The addresses, once they are found; never, if nobody looks for any.

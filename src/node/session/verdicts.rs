@@ -2,12 +2,14 @@
 
 use super::joiner::Verdict;
 use super::options::SyncError;
-use super::{Notice, Session, point_of};
+use super::presync::Proven;
+use super::start::point_of;
+use super::{Notice, Session};
 use crate::chain::{BatchFault, LinkedBatch, Rejection};
 use crate::node::writer::Joined;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::{Linked, Tag};
+use crate::sync::{Hints, Linked, Tag};
 use std::time::Instant;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
@@ -43,6 +45,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                     held.batch = Some(batch);
                 }
             }
+            Verdict::Proven { proven, tip } => self.on_proven(proven, tip),
             Verdict::Failed(error) => return Err(error.into()),
         }
         Ok(())
@@ -88,6 +91,21 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
+    /// A branch has shown its work: now it is downloaded to be kept, by the hashes that were noted on the way.
+    fn on_proven(&mut self, proven: Proven, tip: Tip) {
+        let end = proven.points.last().map_or(proven.fork.height, |point| point.height);
+        info!(
+            "the branch above height {} has enough work at height {end}: downloading it for keeps",
+            proven.fork.height
+        );
+        self.epoch += 1;
+        self.submitted.clear();
+        self.held.clear();
+        self.last_progress = Instant::now();
+        self.tip = tip;
+        self.engine.adopt_hints(Hints::from_points(proven.points), point_of(&self.tip));
+    }
+
     fn finish_batch(&mut self, tag: Tag, whole: bool) {
         self.held.remove(&tag);
         self.submitted.remove(&tag);
@@ -111,9 +129,14 @@ impl<S: HeaderStore + 'static> Session<S> {
                     self.notice_tip();
                 }
             }
-            Joined::Side { height, hash } => {
-                info!("a branch beside the chain reaches height {height}: {hash}");
+            Joined::Side { height, hash, work } => {
+                let Tip { height: best, hash: tip, chainwork } = &self.tip;
+                warn!(
+                    "peers disagree: the most work {chainwork} is at height {best} ({tip}), another branch \
+                     reaches height {height} ({hash}) with work {work}"
+                );
             }
+            Joined::Unproven { .. } => self.last_progress = Instant::now(),
             Joined::SideTooLong { height } => {
                 warn!(
                     "a branch beside the chain is not followed beyond height {height}: too long for its work"

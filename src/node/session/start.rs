@@ -1,0 +1,63 @@
+//! What a session makes of its options and of the stored chain.
+
+use super::joiner::Limits;
+use super::options::{SyncError, SyncOptions};
+use crate::primitives::BlockHash;
+use crate::store::{HeaderStore, StoreError, Tip};
+use crate::sync::{Hints, Point, Settings, locator_heights};
+use tracing::warn;
+
+/// An error of the store on its way up.
+pub(super) fn store_error(error: StoreError) -> SyncError {
+    SyncError::Chain(error.into())
+}
+
+pub(super) fn point_of(tip: &Tip) -> Point {
+    Point { height: tip.height, hash: tip.hash }
+}
+
+pub(super) fn limits(options: &SyncOptions, hints_hold: bool, tip: &Tip) -> Limits {
+    let hinted = options.hints.at_or_below(tip.height).filter(|_| hints_hold);
+    Limits {
+        stop_height: options.stop_height.unwrap_or(u32::MAX),
+        min_chain_work: options.min_chain_work.clone(),
+        vouched: hinted.map_or(0, |point| point.height),
+    }
+}
+
+pub(super) fn engine_settings(options: &SyncOptions, hints_hold: bool) -> Settings {
+    Settings {
+        genesis: options.params.genesis.hash(),
+        hints: if hints_hold { options.hints.clone() } else { Hints::default() },
+        stop_height: options.stop_height,
+    }
+}
+
+/// Whether the stored chain agrees with the last hint below its tip.
+pub(super) fn hints_hold<S: HeaderStore>(
+    options: &SyncOptions,
+    store: &S,
+    tip: &Tip,
+) -> Result<bool, StoreError> {
+    let Some(point) = options.hints.at_or_below(tip.height) else { return Ok(true) };
+    let stored = store.run(point.height, 1)?.hashes.first().copied();
+    if stored == Some(point.hash) {
+        return Ok(true);
+    }
+    warn!(
+        "the hints are wrong at height {}: expected {}, the verified chain has {}: going on without",
+        point.height,
+        point.hash,
+        stored.unwrap_or_default()
+    );
+    Ok(false)
+}
+
+/// The stored chain's locator. A header that cannot be read is left out: the next one still leads to the chain.
+pub(super) fn locator_of<S: HeaderStore>(store: &S, tip: u32) -> Vec<BlockHash> {
+    let heights = locator_heights(tip);
+    heights
+        .into_iter()
+        .filter_map(|height| store.run(height, 1).ok()?.hashes.first().copied())
+        .collect()
+}

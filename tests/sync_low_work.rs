@@ -1,0 +1,71 @@
+//! Chains with too little work: never taken for synced, and bounded until they have shown more.
+
+mod support;
+
+use lightclient::primitives::{Header, Network};
+use support::chain::{extend_chain, regtest_chain, spacing_for};
+use support::run::{Finished, Program};
+use support::script::Script;
+use support::served::SharedChain;
+
+/// Headers that may be stored of a chain that has not shown its work.
+const ALLOWANCE: u64 = 65_536;
+
+/// A header of regtest has work 2: this is the work of 80,000 of them.
+const WORK_OF_80_000: &str = "0x27100";
+
+fn program() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_lightclient")).with("--regtest").with("--json")
+}
+
+fn sync(program: &Program, chain: &[Header], work: &str) -> Finished {
+    let served = SharedChain::new(Network::Regtest, chain);
+    let peer = Script::honest().start(&served);
+    program.run(&["sync", "--connect", &peer.connect(), "--min-chain-work", work])
+}
+
+fn chain(count: u32, seed: u64) -> Vec<Header> {
+    regtest_chain(count, seed, spacing_for(200_000))
+}
+
+#[test]
+fn a_chain_that_shows_its_work_is_downloaded_twice_and_stored_once() {
+    let program = program();
+    let report = sync(&program, &chain(100_000, 1), WORK_OF_80_000).expect_success().json();
+    assert_eq!(report["height"], 100_000);
+    assert_eq!(report["headers_added"], 100_000);
+    assert_eq!(report["stopped"], "caught-up");
+    let bytes = report["bytes_received"].as_u64().unwrap();
+    assert!(bytes > 81 * 120_000, "{bytes} bytes: the first download stores nothing");
+    let again = sync(&program, &chain(100_000, 1), WORK_OF_80_000).expect_success().json();
+    assert_eq!(again["headers_added"], 0);
+}
+
+#[test]
+fn a_chain_that_never_shows_its_work_fills_no_more_than_its_allowance() {
+    let program = program();
+    let finished = sync(&program, &chain(120_000, 2), "0xfffff").expect_code(1);
+    assert!(
+        finished.stderr.contains("below the minimum chain work 0xfffff"),
+        "{}",
+        finished.stderr
+    );
+    let report = finished.json();
+    assert_eq!(report["stopped"], "low-work");
+    assert!(report["height"].as_u64().unwrap() <= ALLOWANCE, "{report}");
+    assert_eq!(program.run(&["verify"]).expect_success().json()["ok"], true);
+}
+
+#[test]
+fn a_chain_stored_on_allowance_gives_way_to_one_that_shows_its_work() {
+    let program = program();
+    let fake = chain(70_000, 3);
+    let stored = sync(&program, &fake, WORK_OF_80_000).expect_code(1).json();
+    assert!(stored["height"].as_u64().unwrap() > 60_000, "{stored}");
+    // The real chain shares its first 5,000 headers and is longer.
+    let real = extend_chain(&fake[..=5_000], 85_000, 4, spacing_for(200_000));
+    let report = sync(&program, &real, WORK_OF_80_000).expect_success().json();
+    assert_eq!(report["height"], 90_000);
+    assert_eq!(report["hash"], real[90_000].hash().to_string());
+    assert_eq!(program.run(&["verify"]).expect_success().json()["ok"], true);
+}
