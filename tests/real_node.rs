@@ -17,11 +17,9 @@ const OTHER: &str = "raw(52)";
 /// From here on bitcoin-knots makes headers of 164 bytes, if it is told to.
 const SPLIT: [&str; 2] = ["-testactivationheight=blake2b@120", "-blake2b_headline=x"];
 
-fn sync_from(program: &Program, nodes: &[&Bitcoind], more: &[&str]) -> Vec<String> {
+fn sync_from(nodes: &[&Bitcoind], more: &[&str]) -> Vec<String> {
     let addresses: Vec<String> = nodes.iter().map(|node| node.p2p().to_string()).collect();
-    let args = sync_args(&addresses, more);
-    assert!(program.data_dir().parent().is_some());
-    args
+    sync_args(&addresses, more)
 }
 
 /// Compares each key of each header on the active chain, found by height and by hash.
@@ -54,10 +52,10 @@ fn every_key_of_every_header_is_what_bitcoind_says() {
     let node = Bitcoind::start::<&str>(&binary, &[]);
     let program = light_client(BINARY, REGTEST);
     // Nothing but genesis first: that is a chain too.
-    program.run(&sync_from(&program, &[&node], &[])).expect_success();
+    program.run(&sync_from(&[&node], &[])).expect_success();
     assert_agree(&program, &node);
     node.generate(300);
-    let report = program.run(&sync_from(&program, &[&node], &["--json"])).expect_success().json();
+    let report = program.run(&sync_from(&[&node], &["--json"])).expect_success().json();
     assert_eq!((&report["height"], &report["headers_added"]), (&json!(300), &json!(300)));
     assert_agree(&program, &node);
     for height in ["0", "1", "150", "299", "300"] {
@@ -67,7 +65,7 @@ fn every_key_of_every_header_is_what_bitcoind_says() {
         let raw = program.run(&["query", height, "--raw"]).expect_success();
         assert_eq!(json!(raw.stdout.trim()), node.rpc("getblockheader", json!([hash, false])));
     }
-    let again = program.run(&sync_from(&program, &[&node], &["--json"])).expect_success().json();
+    let again = program.run(&sync_from(&[&node], &["--json"])).expect_success().json();
     assert_eq!(again["headers_added"], 0);
 }
 
@@ -77,11 +75,11 @@ fn a_longer_branch_is_taken_over_and_the_old_one_kept_as_bitcoind_does() {
     let node = Bitcoind::start::<&str>(&binary, &[]);
     let program = light_client(BINARY, REGTEST);
     let hashes = node.generate(60);
-    program.run(&sync_from(&program, &[&node], &[])).expect_success();
+    program.run(&sync_from(&[&node], &[])).expect_success();
     node.rpc("invalidateblock", json!([hashes[49]]));
     node.generate_to(12, OTHER);
     assert_eq!(node.height(), 61);
-    let report = program.run(&sync_from(&program, &[&node], &["--json"])).expect_success().json();
+    let report = program.run(&sync_from(&[&node], &["--json"])).expect_success().json();
     assert_eq!((&report["reorgs"], &report["headers_added"]), (&json!(1), &json!(12)));
     assert_agree(&program, &node);
     for stale in &hashes[49..] {
@@ -100,7 +98,7 @@ fn twenty_blocks_one_by_one_are_each_followed_within_two_seconds() {
     let node = Bitcoind::start::<&str>(&binary, &[]);
     let first = node.generate(10);
     let program = light_client(BINARY, REGTEST);
-    let mut running = program.start(&sync_from(&program, &[&node], &["--follow", "--json", "-v"]));
+    let mut running = program.start(&sync_from(&[&node], &["--follow", "--json", "-v"]));
     running.wait_for_stderr("caught up at height 10: following", PATIENCE);
     let mut slowest = Duration::ZERO;
     for _ in 0..20 {
@@ -132,7 +130,7 @@ fn of_two_nodes_the_one_with_more_work_is_followed() {
     nodes[1].generate_to(45, OTHER);
     for order in [[&nodes[0], &nodes[1]], [&nodes[1], &nodes[0]]] {
         let program = light_client(BINARY, REGTEST);
-        program.run(&sync_from(&program, &order, &[])).expect_success();
+        program.run(&sync_from(&order, &[])).expect_success();
         assert_agree(&program, &nodes[1]);
     }
 }
@@ -145,7 +143,7 @@ fn a_node_that_follows_another_chain_is_named_and_its_common_headers_are_kept() 
     copy_chain(&split, &honest);
     split.generate(11);
     let program = light_client(BINARY, REGTEST);
-    let ended = program.run(&sync_from(&program, &[&split], &[])).expect_code(3);
+    let ended = program.run(&sync_from(&[&split], &[])).expect_code(3);
     let told = "follows another chain from height 120";
     let address = split.p2p().to_string();
     let line = ended.stderr.lines().find(|line| line.contains(&address));
@@ -156,7 +154,7 @@ fn a_node_that_follows_another_chain_is_named_and_its_common_headers_are_kept() 
     honest.generate(20);
     for order in [[&split, &honest], [&honest, &split]] {
         for program in [&program, &light_client(BINARY, REGTEST)] {
-            let ended = program.run(&sync_from(program, &order, &[])).expect_success();
+            let ended = program.run(&sync_from(&order, &[])).expect_success();
             let line = ended.stderr.lines().find(|line| line.contains(&address));
             assert!(line.is_some_and(|line| line.contains(told)), "{}", ended.stderr);
             assert_agree(program, &honest);
