@@ -86,6 +86,8 @@ impl<'a> Victim<'a> {
     fn finish(&self, chain: &[Header]) -> Kept {
         let peer = Script::honest().start(self.chain);
         self.program.run(&sync_with(&[&peer], &[])).expect_success();
+        let verified = self.program.run(&["verify", "--json"]).expect_success().json();
+        assert_eq!(verified["ok"], true, "{verified}");
         let kept = kept(&self.program, self.network);
         assert!(kept.headers == chain, "{kept:?}");
         kept
@@ -164,8 +166,9 @@ fn the_summary_of_an_interrupted_sync_says_so() {
     let chain = SharedChain::new(Network::Mainnet, &mainnet_start());
     let peer = Script::honest().rate(3e6).start(&chain);
     for more in [&["--json"][..], &[]] {
-        let mut running = light_client(BINARY, Network::Mainnet).start(&sync_with(&[&peer], more));
+        let program = light_client(BINARY, Network::Mainnet);
         let before = answered(&peer);
+        let mut running = program.start(&sync_with(&[&peer], more));
         poll_for("a first answer", PATIENCE, || (answered(&peer) > before).then_some(()));
         running.interrupt();
         let ended = running.wait(PATIENCE).expect_code(130);

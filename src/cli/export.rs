@@ -142,8 +142,8 @@ fn print(exported: &Exported, context: &mut Context) -> Result<(), CliError> {
     let text = format!(
         "exported {} ({} to {}) to {}",
         format::counted(exported.headers, "header"),
-        exported.from,
-        exported.to,
+        format::count(u64::from(exported.from)),
+        format::count(u64::from(exported.to)),
         exported.file
     );
     Ok(out.line(&text)?)

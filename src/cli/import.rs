@@ -139,6 +139,10 @@ fn feed(
         }
     }
     importer.judge().map_err(FeedError::Import)?;
+    if interrupt.caught().is_some() {
+        // A pipe ends early when Ctrl-C ends what writes into it: that is not the file's end.
+        stopped = Stopped::Interrupted;
+    }
     error.map_or(Ok(stopped), Err)
 }
 

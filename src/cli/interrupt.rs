@@ -7,6 +7,7 @@ use std::process;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use tokio::runtime::Builder;
+use tracing::info;
 
 /// Notes the first signal, for a command that looks now and then; the second ends the process at once.
 #[derive(Clone, Debug)]
@@ -31,7 +32,9 @@ impl Interrupt {
         let noted = Arc::clone(&caught);
         let listen = move || {
             runtime.block_on(async move {
-                while noted.set(next().await).is_ok() {}
+                while noted.set(next().await).is_ok() {
+                    info!("stopping: what was begun is finished, a second signal ends it at once");
+                }
                 let code = noted.get().map_or(1, |ending| ending.exit_code());
                 process::exit(i32::from(code));
             });

@@ -2,7 +2,7 @@
 
 use super::{CliError, Context};
 use crate::node::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
-use crate::node::{next_retarget, recent_hash_rate};
+use crate::node::{next_retarget, recent_hash_rate, serialize_difficulty};
 use crate::output::{Fields, format};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,7 @@ pub struct Status {
     /// Work of the whole chain, 64 hex digits.
     pub chainwork: String,
     /// Difficulty of the last header.
+    #[serde(serialize_with = "serialize_difficulty")]
     pub difficulty: f64,
     /// Hashes per second over the last 120 blocks; none where no time passed.
     pub hashrate: Option<f64>,

@@ -33,5 +33,7 @@ pub use run::{Watchers, run_sync};
 pub use session::{Live, Notice, Phase, Session, SyncError, SyncOptions, SyncOutcome};
 pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};
 pub use trouble::Trouble;
-pub use view::{CONTEXT, HeaderInfo, difficulty, header_infos, sixteen_digits};
+pub use view::{
+    CONTEXT, HeaderInfo, difficulty, header_infos, serialize_difficulty, sixteen_digits,
+};
 pub use writer::{ChainError, ChainWriter, Joined};

@@ -38,7 +38,7 @@ pub struct HeaderInfo {
     /// Target, 64 hex digits.
     pub target: String,
     /// How much harder than difficulty 1.
-    #[serde(serialize_with = "whole_as_integer")]
+    #[serde(serialize_with = "serialize_difficulty")]
     pub difficulty: f64,
     /// Work of the chain up to this header, 64 hex digits.
     pub chainwork: String,
@@ -158,9 +158,11 @@ pub fn sixteen_digits(value: f64) -> f64 {
     format!("{value:.15e}").parse().unwrap_or(value)
 }
 
-/// Bitcoin Core prints 1, not 1.0, and JSON libraries tell the two apart.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
-fn whole_as_integer<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+/// Serializes a difficulty as Bitcoin Core prints it: 1, not 1.0, which JSON libraries tell apart.
+///
+/// # Errors
+/// The serializer's own.
+pub fn serialize_difficulty<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     let text = value.to_string();
     match text.parse::<u64>() {
         Ok(whole) if text.len() <= 16 => serializer.serialize_u64(whole),

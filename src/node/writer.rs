@@ -72,6 +72,8 @@ pub enum Joined {
         old_height: u32,
         /// Hash of the old tip.
         old_hash: BlockHash,
+        /// Work of the chain up to there.
+        old_work: Work,
         /// How many headers are new on the chain.
         connected: u32,
     },
@@ -155,6 +157,7 @@ impl<S: HeaderStore> ChainWriter<S> {
             }
             Accepted::SideTooLong { height } => Ok(Joined::SideTooLong { height }),
             Accepted::Reorganised { fork_height, old_height, old_hash, connected } => {
+                let old_work = self.store.tip().chainwork;
                 self.store.commit(&Change {
                     cut_to: Some(fork_height),
                     append: Some(&connected),
@@ -162,7 +165,7 @@ impl<S: HeaderStore> ChainWriter<S> {
                     last_sync: None,
                 })?;
                 let connected = u32::try_from(connected.len()).unwrap_or(u32::MAX);
-                Ok(Joined::Reorganised { fork_height, old_height, old_hash, connected })
+                Ok(Joined::Reorganised { fork_height, old_height, old_hash, old_work, connected })
             }
         }
     }

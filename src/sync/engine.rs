@@ -41,6 +41,8 @@ pub struct Engine {
     /// The locator that was last made from the stored chain.
     pub(super) locator: Vec<BlockHash>,
     pub(super) actions: Vec<Action>,
+    /// Whether more peers may come soon.
+    expecting: bool,
 }
 
 impl Engine {
@@ -59,6 +61,7 @@ impl Engine {
             typical: None,
             locator: Vec::new(),
             actions: Vec::new(),
+            expecting: false,
         }
     }
 
@@ -66,6 +69,11 @@ impl Engine {
     pub fn add_peer(&mut self, key: PeerKey, announced_height: u32) {
         let capacity = FIRST_REQUESTS / (self.peers.len() + 1);
         self.peers.insert(key, Peer::new(announced_height, capacity));
+    }
+
+    /// Whether more peers may come soon: until they have, hints that nobody follows are not given up.
+    pub fn expect_peers(&mut self, expecting: bool) {
+        self.expecting = expecting;
     }
 
     /// A peer is gone; what it was asked for goes to others.
@@ -97,6 +105,17 @@ impl Engine {
         }
     }
 
+    /// Whether nothing is expected of a peer: it is not asked anything, and is not to be.
+    pub fn is_idle(&self, key: PeerKey) -> bool {
+        self.peers.get(&key).is_some_and(|peer| peer.at_end && peer.requests.is_empty())
+    }
+
+    /// The peers that were asked and have not answered, and for how long.
+    pub fn unanswered(&self, now: Duration) -> Vec<(PeerKey, Duration)> {
+        let waited = |peer: &Peer| Some(now.saturating_sub(peer.waiting_since()?));
+        self.peers.iter().filter_map(|(key, peer)| Some((*key, waited(peer)?))).collect()
+    }
+
     /// The peer has nothing that could be used now.
     pub fn set_at_end(&mut self, key: PeerKey) {
         if let Some(peer) = self.peers.get_mut(&key) {
@@ -110,6 +129,13 @@ impl Engine {
             Some(range) => range.begin_of(tag, self.joined).height,
             None => self.joined.height + self.open.count_before(tag),
         }
+    }
+
+    /// Height of the last header that a peer sent, while it is not joined.
+    pub fn pending_height(&self, key: PeerKey, last: BlockHash) -> Option<u32> {
+        let is_cursor = self.peers.get(&key).is_some_and(|peer| peer.cursor == Some(last));
+        let open = || self.joined.height + self.open.count_through(key);
+        self.ranges.height_of_end(last).or_else(|| is_cursor.then(open))
     }
 
     /// Whether a batch lies between two hints.
@@ -151,7 +177,7 @@ impl Engine {
     ) -> Vec<Action> {
         self.drop_stalled(now);
         self.check_hints();
-        if self.is_hinted() {
+        if self.is_hinted(now) {
             self.ask_ranges(now);
         } else {
             if self.open.is_idle() {
@@ -165,12 +191,8 @@ impl Engine {
     }
 
     fn drop_stalled(&mut self, now: Duration) {
-        let stalled: Vec<(PeerKey, Duration)> = self
-            .peers
-            .iter()
-            .filter_map(|(key, peer)| Some((*key, now.saturating_sub(peer.waiting_since()?))))
-            .filter(|(_, waited)| *waited >= HARD_DEADLINE)
-            .collect();
+        let mut stalled = self.unanswered(now);
+        stalled.retain(|(_, waited)| *waited >= HARD_DEADLINE);
         for (peer, waited) in stalled {
             self.remove_peer(peer);
             let reason = DropReason::Stalled { waited };
@@ -187,25 +209,35 @@ impl Engine {
         let contradicted = self.ranges.get(head).is_some_and(|range| {
             range.is_received() && range.parts.is_empty() && self.joined.height < range.end.height
         });
-        let nobody = !self.peers.is_empty() && self.peers.values().all(|peer| peer.left_hints);
+        let all_left = self.peers.values().all(|peer| peer.left_hints);
+        let nobody = !self.expecting && !self.peers.is_empty() && all_left;
         if !contradicted && !nobody {
             return;
         }
+        let left = self.left.values().filter_map(|reason| match reason {
+            DropReason::LeftHints { height, .. } => Some(*height),
+            DropReason::Stalled { .. } => None,
+        });
+        let head = self.ranges.get(head).map_or(self.joined.height, |range| range.end.height);
+        let height = left.min().unwrap_or(head);
         self.hints_on = false;
         self.left.clear();
         for peer in self.peers.values_mut() {
             peer.left_hints = false;
         }
-        self.actions.push(Action::HintsOff { height: self.joined.height });
+        self.actions.push(Action::HintsOff { height });
     }
 
-    fn is_hinted(&self) -> bool {
+    fn is_hinted(&self, now: Duration) -> bool {
         if !self.hints_on || !self.ranges.remain_above(self.joined.height) || !self.open.is_idle() {
             return false;
         }
         let head = self.ranges.get(self.ranges.head(self.joined.height));
         let needed = head.map_or(self.joined.height, |range| range.cursor.height);
-        let busy = head.is_some_and(|range| !range.parts.is_empty() || !range.owners.is_empty());
+        // Whoever is late may never answer, and what it was asked for may not be there.
+        let patience = self.patience();
+        let busy =
+            head.is_some_and(|range| !range.parts.is_empty() || range.is_awaited(now, patience));
         busy || self.peers.values().any(|peer| !peer.left_hints && peer.has_above(needed))
     }
 
@@ -284,7 +316,7 @@ impl Engine {
         let typical = self.typical.unwrap_or_default();
         if self.peers.is_empty() {
             Progress::NoPeers
-        } else if !self.is_hinted() && self.open.is_caught_up(now, typical, &self.peers) {
+        } else if !self.is_hinted(now) && self.open.is_caught_up(now, typical, &self.peers) {
             Progress::CaughtUp
         } else {
             Progress::Downloading

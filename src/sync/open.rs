@@ -88,6 +88,13 @@ impl Open {
         self.queue.iter().take_while(|batch| batch.tag != tag).map(|batch| batch.count).sum()
     }
 
+    /// How many headers wait up to the last batch of a peer.
+    pub(super) fn count_through(&self, peer: PeerKey) -> u32 {
+        let batches =
+            self.queue.iter().rposition(|batch| batch.peer == peer).map_or(0, |at| at + 1);
+        self.queue.iter().take(batches).map(|batch| batch.count).sum()
+    }
+
     /// The batches that can be joined next, in the order they came.
     pub(super) fn joinable(&self) -> Vec<Tag> {
         self.queue.iter().take_while(|batch| batch.linked).map(|batch| batch.tag).collect()
@@ -128,7 +135,9 @@ impl Open {
         if busy {
             return Vec::new();
         }
-        let best = candidates.into_iter().min_by_key(|key| peers[key].latency());
+        // One that owes an answer to an earlier request may owe it for ever.
+        let rank = |key: &PeerKey| (peers[key].waiting_since().is_some(), peers[key].latency());
+        let best = candidates.into_iter().min_by_key(rank);
         self.leader = best;
         best.into_iter().collect()
     }

@@ -2,6 +2,7 @@
 
 use super::hints::Hints;
 use super::{PeerKey, Point, Tag};
+use crate::primitives::BlockHash;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -51,6 +52,11 @@ impl Range {
         !self.is_received()
             && (self.owners.is_empty()
                 || (self.owners.len() < MAX_OWNERS && now >= self.asked_at + patience))
+    }
+
+    /// Whether an answer is on its way that is not late.
+    pub(super) fn is_awaited(&self, now: Duration, patience: Duration) -> bool {
+        !self.owners.is_empty() && now < self.asked_at + patience
     }
 
     /// Drops the part with this tag and all after it; gives the dropped tags.
@@ -174,6 +180,12 @@ impl Ranges {
         for range in self.active.values_mut() {
             range.owners.retain(|owner| *owner != peer);
         }
+    }
+
+    /// Height of the header at the end of a part that is not joined.
+    pub(super) fn height_of_end(&self, hash: BlockHash) -> Option<u32> {
+        let parts = self.active.values().flat_map(|range| &range.parts);
+        parts.map(|part| part.end).find(|end| end.hash == hash).map(|end| end.height)
     }
 
     /// The range that holds a part with this tag.

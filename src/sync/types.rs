@@ -87,7 +87,7 @@ pub enum Action {
     },
     /// Say that no peer's chain follows the hints, and that the download goes on without them.
     HintsOff {
-        /// Height of the last header joined while they were on.
+        /// Height of the first hint that nobody follows.
         height: u32,
     },
     /// Throw away the batches with these tags.

@@ -40,7 +40,7 @@ impl Disk {
 
     /// An empty file system.
     pub(crate) fn format(&mut self) {
-        self.try_format().unwrap();
+        self.try_format().expect("it could be formatted before");
     }
 
     fn try_format(&mut self) -> Result<(), String> {
@@ -51,7 +51,7 @@ impl Disk {
 
     /// Mounts the disk; after a power cut this replays its journal.
     pub(crate) fn mount(&mut self) {
-        self.try_mount().unwrap();
+        self.try_mount().expect("it could be mounted before");
     }
 
     fn try_mount(&mut self) -> Result<(), String> {
@@ -67,7 +67,8 @@ impl Disk {
 
     /// From now on nothing reaches the disk.
     pub(crate) fn cut_power(&self) {
-        run(Command::new("python3").args(["-c", SHUTDOWN]).arg(&self.mount_point)).unwrap();
+        run(Command::new("python3").args(["-c", SHUTDOWN]).arg(&self.mount_point))
+            .expect("its power could be cut before");
     }
 
     /// Unmounts the disk, as soon as the last user's files are closed.

@@ -150,7 +150,13 @@ impl Bitcoind {
     /// Mines so many blocks on top of its chain and gives their hashes. No wallet is needed.
     pub fn generate(&self, count: u32) -> Vec<String> {
         // Blocks whose coins anyone could take: nobody spends them here.
-        let hashes = self.rpc("generatetodescriptor", json!([count, "raw(51)"]));
+        self.generate_to(count, "raw(51)")
+    }
+
+    /// As [`Bitcoind::generate`], to a descriptor of the caller's: blocks that are the same in everything else, time
+    /// included, are others then.
+    pub fn generate_to(&self, count: u32, descriptor: &str) -> Vec<String> {
+        let hashes = self.rpc("generatetodescriptor", json!([count, descriptor]));
         serde_json::from_value(hashes).expect("an array of hashes")
     }
 

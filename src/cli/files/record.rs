@@ -1,6 +1,6 @@
 //! A header in CSV and JSON Lines: as little of `getblockheader`'s keys as makes the 80 bytes.
 
-use crate::node::HeaderInfo;
+use crate::node::{HeaderInfo, serialize_difficulty};
 use crate::primitives::{BlockHash, Header, MerkleRoot};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -65,6 +65,7 @@ pub(super) struct Row<'a> {
     mediantime: u32,
     nonce: u32,
     bits: &'a str,
+    #[serde(serialize_with = "serialize_difficulty")]
     difficulty: f64,
     chainwork: &'a str,
     previousblockhash: Option<&'a str>,

@@ -8,13 +8,34 @@ use crate::node::clock::unix_now_secs;
 use crate::node::report::Stopped;
 use crate::store::{Change, HeaderStore, StoreError};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::task::{block_in_place, spawn_blocking};
 use tracing::warn;
+
+/// Shorter waits at the end are nobody's fault.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 impl<S: HeaderStore + 'static> Session<S> {
     /// Ends a bulk load and notes when the chain was last brought up to date.
     pub(super) fn mark_synced(&self) -> Result<(), StoreError> {
         block_in_place(|| settle(self.store.as_ref(), true))
+    }
+
+    /// Names the peers that were waited for in vain.
+    fn tell_unanswered(&self) {
+        for (peer, waited) in self.engine.unanswered(self.now()) {
+            if let Some(slot) = self.peers.get(peer).filter(|_| waited >= WORTH_TELLING) {
+                warn!("{} left a request unanswered for {} s", slot.address(), waited.as_secs());
+            }
+        }
+        if self.options.connect.is_empty() {
+            return;
+        }
+        for (address, waited) in self.peers.unconnected(Instant::now()) {
+            if waited >= WORTH_TELLING {
+                warn!("{address} did not complete a handshake within {} s", waited.as_secs());
+            }
+        }
     }
 
     /// Lets the threads finish, and sums up.
@@ -35,6 +56,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                 ended = ended.and(Err(error));
             }
         }
+        self.tell_unanswered();
         let synced = matches!(ended, Ok(Stopped::CaughtUp)) || self.caught_up;
         let store = Arc::clone(&self.store);
         let settled = spawn_blocking(move || settle(store.as_ref(), synced)).await;

@@ -6,7 +6,7 @@ use crate::node::clock::unix_now;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
 use crate::primitives::Header;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::{PeerKey, Tag};
+use crate::sync::{DropReason, PeerKey, Point, Tag};
 use crate::wire::MAX_HEADERS;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub(super) enum Verdict {
         fault: Option<BatchFault>,
         /// Height of the batch's parent, if that is stored.
         parent_height: Option<u32>,
+        /// How its chain leaves the hints that the stored one follows.
+        strays: Option<DropReason>,
     },
     /// These batches are part of the chain, and stored.
     Joined { done: Vec<(Tag, Joined)>, tip: Tip },
@@ -56,18 +58,38 @@ pub(super) enum Verdict {
     Failed(ChainError),
 }
 
-/// Checks a batch's work and links on the calling thread, which may block.
-pub(super) fn link<S: HeaderStore>(
-    params: &Params,
-    store: &S,
-    tag: Tag,
-    headers: Vec<Header>,
-) -> Verdict {
-    let prev = headers.first().map(|header| header.prev);
-    let (batch, fault) = link_batch(params, headers);
-    let parent = prev.filter(|_| fault.is_some());
-    let parent_height = parent.and_then(|hash| store.height_of(&hash).ok().flatten());
-    Verdict::Linked { tag, batch, fault, parent_height }
+/// What batches are checked by before it is their turn to be joined.
+#[derive(Debug)]
+pub(super) struct LinkCheck<S> {
+    pub(super) params: &'static Params,
+    pub(super) store: Arc<S>,
+    /// The last hint that the stored chain has reached.
+    pub(super) vouched: Option<Point>,
+}
+
+impl<S: HeaderStore> LinkCheck<S> {
+    /// Checks a batch's work and links on the calling thread, which may block.
+    fn link(&self, tag: Tag, headers: Vec<Header>) -> Verdict {
+        let prev = headers.first().map(|header| header.prev);
+        let (batch, fault) = link_batch(self.params, headers);
+        let parent = prev.filter(|_| fault.is_some() || self.vouched.is_some());
+        let parent_height = parent.and_then(|hash| self.store.height_of(&hash).ok().flatten());
+        let strays = parent_height.and_then(|height| self.strays(height, &batch));
+        Verdict::Linked { tag, batch, fault, parent_height, strays }
+    }
+
+    /// Whether a batch whose parent is stored leads away from the last hint that the stored chain has reached.
+    fn strays(&self, parent_height: u32, batch: &LinkedBatch) -> Option<DropReason> {
+        let Point { height: last, hash } = self.vouched?;
+        let stored = |height| self.store.run(height, 1).ok()?.hashes.first().copied();
+        let count = u32::try_from(batch.hashes().len()).unwrap_or(u32::MAX);
+        let below = last.checked_sub(parent_height)?.min(count);
+        let got = *batch.hashes().get(usize::try_from(below.checked_sub(1)?).ok()?)?;
+        let height = parent_height + below;
+        let expected = stored(height)?;
+        let strays = expected != got && stored(last)? == hash;
+        strays.then_some(DropReason::LeftHints { height, expected, got })
+    }
 }
 
 /// The joining thread's end of things, as the session holds it.
@@ -269,13 +291,12 @@ impl<S: HeaderStore> Worker<S> {
 
 /// Spawns the check of a batch's work and links.
 pub(super) fn spawn_link<S: HeaderStore + 'static>(
-    params: &'static Params,
-    store: Arc<S>,
+    check: LinkCheck<S>,
     tag: Tag,
     headers: Vec<Header>,
     verdicts: UnboundedSender<Verdict>,
 ) {
     tokio::task::spawn_blocking(move || {
-        verdicts.send(link(params, store.as_ref(), tag, headers)).ok();
+        verdicts.send(check.link(tag, headers)).ok();
     });
 }

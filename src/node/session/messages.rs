@@ -1,8 +1,8 @@
 //! What connections report.
 
-use super::joiner::spawn_link;
+use super::joiner::{LinkCheck, spawn_link};
 use super::{Held, Session};
-use crate::net::{Event, PeerInfo};
+use crate::net::{Disconnect, Event, Fault, PeerInfo};
 use crate::primitives::{BlockHash, Header};
 use crate::store::HeaderStore;
 use crate::sync::{Disposition, PeerKey, Reply, Tag};
@@ -10,7 +10,7 @@ use crate::wire::{Headers, Inventory, InventoryKind, Message};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::block_in_place;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// Unasked headers that connect to nothing: after so many their sender is dropped.
 /// Bitcoin Core bore ten (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
@@ -34,13 +34,22 @@ impl<S: HeaderStore + 'static> Session<S> {
             Event::Message { peer, message } => self.on_message(peer.0, message),
             Event::Latency { .. } => {}
             Event::Disconnected { peer, reason } => {
-                if let Some(slot) = self.peers.get(peer.0) {
-                    info!("lost peer {}: {reason}", slot.address());
-                }
+                self.tell_lost(peer.0, &reason);
                 self.engine.remove_peer(peer.0);
                 self.announced.remove(&peer.0);
                 self.peers.disconnected(peer.0, &reason, Instant::now());
             }
+        }
+    }
+
+    /// What became of a peer that the user named, or that misbehaved, is worth a warning: of the many that DNS
+    /// names, some are always gone.
+    fn tell_lost(&self, peer: PeerKey, reason: &Disconnect) {
+        let Some(slot) = self.peers.get(peer) else { return };
+        if !self.options.connect.is_empty() || reason.fault() == Fault::Peer {
+            warn!("lost peer {}: {reason}", slot.address());
+        } else {
+            info!("lost peer {}: {reason}", slot.address());
         }
     }
 
@@ -79,34 +88,40 @@ impl<S: HeaderStore + 'static> Session<S> {
             last: headers.last().map(Header::hash).unwrap_or_default(),
             count,
         };
-        let mut end = self.tip.height;
         match self.engine.on_headers(self.now(), peer, &reply) {
             Disposition::Take(tag) => {
-                end = self.engine.begin_height(tag) + count;
+                if let Some(slot) = self.peers.get_mut(peer) {
+                    slot.unconnecting = 0;
+                }
                 self.hold(tag, peer, headers);
             }
             Disposition::Discard => {}
             Disposition::Unasked => self.on_unasked(peer, headers),
         }
         if let Some(parent) = foreign {
-            let end = self.height_before_foreign(&reply, parent).unwrap_or(end);
+            let end = self.height_before_foreign(peer, &reply, parent);
             self.refuse(peer, &format!("follows another chain from height {}", end + 1));
         }
     }
 
     /// Height of another chain's parent, as the stored chain tells: a peer that does not know the tip answers
     /// from further back.
-    fn height_before_foreign(&self, reply: &Reply, parent: BlockHash) -> Option<u32> {
+    fn height_before_foreign(&self, peer: PeerKey, reply: &Reply, parent: BlockHash) -> u32 {
         let height_of = |hash| block_in_place(|| self.store.height_of(&hash)).ok().flatten();
         let after_headers = || Some(height_of(reply.parent?)? + reply.count);
-        height_of(parent).or_else(after_headers)
+        let pending = || self.engine.pending_height(peer, parent);
+        height_of(parent).or_else(after_headers).or_else(pending).unwrap_or(self.tip.height)
     }
 
     /// Keeps the batch's place, and has its work and links checked.
     fn hold(&mut self, tag: Tag, peer: PeerKey, headers: Vec<Header>) {
         self.held.insert(tag, Held { peer, batch: None });
         let verdicts = self.verdict_sender.clone();
-        spawn_link(self.options.params, Arc::clone(&self.store), tag, headers, verdicts);
+        let hints = self.hints_hold.then_some(&self.options.hints);
+        let vouched = hints.and_then(|hints| hints.at_or_below(self.tip.height));
+        let check =
+            LinkCheck { params: self.options.params, store: Arc::clone(&self.store), vouched };
+        spawn_link(check, tag, headers, verdicts);
     }
 
     /// Headers of new blocks (BIP130). Those that follow the tip are taken; for others the peer is asked.
@@ -121,11 +136,15 @@ impl<S: HeaderStore + 'static> Session<S> {
         if headers.iter().all(|header| header.hash() == self.tip.hash) {
             return;
         }
-        let Some(slot) = self.peers.get_mut(peer) else { return };
-        slot.unconnecting += 1;
-        if slot.unconnecting > MAX_UNCONNECTING {
-            self.refuse(peer, "keeps sending headers that nobody asked for");
-            return;
+        // Blocks that come fast stand on announced ones: only those that come though the peer was asked, and had
+        // nothing to answer, are held against it.
+        if self.engine.is_idle(peer) {
+            let Some(slot) = self.peers.get_mut(peer) else { return };
+            slot.unconnecting += 1;
+            if slot.unconnecting > MAX_UNCONNECTING {
+                self.refuse(peer, "keeps sending headers that nobody asked for");
+                return;
+            }
         }
         self.engine.announced(peer);
     }

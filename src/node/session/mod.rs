@@ -197,9 +197,8 @@ impl<S: HeaderStore + 'static> Session<S> {
         if self.engine.progress(self.now()) != Progress::CaughtUp {
             return Ok(None);
         }
-        let recent = Instant::now().checked_sub(SECOND_OPINION).unwrap_or(self.started);
         let alone = self.peers.connected_count() < 2;
-        if !self.caught_up && alone && self.peers.is_dialling_since(recent) {
+        if !self.caught_up && alone && self.expects_peers() {
             return Ok(None);
         }
         let enough = self.tip.chainwork >= self.options.min_chain_work;
@@ -235,7 +234,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
+    /// Whether a connection is being made that has not taken long.
+    fn expects_peers(&self) -> bool {
+        let recent = Instant::now().checked_sub(SECOND_OPINION).unwrap_or(self.started);
+        self.peers.is_dialling_since(recent)
+    }
+
     fn poll_engine(&mut self) {
+        self.engine.expect_peers(self.expects_peers());
         let (now, store, tip) = (self.now(), Arc::clone(&self.store), self.tip.height);
         let mut locator = || block_in_place(|| locator_of(store.as_ref(), tip));
         for action in self.engine.poll(now, &mut locator) {
@@ -251,7 +257,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                 Action::HintsOff { height } => {
                     self.hints_hold = false;
                     warn!(
-                        "no peer's chain follows the hints above height {height}: going on without"
+                        "the hints are wrong at height {height}: no peer's chain has that one: going on without"
                     );
                 }
                 Action::Forget(tags) => {

@@ -225,6 +225,12 @@ impl Peers {
         self.slots.values().any(|slot| !slot.connected && slot.since >= since)
     }
 
+    /// Peers whose handshake is under way, and for how long.
+    pub(super) fn unconnected(&self, now: Instant) -> impl Iterator<Item = (&str, Duration)> {
+        let under_way = self.slots.values().filter(|slot| !slot.connected);
+        under_way.map(move |slot| (slot.address(), now.saturating_duration_since(slot.since)))
+    }
+
     pub(super) fn ever_connected(&self) -> usize {
         self.ever_connected
     }

@@ -5,11 +5,11 @@ use super::options::SyncError;
 use super::presync::Proven;
 use super::start::point_of;
 use super::{Notice, Session};
-use crate::chain::{BatchFault, LinkedBatch, Rejection};
+use crate::chain::{BatchFault, LinkedBatch, Rejection, Work};
 use crate::node::writer::Joined;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::{Hints, Linked, Tag};
+use crate::sync::{DropReason, Hints, Linked, Tag};
 use std::time::Instant;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
@@ -25,19 +25,27 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     pub(super) fn on_verdict(&mut self, verdict: Verdict) -> Result<(), SyncError> {
         match verdict {
-            Verdict::Linked { tag, batch, fault, parent_height } => {
+            Verdict::Linked { tag, strays: Some(reason), .. } => self.on_stray(tag, &reason),
+            Verdict::Linked { tag, batch, fault, parent_height, strays: None } => {
                 self.on_linked(tag, batch, fault, parent_height);
             }
             Verdict::Joined { done, tip } => {
+                let grown = done.iter().any(|(_, joined)| matches!(joined, Joined::Extended(1..)));
                 self.move_tip(tip);
                 for (tag, joined) in done {
                     self.count(&joined);
                     self.finish_batch(tag, true);
                 }
+                if grown {
+                    self.notice_tip();
+                }
             }
             Verdict::Refused { tag, joined, rejection, tip } => {
                 self.move_tip(tip);
                 self.count(&joined);
+                if matches!(joined, Joined::Extended(1..)) {
+                    self.notice_tip();
+                }
                 self.on_refused(tag, &rejection);
             }
             Verdict::Returned { tag, batch } => {
@@ -73,6 +81,14 @@ impl<S: HeaderStore + 'static> Session<S> {
             let rejection = Rejection { height, hash: fault.hash, violation: fault.violation };
             self.refuse(peer, &rejection.to_string());
         }
+    }
+
+    /// A batch leads away from the hints that the stored chain follows: nothing of its sender is of use.
+    fn on_stray(&mut self, tag: Tag, reason: &DropReason) {
+        let Some(held) = self.held.get(&tag) else { return };
+        let peer = held.peer;
+        self.engine.on_linked(tag, Linked { good: 0, last: BlockHash::ZERO, faulty: true });
+        self.refuse(peer, &reason.to_string());
     }
 
     /// A batch broke a rule that its ancestors set. What was queued behind it comes back and is queued anew.
@@ -125,29 +141,32 @@ impl<S: HeaderStore + 'static> Session<S> {
             Joined::Nothing => {}
             Joined::Extended(count) => {
                 self.headers_added += u64::from(*count);
-                if *count > 0 {
-                    self.notice_tip();
-                }
             }
-            Joined::Side { height, hash, work } => {
-                let Tip { height: best, hash: tip, chainwork } = &self.tip;
-                warn!(
-                    "peers disagree: the most work {chainwork} is at height {best} ({tip}), another branch \
-                     reaches height {height} ({hash}) with work {work}"
-                );
-            }
+            Joined::Side { height, hash, work } => self.tell_disagreement(*height, hash, work),
             Joined::Unproven { .. } => self.last_progress = Instant::now(),
             Joined::SideTooLong { height } => {
                 warn!(
                     "a branch beside the chain is not followed beyond height {height}: too long for its work"
                 );
             }
-            Joined::Reorganised { fork_height, old_height, old_hash, connected } => {
+            Joined::Reorganised { fork_height, old_height, old_hash, old_work, connected } => {
+                // Both branches came in this very sync, and before it was complete: from two peers.
+                if self.headers_added > 0 && !self.caught_up {
+                    self.tell_disagreement(*old_height, old_hash, old_work);
+                }
                 self.reorgs += 1;
                 self.headers_added += u64::from(*connected);
                 self.notice_reorganisation(*old_height, *old_hash, old_height - fork_height);
             }
         }
+    }
+
+    fn tell_disagreement(&self, height: u32, hash: &BlockHash, work: &Work) {
+        let Tip { height: best, hash: tip, chainwork } = &self.tip;
+        warn!(
+            "peers disagree: the most work {chainwork} is at height {best} ({tip}), another branch \
+             reaches height {height} ({hash}) with work {work}"
+        );
     }
 
     fn notice_tip(&self) {

@@ -1,0 +1,129 @@
+//! Peers that do not agree: the most work wins, and the hints decide whom to believe on the way.
+
+mod support;
+
+use lightclient::primitives::{Header, Network};
+use serde_json::json;
+use std::fs;
+use support::chain::{fork_chain, regtest_chain};
+use support::peer::ScriptedPeer;
+use support::run::Program;
+use support::script::Script;
+use support::served::SharedChain;
+use support::sync::{kept, light_client, sync_with};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
+const REGTEST: Network = Network::Regtest;
+
+fn peer_with(headers: &[Header]) -> ScriptedPeer {
+    Script::honest().start(&SharedChain::new(REGTEST, headers))
+}
+
+/// A program with a hints file of these heights of that chain, and the file's path.
+fn with_hints(headers: &[Header], heights: &[usize]) -> (Program, String) {
+    let program = light_client(BINARY, REGTEST);
+    let file = program.data_dir().join("hints.txt");
+    let lines = heights.iter().map(|&at| format!("{at} {}\n", headers[at].hash()));
+    fs::create_dir_all(program.data_dir()).expect("a new folder");
+    fs::write(&file, lines.collect::<String>()).expect("a new file");
+    let path = file.to_str().expect("a plain path").to_owned();
+    (program, path)
+}
+
+#[test]
+fn the_most_work_wins_whichever_peer_is_asked_first() {
+    let base = regtest_chain(4500, 1, 600);
+    // Side branches of all lengths: within an answer, of more than one, from genesis on.
+    for (fork, shorter, longer) in
+        [(4490, 5, 6), (4490, 100, 101), (2000, 2500, 4100), (0, 3000, 3001)]
+    {
+        let (short, long) =
+            (fork_chain(&base, fork, shorter, 2), fork_chain(&base, fork, longer, 3));
+        for swapped in [false, true] {
+            let (a, b) = (peer_with(&short), peer_with(&long));
+            let peers = if swapped { [&b, &a] } else { [&a, &b] };
+            let program = light_client(BINARY, REGTEST);
+            let ended = program.run(&sync_with(&peers, &["--json"])).expect_success();
+            assert!(kept(&program, REGTEST).headers == long, "fork at {fork}, swapped: {swapped}");
+            let report = ended.json();
+            assert_eq!(report["hash"], long.last().unwrap().hash().to_string());
+            assert_eq!(report["stopped"], "caught-up");
+        }
+    }
+}
+
+#[test]
+fn a_disagreement_is_reported_with_both_tips() {
+    let base = regtest_chain(4500, 2, 600);
+    let (short, long) = (fork_chain(&base, 4490, 5, 2), fork_chain(&base, 4490, 6, 3));
+    let (a, b) = (peer_with(&short), peer_with(&long));
+    for peers in [[&a, &b], [&b, &a]] {
+        let ended = light_client(BINARY, REGTEST).run(&sync_with(&peers, &[])).expect_success();
+        for chain in [&short, &long] {
+            let tip = chain.last().unwrap().hash().to_string();
+            assert!(ended.stderr.contains(&tip), "{tip} is missing: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn with_equal_work_the_first_seen_stays() {
+    let base = regtest_chain(2500, 3, 600);
+    let (first, second) = (fork_chain(&base, 2490, 10, 4), fork_chain(&base, 2490, 10, 5));
+    let (a, b) = (peer_with(&first), peer_with(&second));
+    let program = light_client(BINARY, REGTEST);
+    program.run(&sync_with(&[&a], &[])).expect_success();
+    for peers in [[&a, &b], [&b, &a]] {
+        program.run(&sync_with(&peers, &[])).expect_success();
+        let kept = kept(&program, REGTEST);
+        assert!(kept.headers == first);
+        assert_eq!((kept.sides.len(), kept.sides[0].fork_height), (1, 2490));
+    }
+}
+
+#[test]
+fn a_second_sync_reorganises_to_a_longer_branch() {
+    let old = regtest_chain(4500, 4, 600);
+    let new = fork_chain(&old, 4400, 150, 5);
+    let program = light_client(BINARY, REGTEST);
+    program.run(&sync_with(&[&peer_with(&old)], &[])).expect_success();
+    let ended = program.run(&sync_with(&[&peer_with(&new)], &["--json"])).expect_success();
+    let report = ended.json();
+    assert_eq!((&report["reorgs"], &report["headers_added"]), (&json!(1), &json!(150)));
+    let kept = kept(&program, REGTEST);
+    assert!(kept.headers == new);
+    assert_eq!(kept.sides[0].headers, old[4401..]);
+}
+
+#[test]
+fn a_peer_whose_chain_leaves_the_hints_is_refused_while_another_follows_them() {
+    let good = regtest_chain(9000, 5, 600);
+    for fork in [0, 1000, 2016, 3000, 5000] {
+        // Longer, but not what was expected.
+        let other = fork_chain(&good, fork, 9500 - fork, 6);
+        for swapped in [false, true] {
+            let (honest, stray) = (peer_with(&good), peer_with(&other));
+            let (program, hints) = with_hints(&good, &[2016, 4032, 6048, 8064]);
+            let peers = if swapped { [&honest, &stray] } else { [&stray, &honest] };
+            let ended = program.run(&sync_with(&peers, &["--hints", &hints])).expect_success();
+            assert!(kept(&program, REGTEST).headers == good, "fork at {fork}, swapped: {swapped}");
+            let line = ended.stderr.lines().find(|line| line.contains(&stray.connect()));
+            assert!(
+                line.is_some_and(|line| line.contains("leaves the hints at height")),
+                "{}",
+                ended.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn a_chain_that_ends_before_the_hints_do_is_taken_as_it_is() {
+    let good = regtest_chain(9000, 6, 600);
+    let peer = Script::honest().serves_up_to(5000).start(&SharedChain::new(REGTEST, &good));
+    let (program, hints) = with_hints(&good, &[2016, 4032, 6048, 8064]);
+    program.run(&sync_with(&[&peer], &["--hints", &hints])).expect_success();
+    kept(&program, REGTEST).assert_is(&good[..=5000]);
+    program.run(&sync_with(&[&peer_with(&good)], &["--hints", &hints])).expect_success();
+    kept(&program, REGTEST).assert_is(&good);
+}

@@ -1,0 +1,237 @@
+//! `sync --follow`: new blocks, however they are announced, reorganisations, peers that come back.
+
+mod support;
+
+use lightclient::primitives::{Header, Network};
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
+use support::chain::{extend_chain, fork_chain, regtest_chain};
+use support::peer::{Announce, ScriptedPeer};
+use support::run::{Finished, Program, Running};
+use support::script::Script;
+use support::served::SharedChain;
+use support::sync::{kept, light_client, sync_args, sync_with};
+use support::wait::{PATIENCE, poll_for};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
+const REGTEST: Network = Network::Regtest;
+/// A new block is to be known after so long.
+const SOON: Duration = Duration::from_secs(2);
+
+/// A program that follows a peer.
+struct Follower {
+    program: Program,
+    running: Running,
+    peer: ScriptedPeer,
+    headers: Vec<Header>,
+}
+
+impl Follower {
+    fn start(more: &[&str]) -> Self {
+        let headers = regtest_chain(2500, 1, 600);
+        let peer = Script::honest().start(&SharedChain::new(REGTEST, &headers));
+        let program = light_client(BINARY, REGTEST);
+        let args = [&["--follow", "-v"], more].concat();
+        let running = program.start(&sync_with(&[&peer], &args));
+        running.wait_for_stderr("caught up at height 2500: following", PATIENCE);
+        peer.record()
+            .wait_for("sendheaders", PATIENCE, |seen| seen.has("sendheaders").then_some(()));
+        Self { program, running, peer, headers }
+    }
+
+    /// Adds blocks and announces them.
+    fn grow(&mut self, count: u32, how: Announce) {
+        let before = self.headers.len();
+        let seed = u64::try_from(before).expect("a length");
+        self.headers = extend_chain(&self.headers, count, seed, 600);
+        self.peer.extend(&self.headers[before..], how);
+    }
+
+    /// The tip as the program prints it.
+    fn tip(&self) -> String {
+        self.headers.last().expect("a chain").hash().to_string()
+    }
+
+    fn wait_for_tip(&self, patience: Duration) -> String {
+        self.running.wait_for_stdout(&self.tip(), patience)
+    }
+
+    fn end(mut self) -> Finished {
+        self.running.interrupt();
+        let ended = self.running.wait(PATIENCE).expect_code(130);
+        kept(&self.program, REGTEST);
+        ended
+    }
+}
+
+fn tips(lines: &[Value]) -> Vec<u64> {
+    let tips = lines.iter().filter(|line| line["event"] == "tip");
+    tips.filter_map(|line| line["height"].as_u64()).collect()
+}
+
+#[test]
+fn each_new_block_is_told_at_once_however_it_is_announced() {
+    let mut follower = Follower::start(&["--json"]);
+    for how in [Announce::AsAsked, Announce::Headers, Announce::Inv, Announce::AsAsked] {
+        follower.grow(1, how);
+        follower.wait_for_tip(SOON);
+    }
+    let last = *follower.headers.last().unwrap();
+    let lines = follower.end().json_lines();
+    assert_eq!(tips(&lines), [2501, 2502, 2503, 2504]);
+    let told = json!({
+        "event": "tip", "height": 2504, "hash": last.hash().to_string(), "time": last.time
+    });
+    assert_eq!(lines[3], told);
+    assert_eq!(
+        (&lines[4]["stopped"], &lines[4]["headers_added"]),
+        (&json!("interrupted"), &json!(2504))
+    );
+}
+
+#[test]
+fn more_blocks_at_once_than_can_be_announced_are_fetched() {
+    let mut follower = Follower::start(&["--json"]);
+    for (count, how) in [
+        (8, Announce::Headers),
+        (9, Announce::Headers),
+        (2100, Announce::Headers),
+        (50, Announce::Inv),
+    ] {
+        // More than a message holds are announced by the last ones, as a peer does that was itself catching up.
+        let before = follower.headers.len();
+        if count > 2000 {
+            follower.headers = extend_chain(&follower.headers, count, 77, 600);
+            follower.peer.chain().extend(&follower.headers[before..]);
+            follower.peer.announce(8, how);
+        } else {
+            follower.grow(count, how);
+        }
+        follower.wait_for_tip(PATIENCE);
+    }
+    let headers = follower.headers.clone();
+    let tips = tips(&follower.end().json_lines());
+    assert!(tips.is_sorted() && tips.last() == Some(&4667), "{tips:?}");
+    assert_eq!(headers.len(), 4668);
+}
+
+#[test]
+fn blocks_that_come_fast_are_all_followed() {
+    let mut follower = Follower::start(&["--json"]);
+    for _ in 0..40 {
+        follower.grow(1, Announce::AsAsked);
+    }
+    follower.wait_for_tip(SOON);
+    let lines = follower.end().json_lines();
+    let tips = tips(&lines);
+    assert!(tips.is_sorted() && tips.last() == Some(&2540), "{tips:?}");
+}
+
+#[test]
+fn a_reorganisation_is_told_and_the_old_branch_is_kept_beside() {
+    let mut follower = Follower::start(&["--json"]);
+    let old = follower.headers.clone();
+    follower.headers = fork_chain(&old, 2497, 5, 3);
+    let tip = follower.tip();
+    follower.peer.chain().replace(&follower.headers);
+    follower.peer.announce(1, Announce::AsAsked);
+    follower.wait_for_tip(SOON);
+    let stale = old[2499].hash().to_string();
+    let query = follower.program.run(&["query", &stale, "--json"]).expect_success().json();
+    assert_eq!((&query["confirmations"], &query["height"]), (&json!(-1), &json!(2499)));
+    let status = follower.program.run(&["status", "--json"]).expect_success().json();
+    assert_eq!(status["side_branches"].as_array().unwrap().len(), 1);
+    let lines = follower.end().json_lines();
+    let told = json!({
+        "event": "reorganisation",
+        "old_height": 2500,
+        "old_hash": old[2500].hash().to_string(),
+        "height": 2502,
+        "hash": tip,
+        "depth": 3
+    });
+    assert_eq!(lines[0], told);
+    assert_eq!(lines.last().unwrap()["reorgs"], 1);
+}
+
+#[test]
+fn a_branch_of_the_same_length_is_no_reorganisation_until_it_is_longer() {
+    let mut follower = Follower::start(&["--json"]);
+    let old = follower.headers.clone();
+    follower.peer.chain().replace(&fork_chain(&old, 2490, 10, 3));
+    follower.peer.announce(1, Announce::AsAsked);
+    follower.running.wait_for_stderr("another branch reaches height 2500", SOON);
+    follower.headers = fork_chain(&old, 2490, 11, 3);
+    follower.peer.chain().replace(&follower.headers);
+    follower.peer.announce(1, Announce::AsAsked);
+    follower.wait_for_tip(SOON);
+    let lines = follower.end().json_lines();
+    assert_eq!((&lines[0]["event"], &lines[0]["depth"]), (&json!("reorganisation"), &json!(10)));
+}
+
+#[test]
+fn what_happens_is_told_in_words_without_json() {
+    let mut follower = Follower::start(&[]);
+    follower.grow(1, Announce::AsAsked);
+    let told = follower.wait_for_tip(SOON);
+    assert!(
+        told.lines().any(|line| line.starts_with("2501  ") && line.contains(&follower.tip())),
+        "{told}"
+    );
+    let old = follower.tip();
+    follower.headers = fork_chain(&follower.headers, 2500, 2, 3);
+    follower.peer.chain().replace(&follower.headers);
+    follower.peer.announce(1, Announce::AsAsked);
+    let told = follower.wait_for_tip(SOON);
+    let line = told.lines().find(|line| line.starts_with("reorganisation: ")).unwrap();
+    assert!(
+        line.contains(&format!("old tip {old} at 2501")) && line.ends_with("depth 1"),
+        "{line}"
+    );
+    let ended = follower.end();
+    assert!(ended.stdout.contains("interrupted"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_peer_that_hangs_up_is_dialled_again_and_followed_on() {
+    let mut follower = Follower::start(&["--json"]);
+    for connections in 2..4 {
+        follower.peer.hang_up();
+        follower.peer.wait_ready(connections, PATIENCE);
+        follower.grow(1, Announce::AsAsked);
+        follower.wait_for_tip(PATIENCE);
+    }
+    assert_eq!(tips(&follower.end().json_lines()), [2501, 2502]);
+}
+
+#[test]
+fn a_peer_that_is_not_there_yet_is_waited_for() {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = port.local_addr().unwrap();
+    drop(port);
+    let program = light_client(BINARY, REGTEST);
+    let args = sync_args(&[address.to_string()], &["--follow", "--json", "-v"]);
+    let mut running = program.start(&args);
+    running.wait_for_stderr("cannot connect", PATIENCE);
+    let headers = regtest_chain(100, 1, 600);
+    let chain = SharedChain::new(REGTEST, &headers);
+    let _peer = Script::honest().port(address.port()).start(&chain);
+    running.wait_for_stderr("caught up at height 100: following", PATIENCE);
+    running.terminate();
+    let _ = running.wait(PATIENCE).expect_code(143);
+    kept(&program, REGTEST).assert_is(&headers);
+}
+
+#[test]
+fn others_are_told_the_new_tip_while_one_follows() {
+    let mut follower = Follower::start(&["--json"]);
+    let start = Instant::now();
+    follower.grow(1, Announce::AsAsked);
+    poll_for("the new tip", SOON, || {
+        let status = follower.program.run(&["status", "--json"]).expect_success().json();
+        (status["height"] == 2501).then_some(())
+    });
+    assert!(start.elapsed() < SOON);
+    follower.end();
+}
