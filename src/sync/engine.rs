@@ -243,6 +243,9 @@ impl Engine {
 
     fn ask_ranges(&mut self, now: Duration) {
         self.ranges.fill(self.joined);
+        if self.ranges.is_ahead(self.joined.height) {
+            return;
+        }
         let patience = self.patience();
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         // One range each, round after round, so that all peers get their share of the next ones.

@@ -3,8 +3,8 @@
 //! Pure: the time since start comes in as an argument, requests and verdicts go out. It never sees a header,
 //! only a batch's ends and length; batches are named by a [`Tag`], under which the caller keeps them.
 //!
-//! Up to the last hint the chain is cut into ranges that several peers are asked for at once ([`ranges`]);
-//! from there on, or without hints, one peer leads and the others are compared with it ([`open`]).
+//! Up to the last hint the chain is cut into ranges that several peers are asked for at once;
+//! from there on, or without hints, one peer leads and the others are compared with it.
 
 mod answers;
 mod engine;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Batches received but not joined: no more is asked for while there are so many (22 MB of headers).
-const WINDOW: usize = 96;
+const WINDOW: usize = 16;
 
 /// A leader that takes longer for an answer is passed over if there is another peer.
 const SOFT_DEADLINE: Duration = Duration::from_secs(5);

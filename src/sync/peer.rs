@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Most requests that one peer is given at once.
-const MAX_CAPACITY: usize = 32;
+const MAX_CAPACITY: usize = 16;
 /// Fewest, however slow it is.
 const MIN_CAPACITY: usize = 2;
 /// A request answered this much later than the fastest one leaves room for another.

@@ -7,8 +7,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How many ranges may be started ahead of the joined height. A range of 2016 headers takes 226 kB of
-/// memory once hashed: 64 of them stay far below the 32 MB that the download may take.
+/// memory once hashed: 96 of them stay below the 32 MB that the download may take.
 pub(super) const WINDOW: usize = 96;
+
+/// With so many whole ranges waiting for nothing but the store, no more are asked for: it is the store that is
+/// slow then, and more headers in memory would not make it faster (measured).
+pub(super) const BACKLOG: usize = 4;
 
 /// Most peers that race for one range.
 const MAX_OWNERS: usize = 3;
@@ -147,6 +151,13 @@ impl Ranges {
                 asked_at: Duration::ZERO,
             });
         }
+    }
+
+    /// Whether enough has been received without a gap to keep the store busy.
+    pub(super) fn is_ahead(&self, joined: u32) -> bool {
+        let head = self.head(joined);
+        let whole = (head..).map_while(|key| self.active.get(&key));
+        whole.take_while(|range| range.is_received()).take(BACKLOG).count() == BACKLOG
     }
 
     /// The first range that this peer may be asked for.

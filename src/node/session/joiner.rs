@@ -15,7 +15,7 @@ use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Headers stored together at most: more saves no time and takes more memory (measured).
-const STORE_BATCH: usize = 8_000;
+const STORE_BATCH: usize = 4_000;
 
 /// Branches whose work is being looked at: one for each peer, and peers come and go.
 const MAX_PRESYNCS: usize = 16;
@@ -296,7 +296,7 @@ pub(super) fn spawn_link<S: HeaderStore + 'static>(
     headers: Vec<Header>,
     verdicts: UnboundedSender<Verdict>,
 ) {
-    tokio::task::spawn_blocking(move || {
+    rayon::spawn(move || {
         verdicts.send(check.link(tag, headers)).ok();
     });
 }

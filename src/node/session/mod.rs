@@ -37,7 +37,7 @@ use tokio::task::{JoinHandle, block_in_place};
 use tracing::{info, warn};
 
 /// Events that may wait for the session; beyond that the connections stop reading.
-const EVENT_QUEUE: usize = 64;
+const EVENT_QUEUE: usize = 8;
 
 /// At the tip every peer is asked again this often: announcements can get lost, and headers that were too
 /// early become valid.
