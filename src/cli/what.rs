@@ -42,10 +42,13 @@ impl FromStr for What {
         if let Some((from, to)) = text.split_once("..") {
             return Ok(Self::Range(range_end(from)?, range_end(to)?));
         }
-        if let Ok(height) = text.parse() {
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        // A hash may happen to have decimal digits only.
+        if digits.len() < 64
+            && let Ok(height) = text.parse()
+        {
             return Ok(Self::Height(height));
         }
-        let digits = text.strip_prefix("0x").unwrap_or(text);
         match digits.parse() {
             Ok(hash) => Ok(Self::Hash(hash)),
             Err(_) if is_long_hex(digits) => Err(ParseWhatError::HashLength(digits.len())),
@@ -85,7 +88,7 @@ fn is_long_hex(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ParseWhatError, What, protect_range};
+    use super::{BlockHash, ParseWhatError, What, protect_range};
 
     #[test]
     fn every_way_to_name_headers() {
@@ -101,6 +104,7 @@ mod tests {
             ("..", What::Range(None, None)),
             (hash, What::Hash(hash.parse().unwrap())),
             (&format!("0x{hash}"), What::Hash(hash.parse().unwrap())),
+            (&"0".repeat(64), What::Hash(BlockHash::ZERO)),
         ] {
             assert_eq!(text.parse(), Ok(what), "{text}");
         }

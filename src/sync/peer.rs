@@ -45,6 +45,7 @@ pub(super) struct Peer {
     pub(super) cursor: Option<BlockHash>,
     /// It was passed over because it did not answer in time.
     pub(super) slow: bool,
+    answered_at: Duration,
     capacity: usize,
     fastest: Option<Duration>,
 }
@@ -61,6 +62,7 @@ impl Peer {
             slow: false,
             capacity: capacity.clamp(MIN_CAPACITY, MAX_CAPACITY),
             fastest: None,
+            answered_at: Duration::ZERO,
         }
     }
 
@@ -88,9 +90,9 @@ impl Peer {
         self.requests.iter().any(|request| request.purpose == Purpose::Open)
     }
 
-    /// When the oldest open request was sent.
+    /// Since when the oldest open request is the next to be answered: requests queue up at the peer.
     pub(super) fn waiting_since(&self) -> Option<Duration> {
-        self.requests.front().map(|request| request.asked_at)
+        self.requests.front().map(|request| request.asked_at.max(self.answered_at))
     }
 
     /// How fast it has answered at best.
@@ -100,7 +102,8 @@ impl Peer {
 
     /// Takes note of an answer's delay. Bandwidth shows as delay when requests queue up at the peer: so the
     /// number in flight follows the delay, up while answers come as fast as the fastest, down when they lag.
-    pub(super) fn answered(&mut self, took: Duration) {
+    pub(super) fn answered(&mut self, now: Duration, took: Duration) {
+        self.answered_at = now;
         let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
         self.fastest = Some(fastest);
         self.slow = false;

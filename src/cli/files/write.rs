@@ -64,7 +64,15 @@ impl<'a> HeaderWriter<'a> {
         }
         let first = !std::mem::replace(&mut self.begun, true);
         let mut rows = csv::WriterBuilder::new().has_headers(first).from_writer(sink);
-        infos.iter().try_for_each(|info| rows.serialize(Row::of(info)))?;
+        infos.iter().try_for_each(|info| rows.serialize(Row::of(info)).map_err(io_error))?;
         rows.flush()
+    }
+}
+
+/// The system's own error where there is one: a reader that went away has to be told from a full disk.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }

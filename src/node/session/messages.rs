@@ -93,6 +93,8 @@ impl<S: HeaderStore + 'static> Session<S> {
                 if let Some(slot) = self.peers.get_mut(peer) {
                     slot.unconnecting = 0;
                 }
+                // What is needed and has come is progress, though a slow line may leave a gap before it.
+                self.last_progress = Instant::now();
                 self.hold(tag, peer, headers);
             }
             Disposition::Discard => {}

@@ -212,3 +212,13 @@ fn eight_peers_on_slow_lines_are_kept_busy() {
     let ratio = world.now.as_secs_f64() / ideal;
     assert!(ratio < 1.25, "{ratio:.2} times what the lines take");
 }
+
+#[test]
+fn a_slow_line_is_no_reason_to_drop_a_peer() {
+    let mut slow = honest();
+    // 15 kB/s: a full answer takes 11 seconds, and several are asked for at once.
+    slow.rate = 180.0;
+    let mut world = World::new(hints(&chain(HEIGHT)), vec![slow]);
+    assert!(world.run(), "{:?}", world.dropped);
+    assert_eq!(world.best, tip());
+}
