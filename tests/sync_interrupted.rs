@@ -18,7 +18,7 @@ use support::wait::{PATIENCE, poll_for};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 /// Cuts that hit a running sync, for each signal.
-const CUTS: u32 = 12;
+const CUTS: u32 = 30;
 /// Slow enough that a cut can hit the middle of 2.6 MB.
 const RATE: f64 = 12e6;
 

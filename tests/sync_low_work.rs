@@ -3,6 +3,7 @@
 mod support;
 
 use lightclient::primitives::{Header, Network};
+use std::time::Duration;
 use support::chain::{extend_chain, regtest_chain, spacing_for};
 use support::run::{Finished, Program};
 use support::script::Script;
@@ -68,4 +69,31 @@ fn a_chain_stored_on_allowance_gives_way_to_one_that_shows_its_work() {
     assert_eq!(report["height"], 90_000);
     assert_eq!(report["hash"], real[90_000].hash().to_string());
     assert_eq!(program.run(&["verify"]).expect_success().json()["ok"], true);
+}
+
+#[test]
+fn a_late_answer_from_the_first_download_does_not_spoil_the_second() {
+    // The peer's last answer is a full one, so the answer under way when the work is shown is an empty one.
+    let served = SharedChain::new(Network::Regtest, &chain(68_000, 5));
+    let peer = Script::honest().round_trip(Duration::from_millis(50)).start(&served);
+    let work_of_all = "0x21342";
+    let args = ["sync", "--connect", &peer.connect(), "--min-chain-work", work_of_all];
+    let report = program().run(&args).expect_success().json();
+    assert_eq!(report["height"], 68_000);
+}
+
+#[test]
+fn a_branch_with_more_work_wins_though_another_one_showed_its_work_first() {
+    let first = chain(70_000, 6);
+    let second = extend_chain(&first[..=69_000], 3_000, 7, spacing_for(200_000));
+    let peers = [(&first, 50), (&second, 60)].map(|(chain, delay)| {
+        let served = SharedChain::new(Network::Regtest, chain);
+        Script::honest().round_trip(Duration::from_millis(delay)).start(&served)
+    });
+    let (one, other) = (peers[0].connect(), peers[1].connect());
+    let work_of_69_800 = "0x22152";
+    let args = ["sync", "--connect", &one, "--connect", &other, "--min-chain-work", work_of_69_800];
+    let ended = program().run(&args).expect_success();
+    assert!(!ended.stderr.contains("dropped"), "{}", ended.stderr);
+    assert_eq!(ended.json()["hash"], second[72_000].hash().to_string());
 }

@@ -28,7 +28,9 @@ fn a_sync_stops_exactly_at_the_height_asked_for_and_goes_on_from_there() {
         for stop in [1usize, 1999, 2000, 2001, 2015, 2016, 2017, 9000] {
             let height = stop.to_string();
             let args = [&["--json", "--stop-height", &height], hints].concat();
-            let report = program.run(&sync_with(&[&peer], &args)).expect_success().json();
+            let ended = program.run(&sync_with(&[&peer], &args)).expect_success();
+            assert_eq!(ended.stderr, "", "nobody is to blame for a stop");
+            let report = ended.json();
             assert_eq!(
                 (&report["height"], &report["stopped"]),
                 (&json!(stop), &json!("stop-height"))

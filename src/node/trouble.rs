@@ -33,6 +33,7 @@ impl ChainError {
         match self {
             Self::Store(error) => error.trouble(),
             Self::Resume(_) => Trouble::Damaged,
+            Self::Panicked => Trouble::Failed,
         }
     }
 }

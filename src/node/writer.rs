@@ -17,6 +17,11 @@ pub enum ChainError {
     /// The stored chain is shorter than its tip says.
     #[error("stored data is damaged: {0}: run `lightclient verify --repair`")]
     Resume(#[from] ResumeError),
+    /// The thread that joins and stores headers panicked.
+    #[error(
+        "the thread that stores headers failed: run it again, and `lightclient verify` if it recurs"
+    )]
+    Panicked,
 }
 
 impl ChainError {
@@ -25,6 +30,7 @@ impl ChainError {
         match self {
             Self::Store(error) => error.is_damage(),
             Self::Resume(_) => true,
+            Self::Panicked => false,
         }
     }
 }

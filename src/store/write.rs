@@ -117,7 +117,7 @@ impl SledStore {
         Ok(Tip { height, hash: page.hashes[kept - 1], chainwork: page.work_after(kept) })
     }
 
-    /// The stored branches become these; those that are there already are left as they are.
+    /// The stored branches become these; all parts are written anew.
     fn put_sides(&self, batch: &mut Batch, sides: &[SideBranch]) -> Result<(), StoreError> {
         let mut wanted = HashSet::new();
         for side in sides {

@@ -29,6 +29,7 @@ impl Engine {
         match request.purpose {
             Purpose::Range(range) => self.range_answer(now, key, range, &request, reply),
             Purpose::Open => self.open_answer(key, reply),
+            Purpose::Void => Disposition::Discard,
         }
     }
 
@@ -93,6 +94,10 @@ impl Engine {
 
     /// The hint at a height was reached: peers whose chain does not contain that one are refused.
     fn drop_left(&mut self, reached: u32) {
+        if self.hints_adopted {
+            // One peer's chain made these hints: another one's may have more work all the same.
+            return;
+        }
         let left = std::mem::take(&mut self.left);
         for (peer, reason) in left {
             if matches!(reason, DropReason::LeftHints { height, .. } if height == reached) {

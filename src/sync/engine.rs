@@ -33,6 +33,7 @@ pub struct Engine {
     pub(super) peers: BTreeMap<PeerKey, Peer>,
     pub(super) joined: Point,
     pub(super) hints_on: bool,
+    pub(super) hints_adopted: bool,
     pub(super) ranges: Ranges,
     pub(super) left: BTreeMap<PeerKey, DropReason>,
     pub(super) open: Open,
@@ -54,6 +55,7 @@ impl Engine {
             peers: BTreeMap::new(),
             joined,
             hints_on: !settings.hints.points().is_empty(),
+            hints_adopted: false,
             ranges: Ranges::new(settings.hints, start, settings.stop_height),
             left: BTreeMap::new(),
             open: Open::default(),
@@ -143,12 +145,13 @@ impl Engine {
         self.ranges.with_tag_ref(tag).is_some()
     }
 
-    /// Starts again from `joined` with other hints. What was received and not joined is forgotten.
+    /// Starts again from `joined` with hints that one peer's chain made: nobody is refused for leaving them. What was received and not joined is forgotten.
     pub fn adopt_hints(&mut self, hints: Hints, joined: Point) {
         let start = Point { height: 0, hash: self.genesis };
         self.ranges = Ranges::new(hints, start, self.ranges.stop_height());
         self.joined = joined;
         self.hints_on = true;
+        self.hints_adopted = true;
         self.left.clear();
         self.open = Open::default();
         for peer in self.peers.values_mut() {
@@ -202,7 +205,7 @@ impl Engine {
 
     /// Hints that nobody follows, or that the chain with most work contradicts, are of no use.
     fn check_hints(&mut self) {
-        if !self.hints_on {
+        if !self.hints_on || !self.ranges.remain_above(self.joined.height) {
             return;
         }
         let head = self.ranges.head(self.joined.height);

@@ -172,10 +172,9 @@ impl Open {
             return false;
         }
         let grace = if at_end >= 2 { COMPARE_GRACE.max(typical * 4) } else { SOFT_DEADLINE };
-        peers
-            .values()
-            .filter(|peer| !peer.at_end)
-            .all(|peer| peer.slow || peer.waiting_since().is_some_and(|since| now >= since + grace))
+        peers.values().filter(|peer| !peer.at_end).all(|peer| {
+            peer.slow || peer.asked_openly_at().is_some_and(|since| now >= since + grace)
+        })
     }
 
     /// The times at which something changes by waiting alone.
@@ -186,7 +185,7 @@ impl Open {
         peers
             .values()
             .filter(|peer| peer.requests.iter().any(|r| r.purpose == Purpose::Open))
-            .filter_map(Peer::waiting_since)
+            .filter_map(Peer::asked_openly_at)
             .flat_map(move |since| [since + COMPARE_GRACE.max(typical * 4), since + SOFT_DEADLINE])
     }
 }

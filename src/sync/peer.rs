@@ -21,6 +21,8 @@ pub(super) enum Purpose {
     Range(RangeKey),
     /// What follows the tip.
     Open,
+    /// Nothing any more: its answer is only waited for because peers answer in order.
+    Void,
 }
 
 /// A `getheaders` that was not answered yet.
@@ -68,7 +70,9 @@ impl Peer {
 
     /// Forgets what it was asked for and what its answers said of its chain.
     pub(super) fn start_over(&mut self) {
-        self.requests.clear();
+        for request in &mut self.requests {
+            request.purpose = Purpose::Void;
+        }
         self.ends_at = None;
         self.left_hints = false;
         self.at_end = false;
@@ -77,7 +81,8 @@ impl Peer {
 
     /// Whether it may be given another range.
     pub(super) fn has_room(&self) -> bool {
-        self.requests.len() < self.capacity
+        let waiting = self.requests.iter().filter(|request| request.purpose != Purpose::Void);
+        waiting.count() < self.capacity
     }
 
     /// Whether it should have headers above this height.
@@ -88,6 +93,12 @@ impl Peer {
     /// Whether a request for what follows the tip is on its way.
     pub(super) fn is_asked_openly(&self) -> bool {
         self.requests.iter().any(|request| request.purpose == Purpose::Open)
+    }
+
+    /// When it was asked for what follows the tip, if it has not answered that.
+    pub(super) fn asked_openly_at(&self) -> Option<Duration> {
+        let open = self.requests.iter().find(|request| request.purpose == Purpose::Open);
+        open.map(|request| request.asked_at)
     }
 
     /// Since when the oldest open request is the next to be answered: requests queue up at the peer.

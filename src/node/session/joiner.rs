@@ -114,7 +114,7 @@ impl<S: HeaderStore + 'static> Joiner<S> {
 
     /// Queues a batch. How many wait is bounded by the engine's windows.
     pub(super) fn submit(&self, job: Job) {
-        // The thread ends early only after it has reported why.
+        // The thread ends early only after it has reported why, be it a panic.
         self.jobs.send(job).ok();
     }
 
@@ -136,6 +136,17 @@ pub(super) struct Limits {
     pub(super) vouched: u32,
 }
 
+/// Tells the session when the thread ends by a panic: it would wait for ever.
+struct PanicAlarm(UnboundedSender<Verdict>);
+
+impl Drop for PanicAlarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.send(Verdict::Failed(ChainError::Panicked)).ok();
+        }
+    }
+}
+
 struct Worker<S> {
     writer: ChainWriter<S>,
     limits: Limits,
@@ -150,6 +161,7 @@ impl<S: HeaderStore> Worker<S> {
     }
 
     fn run(mut self, inbox: &Receiver<Job>) -> ChainWriter<S> {
+        let _alarm = PanicAlarm(self.verdicts.clone());
         while let Ok(job) = inbox.recv() {
             let mut done = Vec::new();
             let mut next = Some(job);
@@ -177,14 +189,18 @@ impl<S: HeaderStore> Worker<S> {
             self.report(Verdict::Returned { tag, batch });
             return Ok(());
         }
+        let tip = self.writer.tree().active();
+        if tip.height() >= self.limits.stop_height {
+            done.push((tag, Joined::Nothing));
+            return Ok(());
+        }
+        if batch.prev() == Some(tip.hash()) {
+            let room = self.limits.stop_height - tip.height();
+            batch = batch.take(usize::try_from(room).unwrap_or(usize::MAX));
+        }
         if !hinted && let Some(mut presync) = self.presync_for(peer, &batch)? {
             let rejection = presync.extend(batch, unix_now());
             return self.after_presync((tag, epoch, peer), presync, rejection, done);
-        }
-        let tip = self.writer.tree().active();
-        if batch.prev() == Some(tip.hash()) {
-            let room = self.limits.stop_height.saturating_sub(tip.height());
-            batch = batch.take(usize::try_from(room).unwrap_or(usize::MAX));
         }
         let (joined, rejection) = self.writer.accept(batch, unix_now())?;
         if hinted {

@@ -28,7 +28,7 @@ use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
 use peers::{Peers, find_addresses};
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
@@ -70,7 +70,6 @@ pub struct Session<S> {
     verdict_sender: UnboundedSender<Verdict>,
     finding: Option<JoinHandle<Vec<String>>>,
     held: HashMap<Tag, Held>,
-    submitted: HashSet<Tag>,
     epoch: u64,
     tip: Tip,
     announced: HashMap<PeerKey, u32>,
@@ -119,7 +118,6 @@ impl<S: HeaderStore + 'static> Session<S> {
             verdict_sender,
             finding: None,
             held: HashMap::new(),
-            submitted: HashSet::new(),
             epoch: 0,
             tip,
             announced: HashMap::new(),
@@ -182,7 +180,9 @@ impl<S: HeaderStore + 'static> Session<S> {
                 self.find_peers();
             }
         }
-        if self.options.timeout.is_some_and(|limit| self.last_progress.elapsed() >= limit) {
+        // At the tip, waiting is the job.
+        let limit = self.options.timeout.filter(|_| !self.caught_up);
+        if limit.is_some_and(|limit| self.last_progress.elapsed() >= limit) {
             return Ok(Some(Stopped::Timeout));
         }
         self.check_caught_up()
@@ -227,7 +227,6 @@ impl<S: HeaderStore + 'static> Session<S> {
             let Some(held) = self.held.get_mut(&tag) else { continue };
             let Some(batch) = held.batch.take() else { continue };
             let (peer, hinted) = (held.peer, self.engine.is_hinted_batch(tag));
-            self.submitted.insert(tag);
             if let Some(joiner) = &self.joiner {
                 joiner.submit(Job { tag, peer, hinted, epoch: self.epoch, batch });
             }
@@ -263,7 +262,6 @@ impl<S: HeaderStore + 'static> Session<S> {
                 Action::Forget(tags) => {
                     for tag in tags {
                         self.held.remove(&tag);
-                        self.submitted.remove(&tag);
                     }
                 }
             }

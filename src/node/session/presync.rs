@@ -32,7 +32,7 @@ pub(super) struct Presync {
 pub(super) struct Proven {
     /// Where it leaves the stored chain.
     pub(super) fork: Point,
-    /// Every 2016th header from there on, and the last one seen.
+    /// Every 2016th header from there on, or the last one seen if there is none.
     pub(super) points: Vec<Point>,
 }
 
@@ -71,7 +71,8 @@ impl Presync {
         }
         let end = Point { height: self.branch.height(), hash: self.branch.hash() };
         let mut points = self.points.clone();
-        if points.last() != Some(&end) {
+        // The end of an answer is no landmark; it only serves where the branch has none yet.
+        if points.is_empty() {
             points.push(end);
         }
         Some(Proven { fork: self.fork, points })

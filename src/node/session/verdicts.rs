@@ -94,7 +94,6 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// A batch broke a rule that its ancestors set. What was queued behind it comes back and is queued anew.
     fn on_refused(&mut self, tag: Tag, rejection: &Rejection) {
         self.epoch += 1;
-        self.submitted.clear();
         let peer = self.held.get(&tag).map(|held| held.peer);
         self.finish_batch(tag, false);
         let Some(peer) = peer else { return };
@@ -115,7 +114,6 @@ impl<S: HeaderStore + 'static> Session<S> {
             proven.fork.height
         );
         self.epoch += 1;
-        self.submitted.clear();
         self.held.clear();
         self.last_progress = Instant::now();
         self.tip = tip;
@@ -124,7 +122,6 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn finish_batch(&mut self, tag: Tag, whole: bool) {
         self.held.remove(&tag);
-        self.submitted.remove(&tag);
         self.engine.on_joined(tag, point_of(&self.tip), whole);
     }
 
