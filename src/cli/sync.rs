@@ -111,7 +111,7 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
         connect: config.connect.iter().map(with_port).collect(),
         peers: usize::from(config.peers.0),
         dns: config.dns,
-        proxy: config.proxy.as_ref().map(ToString::to_string),
+        proxy: proxy(config)?,
         follow: args.follow,
         stop_height: args.stop_height,
         min_chain_work: min_chain_work(config),
@@ -125,6 +125,16 @@ pub(super) fn min_chain_work(config: &Config) -> Work {
     match &config.min_chain_work {
         Some(work) => Work::from_be_bytes(&work.0),
         None => params(config.network).min_chain_work(),
+    }
+}
+
+/// The proxy's address, which has no usual port that could be meant.
+fn proxy(config: &Config) -> Result<Option<String>, CliError> {
+    match &config.proxy {
+        Some(proxy) if proxy.port.is_none() => {
+            Err(CliError::Usage(format!("proxy {proxy}: expected HOST:PORT, as 127.0.0.1:9050")))
+        }
+        proxy => Ok(proxy.as_ref().map(ToString::to_string)),
     }
 }
 
@@ -158,7 +168,8 @@ async fn watch_sync(
     let (stop, stopped) = watch::channel(false);
     let follow = options.follow;
     let watchers = Watchers { live, notices, stop: stopped };
-    let mut bar = SyncBar::new(&context.bars, store.tip().height);
+    let expected = options.hints.points().last().map_or(0, |point| point.height);
+    let mut bar = SyncBar::new(&context.bars, store.tip().height, expected);
     let sync = run_sync(options, Arc::clone(&store), folder, "sync", watchers);
     tokio::pin!(sync);
     let mut ending = None;

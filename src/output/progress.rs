@@ -16,9 +16,9 @@ pub struct SyncBar {
 }
 
 impl SyncBar {
-    /// A bar that starts at the stored height.
-    pub fn new(bars: &MultiProgress, height: u32) -> Self {
-        let bar = bars.add(ProgressBar::new(u64::from(height)));
+    /// A bar that starts at the stored height, with the total that is expected so far.
+    pub fn new(bars: &MultiProgress, height: u32, total: u32) -> Self {
+        let bar = bars.add(ProgressBar::new(u64::from(total.max(height))));
         bar.set_style(style(DOWNLOADING));
         bar.set_position(u64::from(height));
         bar.reset_eta();

@@ -77,6 +77,7 @@ pub struct Session<S> {
     last_progress: Instant,
     last_asked: Instant,
     caught_up: bool,
+    told_low_work: bool,
     hints_hold: bool,
     headers_added: u64,
     reorgs: u32,
@@ -125,6 +126,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             last_progress: now,
             last_asked: now,
             caught_up: false,
+            told_low_work: false,
             hints_hold,
             headers_added: 0,
             reorgs: 0,
@@ -205,6 +207,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         if !self.options.follow {
             let stopped = if enough { Stopped::CaughtUp } else { Stopped::LowWork };
             return Ok(Some(stopped));
+        }
+        if !self.caught_up && !enough && !self.told_low_work {
+            self.told_low_work = true;
+            warn!(
+                "the peers' chain has less than the minimum chain work: not synced at height {}, waiting \
+                 for more",
+                self.tip.height
+            );
         }
         if !self.caught_up && enough {
             self.caught_up = true;
