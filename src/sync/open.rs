@@ -43,7 +43,8 @@ impl Open {
         }
     }
 
-    /// Notes that a batch is linked; `None` keeps nothing of it and of what its sender sent after it.
+    /// Notes that a batch is linked. A faulty one costs what its sender sent after it, and itself if no header of
+    /// it is good; the tags of what is dropped come back.
     pub(super) fn linked(&mut self, tag: Tag, any_good: bool, faulty: bool) -> Vec<Tag> {
         let Some(at) = self.queue.iter().position(|batch| batch.tag == tag) else {
             return Vec::new();

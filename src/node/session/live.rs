@@ -61,7 +61,7 @@ pub struct Live {
     pub height: u32,
     /// Hash of the stored tip.
     pub hash: BlockHash,
-    /// The height that the chain is expected to have: by hints, clock and what peers announce.
+    /// The height that the chain is expected to have: by hints and what peers announce.
     pub estimated_height: u32,
     /// Peers that are connected.
     pub peers: usize,
