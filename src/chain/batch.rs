@@ -6,10 +6,14 @@ use super::target::Target;
 use crate::primitives::{BlockHash, Header};
 
 /// Headers with proof of work, each the parent of the next; nothing is known yet of what is before them.
+///
+/// Each header names its parent's hash, so only the last one's is kept beside them: while many batches wait for
+/// their turn, that is a third less memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkedBatch {
     headers: Vec<Header>,
-    hashes: Vec<BlockHash>,
+    /// Hash of the last header; any if there is none.
+    last: BlockHash,
 }
 
 /// The first header of a batch that broke a rule.
@@ -30,8 +34,23 @@ impl LinkedBatch {
     }
 
     /// Their hashes.
-    pub fn hashes(&self) -> &[BlockHash] {
-        &self.hashes
+    pub fn hashes(&self) -> impl ExactSizeIterator<Item = BlockHash> {
+        (0..self.headers.len()).map(|at| self.hash_before(at + 1))
+    }
+
+    /// Hash of the header at this position; `None` beyond the end.
+    pub fn hash_at(&self, at: usize) -> Option<BlockHash> {
+        (at < self.headers.len()).then(|| self.hash_before(at + 1))
+    }
+
+    /// Hash of the last header; `None` for an empty batch.
+    pub fn last_hash(&self) -> Option<BlockHash> {
+        (!self.headers.is_empty()).then_some(self.last)
+    }
+
+    /// Hash of the parent of the header at this position, which may be the one after the last.
+    fn hash_before(&self, at: usize) -> BlockHash {
+        self.headers.get(at).map_or(self.last, |header| header.prev)
     }
 
     /// The hash that the first header names as its parent; `None` for an empty batch.
@@ -41,34 +60,36 @@ impl LinkedBatch {
 
     /// The first header and its hash; `None` for an empty batch.
     pub(super) fn first(&self) -> Option<(Header, BlockHash)> {
-        self.headers.first().copied().zip(self.hashes.first().copied())
+        self.headers.first().copied().zip(self.hash_at(0))
     }
 
     /// Without the first `count` headers.
     #[must_use]
     pub fn skip(mut self, count: usize) -> Self {
         self.headers.drain(..count.min(self.headers.len()));
-        self.hashes.drain(..count.min(self.hashes.len()));
         self
     }
 
     /// Only the first `count` headers.
     #[must_use]
     pub fn take(mut self, count: usize) -> Self {
-        self.headers.truncate(count);
-        self.hashes.truncate(count);
+        if count < self.headers.len() {
+            self.last = self.hash_before(count);
+            self.headers.truncate(count);
+        }
         self
     }
 
     /// Headers that no one has mined: for tests of the rules beyond proof of work.
     #[cfg(test)]
     pub(super) fn without_work(headers: Vec<Header>) -> Self {
-        let hashes = headers.iter().map(Header::hash).collect();
-        Self { headers, hashes }
+        let last = headers.last().map(Header::hash).unwrap_or_default();
+        Self { headers, last }
     }
 
     pub(super) fn into_parts(self) -> (Vec<Header>, Vec<BlockHash>) {
-        (self.headers, self.hashes)
+        let hashes = self.hashes().collect();
+        (self.headers, hashes)
     }
 }
 
@@ -77,21 +98,21 @@ impl LinkedBatch {
 /// Batches may be checked in any order and on any thread. That the bits are the required ones is checked
 /// when the batch is joined to its branch: until then its proof of work stands only for itself.
 pub fn link_batch(params: &Params, mut headers: Vec<Header>) -> (LinkedBatch, Option<BatchFault>) {
-    let mut hashes: Vec<BlockHash> = Vec::with_capacity(headers.len());
+    let (mut good, mut last) = (0, None);
     let mut fault = None;
     let mut known: Option<(u32, Target)> = None;
     for (index, header) in headers.iter().enumerate() {
         let hash = header.hash();
-        match check_one(params, header, &hash, hashes.last(), &mut known) {
-            Ok(()) => hashes.push(hash),
+        match check_one(params, header, &hash, last.as_ref(), &mut known) {
+            Ok(()) => (good, last) = (index + 1, Some(hash)),
             Err(violation) => {
                 fault = Some(BatchFault { index, hash, violation });
                 break;
             }
         }
     }
-    headers.truncate(hashes.len());
-    (LinkedBatch { headers, hashes }, fault)
+    headers.truncate(good);
+    (LinkedBatch { headers, last: last.unwrap_or_default() }, fault)
 }
 
 fn check_one(

@@ -135,7 +135,7 @@ impl SideSet {
         };
         // A hash commits to all before it: where it stands on two branches, they fork at one height.
         let known = |branch: &SideBranch| match branch.hashes.strip_prefix(shared) {
-            Some(rest) => shared_length(rest, batch.hashes()),
+            Some(rest) => rest.iter().zip(batch.hashes()).take_while(|(a, b)| **a == *b).count(),
             None => 0,
         };
         let longest = self.branches.iter().map(known).enumerate().max_by_key(|(_, known)| *known);

@@ -258,14 +258,12 @@ impl HeaderTree {
 /// How many of the batch's first headers stand on the active chain already, given that their parent does.
 fn known_prefix<A: Ancestors>(batch: &LinkedBatch, ancestors: &A) -> Result<usize, A::Error> {
     // Membership is a prefix property (each header commits to the one before it), so halving finds its end.
-    let hashes = batch.hashes();
-    let (mut low, mut high) = (0, hashes.len());
+    let (mut low, mut high) = (0, batch.headers().len());
     while low < high {
         let middle = (low + high) / 2;
-        if ancestors.height_of(&hashes[middle])?.is_some() {
-            low = middle + 1;
-        } else {
-            high = middle;
+        match batch.hash_at(middle).map(|hash| ancestors.height_of(&hash)).transpose()?.flatten() {
+            Some(_) => low = middle + 1,
+            None => high = middle,
         }
     }
     Ok(low)

@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
+/// Threads that receive and decode: one decodes ten million headers a second, and each more has a heap of its
+/// own, with what the allocator keeps of past messages in it.
+const NETWORK_THREADS: usize = 1;
+
 /// How long threads that hang in the system's resolver are waited for at the end.
 const LINGER: Duration = Duration::from_millis(50);
 
@@ -95,6 +99,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
 
 fn runtime() -> Result<Runtime, CliError> {
     Builder::new_multi_thread()
+        .worker_threads(NETWORK_THREADS)
         .enable_all()
         .build()
         .map_err(|error| CliError::Failed(format!("cannot start threads: {error}")))

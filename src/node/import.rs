@@ -171,7 +171,7 @@ impl<S: HeaderStore> Importer<S> {
         let (batch, fault) = link_batch(self.options.params, headers);
         let (batch, hint_fault) = self.hold_to_hints(batch, parent + 1);
         let judged = u32::try_from(batch.headers().len()).unwrap_or(u32::MAX);
-        self.last = batch.hashes().last().copied().or(self.last);
+        self.last = batch.last_hash().or(self.last);
         let (joined, rejection) = self.writer.accept(batch, unix_now())?;
         self.writer.flush()?;
         let kept = self.count(&joined);
@@ -240,7 +240,7 @@ impl<S: HeaderStore> Importer<S> {
         let start = points.partition_point(|point| point.height < first);
         for point in &points[start..] {
             let at = usize::try_from(point.height - first).unwrap_or(usize::MAX);
-            let Some(got) = batch.hashes().get(at).copied() else { break };
+            let Some(got) = batch.hash_at(at) else { break };
             if got != point.hash {
                 let (height, expected) = (point.height, point.hash);
                 let error = ImportError::LeavesHints { height, expected, got };

@@ -95,6 +95,7 @@ impl SledStore {
         let synced = self.file.sync_data();
         synced.map_err(|source| StoreError::Io { path: self.folder.join("db"), source })?;
         writer.failed = false;
+        free_replaced();
         Ok(())
     }
 
@@ -158,6 +159,16 @@ impl SledStore {
         }
         self.end.write().unwrap_or_else(PoisonError::into_inner).pending = Some(pending.clone());
         Ok((tip, pending))
+    }
+}
+
+/// Lets go of what the database has replaced.
+///
+/// sled leaves that to crossbeam's epochs, which free a little at every 128th of its operations: a bulk load
+/// makes garbage faster, and its peak was 4 MiB higher (measured; more rounds freed no more).
+fn free_replaced() {
+    for _ in 0..16 {
+        crossbeam_epoch::pin().flush();
     }
 }
 

@@ -17,7 +17,7 @@ impl Engine {
         };
         let Answered { request, given_up } = answered;
         let took = now.saturating_sub(request.asked_at);
-        peer.answered(now, took);
+        peer.answered(now, &request, reply.count);
         self.typical = Some(self.typical.map_or(took, |typical| (typical * 7 + took) / 8));
         for lost in given_up {
             if let Purpose::Range(range) = lost.purpose

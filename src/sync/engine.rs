@@ -2,11 +2,12 @@
 
 use super::hints::Hints;
 use super::open::Open;
-use super::peer::{Peer, Purpose, Request};
-use super::ranges::{RangeKey, Ranges};
+use super::peer::{Peer, Purpose};
+use super::ranges::{LEAST_WINDOW, RANGES_PER_MS, RangeKey, Ranges, WINDOW};
 use super::types::{Action, DropReason, Progress, Settings};
 use super::{PeerKey, Point, Tag};
 use crate::primitives::BlockHash;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ const RACE_FACTOR: u32 = 3;
 const RACE_FLOOR: Duration = Duration::from_millis(150);
 const RACE_UNMEASURED: Duration = Duration::from_secs(2);
 
-/// Requests that a lone peer starts with; several peers share them.
-const FIRST_REQUESTS: usize = 8;
+/// Headers that a lone peer is asked for at first; several peers share them.
+const FIRST_IN_FLIGHT: u32 = 8 * FULL;
 
 /// The download engine.
 #[derive(Debug)]
@@ -69,8 +70,9 @@ impl Engine {
 
     /// A peer can be asked now. The height it announces only keeps it from being asked for more than that.
     pub fn add_peer(&mut self, key: PeerKey, announced_height: u32) {
-        let capacity = FIRST_REQUESTS / (self.peers.len() + 1);
-        self.peers.insert(key, Peer::new(announced_height, capacity));
+        let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
+        let window = FIRST_IN_FLIGHT / peers.saturating_add(1);
+        self.peers.insert(key, Peer::new(announced_height, window));
     }
 
     /// Whether more peers may come soon: until they have, hints that nobody follows are not given up.
@@ -245,18 +247,21 @@ impl Engine {
     }
 
     fn ask_ranges(&mut self, now: Duration) {
-        self.ranges.fill(self.joined);
+        self.ranges.fill(self.joined, self.window());
         if self.ranges.is_ahead(self.joined.height) {
             return;
         }
         let patience = self.patience();
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        let mut keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        // What others left lying goes to those who have just answered.
+        keys.sort_by_key(|key| Reverse(self.peers[key].waiting_since().unwrap_or(now)));
         // One range each, round after round, so that all peers get their share of the next ones.
         loop {
             let mut asked = false;
             for key in &keys {
                 let Some(peer) = self.peers.get(key) else { continue };
-                if peer.left_hints || !peer.has_room() {
+                // One that keeps others waiting gets nothing more until it answers.
+                if peer.left_hints || !peer.has_room() || peer.is_late(now, patience) {
                     continue;
                 }
                 let has_above = |height| peer.has_above(height);
@@ -293,7 +298,8 @@ impl Engine {
         range.asked_at = now;
         let purpose = Purpose::Range(range_key);
         let stop = range.end.hash;
-        peer.requests.push_back(Request { purpose, locator: locator.clone(), asked_at: now });
+        let wanted = range.end.height.saturating_sub(range.cursor.height).min(FULL);
+        peer.ask(purpose, locator.clone(), now, wanted);
         self.actions.push(Action::Ask { peer: key, locator, stop });
     }
 
@@ -307,10 +313,18 @@ impl Engine {
             let cursor = peer.cursor.filter(|cursor| !self.locator.contains(cursor));
             let hashes: Vec<BlockHash> = cursor.into_iter().chain(self.locator.clone()).collect();
             let purpose = Purpose::Open;
-            peer.requests.push_back(Request { purpose, locator: hashes.clone(), asked_at: now });
+            peer.ask(purpose, hashes.clone(), now, FULL);
             let stop = BlockHash::ZERO;
             self.actions.push(Action::Ask { peer: key, locator: hashes, stop });
         }
+    }
+
+    /// How many ranges may be under way or wait to be joined: what the fastest store takes while an answer is
+    /// awaited, and some more, since peers do not answer in turn. Others would only cost memory.
+    fn window(&self) -> usize {
+        let awaited = self.typical.map_or(u128::MAX, |typical| typical.as_millis());
+        let awaited = usize::try_from(awaited).unwrap_or(usize::MAX);
+        WINDOW.min(LEAST_WINDOW.saturating_add(awaited.saturating_mul(RANGES_PER_MS)))
     }
 
     fn patience(&self) -> Duration {
@@ -333,6 +347,7 @@ impl Engine {
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
         let waiting = self.peers.values().filter_map(Peer::waiting_since);
         let own = waiting.flat_map(|since| [since + self.patience(), since + HARD_DEADLINE]);
+        let own = own.chain(self.ranges.asked().map(|since| since + self.patience()));
         let typical = self.typical.unwrap_or_default();
         own.chain(Open::deadlines(typical, &self.peers)).filter(|at| *at > now).min()
     }

@@ -173,8 +173,10 @@ impl Open {
             return false;
         }
         let grace = if at_end >= 2 { COMPARE_GRACE.max(typical * 4) } else { SOFT_DEADLINE };
+        // A peer that has kept another request waiting for so long is not waited for once more.
+        let is_silent = |since: Option<Duration>| since.is_some_and(|since| now >= since + grace);
         peers.values().filter(|peer| !peer.at_end).all(|peer| {
-            peer.slow || peer.asked_openly_at().is_some_and(|since| now >= since + grace)
+            peer.slow || is_silent(peer.asked_openly_at()) || is_silent(peer.waiting_since())
         })
     }
 

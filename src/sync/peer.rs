@@ -1,18 +1,24 @@
 //! What the engine knows of one peer: its open requests, and how many it deserves.
 
+use super::engine::FULL;
 use super::ranges::RangeKey;
 use crate::primitives::BlockHash;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Most requests that one peer is given at once.
-const MAX_CAPACITY: usize = 16;
-/// Fewest, however slow it is.
-const MIN_CAPACITY: usize = 2;
-/// A request answered this much later than the fastest one leaves room for another.
-const SHORT_QUEUE: Duration = Duration::from_millis(100);
-/// A request answered this much later than the fastest one means that too many are waiting.
-const LONG_QUEUE: Duration = Duration::from_millis(300);
+/// Most headers that one peer is asked for at once: 16 full answers are 2.6 MB on its line.
+const MAX_IN_FLIGHT: u32 = 16 * FULL;
+/// Fewest: while one answer is on its way, the peer works on the next.
+const MIN_IN_FLIGHT: u32 = 2 * FULL;
+/// Most requests of any size that wait at a peer.
+const MAX_REQUESTS: usize = 32;
+/// Of how many answers the best rate counts: an old record may be of another line.
+const RATES: usize = 16;
+
+/// What is asked for beyond what the line carries, so that a faster line shows.
+const GAIN: f64 = 1.25;
+/// A delay below what clocks tell apart, in seconds.
+const SHORTEST: f64 = 1e-6;
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +37,10 @@ pub(super) struct Request {
     pub(super) purpose: Purpose,
     pub(super) locator: Vec<BlockHash>,
     pub(super) asked_at: Duration,
+    /// The most headers that the answer should have.
+    pub(super) wanted: u32,
+    /// How many headers the peer had sent when it was asked.
+    pub(super) delivered: u64,
 }
 
 /// A connected peer.
@@ -48,13 +58,18 @@ pub(super) struct Peer {
     /// It was passed over because it did not answer in time.
     pub(super) slow: bool,
     answered_at: Duration,
-    capacity: usize,
+    /// Headers that may be on their way to us at once.
+    window: u32,
     fastest: Option<Duration>,
+    /// How many headers it has sent.
+    delivered: u64,
+    /// Headers a second, of the last answers.
+    rates: VecDeque<f64>,
 }
 
 impl Peer {
     /// `announced` is the height the peer claims: it only keeps us from asking for what it says it lacks.
-    pub(super) fn new(announced: u32, capacity: usize) -> Self {
+    pub(super) fn new(announced: u32, window: u32) -> Self {
         Self {
             requests: VecDeque::new(),
             ends_at: Some(announced).filter(|height| *height > 0),
@@ -62,9 +77,11 @@ impl Peer {
             at_end: false,
             cursor: None,
             slow: false,
-            capacity: capacity.clamp(MIN_CAPACITY, MAX_CAPACITY),
+            window: window.clamp(MIN_IN_FLIGHT, MAX_IN_FLIGHT),
             fastest: None,
             answered_at: Duration::ZERO,
+            delivered: 0,
+            rates: VecDeque::new(),
         }
     }
 
@@ -81,8 +98,21 @@ impl Peer {
 
     /// Whether it may be given another range.
     pub(super) fn has_room(&self) -> bool {
-        let waiting = self.requests.iter().filter(|request| request.purpose != Purpose::Void);
-        waiting.count() < self.capacity
+        let live = self.requests.iter().filter(|request| request.purpose != Purpose::Void);
+        let in_flight: u32 = live.map(|request| request.wanted).sum();
+        in_flight < self.window && self.requests.len() < MAX_REQUESTS
+    }
+
+    /// Notes that it is asked for so many headers.
+    pub(super) fn ask(
+        &mut self,
+        purpose: Purpose,
+        locator: Vec<BlockHash>,
+        now: Duration,
+        wanted: u32,
+    ) {
+        let delivered = self.delivered;
+        self.requests.push_back(Request { purpose, locator, asked_at: now, wanted, delivered });
     }
 
     /// Whether it should have headers above this height.
@@ -106,23 +136,35 @@ impl Peer {
         self.requests.front().map(|request| request.asked_at.max(self.answered_at))
     }
 
+    /// Whether its next answer takes longer than `patience`.
+    pub(super) fn is_late(&self, now: Duration, patience: Duration) -> bool {
+        self.waiting_since().is_some_and(|since| now >= since + patience)
+    }
+
     /// How fast it has answered at best.
     pub(super) fn latency(&self) -> Duration {
         self.fastest.unwrap_or(Duration::MAX)
     }
 
-    /// Takes note of an answer's delay. Bandwidth shows as delay when requests queue up at the peer: so the
-    /// number in flight follows the delay, up while answers come as fast as the fastest, down when they lag.
-    pub(super) fn answered(&mut self, now: Duration, took: Duration) {
+    /// Takes note of an answer. What is asked for at once follows from what the line carries in the shortest
+    /// round trip there was: less leaves it idle, and more waits at the peer, where it keeps the next request
+    /// waiting (as BBR does for TCP: the rate is what came since the request was made).
+    pub(super) fn answered(&mut self, now: Duration, request: &Request, count: u32) {
+        let took = now.saturating_sub(request.asked_at);
         self.answered_at = now;
+        self.slow = false;
+        self.delivered += u64::from(count);
         let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
         self.fastest = Some(fastest);
-        self.slow = false;
-        if took < fastest + SHORT_QUEUE {
-            self.capacity = (self.capacity + 1).min(MAX_CAPACITY);
-        } else if took > fastest + LONG_QUEUE {
-            self.capacity = (self.capacity * 3 / 4).max(MIN_CAPACITY);
+        let came = u32::try_from(self.delivered - request.delivered).unwrap_or(u32::MAX);
+        if self.rates.len() == RATES {
+            self.rates.pop_front();
         }
+        self.rates.push_back(f64::from(came) / took.as_secs_f64().max(SHORTEST));
+        let rate = self.rates.iter().copied().fold(0.0, f64::max);
+        let on_the_line = rate * fastest.as_secs_f64();
+        self.window =
+            FULL.saturating_add(whole(on_the_line * GAIN)).clamp(MIN_IN_FLIGHT, MAX_IN_FLIGHT);
     }
 
     /// Finds and removes the request that an answer with this first parent belongs to.
@@ -145,6 +187,15 @@ impl Peer {
         let given_up = self.requests.drain(..at.min(self.requests.len())).collect();
         self.requests.pop_front().map(|request| Answered { request, given_up })
     }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to the type's range"
+)]
+fn whole(number: f64) -> u32 {
+    number.clamp(0.0, f64::from(u32::MAX)) as u32
 }
 
 /// A request that was answered, and those before it that never will be.

@@ -8,7 +8,13 @@ use std::time::Duration;
 
 /// How many ranges may be started ahead of the joined height. A range of 2016 headers takes 226 kB of
 /// memory once hashed: 96 of them stay below the 32 MB that the download may take.
-pub(super) const WINDOW: usize = 96;
+pub(super) const WINDOW: usize = 64;
+
+/// Ranges that may be started however fast the peers answer.
+pub(super) const LEAST_WINDOW: usize = 16;
+
+/// More than any store has taken: 2016 headers in a millisecond.
+pub(super) const RANGES_PER_MS: usize = 1;
 
 /// With so many whole ranges waiting for nothing but the store, no more are asked for: it is the store that is
 /// slow then, and more headers in memory would not make it faster (measured).
@@ -96,13 +102,15 @@ pub(super) struct Ranges {
     genesis: Point,
     /// No range that starts here or above is begun.
     stop_height: u32,
+    /// No range from here on is asked for yet.
+    window_end: RangeKey,
     active: BTreeMap<RangeKey, Range>,
 }
 
 impl Ranges {
     pub(super) fn new(hints: Hints, genesis: Point, stop_height: Option<u32>) -> Self {
         let stop_height = stop_height.unwrap_or(u32::MAX);
-        Self { hints, genesis, stop_height, active: BTreeMap::new() }
+        Self { hints, genesis, stop_height, window_end: 0, active: BTreeMap::new() }
     }
 
     pub(super) fn stop_height(&self) -> Option<u32> {
@@ -132,11 +140,11 @@ impl Ranges {
     }
 
     /// Starts ranges up to the window's end, and forgets those that are joined.
-    pub(super) fn fill(&mut self, joined: Point) {
+    pub(super) fn fill(&mut self, joined: Point, window: usize) {
         let head = self.head(joined.height);
         self.active = self.active.split_off(&head);
-        let last = (head + WINDOW).min(self.hints.points().len());
-        for key in head..last {
+        self.window_end = (head + window).min(self.hints.points().len());
+        for key in head..self.window_end {
             let before = key.checked_sub(1).map_or(self.genesis, |at| self.hints.points()[at]);
             if before.height >= self.stop_height {
                 break;
@@ -160,6 +168,11 @@ impl Ranges {
         whole.take_while(|range| range.is_received()).take(BACKLOG).count() == BACKLOG
     }
 
+    /// When each of the ranges that somebody owes was asked for.
+    pub(super) fn asked(&self) -> impl Iterator<Item = Duration> {
+        self.active.values().filter(|range| !range.owners.is_empty()).map(|range| range.asked_at)
+    }
+
     /// The first range that this peer may be asked for.
     pub(super) fn next_for(
         &self,
@@ -169,7 +182,7 @@ impl Ranges {
         has_above: impl Fn(u32) -> bool,
     ) -> Option<RangeKey> {
         let wanted = |only_new: bool| {
-            self.active.iter().find_map(|(key, range)| {
+            self.active.range(..self.window_end).find_map(|(key, range)| {
                 let suits = range.wants_owner(now, patience)
                     && range.owners.is_empty() == only_new
                     && !range.owners.contains(&peer)

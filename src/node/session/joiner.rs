@@ -84,7 +84,7 @@ impl<S: HeaderStore> LinkCheck<S> {
         let stored = |height| self.store.run(height, 1).ok()?.hashes.first().copied();
         let count = u32::try_from(batch.hashes().len()).unwrap_or(u32::MAX);
         let below = last.checked_sub(parent_height)?.min(count);
-        let got = *batch.hashes().get(usize::try_from(below.checked_sub(1)?).ok()?)?;
+        let got = batch.hash_at(usize::try_from(below.checked_sub(1)?).ok()?)?;
         let height = parent_height + below;
         let expected = stored(height)?;
         let strays = expected != got && stored(last)? == hash;

@@ -71,7 +71,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let begin = parent_height.unwrap_or_else(|| self.engine.begin_height(tag));
         let linked = Linked {
             good: u32::try_from(batch.hashes().len()).unwrap_or(u32::MAX),
-            last: batch.hashes().last().copied().unwrap_or_default(),
+            last: batch.last_hash().unwrap_or_default(),
             faulty: fault.is_some(),
         };
         held.batch = Some(batch);
