@@ -14,6 +14,7 @@ pub mod import;
 mod interrupt;
 mod man;
 mod moment;
+mod network_args;
 pub mod query;
 pub mod status;
 pub mod sync;
@@ -24,6 +25,7 @@ pub use args::{ChainArgs, PeerArgs};
 pub use context::Context;
 pub use error::CliError;
 pub use global::GlobalArgs;
+pub use network_args::{NetworkArgs, ReachArgs};
 
 use crate::config::{self, ColorChoice, Layer, Sources};
 use clap::error::ErrorKind;

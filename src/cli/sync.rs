@@ -3,8 +3,9 @@
 use super::args::{ChainArgs, PeerArgs};
 use super::context::Context;
 use super::error::CliError;
+use super::network_args::{named_peers, proxy};
 use crate::chain::{Work, params};
-use crate::config::{Config, Endpoint, HintsSource, Layer};
+use crate::config::{Config, HintsSource, Layer};
 use crate::node::shutdown::{Ending, signals};
 use crate::node::{Live, Notice, Stopped, SyncOptions, SyncOutcome, SyncReport, Watchers};
 use crate::node::{open_store, run_sync, shipped};
@@ -101,16 +102,12 @@ fn runtime() -> Result<Runtime, CliError> {
 }
 
 fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
-    let params = params(config.network);
-    let with_port = |endpoint: &Endpoint| {
-        let port = endpoint.port.or(Some(params.port));
-        Endpoint { port, ..endpoint.clone() }.to_string()
-    };
     Ok(SyncOptions {
-        params,
-        connect: config.connect.iter().map(with_port).collect(),
+        params: params(config.network),
+        connect: named_peers(config),
         peers: usize::from(config.peers.0),
         dns: config.dns,
+        dns_server: config.dns_server.map(|server| server.0),
         proxy: proxy(config)?,
         follow: args.follow,
         stop_height: args.stop_height,
@@ -125,16 +122,6 @@ pub(super) fn min_chain_work(config: &Config) -> Work {
     match &config.min_chain_work {
         Some(work) => Work::from_be_bytes(&work.0),
         None => params(config.network).min_chain_work(),
-    }
-}
-
-/// The proxy's address, which has no usual port that could be meant.
-fn proxy(config: &Config) -> Result<Option<String>, CliError> {
-    match &config.proxy {
-        Some(proxy) if proxy.port.is_none() => {
-            Err(CliError::Usage(format!("proxy {proxy}: expected HOST:PORT, as 127.0.0.1:9050")))
-        }
-        proxy => Ok(proxy.as_ref().map(ToString::to_string)),
     }
 }
 

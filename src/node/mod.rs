@@ -16,6 +16,7 @@ mod run;
 mod session;
 pub mod shipped;
 pub mod shutdown;
+mod sources;
 mod stats;
 mod trouble;
 mod view;
@@ -31,6 +32,7 @@ pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};
 pub use report::{Stopped, SyncReport};
 pub use run::{Watchers, run_sync};
 pub use session::{Live, Notice, Phase, Session, SyncError, SyncOptions, SyncOutcome};
+pub use sources::{Found, Source, Sources};
 pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};
 pub use trouble::Trouble;
 pub use view::{

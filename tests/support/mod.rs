@@ -13,6 +13,7 @@ pub mod bitcoind;
 pub mod chain;
 pub mod client;
 mod conn;
+pub mod dns;
 mod link;
 pub mod measure;
 pub mod peer;
