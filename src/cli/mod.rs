@@ -15,7 +15,9 @@ mod interrupt;
 mod man;
 mod moment;
 mod network_args;
+pub mod ping;
 pub mod query;
+mod runtime;
 pub mod status;
 pub mod sync;
 pub mod verify;
@@ -74,6 +76,8 @@ pub enum Command {
     Export(export::Args),
     /// Take headers from a file, checked as if a peer had sent them
     Import(import::Args),
+    /// Ping a peer: the round-trip times of its answers
+    Ping(ping::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -86,6 +90,7 @@ impl Command {
         match self {
             Self::Sync(args) => args.layer(),
             Self::Import(args) => args.layer(),
+            Self::Ping(args) => args.layer(),
             Self::Query(_)
             | Self::Status(_)
             | Self::Verify(_)
@@ -103,6 +108,7 @@ impl Command {
             Self::Verify(args) => verify::run(&args, context),
             Self::Export(args) => export::run(&args, context),
             Self::Import(args) => import::run(&args, context),
+            Self::Ping(args) => ping::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Man(args) => man::run(&args, context),
         }

@@ -3,6 +3,7 @@
 use super::error::CliError;
 use crate::chain::params;
 use crate::config::{Config, DnsServer, Endpoint, Layer};
+use crate::node::Sources;
 use std::time::Duration;
 
 /// How peers are reached.
@@ -51,6 +52,15 @@ impl NetworkArgs {
         };
         own.over(self.reach.layer())
     }
+}
+
+/// Where addresses come from, and how they are reached, as the settings say.
+///
+/// # Errors
+/// A proxy without a port.
+pub(super) fn sources(config: &Config) -> Result<Sources, CliError> {
+    let server = config.dns_server.map(|server| server.0);
+    Ok(Sources::new(params(config.network), config.dns, server, proxy(config)?))
 }
 
 /// The proxy's address, which has no usual port that could be meant.
