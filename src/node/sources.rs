@@ -19,6 +19,8 @@ fn wanted_services() -> ServiceFlags {
 /// Who named an address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
+    /// The user.
+    User,
     /// A DNS seed, by its name.
     Dns(String),
     /// The list that ships with the program.

@@ -17,6 +17,7 @@ pub mod dns;
 mod link;
 pub mod measure;
 pub mod peer;
+pub mod population;
 pub mod record;
 pub mod rpc;
 pub mod run;
