@@ -23,6 +23,7 @@ pub mod rpc;
 pub mod run;
 pub mod script;
 pub mod served;
+pub mod socks;
 pub mod sync;
 pub mod wait;
 pub mod wrong;

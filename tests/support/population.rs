@@ -189,7 +189,7 @@ fn member(address: SocketAddr, kind: Kind, rng: &mut StdRng) -> Member {
         user_agent: (*agents.choose(rng).expect("there are some")).to_owned(),
         height: rng.random_range(0..1_000_000),
         knows: Vec::new(),
-        announces_itself: rng.random_range(0..4) == 0,
+        announces_itself: kind == Kind::Honest && rng.random_range(0..4) == 0,
     }
 }
 
