@@ -16,6 +16,7 @@ mod conn;
 pub mod dns;
 mod link;
 pub mod measure;
+mod members;
 pub mod peer;
 pub mod population;
 pub mod record;

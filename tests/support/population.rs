@@ -1,22 +1,20 @@
 //! A network of scripted peers on loopback, each at an address of its own, all on one runtime: honest ones that name
 //! each other, liars, silent ones, and addresses where nobody is.
 
+pub use super::members::{Kind, Member, Plan};
+
 use super::chain::now;
+use super::members::ADDRV2_VERSION;
 use super::served::SharedChain;
 use super::wait::Watched;
 use lightclient::chain::params;
 use lightclient::primitives::Network;
 use lightclient::wire::{
-    AddrEntry, AddrV2Entry, Endpoint, FrameDecoder, MAX_ADDRS, MAX_PAYLOAD, Message, NetAddress,
-    PROTOCOL_VERSION, ServiceFlags, Version, encode_frame,
+    AddrEntry, AddrV2Entry, Endpoint, FrameDecoder, MAX_PAYLOAD, Message, NetAddress, ServiceFlags,
+    Version, encode_frame,
 };
-use rand::rngs::StdRng;
-use rand::seq::{IndexedRandom, SliceRandom};
-use rand::{RngExt, SeedableRng};
-use std::collections::HashSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,52 +23,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, sleep_until};
-
-/// The first protocol version whose peers are asked for `addrv2`; older ones answer with `addr`.
-const ADDRV2_VERSION: i32 = PROTOCOL_VERSION;
-
-/// What a member does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// What the protocol wants.
-    Honest,
-    /// As an honest one, but it names a thousand addresses where nobody is.
-    Liar,
-    /// Accepts, reads, says nothing.
-    Silent,
-    /// Nobody listens there.
-    Dead,
-}
-
-/// A peer of the population.
-#[derive(Clone, Debug)]
-pub struct Member {
-    /// Where it listens, or would.
-    pub address: SocketAddr,
-    /// What it does.
-    pub kind: Kind,
-    /// Everything it sends arrives so much later.
-    pub latency: Duration,
-    /// Protocol version.
-    pub version: i32,
-    /// What it offers.
-    pub services: ServiceFlags,
-    /// Its software.
-    pub user_agent: String,
-    /// The height that it claims.
-    pub height: i32,
-    /// Whom it names when asked.
-    pub knows: Vec<SocketAddr>,
-    /// Whether it announces its own address, alone, before it answers.
-    pub announces_itself: bool,
-}
-
-impl Member {
-    /// Whether a handshake with it succeeds.
-    pub fn is_reachable(&self) -> bool {
-        matches!(self.kind, Kind::Honest | Kind::Liar)
-    }
-}
 
 /// What happened at one member.
 #[derive(Clone, Debug, Default)]
@@ -94,53 +46,7 @@ pub struct Population {
     runtime: Option<Runtime>,
 }
 
-/// A population that is not running yet.
-#[derive(Debug)]
-pub struct Plan {
-    /// The members.
-    pub members: Vec<Member>,
-    listeners: Vec<Option<std::net::TcpListener>>,
-}
-
 impl Plan {
-    /// So many honest members, liars, silent and dead ones, in random order, everything about them from `seed`. Each is
-    /// in a network group (/16) with at most one other.
-    ///
-    /// Every honest member can be found from every other, over others that are honest.
-    pub fn new(seed: u64, [honest, liars, silent, dead]: [usize; 4]) -> Self {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let kinds = [
-            (Kind::Honest, honest),
-            (Kind::Liar, liars),
-            (Kind::Silent, silent),
-            (Kind::Dead, dead),
-        ];
-        let mut kinds: Vec<Kind> =
-            kinds.into_iter().flat_map(|(kind, count)| vec![kind; count]).collect();
-        kinds.shuffle(&mut rng);
-        let (mut members, mut listeners) = (Vec::new(), Vec::new());
-        for (at, kind) in kinds.into_iter().enumerate() {
-            let listener = listen(at, 0);
-            let address = listener.local_addr().expect("a bound socket has an address");
-            members.push(member(address, kind, &mut rng));
-            listeners.push((kind != Kind::Dead).then_some(listener));
-        }
-        introduce(&mut members, &mut rng);
-        Self { members, listeners }
-    }
-
-    /// Moves a member to that port of its own address: the network's, for those that DNS names.
-    pub fn move_to(&mut self, at: usize, port: u16) {
-        let old = self.members[at].address;
-        let listener = listen(at, port);
-        let new = listener.local_addr().expect("a bound socket has an address");
-        self.listeners[at] = self.listeners[at].is_some().then_some(listener);
-        self.members[at].address = new;
-        for member in &mut self.members {
-            member.knows.iter_mut().filter(|known| **known == old).for_each(|known| *known = new);
-        }
-    }
-
     /// Starts them, serving that chain.
     pub fn start(self, chain: &SharedChain) -> Population {
         let runtime = Builder::new_multi_thread()
@@ -161,74 +67,6 @@ impl Plan {
         }
         Population { members: self.members, visits, runtime: Some(runtime) }
     }
-}
-
-/// Listens on an address that no other member has, nor one of another process' population.
-fn listen(at: usize, port: u16) -> std::net::TcpListener {
-    let octet = |number: usize| u8::try_from(number % 250 + 1).expect("at most 250");
-    let id = usize::try_from(process::id()).expect("a process number");
-    let group = octet(at / 2 + 1);
-    let ip = Ipv4Addr::new(127, group, octet(id / 250), octet(id + at % 2 * 125));
-    let listener = std::net::TcpListener::bind((ip, port));
-    let listener = listener.unwrap_or_else(|error| panic!("listening on {ip}:{port}: {error}"));
-    listener.set_nonblocking(true).expect("a socket takes the option");
-    listener
-}
-
-fn member(address: SocketAddr, kind: Kind, rng: &mut StdRng) -> Member {
-    let agents =
-        ["/Satoshi:31.0.0/", "/Satoshi:29.4.2/Knots:20260508/", "/btcd:0.24.2/", "/x\x1b[31m/"];
-    let full = ServiceFlags::NETWORK | ServiceFlags::WITNESS | ServiceFlags::NETWORK_LIMITED;
-    let services = [full, full | ServiceFlags::COMPACT_FILTERS, ServiceFlags::NETWORK_LIMITED];
-    Member {
-        address,
-        kind,
-        latency: Duration::from_millis(rng.random_range(0..40)),
-        version: if rng.random_range(0..3) == 0 { ADDRV2_VERSION - 1 } else { PROTOCOL_VERSION },
-        services: *services.choose(rng).expect("there are some"),
-        user_agent: (*agents.choose(rng).expect("there are some")).to_owned(),
-        height: rng.random_range(0..1_000_000),
-        knows: Vec::new(),
-        announces_itself: kind == Kind::Honest && rng.random_range(0..4) == 0,
-    }
-}
-
-/// Tells members of each other.
-fn introduce(members: &mut [Member], rng: &mut StdRng) {
-    let all: Vec<SocketAddr> = members.iter().map(|member| member.address).collect();
-    let honest: Vec<usize> =
-        (0..members.len()).filter(|at| members[*at].kind == Kind::Honest).collect();
-    for (place, at) in honest.iter().enumerate() {
-        // A ring of the honest, and beside that whoever comes along, itself included now and then.
-        let next = honest[(place + 1) % honest.len()];
-        let mut knows: HashSet<SocketAddr> = HashSet::from([all[next]]);
-        knows.extend(all.sample(rng, 12).copied());
-        if rng.random_range(0..4) == 0 {
-            knows.insert(all[*at]);
-        }
-        members[*at].knows = knows.into_iter().collect();
-        members[*at].knows.sort();
-    }
-    for (at, member) in members.iter_mut().filter(|member| member.kind == Kind::Liar).enumerate() {
-        member.knows = nowhere(at);
-    }
-    // Everybody is known to somebody: the dead and the silent too.
-    for (at, address) in all.iter().enumerate() {
-        let teller = honest[at % honest.len()];
-        if !members[teller].knows.contains(address) {
-            members[teller].knows.push(*address);
-        }
-    }
-}
-
-/// A thousand addresses of one liar, where nobody listens.
-fn nowhere(liar: usize) -> Vec<SocketAddr> {
-    let liar = u8::try_from(liar).expect("fewer than 50 liars");
-    let address = |at: usize| {
-        let [low, high, ..] = at.to_le_bytes();
-        SocketAddr::from(([127, 251 - liar / 50, 200 + liar % 50, low], 20_000 + u16::from(high)))
-    };
-    (0..MAX_ADDRS).map(address).collect()
 }
 
 impl Population {
