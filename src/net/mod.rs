@@ -7,7 +7,7 @@
 //!
 //! # Security
 //! Every wait for a peer has a deadline ([`Timers`]), every buffer a bound ([`HANDSHAKE_MAX_PAYLOAD`], then
-//! [`MAX_PAYLOAD`](crate::wire::MAX_PAYLOAD)). A peer that sends faster than the layers above take is not read
+//! [`Config::max_payload`]). A peer that sends faster than the layers above take is not read
 //! meanwhile, so that its own TCP window holds it back.
 //!
 //! # Logging

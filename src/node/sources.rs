@@ -4,7 +4,7 @@ use super::shipped;
 use crate::chain::{Params, params};
 use crate::net::{Config, Dialer, OwnNonces, Resolver, SEED_DEADLINE, SeedQueries, Timers, mixed};
 use crate::primitives::Network;
-use crate::wire::ServiceFlags;
+use crate::wire::{MAX_PAYLOAD, ServiceFlags};
 use rand::seq::SliceRandom;
 use std::net::SocketAddr;
 
@@ -126,6 +126,7 @@ pub(super) fn net_config(own: &Params, start_height: u32, timers: Timers) -> Con
         user_agent: concat!("/lightclient:", env!("CARGO_PKG_VERSION"), "/").to_owned(),
         start_height: i32::try_from(start_height).unwrap_or(i32::MAX),
         relay: false,
+        max_payload: MAX_PAYLOAD,
         timers,
         own_nonces: OwnNonces::new(),
         known_magics: Network::ALL.map(|network| (params(network).magic, network.name())).to_vec(),

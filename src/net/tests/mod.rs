@@ -27,6 +27,7 @@ pub(super) fn config() -> Config {
         user_agent: "/lightclient:test/".to_owned(),
         start_height: 5,
         relay: false,
+        max_payload: MAX_PAYLOAD,
         timers: Timers::default(),
         own_nonces: OwnNonces::new(),
         known_magics: vec![(TESTNET3, "testnet3")],

@@ -31,7 +31,11 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// Events that may wait; beyond that the connections stop reading.
-const EVENT_QUEUE: usize = 64;
+const EVENT_QUEUE: usize = 8;
+
+/// Longest message that a peer may send: room for a thousand addresses of the longest kind, and no more, since there are
+/// many connections.
+const MAX_MESSAGE: u32 = 600_000;
 
 /// Longer than a crawl speaks to anybody: only the pings that it asks for go out, after the first.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
@@ -136,7 +140,10 @@ impl<'a> Driver<'a> {
             crawl: Crawl::new(plan),
             journal,
             dialer: sources.dialer(),
-            config: Arc::new(net_config(sources.params, 0, timers)),
+            config: Arc::new(Config {
+                max_payload: MAX_MESSAGE,
+                ..net_config(sources.params, 0, timers)
+            }),
             local: sources.params.network == Network::Regtest,
             handles: HashMap::new(),
             sender,
