@@ -82,6 +82,8 @@ pub struct Config {
     pub start_height: i32,
     /// Whether we want transactions announced.
     pub relay: bool,
+    /// Longest payload in bytes that is taken once the handshake is done; what a connection may make us hold.
+    pub max_payload: u32,
     /// How long we wait.
     pub timers: Timers,
     /// The nonces of all our connections, shared between them, to recognise ourselves.

@@ -4,7 +4,7 @@ use super::config::HANDSHAKE_MAX_PAYLOAD;
 use super::disconnect::Disconnect;
 use super::handle::{Context, Counters};
 use super::trace::{self, Way};
-use crate::wire::{Command, FrameDecoder, FrameError, MAX_PAYLOAD, Message};
+use crate::wire::{Command, FrameDecoder, FrameError, Message};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
 
     /// The handshake is done: the peer may send what the protocol allows.
     pub(super) fn allow_large_messages(&mut self) {
-        self.decoder.set_max_payload(MAX_PAYLOAD);
+        self.decoder.set_max_payload(self.context.config.max_payload);
     }
 
     /// Waits for bytes. Nothing is lost if the wait is given up.
@@ -63,14 +63,16 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             self.begun = None;
             self.greeted = true;
             let (command, size) = (frame.command, frame.payload.len());
-            trace::payload(Way::Received, self.context.peer, command, &frame.payload);
+            let dump = trace::dump(self.context.config.magic, command, &frame.payload);
             match Message::decode(command, frame.payload) {
                 Ok(message) => {
-                    trace::message(Way::Received, self.context.peer, &message, size);
+                    trace::message(Way::Received, &self.context, &message, size);
+                    trace::bytes(Way::Received, &self.context, command, dump);
                     return Ok(Some(message));
                 }
                 Err(error) => {
-                    trace::undecoded(self.context.peer, command, size, &error);
+                    trace::undecoded(&self.context, command, size, &error);
+                    trace::bytes(Way::Received, &self.context, command, dump);
                     if !is_dispensable(command) {
                         return Err(Disconnect::Decode { command, error });
                     }

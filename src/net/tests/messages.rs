@@ -1,5 +1,5 @@
-use super::{MAGIC, Scene, connected};
-use crate::net::{Disconnect, Fault, Traffic};
+use super::{MAGIC, Scene, config, connected, scene_with};
+use crate::net::{Config, Direction, Disconnect, Fault, Traffic};
 use crate::primitives::Header;
 use crate::wire::{Command, DecodeError, FrameError, Headers, Message, encode_frame};
 use tokio::io::DuplexStream;
@@ -83,6 +83,19 @@ async fn the_largest_message_passes_after_the_handshake_and_no_larger_one() {
     scene.remote.write(&head).await;
     let expected =
         FrameError::TooLong { limit: 4_000_000, got: 4_000_001, command: Command::VERACK };
+    assert_eq!(scene.end().await, Disconnect::Frame(expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_wants_less_is_sent_less() {
+    let config = Config { max_payload: 1000, ..config() };
+    let mut scene = scene_with(config, Direction::Outbound, 1 << 20);
+    scene.remote.shake_hands().await;
+    scene.connection().await;
+    scene.remote.say(&raw(Command::BLOCK, &[7; 1000])).await;
+    assert_eq!(scene.message().await, raw(Command::BLOCK, &[7; 1000]));
+    scene.remote.say(&raw(Command::BLOCK, &[7; 1001])).await;
+    let expected = FrameError::TooLong { limit: 1000, got: 1001, command: Command::BLOCK };
     assert_eq!(scene.end().await, Disconnect::Frame(expected));
 }
 

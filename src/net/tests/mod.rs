@@ -20,13 +20,14 @@ const MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 const TESTNET3: [u8; 4] = [0x0b, 0x11, 0x09, 0x07];
 const PEER: PeerId = PeerId(7);
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config {
         magic: MAGIC,
         services: ServiceFlags::NONE,
         user_agent: "/lightclient:test/".to_owned(),
         start_height: 5,
         relay: false,
+        max_payload: MAX_PAYLOAD,
         timers: Timers::default(),
         own_nonces: OwnNonces::new(),
         known_magics: vec![(TESTNET3, "testnet3")],
