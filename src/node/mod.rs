@@ -30,7 +30,8 @@ pub use range::HeaderRange;
 pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};
 pub use report::{Stopped, SyncReport};
 pub use run::{Watchers, run_sync};
-pub use session::{Live, Notice, Phase, Session, SyncError, SyncOptions, SyncOutcome};
+pub use session::{ChainEnd, Live, Notice, Phase, Session};
+pub use session::{SyncError, SyncOptions, SyncOutcome};
 pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};
 pub use trouble::Trouble;
 pub use view::{
