@@ -80,6 +80,19 @@ impl LinkedBatch {
         self
     }
 
+    /// Adds the batch that follows this one, any to an empty one; gives it back where it does not.
+    ///
+    /// # Errors
+    /// `next` does not start where this batch ends.
+    pub fn append(&mut self, mut next: Self) -> Result<(), Self> {
+        if !self.headers.is_empty() && self.last_hash() != next.prev() {
+            return Err(next);
+        }
+        self.last = next.last_hash().unwrap_or(self.last);
+        self.headers.append(&mut next.headers);
+        Ok(())
+    }
+
     /// Headers that no one has mined: for tests of the rules beyond proof of work.
     #[cfg(test)]
     pub(super) fn without_work(headers: Vec<Header>) -> Self {

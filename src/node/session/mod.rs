@@ -11,10 +11,13 @@ mod options;
 mod peers;
 mod presync;
 mod start;
+#[cfg(test)]
+mod tests;
 mod verdicts;
+mod worker;
 
 pub use live::{Live, Notice, Phase};
-pub use options::{SyncError, SyncOptions, SyncOutcome};
+pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::LinkedBatch;
 use crate::net::Event;
@@ -53,8 +56,19 @@ const TICK: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 struct Held {
     peer: PeerKey,
+    /// Whether it came without being asked for.
+    unasked: bool,
     /// The linked batch, while nobody else has it.
     batch: Option<LinkedBatch>,
+}
+
+/// What the sync has done so far.
+#[derive(Debug, Default)]
+struct Tally {
+    headers_added: u64,
+    reorgs: u32,
+    /// Of the chains that were not kept for their little work, the one with the most.
+    unkept: Option<ChainEnd>,
 }
 
 /// A running sync.
@@ -79,8 +93,11 @@ pub struct Session<S> {
     caught_up: bool,
     told_low_work: bool,
     hints_hold: bool,
-    headers_added: u64,
-    reorgs: u32,
+    /// The last hint that the stored chain was compared with.
+    hints_checked: Option<u32>,
+    done: Tally,
+    /// How far a branch is checked that has not shown its work, while one is.
+    presync_height: Option<u32>,
     live: watch::Sender<Live>,
     notices: UnboundedSender<Notice>,
 }
@@ -128,8 +145,9 @@ impl<S: HeaderStore + 'static> Session<S> {
             caught_up: false,
             told_low_work: false,
             hints_hold,
-            headers_added: 0,
-            reorgs: 0,
+            hints_checked: None,
+            done: Tally::default(),
+            presync_height: None,
             live,
             notices,
         })
@@ -203,6 +221,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         if !self.caught_up && alone && self.expects_peers() {
             return Ok(None);
         }
+        self.check_hints()?;
         let enough = self.tip.chainwork >= self.options.min_chain_work;
         if !self.options.follow {
             let stopped = if enough { Stopped::CaughtUp } else { Stopped::LowWork };
@@ -210,10 +229,13 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         if !self.caught_up && !enough && !self.told_low_work {
             self.told_low_work = true;
+            let height = match &self.done.unkept {
+                Some(end) if end.work > self.tip.chainwork => end.height,
+                _ => self.tip.height,
+            };
             warn!(
-                "the peers' chain has less than the minimum chain work: not synced at height {}, waiting \
-                 for more",
-                self.tip.height
+                "the peers' chain has less than the minimum chain work: not synced at height {height}, \
+                 waiting for more"
             );
         }
         if !self.caught_up && enough {
@@ -263,7 +285,10 @@ impl<S: HeaderStore + 'static> Session<S> {
                         "{address} is late: its headers up to {height} are asked of another peer"
                     );
                 }
-                Action::HintsOff { height } => {
+                Action::HintsOff { height, adopted: true } => info!(
+                    "no peer has the branch any more that showed its work: height {height} is missing"
+                ),
+                Action::HintsOff { height, adopted: false } => {
                     self.hints_hold = false;
                     warn!(
                         "the hints are wrong at height {height}: no peer's chain has that one: going on without"
@@ -291,9 +316,17 @@ impl<S: HeaderStore + 'static> Session<S> {
         if let Some(slot) = self.peers.get(peer) {
             warn!("dropped peer {}: {reason}", slot.address());
         }
+        self.forget(peer);
+        self.peers.refuse(peer, reason);
+    }
+
+    /// Lets go of what is known of a peer that is gone.
+    fn forget(&mut self, peer: PeerKey) {
         self.engine.remove_peer(peer);
         self.announced.remove(&peer);
-        self.peers.refuse(peer, reason);
+        if let Some(joiner) = &self.joiner {
+            joiner.forget(peer);
+        }
     }
 
     fn find_peers(&mut self) {
@@ -325,40 +358,6 @@ impl<S: HeaderStore + 'static> Session<S> {
         let dial = self.peers.next_dial();
         let dial = dial.map(|at| at.saturating_duration_since(Instant::now()));
         engine.into_iter().chain(dial).fold(TICK, Duration::min)
-    }
-
-    fn publish(&self) {
-        let phase = if self.caught_up {
-            Phase::Following
-        } else if self.peers.connected_count() == 0 {
-            Phase::Connecting
-        } else {
-            Phase::Downloading
-        };
-        let live = Live {
-            phase,
-            height: self.tip.height,
-            hash: self.tip.hash,
-            estimated_height: self.estimated_height(),
-            peers: self.peers.connected_count(),
-            bytes_received: self.peers.bytes_received(),
-        };
-        self.live.send_if_modified(|old| {
-            let changed = *old != live;
-            *old = live;
-            changed
-        });
-    }
-
-    /// The median of what peers announce, and never less than the hints or what is there already.
-    fn estimated_height(&self) -> u32 {
-        let mut announced: Vec<u32> = self.announced.values().copied().collect();
-        announced.sort_unstable();
-        let median = announced.get(announced.len() / 2).copied().unwrap_or(0);
-        let hinted = self.options.hints.points().last().map_or(0, |point| point.height);
-        let hinted = if self.hints_hold { hinted } else { 0 };
-        let estimated = median.max(hinted).max(self.tip.height);
-        estimated.min(self.options.stop_height.unwrap_or(u32::MAX))
     }
 }
 
