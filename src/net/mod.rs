@@ -1,4 +1,5 @@
-//! One connection to one peer: dialling, the version handshake, liveness, and the DNS seeds that say where to dial.
+//! Connections to peers: dialling, the version handshake, liveness; the DNS seeds and the address book that say where
+//! to dial.
 //!
 //! [`spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s. The task
 //! knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every other
@@ -13,6 +14,7 @@
 //! Every message is a `debug` event of target `p2p` with its direction, peer, command, size and main fields, and a
 //! `trace` event of target `p2p::hex` with its payload.
 
+pub mod book;
 mod config;
 mod connection;
 mod disconnect;
@@ -30,6 +32,7 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub use book::{AddressBook, PeerAddress};
 pub use config::{
     CONNECT_DEADLINE, Config, HANDSHAKE_DEADLINE, HANDSHAKE_MAX_PAYLOAD, MESSAGE_DEADLINE,
     PING_INTERVAL, SEND_DEADLINE, SILENCE_LIMIT, Timers,
