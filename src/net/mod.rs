@@ -26,6 +26,7 @@ mod nonces;
 mod outgoing;
 mod peer;
 mod ping;
+pub mod pool;
 mod seeds;
 mod trace;
 

@@ -87,6 +87,11 @@ impl AddressBook {
         self.known.is_empty()
     }
 
+    /// Which addresses it takes.
+    pub fn scope(&self) -> Scope {
+        self.scope
+    }
+
     /// How many of them have answered.
     pub fn tried_len(&self) -> usize {
         self.tried.len()

@@ -1,0 +1,6 @@
+//! The pool among simulated nodes and clocks.
+
+mod cases;
+mod start;
+mod week;
+mod world;
