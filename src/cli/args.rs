@@ -29,6 +29,9 @@ pub struct PeerArgs {
     /// Speak to this peer only; give it again for more peers [env: LIGHTCLIENT_CONNECT]
     #[arg(long, value_name = "HOST[:PORT]")]
     pub connect: Vec<Endpoint>,
+    /// Speak to this peer too, beside those that are found; give it again for more [env: LIGHTCLIENT_ADD_PEER]
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "connect")]
+    pub add_peer: Vec<Endpoint>,
     /// How many peers at once [env: LIGHTCLIENT_PEERS] [default: 8]
     #[arg(long, value_name = "N")]
     pub peers: Option<PeerCount>,
@@ -48,6 +51,7 @@ impl PeerArgs {
     pub fn layer(&self) -> Layer {
         Layer {
             connect: (!self.connect.is_empty()).then(|| self.connect.clone()),
+            add_peer: (!self.add_peer.is_empty()).then(|| self.add_peer.clone()),
             peers: self.peers,
             // A flag that is not given says nothing: the file may still turn DNS off.
             no_dns: self.no_dns.then_some(true),

@@ -109,6 +109,8 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
     Ok(SyncOptions {
         params,
         connect: config.connect.iter().map(with_port).collect(),
+        add_peers: config.add_peers.iter().map(with_port).collect(),
+        address_book: Some(config.folder()),
         peers: usize::from(config.peers.0),
         dns: config.dns,
         proxy: proxy(config)?,

@@ -2,6 +2,7 @@
 //!
 //! Everything above (command line, servers) speaks to this module only.
 
+mod addresses;
 mod as_text;
 mod audit;
 mod by_time;
@@ -21,6 +22,7 @@ mod trouble;
 mod view;
 mod writer;
 
+pub use addresses::{addresses, scope_of};
 pub use audit::{audit, mend};
 pub use by_time::last_at_or_before;
 pub use control::{LiveStatus, StoreInfo};

@@ -248,17 +248,15 @@ impl Pool {
         }
     }
 
-    /// A search has ended with these addresses, in random order.
-    pub fn found(&mut self, search: Search, claims: &[Claim], now: Moment) {
-        let source = match search {
-            Search::Dns => NetGroup::DNS,
-            Search::Shipped => NetGroup::SHIPPED,
-        };
-        self.searching.found(search, claims.len(), now.since_start);
-        self.take_in(claims, source, now);
+    /// A search has ended with these addresses, in random order, and who told each of them.
+    pub fn found(&mut self, search: Search, told: &[(Claim, NetGroup)], now: Moment) {
+        self.searching.found(search, told.len(), now.since_start);
+        for (claim, source) in told {
+            self.take_in(&[*claim], *source, now);
+        }
         let room = MAX_FRESH.saturating_sub(self.fresh.len());
         let scope = self.book.scope();
-        let usable = claims.iter().map(|claim| claim.address).filter(|at| scope.allows(at));
+        let usable = told.iter().map(|(claim, _)| claim.address).filter(|at| scope.allows(at));
         self.fresh.extend(usable.take(room));
         self.pace.look_again();
         self.stir();

@@ -181,6 +181,11 @@ impl Pool {
         !self.is_closed() && (self.saving.changed || self.saving.good_news)
     }
 
+    /// The book could not be written now.
+    pub fn not_saved(&mut self) {
+        self.saving.changed = true;
+    }
+
     /// How many peers are connected.
     pub fn connected_count(&self) -> usize {
         self.slots.values().filter(|slot| slot.is_peer()).count()
@@ -196,6 +201,19 @@ impl Pool {
     pub fn dialling(&self) -> impl Iterator<Item = (String, Duration)> {
         let under_way = self.slots.values().filter(|slot| slot.ready.is_none());
         under_way.map(|slot| (slot.address(&self.named), slot.began))
+    }
+
+    /// Whether one more peer may well be connected soon: a named one whose dial began less than `recent` ago, or a found
+    /// one while the others have hardly been connected for longer than that. (Found ones are dialled all the time when
+    /// there are too few.)
+    pub fn expects_peers(&self, now: Duration, recent: Duration) -> bool {
+        let peers = self.slots.values().filter(|slot| slot.is_peer());
+        let since = peers.filter_map(|slot| slot.ready.as_ref()).map(|ready| ready.since).min();
+        let early = since.is_none_or(|since| now <= since + recent);
+        self.slots.values().any(|slot| {
+            let counts = slot.ready.is_none() && !slot.feeler && (early || slot.is_named());
+            counts && now <= slot.began + recent
+        })
     }
 
     /// `host:port` of a connection.

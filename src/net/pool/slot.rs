@@ -96,6 +96,7 @@ impl Slot {
         Some(PeerStatus {
             id,
             address: self.address(named),
+            remote: info.remote,
             named: self.is_named(),
             version: info.version,
             services: info.services,

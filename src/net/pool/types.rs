@@ -2,6 +2,7 @@
 
 use crate::net::book::PeerAddress;
 use crate::wire::ServiceFlags;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Both clocks at one moment. They part when the computer sleeps or somebody sets the time.
@@ -171,6 +172,8 @@ pub struct PeerStatus {
     pub id: u64,
     /// `host:port`.
     pub address: String,
+    /// The address at the other end of the socket; `None` through a proxy.
+    pub remote: Option<SocketAddr>,
     /// Whether the user named it.
     pub named: bool,
     /// Protocol version.

@@ -1,7 +1,9 @@
 //! What a running sync tells those who watch it.
 
+use crate::net::pool::PeerStatus;
 use crate::primitives::BlockHash;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What the session is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +67,8 @@ pub struct Live {
     pub estimated_height: u32,
     /// Peers that are connected.
     pub peers: usize,
+    /// Who they are, at most a second ago.
+    pub connections: Arc<Vec<PeerStatus>>,
     /// Bytes received from all peers.
     pub bytes_received: u64,
 }

@@ -3,6 +3,7 @@
 //! Messages come from the connections, verdicts from the threads that check and store; after each of them
 //! the engine is asked what to do next. Nothing in here blocks but where it says so.
 
+mod connect;
 mod ending;
 mod joiner;
 mod live;
@@ -10,7 +11,9 @@ mod messages;
 mod options;
 mod peers;
 mod presync;
+mod route;
 mod start;
+mod tips;
 mod verdicts;
 
 pub use live::{Live, Notice, Phase};
@@ -18,6 +21,7 @@ pub use options::{SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::LinkedBatch;
 use crate::net::Event;
+use crate::net::pool::PeerStatus;
 use crate::node::clock::unix_now;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
@@ -26,14 +30,14 @@ use crate::store::{HeaderStore, Tip};
 use crate::sync::{Action, Engine, PeerKey, Progress, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
-use peers::{Peers, find_addresses};
+use peers::Peers;
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, block_in_place};
+use tokio::task::block_in_place;
 use tracing::{info, warn};
 
 /// Events that may wait for the session; beyond that the connections stop reading.
@@ -68,7 +72,6 @@ pub struct Session<S> {
     events: Receiver<Event>,
     verdicts: UnboundedReceiver<Verdict>,
     verdict_sender: UnboundedSender<Verdict>,
-    finding: Option<JoinHandle<Vec<String>>>,
     held: HashMap<Tag, Held>,
     epoch: u64,
     tip: Tip,
@@ -79,6 +82,11 @@ pub struct Session<S> {
     caught_up: bool,
     told_low_work: bool,
     hints_hold: bool,
+    /// When peers' tips were compared with ours last, and which tip the pool was told.
+    compared: Option<Instant>,
+    told_tip: Option<BlockHash>,
+    /// The peers as others see them, and since when.
+    status: (Option<Instant>, Arc<Vec<PeerStatus>>),
     headers_added: u64,
     reorgs: u32,
     live: watch::Sender<Live>,
@@ -105,8 +113,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let joiner =
             Joiner::start(writer, limits, verdict_sender.clone()).map_err(SyncError::Thread)?;
         let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
-        let wanted = if options.connect.is_empty() { options.peers } else { options.connect.len() };
-        let peers = Peers::new(&options, tip.height, wanted, event_sender);
+        let peers = Peers::new(&options, tip.height, event_sender);
         let now = Instant::now();
         Ok(Self {
             engine,
@@ -117,7 +124,6 @@ impl<S: HeaderStore + 'static> Session<S> {
             events,
             verdicts,
             verdict_sender,
-            finding: None,
             held: HashMap::new(),
             epoch: 0,
             tip,
@@ -128,6 +134,9 @@ impl<S: HeaderStore + 'static> Session<S> {
             caught_up: false,
             told_low_work: false,
             hints_hold,
+            compared: None,
+            told_tip: None,
+            status: (None, Arc::default()),
             headers_added: 0,
             reorgs: 0,
             live,
@@ -140,7 +149,6 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// # Errors
     /// No peer could be used, or the store failed.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<SyncOutcome, SyncError> {
-        self.find_peers();
         let ended = loop {
             match self.step() {
                 Ok(None) => {}
@@ -157,7 +165,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                     }
                 }
                 Some(event) = self.events.recv() => self.on_event(event),
-                Some(addresses) = found(&mut self.finding) => self.on_addresses(addresses),
+                Some(told) = self.peers.searched() => self.peers.found(&told),
                 () = nap => {}
             }
         };
@@ -168,19 +176,13 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn step(&mut self) -> Result<Option<Stopped>, SyncError> {
         self.submit_joinable();
         self.poll_engine();
-        self.peers.dial(Instant::now());
+        self.act_on_peers();
         self.publish();
         if self.options.stop_height.is_some_and(|stop| self.tip.height >= stop) {
             return Ok(Some(Stopped::StopHeight));
         }
-        if self.peers.is_exhausted() && self.finding.is_none() && !self.is_working() {
-            if !self.options.follow {
-                return Err(SyncError::NoPeers { reasons: self.peers.take_reasons() });
-            }
-            if self.last_asked.elapsed() > ASK_AGAIN {
-                self.last_asked = Instant::now();
-                self.find_peers();
-            }
+        if self.peers.is_exhausted() && !self.is_working() {
+            return Err(SyncError::NoPeers { reasons: self.peers.take_reasons() });
         }
         // At the tip, waiting is the job.
         let limit = self.options.timeout.filter(|_| !self.caught_up);
@@ -220,9 +222,10 @@ impl<S: HeaderStore + 'static> Session<S> {
             self.caught_up = true;
             info!("caught up at height {}: following", self.tip.height);
             self.mark_synced().map_err(store_error)?;
-            for handle in self.peers.handles() {
+            self.peers.follow();
+            for (_, line) in self.peers.lines() {
                 // A full queue means a peer that does not read: its deadline takes care of it.
-                handle.try_send(Message::SendHeaders).ok();
+                line.handle.try_send(Message::SendHeaders).ok();
             }
         }
         if self.last_asked.elapsed() >= ASK_AGAIN {
@@ -245,8 +248,7 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// Whether a connection is being made that has not taken long.
     fn expects_peers(&self) -> bool {
-        let recent = Instant::now().checked_sub(SECOND_OPINION).unwrap_or(self.started);
-        self.peers.is_dialling_since(recent)
+        self.peers.expects_peers(SECOND_OPINION)
     }
 
     fn poll_engine(&mut self) {
@@ -256,9 +258,9 @@ impl<S: HeaderStore + 'static> Session<S> {
         for action in self.engine.poll(now, &mut locator) {
             match action {
                 Action::Ask { peer, locator, stop } => self.ask(peer, locator, stop),
-                Action::Drop { peer, reason } => self.refuse(peer, &reason.to_string()),
+                Action::Drop { peer, reason } => self.drop_peer(peer, &reason),
                 Action::Late { peer, height } => {
-                    let address = self.peers.get(peer).map_or("a peer", |slot| slot.address());
+                    let address = self.peers.get(peer).map_or("a peer", |line| line.address());
                     info!(
                         "{address} is late: its headers up to {height} are asked of another peer"
                     );
@@ -280,39 +282,10 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn ask(&self, peer: PeerKey, locator: Vec<BlockHash>, stop: BlockHash) {
         let message = Message::GetHeaders(GetHeaders { version: PROTOCOL_VERSION, locator, stop });
-        if let Some(slot) = self.peers.get(peer) {
+        if let Some(line) = self.peers.get(peer) {
             // What cannot be queued is never answered, and the engine's deadlines take care of that.
-            slot.handle.try_send(message).ok();
+            line.handle.try_send(message).ok();
         }
-    }
-
-    /// Disconnects a peer for good.
-    fn refuse(&mut self, peer: PeerKey, reason: &str) {
-        if let Some(slot) = self.peers.get(peer) {
-            warn!("dropped peer {}: {reason}", slot.address());
-        }
-        self.engine.remove_peer(peer);
-        self.announced.remove(&peer);
-        self.peers.refuse(peer, reason);
-    }
-
-    fn find_peers(&mut self) {
-        if !self.options.connect.is_empty() {
-            let addresses = self.options.connect.clone();
-            self.peers.add_addresses(addresses);
-            return;
-        }
-        let (params, dns) = (self.options.params, self.options.dns);
-        let through_proxy = self.options.proxy.is_some();
-        self.finding = Some(tokio::spawn(find_addresses(params, dns, through_proxy)));
-    }
-
-    fn on_addresses(&mut self, addresses: Vec<String>) {
-        info!("{} addresses of peers found", addresses.len());
-        if addresses.is_empty() {
-            self.peers.note_failure("no address was found".to_owned());
-        }
-        self.peers.add_addresses(addresses);
     }
 
     fn now(&self) -> Duration {
@@ -323,12 +296,11 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn nap(&self) -> Duration {
         let now = self.now();
         let engine = self.engine.deadline(now).map(|at| at.saturating_sub(now));
-        let dial = self.peers.next_dial();
-        let dial = dial.map(|at| at.saturating_duration_since(Instant::now()));
-        engine.into_iter().chain(dial).fold(TICK, Duration::min)
+        engine.into_iter().chain([self.peers.nap()]).fold(TICK, Duration::min)
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
+        let connections = self.peer_status();
         let phase = if self.caught_up {
             Phase::Following
         } else if self.peers.connected_count() == 0 {
@@ -342,6 +314,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             hash: self.tip.hash,
             estimated_height: self.estimated_height(),
             peers: self.peers.connected_count(),
+            connections,
             bytes_received: self.peers.bytes_received(),
         };
         self.live.send_if_modified(|old| {
@@ -361,12 +334,4 @@ impl<S: HeaderStore + 'static> Session<S> {
         let estimated = median.max(hinted).max(self.tip.height);
         estimated.min(self.options.stop_height.unwrap_or(u32::MAX))
     }
-}
-
-/// The addresses, once they are found; never, if nobody looks for any.
-async fn found(finding: &mut Option<JoinHandle<Vec<String>>>) -> Option<Vec<String>> {
-    let Some(task) = finding else { return std::future::pending().await };
-    let addresses = task.await;
-    *finding = None;
-    Some(addresses.unwrap_or_default())
 }

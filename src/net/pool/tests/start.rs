@@ -1,6 +1,7 @@
 //! From nothing, and from a book, to eight peers.
 
-use super::world::{Kind, Node, World, population, secs};
+use super::population::{Kind, Node, population};
+use super::world::{World, secs};
 use crate::net::book::{NetGroup, PeerAddress};
 use crate::net::pool::{Parting, Search, Settings};
 use std::collections::BTreeMap;
@@ -117,7 +118,7 @@ fn an_attacker_with_one_range_gets_two_places_at_most() {
     }
     let mut world = World::new(settings(), nodes, 3);
     world.dns = world.nodes.iter().step_by(5).take(60).map(|node| node.address).collect();
-    world.run_until(secs(600), |world| assert_spread(world));
+    world.run_until(secs(600), assert_spread);
     assert_eq!(world.pool.connected_count(), 8);
     let surplus = |(_, reason): &&(Duration, Parting)| *reason == Parting::Surplus;
     assert!(world.partings.iter().filter(surplus).count() < 100);

@@ -1,7 +1,8 @@
 //! A world of nodes that are dialled, answer, announce blocks, lie, fall silent, die and come back; its clock only moves
 //! from one event to the next.
 
-use crate::net::book::{AddressBook, Claim, PeerAddress, Scope};
+use super::population::{Kind, Node};
+use crate::net::book::{AddressBook, Claim, NetGroup, PeerAddress, Scope};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search, Settings};
 use crate::net::{Direction, Disconnect, PeerInfo};
 use crate::wire::ServiceFlags;
@@ -18,34 +19,6 @@ const FULL: ServiceFlags = ServiceFlags(0x409);
 
 pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-/// What a node is like while it is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Honest,
-    /// Takes connections and never says a word.
-    Mute,
-    /// Shakes hands, and never says anything again.
-    Silent,
-    /// Shakes hands, then sends headers that break a rule.
-    Liar,
-    /// Shakes hands, answers pings, and its tip does not move.
-    Stuck,
-    /// Follows the other chain.
-    OtherChain,
-    /// Keeps only the last blocks.
-    Limited,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) address: PeerAddress,
-    pub(super) kind: Kind,
-    pub(super) up: bool,
-    pub(super) latency: Duration,
-    /// Which node's addresses it gives: those from this number on.
-    pub(super) tells: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -269,6 +242,7 @@ impl World {
                 let offline = self.offline && search == Search::Dns;
                 let all = if search == Search::Dns { &self.dns } else { &self.shipped };
                 let found = if offline { Vec::new() } else { self.claims(&all.clone()) };
+                let found: Vec<_> = found.into_iter().map(|claim| (claim, NetGroup::DNS)).collect();
                 self.pool.found(search, &found, self.now);
             }
             Event::Block => self.block(),
@@ -395,26 +369,4 @@ impl World {
         }
         self.schedule(secs(60), Event::Gossip);
     }
-}
-
-/// So many nodes of many ranges, four of them in each, of which this part is up.
-pub(super) fn population(count: u32, up: f64, kinds: &[(Kind, f64)], seed: u64) -> Vec<Node> {
-    let mut rng = StdRng::seed_from_u64(seed);
-    (0..count)
-        .map(|number| {
-            let ip = Ipv4Addr::from((20 << 24) + ((number / 4) << 16) + (number % 4) * 771 + 5);
-            let mut drawn = rng.random::<f64>();
-            let kind = kinds.iter().find(|(_, part)| {
-                drawn -= part;
-                drawn < 0.0
-            });
-            Node {
-                address: SocketAddr::from((ip, 8333)).into(),
-                kind: kind.map_or(Kind::Honest, |(kind, _)| *kind),
-                up: rng.random_bool(up),
-                latency: Duration::from_millis(rng.random_range(10..400)),
-                tells: rng.random_range(0..1000),
-            }
-        })
-        .collect()
 }
