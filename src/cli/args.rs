@@ -1,7 +1,7 @@
 //! Options that several commands share.
 
 use super::network_args::NetworkArgs;
-use crate::config::{HintsSource, Layer, MinChainWork, PeerCount};
+use crate::config::{Endpoint, HintsSource, Layer, MinChainWork, PeerCount};
 
 /// How a chain is judged besides by the rules.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -28,6 +28,9 @@ impl ChainArgs {
 pub struct PeerArgs {
     #[command(flatten)]
     network: NetworkArgs,
+    /// Speak to this peer too, beside those that are found; give it again for more [env: LIGHTCLIENT_ADD_PEER]
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "connect")]
+    pub add_peer: Vec<Endpoint>,
     /// How many peers at once [env: LIGHTCLIENT_PEERS] [default: 8]
     #[arg(long, value_name = "N")]
     pub peers: Option<PeerCount>,
@@ -36,6 +39,11 @@ pub struct PeerArgs {
 impl PeerArgs {
     /// What these options say of the settings.
     pub fn layer(&self) -> Layer {
-        Layer { peers: self.peers, ..Layer::default() }.over(self.network.layer())
+        let own = Layer {
+            add_peer: (!self.add_peer.is_empty()).then(|| self.add_peer.clone()),
+            peers: self.peers,
+            ..Layer::default()
+        };
+        own.over(self.network.layer())
     }
 }

@@ -4,7 +4,7 @@ use super::args::{ChainArgs, PeerArgs};
 use super::context::Context;
 use super::error::CliError;
 use super::interrupt::Interrupt;
-use super::network_args::{named_peers, proxy};
+use super::network_args::{named_peers, proxy, with_port};
 use super::runtime;
 use crate::chain::{Work, params};
 use crate::config::{Config, HintsSource, Layer};
@@ -97,6 +97,8 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
     Ok(SyncOptions {
         params: params(config.network),
         connect: named_peers(config),
+        add_peers: config.add_peers.iter().map(|endpoint| with_port(endpoint, config)).collect(),
+        address_book: Some(config.folder()),
         peers: usize::from(config.peers.0),
         dns: config.dns,
         dns_server: config.dns_server.map(|server| server.0),

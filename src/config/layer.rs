@@ -12,6 +12,7 @@ pub const KEYS: &[&str] = &[
     "network",
     "data-dir",
     "connect",
+    "add-peer",
     "peers",
     "hints",
     "min-chain-work",
@@ -31,6 +32,8 @@ pub struct Layer {
     pub data_dir: Option<PathBuf>,
     /// `connect`: only these peers.
     pub connect: Option<Vec<Endpoint>>,
+    /// `add-peer`: these peers beside those that are found.
+    pub add_peer: Option<Vec<Endpoint>>,
     /// `peers`: how many at once.
     pub peers: Option<PeerCount>,
     /// `hints`: `none`, or a file.
@@ -55,9 +58,14 @@ impl Layer {
     /// # Errors
     /// Values that do not fit. A key that is not one of [`KEYS`] is passed over.
     pub(super) fn set(&mut self, key: &str, values: &[String]) -> Result<(), ValueError> {
-        if key == "connect" {
+        let list = match key {
+            "connect" => Some(&mut self.connect),
+            "add-peer" => Some(&mut self.add_peer),
+            _ => None,
+        };
+        if let Some(list) = list {
             let endpoints: Result<_, _> = values.iter().map(|text| text.parse()).collect();
-            self.connect = Some(endpoints?);
+            *list = Some(endpoints?);
             return Ok(());
         }
         let [text] = values else {
@@ -86,6 +94,7 @@ impl Layer {
             network: self.network.or(below.network),
             data_dir: self.data_dir.or(below.data_dir),
             connect: self.connect.or(below.connect),
+            add_peer: self.add_peer.or(below.add_peer),
             peers: self.peers.or(below.peers),
             hints: self.hints.or(below.hints),
             min_chain_work: self.min_chain_work.or(below.min_chain_work),
@@ -127,6 +136,7 @@ mod tests {
             ("network", "signet", Some("bitcoin")),
             ("data-dir", "/data", None),
             ("connect", "localhost:18444", Some("a b")),
+            ("add-peer", "localhost:18444", Some("a b")),
             ("peers", "8", Some("0")),
             ("hints", "none", None),
             ("min-chain-work", "0x100010001", Some("work")),

@@ -26,6 +26,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Only these peers, unless empty.
     pub connect: Vec<Endpoint>,
+    /// These peers beside those that are found.
+    pub add_peers: Vec<Endpoint>,
     /// How many peers at once.
     pub peers: PeerCount,
     /// Where hints come from.
@@ -89,6 +91,7 @@ fn complete(layer: Layer) -> Result<Config, ConfigError> {
         network: layer.network.unwrap_or(Network::Mainnet),
         data_dir: layer.data_dir.or_else(default_data_dir).ok_or(ConfigError::NoDataFolder)?,
         connect: layer.connect.unwrap_or_default(),
+        add_peers: layer.add_peer.unwrap_or_default(),
         peers: layer.peers.unwrap_or_default(),
         hints: layer.hints.unwrap_or_default(),
         min_chain_work: layer.min_chain_work,
@@ -117,7 +120,7 @@ fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer, Con
         }
         let text = value.to_string_lossy();
         let values: Vec<String> = match *key {
-            "connect" => text.split(',').map(|item| item.trim().to_owned()).collect(),
+            "connect" | "add-peer" => text.split(',').map(|item| item.trim().to_owned()).collect(),
             _ => vec![text.into_owned()],
         };
         layer.set(key, &values).map_err(|source| ConfigError::Environment {

@@ -1,5 +1,5 @@
-//! One connection to one peer: dialling (directly or through a proxy), the version handshake, liveness, and the DNS
-//! seeds that say where to dial.
+//! Connections to peers: dialling (directly or through a proxy), the version handshake, liveness; the DNS seeds and the
+//! address book that say where to dial, and the pool that decides whom to dial, keep and part with.
 //!
 //! [`spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s. The task
 //! knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every other
@@ -14,6 +14,7 @@
 //! Every message is a `debug` event of target `p2p` with its direction, peer, command, size and main fields, and a
 //! `trace` event of target `p2p::hex` with its payload.
 
+pub mod book;
 mod config;
 mod connection;
 mod dialer;
@@ -27,11 +28,13 @@ mod nonces;
 mod outgoing;
 mod peer;
 mod ping;
+pub mod pool;
 mod trace;
 
 #[cfg(test)]
 mod tests;
 
+pub use book::{AddressBook, PeerAddress};
 pub use config::{
     CONNECT_DEADLINE, Config, HANDSHAKE_DEADLINE, HANDSHAKE_MAX_PAYLOAD, MESSAGE_DEADLINE,
     PING_INTERVAL, SEND_DEADLINE, SILENCE_LIMIT, Timers,

@@ -2,6 +2,7 @@
 //!
 //! Everything above (command line, servers) speaks to this module only.
 
+mod addresses;
 mod as_text;
 mod audit;
 mod by_time;
@@ -24,6 +25,7 @@ mod trouble;
 mod view;
 mod writer;
 
+pub use addresses::{addresses, find_all, scope_of};
 pub use audit::{audit, mend};
 pub use by_time::last_at_or_before;
 pub use control::{LiveStatus, StoreInfo};

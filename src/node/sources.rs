@@ -23,6 +23,8 @@ pub enum Source {
     User,
     /// A DNS seed, by its name.
     Dns(String),
+    /// The address book, that is, peers of earlier syncs.
+    Book,
     /// The list that ships with the program.
     Fixed,
 }
@@ -79,10 +81,8 @@ impl Sources {
             self.ask_seeds().await
         };
         if found.len() < ENOUGH_ADDRESSES {
-            let mut fixed = shipped::fixed_seeds(self.params.network);
-            fixed.shuffle(&mut rand::rng());
-            fixed.retain(|fixed| found.iter().all(|known| known.address != *fixed));
-            let fixed = fixed.into_iter().map(|address| Found { address, source: Source::Fixed });
+            let mut fixed = self.shipped();
+            fixed.retain(|fixed| found.iter().all(|known| known.address != fixed.address));
             found.extend(fixed);
         }
         found
@@ -95,7 +95,7 @@ impl Sources {
 
     /// Whether there are seeds to ask. The name of regtest's does not exist, so only a server that was set up for it
     /// is asked for that.
-    fn asks_dns(&self) -> bool {
+    pub(super) fn asks_dns(&self) -> bool {
         self.dns && (self.params.network != Network::Regtest || self.resolver != Resolver::System)
     }
 
@@ -107,7 +107,15 @@ impl Sources {
         seeds.collect()
     }
 
-    async fn ask_seeds(&self) -> Vec<Found> {
+    /// The fixed seeds, in random order.
+    pub(super) fn shipped(&self) -> Vec<Found> {
+        let mut fixed = shipped::fixed_seeds(self.params.network);
+        fixed.shuffle(&mut rand::rng());
+        fixed.into_iter().map(|address| Found { address, source: Source::Fixed }).collect()
+    }
+
+    /// What the DNS seeds name, in random order.
+    pub(super) async fn ask_seeds(&self) -> Vec<Found> {
         let (seeds, wanted) = (self.params.dns_seeds, wanted_services());
         let answers = SeedQueries::start(self.resolver, seeds, wanted, SEED_DEADLINE).all().await;
         let named = mixed(&answers, &mut rand::rng()).into_iter().map(|(ip, seed)| Found {

@@ -7,10 +7,12 @@ use super::runtime::{block_on, endings};
 use super::{CliError, Context};
 use crate::config::Layer;
 use crate::node::shutdown::Ending;
-use crate::node::{Counts, CrawlOptions, Crawled, Found, Journal, Source, Sources, crawl};
+use crate::node::{
+    Counts, CrawlOptions, Crawled, Found, Journal, Source, Sources, crawl, find_all,
+};
 use crate::output::{bar, spinner};
 use indicatif::MultiProgress;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use table::TableFile;
 use tokio::sync::watch;
 use tracing::info;
@@ -69,7 +71,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         None => None,
     };
     let named = named_peers(config);
-    let work = work(&options, journal.as_mut(), &named, &context.bars);
+    let folder = config.folder();
+    let work = work(&options, journal.as_mut(), &folder, &named, &context.bars);
     let (crawled, signal) = block_on(work)??;
     // Whom a peer of the user's knows is what was asked for; of a whole network's it would be noise.
     let shows_told = args.crawl.is_none() && !named.is_empty();
@@ -91,10 +94,14 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     verdict(&crawled)
 }
 
+/// Most addresses of the address book that are asked.
+const BOOK: usize = 1000;
+
 /// Finds and asks, until done or told to stop.
 async fn work(
     options: &CrawlOptions,
     journal: Option<&mut Journal>,
+    folder: &Path,
     named: &[String],
     bars: &MultiProgress,
 ) -> Result<(Crawled, Option<Ending>), CliError> {
@@ -102,7 +109,7 @@ async fn work(
     let resumed = journal.as_ref().is_some_and(|journal| journal.is_resumed());
     let start = tokio::select! {
         ending = signal() => return Err(CliError::Interrupted(ending)),
-        start = start(&options.sources, named, resumed, bars) => start,
+        start = start(&options.sources, folder, named, resumed, bars) => start,
     };
     let (stop, stopped) = watch::channel(false);
     let bar = bar(bars, 0, "peers asked");
@@ -133,6 +140,7 @@ async fn work(
 /// The addresses to start with: those that the user names, else those that the sources know.
 async fn start(
     sources: &Sources,
+    folder: &Path,
     named: &[String],
     resumed: bool,
     bars: &MultiProgress,
@@ -146,7 +154,7 @@ async fn start(
         return Vec::new();
     }
     let spinner = spinner(bars, "looking for addresses");
-    let found = sources.find().await;
+    let found = find_all(sources, folder, BOOK).await;
     spinner.finish_and_clear();
     found
 }

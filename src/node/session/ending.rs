@@ -8,7 +8,7 @@ use crate::node::clock::unix_now_secs;
 use crate::node::report::Stopped;
 use crate::store::{Change, HeaderStore, StoreError};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::{block_in_place, spawn_blocking};
 use tracing::warn;
 
@@ -24,14 +24,14 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// Names the peers that were waited for in vain.
     fn tell_unanswered(&self) {
         for (peer, waited) in self.engine.unanswered(self.now()) {
-            if let Some(slot) = self.peers.get(peer).filter(|_| waited >= WORTH_TELLING) {
-                warn!("{} left a request unanswered for {} s", slot.address(), waited.as_secs());
+            if let Some(line) = self.peers.get(peer).filter(|_| waited >= WORTH_TELLING) {
+                warn!("{} left a request unanswered for {} s", line.address(), waited.as_secs());
             }
         }
         if self.options.connect.is_empty() {
             return;
         }
-        for (address, waited) in self.peers.unconnected(Instant::now()) {
+        for (address, waited) in self.peers.unconnected() {
             if waited >= WORTH_TELLING {
                 warn!("{address} did not complete a handshake within {} s", waited.as_secs());
             }
@@ -57,6 +57,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             }
         }
         self.tell_unanswered();
+        self.peers.finish().await;
         let synced = matches!(ended, Ok(Stopped::CaughtUp)) || self.caught_up;
         let store = Arc::clone(&self.store);
         let settled = spawn_blocking(move || settle(store.as_ref(), synced)).await;

@@ -1,9 +1,11 @@
 //! What a running sync tells those who watch it.
 
 use super::Session;
+use crate::net::pool::PeerStatus;
 use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What the session is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,13 +73,16 @@ pub struct Live {
     pub estimated_height: u32,
     /// Peers that are connected.
     pub peers: usize,
+    /// Who they are, at most a second ago.
+    pub connections: Arc<Vec<PeerStatus>>,
     /// Bytes received from all peers.
     pub bytes_received: u64,
 }
 
 impl<S: HeaderStore + 'static> Session<S> {
     /// Tells those who watch, if there is anything new.
-    pub(super) fn publish(&self) {
+    pub(super) fn publish(&mut self) {
+        let connections = self.peer_status();
         let phase = if self.caught_up {
             Phase::Following
         } else if self.peers.connected_count() == 0 {
@@ -94,6 +99,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             presync_height: self.presync_height,
             estimated_height: self.estimated_height(),
             peers: self.peers.connected_count(),
+            connections,
             bytes_received: self.peers.bytes_received(),
         };
         self.live.send_if_modified(|old| {

@@ -1,8 +1,9 @@
 //! What connections report.
 
 use super::joiner::{LinkCheck, spawn_link};
+use super::peers::is_worth_a_warning;
 use super::{EVENT_QUEUE, Held, Session};
-use crate::net::{Disconnect, Event, Fault, PeerInfo};
+use crate::net::{Disconnect, Event, PeerInfo};
 use crate::primitives::{BlockHash, Header};
 use crate::store::HeaderStore;
 use crate::sync::{Disposition, PeerKey, Reply, Tag};
@@ -34,27 +35,28 @@ impl<S: HeaderStore + 'static> Session<S> {
         match event {
             Event::Connected { peer, info } => self.on_connected(peer.0, &info),
             Event::Message { peer, message } => self.on_message(peer.0, message),
-            Event::Latency { .. } => {}
+            Event::Latency { peer, rtt } => self.peers.latency(peer.0, rtt),
             Event::Disconnected { peer, reason } => {
                 self.tell_lost(peer.0, &reason);
                 self.forget(peer.0);
-                self.peers.disconnected(peer.0, &reason, Instant::now());
+                self.peers.disconnected(peer.0, &reason);
             }
         }
     }
 
-    /// What became of a peer that the user named, or that misbehaved, is worth a warning: of the many that DNS
-    /// names, some are always gone.
     fn tell_lost(&self, peer: PeerKey, reason: &Disconnect) {
-        let Some(slot) = self.peers.get(peer) else { return };
-        if !self.options.connect.is_empty() || reason.fault() == Fault::Peer {
-            warn!("lost peer {}: {reason}", slot.address());
+        let Some(line) = self.peers.get(peer) else { return };
+        if is_worth_a_warning(self.peers.is_named(peer), reason) {
+            warn!("lost peer {}: {reason}", line.address());
         } else {
-            info!("lost peer {}: {reason}", slot.address());
+            info!("lost peer {}: {reason}", line.address());
         }
     }
 
     fn on_connected(&mut self, peer: PeerKey, info: &PeerInfo) {
+        if !self.peers.connected(peer, info) {
+            return;
+        }
         info!(
             "connected to {}: {} at height {}, {} ms",
             info.address,
@@ -63,17 +65,17 @@ impl<S: HeaderStore + 'static> Session<S> {
             info.latency.as_millis()
         );
         let announced = u32::try_from(info.start_height).unwrap_or(0);
-        self.peers.connected(peer);
         self.announced.insert(peer, announced);
         self.engine.add_peer(peer, announced);
         if self.caught_up
-            && let Some(slot) = self.peers.get(peer)
+            && let Some(line) = self.peers.get(peer)
         {
-            slot.handle.try_send(Message::SendHeaders).ok();
+            line.handle.try_send(Message::SendHeaders).ok();
         }
     }
 
     fn on_message(&mut self, peer: PeerKey, message: Message) {
+        self.peers.heard(peer, &message);
         match message {
             Message::Headers(headers) => self.on_headers(peer, headers),
             Message::Inv(inventory) => self.on_inventory(peer, &inventory),
@@ -89,11 +91,15 @@ impl<S: HeaderStore + 'static> Session<S> {
             last: headers.last().map(Header::hash).unwrap_or_default(),
             count,
         };
+        if let (Some(line), 1..) = (self.peers.get_mut(peer), count) {
+            line.newest = Some(reply.last);
+        }
         match self.engine.on_headers(self.now(), peer, &reply) {
             Disposition::Take(tag) => {
-                if let Some(slot) = self.peers.get_mut(peer) {
-                    slot.unconnecting = 0;
+                if let Some(line) = self.peers.get_mut(peer) {
+                    line.unconnecting = 0;
                 }
+                self.peers.was_useful(peer);
                 // What is needed and has come is progress, though a slow line may leave a gap before it.
                 self.last_progress = Instant::now();
                 self.hold(tag, peer, headers, false);
@@ -166,6 +172,10 @@ impl<S: HeaderStore + 'static> Session<S> {
         };
         if inventory.iter().any(is_new) {
             self.engine.announced(peer);
+        }
+        let last = inventory.iter().rfind(|item| item.kind == InventoryKind::Block);
+        if let (Some(line), Some(item)) = (self.peers.get_mut(peer), last) {
+            line.newest = Some(BlockHash(item.hash.0));
         }
     }
 }

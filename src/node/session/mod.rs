@@ -10,9 +10,11 @@ mod messages;
 mod options;
 mod peers;
 mod presync;
+mod route;
 mod start;
 #[cfg(test)]
 mod tests;
+mod tips;
 mod verdicts;
 mod worker;
 
@@ -21,6 +23,7 @@ pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::LinkedBatch;
 use crate::net::Event;
+use crate::net::pool::PeerStatus;
 use crate::node::clock::unix_now;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
@@ -36,7 +39,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, block_in_place};
+use tokio::task::block_in_place;
 use tracing::{info, warn};
 
 /// Events that may wait for the session; beyond that the connections stop reading.
@@ -82,7 +85,6 @@ pub struct Session<S> {
     events: Receiver<Event>,
     verdicts: UnboundedReceiver<Verdict>,
     verdict_sender: UnboundedSender<Verdict>,
-    finding: Option<JoinHandle<Vec<String>>>,
     held: HashMap<Tag, Held>,
     epoch: u64,
     tip: Tip,
@@ -98,6 +100,11 @@ pub struct Session<S> {
     done: Tally,
     /// How far a branch is checked that has not shown its work, while one is.
     presync_height: Option<u32>,
+    /// When peers' tips were compared with ours last, and which tip the pool was told.
+    compared: Option<Instant>,
+    told_tip: Option<BlockHash>,
+    /// The peers as others see them, and since when.
+    status: (Option<Instant>, Arc<Vec<PeerStatus>>),
     live: watch::Sender<Live>,
     notices: UnboundedSender<Notice>,
 }
@@ -122,8 +129,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let joiner =
             Joiner::start(writer, limits, verdict_sender.clone()).map_err(SyncError::Thread)?;
         let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
-        let wanted = if options.connect.is_empty() { options.peers } else { options.connect.len() };
-        let peers = Peers::new(&options, tip.height, wanted, event_sender);
+        let peers = Peers::new(&options, tip.height, event_sender);
         let now = Instant::now();
         Ok(Self {
             engine,
@@ -134,7 +140,6 @@ impl<S: HeaderStore + 'static> Session<S> {
             events,
             verdicts,
             verdict_sender,
-            finding: None,
             held: HashMap::new(),
             epoch: 0,
             tip,
@@ -148,6 +153,9 @@ impl<S: HeaderStore + 'static> Session<S> {
             hints_checked: None,
             done: Tally::default(),
             presync_height: None,
+            compared: None,
+            told_tip: None,
+            status: (None, Arc::default()),
             live,
             notices,
         })
@@ -158,7 +166,6 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// # Errors
     /// No peer could be used, or the store failed.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<SyncOutcome, SyncError> {
-        self.find_peers();
         let ended = loop {
             match self.step() {
                 Ok(None) => {}
@@ -175,7 +182,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                     }
                 }
                 Some(event) = self.events.recv() => self.on_event(event),
-                Some(addresses) = found(&mut self.finding) => self.on_addresses(addresses),
+                Some(told) = self.peers.searched() => self.peers.found(&told),
                 () = nap => {}
             }
         };
@@ -186,19 +193,13 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn step(&mut self) -> Result<Option<Stopped>, SyncError> {
         self.submit_joinable();
         self.poll_engine();
-        self.peers.dial(Instant::now());
+        self.act_on_peers();
         self.publish();
         if self.options.stop_height.is_some_and(|stop| self.tip.height >= stop) {
             return Ok(Some(Stopped::StopHeight));
         }
-        if self.peers.is_exhausted() && self.finding.is_none() && !self.is_working() {
-            if !self.options.follow {
-                return Err(SyncError::NoPeers { reasons: self.peers.take_reasons() });
-            }
-            if self.last_asked.elapsed() > ASK_AGAIN {
-                self.last_asked = Instant::now();
-                self.find_peers();
-            }
+        if self.peers.is_exhausted() && !self.is_working() {
+            return Err(SyncError::NoPeers { reasons: self.peers.take_reasons() });
         }
         // At the tip, waiting is the job.
         let limit = self.options.timeout.filter(|_| !self.caught_up);
@@ -242,9 +243,10 @@ impl<S: HeaderStore + 'static> Session<S> {
             self.caught_up = true;
             info!("caught up at height {}: following", self.tip.height);
             self.mark_synced().map_err(store_error)?;
-            for handle in self.peers.handles() {
+            self.peers.follow();
+            for (_, line) in self.peers.lines() {
                 // A full queue means a peer that does not read: its deadline takes care of it.
-                handle.try_send(Message::SendHeaders).ok();
+                line.handle.try_send(Message::SendHeaders).ok();
             }
         }
         if self.last_asked.elapsed() >= ASK_AGAIN {
@@ -267,8 +269,7 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// Whether a connection is being made that has not taken long.
     fn expects_peers(&self) -> bool {
-        let recent = Instant::now().checked_sub(SECOND_OPINION).unwrap_or(self.started);
-        self.peers.is_dialling_since(recent)
+        self.peers.expects_peers(SECOND_OPINION)
     }
 
     fn poll_engine(&mut self) {
@@ -278,9 +279,9 @@ impl<S: HeaderStore + 'static> Session<S> {
         for action in self.engine.poll(now, &mut locator) {
             match action {
                 Action::Ask { peer, locator, stop } => self.ask(peer, locator, stop),
-                Action::Drop { peer, reason } => self.refuse(peer, &reason.to_string()),
+                Action::Drop { peer, reason } => self.drop_peer(peer, &reason),
                 Action::Late { peer, height } => {
-                    let address = self.peers.get(peer).map_or("a peer", |slot| slot.address());
+                    let address = self.peers.get(peer).map_or("a peer", |line| line.address());
                     info!(
                         "{address} is late: its headers up to {height} are asked of another peer"
                     );
@@ -305,46 +306,10 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn ask(&self, peer: PeerKey, locator: Vec<BlockHash>, stop: BlockHash) {
         let message = Message::GetHeaders(GetHeaders { version: PROTOCOL_VERSION, locator, stop });
-        if let Some(slot) = self.peers.get(peer) {
+        if let Some(line) = self.peers.get(peer) {
             // What cannot be queued is never answered, and the engine's deadlines take care of that.
-            slot.handle.try_send(message).ok();
+            line.handle.try_send(message).ok();
         }
-    }
-
-    /// Disconnects a peer for good.
-    fn refuse(&mut self, peer: PeerKey, reason: &str) {
-        if let Some(slot) = self.peers.get(peer) {
-            warn!("dropped peer {}: {reason}", slot.address());
-        }
-        self.forget(peer);
-        self.peers.refuse(peer, reason);
-    }
-
-    /// Lets go of what is known of a peer that is gone.
-    fn forget(&mut self, peer: PeerKey) {
-        self.engine.remove_peer(peer);
-        self.announced.remove(&peer);
-        if let Some(joiner) = &self.joiner {
-            joiner.forget(peer);
-        }
-    }
-
-    fn find_peers(&mut self) {
-        if !self.options.connect.is_empty() {
-            let addresses = self.options.connect.clone();
-            self.peers.add_addresses(addresses);
-            return;
-        }
-        let sources = self.options.sources();
-        self.finding = Some(tokio::spawn(async move { sources.addresses().await }));
-    }
-
-    fn on_addresses(&mut self, addresses: Vec<String>) {
-        info!("{} addresses of peers found", addresses.len());
-        if addresses.is_empty() {
-            self.peers.note_failure("no address was found".to_owned());
-        }
-        self.peers.add_addresses(addresses);
     }
 
     fn now(&self) -> Duration {
@@ -355,16 +320,6 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn nap(&self) -> Duration {
         let now = self.now();
         let engine = self.engine.deadline(now).map(|at| at.saturating_sub(now));
-        let dial = self.peers.next_dial();
-        let dial = dial.map(|at| at.saturating_duration_since(Instant::now()));
-        engine.into_iter().chain(dial).fold(TICK, Duration::min)
+        engine.into_iter().chain([self.peers.nap()]).fold(TICK, Duration::min)
     }
-}
-
-/// The addresses, once they are found; never, if nobody looks for any.
-async fn found(finding: &mut Option<JoinHandle<Vec<String>>>) -> Option<Vec<String>> {
-    let Some(task) = finding else { return std::future::pending().await };
-    let addresses = task.await;
-    *finding = None;
-    Some(addresses.unwrap_or_default())
 }

@@ -7,6 +7,7 @@ use crate::node::writer::ChainError;
 use crate::sync::Hints;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How to sync.
@@ -14,8 +15,12 @@ use std::time::Duration;
 pub struct SyncOptions {
     /// The network.
     pub params: &'static Params,
-    /// Only these peers (`host:port`); empty for those that DNS and the fixed seeds name.
+    /// Only these peers (`host:port`); empty for those that are found.
     pub connect: Vec<String>,
+    /// These peers (`host:port`) beside those that are found.
+    pub add_peers: Vec<String>,
+    /// The folder with the address book; `None` to do without. Only for the process that holds the folder's lock.
+    pub address_book: Option<PathBuf>,
     /// How many peers at once.
     pub peers: usize,
     /// Whether DNS seeds may be asked.

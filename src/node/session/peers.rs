@@ -1,96 +1,210 @@
-//! Which addresses are dialled, and again when.
+//! The connections: what the pool decides is done here, and what happens is told it.
 
 use super::options::SyncOptions;
-use crate::net::{Config, Dialer, Disconnect, Event, Fault, PeerHandle, PeerId, Timers};
-use crate::node::sources::net_config;
+use super::route::Route;
+use crate::net::book::{Claim, NetGroup, claims, save};
+use crate::net::pool::{Action, Admission, Moment, Parting, PeerStatus, Pool, Search, Settings};
+use crate::net::{Config, Dialer, Disconnect, Event, Fault, PeerHandle, PeerId, PeerInfo, Timers};
+use crate::node::addresses::{open_book, search, seed_names};
+use crate::node::clock::unix_now_secs;
+use crate::node::sources::{Sources, net_config};
+use crate::primitives::{BlockHash, Network};
+use crate::wire::Message;
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::Sender;
-
-/// The first pause before an address is dialled again; it doubles with every failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// How often a peer that was lost is dialled again by a sync that does not follow.
-const RETRIES: u32 = 3;
+use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
+use tracing::{debug, info, warn};
 
 /// How many reasons for failures are kept for the message that no peer could be used.
 const REASONS: usize = 4;
 
-/// An address and what happened to it.
-#[derive(Clone, Debug)]
-struct Candidate {
-    address: String,
-    failures: u32,
-    was_connected: bool,
-    not_before: Option<Instant>,
-}
+/// Without a new header for so long one more peer is sought. Source: Bitcoin Core, three times the block spacing.
+const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// A peer that is dialled or connected.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct Line {
     pub(super) handle: PeerHandle,
-    pub(super) connected: bool,
-    pub(super) since: Instant,
     /// Unasked headers that did not connect to anything.
     pub(super) unconnecting: u32,
-    candidate: Candidate,
+    /// The last block that it announced or sent the header of, until it is known whether that is on our chain.
+    pub(super) newest: Option<BlockHash>,
+    address: String,
+    connected: bool,
 }
 
-impl Slot {
+impl Line {
     pub(super) fn address(&self) -> &str {
-        &self.candidate.address
+        &self.address
     }
 }
 
-/// All connections, and the addresses for more.
+/// What the pool has decided and the session has to know.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// This peer is gone.
+    Parted(u64),
+    /// This peer is to be asked whether it has our tip.
+    AskTip(u64),
+}
+
+/// What a search has found, each with who told it.
+pub(super) type Told = (Search, Vec<(Claim, NetGroup)>);
+
+/// All connections.
 #[derive(Debug)]
 pub(super) struct Peers {
-    config: Arc<Config>,
+    pool: Pool,
+    lines: BTreeMap<u64, Line>,
+    options: SyncOptions,
+    config: Config,
     events: Sender<Event>,
+    sources: Sources,
     dialer: Dialer,
-    wanted: usize,
-    persistent: bool,
-    slots: BTreeMap<u64, Slot>,
-    candidates: VecDeque<Candidate>,
-    next_id: u64,
+    searched: (UnboundedSender<Told>, UnboundedReceiver<Told>),
+    saving: Option<JoinHandle<()>>,
+    route: Route,
+    started: Instant,
     ever_connected: usize,
     bytes_of_gone: u64,
     reasons: VecDeque<String>,
 }
 
 impl Peers {
-    /// A sync that follows dials lost peers for ever.
-    pub(super) fn new(
-        options: &SyncOptions,
-        start_height: u32,
-        wanted: usize,
-        events: Sender<Event>,
-    ) -> Self {
-        let config = net_config(options.params, start_height, Timers::default());
+    /// No connection yet. Blocks on the address book's file.
+    pub(super) fn new(options: &SyncOptions, start_height: u32, events: Sender<Event>) -> Self {
+        let folder = options.address_book.as_deref().filter(|_| options.connect.is_empty());
+        let book = open_book(options.params, folder);
+        let now = Moment { since_start: Duration::ZERO, unix: unix_now_secs() };
         Self {
-            config: Arc::new(config),
+            pool: Pool::new(pool_settings(options), book, now),
+            lines: BTreeMap::new(),
+            config: net_config(options.params, start_height, Timers::default()),
+            options: options.clone(),
             events,
             dialer: options.sources().dialer(),
-            wanted,
-            persistent: options.follow,
-            slots: BTreeMap::new(),
-            candidates: VecDeque::new(),
-            next_id: 0,
+            sources: options.sources(),
+            searched: unbounded_channel(),
+            saving: None,
+            route: Route::default(),
+            started: Instant::now(),
             ever_connected: 0,
             bytes_of_gone: 0,
             reasons: VecDeque::new(),
         }
     }
 
-    pub(super) fn add_addresses(&mut self, addresses: impl IntoIterator<Item = String>) {
-        self.candidates.extend(addresses.into_iter().map(|address| Candidate {
-            address,
-            failures: 0,
-            was_connected: false,
-            not_before: None,
-        }));
+    fn now(&self) -> Moment {
+        Moment { since_start: self.started.elapsed(), unix: unix_now_secs() }
+    }
+
+    /// Does what the pool decides; what is left for the session comes back.
+    pub(super) fn act(&mut self) -> Vec<Decision> {
+        let now = self.now();
+        self.check_route(now);
+        let actions = self.pool.poll(now, &mut rand::rng());
+        actions.into_iter().filter_map(|action| self.act_on(action)).collect()
+    }
+
+    fn act_on(&mut self, action: Action) -> Option<Decision> {
+        match action {
+            Action::Dial { id, address, patience } => self.dial(id, address, patience),
+            Action::Disconnect { id, address, reason } => {
+                tell_parted(&address, &reason);
+                self.hang_up(id);
+                return Some(Decision::Parted(id));
+            }
+            Action::AskTip { id } => return Some(Decision::AskTip(id)),
+            Action::AskAddresses { id } => {
+                // What cannot be queued is not answered; there are other peers to tell addresses.
+                self.lines.get(&id).map(|line| line.handle.try_send(Message::GetAddr).ok());
+            }
+            Action::Ping { id } => drop(self.lines.get(&id).map(|line| line.handle.ping())),
+            Action::Search(what) => self.search(what),
+            Action::Save => self.save(),
+        }
+        None
+    }
+
+    fn dial(&mut self, id: u64, address: String, patience: Duration) {
+        debug!("dialling {address}");
+        let timers = Timers { connect: patience, ..self.config.timers };
+        let config = Arc::new(Config { timers, ..self.config.clone() });
+        let events = self.events.clone();
+        let handle = self.dialer.spawn(PeerId(id), address.clone(), config, events);
+        let line = Line { handle, unconnecting: 0, newest: None, address, connected: false };
+        self.lines.insert(id, line);
+    }
+
+    fn search(&self, what: Search) {
+        let (sources, sender) = (self.sources.clone(), self.searched.0.clone());
+        tokio::spawn(async move {
+            let told = search(&sources, what).await;
+            // The session may have ended meanwhile.
+            sender.send((what, told)).ok();
+        });
+    }
+
+    /// The next search that ends.
+    pub(super) async fn searched(&mut self) -> Option<Told> {
+        self.searched.1.recv().await
+    }
+
+    pub(super) fn found(&mut self, (search, told): &Told) {
+        info!(
+            "{} addresses of peers found: {}",
+            told.len(),
+            match search {
+                Search::Dns => "DNS seeds",
+                Search::Shipped => "shipped with the program",
+            }
+        );
+        self.pool.found(*search, told, self.now());
+        if told.is_empty() && self.pool.book().is_empty() {
+            self.note_failure("no address was found".to_owned());
+        }
+    }
+
+    fn save(&mut self) {
+        let Some(folder) = self.options.address_book.clone() else { return };
+        if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
+            self.pool.not_saved();
+            return;
+        }
+        let bytes = block_in_place(|| self.pool.book().encode(self.options.params.magic));
+        self.saving = Some(spawn_blocking(move || write_book(&folder, &bytes)));
+    }
+
+    /// Writes what is not written yet.
+    pub(super) async fn finish(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            saving.await.ok();
+        }
+        if self.pool.is_unsaved() {
+            self.save();
+        }
+        if let Some(saving) = self.saving.take() {
+            saving.await.ok();
+        }
+    }
+
+    /// Without a word from the system, a changed address of our own tells that the network is another one.
+    fn check_route(&mut self, now: Moment) {
+        let pool = &self.pool;
+        let far_end = || pool.peers().find_map(|peer| peer.remote);
+        if self.options.proxy.is_none() && self.route.has_changed(now.since_start, far_end) {
+            info!("the network has changed: checking all peers");
+            self.pool.network_changed(now);
+        }
+    }
+
+    /// When [`Peers::act`] has something to do without anything else happening.
+    pub(super) fn nap(&self) -> Duration {
+        let now = self.now().since_start;
+        self.pool.deadline(now).saturating_sub(now)
     }
 
     pub(super) fn note_failure(&mut self, reason: String) {
@@ -100,101 +214,128 @@ impl Peers {
         self.reasons.push_back(reason);
     }
 
-    /// Dials until as many peers as wanted are connected or on their way.
-    pub(super) fn dial(&mut self, now: Instant) {
-        let mut later = VecDeque::new();
-        while self.slots.len() < self.wanted {
-            let Some(candidate) = self.candidates.pop_front() else { break };
-            if candidate.not_before.is_some_and(|at| at > now) {
-                later.push_back(candidate);
-                continue;
+    pub(super) fn get(&self, id: u64) -> Option<&Line> {
+        self.lines.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Line> {
+        self.lines.get_mut(&id)
+    }
+
+    pub(super) fn is_named(&self, id: u64) -> bool {
+        self.pool.is_named(id)
+    }
+
+    /// A handshake is complete; whether the peer is used.
+    pub(super) fn connected(&mut self, id: u64, info: &PeerInfo) -> bool {
+        let now = self.now();
+        match self.pool.connected(id, info, now) {
+            Admission::Keep => {
+                self.ever_connected += 1;
+                if let Some(line) = self.lines.get_mut(&id) {
+                    line.connected = true;
+                }
+                true
             }
-            let id = self.next_id;
-            self.next_id += 1;
-            let handle = self.connect(PeerId(id), &candidate.address);
-            let slot = Slot { handle, connected: false, since: now, unconnecting: 0, candidate };
-            self.slots.insert(id, slot);
-        }
-        self.candidates.append(&mut later);
-    }
-
-    fn connect(&self, id: PeerId, address: &str) -> PeerHandle {
-        let (config, events) = (Arc::clone(&self.config), self.events.clone());
-        self.dialer.spawn(id, address.to_owned(), config, events)
-    }
-
-    /// When [`Peers::dial`] has something to do without anything else happening.
-    pub(super) fn next_dial(&self) -> Option<Instant> {
-        if self.slots.len() >= self.wanted {
-            return None;
-        }
-        self.candidates.iter().filter_map(|candidate| candidate.not_before).min()
-    }
-
-    pub(super) fn get(&self, id: u64) -> Option<&Slot> {
-        self.slots.get(&id)
-    }
-
-    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Slot> {
-        self.slots.get_mut(&id)
-    }
-
-    pub(super) fn connected(&mut self, id: u64) {
-        if let Some(slot) = self.slots.get_mut(&id) {
-            slot.connected = true;
-            slot.candidate.was_connected = true;
-            slot.candidate.failures = 0;
-            self.ever_connected += 1;
+            Admission::Part(reason) => {
+                tell_parted(&info.address, &reason);
+                self.note_failure(format!("{} ({reason})", info.address));
+                self.hang_up(id);
+                false
+            }
         }
     }
 
     /// A connection ended by itself: the address may be dialled again later.
-    pub(super) fn disconnected(&mut self, id: u64, reason: &Disconnect, now: Instant) {
-        let Some(slot) = self.forget(id) else { return };
-        let mut candidate = slot.candidate;
-        self.note_failure(format!("{} ({reason})", candidate.address));
-        let may_return = reason.fault() == Fault::Network
-            && (self.persistent || (candidate.was_connected && candidate.failures < RETRIES));
-        if may_return {
-            let pause = FIRST_PAUSE * 2u32.saturating_pow(candidate.failures.min(16));
-            candidate.failures += 1;
-            candidate.not_before = Some(now + pause.min(LONGEST_PAUSE));
-            self.candidates.push_back(candidate);
+    pub(super) fn disconnected(&mut self, id: u64, reason: &Disconnect) {
+        let now = self.now();
+        self.pool.disconnected(id, reason, now, &mut rand::rng());
+        if let Some(line) = self.hang_up(id) {
+            self.note_failure(format!("{} ({reason})", line.address));
         }
     }
 
-    /// Disconnects a peer and does not dial its address again.
+    /// Disconnects a peer and does not dial its address again soon.
     pub(super) fn refuse(&mut self, id: u64, reason: &str) {
-        if let Some(slot) = self.forget(id) {
-            slot.handle.disconnect();
-            self.note_failure(format!("{} ({reason})", slot.candidate.address));
+        let now = self.now();
+        self.pool.refused(id, now);
+        if let Some(line) = self.hang_up(id) {
+            self.note_failure(format!("{} ({reason})", line.address));
         }
     }
 
-    fn forget(&mut self, id: u64) -> Option<Slot> {
-        let slot = self.slots.remove(&id)?;
-        self.bytes_of_gone += slot.handle.traffic().received;
-        Some(slot)
+    /// Disconnects a peer that left a request unanswered.
+    pub(super) fn stalled(&mut self, id: u64, reason: &str) {
+        let now = self.now();
+        self.pool.stalled(id, now, &mut rand::rng());
+        if let Some(line) = self.hang_up(id) {
+            self.note_failure(format!("{} ({reason})", line.address));
+        }
+    }
+
+    fn hang_up(&mut self, id: u64) -> Option<Line> {
+        let line = self.lines.remove(&id)?;
+        self.bytes_of_gone += line.handle.traffic().received;
+        line.handle.disconnect();
+        Some(line)
+    }
+
+    pub(super) fn was_useful(&mut self, id: u64) {
+        self.pool.was_useful(id);
+    }
+
+    pub(super) fn heard(&mut self, id: u64, message: &Message) {
+        self.pool.heard(id);
+        if matches!(message, Message::Addr(_) | Message::AddrV2(_)) {
+            let now = self.now();
+            self.pool.addresses(id, &claims(message), now);
+        }
+    }
+
+    pub(super) fn latency(&mut self, id: u64, rtt: Duration) {
+        let now = self.now();
+        self.pool.latency(id, rtt, now);
+    }
+
+    pub(super) fn set_tip(&mut self, height: u32, time: u32) {
+        let now = self.now();
+        self.pool.set_tip(height, u64::from(time), now);
+    }
+
+    pub(super) fn has_tip(&mut self, id: u64, height: u32) {
+        let now = self.now();
+        self.pool.has_tip(id, height, now);
+    }
+
+    /// The chain is complete as far as the peers know.
+    pub(super) fn follow(&mut self) {
+        let now = self.now();
+        self.pool.follow(now);
     }
 
     /// Whether there is nobody left, connected or to be dialled.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.slots.is_empty() && self.candidates.is_empty()
+        self.pool.is_exhausted(self.now())
     }
 
     pub(super) fn connected_count(&self) -> usize {
-        self.slots.values().filter(|slot| slot.connected).count()
+        self.lines.values().filter(|line| line.connected).count()
     }
 
-    /// Whether a connection is being made that began after `since`.
-    pub(super) fn is_dialling_since(&self, since: Instant) -> bool {
-        self.slots.values().any(|slot| !slot.connected && slot.since >= since)
+    /// The connected peers, as others may want to see them.
+    pub(super) fn status(&self) -> Vec<PeerStatus> {
+        self.pool.peers().collect()
+    }
+
+    /// Whether one more peer may well be connected soon.
+    pub(super) fn expects_peers(&self, recent: Duration) -> bool {
+        self.pool.expects_peers(self.started.elapsed(), recent)
     }
 
     /// Peers whose handshake is under way, and for how long.
-    pub(super) fn unconnected(&self, now: Instant) -> impl Iterator<Item = (&str, Duration)> {
-        let under_way = self.slots.values().filter(|slot| !slot.connected);
-        under_way.map(move |slot| (slot.address(), now.saturating_duration_since(slot.since)))
+    pub(super) fn unconnected(&self) -> impl Iterator<Item = (String, Duration)> {
+        let now = self.started.elapsed();
+        self.pool.dialling().map(move |(address, since)| (address, now.saturating_sub(since)))
     }
 
     pub(super) fn ever_connected(&self) -> usize {
@@ -202,7 +343,7 @@ impl Peers {
     }
 
     pub(super) fn bytes_received(&self) -> u64 {
-        let open: u64 = self.slots.values().map(|slot| slot.handle.traffic().received).sum();
+        let open: u64 = self.lines.values().map(|line| line.handle.traffic().received).sum();
         self.bytes_of_gone + open
     }
 
@@ -210,7 +351,41 @@ impl Peers {
         std::mem::take(&mut self.reasons).into()
     }
 
-    pub(super) fn handles(&self) -> impl Iterator<Item = &PeerHandle> {
-        self.slots.values().filter(|slot| slot.connected).map(|slot| &slot.handle)
+    /// The connected peers.
+    pub(super) fn lines(&mut self) -> impl Iterator<Item = (u64, &mut Line)> {
+        let connected = self.lines.iter_mut().filter(|(_, line)| line.connected);
+        connected.map(|(id, line)| (*id, line))
     }
+}
+
+fn pool_settings(options: &SyncOptions) -> Settings {
+    let named = options.proxy.as_ref().map(|_| seed_names(options.params));
+    Settings {
+        only: options.connect.clone(),
+        added: options.add_peers.clone(),
+        wanted: options.peers,
+        persistent: options.follow,
+        dns: options.sources().asks_dns(),
+        proxy_seeds: named,
+        stale_after: (options.params.network != Network::Regtest).then_some(STALE_AFTER),
+    }
+}
+
+/// What the pool does in the course of things is of interest to who looks closely; the rest is news.
+fn tell_parted(address: &str, reason: &Parting) {
+    match reason {
+        Parting::Surplus | Parting::Feeler => debug!("parted with {address}: {reason}"),
+        _ => info!("parted with {address}: {reason}"),
+    }
+}
+
+fn write_book(folder: &Path, bytes: &[u8]) {
+    if let Err(error) = save(folder, bytes) {
+        warn!("the address book could not be written: {}: {error}", folder.display());
+    }
+}
+
+/// Whether the end of a connection is worth a warning: of the many addresses that are found, some are always gone.
+pub(super) fn is_worth_a_warning(named: bool, reason: &Disconnect) -> bool {
+    named || reason.fault() == Fault::Peer
 }

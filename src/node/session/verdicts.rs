@@ -101,7 +101,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         if rejection.violation.is_permanent() {
             self.refuse(peer, &rejection.to_string());
         } else {
-            let address = self.peers.get(peer).map_or("a peer", |slot| slot.address());
+            let address = self.peers.get(peer).map_or("a peer", |line| line.address());
             warn!("{address}: {rejection}: it may be accepted later");
             self.engine.set_at_end(peer);
             if unasked {

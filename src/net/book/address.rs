@@ -1,0 +1,230 @@
+//! An address that a peer can be reached at, and how it is written.
+
+use crate::wire::NetAddress;
+use data_encoding::BASE32_NOPAD;
+use sha3::{Digest, Sha3_256};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+const ONION: &str = ".onion";
+const I2P: &str = ".b32.i2p";
+
+/// Version byte of an onion address. Source: Tor `rend-spec-v3`, section 6.
+const ONION_VERSION: u8 = 3;
+
+/// Where a peer is, without its port. Only networks that this program can reach, directly or through a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Host {
+    /// On the internet, version 4.
+    V4(Ipv4Addr),
+    /// On the internet, version 6; never an IPv4 address in disguise.
+    V6(Ipv6Addr),
+    /// The public key of an onion service.
+    Onion([u8; 32]),
+    /// The SHA-256 of an I2P destination.
+    I2p([u8; 32]),
+}
+
+/// Networks that are reached, or not, each by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reach {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+    /// Onion services, through a proxy that is Tor's.
+    Onion,
+    /// I2P, through a proxy that is I2P's.
+    I2p,
+}
+
+impl Reach {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::V4, Self::V6, Self::Onion, Self::I2p];
+
+    /// Whether only a proxy leads there.
+    pub fn needs_proxy(self) -> bool {
+        matches!(self, Self::Onion | Self::I2p)
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+            Self::Onion => "onion",
+            Self::I2p => "I2P",
+        })
+    }
+}
+
+/// Where a peer listens.
+///
+/// Written as `1.2.3.4:8333`, `[2001:db8::1]:8333`, `….onion:8333`, `….b32.i2p:0`, and read from the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerAddress {
+    /// Where it is.
+    pub host: Host,
+    /// Port; 0 on I2P, where there are none.
+    pub port: u16,
+}
+
+impl PeerAddress {
+    /// The address that an `addrv2` entry names; `None` where this program does not go (CJDNS, unknown networks) and
+    /// for IPv6 addresses that wrap one of another network, which BIP155 has no place for.
+    pub fn new(address: &NetAddress, port: u16) -> Option<Self> {
+        let host = match address {
+            NetAddress::TorV3(key) => Host::Onion(*key),
+            NetAddress::I2p(hash) => Host::I2p(*hash),
+            direct => return direct.socket_addr(port).map(Self::from),
+        };
+        Some(Self { host, port })
+    }
+
+    /// The address in the form that `addrv2` carries.
+    pub fn net_address(&self) -> NetAddress {
+        match self.host {
+            Host::V4(ip) => NetAddress::Ipv4(ip),
+            Host::V6(ip) => NetAddress::Ipv6(ip),
+            Host::Onion(key) => NetAddress::TorV3(key),
+            Host::I2p(hash) => NetAddress::I2p(hash),
+        }
+    }
+
+    /// The address as one that a socket can connect to; `None` where only a proxy leads.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self.host {
+            Host::V4(ip) => Some(SocketAddr::from((ip, self.port))),
+            Host::V6(ip) => Some(SocketAddr::from((ip, self.port))),
+            Host::Onion(_) | Host::I2p(_) => None,
+        }
+    }
+
+    /// The network it is on.
+    pub fn reach(&self) -> Reach {
+        match self.host {
+            Host::V4(_) => Reach::V4,
+            Host::V6(_) => Reach::V6,
+            Host::Onion(_) => Reach::Onion,
+            Host::I2p(_) => Reach::I2p,
+        }
+    }
+}
+
+impl From<SocketAddr> for PeerAddress {
+    fn from(address: SocketAddr) -> Self {
+        let host = match address.ip().to_canonical() {
+            IpAddr::V4(ip) => Host::V4(ip),
+            IpAddr::V6(ip) => Host::V6(ip),
+        };
+        Self { host, port: address.port() }
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        match host {
+            Host::V4(ip) => write!(f, "{ip}:{port}"),
+            Host::V6(ip) => write!(f, "[{ip}]:{port}"),
+            Host::Onion(key) => write!(f, "{}{ONION}:{port}", onion_name(key)),
+            Host::I2p(hash) => write!(f, "{}{I2P}:{port}", lower_base32(hash)),
+        }
+    }
+}
+
+/// A text that is no address of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected IP:PORT, NAME.onion:PORT or NAME.b32.i2p:PORT, got {got:?}")]
+pub struct AddressError {
+    /// The text.
+    pub got: String,
+}
+
+impl FromStr for PeerAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let overlay = || {
+            let (name, port) = text.rsplit_once(':')?;
+            let port = port.parse().ok()?;
+            let host = match name.strip_suffix(ONION) {
+                Some(name) => Host::Onion(onion_key(name)?),
+                None => Host::I2p(decoded(name.strip_suffix(I2P)?)?.try_into().ok()?),
+            };
+            Some(Self { host, port })
+        };
+        let direct = text.parse::<SocketAddr>().ok().map(Self::from);
+        direct.or_else(overlay).ok_or_else(|| AddressError { got: text.to_owned() })
+    }
+}
+
+fn lower_base32(bytes: &[u8]) -> String {
+    BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
+}
+
+fn decoded(name: &str) -> Option<Vec<u8>> {
+    BASE32_NOPAD.decode(name.to_ascii_uppercase().as_bytes()).ok()
+}
+
+/// Source: Tor `rend-spec-v3`, section 6: key, two bytes of checksum, version.
+fn onion_name(key: &[u8; 32]) -> String {
+    let [first, second] = onion_checksum(key);
+    lower_base32(&[&key[..], &[first, second, ONION_VERSION]].concat())
+}
+
+fn onion_key(name: &str) -> Option<[u8; 32]> {
+    let bytes = decoded(name)?;
+    let (key, rest) = bytes.split_first_chunk::<32>()?;
+    let [first, second] = onion_checksum(key);
+    (rest == [first, second, ONION_VERSION]).then_some(*key)
+}
+
+fn onion_checksum(key: &[u8; 32]) -> [u8; 2] {
+    let digest = Sha3_256::new()
+        .chain_update(b".onion checksum")
+        .chain_update(key)
+        .chain_update([ONION_VERSION])
+        .finalize();
+    [digest[0], digest[1]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Host, NetAddress, PeerAddress};
+
+    /// The address of the Tor Project's own site.
+    const TOR_PROJECT: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:443";
+
+    #[test]
+    fn addresses_are_read_as_they_are_written() {
+        let i2p = "ukeu3k5oycgaauneqgtnvselmt4yemvoilkln7jpvamvfx7dnkdq.b32.i2p:0";
+        for text in ["1.2.3.4:8333", "[2001:470::1]:18333", TOR_PROJECT, i2p] {
+            let address: PeerAddress = text.parse().unwrap();
+            assert_eq!(address.to_string(), text);
+            assert_eq!(PeerAddress::new(&address.net_address(), address.port), Some(address));
+        }
+        assert!(matches!(i2p.parse::<PeerAddress>().unwrap().host, Host::I2p(_)));
+    }
+
+    #[test]
+    fn a_mistyped_onion_name_and_other_texts_are_refused() {
+        let mistyped = TOR_PROJECT.replace("2gzy", "2gzz");
+        for text in [mistyped.as_str(), "abc.onion:1", "example.org:8333", "1.2.3.4", "", ":"] {
+            let error = text.parse::<PeerAddress>().unwrap_err();
+            assert_eq!(error.got, text);
+        }
+    }
+
+    #[test]
+    fn ipv4_in_ipv6_clothes_is_ipv4_where_addr_brings_it_and_refused_where_addrv2_does() {
+        let mapped = "[::ffff:1.2.3.4]:8333".parse::<PeerAddress>().unwrap();
+        assert_eq!(mapped.to_string(), "1.2.3.4:8333");
+        let wrapped = NetAddress::Ipv6("::ffff:1.2.3.4".parse().unwrap());
+        assert_eq!(PeerAddress::new(&wrapped, 8333), None);
+        let cjdns = NetAddress::Cjdns("fc00::1".parse().unwrap());
+        assert_eq!(PeerAddress::new(&cjdns, 8333), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! The book's file: written as a whole, read back, kept aside when damaged.
+
+use super::{MAGIC, NOW, book, claim, v4};
+use crate::net::book::{
+    AddressBook, FILE_NAME, LoadError, NetGroup, Scope, load, load_or_new, save,
+};
+use crate::primitives::{hex, sha256d};
+use crate::wire::ServiceFlags;
+use std::fs;
+use std::time::Duration;
+
+fn filled() -> AddressBook {
+    let mut book = book();
+    let onion = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:8333";
+    let i2p = "ukeu3k5oycgaauneqgtnvselmt4yemvoilkln7jpvamvfx7dnkdq.b32.i2p:0";
+    let v6 = "[2a00:1450::1]:8333";
+    let addresses = [onion, i2p, v6].map(|text| claim(text.parse().unwrap()));
+    book.add(&addresses, NetGroup::of(&v4(0x0101_0101)), NOW);
+    book.add(&[claim(v4(0x0801_0101))], NetGroup::DNS, NOW);
+    let services = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
+    book.answered(&v4(0x0801_0101), services, Duration::from_micros(12_345), NOW);
+    book.discourage(&v4(0x0901_0101), NOW);
+    book.note_own(&v4(0x0a01_0101), NOW);
+    book
+}
+
+#[test]
+fn a_saved_book_is_read_back_and_nothing_else_is_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(load(folder.path(), MAGIC, Scope::Public).unwrap().is_none());
+    save(folder.path(), &book().encode(MAGIC)).unwrap();
+    save(folder.path(), &filled().encode(MAGIC)).unwrap();
+    assert_eq!(load(folder.path(), MAGIC, Scope::Public).unwrap(), Some(filled()));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_write_that_was_cut_short_leaves_the_old_book() {
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &filled().encode(MAGIC)).unwrap();
+    fs::write(folder.path().join("addresses.dat.new"), b"LCADD").unwrap();
+    assert_eq!(load_or_new(folder.path(), MAGIC, Scope::Public, [0; 32]), filled());
+}
+
+#[test]
+fn a_damaged_file_is_kept_aside_and_an_empty_book_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    let good = filled().encode(MAGIC);
+    for damage in [&b""[..], b"rubbish", &good[..good.len() - 1], &[&good[..], &[0]].concat()] {
+        fs::write(&path, damage).unwrap();
+        let error = load(folder.path(), MAGIC, Scope::Public).unwrap_err();
+        assert!(matches!(error, LoadError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(FILE_NAME), "{error}");
+        let book = load_or_new(folder.path(), MAGIC, Scope::Public, [9; 32]);
+        assert_eq!(book, AddressBook::new([9; 32], Scope::Public));
+        assert!(!path.exists());
+        assert_eq!(fs::read(folder.path().join("addresses.dat.damaged")).unwrap(), damage);
+    }
+}
+
+/// The format of version 1, byte for byte: a change of it needs a new version.
+#[test]
+fn the_format_is_what_it_was() {
+    let bytes = filled().encode(MAGIC);
+    assert_eq!(bytes.len(), 8 + 2 + 4 + 32 + 8 + 4 + 4 * 94 + 4 + 2 * 44 + 32);
+    assert_eq!(hex::encode(&sha256d(&bytes)), SNAPSHOT);
+}
+
+/// Double SHA-256 of the book above.
+const SNAPSHOT: &str = "5f161c12d0b1ed85afd1832fabf56a702f39a858bc59f14068e0313f61eb4d75";

@@ -1,0 +1,210 @@
+//! What holds whatever happens to a book.
+
+use super::{MAGIC, NOW, book, claim, v4};
+use crate::net::book::{
+    AddressBook, Avoided, BookError, CAPACITY, Claim, DISCOURAGED, Known, NetGroup, PeerAddress,
+    Scope,
+};
+use crate::wire::ServiceFlags;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::{collection::vec, proptest};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const RTT: Duration = Duration::from_millis(50);
+const DAY: u64 = 24 * 60 * 60;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Told { addresses: Vec<PeerAddress>, source: u32, age: u64 },
+    Dialled(usize),
+    Failed(usize),
+    Answered(usize),
+    StillThere(usize),
+    Discouraged(usize),
+    Own(usize),
+    Tidied,
+    Waited(u64),
+}
+
+fn address() -> impl Strategy<Value = PeerAddress> {
+    // Few ranges and hosts, so that the same ones meet again.
+    let ip = (1u32..40, 0u32..4, 0u32..3).prop_map(|(a, b, c)| v4((a << 24) | (b << 16) | c));
+    let onion = (0u8..40)
+        .prop_map(|key| PeerAddress { host: crate::net::book::Host::Onion([key; 32]), port: 8333 });
+    prop_oneof![4 => ip, 1 => onion]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let told = (vec(address(), 0..60), 1u32..2000, 0u64..40 * DAY)
+        .prop_map(|(addresses, source, age)| Step::Told { addresses, source, age });
+    prop_oneof![
+        4 => told,
+        2 => any::<usize>().prop_map(Step::Dialled),
+        2 => any::<usize>().prop_map(Step::Failed),
+        3 => any::<usize>().prop_map(Step::Answered),
+        1 => any::<usize>().prop_map(Step::StillThere),
+        1 => any::<usize>().prop_map(Step::Discouraged),
+        1 => any::<usize>().prop_map(Step::Own),
+        1 => Just(Step::Tidied),
+        1 => (0u64..10 * DAY).prop_map(Step::Waited),
+    ]
+}
+
+/// Applies a step; those about a known address pick one.
+fn apply(book: &mut AddressBook, step: &Step, now: &mut u64) {
+    let known: Vec<PeerAddress> = book.iter().map(|known| known.address).collect();
+    let pick = |at: &usize| known[at % known.len()];
+    match step {
+        Step::Told { addresses, source, age } => {
+            let claim = |address: &PeerAddress| Claim { time: *now - age, ..claim(*address) };
+            let claims: Vec<Claim> = addresses.iter().map(claim).collect();
+            book.add(&claims, NetGroup::of(&v4(source << 16)), *now);
+        }
+        Step::Tidied => book.tidy(*now),
+        Step::Waited(seconds) => *now += seconds,
+        _ if known.is_empty() => {}
+        Step::Dialled(at) => book.dialled(&pick(at), *now),
+        Step::Failed(at) => book.failed(&pick(at), *now),
+        Step::Answered(at) => book.answered(&pick(at), ServiceFlags::NETWORK, RTT, *now),
+        Step::StillThere(at) => book.still_there(&pick(at), Some(RTT), *now),
+        Step::Discouraged(at) => book.discourage(&pick(at), *now),
+        Step::Own(at) => book.note_own(&pick(at), *now),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_book_stays_whole_and_survives_its_file(steps in vec(step(), 0..60), seed in any::<u64>()) {
+        let mut book = book();
+        let mut now = NOW;
+        let mut rng = StdRng::seed_from_u64(seed);
+        for step in &steps {
+            apply(&mut book, step, &mut now);
+            assert!(book.len() <= CAPACITY);
+            let tried = book.iter().filter(|known| known.tried).count();
+            assert_eq!((book.tried_len(), book.new.len()), (tried, book.len() - tried));
+            assert!(book.iter().all(|known| book.avoided(&known.address, now).is_none()));
+            let drawn = book.select(now, &mut rng, &mut |_| true);
+            assert_eq!(drawn.is_none(), book.is_empty());
+            assert!(drawn.is_none_or(|address| book.get(&address).is_some()));
+        }
+        let read = AddressBook::decode(&book.encode(MAGIC), MAGIC, Scope::Public);
+        assert_eq!(read, Ok(book));
+    }
+
+    #[test]
+    fn no_byte_of_a_book_can_be_wrong_unnoticed(at in any::<usize>(), bit in 0u8..8, cut in any::<usize>()) {
+        let mut book = book();
+        book.add(&[claim(v4(0x0801_0101)), claim(v4(0x0802_0202))], NetGroup::DNS, NOW);
+        book.discourage(&v4(0x0803_0303), NOW);
+        let bytes = book.encode(MAGIC);
+        let mut flipped = bytes.clone();
+        flipped[at % bytes.len()] ^= 1 << bit;
+        assert!(AddressBook::decode(&flipped, MAGIC, Scope::Public).is_err());
+        let short = &bytes[..cut % bytes.len()];
+        assert!(AddressBook::decode(short, MAGIC, Scope::Public).is_err());
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..300)) {
+        assert!(AddressBook::decode(&bytes, MAGIC, Scope::Public).is_err());
+    }
+}
+
+#[test]
+fn a_book_of_another_network_or_version_is_refused() {
+    let bytes = book().encode(MAGIC);
+    let other = [1, 2, 3, 4];
+    let wrong = AddressBook::decode(&bytes, other, Scope::Public);
+    assert_eq!(wrong, Err(BookError::Network { expected: other, got: MAGIC }));
+    let mut later = bytes;
+    later[8] = 2;
+    let wrong = AddressBook::decode(&later, MAGIC, Scope::Public);
+    assert_eq!(wrong, Err(BookError::Version { got: 2 }));
+}
+
+#[test]
+fn only_what_fits_is_selected_and_what_fits_is_found() {
+    let mut book = book();
+    let claims: Vec<Claim> = (0..2000).map(|i| claim(v4(0x0801_0000 + (i << 12)))).collect();
+    book.add(&claims, NetGroup::DNS, NOW);
+    let only = book.iter().nth(300).unwrap().address;
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut fits = |known: &Known| known.address == only;
+    assert_eq!(book.select(NOW, &mut rng, &mut fits), Some(only));
+    assert_eq!(book.select(NOW, &mut rng, &mut |_| false), None);
+}
+
+#[test]
+fn every_address_is_drawn_sooner_or_later() {
+    let mut book = book();
+    let claims: Vec<Claim> = (0..100).map(|i| claim(v4(0x0801_0000 + (i << 16)))).collect();
+    book.add(&claims, NetGroup::DNS, NOW);
+    let mut rng = StdRng::seed_from_u64(1);
+    let drawn: BTreeSet<PeerAddress> =
+        (0..20_000).filter_map(|_| book.select(NOW, &mut rng, &mut |_| true)).collect();
+    assert_eq!(drawn.len(), book.len());
+}
+
+#[test]
+fn an_outage_of_our_own_kills_no_address() {
+    let mut book = book();
+    let [one, other] = [v4(0x0801_0101), v4(0x0902_0202)];
+    book.add(&[claim(one), claim(other)], NetGroup::DNS, NOW);
+    for hour in 0..100 {
+        book.failed(&one, NOW + hour * 3600);
+    }
+    assert_eq!(book.get(&one).unwrap().tries, 1);
+    for hour in 100..103 {
+        book.answered(&other, ServiceFlags::NETWORK, RTT, NOW + hour * 3600);
+        book.failed(&one, NOW + hour * 3600);
+    }
+    // The last failure was in the same second as the success, and so on: each success lets one failure count.
+    assert!(book.get(&one).unwrap().tries >= 3);
+    book.tidy(NOW + 200 * 3600);
+    assert_eq!(book.get(&one), None, "forgotten when dead");
+    assert!(book.get(&other).is_some());
+}
+
+#[test]
+fn what_is_discouraged_or_our_own_is_not_taken_in_until_that_expires() {
+    let mut book = book();
+    let [bad, own] = [v4(0x0801_0101), v4(0x0902_0202)];
+    let told = [claim(bad), claim(own)];
+    assert_eq!(book.add(&told, NetGroup::DNS, NOW), 2);
+    book.discourage(&bad, NOW);
+    book.note_own(&own, NOW);
+    assert_eq!(book.add(&told, NetGroup::DNS, NOW), 0);
+    assert_eq!(book.avoided(&bad, NOW), Some(Avoided::Discouraged));
+    assert_eq!(book.avoided(&own, NOW), Some(Avoided::Own));
+    assert_eq!(book.add(&told, NetGroup::DNS, NOW + DISCOURAGED), 1);
+    assert!(book.get(&bad).is_some());
+}
+
+#[test]
+fn peers_of_the_other_chain_and_unroutable_ones_are_not_taken_in() {
+    let mut book = book();
+    let other = Claim { services: ServiceFlags::BLAKE2B_FORK, ..claim(v4(0x0801_0101)) };
+    assert_eq!(book.add(&[other, claim(v4(0x7f00_0001))], NetGroup::DNS, NOW), 0);
+}
+
+#[test]
+fn gossip_makes_an_address_younger_and_does_not_outvote_its_own_word() {
+    let mut book = book();
+    let address = v4(0x0801_0101);
+    let at = |time| Claim { time, ..claim(address) };
+    book.add(&[at(NOW - 5 * DAY)], NetGroup::DNS, NOW);
+    assert_eq!(book.get(&address).unwrap().last_seen, NOW - 5 * DAY - 7200);
+    let more = Claim { services: ServiceFlags::WITNESS, ..at(NOW - 60) };
+    book.add(&[more], NetGroup::SHIPPED, NOW);
+    let known = *book.get(&address).unwrap();
+    assert_eq!(known.last_seen, NOW - 60 - 7200);
+    assert_eq!(known.services, ServiceFlags::NETWORK | ServiceFlags::WITNESS);
+    assert_eq!(known.source, NetGroup::DNS);
+    book.answered(&address, ServiceFlags::NETWORK_LIMITED, RTT, NOW);
+    book.add(&[more], NetGroup::SHIPPED, NOW);
+    assert_eq!(book.get(&address).unwrap().services, ServiceFlags::NETWORK_LIMITED);
+}

@@ -1,0 +1,289 @@
+//! Whom to dial, and how many at once.
+
+use super::slot::Slot;
+use super::types::{Action, Moment, Parting, Target};
+use super::{MAX_PER_GROUP, Pool};
+use crate::net::book::{Known, NetGroup, PeerAddress};
+use crate::wire::ServiceFlags;
+use rand::{Rng, RngExt};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Dials in flight for each free place: most addresses are dead or full. Those that are too many are cancelled, or hung up
+/// on right after the handshake.
+const DIALS_PER_PLACE: usize = 3;
+/// Fewest and most dials in flight while there is a free place.
+const MIN_DIALS: usize = 8;
+const MAX_DIALS: usize = 32;
+/// A dial that has taken longer is no reason not to begin another; but there are never more than this under way.
+const HOPEFUL: Duration = Duration::from_secs(5);
+const MAX_UNDER_WAY: usize = 64;
+/// Pause between those beyond one for each free place, as in RFC 8305: who answers at once makes them superfluous.
+const HEAD_START: Duration = Duration::from_millis(100);
+
+/// After so many failures in a row the haste has not helped: from then on as Bitcoin Core, two a second.
+const HASTY: u32 = 100;
+const STEADY_PAUSE: Duration = Duration::from_millis(500);
+const STEADY_DIALS: usize = 4;
+/// After so many, with no peer at all, there is no network: slower, but still so that its return is noticed within seconds.
+const HOPELESS: u32 = 1000;
+const HOPELESS_PAUSE: Duration = Duration::from_secs(1);
+
+/// An address that did not answer rests so long, doubled with each failure that counts. Seconds.
+const REST: u64 = 10;
+const REST_DOUBLINGS: u32 = 6;
+
+/// When nothing in the book fits, it is looked through again after so long.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a dial may take: to an address, to a name that has to be resolved, through a proxy (a circuit of Tor's may
+/// have to be built; Bitcoin Core gives it 20 s). Source of the first: Bitcoin Core `DEFAULT_CONNECT_TIMEOUT`.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(5);
+const NAME_PATIENCE: Duration = Duration::from_secs(10);
+const PROXY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between connections that only test an address, while everything is well. Bitcoin Core (`FEELER_INTERVAL`): two minutes.
+const FEELER_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// How fast to dial.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Failures since the last success.
+    failures: u32,
+    last_dial: Option<Duration>,
+    /// The book is not looked through until then.
+    nothing_until: Option<Duration>,
+    next_feeler: Option<Duration>,
+    from_book: bool,
+}
+
+impl Pace {
+    pub(super) fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// There may be somebody to dial now.
+    pub(super) fn look_again(&mut self) {
+        self.nothing_until = None;
+    }
+
+    pub(super) fn found_nothing(&self) -> bool {
+        self.nothing_until.is_some()
+    }
+
+    fn limits(&self, free: usize, dialling: usize, alone: bool) -> (usize, Duration) {
+        if free == 0 {
+            (0, Duration::ZERO)
+        } else if self.failures < HASTY {
+            let pause = if dialling < free { Duration::ZERO } else { HEAD_START };
+            ((free * DIALS_PER_PLACE).clamp(MIN_DIALS, MAX_DIALS), pause)
+        } else if self.failures < HOPELESS || !alone {
+            (free.min(STEADY_DIALS), STEADY_PAUSE)
+        } else {
+            (MIN_DIALS, HOPELESS_PAUSE)
+        }
+    }
+}
+
+/// Who is dialled or connected already.
+struct InUse {
+    addresses: BTreeSet<PeerAddress>,
+    groups: BTreeMap<NetGroup, usize>,
+}
+
+impl Pool {
+    /// Places for found peers that are free.
+    fn free(&self) -> usize {
+        (self.wanted() + self.watch.extra()).saturating_sub(self.connected_count())
+    }
+
+    /// Dials of found peers: all that are under way, and those that may still come to something.
+    fn dialling_counts(&self, now: Duration) -> (usize, usize) {
+        let under_way = |slot: &&Slot| slot.ready.is_none() && !slot.is_named() && !slot.feeler;
+        let hopeful = |slot: &&Slot| now < slot.began + HOPEFUL;
+        let all = self.slots.values().filter(under_way);
+        (all.clone().count(), all.filter(hopeful).count())
+    }
+
+    /// When the next dial of a found peer is due.
+    pub(super) fn dial_deadline(&self, now: Duration) -> Option<Duration> {
+        let (under_way, hopeful) = self.dialling_counts(now);
+        let alone = self.connected_count() == 0;
+        let (limit, pause) = self.pace.limits(self.free(), hopeful, alone);
+        if self.is_closed() || hopeful >= limit || under_way >= MAX_UNDER_WAY {
+            return None;
+        }
+        let due = self.pace.last_dial.map_or(now, |last| last + pause);
+        Some(due.max(self.pace.nothing_until.unwrap_or(now)))
+    }
+
+    pub(super) fn dial(&mut self, now: Moment, rng: &mut dyn Rng) {
+        while let Some(at) = self.named.take_due(now.since_start) {
+            self.start(Target::Named(at), false, now);
+        }
+        if self.is_closed() {
+            return;
+        }
+        if self.free() == 0 {
+            self.cancel_dials();
+            self.dial_feeler(now, rng);
+            return;
+        }
+        // Each round starts a dial, and so comes nearer to the limit.
+        while self.dial_deadline(now.since_start).is_some_and(|due| due <= now.since_start) {
+            let Some(target) = self.next_target(now, rng) else {
+                self.pace.nothing_until = Some(now.since_start + LOOK_AGAIN);
+                return;
+            };
+            self.pace.last_dial = Some(now.since_start);
+            self.start(target, false, now);
+        }
+    }
+
+    /// Every place is taken: who has not answered by now is not waited for, and may be asked another time.
+    fn cancel_dials(&mut self) {
+        let under_way = |slot: &Slot| slot.ready.is_none() && !slot.is_named() && !slot.feeler;
+        let ids: Vec<u64> =
+            self.slots.iter().filter(|(_, slot)| under_way(slot)).map(|(id, _)| *id).collect();
+        ids.into_iter().for_each(|id| self.part(id, Parting::Surplus));
+    }
+
+    /// Forgets a connection and says that it is to be ended.
+    pub(super) fn part(&mut self, id: u64, reason: Parting) {
+        if let Some(slot) = self.slots.remove(&id) {
+            if let (Some(address), None) = (slot.found(), &slot.ready) {
+                self.book.dialled(address, slot.tried_before);
+            }
+            let address = slot.address(&self.named);
+            self.actions.push(Action::Disconnect { id, address, reason });
+        }
+        self.pace.look_again();
+        self.stir();
+    }
+
+    fn start(&mut self, target: Target, feeler: bool, now: Moment) {
+        let mut tried_before = 0;
+        if let Target::Found(address) = &target {
+            tried_before = self.book.get(address).map_or(0, |known| known.last_try);
+            self.book.dialled(address, now.unix);
+        }
+        let patience = match &target {
+            _ if self.settings.proxy_seeds.is_some() => PROXY_PATIENCE,
+            Target::Found(_) => ADDRESS_PATIENCE,
+            Target::Named(_) | Target::Seed(_) => NAME_PATIENCE,
+        };
+        let id = self.next_id;
+        self.next_id += 1;
+        let slot = Slot { tried_before, ..Slot::dialled(target, feeler, now.since_start) };
+        let address = slot.address(&self.named);
+        self.slots.insert(id, slot);
+        self.actions.push(Action::Dial { id, address, patience });
+    }
+
+    /// The names for the proxy first, then in turn an address that was just found, and one from the book.
+    fn next_target(&mut self, now: Moment, rng: &mut dyn Rng) -> Option<Target> {
+        if let Some(name) = self.seeds.pop_front() {
+            return Some(Target::Seed(name));
+        }
+        self.pace.from_book = !self.pace.from_book;
+        let in_use = self.in_use();
+        if !self.pace.from_book
+            && let Some(address) = self.next_fresh(&in_use, now)
+        {
+            return Some(Target::Found(address));
+        }
+        let mut fits = |known: &Known| self.fits(known, &in_use, now);
+        let known = self.book.select(now.unix, rng, &mut fits);
+        known.or_else(|| self.next_fresh(&in_use, now)).map(Target::Found)
+    }
+
+    fn next_fresh(&mut self, in_use: &InUse, now: Moment) -> Option<PeerAddress> {
+        while let Some(address) = self.fresh.pop_front() {
+            let known = self.book.get(&address);
+            let rests = known.is_some_and(|known| self.rests(known, now));
+            let avoided = self.book.avoided(&address, now.unix).is_some();
+            if !rests && !avoided && self.is_free(&address, in_use, now.since_start) {
+                return Some(address);
+            }
+        }
+        None
+    }
+
+    fn in_use(&self) -> InUse {
+        let addresses: BTreeSet<PeerAddress> =
+            self.slots.values().filter_map(Slot::found).copied().collect();
+        let mut groups = BTreeMap::new();
+        for address in &addresses {
+            *groups.entry(NetGroup::of(address)).or_default() += 1;
+        }
+        // A named peer counts for its group too, once it is known where it is; but it is not bound by it.
+        for slot in self.slots.values().filter(|slot| slot.is_named()) {
+            let remote = slot.ready.as_ref().and_then(|ready| ready.info.remote);
+            if let Some(remote) = remote {
+                *groups.entry(NetGroup::of(&remote.into())).or_default() += 1;
+            }
+        }
+        InUse { addresses, groups }
+    }
+
+    fn is_free(&self, address: &PeerAddress, in_use: &InUse, now: Duration) -> bool {
+        let group = in_use.groups.get(&NetGroup::of(address)).copied().unwrap_or(0);
+        group < MAX_PER_GROUP
+            && !in_use.addresses.contains(address)
+            && !self.is_named_address(address)
+            && self.reach.is_open(address.reach(), now)
+            && !self.losses.rests(address, now, self.settings.persistent)
+    }
+
+    /// Whether a named peer is at this address: it has its own place.
+    fn is_named_address(&self, address: &PeerAddress) -> bool {
+        let socket = address.socket_addr();
+        let text = address.to_string();
+        self.slots.values().filter(|slot| slot.is_named()).any(|slot| {
+            let remote = slot.ready.as_ref().and_then(|ready| ready.info.remote);
+            (remote.is_some() && remote == socket) || slot.address(&self.named) == text
+        })
+    }
+
+    fn fits(&self, known: &Known, in_use: &InUse, now: Moment) -> bool {
+        let offers =
+            known.services == ServiceFlags::NONE || self.watch.suffices(known.services, now);
+        offers
+            && !known.services.has(ServiceFlags::BLAKE2B_FORK)
+            && self.is_free(&known.address, in_use, now.since_start)
+            && !self.rests(known, now)
+    }
+
+    /// Whether an address did not answer lately; who does not persist asks each only once.
+    fn rests(&self, known: &Known, now: Moment) -> bool {
+        if known.last_try <= known.last_success || known.last_try > now.unix {
+            return false;
+        }
+        let rest = REST << known.tries.min(REST_DOUBLINGS);
+        let finally = !self.settings.persistent && known.last_try >= self.started.unix;
+        finally || now.unix < known.last_try + rest
+    }
+
+    /// Now and then an address that has never answered is tried, so that the book knows who is there.
+    /// Source: Bitcoin Core, feeler connections.
+    fn dial_feeler(&mut self, now: Moment, rng: &mut dyn Rng) {
+        let due = self.pace.next_feeler;
+        if !self.watch.is_following() || due.is_some_and(|due| now.since_start < due) {
+            return;
+        }
+        let pause = FEELER_PAUSE.mul_f64(rng.random_range(0.5..1.5));
+        self.pace.next_feeler = Some(now.since_start + pause);
+        if due.is_none() {
+            return;
+        }
+        let in_use = self.in_use();
+        let mut fits = |known: &Known| !known.tried && self.fits(known, &in_use, now);
+        if let Some(address) = self.book.select(now.unix, rng, &mut fits) {
+            self.start(Target::Found(address), true, now);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What happens on connections.
+
+use super::Pool;
+use super::slot::{Ready, Slot};
+use super::types::{Action, Admission, Moment, Parting, Rtt, Search, Target};
+use crate::net::book::{Claim, NetGroup, PeerAddress, Quota};
+use crate::net::{Disconnect, Fault, PeerInfo};
+use crate::wire::ServiceFlags;
+use rand::Rng;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+/// Addresses from DNS or the shipped list that are dialled by and by, whatever else the book has.
+const MAX_FRESH: usize = 128;
+
+/// So many new addresses at once are worth saving soon.
+const GOOD_NEWS: usize = 10;
+
+impl Pool {
+    /// A handshake is complete: does the peer stay?
+    pub fn connected(&mut self, id: u64, info: &PeerInfo, now: Moment) -> Admission {
+        self.stir();
+        self.pace.succeeded();
+        let Some(slot) = self.slots.get(&id) else { return Admission::Part(Parting::Surplus) };
+        match slot.target.clone() {
+            Target::Named(at) => self.named.connected(at),
+            Target::Seed(_) => {}
+            Target::Found(address) => {
+                self.reach.answered(address.reach());
+                self.book.answered(&address, info.services, info.latency, now.unix);
+                self.saving.changed = true;
+                self.saving.good_news |= !slot.feeler;
+                if info.services.has(ServiceFlags::BLAKE2B_FORK) {
+                    self.book.discourage(&address, now.unix);
+                }
+            }
+        }
+        if let Some(reason) = self.objection(id, info, now) {
+            if let (Parting::Duplicate { .. }, Some(Target::Named(at))) =
+                (&reason, self.slots.get(&id).map(|slot| &slot.target))
+            {
+                self.named.give_up(*at);
+            }
+            self.slots.remove(&id);
+            self.pace.look_again();
+            return Admission::Part(reason);
+        }
+        self.settle(id, info, now);
+        Admission::Keep
+    }
+
+    /// Why a peer is not kept, if it is not.
+    fn objection(&self, id: u64, info: &PeerInfo, now: Moment) -> Option<Parting> {
+        let slot = self.slots.get(&id)?;
+        if slot.is_named() {
+            let same = |other: &&Slot| {
+                let ready = other.ready.as_ref();
+                info.remote.is_some() && ready.is_some_and(|ready| ready.info.remote == info.remote)
+            };
+            let other = self.slots.values().find(same).filter(|other| other.is_named())?;
+            return Some(Parting::Duplicate { other: other.address(&self.named) });
+        }
+        if info.services.has(ServiceFlags::BLAKE2B_FORK) {
+            return Some(Parting::OtherChain);
+        }
+        if slot.feeler {
+            return Some(Parting::Feeler);
+        }
+        if !self.watch.suffices(info.services, now) {
+            let needed = ServiceFlags::NETWORK;
+            return Some(Parting::Services { needed, offered: info.services });
+        }
+        let full = self.connected_count() >= self.wanted() + self.watch.extra();
+        full.then_some(Parting::Surplus)
+    }
+
+    fn settle(&mut self, id: u64, info: &PeerInfo, now: Moment) {
+        let mut quota = Quota::new(now.since_start);
+        if !self.is_closed() {
+            quota.asked();
+            self.actions.push(Action::AskAddresses { id });
+        }
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.ready = Some(Ready {
+                info: info.clone(),
+                since: now.since_start,
+                since_unix: now.unix,
+                rtt: Rtt::first(info.latency),
+                quota,
+                probe: None,
+                tip: None,
+                news: Duration::ZERO,
+                lag: None,
+                protected: false,
+            });
+        }
+        self.part_with_double(id, info);
+        // A named peer that comes late takes the place of one that was found.
+        if self.connected_count() > self.wanted() + self.watch.extra() {
+            self.evict_least_useful();
+        }
+    }
+
+    /// A named peer may have been found as well, and dialled by its address.
+    fn part_with_double(&mut self, id: u64, info: &PeerInfo) {
+        let same = |slot: &Slot| {
+            slot.found().and_then(PeerAddress::socket_addr) == info.remote && !slot.is_named()
+        };
+        let named = self.is_named(id) && info.remote.is_some();
+        let double = self.slots.iter().find(|(_, slot)| named && same(slot)).map(|(id, _)| *id);
+        if let Some(double) = double {
+            let other = self.address(id).unwrap_or_default();
+            self.part(double, Parting::Duplicate { other });
+        }
+    }
+
+    /// A connection ended, or was never made.
+    pub fn disconnected(&mut self, id: u64, reason: &Disconnect, now: Moment, rng: &mut dyn Rng) {
+        self.stir();
+        self.pace.look_again();
+        let Some(slot) = self.slots.remove(&id) else { return };
+        let connected = slot.ready.is_some();
+        match (slot.target, reason.fault()) {
+            (Target::Seed(_), _) => {}
+            (Target::Named(at), Fault::Network) => self.named.lost(at, now.since_start, rng),
+            (Target::Named(at), Fault::Peer | Fault::Ours) => self.named.give_up(at),
+            (Target::Found(address), Fault::Peer) => self.blame(&address, now),
+            (Target::Found(address), Fault::Ours) => {
+                if *reason == Disconnect::Ourselves {
+                    self.book.note_own(&address, now.unix);
+                    self.saving.changed = true;
+                }
+            }
+            (Target::Found(address), Fault::Network) if connected => {
+                self.losses.add(address, now.since_start, rng);
+            }
+            (Target::Found(address), Fault::Network) => self.dial_failed(&address, reason, now),
+        }
+    }
+
+    fn blame(&mut self, address: &PeerAddress, now: Moment) {
+        self.book.discourage(address, now.unix);
+        self.saving.good_news = true;
+    }
+
+    fn dial_failed(&mut self, address: &PeerAddress, reason: &Disconnect, now: Moment) {
+        let own = match reason {
+            Disconnect::Unreachable { kind, .. } => self.is_own_trouble(*kind),
+            _ => false,
+        };
+        self.pace.failed();
+        self.reach.failed(address.reach(), own, now.since_start);
+        if !own {
+            self.book.failed(address, now.unix);
+            self.saving.changed = true;
+        }
+    }
+
+    /// Whether a dial failed on this side of the network. Of a proxy's answers ("other") none says so, but without the
+    /// proxy nothing was dialled at all.
+    fn is_own_trouble(&self, kind: ErrorKind) -> bool {
+        if self.settings.proxy_seeds.is_some() {
+            return kind != ErrorKind::Other;
+        }
+        let own =
+            [ErrorKind::NetworkUnreachable, ErrorKind::NetworkDown, ErrorKind::AddrNotAvailable];
+        own.contains(&kind)
+    }
+
+    /// A peer did what no good peer does, or is of no use, and was disconnected.
+    pub fn refused(&mut self, id: u64, now: Moment) {
+        self.stir();
+        self.pace.look_again();
+        let Some(slot) = self.slots.remove(&id) else { return };
+        match slot.target {
+            Target::Named(at) => self.named.give_up(at),
+            Target::Found(address) => self.blame(&address, now),
+            Target::Seed(_) => {}
+        }
+    }
+
+    /// A peer left a request unanswered and was disconnected: that may be the network's doing.
+    pub fn stalled(&mut self, id: u64, now: Moment, rng: &mut dyn Rng) {
+        self.stir();
+        self.pace.look_again();
+        let Some(slot) = self.slots.remove(&id) else { return };
+        match slot.target {
+            Target::Named(at) if self.settings.persistent => {
+                self.named.lost(at, now.since_start, rng);
+            }
+            Target::Named(at) => self.named.give_up(at),
+            Target::Found(address) => {
+                self.losses.add(address, now.since_start, rng);
+                self.book.failed(&address, now.unix);
+                self.saving.changed = true;
+            }
+            Target::Seed(_) => {}
+        }
+    }
+
+    /// A peer did something for us: its earlier failures are forgiven.
+    pub fn was_useful(&mut self, id: u64) {
+        if let Some(Target::Named(at)) = self.slots.get(&id).map(|slot| &slot.target) {
+            self.named.was_useful(*at);
+        }
+    }
+
+    /// Any message came.
+    pub fn heard(&mut self, id: u64) {
+        if let Some(ready) = self.slots.get_mut(&id).and_then(|slot| slot.ready.as_mut()) {
+            ready.probe = None;
+        }
+    }
+
+    /// A ping was answered.
+    pub fn latency(&mut self, id: u64, rtt: Duration, now: Moment) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let address = slot.found().copied();
+        let Some(ready) = &mut slot.ready else { return };
+        ready.probe = None;
+        ready.rtt.add(rtt);
+        let smoothed = ready.rtt.smoothed;
+        if let Some(address) = address {
+            self.book.still_there(&address, Some(smoothed), now.unix);
+            self.saving.changed = true;
+        }
+    }
+
+    /// A peer told addresses.
+    pub fn addresses(&mut self, id: u64, claims: &[Claim], now: Moment) {
+        if self.is_closed() {
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let Some(ready) = &mut slot.ready else { return };
+        let count = ready.quota.take(claims.len(), now.since_start);
+        let source = slot.group(&self.named);
+        self.take_in(&claims[..count], source, now);
+    }
+
+    fn take_in(&mut self, claims: &[Claim], source: NetGroup, now: Moment) {
+        let added = self.book.add(claims, source, now.unix);
+        self.saving.changed |= added > 0;
+        self.saving.good_news |= added >= GOOD_NEWS;
+        if added > 0 {
+            self.pace.look_again();
+            self.stir();
+        }
+    }
+
+    /// A search has ended with these addresses, in random order, and who told each of them.
+    pub fn found(&mut self, search: Search, told: &[(Claim, NetGroup)], now: Moment) {
+        self.searching.found(search, told.len(), now.since_start);
+        for (claim, source) in told {
+            self.take_in(&[*claim], *source, now);
+        }
+        let room = MAX_FRESH.saturating_sub(self.fresh.len());
+        let scope = self.book.scope();
+        let usable = told.iter().map(|(claim, _)| claim.address).filter(|at| scope.allows(at));
+        self.fresh.extend(usable.take(room));
+        self.pace.look_again();
+        self.stir();
+    }
+}

@@ -1,0 +1,111 @@
+//! A connection as the pool sees it.
+
+use super::named::NamedPeers;
+use super::types::{PeerStatus, Rtt, Target};
+use crate::net::PeerInfo;
+use crate::net::book::{NetGroup, PeerAddress, Quota};
+use std::time::Duration;
+
+/// A peer that is dialled or connected.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) target: Target,
+    /// Only to see whether the address answers.
+    pub(super) feeler: bool,
+    /// When it was dialled.
+    pub(super) began: Duration,
+    /// When it had been dialled before, Unix seconds: the book is told so again if the dial is called off.
+    pub(super) tried_before: u64,
+    /// Set once the handshake is complete.
+    pub(super) ready: Option<Ready>,
+}
+
+/// What there is to know of a connected peer.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) info: PeerInfo,
+    pub(super) since: Duration,
+    pub(super) since_unix: u64,
+    pub(super) rtt: Rtt,
+    pub(super) quota: Quota,
+    /// Until when it is to answer a ping, after the network has changed.
+    pub(super) probe: Option<Duration>,
+    /// The best height of our chain that it has shown to have.
+    pub(super) tip: Option<u32>,
+    /// When it last showed a better one; zero if it never did.
+    pub(super) news: Duration,
+    pub(super) lag: Option<Lag>,
+    /// Its tip staying behind is borne: it was among the first to have ours.
+    pub(super) protected: bool,
+}
+
+/// A peer's tip is behind ours. Source: Bitcoin Core `CNodeState::ChainSyncTimeoutState`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lag {
+    /// Our height when that was noticed.
+    pub(super) measured: u32,
+    pub(super) deadline: Duration,
+    /// Whether it was asked for our tip.
+    pub(super) asked: bool,
+}
+
+impl Slot {
+    pub(super) fn dialled(target: Target, feeler: bool, now: Duration) -> Self {
+        Self { target, feeler, began: now, tried_before: 0, ready: None }
+    }
+
+    /// The address, if it was found and not named.
+    pub(super) fn found(&self) -> Option<&PeerAddress> {
+        match &self.target {
+            Target::Found(address) => Some(address),
+            Target::Named(_) | Target::Seed(_) => None,
+        }
+    }
+
+    pub(super) fn is_named(&self) -> bool {
+        matches!(self.target, Target::Named(_))
+    }
+
+    /// Whether it is connected, and for keeps.
+    pub(super) fn is_peer(&self) -> bool {
+        self.ready.is_some() && !self.feeler
+    }
+
+    /// `host:port`.
+    pub(super) fn address(&self, named: &NamedPeers) -> String {
+        match &self.target {
+            Target::Named(at) => named.address(*at).to_owned(),
+            Target::Found(address) => address.to_string(),
+            Target::Seed(name) => name.clone(),
+        }
+    }
+
+    /// The group of the peer as a source of addresses.
+    pub(super) fn group(&self, named: &NamedPeers) -> NetGroup {
+        let remote = self.ready.as_ref().and_then(|ready| ready.info.remote);
+        match (&self.target, remote) {
+            (Target::Found(address), _) => NetGroup::of(address),
+            (_, Some(remote)) => NetGroup::of(&remote.into()),
+            (_, None) => NetGroup::of_name(&self.address(named)),
+        }
+    }
+
+    pub(super) fn status(&self, id: u64, named: &NamedPeers) -> Option<PeerStatus> {
+        let ready = self.ready.as_ref()?;
+        let info = &ready.info;
+        Some(PeerStatus {
+            id,
+            address: self.address(named),
+            remote: info.remote,
+            named: self.is_named(),
+            version: info.version,
+            services: info.services,
+            user_agent: info.user_agent.clone(),
+            start_height: info.start_height,
+            tip: ready.tip,
+            connected_since: ready.since_unix,
+            time_offset: info.time_offset,
+            rtt: ready.rtt,
+        })
+    }
+}

@@ -1,0 +1,313 @@
+//! What the pool does in single cases.
+
+use super::bench::{Bench, EPOCH, FULL, secs};
+use crate::net::Disconnect;
+use crate::net::book::{Avoided, Claim, PeerAddress};
+use crate::net::pool::{Action, Admission, Parting, Search, Settings};
+use crate::wire::ServiceFlags;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:8333";
+
+fn following(wanted: usize) -> Settings {
+    Settings { wanted, persistent: true, ..Settings::default() }
+}
+
+fn pings(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| matches!(action, Action::Ping { .. })).count()
+}
+
+#[test]
+fn with_connect_nobody_else_is_dialled_searched_for_or_remembered() {
+    let only = vec!["a:1".to_owned(), "b:1".to_owned(), "A:1".to_owned()];
+    let mut bench = Bench::knowing(Settings { only, dns: true, ..following(8) }, &["8.8.8.8:8333"]);
+    let actions = bench.poll();
+    let dialled = |action: &Action| matches!(action, Action::Dial { address, .. } if address == "a:1" || address == "b:1");
+    assert!(actions.len() == 2 && actions.iter().all(dialled), "{actions:?}");
+    assert_eq!(bench.connect(0, ServiceFlags::NONE), Admission::Keep, "the user's wish");
+    let told = Claim { address: "9.9.9.9:8333".parse().unwrap(), services: FULL, time: EPOCH };
+    bench.pool.addresses(0, &[told], bench.now);
+    assert_eq!(bench.dials(100), []);
+    assert!(bench.pool.book().get(&told.address).is_none() && !bench.pool.is_unsaved());
+}
+
+#[test]
+fn a_named_peer_that_misbehaves_is_not_dialled_again_and_without_any_left_it_is_over() {
+    let only = vec!["a:1".to_owned(), "b:1".to_owned()];
+    let mut bench = Bench::new(Settings { only, ..following(8) });
+    assert_eq!(bench.dials(1).len(), 2);
+    bench.connect(0, FULL);
+    bench.pool.refused(0, bench.now);
+    assert_eq!(bench.dials(3600), []);
+    assert!(!bench.pool.is_exhausted(bench.now));
+    bench.lose(1, &Disconnect::Closed);
+    assert_eq!(bench.dials(2), [(2, "b:1".to_owned())]);
+    bench.lose(2, &Disconnect::Obsolete { min: 2, got: 1 });
+    assert_eq!(bench.dials(3600), []);
+    assert!(bench.pool.is_exhausted(bench.now));
+}
+
+#[test]
+fn added_peers_are_dialled_first_and_take_the_place_of_found_ones() {
+    let added = vec!["node:8333".to_owned()];
+    let known = ["8.8.8.8:8333", "9.9.9.9:8333"];
+    let mut bench = Bench::knowing(Settings { added, ..following(2) }, &known);
+    let dials = bench.dials(1);
+    assert_eq!(dials[0].1, "node:8333");
+    let found: Vec<u64> = dials[1..].iter().map(|(id, _)| *id).collect();
+    found.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL), Admission::Keep));
+    bench.poll();
+    assert_eq!(bench.connect(0, ServiceFlags::NONE), Admission::Keep);
+    let actions = bench.poll();
+    let parted =
+        |action: &Action| matches!(action, Action::Disconnect { reason: Parting::LeastUseful, .. });
+    assert_eq!(actions.iter().filter(|action| parted(action)).count(), 1, "{actions:?}");
+    assert!(bench.pool.is_named(0) && bench.pool.connected_count() == 2);
+}
+
+#[test]
+fn a_peer_that_is_named_and_found_is_one_peer() {
+    let added = vec!["8.8.8.8:8333".to_owned()];
+    let known = ["8.8.8.8:8333", "9.9.9.9:8333"];
+    let mut bench = Bench::knowing(Settings { added, ..following(8) }, &known);
+    let mut dialled: Vec<String> =
+        bench.dials(10).into_iter().map(|(_, address)| address).collect();
+    dialled.sort_unstable();
+    assert_eq!(dialled, known);
+}
+
+#[test]
+fn services_decide_who_is_kept() {
+    let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
+    let mut bench = Bench::knowing(following(8), &known);
+    let dials = bench.dials(2);
+    // The tip is of today: the last blocks are enough.
+    assert_eq!(bench.connect(dials[0].0, ServiceFlags::NETWORK_LIMITED), Admission::Keep);
+    bench.pool.set_tip(101, EPOCH - 2 * 24 * 3600, bench.now);
+    let (needed, offered) = (ServiceFlags::NETWORK, ServiceFlags::NETWORK_LIMITED);
+    let refused = Admission::Part(Parting::Services { needed, offered });
+    assert_eq!(bench.connect(dials[1].0, offered), refused);
+    let other = FULL | ServiceFlags::BLAKE2B_FORK;
+    assert_eq!(bench.connect(dials[2].0, other), Admission::Part(Parting::OtherChain));
+    let address: PeerAddress = dials[2].1.parse().unwrap();
+    assert!(bench.pool.book().get(&address).is_none(), "not kept in the book");
+    assert_eq!(bench.avoided(&dials[2].1), Some(Avoided::Discouraged));
+    assert_eq!(bench.dials(600), [], "who keeps too little is not asked again either");
+}
+
+#[test]
+fn an_address_that_leads_to_ourselves_is_remembered_as_such() {
+    let mut bench = Bench::knowing(following(8), &["8.8.8.8:8333"]);
+    let dials = bench.dials(1);
+    bench.lose(dials[0].0, &Disconnect::Ourselves);
+    assert_eq!(bench.avoided("8.8.8.8:8333"), Some(Avoided::Own));
+    assert_eq!(bench.dials(600), []);
+}
+
+#[test]
+fn a_peer_that_misbehaved_is_avoided_for_a_day() {
+    let mut bench = Bench::knowing(following(8), &["8.8.8.8:8333"]);
+    let dials = bench.dials(1);
+    bench.connect(dials[0].0, FULL);
+    bench.pool.refused(dials[0].0, bench.now);
+    assert_eq!(bench.avoided("8.8.8.8:8333"), Some(Avoided::Discouraged));
+    assert_eq!(bench.dials(600), []);
+    bench.wait(secs(24 * 3600));
+    assert_eq!(bench.avoided("8.8.8.8:8333"), None);
+}
+
+#[test]
+fn a_lost_peer_is_dialled_again_within_seconds() {
+    let mut bench = Bench::knowing(following(8), &["8.8.8.8:8333"]);
+    let dials = bench.dials(1);
+    bench.connect(dials[0].0, FULL);
+    bench.lose(dials[0].0, &Disconnect::Closed);
+    assert_eq!(bench.dials(4).len(), 1);
+}
+
+#[test]
+fn places_that_are_taken_call_off_what_is_under_way_and_blame_nobody() {
+    let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333", "12.1.1.1:8333"];
+    let mut bench = Bench::knowing(following(1), &known);
+    let dials = bench.dials(2);
+    assert_eq!(dials.len(), 4, "one for the free place, the others a moment later");
+    assert_eq!(bench.connect(dials[3].0, FULL), Admission::Keep);
+    // One more was through at the same moment.
+    assert_eq!(bench.connect(dials[0].0, FULL), Admission::Part(Parting::Surplus));
+    let called_off = bench
+        .poll()
+        .into_iter()
+        .filter(|action| matches!(action, Action::Disconnect { reason: Parting::Surplus, .. }));
+    assert_eq!(called_off.count(), 2);
+    let blamed = bench.pool.book().iter().filter(|known| known.tries > 0);
+    assert_eq!(blamed.count(), 0);
+    bench.lose(dials[3].0, &Disconnect::Closed);
+    assert!(bench.dials(1).len() >= 3, "the others are dialled at once");
+}
+
+#[test]
+fn who_does_not_persist_dials_each_address_once_and_is_done() {
+    let settings = Settings { wanted: 8, dns: true, ..Settings::default() };
+    let mut bench = Bench::knowing(settings, &["8.8.8.8:8333", "9.9.9.9:8333"]);
+    let mut dialled = 0;
+    for _ in 0..400 {
+        for action in bench.poll() {
+            match action {
+                Action::Dial { id, .. } => {
+                    dialled += 1;
+                    bench.lose(id, &Disconnect::Closed);
+                }
+                Action::Search(search) => bench.pool.found(search, &[], bench.now),
+                _ => {}
+            }
+        }
+        bench.wait_tenth();
+    }
+    assert_eq!(dialled, 2);
+    assert!(bench.pool.is_exhausted(bench.now));
+}
+
+#[test]
+fn after_a_sleep_all_peers_are_pinged_and_the_dead_ones_replaced() {
+    let known = ["8.8.8.8:8333", "9.9.9.9:8333"];
+    let mut bench = Bench::knowing(following(2), &known);
+    let dials = bench.dials(1);
+    dials.iter().for_each(|(id, _)| drop(bench.connect(*id, FULL)));
+    bench.poll();
+    bench.wait_tenth();
+    assert_eq!(pings(&bench.poll()), 0);
+    bench.now.unix += 8 * 3600;
+    assert_eq!(pings(&bench.poll()), 2);
+    bench.pool.latency(dials[0].0, Duration::from_millis(30), bench.now);
+    bench.wait(secs(11));
+    let actions = bench.poll();
+    let gone = |action: &Action| {
+        let Action::Disconnect { id, reason: Parting::Unresponsive { .. }, .. } = action else {
+            return false;
+        };
+        *id == dials[1].0
+    };
+    assert!(actions.iter().any(gone), "{actions:?}");
+    assert_eq!(bench.pool.connected_count(), 1);
+    // A stopped process finds both clocks ahead.
+    bench.wait(secs(3600));
+    assert_eq!(pings(&bench.poll()), 1);
+}
+
+#[test]
+fn round_trip_times_are_kept_and_go_into_the_book() {
+    let mut bench = Bench::knowing(following(8), &["8.8.8.8:8333"]);
+    let id = bench.dials(1)[0].0;
+    bench.connect(id, FULL);
+    for millis in [30, 90, 70] {
+        bench.pool.latency(id, Duration::from_millis(millis), bench.now);
+    }
+    let rtt = bench.pool.peers().next().unwrap().rtt;
+    assert_eq!((rtt.last, rtt.min), (Duration::from_millis(70), Duration::from_millis(30)));
+    // 50, then an eighth of each of the three.
+    let expected =
+        ((50.0 * 7.0 / 8.0 + 30.0 / 8.0) * 7.0 / 8.0 + 90.0 / 8.0) * 7.0 / 8.0 + 70.0 / 8.0;
+    assert!((rtt.smoothed.as_secs_f64() * 1000.0 - expected).abs() < 0.001, "{rtt:?}");
+    let address = "8.8.8.8:8333".parse().unwrap();
+    assert_eq!(bench.pool.book().get(&address).unwrap().latency, Some(rtt.smoothed));
+}
+
+#[test]
+fn a_peer_that_stays_behind_is_asked_and_then_replaced() {
+    let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
+    let mut bench = Bench::knowing(following(2), &known);
+    let ids: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
+    ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
+    bench.pool.follow(bench.now);
+    bench.pool.has_tip(ids[0], 100, bench.now);
+    let mut asked = None;
+    for second in 0..3600u64 {
+        if second % 600 == 0 {
+            let height = 101 + u32::try_from(second / 600).unwrap();
+            bench.pool.set_tip(height, bench.now.unix, bench.now);
+            bench.pool.has_tip(ids[0], height, bench.now);
+        }
+        for action in bench.poll() {
+            match action {
+                Action::AskTip { id } => {
+                    assert_eq!(id, ids[1]);
+                    asked = Some(second);
+                }
+                Action::Disconnect { id, reason: Parting::Lagging { .. }, .. } => {
+                    assert_eq!((id, second - asked.unwrap()), (ids[1], 120));
+                    assert!(asked.unwrap() >= 1200);
+                    return;
+                }
+                _ => {}
+            }
+        }
+        bench.wait(secs(1));
+    }
+    panic!("it was never replaced");
+}
+
+#[test]
+fn a_stale_tip_brings_one_more_peer_and_the_next_block_sends_the_least_useful_away() {
+    let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
+    let settings = Settings { stale_after: Some(secs(1800)), ..following(2) };
+    let mut bench = Bench::knowing(settings, &known);
+    let first: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
+    first.iter().for_each(|id| drop(bench.connect(*id, FULL)));
+    bench.pool.follow(bench.now);
+    first.iter().for_each(|id| bench.pool.has_tip(*id, 100, bench.now));
+    // Meanwhile the address that never answered is tried: it does, and is let go.
+    let tried = bench.dials(1700);
+    assert_eq!(tried.len(), 1);
+    assert_eq!(bench.connect(tried[0].0, FULL), Admission::Part(Parting::Feeler));
+    let more = bench.dials(200);
+    assert_eq!(more.len(), 1);
+    assert_eq!(bench.connect(more[0].0, FULL), Admission::Keep);
+    assert_eq!(bench.pool.connected_count(), 3);
+    bench.pool.set_tip(101, bench.now.unix, bench.now);
+    first.iter().for_each(|id| bench.pool.has_tip(*id, 101, bench.now));
+    bench.dials(100);
+    let mut left: Vec<u64> = bench.pool.peers().map(|peer| peer.id).collect();
+    left.sort_unstable();
+    assert_eq!(left, first, "who brought nothing goes");
+}
+
+#[test]
+fn onion_addresses_wait_for_a_proxy_and_seeds_go_to_it_by_name() {
+    let mut bench = Bench::knowing(following(8), &[ONION]);
+    assert_eq!(bench.dials(60), []);
+    let names = Some(vec!["seed.example:8333".to_owned()]);
+    let settings = Settings { proxy_seeds: names, dns: true, ..following(8) };
+    let mut bench = Bench::new(settings);
+    let actions = bench.poll();
+    assert!(
+        !actions.contains(&Action::Search(Search::Dns)),
+        "nothing is resolved here: {actions:?}"
+    );
+    let dialled: Vec<String> = bench.dials(1).into_iter().map(|(_, address)| address).collect();
+    let mut all: Vec<String> = actions
+        .into_iter()
+        .filter_map(|action| match action {
+            Action::Dial { address, .. } => Some(address),
+            _ => None,
+        })
+        .collect();
+    all.extend(dialled);
+    assert_eq!(all, ["seed.example:8333"]);
+    // The node that the proxy reached by that name tells an onion address.
+    bench.connect(0, FULL);
+    let told = Claim { address: ONION.parse().unwrap(), services: FULL, time: EPOCH };
+    bench.pool.addresses(0, &[told], bench.now);
+    assert_eq!(bench.dials(2), [(1, ONION.to_owned())]);
+}
+
+#[test]
+fn a_proxy_that_is_down_is_no_fault_of_any_address() {
+    let settings = Settings { proxy_seeds: Some(Vec::new()), ..following(8) };
+    let mut bench = Bench::knowing(settings, &["8.8.8.8:8333"]);
+    let id = bench.dials(1)[0].0;
+    let down = Disconnect::Unreachable { kind: ErrorKind::ConnectionRefused, text: String::new() };
+    bench.lose(id, &down);
+    let address = "8.8.8.8:8333".parse().unwrap();
+    assert_eq!(bench.pool.book().get(&address).unwrap().tries, 0);
+}

@@ -1,0 +1,8 @@
+//! The pool among simulated nodes and clocks.
+
+mod bench;
+mod cases;
+mod population;
+mod start;
+mod week;
+mod world;

@@ -1,0 +1,57 @@
+//! The nodes of a simulated world.
+
+use crate::net::book::PeerAddress;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// What a node is like while it is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Honest,
+    /// Takes connections and never says a word.
+    Mute,
+    /// Shakes hands, and never says anything again.
+    Silent,
+    /// Shakes hands, then sends headers that break a rule.
+    Liar,
+    /// Shakes hands, answers pings, and its tip does not move.
+    Stuck,
+    /// Follows the other chain.
+    OtherChain,
+    /// Keeps only the last blocks.
+    Limited,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) address: PeerAddress,
+    pub(super) kind: Kind,
+    pub(super) up: bool,
+    pub(super) latency: Duration,
+    /// Which node's addresses it gives: those from this number on.
+    pub(super) tells: usize,
+}
+
+/// So many nodes of many ranges, four of them in each, of which this part is up.
+pub(super) fn population(count: u32, up: f64, kinds: &[(Kind, f64)], seed: u64) -> Vec<Node> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    (0..count)
+        .map(|number| {
+            let ip = Ipv4Addr::from((20 << 24) + ((number / 4) << 16) + (number % 4) * 771 + 5);
+            let mut drawn = rng.random::<f64>();
+            let kind = kinds.iter().find(|(_, part)| {
+                drawn -= part;
+                drawn < 0.0
+            });
+            Node {
+                address: SocketAddr::from((ip, 8333)).into(),
+                kind: kind.map_or(Kind::Honest, |(kind, _)| *kind),
+                up: rng.random_bool(up),
+                latency: Duration::from_millis(rng.random_range(10..400)),
+                tells: rng.random_range(0..1000),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,125 @@
+//! From nothing, and from a book, to eight peers.
+
+use super::population::{Kind, Node, population};
+use super::world::{World, secs};
+use crate::net::book::{NetGroup, PeerAddress};
+use crate::net::pool::{Parting, Search, Settings};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+fn settings() -> Settings {
+    Settings { wanted: 8, persistent: true, dns: true, ..Settings::default() }
+}
+
+/// Two hundred nodes, of which two thirds are dead and some of the others of no use; DNS names 40.
+fn world(seed: u64) -> World {
+    let kinds = [(Kind::Mute, 0.1), (Kind::OtherChain, 0.1), (Kind::Liar, 0.05)];
+    let nodes = population(200, 0.33, &kinds, seed);
+    let dns: Vec<PeerAddress> = nodes.iter().step_by(5).map(|node| node.address).collect();
+    let mut world = World::new(settings(), nodes, seed);
+    world.dns = dns;
+    world
+}
+
+fn time_to_eight(world: &mut World) -> Duration {
+    let start = world.now.since_start;
+    let mut end = start;
+    while world.useful() < 8 {
+        assert!(end < start + secs(120), "{} useful peers after two minutes", world.useful());
+        end += Duration::from_millis(100);
+        world.run_until(end, |_| ());
+    }
+    end - start
+}
+
+fn assert_spread(world: &World) {
+    let mut groups: BTreeMap<NetGroup, usize> = BTreeMap::new();
+    for peer in world.pool.peers() {
+        let address: PeerAddress = peer.address.parse().unwrap();
+        *groups.entry(NetGroup::of(&address)).or_default() += 1;
+    }
+    assert!(groups.values().all(|count| *count <= 2), "{groups:?}");
+}
+
+#[test]
+fn eight_peers_are_found_within_seconds_and_no_more_than_two_in_a_range() {
+    let mut times = Vec::new();
+    for seed in 1..=20 {
+        let mut world = world(seed);
+        times.push(time_to_eight(&mut world));
+        assert_spread(&world);
+        // Some more are on their way then, and are hung up on.
+        let later = world.now.since_start + secs(40);
+        world.run_until(later, |world| assert!(world.pool.connected_count() <= 8));
+        assert_spread(&world);
+        assert_eq!(world.searches[0], (Duration::ZERO, Search::Dns));
+    }
+    times.sort_unstable();
+    println!("time to eight useful peers: median {:?}, worst {:?}", times[10], times[19]);
+    assert!(times[10] <= secs(10) && times[19] <= secs(25), "{times:?}");
+}
+
+#[test]
+fn with_a_book_the_next_start_is_faster_and_asks_no_dns() {
+    let mut world = world(7);
+    time_to_eight(&mut world);
+    world.run_until(secs(120), |_| ());
+    let book = world.pool.book().clone();
+    world.restart(settings(), book);
+    world.searches.clear();
+    let start = world.now.since_start;
+    let first = time_to_eight(&mut world);
+    println!("with the book: {first:?}");
+    assert!(first <= secs(10), "{first:?}");
+    let early = world.searches.iter().filter(|(at, _)| *at < start + secs(5));
+    assert_eq!(early.count(), 0, "{:?}", world.searches);
+}
+
+#[test]
+fn a_book_of_dead_addresses_does_not_keep_the_client_from_the_network() {
+    let nodes = population(4000, 0.0, &[], 1);
+    let mut world = World::new(settings(), nodes, 1);
+    let all: Vec<PeerAddress> = world.nodes.iter().map(|node| node.address).collect();
+    let mut book = world.pool.book().clone();
+    for (chunk, source) in all.chunks(100).zip(1u32..) {
+        let source = NetGroup::of_name(&source.to_string());
+        book.add(&world.claims(chunk), source, world.now.unix);
+    }
+    assert!(book.len() > 1000, "{}", book.len());
+    for at in (0..4000).step_by(100) {
+        world.nodes[at].up = true;
+    }
+    world.dns = all.iter().step_by(100).copied().collect();
+    world.restart(settings(), book);
+    let took = time_to_eight(&mut world);
+    println!("with a dead book: {took:?}");
+    assert!(took <= secs(30), "{took:?}");
+}
+
+#[test]
+fn the_shipped_addresses_help_when_dns_does_not() {
+    let mut world = world(5);
+    world.shipped = std::mem::take(&mut world.dns);
+    let took = time_to_eight(&mut world);
+    assert!(took <= secs(30), "{took:?}");
+    let asked: Vec<Search> = world.searches.iter().map(|(_, search)| *search).collect();
+    assert_eq!(asked[..2], [Search::Dns, Search::Shipped]);
+}
+
+#[test]
+fn an_attacker_with_one_range_gets_two_places_at_most() {
+    // Every node of the range answers, and tells of the others; of the honest ones a third is up.
+    let mut nodes = population(200, 0.33, &[], 3);
+    for (node, number) in population(1000, 1.0, &[], 4).into_iter().zip(1u32..) {
+        let ip = Ipv4Addr::from((66 << 24) | (66 << 16) | number);
+        let address = SocketAddr::from((ip, 8333)).into();
+        nodes.push(Node { address, tells: 200, ..node });
+    }
+    let mut world = World::new(settings(), nodes, 3);
+    world.dns = world.nodes.iter().step_by(5).take(60).map(|node| node.address).collect();
+    world.run_until(secs(600), assert_spread);
+    assert_eq!(world.pool.connected_count(), 8);
+    let surplus = |(_, reason): &&(Duration, Parting)| *reason == Parting::Surplus;
+    assert!(world.partings.iter().filter(surplus).count() < 100);
+}

@@ -1,0 +1,100 @@
+//! A week of following, in a few seconds.
+
+use super::population::{Kind, population};
+use super::world::{World, secs};
+use crate::net::book::{CAPACITY, PeerAddress};
+use crate::net::pool::{Parting, Settings};
+use std::cell::Cell;
+use std::time::Duration;
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+const HOUR: u64 = 3600;
+
+fn settings() -> Settings {
+    Settings {
+        wanted: 8,
+        persistent: true,
+        dns: true,
+        stale_after: Some(secs(30 * 60)),
+        ..Settings::default()
+    }
+}
+
+fn world(seed: u64) -> World {
+    let kinds = [
+        (Kind::Mute, 0.05),
+        (Kind::Silent, 0.1),
+        (Kind::Liar, 0.1),
+        (Kind::Stuck, 0.1),
+        (Kind::OtherChain, 0.05),
+        (Kind::Limited, 0.1),
+    ];
+    let nodes = population(800, 0.4, &kinds, seed);
+    let dns: Vec<PeerAddress> = nodes.iter().step_by(20).map(|node| node.address).collect();
+    let mut world = World::new(settings(), nodes, seed);
+    world.dns = dns;
+    world.turns = Some(secs(6 * HOUR));
+    world.pool.follow(world.now);
+    world.set_going();
+    world
+}
+
+/// The longest time without a useful peer while there was a network, and how often the client was so.
+#[derive(Default)]
+struct Gaps {
+    since: Cell<Option<Duration>>,
+    longest: Cell<Duration>,
+}
+
+impl Gaps {
+    fn look(&self, world: &World) {
+        let now = world.now.since_start;
+        if world.useful() > 0 || world.offline {
+            self.since.set(None);
+            return;
+        }
+        let since = self.since.get().unwrap_or(now);
+        self.since.set(Some(since));
+        self.longest.set(self.longest.get().max(now.saturating_sub(since)));
+    }
+}
+
+/// Nodes die, come back, lie, fall silent and stay behind; for an hour there is no network, and once the computer sleeps
+/// for a night. After these the client has a useful peer again within a minute; otherwise it is never without one for
+/// more than ten seconds. What it keeps stays bounded.
+#[test]
+fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_flat() {
+    for seed in 1..=2 {
+        let mut world = world(seed);
+        let (ordinary, after_outage, after_sleep) = <(Gaps, Gaps, Gaps)>::default();
+        world.run_until(WEEK / 2, |world| ordinary.look(world));
+        let size_then = world.pool.book().len();
+        world.offline = true;
+        let outage = world.now.since_start + secs(HOUR);
+        world.run_until(outage, |_| ());
+        world.offline = false;
+        world.run_until(WEEK * 2 / 3, |world| after_outage.look(world));
+        world.sleep(secs(8 * HOUR));
+        world.run_until(WEEK, |world| {
+            after_sleep.look(world);
+            // Eight peers and one more, and what is being dialled.
+            assert!(world.pool.peers().count() <= 9 && world.pool.dialling().count() <= 65);
+        });
+        let longest = [ordinary, after_outage, after_sleep].map(|gaps| gaps.longest.get());
+        assert!(longest[0] <= secs(10), "seed {seed}: {longest:?} without a useful peer");
+        assert!(longest[1..].iter().all(|gap| *gap <= secs(60)), "seed {seed}: {longest:?}");
+        let size = world.pool.book().len();
+        assert!(size <= CAPACITY && size < size_then * 2, "seed {seed}: {size_then} then {size}");
+        assert!(world.pool.losses.len() <= 512 && world.pool.fresh.len() <= 128);
+        assert!(world.dials < 20_000, "seed {seed}: {} dials in a week", world.dials);
+        assert!(world.saves < WEEK.as_secs() / 100, "seed {seed}: {} saves", world.saves);
+        let lagging =
+            |(_, reason): &&(Duration, Parting)| matches!(reason, Parting::Lagging { .. });
+        assert!(world.partings.iter().filter(lagging).count() > 5, "who stays behind is replaced");
+        println!(
+            "seed {seed}: without a useful peer {longest:?} (ordinary, after the outage, after the sleep); \
+             book {size_then} then {size} addresses, {} dials, {} saves",
+            world.dials, world.saves
+        );
+    }
+}

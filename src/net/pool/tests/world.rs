@@ -1,0 +1,372 @@
+//! A world of nodes that are dialled, answer, announce blocks, lie, fall silent, die and come back; its clock only moves
+//! from one event to the next.
+
+use super::population::{Kind, Node};
+use crate::net::book::{AddressBook, Claim, NetGroup, PeerAddress, Scope};
+use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search, Settings};
+use crate::net::{Direction, Disconnect, PeerInfo};
+use crate::wire::ServiceFlags;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+pub(super) const EPOCH: u64 = 1_800_000_000;
+const FULL: ServiceFlags = ServiceFlags(0x409);
+
+pub(super) fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Answer(u64),
+    Fail(u64, Failure),
+    Told(u64),
+    Pong(u64),
+    Lie(u64),
+    Announce(u64, u32),
+    SearchEnds(Search),
+    Block,
+    /// A node goes down or comes back.
+    Turn(usize),
+    Gossip,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Failure {
+    Refused,
+    NoConnection,
+    NoHandshake,
+    NoPong,
+    HungUp,
+}
+
+/// Everything outside the pool.
+pub(super) struct World {
+    pub(super) pool: Pool,
+    pub(super) nodes: Vec<Node>,
+    pub(super) rng: StdRng,
+    pub(super) now: Moment,
+    pub(super) height: u32,
+    /// Nothing gets through.
+    pub(super) offline: bool,
+    pub(super) dns: Vec<PeerAddress>,
+    pub(super) shipped: Vec<PeerAddress>,
+    /// How long a node stays up or down on average.
+    pub(super) turns: Option<Duration>,
+    pub(super) partings: Vec<(Duration, Parting)>,
+    pub(super) searches: Vec<(Duration, Search)>,
+    pub(super) dials: u64,
+    pub(super) saves: u64,
+    by_address: BTreeMap<String, usize>,
+    links: BTreeMap<u64, usize>,
+    events: BinaryHeap<Reverse<(Duration, Event)>>,
+}
+
+impl World {
+    pub(super) fn new(settings: Settings, nodes: Vec<Node>, seed: u64) -> Self {
+        let now = Moment { since_start: Duration::ZERO, unix: EPOCH };
+        let book = AddressBook::new([3; 32], Scope::Public);
+        let by_address = |(at, node): (usize, &Node)| (node.address.to_string(), at);
+        let mut world = Self {
+            pool: Pool::new(settings, book, now),
+            by_address: nodes.iter().enumerate().map(by_address).collect(),
+            nodes,
+            rng: StdRng::seed_from_u64(seed),
+            now,
+            height: 900_000,
+            offline: false,
+            dns: Vec::new(),
+            shipped: Vec::new(),
+            turns: None,
+            partings: Vec::new(),
+            searches: Vec::new(),
+            dials: 0,
+            saves: 0,
+            links: BTreeMap::new(),
+            events: BinaryHeap::new(),
+        };
+        world.pool.set_tip(world.height, EPOCH, now);
+        world
+    }
+
+    /// The same nodes with another pool, as after a restart.
+    pub(super) fn restart(&mut self, settings: Settings, book: AddressBook) {
+        self.links.clear();
+        self.events.clear();
+        self.pool = Pool::new(settings, book, self.now);
+        self.pool.set_tip(self.height, self.now.unix, self.now);
+    }
+
+    pub(super) fn claims(&self, addresses: &[PeerAddress]) -> Vec<Claim> {
+        let claim = |address: &PeerAddress| Claim {
+            address: *address,
+            services: FULL,
+            time: self.now.unix - 3600,
+        };
+        addresses.iter().map(claim).collect()
+    }
+
+    /// Starts blocks, gossip and the nodes' coming and going.
+    pub(super) fn set_going(&mut self) {
+        self.schedule(secs(60), Event::Block);
+        self.schedule(secs(30), Event::Gossip);
+        for at in 0..self.nodes.len() {
+            self.schedule_turn(at);
+        }
+    }
+
+    fn schedule(&mut self, after: Duration, event: Event) {
+        self.events.push(Reverse((self.now.since_start + after, event)));
+    }
+
+    fn schedule_turn(&mut self, at: usize) {
+        if let Some(turns) = self.turns {
+            let after = turns.mul_f64(-(1.0 - self.rng.random::<f64>()).ln());
+            self.schedule(after, Event::Turn(at));
+        }
+    }
+
+    /// Connected nodes that bring new blocks.
+    pub(super) fn useful(&self) -> usize {
+        let good = |id: &u64| self.links.get(id).is_some_and(|at| self.is_good(*at));
+        self.pool.peers().filter(|peer| good(&peer.id)).count()
+    }
+
+    fn is_good(&self, at: usize) -> bool {
+        let node = &self.nodes[at];
+        node.up && !self.offline && matches!(node.kind, Kind::Honest | Kind::Limited)
+    }
+
+    /// Lets both clocks go on to this time since the start.
+    pub(super) fn run_until(&mut self, end: Duration, mut each: impl FnMut(&Self)) {
+        while self.now.since_start < end {
+            self.act();
+            each(self);
+            let pool = self.pool.deadline(self.now.since_start);
+            // An idle pool is looked at less often than in earnest, for the sake of the test's own time.
+            let idle = pool >= self.now.since_start + Duration::from_millis(500);
+            let pool = if idle { self.now.since_start + secs(2) } else { pool };
+            let next = self.events.peek().map_or(end, |Reverse((at, _))| *at);
+            let next = next.min(pool).min(end).max(self.now.since_start + Duration::from_millis(1));
+            self.advance(next);
+            while let Some(Reverse((at, event))) = self.events.peek().copied() {
+                if at > self.now.since_start {
+                    break;
+                }
+                self.events.pop();
+                self.happen(event);
+            }
+        }
+        self.act();
+    }
+
+    fn advance(&mut self, to: Duration) {
+        let start = self.now.unix - self.now.since_start.as_secs();
+        self.now = Moment { since_start: to, unix: start + to.as_secs() };
+    }
+
+    /// The computer sleeps: only the wall clock goes on, and every connection dies without knowing it.
+    pub(super) fn sleep(&mut self, how_long: Duration) {
+        self.now.unix += how_long.as_secs();
+        self.links.clear();
+        self.events.retain(|Reverse((_, event))| !matches!(event, Event::Pong(_)));
+    }
+
+    fn act(&mut self) {
+        let actions = self.pool.poll(self.now, &mut self.rng);
+        for action in actions {
+            match action {
+                Action::Dial { id, address, patience } => self.dial(id, &address, patience),
+                Action::Disconnect { id, reason, .. } => {
+                    self.links.remove(&id);
+                    self.partings.push((self.now.since_start, reason));
+                }
+                Action::AskAddresses { id } => self.schedule(secs(1), Event::Told(id)),
+                Action::AskTip { id } => {
+                    if self.links.get(&id).is_some_and(|at| self.is_good(*at)) {
+                        self.schedule(secs(1), Event::Announce(id, self.height));
+                    }
+                }
+                Action::Ping { id } => self.schedule(Duration::from_millis(200), Event::Pong(id)),
+                Action::Search(search) => {
+                    self.searches.push((self.now.since_start, search));
+                    let takes = if search == Search::Dns { 700 } else { 0 };
+                    self.schedule(Duration::from_millis(takes), Event::SearchEnds(search));
+                }
+                Action::Save => self.saves += 1,
+            }
+        }
+    }
+
+    fn dial(&mut self, id: u64, address: &str, patience: Duration) {
+        self.dials += 1;
+        let Some(at) = self.by_address.get(address).copied().filter(|_| !self.offline) else {
+            return self.schedule(patience, Event::Fail(id, Failure::NoConnection));
+        };
+        let node = self.nodes[at].clone();
+        self.links.insert(id, at);
+        match node.kind {
+            // Half of the dead are there and refuse, the others are not there.
+            _ if !node.up && at.is_multiple_of(2) => {
+                self.schedule(node.latency, Event::Fail(id, Failure::Refused));
+            }
+            _ if !node.up => self.schedule(patience, Event::Fail(id, Failure::NoConnection)),
+            Kind::Mute => self.schedule(secs(30), Event::Fail(id, Failure::NoHandshake)),
+            _ => self.schedule(node.latency * 3, Event::Answer(id)),
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Answer(id) => self.answer(id),
+            Event::Fail(id, failure) => self.fail(id, failure),
+            Event::Told(id) => self.tell(id),
+            Event::Pong(id) => self.pong(id),
+            Event::Lie(id) => {
+                self.pool.refused(id, self.now);
+                self.links.remove(&id);
+            }
+            Event::Announce(id, height) => {
+                if self.pool.address(id).is_some() {
+                    let unix = self.now.unix;
+                    self.pool.set_tip(height.max(self.height), unix, self.now);
+                    self.pool.has_tip(id, height, self.now);
+                }
+            }
+            Event::SearchEnds(search) => {
+                let offline = self.offline && search == Search::Dns;
+                let all = if search == Search::Dns { &self.dns } else { &self.shipped };
+                let found = if offline { Vec::new() } else { self.claims(&all.clone()) };
+                let found: Vec<_> = found.into_iter().map(|claim| (claim, NetGroup::DNS)).collect();
+                self.pool.found(search, &found, self.now);
+            }
+            Event::Block => self.block(),
+            Event::Turn(at) => self.turn(at),
+            Event::Gossip => self.gossip(),
+        }
+    }
+
+    fn answer(&mut self, id: u64) {
+        let Some(at) = self.links.get(&id).copied() else { return };
+        if !self.nodes[at].up || self.offline {
+            return self.fail(id, Failure::NoHandshake);
+        }
+        let node = &self.nodes[at];
+        let (kind, latency) = (node.kind, node.latency);
+        let info = PeerInfo {
+            address: node.address.to_string(),
+            remote: node.address.socket_addr(),
+            direction: Direction::Outbound,
+            version: 70016,
+            services: match kind {
+                Kind::OtherChain => FULL | ServiceFlags::BLAKE2B_FORK,
+                Kind::Limited => ServiceFlags::NETWORK_LIMITED,
+                _ => FULL,
+            },
+            user_agent: "/World:1/".to_owned(),
+            start_height: 900_000,
+            relay: false,
+            wants_addrv2: true,
+            wtxid_relay: true,
+            time_offset: 0,
+            latency,
+        };
+        match self.pool.connected(id, &info, self.now) {
+            Admission::Part(reason) => {
+                self.links.remove(&id);
+                self.partings.push((self.now.since_start, reason));
+            }
+            Admission::Keep => match kind {
+                Kind::Liar => self.schedule(secs(2), Event::Lie(id)),
+                Kind::Silent => self.schedule(secs(1200), Event::Fail(id, Failure::NoPong)),
+                _ => self.schedule(secs(120), Event::Pong(id)),
+            },
+        }
+    }
+
+    fn fail(&mut self, id: u64, failure: Failure) {
+        self.links.remove(&id);
+        let limit = secs(1);
+        let reason = match failure {
+            Failure::Refused => {
+                let kind = ErrorKind::ConnectionRefused;
+                Disconnect::Unreachable { kind, text: String::new() }
+            }
+            Failure::NoConnection => Disconnect::ConnectTimeout { limit },
+            Failure::NoHandshake => Disconnect::HandshakeTimeout { limit },
+            Failure::NoPong => Disconnect::PingTimeout { limit },
+            Failure::HungUp => Disconnect::Closed,
+        };
+        self.pool.disconnected(id, &reason, self.now, &mut self.rng);
+    }
+
+    fn tell(&mut self, id: u64) {
+        let Some(at) = self.links.get(&id).copied() else { return };
+        if self.nodes[at].kind == Kind::Silent || self.offline {
+            return;
+        }
+        let from = self.nodes[at].tells;
+        let some: Vec<PeerAddress> = (0..self.nodes.len().min(100))
+            .map(|step| self.nodes[(from + step * 7) % self.nodes.len()].address)
+            .collect();
+        let claims = self.claims(&some);
+        self.pool.addresses(id, &claims, self.now);
+    }
+
+    fn pong(&mut self, id: u64) {
+        let Some(at) = self.links.get(&id).copied() else { return };
+        if self.nodes[at].up && !self.offline && self.nodes[at].kind != Kind::Silent {
+            let latency = self.nodes[at].latency;
+            self.pool.latency(id, latency, self.now);
+            self.schedule(secs(120), Event::Pong(id));
+        } else {
+            self.schedule(secs(1080), Event::Fail(id, Failure::NoPong));
+        }
+    }
+
+    fn block(&mut self) {
+        self.height += 1;
+        let links: Vec<(u64, usize)> = self.links.iter().map(|(id, at)| (*id, *at)).collect();
+        for (id, at) in links {
+            if self.is_good(at) {
+                let after = self.nodes[at].latency;
+                self.schedule(after, Event::Announce(id, self.height));
+            }
+        }
+        let after = secs(600).mul_f64(-(1.0 - self.rng.random::<f64>()).ln());
+        self.schedule(after, Event::Block);
+    }
+
+    /// A node goes down, or comes back. Of its connections some end at once, the others are found dead by their pings.
+    fn turn(&mut self, at: usize) {
+        self.nodes[at].up = !self.nodes[at].up;
+        if !self.nodes[at].up && self.rng.random() {
+            let ids: Vec<u64> =
+                self.links.iter().filter(|(_, node)| **node == at).map(|(id, _)| *id).collect();
+            ids.into_iter()
+                .for_each(|id| self.schedule(Duration::ZERO, Event::Fail(id, Failure::HungUp)));
+        }
+        self.schedule_turn(at);
+    }
+
+    /// Every connected node tells more addresses than it may, most of them made up.
+    fn gossip(&mut self) {
+        let ids: Vec<u64> = self.links.keys().copied().collect();
+        for id in ids {
+            let made_up: Vec<PeerAddress> = (0..20)
+                .map(|_| {
+                    let ip = Ipv4Addr::from(self.rng.random_range(0x0b00_0000..0x6400_0000));
+                    SocketAddr::from((ip, 8333)).into()
+                })
+                .collect();
+            let claims = self.claims(&made_up);
+            self.pool.addresses(id, &claims, self.now);
+        }
+        self.schedule(secs(60), Event::Gossip);
+    }
+}

@@ -1,0 +1,206 @@
+//! What goes into the pool and what comes out.
+
+use crate::net::book::PeerAddress;
+use crate::wire::ServiceFlags;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Both clocks at one moment. They part when the computer sleeps or somebody sets the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Time since the start, by a clock that is never set.
+    pub since_start: Duration,
+    /// The wall clock: Unix time in seconds.
+    pub unix: u64,
+}
+
+/// How the pool is to find and keep peers.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Only these peers (`host:port`), and no search for others, if there is any.
+    pub only: Vec<String>,
+    /// These peers (`host:port`) beside those that are found.
+    pub added: Vec<String>,
+    /// How many peers to keep connected.
+    pub wanted: usize,
+    /// Whether lost peers are replaced for ever; otherwise failures are final at some point.
+    pub persistent: bool,
+    /// Whether the DNS seeds may be asked.
+    pub dns: bool,
+    /// With a proxy, names of DNS seeds (`host:port`) to connect to through it: nothing is resolved here then.
+    pub proxy_seeds: Option<Vec<String>>,
+    /// After so long without a new tip one more peer is sought; `None` where blocks come when they like (regtest).
+    pub stale_after: Option<Duration>,
+}
+
+/// Where addresses are looked for outside the book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Search {
+    /// The DNS seeds.
+    Dns,
+    /// The addresses that ship with the program.
+    Shipped,
+}
+
+/// What the caller is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Dial, and report under this number.
+    Dial {
+        /// The connection's number.
+        id: u64,
+        /// `host:port`.
+        address: String,
+        /// How long the connection may take to be made.
+        patience: Duration,
+    },
+    /// End a connection, or the attempt to make one; the pool has forgotten it already.
+    Disconnect {
+        /// Which.
+        id: u64,
+        /// Whose.
+        address: String,
+        /// Why.
+        reason: Parting,
+    },
+    /// Send `getaddr`.
+    AskAddresses {
+        /// To whom.
+        id: u64,
+    },
+    /// Send a `getheaders` whose answer shows whether the peer has our tip.
+    AskTip {
+        /// To whom.
+        id: u64,
+    },
+    /// Ping now.
+    Ping {
+        /// Whom.
+        id: u64,
+    },
+    /// Look for addresses, and report what is found, be it nothing.
+    Search(Search),
+    /// Write the address book.
+    Save,
+}
+
+/// Why we part with a peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Parting {
+    /// There are enough others.
+    #[error("enough peers without it")]
+    Surplus,
+    /// It was only to be seen whether the address answers.
+    #[error("tested its address")]
+    Feeler,
+    /// It does not offer what is needed.
+    #[error("offers {} where {} is needed", names(*offered), names(*needed))]
+    Services {
+        /// What is needed.
+        needed: ServiceFlags,
+        /// What it offers.
+        offered: ServiceFlags,
+    },
+    /// It follows the chain that split off in August 2026 (service bit 28).
+    #[error("follows another chain (service bit 28)")]
+    OtherChain,
+    /// It is connected by another name already.
+    #[error("the same peer as {other}")]
+    Duplicate {
+        /// The other name.
+        other: String,
+    },
+    /// Its tip stayed behind while ours moved.
+    #[error("stays behind: height {} where others have {ours}", height.map_or_else(|| "unknown".to_owned(), |height| height.to_string()))]
+    Lagging {
+        /// The best height it has shown.
+        height: Option<u32>,
+        /// Our height when that was noticed.
+        ours: u32,
+    },
+    /// It did not answer a ping after the network had changed or the computer had slept.
+    #[error("no answer within {limit:?} after the network changed or the computer slept")]
+    Unresponsive {
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// One more peer had been sought, and this one brought news least recently.
+    #[error("others bring news sooner")]
+    LeastUseful,
+}
+
+fn names(services: ServiceFlags) -> String {
+    if services == ServiceFlags::NONE { "nothing".to_owned() } else { services.names().join(" ") }
+}
+
+/// Whether a peer whose handshake is complete stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is used.
+    Keep,
+    /// It is to be disconnected; the pool has forgotten it already.
+    Part(Parting),
+}
+
+/// Round-trip times of one connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rtt {
+    /// The last one.
+    pub last: Duration,
+    /// The shortest.
+    pub min: Duration,
+    /// Smoothed: each new one counts for an eighth. Source: RFC 6298, section 2.3.
+    pub smoothed: Duration,
+}
+
+impl Rtt {
+    pub(super) fn first(rtt: Duration) -> Self {
+        Self { last: rtt, min: rtt, smoothed: rtt }
+    }
+
+    pub(super) fn add(&mut self, rtt: Duration) {
+        self.last = rtt;
+        self.min = self.min.min(rtt);
+        self.smoothed = (self.smoothed * 7 + rtt) / 8;
+    }
+}
+
+/// A connected peer as others may want to see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// The connection's number.
+    pub id: u64,
+    /// `host:port`.
+    pub address: String,
+    /// The address at the other end of the socket; `None` through a proxy.
+    pub remote: Option<SocketAddr>,
+    /// Whether the user named it.
+    pub named: bool,
+    /// Protocol version.
+    pub version: i32,
+    /// What it offers.
+    pub services: ServiceFlags,
+    /// Its software.
+    pub user_agent: String,
+    /// The height that it announced.
+    pub start_height: i32,
+    /// The best height of our chain that it has shown to have.
+    pub tip: Option<u32>,
+    /// Since when it is connected, Unix seconds.
+    pub connected_since: u64,
+    /// Its clock minus ours, in seconds.
+    pub time_offset: i64,
+    /// Round-trip times.
+    pub rtt: Rtt,
+}
+
+/// Whom a connection is to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A peer that the user named, by its place in the list.
+    Named(usize),
+    /// An address that was found.
+    Found(PeerAddress),
+    /// A DNS seed's name, resolved by the proxy.
+    Seed(String),
+}

@@ -1,0 +1,149 @@
+//! Where addresses of peers come from: the book, DNS, those that ship with the program.
+
+use super::clock::unix_now_secs;
+use super::sources::{Found, Source, Sources};
+use crate::chain::Params;
+use crate::net::book::{self, AddressBook, Claim, NetGroup, PeerAddress, Scope};
+use crate::net::pool::Search;
+use crate::primitives::Network;
+use crate::wire::ServiceFlags;
+use rand::RngExt;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Seconds: shipped addresses, and those of DNS, are said to have been seen so long ago, at random between these.
+/// Source: Bitcoin Core `ConvertSeeds`, `ThreadDNSAddressSeed`.
+const SHIPPED_AGE: (u64, u64) = (7 * 24 * 3600, 14 * 24 * 3600);
+const DNS_AGE: (u64, u64) = (3 * 24 * 3600, 7 * 24 * 3600);
+
+/// Which addresses a network's peers can have: regtest lives on one machine.
+pub fn scope_of(network: Network) -> Scope {
+    if network == Network::Regtest { Scope::Local } else { Scope::Public }
+}
+
+/// The address book of a network's folder, for the process that holds its lock. Blocks on the file system.
+pub(super) fn open_book(params: &Params, folder: Option<&Path>) -> AddressBook {
+    let (scope, key) = (scope_of(params.network), rand::random());
+    match folder {
+        Some(folder) => book::load_or_new(folder, params.magic, scope, key),
+        None => AddressBook::new(key, scope),
+    }
+}
+
+/// Looks for addresses outside the book; in random order, each with who told it.
+pub(super) async fn search(sources: &Sources, search: Search) -> Vec<(Claim, NetGroup)> {
+    let (found, source, age) = match search {
+        Search::Dns => (sources.ask_seeds().await, NetGroup::DNS, DNS_AGE),
+        Search::Shipped => (sources.shipped(), NetGroup::SHIPPED, SHIPPED_AGE),
+    };
+    let (now, mut rng) = (unix_now_secs(), rand::rng());
+    let claim = |address| Claim {
+        address,
+        services: ServiceFlags::NETWORK | ServiceFlags::WITNESS,
+        time: now.saturating_sub(rng.random_range(age.0..age.1)),
+    };
+    let addresses = found.iter().filter_map(|found| found.address.parse::<PeerAddress>().ok());
+    addresses.map(claim).map(|claim| (claim, source)).collect()
+}
+
+/// The names of the DNS seeds (`host:port`), for a proxy to resolve.
+pub(super) fn seed_names(params: &Params) -> Vec<String> {
+    params.dns_seeds.iter().map(|name| format!("{name}:{}", params.port)).collect()
+}
+
+/// Up to `count` addresses (`host:port`) worth dialling, the best first: for commands that need a peer once. Those of
+/// the book in `folder` come first, then, only where they are too few, those of DNS and the shipped ones.
+///
+/// The book is only read: another process may be using it. One that cannot be read counts as empty.
+///
+/// # Security
+/// With a proxy nothing is resolved here: the seeds' names are among the addresses, for the proxy to resolve. Onion and
+/// I2P addresses are given only then.
+pub async fn addresses(sources: &Sources, folder: &Path, count: usize) -> Vec<String> {
+    let mut found = from_book(sources, folder, count);
+    if found.len() < count {
+        found.extend(sources.addresses().await);
+    }
+    let mut seen = BTreeSet::new();
+    found.retain(|address| seen.insert(address.clone()));
+    found.truncate(count);
+    found
+}
+
+/// What the book in `folder` knows, up to `count` addresses, then what [`Sources::find`] finds; each once.
+///
+/// The book is only read: another process may be using it. One that cannot be read counts as empty.
+pub async fn find_all(sources: &Sources, folder: &Path, count: usize) -> Vec<Found> {
+    let known = from_book(sources, folder, count);
+    let mut seen: BTreeSet<String> = known.iter().cloned().collect();
+    let known = known.into_iter().map(|address| Found { address, source: Source::Book });
+    let others = sources.find().await.into_iter();
+    known.chain(others.filter(|found| seen.insert(found.address.clone()))).collect()
+}
+
+/// Up to `count` addresses of the book in `folder`, in its own order of preference.
+pub(super) fn from_book(sources: &Sources, folder: &Path, count: usize) -> Vec<String> {
+    let params = sources.params;
+    let book = book::load(folder, params.magic, scope_of(params.network)).ok().flatten();
+    let Some(book) = book else { return Vec::new() };
+    let through_proxy = sources.proxy.is_some();
+    let (now, mut rng) = (unix_now_secs(), rand::rng());
+    let mut chosen: BTreeSet<PeerAddress> = BTreeSet::new();
+    let mut found = Vec::new();
+    while found.len() < count {
+        let next = book.select(now, &mut rng, &mut |known| {
+            let reachable = through_proxy || !known.address.reach().needs_proxy();
+            reachable && !chosen.contains(&known.address)
+        });
+        let Some(address) = next else { break };
+        chosen.insert(address);
+        found.push(address.to_string());
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NetGroup, addresses, open_book, scope_of, seed_names};
+    use crate::chain::params;
+    use crate::net::book::{Claim, Scope, save};
+    use crate::node::clock::unix_now_secs;
+    use crate::node::sources::Sources;
+    use crate::primitives::Network;
+    use crate::wire::ServiceFlags;
+
+    #[tokio::test]
+    async fn the_book_comes_first_and_the_shipped_addresses_fill_up() {
+        let params = params(Network::Mainnet);
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = open_book(params, None);
+        let onion = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:8333";
+        let claims = ["8.8.8.8:8333", onion].map(|text| Claim {
+            address: text.parse().unwrap(),
+            services: ServiceFlags::NETWORK,
+            time: unix_now_secs(),
+        });
+        book.add(&claims, NetGroup::DNS, unix_now_secs());
+        save(folder.path(), &book.encode(params.magic)).unwrap();
+        let direct = Sources::new(params, false, None, None);
+        let found = addresses(&direct, folder.path(), 20).await;
+        assert_eq!((found.len(), found[0].as_str()), (20, "8.8.8.8:8333"));
+        assert!(!found.contains(&onion.to_owned()));
+        let proxy = Some("127.0.0.1:9050".to_owned());
+        let found = addresses(&Sources { proxy, ..direct }, folder.path(), 2).await;
+        assert!(found.contains(&onion.to_owned()), "a proxy may lead there");
+    }
+
+    #[tokio::test]
+    async fn through_a_proxy_the_seeds_are_names_and_regtest_has_nothing() {
+        let signet = params(Network::Signet);
+        let nowhere = tempfile::tempdir().unwrap();
+        let proxy = Some("127.0.0.1:9050".to_owned());
+        let found = addresses(&Sources::new(signet, true, None, proxy), nowhere.path(), 5).await;
+        assert_eq!(found[..2], seed_names(signet)[..2]);
+        let regtest = params(Network::Regtest);
+        let sources = Sources::new(regtest, true, None, None);
+        assert_eq!(addresses(&sources, nowhere.path(), 5).await, [""; 0]);
+        assert_eq!(scope_of(Network::Regtest), Scope::Local);
+    }
+}
