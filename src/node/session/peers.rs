@@ -363,6 +363,8 @@ fn pool_settings(options: &SyncOptions) -> Settings {
         persistent: options.follow,
         dns: options.dns && !options.params.dns_seeds.is_empty(),
         proxy_seeds: named,
+        // Source: bitcoinknots `doc/blake2b-fork.md`. Its nodes set the bit on every network; only there it tells.
+        other_chain: matches!(options.params.network, Network::Mainnet | Network::Testnet4),
         stale_after: (options.params.network != Network::Regtest).then_some(STALE_AFTER),
     }
 }
