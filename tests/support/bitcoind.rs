@@ -165,6 +165,12 @@ impl Bitcoind {
         self.rpc("getblockcount", json!([])).as_u64().expect("a number")
     }
 
+    /// Ends it at once, as `kill -9` does.
+    pub fn kill(mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+
     /// Stops it and waits until it has written everything and ended.
     ///
     /// # Panics

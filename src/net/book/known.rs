@@ -32,7 +32,7 @@ pub struct Known {
     pub last_seen: u64,
     /// Failed dials since the last success; outages of our own are not counted.
     pub tries: u32,
-    /// When it was dialled last.
+    /// When a dial last succeeded or failed.
     pub last_try: u64,
     /// When a failure was counted last.
     pub last_count: u64,

@@ -117,8 +117,7 @@ impl AddressBook {
 
     fn add_one(&mut self, claim: &Claim, source: NetGroup, now: u64) -> bool {
         let address = claim.address;
-        let other_chain = claim.services.has(ServiceFlags::BLAKE2B_FORK);
-        if other_chain || !self.scope.allows(&address) || self.avoided(&address, now).is_some() {
+        if !self.scope.allows(&address) || self.avoided(&address, now).is_some() {
             return false;
         }
         let time = claim.sane_time(now);
@@ -155,22 +154,15 @@ impl AddressBook {
         }
     }
 
-    /// An address is being dialled.
-    pub fn dialled(&mut self, address: &PeerAddress, now: u64) {
-        if let Some(known) = self.known.get_mut(address) {
-            known.last_try = now;
-        }
-    }
-
-    /// A dial failed. As long as no other address has answered since the last failure was counted, it may well be our
+    /// A dial failed, or was in vain. As long as no other address has answered since the last failure was counted, it may well be our
     /// own network that is down: then it is not counted. Source: Bitcoin Core `AddrManImpl::Attempt_`.
     pub fn failed(&mut self, address: &PeerAddress, now: u64) {
         let last_good = self.last_good;
-        if let Some(known) = self.known.get_mut(address)
-            && known.last_count < last_good
-        {
+        let Some(known) = self.known.get_mut(address) else { return };
+        known.last_try = now;
+        if known.last_count < last_good {
             known.last_count = now;
-            known.tries += 1;
+            known.tries = known.tries.saturating_add(1);
         }
     }
 

@@ -155,9 +155,6 @@ impl Pool {
     /// Forgets a connection and says that it is to be ended.
     pub(super) fn part(&mut self, id: u64, reason: Parting) {
         if let Some(slot) = self.slots.remove(&id) {
-            if let (Some(address), None) = (slot.found(), &slot.ready) {
-                self.book.dialled(address, slot.tried_before);
-            }
             let address = slot.address(&self.named);
             self.actions.push(Action::Disconnect { id, address, reason });
         }
@@ -166,11 +163,6 @@ impl Pool {
     }
 
     fn start(&mut self, target: Target, feeler: bool, now: Moment) {
-        let mut tried_before = 0;
-        if let Target::Found(address) = &target {
-            tried_before = self.book.get(address).map_or(0, |known| known.last_try);
-            self.book.dialled(address, now.unix);
-        }
         let patience = match &target {
             _ if self.settings.proxy_seeds.is_some() => PROXY_PATIENCE,
             Target::Found(_) => ADDRESS_PATIENCE,
@@ -178,7 +170,7 @@ impl Pool {
         };
         let id = self.next_id;
         self.next_id += 1;
-        let slot = Slot { tried_before, ..Slot::dialled(target, feeler, now.since_start) };
+        let slot = Slot::dialled(target, feeler, now.since_start);
         let address = slot.address(&self.named);
         self.slots.insert(id, slot);
         self.actions.push(Action::Dial { id, address, patience });
@@ -253,7 +245,7 @@ impl Pool {
         let offers =
             known.services == ServiceFlags::NONE || self.watch.suffices(known.services, now);
         offers
-            && !known.services.has(ServiceFlags::BLAKE2B_FORK)
+            && !self.is_foreign(known.services)
             && self.is_free(&known.address, in_use, now.since_start)
             && !self.rests(known, now)
     }

@@ -30,7 +30,7 @@ impl Pool {
                 self.book.answered(&address, info.services, info.latency, now.unix);
                 self.saving.changed = true;
                 self.saving.good_news |= !slot.feeler;
-                if info.services.has(ServiceFlags::BLAKE2B_FORK) {
+                if self.is_foreign(info.services) {
                     self.book.discourage(&address, now.unix);
                 }
             }
@@ -60,7 +60,7 @@ impl Pool {
             let other = self.slots.values().find(same).filter(|other| other.is_named())?;
             return Some(Parting::Duplicate { other: other.address(&self.named) });
         }
-        if info.services.has(ServiceFlags::BLAKE2B_FORK) {
+        if self.is_foreign(info.services) {
             return Some(Parting::OtherChain);
         }
         if slot.feeler {
@@ -238,8 +238,15 @@ impl Pool {
         self.take_in(&claims[..count], source, now);
     }
 
+    /// Whether a peer with these services follows another chain.
+    pub(super) fn is_foreign(&self, services: ServiceFlags) -> bool {
+        self.settings.other_chain && services.has(ServiceFlags::BLAKE2B_FORK)
+    }
+
     fn take_in(&mut self, claims: &[Claim], source: NetGroup, now: Moment) {
-        let added = self.book.add(claims, source, now.unix);
+        let mut ours = claims.to_vec();
+        ours.retain(|claim| !self.is_foreign(claim.services));
+        let added = self.book.add(&ours, source, now.unix);
         self.saving.changed |= added > 0;
         self.saving.good_news |= added >= GOOD_NEWS;
         if added > 0 {

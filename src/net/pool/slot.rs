@@ -14,8 +14,6 @@ pub(super) struct Slot {
     pub(super) feeler: bool,
     /// When it was dialled.
     pub(super) began: Duration,
-    /// When it had been dialled before, Unix seconds: the book is told so again if the dial is called off.
-    pub(super) tried_before: u64,
     /// Set once the handshake is complete.
     pub(super) ready: Option<Ready>,
 }
@@ -51,7 +49,7 @@ pub(super) struct Lag {
 
 impl Slot {
     pub(super) fn dialled(target: Target, feeler: bool, now: Duration) -> Self {
-        Self { target, feeler, began: now, tried_before: 0, ready: None }
+        Self { target, feeler, began: now, ready: None }
     }
 
     /// The address, if it was found and not named.

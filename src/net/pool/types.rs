@@ -29,6 +29,8 @@ pub struct Settings {
     pub dns: bool,
     /// With a proxy, names of DNS seeds (`host:port`) to connect to through it: nothing is resolved here then.
     pub proxy_seeds: Option<Vec<String>>,
+    /// Whether peers with service bit 28 follow another chain than ours, as on the networks where that split off.
+    pub other_chain: bool,
     /// After so long without a new tip one more peer is sought; `None` where blocks come when they like (regtest).
     pub stale_after: Option<Duration>,
 }

@@ -1,9 +1,8 @@
 //! What connections report.
 
 use super::joiner::{LinkCheck, spawn_link};
-use super::peers::is_worth_a_warning;
 use super::{EVENT_QUEUE, Held, Session};
-use crate::net::{Disconnect, Event, PeerInfo};
+use crate::net::{Disconnect, Event, Fault, PeerInfo};
 use crate::primitives::{BlockHash, Header};
 use crate::store::HeaderStore;
 use crate::sync::{Disposition, PeerKey, Reply, Tag};
@@ -46,10 +45,12 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn tell_lost(&self, peer: PeerKey, reason: &Disconnect) {
         let Some(line) = self.peers.get(peer) else { return };
-        if is_worth_a_warning(self.peers.is_named(peer), reason) {
-            warn!("lost peer {}: {reason}", line.address());
-        } else {
-            info!("lost peer {}: {reason}", line.address());
+        let address = line.address();
+        match (self.peers.is_named(peer), line.is_connected(), reason.fault()) {
+            (true, ..) | (false, true, Fault::Peer) => warn!("lost peer {address}: {reason}"),
+            (false, true, _) => info!("lost peer {address}: {reason}"),
+            // Of the many addresses that are found, most are gone, or something else's.
+            (false, false, _) => debug!("{address}: {reason}"),
         }
     }
 

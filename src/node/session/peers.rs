@@ -4,7 +4,7 @@ use super::options::SyncOptions;
 use super::route::Route;
 use crate::net::book::{Claim, NetGroup, claims, save};
 use crate::net::pool::{Action, Admission, Moment, Parting, PeerStatus, Pool, Search, Settings};
-use crate::net::{Config, Dialer, Disconnect, Event, Fault, PeerHandle, PeerId, PeerInfo, Timers};
+use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, PeerId, PeerInfo, Timers};
 use crate::node::addresses::{open_book, search, seed_names};
 use crate::node::clock::unix_now_secs;
 use crate::node::sources::{Sources, net_config};
@@ -39,6 +39,10 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn address(&self) -> &str {
         &self.address
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected
     }
 }
 
@@ -239,7 +243,9 @@ impl Peers {
             }
             Admission::Part(reason) => {
                 tell_parted(&info.address, &reason);
-                self.note_failure(format!("{} ({reason})", info.address));
+                if !matches!(reason, Parting::Surplus | Parting::Feeler) {
+                    self.note_failure(format!("{} ({reason})", info.address));
+                }
                 self.hang_up(id);
                 false
             }
@@ -367,6 +373,8 @@ fn pool_settings(options: &SyncOptions) -> Settings {
         persistent: options.follow,
         dns: options.sources().asks_dns(),
         proxy_seeds: named,
+        // Source: bitcoinknots `doc/blake2b-fork.md`. Its nodes set the bit on every network; only there it tells.
+        other_chain: matches!(options.params.network, Network::Mainnet | Network::Testnet4),
         stale_after: (options.params.network != Network::Regtest).then_some(STALE_AFTER),
     }
 }
@@ -383,9 +391,4 @@ fn write_book(folder: &Path, bytes: &[u8]) {
     if let Err(error) = save(folder, bytes) {
         warn!("the address book could not be written: {}: {error}", folder.display());
     }
-}
-
-/// Whether the end of a connection is worth a warning: of the many addresses that are found, some are always gone.
-pub(super) fn is_worth_a_warning(named: bool, reason: &Disconnect) -> bool {
-    named || reason.fault() == Fault::Peer
 }

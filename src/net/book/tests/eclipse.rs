@@ -25,7 +25,6 @@ fn lived_in() -> (AddressBook, Vec<PeerAddress>, Vec<PeerAddress>) {
     let known: Vec<PeerAddress> = book.iter().map(|known| known.address).collect();
     let tried: Vec<PeerAddress> = known.iter().copied().step_by(4).collect();
     for address in &tried {
-        book.dialled(address, NOW);
         book.answered(address, ServiceFlags::NETWORK, RTT, NOW);
     }
     let tried = tried.into_iter().filter(|address| book.get(address).is_some_and(|it| it.tried));
@@ -92,7 +91,6 @@ fn one_range_of_answering_nodes_gets_a_sixteenth_of_the_tried_table() {
         let address = v4(ATTACKER + host);
         // Told by ever other peers, so that it is taken in.
         book.add(&[claim(address)], NetGroup::of(&v4((host + 256) << 17)), NOW);
-        book.dialled(&address, NOW);
         book.answered(&address, ServiceFlags::NETWORK, RTT, NOW);
     }
     assert!((200..=256).contains(&book.tried_len()), "{}", book.tried_len());

@@ -80,7 +80,8 @@ fn a_peer_that_is_named_and_found_is_one_peer() {
 #[test]
 fn services_decide_who_is_kept() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
-    let mut bench = Bench::knowing(following(8), &known);
+    let settings = Settings { other_chain: true, ..following(8) };
+    let mut bench = Bench::knowing(settings, &known);
     let dials = bench.dials(2);
     // The tip is of today: the last blocks are enough.
     assert_eq!(bench.connect(dials[0].0, ServiceFlags::NETWORK_LIMITED), Admission::Keep);
@@ -93,7 +94,16 @@ fn services_decide_who_is_kept() {
     let address: PeerAddress = dials[2].1.parse().unwrap();
     assert!(bench.pool.book().get(&address).is_none(), "not kept in the book");
     assert_eq!(bench.avoided(&dials[2].1), Some(Avoided::Discouraged));
+    let told = Claim { address: "12.1.1.1:8333".parse().unwrap(), services: other, time: EPOCH };
+    bench.pool.addresses(dials[0].0, &[told], bench.now);
     assert_eq!(bench.dials(600), [], "who keeps too little is not asked again either");
+}
+
+#[test]
+fn where_no_other_chain_split_off_service_bit_28_means_nothing() {
+    let mut bench = Bench::knowing(following(8), &["8.8.8.8:8333"]);
+    let id = bench.dials(1)[0].0;
+    assert_eq!(bench.connect(id, FULL | ServiceFlags::BLAKE2B_FORK), Admission::Keep);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 fn settings() -> Settings {
-    Settings { wanted: 8, persistent: true, dns: true, ..Settings::default() }
+    Settings { wanted: 8, persistent: true, dns: true, other_chain: true, ..Settings::default() }
 }
 
 /// Two hundred nodes, of which two thirds are dead and some of the others of no use; DNS names 40.

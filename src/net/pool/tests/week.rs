@@ -15,6 +15,7 @@ fn settings() -> Settings {
         wanted: 8,
         persistent: true,
         dns: true,
+        other_chain: true,
         stale_after: Some(secs(30 * 60)),
         ..Settings::default()
     }
