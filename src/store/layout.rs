@@ -6,10 +6,12 @@
 //! |---|---|
 //! | `h` + page number (u32 BE) | parent hash (32), work before the page (32, BE), then 48 bytes a header |
 //! | `i` + run (u16 BE) + bucket (u8) | hash index: u32 LE entries, see `index.rs` |
-//! | `s` + tip hash (32) + part (u16 BE) | fork height (u32 LE), then 80 bytes a header |
+//! | `s` + name (32) + part (u16 BE) | fork height (u32 LE), then 80 bytes a header |
 //! | `m:version` | schema version, u32 LE |
 //! | `m:tip` | height (u32 LE), hash (32), chain work (32, BE), indexed up to (u32 LE, exclusive) |
 //! | `m:last_sync` | Unix seconds, u64 LE |
+//!
+//! A side branch's name is the hash of its end when it was first written: it stays when the branch grows.
 //!
 //! A page holds 64 headers without their previous hashes (3.1 KB). Measured with 930,000 headers, in one
 //! sitting: pages of 128 take as long to write and as much disk, but 64 MB of memory instead of 38 in
@@ -50,10 +52,10 @@ pub(super) fn bucket_key(run: u16, bucket: u8) -> [u8; 4] {
     [b'i', high, low, bucket]
 }
 
-/// Key of a part of the side branch that ends with `tip`.
-pub(super) fn side_key(tip: &BlockHash, part: u16) -> [u8; 35] {
+/// Key of a part of the side branch with this name.
+pub(super) fn side_key(name: &BlockHash, part: u16) -> [u8; 35] {
     let mut key = [b's'; 35];
-    key[1..33].copy_from_slice(&tip.0);
+    key[1..33].copy_from_slice(&name.0);
     key[33..].copy_from_slice(&part.to_be_bytes());
     key
 }

@@ -14,6 +14,7 @@ mod memory;
 mod open;
 mod read;
 mod repair;
+mod sides;
 mod verify;
 mod write;
 

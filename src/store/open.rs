@@ -8,6 +8,7 @@ use super::index::Pending;
 use super::layout::{PAGE, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip};
 use super::lock::StoreLock;
 use super::read::page_bytes;
+use super::sides::Record;
 use crate::chain::{self, Params};
 use crate::primitives::Network;
 use sled::Db;
@@ -96,6 +97,8 @@ pub(super) struct End {
 pub(super) struct Writer {
     /// The last page's bytes, for the next header to be added to.
     pub(super) page: Vec<u8>,
+    /// How the side branches are stored; `None` until a change of them has asked.
+    pub(super) sides: Option<Vec<Record>>,
     /// A change did not reach the disk: what is there is unknown until the database is opened again.
     pub(super) failed: bool,
 }
@@ -142,7 +145,7 @@ impl SledStore {
             folder: path.to_owned(),
             file,
             end: RwLock::new(End { tip, indexed_to, pending }),
-            writer: Mutex::new(Writer { page, failed: false }),
+            writer: Mutex::new(Writer { page, sides: None, failed: false }),
             lock,
         })
     }

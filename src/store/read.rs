@@ -98,6 +98,32 @@ impl SledStore {
         Ok(page.hashes.get(at) == Some(hash))
     }
 
+    /// The side branches, and the names that their records bear.
+    pub(super) fn named_sides(&self) -> Result<Vec<(BlockHash, StoredSide)>, StoreError> {
+        let height = self.end().tip.height;
+        let entries = guarded(height, "the side branches", || {
+            self.db.scan_prefix(SIDE_KEYS).collect::<sled::Result<Vec<_>>>()
+        })?;
+        let damaged = || StoreError::damaged(height, "a side branch's record has a wrong length");
+        let mut sides: Vec<(BlockHash, StoredSide)> = Vec::new();
+        for (key, value) in entries {
+            let (head, records) = value.split_at_checked(4).ok_or_else(damaged)?;
+            let (records, rest) = records.as_chunks::<HEADER_LEN>();
+            if key.len() != 35 || !rest.is_empty() || records.len() > SIDE_PART {
+                return Err(damaged());
+            }
+            let name = BlockHash(array(&key[1..33]));
+            if sides.last().is_none_or(|(last, _)| *last != name) {
+                let fork_height = u32::from_le_bytes(array(head));
+                sides.push((name, StoredSide { fork_height, headers: Vec::new() }));
+            }
+            if let Some((_, side)) = sides.last_mut() {
+                side.headers.extend(records.iter().map(Header::decode));
+            }
+        }
+        Ok(sides)
+    }
+
     /// The end with what is not in the database's index yet, which the first use may have to read back.
     fn end_with_pending(&self) -> Result<RwLockReadGuard<'_, End>, StoreError> {
         let end = self.end();
@@ -186,29 +212,7 @@ impl HeaderStore for SledStore {
     }
 
     fn sides(&self) -> Result<Vec<StoredSide>, StoreError> {
-        let height = self.end().tip.height;
-        let entries = guarded(height, "the side branches", || {
-            self.db.scan_prefix(SIDE_KEYS).collect::<sled::Result<Vec<_>>>()
-        })?;
-        let damaged = || StoreError::damaged(height, "a side branch's record has a wrong length");
-        let mut sides: Vec<StoredSide> = Vec::new();
-        let mut last_tip = None;
-        for (key, value) in entries {
-            let (head, records) = value.split_at_checked(4).ok_or_else(damaged)?;
-            let (records, rest) = records.as_chunks::<HEADER_LEN>();
-            if key.len() != 35 || !rest.is_empty() || records.len() > SIDE_PART {
-                return Err(damaged());
-            }
-            if last_tip.as_deref() != Some(&key[1..33]) {
-                last_tip = Some(key[1..33].to_vec());
-                let fork_height = u32::from_le_bytes(array(head));
-                sides.push(StoredSide { fork_height, headers: Vec::new() });
-            }
-            if let Some(side) = sides.last_mut() {
-                side.headers.extend(records.iter().map(Header::decode));
-            }
-        }
-        Ok(sides)
+        Ok(self.named_sides()?.into_iter().map(|(_, side)| side).collect())
     }
 
     fn last_sync(&self) -> Result<Option<u64>, StoreError> {

@@ -3,14 +3,14 @@
 use super::error::StoreError;
 use super::guard::guarded;
 use super::index::{Buckets, Pending};
-use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, RECORD, SIDE_KEYS, SIDE_PART, TIP_KEY};
-use super::layout::{encode_tip, new_page, page_key, push_record, side_key};
+use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, RECORD, TIP_KEY};
+use super::layout::{encode_tip, new_page, page_key, push_record};
 use super::open::{End, SledStore, Writer};
 use super::read::page_bytes;
+use super::sides::{self, Record};
 use super::{Change, Tip};
 use crate::chain::{CheckedHeaders, SideBranch, Work};
 use sled::Batch;
-use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
@@ -39,7 +39,7 @@ impl SledStore {
             pending.write_due(&mut buckets)?;
         }
         if let Some(sides) = change.sides {
-            self.put_sides(&mut batch, sides)?;
+            self.put_sides(&mut writer, &mut batch, sides)?;
         }
         if let Some(time) = change.last_sync {
             batch.insert(LAST_SYNC_KEY, time.to_le_bytes().to_vec());
@@ -118,26 +118,25 @@ impl SledStore {
         Ok(Tip { height, hash: page.hashes[kept - 1], chainwork: page.work_after(kept) })
     }
 
-    /// The stored branches become these; all parts are written anew.
-    fn put_sides(&self, batch: &mut Batch, sides: &[SideBranch]) -> Result<(), StoreError> {
-        let mut wanted = HashSet::new();
-        for side in sides {
-            let tip = side.tip().hash();
-            for (part, headers) in (0..).zip(side.headers().chunks(SIDE_PART)) {
-                let mut bytes = side.fork_height().to_le_bytes().to_vec();
-                headers.iter().for_each(|header| bytes.extend_from_slice(&header.encode()));
-                let key = side_key(&tip, part);
-                batch.insert(&key[..], bytes);
-                wanted.insert(key.to_vec());
+    /// The stored branches become these.
+    fn put_sides(
+        &self,
+        writer: &mut Writer,
+        batch: &mut Batch,
+        sides: &[SideBranch],
+    ) -> Result<(), StoreError> {
+        if writer.sides.is_none() {
+            let stored = self.named_sides()?;
+            let records = stored.iter().map(|(name, side)| Record::of_stored(*name, side));
+            writer.sides = Some(records.collect());
+        }
+        let records = writer.sides.get_or_insert_default();
+        for (key, value) in sides::writes(records, sides) {
+            match value {
+                Some(bytes) => batch.insert(&key[..], bytes),
+                None => batch.remove(&key[..]),
             }
         }
-        let stored = guarded(self.end().tip.height, "the side branches", || {
-            self.db.scan_prefix(SIDE_KEYS).keys().collect::<sled::Result<Vec<_>>>()
-        })?;
-        stored
-            .iter()
-            .filter(|key| !wanted.contains(key.as_ref()))
-            .for_each(|key| batch.remove(key));
         Ok(())
     }
 

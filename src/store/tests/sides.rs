@@ -1,16 +1,27 @@
 //! Branches beside the active chain.
 
 use super::mine::{NOW, append, mine, regtest};
-use crate::chain::{Branch, HeaderTree, link_batch};
-use crate::primitives::Header;
+use crate::chain::{Accepted, Branch, HeaderTree, SideBranch, link_batch};
+use crate::primitives::{HEADER_LEN, Header};
+use crate::store::layout::SIDE_PART;
+use crate::store::sides::{Record, writes};
 use crate::store::{Change, HeaderStore, SledStore, StoredSide};
 use std::collections::HashSet;
+use std::path::Path;
 use tempfile::tempdir;
 
 fn as_set(sides: Vec<StoredSide>) -> HashSet<(u32, Vec<[u8; 80]>)> {
     let encoded =
         |side: StoredSide| (side.fork_height, side.headers.iter().map(Header::encode).collect());
     sides.into_iter().map(encoded).collect()
+}
+
+fn stored(sides: &[SideBranch]) -> Vec<StoredSide> {
+    let as_stored = |side: &SideBranch| StoredSide {
+        fork_height: side.fork_height(),
+        headers: side.headers().to_vec(),
+    };
+    sides.iter().map(as_stored).collect()
 }
 
 #[test]
@@ -35,16 +46,95 @@ fn side_branches_outlive_the_process_until_they_are_replaced() {
     drop(store);
 
     let store = SledStore::open(folder.path(), regtest()).unwrap();
-    let expected = sides.iter().map(|side| StoredSide {
-        fork_height: side.fork_height(),
-        headers: side.headers().to_vec(),
-    });
-    let expected = as_set(expected.collect());
-    assert_eq!(as_set(store.sides().unwrap()), expected);
+    assert_eq!(as_set(store.sides().unwrap()), as_set(stored(sides)));
     let fewer = &sides[1..2];
     store.commit(&Change { sides: Some(fewer), ..Change::default() }).unwrap();
     let stored = store.sides().unwrap();
     assert_eq!(stored.len(), 1);
     assert_eq!(stored[0].headers, fewer[0].headers());
     assert_eq!(store.tip().height, 400, "the active chain is not touched");
+}
+
+/// A tree on a stored chain of 400, and the branches beside it.
+struct Beside {
+    store: SledStore,
+    tree: HeaderTree,
+    records: Vec<Record>,
+}
+
+impl Beside {
+    fn new(folder: &Path) -> Self {
+        let store = SledStore::open(folder, regtest()).unwrap();
+        let active = mine(&mut Branch::genesis(regtest()), 400, 0);
+        append(&store, &active);
+        let mut tree = HeaderTree::new(Branch::genesis(regtest()));
+        let (batch, _) = link_batch(regtest(), active.headers().to_vec());
+        tree.accept(batch, &store, NOW).unwrap();
+        Self { store, tree, records: Vec::new() }
+    }
+
+    /// Takes headers in and stores what became of the branches: how many bytes of records that wrote.
+    fn accept(&mut self, headers: &[Header]) -> usize {
+        let (batch, _) = link_batch(regtest(), headers.to_vec());
+        let (_, rejection) = self.tree.accept(batch, &self.store, NOW).unwrap();
+        assert_eq!(rejection, None);
+        let sides = self.tree.sides();
+        self.store.commit(&Change { sides: Some(sides), ..Change::default() }).unwrap();
+        assert_eq!(as_set(self.store.sides().unwrap()), as_set(stored(sides)));
+        let writes = writes(&mut self.records, sides);
+        writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
+    }
+}
+
+#[test]
+fn what_a_side_header_writes_does_not_grow_with_the_branches_or_their_length() {
+    let folder = tempdir().unwrap();
+    let mut beside = Beside::new(folder.path());
+    let long = mine(&mut Branch::genesis(regtest()), 399, 1);
+    beside.accept(&long.headers()[..300]);
+    let alone = beside.accept(&long.headers()[300..301]);
+    for salt in 2..60 {
+        beside.accept(mine(&mut Branch::genesis(regtest()), 200, salt).headers());
+    }
+    let among_others = beside.accept(&long.headers()[301..302]);
+    assert_eq!(among_others, alone + HEADER_LEN, "one header more in the last part");
+    let begun = beside.accept(mine(&mut Branch::genesis(regtest()), 1, 99).headers());
+    assert!(begun <= 35 + 4 + HEADER_LEN, "{begun}");
+    let at_most = 35 + 4 + SIDE_PART * HEADER_LEN;
+    for header in long.headers()[302..].chunks(1) {
+        let written = beside.accept(header);
+        assert!(written <= at_most, "{written} bytes for one header");
+    }
+}
+
+#[test]
+fn branches_that_fork_from_each_other_and_go_keep_their_records_apart() {
+    let folder = tempdir().unwrap();
+    let mut beside = Beside::new(folder.path());
+    let first = mine(&mut Branch::genesis(regtest()), 300, 1);
+    beside.accept(&first.headers()[..140]);
+    beside.accept(&first.headers()[140..150]);
+    // From within the first branch, in the part that is not the last; then from its end.
+    for (at, salt) in [(50, 2), (149, 3)] {
+        let mut branch = Branch::genesis(regtest());
+        let (batch, _) = link_batch(regtest(), first.headers()[..at].to_vec());
+        branch.extend(batch, NOW);
+        beside.accept(mine(&mut branch, 100, salt).headers());
+    }
+    beside.accept(&first.headers()[150..300]);
+    // One takes over: the old chain becomes a branch, and the others fork from another height.
+    let mut branch = Branch::genesis(regtest());
+    let (batch, _) = link_batch(regtest(), first.headers().to_vec());
+    branch.extend(batch, NOW);
+    let winner = mine(&mut branch, 101, 4);
+    let (batch, _) = link_batch(regtest(), winner.headers().to_vec());
+    let (accepted, _) = beside.tree.accept(batch, &beside.store, NOW).unwrap();
+    let Accepted::Reorganised { fork_height, connected, .. } = accepted else { panic!() };
+    let (cut_to, append) = (Some(fork_height), Some(&connected));
+    let sides = Some(beside.tree.sides());
+    beside.store.commit(&Change { cut_to, append, sides, last_sync: None }).unwrap();
+    drop(beside.store);
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    assert_eq!(as_set(store.sides().unwrap()), as_set(stored(beside.tree.sides())));
+    assert_eq!(store.sides().unwrap().len(), 3);
 }
