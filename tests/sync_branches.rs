@@ -7,7 +7,7 @@ use serde_json::json;
 use std::fs;
 use support::chain::{fork_chain, regtest_chain};
 use support::peer::ScriptedPeer;
-use support::run::Program;
+use support::run::{Finished, Program};
 use support::script::Script;
 use support::served::SharedChain;
 use support::sync::{kept, light_client, sync_with};
@@ -93,6 +93,80 @@ fn a_second_sync_reorganises_to_a_longer_branch() {
     let kept = kept(&program, REGTEST);
     assert!(kept.headers == new);
     assert_eq!(kept.sides[0].headers, old[4401..]);
+}
+
+/// A stored chain and what became of it when a peer had that branch of it.
+fn sync_beside(chain: &[Header], branch: &[Header], more: &[&str]) -> (Program, Finished) {
+    let program = light_client(BINARY, REGTEST);
+    program.run(&sync_with(&[&peer_with(chain)], &[])).expect_success();
+    let args = [&["--json", "-v"], more].concat();
+    let ended = program.run(&sync_with(&[&peer_with(branch)], &args)).expect_success();
+    assert!(!ended.stderr.contains("dropped"), "{}", ended.stderr);
+    (program, ended)
+}
+
+#[test]
+fn a_branch_is_kept_if_its_work_is_within_a_day_of_the_tip() {
+    let chain = regtest_chain(1000, 7, 600);
+    // Every header has the same work: 144 headers below the tip is the least.
+    for (count, is_kept) in [(56, true), (55, false)] {
+        let branch = fork_chain(&chain, 800, count, 8);
+        let (program, ended) = sync_beside(&chain, &branch, &[]);
+        let kept = kept(&program, REGTEST);
+        assert!(kept.headers == chain);
+        assert_eq!(kept.sides.len(), usize::from(is_kept), "{count}: {}", ended.stderr);
+        let told = ended.stderr.contains("is not kept: its work");
+        assert_eq!(told, !is_kept, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_short_chain_keeps_branches_from_genesis_on() {
+    let chain = regtest_chain(100, 9, 600);
+    let (program, _) = sync_beside(&chain, &fork_chain(&chain, 0, 1, 10), &[]);
+    assert_eq!(kept(&program, REGTEST).sides.len(), 1);
+}
+
+#[test]
+fn a_long_branch_is_not_kept_until_it_has_shown_its_work() {
+    let chain = regtest_chain(10_000, 11, 600);
+    // Within what a first download keeps, and beyond it; with full last answers and others.
+    for (fork, count, wins) in [
+        (8_000, 2_001, true),
+        (8_000, 1_999, false),
+        (3_000, 7_500, true),
+        (0, 10_001, true),
+        (0, 12_000, true),
+        (0, 9_000, false),
+        (0, 8_000, false),
+    ] {
+        let branch = fork_chain(&chain, fork, count, 12);
+        let (program, ended) = sync_beside(&chain, &branch, &[]);
+        let kept = kept(&program, REGTEST);
+        assert!(kept.headers == if wins { branch } else { chain.clone() }, "{fork} + {count}");
+        let report = ended.json();
+        assert_eq!(report["reorgs"], u32::from(wins), "{fork} + {count}: {}", ended.stderr);
+        let added = if wins { count } else { 0 };
+        assert_eq!(report["headers_added"], added, "{fork} + {count}");
+        let told = ended.stderr.contains("reorganisation: old tip");
+        assert_eq!(told, wins, "{}", ended.stderr);
+        assert!(!ended.stdout.contains("reorganisation"), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_branch_is_followed_up_to_the_stop_height_and_no_further() {
+    let chain = regtest_chain(1000, 13, 600);
+    for (fork, count, stop) in
+        [(990, 200, 1001), (990, 200, 1100), (0, 5000, 1001), (0, 5000, 4500)]
+    {
+        let branch = fork_chain(&chain, fork, count, 14);
+        let stop_height = stop.to_string();
+        let (program, ended) = sync_beside(&chain, &branch, &["--stop-height", &stop_height]);
+        let report = ended.json();
+        assert_eq!((&report["height"], &report["stopped"]), (&json!(stop), &json!("stop-height")));
+        assert!(kept(&program, REGTEST).headers == branch[..=stop], "{fork} + {count}");
+    }
 }
 
 #[test]

@@ -80,6 +80,22 @@ impl LinkedBatch {
         self
     }
 
+    /// Adds the batch that follows this one, any to an empty one; gives it back where it does not.
+    ///
+    /// # Errors
+    /// `next` does not start where this batch ends.
+    pub fn append(&mut self, mut next: Self) -> Result<(), Self> {
+        if next.headers.is_empty() {
+            return Ok(());
+        }
+        if self.last_hash().is_some_and(|last| Some(last) != next.prev()) {
+            return Err(next);
+        }
+        self.headers.append(&mut next.headers);
+        self.last = next.last;
+        Ok(())
+    }
+
     /// Headers that no one has mined: for tests of the rules beyond proof of work.
     #[cfg(test)]
     pub(super) fn without_work(headers: Vec<Header>) -> Self {

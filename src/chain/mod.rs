@@ -11,6 +11,7 @@ mod params;
 mod retarget;
 mod rules;
 mod side;
+mod survey;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use params::{Params, SPACING, params};
 pub use retarget::{estimated_change_percent, next_target, required_bits};
 pub use rules::{MAX_FUTURE_SECS, Rejection, Violation};
 pub use side::SideBranch;
+pub use survey::Survey;
 pub use target::{Target, TargetError};
 pub use tree::{Accepted, Ancestors, HeaderTree, MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, TreeError};
 pub use work::Work;

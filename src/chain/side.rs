@@ -34,6 +34,11 @@ impl Fork {
     pub(super) fn active_height(&self) -> u32 {
         self.active_height
     }
+
+    /// The side branch it goes through, and how many headers of that.
+    pub(super) fn side(&self) -> Option<(usize, usize)> {
+        self.side
+    }
 }
 
 impl SideBranch {

@@ -140,7 +140,7 @@ impl HeaderTree {
     }
 
     /// Where the batch leaves the headers that are known, and the rest of it; `None` for an orphan.
-    fn place<A: Ancestors>(
+    pub(super) fn place<A: Ancestors>(
         &self,
         mut batch: LinkedBatch,
         ancestors: &A,
@@ -159,6 +159,14 @@ impl HeaderTree {
         Ok(Some(self.sides.follow(fork, batch)))
     }
 
+    pub(super) fn side_state<A: Ancestors>(
+        &self,
+        fork: &Fork,
+        ancestors: &A,
+    ) -> Result<Branch, TreeError<A::Error>> {
+        self.sides.state_at(self.active.params(), fork, ancestors)
+    }
+
     fn orphan(&self, (header, hash): (Header, BlockHash)) -> Rejection {
         let violation =
             Violation::PrevBlkNotFound { expected: self.active.hash(), got: header.prev };
@@ -173,7 +181,7 @@ impl HeaderTree {
         ancestors: &A,
         now: u32,
     ) -> Result<(Accepted, Option<Rejection>), TreeError<A::Error>> {
-        let mut tip = self.sides.state_at(self.active.params(), fork, ancestors)?;
+        let mut tip = self.side_state(fork, ancestors)?;
         let (run, rejection) = tip.extend(batch, now);
         if run.is_empty() {
             return Ok((Accepted::Nothing, rejection));
@@ -246,7 +254,7 @@ impl HeaderTree {
         if batch.prev().is_none_or(|prev| prev == self.active.hash()) {
             return Ok(());
         }
-        let mut tip = self.sides.state_at(self.active.params(), &fork, ancestors)?;
+        let mut tip = self.side_state(&fork, ancestors)?;
         let (run, _) = tip.extend(batch, now);
         if !run.is_empty() && tip.chainwork() <= self.active.chainwork() {
             self.sides.keep(&fork, &run, tip);

@@ -19,10 +19,19 @@ impl Interrupt {
     /// # Errors
     /// The system does not let it.
     pub(super) fn listen() -> Result<Self, CliError> {
-        Self::start().map_err(|error| CliError::Failed(format!("cannot catch signals: {error}")))
+        Self::listen_and(|| ())
     }
 
-    fn start() -> io::Result<Self> {
+    /// Starts to listen, and does this at the first signal.
+    ///
+    /// # Errors
+    /// The system does not let it.
+    pub(super) fn listen_and(first: impl FnOnce() + Send + 'static) -> Result<Self, CliError> {
+        Self::start(first)
+            .map_err(|error| CliError::Failed(format!("cannot catch signals: {error}")))
+    }
+
+    fn start(first: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let caught = Arc::new(OnceLock::new());
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let mut next = {
@@ -32,8 +41,10 @@ impl Interrupt {
         let noted = Arc::clone(&caught);
         let listen = move || {
             runtime.block_on(async move {
-                while noted.set(next().await).is_ok() {
+                if noted.set(next().await).is_ok() {
                     info!("stopping: what was begun is finished, a second signal ends it at once");
+                    first();
+                    next().await;
                 }
                 let code = noted.get().map_or(1, |ending| ending.exit_code());
                 process::exit(i32::from(code));

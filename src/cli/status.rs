@@ -129,6 +129,9 @@ fn running(info: &StoreInfo) -> String {
     let peers = format::counted(u64::try_from(live.peers).unwrap_or(u64::MAX), "peer");
     let state = match live.phase {
         Phase::Connecting => "connecting".to_owned(),
+        Phase::Presync => {
+            format!("pre-synchronizing at height {}", format::count(u64::from(live.presync_height)))
+        }
         Phase::Downloading => {
             format!("downloading up to about {}", format::count(u64::from(live.estimated_height)))
         }

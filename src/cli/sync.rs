@@ -3,21 +3,22 @@
 use super::args::{ChainArgs, PeerArgs};
 use super::context::Context;
 use super::error::CliError;
+use super::interrupt::Interrupt;
 use super::network_args::{named_peers, proxy};
-use super::runtime::{block_on, endings};
+use super::runtime::block_on;
 use crate::chain::{Work, params};
 use crate::config::{Config, HintsSource, Layer};
 use crate::node::shutdown::Ending;
-use crate::node::{Live, Notice, Stopped, SyncOptions, SyncOutcome, SyncReport, Watchers};
-use crate::node::{open_store, run_sync, shipped};
+use crate::node::{ChainEnd, Live, Notice, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
+use crate::node::{SyncReport, Watchers, open_store, run_sync, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
-use crate::output::{Output, SyncBar};
+use crate::output::{Output, SyncBar, SyncStage};
 use crate::store::{HeaderStore, SledStore};
 use crate::sync::Hints;
 use serde::Serialize;
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
@@ -68,9 +69,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let started = Instant::now();
     let options = options(args, &context.config)?;
     let (network, min_chain_work) = (context.config.network, options.min_chain_work.clone());
-    let folder = context.config.folder();
-    let store = Arc::new(open_store(&folder, network)?);
-    let (outcome, signal) = block_on(watch_sync(options, Arc::clone(&store), &folder, context))??;
+    let store = Arc::new(open_store(&context.config.folder(), network)?);
+    let (outcome, signal) = watch_sync(options, &store, context)?;
     let tip = store.tip();
     let report = SyncReport {
         network: network.name().to_owned(),
@@ -85,7 +85,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         stopped: outcome.stopped,
     };
     print(&report, args.follow, &store, &mut context.out)?;
-    verdict(&report, &tip.chainwork, &min_chain_work, signal)
+    let stored = ChainEnd { height: tip.height, work: tip.chainwork };
+    let most = outcome.unkept.filter(|end| end.work > stored.work).unwrap_or(stored);
+    verdict(&report, &most, &min_chain_work, signal)
 }
 
 fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
@@ -129,59 +131,86 @@ pub(super) fn hints(config: &Config) -> Result<Hints, CliError> {
 }
 
 /// Runs the sync, shows where it stands, prints what happens at the tip, and ends it when a signal comes.
-async fn watch_sync(
+///
+/// The printing has a thread of its own: a pipe that nobody reads must not keep the sync from its work.
+fn watch_sync(
     options: SyncOptions,
-    store: Arc<SledStore>,
-    folder: &Path,
+    store: &Arc<SledStore>,
     context: &mut Context,
 ) -> Result<(SyncOutcome, Option<Ending>), CliError> {
-    let mut signal = endings()?;
-    let (live, mut watched) = watch::channel(Live::default());
-    let (notices, mut noticed) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
-    let follow = options.follow;
-    let watchers = Watchers { live, notices, stop: stopped };
+    let stop = Arc::new(stop);
+    let (at_signal, at_error) = (Arc::clone(&stop), stop);
+    let interrupt = Interrupt::listen_and(move || {
+        at_signal.send_replace(true);
+    })?;
+    let (live, watched) = watch::channel(Live::default());
+    let (notices, noticed) = mpsc::unbounded_channel();
+    let (follow, folder) = (options.follow, context.config.folder());
     let expected = options.hints.points().last().map_or(0, |point| point.height);
-    let mut bar = SyncBar::new(&context.bars, store.tip().height, expected);
-    let sync = run_sync(options, Arc::clone(&store), folder, "sync", watchers);
+    let bar = SyncBar::new(&context.bars, store.tip().height, expected);
+    let watchers = Watchers { live, notices, stop: stopped };
+    let sync = run_sync(options, Arc::clone(store), &folder, "sync", watchers);
+    let out = &mut context.out;
+    let outcome = thread::scope(|scope| {
+        let printing = scope.spawn(move || {
+            let printed = print_notices(noticed, follow, out);
+            if printed.is_err() {
+                at_error.send_replace(true);
+            }
+            printed
+        });
+        let outcome = block_on(show_while(sync, bar, watched));
+        printing.join().expect("printing does not panic")?;
+        Ok::<_, CliError>(outcome??)
+    })?;
+    Ok((outcome, interrupt.caught()))
+}
+
+/// Runs the sync to its end with the bar on screen.
+async fn show_while(
+    sync: impl Future<Output = Result<SyncOutcome, SyncError>>,
+    mut bar: SyncBar,
+    mut watched: watch::Receiver<Live>,
+) -> Result<SyncOutcome, SyncError> {
     tokio::pin!(sync);
-    let mut ending = None;
     let outcome = loop {
         tokio::select! {
             outcome = &mut sync => break outcome,
-            received = signal() => {
-                if ending.is_some() {
-                    // Asked twice: what is stored is whole at any moment.
-                    std::process::exit(i32::from(received.exit_code()));
-                }
-                ending = Some(received);
-                stop.send_replace(true);
-            }
-            Some(notice) = noticed.recv() => print_notice(&notice, follow, &mut context.out)?,
             Ok(()) = watched.changed() => show(&mut bar, &watched.borrow_and_update()),
         }
     };
     bar.finish();
-    while let Ok(notice) = noticed.try_recv() {
-        print_notice(&notice, follow, &mut context.out)?;
-    }
-    Ok((outcome?, ending))
+    outcome
 }
 
 fn show(bar: &mut SyncBar, live: &Live) {
-    bar.update(
-        u64::from(live.height),
-        u64::from(live.estimated_height),
-        live.peers,
-        live.phase.is_at_tip(),
-    );
+    let stage = match live.phase {
+        Phase::Presync => SyncStage::Presync,
+        phase if phase.is_at_tip() => SyncStage::AtTip,
+        _ => SyncStage::Downloading,
+    };
+    let height = live.presync_height.unwrap_or(live.height);
+    bar.update(stage, u64::from(height), u64::from(live.estimated_height), live.peers);
 }
 
-/// With `--json`, lines are for those who watch: a sync that ends by itself prints one value.
-fn print_notice(notice: &Notice, follow: bool, out: &mut Output) -> Result<(), CliError> {
-    if out.is_json() && !follow {
-        return Ok(());
+/// Prints what happens at the tip for those who follow it, until the sync is over.
+///
+/// A sync that ends by itself prints its summary alone: a reorganisation on the way is the log's.
+fn print_notices(
+    mut notices: mpsc::UnboundedReceiver<Notice>,
+    follow: bool,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    while let Some(notice) = notices.blocking_recv() {
+        if follow {
+            print_notice(&notice, out)?;
+        }
     }
+    Ok(())
+}
+
+fn print_notice(notice: &Notice, out: &mut Output) -> Result<(), CliError> {
     let line = match notice {
         Notice::Tip { height, hash, time } => {
             TipLine::Tip { height: *height, hash: hash.to_string(), time: *time }
@@ -263,7 +292,7 @@ fn reason(stopped: Stopped) -> &'static str {
 /// The exit code that belongs to the end.
 fn verdict(
     report: &SyncReport,
-    work: &Work,
+    most: &ChainEnd,
     wanted: &Work,
     signal: Option<Ending>,
 ) -> Result<(), CliError> {
@@ -277,8 +306,8 @@ fn verdict(
         Stopped::LowWork => Err(CliError::Failed(format!(
             "not synced: the peers' chain ends at height {} with work 0x{}, below the minimum chain \
              work 0x{}: try other peers, or name a lower --min-chain-work if this chain is meant",
-            report.height,
-            short(work),
+            most.height,
+            short(&most.work),
             short(wanted),
         ))),
     }

@@ -1,7 +1,7 @@
 //! The one writer of the stored chain: the header tree in memory, the store behind it.
 
 use crate::chain::{Accepted, Branch, HeaderTree, LinkedBatch, Params, Rejection, ResumeError};
-use crate::chain::{CheckedHeaders, SideBranch, TreeError, Work, link_batch};
+use crate::chain::{CheckedHeaders, SideBranch, Survey, TreeError, Work, link_batch};
 use crate::primitives::BlockHash;
 use crate::store::{Change, HeaderStore, StoreError};
 use std::mem;
@@ -65,10 +65,21 @@ pub enum Joined {
         /// The height it had reached.
         height: u32,
     },
-    /// A branch that has not shown enough work was checked up to this height, and not kept.
+    /// A branch that has not shown enough work was checked up to here, and not kept; there is more of it.
     Unproven {
         /// The height it has reached.
         height: u32,
+        /// Its work up to there, genesis included.
+        work: Work,
+    },
+    /// A branch ended without enough work, and was not kept.
+    LowWork {
+        /// Height of its end.
+        height: u32,
+        /// Hash of its end.
+        hash: BlockHash,
+        /// Its work, genesis included.
+        work: Work,
     },
     /// A branch with more work took over.
     Reorganised {
@@ -189,14 +200,21 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(())
     }
 
-    /// The state at a stored header of the chain; `None` for any other hash.
+    /// Where a batch would be put; `None` where its parent is not known.
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn branch_at(&mut self, hash: &BlockHash) -> Result<Option<Branch>, ChainError> {
+    pub fn survey(&mut self, batch: LinkedBatch) -> Result<Option<Survey>, ChainError> {
         self.flush()?;
-        let Some(height) = self.store.height_of(hash)? else { return Ok(None) };
-        stored_branch(self.store.as_ref(), self.tree.active().params(), height).map(Some)
+        Ok(self.tree.survey(batch, self.store.as_ref())?)
+    }
+
+    /// The state at the parent of a survey's unknown headers.
+    ///
+    /// # Errors
+    /// Reading the store failed.
+    pub fn state_before(&self, survey: &Survey) -> Result<Branch, ChainError> {
+        Ok(self.tree.state_before(survey, self.store.as_ref())?)
     }
 
     /// Drops every header above a height. `now` is the wall clock in Unix seconds.

@@ -1,5 +1,6 @@
 //! Plain progress bars, drawn on standard error.
 
+use super::format::count;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::time::Duration;
@@ -24,7 +25,8 @@ fn add(bars: &MultiProgress, bar: ProgressBar, template: &str, what: &'static st
 }
 
 /// Whole numbers: indicatif's own has four decimals.
-fn write_speed(state: &ProgressState, text: &mut dyn Write) {
+pub(super) fn write_speed(state: &ProgressState, text: &mut dyn Write) {
+    let whole = format!("{:.0}", state.per_sec()).parse().unwrap_or(0);
     // Writing into the bar's text does not fail.
-    let _ = write!(text, "{:.0}/s", state.per_sec());
+    let _ = write!(text, "{}/s", count(whole));
 }

@@ -12,5 +12,5 @@ mod table;
 pub use bar::{bar, spinner};
 pub use log::{LogLevel, LogSettings, start_log};
 pub use out::{JsonArray, Output};
-pub use progress::SyncBar;
+pub use progress::{SyncBar, SyncStage};
 pub use table::{Align, Column, Fields, header_line, row_line};

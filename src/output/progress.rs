@@ -1,39 +1,65 @@
 //! The progress of a sync.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
-use std::fmt::Write;
+use super::bar::write_speed;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 const DOWNLOADING: &str =
     "{spinner} {human_pos}/{human_len} headers [{wide_bar}] {speed}  {eta} left  {msg}";
+const PRESYNC: &str = "{spinner} pre-synchronizing {human_pos}/{human_len} headers [{wide_bar}] {speed}  {eta} left  {msg}";
 const AT_TIP: &str = "{spinner} at height {human_pos}, following  {msg}";
+
+/// What a sync is doing, as far as its bar looks different.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncStage {
+    /// Headers come in and are stored.
+    Downloading,
+    /// Headers come in and are checked; they are stored when they come again.
+    Presync,
+    /// There are no more for now.
+    AtTip,
+}
+
+impl SyncStage {
+    fn template(self) -> &'static str {
+        match self {
+            Self::Downloading => DOWNLOADING,
+            Self::Presync => PRESYNC,
+            Self::AtTip => AT_TIP,
+        }
+    }
+}
 
 /// A bar with the height of the estimated total, headers a second, time left and peers. Hidden where the
 /// bars are.
 #[derive(Debug)]
 pub struct SyncBar {
     bar: ProgressBar,
-    at_tip: bool,
+    stage: SyncStage,
 }
 
 impl SyncBar {
     /// A bar that starts at the stored height, with the total that is expected so far.
     pub fn new(bars: &MultiProgress, height: u32, total: u32) -> Self {
         let bar = bars.add(ProgressBar::new(u64::from(total.max(height))));
-        bar.set_style(style(DOWNLOADING));
+        let stage = SyncStage::Downloading;
+        bar.set_style(style(stage));
         bar.set_position(u64::from(height));
         bar.reset_eta();
         bar.set_message("looking for peers");
-        Self { bar, at_tip: false }
+        Self { bar, stage }
     }
 
     /// Shows where the sync stands.
-    pub fn update(&mut self, height: u64, total: u64, peers: usize, at_tip: bool) {
-        if at_tip != self.at_tip {
-            self.bar.set_style(style(if at_tip { AT_TIP } else { DOWNLOADING }));
-            self.at_tip = at_tip;
-        }
-        self.bar.set_length(total);
+    pub fn update(&mut self, stage: SyncStage, height: u64, total: u64, peers: usize) {
+        let other = stage != self.stage;
+        self.bar.set_length(total.max(height));
         self.bar.set_position(height);
+        if other {
+            self.stage = stage;
+            self.bar.set_style(style(stage));
+            // What one stage has counted says nothing of the next one's speed.
+            self.bar.reset_eta();
+        }
         self.bar.set_message(match peers {
             0 => "looking for peers".to_owned(),
             1 => "1 peer".to_owned(),
@@ -47,13 +73,9 @@ impl SyncBar {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    let speed = |state: &ProgressState, out: &mut dyn Write| {
-        // Nothing can be done about a bar that cannot be written.
-        let _ = write!(out, "{:.0}/s", state.per_sec());
-    };
-    ProgressStyle::with_template(template)
+fn style(stage: SyncStage) -> ProgressStyle {
+    ProgressStyle::with_template(stage.template())
         .expect("the templates are written above")
         .progress_chars("=> ")
-        .with_key("speed", speed)
+        .with_key("speed", write_speed)
 }

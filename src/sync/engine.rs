@@ -120,6 +120,16 @@ impl Engine {
         self.peers.iter().filter_map(|(key, peer)| Some((*key, waited(peer)?))).collect()
     }
 
+    /// What the peer sent is not kept any more: it is asked again by what is stored.
+    pub fn start_over(&mut self, key: PeerKey) {
+        self.ranges.disown(key);
+        if let Some(peer) = self.peers.get_mut(&key) {
+            let left_hints = peer.left_hints;
+            peer.start_over();
+            peer.left_hints = left_hints;
+        }
+    }
+
     /// The peer has nothing that could be used now.
     pub fn set_at_end(&mut self, key: PeerKey) {
         if let Some(peer) = self.peers.get_mut(&key) {
@@ -230,7 +240,8 @@ impl Engine {
         for peer in self.peers.values_mut() {
             peer.left_hints = false;
         }
-        self.actions.push(Action::HintsOff { height });
+        let adopted = self.hints_adopted;
+        self.actions.push(Action::HintsOff { height, adopted });
     }
 
     fn is_hinted(&self, now: Duration) -> bool {

@@ -89,6 +89,8 @@ pub enum Action {
     HintsOff {
         /// Height of the first hint that nobody follows.
         height: u32,
+        /// Whether the hints were one peer's branch, taken over on the way.
+        adopted: bool,
     },
     /// Throw away the batches with these tags.
     Forget(Vec<Tag>),

@@ -10,6 +10,7 @@ mod oracle;
 mod resume;
 mod rules;
 mod sides;
+mod survey;
 mod synthetic;
 mod testnets;
 mod tree_model;

@@ -27,6 +27,9 @@ pub struct LiveStatus {
     pub command: String,
     /// What it is doing.
     pub phase: Phase,
+    /// How far it has checked a branch that it does not keep yet; 0 if there is none.
+    #[serde(default)]
+    pub presync_height: u32,
     /// The height that it expects the chain to have.
     pub estimated_height: u32,
     /// How many peers it is connected to.
@@ -38,6 +41,7 @@ impl LiveStatus {
         Self {
             command: command.to_owned(),
             phase: live.phase,
+            presync_height: live.presync_height.unwrap_or(0),
             estimated_height: live.estimated_height,
             peers: live.peers,
         }

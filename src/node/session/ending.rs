@@ -68,6 +68,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             reorgs: self.reorgs,
             peers: self.peers.ever_connected(),
             bytes_received: self.peers.bytes_received(),
+            unkept: self.unkept,
         })
     }
 }

@@ -10,6 +10,8 @@ pub enum Phase {
     /// Looking for peers.
     #[default]
     Connecting,
+    /// Checking a branch that has to show its work before it is kept.
+    Presync,
     /// Downloading headers.
     Downloading,
     /// At the tip, waiting for new blocks.
@@ -61,10 +63,32 @@ pub struct Live {
     pub height: u32,
     /// Hash of the stored tip.
     pub hash: BlockHash,
-    /// The height that the chain is expected to have: by hints and what peers announce.
+    /// How far a branch is checked that is not kept yet, while one is.
+    pub presync_height: Option<u32>,
+    /// The height that the chain is expected to have: by what peers announce, or hints.
     pub estimated_height: u32,
     /// Peers that are connected.
     pub peers: usize,
     /// Bytes received from all peers.
     pub bytes_received: u64,
+}
+
+/// The median of what peers announce; as long as nobody has announced anything, the last hint's height.
+pub(super) fn estimated_height(mut announced: Vec<u32>, hinted: u32) -> u32 {
+    announced.retain(|height| *height > 0);
+    announced.sort_unstable();
+    announced.get(announced.len() / 2).copied().unwrap_or(hinted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::estimated_height;
+
+    #[test]
+    fn what_peers_announce_counts_more_than_hints() {
+        assert_eq!(estimated_height(vec![], 953_567), 953_567);
+        assert_eq!(estimated_height(vec![0], 953_567), 953_567, "a peer that says nothing");
+        assert_eq!(estimated_height(vec![32_259], 953_567), 32_259);
+        assert_eq!(estimated_height(vec![u32::MAX, 960_000, 7], 953_567), 960_000);
+    }
 }

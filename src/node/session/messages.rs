@@ -35,8 +35,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             Event::Latency { .. } => {}
             Event::Disconnected { peer, reason } => {
                 self.tell_lost(peer.0, &reason);
-                self.engine.remove_peer(peer.0);
-                self.announced.remove(&peer.0);
+                self.forget(peer.0);
                 self.peers.disconnected(peer.0, &reason, Instant::now());
             }
         }

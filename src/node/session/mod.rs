@@ -11,10 +11,13 @@ mod options;
 mod peers;
 mod presync;
 mod start;
+#[cfg(test)]
+mod tests;
 mod verdicts;
+mod worker;
 
 pub use live::{Live, Notice, Phase};
-pub use options::{SyncError, SyncOptions, SyncOutcome};
+pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::LinkedBatch;
 use crate::net::Event;
@@ -26,6 +29,7 @@ use crate::store::{HeaderStore, Tip};
 use crate::sync::{Action, Engine, PeerKey, Progress, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
+use live::estimated_height;
 use peers::Peers;
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
 use std::collections::HashMap;
@@ -81,6 +85,9 @@ pub struct Session<S> {
     hints_hold: bool,
     headers_added: u64,
     reorgs: u32,
+    /// How far a branch is checked that has not shown its work, while one is.
+    presync_height: Option<u32>,
+    unkept: Option<ChainEnd>,
     live: watch::Sender<Live>,
     notices: UnboundedSender<Notice>,
 }
@@ -130,6 +137,8 @@ impl<S: HeaderStore + 'static> Session<S> {
             hints_hold,
             headers_added: 0,
             reorgs: 0,
+            presync_height: None,
+            unkept: None,
             live,
             notices,
         })
@@ -210,10 +219,13 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         if !self.caught_up && !enough && !self.told_low_work {
             self.told_low_work = true;
+            let height = match &self.unkept {
+                Some(end) if end.work > self.tip.chainwork => end.height,
+                _ => self.tip.height,
+            };
             warn!(
-                "the peers' chain has less than the minimum chain work: not synced at height {}, waiting \
-                 for more",
-                self.tip.height
+                "the peers' chain has less than the minimum chain work: not synced at height {height}, \
+                 waiting for more"
             );
         }
         if !self.caught_up && enough {
@@ -263,7 +275,10 @@ impl<S: HeaderStore + 'static> Session<S> {
                         "{address} is late: its headers up to {height} are asked of another peer"
                     );
                 }
-                Action::HintsOff { height } => {
+                Action::HintsOff { height, adopted: true } => info!(
+                    "no peer has the branch any more that showed its work: height {height} is missing"
+                ),
+                Action::HintsOff { height, adopted: false } => {
                     self.hints_hold = false;
                     warn!(
                         "the hints are wrong at height {height}: no peer's chain has that one: going on without"
@@ -291,9 +306,17 @@ impl<S: HeaderStore + 'static> Session<S> {
         if let Some(slot) = self.peers.get(peer) {
             warn!("dropped peer {}: {reason}", slot.address());
         }
+        self.forget(peer);
+        self.peers.refuse(peer, reason);
+    }
+
+    /// Lets go of what is known of a peer that is gone.
+    fn forget(&mut self, peer: PeerKey) {
         self.engine.remove_peer(peer);
         self.announced.remove(&peer);
-        self.peers.refuse(peer, reason);
+        if let Some(joiner) = &self.joiner {
+            joiner.forget(peer);
+        }
     }
 
     fn find_peers(&mut self) {
@@ -332,6 +355,8 @@ impl<S: HeaderStore + 'static> Session<S> {
             Phase::Following
         } else if self.peers.connected_count() == 0 {
             Phase::Connecting
+        } else if self.presync_height.is_some() {
+            Phase::Presync
         } else {
             Phase::Downloading
         };
@@ -339,6 +364,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             phase,
             height: self.tip.height,
             hash: self.tip.hash,
+            presync_height: self.presync_height,
             estimated_height: self.estimated_height(),
             peers: self.peers.connected_count(),
             bytes_received: self.peers.bytes_received(),
@@ -350,15 +376,11 @@ impl<S: HeaderStore + 'static> Session<S> {
         });
     }
 
-    /// The median of what peers announce, and never less than the hints or what is there already.
     fn estimated_height(&self) -> u32 {
-        let mut announced: Vec<u32> = self.announced.values().copied().collect();
-        announced.sort_unstable();
-        let median = announced.get(announced.len() / 2).copied().unwrap_or(0);
-        let hinted = self.options.hints.points().last().map_or(0, |point| point.height);
-        let hinted = if self.hints_hold { hinted } else { 0 };
-        let estimated = median.max(hinted).max(self.tip.height);
-        estimated.min(self.options.stop_height.unwrap_or(u32::MAX))
+        let announced = self.announced.values().copied().collect();
+        let hinted = self.options.hints.points().last().filter(|_| self.hints_hold);
+        let estimated = estimated_height(announced, hinted.map_or(0, |point| point.height));
+        estimated.max(self.tip.height).min(self.options.stop_height.unwrap_or(u32::MAX))
     }
 }
 

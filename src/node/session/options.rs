@@ -43,6 +43,15 @@ impl SyncOptions {
     }
 }
 
+/// The end of a chain that was not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainEnd {
+    /// Height of its last header.
+    pub height: u32,
+    /// Its work, genesis included.
+    pub work: Work,
+}
+
 /// What a sync did.
 #[derive(Clone, Debug)]
 pub struct SyncOutcome {
@@ -56,6 +65,8 @@ pub struct SyncOutcome {
     pub peers: usize,
     /// Bytes received from all of them.
     pub bytes_received: u64,
+    /// Of the chains that were not kept for their little work, the one with the most.
+    pub unkept: Option<ChainEnd>,
 }
 
 /// Why a sync could not go on.

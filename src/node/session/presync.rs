@@ -1,12 +1,16 @@
 //! Proof of work before storage: a branch that nothing vouches for is first checked without being kept.
 //!
 //! Bitcoin Core's presync (`src/headerssync.h`) is the model: the peer's whole branch is downloaded once to see
-//! that its work reaches the minimum, and a second time to be stored. What is kept of the first download are the
+//! that its work is enough, and a second time to be stored. What is kept of the first download are the
 //! hashes of every 2016th header. They are hints, in other words: the second download asks for ranges between
-//! them, of all peers at once, and takes nothing that does not lead from one to the next.
+//! them, of all peers at once, and takes nothing that does not lead from one to the next. A branch that shows
+//! its work within a few messages is kept as it is, and needs no second download.
 
-use crate::chain::{Branch, LinkedBatch, Rejection, Work};
-use crate::sync::Point;
+use crate::chain::{Branch, LinkedBatch, Rejection};
+use crate::primitives::BlockHash;
+use crate::sync::{PeerKey, Point};
+use crate::wire::MAX_HEADERS;
+use std::collections::{BTreeMap, HashSet};
 
 /// Headers that may be stored before their branch has shown enough work: about 5 MB. A chain shorter than that
 /// costs an attacker's victim nothing worth a second download.
@@ -18,6 +22,13 @@ const STEP: u32 = 2016;
 /// Most hashes that are kept of one branch (2.4 MB): enough for 132 million headers.
 const MAX_POINTS: usize = 65_536;
 
+/// Most headers that are kept of one branch while it shows its work (0.9 MB): all of a branch that leaves the
+/// chain within the last seven weeks.
+const MAX_KEPT: usize = 4 * MAX_HEADERS;
+
+/// Branches whose work is being looked at: one for each peer, and peers come and go.
+const MAX_PRESYNCS: usize = 16;
+
 /// The first download of a branch.
 #[derive(Debug)]
 pub(super) struct Presync {
@@ -25,6 +36,8 @@ pub(super) struct Presync {
     fork: Point,
     branch: Branch,
     points: Vec<Point>,
+    /// All headers since the first one that was not known, while they are few.
+    kept: Option<LinkedBatch>,
 }
 
 /// A branch that has shown its work.
@@ -37,10 +50,12 @@ pub(super) struct Proven {
 }
 
 impl Presync {
-    /// A branch that leaves the stored chain at `fork`'s end.
-    pub(super) fn new(fork: Branch) -> Self {
-        let at = Point { height: fork.height(), hash: fork.hash() };
-        Self { fork: at, branch: fork, points: Vec::new() }
+    /// A branch that leaves the stored chain at `fork`, whose first headers have these hashes and end in `state`.
+    pub(super) fn new(fork: Point, shared: &[BlockHash], state: Branch) -> Self {
+        let mut presync =
+            Self { fork, branch: state, points: Vec::new(), kept: Some(LinkedBatch::default()) };
+        presync.note(fork.height + 1, shared);
+        presync
     }
 
     /// The branch's end so far.
@@ -53,28 +68,89 @@ impl Presync {
         self.points.len() >= MAX_POINTS
     }
 
-    /// Checks the next headers of the branch by every rule; they are not kept.
+    /// Checks the next headers of the branch by every rule.
     pub(super) fn extend(&mut self, batch: LinkedBatch, now: u32) -> Option<Rejection> {
+        self.keep(&batch);
         let (checked, rejection) = self.branch.extend(batch, now);
-        for (hash, height) in checked.hashes().iter().zip(checked.first_height()..) {
+        self.note(checked.first_height(), checked.hashes());
+        rejection
+    }
+
+    fn keep(&mut self, batch: &LinkedBatch) {
+        let Some(mut kept) = self.kept.take() else { return };
+        let fits = kept.headers().len() + batch.headers().len() <= MAX_KEPT;
+        if fits && kept.append(batch.clone()).is_ok() {
+            self.kept = Some(kept);
+        }
+    }
+
+    fn note(&mut self, first: u32, hashes: &[BlockHash]) {
+        for (hash, height) in hashes.iter().zip(first..) {
             if (height + 1).is_multiple_of(STEP) {
                 self.points.push(Point { height, hash: *hash });
             }
         }
-        rejection
     }
 
-    /// The branch's hints, once it has at least this work.
-    pub(super) fn proven(&self, wanted: &Work) -> Option<Proven> {
-        if self.branch.chainwork() < wanted {
-            return None;
-        }
+    /// All of the branch, if it is short enough to have been kept.
+    pub(super) fn take_kept(&mut self) -> Option<LinkedBatch> {
+        self.kept.take()
+    }
+
+    /// The branch's hints.
+    pub(super) fn proven(self) -> Proven {
         let end = Point { height: self.branch.height(), hash: self.branch.hash() };
-        let mut points = self.points.clone();
+        let mut points = self.points;
         // The end of an answer is no landmark; it only serves where the branch has none yet.
         if points.is_empty() {
             points.push(end);
         }
-        Some(Proven { fork: self.fork, points })
+        Proven { fork: self.fork, points }
+    }
+}
+
+/// The first downloads that are under way.
+#[derive(Debug, Default)]
+pub(super) struct Presyncs {
+    of: BTreeMap<PeerKey, Presync>,
+    /// Peers whose first download was given up for others': what they send next leads nowhere.
+    evicted: HashSet<PeerKey>,
+}
+
+impl Presyncs {
+    /// The peer's presync, if headers on top of `prev` go on with it; one that they do not go on with is over.
+    pub(super) fn take(&mut self, peer: PeerKey, prev: BlockHash) -> Option<Presync> {
+        self.of.remove(&peer).filter(|presync| presync.end().hash() == prev)
+    }
+
+    /// Keeps a presync until its peer sends more. Of too many the one with the least work goes, but not this one.
+    pub(super) fn keep(&mut self, peer: PeerKey, presync: Presync) {
+        self.evicted.remove(&peer);
+        if self.of.len() >= MAX_PRESYNCS && !self.of.contains_key(&peer) {
+            let work = |presync: &Presync| presync.end().chainwork().clone();
+            let least = self.of.iter().min_by_key(|(_, other)| work(other)).map(|(key, _)| *key);
+            if let Some(least) = least {
+                self.of.remove(&least);
+                self.evicted.insert(least);
+            }
+        }
+        self.of.insert(peer, presync);
+    }
+
+    /// Whether headers that lead nowhere are of a branch that was given up here; asked once.
+    pub(super) fn was_evicted(&mut self, peer: PeerKey) -> bool {
+        self.evicted.remove(&peer)
+    }
+
+    /// The peer is gone.
+    pub(super) fn forget(&mut self, peer: PeerKey) {
+        self.of.remove(&peer);
+        self.evicted.remove(&peer);
+    }
+
+    /// All of them are over: what comes next is the second download of one.
+    pub(super) fn clear(&mut self) {
+        self.of.clear();
+        self.evicted.clear();
     }
 }

@@ -1,7 +1,7 @@
 //! What a session makes of its options and of the stored chain.
 
-use super::joiner::Limits;
 use super::options::{SyncError, SyncOptions};
+use super::worker::Limits;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, StoreError, Tip};
 use crate::sync::{Hints, Point, Settings, locator_heights};

@@ -1,7 +1,7 @@
 //! What became of batches.
 
 use super::joiner::Verdict;
-use super::options::SyncError;
+use super::options::{ChainEnd, SyncError};
 use super::presync::Proven;
 use super::start::point_of;
 use super::{Notice, Session};
@@ -9,7 +9,7 @@ use crate::chain::{BatchFault, LinkedBatch, Rejection, Work};
 use crate::node::writer::Joined;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::{DropReason, Hints, Linked, Tag};
+use crate::sync::{DropReason, Hints, Linked, Point, Tag};
 use std::time::Instant;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
@@ -33,7 +33,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                 let grown = done.iter().any(|(_, joined)| matches!(joined, Joined::Extended(1..)));
                 self.move_tip(tip);
                 for (tag, joined) in done {
-                    self.count(&joined);
+                    self.count(tag, &joined);
                     self.finish_batch(tag, true);
                 }
                 if grown {
@@ -42,7 +42,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             }
             Verdict::Refused { tag, joined, rejection, tip } => {
                 self.move_tip(tip);
-                self.count(&joined);
+                self.count(tag, &joined);
                 if matches!(joined, Joined::Extended(1..)) {
                     self.notice_tip();
                 }
@@ -53,6 +53,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                     held.batch = Some(batch);
                 }
             }
+            Verdict::Orphan { tag, again } => self.on_orphan(tag, again),
             Verdict::Proven { proven, tip } => self.on_proven(proven, tip),
             Verdict::Failed(error) => return Err(error.into()),
         }
@@ -106,6 +107,17 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
+    /// A batch goes on with what was not kept: its sender is asked again from what is stored, or left alone.
+    fn on_orphan(&mut self, tag: Tag, again: bool) {
+        let Some(peer) = self.held.get(&tag).map(|held| held.peer) else { return };
+        self.finish_batch(tag, false);
+        if again {
+            self.engine.start_over(peer);
+        } else {
+            self.engine.set_at_end(peer);
+        }
+    }
+
     /// A branch has shown its work: now it is downloaded to be kept, by the hashes that were noted on the way.
     fn on_proven(&mut self, proven: Proven, tip: Tip) {
         let end = proven.points.last().map_or(proven.fork.height, |point| point.height);
@@ -115,9 +127,24 @@ impl<S: HeaderStore + 'static> Session<S> {
         );
         self.epoch += 1;
         self.held.clear();
+        self.presync_height = None;
         self.last_progress = Instant::now();
-        self.tip = tip;
-        self.engine.adopt_hints(Hints::from_points(proven.points), point_of(&self.tip));
+        let old = std::mem::replace(&mut self.tip, tip);
+        let dropped = old.height.saturating_sub(proven.fork.height);
+        if dropped > 0 {
+            self.headers_added = self.headers_added.saturating_sub(u64::from(dropped));
+            self.reorgs += 1;
+            self.notice_reorganisation(old.height, old.hash, dropped);
+        }
+        self.engine.adopt_hints(self.with_hints_above(proven.points), point_of(&self.tip));
+    }
+
+    /// The points, and the hints that go on above them.
+    fn with_hints_above(&self, mut points: Vec<Point>) -> Hints {
+        let end = points.last().map_or(0, |point| point.height);
+        let hints = self.options.hints.points().iter().filter(|_| self.hints_hold);
+        points.extend(hints.filter(|hint| hint.height > end));
+        Hints::from_points(points)
     }
 
     fn finish_batch(&mut self, tag: Tag, whole: bool) {
@@ -133,15 +160,31 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// Counts and tells what a batch did to the chain.
-    fn count(&mut self, joined: &Joined) {
+    fn count(&mut self, tag: Tag, joined: &Joined) {
+        if *joined != Joined::Nothing {
+            self.presync_height = None;
+        }
         match joined {
             Joined::Nothing => {}
             Joined::Extended(count) => {
                 self.headers_added += u64::from(*count);
             }
             Joined::Side { height, hash, work } => self.tell_disagreement(*height, hash, work),
-            Joined::Unproven { .. } => self.last_progress = Instant::now(),
+            Joined::Unproven { height, work } => {
+                self.presync_height = Some(*height);
+                self.last_progress = Instant::now();
+                self.note_unkept(*height, work);
+            }
+            Joined::LowWork { height, hash, work } => {
+                info!(
+                    "a branch that ends at height {height} ({hash}) is not kept: its work {work} is too little"
+                );
+                self.note_unkept(*height, work);
+            }
             Joined::SideTooLong { height } => {
+                if let Some(held) = self.held.get(&tag) {
+                    self.engine.set_at_end(held.peer);
+                }
                 warn!(
                     "a branch beside the chain is not followed beyond height {height}: too long for its work"
                 );
@@ -155,6 +198,13 @@ impl<S: HeaderStore + 'static> Session<S> {
                 self.headers_added += u64::from(*connected);
                 self.notice_reorganisation(*old_height, *old_hash, old_height - fork_height);
             }
+        }
+    }
+
+    /// What is not kept may yet be the most that the peers have to offer.
+    fn note_unkept(&mut self, height: u32, work: &Work) {
+        if self.unkept.as_ref().is_none_or(|most| most.work < *work) {
+            self.unkept = Some(ChainEnd { height, work: work.clone() });
         }
     }
 
@@ -180,10 +230,15 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn notice_reorganisation(&self, old_height: u32, old_hash: BlockHash, depth: u32) {
         let Tip { height, hash, .. } = self.tip;
-        info!(
+        let told = format!(
             "reorganisation: old tip {old_hash} at height {old_height}, new tip {hash} at height \
              {height}, depth {depth}"
         );
+        if self.options.follow {
+            info!("{told}");
+        } else {
+            warn!("{told}");
+        }
         let notice = Notice::Reorganised { old_height, old_hash, height, hash, depth };
         self.notices.send(notice).ok();
     }

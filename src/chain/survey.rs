@@ -1,0 +1,119 @@
+//! Where a batch stands before it is judged: what it would cost to keep it, and what it claims to be worth.
+
+use super::batch::LinkedBatch;
+use super::branch::Branch;
+use super::side::Fork;
+use super::tree::{Ancestors, HeaderTree, TreeError};
+use super::work::Work;
+use crate::primitives::BlockHash;
+
+/// Headers by whose work a branch may lag behind the active chain's end and still be kept.
+///
+/// Bitcoin Core `GetAntiDoSWorkThreshold`: about a day.
+const NEAR_TIP: u32 = 144;
+
+/// A batch without the headers that are known, and where the rest of it would be put.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    fork: Fork,
+    fork_hash: BlockHash,
+    shared: Vec<BlockHash>,
+    rest: LinkedBatch,
+    height: u32,
+    work: Work,
+}
+
+impl Survey {
+    /// Height of the last header of the active chain that the batch's branch has.
+    pub fn fork_height(&self) -> u32 {
+        self.fork.active_height()
+    }
+
+    /// Its hash.
+    pub fn fork_hash(&self) -> BlockHash {
+        self.fork_hash
+    }
+
+    /// Hashes of a side branch's headers between the fork and the rest of the batch.
+    pub fn shared(&self) -> &[BlockHash] {
+        &self.shared
+    }
+
+    /// The headers that are not known.
+    pub fn rest(&self) -> &LinkedBatch {
+        &self.rest
+    }
+
+    /// Height that the batch's last header would have.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Work of the batch's branch with all of its headers.
+    ///
+    /// # Security
+    /// Each header has the proof of work that its bits ask for; whether those are the required bits is not
+    /// known yet.
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// The unknown headers themselves.
+    pub fn into_rest(self) -> LinkedBatch {
+        self.rest
+    }
+}
+
+impl HeaderTree {
+    /// The work that a branch off the active chain has to reach to be worth keeping.
+    ///
+    /// # Consensus
+    /// Bitcoin Core `GetAntiDoSWorkThreshold`: the minimum chain work, or that of the active chain's end less
+    /// 144 times the work of its last header, whichever is more.
+    pub fn low_work_threshold(&self, min_chain_work: &Work) -> Work {
+        let active = self.active();
+        let near_tip = active.chainwork() - &Work::of_bits(active.bits()).times(NEAR_TIP);
+        near_tip.max(min_chain_work.clone())
+    }
+
+    /// Finds where a batch would be put; `None` where its parent is not known.
+    ///
+    /// # Errors
+    /// The active chain could not be read.
+    pub fn survey<A: Ancestors>(
+        &self,
+        batch: LinkedBatch,
+        ancestors: &A,
+    ) -> Result<Option<Survey>, A::Error> {
+        let Some(prev) = batch.prev() else { return Ok(None) };
+        let Some((fork, rest)) = self.place(batch, ancestors)? else { return Ok(None) };
+        let mut work = ancestors.chainwork(fork.active_height())?;
+        let (shared, fork_hash) = match fork.side() {
+            Some((at, kept)) => {
+                let side = &self.sides()[at];
+                work += &Work::of_headers(&side.headers()[..kept]);
+                (side.hashes()[..kept].to_vec(), side.fork_hash())
+            }
+            None => (Vec::new(), rest.prev().unwrap_or(prev)),
+        };
+        work += &Work::of_headers(rest.headers());
+        let new = u32::try_from(shared.len() + rest.headers().len()).unwrap_or(u32::MAX);
+        let height = fork.active_height().saturating_add(new);
+        Ok(Some(Survey { fork, fork_hash, shared, rest, height, work }))
+    }
+
+    /// The state at the parent of a survey's unknown headers.
+    ///
+    /// # Errors
+    /// The active chain could not be read.
+    pub fn state_before<A: Ancestors>(
+        &self,
+        survey: &Survey,
+        ancestors: &A,
+    ) -> Result<Branch, TreeError<A::Error>> {
+        if survey.rest.prev() == Some(self.active().hash()) {
+            return Ok(self.active().clone());
+        }
+        self.side_state(&survey.fork, ancestors)
+    }
+}

@@ -1,0 +1,3 @@
+//! Parts of a session by themselves.
+
+mod presync;

@@ -1,0 +1,289 @@
+//! What the joining thread does: which batches are kept at once, which have to show their work first.
+
+use super::joiner::{Job, Task, Verdict};
+use super::presync::{ALLOWANCE, Presync, Presyncs};
+use crate::chain::{LinkedBatch, Rejection, Survey, Work};
+use crate::node::clock::unix_now;
+use crate::node::writer::{ChainError, ChainWriter, Joined};
+use crate::primitives::BlockHash;
+use crate::store::HeaderStore;
+use crate::sync::{PeerKey, Point, Tag};
+use crate::wire::MAX_HEADERS;
+use std::mem;
+use std::sync::mpsc::Receiver;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Headers stored together at most: more saves no time and takes more memory (measured).
+const STORE_BATCH: usize = 4_000;
+
+/// What bounds the chain.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    /// No header above this height is kept.
+    pub(super) stop_height: u32,
+    /// Until the chain has this work, what is stored of it without hints is bounded.
+    pub(super) min_chain_work: Work,
+    /// The height up to which hints vouch for what is stored.
+    pub(super) vouched: u32,
+}
+
+/// Tells the session when the thread ends by a panic: it would wait for ever.
+struct PanicAlarm(UnboundedSender<Verdict>);
+
+impl Drop for PanicAlarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.send(Verdict::Failed(ChainError::Panicked)).ok();
+        }
+    }
+}
+
+/// Which batch is meant, and whose it is.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    tag: Tag,
+    peer: PeerKey,
+    hinted: bool,
+    epoch: u64,
+    /// Whether its sender may have more.
+    full: bool,
+}
+
+/// What is to be done with a batch.
+enum Plan {
+    /// Judge it and keep what is good.
+    Keep(LinkedBatch),
+    /// Check it as the next part of a branch that has to show its work.
+    Presync(Box<Presync>, LinkedBatch),
+    /// Pass it over: its branch has too little work, and ends with it.
+    PassOver { height: u32, hash: BlockHash, work: Work },
+    /// Nothing can be done: its parent is not known.
+    Orphan,
+}
+
+/// The joining thread.
+pub(super) struct Worker<S> {
+    writer: ChainWriter<S>,
+    limits: Limits,
+    verdicts: UnboundedSender<Verdict>,
+    refused_epoch: Option<u64>,
+    presyncs: Presyncs,
+    done: Vec<(Tag, Joined)>,
+}
+
+impl<S: HeaderStore> Worker<S> {
+    pub(super) fn new(
+        writer: ChainWriter<S>,
+        limits: Limits,
+        verdicts: UnboundedSender<Verdict>,
+    ) -> Self {
+        let (refused_epoch, presyncs, done) = (None, Presyncs::default(), Vec::new());
+        Self { writer, limits, verdicts, refused_epoch, presyncs, done }
+    }
+
+    /// Works until nobody can send tasks any more.
+    pub(super) fn run(mut self, inbox: &Receiver<Task>) -> ChainWriter<S> {
+        let _alarm = PanicAlarm(self.verdicts.clone());
+        while let Ok(task) = inbox.recv() {
+            if let Err(error) = self.work_off(task, inbox) {
+                self.report(Verdict::Failed(error));
+                break;
+            }
+        }
+        self.writer
+    }
+
+    /// Does what is there to be done, up to a good amount to store, and stores it.
+    fn work_off(&mut self, task: Task, inbox: &Receiver<Task>) -> Result<(), ChainError> {
+        let mut next = Some(task);
+        while let Some(task) = next {
+            match task {
+                Task::Join(job) => self.work(job)?,
+                Task::Forget(peer) => self.presyncs.forget(peer),
+            }
+            next = None;
+            if self.writer.unstored() < STORE_BATCH {
+                next = inbox.try_recv().ok();
+            }
+        }
+        self.store()
+    }
+
+    fn work(&mut self, job: Job) -> Result<(), ChainError> {
+        let Job { tag, peer, hinted, epoch, batch } = job;
+        if self.refused_epoch == Some(epoch) {
+            self.report(Verdict::Returned { tag, batch });
+            return Ok(());
+        }
+        if self.writer.tree().active().height() >= self.limits.stop_height {
+            self.done.push((tag, Joined::Nothing));
+            return Ok(());
+        }
+        let order = Order { tag, peer, hinted, epoch, full: batch.headers().len() >= MAX_HEADERS };
+        match self.plan(&order, batch)? {
+            Plan::Keep(batch) => self.keep(&order, batch),
+            Plan::Presync(presync, batch) => self.presync(&order, *presync, batch),
+            Plan::PassOver { height, hash, work } => {
+                self.done.push((tag, Joined::LowWork { height, hash, work }));
+                Ok(())
+            }
+            Plan::Orphan => {
+                self.store()?;
+                let again = self.presyncs.was_evicted(peer);
+                self.report(Verdict::Orphan { tag, again });
+                Ok(())
+            }
+        }
+    }
+
+    /// # Security
+    /// Bitcoin Core `TryLowWorkHeadersSync`: a branch whose end has less work than the threshold is not kept.
+    /// Where its sender may have more of it, it goes on without being kept; else it is passed over, which is
+    /// nobody's fault.
+    fn plan(&mut self, order: &Order, batch: LinkedBatch) -> Result<Plan, ChainError> {
+        let active = self.writer.tree().active();
+        let Some(prev) = batch.prev() else { return Ok(Plan::Keep(batch)) };
+        let count = u32::try_from(batch.headers().len()).unwrap_or(u32::MAX);
+        let end = active.height().saturating_add(count);
+        if order.hinted {
+            let on_top = prev == active.hash();
+            return Ok(Plan::Keep(if on_top { self.cut(batch, end) } else { batch }));
+        }
+        if let Some(presync) = self.presyncs.take(order.peer, prev) {
+            return Ok(Plan::Presync(Box::new(presync), batch));
+        }
+        let shown = *active.chainwork() >= self.limits.min_chain_work;
+        if prev == active.hash() && (shown || self.is_allowed(end)) {
+            return Ok(Plan::Keep(self.cut(batch, end)));
+        }
+        let Some(survey) = self.writer.survey(batch)? else { return Ok(Plan::Orphan) };
+        self.plan_survey(order, survey)
+    }
+
+    fn plan_survey(&self, order: &Order, survey: Survey) -> Result<Plan, ChainError> {
+        let height = survey.height();
+        let Some(hash) = survey.rest().last_hash() else {
+            return Ok(Plan::Keep(survey.into_rest()));
+        };
+        if self.is_worth_keeping(height, survey.work()) {
+            return Ok(Plan::Keep(self.cut(survey.into_rest(), height)));
+        }
+        if !order.full {
+            return Ok(Plan::PassOver { height, hash, work: survey.work().clone() });
+        }
+        let fork = Point { height: survey.fork_height(), hash: survey.fork_hash() };
+        let state = self.writer.state_before(&survey)?;
+        let presync = Presync::new(fork, survey.shared(), state);
+        Ok(Plan::Presync(Box::new(presync), survey.into_rest()))
+    }
+
+    /// Whether a branch with this end may be stored.
+    ///
+    /// While the chain itself has less than the minimum, the threshold would keep out whatever has more work
+    /// than it, and be it a header: such a branch may take over as long as the chain may grow at all.
+    fn is_worth_keeping(&self, height: u32, work: &Work) -> bool {
+        let tree = self.writer.tree();
+        let takes_over = work > tree.active().chainwork();
+        *work >= tree.low_work_threshold(&self.limits.min_chain_work)
+            || (takes_over && self.is_allowed(height))
+    }
+
+    /// Whether a chain that has not shown its work may be so long.
+    fn is_allowed(&self, height: u32) -> bool {
+        height.saturating_sub(self.limits.vouched) <= ALLOWANCE
+    }
+
+    /// Takes off what of a batch that ends at `end` is above the height to stop at.
+    fn cut(&self, batch: LinkedBatch, end: u32) -> LinkedBatch {
+        let above = end.saturating_sub(self.limits.stop_height);
+        let count =
+            batch.headers().len().saturating_sub(usize::try_from(above).unwrap_or(usize::MAX));
+        batch.take(count)
+    }
+
+    fn keep(&mut self, order: &Order, batch: LinkedBatch) -> Result<(), ChainError> {
+        let (joined, rejection) = self.writer.accept(batch, unix_now())?;
+        if order.hinted {
+            self.limits.vouched = self.writer.tree().active().height();
+        }
+        match rejection {
+            None => self.done.push((order.tag, joined)),
+            Some(rejection) => self.refuse(order, joined, rejection)?,
+        }
+        Ok(())
+    }
+
+    fn refuse(
+        &mut self,
+        order: &Order,
+        joined: Joined,
+        rejection: Rejection,
+    ) -> Result<(), ChainError> {
+        self.store()?;
+        self.refused_epoch = Some(order.epoch);
+        let tip = self.writer.store().tip();
+        self.report(Verdict::Refused { tag: order.tag, joined, rejection, tip });
+        Ok(())
+    }
+
+    fn presync(
+        &mut self,
+        order: &Order,
+        mut presync: Presync,
+        batch: LinkedBatch,
+    ) -> Result<(), ChainError> {
+        if let Some(rejection) = presync.extend(batch, unix_now()) {
+            return self.refuse(order, Joined::Nothing, rejection);
+        }
+        let (height, hash) = (presync.end().height(), presync.end().hash());
+        let work = presync.end().chainwork().clone();
+        let worth = self.is_worth_keeping(height, &work);
+        if worth && let Some(batch) = presync.take_kept() {
+            return self.keep(order, self.cut(batch, height));
+        }
+        if work >= self.limits.min_chain_work && work > *self.writer.tree().active().chainwork() {
+            return self.prove(order, presync);
+        }
+        let joined = if presync.is_too_long() {
+            Joined::SideTooLong { height }
+        } else if order.full {
+            self.presyncs.keep(order.peer, presync);
+            Joined::Unproven { height, work }
+        } else if worth {
+            // Not kept for its length, but to be told of.
+            Joined::Side { height, hash, work }
+        } else {
+            Joined::LowWork { height, hash, work }
+        };
+        self.done.push((order.tag, joined));
+        Ok(())
+    }
+
+    /// The branch is the best chain, and too long to have been kept: it is downloaded once more.
+    fn prove(&mut self, order: &Order, presync: Presync) -> Result<(), ChainError> {
+        self.presyncs.clear();
+        self.store()?;
+        let proven = presync.proven();
+        self.writer.cut_to(proven.fork.height, unix_now())?;
+        // What was queued meanwhile was meant for the chain as it was.
+        self.refused_epoch = Some(order.epoch);
+        let tip = self.writer.store().tip();
+        self.report(Verdict::Proven { proven, tip });
+        Ok(())
+    }
+
+    fn store(&mut self) -> Result<(), ChainError> {
+        self.writer.flush()?;
+        if !self.done.is_empty() {
+            let tip = self.writer.store().tip();
+            let done = mem::take(&mut self.done);
+            self.report(Verdict::Joined { done, tip });
+        }
+        Ok(())
+    }
+
+    fn report(&self, verdict: Verdict) {
+        // Nobody listens any more only when the session is over; then the verdict is of no use.
+        self.verdicts.send(verdict).ok();
+    }
+}
