@@ -180,7 +180,11 @@ fn a_peer_whose_chain_leaves_the_hints_is_refused_while_another_follows_them() {
             let (program, hints) = with_hints(&good, &[2016, 4032, 6048, 8064]);
             let peers = if swapped { [&honest, &stray] } else { [&stray, &honest] };
             let ended = program.run(&sync_with(&peers, &["--hints", &hints])).expect_success();
-            assert!(kept(&program, REGTEST).headers == good, "fork at {fork}, swapped: {swapped}");
+            assert!(
+                kept(&program, REGTEST).headers == good,
+                "fork at {fork}, swapped: {swapped}: {}",
+                ended.stderr
+            );
             let line = ended.stderr.lines().find(|line| line.contains(&stray.connect()));
             assert!(
                 line.is_some_and(|line| line.contains("leaves the hints at height")),
@@ -189,6 +193,37 @@ fn a_peer_whose_chain_leaves_the_hints_is_refused_while_another_follows_them() {
             );
         }
     }
+}
+
+#[test]
+fn a_hint_far_from_the_one_before_is_held_against_a_chain_when_it_is_near() {
+    let good = regtest_chain(19_000, 15, 600);
+    let stray = fork_chain(&good, 16_500, 3_000, 16);
+    for heights in [&[17_000][..], &[2_016, 4_032, 17_000, 18_000]] {
+        for swapped in [false, true] {
+            let (honest, other) = (peer_with(&good), peer_with(&stray));
+            let (program, hints) = with_hints(&good, heights);
+            let peers = if swapped { [&honest, &other] } else { [&other, &honest] };
+            let ended = program.run(&sync_with(&peers, &["--hints", &hints])).expect_success();
+            assert!(
+                kept(&program, REGTEST).headers == good,
+                "swapped: {swapped}: {}",
+                ended.stderr
+            );
+            assert!(ended.stderr.contains("leaves the hints at height 1"), "{}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_far_hint_that_is_wrong_is_told_and_given_up() {
+    let good = regtest_chain(19_000, 17, 600);
+    let other = fork_chain(&good, 100, 18_000, 18);
+    let (program, hints) = with_hints(&other, &[17_000]);
+    let ended =
+        program.run(&sync_with(&[&peer_with(&good)], &["--hints", &hints])).expect_success();
+    assert!(ended.stderr.contains("the hints are wrong at height 17000"), "{}", ended.stderr);
+    kept(&program, REGTEST).assert_is(&good);
 }
 
 #[test]

@@ -3,8 +3,12 @@
 mod support;
 
 use lightclient::primitives::{Header, Network};
+use lightclient::wire::{Headers, Message};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 use support::chain::{extend_chain, fork_chain, regtest_chain};
 use support::peer::{Announce, ScriptedPeer};
@@ -13,6 +17,7 @@ use support::script::Script;
 use support::served::SharedChain;
 use support::sync::{kept, light_client, sync_args, sync_with};
 use support::wait::{PATIENCE, poll_for};
+use support::wrong::{Wrong, with_wrong};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 const REGTEST: Network = Network::Regtest;
@@ -234,4 +239,67 @@ fn others_are_told_the_new_tip_while_one_follows() {
     });
     assert!(start.elapsed() < SOON);
     follower.end();
+}
+
+#[test]
+fn a_peer_that_floods_is_dropped_and_the_others_are_followed_on() {
+    let mut follower = Follower::start(&["--json"]);
+    let flooder = Script::honest().start(&SharedChain::new(REGTEST, &follower.headers));
+    let program = light_client(BINARY, REGTEST);
+    let peers = [&follower.peer, &flooder];
+    let mut running = program.start(&sync_with(&peers, &["--follow", "-v", "--json"]));
+    running.wait_for_stderr("caught up at height 2500: following", PATIENCE);
+    // On top of the tip, with its work, but hours ahead of any clock: nobody who checks headers passes it on.
+    let flood = |headers: &[Header]| {
+        let next = extend_chain(headers, 1, 9, 600);
+        let at = u32::try_from(headers.len()).unwrap();
+        let early = *with_wrong(REGTEST, &next, at, Wrong::FutureTime).last().unwrap();
+        let message = Message::Headers(Headers { headers: vec![early], foreign: None });
+        (0..500).for_each(|_| flooder.send(&message));
+    };
+    flood(&follower.headers);
+    follower.grow(1, Announce::AsAsked);
+    running.wait_for_stdout(&follower.tip(), SOON);
+    flood(&follower.headers);
+    let told = running.wait_for_stderr("keeps sending headers that nobody asked for", PATIENCE);
+    assert!(told.contains(&format!("dropped peer {}", flooder.connect())), "{told}");
+    let early = told.lines().filter(|line| line.contains("time-too-new")).count();
+    assert!(early <= 22, "{early} lines of the same");
+    running.interrupt();
+    let _ = running.wait(PATIENCE).expect_code(130);
+    follower.end();
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_does_not_keep_the_sync_from_its_work() {
+    let headers = regtest_chain(100, 1, 600);
+    let peer = Script::honest().start(&SharedChain::new(REGTEST, &headers));
+    let program = light_client(BINARY, REGTEST);
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    // As much as Linux lets a pipe hold: the program's first line does not fit any more.
+    writer.write_all(&[b'\n'; 65_536]).unwrap();
+    let mut command = program.command(&sync_with(&[&peer], &["--follow", "--json"]));
+    command.stdout(writer).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let height = |wanted: u32| {
+        poll_for("the height", PATIENCE, || {
+            let status = program.run(&["status", "--json"]);
+            (status.code == Some(0) && status.json()["height"] == wanted).then_some(())
+        });
+    };
+    height(100);
+    peer.record().wait_for("sendheaders", PATIENCE, |seen| seen.has("sendheaders").then_some(()));
+    for count in 1..4 {
+        peer.extend(&extend_chain(&headers, count, 1, 600)[100 + count as usize..], Announce::Inv);
+        height(100 + count);
+    }
+    // The first asks for an end, which waits for the pipe; the second does not.
+    poll_for("its end", PATIENCE, || {
+        let ended = child.try_wait().unwrap();
+        if ended.is_none() {
+            kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        }
+        ended.map(|ended| assert_eq!(ended.code(), Some(130)))
+    });
+    kept(&program, REGTEST);
 }

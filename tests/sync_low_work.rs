@@ -3,6 +3,7 @@
 mod support;
 
 use lightclient::primitives::{Header, Network};
+use std::fs;
 use std::time::Duration;
 use support::chain::{extend_chain, fork_chain, regtest_chain, spacing_for};
 use support::peer::ScriptedPeer;
@@ -177,5 +178,26 @@ fn chains_that_take_over_one_after_another_stay_within_the_allowance() {
         let stored = report["height"].as_u64().unwrap();
         assert!(stored <= ALLOWANCE, "{height}: {report}");
         assert_eq!(stored == height, height <= ALLOWANCE, "{report}");
+    }
+}
+
+#[test]
+fn one_far_hint_vouches_for_nothing_on_the_way_to_it() {
+    let (program, chain) = (program(), chain(120_000, 13));
+    let file = program.data_dir().join("far.hints");
+    fs::create_dir_all(program.data_dir()).unwrap();
+    fs::write(&file, format!("119000 {}\n", chain[119_000].hash())).unwrap();
+    let peer = Script::honest().start(&SharedChain::new(Network::Regtest, &chain));
+    let args = ["sync", "--connect", &peer.connect(), "--hints", file.to_str().unwrap()];
+    let low = [&args[..], &["--min-chain-work", "0xfffff"]].concat();
+    let report = program.run(&low).expect_code(1).json();
+    assert!(report["height"].as_u64().unwrap() <= ALLOWANCE, "{report}");
+    // The same with enough work before the hint, and after it.
+    for work in ["0x33450", "0x3a800"] {
+        let shown = [&args[..], &["--min-chain-work", work]].concat();
+        let ended = program.run(&shown).expect_success();
+        assert_eq!((ended.stderr.as_str(), &ended.json()["height"]), ("", &120_000.into()));
+        assert_eq!(program.run(&["verify"]).expect_success().json()["ok"], true);
+        fs::remove_dir_all(program.data_dir().join("regtest")).unwrap();
     }
 }

@@ -218,20 +218,33 @@ impl Case {
         let median = self.push_sync(world, table, plan, chain, peers);
         if plan.bad {
             let bad = bad_peers(chain, plan.line);
-            let all: Vec<&ScriptedPeer> = peers.iter().chain(&bad).collect();
-            let syncs = repeat(world, chain, &all, plan.hints);
-            let row = Row {
-                case: format!("{} +4 bad", self.name),
-                who: "lightclient",
-                headers: plan.headers,
-                samples: syncs.iter().map(|synced| synced.sample).collect(),
-                remark: named(&syncs, &bad),
-            };
-            let remark =
-                format!("{} of the good ones; {}", times(row.median(), median), row.remark);
-            table.push(Row { remark, ..row });
+            let (mut row, syncs) = self.row_of(world, plan, chain, peers.iter().chain(&bad));
+            let slower = times(row.median(), median);
+            row.case += " +4 bad";
+            row.remark = format!("{slower} of the good ones; {}", named(&syncs, &bad));
+            table.push(row);
         }
         median
+    }
+
+    /// Syncs of these peers, and their row without a remark.
+    fn row_of<'a>(
+        &self,
+        world: &World,
+        plan: Plan,
+        chain: &Chain,
+        peers: impl Iterator<Item = &'a ScriptedPeer>,
+    ) -> (Row, Vec<Synced>) {
+        let peers: Vec<&ScriptedPeer> = peers.collect();
+        let syncs = repeat(world, chain, &peers, plan.hints);
+        let row = Row {
+            case: self.name.to_owned(),
+            who: "lightclient",
+            headers: plan.headers,
+            samples: syncs.iter().map(|synced| synced.sample).collect(),
+            remark: String::new(),
+        };
+        (row, syncs)
     }
 
     fn push_sync(
@@ -242,15 +255,7 @@ impl Case {
         chain: &Chain,
         peers: &[ScriptedPeer],
     ) -> Duration {
-        let all: Vec<&ScriptedPeer> = peers.iter().collect();
-        let syncs = repeat(world, chain, &all, plan.hints);
-        let mut row = Row {
-            case: self.name.to_owned(),
-            who: "lightclient",
-            headers: plan.headers,
-            samples: syncs.iter().map(|synced| synced.sample).collect(),
-            remark: String::new(),
-        };
+        let (mut row, _) = self.row_of(world, plan, chain, peers.iter());
         let median = row.median();
         row.remark = plan.remark(chain, median);
         if plan.line.round_trip_ms > 0 {

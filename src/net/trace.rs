@@ -1,7 +1,7 @@
 //! Log lines for messages. Nothing is formatted unless someone listens.
 
 use super::handle::Context;
-use crate::wire::{Command, DecodeError, Message, encode_frame};
+use crate::wire::{Command, DecodeError, GetHeaders, Headers, Message, Version, encode_frame};
 use std::fmt::{self, Write};
 
 /// Which way a message went, as the log says it.
@@ -76,27 +76,10 @@ struct Fields<'a>(&'a Message);
 impl fmt::Display for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Message::Version(v) => write!(
-                f,
-                "version={} services={} user_agent={} start_height={} relay={}",
-                v.version,
-                v.services.names().join("|"),
-                v.user_agent_text(),
-                v.start_height,
-                v.relay
-            ),
+            Message::Version(version) => write_version(f, version),
             Message::Ping(Some(nonce)) | Message::Pong(nonce) => write!(f, "nonce={nonce:016x}"),
-            Message::GetHeaders(r) => {
-                write!(f, "locator={}", r.locator.len())?;
-                r.locator.first().map_or(Ok(()), |hash| write!(f, " from={hash}"))?;
-                write!(f, " stop={}", r.stop)
-            }
-            Message::Headers(m) => {
-                write!(f, "count={}", m.headers.len())?;
-                m.headers.first().map_or(Ok(()), |header| write!(f, " after={}", header.prev))?;
-                m.headers.last().map_or(Ok(()), |header| write!(f, " last={}", header.hash()))?;
-                m.foreign.map_or(Ok(()), |_| write!(f, " foreign={}", m.headers.len()))
-            }
+            Message::GetHeaders(request) => write_request(f, request),
+            Message::Headers(headers) => write_headers(f, headers),
             Message::Addr(list) => write!(f, "count={}", list.len()),
             Message::AddrV2(list) => write!(f, "count={}", list.len()),
             Message::Inv(list) | Message::GetData(list) | Message::NotFound(list) => {
@@ -115,6 +98,32 @@ impl fmt::Display for Fields<'_> {
             | Message::Unknown { .. } => Ok(()),
         }
     }
+}
+
+fn write_version(f: &mut fmt::Formatter<'_>, version: &Version) -> fmt::Result {
+    write!(
+        f,
+        "version={} services={} user_agent={} start_height={} relay={}",
+        version.version,
+        version.services.names().join("|"),
+        version.user_agent_text(),
+        version.start_height,
+        version.relay
+    )
+}
+
+fn write_request(f: &mut fmt::Formatter<'_>, request: &GetHeaders) -> fmt::Result {
+    write!(f, "locator={}", request.locator.len())?;
+    request.locator.first().map_or(Ok(()), |hash| write!(f, " from={hash}"))?;
+    write!(f, " stop={}", request.stop)
+}
+
+fn write_headers(f: &mut fmt::Formatter<'_>, message: &Headers) -> fmt::Result {
+    let Headers { headers, foreign } = message;
+    write!(f, "count={}", headers.len())?;
+    headers.first().map_or(Ok(()), |header| write!(f, " after={}", header.prev))?;
+    headers.last().map_or(Ok(()), |header| write!(f, " last={}", header.hash()))?;
+    foreign.map_or(Ok(()), |_| write!(f, " foreign={}", headers.len()))
 }
 
 #[cfg(test)]

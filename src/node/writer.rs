@@ -179,7 +179,7 @@ impl<S: HeaderStore> ChainWriter<S> {
                     cut_to: Some(fork_height),
                     append: Some(&connected),
                     sides: Some(self.tree.sides()),
-                    last_sync: None,
+                    ..Change::default()
                 })?;
                 let connected = u32::try_from(connected.len()).unwrap_or(u32::MAX);
                 Ok(Joined::Reorganised { fork_height, old_height, old_hash, old_work, connected })

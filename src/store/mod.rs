@@ -75,6 +75,8 @@ pub struct Change<'a> {
     pub sides: Option<&'a [SideBranch]>,
     /// When the chain was last brought up to its network's tip, in Unix seconds.
     pub last_sync: Option<u64>,
+    /// End a bulk load, as [`HeaderStore::settle`] does.
+    pub settle: bool,
 }
 
 /// A chain of checked headers that outlives the process.

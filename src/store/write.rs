@@ -38,6 +38,9 @@ impl SledStore {
             self.closing.added.fetch_add(headers.len(), Ordering::Relaxed);
             pending.write_due(&mut buckets)?;
         }
+        if change.settle {
+            pending.write_all(&mut buckets)?;
+        }
         if let Some(sides) = change.sides {
             self.put_sides(&mut writer, &mut batch, sides)?;
         }
@@ -52,16 +55,11 @@ impl SledStore {
 
     /// Writes what is pending to the index.
     pub(super) fn settle_index(&self) -> Result<(), StoreError> {
-        let mut writer = self.usable_writer()?;
-        let (tip, mut pending) = self.load_pending(&writer)?;
+        let (tip, pending) = self.load_pending(&*self.usable_writer()?)?;
         if pending.indexed_to() > tip.height {
             return Ok(());
         }
-        let (mut batch, mut buckets) = (Batch::default(), Buckets::of(&self.db));
-        pending.write_all(&mut buckets)?;
-        buckets.put(&mut batch);
-        batch.insert(TIP_KEY, encode_tip(&tip, pending.indexed_to()));
-        self.apply_durably(&mut writer, batch, tip, pending)
+        self.commit_change(&Change { settle: true, ..Change::default() })
     }
 
     fn usable_writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {

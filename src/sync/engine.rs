@@ -45,6 +45,8 @@ pub struct Engine {
     pub(super) actions: Vec<Action>,
     /// Whether more peers may come soon.
     expecting: bool,
+    /// Whether what comes in is only checked, and brings the joined height no further.
+    presync: bool,
 }
 
 impl Engine {
@@ -65,6 +67,7 @@ impl Engine {
             locator: Vec::new(),
             actions: Vec::new(),
             expecting: false,
+            presync: false,
         }
     }
 
@@ -137,6 +140,11 @@ impl Engine {
         }
     }
 
+    /// Whether what peers send beyond the hints is checked without being kept.
+    pub fn set_presync(&mut self, presync: bool) {
+        self.presync = presync;
+    }
+
     /// Height of the header before a batch's first, as far as the requests before it tell.
     pub fn begin_height(&self, tag: Tag) -> u32 {
         match self.ranges.with_tag_ref(tag) {
@@ -157,6 +165,19 @@ impl Engine {
         self.ranges.with_tag_ref(tag).is_some()
     }
 
+    /// The hints that the engine was given are wrong. Those taken over on the way are not.
+    pub fn drop_hints(&mut self) {
+        if !self.hints_adopted {
+            self.let_hints_go();
+        }
+    }
+
+    fn let_hints_go(&mut self) {
+        self.hints_on = false;
+        self.left.clear();
+        self.peers.values_mut().for_each(|peer| peer.left_hints = false);
+    }
+
     /// Starts again from `joined` with hints that one peer's chain made: nobody is refused for leaving them. What was received and not joined is forgotten.
     pub fn adopt_hints(&mut self, hints: Hints, joined: Point) {
         let start = Point { height: 0, hash: self.genesis };
@@ -164,6 +185,7 @@ impl Engine {
         self.joined = joined;
         self.hints_on = true;
         self.hints_adopted = true;
+        self.presync = false;
         self.left.clear();
         self.open = Open::default();
         for peer in self.peers.values_mut() {
@@ -192,9 +214,13 @@ impl Engine {
     ) -> Vec<Action> {
         self.drop_stalled(now);
         self.check_hints();
+        let near_hint = self.is_near_hint(now);
+        if near_hint {
+            self.open.step_down();
+        }
         if self.is_hinted(now) {
             self.ask_ranges(now);
-        } else {
+        } else if !near_hint {
             if self.open.is_idle() {
                 self.actions.push(Action::Forget(self.ranges.clear()));
             }
@@ -235,21 +261,29 @@ impl Engine {
         });
         let head = self.ranges.get(head).map_or(self.joined.height, |range| range.end.height);
         let height = left.min().unwrap_or(head);
-        self.hints_on = false;
-        self.left.clear();
-        for peer in self.peers.values_mut() {
-            peer.left_hints = false;
-        }
+        self.let_hints_go();
         let adopted = self.hints_adopted;
         self.actions.push(Action::HintsOff { height, adopted });
     }
 
     fn is_hinted(&self, now: Duration) -> bool {
-        if !self.hints_on || !self.ranges.remain_above(self.joined.height) || !self.open.is_idle() {
+        self.open.is_idle() && self.hints_lead(now, self.joined.height)
+    }
+
+    /// Whether the open download has come to the end of a gap between hints. Headers that are not kept bring it
+    /// no nearer.
+    fn is_near_hint(&self, now: Duration) -> bool {
+        let reached = self.joined.height.saturating_add(self.open.count());
+        !self.presync && self.ranges.ends_gap(reached) && self.hints_lead(now, reached)
+    }
+
+    /// Whether ranges can be used above a height.
+    fn hints_lead(&self, now: Duration, joined: u32) -> bool {
+        if !self.hints_on || !self.ranges.remain_above(joined) || self.ranges.is_gap(joined) {
             return false;
         }
-        let head = self.ranges.get(self.ranges.head(self.joined.height));
-        let needed = head.map_or(self.joined.height, |range| range.cursor.height);
+        let head = self.ranges.get(self.ranges.head(joined));
+        let needed = head.map_or(joined, |range| range.cursor.height);
         // Whoever is late may never answer, and what it was asked for may not be there.
         let patience = self.patience();
         let busy =
@@ -315,6 +349,9 @@ impl Engine {
     }
 
     fn ask_openly(&mut self, now: Duration, locator: &mut dyn FnMut() -> Vec<BlockHash>) {
+        let waiting =
+            self.expecting && self.hints_on && self.ranges.remain_above(self.joined.height);
+        self.peers.values_mut().for_each(|peer| peer.aside = waiting && peer.left_hints);
         for key in self.open.whom_to_ask(now, &mut self.peers) {
             let Some(peer) = self.peers.get_mut(&key) else { continue };
             // In the middle of a stream the last hash counts; what is behind it may be older.

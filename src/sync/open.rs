@@ -84,6 +84,16 @@ impl Open {
         dropped
     }
 
+    /// Lets nobody lead: what was received is joined, and then the hints may go on.
+    pub(super) fn step_down(&mut self) {
+        self.leader = None;
+    }
+
+    /// How many headers wait.
+    pub(super) fn count(&self) -> u32 {
+        self.queue.iter().map(|batch| batch.count).sum()
+    }
+
     /// How many headers wait in front of a batch.
     pub(super) fn count_before(&self, tag: Tag) -> u32 {
         self.queue.iter().take_while(|batch| batch.tag != tag).map(|batch| batch.count).sum()
@@ -109,9 +119,9 @@ impl Open {
     ) -> Vec<PeerKey> {
         self.check_leader(now, peers);
         if let Some(leader) = self.leader {
-            let ready = peers.get(&leader).is_some_and(|peer| {
-                !peer.at_end && !peer.is_asked_openly() && self.queue.len() < WINDOW
-            });
+            let ready = peers
+                .get(&leader)
+                .is_some_and(|peer| peer.may_be_asked_openly() && self.queue.len() < WINDOW);
             return if ready { vec![leader] } else { Vec::new() };
         }
         if !self.queue.is_empty() {
@@ -119,7 +129,7 @@ impl Open {
         }
         let candidates: Vec<PeerKey> = peers
             .iter()
-            .filter(|(_, peer)| !peer.at_end && !peer.is_asked_openly())
+            .filter(|(_, peer)| peer.may_be_asked_openly())
             .map(|(key, _)| *key)
             .collect();
         // What they have sent is joined: they are asked again by what is known now.

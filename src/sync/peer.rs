@@ -51,6 +51,8 @@ pub(super) struct Peer {
     pub(super) ends_at: Option<u32>,
     /// Its chain leaves the hints: not used while they are on.
     pub(super) left_hints: bool,
+    /// Nor beyond them, as long as one may come whose chain does not.
+    pub(super) aside: bool,
     /// It had nothing more after the tip when it was asked last.
     pub(super) at_end: bool,
     /// The last hash it has sent beyond the tip, joined or not.
@@ -74,6 +76,7 @@ impl Peer {
             requests: VecDeque::new(),
             ends_at: Some(announced).filter(|height| *height > 0),
             left_hints: false,
+            aside: false,
             at_end: false,
             cursor: None,
             slow: false,
@@ -123,6 +126,11 @@ impl Peer {
     /// Whether a request for what follows the tip is on its way.
     pub(super) fn is_asked_openly(&self) -> bool {
         self.requests.iter().any(|request| request.purpose == Purpose::Open)
+    }
+
+    /// Whether it may have more of what follows the tip, and is not asked for it yet.
+    pub(super) fn may_be_asked_openly(&self) -> bool {
+        !self.at_end && !self.aside && !self.is_asked_openly()
     }
 
     /// When it was asked for what follows the tip, if it has not answered that.

@@ -20,6 +20,10 @@ pub(super) const RANGES_PER_MS: usize = 1;
 /// slow then, and more headers in memory would not make it faster (measured).
 pub(super) const BACKLOG: usize = 4;
 
+/// Longest way to the next hint for which ranges are used, in headers: two periods. A longer one is open territory,
+/// in which a chain has to show its work and memory is bounded by the open download's window.
+const MAX_RANGE: u32 = 2 * 2016;
+
 /// Most peers that race for one range.
 const MAX_OWNERS: usize = 3;
 
@@ -139,17 +143,38 @@ impl Ranges {
         self.hints.first_above(joined)
     }
 
+    /// Whether the next hint is too far above the joined height for a range.
+    pub(super) fn is_gap(&self, joined: u32) -> bool {
+        self.hints
+            .points()
+            .get(self.head(joined))
+            .is_some_and(|end| end.height - joined > MAX_RANGE)
+    }
+
+    /// Whether the joined height is behind a gap, and the hint at its end is near.
+    pub(super) fn ends_gap(&self, joined: u32) -> bool {
+        let Some(end) = self.hints.points().get(self.head(joined)) else { return false };
+        !self.is_gap(joined) && end.height - self.before(self.head(joined)).height > MAX_RANGE
+    }
+
+    /// The hint before a range's end, or genesis.
+    fn before(&self, key: RangeKey) -> Point {
+        key.checked_sub(1).map_or(self.genesis, |at| self.hints.points()[at])
+    }
+
     /// Starts ranges up to the window's end, and forgets those that are joined.
     pub(super) fn fill(&mut self, joined: Point, window: usize) {
         let head = self.head(joined.height);
         self.active = self.active.split_off(&head);
         self.window_end = (head + window).min(self.hints.points().len());
         for key in head..self.window_end {
-            let before = key.checked_sub(1).map_or(self.genesis, |at| self.hints.points()[at]);
-            if before.height >= self.stop_height {
+            let (mut before, end) = (self.before(key), self.hints.points()[key]);
+            if end.height - before.height > MAX_RANGE && joined.height > before.height {
+                before = joined;
+            }
+            if before.height >= self.stop_height || end.height - before.height > MAX_RANGE {
                 break;
             }
-            let end = self.hints.points()[key];
             self.active.entry(key).or_insert_with(|| Range {
                 start: before,
                 end,

@@ -94,30 +94,38 @@ pub async fn serve<S: HeaderStore + 'static>(
             accepted = listener.socket.accept() => accepted,
             Some(_) = clients.join_next() => continue,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        match accepted {
+            Ok((stream, _)) => welcome(stream, &served, &places, &mut clients),
             Err(error) => {
                 warn!("control socket: {error}");
                 // Out of descriptors, most likely: trying at once would only spin.
                 sleep(Duration::from_millis(100)).await;
-                continue;
             }
-        };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            // One attempt is enough: the socket's buffer is empty.
-            let _ = stream.try_write(line(&Reply::Busy).as_bytes());
-            continue;
-        };
-        let served = Arc::clone(&served);
-        clients.spawn(async move {
-            if let Err(error) = answer_client(stream, served, Arc::new(place)).await {
-                debug!("control client: {error}");
-            }
-        });
+        }
     }
     clients.shutdown().await;
     // A read that is under way on another thread holds its client's place, and the store.
     let _all = places.acquire_many(MAX_CLIENTS).await;
+}
+
+/// Answers a client from now on, if there is a place for one more.
+fn welcome<S: HeaderStore + 'static>(
+    stream: UnixStream,
+    served: &Arc<Served<S>>,
+    places: &Arc<Semaphore>,
+    clients: &mut JoinSet<()>,
+) {
+    let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+        // One attempt is enough: the socket's buffer is empty.
+        let _ = stream.try_write(line(&Reply::Busy).as_bytes());
+        return;
+    };
+    let served = Arc::clone(served);
+    clients.spawn(async move {
+        if let Err(error) = answer_client(stream, served, Arc::new(place)).await {
+            debug!("control client: {error}");
+        }
+    });
 }
 
 async fn answer_client<S: HeaderStore + 'static>(

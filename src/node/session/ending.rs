@@ -64,11 +64,11 @@ impl<S: HeaderStore + 'static> Session<S> {
         settled.unwrap_or(Ok(())).map_err(store_error)?;
         Ok(SyncOutcome {
             stopped,
-            headers_added: self.headers_added,
-            reorgs: self.reorgs,
+            headers_added: self.done.headers_added,
+            reorgs: self.done.reorgs,
             peers: self.peers.ever_connected(),
             bytes_received: self.peers.bytes_received(),
-            unkept: self.unkept,
+            unkept: self.done.unkept,
         })
     }
 }
@@ -76,7 +76,8 @@ impl<S: HeaderStore + 'static> Session<S> {
 fn settle<S: HeaderStore>(store: &S, synced: bool) -> Result<(), StoreError> {
     if synced {
         let last_sync = Some(unix_now_secs());
-        store.commit(&Change { last_sync, ..Change::default() })?;
+        // One change: each of them costs an fsync.
+        return store.commit(&Change { last_sync, settle: true, ..Change::default() });
     }
     store.settle()
 }

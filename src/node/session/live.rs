@@ -1,6 +1,8 @@
 //! What a running sync tells those who watch it.
 
+use super::Session;
 use crate::primitives::BlockHash;
+use crate::store::HeaderStore;
 use serde::{Deserialize, Serialize};
 
 /// What the session is doing.
@@ -73,8 +75,44 @@ pub struct Live {
     pub bytes_received: u64,
 }
 
+impl<S: HeaderStore + 'static> Session<S> {
+    /// Tells those who watch, if there is anything new.
+    pub(super) fn publish(&self) {
+        let phase = if self.caught_up {
+            Phase::Following
+        } else if self.peers.connected_count() == 0 {
+            Phase::Connecting
+        } else if self.presync_height.is_some() {
+            Phase::Presync
+        } else {
+            Phase::Downloading
+        };
+        let live = Live {
+            phase,
+            height: self.tip.height,
+            hash: self.tip.hash,
+            presync_height: self.presync_height,
+            estimated_height: self.estimated_height(),
+            peers: self.peers.connected_count(),
+            bytes_received: self.peers.bytes_received(),
+        };
+        self.live.send_if_modified(|old| {
+            let changed = *old != live;
+            *old = live;
+            changed
+        });
+    }
+
+    fn estimated_height(&self) -> u32 {
+        let announced = self.announced.values().copied().collect();
+        let hinted = self.options.hints.points().last().filter(|_| self.hints_hold);
+        let estimated = estimated_height(announced, hinted.map_or(0, |point| point.height));
+        estimated.max(self.tip.height).min(self.options.stop_height.unwrap_or(u32::MAX))
+    }
+}
+
 /// The median of what peers announce; as long as nobody has announced anything, the last hint's height.
-pub(super) fn estimated_height(mut announced: Vec<u32>, hinted: u32) -> u32 {
+fn estimated_height(mut announced: Vec<u32>, hinted: u32) -> u32 {
     announced.retain(|height| *height > 0);
     announced.sort_unstable();
     announced.get(announced.len() / 2).copied().unwrap_or(hinted)

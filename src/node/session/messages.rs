@@ -1,7 +1,7 @@
 //! What connections report.
 
 use super::joiner::{LinkCheck, spawn_link};
-use super::{Held, Session};
+use super::{EVENT_QUEUE, Held, Session};
 use crate::net::{Disconnect, Event, Fault, PeerInfo};
 use crate::primitives::{BlockHash, Header};
 use crate::store::HeaderStore;
@@ -22,8 +22,10 @@ const MAX_ANNOUNCED: usize = 8;
 impl<S: HeaderStore + 'static> Session<S> {
     pub(super) fn on_event(&mut self, event: Event) {
         self.on_one_event(event);
-        // What has already arrived is taken in one go: the engine then decides once.
-        while let Ok(event) = self.events.try_recv() {
+        // What has already arrived is taken in one go: the engine then decides once. But no more than that: peers
+        // that never stop sending must not keep it from deciding.
+        for _ in 1..EVENT_QUEUE {
+            let Ok(event) = self.events.try_recv() else { break };
             self.on_one_event(event);
         }
     }
@@ -94,7 +96,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                 }
                 // What is needed and has come is progress, though a slow line may leave a gap before it.
                 self.last_progress = Instant::now();
-                self.hold(tag, peer, headers);
+                self.hold(tag, peer, headers, false);
             }
             Disposition::Discard => {}
             Disposition::Unasked => self.on_unasked(peer, headers),
@@ -115,8 +117,8 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// Keeps the batch's place, and has its work and links checked.
-    fn hold(&mut self, tag: Tag, peer: PeerKey, headers: Vec<Header>) {
-        self.held.insert(tag, Held { peer, batch: None });
+    fn hold(&mut self, tag: Tag, peer: PeerKey, headers: Vec<Header>, unasked: bool) {
+        self.held.insert(tag, Held { peer, unasked, batch: None });
         let verdicts = self.verdict_sender.clone();
         let hints = self.hints_hold.then_some(&self.options.hints);
         let vouched = hints.and_then(|hints| hints.at_or_below(self.tip.height));
@@ -126,12 +128,16 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// Headers of new blocks (BIP130). Those that follow the tip are taken; for others the peer is asked.
+    ///
+    /// # Security
+    /// One such message of a peer is judged at a time, so that a flood of them does not fill the memory.
     fn on_unasked(&mut self, peer: PeerKey, headers: Vec<Header>) {
         let Some(parent) = headers.first().map(|header| header.prev) else { return };
-        if parent == self.tip.hash && headers.len() <= MAX_ANNOUNCED {
+        let judging = self.held.values().any(|held| held.peer == peer && held.unasked);
+        if parent == self.tip.hash && headers.len() <= MAX_ANNOUNCED && !judging {
             let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
             let tag = self.engine.take_unasked(peer, count);
-            self.hold(tag, peer, headers);
+            self.hold(tag, peer, headers, true);
             return;
         }
         if headers.iter().all(|header| header.hash() == self.tip.hash) {
@@ -140,14 +146,18 @@ impl<S: HeaderStore + 'static> Session<S> {
         // Blocks that come fast stand on announced ones: only those that come though the peer was asked, and had
         // nothing to answer, are held against it.
         if self.engine.is_idle(peer) {
-            let Some(slot) = self.peers.get_mut(peer) else { return };
-            slot.unconnecting += 1;
-            if slot.unconnecting > MAX_UNCONNECTING {
-                self.refuse(peer, "keeps sending headers that nobody asked for");
-                return;
-            }
+            self.note_useless(peer);
         }
         self.engine.announced(peer);
+    }
+
+    /// The peer sent, unasked, what is of no use.
+    pub(super) fn note_useless(&mut self, peer: PeerKey) {
+        let Some(slot) = self.peers.get_mut(peer) else { return };
+        slot.unconnecting += 1;
+        if slot.unconnecting > MAX_UNCONNECTING {
+            self.refuse(peer, "keeps sending headers that nobody asked for");
+        }
     }
 
     fn on_inventory(&mut self, peer: PeerKey, inventory: &[Inventory]) {

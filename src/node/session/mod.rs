@@ -29,7 +29,6 @@ use crate::store::{HeaderStore, Tip};
 use crate::sync::{Action, Engine, PeerKey, Progress, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
-use live::estimated_height;
 use peers::Peers;
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
 use std::collections::HashMap;
@@ -57,8 +56,19 @@ const TICK: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 struct Held {
     peer: PeerKey,
+    /// Whether it came without being asked for.
+    unasked: bool,
     /// The linked batch, while nobody else has it.
     batch: Option<LinkedBatch>,
+}
+
+/// What the sync has done so far.
+#[derive(Debug, Default)]
+struct Tally {
+    headers_added: u64,
+    reorgs: u32,
+    /// Of the chains that were not kept for their little work, the one with the most.
+    unkept: Option<ChainEnd>,
 }
 
 /// A running sync.
@@ -83,11 +93,11 @@ pub struct Session<S> {
     caught_up: bool,
     told_low_work: bool,
     hints_hold: bool,
-    headers_added: u64,
-    reorgs: u32,
+    /// The last hint that the stored chain was compared with.
+    hints_checked: Option<u32>,
+    done: Tally,
     /// How far a branch is checked that has not shown its work, while one is.
     presync_height: Option<u32>,
-    unkept: Option<ChainEnd>,
     live: watch::Sender<Live>,
     notices: UnboundedSender<Notice>,
 }
@@ -135,10 +145,9 @@ impl<S: HeaderStore + 'static> Session<S> {
             caught_up: false,
             told_low_work: false,
             hints_hold,
-            headers_added: 0,
-            reorgs: 0,
+            hints_checked: None,
+            done: Tally::default(),
             presync_height: None,
-            unkept: None,
             live,
             notices,
         })
@@ -212,6 +221,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         if !self.caught_up && alone && self.expects_peers() {
             return Ok(None);
         }
+        self.check_hints()?;
         let enough = self.tip.chainwork >= self.options.min_chain_work;
         if !self.options.follow {
             let stopped = if enough { Stopped::CaughtUp } else { Stopped::LowWork };
@@ -219,7 +229,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         if !self.caught_up && !enough && !self.told_low_work {
             self.told_low_work = true;
-            let height = match &self.unkept {
+            let height = match &self.done.unkept {
                 Some(end) if end.work > self.tip.chainwork => end.height,
                 _ => self.tip.height,
             };
@@ -348,39 +358,6 @@ impl<S: HeaderStore + 'static> Session<S> {
         let dial = self.peers.next_dial();
         let dial = dial.map(|at| at.saturating_duration_since(Instant::now()));
         engine.into_iter().chain(dial).fold(TICK, Duration::min)
-    }
-
-    fn publish(&self) {
-        let phase = if self.caught_up {
-            Phase::Following
-        } else if self.peers.connected_count() == 0 {
-            Phase::Connecting
-        } else if self.presync_height.is_some() {
-            Phase::Presync
-        } else {
-            Phase::Downloading
-        };
-        let live = Live {
-            phase,
-            height: self.tip.height,
-            hash: self.tip.hash,
-            presync_height: self.presync_height,
-            estimated_height: self.estimated_height(),
-            peers: self.peers.connected_count(),
-            bytes_received: self.peers.bytes_received(),
-        };
-        self.live.send_if_modified(|old| {
-            let changed = *old != live;
-            *old = live;
-            changed
-        });
-    }
-
-    fn estimated_height(&self) -> u32 {
-        let announced = self.announced.values().copied().collect();
-        let hinted = self.options.hints.points().last().filter(|_| self.hints_hold);
-        let estimated = estimated_height(announced, hinted.map_or(0, |point| point.height));
-        estimated.max(self.tip.height).min(self.options.stop_height.unwrap_or(u32::MAX))
     }
 }
 

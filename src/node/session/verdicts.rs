@@ -3,7 +3,7 @@
 use super::joiner::Verdict;
 use super::options::{ChainEnd, SyncError};
 use super::presync::Proven;
-use super::start::point_of;
+use super::start::{hints_hold, point_of, store_error};
 use super::{Notice, Session};
 use crate::chain::{BatchFault, LinkedBatch, Rejection, Work};
 use crate::node::writer::Joined;
@@ -95,15 +95,18 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// A batch broke a rule that its ancestors set. What was queued behind it comes back and is queued anew.
     fn on_refused(&mut self, tag: Tag, rejection: &Rejection) {
         self.epoch += 1;
-        let peer = self.held.get(&tag).map(|held| held.peer);
+        let held = self.held.get(&tag).map(|held| (held.peer, held.unasked));
         self.finish_batch(tag, false);
-        let Some(peer) = peer else { return };
+        let Some((peer, unasked)) = held else { return };
         if rejection.violation.is_permanent() {
             self.refuse(peer, &rejection.to_string());
         } else {
             let address = self.peers.get(peer).map_or("a peer", |slot| slot.address());
             warn!("{address}: {rejection}: it may be accepted later");
             self.engine.set_at_end(peer);
+            if unasked {
+                self.note_useless(peer);
+            }
         }
     }
 
@@ -132,8 +135,8 @@ impl<S: HeaderStore + 'static> Session<S> {
         let old = std::mem::replace(&mut self.tip, tip);
         let dropped = old.height.saturating_sub(proven.fork.height);
         if dropped > 0 {
-            self.headers_added = self.headers_added.saturating_sub(u64::from(dropped));
-            self.reorgs += 1;
+            self.done.headers_added = self.done.headers_added.saturating_sub(u64::from(dropped));
+            self.done.reorgs += 1;
             self.notice_reorganisation(old.height, old.hash, dropped);
         }
         self.engine.adopt_hints(self.with_hints_above(proven.points), point_of(&self.tip));
@@ -159,15 +162,33 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
+    /// Between hints that are far from each other the download does not go by them: whether the chain has them
+    /// after all is looked at when there is no more of it.
+    pub(super) fn check_hints(&mut self) -> Result<(), SyncError> {
+        let last = self.options.hints.at_or_below(self.tip.height).map(|point| point.height);
+        if !self.hints_hold || last == self.hints_checked {
+            return Ok(());
+        }
+        self.hints_checked = last;
+        let (options, store, tip) = (&self.options, self.store.as_ref(), &self.tip);
+        self.hints_hold =
+            block_in_place(|| hints_hold(options, store, tip)).map_err(store_error)?;
+        if !self.hints_hold {
+            self.engine.drop_hints();
+        }
+        Ok(())
+    }
+
     /// Counts and tells what a batch did to the chain.
     fn count(&mut self, tag: Tag, joined: &Joined) {
         if *joined != Joined::Nothing {
             self.presync_height = None;
+            self.engine.set_presync(matches!(joined, Joined::Unproven { .. }));
         }
         match joined {
             Joined::Nothing => {}
             Joined::Extended(count) => {
-                self.headers_added += u64::from(*count);
+                self.done.headers_added += u64::from(*count);
             }
             Joined::Side { height, hash, work } => self.tell_disagreement(*height, hash, work),
             Joined::Unproven { height, work } => {
@@ -191,11 +212,11 @@ impl<S: HeaderStore + 'static> Session<S> {
             }
             Joined::Reorganised { fork_height, old_height, old_hash, old_work, connected } => {
                 // Both branches came in this very sync, and before it was complete: from two peers.
-                if self.headers_added > 0 && !self.caught_up {
+                if self.done.headers_added > 0 && !self.caught_up {
                     self.tell_disagreement(*old_height, old_hash, old_work);
                 }
-                self.reorgs += 1;
-                self.headers_added += u64::from(*connected);
+                self.done.reorgs += 1;
+                self.done.headers_added += u64::from(*connected);
                 self.notice_reorganisation(*old_height, *old_hash, old_height - fork_height);
             }
         }
@@ -203,8 +224,8 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// What is not kept may yet be the most that the peers have to offer.
     fn note_unkept(&mut self, height: u32, work: &Work) {
-        if self.unkept.as_ref().is_none_or(|most| most.work < *work) {
-            self.unkept = Some(ChainEnd { height, work: work.clone() });
+        if self.done.unkept.as_ref().is_none_or(|most| most.work < *work) {
+            self.done.unkept = Some(ChainEnd { height, work: work.clone() });
         }
     }
 

@@ -13,9 +13,16 @@ use tempfile::tempdir;
 #[derive(Clone, Debug)]
 enum Op {
     Append(u32),
-    Cut { depth: u32 },
-    Reorganise { depth: u32, count: u32 },
+    Cut {
+        depth: u32,
+    },
+    Reorganise {
+        depth: u32,
+        count: u32,
+    },
     LastSync(u64),
+    /// The end of a sync.
+    LastSyncAndSettle(u64),
     Settle,
     Reopen,
 }
@@ -28,6 +35,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => (0u32..20, 1u32..25).prop_map(|(depth, count)| Op::Reorganise { depth, count }),
         2 => (0u32..900, 1u32..900).prop_map(|(depth, count)| Op::Reorganise { depth, count }),
         1 => (0u64..2_000_000_000).prop_map(Op::LastSync),
+        1 => (0u64..2_000_000_000).prop_map(Op::LastSyncAndSettle),
         2 => Just(Op::Settle),
         3 => Just(Op::Reopen),
     ];
@@ -62,6 +70,11 @@ impl<'a> Pair<'a> {
             Op::Reorganise { depth, count } => self.change(tip.saturating_sub(depth), count),
             Op::LastSync(time) => {
                 self.commit(&Change { last_sync: Some(time), ..Change::default() });
+            }
+            Op::LastSyncAndSettle(time) => {
+                let last_sync = Some(time);
+                self.commit(&Change { last_sync, settle: true, ..Change::default() });
+                assert_eq!(self.sled().end().indexed_to, tip + 1);
             }
             Op::Settle => self.sled().settle().unwrap(),
             Op::Reopen => {

@@ -132,7 +132,7 @@ fn branches_that_fork_from_each_other_and_go_keep_their_records_apart() {
     let Accepted::Reorganised { fork_height, connected, .. } = accepted else { panic!() };
     let (cut_to, append) = (Some(fork_height), Some(&connected));
     let sides = Some(beside.tree.sides());
-    beside.store.commit(&Change { cut_to, append, sides, last_sync: None }).unwrap();
+    beside.store.commit(&Change { cut_to, append, sides, ..Change::default() }).unwrap();
     drop(beside.store);
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     assert_eq!(as_set(store.sides().unwrap()), as_set(stored(beside.tree.sides())));

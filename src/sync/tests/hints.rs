@@ -1,6 +1,7 @@
 //! Hints files.
 
-use crate::sync::{Hints, HintsError};
+use super::world::{Chain, LowWork, SimPeer, World, chain, fork, hash_of};
+use crate::sync::{Hints, HintsError, Point};
 
 const HASH: &str = "00000000693067b0e6b440bc51450b9f3850561b07f6d3c021c54fbd6abb9763";
 
@@ -19,4 +20,84 @@ fn a_bad_line_is_named() {
     let error = Hints::parse(&format!("2015 {HASH}\n2015 {HASH}")).unwrap_err();
     assert_eq!(error, HintsError::Order { line: 2, previous: 2015, got: 2015 });
     assert!(matches!(Hints::parse("7 00"), Err(HintsError::Hash { line: 1, .. })));
+}
+
+const HEIGHT: u32 = 80_000;
+
+/// The hints of a chain at these heights alone.
+fn hints_at(chain: &Chain, heights: &[u32]) -> Hints {
+    let points = heights.iter().map(|&height| Point { height, hash: chain[height as usize] });
+    Hints::from_points(points.collect())
+}
+
+fn run(hints: Hints, peers: Vec<SimPeer>, low_work: Option<LowWork>) -> World {
+    let mut world = World::new(hints, peers);
+    world.low_work = low_work;
+    assert!(world.run(), "{:?}", world.dropped);
+    assert_eq!(world.best, Point { height: HEIGHT, hash: hash_of(0, HEIGHT) });
+    world
+}
+
+/// Gaps before, between and after hints; a hint just as far as is near enough, and one further; beyond the tip.
+const SPARSE: [&[u32]; 8] = [
+    &[70_000],
+    &[4032, 8064],
+    &[4033, 8066],
+    &[2015, 4031, 50_000, 52_016, 54_032, 79_999],
+    &[1, 40_000, 40_001],
+    &[30_000, 60_000, 80_000],
+    &[10_000, 90_000],
+    &[500_000],
+];
+
+fn sparse(heights: &[u32]) -> Hints {
+    hints_at(&chain(500_000), heights)
+}
+
+#[test]
+fn far_between_hints_are_no_ranges_and_memory_stays_bounded() {
+    for heights in SPARSE {
+        let honest = || {
+            let mut peer = SimPeer::honest(&chain(HEIGHT));
+            peer.rate = 1e9;
+            peer
+        };
+        for peers in [vec![honest()], vec![honest(), honest(), honest()]] {
+            let world = run(sparse(heights), peers, None);
+            assert!(world.dropped.is_empty() && !world.hints_off, "{heights:?}");
+            assert!(world.most_held <= 40_000, "{heights:?}: {} headers held", world.most_held);
+        }
+    }
+}
+
+#[test]
+fn a_chain_in_a_gap_has_to_show_its_work() {
+    for heights in SPARSE {
+        for proven_at in [20_001, 45_000, 79_000] {
+            let low_work = LowWork { allowance: 20_000, proven_at };
+            let world = run(sparse(heights), vec![SimPeer::honest(&chain(HEIGHT))], Some(low_work));
+            assert_eq!(world.dropped, [], "{heights:?}, {proven_at}");
+        }
+    }
+}
+
+#[test]
+fn a_far_hint_is_held_against_a_chain_when_its_height_is_near() {
+    for heights in [&[70_000][..], &[30_000, 60_000]] {
+        let stray = SimPeer::honest(&fork(&chain(HEIGHT), heights[0] - 1_000, 7, HEIGHT + 500));
+        let honest = SimPeer::honest(&chain(HEIGHT));
+        let world = run(sparse(heights), vec![stray, honest], None);
+        assert_eq!(world.dropped.len(), 1, "{heights:?}");
+        assert!(world.dropped[0].1.contains("leaves the hints at height"));
+    }
+}
+
+#[test]
+fn a_wrong_far_hint_is_given_up() {
+    for at in [3_000, 30_000, 77_000] {
+        let wrong = hints_at(&fork(&chain(HEIGHT), 1_000, 7, HEIGHT), &[at]);
+        let world = run(wrong, vec![SimPeer::honest(&chain(HEIGHT))], None);
+        assert!(world.hints_off, "{at}");
+        assert_eq!(world.dropped, []);
+    }
 }
