@@ -23,11 +23,29 @@ fn line_about<'a>(stderr: &'a str, address: &str) -> &'a str {
     lines[0]
 }
 
+/// The line names height, rule, what was expected and what the header at that height of the lie has.
 #[track_caller]
-fn assert_tells(line: &str, rule: &str, height: u32) {
-    for part in [rule, &format!("height {height}"), "expected", "got"] {
-        assert!(line.contains(part), "{part:?} is missing: {line}");
+fn assert_tells(line: &str, network: Network, lie: &[Header], at: u32, kind: Wrong) {
+    let (expected, got) = kind.expected_and_got(network, lie, at);
+    let (height, rule) = (format!("height {at}: "), kind.rule(network));
+    let told = line.split_once(&height).unwrap_or_else(|| panic!("no {height:?}: {line}")).1;
+    let told = told.strip_prefix(rule).unwrap_or_else(|| panic!("no {rule:?} there: {line}"));
+    let told = told.strip_prefix(": expected ").unwrap_or_else(|| panic!("{line}"));
+    let (told_expected, told) = told.split_once(", got ").unwrap_or_else(|| panic!("{line}"));
+    if kind == Wrong::FutureTime {
+        // The clock went on since.
+        let seconds = |text: &str| -> u32 {
+            let last = text.rsplit(' ').next();
+            last.and_then(|last| last.parse().ok()).unwrap_or_else(|| panic!("no time: {text}"))
+        };
+        assert!(told_expected.starts_with("time not after "), "{line}");
+        assert!(seconds(&expected) - seconds(told_expected) <= 60, "{expected}: {line}");
+    } else {
+        assert_eq!(told_expected, expected, "{line}");
     }
+    let hash = lie[usize::try_from(at).expect("a height")].hash();
+    let whole = format!("{got} (header {hash})");
+    assert!(told.starts_with(&whole), "{whole:?} is missing: {line}");
 }
 
 /// Syncs from a liar alone: what is good of its chain is kept, and why the rest is not is said.
@@ -36,13 +54,13 @@ fn sync_from(network: Network, lie: &[Header], at: u32, kind: Wrong, more: &[&st
     let program = light_client(BINARY, network);
     let ended = program.run(&sync_with(&[&liar], more));
     let line = line_about(&ended.stderr, &liar.connect());
-    assert_tells(line, kind.rule(network), at);
+    assert_tells(line, network, lie, at, kind);
     let code = if kind == Wrong::FutureTime { 0 } else { 3 };
     let ended = ended.expect_code(code);
     if code == 3 {
         let error = ended.stderr.lines().last().unwrap_or_default();
         assert!(error.starts_with("error: no peer could be used: "), "{error}");
-        assert_tells(error, kind.rule(network), at);
+        assert_tells(error, network, lie, at, kind);
     }
     let kept = kept(&program, network);
     let good = usize::try_from(at).expect("a height");
@@ -106,7 +124,8 @@ fn an_honest_peer_finishes_what_a_liar_began() {
     let good = regtest_chain(4100, 4, 600);
     let chain = SharedChain::new(REGTEST, &good);
     for kind in Wrong::ALL {
-        let lie = SharedChain::new(REGTEST, &with_wrong(REGTEST, &good, 2500, kind));
+        let headers = with_wrong(REGTEST, &good, 2500, kind);
+        let lie = SharedChain::new(REGTEST, &headers);
         for liar_first in [true, false] {
             let (liar, honest) = (Script::honest().start(&lie), Script::honest().start(&chain));
             let peers = if liar_first { [&liar, &honest] } else { [&honest, &liar] };
@@ -114,7 +133,8 @@ fn an_honest_peer_finishes_what_a_liar_began() {
             let ended = program.run(&sync_with(&peers, &[])).expect_success();
             let told = ended.stderr.contains(&liar.connect());
             assert!(told, "{kind:?}, {liar_first}: {}", ended.stderr);
-            assert_tells(line_about(&ended.stderr, &liar.connect()), kind.rule(REGTEST), 2500);
+            let line = line_about(&ended.stderr, &liar.connect());
+            assert_tells(line, REGTEST, &headers, 2500, kind);
             assert!(!ended.stderr.contains(&honest.connect()), "{}", ended.stderr);
             kept(&program, REGTEST).assert_is(&good);
         }

@@ -85,11 +85,14 @@ impl LinkedBatch {
     /// # Errors
     /// `next` does not start where this batch ends.
     pub fn append(&mut self, mut next: Self) -> Result<(), Self> {
-        if !self.headers.is_empty() && self.last_hash() != next.prev() {
+        if next.headers.is_empty() {
+            return Ok(());
+        }
+        if self.last_hash().is_some_and(|last| Some(last) != next.prev()) {
             return Err(next);
         }
-        self.last = next.last_hash().unwrap_or(self.last);
         self.headers.append(&mut next.headers);
+        self.last = next.last;
         Ok(())
     }
 

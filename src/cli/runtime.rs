@@ -4,7 +4,7 @@ use super::CliError;
 use crate::node::shutdown::{Ending, signals};
 use std::future::Future;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
 /// How long threads that hang in the system's resolver are waited for at the end.
 const LINGER: Duration = Duration::from_millis(50);
@@ -18,27 +18,14 @@ const NETWORK_THREADS: usize = 1;
 /// # Errors
 /// The system gives no threads.
 pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
-    let runtime = start()?;
-    let output = runtime.block_on(future);
-    end(runtime);
-    Ok(output)
-}
-
-/// The threads that [`block_on`] uses, for those who end them themselves.
-///
-/// # Errors
-/// The system gives no threads.
-pub(super) fn start() -> Result<Runtime, CliError> {
-    Builder::new_multi_thread()
+    let runtime = Builder::new_multi_thread()
         .worker_threads(NETWORK_THREADS)
         .enable_all()
         .build()
-        .map_err(|error| CliError::Failed(format!("cannot start threads: {error}")))
-}
-
-/// Ends them.
-pub(super) fn end(runtime: Runtime) {
+        .map_err(|error| CliError::Failed(format!("cannot start threads: {error}")))?;
+    let output = runtime.block_on(future);
     runtime.shutdown_timeout(LINGER);
+    Ok(output)
 }
 
 /// The signals that end a command, one after the other.

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::network_args::{named_peers, proxy, with_port};
-use super::runtime;
+use super::runtime::block_on;
 use crate::chain::{Work, params};
 use crate::config::{Config, HintsSource, Layer};
 use crate::node::shutdown::Ending;
@@ -20,7 +20,6 @@ use std::fs;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
-use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 const EXAMPLES: &str = "\
@@ -71,9 +70,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let options = options(args, &context.config)?;
     let (network, min_chain_work) = (context.config.network, options.min_chain_work.clone());
     let store = Arc::new(open_store(&context.config.folder(), network)?);
-    let runtime = runtime::start()?;
-    let (outcome, signal) = watch_sync(&runtime, options, &store, context)?;
-    runtime::end(runtime);
+    let (outcome, signal) = watch_sync(options, &store, context)?;
     let tip = store.tip();
     let report = SyncReport {
         network: network.name().to_owned(),
@@ -139,7 +136,6 @@ pub(super) fn hints(config: &Config) -> Result<Hints, CliError> {
 ///
 /// The printing has a thread of its own: a pipe that nobody reads must not keep the sync from its work.
 fn watch_sync(
-    runtime: &Runtime,
     options: SyncOptions,
     store: &Arc<SledStore>,
     context: &mut Context,
@@ -166,9 +162,9 @@ fn watch_sync(
             }
             printed
         });
-        let outcome = runtime.block_on(show_while(sync, bar, watched));
+        let outcome = block_on(show_while(sync, bar, watched));
         printing.join().expect("printing does not panic")?;
-        Ok::<_, CliError>(outcome?)
+        Ok::<_, CliError>(outcome??)
     })?;
     Ok((outcome, interrupt.caught()))
 }

@@ -53,6 +53,33 @@ impl Wrong {
     }
 }
 
+impl Wrong {
+    /// What is to be told of the wrong header at height `at` of a chain: what was expected, and what it has.
+    ///
+    /// A time that depends on the clock is told as of now.
+    pub fn expected_and_got(self, network: Network, chain: &[Header], at: u32) -> (String, String) {
+        let at = usize::try_from(at).expect("a height fits in memory");
+        let (before, wrong) = (chain[at - 1], chain[at]);
+        let got_time = wrong.time.to_string();
+        match self {
+            Self::OtherNetwork if network != Network::Regtest => {
+                ("bits at most 1d00ffff".to_owned(), "207fffff".to_owned())
+            }
+            Self::Link | Self::OtherNetwork => {
+                (format!("parent {}", before.hash()), wrong.prev.to_string())
+            }
+            Self::Work => {
+                let digits = if network == Network::Regtest { "7fffff" } else { "00000000ffff" };
+                (format!("hash at most {digits:0<64}"), wrong.hash().to_string())
+            }
+            Self::Bits => ("bits 207fffff".to_owned(), "207ffffe".to_owned()),
+            Self::OldTime => (format!("time after {}", wrong.time), got_time),
+            Self::FutureTime => (format!("time not after {}", now() + 7200), got_time),
+            Self::Version => ("version at least 4".to_owned(), "3".to_owned()),
+        }
+    }
+}
+
 /// `base` with a wrong header at height `at`.
 ///
 /// What follows it is as long as in the base. On regtest it stands on the wrong header, so that nothing else is wrong

@@ -1,6 +1,7 @@
 //! Hints files.
 
-use super::world::{Chain, LowWork, SimPeer, World, chain, fork, hash_of};
+use super::low_work::LowWork;
+use super::world::{SimPeer, World, chain, fork, hash_of};
 use crate::sync::{Hints, HintsError, Point};
 
 const HASH: &str = "00000000693067b0e6b440bc51450b9f3850561b07f6d3c021c54fbd6abb9763";
@@ -24,9 +25,9 @@ fn a_bad_line_is_named() {
 
 const HEIGHT: u32 = 80_000;
 
-/// The hints of a chain at these heights alone.
-fn hints_at(chain: &Chain, heights: &[u32]) -> Hints {
-    let points = heights.iter().map(|&height| Point { height, hash: chain[height as usize] });
+/// The hints of a branch at these heights alone.
+fn hints_at(branch: u8, heights: &[u32]) -> Hints {
+    let points = heights.iter().map(|&height| Point { height, hash: hash_of(branch, height) });
     Hints::from_points(points.collect())
 }
 
@@ -50,10 +51,6 @@ const SPARSE: [&[u32]; 8] = [
     &[500_000],
 ];
 
-fn sparse(heights: &[u32]) -> Hints {
-    hints_at(&chain(500_000), heights)
-}
-
 #[test]
 fn far_between_hints_are_no_ranges_and_memory_stays_bounded() {
     for heights in SPARSE {
@@ -63,7 +60,7 @@ fn far_between_hints_are_no_ranges_and_memory_stays_bounded() {
             peer
         };
         for peers in [vec![honest()], vec![honest(), honest(), honest()]] {
-            let world = run(sparse(heights), peers, None);
+            let world = run(hints_at(0, heights), peers, None);
             assert!(world.dropped.is_empty() && !world.hints_off, "{heights:?}");
             assert!(world.most_held <= 40_000, "{heights:?}: {} headers held", world.most_held);
         }
@@ -74,8 +71,9 @@ fn far_between_hints_are_no_ranges_and_memory_stays_bounded() {
 fn a_chain_in_a_gap_has_to_show_its_work() {
     for heights in SPARSE {
         for proven_at in [20_001, 45_000, 79_000] {
-            let low_work = LowWork { allowance: 20_000, proven_at };
-            let world = run(sparse(heights), vec![SimPeer::honest(&chain(HEIGHT))], Some(low_work));
+            let low_work = LowWork { allowance: 20_000, proven_at, given_up_after: None };
+            let world =
+                run(hints_at(0, heights), vec![SimPeer::honest(&chain(HEIGHT))], Some(low_work));
             assert_eq!(world.dropped, [], "{heights:?}, {proven_at}");
         }
     }
@@ -86,7 +84,7 @@ fn a_far_hint_is_held_against_a_chain_when_its_height_is_near() {
     for heights in [&[70_000][..], &[30_000, 60_000]] {
         let stray = SimPeer::honest(&fork(&chain(HEIGHT), heights[0] - 1_000, 7, HEIGHT + 500));
         let honest = SimPeer::honest(&chain(HEIGHT));
-        let world = run(sparse(heights), vec![stray, honest], None);
+        let world = run(hints_at(0, heights), vec![stray, honest], None);
         assert_eq!(world.dropped.len(), 1, "{heights:?}");
         assert!(world.dropped[0].1.contains("leaves the hints at height"));
     }
@@ -95,9 +93,22 @@ fn a_far_hint_is_held_against_a_chain_when_its_height_is_near() {
 #[test]
 fn a_wrong_far_hint_is_given_up() {
     for at in [3_000, 30_000, 77_000] {
-        let wrong = hints_at(&fork(&chain(HEIGHT), 1_000, 7, HEIGHT), &[at]);
+        let wrong = hints_at(7, &[at]);
         let world = run(wrong, vec![SimPeer::honest(&chain(HEIGHT))], None);
         assert!(world.hints_off, "{at}");
         assert_eq!(world.dropped, []);
+    }
+}
+
+#[test]
+fn a_peer_whose_branch_was_given_up_starts_over() {
+    for given_up_after in [1, 2, 9] {
+        let given_up_after = Some(given_up_after);
+        let low_work = LowWork { allowance: 20_000, proven_at: 60_000, given_up_after };
+        let honest = || SimPeer::honest(&chain(HEIGHT));
+        for peers in [vec![honest()], vec![honest(), honest()]] {
+            let world = run(Hints::default(), peers, Some(low_work));
+            assert_eq!(world.dropped, []);
+        }
     }
 }

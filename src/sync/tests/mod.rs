@@ -2,5 +2,6 @@
 
 mod cases;
 mod hints;
+mod low_work;
 mod sim;
 mod world;

@@ -2,6 +2,7 @@
 //!
 //! Headers are nothing but hashes here; a branch's work is its length.
 
+use super::low_work::LowWork;
 use crate::primitives::BlockHash;
 use crate::sync::{Action, Disposition, DropReason, Engine, Hints, Linked, PeerKey, Point};
 use crate::sync::{Progress, Reply, Settings, Tag, locator_heights};
@@ -98,20 +99,11 @@ enum Happens {
     Leaves { peer: PeerKey },
 }
 
-struct Batch {
-    peer: PeerKey,
-    parent: BlockHash,
-    hashes: Vec<BlockHash>,
+pub(super) struct Batch {
+    pub(super) peer: PeerKey,
+    pub(super) parent: BlockHash,
+    pub(super) hashes: Vec<BlockHash>,
     linked: bool,
-}
-
-/// What a chain has to show before it is kept beyond some height, as the node's presync has it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LowWork {
-    /// So many headers may be kept of a chain that has shown nothing.
-    pub(super) allowance: u32,
-    /// A chain of this height has shown its work.
-    pub(super) proven_at: u32,
 }
 
 /// The network, the engine, and the chain that grows.
@@ -126,10 +118,10 @@ pub(super) struct World {
     pub(super) requests: usize,
     pub(super) low_work: Option<LowWork>,
     /// Branches that were checked and not kept, from the first header that is not.
-    unkept: HashMap<PeerKey, Vec<BlockHash>>,
+    pub(super) unkept: HashMap<PeerKey, Vec<BlockHash>>,
     /// Parent and height of every joined header.
-    known: HashMap<BlockHash, (BlockHash, u32)>,
-    batches: HashMap<Tag, Batch>,
+    pub(super) known: HashMap<BlockHash, (BlockHash, u32)>,
+    pub(super) batches: HashMap<Tag, Batch>,
     answers: HashMap<PeerKey, usize>,
     busy_until: HashMap<PeerKey, Duration>,
     queue: BinaryHeap<Reverse<(Duration, usize)>>,
@@ -306,11 +298,7 @@ impl World {
         while let Some(tag) = self.engine.joinable().first().copied() {
             let batch = self.batches.remove(&tag).expect("joinable batches are kept");
             assert!(batch.linked);
-            if !self.engine.is_hinted_batch(tag) && self.presync(&batch) {
-                if self.low_work.is_some() {
-                    self.engine.set_presync(true);
-                    self.engine.on_joined(tag, self.best, true);
-                }
+            if self.is_unkept(tag, &batch) {
                 continue;
             }
             let bad = self.peers.get(&batch.peer).map(|peer| peer.bad_rule.clone());
@@ -335,34 +323,6 @@ impl World {
                 self.refuse(batch.peer, "bad rule");
             }
         }
-    }
-}
-
-impl World {
-    /// Whether a batch is part of a chain that is not kept yet. One that has shown enough is downloaded again.
-    fn presync(&mut self, batch: &Batch) -> bool {
-        let Some(LowWork { allowance, proven_at }) = self.low_work else { return false };
-        let before = self.unkept.remove(&batch.peer);
-        let before = before.filter(|unkept| unkept.last() == Some(&batch.parent));
-        let count = u32::try_from(batch.hashes.len()).unwrap();
-        let goes_on = before.is_some();
-        if !goes_on && (batch.parent != self.best.hash || self.best.height + count <= allowance) {
-            return false;
-        }
-        let mut unkept = before.unwrap_or_default();
-        unkept.extend_from_slice(&batch.hashes);
-        let height = self.best.height + u32::try_from(unkept.len()).unwrap();
-        if height < proven_at {
-            self.unkept.insert(batch.peer, unkept);
-            return true;
-        }
-        let points = (self.best.height + 1..).zip(unkept);
-        let points = points.filter(|(height, _)| (height + 1) % 2016 == 0);
-        let points = points.map(|(height, hash)| Point { height, hash }).collect();
-        self.engine.adopt_hints(Hints::from_points(points), self.best);
-        self.batches.clear();
-        self.low_work = None;
-        true
     }
 }
 

@@ -1,0 +1,76 @@
+//! The node's presync in the simulated network: chains that have to show their work before they are kept.
+
+use super::world::{Batch, World};
+use crate::sync::{Hints, Point, Tag};
+
+/// What a chain has to show before it is kept beyond some height, as the node's presync has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LowWork {
+    /// So many headers may be kept of a chain that has shown nothing.
+    pub(super) allowance: u32,
+    /// A chain of this height has shown its work.
+    pub(super) proven_at: u32,
+    /// Once, after so many batches of it, what a peer has shown is given up for others'.
+    pub(super) given_up_after: Option<u32>,
+}
+
+impl World {
+    /// Takes a batch out that is not to be kept (yet).
+    pub(super) fn is_unkept(&mut self, tag: Tag, batch: &Batch) -> bool {
+        if self.low_work.is_none() || self.engine.is_hinted_batch(tag) {
+            return false;
+        }
+        if !self.known.contains_key(&batch.parent) && !self.goes_on(batch) {
+            self.engine.on_joined(tag, self.best, false);
+            self.engine.start_over(batch.peer);
+            return true;
+        }
+        let unkept = self.presync(batch);
+        if unkept && self.low_work.is_some() {
+            self.engine.set_presync(true);
+            self.engine.on_joined(tag, self.best, true);
+        }
+        unkept
+    }
+
+    fn goes_on(&self, batch: &Batch) -> bool {
+        self.unkept.get(&batch.peer).is_some_and(|unkept| unkept.last() == Some(&batch.parent))
+    }
+
+    /// Whether what has been shown so far is to be given up now.
+    fn is_given_up(&mut self) -> bool {
+        let left = self.low_work.as_mut().and_then(|low| low.given_up_after.as_mut());
+        left.is_some_and(|left| {
+            *left = left.wrapping_sub(1);
+            *left == 0
+        })
+    }
+
+    /// Whether a batch is part of a chain that is not kept yet. One that has shown enough is downloaded again.
+    fn presync(&mut self, batch: &Batch) -> bool {
+        let Some(LowWork { allowance, proven_at, .. }) = self.low_work else { return false };
+        let before = self.unkept.remove(&batch.peer);
+        let before = before.filter(|unkept| unkept.last() == Some(&batch.parent));
+        let count = u32::try_from(batch.hashes.len()).unwrap();
+        let goes_on = before.is_some();
+        if !goes_on && (batch.parent != self.best.hash || self.best.height + count <= allowance) {
+            return false;
+        }
+        let mut unkept = before.unwrap_or_default();
+        unkept.extend_from_slice(&batch.hashes);
+        let height = self.best.height + u32::try_from(unkept.len()).unwrap();
+        if height < proven_at {
+            if !self.is_given_up() {
+                self.unkept.insert(batch.peer, unkept);
+            }
+            return true;
+        }
+        let points = (self.best.height + 1..).zip(unkept);
+        let points = points.filter(|(height, _)| (height + 1) % 2016 == 0);
+        let points = points.map(|(height, hash)| Point { height, hash }).collect();
+        self.engine.adopt_hints(Hints::from_points(points), self.best);
+        self.batches.clear();
+        self.low_work = None;
+        true
+    }
+}
