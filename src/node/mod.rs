@@ -4,6 +4,7 @@
 
 mod as_text;
 mod audit;
+mod block_check;
 mod by_time;
 pub mod clock;
 pub mod control;
@@ -22,6 +23,7 @@ mod view;
 mod writer;
 
 pub use audit::{audit, mend};
+pub use block_check::{BlockFault, CheckedBlock};
 pub use by_time::last_at_or_before;
 pub use control::{LiveStatus, StoreInfo};
 pub use import::{ImportError, ImportOptions, Imported, Importer};
