@@ -2,6 +2,7 @@
 //!
 //! Everything above (command line, servers) speaks to this module only.
 
+mod amount;
 mod as_text;
 mod audit;
 mod block_check;
@@ -19,9 +20,11 @@ pub mod shipped;
 pub mod shutdown;
 mod stats;
 mod trouble;
+mod tx_info;
 mod view;
 mod writer;
 
+pub use amount::Amount;
 pub use audit::{audit, mend};
 pub use block_check::{BlockFault, CheckedBlock};
 pub use by_time::last_at_or_before;
@@ -35,6 +38,9 @@ pub use run::{Watchers, run_sync};
 pub use session::{Live, Notice, Phase, Session, SyncError, SyncOptions, SyncOutcome};
 pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};
 pub use trouble::Trouble;
+pub use tx_info::{
+    BlockInfo, BlockTxs, InputInfo, OutputInfo, ScriptPubKeyInfo, ScriptSigInfo, TxInfo, TxWithHex,
+};
 pub use view::{
     CONTEXT, HeaderInfo, difficulty, header_infos, serialize_difficulty, sixteen_digits,
 };
