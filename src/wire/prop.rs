@@ -62,7 +62,7 @@ fn addr_v2_entry() -> impl Strategy<Value = AddrV2Entry> {
 }
 
 fn inventory() -> impl Strategy<Value = Vec<Inventory>> {
-    let kind = prop_oneof![0..8u32, Just(0x4000_0001), Just(0x4000_0002), any::<u32>()];
+    let kind = prop_oneof![0..8u32, 0x4000_0000..0x4000_0006u32, any::<u32>()];
     let entry = (kind, any::<[u8; 32]>()).prop_map(|(kind, hash)| Inventory {
         kind: InventoryKind::from_u32(kind),
         hash: Hash256(hash),
