@@ -3,6 +3,7 @@
 //! A command's file has its arguments, its result as a serde struct, and `run`, which gets a [`Context`].
 
 mod args;
+pub mod block;
 mod completions;
 mod context;
 mod error;
@@ -14,9 +15,14 @@ pub mod import;
 mod interrupt;
 mod man;
 mod moment;
+pub mod proof;
 pub mod query;
+mod request;
 pub mod status;
+mod stored;
 pub mod sync;
+pub mod tx;
+mod tx_text;
 pub mod verify;
 mod what;
 
@@ -39,6 +45,7 @@ Examples:
   lightclient query 840000 --json       One header, with the keys of bitcoin-cli getblockheader
   lightclient status --testnet4         Where the stored chain of another network stands
   lightclient export headers.csv        All stored headers as a table
+  lightclient block 840000              A whole block, checked against its stored header
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use,
 5 stored data is damaged, 6 not found, 130 and 143 interrupted.";
@@ -72,6 +79,12 @@ pub enum Command {
     Export(export::Args),
     /// Take headers from a file, checked as if a peer had sent them
     Import(import::Args),
+    /// Download a block and check it against its stored header
+    Block(block::Args),
+    /// Get a transaction, from peers or from its block
+    Tx(tx::Args),
+    /// Check or make merkle proofs of transactions
+    Proof(proof::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -84,6 +97,9 @@ impl Command {
         match self {
             Self::Sync(args) => args.layer(),
             Self::Import(args) => args.layer(),
+            Self::Block(args) => args.layer(),
+            Self::Tx(args) => args.layer(),
+            Self::Proof(args) => args.layer(),
             Self::Query(_)
             | Self::Status(_)
             | Self::Verify(_)
@@ -101,6 +117,9 @@ impl Command {
             Self::Verify(args) => verify::run(&args, context),
             Self::Export(args) => export::run(&args, context),
             Self::Import(args) => import::run(&args, context),
+            Self::Block(args) => block::run(&args, context),
+            Self::Tx(args) => tx::run(&args, context),
+            Self::Proof(args) => proof::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Man(args) => man::run(&args, context),
         }

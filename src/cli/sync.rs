@@ -93,7 +93,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     verdict(&report, &tip.chainwork, &min_chain_work, signal)
 }
 
-fn runtime() -> Result<Runtime, CliError> {
+/// Threads for the network.
+pub(super) fn runtime() -> Result<Runtime, CliError> {
     Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -101,14 +102,9 @@ fn runtime() -> Result<Runtime, CliError> {
 }
 
 fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
-    let params = params(config.network);
-    let with_port = |endpoint: &Endpoint| {
-        let port = endpoint.port.or(Some(params.port));
-        Endpoint { port, ..endpoint.clone() }.to_string()
-    };
     Ok(SyncOptions {
-        params,
-        connect: config.connect.iter().map(with_port).collect(),
+        params: params(config.network),
+        connect: connect_addresses(config),
         peers: usize::from(config.peers.0),
         dns: config.dns,
         proxy: proxy(config)?,
@@ -120,6 +116,16 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
     })
 }
 
+/// The peers that the settings name, with ports.
+pub(super) fn connect_addresses(config: &Config) -> Vec<String> {
+    let usual = params(config.network).port;
+    let with_port = |endpoint: &Endpoint| {
+        let port = endpoint.port.or(Some(usual));
+        Endpoint { port, ..endpoint.clone() }.to_string()
+    };
+    config.connect.iter().map(with_port).collect()
+}
+
 /// The work that a chain needs to be the network's.
 pub(super) fn min_chain_work(config: &Config) -> Work {
     match &config.min_chain_work {
@@ -129,7 +135,7 @@ pub(super) fn min_chain_work(config: &Config) -> Work {
 }
 
 /// The proxy's address, which has no usual port that could be meant.
-fn proxy(config: &Config) -> Result<Option<String>, CliError> {
+pub(super) fn proxy(config: &Config) -> Result<Option<String>, CliError> {
     match &config.proxy {
         Some(proxy) if proxy.port.is_none() => {
             Err(CliError::Usage(format!("proxy {proxy}: expected HOST:PORT, as 127.0.0.1:9050")))

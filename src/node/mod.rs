@@ -9,8 +9,10 @@ mod block_check;
 mod by_time;
 pub mod clock;
 pub mod control;
+mod fetch;
 mod import;
 mod lookup;
+mod proof;
 mod range;
 mod reader;
 mod report;
@@ -29,8 +31,12 @@ pub use audit::{audit, mend};
 pub use block_check::{BlockFault, CheckedBlock};
 pub use by_time::last_at_or_before;
 pub use control::{LiveStatus, StoreInfo};
+pub use fetch::{
+    FetchError, FetchOptions, FetchedBlock, TxAnswer, WantedBlock, fetch_block, fetch_tx,
+};
 pub use import::{ImportError, ImportOptions, Imported, Importer};
 pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
+pub use proof::{CheckedProof, InvalidProof, NotInBlock};
 pub use range::HeaderRange;
 pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};
 pub use report::{Stopped, SyncReport};

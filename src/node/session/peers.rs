@@ -253,7 +253,11 @@ impl Peers {
 ///
 /// # Security
 /// With a proxy nothing is resolved here: the seeds' names go to the proxy as they are, like any address.
-pub(super) async fn find_addresses(params: &Params, dns: bool, through_proxy: bool) -> Vec<String> {
+pub(in crate::node) async fn find_addresses(
+    params: &Params,
+    dns: bool,
+    through_proxy: bool,
+) -> Vec<String> {
     let mut found = Vec::new();
     if through_proxy {
         let names = params.dns_seeds.iter().filter(|_| dns);
@@ -271,7 +275,10 @@ pub(super) async fn find_addresses(params: &Params, dns: bool, through_proxy: bo
 }
 
 /// Connects to an address through a SOCKS5 proxy, which resolves the name if it is one.
-async fn dial_through(proxy: String, address: String) -> io::Result<Link<Socks5Stream<TcpStream>>> {
+pub(in crate::node) async fn dial_through(
+    proxy: String,
+    address: String,
+) -> io::Result<Link<Socks5Stream<TcpStream>>> {
     let socket = TcpStream::connect(&proxy)
         .await
         .map_err(|error| io::Error::new(error.kind(), format!("proxy {proxy}: {error}")))?;
