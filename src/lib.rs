@@ -7,11 +7,11 @@
 //! # Layers
 //! ```text
 //! main → cli → config, output, node        (and store, for checking and mending what no node has open)
-//! node → net, sync, store, chain, wire, config
+//! node → net, sync, store, chain, wire, script, config
 //! net → wire      sync → chain      store → chain
-//! wire, chain → primitives → nothing     output → nothing
+//! wire, script, chain → primitives → nothing     output → nothing
 //! ```
-//! [`primitives`], [`wire`], [`chain`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
+//! [`primitives`], [`wire`], [`script`], [`chain`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
 //! `tests/architecture.rs` keeps the arrows true; `ARCHITECTURE.md` says why they are as they are.
 //!
 //! # Checking headers
@@ -40,6 +40,7 @@ pub mod net;
 pub mod node;
 pub mod output;
 pub mod primitives;
+pub mod script;
 pub mod store;
 pub mod sync;
 pub mod wire;

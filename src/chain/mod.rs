@@ -1,4 +1,5 @@
-//! Header consensus: parameters, targets and work, the rules, and the tree that picks the best chain.
+//! Header consensus: parameters, targets and work, the rules, the tree that picks the best chain, and the merkle tree
+//! by which a header stands for its transactions.
 //!
 //! Pure: ancestors, the wall clock's reading and the headers come in as arguments, verdicts go out.
 //! Only this module makes [`CheckedHeaders`], and the store accepts nothing else.
@@ -7,6 +8,8 @@ mod batch;
 mod branch;
 mod checked;
 mod median;
+mod merkle;
+mod merkle_proof;
 mod params;
 mod retarget;
 mod rules;
@@ -22,6 +25,10 @@ pub use batch::{BatchFault, LinkedBatch, link_batch};
 pub use branch::{Branch, PeriodFirst, ResumeError};
 pub use checked::CheckedHeaders;
 pub use median::{MEDIAN_TIME_SPAN, median_time_past};
+pub use merkle::{
+    DuplicateNodes, find_witness_commitment, merkle_root, witness_commitment, witness_root,
+};
+pub use merkle_proof::{MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
 pub use params::{Params, SPACING, params};
 pub use retarget::{estimated_change_percent, next_target, required_bits};
 pub use rules::{MAX_FUTURE_SECS, Rejection, Violation};

@@ -39,6 +39,8 @@ pub struct Params {
     pub bip66_height: u32,
     /// From this height on versions below 4 are refused.
     pub bip65_height: u32,
+    /// From this height on a block with witnesses has to commit to them (BIP141).
+    pub segwit_height: u32,
     /// Host names that answer with addresses of peers, and by a subdomain with those that have some services. That
     /// of regtest does not exist; it is for a DNS server of one's own.
     pub dns_seeds: &'static [&'static str],
@@ -122,6 +124,7 @@ static MAINNET: Params = Params {
     bip34_height: 227_931,
     bip66_height: 363_725,
     bip65_height: 388_381,
+    segwit_height: 481_824,
     dns_seeds: &[
         "seed.bitcoin.sipa.be",
         "dnsseed.bluematt.me",
@@ -147,6 +150,7 @@ static TESTNET3: Params = Params {
     bip34_height: 21_111,
     bip66_height: 330_776,
     bip65_height: 581_885,
+    segwit_height: 834_624,
     dns_seeds: &[
         "testnet-seed.bitcoin.jonasschnelli.ch",
         "seed.tbtc.petertodd.net",
@@ -175,6 +179,7 @@ static TESTNET4: Params = Params {
     bip34_height: 1,
     bip66_height: 1,
     bip65_height: 1,
+    segwit_height: 1,
     dns_seeds: &["seed.testnet4.bitcoin.sprovoost.nl", "seed.testnet4.wiz.biz"],
     min_chain_work: hex::reversed_literal(
         "0000000000000000000000000000000000000000000009a0fe15d0177d086304",
@@ -195,6 +200,7 @@ static SIGNET: Params = Params {
     bip34_height: 1,
     bip66_height: 1,
     bip65_height: 1,
+    segwit_height: 1,
     dns_seeds: &["seed.signet.bitcoin.sprovoost.nl", "seed.signet.achownodes.xyz"],
     min_chain_work: hex::reversed_literal(
         "00000000000000000000000000000000000000000000000000000b463ea0a4b8",
@@ -217,6 +223,7 @@ static REGTEST: Params = Params {
     bip34_height: 1,
     bip66_height: 1,
     bip65_height: 1,
+    segwit_height: 0,
     dns_seeds: &["dummySeed.invalid"],
     min_chain_work: [0; 32],
     ..MAINNET

@@ -3,7 +3,9 @@
 use super::context::has_color;
 use crate::config::{ColorChoice, ConfigError};
 use crate::node::shutdown::Ending;
-use crate::node::{ChainError, JournalError, ReadError, SyncError, Trouble};
+use crate::node::{
+    ChainError, FetchError, JournalError, NotInBlock, ReadError, SyncError, Trouble,
+};
 use crate::store::StoreError;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
@@ -37,6 +39,12 @@ pub enum CliError {
     /// A crawl could not be kept or gone on with.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Peers were asked for one thing in vain.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A block does not have the transaction that was wanted of it.
+    #[error(transparent)]
+    NotInBlock(#[from] NotInBlock),
     /// A signal ended it; its summary has been printed.
     #[error("interrupted")]
     Interrupted(Ending),
@@ -75,12 +83,14 @@ impl CliError {
             Self::Usage(_) | Self::Config(_) => 2,
             Self::NoPeer(_) => 3,
             Self::Damaged(_) => 5,
-            Self::NotFound(_) => 6,
+            Self::NotFound(_) | Self::NotInBlock(_) => 6,
             Self::Interrupted(ending) => ending.exit_code(),
             Self::Read(error) => code_of(error.trouble()),
             Self::Store(error) => code_of(error.trouble()),
             Self::Chain(error) => code_of(error.trouble()),
             Self::Journal(error) => code_of(error.trouble()),
+            Self::Fetch(FetchError::NoPeers { .. }) => 3,
+            Self::Fetch(FetchError::Undelivered { .. } | FetchError::Check(_)) => 1,
             Self::Sync(SyncError::NoPeers { .. }) => 3,
             Self::Sync(SyncError::Chain(error)) => code_of(error.trouble()),
             Self::Sync(SyncError::Thread(_)) => 1,

@@ -3,6 +3,7 @@
 //! A command's file has its arguments, its result as a serde struct, and `run`, which gets a [`Context`].
 
 mod args;
+pub mod block;
 mod completions;
 mod context;
 mod error;
@@ -17,10 +18,15 @@ mod moment;
 mod network_args;
 pub mod peers;
 pub mod ping;
+pub mod proof;
 pub mod query;
+mod request;
 mod runtime;
 pub mod status;
+mod stored;
 pub mod sync;
+pub mod tx;
+mod tx_text;
 pub mod verify;
 mod what;
 
@@ -45,6 +51,7 @@ Examples:
   lightclient status --testnet4         Where the stored chain of another network stands
   lightclient peers                     Peers that can be reached, with what they say of themselves
   lightclient export headers.csv        All stored headers as a table
+  lightclient block 840000              A whole block, checked against its stored header
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use,
 5 stored data is damaged, 6 not found, 130 and 143 interrupted.";
@@ -82,6 +89,12 @@ pub enum Command {
     Peers(peers::Args),
     /// Ping a peer: the round-trip times of its answers
     Ping(ping::Args),
+    /// Download a block and check it against its stored header
+    Block(block::Args),
+    /// Get a transaction, from peers or from its block
+    Tx(tx::Args),
+    /// Check or make merkle proofs of transactions
+    Proof(proof::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -96,6 +109,9 @@ impl Command {
             Self::Import(args) => args.layer(),
             Self::Peers(args) => args.layer(),
             Self::Ping(args) => args.layer(),
+            Self::Block(args) => args.layer(),
+            Self::Tx(args) => args.layer(),
+            Self::Proof(args) => args.layer(),
             Self::Query(_)
             | Self::Status(_)
             | Self::Verify(_)
@@ -115,6 +131,9 @@ impl Command {
             Self::Import(args) => import::run(&args, context),
             Self::Peers(args) => peers::run(&args, context),
             Self::Ping(args) => ping::run(&args, context),
+            Self::Block(args) => block::run(&args, context),
+            Self::Tx(args) => tx::run(&args, context),
+            Self::Proof(args) => proof::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Man(args) => man::run(&args, context),
         }

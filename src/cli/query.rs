@@ -2,11 +2,12 @@
 
 use super::heights::{height_from, resolve_range};
 use super::moment::Moment;
+use super::stored::{header_at, header_of, place};
 use super::what::What;
 use super::{CliError, Context};
-use crate::node::{ChainReader, HeaderInfo, HeaderRange, Located, last_at_or_before};
+use crate::node::{ChainReader, HeaderInfo, HeaderRange, last_at_or_before};
 use crate::output::{Align, Column, Fields, JsonArray, format, header_line, row_line};
-use crate::primitives::{BlockHash, Header, hex};
+use crate::primitives::{Header, hex};
 use tracing::warn;
 
 const AFTER_HELP: &str = "\
@@ -41,12 +42,6 @@ pub struct Args {
     raw: bool,
 }
 
-/// What was found of one header.
-enum Found {
-    Active(u32),
-    Side(Box<(Header, HeaderInfo)>),
-}
-
 /// Looks up and prints.
 ///
 /// # Errors
@@ -55,21 +50,22 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
     let tip = reader.tip()?.height;
     let found = match (args.what, args.at) {
-        (_, Some(time)) => Found::Active(at_time(&mut reader, tip, time)?),
+        (_, Some(time)) => {
+            let height = at_time(&mut reader, tip, time)?;
+            header_at(&mut reader, tip, height)?
+        }
         (Some(What::Range(from, to)), None) => {
             let (from, to) = resolve_range(from, to, tip)?;
             let range = HeaderRange::new(&mut reader, tip, from, to);
             return print_range(range, args.raw, context);
         }
-        (Some(What::Height(height)), None) => Found::Active(height_from(height, tip)?),
-        (Some(What::Hash(hash)), None) => by_hash(&mut reader, tip, &hash)?,
-        (Some(What::Tip) | None, None) => Found::Active(tip),
+        (Some(What::Height(height)), None) => {
+            header_at(&mut reader, tip, height_from(height, tip)?)?
+        }
+        (Some(What::Hash(hash)), None) => header_of(&mut reader, tip, &hash)?,
+        (Some(What::Tip) | None, None) => header_at(&mut reader, tip, tip)?,
     };
-    let (header, info) = match found {
-        Found::Side(side) => *side,
-        Found::Active(height) => read_one(&mut reader, tip, height)?,
-    };
-    print_one(&header, &info, args.raw, context)
+    print_one(&found.header, &found.info, args.raw, context)
 }
 
 fn at_time(reader: &mut ChainReader, tip: u32, time: Moment) -> Result<u32, CliError> {
@@ -86,34 +82,6 @@ fn at_time(reader: &mut ChainReader, tip: u32, time: Moment) -> Result<u32, CliE
         );
     }
     Ok(found)
-}
-
-fn by_hash(reader: &mut ChainReader, tip: u32, hash: &BlockHash) -> Result<Found, CliError> {
-    match reader.locate(hash)? {
-        Some(Located::Active(height)) => Ok(Found::Active(height)),
-        Some(Located::Side(side)) => {
-            let info = HeaderInfo::of_side(&side);
-            Ok(Found::Side(Box::new((side.header, info))))
-        }
-        None => Err(CliError::NotFound(format!(
-            "no stored header has the hash {hash} (stored are heights 0 to {tip} of {}): is it a \
-            transaction's, another network's, or newer than the last `lightclient sync`?",
-            reader.params().network
-        ))),
-    }
-}
-
-fn read_one(
-    reader: &mut ChainReader,
-    tip: u32,
-    height: u32,
-) -> Result<(Header, HeaderInfo), CliError> {
-    let infos = HeaderRange::new(reader, tip, height, height).next_infos()?;
-    let run = HeaderRange::new(reader, tip, height, height).next_run()?;
-    let info = infos.and_then(|infos| infos.into_iter().next());
-    let header = run.and_then(|run| run.headers.first().copied());
-    info.and_then(|info| Some((header?, info)))
-        .ok_or_else(|| CliError::NotFound(format!("height {height} is not stored")))
 }
 
 fn print_one(
@@ -134,13 +102,8 @@ fn print_one(
 
 fn fields(info: &HeaderInfo) -> Fields {
     let time = |unix: u32| format!("{unix}  {} UTC", format::utc(u64::from(unix)));
-    let place = match info.confirmations {
-        ..=0 => "on a side branch".to_owned(),
-        1 => "the tip".to_owned(),
-        more => format::counted(more.unsigned_abs(), "confirmation"),
-    };
     Fields::default()
-        .with("height", format!("{}  ({place})", info.height))
+        .with("height", place(info))
         .with("hash", &info.hash)
         .with_some("previous", info.previousblockhash.as_deref())
         .with_some("next", info.nextblockhash.as_deref())

@@ -89,6 +89,7 @@ impl fmt::Display for Fields<'_> {
             Message::FeeFilter(rate) => write!(f, "sat_per_kvb={rate}"),
             Message::SendCmpct(s) => write!(f, "announce={} version={}", s.announce, s.version),
             Message::Reject(r) => write!(f, "code={:#04x} reason={}", r.code, r.reason_text()),
+            Message::Tx(_) | Message::Block(_) | Message::MerkleBlock(_) => transactions(self.0, f),
             Message::Verack
             | Message::Ping(None)
             | Message::SendHeaders
@@ -124,6 +125,18 @@ fn write_headers(f: &mut fmt::Formatter<'_>, message: &Headers) -> fmt::Result {
     headers.first().map_or(Ok(()), |header| write!(f, " after={}", header.prev))?;
     headers.last().map_or(Ok(()), |header| write!(f, " last={}", header.hash()))?;
     foreign.map_or(Ok(()), |_| write!(f, " foreign={}", headers.len()))
+}
+
+/// The fields of messages that carry transactions.
+fn transactions(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match message {
+        Message::Tx(tx) => write!(f, "txid={}", tx.view().txid()),
+        Message::Block(b) => write!(f, "hash={} transactions={}", b.header().hash(), b.len()),
+        Message::MerkleBlock(m) => {
+            write!(f, "hash={} transactions={}", m.header.hash(), m.transaction_count)
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -3,15 +3,19 @@
 //! Everything above (command line, servers) speaks to this module only.
 
 mod addresses;
+mod amount;
 mod as_text;
 mod audit;
+mod block_check;
 mod by_time;
 pub mod clock;
 pub mod control;
 mod crawl;
+mod fetch;
 mod import;
 mod lookup;
 mod ping;
+mod proof;
 mod range;
 mod reader;
 mod report;
@@ -22,18 +26,25 @@ pub mod shutdown;
 mod sources;
 mod stats;
 mod trouble;
+mod tx_info;
 mod view;
 mod writer;
 
 pub use addresses::{addresses, find_all, scope_of};
+pub use amount::Amount;
 pub use audit::{audit, mend};
+pub use block_check::{BlockFault, CheckedBlock};
 pub use by_time::last_at_or_before;
 pub use control::{LiveStatus, StoreInfo};
 pub use crawl::{CONCURRENCY, Counts, CrawlOptions, Crawled, JOURNAL_FILE, Journal, JournalError};
 pub use crawl::{PeerRow, crawl};
+pub use fetch::{
+    FetchError, FetchOptions, FetchedBlock, TxAnswer, WantedBlock, fetch_block, fetch_tx,
+};
 pub use import::{ImportError, ImportOptions, Imported, Importer};
 pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
 pub use ping::{Greeting, NoPeer, Pinged, Pinging};
+pub use proof::{CheckedProof, InvalidProof, NotInBlock};
 pub use range::HeaderRange;
 pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};
 pub use report::{Stopped, SyncReport};
@@ -43,6 +54,9 @@ pub use session::{SyncError, SyncOptions, SyncOutcome};
 pub use sources::{Found, Source, Sources};
 pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};
 pub use trouble::Trouble;
+pub use tx_info::{
+    BlockInfo, BlockTxs, InputInfo, OutputInfo, ScriptPubKeyInfo, ScriptSigInfo, TxInfo, TxWithHex,
+};
 pub use view::{
     CONTEXT, HeaderInfo, difficulty, header_infos, serialize_difficulty, sixteen_digits,
 };

@@ -18,6 +18,15 @@ pub fn spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
     bar
 }
 
+/// A line that says what is being waited for. Hidden where `bars` is.
+pub fn waiting(bars: &MultiProgress, what: String) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg}  {elapsed}");
+    let style = style.expect("the template is written above");
+    let bar = bars.add(ProgressBar::new_spinner().with_style(style).with_message(what));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 fn add(bars: &MultiProgress, bar: ProgressBar, template: &str, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).expect("the template is written above");
     let style = style.progress_chars("=> ").with_key("speed", write_speed);

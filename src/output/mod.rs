@@ -9,7 +9,7 @@ mod out;
 mod progress;
 mod table;
 
-pub use bar::{bar, spinner};
+pub use bar::{bar, spinner, waiting};
 pub use log::{LogLevel, LogSettings, start_log};
 pub use out::{JsonArray, Output};
 pub use progress::{SyncBar, SyncStage};

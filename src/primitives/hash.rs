@@ -7,7 +7,14 @@ use std::str::FromStr;
 
 /// SHA-256 applied twice, in the order the bytes come out (wire order).
 pub fn sha256d(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(Sha256::digest(bytes)).into()
+    sha256d_parts(&[bytes])
+}
+
+/// [`sha256d`] of pieces as if they stood one after another: what is hashed need not be copied together.
+pub fn sha256d_parts(parts: &[&[u8]]) -> [u8; 32] {
+    let mut first = Sha256::new();
+    parts.iter().for_each(|part| first.update(part));
+    Sha256::digest(first.finalize()).into()
 }
 
 /// Text that is not a 64-digit hash.
@@ -61,7 +68,15 @@ hash_type! {
     MerkleRoot
 }
 hash_type! {
-    /// Any other 256-bit hash on the wire: a txid, a wtxid, an inventory entry.
+    /// The double SHA-256 of a transaction without its witnesses: what outpoints and merkle proofs name it by.
+    Txid
+}
+hash_type! {
+    /// The double SHA-256 of a transaction with its witnesses (BIP141); without any, the same as the txid.
+    Wtxid
+}
+hash_type! {
+    /// A 256-bit hash of whatever an inventory entry names.
     Hash256
 }
 

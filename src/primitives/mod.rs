@@ -7,6 +7,8 @@ mod header;
 pub mod hex;
 mod network;
 
-pub use hash::{BlockHash, Hash256, MerkleRoot, ParseHashError, sha256d};
+pub use hash::{
+    BlockHash, Hash256, MerkleRoot, ParseHashError, Txid, Wtxid, sha256d, sha256d_parts,
+};
 pub use header::{HEADER_LEN, Header};
 pub use network::{Network, UnknownNetwork};

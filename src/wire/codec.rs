@@ -31,6 +31,11 @@ impl<'a> Reader<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// A reader of nothing.
+    pub(super) const fn empty() -> Self {
+        Self { bytes: &[], at: 0 }
+    }
+
     /// Offset of the next byte.
     pub fn position(&self) -> usize {
         self.at

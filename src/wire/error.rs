@@ -63,7 +63,24 @@ pub enum DecodeError {
         /// First byte of the count.
         got: u8,
     },
-    /// A `headers` message with more bytes than its entries need, none of them marked as another chain's.
+    /// A transaction without inputs whose next byte is not the flag 1 of BIP144.
+    #[error(
+        "transaction flag at offset {at}: 0x01 expected after an input count of 0, got {got:#04x}"
+    )]
+    TransactionFlag {
+        /// Offset of the flag.
+        at: usize,
+        /// The byte.
+        got: u8,
+    },
+    /// A transaction marked as one with witnesses (BIP144) that has none: it has a shorter form.
+    #[error("witnesses at offset {at}: at least one that is not empty expected, got none")]
+    SuperfluousWitness {
+        /// Offset of the first witness, or where it would be.
+        at: usize,
+    },
+    /// More bytes than there may be: a `headers` message with more than its entries need, none of them marked as
+    /// another chain's, or something behind what should stand alone.
     #[error("payload of {expected} bytes expected, got {got}")]
     Trailing {
         /// How long the payload should be.

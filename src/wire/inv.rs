@@ -26,6 +26,8 @@ pub enum InventoryKind {
     WitnessTx,
     /// A block, wanted with its witnesses (BIP144).
     WitnessBlock,
+    /// A block as a `merkleblock`, its transactions wanted with their witnesses (BIP144; nobody serves it).
+    FilteredWitnessBlock,
     /// Any other number.
     Other(u32),
 }
@@ -38,6 +40,7 @@ impl InventoryKind {
     pub fn from_u32(number: u32) -> Self {
         const WITNESS_TX: u32 = WITNESS | 1;
         const WITNESS_BLOCK: u32 = WITNESS | 2;
+        const FILTERED_WITNESS_BLOCK: u32 = WITNESS | 3;
         match number {
             1 => Self::Tx,
             2 => Self::Block,
@@ -46,6 +49,7 @@ impl InventoryKind {
             5 => Self::Wtx,
             WITNESS_TX => Self::WitnessTx,
             WITNESS_BLOCK => Self::WitnessBlock,
+            FILTERED_WITNESS_BLOCK => Self::FilteredWitnessBlock,
             other => Self::Other(other),
         }
     }
@@ -60,6 +64,7 @@ impl InventoryKind {
             Self::Wtx => 5,
             Self::WitnessTx => WITNESS | 1,
             Self::WitnessBlock => WITNESS | 2,
+            Self::FilteredWitnessBlock => WITNESS | 3,
             Self::Other(other) => other,
         }
     }
@@ -113,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_small_numbers_and_witness_flags_have_names() {
-        for number in [1, 2, 3, 4, 5, 0x4000_0001, 0x4000_0002] {
+        for number in [1, 2, 3, 4, 5, 0x4000_0001, 0x4000_0002, 0x4000_0003] {
             let kind = InventoryKind::from_u32(number);
             assert!(!matches!(kind, InventoryKind::Other(_)), "{number}");
             assert_eq!(kind.to_u32(), number);

@@ -2,12 +2,15 @@
 
 use super::addr::{self, AddrEntry};
 use super::addrv2::{self, AddrV2Entry};
+use super::block::Block;
 use super::codec::Reader;
 use super::command::Command;
 use super::control::{Reject, SendCmpct, decode_ping, encode_ping};
 use super::error::DecodeError;
 use super::headers::{GetHeaders, Headers};
 use super::inv::{self, Inventory};
+use super::merkle_block::MerkleBlock;
+use super::tx::Transaction;
 use super::version::Version;
 
 /// A message, decoded. See the module's doc for what a payload may have left over.
@@ -49,7 +52,13 @@ pub enum Message {
     WtxidRelay,
     /// A refusal (BIP61).
     Reject(Reject),
-    /// Any other message, undecoded: among them `tx`, `block` and `merkleblock`.
+    /// A transaction.
+    Tx(Transaction),
+    /// A whole block.
+    Block(Block),
+    /// A block's header and the part of its merkle tree that leads to some transactions (BIP37).
+    MerkleBlock(MerkleBlock),
+    /// Any other message, undecoded.
     Unknown {
         /// Its name.
         command: Command,
@@ -80,13 +89,17 @@ impl Message {
             Self::SendCmpct(_) => Command::SENDCMPCT,
             Self::WtxidRelay => Command::WTXIDRELAY,
             Self::Reject(_) => Command::REJECT,
+            Self::Tx(_) => Command::TX,
+            Self::Block(_) => Command::BLOCK,
+            Self::MerkleBlock(_) => Command::MERKLEBLOCK,
             Self::Unknown { command, .. } => *command,
         }
     }
 
     /// The message of a command and its payload.
     ///
-    /// A command without a decoder here is no error: it becomes [`Message::Unknown`], payload not copied.
+    /// A command without a decoder here is no error: it becomes [`Message::Unknown`]. Its payload is not copied, and
+    /// neither is that of `tx` and `block`.
     ///
     /// # Errors
     /// A payload that is not what its command says.
@@ -111,6 +124,9 @@ impl Message {
             Command::SENDCMPCT => Self::SendCmpct(SendCmpct::decode(reader)?),
             Command::WTXIDRELAY => Self::WtxidRelay,
             Command::REJECT => Self::Reject(Reject::decode(reader)?),
+            Command::TX => Self::Tx(Transaction::decode_front(payload)?),
+            Command::BLOCK => Self::Block(Block::decode_front(payload)?),
+            Command::MERKLEBLOCK => Self::MerkleBlock(MerkleBlock::decode(reader)?),
             _ => Self::Unknown { command, payload },
         })
     }
@@ -129,6 +145,9 @@ impl Message {
             Self::FeeFilter(rate) => out.extend_from_slice(&rate.to_le_bytes()),
             Self::SendCmpct(wish) => wish.encode(out),
             Self::Reject(reject) => reject.encode(out),
+            Self::Tx(transaction) => out.extend_from_slice(transaction.bytes()),
+            Self::Block(block) => out.extend_from_slice(block.bytes()),
+            Self::MerkleBlock(block) => block.encode(out),
             Self::Unknown { payload, .. } => out.extend_from_slice(payload),
             Self::Verack
             | Self::SendHeaders

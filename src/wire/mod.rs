@@ -14,6 +14,7 @@
 
 mod addr;
 mod addrv2;
+mod block;
 mod codec;
 mod command;
 mod control;
@@ -21,17 +22,23 @@ mod error;
 mod frame;
 mod headers;
 mod inv;
+mod merkle_block;
 mod message;
 mod services;
+mod tx;
+mod tx_parts;
 mod version;
 
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod prop;
+#[cfg(test)]
+mod tx_oracle;
 
 pub use addr::{AddrEntry, Endpoint, MAX_ADDRS};
 pub use addrv2::{AddrV2Entry, MAX_ADDRV2_LEN, NetAddress};
+pub use block::{Block, Transactions};
 pub use codec::{Reader, put_compact_size, put_var_bytes};
 pub use command::{COMMAND_LEN, Command};
 pub use control::{Reject, SendCmpct};
@@ -39,6 +46,9 @@ pub use error::{DecodeError, FrameError};
 pub use frame::{FRAME_HEAD_LEN, Frame, FrameDecoder, MAX_PAYLOAD, encode_frame};
 pub use headers::{FOREIGN_VERSION_BIT, GetHeaders, Headers, MAX_HEADERS, MAX_LOCATOR};
 pub use inv::{Inventory, InventoryKind, MAX_INV};
+pub use merkle_block::MerkleBlock;
 pub use message::Message;
 pub use services::ServiceFlags;
+pub use tx::{Transaction, TxView, WITNESS_SCALE_FACTOR};
+pub use tx_parts::{Inputs, OutPoint, Outputs, TxIn, TxOut, Witness};
 pub use version::{MAX_USER_AGENT, MIN_PEER_VERSION, PROTOCOL_VERSION, Version};

@@ -1,9 +1,10 @@
 //! Laws that hold for every message and for any bytes.
 
+use super::tx_oracle::any_transaction;
 use super::{
-    AddrEntry, AddrV2Entry, Command, Endpoint, Frame, FrameDecoder, GetHeaders, Headers, Inventory,
-    InventoryKind, MAX_PAYLOAD, Message, NetAddress, Reject, SendCmpct, ServiceFlags, Version,
-    encode_frame,
+    AddrEntry, AddrV2Entry, Block, Command, Endpoint, Frame, FrameDecoder, GetHeaders, Headers,
+    Inventory, InventoryKind, MAX_PAYLOAD, MerkleBlock, Message, NetAddress, Reject, SendCmpct,
+    ServiceFlags, Transaction, Version, encode_frame,
 };
 use crate::primitives::{BlockHash, Hash256, Header};
 use proptest::collection::vec;
@@ -61,7 +62,7 @@ fn addr_v2_entry() -> impl Strategy<Value = AddrV2Entry> {
 }
 
 fn inventory() -> impl Strategy<Value = Vec<Inventory>> {
-    let kind = prop_oneof![0..8u32, Just(0x4000_0001), Just(0x4000_0002), any::<u32>()];
+    let kind = prop_oneof![0..8u32, 0x4000_0000..0x4000_0006u32, any::<u32>()];
     let entry = (kind, any::<[u8; 32]>()).prop_map(|(kind, hash)| Inventory {
         kind: InventoryKind::from_u32(kind),
         hash: Hash256(hash),
@@ -70,10 +71,7 @@ fn inventory() -> impl Strategy<Value = Vec<Inventory>> {
 }
 
 fn headers() -> impl Strategy<Value = Headers> {
-    let header = vec(any::<u8>(), 80).prop_map(|bytes| {
-        Header::decode(bytes.first_chunk().expect("the strategy makes eighty bytes"))
-    });
-    vec(header, 0..300).prop_map(Headers::plain)
+    vec(header(), 0..300).prop_map(Headers::plain)
 }
 
 fn get_headers() -> impl Strategy<Value = GetHeaders> {
@@ -90,6 +88,43 @@ fn reject() -> impl Strategy<Value = Reject> {
     let bytes = |limit| vec(any::<u8>(), 0..=limit);
     (bytes(12), any::<u8>(), bytes(111), bytes(32))
         .prop_map(|(message, code, reason, data)| Reject { message, code, reason, data })
+}
+
+fn header() -> impl Strategy<Value = Header> {
+    any::<[[u8; 16]; 5]>().prop_map(|bytes| {
+        Header::decode(bytes.as_flattened().first_chunk().expect("five times sixteen is eighty"))
+    })
+}
+
+fn block() -> impl Strategy<Value = Block> {
+    (header(), vec(any_transaction(), 0..8)).prop_map(|(header, transactions)| {
+        let bytes = [&header.encode()[..], &bitcoin::consensus::serialize(&transactions)].concat();
+        Block::decode(bytes).expect("the oracle's transactions are whole")
+    })
+}
+
+fn merkle_block() -> impl Strategy<Value = MerkleBlock> {
+    let hashes = vec(any::<[u8; 32]>().prop_map(Hash256), 0..300);
+    (header(), any::<u32>(), hashes, vec(any::<u8>(), 0..300)).prop_map(
+        |(header, transaction_count, hashes, flags)| MerkleBlock {
+            header,
+            transaction_count,
+            hashes,
+            flags,
+        },
+    )
+}
+
+fn with_transactions() -> impl Strategy<Value = Message> {
+    let transaction = any_transaction().prop_map(|transaction| {
+        let bytes = bitcoin::consensus::serialize(&transaction);
+        Transaction::decode(bytes).expect("the oracle's transaction is whole")
+    });
+    prop_oneof![
+        transaction.prop_map(Message::Tx),
+        block().prop_map(Message::Block),
+        merkle_block().prop_map(Message::MerkleBlock),
+    ]
 }
 
 fn message() -> BoxedStrategy<Message> {
@@ -114,11 +149,12 @@ fn message() -> BoxedStrategy<Message> {
             Message::SendCmpct(SendCmpct { announce, version })
         }),
         vec(any::<u8>(), 0..300)
-            .prop_map(|payload| Message::Unknown { command: Command::TX, payload }),
+            .prop_map(|payload| Message::Unknown { command: Command::new("cmpctblock"), payload }),
     ];
     prop_oneof![
         18 => with_fields,
         10 => lists,
+        6 => with_transactions(),
         1 => Just(Message::Verack),
         1 => Just(Message::SendHeaders),
         1 => Just(Message::GetAddr),
@@ -128,7 +164,7 @@ fn message() -> BoxedStrategy<Message> {
     .boxed()
 }
 
-const DECODED: [Command; 18] = [
+const DECODED: [Command; 21] = [
     Command::VERSION,
     Command::VERACK,
     Command::PING,
@@ -147,6 +183,9 @@ const DECODED: [Command; 18] = [
     Command::SENDCMPCT,
     Command::WTXIDRELAY,
     Command::REJECT,
+    Command::TX,
+    Command::BLOCK,
+    Command::MERKLEBLOCK,
 ];
 
 fn payload(message: &Message) -> Vec<u8> {

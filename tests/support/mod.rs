@@ -10,6 +10,7 @@
 )]
 
 pub mod bitcoind;
+pub mod blocks;
 pub mod chain;
 pub mod client;
 mod conn;

@@ -4,6 +4,7 @@ mod bits;
 mod fixtures;
 mod forks;
 mod memory;
+mod merkle;
 mod miner;
 mod model;
 mod oracle;

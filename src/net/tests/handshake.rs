@@ -130,9 +130,10 @@ async fn an_old_version_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_large_message_before_the_handshake_is_refused_from_its_head() {
     let mut scene = scene();
-    let big = Message::Unknown { command: Command::TX, payload: vec![0; 4097] };
+    let big = Message::Unknown { command: Command::new("cmpctblock"), payload: vec![0; 4097] };
     scene.remote.write(&encode_frame(MAGIC, &big)[..24]).await;
-    let expected = FrameError::TooLong { limit: 4096, got: 4097, command: Command::TX };
+    let expected =
+        FrameError::TooLong { limit: 4096, got: 4097, command: Command::new("cmpctblock") };
     assert_eq!(scene.end().await, Disconnect::Frame(expected));
 }
 

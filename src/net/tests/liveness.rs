@@ -95,7 +95,7 @@ async fn a_peer_from_before_bip31_is_kept_without_pongs() {
 /// Sends a message of `length` bytes, a byte each `pause`, until it is whole or the connection is over.
 async fn trickle(scene: &mut Scene<DuplexStream>, length: usize, pause: Duration) -> Event {
     let payload = vec![0; length - FRAME_HEAD_LEN];
-    let message = Message::Unknown { command: Command::TX, payload };
+    let message = Message::Unknown { command: Command::new("cmpctblock"), payload };
     for byte in encode_frame(super::MAGIC, &message) {
         scene.remote.write(&[byte]).await;
         if let Ok(event) = timeout(pause, scene.event()).await {
@@ -131,7 +131,7 @@ async fn a_peer_that_does_not_read_is_dropped_after_a_minute() {
     scene.remote.shake_hands().await;
     scene.connection().await;
     let start = Instant::now();
-    let big = Message::Unknown { command: Command::TX, payload: vec![0; 2000] };
+    let big = Message::Unknown { command: Command::new("cmpctblock"), payload: vec![0; 2000] };
     scene.handle.send(big).await.unwrap();
     assert_eq!(scene.end().await, Disconnect::SendTimeout { limit: MINUTE });
     assert_eq!(start.elapsed(), MINUTE);
@@ -186,7 +186,7 @@ async fn a_disconnect_ends_even_a_connection_that_is_stuck_writing() {
     let mut scene = scene_with(config(), Direction::Outbound, 1024);
     scene.remote.shake_hands().await;
     scene.connection().await;
-    let big = Message::Unknown { command: Command::TX, payload: vec![0; 9000] };
+    let big = Message::Unknown { command: Command::new("cmpctblock"), payload: vec![0; 9000] };
     scene.handle.send(big).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     let start = Instant::now();

@@ -72,7 +72,7 @@ async fn a_wrong_checksum_ends_the_connection() {
 #[tokio::test(start_paused = true)]
 async fn the_largest_message_passes_after_the_handshake_and_no_larger_one() {
     let mut scene = connected().await;
-    let largest = raw(Command::BLOCK, &vec![7; 4_000_000]);
+    let largest = raw(Command::new("blocktxn"), &vec![7; 4_000_000]);
     let Scene { remote, events, .. } = &mut scene;
     let (_, event) = tokio::join!(remote.say(&largest), events.recv());
     assert!(

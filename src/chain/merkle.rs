@@ -1,0 +1,105 @@
+//! The merkle tree of a block's transactions: its root, and the commitment to witnesses.
+
+use crate::primitives::{MerkleRoot, Txid, Wtxid, sha256d_parts};
+
+/// A node of the tree: a txid or wtxid at the bottom, a double SHA-256 of two nodes above. Wire order.
+pub(super) type Node = [u8; 32];
+
+/// What a coinbase stands with in the tree of wtxids (BIP141), since its witness holds part of the commitment.
+const COINBASE_WTXID: Node = [0; 32];
+
+/// How the script of the output that commits to witnesses begins: `OP_RETURN`, a push of 36 bytes, four fixed ones.
+///
+/// Source: BIP141; Bitcoin Core `GetWitnessCommitmentIndex`.
+const COMMITMENT_HEADER: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
+
+/// Two equal nodes side by side: a block with some transactions twice at its end has the same root as one without
+/// (CVE-2012-2459).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "transactions are repeated: nodes {} and {position} at height {height} of the merkle tree are equal \
+     (CVE-2012-2459)",
+    position - 1
+)]
+pub struct DuplicateNodes {
+    /// Levels above the transactions.
+    pub height: u32,
+    /// Position of the second node in its level, from 0.
+    pub position: usize,
+}
+
+/// The root of the tree over the transactions of a block, in order.
+///
+/// Source: Bitcoin Core `ComputeMerkleRoot`, `BlockMerkleRoot`.
+///
+/// # Errors
+/// Transactions are repeated in a way that the root does not show.
+pub fn merkle_root(txids: &[Txid]) -> Result<MerkleRoot, DuplicateNodes> {
+    root_of(txids.iter().map(|txid| txid.0).collect()).map(MerkleRoot)
+}
+
+/// The root of the tree over wtxids; whatever stands for the first, the coinbase, is not looked at.
+///
+/// Source: Bitcoin Core `BlockWitnessMerkleRoot`. A repetition of transactions shows in the tree of txids already.
+pub fn witness_root(wtxids: &[Wtxid]) -> [u8; 32] {
+    let mut level: Vec<Node> = wtxids.iter().map(|wtxid| wtxid.0).collect();
+    if let Some(coinbase) = level.first_mut() {
+        *coinbase = COINBASE_WTXID;
+    }
+    while level.len() > 1 {
+        next_level(&mut level);
+    }
+    level.first().copied().unwrap_or_default()
+}
+
+/// What a block commits to: the witness tree's root and the value reserved in the coinbase's witness (BIP141).
+pub fn witness_commitment(witness_root: &[u8; 32], reserved: &[u8]) -> [u8; 32] {
+    sha256d_parts(&[witness_root, reserved])
+}
+
+/// The commitment among the scripts of a coinbase's outputs: that of the last one that has its form.
+///
+/// Source: BIP141; Bitcoin Core `GetWitnessCommitmentIndex`.
+pub fn find_witness_commitment<'a>(scripts: impl Iterator<Item = &'a [u8]>) -> Option<[u8; 32]> {
+    let committed = |script: &'a [u8]| script.strip_prefix(&COMMITMENT_HEADER)?.first_chunk();
+    scripts.filter_map(committed).last().copied()
+}
+
+fn root_of(mut level: Vec<Node>) -> Result<Node, DuplicateNodes> {
+    let mut height = 0;
+    while level.len() > 1 {
+        let (pairs, _) = level.as_chunks::<2>();
+        if let Some(pair) = pairs.iter().position(|[left, right]| left == right) {
+            return Err(DuplicateNodes { height, position: pair * 2 + 1 });
+        }
+        next_level(&mut level);
+        height += 1;
+    }
+    Ok(level.first().copied().unwrap_or_default())
+}
+
+/// Puts the level above in place of a level.
+fn next_level(level: &mut Vec<Node>) {
+    let width = level.len().div_ceil(2);
+    for at in 0..width {
+        let left = level[at * 2];
+        level[at] = parent(&left, level.get(at * 2 + 1).unwrap_or(&left));
+    }
+    level.truncate(width);
+}
+
+/// All levels of the tree, the lowest first; the last has one node, and there are none without transactions.
+pub(super) fn levels(txids: &[Txid]) -> Vec<Vec<Node>> {
+    let mut levels = Vec::new();
+    let mut level: Vec<Node> = txids.iter().map(|txid| txid.0).collect();
+    while level.len() > 1 {
+        levels.push(level.clone());
+        next_level(&mut level);
+    }
+    levels.push(level);
+    levels
+}
+
+pub(super) fn parent(left: &Node, right: &Node) -> Node {
+    sha256d_parts(&[left, right])
+}

@@ -1,0 +1,316 @@
+//! A part of a merkle tree that shows some transactions to be in a block.
+
+use super::merkle::{Node, levels, parent};
+use crate::primitives::{Hash256, MerkleRoot, Txid};
+
+/// Most transactions that a block can have: its weight is limited, and each has at least 60 bytes outside witnesses.
+///
+/// Source: Bitcoin Core `MAX_BLOCK_WEIGHT / MIN_TRANSACTION_WEIGHT`.
+pub const MAX_BLOCK_TXS: u32 = 4_000_000 / (4 * 60);
+
+/// A part of a block's merkle tree, as `merkleblock` and `gettxoutproof` carry it. Nothing is checked yet.
+///
+/// Source: BIP37; Bitcoin Core `CPartialMerkleTree`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialMerkleTree<'a> {
+    /// How many transactions the block is said to have.
+    pub transaction_count: u32,
+    /// Txids and inner nodes, in depth-first order.
+    pub hashes: &'a [Hash256],
+    /// A bit for each node that is visited, in depth-first order, least significant bit of each byte first.
+    pub flags: &'a [u8],
+}
+
+/// A transaction that a proof shows to be in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProvenTx {
+    /// Its txid.
+    pub txid: Txid,
+    /// Its position in the block, from 0, if the block has as many transactions as the proof says.
+    pub position: u32,
+}
+
+/// What is wrong with a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
+    /// A tree over nothing.
+    #[error("the proof is of a block with 0 transactions, which none is")]
+    NoTransactions,
+    /// More transactions than fit in a block.
+    #[error("the proof is of a block with {got} transactions: at most {limit} expected")]
+    TooManyTransactions {
+        /// How many fit.
+        limit: u32,
+        /// How many it says.
+        got: u32,
+    },
+    /// More hashes than transactions.
+    #[error("at most {limit} hashes expected, got {got}")]
+    TooManyHashes {
+        /// One for each transaction.
+        limit: u32,
+        /// How many there are.
+        got: usize,
+    },
+    /// The tree needs more bits or hashes than there are.
+    #[error("the proof ends early: it has {bits} bits and {hashes} hashes, and more are needed")]
+    Incomplete {
+        /// How many bits there are.
+        bits: usize,
+        /// How many hashes there are.
+        hashes: usize,
+    },
+    /// Bits, or set bits in the last byte, that the tree has no use for.
+    #[error("{expected} bits expected and the rest of their last byte 0, got more")]
+    UnusedBits {
+        /// How many the tree needs.
+        expected: usize,
+    },
+    /// Hashes that the tree has no use for.
+    #[error("{expected} hashes expected, got {got}")]
+    UnusedHashes {
+        /// How many the tree needs.
+        expected: usize,
+        /// How many there are.
+        got: usize,
+    },
+    /// Two equal branches of one node, which lets transactions be claimed more than once.
+    #[error("two branches at height {height} of the merkle tree are equal (CVE-2012-2459)")]
+    EqualBranches {
+        /// Levels above the transactions.
+        height: u32,
+    },
+    /// A branch that is opened and has nothing in it, or a proof of nothing.
+    #[error("a branch at height {height} of the merkle tree is opened and leads to no transaction")]
+    EmptyBranch {
+        /// Levels above the transactions.
+        height: u32,
+    },
+    /// An inner node that would be a transaction of 64 bytes as well: what is below it need not exist.
+    #[error(
+        "an inner node at height {height} of the merkle tree reads as a transaction of 64 bytes: what \
+         it seems to hold may not be in the block (CVE-2017-12842)"
+    )]
+    Ambiguous {
+        /// Levels above the transactions.
+        height: u32,
+    },
+    /// The tree's root is not the header's.
+    #[error("merkle root {expected} expected, the proof leads to {got}")]
+    WrongRoot {
+        /// The header's.
+        expected: MerkleRoot,
+        /// What the hashes lead to.
+        got: MerkleRoot,
+    },
+}
+
+impl PartialMerkleTree<'_> {
+    /// The transactions that it shows to be in the block whose header has this root, in the block's order.
+    ///
+    /// Source: Bitcoin Core `CPartialMerkleTree::ExtractMatches`, with all its checks. Refused beyond that: set bits
+    /// that only fill up the last byte, a branch opened for nothing, and an inner node that is a transaction of 64
+    /// bytes as well. Bitcoin Core makes no such proofs, and excludes the last by the number of transactions in the
+    /// block, which no header carries.
+    ///
+    /// # Security
+    /// The number of transactions is the proof's word. What it could be used for, to show an inner node as a
+    /// transaction, takes a transaction of exactly 64 bytes (CVE-2017-12842): who accepts such ones needs the block.
+    ///
+    /// # Errors
+    /// It is no such proof.
+    pub fn extract(&self, root: &MerkleRoot) -> Result<Vec<ProvenTx>, ProofError> {
+        self.check_counts()?;
+        let mut walk = Walk { tree: self, bits: 0, hashes: 0, proven: Vec::new() };
+        let height = tree_height(self.transaction_count);
+        let got = MerkleRoot(walk.node(height, 0)?);
+        walk.check_all_used()?;
+        if got != *root {
+            return Err(ProofError::WrongRoot { expected: *root, got });
+        }
+        if walk.proven.is_empty() {
+            return Err(ProofError::EmptyBranch { height });
+        }
+        Ok(walk.proven)
+    }
+
+    fn check_counts(&self) -> Result<(), ProofError> {
+        let count = self.transaction_count;
+        if count == 0 {
+            return Err(ProofError::NoTransactions);
+        }
+        if count > MAX_BLOCK_TXS {
+            return Err(ProofError::TooManyTransactions { limit: MAX_BLOCK_TXS, got: count });
+        }
+        let got = self.hashes.len();
+        if u32::try_from(got).map_or(true, |got| got > count) {
+            return Err(ProofError::TooManyHashes { limit: count, got });
+        }
+        if self.bit_count() < got { Err(self.incomplete()) } else { Ok(()) }
+    }
+
+    fn bit_count(&self) -> usize {
+        self.flags.len().saturating_mul(8)
+    }
+
+    fn incomplete(&self) -> ProofError {
+        ProofError::Incomplete { bits: self.bit_count(), hashes: self.hashes.len() }
+    }
+}
+
+/// A proof as it is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MerkleProof {
+    /// Txids and inner nodes, in depth-first order.
+    pub hashes: Vec<Hash256>,
+    /// Bits, packed as [`PartialMerkleTree::flags`].
+    pub flags: Vec<u8>,
+}
+
+impl MerkleProof {
+    /// The proof that some of a block's transactions are in it: those whose positions `proven` says yes to.
+    ///
+    /// Source: Bitcoin Core `CPartialMerkleTree::TraverseAndBuild`.
+    ///
+    /// # Panics
+    /// If there are more than 2^32 transactions, which no block has, or none.
+    pub fn build(txids: &[Txid], proven: impl Fn(usize) -> bool) -> Self {
+        let levels = levels(txids);
+        // Whether there is a transaction to prove below each node.
+        let mut opened: Vec<Vec<bool>> = vec![(0..txids.len()).map(proven).collect()];
+        for level in &levels[1..] {
+            let below = &opened[opened.len() - 1];
+            let open = |at: usize| below[at * 2..].iter().take(2).any(|open| *open);
+            let next = (0..level.len()).map(open).collect();
+            opened.push(next);
+        }
+        let mut build = Build { levels: &levels, opened: &opened, proof: Self::default(), bits: 0 };
+        build.node(levels.len() - 1, 0);
+        build.proof
+    }
+}
+
+struct Build<'a> {
+    levels: &'a [Vec<Node>],
+    opened: &'a [Vec<bool>],
+    proof: MerkleProof,
+    bits: usize,
+}
+
+impl Build<'_> {
+    fn node(&mut self, height: usize, at: usize) {
+        let opened = self.opened[height][at];
+        self.bit(opened);
+        if height == 0 || !opened {
+            self.proof.hashes.push(Hash256(self.levels[height][at]));
+            return;
+        }
+        self.node(height - 1, at * 2);
+        if at * 2 + 1 < self.levels[height - 1].len() {
+            self.node(height - 1, at * 2 + 1);
+        }
+    }
+
+    fn bit(&mut self, bit: bool) {
+        if self.bits.is_multiple_of(8) {
+            self.proof.flags.push(0);
+        }
+        self.proof.flags[self.bits / 8] |= u8::from(bit) << (self.bits % 8);
+        self.bits += 1;
+    }
+}
+
+/// How many nodes there are so many levels above the transactions.
+fn width(transactions: u32, height: u32) -> u32 {
+    transactions.div_ceil(1 << height)
+}
+
+/// How many levels there are above the transactions.
+fn tree_height(transactions: u32) -> u32 {
+    transactions.next_power_of_two().trailing_zeros()
+}
+
+struct Walk<'a> {
+    tree: &'a PartialMerkleTree<'a>,
+    bits: usize,
+    hashes: usize,
+    proven: Vec<ProvenTx>,
+}
+
+impl Walk<'_> {
+    /// The hash of a node, from what the proof has of it. Source: Bitcoin Core `TraverseAndExtract`.
+    fn node(&mut self, height: u32, position: u32) -> Result<Node, ProofError> {
+        let opened = self.bit()?;
+        if height == 0 || !opened {
+            let hash = self.hash()?;
+            if opened {
+                self.proven.push(ProvenTx { txid: Txid(hash), position });
+            }
+            return Ok(hash);
+        }
+        let before = self.proven.len();
+        let left = self.node(height - 1, position * 2)?;
+        let right = if position * 2 + 1 < width(self.tree.transaction_count, height - 1) {
+            let right = self.node(height - 1, position * 2 + 1)?;
+            if right == left {
+                return Err(ProofError::EqualBranches { height: height - 1 });
+            }
+            right
+        } else {
+            left
+        };
+        if self.proven.len() == before {
+            return Err(ProofError::EmptyBranch { height });
+        }
+        if reads_as_transaction(&left, &right) {
+            return Err(ProofError::Ambiguous { height });
+        }
+        Ok(parent(&left, &right))
+    }
+
+    fn bit(&mut self) -> Result<bool, ProofError> {
+        let byte = self.tree.flags.get(self.bits / 8).ok_or_else(|| self.tree.incomplete())?;
+        let bit = byte >> (self.bits % 8) & 1 == 1;
+        self.bits += 1;
+        Ok(bit)
+    }
+
+    fn hash(&mut self) -> Result<Node, ProofError> {
+        let hash = self.tree.hashes.get(self.hashes).ok_or_else(|| self.tree.incomplete())?;
+        self.hashes += 1;
+        Ok(hash.0)
+    }
+
+    fn check_all_used(&self) -> Result<(), ProofError> {
+        let (used_bytes, spare) =
+            (self.bits.div_ceil(8), self.bits.next_multiple_of(8) - self.bits);
+        let padding = self.tree.flags[used_bytes - 1].leading_zeros();
+        if self.tree.flags.len() != used_bytes || usize::try_from(padding).is_ok_and(|p| p < spare)
+        {
+            return Err(ProofError::UnusedBits { expected: self.bits });
+        }
+        let got = self.tree.hashes.len();
+        if got == self.hashes {
+            return Ok(());
+        }
+        Err(ProofError::UnusedHashes { expected: self.hashes, got })
+    }
+}
+
+/// Whether two nodes one after another could be a transaction of 64 bytes in a block.
+///
+/// Such a one has one input, one output (a valid one has at least one of each, and two do not fit) and four bytes of
+/// scripts. For two hashes it happens by chance once in a billion times.
+fn reads_as_transaction(left: &Node, right: &Node) -> bool {
+    const INPUT_COUNT: usize = 4;
+    const SCRIPT_LEN: usize = INPUT_COUNT + 1 + 36;
+    const SCRIPTS: usize = 4;
+    let bytes = [*left, *right].concat();
+    let script = usize::from(bytes[SCRIPT_LEN]);
+    if bytes[INPUT_COUNT] != 1 || script > SCRIPTS {
+        return false;
+    }
+    let output_count = SCRIPT_LEN + 1 + script + 4;
+    let output_script_len = output_count + 1 + 8;
+    bytes[output_count] == 1 && usize::from(bytes[output_script_len]) == SCRIPTS - script
+}

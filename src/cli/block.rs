@@ -1,0 +1,112 @@
+//! `lightclient block`: one block, downloaded and checked.
+
+use super::request::{Downloaded, download};
+use super::stored::{OneBlock, place};
+use super::tx_text::printable;
+use super::{CliError, Context, PeerArgs};
+use crate::config::Layer;
+use crate::node::{Amount, BlockInfo, CheckedBlock};
+use crate::output::{Fields, format};
+use crate::script::address_of;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const AFTER_HELP: &str = "\
+BLOCK is a height, a negative number (-1 is the tip), tip, or a hash. Its header has to be stored (`lightclient
+sync`); the block comes from whichever peer has it, and hash, merkle root and witness commitment are checked
+against the stored header. A peer that sends anything else is named and another one asked. Whether the
+transactions are valid is not checked: that takes all coins that there are.
+
+--timeout is the time that one peer has to deliver (60 s unless said otherwise).
+
+Examples:
+  lightclient block 840000
+  lightclient block tip --json                  The keys of bitcoin-cli getblock
+  lightclient block tip --json --verbosity 2    With all transactions
+  lightclient block 170 --raw block.bin         The block's own bytes, - for standard output";
+
+/// Arguments of `block`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Height, hash, tip, or negative number (-1 is the tip)
+    #[arg(value_name = "BLOCK", allow_negative_numbers = true)]
+    which: OneBlock,
+    /// Write the block's bytes to a file; - is standard output, which then gets nothing else
+    #[arg(long, value_name = "FILE")]
+    raw: Option<PathBuf>,
+    /// With --json: 1 names transactions by their txids, 2 shows them whole
+    #[arg(long, value_name = "1|2", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=2))]
+    verbosity: u8,
+    #[command(flatten)]
+    peers: PeerArgs,
+}
+
+impl Args {
+    /// What these options say of the settings.
+    pub(super) fn layer(&self) -> Layer {
+        self.peers.layer()
+    }
+}
+
+/// Downloads, checks and prints.
+///
+/// # Errors
+/// The header is not stored, no peer delivered the block, or the file cannot be written.
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+    let Downloaded { stored, fetched } = download(args.which, context)?;
+    let (block, out) = (fetched.checked.block(), &mut context.out);
+    if args.raw.as_deref() == Some(Path::new("-")) {
+        return Ok(out.write_all(block.bytes())?);
+    }
+    if let Some(path) = &args.raw {
+        fs::write(path, block.bytes())
+            .map_err(|source| CliError::File { path: path.clone(), source })?;
+    }
+    if out.is_json() {
+        let whole = (args.verbosity > 1).then_some(context.config.network);
+        return Ok(out.json(&BlockInfo::new(
+            stored.info,
+            block,
+            fetched.checked.txids(),
+            whole,
+        ))?);
+    }
+    let time = u64::from(stored.header.time);
+    let fields = Fields::default()
+        .with("height", place(&stored.info))
+        .with("hash", &stored.info.hash)
+        .with_some("previous", stored.info.previousblockhash.as_deref())
+        .with("time", format!("{time}  {} UTC", format::utc(time)));
+    let fields = describe(fields, &fetched.checked, context)
+        .with("checked", "hash, merkle root, witness commitment")
+        .with("sent by", fetched.peer)
+        .with_some("written to", args.raw.as_ref().map(|path| path.display().to_string()));
+    let text = fields.render(context.out.has_color());
+    Ok(context.out.text(&text)?)
+}
+
+fn describe(fields: Fields, checked: &CheckedBlock, context: &Context) -> Fields {
+    let block = checked.block();
+    let count = |number: usize| format::count(u64::try_from(number).unwrap_or(u64::MAX));
+    let outputs = || block.transactions().flat_map(|transaction| transaction.outputs());
+    let amount = Amount::sum(outputs().map(|output| Amount(output.value)));
+    let sizes = format!(
+        "{} bytes, {} without witnesses, weight {}",
+        count(block.size()),
+        count(block.stripped_size()),
+        count(block.weight())
+    );
+    let fields = fields.with("transactions", count(block.len())).with("size", sizes);
+    let fields = fields.with("outputs", format!("{}, {amount} BTC", count(outputs().count())));
+    let Some(coinbase) = block.transactions().next() else { return fields };
+    let reward = Amount::sum(coinbase.outputs().map(|output| Amount(output.value)));
+    let network = context.config.network;
+    let paid = coinbase.outputs().find_map(|output| address_of(output.script_pubkey, network));
+    let text = coinbase.inputs().find_map(|input| printable(input.script_sig));
+    let paid = paid.map(|address| format!(" to {address}")).unwrap_or_default();
+    let text = text.map(|text| format!("  \"{text}\"")).unwrap_or_default();
+    fields.with("coinbase", format!("{reward} BTC{paid}{text}"))
+}

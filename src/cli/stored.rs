@@ -1,0 +1,113 @@
+//! Finding one stored header, as users name it.
+
+use super::CliError;
+use super::heights::height_from;
+use super::what::{ParseWhatError, What};
+use crate::node::{ChainReader, HeaderInfo, HeaderRange, Located};
+use crate::output::format;
+use crate::primitives::{BlockHash, Header};
+use std::str::FromStr;
+
+/// A stored header, and what there is to say of it.
+#[derive(Clone, Debug)]
+pub(super) struct StoredHeader {
+    /// The header.
+    pub(super) header: Header,
+    /// As `getblockheader` shows it.
+    pub(super) info: HeaderInfo,
+}
+
+/// The header of the active chain at a height.
+///
+/// # Errors
+/// It is not stored, or reading failed.
+pub(super) fn header_at(
+    reader: &mut ChainReader,
+    tip: u32,
+    height: u32,
+) -> Result<StoredHeader, CliError> {
+    let infos = HeaderRange::new(reader, tip, height, height).next_infos()?;
+    let run = HeaderRange::new(reader, tip, height, height).next_run()?;
+    let info = infos.and_then(|infos| infos.into_iter().next());
+    let header = run.and_then(|run| run.headers.first().copied());
+    info.and_then(|info| Some(StoredHeader { header: header?, info }))
+        .ok_or_else(|| CliError::NotFound(format!("height {height} is not stored")))
+}
+
+/// The header of a hash, on the active chain or beside it.
+///
+/// # Errors
+/// As [`header_at`].
+pub(super) fn header_of(
+    reader: &mut ChainReader,
+    tip: u32,
+    hash: &BlockHash,
+) -> Result<StoredHeader, CliError> {
+    match reader.locate(hash)? {
+        Some(Located::Active(height)) => header_at(reader, tip, height),
+        Some(Located::Side(side)) => {
+            Ok(StoredHeader { header: side.header, info: HeaderInfo::of_side(&side) })
+        }
+        None => Err(CliError::NotFound(format!(
+            "no stored header has the hash {hash} (stored are heights 0 to {tip} of {}): is it a \
+            transaction's, another network's, or newer than the last `lightclient sync`?",
+            reader.params().network
+        ))),
+    }
+}
+
+/// A block's height, and how deep it is.
+pub(super) fn place(info: &HeaderInfo) -> String {
+    let depth = match info.confirmations {
+        ..=0 => "on a side branch".to_owned(),
+        1 => "the tip".to_owned(),
+        more => format::counted(more.unsigned_abs(), "confirmation"),
+    };
+    format!("{}  ({depth})", info.height)
+}
+
+/// A single block as it is named on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OneBlock {
+    /// A height, or a negative number counted from the tip: -1 is the tip.
+    Height(i64),
+    /// A hash.
+    Hash(BlockHash),
+}
+
+/// Text that names no single block.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ParseOneBlockError {
+    /// A range.
+    #[error("one block expected, got a range")]
+    Range,
+    /// Nothing that names a block.
+    #[error(transparent)]
+    What(#[from] ParseWhatError),
+}
+
+impl FromStr for OneBlock {
+    type Err = ParseOneBlockError;
+
+    fn from_str(text: &str) -> Result<Self, ParseOneBlockError> {
+        match text.parse()? {
+            What::Tip => Ok(Self::Height(-1)),
+            What::Height(height) => Ok(Self::Height(height)),
+            What::Hash(hash) => Ok(Self::Hash(hash)),
+            What::Range(..) => Err(ParseOneBlockError::Range),
+        }
+    }
+}
+
+impl OneBlock {
+    /// Its stored header.
+    ///
+    /// # Errors
+    /// As [`header_at`].
+    pub(super) fn find(self, reader: &mut ChainReader, tip: u32) -> Result<StoredHeader, CliError> {
+        match self {
+            Self::Height(height) => header_at(reader, tip, height_from(height, tip)?),
+            Self::Hash(hash) => header_of(reader, tip, &hash),
+        }
+    }
+}

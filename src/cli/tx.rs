@@ -1,0 +1,147 @@
+//! `lightclient tx`: one transaction, from peers or from its block.
+
+use super::request::{Downloaded, download, fetch_options, request};
+use super::stored::{OneBlock, place};
+use super::tx_text::describe;
+use super::{CliError, Context, PeerArgs};
+use crate::config::Layer;
+use crate::node::{TxAnswer, TxWithHex, fetch_tx};
+use crate::output::{Fields, format};
+use crate::primitives::{Txid, hex};
+use crate::wire::{Transaction, TxView};
+use serde::Serialize;
+
+const AFTER_HELP: &str = "\
+Without --block several peers are asked at once. A peer serves only what waits in its memory pool and what is
+in its newest block, so there are three answers: one has it; all that answered don't have it (exit code 6); or
+nobody answers (3). A transaction that is found so is not confirmed, and nothing but its txid is checked.
+
+With --block it is taken from that block, whose header has to be stored, and comes with its merkle proof.
+
+--timeout is the time for all answers together (15 s unless said otherwise), with --block for one peer to
+deliver the block (60 s).
+
+Examples:
+  lightclient tx f4184fc596403b9d638783cf57adfe4c75c605f6356fbc91338530e9831e9e16 --block 170
+  lightclient tx TXID --json       The keys of bitcoin-cli decoderawtransaction, and hex";
+
+/// Arguments of `tx`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// The transaction's txid
+    #[arg(value_name = "TXID")]
+    txid: Txid,
+    /// Take it from this block: height, hash, tip, or negative number (-1 is the tip)
+    #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
+    block: Option<OneBlock>,
+    #[command(flatten)]
+    peers: PeerArgs,
+}
+
+impl Args {
+    /// What these options say of the settings.
+    pub(super) fn layer(&self) -> Layer {
+        self.peers.layer()
+    }
+}
+
+/// A transaction, and where it is.
+#[derive(Debug, Serialize)]
+struct Confirmed {
+    #[serde(flatten)]
+    transaction: TxWithHex,
+    blockhash: String,
+    height: u32,
+    confirmations: i64,
+    blocktime: u32,
+    proof: String,
+}
+
+/// Asks and prints.
+///
+/// # Errors
+/// It was not found, or nobody answered.
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+    match args.block {
+        Some(block) => from_block(&args.txid, block, context),
+        None => from_peers(args.txid, context),
+    }
+}
+
+fn from_peers(txid: Txid, context: &mut Context) -> Result<(), CliError> {
+    let options = fetch_options(&context.config, 0)?;
+    let what = "asking peers for the transaction".to_owned();
+    match request(context, what, fetch_tx(options, txid))? {
+        TxAnswer::Found { transaction, peer } => print(&transaction, peer, context),
+        TxAnswer::NotFound { without, silent } => {
+            Err(CliError::NotFound(not_found(&txid, &without, &silent)))
+        }
+        TxAnswer::Silence { silent } => Err(CliError::NoPeer(format!(
+            "no answer for transaction {txid}: silent were {}: try again, or other peers with --connect",
+            silent.join(", ")
+        ))),
+    }
+}
+
+fn not_found(txid: &Txid, without: &[String], silent: &[String]) -> String {
+    let without = match without {
+        [one] => format!("{one} does not have it"),
+        more => format!("{} peers do not have it ({})", more.len(), more.join(", ")),
+    };
+    let silent = match silent {
+        [] => String::new(),
+        some => format!(", no answer from {}", some.join(", ")),
+    };
+    format!(
+        "transaction {txid} was not found: {without}{silent}: peers serve what waits to be mined and what is \
+         in the newest block; name an older block with --block"
+    )
+}
+
+fn print(transaction: &Transaction, peer: String, context: &mut Context) -> Result<(), CliError> {
+    let (network, out) = (context.config.network, &mut context.out);
+    let view = transaction.view();
+    if out.is_json() {
+        return Ok(out.json(&TxWithHex::new(view, network))?);
+    }
+    let fields = Fields::default()
+        .with("txid", view.txid().to_string())
+        .with("status", "not known to be in a block")
+        .with("sent by", peer);
+    Ok(out.text(&describe(fields, view, network).render(out.has_color()))?)
+}
+
+fn from_block(txid: &Txid, which: OneBlock, context: &mut Context) -> Result<(), CliError> {
+    let Downloaded { stored, fetched } = download(which, context)?;
+    let (network, out) = (context.config.network, &mut context.out);
+    let proof = fetched.checked.prove(&[*txid])?;
+    let found = fetched.checked.position(txid);
+    let found = found.and_then(|at| Some((at, fetched.checked.block().transactions().nth(at)?)));
+    // The proof has been made of it.
+    let Some((position, view)) = found else { return Ok(()) };
+    let proof = hex::encode(&proof.to_bytes());
+    let info = &stored.info;
+    if out.is_json() {
+        return Ok(out.json(&Confirmed {
+            transaction: TxWithHex::new(view, network),
+            blockhash: info.hash.clone(),
+            height: info.height,
+            confirmations: info.confirmations,
+            blocktime: info.time,
+            proof,
+        })?);
+    }
+    let place = format!("transaction {position} of block {}", place(info));
+    let fields = where_it_is(view, place, &info.hash, info.time).with("sent by", fetched.peer);
+    let fields = describe(fields, view, network).with("proof", proof);
+    Ok(out.text(&fields.render(out.has_color()))?)
+}
+
+fn where_it_is(view: TxView<'_>, place: String, block: &str, time: u32) -> Fields {
+    Fields::default()
+        .with("txid", view.txid().to_string())
+        .with("status", place)
+        .with("block", block)
+        .with("block time", format!("{time}  {} UTC", format::utc(u64::from(time))))
+}

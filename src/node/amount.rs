@@ -1,0 +1,60 @@
+//! Amounts of coins as Bitcoin Core writes them.
+
+use serde::{Serialize, Serializer, ser::Error};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// Satoshi in one bitcoin.
+const COIN: u64 = 100_000_000;
+
+/// An amount in satoshi, shown in bitcoin with eight decimals.
+///
+/// Nobody has checked it: it may be negative or more than there are. Source: Bitcoin Core `ValueFromAmount`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Amount(pub i64);
+
+impl Amount {
+    /// The sum of amounts; the largest or smallest possible where it would be beyond.
+    pub fn sum(amounts: impl IntoIterator<Item = Self>) -> Self {
+        Self(amounts.into_iter().fold(0, |sum, amount| sum.saturating_add(amount.0)))
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, satoshi) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
+        f.pad(&format!("{sign}{}.{:08}", satoshi / COIN, satoshi % COIN))
+    }
+}
+
+impl Serialize for Amount {
+    /// A JSON number with all eight decimals, which a floating-point number would not keep.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.to_string()).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Amount;
+
+    #[test]
+    fn amounts_have_eight_decimals_as_in_bitcoin_core() {
+        for (satoshi, text) in [
+            (0, "0.00000000"),
+            (1, "0.00000001"),
+            (-1, "-0.00000001"),
+            (5_000_000_000, "50.00000000"),
+            (2_099_999_997_690_000, "20999999.97690000"),
+            (i64::MIN, "-92233720368.54775808"),
+        ] {
+            assert_eq!(Amount(satoshi).to_string(), text);
+            assert_eq!(serde_json::to_string(&[Amount(satoshi)]).unwrap(), format!("[{text}]"));
+        }
+    }
+
+    #[test]
+    fn absurd_amounts_do_not_overflow() {
+        assert_eq!(Amount::sum([Amount(i64::MAX), Amount(1)]), Amount(i64::MAX));
+    }
+}

@@ -1,0 +1,55 @@
+//! What a request can be told, and how it fails.
+
+use crate::node::sources::Sources;
+use crate::primitives::BlockHash;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Whom to ask, and how.
+#[derive(Clone, Debug)]
+pub struct FetchOptions {
+    /// The network, where addresses come from, and how peers are reached.
+    pub sources: Sources,
+    /// The network's folder, for the address book in it.
+    pub folder: PathBuf,
+    /// Only these peers (`host:port`); empty for those that can be found.
+    pub connect: Vec<String>,
+    /// How many peers at once.
+    pub peers: usize,
+    /// Height of the stored chain's end, which peers are told; 0 if nothing is stored.
+    pub height: u32,
+    /// How long an answer is waited for, instead of the request's own time.
+    pub timeout: Option<Duration>,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No peer could be spoken to.
+    #[error(
+        "no peer could be used{}: check the network, or name one with --connect",
+        listed(reasons)
+    )]
+    NoPeers {
+        /// What became of the last ones.
+        reasons: Vec<String>,
+    },
+    /// Peers were there, and none delivered the block.
+    #[error(
+        "no peer delivered block {hash}{}: try again, or name another peer with --connect",
+        listed(reasons)
+    )]
+    Undelivered {
+        /// The block.
+        hash: BlockHash,
+        /// What became of the last ones.
+        reasons: Vec<String>,
+    },
+    /// The check of a block broke off: a fault of this program.
+    #[error("checking a block failed: {0}")]
+    Check(#[from] tokio::task::JoinError),
+}
+
+fn listed(reasons: &[String]) -> String {
+    if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
+}

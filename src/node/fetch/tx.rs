@@ -1,0 +1,126 @@
+//! Asking peers for a transaction.
+
+use super::crew::{Crew, Happened};
+use super::options::{FetchError, FetchOptions};
+use crate::net::PeerInfo;
+use crate::primitives::{Hash256, Txid};
+use crate::wire::{Inventory, InventoryKind, Message, ServiceFlags, Transaction};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long an answer is waited for, connecting included.
+const ANSWERS: Duration = Duration::from_secs(15);
+
+/// What peers answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxAnswer {
+    /// One has it.
+    Found {
+        /// The transaction; its txid is the one asked for.
+        transaction: Transaction,
+        /// Address of the peer that sent it.
+        peer: String,
+    },
+    /// At least one said that it does not have it, and none has it.
+    NotFound {
+        /// Addresses of those that said so.
+        without: Vec<String>,
+        /// Addresses of those that said nothing.
+        silent: Vec<String>,
+    },
+    /// None said anything.
+    Silence {
+        /// Addresses of those that were asked.
+        silent: Vec<String>,
+    },
+}
+
+/// Asks several peers at once.
+///
+/// Source: Bitcoin Core `FindTxForGetData`: a peer serves what is in its memory pool and what is in its newest block,
+/// and nothing at all to those that want no transactions announced; so they are, and ignored.
+///
+/// # Errors
+/// No peer could be connected to in time.
+pub async fn fetch_tx(options: FetchOptions, txid: Txid) -> Result<TxAnswer, FetchError> {
+    let end = Instant::now() + options.timeout.unwrap_or(ANSWERS);
+    let mut request = Request { crew: Crew::new(&options, true), txid, asked: BTreeMap::new() };
+    while !request.is_answered() {
+        match request.crew.next(end).await {
+            Happened::Connected(id, info) => request.on_connected(id, &info),
+            Happened::Said(id, Message::Tx(transaction)) => {
+                if transaction.view().txid() == txid {
+                    let peer = request.crew.address(id);
+                    return Ok(TxAnswer::Found { transaction, peer });
+                }
+                request.on_other(id, &transaction);
+            }
+            Happened::Said(id, Message::NotFound(list)) => request.on_not_found(id, &list),
+            Happened::Said(..) | Happened::Lost(_) => {}
+            Happened::Deadline | Happened::Exhausted => break,
+        }
+    }
+    request.verdict()
+}
+
+struct Request {
+    crew: Crew,
+    txid: Txid,
+    /// Who was asked.
+    asked: BTreeMap<u64, Asked>,
+}
+
+struct Asked {
+    address: String,
+    /// Whether it said that it does not have it.
+    without: bool,
+}
+
+impl Request {
+    fn on_connected(&mut self, id: u64, info: &PeerInfo) {
+        if !self.crew.is_named() && info.services.has(ServiceFlags::BLAKE2B_FORK) {
+            self.crew.dismiss(id, "follows another chain");
+            return;
+        }
+        // By its txid even where the peer announces by wtxid: that is all that is known.
+        let inventory = Inventory { kind: InventoryKind::WitnessTx, hash: Hash256(self.txid.0) };
+        self.crew.send(id, Message::GetData(vec![inventory]));
+        self.asked.insert(id, Asked { address: self.crew.address(id), without: false });
+    }
+
+    fn on_other(&mut self, id: u64, transaction: &Transaction) {
+        let got = transaction.view().txid();
+        let reason = format!("sent a wrong transaction: {} expected, got {got}", self.txid);
+        self.crew.refuse(id, &reason);
+        self.asked.remove(&id);
+    }
+
+    fn on_not_found(&mut self, id: u64, list: &[Inventory]) {
+        if let Some(asked) = self.asked.get_mut(&id)
+            && list.iter().any(|entry| entry.hash.0 == self.txid.0)
+        {
+            asked.without = true;
+        }
+    }
+
+    /// Whether all that were to be asked have said that they do not have it.
+    fn is_answered(&self) -> bool {
+        let without = self.asked.values().filter(|asked| asked.without).count();
+        let waiting = self.asked.iter().any(|(id, asked)| !asked.without && self.crew.has(*id));
+        without > 0 && !waiting && (without >= self.crew.wanted() || self.crew.is_settled())
+    }
+
+    fn verdict(mut self) -> Result<TxAnswer, FetchError> {
+        let (without, silent): (Vec<Asked>, Vec<Asked>) =
+            self.asked.into_values().partition(|asked| asked.without);
+        let addresses = |list: Vec<Asked>| list.into_iter().map(|asked| asked.address).collect();
+        match (without.is_empty(), silent.is_empty()) {
+            (false, _) => {
+                Ok(TxAnswer::NotFound { without: addresses(without), silent: addresses(silent) })
+            }
+            (true, false) => Ok(TxAnswer::Silence { silent: addresses(silent) }),
+            (true, true) => Err(FetchError::NoPeers { reasons: self.crew.reasons() }),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Merkle proofs of transactions, in the form of Bitcoin Core's `gettxoutproof`.
+
+use super::block_check::CheckedBlock;
+use crate::chain::{MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
+use crate::primitives::{BlockHash, Header, Txid};
+use crate::wire::{DecodeError, MerkleBlock};
+
+/// A proof that holds together: these transactions are in the block of this header.
+///
+/// Whether that block is on the chain is the next question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedProof {
+    /// The block's header.
+    pub header: Header,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// How many transactions the block has, by the proof's word.
+    pub transaction_count: u32,
+    /// The transactions, in the block's order; at least one.
+    pub proven: Vec<ProvenTx>,
+}
+
+/// Bytes that prove nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidProof {
+    /// They are no proof at all.
+    #[error(transparent)]
+    Form(#[from] DecodeError),
+    /// They are a wrong one.
+    #[error(transparent)]
+    Tree(#[from] ProofError),
+}
+
+/// A transaction that a block does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("block {block} has no transaction {txid}: it has {count}, all checked")]
+pub struct NotInBlock {
+    /// The block.
+    pub block: BlockHash,
+    /// The transaction.
+    pub txid: Txid,
+    /// How many others it has.
+    pub count: usize,
+}
+
+impl CheckedProof {
+    /// Checks a proof by itself.
+    ///
+    /// # Errors
+    /// It is none, or one of Bitcoin Core's checks fails.
+    pub fn check(bytes: &[u8]) -> Result<Self, InvalidProof> {
+        let proof = MerkleBlock::from_bytes(bytes)?;
+        let tree = PartialMerkleTree {
+            transaction_count: proof.transaction_count,
+            hashes: &proof.hashes,
+            flags: &proof.flags,
+        };
+        let proven = tree.extract(&proof.header.merkle_root)?;
+        let (header, hash) = (proof.header, proof.header.hash());
+        Ok(Self { header, hash, transaction_count: proof.transaction_count, proven })
+    }
+}
+
+impl CheckedBlock {
+    /// The proof that the block has these transactions.
+    ///
+    /// # Errors
+    /// It does not have one of them.
+    pub fn prove(&self, txids: &[Txid]) -> Result<MerkleBlock, NotInBlock> {
+        let (all, header) = (self.txids(), *self.block().header());
+        if let Some(txid) = txids.iter().find(|txid| self.position(txid).is_none()) {
+            return Err(NotInBlock { block: header.hash(), txid: *txid, count: all.len() });
+        }
+        let proof = MerkleProof::build(all, |at| txids.contains(&all[at]));
+        Ok(MerkleBlock {
+            header,
+            transaction_count: u32::try_from(all.len()).expect("a block has less than 4 GB"),
+            hashes: proof.hashes,
+            flags: proof.flags,
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! Transactions and blocks as Bitcoin Core's RPC shows them.
+
+use super::amount::Amount;
+use super::view::HeaderInfo;
+use crate::primitives::{Network, Txid, hex};
+use crate::script::{ScriptKind, address_of, asm, asm_of_script_sig};
+use crate::wire::{Block, TxIn, TxOut, TxView};
+use serde::Serialize;
+
+/// The keys of `decoderawtransaction`, in its order; hashes are hex in display order.
+#[derive(Clone, Debug, Serialize)]
+pub struct TxInfo {
+    /// Hash without witnesses.
+    pub txid: String,
+    /// Hash with witnesses.
+    pub hash: String,
+    /// Version.
+    pub version: u32,
+    /// Size in bytes.
+    pub size: usize,
+    /// Virtual size in virtual bytes.
+    pub vsize: usize,
+    /// Weight in weight units.
+    pub weight: usize,
+    /// Lock time: a height, or from 500,000,000 on Unix seconds.
+    pub locktime: u32,
+    /// Inputs.
+    pub vin: Vec<InputInfo>,
+    /// Outputs.
+    pub vout: Vec<OutputInfo>,
+}
+
+/// An input.
+#[derive(Clone, Debug, Serialize)]
+pub struct InputInfo {
+    /// The script of a coinbase's input, as hex; then there is nothing that it spends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coinbase: Option<String>,
+    /// The transaction whose output it spends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub txid: Option<String>,
+    /// Position of that output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vout: Option<u32>,
+    /// Its script.
+    #[serde(rename = "scriptSig", skip_serializing_if = "Option::is_none")]
+    pub script_sig: Option<ScriptSigInfo>,
+    /// The items of its witness as hex; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub txinwitness: Vec<String>,
+    /// Its sequence number.
+    pub sequence: u32,
+}
+
+/// An input's script.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScriptSigInfo {
+    /// As text.
+    pub asm: String,
+    /// As hex.
+    pub hex: String,
+}
+
+/// An output.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutputInfo {
+    /// Amount in bitcoin.
+    pub value: Amount,
+    /// Position.
+    pub n: usize,
+    /// Its script.
+    #[serde(rename = "scriptPubKey")]
+    pub script_pub_key: ScriptPubKeyInfo,
+}
+
+/// An output's script.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScriptPubKeyInfo {
+    /// As text.
+    pub asm: String,
+    /// As hex.
+    pub hex: String,
+    /// Its address, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// What kind it is, by Bitcoin Core's name.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+}
+
+impl TxInfo {
+    /// What there is to say of a transaction; addresses are those of the network.
+    ///
+    /// Source: Bitcoin Core `TxToUniv`, `ScriptToUniv`.
+    pub fn new(transaction: TxView<'_>, network: Network) -> Self {
+        let coinbase = transaction.is_coinbase();
+        let outputs = transaction.outputs().enumerate();
+        Self {
+            txid: transaction.txid().to_string(),
+            hash: transaction.wtxid().to_string(),
+            version: transaction.version(),
+            size: transaction.size(),
+            vsize: transaction.vsize(),
+            weight: transaction.weight(),
+            locktime: transaction.lock_time(),
+            vin: transaction.inputs().map(|input| InputInfo::new(&input, coinbase)).collect(),
+            vout: outputs.map(|(n, output)| OutputInfo::new(&output, n, network)).collect(),
+        }
+    }
+}
+
+impl InputInfo {
+    fn new(input: &TxIn<'_>, coinbase: bool) -> Self {
+        let spends = (!coinbase).then_some(input.previous);
+        Self {
+            coinbase: coinbase.then(|| hex::encode(input.script_sig)),
+            txid: spends.map(|spent| spent.txid.to_string()),
+            vout: spends.map(|spent| spent.vout),
+            script_sig: (!coinbase).then(|| ScriptSigInfo {
+                asm: asm_of_script_sig(input.script_sig),
+                hex: hex::encode(input.script_sig),
+            }),
+            txinwitness: input.witness.clone().map(hex::encode).collect(),
+            sequence: input.sequence,
+        }
+    }
+}
+
+impl OutputInfo {
+    fn new(output: &TxOut<'_>, n: usize, network: Network) -> Self {
+        let script = output.script_pubkey;
+        Self {
+            value: Amount(output.value),
+            n,
+            script_pub_key: ScriptPubKeyInfo {
+                asm: asm(script),
+                hex: hex::encode(script),
+                address: address_of(script, network),
+                kind: ScriptKind::of(script).name(),
+            },
+        }
+    }
+}
+
+/// The keys of `getblock` that a block can answer by itself: all but the fees, which take the coins it spends.
+#[derive(Clone, Debug, Serialize)]
+pub struct BlockInfo {
+    /// Those of its header.
+    #[serde(flatten)]
+    pub header: HeaderInfo,
+    /// How many transactions it has.
+    #[serde(rename = "nTx")]
+    pub transaction_count: usize,
+    /// Size in bytes without what witnesses add.
+    pub strippedsize: usize,
+    /// Size in bytes.
+    pub size: usize,
+    /// Weight in weight units.
+    pub weight: usize,
+    /// Its transactions.
+    pub tx: BlockTxs,
+}
+
+/// The transactions of a block.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum BlockTxs {
+    /// By their txids: verbosity 1.
+    Ids(Vec<String>),
+    /// Whole: verbosity 2.
+    Whole(Vec<TxWithHex>),
+}
+
+/// A transaction and its bytes.
+#[derive(Clone, Debug, Serialize)]
+pub struct TxWithHex {
+    /// What there is to say of it.
+    #[serde(flatten)]
+    pub info: TxInfo,
+    /// Its bytes as hex.
+    pub hex: String,
+}
+
+impl TxWithHex {
+    /// A transaction; addresses are those of the network.
+    pub fn new(transaction: TxView<'_>, network: Network) -> Self {
+        Self { info: TxInfo::new(transaction, network), hex: hex::encode(transaction.bytes()) }
+    }
+}
+
+impl BlockInfo {
+    /// What there is to say of a block; with `whole` of its transactions too.
+    pub fn new(header: HeaderInfo, block: &Block, txids: &[Txid], whole: Option<Network>) -> Self {
+        let tx = match whole {
+            None => BlockTxs::Ids(txids.iter().map(Txid::to_string).collect()),
+            Some(network) => BlockTxs::Whole(
+                block.transactions().map(|tx| TxWithHex::new(tx, network)).collect(),
+            ),
+        };
+        Self {
+            header,
+            transaction_count: block.len(),
+            strippedsize: block.stripped_size(),
+            size: block.size(),
+            weight: block.weight(),
+            tx,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A script as text.
+
+use super::instruction::Instructions;
+use super::kind::is_unspendable;
+use super::opcode::push_name;
+use super::signature::sighash_type;
+use crate::primitives::hex;
+
+/// Longest push shown as a number, in bytes.
+const NUMBER_LEN: usize = 4;
+
+/// The script's instructions by name, pushes as hex or (up to four bytes) as a number.
+///
+/// Source: Bitcoin Core `ScriptToAsmStr`.
+pub fn asm(script: &[u8]) -> String {
+    text(script, false)
+}
+
+/// The same with the hash type of signatures by name, as an input's script is shown.
+///
+/// Source: Bitcoin Core `ScriptToAsmStr` with `fAttemptSighashDecode`.
+pub fn asm_of_script_sig(script: &[u8]) -> String {
+    text(script, !is_unspendable(script))
+}
+
+fn text(script: &[u8], decode_sighash: bool) -> String {
+    let mut out = String::new();
+    for instruction in Instructions::new(script) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        let Ok(instruction) = instruction else {
+            out.push_str("[error]");
+            break;
+        };
+        if !instruction.is_data_push() {
+            push_name(&mut out, instruction.opcode);
+        } else if instruction.data.len() <= NUMBER_LEN {
+            out.push_str(&number(instruction.data).to_string());
+        } else {
+            push_data(&mut out, instruction.data, decode_sighash);
+        }
+    }
+    out
+}
+
+fn push_data(out: &mut String, data: &[u8], decode_sighash: bool) {
+    match sighash_type(data).filter(|_| decode_sighash) {
+        Some(name) => {
+            out.push_str(&hex::encode(&data[..data.len() - 1]));
+            out.push_str(&format!("[{name}]"));
+        }
+        None => out.push_str(&hex::encode(data)),
+    }
+}
+
+/// The number that up to four bytes stand for: little-endian, the top bit is the sign.
+///
+/// Source: Bitcoin Core `CScriptNum::set_vch`.
+pub(super) fn number(bytes: &[u8]) -> i64 {
+    let Some((last, low)) = bytes.split_last() else { return 0 };
+    let magnitude = i64::from(last & 0x7f);
+    let magnitude = low.iter().rev().fold(magnitude, |sum, byte| sum << 8 | i64::from(*byte));
+    if last & 0x80 == 0 { magnitude } else { -magnitude }
+}

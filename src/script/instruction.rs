@@ -1,0 +1,76 @@
+//! A script as a sequence of instructions.
+
+use super::opcode::{OP_PUSHDATA1, OP_PUSHDATA2, OP_PUSHDATA4};
+
+/// One step of a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction<'a> {
+    /// Its first byte.
+    pub opcode: u8,
+    /// What it pushes, where it is a push of bytes (opcodes up to `OP_PUSHDATA4`); else empty.
+    pub data: &'a [u8],
+}
+
+impl Instruction<'_> {
+    /// Whether it pushes the bytes that follow it, or none (`OP_0`).
+    pub fn is_data_push(&self) -> bool {
+        self.opcode <= OP_PUSHDATA4
+    }
+}
+
+/// A push whose bytes are not all there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("script ends inside a push at offset {at}")]
+pub struct Malformed {
+    /// Offset of the push's opcode.
+    pub at: usize,
+}
+
+/// The instructions of a script. After an error there is nothing more.
+///
+/// Source: Bitcoin Core `GetScriptOp`.
+#[derive(Clone, Debug)]
+pub struct Instructions<'a> {
+    script: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Instructions<'a> {
+    /// Those of a script.
+    pub fn new(script: &'a [u8]) -> Self {
+        Self { script, at: 0 }
+    }
+
+    /// Offset of the next instruction.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    fn read(&mut self, opcode: u8) -> Option<Instruction<'a>> {
+        let rest = &self.script[self.at + 1..];
+        let (length_bytes, length) = match opcode {
+            OP_PUSHDATA1 => (1, usize::from(*rest.first()?)),
+            OP_PUSHDATA2 => (2, usize::from(u16::from_le_bytes(*rest.first_chunk()?))),
+            OP_PUSHDATA4 => (4, usize::try_from(u32::from_le_bytes(*rest.first_chunk()?)).ok()?),
+            0..OP_PUSHDATA1 => (0, usize::from(opcode)),
+            _ => (0, 0),
+        };
+        let data = rest[length_bytes..].get(..length)?;
+        self.at += 1 + length_bytes + length;
+        Some(Instruction { opcode, data })
+    }
+}
+
+impl<'a> Iterator for Instructions<'a> {
+    type Item = Result<Instruction<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = self.at;
+        let opcode = *self.script.get(at)?;
+        let read = self.read(opcode);
+        if read.is_none() {
+            self.at = self.script.len();
+        }
+        Some(read.ok_or(Malformed { at }))
+    }
+}

@@ -1,0 +1,19 @@
+//! Scripts as people read them: instructions, text, kind, address.
+//!
+//! Nothing is executed and nothing judged: a script is only told apart and shown, by the names and in the forms of
+//! Bitcoin Core. Any bytes are a script, and none make a function here panic.
+
+mod address;
+mod asm;
+mod instruction;
+mod kind;
+mod opcode;
+mod signature;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::{AddressError, address_of, script_of_address};
+pub use asm::{asm, asm_of_script_sig};
+pub use instruction::{Instruction, Instructions, Malformed};
+pub use kind::ScriptKind;

@@ -1,0 +1,316 @@
+//! `tx`: a transaction, with or without witnesses.
+//!
+//! A decoded transaction is its bytes and a note of where its parts are: hashing takes slices of what came, and
+//! nothing is allocated for inputs, outputs, scripts or witnesses.
+
+use super::codec::Reader;
+use super::error::DecodeError;
+use super::tx_parts::{
+    Inputs, MIN_INPUT_LEN, MIN_OUTPUT_LEN, OutPoint, Outputs, decoded_before, read_input,
+    read_output, skip_witness,
+};
+use crate::primitives::{Txid, Wtxid, sha256d, sha256d_parts};
+use std::fmt;
+
+/// How much more a byte outside the witnesses weighs (BIP141). Source: Bitcoin Core `WITNESS_SCALE_FACTOR`.
+pub const WITNESS_SCALE_FACTOR: usize = 4;
+
+/// Bytes of the version in front and of the lock time at the end.
+const WORD: usize = 4;
+
+/// BIP144's marker and flag after the version.
+const MARKER_AND_FLAG: usize = 2;
+
+/// Fewest bytes of a transaction: one input, no outputs.
+pub(super) const MIN_TX_LEN: usize = WORD + 1 + MIN_INPUT_LEN + 1 + WORD;
+
+/// Where the parts of a transaction are, as offsets from its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// The first input, behind the count.
+    inputs_at: usize,
+    input_count: usize,
+    /// The first output, behind the count.
+    outputs_at: usize,
+    output_count: usize,
+    /// The first witness; the lock time, where there are none.
+    witnesses_at: usize,
+    len: usize,
+}
+
+impl Layout {
+    /// Reads over a transaction.
+    ///
+    /// Source: Bitcoin Core `UnserializeTransaction`. One form more is refused here: no input and no output, which is
+    /// no valid transaction, and which the flag of a later extension could be mistaken for.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.position();
+        reader.take(WORD)?;
+        let mut input_count = reader.count("inputs", usize::MAX, MIN_INPUT_LEN)?;
+        let marked = input_count == 0;
+        if marked {
+            read_flag(reader)?;
+            input_count = reader.count("inputs", usize::MAX, MIN_INPUT_LEN)?;
+        }
+        let inputs_at = reader.position() - start;
+        for _ in 0..input_count {
+            read_input(reader)?;
+        }
+        let output_count = reader.count("outputs", usize::MAX, MIN_OUTPUT_LEN)?;
+        let outputs_at = reader.position() - start;
+        for _ in 0..output_count {
+            read_output(reader)?;
+        }
+        let witnesses_at = reader.position() - start;
+        if marked {
+            read_witnesses(reader, input_count)?;
+        }
+        reader.take(WORD)?;
+        let len = reader.position() - start;
+        Ok(Self { inputs_at, input_count, outputs_at, output_count, witnesses_at, len })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn lock_time_at(&self) -> usize {
+        self.len - WORD
+    }
+
+    fn has_witness(&self) -> bool {
+        self.witnesses_at < self.lock_time_at()
+    }
+
+    fn stripped_len(&self) -> usize {
+        let witnesses = self.lock_time_at() - self.witnesses_at;
+        self.len - witnesses - if self.has_witness() { MARKER_AND_FLAG } else { 0 }
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.stripped_len() * (WITNESS_SCALE_FACTOR - 1) + self.len
+    }
+}
+
+fn read_flag(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    let at = reader.position();
+    match reader.u8()? {
+        1 => Ok(()),
+        got => Err(DecodeError::TransactionFlag { at, got }),
+    }
+}
+
+fn read_witnesses(reader: &mut Reader<'_>, inputs: usize) -> Result<(), DecodeError> {
+    let at = reader.position();
+    let mut items = 0;
+    for _ in 0..inputs {
+        items += skip_witness(reader)?;
+    }
+    if items == 0 { Err(DecodeError::SuperfluousWitness { at }) } else { Ok(()) }
+}
+
+/// A transaction that owns its bytes. What it says is asked of its [`Transaction::view`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Transaction {
+    bytes: Vec<u8>,
+    layout: Layout,
+}
+
+impl Transaction {
+    /// The transaction whose bytes these are.
+    ///
+    /// # Errors
+    /// They are not one, or there are more.
+    pub fn decode(bytes: Vec<u8>) -> Result<Self, DecodeError> {
+        let got = bytes.len();
+        let transaction = Self::decode_front(bytes)?;
+        let expected = transaction.layout.len;
+        if got == expected { Ok(transaction) } else { Err(DecodeError::Trailing { expected, got }) }
+    }
+
+    /// The transaction at the front of a payload; what follows is let go.
+    pub(super) fn decode_front(mut bytes: Vec<u8>) -> Result<Self, DecodeError> {
+        let layout = Layout::read(&mut Reader::new(&bytes))?;
+        bytes.truncate(layout.len);
+        Ok(Self { bytes, layout })
+    }
+
+    /// Its bytes as they are on the wire, witnesses included.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What it says.
+    pub fn view(&self) -> TxView<'_> {
+        TxView { bytes: &self.bytes, layout: &self.layout }
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.view().fmt(f)
+    }
+}
+
+/// A transaction in someone's buffer: its own, or that of the block it is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TxView<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) layout: &'a Layout,
+}
+
+impl<'a> TxView<'a> {
+    /// Its bytes as they are on the wire, witnesses included.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// A copy that owns its bytes.
+    pub fn to_transaction(&self) -> Transaction {
+        Transaction { bytes: self.bytes.to_vec(), layout: *self.layout }
+    }
+
+    /// Its version. Source: Bitcoin Core `CTransaction::version`, unsigned since 28.0.
+    pub fn version(&self) -> u32 {
+        decoded_before(self.reader(0).u32())
+    }
+
+    /// The time (from 500,000,000 on, Unix seconds) or height before which it may not be mined; 0 for any.
+    pub fn lock_time(&self) -> u32 {
+        decoded_before(self.reader(self.layout.lock_time_at()).u32())
+    }
+
+    /// Its inputs.
+    pub fn inputs(&self) -> Inputs<'a> {
+        let witnesses = self.has_witness().then(|| self.reader(self.layout.witnesses_at));
+        let inputs = self.reader(self.layout.inputs_at);
+        Inputs { inputs, witnesses, left: self.layout.input_count }
+    }
+
+    /// Its outputs.
+    pub fn outputs(&self) -> Outputs<'a> {
+        let outputs = self.reader(self.layout.outputs_at);
+        Outputs { outputs, left: self.layout.output_count }
+    }
+
+    /// Whether it carries witnesses (BIP144).
+    pub fn has_witness(&self) -> bool {
+        self.layout.has_witness()
+    }
+
+    /// Whether it is the first of a block, which makes the coins. Source: Bitcoin Core `CTransaction::IsCoinBase`.
+    pub fn is_coinbase(&self) -> bool {
+        let mut inputs = self.inputs();
+        inputs.len() == 1 && inputs.next().is_some_and(|input| input.previous == OutPoint::NULL)
+    }
+
+    /// Double SHA-256 of everything but marker, flag and witnesses.
+    pub fn txid(&self) -> Txid {
+        if !self.has_witness() {
+            return Txid(sha256d(self.bytes));
+        }
+        let (version, rest) = self.bytes.split_at(WORD);
+        let body = &rest[MARKER_AND_FLAG..self.layout.witnesses_at - WORD];
+        Txid(sha256d_parts(&[version, body, &self.bytes[self.layout.lock_time_at()..]]))
+    }
+
+    /// Double SHA-256 of all bytes. (In a block's witness tree a coinbase stands with zeros instead.)
+    pub fn wtxid(&self) -> Wtxid {
+        Wtxid(sha256d(self.bytes))
+    }
+
+    /// All bytes.
+    pub fn size(&self) -> usize {
+        self.layout.len
+    }
+
+    /// Bytes without marker, flag and witnesses.
+    pub fn stripped_size(&self) -> usize {
+        self.layout.stripped_len()
+    }
+
+    /// Weight in weight units (BIP141).
+    pub fn weight(&self) -> usize {
+        self.layout.weight()
+    }
+
+    /// Virtual size in virtual bytes: a quarter of the weight, rounded up (BIP141).
+    pub fn vsize(&self) -> usize {
+        self.weight().div_ceil(WITNESS_SCALE_FACTOR)
+    }
+
+    fn reader(&self, at: usize) -> Reader<'a> {
+        Reader::new(&self.bytes[at..])
+    }
+}
+
+impl fmt::Debug for TxView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transaction({})", self.txid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DecodeError, MIN_TX_LEN, Transaction};
+    use crate::primitives::hex;
+    use crate::wire::Block;
+
+    /// BIP143's example of a native P2WPKH input, signed.
+    const SEGWIT: &str = "01000000000102fff7f7881a8099afa6940d42d1e7f6362bec38171ea3edf433541db4e4ad969f\
+        00000000494830450221008b9d1dc26ba6a9cb62127b02742fa9d754cd3bebf337f7a55d114c8e5cdd30be022040529b194b\
+        a3f9281a99f2b1c0a19c0489bc22ede944ccf4ecbab4cc618ef3ed01eeffffffef51e1b804cc89d182d279655c3aa89e815b\
+        1b309fe287d9b2b55d57b90ec68a0100000000ffffffff02202cb206000000001976a9148280b37df378db99f66f85c95a78\
+        3a76ac7a6d5988ac9093510d000000001976a9143bde42dbee7e4dbe6a21b2d50ce2f0167faa815988ac000247304402203609\
+        e17b84f6a7d30c80bfa610b5b4542f32a8a0d5447a12fb1366d7f01cc44a0220573a954c4518331561406f90300e8f3358f5\
+        1928d43c212a8caed02de67eebee0121025476c2e83188368da1ff3e292e7acafcdb3566bb0ad253f62fc70f07aeee635711\
+        000000";
+
+    fn decode(text: &str) -> Result<Transaction, DecodeError> {
+        Transaction::decode(hex::decode(text).unwrap())
+    }
+
+    #[test]
+    fn the_example_of_bip143_has_its_parts_where_they_are() {
+        let transaction = decode(SEGWIT).unwrap();
+        let view = transaction.view();
+        assert_eq!((view.version(), view.lock_time()), (1, 17));
+        let witnesses: Vec<usize> = view.inputs().map(|input| input.witness.len()).collect();
+        assert_eq!(witnesses, [0, 2]);
+    }
+
+    #[test]
+    fn counts_that_the_bytes_cannot_hold_are_refused_before_anything_is_read() {
+        let expected = 41 * 0xffff_ffff;
+        for (front, at) in [("01000000", 9), ("010000000001", 11)] {
+            let bytes = format!("{front}feffffffff{}", "00".repeat(100));
+            assert_eq!(decode(&bytes), Err(DecodeError::Truncated { at, expected, got: 100 }));
+        }
+        let block = [[0; 80].to_vec(), vec![0xff; 9], vec![0; 100]].concat();
+        let expected = usize::MAX;
+        assert_eq!(
+            Block::decode(block),
+            Err(DecodeError::Truncated { at: 89, expected, got: 100 })
+        );
+        assert_eq!(MIN_TX_LEN, 51);
+    }
+
+    #[test]
+    fn each_malformed_part_is_named_with_its_offset() {
+        let input = format!("01{}00ffffffff", "00".repeat(36));
+        let output = "01000000000000000000";
+        let whole = |front: &str, back: &str| format!("02000000{front}{input}{output}{back}");
+        for (text, error) in [
+            (whole("0000", "00000000"), DecodeError::TransactionFlag { at: 5, got: 0 }),
+            (whole("0002", "0000000000"), DecodeError::TransactionFlag { at: 5, got: 2 }),
+            (whole("0001", "0000000000"), DecodeError::SuperfluousWitness { at: 58 }),
+            (whole("", "0000000000"), DecodeError::Trailing { expected: 60, got: 61 }),
+            (whole("", "000000"), DecodeError::Truncated { at: 56, expected: 4, got: 3 }),
+            (whole("0001", "0105"), DecodeError::Truncated { at: 60, expected: 5, got: 0 }),
+            (whole("fd0100", "00000000"), DecodeError::NonCanonical { at: 4, expected: 1, got: 3 }),
+            ("02000000000100000000000000".to_owned(), DecodeError::SuperfluousWitness { at: 8 }),
+        ] {
+            assert_eq!(decode(&text), Err(error), "{text}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Transactions, blocks and proofs of a real bitcoind with a wallet, compared key by key and byte by byte.
+#![allow(clippy::unwrap_used, reason = "all of this file is a test")]
+
+mod support;
+
+use lightclient::node::TxInfo;
+use lightclient::primitives::{Network, hex};
+use lightclient::wire::Block;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use support::bitcoind::{Bitcoind, or_skip_loudly};
+use support::chain::fixture;
+use support::run::Program;
+use support::sync::{light_client, sync_args};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
+/// Compressed keys of no importance.
+const KEYS: [&str; 2] = [
+    "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+    "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
+];
+
+/// A node with coins in a wallet.
+fn node_with_coins(binary: &Path) -> Bitcoind {
+    let node = Bitcoind::start(binary, &["-fallbackfee=0.0001", "-keypool=5"]);
+    node.rpc("createwallet", json!(["purse"]));
+    let address = node.rpc("getnewaddress", json!([]));
+    node.rpc("generatetoaddress", json!([110, address]));
+    node
+}
+
+fn sync(program: &Program, node: &Bitcoind) {
+    program.run(&sync_args(&[node.p2p().to_string()], &[])).expect_success();
+}
+
+fn with_peer(node: &Bitcoind, args: &[&str]) -> Vec<String> {
+    let peer = node.p2p().to_string();
+    let peer = ["--connect".to_owned(), peer, "--no-dns".to_owned()];
+    args.iter().map(|&arg| arg.to_owned()).chain(peer).collect()
+}
+
+/// What bitcoind says of a transaction, without what it infers beyond it.
+fn decoded(node: &Bitcoind, hex: &str) -> Value {
+    let mut decoded = node.rpc("decoderawtransaction", json!([hex]));
+    plain(&mut decoded);
+    decoded
+}
+
+/// Without descriptors, fees, and what only bitcoin-knots adds.
+fn plain(transaction: &mut Value) {
+    transaction.as_object_mut().unwrap().retain(|key, _| {
+        ["txid", "hash", "version", "size", "vsize", "weight", "locktime", "vin", "vout", "hex"]
+            .contains(&key.as_str())
+    });
+    for output in transaction["vout"].as_array_mut().unwrap() {
+        output["scriptPubKey"].as_object_mut().unwrap().remove("desc");
+    }
+}
+
+/// One payment to each kind of address, waiting in the node's memory pool: names of kinds and txids.
+fn pay_to_each_kind(node: &Bitcoind) -> Vec<(&'static str, String)> {
+    let own = |kind: &str| node.rpc("getnewaddress", json!(["", kind]));
+    let multisig =
+        |kind: &str| node.rpc("createmultisig", json!([1, KEYS, kind]))["address"].take();
+    let to: Vec<(&str, Value)> = vec![
+        ("pubkeyhash", own("legacy")),
+        ("scripthash", own("p2sh-segwit")),
+        ("witness_v0_keyhash", own("bech32")),
+        ("witness_v0_scripthash", multisig("bech32")),
+        ("witness_v1_taproot", own("bech32m")),
+        ("anchor", json!("bcrt1pfeesnyr2tx")),
+    ];
+    let pay = |address| node.rpc("sendtoaddress", json!([address, 0.5]));
+    let id = |txid: Value| txid.as_str().unwrap().to_owned();
+    let mut paid: Vec<_> = to.into_iter().map(|(kind, to)| (kind, id(pay(to)))).collect();
+    let text = hex::encode("a line of text".as_bytes());
+    let sent = node.rpc("send", json!([[{ "data": text }]]));
+    paid.push(("nulldata", id(sent["txid"].clone())));
+    paid
+}
+
+fn outputs_of(transaction: &Value, kind: &str) -> usize {
+    let outputs = transaction["vout"].as_array().unwrap().iter();
+    outputs.filter(|output| output["scriptPubKey"]["type"] == kind).count()
+}
+
+#[test]
+fn a_payment_to_each_kind_of_address_is_fetched_proven_and_verified_as_bitcoind_does() {
+    let Some(binary) = or_skip_loudly("fetching transactions from bitcoind") else { return };
+    let node = node_with_coins(&binary);
+    let program = light_client(BINARY, Network::Regtest);
+    let paid = pay_to_each_kind(&node);
+    for (kind, txid) in &paid {
+        let ours = program.run(&with_peer(&node, &["tx", txid, "--json"])).expect_success().json();
+        let hex = node.rpc("getrawtransaction", json!([txid]));
+        let mut theirs = decoded(&node, hex.as_str().unwrap());
+        theirs["hex"] = hex;
+        assert_eq!(ours, theirs, "{kind}");
+        assert!(outputs_of(&ours, kind) > 0, "{kind}: {ours}");
+    }
+    let text = program.run(&with_peer(&node, &["tx", &paid[6].1])).expect_success().stdout;
+    assert!(text.contains("OP_RETURN  \"a line of text\""), "{text}");
+    assert!(text.contains("not known to be in a block"), "{text}");
+
+    // One block with all of them, whose own coins go to a bare key; another kind on top.
+    let hash = node.generate_to(1, &format!("pk({})", KEYS[0])).remove(0);
+    sync(&program, &node);
+    check_block(&program, &node, &hash);
+    for (kind, txid) in &paid {
+        check_confirmed(&program, &node, txid, &hash, kind);
+    }
+    check_proofs(&program, &node, &paid, &hash);
+    let bare = node.generate_to(1, &format!("multi(1,{},{})", KEYS[0], KEYS[1])).remove(0);
+    sync(&program, &node);
+    let block = check_block(&program, &node, &bare);
+    assert_eq!(outputs_of(&block["tx"][0], "multisig"), 1);
+
+    // Neither waiting nor in the newest block any more: nobody serves it without its block.
+    let gone = program.run(&with_peer(&node, &["tx", &paid[0].1])).expect_code(6);
+    assert!(gone.stderr.contains("does not have it"), "{}", gone.stderr);
+    assert!(gone.stderr.contains("--block"), "{}", gone.stderr);
+    let elsewhere = ["tx", &paid[0].1, "--block", "-1"];
+    let missing = program.run(&with_peer(&node, &elsewhere)).expect_code(6);
+    assert!(missing.stderr.contains("has no transaction"), "{}", missing.stderr);
+}
+
+fn check_confirmed(program: &Program, node: &Bitcoind, txid: &str, hash: &str, kind: &str) {
+    let args = with_peer(node, &["tx", txid, "--block", hash, "--json"]);
+    let mut ours = program.run(&args).expect_success().json();
+    let theirs = node.rpc("getrawtransaction", json!([txid, 1, hash]));
+    for key in ["blockhash", "confirmations", "blocktime"] {
+        assert_eq!(ours[key], theirs[key], "{kind}: {key}");
+    }
+    assert_eq!(ours["height"], node.rpc("getblockheader", json!([hash]))["height"]);
+    assert_eq!(ours["proof"], node.rpc("gettxoutproof", json!([[txid], hash])));
+    plain(&mut ours);
+    let mut theirs = theirs;
+    plain(&mut theirs);
+    assert_eq!(ours, theirs, "{kind}");
+    assert!(outputs_of(&ours, kind) > 0, "{kind}");
+}
+
+/// Compares a block at both verbosities and its bytes; gives it with whole transactions.
+fn check_block(program: &Program, node: &Bitcoind, hash: &str) -> Value {
+    let ours = |verbosity: &str| {
+        let args = ["block", hash, "--json", "--verbosity", verbosity];
+        program.run(&with_peer(node, &args)).expect_success().json()
+    };
+    let (ids, whole) = (ours("1"), ours("2"));
+    let mut theirs = node.rpc("getblock", json!([hash, 1]));
+    let known = ids.as_object().unwrap();
+    let keys = theirs.as_object_mut().unwrap();
+    keys.retain(|key, _| {
+        known.contains_key(key)
+            || !["txcount", "header_version", "coinbase_tx"].contains(&key.as_str())
+    });
+    assert_eq!(ids, theirs);
+    let mut theirs = node.rpc("getblock", json!([hash, 2]))["tx"].take();
+    theirs.as_array_mut().unwrap().iter_mut().for_each(plain);
+    assert_eq!(whole["tx"], theirs);
+
+    let file = program.data_dir().join("block.bin");
+    let path = file.to_str().unwrap();
+    let text = program.run(&with_peer(node, &["block", hash, "--raw", path])).expect_success();
+    assert!(text.stdout.contains("hash, merkle root, witness commitment"), "{}", text.stdout);
+    let raw = fs::read(&file).unwrap();
+    assert_eq!(json!(hex::encode(&raw)), node.rpc("getblock", json!([hash, 0])));
+    whole
+}
+
+fn check_proofs(program: &Program, node: &Bitcoind, paid: &[(&str, String)], hash: &str) {
+    let txids: Vec<&str> = paid.iter().map(|(_, txid)| txid.as_str()).collect();
+    let coinbase = node.rpc("getblock", json!([hash, 1]))["tx"][0].take();
+    for some in [&txids[..1], &txids[2..5], &txids[..], &[coinbase.as_str().unwrap()]] {
+        let args = [&["proof", "create", "--block", hash], some].concat();
+        let ours = program.run(&with_peer(node, &args)).expect_success();
+        let ours = ours.stdout.trim();
+        assert_eq!(json!(ours), node.rpc("gettxoutproof", json!([some, hash])));
+        let verified = program.run(&["proof", "verify", ours, "--json"]).expect_success().json();
+        assert_eq!(verified["txids"], node.rpc("verifytxoutproof", json!([ours])));
+        let header = node.rpc("getblockheader", json!([hash]));
+        assert_eq!(verified["blockhash"], json!(hash));
+        for key in ["height", "confirmations", "time"] {
+            assert_eq!(verified[key], header[key], "{key}");
+        }
+    }
+}
+
+#[test]
+fn every_tenth_transaction_of_a_real_block_is_shown_as_bitcoind_shows_it() {
+    let Some(binary) = or_skip_loudly("comparing decoded transactions with bitcoind's") else {
+        return;
+    };
+    let node = Bitcoind::start::<&str>(&binary, &[]);
+    let block = Block::decode(fs::read(fixture("mainnet-0831332.bin")).unwrap()).unwrap();
+    for transaction in block.transactions().step_by(10).chain(block.transactions().take(1)) {
+        let ours = serde_json::to_value(TxInfo::new(transaction, Network::Regtest)).unwrap();
+        assert_eq!(ours, decoded(&node, &hex::encode(transaction.bytes())));
+    }
+}
