@@ -41,7 +41,8 @@ pub struct Params {
     pub bip65_height: u32,
     /// From this height on a block with witnesses has to commit to them (BIP141).
     pub segwit_height: u32,
-    /// Host names that answer with addresses of peers.
+    /// Host names that answer with addresses of peers, and by a subdomain with those that have some services. That
+    /// of regtest does not exist; it is for a DNS server of one's own.
     pub dns_seeds: &'static [&'static str],
     min_chain_work: [u8; 32],
 }
@@ -223,7 +224,7 @@ static REGTEST: Params = Params {
     bip66_height: 1,
     bip65_height: 1,
     segwit_height: 0,
-    dns_seeds: &[],
+    dns_seeds: &["dummySeed.invalid"],
     min_chain_work: [0; 32],
     ..MAINNET
 };

@@ -1,7 +1,7 @@
 //! Options that several commands share.
 
-use crate::config::{Endpoint, HintsSource, Layer, MinChainWork, PeerCount};
-use std::time::Duration;
+use super::network_args::NetworkArgs;
+use crate::config::{HintsSource, Layer, MinChainWork, PeerCount};
 
 /// How a chain is judged besides by the rules.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -23,37 +23,19 @@ impl ChainArgs {
     }
 }
 
-/// Whom to speak to, and how.
+/// Whom to speak to at once, and how.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct PeerArgs {
-    /// Speak to this peer only; give it again for more peers [env: LIGHTCLIENT_CONNECT]
-    #[arg(long, value_name = "HOST[:PORT]")]
-    pub connect: Vec<Endpoint>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// How many peers at once [env: LIGHTCLIENT_PEERS] [default: 8]
     #[arg(long, value_name = "N")]
     pub peers: Option<PeerCount>,
-    /// Don't ask DNS for peers [env: LIGHTCLIENT_NO_DNS]
-    #[arg(long)]
-    pub no_dns: bool,
-    /// Connect through this SOCKS5 proxy [env: LIGHTCLIENT_PROXY]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub proxy: Option<Endpoint>,
-    /// Give up after so many seconds without progress [env: LIGHTCLIENT_TIMEOUT] [default: never]
-    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: Option<u64>,
 }
 
 impl PeerArgs {
     /// What these options say of the settings.
     pub fn layer(&self) -> Layer {
-        Layer {
-            connect: (!self.connect.is_empty()).then(|| self.connect.clone()),
-            peers: self.peers,
-            // A flag that is not given says nothing: the file may still turn DNS off.
-            no_dns: self.no_dns.then_some(true),
-            proxy: self.proxy.clone(),
-            timeout: self.timeout.map(Duration::from_secs),
-            ..Layer::default()
-        }
+        Layer { peers: self.peers, ..Layer::default() }.over(self.network.layer())
     }
 }

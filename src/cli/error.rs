@@ -3,7 +3,7 @@
 use super::context::has_color;
 use crate::config::{ColorChoice, ConfigError};
 use crate::node::shutdown::Ending;
-use crate::node::{ChainError, ReadError, SyncError, Trouble};
+use crate::node::{ChainError, JournalError, ReadError, SyncError, Trouble};
 use crate::store::StoreError;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
@@ -34,6 +34,9 @@ pub enum CliError {
     /// A sync could not go on.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// A crawl could not be kept or gone on with.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A signal ended it; its summary has been printed.
     #[error("interrupted")]
     Interrupted(Ending),
@@ -77,6 +80,7 @@ impl CliError {
             Self::Read(error) => code_of(error.trouble()),
             Self::Store(error) => code_of(error.trouble()),
             Self::Chain(error) => code_of(error.trouble()),
+            Self::Journal(error) => code_of(error.trouble()),
             Self::Sync(SyncError::NoPeers { .. }) => 3,
             Self::Sync(SyncError::Chain(error)) => code_of(error.trouble()),
             Self::Sync(SyncError::Thread(_)) => 1,

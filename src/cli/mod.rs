@@ -14,7 +14,11 @@ pub mod import;
 mod interrupt;
 mod man;
 mod moment;
+mod network_args;
+pub mod peers;
+pub mod ping;
 pub mod query;
+mod runtime;
 pub mod status;
 pub mod sync;
 pub mod verify;
@@ -24,6 +28,7 @@ pub use args::{ChainArgs, PeerArgs};
 pub use context::Context;
 pub use error::CliError;
 pub use global::GlobalArgs;
+pub use network_args::{NetworkArgs, ReachArgs};
 
 use crate::config::{self, ColorChoice, Layer, Sources};
 use clap::error::ErrorKind;
@@ -38,6 +43,7 @@ Examples:
   lightclient query tip                 The newest header that is stored
   lightclient query 840000 --json       One header, with the keys of bitcoin-cli getblockheader
   lightclient status --testnet4         Where the stored chain of another network stands
+  lightclient peers                     Peers that can be reached, with what they say of themselves
   lightclient export headers.csv        All stored headers as a table
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use,
@@ -72,6 +78,10 @@ pub enum Command {
     Export(export::Args),
     /// Take headers from a file, checked as if a peer had sent them
     Import(import::Args),
+    /// Find peers, ask them for addresses, and print them
+    Peers(peers::Args),
+    /// Ping a peer: the round-trip times of its answers
+    Ping(ping::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -84,6 +94,8 @@ impl Command {
         match self {
             Self::Sync(args) => args.layer(),
             Self::Import(args) => args.layer(),
+            Self::Peers(args) => args.layer(),
+            Self::Ping(args) => args.layer(),
             Self::Query(_)
             | Self::Status(_)
             | Self::Verify(_)
@@ -101,6 +113,8 @@ impl Command {
             Self::Verify(args) => verify::run(&args, context),
             Self::Export(args) => export::run(&args, context),
             Self::Import(args) => import::run(&args, context),
+            Self::Peers(args) => peers::run(&args, context),
+            Self::Ping(args) => ping::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Man(args) => man::run(&args, context),
         }

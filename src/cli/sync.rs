@@ -3,9 +3,11 @@
 use super::args::{ChainArgs, PeerArgs};
 use super::context::Context;
 use super::error::CliError;
+use super::network_args::{named_peers, proxy};
+use super::runtime::{block_on, endings};
 use crate::chain::{Work, params};
-use crate::config::{Config, Endpoint, HintsSource, Layer};
-use crate::node::shutdown::{Ending, signals};
+use crate::config::{Config, HintsSource, Layer};
+use crate::node::shutdown::Ending;
 use crate::node::{Live, Notice, Stopped, SyncOptions, SyncOutcome, SyncReport, Watchers};
 use crate::node::{open_store, run_sync, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
@@ -16,12 +18,8 @@ use serde::Serialize;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Runtime};
+use std::time::Instant;
 use tokio::sync::{mpsc, watch};
-
-/// How long threads that hang in the system's resolver are waited for at the end.
-const LINGER: Duration = Duration::from_millis(50);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,10 +70,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let (network, min_chain_work) = (context.config.network, options.min_chain_work.clone());
     let folder = context.config.folder();
     let store = Arc::new(open_store(&folder, network)?);
-    let runtime = runtime()?;
-    let (outcome, signal) =
-        runtime.block_on(watch_sync(options, Arc::clone(&store), &folder, context))?;
-    runtime.shutdown_timeout(LINGER);
+    let (outcome, signal) = block_on(watch_sync(options, Arc::clone(&store), &folder, context))??;
     let tip = store.tip();
     let report = SyncReport {
         network: network.name().to_owned(),
@@ -93,24 +88,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     verdict(&report, &tip.chainwork, &min_chain_work, signal)
 }
 
-fn runtime() -> Result<Runtime, CliError> {
-    Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::Failed(format!("cannot start threads: {error}")))
-}
-
 fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
-    let params = params(config.network);
-    let with_port = |endpoint: &Endpoint| {
-        let port = endpoint.port.or(Some(params.port));
-        Endpoint { port, ..endpoint.clone() }.to_string()
-    };
     Ok(SyncOptions {
-        params,
-        connect: config.connect.iter().map(with_port).collect(),
+        params: params(config.network),
+        connect: named_peers(config),
         peers: usize::from(config.peers.0),
         dns: config.dns,
+        dns_server: config.dns_server.map(|server| server.0),
         proxy: proxy(config)?,
         follow: args.follow,
         stop_height: args.stop_height,
@@ -125,16 +109,6 @@ pub(super) fn min_chain_work(config: &Config) -> Work {
     match &config.min_chain_work {
         Some(work) => Work::from_be_bytes(&work.0),
         None => params(config.network).min_chain_work(),
-    }
-}
-
-/// The proxy's address, which has no usual port that could be meant.
-fn proxy(config: &Config) -> Result<Option<String>, CliError> {
-    match &config.proxy {
-        Some(proxy) if proxy.port.is_none() => {
-            Err(CliError::Usage(format!("proxy {proxy}: expected HOST:PORT, as 127.0.0.1:9050")))
-        }
-        proxy => Ok(proxy.as_ref().map(ToString::to_string)),
     }
 }
 
@@ -161,8 +135,7 @@ async fn watch_sync(
     folder: &Path,
     context: &mut Context,
 ) -> Result<(SyncOutcome, Option<Ending>), CliError> {
-    let mut signal =
-        signals().map_err(|error| CliError::Failed(format!("cannot catch signals: {error}")))?;
+    let mut signal = endings()?;
     let (live, mut watched) = watch::channel(Live::default());
     let (notices, mut noticed) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);

@@ -2,7 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::error::ValueError;
-use super::values::{ColorChoice, HintsSource, MinChainWork, PeerCount};
+use super::values::{ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount};
 use crate::primitives::Network;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +17,7 @@ pub const KEYS: &[&str] = &[
     "min-chain-work",
     "timeout",
     "no-dns",
+    "dns-server",
     "proxy",
     "color",
 ];
@@ -40,6 +41,8 @@ pub struct Layer {
     pub timeout: Option<Duration>,
     /// `no-dns`: whether DNS is left alone.
     pub no_dns: Option<bool>,
+    /// `dns-server`: a DNS server to ask instead of the system's.
+    pub dns_server: Option<DnsServer>,
     /// `proxy`: a SOCKS5 proxy.
     pub proxy: Option<Endpoint>,
     /// `color`: `auto`, `always` or `never`.
@@ -68,6 +71,7 @@ impl Layer {
             "min-chain-work" => self.min_chain_work = Some(text.parse()?),
             "timeout" => self.timeout = Some(seconds(text)?),
             "no-dns" => self.no_dns = Some(boolean(text)?),
+            "dns-server" => self.dns_server = Some(text.parse()?),
             "proxy" => self.proxy = Some(text.parse()?),
             "color" => self.color = Some(text.parse()?),
             _ => {}
@@ -87,6 +91,7 @@ impl Layer {
             min_chain_work: self.min_chain_work.or(below.min_chain_work),
             timeout: self.timeout.or(below.timeout),
             no_dns: self.no_dns.or(below.no_dns),
+            dns_server: self.dns_server.or(below.dns_server),
             proxy: self.proxy.or(below.proxy),
             color: self.color.or(below.color),
         }
@@ -127,6 +132,7 @@ mod tests {
             ("min-chain-work", "0x100010001", Some("work")),
             ("timeout", "60", Some("1m")),
             ("no-dns", "true", Some("maybe")),
+            ("dns-server", "127.0.0.1:5353", Some("dns.example:53")),
             ("proxy", "127.0.0.1:9050", Some(":")),
             ("color", "never", Some("red")),
         ] {

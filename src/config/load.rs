@@ -3,7 +3,7 @@
 use super::endpoint::Endpoint;
 use super::error::ConfigError;
 use super::layer::{KEYS, Layer};
-use super::values::{ColorChoice, HintsSource, MinChainWork, PeerCount};
+use super::values::{ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount};
 use crate::primitives::Network;
 use directories::ProjectDirs;
 use std::ffi::OsString;
@@ -36,6 +36,8 @@ pub struct Config {
     pub timeout: Option<Duration>,
     /// Whether the network's DNS seeds may be asked.
     pub dns: bool,
+    /// A DNS server to ask instead of the system's.
+    pub dns_server: Option<DnsServer>,
     /// A SOCKS5 proxy for every connection.
     pub proxy: Option<Endpoint>,
     /// When output carries colours.
@@ -92,6 +94,7 @@ fn complete(layer: Layer) -> Result<Config, ConfigError> {
         min_chain_work: layer.min_chain_work,
         timeout: layer.timeout,
         dns: !layer.no_dns.unwrap_or(false),
+        dns_server: layer.dns_server,
         proxy: layer.proxy,
         color: layer.color.unwrap_or_default(),
     })

@@ -3,6 +3,7 @@
 use super::error::ValueError;
 use crate::primitives::hex;
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -67,6 +68,21 @@ impl FromStr for MinChainWork {
             Ok(bytes) if !digits.is_empty() => Ok(Self(bytes)),
             _ => Err(ValueError::new("chain work as 1 to 64 hex digits", text)),
         }
+    }
+}
+
+/// A DNS server's address; port 53 unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsServer(pub SocketAddr);
+
+impl FromStr for DnsServer {
+    type Err = ValueError;
+
+    /// `1.1.1.1`, `127.0.0.1:5353`, `::1`, `[::1]:5353`. No name: there would be nobody to resolve it.
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let bare = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+        let address = bare.or_else(|_| text.parse()).ok().filter(|address| address.port() != 0);
+        address.map(Self).ok_or_else(|| ValueError::new("IP[:PORT] of a DNS server", text))
     }
 }
 

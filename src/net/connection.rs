@@ -26,7 +26,6 @@ const URGENT_QUEUE: usize = 8;
 /// What a connection's task was started with.
 pub(super) struct Task {
     pub(super) context: Context,
-    pub(super) address: String,
     pub(super) direction: Direction,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) ping: Arc<Notify>,
@@ -151,7 +150,7 @@ fn peer_info(
 ) -> PeerInfo {
     let version = &agreed.version;
     PeerInfo {
-        address: task.address.clone(),
+        address: task.context.address.to_string(),
         remote,
         direction: task.direction,
         version: version.version,

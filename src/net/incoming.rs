@@ -63,14 +63,16 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             self.begun = None;
             self.greeted = true;
             let (command, size) = (frame.command, frame.payload.len());
-            trace::payload(Way::Received, self.context.peer, command, &frame.payload);
+            let dump = trace::dump(self.context.config.magic, command, &frame.payload);
             match Message::decode(command, frame.payload) {
                 Ok(message) => {
-                    trace::message(Way::Received, self.context.peer, &message, size);
+                    trace::message(Way::Received, &self.context, &message, size);
+                    trace::bytes(Way::Received, &self.context, command, dump);
                     return Ok(Some(message));
                 }
                 Err(error) => {
-                    trace::undecoded(self.context.peer, command, size, &error);
+                    trace::undecoded(&self.context, command, size, &error);
+                    trace::bytes(Way::Received, &self.context, command, dump);
                     if !is_dispensable(command) {
                         return Err(Disconnect::Decode { command, error });
                     }

@@ -1,4 +1,5 @@
-//! One connection to one peer: dialling, the version handshake, liveness, and the DNS seeds that say where to dial.
+//! One connection to one peer: dialling (directly or through a proxy), the version handshake, liveness, and the DNS
+//! seeds that say where to dial.
 //!
 //! [`spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s. The task
 //! knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every other
@@ -15,7 +16,9 @@
 
 mod config;
 mod connection;
+mod dialer;
 mod disconnect;
+mod dns;
 mod event;
 mod handle;
 mod handshake;
@@ -24,7 +27,6 @@ mod nonces;
 mod outgoing;
 mod peer;
 mod ping;
-mod seeds;
 mod trace;
 
 #[cfg(test)]
@@ -34,9 +36,10 @@ pub use config::{
     CONNECT_DEADLINE, Config, HANDSHAKE_DEADLINE, HANDSHAKE_MAX_PAYLOAD, MESSAGE_DEADLINE,
     PING_INTERVAL, SEND_DEADLINE, SILENCE_LIMIT, Timers,
 };
+pub use dialer::Dialer;
 pub use disconnect::{Disconnect, Fault};
+pub use dns::{MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed};
 pub use event::{Direction, Event, PeerId, PeerInfo};
 pub use handle::{PeerHandle, SEND_QUEUE, SendError, Traffic};
 pub use nonces::OwnNonces;
 pub use peer::{Link, dial, spawn, spawn_accepted, spawn_with};
-pub use seeds::resolve;

@@ -56,10 +56,12 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
     }
 
     fn add(&mut self, message: &Message) {
-        let frame = encode_frame(self.context.config.magic, message);
+        let (magic, command) = (self.context.config.magic, message.command());
+        let frame = encode_frame(magic, message);
         let payload = &frame[FRAME_HEAD_LEN..];
-        trace::message(Way::Sent, self.context.peer, message, payload.len());
-        trace::payload(Way::Sent, self.context.peer, message.command(), payload);
+        trace::message(Way::Sent, &self.context, message, payload.len());
+        let dump = trace::dump(magic, command, payload);
+        trace::bytes(Way::Sent, &self.context, command, dump);
         if self.batch.is_empty() {
             self.batch = frame;
         } else {

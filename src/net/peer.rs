@@ -89,8 +89,9 @@ where
         ping: Arc::new(Notify::new()),
         counters: Arc::new(Counters::default()),
     };
-    let context = Context { peer: id, config, counters: Arc::clone(&handle.counters) };
-    let task = Task { context, address, direction, events, ping: Arc::clone(&handle.ping) };
+    let counters = Arc::clone(&handle.counters);
+    let context = Context { peer: id, address: address.into(), config, counters };
+    let task = Task { context, direction, events, ping: Arc::clone(&handle.ping) };
     tokio::spawn(supervise(task, messages, stopped, connect));
     handle
 }
@@ -105,15 +106,16 @@ async fn supervise<S, F>(
     S: AsyncRead + AsyncWrite + Send + 'static,
     F: Future<Output = io::Result<Link<S>>> + Send + 'static,
 {
-    let (peer, address, events) = (task.context.peer, task.address.clone(), task.events.clone());
+    let (context, events) = (task.context.clone(), task.events.clone());
     let reason = tokio::select! {
         biased;
         () = until(stopped) => Disconnect::Requested,
         reason = connection::run(task, messages, connect) => reason,
     };
-    tracing::debug!(target: "p2p", %peer, address, %reason, "disconnected");
+    let Context { peer, address, .. } = &context;
+    tracing::debug!(target: "p2p", peer = %address, id = %peer, %reason, "disconnected");
     // If nobody takes events any more, nobody needs this one.
-    events.send(Event::Disconnected { peer, reason }).await.ok();
+    events.send(Event::Disconnected { peer: *peer, reason }).await.ok();
 }
 
 /// Waits until the handle says stop, or is gone.

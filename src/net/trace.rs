@@ -1,9 +1,8 @@
 //! Log lines for messages. Nothing is formatted unless someone listens.
 
-use super::event::PeerId;
-use crate::primitives::hex;
-use crate::wire::{Command, DecodeError, Message};
-use std::fmt;
+use super::handle::Context;
+use crate::wire::{Command, DecodeError, Message, encode_frame};
+use std::fmt::{self, Write};
 
 /// Which way a message went, as the log says it.
 #[derive(Clone, Copy, Debug)]
@@ -22,21 +21,53 @@ impl fmt::Display for Way {
 }
 
 /// A message that was sent or received, with the length of its payload in bytes.
-pub(super) fn message(way: Way, peer: PeerId, message: &Message, size: usize) {
-    let command = message.command();
-    tracing::debug!(target: "p2p", direction = %way, %peer, %command, size, fields = %Fields(message));
+pub(super) fn message(way: Way, context: &Context, message: &Message, size: usize) {
+    let (peer, command, fields) = (&context.address, message.command(), Fields(message));
+    tracing::debug!(target: "p2p", direction = %way, %peer, %command, size, %fields);
 }
 
 /// A message received that could not be decoded.
-pub(super) fn undecoded(peer: PeerId, command: Command, size: usize, error: &DecodeError) {
-    tracing::debug!(target: "p2p", direction = %Way::Received, %peer, %command, size, %error);
+pub(super) fn undecoded(context: &Context, command: Command, size: usize, error: &DecodeError) {
+    let (peer, direction) = (&context.address, Way::Received);
+    tracing::debug!(target: "p2p", %direction, %peer, %command, size, %error);
 }
 
-/// The bytes of a payload.
-pub(super) fn payload(way: Way, peer: PeerId, command: Command, payload: &[u8]) {
-    tracing::trace!(
-        target: "p2p::hex", direction = %way, %peer, %command, payload = hex::encode(payload)
-    );
+/// A message's bytes as lines of text, if someone listens for that.
+pub(super) fn dump(magic: [u8; 4], command: Command, payload: &[u8]) -> Option<String> {
+    let wanted = tracing::enabled!(target: "p2p::hex", tracing::Level::TRACE);
+    wanted.then(|| hex_dump(&frame(magic, command, payload)))
+}
+
+/// Logs what [`dump`] made.
+pub(super) fn bytes(way: Way, context: &Context, command: Command, dump: Option<String>) {
+    if let Some(dump) = dump {
+        let peer = &context.address;
+        tracing::trace!(target: "p2p::hex", direction = %way, %peer, %command, bytes = %dump);
+    }
+}
+
+/// The whole message again. Its head follows from the rest: another one would not have been taken.
+fn frame(magic: [u8; 4], command: Command, payload: &[u8]) -> Vec<u8> {
+    let payload = payload.to_vec();
+    encode_frame(magic, &Message::Unknown { command, payload })
+}
+
+/// Sixteen bytes a line, with their place before them and as ASCII behind.
+fn hex_dump(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 5);
+    for (line, bytes) in bytes.chunks(16).enumerate() {
+        let hex = |half: &[u8]| half.iter().map(|byte| format!(" {byte:02x}")).collect::<String>();
+        let (left, right) = bytes.split_at(bytes.len().min(8));
+        let ascii = bytes.iter().map(|byte| match byte {
+            b' '..=b'~' => char::from(*byte),
+            _ => '.',
+        });
+        let ascii: String = ascii.collect();
+        let (at, left, right) = (line * 16, hex(left), hex(right));
+        // Writing into a String does not fail.
+        let _ = write!(text, "\n  {at:04x} {left:24} {right:24}  |{ascii}|");
+    }
+    text
 }
 
 /// The fields of a message worth a line: lists by their length and ends.
@@ -101,7 +132,9 @@ fn transactions(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, PeerId, Way, message, payload};
+    use super::{Context, Fields, Way, bytes, dump, hex_dump, message};
+    use crate::net::PeerId;
+    use crate::net::tests::config;
     use crate::primitives::BlockHash;
     use crate::wire::{Command, GetHeaders, Headers, Message};
     use std::io::{self, Write};
@@ -121,6 +154,15 @@ mod tests {
         }
     }
 
+    fn context() -> Context {
+        Context {
+            peer: PeerId(3),
+            address: "192.0.2.1:8333".into(),
+            config: Arc::new(config()),
+            counters: Arc::default(),
+        }
+    }
+
     /// What a log of that level says about a ping that was sent.
     fn logged(level: Level) -> String {
         let lines = Lines::default();
@@ -132,8 +174,11 @@ mod tests {
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(log, || {
-            message(Way::Sent, PeerId(3), &Message::Ping(Some(0xabc)), 8);
-            payload(Way::Sent, PeerId(3), Command::PING, &[0xbc, 0x0a]);
+            message(Way::Sent, &context(), &Message::Ping(Some(0xabc)), 8);
+            let dump =
+                dump([0xf9, 0xbe, 0xb4, 0xd9], Command::PING, &[0xbc, 0x0a, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(dump.is_some(), level == Level::TRACE);
+            bytes(Way::Sent, &context(), Command::PING, dump);
         });
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -141,12 +186,23 @@ mod tests {
 
     #[test]
     fn the_log_has_direction_peer_command_size_and_fields_and_bytes_when_asked_for() {
-        let line = "DEBUG p2p: direction=sent peer=3 command=ping size=8 \
+        let line = "DEBUG p2p: direction=sent peer=192.0.2.1:8333 command=ping size=8 \
                     fields=nonce=0000000000000abc\n";
         assert_eq!(logged(Level::DEBUG), line);
-        let hex = "TRACE p2p::hex: direction=sent peer=3 command=ping payload=\"bc0a\"\n";
+        let hex = "TRACE p2p::hex: direction=sent peer=192.0.2.1:8333 command=ping bytes=\n  \
+            0000  f9 be b4 d9 70 69 6e 67  00 00 00 00 00 00 00 00  |....ping........|\n  \
+            0010  08 00 00 00 a6 08 7f 7a  bc 0a 00 00 00 00 00 00  |.......z........|\n";
         assert_eq!(logged(Level::TRACE), format!("{line}{hex}"));
         assert_eq!(logged(Level::INFO), "");
+    }
+
+    #[test]
+    fn the_last_line_of_a_dump_is_as_wide_as_the_others() {
+        let lines = hex_dump(&[0x41; 17]);
+        let lines: Vec<&str> = lines.lines().skip(1).collect();
+        assert_eq!(lines[1], format!("  0010  41{:48}|A|", ""));
+        assert_eq!(lines[0].find('|'), lines[1].find('|'));
+        assert_eq!(hex_dump(&[]), "");
     }
 
     #[test]

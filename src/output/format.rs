@@ -1,6 +1,7 @@
 //! Numbers as people read them.
 
 use chrono::DateTime;
+use std::time::Duration;
 
 /// With a comma every three digits: `930,000`.
 pub fn count(value: u64) -> String {
@@ -77,6 +78,11 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
+/// A short span in milliseconds, to the microsecond: `0.213`.
+pub fn milliseconds(span: Duration) -> String {
+    format!("{:.3}", span.as_secs_f64() * 1e3)
+}
+
 /// Unix seconds as date and time in UTC: `2009-01-03 18:15:05`.
 pub fn utc(unix: u64) -> String {
     let time = i64::try_from(unix).ok().and_then(|unix| DateTime::from_timestamp(unix, 0));
@@ -91,7 +97,8 @@ fn to_f64(value: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{count, counted, decimal, duration, hash_rate, percent, size, utc};
+    use super::{count, counted, decimal, duration, hash_rate, milliseconds, percent, size, utc};
+    use std::time::Duration;
 
     #[test]
     fn numbers_read_as_people_write_them() {
@@ -124,5 +131,6 @@ mod tests {
         assert_eq!(duration(725_000), "12 min 5 s");
         assert_eq!(duration(3_600_000), "1 h");
         assert_eq!(duration(273_600_000), "3 d 4 h");
+        assert_eq!(milliseconds(Duration::from_micros(1213)), "1.213");
     }
 }

@@ -20,7 +20,7 @@ const MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 const TESTNET3: [u8; 4] = [0x0b, 0x11, 0x09, 0x07];
 const PEER: PeerId = PeerId(7);
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config {
         magic: MAGIC,
         services: ServiceFlags::NONE,

@@ -26,7 +26,7 @@ use crate::store::{HeaderStore, Tip};
 use crate::sync::{Action, Engine, PeerKey, Progress, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
-use peers::{Peers, find_addresses};
+use peers::Peers;
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -302,9 +302,8 @@ impl<S: HeaderStore + 'static> Session<S> {
             self.peers.add_addresses(addresses);
             return;
         }
-        let (params, dns) = (self.options.params, self.options.dns);
-        let through_proxy = self.options.proxy.is_some();
-        self.finding = Some(tokio::spawn(find_addresses(params, dns, through_proxy)));
+        let sources = self.options.sources();
+        self.finding = Some(tokio::spawn(async move { sources.addresses().await }));
     }
 
     fn on_addresses(&mut self, addresses: Vec<String>) {

@@ -2,9 +2,11 @@
 
 use crate::chain::{Params, Work};
 use crate::node::report::Stopped;
+use crate::node::sources::Sources;
 use crate::node::writer::ChainError;
 use crate::sync::Hints;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How to sync.
@@ -18,6 +20,8 @@ pub struct SyncOptions {
     pub peers: usize,
     /// Whether DNS seeds may be asked.
     pub dns: bool,
+    /// A DNS server to ask instead of the system's.
+    pub dns_server: Option<SocketAddr>,
     /// A SOCKS5 proxy (`host:port`) for every connection; it also resolves the names.
     pub proxy: Option<String>,
     /// Stay at the tip and follow new blocks.
@@ -30,6 +34,13 @@ pub struct SyncOptions {
     pub hints: Hints,
     /// Give up when nothing was added for so long.
     pub timeout: Option<Duration>,
+}
+
+impl SyncOptions {
+    /// Where addresses of peers come from, and how they are reached.
+    pub(super) fn sources(&self) -> Sources {
+        Sources::new(self.params, self.dns, self.dns_server, self.proxy.clone())
+    }
 }
 
 /// What a sync did.

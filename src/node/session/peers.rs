@@ -1,28 +1,12 @@
 //! Which addresses are dialled, and again when.
 
 use super::options::SyncOptions;
-use crate::chain::Params;
-use crate::net::{
-    Config, Direction, Disconnect, Event, Fault, Link, OwnNonces, PeerHandle, PeerId,
-};
-use crate::net::{Timers, resolve, spawn, spawn_with};
-use crate::node::shipped;
-use crate::primitives::Network;
-use crate::wire::ServiceFlags;
-use rand::seq::SliceRandom;
+use crate::net::{Config, Dialer, Disconnect, Event, Fault, PeerHandle, PeerId, Timers};
+use crate::node::sources::net_config;
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::Sender;
-use tokio_socks::tcp::Socks5Stream;
-
-/// How long the DNS seeds are waited for.
-const DNS_DEADLINE: Duration = Duration::from_secs(5);
-
-/// With fewer addresses than this from DNS the fixed seeds are used as well.
-const ENOUGH_ADDRESSES: usize = 16;
 
 /// The first pause before an address is dialled again; it doubles with every failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -65,7 +49,7 @@ impl Slot {
 pub(super) struct Peers {
     config: Arc<Config>,
     events: Sender<Event>,
-    proxy: Option<String>,
+    dialer: Dialer,
     wanted: usize,
     persistent: bool,
     slots: BTreeMap<u64, Slot>,
@@ -84,22 +68,11 @@ impl Peers {
         wanted: usize,
         events: Sender<Event>,
     ) -> Self {
-        let config = Config {
-            magic: options.params.magic,
-            services: ServiceFlags::NONE,
-            user_agent: concat!("/lightclient:", env!("CARGO_PKG_VERSION"), "/").to_owned(),
-            start_height: i32::try_from(start_height).unwrap_or(i32::MAX),
-            relay: false,
-            timers: Timers::default(),
-            own_nonces: OwnNonces::new(),
-            known_magics: Network::ALL
-                .map(|network| (crate::chain::params(network).magic, network.name()))
-                .to_vec(),
-        };
+        let config = net_config(options.params, start_height, Timers::default());
         Self {
             config: Arc::new(config),
             events,
-            proxy: options.proxy.clone(),
+            dialer: options.sources().dialer(),
             wanted,
             persistent: options.follow,
             slots: BTreeMap::new(),
@@ -147,14 +120,7 @@ impl Peers {
 
     fn connect(&self, id: PeerId, address: &str) -> PeerHandle {
         let (config, events) = (Arc::clone(&self.config), self.events.clone());
-        match self.proxy.clone() {
-            None => spawn(id, address.to_owned(), config, events),
-            Some(proxy) => {
-                let dial = dial_through(proxy, address.to_owned());
-                let direction = Direction::Outbound;
-                spawn_with(id, address.to_owned(), direction, dial, config, events)
-            }
-        }
+        self.dialer.spawn(id, address.to_owned(), config, events)
     }
 
     /// When [`Peers::dial`] has something to do without anything else happening.
@@ -247,37 +213,4 @@ impl Peers {
     pub(super) fn handles(&self) -> impl Iterator<Item = &PeerHandle> {
         self.slots.values().filter(|slot| slot.connected).map(|slot| &slot.handle)
     }
-}
-
-/// Addresses from the DNS seeds, and from the fixed ones where DNS gives too little.
-///
-/// # Security
-/// With a proxy nothing is resolved here: the seeds' names go to the proxy as they are, like any address.
-pub(super) async fn find_addresses(params: &Params, dns: bool, through_proxy: bool) -> Vec<String> {
-    let mut found = Vec::new();
-    if through_proxy {
-        let names = params.dns_seeds.iter().filter(|_| dns);
-        found.extend(names.map(|name| format!("{name}:{}", params.port)));
-    } else if dns && !params.dns_seeds.is_empty() {
-        let addresses = resolve(params.dns_seeds, params.port, DNS_DEADLINE).await;
-        found.extend(addresses.iter().map(ToString::to_string));
-    }
-    if found.len() < ENOUGH_ADDRESSES {
-        let mut fixed = shipped::fixed_seeds(params.network);
-        fixed.shuffle(&mut rand::rng());
-        found.extend(fixed);
-    }
-    found
-}
-
-/// Connects to an address through a SOCKS5 proxy, which resolves the name if it is one.
-async fn dial_through(proxy: String, address: String) -> io::Result<Link<Socks5Stream<TcpStream>>> {
-    let socket = TcpStream::connect(&proxy)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("proxy {proxy}: {error}")))?;
-    socket.set_nodelay(true)?;
-    let stream = Socks5Stream::connect_with_socket(socket, address.as_str())
-        .await
-        .map_err(|error| io::Error::other(format!("proxy {proxy}: {error}")))?;
-    Ok(Link { stream, remote: None })
 }

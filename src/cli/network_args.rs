@@ -1,0 +1,85 @@
+//! Options of the commands that speak to peers.
+
+use super::error::CliError;
+use crate::chain::params;
+use crate::config::{Config, DnsServer, Endpoint, Layer};
+use crate::node::Sources;
+use std::time::Duration;
+
+/// How peers are reached.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ReachArgs {
+    /// Connect through this SOCKS5 proxy, which resolves names too [env: LIGHTCLIENT_PROXY]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub proxy: Option<Endpoint>,
+    /// Resolve names with this DNS server [env: LIGHTCLIENT_DNS_SERVER] [default: as the system does]
+    #[arg(long, value_name = "IP[:PORT]")]
+    pub dns_server: Option<DnsServer>,
+}
+
+impl ReachArgs {
+    /// What these options say of the settings.
+    pub fn layer(&self) -> Layer {
+        Layer { proxy: self.proxy.clone(), dns_server: self.dns_server, ..Layer::default() }
+    }
+}
+
+/// Whom to speak to, and how.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct NetworkArgs {
+    /// Speak to this peer only; give it again for more peers [env: LIGHTCLIENT_CONNECT]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub connect: Vec<Endpoint>,
+    /// Don't ask DNS for peers [env: LIGHTCLIENT_NO_DNS]
+    #[arg(long)]
+    pub no_dns: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
+    /// Give up after so many seconds without progress [env: LIGHTCLIENT_TIMEOUT]
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+}
+
+impl NetworkArgs {
+    /// What these options say of the settings.
+    pub fn layer(&self) -> Layer {
+        let own = Layer {
+            connect: (!self.connect.is_empty()).then(|| self.connect.clone()),
+            // A flag that is not given says nothing: the file may still turn DNS off.
+            no_dns: self.no_dns.then_some(true),
+            timeout: self.timeout.map(Duration::from_secs),
+            ..Layer::default()
+        };
+        own.over(self.reach.layer())
+    }
+}
+
+/// Where addresses come from, and how they are reached, as the settings say.
+///
+/// # Errors
+/// A proxy without a port.
+pub(super) fn sources(config: &Config) -> Result<Sources, CliError> {
+    let server = config.dns_server.map(|server| server.0);
+    Ok(Sources::new(params(config.network), config.dns, server, proxy(config)?))
+}
+
+/// The proxy's address, which has no usual port that could be meant.
+pub(super) fn proxy(config: &Config) -> Result<Option<String>, CliError> {
+    match &config.proxy {
+        Some(proxy) if proxy.port.is_none() => {
+            Err(CliError::Usage(format!("proxy {proxy}: expected HOST:PORT, as 127.0.0.1:9050")))
+        }
+        proxy => Ok(proxy.as_ref().map(ToString::to_string)),
+    }
+}
+
+/// A peer's address as it is dialled: with the network's port where none was given.
+pub(super) fn with_port(endpoint: &Endpoint, config: &Config) -> String {
+    let port = endpoint.port.or(Some(params(config.network).port));
+    Endpoint { port, ..endpoint.clone() }.to_string()
+}
+
+/// The peers that `--connect` names.
+pub(super) fn named_peers(config: &Config) -> Vec<String> {
+    config.connect.iter().map(|endpoint| with_port(endpoint, config)).collect()
+}

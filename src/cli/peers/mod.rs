@@ -1,0 +1,174 @@
+//! `peers`: finds peers, asks each for addresses, and prints them.
+
+mod table;
+
+use super::network_args::{NetworkArgs, named_peers, sources};
+use super::runtime::{block_on, endings};
+use super::{CliError, Context};
+use crate::config::Layer;
+use crate::node::shutdown::Ending;
+use crate::node::{Counts, CrawlOptions, Crawled, Found, Journal, Source, Sources, crawl};
+use crate::output::{bar, spinner};
+use indicatif::MultiProgress;
+use std::path::PathBuf;
+use table::TableFile;
+use tokio::sync::watch;
+use tracing::info;
+
+const EXAMPLES: &str = "\
+Examples:
+  lightclient peers                                   Peers that DNS names
+  lightclient peers --connect 192.168.1.5             Your own node, and whom it knows
+  lightclient peers --crawl 5000 --out peers.csv      Peers, their peers, and so on
+  lightclient peers --crawl 5000 --count              Only how many
+An interrupted crawl goes on when the same command is given again.
+Exit codes: 0 done, 3 no peer could be reached, 130 Ctrl-C (what was found so far is printed).";
+
+/// The arguments of `peers`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Go on to the peers of peers until so many were asked, or all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    crawl: Option<u64>,
+    /// Forget an interrupted crawl and begin a new one
+    #[arg(long, requires = "crawl")]
+    restart: bool,
+    /// Print only the numbers: addresses known, peers reachable, peers asked
+    #[arg(long)]
+    count: bool,
+    /// Save the table here too, as CSV or JSON Lines by the file's extension
+    #[arg(long, value_name = "FILE.csv|FILE.jsonl")]
+    out: Option<PathBuf>,
+}
+
+impl Args {
+    /// What these options say of the settings.
+    pub(super) fn layer(&self) -> Layer {
+        self.network.layer()
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// No peer could be reached, or a file could not be written.
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+    let file = args.out.as_deref().map(TableFile::new).transpose()?;
+    let config = &context.config;
+    let options = CrawlOptions {
+        sources: sources(config)?,
+        asks: args.crawl.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+        follow: args.crawl.is_some(),
+        patience: config.timeout,
+    };
+    let mut journal = match args.crawl {
+        Some(_) => Some(Journal::open(&config.folder(), config.network, args.restart)?),
+        None => None,
+    };
+    let named = named_peers(config);
+    let work = work(&options, journal.as_mut(), &named, &context.bars);
+    let (crawled, signal) = block_on(work)??;
+    // Whom a peer of the user's knows is what was asked for; of a whole network's it would be noise.
+    let shows_told = args.crawl.is_none() && !named.is_empty();
+    if let Some(file) = file {
+        file.write(&crawled, shows_told, &mut context.out)?;
+    }
+    if args.count {
+        table::print_counts(&crawled.counts, &mut context.out)?;
+    } else {
+        table::print(&crawled, shows_told, &mut context.out)?;
+    }
+    if let Some(signal) = signal {
+        return Err(CliError::Interrupted(signal));
+    }
+    context.out.flush()?;
+    if let Some(journal) = journal {
+        journal.remove()?;
+    }
+    verdict(&crawled)
+}
+
+/// Finds and asks, until done or told to stop.
+async fn work(
+    options: &CrawlOptions,
+    journal: Option<&mut Journal>,
+    named: &[String],
+    bars: &MultiProgress,
+) -> Result<(Crawled, Option<Ending>), CliError> {
+    let mut signal = endings()?;
+    let resumed = journal.as_ref().is_some_and(|journal| journal.is_resumed());
+    let start = tokio::select! {
+        ending = signal() => return Err(CliError::Interrupted(ending)),
+        start = start(&options.sources, named, resumed, bars) => start,
+    };
+    let (stop, stopped) = watch::channel(false);
+    let bar = bar(bars, 0, "peers asked");
+    let progress = |counts: Counts, expected: usize| {
+        bar.set_length(to_u64(expected));
+        bar.set_position(to_u64(counts.asked));
+    };
+    let crawling = crawl(options, journal, start, progress, stopped);
+    tokio::pin!(crawling);
+    let mut ending = None;
+    let crawled = loop {
+        tokio::select! {
+            crawled = &mut crawling => break crawled,
+            received = signal() => {
+                if ending.is_some() {
+                    // Asked twice: the journal is whole at any moment.
+                    std::process::exit(i32::from(received.exit_code()));
+                }
+                ending = Some(received);
+                stop.send_replace(true);
+            }
+        }
+    };
+    bar.finish_and_clear();
+    Ok((crawled?, ending))
+}
+
+/// The addresses to start with: those that the user names, else those that the sources know.
+async fn start(
+    sources: &Sources,
+    named: &[String],
+    resumed: bool,
+    bars: &MultiProgress,
+) -> Vec<Found> {
+    if !named.is_empty() {
+        let found = |address: &String| Found { address: address.clone(), source: Source::User };
+        return named.iter().map(found).collect();
+    }
+    if resumed {
+        info!("going on with the crawl that was interrupted");
+        return Vec::new();
+    }
+    let spinner = spinner(bars, "looking for addresses");
+    let found = sources.find().await;
+    spinner.finish_and_clear();
+    found
+}
+
+/// Fails if nobody could be reached.
+fn verdict(crawled: &Crawled) -> Result<(), CliError> {
+    /// How many reasons are given.
+    const REASONS: usize = 4;
+    if crawled.counts.reachable > 0 {
+        return Ok(());
+    }
+    let reason = |row: &crate::node::PeerRow| {
+        row.error.as_ref().map(|error| format!("{} ({error})", row.address))
+    };
+    let reasons: Vec<String> = crawled.asked.iter().filter_map(reason).take(REASONS).collect();
+    let reasons =
+        if reasons.is_empty() { "no address was found".to_owned() } else { reasons.join("; ") };
+    Err(CliError::NoPeer(format!(
+        "no peer could be reached: {reasons}: check the network, or name one with --connect"
+    )))
+}
+
+fn to_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

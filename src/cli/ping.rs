@@ -1,0 +1,202 @@
+//! `ping`: the round-trip times of a peer.
+
+use super::network_args::{ReachArgs, sources, with_port};
+use super::runtime::{block_on, endings};
+use super::{CliError, Context};
+use crate::config::{Endpoint, Layer};
+use crate::node::shutdown::Ending;
+use crate::node::{Greeting, NoPeer, Pinged, Pinging, Sources};
+use crate::output::Output;
+use crate::output::format::{counted, milliseconds};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+const EXAMPLES: &str = "\
+Examples:
+  lightclient ping 192.168.1.5                Until Ctrl-C, then the summary
+  lightclient ping -c 4 seed.example.org      Four pings
+  lightclient ping -c 1 --json [::1]:8333     For a script
+Exit codes: 0 at least one answer, 1 none, 3 the peer cannot be used, 130 Ctrl-C.";
+
+/// The arguments of `ping`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The peer; without a port, the network's
+    #[arg(value_name = "HOST[:PORT]")]
+    peer: Endpoint,
+    /// Stop after so many pings [default: when interrupted]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Seconds from one ping to the next
+    #[arg(short, long, value_name = "SECS", default_value = "1", value_parser = interval)]
+    interval: Duration,
+    /// Wait so many seconds for the connection, and for each answer
+    #[arg(long, value_name = "SECS", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
+impl Args {
+    /// What these options say of the settings.
+    pub(super) fn layer(&self) -> Layer {
+        self.reach.layer()
+    }
+}
+
+/// What `ping` prints with `--json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Where the peer was dialled.
+    pub address: String,
+    /// Its software.
+    pub user_agent: String,
+    /// How many pings were sent.
+    pub sent: u64,
+    /// How many were answered.
+    pub received: u64,
+    /// The shortest round trip in milliseconds; none without an answer.
+    pub min_ms: Option<f64>,
+    /// The mean round trip in milliseconds.
+    pub avg_ms: Option<f64>,
+    /// The longest round trip in milliseconds.
+    pub max_ms: Option<f64>,
+}
+
+/// A decimal number of seconds, not so short that it would be a flood.
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds));
+    let seconds = seconds.ok_or("expected seconds from 0.01 to 86400")?;
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The peer cannot be used, went away, or answered nothing.
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+    let sources = sources(&context.config)?;
+    let address = with_port(&args.peer, &context.config);
+    block_on(ping(args, &sources, &address, &mut context.out))?
+}
+
+async fn ping(
+    args: &Args,
+    sources: &Sources,
+    address: &str,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    let mut signal = endings()?;
+    let patience = Duration::from_secs(args.timeout);
+    let (mut pinging, greeting) = tokio::select! {
+        ending = signal() => return Err(CliError::Interrupted(ending)),
+        started = Pinging::start(sources, address, args.interval, patience) => {
+            started.map_err(|error| CliError::NoPeer(error.to_string()))?
+        }
+    };
+    greet(address, &greeting, out)?;
+    let started = Instant::now();
+    let mut times = Vec::new();
+    let end = loop {
+        if args.count.is_some_and(|count| pinging.sent() >= count) {
+            break End::Counted;
+        }
+        tokio::select! {
+            ending = signal() => break End::Interrupted(ending),
+            pinged = pinging.next() => match pinged {
+                Ok(pinged) => note(pinged, address, pinging.sent(), args.timeout, &mut times, out)?,
+                Err(error) => break End::Gone(error),
+            },
+        }
+    };
+    let summary = summary(address, &greeting, pinging.sent(), &times);
+    print(&summary, started.elapsed(), out)?;
+    verdict(end, &summary)
+}
+
+/// Why the pinging ended.
+enum End {
+    Counted,
+    Interrupted(Ending),
+    Gone(NoPeer),
+}
+
+fn greet(address: &str, greeting: &Greeting, out: &mut Output) -> Result<(), CliError> {
+    if !out.is_json() {
+        let Greeting { version, services, user_agent, height, .. } = greeting;
+        let services = services.join("|");
+        out.line(&format!(
+            "PING {address}: {user_agent}, protocol {version}, height {height}, {services}"
+        ))?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn note(
+    pinged: Pinged,
+    address: &str,
+    seq: u64,
+    limit: u64,
+    times: &mut Vec<Duration>,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    let line = match pinged {
+        Pinged::Answered(time) => {
+            times.push(time);
+            format!("pong from {address}: seq={seq} time={} ms", milliseconds(time))
+        }
+        Pinged::Lost => format!("no pong from {address}: seq={seq} within {limit} s"),
+    };
+    if !out.is_json() {
+        out.line(&line)?;
+        // Whoever watches wants it now.
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn summary(address: &str, greeting: &Greeting, sent: u64, times: &[Duration]) -> Summary {
+    let total: Duration = times.iter().sum();
+    let mean = u32::try_from(times.len()).ok().and_then(|count| total.checked_div(count));
+    let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    Summary {
+        address: address.to_owned(),
+        user_agent: greeting.user_agent.clone(),
+        sent,
+        received: u64::try_from(times.len()).unwrap_or(u64::MAX),
+        min_ms: times.iter().min().copied().map(ms),
+        avg_ms: mean.map(ms),
+        max_ms: times.iter().max().copied().map(ms),
+    }
+}
+
+fn print(summary: &Summary, elapsed: Duration, out: &mut Output) -> Result<(), CliError> {
+    if out.is_json() {
+        return Ok(out.json(summary)?);
+    }
+    let Summary { address, sent, received, .. } = summary;
+    let lost = (sent - received) * 100 / (*sent).max(1);
+    out.line(&format!(
+        "\n--- {address} ping statistics ---\n{} sent, {received} answered, {lost} % lost, time {} ms",
+        counted(*sent, "ping"),
+        elapsed.as_millis()
+    ))?;
+    if let (Some(min), Some(avg), Some(max)) = (summary.min_ms, summary.avg_ms, summary.max_ms) {
+        out.line(&format!("round trip min/avg/max = {min:.3}/{avg:.3}/{max:.3} ms"))?;
+    }
+    Ok(())
+}
+
+fn verdict(end: End, summary: &Summary) -> Result<(), CliError> {
+    match end {
+        End::Interrupted(ending) => Err(CliError::Interrupted(ending)),
+        End::Gone(error) => Err(CliError::Failed(format!("the connection ended: {error}"))),
+        End::Counted if summary.received == 0 => {
+            Err(CliError::Failed(format!("{} did not answer any ping", summary.address)))
+        }
+        End::Counted => Ok(()),
+    }
+}

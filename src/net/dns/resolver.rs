@@ -1,0 +1,89 @@
+//! Who turns names into addresses.
+
+use super::server;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Who turns names into addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resolver {
+    /// The system, as its owner has set it up.
+    ///
+    /// Its resolver runs on threads that cannot be stopped: at the end of the program, shut the runtime down with a
+    /// timeout so that a hanging query does not hold it.
+    #[default]
+    System,
+    /// This DNS server and nobody else.
+    Server(SocketAddr),
+}
+
+impl Resolver {
+    /// The addresses of a host: of a name, or the address itself if it is one. None are given twice.
+    ///
+    /// # Errors
+    /// The name has no address, or none was found within `deadline`.
+    pub async fn lookup(self, host: &str, deadline: Duration) -> io::Result<Vec<IpAddr>> {
+        if let Ok(address) = host.parse() {
+            return Ok(vec![address]);
+        }
+        let mut found = match self {
+            Self::System => by_system(host, deadline).await?,
+            // RFC 6761 section 6.3: this name is not for DNS servers.
+            Self::Server(_) if is_localhost(host) => {
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            }
+            Self::Server(server) => server::lookup(server, host, deadline).await?,
+        };
+        let mut seen = std::collections::HashSet::new();
+        found.retain(|address| seen.insert(*address));
+        if found.is_empty() {
+            let text = format!("{host} has no address");
+            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+        }
+        Ok(found)
+    }
+}
+
+async fn by_system(host: &str, deadline: Duration) -> io::Result<Vec<IpAddr>> {
+    let found = timeout(deadline, tokio::net::lookup_host((host, 0))).await;
+    let found = found.map_err(|_| {
+        let text = format!("{host} was not resolved within {deadline:?}");
+        io::Error::new(io::ErrorKind::TimedOut, text)
+    })?;
+    Ok(found?.map(|address| address.ip()).collect())
+}
+
+fn is_localhost(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Resolver;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::time::Duration;
+
+    /// Nobody answers there: whoever asks fails.
+    const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 254, 254, 254)), 1);
+
+    #[tokio::test]
+    async fn addresses_and_localhost_are_asked_of_nobody() {
+        let resolver = Resolver::Server(NOBODY);
+        for (host, count) in [("127.0.0.1", 1), ("::1", 1), ("localhost", 2), ("A.LocalHost.", 2)] {
+            let found = resolver.lookup(host, Duration::from_secs(5)).await.unwrap();
+            assert_eq!(found.len(), count, "{host}");
+            assert!(found.iter().all(IpAddr::is_loopback), "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_name_is_an_error_at_once() {
+        let resolver = Resolver::Server(NOBODY);
+        let error = resolver.lookup("bad\0name", Duration::from_secs(60)).await.unwrap_err();
+        assert!(error.to_string().contains("is no host name"), "{error}");
+        assert!(Resolver::System.lookup("bad\0name", Duration::from_secs(60)).await.is_err());
+    }
+}

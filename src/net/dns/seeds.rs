@@ -1,0 +1,171 @@
+//! Asking the DNS seeds for peers.
+
+use super::resolver::Resolver;
+use crate::wire::ServiceFlags;
+use rand::Rng;
+use rand::seq::SliceRandom;
+use std::collections::{HashSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Most addresses taken from one seed. Source: Bitcoin Core `CConnman::ThreadDNSAddressSeed`.
+pub const MAX_ADDRESSES_PER_SEED: usize = 256;
+
+/// How long one seed is waited for, all its queries included.
+pub const SEED_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What one seed said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeedAnswer {
+    /// The seed's name as it was given, whichever of its subdomains answered.
+    pub seed: String,
+    /// Its addresses, at most [`MAX_ADDRESSES_PER_SEED`], each once; none if it failed.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// The seeds being asked, all at once.
+///
+/// # Security
+/// A seed's operator chooses what it answers. That is why each answer comes with its seed's name, why a seed can add
+/// no more than its share, and why [`mixed`] takes from all of them in turn.
+#[derive(Debug)]
+pub struct SeedQueries(JoinSet<SeedAnswer>);
+
+impl SeedQueries {
+    /// Asks every seed for peers that have these services, each for `deadline` at most.
+    ///
+    /// A seed that can filter has a subdomain for each set of service bits: an `x` and the bits in hex. One that
+    /// cannot does not know that name, and is asked by its plain name then.
+    ///
+    /// Source: Bitcoin Core `CConnman::ThreadDNSAddressSeed`, which makes an `addr-fetch` connection where the
+    /// subdomain gives nothing.
+    pub fn start(
+        resolver: Resolver,
+        seeds: &[impl AsRef<str>],
+        services: ServiceFlags,
+        deadline: Duration,
+    ) -> Self {
+        let mut queries = JoinSet::new();
+        for seed in seeds {
+            queries.spawn(ask(resolver, seed.as_ref().to_owned(), services, deadline));
+        }
+        Self(queries)
+    }
+
+    /// The next answer, in the order they come; `None` once every seed has answered or failed.
+    pub async fn next(&mut self) -> Option<SeedAnswer> {
+        // A query that panicked has nothing to say.
+        loop {
+            if let Ok(answer) = self.0.join_next().await? {
+                return Some(answer);
+            }
+        }
+    }
+
+    /// All answers.
+    pub async fn all(mut self) -> Vec<SeedAnswer> {
+        let mut answers = Vec::new();
+        while let Some(answer) = self.next().await {
+            answers.push(answer);
+        }
+        answers
+    }
+}
+
+/// The addresses of all answers, each once, with the place of its seed in `answers`.
+///
+/// In random order, but one of each seed in turn for as long as they have some: a seed with ten times as many
+/// addresses is not ten times as likely to be dialled.
+pub fn mixed(answers: &[SeedAnswer], rng: &mut impl Rng) -> Vec<(IpAddr, usize)> {
+    let mut lists: VecDeque<(usize, Vec<IpAddr>)> =
+        answers.iter().map(|answer| answer.addresses.clone()).enumerate().collect();
+    lists.iter_mut().for_each(|(_, list)| list.shuffle(rng));
+    lists.make_contiguous().shuffle(rng);
+    let (mut seen, mut mixed) = (HashSet::new(), Vec::new());
+    while let Some((seed, mut list)) = lists.pop_front() {
+        while let Some(address) = list.pop() {
+            if seen.insert(address) {
+                mixed.push((address, seed));
+                lists.push_back((seed, list));
+                break;
+            }
+        }
+    }
+    mixed
+}
+
+async fn ask(
+    resolver: Resolver,
+    seed: String,
+    services: ServiceFlags,
+    deadline: Duration,
+) -> SeedAnswer {
+    let end = Instant::now() + deadline;
+    let filtered = format!("x{:x}.{seed}", services.0);
+    let mut addresses = Vec::new();
+    // The subdomain gets half of the time, so that the plain name has a chance where the seed's server keeps silent
+    // about names it does not know.
+    for (name, within) in [(&filtered, deadline / 2), (&seed, deadline)] {
+        let left = end.saturating_duration_since(Instant::now()).min(within);
+        match resolver.lookup(&absolute(name), left).await {
+            Ok(found) => {
+                tracing::debug!(target: "dns", name, found = found.len());
+                addresses = found;
+                break;
+            }
+            Err(error) => tracing::debug!(target: "dns", name, %error),
+        }
+    }
+    addresses.truncate(MAX_ADDRESSES_PER_SEED);
+    SeedAnswer { seed, addresses }
+}
+
+/// With the dot that keeps the system from trying the name in its search domains too.
+fn absolute(name: &str) -> String {
+    if name.ends_with('.') { name.to_owned() } else { format!("{name}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SeedAnswer, mixed};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+    use std::collections::HashSet;
+    use std::net::IpAddr;
+
+    fn answer(seed: u8, hosts: impl IntoIterator<Item = u8>) -> SeedAnswer {
+        let addresses = hosts.into_iter().map(|host| IpAddr::from([10, 0, seed, host])).collect();
+        SeedAnswer { seed: format!("seed{seed}"), addresses }
+    }
+
+    #[test]
+    fn a_seed_with_many_addresses_gets_no_more_turns_than_one_with_few() {
+        let answers = [answer(0, 0..=255), answer(1, 0..5), answer(2, []), answer(3, 0..5)];
+        for random in 0..20 {
+            let mixed = mixed(&answers, &mut StdRng::seed_from_u64(random));
+            assert_eq!(mixed.len(), 266);
+            let first: Vec<usize> = mixed[..15].iter().map(|(_, seed)| *seed).collect();
+            for seed in [0, 1, 3] {
+                assert_eq!(first.iter().filter(|at| **at == seed).count(), 5, "{first:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_of_several_seeds_is_taken_once_and_the_order_is_random() {
+        let shared = answer(0, 0..50);
+        let answers = [shared.clone(), SeedAnswer { seed: "other".to_owned(), ..shared }];
+        let orders: HashSet<Vec<IpAddr>> = (0..5)
+            .map(|random| {
+                let mixed = mixed(&answers, &mut StdRng::seed_from_u64(random));
+                let all: Vec<IpAddr> = mixed.into_iter().map(|(address, _)| address).collect();
+                assert_eq!(all.iter().collect::<HashSet<_>>().len(), 50);
+                assert_eq!(all.len(), 50);
+                all
+            })
+            .collect();
+        assert_eq!(orders.len(), 5);
+    }
+}

@@ -1,0 +1,170 @@
+//! Where addresses of peers come from when nobody named any, and how peers are reached.
+
+use super::shipped;
+use crate::chain::{Params, params};
+use crate::net::{Config, Dialer, OwnNonces, Resolver, SEED_DEADLINE, SeedQueries, Timers, mixed};
+use crate::primitives::Network;
+use crate::wire::ServiceFlags;
+use rand::seq::SliceRandom;
+use std::net::SocketAddr;
+
+/// With fewer addresses than this from DNS the fixed seeds are used as well.
+const ENOUGH_ADDRESSES: usize = 16;
+
+/// What DNS seeds are asked for, by the name of the bits: `x9`.
+fn wanted_services() -> ServiceFlags {
+    ServiceFlags::NETWORK | ServiceFlags::WITNESS
+}
+
+/// Who named an address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The user.
+    User,
+    /// A DNS seed, by its name.
+    Dns(String),
+    /// The list that ships with the program.
+    Fixed,
+}
+
+/// An address and who named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// `host:port`; through a proxy the host may be a seed's name, for the proxy to resolve.
+    pub address: String,
+    /// Who named it.
+    pub source: Source,
+}
+
+/// Where addresses of peers come from, and how they are reached.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The network.
+    pub params: &'static Params,
+    /// Whether DNS seeds may be asked.
+    pub dns: bool,
+    /// Who resolves names.
+    pub resolver: Resolver,
+    /// A SOCKS5 proxy (`host:port`) for every connection; it also resolves the names.
+    pub proxy: Option<String>,
+}
+
+impl Sources {
+    /// As the settings say; without a DNS server of the user's the system resolves.
+    pub fn new(
+        params: &'static Params,
+        dns: bool,
+        dns_server: Option<SocketAddr>,
+        proxy: Option<String>,
+    ) -> Self {
+        let resolver = dns_server.map_or(Resolver::System, Resolver::Server);
+        Self { params, dns, resolver, proxy }
+    }
+
+    /// How peers are reached.
+    pub fn dialer(&self) -> Dialer {
+        Dialer { proxy: self.proxy.clone(), resolver: self.resolver }
+    }
+
+    /// Addresses from the DNS seeds, and from the fixed ones where DNS gives too little; each once.
+    ///
+    /// # Security
+    /// With a proxy nothing is resolved here: the seeds' names go to the proxy as they are, like any address.
+    pub async fn find(&self) -> Vec<Found> {
+        let mut found = if !self.asks_dns() {
+            Vec::new()
+        } else if self.proxy.is_some() {
+            self.seeds_by_name()
+        } else {
+            self.ask_seeds().await
+        };
+        if found.len() < ENOUGH_ADDRESSES {
+            let mut fixed = shipped::fixed_seeds(self.params.network);
+            fixed.shuffle(&mut rand::rng());
+            fixed.retain(|fixed| found.iter().all(|known| known.address != *fixed));
+            let fixed = fixed.into_iter().map(|address| Found { address, source: Source::Fixed });
+            found.extend(fixed);
+        }
+        found
+    }
+
+    /// As [`Sources::find`], without who named them.
+    pub async fn addresses(&self) -> Vec<String> {
+        self.find().await.into_iter().map(|found| found.address).collect()
+    }
+
+    /// Whether there are seeds to ask. The name of regtest's does not exist, so only a server that was set up for it
+    /// is asked for that.
+    fn asks_dns(&self) -> bool {
+        self.dns && (self.params.network != Network::Regtest || self.resolver != Resolver::System)
+    }
+
+    fn seeds_by_name(&self) -> Vec<Found> {
+        let seeds = self.params.dns_seeds.iter().map(|seed| Found {
+            address: format!("{seed}:{}", self.params.port),
+            source: Source::Dns((*seed).to_owned()),
+        });
+        seeds.collect()
+    }
+
+    async fn ask_seeds(&self) -> Vec<Found> {
+        let (seeds, wanted) = (self.params.dns_seeds, wanted_services());
+        let answers = SeedQueries::start(self.resolver, seeds, wanted, SEED_DEADLINE).all().await;
+        let named = mixed(&answers, &mut rand::rng()).into_iter().map(|(ip, seed)| Found {
+            address: SocketAddr::new(ip, self.params.port).to_string(),
+            source: Source::Dns(answers[seed].seed.clone()),
+        });
+        named.collect()
+    }
+}
+
+/// Who we are to peers of a network, with so many headers.
+pub(super) fn net_config(own: &Params, start_height: u32, timers: Timers) -> Config {
+    Config {
+        magic: own.magic,
+        services: ServiceFlags::NONE,
+        user_agent: concat!("/lightclient:", env!("CARGO_PKG_VERSION"), "/").to_owned(),
+        start_height: i32::try_from(start_height).unwrap_or(i32::MAX),
+        relay: false,
+        timers,
+        own_nonces: OwnNonces::new(),
+        known_magics: Network::ALL.map(|network| (params(network).magic, network.name())).to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Source, Sources};
+    use crate::chain::params;
+    use crate::net::Resolver;
+    use crate::primitives::Network;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+    /// Nobody answers there, and a test that waited for somebody would take seconds.
+    const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 254, 254, 254)), 1);
+
+    fn sources(network: Network) -> Sources {
+        let resolver = Resolver::Server(NOBODY);
+        Sources { params: params(network), dns: true, resolver, proxy: None }
+    }
+
+    #[tokio::test]
+    async fn through_a_proxy_the_seeds_are_names() {
+        let proxy = Some("127.0.0.1:9050".to_owned());
+        let found = Sources { proxy, ..sources(Network::Signet) }.find().await;
+        assert_eq!(found[0].address, "seed.signet.bitcoin.sprovoost.nl:38333");
+        assert_eq!(found[1].source, Source::Dns("seed.signet.achownodes.xyz".to_owned()));
+        assert!(found[2..].iter().all(|found| found.source == Source::Fixed));
+        assert!(found.len() > 2);
+    }
+
+    #[tokio::test]
+    async fn without_dns_there_are_the_fixed_seeds_and_regtest_has_none() {
+        let found = Sources { dns: false, ..sources(Network::Mainnet) }.find().await;
+        assert!(found.len() > 16 && found.iter().all(|found| found.source == Source::Fixed));
+        assert!(Sources { dns: false, ..sources(Network::Regtest) }.find().await.is_empty());
+        let by_system = Sources { resolver: Resolver::System, ..sources(Network::Regtest) };
+        assert!(!by_system.asks_dns());
+        assert!(sources(Network::Regtest).asks_dns());
+    }
+}

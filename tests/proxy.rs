@@ -1,0 +1,240 @@
+//! Through a SOCKS5 proxy everything goes through it, names as names; and what a DNS server names without one.
+
+mod support;
+
+use lightclient::primitives::Network;
+use serde_json::json;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use support::chain::regtest_chain;
+use support::dns::{DnsServer, Zones};
+use support::population::{Kind, Plan, Population};
+use support::run::{Program, Running};
+use support::served::SharedChain;
+use support::socks::{SocksProxy, Target};
+use support::sync::light_client;
+use support::wait::PATIENCE;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
+
+/// The name of regtest's DNS seed, which exists nowhere but on the tests' own server.
+const SEED: &str = "dummySeed.invalid";
+const PORT: u16 = 18444;
+
+/// Three honest peers at the network's own port, and a DNS server that names them.
+struct World {
+    population: Population,
+    dns: DnsServer,
+    program: Program,
+}
+
+fn world(seed: u64) -> World {
+    let mut plan = Plan::new(seed, [12, 0, 2, 2]);
+    let honest = (0..plan.members.len()).filter(|at| plan.members[*at].kind == Kind::Honest);
+    let named: Vec<usize> = honest.take(3).collect();
+    named.iter().for_each(|at| plan.move_to(*at, PORT));
+    let addresses: Vec<_> = named.iter().map(|at| plan.members[*at].address.ip()).collect();
+    let dns = Zones::default().with(&format!("x9.{SEED}"), addresses).serve();
+    let chain = SharedChain::new(Network::Regtest, &regtest_chain(300, 1, 600));
+    let population = plan.start(&chain);
+    World { population, dns, program: light_client(BINARY, Network::Regtest) }
+}
+
+impl World {
+    /// The members at the network's own port.
+    fn named(&self) -> Vec<SocketAddr> {
+        let all = self.population.members.iter().map(|member| member.address);
+        all.filter(|address| address.port() == PORT).collect()
+    }
+
+    fn dns_address(&self) -> String {
+        self.dns.address().to_string()
+    }
+
+    /// A proxy that knows the seed by name, as one of the members.
+    fn proxy(&self) -> SocksProxy {
+        SocksProxy::start([(SEED.to_owned(), self.named()[0])])
+    }
+
+    /// Every connection that any member saw came from the proxy, and nobody asked the DNS server.
+    fn assert_all_went_through(&self, proxy: &SocksProxy) {
+        let outgoing: HashSet<SocketAddr> = proxy.proxied().outgoing.into_iter().collect();
+        let visits = self.population.all_visits();
+        let came: Vec<SocketAddr> = visits.iter().flat_map(|visits| visits.from.clone()).collect();
+        assert!(!came.is_empty(), "somebody was reached");
+        for from in came {
+            assert!(outgoing.contains(&from), "{from} is not the proxy's");
+        }
+        assert_eq!(self.dns.queries(), [], "names are the proxy's to resolve");
+    }
+}
+
+fn targets(proxy: &SocksProxy) -> Vec<Target> {
+    proxy.proxied().targets
+}
+
+#[test]
+fn a_dns_server_of_ones_own_names_the_peers() {
+    let world = world(1);
+    let args = ["peers", "--dns-server", &world.dns_address(), "--timeout", "2", "--json"];
+    let rows = world.program.run(&args).expect_success().json();
+    let asked: HashSet<String> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["address"].as_str().unwrap().to_owned())
+        .collect();
+    let named: HashSet<String> = world.named().iter().map(ToString::to_string).collect();
+    assert_eq!(asked, named);
+    assert!(rows.as_array().unwrap().iter().all(|row| row["connected"] == true), "{rows}");
+    let names: HashSet<String> = world.dns.queries().into_iter().map(|query| query.name).collect();
+    assert_eq!(names, HashSet::from([format!("x9.{}", SEED.to_lowercase())]));
+}
+
+#[test]
+fn a_sync_finds_its_peers_through_the_dns_server_in_the_environment() {
+    let World { population, dns, program } = world(2);
+    let program = program.env("LIGHTCLIENT_DNS_SERVER", dns.address().to_string());
+    let report = program.run(&["sync", "--json"]).expect_success().json();
+    assert_eq!((&report["height"], &report["stopped"]), (&json!(300), &json!("caught-up")));
+    assert!(!dns.queries().is_empty());
+    let headers: usize = population.all_visits().iter().map(|visits| visits.headers).sum();
+    assert!(headers > 0);
+    // The file says it too, and --no-dns says otherwise.
+    let asked = dns.queries().len();
+    program.run(&["sync", "--no-dns"]).expect_code(3);
+    assert_eq!(dns.queries().len(), asked);
+}
+
+#[test]
+fn with_a_proxy_a_sync_gives_it_the_seeds_name_and_goes_nowhere_else() {
+    let world = world(3);
+    let proxy = world.proxy();
+    let args = [
+        "sync",
+        "--json",
+        "--proxy",
+        &proxy.address().to_string(),
+        "--dns-server",
+        &world.dns_address(),
+    ];
+    let report = world.program.run(&args).expect_success().json();
+    assert_eq!((&report["height"], &report["stopped"]), (&json!(300), &json!("caught-up")));
+    assert_eq!(targets(&proxy)[0], Target::Name(SEED.to_owned(), PORT));
+    world.assert_all_went_through(&proxy);
+}
+
+#[test]
+fn with_a_proxy_peers_and_ping_give_it_names_and_go_nowhere_else() {
+    let world = world(4);
+    let proxy = world.proxy();
+    let more = ["--proxy", &proxy.address().to_string(), "--dns-server", &world.dns_address()];
+    let crawl = [&["peers", "--crawl", "1000", "--timeout", "2", "--json"], &more[..]].concat();
+    let rows = world.program.run(&crawl).expect_success().json();
+    let reached = rows.as_array().unwrap().iter().filter(|row| row["connected"] == true).count();
+    // The seed is dialled by its name, and the same peer by its address as others tell it.
+    assert_eq!(reached, world.population.reachable() + 1, "{rows}");
+    assert_eq!(targets(&proxy)[0], Target::Name(SEED.to_owned(), PORT));
+    world.assert_all_went_through(&proxy);
+
+    let ping = [&["ping", SEED, "-c", "2", "-i", "0.01", "--json"], &more[..]].concat();
+    let summary = world.program.run(&ping).expect_success().json();
+    assert_eq!(
+        (&summary["received"], &summary["address"]),
+        (&json!(2), &json!(format!("{SEED}:{PORT}")))
+    );
+    assert_eq!(targets(&proxy).last(), Some(&Target::Name(SEED.to_owned(), PORT)));
+    world.assert_all_went_through(&proxy);
+    // A name that the proxy does not know is not looked up elsewhere.
+    let ping = [&["ping", "elsewhere.invalid", "-c", "1"], &more[..]].concat();
+    let ended = world.program.run(&ping).expect_code(3);
+    assert!(ended.stderr.contains("proxy 127.0.0.1:"), "{}", ended.stderr);
+    world.assert_all_went_through(&proxy);
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_gone_around_by_nothing() {
+    let world = world(5);
+    let nobody = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().to_string()
+    };
+    let member = world.named()[0].to_string();
+    let more = ["--proxy", &nobody, "--dns-server", &world.dns_address()];
+    for command in [
+        &["ping", &member, "-c", "1"][..],
+        &["peers", "--timeout", "2"],
+        &["peers", "--connect", &member],
+        &["sync", "--connect", &member],
+        &["sync"],
+    ] {
+        let ended = world.program.run(&[command, &more[..]].concat()).expect_code(3);
+        assert!(ended.stderr.contains(&format!("proxy {nobody}")), "{}", ended.stderr);
+    }
+    assert!(world.population.all_visits().iter().all(|visits| visits.from.is_empty()));
+    assert_eq!(world.dns.queries(), []);
+}
+
+#[test]
+fn every_address_that_the_kernel_is_given_is_the_proxys() {
+    if !can_trace() {
+        let message = "SKIPPED, no strace that may trace: what the kernel sees with a proxy\n";
+        io::stderr().write_all(message.as_bytes()).ok();
+        return;
+    }
+    let world = world(6);
+    let proxy = world.proxy();
+    let more = ["--proxy", &proxy.address().to_string(), "--dns-server", &world.dns_address()];
+    let log = world.program.data_dir().join("strace");
+    fs::create_dir_all(world.program.data_dir()).unwrap();
+    for command in
+        [&["ping", SEED, "-c", "1"][..], &["peers", "--crawl", "100", "--timeout", "2"], &["sync"]]
+    {
+        let command = world.program.command(&[command, &more[..]].concat());
+        Running::start(traced(&command, &log), Stdio::null()).wait(PATIENCE).expect_success();
+        let addresses = addresses_in(&fs::read_to_string(&log).unwrap());
+        assert_eq!(addresses, HashSet::from([proxy.address().to_string()]), "{command:?}");
+    }
+    // And the check can fail: without the proxy there are others.
+    let direct = world.program.command(&["peers", "--dns-server", &world.dns_address()]);
+    Running::start(traced(&direct, &log), Stdio::null()).wait(PATIENCE).expect_success();
+    let addresses = addresses_in(&fs::read_to_string(&log).unwrap());
+    assert!(addresses.contains(&world.dns_address()), "{addresses:?}");
+    assert!(addresses.contains(&world.named()[0].to_string()), "{addresses:?}");
+}
+
+fn can_trace() -> bool {
+    let status = Command::new("strace").args(["-f", "true"]).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// The command under strace, which writes down whatever could name a peer to the kernel.
+fn traced(command: &Command, log: &Path) -> Command {
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o"]).arg(log);
+    traced.arg(command.get_program()).args(command.get_args());
+    let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    traced.envs(set.collect::<Vec<(&OsStr, &OsStr)>>());
+    traced
+}
+
+/// `ip:port` of each internet address in strace's lines.
+fn addresses_in(log: &str) -> HashSet<String> {
+    let between = |line: &str, from: &str, to: &str| {
+        let rest = line.split_once(from)?.1;
+        Some(rest.split_once(to)?.0.to_owned())
+    };
+    let address = |line: &str| {
+        let port = between(line, "_port=htons(", ")")?;
+        let four = between(line, "inet_addr(\"", "\"");
+        let ip = four.or_else(|| between(line, "inet_pton(AF_INET6, \"", "\""))?;
+        Some(format!("{ip}:{port}"))
+    };
+    let internet = log.lines().filter(|line| line.contains("AF_INET"));
+    internet.map(|line| address(line).unwrap_or_else(|| panic!("no address: {line}"))).collect()
+}

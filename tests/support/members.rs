@@ -1,0 +1,179 @@
+//! Who is in a population: made up from a seed, and introduced to each other.
+
+use lightclient::wire::{MAX_ADDRS, PROTOCOL_VERSION, ServiceFlags};
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{RngExt, SeedableRng};
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// The first protocol version whose peers are asked for `addrv2`; older ones answer with `addr`.
+pub const ADDRV2_VERSION: i32 = PROTOCOL_VERSION;
+
+/// Populations that this process has made.
+static POPULATIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// What a member does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What the protocol wants.
+    Honest,
+    /// As an honest one, but it names a thousand addresses where nobody is.
+    Liar,
+    /// Accepts, reads, says nothing.
+    Silent,
+    /// Nobody listens there.
+    Dead,
+}
+
+/// A peer of the population.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Where it listens, or would.
+    pub address: SocketAddr,
+    /// What it does.
+    pub kind: Kind,
+    /// Everything it sends arrives so much later.
+    pub latency: Duration,
+    /// Protocol version.
+    pub version: i32,
+    /// What it offers.
+    pub services: ServiceFlags,
+    /// Its software.
+    pub user_agent: String,
+    /// The height that it claims.
+    pub height: i32,
+    /// Whom it names when asked.
+    pub knows: Vec<SocketAddr>,
+    /// Whether it announces its own address, alone, before it answers.
+    pub announces_itself: bool,
+}
+
+impl Member {
+    /// Whether a handshake with it succeeds.
+    pub fn is_reachable(&self) -> bool {
+        matches!(self.kind, Kind::Honest | Kind::Liar)
+    }
+}
+
+/// A population that is not running yet.
+#[derive(Debug)]
+pub struct Plan {
+    /// The members.
+    pub members: Vec<Member>,
+    pub(super) listeners: Vec<Option<TcpListener>>,
+    number: usize,
+}
+
+impl Plan {
+    /// So many honest members, liars, silent and dead ones, in random order, everything about them from `seed`. Each is
+    /// in a network group (/16) with at most one other.
+    ///
+    /// Every honest member can be found from every other, over others that are honest.
+    pub fn new(seed: u64, [honest, liars, silent, dead]: [usize; 4]) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let kinds = [
+            (Kind::Honest, honest),
+            (Kind::Liar, liars),
+            (Kind::Silent, silent),
+            (Kind::Dead, dead),
+        ];
+        let mut kinds: Vec<Kind> =
+            kinds.into_iter().flat_map(|(kind, count)| vec![kind; count]).collect();
+        kinds.shuffle(&mut rng);
+        let number = POPULATIONS.fetch_add(1, Ordering::SeqCst);
+        let (mut members, mut listeners) = (Vec::new(), Vec::new());
+        for (at, kind) in kinds.into_iter().enumerate() {
+            let listener = listen(number, at, 0);
+            let address = listener.local_addr().expect("a bound socket has an address");
+            members.push(member(address, kind, &mut rng));
+            listeners.push((kind != Kind::Dead).then_some(listener));
+        }
+        introduce(&mut members, &mut rng);
+        Self { members, listeners, number }
+    }
+
+    /// Moves a member to that port of its own address: the network's, for those that DNS names.
+    pub fn move_to(&mut self, at: usize, port: u16) {
+        let old = self.members[at].address;
+        let listener = listen(self.number, at, port);
+        let new = listener.local_addr().expect("a bound socket has an address");
+        self.listeners[at] = self.listeners[at].is_some().then_some(listener);
+        self.members[at].address = new;
+        for member in &mut self.members {
+            member.knows.iter_mut().filter(|known| **known == old).for_each(|known| *known = new);
+        }
+    }
+}
+
+/// Listens on an address that no other member has, of this or another population, here or in another process.
+fn listen(population: usize, at: usize, port: u16) -> TcpListener {
+    let octet = |number: usize| u8::try_from(number % 250 + 1).expect("at most 250");
+    let process = usize::try_from(process::id()).expect("a process number");
+    let number = process * 32 + population;
+    let group = octet(at / 2 + 1);
+    let ip = Ipv4Addr::new(127, group, octet(number / 125), octet(number % 125 + at % 2 * 125));
+    let listener = TcpListener::bind((ip, port));
+    let listener = listener.unwrap_or_else(|error| panic!("listening on {ip}:{port}: {error}"));
+    listener.set_nonblocking(true).expect("a socket takes the option");
+    listener
+}
+
+fn member(address: SocketAddr, kind: Kind, rng: &mut StdRng) -> Member {
+    let agents =
+        ["/Satoshi:31.0.0/", "/Satoshi:29.4.2/Knots:20260508/", "/btcd:0.24.2/", "/x\x1b[31m/"];
+    let full = ServiceFlags::NETWORK | ServiceFlags::WITNESS | ServiceFlags::NETWORK_LIMITED;
+    let services = [full, full | ServiceFlags::COMPACT_FILTERS, ServiceFlags::NETWORK_LIMITED];
+    Member {
+        address,
+        kind,
+        latency: Duration::from_millis(rng.random_range(0..40)),
+        version: if rng.random_range(0..3) == 0 { ADDRV2_VERSION - 1 } else { PROTOCOL_VERSION },
+        services: *services.choose(rng).expect("there are some"),
+        user_agent: (*agents.choose(rng).expect("there are some")).to_owned(),
+        height: rng.random_range(0..1_000_000),
+        knows: Vec::new(),
+        announces_itself: kind == Kind::Honest && rng.random_range(0..4) == 0,
+    }
+}
+
+/// Tells members of each other.
+fn introduce(members: &mut [Member], rng: &mut StdRng) {
+    let all: Vec<SocketAddr> = members.iter().map(|member| member.address).collect();
+    let honest: Vec<usize> =
+        (0..members.len()).filter(|at| members[*at].kind == Kind::Honest).collect();
+    for (place, at) in honest.iter().enumerate() {
+        // A ring of the honest, and beside that whoever comes along, itself included now and then.
+        let next = honest[(place + 1) % honest.len()];
+        let mut knows: HashSet<SocketAddr> = HashSet::from([all[next]]);
+        knows.extend(all.sample(rng, 12).copied());
+        if rng.random_range(0..4) == 0 {
+            knows.insert(all[*at]);
+        }
+        members[*at].knows = knows.into_iter().collect();
+        members[*at].knows.sort();
+    }
+    for (at, member) in members.iter_mut().filter(|member| member.kind == Kind::Liar).enumerate() {
+        member.knows = nowhere(at);
+    }
+    // Everybody is known to somebody: the dead and the silent too.
+    for (at, address) in all.iter().enumerate() {
+        let teller = honest[at % honest.len()];
+        if !members[teller].knows.contains(address) {
+            members[teller].knows.push(*address);
+        }
+    }
+}
+
+/// A thousand addresses of one liar, where nobody listens.
+fn nowhere(liar: usize) -> Vec<SocketAddr> {
+    let liar = u8::try_from(liar).expect("fewer than 50 liars");
+    let address = |at: usize| {
+        let [low, high, ..] = at.to_le_bytes();
+        SocketAddr::from(([127, 251 - liar / 50, 200 + liar % 50, low], 20_000 + u16::from(high)))
+    };
+    (0..MAX_ADDRS).map(address).collect()
+}

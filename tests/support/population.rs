@@ -1,0 +1,260 @@
+//! A network of scripted peers on loopback, each at an address of its own, all on one runtime: honest ones that name
+//! each other, liars, silent ones, and addresses where nobody is.
+
+pub use super::members::{Kind, Member, Plan};
+
+use super::chain::now;
+use super::members::ADDRV2_VERSION;
+use super::served::SharedChain;
+use super::wait::Watched;
+use lightclient::chain::params;
+use lightclient::primitives::Network;
+use lightclient::wire::{
+    AddrEntry, AddrV2Entry, Endpoint, FrameDecoder, MAX_PAYLOAD, Message, NetAddress, ServiceFlags,
+    Version, encode_frame,
+};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// What happened at one member.
+#[derive(Clone, Debug, Default)]
+pub struct Visits {
+    /// The clients' ends of all connections.
+    pub from: Vec<SocketAddr>,
+    /// Connections that are open.
+    pub open: usize,
+    /// How often it was asked for addresses.
+    pub asked: usize,
+    /// How often it was asked for headers.
+    pub headers: usize,
+}
+
+/// A population that is running. It goes away when dropped.
+#[derive(Debug)]
+pub struct Population {
+    /// The members, as they were planned.
+    pub members: Vec<Member>,
+    visits: Arc<Watched<Vec<Visits>>>,
+    runtime: Option<Runtime>,
+}
+
+impl Plan {
+    /// Starts them, serving that chain.
+    pub fn start(self, chain: &SharedChain) -> Population {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime for the population");
+        let visits = Arc::new(Watched::new(vec![Visits::default(); self.members.len()]));
+        for (at, listener) in self.listeners.into_iter().enumerate() {
+            let Some(listener) = listener else { continue };
+            let stand = Stand {
+                at,
+                member: Arc::new(self.members[at].clone()),
+                chain: chain.clone(),
+                visits: Arc::clone(&visits),
+            };
+            runtime.spawn(stand.listen(listener));
+        }
+        Population { members: self.members, visits, runtime: Some(runtime) }
+    }
+}
+
+impl Population {
+    /// What happened at a member so far.
+    pub fn visits(&self, at: usize) -> Visits {
+        self.visits.lock()[at].clone()
+    }
+
+    /// What happened at all members so far.
+    pub fn all_visits(&self) -> Vec<Visits> {
+        self.visits.lock().clone()
+    }
+
+    /// Waits until there is something to find in what happened.
+    ///
+    /// # Panics
+    /// When there still is nothing at the deadline.
+    pub fn wait_for<R>(
+        &self,
+        what: &str,
+        patience: Duration,
+        found: impl FnMut(&Vec<Visits>) -> Option<R>,
+    ) -> R {
+        let deadline = std::time::Instant::now() + patience;
+        let found = self.visits.wait_until(deadline, found);
+        found.unwrap_or_else(|| panic!("waited {patience:?} in vain for {what}"))
+    }
+
+    /// How many members shake hands.
+    pub fn reachable(&self) -> usize {
+        self.members.iter().filter(|member| member.is_reachable()).count()
+    }
+}
+
+impl Drop for Population {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A member at its place.
+#[derive(Clone)]
+struct Stand {
+    at: usize,
+    member: Arc<Member>,
+    chain: SharedChain,
+    visits: Arc<Watched<Vec<Visits>>>,
+}
+
+impl Stand {
+    fn note(&self, change: impl FnOnce(&mut Visits)) {
+        self.visits.change(|visits| change(&mut visits[self.at]));
+    }
+
+    async fn listen(self, listener: std::net::TcpListener) {
+        let listener = TcpListener::from_std(listener).expect("it is not blocking");
+        loop {
+            // A client that is gone again before it was accepted is no fault of the member's.
+            let Ok((stream, from)) = listener.accept().await else { continue };
+            self.note(|visits| {
+                visits.from.push(from);
+                visits.open += 1;
+            });
+            let stand = self.clone();
+            tokio::spawn(async move {
+                // How a conversation ends is the client's business.
+                stand.talk(stream, from).await.ok();
+                stand.note(|visits| visits.open -= 1);
+            });
+        }
+    }
+
+    async fn talk(&self, stream: TcpStream, client: SocketAddr) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let (mut reader, writer) = stream.into_split();
+        let (sender, queue) = unbounded_channel();
+        let line =
+            Line { sender, magic: params(Network::Regtest).magic, latency: self.member.latency };
+        tokio::spawn(carry(queue, writer));
+        let mut decoder = FrameDecoder::new(line.magic, MAX_PAYLOAD);
+        let (mut buffer, mut wants_addrv2) = (vec![0; 16 * 1024], false);
+        loop {
+            let length = reader.read(&mut buffer).await?;
+            if length == 0 {
+                return Ok(());
+            }
+            decoder.push(&buffer[..length]);
+            while let Some(frame) = decoder.next_frame().map_err(io::Error::other)? {
+                let message = Message::decode(frame.command, frame.payload);
+                let message = message.map_err(io::Error::other)?;
+                wants_addrv2 |= message == Message::SendAddrV2;
+                if self.member.kind != Kind::Silent {
+                    self.answer(&message, client, wants_addrv2, &line).await;
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, message: &Message, client: SocketAddr, addrv2: bool, line: &Line) {
+        match message {
+            Message::Version(_) => {
+                line.send(&self.version(client));
+                if self.member.version >= ADDRV2_VERSION {
+                    line.send(&Message::WtxidRelay);
+                    line.send(&Message::SendAddrV2);
+                }
+                line.send(&Message::Verack);
+            }
+            Message::Verack => line.send(&Message::Ping(Some(0x1234))),
+            Message::Ping(Some(nonce)) => line.send(&Message::Pong(*nonce)),
+            Message::GetAddr => {
+                self.note(|visits| visits.asked += 1);
+                if self.member.announces_itself {
+                    line.send(&addresses(&[self.member.address], &self.member, addrv2));
+                    sleep(Duration::from_millis(5)).await;
+                }
+                if !self.member.knows.is_empty() {
+                    line.send(&addresses(&self.member.knows, &self.member, addrv2));
+                }
+            }
+            Message::GetHeaders(request) => {
+                self.note(|visits| visits.headers += 1);
+                let chain = self.chain.now();
+                let message = chain.message(chain.answer(request, u32::MAX), line.magic);
+                line.post([&message.front, &chain.entries()[message.entries]].concat());
+            }
+            _ => {}
+        }
+    }
+
+    fn version(&self, client: SocketAddr) -> Message {
+        Message::Version(Version {
+            version: self.member.version,
+            services: self.member.services,
+            time: i64::from(now()),
+            receiver: Endpoint::new(client, ServiceFlags::NONE),
+            sender: Endpoint::UNSPECIFIED,
+            nonce: 0x706f_7075_6c61 + u64::try_from(self.at).expect("a number of a member"),
+            user_agent: self.member.user_agent.clone().into_bytes(),
+            start_height: self.member.height,
+            relay: true,
+        })
+    }
+}
+
+fn addresses(known: &[SocketAddr], member: &Member, addrv2: bool) -> Message {
+    let (time, services) = (now(), member.services);
+    if !addrv2 {
+        let entry = |at: &SocketAddr| AddrEntry { time, endpoint: Endpoint::new(*at, services) };
+        return Message::Addr(known.iter().map(entry).collect());
+    }
+    let entry = |at: &SocketAddr| AddrV2Entry {
+        time,
+        services,
+        address: match at.ip() {
+            IpAddr::V4(ip) => NetAddress::Ipv4(ip),
+            IpAddr::V6(ip) => NetAddress::Ipv6(ip),
+        },
+        port: at.port(),
+    };
+    Message::AddrV2(known.iter().map(entry).collect())
+}
+
+/// The way to a client: in order, late by the member's latency.
+struct Line {
+    sender: UnboundedSender<(Instant, Vec<u8>)>,
+    magic: [u8; 4],
+    latency: Duration,
+}
+
+impl Line {
+    fn send(&self, message: &Message) {
+        self.post(encode_frame(self.magic, message));
+    }
+
+    fn post(&self, bytes: Vec<u8>) {
+        // Nobody carries it if the client is gone.
+        self.sender.send((Instant::now() + self.latency, bytes)).ok();
+    }
+}
+
+async fn carry(mut queue: UnboundedReceiver<(Instant, Vec<u8>)>, mut writer: OwnedWriteHalf) {
+    while let Some((due, bytes)) = queue.recv().await {
+        sleep_until(due).await;
+        if writer.write_all(&bytes).await.is_err() {
+            break;
+        }
+    }
+}

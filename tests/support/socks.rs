@@ -1,0 +1,160 @@
+//! A SOCKS5 proxy on loopback that writes down what it is asked for, and from where it reached out.
+
+use super::wait::Watched;
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// What a client asked to be connected to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Target {
+    /// A name, for the proxy to resolve.
+    Name(String, u16),
+    /// An address.
+    Address(SocketAddr),
+}
+
+/// What the proxy has seen and done.
+#[derive(Clone, Debug, Default)]
+pub struct Proxied {
+    /// Whom it was asked to connect to, in order.
+    pub targets: Vec<Target>,
+    /// Its own ends of the connections it made.
+    pub outgoing: Vec<SocketAddr>,
+}
+
+/// A proxy. It stops when dropped; connections through it end with their ends.
+#[derive(Debug)]
+pub struct SocksProxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    listener: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    names: HashMap<String, SocketAddr>,
+    proxied: Watched<Proxied>,
+    stopping: AtomicBool,
+}
+
+impl SocksProxy {
+    /// Starts a proxy that knows these names; of any other it says that the host is unreachable.
+    pub fn start(names: impl IntoIterator<Item = (String, SocketAddr)>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let names = names.into_iter().map(|(name, at)| (name.to_lowercase(), at)).collect();
+        let shared = Arc::new(Shared {
+            names,
+            proxied: Watched::default(),
+            stopping: AtomicBool::new(false),
+        });
+        let listening = Arc::clone(&shared);
+        let listener = Some(thread::spawn(move || listening.listen(&listener)));
+        Self { address, shared, listener }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has seen and done so far.
+    pub fn proxied(&self) -> Proxied {
+        self.shared.proxied.lock().clone()
+    }
+}
+
+impl Drop for SocksProxy {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        // Wakes the listener, which then sees that it is to stop.
+        drop(TcpStream::connect(self.address));
+        if let Some(listener) = self.listener.take() {
+            listener.join().ok();
+        }
+    }
+}
+
+impl Shared {
+    fn listen(self: &Arc<Self>, listener: &TcpListener) {
+        for client in listener.incoming() {
+            if self.stopping.load(Ordering::SeqCst) {
+                break;
+            }
+            let Ok(client) = client else { continue };
+            let shared = Arc::clone(self);
+            // A client that breaks off is its own test's business.
+            thread::spawn(move || shared.serve(client).ok());
+        }
+    }
+
+    /// Source: RFC 1928, without authentication.
+    fn serve(&self, mut client: TcpStream) -> io::Result<()> {
+        client.set_nodelay(true)?;
+        let [version, methods] = read(&mut client)?;
+        let mut offered = vec![0; usize::from(methods)];
+        client.read_exact(&mut offered)?;
+        if version != 5 || !offered.contains(&0) {
+            return client.write_all(&[5, 0xff]);
+        }
+        client.write_all(&[5, 0])?;
+        let target = read_request(&mut client)?;
+        self.proxied.change(|proxied| proxied.targets.push(target.clone()));
+        let address = match &target {
+            Target::Address(address) => Some(*address),
+            Target::Name(name, _) => self.names.get(&name.to_lowercase()).copied(),
+        };
+        let Some(server) = address.and_then(|address| TcpStream::connect(address).ok()) else {
+            // Host unreachable.
+            return client.write_all(&[5, 4, 0, 1, 0, 0, 0, 0, 0, 0]);
+        };
+        server.set_nodelay(true)?;
+        let own = server.local_addr()?;
+        self.proxied.change(|proxied| proxied.outgoing.push(own));
+        client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+        let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+        let forth = thread::spawn(move || pour(&mut from, &mut to));
+        let (mut from, mut to) = (server, client);
+        pour(&mut from, &mut to);
+        forth.join().ok();
+        Ok(())
+    }
+}
+
+/// Copies until one side ends, and tells the other.
+fn pour(from: &mut TcpStream, to: &mut TcpStream) {
+    io::copy(from, to).ok();
+    from.shutdown(Shutdown::Both).ok();
+    to.shutdown(Shutdown::Both).ok();
+}
+
+fn read<const N: usize>(stream: &mut TcpStream) -> io::Result<[u8; N]> {
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut bytes = [0; N];
+    stream.read_exact(&mut bytes)?;
+    stream.set_read_timeout(None)?;
+    Ok(bytes)
+}
+
+fn read_request(client: &mut TcpStream) -> io::Result<Target> {
+    let [5, 1, 0, kind] = read(client)? else {
+        return Err(io::Error::other("no request to connect"));
+    };
+    let ip: IpAddr = match kind {
+        1 => Ipv4Addr::from(read::<4>(client)?).into(),
+        4 => Ipv6Addr::from(read::<16>(client)?).into(),
+        _ => {
+            let [length] = read(client)?;
+            let mut name = vec![0; usize::from(length)];
+            client.read_exact(&mut name)?;
+            let name = String::from_utf8(name).map_err(io::Error::other)?;
+            return Ok(Target::Name(name, u16::from_be_bytes(read(client)?)));
+        }
+    };
+    Ok(Target::Address(SocketAddr::new(ip, u16::from_be_bytes(read(client)?))))
+}
