@@ -17,7 +17,10 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("config", &["primitives"]),
     ("output", &[]),
     ("node", &["net", "sync", "store", "chain", "wire", "script", "config", "primitives"]),
-    ("cli", &["config", "output", "node", "store", "sync", "chain", "primitives"]),
+    (
+        "cli",
+        &["config", "output", "node", "store", "sync", "chain", "wire", "script", "primitives"],
+    ),
 ];
 
 /// What each layer's code must not reach for.

@@ -13,6 +13,7 @@ mod heights;
 pub mod import;
 mod interrupt;
 mod man;
+pub mod mempool;
 mod moment;
 mod network_args;
 pub mod peers;
@@ -21,6 +22,7 @@ pub mod query;
 mod runtime;
 pub mod status;
 pub mod sync;
+mod tx_text;
 pub mod verify;
 mod what;
 
@@ -82,6 +84,8 @@ pub enum Command {
     Peers(peers::Args),
     /// Ping a peer: the round-trip times of its answers
     Ping(ping::Args),
+    /// Watch transactions as peers announce them
+    Mempool(mempool::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -96,6 +100,7 @@ impl Command {
             Self::Import(args) => args.layer(),
             Self::Peers(args) => args.layer(),
             Self::Ping(args) => args.layer(),
+            Self::Mempool(args) => args.layer(),
             Self::Query(_)
             | Self::Status(_)
             | Self::Verify(_)
@@ -115,6 +120,7 @@ impl Command {
             Self::Import(args) => import::run(&args, context),
             Self::Peers(args) => peers::run(&args, context),
             Self::Ping(args) => ping::run(&args, context),
+            Self::Mempool(args) => mempool::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Man(args) => man::run(&args, context),
         }

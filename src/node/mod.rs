@@ -12,6 +12,7 @@ pub mod control;
 mod crawl;
 mod import;
 mod lookup;
+pub mod mempool;
 mod ping;
 mod range;
 mod reader;
