@@ -13,5 +13,6 @@ mod rules;
 mod sides;
 mod synthetic;
 mod testnets;
+mod transition;
 mod tree_model;
 mod vectors;

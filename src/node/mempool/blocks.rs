@@ -24,7 +24,7 @@ const MAX_LATE: usize = 32;
 
 /// What a peer did that no good peer does.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BlockNewsFault {
+pub(super) enum BlockNewsFault {
     /// A header without the work that it claims, or claiming less than the network asks for.
     #[error("header {hash} has no proof of work for its bits {bits:08x}")]
     ProofOfWork {

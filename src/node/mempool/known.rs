@@ -42,6 +42,7 @@ impl Known {
         self.young.remove(id) || self.old.remove(id)
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }

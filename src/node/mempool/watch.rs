@@ -146,7 +146,7 @@ impl Watch {
             in_flight: HashMap::new(),
             asked: VecDeque::new(),
             queue: VecDeque::new(),
-            late: Known::new(2 * self.limits.announced),
+            late: Known::new(4 * self.limits.announced),
             unanswered: 0,
         };
         self.peers.insert(key, peer);

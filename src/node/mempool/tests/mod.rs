@@ -1,1 +1,3 @@
-//! x
+mod blocks;
+mod cases;
+mod model;
