@@ -7,7 +7,7 @@ use super::watch::PeerKey;
 use crate::chain::{Params, Target, permitted_transition};
 use crate::primitives::{BlockHash, Hash256, Header};
 use crate::wire::{GetHeaders, Inventory, InventoryKind, MAX_LOCATOR, PROTOCOL_VERSION};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
 /// Time for one peer to send a block: 130 kB/s for the largest one.
@@ -74,7 +74,6 @@ pub struct Seen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wanted {
     hash: BlockHash,
-    height: Option<u32>,
     /// Who has it and was not asked yet.
     from: VecDeque<PeerKey>,
 }
@@ -87,6 +86,8 @@ pub(super) struct Blocks {
     anchored: bool,
     /// The newest last.
     headers: VecDeque<Seen>,
+    /// Those of them whose blocks have not been checked: one that nobody sent may still be announced by others.
+    open: HashSet<BlockHash>,
     /// Whose header was asked of whom.
     asking: BTreeMap<PeerKey, BlockHash>,
     /// The oldest first; the first is the one that is downloaded.
@@ -104,6 +105,7 @@ impl Blocks {
             params,
             anchored: !stored.is_empty(),
             headers: stored.into(),
+            open: HashSet::new(),
             asking: BTreeMap::new(),
             wanted: VecDeque::new(),
             asked: None,
@@ -198,13 +200,16 @@ impl Blocks {
     fn push(&mut self, key: PeerKey, seen: Seen) {
         let from = VecDeque::from([key]);
         self.headers.push_back(seen);
-        self.wanted.push_back(Wanted { hash: seen.hash, height: seen.height, from });
+        self.open.insert(seen.hash);
+        self.wanted.push_back(Wanted { hash: seen.hash, from });
         self.cut();
     }
 
     fn cut(&mut self) {
         let beyond = self.headers.len().saturating_sub(MAX_HEADERS);
-        self.headers.drain(..beyond);
+        for old in self.headers.drain(..beyond) {
+            self.open.remove(&old.hash);
+        }
         while self.wanted.len() > MAX_WAITING {
             // The one that is under way is let come.
             self.wanted.remove(usize::from(self.asked.is_some()));
@@ -219,9 +224,14 @@ impl Blocks {
     fn add_source(&mut self, key: PeerKey, hash: &BlockHash) {
         let first = self.wanted.front().map(|wanted| wanted.hash);
         let is_asked = first == Some(*hash) && self.asked.is_some_and(|(asked, _)| asked == key);
-        let wanted = self.wanted.iter_mut().find(|wanted| wanted.hash == *hash);
-        if let Some(wanted) = wanted.filter(|wanted| !is_asked && !wanted.from.contains(&key)) {
-            wanted.from.push_back(key);
+        if let Some(wanted) = self.wanted.iter_mut().find(|wanted| wanted.hash == *hash) {
+            if !is_asked && !wanted.from.contains(&key) {
+                wanted.from.push_back(key);
+            }
+        } else if self.open.contains(hash) {
+            // Given up, since those who announced it before did not send it, or sent another under its header.
+            self.wanted.push_back(Wanted { hash: *hash, from: VecDeque::from([key]) });
+            self.cut();
         }
     }
 
@@ -272,6 +282,7 @@ impl Blocks {
     pub(super) fn done(&mut self, hash: BlockHash, height: Option<u32>) {
         self.asked = None;
         self.wanted.retain(|wanted| wanted.hash != hash);
+        self.open.remove(&hash);
         if let Some(seen) = self.headers.iter_mut().find(|seen| seen.hash == hash) {
             seen.height = height;
         }

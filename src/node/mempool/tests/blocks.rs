@@ -83,6 +83,9 @@ fn another_announcer_is_asked_when_the_first_is_late_gone_or_without() {
     assert_eq!(asked(&mut blocks, 32), Some((4, hash)));
     assert_eq!(asked(&mut blocks, 62), None);
     assert_eq!(blocks.skipped(), 1);
+    // Who announces it only now is asked all the same.
+    assert_eq!(blocks.on_inv(5, hash), None);
+    assert_eq!(asked(&mut blocks, 63), Some((5, hash)));
 }
 
 #[test]
