@@ -20,7 +20,9 @@ const KEYS: [&str; 2] = [
 
 /// A node with coins in a wallet.
 fn node_with_coins(binary: &Path) -> Bitcoind {
-    let node = Bitcoind::start(binary, &["-fallbackfee=0.0001", "-keypool=5"]);
+    // Whom it trusts it tells at once, others every few seconds.
+    let args = ["-fallbackfee=0.0001", "-keypool=5", "-whitelist=noban@127.0.0.1"];
+    let node = Bitcoind::start(binary, &args);
     node.rpc("createwallet", json!(["purse"]));
     let address = node.rpc("getnewaddress", json!([]));
     node.rpc("generatetoaddress", json!([110, address]));

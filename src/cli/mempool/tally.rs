@@ -57,7 +57,7 @@ impl Tally {
         let (since, before) = self.past.front().copied().unwrap_or((now, seen));
         self.past.push_back((now, seen));
         format!(
-            "{:.1} tx/s  {} seen, {} shown, {} pending  {}  {}  {}",
+            "{:.1} tx/s  {} seen, {} shown, {} pending{}  {}  {}",
             speed(seen - before, now - since),
             format::count(seen),
             format::count(self.shown),
@@ -74,7 +74,8 @@ impl Tally {
         let mut kinds: Vec<_> = self.kinds.iter().collect();
         kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let share = |(name, count): (&&str, &u64)| format!("{name} {} %", count * 100 / total);
-        kinds.into_iter().take(KINDS).map(share).collect::<Vec<_>>().join(", ")
+        let shares: Vec<String> = kinds.into_iter().take(KINDS).map(share).collect();
+        if shares.is_empty() { String::new() } else { format!("  {}", shares.join(", ")) }
     }
 
     /// The summary of the whole watch.
