@@ -63,3 +63,24 @@ pub fn estimated_change_percent(branch: &Branch) -> Option<f64> {
         if span <= 0.0 { 4.0 } else { (f64::from(params.timespan) / span).clamp(0.25, 4.0) };
     Some((ratio - 1.0) * 100.0)
 }
+
+/// Whether `bits` can follow the parent's at this height on any chain of the network: a check that needs no ancestors,
+/// and that no header of a valid chain fails.
+///
+/// # Consensus
+/// Bitcoin Core `PermittedDifficultyTransition`: the same bits within a period, at most a factor of four at its
+/// boundary. Networks with blocks of minimum difficulty permit anything.
+pub fn permitted_transition(params: &Params, height: u32, parent_bits: u32, bits: u32) -> bool {
+    if params.min_difficulty {
+        return true;
+    }
+    if !params.is_boundary(height) || params.no_retarget {
+        return bits == parent_bits;
+    }
+    let Ok(target) = Target::from_bits(bits) else { return false };
+    // The shortest and the longest span that count, as bits: those of a header have been rounded too.
+    let at = |span: u32| next_target(params, parent_bits, 0, span).to_bits();
+    let [hardest, easiest] = [at(params.timespan / 4), at(params.timespan * 4)];
+    let [hardest, easiest] = [hardest, easiest].map(Target::from_bits);
+    hardest.is_ok_and(|hardest| hardest <= target) && easiest.is_ok_and(|easiest| target <= easiest)
+}

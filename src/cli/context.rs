@@ -16,6 +16,8 @@ pub struct Context {
     pub out: Output,
     /// Progress bars on standard error; hidden where it is no terminal, and with `-q`.
     pub bars: MultiProgress,
+    /// Whether nothing but results and errors is wanted (`-q`).
+    pub quiet: bool,
 }
 
 impl Context {
@@ -26,7 +28,7 @@ impl Context {
         let bars = MultiProgress::with_draw_target(draw);
         start_log(global.log(has_color(config.color, &io::stderr())), &bars);
         let out = Output::stdout(global.json, has_color(config.color, &io::stdout()));
-        Self { config, out, bars }
+        Self { config, out, bars, quiet: global.quiet }
     }
 }
 

@@ -14,6 +14,7 @@ mod heights;
 pub mod import;
 mod interrupt;
 mod man;
+pub mod mempool;
 mod moment;
 mod network_args;
 pub mod peers;
@@ -95,6 +96,8 @@ pub enum Command {
     Tx(tx::Args),
     /// Check or make merkle proofs of transactions
     Proof(proof::Args),
+    /// Watch transactions as peers announce them
+    Mempool(mempool::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -112,6 +115,7 @@ impl Command {
             Self::Block(args) => args.layer(),
             Self::Tx(args) => args.layer(),
             Self::Proof(args) => args.layer(),
+            Self::Mempool(args) => args.layer(),
             Self::Query(_)
             | Self::Status(_)
             | Self::Verify(_)
@@ -134,6 +138,7 @@ impl Command {
             Self::Block(args) => block::run(&args, context),
             Self::Tx(args) => tx::run(&args, context),
             Self::Proof(args) => proof::run(&args, context),
+            Self::Mempool(args) => mempool::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Man(args) => man::run(&args, context),
         }

@@ -3,9 +3,13 @@
 use serde::{Serialize, Serializer, ser::Error};
 use serde_json::value::RawValue;
 use std::fmt;
+use std::str::FromStr;
 
 /// Satoshi in one bitcoin.
 const COIN: u64 = 100_000_000;
+
+/// Decimals of an amount in bitcoin.
+const DECIMALS: usize = 8;
 
 /// An amount in satoshi, shown in bitcoin with eight decimals.
 ///
@@ -24,6 +28,30 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (sign, satoshi) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
         f.pad(&format!("{sign}{}.{:08}", satoshi / COIN, satoshi % COIN))
+    }
+}
+
+/// Text that is no amount of bitcoin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("bitcoin with up to eight decimals expected, as 0.5, got {0:?}")]
+pub struct ParseAmountError(String);
+
+impl FromStr for Amount {
+    type Err = ParseAmountError;
+
+    /// A decimal number of bitcoin, not negative. Source: Bitcoin Core `ParseFixedPoint`.
+    fn from_str(text: &str) -> Result<Self, ParseAmountError> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let satoshi = || -> Option<i64> {
+            if !are_digits(whole) || !are_digits(decimals) || decimals.len() > DECIMALS {
+                return None;
+            }
+            // Padded with zeros the decimals are satoshi.
+            let small: i64 = format!("{decimals:0<DECIMALS$}").parse().ok()?;
+            whole.parse::<i64>().ok()?.checked_mul(i64::try_from(COIN).ok()?)?.checked_add(small)
+        };
+        satoshi().map(Self).ok_or_else(|| ParseAmountError(text.to_owned()))
     }
 }
 
@@ -50,6 +78,22 @@ mod tests {
         ] {
             assert_eq!(Amount(satoshi).to_string(), text);
             assert_eq!(serde_json::to_string(&[Amount(satoshi)]).unwrap(), format!("[{text}]"));
+        }
+    }
+
+    #[test]
+    fn text_is_read_as_it_is_written_and_nothing_else() {
+        for (text, satoshi) in [
+            ("0", 0),
+            ("0.00000001", 1),
+            ("0.5", 50_000_000),
+            ("21000000", 2_100_000_000_000_000),
+            ("92233720368.54775807", i64::MAX),
+        ] {
+            assert_eq!(text.parse(), Ok(Amount(satoshi)));
+        }
+        for bad in ["", ".", ".5", "1.", "-1", "+1", "1e3", "0.000000001", "1.-1", "92233720369"] {
+            assert!(bad.parse::<Amount>().is_err(), "{bad}");
         }
     }
 

@@ -14,6 +14,7 @@ mod crawl;
 mod fetch;
 mod import;
 mod lookup;
+pub mod mempool;
 mod ping;
 mod proof;
 mod range;

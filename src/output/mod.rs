@@ -7,10 +7,12 @@ pub mod format;
 mod log;
 mod out;
 mod progress;
+mod status;
 mod table;
 
 pub use bar::{bar, spinner, waiting};
 pub use log::{LogLevel, LogSettings, start_log};
 pub use out::{JsonArray, Output};
 pub use progress::{SyncBar, SyncStage};
+pub use status::StatusLine;
 pub use table::{Align, Column, Fields, header_line, row_line};

@@ -66,6 +66,14 @@ impl Output {
         self.text("\n")
     }
 
+    /// Writes a line to standard error: about the results, but none of them.
+    ///
+    /// # Errors
+    /// Standard error does not take it.
+    pub fn note(&mut self, text: &str) -> io::Result<()> {
+        writeln!(io::stderr(), "{text}")
+    }
+
     /// Hands everything written so far to the system.
     ///
     /// # Errors

@@ -27,5 +27,6 @@ pub mod script;
 pub mod served;
 pub mod socks;
 pub mod sync;
+pub mod transactions;
 pub mod wait;
 pub mod wrong;

@@ -14,5 +14,6 @@ mod sides;
 mod survey;
 mod synthetic;
 mod testnets;
+mod transition;
 mod tree_model;
 mod vectors;

@@ -92,10 +92,11 @@ async fn a_caller_that_wants_less_is_sent_less() {
     let mut scene = scene_with(config, Direction::Outbound, 1 << 20);
     scene.remote.shake_hands().await;
     scene.connection().await;
-    scene.remote.say(&raw(Command::BLOCK, &[7; 1000])).await;
-    assert_eq!(scene.message().await, raw(Command::BLOCK, &[7; 1000]));
-    scene.remote.say(&raw(Command::BLOCK, &[7; 1001])).await;
-    let expected = FrameError::TooLong { limit: 1000, got: 1001, command: Command::BLOCK };
+    scene.remote.say(&raw(Command::new("blocktxn"), &[7; 1000])).await;
+    assert_eq!(scene.message().await, raw(Command::new("blocktxn"), &[7; 1000]));
+    scene.remote.say(&raw(Command::new("blocktxn"), &[7; 1001])).await;
+    let expected =
+        FrameError::TooLong { limit: 1000, got: 1001, command: Command::new("blocktxn") };
     assert_eq!(scene.end().await, Disconnect::Frame(expected));
 }
 

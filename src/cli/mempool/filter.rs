@@ -1,0 +1,39 @@
+//! Which transactions are shown.
+
+use crate::cli::CliError;
+use crate::node::Amount;
+use crate::primitives::Network;
+use crate::script::script_of_address;
+use crate::wire::TxView;
+use std::collections::HashSet;
+
+/// What a transaction needs to be shown.
+#[derive(Debug)]
+pub(super) struct Filter {
+    min_amount: Option<Amount>,
+    /// The scripts of the addresses; empty for any.
+    scripts: HashSet<Vec<u8>>,
+}
+
+impl Filter {
+    /// # Errors
+    /// Text that is no address of the network.
+    pub(super) fn new(
+        min_amount: Option<Amount>,
+        addresses: &[String],
+        network: Network,
+    ) -> Result<Self, CliError> {
+        let script = |address: &String| script_of_address(address, network);
+        let scripts: Result<_, _> = addresses.iter().map(script).collect();
+        let scripts = scripts.map_err(|error| CliError::Usage(format!("--address: {error}")))?;
+        Ok(Self { min_amount, scripts })
+    }
+
+    pub(super) fn lets_through(&self, transaction: TxView<'_>) -> bool {
+        let outputs = transaction.outputs();
+        let amount = || Amount::sum(outputs.clone().map(|output| Amount(output.value)));
+        self.min_amount.is_none_or(|min| amount() >= min)
+            && (self.scripts.is_empty()
+                || outputs.clone().any(|output| self.scripts.contains(output.script_pubkey)))
+    }
+}

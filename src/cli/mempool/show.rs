@@ -1,0 +1,84 @@
+//! Transactions and blocks as lines.
+
+use crate::cli::tx_text::describe;
+use crate::node::mempool::Notice;
+use crate::node::{Amount, TxInfo};
+use crate::output::{Fields, format};
+use crate::primitives::Network;
+use crate::script::ScriptKind;
+use crate::wire::TxView;
+use std::fmt::Write;
+
+/// How transactions are shown.
+#[derive(Debug)]
+pub(super) struct Show {
+    network: Network,
+    full: bool,
+}
+
+impl Show {
+    pub(super) fn new(network: Network, full: bool) -> Self {
+        Self { network, full }
+    }
+
+    /// A transaction that came at that time (Unix seconds): one line, or with all fields a paragraph.
+    pub(super) fn transaction(&self, tx: TxView<'_>, time: u64, json: bool, color: bool) -> String {
+        if json {
+            let info = TxInfo::new(tx, self.network);
+            let line = serde_json::to_string(&info).expect("text keys and numbers make JSON");
+            return line + "\n";
+        }
+        if self.full {
+            let fields = Fields::default()
+                .with("time", format!("{time}  {} UTC", format::utc(time)))
+                .with("txid", tx.txid().to_string());
+            return describe(fields, tx, self.network).render(color) + "\n";
+        }
+        let utc = format::utc(time);
+        let clock = utc.split(' ').next_back().unwrap_or_default();
+        format!(
+            "{clock}  {}  {:>5} vB  {} → {}  {} BTC  {}\n",
+            tx.txid(),
+            tx.vsize(),
+            tx.inputs().len(),
+            tx.outputs().len(),
+            Amount::sum(tx.outputs().map(|output| Amount(output.value))),
+            kinds(tx),
+        )
+    }
+
+    /// A block's line.
+    pub(super) fn block(&self, notice: &Notice) -> Option<String> {
+        let Notice::Block { height, hash, transactions, confirmed, pending } = notice else {
+            return None;
+        };
+        let number = |number: &usize| u64::try_from(*number).unwrap_or(u64::MAX);
+        let height = height.map(|height| format!("{height} ")).unwrap_or_default();
+        Some(format!(
+            "block {height}{hash}: {}, {} of them pending before, {} pending left",
+            format::counted(number(transactions), "transaction"),
+            format::count(number(confirmed)),
+            format::count(number(pending)),
+        ))
+    }
+}
+
+/// The kinds of a transaction's outputs, in their order: `2 P2WPKH, P2TR`.
+fn kinds(tx: TxView<'_>) -> String {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for output in tx.outputs() {
+        let name = ScriptKind::of(output.script_pubkey).short_name();
+        match kinds.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((name, 1)),
+        }
+    }
+    let mut text = String::new();
+    for (at, (name, count)) in kinds.into_iter().enumerate() {
+        let comma = if at == 0 { "" } else { ", " };
+        let count = if count == 1 { String::new() } else { format!("{count} ") };
+        // Writing into a String does not fail.
+        let _ = write!(text, "{comma}{count}{name}");
+    }
+    text
+}

@@ -1,0 +1,317 @@
+//! The connections and the clock of a watch.
+
+use super::blocks::{Blocks, Seen};
+use super::follow::check;
+use super::known::Pending;
+use super::peers::Peers;
+use super::watch::{Limits, PeerKey, Watch, WatchCounts};
+use crate::net::{Event, PeerInfo};
+use crate::node::Sources;
+use crate::primitives::{BlockHash, Txid};
+use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, ServiceFlags, Transaction};
+use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::block_in_place;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info};
+
+/// Events that may wait; beyond that the connections stop reading. Each holds up to 4 MB.
+const EVENT_QUEUE: usize = 16;
+
+/// Events that are taken before what came of them is handed on.
+const MOST_EVENTS: usize = 1000;
+
+/// Bytes of transactions that are taken before they are handed on.
+const MOST_BYTES: usize = 4_000_000;
+
+/// What to watch.
+#[derive(Clone, Debug)]
+pub struct MempoolOptions {
+    /// Where peers come from, and how they are reached.
+    pub sources: Sources,
+    /// Only these peers (`host:port`); empty for those that can be found.
+    pub connect: Vec<String>,
+    /// How many peers at once, where none are named.
+    pub peers: usize,
+    /// The end of the stored chain, from [`stored_end`](super::stored_end): new blocks have to build on it. Where it is
+    /// empty, proof of work at the network's limit is all that is asked of the first one.
+    pub stored: Vec<Seen>,
+    /// How much is kept and waited for.
+    pub limits: Limits,
+}
+
+/// What is worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A transaction that was not seen before. Nothing but its form is checked.
+    Transaction(Transaction),
+    /// A new block, held to its header.
+    Block {
+        /// Its height; none where neither its ancestors nor its coinbase say one.
+        height: Option<u32>,
+        /// Its hash.
+        hash: BlockHash,
+        /// How many transactions it has.
+        transactions: usize,
+        /// How many of them were pending.
+        confirmed: usize,
+        /// How many transactions are pending still.
+        pending: usize,
+    },
+}
+
+/// The numbers of a watch so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MempoolFigures {
+    /// Of announcements and requests.
+    pub counts: WatchCounts,
+    /// Ids forgotten to make room: if one is announced again, it is seen again.
+    pub forgotten: u64,
+    /// Transactions in no block that was followed.
+    pub pending: usize,
+    /// Pending ones let go to make room.
+    pub pending_dropped: u64,
+    /// Blocks that were announced and not downloaded.
+    pub blocks_skipped: u64,
+    /// Peers connected now.
+    pub peers: usize,
+    /// Bytes received, of everything.
+    pub bytes: u64,
+}
+
+/// Why a watch cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum MempoolError {
+    /// There is nobody to watch.
+    #[error(
+        "no peer could be used{}: check the network, or name one with --connect",
+        if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
+    )]
+    NoPeers {
+        /// What became of the last ones.
+        reasons: Vec<String>,
+    },
+}
+
+/// A watch of what peers announce.
+#[derive(Debug)]
+pub struct Mempool {
+    sources: Sources,
+    peers: Peers,
+    watch: Watch,
+    blocks: Blocks,
+    pending: Pending,
+    events: Receiver<Event>,
+    started: Instant,
+    notices: Vec<Notice>,
+    bytes: usize,
+}
+
+impl Mempool {
+    /// Starts to look for peers; call inside a tokio runtime of several threads.
+    pub fn start(options: MempoolOptions) -> Self {
+        let MempoolOptions { sources, connect, peers, stored, limits } = options;
+        let (sender, events) = channel(EVENT_QUEUE);
+        let height = stored.last().and_then(|seen| seen.height).unwrap_or(0);
+        Self {
+            peers: Peers::new(sources.clone(), &connect, peers, height, sender),
+            watch: Watch::new(limits),
+            blocks: Blocks::new(sources.params, stored),
+            pending: Pending::new(limits.pending),
+            sources,
+            events,
+            started: Instant::now(),
+            notices: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Waits for what is worth telling. Nothing is lost if the wait is given up.
+    ///
+    /// # Errors
+    /// There is no peer left, and none to be had.
+    pub async fn next(&mut self) -> Result<Vec<Notice>, MempoolError> {
+        loop {
+            self.peers.dial(Instant::now());
+            if self.peers.is_exhausted() {
+                return Err(MempoolError::NoPeers { reasons: self.peers.take_reasons() });
+            }
+            let wake = self.wake_at();
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => self.on_events(event),
+                () = self.peers.found() => {}
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+            }
+            self.act();
+            if !self.notices.is_empty() {
+                self.bytes = 0;
+                return Ok(std::mem::take(&mut self.notices));
+            }
+        }
+    }
+
+    /// The numbers so far.
+    pub fn figures(&self) -> MempoolFigures {
+        MempoolFigures {
+            counts: self.watch.counts(),
+            forgotten: self.watch.forgotten(),
+            pending: self.pending.len(),
+            pending_dropped: self.pending.dropped(),
+            blocks_skipped: self.blocks.skipped(),
+            peers: self.peers.connected_count(),
+            bytes: self.peers.bytes_received(),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let deadlines = [self.watch.next_deadline(), self.blocks.next_deadline()];
+        let deadlines = deadlines.into_iter().flatten().map(|at| self.started + at);
+        deadlines.chain(self.peers.next_dial()).min()
+    }
+
+    /// Takes what has already arrived in one go: requests are then sent in fewer messages.
+    fn on_events(&mut self, first: Event) {
+        self.on_event(first);
+        for _ in 0..MOST_EVENTS {
+            if self.bytes > MOST_BYTES {
+                break;
+            }
+            let Ok(event) = self.events.try_recv() else { break };
+            self.on_event(event);
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Connected { peer, info } => self.on_connected(peer.0, &info),
+            Event::Message { peer, message } if self.peers.has(peer.0) => {
+                self.on_message(peer.0, message);
+            }
+            Event::Message { .. } | Event::Latency { .. } => {}
+            Event::Disconnected { peer, reason } => {
+                self.forget(peer.0);
+                self.peers.disconnected(peer.0, &reason, Instant::now());
+            }
+        }
+    }
+
+    fn on_connected(&mut self, key: PeerKey, info: &PeerInfo) {
+        if !self.peers.are_named() && info.services.has(ServiceFlags::BLAKE2B_FORK) {
+            self.peers.dismiss(key, "follows another chain");
+            return;
+        }
+        info!("connected to {}: {}", info.address, info.user_agent);
+        self.peers.connected(key);
+        self.watch.add_peer(key, info.wtxid_relay);
+    }
+
+    fn on_message(&mut self, key: PeerKey, message: Message) {
+        match message {
+            Message::Inv(list) => self.on_inv(key, &list),
+            Message::Tx(transaction) => self.on_tx(key, transaction),
+            Message::NotFound(list) => self.on_not_found(key, &list),
+            Message::Headers(headers) => self.on_headers(key, &headers),
+            Message::Block(block) => self.on_block(key, block),
+            other => debug!("{key}: {} is of no use here", other.command()),
+        }
+    }
+
+    fn on_inv(&mut self, key: PeerKey, list: &[Inventory]) {
+        self.watch.on_inv(key, list);
+        if self.watch.is_full(key) {
+            let what = "has announced more transactions than it sends: further ones are dropped";
+            self.peers.warn_once(key, what);
+        }
+        // Of several blocks the last one is the newest, and its header leads to the others.
+        let block = list.iter().rfind(|entry| entry.kind == InventoryKind::Block);
+        if let Some(Inventory { hash, .. }) = block
+            && let Some(request) = self.blocks.on_inv(key, BlockHash(hash.0))
+        {
+            self.peers.send(key, Message::GetHeaders(request));
+        }
+    }
+
+    fn on_tx(&mut self, key: PeerKey, transaction: Transaction) {
+        let view = transaction.view();
+        let txid = view.txid();
+        match self.watch.on_tx(key, txid, view.wtxid()) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.pending.insert(txid);
+                self.bytes += view.size();
+                self.notices.push(Notice::Transaction(transaction));
+            }
+            Err(fault) => self.refuse(key, &format!("sent a wrong transaction: {fault}")),
+        }
+    }
+
+    fn on_not_found(&mut self, key: PeerKey, list: &[Inventory]) {
+        self.watch.on_not_found(key, list);
+        list.iter().for_each(|entry| self.blocks.on_not_found(key, BlockHash(entry.hash.0)));
+    }
+
+    fn on_headers(&mut self, key: PeerKey, message: &Headers) {
+        if message.foreign.is_some() {
+            self.refuse(key, "follows another chain");
+            return;
+        }
+        match self.blocks.on_headers(key, &message.headers) {
+            Ok(Some(request)) => self.peers.send(key, Message::GetHeaders(request)),
+            Ok(None) => {}
+            Err(fault) => self.refuse(key, &fault.to_string()),
+        }
+    }
+
+    fn on_block(&mut self, key: PeerKey, block: Block) {
+        let hash = block.header().hash();
+        let seen = match self.blocks.on_block(key, hash) {
+            Ok(Some(seen)) => seen,
+            Ok(None) => return,
+            Err(fault) => return self.refuse(key, &fault.to_string()),
+        };
+        let params = self.sources.params;
+        match block_in_place(|| check(block, seen, params)) {
+            Err(fault) => self.refuse(key, &format!("sent a wrong block: {fault}")),
+            Ok((checked, height)) => {
+                self.blocks.done(hash, height);
+                self.on_checked(hash, height, checked.txids());
+            }
+        }
+    }
+
+    fn on_checked(&mut self, hash: BlockHash, height: Option<u32>, txids: &[Txid]) {
+        self.watch.confirmed(txids);
+        let confirmed = self.pending.confirm(txids);
+        let (transactions, pending) = (txids.len(), self.pending.len());
+        self.notices.push(Notice::Block { height, hash, transactions, confirmed, pending });
+    }
+
+    /// Gives up what is late, and asks for what can be asked for.
+    fn act(&mut self) {
+        let now = self.now();
+        for (key, fault) in self.watch.expire(now) {
+            self.refuse(key, &fault.to_string());
+        }
+        for (key, request) in self.watch.requests(now) {
+            self.peers.send(key, Message::GetData(request));
+        }
+        if let Some((key, block)) = self.blocks.request(now) {
+            self.peers.send(key, Message::GetData(vec![block]));
+        }
+    }
+
+    fn refuse(&mut self, key: PeerKey, reason: &str) {
+        self.peers.refuse(key, reason);
+        self.forget(key);
+    }
+
+    fn forget(&mut self, key: PeerKey) {
+        self.watch.remove_peer(key);
+        self.blocks.remove_peer(key);
+    }
+}

@@ -1,0 +1,24 @@
+//! Watching transactions as peers announce them: `inv`, `getdata`, `tx`.
+//!
+//! Two state machines decide ([`Watch`] for transactions, one beside it for the blocks that confirm them), with the
+//! connections and the clock in the driver. What is seen is what peers send: whether a transaction is valid takes the
+//! coins that it spends, which are not here, and so its fee is not known either.
+//!
+//! # Security
+//! Everything kept has a bound ([`Limits`]), and what is dropped for it is counted. An answer that nobody asked for,
+//! announcements that nothing follows, and headers without work cost a peer its place.
+
+mod blocks;
+mod driver;
+mod follow;
+mod known;
+mod peers;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use blocks::Seen;
+pub use driver::{Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice};
+pub use follow::stored_end;
+pub use watch::{Limits, PeerKey, TxFault, Watch, WatchCounts};

@@ -1,0 +1,140 @@
+//! `mempool` beside a real bitcoind with a wallet.
+#![allow(clippy::unwrap_used, reason = "all of this file is a test")]
+
+mod support;
+
+use lightclient::primitives::{Network, hex};
+use serde_json::{Value, json};
+use std::path::Path;
+use support::bitcoind::{Bitcoind, or_skip_loudly};
+use support::run::Program;
+use support::sync::{light_client, sync_args};
+use support::wait::{PATIENCE, poll_for};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
+/// Compressed keys of no importance.
+const KEYS: [&str; 2] = [
+    "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+    "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
+];
+
+/// A node with coins in a wallet.
+fn node_with_coins(binary: &Path) -> Bitcoind {
+    // Whom it trusts it tells at once, others every few seconds.
+    let args = ["-fallbackfee=0.0001", "-keypool=5", "-whitelist=noban@127.0.0.1"];
+    let node = Bitcoind::start(binary, &args);
+    node.rpc("createwallet", json!(["purse"]));
+    let address = node.rpc("getnewaddress", json!([]));
+    node.rpc("generatetoaddress", json!([110, address]));
+    node
+}
+
+/// Pays to each kind of address; kinds and txids.
+fn pay_to_each_kind(node: &Bitcoind) -> Vec<(&'static str, String)> {
+    let own = |kind: &str| node.rpc("getnewaddress", json!(["", kind]));
+    let multisig =
+        |kind: &str| node.rpc("createmultisig", json!([1, KEYS, kind]))["address"].take();
+    let to: Vec<(&str, Value)> = vec![
+        ("pubkeyhash", own("legacy")),
+        ("scripthash", own("p2sh-segwit")),
+        ("witness_v0_keyhash", own("bech32")),
+        ("witness_v0_scripthash", multisig("bech32")),
+        ("witness_v1_taproot", own("bech32m")),
+    ];
+    let id = |txid: Value| txid.as_str().unwrap().to_owned();
+    let pay = |address| node.rpc("sendtoaddress", json!([address, 0.5]));
+    let mut paid: Vec<_> = to.into_iter().map(|(kind, to)| (kind, id(pay(to)))).collect();
+    let text = hex::encode("a line of text".as_bytes());
+    let sent = node.rpc("send", json!([[{ "data": text }]]));
+    paid.push(("nulldata", id(sent["txid"].clone())));
+    paid
+}
+
+/// What bitcoind says of a transaction, without what it infers beyond it.
+fn decoded(node: &Bitcoind, txid: &str) -> Value {
+    let hex = node.rpc("getrawtransaction", json!([txid]));
+    let mut decoded = node.rpc("decoderawtransaction", json!([hex]));
+    let keys = ["txid", "hash", "version", "size", "vsize", "weight", "locktime", "vin", "vout"];
+    decoded.as_object_mut().unwrap().retain(|key, _| keys.contains(&key.as_str()));
+    for output in decoded["vout"].as_array_mut().unwrap() {
+        output["scriptPubKey"].as_object_mut().unwrap().remove("desc");
+    }
+    decoded
+}
+
+fn args(nodes: &[&Bitcoind], more: &[&str]) -> Vec<String> {
+    let connect = nodes.iter().flat_map(|node| ["--connect".to_owned(), node.p2p().to_string()]);
+    let front = ["mempool".to_owned(), "--no-dns".to_owned()];
+    front.into_iter().chain(connect).chain(more.iter().map(|&arg| arg.to_owned())).collect()
+}
+
+/// Waits until the program is among a node's peers, and wants transactions.
+fn wait_connected(node: &Bitcoind) {
+    poll_for("the program's connection", PATIENCE, || {
+        let peers = node.rpc("getpeerinfo", json!([]));
+        let ours = peers.as_array().unwrap().iter().find(|peer| {
+            peer["subver"].as_str().unwrap().starts_with("/lightclient")
+                && peer["relaytxes"] == true
+        });
+        // The last thing of the handshake that the node waits for.
+        ours.filter(|peer| peer["version"] != 0).map(drop)
+    });
+}
+
+#[test]
+fn payments_to_each_kind_of_address_arrive_as_bitcoind_decodes_them_and_leave_with_a_block() {
+    let Some(binary) = or_skip_loudly("watching payments in bitcoind's memory pool") else {
+        return;
+    };
+    // The second node has what it announces from the first.
+    let node = node_with_coins(&binary);
+    let second = Bitcoind::start(&binary, &[format!("-connect={}", node.p2p())]);
+    poll_for("the second node", PATIENCE, || (second.height() == 110).then_some(()));
+    let program = light_client(BINARY, Network::Regtest);
+    program.run(&sync_args(&[node.p2p().to_string()], &[])).expect_success();
+
+    let counted = program.start(&args(&[&node, &second], &["--json", "--count", "6"]));
+    [&node, &second].into_iter().for_each(wait_connected);
+    let paid = pay_to_each_kind(&node);
+    let mut lines = counted.wait(PATIENCE).expect_success().json_lines();
+    assert_eq!(lines.len(), 6);
+    for (kind, txid) in &paid {
+        let at = lines.iter().position(|line| line["txid"] == json!(txid));
+        let ours = lines.swap_remove(at.unwrap_or_else(|| panic!("{kind} {txid}")));
+        assert_eq!(ours, decoded(&node, txid), "{kind}");
+        let outputs = ours["vout"].as_array().unwrap();
+        assert!(outputs.iter().any(|output| output["scriptPubKey"]["type"] == *kind), "{kind}");
+    }
+    drop(node.generate(1));
+    follow_a_block(&program, &node, &second);
+}
+
+/// Three more payments, two of which a block then contains.
+fn follow_a_block(program: &Program, node: &Bitcoind, second: &Bitcoind) {
+    poll_for("the second node", PATIENCE, || (second.height() == 111).then_some(()));
+    let mut running = program.start(&args(&[node, second], &[]));
+    [node, second].into_iter().for_each(wait_connected);
+    let pay = || {
+        let address = node.rpc("getnewaddress", json!([]));
+        node.rpc("sendtoaddress", json!([address, 0.25])).as_str().unwrap().to_owned()
+    };
+    let paid = [pay(), pay(), pay()];
+    paid.iter().for_each(|txid| drop(running.wait_for_stdout(txid, PATIENCE)));
+    let block = node.rpc("generateblock", json!([format!("pk({})", KEYS[0]), &paid[..2]]));
+    let hash = block["hash"].as_str().unwrap();
+    let line =
+        format!("block 112 {hash}: 3 transactions, 2 of them pending before, 1 pending left\n");
+    running.wait_for_stdout(&line, PATIENCE);
+    let hash = node.generate(1).remove(0);
+    let line =
+        format!("block 113 {hash}: 2 transactions, 1 of them pending before, 0 pending left\n");
+    running.wait_for_stdout(&line, PATIENCE);
+    running.interrupt();
+    let ended = running.wait(PATIENCE).expect_code(130);
+    assert!(
+        ended.stderr.contains("3 transactions seen, 3 shown, 0 announcements"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
+}

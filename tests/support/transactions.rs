@@ -1,0 +1,118 @@
+//! Transactions and blocks made on the spot, and peers that announce them.
+
+use super::chain::{mine, now};
+use super::script::Script;
+use super::served::SharedChain;
+use lightclient::chain::merkle_root;
+use lightclient::primitives::{Hash256, Header, Txid, sha256d};
+use lightclient::wire::{Block, Inventory, InventoryKind, Message, Transaction};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The transaction of that number: one input, and one output of as many satoshi to a P2WPKH script of its own. It is
+/// valid in form only.
+pub fn transaction(number: u64) -> Transaction {
+    let digest = sha256d(&number.to_le_bytes());
+    let program = [&[0, 20], &digest[..20]].concat();
+    decoded(&[
+        &2_u32.to_le_bytes(),
+        &[1],
+        &digest,
+        &[0; 4],
+        &[0],
+        &[0xff; 4],
+        &[1],
+        &number.to_le_bytes(),
+        &[22],
+        &program,
+        &[0; 4],
+    ])
+}
+
+fn decoded(parts: &[&[u8]]) -> Transaction {
+    Transaction::decode(parts.concat()).expect("written as a transaction is")
+}
+
+/// Those of a range of numbers.
+pub fn transactions(numbers: std::ops::Range<u64>) -> Vec<Transaction> {
+    numbers.map(transaction).collect()
+}
+
+/// A coinbase that says the height, to a script that anyone may take it by.
+fn coinbase(height: u32) -> Transaction {
+    let height = height.to_le_bytes();
+    decoded(&[
+        &2_u32.to_le_bytes(),
+        &[1],
+        &[0; 32],
+        &[0xff; 4],
+        &[5, 4],
+        &height,
+        &[0xff; 4],
+        &[1],
+        &5_000_000_000_u64.to_le_bytes(),
+        &[1, 0x51],
+        &[0; 4],
+    ])
+}
+
+/// A regtest block at that height on top of a header, with a coinbase and these transactions.
+pub fn block_on(parent: &Header, height: u32, transactions: &[Transaction]) -> Block {
+    let all = [&[coinbase(height)], transactions].concat();
+    let txids: Vec<Txid> = all.iter().map(|transaction| transaction.view().txid()).collect();
+    let merkle_root = merkle_root(&txids).expect("no transaction twice");
+    let time = now().max(parent.time + 1);
+    let header = mine(Header { prev: parent.hash(), merkle_root, time, nonce: 0, ..*parent });
+    let count = u8::try_from(all.len()).expect("few");
+    assert!(count < 253);
+    let bytes = all.iter().flat_map(|transaction| transaction.bytes().to_vec());
+    let bytes: Vec<u8> = header.encode().into_iter().chain([count]).chain(bytes).collect();
+    Block::decode(bytes).expect("written as a block is")
+}
+
+/// How transactions are announced among peers that both know BIP339.
+pub fn announcement(transactions: &[Transaction]) -> Message {
+    let entry = |transaction: &Transaction| Inventory {
+        kind: InventoryKind::Wtx,
+        hash: Hash256(transaction.view().wtxid().0),
+    };
+    Message::Inv(transactions.iter().map(entry).collect())
+}
+
+/// So many announcements of nothing, from that number on.
+pub fn made_up(numbers: std::ops::Range<u64>) -> Message {
+    let entry = |number: u64| Inventory {
+        kind: InventoryKind::Wtx,
+        hash: Hash256(sha256d(&[b"made up", &number.to_le_bytes()[..]].concat())),
+    };
+    Message::Inv(numbers.map(entry).collect())
+}
+
+impl Script {
+    /// Sends those transactions and blocks to who asks for them, and says of the rest that it does not have it.
+    #[must_use]
+    pub fn having(self, transactions: &[Transaction], blocks: &[Block]) -> Self {
+        let transactions =
+            transactions.iter().map(|tx| (tx.view().wtxid().0, Message::Tx(tx.clone())));
+        let blocks = blocks.iter().map(|b| (b.header().hash().0, Message::Block(b.clone())));
+        let things: Arc<HashMap<[u8; 32], Message>> =
+            Arc::new(transactions.chain(blocks).collect());
+        self.answering(move |message| {
+            let Message::GetData(list) = message else { return None };
+            let (found, missing): (Vec<Inventory>, Vec<Inventory>) =
+                list.iter().copied().partition(|entry| things.contains_key(&entry.hash.0));
+            let mut answers: Vec<Message> =
+                found.iter().map(|entry| things[&entry.hash.0].clone()).collect();
+            answers.extend((!missing.is_empty()).then_some(Message::NotFound(missing)));
+            Some(answers)
+        })
+    }
+}
+
+/// A chain for peers whose headers play no part.
+pub fn any_chain() -> SharedChain {
+    SharedChain::new(
+        lightclient::primitives::Network::Regtest,
+        &super::chain::regtest_chain(10, 1, 600),
+    )
+}
