@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::thread::sleep;
+use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 use support::measure::{Usage, wait_and_measure};
 use support::peer::ScriptedPeer;
@@ -55,14 +55,15 @@ fn run(name: &str, all: &[Transaction], per_second: Option<f64>) {
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
     let stdout = child.stdout.take().expect("it was piped");
-    let reading = std::thread::spawn(move || {
+    let reading = spawn(move || {
         let lines = BufReader::new(stdout).lines().map_while(Result::ok);
         lines.collect::<HashSet<String>>().len()
     });
     peers.iter().for_each(|peer| peer.wait_ready(1, PATIENCE));
     let started = Instant::now();
+    let measuring = spawn(move || wait_and_measure(child, started));
     announce(all, &peers, per_second, started);
-    let usage = wait_and_measure(child, started);
+    let usage = measuring.join().expect("measuring does not panic");
     let shown = reading.join().expect("reading does not panic");
     print(name, all.len(), shown, requested(&peers), usage);
 }

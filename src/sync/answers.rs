@@ -126,6 +126,39 @@ impl Engine {
         Disposition::Take(tag)
     }
 
+    /// Height of the header before a batch's first, as far as the requests before it tell.
+    pub fn begin_height(&self, tag: Tag) -> u32 {
+        match self.ranges.with_tag_ref(tag) {
+            Some(range) => range.begin_of(tag, self.joined).height,
+            None => self.joined.height + self.open.count_before(tag),
+        }
+    }
+
+    /// Height of the last header that a peer sent, while it is not joined.
+    pub fn pending_height(&self, key: PeerKey, last: BlockHash) -> Option<u32> {
+        let is_cursor = self.peers.get(&key).is_some_and(|peer| peer.cursor == Some(last));
+        let open = || self.joined.height + self.open.count_through(key);
+        self.ranges.height_of_end(last).or_else(|| is_cursor.then(open))
+    }
+
+    /// Whether a batch lies between two hints.
+    pub fn is_hinted_batch(&self, tag: Tag) -> bool {
+        self.ranges.with_tag_ref(tag).is_some()
+    }
+
+    /// The hints that the engine was given are wrong. Those taken over on the way are not.
+    pub fn drop_hints(&mut self) {
+        if !self.hints_adopted {
+            self.let_hints_go();
+        }
+    }
+
+    fn let_hints_go(&mut self) {
+        self.hints_on = false;
+        self.left.clear();
+        self.peers.values_mut().for_each(|peer| peer.left_hints = false);
+    }
+
     /// Notes how a batch fared when its work and links were checked.
     pub fn on_linked(&mut self, tag: Tag, linked: Linked) {
         let joined = self.joined;
