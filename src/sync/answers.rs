@@ -153,7 +153,7 @@ impl Engine {
         }
     }
 
-    fn let_hints_go(&mut self) {
+    pub(super) fn let_hints_go(&mut self) {
         self.hints_on = false;
         self.left.clear();
         self.peers.values_mut().for_each(|peer| peer.left_hints = false);
