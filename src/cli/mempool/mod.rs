@@ -75,6 +75,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let show = Show::new(context.config.network, args.full);
     let options = MempoolOptions {
         sources: sources(&context.config)?,
+        folder: context.config.folder(),
         connect: named_peers(&context.config),
         peers: usize::from(context.config.peers.0),
         stored: stored(context),

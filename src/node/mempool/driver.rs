@@ -9,6 +9,7 @@ use crate::net::{Event, PeerInfo};
 use crate::node::Sources;
 use crate::primitives::{BlockHash, Txid};
 use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, ServiceFlags, Transaction};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::block_in_place;
@@ -29,6 +30,8 @@ const MOST_BYTES: usize = 4_000_000;
 pub struct MempoolOptions {
     /// Where peers come from, and how they are reached.
     pub sources: Sources,
+    /// The network's folder, for the address book in it.
+    pub folder: PathBuf,
     /// Only these peers (`host:port`); empty for those that can be found.
     pub connect: Vec<String>,
     /// How many peers at once, where none are named.
@@ -110,11 +113,11 @@ pub struct Mempool {
 impl Mempool {
     /// Starts to look for peers; call inside a tokio runtime of several threads.
     pub fn start(options: MempoolOptions) -> Self {
-        let MempoolOptions { sources, connect, peers, stored, limits } = options;
+        let MempoolOptions { sources, folder, connect, peers, stored, limits } = options;
         let (sender, events) = channel(EVENT_QUEUE);
         let height = stored.last().and_then(|seen| seen.height).unwrap_or(0);
         Self {
-            peers: Peers::new(sources.clone(), &connect, peers, height, sender),
+            peers: Peers::new((sources.clone(), folder), &connect, peers, height, sender),
             watch: Watch::new(limits),
             blocks: Blocks::new(sources.params, stored),
             pending: Pending::new(limits.pending),

@@ -2,10 +2,12 @@
 
 use crate::net::{Config, Dialer, Disconnect, Event, Fault, PeerHandle, PeerId, Timers};
 use crate::node::Sources;
+use crate::node::addresses::addresses;
 use crate::node::sources::net_config;
 use crate::wire::Message;
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
@@ -19,6 +21,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// From one look for addresses to the next, when too few peers are left.
 const FIND_PAUSE: Duration = Duration::from_secs(60);
+
+/// Most addresses that one search gives.
+const ADDRESSES: usize = 256;
 
 /// How many reasons for failures are kept for the message that no peer could be used.
 const REASONS: usize = 4;
@@ -44,6 +49,7 @@ struct Slot {
 #[derive(Debug)]
 pub(super) struct Peers {
     sources: Sources,
+    folder: PathBuf,
     dialer: Dialer,
     config: Arc<Config>,
     events: Sender<Event>,
@@ -63,7 +69,7 @@ pub(super) struct Peers {
 impl Peers {
     /// Peers of those addresses, or of any that can be found, which may announce transactions.
     pub(super) fn new(
-        sources: Sources,
+        (sources, folder): (Sources, PathBuf),
         connect: &[String],
         wanted: usize,
         height: u32,
@@ -76,6 +82,7 @@ impl Peers {
         Self {
             dialer: sources.dialer(),
             sources,
+            folder,
             config: Arc::new(config),
             events,
             wanted: if named { connect.len() } else { wanted },
@@ -114,10 +121,10 @@ impl Peers {
         let too_few = self.slots.len() + self.candidates.len() < self.wanted;
         let is_time = self.find_after.is_none_or(|at| at <= now);
         if !self.named && too_few && is_time && self.finding.is_none() {
-            let sources = self.sources.clone();
+            let (sources, folder) = (self.sources.clone(), self.folder.clone());
             self.find_after = Some(now + FIND_PAUSE);
             self.finding = Some(tokio::spawn(async move {
-                let mut found = sources.addresses().await;
+                let mut found = addresses(&sources, &folder, ADDRESSES).await;
                 found.shuffle(&mut rand::rng());
                 found
             }));
