@@ -99,6 +99,19 @@ fn standard_input_and_output_are_files_too() {
 fn hints_are_the_ends_of_periods_and_are_held_to() {
     let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("my.hints");
+    let told = source.run(&["export", "hints", text(&file)]).expect_success().stdout;
+    assert!(told.starts_with("exported 16 hints of 32,260 headers (0 to 32,259) to "), "{told}");
+    for (from, to, hints) in [(2015, 4031, 2), (2016, 4030, 0), (0, 2014, 0), (4031, 4031, 1)] {
+        let (from, to) = (from.to_string(), to.to_string());
+        let args = ["export", "hints", text(&file), "--json", "--from", &from, "--to", &to];
+        let told = source.run(&args).expect_success().json();
+        let lines = fs::read_to_string(&file).expect("the file").lines().count();
+        assert_eq!(
+            (told["hints"].as_u64(), lines),
+            (Some(hints), usize::try_from(hints).expect("a few")),
+            "{from} to {to}"
+        );
+    }
     let _ = source.run(&["export", "hints", text(&file)]).expect_success();
     let content = fs::read_to_string(&file).expect("the file");
     let hints = Hints::parse(&content).expect("hints");
@@ -163,6 +176,20 @@ fn a_file_that_is_cut_short_or_no_header_file_is_told_by_its_place() {
     assert_eq!(kept["height"], 9);
     let _ = import(&target, &folder.path().join("gone.bin"), &[]).expect_code(1);
     let _ = import(&target, folder.path(), &["--format", "bin"]).expect_code(1);
+}
+
+#[test]
+fn a_file_without_a_header_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, content) in [("empty.bin", ""), ("empty.jsonl", "\n\n"), ("empty.csv", "hash\n")] {
+        let file = folder.path().join(name);
+        fs::write(&file, content).expect("a file");
+        let failed = import(&program(), &file, &[]).expect_code(1);
+        let told = format!("error: {} holds no header: nothing to import\n", file.display());
+        assert_eq!(failed.stderr, told);
+    }
+    let failed = program().run_with_input(&["import", "-", "--format", "bin"], b"").expect_code(1);
+    assert!(failed.stderr.contains("standard input ended without a header"), "{}", failed.stderr);
 }
 
 #[test]
@@ -290,7 +317,20 @@ fn verify_finds_damage_and_repair_keeps_what_is_good() {
     fs::write(&database, bytes).expect("a write");
     let found = program.run(&["verify", "--json"]).expect_code(5);
     let found: Verified = serde_json::from_str(&found.stdout).expect("the object");
-    assert!(!found.ok && found.fault.is_some() && found.set_aside.is_none());
+    assert!(!found.ok && found.set_aside.is_none());
+    let fault = found.fault.expect("a fault");
+    assert_eq!((fault.rule.as_str(), fault.got.as_str()), ("stored-page", "a page cannot be read"));
+    // Whoever meets the fault says the same of it, in words of this program's.
+    let told = format!(
+        "error: stored data is damaged at height {}: a page cannot be read: run `lightclient verify \
+         --repair`\n",
+        fault.height
+    );
+    for args in
+        [&["query", "20000"][..], &["query", "19970..20010"], &["export", "-", "--format", "bin"]]
+    {
+        assert_eq!(program.run(args).expect_code(5).stderr, told, "{args:?}");
+    }
     let text = program.run(&["verify"]).expect_code(5);
     assert!(text.stdout.contains("fault at height") && text.stderr.contains("verify --repair"));
     let repaired = program.run(&["verify", "--repair", "--json"]).expect_success();

@@ -47,6 +47,8 @@ fn mistakes_on_the_command_line_are_told_in_one_helpful_line() {
         (&["import", "a.bin", "--min-chain-work", "lots"], "chain work as 1 to 64 hex digits"),
         (&["sync", "--connect", "http://host"], "expected HOST[:PORT]"),
         (&["sync", "--peers", "0"], "a number from 1 to 125"),
+        (&["sync", "--timeout", "0"], "expected whole seconds above 0, got \"0\""),
+        (&["sync", "--timeout", "abc"], "expected whole seconds above 0, got \"abc\""),
         (&["man", "query", "extra"], "unexpected argument"),
         (&["man", "nothing"], "there is no command \"nothing\""),
     ] {
@@ -62,6 +64,18 @@ fn nothing_stored_says_what_to_run_and_makes_nothing() {
         told(program.run(args), 6, "nothing is stored yet for mainnet");
     }
     assert!(!program.data_dir().exists());
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_looked_into_is_not_an_empty_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Permissions keep nobody out who runs the tests as root: a file in the folder's place does.
+    let file = folder.path().join("data");
+    fs::write(&file, "no folder").expect("a file");
+    let program = Program::at(env!("CARGO_BIN_EXE_lightclient"), &file);
+    for args in [&["query", "tip"][..], &["status"], &["verify"], &["export", "x.bin"]] {
+        told(program.run(args), 1, "data/mainnet/headers: Not a directory");
+    }
 }
 
 #[test]
@@ -115,6 +129,9 @@ fn help_completions_and_the_manual_go_to_standard_output() {
         let finished = program.run(args).expect_success();
         assert!(!finished.stdout.is_empty() && finished.stderr.is_empty(), "{args:?}");
     }
+    let page = program.run(&["man", "import"]).expect_success().stdout;
+    assert!(page.contains(".SH NOTES\n.PP\nEvery header is checked"), "{page}");
+    assert!(page.contains(".nf\n  lightclient import headers.bin\n"), "{page}");
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = program.run(&["completions", shell]).expect_success().stdout;
         assert!(script.contains("lightclient") && script.contains("query"), "{shell}");
@@ -123,4 +140,23 @@ fn help_completions_and_the_manual_go_to_standard_output() {
     assert_eq!((bare.status.code(), bare.stdout.len()), (Some(2), 0));
     assert!(String::from_utf8_lossy(&bare.stderr).contains("Usage: lightclient"));
     told(program.run::<&str>(&[]), 2, "requires a subcommand");
+}
+
+#[test]
+fn help_may_be_asked_for_as_a_command() {
+    let said = |args: &[&str]| {
+        let run = command(Path::new(env!("CARGO_BIN_EXE_lightclient"))).args(args).output();
+        run.expect("it runs")
+    };
+    for (asked, option) in
+        [(&["help"][..], &["--help"][..]), (&["help", "sync"], &["sync", "--help"])]
+    {
+        let (asked, option) = (said(asked), said(option));
+        assert_eq!((asked.status.code(), option.status.code()), (Some(0), Some(0)));
+        assert!(!asked.stdout.is_empty() && asked.stdout == option.stdout);
+    }
+    let nothing = said(&["help", "nothing"]);
+    assert_eq!(nothing.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&nothing.stderr);
+    assert!(told.contains("unrecognized subcommand 'nothing'"), "{told}");
 }

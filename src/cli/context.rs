@@ -2,8 +2,8 @@
 
 use super::global::GlobalArgs;
 use crate::config::{ColorChoice, Config};
-use crate::output::{Output, start_log};
-use indicatif::{MultiProgress, ProgressDrawTarget};
+use crate::output::{Output, bars, start_log};
+use indicatif::MultiProgress;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -23,9 +23,7 @@ pub struct Context {
 impl Context {
     /// Starts the log and opens standard output as the options say.
     pub(super) fn new(config: Config, global: &GlobalArgs) -> Self {
-        let draw =
-            if global.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bars = MultiProgress::with_draw_target(draw);
+        let bars = bars(!global.quiet);
         start_log(global.log(has_color(config.color, &io::stderr())), &bars);
         let out = Output::stdout(global.json, has_color(config.color, &io::stdout()));
         Self { config, out, bars, quiet: global.quiet }

@@ -58,6 +58,9 @@ pub struct Exported {
     pub to: u32,
     /// How many headers were read for it.
     pub headers: u64,
+    /// How many of them became hints, for a file of hints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hints: Option<u64>,
 }
 
 /// Writes the file.
@@ -87,8 +90,14 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         from,
         to,
         headers,
+        hints: (format == FileFormat::Hints).then(|| ends_of_periods(from, to, interval)),
     };
     print(&exported, context)
+}
+
+/// How many periods end at these heights.
+fn ends_of_periods(from: u32, to: u32, interval: u32) -> u64 {
+    u64::from(to).saturating_add(1) / u64::from(interval) - u64::from(from / interval)
 }
 
 /// `hints FILE` is `FILE --format hints`, and so for every format.
@@ -139,9 +148,13 @@ fn print(exported: &Exported, context: &mut Context) -> Result<(), CliError> {
     if out.is_json() {
         return Ok(out.json(exported)?);
     }
+    let headers = format::counted(exported.headers, "header");
+    let what = match exported.hints {
+        Some(hints) => format!("{} of {headers}", format::counted(hints, "hint")),
+        None => headers,
+    };
     let text = format!(
-        "exported {} ({} to {}) to {}",
-        format::counted(exported.headers, "header"),
+        "exported {what} ({} to {}) to {}",
         format::count(u64::from(exported.from)),
         format::count(u64::from(exported.to)),
         exported.file

@@ -18,11 +18,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 const AFTER_HELP: &str = "\
-Every header is checked as if a peer had sent it: a file needs no trust. It may start at genesis or at any
-header whose parent is stored; headers that are stored already are passed over. What is good in front of a
+Every header is checked as if a peer had sent it: a file needs no trust. It may start at genesis or at any \
+header whose parent is stored; headers that are stored already are passed over. What is good in front of a \
 bad header is kept.
 
-Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, as `export` writes them. A CSV file
+Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, as `export` writes them. A CSV file \
 needs the columns version, previousblockhash, merkleroot, time, bits and nonce; others are passed over.
 
 Examples:
@@ -103,6 +103,7 @@ fn progress_bar(file: &HeaderFile, context: &Context) -> ProgressBar {
 
 /// Why feeding ended before the file did.
 enum FeedError {
+    Empty,
     File(HeaderFileError),
     Import(ImportError),
 }
@@ -123,6 +124,7 @@ fn feed(
                     break;
                 }
             }
+            Ok(None) if number == 0 => return Err(FeedError::Empty),
             Ok(None) => break,
             Err(unreadable) => {
                 // What was read before it is judged first: a bad header there comes first.
@@ -163,6 +165,12 @@ fn stopped(
         ),
     };
     fed.map_err(|error| match error {
+        FeedError::Empty if file == Path::new("-") => {
+            CliError::Failed("standard input ended without a header: nothing to import".to_owned())
+        }
+        FeedError::Empty => {
+            CliError::Failed(format!("{} holds no header: nothing to import", file.display()))
+        }
         FeedError::File(error) => CliError::Failed(format!("{error}; {kept}")),
         FeedError::Import(ImportError::Chain(error)) => error.into(),
         FeedError::Import(error) => {

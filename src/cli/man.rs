@@ -30,7 +30,50 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
             CliError::Usage(format!("there is no command {name:?}: see lightclient --help"))
         })?,
     };
+    let notes = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page)?;
-    Ok(context.out.text(&String::from_utf8_lossy(&page))?)
+    clap_mangen::Man::new(command.after_help("")).render(&mut page)?;
+    let page = String::from_utf8_lossy(&page);
+    // An empty text leaves its heading behind; the notes take its place.
+    let notes = if notes.is_empty() { String::new() } else { section(&notes) };
+    Ok(context.out.text(&page.replacen(".SH EXTRA\n", &notes, 1))?)
+}
+
+/// The text after the options as a section: paragraphs are filled, indented lines stay as they are.
+fn section(text: &str) -> String {
+    let mut page = ".SH NOTES\n".to_owned();
+    let mut kept = false;
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let indented = line.starts_with(' ');
+        if indented != kept {
+            page.push_str(if indented { ".nf\n" } else { ".fi\n" });
+            kept = indented;
+        }
+        if !indented {
+            page.push_str(".PP\n");
+        }
+        let line = line.replace('\\', "\\e").replace('-', "\\-");
+        // A line that begins so would be a command.
+        if line.starts_with(['.', '\'']) {
+            page.push_str("\\&");
+        }
+        page.push_str(&line);
+        page.push('\n');
+    }
+    if kept {
+        page.push_str(".fi\n");
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::section;
+
+    #[test]
+    fn paragraphs_are_filled_and_indented_lines_are_not() {
+        let text = "One --flag.\n\nExamples:\n  a  b\n  c\n.dot";
+        let page = ".SH NOTES\n.PP\nOne \\-\\-flag.\n.PP\nExamples:\n.nf\n  a  b\n  c\n.fi\n.PP\n\\&.dot\n";
+        assert_eq!(section(text), page);
+    }
 }

@@ -54,14 +54,14 @@ Examples:
   lightclient export headers.csv        All stored headers as a table
   lightclient block 840000              A whole block, checked against its stored header
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use, \
 5 stored data is damaged, 6 not found, 130 and 143 interrupted.";
 
 /// A Bitcoin node for the chain of headers: finds peers, verifies every header since genesis, keeps them, and
 /// answers from them.
 #[derive(Debug, Parser)]
 #[command(name = "lightclient", version, after_help = AFTER_HELP, max_term_width = 110)]
-#[command(propagate_version = true, disable_help_subcommand = true)]
+#[command(propagate_version = true)]
 pub struct Cli {
     /// Options that every command knows.
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use super::error::CliError;
 use crate::chain::params;
-use crate::config::{Config, DnsServer, Endpoint, Layer};
+use crate::config::{Config, DnsServer, Endpoint, Layer, seconds};
 use crate::node::Sources;
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ pub struct NetworkArgs {
     #[command(flatten)]
     reach: ReachArgs,
     /// Give up after so many seconds without progress [env: LIGHTCLIENT_TIMEOUT]
-    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: Option<u64>,
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
 }
 
 impl NetworkArgs {
@@ -47,7 +47,7 @@ impl NetworkArgs {
             connect: (!self.connect.is_empty()).then(|| self.connect.clone()),
             // A flag that is not given says nothing: the file may still turn DNS off.
             no_dns: self.no_dns.then_some(true),
-            timeout: self.timeout.map(Duration::from_secs),
+            timeout: self.timeout,
             ..Layer::default()
         };
         own.over(self.reach.layer())

@@ -16,6 +16,7 @@ Examples:
   lightclient ping 192.168.1.5                Until Ctrl-C, then the summary
   lightclient ping -c 4 seed.example.org      Four pings
   lightclient ping -c 1 --json [::1]:8333     For a script
+
 Exit codes: 0 at least one answer, 1 none, 3 the peer cannot be used, 130 Ctrl-C.";
 
 /// The arguments of `ping`.

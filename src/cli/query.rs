@@ -17,8 +17,8 @@ WHAT is one of
   000000000000…   a block hash, on the chain or on a branch beside it
   100..199        heights from 100 to 199, both included; -10.. are the last ten, .. is everything
 
-TIME is in UTC: Unix seconds, 2009-01-12, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", or RFC 3339 with an
-offset. A date alone is its first second. Miners' clocks differ, so times sometimes run backwards from one
+TIME is in UTC: Unix seconds, 2009-01-12, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", or RFC 3339 with an \
+offset. A date alone is its first second. Miners' clocks differ, so times sometimes run backwards from one \
 block to the next: the answer is the highest block whose own time is at or before TIME.
 
 Examples:

@@ -28,6 +28,7 @@ Examples:
   lightclient sync --connect 192.168.1.5      From your own node only
   lightclient sync --follow                   And stay, for every new block
   lightclient sync --stop-height 500000       Only so far
+
 Run it again after an interruption: it goes on where it stopped.";
 
 /// The arguments of `sync`.

@@ -7,11 +7,11 @@ use crate::store;
 use serde::{Deserialize, Serialize};
 
 const AFTER_HELP: &str = "\
-Every stored header is held to every rule again, from genesis, without any peer; so are the links between
+Every stored header is held to every rule again, from genesis, without any peer; so are the links between \
 them, the stored work, and the index.
 
---repair copies the good headers, up to the first fault, into a new database, and sets the damaged one aside
-as headers.damaged in the network's folder. Then `lightclient sync` fetches the rest.";
+--repair copies the good headers, up to the first fault, into a new database, and sets the damaged one aside \
+as headers.damaged (or headers.damaged.2 and so on) in the network's folder. Then `lightclient sync` fetches the rest.";
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]

@@ -2,7 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::error::ValueError;
-use super::values::{ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount};
+use super::values::{ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, seconds};
 use crate::primitives::Network;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,12 +118,6 @@ fn boolean(text: &str) -> Result<bool, ValueError> {
         "false" | "0" | "no" => Ok(false),
         _ => Err(ValueError::new("true or false", text)),
     }
-}
-
-/// Whole seconds, at least one.
-fn seconds(text: &str) -> Result<Duration, ValueError> {
-    let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
-    seconds.map(Duration::from_secs).ok_or_else(|| ValueError::new("whole seconds above 0", text))
 }
 
 #[cfg(test)]

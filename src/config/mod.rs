@@ -13,4 +13,6 @@ pub use endpoint::Endpoint;
 pub use error::{ConfigError, ValueError};
 pub use layer::{KEYS, Layer};
 pub use load::{CONFIG_FILE, Config, Sources, load};
-pub use values::{ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount};
+pub use values::{
+    ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount, seconds,
+};

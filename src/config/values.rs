@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// When output carries colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,4 +107,13 @@ impl FromStr for PeerCount {
         let count = text.parse().ok().filter(|count| (1..=MAX_PEERS).contains(count));
         count.map(Self).ok_or_else(|| ValueError::new("a number from 1 to 125", text))
     }
+}
+
+/// Whole seconds, at least one.
+///
+/// # Errors
+/// Anything else.
+pub fn seconds(text: &str) -> Result<Duration, ValueError> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+    seconds.map(Duration::from_secs).ok_or_else(|| ValueError::new("whole seconds above 0", text))
 }

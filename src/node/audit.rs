@@ -5,7 +5,8 @@ use super::reader::{ReadError, open_store};
 use crate::chain::params;
 use crate::primitives::Network;
 use crate::store::{
-    Fault, HeaderStore, Repaired, SledStore, StoreError, VerifyReport, repair, verify,
+    Fault, HeaderStore, Repaired, SledStore, StoreError, VerifyReport, repair, unreadable_fault,
+    verify,
 };
 use std::path::Path;
 
@@ -22,7 +23,7 @@ pub fn audit(
     mut progress: impl FnMut(u32, u32),
 ) -> Result<VerifyReport, ReadError> {
     let genesis = params(network).genesis.hash();
-    if !SledStore::exists(folder) {
+    if !SledStore::exists(folder)? {
         return Err(ReadError::NothingStored { network, folder: folder.to_owned() });
     }
     let store = match open_store(folder, network) {
@@ -38,20 +39,14 @@ pub fn audit(
 }
 
 fn opening_fault(error: &StoreError) -> Fault {
-    let fault = |height: u32, rule: &str, expected: &str, got: &str| Fault {
-        height,
-        rule: rule.to_owned(),
-        expected: expected.to_owned(),
-        got: got.to_owned(),
-    };
     match error {
-        StoreError::Damaged { height, what } => {
-            fault(*height, "stored-record", "records that agree", what)
-        }
-        StoreError::Unreadable { reason, .. } => {
-            fault(0, "stored-database", "a database that opens", reason)
-        }
-        other => fault(0, "stored-database", "a database that opens", &other.to_string()),
+        StoreError::Damaged { height, what } => Fault {
+            height: *height,
+            rule: "stored-record".to_owned(),
+            expected: "records that agree".to_owned(),
+            got: what.clone(),
+        },
+        _ => unreadable_fault(),
     }
 }
 

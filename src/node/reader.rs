@@ -96,7 +96,7 @@ impl ChainReader {
     /// # Errors
     /// Nothing is stored, or the folder is in use, damaged or unreadable.
     pub fn open(folder: &Path, network: Network) -> Result<Self, ReadError> {
-        if !SledStore::exists(folder) {
+        if !SledStore::exists(folder)? {
             return Err(ReadError::NothingStored { network, folder: folder.to_owned() });
         }
         let params = params(network);

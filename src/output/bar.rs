@@ -1,14 +1,28 @@
 //! Plain progress bars, drawn on standard error.
 
 use super::format::count;
+use super::terminal::is_wide;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::time::Duration;
 
 /// A bar that counts up to `length` of `what`, with speed and time left. Hidden where `bars` is.
 pub fn bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
-    const TEMPLATE: &str = "{msg} [{bar:30}] {human_pos}/{human_len}  {speed}  {eta_precise} left";
-    add(bars, ProgressBar::new(length), TEMPLATE, what)
+    sized(bars, length, what, is_wide())
+}
+
+pub(super) fn sized(
+    bars: &MultiProgress,
+    length: u64,
+    what: &'static str,
+    wide: bool,
+) -> ProgressBar {
+    let template = if wide {
+        "{msg} [{wide_bar}] {human_pos}/{human_len}  {speed}  {eta} left"
+    } else {
+        "{human_pos}/{human_len}  {speed}  {wide_msg}"
+    };
+    add(bars, ProgressBar::new(length), template, what)
 }
 
 /// A counter of `what` where the end is not known. Hidden where `bars` is.

@@ -9,6 +9,7 @@ mod out;
 mod progress;
 mod status;
 mod table;
+mod terminal;
 
 pub use bar::{bar, spinner, waiting};
 pub use log::{LogLevel, LogSettings, start_log};
@@ -16,3 +17,4 @@ pub use out::{JsonArray, Output};
 pub use progress::{SyncBar, SyncStage};
 pub use status::StatusLine;
 pub use table::{Align, Column, Fields, header_line, row_line};
+pub use terminal::bars;

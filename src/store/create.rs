@@ -24,9 +24,10 @@ pub(super) struct Folders {
     pub(super) database: PathBuf,
     /// What a repair is copied into.
     pub(super) repaired: PathBuf,
-    /// The old database after a repair.
-    pub(super) aside: PathBuf,
 }
+
+/// What the name of an old database begins with after a repair.
+const ASIDE: &str = "headers.damaged";
 
 impl Folders {
     pub(super) fn of(network: &Path) -> Self {
@@ -34,35 +35,56 @@ impl Folders {
             network: network.to_owned(),
             database: network.join("headers"),
             repaired: network.join("headers.new"),
-            aside: network.join("headers.damaged"),
         }
     }
 
     /// Whether there is a database, or one that a repair only had to rename.
-    pub(super) fn hold_database(&self) -> bool {
-        self.database.exists() || self.hold_finished_repair()
+    pub(super) fn hold_database(&self) -> Result<bool, StoreError> {
+        Ok(exists(&self.database)? || self.hold_finished_repair()?)
     }
 
     /// A repair sets the old database aside only when the new one is complete.
-    fn hold_finished_repair(&self) -> bool {
-        !self.database.exists() && self.repaired.exists() && self.aside.exists()
+    fn hold_finished_repair(&self) -> Result<bool, StoreError> {
+        if exists(&self.database)? || !exists(&self.repaired)? {
+            return Ok(false);
+        }
+        let io = |source| StoreError::Io { path: self.network.clone(), source };
+        for entry in fs::read_dir(&self.network).map_err(io)? {
+            if entry.map_err(io)?.file_name().to_string_lossy().starts_with(ASIDE) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A name that no old database bears yet.
+    fn free_aside(&self) -> Result<PathBuf, StoreError> {
+        let mut path = self.network.join(ASIDE);
+        for number in 2.. {
+            if !exists(&path)? {
+                break;
+            }
+            path = self.network.join(format!("{ASIDE}.{number}"));
+        }
+        Ok(path)
     }
 
     /// Does the second rename of a repair that was interrupted after the first.
     pub(super) fn finish_repair(&self) -> Result<(), StoreError> {
-        if !self.hold_finished_repair() {
+        if !self.hold_finished_repair()? {
             return Ok(());
         }
         rename(&self.repaired, &self.database)?;
         sync_folder(&self.network)
     }
 
-    /// Puts the repaired database into the old one's place, which is kept aside.
-    pub(super) fn swap(&self) -> Result<(), StoreError> {
-        remove_folder(&self.aside)?;
-        rename(&self.database, &self.aside)?;
+    /// Puts the repaired database into the old one's place, which is kept aside: gives where.
+    pub(super) fn swap(&self) -> Result<PathBuf, StoreError> {
+        let aside = self.free_aside()?;
+        rename(&self.database, &aside)?;
         rename(&self.repaired, &self.database)?;
-        sync_folder(&self.network)
+        sync_folder(&self.network)?;
+        Ok(aside)
     }
 }
 
@@ -111,8 +133,13 @@ fn sync_folder(path: &Path) -> Result<(), StoreError> {
     sync_file(path)
 }
 
+/// Whether something is there; what cannot be looked at is an error, and not nothing.
+pub(super) fn exists(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(|source| StoreError::Io { path: path.to_owned(), source })
+}
+
 pub(super) fn remove_folder(path: &Path) -> Result<(), StoreError> {
-    if !path.exists() {
+    if !exists(path)? {
         return Ok(());
     }
     fs::remove_dir_all(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })

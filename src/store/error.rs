@@ -29,13 +29,11 @@ pub enum StoreError {
     #[error("database: {0}")]
     Database(#[source] sled::Error),
     /// The database could not even be opened.
-    #[error("the database in {} is damaged and does not open ({reason}): run `lightclient verify \
-        --repair` to set it aside and start again, then sync or import", folder.display())]
+    #[error("the database in {} is damaged and does not open: run `lightclient verify --repair` to set \
+        it aside and start again, then sync or import", folder.display())]
     Unreadable {
         /// The folder.
         folder: PathBuf,
-        /// What it failed with.
-        reason: String,
     },
     /// A stored record is missing or contradicts its neighbours.
     #[error("stored data is damaged at height {height}: {what}: run `lightclient verify --repair`")]

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
+use tracing::debug;
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
@@ -59,8 +60,11 @@ pub(super) fn guarded<T>(
     record: &str,
     work: impl FnOnce() -> sled::Result<T>,
 ) -> Result<T, StoreError> {
-    let unreadable =
-        |reason: &str| StoreError::damaged(height, format!("{record} cannot be read ({reason})"));
+    let unreadable = |reason: &str| {
+        // sled's own words, of offsets in its files, are for those who look into those.
+        debug!("{record} from height {height} on: {reason}");
+        StoreError::damaged(height, format!("{record} cannot be read"))
+    };
     match quietly(work) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) if is_damage(&error) => Err(unreadable(&error.to_string())),

@@ -26,7 +26,7 @@ pub use lock::StoreLock;
 pub use memory::MemoryStore;
 pub use open::{SCHEMA_VERSION, SledStore};
 pub use repair::{Repaired, repair};
-pub use verify::{Fault, VerifyReport, verify};
+pub use verify::{Fault, VerifyReport, unreadable_fault, verify};
 
 use crate::chain::{Ancestors, CheckedHeaders, SideBranch, Work};
 use crate::primitives::{BlockHash, Header};

@@ -1,7 +1,7 @@
 //! Opening the sled database: first creation, schema version, damage told apart from trouble.
 
 use super::Tip;
-use super::create::{Folders, create};
+use super::create::{Folders, create, exists};
 use super::error::StoreError;
 use super::guard::{get, is_damaged_file, quietly};
 use super::index::Pending;
@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
+use tracing::debug;
 
 /// Version of the stored format that this program writes.
 ///
@@ -112,7 +113,7 @@ impl SledStore {
         let lock = StoreLock::take(folder)?;
         let folders = Folders::of(folder);
         folders.finish_repair()?;
-        if !folders.database.exists() {
+        if !exists(&folders.database)? {
             create(&folders.database, params)?;
         }
         Self::open_locked(&folders.database, params, lock)
@@ -151,7 +152,10 @@ impl SledStore {
     }
 
     /// Whether a network's folder holds a database.
-    pub fn exists(folder: &Path) -> bool {
+    ///
+    /// # Errors
+    /// The folder cannot be looked into.
+    pub fn exists(folder: &Path) -> Result<bool, StoreError> {
         Folders::of(folder).hold_database()
     }
 
@@ -168,7 +172,10 @@ impl SledStore {
 
 /// Opens sled itself. On some damage it panics: that is caught, and reported as what it is.
 pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
-    let unreadable = |reason: String| StoreError::Unreadable { folder: path.to_owned(), reason };
+    let unreadable = |reason: String| {
+        debug!("{}: {reason}", path.display());
+        StoreError::Unreadable { folder: path.to_owned() }
+    };
     let config = sled::Config::default()
         .path(path)
         .cache_capacity(CACHE_BYTES)

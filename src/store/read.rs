@@ -138,9 +138,16 @@ impl SledStore {
 
 /// A page's bytes.
 pub(super) fn page_bytes(db: &Db, number: u32) -> Result<IVec, StoreError> {
-    let height = number * PAGE;
-    let bytes = get(db, &page_key(number), height, "a page")?;
-    bytes.ok_or_else(|| StoreError::damaged(height, "a page is missing"))
+    let read = |number: u32| get(db, &page_key(number), number * PAGE, "a page");
+    match read(number) {
+        Err(error @ StoreError::Damaged { .. }) => {
+            // sled stores many records as one, which is damaged as a whole: whatever is asked for, the fault is
+            // where that begins.
+            let below = (0..number).rev().map(read).map_while(Result::err);
+            Err(below.take_while(StoreError::is_damage).last().unwrap_or(error))
+        }
+        other => other?.ok_or_else(|| StoreError::damaged(number * PAGE, "a page is missing")),
+    }
 }
 
 impl Ancestors for SledStore {

@@ -10,7 +10,7 @@ use super::layout::{PAGE, Page, decode_page, page_key};
 use super::lock::StoreLock;
 use super::open::{SledStore, check_network, check_version, open_sled, read_tip};
 use super::read::page_bytes;
-use super::verify::{check_headers, stored_fault};
+use super::verify::{check_headers, stored_fault, unreadable_fault};
 use super::{Change, Fault, HeaderStore, Tip};
 use crate::chain::{Branch, CheckedHeaders, Params};
 use crate::primitives::BlockHash;
@@ -52,7 +52,7 @@ pub fn repair(
             check_is_ours(&db, params)?;
             Ok(db)
         }
-        Err(StoreError::Unreadable { reason, .. }) => Err(reason),
+        Err(StoreError::Unreadable { .. }) => Err(()),
         Err(error) => return Err(error),
     };
     remove_folder(&folders.repaired)?;
@@ -60,14 +60,14 @@ pub fn repair(
     let store = SledStore::open_locked(&folders.repaired, params, lock)?;
     let fault = match old {
         Ok(db) => copy(&db, &store, now, progress)?,
-        Err(reason) => Some(stored_fault(0, "database", "a database that opens", &reason)),
+        Err(()) => Some(unreadable_fault()),
     };
     store.settle()?;
     let tip = store.tip();
     let lock = store.into_lock();
-    folders.swap()?;
+    let aside = folders.swap()?;
     drop(lock);
-    Ok(Repaired { tip, fault, aside: folders.aside })
+    Ok(Repaired { tip, fault, aside })
 }
 
 /// A database of a newer program or of another network is not damaged: it is kept away from repair.

@@ -192,6 +192,11 @@ fn rule_fault(rejection: &Rejection) -> Fault {
     }
 }
 
+/// The fault of a database that does not open.
+pub fn unreadable_fault() -> Fault {
+    stored_fault(0, "database", "a database that opens", "files that cannot be read")
+}
+
 pub(super) fn stored_fault(height: u32, what: &str, expected: &str, got: &str) -> Fault {
     Fault {
         height,

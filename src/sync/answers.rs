@@ -41,23 +41,13 @@ impl Engine {
         request: &Request,
         reply: &Reply,
     ) -> Disposition {
+        if !self.goes_on(key, range_key, request, reply) {
+            return Disposition::Discard;
+        }
         let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
         else {
             return Disposition::Discard;
         };
-        range.owners.retain(|owner| *owner != key);
-        let from_cursor = reply.parent == Some(range.cursor.hash);
-        let asked_at_cursor = request.locator.first() == Some(&range.cursor.hash);
-        if !from_cursor && asked_at_cursor && reply.parent == Some(range.start.hash) {
-            // It does not know what another peer sent of this range: its own answer is the fuller one.
-            self.actions.push(Action::Forget(range.restart()));
-        } else if !from_cursor {
-            if asked_at_cursor {
-                // It knows no hash of the locator, or has nothing after it: it is behind.
-                peer.ends_at = Some(range.cursor.height.min(peer.ends_at.unwrap_or(u32::MAX)));
-            }
-            return Disposition::Discard;
-        }
         let height = range.cursor.height.saturating_add(reply.count);
         let end = Point { height, hash: reply.last };
         if height > range.end.height || (height == range.end.height && end != range.end) {
@@ -75,6 +65,34 @@ impl Engine {
             self.ask_range(now, key, range_key);
         }
         Disposition::Take(tag)
+    }
+
+    /// Whether an answer begins where the range's cursor is, which may be put back for it.
+    fn goes_on(
+        &mut self,
+        key: PeerKey,
+        range_key: RangeKey,
+        request: &Request,
+        reply: &Reply,
+    ) -> bool {
+        let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
+        else {
+            return false;
+        };
+        range.owners.retain(|owner| *owner != key);
+        let from_cursor = reply.parent == Some(range.cursor.hash);
+        let asked_at_cursor = request.locator.first() == Some(&range.cursor.hash);
+        if !from_cursor && asked_at_cursor && reply.parent == Some(range.start.hash) {
+            // It does not know what another peer sent of this range: its own answer is the fuller one.
+            self.actions.push(Action::Forget(range.restart()));
+        } else if !from_cursor {
+            if asked_at_cursor {
+                // It knows no hash of the locator, or has nothing after it: it is behind.
+                peer.ends_at = Some(range.cursor.height.min(peer.ends_at.unwrap_or(u32::MAX)));
+            }
+            return false;
+        }
+        true
     }
 
     /// The peer's chain does not contain a hint: it is put aside until another peer shows that one does.

@@ -90,11 +90,6 @@ impl Engine {
         self.ranges.disown(key);
     }
 
-    /// The hints that the download goes by, if it still does.
-    pub fn hints(&self) -> Option<&Hints> {
-        self.hints_on.then(|| self.ranges.hints())
-    }
-
     /// Takes headers that nobody asked for, because they follow a header that is stored.
     pub fn take_unasked(&mut self, key: PeerKey, count: u32) -> Tag {
         let tag = self.next_tag;

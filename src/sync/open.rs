@@ -127,16 +127,11 @@ impl Open {
         if !self.queue.is_empty() {
             return Vec::new();
         }
-        let candidates: Vec<PeerKey> = peers
-            .iter()
-            .filter(|(_, peer)| peer.may_be_asked_openly())
-            .map(|(key, _)| *key)
-            .collect();
-        // What they have sent is joined: they are asked again by what is known now.
-        for key in &candidates {
-            if let Some(peer) = peers.get_mut(key) {
-                peer.cursor = None;
-            }
+        let mut candidates = Vec::new();
+        for (key, peer) in peers.iter_mut().filter(|(_, peer)| peer.may_be_asked_openly()) {
+            // What it has sent is joined: it is asked again by what is known now.
+            peer.cursor = None;
+            candidates.push(*key);
         }
         let comparing = peers.values().any(|peer| peer.at_end);
         if comparing {

@@ -121,10 +121,6 @@ impl Ranges {
         Some(self.stop_height).filter(|height| *height < u32::MAX)
     }
 
-    pub(super) fn hints(&self) -> &Hints {
-        &self.hints
-    }
-
     pub(super) fn get_mut(&mut self, key: RangeKey) -> Option<&mut Range> {
         self.active.get_mut(&key)
     }

@@ -23,6 +23,7 @@ Examples:
   lightclient peers --connect 192.168.1.5             Your own node, and whom it knows
   lightclient peers --crawl 5000 --out peers.csv      Peers, their peers, and so on
   lightclient peers --crawl 5000 --count              Only how many
+
 An interrupted crawl goes on when the same command is given again.
 Exit codes: 0 done, 3 no peer could be reached, 130 Ctrl-C (what was found so far is printed).";
 
@@ -91,7 +92,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     if let Some(journal) = journal {
         journal.remove()?;
     }
-    verdict(&crawled)
+    verdict(&crawled, !named.is_empty())
 }
 
 /// Most addresses of the address book that are asked.
@@ -160,7 +161,7 @@ async fn start(
 }
 
 /// Fails if nobody could be reached.
-fn verdict(crawled: &Crawled) -> Result<(), CliError> {
+fn verdict(crawled: &Crawled, named: bool) -> Result<(), CliError> {
     /// How many reasons are given.
     const REASONS: usize = 4;
     if crawled.counts.reachable > 0 {
@@ -172,9 +173,12 @@ fn verdict(crawled: &Crawled) -> Result<(), CliError> {
     let reasons: Vec<String> = crawled.asked.iter().filter_map(reason).take(REASONS).collect();
     let reasons =
         if reasons.is_empty() { "no address was found".to_owned() } else { reasons.join("; ") };
-    Err(CliError::NoPeer(format!(
-        "no peer could be reached: {reasons}: check the network, or name one with --connect"
-    )))
+    let advice = if named {
+        "check the addresses, or leave --connect out"
+    } else {
+        "check the network, or name one with --connect"
+    };
+    Err(CliError::NoPeer(format!("no peer could be reached: {reasons}: {advice}")))
 }
 
 fn to_u64(number: usize) -> u64 {

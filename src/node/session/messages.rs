@@ -46,11 +46,16 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn tell_lost(&self, peer: PeerKey, reason: &Disconnect) {
         let Some(line) = self.peers.get(peer) else { return };
         let address = line.address();
+        let told = match reason {
+            Disconnect::Unreachable { text, .. } => format!("cannot connect to {address}: {text}"),
+            reason if line.is_connected() => format!("lost peer {address}: {reason}"),
+            reason => format!("{address}: {reason}"),
+        };
         match (self.peers.is_named(peer), line.is_connected(), reason.fault()) {
-            (true, ..) | (false, true, Fault::Peer) => warn!("lost peer {address}: {reason}"),
-            (false, true, _) => info!("lost peer {address}: {reason}"),
+            (true, ..) | (false, true, Fault::Peer) => warn!("{told}"),
+            (false, true, _) => info!("{told}"),
             // Of the many addresses that are found, most are gone, or something else's.
-            (false, false, _) => debug!("{address}: {reason}"),
+            (false, false, _) => debug!("{told}"),
         }
     }
 
@@ -80,7 +85,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         match message {
             Message::Headers(headers) => self.on_headers(peer, headers),
             Message::Inv(inventory) => self.on_inventory(peer, &inventory),
-            other => debug!("{}: {} is of no use here", peer, other.command()),
+            _ => {}
         }
     }
 

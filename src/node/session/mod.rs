@@ -199,7 +199,9 @@ impl<S: HeaderStore + 'static> Session<S> {
             return Ok(Some(Stopped::StopHeight));
         }
         if self.peers.is_exhausted() && !self.is_working() {
-            return Err(SyncError::NoPeers { reasons: self.peers.take_reasons() });
+            let named = !self.options.connect.is_empty();
+            let reasons = self.peers.take_reasons();
+            return Err(SyncError::NoPeers { named, reasons });
         }
         // At the tip, waiting is the job.
         let limit = self.options.timeout.filter(|_| !self.caught_up);

@@ -78,8 +78,14 @@ pub struct SyncOutcome {
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
     /// Every peer failed.
-    #[error("no peer could be used: {}: check the network, or name one with --connect", reasons.join("; "))]
+    #[error("no peer could be used: {}: {}", reasons.join("; "), if *named {
+        "check the addresses, or leave --connect out"
+    } else {
+        "check the network, or name one with --connect"
+    })]
     NoPeers {
+        /// Whether the user named them.
+        named: bool,
         /// What the last ones failed with.
         reasons: Vec<String>,
     },

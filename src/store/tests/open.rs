@@ -18,9 +18,9 @@ fn an_empty_folder_becomes_a_chain_of_genesis_alone() {
     for network in Network::ALL {
         let folder = tempdir().unwrap();
         let folder = folder.path().join("deep").join(network.to_string());
-        assert!(!SledStore::exists(&folder));
+        assert!(!SledStore::exists(&folder).unwrap());
         let store = SledStore::open(&folder, params(network)).unwrap();
-        assert!(SledStore::exists(&folder));
+        assert!(SledStore::exists(&folder).unwrap());
         let genesis = params(network).genesis;
         assert_eq!(store.tip().hash, genesis.hash());
         assert_eq!(store.run(0, 10).unwrap().headers, [genesis]);
@@ -154,7 +154,7 @@ fn an_interrupted_creation_is_begun_again() {
     let unfinished = folder.path().join("headers.creating");
     fs::create_dir_all(&unfinished).unwrap();
     fs::write(unfinished.join("db"), [7; 5000]).unwrap();
-    assert!(!SledStore::exists(folder.path()));
+    assert!(!SledStore::exists(folder.path()).unwrap());
     assert_eq!(SledStore::open(folder.path(), regtest()).unwrap().tip().height, 0);
     assert!(!unfinished.exists());
 }

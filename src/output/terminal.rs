@@ -1,0 +1,157 @@
+//! The terminal as bars see it.
+
+use console::Term;
+use indicatif::{MultiProgress, ProgressDrawTarget, TermLike};
+use std::io::{self, IsTerminal};
+
+/// Columns that no bar fills. At Ctrl-C the terminal itself writes `^C` behind the bar: in a full line that goes on
+/// in the next one, and what is cleared then is not the bar.
+const MARGIN: u16 = 4;
+
+/// How often a second bars may be drawn.
+const RATE: u8 = 20;
+
+/// From so many columns on there is room for the bar itself beside the numbers.
+const WIDE: u16 = 76;
+
+/// With fewer columns not even the numbers fit, and there are no bars: a line that wraps is not cleared as a whole.
+const NARROWEST: u16 = 50;
+
+/// Whether a bar has room for more than its numbers.
+pub(super) fn is_wide() -> bool {
+    Term::stderr().width() >= WIDE
+}
+
+/// Where bars are drawn: standard error, if that is a terminal and they are wanted.
+pub fn bars(wanted: bool) -> MultiProgress {
+    let terminal = Term::buffered_stderr();
+    let target = if wanted && io::stderr().is_terminal() && terminal.width() >= NARROWEST {
+        let terminal = Box::new(WithMargin(terminal));
+        ProgressDrawTarget::term_like_with_hz(terminal, RATE)
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    MultiProgress::with_draw_target(target)
+}
+
+/// A terminal that seems narrower than it is.
+#[derive(Debug)]
+struct WithMargin<T>(T);
+
+impl<T: TermLike> TermLike for WithMargin<T> {
+    fn width(&self) -> u16 {
+        self.0.width().saturating_sub(MARGIN).max(1)
+    }
+
+    fn height(&self) -> u16 {
+        self.0.height()
+    }
+
+    fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
+        self.0.move_cursor_up(lines)
+    }
+
+    fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
+        self.0.move_cursor_down(lines)
+    }
+
+    fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
+        self.0.move_cursor_right(columns)
+    }
+
+    fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
+        self.0.move_cursor_left(columns)
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.0.write_line(text)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.0.write_str(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.0.clear_line()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MARGIN, NARROWEST, WIDE, WithMargin};
+    use crate::output::bar::sized;
+    use crate::output::{SyncBar, SyncStage};
+    use indicatif::{MultiProgress, ProgressDrawTarget, TermLike};
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    /// A terminal of so many columns that remembers what is written.
+    #[derive(Clone, Debug)]
+    struct Screen(u16, Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            self.0
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.1.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.write_str("\n")
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that were written to a screen of so many columns.
+    fn lines(columns: u16, draw: impl FnOnce(&MultiProgress, bool)) -> Vec<String> {
+        let screen = Screen(columns, Arc::default());
+        let drawn = Box::new(WithMargin(screen.clone()));
+        let target = ProgressDrawTarget::term_like_with_hz(drawn, 255);
+        draw(&MultiProgress::with_draw_target(target), columns >= WIDE);
+        let written = screen.1.lock().unwrap().clone();
+        written.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn no_line_of_a_bar_reaches_the_margin() {
+        const LONG: u64 = 5_000_000;
+        for columns in [NARROWEST, 60, WIDE - 1, WIDE, 80, 200] {
+            let written = lines(columns, |bars, wide| {
+                let mut sync = SyncBar::sized(bars, 4_999_999, 5_000_000, wide);
+                for stage in [SyncStage::Presync, SyncStage::Downloading, SyncStage::AtTip] {
+                    sync.update(stage, LONG - 1, LONG, 125);
+                    sync.update(stage, LONG, LONG, 0);
+                }
+                let bar = sized(bars, LONG, "verifying headers", wide);
+                (0..LONG).step_by(1_000_000).for_each(|at| bar.set_position(at));
+            });
+            let said = written.iter().any(|line| line.contains("5,000,000/5,000,000"));
+            assert!(said, "{written:?}");
+            let longest = written.iter().max_by_key(|line| line.chars().count()).unwrap();
+            let room = usize::from(columns - MARGIN);
+            assert!(longest.chars().count() <= room, "{columns}: {longest:?}");
+        }
+    }
+}
