@@ -99,7 +99,9 @@ fn standard_input_and_output_are_files_too() {
 fn hints_are_the_ends_of_periods_and_are_held_to() {
     let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("my.hints");
-    let _ = source.run(&["export", "hints", text(&file)]).expect_success();
+    let said = source.run(&["export", "hints", text(&file)]).expect_success().stdout;
+    let counted = "exported 16 hints of 32,260 headers (0 to 32,259) to ";
+    assert!(said.starts_with(counted), "{said}");
     let content = fs::read_to_string(&file).expect("the file");
     let hints = Hints::parse(&content).expect("hints");
     assert_eq!(hints.points().len(), 16);
@@ -156,6 +158,18 @@ fn a_file_that_is_cut_short_or_no_header_file_is_told_by_its_place() {
         let failed = import(&program(), &file, &[]).expect_code(1);
         assert!(failed.stderr.contains(said), "{}", failed.stderr);
         assert_eq!(failed.stderr.lines().count(), 1, "{}", failed.stderr);
+    }
+    let headings = "version,previousblockhash,merkleroot,time,bits,nonce\n";
+    for (name, content, said) in [
+        ("none.bin", "", "none.bin: the file is empty"),
+        ("none.csv", "", "none.csv: the file is empty"),
+        ("headings.csv", headings, "headings.csv: the file holds no headers"),
+        ("blank.jsonl", "\n\n", "blank.jsonl: the file holds no headers"),
+    ] {
+        let file = folder.path().join(name);
+        fs::write(&file, content).expect("a file");
+        let failed = import(&program(), &file, &[]).expect_code(1);
+        assert!(failed.stderr.contains(said), "{}", failed.stderr);
     }
     let target = program();
     let _ = import(&target, &folder.path().join("cut.bin"), &[]).expect_code(1);
