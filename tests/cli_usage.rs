@@ -37,9 +37,15 @@ fn mistakes_on_the_command_line_are_told_in_one_helpful_line() {
         (&["query", "tip", "--testnet4", "--signet"], "testnet4 and signet are both chosen"),
         (&["query", "tip", "--color", "red"], "possible values: auto, always, never"),
         (&["query", "tip", "-v", "-q"], "cannot be used with"),
-        (&["export", "headers.parquet"], "Parquet is not supported yet"),
+        #[cfg(not(feature = "parquet"))]
+        (
+            &["export", "headers.parquet"],
+            "build it with `cargo install --path . --features parquet`",
+        ),
+        #[cfg(not(feature = "parquet"))]
+        (&["import", "headers", "--format", "parquet"], "built without Parquet"),
         (&["export", "headers.xlsx"], "say --format"),
-        (&["export", "headers", "--format", "xlsx"], "expected bin, csv, jsonl or hints"),
+        (&["export", "headers", "--format", "xlsx"], "expected bin, csv, jsonl"),
         (&["export", "-"], "standard input and output have no extension: say --format"),
         (&["export", "hints"], "no file is named: lightclient export hints FILE"),
         (&["export", "one.bin", "two.bin"], "is no format"),

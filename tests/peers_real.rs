@@ -57,7 +57,8 @@ fn what_two_nodes_say_of_themselves_is_what_their_own_rpc_says() {
 #[test]
 fn whom_a_node_has_learned_of_is_listed_and_not_dialled() {
     let Some(binary) = or_skip_loudly("listing whom a bitcoind knows") else { return };
-    let node = Bitcoind::start(&binary, &[FRESH]);
+    // It must not go and look for them.
+    let node = Bitcoind::start(&binary, &[FRESH, "-connect=0", "-listen=1"]);
     let program = light_client(BINARY, Network::Regtest);
     let before = peers(&program, &[&node]);
     assert_eq!((before.len(), &before[0]["addresses"]), (1, &json!(0)), "{before:?}");

@@ -15,6 +15,7 @@ Formats, by extension or --format:
   bin     raw headers of 80 bytes, nothing between them
   csv     a table; its columns are keys of getblockheader
   jsonl   the object of `query --json` on each line
+  parquet a table in columns, a row group for each period (if built with it: --features parquet)
   hints   lines `HEIGHT HASH` of the last header of each period, for --hints
 
 FILE is written beside its place and renamed when it is whole. Heights may be negative: -1 is the tip.
@@ -32,7 +33,7 @@ pub struct Args {
     /// The file; - is standard output
     #[arg(value_name = "FILE", required = true, num_args = 1..=2)]
     file: Vec<PathBuf>,
-    /// Form of the file: bin, csv, jsonl or hints [default: by the extension]
+    /// Form of the file: bin, csv, jsonl, parquet or hints [default: by the extension]
     #[arg(long, value_parser = parse_format)]
     format: Option<FileFormat>,
     /// First height [default: 0]
@@ -69,17 +70,19 @@ pub struct Exported {
 /// Reading or writing failed, or heights are not stored.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let (file, format) = file_and_format(args)?;
-    if file == Path::new("-") && format == FileFormat::Bin && io::stdout().is_terminal() {
-        return Err(CliError::Usage(
-            "raw headers are not for a terminal: name a file, or send them into a pipe".to_owned(),
-        ));
+    if file == Path::new("-") && format.is_binary() && io::stdout().is_terminal() {
+        return Err(CliError::Usage(format!(
+            "{} is not for a terminal: name a file, or send it into a pipe",
+            format.name()
+        )));
     }
     let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
     let tip = reader.tip()?.height;
     let (from, to) = resolve_range(args.from, args.to, tip)?;
     let interval = reader.params().interval;
     let range = HeaderRange::new(&mut reader, tip, from, to);
-    let headers = write(HeaderWriter::new(range, format, interval), file, to - from, context)?;
+    let mut writer = HeaderWriter::new(range, format, interval)?;
+    let headers = write(&mut writer, file, to - from, context)?;
     if file == Path::new("-") {
         return Ok(());
     }
@@ -90,14 +93,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         from,
         to,
         headers,
-        hints: (format == FileFormat::Hints).then(|| ends_of_periods(from, to, interval)),
+        hints: writer.hints(),
     };
     print(&exported, context)
-}
-
-/// How many periods end at these heights.
-fn ends_of_periods(from: u32, to: u32, interval: u32) -> u64 {
-    u64::from(to).saturating_add(1) / u64::from(interval) - u64::from(from / interval)
 }
 
 /// `hints FILE` is `FILE --format hints`, and so for every format.
@@ -122,7 +120,7 @@ fn file_and_format(args: &Args) -> Result<(&Path, FileFormat), CliError> {
 }
 
 fn write(
-    mut headers: HeaderWriter<'_>,
+    headers: &mut HeaderWriter<'_>,
     file: &Path,
     last: u32,
     context: &mut Context,

@@ -23,7 +23,8 @@ header whose parent is stored; headers that are stored already are passed over. 
 bad header is kept.
 
 Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, as `export` writes them. A CSV file \
-needs the columns version, previousblockhash, merkleroot, time, bits and nonce; others are passed over.
+needs the columns version, previousblockhash, merkleroot, time, bits and nonce; others are passed over. A \
+Parquet file (if built with it: --features parquet) needs the same, and cannot come from standard input.
 
 Examples:
   lightclient import headers.bin
@@ -35,7 +36,7 @@ Examples:
 pub struct Args {
     /// The file; - is standard input
     file: PathBuf,
-    /// Form of the file: bin, csv or jsonl [default: by the extension]
+    /// Form of the file: bin, csv, jsonl or parquet [default: by the extension]
     #[arg(long, value_parser = parse_format)]
     format: Option<FileFormat>,
     /// Pass over headers below this height
@@ -65,6 +66,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     if format == FileFormat::Hints {
         return Err(CliError::Usage(
             "a hints file holds no headers: give it to sync or import with --hints FILE".to_owned(),
+        ));
+    }
+    #[cfg(feature = "parquet")]
+    if format == FileFormat::Parquet && args.file == Path::new("-") {
+        return Err(CliError::Usage(
+            "Parquet is read from its end, which standard input does not let: name a file"
+                .to_owned(),
         ));
     }
     let network = context.config.network;
@@ -143,7 +151,7 @@ fn feed(
     importer.judge().map_err(FeedError::Import)?;
     if interrupt.caught().is_some() {
         // A pipe ends early when Ctrl-C ends what writes into it: that is not the file's end.
-        stopped = Stopped::Interrupted;
+        return Ok(Stopped::Interrupted);
     }
     error.map_or(Ok(stopped), Err)
 }

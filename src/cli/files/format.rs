@@ -3,6 +3,11 @@
 use crate::cli::CliError;
 use std::path::Path;
 
+#[cfg(feature = "parquet")]
+const NAMES: &str = "bin, csv, jsonl, parquet or hints";
+#[cfg(not(feature = "parquet"))]
+const NAMES: &str = "bin, csv, jsonl or hints";
+
 /// Form of a file of headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileFormat {
@@ -14,6 +19,9 @@ pub(crate) enum FileFormat {
     Jsonl,
     /// Lines `HEIGHT HASH`, one for the last header of each period.
     Hints,
+    /// A table in columns.
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 impl FileFormat {
@@ -24,6 +32,18 @@ impl FileFormat {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
             Self::Hints => "hints",
+            #[cfg(feature = "parquet")]
+            Self::Parquet => "parquet",
+        }
+    }
+
+    /// Whether it is bytes that no terminal can show.
+    pub(crate) fn is_binary(self) -> bool {
+        match self {
+            Self::Bin => true,
+            Self::Csv | Self::Jsonl | Self::Hints => false,
+            #[cfg(feature = "parquet")]
+            Self::Parquet => true,
         }
     }
 
@@ -33,8 +53,13 @@ impl FileFormat {
             "csv" => Ok(Some(Self::Csv)),
             "jsonl" | "ndjson" => Ok(Some(Self::Jsonl)),
             "hints" => Ok(Some(Self::Hints)),
+            #[cfg(feature = "parquet")]
+            "parquet" => Ok(Some(Self::Parquet)),
+            #[cfg(not(feature = "parquet"))]
             "parquet" => Err(CliError::Usage(
-                "Parquet is not supported yet: use --format csv or jsonl".to_owned(),
+                "this program was built without Parquet: build it with `cargo install --path . \
+                --features parquet`, or use --format csv or jsonl"
+                    .to_owned(),
             )),
             _ => Ok(None),
         }
@@ -45,7 +70,7 @@ impl FileFormat {
 pub(crate) fn parse_format(name: &str) -> Result<FileFormat, String> {
     match FileFormat::by_name(name) {
         Ok(Some(format)) => Ok(format),
-        Ok(None) => Err("expected bin, csv, jsonl or hints".to_owned()),
+        Ok(None) => Err(format!("expected {NAMES}")),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -59,16 +84,15 @@ pub(crate) fn format_of(file: &Path, said: Option<FileFormat>) -> Result<FileFor
         return Ok(format);
     }
     if file == Path::new("-") {
-        return Err(CliError::Usage(
-            "standard input and output have no extension: say --format bin, csv, jsonl or hints"
-                .to_owned(),
-        ));
+        return Err(CliError::Usage(format!(
+            "standard input and output have no extension: say --format {NAMES}"
+        )));
     }
     let extension = file.extension().map(|extension| extension.to_string_lossy());
     let known = extension.as_deref().map(FileFormat::by_name).transpose()?.flatten();
     known.ok_or_else(|| {
         CliError::Usage(format!(
-            "{}: the extension is none of .bin, .csv, .jsonl and .hints: say --format",
+            "{}: the extension is no format's: say --format {NAMES}",
             file.display()
         ))
     })
@@ -88,7 +112,6 @@ mod tests {
         assert_eq!(format("-", Some(FileFormat::Bin)), Some(FileFormat::Bin));
         assert_eq!(format("-", None), None);
         assert_eq!(format("a", None), None);
-        assert_eq!(format("a.parquet", None), None);
     }
 
     #[test]
@@ -96,6 +119,22 @@ mod tests {
         for format in [FileFormat::Bin, FileFormat::Csv, FileFormat::Jsonl, FileFormat::Hints] {
             assert_eq!(parse_format(format.name()), Ok(format));
         }
-        assert!(parse_format("parquet").unwrap_err().contains("not supported yet"));
+    }
+
+    #[test]
+    #[cfg(feature = "parquet")]
+    fn parquet_is_known_where_it_is_built_in() {
+        let format = format_of(Path::new("a.parquet"), None).ok();
+        assert_eq!(format, Some(FileFormat::Parquet));
+        assert_eq!(parse_format("Parquet"), Ok(FileFormat::Parquet));
+        assert_eq!(FileFormat::Parquet.name(), "parquet");
+    }
+
+    #[test]
+    #[cfg(not(feature = "parquet"))]
+    fn parquet_says_how_to_get_it_where_it_is_not_built_in() {
+        let said = format_of(Path::new("a.parquet"), None).unwrap_err().to_string();
+        assert!(said.contains("cargo install --path . --features parquet"), "{said}");
+        assert_eq!(parse_format("parquet"), Err(said));
     }
 }

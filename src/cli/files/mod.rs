@@ -1,6 +1,8 @@
 //! Files of headers.
 
 mod format;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod read;
 mod record;
 mod sink;

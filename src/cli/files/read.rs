@@ -1,13 +1,15 @@
 //! Reading headers from a file.
 
 use super::format::FileFormat;
+#[cfg(feature = "parquet")]
+use super::parquet::ParquetHeaders;
 use super::record::Record;
 use crate::primitives::{HEADER_LEN, Header};
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, stdin};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Longest line of a JSON Lines file in bytes: four times what `export` writes.
 const MAX_LINE: u64 = 4096;
@@ -33,12 +35,30 @@ pub(crate) enum HeaderFileError {
         /// What is wrong.
         what: String,
     },
+    /// There is nothing in it.
+    #[cfg(feature = "parquet")]
+    #[error("{}: the file is empty", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// What ends reading, before it is known of which file.
-enum Fault {
+#[derive(Debug)]
+pub(super) enum Fault {
     Io(io::Error),
     Content { place: String, what: String },
+}
+
+impl Fault {
+    fn of(self, path: &Path) -> HeaderFileError {
+        let path = path.to_owned();
+        match self {
+            Self::Io(source) => HeaderFileError::Io { path, source },
+            Self::Content { place, what } => HeaderFileError::Content { path, place, what },
+        }
+    }
 }
 
 impl From<io::Error> for Fault {
@@ -52,7 +72,7 @@ type Headers = Box<dyn Iterator<Item = Result<Header, Fault>>>;
 /// A file of headers, read one by one.
 pub(crate) struct HeaderFile {
     path: PathBuf,
-    read: Rc<Cell<u64>>,
+    read: Arc<AtomicU64>,
     size: Option<u64>,
     headers: Headers,
 }
@@ -61,37 +81,63 @@ impl HeaderFile {
     /// Opens a file, or standard input for `-`.
     ///
     /// # Errors
-    /// It cannot be opened.
+    /// It cannot be opened, or is not of a form whose beginning or end can be told.
     pub(crate) fn open(path: &Path, format: FileFormat) -> Result<Self, HeaderFileError> {
         let io = |source| HeaderFileError::Io { path: path.to_owned(), source };
-        let read = Rc::new(Cell::new(0));
-        let (source, size): (Box<dyn Read>, _) = if path == Path::new("-") {
-            (Box::new(stdin()), None)
-        } else {
-            let file = File::open(path).map_err(io)?;
-            let metadata = file.metadata().map_err(io)?;
-            if metadata.is_dir() {
-                return Err(io(io::Error::from(io::ErrorKind::IsADirectory)));
-            }
-            let size = metadata.is_file().then_some(metadata.len());
-            (Box::new(file), size)
-        };
-        let counted = Counted { source, read: Rc::clone(&read) };
+        if path == Path::new("-") {
+            return Ok(Self::of_stream(path, format, stdin(), None));
+        }
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(io(io::Error::from(io::ErrorKind::IsADirectory)));
+        }
+        let size = metadata.is_file().then_some(metadata.len());
+        #[cfg(feature = "parquet")]
+        if format == FileFormat::Parquet {
+            return Self::of_parquet(path, file, size);
+        }
+        Ok(Self::of_stream(path, format, file, size))
+    }
+
+    /// What is read from its beginning to its end.
+    fn of_stream(
+        path: &Path,
+        format: FileFormat,
+        source: impl Read + 'static,
+        size: Option<u64>,
+    ) -> Self {
+        let read = Arc::new(AtomicU64::new(0));
+        let counted = Counted { source, read: Arc::clone(&read) };
         let source = BufReader::with_capacity(1 << 16, counted);
         let headers: Headers = match format {
             FileFormat::Csv => csv_headers(source),
             FileFormat::Jsonl => jsonl_headers(source),
-            FileFormat::Bin | FileFormat::Hints => bin_headers(source),
+            _ => bin_headers(source),
         };
-        Ok(Self { path: path.to_owned(), read, size, headers })
+        Self { path: path.to_owned(), read, size, headers }
+    }
+
+    #[cfg(feature = "parquet")]
+    fn of_parquet(path: &Path, file: File, size: Option<u64>) -> Result<Self, HeaderFileError> {
+        let read = Arc::new(AtomicU64::new(0));
+        let seeking = || Fault::Io(io::Error::other("Parquet is read from its end: name a file"));
+        let opened = match size {
+            Some(0) => return Err(HeaderFileError::Empty { path: path.to_owned() }),
+            Some(size) => ParquetHeaders::open(file, size, Arc::clone(&read)),
+            None => Err(seeking()),
+        };
+        let headers = opened.map_err(|fault| fault.of(path))?;
+        let size = Some(headers.to_read());
+        Ok(Self { path: path.to_owned(), read, size, headers: Box::new(headers) })
     }
 
     /// Bytes read so far.
     pub(crate) fn bytes_read(&self) -> u64 {
-        self.read.get()
+        self.read.load(Ordering::Relaxed)
     }
 
-    /// Bytes of the whole file, where that is known.
+    /// Bytes that will have been read at its end, where that is known.
     pub(crate) fn size(&self) -> Option<u64> {
         self.size
     }
@@ -101,12 +147,7 @@ impl HeaderFile {
     /// # Errors
     /// What is there is no header, or cannot be read.
     pub(crate) fn next_header(&mut self) -> Result<Option<Header>, HeaderFileError> {
-        self.headers.next().transpose().map_err(|fault| match fault {
-            Fault::Io(source) => HeaderFileError::Io { path: self.path.clone(), source },
-            Fault::Content { place, what } => {
-                HeaderFileError::Content { path: self.path.clone(), place, what }
-            }
-        })
+        self.headers.next().transpose().map_err(|fault| fault.of(&self.path))
     }
 }
 
@@ -182,13 +223,13 @@ fn in_line(number: u64, what: String) -> Fault {
 /// Counts what is read.
 struct Counted<R> {
     source: R,
-    read: Rc<Cell<u64>>,
+    read: Arc<AtomicU64>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
-        self.read.set(self.read.get() + count as u64);
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }

@@ -9,14 +9,14 @@ use std::str::FromStr;
 #[derive(Debug, Deserialize)]
 pub(super) struct Record {
     #[serde(default)]
-    hash: Option<String>,
-    version: i32,
+    pub(super) hash: Option<String>,
+    pub(super) version: i32,
     #[serde(default)]
-    previousblockhash: Option<String>,
-    merkleroot: String,
-    time: u32,
-    nonce: u32,
-    bits: String,
+    pub(super) previousblockhash: Option<String>,
+    pub(super) merkleroot: String,
+    pub(super) time: u32,
+    pub(super) nonce: u32,
+    pub(super) bits: String,
 }
 
 impl Record {
