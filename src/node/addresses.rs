@@ -30,20 +30,24 @@ pub(super) fn open_book(params: &Params, folder: Option<&Path>) -> AddressBook {
     }
 }
 
-/// Looks for addresses outside the book; in random order, each with who told it.
+/// Looks for addresses outside the book; in random order, each with who told it: no seed can fill another's share.
 pub(super) async fn search(sources: &Sources, search: Search) -> Vec<(Claim, NetGroup)> {
-    let (found, source, age) = match search {
-        Search::Dns => (sources.ask_seeds().await, NetGroup::DNS, DNS_AGE),
-        Search::Shipped => (sources.shipped(), NetGroup::SHIPPED, SHIPPED_AGE),
+    let (found, age) = match search {
+        Search::Dns => (sources.ask_seeds().await, DNS_AGE),
+        Search::Shipped => (sources.shipped(), SHIPPED_AGE),
     };
     let (now, mut rng) = (unix_now_secs(), rand::rng());
-    let claim = |address| Claim {
-        address,
-        services: ServiceFlags::NETWORK | ServiceFlags::WITNESS,
-        time: now.saturating_sub(rng.random_range(age.0..age.1)),
+    let mut told = |found: Found| {
+        let source = match &found.source {
+            Source::Dns(seed) => NetGroup::of_name(seed),
+            Source::User | Source::Book | Source::Fixed => NetGroup::SHIPPED,
+        };
+        let address = found.address.parse().ok()?;
+        let services = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
+        let time = now.saturating_sub(rng.random_range(age.0..age.1));
+        Some((Claim { address, services, time }, source))
     };
-    let addresses = found.iter().filter_map(|found| found.address.parse::<PeerAddress>().ok());
-    addresses.map(claim).map(|claim| (claim, source)).collect()
+    found.into_iter().filter_map(&mut told).collect()
 }
 
 /// The names of the DNS seeds (`host:port`), for a proxy to resolve.

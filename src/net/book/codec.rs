@@ -6,15 +6,15 @@
 //!
 //! An address is its BIP155 network id u8, 32 bytes (shorter ones padded with zeros), port u16 big-endian. A known
 //! address adds source group (6), services u64, last seen, last try, last counted failure and last success u64 each,
-//! tries u32, successes u32, latency in microseconds u32 (all ones: none), whether it was tried u8. An avoided one adds
-//! until when u64 and why u8 (0 discouraged, 1 own).
+//! tries u32, successes u32, latency in microseconds u32 (all ones: none), which of its places it has u8 (255: among those
+//! that have answered). An avoided one adds until when u64 and why u8 (0 discouraged, 1 own).
 
 use super::address::{Host, PeerAddress};
 use super::avoided::{Avoided, MAX_AVOIDED};
 use super::group::NetGroup;
 use super::known::Known;
 use super::routable::Scope;
-use super::table::{CAPACITY, Key};
+use super::table::{CAPACITY, CHOICES, Key};
 use super::{AddressBook, Reach};
 use crate::primitives::sha256d;
 use crate::wire::{DecodeError, Reader, ServiceFlags};
@@ -23,6 +23,7 @@ use std::time::Duration;
 const MAGIC: [u8; 8] = *b"LCADDRS\n";
 const VERSION: u16 = 1;
 const NO_LATENCY: u32 = u32::MAX;
+const TRIED: u8 = u8::MAX;
 const CHECKSUM: usize = 32;
 
 /// Bytes that are no address book, or not this network's.
@@ -56,8 +57,8 @@ pub enum BookError {
         /// What it says.
         got: u32,
     },
-    /// An address is on a network that is not known, or a flag is neither 0 nor 1.
-    #[error("byte {got} where a network or a flag was expected")]
+    /// An address is on a network or in a place that is not known.
+    #[error("byte {got} where a network, a place or a flag was expected")]
     Unknown {
         /// The byte.
         got: u8,
@@ -133,7 +134,8 @@ impl AddressBook {
         let (table, place) = if known.tried {
             (&mut self.tried, Key::tried_place(&self.key, &known.address))
         } else {
-            (&mut self.new, Key::new_place(&self.key, &known.address, &known.source))
+            let place = self.new_place(&known, known.choice);
+            (&mut self.new, place)
         };
         if let Some(other) = table.set(place, known.address) {
             self.known.remove(&other);
@@ -206,7 +208,7 @@ fn put_known(out: &mut Vec<u8>, known: &Known) {
     for number in [known.tries, known.successes, latency] {
         out.extend(number.to_le_bytes());
     }
-    out.push(u8::from(known.tried));
+    out.push(if known.tried { TRIED } else { known.choice });
 }
 
 fn known(reader: &mut Reader<'_>) -> Result<Known, BookError> {
@@ -216,7 +218,12 @@ fn known(reader: &mut Reader<'_>) -> Result<Known, BookError> {
     let (last_seen, last_try) = (reader.u64()?, reader.u64()?);
     let (last_count, last_success) = (reader.u64()?, reader.u64()?);
     let (tries, successes) = (reader.u32()?, reader.u32()?);
-    let latency = Some(reader.u32()?).filter(|latency| *latency != NO_LATENCY);
+    let latency = reader.u32()?;
+    let place = reader.u8()?;
+    if place != TRIED && place >= CHOICES {
+        return Err(BookError::Unknown { got: place });
+    }
+    let latency = Some(latency).filter(|latency| *latency != NO_LATENCY);
     Ok(Known {
         address,
         source,
@@ -228,6 +235,7 @@ fn known(reader: &mut Reader<'_>) -> Result<Known, BookError> {
         successes,
         last_success,
         latency: latency.map(|micros| Duration::from_micros(micros.into())),
-        tried: flag(reader)?,
+        tried: place == TRIED,
+        choice: if place == TRIED { 0 } else { place },
     })
 }

@@ -44,6 +44,8 @@ pub struct Known {
     pub latency: Option<Duration>,
     /// Whether it is in the table of those that have answered.
     pub tried: bool,
+    /// Which of its places it has among those that have not.
+    pub(super) choice: u8,
 }
 
 impl Known {
@@ -101,6 +103,7 @@ mod tests {
             last_success: 0,
             latency: None,
             tried: false,
+            choice: 0,
         }
     }
 

@@ -36,7 +36,7 @@ use avoided::Avoidance;
 use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use table::{Key, Table};
+use table::{CHOICES, Key, Table};
 
 /// How often a draw may fail to fit before all addresses are looked through.
 const DRAWS: u32 = 64;
@@ -125,24 +125,33 @@ impl AddressBook {
             known.hear(claim.services, time, now);
             return false;
         }
-        let place = self.key.new_place(&address, &source);
-        if !self.make_room(place, now) {
-            return false;
-        }
-        self.new.set(place, address);
         let last_seen = time.saturating_sub(PENALTY);
-        self.known.insert(address, Known::told(address, source, claim.services, last_seen));
+        self.insert_new(Known::told(address, source, claim.services, last_seen), now)
+    }
+
+    /// Puts an address among the new ones: in a free place of its own if there is one, else in one whose holder is as
+    /// good as dead. False if there is neither.
+    fn insert_new(&mut self, mut known: Known, now: u64) -> bool {
+        let places: Vec<(u8, usize)> =
+            (0..CHOICES).map(|choice| (choice, self.new_place(&known, choice))).collect();
+        let terrible = |holder: PeerAddress| {
+            self.known.get(&holder).is_none_or(|known| known.is_terrible(now))
+        };
+        let free = |(_, place): &&(u8, usize)| self.new.get(*place).is_none();
+        let dead = |(_, place): &&(u8, usize)| self.new.get(*place).is_some_and(terrible);
+        let chosen = places.iter().find(free).or_else(|| places.iter().find(dead)).copied();
+        let Some((choice, place)) = chosen else { return false };
+        if let Some(holder) = self.new.set(place, known.address) {
+            self.known.remove(&holder);
+        }
+        known.tried = false;
+        known.choice = choice;
+        self.known.insert(known.address, known);
         true
     }
 
-    /// Frees a place among the new addresses, unless its holder deserves it.
-    fn make_room(&mut self, place: usize, now: u64) -> bool {
-        let Some(holder) = self.new.get(place) else { return true };
-        let terrible = self.known.get(&holder).is_none_or(|known| known.is_terrible(now));
-        if terrible {
-            self.remove(&holder);
-        }
-        terrible
+    fn new_place(&self, known: &Known, choice: u8) -> usize {
+        self.key.new_place(&known.address, &known.source, choice)
     }
 
     fn remove(&mut self, address: &PeerAddress) {
@@ -150,7 +159,7 @@ impl AddressBook {
         if known.tried {
             self.tried.clear(self.key.tried_place(address));
         } else {
-            self.new.clear(self.key.new_place(address, &known.source));
+            self.new.clear(self.new_place(&known, known.choice));
         }
     }
 
@@ -202,23 +211,20 @@ impl AddressBook {
             }
             self.demote(&holder, now);
         }
+        let Some(known) = self.known.get(address) else { return };
+        self.new.clear(self.new_place(known, known.choice));
+        self.tried.set(place, *address);
         if let Some(known) = self.known.get_mut(address) {
             known.tried = true;
-            self.new.clear(self.key.new_place(address, &known.source));
-            self.tried.set(place, *address);
+            known.choice = 0;
         }
     }
 
     /// Moves an address back among the new ones, or out if there is no place.
     fn demote(&mut self, address: &PeerAddress, now: u64) {
-        let Some(mut known) = self.known.get(address).copied() else { return };
+        let Some(known) = self.known.get(address).copied() else { return };
         self.remove(address);
-        let place = self.key.new_place(address, &known.source);
-        if self.make_room(place, now) {
-            known.tried = false;
-            self.new.set(place, *address);
-            self.known.insert(*address, known);
-        }
+        self.insert_new(known, now);
     }
 
     /// A peer is still connected, and answered a ping within that time. The time of its address is told as little as
@@ -312,6 +318,7 @@ impl Known {
             last_success: 0,
             latency: None,
             tried: false,
+            choice: 0,
         }
     }
 

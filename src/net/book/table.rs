@@ -16,6 +16,9 @@ const NEW_BUCKETS_PER_SOURCE: u64 = 16;
 /// How many of them one network group can be in. (Bitcoin Core: a thirty-second. Of so few buckets that would be too
 /// little room for those that hold most of the nodes.)
 const TRIED_BUCKETS_PER_GROUP: u64 = 4;
+/// Places within its bucket that an address may have: with one only, a few addresses of a small network would already
+/// be in each other's way.
+pub(super) const CHOICES: u8 = 4;
 
 /// Most addresses that a book can hold.
 pub const CAPACITY: usize = (NEW_BUCKETS + TRIED_BUCKETS) * BUCKET;
@@ -41,12 +44,18 @@ impl Key {
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
-    /// The place of an address that never answered. Source: Bitcoin Core `AddrInfo::GetNewBucket`.
-    pub(super) fn new_place(&self, address: &PeerAddress, source: &NetGroup) -> usize {
+    /// One of the places ([`CHOICES`]) of an address that never answered. Source: Bitcoin Core
+    /// `AddrInfo::GetNewBucket`.
+    pub(super) fn new_place(
+        &self,
+        address: &PeerAddress,
+        source: &NetGroup,
+        choice_in_bucket: u8,
+    ) -> usize {
         let group = NetGroup::of(address).0;
         let choice = self.hash(b'g', &[&group, &source.0]) % NEW_BUCKETS_PER_SOURCE;
         let bucket = self.hash(b'n', &[&source.0, &choice.to_le_bytes()]);
-        self.place(b'N', bucket, NEW_BUCKETS, address)
+        self.place((b'N', choice_in_bucket), bucket, NEW_BUCKETS, address)
     }
 
     /// The place of an address that has answered. Source: Bitcoin Core `AddrInfo::GetTriedBucket`.
@@ -54,12 +63,19 @@ impl Key {
         let choice = self.hash(b'a', &[&bytes_of(address)]) % TRIED_BUCKETS_PER_GROUP;
         let group = NetGroup::of(address).0;
         let bucket = self.hash(b't', &[&group, &choice.to_le_bytes()]);
-        self.place(b'T', bucket, TRIED_BUCKETS, address)
+        self.place((b'T', 0), bucket, TRIED_BUCKETS, address)
     }
 
-    fn place(&self, what: u8, bucket: u64, buckets: usize, address: &PeerAddress) -> usize {
+    fn place(
+        &self,
+        (table, choice): (u8, u8),
+        bucket: u64,
+        buckets: usize,
+        address: &PeerAddress,
+    ) -> usize {
         let bucket = below(bucket, buckets);
-        let position = self.hash(what, &[&bucket.to_le_bytes(), &bytes_of(address)]);
+        let parts = [&bucket.to_le_bytes()[..], &[choice], &bytes_of(address)];
+        let position = self.hash(table, &parts);
         bucket * BUCKET + below(position, BUCKET)
     }
 }
@@ -81,12 +97,19 @@ fn bytes_of(address: &PeerAddress) -> Vec<u8> {
 }
 
 /// One of the two tables.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Table {
     places: Vec<Option<PeerAddress>>,
     /// How many addresses each bucket has.
     counts: Vec<usize>,
     len: usize,
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Thousands of places, most of them empty, would say less.
+        write!(f, "Table({} of {} places taken)", self.len, self.places.len())
+    }
 }
 
 impl Table {

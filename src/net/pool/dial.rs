@@ -16,7 +16,7 @@ const DIALS_PER_PLACE: usize = 3;
 const MIN_DIALS: usize = 8;
 const MAX_DIALS: usize = 32;
 /// A dial that has taken longer is no reason not to begin another; but there are never more than this under way.
-const HOPEFUL: Duration = Duration::from_secs(5);
+const HOPEFUL: Duration = Duration::from_secs(2);
 const MAX_UNDER_WAY: usize = 64;
 /// Pause between those beyond one for each free place, as in RFC 8305: who answers at once makes them superfluous.
 const HEAD_START: Duration = Duration::from_millis(100);

@@ -40,7 +40,7 @@ pub const MAX_PER_GROUP: usize = 2;
 const SAVE_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Good news is written sooner, and soonest in the first minute: what is learnt then is worth most to the next start.
 const SAVE_SOON: Duration = Duration::from_secs(2 * 60);
-const SAVE_FIRST: Duration = Duration::from_secs(5);
+const SAVE_FIRST: Duration = Duration::from_secs(2);
 const FIRST: Duration = Duration::from_secs(60);
 
 /// The longest time without a [`Pool::poll`]: later ones count as a sleep of the computer.

@@ -68,4 +68,4 @@ fn the_format_is_what_it_was() {
 }
 
 /// Double SHA-256 of the book above.
-const SNAPSHOT: &str = "5f161c12d0b1ed85afd1832fabf56a702f39a858bc59f14068e0313f61eb4d75";
+const SNAPSHOT: &str = "2cef475d5eaab61209255536a598bd3265fcd593c53ffaed00c2e320cc2232dd";

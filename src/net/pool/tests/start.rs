@@ -62,18 +62,22 @@ fn eight_peers_are_found_within_seconds_and_no_more_than_two_in_a_range() {
 
 #[test]
 fn with_a_book_the_next_start_is_faster_and_asks_no_dns() {
-    let mut world = world(7);
-    time_to_eight(&mut world);
-    world.run_until(secs(120), |_| ());
-    let book = world.pool.book().clone();
-    world.restart(settings(), book);
-    world.searches.clear();
-    let start = world.now.since_start;
-    let first = time_to_eight(&mut world);
-    println!("with the book: {first:?}");
-    assert!(first <= secs(10), "{first:?}");
-    let early = world.searches.iter().filter(|(at, _)| *at < start + secs(5));
-    assert_eq!(early.count(), 0, "{:?}", world.searches);
+    let mut times = Vec::new();
+    for seed in 1..=20 {
+        let mut world = world(seed);
+        time_to_eight(&mut world);
+        world.run_until(secs(600), |_| ());
+        let book = world.pool.book().clone();
+        world.restart(settings(), book);
+        world.searches.clear();
+        let start = world.now.since_start;
+        times.push(time_to_eight(&mut world));
+        let early = world.searches.iter().filter(|(at, _)| *at < start + secs(5));
+        assert_eq!(early.count(), 0, "{:?}", world.searches);
+    }
+    times.sort_unstable();
+    println!("with the book: median {:?}, worst {:?}", times[10], times[19]);
+    assert!(times[10] <= secs(4) && times[19] <= secs(15), "{times:?}");
 }
 
 #[test]
