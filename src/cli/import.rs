@@ -22,9 +22,9 @@ Every header is checked as if a peer had sent it: a file needs no trust. It may 
 header whose parent is stored; headers that are stored already are passed over. What is good in front of a \
 bad header is kept.
 
-Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, as `export` writes them. A CSV file \
-needs the columns version, previousblockhash, merkleroot, time, bits and nonce; others are passed over. A \
-Parquet file (if built with it: --features parquet) needs the same, and cannot come from standard input.
+Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, parquet, as `export` writes them. \
+CSV and Parquet need the columns version, previousblockhash, merkleroot, time, bits and nonce; others are \
+passed over. Parquet may come from another writer, but not from standard input.
 
 Examples:
   lightclient import headers.bin

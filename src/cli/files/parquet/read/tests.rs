@@ -77,31 +77,19 @@ fn loose(headers: &[Header], version: WriterVersion, dictionary: bool) -> Vec<u8
     let mut file =
         SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties)).unwrap();
     let mut group = file.next_row_group().unwrap();
-    let text = |texts: Vec<Option<String>>| {
-        let levels: Vec<i16> = texts.iter().map(|text| i16::from(text.is_some())).collect();
-        let texts: Vec<ByteArray> = texts.iter().flatten().map(|t| t.as_str().into()).collect();
-        (texts, levels)
-    };
-    let texts = [
-        text(headers.iter().map(|h| (h.prev.0 != [0; 32]).then(|| h.prev.to_string())).collect()),
-        text(headers.iter().map(|h| Some(h.merkle_root.to_string())).collect()),
-        text(headers.iter().map(|h| Some(format!("{:08x}", h.bits))).collect()),
-        text(headers.iter().map(|h| Some(h.hash().to_string())).collect()),
-    ];
-    let numbers: [Vec<i64>; 2] = [
-        headers.iter().map(|h| i64::from(h.time)).collect(),
-        headers.iter().map(|h| i64::from(h.nonce)).collect(),
-    ];
-    let (mut texts, mut numbers) = (texts.iter(), numbers.iter());
+    let (mut texts, mut numbers) = (loose_texts(headers).into_iter(), loose_numbers(headers));
     let all = vec![1; headers.len()];
     while let Some(mut column) = group.next_column().unwrap() {
         match column.untyped() {
             ColumnWriter::ByteArrayColumnWriter(column) => {
-                let (texts, levels) = texts.next().unwrap();
-                column.write_batch(texts, Some(levels), None)
+                let texts = texts.next().unwrap();
+                let levels: Vec<i16> = texts.iter().map(|text| text.is_some().into()).collect();
+                let texts: Vec<ByteArray> =
+                    texts.iter().flatten().map(|text| text.as_str().into()).collect();
+                column.write_batch(&texts, Some(&levels), None)
             }
             ColumnWriter::Int64ColumnWriter(column) => {
-                column.write_batch(numbers.next().unwrap(), Some(&all), None)
+                column.write_batch(&numbers.remove(0), Some(&all), None)
             }
             ColumnWriter::Int32ColumnWriter(column) => {
                 column.write_batch(&vec![1; headers.len()], Some(&all), None)
@@ -113,6 +101,22 @@ fn loose(headers: &[Header], version: WriterVersion, dictionary: bool) -> Vec<u8
     }
     group.close().unwrap();
     file.into_inner().unwrap()
+}
+
+fn loose_texts(headers: &[Header]) -> [Vec<Option<String>>; 4] {
+    [
+        headers.iter().map(|h| (h.prev.0 != [0; 32]).then(|| h.prev.to_string())).collect(),
+        headers.iter().map(|h| Some(h.merkle_root.to_string())).collect(),
+        headers.iter().map(|h| Some(format!("{:08x}", h.bits))).collect(),
+        headers.iter().map(|h| Some(h.hash().to_string())).collect(),
+    ]
+}
+
+fn loose_numbers(headers: &[Header]) -> Vec<Vec<i64>> {
+    vec![
+        headers.iter().map(|h| i64::from(h.time)).collect(),
+        headers.iter().map(|h| i64::from(h.nonce)).collect(),
+    ]
 }
 
 /// Every byte is changed in two ways: what is read is what was written, or nothing at all.
