@@ -33,7 +33,7 @@ pub struct SyncReport {
     pub headers_added: u64,
     /// How often a branch with more work took over.
     pub reorgs: u32,
-    /// How many peers delivered headers; 0 for `import`.
+    /// How many peers were connected, all in all; 0 for `import`.
     pub peers: u32,
     /// Bytes read from peers, or from the file.
     pub bytes_received: u64,
