@@ -99,7 +99,7 @@ pub(crate) static CASES: [Case; 13] = [
     case(
         "one-peer",
         "930,000 headers, 1 loopback peer, no hints, beside bitcoind",
-        Kind::Sync(Plan { yardstick: Yardstick::Bitcoind, bar: "2.0 s, then 0.8 s", ..ONE }),
+        Kind::Sync(Plan { yardstick: Yardstick::Bitcoind, bar: "0.8 s", ..ONE }),
     ),
     case(
         "one-peer-hints",

@@ -5,7 +5,7 @@ use super::{PeerKey, Tag};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Batches received but not joined: no more is asked for while there are so many (22 MB of headers).
+/// Batches received but not joined: no more is asked for while there are so many (2.6 MB of headers).
 const WINDOW: usize = 16;
 
 /// A leader that takes longer for an answer is passed over if there is another peer.

@@ -6,8 +6,9 @@ use crate::primitives::BlockHash;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How many ranges may be started ahead of the joined height. A range of 2016 headers takes 226 kB of
-/// memory once hashed: 96 of them stay below the 32 MB that the download may take.
+/// How many ranges may be started ahead of the joined height. A range of 2016 headers takes 161 kB of memory: 64
+/// of them are 10 MB, a third of what the download may take; 96 made nothing faster (measured, eight lines of
+/// 20 Mbit/s and 100 ms).
 pub(super) const WINDOW: usize = 64;
 
 /// Ranges that may be started however fast the peers answer.
