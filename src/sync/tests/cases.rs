@@ -69,6 +69,17 @@ fn a_silent_peer_loses_its_ranges_long_before_it_is_dropped() {
 }
 
 #[test]
+fn a_range_that_went_to_a_second_silent_peer_goes_on_to_a_third_in_time() {
+    let mut silent = honest();
+    silent.silent_after = Some(0);
+    let mut world =
+        World::new(hints(&chain(HEIGHT)), vec![silent.clone(), silent, honest(), honest()]);
+    assert!(world.run());
+    assert_eq!(world.best, tip());
+    assert!(world.now < Duration::from_secs(8), "{:?}", world.now);
+}
+
+#[test]
 fn a_lone_peer_that_falls_silent_is_dropped_after_a_minute() {
     let mut silent = honest();
     silent.silent_after = Some(3);
