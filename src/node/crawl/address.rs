@@ -1,12 +1,9 @@
 //! Which of the addresses that peers tell are worth a dial.
 
+use crate::net::book::{PeerAddress, Scope};
 use crate::wire::{AddrEntry, AddrV2Entry, Message};
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-/// Ports below this belong to other services: gossip could turn every crawler against somebody's mail server.
-/// Bitcoin Core lists them one by one (`IsBadPort`), nearly all of them below.
-const FIRST_PORT: u16 = 1024;
+use std::net::SocketAddr;
 
 /// An address that somebody named, and what it is said to offer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,16 +37,15 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The addresses in a message, if it is one of addresses. On a network that is `local` loopback and private
-    /// addresses are peers' too.
-    pub(super) fn read(message: &Message, local: bool) -> Option<Self> {
+    /// The addresses in a message, if it is one of addresses; those that no peer can have are only counted.
+    pub(super) fn read(message: &Message, scope: Scope) -> Option<Self> {
         let entries: Vec<(Option<SocketAddr>, u64)> = match message {
             Message::Addr(entries) => entries.iter().map(of_addr).collect(),
             Message::AddrV2(entries) => entries.iter().map(of_addrv2).collect(),
             _ => return None,
         };
         let told = entries.iter().filter_map(|(address, services)| {
-            let address = address.filter(|address| is_dialable(address, local))?;
+            let address = address.filter(|address| is_dialable(address, scope))?;
             Some(Told { address: address.to_string(), services: *services })
         });
         Some(Self { count: entries.len(), told: told.collect() })
@@ -64,42 +60,13 @@ fn of_addrv2(entry: &AddrV2Entry) -> (Option<SocketAddr>, u64) {
     (entry.socket_addr(), entry.services.0)
 }
 
-fn is_dialable(address: &SocketAddr, local: bool) -> bool {
-    let is_fine = match address.ip() {
-        IpAddr::V4(ip) => {
-            let is_host = !ip.is_unspecified() && !ip.is_broadcast() && !ip.is_multicast();
-            is_host && (local || is_public_v4(ip))
-        }
-        IpAddr::V6(ip) => {
-            let is_host = !ip.is_unspecified() && !ip.is_multicast();
-            is_host && (local || is_public_v6(ip))
-        }
-    };
-    is_fine && address.port() >= FIRST_PORT
-}
-
-/// Source: Bitcoin Core `CNetAddr::IsRoutable` (RFC 1918, 2544, 3927, 5737, 6598, 1122).
-fn is_public_v4(ip: Ipv4Addr) -> bool {
-    let [a, b, ..] = ip.octets();
-    let benchmark = a == 198 && (b & 0xfe) == 18;
-    let carrier = a == 100 && (b & 0xc0) == 64;
-    let own = a == 0 || ip.is_loopback() || ip.is_private() || ip.is_link_local();
-    !(benchmark || carrier || own || ip.is_documentation() || a >= 240)
-}
-
-/// Source: Bitcoin Core `CNetAddr::IsRoutable` and `IsValid` (RFC 3849, 4193, 4843, 4862, 7343).
-fn is_public_v6(ip: Ipv6Addr) -> bool {
-    let [first, second, third, fourth, ..] = ip.segments();
-    let documentation = first == 0x2001 && second == 0xdb8;
-    let orchid = first == 0x2001 && matches!(second & 0xfff0, 0x10 | 0x20);
-    let unique_local = first & 0xfe00 == 0xfc00;
-    let link_local = [first, second, third, fourth] == [0xfe80, 0, 0, 0];
-    !(documentation || orchid || unique_local || link_local || ip.is_loopback())
+fn is_dialable(address: &SocketAddr, scope: Scope) -> bool {
+    scope.allows(&PeerAddress::from(*address))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, is_dialable};
+    use super::{Answer, Scope, is_dialable};
     use crate::wire::{AddrEntry, AddrV2Entry, Endpoint, Message, NetAddress, ServiceFlags};
 
     #[test]
@@ -119,21 +86,21 @@ mod tests {
             "[2001:20::1]:8333",
         ] {
             let address = text.parse().unwrap();
-            assert!(!is_dialable(&address, false), "{text}");
-            assert!(is_dialable(&address, true), "{text}");
+            assert!(!is_dialable(&address, Scope::Public), "{text}");
+            assert!(is_dialable(&address, Scope::Local), "{text}");
         }
         for text in ["8.8.8.8:8333", "[2a00:1450::1]:8333"] {
-            assert!(is_dialable(&text.parse().unwrap(), false), "{text}");
+            assert!(is_dialable(&text.parse().unwrap(), Scope::Public), "{text}");
         }
     }
 
     #[test]
     fn what_no_peer_can_listen_on_is_never_dialled() {
         for text in ["0.0.0.0:8333", "255.255.255.255:8333", "224.0.0.1:8333", "[::]:8333"] {
-            assert!(!is_dialable(&text.parse().unwrap(), true), "{text}");
+            assert!(!is_dialable(&text.parse().unwrap(), Scope::Local), "{text}");
         }
         for text in ["8.8.8.8:25", "8.8.8.8:0", "127.0.0.1:1023"] {
-            assert!(!is_dialable(&text.parse().unwrap(), true), "{text}");
+            assert!(!is_dialable(&text.parse().unwrap(), Scope::Local), "{text}");
         }
     }
 
@@ -145,7 +112,7 @@ mod tests {
                 .map(|text| AddrEntry { time: 1, endpoint: endpoint(text) })
                 .to_vec(),
         );
-        let answer = Answer::read(&addr, false).unwrap();
+        let answer = Answer::read(&addr, Scope::Public).unwrap();
         assert_eq!((answer.count, answer.told.len()), (2, 1));
         assert_eq!((answer.told[0].address.as_str(), answer.told[0].services), ("8.8.8.8:8333", 9));
         let entry =
@@ -154,9 +121,9 @@ mod tests {
             entry(NetAddress::TorV3([1; 32])),
             entry(NetAddress::Ipv6("2a00:1450::1".parse().unwrap())),
         ]);
-        let answer = Answer::read(&addrv2, false).unwrap();
+        let answer = Answer::read(&addrv2, Scope::Public).unwrap();
         assert_eq!(answer.count, 2);
         assert_eq!(answer.told[0].address, "[2a00:1450::1]:8333");
-        assert_eq!(Answer::read(&Message::Verack, false), None);
+        assert_eq!(Answer::read(&Message::Verack, Scope::Public), None);
     }
 }

@@ -4,10 +4,10 @@ use super::address::{Answer, Told};
 use super::journal::{Journal, JournalError, Line};
 use super::machine::{Act, Crawl, Plan};
 use super::row::{Counts, PeerRow};
+use crate::net::book::Scope;
 use crate::net::{Config, Dialer, Event, PeerHandle, PeerId, Timers};
 use crate::node::sources::net_config;
-use crate::node::{Found, Greeting, Sources};
-use crate::primitives::Network;
+use crate::node::{Found, Greeting, Sources, scope_of};
 use crate::wire::Message;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -111,8 +111,8 @@ struct Driver<'a> {
     journal: Option<&'a mut Journal>,
     dialer: Dialer,
     config: Arc<Config>,
-    /// Whether loopback and private addresses are peers'.
-    local: bool,
+    /// Which addresses the network's peers can have.
+    scope: Scope,
     handles: HashMap<u64, PeerHandle>,
     sender: Sender<Event>,
     events: Receiver<Event>,
@@ -144,7 +144,7 @@ impl<'a> Driver<'a> {
                 max_payload: MAX_MESSAGE,
                 ..net_config(sources.params, 0, timers)
             }),
-            local: sources.params.network == Network::Regtest,
+            scope: scope_of(sources.params.network),
             handles: HashMap::new(),
             sender,
             events,
@@ -235,7 +235,7 @@ impl<'a> Driver<'a> {
             }
             Event::Latency { peer, rtt } => self.crawl.pong(peer.0, rtt, now),
             Event::Message { peer, message } => {
-                if let Some(answer) = Answer::read(&message, self.local) {
+                if let Some(answer) = Answer::read(&message, self.scope) {
                     self.crawl.addresses(peer.0, answer);
                 }
             }
