@@ -3,52 +3,17 @@
 
 mod support;
 
-use lightclient::primitives::{Network, hex};
+use lightclient::primitives::Network;
 use serde_json::{Value, json};
-use std::path::Path;
 use support::bitcoind::{Bitcoind, or_skip_loudly};
 use support::run::Program;
 use support::sync::{light_client, sync_args};
 use support::wait::{PATIENCE, poll_for};
+use support::wallet::{KEYS, node_with_coins, pay_to_each_kind};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
-/// Compressed keys of no importance.
-const KEYS: [&str; 2] = [
-    "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
-    "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
-];
-
-/// A node with coins in a wallet.
-fn node_with_coins(binary: &Path) -> Bitcoind {
-    // Whom it trusts it tells at once, others every few seconds.
-    let args = ["-fallbackfee=0.0001", "-keypool=5", "-whitelist=noban@127.0.0.1"];
-    let node = Bitcoind::start(binary, &args);
-    node.rpc("createwallet", json!(["purse"]));
-    let address = node.rpc("getnewaddress", json!([]));
-    node.rpc("generatetoaddress", json!([110, address]));
-    node
-}
-
-/// Pays to each kind of address; kinds and txids.
-fn pay_to_each_kind(node: &Bitcoind) -> Vec<(&'static str, String)> {
-    let own = |kind: &str| node.rpc("getnewaddress", json!(["", kind]));
-    let multisig =
-        |kind: &str| node.rpc("createmultisig", json!([1, KEYS, kind]))["address"].take();
-    let to: Vec<(&str, Value)> = vec![
-        ("pubkeyhash", own("legacy")),
-        ("scripthash", own("p2sh-segwit")),
-        ("witness_v0_keyhash", own("bech32")),
-        ("witness_v0_scripthash", multisig("bech32")),
-        ("witness_v1_taproot", own("bech32m")),
-    ];
-    let id = |txid: Value| txid.as_str().unwrap().to_owned();
-    let pay = |address| node.rpc("sendtoaddress", json!([address, 0.5]));
-    let mut paid: Vec<_> = to.into_iter().map(|(kind, to)| (kind, id(pay(to)))).collect();
-    let text = hex::encode("a line of text".as_bytes());
-    let sent = node.rpc("send", json!([[{ "data": text }]]));
-    paid.push(("nulldata", id(sent["txid"].clone())));
-    paid
-}
+/// Whom a node trusts it tells at once, others every few seconds.
+const TRUSTED: &str = "-whitelist=noban@127.0.0.1";
 
 /// What bitcoind says of a transaction, without what it infers beyond it.
 fn decoded(node: &Bitcoind, txid: &str) -> Value {
@@ -87,7 +52,7 @@ fn payments_to_each_kind_of_address_arrive_as_bitcoind_decodes_them_and_leave_wi
         return;
     };
     // The second node has what it announces from the first.
-    let node = node_with_coins(&binary);
+    let node = node_with_coins(&binary, &[TRUSTED]);
     let second = Bitcoind::start(&binary, &[format!("-connect={}", node.p2p())]);
     poll_for("the second node", PATIENCE, || (second.height() == 110).then_some(()));
     let program = light_client(BINARY, Network::Regtest);
@@ -95,7 +60,7 @@ fn payments_to_each_kind_of_address_arrive_as_bitcoind_decodes_them_and_leave_wi
 
     let counted = program.start(&args(&[&node, &second], &["--json", "--count", "6"]));
     [&node, &second].into_iter().for_each(wait_connected);
-    let paid = pay_to_each_kind(&node);
+    let paid = pay_to_each_kind(&node, &[]);
     let mut lines = counted.wait(PATIENCE).expect_success().json_lines();
     assert_eq!(lines.len(), 6);
     for (kind, txid) in &paid {

@@ -8,28 +8,13 @@ use lightclient::primitives::{Network, hex};
 use lightclient::wire::Block;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
 use support::bitcoind::{Bitcoind, or_skip_loudly};
 use support::chain::fixture;
 use support::run::Program;
 use support::sync::{light_client, sync_args};
+use support::wallet::{KEYS, node_with_coins, pay_to_each_kind};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
-/// Compressed keys of no importance.
-const KEYS: [&str; 2] = [
-    "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
-    "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
-];
-
-/// A node with coins in a wallet.
-fn node_with_coins(binary: &Path) -> Bitcoind {
-    let node = Bitcoind::start(binary, &["-fallbackfee=0.0001", "-keypool=5"]);
-    node.rpc("createwallet", json!(["purse"]));
-    let address = node.rpc("getnewaddress", json!([]));
-    node.rpc("generatetoaddress", json!([110, address]));
-    node
-}
-
 fn sync(program: &Program, node: &Bitcoind) {
     program.run(&sync_args(&[node.p2p().to_string()], &[])).expect_success();
 }
@@ -58,28 +43,6 @@ fn plain(transaction: &mut Value) {
     }
 }
 
-/// One payment to each kind of address, waiting in the node's memory pool: names of kinds and txids.
-fn pay_to_each_kind(node: &Bitcoind) -> Vec<(&'static str, String)> {
-    let own = |kind: &str| node.rpc("getnewaddress", json!(["", kind]));
-    let multisig =
-        |kind: &str| node.rpc("createmultisig", json!([1, KEYS, kind]))["address"].take();
-    let to: Vec<(&str, Value)> = vec![
-        ("pubkeyhash", own("legacy")),
-        ("scripthash", own("p2sh-segwit")),
-        ("witness_v0_keyhash", own("bech32")),
-        ("witness_v0_scripthash", multisig("bech32")),
-        ("witness_v1_taproot", own("bech32m")),
-        ("anchor", json!("bcrt1pfeesnyr2tx")),
-    ];
-    let pay = |address| node.rpc("sendtoaddress", json!([address, 0.5]));
-    let id = |txid: Value| txid.as_str().unwrap().to_owned();
-    let mut paid: Vec<_> = to.into_iter().map(|(kind, to)| (kind, id(pay(to)))).collect();
-    let text = hex::encode("a line of text".as_bytes());
-    let sent = node.rpc("send", json!([[{ "data": text }]]));
-    paid.push(("nulldata", id(sent["txid"].clone())));
-    paid
-}
-
 fn outputs_of(transaction: &Value, kind: &str) -> usize {
     let outputs = transaction["vout"].as_array().unwrap().iter();
     outputs.filter(|output| output["scriptPubKey"]["type"] == kind).count()
@@ -88,9 +51,9 @@ fn outputs_of(transaction: &Value, kind: &str) -> usize {
 #[test]
 fn a_payment_to_each_kind_of_address_is_fetched_proven_and_verified_as_bitcoind_does() {
     let Some(binary) = or_skip_loudly("fetching transactions from bitcoind") else { return };
-    let node = node_with_coins(&binary);
+    let node = node_with_coins(&binary, &[]);
     let program = light_client(BINARY, Network::Regtest);
-    let paid = pay_to_each_kind(&node);
+    let paid = pay_to_each_kind(&node, &[("anchor", "bcrt1pfeesnyr2tx")]);
     for (kind, txid) in &paid {
         let ours = program.run(&with_peer(&node, &["tx", txid, "--json"])).expect_success().json();
         let hex = node.rpc("getrawtransaction", json!([txid]));

@@ -29,4 +29,5 @@ pub mod socks;
 pub mod sync;
 pub mod transactions;
 pub mod wait;
+pub mod wallet;
 pub mod wrong;

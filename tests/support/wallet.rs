@@ -1,0 +1,53 @@
+//! A real node's wallet, and payments from it.
+
+use super::bitcoind::Bitcoind;
+use lightclient::primitives::hex;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Compressed keys of no importance.
+pub const KEYS: [&str; 2] = [
+    "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+    "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
+];
+
+/// A node with coins in a wallet, started with these arguments besides.
+///
+/// # Panics
+/// If the node does not do as it is told.
+pub fn node_with_coins(binary: &Path, more: &[&str]) -> Bitcoind {
+    let args = [&["-fallbackfee=0.0001", "-keypool=5"], more].concat();
+    let node = Bitcoind::start(binary, &args);
+    node.rpc("createwallet", json!(["purse"]));
+    let address = node.rpc("getnewaddress", json!([]));
+    node.rpc("generatetoaddress", json!([110, address]));
+    node
+}
+
+/// One payment to each kind of address, and to `others`, waiting in the node's memory pool: names of kinds and txids.
+///
+/// # Panics
+/// If the node does not do as it is told.
+pub fn pay_to_each_kind(
+    node: &Bitcoind,
+    others: &[(&'static str, &str)],
+) -> Vec<(&'static str, String)> {
+    let own = |kind: &str| node.rpc("getnewaddress", json!(["", kind]));
+    let multisig =
+        |kind: &str| node.rpc("createmultisig", json!([1, KEYS, kind]))["address"].take();
+    let mut to: Vec<(&str, Value)> = vec![
+        ("pubkeyhash", own("legacy")),
+        ("scripthash", own("p2sh-segwit")),
+        ("witness_v0_keyhash", own("bech32")),
+        ("witness_v0_scripthash", multisig("bech32")),
+        ("witness_v1_taproot", own("bech32m")),
+    ];
+    to.extend(others.iter().map(|(kind, address)| (*kind, json!(address))));
+    let id = |txid: &Value| txid.as_str().expect("a txid").to_owned();
+    let pay = |address| node.rpc("sendtoaddress", json!([address, 0.5]));
+    let mut paid: Vec<_> = to.into_iter().map(|(kind, to)| (kind, id(&pay(to)))).collect();
+    let text = hex::encode("a line of text".as_bytes());
+    let sent = node.rpc("send", json!([[{ "data": text }]]));
+    paid.push(("nulldata", id(&sent["txid"])));
+    paid
+}
