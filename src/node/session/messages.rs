@@ -102,9 +102,6 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         match self.engine.on_headers(self.now(), peer, &reply) {
             Disposition::Take(tag) => {
-                if let Some(line) = self.peers.get_mut(peer) {
-                    line.unconnecting = 0;
-                }
                 self.peers.was_useful(peer);
                 // What is needed and has come is progress, though a slow line may leave a gap before it.
                 self.last_progress = Instant::now();
@@ -144,20 +141,25 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// # Security
     /// One such message of a peer is judged at a time, so that a flood of them does not fill the memory.
     fn on_unasked(&mut self, peer: PeerKey, headers: Vec<Header>) {
-        let Some(parent) = headers.first().map(|header| header.prev) else { return };
+        let Some((first, last)) = headers.first().zip(headers.last()) else { return };
+        let on_tip = first.prev == self.tip.hash;
         let judging = self.held.values().any(|held| held.peer == peer && held.unasked);
-        if parent == self.tip.hash && headers.len() <= MAX_ANNOUNCED && !judging {
+        if on_tip && headers.len() <= MAX_ANNOUNCED && !judging {
             let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
             let tag = self.engine.take_unasked(peer, count);
             self.hold(tag, peer, headers, true);
             return;
         }
-        if headers.iter().all(|header| header.hash() == self.tip.hash) {
+        // Others were faster to tell of it: that is no fault.
+        let last = last.hash();
+        if last == self.tip.hash
+            || block_in_place(|| self.store.height_of(&last)).is_ok_and(|at| at.is_some())
+        {
             return;
         }
-        // Blocks that come fast stand on announced ones: only those that come though the peer was asked, and had
-        // nothing to answer, are held against it.
-        if self.engine.is_idle(peer) {
+        // Blocks that come fast stand on announced ones, not on the tip: held against the peer are those that come
+        // though it was asked and had nothing to answer, and more on the tip while the first is being judged.
+        if self.engine.is_idle(peer) || on_tip {
             self.note_useless(peer);
         }
         self.engine.announced(peer);
@@ -165,9 +167,8 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// The peer sent, unasked, what is of no use.
     pub(super) fn note_useless(&mut self, peer: PeerKey) {
-        let Some(slot) = self.peers.get_mut(peer) else { return };
-        slot.unconnecting += 1;
-        if slot.unconnecting > MAX_UNCONNECTING {
+        let Some(line) = self.peers.get_mut(peer) else { return };
+        if line.useless.note(Instant::now()) > MAX_UNCONNECTING {
             self.refuse(peer, "keeps sending headers that nobody asked for");
         }
     }

@@ -15,6 +15,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod tips;
+mod useless;
 mod verdicts;
 mod worker;
 

@@ -2,6 +2,7 @@
 
 use super::options::SyncOptions;
 use super::route::Route;
+use super::useless::Useless;
 use crate::net::book::{Claim, NetGroup, claims, save};
 use crate::net::pool::{Action, Admission, Moment, Parting, PeerStatus, Pool, Search, Settings};
 use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, PeerId, PeerInfo, Timers};
@@ -28,8 +29,8 @@ const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) handle: PeerHandle,
-    /// Unasked headers that did not connect to anything.
-    pub(super) unconnecting: u32,
+    /// Headers that it sent unasked and that were of no use, since it sent useful ones.
+    pub(super) useless: Useless,
     /// The last block that it announced or sent the header of, until it is known whether that is on our chain.
     pub(super) newest: Option<BlockHash>,
     address: String,
@@ -139,7 +140,8 @@ impl Peers {
         let config = Arc::new(Config { timers, ..self.config.clone() });
         let events = self.events.clone();
         let handle = self.dialer.spawn(PeerId(id), address.clone(), config, events);
-        let line = Line { handle, unconnecting: 0, newest: None, address, connected: false };
+        let line =
+            Line { handle, useless: Useless::default(), newest: None, address, connected: false };
         self.lines.insert(id, line);
     }
 

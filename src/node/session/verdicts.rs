@@ -4,6 +4,7 @@ use super::joiner::Verdict;
 use super::options::{ChainEnd, SyncError};
 use super::presync::Proven;
 use super::start::{hints_hold, point_of, store_error};
+use super::useless::Useless;
 use super::{Notice, Session};
 use crate::chain::{BatchFault, LinkedBatch, Rejection, Work};
 use crate::node::writer::Joined;
@@ -185,6 +186,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             self.presync_height = None;
             self.engine.set_presync(matches!(joined, Joined::Unproven { .. }));
         }
+        self.note_news(tag, joined);
         match joined {
             Joined::Nothing => {}
             Joined::Extended(count) => {
@@ -219,6 +221,19 @@ impl<S: HeaderStore + 'static> Session<S> {
                 self.done.headers_added += u64::from(*connected);
                 self.notice_reorganisation(*old_height, *old_hash, old_height - fork_height);
             }
+        }
+    }
+
+    /// A peer that has brought something new is not a flooder.
+    fn note_news(&mut self, tag: Tag, joined: &Joined) {
+        let news = match joined {
+            Joined::Nothing | Joined::SideTooLong { .. } | Joined::LowWork { .. } => false,
+            Joined::Extended(count) => *count > 0,
+            Joined::Side { .. } | Joined::Unproven { .. } | Joined::Reorganised { .. } => true,
+        };
+        let peer = self.held.get(&tag).filter(|_| news).map(|held| held.peer);
+        if let Some(line) = peer.and_then(|peer| self.peers.get_mut(peer)) {
+            line.useless = Useless::default();
         }
     }
 
