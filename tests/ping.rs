@@ -77,7 +77,7 @@ fn json_has_the_keys_of_the_contract() {
     assert_eq!(value["address"], peer.connect());
     let ms = |key: &str| value[key].as_f64().unwrap();
     assert!(20.0 <= ms("min_ms") && ms("min_ms") <= ms("avg_ms"), "{value}");
-    assert!(ms("avg_ms") <= ms("max_ms") && ms("max_ms") < 2000.0, "{value}");
+    assert!(ms("avg_ms") <= ms("max_ms") && ms("max_ms") < 10_000.0, "{value}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use support::wrong::{Wrong, with_wrong};
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 const REGTEST: Network = Network::Regtest;
 /// A new block is to be known after so long.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(10);
 
 /// A program that follows a peer.
 struct Follower {

@@ -20,7 +20,7 @@ use support::wait::{PATIENCE, poll_for};
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 const REGTEST: Network = Network::Regtest;
 /// A lost peer is to be replaced within this.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(15);
 
 /// The arguments of a `sync` that is told of these peers, and may find others through them only.
 fn sync_adding(added: &[&ScriptedPeer], more: &[&str]) -> Vec<String> {

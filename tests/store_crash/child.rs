@@ -3,13 +3,17 @@
 use crate::mine::{check, headers, regtest};
 use lightclient::chain::{Ancestors, Branch, SPACING};
 use lightclient::primitives::BlockHash;
-use lightclient::store::{Change, HeaderStore, SledStore};
+use lightclient::store::{Change, HeaderStore, SledStore, StoreError};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::env;
-use std::io::{self, BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::tempfile;
 
 const FOLDER: &str = "LIGHTCLIENT_CRASH_TEST_FOLDER";
 const SEED: &str = "LIGHTCLIENT_CRASH_TEST_SEED";
@@ -36,22 +40,25 @@ impl Ack {
 pub(crate) struct Writer {
     process: Child,
     lines: BufReader<ChildStdout>,
+    /// What it says of its end.
+    said: File,
     last: Option<Ack>,
 }
 
 impl Writer {
     /// Starts this binary's test of that name as the child.
     pub(crate) fn start(test: &str, folder: &Path, seed: u64) -> Self {
+        let said = tempfile().unwrap();
         let mut process = Command::new(env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture"])
             .env(FOLDER, folder)
             .env(SEED, seed.to_string())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(said.try_clone().unwrap())
             .spawn()
             .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap());
-        Self { process, lines, last: None }
+        Self { process, lines, said, last: None }
     }
 
     /// The child's process id.
@@ -62,7 +69,12 @@ impl Writer {
     /// Waits for so many acknowledgements.
     pub(crate) fn read_acks(&mut self, count: u32) {
         for _ in 0..count {
-            assert!(self.read_ack(), "the child ended by itself");
+            if !self.read_ack() {
+                let mut said = String::new();
+                self.said.rewind().unwrap();
+                self.said.read_to_string(&mut said).unwrap();
+                panic!("the child ended by itself: {said}");
+            }
         }
     }
 
@@ -98,7 +110,7 @@ pub(crate) fn is_child() -> bool {
 pub(crate) fn write_until_killed() {
     let folder = PathBuf::from(env::var_os(FOLDER).unwrap());
     let mut random = StdRng::seed_from_u64(env::var(SEED).unwrap().parse().unwrap());
-    let store = SledStore::open(&folder, regtest()).unwrap();
+    let store = open_when_free(&folder);
     let mut out = io::stdout();
     loop {
         let tip = store.tip().height;
@@ -114,6 +126,20 @@ pub(crate) fn write_until_killed() {
         writeln!(out, "{MARK} {} {}", branch.height(), branch.hash()).unwrap();
         if random.random_range(0..5) == 0 {
             store.settle().unwrap();
+        }
+    }
+}
+
+/// The parent has looked into the folder before, and a process that it is just starting for another test holds
+/// copies of its locks until it has become another program.
+fn open_when_free(folder: &Path) -> SledStore {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match SledStore::open(folder, regtest()) {
+            Err(StoreError::InUse { .. }) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.unwrap(),
         }
     }
 }
