@@ -142,6 +142,7 @@ async fn watch(
         }
     };
     tally.figures = mempool.figures();
+    mempool.finish().await;
     end.verdict(patience)
 }
 

@@ -3,18 +3,19 @@
 use super::blocks::{Blocks, Seen};
 use super::follow::check;
 use super::known::Pending;
-use super::peers::Peers;
 use super::watch::{Limits, PeerKey, Watch, WatchCounts};
-use crate::net::{Event, PeerInfo};
+use crate::net::Event;
+use crate::net::pool::{Needed, Persistence};
 use crate::node::Sources;
+use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
 use crate::primitives::{BlockHash, Txid};
-use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, ServiceFlags, Transaction};
+use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, Transaction};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, info};
+use tracing::{debug, warn};
 
 /// Events that may wait; beyond that the connections stop reading. Each holds up to 4 MB.
 const EVENT_QUEUE: usize = 16;
@@ -96,11 +97,18 @@ pub enum MempoolError {
     },
 }
 
+/// What the user has been told of a peer.
+#[derive(Debug, Default)]
+struct Told {
+    /// That it announces too much.
+    flood: bool,
+}
+
 /// A watch of what peers announce.
 #[derive(Debug)]
 pub struct Mempool {
     sources: Sources,
-    peers: Peers,
+    peers: Peers<Told>,
     watch: Watch,
     blocks: Blocks,
     pending: Pending,
@@ -115,9 +123,20 @@ impl Mempool {
     pub fn start(options: MempoolOptions) -> Self {
         let MempoolOptions { sources, folder, connect, peers, stored, limits } = options;
         let (sender, events) = channel(EVENT_QUEUE);
-        let height = stored.last().and_then(|seen| seen.height).unwrap_or(0);
+        let policy = Policy {
+            sources: sources.clone(),
+            book: BookUse::Shared(folder),
+            connect,
+            added: Vec::new(),
+            wanted: peers,
+            needed: Needed::RecentBlocks,
+            persistence: Persistence::OnceConnected,
+            gossip: true,
+            relay: true,
+            height: stored.last().and_then(|seen| seen.height).unwrap_or(0),
+        };
         Self {
-            peers: Peers::new((sources.clone(), folder), &connect, peers, height, sender),
+            peers: Peers::new(policy, sender),
             watch: Watch::new(limits),
             blocks: Blocks::new(sources.params, stored),
             pending: Pending::new(limits.pending),
@@ -135,16 +154,16 @@ impl Mempool {
     /// There is no peer left, and none to be had.
     pub async fn next(&mut self) -> Result<Vec<Notice>, MempoolError> {
         loop {
-            self.peers.dial(Instant::now());
+            self.act_on_peers();
             if self.peers.is_exhausted() {
                 return Err(MempoolError::NoPeers { reasons: self.peers.take_reasons() });
             }
             let wake = self.wake_at();
             tokio::select! {
                 biased;
+                () = self.peers.background() => {}
                 Some(event) = self.events.recv() => self.on_events(event),
-                () = self.peers.found() => {}
-                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+                () = sleep_until(wake) => {}
             }
             self.act();
             if !self.notices.is_empty() {
@@ -152,6 +171,11 @@ impl Mempool {
                 return Ok(std::mem::take(&mut self.notices));
             }
         }
+    }
+
+    /// Ends the watch: what was learnt of peers is noted in the address book.
+    pub async fn finish(&mut self) {
+        self.peers.finish().await;
     }
 
     /// The numbers so far.
@@ -171,10 +195,20 @@ impl Mempool {
         self.started.elapsed()
     }
 
-    fn wake_at(&self) -> Option<Instant> {
+    fn wake_at(&self) -> Instant {
         let deadlines = [self.watch.next_deadline(), self.blocks.next_deadline()];
         let deadlines = deadlines.into_iter().flatten().map(|at| self.started + at);
-        deadlines.chain(self.peers.next_dial()).min()
+        deadlines.fold(Instant::now() + self.peers.nap(), Instant::min)
+    }
+
+    fn act_on_peers(&mut self) {
+        for decision in self.peers.act() {
+            match decision {
+                Decision::Parted(key) => self.forget(key),
+                // Only those are asked for a tip that are held to one.
+                Decision::AskTip(_) => {}
+            }
+        }
     }
 
     /// Takes what has already arrived in one go: requests are then sent in fewer messages.
@@ -190,27 +224,12 @@ impl Mempool {
     }
 
     fn on_event(&mut self, event: Event) {
-        match event {
-            Event::Connected { peer, info } => self.on_connected(peer.0, &info),
-            Event::Message { peer, message } if self.peers.has(peer.0) => {
-                self.on_message(peer.0, message);
-            }
-            Event::Message { .. } | Event::Latency { .. } => {}
-            Event::Disconnected { peer, reason } => {
-                self.forget(peer.0);
-                self.peers.disconnected(peer.0, &reason, Instant::now());
-            }
+        match self.peers.on_event(event) {
+            None => {}
+            Some(Happened::Connected(key, info)) => self.watch.add_peer(key, info.wtxid_relay),
+            Some(Happened::Said(key, message)) => self.on_message(key, message),
+            Some(Happened::Lost(key)) => self.forget(key),
         }
-    }
-
-    fn on_connected(&mut self, key: PeerKey, info: &PeerInfo) {
-        if !self.peers.are_named() && info.services.has(ServiceFlags::BLAKE2B_FORK) {
-            self.peers.dismiss(key, "follows another chain");
-            return;
-        }
-        info!("connected to {}: {}", info.address, info.user_agent);
-        self.peers.connected(key);
-        self.watch.add_peer(key, info.wtxid_relay);
     }
 
     fn on_message(&mut self, key: PeerKey, message: Message) {
@@ -227,8 +246,7 @@ impl Mempool {
     fn on_inv(&mut self, key: PeerKey, list: &[Inventory]) {
         self.watch.on_inv(key, list);
         if self.watch.is_full(key) {
-            let what = "has announced more transactions than it sends: further ones are dropped";
-            self.peers.warn_once(key, what);
+            self.tell_flood(key);
         }
         // Of several blocks the last one is the newest, and its header leads to the others.
         let block = list.iter().rfind(|entry| entry.kind == InventoryKind::Block);
@@ -237,6 +255,16 @@ impl Mempool {
         {
             self.peers.send(key, Message::GetHeaders(request));
         }
+    }
+
+    /// Tells the user once for each connection.
+    fn tell_flood(&mut self, key: PeerKey) {
+        let Some(line) = self.peers.get_mut(key).filter(|line| !line.note.flood) else { return };
+        line.note.flood = true;
+        warn!(
+            "peer {} has announced more transactions than it sends: further ones are dropped",
+            line.address()
+        );
     }
 
     fn on_tx(&mut self, key: PeerKey, transaction: Transaction) {

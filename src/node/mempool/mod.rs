@@ -12,7 +12,6 @@ mod blocks;
 mod driver;
 mod follow;
 mod known;
-mod peers;
 mod watch;
 
 #[cfg(test)]
