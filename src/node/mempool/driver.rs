@@ -2,13 +2,14 @@
 
 use super::blocks::{Blocks, Seen};
 use super::follow::check;
-use super::known::Pending;
+use super::pending::{Pending, Settled};
 use super::watch::{Limits, PeerKey, Watch, WatchCounts};
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::Sources;
+use crate::node::block_check::CheckedBlock;
 use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
-use crate::primitives::{BlockHash, Txid};
+use crate::primitives::BlockHash;
 use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, Transaction};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,6 +60,8 @@ pub enum Notice {
         transactions: usize,
         /// How many of them were pending.
         confirmed: usize,
+        /// How many pending ones it leaves no room for: it spends what they, or those they build on, spend.
+        replaced: usize,
         /// How many transactions are pending still.
         pending: usize,
     },
@@ -73,6 +76,8 @@ pub struct MempoolFigures {
     pub forgotten: u64,
     /// Transactions in no block that was followed.
     pub pending: usize,
+    /// Pending ones replaced by a later one or by one in a block, with those that build on them.
+    pub replaced: u64,
     /// Pending ones let go to make room.
     pub pending_dropped: u64,
     /// Blocks that were announced and not downloaded.
@@ -114,6 +119,10 @@ pub struct Mempool {
     pending: Pending,
     events: Receiver<Event>,
     started: Instant,
+    /// For how long all in all nobody asked what is new: no peer is to blame for what was late then.
+    away: Duration,
+    /// Since when nobody has.
+    left: Option<Instant>,
     notices: Vec<Notice>,
     bytes: usize,
 }
@@ -139,10 +148,12 @@ impl Mempool {
             peers: Peers::new(policy, sender),
             watch: Watch::new(limits),
             blocks: Blocks::new(sources.params, stored),
-            pending: Pending::new(limits.pending),
+            pending: Pending::new(limits.pending, limits.spends),
             sources,
             events,
             started: Instant::now(),
+            away: Duration::ZERO,
+            left: None,
             notices: Vec::new(),
             bytes: 0,
         }
@@ -153,6 +164,7 @@ impl Mempool {
     /// # Errors
     /// There is no peer left, and none to be had.
     pub async fn next(&mut self) -> Result<Vec<Notice>, MempoolError> {
+        self.away += self.left.take().map(|left| left.elapsed()).unwrap_or_default();
         loop {
             self.act_on_peers();
             if self.peers.is_exhausted() {
@@ -168,6 +180,7 @@ impl Mempool {
             self.act();
             if !self.notices.is_empty() {
                 self.bytes = 0;
+                self.left = Some(Instant::now());
                 return Ok(std::mem::take(&mut self.notices));
             }
         }
@@ -184,6 +197,7 @@ impl Mempool {
             counts: self.watch.counts(),
             forgotten: self.watch.forgotten(),
             pending: self.pending.len(),
+            replaced: self.pending.replaced(),
             pending_dropped: self.pending.dropped(),
             blocks_skipped: self.blocks.skipped(),
             peers: self.peers.connected_count(),
@@ -192,12 +206,12 @@ impl Mempool {
     }
 
     fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.started.elapsed().saturating_sub(self.away)
     }
 
     fn wake_at(&self) -> Instant {
         let deadlines = [self.watch.next_deadline(), self.blocks.next_deadline()];
-        let deadlines = deadlines.into_iter().flatten().map(|at| self.started + at);
+        let deadlines = deadlines.into_iter().flatten().map(|at| self.started + self.away + at);
         deadlines.fold(Instant::now() + self.peers.nap(), Instant::min)
     }
 
@@ -273,7 +287,8 @@ impl Mempool {
         match self.watch.on_tx(key, txid, view.wtxid()) {
             Ok(false) => {}
             Ok(true) => {
-                self.pending.insert(txid);
+                let spends = view.inputs().map(|input| input.previous);
+                self.pending.insert(txid, spends, view.outputs().len());
                 self.bytes += view.size();
                 self.notices.push(Notice::Transaction(transaction));
             }
@@ -310,16 +325,27 @@ impl Mempool {
             Err(fault) => self.refuse(key, &format!("sent a wrong block: {fault}")),
             Ok((checked, height)) => {
                 self.blocks.done(hash, height);
-                self.on_checked(hash, height, checked.txids());
+                self.on_checked(hash, height, &checked);
             }
         }
     }
 
-    fn on_checked(&mut self, hash: BlockHash, height: Option<u32>, txids: &[Txid]) {
+    fn on_checked(&mut self, hash: BlockHash, height: Option<u32>, block: &CheckedBlock) {
+        let txids = block.txids();
         self.watch.confirmed(txids);
-        let confirmed = self.pending.confirm(txids);
+        let spends = block.block().transactions();
+        let spends = spends.map(|view| view.inputs().map(|input| input.previous));
+        let Settled { confirmed, replaced } =
+            self.pending.settle(txids.iter().copied().zip(spends));
         let (transactions, pending) = (txids.len(), self.pending.len());
-        self.notices.push(Notice::Block { height, hash, transactions, confirmed, pending });
+        self.notices.push(Notice::Block {
+            height,
+            hash,
+            transactions,
+            confirmed,
+            replaced,
+            pending,
+        });
     }
 
     /// Gives up what is late, and asks for what can be asked for.

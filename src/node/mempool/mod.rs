@@ -12,6 +12,7 @@ mod blocks;
 mod driver;
 mod follow;
 mod known;
+mod pending;
 mod watch;
 
 #[cfg(test)]
