@@ -1,6 +1,6 @@
 //! Downloading one block from whoever has it.
 
-use super::crew::{Crew, Ended};
+use super::crew::{Crew, Woken};
 use super::options::{FetchError, FetchOptions};
 use crate::net::pool::Needed;
 use crate::node::block_check::{BlockFault, CheckedBlock};
@@ -103,10 +103,10 @@ impl Download {
                     }
                 }
                 Ok(Happened::Said(id, Message::NotFound(list))) => self.on_not_found(id, &list),
-                Ok(Happened::Said(..)) => {}
+                Ok(Happened::Said(..)) | Err(Woken::Settled) => {}
                 Ok(Happened::Lost(id)) => self.forget(id),
-                Err(Ended::Deadline) if Instant::now() < end => self.give_up_late_ones(),
-                Err(Ended::Deadline | Ended::Exhausted) => return Err(self.failure()),
+                Err(Woken::Deadline) if Instant::now() < end => self.give_up_late_ones(),
+                Err(Woken::Deadline | Woken::Exhausted) => return Err(self.failure()),
             }
         }
     }

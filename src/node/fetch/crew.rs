@@ -6,6 +6,7 @@ use crate::net::pool::{Needed, Persistence};
 use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
 use crate::wire::Message;
 use std::collections::VecDeque;
+use std::mem;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{Instant, sleep_until};
 
@@ -15,9 +16,11 @@ const EVENT_QUEUE: usize = 8;
 /// How many peers are named that are being dialled at the end.
 const DIALLING: usize = 4;
 
-/// Why nothing more happens.
+/// Why the wait is over though nothing has happened on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum Woken {
+    /// From now on nobody is being dialled, and nobody will be as long as those stay that are connected.
+    Settled,
     /// The time is over.
     Deadline,
     /// There is nobody left, connected or to be dialled.
@@ -31,6 +34,8 @@ pub(super) struct Crew {
     events: Receiver<Event>,
     /// Whom the pool has parted with, which the request does not know yet.
     parted: VecDeque<u64>,
+    /// Whether the request was told so since something happened.
+    settled: bool,
 }
 
 impl Crew {
@@ -50,11 +55,11 @@ impl Crew {
             relay,
             height: options.height,
         };
-        Self { peers: Peers::new(policy, sender), events, parted: VecDeque::new() }
+        Self { peers: Peers::new(policy, sender), events, parted: VecDeque::new(), settled: false }
     }
 
     /// Waits for the next thing to happen, dialling as many peers as are wanted meanwhile.
-    pub(super) async fn next(&mut self, deadline: Instant) -> Result<Happened, Ended> {
+    pub(super) async fn next(&mut self, deadline: Instant) -> Result<Happened, Woken> {
         loop {
             for decision in self.peers.act() {
                 match decision {
@@ -67,14 +72,19 @@ impl Crew {
                 return Ok(Happened::Lost(id));
             }
             if self.peers.is_exhausted() {
-                return Err(Ended::Exhausted);
+                return Err(Woken::Exhausted);
+            }
+            let before = mem::replace(&mut self.settled, self.peers.is_settled());
+            if self.settled && !before {
+                return Err(Woken::Settled);
             }
             let nap = Instant::now() + self.peers.nap();
             tokio::select! {
                 biased;
-                () = sleep_until(deadline) => return Err(Ended::Deadline),
-                () = self.peers.background() => {}
+                () = sleep_until(deadline) => return Err(Woken::Deadline),
+                () = self.peers.background() => self.settled = false,
                 Some(event) = self.events.recv() => {
+                    self.settled = false;
                     if let Some(happened) = self.peers.on_event(event) {
                         return Ok(happened);
                     }
@@ -118,9 +128,9 @@ impl Crew {
         self.peers.wanted()
     }
 
-    /// Whether no peer is being dialled, looked for, or waiting to be dialled.
+    /// Whether nobody else is to be expected.
     pub(super) fn is_settled(&self) -> bool {
-        self.peers.is_settled()
+        self.settled
     }
 
     pub(super) fn ever_connected(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Asking peers for a transaction.
 
-use super::crew::{Crew, Ended};
+use super::crew::{Crew, Woken};
 use super::options::{FetchError, FetchOptions};
 use crate::net::pool::Needed;
 use crate::node::peers::Happened;
@@ -81,8 +81,8 @@ impl Request {
                     self.on_other(id, &transaction);
                 }
                 Ok(Happened::Said(id, Message::NotFound(list))) => self.on_not_found(id, &list),
-                Ok(Happened::Said(..) | Happened::Lost(_)) => {}
-                Err(Ended::Deadline | Ended::Exhausted) => break,
+                Ok(Happened::Said(..) | Happened::Lost(_)) | Err(Woken::Settled) => {}
+                Err(Woken::Deadline | Woken::Exhausted) => break,
             }
         }
         None
