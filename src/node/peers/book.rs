@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 /// What became of writing the book.
 #[derive(Debug)]
 pub(super) enum Written {
-    /// The file holds this now: what it was told to hold, as exactly as it can say that.
+    /// The file holds this now.
     Whole(AddressBook),
     /// Somebody else uses the folder, or there is none: perhaps another time.
     NotNow,
@@ -75,8 +75,7 @@ fn read(params: &Params, folder: &Path) -> Option<Option<AddressBook>> {
 
 fn replace(params: &Params, folder: &Path, book: AddressBook) -> Written {
     match save(folder, &book.encode(params.magic)) {
-        // Latencies are rounded in it, and it is to be known again.
-        Ok(()) => Written::Whole(read(params, folder).flatten().unwrap_or(book)),
+        Ok(()) => Written::Whole(book),
         Err(error) => {
             warn!("the address book could not be written: {}: {error}", folder.display());
             Written::Failed
@@ -96,7 +95,11 @@ fn replace_if_same(
     let Some(Ok(_lock)) = lock else { return Written::NotNow };
     match read(params, folder) {
         Some(Some(other)) if base.as_ref() != Some(&other) => Written::Replaced(other),
-        Some(_) => replace(params, folder, book),
+        Some(_) => match replace(params, folder, book) {
+            // Latencies are rounded in the file, and what is in it is to be known again.
+            Written::Whole(book) => Written::Whole(read(params, folder).flatten().unwrap_or(book)),
+            other => other,
+        },
         None => Written::NotNow,
     }
 }
