@@ -14,32 +14,15 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use support::chain::{fixture, fork_chain, mainnet_start, regtest_chain};
-use support::run::{Finished, Program};
+use support::files::{import, mainnet, report, text};
+use support::run::Program;
 use support::wait::poll_for;
 
+const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 const LAST: u32 = 32_259;
 
 fn program() -> Program {
-    Program::new(env!("CARGO_BIN_EXE_lightclient"))
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the path is text")
-}
-
-fn import(program: &Program, file: &Path, more: &[&str]) -> Finished {
-    let args = ["import", text(file), "--json", "--min-chain-work", "0"];
-    program.run(&[&args[..], more].concat())
-}
-
-fn report(finished: &Finished) -> SyncReport {
-    serde_json::from_str(&finished.stdout).expect("the report object")
-}
-
-fn mainnet() -> Program {
-    let program = program();
-    let _ = import(&program, &fixture("mainnet-0000000-0032259.bin"), &[]).expect_success();
-    program
+    Program::new(BINARY)
 }
 
 fn raw(program: &Program) -> String {
@@ -56,7 +39,7 @@ fn bin_file(folder: &Path, name: &str, headers: &[Header]) -> PathBuf {
 
 #[test]
 fn every_format_brings_back_the_same_chain() {
-    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let whole = raw(&source);
     for format in ["bin", "csv", "jsonl"] {
         let file = folder.path().join(format!("headers.{format}"));
@@ -78,7 +61,7 @@ fn every_format_brings_back_the_same_chain() {
 
 #[test]
 fn standard_input_and_output_are_files_too() {
-    let (source, target) = (mainnet(), program());
+    let (source, target) = (mainnet(BINARY), program());
     let bytes = fs::read(fixture("mainnet-0000000-0032259.bin")).expect("the fixture");
     let args = ["import", "-", "--format", "bin", "--min-chain-work", "0"];
     let _ = target.run_with_input(&args, &bytes).expect_success();
@@ -97,7 +80,7 @@ fn standard_input_and_output_are_files_too() {
 
 #[test]
 fn hints_are_the_ends_of_periods_and_are_held_to() {
-    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("my.hints");
     let told = source.run(&["export", "hints", text(&file)]).expect_success().stdout;
     assert!(told.starts_with("exported 16 hints of 32,260 headers (0 to 32,259) to "), "{told}");
@@ -194,7 +177,7 @@ fn a_file_without_a_header_is_told() {
 
 #[test]
 fn a_changed_value_in_a_table_is_noticed() {
-    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("headers.csv");
     let _ = source.run(&["export", text(&file), "--to", "9"]).expect_success();
     let content = fs::read_to_string(&file).expect("the file");
@@ -287,7 +270,7 @@ fn an_interrupted_import_keeps_what_it_has_and_says_so() {
 
 #[test]
 fn an_export_that_fails_leaves_the_old_file() {
-    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("headers.bin");
     fs::write(&file, "old").expect("a file");
     let _ = source.run(&["export", text(&file), "--to", "40000"]).expect_code(6);
@@ -304,7 +287,7 @@ fn an_export_that_fails_leaves_the_old_file() {
 
 #[test]
 fn verify_finds_damage_and_repair_keeps_what_is_good() {
-    let program = mainnet();
+    let program = mainnet(BINARY);
     let good = program.run(&["verify"]).expect_success();
     assert_eq!(good.stdout, "mainnet: 32,260 headers checked, all good up to height 32,259\n");
     let database = program.data_dir().join("mainnet/headers/db");

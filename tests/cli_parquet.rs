@@ -4,7 +4,6 @@
 mod support;
 
 use lightclient::cli::export::Exported;
-use lightclient::node::SyncReport;
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnWriter;
 use parquet::file::metadata::ParquetMetaData;
@@ -17,29 +16,13 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 use support::chain::fixture;
-use support::run::{Finished, Program};
+use support::files::{import, mainnet, report, text};
+use support::run::Program;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 
 fn program() -> Program {
-    Program::new(env!("CARGO_BIN_EXE_lightclient"))
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the path is text")
-}
-
-fn import(program: &Program, file: &Path, more: &[&str]) -> Finished {
-    let args = ["import", text(file), "--json", "--min-chain-work", "0"];
-    program.run(&[&args[..], more].concat())
-}
-
-fn report(finished: &Finished) -> SyncReport {
-    serde_json::from_str(&finished.stdout).expect("the report object")
-}
-
-fn mainnet() -> Program {
-    let program = program();
-    let _ = import(&program, &fixture("mainnet-0000000-0032259.bin"), &[]).expect_success();
-    program
+    Program::new(BINARY)
 }
 
 fn metadata(file: &Path) -> ParquetMetaData {
@@ -53,7 +36,7 @@ fn group_rows(file: &Path) -> Vec<i64> {
 
 #[test]
 fn parquet_brings_back_the_same_chain() {
-    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("headers.parquet");
     let exported = source.run(&["export", text(&file), "--json"]).expect_success();
     let exported: Exported = serde_json::from_str(&exported.stdout).expect("the object");
@@ -74,7 +57,7 @@ fn parquet_brings_back_the_same_chain() {
 
 #[test]
 fn parquet_has_a_row_group_for_each_period_with_the_columns_of_csv_in_zstd() {
-    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("headers.parquet");
     let _ = source.run(&["export", text(&file)]).expect_success();
     assert_eq!(group_rows(&file), [2016; 16].iter().copied().chain([4]).collect::<Vec<_>>());
@@ -93,7 +76,7 @@ fn parquet_has_a_row_group_for_each_period_with_the_columns_of_csv_in_zstd() {
 
 #[test]
 fn a_row_of_parquet_says_what_query_says() {
-    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("headers.parquet");
     let _ = source.run(&["export", text(&file), "--from", "32256"]).expect_success();
     let reader = SerializedFileReader::new(File::open(&file).expect("it")).expect("Parquet");
@@ -122,7 +105,7 @@ fn a_row_of_parquet_says_what_query_says() {
 
 #[test]
 fn parquet_goes_to_standard_output_but_cannot_come_from_standard_input() {
-    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let (file, piped) = (folder.path().join("headers.parquet"), folder.path().join("piped"));
     let _ = source.run(&["export", text(&file), "--to", "4000"]).expect_success();
     let mut command = source.command(&["export", "-", "--format", "parquet", "--to", "4000"]);

@@ -321,7 +321,11 @@ fn without_a_peer_it_ends_with_3_and_without_news_with_1() {
         ended.stderr
     );
     let ended = program().run(&["mempool", "--no-dns"]).expect_code(3);
-    assert!(ended.stderr.contains("no peer could be used: check the network"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("no peer could be used: no address was found: check"),
+        "{}",
+        ended.stderr
+    );
     let mute = Script::honest().opening(Opening::Mute).start(&chain);
     let ended = program().run(&args(&[&mute], &["--timeout", "1"])).expect_code(3);
     assert!(

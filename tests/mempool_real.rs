@@ -74,7 +74,7 @@ fn payments_to_each_kind_of_address_arrive_as_bitcoind_decodes_them_and_leave_wi
     follow_a_block(&program, &node, &second);
 }
 
-/// Three more payments, two of which a block then contains.
+/// Three more payments, two of which a block then contains, and one that is replaced by one that pays more.
 fn follow_a_block(program: &Program, node: &Bitcoind, second: &Bitcoind) {
     poll_for("the second node", PATIENCE, || (second.height() == 111).then_some(()));
     let mut running = program.start(&args(&[node, second], &[]));
@@ -90,16 +90,26 @@ fn follow_a_block(program: &Program, node: &Bitcoind, second: &Bitcoind) {
     let line =
         format!("block 112 {hash}: 3 transactions, 2 of them pending before, 1 pending left\n");
     running.wait_for_stdout(&line, PATIENCE);
-    let hash = node.generate(1).remove(0);
-    let line =
-        format!("block 113 {hash}: 2 transactions, 1 of them pending before, 0 pending left\n");
-    running.wait_for_stdout(&line, PATIENCE);
+    let block_with_one = |height: u32| {
+        let hash = node.generate(1).remove(0);
+        let line = format!(
+            "block {height} {hash}: 2 transactions, 1 of them pending before, 0 pending left\n"
+        );
+        running.wait_for_stdout(&line, PATIENCE);
+    };
+    block_with_one(113);
+    let first = pay();
+    running.wait_for_stdout(&first, PATIENCE);
+    let bumped = node.rpc("bumpfee", json!([first]));
+    running.wait_for_stdout(bumped["txid"].as_str().unwrap(), PATIENCE);
+    block_with_one(114);
     running.interrupt();
     let ended = running.wait(PATIENCE).expect_code(130);
     assert!(
-        ended.stderr.contains("3 transactions seen, 3 shown, 0 announcements"),
+        ended.stderr.contains("5 transactions seen, 5 shown, 0 announcements"),
         "{}",
         ended.stderr
     );
+    assert!(ended.stderr.contains(", 1 replaced by others"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
 }

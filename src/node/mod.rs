@@ -15,6 +15,7 @@ mod fetch;
 mod import;
 mod lookup;
 pub mod mempool;
+mod peers;
 mod ping;
 mod proof;
 mod range;
@@ -31,7 +32,7 @@ mod tx_info;
 mod view;
 mod writer;
 
-pub use addresses::{addresses, find_all, scope_of};
+pub use addresses::{find_all, scope_of};
 pub use amount::Amount;
 pub use audit::{audit, mend};
 pub use block_check::{BlockFault, CheckedBlock};

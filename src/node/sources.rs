@@ -88,11 +88,6 @@ impl Sources {
         found
     }
 
-    /// As [`Sources::find`], without who named them.
-    pub async fn addresses(&self) -> Vec<String> {
-        self.find().await.into_iter().map(|found| found.address).collect()
-    }
-
     /// Whether there are seeds to ask. The name of regtest's does not exist, so only a server that was set up for it
     /// is asked for that.
     pub(super) fn asks_dns(&self) -> bool {

@@ -22,7 +22,7 @@ mod write;
 mod tests;
 
 pub use error::StoreError;
-pub use lock::StoreLock;
+pub use lock::{Exclusive, StoreLock};
 pub use memory::MemoryStore;
 pub use open::{SCHEMA_VERSION, SledStore};
 pub use repair::{Repaired, repair};

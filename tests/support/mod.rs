@@ -15,6 +15,7 @@ pub mod chain;
 pub mod client;
 mod conn;
 pub mod dns;
+pub mod files;
 mod link;
 pub mod measure;
 mod members;

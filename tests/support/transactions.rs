@@ -12,17 +12,31 @@ use std::sync::Arc;
 /// The transaction of that number: one input, and one output of as many satoshi to a P2WPKH script of its own. It is
 /// valid in form only.
 pub fn transaction(number: u64) -> Transaction {
-    let digest = sha256d(&number.to_le_bytes());
-    let program = [&[0, 20], &digest[..20]].concat();
+    spending(number, number)
+}
+
+/// One of so many satoshi that spends what the transaction of that number does.
+pub fn spending(number: u64, amount: u64) -> Transaction {
+    paying(&sha256d(&number.to_le_bytes()), amount)
+}
+
+/// One of so many satoshi that spends the output of another.
+pub fn child_of(parent: &Transaction, amount: u64) -> Transaction {
+    paying(&parent.view().txid().0, amount)
+}
+
+/// The first output of a transaction goes to a script of its own.
+fn paying(previous: &[u8; 32], amount: u64) -> Transaction {
+    let program = [&[0, 20], &previous[..20]].concat();
     decoded(&[
         &2_u32.to_le_bytes(),
         &[1],
-        &digest,
+        previous,
         &[0; 4],
         &[0],
         &[0xff; 4],
         &[1],
-        &number.to_le_bytes(),
+        &amount.to_le_bytes(),
         &[22],
         &program,
         &[0; 4],

@@ -1,14 +1,16 @@
 //! `mempool`: transactions as peers announce them.
 
 mod filter;
+mod print;
 mod show;
 mod tally;
 
 use super::PeerArgs;
 use super::context::Context;
 use super::error::CliError;
+use super::interrupt::Interrupt;
 use super::network_args::{named_peers, sources};
-use super::runtime::{block_on, endings};
+use super::runtime::block_on;
 use crate::config::Layer;
 use crate::node::Amount;
 use crate::node::clock::{unix_now, unix_now_secs};
@@ -18,16 +20,19 @@ use crate::node::mempool::{
 use crate::node::shutdown::Ending;
 use crate::output::{StatusLine, format};
 use filter::Filter;
-use show::Show;
+use print::{Lines, QUEUE, Shown, print};
+use show::{Form, Show};
+use std::thread;
 use std::time::{Duration, Instant};
 use tally::Tally;
+use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 const EXAMPLES: &str = "\
 A line for each transaction: time (UTC), txid, virtual size, inputs → outputs, amount of all outputs, kinds of the
 outputs. Nothing but its form is checked: whether it is valid, and what fee it pays, takes the coins that it spends.
-A new block takes out of the pending ones what it contains. With --json blocks are told on standard error, so that
-standard output has transactions only.
+A new block takes out of the pending ones what it contains, and a later transaction those that spend the same as it
+does. With --json blocks are told on standard error, so that standard output has transactions only.
 
 Examples:
   lightclient mempool                             Until Ctrl-C
@@ -71,8 +76,7 @@ impl Args {
 /// # Errors
 /// No peer could be used, nothing came for too long, or a signal ended it.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
-    let filter = Filter::new(args.min_amount, &args.address, context.config.network)?;
-    let show = Show::new(context.config.network, args.full);
+    let (filter, show) = look(args, context)?;
     let options = MempoolOptions {
         sources: sources(&context.config)?,
         folder: context.config.folder(),
@@ -81,17 +85,37 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         stored: stored(context),
         limits: Limits::default(),
     };
+    let (stop, stopped) = watch::channel(false);
+    let interrupt = Interrupt::listen_and(move || {
+        stop.send_replace(true);
+    })?;
     let mut status = StatusLine::new(&context.bars);
-    let mut tally = Tally::start(Instant::now());
-    let end = block_on(watch(args, options, &filter, &show, &mut tally, &mut status, context))?;
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let patience = context.config.timeout;
+    let mut seen = Seeing { filter, show, count: args.count, tally: Tally::start(Instant::now()) };
+    let (end, printed) = thread::scope(|scope| {
+        let (line, out, quiet) = (&mut status, &mut context.out, context.quiet);
+        let printing = scope.spawn(move || print(receiver, line, out, quiet));
+        let end = block_on(watch_until(options, patience, &mut seen, sender, stopped));
+        (end, printing.join().expect("printing does not panic"))
+    });
     status.finish();
     // What was shown is out before the summary is.
     let flushed = context.out.flush();
     if !context.quiet {
-        context.out.note(&tally.summary(Instant::now()))?;
+        context.out.note(&seen.tally.summary(Instant::now()))?;
     }
+    printed?;
     flushed?;
-    end
+    end?.verdict(patience, interrupt.caught())
+}
+
+/// Which transactions are shown, and how.
+fn look(args: &Args, context: &Context) -> Result<(Filter, Show), CliError> {
+    let (network, out) = (context.config.network, &context.out);
+    let filter = Filter::new(args.min_amount, &args.address, network)?;
+    let form = Form { json: out.is_json(), color: out.has_color(), full: args.full };
+    Ok((filter, Show::new(network, form)))
 }
 
 /// The end of the stored chain. A watch goes on without it.
@@ -103,61 +127,72 @@ fn stored(context: &Context) -> Vec<Seen> {
     })
 }
 
-async fn watch(
-    args: &Args,
+/// Watches until it is enough; what is to be written goes to the thread that writes.
+///
+/// While that one is behind nothing more is taken from the peers, and nobody is blamed for it.
+async fn watch_until(
     options: MempoolOptions,
-    filter: &Filter,
-    show: &Show,
-    tally: &mut Tally,
-    status: &mut StatusLine,
-    context: &mut Context,
-) -> Result<(), CliError> {
-    let mut signal = endings()?;
+    patience: Option<Duration>,
+    seen: &mut Seeing,
+    sender: mpsc::Sender<Shown>,
+    mut stop: watch::Receiver<bool>,
+) -> End {
     let mut mempool = Mempool::start(options);
     let mut tick = tokio::time::interval(TICK);
-    let patience = context.config.timeout;
+    let mut unsent = None;
     let mut last_seen = Instant::now();
     let end = loop {
+        if unsent.is_none() && seen.is_enough() {
+            break End::Counted;
+        }
         tokio::select! {
             biased;
-            ending = signal() => break End::Interrupted(ending),
+            _ = stop.wait_for(|stop| *stop) => break End::Interrupted,
+            () = sender.closed() => break End::Unwritten,
             _ = tick.tick() => {
-                tally.figures = mempool.figures();
-                status.set(tally.live(Instant::now()));
-                if patience.is_some_and(|patience| last_seen.elapsed() >= patience) {
-                    break End::TimedOut(tally.figures.peers);
+                seen.tally.figures = mempool.figures();
+                // A line that does not fit is followed by a newer one.
+                sender.try_send(Shown::Status(seen.tally.live(Instant::now()))).ok();
+                let waited = patience.is_some_and(|patience| last_seen.elapsed() >= patience);
+                if waited && unsent.is_none() {
+                    break End::TimedOut(seen.tally.figures.peers);
                 }
             }
-            notices = mempool.next() => match notices {
+            Ok(permit) = sender.reserve(), if unsent.is_some() => {
+                permit.send(Shown::Lines(unsent.take().unwrap_or_default()));
+                last_seen = Instant::now();
+            }
+            notices = mempool.next(), if unsent.is_none() => match notices {
                 Err(error) => break End::NoPeers(error),
                 Ok(notices) => {
                     last_seen = Instant::now();
-                    let lines = render(&notices, filter, show, tally, args.count, context);
-                    status.aside(|| lines.write(context))?;
-                    if args.count.is_some_and(|count| tally.shown >= count) {
-                        break End::Counted;
-                    }
+                    unsent = Some(seen.render(&notices));
                 }
             },
         }
     };
-    tally.figures = mempool.figures();
-    end.verdict(patience)
+    // What still fits is written.
+    unsent.map(|lines| sender.try_send(Shown::Lines(lines)).ok());
+    seen.tally.figures = mempool.figures();
+    mempool.finish().await;
+    end
 }
 
 /// Why the watch ended.
 enum End {
     Counted,
-    Interrupted(Ending),
+    Interrupted,
     TimedOut(usize),
     NoPeers(MempoolError),
+    /// Nobody takes what is shown; the thread that writes says why.
+    Unwritten,
 }
 
 impl End {
-    fn verdict(self, patience: Option<Duration>) -> Result<(), CliError> {
+    fn verdict(self, patience: Option<Duration>, signal: Option<Ending>) -> Result<(), CliError> {
         match self {
-            Self::Counted => Ok(()),
-            Self::Interrupted(ending) => Err(CliError::Interrupted(ending)),
+            Self::Counted | Self::Unwritten => Ok(()),
+            Self::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(Ending::Interrupt))),
             Self::NoPeers(error) => Err(CliError::NoPeer(error.to_string())),
             Self::TimedOut(peers) => {
                 let seconds = patience.unwrap_or_default().as_secs();
@@ -174,54 +209,42 @@ impl End {
     }
 }
 
-/// What is to be written, on which stream.
-struct Lines {
-    out: String,
-    notes: Vec<String>,
-}
-
-impl Lines {
-    fn write(self, context: &mut Context) -> Result<(), CliError> {
-        if !self.out.is_empty() {
-            context.out.text(&self.out)?;
-            // Whoever reads a pipe wants it now.
-            context.out.flush()?;
-        }
-        if !context.quiet {
-            self.notes.iter().try_for_each(|note| context.out.note(note))?;
-        }
-        Ok(())
-    }
-}
-
-fn render(
-    notices: &[Notice],
-    filter: &Filter,
-    show: &Show,
-    tally: &mut Tally,
+/// What is made of what is seen.
+struct Seeing {
+    filter: Filter,
+    show: Show,
+    /// End after so many.
     count: Option<u64>,
-    context: &Context,
-) -> Lines {
-    let mut lines = Lines { out: String::new(), notes: Vec::new() };
-    let (json, color) = (context.out.is_json(), context.out.has_color());
-    let time = unix_now_secs();
-    for notice in notices {
-        match notice {
-            Notice::Transaction(transaction) => {
-                let view = transaction.view();
-                tally.add(view);
-                // What came together with the last one wanted is seen, and not shown.
-                let enough = count.is_some_and(|count| tally.shown >= count);
-                if !enough && filter.lets_through(view) {
-                    tally.shown += 1;
-                    lines.out += &show.transaction(view, time, json, color);
+    tally: Tally,
+}
+
+impl Seeing {
+    fn is_enough(&self) -> bool {
+        self.count.is_some_and(|count| self.tally.shown >= count)
+    }
+
+    fn render(&mut self, notices: &[Notice]) -> Lines {
+        let mut lines = Lines::default();
+        let time = unix_now_secs();
+        for notice in notices {
+            match notice {
+                Notice::Transaction(transaction) => {
+                    let view = transaction.view();
+                    self.tally.add(view);
+                    // What came together with the last one wanted is seen, and not shown.
+                    if !self.is_enough() && self.filter.lets_through(view) {
+                        self.tally.shown += 1;
+                        lines.out += &self.show.transaction(view, time);
+                    }
+                }
+                Notice::Block { .. } if self.show.is_json() => {
+                    lines.notes.extend(self.show.block(notice));
+                }
+                Notice::Block { .. } => {
+                    lines.out.extend(self.show.block(notice).map(|line| line + "\n"));
                 }
             }
-            Notice::Block { .. } if json => lines.notes.extend(show.block(notice)),
-            Notice::Block { .. } => {
-                lines.out.extend(show.block(notice).map(|line| line + "\n"));
-            }
         }
+        lines
     }
-    lines
 }

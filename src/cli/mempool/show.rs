@@ -9,26 +9,40 @@ use crate::script::ScriptKind;
 use crate::wire::TxView;
 use std::fmt::Write;
 
+/// In which form.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub(super) json: bool,
+    pub(super) color: bool,
+    /// With all fields.
+    pub(super) full: bool,
+}
+
 /// How transactions are shown.
 #[derive(Debug)]
 pub(super) struct Show {
     network: Network,
-    full: bool,
+    form: Form,
 }
 
 impl Show {
-    pub(super) fn new(network: Network, full: bool) -> Self {
-        Self { network, full }
+    pub(super) fn new(network: Network, form: Form) -> Self {
+        Self { network, form }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.form.json
     }
 
     /// A transaction that came at that time (Unix seconds): one line, or with all fields a paragraph.
-    pub(super) fn transaction(&self, tx: TxView<'_>, time: u64, json: bool, color: bool) -> String {
+    pub(super) fn transaction(&self, tx: TxView<'_>, time: u64) -> String {
+        let Form { json, color, full } = self.form;
         if json {
             let info = TxInfo::new(tx, self.network);
             let line = serde_json::to_string(&info).expect("text keys and numbers make JSON");
             return line + "\n";
         }
-        if self.full {
+        if full {
             let fields = Fields::default()
                 .with("time", format!("{time}  {} UTC", format::utc(time)))
                 .with("txid", tx.txid().to_string());
@@ -49,13 +63,18 @@ impl Show {
 
     /// A block's line.
     pub(super) fn block(&self, notice: &Notice) -> Option<String> {
-        let Notice::Block { height, hash, transactions, confirmed, pending } = notice else {
+        let Notice::Block { height, hash, transactions, confirmed, replaced, pending } = notice
+        else {
             return None;
         };
         let number = |number: &usize| u64::try_from(*number).unwrap_or(u64::MAX);
         let height = height.map(|height| format!("{height} ")).unwrap_or_default();
+        let replaced = match replaced {
+            0 => String::new(),
+            some => format!("{} replaced, ", format::count(number(some))),
+        };
         Some(format!(
-            "block {height}{hash}: {}, {} of them pending before, {} pending left",
+            "block {height}{hash}: {}, {} of them pending before, {replaced}{} pending left",
             format::counted(number(transactions), "transaction"),
             format::count(number(confirmed)),
             format::count(number(pending)),

@@ -56,8 +56,12 @@ impl Tally {
         }
         let (since, before) = self.past.front().copied().unwrap_or((now, seen));
         self.past.push_back((now, seen));
+        let replaced = match self.figures.replaced {
+            0 => String::new(),
+            some => format!(", {} replaced", format::count(some)),
+        };
         format!(
-            "{:.1} tx/s  {} seen, {} shown, {} pending{}  {}  {}",
+            "{:.1} tx/s  {} seen, {} shown, {} pending{replaced}{}  {}  {}",
             speed(seen - before, now - since),
             format::count(seen),
             format::count(self.shown),
@@ -80,7 +84,7 @@ impl Tally {
 
     /// The summary of the whole watch.
     pub(super) fn summary(&self, now: Instant) -> String {
-        let MempoolFigures { counts, forgotten, pending_dropped, blocks_skipped, .. } =
+        let MempoolFigures { counts, forgotten, replaced, pending_dropped, blocks_skipped, .. } =
             self.figures;
         let elapsed = now - self.started;
         let mut text = format!(
@@ -96,6 +100,7 @@ impl Tally {
         for (number, what) in [
             (counts.lost, "announced and not sent by anyone"),
             (counts.again, "came again"),
+            (replaced, "replaced by others"),
             (forgotten, "ids forgotten to make room"),
             (pending_dropped, "pending ones dropped to make room"),
             (blocks_skipped, "blocks not downloaded"),
@@ -142,9 +147,15 @@ mod tests {
     #[test]
     fn what_was_dropped_is_told_and_nothing_else() {
         let mut tally = Tally::start(Instant::now());
-        tally.figures = MempoolFigures { pending_dropped: 3, ..MempoolFigures::default() };
+        assert!(!tally.live(Instant::now()).contains("replaced"));
+        tally.figures =
+            MempoolFigures { pending_dropped: 3, replaced: 1200, ..MempoolFigures::default() };
+        assert!(tally.live(Instant::now()).contains("0 pending, 1,200 replaced"));
         let summary = tally.summary(Instant::now() + Duration::from_secs(1));
-        assert!(summary.ends_with(", 3 pending ones dropped to make room"), "{summary}");
+        assert!(
+            summary.ends_with(", 1,200 replaced by others, 3 pending ones dropped to make room"),
+            "{summary}"
+        );
         assert!(!summary.contains("forgotten"), "{summary}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::address::PeerAddress;
 use super::group::NetGroup;
+use super::{DAY, HOUR, PENALTY};
 use crate::wire::ServiceFlags;
 use std::time::Duration;
 
@@ -49,6 +50,43 @@ pub struct Known {
 }
 
 impl Known {
+    /// An address that somebody told, and that was not dialled yet.
+    pub(super) fn told(
+        address: PeerAddress,
+        source: NetGroup,
+        services: ServiceFlags,
+        last_seen: u64,
+    ) -> Self {
+        Self {
+            address,
+            source,
+            services,
+            last_seen,
+            tries: 0,
+            last_try: 0,
+            last_count: 0,
+            successes: 0,
+            last_success: 0,
+            latency: None,
+            tried: false,
+            choice: 0,
+        }
+    }
+
+    /// Gossip about a known address: its time counts if it is clearly later.
+    /// Source: Bitcoin Core `AddrManImpl::AddSingle`.
+    pub(super) fn hear(&mut self, services: ServiceFlags, time: u64, now: u64) {
+        let online = now.saturating_sub(time) < DAY;
+        let interval = if online { HOUR } else { DAY };
+        if self.last_seen + interval + PENALTY < time {
+            self.last_seen = time - PENALTY;
+        }
+        // What the node itself said is better than what is said of it.
+        if self.last_success == 0 {
+            self.services = self.services | services;
+        }
+    }
+
     /// Whether its place may be given to another. Source: Bitcoin Core `AddrInfo::IsTerrible`.
     pub fn is_terrible(&self, now: u64) -> bool {
         if self.was_tried_within(now, JUST_NOW) {
@@ -85,26 +123,13 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use super::{Known, NetGroup, ServiceFlags};
+    use super::{DAY, Known, NetGroup, ServiceFlags};
 
     const NOW: u64 = 1_800_000_000;
-    const DAY: u64 = 24 * 60 * 60;
 
     fn known() -> Known {
-        Known {
-            address: "1.2.3.4:8333".parse().unwrap(),
-            source: NetGroup::DNS,
-            services: ServiceFlags::NETWORK,
-            last_seen: NOW,
-            tries: 0,
-            last_try: 0,
-            last_count: 0,
-            successes: 0,
-            last_success: 0,
-            latency: None,
-            tried: false,
-            choice: 0,
-        }
+        let address = "1.2.3.4:8333".parse().unwrap();
+        Known::told(address, NetGroup::DNS, ServiceFlags::NETWORK, NOW)
     }
 
     #[test]

@@ -228,7 +228,7 @@ impl Pool {
             && !in_use.addresses.contains(address)
             && !self.is_named_address(address)
             && self.reach.is_open(address.reach(), now)
-            && !self.losses.rests(address, now, self.settings.persistent)
+            && !self.losses.rests(address, now, self.persists())
     }
 
     /// Whether a named peer is at this address: it has its own place.
@@ -243,7 +243,7 @@ impl Pool {
 
     fn fits(&self, known: &Known, in_use: &InUse, now: Moment) -> bool {
         let offers =
-            known.services == ServiceFlags::NONE || self.watch.suffices(known.services, now);
+            known.services == ServiceFlags::NONE || self.lacks(known.services, now).is_none();
         offers
             && !self.is_foreign(known.services)
             && self.is_free(&known.address, in_use, now.since_start)
@@ -256,7 +256,7 @@ impl Pool {
             return false;
         }
         let rest = REST << known.tries.min(REST_DOUBLINGS);
-        let finally = !self.settings.persistent && known.last_try >= self.started.unix;
+        let finally = !self.persists() && known.last_try >= self.started.unix;
         finally || now.unix < known.last_try + rest
     }
 

@@ -2,7 +2,7 @@
 
 use super::Pool;
 use super::slot::{Ready, Slot};
-use super::types::{Action, Admission, Moment, Parting, Rtt, Search, Target};
+use super::types::{Action, Admission, Moment, Needed, Parting, Rtt, Search, Target};
 use crate::net::book::{Claim, NetGroup, PeerAddress, Quota};
 use crate::net::{Disconnect, Fault, PeerInfo};
 use crate::wire::ServiceFlags;
@@ -66,8 +66,7 @@ impl Pool {
         if slot.feeler {
             return Some(Parting::Feeler);
         }
-        if !self.watch.suffices(info.services, now) {
-            let needed = ServiceFlags::NETWORK;
+        if let Some(needed) = self.lacks(info.services, now) {
             return Some(Parting::Services { needed, offered: info.services });
         }
         let full = self.connected_count() >= self.wanted() + self.watch.extra();
@@ -75,8 +74,9 @@ impl Pool {
     }
 
     fn settle(&mut self, id: u64, info: &PeerInfo, now: Moment) {
+        self.ever_connected = true;
         let mut quota = Quota::new(now.since_start);
-        if !self.is_closed() {
+        if !self.is_closed() && !self.settings.no_gossip {
             quota.asked();
             self.actions.push(Action::AskAddresses { id });
         }
@@ -185,7 +185,7 @@ impl Pool {
         self.pace.look_again();
         let Some(slot) = self.slots.remove(&id) else { return };
         match slot.target {
-            Target::Named(at) if self.settings.persistent => {
+            Target::Named(at) if self.persists() => {
                 self.named.lost(at, now.since_start, rng);
             }
             Target::Named(at) => self.named.give_up(at),
@@ -194,6 +194,18 @@ impl Pool {
                 self.book.failed(&address, now.unix);
                 self.saving.changed = true;
             }
+            Target::Seed(_) => {}
+        }
+    }
+
+    /// A peer did nothing wrong, is of no use to the one thing that is wanted, and was disconnected.
+    pub fn dismissed(&mut self, id: u64, now: Moment) {
+        self.stir();
+        self.pace.look_again();
+        let Some(slot) = self.slots.remove(&id) else { return };
+        match slot.target {
+            Target::Named(at) => self.named.give_up(at),
+            Target::Found(address) => self.losses.add_final(address, now.since_start),
             Target::Seed(_) => {}
         }
     }
@@ -236,6 +248,18 @@ impl Pool {
         let count = ready.quota.take(claims.len(), now.since_start);
         let source = slot.group(&self.named);
         self.take_in(&claims[..count], source, now);
+    }
+
+    /// What is needed, if a peer with these services does not have it.
+    pub(super) fn lacks(&self, services: ServiceFlags, now: Moment) -> Option<ServiceFlags> {
+        let (recent, others) = match self.settings.needed {
+            Needed::Headers => (self.watch.is_near_tip(now), ServiceFlags::NONE),
+            Needed::RecentBlocks => (true, ServiceFlags::WITNESS),
+            Needed::AllBlocks => (false, ServiceFlags::WITNESS),
+        };
+        let limited = recent && services.has(ServiceFlags::NETWORK_LIMITED);
+        let enough = (limited || services.has(ServiceFlags::NETWORK)) && services.has(others);
+        (!enough).then_some(ServiceFlags::NETWORK | others)
     }
 
     /// Whether a peer with these services follows another chain.

@@ -27,16 +27,26 @@ struct Loss {
 pub(super) struct Losses(BTreeMap<PeerAddress, Loss>);
 
 impl Losses {
-    pub(super) fn add(&mut self, address: PeerAddress, now: Duration, rng: &mut dyn Rng) {
+    fn make_room(&mut self, now: Duration) {
         self.0.retain(|_, loss| now < loss.at + FORGIVEN);
         if self.0.len() >= MAX {
             let oldest = self.0.iter().min_by_key(|(_, loss)| loss.at).map(|(address, _)| *address);
             oldest.map(|address| self.0.remove(&address));
         }
+    }
+
+    pub(super) fn add(&mut self, address: PeerAddress, now: Duration, rng: &mut dyn Rng) {
+        self.make_room(now);
         let before = self.0.get(&address).map_or(0, |loss| loss.count);
         let pause = (FIRST_PAUSE * 2u32.pow(before.min(16))).min(LONGEST_PAUSE);
         let not_before = now + pause.mul_f64(rng.random_range(0.75..1.25));
         self.0.insert(address, Loss { count: before + 1, at: now, not_before });
+    }
+
+    /// An address that is of no use: left alone for as long as one that was lost too often.
+    pub(super) fn add_final(&mut self, address: PeerAddress, now: Duration) {
+        self.make_room(now);
+        self.0.insert(address, Loss { count: FINAL, at: now, not_before: now + FORGIVEN });
     }
 
     /// Whether an address is left alone for now, or for good.

@@ -20,7 +20,9 @@ mod tests;
 mod types;
 mod watch;
 
-pub use types::{Action, Admission, Moment, Parting, PeerStatus, Rtt, Search, Settings};
+pub use types::{
+    Action, Admission, Moment, Needed, Parting, PeerStatus, Persistence, Rtt, Search, Settings,
+};
 
 use crate::net::book::{AddressBook, PeerAddress};
 use losses::Losses;
@@ -60,6 +62,7 @@ pub struct Pool {
     settings: Settings,
     book: AddressBook,
     named: NamedPeers,
+    ever_connected: bool,
     slots: BTreeMap<u64, Slot>,
     next_id: u64,
     /// Addresses that DNS or the shipped list gave just now.
@@ -82,13 +85,14 @@ impl Pool {
     pub fn new(settings: Settings, book: AddressBook, now: Moment) -> Self {
         let only = !settings.only.is_empty();
         let names = if only { &settings.only } else { &settings.added };
-        let named = NamedPeers::new(names.iter(), settings.persistent);
+        let named = NamedPeers::new(names.iter(), settings.persistence);
         Self {
             reach: Reachability::new(settings.proxy_seeds.is_some()),
             searching: Searching::new(settings.dns),
             watch: Watch::new(settings.stale_after, now),
             book,
             named,
+            ever_connected: false,
             slots: BTreeMap::new(),
             next_id: 0,
             fresh: VecDeque::new(),
@@ -109,8 +113,17 @@ impl Pool {
     }
 
     /// How many peers are to be connected, the one more apart that a stale tip calls for.
-    fn wanted(&self) -> usize {
+    pub fn wanted(&self) -> usize {
         if self.is_closed() { self.named.len() } else { self.settings.wanted.max(self.named.len()) }
+    }
+
+    /// Whether lost peers are replaced for ever.
+    fn persists(&self) -> bool {
+        match self.settings.persistence {
+            Persistence::Brief => false,
+            Persistence::OnceConnected => self.ever_connected,
+            Persistence::Always => true,
+        }
     }
 
     /// Decides what to do now. To be called after every event, and by [`Pool::deadline`] at the latest.
@@ -176,6 +189,13 @@ impl Pool {
         &self.book
     }
 
+    /// Goes on with another book: one that somebody else has written meanwhile.
+    pub fn replace_book(&mut self, book: AddressBook) {
+        self.book = book;
+        self.saving.changed = false;
+        self.saving.good_news = false;
+    }
+
     /// Whether the book has changed since it was last to be saved.
     pub fn is_unsaved(&self) -> bool {
         !self.is_closed() && (self.saving.changed || self.saving.good_news)
@@ -228,13 +248,24 @@ impl Pool {
 
     /// Whether nobody is connected, and nobody will ever be.
     pub fn is_exhausted(&self, now: Moment) -> bool {
-        if !self.slots.is_empty() || !self.named.are_given_up() {
-            return false;
-        }
+        self.slots.is_empty()
+            && self.named.are_given_up()
+            && (self.is_closed() || (!self.persists() && self.knows_nobody(now)))
+    }
+
+    /// Whether nobody is being dialled, and nobody will be as long as those stay that are connected.
+    pub fn is_settled(&self, now: Moment) -> bool {
+        let dialling = self.slots.values().any(|slot| slot.ready.is_none());
+        let full = self.connected_count() >= self.wanted();
+        let nobody_else = self.is_closed() || full || self.knows_nobody(now);
+        !dialling && self.named.deadline().is_none() && nobody_else
+    }
+
+    /// Whether there is no address left to dial, now or soon, and no source to ask.
+    fn knows_nobody(&self, now: Moment) -> bool {
         let waits = !self.fresh.is_empty()
             || !self.seeds.is_empty()
             || self.losses.is_any_waiting(now.since_start);
-        let searched = self.searching.is_done() && self.pace.found_nothing();
-        self.is_closed() || (!self.settings.persistent && searched && !waits)
+        self.searching.is_done() && self.pace.found_nothing() && !waits
     }
 }

@@ -1,5 +1,6 @@
 //! The peers that the user named: dialled first, and again and again.
 
+use super::types::Persistence;
 use rand::{Rng, RngExt};
 use std::time::Duration;
 
@@ -30,12 +31,15 @@ struct Named {
 #[derive(Clone, Debug)]
 pub(super) struct NamedPeers {
     peers: Vec<Named>,
-    persistent: bool,
+    persistence: Persistence,
 }
 
 impl NamedPeers {
     /// The same address twice is one peer.
-    pub(super) fn new<'a>(addresses: impl Iterator<Item = &'a String>, persistent: bool) -> Self {
+    pub(super) fn new<'a>(
+        addresses: impl Iterator<Item = &'a String>,
+        persistence: Persistence,
+    ) -> Self {
         let mut peers: Vec<Named> = Vec::new();
         for address in addresses {
             if !peers.iter().any(|peer| peer.address.eq_ignore_ascii_case(address)) {
@@ -47,7 +51,7 @@ impl NamedPeers {
                 });
             }
         }
-        Self { peers, persistent }
+        Self { peers, persistence }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -91,9 +95,14 @@ impl NamedPeers {
 
     /// The connection failed or ended, and nobody is to blame.
     pub(super) fn lost(&mut self, at: usize, now: Duration, rng: &mut dyn Rng) {
-        let persistent = self.persistent;
+        let persistence = self.persistence;
         let Some(peer) = self.peers.get_mut(at) else { return };
-        if !persistent && (!peer.was_connected || peer.failures >= RETRIES) {
+        let gives_up = match persistence {
+            Persistence::Brief => !peer.was_connected || peer.failures >= RETRIES,
+            Persistence::OnceConnected => !peer.was_connected,
+            Persistence::Always => false,
+        };
+        if gives_up {
             peer.state = State::GivenUp;
             return;
         }
@@ -136,18 +145,18 @@ impl NamedPeers {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, NamedPeers};
+    use super::{Duration, NamedPeers, Persistence};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
-    fn two(persistent: bool) -> NamedPeers {
+    fn two(persistence: Persistence) -> NamedPeers {
         let addresses = ["node:1", "Node:1", "other:1"].map(str::to_owned);
-        NamedPeers::new(addresses.iter(), persistent)
+        NamedPeers::new(addresses.iter(), persistence)
     }
 
     #[test]
     fn the_same_address_twice_is_one_peer() {
-        let mut peers = two(true);
+        let mut peers = two(Persistence::Always);
         assert_eq!(peers.len(), 2);
         assert_eq!(peers.take_due(Duration::ZERO), Some(0));
         assert_eq!(peers.take_due(Duration::ZERO), Some(1));
@@ -157,7 +166,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_minute_and_go_on_for_ever_when_persistent() {
-        let (mut peers, mut rng) = (two(true), StdRng::seed_from_u64(1));
+        let (mut peers, mut rng) = (two(Persistence::Always), StdRng::seed_from_u64(1));
         let mut now = Duration::ZERO;
         for expected in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
             assert_eq!(peers.take_due(now), Some(0));
@@ -177,7 +186,7 @@ mod tests {
 
     #[test]
     fn who_does_not_persist_gives_a_dead_one_up_at_once_and_a_lost_one_after_three_tries() {
-        let (mut peers, mut rng) = (two(false), StdRng::seed_from_u64(1));
+        let (mut peers, mut rng) = (two(Persistence::Brief), StdRng::seed_from_u64(1));
         let far = Duration::from_secs(1000);
         assert_eq!((peers.take_due(far), peers.take_due(far)), (Some(0), Some(1)));
         peers.lost(0, Duration::ZERO, &mut rng);
@@ -189,5 +198,19 @@ mod tests {
         }
         assert_eq!(dials, 3);
         assert_eq!(peers.deadline(), None);
+    }
+
+    #[test]
+    fn between_the_two_a_dead_one_is_given_up_and_one_that_was_connected_never() {
+        let (mut peers, mut rng) = (two(Persistence::OnceConnected), StdRng::seed_from_u64(1));
+        let far = Duration::from_secs(1000);
+        assert_eq!((peers.take_due(far), peers.take_due(far)), (Some(0), Some(1)));
+        peers.lost(0, Duration::ZERO, &mut rng);
+        peers.connected(1);
+        for _ in 0..20 {
+            peers.lost(1, Duration::ZERO, &mut rng);
+            assert_eq!(peers.take_due(far), Some(1));
+        }
+        assert_eq!(peers.take_due(far), None);
     }
 }

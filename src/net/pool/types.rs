@@ -14,6 +14,30 @@ pub struct Moment {
     pub unix: u64,
 }
 
+/// How long peers are sought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Persistence {
+    /// Failures are final at some point, and then it is over.
+    #[default]
+    Brief,
+    /// The same until the first peer was connected; from then on those that were are replaced for ever.
+    OnceConnected,
+    /// Lost peers are replaced for ever.
+    Always,
+}
+
+/// What peers have to offer. A named one is used whatever it offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Needed {
+    /// Headers: of the whole chain while our tip is far from its end, and of its end afterwards.
+    #[default]
+    Headers,
+    /// The last blocks, with witnesses: those that a node with pruned history serves too (BIP159).
+    RecentBlocks,
+    /// Any block, with witnesses.
+    AllBlocks,
+}
+
 /// How the pool is to find and keep peers.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -23,8 +47,12 @@ pub struct Settings {
     pub added: Vec<String>,
     /// How many peers to keep connected.
     pub wanted: usize,
-    /// Whether lost peers are replaced for ever; otherwise failures are final at some point.
-    pub persistent: bool,
+    /// How long they are sought.
+    pub persistence: Persistence,
+    /// What they have to offer.
+    pub needed: Needed,
+    /// Whether they are not to be asked for addresses.
+    pub no_gossip: bool,
     /// Whether the DNS seeds may be asked.
     pub dns: bool,
     /// With a proxy, names of DNS seeds (`host:port`) to connect to through it: nothing is resolved here then.

@@ -3,7 +3,6 @@
 use super::Pool;
 use super::slot::{Lag, Slot};
 use super::types::{Action, Moment, Parting};
-use crate::wire::ServiceFlags;
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -67,11 +66,9 @@ impl Watch {
         self.following
     }
 
-    /// Whether a peer offers what is needed now: the whole history while there is much to download, the last blocks
-    /// (BIP159) afterwards.
-    pub(super) fn suffices(&self, services: ServiceFlags, now: Moment) -> bool {
-        let near = now.unix.saturating_sub(self.time) <= NEAR_TIP;
-        services.has(ServiceFlags::NETWORK) || (near && services.has(ServiceFlags::NETWORK_LIMITED))
+    /// Whether there is not much to download: then headers of a node that keeps only the last blocks (BIP159) do.
+    pub(super) fn is_near_tip(&self, now: Moment) -> bool {
+        now.unix.saturating_sub(self.time) <= NEAR_TIP
     }
 }
 

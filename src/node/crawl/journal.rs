@@ -8,8 +8,9 @@ use super::address::Told;
 use super::row::PeerRow;
 use crate::node::Trouble;
 use crate::primitives::Network;
+use crate::store::Exclusive;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -94,20 +95,9 @@ impl Journal {
         let path = folder.join(JOURNAL_FILE);
         let io = |source| JournalError::Io { path: path.clone(), source };
         fs::create_dir_all(folder).map_err(io)?;
-        let mut file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(JournalError::InUse { folder: folder.to_owned() });
-            }
-            Err(TryLockError::Error(source)) => return Err(io(source)),
-        }
+        let Exclusive::Ours(mut file) = Exclusive::open(&path).map_err(io)? else {
+            return Err(JournalError::InUse { folder: folder.to_owned() });
+        };
         if restart {
             file.set_len(0).map_err(io)?;
         }

@@ -1,10 +1,12 @@
 //! Downloading one block from whoever has it.
 
-use super::crew::{Crew, Happened};
+use super::crew::{Crew, Woken};
 use super::options::{FetchError, FetchOptions};
+use crate::net::pool::Needed;
 use crate::node::block_check::{BlockFault, CheckedBlock};
+use crate::node::peers::Happened;
 use crate::primitives::{BlockHash, Hash256};
-use crate::wire::{Block, Inventory, InventoryKind, Message, ServiceFlags};
+use crate::wire::{Block, Inventory, InventoryKind, Message};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -51,35 +53,10 @@ pub async fn fetch_block(
     options: FetchOptions,
     wanted: WantedBlock,
 ) -> Result<FetchedBlock, FetchError> {
-    let delivery = options.timeout.unwrap_or(DELIVERY);
-    let mut download = Download {
-        crew: Crew::new(&options, false),
-        wanted,
-        delivery,
-        patience: PATIENCE.min(delivery / 2),
-        asked: BTreeMap::new(),
-        idle: VecDeque::new(),
-        next_to_ask: Instant::now(),
-        options,
-    };
-    let end = Instant::now() + delivery * ROUNDS;
-    loop {
-        download.ask();
-        match download.crew.next(download.wake_at().min(end)).await {
-            Happened::Connected(id, info) => download.on_connected(id, info.services),
-            Happened::Said(id, Message::Block(block)) => {
-                if let Some(checked) = download.on_block(id, block).await? {
-                    let peer = download.crew.address(id);
-                    return Ok(FetchedBlock { checked, peer });
-                }
-            }
-            Happened::Said(id, Message::NotFound(list)) => download.on_not_found(id, &list),
-            Happened::Said(..) => {}
-            Happened::Lost(id) => download.forget(id),
-            Happened::Deadline if Instant::now() < end => download.give_up_late_ones(),
-            Happened::Deadline | Happened::Exhausted => return Err(download.failure()),
-        }
-    }
+    let mut download = Download::new(options, wanted);
+    let fetched = download.run().await;
+    download.crew.finish().await;
+    fetched
 }
 
 struct Download {
@@ -97,6 +74,43 @@ struct Download {
 }
 
 impl Download {
+    fn new(options: FetchOptions, wanted: WantedBlock) -> Self {
+        let delivery = options.timeout.unwrap_or(DELIVERY);
+        let recent = options.height.saturating_sub(wanted.height) < LIMITED_DEPTH;
+        let needed = if recent { Needed::RecentBlocks } else { Needed::AllBlocks };
+        Self {
+            crew: Crew::new(&options, needed, false),
+            wanted,
+            delivery,
+            patience: PATIENCE.min(delivery / 2),
+            asked: BTreeMap::new(),
+            idle: VecDeque::new(),
+            next_to_ask: Instant::now(),
+            options,
+        }
+    }
+
+    async fn run(&mut self) -> Result<FetchedBlock, FetchError> {
+        let end = Instant::now() + self.delivery * ROUNDS;
+        loop {
+            self.ask();
+            match self.crew.next(self.wake_at().min(end)).await {
+                Ok(Happened::Connected(id, _)) => self.idle.push_back(id),
+                Ok(Happened::Said(id, Message::Block(block))) => {
+                    if let Some(checked) = self.on_block(id, block).await? {
+                        let peer = self.crew.address(id);
+                        return Ok(FetchedBlock { checked, peer });
+                    }
+                }
+                Ok(Happened::Said(id, Message::NotFound(list))) => self.on_not_found(id, &list),
+                Ok(Happened::Said(..)) | Err(Woken::Settled) => {}
+                Ok(Happened::Lost(id)) => self.forget(id),
+                Err(Woken::Deadline) if Instant::now() < end => self.give_up_late_ones(),
+                Err(Woken::Deadline | Woken::Exhausted) => return Err(self.failure()),
+            }
+        }
+    }
+
     fn ask(&mut self) {
         let now = Instant::now();
         let is_time = self.asked.is_empty() || now >= self.next_to_ask;
@@ -120,22 +134,6 @@ impl Download {
             (!self.idle.is_empty() && self.asked.len() < AT_ONCE).then_some(self.next_to_ask);
         let far = Instant::now() + self.delivery;
         late.unwrap_or(far).min(more.unwrap_or(far))
-    }
-
-    fn on_connected(&mut self, id: u64, services: ServiceFlags) {
-        if self.crew.is_named() || self.can_serve(services) {
-            self.idle.push_back(id);
-        } else {
-            self.crew.dismiss(id, "does not serve that block");
-        }
-    }
-
-    /// Whether a peer says that it would serve the block. One that the user named is asked all the same.
-    fn can_serve(&self, services: ServiceFlags) -> bool {
-        let recent = self.options.height.saturating_sub(self.wanted.height) < LIMITED_DEPTH;
-        let has_it = services.has(ServiceFlags::NETWORK)
-            || (recent && services.has(ServiceFlags::NETWORK_LIMITED));
-        has_it && services.has(ServiceFlags::WITNESS) && !services.has(ServiceFlags::BLAKE2B_FORK)
     }
 
     async fn on_block(
@@ -180,7 +178,7 @@ impl Download {
         let late = self.asked.extract_if(.., |_, until| *until <= now);
         let late: Vec<u64> = late.map(|(id, _)| id).collect();
         let reason = format!("did not deliver the block within {} s", self.delivery.as_secs());
-        late.into_iter().for_each(|id| self.crew.refuse(id, &reason));
+        late.into_iter().for_each(|id| self.crew.stalled(id, &reason));
     }
 
     fn failure(&mut self) -> FetchError {

@@ -1,11 +1,12 @@
 //! Asking peers for a transaction.
 
-use super::crew::{Crew, Happened};
+use super::crew::{Crew, Woken};
 use super::options::{FetchError, FetchOptions};
-use crate::net::PeerInfo;
+use crate::net::pool::Needed;
+use crate::node::peers::Happened;
 use crate::primitives::{Hash256, Txid};
-use crate::wire::{Inventory, InventoryKind, Message, ServiceFlags, Transaction};
-use std::collections::BTreeMap;
+use crate::wire::{Inventory, InventoryKind, Message, Transaction};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -45,23 +46,12 @@ pub enum TxAnswer {
 /// No peer could be connected to in time.
 pub async fn fetch_tx(options: FetchOptions, txid: Txid) -> Result<TxAnswer, FetchError> {
     let end = Instant::now() + options.timeout.unwrap_or(ANSWERS);
-    let mut request = Request { crew: Crew::new(&options, true), txid, asked: BTreeMap::new() };
-    while !request.is_answered() {
-        match request.crew.next(end).await {
-            Happened::Connected(id, info) => request.on_connected(id, &info),
-            Happened::Said(id, Message::Tx(transaction)) => {
-                if transaction.view().txid() == txid {
-                    let peer = request.crew.address(id);
-                    return Ok(TxAnswer::Found { transaction, peer });
-                }
-                request.on_other(id, &transaction);
-            }
-            Happened::Said(id, Message::NotFound(list)) => request.on_not_found(id, &list),
-            Happened::Said(..) | Happened::Lost(_) => {}
-            Happened::Deadline | Happened::Exhausted => break,
-        }
-    }
-    request.verdict()
+    // A node with pruned history has a memory pool like any other.
+    let crew = Crew::new(&options, Needed::RecentBlocks, true);
+    let mut request = Request { crew, txid, asked: BTreeMap::new() };
+    let found = request.ask(end).await;
+    request.crew.finish().await;
+    found.map_or_else(|| request.verdict(), Ok)
 }
 
 struct Request {
@@ -78,11 +68,27 @@ struct Asked {
 }
 
 impl Request {
-    fn on_connected(&mut self, id: u64, info: &PeerInfo) {
-        if !self.crew.is_named() && info.services.has(ServiceFlags::BLAKE2B_FORK) {
-            self.crew.dismiss(id, "follows another chain");
-            return;
+    /// Asks until one has it, all have said that they do not, or the time is over.
+    async fn ask(&mut self, end: Instant) -> Option<TxAnswer> {
+        while !self.is_answered() {
+            match self.crew.next(end).await {
+                Ok(Happened::Connected(id, _)) => self.on_connected(id),
+                Ok(Happened::Said(id, Message::Tx(transaction))) => {
+                    if transaction.view().txid() == self.txid {
+                        let peer = self.crew.address(id);
+                        return Some(TxAnswer::Found { transaction, peer });
+                    }
+                    self.on_other(id, &transaction);
+                }
+                Ok(Happened::Said(id, Message::NotFound(list))) => self.on_not_found(id, &list),
+                Ok(Happened::Said(..) | Happened::Lost(_)) | Err(Woken::Settled) => {}
+                Err(Woken::Deadline | Woken::Exhausted) => break,
+            }
         }
+        None
+    }
+
+    fn on_connected(&mut self, id: u64) {
         // By its txid even where the peer announces by wtxid: that is all that is known.
         let inventory = Inventory { kind: InventoryKind::WitnessTx, hash: Hash256(self.txid.0) };
         self.crew.send(id, Message::GetData(vec![inventory]));
@@ -114,12 +120,15 @@ impl Request {
     fn verdict(mut self) -> Result<TxAnswer, FetchError> {
         let (without, silent): (Vec<Asked>, Vec<Asked>) =
             self.asked.into_values().partition(|asked| asked.without);
-        let addresses = |list: Vec<Asked>| list.into_iter().map(|asked| asked.address).collect();
+        // One that hung up and was dialled again was asked twice.
+        let addresses = |list: Vec<Asked>| -> BTreeSet<String> {
+            list.into_iter().map(|asked| asked.address).collect()
+        };
+        let (without, silent) = (addresses(without), addresses(silent));
+        let silent: Vec<String> = silent.difference(&without).cloned().collect();
         match (without.is_empty(), silent.is_empty()) {
-            (false, _) => {
-                Ok(TxAnswer::NotFound { without: addresses(without), silent: addresses(silent) })
-            }
-            (true, false) => Ok(TxAnswer::Silence { silent: addresses(silent) }),
+            (false, _) => Ok(TxAnswer::NotFound { without: without.into_iter().collect(), silent }),
+            (true, false) => Ok(TxAnswer::Silence { silent }),
             (true, true) => Err(FetchError::NoPeers { reasons: self.crew.reasons() }),
         }
     }

@@ -2,19 +2,21 @@
 
 use super::blocks::{Blocks, Seen};
 use super::follow::check;
-use super::known::Pending;
-use super::peers::Peers;
+use super::pending::{Pending, Settled};
 use super::watch::{Limits, PeerKey, Watch, WatchCounts};
-use crate::net::{Event, PeerInfo};
+use crate::net::Event;
+use crate::net::pool::{Needed, Persistence};
 use crate::node::Sources;
-use crate::primitives::{BlockHash, Txid};
-use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, ServiceFlags, Transaction};
+use crate::node::block_check::CheckedBlock;
+use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
+use crate::primitives::BlockHash;
+use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, Transaction};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, info};
+use tracing::{debug, warn};
 
 /// Events that may wait; beyond that the connections stop reading. Each holds up to 4 MB.
 const EVENT_QUEUE: usize = 16;
@@ -58,6 +60,8 @@ pub enum Notice {
         transactions: usize,
         /// How many of them were pending.
         confirmed: usize,
+        /// How many pending ones it leaves no room for: it spends what they, or those they build on, spend.
+        replaced: usize,
         /// How many transactions are pending still.
         pending: usize,
     },
@@ -72,6 +76,8 @@ pub struct MempoolFigures {
     pub forgotten: u64,
     /// Transactions in no block that was followed.
     pub pending: usize,
+    /// Pending ones replaced by a later one or by one in a block, with those that build on them.
+    pub replaced: u64,
     /// Pending ones let go to make room.
     pub pending_dropped: u64,
     /// Blocks that were announced and not downloaded.
@@ -96,16 +102,27 @@ pub enum MempoolError {
     },
 }
 
+/// What the user has been told of a peer.
+#[derive(Debug, Default)]
+struct Told {
+    /// That it announces too much.
+    flood: bool,
+}
+
 /// A watch of what peers announce.
 #[derive(Debug)]
 pub struct Mempool {
     sources: Sources,
-    peers: Peers,
+    peers: Peers<Told>,
     watch: Watch,
     blocks: Blocks,
     pending: Pending,
     events: Receiver<Event>,
     started: Instant,
+    /// For how long all in all nobody asked what is new: no peer is to blame for what was late then.
+    away: Duration,
+    /// Since when nobody has.
+    left: Option<Instant>,
     notices: Vec<Notice>,
     bytes: usize,
 }
@@ -115,15 +132,28 @@ impl Mempool {
     pub fn start(options: MempoolOptions) -> Self {
         let MempoolOptions { sources, folder, connect, peers, stored, limits } = options;
         let (sender, events) = channel(EVENT_QUEUE);
-        let height = stored.last().and_then(|seen| seen.height).unwrap_or(0);
+        let policy = Policy {
+            sources: sources.clone(),
+            book: BookUse::Shared(folder),
+            connect,
+            added: Vec::new(),
+            wanted: peers,
+            needed: Needed::RecentBlocks,
+            persistence: Persistence::OnceConnected,
+            gossip: true,
+            relay: true,
+            height: stored.last().and_then(|seen| seen.height).unwrap_or(0),
+        };
         Self {
-            peers: Peers::new((sources.clone(), folder), &connect, peers, height, sender),
+            peers: Peers::new(policy, sender),
             watch: Watch::new(limits),
             blocks: Blocks::new(sources.params, stored),
-            pending: Pending::new(limits.pending),
+            pending: Pending::new(limits.pending, limits.spends),
             sources,
             events,
             started: Instant::now(),
+            away: Duration::ZERO,
+            left: None,
             notices: Vec::new(),
             bytes: 0,
         }
@@ -134,24 +164,31 @@ impl Mempool {
     /// # Errors
     /// There is no peer left, and none to be had.
     pub async fn next(&mut self) -> Result<Vec<Notice>, MempoolError> {
+        self.away += self.left.take().map(|left| left.elapsed()).unwrap_or_default();
         loop {
-            self.peers.dial(Instant::now());
+            self.act_on_peers();
             if self.peers.is_exhausted() {
                 return Err(MempoolError::NoPeers { reasons: self.peers.take_reasons() });
             }
             let wake = self.wake_at();
             tokio::select! {
                 biased;
+                () = self.peers.background() => {}
                 Some(event) = self.events.recv() => self.on_events(event),
-                () = self.peers.found() => {}
-                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+                () = sleep_until(wake) => {}
             }
             self.act();
             if !self.notices.is_empty() {
                 self.bytes = 0;
+                self.left = Some(Instant::now());
                 return Ok(std::mem::take(&mut self.notices));
             }
         }
+    }
+
+    /// Ends the watch: what was learnt of peers is noted in the address book.
+    pub async fn finish(&mut self) {
+        self.peers.finish().await;
     }
 
     /// The numbers so far.
@@ -160,6 +197,7 @@ impl Mempool {
             counts: self.watch.counts(),
             forgotten: self.watch.forgotten(),
             pending: self.pending.len(),
+            replaced: self.pending.replaced(),
             pending_dropped: self.pending.dropped(),
             blocks_skipped: self.blocks.skipped(),
             peers: self.peers.connected_count(),
@@ -168,13 +206,23 @@ impl Mempool {
     }
 
     fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.started.elapsed().saturating_sub(self.away)
     }
 
-    fn wake_at(&self) -> Option<Instant> {
+    fn wake_at(&self) -> Instant {
         let deadlines = [self.watch.next_deadline(), self.blocks.next_deadline()];
-        let deadlines = deadlines.into_iter().flatten().map(|at| self.started + at);
-        deadlines.chain(self.peers.next_dial()).min()
+        let deadlines = deadlines.into_iter().flatten().map(|at| self.started + self.away + at);
+        deadlines.fold(Instant::now() + self.peers.nap(), Instant::min)
+    }
+
+    fn act_on_peers(&mut self) {
+        for decision in self.peers.act() {
+            match decision {
+                Decision::Parted(key) => self.forget(key),
+                // Only those are asked for a tip that are held to one.
+                Decision::AskTip(_) => {}
+            }
+        }
     }
 
     /// Takes what has already arrived in one go: requests are then sent in fewer messages.
@@ -190,27 +238,12 @@ impl Mempool {
     }
 
     fn on_event(&mut self, event: Event) {
-        match event {
-            Event::Connected { peer, info } => self.on_connected(peer.0, &info),
-            Event::Message { peer, message } if self.peers.has(peer.0) => {
-                self.on_message(peer.0, message);
-            }
-            Event::Message { .. } | Event::Latency { .. } => {}
-            Event::Disconnected { peer, reason } => {
-                self.forget(peer.0);
-                self.peers.disconnected(peer.0, &reason, Instant::now());
-            }
+        match self.peers.on_event(event) {
+            None => {}
+            Some(Happened::Connected(key, info)) => self.watch.add_peer(key, info.wtxid_relay),
+            Some(Happened::Said(key, message)) => self.on_message(key, message),
+            Some(Happened::Lost(key)) => self.forget(key),
         }
-    }
-
-    fn on_connected(&mut self, key: PeerKey, info: &PeerInfo) {
-        if !self.peers.are_named() && info.services.has(ServiceFlags::BLAKE2B_FORK) {
-            self.peers.dismiss(key, "follows another chain");
-            return;
-        }
-        info!("connected to {}: {}", info.address, info.user_agent);
-        self.peers.connected(key);
-        self.watch.add_peer(key, info.wtxid_relay);
     }
 
     fn on_message(&mut self, key: PeerKey, message: Message) {
@@ -227,8 +260,7 @@ impl Mempool {
     fn on_inv(&mut self, key: PeerKey, list: &[Inventory]) {
         self.watch.on_inv(key, list);
         if self.watch.is_full(key) {
-            let what = "has announced more transactions than it sends: further ones are dropped";
-            self.peers.warn_once(key, what);
+            self.tell_flood(key);
         }
         // Of several blocks the last one is the newest, and its header leads to the others.
         let block = list.iter().rfind(|entry| entry.kind == InventoryKind::Block);
@@ -239,13 +271,24 @@ impl Mempool {
         }
     }
 
+    /// Tells the user once for each connection.
+    fn tell_flood(&mut self, key: PeerKey) {
+        let Some(line) = self.peers.get_mut(key).filter(|line| !line.note.flood) else { return };
+        line.note.flood = true;
+        warn!(
+            "peer {} has announced more transactions than it sends: further ones are dropped",
+            line.address()
+        );
+    }
+
     fn on_tx(&mut self, key: PeerKey, transaction: Transaction) {
         let view = transaction.view();
         let txid = view.txid();
         match self.watch.on_tx(key, txid, view.wtxid()) {
             Ok(false) => {}
             Ok(true) => {
-                self.pending.insert(txid);
+                let spends = view.inputs().map(|input| input.previous);
+                self.pending.insert(txid, spends, view.outputs().len());
                 self.bytes += view.size();
                 self.notices.push(Notice::Transaction(transaction));
             }
@@ -282,16 +325,27 @@ impl Mempool {
             Err(fault) => self.refuse(key, &format!("sent a wrong block: {fault}")),
             Ok((checked, height)) => {
                 self.blocks.done(hash, height);
-                self.on_checked(hash, height, checked.txids());
+                self.on_checked(hash, height, &checked);
             }
         }
     }
 
-    fn on_checked(&mut self, hash: BlockHash, height: Option<u32>, txids: &[Txid]) {
+    fn on_checked(&mut self, hash: BlockHash, height: Option<u32>, block: &CheckedBlock) {
+        let txids = block.txids();
         self.watch.confirmed(txids);
-        let confirmed = self.pending.confirm(txids);
+        let spends = block.block().transactions();
+        let spends = spends.map(|view| view.inputs().map(|input| input.previous));
+        let Settled { confirmed, replaced } =
+            self.pending.settle(txids.iter().copied().zip(spends));
         let (transactions, pending) = (txids.len(), self.pending.len());
-        self.notices.push(Notice::Block { height, hash, transactions, confirmed, pending });
+        self.notices.push(Notice::Block {
+            height,
+            hash,
+            transactions,
+            confirmed,
+            replaced,
+            pending,
+        });
     }
 
     /// Gives up what is late, and asks for what can be asked for.

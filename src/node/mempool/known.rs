@@ -1,7 +1,7 @@
-//! Sets that remember what came lately, and no more than a bound.
+//! A set that remembers what came lately, and no more than a bound.
 
-use crate::primitives::{Hash256, Txid};
-use std::collections::{HashSet, VecDeque};
+use crate::primitives::Hash256;
+use std::collections::HashSet;
 use std::mem;
 
 /// Ids that are remembered: at least half of the limit, at most the limit.
@@ -53,62 +53,14 @@ impl Known {
     }
 }
 
-/// Transactions that were seen and are in no block that was followed, up to a limit; the oldest give way.
-#[derive(Debug)]
-pub(super) struct Pending {
-    limit: usize,
-    waiting: HashSet<Txid>,
-    /// The oldest first.
-    order: VecDeque<Txid>,
-    dropped: u64,
-}
-
-impl Pending {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), waiting: HashSet::new(), order: VecDeque::new(), dropped: 0 }
-    }
-
-    pub(super) fn insert(&mut self, txid: Txid) {
-        if !self.waiting.insert(txid) {
-            return;
-        }
-        self.order.push_back(txid);
-        if self.order.len() > self.limit
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.waiting.remove(&oldest);
-            self.dropped += 1;
-        }
-    }
-
-    /// Takes those out that a block contains; how many there were.
-    pub(super) fn confirm(&mut self, txids: &[Txid]) -> usize {
-        let before = self.waiting.len();
-        txids.iter().for_each(|txid| {
-            self.waiting.remove(txid);
-        });
-        self.order.retain(|txid| self.waiting.contains(txid));
-        before - self.waiting.len()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// How many were let go to make room.
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped
-    }
-}
-
 pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Known, Pending};
-    use crate::primitives::{Hash256, Txid};
+    use super::Known;
+    use crate::primitives::Hash256;
     use proptest::{collection::vec, prop_assert, prop_assert_eq, proptest};
 
     proptest! {
@@ -131,33 +83,6 @@ mod tests {
             }
             let kept = u64::try_from(known.len()).unwrap();
             prop_assert_eq!(known.forgotten() + kept, u64::try_from(inserted.len()).unwrap());
-        }
-
-        #[test]
-        fn pending_is_the_newest_that_no_block_has(
-            steps in vec((0..30_u8, proptest::bool::weighted(0.2)), 0..200), limit in 1..20_usize
-        ) {
-            let mut pending = Pending::new(limit);
-            let mut naive: Vec<u8> = Vec::new();
-            let mut dropped = 0;
-            for (id, mined) in steps {
-                if mined {
-                    let block = [Txid([id; 32]), Txid([id + 1; 32])];
-                    let before = naive.len();
-                    naive.retain(|waiting| *waiting != id && *waiting != id + 1);
-                    prop_assert_eq!(pending.confirm(&block), before - naive.len());
-                } else {
-                    pending.insert(Txid([id; 32]));
-                    if !naive.contains(&id) {
-                        naive.push(id);
-                    }
-                    if naive.len() > limit {
-                        naive.remove(0);
-                        dropped += 1;
-                    }
-                }
-                prop_assert_eq!((pending.len(), pending.dropped()), (naive.len(), dropped));
-            }
         }
     }
 }

@@ -12,7 +12,7 @@ mod blocks;
 mod driver;
 mod follow;
 mod known;
-mod peers;
+mod pending;
 mod watch;
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub struct Limits {
     pub known: usize,
     /// Transactions that are in no block yet. A full memory pool of Bitcoin Core's default size has fewer.
     pub pending: usize,
+    /// Outpoints that those spend. At about 30 bytes for each.
+    pub spends: usize,
 }
 
 impl Default for Limits {
@@ -48,6 +50,7 @@ impl Default for Limits {
             unanswered: 1000,
             known: 600_000,
             pending: 300_000,
+            spends: 1_000_000,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::joiner::{LinkCheck, spawn_link};
 use super::{EVENT_QUEUE, Held, Session};
-use crate::net::{Disconnect, Event, Fault, PeerInfo};
+use crate::net::Event;
+use crate::node::peers::Happened;
 use crate::primitives::{BlockHash, Header};
 use crate::store::HeaderStore;
 use crate::sync::{Disposition, PeerKey, Reply, Tag};
@@ -10,7 +11,6 @@ use crate::wire::{Headers, Inventory, InventoryKind, Message};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::block_in_place;
-use tracing::{debug, info, warn};
 
 /// Unasked headers that connect to nothing: after so many their sender is dropped.
 /// Bitcoin Core bore ten (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
@@ -31,57 +31,24 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     fn on_one_event(&mut self, event: Event) {
-        match event {
-            Event::Connected { peer, info } => self.on_connected(peer.0, &info),
-            Event::Message { peer, message } => self.on_message(peer.0, message),
-            Event::Latency { peer, rtt } => self.peers.latency(peer.0, rtt),
-            Event::Disconnected { peer, reason } => {
-                self.tell_lost(peer.0, &reason);
-                self.forget(peer.0);
-                self.peers.disconnected(peer.0, &reason);
-            }
+        match self.peers.on_event(event) {
+            None => {}
+            Some(Happened::Connected(peer, info)) => self.on_connected(peer, info.start_height),
+            Some(Happened::Said(peer, message)) => self.on_message(peer, message),
+            Some(Happened::Lost(peer)) => self.forget(peer),
         }
     }
 
-    fn tell_lost(&self, peer: PeerKey, reason: &Disconnect) {
-        let Some(line) = self.peers.get(peer) else { return };
-        let address = line.address();
-        let told = match reason {
-            Disconnect::Unreachable { text, .. } => format!("cannot connect to {address}: {text}"),
-            reason if line.is_connected() => format!("lost peer {address}: {reason}"),
-            reason => format!("{address}: {reason}"),
-        };
-        match (self.peers.is_named(peer), line.is_connected(), reason.fault()) {
-            (true, ..) | (false, true, Fault::Peer) => warn!("{told}"),
-            (false, true, _) => info!("{told}"),
-            // Of the many addresses that are found, most are gone, or something else's.
-            (false, false, _) => debug!("{told}"),
-        }
-    }
-
-    fn on_connected(&mut self, peer: PeerKey, info: &PeerInfo) {
-        if !self.peers.connected(peer, info) {
-            return;
-        }
-        info!(
-            "connected to {}: {} at height {}, {} ms",
-            info.address,
-            info.user_agent,
-            info.start_height,
-            info.latency.as_millis()
-        );
-        let announced = u32::try_from(info.start_height).unwrap_or(0);
+    fn on_connected(&mut self, peer: PeerKey, start_height: i32) {
+        let announced = u32::try_from(start_height).unwrap_or(0);
         self.announced.insert(peer, announced);
         self.engine.add_peer(peer, announced);
-        if self.caught_up
-            && let Some(line) = self.peers.get(peer)
-        {
-            line.handle.try_send(Message::SendHeaders).ok();
+        if self.caught_up {
+            self.peers.send(peer, Message::SendHeaders);
         }
     }
 
     fn on_message(&mut self, peer: PeerKey, message: Message) {
-        self.peers.heard(peer, &message);
         match message {
             Message::Headers(headers) => self.on_headers(peer, headers),
             Message::Inv(inventory) => self.on_inventory(peer, &inventory),
@@ -98,7 +65,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             count,
         };
         if let (Some(line), 1..) = (self.peers.get_mut(peer), count) {
-            line.newest = Some(reply.last);
+            line.note.newest = Some(reply.last);
         }
         match self.engine.on_headers(self.now(), peer, &reply) {
             Disposition::Take(tag) => {
@@ -168,7 +135,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// The peer sent, unasked, what is of no use.
     pub(super) fn note_useless(&mut self, peer: PeerKey) {
         let Some(line) = self.peers.get_mut(peer) else { return };
-        if line.useless.note(Instant::now()) > MAX_UNCONNECTING {
+        if line.note.useless.note(Instant::now()) > MAX_UNCONNECTING {
             self.refuse(peer, "keeps sending headers that nobody asked for");
         }
     }
@@ -182,7 +149,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         let last = inventory.iter().rfind(|item| item.kind == InventoryKind::Block);
         if let (Some(line), Some(item)) = (self.peers.get_mut(peer), last) {
-            line.newest = Some(BlockHash(item.hash.0));
+            line.note.newest = Some(BlockHash(item.hash.0));
         }
     }
 }

@@ -8,9 +8,7 @@ mod joiner;
 mod live;
 mod messages;
 mod options;
-mod peers;
 mod presync;
-mod route;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -26,6 +24,7 @@ use crate::chain::LinkedBatch;
 use crate::net::Event;
 use crate::net::pool::PeerStatus;
 use crate::node::clock::unix_now;
+use crate::node::peers::Peers;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
@@ -33,7 +32,6 @@ use crate::store::{HeaderStore, Tip};
 use crate::sync::{Action, Engine, PeerKey, Progress, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
-use peers::Peers;
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,6 +40,7 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, u
 use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
+use useless::Useless;
 
 /// Events that may wait for the session; beyond that the connections stop reading.
 const EVENT_QUEUE: usize = 8;
@@ -66,6 +65,15 @@ struct Held {
     batch: Option<LinkedBatch>,
 }
 
+/// What a session notes of a peer.
+#[derive(Debug, Default)]
+struct Announced {
+    /// Headers that it sent unasked and that were of no use, since it sent useful ones.
+    useless: Useless,
+    /// The last block that it announced or sent the header of, until it is known whether that is on our chain.
+    newest: Option<BlockHash>,
+}
+
 /// What the sync has done so far.
 #[derive(Debug, Default)]
 struct Tally {
@@ -81,7 +89,7 @@ pub struct Session<S> {
     options: SyncOptions,
     store: Arc<S>,
     engine: Engine,
-    peers: Peers,
+    peers: Peers<Announced>,
     joiner: Option<Joiner<S>>,
     events: Receiver<Event>,
     verdicts: UnboundedReceiver<Verdict>,
@@ -130,7 +138,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let joiner =
             Joiner::start(writer, limits, verdict_sender.clone()).map_err(SyncError::Thread)?;
         let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
-        let peers = Peers::new(&options, tip.height, event_sender);
+        let peers = Peers::new(options.policy(tip.height), event_sender);
         let now = Instant::now();
         Ok(Self {
             engine,
@@ -183,7 +191,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                     }
                 }
                 Some(event) = self.events.recv() => self.on_event(event),
-                Some(told) = self.peers.searched() => self.peers.found(&told),
+                () = self.peers.background() => {}
                 () = nap => {}
             }
         };
@@ -247,10 +255,8 @@ impl<S: HeaderStore + 'static> Session<S> {
             info!("caught up at height {}: following", self.tip.height);
             self.mark_synced().map_err(store_error)?;
             self.peers.follow();
-            for (_, line) in self.peers.lines() {
-                // A full queue means a peer that does not read: its deadline takes care of it.
-                line.handle.try_send(Message::SendHeaders).ok();
-            }
+            let connected: Vec<PeerKey> = self.peers.lines().map(|(id, _)| id).collect();
+            connected.into_iter().for_each(|id| self.peers.send(id, Message::SendHeaders));
         }
         if self.last_asked.elapsed() >= ASK_AGAIN {
             self.last_asked = Instant::now();
@@ -308,11 +314,8 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     fn ask(&self, peer: PeerKey, locator: Vec<BlockHash>, stop: BlockHash) {
-        let message = Message::GetHeaders(GetHeaders { version: PROTOCOL_VERSION, locator, stop });
-        if let Some(line) = self.peers.get(peer) {
-            // What cannot be queued is never answered, and the engine's deadlines take care of that.
-            line.handle.try_send(message).ok();
-        }
+        let request = GetHeaders { version: PROTOCOL_VERSION, locator, stop };
+        self.peers.send(peer, Message::GetHeaders(request));
     }
 
     fn now(&self) -> Duration {

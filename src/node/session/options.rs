@@ -1,6 +1,8 @@
 //! What a sync can be told, and how it may end.
 
 use crate::chain::{Params, Work};
+use crate::net::pool::{Needed, Persistence};
+use crate::node::peers::{BookUse, Policy};
 use crate::node::report::Stopped;
 use crate::node::sources::Sources;
 use crate::node::writer::ChainError;
@@ -42,9 +44,20 @@ pub struct SyncOptions {
 }
 
 impl SyncOptions {
-    /// Where addresses of peers come from, and how they are reached.
-    pub(super) fn sources(&self) -> Sources {
-        Sources::new(self.params, self.dns, self.dns_server, self.proxy.clone())
+    /// What is wanted of peers, which are told that height.
+    pub(super) fn policy(&self, height: u32) -> Policy {
+        Policy {
+            sources: Sources::new(self.params, self.dns, self.dns_server, self.proxy.clone()),
+            book: self.address_book.clone().map_or(BookUse::None, BookUse::Held),
+            connect: self.connect.clone(),
+            added: self.add_peers.clone(),
+            wanted: self.peers,
+            needed: Needed::Headers,
+            persistence: if self.follow { Persistence::Always } else { Persistence::Brief },
+            gossip: true,
+            relay: false,
+            height,
+        }
     }
 }
 

@@ -1,15 +1,14 @@
 //! What the pool decides, and what it is told of tips.
 
-use super::peers::Decision;
 use super::start::locator_of;
 use super::{PeerStatus, Session};
+use crate::node::peers::Decision;
 use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
 use crate::sync::{DropReason, PeerKey};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
-use tracing::warn;
 
 /// How often peers' tips are compared with ours, at most.
 const COMPARE: Duration = Duration::from_secs(1);
@@ -39,9 +38,6 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// Disconnects a peer for good.
     pub(super) fn refuse(&mut self, peer: PeerKey, reason: &str) {
-        if let Some(line) = self.peers.get(peer) {
-            warn!("dropped peer {}: {reason}", line.address());
-        }
         self.forget(peer);
         self.peers.refuse(peer, reason);
     }
@@ -50,9 +46,6 @@ impl<S: HeaderStore + 'static> Session<S> {
     pub(super) fn drop_peer(&mut self, peer: PeerKey, reason: &DropReason) {
         if let DropReason::LeftHints { .. } = reason {
             return self.refuse(peer, &reason.to_string());
-        }
-        if let Some(line) = self.peers.get(peer) {
-            warn!("dropped peer {}: {reason}", line.address());
         }
         self.forget(peer);
         self.peers.stalled(peer, &reason.to_string());
@@ -84,11 +77,11 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         let mut shown = Vec::new();
         for (id, line) in self.peers.lines() {
-            let Some(hash) = line.newest else { continue };
+            let Some(hash) = line.note.newest else { continue };
             // A hash that is not stored yet may be by the next time.
             let found = block_in_place(|| store.height_of(&hash)).ok().flatten();
             if let Some(height) = found {
-                line.newest = None;
+                line.note.newest = None;
                 shown.push((id, height));
             }
         }

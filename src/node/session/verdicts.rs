@@ -233,7 +233,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         };
         let peer = self.held.get(&tag).filter(|_| news).map(|held| held.peer);
         if let Some(line) = peer.and_then(|peer| self.peers.get_mut(peer)) {
-            line.useless = Useless::default();
+            line.note.useless = Useless::default();
         }
     }
 

@@ -3,7 +3,7 @@
 use super::bench::{Bench, EPOCH, FULL, secs};
 use crate::net::Disconnect;
 use crate::net::book::{Avoided, Claim, PeerAddress};
-use crate::net::pool::{Action, Admission, Parting, Search, Settings};
+use crate::net::pool::{Action, Admission, Parting, Persistence, Search, Settings};
 use crate::wire::ServiceFlags;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:8333";
 
 fn following(wanted: usize) -> Settings {
-    Settings { wanted, persistent: true, ..Settings::default() }
+    Settings { wanted, persistence: Persistence::Always, ..Settings::default() }
 }
 
 fn pings(actions: &[Action]) -> usize {

@@ -3,6 +3,7 @@
 mod bench;
 mod cases;
 mod population;
+mod request;
 mod start;
 mod week;
 mod world;

@@ -3,13 +3,19 @@
 use super::population::{Kind, Node, population};
 use super::world::{World, secs};
 use crate::net::book::{NetGroup, PeerAddress};
-use crate::net::pool::{Parting, Search, Settings};
+use crate::net::pool::{Parting, Persistence, Search, Settings};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 fn settings() -> Settings {
-    Settings { wanted: 8, persistent: true, dns: true, other_chain: true, ..Settings::default() }
+    Settings {
+        wanted: 8,
+        persistence: Persistence::Always,
+        dns: true,
+        other_chain: true,
+        ..Settings::default()
+    }
 }
 
 /// Two hundred nodes, of which two thirds are dead and some of the others of no use; DNS names 40.

@@ -3,7 +3,7 @@
 use super::population::{Kind, population};
 use super::world::{World, secs};
 use crate::net::book::{CAPACITY, PeerAddress};
-use crate::net::pool::{Parting, Settings};
+use crate::net::pool::{Parting, Persistence, Settings};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const HOUR: u64 = 3600;
 fn settings() -> Settings {
     Settings {
         wanted: 8,
-        persistent: true,
+        persistence: Persistence::Always,
         dns: true,
         other_chain: true,
         stale_after: Some(secs(30 * 60)),

@@ -18,6 +18,7 @@ const LIMITS: Limits = Limits {
     unanswered: 4,
     known: 1000,
     pending: 1000,
+    spends: 100,
 };
 
 /// Transactions there are; every third has no witness, and so a single id.

@@ -1,0 +1,64 @@
+//! What a watch writes, on a thread of its own: a pipe that nobody reads must not keep the program from ending.
+
+use crate::cli::CliError;
+use crate::output::{Output, StatusLine};
+use std::io::{self, IsTerminal};
+use tokio::sync::mpsc::Receiver;
+
+/// What may wait to be written. Each holds what some 4 MB of transactions are written as.
+pub(super) const QUEUE: usize = 4;
+
+/// What is to be seen.
+pub(super) enum Shown {
+    /// Results, and lines about them.
+    Lines(Lines),
+    /// The line that counts.
+    Status(String),
+}
+
+/// What is to be written, on which stream.
+#[derive(Default)]
+pub(super) struct Lines {
+    pub(super) out: String,
+    pub(super) notes: Vec<String>,
+}
+
+/// Writes until nobody sends any more.
+///
+/// # Errors
+/// Standard output does not take it.
+pub(super) fn print(
+    mut shown: Receiver<Shown>,
+    status: &mut StatusLine,
+    out: &mut Output,
+    quiet: bool,
+) -> Result<(), CliError> {
+    let terminal = io::stdout().is_terminal();
+    while let Some(shown) = shown.blocking_recv() {
+        match shown {
+            Shown::Status(text) => status.set(text),
+            Shown::Lines(lines) => {
+                if terminal {
+                    status.aside(|| write(&lines.out, out))?;
+                } else {
+                    // Whoever logs waits for what is written aside: for a pipe that could be for ever.
+                    write(&lines.out, out)?;
+                }
+                if !quiet {
+                    let note = |note: &String| out.note(note);
+                    status.aside(|| lines.notes.iter().try_for_each(note))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write(text: &str, out: &mut Output) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    out.text(text)?;
+    // Whoever reads a pipe wants it now.
+    out.flush()
+}

@@ -1,0 +1,106 @@
+//! A pool for one request, and one for a watch.
+
+use super::bench::{Bench, FULL};
+use crate::net::Disconnect;
+use crate::net::pool::{Action, Admission, Needed, Parting, Persistence, Search, Settings};
+use crate::wire::ServiceFlags;
+
+const KNOWN: [&str; 3] = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
+
+/// Polls until every search has ended without an address; who was dialled.
+fn dial_all(bench: &mut Bench) -> Vec<u64> {
+    let mut ids = Vec::new();
+    for _ in 0..400 {
+        for action in bench.poll() {
+            match action {
+                Action::Dial { id, .. } => ids.push(id),
+                Action::Search(search) => bench.pool.found(search, &[], bench.now),
+                _ => {}
+            }
+        }
+        bench.wait_tenth();
+    }
+    ids
+}
+
+#[test]
+fn who_is_of_no_use_is_not_dialled_again_and_not_blamed() {
+    let mut bench = Bench::knowing(Settings { wanted: 8, ..Settings::default() }, &KNOWN);
+    let ids = dial_all(&mut bench);
+    assert_eq!(ids.len(), 3);
+    assert!(!bench.pool.is_settled(bench.now), "being dialled");
+    ids.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL), Admission::Keep));
+    bench.poll();
+    assert!(bench.pool.is_settled(bench.now) && !bench.pool.is_exhausted(bench.now));
+    ids.iter().for_each(|id| bench.pool.dismissed(*id, bench.now));
+    assert!(dial_all(&mut bench).is_empty());
+    assert!(bench.pool.is_exhausted(bench.now));
+    assert!(bench.pool.book().iter().all(|known| known.tries == 0 && known.successes == 1));
+    assert!(KNOWN.iter().all(|address| bench.avoided(address).is_none()));
+}
+
+#[test]
+fn a_named_peer_that_is_dialled_again_unsettles_and_one_of_no_use_does_not() {
+    let only = vec!["a:1".to_owned(), "b:1".to_owned()];
+    let mut bench = Bench::new(Settings { only, ..Settings::default() });
+    let ids = dial_all(&mut bench);
+    bench.connect(ids[0], FULL);
+    bench.pool.dismissed(ids[0], bench.now);
+    assert!(!bench.pool.is_settled(bench.now));
+    bench.connect(ids[1], FULL);
+    assert!(bench.pool.is_settled(bench.now));
+    bench.lose(ids[1], &Disconnect::Closed);
+    assert!(!bench.pool.is_settled(bench.now), "there is another try");
+}
+
+#[test]
+fn blocks_take_witnesses_and_old_ones_the_whole_history() {
+    let pruned = ServiceFlags::NETWORK_LIMITED | ServiceFlags::WITNESS;
+    for (needed, offered, kept) in [
+        (Needed::RecentBlocks, pruned, true),
+        (Needed::RecentBlocks, ServiceFlags::NETWORK, false),
+        (Needed::RecentBlocks, ServiceFlags::WITNESS, false),
+        (Needed::AllBlocks, FULL, true),
+        (Needed::AllBlocks, pruned, false),
+    ] {
+        let settings = Settings { wanted: 8, needed, ..Settings::default() };
+        let mut bench = Bench::knowing(settings, &KNOWN[..1]);
+        let id = bench.dials(1)[0].0;
+        let needed = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
+        let refused = Admission::Part(Parting::Services { needed, offered });
+        let expected = if kept { Admission::Keep } else { refused };
+        assert_eq!(bench.connect(id, offered), expected, "{needed:?}");
+    }
+}
+
+#[test]
+fn without_gossip_nobody_is_asked_for_addresses() {
+    let asked = |no_gossip| {
+        let settings = Settings { wanted: 8, no_gossip, ..Settings::default() };
+        let mut bench = Bench::knowing(settings, &KNOWN[..1]);
+        let id = bench.dials(1)[0].0;
+        bench.connect(id, FULL);
+        bench.poll().contains(&Action::AskAddresses { id })
+    };
+    assert!(asked(false) && !asked(true));
+}
+
+#[test]
+fn a_watch_ends_without_a_first_peer_and_seeks_for_ever_after_it() {
+    let settings =
+        Settings { wanted: 8, persistence: Persistence::OnceConnected, ..Settings::default() };
+    let mut bench = Bench::knowing(settings.clone(), &KNOWN[..1]);
+    bench.pool.found(Search::Shipped, &[], bench.now);
+    let id = dial_all(&mut bench)[0];
+    bench.lose(id, &Disconnect::Closed);
+    assert!(dial_all(&mut bench).is_empty());
+    assert!(bench.pool.is_exhausted(bench.now));
+
+    let mut bench = Bench::knowing(settings, &KNOWN[..1]);
+    for _ in 0..6 {
+        let id = dial_all(&mut bench)[0];
+        bench.connect(id, FULL);
+        bench.lose(id, &Disconnect::Closed);
+        assert!(!bench.pool.is_exhausted(bench.now));
+    }
+}

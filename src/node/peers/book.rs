@@ -1,0 +1,188 @@
+//! The address book's file, for those that hold the folder's lock and for those that do not.
+
+use super::policy::BookUse;
+use crate::chain::Params;
+use crate::net::book::{AddressBook, load, save};
+use crate::node::addresses::{open_book, scope_of};
+use crate::store::StoreLock;
+use std::path::Path;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tracing::{debug, warn};
+
+/// What became of writing the book.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// The file holds this now.
+    Whole(AddressBook),
+    /// Somebody else uses the folder, or there is none: perhaps another time.
+    NotNow,
+    /// Somebody else has replaced the file since it was read here: what it holds counts.
+    Replaced(AddressBook),
+    /// The system did not let it, which the user has been told.
+    Failed,
+}
+
+/// The file, and what is known to be in it.
+#[derive(Debug)]
+pub(super) struct BookFile {
+    params: &'static Params,
+    usage: BookUse,
+    /// What the file held when it was last read or written here, where others may replace it.
+    base: Option<AddressBook>,
+}
+
+impl BookFile {
+    /// The file and the book in it, or an empty one. Blocks on the file system.
+    pub(super) fn open(params: &'static Params, usage: BookUse) -> (Self, AddressBook) {
+        let (base, book) = match &usage {
+            BookUse::None => (None, open_book(params, None)),
+            BookUse::Held(folder) => (None, open_book(params, Some(folder))),
+            BookUse::Shared(folder) => {
+                let base = read(params, folder).unwrap_or_default();
+                let book = base.clone().unwrap_or_else(|| open_book(params, None));
+                (base, book)
+            }
+        };
+        (Self { params, usage, base }, book)
+    }
+
+    /// Writes a book on another thread, if there is a file for it.
+    pub(super) fn write(&self, book: AddressBook) -> Option<JoinHandle<Written>> {
+        let (params, base) = (self.params, self.base.clone());
+        match self.usage.clone() {
+            BookUse::None => None,
+            BookUse::Held(folder) => Some(spawn_blocking(move || replace(params, &folder, book))),
+            BookUse::Shared(folder) => {
+                Some(spawn_blocking(move || replace_if_same(params, &folder, base, book)))
+            }
+        }
+    }
+
+    /// The file holds this now.
+    pub(super) fn holds(&mut self, book: AddressBook) {
+        if matches!(self.usage, BookUse::Shared(_)) {
+            self.base = Some(book);
+        }
+    }
+}
+
+/// The book in a folder; `None` within if there is none.
+fn read(params: &Params, folder: &Path) -> Option<Option<AddressBook>> {
+    let read = load(folder, params.magic, scope_of(params.network));
+    // Who holds the lock will say so, and keep the file aside.
+    read.inspect_err(|error| debug!("going on without the address book: {error}")).ok()
+}
+
+fn replace(params: &Params, folder: &Path, book: AddressBook) -> Written {
+    match save(folder, &book.encode(params.magic)) {
+        Ok(()) => Written::Whole(book),
+        Err(error) => {
+            warn!("the address book could not be written: {}: {error}", folder.display());
+            Written::Failed
+        }
+    }
+}
+
+/// Takes the folder's lock for the moment that this takes; others wait for longer before they give up.
+fn replace_if_same(
+    params: &Params,
+    folder: &Path,
+    base: Option<AddressBook>,
+    book: AddressBook,
+) -> Written {
+    // A folder is made by who stores something in it.
+    let lock = folder.is_dir().then(|| StoreLock::take(folder));
+    let Some(Ok(_lock)) = lock else { return Written::NotNow };
+    match read(params, folder) {
+        Some(Some(other)) if base.as_ref() != Some(&other) => Written::Replaced(other),
+        Some(_) => match replace(params, folder, book) {
+            // Latencies are rounded in the file, and what is in it is to be known again.
+            Written::Whole(book) => Written::Whole(read(params, folder).flatten().unwrap_or(book)),
+            other => other,
+        },
+        None => Written::NotNow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AddressBook, BookFile, BookUse, StoreLock, Written, read};
+    use crate::chain::{Params, params};
+    use crate::net::book::{Claim, NetGroup, save};
+    use crate::primitives::Network;
+    use crate::wire::ServiceFlags;
+    use std::fs;
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn regtest() -> &'static Params {
+        params(Network::Regtest)
+    }
+
+    fn with(book: &AddressBook, address: &str) -> AddressBook {
+        let mut book = book.clone();
+        let services = ServiceFlags::NETWORK;
+        let claim = Claim { address: address.parse().unwrap(), services, time: 1_800_000_000 };
+        assert_eq!(book.add(&[claim], NetGroup::DNS, 1_800_000_000), 1);
+        let latency = Duration::from_nanos(1_234_567);
+        book.answered(&claim.address, services, latency, 1_800_000_000);
+        book
+    }
+
+    fn shared(folder: &Path) -> (BookFile, AddressBook) {
+        BookFile::open(regtest(), BookUse::Shared(folder.to_owned()))
+    }
+
+    async fn written(file: &BookFile, book: &AddressBook) -> Written {
+        file.write(book.clone()).unwrap().await.unwrap()
+    }
+
+    fn on_disk(folder: &Path) -> Option<AddressBook> {
+        read(regtest(), folder).expect("no damage")
+    }
+
+    #[tokio::test]
+    async fn who_has_not_the_lock_writes_only_while_nobody_has_it_and_over_nothing_unread() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut file, empty) = shared(folder.path());
+        let one = with(&empty, "127.0.0.1:18444");
+        let lock = StoreLock::take(folder.path()).unwrap();
+        assert!(matches!(written(&file, &one).await, Written::NotNow));
+        assert_eq!(on_disk(folder.path()), None);
+        drop(lock);
+        let Written::Whole(book) = written(&file, &one).await else { panic!("nobody has it") };
+        assert_eq!(on_disk(folder.path()), Some(book.clone()));
+        StoreLock::take(folder.path()).expect("it is free again");
+        file.holds(book);
+        let two = with(&one, "127.0.0.2:18444");
+        let Written::Whole(book) = written(&file, &two).await else { panic!("nobody else") };
+        file.holds(book);
+
+        // Somebody who held the lock has written since.
+        let other = with(&empty, "127.0.0.9:18444");
+        save(folder.path(), &other.encode(regtest().magic)).unwrap();
+        let Written::Replaced(taken) = written(&file, &two).await else { panic!("overwritten") };
+        assert_eq!(on_disk(folder.path()), Some(taken.clone()));
+        assert_eq!((taken.len(), taken.tried_len()), (1, 1));
+        let both = with(&taken, "127.0.0.1:18444");
+        file.holds(taken);
+        assert!(matches!(written(&file, &both).await, Written::Whole(_)));
+        assert_eq!(shared(folder.path()).1.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn no_folder_is_made_and_a_damaged_file_is_left_to_who_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("none");
+        let (file, empty) = shared(&missing);
+        assert!(matches!(written(&file, &empty).await, Written::NotNow));
+        assert!(!missing.exists());
+        let path = folder.path().join(crate::net::book::FILE_NAME);
+        fs::write(&path, b"no book").unwrap();
+        let (file, empty) = shared(folder.path());
+        assert!(empty.is_empty());
+        assert!(matches!(written(&file, &empty).await, Written::NotNow));
+        assert_eq!(fs::read(&path).unwrap(), b"no book");
+        assert!(BookFile::open(regtest(), BookUse::None).0.write(empty).is_none());
+    }
+}

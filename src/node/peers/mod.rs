@@ -1,0 +1,379 @@
+//! The connections of a task: what the pool decides is done here, and what happens is told it.
+//!
+//! A sync, a watch of transactions and a request for one thing have their peers by the same rules (netgroups, backoff,
+//! replacement, discouragement, the address book); what they want of them is a [`Policy`]. A request is over in seconds
+//! and could do with less than a pool, but what it would do without are just those rules: it has a pool that does not
+//! persist and asks nobody for addresses.
+
+mod book;
+mod policy;
+mod route;
+mod tell;
+mod view;
+
+pub(super) use policy::{BookUse, Policy};
+
+use super::addresses::search;
+use super::clock::unix_now_secs;
+use super::sources::net_config;
+use crate::net::book::{Claim, NetGroup, claims};
+use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search};
+use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, PeerId, PeerInfo, Timers};
+use crate::wire::Message;
+use book::{BookFile, Written};
+use route::Route;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tell::{tell_lost, tell_parted};
+use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+
+/// How many reasons for failures are kept for the message that no peer could be used.
+const REASONS: usize = 4;
+
+/// A peer that is dialled or connected, and what its task notes of it.
+#[derive(Debug)]
+pub(super) struct Line<N> {
+    handle: PeerHandle,
+    address: String,
+    connected: bool,
+    pub(super) note: N,
+}
+
+impl<N> Line<N> {
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// What the pool has decided and the task has to know.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// This peer is gone.
+    Parted(u64),
+    /// This peer is to be asked whether it has our tip.
+    AskTip(u64),
+}
+
+/// What has happened on a connection that the task has to know.
+#[derive(Debug)]
+pub(super) enum Happened {
+    /// A peer can be used.
+    Connected(u64, Box<PeerInfo>),
+    /// A peer said something.
+    Said(u64, Message),
+    /// A peer, or the attempt to reach one, is gone by itself.
+    Lost(u64),
+}
+
+/// What was done beside the task.
+#[derive(Debug)]
+enum Done {
+    /// A search has found these addresses, each with who told it.
+    Searched(Search, Vec<(Claim, NetGroup)>),
+    Written(Written),
+}
+
+/// All connections.
+#[derive(Debug)]
+pub(super) struct Peers<N> {
+    pool: Pool,
+    lines: BTreeMap<u64, Line<N>>,
+    policy: Policy,
+    config: Config,
+    events: Sender<Event>,
+    dialer: Dialer,
+    done: (UnboundedSender<Done>, UnboundedReceiver<Done>),
+    file: BookFile,
+    saving: Option<JoinHandle<()>>,
+    route: Route,
+    started: Instant,
+    ever_connected: usize,
+    bytes_of_gone: u64,
+    reasons: VecDeque<String>,
+}
+
+impl<N: Default> Peers<N> {
+    /// No connection yet. Blocks on the address book's file.
+    pub(super) fn new(policy: Policy, events: Sender<Event>) -> Self {
+        let params = policy.sources.params;
+        let (file, book) = BookFile::open(params, policy.book_use());
+        let now = Moment { since_start: Duration::ZERO, unix: unix_now_secs() };
+        let config = net_config(params, policy.height, Timers::default());
+        Self {
+            pool: Pool::new(policy.settings(), book, now),
+            lines: BTreeMap::new(),
+            config: Config { relay: policy.relay, ..config },
+            dialer: policy.sources.dialer(),
+            policy,
+            events,
+            done: unbounded_channel(),
+            file,
+            saving: None,
+            route: Route::default(),
+            started: Instant::now(),
+            ever_connected: 0,
+            bytes_of_gone: 0,
+            reasons: VecDeque::new(),
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment { since_start: self.started.elapsed(), unix: unix_now_secs() }
+    }
+
+    /// Does what the pool decides; what is left for the task comes back.
+    pub(super) fn act(&mut self) -> Vec<Decision> {
+        let now = self.now();
+        self.check_route(now);
+        let actions = self.pool.poll(now, &mut rand::rng());
+        actions.into_iter().filter_map(|action| self.act_on(action)).collect()
+    }
+
+    fn act_on(&mut self, action: Action) -> Option<Decision> {
+        match action {
+            Action::Dial { id, address, patience } => self.dial(id, address, patience),
+            Action::Disconnect { id, address, reason } => {
+                tell_parted(&address, &reason);
+                self.hang_up(id);
+                return Some(Decision::Parted(id));
+            }
+            Action::AskTip { id } => return Some(Decision::AskTip(id)),
+            // What cannot be queued is not answered; there are other peers to tell addresses.
+            Action::AskAddresses { id } => self.send(id, Message::GetAddr),
+            Action::Ping { id } => drop(self.lines.get(&id).map(|line| line.handle.ping())),
+            Action::Search(what) => self.search(what),
+            Action::Save => self.save(),
+        }
+        None
+    }
+
+    fn dial(&mut self, id: u64, address: String, patience: Duration) {
+        debug!("dialling {address}");
+        let timers = Timers { connect: patience, ..self.config.timers };
+        let config = Arc::new(Config { timers, ..self.config.clone() });
+        let events = self.events.clone();
+        let handle = self.dialer.spawn(PeerId(id), address.clone(), config, events);
+        self.lines.insert(id, Line { handle, address, connected: false, note: N::default() });
+    }
+
+    fn search(&self, what: Search) {
+        let (sources, sender) = (self.policy.sources.clone(), self.done.0.clone());
+        tokio::spawn(async move {
+            let told = search(&sources, what).await;
+            // The task may have ended meanwhile.
+            sender.send(Done::Searched(what, told)).ok();
+        });
+    }
+
+    fn save(&mut self) {
+        if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
+            self.pool.not_saved();
+            return;
+        }
+        let writing = self.file.write(self.pool.book().clone());
+        let sender = self.done.0.clone();
+        self.saving = writing.map(|writing| {
+            tokio::spawn(async move {
+                let written = writing.await.unwrap_or(Written::Failed);
+                // The task may have ended meanwhile.
+                sender.send(Done::Written(written)).ok();
+            })
+        });
+    }
+
+    /// Takes the next thing that is done beside the task. Nothing is lost if the wait is given up.
+    pub(super) async fn background(&mut self) {
+        if let Some(done) = self.done.1.recv().await {
+            self.on_done(done);
+        }
+    }
+
+    fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Searched(search, told) => self.found(search, &told),
+            Done::Written(Written::Whole(book)) => self.file.holds(book),
+            Done::Written(Written::NotNow) => self.pool.not_saved(),
+            Done::Written(Written::Replaced(book)) => {
+                debug!("another process has written the address book: going on with that");
+                self.pool.replace_book(book.clone());
+                self.file.holds(book);
+            }
+            Done::Written(Written::Failed) => {}
+        }
+    }
+
+    fn found(&mut self, search: Search, told: &[(Claim, NetGroup)]) {
+        let source = match search {
+            Search::Dns => "DNS seeds",
+            Search::Shipped => "shipped with the program",
+        };
+        info!("{} addresses of peers found: {source}", told.len());
+        self.pool.found(search, told, self.now());
+        if told.is_empty() && self.pool.book().is_empty() {
+            self.note_failure("no address was found".to_owned());
+        }
+    }
+
+    /// Writes what is not written yet.
+    pub(super) async fn finish(&mut self) {
+        self.saved().await;
+        if self.pool.is_unsaved() {
+            self.save();
+            self.saved().await;
+        }
+    }
+
+    async fn saved(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            saving.await.ok();
+        }
+        while let Ok(done) = self.done.1.try_recv() {
+            self.on_done(done);
+        }
+    }
+
+    /// Without a word from the system, a changed address of our own tells that the network is another one.
+    fn check_route(&mut self, now: Moment) {
+        let pool = &self.pool;
+        let far_end = || pool.peers().find_map(|peer| peer.remote);
+        let direct = self.policy.sources.proxy.is_none();
+        if direct && self.route.has_changed(now.since_start, far_end) {
+            info!("the network has changed: checking all peers");
+            self.pool.network_changed(now);
+        }
+    }
+
+    /// When [`Peers::act`] has something to do without anything else happening.
+    pub(super) fn nap(&self) -> Duration {
+        let now = self.now().since_start;
+        self.pool.deadline(now).saturating_sub(now)
+    }
+
+    /// Takes what was reported of a connection; what is left for the task comes back.
+    pub(super) fn on_event(&mut self, event: Event) -> Option<Happened> {
+        match event {
+            Event::Connected { peer, info } => {
+                let kept = self.connected(peer.0, &info);
+                kept.then_some(Happened::Connected(peer.0, info))
+            }
+            // What a peer said before it was dropped may still be waiting here.
+            Event::Message { peer, message } => self.lines.contains_key(&peer.0).then(|| {
+                self.heard(peer.0, &message);
+                Happened::Said(peer.0, message)
+            }),
+            Event::Latency { peer, rtt } => {
+                let now = self.now();
+                self.pool.latency(peer.0, rtt, now);
+                None
+            }
+            Event::Disconnected { peer, reason } => {
+                self.disconnected(peer.0, &reason).then_some(Happened::Lost(peer.0))
+            }
+        }
+    }
+
+    /// A handshake is complete; whether the peer is used.
+    fn connected(&mut self, id: u64, info: &PeerInfo) -> bool {
+        let now = self.now();
+        match self.pool.connected(id, info, now) {
+            Admission::Keep => {
+                self.ever_connected += 1;
+                if let Some(line) = self.lines.get_mut(&id) {
+                    line.connected = true;
+                }
+                let PeerInfo { address, user_agent, start_height, latency, .. } = info;
+                let latency = latency.as_millis();
+                info!(
+                    "connected to {address}: {user_agent} at height {start_height}, {latency} ms"
+                );
+                true
+            }
+            Admission::Part(reason) => {
+                tell_parted(&info.address, &reason);
+                if !matches!(reason, Parting::Surplus | Parting::Feeler) {
+                    self.note_failure(format!("{} ({reason})", info.address));
+                }
+                self.hang_up(id);
+                false
+            }
+        }
+    }
+
+    fn heard(&mut self, id: u64, message: &Message) {
+        self.pool.heard(id);
+        if matches!(message, Message::Addr(_) | Message::AddrV2(_)) {
+            let now = self.now();
+            self.pool.addresses(id, &claims(message), now);
+        }
+    }
+
+    /// A connection ended by itself: the address may be dialled again later. Whether it was still one of ours.
+    fn disconnected(&mut self, id: u64, reason: &Disconnect) -> bool {
+        if let Some(line) = self.lines.get(&id) {
+            tell_lost(&line.address, self.pool.is_named(id), line.connected, reason);
+        }
+        let now = self.now();
+        self.pool.disconnected(id, reason, now, &mut rand::rng());
+        self.let_go(id, reason)
+    }
+
+    /// Disconnects a peer that did what no good peer does, and does not dial its address again soon.
+    pub(super) fn refuse(&mut self, id: u64, reason: &str) {
+        let now = self.now();
+        self.pool.refused(id, now);
+        self.drop_line(id, reason);
+    }
+
+    /// Disconnects a peer that left a request unanswered.
+    pub(super) fn stalled(&mut self, id: u64, reason: &str) {
+        let now = self.now();
+        self.pool.stalled(id, now, &mut rand::rng());
+        self.drop_line(id, reason);
+    }
+
+    fn drop_line(&mut self, id: u64, reason: &str) {
+        if let Some(line) = self.lines.get(&id) {
+            warn!("dropped peer {}: {reason}", line.address);
+        }
+        self.let_go(id, &reason);
+    }
+
+    /// Lets a peer go that did nothing wrong but is of no use.
+    pub(super) fn dismiss(&mut self, id: u64, reason: &str) {
+        let now = self.now();
+        self.pool.dismissed(id, now);
+        if let Some(line) = self.lines.get(&id) {
+            info!("done with peer {}: {reason}", line.address);
+        }
+        self.let_go(id, &reason);
+    }
+
+    fn let_go(&mut self, id: u64, reason: &dyn Display) -> bool {
+        let Some(line) = self.hang_up(id) else { return false };
+        self.note_failure(format!("{} ({reason})", line.address));
+        true
+    }
+
+    fn hang_up(&mut self, id: u64) -> Option<Line<N>> {
+        let line = self.lines.remove(&id)?;
+        self.bytes_of_gone += line.handle.traffic().received;
+        line.handle.disconnect();
+        Some(line)
+    }
+
+    fn note_failure(&mut self, reason: String) {
+        if self.reasons.len() == REASONS {
+            self.reasons.pop_front();
+        }
+        self.reasons.push_back(reason);
+    }
+
+    /// What became of the last ones.
+    pub(super) fn take_reasons(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.reasons).into()
+    }
+}

@@ -1,0 +1,73 @@
+//! What a task wants of its peers.
+
+use crate::net::pool::{Needed, Persistence, Settings};
+use crate::node::addresses::seed_names;
+use crate::node::sources::Sources;
+use crate::primitives::Network;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Without a new header for so long one more peer is sought. Source: Bitcoin Core, three times the block spacing.
+const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// What a task wants of its peers.
+#[derive(Clone, Debug)]
+pub(in crate::node) struct Policy {
+    /// The network, where addresses come from, and how peers are reached.
+    pub(in crate::node) sources: Sources,
+    /// How the address book's file is used; not at all with named peers only.
+    pub(in crate::node) book: BookUse,
+    /// Only these peers (`host:port`); empty for those that are found.
+    pub(in crate::node) connect: Vec<String>,
+    /// These peers (`host:port`) beside those that are found.
+    pub(in crate::node) added: Vec<String>,
+    /// How many peers at once, where none are named.
+    pub(in crate::node) wanted: usize,
+    /// What they have to offer.
+    pub(in crate::node) needed: Needed,
+    /// How long they are sought.
+    pub(in crate::node) persistence: Persistence,
+    /// Whether they are asked for addresses.
+    pub(in crate::node) gossip: bool,
+    /// Whether they may announce transactions.
+    pub(in crate::node) relay: bool,
+    /// The height that they are told: that of the stored chain's end.
+    pub(in crate::node) height: u32,
+}
+
+/// How the file of the address book is used.
+#[derive(Clone, Debug)]
+pub(in crate::node) enum BookUse {
+    /// Not at all.
+    None,
+    /// The file in this folder is read and replaced: this process holds the folder's lock.
+    Held(PathBuf),
+    /// The file in this folder is read; it is replaced when nobody holds the folder's lock, and nobody else has
+    /// replaced it since.
+    Shared(PathBuf),
+}
+
+impl Policy {
+    pub(super) fn settings(&self) -> Settings {
+        let params = self.sources.params;
+        let named = self.sources.proxy.as_ref().map(|_| seed_names(params));
+        Settings {
+            only: self.connect.clone(),
+            added: self.added.clone(),
+            wanted: self.wanted,
+            persistence: self.persistence,
+            needed: self.needed,
+            no_gossip: !self.gossip,
+            dns: self.sources.asks_dns(),
+            proxy_seeds: named,
+            // Source: bitcoinknots `doc/blake2b-fork.md`. Its nodes set the bit on every network; only there it tells.
+            other_chain: matches!(params.network, Network::Mainnet | Network::Testnet4),
+            stale_after: (params.network != Network::Regtest).then_some(STALE_AFTER),
+        }
+    }
+
+    /// How the book's file is used, which is of no interest where only named peers are dialled.
+    pub(super) fn book_use(&self) -> BookUse {
+        if self.connect.is_empty() { self.book.clone() } else { BookUse::None }
+    }
+}

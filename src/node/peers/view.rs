@@ -1,0 +1,97 @@
+//! What a task asks of its peers, and what it tells of them.
+
+use super::{Line, Peers};
+use crate::net::pool::PeerStatus;
+use crate::wire::Message;
+use std::time::Duration;
+
+impl<N: Default> Peers<N> {
+    /// Says something to a peer. What cannot be queued is as lost as what is not answered: the connection is over, or the
+    /// peer does not read, and there are deadlines for both.
+    pub(in crate::node) fn send(&self, id: u64, message: Message) {
+        self.lines.get(&id).map(|line| line.handle.try_send(message).ok());
+    }
+
+    pub(in crate::node) fn get(&self, id: u64) -> Option<&Line<N>> {
+        self.lines.get(&id)
+    }
+
+    pub(in crate::node) fn get_mut(&mut self, id: u64) -> Option<&mut Line<N>> {
+        self.lines.get_mut(&id)
+    }
+
+    /// The connected peers.
+    pub(in crate::node) fn lines(&mut self) -> impl Iterator<Item = (u64, &mut Line<N>)> {
+        let connected = self.lines.iter_mut().filter(|(_, line)| line.connected);
+        connected.map(|(id, line)| (*id, line))
+    }
+
+    /// A peer did something for us.
+    pub(in crate::node) fn was_useful(&mut self, id: u64) {
+        self.pool.was_useful(id);
+    }
+
+    /// Our chain's tip; `time` is its header's, Unix seconds.
+    pub(in crate::node) fn set_tip(&mut self, height: u32, time: u32) {
+        let now = self.now();
+        self.pool.set_tip(height, u64::from(time), now);
+    }
+
+    /// A peer has shown to have the header of our chain at this height.
+    pub(in crate::node) fn has_tip(&mut self, id: u64, height: u32) {
+        let now = self.now();
+        self.pool.has_tip(id, height, now);
+    }
+
+    /// The chain is complete as far as the peers know.
+    pub(in crate::node) fn follow(&mut self) {
+        let now = self.now();
+        self.pool.follow(now);
+    }
+
+    /// Whether there is nobody left, connected or to be dialled.
+    pub(in crate::node) fn is_exhausted(&self) -> bool {
+        self.pool.is_exhausted(self.now())
+    }
+
+    /// Whether nobody is being dialled, and nobody will be as long as those stay that are connected.
+    pub(in crate::node) fn is_settled(&self) -> bool {
+        self.pool.is_settled(self.now())
+    }
+
+    /// How many are to be connected.
+    pub(in crate::node) fn wanted(&self) -> usize {
+        self.pool.wanted()
+    }
+
+    pub(in crate::node) fn connected_count(&self) -> usize {
+        self.lines.values().filter(|line| line.connected).count()
+    }
+
+    /// How many were connected, all in all.
+    pub(in crate::node) fn ever_connected(&self) -> usize {
+        self.ever_connected
+    }
+
+    /// The connected peers, as others may want to see them.
+    pub(in crate::node) fn status(&self) -> Vec<PeerStatus> {
+        self.pool.peers().collect()
+    }
+
+    /// Whether one more peer may well be connected soon.
+    pub(in crate::node) fn expects_peers(&self, recent: Duration) -> bool {
+        self.pool.expects_peers(self.started.elapsed(), recent)
+    }
+
+    /// Peers whose handshake is under way, and for how long.
+    pub(in crate::node) fn unconnected(&self) -> impl Iterator<Item = (String, Duration)> {
+        let now = self.started.elapsed();
+        self.pool.dialling().map(move |(address, since)| (address, now.saturating_sub(since)))
+    }
+
+    /// Bytes received from all of them.
+    pub(in crate::node) fn bytes_received(&self) -> u64 {
+        let open: u64 = self.lines.values().map(|line| line.handle.traffic().received).sum();
+        self.bytes_of_gone + open
+    }
+}
