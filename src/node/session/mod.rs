@@ -29,7 +29,7 @@ use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::{Action, Engine, PeerKey, Progress, Tag};
+use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
 use peers::Peers;
@@ -88,6 +88,8 @@ pub struct Session<S> {
     held: HashMap<Tag, Held>,
     epoch: u64,
     tip: Tip,
+    /// Where the download has come to: the tip, or the end of a branch that is to take over.
+    at: Point,
     announced: HashMap<PeerKey, u32>,
     started: Instant,
     last_progress: Instant,
@@ -142,6 +144,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             verdict_sender,
             held: HashMap::new(),
             epoch: 0,
+            at: point_of(&tip),
             tip,
             announced: HashMap::new(),
             started: now,
@@ -262,9 +265,10 @@ impl<S: HeaderStore + 'static> Session<S> {
         for tag in self.engine.joinable() {
             let Some(held) = self.held.get_mut(&tag) else { continue };
             let Some(batch) = held.batch.take() else { continue };
-            let (peer, hinted) = (held.peer, self.engine.is_hinted_batch(tag));
+            let (peer, unasked) = (held.peer, held.unasked);
+            let (hinted, epoch) = (self.engine.is_hinted_batch(tag), self.epoch);
             if let Some(joiner) = &self.joiner {
-                joiner.submit(Job { tag, peer, hinted, epoch: self.epoch, batch });
+                joiner.submit(Job { tag, peer, hinted, unasked, epoch, batch });
             }
         }
     }

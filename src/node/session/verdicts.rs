@@ -29,9 +29,9 @@ impl<S: HeaderStore + 'static> Session<S> {
             Verdict::Linked { tag, batch, fault, parent_height, strays: None } => {
                 self.on_linked(tag, batch, fault, parent_height);
             }
-            Verdict::Joined { done, tip } => {
+            Verdict::Joined { done, tip, at } => {
                 let grown = done.iter().any(|(_, joined)| matches!(joined, Joined::Extended(1..)));
-                self.move_tip(tip);
+                self.move_tip(tip, at);
                 for (tag, joined) in done {
                     self.count(tag, &joined);
                     self.finish_batch(tag, true);
@@ -40,8 +40,8 @@ impl<S: HeaderStore + 'static> Session<S> {
                     self.notice_tip();
                 }
             }
-            Verdict::Refused { tag, joined, rejection, tip } => {
-                self.move_tip(tip);
+            Verdict::Refused { tag, joined, rejection, tip, at } => {
+                self.move_tip(tip, at);
                 self.count(tag, &joined);
                 if matches!(joined, Joined::Extended(1..)) {
                     self.notice_tip();
@@ -54,7 +54,8 @@ impl<S: HeaderStore + 'static> Session<S> {
                 }
             }
             Verdict::Orphan { tag, again } => self.on_orphan(tag, again),
-            Verdict::Proven { proven, tip } => self.on_proven(proven, tip),
+            Verdict::Proven(proven) => self.on_proven(proven),
+            Verdict::LetGo(tip) => self.on_let_go(tip),
             Verdict::Failed(error) => return Err(error.into()),
         }
         Ok(())
@@ -121,25 +122,32 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
-    /// A branch has shown its work: now it is downloaded to be kept, by the hashes that were noted on the way.
-    fn on_proven(&mut self, proven: Proven, tip: Tip) {
+    /// A branch has shown its work: now it is downloaded to be kept, by the hashes that were noted on the way. If it
+    /// leaves the chain below its tip, it is kept beside it until it has more work, and takes over all at once.
+    fn on_proven(&mut self, proven: Proven) {
         let end = proven.points.last().map_or(proven.fork.height, |point| point.height);
         info!(
             "the branch above height {} has enough work at height {end}: downloading it for keeps",
             proven.fork.height
         );
+        self.at = proven.fork;
+        self.start_from_here(proven.points);
+    }
+
+    fn on_let_go(&mut self, tip: Tip) {
+        info!("the branch that was downloaded for keeps does not take over: going on from the tip");
+        let at = point_of(&tip);
+        self.move_tip(tip, at);
+        self.start_from_here(Vec::new());
+    }
+
+    /// The download goes on from where it is by these hints; whatever was under way is of no use any more.
+    fn start_from_here(&mut self, points: Vec<Point>) {
         self.epoch += 1;
         self.held.clear();
         self.presync_height = None;
         self.last_progress = Instant::now();
-        let old = std::mem::replace(&mut self.tip, tip);
-        let dropped = old.height.saturating_sub(proven.fork.height);
-        if dropped > 0 {
-            self.done.headers_added = self.done.headers_added.saturating_sub(u64::from(dropped));
-            self.done.reorgs += 1;
-            self.notice_reorganisation(old.height, old.hash, dropped);
-        }
-        self.engine.adopt_hints(self.with_hints_above(proven.points), point_of(&self.tip));
+        self.engine.adopt_hints(self.with_hints_above(points), self.at);
     }
 
     /// The points, and the hints that go on above them.
@@ -152,10 +160,11 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn finish_batch(&mut self, tag: Tag, whole: bool) {
         self.held.remove(&tag);
-        self.engine.on_joined(tag, point_of(&self.tip), whole);
+        self.engine.on_joined(tag, self.at, whole);
     }
 
-    fn move_tip(&mut self, tip: Tip) {
+    fn move_tip(&mut self, tip: Tip, at: Point) {
+        self.at = at;
         if tip.hash != self.tip.hash {
             self.last_progress = Instant::now();
             self.tip = tip;
@@ -186,7 +195,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             self.engine.set_presync(matches!(joined, Joined::Unproven { .. }));
         }
         match joined {
-            Joined::Nothing => {}
+            Joined::Nothing | Joined::Staged => {}
             Joined::Extended(count) => {
                 self.done.headers_added += u64::from(*count);
             }
