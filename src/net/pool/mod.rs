@@ -20,7 +20,7 @@ mod tests;
 mod types;
 mod watch;
 
-pub use types::{Action, Admission, Moment, Parting, PeerStatus, Rtt, Search, Settings};
+pub use types::{Action, Admission, Moment, Parting, PeerStatus, Place, Rtt, Search, Settings};
 
 use crate::net::book::{AddressBook, PeerAddress};
 use losses::Losses;

@@ -23,7 +23,7 @@ pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::LinkedBatch;
 use crate::net::Event;
-use crate::net::pool::PeerStatus;
+use crate::net::pool::{PeerStatus, Place};
 use crate::node::clock::unix_now;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
@@ -34,7 +34,7 @@ use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
 use peers::Peers;
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
@@ -72,6 +72,8 @@ struct Tally {
     reorgs: u32,
     /// Of the chains that were not kept for their little work, the one with the most.
     unkept: Option<ChainEnd>,
+    /// Ends of branches beside the chain, the last ones.
+    beside: VecDeque<(BlockHash, Place)>,
 }
 
 /// A running sync.

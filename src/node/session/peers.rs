@@ -3,7 +3,8 @@
 use super::options::SyncOptions;
 use super::route::Route;
 use crate::net::book::{Claim, NetGroup, claims, save};
-use crate::net::pool::{Action, Admission, Moment, Parting, PeerStatus, Pool, Search, Settings};
+use crate::net::pool::{Action, Admission, Moment, Parting, PeerStatus, Place, Pool};
+use crate::net::pool::{Search, Settings};
 use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, PeerId, PeerInfo, Timers};
 use crate::node::addresses::{open_book, search, seed_names};
 use crate::node::clock::unix_now_secs;
@@ -303,14 +304,14 @@ impl Peers {
         self.pool.latency(id, rtt, now);
     }
 
-    pub(super) fn set_tip(&mut self, height: u32, time: u32) {
+    pub(super) fn set_tip(&mut self, tip: Place, time: u32) {
         let now = self.now();
-        self.pool.set_tip(height, u64::from(time), now);
+        self.pool.set_tip(tip, u64::from(time), now);
     }
 
-    pub(super) fn has_tip(&mut self, id: u64, height: u32) {
+    pub(super) fn has_tip(&mut self, id: u64, tip: Place) {
         let now = self.now();
-        self.pool.has_tip(id, height, now);
+        self.pool.has_tip(id, tip, now);
     }
 
     /// The chain is complete as far as the peers know.

@@ -199,7 +199,10 @@ impl<S: HeaderStore + 'static> Session<S> {
             Joined::Extended(count) => {
                 self.done.headers_added += u64::from(*count);
             }
-            Joined::Side { height, hash, work } => self.tell_disagreement(*height, hash, work),
+            Joined::Side { height, hash, work } => {
+                self.note_beside(*height, *hash, work);
+                self.tell_disagreement(*height, hash, work);
+            }
             Joined::Unproven { height, work } => {
                 self.presync_height = Some(*height);
                 self.last_progress = Instant::now();
@@ -207,7 +210,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             }
             Joined::LowWork { height, hash, work } => {
                 info!(
-                    "a branch that ends at height {height} ({hash}) is not kept: its work {work} is too little"
+                    "a branch that ends at height {height} ({hash}) is not kept: its work {work:#x} is too little"
                 );
                 self.note_unkept(*height, work);
             }
@@ -220,15 +223,21 @@ impl<S: HeaderStore + 'static> Session<S> {
                 );
             }
             Joined::Reorganised { fork_height, old_height, old_hash, old_work, connected } => {
-                // Both branches came in this very sync, and before it was complete: from two peers.
-                if self.done.headers_added > 0 && !self.caught_up {
-                    self.tell_disagreement(*old_height, old_hash, old_work);
-                }
-                self.done.reorgs += 1;
+                let depth = old_height - fork_height;
+                self.tell_reorganised(*old_height, *old_hash, old_work, depth);
                 self.done.headers_added += u64::from(*connected);
-                self.notice_reorganisation(*old_height, *old_hash, old_height - fork_height);
             }
         }
+    }
+
+    fn tell_reorganised(&mut self, height: u32, hash: BlockHash, work: &Work, depth: u32) {
+        // Both branches came in this very sync, and before it was complete: from two peers.
+        if self.done.headers_added > 0 && !self.caught_up {
+            self.tell_disagreement(height, &hash, work);
+        }
+        self.note_beside(height, hash, work);
+        self.done.reorgs += 1;
+        self.notice_reorganisation(height, hash, depth);
     }
 
     /// What is not kept may yet be the most that the peers have to offer.
@@ -241,8 +250,8 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn tell_disagreement(&self, height: u32, hash: &BlockHash, work: &Work) {
         let Tip { height: best, hash: tip, chainwork } = &self.tip;
         warn!(
-            "peers disagree: the most work {chainwork} is at height {best} ({tip}), another branch \
-             reaches height {height} ({hash}) with work {work}"
+            "peers disagree: the most work {chainwork:#x} is at height {best} ({tip}), another branch \
+             reaches height {height} ({hash}) with work {work:#x}"
         );
     }
 
