@@ -32,10 +32,10 @@ fn far() -> Script {
 fn sync(hints: &[Header], peers: &[&ScriptedPeer]) -> (Program, Finished) {
     let program = light_client(BINARY, REGTEST);
     let file = program.data_dir().join("hints.txt");
-    fs::create_dir_all(program.data_dir()).unwrap();
+    fs::create_dir_all(program.data_dir()).expect("a new folder");
     let heights = (2015..=HINTED).step_by(2016);
     let lines: String = heights.map(|at| format!("{at} {}\n", hints[at].hash())).collect();
-    fs::write(&file, lines).unwrap();
+    fs::write(&file, lines).expect("a new file");
     let path = file.to_str().expect("a plain path");
     let ended = program.run(&sync_with(peers, &["--hints", path, "-v", "--json"]));
     (program, ended)

@@ -10,8 +10,8 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// The last hint is at 98,783.
-const HINTED: u32 = 100_000;
+/// The last hint is at 58,463.
+const HINTED: u32 = 60_000;
 const BEYOND: u32 = 30_000;
 const HEIGHT: u32 = HINTED + BEYOND;
 
@@ -63,7 +63,7 @@ fn nothing_is_downloaded_twice_for_it() {
     for count in [1, 3] {
         let world = run(shipped(), vec![far(); count]);
         // A range of 2016 headers is two requests, the rest one for each 2000, and every peer is asked for more.
-        let least = 2 * 49 + 16 + count;
+        let least = 2 * 29 + 16 + count;
         assert!(world.requests <= least + count, "{count}: {} of {least}", world.requests);
     }
 }
@@ -76,7 +76,7 @@ fn a_chain_that_ends_with_the_last_hint_needs_no_more_than_before() {
     let mut world = World::new(shipped(), vec![peer]);
     assert!(world.run());
     assert_eq!(world.best, Point { height: end, hash: hash_of(0, end) });
-    assert!(world.requests <= 2 * 49 + 1, "{}", world.requests);
+    assert!(world.requests <= 2 * 29 + 1, "{}", world.requests);
 }
 
 #[test]
