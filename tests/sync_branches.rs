@@ -150,6 +150,10 @@ fn a_long_branch_is_not_kept_until_it_has_shown_its_work() {
         assert_eq!(report["headers_added"], added, "{fork} + {count}");
         let told = ended.stderr.contains("reorganisation: old tip");
         assert_eq!(told, wins, "{}", ended.stderr);
+        if wins {
+            let old = &chain[usize::try_from(fork).unwrap() + 1..];
+            assert!(kept.sides[0].headers == old, "the old chain is a branch now: {kept:?}");
+        }
         assert!(!ended.stdout.contains("reorganisation"), "{}", ended.stdout);
     }
 }

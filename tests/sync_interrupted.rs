@@ -46,14 +46,19 @@ impl<'a> Victim<'a> {
 
     /// Starts a sync and sends it the signal at a random moment of its download.
     fn cut(&mut self, signal: Signal) -> Finished {
+        let missing = self.chain.now().height() - self.kept.tip.height;
+        self.cut_within(signal, missing / 2000)
+    }
+
+    /// As [`Victim::cut`], after at most so many answers.
+    fn cut_within(&mut self, signal: Signal, answers: u32) -> Finished {
         let peer = Script::honest().rate(RATE).start(self.chain);
         let mut more = vec!["--json"];
         if self.random.random() {
             more.extend(["--hints", "none"]);
         }
         let mut running = self.program.start(&sync_with(&[&peer], &more));
-        let missing = self.chain.now().height() - self.kept.tip.height;
-        let answers = self.random.random_range(0..=missing / 2000);
+        let answers = self.random.random_range(0..=answers);
         poll_for("so many answers or the end", PATIENCE, || {
             let sent = answered(&peer) >= answers;
             (sent || !running.is_running()).then_some(())
@@ -159,6 +164,29 @@ fn a_sync_killed_while_another_branch_takes_over_ends_on_that_branch() {
         }
         victim.finish(&long);
     }
+}
+
+#[test]
+fn a_sync_killed_while_a_long_branch_takes_over_never_leaves_less_work_than_before() {
+    // Longer than what is kept of a first download: it is downloaded again, beside the chain.
+    let short = regtest_chain(10_000, 7, 600);
+    let long = fork_chain(&short, 500, 14_000, 8);
+    let mut beside = 0;
+    for round in 0..5 {
+        let chain = SharedChain::new(Network::Regtest, &short);
+        let mut victim = Victim::new(Network::Regtest, &chain, 10_000, 400 + round);
+        chain.replace(&long);
+        for _ in 0..4 {
+            // Five answers show the work, twelve bring what takes over, four the rest.
+            let ended = victim.cut_within(Signal::KILL, 22);
+            victim.check(&ended);
+            let whole = victim.kept.headers == short;
+            assert!(whole || victim.kept.headers[..] == long[..victim.kept.headers.len()]);
+            beside += u32::from(whole);
+        }
+        victim.finish(&long);
+    }
+    assert!((1..20).contains(&beside), "{beside} of 20 cuts were before the branch took over");
 }
 
 #[test]

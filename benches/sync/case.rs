@@ -94,7 +94,7 @@ const fn case(name: &'static str, about: &'static str, kind: Kind) -> Case {
 }
 
 /// Every case there is.
-pub(crate) static CASES: [Case; 13] = [
+pub(crate) static CASES: [Case; 15] = [
     case("peer", "how fast the scripted peer is by itself", Kind::Peer),
     case(
         "one-peer",
@@ -143,6 +143,16 @@ pub(crate) static CASES: [Case; 13] = [
         "delay-eight",
         "930,000 headers, 8 peers, each 100 ms round trip and 20 Mbit/s, hints",
         Kind::Sync(Plan { good: 8, line: HOME, hints: Hints::File, bar: "1.25 × line", ..ONE }),
+    ),
+    case(
+        "beyond-one",
+        "as delay-one, but the hints end 40,000 headers before the chain",
+        Kind::Sync(Plan { headers: 100_000, line: FAR, hints: Hints::Short, ..ONE }),
+    ),
+    case(
+        "beyond-eight",
+        "as delay-eight, but the hints end 40,000 headers before the chain",
+        Kind::Sync(Plan { good: 8, line: HOME, hints: Hints::Short, bar: "1.25 × line", ..ONE }),
     ),
     case(
         "bad-peers",

@@ -27,6 +27,8 @@ pub(crate) enum Hints {
     None,
     /// The chain's own, from a file.
     File,
+    /// The same up to 40,000 headers before the chain's end.
+    Short,
 }
 
 /// Syncs into a new data folder; the time is from the start of the process to its end.
@@ -44,6 +46,7 @@ pub(crate) fn sync(world: &World, chain: &Chain, peers: &[String], hints: Hints)
     args.push(match hints {
         Hints::None => "none".to_owned(),
         Hints::File => chain.hints.display().to_string(),
+        Hints::Short => chain.short_hints.display().to_string(),
     });
     let (usage, stdout, log) = measured(program.command(&args));
     assert!(usage.success, "lightclient {args:?} failed: {log}");

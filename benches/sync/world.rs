@@ -16,6 +16,9 @@ use tempfile::TempDir;
 /// Seed of every chain here; any number would do.
 const SEED: u64 = 20_260_830;
 
+/// Headers that follow the last one of the short hints: nine months of blocks.
+const BEYOND: u32 = 40_000;
+
 /// Blocks from one hint to the next, as in the files that ship with the program.
 const PERIOD: usize = 2016;
 
@@ -27,6 +30,8 @@ pub(crate) struct Chain {
     pub(crate) shared: SharedChain,
     /// A hints file for it.
     pub(crate) hints: PathBuf,
+    /// One that ends so many headers before it does.
+    pub(crate) short_hints: PathBuf,
     headers: Vec<Header>,
 }
 
@@ -79,19 +84,23 @@ impl World {
         let shared = SharedChain::new(Network::Regtest, &headers);
         shared.now().prepare();
         let hints = self.folder.path().join(format!("hints-{count}.txt"));
-        fs::write(&hints, hints_of(&shared)).expect("the folder for temporary files is writable");
+        let short_hints = self.folder.path().join(format!("hints-{count}-short.txt"));
+        for (file, end) in [(&hints, count), (&short_hints, count.saturating_sub(BEYOND))] {
+            let text = hints_of(&shared, end);
+            fs::write(file, text).expect("the folder for temporary files is writable");
+        }
         eprintln!("  {count} headers made in {:.1} s", start.elapsed().as_secs_f64());
-        let chain = Rc::new(Chain { count, shared, hints, headers });
+        let chain = Rc::new(Chain { count, shared, hints, short_hints, headers });
         self.chains.insert(count, Rc::clone(&chain));
         chain
     }
 }
 
-fn hints_of(chain: &SharedChain) -> String {
+fn hints_of(chain: &SharedChain, end: u32) -> String {
     let chain = chain.now();
     let period = u32::try_from(PERIOD).expect("small");
     let mut text = String::new();
-    for height in (period - 1..=chain.height()).step_by(PERIOD) {
+    for height in (period - 1..=end).step_by(PERIOD) {
         writeln!(text, "{height} {}", chain.hash(height)).expect("a string takes everything");
     }
     text

@@ -84,6 +84,13 @@ impl fmt::Display for Work {
     }
 }
 
+impl fmt::LowerHex for Work {
+    /// Hex digits without leading zeros, for people: `{:#x}` has `0x` before them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::LowerHex::fmt(&self.0, f)
+    }
+}
+
 impl FromStr for Work {
     type Err = HexError;
 

@@ -307,18 +307,9 @@ fn verdict(
             report.height
         ))),
         Stopped::LowWork => Err(CliError::Failed(format!(
-            "not synced: the peers' chain ends at height {} with work 0x{}, below the minimum chain \
-             work 0x{}: try other peers, or name a lower --min-chain-work if this chain is meant",
-            most.height,
-            short(&most.work),
-            short(wanted),
+            "not synced: the peers' chain ends at height {} with work {:#x}, below the minimum chain \
+             work {:#x}: try other peers, or name a lower --min-chain-work if this chain is meant",
+            most.height, most.work, wanted,
         ))),
     }
-}
-
-/// An amount of work without its leading zeros.
-fn short(work: &Work) -> String {
-    let digits = work.to_string();
-    let digits = digits.trim_start_matches('0');
-    if digits.is_empty() { "0".to_owned() } else { digits.to_owned() }
 }

@@ -1,9 +1,12 @@
 //! The one writer of the stored chain: the header tree in memory, the store behind it.
 
+mod staged;
+
 use crate::chain::{Accepted, Branch, HeaderTree, LinkedBatch, Params, Rejection, ResumeError};
 use crate::chain::{CheckedHeaders, SideBranch, Survey, TreeError, Work, link_batch};
 use crate::primitives::BlockHash;
 use crate::store::{Change, HeaderStore, StoreError};
+use staged::Staged;
 use std::mem;
 use std::sync::Arc;
 use tracing::info;
@@ -81,6 +84,8 @@ pub enum Joined {
         /// Its work, genesis included.
         work: Work,
     },
+    /// A branch that has shown its work, and is kept beside the chain until it takes over, grew.
+    Staged,
     /// A branch with more work took over.
     Reorganised {
         /// Height of the last common header.
@@ -105,6 +110,7 @@ pub struct ChainWriter<S> {
     store: Arc<S>,
     tree: HeaderTree,
     unstored: Option<CheckedHeaders>,
+    staged: Option<Staged>,
 }
 
 impl<S: HeaderStore> ChainWriter<S> {
@@ -119,7 +125,7 @@ impl<S: HeaderStore> ChainWriter<S> {
             let (batch, _) = link_batch(params, side.headers);
             tree.restore_side(batch, store.as_ref(), now)?;
         }
-        Ok(Self { store, tree, unstored: None })
+        Ok(Self { store, tree, unstored: None, staged: None })
     }
 
     /// The tree: the chain's end (with what is not stored yet) and the branches beside it.
@@ -134,7 +140,8 @@ impl<S: HeaderStore> ChainWriter<S> {
 
     /// How many headers wait for [`ChainWriter::flush`].
     pub fn unstored(&self) -> usize {
-        self.unstored.as_ref().map_or(0, CheckedHeaders::len)
+        let staged = self.staged.iter().filter_map(|staged| staged.unstored.as_ref());
+        self.unstored.iter().chain(staged).map(CheckedHeaders::len).sum()
     }
 
     /// Judges a batch and takes its good headers in; the first bad one's rejection comes with them.
@@ -161,7 +168,10 @@ impl<S: HeaderStore> ChainWriter<S> {
             Accepted::Extended(headers) => {
                 log_retargets(self.tree.active().params(), old_bits, &headers);
                 let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
-                self.collect(headers)?;
+                if let Some(rest) = collect(&mut self.unstored, headers) {
+                    self.flush()?;
+                    self.unstored = Some(rest);
+                }
                 Ok(Joined::Extended(count))
             }
             Accepted::Side { height, hash } => {
@@ -187,19 +197,6 @@ impl<S: HeaderStore> ChainWriter<S> {
         }
     }
 
-    fn collect(&mut self, headers: CheckedHeaders) -> Result<(), ChainError> {
-        match &mut self.unstored {
-            None => self.unstored = Some(headers),
-            Some(unstored) => {
-                if let Err(headers) = unstored.append(headers) {
-                    self.flush()?;
-                    self.unstored = Some(headers);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Where a batch would be put; `None` where its parent is not known.
     ///
     /// # Errors
@@ -217,20 +214,6 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(self.tree.state_before(survey, self.store.as_ref())?)
     }
 
-    /// Drops every header above a height. `now` is the wall clock in Unix seconds.
-    ///
-    /// # Errors
-    /// Reading or writing the store failed.
-    pub fn cut_to(&mut self, height: u32, now: u32) -> Result<(), ChainError> {
-        self.flush()?;
-        if height >= self.store.tip().height {
-            return Ok(());
-        }
-        self.store.commit(&Change { cut_to: Some(height), ..Change::default() })?;
-        *self = Self::new(Arc::clone(&self.store), self.tree.active().params(), now)?;
-        Ok(())
-    }
-
     /// Stores what was collected; it is durable when this returns.
     ///
     /// # Errors
@@ -239,7 +222,21 @@ impl<S: HeaderStore> ChainWriter<S> {
         if let Some(headers) = mem::take(&mut self.unstored) {
             self.store.commit(&Change { append: Some(&headers), ..Change::default() })?;
         }
-        Ok(())
+        self.flush_staged()
+    }
+}
+
+/// Adds headers to those that wait to be stored; what does not follow them comes back.
+fn collect(
+    unstored: &mut Option<CheckedHeaders>,
+    headers: CheckedHeaders,
+) -> Option<CheckedHeaders> {
+    match unstored {
+        None => {
+            *unstored = Some(headers);
+            None
+        }
+        Some(unstored) => unstored.append(headers).err(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The store's twin in memory: the same behaviour without a disk, as a model for tests.
 
 use super::error::StoreError;
-use super::{Change, HeaderStore, StoredRun, StoredSide, Tip};
-use crate::chain::{Ancestors, Params, Work};
+use super::{Change, HeaderStore, Staging, StoredRun, StoredSide, Tip};
+use crate::chain::{Ancestors, CheckedHeaders, Params, Work};
 use crate::primitives::{BlockHash, Header};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,7 @@ struct Inner {
     works: Vec<Work>,
     heights: HashMap<BlockHash, u32>,
     sides: Vec<StoredSide>,
+    staged: Option<CheckedHeaders>,
     last_sync: Option<u64>,
 }
 
@@ -35,6 +36,7 @@ impl MemoryStore {
                 works: vec![Work::of_bits(genesis.bits)],
                 heights: HashMap::from([(hash, 0)]),
                 sides: Vec::new(),
+                staged: None,
                 last_sync: None,
             }),
         }
@@ -53,6 +55,53 @@ impl Inner {
             hash: self.hashes[at],
             chainwork: self.works[at].clone(),
         }
+    }
+}
+
+impl Inner {
+    /// Drops everything above a height, and adds these on top.
+    fn put(&mut self, base: u32, append: Option<&CheckedHeaders>) -> Result<(), StoreError> {
+        let append = append.filter(|headers| !headers.is_empty());
+        let follows = |headers: &CheckedHeaders| {
+            headers.first_height() == base + 1 && headers.prev() == self.hashes[base as usize]
+        };
+        if let Some(headers) = append.filter(|headers| !follows(headers)) {
+            return Err(StoreError::Gap { tip: base, got: headers.first_height() });
+        }
+        let kept = base as usize + 1;
+        for hash in self.hashes.split_off(kept) {
+            self.heights.remove(&hash);
+        }
+        self.headers.truncate(kept);
+        self.works.truncate(kept);
+        let append =
+            append.into_iter().flat_map(|headers| headers.headers().iter().zip(headers.hashes()));
+        for (header, hash) in append {
+            let mut work = self.tip().chainwork;
+            work += &Work::of_bits(header.bits);
+            let height = self.tip().height + 1;
+            self.headers.push(*header);
+            self.hashes.push(*hash);
+            self.works.push(work);
+            self.heights.insert(*hash, height);
+        }
+        Ok(())
+    }
+
+    /// Adds headers to the branch that is to take over.
+    fn stage(&mut self, headers: &CheckedHeaders) -> Result<(), StoreError> {
+        let (tip, got) = (self.tip().height, headers.first_height());
+        let gap = StoreError::Gap { tip, got };
+        let Some(staged) = &mut self.staged else {
+            let fork =
+                usize::try_from(got).ok().and_then(|got| self.hashes.get(got.checked_sub(1)?));
+            if fork != Some(&headers.prev()) {
+                return Err(gap);
+            }
+            self.staged = Some(headers.clone());
+            return Ok(());
+        };
+        staged.append(headers.clone()).map_err(|_| gap)
     }
 }
 
@@ -113,30 +162,16 @@ impl HeaderStore for MemoryStore {
 
     fn commit(&self, change: &Change<'_>) -> Result<(), StoreError> {
         let mut inner = self.inner();
-        let tip = inner.tip();
-        let base = change.cut_to.unwrap_or(tip.height).min(tip.height);
-        if let Some(headers) = change.append
-            && !headers.is_empty()
-            && (headers.first_height() != base + 1 || headers.prev() != inner.hashes[base as usize])
-        {
-            return Err(StoreError::Gap { tip: base, got: headers.first_height() });
-        }
-        let kept = base as usize + 1;
-        for hash in inner.hashes.split_off(kept) {
-            inner.heights.remove(&hash);
-        }
-        inner.headers.truncate(kept);
-        inner.works.truncate(kept);
-        if let Some(headers) = change.append {
-            for (header, hash) in headers.headers().iter().zip(headers.hashes()) {
-                let mut work = inner.tip().chainwork;
-                work += &Work::of_bits(header.bits);
-                let height = inner.tip().height + 1;
-                inner.headers.push(*header);
-                inner.hashes.push(*hash);
-                inner.works.push(work);
-                inner.heights.insert(*hash, height);
+        let height = inner.tip().height;
+        inner.put(change.cut_to.unwrap_or(height).min(height), change.append)?;
+        match change.staged {
+            Some(Staging::Add(headers)) => inner.stage(headers)?,
+            Some(Staging::Adopt) => {
+                let gap = StoreError::Gap { tip: height, got: height + 1 };
+                let staged = inner.staged.take().ok_or(gap)?;
+                inner.put(staged.first_height() - 1, Some(&staged))?;
             }
+            None => {}
         }
         if let Some(sides) = change.sides {
             inner.sides = sides
@@ -152,6 +187,11 @@ impl HeaderStore for MemoryStore {
     }
 
     fn settle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn unstage(&self) -> Result<(), StoreError> {
+        self.inner().staged = None;
         Ok(())
     }
 

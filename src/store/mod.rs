@@ -15,6 +15,7 @@ mod open;
 mod read;
 mod repair;
 mod sides;
+mod staged;
 mod verify;
 mod write;
 
@@ -73,10 +74,21 @@ pub struct Change<'a> {
     pub append: Option<&'a CheckedHeaders>,
     /// Replace the branches beside the active chain by these.
     pub sides: Option<&'a [SideBranch]>,
+    /// What is to be done with a branch that is to take over all at once.
+    pub staged: Option<Staging<'a>>,
     /// When the chain was last brought up to its network's tip, in Unix seconds.
     pub last_sync: Option<u64>,
     /// End a bulk load, as [`HeaderStore::settle`] does.
     pub settle: bool,
+}
+
+/// What becomes of the branch that is kept beside the chain until it is whole.
+#[derive(Clone, Copy, Debug)]
+pub enum Staging<'a> {
+    /// These are added to it. The first ones say where it leaves the chain.
+    Add(&'a CheckedHeaders),
+    /// It takes the place of everything above that height.
+    Adopt,
 }
 
 /// A chain of checked headers that outlives the process.
@@ -120,6 +132,12 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     /// # Errors
     /// Reading or writing failed.
     fn settle(&self) -> Result<(), StoreError>;
+
+    /// Removes what is staged and not adopted, by this process or one before; writes nothing where there is nothing.
+    ///
+    /// # Errors
+    /// Reading or writing failed.
+    fn unstage(&self) -> Result<(), StoreError>;
 
     /// The branches beside the active chain.
     ///

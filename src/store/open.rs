@@ -9,6 +9,7 @@ use super::layout::{PAGE, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip};
 use super::lock::StoreLock;
 use super::read::page_bytes;
 use super::sides::Record;
+use super::staged::Staged;
 use crate::chain::{self, Params};
 use crate::primitives::Network;
 use sled::Db;
@@ -100,6 +101,8 @@ pub(super) struct Writer {
     pub(super) page: Vec<u8>,
     /// How the side branches are stored; `None` until a change of them has asked.
     pub(super) sides: Option<Vec<Record>>,
+    /// The branch that is to take over.
+    pub(super) staged: Option<Staged>,
     /// A change did not reach the disk: what is there is unknown until the database is opened again.
     pub(super) failed: bool,
 }
@@ -146,7 +149,7 @@ impl SledStore {
             folder: path.to_owned(),
             file,
             end: RwLock::new(End { tip, indexed_to, pending }),
-            writer: Mutex::new(Writer { page, sides: None, failed: false }),
+            writer: Mutex::new(Writer { page, sides: None, staged: None, failed: false }),
             lock,
         })
     }

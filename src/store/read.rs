@@ -218,6 +218,10 @@ impl HeaderStore for SledStore {
         self.settle_index()
     }
 
+    fn unstage(&self) -> Result<(), StoreError> {
+        self.unstage_all()
+    }
+
     fn sides(&self) -> Result<Vec<StoredSide>, StoreError> {
         Ok(self.named_sides()?.into_iter().map(|(_, side)| side).collect())
     }

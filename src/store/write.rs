@@ -8,7 +8,7 @@ use super::layout::{encode_tip, new_page, page_key, push_record};
 use super::open::{End, SledStore, Writer};
 use super::read::page_bytes;
 use super::sides::{self, Record};
-use super::{Change, Tip};
+use super::{Change, Staging, Tip};
 use crate::chain::{CheckedHeaders, SideBranch, Work};
 use sled::Batch;
 use std::io;
@@ -33,10 +33,17 @@ impl SledStore {
             tip = self.tip_at(height)?;
         }
         if let Some(headers) = change.append.filter(|headers| !headers.is_empty()) {
-            append(&mut batch, &mut tip, &mut page, headers)?;
+            append(&mut batch, &mut tip, &mut page, headers, page_key)?;
             headers.hashes().iter().for_each(|hash| pending.push(hash));
             self.closing.added.fetch_add(headers.len(), Ordering::Relaxed);
             pending.write_due(&mut buckets)?;
+        }
+        match change.staged {
+            Some(Staging::Add(headers)) => self.stage(&mut writer, &mut batch, headers)?,
+            Some(Staging::Adopt) => {
+                (tip, page) = self.adopt(&mut writer, &mut batch, &mut buckets, &mut pending)?;
+            }
+            None => {}
         }
         if change.settle {
             pending.write_all(&mut buckets)?;
@@ -62,7 +69,7 @@ impl SledStore {
         self.commit_change(&Change { settle: true, ..Change::default() })
     }
 
-    fn usable_writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
+    pub(super) fn usable_writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
         let writer = self.writer();
         if writer.failed {
             let source = io::Error::other("an earlier change could not be written: start again");
@@ -75,7 +82,7 @@ impl SledStore {
     ///
     /// Readers see the change at once, all of it or nothing. After a failure no other change is taken:
     /// once an fsync has failed, a later one that succeeds says nothing about what was lost in between.
-    fn apply_durably(
+    pub(super) fn apply_durably(
         &self,
         writer: &mut Writer,
         batch: Batch,
@@ -102,15 +109,20 @@ impl SledStore {
         for number in height / PAGE + 1..=tip.height / PAGE {
             batch.remove(&page_key(number));
         }
-        let number = height / PAGE;
-        let mut page = page_bytes(&self.db, number)?.to_vec();
-        let kept = usize::try_from(height % PAGE).expect("less than a page") + 1;
-        page.truncate(PAGE_HEAD + RECORD * kept);
-        batch.insert(&page_key(number), page.clone());
+        let page = self.page_up_to(height)?;
+        batch.insert(&page_key(height / PAGE), page.clone());
         Ok(page)
     }
 
-    fn tip_at(&self, height: u32) -> Result<Tip, StoreError> {
+    /// The bytes of the page that holds a height, without its headers above that.
+    pub(super) fn page_up_to(&self, height: u32) -> Result<Vec<u8>, StoreError> {
+        let mut page = page_bytes(&self.db, height / PAGE)?.to_vec();
+        let kept = usize::try_from(height % PAGE).expect("less than a page") + 1;
+        page.truncate(PAGE_HEAD + RECORD * kept);
+        Ok(page)
+    }
+
+    pub(super) fn tip_at(&self, height: u32) -> Result<Tip, StoreError> {
         let page = self.page(height / PAGE)?;
         let kept = usize::try_from(height % PAGE).expect("less than a page") + 1;
         Ok(Tip { height, hash: page.hashes[kept - 1], chainwork: page.work_after(kept) })
@@ -169,12 +181,13 @@ fn free_replaced() {
     }
 }
 
-/// Adds headers on top of the tip, page by page.
-fn append(
+/// Adds headers on top of the tip, page by page, under these keys.
+pub(super) fn append(
     batch: &mut Batch,
     tip: &mut Tip,
     page: &mut Vec<u8>,
     headers: &CheckedHeaders,
+    page_key: impl Fn(u32) -> [u8; 5],
 ) -> Result<(), StoreError> {
     if headers.first_height() != tip.height + 1 || headers.prev() != tip.hash {
         return Err(StoreError::Gap { tip: tip.height, got: headers.first_height() });

@@ -2,7 +2,7 @@
 
 use super::engine::{Engine, FULL};
 use super::peer::{Answered, Purpose, Request};
-use super::ranges::{Part, RangeKey};
+use super::ranges::{Part, RangeKey, Taken};
 use super::types::{Action, Disposition, DropReason, Linked, Reply};
 use super::{PeerKey, Point, Tag};
 use crate::primitives::BlockHash;
@@ -20,14 +20,18 @@ impl Engine {
         peer.answered(now, &request, reply.count);
         self.typical = Some(self.typical.map_or(took, |typical| (typical * 7 + took) / 8));
         for lost in given_up {
-            if let Purpose::Range(range) = lost.purpose
-                && let Some(range) = self.ranges.get_mut(range)
-            {
-                range.owners.retain(|owner| *owner != key);
+            match lost.purpose {
+                Purpose::Range(range) => {
+                    let range = self.ranges.get_mut(range);
+                    range.into_iter().for_each(|range| range.owners.retain(|owner| *owner != key));
+                }
+                Purpose::Ahead => self.ahead.disown(key),
+                Purpose::Open | Purpose::Void => {}
             }
         }
         match request.purpose {
             Purpose::Range(range) => self.range_answer(now, key, range, &request, reply),
+            Purpose::Ahead => self.ahead_answer(key, &request, reply),
             Purpose::Open => self.open_answer(key, reply),
             Purpose::Void => Disposition::Discard,
         }
@@ -41,13 +45,16 @@ impl Engine {
         request: &Request,
         reply: &Reply,
     ) -> Disposition {
-        if !self.goes_on(key, range_key, request, reply) {
-            return Disposition::Discard;
-        }
         let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
         else {
             return Disposition::Discard;
         };
+        match range.take(peer, key, request, reply) {
+            Taken::Not => return Disposition::Discard,
+            // It does not know what another peer sent of this range: its own answer is the fuller one.
+            Taken::FromStart => self.actions.push(Action::Forget(range.restart())),
+            Taken::FromCursor => {}
+        }
         let height = range.cursor.height.saturating_add(reply.count);
         let end = Point { height, hash: reply.last };
         if height > range.end.height || (height == range.end.height && end != range.end) {
@@ -65,34 +72,6 @@ impl Engine {
             self.ask_range(now, key, range_key);
         }
         Disposition::Take(tag)
-    }
-
-    /// Whether an answer begins where the range's cursor is, which may be put back for it.
-    fn goes_on(
-        &mut self,
-        key: PeerKey,
-        range_key: RangeKey,
-        request: &Request,
-        reply: &Reply,
-    ) -> bool {
-        let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
-        else {
-            return false;
-        };
-        range.owners.retain(|owner| *owner != key);
-        let from_cursor = reply.parent == Some(range.cursor.hash);
-        let asked_at_cursor = request.locator.first() == Some(&range.cursor.hash);
-        if !from_cursor && asked_at_cursor && reply.parent == Some(range.start.hash) {
-            // It does not know what another peer sent of this range: its own answer is the fuller one.
-            self.actions.push(Action::Forget(range.restart()));
-        } else if !from_cursor {
-            if asked_at_cursor {
-                // It knows no hash of the locator, or has nothing after it: it is behind.
-                peer.ends_at = Some(range.cursor.height.min(peer.ends_at.unwrap_or(u32::MAX)));
-            }
-            return false;
-        }
-        true
     }
 
     /// The peer's chain does not contain a hint: it is put aside until another peer shows that one does.
@@ -146,17 +125,17 @@ impl Engine {
 
     /// Height of the header before a batch's first, as far as the requests before it tell.
     pub fn begin_height(&self, tag: Tag) -> u32 {
-        match self.ranges.with_tag_ref(tag) {
-            Some(range) => range.begin_of(tag, self.joined).height,
-            None => self.joined.height + self.open.count_before(tag),
-        }
+        let range = self.ranges.with_tag_ref(tag).map(|range| range.begin_of(tag, self.joined));
+        let open = || self.joined.height + self.open.count_before(tag);
+        range.or_else(|| self.ahead.begin_of(tag)).map_or_else(open, |begin| begin.height)
     }
 
     /// Height of the last header that a peer sent, while it is not joined.
     pub fn pending_height(&self, key: PeerKey, last: BlockHash) -> Option<u32> {
         let is_cursor = self.peers.get(&key).is_some_and(|peer| peer.cursor == Some(last));
         let open = || self.joined.height + self.open.count_through(key);
-        self.ranges.height_of_end(last).or_else(|| is_cursor.then(open))
+        let received = self.ranges.height_of_end(last).or_else(|| self.ahead.height_of_end(last));
+        received.or_else(|| is_cursor.then(open))
     }
 
     /// Whether a batch lies between two hints.
@@ -180,23 +159,13 @@ impl Engine {
     /// Notes how a batch fared when its work and links were checked.
     pub fn on_linked(&mut self, tag: Tag, linked: Linked) {
         let joined = self.joined;
-        if let Some((_, range)) = self.ranges.with_tag(tag) {
-            let begin = range.begin_of(tag, joined);
-            let end = Point { height: begin.height + linked.good, hash: linked.last };
-            let at = range.parts.iter().position(|part| part.tag == tag).unwrap_or(0);
-            range.parts[at].linked = true;
-            let mut dropped = Vec::new();
-            if linked.faulty && linked.good == 0 {
-                dropped = range.drop_from(tag, begin);
-            } else if linked.faulty {
-                range.parts[at].end = end;
-                range.cursor = end;
-                dropped = range.parts.drain(at + 1..).map(|part| part.tag).collect();
-            }
-            self.actions.push(Action::Forget(dropped));
-            return;
-        }
-        let dropped = self.open.linked(tag, linked.good > 0, linked.faulty);
+        let dropped = if let Some((_, range)) = self.ranges.with_tag(tag) {
+            range.linked(tag, linked, joined)
+        } else if self.ahead.begin_of(tag).is_some() {
+            self.ahead.linked(tag, linked)
+        } else {
+            self.open.linked(tag, linked.good > 0, linked.faulty)
+        };
         self.actions.push(Action::Forget(dropped));
     }
 
@@ -216,5 +185,6 @@ impl Engine {
             self.open.joined(tag, whole)
         };
         self.actions.push(Action::Forget(dropped));
+        self.hand_over_ahead();
     }
 }

@@ -1,5 +1,6 @@
 //! The engine: peers, the two ways of downloading, and which of them is on.
 
+use super::ahead::Ahead;
 use super::hints::Hints;
 use super::open::Open;
 use super::peer::{Peer, Purpose};
@@ -37,6 +38,7 @@ pub struct Engine {
     pub(super) hints_adopted: bool,
     pub(super) ranges: Ranges,
     pub(super) left: BTreeMap<PeerKey, DropReason>,
+    pub(super) ahead: Ahead,
     pub(super) open: Open,
     pub(super) next_tag: Tag,
     pub(super) typical: Option<Duration>,
@@ -46,7 +48,7 @@ pub struct Engine {
     /// Whether more peers may come soon.
     expecting: bool,
     /// Whether what comes in is only checked, and brings the joined height no further.
-    presync: bool,
+    pub(super) presync: bool,
 }
 
 impl Engine {
@@ -61,6 +63,7 @@ impl Engine {
             hints_adopted: false,
             ranges: Ranges::new(settings.hints, start, settings.stop_height),
             left: BTreeMap::new(),
+            ahead: Ahead::default(),
             open: Open::default(),
             next_tag: 0,
             typical: None,
@@ -88,6 +91,7 @@ impl Engine {
         self.peers.remove(&key);
         self.left.remove(&key);
         self.ranges.disown(key);
+        self.ahead.disown(key);
     }
 
     /// Takes headers that nobody asked for, because they follow a header that is stored.
@@ -100,6 +104,7 @@ impl Engine {
 
     /// The peer announced something: it is asked for what follows the tip.
     pub fn announced(&mut self, key: PeerKey) {
+        self.ahead.reopen(key);
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.at_end = false;
             peer.cursor = None;
@@ -121,6 +126,7 @@ impl Engine {
     /// What the peer sent is not kept any more: it is asked again by what is stored.
     pub fn start_over(&mut self, key: PeerKey) {
         self.ranges.disown(key);
+        self.ahead.disown(key);
         if let Some(peer) = self.peers.get_mut(&key) {
             let left_hints = peer.left_hints;
             peer.start_over();
@@ -149,6 +155,7 @@ impl Engine {
         self.hints_adopted = true;
         self.presync = false;
         self.left.clear();
+        self.ahead = Ahead::default();
         self.open = Open::default();
         for peer in self.peers.values_mut() {
             peer.start_over();
@@ -176,15 +183,19 @@ impl Engine {
     ) -> Vec<Action> {
         self.drop_stalled(now);
         self.check_hints();
+        self.hand_over_ahead();
         let near_hint = self.is_near_hint(now);
         if near_hint {
-            self.open.step_down();
+            self.open.lead(None);
         }
         if self.is_hinted(now) {
             self.ask_ranges(now);
         } else if !near_hint {
             if self.open.is_idle() {
                 self.actions.push(Action::Forget(self.ranges.clear()));
+            }
+            if !self.peers.is_empty() {
+                self.drop_ahead();
             }
             self.ask_openly(now, locator);
         }
@@ -258,6 +269,8 @@ impl Engine {
         if self.ranges.is_ahead(self.joined.height) {
             return;
         }
+        // First of all: its answers come one after another, and the ranges fill what is left of the lines.
+        self.ask_ahead(now);
         let patience = self.patience();
         let mut keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         // What others left lying goes to those who have just answered.
@@ -334,10 +347,11 @@ impl Engine {
     fn window(&self) -> usize {
         let awaited = self.typical.map_or(u128::MAX, |typical| typical.as_millis());
         let awaited = usize::try_from(awaited).unwrap_or(usize::MAX);
-        WINDOW.min(LEAST_WINDOW.saturating_add(awaited.saturating_mul(RANGES_PER_MS)))
+        let window = WINDOW.min(LEAST_WINDOW.saturating_add(awaited.saturating_mul(RANGES_PER_MS)));
+        LEAST_WINDOW.max(window - self.ahead.len().min(window))
     }
 
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         self.typical.map_or(RACE_UNMEASURED, |typical| RACE_FLOOR.max(typical * RACE_FACTOR))
     }
 
@@ -357,7 +371,8 @@ impl Engine {
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
         let waiting = self.peers.values().filter_map(Peer::waiting_since);
         let own = waiting.flat_map(|since| [since + self.patience(), since + HARD_DEADLINE]);
-        let own = own.chain(self.ranges.asked().map(|since| since + self.patience()));
+        let asked = self.ranges.asked().chain(self.ahead.asked());
+        let own = own.chain(asked.map(|since| since + self.patience()));
         let typical = self.typical.unwrap_or_default();
         own.chain(Open::deadlines(typical, &self.peers)).filter(|at| *at > now).min()
     }

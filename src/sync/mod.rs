@@ -6,6 +6,7 @@
 //! Up to the last hint the chain is cut into ranges that several peers are asked for at once;
 //! from there on, or without hints, one peer leads and the others are compared with it.
 
+mod ahead;
 mod answers;
 mod engine;
 mod hints;

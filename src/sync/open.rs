@@ -1,6 +1,7 @@
 //! Beyond the hints: one peer leads from the tip on, the others are compared with it.
 
 use super::peer::{Peer, Purpose};
+use super::ranges::Part;
 use super::{PeerKey, Tag};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -43,6 +44,17 @@ impl Open {
         }
     }
 
+    /// Takes a part that was received ahead of its turn.
+    pub(super) fn receive(&mut self, part: &Part, count: u32) {
+        let Part { tag, peer, linked, .. } = *part;
+        self.queue.push_back(OpenBatch { tag, peer, count, linked });
+    }
+
+    /// Lets this peer lead. With nobody, what was received is joined, and then the hints may go on.
+    pub(super) fn lead(&mut self, leader: Option<PeerKey>) {
+        self.leader = leader;
+    }
+
     /// Notes that a batch is linked. A faulty one costs what its sender sent after it, and itself if no header of
     /// it is good; the tags of what is dropped come back.
     pub(super) fn linked(&mut self, tag: Tag, any_good: bool, faulty: bool) -> Vec<Tag> {
@@ -82,11 +94,6 @@ impl Open {
         let mut dropped = self.drop_after(at, true);
         dropped.retain(|other| *other != tag);
         dropped
-    }
-
-    /// Lets nobody lead: what was received is joined, and then the hints may go on.
-    pub(super) fn step_down(&mut self) {
-        self.leader = None;
     }
 
     /// How many headers wait.

@@ -25,6 +25,8 @@ const SHORTEST: f64 = 1e-6;
 pub(super) enum Purpose {
     /// A part of a hinted range.
     Range(RangeKey),
+    /// What follows the last hint, before the ranges have reached that.
+    Ahead,
     /// What follows the tip.
     Open,
     /// Nothing any more: its answer is only waited for because peers answer in order.
@@ -103,7 +105,23 @@ impl Peer {
     pub(super) fn has_room(&self) -> bool {
         let live = self.requests.iter().filter(|request| request.purpose != Purpose::Void);
         let in_flight: u32 = live.map(|request| request.wanted).sum();
-        in_flight < self.window && self.requests.len() < MAX_REQUESTS
+        in_flight < self.window && self.has_place()
+    }
+
+    /// Whether it may be given one more request, however large.
+    pub(super) fn has_place(&self) -> bool {
+        self.requests.len() < MAX_REQUESTS
+    }
+
+    /// Gives the requests of one purpose another.
+    pub(super) fn give(&mut self, before: Purpose, now: Purpose) {
+        let requests = self.requests.iter_mut().filter(|request| request.purpose == before);
+        requests.for_each(|request| request.purpose = now);
+    }
+
+    /// It has shown to have nothing above this height.
+    pub(super) fn end_at(&mut self, height: u32) {
+        self.ends_at = Some(self.ends_at.map_or(height, |end| end.min(height)));
     }
 
     /// Notes that it is asked for so many headers.

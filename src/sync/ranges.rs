@@ -1,6 +1,8 @@
 //! The hinted part of the chain, cut into ranges that are downloaded in any order and joined in one.
 
 use super::hints::Hints;
+use super::peer::{Peer, Request};
+use super::types::{Linked, Reply};
 use super::{PeerKey, Point, Tag};
 use crate::primitives::BlockHash;
 use std::collections::BTreeMap;
@@ -58,6 +60,17 @@ pub(super) struct Range {
 }
 
 impl Range {
+    /// All that follows a point.
+    pub(super) fn after(start: Point) -> Self {
+        let end = Point { height: u32::MAX, hash: BlockHash::ZERO };
+        Self::between(start, end, start)
+    }
+
+    fn between(start: Point, end: Point, cursor: Point) -> Self {
+        let (parts, owners) = (Vec::new(), Vec::new());
+        Self { start, end, cursor, parts, owners, asked_at: Duration::ZERO }
+    }
+
     pub(super) fn is_received(&self) -> bool {
         self.cursor == self.end
     }
@@ -89,6 +102,46 @@ impl Range {
         self.parts.drain(..).map(|part| part.tag).collect()
     }
 
+    /// Whether an answer goes on with the range, and from where.
+    pub(super) fn take(
+        &mut self,
+        peer: &mut Peer,
+        key: PeerKey,
+        request: &Request,
+        reply: &Reply,
+    ) -> Taken {
+        self.owners.retain(|owner| *owner != key);
+        if reply.parent == Some(self.cursor.hash) {
+            return Taken::FromCursor;
+        }
+        if request.locator.first() != Some(&self.cursor.hash) {
+            return Taken::Not;
+        }
+        if reply.parent == Some(self.start.hash) {
+            return Taken::FromStart;
+        }
+        // It knows no hash of the locator, or has nothing after it: it is behind.
+        peer.end_at(self.cursor.height);
+        Taken::Not
+    }
+
+    /// Notes how the part with this tag fared when it was linked; the tags of what goes with it come back.
+    pub(super) fn linked(&mut self, tag: Tag, linked: Linked, joined: Point) -> Vec<Tag> {
+        let begin = self.begin_of(tag, joined);
+        let at = self.parts.iter().position(|part| part.tag == tag).unwrap_or(0);
+        self.parts[at].linked = true;
+        if !linked.faulty {
+            return Vec::new();
+        }
+        if linked.good == 0 {
+            return self.drop_from(tag, begin);
+        }
+        let end = Point { height: begin.height + linked.good, hash: linked.last };
+        self.parts[at].end = end;
+        self.cursor = end;
+        self.parts.drain(at + 1..).map(|part| part.tag).collect()
+    }
+
     /// Where the part with this tag begins.
     pub(super) fn begin_of(&self, tag: Tag, joined: Point) -> Point {
         let at = self.parts.iter().position(|part| part.tag == tag).unwrap_or(0);
@@ -100,6 +153,17 @@ impl Range {
     }
 }
 
+/// What an answer is to a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// Nothing.
+    Not,
+    /// What follows its cursor.
+    FromCursor,
+    /// Another beginning, from a peer that does not know the cursor.
+    FromStart,
+}
+
 /// All ranges that were started and are not joined.
 #[derive(Debug)]
 pub(super) struct Ranges {
@@ -107,6 +171,8 @@ pub(super) struct Ranges {
     genesis: Point,
     /// No range that starts here or above is begun.
     stop_height: u32,
+    /// From this height on there is no gap up to the last hint.
+    gapless_from: u32,
     /// No range from here on is asked for yet.
     window_end: RangeKey,
     active: BTreeMap<RangeKey, Range>,
@@ -115,7 +181,11 @@ pub(super) struct Ranges {
 impl Ranges {
     pub(super) fn new(hints: Hints, genesis: Point, stop_height: Option<u32>) -> Self {
         let stop_height = stop_height.unwrap_or(u32::MAX);
-        Self { hints, genesis, stop_height, window_end: 0, active: BTreeMap::new() }
+        let ends = hints.points();
+        let starts = [genesis].into_iter().chain(ends.iter().copied());
+        let gaps = starts.zip(ends).filter(|(start, end)| end.height - start.height > MAX_RANGE);
+        let gapless_from = gaps.last().map_or(0, |(_, end)| end.height - MAX_RANGE);
+        Self { hints, genesis, stop_height, gapless_from, window_end: 0, active: BTreeMap::new() }
     }
 
     pub(super) fn stop_height(&self) -> Option<u32> {
@@ -148,6 +218,16 @@ impl Ranges {
             .is_some_and(|end| end.height - joined > MAX_RANGE)
     }
 
+    /// The last hint, if the download is not to stop before what follows it.
+    pub(super) fn last_hint(&self) -> Option<Point> {
+        self.hints.points().last().copied().filter(|last| last.height < self.stop_height)
+    }
+
+    /// Whether ranges lead from the joined height to the last hint without a gap.
+    pub(super) fn lead_to_the_end(&self, joined: u32) -> bool {
+        joined >= self.gapless_from
+    }
+
     /// Whether the joined height is behind a gap, and the hint at its end is near.
     pub(super) fn ends_gap(&self, joined: u32) -> bool {
         let Some(end) = self.hints.points().get(self.head(joined)) else { return false };
@@ -172,14 +252,8 @@ impl Ranges {
             if before.height >= self.stop_height || end.height - before.height > MAX_RANGE {
                 break;
             }
-            self.active.entry(key).or_insert_with(|| Range {
-                start: before,
-                end,
-                cursor: if joined.height > before.height { joined } else { before },
-                parts: Vec::new(),
-                owners: Vec::new(),
-                asked_at: Duration::ZERO,
-            });
+            let cursor = if joined.height > before.height { joined } else { before };
+            self.active.entry(key).or_insert_with(|| Range::between(before, end, cursor));
         }
     }
 

@@ -21,7 +21,8 @@ mod types;
 mod watch;
 
 pub use types::{
-    Action, Admission, Moment, Needed, Parting, PeerStatus, Persistence, Rtt, Search, Settings,
+    Action, Admission, Moment, Needed, Parting, PeerStatus, Persistence, Place, Rtt, Search,
+    Settings,
 };
 
 use crate::net::book::{AddressBook, PeerAddress};

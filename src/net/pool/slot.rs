@@ -1,7 +1,7 @@
 //! A connection as the pool sees it.
 
 use super::named::NamedPeers;
-use super::types::{PeerStatus, Rtt, Target};
+use super::types::{PeerStatus, Place, Rtt, Target};
 use crate::net::PeerInfo;
 use crate::net::book::{NetGroup, PeerAddress, Quota};
 use std::time::Duration;
@@ -28,8 +28,8 @@ pub(super) struct Ready {
     pub(super) quota: Quota,
     /// Until when it is to answer a ping, after the network has changed.
     pub(super) probe: Option<Duration>,
-    /// The best height of our chain that it has shown to have.
-    pub(super) tip: Option<u32>,
+    /// The verified header with most work that it has shown to have.
+    pub(super) tip: Option<Place>,
     /// When it last showed a better one; zero if it never did.
     pub(super) news: Duration,
     pub(super) lag: Option<Lag>,
@@ -40,8 +40,8 @@ pub(super) struct Ready {
 /// A peer's tip is behind ours. Source: Bitcoin Core `CNodeState::ChainSyncTimeoutState`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lag {
-    /// Our height when that was noticed.
-    pub(super) measured: u32,
+    /// Our tip when that was noticed.
+    pub(super) measured: Place,
     pub(super) deadline: Duration,
     /// Whether it was asked for our tip.
     pub(super) asked: bool,
@@ -100,7 +100,7 @@ impl Slot {
             services: info.services,
             user_agent: info.user_agent.clone(),
             start_height: info.start_height,
-            tip: ready.tip,
+            tip: ready.tip.map(|tip| tip.height),
             connected_since: ready.since_unix,
             time_offset: info.time_offset,
             rtt: ready.rtt,

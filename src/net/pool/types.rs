@@ -143,7 +143,7 @@ pub enum Parting {
     /// Its tip stayed behind while ours moved.
     #[error("stays behind: height {} where others have {ours}", height.map_or_else(|| "unknown".to_owned(), |height| height.to_string()))]
     Lagging {
-        /// The best height it has shown.
+        /// Height of the header with most work that it has shown.
         height: Option<u32>,
         /// Our height when that was noticed.
         ours: u32,
@@ -214,7 +214,7 @@ pub struct PeerStatus {
     pub user_agent: String,
     /// The height that it announced.
     pub start_height: i32,
-    /// The best height of our chain that it has shown to have.
+    /// Height of the verified header with most work that it has shown to have.
     pub tip: Option<u32>,
     /// Since when it is connected, Unix seconds.
     pub connected_since: u64,
@@ -222,6 +222,17 @@ pub struct PeerStatus {
     pub time_offset: i64,
     /// Round-trip times.
     pub rtt: Rtt,
+}
+
+/// A header that was verified, by which peers are compared.
+///
+/// Work decides, not height: a chain that takes over may be a shorter one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Height of the header.
+    pub height: u32,
+    /// Work of its chain up to there, big-endian: what is more compares as greater.
+    pub work: [u8; 32],
 }
 
 /// Whom a connection is to.

@@ -2,7 +2,7 @@
 
 use super::Pool;
 use super::slot::{Lag, Slot};
-use super::types::{Action, Moment, Parting};
+use super::types::{Action, Moment, Parting, Place};
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ const NEAR_TIP: u64 = 24 * 60 * 60;
 pub(super) struct Watch {
     stale_after: Option<Duration>,
     last: Moment,
-    height: u32,
+    tip: Place,
     /// Of the tip's header, Unix seconds.
     time: u64,
     moved: Duration,
@@ -48,7 +48,7 @@ impl Watch {
         Self {
             stale_after,
             last: now,
-            height: 0,
+            tip: Place { height: 0, work: [0; 32] },
             time: 0,
             moved: now.since_start,
             following: false,
@@ -74,9 +74,9 @@ impl Watch {
 
 impl Pool {
     /// Our chain's tip; `time` is its header's, Unix seconds.
-    pub fn set_tip(&mut self, height: u32, time: u64, now: Moment) {
-        if (height, time) != (self.watch.height, self.watch.time) {
-            self.watch.height = height;
+    pub fn set_tip(&mut self, tip: Place, time: u64, now: Moment) {
+        if (tip, time) != (self.watch.tip, self.watch.time) {
+            self.watch.tip = tip;
             self.watch.time = time;
             self.watch.moved = now.since_start;
         }
@@ -90,19 +90,19 @@ impl Pool {
         }
     }
 
-    /// A peer has shown to have the header of our chain at this height.
-    pub fn has_tip(&mut self, id: u64, height: u32, now: Moment) {
-        let ours = self.watch.height;
+    /// A peer has shown to have this header, of our chain or of a branch beside it.
+    pub fn has_tip(&mut self, id: u64, tip: Place, now: Moment) {
+        let ours = self.watch.tip;
         let limit = PROTECTED.min(self.settings.wanted / 2);
         let protected = self.slots.values().filter_map(|slot| slot.ready.as_ref());
         let protected = protected.filter(|ready| ready.protected).count();
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let Some(ready) = &mut slot.ready else { return };
-        if ready.tip.is_none_or(|tip| tip < height) {
-            ready.tip = Some(height);
+        if ready.tip.is_none_or(|before| before.work < tip.work) {
+            ready.tip = Some(tip);
             ready.news = now.since_start;
         }
-        ready.protected |= height >= ours && protected < limit && self.watch.following;
+        ready.protected |= tip.work >= ours.work && protected < limit && self.watch.following;
     }
 
     /// Our address or our route has changed: the connections may be dead without knowing it.
@@ -151,26 +151,28 @@ impl Pool {
         }
     }
 
-    /// Source: Bitcoin Core `PeerManagerImpl::ConsiderEviction`, by height where that goes by work.
+    /// Source: Bitcoin Core `PeerManagerImpl::ConsiderEviction`.
     pub(super) fn check_lags(&mut self, now: Duration) {
         if !self.watch.following {
             return;
         }
-        let ours = self.watch.height;
+        let ours = self.watch.tip;
         let mut behind = Vec::new();
         for (id, slot) in &mut self.slots {
             let named = slot.is_named();
             let Some(ready) = slot.ready.as_mut().filter(|ready| !named && !ready.protected) else {
                 continue;
             };
-            if ready.tip.is_some_and(|tip| tip >= ours) {
+            let has = |wanted: Place| ready.tip.is_some_and(|tip| tip.work >= wanted.work);
+            if has(ours) {
                 ready.lag = None;
                 continue;
             }
-            let lag = ready.lag.filter(|lag| ready.tip.is_none_or(|tip| tip < lag.measured));
+            let lag = ready.lag.filter(|lag| !has(lag.measured));
             let mut lag = lag.unwrap_or(Lag { measured: ours, deadline: now + LAG, asked: false });
             if now >= lag.deadline && lag.asked {
-                behind.push((*id, Parting::Lagging { height: ready.tip, ours: lag.measured }));
+                let height = ready.tip.map(|tip| tip.height);
+                behind.push((*id, Parting::Lagging { height, ours: lag.measured.height }));
             } else if now >= lag.deadline {
                 lag.asked = true;
                 lag.deadline = now + LAG_ASKED;

@@ -1,7 +1,7 @@
 //! What a task asks of its peers, and what it tells of them.
 
 use super::{Line, Peers};
-use crate::net::pool::PeerStatus;
+use crate::net::pool::{PeerStatus, Place};
 use crate::wire::Message;
 use std::time::Duration;
 
@@ -32,15 +32,15 @@ impl<N: Default> Peers<N> {
     }
 
     /// Our chain's tip; `time` is its header's, Unix seconds.
-    pub(in crate::node) fn set_tip(&mut self, height: u32, time: u32) {
+    pub(in crate::node) fn set_tip(&mut self, tip: Place, time: u32) {
         let now = self.now();
-        self.pool.set_tip(height, u64::from(time), now);
+        self.pool.set_tip(tip, u64::from(time), now);
     }
 
-    /// A peer has shown to have the header of our chain at this height.
-    pub(in crate::node) fn has_tip(&mut self, id: u64, height: u32) {
+    /// A peer has shown to have this header, of our chain or of a branch beside it.
+    pub(in crate::node) fn has_tip(&mut self, id: u64, tip: Place) {
         let now = self.now();
-        self.pool.has_tip(id, height, now);
+        self.pool.has_tip(id, tip, now);
     }
 
     /// The chain is complete as far as the peers know.

@@ -20,6 +20,8 @@ pub(super) struct Job {
     pub(super) peer: PeerKey,
     /// Whether it lies between two hints, which vouch for its work.
     pub(super) hinted: bool,
+    /// Whether it came without being asked for.
+    pub(super) unasked: bool,
     /// Jobs of an epoch in which something was refused come back untouched.
     pub(super) epoch: u64,
     pub(super) batch: LinkedBatch,
@@ -47,10 +49,10 @@ pub(super) enum Verdict {
         /// How its chain leaves the hints that the stored one follows.
         strays: Option<DropReason>,
     },
-    /// These batches are part of the chain, and stored.
-    Joined { done: Vec<(Tag, Joined)>, tip: Tip },
+    /// These batches are stored: as part of the chain, or of a branch that is to take over, which ends at `at` then.
+    Joined { done: Vec<(Tag, Joined)>, tip: Tip, at: Point },
     /// Only the batch's headers before the refused one are.
-    Refused { tag: Tag, joined: Joined, rejection: Rejection, tip: Tip },
+    Refused { tag: Tag, joined: Joined, rejection: Rejection, tip: Tip, at: Point },
     /// The batch was not looked at, because one before it was refused.
     Returned { tag: Tag, batch: LinkedBatch },
     /// The batch leads nowhere: what its sender sent before was not kept. Nobody's fault.
@@ -59,8 +61,10 @@ pub(super) enum Verdict {
         /// Whether the branch is worth to be sent once more, from its beginning.
         again: bool,
     },
-    /// A branch has shown enough work to be downloaded for keeps; the chain is cut back to where it leaves.
-    Proven { proven: Proven, tip: Tip },
+    /// A branch has shown enough work to be downloaded for keeps.
+    Proven(Proven),
+    /// It was not to be had, or the chain has more work by now: what was downloaded of it is let go.
+    LetGo(Tip),
     /// The store failed; nothing more is joined.
     Failed(ChainError),
 }

@@ -22,18 +22,18 @@ pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::LinkedBatch;
 use crate::net::Event;
-use crate::net::pool::PeerStatus;
+use crate::net::pool::{PeerStatus, Place};
 use crate::node::clock::unix_now;
 use crate::node::peers::Peers;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::{Action, Engine, PeerKey, Progress, Tag};
+use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
@@ -81,6 +81,8 @@ struct Tally {
     reorgs: u32,
     /// Of the chains that were not kept for their little work, the one with the most.
     unkept: Option<ChainEnd>,
+    /// Ends of branches beside the chain, the last ones.
+    beside: VecDeque<(BlockHash, Place)>,
 }
 
 /// A running sync.
@@ -97,6 +99,8 @@ pub struct Session<S> {
     held: HashMap<Tag, Held>,
     epoch: u64,
     tip: Tip,
+    /// Where the download has come to: the tip, or the end of a branch that is to take over.
+    at: Point,
     announced: HashMap<PeerKey, u32>,
     started: Instant,
     last_progress: Instant,
@@ -151,6 +155,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             verdict_sender,
             held: HashMap::new(),
             epoch: 0,
+            at: point_of(&tip),
             tip,
             announced: HashMap::new(),
             started: now,
@@ -269,9 +274,10 @@ impl<S: HeaderStore + 'static> Session<S> {
         for tag in self.engine.joinable() {
             let Some(held) = self.held.get_mut(&tag) else { continue };
             let Some(batch) = held.batch.take() else { continue };
-            let (peer, hinted) = (held.peer, self.engine.is_hinted_batch(tag));
+            let (peer, unasked) = (held.peer, held.unasked);
+            let (hinted, epoch) = (self.engine.is_hinted_batch(tag), self.epoch);
             if let Some(joiner) = &self.joiner {
-                joiner.submit(Job { tag, peer, hinted, epoch: self.epoch, batch });
+                joiner.submit(Job { tag, peer, hinted, unasked, epoch, batch });
             }
         }
     }

@@ -45,7 +45,7 @@ pub(super) struct Presync {
 pub(super) struct Proven {
     /// Where it leaves the stored chain.
     pub(super) fork: Point,
-    /// Every 2016th header from there on, or the last one seen if there is none.
+    /// Every 2016th header from there on, and the one whose work was enough where that is a branch's.
     pub(super) points: Vec<Point>,
 }
 
@@ -97,12 +97,14 @@ impl Presync {
         self.kept.take()
     }
 
-    /// The branch's hints.
-    pub(super) fn proven(self) -> Proven {
+    /// The branch's hints. `tip` is the end of the stored chain.
+    pub(super) fn proven(self, tip: BlockHash) -> Proven {
         let end = Point { height: self.branch.height(), hash: self.branch.hash() };
         let mut points = self.points;
-        // The end of an answer is no landmark; it only serves where the branch has none yet.
-        if points.is_empty() {
+        // The end of an answer is no landmark; it only serves where there is none yet, and where less than all of
+        // the branch would not take over.
+        let beside = self.fork.hash != tip;
+        if points.is_empty() || (beside && points.last() != Some(&end)) {
             points.push(end);
         }
         Proven { fork: self.fork, points }

@@ -2,6 +2,8 @@
 
 use super::start::locator_of;
 use super::{PeerStatus, Session};
+use crate::chain::{MAX_SIDE_BRANCHES, Work};
+use crate::net::pool::Place;
 use crate::node::peers::Decision;
 use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
@@ -70,7 +72,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             self.told_tip = Some(self.tip.hash);
             let header = block_in_place(|| store.headers(height, 1));
             let time = header.ok().and_then(|headers| Some(headers.first()?.time)).unwrap_or(0);
-            self.peers.set_tip(height, time);
+            self.peers.set_tip(place(height, &self.tip.chainwork), time);
         }
         if !self.caught_up {
             return;
@@ -78,14 +80,24 @@ impl<S: HeaderStore + 'static> Session<S> {
         let mut shown = Vec::new();
         for (id, line) in self.peers.lines() {
             let Some(hash) = line.note.newest else { continue };
-            // A hash that is not stored yet may be by the next time.
-            let found = block_in_place(|| store.height_of(&hash)).ok().flatten();
-            if let Some(height) = found {
+            // A hash that is not known yet may be by the next time.
+            let beside =
+                self.done.beside.iter().find(|(end, _)| *end == hash).map(|(_, place)| *place);
+            let found = beside.or_else(|| block_in_place(|| stored_place(store.as_ref(), &hash)));
+            if let Some(place) = found {
                 line.note.newest = None;
-                shown.push((id, height));
+                shown.push((id, place));
             }
         }
-        shown.into_iter().for_each(|(id, height)| self.peers.has_tip(id, height));
+        shown.into_iter().for_each(|(id, place)| self.peers.has_tip(id, place));
+    }
+
+    /// Notes the end of a branch beside the chain: a peer whose tip it is has as much work to show as that has.
+    pub(super) fn note_beside(&mut self, height: u32, hash: BlockHash, work: &Work) {
+        if self.done.beside.len() == MAX_SIDE_BRANCHES {
+            self.done.beside.pop_front();
+        }
+        self.done.beside.push_back((hash, place(height, work)));
     }
 
     /// The peers as others may see them; made anew only now and then, since this is asked all the time.
@@ -98,4 +110,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         Arc::clone(&self.status.1)
     }
+}
+
+fn place(height: u32, work: &Work) -> Place {
+    Place { height, work: work.to_be_bytes() }
+}
+
+/// Where a header of the stored chain is; one that cannot be read is none.
+fn stored_place<S: HeaderStore>(store: &S, hash: &BlockHash) -> Option<Place> {
+    let height = store.height_of(hash).ok().flatten()?;
+    Some(place(height, &store.chainwork(height).ok()?))
 }

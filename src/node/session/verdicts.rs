@@ -30,9 +30,9 @@ impl<S: HeaderStore + 'static> Session<S> {
             Verdict::Linked { tag, batch, fault, parent_height, strays: None } => {
                 self.on_linked(tag, batch, fault, parent_height);
             }
-            Verdict::Joined { done, tip } => {
+            Verdict::Joined { done, tip, at } => {
                 let grown = done.iter().any(|(_, joined)| matches!(joined, Joined::Extended(1..)));
-                self.move_tip(tip);
+                self.move_tip(tip, at);
                 for (tag, joined) in done {
                     self.count(tag, &joined);
                     self.finish_batch(tag, true);
@@ -41,8 +41,8 @@ impl<S: HeaderStore + 'static> Session<S> {
                     self.notice_tip();
                 }
             }
-            Verdict::Refused { tag, joined, rejection, tip } => {
-                self.move_tip(tip);
+            Verdict::Refused { tag, joined, rejection, tip, at } => {
+                self.move_tip(tip, at);
                 self.count(tag, &joined);
                 if matches!(joined, Joined::Extended(1..)) {
                     self.notice_tip();
@@ -55,7 +55,8 @@ impl<S: HeaderStore + 'static> Session<S> {
                 }
             }
             Verdict::Orphan { tag, again } => self.on_orphan(tag, again),
-            Verdict::Proven { proven, tip } => self.on_proven(proven, tip),
+            Verdict::Proven(proven) => self.on_proven(proven),
+            Verdict::LetGo(tip) => self.on_let_go(tip),
             Verdict::Failed(error) => return Err(error.into()),
         }
         Ok(())
@@ -122,25 +123,32 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
-    /// A branch has shown its work: now it is downloaded to be kept, by the hashes that were noted on the way.
-    fn on_proven(&mut self, proven: Proven, tip: Tip) {
+    /// A branch has shown its work: now it is downloaded to be kept, by the hashes that were noted on the way. If it
+    /// leaves the chain below its tip, it is kept beside it until it has more work, and takes over all at once.
+    fn on_proven(&mut self, proven: Proven) {
         let end = proven.points.last().map_or(proven.fork.height, |point| point.height);
         info!(
             "the branch above height {} has enough work at height {end}: downloading it for keeps",
             proven.fork.height
         );
+        self.at = proven.fork;
+        self.start_from_here(proven.points);
+    }
+
+    fn on_let_go(&mut self, tip: Tip) {
+        info!("the branch that was downloaded for keeps does not take over: going on from the tip");
+        let at = point_of(&tip);
+        self.move_tip(tip, at);
+        self.start_from_here(Vec::new());
+    }
+
+    /// The download goes on from where it is by these hints; whatever was under way is of no use any more.
+    fn start_from_here(&mut self, points: Vec<Point>) {
         self.epoch += 1;
         self.held.clear();
         self.presync_height = None;
         self.last_progress = Instant::now();
-        let old = std::mem::replace(&mut self.tip, tip);
-        let dropped = old.height.saturating_sub(proven.fork.height);
-        if dropped > 0 {
-            self.done.headers_added = self.done.headers_added.saturating_sub(u64::from(dropped));
-            self.done.reorgs += 1;
-            self.notice_reorganisation(old.height, old.hash, dropped);
-        }
-        self.engine.adopt_hints(self.with_hints_above(proven.points), point_of(&self.tip));
+        self.engine.adopt_hints(self.with_hints_above(points), self.at);
     }
 
     /// The points, and the hints that go on above them.
@@ -153,10 +161,11 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn finish_batch(&mut self, tag: Tag, whole: bool) {
         self.held.remove(&tag);
-        self.engine.on_joined(tag, point_of(&self.tip), whole);
+        self.engine.on_joined(tag, self.at, whole);
     }
 
-    fn move_tip(&mut self, tip: Tip) {
+    fn move_tip(&mut self, tip: Tip, at: Point) {
+        self.at = at;
         if tip.hash != self.tip.hash {
             self.last_progress = Instant::now();
             self.tip = tip;
@@ -188,11 +197,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         self.note_news(tag, joined);
         match joined {
-            Joined::Nothing => {}
+            Joined::Nothing | Joined::Staged => {}
             Joined::Extended(count) => {
                 self.done.headers_added += u64::from(*count);
             }
-            Joined::Side { height, hash, work } => self.tell_disagreement(*height, hash, work),
+            Joined::Side { height, hash, work } => {
+                self.note_beside(*height, *hash, work);
+                self.tell_disagreement(*height, hash, work);
+            }
             Joined::Unproven { height, work } => {
                 self.presync_height = Some(*height);
                 self.last_progress = Instant::now();
@@ -200,7 +212,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             }
             Joined::LowWork { height, hash, work } => {
                 info!(
-                    "a branch that ends at height {height} ({hash}) is not kept: its work {work} is too little"
+                    "a branch that ends at height {height} ({hash}) is not kept: its work {work:#x} is too little"
                 );
                 self.note_unkept(*height, work);
             }
@@ -213,15 +225,21 @@ impl<S: HeaderStore + 'static> Session<S> {
                 );
             }
             Joined::Reorganised { fork_height, old_height, old_hash, old_work, connected } => {
-                // Both branches came in this very sync, and before it was complete: from two peers.
-                if self.done.headers_added > 0 && !self.caught_up {
-                    self.tell_disagreement(*old_height, old_hash, old_work);
-                }
-                self.done.reorgs += 1;
+                let depth = old_height - fork_height;
+                self.tell_reorganised(*old_height, *old_hash, old_work, depth);
                 self.done.headers_added += u64::from(*connected);
-                self.notice_reorganisation(*old_height, *old_hash, old_height - fork_height);
             }
         }
+    }
+
+    fn tell_reorganised(&mut self, height: u32, hash: BlockHash, work: &Work, depth: u32) {
+        // Both branches came in this very sync, and before it was complete: from two peers.
+        if self.done.headers_added > 0 && !self.caught_up {
+            self.tell_disagreement(height, &hash, work);
+        }
+        self.note_beside(height, hash, work);
+        self.done.reorgs += 1;
+        self.notice_reorganisation(height, hash, depth);
     }
 
     /// A peer that has brought something new is not a flooder.
@@ -229,7 +247,10 @@ impl<S: HeaderStore + 'static> Session<S> {
         let news = match joined {
             Joined::Nothing | Joined::SideTooLong { .. } | Joined::LowWork { .. } => false,
             Joined::Extended(count) => *count > 0,
-            Joined::Side { .. } | Joined::Unproven { .. } | Joined::Reorganised { .. } => true,
+            Joined::Staged
+            | Joined::Side { .. }
+            | Joined::Unproven { .. }
+            | Joined::Reorganised { .. } => true,
         };
         let peer = self.held.get(&tag).filter(|_| news).map(|held| held.peer);
         if let Some(line) = peer.and_then(|peer| self.peers.get_mut(peer)) {
@@ -247,8 +268,8 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn tell_disagreement(&self, height: u32, hash: &BlockHash, work: &Work) {
         let Tip { height: best, hash: tip, chainwork } = &self.tip;
         warn!(
-            "peers disagree: the most work {chainwork} is at height {best} ({tip}), another branch \
-             reaches height {height} ({hash}) with work {work}"
+            "peers disagree: the most work {chainwork:#x} is at height {best} ({tip}), another branch \
+             reaches height {height} ({hash}) with work {work:#x}"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use super::joiner::{Job, Task, Verdict};
 use super::presync::{ALLOWANCE, Presync, Presyncs};
-use crate::chain::{LinkedBatch, Rejection, Survey, Work};
+use crate::chain::{Branch, LinkedBatch, Rejection, Survey, Work};
 use crate::node::clock::unix_now;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
 use crate::primitives::BlockHash;
@@ -44,6 +44,7 @@ struct Order {
     tag: Tag,
     peer: PeerKey,
     hinted: bool,
+    unasked: bool,
     epoch: u64,
     /// Whether its sender may have more.
     full: bool,
@@ -53,6 +54,8 @@ struct Order {
 enum Plan {
     /// Judge it and keep what is good.
     Keep(LinkedBatch),
+    /// Keep what is good of it beside the chain, as the next part of a branch that is to take over.
+    Stage(LinkedBatch),
     /// Check it as the next part of a branch that has to show its work.
     Presync(Box<Presync>, LinkedBatch),
     /// Pass it over: its branch has too little work, and ends with it.
@@ -68,6 +71,8 @@ pub(super) struct Worker<S> {
     verdicts: UnboundedSender<Verdict>,
     refused_epoch: Option<u64>,
     presyncs: Presyncs,
+    /// Where the branch ends that is to take over.
+    staged_to: u32,
     done: Vec<(Tag, Joined)>,
 }
 
@@ -78,7 +83,7 @@ impl<S: HeaderStore> Worker<S> {
         verdicts: UnboundedSender<Verdict>,
     ) -> Self {
         let (refused_epoch, presyncs, done) = (None, Presyncs::default(), Vec::new());
-        Self { writer, limits, verdicts, refused_epoch, presyncs, done }
+        Self { writer, limits, verdicts, refused_epoch, presyncs, staged_to: 0, done }
     }
 
     /// Works until nobody can send tasks any more.
@@ -110,7 +115,7 @@ impl<S: HeaderStore> Worker<S> {
     }
 
     fn work(&mut self, job: Job) -> Result<(), ChainError> {
-        let Job { tag, peer, hinted, epoch, batch } = job;
+        let Job { tag, peer, hinted, unasked, epoch, batch } = job;
         if self.refused_epoch == Some(epoch) {
             self.report(Verdict::Returned { tag, batch });
             return Ok(());
@@ -119,9 +124,15 @@ impl<S: HeaderStore> Worker<S> {
             self.done.push((tag, Joined::Nothing));
             return Ok(());
         }
-        let order = Order { tag, peer, hinted, epoch, full: batch.headers().len() >= MAX_HEADERS };
+        let full = batch.headers().len() >= MAX_HEADERS;
+        let order = Order { tag, peer, hinted, unasked, epoch, full };
+        if self.writer.staged().is_some() && !order.hinted && !order.unasked {
+            // The download goes on without the branch's hints: nobody has them any more.
+            return self.let_go(&order);
+        }
         match self.plan(&order, batch)? {
             Plan::Keep(batch) => self.keep(&order, batch),
+            Plan::Stage(batch) => self.stage(&order, batch),
             Plan::Presync(presync, batch) => self.presync(&order, *presync, batch),
             Plan::PassOver { height, hash, work } => {
                 self.done.push((tag, Joined::LowWork { height, hash, work }));
@@ -145,6 +156,10 @@ impl<S: HeaderStore> Worker<S> {
         let Some(prev) = batch.prev() else { return Ok(Plan::Keep(batch)) };
         let count = u32::try_from(batch.headers().len()).unwrap_or(u32::MAX);
         let end = active.height().saturating_add(count);
+        let staged = self.writer.staged().filter(|branch| order.hinted && branch.hash() == prev);
+        if let Some(height) = staged.map(Branch::height) {
+            return Ok(Plan::Stage(self.cut(batch, height.saturating_add(count))));
+        }
         if order.hinted {
             let on_top = prev == active.hash();
             return Ok(Plan::Keep(if on_top { self.cut(batch, end) } else { batch }));
@@ -178,6 +193,11 @@ impl<S: HeaderStore> Worker<S> {
     }
 
     /// Whether a branch with this end may be stored.
+    ///
+    /// Hints that are far from each other vouch for nothing on the way: whether headers lead to the next one shows
+    /// only when that is reached, and until then a peer could fill the disk with what does not. Once it is reached, the
+    /// chain has either the minimum work, and is downloaded for keeps, or it is not synced, and to keep it would gain
+    /// nothing. Hints settle a chain's work where a range between two of them fits in memory.
     ///
     /// While the chain itself has less than the minimum, the threshold would keep out whatever has more work
     /// than it, and be it a header: such a branch may take over as long as the chain may grow at all.
@@ -221,8 +241,8 @@ impl<S: HeaderStore> Worker<S> {
     ) -> Result<(), ChainError> {
         self.store()?;
         self.refused_epoch = Some(order.epoch);
-        let tip = self.writer.store().tip();
-        self.report(Verdict::Refused { tag: order.tag, joined, rejection, tip });
+        let (tip, at) = (self.writer.store().tip(), self.end());
+        self.report(Verdict::Refused { tag: order.tag, joined, rejection, tip, at });
         Ok(())
     }
 
@@ -259,25 +279,63 @@ impl<S: HeaderStore> Worker<S> {
         Ok(())
     }
 
-    /// The branch is the best chain, and too long to have been kept: it is downloaded once more.
+    /// The branch is the best chain, and too long to have been kept: it is downloaded once more, beside the chain
+    /// if it is no continuation of that.
     fn prove(&mut self, order: &Order, presync: Presync) -> Result<(), ChainError> {
         self.presyncs.clear();
         self.store()?;
-        let proven = presync.proven();
-        self.writer.cut_to(proven.fork.height, unix_now())?;
+        let tip = self.writer.store().tip();
+        let proven = presync.proven(tip.hash);
+        if proven.fork.hash != tip.hash {
+            self.writer.stage_from(proven.fork.height)?;
+            self.staged_to = proven.points.last().map_or(0, |point| point.height);
+        }
         // What was queued meanwhile was meant for the chain as it was.
         self.refused_epoch = Some(order.epoch);
-        let tip = self.writer.store().tip();
-        self.report(Verdict::Proven { proven, tip });
+        self.report(Verdict::Proven(proven));
         Ok(())
+    }
+
+    fn stage(&mut self, order: &Order, batch: LinkedBatch) -> Result<(), ChainError> {
+        let (joined, rejection) = self.writer.stage(batch, unix_now())?;
+        if let Some(rejection) = rejection {
+            return self.refuse(order, joined, rejection);
+        }
+        let Some(height) = self.writer.staged().map(Branch::height) else {
+            self.limits.vouched = self.writer.tree().active().height();
+            self.done.push((order.tag, joined));
+            return Ok(());
+        };
+        if height >= self.staged_to.min(self.limits.stop_height) {
+            // All of it, and the chain has grown meanwhile.
+            return self.let_go(order);
+        }
+        self.done.push((order.tag, joined));
+        Ok(())
+    }
+
+    fn let_go(&mut self, order: &Order) -> Result<(), ChainError> {
+        self.store()?;
+        self.writer.unstage()?;
+        self.refused_epoch = Some(order.epoch);
+        self.report(Verdict::LetGo(self.writer.store().tip()));
+        Ok(())
+    }
+
+    /// Where the download has come to: the stored chain's end, or that of the branch which is to take over.
+    fn end(&self) -> Point {
+        let tip = self.writer.store().tip();
+        let chain = || Point { height: tip.height, hash: tip.hash };
+        let staged = self.writer.staged();
+        staged.map_or_else(chain, |end| Point { height: end.height(), hash: end.hash() })
     }
 
     fn store(&mut self) -> Result<(), ChainError> {
         self.writer.flush()?;
         if !self.done.is_empty() {
-            let tip = self.writer.store().tip();
+            let (tip, at) = (self.writer.store().tip(), self.end());
             let done = mem::take(&mut self.done);
-            self.report(Verdict::Joined { done, tip });
+            self.report(Verdict::Joined { done, tip, at });
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 use super::mine::{NOW, mine, regtest};
 use crate::chain::{Ancestors, Branch, CheckedHeaders};
 use crate::primitives::BlockHash;
-use crate::store::{Change, HeaderStore, MemoryStore, SledStore, verify};
+use crate::store::{Change, HeaderStore, MemoryStore, SledStore, Staging, verify};
 use proptest::collection::vec;
-use proptest::prelude::{Just, ProptestConfig, Strategy};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any};
 use proptest::{prop_oneof, proptest};
 use std::path::Path;
 use tempfile::tempdir;
@@ -19,6 +19,14 @@ enum Op {
     Reorganise {
         depth: u32,
         count: u32,
+    },
+    /// A branch is stored beside the chain in pieces, a change to the chain's end or a new process in between; then it
+    /// takes over, or does not.
+    Stage {
+        depth: u32,
+        counts: Vec<u32>,
+        between: Option<bool>,
+        adopt: bool,
     },
     LastSync(u64),
     /// The end of a sync.
@@ -34,6 +42,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (0u32..300).prop_map(|depth| Op::Cut { depth }),
         3 => (0u32..20, 1u32..25).prop_map(|(depth, count)| Op::Reorganise { depth, count }),
         2 => (0u32..900, 1u32..900).prop_map(|(depth, count)| Op::Reorganise { depth, count }),
+        3 => (0u32..400, vec(1u32..300, 1..4), any::<Option<bool>>(), any::<bool>()).prop_map(
+            |(depth, counts, between, adopt)| Op::Stage { depth, counts, between, adopt }),
         1 => (0u64..2_000_000_000).prop_map(Op::LastSync),
         1 => (0u64..2_000_000_000).prop_map(Op::LastSyncAndSettle),
         2 => Just(Op::Settle),
@@ -68,6 +78,9 @@ impl<'a> Pair<'a> {
             Op::Append(count) => self.change(tip, count),
             Op::Cut { depth } => self.change(tip.saturating_sub(depth), 0),
             Op::Reorganise { depth, count } => self.change(tip.saturating_sub(depth), count),
+            Op::Stage { depth, ref counts, between, adopt } => {
+                self.stage(tip.saturating_sub(depth), counts, between, adopt);
+            }
             Op::LastSync(time) => {
                 self.commit(&Change { last_sync: Some(time), ..Change::default() });
             }
@@ -92,12 +105,49 @@ impl<'a> Pair<'a> {
         self.commit(&Change { cut_to, append: Some(&new), ..Change::default() });
     }
 
+    fn stage(&mut self, fork: u32, counts: &[u32], between: Option<bool>, adopt: bool) {
+        self.salt += 1;
+        let salt = self.salt;
+        let mut branch = self.branch_at(fork);
+        for count in counts {
+            let new = mine(&mut branch, *count, salt);
+            self.seen.extend_from_slice(new.hashes());
+            let staged = Some(Staging::Add(&new));
+            self.commit(&Change { staged, ..Change::default() });
+            self.compare();
+        }
+        match between {
+            Some(true) => self.change(self.model.tip().height, 100),
+            Some(false) => {
+                // What a process has staged is of no use to the next one.
+                self.apply(&Op::Reopen);
+                self.model.unstage().unwrap();
+                let gone = self
+                    .sled()
+                    .commit(&Change { staged: Some(Staging::Adopt), ..Change::default() });
+                assert!(gone.is_err());
+                return;
+            }
+            None => {}
+        }
+        if adopt {
+            self.commit(&Change { staged: Some(Staging::Adopt), ..Change::default() });
+            assert_eq!(self.sled().tip().hash, branch.hash());
+        } else {
+            self.model.unstage().unwrap();
+            self.sled().unstage().unwrap();
+        }
+    }
+
     fn mined_on(&self, base: u32, count: u32) -> CheckedHeaders {
+        mine(&mut self.branch_at(base), count, self.salt)
+    }
+
+    fn branch_at(&self, base: u32) -> Branch {
         let from = Branch::resume_from(regtest(), base);
         let ancestors = self.model.headers(from, base - from + 1).unwrap();
         let work = self.model.chainwork(base).unwrap();
-        let mut branch = Branch::resume(regtest(), base, work, &ancestors).unwrap();
-        mine(&mut branch, count, self.salt)
+        Branch::resume(regtest(), base, work, &ancestors).unwrap()
     }
 
     fn commit(&self, change: &Change<'_>) {

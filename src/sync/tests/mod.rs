@@ -1,5 +1,6 @@
 //! The engine against a simulated network, and single cases by hand.
 
+mod ahead;
 mod cases;
 mod hints;
 mod low_work;

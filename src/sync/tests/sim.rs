@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What a peer may be, drawn by chance.
 #[derive(Clone, Debug)]
-enum Habit {
+pub(super) enum Habit {
     Honest,
     Silent(usize),
     Leaves(usize),
@@ -19,7 +19,7 @@ enum Habit {
     BadRule(u32),
 }
 
-fn habit(height: u32) -> impl Strategy<Value = Habit> {
+pub(super) fn habit(height: u32) -> impl Strategy<Value = Habit> {
     prop_oneof![
         Just(Habit::Honest),
         (0usize..12).prop_map(Habit::Silent),
@@ -31,7 +31,7 @@ fn habit(height: u32) -> impl Strategy<Value = Habit> {
     ]
 }
 
-fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, claims: bool) -> SimPeer {
+pub(super) fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, claims: bool) -> SimPeer {
     let whole = chain(height);
     let mut peer = SimPeer::honest(&whole);
     peer.latency = Duration::from_millis(latency);
@@ -94,7 +94,7 @@ proptest! {
 }
 
 /// The habit with its heights within the chain.
-fn fit(habit: &Habit, height: u32) -> Habit {
+pub(super) fn fit(habit: &Habit, height: u32) -> Habit {
     match *habit {
         Habit::Behind(end) => Habit::Behind(end % height),
         Habit::Fork(at) => Habit::Fork(at % height + 1),

@@ -1,7 +1,7 @@
 //! A pool whose caller, network and clocks are the test.
 
 use crate::net::book::{AddressBook, Avoided, Claim, NetGroup, Scope};
-use crate::net::pool::{Action, Admission, Moment, Pool, Search, Settings};
+use crate::net::pool::{Action, Admission, Moment, Place, Pool, Search, Settings};
 use crate::net::{Direction, Disconnect, PeerInfo};
 use crate::wire::ServiceFlags;
 use rand::SeedableRng;
@@ -13,6 +13,17 @@ pub(super) const FULL: ServiceFlags = ServiceFlags(0x409);
 
 pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// A header of a chain whose headers all have work 1.
+pub(super) fn at(height: u32) -> Place {
+    with_work(height, height)
+}
+
+pub(super) fn with_work(height: u32, total: u32) -> Place {
+    let mut work = [0; 32];
+    work[28..].copy_from_slice(&total.to_be_bytes());
+    Place { height, work }
 }
 
 /// A pool whose caller is the test.
@@ -27,7 +38,7 @@ impl Bench {
         let now = Moment { since_start: Duration::ZERO, unix: EPOCH };
         let book = AddressBook::new([1; 32], Scope::Public);
         let mut pool = Pool::new(settings, book, now);
-        pool.set_tip(100, EPOCH, now);
+        pool.set_tip(at(100), EPOCH, now);
         Self { pool, now, rng: StdRng::seed_from_u64(1) }
     }
 

@@ -1,6 +1,6 @@
 //! What the pool does in single cases.
 
-use super::bench::{Bench, EPOCH, FULL, secs};
+use super::bench::{Bench, EPOCH, FULL, at, secs, with_work};
 use crate::net::Disconnect;
 use crate::net::book::{Avoided, Claim, PeerAddress};
 use crate::net::pool::{Action, Admission, Parting, Persistence, Search, Settings};
@@ -85,7 +85,7 @@ fn services_decide_who_is_kept() {
     let dials = bench.dials(2);
     // The tip is of today: the last blocks are enough.
     assert_eq!(bench.connect(dials[0].0, ServiceFlags::NETWORK_LIMITED), Admission::Keep);
-    bench.pool.set_tip(101, EPOCH - 2 * 24 * 3600, bench.now);
+    bench.pool.set_tip(at(101), EPOCH - 2 * 24 * 3600, bench.now);
     let (needed, offered) = (ServiceFlags::NETWORK, ServiceFlags::NETWORK_LIMITED);
     let refused = Admission::Part(Parting::Services { needed, offered });
     assert_eq!(bench.connect(dials[1].0, offered), refused);
@@ -230,13 +230,13 @@ fn a_peer_that_stays_behind_is_asked_and_then_replaced() {
     let ids: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
     ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
-    bench.pool.has_tip(ids[0], 100, bench.now);
+    bench.pool.has_tip(ids[0], at(100), bench.now);
     let mut asked = None;
     for second in 0..3600u64 {
         if second % 600 == 0 {
             let height = 101 + u32::try_from(second / 600).unwrap();
-            bench.pool.set_tip(height, bench.now.unix, bench.now);
-            bench.pool.has_tip(ids[0], height, bench.now);
+            bench.pool.set_tip(at(height), bench.now.unix, bench.now);
+            bench.pool.has_tip(ids[0], at(height), bench.now);
         }
         for action in bench.poll() {
             match action {
@@ -258,6 +258,32 @@ fn a_peer_that_stays_behind_is_asked_and_then_replaced() {
 }
 
 #[test]
+fn peers_are_behind_by_work_and_not_by_height() {
+    let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333", "12.1.1.1:8333"];
+    let mut bench = Bench::knowing(following(4), &known);
+    let ids: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).take(4).collect();
+    ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
+    bench.pool.follow(bench.now);
+    // A shorter chain with more work has taken over. Two of four peers are protected: one has it, one another with as
+    // much. Of the others, one has it too, and one is higher on the old chain.
+    bench.pool.set_tip(with_work(90, 200), bench.now.unix, bench.now);
+    bench.pool.has_tip(ids[0], with_work(90, 200), bench.now);
+    bench.pool.has_tip(ids[1], with_work(95, 200), bench.now);
+    bench.pool.has_tip(ids[2], with_work(89, 200), bench.now);
+    bench.pool.has_tip(ids[3], with_work(100, 100), bench.now);
+    let mut gone = Vec::new();
+    for _ in 0..1500 {
+        for action in bench.poll() {
+            if let Action::Disconnect { id, reason: Parting::Lagging { .. }, .. } = action {
+                gone.push(id);
+            }
+        }
+        bench.wait(secs(1));
+    }
+    assert_eq!(gone, [ids[3]]);
+}
+
+#[test]
 fn a_stale_tip_brings_one_more_peer_and_the_next_block_sends_the_least_useful_away() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
     let settings = Settings { stale_after: Some(secs(1800)), ..following(2) };
@@ -265,7 +291,7 @@ fn a_stale_tip_brings_one_more_peer_and_the_next_block_sends_the_least_useful_aw
     let first: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
     first.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
-    first.iter().for_each(|id| bench.pool.has_tip(*id, 100, bench.now));
+    first.iter().for_each(|id| bench.pool.has_tip(*id, at(100), bench.now));
     // Meanwhile the address that never answered is tried: it does, and is let go.
     let tried = bench.dials(1700);
     assert_eq!(tried.len(), 1);
@@ -274,8 +300,8 @@ fn a_stale_tip_brings_one_more_peer_and_the_next_block_sends_the_least_useful_aw
     assert_eq!(more.len(), 1);
     assert_eq!(bench.connect(more[0].0, FULL), Admission::Keep);
     assert_eq!(bench.pool.connected_count(), 3);
-    bench.pool.set_tip(101, bench.now.unix, bench.now);
-    first.iter().for_each(|id| bench.pool.has_tip(*id, 101, bench.now));
+    bench.pool.set_tip(at(101), bench.now.unix, bench.now);
+    first.iter().for_each(|id| bench.pool.has_tip(*id, at(101), bench.now));
     bench.dials(100);
     let mut left: Vec<u64> = bench.pool.peers().map(|peer| peer.id).collect();
     left.sort_unstable();

@@ -1,6 +1,7 @@
 //! A world of nodes that are dialled, answer, announce blocks, lie, fall silent, die and come back; its clock only moves
 //! from one event to the next.
 
+use super::bench::at;
 use super::population::{Kind, Node};
 use crate::net::book::{AddressBook, Claim, NetGroup, PeerAddress, Scope};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search, Settings};
@@ -90,7 +91,7 @@ impl World {
             links: BTreeMap::new(),
             events: BinaryHeap::new(),
         };
-        world.pool.set_tip(world.height, EPOCH, now);
+        world.pool.set_tip(at(world.height), EPOCH, now);
         world
     }
 
@@ -99,7 +100,7 @@ impl World {
         self.links.clear();
         self.events.clear();
         self.pool = Pool::new(settings, book, self.now);
-        self.pool.set_tip(self.height, self.now.unix, self.now);
+        self.pool.set_tip(at(self.height), self.now.unix, self.now);
     }
 
     pub(super) fn claims(&self, addresses: &[PeerAddress]) -> Vec<Claim> {
@@ -234,8 +235,8 @@ impl World {
             Event::Announce(id, height) => {
                 if self.pool.address(id).is_some() {
                     let unix = self.now.unix;
-                    self.pool.set_tip(height.max(self.height), unix, self.now);
-                    self.pool.has_tip(id, height, self.now);
+                    self.pool.set_tip(at(height.max(self.height)), unix, self.now);
+                    self.pool.has_tip(id, at(height), self.now);
                 }
             }
             Event::SearchEnds(search) => {

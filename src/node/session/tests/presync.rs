@@ -61,7 +61,7 @@ fn work(batches: &[(PeerKey, &[Header])], gone: Option<(usize, PeerKey)>) -> Vec
             tasks.send(Task::Forget(peer)).unwrap();
         }
         let (tag, batch) = (u64::try_from(at).unwrap(), linked(headers));
-        let job = Job { tag, peer: *peer, hinted: false, epoch: 0, batch };
+        let job = Job { tag, peer: *peer, hinted: false, unasked: false, epoch: 0, batch };
         tasks.send(Task::Join(job)).unwrap();
     }
     drop(tasks);

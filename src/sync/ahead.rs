@@ -1,0 +1,209 @@
+//! What follows the last hint, asked for while the ranges before it are still coming.
+//!
+//! Nothing cuts that part of the chain into ranges, so each of its requests waits for the answer to the one
+//! before: left to the end, every 2000 headers would cost a round trip in which nothing else happens. One peer is
+//! asked from the last hint on instead, and from the end of its answers; another takes over where it is late, gone, or
+//! much slower. What comes is linked like ranges, and kept until they reach it: then the open download goes on with
+//! it as if it had just come.
+//!
+//! # Security
+//! The part belongs to no hint: it is joined as any peer's chain beyond them is, with low-work protection and the
+//! comparison of peers, and it is thrown away where the hints turn out to be wrong.
+
+use super::engine::{Engine, FULL};
+use super::peer::{Peer, Purpose, Request};
+use super::ranges::{Part, Range, Taken};
+use super::types::{Action, Disposition, Linked, Reply};
+use super::{PeerKey, Point, Tag};
+use crate::primitives::BlockHash;
+use std::time::Duration;
+
+/// Answers that may be kept before the ranges reach them: 2.6 MB, half a year of blocks. The ranges' own window is
+/// smaller by as much.
+pub(super) const AHEAD: usize = 16;
+
+/// What was received beyond the last hint, and who is asked for more.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// Starts after the last hint, and has no end.
+    range: Option<Range>,
+    /// Who sent the newest part.
+    leader: Option<PeerKey>,
+    /// Who said that there is nothing more.
+    ended: Option<PeerKey>,
+}
+
+impl Ahead {
+    /// How many answers are kept.
+    pub(super) fn len(&self) -> usize {
+        self.range.as_ref().map_or(0, |range| range.parts.len())
+    }
+
+    /// The peer may have more by now.
+    pub(super) fn reopen(&mut self, peer: PeerKey) {
+        self.ended = self.ended.filter(|ended| *ended != peer);
+    }
+
+    /// A peer is gone or passed over: nothing is expected of it any more.
+    pub(super) fn disown(&mut self, peer: PeerKey) {
+        if let Some(range) = &mut self.range {
+            range.owners.retain(|owner| *owner != peer);
+        }
+    }
+
+    /// When the request that was made last was made, if it is not answered.
+    pub(super) fn asked(&self) -> Option<Duration> {
+        let range = self.range.as_ref().filter(|range| !range.owners.is_empty());
+        range.map(|range| range.asked_at)
+    }
+
+    /// Where the part with this tag begins, if there is one.
+    pub(super) fn begin_of(&self, tag: Tag) -> Option<Point> {
+        let range = self.range.as_ref()?;
+        let known = range.parts.iter().any(|part| part.tag == tag);
+        known.then(|| range.begin_of(tag, range.start))
+    }
+
+    /// Height of the header at the end of a part.
+    pub(super) fn height_of_end(&self, hash: BlockHash) -> Option<u32> {
+        let mut ends = self.range.iter().flat_map(|range| &range.parts).map(|part| part.end);
+        ends.find(|end| end.hash == hash).map(|end| end.height)
+    }
+
+    /// Notes how a part fared when it was linked; the tags of what goes with it come back.
+    pub(super) fn linked(&mut self, tag: Tag, linked: Linked) -> Vec<Tag> {
+        let Some(range) = &mut self.range else { return Vec::new() };
+        let start = range.start;
+        range.linked(tag, linked, start)
+    }
+
+    /// Drops everything; gives the tags of what was received for nothing.
+    pub(super) fn clear(&mut self) -> Vec<Tag> {
+        let range = std::mem::take(self).range;
+        range.map_or_else(Vec::new, |mut range| range.restart())
+    }
+}
+
+impl Engine {
+    /// Whether the chain may be asked for from the last hint on, where that is.
+    fn ahead_from(&self) -> Option<Point> {
+        let last = self.ranges.last_hint().filter(|last| last.height > self.joined.height)?;
+        let useful = self.hints_on && !self.presync && self.open.is_idle();
+        (useful && self.ranges.lead_to_the_end(self.joined.height)).then_some(last)
+    }
+
+    /// Asks for the next headers beyond the last hint, if it is time for that.
+    pub(super) fn ask_ahead(&mut self, now: Duration) {
+        let Some(start) = self.ahead_from() else { return };
+        let patience = self.patience();
+        let range = self.ahead.range.get_or_insert_with(|| Range::after(start));
+        if range.parts.len() >= AHEAD || !range.wants_owner(now, patience) {
+            return;
+        }
+        let (cursor, leader) = (range.cursor, self.ahead.leader);
+        let may_be_asked = |key: PeerKey, peer: &Peer| {
+            let free = !peer.left_hints && peer.has_place() && !peer.is_late(now, patience);
+            free && peer.has_above(cursor.height) && !range.owners.contains(&key)
+        };
+        // Who leads goes on unless another one is twice as fast.
+        let delay = |key: PeerKey, peer: &Peer| match peer.latency() {
+            latency if Some(key) == leader => latency / 2,
+            latency => latency,
+        };
+        let open = self.peers.iter_mut().filter(|(key, peer)| may_be_asked(**key, peer));
+        let Some((key, peer)) = open.min_by_key(|(key, peer)| delay(**key, peer)) else { return };
+        let mut locator = vec![cursor.hash];
+        if cursor != range.start {
+            locator.push(range.start.hash);
+        }
+        range.owners.push(*key);
+        range.asked_at = now;
+        peer.ask(Purpose::Ahead, locator.clone(), now, FULL);
+        self.actions.push(Action::Ask { peer: *key, locator, stop: BlockHash::ZERO });
+    }
+
+    pub(super) fn ahead_answer(
+        &mut self,
+        key: PeerKey,
+        request: &Request,
+        reply: &Reply,
+    ) -> Disposition {
+        let (Some(peer), Some(range)) = (self.peers.get_mut(&key), &mut self.ahead.range) else {
+            return Disposition::Discard;
+        };
+        match range.take(peer, key, request, reply) {
+            Taken::Not => {
+                let at_end =
+                    reply.count == 0 && request.locator.first() == Some(&range.cursor.hash);
+                self.ahead.ended = self.ahead.ended.or(at_end.then_some(key));
+                return Disposition::Discard;
+            }
+            // What it knows instead has to be more: else it is only behind.
+            Taken::FromStart if !is_more(range, reply) => {
+                peer.end_at(range.cursor.height);
+                return Disposition::Discard;
+            }
+            Taken::FromStart => self.actions.push(Action::Forget(range.restart())),
+            Taken::FromCursor => {}
+        }
+        let height = range.cursor.height.saturating_add(reply.count);
+        let end = Point { height, hash: reply.last };
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        range.parts.push(Part { tag, peer: key, end, linked: false });
+        range.cursor = end;
+        // Others may be asked for the same, and are late: none of them owes what follows now.
+        range.owners.clear();
+        // A full answer says that there may be more, whatever the peer has announced.
+        peer.ends_at = (reply.count < FULL).then_some(height);
+        self.ahead.ended = (reply.count < FULL).then_some(key);
+        self.ahead.leader = Some(key);
+        Disposition::Take(tag)
+    }
+
+    /// Once the ranges have reached the last hint, the open download goes on from what follows it; on any other
+    /// chain it is of no use.
+    pub(super) fn hand_over_ahead(&mut self) {
+        let Some(range) = &self.ahead.range else { return };
+        let reached = self.joined.height >= range.start.height;
+        if self.hints_on && !self.presync && !reached {
+            return;
+        }
+        if !self.hints_on || self.presync || self.joined != range.start || !self.open.is_idle() {
+            return self.drop_ahead();
+        }
+        let Ahead { range: Some(range), leader, ended } = std::mem::take(&mut self.ahead) else {
+            return;
+        };
+        let asked = range.owners.last().copied();
+        for (key, peer) in &mut self.peers {
+            let goes_on = Some(*key) == asked;
+            peer.give(Purpose::Ahead, if goes_on { Purpose::Open } else { Purpose::Void });
+            if goes_on || (asked.is_none() && Some(*key) == leader) {
+                peer.cursor = Some(range.cursor.hash);
+            }
+            // Whoever has nothing more there need not be asked once more.
+            peer.at_end |= Some(*key) == ended;
+        }
+        let mut height = range.start.height;
+        for part in &range.parts {
+            self.open.receive(part, part.end.height - height);
+            height = part.end.height;
+        }
+        self.open.lead(asked.or(leader).filter(|key| self.peers.contains_key(key)));
+    }
+
+    /// What was received ahead is of no use any more.
+    pub(super) fn drop_ahead(&mut self) {
+        self.peers.values_mut().for_each(|peer| peer.give(Purpose::Ahead, Purpose::Void));
+        let dropped = self.ahead.clear();
+        self.actions.push(Action::Forget(dropped));
+    }
+}
+
+/// Whether an answer from the start shows another branch that may be longer than what is kept of the one before.
+fn is_more(range: &Range, reply: &Reply) -> bool {
+    let kept = range.cursor.height - range.start.height;
+    let same = range.parts.first().is_some_and(|first| first.end.hash == reply.last);
+    !same && (reply.count >= FULL || reply.count > kept)
+}
