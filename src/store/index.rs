@@ -21,7 +21,7 @@ const POSITION_BITS: u32 = 17;
 const BUCKETS: u8 = 128;
 
 /// Up to this many new headers are indexed at once with the headers themselves.
-const SMALL: usize = 256;
+pub(super) const SMALL: usize = 256;
 
 /// Hashes that are not in the database's index yet, in height order.
 #[derive(Clone, Debug, Default)]

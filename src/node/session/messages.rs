@@ -96,7 +96,10 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn hold(&mut self, tag: Tag, peer: PeerKey, headers: Vec<Header>, unasked: bool) {
         self.held.insert(tag, Held { peer, unasked, batch: None });
         let verdicts = self.verdict_sender.clone();
-        let hints = self.hints_hold.then_some(&self.options.hints);
+        // What answers for a range begins where the range does, and is held to the hint at its end: to look its parent
+        // up in the whole index, where it mostly is not yet, would cost more with every run of it.
+        let may_stray = self.hints_hold && !self.engine.is_hinted_batch(tag);
+        let hints = may_stray.then_some(&self.options.hints);
         let vouched = hints.and_then(|hints| hints.at_or_below(self.tip.height));
         let check =
             LinkCheck { params: self.options.params, store: Arc::clone(&self.store), vouched };
