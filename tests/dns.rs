@@ -168,3 +168,18 @@ async fn one_seed_gives_no_more_than_its_share() {
     let answers = ask(&server, &["many"], DEADLINE).await;
     assert_eq!(answers["many"].addresses.len(), MAX_ADDRESSES_PER_SEED);
 }
+
+#[tokio::test]
+async fn names_of_overlay_networks_are_asked_of_nobody() {
+    let server = Zones::default().with("abc.onion", [four(1)]).with("abc.i2p", [four(1)]).serve();
+    for name in ["abc.onion", "ABC.Onion.", "onion", "sub.abc.onion", "abc.b32.i2p", "abc.i2p."] {
+        for resolver in [Resolver::Server(server.address()), Resolver::System] {
+            let error = resolver.lookup(name, DEADLINE).await.unwrap_err();
+            assert!(error.to_string().contains("needs a proxy"), "{name}: {error}");
+        }
+    }
+    assert_eq!(server.queries(), []);
+    // A name may have these words elsewhere.
+    lookup(&server, "onion.test").await.unwrap_err();
+    assert_eq!(server.queries().len(), 2);
+}

@@ -41,7 +41,9 @@ pub use config::{
 };
 pub use dialer::Dialer;
 pub use disconnect::{Disconnect, Fault};
-pub use dns::{MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed};
+pub use dns::{
+    MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,
+};
 pub use event::{Direction, Event, PeerId, PeerInfo};
 pub use handle::{PeerHandle, SEND_QUEUE, SendError, Traffic};
 pub use nonces::OwnNonces;
