@@ -4,6 +4,7 @@ use super::config::{CONNECT_DEADLINE, Config};
 use super::dns::Resolver;
 use super::event::{Direction, Event, PeerId};
 use super::handle::PeerHandle;
+use super::happy_eyeballs;
 use super::peer::{Link, spawn_with};
 use std::io;
 use std::net::SocketAddr;
@@ -72,13 +73,13 @@ async fn dial_through(
     Ok(Link { stream, remote: None })
 }
 
-/// Opens a TCP connection to `host:port`, trying each address that the name has.
+/// Opens a TCP connection to `host:port`: to whichever of the name's addresses answers first.
 async fn open(resolver: Resolver, address: &str) -> io::Result<TcpStream> {
     let (host, port) = split(address)?;
     let addresses = resolver.lookup(host, CONNECT_DEADLINE).await?;
     let addresses: Vec<SocketAddr> =
         addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    let stream = TcpStream::connect(&addresses[..]).await?;
+    let stream = happy_eyeballs::connect(&addresses).await?;
     // Requests are small and answered one by one: waiting to fill a segment would only delay them.
     stream.set_nodelay(true)?;
     Ok(stream)

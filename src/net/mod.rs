@@ -23,6 +23,7 @@ mod dns;
 mod event;
 mod handle;
 mod handshake;
+mod happy_eyeballs;
 mod incoming;
 mod nonces;
 mod outgoing;

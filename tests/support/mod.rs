@@ -14,6 +14,7 @@ pub mod blocks;
 pub mod chain;
 pub mod client;
 mod conn;
+pub mod deaf;
 pub mod dns;
 mod link;
 pub mod measure;
