@@ -8,13 +8,15 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use support::chain::regtest_chain;
 use support::dns::{DnsServer, Zones};
+use support::peer::ScriptedPeer;
 use support::population::{Kind, Plan, Population};
 use support::run::{Program, Running};
+use support::script::Script;
 use support::served::SharedChain;
 use support::socks::{SocksProxy, Target};
 use support::sync::light_client;
@@ -74,6 +76,12 @@ impl World {
     }
 }
 
+/// A peer that goes by the seed's name, and tells of these.
+fn seed_telling(others: &[&ScriptedPeer], chain: &SharedChain) -> ScriptedPeer {
+    let addresses = others.iter().map(|peer| peer.address()).collect();
+    Script::honest().on(Ipv4Addr::new(127, 1, 0, 1)).addresses(addresses).start(chain)
+}
+
 fn targets(proxy: &SocksProxy) -> Vec<Target> {
     proxy.proxied().targets
 }
@@ -127,6 +135,57 @@ fn with_a_proxy_a_sync_gives_it_the_seeds_name_and_goes_nowhere_else() {
     assert_eq!((&report["height"], &report["stopped"]), (&json!(300), &json!("caught-up")));
     assert_eq!(targets(&proxy)[0], Target::Name(SEED.to_owned(), PORT));
     world.assert_all_went_through(&proxy);
+}
+
+#[test]
+fn whom_the_proxy_takes_for_a_seed_is_asked_for_addresses_and_for_nothing_else() {
+    let chain = SharedChain::new(Network::Regtest, &regtest_chain(300, 1, 600));
+    let peers =
+        [2, 3, 4].map(|range| Script::honest().on(Ipv4Addr::new(127, range, 0, 1)).start(&chain));
+    let seed = seed_telling(&[&peers[0], &peers[1], &peers[2]], &chain);
+    let proxy = SocksProxy::start([(SEED.to_owned(), seed.address())]);
+    let dns = Zones::default().serve();
+    let program = light_client(BINARY, Network::Regtest);
+    let (through, dns_server) = (proxy.address().to_string(), dns.address().to_string());
+    let args =
+        ["sync", "--follow", "--proxy", &through, "--dns-server", &dns_server, "--json", "-v"];
+    let mut running = program.start(&args);
+    peers.iter().for_each(|peer| peer.wait_ready(1, PATIENCE));
+    running.wait_for_stderr("caught up at height 300: following", PATIENCE);
+    seed.record().wait_for("the end of the connection", PATIENCE, |seen| {
+        (!seen.connections.is_empty() && seen.open() == 0).then_some(())
+    });
+    running.interrupt();
+    let report = running.wait(PATIENCE).expect_code(130).json_lines();
+    assert_eq!(report.last().unwrap()["peers"], 3, "{report:?}");
+    let seen = seed.seen();
+    assert!(seen.has("getaddr"));
+    assert!(!seen.has("getheaders") && !seen.has("sendheaders"), "{seen:?}");
+    assert_eq!((seen.connections.len(), dns.queries().len()), (1, 0));
+}
+
+#[test]
+fn every_connection_through_the_proxy_has_a_user_and_password_of_its_own() {
+    let world = world(7);
+    let names = [(SEED.to_owned(), world.named()[0])];
+    for (proxy, authenticates) in [
+        (SocksProxy::start(names.clone()), true),
+        (SocksProxy::without_authentication(names), false),
+    ] {
+        let more = ["--proxy", &proxy.address().to_string(), "--dns-server", &world.dns_address()];
+        let crawl = ["peers", "--crawl", "1000", "--timeout", "2"];
+        world.program.run(&[&crawl[..], &more].concat()).expect_success();
+        let used = proxy.proxied().credentials;
+        assert!(used.len() > 10, "{used:?}");
+        if !authenticates {
+            assert!(used.iter().all(Option::is_none), "{used:?}");
+            continue;
+        }
+        let (users, passwords): (HashSet<String>, HashSet<String>) =
+            used.iter().map(|used| used.clone().expect("both were offered")).unzip();
+        assert_eq!((users.len(), passwords.len()), (used.len(), used.len()), "{used:?}");
+        assert!(users.iter().chain(&passwords).all(|text| text.len() >= 16), "{used:?}");
+    }
 }
 
 #[test]

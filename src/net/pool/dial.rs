@@ -103,7 +103,7 @@ impl Pool {
 
     /// Dials of found peers: all that are under way, and those that may still come to something.
     fn dialling_counts(&self, now: Duration) -> (usize, usize) {
-        let under_way = |slot: &&Slot| slot.ready.is_none() && !slot.is_named() && !slot.feeler;
+        let under_way = |slot: &&Slot| slot.is_dialled_for_keeps();
         let hopeful = |slot: &&Slot| now < slot.began + HOPEFUL;
         let all = self.slots.values().filter(under_way);
         (all.clone().count(), all.filter(hopeful).count())
@@ -146,9 +146,8 @@ impl Pool {
 
     /// Every place is taken: who has not answered by now is not waited for, and may be asked another time.
     fn cancel_dials(&mut self) {
-        let under_way = |slot: &Slot| slot.ready.is_none() && !slot.is_named() && !slot.feeler;
-        let ids: Vec<u64> =
-            self.slots.iter().filter(|(_, slot)| under_way(slot)).map(|(id, _)| *id).collect();
+        let under_way = self.slots.iter().filter(|(_, slot)| slot.is_dialled_for_keeps());
+        let ids: Vec<u64> = under_way.map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.part(id, Parting::Surplus));
     }
 
@@ -162,7 +161,7 @@ impl Pool {
         self.stir();
     }
 
-    fn start(&mut self, target: Target, feeler: bool, now: Moment) {
+    pub(super) fn start(&mut self, target: Target, feeler: bool, now: Moment) {
         let patience = match &target {
             _ if self.settings.proxy_seeds.is_some() => PROXY_PATIENCE,
             Target::Found(_) => ADDRESS_PATIENCE,
@@ -176,11 +175,8 @@ impl Pool {
         self.actions.push(Action::Dial { id, address, patience });
     }
 
-    /// The names for the proxy first, then in turn an address that was just found, and one from the book.
+    /// In turn an address that was just found, and one from the book.
     fn next_target(&mut self, now: Moment, rng: &mut dyn Rng) -> Option<Target> {
-        if let Some(name) = self.seeds.pop_front() {
-            return Some(Target::Seed(name));
-        }
         self.pace.from_book = !self.pace.from_book;
         let in_use = self.in_use();
         if !self.pace.from_book

@@ -8,6 +8,7 @@
 //! attacker with a range of addresses, cannot be all of them. Peers are found in the book, half of the time among those
 //! that have answered before; see [`book`](crate::net::book) for what gossip can do to it.
 
+mod addr_fetch;
 mod dial;
 mod events;
 mod losses;
@@ -64,8 +65,8 @@ pub struct Pool {
     next_id: u64,
     /// Addresses that DNS or the shipped list gave just now.
     fresh: VecDeque<PeerAddress>,
-    /// Names that only a proxy can resolve.
-    seeds: VecDeque<String>,
+    /// How many addresses the seeds behind a proxy have told, while any of them is asked.
+    fetched: Option<usize>,
     losses: Losses,
     reach: Reachability,
     searching: Searching,
@@ -92,7 +93,7 @@ impl Pool {
             slots: BTreeMap::new(),
             next_id: 0,
             fresh: VecDeque::new(),
-            seeds: VecDeque::new(),
+            fetched: None,
             losses: Losses::default(),
             pace: dial::Pace::default(),
             saving: Saving::default(),
@@ -120,6 +121,7 @@ impl Pool {
             self.check_probes(now.since_start);
             self.check_lags(now.since_start);
             self.check_extra(now.since_start);
+            self.check_addr_fetches(now);
             self.search(now);
             self.dial(now, rng);
             self.save(now);
@@ -147,10 +149,8 @@ impl Pool {
         match self.searching.next(peers, wanted, addresses, now.since_start) {
             None => {}
             Some(Search::Dns) if self.settings.proxy_seeds.is_some() => {
-                let names = self.settings.proxy_seeds.iter().flatten().cloned();
-                self.seeds = names.collect();
-                let found = self.seeds.len();
-                self.searching.found(Search::Dns, found, now.since_start);
+                let names = self.settings.proxy_seeds.iter().flatten().cloned().collect();
+                self.fetch_addresses(names, now);
             }
             Some(search) => self.actions.push(Action::Search(search)),
         }
@@ -231,9 +231,7 @@ impl Pool {
         if !self.slots.is_empty() || !self.named.are_given_up() {
             return false;
         }
-        let waits = !self.fresh.is_empty()
-            || !self.seeds.is_empty()
-            || self.losses.is_any_waiting(now.since_start);
+        let waits = !self.fresh.is_empty() || self.losses.is_any_waiting(now.since_start);
         let searched = self.searching.is_done() && self.pace.found_nothing();
         self.is_closed() || (!self.settings.persistent && searched && !waits)
     }

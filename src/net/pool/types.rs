@@ -126,6 +126,12 @@ pub enum Parting {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// It was only to tell addresses.
+    #[error("told {count} addresses, for which it was dialled")]
+    AddrFetch {
+        /// How many it told.
+        count: usize,
+    },
     /// One more peer had been sought, and this one brought news least recently.
     #[error("others bring news sooner")]
     LeastUseful,
@@ -140,6 +146,8 @@ fn names(services: ServiceFlags) -> String {
 pub enum Admission {
     /// It is used.
     Keep,
+    /// It is to tell addresses, and used for nothing else; the pool ends the connection then.
+    AddrFetch,
     /// It is to be disconnected; the pool has forgotten it already.
     Part(Parting),
 }

@@ -82,6 +82,10 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn on_message(&mut self, peer: PeerKey, message: Message) {
         self.peers.heard(peer, &message);
+        // Who is only to tell addresses has nothing else to say.
+        if !self.peers.get(peer).is_some_and(|line| line.is_connected()) {
+            return;
+        }
         match message {
             Message::Headers(headers) => self.on_headers(peer, headers),
             Message::Inv(inventory) => self.on_inventory(peer, &inventory),

@@ -243,6 +243,7 @@ impl Peers {
                 }
                 true
             }
+            Admission::AddrFetch => false,
             Admission::Part(reason) => {
                 tell_parted(&info.address, &reason);
                 if !matches!(reason, Parting::Surplus | Parting::Feeler) {
@@ -384,7 +385,9 @@ fn pool_settings(options: &SyncOptions) -> Settings {
 /// What the pool does in the course of things is of interest to who looks closely; the rest is news.
 fn tell_parted(address: &str, reason: &Parting) {
     match reason {
-        Parting::Surplus | Parting::Feeler => debug!("parted with {address}: {reason}"),
+        Parting::Surplus | Parting::Feeler | Parting::AddrFetch { .. } => {
+            debug!("parted with {address}: {reason}")
+        }
         _ => info!("parted with {address}: {reason}"),
     }
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod cases;
 mod population;
+mod proxied;
 mod start;
 mod week;
 mod world;

@@ -281,6 +281,7 @@ impl World {
                 self.links.remove(&id);
                 self.partings.push((self.now.since_start, reason));
             }
+            Admission::AddrFetch => {}
             Admission::Keep => match kind {
                 Kind::Liar => self.schedule(secs(2), Event::Lie(id)),
                 Kind::Silent => self.schedule(secs(1200), Event::Fail(id, Failure::NoPong)),
