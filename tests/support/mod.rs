@@ -27,6 +27,7 @@ pub mod run;
 pub mod script;
 pub mod served;
 pub mod socks;
+pub mod strace;
 pub mod sync;
 pub mod transactions;
 pub mod wait;
