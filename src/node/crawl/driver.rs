@@ -1,10 +1,9 @@
 //! The crawl's connections, clock and file.
 
-use super::address::{Answer, Told};
+use super::address::{Answer, Reachable, Told};
 use super::journal::{Journal, JournalError, Line};
 use super::machine::{Act, Crawl, Plan};
 use super::row::{Counts, PeerRow};
-use crate::net::book::Scope;
 use crate::net::{Config, Dialer, Event, PeerHandle, PeerId, Timers};
 use crate::node::sources::net_config;
 use crate::node::{Found, Greeting, Sources, scope_of};
@@ -111,8 +110,7 @@ struct Driver<'a> {
     journal: Option<&'a mut Journal>,
     dialer: Dialer,
     config: Arc<Config>,
-    /// Which addresses the network's peers can have.
-    scope: Scope,
+    reachable: Reachable,
     handles: HashMap<u64, PeerHandle>,
     sender: Sender<Event>,
     events: Receiver<Event>,
@@ -144,7 +142,10 @@ impl<'a> Driver<'a> {
                 max_payload: MAX_MESSAGE,
                 ..net_config(sources.params, 0, timers)
             }),
-            scope: scope_of(sources.params.network),
+            reachable: Reachable {
+                scope: scope_of(sources.params.network),
+                through_proxy: sources.proxy.is_some(),
+            },
             handles: HashMap::new(),
             sender,
             events,
@@ -235,7 +236,7 @@ impl<'a> Driver<'a> {
             }
             Event::Latency { peer, rtt } => self.crawl.pong(peer.0, rtt, now),
             Event::Message { peer, message } => {
-                if let Some(answer) = Answer::read(&message, self.scope) {
+                if let Some(answer) = Answer::read(&message, self.reachable) {
                     self.crawl.addresses(peer.0, answer);
                 }
             }
