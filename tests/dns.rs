@@ -3,12 +3,18 @@
 mod support;
 
 use lightclient::net::{MAX_ADDRESSES_PER_SEED, Resolver, SeedAnswer, SeedQueries};
+use lightclient::primitives::Network;
 use lightclient::wire::ServiceFlags;
 use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
+use support::chain::regtest_chain;
+use support::deaf::Deaf;
 use support::dns::{DnsServer, FORGED, Manner, Zones};
+use support::script::Script;
+use support::served::SharedChain;
+use support::sync::light_client;
 
 /// Longer than any answer on loopback takes.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -167,4 +173,42 @@ async fn one_seed_gives_no_more_than_its_share() {
     let server = Zones::default().with_manner("x9.many", many, Manner::Truncates).serve();
     let answers = ask(&server, &["many"], DEADLINE).await;
     assert_eq!(answers["many"].addresses.len(), MAX_ADDRESSES_PER_SEED);
+}
+
+#[tokio::test]
+async fn names_of_overlay_networks_are_asked_of_nobody() {
+    let server = Zones::default().with("abc.onion", [four(1)]).with("abc.i2p", [four(1)]).serve();
+    for name in ["abc.onion", "ABC.Onion.", "onion", "sub.abc.onion", "abc.b32.i2p", "abc.i2p."] {
+        for resolver in [Resolver::Server(server.address()), Resolver::System] {
+            let error = resolver.lookup(name, DEADLINE).await.unwrap_err();
+            assert!(error.to_string().contains("needs a proxy"), "{name}: {error}");
+        }
+    }
+    assert_eq!(server.queries(), []);
+    // A name may have these words elsewhere.
+    lookup(&server, "onion.test").await.unwrap_err();
+    assert_eq!(server.queries().len(), 2);
+}
+
+#[test]
+fn a_named_peer_is_reached_though_the_first_of_its_names_addresses_are_dead() {
+    let chain = SharedChain::new(Network::Regtest, &regtest_chain(10, 1, 600));
+    let peer = Script::honest().on(Ipv4Addr::new(127, 9, 9, 4)).start(&chain);
+    let port = peer.address().port();
+    let dead = [1, 2, 3].map(|host| Ipv4Addr::new(127, 9, 9, host));
+    let _deaf = dead.map(|ip| Deaf::at(SocketAddr::from((ip, port))));
+    let all = dead.map(IpAddr::from).into_iter().chain([peer.address().ip()]);
+    let server = Zones::default().with("peer.test", all).serve();
+    let program = light_client(env!("CARGO_BIN_EXE_lightclient"), Network::Regtest);
+    let (dns_server, name) = (server.address().to_string(), format!("peer.test:{port}"));
+    for command in [
+        &["ping", &name, "-c", "1"][..],
+        &["sync", "--min-chain-work", "0", "--connect", &name],
+        &["sync", "--min-chain-work", "0", "--no-dns", "--add-peer", &name],
+    ] {
+        let ended = program.run(&[command, &["--dns-server", &dns_server]].concat());
+        let ended = ended.expect_success();
+        // Three addresses come before it, a quarter of a second each.
+        assert!(ended.elapsed < Duration::from_secs(5), "{command:?}: {:?}", ended.elapsed);
+    }
 }

@@ -3,21 +3,26 @@
 mod support;
 
 use lightclient::primitives::Network;
+use lightclient::wire::{Block, Transaction};
 use serde_json::json;
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+use support::blocks::Blocks;
 use support::chain::regtest_chain;
 use support::dns::{DnsServer, Zones};
+use support::peer::ScriptedPeer;
 use support::population::{Kind, Plan, Population};
-use support::run::{Program, Running};
+use support::run::{Finished, Program, Running};
+use support::script::Script;
 use support::served::SharedChain;
 use support::socks::{SocksProxy, Target};
+use support::strace::{addresses_in, can_trace, traced};
 use support::sync::light_client;
+use support::transactions::{announcement, transaction};
 use support::wait::PATIENCE;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
@@ -72,6 +77,12 @@ impl World {
         }
         assert_eq!(self.dns.queries(), [], "names are the proxy's to resolve");
     }
+}
+
+/// A peer that goes by the seed's name, and tells of these.
+fn seed_telling(others: &[&ScriptedPeer], chain: &SharedChain) -> ScriptedPeer {
+    let addresses = others.iter().map(|peer| peer.address()).collect();
+    Script::honest().on(Ipv4Addr::new(127, 1, 0, 1)).addresses(addresses).start(chain)
 }
 
 fn targets(proxy: &SocksProxy) -> Vec<Target> {
@@ -130,6 +141,57 @@ fn with_a_proxy_a_sync_gives_it_the_seeds_name_and_goes_nowhere_else() {
 }
 
 #[test]
+fn whom_the_proxy_takes_for_a_seed_is_asked_for_addresses_and_for_nothing_else() {
+    let chain = SharedChain::new(Network::Regtest, &regtest_chain(300, 1, 600));
+    let peers =
+        [2, 3, 4].map(|range| Script::honest().on(Ipv4Addr::new(127, range, 0, 1)).start(&chain));
+    let seed = seed_telling(&[&peers[0], &peers[1], &peers[2]], &chain);
+    let proxy = SocksProxy::start([(SEED.to_owned(), seed.address())]);
+    let dns = Zones::default().serve();
+    let program = light_client(BINARY, Network::Regtest);
+    let (through, dns_server) = (proxy.address().to_string(), dns.address().to_string());
+    let args =
+        ["sync", "--follow", "--proxy", &through, "--dns-server", &dns_server, "--json", "-v"];
+    let mut running = program.start(&args);
+    peers.iter().for_each(|peer| peer.wait_ready(1, PATIENCE));
+    running.wait_for_stderr("caught up at height 300: following", PATIENCE);
+    seed.record().wait_for("the end of the connection", PATIENCE, |seen| {
+        (!seen.connections.is_empty() && seen.open() == 0).then_some(())
+    });
+    running.interrupt();
+    let report = running.wait(PATIENCE).expect_code(130).json_lines();
+    assert_eq!(report.last().unwrap()["peers"], 3, "{report:?}");
+    let seen = seed.seen();
+    assert!(seen.has("getaddr"));
+    assert!(!seen.has("getheaders") && !seen.has("sendheaders"), "{seen:?}");
+    assert_eq!((seen.connections.len(), dns.queries().len()), (1, 0));
+}
+
+#[test]
+fn every_connection_through_the_proxy_has_a_user_and_password_of_its_own() {
+    let world = world(7);
+    let names = [(SEED.to_owned(), world.named()[0])];
+    for (proxy, authenticates) in [
+        (SocksProxy::start(names.clone()), true),
+        (SocksProxy::without_authentication(names), false),
+    ] {
+        let more = ["--proxy", &proxy.address().to_string(), "--dns-server", &world.dns_address()];
+        let crawl = ["peers", "--crawl", "1000", "--timeout", "2"];
+        world.program.run(&[&crawl[..], &more].concat()).expect_success();
+        let used = proxy.proxied().credentials;
+        assert!(used.len() > 10, "{used:?}");
+        if !authenticates {
+            assert!(used.iter().all(Option::is_none), "{used:?}");
+            continue;
+        }
+        let (users, passwords): (HashSet<String>, HashSet<String>) =
+            used.iter().map(|used| used.clone().expect("both were offered")).unzip();
+        assert_eq!((users.len(), passwords.len()), (used.len(), used.len()), "{used:?}");
+        assert!(users.iter().chain(&passwords).all(|text| text.len() >= 16), "{used:?}");
+    }
+}
+
+#[test]
 fn with_a_proxy_peers_and_ping_give_it_names_and_go_nowhere_else() {
     let world = world(4);
     let proxy = world.proxy();
@@ -180,61 +242,114 @@ fn a_proxy_that_is_not_there_is_gone_around_by_nothing() {
     assert_eq!(world.dns.queries(), []);
 }
 
+/// Three peers that have whole blocks and a transaction, a fourth that goes by the seed's name, and the headers stored
+/// through the proxy.
+struct Full {
+    blocks: Blocks,
+    transaction: Transaction,
+    peers: Vec<ScriptedPeer>,
+    proxy: SocksProxy,
+    dns: DnsServer,
+    program: Program,
+}
+
+impl Full {
+    fn synced() -> Self {
+        let (blocks, transaction) = (Blocks::new(5, 3), transaction(1));
+        let served: Vec<Block> = blocks.blocks.iter().flatten().cloned().collect();
+        let script = || Script::honest().having(std::slice::from_ref(&transaction), &served);
+        let at = |range| script().on(Ipv4Addr::new(127, range, 0, 2));
+        let mut peers: Vec<ScriptedPeer> =
+            [2, 3, 4].map(|range| at(range).start(&blocks.chain())).into();
+        let others = peers.iter().map(ScriptedPeer::address).collect();
+        let seed = at(1).addresses(others).start(&blocks.chain());
+        let proxy = SocksProxy::start([(SEED.to_owned(), seed.address())]);
+        peers.push(seed);
+        let dns = Zones::default().with(&format!("x9.{SEED}"), []).serve();
+        let program = light_client(BINARY, Network::Regtest);
+        let full = Self { blocks, transaction, peers, proxy, dns, program };
+        full.program.run(&full.through(&["sync", "--min-chain-work", "0"])).expect_success();
+        full
+    }
+
+    fn through(&self, command: &[&str]) -> Vec<String> {
+        let (proxy, dns) = (self.proxy.address().to_string(), self.dns.address().to_string());
+        let more = ["--proxy", &proxy, "--dns-server", &dns];
+        command.iter().chain(&more).map(|&arg| arg.to_owned()).collect()
+    }
+
+    /// Announces the transaction again and again until the program has ended.
+    fn announce_to(&self, mut running: Running) -> Finished {
+        let announced = announcement(std::slice::from_ref(&self.transaction));
+        let started = Instant::now();
+        while running.is_running() && started.elapsed() < PATIENCE {
+            self.peers.iter().for_each(|peer| peer.send(&announced));
+            thread::sleep(Duration::from_millis(20));
+        }
+        running.wait(PATIENCE)
+    }
+
+    fn assert_all_went_through(&self) {
+        let outgoing: HashSet<SocketAddr> = self.proxy.proxied().outgoing.into_iter().collect();
+        for connection in self.peers.iter().flat_map(|peer| peer.seen().connections) {
+            assert!(outgoing.contains(&connection.from), "{} is not the proxy's", connection.from);
+        }
+        assert_eq!(self.dns.queries(), []);
+    }
+}
+
+#[test]
+fn with_a_proxy_block_tx_and_mempool_find_their_peers_and_go_nowhere_else() {
+    let full = Full::synced();
+    let txid = full.transaction.view().txid().to_string();
+    let run = |command: &[&str]| full.program.run(&full.through(command)).expect_success().json();
+    assert_eq!(run(&["block", "3", "--json"])["tx"][3], full.blocks.txid(3, 3));
+    full.assert_all_went_through();
+    assert_eq!(run(&["tx", &txid, "--json"])["txid"], txid.as_str());
+    full.assert_all_went_through();
+    let mempool = full.through(&["mempool", "--count", "1", "--json"]);
+    let ended = full.announce_to(full.program.start(&mempool)).expect_success();
+    assert_eq!(ended.json()["txid"], txid.as_str());
+    full.assert_all_went_through();
+    let nobody = ["--proxy", "127.0.0.1:1", "--dns-server", "127.0.0.1:1"];
+    for command in [&["block", "3"][..], &["tx", &txid], &["mempool", "--count", "1"]] {
+        let ended = full.program.run(&[command, &nobody].concat()).expect_code(3);
+        assert!(ended.stderr.contains("proxy 127.0.0.1:1"), "{}", ended.stderr);
+    }
+}
+
 #[test]
 fn every_address_that_the_kernel_is_given_is_the_proxys() {
     if !can_trace() {
-        let message = "SKIPPED, no strace that may trace: what the kernel sees with a proxy\n";
-        io::stderr().write_all(message.as_bytes()).ok();
         return;
     }
-    let world = world(6);
-    let proxy = world.proxy();
-    let more = ["--proxy", &proxy.address().to_string(), "--dns-server", &world.dns_address()];
-    let log = world.program.data_dir().join("strace");
-    fs::create_dir_all(world.program.data_dir()).unwrap();
-    for command in
-        [&["ping", SEED, "-c", "1"][..], &["peers", "--crawl", "100", "--timeout", "2"], &["sync"]]
-    {
-        let command = world.program.command(&[command, &more[..]].concat());
-        Running::start(traced(&command, &log), Stdio::null()).wait(PATIENCE).expect_success();
+    let full = Full::synced();
+    let txid = full.transaction.view().txid().to_string();
+    let log = full.program.data_dir().join("strace");
+    for command in [
+        &["ping", SEED, "-c", "1"][..],
+        &["peers", "--crawl", "100", "--timeout", "2"],
+        &["sync"],
+        &["block", "3"],
+        &["tx", &txid],
+        &["mempool", "--count", "1"],
+    ] {
+        let traced = traced(&full.program.command(&full.through(command)), &log);
+        let running = Running::start(traced, Stdio::null());
+        let ended = if command[0] == "mempool" {
+            full.announce_to(running)
+        } else {
+            running.wait(PATIENCE)
+        };
+        let _ = ended.expect_success();
         let addresses = addresses_in(&fs::read_to_string(&log).unwrap());
-        assert_eq!(addresses, HashSet::from([proxy.address().to_string()]), "{command:?}");
+        assert_eq!(addresses, HashSet::from([full.proxy.address().to_string()]), "{command:?}");
     }
     // And the check can fail: without the proxy there are others.
-    let direct = world.program.command(&["peers", "--dns-server", &world.dns_address()]);
-    Running::start(traced(&direct, &log), Stdio::null()).wait(PATIENCE).expect_success();
+    let dns = full.dns.address().to_string();
+    let direct = full.program.command(&["peers", "--dns-server", &dns]);
+    let _ = Running::start(traced(&direct, &log), Stdio::null()).wait(PATIENCE).expect_success();
     let addresses = addresses_in(&fs::read_to_string(&log).unwrap());
-    assert!(addresses.contains(&world.dns_address()), "{addresses:?}");
-    assert!(addresses.contains(&world.named()[0].to_string()), "{addresses:?}");
-}
-
-fn can_trace() -> bool {
-    let status = Command::new("strace").args(["-f", "true"]).stderr(Stdio::null()).status();
-    status.is_ok_and(|status| status.success())
-}
-
-/// The command under strace, which writes down whatever could name a peer to the kernel.
-fn traced(command: &Command, log: &Path) -> Command {
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o"]).arg(log);
-    traced.arg(command.get_program()).args(command.get_args());
-    let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    traced.envs(set.collect::<Vec<(&OsStr, &OsStr)>>());
-    traced
-}
-
-/// `ip:port` of each internet address in strace's lines.
-fn addresses_in(log: &str) -> HashSet<String> {
-    let between = |line: &str, from: &str, to: &str| {
-        let rest = line.split_once(from)?.1;
-        Some(rest.split_once(to)?.0.to_owned())
-    };
-    let address = |line: &str| {
-        let port = between(line, "_port=htons(", ")")?;
-        let four = between(line, "inet_addr(\"", "\"");
-        let ip = four.or_else(|| between(line, "inet_pton(AF_INET6, \"", "\""))?;
-        Some(format!("{ip}:{port}"))
-    };
-    let internet = log.lines().filter(|line| line.contains("AF_INET"));
-    internet.map(|line| address(line).unwrap_or_else(|| panic!("no address: {line}"))).collect()
+    assert!(addresses.contains(&dns), "{addresses:?}");
+    assert!(addresses.contains(&full.peers[0].address().to_string()), "{addresses:?}");
 }

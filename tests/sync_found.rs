@@ -3,19 +3,24 @@
 mod support;
 
 use lightclient::chain::params;
-use lightclient::net::book::{AddressBook, FILE_NAME, Scope, load};
+use lightclient::net::PeerAddress;
+use lightclient::net::book::{AddressBook, FILE_NAME, NetGroup, Scope, load};
 use lightclient::primitives::{Header, Network};
+use lightclient::wire::ServiceFlags;
+use std::collections::BTreeMap;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use support::chain::{extend_chain, regtest_chain};
+use support::dns::{DnsServer, Zones};
 use support::peer::{Announce, ScriptedPeer};
+use support::population::{Kind, Plan, Population};
 use support::run::Program;
 use support::script::{Script, Then};
 use support::served::SharedChain;
 use support::sync::{kept, light_client, sync_with};
-use support::wait::{PATIENCE, poll_for};
+use support::wait::{PATIENCE, poll_every, poll_for};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 const REGTEST: Network = Network::Regtest;
@@ -224,4 +229,59 @@ fn without_any_address_the_reason_is_given_and_without_delay() {
     assert!(ended.elapsed < SOON, "{:?}", ended.elapsed);
     let both = ["sync", "--connect", "127.0.0.1", "--add-peer", "127.0.0.1"];
     program.run(&both).expect_code(2);
+}
+
+/// Addresses of the good peers that are connected and used: honest ones with the whole chain.
+fn good_peers(population: &Population) -> Vec<SocketAddr> {
+    let members = population.members.iter().zip(population.all_visits());
+    let used = members.filter(|(member, visits)| {
+        let good = member.kind == Kind::Honest && member.services.has(ServiceFlags::NETWORK);
+        good && visits.open > 0 && visits.headers > 0
+    });
+    used.map(|(member, _)| member.address).collect()
+}
+
+/// Two hundred peers, most of them dead, and a DNS server that knows every fifth, at the network's own port.
+fn two_hundred(chain: &SharedChain) -> (Population, DnsServer) {
+    let mut plan = Plan::new(11, [66, 6, 18, 110]);
+    let named: Vec<usize> = (0..plan.members.len()).step_by(5).collect();
+    let regtest = params(REGTEST);
+    named.iter().for_each(|at| plan.move_to(*at, regtest.port));
+    let addresses: Vec<_> = named.iter().map(|at| plan.members[*at].address.ip()).collect();
+    let seed = format!("x9.{}", regtest.dns_seeds[0]);
+    (plan.start(chain), Zones::default().with(&seed, addresses).serve())
+}
+
+#[test]
+fn of_two_hundred_peers_most_of_them_dead_eight_good_ones_are_found_in_seconds() {
+    let headers = regtest_chain(300, 1, 600);
+    let (population, dns) = two_hundred(&SharedChain::new(REGTEST, &headers));
+    let program = light_client(BINARY, REGTEST);
+    let dns_server = dns.address().to_string();
+    let started = Instant::now();
+    let args = ["sync", "--follow", "--json", "-v", "--dns-server", &dns_server];
+    let mut running = program.start(&args);
+    let good = poll_for("eight good peers", PATIENCE, || {
+        let good = good_peers(&population);
+        (good.len() >= 8).then_some(good)
+    });
+    let took = started.elapsed();
+    println!("{took:?} to {} good peers of 200", good.len());
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    let mut groups: BTreeMap<NetGroup, usize> = BTreeMap::new();
+    for address in &good {
+        *groups.entry(NetGroup::of(&PeerAddress::from(*address))).or_default() += 1;
+    }
+    assert!(groups.len() >= 4 && groups.values().all(|count| *count <= 2), "{groups:?}");
+    running.wait_for_stderr("caught up at height 300: following", PATIENCE);
+    // So it says itself.
+    poll_every(Duration::from_millis(100), "a status with eight peers", PATIENCE, || {
+        let status = program.run(&["status"]).expect_success().stdout;
+        status.contains("following, 8 peers").then_some(())
+    });
+    running.interrupt();
+    let report = running.wait(PATIENCE).expect_code(130).json_lines().pop().expect("a report");
+    assert_eq!((&report["height"], &report["stopped"]), (&300.into(), &"interrupted".into()));
+    assert!(report["peers"].as_u64() >= Some(8), "{report}");
+    kept(&program, REGTEST).assert_is(&headers);
 }

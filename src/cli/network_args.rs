@@ -3,7 +3,7 @@
 use super::error::CliError;
 use crate::chain::params;
 use crate::config::{Config, DnsServer, Endpoint, Layer, seconds};
-use crate::node::Sources;
+use crate::node::{Sources, needs_proxy};
 use std::time::Duration;
 
 /// How peers are reached.
@@ -57,14 +57,33 @@ impl NetworkArgs {
 /// Where addresses come from, and how they are reached, as the settings say.
 ///
 /// # Errors
-/// A proxy without a port.
+/// As [`proxy`].
 pub(super) fn sources(config: &Config) -> Result<Sources, CliError> {
     let server = config.dns_server.map(|server| server.0);
     Ok(Sources::new(params(config.network), config.dns, server, proxy(config)?))
 }
 
+/// Refuses a peer that only a proxy leads to where there is none.
+///
+/// # Errors
+/// An onion or I2P name without `--proxy`.
+pub(super) fn check_reach(peer: &Endpoint, config: &Config) -> Result<(), CliError> {
+    if config.proxy.is_none() && needs_proxy(&peer.host) {
+        return Err(CliError::Usage(format!("{}: needs --proxy, as 127.0.0.1:9050", peer.host)));
+    }
+    Ok(())
+}
+
 /// The proxy's address, which has no usual port that could be meant.
+///
+/// # Errors
+/// A proxy without a port, or a named peer that needs one where there is none.
 pub(super) fn proxy(config: &Config) -> Result<Option<String>, CliError> {
+    config
+        .connect
+        .iter()
+        .chain(&config.add_peers)
+        .try_for_each(|peer| check_reach(peer, config))?;
     match &config.proxy {
         Some(proxy) if proxy.port.is_none() => {
             Err(CliError::Usage(format!("proxy {proxy}: expected HOST:PORT, as 127.0.0.1:9050")))

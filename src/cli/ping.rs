@@ -1,6 +1,6 @@
 //! `ping`: the round-trip times of a peer.
 
-use super::network_args::{ReachArgs, sources, with_port};
+use super::network_args::{ReachArgs, check_reach, sources, with_port};
 use super::runtime::{block_on, endings};
 use super::{CliError, Context};
 use crate::config::{Endpoint, Layer};
@@ -79,6 +79,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 /// The peer cannot be used, went away, or answered nothing.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let sources = sources(&context.config)?;
+    check_reach(&args.peer, &context.config)?;
     let address = with_port(&args.peer, &context.config);
     block_on(ping(args, &sources, &address, &mut context.out))?
 }

@@ -36,7 +36,10 @@ impl FromStr for Endpoint {
         if host.is_empty() || !host.chars().all(is_host) {
             return Err(error());
         }
-        let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or_else(error));
+        // I2P has no ports, and its addresses are written with this one.
+        let zero = host.ends_with(".b32.i2p");
+        let is_port = |port: &u16| *port != 0 || zero;
+        let port = port.map(|port| port.parse().ok().filter(is_port).ok_or_else(error));
         Ok(Self { host: host.to_owned(), port: port.transpose()? })
     }
 }
@@ -68,6 +71,7 @@ mod tests {
             ("[2001:db8::1]:8333", "2001:db8::1", Some(8333)),
             ("[::1]", "::1", None),
             ("::1", "::1", None),
+            ("abc.b32.i2p:0", "abc.b32.i2p", Some(0)),
         ] {
             assert_eq!(parsed(text), Some((host.to_owned(), port)), "{text}");
         }

@@ -4,7 +4,9 @@ use super::config::{CONNECT_DEADLINE, Config};
 use super::dns::Resolver;
 use super::event::{Direction, Event, PeerId};
 use super::handle::PeerHandle;
+use super::happy_eyeballs;
 use super::peer::{Link, spawn_with};
+use crate::primitives::hex;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -58,6 +60,11 @@ async fn dial_directly(resolver: Resolver, address: &str) -> io::Result<Link<Tcp
 }
 
 /// Connects to an address through a SOCKS5 proxy, which resolves the name if it is one.
+///
+/// # Security
+/// Tor puts connections with different user names and passwords on different circuits, so that no exit sees who all our
+/// peers are. A proxy that knows no authentication takes us without.
+/// Source: Bitcoin Core `-proxyrandomize`; Tor's `IsolateSOCKSAuth`, which is on unless it is turned off.
 async fn dial_through(
     resolver: Resolver,
     proxy: &str,
@@ -66,19 +73,26 @@ async fn dial_through(
     let socket = open(resolver, proxy)
         .await
         .map_err(|error| io::Error::new(error.kind(), format!("proxy {proxy}: {error}")))?;
-    let stream = Socks5Stream::connect_with_socket(socket, address)
-        .await
-        .map_err(|error| io::Error::other(format!("proxy {proxy}: {error}")))?;
+    let (user, password) = (random_text(), random_text());
+    let connecting =
+        Socks5Stream::connect_with_password_and_socket(socket, address, &user, &password);
+    let stream =
+        connecting.await.map_err(|error| io::Error::other(format!("proxy {proxy}: {error}")))?;
     Ok(Link { stream, remote: None })
 }
 
-/// Opens a TCP connection to `host:port`, trying each address that the name has.
+/// 16 hex digits.
+fn random_text() -> String {
+    hex::encode(&rand::random::<[u8; 8]>())
+}
+
+/// Opens a TCP connection to `host:port`: to whichever of the name's addresses answers first.
 async fn open(resolver: Resolver, address: &str) -> io::Result<TcpStream> {
     let (host, port) = split(address)?;
     let addresses = resolver.lookup(host, CONNECT_DEADLINE).await?;
     let addresses: Vec<SocketAddr> =
         addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    let stream = TcpStream::connect(&addresses[..]).await?;
+    let stream = happy_eyeballs::connect(&addresses).await?;
     // Requests are small and answered one by one: waiting to fill a segment would only delay them.
     stream.set_nodelay(true)?;
     Ok(stream)

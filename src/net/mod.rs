@@ -1,9 +1,9 @@
 //! Connections to peers: dialling (directly or through a proxy), the version handshake, liveness; the DNS seeds and the
 //! address book that say where to dial, and the pool that decides whom to dial, keep and part with.
 //!
-//! [`spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s. The task
-//! knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every other
-//! message goes up as it came, and which peers to keep is decided above.
+//! [`Dialer::spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s.
+//! The task knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every
+//! other message goes up as it came, and which peers to keep is decided above.
 //!
 //! # Security
 //! Every wait for a peer has a deadline ([`Timers`]), every buffer a bound ([`HANDSHAKE_MAX_PAYLOAD`], then
@@ -23,6 +23,7 @@ mod dns;
 mod event;
 mod handle;
 mod handshake;
+mod happy_eyeballs;
 mod incoming;
 mod nonces;
 mod outgoing;
@@ -41,8 +42,10 @@ pub use config::{
 };
 pub use dialer::Dialer;
 pub use disconnect::{Disconnect, Fault};
-pub use dns::{MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed};
+pub use dns::{
+    MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,
+};
 pub use event::{Direction, Event, PeerId, PeerInfo};
 pub use handle::{PeerHandle, SEND_QUEUE, SendError, Traffic};
 pub use nonces::OwnNonces;
-pub use peer::{Link, dial, spawn, spawn_accepted, spawn_with};
+pub use peer::{Link, spawn_accepted, spawn_with};

@@ -32,6 +32,7 @@ mod tx_info;
 mod view;
 mod writer;
 
+pub use crate::net::needs_proxy;
 pub use addresses::{find_all, scope_of};
 pub use amount::Amount;
 pub use audit::{audit, mend};

@@ -23,6 +23,8 @@ pub enum Target {
 pub struct Proxied {
     /// Whom it was asked to connect to, in order.
     pub targets: Vec<Target>,
+    /// User name and password of each of these requests; `None` where it was made without authentication.
+    pub credentials: Vec<Option<(String, String)>>,
     /// Its own ends of the connections it made.
     pub outgoing: Vec<SocketAddr>,
 }
@@ -38,18 +40,30 @@ pub struct SocksProxy {
 #[derive(Debug)]
 struct Shared {
     names: HashMap<String, SocketAddr>,
+    authenticates: bool,
     proxied: Watched<Proxied>,
     stopping: AtomicBool,
 }
 
 impl SocksProxy {
-    /// Starts a proxy that knows these names; of any other it says that the host is unreachable.
+    /// Starts a proxy that knows these names; of any other it says that the host is unreachable. As Tor, it takes any
+    /// user name and password where they are offered.
     pub fn start(names: impl IntoIterator<Item = (String, SocketAddr)>) -> Self {
+        Self::launch(names, true)
+    }
+
+    /// As [`SocksProxy::start`], but it knows no authentication.
+    pub fn without_authentication(names: impl IntoIterator<Item = (String, SocketAddr)>) -> Self {
+        Self::launch(names, false)
+    }
+
+    fn launch(names: impl IntoIterator<Item = (String, SocketAddr)>, authenticates: bool) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let names = names.into_iter().map(|(name, at)| (name.to_lowercase(), at)).collect();
         let shared = Arc::new(Shared {
             names,
+            authenticates,
             proxied: Watched::default(),
             stopping: AtomicBool::new(false),
         });
@@ -93,7 +107,7 @@ impl Shared {
         }
     }
 
-    /// Source: RFC 1928, without authentication.
+    /// Source: RFC 1928, and RFC 1929 for user names and passwords.
     fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
         let [version, methods] = read(&mut client)?;
@@ -102,9 +116,18 @@ impl Shared {
         if version != 5 || !offered.contains(&0) {
             return client.write_all(&[5, 0xff]);
         }
-        client.write_all(&[5, 0])?;
+        let credentials = if self.authenticates && offered.contains(&2) {
+            client.write_all(&[5, 2])?;
+            Some(read_credentials(&mut client)?)
+        } else {
+            client.write_all(&[5, 0])?;
+            None
+        };
         let target = read_request(&mut client)?;
-        self.proxied.change(|proxied| proxied.targets.push(target.clone()));
+        self.proxied.change(|proxied| {
+            proxied.targets.push(target.clone());
+            proxied.credentials.push(credentials);
+        });
         let address = match &target {
             Target::Address(address) => Some(*address),
             Target::Name(name, _) => self.names.get(&name.to_lowercase()).copied(),
@@ -141,6 +164,24 @@ fn read<const N: usize>(stream: &mut TcpStream) -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
+/// Takes a user name and a password, whatever they are.
+fn read_credentials(client: &mut TcpStream) -> io::Result<(String, String)> {
+    let [1] = read(client)? else {
+        return Err(io::Error::other("another version of the authentication"));
+    };
+    let credentials = (read_text(client)?, read_text(client)?);
+    client.write_all(&[1, 0])?;
+    Ok(credentials)
+}
+
+/// A text behind its length.
+fn read_text(client: &mut TcpStream) -> io::Result<String> {
+    let [length] = read(client)?;
+    let mut text = vec![0; usize::from(length)];
+    client.read_exact(&mut text)?;
+    String::from_utf8(text).map_err(io::Error::other)
+}
+
 fn read_request(client: &mut TcpStream) -> io::Result<Target> {
     let [5, 1, 0, kind] = read(client)? else {
         return Err(io::Error::other("no request to connect"));
@@ -149,10 +190,7 @@ fn read_request(client: &mut TcpStream) -> io::Result<Target> {
         1 => Ipv4Addr::from(read::<4>(client)?).into(),
         4 => Ipv6Addr::from(read::<16>(client)?).into(),
         _ => {
-            let [length] = read(client)?;
-            let mut name = vec![0; usize::from(length)];
-            client.read_exact(&mut name)?;
-            let name = String::from_utf8(name).map_err(io::Error::other)?;
+            let name = read_text(client)?;
             return Ok(Target::Name(name, u16::from_be_bytes(read(client)?)));
         }
     };

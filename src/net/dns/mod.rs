@@ -13,5 +13,5 @@ mod resolver;
 mod seeds;
 mod server;
 
-pub use resolver::Resolver;
+pub use resolver::{Resolver, needs_proxy};
 pub use seeds::{MAX_ADDRESSES_PER_SEED, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed};

@@ -23,10 +23,15 @@ impl Resolver {
     /// The addresses of a host: of a name, or the address itself if it is one. None are given twice.
     ///
     /// # Errors
-    /// The name has no address, or none was found within `deadline`.
+    /// The name has no address, or none was found within `deadline`; or it [needs a proxy](needs_proxy), and nobody was
+    /// asked.
     pub async fn lookup(self, host: &str, deadline: Duration) -> io::Result<Vec<IpAddr>> {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
+        }
+        if needs_proxy(host) {
+            let text = format!("{host} is no name of the internet's: it needs a proxy");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
         let mut found = match self {
             Self::System => by_system(host, deadline).await?,
@@ -56,8 +61,21 @@ async fn by_system(host: &str, deadline: Duration) -> io::Result<Vec<IpAddr>> {
 }
 
 fn is_localhost(host: &str) -> bool {
+    is_within("localhost", host)
+}
+
+/// Whether a host is named in an overlay network (`.onion`, `.i2p`): only a proxy knows where it is, and a DNS server
+/// that is asked would learn whom somebody looks for.
+///
+/// Source: RFC 7686 section 2 for `.onion`; `.i2p` is as private.
+pub fn needs_proxy(host: &str) -> bool {
+    is_within("onion", host) || is_within("i2p", host)
+}
+
+/// Whether a name is that domain or in it.
+fn is_within(domain: &str, host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    host == "localhost" || host.ends_with(".localhost")
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Dials in flight for each free place: most addresses are dead or full. Those that are too many are cancelled, or hung up
-/// on right after the handshake.
+/// Dials in flight for each free place: most addresses are dead or full. Those that are too many are cancelled, or hung
+/// up on right after the handshake.
 const DIALS_PER_PLACE: usize = 3;
 /// Fewest and most dials in flight while there is a free place.
 const MIN_DIALS: usize = 8;
@@ -25,7 +25,8 @@ const HEAD_START: Duration = Duration::from_millis(100);
 const HASTY: u32 = 100;
 const STEADY_PAUSE: Duration = Duration::from_millis(500);
 const STEADY_DIALS: usize = 4;
-/// After so many, with no peer at all, there is no network: slower, but still so that its return is noticed within seconds.
+/// After so many, with no peer at all, there is no network: slower, but still so that its return is noticed within
+/// seconds.
 const HOPELESS: u32 = 1000;
 const HOPELESS_PAUSE: Duration = Duration::from_secs(1);
 
@@ -42,7 +43,8 @@ const ADDRESS_PATIENCE: Duration = Duration::from_secs(5);
 const NAME_PATIENCE: Duration = Duration::from_secs(10);
 const PROXY_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Between connections that only test an address, while everything is well. Bitcoin Core (`FEELER_INTERVAL`): two minutes.
+/// Between connections that only test an address, while everything is well. Bitcoin Core (`FEELER_INTERVAL`): two
+/// minutes.
 const FEELER_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// How fast to dial.
@@ -103,7 +105,7 @@ impl Pool {
 
     /// Dials of found peers: all that are under way, and those that may still come to something.
     fn dialling_counts(&self, now: Duration) -> (usize, usize) {
-        let under_way = |slot: &&Slot| slot.ready.is_none() && !slot.is_named() && !slot.feeler;
+        let under_way = |slot: &&Slot| slot.is_dialled_for_keeps();
         let hopeful = |slot: &&Slot| now < slot.began + HOPEFUL;
         let all = self.slots.values().filter(under_way);
         (all.clone().count(), all.filter(hopeful).count())
@@ -146,9 +148,8 @@ impl Pool {
 
     /// Every place is taken: who has not answered by now is not waited for, and may be asked another time.
     fn cancel_dials(&mut self) {
-        let under_way = |slot: &Slot| slot.ready.is_none() && !slot.is_named() && !slot.feeler;
-        let ids: Vec<u64> =
-            self.slots.iter().filter(|(_, slot)| under_way(slot)).map(|(id, _)| *id).collect();
+        let under_way = self.slots.iter().filter(|(_, slot)| slot.is_dialled_for_keeps());
+        let ids: Vec<u64> = under_way.map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.part(id, Parting::Surplus));
     }
 
@@ -162,7 +163,7 @@ impl Pool {
         self.stir();
     }
 
-    fn start(&mut self, target: Target, feeler: bool, now: Moment) {
+    pub(super) fn start(&mut self, target: Target, feeler: bool, now: Moment) {
         let patience = match &target {
             _ if self.settings.proxy_seeds.is_some() => PROXY_PATIENCE,
             Target::Found(_) => ADDRESS_PATIENCE,
@@ -176,11 +177,8 @@ impl Pool {
         self.actions.push(Action::Dial { id, address, patience });
     }
 
-    /// The names for the proxy first, then in turn an address that was just found, and one from the book.
+    /// In turn an address that was just found, and one from the book.
     fn next_target(&mut self, now: Moment, rng: &mut dyn Rng) -> Option<Target> {
-        if let Some(name) = self.seeds.pop_front() {
-            return Some(Target::Seed(name));
-        }
         self.pace.from_book = !self.pace.from_book;
         let in_use = self.in_use();
         if !self.pace.from_book

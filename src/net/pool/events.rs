@@ -46,7 +46,7 @@ impl Pool {
             return Admission::Part(reason);
         }
         self.settle(id, info, now);
-        Admission::Keep
+        if self.is_addr_fetch(id) { Admission::AddrFetch } else { Admission::Keep }
     }
 
     /// Why a peer is not kept, if it is not.
@@ -62,6 +62,9 @@ impl Pool {
         }
         if self.is_foreign(info.services) {
             return Some(Parting::OtherChain);
+        }
+        if slot.is_addr_fetch() {
+            return None;
         }
         if slot.feeler {
             return Some(Parting::Feeler);
@@ -246,8 +249,11 @@ impl Pool {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let Some(ready) = &mut slot.ready else { return };
         let count = ready.quota.take(claims.len(), now.since_start);
-        let source = slot.group(&self.named);
+        let (source, fetch) = (slot.group(&self.named), slot.is_addr_fetch());
         self.take_in(&claims[..count], source, now);
+        if fetch {
+            self.was_told(id, count);
+        }
     }
 
     /// What is needed, if a peer with these services does not have it.

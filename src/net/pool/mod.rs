@@ -1,13 +1,14 @@
 //! Which peers to dial, to keep, and to part with.
 //!
-//! Pure: both clocks come in as a [`Moment`], randomness as an argument, what happens on connections as calls; what is to
-//! be done comes out of [`Pool::poll`] as [`Action`]s. The address book is in here, its file is not.
+//! Pure: both clocks come in as a [`Moment`], randomness as an argument, what happens on connections as calls; what is
+//! to be done comes out of [`Pool::poll`] as [`Action`]s. The address book is in here, its file is not.
 //!
 //! # Security
 //! No more than [`MAX_PER_GROUP`] of the peers that were found are in one network group, so that one hoster, or one
 //! attacker with a range of addresses, cannot be all of them. Peers are found in the book, half of the time among those
 //! that have answered before; see [`book`](crate::net::book) for what gossip can do to it.
 
+mod addr_fetch;
 mod dial;
 mod events;
 mod losses;
@@ -68,8 +69,8 @@ pub struct Pool {
     next_id: u64,
     /// Addresses that DNS or the shipped list gave just now.
     fresh: VecDeque<PeerAddress>,
-    /// Names that only a proxy can resolve.
-    seeds: VecDeque<String>,
+    /// How many addresses the seeds behind a proxy have told, while any of them is asked.
+    fetched: Option<usize>,
     losses: Losses,
     reach: Reachability,
     searching: Searching,
@@ -97,7 +98,7 @@ impl Pool {
             slots: BTreeMap::new(),
             next_id: 0,
             fresh: VecDeque::new(),
-            seeds: VecDeque::new(),
+            fetched: None,
             losses: Losses::default(),
             pace: dial::Pace::default(),
             saving: Saving::default(),
@@ -134,6 +135,7 @@ impl Pool {
             self.check_probes(now.since_start);
             self.check_lags(now.since_start);
             self.check_extra(now.since_start);
+            self.check_addr_fetches(now);
             self.search(now);
             self.dial(now, rng);
             self.save(now);
@@ -157,14 +159,14 @@ impl Pool {
         if self.is_closed() {
             return;
         }
-        let (peers, wanted, addresses) = (self.connected_count(), self.wanted(), self.book.len());
+        // The one more that a stale tip calls for is searched for like any other.
+        let wanted = self.wanted() + self.watch.extra();
+        let (peers, addresses) = (self.connected_count(), self.book.len());
         match self.searching.next(peers, wanted, addresses, now.since_start) {
             None => {}
             Some(Search::Dns) if self.settings.proxy_seeds.is_some() => {
-                let names = self.settings.proxy_seeds.iter().flatten().cloned();
-                self.seeds = names.collect();
-                let found = self.seeds.len();
-                self.searching.found(Search::Dns, found, now.since_start);
+                let names = self.settings.proxy_seeds.iter().flatten().cloned().collect();
+                self.fetch_addresses(names, now);
             }
             Some(search) => self.actions.push(Action::Search(search)),
         }
@@ -224,9 +226,9 @@ impl Pool {
         under_way.map(|slot| (slot.address(&self.named), slot.began))
     }
 
-    /// Whether one more peer may well be connected soon: a named one whose dial began less than `recent` ago, or a found
-    /// one while the others have hardly been connected for longer than that. (Found ones are dialled all the time when
-    /// there are too few.)
+    /// Whether one more peer may well be connected soon: a named one whose dial began less than `recent` ago, or a
+    /// found one while the others have hardly been connected for longer than that. (Found ones are dialled all the time
+    /// when there are too few.)
     pub fn expects_peers(&self, now: Duration, recent: Duration) -> bool {
         let peers = self.slots.values().filter(|slot| slot.is_peer());
         let since = peers.filter_map(|slot| slot.ready.as_ref()).map(|ready| ready.since).min();
@@ -265,7 +267,7 @@ impl Pool {
     /// Whether there is no address left to dial, now or soon, and no source to ask.
     fn knows_nobody(&self, now: Moment) -> bool {
         let waits = !self.fresh.is_empty()
-            || !self.seeds.is_empty()
+            || self.fetched.is_some()
             || self.losses.is_any_waiting(now.since_start);
         self.searching.is_done() && self.pace.found_nothing() && !waits
     }

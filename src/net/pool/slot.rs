@@ -64,9 +64,19 @@ impl Slot {
         matches!(self.target, Target::Named(_))
     }
 
+    /// Whether it is only asked for addresses.
+    pub(super) fn is_addr_fetch(&self) -> bool {
+        matches!(self.target, Target::Seed(_))
+    }
+
     /// Whether it is connected, and for keeps.
     pub(super) fn is_peer(&self) -> bool {
-        self.ready.is_some() && !self.feeler
+        self.ready.is_some() && !self.feeler && !self.is_addr_fetch()
+    }
+
+    /// Whether it is a found peer, for keeps, whose connection is being made.
+    pub(super) fn is_dialled_for_keeps(&self) -> bool {
+        self.ready.is_none() && !self.feeler && self.found().is_some()
     }
 
     /// `host:port`.

@@ -141,7 +141,7 @@ pub enum Parting {
         other: String,
     },
     /// Its tip stayed behind while ours moved.
-    #[error("stays behind: height {} where others have {ours}", height.map_or_else(|| "unknown".to_owned(), |height| height.to_string()))]
+    #[error("stays behind: height {} where others have {ours}", told(*height))]
     Lagging {
         /// Height of the header with most work that it has shown.
         height: Option<u32>,
@@ -154,9 +154,19 @@ pub enum Parting {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// It was only to tell addresses.
+    #[error("told {count} addresses, for which it was dialled")]
+    AddrFetch {
+        /// How many it told.
+        count: usize,
+    },
     /// One more peer had been sought, and this one brought news least recently.
     #[error("others bring news sooner")]
     LeastUseful,
+}
+
+fn told(height: Option<u32>) -> String {
+    height.map_or_else(|| "unknown".to_owned(), |height| height.to_string())
 }
 
 fn names(services: ServiceFlags) -> String {
@@ -168,6 +178,8 @@ fn names(services: ServiceFlags) -> String {
 pub enum Admission {
     /// It is used.
     Keep,
+    /// It is to tell addresses, and used for nothing else; the pool ends the connection then.
+    AddrFetch,
     /// It is to be disconnected; the pool has forgotten it already.
     Part(Parting),
 }

@@ -1,10 +1,9 @@
 //! The crawl's connections, clock and file.
 
-use super::address::{Answer, Told};
+use super::address::{Answer, Reachable, Told};
 use super::journal::{Journal, JournalError, Line};
 use super::machine::{Act, Crawl, Plan};
 use super::row::{Counts, PeerRow};
-use crate::net::book::Scope;
 use crate::net::{Config, Dialer, Event, PeerHandle, PeerId, Timers};
 use crate::node::sources::net_config;
 use crate::node::{Found, Greeting, Sources, scope_of};
@@ -33,8 +32,8 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 /// Events that may wait; beyond that the connections stop reading.
 const EVENT_QUEUE: usize = 8;
 
-/// Longest message that a peer may send: room for a thousand addresses of the longest kind, and no more, since there are
-/// many connections.
+/// Longest message that a peer may send: room for a thousand addresses of the longest kind, and no more, since there
+/// are many connections.
 const MAX_MESSAGE: u32 = 600_000;
 
 /// Longer than a crawl speaks to anybody: only the pings that it asks for go out, after the first.
@@ -66,8 +65,8 @@ pub struct Crawled {
     pub interrupted: bool,
 }
 
-/// Asks peers for addresses, `start` first. `progress` hears of the numbers and how many peers are expected to be asked;
-/// set to true, `stop` ends it. What happens is written to the journal, and an earlier run's is gone on from.
+/// Asks peers for addresses, `start` first. `progress` hears of the numbers and how many peers are expected to be
+/// asked; set to true, `stop` ends it. What happens is written to the journal, and an earlier run's is gone on from.
 ///
 /// # Errors
 /// The journal could not be written.
@@ -111,8 +110,7 @@ struct Driver<'a> {
     journal: Option<&'a mut Journal>,
     dialer: Dialer,
     config: Arc<Config>,
-    /// Which addresses the network's peers can have.
-    scope: Scope,
+    reachable: Reachable,
     handles: HashMap<u64, PeerHandle>,
     sender: Sender<Event>,
     events: Receiver<Event>,
@@ -144,7 +142,10 @@ impl<'a> Driver<'a> {
                 max_payload: MAX_MESSAGE,
                 ..net_config(sources.params, 0, timers)
             }),
-            scope: scope_of(sources.params.network),
+            reachable: Reachable {
+                scope: scope_of(sources.params.network),
+                through_proxy: sources.proxy.is_some(),
+            },
             handles: HashMap::new(),
             sender,
             events,
@@ -235,7 +236,7 @@ impl<'a> Driver<'a> {
             }
             Event::Latency { peer, rtt } => self.crawl.pong(peer.0, rtt, now),
             Event::Message { peer, message } => {
-                if let Some(answer) = Answer::read(&message, self.scope) {
+                if let Some(answer) = Answer::read(&message, self.reachable) {
                     self.crawl.addresses(peer.0, answer);
                 }
             }

@@ -261,10 +261,12 @@ impl<N: Default> Peers<N> {
                 kept.then_some(Happened::Connected(peer.0, info))
             }
             // What a peer said before it was dropped may still be waiting here.
-            Event::Message { peer, message } => self.lines.contains_key(&peer.0).then(|| {
+            Event::Message { peer, message } => {
+                let used = self.lines.get(&peer.0)?.connected;
                 self.heard(peer.0, &message);
-                Happened::Said(peer.0, message)
-            }),
+                // Who is only to tell addresses has nothing else to say.
+                used.then_some(Happened::Said(peer.0, message))
+            }
             Event::Latency { peer, rtt } => {
                 let now = self.now();
                 self.pool.latency(peer.0, rtt, now);
@@ -292,6 +294,7 @@ impl<N: Default> Peers<N> {
                 );
                 true
             }
+            Admission::AddrFetch => false,
             Admission::Part(reason) => {
                 tell_parted(&info.address, &reason);
                 if !matches!(reason, Parting::Surplus | Parting::Feeler) {

@@ -7,7 +7,9 @@ use tracing::{debug, info, warn};
 /// What the pool does in the course of things is of interest to who looks closely; the rest is news.
 pub(super) fn tell_parted(address: &str, reason: &Parting) {
     match reason {
-        Parting::Surplus | Parting::Feeler => debug!("parted with {address}: {reason}"),
+        Parting::Surplus | Parting::Feeler | Parting::AddrFetch { .. } => {
+            debug!("parted with {address}: {reason}");
+        }
         _ => info!("parted with {address}: {reason}"),
     }
 }

@@ -23,7 +23,10 @@ fn with_connect_nobody_else_is_dialled_searched_for_or_remembered() {
     let only = vec!["a:1".to_owned(), "b:1".to_owned(), "A:1".to_owned()];
     let mut bench = Bench::knowing(Settings { only, dns: true, ..following(8) }, &["8.8.8.8:8333"]);
     let actions = bench.poll();
-    let dialled = |action: &Action| matches!(action, Action::Dial { address, .. } if address == "a:1" || address == "b:1");
+    let dialled = |action: &Action| {
+        let Action::Dial { address, .. } = action else { return false };
+        ["a:1", "b:1"].contains(&address.as_str())
+    };
     assert!(actions.len() == 2 && actions.iter().all(dialled), "{actions:?}");
     assert_eq!(bench.connect(0, ServiceFlags::NONE), Admission::Keep, "the user's wish");
     let told = Claim { address: "9.9.9.9:8333".parse().unwrap(), services: FULL, time: EPOCH };
@@ -346,4 +349,22 @@ fn a_proxy_that_is_down_is_no_fault_of_any_address() {
     bench.lose(id, &down);
     let address = "8.8.8.8:8333".parse().unwrap();
     assert_eq!(bench.pool.book().get(&address).unwrap().tries, 0);
+}
+
+#[test]
+fn the_peer_that_a_stale_tip_calls_for_is_searched_for_too() {
+    let settings = Settings { stale_after: Some(secs(1800)), dns: true, ..following(2) };
+    let mut bench = Bench::knowing(settings, &["8.8.8.8:8333", "9.9.9.9:8333"]);
+    let ids: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).collect();
+    bench.pool.found(Search::Dns, &[], bench.now);
+    ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
+    bench.pool.follow(bench.now);
+    let searched = |bench: &mut Bench, seconds: u64| {
+        (0..seconds * 10).any(|_| {
+            bench.wait_tenth();
+            bench.poll().contains(&Action::Search(Search::Dns))
+        })
+    };
+    assert!(!searched(&mut bench, 1790), "there are as many as are wanted");
+    assert!(searched(&mut bench, 200), "the book has nobody else");
 }

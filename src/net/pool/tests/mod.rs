@@ -3,6 +3,7 @@
 mod bench;
 mod cases;
 mod population;
+mod proxied;
 mod request;
 mod start;
 mod week;

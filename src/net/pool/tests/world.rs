@@ -1,5 +1,5 @@
-//! A world of nodes that are dialled, answer, announce blocks, lie, fall silent, die and come back; its clock only moves
-//! from one event to the next.
+//! A world of nodes that are dialled, answer, announce blocks, lie, fall silent, die and come back; its clock only
+//! moves from one event to the next.
 
 use super::bench::at;
 use super::population::{Kind, Node};
@@ -282,6 +282,7 @@ impl World {
                 self.links.remove(&id);
                 self.partings.push((self.now.since_start, reason));
             }
+            Admission::AddrFetch => {}
             Admission::Keep => match kind {
                 Kind::Liar => self.schedule(secs(2), Event::Lie(id)),
                 Kind::Silent => self.schedule(secs(1200), Event::Fail(id, Failure::NoPong)),
