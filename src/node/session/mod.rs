@@ -249,21 +249,26 @@ impl<S: HeaderStore + 'static> Session<S> {
             );
         }
         if !self.caught_up && enough {
-            self.caught_up = true;
-            self.tell_short();
-            info!("caught up at height {}: following", self.tip.height);
-            self.mark_synced().map_err(store_error)?;
-            self.peers.follow();
-            for (_, line) in self.peers.lines() {
-                // A full queue means a peer that does not read: its deadline takes care of it.
-                line.handle.try_send(Message::SendHeaders).ok();
-            }
+            self.start_following()?;
         }
         if self.last_asked.elapsed() >= ASK_AGAIN {
             self.last_asked = Instant::now();
             self.engine.ask_all();
         }
         Ok(None)
+    }
+
+    fn start_following(&mut self) -> Result<(), SyncError> {
+        self.caught_up = true;
+        self.tell_short();
+        info!("caught up at height {}: following", self.tip.height);
+        self.mark_synced().map_err(store_error)?;
+        self.peers.follow();
+        for (_, line) in self.peers.lines() {
+            // A full queue means a peer that does not read: its deadline takes care of it.
+            line.handle.try_send(Message::SendHeaders).ok();
+        }
+        Ok(())
     }
 
     fn submit_joinable(&mut self) {
