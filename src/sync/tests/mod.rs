@@ -2,6 +2,7 @@
 
 mod ahead;
 mod cases;
+mod caught_up;
 mod hints;
 mod low_work;
 mod sim;
