@@ -183,7 +183,9 @@ impl Engine {
                 peer.cursor = Some(range.cursor.hash);
             }
             // Whoever has nothing more there need not be asked once more.
-            peer.at_end |= Some(*key) == ended;
+            if Some(*key) == ended {
+                peer.speaks();
+            }
         }
         let mut height = range.start.height;
         for part in &range.parts {

@@ -127,6 +127,11 @@ impl Engine {
         Disposition::Take(tag)
     }
 
+    /// How many peers have said that they have nothing beyond the tip.
+    pub fn opinions(&self) -> usize {
+        self.peers.values().filter(|peer| peer.spoke).count()
+    }
+
     /// Height of the header before a batch's first, as far as the requests before it tell.
     pub fn begin_height(&self, tag: Tag) -> u32 {
         let range = self.ranges.with_tag_ref(tag).map(|range| range.begin_of(tag, self.joined));

@@ -118,11 +118,6 @@ impl Engine {
         }
     }
 
-    /// How many peers have said that they have nothing beyond the tip.
-    pub fn opinions(&self) -> usize {
-        self.peers.values().filter(|peer| peer.spoke).count()
-    }
-
     /// Whether nothing is expected of a peer: it is not asked anything, and is not to be.
     pub fn is_idle(&self, key: PeerKey) -> bool {
         self.peers.get(&key).is_some_and(|peer| peer.at_end && peer.requests.is_empty())

@@ -227,6 +227,11 @@ impl Peer {
         self.waiting_since().is_some_and(|since| now >= since + patience)
     }
 
+    /// How fast it has answered at best.
+    pub(super) fn latency(&self) -> Duration {
+        self.fastest.unwrap_or(Duration::MAX)
+    }
+
     /// How long an answer will take: as its others did, or at best as its handshake; `None` if neither is known.
     pub(super) fn expected(&self) -> Option<Duration> {
         self.takes.or(self.round_trip)

@@ -244,7 +244,7 @@ impl Pool {
 
     /// Whether there may be somebody to dial whom no dial has begun for: addresses are looked for, or wait.
     fn may_find_more(&self) -> bool {
-        let waiting = !self.fresh.is_empty() || !self.seeds.is_empty();
+        let waiting = !self.fresh.is_empty() || self.fetched.is_some();
         !self.is_closed() && (waiting || self.searching.is_running() || !self.pace.found_nothing())
     }
 

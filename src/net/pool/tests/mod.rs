@@ -2,6 +2,7 @@
 
 mod bench;
 mod cases;
+mod expects;
 mod population;
 mod proxied;
 mod request;
