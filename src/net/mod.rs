@@ -1,7 +1,7 @@
 //! Connections to peers: dialling (directly or through a proxy), the version handshake, liveness; the DNS seeds and the
 //! address book that say where to dial, and the pool that decides whom to dial, keep and part with.
 //!
-//! [`spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s. The task
+//! [`Dialer::spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s. The task
 //! knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every other
 //! message goes up as it came, and which peers to keep is decided above.
 //!
@@ -48,4 +48,4 @@ pub use dns::{
 pub use event::{Direction, Event, PeerId, PeerInfo};
 pub use handle::{PeerHandle, SEND_QUEUE, SendError, Traffic};
 pub use nonces::OwnNonces;
-pub use peer::{Link, dial, spawn, spawn_accepted, spawn_with};
+pub use peer::{Link, spawn_accepted, spawn_with};

@@ -1,4 +1,4 @@
-//! Starting a connection, and how it is dialled.
+//! Starting a connection, however it was made; [`Dialer`](super::Dialer) is the one that dials.
 
 use super::config::Config;
 use super::connection::{self, Task};
@@ -23,34 +23,10 @@ pub struct Link<S> {
     pub remote: Option<SocketAddr>,
 }
 
-/// Opens a TCP connection to `host:port`, trying each address that the name has.
-///
-/// # Errors
-/// Those of the resolver and of the last address tried. There is no deadline in here.
-pub async fn dial(address: &str) -> io::Result<Link<TcpStream>> {
-    let stream = TcpStream::connect(address).await?;
-    // Requests are small and answered one by one: waiting to fill a segment would only delay them.
-    stream.set_nodelay(true)?;
-    let remote = stream.peer_addr().ok();
-    Ok(Link { stream, remote })
-}
-
-/// Starts a task that dials `address` (`host:port`), shakes hands and keeps the connection.
+/// Starts a task for a connection that a peer made to us.
 ///
 /// # Panics
-/// Outside a tokio runtime, as the other two.
-pub fn spawn(
-    id: PeerId,
-    address: String,
-    config: Arc<Config>,
-    events: mpsc::Sender<Event>,
-) -> PeerHandle {
-    let target = address.clone();
-    let connect = async move { dial(&target).await };
-    spawn_with(id, address, Direction::Outbound, connect, config, events)
-}
-
-/// Starts a task for a connection that a peer made to us.
+/// Outside a tokio runtime, as [`spawn_with`].
 pub fn spawn_accepted(
     id: PeerId,
     stream: TcpStream,

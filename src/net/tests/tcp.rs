@@ -1,5 +1,5 @@
 use super::{PEER, Remote, Scene, config, version};
-use crate::net::{Direction, Disconnect, Event, Fault, spawn, spawn_accepted};
+use crate::net::{Dialer, Direction, Disconnect, Event, Fault, spawn_accepted};
 use crate::primitives::Header;
 use crate::wire::{Headers, Message};
 use std::io::ErrorKind;
@@ -11,7 +11,8 @@ async fn dialled() -> Scene<TcpStream> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (sender, events) = mpsc::channel(10);
-    let handle = spawn(PEER, format!("localhost:{port}"), Arc::new(config()), sender);
+    let address = format!("localhost:{port}");
+    let handle = Dialer::default().spawn(PEER, address, Arc::new(config()), sender);
     let (stream, _) = listener.accept().await.unwrap();
     Scene { handle, events, remote: Remote::new(stream) }
 }
@@ -61,7 +62,7 @@ async fn a_closed_port_is_unreachable_and_nobodys_fault() {
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     let (sender, mut events) = mpsc::channel(10);
-    let _handle = spawn(PEER, address, Arc::new(config()), sender);
+    let _handle = Dialer::default().spawn(PEER, address, Arc::new(config()), sender);
     let Some(Event::Disconnected { reason, .. }) = events.recv().await else {
         panic!("end expected")
     };
