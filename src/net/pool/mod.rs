@@ -145,7 +145,9 @@ impl Pool {
         if self.is_closed() {
             return;
         }
-        let (peers, wanted, addresses) = (self.connected_count(), self.wanted(), self.book.len());
+        // The one more that a stale tip calls for is searched for like any other.
+        let wanted = self.wanted() + self.watch.extra();
+        let (peers, addresses) = (self.connected_count(), self.book.len());
         match self.searching.next(peers, wanted, addresses, now.since_start) {
             None => {}
             Some(Search::Dns) if self.settings.proxy_seeds.is_some() => {

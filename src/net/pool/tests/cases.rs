@@ -321,3 +321,22 @@ fn a_proxy_that_is_down_is_no_fault_of_any_address() {
     let address = "8.8.8.8:8333".parse().unwrap();
     assert_eq!(bench.pool.book().get(&address).unwrap().tries, 0);
 }
+
+#[test]
+fn the_peer_that_a_stale_tip_calls_for_is_searched_for_too() {
+    let settings = Settings { stale_after: Some(secs(1800)), dns: true, ..following(2) };
+    let mut bench = Bench::knowing(settings, &["8.8.8.8:8333", "9.9.9.9:8333"]);
+    let ids: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).collect();
+    bench.pool.found(Search::Dns, &[], bench.now);
+    ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
+    bench.pool.follow(bench.now);
+    ids.iter().for_each(|id| bench.pool.has_tip(*id, 100, bench.now));
+    let searched = |bench: &mut Bench, seconds: u64| {
+        (0..seconds * 10).any(|_| {
+            bench.wait_tenth();
+            bench.poll().contains(&Action::Search(Search::Dns))
+        })
+    };
+    assert!(!searched(&mut bench, 1790), "there are as many as are wanted");
+    assert!(searched(&mut bench, 200), "the book has nobody else");
+}
