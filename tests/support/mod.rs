@@ -22,6 +22,7 @@ mod members;
 pub mod peer;
 pub mod population;
 pub mod record;
+pub mod relay;
 pub mod rpc;
 pub mod run;
 pub mod script;
