@@ -90,7 +90,7 @@ impl Bitcoind {
             .arg(format!("-rpcbind={rpc}"))
             .arg(format!("-rpcport={}", rpc.port()))
             .args(["-server", "-rpcallowip=127.0.0.1", "-printtoconsole=0", "-dnsseed=0"])
-            .args(["-fixedseeds=0", "-discover=0", "-listenonion=0"])
+            .args(["-fixedseeds=0", "-discover=0", "-listenonion=0", "-natpmp=0"])
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
