@@ -93,8 +93,8 @@ fn whom_a_node_has_learned_of_is_listed_and_not_dialled() {
     let program = light_client(BINARY, Network::Regtest);
     let before = peers(&program, &[&node]);
     assert_eq!((before.len(), &before[0]["addresses"]), (1, &json!(0)), "{before:?}");
-    // Another node announces itself to it. A node neither announces nor takes a loopback address, so this one, like those
-    // that are added below, looks as if it were on the internet.
+    // Another node announces itself to it. A node neither announces nor takes a loopback address, so this one, like
+    // those that are added below, looks as if it were on the internet.
     let announced = announced_by_another(&binary, &node);
     let learned: Vec<String> = (1..=60).map(|at| format!("11.{at}.7.9")).collect();
     for address in &learned {

@@ -1,9 +1,9 @@
 //! Connections to peers: dialling (directly or through a proxy), the version handshake, liveness; the DNS seeds and the
 //! address book that say where to dial, and the pool that decides whom to dial, keep and part with.
 //!
-//! [`Dialer::spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s. The task
-//! knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every other
-//! message goes up as it came, and which peers to keep is decided above.
+//! [`Dialer::spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s.
+//! The task knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every
+//! other message goes up as it came, and which peers to keep is decided above.
 //!
 //! # Security
 //! Every wait for a peer has a deadline ([`Timers`]), every buffer a bound ([`HANDSHAKE_MAX_PAYLOAD`], then

@@ -131,8 +131,8 @@ impl RawClient {
         }
     }
 
-    /// How fast the peer answers: asks for the same headers `times` times, a few requests ahead, and only counts the bytes
-    /// that come back. Gives the bytes and the time from the first request to the last byte.
+    /// How fast the peer answers: asks for the same headers `times` times, a few requests ahead, and only counts the
+    /// bytes that come back. Gives the bytes and the time from the first request to the last byte.
     pub fn drain(mut self, from: BlockHash, times: usize, ahead: usize) -> (usize, Duration) {
         let mut buffer = vec![0; 1 << 20];
         let start = Instant::now();

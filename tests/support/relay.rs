@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Listens on loopback, and carries one connection to `server`: every byte takes `delay`, in either direction. Its threads
-/// end with the connection.
+/// Listens on loopback, and carries one connection to `server`: every byte takes `delay`, in either direction. Its
+/// threads end with the connection.
 pub fn long_line(server: SocketAddr, delay: Duration) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("a bound socket has an address");

@@ -20,7 +20,8 @@ pub enum Wrong {
     /// Version 3, retired by BIP65 ("bad-version").
     Version,
     /// A header that would do on another network: on regtest the real mainnet block 1 ("prev-blk-not-found": nothing
-    /// of mainnet stands on a regtest header), elsewhere one of regtest's trivial work ("high-hash": bits above the limit).
+    /// of mainnet stands on a regtest header), elsewhere one of regtest's trivial work ("high-hash": bits above the
+    /// limit).
     OtherNetwork,
 }
 

@@ -6,8 +6,8 @@
 //!
 //! An address is its BIP155 network id u8, 32 bytes (shorter ones padded with zeros), port u16 big-endian. A known
 //! address adds source group (6), services u64, last seen, last try, last counted failure and last success u64 each,
-//! tries u32, successes u32, latency in microseconds u32 (all ones: none), which of its places it has u8 (255: among those
-//! that have answered). An avoided one adds until when u64 and why u8 (0 discouraged, 1 own).
+//! tries u32, successes u32, latency in microseconds u32 (all ones: none), which of its places it has u8 (255: among
+//! those that have answered). An avoided one adds until when u64 and why u8 (0 discouraged, 1 own).
 
 use super::address::{Host, PeerAddress};
 use super::avoided::{Avoided, MAX_AVOIDED};

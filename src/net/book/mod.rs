@@ -163,8 +163,8 @@ impl AddressBook {
         }
     }
 
-    /// A dial failed, or was in vain. As long as no other address has answered since the last failure was counted, it may well be our
-    /// own network that is down: then it is not counted. Source: Bitcoin Core `AddrManImpl::Attempt_`.
+    /// A dial failed, or was in vain. As long as no other address has answered since the last failure was counted, it
+    /// may well be our own network that is down: then it is not counted. Source: Bitcoin Core `AddrManImpl::Attempt_`.
     pub fn failed(&mut self, address: &PeerAddress, now: u64) {
         let last_good = self.last_good;
         let Some(known) = self.known.get_mut(address) else { return };
@@ -199,8 +199,8 @@ impl AddressBook {
 
     /// Moves an address to the tried table, if its place there is free or its holder has not answered for long.
     ///
-    /// Bitcoin Core dials the holder once more before it decides. A holder that is alive is dialled now and then anyway,
-    /// and that counts as an answer here.
+    /// Bitcoin Core dials the holder once more before it decides. A holder that is alive is dialled now and then
+    /// anyway, and that counts as an answer here.
     fn promote(&mut self, address: &PeerAddress, now: u64) {
         let place = self.key.tried_place(address);
         if let Some(holder) = self.tried.get(place) {
@@ -269,8 +269,8 @@ impl AddressBook {
         self.avoided.expire(now);
     }
 
-    /// Some address that fits: as likely from one table as from the other, bucket by bucket, and the less likely the more
-    /// often it failed. `None` only if none fits.
+    /// Some address that fits: as likely from one table as from the other, bucket by bucket, and the less likely the
+    /// more often it failed. `None` only if none fits.
     pub fn select(
         &self,
         now: u64,

@@ -150,8 +150,8 @@ impl Table {
         }
     }
 
-    /// Some address: first a bucket is drawn, whatever it holds, so that many addresses in few buckets are drawn no more
-    /// often than few in as many.
+    /// Some address: first a bucket is drawn, whatever it holds, so that many addresses in few buckets are drawn no
+    /// more often than few in as many.
     pub(super) fn draw(&self, rng: &mut dyn Rng) -> Option<PeerAddress> {
         if self.len == 0 {
             return None;

@@ -1,9 +1,9 @@
-//! Behind a proxy the DNS seeds cannot be asked, only dialled by their names: whoever the proxy takes for one of them is
-//! asked for addresses, and hung up on.
+//! Behind a proxy the DNS seeds cannot be asked, only dialled by their names: whoever the proxy takes for one of them
+//! is asked for addresses, and hung up on.
 //!
 //! # Security
-//! Who resolves the names, an exit of Tor's for example, chooses who answers to all of them. That is why none of those is
-//! ever a peer. Source: Bitcoin Core, `addr-fetch` connections.
+//! Who resolves the names, an exit of Tor's for example, chooses who answers to all of them. That is why none of those
+//! is ever a peer. Source: Bitcoin Core, `addr-fetch` connections.
 
 use super::Pool;
 use super::slot::Slot;

@@ -9,8 +9,8 @@ use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Dials in flight for each free place: most addresses are dead or full. Those that are too many are cancelled, or hung up
-/// on right after the handshake.
+/// Dials in flight for each free place: most addresses are dead or full. Those that are too many are cancelled, or hung
+/// up on right after the handshake.
 const DIALS_PER_PLACE: usize = 3;
 /// Fewest and most dials in flight while there is a free place.
 const MIN_DIALS: usize = 8;
@@ -25,7 +25,8 @@ const HEAD_START: Duration = Duration::from_millis(100);
 const HASTY: u32 = 100;
 const STEADY_PAUSE: Duration = Duration::from_millis(500);
 const STEADY_DIALS: usize = 4;
-/// After so many, with no peer at all, there is no network: slower, but still so that its return is noticed within seconds.
+/// After so many, with no peer at all, there is no network: slower, but still so that its return is noticed within
+/// seconds.
 const HOPELESS: u32 = 1000;
 const HOPELESS_PAUSE: Duration = Duration::from_secs(1);
 
@@ -42,7 +43,8 @@ const ADDRESS_PATIENCE: Duration = Duration::from_secs(5);
 const NAME_PATIENCE: Duration = Duration::from_secs(10);
 const PROXY_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Between connections that only test an address, while everything is well. Bitcoin Core (`FEELER_INTERVAL`): two minutes.
+/// Between connections that only test an address, while everything is well. Bitcoin Core (`FEELER_INTERVAL`): two
+/// minutes.
 const FEELER_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// How fast to dial.

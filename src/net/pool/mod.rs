@@ -1,7 +1,7 @@
 //! Which peers to dial, to keep, and to part with.
 //!
-//! Pure: both clocks come in as a [`Moment`], randomness as an argument, what happens on connections as calls; what is to
-//! be done comes out of [`Pool::poll`] as [`Action`]s. The address book is in here, its file is not.
+//! Pure: both clocks come in as a [`Moment`], randomness as an argument, what happens on connections as calls; what is
+//! to be done comes out of [`Pool::poll`] as [`Action`]s. The address book is in here, its file is not.
 //!
 //! # Security
 //! No more than [`MAX_PER_GROUP`] of the peers that were found are in one network group, so that one hoster, or one
@@ -205,9 +205,9 @@ impl Pool {
         under_way.map(|slot| (slot.address(&self.named), slot.began))
     }
 
-    /// Whether one more peer may well be connected soon: a named one whose dial began less than `recent` ago, or a found
-    /// one while the others have hardly been connected for longer than that. (Found ones are dialled all the time when
-    /// there are too few.)
+    /// Whether one more peer may well be connected soon: a named one whose dial began less than `recent` ago, or a
+    /// found one while the others have hardly been connected for longer than that. (Found ones are dialled all the time
+    /// when there are too few.)
     pub fn expects_peers(&self, now: Duration, recent: Duration) -> bool {
         let peers = self.slots.values().filter(|slot| slot.is_peer());
         let since = peers.filter_map(|slot| slot.ready.as_ref()).map(|ready| ready.since).min();

@@ -113,7 +113,7 @@ pub enum Parting {
         other: String,
     },
     /// Its tip stayed behind while ours moved.
-    #[error("stays behind: height {} where others have {ours}", height.map_or_else(|| "unknown".to_owned(), |height| height.to_string()))]
+    #[error("stays behind: height {} where others have {ours}", told(*height))]
     Lagging {
         /// The best height it has shown.
         height: Option<u32>,
@@ -135,6 +135,10 @@ pub enum Parting {
     /// One more peer had been sought, and this one brought news least recently.
     #[error("others bring news sooner")]
     LeastUseful,
+}
+
+fn told(height: Option<u32>) -> String {
+    height.map_or_else(|| "unknown".to_owned(), |height| height.to_string())
 }
 
 fn names(services: ServiceFlags) -> String {

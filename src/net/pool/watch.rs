@@ -18,8 +18,8 @@ const PROBE: Duration = Duration::from_secs(10);
 /// Source: Bitcoin Core `CHAIN_SYNC_TIMEOUT`, `HEADERS_RESPONSE_TIME`.
 const LAG: Duration = Duration::from_secs(20 * 60);
 const LAG_ASKED: Duration = Duration::from_secs(2 * 60);
-/// Peers that had our tip first are not replaced for staying behind later, so that no majority of others can have all of
-/// them replaced. Source: Bitcoin Core `MAX_OUTBOUND_PEERS_TO_PROTECT_FROM_DISCONNECT`.
+/// Peers that had our tip first are not replaced for staying behind later, so that no majority of others can have all
+/// of them replaced. Source: Bitcoin Core `MAX_OUTBOUND_PEERS_TO_PROTECT_FROM_DISCONNECT`.
 const PROTECTED: usize = 4;
 
 /// How often it is looked whether there is one peer too many, and how long a new one is left alone.

@@ -32,8 +32,8 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 /// Events that may wait; beyond that the connections stop reading.
 const EVENT_QUEUE: usize = 8;
 
-/// Longest message that a peer may send: room for a thousand addresses of the longest kind, and no more, since there are
-/// many connections.
+/// Longest message that a peer may send: room for a thousand addresses of the longest kind, and no more, since there
+/// are many connections.
 const MAX_MESSAGE: u32 = 600_000;
 
 /// Longer than a crawl speaks to anybody: only the pings that it asks for go out, after the first.
@@ -65,8 +65,8 @@ pub struct Crawled {
     pub interrupted: bool,
 }
 
-/// Asks peers for addresses, `start` first. `progress` hears of the numbers and how many peers are expected to be asked;
-/// set to true, `stop` ends it. What happens is written to the journal, and an earlier run's is gone on from.
+/// Asks peers for addresses, `start` first. `progress` hears of the numbers and how many peers are expected to be
+/// asked; set to true, `stop` ends it. What happens is written to the journal, and an earlier run's is gone on from.
 ///
 /// # Errors
 /// The journal could not be written.

@@ -58,8 +58,8 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.peers.stalled(peer, &reason.to_string());
     }
 
-    /// Asks for what follows the tip's parent: a peer that has the tip answers with it at least. (Asked for what follows
-    /// the tip, one that is behind and one that has it give the same empty answer.)
+    /// Asks for what follows the tip's parent: a peer that has the tip answers with it at least. (Asked for what
+    /// follows the tip, one that is behind and one that has it give the same empty answer.)
     fn ask_tip(&self, peer: PeerKey) {
         let before = self.tip.height.saturating_sub(1);
         let locator = block_in_place(|| locator_of(self.store.as_ref(), before));

@@ -60,9 +60,9 @@ impl Gaps {
     }
 }
 
-/// Nodes die, come back, lie, fall silent and stay behind; for an hour there is no network, and once the computer sleeps
-/// for a night. After these the client has a useful peer again within a minute; otherwise it is never without one for
-/// more than ten seconds. What it keeps stays bounded.
+/// Nodes die, come back, lie, fall silent and stay behind; for an hour there is no network, and once the computer
+/// sleeps for a night. After these the client has a useful peer again within a minute; otherwise it is never without
+/// one for more than ten seconds. What it keeps stays bounded.
 #[test]
 fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_flat() {
     for seed in 1..=2 {

@@ -1,5 +1,5 @@
-//! A world of nodes that are dialled, answer, announce blocks, lie, fall silent, die and come back; its clock only moves
-//! from one event to the next.
+//! A world of nodes that are dialled, answer, announce blocks, lie, fall silent, die and come back; its clock only
+//! moves from one event to the next.
 
 use super::population::{Kind, Node};
 use crate::net::book::{AddressBook, Claim, NetGroup, PeerAddress, Scope};
