@@ -142,13 +142,20 @@ fn the_address_book_survives_kill_9_and_is_all_that_the_next_start_needs() {
 #[test]
 fn a_damaged_address_book_is_named_and_kept_aside_and_the_sync_succeeds() {
     let network = Lan::new();
-    let guide = network.guide(1, &[&network.honest(2)]);
+    let other = network.honest(2);
+    let guide = network.guide(1, &[&other]);
     let program = light_client(BINARY, REGTEST);
     let file = book_file(&program);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     for damage in [&b"LCADDRS\n and then some rubbish"[..], b""] {
         fs::write(&file, damage).unwrap();
-        let ended = program.run(&sync_adding(&[&guide], &[])).expect_success();
+        let before = other.seen().connections.len();
+        let mut running = program.start(&sync_adding(&[&guide], &["--follow", "-v"]));
+        running.wait_for_stderr("caught up at height 300: following", PATIENCE);
+        // Whom the guide told is known then.
+        other.wait_ready(before + 1, PATIENCE);
+        running.interrupt();
+        let ended = running.wait(PATIENCE).expect_code(130);
         let told = ended.stderr.lines().find(|line| line.contains("address book"));
         assert!(told.is_some_and(|told| told.contains(FILE_NAME)), "{}", ended.stderr);
         let aside = file.with_file_name("addresses.dat.damaged");
