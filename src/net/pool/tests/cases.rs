@@ -359,6 +359,7 @@ fn the_peer_that_a_stale_tip_calls_for_is_searched_for_too() {
     bench.pool.found(Search::Dns, &[], bench.now);
     ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
+    ids.iter().for_each(|id| bench.pool.has_tip(*id, at(100), bench.now));
     let searched = |bench: &mut Bench, seconds: u64| {
         (0..seconds * 10).any(|_| {
             bench.wait_tenth();
