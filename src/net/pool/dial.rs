@@ -101,6 +101,11 @@ impl Pool {
         (self.wanted() + self.watch.extra()).saturating_sub(self.connected_count())
     }
 
+    /// Whether there is a place for one more found peer.
+    pub(super) fn has_place(&self) -> bool {
+        self.free() > 0
+    }
+
     /// Dials of found peers: all that are under way, and those that may still come to something.
     fn dialling_counts(&self, now: Duration) -> (usize, usize) {
         let under_way = |slot: &&Slot| slot.ready.is_none() && !slot.is_named() && !slot.feeler;

@@ -203,17 +203,26 @@ impl Pool {
         under_way.map(|slot| (slot.address(&self.named), slot.began))
     }
 
-    /// Whether one more peer may well be connected soon: a named one whose dial began less than `recent` ago, or a found
-    /// one while the others have hardly been connected for longer than that. (Found ones are dialled all the time when
-    /// there are too few.)
+    /// Whether one more peer may well be connected soon: a named one whose dial began less than `recent` ago; or one that
+    /// is being dialled or looked for, while there is a place for it and the others have hardly been connected for longer
+    /// than that. (Others are looked for all the time when there are too few.)
     pub fn expects_peers(&self, now: Duration, recent: Duration) -> bool {
+        let dialled =
+            |slot: &&Slot| slot.ready.is_none() && !slot.feeler && now <= slot.began + recent;
+        let mut under_way = self.slots.values().filter(dialled);
+        if under_way.clone().any(Slot::is_named) {
+            return true;
+        }
         let peers = self.slots.values().filter(|slot| slot.is_peer());
         let since = peers.filter_map(|slot| slot.ready.as_ref()).map(|ready| ready.since).min();
         let early = since.is_none_or(|since| now <= since + recent);
-        self.slots.values().any(|slot| {
-            let counts = slot.ready.is_none() && !slot.feeler && (early || slot.is_named());
-            counts && now <= slot.began + recent
-        })
+        early && self.has_place() && (under_way.next().is_some() || self.may_find_more())
+    }
+
+    /// Whether there may be somebody to dial whom no dial has begun for: addresses are looked for, or wait.
+    fn may_find_more(&self) -> bool {
+        let waiting = !self.fresh.is_empty() || !self.seeds.is_empty();
+        !self.is_closed() && (waiting || self.searching.is_running() || !self.pace.found_nothing())
     }
 
     /// `host:port` of a connection.

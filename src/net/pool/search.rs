@@ -107,6 +107,11 @@ impl Searching {
         }
     }
 
+    /// Whether a source is being asked.
+    pub(super) fn is_running(&self) -> bool {
+        self.dns.running || self.shipped.running
+    }
+
     /// Whether every source has been asked, and none is being asked.
     pub(super) fn is_done(&self) -> bool {
         let done = |source: &Source| source.ended.is_some() && !source.running;
