@@ -221,7 +221,13 @@ impl Case {
             let (mut row, syncs) = self.row_of(world, plan, chain, peers.iter().chain(&bad));
             let slower = times(row.median(), median);
             row.case += " +4 bad";
-            row.remark = format!("{slower} of the good ones; {}", named(&syncs, &bad));
+            let naming = named(&syncs, &bad);
+            let told =
+                format!("the one with bad headers is named in {naming} of {} runs", syncs.len());
+            row.remark = format!("{slower} of the good ones; {told}");
+            if naming < syncs.len() {
+                table.fault(format!("{}: {told}", row.case));
+            }
             table.push(row);
         }
         median
@@ -365,8 +371,7 @@ fn bad_peers(chain: &Chain, line: Line) -> Vec<ScriptedPeer> {
 }
 
 /// In how many runs the peer with bad headers, the first one, was named on standard error.
-fn named(syncs: &[Synced], bad: &[ScriptedPeer]) -> String {
+fn named(syncs: &[Synced], bad: &[ScriptedPeer]) -> usize {
     let address = bad[0].connect();
-    let naming = syncs.iter().filter(|synced| synced.log.contains(&address)).count();
-    format!("the one with bad headers is named in {naming} of {} runs", syncs.len())
+    syncs.iter().filter(|synced| synced.log.contains(&address)).count()
 }

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     }
     match parse(args) {
         Ok(Request::List) => list(),
-        Ok(Request::Run(cases, options)) => run(&cases, options),
+        Ok(Request::Run(cases, options)) => return run(&cases, options),
         Err(problem) => {
             eprintln!(
                 "{problem}\nusage: benches/run [--case NAME]... [--runs N] [--binary PATH] \
@@ -94,7 +94,8 @@ fn list() {
     }
 }
 
-fn run(cases: &[&'static Case], options: Options) {
+/// Fails if a measured program did what no figure shows.
+fn run(cases: &[&'static Case], options: Options) -> ExitCode {
     if options.bitcoind.is_none() {
         eprintln!("no bitcoind to compare with: set BITCOIND, or run .ci/install-bitcoind");
     }
@@ -105,4 +106,8 @@ fn run(cases: &[&'static Case], options: Options) {
         case.run(&mut world, &mut table);
     }
     println!("{table}");
+    for fault in table.faults() {
+        eprintln!("{fault}");
+    }
+    if table.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -45,15 +45,28 @@ pub(crate) fn times(other: Duration, one: Duration) -> String {
     format!("{:.2} ×", other.as_secs_f64() / one.as_secs_f64())
 }
 
-/// All rows, printed as Markdown.
+/// All rows, printed as Markdown, and what went wrong beside the time it took.
 #[derive(Debug, Default)]
-pub(crate) struct Table(Vec<Row>);
+pub(crate) struct Table {
+    rows: Vec<Row>,
+    faults: Vec<String>,
+}
 
 impl Table {
     /// Adds a row, and says it on standard error while the others are still being measured.
     pub(crate) fn push(&mut self, row: Row) {
         eprintln!("  {}", cells(&row).join("  "));
-        self.0.push(row);
+        self.rows.push(row);
+    }
+
+    /// Notes what is no figure, but a fault of the measured program.
+    pub(crate) fn fault(&mut self, fault: String) {
+        self.faults.push(fault);
+    }
+
+    /// All that was noted.
+    pub(crate) fn faults(&self) -> &[String] {
+        &self.faults
     }
 }
 
@@ -84,7 +97,7 @@ fn none_if_zero(number: u64) -> String {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: Vec<[String; 9]> = self.0.iter().map(cells).collect();
+        let rows: Vec<[String; 9]> = self.rows.iter().map(cells).collect();
         let widths: [usize; 9] = std::array::from_fn(|at| {
             let longest = rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
             longest.max(HEAD[at].chars().count())
