@@ -231,8 +231,12 @@ fn a_chain_that_ends_before_the_hints_do_is_taken_as_it_is() {
     let good = regtest_chain(9000, 6, 600);
     let peer = Script::honest().serves_up_to(5000).start(&SharedChain::new(REGTEST, &good));
     let (program, hints) = with_hints(&good, &[2016, 4032, 6048, 8064]);
-    program.run(&sync_with(&[&peer], &["--hints", &hints])).expect_success();
+    let told = "no peer has more than height 5000, though the hints go up to 8064";
+    let ended = program.run(&sync_with(&[&peer], &["--hints", &hints])).expect_success();
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
     kept(&program, REGTEST).assert_is(&good[..=5000]);
-    program.run(&sync_with(&[&peer_with(&good)], &["--hints", &hints])).expect_success();
+    let peer = peer_with(&good);
+    let ended = program.run(&sync_with(&[&peer], &["--hints", &hints])).expect_success();
+    assert_eq!(ended.stderr, "");
     kept(&program, REGTEST).assert_is(&good);
 }

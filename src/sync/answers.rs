@@ -1,7 +1,7 @@
 //! What the engine makes of answers, and of what became of their batches.
 
 use super::engine::{Engine, FULL};
-use super::peer::{Answered, Purpose, Request};
+use super::peer::{Answered, Peer, Purpose, Request};
 use super::ranges::{Part, RangeKey};
 use super::types::{Action, Disposition, DropReason, Linked, Reply};
 use super::{PeerKey, Point, Tag};
@@ -28,7 +28,7 @@ impl Engine {
         }
         match request.purpose {
             Purpose::Range(range) => self.range_answer(now, key, range, &request, reply),
-            Purpose::Open => self.open_answer(key, reply),
+            Purpose::Open | Purpose::Tip => self.open_answer(key, reply),
             Purpose::Void => Disposition::Discard,
         }
     }
@@ -130,12 +130,16 @@ impl Engine {
     fn open_answer(&mut self, key: PeerKey, reply: &Reply) -> Disposition {
         let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
         let full = reply.count >= FULL;
-        peer.at_end = !full;
-        if reply.count == 0 {
-            return Disposition::Discard;
-        }
         if full {
             peer.ends_at = None;
+            peer.at_end = false;
+            peer.spoke = false;
+        } else {
+            peer.speaks();
+            self.open.ended(key, reply.count > 0);
+        }
+        if reply.count == 0 {
+            return Disposition::Discard;
         }
         peer.cursor = Some(reply.last);
         let tag = self.next_tag;
@@ -202,6 +206,9 @@ impl Engine {
 
     /// A batch was joined, or only its good part: the chain's end is now here.
     pub fn on_joined(&mut self, tag: Tag, joined: Point, whole: bool) {
+        if joined.hash != self.joined.hash {
+            self.peers.values_mut().for_each(Peer::tip_moved);
+        }
         self.joined = joined;
         let dropped = if let Some((_, range)) = self.ranges.with_tag(tag) {
             if whole {

@@ -78,6 +78,13 @@ impl Engine {
         self.peers.insert(key, Peer::new(announced_height, window));
     }
 
+    /// Notes the round trip of a peer's handshake.
+    pub fn shook_hands(&mut self, key: PeerKey, round_trip: Duration) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.shook_hands(round_trip);
+        }
+    }
+
     /// Whether more peers may come soon: until they have, hints that nobody follows are not given up.
     pub fn expect_peers(&mut self, expecting: bool) {
         self.expecting = expecting;
@@ -98,13 +105,17 @@ impl Engine {
         tag
     }
 
-    /// The peer announced something: it is asked for what follows the tip.
+    /// The peer announced something that is not known: it is asked for what follows the tip. What it said before, that
+    /// there is nothing more, is doubted once as long as the tip stays where it is.
     pub fn announced(&mut self, key: PeerKey) {
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.at_end = false;
-            peer.cursor = None;
-            peer.ends_at = None;
+            peer.announced();
         }
+    }
+
+    /// How many peers have said that they have nothing beyond the tip.
+    pub fn opinions(&self) -> usize {
+        self.peers.values().filter(|peer| peer.spoke).count()
     }
 
     /// Whether nothing is expected of a peer: it is not asked anything, and is not to be.
@@ -131,7 +142,7 @@ impl Engine {
     /// The peer has nothing that could be used now.
     pub fn set_at_end(&mut self, key: PeerKey) {
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.at_end = true;
+            peer.speaks();
         }
     }
 
@@ -155,10 +166,22 @@ impl Engine {
         }
     }
 
+    /// Asks a peer, besides everything else, for what follows the tip's parent: one that has the tip answers with it at
+    /// least. (Asked for what follows the tip, one that is behind and one that has it give the same empty answer.)
+    /// `locator` is the stored chain's, without the tip.
+    pub fn ask_tip(&mut self, now: Duration, key: PeerKey, locator: Vec<BlockHash>) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.ask(Purpose::Tip, locator.clone(), now, FULL);
+        self.actions.push(Action::Ask { peer: key, locator, stop: BlockHash::ZERO });
+    }
+
     /// Every peer is asked again for what follows the tip.
     pub fn ask_all(&mut self) {
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
-        keys.into_iter().for_each(|key| self.announced(key));
+        for peer in self.peers.values_mut() {
+            peer.ask_again();
+            peer.ends_at = None;
+            peer.spoke = false;
+        }
     }
 
     /// The batches to be joined next, in this order.
@@ -314,7 +337,7 @@ impl Engine {
         let waiting =
             self.expecting && self.hints_on && self.ranges.remain_above(self.joined.height);
         self.peers.values_mut().for_each(|peer| peer.aside = waiting && peer.left_hints);
-        for key in self.open.whom_to_ask(now, &mut self.peers) {
+        for key in self.open.whom_to_ask(now, &mut self.peers, !self.presync) {
             let Some(peer) = self.peers.get_mut(&key) else { continue };
             // In the middle of a stream the last hash counts; what is behind it may be older.
             if peer.cursor.is_none() || self.locator.is_empty() {
@@ -343,10 +366,9 @@ impl Engine {
 
     /// How far the download is.
     pub fn progress(&self, now: Duration) -> Progress {
-        let typical = self.typical.unwrap_or_default();
         if self.peers.is_empty() {
             Progress::NoPeers
-        } else if !self.is_hinted(now) && self.open.is_caught_up(now, typical, &self.peers) {
+        } else if !self.is_hinted(now) && self.open.is_caught_up(now, &self.peers) {
             Progress::CaughtUp
         } else {
             Progress::Downloading
@@ -358,7 +380,7 @@ impl Engine {
         let waiting = self.peers.values().filter_map(Peer::waiting_since);
         let own = waiting.flat_map(|since| [since + self.patience(), since + HARD_DEADLINE]);
         let own = own.chain(self.ranges.asked().map(|since| since + self.patience()));
-        let typical = self.typical.unwrap_or_default();
-        own.chain(Open::deadlines(typical, &self.peers)).filter(|at| *at > now).min()
+        let lead = self.open.lead_deadline(&self.peers, !self.presync);
+        own.chain(lead).chain(Open::deadlines(&self.peers)).filter(|at| *at > now).min()
     }
 }

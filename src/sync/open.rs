@@ -1,6 +1,6 @@
 //! Beyond the hints: one peer leads from the tip on, the others are compared with it.
 
-use super::peer::{Peer, Purpose};
+use super::peer::Peer;
 use super::{PeerKey, Tag};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -11,8 +11,19 @@ const WINDOW: usize = 16;
 /// A leader that takes longer for an answer is passed over if there is another peer.
 const SOFT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// The least that the others are waited for once two peers have said that there is nothing more.
-const COMPARE_GRACE: Duration = Duration::from_millis(250);
+/// A leader loses the lead to a peer that is expected to answer so many times faster, unless its answers take less than
+/// the floor: below that, too little is won.
+const LEAD_FACTOR: u32 = 4;
+const LEAD_FLOOR: Duration = Duration::from_millis(150);
+/// The floor while what comes is not kept: there the next leader begins with the first header again.
+const LEAD_FLOOR_UNKEPT: Duration = Duration::from_secs(1);
+
+/// A peer that was asked for what follows the tip is not waited for any longer, whatever else it answers meanwhile.
+const COMPARE_LIMIT: Duration = Duration::from_secs(10);
+
+/// With so many peers that have said that there is nothing more, and half of all, each of the others is given as long as
+/// is usual for it; before, it is given the soft deadline.
+const ENOUGH: usize = 2;
 
 /// A batch that was received and is not joined.
 #[derive(Debug)]
@@ -27,6 +38,8 @@ struct OpenBatch {
 #[derive(Debug, Default)]
 pub(super) struct Open {
     leader: Option<PeerKey>,
+    /// Who led before the leader, which has shown nothing yet.
+    before: Option<PeerKey>,
     queue: VecDeque<OpenBatch>,
 }
 
@@ -38,6 +51,9 @@ impl Open {
     /// Takes an answer; a full one makes its sender the leader if there is none.
     pub(super) fn push(&mut self, tag: Tag, peer: PeerKey, count: u32, full: bool) {
         self.queue.push_back(OpenBatch { tag, peer, count, linked: false });
+        if self.leader == Some(peer) {
+            self.before = None;
+        }
         if full && self.leader.is_none() {
             self.leader = Some(peer);
         }
@@ -84,9 +100,18 @@ impl Open {
         dropped
     }
 
+    /// A peer has no more, after some headers or none, and leads no more if it did.
+    pub(super) fn ended(&mut self, peer: PeerKey, some: bool) {
+        if self.leader == Some(peer) {
+            self.leader = None;
+            self.before = self.before.filter(|_| !some);
+        }
+    }
+
     /// Lets nobody lead: what was received is joined, and then the hints may go on.
     pub(super) fn step_down(&mut self) {
         self.leader = None;
+        self.before = None;
     }
 
     /// How many headers wait.
@@ -116,8 +141,10 @@ impl Open {
         &mut self,
         now: Duration,
         peers: &mut BTreeMap<PeerKey, Peer>,
+        kept: bool,
     ) -> Vec<PeerKey> {
         self.check_leader(now, peers);
+        self.pass_lead(now, peers, kept);
         if let Some(leader) = self.leader {
             let ready = peers
                 .get(&leader)
@@ -133,7 +160,7 @@ impl Open {
             peer.cursor = None;
             candidates.push(*key);
         }
-        let comparing = peers.values().any(|peer| peer.at_end);
+        let comparing = peers.values().any(|peer| peer.at_end || peer.spoke);
         if comparing {
             return candidates;
         }
@@ -142,7 +169,10 @@ impl Open {
             return Vec::new();
         }
         // One that owes an answer to an earlier request may owe it for ever.
-        let rank = |key: &PeerKey| (peers[key].waiting_since().is_some(), peers[key].latency());
+        let rank = |key: &PeerKey| {
+            let peer = &peers[key];
+            (peer.waiting_since().is_some(), peer.expected().unwrap_or(Duration::MAX))
+        };
         let best = candidates.into_iter().min_by_key(rank);
         self.leader = best;
         best.into_iter().collect()
@@ -150,6 +180,11 @@ impl Open {
 
     /// A leader that is gone, at its end, or too slow while there is another peer, leads no more.
     fn check_leader(&mut self, now: Duration, peers: &mut BTreeMap<PeerKey, Peer>) {
+        if self.leader.is_none_or(|leader| !peers.contains_key(&leader)) {
+            // One that was tried in another's place and has nothing gives the lead back.
+            let free = |key: &PeerKey| peers.get(key).is_some_and(Peer::may_be_asked_openly);
+            self.leader = self.before.take().filter(free);
+        }
         let Some(leader) = self.leader else { return };
         let others = peers.iter().any(|(key, peer)| *key != leader && !peer.at_end && !peer.slow);
         let Some(peer) = peers.get_mut(&leader) else {
@@ -166,34 +201,76 @@ impl Open {
         }
     }
 
-    /// Whether enough peers have said that there is nothing beyond the tip.
-    pub(super) fn is_caught_up(
+    /// Lets a peer lead that is expected to be much faster than the leader. It goes on where that one is, unless what
+    /// comes is not `kept`: then a peer's headers follow only what it sent itself.
+    fn pass_lead(&mut self, now: Duration, peers: &mut BTreeMap<PeerKey, Peer>, kept: bool) {
+        let Some((leader, peer)) = self.leader.and_then(|key| Some((key, peers.get(&key)?))) else {
+            return;
+        };
+        let cursor = peer.cursor;
+        let floor = if kept { LEAD_FLOOR } else { LEAD_FLOOR_UNKEPT };
+        let takes = peer.expected_at_least(now).filter(|takes| *takes >= floor);
+        let (Some(takes), Some((next, expected))) = (takes, best_beside(leader, peers)) else {
+            return;
+        };
+        if takes < expected * LEAD_FACTOR {
+            return;
+        }
+        if let Some(next) = peers.get_mut(&next).filter(|_| kept && cursor.is_some()) {
+            next.cursor = cursor;
+        }
+        self.before = Some(leader);
+        self.leader = Some(next);
+    }
+
+    /// When the leader's answer is so late that another peer is to lead.
+    pub(super) fn lead_deadline(
         &self,
-        now: Duration,
-        typical: Duration,
         peers: &BTreeMap<PeerKey, Peer>,
-    ) -> bool {
-        let at_end = peers.values().filter(|peer| peer.at_end).count();
-        if !self.is_idle() || at_end == 0 {
+        kept: bool,
+    ) -> Option<Duration> {
+        let leader = self.leader?;
+        let since = peers.get(&leader)?.waiting_since()?;
+        let (_, expected) = best_beside(leader, peers)?;
+        let floor = if kept { LEAD_FLOOR } else { LEAD_FLOOR_UNKEPT };
+        Some(since + floor.max(expected * LEAD_FACTOR))
+    }
+
+    /// Whether nothing beyond the tip is to be expected: some peers have said that they have none, and every other one
+    /// was asked and has had its time to answer.
+    pub(super) fn is_caught_up(&self, now: Duration, peers: &BTreeMap<PeerKey, Peer>) -> bool {
+        let spoken = peers.values().filter(|peer| peer.spoke).count();
+        if !self.is_idle() || spoken == 0 {
             return false;
         }
-        let grace = if at_end >= 2 { COMPARE_GRACE.max(typical * 4) } else { SOFT_DEADLINE };
-        // A peer that has kept another request waiting for so long is not waited for once more.
-        let is_silent = |since: Option<Duration>| since.is_some_and(|since| now >= since + grace);
-        peers.values().filter(|peer| !peer.at_end).all(|peer| {
-            peer.slow || is_silent(peer.asked_openly_at()) || is_silent(peer.waiting_since())
+        let enough = spoken >= ENOUGH && spoken * 2 >= peers.len();
+        let is_over = |since: Option<Duration>, patience: Duration| {
+            since.is_some_and(|since| now >= since + patience)
+        };
+        peers.values().filter(|peer| !peer.spoke).all(|peer| {
+            let patience = if enough { peer.patience(SOFT_DEADLINE) } else { SOFT_DEADLINE };
+            // A peer that has kept another request waiting for so long is not waited for once more.
+            peer.slow
+                || is_over(peer.waiting_since(), patience)
+                || is_over(peer.asked_openly_at(), COMPARE_LIMIT)
         })
     }
 
     /// The times at which something changes by waiting alone.
-    pub(super) fn deadlines(
-        typical: Duration,
-        peers: &BTreeMap<PeerKey, Peer>,
-    ) -> impl Iterator<Item = Duration> {
-        peers
-            .values()
-            .filter(|peer| peer.requests.iter().any(|r| r.purpose == Purpose::Open))
-            .filter_map(Peer::asked_openly_at)
-            .flat_map(move |since| [since + COMPARE_GRACE.max(typical * 4), since + SOFT_DEADLINE])
+    pub(super) fn deadlines(peers: &BTreeMap<PeerKey, Peer>) -> impl Iterator<Item = Duration> {
+        let waiting = peers.values().filter_map(|peer| Some((peer, peer.waiting_since()?)));
+        waiting.flat_map(|(peer, since)| {
+            let limit = peer.asked_openly_at().map(|asked| asked + COMPARE_LIMIT);
+            let own = [since + peer.patience(SOFT_DEADLINE), since + SOFT_DEADLINE];
+            own.into_iter().chain(limit)
+        })
     }
+}
+
+/// Of the peers beside the leader that could lead, the one that is expected to answer first.
+fn best_beside(leader: PeerKey, peers: &BTreeMap<PeerKey, Peer>) -> Option<(PeerKey, Duration)> {
+    let free = |peer: &Peer| peer.may_be_asked_openly() && !peer.slow && peer.requests.is_empty();
+    let others = peers.iter().filter(|(key, peer)| **key != leader && free(peer));
+    let expected = others.filter_map(|(key, peer)| Some((*key, peer.expected()?)));
+    expected.min_by_key(|(_, expected)| *expected)
 }

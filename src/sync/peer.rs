@@ -12,6 +12,13 @@ const MAX_IN_FLIGHT: u32 = 16 * FULL;
 const MIN_IN_FLIGHT: u32 = 2 * FULL;
 /// Most requests of any size that wait at a peer.
 const MAX_REQUESTS: usize = 32;
+/// A peer that has never answered is given so many times its handshake's round trip, but no less than this.
+const FIRST_ANSWER_FACTOR: u32 = 8;
+const FIRST_ANSWER_FLOOR: Duration = Duration::from_secs(1);
+/// One that has is given so many times what its answers take, but no less than this.
+const ANSWER_FACTOR: u32 = 4;
+const ANSWER_FLOOR: Duration = Duration::from_millis(250);
+
 /// Of how many answers the best rate counts: an old record may be of another line.
 const RATES: usize = 16;
 
@@ -27,6 +34,8 @@ pub(super) enum Purpose {
     Range(RangeKey),
     /// What follows the tip.
     Open,
+    /// What follows the tip's parent, to see whether the peer has the tip.
+    Tip,
     /// Nothing any more: its answer is only waited for because peers answer in order.
     Void,
 }
@@ -53,13 +62,21 @@ pub(super) struct Peer {
     pub(super) left_hints: bool,
     /// Nor beyond them, as long as one may come whose chain does not.
     pub(super) aside: bool,
-    /// It had nothing more after the tip when it was asked last.
+    /// It had nothing more after the tip when it was asked last, and has announced nothing since.
     pub(super) at_end: bool,
+    /// It has said that it has nothing more, and what it has announced since is not enough to doubt that.
+    pub(super) spoke: bool,
+    /// An announcement has put its word in doubt since the tip moved: another one does not.
+    doubted: bool,
     /// The last hash it has sent beyond the tip, joined or not.
     pub(super) cursor: Option<BlockHash>,
     /// It was passed over because it did not answer in time.
     pub(super) slow: bool,
     answered_at: Duration,
+    /// The handshake's round trip.
+    round_trip: Option<Duration>,
+    /// How long its answers take, smoothed.
+    takes: Option<Duration>,
     /// Headers that may be on their way to us at once.
     window: u32,
     fastest: Option<Duration>,
@@ -78,8 +95,12 @@ impl Peer {
             left_hints: false,
             aside: false,
             at_end: false,
+            spoke: false,
+            doubted: false,
             cursor: None,
             slow: false,
+            round_trip: None,
+            takes: None,
             window: window.clamp(MIN_IN_FLIGHT, MAX_IN_FLIGHT),
             fastest: None,
             answered_at: Duration::ZERO,
@@ -96,7 +117,46 @@ impl Peer {
         self.ends_at = None;
         self.left_hints = false;
         self.at_end = false;
+        self.spoke = false;
         self.cursor = None;
+    }
+
+    /// It has nothing more, as far as can be told.
+    pub(super) fn speaks(&mut self) {
+        self.at_end = true;
+        self.spoke = true;
+    }
+
+    /// It is to be asked again for what follows the tip.
+    pub(super) fn ask_again(&mut self) {
+        self.at_end = false;
+        self.cursor = None;
+    }
+
+    /// It announced something that is not known. One that is being asked, or will be, is asked all the same.
+    ///
+    /// # Security
+    /// What its answers have told stands from the second time on, until the tip moves: announcing costs nothing, and
+    /// peers that go on announcing what they do not have would keep a sync from ever ending.
+    pub(super) fn announced(&mut self) {
+        let believed = !std::mem::replace(&mut self.doubted, true);
+        if believed {
+            self.ends_at = None;
+        }
+        if self.at_end {
+            self.ask_again();
+            self.spoke &= !believed;
+        }
+    }
+
+    /// The tip has moved: what the peer announces counts anew.
+    pub(super) fn tip_moved(&mut self) {
+        self.doubted = false;
+    }
+
+    /// Notes the handshake's round trip, all that is known of its speed before its first answer.
+    pub(super) fn shook_hands(&mut self, round_trip: Duration) {
+        self.round_trip = Some(round_trip);
     }
 
     /// Whether it may be given another range.
@@ -149,9 +209,25 @@ impl Peer {
         self.waiting_since().is_some_and(|since| now >= since + patience)
     }
 
-    /// How fast it has answered at best.
-    pub(super) fn latency(&self) -> Duration {
-        self.fastest.unwrap_or(Duration::MAX)
+    /// How long an answer will take: as its others did, or at best as its handshake; `None` if neither is known.
+    pub(super) fn expected(&self) -> Option<Duration> {
+        self.takes.or(self.round_trip)
+    }
+
+    /// The same of one that may be keeping us waiting for longer than that.
+    pub(super) fn expected_at_least(&self, now: Duration) -> Option<Duration> {
+        let waited = self.waiting_since().map(|since| now.saturating_sub(since));
+        self.takes.max(waited)
+    }
+
+    /// How long an answer may take before the peer counts as silent, by its own measure, up to a limit.
+    pub(super) fn patience(&self, limit: Duration) -> Duration {
+        let own = match (self.takes, self.round_trip) {
+            (Some(takes), _) => ANSWER_FLOOR.max(takes * ANSWER_FACTOR),
+            (None, Some(round_trip)) => FIRST_ANSWER_FLOOR.max(round_trip * FIRST_ANSWER_FACTOR),
+            (None, None) => limit,
+        };
+        own.min(limit)
     }
 
     /// Takes note of an answer. What is asked for at once follows from what the line carries in the shortest
@@ -164,6 +240,7 @@ impl Peer {
         self.delivered += u64::from(count);
         let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
         self.fastest = Some(fastest);
+        self.takes = Some(self.takes.map_or(took, |takes| (takes * 3 + took) / 4));
         let came = u32::try_from(self.delivered - request.delivered).unwrap_or(u32::MAX);
         if self.rates.len() == RATES {
             self.rates.pop_front();

@@ -12,9 +12,13 @@ use std::time::Instant;
 use tokio::task::block_in_place;
 use tracing::{debug, info, warn};
 
-/// Unasked headers that connect to nothing: after so many their sender is dropped.
+/// Unasked headers that connect to nothing, and announced blocks that do not come: after so many their sender is dropped.
 /// Bitcoin Core bore ten (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
 const MAX_UNCONNECTING: u32 = 10;
+
+/// What such a peer is told to be.
+pub(super) const UNASKED: &str = "keeps sending headers that nobody asked for";
+const NOT_THERE: &str = "keeps announcing blocks that it does not have";
 
 /// More unasked headers than this in one message are no announcement (Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`).
 const MAX_ANNOUNCED: usize = 8;
@@ -73,6 +77,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let announced = u32::try_from(info.start_height).unwrap_or(0);
         self.announced.insert(peer, announced);
         self.engine.add_peer(peer, announced);
+        self.engine.shook_hands(peer, info.latency);
         if self.caught_up
             && let Some(line) = self.peers.get(peer)
         {
@@ -107,6 +112,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                 self.last_progress = Instant::now();
                 self.hold(tag, peer, headers, false);
             }
+            Disposition::Discard if count == 0 => self.check_promise(peer),
             Disposition::Discard => {}
             Disposition::Unasked => self.on_unasked(peer, headers),
         }
@@ -151,38 +157,57 @@ impl<S: HeaderStore + 'static> Session<S> {
             return;
         }
         // Others were faster to tell of it: that is no fault.
-        let last = last.hash();
-        if last == self.tip.hash
-            || block_in_place(|| self.store.height_of(&last)).is_ok_and(|at| at.is_some())
-        {
+        if self.is_stored(last.hash()) {
             return;
         }
         // Blocks that come fast stand on announced ones, not on the tip: held against the peer are those that come
         // though it was asked and had nothing to answer, and more on the tip while the first is being judged.
         if self.engine.is_idle(peer) || on_tip {
-            self.note_useless(peer);
+            self.note_useless(peer, UNASKED);
         }
         self.engine.announced(peer);
     }
 
     /// The peer sent, unasked, what is of no use.
-    pub(super) fn note_useless(&mut self, peer: PeerKey) {
+    pub(super) fn note_useless(&mut self, peer: PeerKey, what: &str) {
         let Some(line) = self.peers.get_mut(peer) else { return };
         if line.useless.note(Instant::now()) > MAX_UNCONNECTING {
-            self.refuse(peer, "keeps sending headers that nobody asked for");
+            self.refuse(peer, what);
         }
     }
 
+    /// A block is announced: the last one of the message, with all before it. If it is not known, the peer is asked.
     fn on_inventory(&mut self, peer: PeerKey, inventory: &[Inventory]) {
-        let is_new = |item: &Inventory| {
-            item.kind == InventoryKind::Block && BlockHash(item.hash.0) != self.tip.hash
-        };
-        if inventory.iter().any(is_new) {
+        let last = inventory.iter().rfind(|item| item.kind == InventoryKind::Block);
+        let Some(hash) = last.map(|item| BlockHash(item.hash.0)) else { return };
+        if let Some(line) = self.peers.get_mut(peer) {
+            line.newest = Some(hash);
+        }
+        if !self.is_stored(hash) {
+            self.promised.insert(peer, hash);
             self.engine.announced(peer);
         }
-        let last = inventory.iter().rfind(|item| item.kind == InventoryKind::Block);
-        if let (Some(line), Some(item)) = (self.peers.get_mut(peer), last) {
-            line.newest = Some(BlockHash(item.hash.0));
+    }
+
+    /// A peer has answered, and there was nothing new: a block that it announced is known by now, or it does not have it.
+    pub(super) fn check_promise(&mut self, peer: PeerKey) {
+        // The answer to what was asked because of the announcement may be yet to come.
+        if !self.engine.is_idle(peer) {
+            return;
         }
+        let Some(hash) = self.promised.remove(&peer) else { return };
+        if !self.is_stored(hash) && !self.is_on_side(hash) {
+            self.note_useless(peer, NOT_THERE);
+        }
+    }
+
+    fn is_stored(&self, hash: BlockHash) -> bool {
+        let stored = || block_in_place(|| self.store.height_of(&hash));
+        hash == self.tip.hash || stored().is_ok_and(|height| height.is_some())
+    }
+
+    fn is_on_side(&self, hash: BlockHash) -> bool {
+        let sides = block_in_place(|| self.store.sides()).unwrap_or_default();
+        sides.iter().flat_map(|side| &side.headers).any(|header| header.hash() == hash)
     }
 }

@@ -11,6 +11,7 @@ mod options;
 mod peers;
 mod presync;
 mod route;
+mod settled;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -50,7 +51,7 @@ const EVENT_QUEUE: usize = 8;
 /// early become valid.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
-/// How long "caught up" waits for a second opinion from a peer that is being dialled.
+/// How long "caught up" waits for further opinions, of peers that are being dialled or looked for.
 const SECOND_OPINION: Duration = Duration::from_secs(5);
 
 /// The longest nap: those who watch want fresh numbers.
@@ -90,6 +91,8 @@ pub struct Session<S> {
     epoch: u64,
     tip: Tip,
     announced: HashMap<PeerKey, u32>,
+    /// The last block that a peer announced, unknown then, until it has brought it or has answered without.
+    promised: HashMap<PeerKey, BlockHash>,
     started: Instant,
     last_progress: Instant,
     last_asked: Instant,
@@ -145,6 +148,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             epoch: 0,
             tip,
             announced: HashMap::new(),
+            promised: HashMap::new(),
             started: now,
             last_progress: now,
             last_asked: now,
@@ -221,15 +225,17 @@ impl<S: HeaderStore + 'static> Session<S> {
         if self.engine.progress(self.now()) != Progress::CaughtUp {
             return Ok(None);
         }
-        let alone = self.peers.connected_count() < 2;
-        if !self.caught_up && alone && self.expects_peers() {
+        if !self.caught_up && !self.is_settled() {
             return Ok(None);
         }
         self.check_hints()?;
         let enough = self.tip.chainwork >= self.options.min_chain_work;
         if !self.options.follow {
-            let stopped = if enough { Stopped::CaughtUp } else { Stopped::LowWork };
-            return Ok(Some(stopped));
+            if !enough {
+                return Ok(Some(Stopped::LowWork));
+            }
+            self.tell_short();
+            return Ok(Some(Stopped::CaughtUp));
         }
         if !self.caught_up && !enough && !self.told_low_work {
             self.told_low_work = true;
@@ -243,20 +249,26 @@ impl<S: HeaderStore + 'static> Session<S> {
             );
         }
         if !self.caught_up && enough {
-            self.caught_up = true;
-            info!("caught up at height {}: following", self.tip.height);
-            self.mark_synced().map_err(store_error)?;
-            self.peers.follow();
-            for (_, line) in self.peers.lines() {
-                // A full queue means a peer that does not read: its deadline takes care of it.
-                line.handle.try_send(Message::SendHeaders).ok();
-            }
+            self.start_following()?;
         }
         if self.last_asked.elapsed() >= ASK_AGAIN {
             self.last_asked = Instant::now();
             self.engine.ask_all();
         }
         Ok(None)
+    }
+
+    fn start_following(&mut self) -> Result<(), SyncError> {
+        self.caught_up = true;
+        self.tell_short();
+        info!("caught up at height {}: following", self.tip.height);
+        self.mark_synced().map_err(store_error)?;
+        self.peers.follow();
+        for (_, line) in self.peers.lines() {
+            // A full queue means a peer that does not read: its deadline takes care of it.
+            line.handle.try_send(Message::SendHeaders).ok();
+        }
+        Ok(())
     }
 
     fn submit_joinable(&mut self) {

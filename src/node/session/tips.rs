@@ -3,7 +3,6 @@
 use super::peers::Decision;
 use super::start::locator_of;
 use super::{PeerStatus, Session};
-use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
 use crate::sync::{DropReason, PeerKey};
 use std::sync::Arc;
@@ -32,6 +31,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     pub(super) fn forget(&mut self, peer: PeerKey) {
         self.engine.remove_peer(peer);
         self.announced.remove(&peer);
+        self.promised.remove(&peer);
         if let Some(joiner) = &self.joiner {
             joiner.forget(peer);
         }
@@ -58,12 +58,10 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.peers.stalled(peer, &reason.to_string());
     }
 
-    /// Asks for what follows the tip's parent: a peer that has the tip answers with it at least. (Asked for what follows
-    /// the tip, one that is behind and one that has it give the same empty answer.)
-    fn ask_tip(&self, peer: PeerKey) {
+    fn ask_tip(&mut self, peer: PeerKey) {
         let before = self.tip.height.saturating_sub(1);
         let locator = block_in_place(|| locator_of(self.store.as_ref(), before));
-        self.ask(peer, locator, BlockHash::ZERO);
+        self.engine.ask_tip(self.now(), peer, locator);
     }
 
     /// Tells the pool our tip, and which peers have shown to have what of our chain.

@@ -1,6 +1,7 @@
 //! What became of batches.
 
 use super::joiner::Verdict;
+use super::messages::UNASKED;
 use super::options::{ChainEnd, SyncError};
 use super::presync::Proven;
 use super::start::{hints_hold, point_of, store_error};
@@ -106,7 +107,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             warn!("{address}: {rejection}: it may be accepted later");
             self.engine.set_at_end(peer);
             if unasked {
-                self.note_useless(peer);
+                self.note_useless(peer, UNASKED);
             }
         }
     }
@@ -231,9 +232,12 @@ impl<S: HeaderStore + 'static> Session<S> {
             Joined::Extended(count) => *count > 0,
             Joined::Side { .. } | Joined::Unproven { .. } | Joined::Reorganised { .. } => true,
         };
-        let peer = self.held.get(&tag).filter(|_| news).map(|held| held.peer);
-        if let Some(line) = peer.and_then(|peer| self.peers.get_mut(peer)) {
+        let Some(peer) = self.held.get(&tag).map(|held| held.peer) else { return };
+        if !news {
+            self.check_promise(peer);
+        } else if let Some(line) = self.peers.get_mut(peer) {
             line.useless = Useless::default();
+            self.promised.remove(&peer);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The engine against a simulated network, and single cases by hand.
 
 mod cases;
+mod caught_up;
 mod hints;
 mod low_work;
 mod sim;

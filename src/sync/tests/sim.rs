@@ -17,6 +17,8 @@ enum Habit {
     Fork(u32),
     BadWork(u32),
     BadRule(u32),
+    /// Behind, and a block that it does not have is announced with each answer.
+    CriesWolf(u32),
 }
 
 fn habit(height: u32) -> impl Strategy<Value = Habit> {
@@ -28,6 +30,7 @@ fn habit(height: u32) -> impl Strategy<Value = Habit> {
         (1..height).prop_map(Habit::Fork),
         (1..height).prop_map(Habit::BadWork),
         (1..height).prop_map(Habit::BadRule),
+        (0..height).prop_map(Habit::CriesWolf),
     ]
 }
 
@@ -41,6 +44,10 @@ fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, claims: bool) -> Si
         Habit::Silent(after) => peer.silent_after = Some(after),
         Habit::Leaves(after) => peer.leaves_after = Some(after),
         Habit::Behind(end) => peer.chain = chain(end),
+        Habit::CriesWolf(end) => {
+            peer.chain = chain(end);
+            peer.cries_wolf = true;
+        }
         Habit::Fork(at) => peer.chain = fork(&whole, at - 1, 7, height - 1),
         Habit::BadWork(at) => {
             peer.chain = fork(&whole, at - 1, 8, height + 100);
@@ -60,7 +67,8 @@ fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, claims: bool) -> Si
 proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
 
-    /// Hints, no hints, hints of another branch; any mixture of peers.
+    /// Hints, no hints, hints of another branch; any mixture of peers, perhaps with two quick ones that are behind, and
+    /// an honest one that may be far away.
     #[test]
     fn the_honest_chain_is_reached_whatever_the_others_do(
         height in 1u32..30_000,
@@ -69,6 +77,8 @@ proptest! {
         kind in 0..3,
         hinted_to in 0u32..30_000,
         place in any::<proptest::sample::Index>(),
+        far in 1u64..2_000,
+        quick in proptest::option::of((0u32..30_000, any::<bool>())),
     ) {
         let hints = match kind {
             0 => Hints::default(),
@@ -82,9 +92,15 @@ proptest! {
                 peer(height, &habit, *latency, 10f64.powf(*rate), *claims)
             })
             .collect();
+        if let Some((end, wolf)) = quick {
+            let habit = if wolf { Habit::CriesWolf(end) } else { Habit::Behind(end) };
+            let quick = peer(height, &fit(&habit, height), 1, 1e6, true);
+            peers.extend([quick.clone(), quick]);
+        }
         let honest = place.index(peers.len() + 1);
-        peers.insert(honest, peer(height, &Habit::Honest, 40, 50_000.0, true));
+        peers.insert(honest, peer(height, &Habit::Honest, far, 50_000.0, true));
         let mut world = World::new(hints, peers);
+        world.most_cries = Some(10);
         prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
         prop_assert_eq!(world.best, Point { height, hash: hash_of(0, height) });
         let key = u64::try_from(honest).unwrap();
@@ -97,6 +113,7 @@ proptest! {
 fn fit(habit: &Habit, height: u32) -> Habit {
     match *habit {
         Habit::Behind(end) => Habit::Behind(end % height),
+        Habit::CriesWolf(end) => Habit::CriesWolf(end % height),
         Habit::Fork(at) => Habit::Fork(at % height + 1),
         Habit::BadWork(at) => Habit::BadWork(at % height + 1),
         Habit::BadRule(at) => Habit::BadRule(at % height + 1),

@@ -48,12 +48,16 @@ pub(super) struct SimPeer {
     pub(super) chain: Chain,
     pub(super) announced: u32,
     pub(super) latency: Duration,
+    /// The handshake's round trip, if it is another.
+    pub(super) handshake: Option<Duration>,
     /// Headers per second.
     pub(super) rate: f64,
     /// After so many answers it says nothing more.
     pub(super) silent_after: Option<usize>,
     /// After so many answers it hangs up.
     pub(super) leaves_after: Option<usize>,
+    /// With each answer it announces a block that it does not have.
+    pub(super) cries_wolf: bool,
     /// Headers of its chain that have no proof of work.
     pub(super) bad_work: HashSet<BlockHash>,
     /// Headers of its chain that break a rule of their ancestors.
@@ -66,9 +70,11 @@ impl SimPeer {
             chain: chain.clone(),
             announced: u32::try_from(chain.len() - 1).unwrap(),
             latency: Duration::from_millis(50),
+            handshake: None,
             rate: 100_000.0,
             silent_after: None,
             leaves_after: None,
+            cries_wolf: false,
             bad_work: HashSet::new(),
             bad_rule: HashSet::new(),
         }
@@ -116,6 +122,9 @@ pub(super) struct World {
     pub(super) best: Point,
     pub(super) most_held: usize,
     pub(super) requests: usize,
+    /// After so many announcements of what is not there one who makes them is refused, as by the session.
+    pub(super) most_cries: Option<usize>,
+    cries: usize,
     pub(super) low_work: Option<LowWork>,
     /// Branches that were checked and not kept, from the first header that is not.
     pub(super) unkept: HashMap<PeerKey, Vec<BlockHash>>,
@@ -137,6 +146,7 @@ impl World {
         let peers: BTreeMap<PeerKey, SimPeer> = (0..).zip(peers).collect();
         for (key, peer) in &peers {
             engine.add_peer(*key, peer.announced);
+            engine.shook_hands(*key, peer.handshake.unwrap_or(peer.latency));
         }
         Self {
             engine,
@@ -147,6 +157,8 @@ impl World {
             best,
             most_held: 0,
             requests: 0,
+            most_cries: None,
+            cries: 0,
             low_work: None,
             unkept: HashMap::new(),
             known: HashMap::from([(genesis, (BlockHash::ZERO, 0))]),
@@ -253,6 +265,18 @@ impl World {
     }
 
     fn arrive(&mut self, key: PeerKey, hashes: Vec<BlockHash>) {
+        self.take(key, hashes);
+        if self.peers.get(&key).is_some_and(|peer| peer.cries_wolf) {
+            self.engine.announced(key);
+            self.cries += 1;
+            if self.most_cries.is_some_and(|most| self.cries > most) {
+                self.refuse(key, "cries wolf");
+                self.cries = 0;
+            }
+        }
+    }
+
+    fn take(&mut self, key: PeerKey, hashes: Vec<BlockHash>) {
         let Some(peer) = self.peers.get(&key) else { return };
         let parent = hashes.first().map(|first| peer.parent_of(first));
         let reply = Reply {
