@@ -24,8 +24,8 @@ fn finish_with(headers: &[Header], bad: &Script) -> [(String, Finished); 2] {
     let chain = SharedChain::new(MAINNET, headers);
     let run = |more: &[&str]| {
         let bad = bad.clone().start(&chain);
-        // Late enough for the bad one to get the first requests.
-        let honest = Script::honest().round_trip(Duration::from_millis(20)).start(&chain);
+        // Late enough for the bad one to get the first requests, and to keep the lead on a machine that is busy.
+        let honest = Script::honest().round_trip(Duration::from_millis(60)).start(&chain);
         let program = light_client(BINARY, MAINNET);
         let args = [more, &["-v"]].concat();
         let ended = program.run(&sync_with(&[&bad, &honest], &args)).expect_success();

@@ -178,7 +178,7 @@ impl Open {
         // One that owes an answer to an earlier request may owe it for ever.
         let rank = |key: &PeerKey| {
             let peer = &peers[key];
-            (peer.waiting_since().is_some(), peer.expected().unwrap_or(Duration::MAX))
+            (peer.waiting_since().is_some(), peer.takes.unwrap_or(Duration::MAX))
         };
         let best = candidates.into_iter().min_by_key(rank);
         self.leader = best;

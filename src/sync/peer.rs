@@ -78,7 +78,7 @@ pub(super) struct Peer {
     /// The handshake's round trip.
     round_trip: Option<Duration>,
     /// How long its answers take, smoothed.
-    takes: Option<Duration>,
+    pub(super) takes: Option<Duration>,
     /// Headers that may be on their way to us at once.
     window: u32,
     fastest: Option<Duration>,
