@@ -19,22 +19,28 @@ use crate::node::shutdown::Ending;
 use crate::output::{StatusLine, format};
 use filter::Filter;
 use show::Show;
+use std::slice;
 use std::time::{Duration, Instant};
 use tally::Tally;
 use tracing::warn;
 
 const EXAMPLES: &str = "\
 A line for each transaction: time (UTC), txid, virtual size, inputs → outputs, amount of all outputs, kinds of the
-outputs. Nothing but its form is checked: whether it is valid, and what fee it pays, takes the coins that it spends.
-A new block takes out of the pending ones what it contains. With --json blocks are told on standard error, so that
+outputs. Checked is what it is by itself (form, amounts, no output spent twice), not its signatures nor the coins that
+it spends: it may be invalid, its fee is not known, and its wtxid and sizes are the word of the peer that sent it. If
+another one sends it with other witnesses, that is shown too, and said. Larger ones than nodes relay (weight 400,000)
+are counted only. A new block takes out of the pending ones what it contains. With --json blocks are told on standard error, so that
 standard output has transactions only.
 
 Examples:
   lightclient mempool                             Until Ctrl-C
   lightclient mempool --count 10 --full           Ten transactions with all their fields
   lightclient mempool --json --min-amount 10      Large ones, for a script
-  lightclient mempool --address ADDR --count 1    Wait for a payment
+  lightclient mempool --address ADDR --count 1    Wait for a payment to be announced: unverified, and unconfirmed
 Exit codes: 0 --count is reached, 1 nothing came for --timeout seconds, 3 no peer can be used, 130 Ctrl-C.";
+
+/// Bytes of lines that are written together: a transaction of 400 kB may be JSON of many times that.
+const MOST_TEXT: usize = 1 << 18;
 
 /// How often the line that counts is drawn.
 const TICK: Duration = Duration::from_millis(250);
@@ -46,7 +52,7 @@ pub struct Args {
     /// End after so many transactions were shown [default: when interrupted]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Show all fields; --json always does
+    /// Show all fields (what is longer than 1,040 characters is cut); --json always does, and whole
     #[arg(long)]
     full: bool,
     /// Show only transactions whose outputs have that much together
@@ -132,8 +138,11 @@ async fn watch(
                 Err(error) => break End::NoPeers(error),
                 Ok(notices) => {
                     last_seen = Instant::now();
-                    let lines = render(&notices, filter, show, tally, args.count, context);
-                    status.aside(|| lines.write(context))?;
+                    let mut left = notices.iter();
+                    while left.len() > 0 {
+                        let lines = render(&mut left, filter, show, tally, args.count, context);
+                        status.aside(|| lines.write(context))?;
+                    }
                     if args.count.is_some_and(|count| tally.shown >= count) {
                         break End::Counted;
                     }
@@ -194,8 +203,9 @@ impl Lines {
     }
 }
 
+/// Turns notices into lines, as many as there is room for.
 fn render(
-    notices: &[Notice],
+    notices: &mut slice::Iter<'_, Notice>,
     filter: &Filter,
     show: &Show,
     tally: &mut Tally,
@@ -205,7 +215,9 @@ fn render(
     let mut lines = Lines { out: String::new(), notes: Vec::new() };
     let (json, color) = (context.out.is_json(), context.out.has_color());
     let time = unix_now_secs();
-    for notice in notices {
+    while lines.out.len() < MOST_TEXT
+        && let Some(notice) = notices.next()
+    {
         match notice {
             Notice::Transaction(transaction) => {
                 let view = transaction.view();
@@ -215,6 +227,12 @@ fn render(
                 if !enough && filter.lets_through(view) {
                     tally.shown += 1;
                     lines.out += &show.transaction(view, time, json, color);
+                }
+            }
+            Notice::OtherWitness(transaction) => {
+                let (view, enough) = (transaction.view(), count == Some(tally.shown));
+                if !enough && filter.lets_through(view) {
+                    lines.out += &show.other_witness(view, time, json, color);
                 }
             }
             Notice::Block { .. } if json => lines.notes.extend(show.block(notice)),

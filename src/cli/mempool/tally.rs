@@ -80,8 +80,14 @@ impl Tally {
 
     /// The summary of the whole watch.
     pub(super) fn summary(&self, now: Instant) -> String {
-        let MempoolFigures { counts, forgotten, pending_dropped, blocks_skipped, .. } =
-            self.figures;
+        let MempoolFigures {
+            counts,
+            forgotten,
+            other_witnesses,
+            pending_dropped,
+            blocks_skipped,
+            ..
+        } = self.figures;
         let elapsed = now - self.started;
         let mut text = format!(
             "{} seen, {} shown, {} dropped, {} ({} received), {:.1} tx/s in {}",
@@ -96,6 +102,8 @@ impl Tally {
         for (number, what) in [
             (counts.lost, "announced and not sent by anyone"),
             (counts.again, "came again"),
+            (other_witnesses, "of them pending, with other witnesses"),
+            (counts.too_heavy, "too heavy to be shown"),
             (forgotten, "ids forgotten to make room"),
             (pending_dropped, "pending ones dropped to make room"),
             (blocks_skipped, "blocks not downloaded"),

@@ -81,6 +81,10 @@ impl Pending {
         }
     }
 
+    pub(super) fn contains(&self, txid: &Txid) -> bool {
+        self.waiting.contains(txid)
+    }
+
     /// Takes those out that a block contains; how many there were.
     pub(super) fn confirm(&mut self, txids: &[Txid]) -> usize {
         let before = self.waiting.len();
