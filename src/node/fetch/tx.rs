@@ -57,7 +57,8 @@ pub async fn fetch_tx(options: FetchOptions, txid: Txid) -> Result<TxAnswer, Fet
                 request.on_other(id, &transaction);
             }
             Happened::Said(id, Message::NotFound(list)) => request.on_not_found(id, &list),
-            Happened::Said(..) | Happened::Lost(_) => {}
+            Happened::Lost(id) => request.on_lost(id),
+            Happened::Said(..) => {}
             Happened::Deadline | Happened::Exhausted => break,
         }
     }
@@ -94,6 +95,11 @@ impl Request {
         let reason = format!("sent a wrong transaction: {} expected, got {got}", self.txid);
         self.crew.refuse(id, &reason);
         self.asked.remove(&id);
+    }
+
+    /// One that is gone without an answer is not silent: why it is gone is told where nobody answers.
+    fn on_lost(&mut self, id: u64) {
+        self.asked.retain(|asked, answer| *asked != id || answer.without);
     }
 
     fn on_not_found(&mut self, id: u64, list: &[Inventory]) {
