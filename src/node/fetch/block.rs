@@ -2,10 +2,10 @@
 
 use super::crew::{Crew, Happened};
 use super::options::{FetchError, FetchOptions};
+use super::turns::Turns;
 use crate::node::block_check::{BlockFault, CheckedBlock};
 use crate::primitives::{BlockHash, Hash256};
 use crate::wire::{Block, Inventory, InventoryKind, Message, ServiceFlags};
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -15,9 +15,6 @@ const DELIVERY: Duration = Duration::from_secs(60);
 
 /// After this time without the block another peer is asked as well.
 const PATIENCE: Duration = Duration::from_secs(8);
-
-/// How many peers send the block at once, at most: each holds up to 4 MB of memory.
-const AT_ONCE: usize = 3;
 
 /// How many times the time for one peer all of them together have.
 const ROUNDS: u32 = 4;
@@ -43,7 +40,8 @@ pub struct FetchedBlock {
     pub peer: String,
 }
 
-/// Downloads a block: from one peer, from a second one if the first is slow, from others if it is of no use.
+/// Downloads a block: from one peer, from further ones as well while those before are slow, from others if one is of
+/// no use.
 ///
 /// # Errors
 /// No peer could be used, or none of them delivered it.
@@ -56,16 +54,14 @@ pub async fn fetch_block(
         crew: Crew::new(&options, false),
         wanted,
         delivery,
-        patience: PATIENCE.min(delivery / 2),
-        asked: BTreeMap::new(),
-        idle: VecDeque::new(),
-        next_to_ask: Instant::now(),
+        turns: Turns::new(delivery, PATIENCE.min(delivery / 2), Instant::now()),
         options,
     };
     let end = Instant::now() + delivery * ROUNDS;
     loop {
         download.ask();
-        match download.crew.next(download.wake_at().min(end)).await {
+        let wake_at = download.turns.wake_at(Instant::now());
+        match download.crew.next(wake_at.min(end)).await {
             Happened::Connected(id, info) => download.on_connected(id, info.services),
             Happened::Said(id, Message::Block(block)) => {
                 if let Some(checked) = download.on_block(id, block).await? {
@@ -75,7 +71,7 @@ pub async fn fetch_block(
             }
             Happened::Said(id, Message::NotFound(list)) => download.on_not_found(id, &list),
             Happened::Said(..) => {}
-            Happened::Lost(id) => download.forget(id),
+            Happened::Lost(id) => download.turns.forget(id),
             Happened::Deadline if Instant::now() < end => download.give_up_late_ones(),
             Happened::Deadline | Happened::Exhausted => return Err(download.failure()),
         }
@@ -87,44 +83,23 @@ struct Download {
     options: FetchOptions,
     wanted: WantedBlock,
     delivery: Duration,
-    patience: Duration,
-    /// Who was asked, and until when that peer has time.
-    asked: BTreeMap<u64, Instant>,
-    /// Who can be asked.
-    idle: VecDeque<u64>,
-    /// When one more is asked, though others were.
-    next_to_ask: Instant,
+    turns: Turns,
 }
 
 impl Download {
     fn ask(&mut self) {
-        let now = Instant::now();
-        let is_time = self.asked.is_empty() || now >= self.next_to_ask;
-        if !is_time || self.asked.len() >= AT_ONCE {
-            return;
+        if let Some(id) = self.turns.ask(Instant::now()) {
+            self.crew.send(id, Message::GetData(vec![self.inventory()]));
         }
-        let Some(id) = self.idle.pop_front() else { return };
-        self.crew.send(id, Message::GetData(vec![self.inventory()]));
-        self.asked.insert(id, now + self.delivery);
-        self.next_to_ask = now + self.patience;
     }
 
     fn inventory(&self) -> Inventory {
         Inventory { kind: InventoryKind::WitnessBlock, hash: Hash256(self.wanted.hash.0) }
     }
 
-    /// When something is to be done though nothing happens.
-    fn wake_at(&self) -> Instant {
-        let late = self.asked.values().min().copied();
-        let more =
-            (!self.idle.is_empty() && self.asked.len() < AT_ONCE).then_some(self.next_to_ask);
-        let far = Instant::now() + self.delivery;
-        late.unwrap_or(far).min(more.unwrap_or(far))
-    }
-
     fn on_connected(&mut self, id: u64, services: ServiceFlags) {
         if self.crew.is_named() || self.can_serve(services) {
-            self.idle.push_back(id);
+            self.turns.add(id);
         } else {
             self.crew.dismiss(id, "does not serve that block");
         }
@@ -143,7 +118,7 @@ impl Download {
         id: u64,
         block: Block,
     ) -> Result<Option<CheckedBlock>, FetchError> {
-        if !self.asked.contains_key(&id) {
+        if !self.turns.is_asked(id) {
             self.refuse(id, "sent a block that it was not asked for");
             return Ok(None);
         }
@@ -160,25 +135,18 @@ impl Download {
 
     fn on_not_found(&mut self, id: u64, list: &[Inventory]) {
         if list.iter().any(|entry| entry.hash.0 == self.wanted.hash.0) {
-            self.forget(id);
+            self.turns.forget(id);
             self.crew.dismiss(id, "does not have the block");
         }
     }
 
     fn refuse(&mut self, id: u64, reason: &str) {
-        self.forget(id);
+        self.turns.forget(id);
         self.crew.refuse(id, reason);
     }
 
-    fn forget(&mut self, id: u64) {
-        self.asked.remove(&id);
-        self.idle.retain(|idle| *idle != id);
-    }
-
     fn give_up_late_ones(&mut self) {
-        let now = Instant::now();
-        let late = self.asked.extract_if(.., |_, until| *until <= now);
-        let late: Vec<u64> = late.map(|(id, _)| id).collect();
+        let late = self.turns.late(Instant::now());
         let reason = format!("did not deliver the block within {} s", self.delivery.as_secs());
         late.into_iter().for_each(|id| self.crew.refuse(id, &reason));
     }
