@@ -29,14 +29,14 @@ A line for each transaction: time (UTC), txid, virtual size, inputs → outputs,
 outputs. Checked is what it is by itself (form, amounts, no output spent twice), not its signatures nor the coins that
 it spends: it may be invalid, its fee is not known, and its wtxid and sizes are the word of the peer that sent it. If
 another one sends it with other witnesses, that is shown too, and said. Larger ones than nodes relay (weight 400,000)
-are counted only. A new block takes out of the pending ones what it contains. With --json blocks are told on standard error, so that
-standard output has transactions only.
+are counted only. A new block takes out of the pending ones what it contains. With --json blocks are told on standard
+error, so that standard output has transactions only.
 
 Examples:
   lightclient mempool                             Until Ctrl-C
   lightclient mempool --count 10 --full           Ten transactions with all their fields
   lightclient mempool --json --min-amount 10      Large ones, for a script
-  lightclient mempool --address ADDR --count 1    Wait for a payment to be announced: unverified, and unconfirmed
+  lightclient mempool --address ADDR --count 1    Wait for a payment: announced, and unverified
 Exit codes: 0 --count is reached, 1 nothing came for --timeout seconds, 3 no peer can be used, 130 Ctrl-C.";
 
 /// Bytes of lines that are written together: a transaction of 400 kB may be JSON of many times that.
