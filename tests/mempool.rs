@@ -109,6 +109,10 @@ fn json_has_the_keys_of_decoderawtransaction_and_full_all_fields() {
     let full = running.wait(PATIENCE).expect_success().stdout;
     for part in [
         "time       ",
+        "checked    by itself: witnesses, wtxid and sizes are the peer's word",
+        "inputs     0  ",
+        "  sequence ffffffff",
+        "   witness  ",
         "size       150 bytes, 99 virtual, weight 396",
         "outputs    0  0.00000001 BTC",
     ] {

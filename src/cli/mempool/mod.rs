@@ -41,7 +41,7 @@ Examples:
   lightclient mempool                             Until Ctrl-C
   lightclient mempool --count 10 --full           Ten transactions with all their fields
   lightclient mempool --json --min-amount 10      Large ones, for a script
-  lightclient mempool --address ADDR --count 1    Wait for a payment to be announced: unverified, and unconfirmed
+  lightclient mempool --address ADDR --count 1    Wait for a payment: announced, and unverified
 Exit codes: 0 --count is reached, 1 nothing came for --timeout seconds, 3 no peer can be used, 130 Ctrl-C.";
 
 /// How often the line that counts is drawn.

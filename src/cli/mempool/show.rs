@@ -48,7 +48,8 @@ impl Show {
         if full {
             let fields = Fields::default()
                 .with("time", format!("{time}  {} UTC", format::utc(time)))
-                .with("txid", tx.txid().to_string());
+                .with("txid", tx.txid().to_string())
+                .with("checked", "by itself: witnesses, wtxid and sizes are the peer's word");
             return describe(fields, tx, self.network).render(color) + "\n";
         }
         let utc = format::utc(time);
