@@ -2,7 +2,8 @@
 //!
 //! Its height is 831,332, beyond the headers of `fixtures/`, so the chain that these tests check against is anchored
 //! with the block's own header: that one hash is taken for the stored best chain, after its proof of work has been
-//! held to its bits. Tests against whole stored chains are in `real_wallet.rs` and `proof_verify.rs`.
+//! held to its bits. Tests against whole stored chains are in `real_wallet.rs` and
+//! `fetch_tx.rs`.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 mod support;

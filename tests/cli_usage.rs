@@ -57,6 +57,7 @@ fn mistakes_on_the_command_line_are_told_in_one_helpful_line() {
         (&["sync", "--timeout", "abc"], "expected whole seconds above 0, got \"abc\""),
         (&["man", "query", "extra"], "unexpected argument"),
         (&["man", "nothing"], "there is no command \"nothing\""),
+        (&["mempool", "--address", "a\x1b[2Jb"], "a\\u{1b}[2Jb is no address"),
     ] {
         told(program.run(args), 2, said);
     }

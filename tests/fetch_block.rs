@@ -18,6 +18,30 @@ const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 /// So much later than others a peer answers that is to be asked second.
 const LATER: Duration = Duration::from_millis(300);
 
+/// The keys of bitcoind's getblock, in its order.
+const GETBLOCK: [&str; 20] = [
+    "hash",
+    "confirmations",
+    "height",
+    "version",
+    "versionHex",
+    "merkleroot",
+    "time",
+    "mediantime",
+    "nonce",
+    "bits",
+    "target",
+    "difficulty",
+    "chainwork",
+    "nTx",
+    "previousblockhash",
+    "nextblockhash",
+    "strippedsize",
+    "size",
+    "weight",
+    "tx",
+];
+
 /// The program with the headers of these blocks stored.
 fn synced(blocks: &Blocks) -> Program {
     let program = light_client(BINARY, Network::Regtest);
@@ -56,6 +80,11 @@ fn a_block_is_downloaded_checked_and_printed() {
         (&json!(3), &json!(21), &json!(3))
     );
     assert_eq!(json["tx"][20], json!(blocks.txid(3, 20)));
+    // The keys in the order of bitcoind's getblock.
+    let text = block_3(&program, &[&peer], &[]).expect_success().stdout;
+    let at = |key: &str| text.find(&format!("\n  \"{key}\": ")).unwrap_or_else(|| panic!("{key}"));
+    assert!(GETBLOCK.map(at).is_sorted(), "{text}");
+    assert_eq!(json.as_object().unwrap().len(), GETBLOCK.len());
     assert_eq!(json["size"], json!(blocks.block(3).size()));
     for which in ["-3", &blocks.headers[3].hash().to_string()] {
         let args = with_peers(&["block", which, "--json"], &[&peer]);
@@ -157,6 +186,45 @@ fn a_peer_that_delivers_nothing_costs_little_time_and_one_without_the_block_none
     assert!(ended.elapsed < Duration::from_secs(25), "nobody is waited for: {ended:?}");
     let alone = block_3(&program, &[&without], &[]).expect_code(1);
     assert!(alone.stderr.contains("does not have the block"), "{}", alone.stderr);
+}
+
+#[test]
+fn a_peer_that_sends_too_much_too_slowly_or_for_ever_costs_little() {
+    let blocks = Blocks::new(3, 20);
+    let program = synced(&blocks);
+    let honest = honest_but_later(&blocks);
+    let command = Command::BLOCK;
+    // More than any message may have: its length alone is the fault.
+    let oversized = blocks.serving(Script::honest(), move |_, _| {
+        Some(Message::Unknown { command, payload: vec![0; 4_000_001] })
+    });
+    let ended = block_3(&program, &[&oversized, &honest], &[]).expect_success();
+    assert!(ended.stderr.contains("4000001"), "{}", ended.stderr);
+    let alone = block_3(&program, &[&oversized], &["--timeout", "4"]).expect_code(1);
+    assert!(alone.stderr.contains("no peer delivered"), "{}", alone.stderr);
+
+    // At 250 bytes a second a block of 3,000 takes twelve.
+    let slow = |_: usize, block: &Block| Some(Message::Block(block.clone()));
+    let trickling = blocks.serving(Script::honest().rate(250.0), slow);
+    assert!(blocks.block(3).size() > 2000);
+    let ended = block_3(&program, &[&trickling, &honest], &["--timeout", "4"]).expect_success();
+    assert_eq!(ended.json()["tx"][7], json!(blocks.txid(3, 7)));
+    let alone = block_3(&program, &[&trickling], &["--timeout", "2"]).expect_code(1);
+    assert!(alone.stderr.contains("did not deliver the block within 2 s"), "{}", alone.stderr);
+
+    // 54 MB of announcements that nobody asked for, and another block behind them.
+    let flood = {
+        let block = blocks.block(2).clone();
+        let chatter = move |message: &Message| {
+            let Message::GetData(list) = message else { return None };
+            let inv = || Message::Inv(vec![list[0]; 50_000]);
+            Some((0..30).map(|_| inv()).chain([Message::Block(block.clone())]).collect())
+        };
+        Script::honest().answering(chatter).start(&blocks.chain())
+    };
+    let ended = block_3(&program, &[&flood, &honest], &[]).expect_success();
+    assert!(ended.stderr.contains(&flood.connect()), "{}", ended.stderr);
+    assert!(ended.elapsed < Duration::from_secs(20), "{ended:?}");
 }
 
 #[test]

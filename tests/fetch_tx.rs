@@ -4,8 +4,8 @@
 mod support;
 
 use bitcoin::consensus::serialize;
-use lightclient::primitives::{Hash256, Network, hex, sha256d};
-use lightclient::wire::{Inventory, InventoryKind, Message, Transaction};
+use lightclient::primitives::{Hash256, Network, Txid, hex, sha256d};
+use lightclient::wire::{Inventory, InventoryKind, MerkleBlock, Message, Transaction};
 use serde_json::json;
 use std::fs;
 use std::time::Duration;
@@ -108,15 +108,35 @@ fn a_peer_that_sends_another_transaction_is_named_and_not_believed() {
     let told = format!("{}: sent a wrong transaction: {txid} expected, got {got}", liar.connect());
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     assert_eq!(ask(&txid, &[&liar, &honest], &["--json"]).expect_success().json()["txid"], txid);
-    // The same transaction with another witness has the same txid: only the block commits to it.
     let garbled = answering(|_| {
         let payload = transaction(3).bytes()[..20].to_vec();
         vec![Message::Unknown { command: lightclient::wire::Command::TX, payload }]
     });
     let ended = ask(&txid, &[&garbled, &honest], &["--json", "-v"]).expect_success();
     assert_eq!(ended.json()["txid"], txid);
-    let ended = ask(&txid, &[&garbled], &["--timeout", "2"]);
+    let ended = ask(&txid, &[&garbled], &["--timeout", "2"]).expect_code(3);
     assert!(ended.stderr.contains("malformed tx"), "{}", ended.stderr);
+    // Who is gone was not silent.
+    assert!(!ended.stderr.contains("silent were"), "{}", ended.stderr);
+    let ended = ask(&txid, &[&garbled, &without()], &["--timeout", "2"]).expect_code(6);
+    assert!(!ended.stderr.contains("no answer from"), "{}", ended.stderr);
+}
+
+/// The same transaction with another witness has the same txid: only a block commits to it.
+#[test]
+fn a_made_up_witness_is_the_word_of_the_peer_that_sent_it() {
+    let real = payment(0, 7);
+    let mut forged = real.clone();
+    forged.input[0].witness = bitcoin::Witness::from_slice(&[[9; 3]]);
+    let bytes = serialize(&forged);
+    let (txid, served) = (real.compute_txid().to_string(), bytes.clone());
+    let liar = answering(move |_| vec![Message::Tx(Transaction::decode(served.clone()).unwrap())]);
+    let json = ask(&txid, &[&liar], &["--json"]).expect_success().json();
+    assert_eq!((&json["txid"], &json["hex"]), (&json!(txid), &json!(hex::encode(&bytes))));
+    assert_ne!(json["hash"], json!(real.compute_wtxid().to_string()));
+    let text = ask(&txid, &[&liar], &[]).expect_success().stdout;
+    assert!(text.contains("checked    its txid only: witnesses"), "{text}");
+    assert!(text.contains("witness  090909"), "{text}");
 }
 
 #[test]
@@ -189,8 +209,10 @@ fn a_proof_is_read_as_digits_from_a_file_or_from_standard_input() {
     let header = &blocks.headers[4];
     let expected = json!({
         "txids": [other, txid], "blockhash": header.hash().to_string(), "height": 4,
-        "confirmations": 3, "time": header.time,
+        "confirmations": 3, "time": header.time, "transactions": 13,
+        "caveat": verified["caveat"],
     });
+    assert!(verified["caveat"].as_str().unwrap().contains("CVE-2017-12842"), "{verified}");
     assert_eq!(verified, expected);
     let [digits, bytes] = ["proof.hex", "proof.bin"].map(|name| program.data_dir().join(name));
     fs::write(&digits, &both).unwrap();
@@ -199,8 +221,46 @@ fn a_proof_is_read_as_digits_from_a_file_or_from_standard_input() {
         let args = ["proof", "verify", file.to_str().unwrap(), "--json"];
         assert_eq!(program.run(&args).expect_success().json(), expected);
     }
-    let piped = program.run_with_input(&["proof", "verify", "-", "--json"], both.as_bytes());
-    assert_eq!(piped.expect_success().json(), expected);
+    // A pipe has a name too, as the shell's `<(…)` gives it.
+    for name in ["-", "/dev/stdin"] {
+        let piped = program.run_with_input(&["proof", "verify", name, "--json"], both.as_bytes());
+        assert_eq!(piped.expect_success().json(), expected);
+    }
+    let ended = program.run(&["proof", "verify", "prof.hex\x1b[2J"]).expect_code(2);
+    let told = "\"prof.hex\\u{1b}[2J\" is no file, and no proof as hex digits: ";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let folder = program.data_dir().to_str().unwrap().to_owned();
+    let ended = program.run(&["proof", "verify", &folder]).expect_code(1);
+    assert!(ended.stderr.contains(&folder), "{}", ended.stderr);
+}
+
+/// Bitcoin Core knows the number of transactions of its blocks and shows nothing for such a proof; a header has none.
+#[test]
+fn a_proof_that_claims_too_few_transactions_shows_inner_nodes_and_says_what_it_may_be() {
+    let blocks = Blocks::new(2, 3);
+    let (program, block) = (synced(&blocks), blocks.block(2));
+    let ids: Vec<[u8; 32]> = block.transactions().map(|tx| tx.txid().0).collect();
+    let inner = |pair: &[[u8; 32]]| Hash256(sha256d(pair.as_flattened()));
+    let (left, right) = (inner(&ids[..2]), inner(&ids[2..]));
+    let shallow = MerkleBlock {
+        header: *block.header(),
+        transaction_count: 2,
+        hashes: vec![left, right],
+        flags: vec![0b011],
+    };
+    let proof = hex::encode(&shallow.to_bytes());
+    let json = program.run(&["proof", "verify", &proof, "--json"]).expect_success().json();
+    assert_eq!(json["txids"], json!([Txid(left.0).to_string()]));
+    assert_eq!(
+        json["transactions"],
+        json!(2),
+        "the proof's word, which who knows better can refuse"
+    );
+    let caveat = "unless a proven transaction has exactly 64 bytes, or is none: ";
+    assert!(json["caveat"].as_str().unwrap().starts_with(caveat), "{json}");
+    let text = program.run(&["proof", "verify", &proof]).expect_success().stdout;
+    assert!(text.contains("transactions  2, the proof says"), "{text}");
+    assert!(text.contains("has exactly 64 bytes, or is none"), "{text}");
 }
 
 #[test]
@@ -229,6 +289,8 @@ fn a_proof_counts_only_for_a_block_of_the_stored_best_chain() {
 
     // A longer branch takes over: the same proof is of a block beside the chain.
     let longer = fork_chain(&blocks.headers, 3, 9, 5);
+    let (hash, having) = (blocks.headers[6].hash().to_string(), peer.connect());
+    let _having = peer;
     let peer = Script::honest().start(&SharedChain::new(Network::Regtest, &longer));
     program.run(&sync_with(&[&peer], &[])).expect_success();
     let ended = verify(&proof).expect_code(1);
@@ -237,7 +299,23 @@ fn a_proof_counts_only_for_a_block_of_the_stored_best_chain() {
         "{}",
         ended.stderr
     );
+    taken_from_beside(&program, &having, &hash, &txid, &proof);
     let fresh = light_client(BINARY, Network::Regtest);
     fresh.run(&sync_with(&[&peer], &[])).expect_success();
     fresh.run(&["proof", "verify", &proof]).expect_code(6);
+}
+
+/// What is taken from a block beside the chain all the same is unconfirmed, as by getrawtransaction, and said to be.
+fn taken_from_beside(program: &Program, peer: &str, hash: &str, txid: &str, proof: &str) {
+    let told =
+        format!("block {hash} at height 6 is on a branch beside the best chain: what it holds");
+    let from_it = |args: &[&str]| {
+        let more = ["--block", hash, "--no-dns", "--connect", peer];
+        let ended = program.run(&[args, &more].concat()).expect_success();
+        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+        ended
+    };
+    let json = from_it(&["tx", txid, "--json"]).json();
+    assert_eq!((&json["confirmations"], &json["blockhash"]), (&json!(0), &json!(hash)));
+    assert_eq!(from_it(&["proof", "create", txid]).stdout.trim(), proof);
 }

@@ -4,7 +4,7 @@
 mod support;
 
 use lightclient::primitives::{Network, hex};
-use lightclient::wire::{Message, Transaction};
+use lightclient::wire::{Inventory, InventoryKind, Message, Transaction};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
@@ -16,7 +16,7 @@ use support::script::{Opening, Script};
 use support::served::SharedChain;
 use support::sync::{kept, light_client, sync_with};
 use support::transactions::{
-    announcement, any_chain, block_on, made_up, transaction, transactions,
+    announcement, announcement_by_txid, any_chain, block_on, transaction, transactions,
 };
 use support::wait::PATIENCE;
 
@@ -44,11 +44,16 @@ fn txid(transaction: &Transaction) -> String {
     transaction.view().txid().to_string()
 }
 
-/// How many transactions a peer was asked for.
-fn requested(peer: &ScriptedPeer) -> usize {
+/// What a peer was asked for, by message.
+fn requests(peer: &ScriptedPeer) -> Vec<Vec<Inventory>> {
     let messages = peer.seen().messages.into_iter();
-    let entries = |message| if let Message::GetData(list) = message { list.len() } else { 0 };
-    messages.map(|received| entries(received.message)).sum()
+    let entries = |message| if let Message::GetData(list) = message { Some(list) } else { None };
+    messages.filter_map(|received| entries(received.message)).collect()
+}
+
+/// How many things a peer was asked for.
+fn requested(peer: &ScriptedPeer) -> usize {
+    requests(peer).iter().map(Vec::len).sum()
 }
 
 fn txids(lines: &[Value]) -> Vec<String> {
@@ -64,18 +69,20 @@ fn each_transaction_is_a_line_with_what_is_known_of_it_and_no_fee() {
     let ended = running.wait(PATIENCE).expect_success();
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{}", ended.stdout);
-    for (line, transaction) in lines.iter().zip(&all) {
+    // The second one has a witness.
+    for ((line, transaction), vsize) in lines.iter().zip(&all).zip([82, 99, 82]) {
         let (time, rest) = line.split_once("  ").unwrap();
         assert_eq!(time.len(), 8, "{line}");
         let number = transaction.view().outputs().next().unwrap().value;
         let id = txid(transaction);
-        assert_eq!(rest, format!("{id}     82 vB  1 → 1  0.00{number} BTC  P2WPKH"));
+        assert_eq!(rest, format!("{id}     {vsize} vB  1 → 1  0.00{number} BTC  P2WPKH"));
     }
     assert!(
-        ended.stderr.starts_with("3 transactions seen, 3 shown, 0 announcements dropped, 246 B (")
+        ended.stderr.starts_with("3 transactions seen, 3 shown, 0 announcements dropped, 314 B (")
     );
-    // Asked for with their witnesses, in one message, and never by `mempool` (BIP35).
-    assert_eq!(requested(&peer), 3);
+    // Asked for by wtxid, and so with their witnesses, in one message; and never by `mempool` (BIP35).
+    let Message::Inv(entries) = announcement(&all) else { panic!("announced by inv") };
+    assert_eq!(requests(&peer), [entries]);
     assert!(!peer.seen().has("mempool"));
 }
 
@@ -102,7 +109,11 @@ fn json_has_the_keys_of_decoderawtransaction_and_full_all_fields() {
     let full = running.wait(PATIENCE).expect_success().stdout;
     for part in [
         "time       ",
-        "size       82 bytes, 82 virtual, weight 328",
+        "checked    by itself: witnesses, wtxid and sizes are the peer's word",
+        "inputs     0  ",
+        "  sequence ffffffff",
+        "   witness  ",
+        "size       150 bytes, 99 virtual, weight 396",
         "outputs    0  0.00000001 BTC",
     ] {
         assert!(full.contains(part), "{part}\n{full}");
@@ -162,79 +173,30 @@ fn announced_by_8_peers_5_000_transactions_are_each_asked_for_and_shown_once() {
     assert!(!ended.stderr.contains("came again"), "{}", ended.stderr);
 }
 
-/// A peer that does wrong, how it is provoked to, and what is then said of it.
-struct Liar {
-    peer: ScriptedPeer,
-    sends: Vec<Message>,
-    told: String,
-}
-
-/// One announces and sends nothing, one sends another transaction, one an unasked one, one too long a list.
-fn liars(chain: &SharedChain) -> [Liar; 4] {
-    let answering = |answers: Vec<Message>| {
-        let answer = move |message: &Message| {
-            matches!(message, Message::GetData(_)).then(|| answers.clone())
-        };
-        Script::honest().answering(answer).start(chain)
-    };
-    let unasked = |asked: u64, got: u64| {
-        let got = txid(&transaction(got));
-        format!("{asked} transactions that it was asked for expected, got {got}")
-    };
-    [
-        Liar {
-            peer: answering(Vec::new()),
-            sends: vec![made_up(0..50_000), made_up(50_000..100_000)],
-            told: "has announced more transactions than it sends: further ones are dropped".into(),
-        },
-        Liar {
-            peer: answering(vec![Message::Tx(transaction(7777))]),
-            sends: vec![made_up(100_000..100_001)],
-            told: unasked(1, 7777),
-        },
-        Liar {
-            peer: answering(Vec::new()),
-            sends: vec![Message::Tx(transaction(8888))],
-            told: unasked(0, 8888),
-        },
-        Liar {
-            peer: answering(Vec::new()),
-            sends: vec![made_up(0..50_001)],
-            told: "malformed inv: ".into(),
-        },
-    ]
-}
-
 #[test]
-fn liars_are_named_and_what_the_honest_peer_has_is_shown() {
+fn announced_by_wtxid_and_by_txid_each_is_asked_for_and_shown_once() {
     let (all, chain) = (transactions(0..200), any_chain());
-    let honest = Script::honest().having(&all, &[]).start(&chain);
-    let liars = liars(&chain);
-    let peers: Vec<&ScriptedPeer> = liars.iter().map(|liar| &liar.peer).chain([&honest]).collect();
-    let mut running = watch(&program(), &peers, &["--json"]);
-    for Liar { peer, sends, told } in &liars {
-        sends.iter().for_each(|message| peer.send(message));
-        let said = running.wait_for_stderr(told, PATIENCE);
-        let line = said.lines().find(|line| line.contains(told)).unwrap();
-        assert!(line.contains(&peer.connect()), "{line}");
-    }
-    let said = running.wait_for_stderr("malformed inv: ", PATIENCE);
-    assert!(said.contains("50001"), "{said}");
-    honest.send(&announcement(&all));
-    drop(running.wait_for_stdout(&txid(&all[199]), PATIENCE));
-    // The mute one has 10 s, and is dropped then.
-    let mute = liars[0].peer.connect();
-    let what = format!("dropped peer {mute}: announces transactions and does not send them");
-    drop(running.wait_for_stderr(&what, PATIENCE));
-    running.interrupt();
-    let ended = running.wait(PATIENCE).expect_code(130);
-    let shown: HashSet<String> = txids(&ended.json_lines()).into_iter().collect();
-    assert_eq!(shown, all.iter().map(txid).collect());
-    let summary = ended.stderr.lines().last().unwrap();
-    let expected = "200 transactions seen, 200 shown, 95,000 announcements dropped, ";
-    assert!(summary.starts_with(expected), "{summary}");
-    // Nobody dials those again who did wrong.
-    assert!(liars.iter().all(|liar| liar.peer.seen().connections.len() == 1));
+    let modern = Script::honest().having(&all, &[]).start(&chain);
+    let old = Script::honest().without_wtxid_relay().having(&all, &[]).start(&chain);
+    let running = watch(&program(), &[&modern, &old], &["--json", "--count", "200"]);
+    let (first, second) = all.split_at(100);
+    modern.send(&announcement(first));
+    old.send(&announcement_by_txid(second));
+    drop(running.wait_for_stdout(&txid(&all[99]), PATIENCE));
+    drop(running.wait_for_stdout(&txid(&all[198]), PATIENCE));
+    modern.send(&announcement(second));
+    old.send(&announcement_by_txid(first));
+    let ended = running.wait(PATIENCE).expect_success();
+    let lines = ended.json_lines();
+    let expected: HashSet<(String, String)> =
+        all.iter().map(|tx| (txid(tx), tx.view().wtxid().to_string())).collect();
+    let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
+    let shown = lines.iter().map(|line| (text(line, "txid"), text(line, "hash")));
+    assert_eq!(shown.collect::<HashSet<_>>(), expected);
+    assert_eq!((requested(&modern), requested(&old)), (100, 100));
+    let kinds: HashSet<InventoryKind> =
+        requests(&old).into_iter().flatten().map(|entry| entry.kind).collect();
+    assert_eq!(kinds, HashSet::from([InventoryKind::WitnessTx]));
 }
 
 #[test]
@@ -263,6 +225,8 @@ fn what_a_block_contains_is_pending_no_more() {
     running.terminate();
     let ended = running.wait(PATIENCE).expect_code(143);
     assert!(!ended.stdout.contains(&txid(&transaction(99))), "{}", ended.stdout);
+    assert_ne!(transaction(99).view().txid().0, transaction(99).view().wtxid().0);
+    assert_eq!(requested(&peer), 5 + 2, "five transactions and two blocks");
     assert!(ended.stderr.starts_with("5 transactions seen, 5 shown"), "{}", ended.stderr);
 }
 

@@ -3,21 +3,29 @@
 
 mod support;
 
-use lightclient::primitives::Network;
+use lightclient::primitives::{Network, hex};
+use lightclient::wire::Transaction;
 use serde_json::{Value, json};
 use support::bitcoind::{Bitcoind, or_skip_loudly};
 use support::run::Program;
+use support::script::Script;
 use support::sync::{light_client, sync_args};
+use support::transactions::{announcement, any_chain};
 use support::wait::{PATIENCE, poll_for};
-use support::wallet::{KEYS, node_with_coins, pay_to_each_kind};
+use support::wallet::{KEYS, node_with_coins, pay_to_each_kind, payments_to_bare_scripts};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 /// Whom a node trusts it tells at once, others every few seconds.
 const TRUSTED: &str = "-whitelist=noban@127.0.0.1";
 
-/// What bitcoind says of a transaction, without what it infers beyond it.
+/// What bitcoind says of a transaction of its memory pool.
 fn decoded(node: &Bitcoind, txid: &str) -> Value {
     let hex = node.rpc("getrawtransaction", json!([txid]));
+    decoded_hex(node, hex.as_str().unwrap())
+}
+
+/// What bitcoind says of a transaction, without what it infers beyond it.
+fn decoded_hex(node: &Bitcoind, hex: &str) -> Value {
     let mut decoded = node.rpc("decoderawtransaction", json!([hex]));
     let keys = ["txid", "hash", "version", "size", "vsize", "weight", "locktime", "vin", "vout"];
     decoded.as_object_mut().unwrap().retain(|key, _| keys.contains(&key.as_str()));
@@ -72,6 +80,31 @@ fn payments_to_each_kind_of_address_arrive_as_bitcoind_decodes_them_and_leave_wi
     }
     drop(node.generate(1));
     follow_a_block(&program, &node, &second);
+}
+
+/// Nodes of some kinds relay no such payments, so a scripted peer does.
+#[test]
+fn payments_to_bare_keys_and_multisigs_are_shown_as_bitcoind_decodes_them() {
+    let Some(binary) = or_skip_loudly("comparing payments to bare scripts with bitcoind's") else {
+        return;
+    };
+    let node = node_with_coins(&binary, &[]);
+    let paid = payments_to_bare_scripts(&node);
+    let transactions =
+        paid.clone().map(|(_, digits)| Transaction::decode(hex::decode(&digits).unwrap()).unwrap());
+    let peer = Script::honest().having(&transactions, &[]).start(&any_chain());
+    let connect = ["--connect".to_owned(), peer.connect()];
+    let program = light_client(BINARY, Network::Regtest);
+    let running = program.start(&[&args(&[], &["--json", "--count", "2"])[..], &connect].concat());
+    peer.wait_ready(1, PATIENCE);
+    peer.send(&announcement(&transactions));
+    let lines = running.wait(PATIENCE).expect_success().json_lines();
+    for ((kind, digits), ours) in paid.iter().zip(&lines) {
+        assert_eq!(*ours, decoded_hex(&node, digits), "{kind}");
+        let outputs = ours["vout"].as_array().unwrap();
+        assert!(outputs.iter().any(|output| output["scriptPubKey"]["type"] == *kind), "{kind}");
+    }
+    assert_eq!(lines.len(), 2);
 }
 
 /// Three more payments, two of which a block then contains, and one that is replaced by one that pays more.

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 const AFTER_HELP: &str = "\
 BLOCK is a height, a negative number (-1 is the tip), tip, or a hash. Its header has to be stored (`lightclient
 sync`); the block comes from whichever peer has it, and hash, merkle root and witness commitment are checked
-against the stored header. A peer that sends anything else is named and another one asked. Whether the
-transactions are valid is not checked: that takes all coins that there are.
+against the stored header. A peer that sends anything else is named and another one asked. Each transaction is
+checked by itself (amounts, no output spent twice); whether it may spend what it spends takes all coins that there are.
 
 --timeout is the time that one peer has to deliver (60 s unless said otherwise).
 

@@ -129,8 +129,20 @@ fn print(error: &CliError, color: bool) -> io::Result<()> {
     } else {
         Style::new()
     };
-    let text = error.to_string().replace('\n', " ");
-    writeln!(io::stderr(), "{style}error{style:#}: {text}")
+    writeln!(io::stderr(), "{style}error{style:#}: {}", harmless(&error.to_string()))
+}
+
+/// A text on one line, with what a terminal would obey written out: it may repeat what came from elsewhere.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push(' '),
+            c if c.is_control() => out.extend(c.escape_debug()),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// clap's explanation without its usage paragraph, on one line.

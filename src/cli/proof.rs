@@ -1,7 +1,7 @@
 //! `lightclient proof`: merkle proofs of transactions, in the form of Bitcoin Core's `gettxoutproof`.
 
 use super::request::{Downloaded, download};
-use super::stored::OneBlock;
+use super::stored::{OneBlock, warn_if_beside};
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
 use crate::node::{ChainReader, CheckedProof, Located};
@@ -16,13 +16,16 @@ use std::path::Path;
 const AFTER_VERIFY: &str = "\
 PROOF is what `bitcoin-cli gettxoutproof` and `lightclient proof create` print: hex digits, or a file that holds
 them or the bytes themselves; - is standard input. The proof's header has to be on the stored best chain. All
-checks of Bitcoin Core are made. What a header cannot tell is the number of transactions in the block: a transaction
-of exactly 64 bytes could pass for an inner node of the tree (CVE-2017-12842). An inner node that reads as one is
-refused; if a proven transaction itself has 64 bytes, take it from its block with `lightclient tx --block`.
+checks of Bitcoin Core are made but one: what a header cannot tell is the number of transactions in the block. The
+proof's word for it is printed (--json: transactions, and caveat). A proof that claims too few can show an inner node
+of the tree as a txid, of no transaction or of one of exactly 64 bytes (CVE-2017-12842); an inner node that reads as a
+transaction is refused. Where that matters, take the transaction from its block with `lightclient tx --block`, which
+leaves no doubt.
 
 Examples:
   lightclient proof verify proof.hex
-  bitcoin-cli gettxoutproof '[\"TXID\"]' | lightclient proof verify -";
+  bitcoin-cli gettxoutproof '[\"TXID\"]' | lightclient proof verify -
+  lightclient proof verify <(bitcoin-cli gettxoutproof '[\"TXID\"]')";
 
 const AFTER_CREATE: &str = "\
 The block is downloaded and checked as by `lightclient block`; the proof is what `bitcoin-cli gettxoutproof` gives,
@@ -33,6 +36,9 @@ Example:
 
 /// Longest proof that is read, in bytes: hex of one for every transaction of the fullest block.
 const MAX_PROOF: u64 = 4_000_000;
+
+/// Characters of an argument that an error repeats.
+const MOST_NAMED: usize = 80;
 
 /// Arguments of `proof`.
 #[derive(Debug, clap::Args)]
@@ -93,7 +99,15 @@ pub struct Proven {
     pub confirmations: i64,
     /// The block's time in Unix seconds.
     pub time: u32,
+    /// How many transactions the block has, by the proof's word, which no header confirms.
+    pub transactions: u32,
+    /// When the proof shows something else than it seems to.
+    pub caveat: String,
 }
+
+/// What no check of a proof can find out. (Bitcoin Core compares the number of transactions with its stored block's.)
+const CAVEAT: &str = "a proven transaction has exactly 64 bytes, or is none: inner nodes of the merkle tree can be \
+                      passed off as transactions (CVE-2017-12842)";
 
 /// Runs the command.
 ///
@@ -107,7 +121,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
 }
 
 fn create(args: &CreateArgs, context: &mut Context) -> Result<(), CliError> {
-    let Downloaded { fetched, .. } = download(args.block, context)?;
+    let Downloaded { stored, fetched } = download(args.block, context)?;
+    warn_if_beside(&stored.info);
     let proof = hex::encode(&fetched.checked.prove(&args.txids)?.to_bytes());
     let out = &mut context.out;
     if out.is_json() {
@@ -128,6 +143,8 @@ fn verify(proof: &OsStr, context: &mut Context) -> Result<(), CliError> {
         height,
         confirmations: i64::from(tip) - i64::from(height) + 1,
         time: proof.header.time,
+        transactions: proof.transaction_count,
+        caveat: format!("unless {CAVEAT}"),
     };
     let out = &mut context.out;
     if out.is_json() {
@@ -169,10 +186,7 @@ fn fields(result: &Proven, proof: &CheckedProof) -> Fields {
         let line = format!("{}  position {}", proven.txid, proven.position);
         fields = fields.with(if at == 0 { "proven" } else { "" }, line);
     }
-    fields.with(
-        "unless",
-        "a proven transaction has exactly 64 bytes: those can be mistaken for inner nodes (CVE-2017-12842)",
-    )
+    fields.with("unless", CAVEAT)
 }
 
 /// The bytes of a proof: digits or bytes of a file if there is one, of standard input, or the digits themselves.
@@ -181,12 +195,14 @@ fn read(proof: &OsStr) -> Result<Vec<u8>, CliError> {
     let file_error = |source| CliError::File { path: path.to_owned(), source };
     let bytes = if proof == "-" {
         read_all(io::stdin().lock()).map_err(file_error)?
-    } else if path.is_file() {
+    } else if path.exists() {
+        // Whatever can be read: a pipe is no regular file.
         read_all(File::open(path).map_err(file_error)?).map_err(file_error)?
     } else {
         let digits = proof.to_str().map(str::trim).unwrap_or_default();
         return hex::decode(digits).map_err(|error| {
-            CliError::Usage(format!("no file, and no proof as hex digits: {error}"))
+            let name: String = proof.to_string_lossy().chars().take(MOST_NAMED).collect();
+            CliError::Usage(format!("{name:?} is no file, and no proof as hex digits: {error}"))
         });
     };
     let digits = str::from_utf8(&bytes).ok().and_then(|text| hex::decode(text.trim()).ok());

@@ -7,6 +7,7 @@ use crate::node::{ChainReader, HeaderInfo, HeaderRange, Located};
 use crate::output::format;
 use crate::primitives::{BlockHash, Header};
 use std::str::FromStr;
+use tracing::warn;
 
 /// A stored header, and what there is to say of it.
 #[derive(Clone, Debug)]
@@ -64,6 +65,16 @@ pub(super) fn place(info: &HeaderInfo) -> String {
         more => format::counted(more.unsigned_abs(), "confirmation"),
     };
     format!("{}  ({depth})", info.height)
+}
+
+/// Says so where a block is beside the best chain: what it holds is not confirmed by it.
+pub(super) fn warn_if_beside(info: &HeaderInfo) {
+    if info.confirmations < 0 {
+        warn!(
+            "block {} at height {} is on a branch beside the best chain: what it holds is not confirmed by it",
+            info.hash, info.height
+        );
+    }
 }
 
 /// A single block as it is named on the command line.

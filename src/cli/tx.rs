@@ -1,7 +1,7 @@
 //! `lightclient tx`: one transaction, from peers or from its block.
 
 use super::request::{Downloaded, download, fetch_options, request};
-use super::stored::{OneBlock, place};
+use super::stored::{OneBlock, place, warn_if_beside};
 use super::tx_text::describe;
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
@@ -108,6 +108,7 @@ fn print(transaction: &Transaction, peer: String, context: &mut Context) -> Resu
     let fields = Fields::default()
         .with("txid", view.txid().to_string())
         .with("status", "not known to be in a block")
+        .with("checked", "its txid only: witnesses, wtxid and sizes are the peer's word")
         .with("sent by", peer);
     Ok(out.text(&describe(fields, view, network).render(out.has_color()))?)
 }
@@ -122,12 +123,14 @@ fn from_block(txid: &Txid, which: OneBlock, context: &mut Context) -> Result<(),
     let Some((position, view)) = found else { return Ok(()) };
     let proof = hex::encode(&proof.to_bytes());
     let info = &stored.info;
+    warn_if_beside(info);
     if out.is_json() {
         return Ok(out.json(&Confirmed {
             transaction: TxWithHex::new(view, network),
             blockhash: info.hash.clone(),
             height: info.height,
-            confirmations: info.confirmations,
+            // Beside the best chain a header has -1 and a transaction 0. Source: Bitcoin Core `TxToJSON`.
+            confirmations: info.confirmations.max(0),
             blocktime: info.time,
             proof,
         })?);

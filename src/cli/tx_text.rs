@@ -2,9 +2,13 @@
 
 use crate::node::Amount;
 use crate::output::{Fields, format};
-use crate::primitives::Network;
-use crate::script::{ScriptKind, address_of};
+use crate::primitives::{Network, hex};
+use crate::script::{ScriptKind, address_of, asm, asm_of_script_sig};
 use crate::wire::{TxIn, TxOut, TxView};
+
+/// Most characters of a script, witness item or text: the hex of the longest item that a script may push (Bitcoin Core
+/// `MAX_SCRIPT_ELEMENT_SIZE`). Those who want it all take `--json`.
+const LONGEST: usize = 2 * 520;
 
 /// From this lock time on it is Unix seconds, below a height. Source: Bitcoin Core `LOCKTIME_THRESHOLD`.
 const TIME_FROM: u32 = 500_000_000;
@@ -18,13 +22,18 @@ pub(super) fn describe(fields: Fields, transaction: TxView<'_>, network: Network
         .with("version", transaction.version().to_string())
         .with("lock time", lock_time(transaction.lock_time()));
     let coinbase = transaction.is_coinbase();
-    for (at, input) in transaction.inputs().enumerate() {
-        fields = fields.with(if at == 0 { "inputs" } else { "" }, input_line(at, &input, coinbase));
-    }
-    for (at, output) in transaction.outputs().enumerate() {
-        let line = output_line(at, &output, network);
-        fields = fields.with(if at == 0 { "outputs" } else { "" }, line);
-    }
+    let inputs = transaction.inputs().enumerate();
+    fields = with_lines(
+        fields,
+        "inputs",
+        inputs.flat_map(|(at, input)| input_lines(at, &input, coinbase)),
+    );
+    let outputs = transaction.outputs().enumerate();
+    fields = with_lines(
+        fields,
+        "outputs",
+        outputs.flat_map(|(at, output)| output_lines(at, &output, network)),
+    );
     let amounts = transaction.outputs().map(|output| Amount(output.value));
     fields.with("amount", format!("{} BTC", Amount::sum(amounts)))
 }
@@ -46,26 +55,65 @@ fn lock_time(lock_time: u32) -> String {
     }
 }
 
-fn input_line(at: usize, input: &TxIn<'_>, coinbase: bool) -> String {
-    if coinbase {
-        let text = printable(input.script_sig);
-        return format!("{at}  coinbase{}", text.map(|t| format!("  \"{t}\"")).unwrap_or_default());
-    }
-    format!("{at}  {}", input.previous)
+/// A field of several lines.
+fn with_lines(fields: Fields, name: &str, lines: impl Iterator<Item = String>) -> Fields {
+    lines
+        .enumerate()
+        .fold(fields, |fields, (at, line)| fields.with(if at == 0 { name } else { "" }, line))
 }
 
-fn output_line(at: usize, output: &TxOut<'_>, network: Network) -> String {
-    let kind = ScriptKind::of(output.script_pubkey);
-    let whom = match (address_of(output.script_pubkey, network), kind.text(), &kind) {
+/// What it spends and its sequence number, its script, and the items of its witness.
+fn input_lines(at: usize, input: &TxIn<'_>, coinbase: bool) -> Vec<String> {
+    let text = if coinbase { printable(input.script_sig) } else { None };
+    let text = text.map(|text| format!("  \"{}\"", cut(text))).unwrap_or_default();
+    let previous = if coinbase { "coinbase".to_owned() } else { input.previous.to_string() };
+    let mut lines = vec![format!("{at}  {previous}  sequence {:08x}{text}", input.sequence)];
+    if !input.script_sig.is_empty() {
+        lines.push(format!("   script   {}", script_text(input.script_sig, coinbase)));
+    }
+    for item in input.witness.clone() {
+        lines.push(format!("   witness  {}", data_text(item)));
+    }
+    lines
+}
+
+/// A coinbase's script need not be one.
+fn script_text(script: &[u8], coinbase: bool) -> String {
+    if coinbase { data_text(script) } else { cut(asm_of_script_sig(script)) }
+}
+
+fn data_text(data: &[u8]) -> String {
+    if data.is_empty() { "(empty)".to_owned() } else { cut(hex::encode(data)) }
+}
+
+/// What it pays, to whom, and the script where there is no shorter name for it.
+fn output_lines(at: usize, output: &TxOut<'_>, network: Network) -> Vec<String> {
+    let script = output.script_pubkey;
+    let kind = ScriptKind::of(script);
+    let whom = match (address_of(script, network), kind.text(), &kind, kind.data_len()) {
         (Some(address), ..) => format!("  {address}"),
-        (None, Some(text), _) => format!("  \"{text}\""),
-        (None, None, ScriptKind::Multisig { required, keys }) => format!("  {required} of {keys}"),
-        (None, None, ScriptKind::NullData(data)) => {
-            format!("  {} of data", format::counted(length(data.len()), "byte"))
+        (None, Some(text), ..) => format!("  \"{}\"", cut(text)),
+        (None, None, ScriptKind::Multisig { required, keys }, _) => {
+            format!("  {required} of {keys}")
         }
-        (None, None, _) => String::new(),
+        (None, None, _, Some(data)) => {
+            format!("  {} of data", format::counted(length(data), "byte"))
+        }
+        (None, None, _, None) => String::new(),
     };
-    format!("{at}  {} BTC  {}{whom}", Amount(output.value), kind.short_name())
+    let named = whom.starts_with("  \"") || address_of(script, network).is_some();
+    let line = format!("{at}  {} BTC  {}{whom}", Amount(output.value), kind.short_name());
+    let script = (!named).then(|| format!("   script   {}", cut(asm(script))));
+    [line].into_iter().chain(script).collect()
+}
+
+/// The front of a text that is too long to be read.
+fn cut(text: String) -> String {
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    let front: String = text.chars().take(LONGEST).collect();
+    format!("{front}… ({} characters)", count(text.chars().count()))
 }
 
 /// The longest readable part of a coinbase's script: where miners write their names.
@@ -88,7 +136,61 @@ fn length(number: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{lock_time, printable};
+    use super::{LONGEST, describe, lock_time, printable};
+    use crate::output::Fields;
+    use crate::primitives::{Network, hex};
+    use crate::wire::Transaction;
+
+    fn described(transaction: &str) -> String {
+        let transaction = Transaction::decode(hex::decode(transaction).unwrap()).unwrap();
+        describe(Fields::default(), transaction.view(), Network::Mainnet).render(false)
+    }
+
+    /// One input, with that script and witness, and one output to that script.
+    fn with_scripts(script_sig: &str, witness: &str, script_pubkey: &str) -> String {
+        let sized = |digits: &str| match digits.len() / 2 {
+            short @ 0..253 => format!("{short:02x}{digits}"),
+            long => format!("fd{:02x}{:02x}{digits}", long & 0xff, long >> 8),
+        };
+        let marker = if witness.is_empty() { "" } else { "0001" };
+        let outpoint = format!("{}05000000", "11".repeat(32));
+        let (input, output) = (sized(script_sig), sized(script_pubkey));
+        let amount = "0100000000000000";
+        described(&format!(
+            "02000000{marker}01{outpoint}{input}fdffffff01{amount}{output}{witness}00000000"
+        ))
+    }
+
+    #[test]
+    fn an_input_has_its_script_its_witness_and_its_sequence_number() {
+        let witness = format!("030002beeffd0302{}", "aa".repeat(515));
+        let text = with_scripts("51", &witness, "51");
+        let expected = format!(
+            "inputs     0  {}:5  sequence fffffffd\n              script   1\n              \
+             witness  (empty)\n              witness  beef\n              witness  {}\n",
+            "11".repeat(32),
+            "aa".repeat(515)
+        );
+        let text_of_inputs: String = text
+            .lines()
+            .skip_while(|line| !line.starts_with("inputs"))
+            .take_while(|line| !line.starts_with("outputs"))
+            .map(|line| line.to_owned() + "\n")
+            .collect();
+        assert_eq!(text_of_inputs, expected, "{text}");
+    }
+
+    #[test]
+    fn data_is_counted_without_the_opcodes_that_push_it_and_long_texts_are_cut() {
+        // OP_RETURN, a push of 2 bytes that are no text, one of 3 behind OP_PUSHDATA1.
+        let text = with_scripts("", "", "6a02ff004c03000102");
+        assert!(text.contains("OP_RETURN  5 bytes of data"), "{text}");
+        assert!(text.contains("script   OP_RETURN 255 131328"), "{text}");
+        let long = format!("6a4db80b{}", "61".repeat(3000));
+        let text = with_scripts("", "", &long);
+        let expected = format!("OP_RETURN  \"{}… (3,000 characters)\"\n", "a".repeat(LONGEST));
+        assert!(text.contains(&expected), "{text}");
+    }
 
     #[test]
     fn a_lock_time_is_a_height_or_a_time() {

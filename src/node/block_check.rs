@@ -4,11 +4,12 @@ use crate::chain::{
     DuplicateNodes, Params, find_witness_commitment, merkle_root, witness_commitment, witness_root,
 };
 use crate::primitives::{BlockHash, Hash256, MerkleRoot, Txid, Wtxid};
-use crate::wire::{Block, TxView};
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use crate::script::legacy_sigops;
+use crate::wire::{Block, InvalidTx, MAX_BLOCK_WEIGHT, TxView, WITNESS_SCALE_FACTOR};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-/// Most weight units of a block. Source: Bitcoin Core `MAX_BLOCK_WEIGHT`.
-const MAX_BLOCK_WEIGHT: usize = 4_000_000;
+/// Most that a block's signature operations cost. Source: Bitcoin Core `MAX_BLOCK_SIGOPS_COST`.
+const MAX_SIGOPS_COST: usize = 80_000;
 
 /// Length of the value that a coinbase's witness reserves (BIP141).
 const RESERVED_LEN: usize = 32;
@@ -20,6 +21,7 @@ const RESERVED_LEN: usize = 32;
 pub struct CheckedBlock {
     block: Block,
     txids: Vec<Txid>,
+    wtxids: Vec<Wtxid>,
 }
 
 /// How a block is not the one that was wanted.
@@ -62,6 +64,20 @@ pub enum BlockFault {
         /// That of the transactions.
         got: MerkleRoot,
     },
+    /// A transaction that is valid nowhere.
+    #[error("transaction {position}: {fault}")]
+    Transaction {
+        /// Its position, from 0.
+        position: usize,
+        /// What is wrong with it.
+        fault: InvalidTx,
+    },
+    /// More signature operations than a block may have, those of witnesses and spent scripts left out.
+    #[error("signature operations of a cost of at most {MAX_SIGOPS_COST} expected, got {got}")]
+    TooManySigops {
+        /// Four times their number.
+        got: usize,
+    },
     /// Witnesses that the block does not commit to.
     #[error(
         "no witnesses expected where the block commits to none, got one in transaction {position}"
@@ -91,7 +107,8 @@ impl CheckedBlock {
     ///
     /// The hashing is shared between threads.
     ///
-    /// Source: Bitcoin Core `CheckBlock`, `CheckMerkleRoot`, `CheckWitnessMalleation`.
+    /// Source: Bitcoin Core `CheckBlock`, `CheckMerkleRoot`, `CheckWitnessMalleation`. (The limits of the number of
+    /// transactions and of the size without witnesses follow from that of the weight.)
     ///
     /// # Errors
     /// It is another one, or not all of it and nothing else is there.
@@ -117,8 +134,9 @@ impl CheckedBlock {
         if got != expected {
             return Err(BlockFault::MerkleRoot { expected, got });
         }
+        check_transactions(&transactions)?;
         check_witnesses(&transactions, &witness, height >= params.segwit_height)?;
-        Ok(Self { block, txids })
+        Ok(Self { block, txids, wtxids })
     }
 
     /// The block.
@@ -129,6 +147,11 @@ impl CheckedBlock {
     /// The txids of its transactions, in order.
     pub fn txids(&self) -> &[Txid] {
         &self.txids
+    }
+
+    /// Their wtxids, in order.
+    pub fn wtxids(&self) -> &[Wtxid] {
+        &self.wtxids
     }
 
     /// Where a transaction is in the block, from 0.
@@ -161,6 +184,23 @@ fn check_coinbase(block: &Block) -> Result<(), BlockFault> {
     }
 }
 
+/// What each transaction has to be by itself, and their signature operations together.
+fn check_transactions(transactions: &[TxView<'_>]) -> Result<(), BlockFault> {
+    let sigops = transactions.par_iter().enumerate().map(|(position, transaction)| {
+        transaction.check().map_err(|fault| BlockFault::Transaction { position, fault })?;
+        Ok::<usize, BlockFault>(sigops(transaction))
+    });
+    let got = sigops.try_reduce(|| 0, |sum, more| Ok(sum + more))? * WITNESS_SCALE_FACTOR;
+    if got > MAX_SIGOPS_COST { Err(BlockFault::TooManySigops { got }) } else { Ok(()) }
+}
+
+/// Source: Bitcoin Core `GetLegacySigOpCount`.
+fn sigops(transaction: &TxView<'_>) -> usize {
+    let inputs = transaction.inputs().map(|input| legacy_sigops(input.script_sig));
+    let outputs = transaction.outputs().map(|output| legacy_sigops(output.script_pubkey));
+    inputs.chain(outputs).sum()
+}
+
 fn check_witnesses(
     transactions: &[TxView<'_>],
     witness_root: &[u8; 32],
@@ -187,146 +227,4 @@ fn check_witnesses(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{BlockFault, CheckedBlock};
-    use crate::chain::params;
-    use crate::primitives::{BlockHash, HEADER_LEN, MerkleRoot, Network};
-    use crate::wire::Block;
-    use bitcoin::consensus::{deserialize, serialize};
-    use bitcoin::hashes::Hash;
-    use bitcoin::{Transaction, Witness};
-
-    const BLOCK: &[u8] = include_bytes!("../../fixtures/mainnet-0831332.bin");
-    const HEIGHT: u32 = 831_332;
-
-    fn header_hash(block: &bitcoin::Block) -> BlockHash {
-        BlockHash(block.block_hash().to_byte_array())
-    }
-
-    fn real() -> bitcoin::Block {
-        deserialize(BLOCK).unwrap()
-    }
-
-    fn check_at(block: &bitcoin::Block, height: u32) -> Result<CheckedBlock, BlockFault> {
-        let decoded = Block::decode(serialize(block)).unwrap();
-        CheckedBlock::check(decoded, &header_hash(block), height, params(Network::Mainnet))
-    }
-
-    /// The check after a change that the header is made to stand for.
-    fn check_changed(
-        change: impl FnOnce(&mut Vec<Transaction>),
-    ) -> Result<CheckedBlock, BlockFault> {
-        let mut block = real();
-        change(&mut block.txdata);
-        if let Some(root) = block.compute_merkle_root() {
-            block.header.merkle_root = root;
-        }
-        check_at(&block, HEIGHT)
-    }
-
-    #[test]
-    fn a_real_block_is_what_its_header_stands_for() {
-        let block = real();
-        let checked = check_at(&block, HEIGHT).unwrap();
-        assert_eq!(checked.txids().len(), 2355);
-        assert_eq!(checked.txids()[7].0, block.txdata[7].compute_txid().to_byte_array());
-        assert_eq!(checked.position(&checked.txids()[7]), Some(7));
-        assert!(block.check_merkle_root() && block.check_witness_commitment());
-    }
-
-    #[test]
-    fn another_block_is_refused_by_its_hash() {
-        let block = Block::decode(BLOCK.to_vec()).unwrap();
-        let got = block.header().hash();
-        let expected = BlockHash([7; 32]);
-        let fault = CheckedBlock::check(block, &expected, HEIGHT, params(Network::Mainnet));
-        assert_eq!(fault.unwrap_err(), BlockFault::OtherBlock { expected, got });
-    }
-
-    #[test]
-    fn a_changed_transaction_is_refused_by_the_merkle_root() {
-        let mut block = real();
-        let expected = MerkleRoot(block.header.merkle_root.to_byte_array());
-        block.txdata[1000].lock_time = bitcoin::absolute::LockTime::from_consensus(77);
-        let fault = check_at(&block, HEIGHT).unwrap_err();
-        assert!(matches!(fault, BlockFault::MerkleRoot { expected: e, .. } if e == expected));
-        // So is a changed order, and a transaction left out.
-        let mut block = real();
-        block.txdata.swap(3, 4);
-        assert!(matches!(check_at(&block, HEIGHT), Err(BlockFault::MerkleRoot { .. })));
-        block.txdata.pop();
-        assert!(matches!(check_at(&block, HEIGHT), Err(BlockFault::MerkleRoot { .. })));
-    }
-
-    #[test]
-    fn repeated_transactions_are_refused_though_the_root_is_right() {
-        // 2355 is odd: the last transaction once more changes nothing in the root.
-        let mut block = real();
-        block.txdata.push(block.txdata[2354].clone());
-        assert!(block.check_merkle_root());
-        let fault = check_at(&block, HEIGHT).unwrap_err();
-        assert!(matches!(fault, BlockFault::Duplicates(_)), "{fault}");
-    }
-
-    #[test]
-    fn a_changed_witness_is_refused_by_the_commitment() {
-        let mut block = real();
-        let with_witness = block.txdata.iter().rposition(|tx| !tx.input[0].witness.is_empty());
-        block.txdata[with_witness.unwrap()].input[0].witness = Witness::from_slice(&[[1; 8]]);
-        assert!(block.check_merkle_root());
-        let fault = check_at(&block, HEIGHT).unwrap_err();
-        assert!(matches!(fault, BlockFault::WitnessCommitment { .. }), "{fault}");
-    }
-
-    #[test]
-    fn witnesses_that_were_left_out_are_missed() {
-        let mut block = real();
-        block
-            .txdata
-            .iter_mut()
-            .flat_map(|tx| &mut tx.input)
-            .for_each(|input| input.witness.clear());
-        let fault = check_at(&block, HEIGHT).unwrap_err();
-        assert_eq!(fault, BlockFault::ReservedValue { got: "0 items".to_owned() });
-        // Before segwit there were none, and a block from then has nothing missing.
-        assert!(check_at(&block, 481_823).is_ok());
-        let fault = check_at(&real(), 481_823).unwrap_err();
-        assert_eq!(fault, BlockFault::UnexpectedWitness { position: 0 });
-    }
-
-    #[test]
-    fn witnesses_without_a_commitment_are_refused() {
-        let fault = check_changed(|txs| txs[0].output.truncate(1)).unwrap_err();
-        assert_eq!(fault, BlockFault::UnexpectedWitness { position: 0 });
-        let long = |txs: &mut Vec<Transaction>| {
-            txs[0].input[0].witness = Witness::from_slice(&[[0; 33]]);
-        };
-        let fault = check_changed(long).unwrap_err();
-        assert_eq!(fault, BlockFault::ReservedValue { got: "33 bytes".to_owned() });
-    }
-
-    #[test]
-    fn a_block_has_one_coinbase_and_it_is_first() {
-        let fault = check_changed(|txs| drop(txs.remove(0))).unwrap_err();
-        assert!(matches!(fault, BlockFault::NoCoinbase { .. }), "{fault}");
-        let second = |txs: &mut Vec<Transaction>| {
-            let coinbase = txs[0].clone();
-            txs.insert(5, coinbase);
-        };
-        let fault = check_changed(second).unwrap_err();
-        assert_eq!(fault, BlockFault::SecondCoinbase { position: 5 });
-        let fault = check_changed(Vec::clear).unwrap_err();
-        assert_eq!(fault, BlockFault::NoCoinbase { got: "no transactions".to_owned() });
-        let empty = [&BLOCK[..HEADER_LEN], &[0]].concat();
-        assert!(Block::decode(empty).unwrap().is_empty());
-    }
-
-    #[test]
-    fn more_weight_than_a_block_may_have_is_refused() {
-        let fault = check_changed(|txs| {
-            let again = txs[1..].to_vec();
-            txs.extend(again);
-        });
-        assert!(matches!(fault, Err(BlockFault::TooHeavy { got }) if got > 4_000_000));
-    }
-}
+mod tests;

@@ -145,12 +145,9 @@ impl OutputInfo {
 /// The keys of `getblock` that a block can answer by itself: all but the fees, which take the coins it spends.
 #[derive(Clone, Debug, Serialize)]
 pub struct BlockInfo {
-    /// Those of its header.
+    /// Those of its header, with the number of its transactions among them.
     #[serde(flatten)]
     pub header: HeaderInfo,
-    /// How many transactions it has.
-    #[serde(rename = "nTx")]
-    pub transaction_count: usize,
     /// Size in bytes without what witnesses add.
     pub strippedsize: usize,
     /// Size in bytes.
@@ -198,8 +195,7 @@ impl BlockInfo {
             ),
         };
         Self {
-            header,
-            transaction_count: block.len(),
+            header: HeaderInfo { transaction_count: Some(block.len()), ..header },
             strippedsize: block.stripped_size(),
             size: block.size(),
             weight: block.weight(),

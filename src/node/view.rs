@@ -42,6 +42,9 @@ pub struct HeaderInfo {
     pub difficulty: f64,
     /// Work of the chain up to this header, 64 hex digits.
     pub chainwork: String,
+    /// How many transactions its block has; none where only the header is there.
+    #[serde(rename = "nTx", default, skip_serializing_if = "Option::is_none")]
+    pub transaction_count: Option<usize>,
     /// Hash of the parent; none at genesis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previousblockhash: Option<String>,
@@ -77,6 +80,7 @@ impl HeaderInfo {
             target: step.target.clone(),
             difficulty: step.difficulty,
             chainwork: String::new(),
+            transaction_count: None,
             previousblockhash: (height > 0).then(|| header.prev.to_string()),
             nextblockhash: None,
         }

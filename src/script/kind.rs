@@ -131,12 +131,19 @@ impl<'a> ScriptKind<'a> {
         }
     }
 
+    /// How many bytes an `OP_RETURN` carries: those of its pushes together.
+    pub fn data_len(&self) -> Option<usize> {
+        let Self::NullData(data) = self else { return None };
+        let pushes = Instructions::new(data).filter_map(Result::ok);
+        Some(pushes.map(|push| push.data.len()).sum())
+    }
+
     /// The text that an `OP_RETURN` carries: its pushes one after another, where they are UTF-8 without control
     /// characters, and there is any.
     ///
     /// # Security
-    /// What comes out can be printed: control characters, those that turn the direction of writing among them, make
-    /// it data instead of text.
+    /// What comes out can be printed: control characters, those that turn the direction of writing among them, and
+    /// characters that cannot be seen make it data instead of text. Its length is the script's.
     pub fn text(&self) -> Option<String> {
         let Self::NullData(data) = self else { return None };
         let pushes = Instructions::new(data).filter_map(Result::ok);
@@ -146,12 +153,17 @@ impl<'a> ScriptKind<'a> {
     }
 }
 
-/// Control characters, and those of Unicode's format class that change what is around them or cannot be seen.
+/// Control characters, those that change what is around them, and those that cannot be seen.
+///
+/// Source: Unicode's `Default_Ignorable_Code_Point`, without the variation selectors of emoji (U+FE00 to U+FE0F), and
+/// with separators, interlinear annotations and the blank Braille pattern.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Whether nobody can ever spend it. Source: Bitcoin Core `CScript::IsUnspendable`.

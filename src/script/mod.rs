@@ -9,6 +9,7 @@ mod instruction;
 mod kind;
 mod opcode;
 mod signature;
+mod sigops;
 
 #[cfg(test)]
 mod tests;
@@ -17,3 +18,4 @@ pub use address::{AddressError, address_of, script_of_address};
 pub use asm::{asm, asm_of_script_sig};
 pub use instruction::{Instruction, Instructions, Malformed};
 pub use kind::ScriptKind;
+pub use sigops::legacy_sigops;

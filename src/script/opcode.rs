@@ -12,7 +12,9 @@ pub(super) const OP_EQUAL: u8 = 0x87;
 pub(super) const OP_EQUALVERIFY: u8 = 0x88;
 pub(super) const OP_HASH160: u8 = 0xa9;
 pub(super) const OP_CHECKSIG: u8 = 0xac;
+pub(super) const OP_CHECKSIGVERIFY: u8 = 0xad;
 pub(super) const OP_CHECKMULTISIG: u8 = 0xae;
+pub(super) const OP_CHECKMULTISIGVERIFY: u8 = 0xaf;
 
 const RESERVED: u8 = 0x50;
 const FIRST_NAMED: u8 = 0x61;

@@ -153,6 +153,49 @@ fn the_text_of_an_op_return_is_shown_where_it_is_text() {
     }
 }
 
+#[test]
+fn text_with_characters_that_cannot_be_seen_is_data() {
+    let text = |character: char| {
+        let text = format!("a{character}b").into_bytes();
+        let length = u8::try_from(text.len()).unwrap();
+        ScriptKind::of(&[&[0x6a, length], &text[..]].concat()).text()
+    };
+    for hidden in [
+        '\u{ad}',
+        '\u{34f}',
+        '\u{115f}',
+        '\u{180b}',
+        '\u{200b}',
+        '\u{202e}',
+        '\u{2800}',
+        '\u{3164}',
+        '\u{feff}',
+        '\u{ffa0}',
+        '\u{e0100}',
+        '\u{e01ef}',
+    ] {
+        assert_eq!(text(hidden), None, "{:04x}", u32::from(hidden));
+    }
+    // What accents, emoji and other scripts are made of can be seen.
+    for seen in ['\u{301}', '\u{fe0f}', '\u{3163}', '\u{2801}', '\u{1f600}', '\u{e9}'] {
+        assert!(text(seen).is_some(), "{:04x}", u32::from(seen));
+    }
+}
+
+#[test]
+fn data_is_as_long_as_what_is_pushed() {
+    for (script, expected) in [
+        ("6a", Some(0)),
+        ("6a0568656c6c6f", Some(5)),
+        ("6a4c0568656c6c6f", Some(5)),
+        ("6a02ffff4d0100aa", Some(3)),
+        ("6a51", Some(0)),
+        ("51", None),
+    ] {
+        assert_eq!(ScriptKind::of(&hex::decode(script).unwrap()).data_len(), expected, "{script}");
+    }
+}
+
 /// What `bitcoin-cli decodescript` says of each.
 #[test]
 fn asm_is_what_bitcoin_core_writes() {

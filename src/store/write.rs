@@ -53,12 +53,7 @@ impl SledStore {
         if change.settle {
             pending.write_all(&mut buckets)?;
         }
-        if let Some(sides) = change.sides {
-            self.put_sides(&mut writer, &mut batch, sides)?;
-        }
-        if let Some(time) = change.last_sync {
-            batch.insert(LAST_SYNC_KEY, time.to_le_bytes().to_vec());
-        }
+        self.put_notes(&mut writer, &mut batch, change)?;
         buckets.put(&mut batch);
         batch.insert(TIP_KEY, encode_tip(&tip, pending.indexed_to()));
         writer.page = page;
@@ -66,6 +61,22 @@ impl SledStore {
         self.apply_durably(&mut writer, batch, tip, pending)?;
         if change.append.is_some_and(|headers| headers.len() > SMALL) {
             self.make_evictable(written);
+        }
+        Ok(())
+    }
+
+    /// What is kept beside the chain.
+    fn put_notes(
+        &self,
+        writer: &mut Writer,
+        batch: &mut Batch,
+        change: &Change<'_>,
+    ) -> Result<(), StoreError> {
+        if let Some(sides) = change.sides {
+            self.put_sides(writer, batch, sides)?;
+        }
+        if let Some(time) = change.last_sync {
+            batch.insert(LAST_SYNC_KEY, time.to_le_bytes().to_vec());
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ mod merkle_block;
 mod message;
 mod services;
 mod tx;
+mod tx_check;
 mod tx_parts;
 mod version;
 
@@ -50,5 +51,6 @@ pub use merkle_block::MerkleBlock;
 pub use message::Message;
 pub use services::ServiceFlags;
 pub use tx::{Transaction, TxView, WITNESS_SCALE_FACTOR};
+pub use tx_check::{InvalidTx, MAX_BLOCK_WEIGHT, MAX_MONEY};
 pub use tx_parts::{Inputs, OutPoint, Outputs, TxIn, TxOut, Witness};
 pub use version::{MAX_USER_AGENT, MIN_PEER_VERSION, PROTOCOL_VERSION, Version};

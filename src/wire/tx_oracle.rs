@@ -1,7 +1,7 @@
 //! Transactions and blocks through the `bitcoin` crate, which owes nothing to this one.
 
 use super::{Block, DecodeError, MerkleBlock, Transaction, TxView};
-use crate::primitives::{Header, hex};
+use crate::primitives::{HEADER_LEN, Header, hex};
 use bitcoin::absolute::LockTime;
 use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::hashes::Hash;
@@ -126,6 +126,25 @@ fn a_block_cut_anywhere_is_truncated() {
     }
 }
 
+/// A block of some transactions, whose header stands for nothing.
+fn any_block() -> impl Strategy<Value = bitcoin::Block> {
+    let header: bitcoin::block::Header = deserialize(&BLOCK[..HEADER_LEN]).unwrap();
+    vec(any_transaction(), 0..4).prop_map(move |txdata| bitcoin::Block { header, txdata })
+}
+
+/// Some bytes of a message replaced, by such as lengths and counts are made of.
+fn changes() -> impl Strategy<Value = Vec<(Index, u8)>> {
+    vec((any::<Index>(), prop_oneof![any::<u8>(), 0..3u8, 0xfc..=0xffu8]), 1..4)
+}
+
+fn changed(mut bytes: Vec<u8>, changes: Vec<(Index, u8)>) -> Vec<u8> {
+    for (index, byte) in changes {
+        let at = index.index(bytes.len());
+        bytes[at] = byte;
+    }
+    bytes
+}
+
 /// What the oracle takes and Bitcoin Core refuses: a segwit marker and no inputs, so no witness either.
 fn has_no_inputs(theirs: &bitcoin::Transaction) -> bool {
     theirs.input.is_empty()
@@ -144,17 +163,39 @@ proptest! {
     #[test]
     fn bytes_that_were_changed_are_taken_or_refused_as_by_the_oracle(
         transaction in any_transaction(),
-        changes in vec((any::<Index>(), prop_oneof![any::<u8>(), 0..3u8, 0xfc..=0xffu8]), 1..4),
+        changes in changes(),
     ) {
-        let mut bytes = serialize(&transaction);
-        for (index, byte) in changes {
-            let at = index.index(bytes.len());
-            bytes[at] = byte;
-        }
+        let bytes = changed(serialize(&transaction), changes);
         match (Transaction::decode(bytes.clone()), deserialize::<bitcoin::Transaction>(&bytes)) {
             (Ok(ours), Ok(theirs)) => assert_same(ours.view(), &theirs),
             (Err(_), Err(_)) => {}
             (Err(_), Ok(theirs)) => prop_assert!(has_no_inputs(&theirs)),
+            (Ok(_), Err(error)) => {
+                prop_assert!(false, "{}: the oracle: {error}", hex::encode(&bytes));
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_whose_bytes_were_changed_is_taken_or_refused_as_by_the_oracle(
+        block in any_block(), changes in changes(), cut in proptest::option::of(any::<Index>()),
+    ) {
+        let mut bytes = changed(serialize(&block), changes);
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        match (Block::decode(bytes.clone()), deserialize::<bitcoin::Block>(&bytes)) {
+            (Ok(ours), Ok(theirs)) => {
+                prop_assert_eq!(ours.bytes(), &bytes);
+                prop_assert_eq!(&ours.header().encode()[..], serialize(&theirs.header));
+                prop_assert_eq!(ours.len(), theirs.txdata.len());
+                prop_assert_eq!(u64::try_from(ours.weight()).unwrap(), theirs.weight().to_wu());
+                for (ours, theirs) in ours.transactions().zip(&theirs.txdata) {
+                    assert_same(ours, theirs);
+                }
+            }
+            (Err(_), Err(_)) => {}
+            (Err(_), Ok(theirs)) => prop_assert!(theirs.txdata.iter().any(has_no_inputs)),
             (Ok(_), Err(error)) => {
                 prop_assert!(false, "{}: the oracle: {error}", hex::encode(&bytes));
             }

@@ -132,7 +132,9 @@ impl Conversation {
         if !self.introduced {
             self.introduce(nonce);
         }
-        self.outbox.send(&Message::WtxidRelay);
+        if self.script.wtxid_relay {
+            self.outbox.send(&Message::WtxidRelay);
+        }
         self.outbox.send(&Message::SendAddrV2);
         self.outbox.send(&Message::Verack);
     }

@@ -54,6 +54,7 @@ pub struct Script {
     pub(super) services: ServiceFlags,
     pub(super) user_agent: String,
     pub(super) protocol: i32,
+    pub(super) wtxid_relay: bool,
     pub(super) round_trip: Duration,
     pub(super) rate: Option<f64>,
     pub(super) serves_up_to: u32,
@@ -82,6 +83,7 @@ impl Script {
             services: ServiceFlags::NETWORK | ServiceFlags::WITNESS | ServiceFlags::NETWORK_LIMITED,
             user_agent: "/Scripted:1.0/".to_owned(),
             protocol: PROTOCOL_VERSION,
+            wtxid_relay: true,
             round_trip: Duration::ZERO,
             rate: None,
             serves_up_to: u32::MAX,
@@ -154,6 +156,13 @@ impl Script {
     #[must_use]
     pub fn protocol(mut self, protocol: i32) -> Self {
         self.protocol = protocol;
+        self
+    }
+
+    /// Announces transactions by txid, as before BIP339.
+    #[must_use]
+    pub fn without_wtxid_relay(mut self) -> Self {
+        self.wtxid_relay = false;
         self
     }
 

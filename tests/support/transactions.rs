@@ -3,34 +3,46 @@
 use super::chain::{mine, now};
 use super::script::Script;
 use super::served::SharedChain;
-use lightclient::chain::merkle_root;
-use lightclient::primitives::{Hash256, Header, Txid, sha256d};
-use lightclient::wire::{Block, Inventory, InventoryKind, Message, Transaction};
+use lightclient::chain::{merkle_root, witness_commitment, witness_root};
+use lightclient::primitives::{Hash256, Header, Txid, Wtxid, sha256d};
+use lightclient::wire::{Block, Inventory, InventoryKind, Message, Transaction, put_var_bytes};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The transaction of that number: one input, and one output of as many satoshi to a P2WPKH script of its own. It is
-/// valid in form only.
+/// The transaction of that number: one input, and one output of as many satoshi to a P2WPKH script of its own. Those of
+/// odd numbers have a witness of 64 bytes, and so two ids. It is valid in form only.
 pub fn transaction(number: u64) -> Transaction {
-    spending(number, number)
+    let digest = sha256d(&number.to_le_bytes());
+    let signature = [digest, digest].concat();
+    with_witness(number, (number % 2 == 1).then_some(&signature))
+}
+
+/// The same transaction with that witness of one item, or none.
+pub fn with_witness(number: u64, item: Option<&Vec<u8>>) -> Transaction {
+    paying(&sha256d(&number.to_le_bytes()), number, item)
 }
 
 /// One of so many satoshi that spends what the transaction of that number does.
 pub fn spending(number: u64, amount: u64) -> Transaction {
-    paying(&sha256d(&number.to_le_bytes()), amount)
+    paying(&sha256d(&number.to_le_bytes()), amount, None)
 }
 
 /// One of so many satoshi that spends the output of another.
 pub fn child_of(parent: &Transaction, amount: u64) -> Transaction {
-    paying(&parent.view().txid().0, amount)
+    paying(&parent.view().txid().0, amount, None)
 }
 
 /// The first output of a transaction goes to a script of its own.
-fn paying(previous: &[u8; 32], amount: u64) -> Transaction {
+fn paying(previous: &[u8; 32], amount: u64, item: Option<&Vec<u8>>) -> Transaction {
     let program = [&[0, 20], &previous[..20]].concat();
+    let mut witness = Vec::new();
+    if let Some(item) = item {
+        witness.push(1);
+        put_var_bytes(&mut witness, item);
+    }
     decoded(&[
         &2_u32.to_le_bytes(),
-        &[1],
+        if item.is_some() { &[0, 1, 1][..] } else { &[1] },
         previous,
         &[0; 4],
         &[0],
@@ -39,6 +51,7 @@ fn paying(previous: &[u8; 32], amount: u64) -> Transaction {
         &amount.to_le_bytes(),
         &[22],
         &program,
+        &witness,
         &[0; 4],
     ])
 }
@@ -52,27 +65,36 @@ pub fn transactions(numbers: std::ops::Range<u64>) -> Vec<Transaction> {
     numbers.map(transaction).collect()
 }
 
-/// A coinbase that says the height, to a script that anyone may take it by.
-fn coinbase(height: u32) -> Transaction {
+/// A coinbase that says the height, to a script that anyone may take it by, and commits to the others' witnesses.
+fn coinbase(height: u32, others: &[Transaction]) -> Transaction {
     let height = height.to_le_bytes();
+    // What stands for the coinbase itself is not looked at.
+    let wtxids = others.iter().map(|transaction| transaction.view().wtxid());
+    let wtxids: Vec<Wtxid> = [Wtxid([0; 32])].into_iter().chain(wtxids).collect();
+    let commitment = witness_commitment(&witness_root(&wtxids), &[0; 32]);
     decoded(&[
         &2_u32.to_le_bytes(),
-        &[1],
+        &[0, 1, 1],
         &[0; 32],
         &[0xff; 4],
         &[5, 4],
         &height,
         &[0xff; 4],
-        &[1],
+        &[2],
         &5_000_000_000_u64.to_le_bytes(),
         &[1, 0x51],
+        &0_u64.to_le_bytes(),
+        &[38, 0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed],
+        &commitment,
+        &[1, 32],
+        &[0; 32],
         &[0; 4],
     ])
 }
 
 /// A regtest block at that height on top of a header, with a coinbase and these transactions.
 pub fn block_on(parent: &Header, height: u32, transactions: &[Transaction]) -> Block {
-    let all = [&[coinbase(height)], transactions].concat();
+    let all = [&[coinbase(height, transactions)], transactions].concat();
     let txids: Vec<Txid> = all.iter().map(|transaction| transaction.view().txid()).collect();
     let merkle_root = merkle_root(&txids).expect("no transaction twice");
     let time = now().max(parent.time + 1);
@@ -93,6 +115,15 @@ pub fn announcement(transactions: &[Transaction]) -> Message {
     Message::Inv(transactions.iter().map(entry).collect())
 }
 
+/// How they are announced where one of the two does not.
+pub fn announcement_by_txid(transactions: &[Transaction]) -> Message {
+    let entry = |transaction: &Transaction| Inventory {
+        kind: InventoryKind::Tx,
+        hash: Hash256(transaction.view().txid().0),
+    };
+    Message::Inv(transactions.iter().map(entry).collect())
+}
+
 /// So many announcements of nothing, from that number on.
 pub fn made_up(numbers: std::ops::Range<u64>) -> Message {
     let entry = |number: u64| Inventory {
@@ -106,8 +137,10 @@ impl Script {
     /// Sends those transactions and blocks to who asks for them, and says of the rest that it does not have it.
     #[must_use]
     pub fn having(self, transactions: &[Transaction], blocks: &[Block]) -> Self {
-        let transactions =
-            transactions.iter().map(|tx| (tx.view().wtxid().0, Message::Tx(tx.clone())));
+        let transactions = transactions.iter().flat_map(|tx| {
+            let ids = [tx.view().wtxid().0, tx.view().txid().0];
+            ids.map(|id| (id, Message::Tx(tx.clone())))
+        });
         let blocks = blocks.iter().map(|b| (b.header().hash().0, Message::Block(b.clone())));
         let things: Arc<HashMap<[u8; 32], Message>> =
             Arc::new(transactions.chain(blocks).collect());

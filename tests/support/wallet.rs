@@ -51,3 +51,26 @@ pub fn pay_to_each_kind(
     paid.push(("nulldata", id(&sent["txid"])));
     paid
 }
+
+/// One payment to a bare key and one to a bare multisig, which have no address: kinds, and signed transactions as hex.
+/// They are not sent: nodes of some kinds relay neither.
+///
+/// # Panics
+/// If the node does not do as it is told.
+pub fn payments_to_bare_scripts(node: &Bitcoind) -> [(&'static str, String); 2] {
+    let key = format!("2321{}ac", KEYS[0]);
+    let multisig = format!("475121{}21{}52ae", KEYS[0], KEYS[1]);
+    let pay = |script: &str| {
+        let to = node.rpc("getnewaddress", json!(["", "bech32"]));
+        let to = to.as_str().expect("an address");
+        let program = node.rpc("getaddressinfo", json!([to]))["scriptPubKey"].take();
+        let program = format!("16{}", program.as_str().expect("a script"));
+        let outputs = json!([{ to: 0.5 }]);
+        let raw = node.rpc("createrawtransaction", json!([[], outputs]));
+        let raw = raw.as_str().expect("hex").replace(&program, script);
+        let funded = node.rpc("fundrawtransaction", json!([raw]))["hex"].take();
+        let signed = node.rpc("signrawtransactionwithwallet", json!([funded]))["hex"].take();
+        signed.as_str().expect("hex").to_owned()
+    };
+    [("pubkey", pay(&key)), ("multisig", pay(&multisig))]
+}

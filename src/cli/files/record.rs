@@ -25,8 +25,11 @@ impl Record {
         let prev = self.previousblockhash.as_deref().filter(|text| !text.is_empty());
         let prev: Option<BlockHash> = parse("previousblockhash", prev)?;
         let merkle_root: Option<MerkleRoot> = parse("merkleroot", Some(&self.merkleroot))?;
-        let bits = u32::from_str_radix(&self.bits, 16)
-            .map_err(|_| format!("bits: expected 8 hex digits, got {:?}", self.bits))?;
+        // A sign would be a digit to the standard library, and fewer digits do as well.
+        let digits = self.bits.len() == 8 && self.bits.bytes().all(|b| b.is_ascii_hexdigit());
+        let bits = u32::from_str_radix(&self.bits, 16).ok().filter(|_| digits);
+        let bits =
+            bits.ok_or_else(|| format!("bits: expected 8 hex digits, got {:?}", self.bits))?;
         let header = Header {
             version: self.version,
             prev: prev.unwrap_or(BlockHash::ZERO),
@@ -86,6 +89,33 @@ impl<'a> Row<'a> {
             difficulty: info.difficulty,
             chainwork: &info.chainwork,
             previousblockhash: info.previousblockhash.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Record;
+
+    #[test]
+    fn bits_are_eight_hex_digits_and_nothing_else() {
+        let header = |bits: &str| {
+            let record = Record {
+                hash: None,
+                version: 1,
+                previousblockhash: None,
+                merkleroot: "0".repeat(64),
+                time: 0,
+                nonce: 0,
+                bits: bits.to_owned(),
+            };
+            record.header()
+        };
+        assert_eq!(header("1d00ffff").unwrap().bits, 0x1d00_ffff);
+        assert_eq!(header("1D00FFFF").unwrap().bits, 0x1d00_ffff);
+        for wrong in ["+1d00fff", "+1d00ffff", "1d00fff", "01d00ffff", "", "-1d00fff", "1d00fffg"] {
+            let error = header(wrong).unwrap_err();
+            assert_eq!(error, format!("bits: expected 8 hex digits, got {wrong:?}"));
         }
     }
 }

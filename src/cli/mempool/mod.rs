@@ -15,30 +15,33 @@ use crate::config::Layer;
 use crate::node::Amount;
 use crate::node::clock::{unix_now, unix_now_secs};
 use crate::node::mempool::{
-    Limits, Mempool, MempoolError, MempoolOptions, Notice, Seen, stored_end,
+    Limits, Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice, Seen, stored_end,
 };
 use crate::node::shutdown::Ending;
 use crate::output::{StatusLine, format};
 use filter::Filter;
-use print::{Lines, QUEUE, Shown, print};
+use print::{Lines, MOST_TEXT, QUEUE, Shown, print};
 use show::{Form, Show};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::vec;
 use tally::Tally;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 const EXAMPLES: &str = "\
 A line for each transaction: time (UTC), txid, virtual size, inputs → outputs, amount of all outputs, kinds of the
-outputs. Nothing but its form is checked: whether it is valid, and what fee it pays, takes the coins that it spends.
-A new block takes out of the pending ones what it contains, and a later transaction those that spend the same as it
-does. With --json blocks are told on standard error, so that standard output has transactions only.
+outputs. Checked is what it is by itself (form, amounts, no output spent twice), not its signatures nor the coins that
+it spends: it may be invalid, its fee is not known, and its wtxid and sizes are the word of the peer that sent it. If
+another one sends it with other witnesses, that is shown too, and said. Larger ones than nodes relay (weight 400,000)
+are counted only. A new block takes out of the pending ones what it contains, and a later transaction those that spend
+the same as it does. With --json blocks are told on standard error, so that standard output has transactions only.
 
 Examples:
   lightclient mempool                             Until Ctrl-C
   lightclient mempool --count 10 --full           Ten transactions with all their fields
   lightclient mempool --json --min-amount 10      Large ones, for a script
-  lightclient mempool --address ADDR --count 1    Wait for a payment
+  lightclient mempool --address ADDR --count 1    Wait for a payment: announced, and unverified
 Exit codes: 0 --count is reached, 1 nothing came for --timeout seconds, 3 no peer can be used, 130 Ctrl-C.";
 
 /// How often the line that counts is drawn.
@@ -51,7 +54,7 @@ pub struct Args {
     /// End after so many transactions were shown [default: when interrupted]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Show all fields; --json always does
+    /// Show all fields (what is longer than 1,040 characters is cut); --json always does, and whole
     #[arg(long)]
     full: bool,
     /// Show only transactions whose outputs have that much together
@@ -139,9 +142,10 @@ async fn watch_until(
 ) -> End {
     let mut mempool = Mempool::start(options);
     let mut tick = tokio::time::interval(TICK);
-    let mut unsent = None;
+    let (mut unwritten, mut unsent) = (Vec::new().into_iter(), None);
     let mut last_seen = Instant::now();
     let end = loop {
+        unsent = unsent.or_else(|| seen.render(&mut unwritten));
         if unsent.is_none() && seen.is_enough() {
             break End::Counted;
         }
@@ -150,9 +154,7 @@ async fn watch_until(
             _ = stop.wait_for(|stop| *stop) => break End::Interrupted,
             () = sender.closed() => break End::Unwritten,
             _ = tick.tick() => {
-                seen.tally.figures = mempool.figures();
-                // A line that does not fit is followed by a newer one.
-                sender.try_send(Shown::Status(seen.tally.live(Instant::now()))).ok();
+                seen.count_on(mempool.figures(), &sender);
                 let waited = patience.is_some_and(|patience| last_seen.elapsed() >= patience);
                 if waited && unsent.is_none() {
                     break End::TimedOut(seen.tally.figures.peers);
@@ -166,13 +168,15 @@ async fn watch_until(
                 Err(error) => break End::NoPeers(error),
                 Ok(notices) => {
                     last_seen = Instant::now();
-                    unsent = Some(seen.render(&notices));
+                    unwritten = notices.into_iter();
                 }
             },
         }
     };
     // What still fits is written.
-    unsent.map(|lines| sender.try_send(Shown::Lines(lines)).ok());
+    while let Some(lines) = unsent.take().or_else(|| seen.render(&mut unwritten))
+        && sender.try_send(Shown::Lines(lines)).is_ok()
+    {}
     seen.tally.figures = mempool.figures();
     mempool.finish().await;
     end
@@ -219,15 +223,25 @@ struct Seeing {
 }
 
 impl Seeing {
+    /// Shows the numbers so far.
+    fn count_on(&mut self, figures: MempoolFigures, sender: &mpsc::Sender<Shown>) {
+        self.tally.figures = figures;
+        // A line that does not fit is followed by a newer one.
+        sender.try_send(Shown::Status(self.tally.live(Instant::now()))).ok();
+    }
+
     fn is_enough(&self) -> bool {
         self.count.is_some_and(|count| self.tally.shown >= count)
     }
 
-    fn render(&mut self, notices: &[Notice]) -> Lines {
-        let mut lines = Lines::default();
+    /// Turns notices into lines, as many as there is room for; none where none are left.
+    fn render(&mut self, notices: &mut vec::IntoIter<Notice>) -> Option<Lines> {
+        let mut lines = (notices.len() > 0).then(Lines::default)?;
         let time = unix_now_secs();
-        for notice in notices {
-            match notice {
+        while lines.out.len() < MOST_TEXT
+            && let Some(notice) = notices.next()
+        {
+            match &notice {
                 Notice::Transaction(transaction) => {
                     let view = transaction.view();
                     self.tally.add(view);
@@ -237,14 +251,20 @@ impl Seeing {
                         lines.out += &self.show.transaction(view, time);
                     }
                 }
+                Notice::OtherWitness(transaction) => {
+                    let view = transaction.view();
+                    if !self.is_enough() && self.filter.lets_through(view) {
+                        lines.out += &self.show.other_witness(view, time);
+                    }
+                }
                 Notice::Block { .. } if self.show.is_json() => {
-                    lines.notes.extend(self.show.block(notice));
+                    lines.notes.extend(self.show.block(&notice));
                 }
                 Notice::Block { .. } => {
-                    lines.out.extend(self.show.block(notice).map(|line| line + "\n"));
+                    lines.out.extend(self.show.block(&notice).map(|line| line + "\n"));
                 }
             }
         }
-        lines
+        Some(lines)
     }
 }

@@ -5,7 +5,10 @@ use crate::output::{Output, StatusLine};
 use std::io::{self, IsTerminal};
 use tokio::sync::mpsc::Receiver;
 
-/// What may wait to be written. Each holds what some 4 MB of transactions are written as.
+/// Bytes of lines that are written together: a transaction of 400 kB may be JSON of many times that.
+pub(super) const MOST_TEXT: usize = 1 << 18;
+
+/// What may wait to be written. Each holds no more than [`MOST_TEXT`] and one transaction's lines.
 pub(super) const QUEUE: usize = 4;
 
 /// What is to be seen.

@@ -9,6 +9,9 @@ use crate::script::ScriptKind;
 use crate::wire::TxView;
 use std::fmt::Write;
 
+/// What is said of a transaction that came before.
+const OTHER_WITNESS: &str = "(came before with other witnesses)";
+
 /// In which form.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
@@ -45,7 +48,8 @@ impl Show {
         if full {
             let fields = Fields::default()
                 .with("time", format!("{time}  {} UTC", format::utc(time)))
-                .with("txid", tx.txid().to_string());
+                .with("txid", tx.txid().to_string())
+                .with("checked", "by itself: witnesses, wtxid and sizes are the peer's word");
             return describe(fields, tx, self.network).render(color) + "\n";
         }
         let utc = format::utc(time);
@@ -59,6 +63,18 @@ impl Show {
             Amount::sum(tx.outputs().map(|output| Amount(output.value))),
             kinds(tx),
         )
+    }
+
+    /// A transaction that was shown before and came with other witnesses. (In JSON another `hash` with the same `txid`
+    /// says so.)
+    pub(super) fn other_witness(&self, tx: TxView<'_>, time: u64) -> String {
+        let shown = self.transaction(tx, time);
+        if self.form.json {
+            return shown;
+        }
+        let (indent, shown) =
+            if self.form.full { ("", shown) } else { ("  ", shown.replace('\n', "")) };
+        format!("{}{indent}{OTHER_WITNESS}\n", shown.strip_suffix('\n').unwrap_or(&shown))
     }
 
     /// A block's line.

@@ -84,8 +84,15 @@ impl Tally {
 
     /// The summary of the whole watch.
     pub(super) fn summary(&self, now: Instant) -> String {
-        let MempoolFigures { counts, forgotten, replaced, pending_dropped, blocks_skipped, .. } =
-            self.figures;
+        let MempoolFigures {
+            counts,
+            forgotten,
+            other_witnesses,
+            replaced,
+            pending_dropped,
+            blocks_skipped,
+            ..
+        } = self.figures;
         let elapsed = now - self.started;
         let mut text = format!(
             "{} seen, {} shown, {} dropped, {} ({} received), {:.1} tx/s in {}",
@@ -100,6 +107,8 @@ impl Tally {
         for (number, what) in [
             (counts.lost, "announced and not sent by anyone"),
             (counts.again, "came again"),
+            (other_witnesses, "of them pending, with other witnesses"),
+            (counts.too_heavy, "too heavy to be shown"),
             (replaced, "replaced by others"),
             (forgotten, "ids forgotten to make room"),
             (pending_dropped, "pending ones dropped to make room"),

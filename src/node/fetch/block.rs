@@ -2,12 +2,12 @@
 
 use super::crew::{Crew, Woken};
 use super::options::{FetchError, FetchOptions};
+use super::turns::Turns;
 use crate::net::pool::Needed;
 use crate::node::block_check::{BlockFault, CheckedBlock};
 use crate::node::peers::Happened;
 use crate::primitives::{BlockHash, Hash256};
 use crate::wire::{Block, Inventory, InventoryKind, Message};
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -17,9 +17,6 @@ const DELIVERY: Duration = Duration::from_secs(60);
 
 /// After this time without the block another peer is asked as well.
 const PATIENCE: Duration = Duration::from_secs(8);
-
-/// How many peers send the block at once, at most: each holds up to 4 MB of memory.
-const AT_ONCE: usize = 3;
 
 /// How many times the time for one peer all of them together have.
 const ROUNDS: u32 = 4;
@@ -45,7 +42,8 @@ pub struct FetchedBlock {
     pub peer: String,
 }
 
-/// Downloads a block: from one peer, from a second one if the first is slow, from others if it is of no use.
+/// Downloads a block: from one peer, from further ones as well while those before are slow, from others if one is of
+/// no use.
 ///
 /// # Errors
 /// No peer could be used, or none of them delivered it.
@@ -64,13 +62,7 @@ struct Download {
     options: FetchOptions,
     wanted: WantedBlock,
     delivery: Duration,
-    patience: Duration,
-    /// Who was asked, and until when that peer has time.
-    asked: BTreeMap<u64, Instant>,
-    /// Who can be asked.
-    idle: VecDeque<u64>,
-    /// When one more is asked, though others were.
-    next_to_ask: Instant,
+    turns: Turns,
 }
 
 impl Download {
@@ -82,10 +74,7 @@ impl Download {
             crew: Crew::new(&options, needed, false),
             wanted,
             delivery,
-            patience: PATIENCE.min(delivery / 2),
-            asked: BTreeMap::new(),
-            idle: VecDeque::new(),
-            next_to_ask: Instant::now(),
+            turns: Turns::new(delivery, PATIENCE.min(delivery / 2), Instant::now()),
             options,
         }
     }
@@ -94,8 +83,9 @@ impl Download {
         let end = Instant::now() + self.delivery * ROUNDS;
         loop {
             self.ask();
-            match self.crew.next(self.wake_at().min(end)).await {
-                Ok(Happened::Connected(id, _)) => self.idle.push_back(id),
+            let wake_at = self.turns.wake_at(Instant::now());
+            match self.crew.next(wake_at.min(end)).await {
+                Ok(Happened::Connected(id, _)) => self.turns.add(id),
                 Ok(Happened::Said(id, Message::Block(block))) => {
                     if let Some(checked) = self.on_block(id, block).await? {
                         let peer = self.crew.address(id);
@@ -104,7 +94,7 @@ impl Download {
                 }
                 Ok(Happened::Said(id, Message::NotFound(list))) => self.on_not_found(id, &list),
                 Ok(Happened::Said(..)) | Err(Woken::Settled) => {}
-                Ok(Happened::Lost(id)) => self.forget(id),
+                Ok(Happened::Lost(id)) => self.turns.forget(id),
                 Err(Woken::Deadline) if Instant::now() < end => self.give_up_late_ones(),
                 Err(Woken::Deadline | Woken::Exhausted) => return Err(self.failure()),
             }
@@ -112,28 +102,13 @@ impl Download {
     }
 
     fn ask(&mut self) {
-        let now = Instant::now();
-        let is_time = self.asked.is_empty() || now >= self.next_to_ask;
-        if !is_time || self.asked.len() >= AT_ONCE {
-            return;
+        if let Some(id) = self.turns.ask(Instant::now()) {
+            self.crew.send(id, Message::GetData(vec![self.inventory()]));
         }
-        let Some(id) = self.idle.pop_front() else { return };
-        self.crew.send(id, Message::GetData(vec![self.inventory()]));
-        self.asked.insert(id, now + self.delivery);
-        self.next_to_ask = now + self.patience;
     }
 
     fn inventory(&self) -> Inventory {
         Inventory { kind: InventoryKind::WitnessBlock, hash: Hash256(self.wanted.hash.0) }
-    }
-
-    /// When something is to be done though nothing happens.
-    fn wake_at(&self) -> Instant {
-        let late = self.asked.values().min().copied();
-        let more =
-            (!self.idle.is_empty() && self.asked.len() < AT_ONCE).then_some(self.next_to_ask);
-        let far = Instant::now() + self.delivery;
-        late.unwrap_or(far).min(more.unwrap_or(far))
     }
 
     async fn on_block(
@@ -141,7 +116,7 @@ impl Download {
         id: u64,
         block: Block,
     ) -> Result<Option<CheckedBlock>, FetchError> {
-        if !self.asked.contains_key(&id) {
+        if !self.turns.is_asked(id) {
             self.refuse(id, "sent a block that it was not asked for");
             return Ok(None);
         }
@@ -158,25 +133,18 @@ impl Download {
 
     fn on_not_found(&mut self, id: u64, list: &[Inventory]) {
         if list.iter().any(|entry| entry.hash.0 == self.wanted.hash.0) {
-            self.forget(id);
+            self.turns.forget(id);
             self.crew.dismiss(id, "does not have the block");
         }
     }
 
     fn refuse(&mut self, id: u64, reason: &str) {
-        self.forget(id);
+        self.turns.forget(id);
         self.crew.refuse(id, reason);
     }
 
-    fn forget(&mut self, id: u64) {
-        self.asked.remove(&id);
-        self.idle.retain(|idle| *idle != id);
-    }
-
     fn give_up_late_ones(&mut self) {
-        let now = Instant::now();
-        let late = self.asked.extract_if(.., |_, until| *until <= now);
-        let late: Vec<u64> = late.map(|(id, _)| id).collect();
+        let late = self.turns.late(Instant::now());
         let reason = format!("did not deliver the block within {} s", self.delivery.as_secs());
         late.into_iter().for_each(|id| self.crew.stalled(id, &reason));
     }

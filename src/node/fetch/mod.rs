@@ -7,6 +7,7 @@
 mod block;
 mod crew;
 mod options;
+mod turns;
 mod tx;
 
 pub use block::{FetchedBlock, WantedBlock, fetch_block};

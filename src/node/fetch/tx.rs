@@ -81,7 +81,8 @@ impl Request {
                     self.on_other(id, &transaction);
                 }
                 Ok(Happened::Said(id, Message::NotFound(list))) => self.on_not_found(id, &list),
-                Ok(Happened::Said(..) | Happened::Lost(_)) | Err(Woken::Settled) => {}
+                Ok(Happened::Lost(id)) => self.on_lost(id),
+                Ok(Happened::Said(..)) | Err(Woken::Settled) => {}
                 Err(Woken::Deadline | Woken::Exhausted) => break,
             }
         }
@@ -100,6 +101,11 @@ impl Request {
         let reason = format!("sent a wrong transaction: {} expected, got {got}", self.txid);
         self.crew.refuse(id, &reason);
         self.asked.remove(&id);
+    }
+
+    /// One that is gone without an answer is not silent: why it is gone is told where nobody answers.
+    fn on_lost(&mut self, id: u64) {
+        self.asked.retain(|asked, answer| *asked != id || answer.without);
     }
 
     fn on_not_found(&mut self, id: u64, list: &[Inventory]) {

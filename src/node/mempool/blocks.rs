@@ -260,7 +260,8 @@ impl Blocks {
         self.asked.map(|(_, deadline)| deadline)
     }
 
-    /// A block came. Whether it is the one that is waited for, with its height where it is known.
+    /// A block came. Whether it is still waited for, with its height where it is known: one that comes after its time
+    /// may be the first to come.
     ///
     /// # Errors
     /// The peer was never asked for it.
@@ -271,17 +272,29 @@ impl Blocks {
     ) -> Result<Option<Seen>, BlockNewsFault> {
         let wanted = self.wanted.front().filter(|wanted| wanted.hash == hash);
         if wanted.is_some() && self.asked.is_some_and(|(asked, _)| asked == key) {
-            return Ok(self.headers.iter().rev().find(|seen| seen.hash == hash).copied());
+            self.asked = None;
+        } else {
+            let late = self.late.iter().position(|late| *late == (key, hash));
+            late.and_then(|at| self.late.remove(at)).ok_or(BlockNewsFault::Unasked { hash })?;
         }
-        let late = self.late.iter().position(|late| *late == (key, hash));
-        let late = late.and_then(|at| self.late.remove(at));
-        late.map(|_| None).ok_or(BlockNewsFault::Unasked { hash })
+        let open = self.open.contains(&hash);
+        Ok(self.headers.iter().rev().find(|seen| open && seen.hash == hash).copied())
     }
 
     /// The block that was waited for has been checked, and has that height.
     pub(super) fn done(&mut self, hash: BlockHash, height: Option<u32>) {
-        self.asked = None;
+        if self.wanted.front().is_some_and(|wanted| wanted.hash == hash)
+            && let Some((key, _)) = self.asked
+        {
+            // Another one was late with it: this one may still send it, too.
+            self.give_up(key);
+        }
+        let before = self.wanted.len();
         self.wanted.retain(|wanted| wanted.hash != hash);
+        if self.wanted.len() == before {
+            // It was counted when it was given up.
+            self.skipped = self.skipped.saturating_sub(1);
+        }
         self.open.remove(&hash);
         if let Some(seen) = self.headers.iter_mut().find(|seen| seen.hash == hash) {
             seen.height = height;

@@ -1,16 +1,18 @@
 //! The connections and the clock of a watch.
 
 use super::blocks::{Blocks, Seen};
+use super::fault::{MAX_STANDARD_TX_WEIGHT, TxFault, check_loose};
 use super::follow::check;
+use super::limits::Limits;
 use super::pending::{Pending, Settled};
-use super::watch::{Limits, PeerKey, Watch, WatchCounts};
+use super::watch::{Arrival, PeerKey, Watch, WatchCounts};
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::Sources;
 use crate::node::block_check::CheckedBlock;
 use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
-use crate::primitives::BlockHash;
-use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, Transaction};
+use crate::primitives::{BlockHash, Txid};
+use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, Transaction, TxView};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -48,8 +50,10 @@ pub struct MempoolOptions {
 /// What is worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A transaction that was not seen before. Nothing but its form is checked.
+    /// A transaction that was not seen before. No coin and no signature was checked, only what it is by itself.
     Transaction(Transaction),
+    /// One that is pending and came once more, with other witnesses: at most one of the two is what was signed.
+    OtherWitness(Transaction),
     /// A new block, held to its header.
     Block {
         /// Its height; none where neither its ancestors nor its coinbase say one.
@@ -78,6 +82,8 @@ pub struct MempoolFigures {
     pub pending: usize,
     /// Pending ones replaced by a later one or by one in a block, with those that build on them.
     pub replaced: u64,
+    /// Pending ones that came with other witnesses as well.
+    pub other_witnesses: u64,
     /// Pending ones let go to make room.
     pub pending_dropped: u64,
     /// Blocks that were announced and not downloaded.
@@ -125,6 +131,7 @@ pub struct Mempool {
     left: Option<Instant>,
     notices: Vec<Notice>,
     bytes: usize,
+    other_witnesses: u64,
 }
 
 impl Mempool {
@@ -156,6 +163,7 @@ impl Mempool {
             left: None,
             notices: Vec::new(),
             bytes: 0,
+            other_witnesses: 0,
         }
     }
 
@@ -198,6 +206,7 @@ impl Mempool {
             forgotten: self.watch.forgotten(),
             pending: self.pending.len(),
             replaced: self.pending.replaced(),
+            other_witnesses: self.other_witnesses,
             pending_dropped: self.pending.dropped(),
             blocks_skipped: self.blocks.skipped(),
             peers: self.peers.connected_count(),
@@ -284,16 +293,40 @@ impl Mempool {
     fn on_tx(&mut self, key: PeerKey, transaction: Transaction) {
         let view = transaction.view();
         let txid = view.txid();
-        match self.watch.on_tx(key, txid, view.wtxid()) {
-            Ok(false) => {}
-            Ok(true) => {
+        match self.arrival(key, view, txid) {
+            Ok(Some(Arrival::New)) => {
                 let spends = view.inputs().map(|input| input.previous);
                 self.pending.insert(txid, spends, view.outputs().len());
-                self.bytes += view.size();
-                self.notices.push(Notice::Transaction(transaction));
+                self.tell(transaction, Notice::Transaction);
             }
+            // With a block its witnesses are settled.
+            Ok(Some(Arrival::OtherWitness)) if self.pending.contains(&txid) => {
+                self.other_witnesses += 1;
+                self.tell(transaction, Notice::OtherWitness);
+            }
+            Ok(_) => {}
             Err(fault) => self.refuse(key, &format!("sent a wrong transaction: {fault}")),
         }
+    }
+
+    /// What is new about a transaction; nothing is said of one that is larger than nodes relay.
+    fn arrival(
+        &mut self,
+        key: PeerKey,
+        transaction: TxView<'_>,
+        txid: Txid,
+    ) -> Result<Option<Arrival>, TxFault> {
+        let wtxid = transaction.wtxid();
+        check_loose(transaction, txid)?;
+        if transaction.weight() > MAX_STANDARD_TX_WEIGHT {
+            return self.watch.on_too_heavy(key, txid, wtxid).map(|()| None);
+        }
+        self.watch.on_tx(key, txid, wtxid).map(Some)
+    }
+
+    fn tell(&mut self, transaction: Transaction, how: fn(Transaction) -> Notice) {
+        self.bytes += transaction.bytes().len();
+        self.notices.push(how(transaction));
     }
 
     fn on_not_found(&mut self, key: PeerKey, list: &[Inventory]) {
@@ -332,7 +365,7 @@ impl Mempool {
 
     fn on_checked(&mut self, hash: BlockHash, height: Option<u32>, block: &CheckedBlock) {
         let txids = block.txids();
-        self.watch.confirmed(txids);
+        self.watch.confirmed(txids, block.wtxids());
         let spends = block.block().transactions();
         let spends = spends.map(|view| view.inputs().map(|input| input.previous));
         let Settled { confirmed, replaced } =

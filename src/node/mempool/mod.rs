@@ -2,7 +2,8 @@
 //!
 //! Two state machines decide ([`Watch`] for transactions, one beside it for the blocks that confirm them), with the
 //! connections and the clock in the driver. What is seen is what peers send: whether a transaction is valid takes the
-//! coins that it spends, which are not here, and so its fee is not known either.
+//! coins that it spends, which are not here, and so its fee is not known either. What a transaction breaks by itself
+//! (Bitcoin Core's `CheckTransaction`) is its sender's fault.
 //!
 //! # Security
 //! Everything kept has a bound ([`Limits`]), and what is dropped for it is counted. An answer that nobody asked for,
@@ -10,8 +11,10 @@
 
 mod blocks;
 mod driver;
+mod fault;
 mod follow;
 mod known;
+mod limits;
 mod pending;
 mod watch;
 
@@ -20,5 +23,7 @@ mod tests;
 
 pub use blocks::Seen;
 pub use driver::{Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice};
+pub use fault::{MAX_STANDARD_TX_WEIGHT, TxFault};
 pub use follow::stored_end;
-pub use watch::{Limits, PeerKey, TxFault, Watch, WatchCounts};
+pub use limits::Limits;
+pub use watch::{Arrival, PeerKey, Watch, WatchCounts};

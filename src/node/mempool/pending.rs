@@ -134,6 +134,10 @@ impl Pending {
         self.key.hash_one((txid.0, vout))
     }
 
+    pub(super) fn contains(&self, txid: &Txid) -> bool {
+        self.places.contains_key(txid)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }

@@ -4,7 +4,9 @@
 //! not have it, is gone, or lets the time pass. Source: Bitcoin Core `TxRequestTracker`, which keeps the same table:
 //! for each id its announcers, of whom one at a time is asked.
 
+use super::fault::TxFault;
 use super::known::{Known, count};
+use super::limits::Limits;
 use crate::primitives::{Hash256, Txid, Wtxid};
 use crate::wire::{Inventory, InventoryKind};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -13,67 +15,15 @@ use std::time::Duration;
 /// A connection's number.
 pub type PeerKey = u64;
 
-/// How much is kept and waited for.
+/// What came with a transaction that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Transactions that one peer has announced and that have not come: what it announces beyond is dropped.
-    ///
-    /// Source: Bitcoin Core `MAX_PEER_TX_ANNOUNCEMENTS`.
-    pub announced: usize,
-    /// Requests that one peer has not answered. Ten times Bitcoin Core's `MAX_PEER_TX_REQUEST_IN_FLIGHT`: at a round
-    /// trip of 200 ms its 100 would let one peer send 500 transactions a second at most.
-    pub in_flight: usize,
-    /// Most entries of a `getdata`. Source: Bitcoin Core `MAX_GETDATA_SZ`.
-    pub batch: usize,
-    /// Time for an answer, after which another announcer is asked.
-    ///
-    /// Bitcoin Core's `GETDATA_TX_INTERVAL` is 60 s; whoever watches would rather see it sooner, at the cost of the
-    /// same transaction coming twice from a line that is so slow.
-    pub patience: Duration,
-    /// So many requests in a row without an answer cost a peer its place.
-    pub unanswered: usize,
-    /// Ids of transactions that came, which are not asked for again. At about 40 bytes for each.
-    pub known: usize,
-    /// Transactions that are in no block yet. A full memory pool of Bitcoin Core's default size has fewer.
-    pub pending: usize,
-    /// Outpoints that those spend. At about 30 bytes for each.
-    pub spends: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            announced: 5000,
-            in_flight: 1000,
-            batch: 1000,
-            patience: Duration::from_secs(10),
-            unanswered: 1000,
-            known: 600_000,
-            pending: 300_000,
-            spends: 1_000_000,
-        }
-    }
-}
-
-/// What a peer did that no good peer does.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TxFault {
-    /// It sent a transaction that it was not asked for, in place of another or on its own.
-    #[error("one of {asked} transactions that it was asked for expected, got {txid}")]
-    Unasked {
-        /// How many requests it had open.
-        asked: usize,
-        /// What it sent.
-        txid: Txid,
-    },
-    /// It announces and does not send.
-    #[error(
-        "announces transactions and does not send them: no answer to {count} requests in a row"
-    )]
-    Unanswered {
-        /// How many.
-        count: usize,
-    },
+pub enum Arrival {
+    /// Its txid was not known.
+    New,
+    /// Its txid was known, and not with these witnesses: one of the two senders made them up, or both.
+    OtherWitness,
+    /// Nothing new.
+    Again,
 }
 
 /// What happened so far.
@@ -87,8 +37,10 @@ pub struct WatchCounts {
     pub requests: u64,
     /// Transactions that came, each once.
     pub seen: u64,
-    /// Transactions that came once more.
+    /// Transactions that came once more, with the same witnesses or others.
     pub again: u64,
+    /// Transactions that came and weigh more than nodes relay.
+    pub too_heavy: u64,
     /// Transactions that were announced, and that none of their announcers sent.
     pub lost: u64,
 }
@@ -220,31 +172,69 @@ impl Watch {
         }
     }
 
-    /// A peer sent a transaction. Whether it is one that was not seen before.
+    /// A peer sent a transaction. What is new about it.
+    ///
+    /// # Security
+    /// Its witnesses are that peer's word, since nobody checks signatures here. So the same transaction is asked for
+    /// again where it is announced with other witnesses: the first sender hides nothing from view.
     ///
     /// # Errors
     /// The peer was never asked for it.
-    pub fn on_tx(&mut self, key: PeerKey, txid: Txid, wtxid: Wtxid) -> Result<bool, TxFault> {
-        // Of one that was dropped something may still be in the queue.
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(false) };
+    pub fn on_tx(&mut self, key: PeerKey, txid: Txid, wtxid: Wtxid) -> Result<Arrival, TxFault> {
+        if self.answered(key, txid, wtxid)?.is_none() {
+            return Ok(Arrival::Again);
+        }
         let (by_txid, by_wtxid) = (Hash256(txid.0), Hash256(wtxid.0));
-        let id = if peer.wtxid_relay { by_wtxid } else { by_txid };
+        let arrival = match (self.known.contains(&by_txid), self.known.contains(&by_wtxid)) {
+            (false, _) => Arrival::New,
+            (true, false) => Arrival::OtherWitness,
+            (true, true) => Arrival::Again,
+        };
+        let is_new = arrival == Arrival::New;
+        *(if is_new { &mut self.counts.seen } else { &mut self.counts.again }) += 1;
+        // By whichever of its ids others announce it.
+        self.settle(by_txid);
+        self.settle(by_wtxid);
+        Ok(arrival)
+    }
+
+    /// A peer sent a transaction that weighs more than nodes relay. With other witnesses it may weigh less: whoever
+    /// announces it so, or by its txid, is asked for it all the same.
+    ///
+    /// # Errors
+    /// The peer was never asked for it.
+    pub fn on_too_heavy(&mut self, key: PeerKey, txid: Txid, wtxid: Wtxid) -> Result<(), TxFault> {
+        let Some(id) = self.answered(key, txid, wtxid)? else { return Ok(()) };
+        self.counts.too_heavy += 1;
+        if id.0 == wtxid.0 {
+            self.settle(id)
+        } else {
+            self.in_vain(key, id)
+        }
+        Ok(())
+    }
+
+    /// By which id a peer was asked for what it sent; of one that was dropped something may still be in the queue.
+    fn answered(
+        &mut self,
+        key: PeerKey,
+        txid: Txid,
+        wtxid: Wtxid,
+    ) -> Result<Option<Hash256>, TxFault> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(None) };
+        let id = Hash256(if peer.wtxid_relay { wtxid.0 } else { txid.0 });
         let asked = peer.in_flight.len();
         if peer.in_flight.remove(&id).is_none() && !peer.late.remove(&id) {
             return Err(TxFault::Unasked { asked, txid });
         }
         peer.unanswered = 0;
-        let is_new = !self.known.contains(&by_txid);
-        *(if is_new { &mut self.counts.seen } else { &mut self.counts.again }) += 1;
-        // By whichever of its ids others announce it.
-        self.settle(by_txid);
-        self.settle(by_wtxid);
-        Ok(is_new)
+        Ok(Some(id))
     }
 
-    /// These are in a block: nobody need send them any more.
-    pub fn confirmed(&mut self, txids: &[Txid]) {
+    /// These are in a block: nobody need send them any more, by whichever of their ids they are announced.
+    pub fn confirmed(&mut self, txids: &[Txid], wtxids: &[Wtxid]) {
         txids.iter().for_each(|txid| self.settle(Hash256(txid.0)));
+        wtxids.iter().for_each(|wtxid| self.settle(Hash256(wtxid.0)));
     }
 
     /// Gives up the requests whose time is over; which peers have let too many of them pass.

@@ -3,7 +3,7 @@
 use super::bench::{Bench, EPOCH, FULL, secs};
 use crate::net::Disconnect;
 use crate::net::book::Claim;
-use crate::net::pool::{Action, Admission, Parting, Search, Settings};
+use crate::net::pool::{Action, Admission, Parting, Persistence, Search, Settings};
 use crate::wire::ServiceFlags;
 
 fn behind_a_proxy(seeds: usize) -> Bench {
@@ -12,7 +12,7 @@ fn behind_a_proxy(seeds: usize) -> Bench {
         proxy_seeds: Some(names),
         dns: true,
         wanted: 8,
-        persistent: true,
+        persistence: Persistence::Always,
         ..Settings::default()
     })
 }

@@ -76,7 +76,6 @@ fn another_announcer_is_asked_when_the_first_is_late_gone_or_without() {
     assert_eq!(asked(&mut blocks, 29), None);
     assert_eq!(blocks.next_deadline(), Some(Duration::from_secs(30)));
     assert_eq!(asked(&mut blocks, 30), Some((2, hash)));
-    assert_eq!(blocks.on_block(1, hash), Ok(None), "late, and asked of another");
     blocks.on_not_found(2, hash);
     assert_eq!(asked(&mut blocks, 31), Some((3, hash)));
     blocks.remove_peer(3);
@@ -86,6 +85,35 @@ fn another_announcer_is_asked_when_the_first_is_late_gone_or_without() {
     // Who announces it only now is asked all the same.
     assert_eq!(blocks.on_inv(5, hash), None);
     assert_eq!(asked(&mut blocks, 63), Some((5, hash)));
+}
+
+#[test]
+fn a_block_that_comes_after_its_time_is_taken_while_nobody_else_has_sent_it() {
+    let base = BlockHash([9; 32]);
+    let headers = chain(base, 2);
+    let (hash, next) = (headers[0].hash(), headers[1].hash());
+    let seen = Seen { hash, height: Some(10), bits: BITS };
+    // Asked of another meanwhile, who may send it, too.
+    let mut blocks = blocks(stored(base));
+    assert_eq!(blocks.on_headers(1, &headers), Ok(None));
+    assert_eq!(blocks.on_inv(2, hash), None);
+    assert_eq!(asked(&mut blocks, 0), Some((1, hash)));
+    assert_eq!(asked(&mut blocks, 30), Some((2, hash)));
+    assert_eq!(blocks.on_block(1, hash), Ok(Some(seen)));
+    blocks.done(hash, Some(10));
+    assert_eq!(asked(&mut blocks, 31), Some((1, next)));
+    assert_eq!(blocks.on_block(2, hash), Ok(None), "came already");
+    assert_eq!(blocks.on_block(2, hash), Err(BlockNewsFault::Unasked { hash }));
+    // While the next one is under way, of one that nobody was left to be asked for.
+    let mut blocks = self::blocks(stored(base));
+    assert_eq!(blocks.on_headers(1, &headers), Ok(None));
+    assert_eq!(asked(&mut blocks, 0), Some((1, hash)));
+    assert_eq!(asked(&mut blocks, 30), Some((1, next)));
+    assert_eq!(blocks.skipped(), 1);
+    assert_eq!(blocks.on_block(1, hash), Ok(Some(seen)));
+    blocks.done(hash, Some(10));
+    assert_eq!((asked(&mut blocks, 31), blocks.skipped()), (None, 0));
+    assert!(blocks.on_block(1, next).unwrap().is_some());
 }
 
 #[test]

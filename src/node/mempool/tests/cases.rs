@@ -1,6 +1,8 @@
 //! Hostile and busy peers, at the limits that the program has.
 
-use crate::node::mempool::watch::{Limits, TxFault, Watch};
+use crate::node::mempool::fault::TxFault;
+use crate::node::mempool::limits::Limits;
+use crate::node::mempool::watch::{Arrival, Watch};
 use crate::primitives::{Hash256, Txid, Wtxid, sha256d};
 use crate::wire::{Inventory, InventoryKind};
 use std::ops::Range;
@@ -39,7 +41,7 @@ fn of_100_000_made_up_ids_5_000_are_kept_and_a_second_peer_is_not_hindered() {
     watch.on_inv(2, &announced(200_000..200_001));
     let asked = entries(watch.requests(Duration::from_secs(1)));
     assert_eq!(asked, [(2, Hash256(hash(200_000)))]);
-    assert_eq!(watch.on_tx(2, Txid(hash(200_000)), Wtxid(hash(200_000))), Ok(true));
+    assert_eq!(watch.on_tx(2, Txid(hash(200_000)), Wtxid(hash(200_000))), Ok(Arrival::New));
     assert_eq!(watch.expire(Duration::from_millis(9999)), []);
     let faults = watch.expire(Duration::from_secs(10));
     assert_eq!(faults, [(1, TxFault::Unanswered { count: 1000 })]);
@@ -64,7 +66,7 @@ fn announced_by_8_peers_each_is_asked_for_and_seen_once() {
         }
         let requests = entries(watch.requests(Duration::ZERO));
         for (peer, id) in &requests {
-            assert_eq!(watch.on_tx(*peer, Txid(id.0), Wtxid(id.0)), Ok(true));
+            assert_eq!(watch.on_tx(*peer, Txid(id.0), Wtxid(id.0)), Ok(Arrival::New));
         }
         asked.extend(requests);
     }
@@ -78,7 +80,7 @@ fn announced_by_8_peers_each_is_asked_for_and_seen_once() {
 }
 
 #[test]
-fn with_other_witnesses_it_is_the_same_transaction() {
+fn with_other_witnesses_it_is_the_same_transaction_and_that_is_said() {
     let mut watch = Watch::new(Limits::default());
     watch.add_peer(1, true);
     watch.add_peer(2, false);
@@ -91,12 +93,53 @@ fn with_other_witnesses_it_is_the_same_transaction() {
         watch.on_inv(peer, &[Inventory { kind, hash: Hash256(hash) }]);
     }
     assert_eq!(entries(watch.requests(Duration::ZERO)).len(), 3);
-    assert_eq!(watch.on_tx(1, txid, one), Ok(true));
-    assert_eq!(watch.on_tx(1, txid, other), Ok(false));
-    assert_eq!(watch.on_tx(2, txid, other), Ok(false));
+    assert_eq!(watch.on_tx(1, txid, one), Ok(Arrival::New));
+    assert_eq!(watch.on_tx(1, txid, other), Ok(Arrival::OtherWitness));
+    assert_eq!(watch.on_tx(2, txid, other), Ok(Arrival::Again));
     assert_eq!((watch.counts().seen, watch.counts().again), (1, 2));
     // Once more nobody asked.
     assert_eq!(watch.on_tx(2, txid, other), Err(TxFault::Unasked { asked: 0, txid }));
+}
+
+#[test]
+fn one_that_is_too_heavy_hides_nothing_of_it_with_other_witnesses() {
+    let mut watch = Watch::new(Limits::default());
+    watch.add_peer(1, true);
+    watch.add_peer(2, false);
+    watch.add_peer(3, false);
+    let (txid, heavy, light) = (Txid([1; 32]), Wtxid([2; 32]), Wtxid([3; 32]));
+    let tell = |watch: &mut Watch, peer, kind, hash| {
+        watch.on_inv(peer, &[Inventory { kind, hash: Hash256(hash) }]);
+    };
+    tell(&mut watch, 1, InventoryKind::Wtx, heavy.0);
+    tell(&mut watch, 2, InventoryKind::Tx, txid.0);
+    assert_eq!(entries(watch.requests(Duration::ZERO)).len(), 2);
+    assert_eq!(watch.on_too_heavy(1, txid, heavy), Ok(()));
+    tell(&mut watch, 3, InventoryKind::Tx, txid.0);
+    assert_eq!(watch.on_too_heavy(2, txid, heavy), Ok(()));
+    // The one is not asked for it by that wtxid again, the other not again, the third in its place.
+    tell(&mut watch, 1, InventoryKind::Wtx, heavy.0);
+    tell(&mut watch, 2, InventoryKind::Tx, txid.0);
+    let asked = entries(watch.requests(Duration::from_secs(1)));
+    assert_eq!(asked, [(3, Hash256(txid.0))]);
+    assert_eq!(watch.on_tx(3, txid, light), Ok(Arrival::New));
+    assert_eq!((watch.counts().seen, watch.counts().too_heavy), (1, 2));
+    assert_eq!(
+        watch.on_too_heavy(1, txid, heavy),
+        Err(TxFault::Unasked { asked: 0, txid }),
+        "nobody asked"
+    );
+}
+
+#[test]
+fn what_a_block_has_is_not_asked_for_by_either_of_its_ids() {
+    let mut watch = Watch::new(Limits::default());
+    watch.add_peer(1, true);
+    watch.add_peer(2, false);
+    watch.confirmed(&[Txid([1; 32])], &[Wtxid([2; 32])]);
+    watch.on_inv(1, &[Inventory { kind: InventoryKind::Wtx, hash: Hash256([2; 32]) }]);
+    watch.on_inv(2, &[Inventory { kind: InventoryKind::Tx, hash: Hash256([1; 32]) }]);
+    assert_eq!(watch.requests(Duration::ZERO), []);
 }
 
 #[test]
@@ -107,7 +150,7 @@ fn what_comes_after_its_time_is_no_fault() {
     assert_eq!(watch.requests(Duration::ZERO).len(), 1);
     assert_eq!(watch.expire(Duration::from_secs(60)), []);
     assert_eq!(watch.counts().lost, 1);
-    assert_eq!(watch.on_tx(1, Txid(hash(0)), Wtxid(hash(0))), Ok(true));
+    assert_eq!(watch.on_tx(1, Txid(hash(0)), Wtxid(hash(0))), Ok(Arrival::New));
 }
 
 #[test]
@@ -117,7 +160,7 @@ fn a_tiny_memory_forgets_and_sees_again() {
     for number in (0..20).chain(0..1) {
         watch.on_inv(1, &announced(number..number + 1));
         assert_eq!(watch.requests(Duration::ZERO).len(), 1);
-        assert_eq!(watch.on_tx(1, Txid(hash(number)), Wtxid(hash(number))), Ok(true));
+        assert_eq!(watch.on_tx(1, Txid(hash(number)), Wtxid(hash(number))), Ok(Arrival::New));
         assert!(watch.kept()[5] <= 10);
     }
     assert_eq!(watch.forgotten(), 15);

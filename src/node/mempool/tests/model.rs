@@ -1,7 +1,9 @@
 //! The state machine of transactions against a model without queues or counters: a list of who announced what, looked
 //! through from end to end for every question.
 
-use crate::node::mempool::watch::{Limits, PeerKey, TxFault, Watch};
+use crate::node::mempool::fault::TxFault;
+use crate::node::mempool::limits::Limits;
+use crate::node::mempool::watch::{Arrival, PeerKey, Watch};
 use crate::primitives::{Hash256, Txid, Wtxid};
 use crate::wire::{Inventory, InventoryKind};
 use proptest::collection::vec;
@@ -21,14 +23,16 @@ const LIMITS: Limits = Limits {
     spends: 100,
 };
 
-/// Transactions there are; every third has no witness, and so a single id.
+/// Transactions there are; every third has no witness, and so a single id. The last three are the three before them
+/// with other witnesses.
 const TXS: u8 = 12;
+const OTHERS: u8 = 9;
 const PEERS: u64 = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
     Announce { peer: u64, txs: Vec<u8>, right_kind: bool },
-    Send { peer: u64, tx: u8 },
+    Send { peer: u64, tx: u8, heavy: bool },
     Lack { peer: u64, tx: u8 },
     Pass(u64),
     Leave(u64),
@@ -40,7 +44,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let announce = (peer.clone(), vec(tx.clone(), 1..9), proptest::bool::weighted(0.9));
     let step = prop_oneof![
         4 => announce.prop_map(|(peer, txs, right_kind)| Step::Announce { peer, txs, right_kind }),
-        6 => (peer.clone(), tx.clone()).prop_map(|(peer, tx)| Step::Send { peer, tx }),
+        6 => (peer.clone(), tx.clone(), proptest::bool::weighted(0.1))
+            .prop_map(|(peer, tx, heavy)| Step::Send { peer, tx, heavy }),
         2 => (peer.clone(), tx.clone()).prop_map(|(peer, tx)| Step::Lack { peer, tx }),
         3 => (1..12_u64).prop_map(Step::Pass),
         1 => peer.prop_map(Step::Leave),
@@ -51,11 +56,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn txid(tx: u8) -> Txid {
-    Txid([tx + 1; 32])
+    Txid([if tx < OTHERS { tx + 1 } else { tx - 2 }; 32])
 }
 
 fn wtxid(tx: u8) -> Wtxid {
-    if tx.is_multiple_of(3) { Wtxid(txid(tx).0) } else { Wtxid([tx + 101; 32]) }
+    if tx.is_multiple_of(3) && tx < OTHERS { Wtxid(txid(tx).0) } else { Wtxid([tx + 101; 32]) }
 }
 
 fn wtxid_relay(peer: u64) -> bool {
@@ -98,18 +103,39 @@ impl Model {
         }
     }
 
-    fn send(&mut self, peer: PeerKey, tx: u8) -> Option<bool> {
+    /// Whether it was asked for.
+    fn answer(&mut self, peer: PeerKey, tx: u8) -> Option<()> {
         let own = (peer, id(peer, tx));
-        let asked = self.flights.remove(&own).is_some();
-        if !asked && !self.late.remove(&own) {
+        if self.flights.remove(&own).is_none() && !self.late.remove(&own) {
             return None;
         }
         self.unanswered.insert(peer, 0);
-        let is_new = !self.known.contains(&Hash256(txid(tx).0));
-        self.seen += u64::from(is_new);
+        Some(())
+    }
+
+    fn send(&mut self, peer: PeerKey, tx: u8) -> Option<Arrival> {
+        self.answer(peer, tx)?;
+        let knows = |id: [u8; 32]| self.known.contains(&Hash256(id));
+        let arrival = match (knows(txid(tx).0), knows(wtxid(tx).0)) {
+            (true, true) => Arrival::Again,
+            (true, false) => Arrival::OtherWitness,
+            (false, _) => Arrival::New,
+        };
+        self.seen += u64::from(arrival == Arrival::New);
         self.settle(Hash256(txid(tx).0));
         self.settle(Hash256(wtxid(tx).0));
-        Some(is_new)
+        Some(arrival)
+    }
+
+    fn send_heavy(&mut self, peer: PeerKey, tx: u8) -> Option<()> {
+        self.answer(peer, tx)?;
+        let own = id(peer, tx);
+        if own.0 == wtxid(tx).0 {
+            self.settle(own)
+        } else {
+            self.vain(peer, own)
+        }
+        Some(())
     }
 
     fn settle(&mut self, id: Hash256) {
@@ -198,11 +224,16 @@ proptest! {
                         txs.iter().for_each(|tx| model.announce(peer, id(peer, *tx)));
                     }
                 }
-                Step::Send { peer, tx } => {
+                Step::Send { peer, tx, heavy } => {
                     let asked = model.flights.keys().filter(|(p, _)| *p == peer).count();
-                    let expected = model.send(peer, tx);
-                    let expected = expected.ok_or(TxFault::Unasked { asked, txid: txid(tx) });
-                    prop_assert_eq!(watch.on_tx(peer, txid(tx), wtxid(tx)), expected);
+                    let fault = TxFault::Unasked { asked, txid: txid(tx) };
+                    if heavy {
+                        let expected = model.send_heavy(peer, tx).ok_or(fault);
+                        prop_assert_eq!(watch.on_too_heavy(peer, txid(tx), wtxid(tx)), expected);
+                    } else {
+                        let expected = model.send(peer, tx).ok_or(fault);
+                        prop_assert_eq!(watch.on_tx(peer, txid(tx), wtxid(tx)), expected);
+                    }
                 }
                 Step::Lack { peer, tx } => {
                     let entry = Inventory { kind: InventoryKind::Wtx, hash: id(peer, tx) };
@@ -219,8 +250,9 @@ proptest! {
                     watch.add_peer(peer, wtxid_relay(peer));
                 }
                 Step::Mine(tx) => {
-                    watch.confirmed(&[txid(tx)]);
+                    watch.confirmed(&[txid(tx)], &[wtxid(tx)]);
                     model.settle(Hash256(txid(tx).0));
+                    model.settle(Hash256(wtxid(tx).0));
                 }
             }
             if again {

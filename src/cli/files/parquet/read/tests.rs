@@ -35,6 +35,7 @@ fn written(headers: &[Header], interval: u32) -> Vec<u8> {
         target: String::new(),
         difficulty: 1.0,
         chainwork: format!("{height:064x}"),
+        transaction_count: None,
         previousblockhash: (height > 0).then(|| header.prev.to_string()),
         nextblockhash: None,
     });
