@@ -78,8 +78,11 @@ impl Sub<&Work> for &Work {
 }
 
 impl fmt::Display for Work {
-    /// 64 hex digits, as Bitcoin Core's `chainwork`.
+    /// 64 hex digits, as Bitcoin Core's `chainwork`; with `#` as short as `-minimumchainwork` takes it: `0x138a`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return write!(f, "{:#x}", self.0);
+        }
         f.pad(&hex::encode(&self.to_be_bytes()))
     }
 }

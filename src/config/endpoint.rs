@@ -2,6 +2,7 @@
 
 use super::error::ValueError;
 use std::fmt;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
 /// A host by name or address, with a port where one was given.
@@ -36,7 +37,12 @@ impl FromStr for Endpoint {
         if host.is_empty() || !host.chars().all(is_host) {
             return Err(error());
         }
-        let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or_else(error));
+        let is_number = |port: &str| !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+        let port = port.map(|port| match port.parse::<NonZeroU16>() {
+            Ok(number) => Ok(number.get()),
+            Err(_) if is_number(port) => Err(ValueError::new("a port from 1 to 65535", text)),
+            Err(_) => Err(error()),
+        });
         Ok(Self { host: host.to_owned(), port: port.transpose()? })
     }
 }
@@ -72,6 +78,14 @@ mod tests {
             assert_eq!(parsed(text), Some((host.to_owned(), port)), "{text}");
         }
         assert_eq!("[::1]:8333".parse::<Endpoint>().unwrap().to_string(), "[::1]:8333");
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_told_as_such() {
+        for text in ["127.0.0.1:99999", "host:0", "[::1]:65536"] {
+            let said = text.parse::<Endpoint>().unwrap_err().to_string();
+            assert_eq!(said, format!("expected a port from 1 to 65535, got {text:?}"));
+        }
     }
 
     #[test]

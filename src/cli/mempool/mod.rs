@@ -5,9 +5,11 @@ mod show;
 mod tally;
 
 use super::PeerArgs;
+use super::args::at_least_one;
 use super::context::Context;
 use super::error::CliError;
 use super::network_args::{named_peers, sources};
+use super::no_peer::no_peer;
 use super::runtime::{block_on, endings};
 use crate::config::Layer;
 use crate::node::Amount;
@@ -24,33 +26,38 @@ use tally::Tally;
 use tracing::warn;
 
 const EXAMPLES: &str = "\
-A line for each transaction: time (UTC), txid, virtual size, inputs → outputs, amount of all outputs, kinds of the
-outputs. Nothing but its form is checked: whether it is valid, and what fee it pays, takes the coins that it spends.
-A new block takes out of the pending ones what it contains. With --json blocks are told on standard error, so that
+A line for each transaction: time (UTC), txid, virtual size, inputs → outputs, amount of all outputs, kinds of the \
+outputs. Nothing but its form is checked: whether it is valid, and what fee it pays, takes the coins that it spends. \
+A new block takes out of the pending ones what it contains. With --json blocks are told on standard error, so that \
 standard output has transactions only.
 
 Examples:
-  lightclient mempool                             Until Ctrl-C
-  lightclient mempool --count 10 --full           Ten transactions with all their fields
-  lightclient mempool --json --min-amount 10      Large ones, for a script
-  lightclient mempool --address ADDR --count 1    Wait for a payment
+  lightclient mempool                           Until Ctrl-C
+  lightclient mempool --count 10 --full         Ten transactions, all their fields
+  lightclient mempool --json --min-amount 10    Large ones, for a script
+  lightclient mempool --address ADDR --count 1  Wait for a payment
+
 Exit codes: 0 --count is reached, 1 nothing came for --timeout seconds, 3 no peer can be used, 130 Ctrl-C.";
+
+const TIMEOUT: &str =
+    "Give up when nothing came for so many seconds [env: LIGHTCLIENT_TIMEOUT] [default: never]";
 
 /// How often the line that counts is drawn.
 const TICK: Duration = Duration::from_millis(250);
 
 /// The arguments of `mempool`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
 pub struct Args {
     /// End after so many transactions were shown [default: when interrupted]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
+    #[arg(allow_negative_numbers = true)]
     count: Option<u64>,
     /// Show all fields; --json always does
     #[arg(long)]
     full: bool,
     /// Show only transactions whose outputs have that much together
-    #[arg(long, value_name = "BTC")]
+    #[arg(long, value_name = "BTC", allow_negative_numbers = true)]
     min_amount: Option<Amount>,
     /// Show only transactions that pay to this address; give it again for more
     #[arg(long, value_name = "ADDR")]
@@ -87,11 +94,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     status.finish();
     // What was shown is out before the summary is.
     let flushed = context.out.flush();
-    if !context.quiet {
+    // Where there was nobody to watch there is nothing to sum up.
+    let nobody = matches!(end, Err(CliError::NoPeer(_))) && tally.is_empty();
+    if !context.quiet && !nobody {
         context.out.note(&tally.summary(Instant::now()))?;
     }
-    flushed?;
-    end
+    end?;
+    Ok(flushed?)
 }
 
 /// The end of the stored chain. A watch goes on without it.
@@ -123,7 +132,7 @@ async fn watch(
             ending = signal() => break End::Interrupted(ending),
             _ = tick.tick() => {
                 tally.figures = mempool.figures();
-                status.set(tally.live(Instant::now()));
+                status.set(&tally.live(Instant::now()));
                 if patience.is_some_and(|patience| last_seen.elapsed() >= patience) {
                     break End::TimedOut(tally.figures.peers);
                 }
@@ -133,7 +142,11 @@ async fn watch(
                 Ok(notices) => {
                     last_seen = Instant::now();
                     let lines = render(&notices, filter, show, tally, args.count, context);
-                    status.aside(|| lines.write(context))?;
+                    let shown = lines.shown;
+                    if let Err(error) = status.aside(|| lines.write(context)) {
+                        break End::Unread(error);
+                    }
+                    tally.shown += shown;
                     if args.count.is_some_and(|count| tally.shown >= count) {
                         break End::Counted;
                     }
@@ -142,7 +155,7 @@ async fn watch(
         }
     };
     tally.figures = mempool.figures();
-    end.verdict(patience)
+    end.verdict(patience, context)
 }
 
 /// Why the watch ended.
@@ -151,14 +164,19 @@ enum End {
     Interrupted(Ending),
     TimedOut(usize),
     NoPeers(MempoolError),
+    /// Standard output does not take more.
+    Unread(CliError),
 }
 
 impl End {
-    fn verdict(self, patience: Option<Duration>) -> Result<(), CliError> {
+    fn verdict(self, patience: Option<Duration>, context: &Context) -> Result<(), CliError> {
         match self {
             Self::Counted => Ok(()),
             Self::Interrupted(ending) => Err(CliError::Interrupted(ending)),
-            Self::NoPeers(error) => Err(CliError::NoPeer(error.to_string())),
+            Self::NoPeers(MempoolError::NoPeers { reasons }) => {
+                Err(no_peer(&context.config, &reasons))
+            }
+            Self::Unread(error) => Err(error),
             Self::TimedOut(peers) => {
                 let seconds = patience.unwrap_or_default().as_secs();
                 let nothing = format!("nothing came for {seconds} s");
@@ -176,6 +194,8 @@ impl End {
 
 /// What is to be written, on which stream.
 struct Lines {
+    /// How many transactions are in it.
+    shown: u64,
     out: String,
     notes: Vec<String>,
 }
@@ -202,7 +222,7 @@ fn render(
     count: Option<u64>,
     context: &Context,
 ) -> Lines {
-    let mut lines = Lines { out: String::new(), notes: Vec::new() };
+    let mut lines = Lines { shown: 0, out: String::new(), notes: Vec::new() };
     let (json, color) = (context.out.is_json(), context.out.has_color());
     let time = unix_now_secs();
     for notice in notices {
@@ -211,9 +231,9 @@ fn render(
                 let view = transaction.view();
                 tally.add(view);
                 // What came together with the last one wanted is seen, and not shown.
-                let enough = count.is_some_and(|count| tally.shown >= count);
+                let enough = count.is_some_and(|count| tally.shown + lines.shown >= count);
                 if !enough && filter.lets_through(view) {
-                    tally.shown += 1;
+                    lines.shown += 1;
                     lines.out += &show.transaction(view, time, json, color);
                 }
             }

@@ -2,14 +2,15 @@
 
 use super::options::SyncOptions;
 use super::route::Route;
+use super::start::pool_settings;
 use super::useless::Useless;
 use crate::net::book::{Claim, NetGroup, claims, save};
-use crate::net::pool::{Action, Admission, Moment, Parting, PeerStatus, Pool, Search, Settings};
+use crate::net::pool::{Action, Admission, Moment, Parting, PeerStatus, Pool, Search};
 use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, PeerId, PeerInfo, Timers};
-use crate::node::addresses::{open_book, search, seed_names};
+use crate::node::addresses::{open_book, search};
 use crate::node::clock::unix_now_secs;
 use crate::node::sources::{Sources, net_config};
-use crate::primitives::{BlockHash, Network};
+use crate::primitives::BlockHash;
 use crate::wire::Message;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -21,9 +22,6 @@ use tracing::{debug, info, warn};
 
 /// How many reasons for failures are kept for the message that no peer could be used.
 const REASONS: usize = 4;
-
-/// Without a new header for so long one more peer is sought. Source: Bitcoin Core, three times the block spacing.
-const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// A peer that is dialled or connected.
 #[derive(Debug)]
@@ -76,6 +74,8 @@ pub(super) struct Peers {
     ever_connected: usize,
     bytes_of_gone: u64,
     reasons: VecDeque<String>,
+    /// Whether the DNS seeds were asked and named nobody.
+    dns_is_mute: bool,
 }
 
 impl Peers {
@@ -99,6 +99,7 @@ impl Peers {
             ever_connected: 0,
             bytes_of_gone: 0,
             reasons: VecDeque::new(),
+            dns_is_mute: false,
         }
     }
 
@@ -168,6 +169,7 @@ impl Peers {
                 Search::Shipped => "shipped with the program",
             }
         );
+        self.dns_is_mute |= *search == Search::Dns && told.is_empty();
         self.pool.found(*search, told, self.now());
         if told.is_empty() && self.pool.book().is_empty() {
             self.note_failure("no address was found".to_owned());
@@ -356,28 +358,14 @@ impl Peers {
     }
 
     pub(super) fn take_reasons(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.reasons).into()
+        let dns = self.dns_is_mute.then(|| "the DNS seeds named no address".to_owned());
+        dns.into_iter().chain(std::mem::take(&mut self.reasons)).collect()
     }
 
     /// The connected peers.
     pub(super) fn lines(&mut self) -> impl Iterator<Item = (u64, &mut Line)> {
         let connected = self.lines.iter_mut().filter(|(_, line)| line.connected);
         connected.map(|(id, line)| (*id, line))
-    }
-}
-
-fn pool_settings(options: &SyncOptions) -> Settings {
-    let named = options.proxy.as_ref().map(|_| seed_names(options.params));
-    Settings {
-        only: options.connect.clone(),
-        added: options.add_peers.clone(),
-        wanted: options.peers,
-        persistent: options.follow,
-        dns: options.sources().asks_dns(),
-        proxy_seeds: named,
-        // Source: bitcoinknots `doc/blake2b-fork.md`. Its nodes set the bit on every network; only there it tells.
-        other_chain: matches!(options.params.network, Network::Mainnet | Network::Testnet4),
-        stale_after: (options.params.network != Network::Regtest).then_some(STALE_AFTER),
     }
 }
 

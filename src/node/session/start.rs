@@ -2,10 +2,16 @@
 
 use super::options::{SyncError, SyncOptions};
 use super::worker::Limits;
-use crate::primitives::BlockHash;
+use crate::net::pool;
+use crate::node::addresses::seed_names;
+use crate::primitives::{BlockHash, Network};
 use crate::store::{HeaderStore, StoreError, Tip};
 use crate::sync::{Hints, Point, Settings, locator_heights};
+use std::time::Duration;
 use tracing::warn;
+
+/// Without a new header for so long one more peer is sought. Source: Bitcoin Core, three times the block spacing.
+const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// An error of the store on its way up.
 pub(super) fn store_error(error: StoreError) -> SyncError {
@@ -60,4 +66,20 @@ pub(super) fn locator_of<S: HeaderStore>(store: &S, tip: u32) -> Vec<BlockHash> 
         .into_iter()
         .filter_map(|height| store.run(height, 1).ok()?.hashes.first().copied())
         .collect()
+}
+
+/// How the pool is to choose peers.
+pub(super) fn pool_settings(options: &SyncOptions) -> pool::Settings {
+    let named = options.proxy.as_ref().map(|_| seed_names(options.params));
+    pool::Settings {
+        only: options.connect.clone(),
+        added: options.add_peers.clone(),
+        wanted: options.peers,
+        persistent: options.follow,
+        dns: options.sources().asks_dns(),
+        proxy_seeds: named,
+        // Source: bitcoinknots `doc/blake2b-fork.md`. Its nodes set the bit on every network; only there it tells.
+        other_chain: matches!(options.params.network, Network::Mainnet | Network::Testnet4),
+        stale_after: (options.params.network != Network::Regtest).then_some(STALE_AFTER),
+    }
 }
