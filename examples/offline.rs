@@ -175,6 +175,7 @@ fn build() -> Result<PathBuf, String> {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
+    eprintln!("building lightclient: the first time takes minutes");
     let built = Command::new(cargo)
         .args([
             "build",

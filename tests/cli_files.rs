@@ -269,6 +269,35 @@ fn an_interrupted_import_keeps_what_it_has_and_says_so() {
 }
 
 #[test]
+fn a_part_is_imported_without_a_complaint_where_it_was_asked_for() {
+    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let file = folder.path().join("headers");
+    let export = ["export", "csv", text(&file), "--from", "0", "--to", "100"];
+    let _ = source.run(&export).expect_success();
+    let target = program();
+    let part = target.run(&["import", "csv", text(&file), "--to", "100"]).expect_success();
+    assert!(part.stdout.contains("mainnet at height 100: "), "{}", part.stdout);
+    let short = program().run(&["import", "csv", text(&file)]).expect_code(1);
+    assert!(short.stderr.contains("with work 0x6500650065, below the minimum"), "{}", short.stderr);
+    let last = source.run(&["export", "-", "--format", "bin", "--from", "tip"]).expect_success();
+    assert_eq!(last.stdout.is_empty(), false);
+    let rows = source.run(&["query", "32258..tip"]).expect_success().stdout;
+    assert_eq!(rows.lines().count(), 3, "{rows}");
+}
+
+#[test]
+fn a_line_that_was_cut_is_told_with_its_number_once() {
+    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let file = folder.path().join("headers.jsonl");
+    let _ = source.run(&["export", text(&file), "--to", "9"]).expect_success();
+    let whole = fs::read_to_string(&file).expect("the file");
+    fs::write(&file, &whole[..whole.len() - 20]).expect("a file");
+    let cut = import(&program(), &file, &[]).expect_code(1);
+    let said = "headers.jsonl, line 10: EOF while parsing a string, at column ";
+    assert!(cut.stderr.contains(said), "{}", cut.stderr);
+}
+
+#[test]
 fn an_export_that_fails_leaves_the_old_file() {
     let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("headers.bin");
@@ -279,6 +308,8 @@ fn an_export_that_fails_leaves_the_old_file() {
     let nowhere = folder.path().join("no/such/folder.bin");
     let failed = source.run(&["export", text(&nowhere)]).expect_code(1);
     assert!(failed.stderr.contains("no/such/folder.bin: No such file"), "{}", failed.stderr);
+    assert!(failed.stderr.starts_with("error: cannot write "), "{}", failed.stderr);
+    assert!(failed.stderr.ends_with(": check the path\n"), "{}", failed.stderr);
     let _ = source.run(&["export", text(folder.path()), "--format", "bin"]).expect_code(1);
     let _ = source.run(&["export", text(&file), "--to", "1"]).expect_success();
     assert_eq!(fs::metadata(&file).expect("the file").len(), 160);

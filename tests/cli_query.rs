@@ -182,7 +182,9 @@ fn the_status_has_the_keys_of_its_contract() {
     for key in keys {
         assert!(status.get(key).is_some(), "{key}");
     }
-    assert_eq!(status.as_object().expect("an object").len(), keys.len());
+    // Only where there is something to say.
+    assert_eq!(status["low_work"], true);
+    assert_eq!(status.as_object().expect("an object").len(), keys.len() + 1);
     assert_eq!((&status["height"], &status["hash"]), (&LAST.into(), &TIP.into()));
     assert_eq!(status["next_retarget"]["height"], 34_272);
     assert_eq!(status["next_retarget"]["blocks_left"], 2_013);
@@ -190,7 +192,13 @@ fn the_status_has_the_keys_of_its_contract() {
     assert!(status["last_sync"].is_null());
     let text = program.run(&["status"]).expect_success().stdout;
     assert!(text.contains("next retarget  at height 34,272, in 2,013 blocks, about -42.20 %\n"));
-    assert!(text.contains("last sync      never\n"));
+    assert!(text.contains("caught up      never\n"), "{text}");
+    assert!(text.contains("               below the minimum of 0x"), "{text}");
+    assert!(text.contains("2009-12-30 07:03:00 UTC, 6,"), "{text}");
+    let settings = Program::at(env!("CARGO_BIN_EXE_lightclient"), program.data_dir());
+    let settings = settings.env("LIGHTCLIENT_MIN_CHAIN_WORK", "0x7e01acd42dd2");
+    let status = settings.run(&["status", "--json"]).expect_success().json();
+    assert!(status.get("low_work").is_none(), "by the minimum that is set");
 }
 
 #[test]

@@ -55,7 +55,31 @@ fn mistakes_on_the_command_line_are_told_in_one_helpful_line() {
         (&["sync", "--peers", "0"], "a number from 1 to 125"),
         (&["sync", "--timeout", "0"], "expected whole seconds above 0, got \"0\""),
         (&["sync", "--timeout", "abc"], "expected whole seconds above 0, got \"abc\""),
-        (&["man", "query", "extra"], "unexpected argument"),
+        (&["sync", "--timeout", "-1"], "expected whole seconds above 0, got \"-1\""),
+        (&["sync", "--stop-height", "abc"], "expected a height, a whole number from 0 on"),
+        (&["sync", "--connect", "127.0.0.1:99999"], "expected a port from 1 to 65535"),
+        (&["sync", "--trace", "hex"], "as --trace=hex"),
+        (&["query", "--trace", "hex"], "as --trace=hex"),
+        (&["query", "99999999999999999999"], "99999999999999999999 is beyond any height"),
+        (&["peers", "--crawl", "abc"], "expected a whole number above 0"),
+        (&["peers", "--crawl", "-1"], "expected a whole number above 0"),
+        (&["ping", "127.0.0.1:1", "-c", "0"], "expected a whole number above 0"),
+        (&["ping", "127.0.0.1:1", "--timeout", "0"], "expected whole seconds from 1 to 3600"),
+        (&["export", "a.bin", "--from", "top"], "expected a height, tip, or a negative number"),
+        (&["export", "csv", "a.bin", "--format", "bin"], "cannot be used with"),
+        (&["export", "-", "--format", "csv", "--json"], "leave --json out"),
+        (&["import", "a.bin", "--from", "-10"], "is not known before it was read"),
+        (&["import", "a.bin", "--to", "tip"], "is not known before it was read"),
+        (&["import", "csv"], "no file is named: lightclient import csv FILE"),
+        (&["import", "-"], "say --format bin, csv or jsonl\n"),
+        (&["block", "abc"], "expected a height, a hash, tip, or a negative number (-1 is the tip)"),
+        (&["block", "1..x"], "one block expected, got a range"),
+        (&["block", "5", "--verbosity", "2"], "--verbosity is for --json"),
+        (&["block", "5", "--verbosity", "3", "--json"], "possible values: 1, 2"),
+        (&["block", "5", "--raw", "-", "--json"], "leave --json out, or name a file"),
+        (&["man", "--json"], "a manual page is roff"),
+        (&["completions", "bash", "--json"], "leave --json out"),
+        (&["man", "query", "extra"], "there is no command \"query extra\""),
         (&["man", "nothing"], "there is no command \"nothing\""),
         (&["mempool", "--address", "a\x1b[2Jb"], "a\\u{1b}[2Jb is no address"),
     ] {
@@ -147,6 +171,65 @@ fn help_completions_and_the_manual_go_to_standard_output() {
     assert_eq!((bare.status.code(), bare.stdout.len()), (Some(2), 0));
     assert!(String::from_utf8_lossy(&bare.stderr).contains("Usage: lightclient"));
     told(program.run::<&str>(&[]), 2, "requires a subcommand");
+}
+
+#[test]
+fn every_command_has_a_page_and_pages_send_to_pages_that_there_are() {
+    let program = program();
+    let page = program.run(&["man", "proof", "verify"]).expect_success().stdout;
+    assert!(
+        page.contains("lightclient proof verify") || page.contains("lightclient\\-proof"),
+        "{page}"
+    );
+    for args in [&["man"][..], &["man", "sync"], &["man", "proof"]] {
+        let page = program.run(args).expect_success().stdout;
+        let version = format!("lightclient {}", env!("CARGO_PKG_VERSION"));
+        assert!(
+            page.lines().any(|line| line.starts_with(".TH ") && line.contains(&version)),
+            "{page}"
+        );
+        assert!(!page.contains("help(1)"), "{page}");
+    }
+}
+
+#[test]
+fn completions_name_the_formats() {
+    let script = program().run(&["completions", "bash"]).expect_success().stdout;
+    assert!(script.contains("bin csv jsonl"), "{script}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    for args in [&["--help"][..], &["sync", "--help"], &["--version"], &["man"]] {
+        let full = fs::File::options().write(true).open("/dev/full").expect("a device");
+        let mut bare = command(Path::new(env!("CARGO_BIN_EXE_lightclient")));
+        let ended = bare.args(args).stdout(full).output().expect("it runs");
+        assert_eq!(ended.status.code(), Some(1), "{args:?}");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(
+            said.starts_with("error: cannot write to standard output: No space left"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let at = Program::at(env!("CARGO_BIN_EXE_lightclient"), &file);
+    for args in [&["import", "csv", "/dev/null"][..], &["sync", "--no-dns"]] {
+        let said = format!("cannot use {}/mainnet: ", file.display());
+        let ended = at.run(args).expect_code(1);
+        assert!(ended.stderr.starts_with(&format!("error: {said}")), "{}", ended.stderr);
+        assert!(ended.stderr.ends_with(": choose another --data-dir\n"), "{}", ended.stderr);
+    }
+    let gone = folder.path().join("gone.csv");
+    let gone = gone.to_str().expect("text");
+    told(program().run(&["import", gone]), 1, "gone.csv: No such file or directory");
+    told(program().run(&["import", gone]), 1, ": check the path");
 }
 
 #[test]

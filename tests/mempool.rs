@@ -285,11 +285,8 @@ fn without_a_peer_it_ends_with_3_and_without_news_with_1() {
         ended.stderr
     );
     let ended = program().run(&["mempool", "--no-dns"]).expect_code(3);
-    assert!(
-        ended.stderr.contains("no peer could be used: no address was found: check"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("no address was found: on regtest none can be found"));
+    assert_eq!(ended.stderr.lines().count(), 1, "nothing is summed up: {}", ended.stderr);
     let mute = Script::honest().opening(Opening::Mute).start(&chain);
     let ended = program().run(&args(&[&mute], &["--timeout", "1"])).expect_code(3);
     assert!(
@@ -317,6 +314,28 @@ fn a_lost_peer_is_dialled_again() {
     assert_eq!(txids(&ended.json_lines()), [txid(&all[0]), txid(&all[1])]);
     let lost = format!("warning: lost peer {}: ", peer.connect());
     assert!(ended.stderr.starts_with(&lost), "{}", ended.stderr);
+}
+
+#[test]
+fn what_is_summed_up_when_nobody_reads_any_more_is_what_came_and_was_read() {
+    let all = transactions(0..100);
+    let peer = Script::honest().having(&all, &[]).start(&any_chain());
+    let program = program();
+    let mut command = program.command(&args(&[&peer], &[]));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    peer.wait_ready(1, PATIENCE);
+    peer.send(&announcement(&all[..1]));
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    drop(reader);
+    peer.send(&announcement(&all[1..]));
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let (seen, rest) = said.split_once(" transactions seen, ").unwrap();
+    assert!(seen.parse::<u32>().unwrap() > 1 && rest.starts_with("1 shown, "), "{said}");
+    assert!(!said.contains("(0 B received)"), "{said}");
 }
 
 #[test]

@@ -40,6 +40,11 @@ fn a_sync_stops_exactly_at_the_height_asked_for_and_goes_on_from_there() {
         let args = [&["--json", "--stop-height", "100"], hints].concat();
         let report = program.run(&sync_with(&[&peer], &args)).expect_success().json();
         assert_eq!((&report["height"], &report["headers_added"]), (&json!(9000), &json!(0)));
+        let nobody = (&json!(0), &json!(0));
+        assert_eq!((&report["peers"], &report["bytes_received"]), nobody, "nothing was left to do");
+        let args = [&["--stop-height", "100"], hints].concat();
+        let said = program.run(&sync_with(&[&peer], &args)).expect_success().stdout;
+        assert!(said.contains(", no peer used, stop height reached"), "{said}");
         program.run(&sync_with(&[&peer], hints)).expect_success();
         kept(&program, MAINNET).assert_is(&headers);
     }
@@ -158,6 +163,7 @@ fn hints_that_cannot_be_read_are_an_error_of_usage_that_names_the_line() {
     let path = file.to_str().unwrap();
     let ended = program.run(&sync_with(&[&peer], &["--hints", path])).expect_code(2);
     assert!(ended.stderr.contains("line 2"), "{}", ended.stderr);
-    let missing = program.run(&sync_with(&[&peer], &["--hints", "/nowhere/hints"])).expect_code(1);
-    assert!(missing.stderr.contains("/nowhere/hints"), "{}", missing.stderr);
+    let missing = program.run(&sync_with(&[&peer], &["--hints", "/nowhere/hints"])).expect_code(2);
+    assert!(missing.stderr.contains("hints /nowhere/hints: No such file"), "{}", missing.stderr);
+    assert!(missing.stderr.ends_with("name a hints file, or --hints none\n"), "{}", missing.stderr);
 }

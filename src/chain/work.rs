@@ -78,16 +78,12 @@ impl Sub<&Work> for &Work {
 }
 
 impl fmt::Display for Work {
-    /// 64 hex digits, as Bitcoin Core's `chainwork`.
+    /// 64 hex digits, as Bitcoin Core's `chainwork`; with `#` as short as `-minimumchainwork` takes it: `0x138a`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return write!(f, "{:#x}", self.0);
+        }
         f.pad(&hex::encode(&self.to_be_bytes()))
-    }
-}
-
-impl fmt::LowerHex for Work {
-    /// Hex digits without leading zeros, for people: `{:#x}` has `0x` before them.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::LowerHex::fmt(&self.0, f)
     }
 }
 

@@ -3,6 +3,15 @@
 use super::network_args::NetworkArgs;
 use crate::config::{Endpoint, HintsSource, Layer, MinChainWork, PeerCount};
 
+/// How many of something: at least one.
+///
+/// # Errors
+/// Other text.
+pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "expected a whole number above 0".to_owned())
+}
+
 /// How a chain is judged besides by the rules.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ChainArgs {
@@ -32,7 +41,7 @@ pub struct PeerArgs {
     #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "connect")]
     pub add_peer: Vec<Endpoint>,
     /// How many peers at once [env: LIGHTCLIENT_PEERS] [default: 8]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub peers: Option<PeerCount>,
 }
 

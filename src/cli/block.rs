@@ -8,27 +8,30 @@ use crate::config::Layer;
 use crate::node::{Amount, BlockInfo, CheckedBlock};
 use crate::output::{Fields, format};
 use crate::script::address_of;
+use clap::builder::PossibleValuesParser;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const AFTER_HELP: &str = "\
-BLOCK is a height, a negative number (-1 is the tip), tip, or a hash. Its header has to be stored (`lightclient
-sync`); the block comes from whichever peer has it, and hash, merkle root and witness commitment are checked
-against the stored header. A peer that sends anything else is named and another one asked. Each transaction is
+BLOCK is a height, a negative number (-1 is the tip), tip, or a hash. Its header has to be stored \
+(`lightclient sync`); the block comes from whichever peer has it, and hash, merkle root and witness commitment are \
+checked against the stored header. A peer that sends anything else is named and another one asked. Each transaction is \
 checked by itself (amounts, no output spent twice); whether it may spend what it spends takes all coins that there are.
-
---timeout is the time that one peer has to deliver (60 s unless said otherwise).
 
 Examples:
   lightclient block 840000
-  lightclient block tip --json                  The keys of bitcoin-cli getblock
-  lightclient block tip --json --verbosity 2    With all transactions
-  lightclient block 170 --raw block.bin         The block's own bytes, - for standard output";
+  lightclient block tip --json                The keys of bitcoin-cli getblock
+  lightclient block tip --json --verbosity 2  With all transactions
+  lightclient block 170 --raw block.bin       Its bytes; - is standard output";
+
+/// What `--timeout` is to commands that download a block.
+pub(super) const BLOCK_TIMEOUT: &str = "Seconds that one peer has to deliver the block \
+    [env: LIGHTCLIENT_TIMEOUT] [default: 60]";
 
 /// Arguments of `block`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(BLOCK_TIMEOUT)))]
 pub struct Args {
     /// Height, hash, tip, or negative number (-1 is the tip)
     #[arg(value_name = "BLOCK", allow_negative_numbers = true)]
@@ -36,10 +39,10 @@ pub struct Args {
     /// Write the block's bytes to a file; - is standard output, which then gets nothing else
     #[arg(long, value_name = "FILE")]
     raw: Option<PathBuf>,
-    /// With --json: 1 names transactions by their txids, 2 shows them whole
-    #[arg(long, value_name = "1|2", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u8).range(1..=2))]
-    verbosity: u8,
+    /// With --json: 1 names transactions by their txids, 2 shows them whole [default: 1]
+    #[arg(long, value_name = "1|2", value_parser = PossibleValuesParser::new(["1", "2"]))]
+    #[arg(hide_possible_values = true, allow_negative_numbers = true)]
+    verbosity: Option<String>,
     #[command(flatten)]
     peers: PeerArgs,
 }
@@ -56,17 +59,23 @@ impl Args {
 /// # Errors
 /// The header is not stored, no peer delivered the block, or the file cannot be written.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+    let to_stdout = args.raw.as_deref() == Some(Path::new("-"));
+    check(args, to_stdout, context.out.is_json())?;
     let Downloaded { stored, fetched } = download(args.which, context)?;
     let (block, out) = (fetched.checked.block(), &mut context.out);
-    if args.raw.as_deref() == Some(Path::new("-")) {
+    if to_stdout {
         return Ok(out.write_all(block.bytes())?);
     }
     if let Some(path) = &args.raw {
-        fs::write(path, block.bytes())
-            .map_err(|source| CliError::File { path: path.clone(), source })?;
+        fs::write(path, block.bytes()).map_err(|source| CliError::File {
+            doing: "write",
+            path: path.clone(),
+            source,
+        })?;
     }
     if out.is_json() {
-        let whole = (args.verbosity > 1).then_some(context.config.network);
+        let whole = args.verbosity.as_deref() == Some("2");
+        let whole = whole.then_some(context.config.network);
         return Ok(out.json(&BlockInfo::new(
             stored.info,
             block,
@@ -86,6 +95,18 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         .with_some("written to", args.raw.as_ref().map(|path| path.display().to_string()));
     let text = fields.render(context.out.has_color());
     Ok(context.out.text(&text)?)
+}
+
+/// Options that would have no effect.
+fn check(args: &Args, to_stdout: bool, json: bool) -> Result<(), CliError> {
+    let what = if json && to_stdout {
+        "--raw - gives standard output the block's bytes and nothing else: leave --json out, or name a file"
+    } else if args.verbosity.is_some() && !json {
+        "--verbosity is for --json: give both, or none"
+    } else {
+        return Ok(());
+    };
+    Err(CliError::Usage(what.to_owned()))
 }
 
 fn describe(fields: Fields, checked: &CheckedBlock, context: &Context) -> Fields {

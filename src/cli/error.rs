@@ -61,15 +61,17 @@ pub enum CliError {
     #[error("{0}")]
     Damaged(String),
     /// A file the user named could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot {doing} {}: {source}: {}", path.display(), advice(source.kind()))]
     File {
+        /// `read` or `write`.
+        doing: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
     /// Standard output does not take the results.
-    #[error("writing to standard output: {0}")]
+    #[error("cannot write to standard output: {0}: check where it goes")]
     Output(#[from] io::Error),
 }
 
@@ -103,6 +105,17 @@ impl CliError {
     }
 }
 
+/// What to do about a file that the system does not let us use.
+pub(super) fn advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the path",
+        io::ErrorKind::PermissionDenied => "check its permissions, or name another file",
+        io::ErrorKind::IsADirectory => "name a file",
+        io::ErrorKind::StorageFull => "make room, or name a file elsewhere",
+        _ => "try again, or name another file",
+    }
+}
+
 fn code_of(trouble: Trouble) -> u8 {
     match trouble {
         Trouble::Failed => 1,
@@ -112,15 +125,21 @@ fn code_of(trouble: Trouble) -> u8 {
     }
 }
 
-/// Tells the user, on standard error and in one line.
-pub(super) fn report(error: &CliError, color: ColorChoice) {
-    // Where standard error itself is gone, nobody is left to tell.
-    let _ = match error {
-        CliError::Help(help) => help.print(),
-        _ if error.is_broken_pipe() => Ok(()),
-        CliError::Interrupted(_) => Ok(()),
-        _ => print(error, has_color(color, &io::stderr())),
-    };
+/// Tells the user, on standard error and in one line; help that was asked for goes to standard output. What the exit
+/// code is.
+pub(super) fn report(error: &CliError, color: ColorChoice) -> ExitCode {
+    if let CliError::Help(help) = error {
+        // What is not ended by a newline is not written before.
+        return match help.print().and_then(|()| io::stdout().flush()) {
+            Ok(()) => error.exit_code(),
+            Err(failed) => report(&CliError::Output(failed), color),
+        };
+    }
+    if !error.is_broken_pipe() && !matches!(error, CliError::Interrupted(_)) {
+        // Where standard error itself is gone, nobody is left to tell.
+        let _ = print(error, has_color(color, &io::stderr()));
+    }
+    error.exit_code()
 }
 
 fn print(error: &CliError, color: bool) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! `lightclient export`: stored headers into a file.
 
-use super::files::{FileFormat, HeaderWriter, Sink, format_of, parse_format};
-use super::heights::resolve_range;
+use super::files::{FileFormat, HeaderWriter, Purpose, Sink, resolve};
+use super::heights::{resolve_range, stored_height};
 use super::interrupt::Interrupt;
 use super::{CliError, Context};
 use crate::node::{ChainReader, HeaderRange};
@@ -18,7 +18,7 @@ Formats, by extension or --format:
   parquet a table in columns, a row group for each period
   hints   lines `HEIGHT HASH` of the last header of each period, for --hints
 
-FILE is written beside its place and renamed when it is whole. Heights may be negative: -1 is the tip.
+FILE is written beside its place and renamed when it is whole. Heights may be negative: -1 is the tip, as is tip.
 
 Examples:
   lightclient export headers.csv
@@ -28,19 +28,22 @@ Examples:
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP, override_usage = "lightclient export [OPTIONS] [FORMAT] <FILE>")]
+#[command(after_help = AFTER_HELP, allow_missing_positional = true)]
 pub struct Args {
+    /// Form of the file, as --format
+    #[arg(value_name = "FORMAT", conflicts_with = "format")]
+    word: Option<String>,
     /// The file; - is standard output
-    #[arg(value_name = "FILE", required = true, num_args = 1..=2)]
-    file: Vec<PathBuf>,
+    #[arg(value_name = "FILE", required = true)]
+    file: PathBuf,
     /// Form of the file: bin, csv, jsonl, parquet or hints [default: by the extension]
-    #[arg(long, value_parser = parse_format)]
+    #[arg(long, hide_possible_values = true)]
     format: Option<FileFormat>,
     /// First height [default: 0]
-    #[arg(long, value_name = "HEIGHT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "HEIGHT", allow_negative_numbers = true, value_parser = stored_height)]
     from: Option<i64>,
     /// Last height [default: the tip's]
-    #[arg(long, value_name = "HEIGHT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "HEIGHT", allow_negative_numbers = true, value_parser = stored_height)]
     to: Option<i64>,
 }
 
@@ -69,8 +72,14 @@ pub struct Exported {
 /// # Errors
 /// Reading or writing failed, or heights are not stored.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
-    let (file, format) = file_and_format(args)?;
-    if file == Path::new("-") && format.is_binary() && io::stdout().is_terminal() {
+    let (file, format) = resolve(args.word.as_deref(), &args.file, args.format, Purpose::Export)?;
+    let to_stdout = file == Path::new("-");
+    if to_stdout && context.out.is_json() {
+        let what = "standard output gets the file and nothing else: leave --json out (--format jsonl \
+                    is JSON), or name a file";
+        return Err(CliError::Usage(what.to_owned()));
+    }
+    if to_stdout && format.is_binary() && io::stdout().is_terminal() {
         return Err(CliError::Usage(format!(
             "{} is not for a terminal: name a file, or send it into a pipe",
             format.name()
@@ -83,7 +92,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let range = HeaderRange::new(&mut reader, tip, from, to);
     let mut writer = HeaderWriter::new(range, format, interval)?;
     let headers = write(&mut writer, file, to - from, context)?;
-    if file == Path::new("-") {
+    if to_stdout {
         return Ok(());
     }
     let exported = Exported {
@@ -96,27 +105,6 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         hints: writer.hints(),
     };
     print(&exported, context)
-}
-
-/// `hints FILE` is `FILE --format hints`, and so for every format.
-fn file_and_format(args: &Args) -> Result<(&Path, FileFormat), CliError> {
-    let (said, file) = match &args.file[..] {
-        [file] => (args.format, file),
-        [name, file] => {
-            let name = name.to_string_lossy();
-            let named = parse_format(&name).map_err(|_| {
-                CliError::Usage(format!("export takes one file: {name:?} is no format before it"))
-            })?;
-            (Some(named), file)
-        }
-        _ => return Err(CliError::Usage("export takes one file".to_owned())),
-    };
-    let bare = parse_format(&file.to_string_lossy()).is_ok();
-    if args.file.len() == 1 && said.is_none() && bare {
-        let name = file.display();
-        return Err(CliError::Usage(format!("no file is named: lightclient export {name} FILE")));
-    }
-    Ok((file, format_of(file, said)?))
 }
 
 fn write(

@@ -21,6 +21,42 @@ pub(super) fn height_from(number: i64, tip: u32) -> Result<u32, CliError> {
     })
 }
 
+/// A height of the stored chain as options take it: a number, a negative one counted from the tip, or `tip`.
+///
+/// # Errors
+/// Other text.
+pub(super) fn stored_height(text: &str) -> Result<i64, String> {
+    if is_tip(text) {
+        return Ok(TIP);
+    }
+    text.parse()
+        .map_err(|_| "expected a height, tip, or a negative number (-1 is the tip)".to_owned())
+}
+
+/// A height of a chain whose end is not known yet.
+///
+/// # Errors
+/// Other text, and negative numbers.
+pub(super) fn file_height(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| {
+        let expected = "expected a height, a whole number from 0 on";
+        let counts_back = is_tip(text) || text.parse().is_ok_and(|number: i64| number < 0);
+        if counts_back {
+            format!("{expected}: where the chain ends is not known before it was read")
+        } else {
+            expected.to_owned()
+        }
+    })
+}
+
+/// The number that stands for the last header.
+pub(super) const TIP: i64 = -1;
+
+/// Whether the text is the word for the last header.
+pub(super) fn is_tip(text: &str) -> bool {
+    text.eq_ignore_ascii_case("tip")
+}
+
 /// The heights of a range, both included; open ends are the chain's.
 ///
 /// # Errors
@@ -42,7 +78,22 @@ pub(super) fn resolve_range(
 
 #[cfg(test)]
 mod tests {
-    use super::{CliError, height_from, resolve_range};
+    use super::{CliError, file_height, height_from, resolve_range, stored_height};
+
+    #[test]
+    fn heights_of_options_are_numbers_or_the_tip() {
+        assert_eq!(stored_height("tip"), Ok(-1));
+        assert_eq!(stored_height("TIP"), Ok(-1));
+        assert_eq!(stored_height("-10"), Ok(-10));
+        assert!(stored_height("top").is_err());
+        assert_eq!(file_height("7"), Ok(7));
+        for text in ["tip", "-1"] {
+            assert!(file_height(text).unwrap_err().contains("is not known before"), "{text}");
+        }
+        for text in ["abc", "", "4294967296"] {
+            assert!(file_height(text).unwrap_err().ends_with("from 0 on"), "{text}");
+        }
+    }
 
     #[test]
     fn negative_numbers_count_from_the_tip() {

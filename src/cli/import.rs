@@ -1,6 +1,7 @@
 //! `lightclient import`: headers from a file, checked as if a peer had sent them.
 
-use super::files::{FileFormat, HeaderFile, HeaderFileError, format_of, parse_format};
+use super::files::{FileFormat, HeaderFile, HeaderFileError, Purpose, resolve};
+use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
 use super::{ChainArgs, CliError, Context};
@@ -26,24 +27,32 @@ Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, parque
 CSV and Parquet need the columns version, previousblockhash, merkleroot, time, bits and nonce; others are \
 passed over. Parquet may come from another writer, but not from standard input.
 
+What ends with less work than the network's minimum is kept, and told by exit code 1: it is not the whole chain. \
+--min-chain-work 0 says that a part is meant.
+
 Examples:
   lightclient import headers.bin
-  curl -s https://example.org/headers.bin | lightclient import - --format bin";
+  curl -s https://example.org/headers.bin | lightclient import bin -";
 
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, allow_missing_positional = true)]
 pub struct Args {
+    /// Form of the file, as --format
+    #[arg(value_name = "FORMAT", conflicts_with = "format")]
+    word: Option<String>,
     /// The file; - is standard input
+    #[arg(value_name = "FILE", required = true)]
     file: PathBuf,
     /// Form of the file: bin, csv, jsonl or parquet [default: by the extension]
-    #[arg(long, value_parser = parse_format)]
+    #[arg(long, hide_possible_values = true)]
     format: Option<FileFormat>,
     /// Pass over headers below this height
-    #[arg(long, value_name = "HEIGHT", default_value_t = 0)]
+    #[arg(long, value_name = "HEIGHT", default_value = "0", value_parser = file_height)]
+    #[arg(allow_negative_numbers = true)]
     from: u32,
     /// Stop after this height
-    #[arg(long, value_name = "HEIGHT")]
+    #[arg(long, value_name = "HEIGHT", value_parser = file_height, allow_negative_numbers = true)]
     to: Option<u32>,
     #[command(flatten)]
     chain: ChainArgs,
@@ -62,7 +71,7 @@ impl Args {
 /// The file cannot be read, a header is refused, or the chain has too little work.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let started = Instant::now();
-    let format = format_of(&args.file, args.format)?;
+    let (_, format) = resolve(args.word.as_deref(), &args.file, args.format, Purpose::Import)?;
     if format == FileFormat::Hints {
         return Err(CliError::Usage(
             "a hints file holds no headers: give it to sync or import with --hints FILE".to_owned(),
@@ -94,6 +103,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let done = importer.finish()?;
     let stopped = stopped(fed, &args.file, &done, &store)?;
     let stopped = match stopped {
+        // The file may end where it was to be left.
+        Stopped::CaughtUp if args.to == Some(store.tip().height) => Stopped::StopHeight,
         Stopped::CaughtUp if store.tip().chainwork < least => Stopped::LowWork,
         stopped => stopped,
     };

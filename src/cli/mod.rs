@@ -9,6 +9,7 @@ mod context;
 mod error;
 pub mod export;
 mod files;
+mod follow;
 mod global;
 mod heights;
 pub mod import;
@@ -17,6 +18,7 @@ mod man;
 pub mod mempool;
 mod moment;
 mod network_args;
+mod no_peer;
 pub mod peers;
 pub mod ping;
 pub mod proof;
@@ -46,13 +48,13 @@ use std::process::ExitCode;
 
 const AFTER_HELP: &str = "\
 Examples:
-  lightclient sync                      Download and verify every header of mainnet
-  lightclient query tip                 The newest header that is stored
-  lightclient query 840000 --json       One header, with the keys of bitcoin-cli getblockheader
-  lightclient status --testnet4         Where the stored chain of another network stands
-  lightclient peers                     Peers that can be reached, with what they say of themselves
-  lightclient export headers.csv        All stored headers as a table
-  lightclient block 840000              A whole block, checked against its stored header
+  lightclient sync                 Download and verify every header of mainnet
+  lightclient query tip            The newest header that is stored
+  lightclient query 840000 --json  The keys of bitcoin-cli getblockheader
+  lightclient status --testnet4    Where the stored chain of another network stands
+  lightclient peers                Peers that can be reached, and what they say
+  lightclient export headers.csv   All stored headers as a table
+  lightclient block 840000         A block, checked against its stored header
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use, \
 5 stored data is damaged, 6 not found, 130 and 143 interrupted.";
@@ -149,14 +151,10 @@ impl Command {
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().collect();
     let mut color = context::color_before_parsing(&args);
-    let args = args.into_iter().map(what::protect_range).collect();
     let result = parse(args, color).and_then(|cli| run(cli, &mut color));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error::report(&error, color);
-            error.exit_code()
-        }
+        Err(error) => error::report(&error, color),
     }
 }
 
@@ -166,7 +164,8 @@ fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
         ColorChoice::Always => clap::ColorChoice::Always,
         ColorChoice::Never => clap::ColorChoice::Never,
     });
-    let matches = command.try_get_matches_from(args);
+    let hint = trace_hint(&args);
+    let matches = command.try_get_matches_from(args.into_iter().map(what::protect_range));
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
         match error.kind() {
             ErrorKind::DisplayHelp
@@ -174,9 +173,19 @@ fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 CliError::Help(Box::new(error))
             }
-            _ => CliError::Usage(error::one_line(&error)),
+            _ => CliError::Usage(error::one_line(&error) + hint),
         }
     })
+}
+
+/// `--trace hex` is taken for `--trace` and something else.
+fn trace_hint(args: &[OsString]) -> &'static str {
+    let apart = |pair: &[OsString]| pair[0] == "--trace" && (pair[1] == "hex" || pair[1] == "text");
+    if args.windows(2).any(apart) {
+        "; a format of --trace follows a =, as --trace=hex"
+    } else {
+        ""
+    }
 }
 
 /// Runs the command; `color` becomes what the settings say, for an error's line.
@@ -197,6 +206,31 @@ fn run(cli: Cli, color: &mut ColorChoice) -> Result<(), CliError> {
 mod tests {
     use super::Cli;
     use clap::CommandFactory;
+
+    /// A command with all commands in it, whatever they are called.
+    fn with_all(command: &clap::Command) -> Vec<clap::Command> {
+        let inner = command.get_subcommands().flat_map(with_all);
+        [command.clone()].into_iter().chain(inner).collect()
+    }
+
+    #[test]
+    fn notes_are_wrapped_by_the_terminal_alone_and_their_examples_fit_in_one_of_80_columns() {
+        const COLUMNS: usize = 80;
+        let mut commands = 0;
+        for command in with_all(&Cli::command()) {
+            let Some(notes) = command.get_after_help() else { continue };
+            commands += 1;
+            let notes = notes.to_string();
+            let lines: Vec<&str> = notes.lines().collect();
+            let is_filled = |line: &str| !line.is_empty() && !line.starts_with(' ');
+            for pair in lines.windows(2) {
+                assert!(!is_filled(pair[0]) || !is_filled(pair[1]), "{pair:?} are one paragraph");
+            }
+            let long = lines.iter().find(|line| !is_filled(line) && line.chars().count() > COLUMNS);
+            assert_eq!(long, None, "{}", command.get_name());
+        }
+        assert!(commands > 12, "{commands}");
+    }
 
     #[test]
     fn the_definition_of_the_command_line_is_consistent() {

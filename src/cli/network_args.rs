@@ -35,8 +35,8 @@ pub struct NetworkArgs {
     pub no_dns: bool,
     #[command(flatten)]
     reach: ReachArgs,
-    /// Give up after so many seconds without progress [env: LIGHTCLIENT_TIMEOUT]
-    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    /// How long to wait, in seconds [env: LIGHTCLIENT_TIMEOUT]
+    #[arg(long, value_name = "SECS", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
 }
 

@@ -1,5 +1,6 @@
 //! `ping`: the round-trip times of a peer.
 
+use super::args::at_least_one;
 use super::network_args::{ReachArgs, check_reach, sources, with_port};
 use super::runtime::{block_on, endings};
 use super::{CliError, Context};
@@ -27,14 +28,16 @@ pub struct Args {
     #[arg(value_name = "HOST[:PORT]")]
     peer: Endpoint,
     /// Stop after so many pings [default: when interrupted]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
+    #[arg(allow_negative_numbers = true)]
     count: Option<u64>,
     /// Seconds from one ping to the next
     #[arg(short, long, value_name = "SECS", default_value = "1", value_parser = interval)]
+    #[arg(allow_negative_numbers = true)]
     interval: Duration,
     /// Wait so many seconds for the connection, and for each answer
     #[arg(long, value_name = "SECS", default_value_t = 10)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(value_parser = patience, allow_negative_numbers = true)]
     timeout: u64,
     #[command(flatten)]
     reach: ReachArgs,
@@ -73,6 +76,12 @@ fn interval(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
+/// Whole seconds, an hour at most.
+fn patience(text: &str) -> Result<u64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
+    seconds.ok_or_else(|| "expected whole seconds from 1 to 3600".to_owned())
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -81,7 +90,14 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let sources = sources(&context.config)?;
     check_reach(&args.peer, &context.config)?;
     let address = with_port(&args.peer, &context.config);
-    block_on(ping(args, &sources, &address, &mut context.out))?
+    let pinged = block_on(ping(args, &sources, &address, &mut context.out))?;
+    let network = context.config.network;
+    pinged.map_err(|error| match error {
+        CliError::NoPeer(what) => CliError::NoPeer(format!(
+            "{what}: check the address, and that it is a {network} peer's"
+        )),
+        error => error,
+    })
 }
 
 async fn ping(

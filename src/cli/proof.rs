@@ -1,5 +1,6 @@
 //! `lightclient proof`: merkle proofs of transactions, in the form of Bitcoin Core's `gettxoutproof`.
 
+use super::block::BLOCK_TIMEOUT;
 use super::request::{Downloaded, download};
 use super::stored::{OneBlock, warn_if_beside};
 use super::{CliError, Context, PeerArgs};
@@ -14,12 +15,12 @@ use std::io::{self, Read};
 use std::path::Path;
 
 const AFTER_VERIFY: &str = "\
-PROOF is what `bitcoin-cli gettxoutproof` and `lightclient proof create` print: hex digits, or a file that holds
-them or the bytes themselves; - is standard input. The proof's header has to be on the stored best chain. All
-checks of Bitcoin Core are made but one: what a header cannot tell is the number of transactions in the block. The
-proof's word for it is printed (--json: transactions, and caveat). A proof that claims too few can show an inner node
-of the tree as a txid, of no transaction or of one of exactly 64 bytes (CVE-2017-12842); an inner node that reads as a
-transaction is refused. Where that matters, take the transaction from its block with `lightclient tx --block`, which
+PROOF is what `bitcoin-cli gettxoutproof` and `lightclient proof create` print: hex digits, or a file that holds \
+them or the bytes themselves; - is standard input. The proof's header has to be on the stored best chain. All \
+checks of Bitcoin Core are made but one: what a header cannot tell is the number of transactions in the block. The \
+proof's word for it is printed (--json: transactions, and caveat). A proof that claims too few can show an inner node \
+of the tree as a txid, of no transaction or of one of exactly 64 bytes (CVE-2017-12842); an inner node that reads as a \
+transaction is refused. Where that matters, take the transaction from its block with `lightclient tx --block`, which \
 leaves no doubt.
 
 Examples:
@@ -28,11 +29,11 @@ Examples:
   lightclient proof verify <(bitcoin-cli gettxoutproof '[\"TXID\"]')";
 
 const AFTER_CREATE: &str = "\
-The block is downloaded and checked as by `lightclient block`; the proof is what `bitcoin-cli gettxoutproof` gives,
-byte for byte.
+The block is downloaded and checked as by `lightclient block`; the proof is what `bitcoin-cli gettxoutproof` \
+gives, byte for byte.
 
-Example:
-  lightclient proof create f4184fc596403b9d638783cf57adfe4c75c605f6356fbc91338530e9831e9e16 --block 170";
+Example, where TXID are 64 hex digits:
+  lightclient proof create TXID --block 170 > proof.hex";
 
 /// Longest proof that is read, in bytes: hex of one for every transaction of the fullest block.
 const MAX_PROOF: u64 = 4_000_000;
@@ -64,7 +65,7 @@ struct VerifyArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_CREATE)]
+#[command(after_help = AFTER_CREATE, mut_arg("timeout", |arg| arg.help(BLOCK_TIMEOUT)))]
 struct CreateArgs {
     /// Txids of transactions of one block
     #[arg(value_name = "TXID", required = true)]
@@ -192,7 +193,7 @@ fn fields(result: &Proven, proof: &CheckedProof) -> Fields {
 /// The bytes of a proof: digits or bytes of a file if there is one, of standard input, or the digits themselves.
 fn read(proof: &OsStr) -> Result<Vec<u8>, CliError> {
     let path = Path::new(proof);
-    let file_error = |source| CliError::File { path: path.to_owned(), source };
+    let file_error = |source| CliError::File { doing: "read", path: path.to_owned(), source };
     let bytes = if proof == "-" {
         read_all(io::stdin().lock()).map_err(file_error)?
     } else if path.exists() {

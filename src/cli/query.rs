@@ -7,6 +7,7 @@ use super::what::What;
 use super::{CliError, Context};
 use crate::node::{ChainReader, HeaderInfo, HeaderRange, last_at_or_before};
 use crate::output::{Align, Column, Fields, JsonArray, format, header_line, row_line};
+use crate::output::{at, fitting};
 use crate::primitives::{Header, hex};
 use tracing::warn;
 
@@ -15,7 +16,7 @@ WHAT is one of
   840000          a height
   tip, -1, -2     the last header, the one before it
   000000000000…   a block hash, on the chain or on a branch beside it
-  100..199        heights from 100 to 199, both included; -10.. are the last ten, .. is everything
+  100..199        both included; 100..tip, -10.. are the last ten, .. is everything
 
 TIME is in UTC: Unix seconds, 2009-01-12, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", or RFC 3339 with an \
 offset. A date alone is its first second. Miners' clocks differ, so times sometimes run backwards from one \
@@ -119,6 +120,9 @@ fn fields(info: &HeaderInfo) -> Fields {
         .with("chain work", &info.chainwork)
 }
 
+/// Places of the columns that are left out where there is no room, in this order: difficulty, bits, time.
+const LEAST: [usize; 3] = [4, 3, 1];
+
 const COLUMNS: [Column; 5] = [
     Column { name: "height", width: 8, align: Align::Right },
     Column { name: "time (UTC)", width: 19, align: Align::Left },
@@ -134,8 +138,10 @@ fn print_range(
 ) -> Result<(), CliError> {
     let out = &mut context.out;
     let (json, mut array) = (out.is_json(), JsonArray::default());
+    let kept = fitting(&COLUMNS, &LEAST, out.columns());
+    let columns = at(&COLUMNS, &kept);
     if !json && !raw {
-        out.line(&header_line(&COLUMNS, out.has_color()))?;
+        out.line(&header_line(&columns, out.has_color()))?;
     }
     if raw {
         while let Some(run) = range.next_run()? {
@@ -147,7 +153,11 @@ fn print_range(
     } else {
         while let Some(infos) = range.next_infos()? {
             for info in &infos {
-                if json { array.item(out, info)? } else { out.line(&row(info))? }
+                if json {
+                    array.item(out, info)?;
+                } else {
+                    out.line(&row_line(&columns, &at(&cells(info), &kept)))?;
+                }
             }
         }
     }
@@ -157,13 +167,12 @@ fn print_range(
     Ok(())
 }
 
-fn row(info: &HeaderInfo) -> String {
-    let cells = [
+fn cells(info: &HeaderInfo) -> [String; 5] {
+    [
         info.height.to_string(),
         format::utc(u64::from(info.time)),
         info.hash.clone(),
         info.bits.clone(),
         format::decimal(info.difficulty),
-    ];
-    row_line(&COLUMNS, &cells)
+    ]
 }

@@ -1,9 +1,9 @@
 //! Asking peers for one thing, from the command line.
 
 use super::network_args::{named_peers, sources};
+use super::no_peer::no_peer;
 use super::runtime::{block_on, endings};
 use super::stored::{OneBlock, StoredHeader};
-
 use super::{CliError, Context};
 use crate::config::Config;
 use crate::node::{ChainReader, FetchError, FetchOptions, FetchedBlock, WantedBlock, fetch_block};
@@ -35,7 +35,10 @@ pub(super) fn request<T>(
     let answer = block_on(async {
         let mut signal = endings()?;
         tokio::select! {
-            answer = request => Ok(answer?),
+            answer = request => answer.map_err(|error| match error {
+                FetchError::NoPeers { reasons } => no_peer(&context.config, &reasons),
+                error => error.into(),
+            }),
             ending = signal() => Err(CliError::Interrupted(ending)),
         }
     });

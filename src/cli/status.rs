@@ -1,6 +1,9 @@
 //! `lightclient status`: where the stored chain stands.
 
+use super::sync::min_chain_work;
 use super::{CliError, Context};
+use crate::chain::Work;
+use crate::node::clock::unix_now_secs;
 use crate::node::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
 use crate::node::{next_retarget, recent_hash_rate, serialize_difficulty};
 use crate::output::{Fields, format};
@@ -34,10 +37,18 @@ pub struct Status {
     pub side_branches: Vec<SideSummary>,
     /// Bytes on disk.
     pub size_on_disk: u64,
-    /// When the chain was last brought up to its network's tip, in Unix seconds; none if never.
+    /// Whether the chain has less than the minimum chain work: it is not, or not all of, the network's.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub low_work: bool,
+    /// When a sync was last caught up with its peers, in Unix seconds; none if never. A sync that stops at a height,
+    /// and an import, do not ask what there is beyond.
     pub last_sync: Option<u64>,
     /// Whether a process has the data folder open and answers.
     pub running: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Reads and prints.
@@ -47,18 +58,19 @@ pub struct Status {
 pub(super) fn run(_: &Args, context: &mut Context) -> Result<(), CliError> {
     let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
     let info = reader.info()?;
-    let status = read(&mut reader, &info)?;
+    let least = min_chain_work(&context.config);
+    let status = read(&mut reader, &info, &least)?;
     let out = &mut context.out;
     if out.is_json() {
         out.json(&status)?;
     } else {
         let folder = context.config.folder().display().to_string();
-        out.text(&fields(&status, &info, &folder).render(out.has_color()))?;
+        out.text(&fields(&status, &info, &least, &folder).render(out.has_color()))?;
     }
     Ok(())
 }
 
-fn read(reader: &mut ChainReader, info: &StoreInfo) -> Result<Status, CliError> {
+fn read(reader: &mut ChainReader, info: &StoreInfo, least: &Work) -> Result<Status, CliError> {
     let tip = reader.tip()?;
     let infos = HeaderRange::new(reader, tip.height, tip.height, tip.height).next_infos()?;
     let last = infos.and_then(|infos| infos.into_iter().next());
@@ -74,27 +86,42 @@ fn read(reader: &mut ChainReader, info: &StoreInfo) -> Result<Status, CliError> 
         next_retarget: next_retarget(reader, &tip)?,
         side_branches: reader.sides()?,
         size_on_disk: info.size_on_disk,
+        low_work: tip.chainwork < *least,
         last_sync: info.last_sync,
         running: info.live.is_some(),
     })
 }
 
-fn fields(status: &Status, info: &StoreInfo, folder: &str) -> Fields {
+fn fields(status: &Status, info: &StoreInfo, least: &Work, folder: &str) -> Fields {
     let time = |unix: u64| format!("{} UTC", format::utc(unix));
     let fields = Fields::default()
         .with("network", &status.network)
         .with("height", format::count(u64::from(status.height)))
         .with("tip", &status.hash)
-        .with("tip time", time(u64::from(status.time)))
+        .with("tip time", time(u64::from(status.time)) + &age(unix_now_secs(), status.time))
         .with("chain work", &status.chainwork)
+        .with_some("", status.low_work.then(|| low_work(least)))
         .with("difficulty", format::decimal(status.difficulty))
         .with("hash rate", status.hashrate.map_or("unknown".to_owned(), format::hash_rate))
         .with("next retarget", retarget(status.next_retarget.as_ref()));
     sides(fields, &status.side_branches)
         .with("size on disk", format::size(status.size_on_disk))
         .with("data folder", folder)
-        .with("last sync", status.last_sync.map_or("never".to_owned(), time))
+        .with(
+            "caught up",
+            status.last_sync.map_or("never".to_owned(), |at| format!("last {}", time(at))),
+        )
         .with("running", running(info))
+}
+
+fn low_work(least: &Work) -> String {
+    format!("below the minimum of {least:#}: not the whole chain, run `lightclient sync`")
+}
+
+/// How long ago that was, if it is days: `, 6,123 days ago`.
+fn age(now: u64, time: u32) -> String {
+    let days = now.saturating_sub(u64::from(time)) / (24 * 3600);
+    if days < 2 { String::new() } else { format!(", {} days ago", format::count(days)) }
 }
 
 fn retarget(next: Option<&NextRetarget>) -> String {

@@ -1,7 +1,7 @@
 //! Finding one stored header, as users name it.
 
 use super::CliError;
-use super::heights::height_from;
+use super::heights::{TIP, height_from};
 use super::what::{ParseWhatError, What};
 use crate::node::{ChainReader, HeaderInfo, HeaderRange, Located};
 use crate::output::format;
@@ -92,20 +92,27 @@ pub(super) enum ParseOneBlockError {
     /// A range.
     #[error("one block expected, got a range")]
     Range,
-    /// Nothing that names a block.
+    /// A hash that is too short or too long, or a number that is too high.
     #[error(transparent)]
-    What(#[from] ParseWhatError),
+    What(ParseWhatError),
+    /// Anything else.
+    #[error("expected a height, a hash, tip, or a negative number (-1 is the tip)")]
+    Other,
 }
 
 impl FromStr for OneBlock {
     type Err = ParseOneBlockError;
 
     fn from_str(text: &str) -> Result<Self, ParseOneBlockError> {
-        match text.parse()? {
-            What::Tip => Ok(Self::Height(-1)),
-            What::Height(height) => Ok(Self::Height(height)),
-            What::Hash(hash) => Ok(Self::Hash(hash)),
-            What::Range(..) => Err(ParseOneBlockError::Range),
+        match text.parse() {
+            Ok(What::Tip) => Ok(Self::Height(TIP)),
+            Ok(What::Height(height)) => Ok(Self::Height(height)),
+            Ok(What::Hash(hash)) => Ok(Self::Hash(hash)),
+            Ok(What::Range(..)) | Err(ParseWhatError::RangeEnd(_)) => {
+                Err(ParseOneBlockError::Range)
+            }
+            Err(ParseWhatError::Other) => Err(ParseOneBlockError::Other),
+            Err(error) => Err(ParseOneBlockError::What(error)),
         }
     }
 }

@@ -3,19 +3,21 @@
 use super::args::{ChainArgs, PeerArgs};
 use super::context::Context;
 use super::error::CliError;
+use super::follow::print_notices;
+use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::network_args::{named_peers, proxy, with_port};
+use super::no_peer::no_peer;
 use super::runtime::block_on;
 use crate::chain::{Work, params};
 use crate::config::{Config, HintsSource, Layer};
 use crate::node::shutdown::Ending;
-use crate::node::{ChainEnd, Live, Notice, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
+use crate::node::{ChainEnd, Live, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, Watchers, open_store, run_sync, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, SyncBar, SyncStage};
 use crate::store::{HeaderStore, SledStore};
 use crate::sync::Hints;
-use serde::Serialize;
 use std::fs;
 use std::sync::Arc;
 use std::thread;
@@ -31,18 +33,21 @@ Examples:
 
 Run it again after an interruption: it goes on where it stopped.";
 
+const TIMEOUT: &str = "Give up when no header was added for so many seconds [env: LIGHTCLIENT_TIMEOUT] \
+    [default: never; a peer that does not answer is given up after 30 s]";
+
 /// The arguments of `sync`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
 pub struct Args {
     #[command(flatten)]
     peers: PeerArgs,
     #[command(flatten)]
     chain: ChainArgs,
     /// Stop when this height is reached
-    #[arg(long, value_name = "H")]
+    #[arg(long, value_name = "H", value_parser = file_height, allow_negative_numbers = true)]
     stop_height: Option<u32>,
-    /// Stay at the tip and follow new blocks, until interrupted
+    /// Stay at the tip and print each new block, until interrupted
     #[arg(long)]
     follow: bool,
 }
@@ -52,14 +57,6 @@ impl Args {
     pub(super) fn layer(&self) -> Layer {
         self.peers.layer().over(self.chain.layer())
     }
-}
-
-/// A line about the tip, under `--follow --json`.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum TipLine {
-    Tip { height: u32, hash: String, time: u32 },
-    Reorganisation { old_height: u32, old_hash: String, height: u32, hash: String, depth: u32 },
 }
 
 /// Runs the command.
@@ -125,10 +122,12 @@ pub(super) fn hints(config: &Config) -> Result<Hints, CliError> {
             shipped::hints(config.network).map_err(|error| CliError::Failed(error.to_string()))
         }
         HintsSource::File(path) => {
-            let text = fs::read_to_string(path)
-                .map_err(|source| CliError::File { path: path.clone(), source })?;
-            Hints::parse(&text)
-                .map_err(|error| CliError::Usage(format!("hints {}: {error}", path.display())))
+            let wrong = |what: String| {
+                let file = path.display();
+                CliError::Usage(format!("hints {file}: {what}: name a hints file, or --hints none"))
+            };
+            let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+            Hints::parse(&text).map_err(|error| wrong(error.to_string()))
         }
     }
 }
@@ -154,10 +153,10 @@ fn watch_sync(
     let bar = SyncBar::new(&context.bars, store.tip().height, expected);
     let watchers = Watchers { live, notices, stop: stopped };
     let sync = run_sync(options, Arc::clone(store), &folder, "sync", watchers);
-    let out = &mut context.out;
+    let (out, bars) = (&mut context.out, &context.bars);
     let outcome = thread::scope(|scope| {
         let printing = scope.spawn(move || {
-            let printed = print_notices(noticed, follow, out);
+            let printed = print_notices(noticed, follow, out, bars);
             if printed.is_err() {
                 at_error.send_replace(true);
             }
@@ -165,7 +164,11 @@ fn watch_sync(
         });
         let outcome = block_on(show_while(sync, bar, watched));
         printing.join().expect("printing does not panic")?;
-        Ok::<_, CliError>(outcome??)
+        outcome
+    })?;
+    let outcome = outcome.map_err(|error| match error {
+        SyncError::NoPeers { reasons, .. } => no_peer(&context.config, &reasons),
+        error => error.into(),
     })?;
     Ok((outcome, interrupt.caught()))
 }
@@ -189,62 +192,14 @@ async fn show_while(
 
 fn show(bar: &mut SyncBar, live: &Live) {
     let stage = match live.phase {
+        Phase::Connecting => SyncStage::Connecting,
         Phase::Presync => SyncStage::Presync,
         phase if phase.is_at_tip() => SyncStage::AtTip,
         _ => SyncStage::Downloading,
     };
     let height = live.presync_height.unwrap_or(live.height);
-    bar.update(stage, u64::from(height), u64::from(live.estimated_height), live.peers);
-}
-
-/// Prints what happens at the tip for those who follow it, until the sync is over.
-///
-/// A sync that ends by itself prints its summary alone: a reorganisation on the way is the log's.
-fn print_notices(
-    mut notices: mpsc::UnboundedReceiver<Notice>,
-    follow: bool,
-    out: &mut Output,
-) -> Result<(), CliError> {
-    while let Some(notice) = notices.blocking_recv() {
-        if follow {
-            print_notice(&notice, out)?;
-        }
-    }
-    Ok(())
-}
-
-fn print_notice(notice: &Notice, out: &mut Output) -> Result<(), CliError> {
-    let line = match notice {
-        Notice::Tip { height, hash, time } => {
-            TipLine::Tip { height: *height, hash: hash.to_string(), time: *time }
-        }
-        Notice::Reorganised { old_height, old_hash, height, hash, depth } => {
-            TipLine::Reorganisation {
-                old_height: *old_height,
-                old_hash: old_hash.to_string(),
-                height: *height,
-                hash: hash.to_string(),
-                depth: *depth,
-            }
-        }
-    };
-    if out.is_json() {
-        out.json_line(&line)?;
-    } else {
-        out.line(&match line {
-            TipLine::Tip { height, hash, time } => {
-                format!("{height}  {hash}  {}", utc(u64::from(time)))
-            }
-            TipLine::Reorganisation { old_height, old_hash, height, hash, depth } => {
-                format!(
-                    "reorganisation: old tip {old_hash} at {old_height}, new tip {hash} at {height}, \
-                     depth {depth}"
-                )
-            }
-        })?;
-    }
-    // Whoever reads a pipe wants the line now.
-    Ok(out.flush()?)
+    let total = u64::from(live.estimated_height);
+    bar.update(stage, u64::from(height), total, live.peers, live.bytes_received);
 }
 
 fn print(
@@ -270,13 +225,20 @@ fn print(
         report.hash,
         utc(u64::from(time)),
     ))?;
+    // Without one what came is of handshakes at most.
+    let received = match report.peers {
+        0 => "no peer used".to_owned(),
+        peers => format!(
+            "{} received from {}",
+            size(report.bytes_received),
+            counted(u64::from(peers), "peer")
+        ),
+    };
     out.line(&format!(
-        "{} added in {} ({} a second), {} received from {}, {}",
+        "{} added in {} ({} a second), {received}, {}",
         counted(report.headers_added, "header"),
         duration(report.elapsed_ms),
         count(speed),
-        size(report.bytes_received),
-        counted(u64::from(report.peers), "peer"),
         reason(report.stopped),
     ))?;
     Ok(out.flush()?)
@@ -307,9 +269,9 @@ fn verdict(
             report.height
         ))),
         Stopped::LowWork => Err(CliError::Failed(format!(
-            "not synced: the peers' chain ends at height {} with work {:#x}, below the minimum chain \
-             work {:#x}: try other peers, or name a lower --min-chain-work if this chain is meant",
-            most.height, most.work, wanted,
+            "not synced: the peers' chain ends at height {} with work {:#}, below the minimum chain \
+             work {wanted:#}: try other peers, or name a lower --min-chain-work if this chain is meant",
+            most.height, most.work,
         ))),
     }
 }

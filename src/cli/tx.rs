@@ -12,22 +12,22 @@ use crate::wire::{Transaction, TxView};
 use serde::Serialize;
 
 const AFTER_HELP: &str = "\
-Without --block several peers are asked at once. A peer serves only what waits in its memory pool and what is
-in its newest block, so there are three answers: one has it; all that answered don't have it (exit code 6); or
-nobody answers (3). A transaction that is found so is not confirmed, and nothing but its txid is checked.
+Without --block several peers are asked at once. A peer serves only what waits in its memory pool and what is in \
+its newest block, so there are three answers: one has it; all that answered don't have it (exit code 6); or nobody \
+answers (3). A transaction that is found so is not confirmed, and nothing but its txid is checked.
 
 With --block it is taken from that block, whose header has to be stored, and comes with its merkle proof.
 
---timeout is the time for all answers together (15 s unless said otherwise), with --block for one peer to
-deliver the block (60 s).
+Examples, where TXID are 64 hex digits:
+  lightclient tx TXID --block 170  From that block, with its proof
+  lightclient tx TXID --json       The keys of bitcoin-cli decoderawtransaction, hex";
 
-Examples:
-  lightclient tx f4184fc596403b9d638783cf57adfe4c75c605f6356fbc91338530e9831e9e16 --block 170
-  lightclient tx TXID --json       The keys of bitcoin-cli decoderawtransaction, and hex";
+const TIMEOUT: &str = "Seconds for all answers together, with --block for one peer to deliver the block \
+    [env: LIGHTCLIENT_TIMEOUT] [default: 15, with --block 60]";
 
 /// Arguments of `tx`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
 pub struct Args {
     /// The transaction's txid
     #[arg(value_name = "TXID")]

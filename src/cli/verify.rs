@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 const AFTER_HELP: &str = "\
 Every stored header is held to every rule again, from genesis, without any peer; so are the links between \
-them, the stored work, and the index.
+them, the stored work, and the index. No other command may have the data folder meanwhile (exit code 4).
 
 --repair copies the good headers, up to the first fault, into a new database, and sets the damaged one aside \
-as headers.damaged (or headers.damaged.2 and so on) in the network's folder. Then `lightclient sync` fetches the rest.";
+as headers.damaged (or headers.damaged.2 and so on) in the network's folder. Then `lightclient sync` fetches the \
+rest. Where not a header is damaged but the database's own structure, nothing can be read any more: the new \
+database then starts at genesis.";
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]

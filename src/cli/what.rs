@@ -1,5 +1,6 @@
 //! How a header is named on the command line.
 
+use super::heights::{is_tip, stored_height};
 use crate::primitives::BlockHash;
 use std::ffi::OsString;
 use std::str::FromStr;
@@ -24,8 +25,11 @@ pub(super) enum ParseWhatError {
     #[error("a block hash has 64 hex digits, this has {0}")]
     HashLength(usize),
     /// An end of a range that is no number.
-    #[error("{0:?} is no height: a range is A..B with heights, as 100..200, -10.. or ..99")]
+    #[error("{0:?} is no height: a range is A..B with heights, as 100..200, -10.. or ..tip")]
     RangeEnd(String),
+    /// A number that no height can be.
+    #[error("{0} is beyond any height")]
+    TooHigh(String),
     /// Anything else.
     #[error("expected a height, a hash, tip, a negative number (-1 is the tip) or a range A..B")]
     Other,
@@ -36,7 +40,7 @@ impl FromStr for What {
 
     fn from_str(text: &str) -> Result<Self, ParseWhatError> {
         let text = &text.replace(MINUS, "-");
-        if text == "tip" {
+        if is_tip(text) {
             return Ok(Self::Tip);
         }
         if let Some((from, to)) = text.split_once("..") {
@@ -49,8 +53,10 @@ impl FromStr for What {
         {
             return Ok(Self::Height(height));
         }
+        let is_number = text.chars().all(|c| c.is_ascii_digit()) && !text.is_empty();
         match digits.parse() {
             Ok(hash) => Ok(Self::Hash(hash)),
+            Err(_) if is_number && digits.len() < 64 => Err(ParseWhatError::TooHigh(text.clone())),
             Err(_) if is_long_hex(digits) => Err(ParseWhatError::HashLength(digits.len())),
             Err(_) => Err(ParseWhatError::Other),
         }
@@ -79,7 +85,7 @@ fn range_end(text: &str) -> Result<Option<i64>, ParseWhatError> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| ParseWhatError::RangeEnd(text.to_owned()))
+    stored_height(text).map(Some).map_err(|_| ParseWhatError::RangeEnd(text.to_owned()))
 }
 
 fn is_long_hex(text: &str) -> bool {
@@ -95,12 +101,14 @@ mod tests {
         let hash = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f";
         for (text, what) in [
             ("tip", What::Tip),
+            ("TIP", What::Tip),
             ("0", What::Height(0)),
             ("-1", What::Height(-1)),
             ("10..20", What::Range(Some(10), Some(20))),
             ("-10..-1", What::Range(Some(-10), Some(-1))),
             ("-10..", What::Range(Some(-10), None)),
             ("..9", What::Range(None, Some(9))),
+            ("9..tip", What::Range(Some(9), Some(-1))),
             ("..", What::Range(None, None)),
             (hash, What::Hash(hash.parse().unwrap())),
             (&format!("0x{hash}"), What::Hash(hash.parse().unwrap())),
@@ -114,6 +122,7 @@ mod tests {
     fn what_names_nothing_says_what_would() {
         for (text, error) in [
             ("000000000019d668", ParseWhatError::HashLength(16)),
+            ("99999999999999999999", ParseWhatError::TooHigh("99999999999999999999".to_owned())),
             ("1..x", ParseWhatError::RangeEnd("x".to_owned())),
             ("1...2", ParseWhatError::RangeEnd(".2".to_owned())),
             ("genesis", ParseWhatError::Other),

@@ -37,9 +37,13 @@ impl FromStr for Endpoint {
             return Err(error());
         }
         // I2P has no ports, and its addresses are written with this one.
-        let zero = host.ends_with(".b32.i2p");
-        let is_port = |port: &u16| *port != 0 || zero;
-        let port = port.map(|port| port.parse().ok().filter(is_port).ok_or_else(error));
+        let least = u16::from(!host.ends_with(".b32.i2p"));
+        let is_number = |port: &str| !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+        let port = port.map(|port| match port.parse::<u16>() {
+            Ok(number) if number >= least => Ok(number),
+            _ if is_number(port) => Err(ValueError::new("a port from 1 to 65535", text)),
+            _ => Err(error()),
+        });
         Ok(Self { host: host.to_owned(), port: port.transpose()? })
     }
 }
@@ -76,6 +80,14 @@ mod tests {
             assert_eq!(parsed(text), Some((host.to_owned(), port)), "{text}");
         }
         assert_eq!("[::1]:8333".parse::<Endpoint>().unwrap().to_string(), "[::1]:8333");
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_told_as_such() {
+        for text in ["127.0.0.1:99999", "host:0", "[::1]:65536"] {
+            let said = text.parse::<Endpoint>().unwrap_err().to_string();
+            assert_eq!(said, format!("expected a port from 1 to 65535, got {text:?}"));
+        }
     }
 
     #[test]

@@ -69,6 +69,12 @@ pub enum ConfigError {
         /// What is wrong.
         source: ValueError,
     },
+    /// A path in somebody's home folder that is not known here.
+    #[error("{}: ~ is your home folder as ~/…, and where HOME is set: write the path in full", path.display())]
+    Home {
+        /// The path.
+        path: PathBuf,
+    },
     /// The platform names no folder for data.
     #[error("no folder for data is known here (HOME is not set): choose one with --data-dir DIR")]
     NoDataFolder,

@@ -73,16 +73,17 @@ pub fn load(sources: Sources<'_>) -> Result<Config, ConfigError> {
         // An empty variable is how people unset one for a single command.
         value.filter(|value| !value.is_empty())
     };
-    let above = sources.flags.over(environment(&variable)?);
+    let home = (sources.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let above = at_home(sources.flags.over(environment(&variable)?), home.as_deref())?;
     let named = sources.file.or_else(|| variable("CONFIG").map(PathBuf::from));
     let file = match named {
-        Some(path) => Some(path),
+        Some(path) => Some(with_home(path, home.as_deref())?),
         None => match above.data_dir.clone().or_else(default_data_dir) {
             Some(folder) => Some(folder.join(CONFIG_FILE)).filter(|path| path.exists()),
             None => None,
         },
     };
-    let below = file.map(|path| file_layer(&path)).transpose()?;
+    let below = file.map(|path| file_layer(&path, home.as_deref())).transpose()?;
     complete(above.over(below.unwrap_or_default()))
 }
 
@@ -131,7 +132,27 @@ fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer, Con
     Ok(layer)
 }
 
-fn file_layer(path: &Path) -> Result<Layer, ConfigError> {
+/// No shell expands `~` in a file or in `--data-dir=~/x`: a folder of that name is not what is meant.
+fn with_home(path: PathBuf, home: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let first = path.components().next().map(|first| first.as_os_str().to_string_lossy());
+    match first.as_deref() {
+        Some("~") if let Some(home) = home => {
+            Ok(path.iter().skip(1).fold(home.to_owned(), |p, n| p.join(n)))
+        }
+        Some(first) if first.starts_with('~') => Err(ConfigError::Home { path }),
+        _ => Ok(path),
+    }
+}
+
+fn at_home(mut layer: Layer, home: Option<&Path>) -> Result<Layer, ConfigError> {
+    layer.data_dir = layer.data_dir.map(|path| with_home(path, home)).transpose()?;
+    if let Some(HintsSource::File(path)) = layer.hints {
+        layer.hints = Some(HintsSource::File(with_home(path, home)?));
+    }
+    Ok(layer)
+}
+
+fn file_layer(path: &Path, home: Option<&Path>) -> Result<Layer, ConfigError> {
     let read = |source: io::Error| ConfigError::Read { path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(read)?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
@@ -154,7 +175,7 @@ fn file_layer(path: &Path) -> Result<Layer, ConfigError> {
             source,
         })?;
     }
-    Ok(relative_to_file(layer, path))
+    Ok(relative_to_file(at_home(layer, home)?, path))
 }
 
 /// A value's text, or those of a list's items.
@@ -234,6 +255,33 @@ mod tests {
         assert!(!message("peers = 3\n= 4").contains('\n'));
         let error = loaded(folder.path(), Layer::default(), &[("LIGHTCLIENT_PEERS", "x")]);
         assert!(error.unwrap_err().to_string().contains("variable LIGHTCLIENT_PEERS: expected"));
+    }
+
+    #[test]
+    fn a_tilde_is_the_home_folder_and_never_a_folder_of_that_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = |path: &str, variables: &[(&str, &str)]| {
+            let flags = Layer { data_dir: Some(path.into()), ..Layer::default() };
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| OsString::from(value))
+            };
+            let file = folder.path().join("settings.toml");
+            fs::write(&file, format!("data-dir = {path:?}")).unwrap();
+            let said = |flags, file| load(Sources { flags, file, variable: &variable });
+            (said(flags, None), said(Layer::default(), Some(file)))
+        };
+        let home = [("HOME", "/home/satoshi")];
+        for (path, meant) in [("~/chain", "/home/satoshi/chain"), ("/a/~/b", "/a/~/b")] {
+            let (flag, file) = data_dir(path, &home);
+            assert_eq!(flag.unwrap().data_dir, Path::new(meant), "{path}");
+            assert_eq!(file.unwrap().data_dir, Path::new(meant), "{path}");
+        }
+        for (path, variables) in [("~/chain", &[][..]), ("~hal/chain", &home)] {
+            let (flag, file) = data_dir(path, variables);
+            assert!(matches!(flag, Err(ConfigError::Home { .. })), "{path}: {flag:?}");
+            assert!(matches!(file, Err(ConfigError::Home { .. })), "{path}: {file:?}");
+        }
     }
 
     #[test]

@@ -94,6 +94,7 @@ where
         Err(Disconnect::Closed | Disconnect::Broken { .. }) if nonce.was_met() => {
             Err(Disconnect::Ourselves)
         }
+        Err(Disconnect::Closed | Disconnect::Broken { .. }) => Err(Disconnect::HungUp),
         Err(reason) => Err(reason),
     }
 }

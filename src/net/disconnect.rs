@@ -1,5 +1,6 @@
 //! Why a connection ended.
 
+use crate::primitives::hex;
 use crate::wire::{Command, DecodeError, FrameError};
 use std::io;
 use std::time::Duration;
@@ -28,10 +29,7 @@ pub enum Disconnect {
         limit: Duration,
     },
     /// The first bytes are not our network's.
-    #[error(
-        "peer is on {}: magic {expected:02x?} expected, got {got:02x?}",
-        name.unwrap_or("another network")
-    )]
+    #[error("{}: magic {} expected, got {}", whose(got, *name), hex::encode(expected), hex::encode(got))]
     WrongNetwork {
         /// Our magic.
         expected: [u8; 4],
@@ -92,6 +90,9 @@ pub enum Disconnect {
         /// The limit.
         limit: Duration,
     },
+    /// The peer ended the connection before the handshake was complete, as nodes of another network do.
+    #[error("hung up during the handshake")]
+    HungUp,
     /// The peer closed the connection.
     #[error("closed by peer")]
     Closed,
@@ -107,6 +108,15 @@ pub enum Disconnect {
     /// receiver of the events.
     #[error("ended by us")]
     Requested,
+}
+
+/// Who answers with that magic.
+fn whose(got: &[u8; 4], name: Option<&str>) -> String {
+    match (got, name) {
+        (b"HTTP", _) => "peer answers HTTP, not Bitcoin's protocol".to_owned(),
+        (_, Some(name)) => format!("peer is on {name}"),
+        (_, None) => "peer is on another network".to_owned(),
+    }
 }
 
 /// To whom the end of a connection is put down.
@@ -136,6 +146,7 @@ impl Disconnect {
             | Self::PingTimeout { .. }
             | Self::MessageTimeout { .. }
             | Self::SendTimeout { .. }
+            | Self::HungUp
             | Self::Closed
             | Self::Broken { .. } => Fault::Network,
             Self::Ourselves | Self::Requested => Fault::Ours,
@@ -159,10 +170,14 @@ mod tests {
     fn a_wrong_network_is_named_when_known() {
         let mut reason =
             Disconnect::WrongNetwork { expected: [1; 4], got: [2; 4], name: Some("testnet3") };
-        assert!(reason.to_string().starts_with("peer is on testnet3: magic [01, 01, 01, 01]"));
+        assert!(
+            reason.to_string().starts_with("peer is on testnet3: magic 01010101 expected, got")
+        );
         if let Disconnect::WrongNetwork { name, .. } = &mut reason {
             *name = None;
         }
         assert!(reason.to_string().starts_with("peer is on another network"));
+        let reason = Disconnect::WrongNetwork { expected: [1; 4], got: *b"HTTP", name: None };
+        assert!(reason.to_string().starts_with("peer answers HTTP"), "{reason}");
     }
 }

@@ -11,10 +11,10 @@ mod status;
 mod table;
 mod terminal;
 
-pub use bar::{bar, spinner, waiting};
+pub use bar::{aside, bar, spinner, waiting};
 pub use log::{LogLevel, LogSettings, start_log};
 pub use out::{JsonArray, Output};
 pub use progress::{SyncBar, SyncStage};
 pub use status::StatusLine;
-pub use table::{Align, Column, Fields, header_line, row_line};
+pub use table::{Align, Column, Fields, at, fitting, header_line, row_line};
 pub use terminal::bars;

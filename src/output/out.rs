@@ -1,5 +1,6 @@
 //! Standard output: the one place that results are written to.
 
+use console::Term;
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 
@@ -8,17 +9,21 @@ pub struct Output {
     sink: Box<dyn Write + Send>,
     json: bool,
     color: bool,
+    columns: Option<usize>,
 }
 
 impl Output {
     /// Results on standard output; nothing is certain to be out before [`Output::flush`].
     pub fn stdout(json: bool, color: bool) -> Self {
-        Self::new(BufWriter::with_capacity(1 << 16, io::stdout()), json, color)
+        let terminal = Some(Term::stdout()).filter(Term::is_term);
+        let columns = terminal.map(|terminal| usize::from(terminal.size().1));
+        let sink = BufWriter::with_capacity(1 << 16, io::stdout());
+        Self { columns, ..Self::new(sink, json, color) }
     }
 
     /// Results in any sink, for tests.
     pub fn new(sink: impl Write + Send + 'static, json: bool, color: bool) -> Self {
-        Self { sink: Box::new(sink), json, color }
+        Self { sink: Box::new(sink), json, color, columns: None }
     }
 
     /// Whether results are wanted as JSON.
@@ -29,6 +34,11 @@ impl Output {
     /// Whether text may carry colours.
     pub fn has_color(&self) -> bool {
         self.color
+    }
+
+    /// Columns of the terminal; none where it is no terminal, and lines may be of any length.
+    pub fn columns(&self) -> Option<usize> {
+        self.columns
     }
 
     /// Writes text as it is.

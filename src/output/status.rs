@@ -1,5 +1,6 @@
 //! A line on standard error that changes in place, while results go to standard output above it.
 
+use super::terminal::columns;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// The line. Hidden where the bars are.
@@ -7,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 pub struct StatusLine {
     bars: MultiProgress,
     bar: ProgressBar,
+    columns: usize,
 }
 
 impl StatusLine {
@@ -14,12 +16,13 @@ impl StatusLine {
     pub fn new(bars: &MultiProgress) -> Self {
         let style = ProgressStyle::with_template("{wide_msg}");
         let style = style.expect("the template is written above");
-        Self { bars: bars.clone(), bar: bars.add(ProgressBar::new_spinner().with_style(style)) }
+        let bar = bars.add(ProgressBar::new_spinner().with_style(style));
+        Self { bars: bars.clone(), bar, columns: columns() }
     }
 
-    /// Shows that text.
-    pub fn set(&mut self, text: String) {
-        self.bar.set_message(text);
+    /// Shows those parts that there is room for; what matters most comes first.
+    pub fn set(&mut self, parts: &[String]) {
+        self.bar.set_message(fitting(parts, self.columns));
         self.bar.tick();
     }
 
@@ -31,5 +34,34 @@ impl StatusLine {
     /// Takes the line away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// The parts with commas between them, up to the first one that goes beyond the columns.
+fn fitting(parts: &[String], columns: usize) -> String {
+    let mut text = String::new();
+    for part in parts {
+        let comma = if text.is_empty() { "" } else { ", " };
+        if text.chars().count() + comma.len() + part.chars().count() > columns {
+            break;
+        }
+        text += comma;
+        text += part;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitting;
+
+    #[test]
+    fn a_part_is_shown_whole_or_not_at_all() {
+        let parts = ["10.0 tx/s", "1,234 seen", "7 shown"].map(str::to_owned);
+        assert_eq!(fitting(&parts, 80), "10.0 tx/s, 1,234 seen, 7 shown");
+        assert_eq!(fitting(&parts, 30), "10.0 tx/s, 1,234 seen, 7 shown");
+        assert_eq!(fitting(&parts, 29), "10.0 tx/s, 1,234 seen");
+        assert_eq!(fitting(&parts, 20), "10.0 tx/s");
+        assert_eq!(fitting(&parts, 5), "");
     }
 }

@@ -46,6 +46,26 @@ pub fn row_line(columns: &[Column], cells: &[impl AsRef<str>]) -> String {
     line
 }
 
+/// The places of the columns that there is room for: those of `least` are left out, the first one first, until what
+/// is left fits.
+pub fn fitting(columns: &[Column], least: &[usize], room: Option<usize>) -> Vec<usize> {
+    let mut kept: Vec<usize> = (0..columns.len()).collect();
+    let Some(room) = room else { return kept };
+    for place in least {
+        let width: usize = kept.iter().map(|at| columns[*at].width + 2).sum();
+        if width <= room + 2 {
+            break;
+        }
+        kept.retain(|at| at != place);
+    }
+    kept
+}
+
+/// Those of all that are at these places.
+pub fn at<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
+    places.iter().filter_map(|at| all.get(*at)).cloned().collect()
+}
+
 /// Names and values below each other, the values aligned.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
@@ -89,7 +109,7 @@ fn paint(text: &str, style: Style, color: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Align, Column, Fields, header_line, row_line};
+    use super::{Align, Column, Fields, at, fitting, header_line, row_line};
 
     const COLUMNS: [Column; 2] = [
         Column { name: "height", width: 6, align: Align::Right },
@@ -101,6 +121,16 @@ mod tests {
         assert_eq!(header_line(&COLUMNS, false), "height  hash");
         assert_eq!(row_line(&COLUMNS, &["7", "ab"]), "     7  ab");
         assert_eq!(header_line(&COLUMNS, true), "\u{1b}[1mheight  hash\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_table_leaves_out_what_matters_least_where_there_is_no_room() {
+        let fits = |room| fitting(&COLUMNS, &[1, 0], room);
+        assert_eq!(fits(None), [0, 1]);
+        assert_eq!(fits(Some(13)), [0, 1]);
+        assert_eq!(fits(Some(12)), [0]);
+        assert_eq!(at(&["7", "ab"], &fits(Some(12))), ["7"]);
+        assert_eq!(fitting(&COLUMNS, &[], Some(1)), [0, 1], "what always matters stays");
     }
 
     #[test]

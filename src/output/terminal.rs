@@ -14,12 +14,41 @@ const RATE: u8 = 20;
 /// From so many columns on there is room for the bar itself beside the numbers.
 const WIDE: u16 = 76;
 
-/// With fewer columns not even the numbers fit, and there are no bars: a line that wraps is not cleared as a whole.
-const NARROWEST: u16 = 50;
+/// From so many columns on there is room for numbers and words.
+const NARROW: u16 = 50;
 
-/// Whether a bar has room for more than its numbers.
-pub(super) fn is_wide() -> bool {
-    Term::stderr().width() >= WIDE
+/// With fewer columns not even a number fits, and there are no bars: a line that wraps is not cleared as a whole.
+const NARROWEST: u16 = 26;
+
+/// How much a bar has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// The bar itself, numbers and words.
+    Wide,
+    /// Numbers and words.
+    Narrow,
+    /// A number.
+    Tiny,
+}
+
+impl Room {
+    fn of(columns: u16) -> Self {
+        match columns {
+            WIDE.. => Self::Wide,
+            NARROW.. => Self::Narrow,
+            _ => Self::Tiny,
+        }
+    }
+}
+
+/// How much a bar on this terminal has room for.
+pub(super) fn room() -> Room {
+    Room::of(Term::stderr().width())
+}
+
+/// Columns that a line on standard error may fill.
+pub(super) fn columns() -> usize {
+    usize::from(WithMargin(Term::stderr()).width())
 }
 
 /// Where bars are drawn: standard error, if that is a terminal and they are wanted.
@@ -82,7 +111,7 @@ impl<T: TermLike> TermLike for WithMargin<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MARGIN, NARROWEST, WIDE, WithMargin};
+    use super::{MARGIN, NARROW, NARROWEST, Room, WIDE, WithMargin};
     use crate::output::bar::sized;
     use crate::output::{SyncBar, SyncStage};
     use indicatif::{MultiProgress, ProgressDrawTarget, TermLike};
@@ -125,11 +154,11 @@ mod tests {
     }
 
     /// The lines that were written to a screen of so many columns.
-    fn lines(columns: u16, draw: impl FnOnce(&MultiProgress, bool)) -> Vec<String> {
+    fn lines(columns: u16, draw: impl FnOnce(&MultiProgress, Room)) -> Vec<String> {
         let screen = Screen(columns, Arc::default());
         let drawn = Box::new(WithMargin(screen.clone()));
         let target = ProgressDrawTarget::term_like_with_hz(drawn, 255);
-        draw(&MultiProgress::with_draw_target(target), columns >= WIDE);
+        draw(&MultiProgress::with_draw_target(target), Room::of(columns));
         let written = screen.1.lock().unwrap().clone();
         written.lines().map(|line| line.trim_end().to_owned()).collect()
     }
@@ -137,14 +166,19 @@ mod tests {
     #[test]
     fn no_line_of_a_bar_reaches_the_margin() {
         const LONG: u64 = 5_000_000;
-        for columns in [NARROWEST, 60, WIDE - 1, WIDE, 80, 200] {
-            let written = lines(columns, |bars, wide| {
-                let mut sync = SyncBar::sized(bars, 4_999_999, 5_000_000, wide);
-                for stage in [SyncStage::Presync, SyncStage::Downloading, SyncStage::AtTip] {
-                    sync.update(stage, LONG - 1, LONG, 125);
-                    sync.update(stage, LONG, LONG, 0);
+        for columns in [NARROWEST, 30, NARROW - 1, NARROW, 60, WIDE - 1, WIDE, 80, 200] {
+            let written = lines(columns, |bars, room| {
+                let mut sync = SyncBar::sized(bars, 4_999_999, 5_000_000, room);
+                for stage in [
+                    SyncStage::Connecting,
+                    SyncStage::Presync,
+                    SyncStage::Downloading,
+                    SyncStage::AtTip,
+                ] {
+                    sync.update(stage, LONG - 1, LONG, 125, 999_990_000);
+                    sync.update(stage, LONG, LONG, 0, 999_990_000);
                 }
-                let bar = sized(bars, LONG, "verifying headers", wide);
+                let bar = sized(bars, LONG, "verifying headers", room);
                 (0..LONG).step_by(1_000_000).for_each(|at| bar.set_position(at));
             });
             let said = written.iter().any(|line| line.contains("5,000,000/5,000,000"));
@@ -153,5 +187,15 @@ mod tests {
             let room = usize::from(columns - MARGIN);
             assert!(longest.chars().count() <= room, "{columns}: {longest:?}");
         }
+    }
+
+    #[test]
+    fn no_time_left_is_told_before_there_is_a_speed() {
+        let written = lines(80, |bars, room| {
+            let mut sync = SyncBar::sized(bars, 0, 4603, room);
+            sync.update(SyncStage::Downloading, 0, 4603, 1, 25_000);
+        });
+        let last = written.iter().rfind(|line| line.contains("0/4,603")).unwrap();
+        assert!(last.ends_with("] 0/s  1 peer, 25.00 kB"), "{last:?}");
     }
 }

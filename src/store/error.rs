@@ -18,7 +18,7 @@ pub enum StoreError {
         holder: Option<u32>,
     },
     /// A file or folder could not be used.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot use {}: {source}: {}", path.display(), advice(source.kind()))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -26,7 +26,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The database reported an error of its own.
-    #[error("database: {0}")]
+    #[error("the database failed: {0}: run it again, and `lightclient verify` if it recurs")]
     Database(#[source] sled::Error),
     /// The database could not even be opened.
     #[error("the database in {} is damaged and does not open: run `lightclient verify --repair` to set \
@@ -57,7 +57,7 @@ pub enum StoreError {
     /// The database belongs to another network.
     #[error(
         "the database holds another network's chain: {expected} starts with {genesis}, \
-        the database with {got}"
+        the database with {got}: choose another --data-dir"
     )]
     OtherNetwork {
         /// The network asked for.
@@ -75,6 +75,18 @@ pub enum StoreError {
         /// Height of the first header handed in.
         got: u32,
     },
+}
+
+/// What to do about a file or folder that the system does not let us use.
+fn advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "commands have to write in the data folder, reading ones too: let them, or choose another \
+             --data-dir"
+        }
+        io::ErrorKind::StorageFull => "make room, or choose another --data-dir",
+        _ => "choose another --data-dir",
+    }
 }
 
 impl StoreError {

@@ -1,12 +1,30 @@
 //! Which form a file has.
 
 use crate::cli::CliError;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser, ValueParserFactory};
+use std::ffi::OsStr;
 use std::path::Path;
 
 #[cfg(feature = "parquet")]
 const NAMES: &str = "bin, csv, jsonl, parquet or hints";
 #[cfg(not(feature = "parquet"))]
 const NAMES: &str = "bin, csv, jsonl or hints";
+
+/// Forms that headers can be read from, and those that need no more than a stream.
+#[cfg(feature = "parquet")]
+const READ_NAMES: &str = "bin, csv, jsonl or parquet";
+#[cfg(not(feature = "parquet"))]
+const READ_NAMES: &str = STREAM_NAMES;
+const STREAM_NAMES: &str = "bin, csv or jsonl";
+
+/// What is to be done with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Headers are written to it.
+    Export,
+    /// Headers are read from it.
+    Import,
+}
 
 /// Form of a file of headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,24 +93,88 @@ pub(crate) fn parse_format(name: &str) -> Result<FileFormat, String> {
     }
 }
 
-/// The format said, or that of the file's extension.
+/// Understands a format as [`parse_format`] does, and names the formats to shells that complete a command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FormatParser;
+
+impl TypedValueParser for FormatParser {
+    type Value = FileFormat;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<FileFormat, clap::Error> {
+        let parser = StringValueParser::new().try_map(|name| parse_format(&name));
+        parser.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let names = NAMES.split([',', ' ']).filter(|name| !name.is_empty() && *name != "or");
+        Some(Box::new(names.map(PossibleValue::new)))
+    }
+}
+
+impl ValueParserFactory for FileFormat {
+    type Parser = FormatParser;
+
+    fn value_parser() -> FormatParser {
+        FormatParser
+    }
+}
+
+/// The file and its format: said by an option, by a word before the file (`csv FILE`), or by the file's extension.
 ///
 /// # Errors
-/// Neither says.
-pub(crate) fn format_of(file: &Path, said: Option<FileFormat>) -> Result<FileFormat, CliError> {
+/// Nothing says it, or the word is none.
+pub(crate) fn resolve<'a>(
+    word: Option<&str>,
+    file: &'a Path,
+    said: Option<FileFormat>,
+    purpose: Purpose,
+) -> Result<(&'a Path, FileFormat), CliError> {
+    let command = match purpose {
+        Purpose::Export => "export",
+        Purpose::Import => "import",
+    };
+    let word = word.map(|word| {
+        parse_format(word).map_err(|_| {
+            CliError::Usage(format!("{command} takes one file: {word:?} is no format before it"))
+        })
+    });
+    let said = word.transpose()?.or(said);
+    if said.is_none() && parse_format(&file.to_string_lossy()).is_ok() {
+        let name = file.display();
+        return Err(CliError::Usage(format!(
+            "no file is named: lightclient {command} {name} FILE"
+        )));
+    }
+    Ok((file, format_of(file, said, purpose)?))
+}
+
+fn format_of(
+    file: &Path,
+    said: Option<FileFormat>,
+    purpose: Purpose,
+) -> Result<FileFormat, CliError> {
     if let Some(format) = said {
         return Ok(format);
     }
+    let (names, stream_names) = match purpose {
+        Purpose::Export => (NAMES, NAMES),
+        Purpose::Import => (READ_NAMES, STREAM_NAMES),
+    };
     if file == Path::new("-") {
         return Err(CliError::Usage(format!(
-            "standard input and output have no extension: say --format {NAMES}"
+            "standard input and output have no extension: say --format {stream_names}"
         )));
     }
     let extension = file.extension().map(|extension| extension.to_string_lossy());
     let known = extension.as_deref().map(FileFormat::by_name).transpose()?.flatten();
     known.ok_or_else(|| {
         CliError::Usage(format!(
-            "{}: the extension is no format's: say --format {NAMES}",
+            "{}: the extension is no format's: say --format {names}",
             file.display()
         ))
     })
@@ -100,18 +182,32 @@ pub(crate) fn format_of(file: &Path, said: Option<FileFormat>) -> Result<FileFor
 
 #[cfg(test)]
 mod tests {
-    use super::{FileFormat, format_of, parse_format};
+    use super::{FileFormat, Purpose, format_of, parse_format, resolve};
     use std::path::Path;
 
     #[test]
     fn the_option_beats_the_extension() {
-        let format = |file: &str, said| format_of(Path::new(file), said).ok();
+        let format = |file: &str, said| format_of(Path::new(file), said, Purpose::Export).ok();
         assert_eq!(format("a.bin", None), Some(FileFormat::Bin));
         assert_eq!(format("a.CSV", None), Some(FileFormat::Csv));
         assert_eq!(format("a.bin", Some(FileFormat::Jsonl)), Some(FileFormat::Jsonl));
         assert_eq!(format("-", Some(FileFormat::Bin)), Some(FileFormat::Bin));
         assert_eq!(format("-", None), None);
         assert_eq!(format("a", None), None);
+    }
+
+    #[test]
+    fn a_word_before_the_file_says_its_format() {
+        let format = |word, file: &str| {
+            resolve(word, Path::new(file), None, Purpose::Import).map(|(_, format)| format)
+        };
+        assert_eq!(format(Some("csv"), "a").unwrap(), FileFormat::Csv);
+        assert_eq!(format(None, "a.csv").unwrap(), FileFormat::Csv);
+        let said = |word, file| format(word, file).unwrap_err().to_string();
+        assert!(said(Some("a.csv"), "b.csv").contains("takes one file: \"a.csv\" is no format"));
+        assert!(said(None, "csv").contains("no file is named: lightclient import csv FILE"));
+        assert!(said(None, "-").ends_with("say --format bin, csv or jsonl"));
+        assert!(!said(None, "a.txt").contains("hints"));
     }
 
     #[test]
@@ -124,7 +220,7 @@ mod tests {
     #[test]
     #[cfg(feature = "parquet")]
     fn parquet_is_known_where_it_is_built_in() {
-        let format = format_of(Path::new("a.parquet"), None).ok();
+        let format = format_of(Path::new("a.parquet"), None, Purpose::Export).ok();
         assert_eq!(format, Some(FileFormat::Parquet));
         assert_eq!(parse_format("Parquet"), Ok(FileFormat::Parquet));
         assert_eq!(FileFormat::Parquet.name(), "parquet");
@@ -133,7 +229,8 @@ mod tests {
     #[test]
     #[cfg(not(feature = "parquet"))]
     fn parquet_says_how_to_get_it_where_it_is_not_built_in() {
-        let said = format_of(Path::new("a.parquet"), None).unwrap_err().to_string();
+        let said =
+            format_of(Path::new("a.parquet"), None, Purpose::Export).unwrap_err().to_string();
         assert!(said.contains("cargo install --path . --features parquet"), "{said}");
         assert_eq!(parse_format("parquet"), Err(said));
     }

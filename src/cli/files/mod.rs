@@ -8,7 +8,7 @@ mod record;
 mod sink;
 mod write;
 
-pub(super) use format::{FileFormat, format_of, parse_format};
+pub(super) use format::{FileFormat, Purpose, resolve};
 pub(super) use read::{HeaderFile, HeaderFileError};
 pub(super) use sink::Sink;
 pub(super) use write::HeaderWriter;

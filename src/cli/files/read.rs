@@ -4,6 +4,7 @@ use super::format::FileFormat;
 #[cfg(feature = "parquet")]
 use super::parquet::ParquetHeaders;
 use super::record::Record;
+use crate::cli::error::advice;
 use crate::primitives::{HEADER_LEN, Header};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, stdin};
@@ -18,7 +19,7 @@ const MAX_LINE: u64 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HeaderFileError {
     /// The system does not let it.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read {}: {source}: {}", path.display(), advice(source.kind()))]
     Io {
         /// The file.
         path: PathBuf,
@@ -186,11 +187,18 @@ fn jsonl_headers(mut source: impl BufRead + 'static) -> Headers {
             }
             if !line.trim_ascii().is_empty() {
                 let record = serde_json::from_slice::<Record>(&line);
-                let header = record.map_err(|error| error.to_string()).and_then(|r| r.header());
+                let header = record.map_err(|error| json_fault(&error)).and_then(|r| r.header());
                 return Some(header.map_err(|what| in_line(number, what)));
             }
         }
     }))
+}
+
+/// The parser's words without its own count of lines: it is given one at a time.
+fn json_fault(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or_default();
+    format!("{what}, at column {}", error.column())
 }
 
 fn csv_headers(source: impl Read + 'static) -> Headers {

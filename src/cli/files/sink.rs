@@ -30,7 +30,7 @@ impl<'a> Sink<'a> {
     /// # Errors
     /// The file cannot be made.
     pub(crate) fn create(path: &Path, stdout: &'a mut Output) -> Result<Self, CliError> {
-        let io = |source| CliError::File { path: path.to_owned(), source };
+        let io = |source| CliError::File { doing: "write", path: path.to_owned(), source };
         if path == Path::new("-") {
             return Ok(Self::Stdout(stdout));
         }
@@ -56,8 +56,10 @@ impl<'a> Sink<'a> {
     pub(crate) fn error(&self, source: io::Error) -> CliError {
         match self {
             Self::Stdout(_) => CliError::Output(source),
-            Self::Special(_, path) => CliError::File { path: path.clone(), source },
-            Self::Partial(partial) => CliError::File { path: partial.target.clone(), source },
+            Self::Special(_, path) => CliError::File { doing: "write", path: path.clone(), source },
+            Self::Partial(partial) => {
+                CliError::File { doing: "write", path: partial.target.clone(), source }
+            }
         }
     }
 

@@ -6,10 +6,12 @@ mod show;
 mod tally;
 
 use super::PeerArgs;
+use super::args::at_least_one;
 use super::context::Context;
 use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::network_args::{named_peers, sources};
+use super::no_peer::no_peer;
 use super::runtime::block_on;
 use crate::config::Layer;
 use crate::node::Amount;
@@ -30,35 +32,40 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 const EXAMPLES: &str = "\
-A line for each transaction: time (UTC), txid, virtual size, inputs → outputs, amount of all outputs, kinds of the
-outputs. Checked is what it is by itself (form, amounts, no output spent twice), not its signatures nor the coins that
-it spends: it may be invalid, its fee is not known, and its wtxid and sizes are the word of the peer that sent it. If
-another one sends it with other witnesses, that is shown too, and said. Larger ones than nodes relay (weight 400,000)
-are counted only. A new block takes out of the pending ones what it contains, and a later transaction those that spend
+A line for each transaction: time (UTC), txid, virtual size, inputs → outputs, amount of all outputs, kinds of the \
+outputs. Checked is what it is by itself (form, amounts, no output spent twice), not its signatures nor the coins that \
+it spends: it may be invalid, its fee is not known, and its wtxid and sizes are the word of the peer that sent it. If \
+another one sends it with other witnesses, that is shown too, and said. Larger ones than nodes relay (weight 400,000) \
+are counted only. A new block takes out of the pending ones what it contains, and a later transaction those that spend \
 the same as it does. With --json blocks are told on standard error, so that standard output has transactions only.
 
 Examples:
-  lightclient mempool                             Until Ctrl-C
-  lightclient mempool --count 10 --full           Ten transactions with all their fields
-  lightclient mempool --json --min-amount 10      Large ones, for a script
-  lightclient mempool --address ADDR --count 1    Wait for a payment: announced, and unverified
+  lightclient mempool                           Until Ctrl-C
+  lightclient mempool --count 10 --full         Ten transactions, all their fields
+  lightclient mempool --json --min-amount 10    Large ones, for a script
+  lightclient mempool --address ADDR --count 1  Wait for a payment (unverified)
+
 Exit codes: 0 --count is reached, 1 nothing came for --timeout seconds, 3 no peer can be used, 130 Ctrl-C.";
+
+const TIMEOUT: &str =
+    "Give up when nothing came for so many seconds [env: LIGHTCLIENT_TIMEOUT] [default: never]";
 
 /// How often the line that counts is drawn.
 const TICK: Duration = Duration::from_millis(250);
 
 /// The arguments of `mempool`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
 pub struct Args {
     /// End after so many transactions were shown [default: when interrupted]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
+    #[arg(allow_negative_numbers = true)]
     count: Option<u64>,
     /// Show all fields (what is longer than 1,040 characters is cut); --json always does, and whole
     #[arg(long)]
     full: bool,
     /// Show only transactions whose outputs have that much together
-    #[arg(long, value_name = "BTC")]
+    #[arg(long, value_name = "BTC", allow_negative_numbers = true)]
     min_amount: Option<Amount>,
     /// Show only transactions that pay to this address; give it again for more
     #[arg(long, value_name = "ADDR")]
@@ -96,21 +103,26 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let patience = context.config.timeout;
     let mut seen = Seeing { filter, show, count: args.count, tally: Tally::start(Instant::now()) };
+    let mut written = 0;
     let (end, printed) = thread::scope(|scope| {
         let (line, out, quiet) = (&mut status, &mut context.out, context.quiet);
-        let printing = scope.spawn(move || print(receiver, line, out, quiet));
+        let count = &mut written;
+        let printing = scope.spawn(move || print(receiver, line, out, quiet, count));
         let end = block_on(watch_until(options, patience, &mut seen, sender, stopped));
         (end, printing.join().expect("printing does not panic"))
     });
     status.finish();
+    seen.tally.shown = written;
     // What was shown is out before the summary is.
     let flushed = context.out.flush();
-    if !context.quiet {
+    // Where there was nobody to watch there is nothing to sum up.
+    let nobody = matches!(end, Ok(End::NoPeers(_))) && seen.tally.is_empty();
+    if !context.quiet && !nobody {
         context.out.note(&seen.tally.summary(Instant::now()))?;
     }
     printed?;
     flushed?;
-    end?.verdict(patience, interrupt.caught())
+    end?.verdict(patience, interrupt.caught(), context)
 }
 
 /// Which transactions are shown, and how.
@@ -193,11 +205,18 @@ enum End {
 }
 
 impl End {
-    fn verdict(self, patience: Option<Duration>, signal: Option<Ending>) -> Result<(), CliError> {
+    fn verdict(
+        self,
+        patience: Option<Duration>,
+        signal: Option<Ending>,
+        context: &Context,
+    ) -> Result<(), CliError> {
         match self {
             Self::Counted | Self::Unwritten => Ok(()),
             Self::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(Ending::Interrupt))),
-            Self::NoPeers(error) => Err(CliError::NoPeer(error.to_string())),
+            Self::NoPeers(MempoolError::NoPeers { reasons }) => {
+                Err(no_peer(&context.config, &reasons))
+            }
             Self::TimedOut(peers) => {
                 let seconds = patience.unwrap_or_default().as_secs();
                 let nothing = format!("nothing came for {seconds} s");
@@ -248,6 +267,7 @@ impl Seeing {
                     // What came together with the last one wanted is seen, and not shown.
                     if !self.is_enough() && self.filter.lets_through(view) {
                         self.tally.shown += 1;
+                        lines.shown += 1;
                         lines.out += &self.show.transaction(view, time);
                     }
                 }

@@ -16,17 +16,19 @@ pub(super) enum Shown {
     /// Results, and lines about them.
     Lines(Lines),
     /// The line that counts.
-    Status(String),
+    Status(Vec<String>),
 }
 
 /// What is to be written, on which stream.
 #[derive(Default)]
 pub(super) struct Lines {
+    /// How many transactions are in it.
+    pub(super) shown: u64,
     pub(super) out: String,
     pub(super) notes: Vec<String>,
 }
 
-/// Writes until nobody sends any more.
+/// Writes until nobody sends any more, and counts the transactions that were written.
 ///
 /// # Errors
 /// Standard output does not take it.
@@ -35,11 +37,12 @@ pub(super) fn print(
     status: &mut StatusLine,
     out: &mut Output,
     quiet: bool,
+    written: &mut u64,
 ) -> Result<(), CliError> {
     let terminal = io::stdout().is_terminal();
     while let Some(shown) = shown.blocking_recv() {
         match shown {
-            Shown::Status(text) => status.set(text),
+            Shown::Status(parts) => status.set(&parts),
             Shown::Lines(lines) => {
                 if terminal {
                     status.aside(|| write(&lines.out, out))?;
@@ -47,6 +50,7 @@ pub(super) fn print(
                     // Whoever logs waits for what is written aside: for a pipe that could be for ever.
                     write(&lines.out, out)?;
                 }
+                *written += lines.shown;
                 if !quiet {
                     let note = |note: &String| out.note(note);
                     status.aside(|| lines.notes.iter().try_for_each(note))?;

@@ -48,38 +48,42 @@ impl Tally {
         }
     }
 
-    /// The line of a moment: speed, kinds of outputs, bytes.
-    pub(super) fn live(&mut self, now: Instant) -> String {
+    /// Whether not even an announcement came.
+    pub(super) fn is_empty(&self) -> bool {
+        self.figures.counts.announcements == 0
+    }
+
+    /// The line of a moment, in parts, what matters most first: speed, numbers, peers, bytes, kinds of outputs.
+    pub(super) fn live(&mut self, now: Instant) -> Vec<String> {
         let seen = self.figures.counts.seen;
         while self.past.len() > 1 && self.past.front().is_some_and(|(at, _)| *at + WINDOW < now) {
             self.past.pop_front();
         }
         let (since, before) = self.past.front().copied().unwrap_or((now, seen));
         self.past.push_back((now, seen));
-        let replaced = match self.figures.replaced {
-            0 => String::new(),
-            some => format!(", {} replaced", format::count(some)),
-        };
-        format!(
-            "{:.1} tx/s  {} seen, {} shown, {} pending{replaced}{}  {}  {}",
-            speed(seen - before, now - since),
-            format::count(seen),
-            format::count(self.shown),
-            format::count(u64::try_from(self.figures.pending).unwrap_or(u64::MAX)),
-            self.kinds(),
+        let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let mut parts = vec![
+            format!("{:.1} tx/s", speed(seen - before, now - since)),
+            format!("{} seen", format::count(seen)),
+            format!("{} shown", format::count(self.shown)),
+            format!("{} pending", format::count(number(self.figures.pending))),
+            format::counted(number(self.figures.peers), "peer"),
             format::size(self.bytes),
-            format::counted(u64::try_from(self.figures.peers).unwrap_or(u64::MAX), "peer"),
-        )
+        ];
+        if self.figures.replaced > 0 {
+            parts.push(format!("{} replaced", format::count(self.figures.replaced)));
+        }
+        parts.extend(self.kinds());
+        parts
     }
 
     /// The commonest kinds of outputs and their shares.
-    fn kinds(&self) -> String {
+    fn kinds(&self) -> Vec<String> {
         let total: u64 = self.kinds.values().sum();
         let mut kinds: Vec<_> = self.kinds.iter().collect();
         kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let share = |(name, count): (&&str, &u64)| format!("{name} {} %", count * 100 / total);
-        let shares: Vec<String> = kinds.into_iter().take(KINDS).map(share).collect();
-        if shares.is_empty() { String::new() } else { format!("  {}", shares.join(", ")) }
+        kinds.into_iter().take(KINDS).map(share).collect()
     }
 
     /// The summary of the whole watch.
@@ -139,7 +143,7 @@ mod tests {
         for second in 1..=30 {
             // Ten a second first, then none.
             tally.figures.counts.seen = 10 * second.min(15);
-            let line = tally.live(start + Duration::from_secs(second));
+            let line = tally.live(start + Duration::from_secs(second)).join(", ");
             let expected = match second {
                 ..=15 => "10.0 tx/s",
                 20 => "5.0 tx/s",

@@ -2,15 +2,17 @@
 
 mod table;
 
+use super::args::at_least_one;
 use super::network_args::{NetworkArgs, named_peers, sources};
+use super::no_peer::{advice, tried};
 use super::runtime::{block_on, endings};
 use super::{CliError, Context};
-use crate::config::Layer;
+use crate::config::{Config, Layer};
 use crate::node::shutdown::Ending;
 use crate::node::{
     Counts, CrawlOptions, Crawled, Found, Journal, Source, Sources, crawl, find_all,
 };
-use crate::output::{bar, spinner};
+use crate::output::{bar, waiting};
 use indicatif::MultiProgress;
 use std::path::{Path, PathBuf};
 use table::TableFile;
@@ -27,14 +29,17 @@ Examples:
 An interrupted crawl goes on when the same command is given again.
 Exit codes: 0 done, 3 no peer could be reached, 130 Ctrl-C (what was found so far is printed).";
 
+const TIMEOUT: &str = "Wait so many seconds for each peer's handshake, and for its addresses \
+    [env: LIGHTCLIENT_TIMEOUT] [default: 10]";
+
 /// The arguments of `peers`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
 pub struct Args {
     #[command(flatten)]
     network: NetworkArgs,
     /// Go on to the peers of peers until so many were asked, or all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     crawl: Option<u64>,
     /// Forget an interrupted crawl and begin a new one
     #[arg(long, requires = "crawl")]
@@ -92,7 +97,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     if let Some(journal) = journal {
         journal.remove()?;
     }
-    verdict(&crawled, !named.is_empty())
+    verdict(&crawled, &context.config)
 }
 
 /// Most addresses of the address book that are asked.
@@ -154,14 +159,14 @@ async fn start(
         info!("going on with the crawl that was interrupted");
         return Vec::new();
     }
-    let spinner = spinner(bars, "looking for addresses");
+    let waiting = waiting(bars, "looking for addresses".to_owned());
     let found = find_all(sources, folder, BOOK).await;
-    spinner.finish_and_clear();
+    waiting.finish_and_clear();
     found
 }
 
 /// Fails if nobody could be reached.
-fn verdict(crawled: &Crawled, named: bool) -> Result<(), CliError> {
+fn verdict(crawled: &Crawled, config: &Config) -> Result<(), CliError> {
     /// How many reasons are given.
     const REASONS: usize = 4;
     if crawled.counts.reachable > 0 {
@@ -171,14 +176,8 @@ fn verdict(crawled: &Crawled, named: bool) -> Result<(), CliError> {
         row.error.as_ref().map(|error| format!("{} ({error})", row.address))
     };
     let reasons: Vec<String> = crawled.asked.iter().filter_map(reason).take(REASONS).collect();
-    let reasons =
-        if reasons.is_empty() { "no address was found".to_owned() } else { reasons.join("; ") };
-    let advice = if named {
-        "check the addresses, or leave --connect out"
-    } else {
-        "check the network, or name one with --connect"
-    };
-    Err(CliError::NoPeer(format!("no peer could be reached: {reasons}: {advice}")))
+    let (tried, advice) = (tried(&reasons), advice(config));
+    Err(CliError::NoPeer(format!("no peer could be reached: {tried}: {advice}")))
 }
 
 fn to_u64(number: usize) -> u64 {

@@ -6,12 +6,16 @@ use crate::cli::files::Sink;
 use crate::node::{Counts, Crawled, PeerRow};
 use crate::output::format::{count, counted};
 use crate::output::{Align, Column, Fields, JsonArray, Output, header_line, row_line};
+use crate::output::{at, fitting};
 use std::cmp::Ordering;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Wider cells push the rest of their row to the right.
 const MAX_WIDTH: usize = 60;
+
+/// Places of the columns that are left out where there is no room, in this order: services, user agent, height.
+const LEAST: [usize; 3] = [1, 2, 3];
 
 /// The rows in the order they are printed: the quickest first, then those that could not be reached, then those that
 /// were only told of.
@@ -48,11 +52,13 @@ pub(super) fn print(crawled: &Crawled, shows_told: bool, out: &mut Output) -> Re
         .map(|row| cells(row))
         .collect();
     let columns = columns(&shown);
+    let kept = fitting(&columns, &LEAST, out.columns());
+    let columns = at(&columns, &kept);
     if !shown.is_empty() {
         out.line(&header_line(&columns, out.has_color()))?;
     }
     for cells in &shown {
-        out.line(&row_line(&columns, cells))?;
+        out.line(&row_line(&columns, &at(cells, &kept)))?;
     }
     let Counts { known, reachable, asked } = crawled.counts;
     out.line(&format!(

@@ -187,5 +187,5 @@ async fn a_peer_that_hangs_up_on_our_version_is_not_taken_for_ourselves() {
     let mut scene = scene();
     scene.remote.hear_version().await;
     scene.remote = Remote::new(duplex(1).0);
-    assert_eq!(scene.end().await, Disconnect::Closed);
+    assert_eq!(scene.end().await, Disconnect::HungUp);
 }

@@ -94,6 +94,8 @@ pub(super) struct Peers<N> {
     ever_connected: usize,
     bytes_of_gone: u64,
     reasons: VecDeque<String>,
+    /// Whether the DNS seeds were asked and named nobody.
+    dns_is_mute: bool,
 }
 
 impl<N: Default> Peers<N> {
@@ -118,6 +120,7 @@ impl<N: Default> Peers<N> {
             ever_connected: 0,
             bytes_of_gone: 0,
             reasons: VecDeque::new(),
+            dns_is_mute: false,
         }
     }
 
@@ -212,6 +215,7 @@ impl<N: Default> Peers<N> {
             Search::Shipped => "shipped with the program",
         };
         info!("{} addresses of peers found: {source}", told.len());
+        self.dns_is_mute |= search == Search::Dns && told.is_empty();
         self.pool.found(search, told, self.now());
         if told.is_empty() && self.pool.book().is_empty() {
             self.note_failure("no address was found".to_owned());
@@ -377,6 +381,7 @@ impl<N: Default> Peers<N> {
 
     /// What became of the last ones.
     pub(super) fn take_reasons(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.reasons).into()
+        let dns = self.dns_is_mute.then(|| "the DNS seeds named no address".to_owned());
+        dns.into_iter().chain(std::mem::take(&mut self.reasons)).collect()
     }
 }

@@ -10,7 +10,7 @@ use crate::store::{Change, HeaderStore, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{block_in_place, spawn_blocking};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// Shorter waits at the end are nobody's fault.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
@@ -21,11 +21,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         block_in_place(|| settle(self.store.as_ref(), true))
     }
 
-    /// Names the peers that were waited for in vain.
-    fn tell_unanswered(&self) {
+    /// Names the peers that were waited for in vain. Who interrupts a sync has not given them their time: that is
+    /// for those who look closely.
+    fn tell_unanswered(&self, interrupted: bool) {
+        let tell = |what: String| if interrupted { info!("{what}") } else { warn!("{what}") };
         for (peer, waited) in self.engine.unanswered(self.now()) {
             if let Some(line) = self.peers.get(peer).filter(|_| waited >= WORTH_TELLING) {
-                warn!("{} left a request unanswered for {} s", line.address(), waited.as_secs());
+                let (address, waited) = (line.address(), waited.as_secs());
+                tell(format!("{address} left a request unanswered for {waited} s"));
             }
         }
         if self.options.connect.is_empty() {
@@ -33,7 +36,8 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         for (address, waited) in self.peers.unconnected() {
             if waited >= WORTH_TELLING {
-                warn!("{address} did not complete a handshake within {} s", waited.as_secs());
+                let waited = waited.as_secs();
+                tell(format!("{address} did not complete a handshake within {waited} s"));
             }
         }
     }
@@ -56,7 +60,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                 ended = ended.and(Err(error));
             }
         }
-        self.tell_unanswered();
+        self.tell_unanswered(matches!(ended, Ok(Stopped::Interrupted)));
         self.peers.finish().await;
         let synced = matches!(ended, Ok(Stopped::CaughtUp)) || self.caught_up;
         let store = Arc::clone(&self.store);

@@ -1,11 +1,13 @@
 //! What a running sync tells those who watch it.
 
-use super::Session;
+use super::{Session, Tip};
 use crate::net::pool::PeerStatus;
 use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use tokio::task::block_in_place;
+use tracing::info;
 
 /// What the session is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,14 +36,16 @@ impl Phase {
 /// What happens at the tip while a sync follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The chain grew.
+    /// The chain grew: one for each new header, and for those of a branch that took over.
     Tip {
-        /// Height of the new tip.
+        /// Height of the header.
         height: u32,
         /// Its hash.
         hash: BlockHash,
         /// Its time, in Unix seconds.
         time: u32,
+        /// The first of several new headers that this is the last of: more came at once than are told one by one.
+        from: Option<u32>,
     },
     /// A branch with more work took over.
     Reorganised {
@@ -57,6 +61,9 @@ pub enum Notice {
         depth: u32,
     },
 }
+
+/// How many new headers are told one by one when they come at once: more are a gap that is caught up with.
+const MOST_TOLD: u32 = 100;
 
 /// A running sync at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +114,26 @@ impl<S: HeaderStore + 'static> Session<S> {
             *old = live;
             changed
         });
+    }
+
+    /// Tells whoever follows each header that is new on the chain since the last time.
+    pub(super) fn notice_tips(&mut self) {
+        let Tip { height, hash, .. } = self.tip;
+        let first = self.noticed.saturating_add(1);
+        if !self.caught_up || first > height {
+            return;
+        }
+        self.noticed = height;
+        info!("new tip {hash} at height {height}");
+        let range = (height - first >= MOST_TOLD).then_some(first);
+        let read = if range.is_some() { height } else { first };
+        // A header that cannot be read is not told: whatever needs it next will say why.
+        let run = block_in_place(|| self.store.run(read, height - read + 1));
+        let Ok(run) = run else { return };
+        for ((header, hash), height) in run.headers.iter().zip(run.hashes).zip(read..) {
+            // Whoever watched may be gone.
+            self.notices.send(Notice::Tip { height, hash, time: header.time, from: range }).ok();
+        }
     }
 
     fn estimated_height(&self) -> u32 {

@@ -110,6 +110,8 @@ pub struct Session<S> {
     last_asked: Instant,
     caught_up: bool,
     told_low_work: bool,
+    /// Up to which height of the chain whoever follows has been told.
+    noticed: u32,
     hints_hold: bool,
     /// The last hint that the stored chain was compared with.
     hints_checked: Option<u32>,
@@ -167,6 +169,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             last_asked: now,
             caught_up: false,
             told_low_work: false,
+            noticed: 0,
             hints_hold,
             hints_checked: None,
             done: Tally::default(),
@@ -210,12 +213,14 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// Everything that may follow from what has just happened.
     fn step(&mut self) -> Result<Option<Stopped>, SyncError> {
         self.submit_joinable();
+        if self.options.stop_height.is_some_and(|stop| self.tip.height >= stop) {
+            // Before anybody is dialled: there may be nothing to do at all.
+            self.publish();
+            return Ok(Some(Stopped::StopHeight));
+        }
         self.poll_engine();
         self.act_on_peers();
         self.publish();
-        if self.options.stop_height.is_some_and(|stop| self.tip.height >= stop) {
-            return Ok(Some(Stopped::StopHeight));
-        }
         if self.peers.is_exhausted() && !self.is_working() {
             let named = !self.options.connect.is_empty();
             let reasons = self.peers.take_reasons();
@@ -273,6 +278,7 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn start_following(&mut self) -> Result<(), SyncError> {
         self.caught_up = true;
+        self.noticed = self.tip.height;
         self.tell_short();
         info!("caught up at height {}: following", self.tip.height);
         self.mark_synced().map_err(store_error)?;

@@ -32,22 +32,17 @@ impl<S: HeaderStore + 'static> Session<S> {
                 self.on_linked(tag, batch, fault, parent_height);
             }
             Verdict::Joined { done, tip, at } => {
-                let grown = done.iter().any(|(_, joined)| matches!(joined, Joined::Extended(1..)));
                 self.move_tip(tip, at);
                 for (tag, joined) in done {
                     self.count(tag, &joined);
                     self.finish_batch(tag, true);
                 }
-                if grown {
-                    self.notice_tip();
-                }
+                self.notice_tips();
             }
             Verdict::Refused { tag, joined, rejection, tip, at } => {
                 self.move_tip(tip, at);
                 self.count(tag, &joined);
-                if matches!(joined, Joined::Extended(1..)) {
-                    self.notice_tip();
-                }
+                self.notice_tips();
                 self.on_refused(tag, &rejection);
             }
             Verdict::Returned { tag, batch } => {
@@ -213,7 +208,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             }
             Joined::LowWork { height, hash, work } => {
                 info!(
-                    "a branch that ends at height {height} ({hash}) is not kept: its work {work:#x} is too little"
+                    "a branch that ends at height {height} ({hash}) is not kept: its work {work:#} is too little"
                 );
                 self.note_unkept(*height, work);
             }
@@ -272,25 +267,15 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn tell_disagreement(&self, height: u32, hash: &BlockHash, work: &Work) {
         let Tip { height: best, hash: tip, chainwork } = &self.tip;
         warn!(
-            "peers disagree: the most work {chainwork:#x} is at height {best} ({tip}), another branch \
-             reaches height {height} ({hash}) with work {work:#x}"
+            "peers disagree: the most work {chainwork:#} is at height {best} ({tip}), another branch \
+             reaches height {height} ({hash}) with work {work:#}"
         );
     }
 
-    fn notice_tip(&self) {
-        if !self.caught_up {
-            return;
-        }
+    fn notice_reorganisation(&mut self, old_height: u32, old_hash: BlockHash, depth: u32) {
         let Tip { height, hash, .. } = self.tip;
-        info!("new tip {hash} at height {height}");
-        let header = block_in_place(|| self.store.headers(height, 1));
-        let time = header.ok().and_then(|headers| Some(headers.first()?.time)).unwrap_or(0);
-        // Whoever watched may be gone.
-        self.notices.send(Notice::Tip { height, hash, time }).ok();
-    }
-
-    fn notice_reorganisation(&self, old_height: u32, old_hash: BlockHash, depth: u32) {
-        let Tip { height, hash, .. } = self.tip;
+        // What is new from there on is told after it.
+        self.noticed = self.noticed.min(old_height.saturating_sub(depth));
         let told = format!(
             "reorganisation: old tip {old_hash} at height {old_height}, new tip {hash} at height \
              {height}, depth {depth}"

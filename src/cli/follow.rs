@@ -1,0 +1,87 @@
+//! What `sync --follow` prints at the tip: new headers and reorganisations.
+
+use super::CliError;
+use crate::node::Notice;
+use crate::output::{Output, aside, format};
+use indicatif::MultiProgress;
+use serde::Serialize;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// A line about the tip, with `--json`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum TipLine {
+    Tip {
+        height: u32,
+        hash: String,
+        time: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<u32>,
+    },
+    Reorganisation {
+        old_height: u32,
+        old_hash: String,
+        height: u32,
+        hash: String,
+        depth: u32,
+    },
+}
+
+impl From<Notice> for TipLine {
+    fn from(notice: Notice) -> Self {
+        match notice {
+            Notice::Tip { height, hash, time, from } => {
+                Self::Tip { height, hash: hash.to_string(), time, from }
+            }
+            Notice::Reorganised { old_height, old_hash, height, hash, depth } => {
+                let (old_hash, hash) = (old_hash.to_string(), hash.to_string());
+                Self::Reorganisation { old_height, old_hash, height, hash, depth }
+            }
+        }
+    }
+}
+
+impl TipLine {
+    fn text(&self) -> String {
+        match self {
+            Self::Tip { height, hash, time, from } => {
+                let from = from.map(|from| format!("{from}..")).unwrap_or_default();
+                format!("{from}{height}  {hash}  {}", format::utc(u64::from(*time)))
+            }
+            Self::Reorganisation { old_height, old_hash, height, hash, depth } => format!(
+                "reorganisation: old tip {old_hash} at {old_height}, new tip {hash} at {height}, \
+                 depth {depth}"
+            ),
+        }
+    }
+}
+
+/// Prints what happens at the tip for those who follow it, until the sync is over.
+///
+/// A sync that ends by itself prints its summary alone: a reorganisation on the way is the log's.
+///
+/// # Errors
+/// Standard output does not take it.
+pub(super) fn print_notices(
+    mut notices: UnboundedReceiver<Notice>,
+    follow: bool,
+    out: &mut Output,
+    bars: &MultiProgress,
+) -> Result<(), CliError> {
+    while let Some(notice) = notices.blocking_recv() {
+        if follow {
+            aside(bars, || print(&notice.into(), out))?;
+        }
+    }
+    Ok(())
+}
+
+fn print(line: &TipLine, out: &mut Output) -> Result<(), CliError> {
+    if out.is_json() {
+        out.json_line(line)?;
+    } else {
+        out.line(&line.text())?;
+    }
+    // Whoever reads a pipe wants the line now.
+    Ok(out.flush()?)
+}

@@ -1,0 +1,76 @@
+//! Who answers where a peer was expected, and what is said of it.
+
+mod support;
+
+use lightclient::primitives::Network;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::thread;
+use std::time::Duration;
+use support::run::Program;
+use support::script::{Opening, Script};
+use support::sync::{light_client, sync_args, sync_with};
+use support::transactions::any_chain;
+use support::wait::PATIENCE;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
+
+fn program() -> Program {
+    light_client(BINARY, Network::Regtest)
+}
+
+/// Where somebody listens, hears the first words, says this, and hangs up.
+fn somebody_who_says(words: &'static [u8]) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut first = [0; 24];
+            stream.read_exact(&mut first).expect("a frame's head");
+            stream.write_all(words).expect("a reader");
+        }
+    });
+    address
+}
+
+#[test]
+fn who_hangs_up_on_our_first_word_may_be_on_another_network() {
+    let address = somebody_who_says(b"");
+    let connect = ["--connect", address.as_str()];
+    let tried = format!("{address} (hung up during the handshake): ");
+    let advice = "check the address, and that it is a regtest peer's, or leave --connect out\n";
+    let sync = program().run(&sync_args(&[&address], &[])).expect_code(3);
+    assert_eq!(sync.stderr, format!("error: no peer could be used: {tried}{advice}"));
+    let peers = program().run(&[&["peers"][..], &connect].concat()).expect_code(3);
+    assert_eq!(peers.stderr, format!("error: no peer could be reached: {tried}{advice}"));
+    let mempool = program().run(&[&["mempool"][..], &connect].concat()).expect_code(3);
+    assert!(mempool.stderr.ends_with(&format!("could be used: {tried}{advice}")));
+    let tx = "a".repeat(64);
+    let tx = program().run(&[&["tx", &tx][..], &connect].concat()).expect_code(3);
+    assert!(tx.stderr.ends_with(&format!("could be used: {tried}{advice}")), "{}", tx.stderr);
+    let ping = program().run(&["ping", &address]).expect_code(3);
+    let tried = format!("{address}: hung up during the handshake: ");
+    let advice = "check the address, and that it is a regtest peer's\n";
+    assert_eq!(ping.stderr, format!("error: {tried}{advice}"));
+}
+
+#[test]
+fn a_web_server_is_told_as_such() {
+    let address = somebody_who_says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let ended = program().run(&["ping", &address]).expect_code(3);
+    let told = "peer answers HTTP, not Bitcoin's protocol: magic fabfb5da expected, got 48545450";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+}
+
+#[test]
+fn nobody_is_blamed_for_an_interruption() {
+    let mute = Script::honest().opening(Opening::Mute).start(&any_chain());
+    let mut running = program().start(&sync_with(&[&mute], &[]));
+    // As long as it takes to be called late by who does not interrupt.
+    thread::sleep(Duration::from_millis(1200));
+    running.interrupt();
+    let ended = running.wait(PATIENCE).expect_code(130);
+    assert_eq!(ended.stderr, "");
+    assert!(ended.stdout.contains(", no peer used, interrupted"), "{}", ended.stdout);
+}
