@@ -152,8 +152,7 @@ async fn watch_until(
     sender: mpsc::Sender<Shown>,
     mut stop: watch::Receiver<bool>,
 ) -> End {
-    let mut mempool = Mempool::start(options);
-    let mut tick = tokio::time::interval(TICK);
+    let (mut mempool, mut tick) = (Mempool::start(options), tokio::time::interval(TICK));
     let (mut unwritten, mut unsent) = (Vec::new().into_iter(), None);
     let mut last_seen = Instant::now();
     let end = loop {

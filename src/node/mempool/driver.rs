@@ -4,6 +4,7 @@ use super::blocks::{Blocks, Seen};
 use super::fault::{MAX_STANDARD_TX_WEIGHT, TxFault, check_loose};
 use super::follow::check;
 use super::limits::Limits;
+use super::notice::Notice;
 use super::pending::{Pending, Settled};
 use super::watch::{Arrival, PeerKey, Watch, WatchCounts};
 use crate::net::Event;
@@ -45,30 +46,6 @@ pub struct MempoolOptions {
     pub stored: Vec<Seen>,
     /// How much is kept and waited for.
     pub limits: Limits,
-}
-
-/// What is worth telling.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// A transaction that was not seen before. No coin and no signature was checked, only what it is by itself.
-    Transaction(Transaction),
-    /// One that is pending and came once more, with other witnesses: at most one of the two is what was signed.
-    OtherWitness(Transaction),
-    /// A new block, held to its header.
-    Block {
-        /// Its height; none where neither its ancestors nor its coinbase say one.
-        height: Option<u32>,
-        /// Its hash.
-        hash: BlockHash,
-        /// How many transactions it has.
-        transactions: usize,
-        /// How many of them were pending.
-        confirmed: usize,
-        /// How many pending ones it leaves no room for: it spends what they, or those they build on, spend.
-        replaced: usize,
-        /// How many transactions are pending still.
-        pending: usize,
-    },
 }
 
 /// The numbers of a watch so far.

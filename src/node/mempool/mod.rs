@@ -15,6 +15,7 @@ mod fault;
 mod follow;
 mod known;
 mod limits;
+mod notice;
 mod pending;
 mod watch;
 
@@ -22,8 +23,9 @@ mod watch;
 mod tests;
 
 pub use blocks::Seen;
-pub use driver::{Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice};
+pub use driver::{Mempool, MempoolError, MempoolFigures, MempoolOptions};
 pub use fault::{MAX_STANDARD_TX_WEIGHT, TxFault};
 pub use follow::stored_end;
 pub use limits::Limits;
+pub use notice::Notice;
 pub use watch::{Arrival, PeerKey, Watch, WatchCounts};

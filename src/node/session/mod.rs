@@ -140,27 +140,27 @@ impl<S: HeaderStore + 'static> Session<S> {
     ) -> Result<Self, SyncError> {
         let writer = ChainWriter::new(Arc::clone(&store), options.params, unix_now())?;
         let tip = store.tip();
-        let (verdict_sender, verdicts) = unbounded_channel();
-        let (event_sender, events) = channel(EVENT_QUEUE);
+        let ((verdict_sender, verdicts), (event_sender, events)) =
+            (unbounded_channel(), channel(EVENT_QUEUE));
         let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
         let limits = limits(&options, hints_hold, &tip);
-        let joiner =
-            Joiner::start(writer, limits, verdict_sender.clone()).map_err(SyncError::Thread)?;
+        let joiner = Joiner::start(writer, limits, verdict_sender.clone());
+        let joiner = Some(joiner.map_err(SyncError::Thread)?);
         let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
         let peers = Peers::new(options.policy(tip.height), event_sender);
-        let now = Instant::now();
+        let (now, at) = (Instant::now(), point_of(&tip));
         Ok(Self {
             engine,
             options,
             store,
             peers,
-            joiner: Some(joiner),
+            joiner,
             events,
             verdicts,
             verdict_sender,
             held: HashMap::new(),
             epoch: 0,
-            at: point_of(&tip),
+            at,
             tip,
             announced: HashMap::new(),
             promised: HashMap::new(),
