@@ -16,14 +16,16 @@ mod follow;
 mod known;
 mod limits;
 mod pending;
+mod types;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
 pub use blocks::Seen;
-pub use driver::{Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice};
+pub use driver::Mempool;
 pub use fault::{MAX_STANDARD_TX_WEIGHT, TxFault};
 pub use follow::stored_end;
 pub use limits::Limits;
+pub use types::{MempoolError, MempoolFigures, MempoolOptions, Notice};
 pub use watch::{Arrival, PeerKey, Watch, WatchCounts};
