@@ -102,7 +102,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let mut status = StatusLine::new(&context.bars);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let patience = context.config.timeout;
-    let mut seen = Seeing { filter, show, count: args.count, tally: Tally::start(Instant::now()) };
+    let (tally, unwritten) = (Tally::start(Instant::now()), Vec::new().into_iter());
+    let mut seen = Seeing { filter, show, count: args.count, tally, unwritten };
     let mut written = 0;
     let (end, printed) = thread::scope(|scope| {
         let (line, out, quiet) = (&mut status, &mut context.out, context.quiet);
@@ -153,10 +154,10 @@ async fn watch_until(
     mut stop: watch::Receiver<bool>,
 ) -> End {
     let (mut mempool, mut tick) = (Mempool::start(options), tokio::time::interval(TICK));
-    let (mut unwritten, mut unsent) = (Vec::new().into_iter(), None);
+    let mut unsent = None;
     let mut last_seen = Instant::now();
     let end = loop {
-        unsent = unsent.or_else(|| seen.render(&mut unwritten));
+        unsent = unsent.or_else(|| seen.render());
         if unsent.is_none() && seen.is_enough() {
             break End::Counted;
         }
@@ -177,17 +178,11 @@ async fn watch_until(
             }
             notices = mempool.next(), if unsent.is_none() => match notices {
                 Err(error) => break End::NoPeers(error),
-                Ok(notices) => {
-                    last_seen = Instant::now();
-                    unwritten = notices.into_iter();
-                }
+                Ok(notices) => seen.unwritten = notices.into_iter(),
             },
         }
     };
-    // What still fits is written.
-    while let Some(lines) = unsent.take().or_else(|| seen.render(&mut unwritten))
-        && sender.try_send(Shown::Lines(lines)).is_ok()
-    {}
+    seen.send_rest(unsent, &sender);
     seen.tally.figures = mempool.figures();
     mempool.finish().await;
     end
@@ -238,6 +233,8 @@ struct Seeing {
     /// End after so many.
     count: Option<u64>,
     tally: Tally,
+    /// What was seen and is not turned into lines yet.
+    unwritten: vec::IntoIter<Notice>,
 }
 
 impl Seeing {
@@ -252,12 +249,19 @@ impl Seeing {
         self.count.is_some_and(|count| self.tally.shown >= count)
     }
 
-    /// Turns notices into lines, as many as there is room for; none where none are left.
-    fn render(&mut self, notices: &mut vec::IntoIter<Notice>) -> Option<Lines> {
-        let mut lines = (notices.len() > 0).then(Lines::default)?;
+    /// Sends what still fits: those lines, and what comes after them.
+    fn send_rest(&mut self, mut unsent: Option<Lines>, sender: &mpsc::Sender<Shown>) {
+        while let Some(lines) = unsent.take().or_else(|| self.render())
+            && sender.try_send(Shown::Lines(lines)).is_ok()
+        {}
+    }
+
+    /// Turns what was seen into lines, as much as there is room for; none where nothing is left.
+    fn render(&mut self) -> Option<Lines> {
+        let mut lines = (self.unwritten.len() > 0).then(Lines::default)?;
         let time = unix_now_secs();
         while lines.out.len() < MOST_TEXT
-            && let Some(notice) = notices.next()
+            && let Some(notice) = self.unwritten.next()
         {
             match &notice {
                 Notice::Transaction(transaction) => {

@@ -1,12 +1,11 @@
 //! The connections and the clock of a watch.
 
-use super::blocks::{Blocks, Seen};
+use super::blocks::Blocks;
 use super::fault::{MAX_STANDARD_TX_WEIGHT, TxFault, check_loose};
 use super::follow::check;
-use super::limits::Limits;
-use super::notice::Notice;
 use super::pending::{Pending, Settled};
-use super::watch::{Arrival, PeerKey, Watch, WatchCounts};
+use super::types::{MempoolError, MempoolFigures, MempoolOptions, Notice};
+use super::watch::{Arrival, PeerKey, Watch};
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::Sources;
@@ -14,7 +13,6 @@ use crate::node::block_check::CheckedBlock;
 use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
 use crate::primitives::{BlockHash, Txid};
 use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, Transaction, TxView};
-use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::block_in_place;
@@ -29,61 +27,6 @@ const MOST_EVENTS: usize = 1000;
 
 /// Bytes of transactions that are taken before they are handed on.
 const MOST_BYTES: usize = 4_000_000;
-
-/// What to watch.
-#[derive(Clone, Debug)]
-pub struct MempoolOptions {
-    /// Where peers come from, and how they are reached.
-    pub sources: Sources,
-    /// The network's folder, for the address book in it.
-    pub folder: PathBuf,
-    /// Only these peers (`host:port`); empty for those that can be found.
-    pub connect: Vec<String>,
-    /// How many peers at once, where none are named.
-    pub peers: usize,
-    /// The end of the stored chain, from [`stored_end`](super::stored_end): new blocks have to build on it. Where it is
-    /// empty, proof of work at the network's limit is all that is asked of the first one.
-    pub stored: Vec<Seen>,
-    /// How much is kept and waited for.
-    pub limits: Limits,
-}
-
-/// The numbers of a watch so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MempoolFigures {
-    /// Of announcements and requests.
-    pub counts: WatchCounts,
-    /// Ids forgotten to make room: if one is announced again, it is seen again.
-    pub forgotten: u64,
-    /// Transactions in no block that was followed.
-    pub pending: usize,
-    /// Pending ones replaced by a later one or by one in a block, with those that build on them.
-    pub replaced: u64,
-    /// Pending ones that came with other witnesses as well.
-    pub other_witnesses: u64,
-    /// Pending ones let go to make room.
-    pub pending_dropped: u64,
-    /// Blocks that were announced and not downloaded.
-    pub blocks_skipped: u64,
-    /// Peers connected now.
-    pub peers: usize,
-    /// Bytes received, of everything.
-    pub bytes: u64,
-}
-
-/// Why a watch cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum MempoolError {
-    /// There is nobody to watch.
-    #[error(
-        "no peer could be used{}: check the network, or name one with --connect",
-        if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
-    )]
-    NoPeers {
-        /// What became of the last ones.
-        reasons: Vec<String>,
-    },
-}
 
 /// What the user has been told of a peer.
 #[derive(Debug, Default)]

@@ -15,17 +15,17 @@ mod fault;
 mod follow;
 mod known;
 mod limits;
-mod notice;
 mod pending;
+mod types;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
 pub use blocks::Seen;
-pub use driver::{Mempool, MempoolError, MempoolFigures, MempoolOptions};
+pub use driver::Mempool;
 pub use fault::{MAX_STANDARD_TX_WEIGHT, TxFault};
 pub use follow::stored_end;
 pub use limits::Limits;
-pub use notice::Notice;
+pub use types::{MempoolError, MempoolFigures, MempoolOptions, Notice};
 pub use watch::{Arrival, PeerKey, Watch, WatchCounts};
