@@ -41,9 +41,11 @@ fn who_hangs_up_on_our_first_word_may_be_on_another_network() {
     let tried = format!("{address} (hung up during the handshake): ");
     let advice = "check the address, and that it is a regtest peer's, or leave --connect out\n";
     let sync = program().run(&sync_args(&[&address], &[])).expect_code(3);
-    assert_eq!(sync.stderr, format!("error: no peer could be used: {tried}{advice}"));
+    let told = format!("error: no peer could be used: {tried}{advice}");
+    assert!(sync.stderr.ends_with(&told), "{}", sync.stderr);
     let peers = program().run(&[&["peers"][..], &connect].concat()).expect_code(3);
-    assert_eq!(peers.stderr, format!("error: no peer could be reached: {tried}{advice}"));
+    let told = format!("error: no peer could be reached: {tried}{advice}");
+    assert!(peers.stderr.ends_with(&told), "{}", peers.stderr);
     let mempool = program().run(&[&["mempool"][..], &connect].concat()).expect_code(3);
     assert!(mempool.stderr.ends_with(&format!("could be used: {tried}{advice}")));
     let tx = "a".repeat(64);

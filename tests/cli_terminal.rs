@@ -148,7 +148,7 @@ impl Screen {
 
 #[test]
 fn new_blocks_are_whole_lines_above_the_bar_whatever_the_terminals_width() {
-    for columns in [30, 50, 80, 120] {
+    for columns in [34, 50, 80, 120] {
         let mut headers = regtest_chain(100, 1, 600);
         let peer = Script::honest().start(&SharedChain::new(Network::Regtest, &headers));
         let program = light_client(BINARY, Network::Regtest);
