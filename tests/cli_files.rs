@@ -270,7 +270,7 @@ fn an_interrupted_import_keeps_what_it_has_and_says_so() {
 
 #[test]
 fn a_part_is_imported_without_a_complaint_where_it_was_asked_for() {
-    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("headers");
     let export = ["export", "csv", text(&file), "--from", "0", "--to", "100"];
     let _ = source.run(&export).expect_success();
@@ -287,7 +287,7 @@ fn a_part_is_imported_without_a_complaint_where_it_was_asked_for() {
 
 #[test]
 fn a_line_that_was_cut_is_told_with_its_number_once() {
-    let (source, folder) = (mainnet(), tempfile::tempdir().expect("a folder"));
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("headers.jsonl");
     let _ = source.run(&["export", text(&file), "--to", "9"]).expect_success();
     let whole = fs::read_to_string(&file).expect("the file");

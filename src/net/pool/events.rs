@@ -77,9 +77,11 @@ impl Pool {
     }
 
     fn settle(&mut self, id: u64, info: &PeerInfo, now: Moment) {
-        self.ever_connected = true;
+        // Who is only to tell addresses is no peer, and is asked for nothing else.
+        let fetch = self.is_addr_fetch(id);
+        self.ever_connected |= !fetch;
         let mut quota = Quota::new(now.since_start);
-        if !self.is_closed() && !self.settings.no_gossip {
+        if fetch || (!self.is_closed() && !self.settings.no_gossip) {
             quota.asked();
             self.actions.push(Action::AskAddresses { id });
         }

@@ -42,6 +42,7 @@ use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
 use useless::Useless;
+use worker::Limits;
 
 /// Events that may wait for the session; beyond that the connections stop reading.
 const EVENT_QUEUE: usize = 8;
@@ -138,14 +139,12 @@ impl<S: HeaderStore + 'static> Session<S> {
         live: watch::Sender<Live>,
         notices: UnboundedSender<Notice>,
     ) -> Result<Self, SyncError> {
-        let writer = ChainWriter::new(Arc::clone(&store), options.params, unix_now())?;
         let tip = store.tip();
         let ((verdict_sender, verdicts), (event_sender, events)) =
             (unbounded_channel(), channel(EVENT_QUEUE));
         let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
         let limits = limits(&options, hints_hold, &tip);
-        let joiner = Joiner::start(writer, limits, verdict_sender.clone());
-        let joiner = Some(joiner.map_err(SyncError::Thread)?);
+        let joiner = Some(start_joiner(&options, &store, limits, verdict_sender.clone())?);
         let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
         let peers = Peers::new(options.policy(tip.height), event_sender);
         let (now, at) = (Instant::now(), point_of(&tip));
@@ -352,4 +351,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         let engine = self.engine.deadline(now).map(|at| at.saturating_sub(now));
         engine.into_iter().chain([self.peers.nap()]).fold(TICK, Duration::min)
     }
+}
+
+fn start_joiner<S: HeaderStore + 'static>(
+    options: &SyncOptions,
+    store: &Arc<S>,
+    limits: Limits,
+    verdicts: UnboundedSender<Verdict>,
+) -> Result<Joiner<S>, SyncError> {
+    let writer = ChainWriter::new(Arc::clone(store), options.params, unix_now())?;
+    Joiner::start(writer, limits, verdicts).map_err(SyncError::Thread)
 }
