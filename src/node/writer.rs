@@ -119,6 +119,8 @@ impl<S: HeaderStore> ChainWriter<S> {
     /// # Errors
     /// The store could not be read.
     pub fn new(store: Arc<S>, params: &'static Params, now: u32) -> Result<Self, ChainError> {
+        // What an earlier process had downloaded of a branch without finishing it.
+        store.unstage()?;
         let active = stored_branch(store.as_ref(), params, store.tip().height)?;
         let mut tree = HeaderTree::new(active);
         for side in store.sides()? {

@@ -1,3 +1,4 @@
 //! Parts of a session by themselves.
 
 mod presync;
+mod staged;

@@ -12,9 +12,9 @@ use std::sync::mpsc::channel;
 use tokio::sync::mpsc::unbounded_channel;
 
 /// A full message.
-const FULL: usize = 2000;
+pub(super) const FULL: usize = 2000;
 
-fn mine(parent: &Header, seed: u64, count: usize) -> Vec<Header> {
+pub(super) fn mine(parent: &Header, seed: u64, count: usize) -> Vec<Header> {
     let mut run: Vec<Header> = Vec::with_capacity(count);
     for _ in 0..count {
         let parent = run.last().unwrap_or(parent);
@@ -31,13 +31,13 @@ fn mine(parent: &Header, seed: u64, count: usize) -> Vec<Header> {
     run
 }
 
-fn linked(headers: &[Header]) -> LinkedBatch {
+pub(super) fn linked(headers: &[Header]) -> LinkedBatch {
     let (batch, fault) = link_batch(params(Network::Regtest), headers.to_vec());
     assert_eq!(fault, None);
     batch
 }
 
-fn genesis() -> Header {
+pub(super) fn genesis() -> Header {
     params(Network::Regtest).genesis
 }
 
