@@ -297,7 +297,7 @@ fn a_part_is_imported_without_a_complaint_where_it_was_asked_for() {
     let short = program().run(&["import", "csv", text(&file)]).expect_code(1);
     assert!(short.stderr.contains("with work 0x6500650065, below the minimum"), "{}", short.stderr);
     let last = source.run(&["export", "-", "--format", "bin", "--from", "tip"]).expect_success();
-    assert_eq!(last.stdout.is_empty(), false);
+    assert!(!last.stdout.is_empty());
     let rows = source.run(&["query", "32258..tip"]).expect_success().stdout;
     assert_eq!(rows.lines().count(), 3, "{rows}");
 }

@@ -55,7 +55,17 @@ fn mistakes_on_the_command_line_are_told_in_one_helpful_line() {
         (&["sync", "--peers", "0"], "a number from 1 to 125"),
         (&["sync", "--timeout", "0"], "expected whole seconds above 0, got \"0\""),
         (&["sync", "--timeout", "abc"], "expected whole seconds above 0, got \"abc\""),
-        (&["sync", "--timeout", "-1"], "expected whole seconds above 0, got \"-1\""),
+    ] {
+        told(program.run(args), 2, said);
+    }
+    assert!(!program.data_dir().exists(), "nothing was made");
+}
+
+#[test]
+fn values_that_do_not_fit_are_told_with_what_would() {
+    let program = program();
+    for (args, said) in [
+        (&["sync", "--timeout", "-1"][..], "expected whole seconds above 0, got \"-1\""),
         (&["sync", "--stop-height", "abc"], "expected a height, a whole number from 0 on"),
         (&["sync", "--connect", "127.0.0.1:99999"], "expected a port from 1 to 65535"),
         (&["sync", "--trace", "hex"], "as --trace=hex"),
@@ -74,7 +84,17 @@ fn mistakes_on_the_command_line_are_told_in_one_helpful_line() {
         (&["import", "-"], "say --format bin, csv or jsonl\n"),
         (&["block", "abc"], "expected a height, a hash, tip, or a negative number (-1 is the tip)"),
         (&["block", "1..x"], "one block expected, got a range"),
-        (&["block", "5", "--verbosity", "2"], "--verbosity is for --json"),
+    ] {
+        told(program.run(args), 2, said);
+    }
+    assert!(!program.data_dir().exists(), "nothing was made");
+}
+
+#[test]
+fn options_without_an_effect_are_refused() {
+    let program = program();
+    for (args, said) in [
+        (&["block", "5", "--verbosity", "2"][..], "--verbosity is for --json"),
         (&["block", "5", "--verbosity", "3", "--json"], "possible values: 1, 2"),
         (&["block", "5", "--raw", "-", "--json"], "leave --json out, or name a file"),
         (&["man", "--json"], "a manual page is roff"),

@@ -74,7 +74,7 @@ impl Follower {
 fn tips(lines: &[Value]) -> Vec<u64> {
     let tips = lines.iter().filter(|line| line["event"] == "tip");
     tips.flat_map(|line| {
-        let last = line["height"].as_u64().unwrap();
+        let last = line["height"].as_u64().expect("a height");
         line["from"].as_u64().unwrap_or(last)..=last
     })
     .collect()

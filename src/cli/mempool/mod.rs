@@ -33,7 +33,7 @@ standard output has transactions only.
 
 Examples:
   lightclient mempool                           Until Ctrl-C
-  lightclient mempool --count 10 --full         Ten transactions, all their fields
+  lightclient mempool --count 10 --full         Ten transactions, all fields
   lightclient mempool --json --min-amount 10    Large ones, for a script
   lightclient mempool --address ADDR --count 1  Wait for a payment
 
