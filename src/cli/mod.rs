@@ -51,7 +51,7 @@ Examples:
   lightclient sync                 Download and verify every header of mainnet
   lightclient query tip            The newest header that is stored
   lightclient query 840000 --json  The keys of bitcoin-cli getblockheader
-  lightclient status --testnet4    Where the stored chain of another network stands
+  lightclient status --testnet4    Where another network's stored chain stands
   lightclient peers                Peers that can be reached, and what they say
   lightclient export headers.csv   All stored headers as a table
   lightclient block 840000         A block, checked against its stored header

@@ -16,7 +16,7 @@ WHAT is one of
   840000          a height
   tip, -1, -2     the last header, the one before it
   000000000000…   a block hash, on the chain or on a branch beside it
-  100..199        both included; 100..tip, -10.. are the last ten, .. is everything
+  100..199        both included; 100..tip, -10.. the last ten, .. everything
 
 TIME is in UTC: Unix seconds, 2009-01-12, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", or RFC 3339 with an \
 offset. A date alone is its first second. Miners' clocks differ, so times sometimes run backwards from one \

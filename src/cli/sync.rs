@@ -26,10 +26,10 @@ use tokio::sync::{mpsc, watch};
 
 const EXAMPLES: &str = "\
 Examples:
-  lightclient sync                            All of mainnet, from the peers that DNS names
-  lightclient sync --connect 192.168.1.5      From your own node only
-  lightclient sync --follow                   And stay, for every new block
-  lightclient sync --stop-height 500000       Only so far
+  lightclient sync                        All of mainnet, peers by DNS
+  lightclient sync --connect 192.168.1.5  From your own node only
+  lightclient sync --follow               And stay, for every new block
+  lightclient sync --stop-height 500000   Only so far
 
 Run it again after an interruption: it goes on where it stopped.";
 

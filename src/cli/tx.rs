@@ -20,7 +20,7 @@ With --block it is taken from that block, whose header has to be stored, and com
 
 Examples, where TXID are 64 hex digits:
   lightclient tx TXID --block 170  From that block, with its proof
-  lightclient tx TXID --json       The keys of bitcoin-cli decoderawtransaction, hex";
+  lightclient tx TXID --json       The keys of decoderawtransaction, and hex";
 
 const TIMEOUT: &str = "Seconds for all answers together, with --block for one peer to deliver the block \
     [env: LIGHTCLIENT_TIMEOUT] [default: 15, with --block 60]";

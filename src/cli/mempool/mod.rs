@@ -41,7 +41,7 @@ the same as it does. With --json blocks are told on standard error, so that stan
 
 Examples:
   lightclient mempool                           Until Ctrl-C
-  lightclient mempool --count 10 --full         Ten transactions, all their fields
+  lightclient mempool --count 10 --full         Ten transactions, all fields
   lightclient mempool --json --min-amount 10    Large ones, for a script
   lightclient mempool --address ADDR --count 1  Wait for a payment (unverified)
 

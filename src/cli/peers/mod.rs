@@ -21,12 +21,13 @@ use tracing::info;
 
 const EXAMPLES: &str = "\
 Examples:
-  lightclient peers                                   Peers that DNS names
-  lightclient peers --connect 192.168.1.5             Your own node, and whom it knows
-  lightclient peers --crawl 5000 --out peers.csv      Peers, their peers, and so on
-  lightclient peers --crawl 5000 --count              Only how many
+  lightclient peers                               Peers that DNS names
+  lightclient peers --connect 192.168.1.5         Your node, and whom it knows
+  lightclient peers --crawl 5000 --out peers.csv  Peers, their peers, and so on
+  lightclient peers --crawl 5000 --count          Only how many
 
 An interrupted crawl goes on when the same command is given again.
+
 Exit codes: 0 done, 3 no peer could be reached, 130 Ctrl-C (what was found so far is printed).";
 
 const TIMEOUT: &str = "Wait so many seconds for each peer's handshake, and for its addresses \
