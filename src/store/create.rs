@@ -11,7 +11,7 @@ use super::layout::{TIP_KEY, VERSION_KEY, encode_tip, new_page, page_key, push_r
 use super::open::{SCHEMA_VERSION, open_sled};
 use crate::chain::{Params, Work};
 use crate::primitives::BlockHash;
-use sled::{Batch, Db};
+use sled::Batch;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -88,11 +88,8 @@ impl Folders {
     }
 }
 
-/// Makes a database that holds the network's genesis header, in a folder that is not there yet, and leaves it open.
-///
-/// To open it anew would cost a bulk load 10 MB (measured): once the C library has been given back sled's page table
-/// of 4 MB, it keeps as much of what is freed later.
-pub(super) fn create(path: &Path, params: &Params) -> Result<Db, StoreError> {
+/// Makes a database that holds the network's genesis header, in a folder that is not there yet.
+pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     let unfinished = path.with_extension("creating");
     remove_folder(&unfinished)?;
     let db = open_sled(&unfinished)?;
@@ -101,17 +98,17 @@ pub(super) fn create(path: &Path, params: &Params) -> Result<Db, StoreError> {
         db.apply_batch(batch)?;
         db.flush()
     })?;
+    drop(db);
     for file in ["db", "conf"] {
         sync_file(&unfinished.join(file))?;
     }
     sync_folder(&unfinished)?;
-    // sled goes by its folder's path only when it opens, and for values too large for its one file.
     rename(&unfinished, path)?;
     let mut above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
     above.next().map_or(Ok(()), sync_folder)?;
     // The folders above may be new as well, or not ours to open: then they were there before.
     above.take(2).for_each(|folder| drop(sync_folder(folder)));
-    Ok(db)
+    Ok(())
 }
 
 fn first_batch(params: &Params) -> Batch {

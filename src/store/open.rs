@@ -116,21 +116,19 @@ impl SledStore {
         let lock = StoreLock::take(folder)?;
         let folders = Folders::of(folder);
         folders.finish_repair()?;
-        let db = if exists(&folders.database)? {
-            open_sled(&folders.database)?
-        } else {
-            create(&folders.database, params)?
-        };
-        Self::of_database(db, &folders.database, params, lock)
+        if !exists(&folders.database)? {
+            create(&folders.database, params)?;
+        }
+        Self::open_locked(&folders.database, params, lock)
     }
 
-    /// The store of an open database in a folder of its own, under a lock that the caller has taken.
-    pub(super) fn of_database(
-        db: Db,
+    /// Opens the database in a folder of its own, under a lock that the caller has taken.
+    pub(super) fn open_locked(
         path: &Path,
         params: &'static Params,
         lock: StoreLock,
     ) -> Result<Self, StoreError> {
+        let db = open_sled(path)?;
         let file_path = path.join("db");
         let file = File::options().write(true).open(&file_path);
         let file = file.map_err(|source| StoreError::Io { path: file_path, source })?;

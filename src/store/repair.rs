@@ -56,8 +56,8 @@ pub fn repair(
         Err(error) => return Err(error),
     };
     remove_folder(&folders.repaired)?;
-    let new = create(&folders.repaired, params)?;
-    let store = SledStore::of_database(new, &folders.repaired, params, lock)?;
+    create(&folders.repaired, params)?;
+    let store = SledStore::open_locked(&folders.repaired, params, lock)?;
     let fault = match old {
         Ok(db) => copy(&db, &store, now, progress)?,
         Err(()) => Some(unreadable_fault()),
