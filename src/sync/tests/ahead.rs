@@ -184,6 +184,7 @@ proptest! {
         let habit = super::sim::Habit::Honest;
         peers.insert(honest, peer(height, &habit, 40, 50_000.0, true));
         let mut world = World::new(hints(&chain(hinted_to.min(height))), peers);
+        world.most_cries = Some(10);
         prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
         prop_assert_eq!(world.best, Point { height, hash: hash_of(0, height) });
         let key = u64::try_from(honest).unwrap();
