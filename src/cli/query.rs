@@ -65,6 +65,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         (Some(What::Hash(hash)), None) => header_of(&mut reader, tip, &hash)?,
         (Some(What::Tip) | None, None) => header_at(&mut reader, tip, tip)?,
     };
+    reader.leave();
     print_one(&found.header, &found.info, args.raw, context)
 }
 

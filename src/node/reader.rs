@@ -6,6 +6,7 @@ use super::trouble::Trouble;
 use crate::chain::{Params, params};
 use crate::primitives::{BlockHash, Network};
 use crate::store::{HeaderStore, SledStore, StoreError, StoredRun, Tip};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -116,6 +117,12 @@ impl ChainReader {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Leaves what was read as it is, for the end of the process: to take sled's tables apart first takes 1 ms, and 2 ms
+    /// for 5,000,000 headers. Nothing was written that had to be closed.
+    pub fn leave(self) {
+        mem::forget(self);
     }
 
     /// The network's parameters.
