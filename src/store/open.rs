@@ -26,8 +26,8 @@ use tracing::debug;
 /// History: 1, the first (0.1.0).
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What sled may keep in memory. It is only a wish: sled evicts late, and with 64 KB or 8 MB the peak, the
-/// time to write and the time to read were the same (measured).
+/// What sled may keep in memory. It is only a wish: sled evicts late, however small this is (see
+/// `make_evictable`), and with 64 KB or 8 MB the peak, the time to write and the time to read were the same (measured).
 const CACHE_BYTES: u64 = 1 << 20;
 
 /// So many headers added make a bulk load: fewer delay the next open by less than a millisecond.

@@ -16,7 +16,7 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
-/// How often a page is read after it was written in bulk: four times save 10 MB of 60, eight save one more (measured).
+/// How often a page is read after it was written in bulk. Of a peak of 60 MB, two reads save 7, four 10, eight 11 (measured).
 const EXTRA_READS: u32 = 4;
 
 impl SledStore {
@@ -85,7 +85,7 @@ impl SledStore {
     ///
     /// sled notes each use of a node in one of 256 lists, and evicts only when one of those has 64 notes: a bulk load
     /// makes two for each page, and so kept 20 MB whatever the cache's size. A read out of memory is another note, for
-    /// a microsecond.
+    /// half a microsecond.
     fn make_evictable(&self, pages: RangeInclusive<u32>) {
         for key in pages.map(page_key) {
             // A page that cannot be read is the matter of who wants it.
