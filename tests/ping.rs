@@ -122,7 +122,7 @@ fn a_peer_that_cannot_be_used_is_exit_code_3() {
     let ended = program.run(&["ping", &nobody, "-c", "1"]).expect_code(3);
     assert!(ended.stderr.contains(&format!("{nobody}: cannot connect")), "{}", ended.stderr);
     for (opening, told) in
-        [(Opening::Mute, "no complete handshake within 1s"), (Opening::Garbage, "another network")]
+        [(Opening::Mute, "no complete handshake within 1s"), (Opening::Garbage, "answers HTTP")]
     {
         let (peer, program) = start(Script::honest().opening(opening));
         let args = ["ping", &peer.connect(), "-c", "1", "--timeout", "1"];

@@ -70,7 +70,7 @@ fn peers_that_are_of_no_use_from_the_start_are_named() {
     let elsewhere = Script::honest().magic(params(Network::Testnet4).magic);
     finish_with_each(&[
         (Script::honest().opening(Opening::EchoNonce), &["connected to ourselves"]),
-        (Script::honest().opening(Opening::Garbage), &["another network"]),
+        (Script::honest().opening(Opening::Garbage), &["answers HTTP"]),
         (Script::honest().opening(Opening::Oversized), &["4294967295"]),
         (elsewhere, &["testnet4"]),
         (obsolete, &["protocol version 31800 or later expected, got 31799"]),
