@@ -271,8 +271,8 @@ mod tests {
             let said = |flags, file| load(Sources { flags, file, variable: &variable });
             (said(flags, None), said(Layer::default(), Some(file)))
         };
-        let home = [("HOME", "/home/satoshi")];
-        for (path, meant) in [("~/chain", "/home/satoshi/chain"), ("/a/~/b", "/a/~/b")] {
+        let home = [("HOME", "/Users/satoshi")];
+        for (path, meant) in [("~/chain", "/Users/satoshi/chain"), ("/a/~/b", "/a/~/b")] {
             let (flag, file) = data_dir(path, &home);
             assert_eq!(flag.unwrap().data_dir, Path::new(meant), "{path}");
             assert_eq!(file.unwrap().data_dir, Path::new(meant), "{path}");
