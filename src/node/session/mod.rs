@@ -24,7 +24,6 @@ pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 use crate::chain::LinkedBatch;
 use crate::net::Event;
 use crate::net::pool::{PeerStatus, Place};
-use crate::node::clock::unix_now;
 use crate::node::peers::Peers;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
@@ -221,9 +220,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.act_on_peers();
         self.publish();
         if self.peers.is_exhausted() && !self.is_working() {
-            let named = !self.options.connect.is_empty();
-            let reasons = self.peers.take_reasons();
-            return Err(SyncError::NoPeers { named, reasons });
+            return Ok(Some(Stopped::NoPeers));
         }
         // At the tip, waiting is the job.
         let limit = self.options.timeout.filter(|_| !self.caught_up);
@@ -359,6 +356,6 @@ fn start_joiner<S: HeaderStore + 'static>(
     limits: Limits,
     verdicts: UnboundedSender<Verdict>,
 ) -> Result<Joiner<S>, SyncError> {
-    let writer = ChainWriter::new(Arc::clone(store), options.params, unix_now())?;
-    Joiner::start(writer, limits, verdicts).map_err(SyncError::Thread)
+    let writer = ChainWriter::new(Arc::clone(store), options.params)?;
+    Joiner::start(writer, limits, options.clock.clone(), verdicts).map_err(SyncError::Thread)
 }

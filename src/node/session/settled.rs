@@ -1,7 +1,6 @@
 //! Whether enough peers were heard to say that the chain is complete.
 
 use super::Session;
-use crate::node::clock::unix_now_secs;
 use crate::store::HeaderStore;
 use tokio::task::block_in_place;
 use tracing::warn;
@@ -35,7 +34,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn is_fresh(&self) -> bool {
         let header = block_in_place(|| self.store.headers(self.tip.height, 1));
         let time = header.ok().and_then(|headers| Some(headers.first()?.time));
-        time.is_some_and(|time| unix_now_secs() <= u64::from(time) + FRESH)
+        time.is_some_and(|time| self.options.clock.unix_secs() <= u64::from(time) + FRESH)
     }
 
     /// Height of the last hint, if the chain ends below it.
