@@ -19,6 +19,7 @@ pub mod mempool;
 mod moment;
 mod network_args;
 mod no_peer;
+mod panics;
 pub mod peers;
 pub mod ping;
 pub mod proof;
@@ -41,6 +42,7 @@ pub use network_args::{NetworkArgs, ReachArgs};
 
 use crate::config::{self, ColorChoice, Layer, Sources};
 use crate::node::clock::check_system_clock;
+use crate::store::set_command;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::env;
@@ -128,6 +130,26 @@ impl Command {
         }
     }
 
+    /// Its name, for those who find the data folder in use.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Sync(_) => "sync",
+            Self::Query(_) => "query",
+            Self::Status(_) => "status",
+            Self::Verify(_) => "verify",
+            Self::Export(_) => "export",
+            Self::Import(_) => "import",
+            Self::Peers(_) => "peers",
+            Self::Ping(_) => "ping",
+            Self::Block(_) => "block",
+            Self::Tx(_) => "tx",
+            Self::Proof(_) => "proof",
+            Self::Mempool(_) => "mempool",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+
     fn run(self, context: &mut Context) -> Result<(), CliError> {
         match self {
             Self::Query(args) => query::run(&args, context),
@@ -152,7 +174,7 @@ impl Command {
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().collect();
     let mut color = context::color_before_parsing(&args);
-    let result = parse(args, color).and_then(|cli| run(cli, &mut color));
+    let result = panics::caught(|| parse(args, color).and_then(|cli| run(cli, &mut color)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error::report(&error, color),
@@ -193,6 +215,7 @@ fn trace_hint(args: &[OsString]) -> &'static str {
 fn run(cli: Cli, color: &mut ColorChoice) -> Result<(), CliError> {
     // The database cannot be opened at such a time.
     check_system_clock().map_err(|error| CliError::Failed(error.to_string()))?;
+    set_command(cli.command.name());
     let flags = cli.command.layer().over(cli.global.layer()?);
     let file = cli.global.config.clone();
     let config = config::load(Sources { flags, file, variable: &|name| env::var_os(name) })?;

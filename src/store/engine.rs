@@ -36,6 +36,8 @@ pub(super) struct Engine {
     /// Held for reading by reads, and for writing by changes: a read never waits inside sled for one that is stuck.
     gate: RwLock<()>,
     stopped: AtomicBool,
+    /// Whether that was for want of room on the disk.
+    full: AtomicBool,
     /// Headers added since the database was opened.
     added: AtomicUsize,
 }
@@ -47,6 +49,7 @@ impl Engine {
             folder: folder.to_owned(),
             gate: RwLock::default(),
             stopped: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             added: AtomicUsize::new(0),
         }
     }
@@ -61,7 +64,15 @@ impl Engine {
         db.ok_or_else(|| self.stopped_before())
     }
 
+    /// Why nothing more can be read or written, if it has come to that.
+    pub(super) fn failure(&self) -> Option<StoreError> {
+        self.stopped.load(Ordering::Acquire).then(|| self.stopped_before())
+    }
+
     fn stopped_before(&self) -> StoreError {
+        if self.full.load(Ordering::Acquire) {
+            return StoreError::full();
+        }
         let reason = "it failed before".to_owned();
         StoreError::Stopped { folder: self.folder.clone(), reason }
     }
@@ -113,8 +124,11 @@ impl Engine {
                 Ok(Ok(())) => return Ok(()),
                 // What sled has of the change must not be written any more.
                 Ok(Err(error)) => {
+                    let error = StoreError::from(error);
+                    let full = matches!(error, StoreError::Full { .. });
+                    self.full.store(full, Ordering::Release);
                     self.stopped.store(true, Ordering::Release);
-                    return Err(error.into());
+                    return Err(error);
                 }
                 Err(RecvTimeoutError::Disconnected) => break "its thread ended".to_owned(),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -125,7 +139,16 @@ impl Engine {
             }
         };
         self.stopped.store(true, Ordering::Release);
+        if self.is_full() {
+            self.full.store(true, Ordering::Release);
+            return Err(StoreError::full());
+        }
         Err(StoreError::Stopped { folder: self.folder.clone(), reason })
+    }
+
+    fn is_full(&self) -> bool {
+        let failed = self.db.as_ref().and_then(|db| db.context.global_error().err());
+        failed.is_some_and(|error| matches!(StoreError::from(error), StoreError::Full { .. }))
     }
 
     /// What keeps sled from ever finishing, if anything has happened since `stops` were counted.

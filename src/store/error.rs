@@ -57,7 +57,7 @@ pub enum StoreError {
         folder: PathBuf,
     },
     /// The computer's clock is set to before 1970, which the database does not cope with.
-    #[error("this computer's clock is set to before 1970: set it, and run it again")]
+    #[error("this computer's clock is set to a time before 1970: set the clock and run it again")]
     Clock,
     /// There is no room left on the disk.
     #[error("cannot store headers: {source}: make room, and run it again")]
@@ -143,6 +143,10 @@ impl StoreError {
         }
     }
 
+    pub(super) fn full() -> Self {
+        Self::Full { source: rustix::io::Errno::NOSPC.into() }
+    }
+
     pub(super) fn damaged(height: u32, what: impl Into<String>) -> Self {
         Self::Damaged { height, what: what.into() }
     }
@@ -152,9 +156,7 @@ impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
         match error {
             // sled hands out copies of its first error, whose text is not for people.
-            sled::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
-                Self::Full { source: rustix::io::Errno::NOSPC.into() }
-            }
+            sled::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => Self::full(),
             error => Self::Database(error),
         }
     }

@@ -105,6 +105,9 @@ impl SledStore {
 
     pub(super) fn usable_writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
         let writer = self.writer();
+        if let Some(failure) = self.engine()?.failure() {
+            return Err(failure);
+        }
         if writer.failed {
             let source = io::Error::other("an earlier change could not be written: start again");
             return Err(StoreError::Io { path: self.folder.clone(), source });
