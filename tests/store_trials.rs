@@ -182,7 +182,8 @@ fn run_limited(limit: &str, data_dir: &Path, file: &Path) -> Finished {
 fn assert_no_panic(ended: &Finished, what: &str) {
     let stderr = &ended.stderr;
     assert!(!stderr.contains("panicked") && !stderr.contains("RUST_BACKTRACE"), "{what}: {stderr}");
-    assert!(ended.code != Some(101), "{what}: {stderr}");
+    assert!(matches!(ended.code, Some(0 | 1)), "{what}: {stderr}");
+    assert!(ended.code == Some(0) || stderr.lines().count() == 1, "{what}");
 }
 
 #[test]
@@ -259,14 +260,14 @@ fn a_disk_that_was_full_and_has_room_again_has_every_header_that_was_stored() {
     let mut random = StdRng::seed_from_u64(12);
     let (mut full, count) = (0, trials(6, 200));
     for round in 0..count {
-        let kib = random.random_range(1_500..9_000);
+        let kib = random.random_range(4_000..12_000);
         let disk =
             if round % 2 == 0 { SmallDisk::tmpfs(kib) } else { SmallDisk::ext4(kib + 2_000) };
         let Some(disk) = disk else {
             return say("SKIPPED: full disks need root, tmpfs and loop devices");
         };
         let filler = disk.path().join("filler");
-        fs::write(&filler, vec![1; 600_000]).expect("a filler");
+        fs::write(&filler, vec![1; 3_000_000]).expect("a filler");
         let mut height = 0;
         // Twice on a full disk, and then with room.
         for attempt in 0..2 {
@@ -317,7 +318,11 @@ fn a_read_only_folder_is_read_and_nothing_is_written_for_it() {
             // Permissions mean nothing to root.
             command_line = as_nobody(&command_line, folder.path());
         }
+        let copied =
+            command_line.get_args().find(|arg| arg.to_string_lossy().contains("lightclient-"));
+        let copied = copied.map(PathBuf::from);
         Running::start(command_line, Stdio::null()).wait(PATIENCE).expect_success();
+        copied.map(fs::remove_file).transpose().expect("the copy is removed");
     }
 }
 
@@ -333,7 +338,9 @@ fn as_nobody(command: &Command, data_dir: &Path) -> Command {
     fs::set_permissions(data_dir, fs::Permissions::from_mode(0o555)).expect("permissions");
     let copied =
         data_dir.parent().expect("a folder").join(format!("lightclient-{}", std::process::id()));
-    fs::copy(command.get_program(), &copied).expect("a copy of the program");
+    // By another process: one that another test is just starting would keep a file open that is written here.
+    let made = Command::new("cp").arg(command.get_program()).arg(&copied).status();
+    assert!(made.is_ok_and(|status| status.success()), "a copy of the program");
     let mut as_nobody = Command::new("setpriv");
     as_nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copied);
     as_nobody.args(command.get_args());

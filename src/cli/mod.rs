@@ -14,6 +14,7 @@ mod global;
 mod heights;
 pub mod import;
 mod interrupt;
+mod limits;
 mod man;
 pub mod mempool;
 mod moment;
@@ -172,6 +173,7 @@ impl Command {
 
 /// Parses the arguments, runs the command, prints what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
+    limits::save_address_space();
     let args: Vec<OsString> = env::args_os().collect();
     let mut color = context::color_before_parsing(&args);
     let result = panics::caught(|| parse(args, color).and_then(|cli| run(cli, &mut color)));

@@ -116,7 +116,9 @@ pub(super) fn is_damaged_file(error: &io::Error) -> bool {
 
 /// Whether sled failed for want of memory or threads, which says nothing of its files.
 fn is_no_damage(reason: &str) -> bool {
-    reason.contains("allocate") || reason.contains("IO thread") || reason.contains("thread pool")
+    // The last is what a missing piece of memory is called in sled's page table.
+    let signs = ["allocate", "IO thread", "thread pool", "converting zero"];
+    signs.iter().any(|sign| reason.contains(sign))
 }
 
 /// Does something with the database; damage comes back as such, of `height` and of `record`.
