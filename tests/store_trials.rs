@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
+use support::faketime::{self, with_clock};
 use support::run::{Finished, Program, Running};
 use support::sync::on_network;
 use support::wait::PATIENCE;
@@ -361,4 +362,21 @@ fn a_repair_after_a_hole_keeps_every_header() {
         let repaired = repair(&folder.path().join("regtest"), regtest(), |_| ()).expect("repaired");
         assert_eq!(repaired.tip.height, HEADERS, "round {round}: {at}");
     }
+}
+
+#[test]
+fn a_clock_that_is_behind_the_chain_is_no_fault_of_what_is_stored() {
+    let Some(library) = faketime::library("what verify says at a wrong clock") else { return };
+    let folder = copy_of(&template(true));
+    for time in ["@2009-06-01 00:00:00", "@1971-01-01 00:00:00"] {
+        for args in [&["verify", "--json"][..], &["verify", "--repair", "--json"]] {
+            let program = with_clock(program(folder.path()), &library, time);
+            let ended = program.run(args).expect_success();
+            assert!(ended.stderr.contains("behind the stored chain"), "{}", ended.stderr);
+            assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+            let verified = ended.json();
+            assert_eq!((&verified["ok"], &verified["height"]), (&true.into(), &HEADERS.into()));
+        }
+    }
+    assert!(!folder.path().join("regtest/headers.damaged").exists(), "nothing was cut");
 }

@@ -148,10 +148,12 @@ fn stopped(reason: String) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use super::{guarded, is_damage, quietly};
+    use super::{guarded, is_damage, quietly, stopped_since, stops, until_panic};
     use crate::store::StoreError;
     use std::io;
     use std::panic::panic_any;
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_panic_becomes_its_message() {
@@ -159,6 +161,42 @@ mod tests {
         assert_eq!(quietly(|| panic!("fixed")), Err::<(), _>("fixed".to_owned()));
         assert_eq!(quietly(|| panic!("at {}", 7)), Err::<(), _>("at 7".to_owned()));
         assert_eq!(quietly(|| panic_any(9)), Err::<(), _>("it cannot be read".to_owned()));
+    }
+
+    /// To unwind out of a batch would make what there is of it readable.
+    #[test]
+    fn a_panic_in_a_change_stops_its_thread_without_unwinding() {
+        struct Unwound;
+        impl Drop for Unwound {
+            fn drop(&mut self) {
+                std::process::abort();
+            }
+        }
+        let before = stops();
+        let thread = thread::spawn(|| {
+            until_panic(|| {
+                let _unwound = Unwound;
+                panic!("on purpose");
+            })
+        });
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while stops() == before && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(stopped_since(before).as_deref(), Some("on purpose"));
+        assert!(!thread.is_finished());
+        assert_eq!(stopped_since(stops()), None);
+    }
+
+    #[test]
+    fn want_of_memory_or_threads_is_not_damage() {
+        let bug = |what: &str| sled::Error::ReportableBug(what.to_owned());
+        assert!(!is_damage(&bug("IO thread unexpectedly panicked")));
+        assert!(is_damage(&bug("non-link/replace found in pull of pid 3")));
+        let short = guarded(1, "a page", || -> sled::Result<()> {
+            panic!("failed to allocate critical IO buffer")
+        });
+        assert!(matches!(short, Err(StoreError::Stopped { .. })), "{short:?}");
     }
 
     #[test]

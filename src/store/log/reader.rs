@@ -21,6 +21,9 @@ const MAX_DEPTH: usize = 1 << 16;
 /// Read at once for a message whose length is not known yet: most changes and small nodes.
 const GUESS: usize = 8 * 1024;
 
+/// A key and its value.
+type Entry = (Vec<u8>, Vec<u8>);
+
 /// A database's files, for reading.
 #[derive(Debug)]
 pub(in crate::store) struct Log {
@@ -89,7 +92,7 @@ impl Log {
         &self,
         from: &[u8],
         wanted: impl Fn(&[u8]) -> bool,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError> {
+    ) -> Result<Vec<Entry>, LogError> {
         let mut found = Vec::new();
         let mut leaf = self.leaf_of(from)?;
         for _ in 0..MAX_DEPTH {
@@ -122,8 +125,8 @@ impl Log {
     fn find_root(&self) -> Result<u64, LogError> {
         let damaged = || LogError::damaged("the root of the tree is not written down");
         let NodePlace::At(place, _) = self.place(META)? else { return Err(damaged()) };
-        let mut body = self.body(META, *place, Kind::Meta)?;
-        let mut rest = body.as_mut_slice() as &[u8];
+        let body = self.body(META, *place, Kind::Meta)?;
+        let mut rest = body.as_slice();
         while !rest.is_empty() {
             let (name, pid) = (rest.bytes().ok_or_else(damaged)?, rest.varint());
             if name == TREE {

@@ -29,7 +29,9 @@ struct Segment {
 /// The segments, by where in the log they begin.
 type Segments = BTreeMap<Lsn, Segment>;
 
+/// The same length as positions of the log and as buffers have it.
 const SEGMENT_LSN: Lsn = 512 * 1024;
+const SEGMENT_BYTES: usize = 512 * 1024;
 
 /// Reads the log from where the snapshot ends.
 ///
@@ -66,7 +68,7 @@ impl Replayed {
     fn find_segments(&mut self, file: &File, first: Lsn) -> Result<Segments, LogError> {
         let mut segments = Segments::new();
         let mut headless = Vec::new();
-        for offset in (0..file.metadata()?.len()).step_by(SEGMENT_LSN as usize) {
+        for offset in (0..file.metadata()?.len()).step_by(SEGMENT_BYTES) {
             let mut start = [0; SEGMENT_HEAD];
             read_up_to(file, &mut start, offset)?;
             match SegmentHead::decode(&start) {
@@ -189,7 +191,7 @@ impl Replayed {
 
 /// A segment's bytes; fewer where the file ends.
 pub(super) fn read_segment(file: &File, offset: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; SEGMENT_LSN as usize];
+    let mut bytes = vec![0; SEGMENT_BYTES];
     let read = read_up_to(file, &mut bytes, offset)?;
     bytes.truncate(read);
     Ok(bytes)

@@ -185,3 +185,15 @@ fn nothing_is_kept_in_files_that_the_fsync_does_not_reach() {
     let blobs = fs::read_dir(Folders::of(folder.path()).database.join("blobs")).unwrap();
     assert_eq!(blobs.count(), 0);
 }
+
+#[test]
+fn a_folder_that_is_removed_while_it_is_used_is_noticed_by_the_next_change() {
+    let parent = tempdir().unwrap();
+    let folder = parent.path().join("regtest");
+    let store = SledStore::open(&folder, regtest()).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    let change = Change { last_sync: Some(9), ..Change::default() };
+    let error = store.commit(&change).unwrap_err();
+    assert!(matches!(error, StoreError::Removed { .. }) && !error.is_damage(), "{error}");
+    assert!(!folder.exists(), "nothing is made in its place");
+}
