@@ -42,7 +42,7 @@ pub use global::GlobalArgs;
 pub use network_args::{NetworkArgs, ReachArgs};
 
 use crate::config::{self, ColorChoice, Layer, Sources};
-use crate::node::clock::check_system_clock;
+use crate::node::clock::{check_system_clock, unix_now_secs};
 use crate::store::set_command;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -217,7 +217,7 @@ fn trace_hint(args: &[OsString]) -> &'static str {
 fn run(cli: Cli, color: &mut ColorChoice) -> Result<(), CliError> {
     // The database cannot be opened at such a time.
     check_system_clock().map_err(|error| CliError::Failed(error.to_string()))?;
-    set_command(cli.command.name());
+    set_command(cli.command.name(), unix_now_secs());
     let flags = cli.command.layer().over(cli.global.layer()?);
     let file = cli.global.config.clone();
     let config = config::load(Sources { flags, file, variable: &|name| env::var_os(name) })?;

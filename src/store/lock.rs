@@ -3,6 +3,7 @@
 //! sled has a lock of its own, but says nothing useful when it is taken.
 
 use super::error::StoreError;
+use chrono::DateTime;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -10,7 +11,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A file that only one process is to use.
 #[derive(Debug)]
@@ -62,21 +62,20 @@ impl fmt::Display for Holder {
             return write!(f, "process {}", self.pid);
         };
         write!(f, "`lightclient {command}` (process {}", self.pid)?;
-        // A clock that was set back says nothing.
-        match unix_now().checked_sub(*since) {
+        let since = i64::try_from(*since).ok().and_then(|unix| DateTime::from_timestamp(unix, 0));
+        match since {
+            Some(since) => write!(f, ", since {} UTC)", since.format("%Y-%m-%d %H:%M")),
             None => write!(f, ")"),
-            Some(seconds @ 0..120) => write!(f, ", for {seconds} s)"),
-            Some(seconds @ 120..7200) => write!(f, ", for {} min)", seconds / 60),
-            Some(seconds) => write!(f, ", for {} h {} min)", seconds / 3600, seconds / 60 % 60),
         }
     }
 }
 
-static COMMAND: OnceLock<String> = OnceLock::new();
+static COMMAND: OnceLock<(String, u64)> = OnceLock::new();
 
-/// Says which command this process runs, for those who find a folder in use; the first call counts.
-pub fn set_command(name: &str) {
-    COMMAND.get_or_init(|| name.to_owned());
+/// Says which command this process runs, and since when (Unix seconds), for those who find a folder in use; the first
+/// call counts.
+pub fn set_command(name: &str, since: u64) {
+    COMMAND.get_or_init(|| (name.to_owned(), since));
 }
 
 /// The right to use a network's folder, held until dropped (or until the process ends, however it ends).
@@ -105,7 +104,7 @@ impl StoreLock {
         };
         file.set_len(0).map_err(io)?;
         file.rewind().map_err(io)?;
-        let command = COMMAND.get().map(|name| format!(" {name} {}", unix_now()));
+        let command = COMMAND.get().map(|(name, since)| format!(" {name} {since}"));
         writeln!(file, "{}{}", process::id(), command.unwrap_or_default()).map_err(io)?;
         Ok(Self { folder: folder.to_owned(), file: Some(file) })
     }
@@ -153,22 +152,20 @@ fn in_use(folder: &Path, mut file: File) -> StoreError {
     StoreError::InUse { folder: folder.to_owned(), holder }
 }
 
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Holder, StoreLock, unix_now};
+    use super::{Holder, StoreLock};
     use crate::store::StoreError;
     use std::fs;
     use tempfile::tempdir;
 
     #[test]
     fn a_holder_is_named_by_command_and_time() {
-        let since = unix_now() - 7500;
-        let holder = Holder::parse(&format!("123 sync {since}\n")).unwrap();
-        assert_eq!(holder.to_string(), "`lightclient sync` (process 123, for 2 h 5 min)");
+        let holder = Holder::parse("123 sync 1231006505\n").unwrap();
+        assert_eq!(
+            holder.to_string(),
+            "`lightclient sync` (process 123, since 2009-01-03 18:15 UTC)"
+        );
         assert_eq!(Holder::parse("77\n").unwrap().to_string(), "process 77");
         assert_eq!(Holder::parse(""), None);
     }

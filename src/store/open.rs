@@ -4,7 +4,7 @@ use super::Tip;
 use super::create::{Folders, create, exists};
 use super::engine::Engine;
 use super::error::StoreError;
-use super::guard::guarded;
+use super::guard::{guarded, quietly};
 use super::index::Pending;
 use super::layout::{PAGE, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip};
 use super::lock::StoreLock;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, OnceLock, RwLock};
 use std::thread::{self, Builder};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tracing::debug;
 
 /// Version of the stored format that this program writes.
@@ -228,12 +228,11 @@ pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
             // No background flusher: with one, power cuts left databases that did not open (measured).
             .flush_every_ms(None)
     };
-    if SystemTime::now() < UNIX_EPOCH {
-        return Err(StoreError::Clock);
-    }
     check_threads()?;
     wait_until_free(&path.join("db"))?;
-    let opened = guarded(0, "the database", || config().open());
+    // It panics at a clock before 1970.
+    let config = quietly(config).map_err(|_| StoreError::Clock)?;
+    let opened = guarded(0, "the database", || config.open());
     match opened {
         Err(StoreError::Damaged { what, .. }) => Err(unreadable(what)),
         Err(StoreError::Database(sled::Error::Io(source))) => {

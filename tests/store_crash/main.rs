@@ -11,7 +11,7 @@ mod power;
 
 use child::{Ack, Writer};
 use lightclient::store::{HeaderStore, SledStore, StoreError, verify};
-use mine::{NOW, regtest};
+use mine::regtest;
 use power::Disk;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

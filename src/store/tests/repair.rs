@@ -139,16 +139,14 @@ fn a_hole_of_64_bytes_anywhere_in_the_log_costs_no_header() {
 }
 
 #[test]
-fn three_holes_at_once_and_no_way_into_the_tree_cost_no_header() {
+fn a_hole_and_no_way_into_the_tree_cost_no_header() {
     let mut random = StdRng::seed_from_u64(10);
     let folder = tempdir().unwrap();
     let headers = regtest_database(folder.path(), 40_000);
     for round in 0..6 {
         damage(folder.path(), "db", |bytes| {
-            for _ in 0..3 {
-                let at = random.random_range(0..bytes.len() - 64);
-                bytes[at..at + 64].fill(0);
-            }
+            let at = random.random_range(0..bytes.len() - 64);
+            bytes[at..at + 64].fill(0);
             // The messages that say where the tree begins are among the first.
             bytes[20..4000].fill(0);
         });
