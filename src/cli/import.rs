@@ -24,9 +24,8 @@ Every header is checked as if a peer had sent it: a file needs no trust. It may 
 header whose parent is stored; headers that are stored already are passed over. What is good in front of a \
 bad header is kept.
 
-Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, parquet, as `export` writes them. \
-CSV and Parquet need the columns version, previousblockhash, merkleroot, time, bits and nonce; others are \
-passed over. Parquet may come from another writer, but not from standard input.
+Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, as `export` writes them. \
+CSV needs the columns version, previousblockhash, merkleroot, time, bits and nonce; others are passed over.
 
 What ends with less work than the network's minimum is kept, and told by exit code 1: it is not the whole chain. \
 --min-chain-work 0 says that a part is meant.
@@ -45,7 +44,7 @@ pub struct Args {
     /// The file; - is standard input
     #[arg(value_name = "FILE", required = true)]
     file: PathBuf,
-    /// Form of the file: bin, csv, jsonl or parquet [default: by the extension]
+    /// Form of the file: bin, csv or jsonl [default: by the extension]
     #[arg(long, hide_possible_values = true)]
     format: Option<FileFormat>,
     /// Pass over headers below this height
@@ -79,9 +78,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         ));
     }
     #[cfg(feature = "parquet")]
-    if format == FileFormat::Parquet && args.file == Path::new("-") {
+    if format == FileFormat::Parquet {
         return Err(CliError::Usage(
-            "Parquet is read from its end, which standard input does not let: name a file"
+            "Parquet files are for analysis and cannot be imported: export the chain as bin, hex, csv or jsonl"
                 .to_owned(),
         ));
     }

@@ -48,7 +48,7 @@ pub use import::{ImportError, ImportOptions, Imported, Importer};
 pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
 pub use ping::{Greeting, NoPeer, Pinged, Pinging};
 pub use proof::{CheckedProof, InvalidProof, NotInBlock};
-pub use range::HeaderRange;
+pub use range::{HeaderRange, HeaderSpan};
 pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};
 pub use report::{Stopped, SyncReport};
 pub use run::{Watchers, run_sync};
@@ -61,6 +61,7 @@ pub use tx_info::{
     BlockInfo, BlockTxs, InputInfo, OutputInfo, ScriptPubKeyInfo, ScriptSigInfo, TxInfo, TxWithHex,
 };
 pub use view::{
-    CONTEXT, HeaderInfo, difficulty, header_infos, serialize_difficulty, sixteen_digits,
+    CONTEXT, HeaderFacts, HeaderInfo, difficulty, header_infos, serialize_difficulty,
+    sixteen_digits,
 };
 pub use writer::{ChainError, ChainWriter, Joined};
