@@ -254,6 +254,23 @@ fn a_peer_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
+fn without_a_peer_for_half_a_minute_that_is_said_and_so_is_its_end() {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = port.local_addr().unwrap();
+    drop(port);
+    let program = light_client(BINARY, REGTEST);
+    let mut running = program.start(&sync_args(&[address.to_string()], &["--follow"]));
+    let told = "warning: no peer has been connected for 30 s: still looking for one";
+    running.wait_for_stderr(told, PATIENCE);
+    let chain = SharedChain::new(REGTEST, &regtest_chain(100, 1, 600));
+    let _peer = Script::honest().port(address.port()).start(&chain);
+    running.wait_for_stderr("warning: connected again", PATIENCE);
+    running.terminate();
+    let ended = running.wait(PATIENCE).expect_code(143);
+    assert_eq!(ended.stderr.matches(told).count(), 1, "{}", ended.stderr);
+}
+
+#[test]
 fn others_are_told_the_new_tip_while_one_follows() {
     let mut follower = Follower::start(&["--json"]);
     let start = Instant::now();

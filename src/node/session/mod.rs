@@ -3,13 +3,15 @@
 //! Messages come from the connections, verdicts from the threads that check and store; after each of them
 //! the engine is asked what to do next. Nothing in here blocks but where it says so.
 
+mod completion;
 mod ending;
 mod joiner;
 mod live;
 mod messages;
+mod offline;
 mod options;
+mod peer_clocks;
 mod presync;
-mod settled;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,8 @@ use crate::store::{HeaderStore, Tip};
 use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
+use offline::Offline;
+use peer_clocks::PeerClocks;
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -116,6 +120,8 @@ pub struct Session<S> {
     told_low_work: bool,
     /// The header above the tip that was refused only because it is ahead of our clock; of several, the earliest.
     too_new: Option<TooNew>,
+    peer_clocks: PeerClocks,
+    offline: Offline,
     /// Up to which height of the chain whoever follows has been told.
     noticed: u32,
     hints_hold: bool,
@@ -174,6 +180,8 @@ impl<S: HeaderStore + 'static> Session<S> {
             caught_up: false,
             told_low_work: false,
             too_new: None,
+            peer_clocks: PeerClocks::default(),
+            offline: Offline::default(),
             noticed: 0,
             hints_hold,
             hints_checked: None,
@@ -226,6 +234,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.poll_engine();
         self.act_on_peers();
         self.publish();
+        self.warn_offline();
         if self.peers.is_exhausted() && !self.is_working() {
             return Ok(Some(self.blame_for(Stopped::NoPeers)));
         }
@@ -247,7 +256,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         if self.engine.progress(self.now()) != Progress::CaughtUp {
             return Ok(None);
         }
-        if !self.caught_up && !self.is_settled() {
+        if !self.caught_up && !self.is_complete() {
             return Ok(None);
         }
         self.check_hints()?;
@@ -260,7 +269,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             if !enough {
                 return Ok(Some(Stopped::LowWork));
             }
-            self.tell_short();
+            self.warn_contradictions();
             return Ok(Some(Stopped::CaughtUp));
         }
         if !self.caught_up && !enough && !clock && !self.told_low_work {
@@ -292,7 +301,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn start_following(&mut self) -> Result<(), SyncError> {
         self.caught_up = true;
         self.noticed = self.tip.height;
-        self.tell_short();
+        self.warn_contradictions();
         info!("caught up at height {}: following", self.tip.height);
         self.mark_synced().map_err(store_error)?;
         self.peers.follow();
