@@ -73,19 +73,7 @@ impl Args {
 /// The file cannot be read, a header is refused, or the chain has too little work.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let started = Instant::now();
-    let (_, format) = resolve(args.word.as_deref(), &args.file, args.format, Purpose::Import)?;
-    if format == FileFormat::Hints {
-        return Err(CliError::Usage(
-            "a hints file holds no headers: give it to sync or import with --hints FILE".to_owned(),
-        ));
-    }
-    #[cfg(feature = "parquet")]
-    if format == FileFormat::Parquet && args.file == Path::new("-") {
-        return Err(CliError::Usage(
-            "Parquet is read from its end, which standard input does not let: name a file"
-                .to_owned(),
-        ));
-    }
+    let format = format_of(args)?;
     let network = context.config.network;
     let options = ImportOptions {
         params: params(network),
@@ -125,6 +113,24 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         return Err(CliError::Failed(format!("{file}: {told}")));
     }
     verdict(&report, &store.tip().chainwork, &least, interrupt.caught())
+}
+
+/// The file's form, if it is one that headers can be read from.
+fn format_of(args: &Args) -> Result<FileFormat, CliError> {
+    let (_, format) = resolve(args.word.as_deref(), &args.file, args.format, Purpose::Import)?;
+    if format == FileFormat::Hints {
+        return Err(CliError::Usage(
+            "a hints file holds no headers: give it to sync or import with --hints FILE".to_owned(),
+        ));
+    }
+    #[cfg(feature = "parquet")]
+    if format == FileFormat::Parquet && args.file == Path::new("-") {
+        return Err(CliError::Usage(
+            "Parquet is read from its end, which standard input does not let: name a file"
+                .to_owned(),
+        ));
+    }
+    Ok(format)
 }
 
 fn progress_bar(file: &HeaderFile, context: &Context) -> ProgressBar {

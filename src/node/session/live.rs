@@ -150,7 +150,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let unanswered = self.engine.unanswered(self.now());
         let (peer, waited) = unanswered.into_iter().max_by_key(|(_, waited)| *waited)?;
         let address = self.peers.get(peer)?.address().to_owned();
-        (waited >= WORTH_SHOWING).then(|| (address, waited.as_secs()))
+        (waited >= WORTH_SHOWING).then_some((address, waited.as_secs()))
     }
 
     /// Says so while a sync that follows the chain has no peer; any other ends.

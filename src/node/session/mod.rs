@@ -47,7 +47,6 @@ use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
 use useless::Useless;
-use worker::Limits;
 
 /// Events that may wait for the session; beyond that the connections stop reading.
 const EVENT_QUEUE: usize = 8;
@@ -154,23 +153,20 @@ impl<S: HeaderStore + 'static> Session<S> {
         let ((verdict_sender, verdicts), (event_sender, events)) =
             (unbounded_channel(), channel(EVENT_QUEUE));
         let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
-        let limits = limits(&options, hints_hold, &tip);
-        let joiner = Some(start_joiner(&options, &store, limits, verdict_sender.clone())?);
-        let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
-        let peers = Peers::new(options.policy(tip.height), event_sender);
-        let (now, at) = (Instant::now(), point_of(&tip));
+        let joiner = Some(start_joiner(&options, &store, hints_hold, verdict_sender.clone())?);
+        let now = Instant::now();
         Ok(Self {
-            engine,
+            engine: Engine::new(engine_settings(&options, hints_hold), point_of(&tip)),
+            peers: Peers::new(options.policy(tip.height), event_sender),
             options,
             store,
-            peers,
             joiner,
             events,
             verdicts,
             verdict_sender,
             held: HashMap::new(),
             epoch: 0,
-            at,
+            at: point_of(&tip),
             tip,
             announced: HashMap::new(),
             promised: HashMap::new(),
@@ -379,9 +375,10 @@ impl<S: HeaderStore + 'static> Session<S> {
 fn start_joiner<S: HeaderStore + 'static>(
     options: &SyncOptions,
     store: &Arc<S>,
-    limits: Limits,
+    hints_hold: bool,
     verdicts: UnboundedSender<Verdict>,
 ) -> Result<Joiner<S>, SyncError> {
+    let limits = limits(options, hints_hold, &store.tip());
     let writer = ChainWriter::new(Arc::clone(store), options.params)?;
     Joiner::start(writer, limits, options.clock.clone(), verdicts).map_err(SyncError::Thread)
 }
