@@ -16,7 +16,7 @@ use support::run::{Finished, Program, Running};
 use support::script::Script;
 use support::served::SharedChain;
 use support::sync::{kept, light_client, sync_args, sync_with};
-use support::wait::{PATIENCE, poll_for};
+use support::wait::{PATIENCE, poll_every, poll_for};
 use support::wrong::{Wrong, with_wrong};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
@@ -254,6 +254,23 @@ fn a_peer_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
+fn without_a_peer_for_half_a_minute_that_is_said_and_so_is_its_end() {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = port.local_addr().unwrap();
+    drop(port);
+    let program = light_client(BINARY, REGTEST);
+    let mut running = program.start(&sync_args(&[address.to_string()], &["--follow"]));
+    let told = "warning: no peer has been connected for 30 s: still looking for one";
+    running.wait_for_stderr(told, PATIENCE);
+    let chain = SharedChain::new(REGTEST, &regtest_chain(100, 1, 600));
+    let _peer = Script::honest().port(address.port()).start(&chain);
+    running.wait_for_stderr("warning: connected again", PATIENCE);
+    running.terminate();
+    let ended = running.wait(PATIENCE).expect_code(143);
+    assert_eq!(ended.stderr.matches(told).count(), 1, "{}", ended.stderr);
+}
+
+#[test]
 fn others_are_told_the_new_tip_while_one_follows() {
     let mut follower = Follower::start(&["--json"]);
     let start = Instant::now();
@@ -286,14 +303,11 @@ fn a_peer_that_floods_is_dropped_and_the_others_are_followed_on() {
     running.wait_for_stdout(&follower.tip(), SOON);
     // On top of what nobody has: the peer is asked for that each time, and has nothing.
     let orphan = extend_chain(&follower.headers, 2, 10, 600).split_off(follower.headers.len() + 1);
-    for _ in 0..10 {
-        let asked = flooder.seen().requests().count();
-        flooder.send(&Message::Headers(Headers { headers: orphan.clone(), foreign: None }));
-        flooder.record().wait_for("another request", Duration::from_secs(10), |seen| {
-            (seen.requests().count() > asked).then_some(())
-        });
-    }
-    flood(orphan);
+    let orphan = Message::Headers(Headers { headers: orphan, foreign: None });
+    poll_every(Duration::from_millis(20), "the end of the flood", PATIENCE, || {
+        flooder.send(&orphan);
+        flooder.record().look(|seen| (seen.open() == 0).then_some(()))
+    });
     let told = running.wait_for_stderr("keeps sending headers that nobody asked for", PATIENCE);
     assert!(told.contains(&format!("dropped peer {}", flooder.connect())), "{told}");
     let early = told.lines().filter(|line| line.contains("ahead of this computer's clock")).count();

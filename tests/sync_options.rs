@@ -3,6 +3,7 @@
 mod support;
 
 use lightclient::primitives::Network;
+use lightclient::sync::ANSWER_DEADLINE;
 use serde_json::{Value, json};
 use support::chain::{extend_chain, mainnet_start, regtest_chain};
 use support::run::Program;
@@ -56,8 +57,32 @@ fn a_stop_height_beyond_the_tip_is_not_reached() {
     let peer = Script::honest().start(&SharedChain::new(REGTEST, &headers));
     let program = light_client(BINARY, REGTEST);
     let args = sync_with(&[&peer], &["--json", "--stop-height", "9000"]);
-    let report = program.run(&args).expect_success().json();
+    let ended = program.run(&args).expect_success();
+    let report = ended.json();
     assert_eq!((&report["height"], &report["stopped"]), (&json!(2500), &json!("caught-up")));
+    let told = "the chain ends at height 2,500: the stop height 9,000 was not reached";
+    assert_eq!(ended.stderr, format!("warning: {told}\n"));
+}
+
+#[test]
+fn a_height_that_a_peer_announces_and_does_not_deliver_is_told() {
+    let headers = regtest_chain(100, 1, 600);
+    let chain = SharedChain::new(REGTEST, &headers);
+    let liar = Script::honest().claims_height(20_000).start(&chain);
+    let honest = Script::honest().start(&chain);
+    let program = light_client(BINARY, REGTEST);
+    let ended = program.run(&sync_with(&[&liar, &honest], &[])).expect_success();
+    let told = "announced blocks up to height 20,000, and delivered none above 100";
+    assert_eq!(ended.stderr, format!("warning: {} {told}\n", liar.connect()));
+    kept(&program, REGTEST).assert_is(&headers);
+}
+
+#[test]
+fn the_help_names_the_time_that_a_peer_is_given() {
+    let help = light_client(BINARY, REGTEST).run(&["sync", "--help"]).expect_success().stdout;
+    let words: Vec<&str> = help.split_whitespace().collect();
+    let told = format!("is given up after {} s]", ANSWER_DEADLINE.as_secs());
+    assert!(words.join(" ").contains(&told), "{help}");
 }
 
 #[test]

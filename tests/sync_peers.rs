@@ -105,7 +105,6 @@ fn peers_that_have_less_do_no_harm_and_are_no_offenders() {
     for less in [
         Script::honest().serves_up_to(0),
         Script::honest().serves_up_to(7000),
-        Script::honest().serves_up_to(20_000).claims_height(1_000_000),
         Script::honest().claims_height(-1),
         Script::honest().after(0, Then::Empty),
         Script::honest().after(2, Then::Empty),
@@ -116,6 +115,18 @@ fn peers_that_have_less_do_no_harm_and_are_no_offenders() {
         for (address, ended) in finish_with(&headers, &less) {
             assert_eq!(about(&ended, &address), [""; 0], "{less:?}: {}", ended.stderr);
         }
+    }
+}
+
+#[test]
+fn a_peer_that_claims_more_than_anybody_has_does_no_harm_and_is_named() {
+    let headers = mainnet_start();
+    let less = Script::honest().serves_up_to(20_000).claims_height(1_000_000);
+    for (address, ended) in finish_with(&headers, &less) {
+        let told = about(&ended, &address);
+        let end = " announced blocks up to height 1,000,000, and delivered none above 32,259";
+        assert!(told.iter().all(|line| line.ends_with(end)), "{}", ended.stderr);
+        assert_eq!(told.len(), 1, "{}", ended.stderr);
     }
 }
 
@@ -148,11 +159,11 @@ fn with_all_peers_gone_the_reasons_are_given_and_what_was_good_is_kept() {
     let all: Vec<&ScriptedPeer> = peers.iter().collect();
     let ended = program.run(&sync_with(&all, &[])).expect_code(3);
     let error = ended.stderr.lines().last().unwrap();
-    assert!(error.starts_with("error: no peer could be used: "), "{error}");
+    assert!(error.starts_with("error: all peers were lost at height 2,000: "), "{error}");
     for (peer, words) in peers.iter().zip(["broken message", "signet", "ourselves"]) {
         assert!(error.contains(&peer.connect()) && error.contains(words), "{words}: {error}");
     }
-    assert_eq!(ended.stdout, "");
+    assert!(ended.stdout.contains("2,000 headers added"), "{}", ended.stdout);
     kept(&program, REGTEST).assert_is(&headers[..=2000]);
 }
 

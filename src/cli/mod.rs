@@ -32,6 +32,7 @@ pub mod tx;
 mod tx_text;
 pub mod verify;
 mod what;
+mod wrong_clock;
 
 pub use args::{ChainArgs, PeerArgs};
 pub use context::Context;

@@ -91,6 +91,11 @@ impl TooNew {
         Some(Self { height: *height, hash: *hash, time: *got, clock })
     }
 
+    /// How many seconds had to pass, when it was refused, until it would be accepted.
+    pub fn valid_in(&self) -> u64 {
+        u64::from(self.time).saturating_sub(u64::from(self.clock) + u64::from(MAX_FUTURE_SECS))
+    }
+
     /// Whether the header would be accepted at this time (Unix seconds).
     pub fn is_valid_at(&self, now: u32) -> bool {
         i64::from(self.time) <= i64::from(now) + i64::from(MAX_FUTURE_SECS)

@@ -86,6 +86,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         Ok(SyncOutcome {
             stopped,
             too_new: self.too_new,
+            peer_clocks: self.peer_clocks.median(),
             reasons,
             headers_added: self.done.headers_added,
             reorgs: self.done.reorgs,

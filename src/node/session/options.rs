@@ -90,6 +90,8 @@ pub struct SyncOutcome {
     pub unkept: Option<ChainEnd>,
     /// The header that the chain would go on with if our clock were right, for [`Stopped::Clock`].
     pub too_new: Option<TooNew>,
+    /// The median of the peers' clocks minus ours, in seconds; `None` without any peer.
+    pub peer_clocks: Option<i64>,
     /// What the last peers failed with, for [`Stopped::NoPeers`].
     pub reasons: Vec<String>,
 }
