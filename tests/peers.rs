@@ -249,7 +249,7 @@ fn with_nobody_there_the_reasons_are_given() {
     args.extend(unreachable.flat_map(|at| ["--connect".to_owned(), at.address.to_string()]));
     let ended = program.run(&args).expect_code(3);
     assert_eq!(ended.stdout, "0 of 3 peers reachable, 3 addresses known\n");
-    assert!(ended.stderr.contains("no peer could be reached: 127."), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no peer could be reached:\n  127."), "{}", ended.stderr);
     assert!(ended.stderr.contains("cannot connect"), "{}", ended.stderr);
     // Regtest has no seeds but those of a DNS server of one's own.
     let ended = program.run(&["peers"]).expect_code(3);

@@ -58,7 +58,8 @@ fn sync_from(network: Network, lie: &[Header], at: u32, kind: Wrong, more: &[&st
     let code = if kind == Wrong::FutureTime { 0 } else { 3 };
     let ended = ended.expect_code(code);
     if code == 3 {
-        let error = ended.stderr.lines().last().unwrap_or_default();
+        let lines = ended.stderr.lines();
+        let error = lines.rev().find(|line| line.starts_with("error: ")).unwrap_or_default();
         assert!(error.starts_with("error: no peer could be used: "), "{error}");
         assert_tells(error, network, lie, at, kind);
     }

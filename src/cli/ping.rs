@@ -90,13 +90,15 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let sources = sources(&context.config)?;
     check_reach(&args.peer, &context.config)?;
     let address = with_port(&args.peer, &context.config);
-    let pinged = block_on(ping(args, &sources, &address, &mut context.out))?;
-    let network = context.config.network;
-    pinged.map_err(|error| match error {
-        CliError::NoPeer(what) => CliError::NoPeer(format!(
-            "{what}: check the address, and that it is a {network} peer's"
-        )),
-        error => error,
+    block_on(ping(args, &sources, &address, &mut context.out))?
+}
+
+fn unusable(error: &NoPeer, sources: &Sources) -> CliError {
+    let network = sources.params.network;
+    CliError::NoPeer(if error.is_proxys {
+        error.reason.clone()
+    } else {
+        format!("{error}: check the address, and that it is a {network} peer's")
     })
 }
 
@@ -111,7 +113,7 @@ async fn ping(
     let (mut pinging, greeting) = tokio::select! {
         ending = signal() => return Err(CliError::Interrupted(ending)),
         started = Pinging::start(sources, address, args.interval, patience) => {
-            started.map_err(|error| CliError::NoPeer(error.to_string()))?
+            started.map_err(|error| unusable(&error, sources))?
         }
     };
     greet(address, &greeting, out)?;

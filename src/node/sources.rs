@@ -2,7 +2,11 @@
 
 use super::shipped;
 use crate::chain::{Params, params};
-use crate::net::{Config, Dialer, OwnNonces, Resolver, SEED_DEADLINE, SeedQueries, Timers, mixed};
+use crate::config::{ProxyPlace, ProxyUrl};
+use crate::net::{
+    Config, Dialer, Login, OwnNonces, Proxy, ProxyAddress, Resolver, SEED_DEADLINE, SeedQueries,
+    Timers, mixed,
+};
 use crate::primitives::Network;
 use crate::wire::{MAX_PAYLOAD, ServiceFlags};
 use rand::seq::SliceRandom;
@@ -47,8 +51,8 @@ pub struct Sources {
     pub dns: bool,
     /// Who resolves names.
     pub resolver: Resolver,
-    /// A SOCKS5 proxy (`host:port`) for every connection; it also resolves the names.
-    pub proxy: Option<String>,
+    /// A SOCKS5 proxy for every connection; it also resolves the names.
+    pub proxy: Option<Proxy>,
 }
 
 impl Sources {
@@ -57,7 +61,7 @@ impl Sources {
         params: &'static Params,
         dns: bool,
         dns_server: Option<SocketAddr>,
-        proxy: Option<String>,
+        proxy: Option<Proxy>,
     ) -> Self {
         let resolver = dns_server.map_or(Resolver::System, Resolver::Server);
         Self { params, dns, resolver, proxy }
@@ -121,6 +125,16 @@ impl Sources {
     }
 }
 
+impl From<ProxyUrl> for Proxy {
+    fn from(ProxyUrl { address, login }: ProxyUrl) -> Self {
+        let address = match address {
+            ProxyPlace::Tcp(endpoint) => ProxyAddress::Tcp(endpoint.to_string()),
+            ProxyPlace::Unix(path) => ProxyAddress::Unix(path),
+        };
+        Self { address, login: login.map(|(user, password)| Login { user, password }) }
+    }
+}
+
 /// Who we are to peers of a network, with so many headers.
 pub(super) fn net_config(own: &Params, start_height: u32, timers: Timers) -> Config {
     Config {
@@ -138,7 +152,7 @@ pub(super) fn net_config(own: &Params, start_height: u32, timers: Timers) -> Con
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, Sources};
+    use super::{Proxy, Source, Sources};
     use crate::chain::params;
     use crate::net::Resolver;
     use crate::primitives::Network;
@@ -154,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn through_a_proxy_the_seeds_are_names() {
-        let proxy = Some("127.0.0.1:9050".to_owned());
+        let proxy = Some(Proxy::at("127.0.0.1:9050"));
         let found = Sources { proxy, ..sources(Network::Signet) }.find().await;
         assert_eq!(found[0].address, "seed.signet.bitcoin.sprovoost.nl:38333");
         assert_eq!(found[1].source, Source::Dns("seed.signet.achownodes.xyz".to_owned()));

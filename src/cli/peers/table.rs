@@ -202,7 +202,7 @@ fn write_csv(rows: &[&PeerRow], sink: &mut impl Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{Crawled, PeerRow, TableFile, sorted, write_csv};
-    use crate::node::Counts;
+    use crate::node::{Counts, Failures};
     use std::path::Path;
 
     fn row(address: &str, latency_ms: Option<f64>, error: Option<&str>) -> PeerRow {
@@ -229,7 +229,8 @@ mod tests {
         ];
         let unasked = vec![row("e", None, None)];
         let counts = Counts::default();
-        let crawled = Crawled { asked, unasked, counts, interrupted: false };
+        let crawled =
+            Crawled { asked, unasked, counts, interrupted: false, failures: Failures::default() };
         let order = |shows_told: bool| -> String {
             sorted(&crawled, shows_told).iter().map(|row| row.address.as_str()).collect()
         };

@@ -275,14 +275,20 @@ impl Crawl {
         for id in self.asking.keys().copied().collect::<Vec<_>>() {
             if self.talk(id).is_some() {
                 self.finish(id, Some("interrupted".to_owned()));
-            } else if let Some(asking) = self.asking.remove(&id) {
-                if let Some(known) = self.known.get_mut(&asking.address) {
-                    known.asked = false;
-                }
-                self.queue.give_back(asking.address);
-                self.acts.push(Act::HangUp(id));
+            } else {
+                self.give_back(id);
             }
         }
+    }
+
+    /// Takes back that an address is being asked: nothing was learnt of it.
+    pub(super) fn give_back(&mut self, id: u64) {
+        let Some(asking) = self.asking.remove(&id) else { return };
+        if let Some(known) = self.known.get_mut(&asking.address) {
+            known.asked = false;
+        }
+        self.queue.give_back(asking.address);
+        self.acts.push(Act::HangUp(id));
     }
 
     /// Whether there is nothing left to do.

@@ -96,7 +96,7 @@ impl Mempool {
         loop {
             self.act_on_peers();
             if self.peers.is_exhausted() {
-                return Err(MempoolError::NoPeers { reasons: self.peers.take_reasons() });
+                return Err(MempoolError::NoPeers { reasons: self.peers.take_failures() });
             }
             let wake = self.wake_at();
             tokio::select! {

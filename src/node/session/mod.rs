@@ -222,7 +222,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.publish();
         if self.peers.is_exhausted() && !self.is_working() {
             let named = !self.options.connect.is_empty();
-            let reasons = self.peers.take_reasons();
+            let reasons = self.peers.take_failures();
             return Err(SyncError::NoPeers { named, reasons });
         }
         // At the tip, waiting is the job.

@@ -1,7 +1,9 @@
 //! What a sync can be told, and how it may end.
 
 use crate::chain::{Params, Work};
+use crate::net::Proxy;
 use crate::net::pool::{Needed, Persistence};
+use crate::node::failures::Failures;
 use crate::node::peers::{BookUse, Policy};
 use crate::node::report::Stopped;
 use crate::node::sources::Sources;
@@ -29,8 +31,8 @@ pub struct SyncOptions {
     pub dns: bool,
     /// A DNS server to ask instead of the system's.
     pub dns_server: Option<SocketAddr>,
-    /// A SOCKS5 proxy (`host:port`) for every connection; it also resolves the names.
-    pub proxy: Option<String>,
+    /// A SOCKS5 proxy for every connection; it also resolves the names.
+    pub proxy: Option<Proxy>,
     /// Stay at the tip and follow new blocks.
     pub follow: bool,
     /// The height to stop at.
@@ -91,7 +93,7 @@ pub struct SyncOutcome {
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
     /// Every peer failed.
-    #[error("no peer could be used: {}: {}", reasons.join("; "), if *named {
+    #[error("no peer could be used: {reasons}: {}", if *named {
         "check the addresses, or leave --connect out"
     } else {
         "check the network, or name one with --connect"
@@ -99,8 +101,8 @@ pub enum SyncError {
     NoPeers {
         /// Whether the user named them.
         named: bool,
-        /// What the last ones failed with.
-        reasons: Vec<String>,
+        /// Why.
+        reasons: Failures,
     },
     /// The chain could not be read or stored.
     #[error(transparent)]
