@@ -4,8 +4,9 @@ mod support;
 
 use lightclient::primitives::Network;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::net::TcpListener;
 use std::time::Duration;
 use support::chain::regtest_chain;
 use support::population::{Kind, Member, Plan, Population};
@@ -239,6 +240,22 @@ fn the_table_is_saved_as_csv() {
         let height = if member.is_reachable() { member.height.to_string() } else { String::new() };
         assert_eq!(record[4], height);
     }
+}
+
+#[test]
+fn all_that_are_named_are_asked_and_listed_however_many_on_one_host() {
+    let free: Vec<TcpListener> =
+        (0..12).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
+    let named: HashSet<String> =
+        free.iter().map(|port| port.local_addr().expect("an address").to_string()).collect();
+    drop(free);
+    let connect = named.iter().flat_map(|address| ["--connect", address]);
+    let args: Vec<&str> = ["peers", "--json"].into_iter().chain(connect).collect();
+    let ended = light_client(BINARY, REGTEST).run(&args).expect_code(3);
+    let rows = ended.json();
+    let listed = rows.as_array().unwrap().iter().map(|row| row["address"].as_str().unwrap());
+    assert_eq!(listed.map(str::to_owned).collect::<HashSet<_>>(), named);
+    assert!(ended.stderr.contains("12 refused the connection"), "{}", ended.stderr);
 }
 
 #[test]

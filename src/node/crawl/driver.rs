@@ -6,7 +6,7 @@ use super::machine::{Act, Crawl, Plan};
 use super::row::{Counts, PeerRow};
 use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, PeerId, Timers};
 use crate::node::sources::net_config;
-use crate::node::{Failures, Found, Greeting, Sources, scope_of};
+use crate::node::{Failures, Found, Greeting, Source, Sources, scope_of};
 use crate::wire::Message;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -165,7 +165,8 @@ impl<'a> Driver<'a> {
         let earlier = self.journal.as_mut().map(|journal| std::mem::take(&mut journal.earlier));
         for line in earlier.unwrap_or_default() {
             match line {
-                Line::Found(told) => drop(self.crawl.start_with(told)),
+                // Held to the limits when it was found.
+                Line::Found(told) => drop(self.crawl.start_with(told, true)),
                 Line::Asked { row, learned } => self.crawl.replay(row, learned),
                 Line::Crawl { .. } => {}
             }
@@ -179,8 +180,8 @@ impl<'a> Driver<'a> {
                 None => lists.push((source, vec![told])),
             }
         }
-        for (_, list) in lists {
-            let new = self.crawl.start_with(list);
+        for (source, list) in lists {
+            let new = self.crawl.start_with(list, source == Source::User);
             if !new.is_empty() {
                 self.write(&Line::Found(new))?;
             }
