@@ -3,6 +3,7 @@
 mod support;
 
 use lightclient::chain::params;
+use lightclient::node::clock::Clock;
 use lightclient::node::control::{ControlListener, MAX_CLIENTS, MAX_WAITING, serve};
 use lightclient::node::{ImportOptions, Importer, Live, Phase};
 use lightclient::primitives::{Header, Network};
@@ -62,7 +63,8 @@ impl Server {
 
 fn add(store: &Arc<SledStore>, headers: &[Header]) {
     let hints = Hints::default();
-    let options = ImportOptions { params: store.params(), hints, from: 0, to: None };
+    let options =
+        ImportOptions { params: store.params(), hints, from: 0, to: None, clock: Clock::default() };
     let mut importer = Importer::new(Arc::clone(store), options).expect("a writer");
     for header in headers {
         let _ = importer.push(*header).expect("a good header");

@@ -238,8 +238,9 @@ impl HeaderTree {
 
     /// Restores a branch that was stored, from its own headers.
     ///
-    /// `now` is the wall clock in Unix seconds. Branches that do not connect or that break a rule are
-    /// dropped: they are a convenience, not the chain.
+    /// Branches that do not connect or that break a rule are dropped: they are a convenience, not the chain. How far
+    /// ahead of the wall clock a header may be does not matter here: that was checked when it arrived, and a clock that
+    /// is wrong today must not cost what is stored.
     ///
     /// # Errors
     /// The active chain could not be read.
@@ -247,7 +248,6 @@ impl HeaderTree {
         &mut self,
         batch: LinkedBatch,
         ancestors: &A,
-        now: u32,
     ) -> Result<(), TreeError<A::Error>> {
         let placed = self.place(batch, ancestors).map_err(TreeError::Ancestors)?;
         let Some((fork, batch)) = placed else { return Ok(()) };
@@ -255,7 +255,7 @@ impl HeaderTree {
             return Ok(());
         }
         let mut tip = self.side_state(&fork, ancestors)?;
-        let (run, _) = tip.extend(batch, now);
+        let (run, _) = tip.extend(batch, u32::MAX);
         if !run.is_empty() && tip.chainwork() <= self.active.chainwork() {
             self.sides.keep(&fork, &run, tip);
         }

@@ -93,7 +93,6 @@ impl CliError {
             Self::Journal(error) => code_of(error.trouble()),
             Self::Fetch(FetchError::NoPeers { .. }) => 3,
             Self::Fetch(FetchError::Undelivered { .. } | FetchError::Check(_)) => 1,
-            Self::Sync(SyncError::NoPeers { .. }) => 3,
             Self::Sync(SyncError::Chain(error)) => code_of(error.trouble()),
             Self::Sync(SyncError::Thread(_)) => 1,
         })

@@ -40,6 +40,7 @@ pub use global::GlobalArgs;
 pub use network_args::{NetworkArgs, ReachArgs};
 
 use crate::config::{self, ColorChoice, Layer, Sources};
+use crate::node::clock::check_system_clock;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::env;
@@ -205,6 +206,8 @@ fn trace_hint(args: &[OsString]) -> &'static str {
 
 /// Runs the command; `color` becomes what the settings say, for an error's line.
 fn run(cli: Cli, color: &mut ColorChoice) -> Result<(), CliError> {
+    // The database cannot be opened at such a time.
+    check_system_clock().map_err(|error| CliError::Failed(error.to_string()))?;
     let flags = cli.command.layer().over(cli.global.layer()?);
     let file = cli.global.config.clone();
     let config = config::load(Sources { flags, file, variable: &|name| env::var_os(name) })?;

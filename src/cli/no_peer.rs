@@ -15,7 +15,16 @@ pub(super) fn none_reached(config: &Config, failures: &Failures) -> CliError {
     lines("no peer could be reached", config, failures)
 }
 
+/// The error, after some headers were stored.
+pub(super) fn all_lost(height: &str, failures: &Failures) -> CliError {
+    told(&format!("all peers were lost at height {height}"), failures, "run it again to go on")
+}
+
 fn lines(what: &str, config: &Config, failures: &Failures) -> CliError {
+    told(what, failures, &advice(config, failures))
+}
+
+fn told(what: &str, failures: &Failures, advice: &str) -> CliError {
     let mut reasons = failures.lines();
     if reasons.is_empty() {
         reasons.push("no address was found".to_owned());
@@ -31,7 +40,7 @@ fn lines(what: &str, config: &Config, failures: &Failures) -> CliError {
     }
     // What is wrong with a proxy says what to do.
     if !failures.blame_the_proxy() {
-        lines.push(format!("hint: {}", advice(config, failures)));
+        lines.push(format!("hint: {advice}"));
     }
     CliError::NoPeer(lines.join("\n"))
 }

@@ -7,16 +7,17 @@ use super::follow::print_notices;
 use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::network_args::{named_peers, proxy, with_port};
-use super::no_peer::no_peer;
+use super::no_peer::{all_lost, no_peer};
 use super::runtime::block_on;
 use crate::chain::{Work, params};
 use crate::config::{Config, HintsSource, Layer};
+use crate::node::clock::{Clock, TooNew};
 use crate::node::shutdown::Ending;
 use crate::node::{ChainEnd, Live, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, Watchers, open_store, run_sync, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, SyncBar, SyncStage};
-use crate::store::{HeaderStore, SledStore};
+use crate::store::{HeaderStore, SledStore, Tip};
 use crate::sync::Hints;
 use std::fs;
 use std::sync::Arc;
@@ -83,9 +84,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         stopped: outcome.stopped,
     };
     print(&report, args.follow, &store, &mut context.out)?;
-    let stored = ChainEnd { height: tip.height, work: tip.chainwork };
-    let most = outcome.unkept.filter(|end| end.work > stored.work).unwrap_or(stored);
-    verdict(&report, &most, &min_chain_work, signal)
+    verdict(&outcome, tip, &min_chain_work, &context.config, signal)
 }
 
 fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
@@ -103,6 +102,7 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
         min_chain_work: min_chain_work(config),
         hints: hints(config)?,
         timeout: config.timeout,
+        clock: Clock::default(),
     })
 }
 
@@ -166,11 +166,7 @@ fn watch_sync(
         printing.join().expect("printing does not panic")?;
         outcome
     })?;
-    let outcome = outcome.map_err(|error| match error {
-        SyncError::NoPeers { reasons, .. } => no_peer(&context.config, &reasons),
-        error => error.into(),
-    })?;
-    Ok((outcome, interrupt.caught()))
+    Ok((outcome?, interrupt.caught()))
 }
 
 /// Runs the sync to its end with the bar on screen.
@@ -216,6 +212,10 @@ fn print(
         }
         return Ok(out.flush()?);
     }
+    if report.stopped == Stopped::NoPeers && report.peers == 0 {
+        // Nothing was done that could be summed up; the error says all.
+        return Ok(());
+    }
     let time = store.run(report.height, 1)?.headers.first().map_or(0, |header| header.time);
     let speed = report.headers_added * 1000 / report.elapsed_ms.max(1);
     out.line(&format!(
@@ -251,27 +251,47 @@ fn reason(stopped: Stopped) -> &'static str {
         Stopped::Interrupted => "interrupted",
         Stopped::Timeout => "gave up waiting",
         Stopped::LowWork => "not synced",
+        Stopped::Clock => "stopped by this computer's clock",
+        Stopped::NoPeers => "no peer left",
     }
 }
 
 /// The exit code that belongs to the end.
 fn verdict(
-    report: &SyncReport,
-    most: &ChainEnd,
+    outcome: &SyncOutcome,
+    tip: Tip,
     wanted: &Work,
+    config: &Config,
     signal: Option<Ending>,
 ) -> Result<(), CliError> {
-    match report.stopped {
+    let height = count(u64::from(tip.height));
+    match outcome.stopped {
         Stopped::CaughtUp | Stopped::StopHeight => Ok(()),
         Stopped::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(Ending::Interrupt))),
         Stopped::Timeout => Err(CliError::Failed(format!(
-            "no progress for the time given, at height {}: run it again to go on",
-            report.height
+            "no progress for the time given, at height {height}: run it again to go on"
         ))),
-        Stopped::LowWork => Err(CliError::Failed(format!(
-            "not synced: the peers' chain ends at height {} with work {:#}, below the minimum chain \
-             work {wanted:#}: try other peers, or name a lower --min-chain-work if this chain is meant",
-            most.height, most.work,
-        ))),
+        Stopped::Clock => Err(CliError::Failed(clock_is_wrong(outcome.too_new.as_ref()))),
+        Stopped::NoPeers if outcome.headers_added > 0 => Err(all_lost(&height, &outcome.reasons)),
+        Stopped::NoPeers => Err(no_peer(config, &outcome.reasons)),
+        Stopped::LowWork => {
+            let stored = ChainEnd { height: tip.height, work: tip.chainwork };
+            let most = outcome.unkept.as_ref().filter(|end| end.work > stored.work);
+            let ChainEnd { height, work } = most.unwrap_or(&stored);
+            Err(CliError::Failed(format!(
+                "not synced: the peers' chain ends at height {height} with work {work:#}, below the \
+                 minimum chain work {wanted:#}: try other peers, or name a lower --min-chain-work if \
+                 this chain is meant"
+            )))
+        }
     }
+}
+
+/// What to do about a header that is ahead of the clock.
+pub(super) fn clock_is_wrong(header: Option<&TooNew>) -> String {
+    let what = header.map_or_else(
+        || "what follows is ahead of this computer's clock".to_owned(),
+        TooNew::to_string,
+    );
+    format!("{what}: set the clock and run it again")
 }

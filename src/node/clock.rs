@@ -1,13 +1,228 @@
-//! The wall clock, read here and nowhere below.
+//! The wall clock, read here and nowhere below, and what is said when it disagrees with the chain.
 
+use crate::chain::{MAX_FUTURE_SECS, Rejection, Violation};
+use crate::primitives::BlockHash;
+use chrono::DateTime;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Seconds since 1970, for comparing with header times (which are 32 bits wide, until 2106).
-pub fn unix_now() -> u32 {
-    u32::try_from(unix_now_secs()).unwrap_or(u32::MAX)
+/// Where a task gets the time from: the system's clock, unless a test hands in another.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    /// The time of a clock that is set by hand, in Unix seconds.
+    manual: Option<Arc<AtomicU64>>,
 }
 
-/// Seconds since 1970; 0 on a clock set before that.
+impl Clock {
+    /// A clock that stands still until it is set, for tests; its clones show the same time. `unix` is in seconds.
+    pub fn manual(unix: u64) -> Self {
+        Self { manual: Some(Arc::new(AtomicU64::new(unix))) }
+    }
+
+    /// Sets a clock made by [`Clock::manual`]; the system's clock is left alone.
+    pub fn set(&self, unix: u64) {
+        if let Some(manual) = &self.manual {
+            manual.store(unix, Ordering::Relaxed);
+        }
+    }
+
+    /// Seconds since 1970; 0 on a system clock set before that.
+    pub fn unix_secs(&self) -> u64 {
+        match &self.manual {
+            Some(manual) => manual.load(Ordering::Relaxed),
+            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        }
+    }
+
+    /// Seconds since 1970, for comparing with header times (which are 32 bits wide, until 2106).
+    pub fn unix(&self) -> u32 {
+        u32::try_from(self.unix_secs()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The system's time as [`Clock::unix`].
+pub fn unix_now() -> u32 {
+    Clock::default().unix()
+}
+
+/// The system's time as [`Clock::unix_secs`].
 pub fn unix_now_secs() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    Clock::default().unix_secs()
+}
+
+/// The system's clock shows a time that no header can have, and that the database cannot work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this computer's clock is set to a time before 1970: set the clock and run it again")]
+pub struct ClockBefore1970;
+
+/// Checks that the system's clock can be used at all.
+///
+/// # Errors
+/// It is set to a time before 1970.
+pub fn check_system_clock() -> Result<(), ClockBefore1970> {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(Err(ClockBefore1970), |_| Ok(()))
+}
+
+/// A header that was refused for no other reason than that its time is more than two hours ahead of our clock. It may
+/// become valid, and whoever sent it is not to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooNew {
+    /// The height that the header would have.
+    pub height: u32,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// Its time, in Unix seconds.
+    pub time: u32,
+    /// Our clock when it was refused, in Unix seconds.
+    pub clock: u32,
+}
+
+impl TooNew {
+    /// The same of a rejection; `None` if the header broke a rule that has nothing to do with the clock.
+    pub fn of(rejection: &Rejection) -> Option<Self> {
+        let Rejection { height, hash, violation: Violation::TimeTooNew { latest, got } } =
+            rejection
+        else {
+            return None;
+        };
+        let clock = u32::try_from(latest - i64::from(MAX_FUTURE_SECS)).unwrap_or(0);
+        Some(Self { height: *height, hash: *hash, time: *got, clock })
+    }
+
+    /// Whether the header would be accepted at this time (Unix seconds).
+    pub fn is_valid_at(&self, now: u32) -> bool {
+        i64::from(self.time) <= i64::from(now) + i64::from(MAX_FUTURE_SECS)
+    }
+}
+
+impl fmt::Display for TooNew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ahead = span(self.time.saturating_sub(self.clock).into());
+        let (height, clock) = (grouped(self.height), minute(self.clock.into()));
+        write!(f, "height {height} is {ahead} ahead of this computer's clock ({clock} UTC)")
+    }
+}
+
+/// How far a stored header's time is ahead of the clock, in words, where that is more than headers may be ahead:
+/// `8 h 3 min`. Both are Unix seconds.
+pub fn ahead_of_clock(time: u32, now: u64) -> Option<String> {
+    let ahead = u64::from(time).saturating_sub(now);
+    (ahead > u64::from(MAX_FUTURE_SECS)).then(|| span(ahead))
+}
+
+/// A span of seconds with its two largest units, rounded down: `40 s`, `3 min`, `2 h 3 min`, `3 d 4 h`, `17 years`.
+pub fn span(seconds: u64) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let two = |high: u64, unit: &str, low: u64, small: &str| match low {
+        0 => format!("{high} {unit}"),
+        low => format!("{high} {unit} {low} {small}"),
+    };
+    match seconds {
+        0..MINUTE => format!("{seconds} s"),
+        MINUTE..HOUR => two(seconds / MINUTE, "min", seconds % MINUTE, "s"),
+        HOUR..DAY => two(seconds / HOUR, "h", seconds % HOUR / MINUTE, "min"),
+        _ if seconds < 730 * DAY => two(seconds / DAY, "d", seconds % DAY / HOUR, "h"),
+        _ => format!("{} years", seconds / (365 * DAY)),
+    }
+}
+
+/// Unix seconds as `2026-11-19 16:00`.
+fn minute(unix: i64) -> String {
+    let time = DateTime::from_timestamp(unix, 0);
+    time.map_or_else(|| unix.to_string(), |time| time.format("%Y-%m-%d %H:%M").to_string())
+}
+
+/// A height with a comma every three digits.
+pub(super) fn grouped(height: u32) -> String {
+    let digits = height.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, TooNew, ahead_of_clock, grouped, span};
+    use crate::chain::{Rejection, Violation};
+    use crate::primitives::BlockHash;
+
+    fn refused(violation: Violation) -> Rejection {
+        Rejection { height: 929_960, hash: BlockHash::ZERO, violation }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_by_hand_is_the_same_for_all_its_clones() {
+        let clock = Clock::manual(1_000);
+        let other = clock.clone();
+        clock.set(5_000_000_000);
+        assert_eq!((other.unix_secs(), other.unix()), (5_000_000_000, u32::MAX));
+        let system = Clock::default();
+        system.set(7);
+        assert!(system.unix() > 1_700_000_000, "the system's clock is not ours to set");
+    }
+
+    #[test]
+    fn a_header_that_is_too_new_is_told_with_its_distance_and_the_clock() {
+        // 2026-11-19 16:00:20 UTC, with two hours allowed.
+        let now = 1_795_104_020;
+        let violation = Violation::TimeTooNew { latest: i64::from(now) + 7200, got: now + 7380 };
+        let early = TooNew::of(&refused(violation)).unwrap();
+        assert_eq!(
+            early.to_string(),
+            "height 929,960 is 2 h 3 min ahead of this computer's clock (2026-11-19 16:00 UTC)"
+        );
+        assert!(!early.is_valid_at(now + 179));
+        assert!(early.is_valid_at(now + 180));
+        let old = Violation::TimeTooOld { median: 7, got: 7 };
+        assert_eq!(TooNew::of(&refused(old)), None);
+    }
+
+    #[test]
+    fn a_clock_in_1970_is_told_in_years() {
+        let violation = Violation::TimeTooNew { latest: 7210, got: 1_231_469_665 };
+        let early = TooNew::of(&refused(violation)).unwrap();
+        let told =
+            "height 929,960 is 39 years ahead of this computer's clock (1970-01-01 00:00 UTC)";
+        assert_eq!(early.to_string(), told);
+    }
+
+    #[test]
+    fn spans_and_heights_read_as_people_write_them() {
+        let spans = [0, 59, 60, 61, 3599, 3600, 7380, 86_400, 273_600, 63_072_000, 536_112_000];
+        assert_eq!(
+            spans.map(span),
+            [
+                "0 s",
+                "59 s",
+                "1 min",
+                "1 min 1 s",
+                "59 min 59 s",
+                "1 h",
+                "2 h 3 min",
+                "1 d",
+                "3 d 4 h",
+                "2 years",
+                "17 years"
+            ]
+        );
+        let heights = [0, 999, 1000, 930_001, 5_000_000, u32::MAX];
+        let told = ["0", "999", "1,000", "930,001", "5,000,000", "4,294,967,295"];
+        assert_eq!(heights.map(grouped), told);
+    }
+
+    #[test]
+    fn only_what_is_further_ahead_than_headers_may_be_disagrees_with_the_clock() {
+        assert_eq!(ahead_of_clock(20_000, 20_000 - 7200), None);
+        assert_eq!(ahead_of_clock(20_000, 30_000), None);
+        assert_eq!(ahead_of_clock(20_000, 20_000 - 7201).unwrap(), "2 h");
+    }
 }

@@ -4,6 +4,7 @@ use crate::net::{Disconnect, Spoken};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
+use std::time::Duration;
 
 /// So many failures are listed one by one, with their addresses; of more, those of one kind are counted.
 const LISTED: usize = 4;
@@ -97,6 +98,12 @@ impl Failures {
     /// A peer was of no use, for a reason of its own.
     pub(super) fn add_other(&mut self, address: &str, reason: &str) {
         self.count(address, Kind::Other, reason);
+    }
+
+    /// A peer was given up while its handshake was under way.
+    pub(super) fn add_late(&mut self, address: &str, waited: Duration) {
+        let text = format!("no complete handshake within {} s", waited.as_secs());
+        self.count(address, Kind::TimedOut, &text);
     }
 
     /// A peer is still being dialled.

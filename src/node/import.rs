@@ -1,6 +1,6 @@
 //! Taking headers in that come from a file: judged as if a peer had sent them.
 
-use super::clock::unix_now;
+use super::clock::Clock;
 use super::trouble::Trouble;
 use super::writer::{ChainError, ChainWriter, Joined};
 use crate::chain::params as params_of;
@@ -25,6 +25,8 @@ pub struct ImportOptions {
     pub from: u32,
     /// Headers above this height are not taken.
     pub to: Option<u32>,
+    /// The clock that header times are compared with.
+    pub clock: Clock,
 }
 
 /// Why a header, and with it the rest of its file, was not taken. What was good before it is stored.
@@ -125,7 +127,7 @@ impl<S: HeaderStore> Importer<S> {
     /// # Errors
     /// The store could not be read.
     pub fn new(store: Arc<S>, options: ImportOptions) -> Result<Self, ChainError> {
-        let writer = ChainWriter::new(store, options.params, unix_now())?;
+        let writer = ChainWriter::new(store, options.params)?;
         let waiting = Vec::with_capacity(BATCH);
         let done = Imported::default();
         Ok(Self { options, writer, waiting, next: None, last: None, begun: false, done })
@@ -172,7 +174,7 @@ impl<S: HeaderStore> Importer<S> {
         let (batch, hint_fault) = self.hold_to_hints(batch, parent + 1);
         let judged = u32::try_from(batch.headers().len()).unwrap_or(u32::MAX);
         self.last = batch.last_hash().or(self.last);
-        let (joined, rejection) = self.writer.accept(batch, unix_now())?;
+        let (joined, rejection) = self.writer.accept(batch, self.options.clock.unix())?;
         self.writer.flush()?;
         let kept = self.count(&joined);
         let rejection = rejection.or_else(|| {

@@ -14,8 +14,12 @@ pub enum Stopped {
     Interrupted,
     /// No progress for too long.
     Timeout,
+    /// What followed was refused only because its time is ahead of our clock.
+    Clock,
     /// Nothing more was to be had, and the chain has less than the minimum chain work.
     LowWork,
+    /// No peer could be used, or all of them were lost.
+    NoPeers,
 }
 
 /// What `sync` and `import` end with; the JSON object they print.

@@ -114,18 +114,18 @@ pub struct ChainWriter<S> {
 }
 
 impl<S: HeaderStore> ChainWriter<S> {
-    /// A writer that goes on from the stored tip. `now` is the wall clock in Unix seconds.
+    /// A writer that goes on from the stored tip.
     ///
     /// # Errors
     /// The store could not be read.
-    pub fn new(store: Arc<S>, params: &'static Params, now: u32) -> Result<Self, ChainError> {
+    pub fn new(store: Arc<S>, params: &'static Params) -> Result<Self, ChainError> {
         // What an earlier process had downloaded of a branch without finishing it.
         store.unstage()?;
         let active = stored_branch(store.as_ref(), params, store.tip().height)?;
         let mut tree = HeaderTree::new(active);
         for side in store.sides()? {
             let (batch, _) = link_batch(params, side.headers);
-            tree.restore_side(batch, store.as_ref(), now)?;
+            tree.restore_side(batch, store.as_ref())?;
         }
         Ok(Self { store, tree, unstored: None, staged: None })
     }

@@ -246,7 +246,7 @@ fn a_side_branch_comes_back_from_its_headers() {
     world.accept(&side);
     let mut restored = HeaderTree::new(world.tree.active().clone());
     for _ in 0..2 {
-        restored.restore_side(linked(&side), &world.memory, NOW).unwrap();
+        restored.restore_side(linked(&side), &world.memory).unwrap();
         assert_eq!(restored.sides().len(), 1);
         assert_eq!(restored.sides()[0].headers(), side);
         assert_eq!(restored.sides()[0].fork_height(), 5);
@@ -265,7 +265,7 @@ fn a_stored_branch_that_overlaps_what_is_known_is_cut_to_its_own_headers() {
         chain[4..9].to_vec(),
     ];
     for stored in stored {
-        world.tree.restore_side(linked(&stored), &world.memory, NOW).unwrap();
+        world.tree.restore_side(linked(&stored), &world.memory).unwrap();
         assert_eq!(world.side_tips(), [side[2].hash()]);
         assert_eq!(world.tree.sides()[0].fork_height(), 5);
     }
@@ -277,7 +277,7 @@ fn a_stored_branch_that_does_not_connect_or_has_more_work_is_dropped() {
     let stranger = mine_run(&mine(&regtest().genesis, 9), 9, 3);
     let winner = mine_run(&chain[9], 9, 2);
     for stored in [&stranger, &winner, &Vec::new()] {
-        world.tree.restore_side(linked(stored), &world.memory, NOW).unwrap();
+        world.tree.restore_side(linked(stored), &world.memory).unwrap();
         assert!(world.tree.sides().is_empty());
         assert_eq!(world.tree.active().hash(), chain[10].hash());
     }

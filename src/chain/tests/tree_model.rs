@@ -167,7 +167,7 @@ fn restart(world: &mut World) {
     let before = world.side_tips();
     world.tree = HeaderTree::new(world.tree.active().clone());
     for headers in stored {
-        world.tree.restore_side(linked(&headers), &world.memory, NOW).unwrap();
+        world.tree.restore_side(linked(&headers), &world.memory).unwrap();
     }
     assert_eq!(world.side_tips(), before);
 }

@@ -4,7 +4,8 @@ use super::joiner::Joiner;
 use super::options::{SyncError, SyncOutcome};
 use super::start::store_error;
 use super::{Phase, Session};
-use crate::node::clock::unix_now_secs;
+use crate::node::clock::Clock;
+use crate::node::failures::Failures;
 use crate::node::report::Stopped;
 use crate::store::{Change, HeaderStore, StoreError};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ const WORTH_TELLING: Duration = Duration::from_secs(1);
 impl<S: HeaderStore + 'static> Session<S> {
     /// Ends a bulk load and notes when the chain was last brought up to date.
     pub(super) fn mark_synced(&self) -> Result<(), StoreError> {
-        block_in_place(|| settle(self.store.as_ref(), true))
+        block_in_place(|| settle(self.store.as_ref(), Some(&self.options.clock)))
     }
 
     /// Names the peers that were waited for in vain. Who interrupts a sync has not given them their time: that is
@@ -42,6 +43,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
+    /// Why peers could not be used, those included that were given up while their handshake was under way.
+    fn reasons_for_no_peer(&mut self) -> Failures {
+        let mut failures = self.peers.take_failures();
+        let late = self.peers.unconnected().filter(|(_, waited)| *waited >= WORTH_TELLING);
+        late.for_each(|(address, waited)| failures.add_late(&address, waited));
+        failures
+    }
+
     /// Lets the threads finish, and sums up.
     pub(super) async fn end(
         mut self,
@@ -63,12 +72,20 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.tell_unanswered(matches!(ended, Ok(Stopped::Interrupted)));
         self.peers.finish().await;
         let synced = matches!(ended, Ok(Stopped::CaughtUp)) || self.caught_up;
-        let store = Arc::clone(&self.store);
-        let settled = spawn_blocking(move || settle(store.as_ref(), synced)).await;
+        let (store, clock) = (Arc::clone(&self.store), self.options.clock.clone());
+        let clock = synced.then_some(clock);
+        let settled = spawn_blocking(move || settle(store.as_ref(), clock.as_ref())).await;
         let stopped = ended?;
         settled.unwrap_or(Ok(())).map_err(store_error)?;
+        let reasons = if stopped == Stopped::NoPeers {
+            self.reasons_for_no_peer()
+        } else {
+            Failures::default()
+        };
         Ok(SyncOutcome {
             stopped,
+            too_new: self.too_new,
+            reasons,
             headers_added: self.done.headers_added,
             reorgs: self.done.reorgs,
             peers: self.peers.ever_connected(),
@@ -78,9 +95,10 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 }
 
-fn settle<S: HeaderStore>(store: &S, synced: bool) -> Result<(), StoreError> {
-    if synced {
-        let last_sync = Some(unix_now_secs());
+/// Ends a bulk load. With a clock, notes that the chain is up to date now.
+fn settle<S: HeaderStore>(store: &S, synced: Option<&Clock>) -> Result<(), StoreError> {
+    if let Some(clock) = synced {
+        let last_sync = Some(clock.unix_secs());
         // One change: each of them costs an fsync.
         return store.commit(&Change { last_sync, settle: true, ..Change::default() });
     }

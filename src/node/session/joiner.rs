@@ -3,6 +3,7 @@
 use super::presync::Proven;
 use super::worker::{Limits, Worker};
 use crate::chain::{BatchFault, LinkedBatch, Params, Rejection, link_batch};
+use crate::node::clock::Clock;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
 use crate::primitives::Header;
 use crate::store::{HeaderStore, Tip};
@@ -115,10 +116,11 @@ impl<S: HeaderStore + 'static> Joiner<S> {
     pub(super) fn start(
         writer: ChainWriter<S>,
         limits: Limits,
+        clock: Clock,
         verdicts: UnboundedSender<Verdict>,
     ) -> std::io::Result<Self> {
         let (tasks, inbox) = channel();
-        let worker = Worker::new(writer, limits, verdicts);
+        let worker = Worker::new(writer, limits, clock, verdicts);
         let thread = Builder::new().name("joiner".to_owned()).spawn(move || worker.run(&inbox))?;
         Ok(Self { tasks, thread })
     }

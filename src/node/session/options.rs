@@ -3,6 +3,7 @@
 use crate::chain::{Params, Work};
 use crate::net::Proxy;
 use crate::net::pool::{Needed, Persistence};
+use crate::node::clock::{Clock, TooNew};
 use crate::node::failures::Failures;
 use crate::node::peers::{BookUse, Policy};
 use crate::node::report::Stopped;
@@ -43,6 +44,8 @@ pub struct SyncOptions {
     pub hints: Hints,
     /// Give up when nothing was added for so long.
     pub timeout: Option<Duration>,
+    /// The clock that header times are compared with.
+    pub clock: Clock,
 }
 
 impl SyncOptions {
@@ -87,23 +90,15 @@ pub struct SyncOutcome {
     pub bytes_received: u64,
     /// Of the chains that were not kept for their little work, the one with the most.
     pub unkept: Option<ChainEnd>,
+    /// The header that the chain would go on with if our clock were right, for [`Stopped::Clock`].
+    pub too_new: Option<TooNew>,
+    /// Why no peer could be used, for [`Stopped::NoPeers`].
+    pub reasons: Failures,
 }
 
 /// Why a sync could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
-    /// Every peer failed.
-    #[error("no peer could be used: {reasons}: {}", if *named {
-        "check the addresses, or leave --connect out"
-    } else {
-        "check the network, or name one with --connect"
-    })]
-    NoPeers {
-        /// Whether the user named them.
-        named: bool,
-        /// Why.
-        reasons: Failures,
-    },
     /// The chain could not be read or stored.
     #[error(transparent)]
     Chain(#[from] ChainError),

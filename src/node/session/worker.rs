@@ -3,7 +3,7 @@
 use super::joiner::{Job, Task, Verdict};
 use super::presync::{ALLOWANCE, Presync, Presyncs};
 use crate::chain::{Branch, LinkedBatch, Rejection, Survey, Work};
-use crate::node::clock::unix_now;
+use crate::node::clock::Clock;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
 use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
@@ -68,6 +68,7 @@ enum Plan {
 pub(super) struct Worker<S> {
     writer: ChainWriter<S>,
     limits: Limits,
+    clock: Clock,
     verdicts: UnboundedSender<Verdict>,
     refused_epoch: Option<u64>,
     presyncs: Presyncs,
@@ -80,10 +81,11 @@ impl<S: HeaderStore> Worker<S> {
     pub(super) fn new(
         writer: ChainWriter<S>,
         limits: Limits,
+        clock: Clock,
         verdicts: UnboundedSender<Verdict>,
     ) -> Self {
         let (refused_epoch, presyncs, done) = (None, Presyncs::default(), Vec::new());
-        Self { writer, limits, verdicts, refused_epoch, presyncs, staged_to: 0, done }
+        Self { writer, limits, clock, verdicts, refused_epoch, presyncs, staged_to: 0, done }
     }
 
     /// Works until nobody can send tasks any more.
@@ -222,7 +224,7 @@ impl<S: HeaderStore> Worker<S> {
     }
 
     fn keep(&mut self, order: &Order, batch: LinkedBatch) -> Result<(), ChainError> {
-        let (joined, rejection) = self.writer.accept(batch, unix_now())?;
+        let (joined, rejection) = self.writer.accept(batch, self.clock.unix())?;
         if order.hinted {
             self.limits.vouched = self.writer.tree().active().height();
         }
@@ -252,7 +254,7 @@ impl<S: HeaderStore> Worker<S> {
         mut presync: Presync,
         batch: LinkedBatch,
     ) -> Result<(), ChainError> {
-        if let Some(rejection) = presync.extend(batch, unix_now()) {
+        if let Some(rejection) = presync.extend(batch, self.clock.unix()) {
             return self.refuse(order, Joined::Nothing, rejection);
         }
         let (height, hash) = (presync.end().height(), presync.end().hash());
@@ -297,7 +299,7 @@ impl<S: HeaderStore> Worker<S> {
     }
 
     fn stage(&mut self, order: &Order, batch: LinkedBatch) -> Result<(), ChainError> {
-        let (joined, rejection) = self.writer.stage(batch, unix_now())?;
+        let (joined, rejection) = self.writer.stage(batch, self.clock.unix())?;
         if let Some(rejection) = rejection {
             return self.refuse(order, joined, rejection);
         }

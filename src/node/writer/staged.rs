@@ -66,7 +66,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         }
         let takes_over =
             self.staged().is_some_and(|branch| branch.chainwork() > self.tree.active().chainwork());
-        let joined = if takes_over { self.adopt(now)? } else { Joined::Staged };
+        let joined = if takes_over { self.adopt()? } else { Joined::Staged };
         Ok((joined, rejection))
     }
 
@@ -81,7 +81,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     }
 
     /// The branch takes the place of the chain's end, which becomes a branch beside it if it is short enough.
-    fn adopt(&mut self, now: u32) -> Result<Joined, ChainError> {
+    fn adopt(&mut self) -> Result<Joined, ChainError> {
         self.flush()?;
         let Some(Staged { fork: fork_height, .. }) = self.staged.take() else {
             return Ok(Joined::Nothing);
@@ -96,7 +96,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         // Others may leave it further up than the new chain does.
         for side in loser.into_iter().chain(self.store.sides()?) {
             let (batch, _) = link_batch(params, side.headers);
-            tree.restore_side(batch, self.store.as_ref(), now)?;
+            tree.restore_side(batch, self.store.as_ref())?;
         }
         self.tree = tree;
         let sides = Some(self.tree.sides());

@@ -1,6 +1,7 @@
 //! Branches that have to show their work, as the joining thread sees them.
 
 use crate::chain::{LinkedBatch, Work, link_batch, params};
+use crate::node::clock::Clock;
 use crate::node::session::joiner::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
 use crate::node::writer::{ChainWriter, Joined};
@@ -46,7 +47,7 @@ pub(super) fn genesis() -> Header {
 fn work(batches: &[(PeerKey, &[Header])], gone: Option<(usize, PeerKey)>) -> Vec<String> {
     let regtest = params(Network::Regtest);
     let store = Arc::new(MemoryStore::new(regtest));
-    let writer = ChainWriter::new(store, regtest, 2_000_000_000).unwrap();
+    let writer = ChainWriter::new(store, regtest).unwrap();
     let limits = Limits {
         stop_height: u32::MAX,
         min_chain_work: Work::of_bits(genesis().bits).times(1_000_000),
@@ -65,7 +66,7 @@ fn work(batches: &[(PeerKey, &[Header])], gone: Option<(usize, PeerKey)>) -> Vec
         tasks.send(Task::Join(job)).unwrap();
     }
     drop(tasks);
-    Worker::new(writer, limits, verdicts).run(&inbox);
+    Worker::new(writer, limits, Clock::default(), verdicts).run(&inbox);
     let mut became = Vec::new();
     while let Ok(verdict) = told.try_recv() {
         match verdict {

@@ -2,6 +2,7 @@
 
 use super::presync::{FULL, genesis, linked, mine};
 use crate::chain::{Work, params};
+use crate::node::clock::Clock;
 use crate::node::session::joiner::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
 use crate::node::writer::{ChainWriter, Joined};
@@ -26,7 +27,7 @@ enum As {
 fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
     let regtest = params(Network::Regtest);
     let store = Arc::new(MemoryStore::new(regtest));
-    let writer = ChainWriter::new(Arc::clone(&store), regtest, 2_000_000_000).unwrap();
+    let writer = ChainWriter::new(Arc::clone(&store), regtest).unwrap();
     let min_chain_work = Work::of_bits(genesis().bits);
     let limits = Limits { stop_height: u32::MAX, min_chain_work, vouched: 0 };
     let (verdicts, mut told) = unbounded_channel();
@@ -38,7 +39,7 @@ fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
         tasks.send(Task::Join(Job { tag, peer: 1, hinted, unasked, epoch, batch })).unwrap();
     }
     drop(tasks);
-    Worker::new(writer, limits, verdicts).run(&inbox);
+    Worker::new(writer, limits, Clock::default(), verdicts).run(&inbox);
     let mut became = Vec::new();
     while let Ok(verdict) = told.try_recv() {
         match verdict {
