@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::time::{SystemTime, UNIX_EPOCH};
 use support::chain::regtest_chain;
 use support::peer::{Announce, ScriptedPeer};
 use support::run::{Program, Running};
@@ -98,9 +99,15 @@ fn json_has_the_keys_of_decoderawtransaction_and_full_all_fields() {
     let mut keys: Vec<&String> = lines[0].as_object().unwrap().keys().collect();
     keys.sort();
     let expected =
-        ["hash", "locktime", "size", "txid", "version", "vin", "vout", "vsize", "weight"];
+        ["hash", "locktime", "size", "time", "txid", "version", "vin", "vout", "vsize", "weight"];
     assert_eq!(keys, expected);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let ago = now - u128::from(lines[0]["time"].as_u64().unwrap());
+    assert!(ago < PATIENCE.as_millis(), "{ago} ms ago");
     assert_eq!(lines[1]["vout"][0]["value"], json!(2e-8));
+    let script = &lines[1]["vout"][0]["scriptPubKey"];
+    let address = script["address"].as_str().unwrap();
+    assert!(script["desc"].as_str().unwrap().starts_with(&format!("addr({address})#")), "{script}");
     assert_eq!(lines[1]["vout"][0]["scriptPubKey"]["type"], "witness_v0_keyhash");
 
     let running = watch(&program(), &[&peer], &["--full", "--count", "1"]);

@@ -9,6 +9,7 @@ use crate::node::shutdown::Ending;
 use crate::node::{Greeting, NoPeer, Pinged, Pinging, Sources};
 use crate::output::Output;
 use crate::output::format::{counted, milliseconds};
+use crate::wire::safe_text;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -146,7 +147,7 @@ enum End {
 fn greet(address: &str, greeting: &Greeting, out: &mut Output) -> Result<(), CliError> {
     if !out.is_json() {
         let Greeting { version, services, user_agent, height, .. } = greeting;
-        let services = services.join("|");
+        let (services, user_agent) = (services.join("|"), safe_text(user_agent));
         out.line(&format!(
             "PING {address}: {user_agent}, protocol {version}, height {height}, {services}"
         ))?;

@@ -32,7 +32,7 @@ pub struct Greeting {
     pub version: i32,
     /// What it offers, by name.
     pub services: Vec<String>,
-    /// Its software, safe to print.
+    /// Its software, in its own words, whole: see [`safe_text`](crate::wire::safe_text).
     pub user_agent: String,
     /// Height of its best chain.
     pub height: i32,

@@ -4,13 +4,14 @@ use super::shipped;
 use crate::chain::{Params, params};
 use crate::config::{ProxyPlace, ProxyUrl};
 use crate::net::{
-    Config, Dialer, Login, OwnNonces, Proxy, ProxyAddress, Resolver, SEED_DEADLINE, SeedQueries,
-    Timers, mixed,
+    Config, Dialer, Login, OwnNonces, Proxy, ProxyAddress, Resolver, SEED_DEADLINE, SeedAnswer,
+    SeedQueries, Timers, mixed,
 };
 use crate::primitives::Network;
 use crate::wire::{MAX_PAYLOAD, ServiceFlags};
 use rand::seq::SliceRandom;
 use std::net::SocketAddr;
+use tracing::warn;
 
 /// With fewer addresses than this from DNS the fixed seeds are used as well.
 const ENOUGH_ADDRESSES: usize = 16;
@@ -106,6 +107,14 @@ impl Sources {
         seeds.collect()
     }
 
+    /// What is wrong with the user's DNS server, where not one seed could be asked through it.
+    fn blamed_server<'a>(&self, answers: &'a [SeedAnswer]) -> Option<&'a str> {
+        let all_failed = answers.iter().all(|answer| answer.addresses.is_empty());
+        let errors = answers.iter().filter_map(|answer| answer.error.as_deref());
+        let mut servers = errors.filter(|error| error.starts_with("DNS server "));
+        servers.next().filter(|_| all_failed && self.resolver != Resolver::System)
+    }
+
     /// The fixed seeds, in random order.
     pub(super) fn shipped(&self) -> Vec<Found> {
         let mut fixed = shipped::fixed_seeds(self.params.network);
@@ -117,6 +126,9 @@ impl Sources {
     pub(super) async fn ask_seeds(&self) -> Vec<Found> {
         let (seeds, wanted) = (self.params.dns_seeds, wanted_services());
         let answers = SeedQueries::start(self.resolver, seeds, wanted, SEED_DEADLINE).all().await;
+        if let Some(error) = self.blamed_server(&answers) {
+            warn!("{error}");
+        }
         let named = mixed(&answers, &mut rand::rng()).into_iter().map(|(ip, seed)| Found {
             address: SocketAddr::new(ip, self.params.port).to_string(),
             source: Source::Dns(answers[seed].seed.clone()),

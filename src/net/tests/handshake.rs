@@ -24,7 +24,7 @@ async fn a_peer_that_waits_for_our_version_is_told_everything() {
     let info = scene.connection().await;
     assert_eq!(info.address, "peer");
     assert_eq!(info.services, ServiceFlags(9));
-    assert_eq!(info.user_agent, "/peer:1/");
+    assert_eq!(info.user_agent, "/peer:\x1b1/", "whole: it is cleaned where it is shown");
     assert_eq!((info.version, info.start_height, info.relay), (70016, 900_000, true));
     assert!(info.wants_addrv2 && !info.wtxid_relay);
     assert!(info.time_offset < 0);

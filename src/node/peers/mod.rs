@@ -22,7 +22,7 @@ use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search};
 use crate::net::{
     Config, Dialer, Disconnect, Event, PeerHandle, PeerId, PeerInfo, ProxyError, Timers,
 };
-use crate::wire::Message;
+use crate::wire::{Message, safe_text};
 use book::{BookFile, Written};
 use route::Route;
 use std::collections::BTreeMap;
@@ -294,7 +294,7 @@ impl<N: Default> Peers<N> {
                     line.connected = true;
                 }
                 let PeerInfo { address, user_agent, start_height, latency, .. } = info;
-                let latency = latency.as_millis();
+                let (latency, user_agent) = (latency.as_millis(), safe_text(user_agent));
                 info!(
                     "connected to {address}: {user_agent} at height {start_height}, {latency} ms"
                 );
