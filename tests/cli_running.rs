@@ -221,3 +221,14 @@ fn nonsense_long_lines_and_a_crowd_do_not_keep_others_from_reading() {
     assert_eq!(waiting.wait(PATIENCE).expect_success().json()["height"], 5);
     server.end();
 }
+
+#[test]
+fn a_folders_name_sends_no_orders_to_the_terminal() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let folder = parent.path().join("a\x1b[2Jb");
+    let server = Server::start(&folder, Network::Regtest, &regtest_chain(5, 1, 600));
+    let status = program_in(&folder).with("--regtest").run(&["status"]).expect_success();
+    assert!(status.stdout.contains("a\\u001b[2Jb"), "{}", status.stdout);
+    assert!(!status.stdout.contains('\x1b'), "{}", status.stdout);
+    server.end();
+}
