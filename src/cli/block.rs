@@ -6,12 +6,12 @@ use super::tx_text::printable;
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
 use crate::node::{Amount, BlockInfo, CheckedBlock};
-use crate::output::{Fields, format};
+use crate::output::{Fields, Output, format};
 use crate::primitives::hex;
 use crate::script::address_of;
 use clap::builder::PossibleValuesParser;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const AFTER_HELP: &str = "\
@@ -81,8 +81,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         })?;
     }
     if args.is_hex() {
-        let text = hex::encode(block.bytes());
-        return Ok(if out.is_json() { out.json(&text)? } else { out.line(&text)? });
+        return Ok(print_hex(block.bytes(), out)?);
     }
     if out.is_json() {
         let whole = args.verbosity.as_deref() == Some("2");
@@ -106,6 +105,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         .with_some("written to", args.raw.as_ref().map(|path| path.display().to_string()));
     let text = fields.render(context.out.has_color());
     Ok(context.out.text(&text)?)
+}
+
+fn print_hex(block: &[u8], out: &mut Output) -> io::Result<()> {
+    let text = hex::encode(block);
+    if out.is_json() { out.json(&text) } else { out.line(&text) }
 }
 
 /// Options that would have no effect.

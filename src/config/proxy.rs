@@ -20,7 +20,7 @@ pub struct ProxyUrl {
     /// Where it listens.
     pub address: ProxyPlace,
     /// User name and password.
-    pub login: Option<(String, String)>,
+    pub login: Option<Box<(String, String)>>,
 }
 
 /// Where a proxy listens.
@@ -51,7 +51,9 @@ impl FromStr for ProxyUrl {
         });
         let rest = &text[scheme.map_or(0, |scheme| scheme.len())..];
         let (login, address) = match rest.rsplit_once('@') {
-            Some((login, address)) => (Some(read_login(login).ok_or_else(error)?), address),
+            Some((login, address)) => {
+                (Some(Box::new(read_login(login).ok_or_else(error)?)), address)
+            }
             None => (None, rest),
         };
         let address = match address.strip_prefix("unix:") {
@@ -114,7 +116,7 @@ mod tests {
             ProxyPlace::Tcp(endpoint) => endpoint.to_string(),
             ProxyPlace::Unix(path) => format!("unix:{}", path.display()),
         };
-        (place, proxy.login)
+        (place, proxy.login.map(|login| *login))
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl From<ProxyUrl> for Proxy {
             ProxyPlace::Tcp(endpoint) => ProxyAddress::Tcp(endpoint.to_string()),
             ProxyPlace::Unix(path) => ProxyAddress::Unix(path),
         };
-        Self { address, login: login.map(|(user, password)| Login { user, password }) }
+        Self { address, login: login.map(|login| Login { user: login.0, password: login.1 }) }
     }
 }
 

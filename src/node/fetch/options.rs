@@ -33,7 +33,7 @@ pub enum FetchError {
     )]
     NoPeers {
         /// Why.
-        reasons: Failures,
+        reasons: Box<Failures>,
     },
     /// Peers were there, and none delivered the block.
     #[error(
@@ -44,7 +44,7 @@ pub enum FetchError {
         /// The block.
         hash: BlockHash,
         /// Why.
-        reasons: Failures,
+        reasons: Box<Failures>,
     },
     /// The check of a block broke off: a fault of this program.
     #[error("checking a block failed: {0}")]

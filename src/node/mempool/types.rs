@@ -80,6 +80,6 @@ pub enum MempoolError {
     #[error("no peer could be used: {reasons}: check the network, or name one with --connect")]
     NoPeers {
         /// Why.
-        reasons: Failures,
+        reasons: Box<Failures>,
     },
 }
