@@ -149,7 +149,9 @@ impl Failures {
 
     /// One short line for each reason, the most frequent first; a single failure with its address.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.proxy.iter().chain(&self.remarks).cloned().collect();
+        // Without a proxy that works no address can be found: to say so as well would only distract.
+        let remarks = if self.proxy.is_some() { &[] } else { &self.remarks[..] };
+        let mut lines: Vec<String> = self.proxy.iter().chain(remarks).cloned().collect();
         if self.count <= LISTED {
             lines.extend(self.last.iter().cloned());
             return lines;

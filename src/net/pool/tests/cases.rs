@@ -5,7 +5,6 @@ use crate::net::Disconnect;
 use crate::net::book::{Avoided, Claim, PeerAddress};
 use crate::net::pool::{Action, Admission, Parting, Persistence, Search, Settings};
 use crate::wire::ServiceFlags;
-use std::io::ErrorKind;
 use std::time::Duration;
 
 const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:8333";
