@@ -4,7 +4,7 @@ mod support;
 
 use lightclient::chain::params;
 use lightclient::node::clock::Clock;
-use lightclient::node::control::{ControlListener, MAX_CLIENTS, serve};
+use lightclient::node::control::{ControlListener, MAX_CLIENTS, MAX_WAITING, serve};
 use lightclient::node::{ImportOptions, Importer, Live, Phase};
 use lightclient::primitives::{Header, Network};
 use lightclient::store::SledStore;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::chain::{fork_chain, mainnet_start, regtest_chain};
 use support::run::Program;
-use support::wait::poll_for;
+use support::wait::{PATIENCE, poll_for};
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -210,11 +210,25 @@ fn nonsense_long_lines_and_a_crowd_do_not_keep_others_from_reading() {
     };
     let crowd: Vec<UnixStream> =
         (0..MAX_CLIENTS).map(|_| poll_for("a seat", Duration::from_secs(10), seat)).collect();
+    // Every place is taken by a client that says nothing, and stays.
+    let found = program.start(&["query", "tip", "--json"]).wait(PATIENCE).expect_success();
+    assert_eq!((found.json()["height"].as_u64(), found.stderr.as_str()), (Some(5), ""));
+    drop(crowd);
+    let crowd: Vec<UnixStream> = (0..MAX_CLIENTS + MAX_WAITING).map(|_| connect()).collect();
     assert!(exchange(&connect(), "").contains("busy"));
     let waiting = program.start(&["query", "tip", "--json"]);
-    std::thread::sleep(Duration::from_millis(300));
     drop(crowd);
-    let found = waiting.wait(Duration::from_secs(30)).expect_success();
-    assert_eq!(found.json()["height"], 5);
+    assert_eq!(waiting.wait(PATIENCE).expect_success().json()["height"], 5);
+    server.end();
+}
+
+#[test]
+fn a_folders_name_sends_no_orders_to_the_terminal() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let folder = parent.path().join("a\x1b[2Jb");
+    let server = Server::start(&folder, Network::Regtest, &regtest_chain(5, 1, 600));
+    let status = program_in(&folder).with("--regtest").run(&["status"]).expect_success();
+    assert!(status.stdout.contains("a\\u001b[2Jb"), "{}", status.stdout);
+    assert!(!status.stdout.contains('\x1b'), "{}", status.stdout);
     server.end();
 }

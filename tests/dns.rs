@@ -212,3 +212,21 @@ fn a_named_peer_is_reached_though_the_first_of_its_names_addresses_are_dead() {
         assert!(ended.elapsed < Duration::from_secs(5), "{command:?}: {:?}", ended.elapsed);
     }
 }
+
+#[test]
+fn a_server_that_answers_for_no_seed_is_named() {
+    let seed = "dummySeed.invalid";
+    let names = [seed.to_owned(), format!("x9.{seed}")];
+    let zones = names
+        .iter()
+        .fold(Zones::default(), |zones, name| zones.with_manner(name, [four(1)], Manner::Fails));
+    let failing = zones.serve();
+    let nobody = "127.254.254.254:1".to_owned();
+    let program = light_client(env!("CARGO_BIN_EXE_lightclient"), Network::Regtest);
+    for (server, said) in [(failing.address().to_string(), " says "), (nobody, ": ")] {
+        let ended = program.run(&["sync", "--dns-server", &server]).expect_code(3);
+        let said = format!("DNS server {server}{said}");
+        assert_eq!(ended.stderr.matches(&said).count(), 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains("no peer could be used"), "{}", ended.stderr);
+    }
+}

@@ -4,8 +4,9 @@ mod support;
 
 use lightclient::primitives::Network;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::net::TcpListener;
 use std::time::Duration;
 use support::chain::regtest_chain;
 use support::population::{Kind, Member, Plan, Population};
@@ -62,8 +63,7 @@ fn assert_row(row: &Value, member: &Member) {
     assert_eq!(row["services"], json!(member.services.names()));
     assert_eq!(row["height"], member.height);
     let agent = row["user_agent"].as_str().expect("a text");
-    let sanitised = member.user_agent.replace(['\x1b', '['], "");
-    assert_eq!(agent, sanitised, "nothing that a terminal takes for an order");
+    assert_eq!(agent, member.user_agent, "whole: JSON escapes what a terminal would obey");
     let ms = row["latency_ms"].as_f64().expect("a number");
     assert!(ms >= member.latency.as_secs_f64() * 1000.0, "{member:?} {row}");
     let told = (member.knows.len() + usize::from(member.announces_itself)).min(1000);
@@ -238,7 +238,26 @@ fn the_table_is_saved_as_csv() {
         assert_eq!(&record[7], if member.is_reachable() { "true" } else { "false" });
         let height = if member.is_reachable() { member.height.to_string() } else { String::new() };
         assert_eq!(record[4], height);
+        if member.is_reachable() {
+            assert_eq!(record[3], member.user_agent.replace('\x1b', "\\u001b"));
+        }
     }
+}
+
+#[test]
+fn all_that_are_named_are_asked_and_listed_however_many_on_one_host() {
+    let free: Vec<TcpListener> =
+        (0..12).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
+    let named: HashSet<String> =
+        free.iter().map(|port| port.local_addr().expect("an address").to_string()).collect();
+    drop(free);
+    let connect = named.iter().flat_map(|address| ["--connect", address]);
+    let args: Vec<&str> = ["peers", "--json"].into_iter().chain(connect).collect();
+    let ended = light_client(BINARY, Network::Regtest).run(&args).expect_code(3);
+    let rows = ended.json();
+    let listed = rows.as_array().unwrap().iter().map(|row| row["address"].as_str().unwrap());
+    assert_eq!(listed.map(str::to_owned).collect::<HashSet<_>>(), named);
+    assert!(ended.stderr.contains("12 refused the connection"), "{}", ended.stderr);
 }
 
 #[test]
@@ -249,7 +268,7 @@ fn with_nobody_there_the_reasons_are_given() {
     args.extend(unreachable.flat_map(|at| ["--connect".to_owned(), at.address.to_string()]));
     let ended = program.run(&args).expect_code(3);
     assert_eq!(ended.stdout, "0 of 3 peers reachable, 3 addresses known\n");
-    assert!(ended.stderr.contains("no peer could be reached: 127."), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no peer could be reached:\n  127."), "{}", ended.stderr);
     assert!(ended.stderr.contains("cannot connect"), "{}", ended.stderr);
     // Regtest has no seeds but those of a DNS server of one's own.
     let ended = program.run(&["peers"]).expect_code(3);

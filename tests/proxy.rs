@@ -19,7 +19,7 @@ use support::population::{Kind, Plan, Population};
 use support::run::{Finished, Program, Running};
 use support::script::Script;
 use support::served::SharedChain;
-use support::socks::{SocksProxy, Target};
+use support::socks::{Access, SocksProxy, Target};
 use support::strace::{addresses_in, can_trace, traced};
 use support::sync::light_client;
 use support::transactions::{announcement, transaction};
@@ -173,7 +173,8 @@ fn every_connection_through_the_proxy_has_a_user_and_password_of_its_own() {
     let names = [(SEED.to_owned(), world.named()[0])];
     for (proxy, authenticates) in [
         (SocksProxy::start(names.clone()), true),
-        (SocksProxy::without_authentication(names), false),
+        (SocksProxy::with(Access::Without, names.clone()), false),
+        (SocksProxy::with(Access::RefusesLogins, names), false),
     ] {
         let more = ["--proxy", &proxy.address().to_string(), "--dns-server", &world.dns_address()];
         let crawl = ["peers", "--crawl", "1000", "--timeout", "2"];
@@ -236,7 +237,11 @@ fn a_proxy_that_is_not_there_is_gone_around_by_nothing() {
         &["sync"],
     ] {
         let ended = world.program.run(&[command, &more[..]].concat()).expect_code(3);
-        assert!(ended.stderr.contains(&format!("proxy {nobody}")), "{}", ended.stderr);
+        let said = format!("the proxy {nobody} refuses connections: is it running?\n");
+        assert!(ended.stderr.ends_with(&said), "{}", ended.stderr);
+        let times = ended.stderr.matches("refuses connections").count();
+        assert!(times <= 2, "once as it fails, once as the end: {}", ended.stderr);
+        assert!(!ended.stderr.contains("internet"), "{}", ended.stderr);
     }
     assert!(world.population.all_visits().iter().all(|visits| visits.from.is_empty()));
     assert_eq!(world.dns.queries(), []);

@@ -5,6 +5,7 @@ mod support;
 
 use lightclient::node::TxInfo;
 use lightclient::primitives::{Network, hex};
+use lightclient::script::descriptor_of;
 use lightclient::wire::Block;
 use serde_json::{Value, json};
 use std::fs;
@@ -32,15 +33,12 @@ fn decoded(node: &Bitcoind, hex: &str) -> Value {
     decoded
 }
 
-/// Without descriptors, fees, and what only bitcoin-knots adds.
+/// Without fees, and what only bitcoin-knots adds.
 fn plain(transaction: &mut Value) {
     transaction.as_object_mut().unwrap().retain(|key, _| {
         ["txid", "hash", "version", "size", "vsize", "weight", "locktime", "vin", "vout", "hex"]
             .contains(&key.as_str())
     });
-    for output in transaction["vout"].as_array_mut().unwrap() {
-        output["scriptPubKey"].as_object_mut().unwrap().remove("desc");
-    }
 }
 
 fn outputs_of(transaction: &Value, kind: &str) -> usize {
@@ -92,7 +90,7 @@ fn check_confirmed(program: &Program, node: &Bitcoind, txid: &str, hash: &str, k
     let args = with_peer(node, &["tx", txid, "--block", hash, "--json"]);
     let mut ours = program.run(&args).expect_success().json();
     let theirs = node.rpc("getrawtransaction", json!([txid, 1, hash]));
-    for key in ["blockhash", "confirmations", "blocktime"] {
+    for key in ["in_active_chain", "blockhash", "confirmations", "time", "blocktime"] {
         assert_eq!(ours[key], theirs[key], "{kind}: {key}");
     }
     assert_eq!(ours["height"], node.rpc("getblockheader", json!([hash]))["height"]);
@@ -129,7 +127,46 @@ fn check_block(program: &Program, node: &Bitcoind, hash: &str) -> Value {
     assert!(text.stdout.contains("hash, merkle root, witness commitment"), "{}", text.stdout);
     let raw = fs::read(&file).unwrap();
     assert_eq!(json!(hex::encode(&raw)), node.rpc("getblock", json!([hash, 0])));
+    let digits = program.run(&with_peer(node, &["block", hash, "--verbosity", "0"]));
+    assert_eq!(digits.expect_success().stdout, format!("{}\n", hex::encode(&raw)));
+    assert_eq!(ours("0"), json!(hex::encode(&raw)));
     whole
+}
+
+#[test]
+fn descriptors_of_odd_scripts_are_those_that_bitcoind_infers() {
+    let Some(binary) = or_skip_loudly("comparing descriptors with bitcoind's") else { return };
+    let node = Bitcoind::start(&binary, &[""; 0]);
+    let key = format!("02{}", "11".repeat(32));
+    let [long, hybrid] = ["04", "07"].map(|first| format!("{first}{}", "22".repeat(64)));
+    let mut scripts = vec![
+        String::new(),
+        "6a".to_owned(),
+        "6a0568656c6c6f".to_owned(),
+        "51".to_owned(),
+        "51024e73".to_owned(),
+        format!("5214{}", "33".repeat(20)),
+        format!("0010{}", "33".repeat(16)),
+        format!("0014{}", "33".repeat(20)),
+        format!("0020{}", "33".repeat(32)),
+        format!("a914{}87", "33".repeat(20)),
+        format!("76a914{}88ac", "33".repeat(20)),
+        format!("21{key}ac"),
+        format!("41{long}ac"),
+        format!("41{hybrid}ac"),
+        format!("5121{key}51ae"),
+        format!("5121{key}41{long}52ae"),
+        format!("5121{key}41{hybrid}52ae"),
+        format!("52{}54ae", format!("21{key}").repeat(4)),
+        format!("5120{}", "ff".repeat(32)),
+    ];
+    // About half of all x are those of a point.
+    scripts.extend((0..40).map(|x: u8| format!("5120{}{x:02x}", "00".repeat(31))));
+    for script in scripts {
+        let theirs = node.rpc("decodescript", json!([script]))["desc"].take();
+        let ours = descriptor_of(&hex::decode(&script).unwrap(), Network::Regtest);
+        assert_eq!(json!(ours), theirs, "{script}");
+    }
 }
 
 fn check_proofs(program: &Program, node: &Bitcoind, paid: &[(&str, String)], hash: &str) {

@@ -23,6 +23,11 @@ fn line_about<'a>(stderr: &'a str, address: &str) -> &'a str {
     lines[0]
 }
 
+/// The line of the error, behind which advice may follow.
+fn error_line(stderr: &str) -> &str {
+    stderr.lines().rev().find(|line| line.starts_with("error: ")).unwrap_or_default()
+}
+
 /// The line names height, rule, what was expected and what the header at that height of the lie has.
 #[track_caller]
 fn assert_tells(line: &str, network: Network, lie: &[Header], at: u32, kind: Wrong) {
@@ -62,7 +67,7 @@ fn sync_from(network: Network, lie: &[Header], at: u32, kind: Wrong, more: &[&st
     } else {
         assert_tells(line_about(&ended.stderr, &liar.connect()), network, lie, at, kind);
         let ended = ended.expect_code(3);
-        let error = ended.stderr.lines().last().unwrap_or_default();
+        let error = error_line(&ended.stderr);
         let lost = "error: all peers were lost at height ";
         assert!(error.starts_with(lost) || error.starts_with("error: no peer could be used: "));
         assert_tells(error, network, lie, at, kind);

@@ -6,7 +6,7 @@ use crate::chain::Work;
 use crate::node::clock::{ahead_of_clock, unix_now_secs};
 use crate::node::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
 use crate::node::{next_retarget, recent_hash_rate, serialize_difficulty};
-use crate::output::{Fields, format};
+use crate::output::{Fields, escaped, format};
 use serde::{Deserialize, Serialize};
 
 /// Arguments of `status`.
@@ -65,6 +65,7 @@ pub(super) fn run(_: &Args, context: &mut Context) -> Result<(), CliError> {
         out.json(&status)?;
     } else {
         let folder = context.config.folder().display().to_string();
+        let folder = escaped(&folder);
         out.text(&fields(&status, &info, &least, &folder).render(out.has_color()))?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use super::follow::print_notices;
 use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::network_args::{named_peers, proxy, with_port};
-use super::no_peer::{no_peer, tried};
+use super::no_peer::{all_lost, no_peer};
 use super::runtime::block_on;
 use super::wrong_clock::clock_is_wrong;
 use crate::chain::{Work, params};
@@ -283,10 +283,7 @@ fn verdict(
             let header = outcome.too_new.as_ref();
             Err(CliError::Failed(clock_is_wrong(header, outcome.peer_clocks)))
         }
-        Stopped::NoPeers if outcome.headers_added > 0 => Err(CliError::NoPeer(format!(
-            "all peers were lost at height {height}: {}: run it again to go on",
-            tried(&outcome.reasons)
-        ))),
+        Stopped::NoPeers if outcome.headers_added > 0 => Err(all_lost(&height, &outcome.reasons)),
         Stopped::NoPeers => Err(no_peer(config, &outcome.reasons)),
         Stopped::LowWork => {
             let stored = ChainEnd { height: tip.height, work: tip.chainwork };

@@ -52,6 +52,12 @@ pub fn unix_now_secs() -> u64 {
     Clock::default().unix_secs()
 }
 
+/// Milliseconds since 1970 by the system's clock; 0 on one set before that.
+pub fn unix_now_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The system's clock shows a time that no header can have, and that the database cannot work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this computer's clock is set to a time before 1970: set the clock and run it again")]

@@ -11,6 +11,7 @@ mod by_time;
 pub mod clock;
 pub mod control;
 mod crawl;
+mod failures;
 mod fetch;
 mod import;
 mod lookup;
@@ -32,7 +33,7 @@ mod tx_info;
 mod view;
 mod writer;
 
-pub use crate::net::needs_proxy;
+pub use crate::net::{Login, Proxy, ProxyAddress, needs_proxy};
 pub use addresses::{find_all, scope_of};
 pub use amount::Amount;
 pub use audit::{audit, mend};
@@ -41,6 +42,7 @@ pub use by_time::last_at_or_before;
 pub use control::{LiveStatus, StoreInfo};
 pub use crawl::{CONCURRENCY, Counts, CrawlOptions, Crawled, JOURNAL_FILE, Journal, JournalError};
 pub use crawl::{PeerRow, crawl};
+pub use failures::Failures;
 pub use fetch::{
     FetchError, FetchOptions, FetchedBlock, TxAnswer, WantedBlock, fetch_block, fetch_tx,
 };
