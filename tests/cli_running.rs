@@ -163,7 +163,7 @@ fn a_folder_in_use_by_a_process_that_does_not_answer_is_exit_code_4() {
     let running = commands.map(|args| program.start(args));
     for running in running {
         let refused = running.wait(Duration::from_secs(30)).expect_code(4);
-        let me = format!("is in use by another process (process {})", std::process::id());
+        let me = format!("is in use by process {}", std::process::id());
         assert!(refused.stderr.contains(&me), "{}", refused.stderr);
         assert_eq!(refused.stderr.lines().count(), 1);
     }
