@@ -9,7 +9,7 @@ mod mine;
 use lightclient::chain::{Ancestors, Branch};
 use lightclient::primitives::{BlockHash, HEADER_LEN, Header};
 use lightclient::store::{Change, HeaderStore, SledStore, repair, verify};
-use mine::{NOW, check, regtest};
+use mine::{check, regtest};
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};

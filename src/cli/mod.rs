@@ -34,6 +34,7 @@ pub mod tx;
 mod tx_text;
 pub mod verify;
 mod what;
+mod wrong_clock;
 
 pub use args::{ChainArgs, PeerArgs};
 pub use context::Context;
@@ -44,7 +45,7 @@ pub use network_args::{NetworkArgs, ReachArgs};
 use crate::config::{self, ColorChoice, Layer, Sources};
 use crate::node::clock::{check_system_clock, unix_now_secs};
 use crate::store::set_command;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::env;
 use std::ffi::OsString;
@@ -192,6 +193,7 @@ fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
     let hint = trace_hint(&args);
     let matches = command.try_get_matches_from(args.into_iter().map(what::protect_range));
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
+        let error = without_password(error);
         match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion
@@ -201,6 +203,20 @@ fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
             _ => CliError::Usage(error::one_line(&error) + hint),
         }
     })
+}
+
+/// clap's explanation repeats the value that it refuses: that of `--proxy` may have a password.
+fn without_password(mut error: clap::Error) -> clap::Error {
+    let is_proxy = matches!(error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(name)) if name.starts_with("--proxy"));
+    if let (true, Some(ContextValue::String(value))) =
+        (is_proxy, error.get(ContextKind::InvalidValue))
+        && let Some((_, address)) = value.rsplit_once('@')
+    {
+        let masked = ContextValue::String(format!("…@{address}"));
+        error.insert(ContextKind::InvalidValue, masked);
+    }
+    error
 }
 
 /// `--trace hex` is taken for `--trace` and something else.
