@@ -10,7 +10,7 @@ use super::network_args::{named_peers, proxy, with_port};
 use super::no_peer::{no_peer, tried};
 use super::runtime::block_on;
 use crate::chain::{Work, params};
-use crate::config::{Config, HintsSource, Layer};
+use crate::config::{Config, HintsSource, Layer, read_text};
 use crate::node::clock::{Clock, TooNew};
 use crate::node::shutdown::Ending;
 use crate::node::{ChainEnd, Live, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
@@ -19,7 +19,6 @@ use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, SyncBar, SyncStage};
 use crate::store::{HeaderStore, SledStore, Tip};
 use crate::sync::Hints;
-use std::fs;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -126,7 +125,7 @@ pub(super) fn hints(config: &Config) -> Result<Hints, CliError> {
                 let file = path.display();
                 CliError::Usage(format!("hints {file}: {what}: name a hints file, or --hints none"))
             };
-            let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+            let text = read_text(path).map_err(|error| wrong(error.to_string()))?;
             Hints::parse(&text).map_err(|error| wrong(error.to_string()))
         }
     }

@@ -7,6 +7,7 @@ use super::record::Row;
 use super::sink::Sink;
 use crate::cli::CliError;
 use crate::node::{HeaderInfo, HeaderRange};
+use crate::primitives::hex;
 use crate::store::StoredRun;
 use std::io::{self, Write};
 
@@ -19,6 +20,7 @@ pub(crate) struct HeaderWriter<'a> {
 /// What is kept between steps.
 enum Form {
     Bin,
+    Hex,
     Csv {
         begun: bool,
     },
@@ -43,6 +45,7 @@ impl<'a> HeaderWriter<'a> {
     ) -> Result<Self, CliError> {
         let form = match format {
             FileFormat::Bin => Form::Bin,
+            FileFormat::Hex => Form::Hex,
             FileFormat::Csv => Form::Csv { begun: false },
             FileFormat::Jsonl => Form::Jsonl,
             FileFormat::Hints => Form::Hints { interval, written: 0 },
@@ -65,7 +68,7 @@ impl<'a> HeaderWriter<'a> {
     /// # Errors
     /// Reading failed, or writing did.
     pub(crate) fn step(&mut self, sink: &mut Sink<'_>) -> Result<Option<u64>, CliError> {
-        let (count, written) = if matches!(self.form, Form::Bin | Form::Hints { .. }) {
+        let (count, written) = if matches!(self.form, Form::Bin | Form::Hex | Form::Hints { .. }) {
             let Some(run) = self.range.next_run()? else { return Ok(None) };
             (run.headers.len(), self.write_run(sink, &run))
         } else {
@@ -86,6 +89,11 @@ impl<'a> HeaderWriter<'a> {
     }
 
     fn write_run(&mut self, sink: &mut impl Write, run: &StoredRun) -> io::Result<()> {
+        if matches!(self.form, Form::Hex) {
+            let mut headers = run.headers.iter();
+            return headers
+                .try_for_each(|header| writeln!(sink, "{}", hex::encode(&header.encode())));
+        }
         let Form::Hints { interval, written } = &mut self.form else {
             return run.headers.iter().try_for_each(|header| sink.write_all(&header.encode()));
         };
