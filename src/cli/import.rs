@@ -3,7 +3,8 @@
 use super::files::{Entry, FileFormat, HeaderFile, HeaderFileError, Purpose, misplaced, resolve};
 use super::heights::file_height;
 use super::interrupt::Interrupt;
-use super::sync::{clock_is_wrong, hints, min_chain_work};
+use super::sync::{hints, min_chain_work};
+use super::wrong_clock::clock_is_wrong;
 use super::{ChainArgs, CliError, Context};
 use crate::chain::{Work, params};
 use crate::config::Layer;
@@ -76,12 +77,7 @@ impl Args {
 /// The file cannot be read, a header is refused, or the chain has too little work.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let started = Instant::now();
-    let (_, format) = resolve(args.word.as_deref(), &args.file, args.format, Purpose::Import)?;
-    if format == FileFormat::Hints {
-        return Err(CliError::Usage(
-            "a hints file holds no headers: give it to sync or import with --hints FILE".to_owned(),
-        ));
-    }
+    let format = format_of(args)?;
     let network = context.config.network;
     let options = ImportOptions {
         params: params(network),
@@ -101,11 +97,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     bar.finish_and_clear();
     let refused = importer.refused();
     let done = importer.finish()?;
-    let ahead = match &fed {
+    let too_new = match &fed {
         Err(FeedError::Import(ImportError::Rejected(rejection))) => TooNew::of(rejection),
         _ => None,
     };
-    let stopped = match ahead {
+    let stopped = match too_new {
         Some(_) => Stopped::Clock,
         None => stopped(fed, args, refused, &done, &store)?,
     };
@@ -117,12 +113,32 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     };
     let report = report(&store, &done, file.bytes_read(), started, stopped);
     print(&report, &done, &args.file, context)?;
-    if report.stopped == Stopped::Clock {
-        return Err(CliError::Failed(clock_is_wrong(ahead.as_ref())));
+    if let Some(header) = &too_new {
+        let (file, told) = (args.file.display(), clock_is_wrong(Some(header), None));
+        return Err(CliError::Failed(format!("{file}: {told}")));
     }
     let tip = store.tip();
-    let time = store.headers(tip.height, 1)?.first().map_or(0, |header| header.time);
+    let run = store.run(tip.height, 1)?;
+    let time = run.headers.first().map_or(0, |header| header.time);
     verdict(&report, (&tip.chainwork, time), &least, interrupt.caught())
+}
+
+/// The file's form, if it is one that headers can be read from.
+fn format_of(args: &Args) -> Result<FileFormat, CliError> {
+    let (_, format) = resolve(args.word.as_deref(), &args.file, args.format, Purpose::Import)?;
+    if format == FileFormat::Hints {
+        return Err(CliError::Usage(
+            "a hints file holds no headers: give it to sync or import with --hints FILE".to_owned(),
+        ));
+    }
+    #[cfg(feature = "parquet")]
+    if format == FileFormat::Parquet {
+        return Err(CliError::Usage(
+            "Parquet files are for analysis and cannot be imported: export the chain as bin, csv or jsonl"
+                .to_owned(),
+        ));
+    }
+    Ok(format)
 }
 
 fn progress_bar(file: &HeaderFile, context: &Context) -> ProgressBar {
@@ -302,7 +318,7 @@ fn verdict(
                 None => "run `lightclient sync` for the rest".to_owned(),
             }
         ))),
-        // An import knows neither peers nor deadlines, and what is ahead of the clock is an error of its own.
+        // An import has neither peers nor deadlines, and what is ahead of the clock was said before.
         Stopped::CaughtUp
         | Stopped::StopHeight
         | Stopped::Timeout

@@ -57,7 +57,7 @@ pub enum ImportError {
         tip: u32,
     },
     /// The first bytes are no header: neither its parent is known nor has it proof of work.
-    #[error("what should be the first header is none of {network}: it has no proof of work ({})", violation.name())]
+    #[error("what should be the first header is none of {network}: it has no proof of work ({})", violation.rule())]
     NoHeader {
         /// The network.
         network: Network,

@@ -13,7 +13,7 @@ mod terminal;
 
 pub use bar::{aside, bar, byte_bar, byte_spinner, spinner, waiting};
 pub use log::{LogLevel, LogSettings, start_log};
-pub use out::{JsonArray, Output};
+pub use out::{JsonArray, Output, escaped, json_text};
 pub use progress::{SyncBar, SyncStage};
 pub use status::StatusLine;
 pub use table::{Align, Column, Fields, at, fitting, header_line, row_line};
