@@ -27,6 +27,7 @@ mod peers_real;
 mod ping;
 mod proxy;
 mod proxy_trouble;
+mod readme;
 mod real_node;
 mod real_peers;
 mod real_rules;
