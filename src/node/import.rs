@@ -460,8 +460,11 @@ impl<S: HeaderStore> Importer<S> {
     fn count(&mut self, joined: &Joined) -> Result<(), ImportError> {
         match joined {
             // Such branches exist only where a peer's word is all there is.
-            Joined::Nothing | Joined::Unproven { .. } | Joined::LowWork { .. } | Joined::Staged => {
-            }
+            Joined::Nothing
+            | Joined::KnownSide { .. }
+            | Joined::Unproven { .. }
+            | Joined::LowWork { .. }
+            | Joined::Staged => {}
             Joined::Extended(added) => self.done.headers_added += u64::from(*added),
             Joined::Side { .. } => self.done.sides += 1,
             Joined::SideTooLong { height } => {
