@@ -38,7 +38,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     #[cfg(not(feature = "parquet"))]
     (&["import", "headers", "--format", "parquet"], "built without Parquet"),
     (&["export", "headers.xlsx"], "say --format"),
-    (&["export", "headers", "--format", "xlsx"], "expected bin, csv, jsonl"),
+    (&["export", "headers", "--format", "xlsx"], "expected bin, hex, csv, jsonl"),
     (&["export", "-"], "standard input and output have no extension: say --format"),
     (&["export", "hints"], "no file is named: lightclient export hints FILE"),
     (&["export", "one.bin", "two.bin"], "is no format"),
@@ -64,7 +64,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["import", "a.bin", "--from", "-10"], "is not known before it was read"),
     (&["import", "a.bin", "--to", "tip"], "is not known before it was read"),
     (&["import", "csv"], "no file is named: lightclient import csv FILE"),
-    (&["import", "-"], "say --format bin, csv or jsonl\n"),
+    (&["import", "-"], "say --format bin, hex, csv or jsonl\n"),
     (&["block", "abc"], "expected a height, a hash, tip, or a negative number (-1 is the tip)"),
     (&["block", "1..x"], "one block expected, got a range"),
     (&["block", "5", "--verbosity", "2"], "--verbosity 1 and 2 are for --json"),

@@ -7,6 +7,7 @@ mod architecture;
 mod bitcoind_works;
 mod block_proof;
 mod cli_files;
+mod cli_import;
 mod cli_no_peer;
 #[cfg(feature = "parquet")]
 mod cli_parquet;
