@@ -25,14 +25,16 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["qurey", "5"], "a similar subcommand exists: 'query'"),
     (&["query"], "<WHAT>"),
     (&["query", "--jsno", "5"], "a similar argument exists: '--json'"),
-    (&["query", "abc"], "expected a height, a hash, tip, a negative number"),
+    (&["query", "abc"], "expected a height, a hash, tip, tip-6, or a negative number"),
     (&["query", "genesis"], "expected a height, a hash, tip"),
-    (&["query", "00000000839a8e68"], "a block hash has 64 hex digits, this has 16"),
+    (&["query", "00000000839a8e68"], "16 hex digits, 64 expected"),
     (&["query", "5", "--at", "2009-01-12"], "cannot be used with"),
     (&["query", "--at", "yesterday"], "YYYY-MM-DD"),
-    (&["query", "1..x"], "a range is A..B with heights"),
-    (&["query", "tip", "--network", "bitcoin"], "possible values: mainnet, testnet3"),
+    (&["query", "1..x"], "a range is A..B, as 100..200"),
+    (&["query", "tip", "--network", "bitcoin"], "unknown network \"bitcoin\": expected mainnet, testnet3"),
     (&["query", "tip", "--testnet4", "--signet"], "testnet4 and signet are both chosen"),
+    (&["query", "tip", "--signet-challenge", "5"], "expected a challenge script as hex digits"),
+    (&["query", "tip", "-regtest", "--signet-challenge", "51"], "a signet challenge and regtest"),
     (&["query", "tip", "--color", "red"], "possible values: auto, always, never"),
     (&["query", "tip", "-v", "-q"], "cannot be used with"),
     #[cfg(not(feature = "parquet"))]
@@ -55,19 +57,22 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["sync", "--connect", "127.0.0.1:99999"], "expected a port from 1 to 65535"),
     (&["sync", "--trace", "hex"], "as --trace=hex"),
     (&["query", "--trace", "hex"], "as --trace=hex"),
-    (&["query", "99999999999999999999"], "99999999999999999999 is beyond any height"),
+    (&["query", "99999999999999999999"], "99999999999999999999 is greater than any height"),
     (&["peers", "--crawl", "abc"], "expected a whole number above 0"),
     (&["peers", "--crawl", "-1"], "expected a whole number above 0"),
     (&["ping", "127.0.0.1:1", "-c", "0"], "expected a whole number above 0"),
     (&["ping", "127.0.0.1:1", "--timeout", "0"], "expected whole seconds from 1 to 3600"),
-    (&["export", "a.bin", "--from", "top"], "expected a height, tip, or a negative number"),
+    (&["export", "a.bin", "--from", "top"], "expected a height, a hash, tip"),
     (&["export", "csv", "a.bin", "--format", "bin"], "cannot be used with"),
     (&["export", "-", "--format", "csv", "--json"], "leave --json out"),
     (&["import", "a.bin", "--from", "-10"], "is not known before it was read"),
     (&["import", "a.bin", "--to", "tip"], "is not known before it was read"),
     (&["import", "csv"], "no file is named: lightclient import csv FILE"),
     (&["import", "-"], "say --format bin, csv or jsonl\n"),
-    (&["block", "abc"], "expected a height, a hash, tip, or a negative number (-1 is the tip)"),
+    (
+        &["block", "abc"],
+        "expected a height, a hash, tip, tip-6, or a negative number (-1 is the tip)",
+    ),
     (&["block", "1..x"], "one block expected, got a range"),
     (&["block", "5", "--verbosity", "2"], "--verbosity is for --json"),
     (&["block", "5", "--verbosity", "3", "--json"], "possible values: 1, 2"),
@@ -130,6 +135,22 @@ fn flags_beat_the_environment_beats_the_file() {
     fs::write(&elsewhere, "network = \"testnet4\"\n").expect("a file");
     let elsewhere = elsewhere.to_str().expect("text");
     assert_eq!(network(&at(), &["status", "--config", elsewhere]), "testnet4");
+    for (args, chosen) in [
+        (&["--network", "main"][..], "mainnet"),
+        (&["--network", "MAINNET"], "mainnet"),
+        (&["--network", "test"], "testnet3"),
+        (&["--chain", "Signet"], "signet"),
+        (&["--chain=main"], "mainnet"),
+        (&["-chain=main"], "mainnet"),
+        (&["-regtest"], "regtest"),
+        (&["-testnet"], "testnet3"),
+        (&["--testnet"], "testnet3"),
+        (&["-testnet4"], "testnet4"),
+    ] {
+        assert_eq!(network(&with_env, &[&["status"], args].concat()), chosen, "{args:?}");
+    }
+    let custom = at().run(&["status", "-signetchallenge=51"]).expect_code(6).stderr;
+    assert!(custom.contains("for signet in") && custom.contains("/signet-54d26fbd"), "{custom}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
 use super::{ChainArgs, CliError, Context};
-use crate::chain::{Work, params};
+use crate::chain::Work;
 use crate::config::Layer;
 use crate::node::clock::Clock;
 use crate::node::shutdown::Ending;
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     }
     let network = context.config.network;
     let options = ImportOptions {
-        params: params(network),
+        params: context.config.params,
         hints: hints(&context.config)?,
         from: args.from,
         to: args.to,

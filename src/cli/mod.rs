@@ -25,6 +25,7 @@ pub mod proof;
 pub mod query;
 mod request;
 mod runtime;
+mod spelling;
 pub mod status;
 mod stored;
 pub mod sync;
@@ -166,7 +167,7 @@ fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
         ColorChoice::Never => clap::ColorChoice::Never,
     });
     let hint = trace_hint(&args);
-    let matches = command.try_get_matches_from(args.into_iter().map(what::protect_range));
+    let matches = command.try_get_matches_from(spelling::understood(args));
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
         match error.kind() {
             ErrorKind::DisplayHelp

@@ -1,7 +1,6 @@
 //! Options of the commands that speak to peers.
 
 use super::error::CliError;
-use crate::chain::params;
 use crate::config::{Config, DnsServer, Endpoint, Layer, seconds};
 use crate::node::{Sources, needs_proxy};
 use std::time::Duration;
@@ -60,7 +59,7 @@ impl NetworkArgs {
 /// As [`proxy`].
 pub(super) fn sources(config: &Config) -> Result<Sources, CliError> {
     let server = config.dns_server.map(|server| server.0);
-    Ok(Sources::new(params(config.network), config.dns, server, proxy(config)?))
+    Ok(Sources::new(config.params, config.dns, server, proxy(config)?))
 }
 
 /// Refuses a peer that only a proxy leads to where there is none.
@@ -94,7 +93,7 @@ pub(super) fn proxy(config: &Config) -> Result<Option<String>, CliError> {
 
 /// A peer's address as it is dialled: with the network's port where none was given.
 pub(super) fn with_port(endpoint: &Endpoint, config: &Config) -> String {
-    let port = endpoint.port.or(Some(params(config.network).port));
+    let port = endpoint.port.or(Some(config.params.port));
     Endpoint { port, ..endpoint.clone() }.to_string()
 }
 

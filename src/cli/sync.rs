@@ -9,7 +9,7 @@ use super::interrupt::Interrupt;
 use super::network_args::{named_peers, proxy, with_port};
 use super::no_peer::{no_peer, tried};
 use super::runtime::block_on;
-use crate::chain::{Work, params};
+use crate::chain::Work;
 use crate::config::{Config, HintsSource, Layer};
 use crate::node::clock::{Clock, TooNew};
 use crate::node::shutdown::Ending;
@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
 
 fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
     Ok(SyncOptions {
-        params: params(config.network),
+        params: config.params,
         connect: named_peers(config),
         add_peers: config.add_peers.iter().map(|endpoint| with_port(endpoint, config)).collect(),
         address_book: Some(config.folder()),
@@ -110,7 +110,7 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
 pub(super) fn min_chain_work(config: &Config) -> Work {
     match &config.min_chain_work {
         Some(work) => Work::from_be_bytes(&work.0),
-        None => params(config.network).min_chain_work(),
+        None => config.params.min_chain_work(),
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) fn hints(config: &Config) -> Result<Hints, CliError> {
     match &config.hints {
         HintsSource::None => Ok(Hints::default()),
         HintsSource::BuiltIn => {
-            shipped::hints(config.network).map_err(|error| CliError::Failed(error.to_string()))
+            shipped::hints(config.params).map_err(|error| CliError::Failed(error.to_string()))
         }
         HintsSource::File(path) => {
             let wrong = |what: String| {

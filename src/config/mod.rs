@@ -14,5 +14,6 @@ pub use error::{ConfigError, ValueError};
 pub use layer::{KEYS, Layer};
 pub use load::{CONFIG_FILE, Config, Sources, load};
 pub use values::{
-    ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount, seconds,
+    ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount, SignetChallenge,
+    seconds,
 };
