@@ -150,7 +150,12 @@ fn the_last_block_at_or_before_a_time_is_found_where_times_run_backwards_too() {
     let backwards =
         headers.windows(2).filter(|pair| pair[1].time < pair[0].time).map(|p| p[1].time);
     let mut times: Vec<u32> = backwards.step_by(60).flat_map(|t| [t - 1, t, t + 1]).collect();
-    times.extend([headers[0].time, headers[1].time - 1, headers[32_259].time, headers[32_259].time + 1]);
+    times.extend([
+        headers[0].time,
+        headers[1].time - 1,
+        headers[32_259].time,
+        headers[32_259].time + 1,
+    ]);
     assert!(times.len() > 20, "{}", times.len());
     for time in times {
         let found = program.run(&["query", "--at", &time.to_string(), "--json"]).expect_success();
@@ -220,27 +225,50 @@ fn the_status_has_the_keys_of_its_contract() {
         "size_on_disk",
         "last_sync",
         "running",
+        "following",
+        "peers",
+        "data_dir",
+        "low_work",
+        "tip_age_s",
     ];
     for key in keys {
         assert!(status.get(key).is_some(), "{key}");
     }
-    // Only where there is something to say.
     assert_eq!(status["low_work"], true);
-    assert_eq!(status.as_object().expect("an object").len(), keys.len() + 1);
+    assert_eq!(status.as_object().expect("an object").len(), keys.len());
+    assert_eq!(status["data_dir"], program.data_dir().to_str().expect("text"));
+    assert_eq!((&status["following"], &status["peers"]), (&false.into(), &0.into()));
+    assert!(status["tip_age_s"].as_i64().is_some_and(|age| age > 500_000_000));
     assert_eq!((&status["height"], &status["hash"]), (&LAST.into(), &TIP.into()));
     assert_eq!(status["next_retarget"]["height"], 34_272);
     assert_eq!(status["next_retarget"]["blocks_left"], 2_013);
     assert_eq!(status["running"], false);
     assert!(status["last_sync"].is_null());
     let text = program.run(&["status"]).expect_success().stdout;
-    assert!(text.contains("next retarget  at height 34,272, in 2,013 blocks, about -42.20 %\n"));
+    // Three blocks into the period its speed tells nothing.
+    assert!(status["next_retarget"]["estimated_change_percent"].is_null());
+    let retarget = "next retarget  at height 34,272, in 2,013 blocks, about 2010-01-13\n";
+    assert!(text.contains(retarget), "{text}");
     assert!(text.contains("caught up      never\n"), "{text}");
     assert!(text.contains("               below the minimum of 0x"), "{text}");
-    assert!(text.contains("2009-12-30 07:03:00 UTC, 6,"), "{text}");
+    assert!(text.contains("2009-12-30 07:03:00 UTC (6,"), "{text}");
     let settings = Program::at(env!("CARGO_BIN_EXE_lightclient"), program.data_dir());
     let settings = settings.env("LIGHTCLIENT_MIN_CHAIN_WORK", "0x7e01acd42dd2");
     let status = settings.run(&["status", "--json"]).expect_success().json();
-    assert!(status.get("low_work").is_none(), "by the minimum that is set");
+    assert_eq!(status["low_work"], false, "by the minimum that is set");
+}
+
+#[test]
+fn a_tip_that_is_too_old_for_the_caller_is_exit_code_1() {
+    let program = mainnet();
+    let age = |most: &str| program.run(&["status", "--json", "--max-age", most]);
+    let old = age("2h").expect_code(1);
+    assert_eq!(old.json()["height"], LAST);
+    assert!(old.stderr.contains("error: the tip, at height 32,259, is 6,"), "{}", old.stderr);
+    assert!(old.stderr.contains(" old, more than 2 h: run `lightclient sync"), "{}", old.stderr);
+    let _ = age("100000 days").expect_success();
+    let wrong = age("soon").expect_code(2);
+    assert!(wrong.stderr.contains("expected a span of time as 90s"), "{}", wrong.stderr);
 }
 
 #[test]

@@ -31,7 +31,10 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["query", "5", "--at", "2009-01-12"], "cannot be used with"),
     (&["query", "--at", "yesterday"], "YYYY-MM-DD"),
     (&["query", "1..x"], "a range is A..B, as 100..200"),
-    (&["query", "tip", "--network", "bitcoin"], "unknown network \"bitcoin\": expected mainnet, testnet3"),
+    (
+        &["query", "tip", "--network", "bitcoin"],
+        "unknown network \"bitcoin\": expected mainnet, testnet3",
+    ),
     (&["query", "tip", "--testnet4", "--signet"], "testnet4 and signet are both chosen"),
     (&["query", "tip", "--signet-challenge", "5"], "expected a challenge script as hex digits"),
     (&["query", "tip", "-regtest", "--signet-challenge", "51"], "a signet challenge and regtest"),
@@ -159,7 +162,7 @@ fn mistakes_in_settings_are_named() {
     let config = folder.path().join("lightclient.toml");
     let at = || Program::at(env!("CARGO_BIN_EXE_lightclient"), folder.path());
     for (text, said) in [
-        ("peer = 8", "unknown key \"peer\": the keys are network, data-dir, connect"),
+        ("peer = 8", "unknown key \"peer\": the keys are network, signet-challenge, data-dir"),
         ("peers = 0", "peers: expected a number from 1 to 125, got \"0\""),
         ("network = \"bitcoin\"", "network: expected mainnet, testnet3"),
         ("peers = 8\n[peers", "line 2"),

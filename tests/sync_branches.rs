@@ -226,7 +226,7 @@ fn a_far_hint_that_is_wrong_is_told_and_given_up() {
     let (program, hints) = with_hints(&other, &[17_000]);
     let ended =
         program.run(&sync_with(&[&peer_with(&good)], &["--hints", &hints])).expect_success();
-    assert!(ended.stderr.contains("the hints are wrong at height 17000"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the hints are wrong at height 17,000"), "{}", ended.stderr);
     kept(&program, REGTEST).assert_is(&good);
 }
 
@@ -235,7 +235,7 @@ fn a_chain_that_ends_before_the_hints_do_is_taken_as_it_is() {
     let good = regtest_chain(9000, 6, 600);
     let peer = Script::honest().serves_up_to(5000).start(&SharedChain::new(REGTEST, &good));
     let (program, hints) = with_hints(&good, &[2016, 4032, 6048, 8064]);
-    let told = "no peer has more than height 5000, though the hints go up to 8064";
+    let told = "no peer has more than height 5,000, though the hints go up to 8064";
     let ended = program.run(&sync_with(&[&peer], &["--hints", &hints])).expect_success();
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
     kept(&program, REGTEST).assert_is(&good[..=5000]);

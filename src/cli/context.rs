@@ -2,7 +2,7 @@
 
 use super::global::GlobalArgs;
 use crate::config::{ColorChoice, Config};
-use crate::output::{Output, bars, start_log};
+use crate::output::{Output, Wording, bars, start_log};
 use indicatif::MultiProgress;
 use std::env;
 use std::ffi::OsString;
@@ -22,10 +22,11 @@ pub struct Context {
 
 impl Context {
     /// Starts the log and opens standard output as the options say.
-    pub(super) fn new(config: Config, global: &GlobalArgs) -> Self {
+    pub(super) fn new(config: Config, global: &GlobalArgs, wording: Wording) -> Self {
         let bars = bars(!global.quiet);
-        start_log(global.log(has_color(config.color, &io::stderr())), &bars);
+        start_log(global.log(has_color(config.color, &io::stderr())), wording.clone(), &bars);
         let out = Output::stdout(global.json, has_color(config.color, &io::stdout()));
+        let out = out.worded(wording);
         Self { config, out, bars, quiet: global.quiet }
     }
 }

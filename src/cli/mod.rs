@@ -2,6 +2,7 @@
 //!
 //! A command's file has its arguments, its result as a serde struct, and `run`, which gets a [`Context`].
 
+mod advice;
 mod args;
 pub mod block;
 mod completions;
@@ -25,6 +26,7 @@ pub mod proof;
 pub mod query;
 mod request;
 mod runtime;
+mod span;
 mod spelling;
 pub mod status;
 mod stored;
@@ -42,6 +44,7 @@ pub use network_args::{NetworkArgs, ReachArgs};
 
 use crate::config::{self, ColorChoice, Layer, Sources};
 use crate::node::clock::check_system_clock;
+use crate::output::Wording;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::env;
@@ -153,10 +156,11 @@ impl Command {
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().collect();
     let mut color = context::color_before_parsing(&args);
-    let result = parse(args, color).and_then(|cli| run(cli, &mut color));
+    let mut wording = Wording::default();
+    let result = parse(args, color).and_then(|cli| run(cli, &mut color, &mut wording));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error::report(&error, color),
+        Err(error) => error::report(&error, color, &wording),
     }
 }
 
@@ -190,15 +194,17 @@ fn trace_hint(args: &[OsString]) -> &'static str {
     }
 }
 
-/// Runs the command; `color` becomes what the settings say, for an error's line.
-fn run(cli: Cli, color: &mut ColorChoice) -> Result<(), CliError> {
+/// Runs the command; `color` and `wording` become what the settings say, for an error's line.
+fn run(cli: Cli, color: &mut ColorChoice, wording: &mut Wording) -> Result<(), CliError> {
     // The database cannot be opened at such a time.
     check_system_clock().map_err(|error| CliError::Failed(error.to_string()))?;
     let flags = cli.command.layer().over(cli.global.layer()?);
     let file = cli.global.config.clone();
-    let config = config::load(Sources { flags, file, variable: &|name| env::var_os(name) })?;
+    let sources = Sources { flags: flags.clone(), file, variable: &|name| env::var_os(name) };
+    let config = config::load(sources)?;
     *color = config.color;
-    let mut context = Context::new(config, &cli.global);
+    *wording = advice::wording(&config, &flags);
+    let mut context = Context::new(config, &cli.global, wording.clone());
     let result = cli.command.run(&mut context);
     // What was written before a failure is a result all the same.
     let flushed = context.out.flush();

@@ -112,13 +112,13 @@ fn print(verified: &Verified, network: &str, out: &mut Output) -> Result<(), Cli
     };
     let fields = Fields::default()
         .with("good headers", &checked)
-        .with("fault at height", fault.height.to_string())
+        .with("fault at height", format::count(u64::from(fault.height)))
         .with("rule", &fault.rule)
         .with("expected", &fault.expected)
         .with("got", &fault.got);
     out.text(&fields.render(out.has_color()))?;
     if let Some(aside) = &verified.set_aside {
-        out.line(&format!(
+        out.message(&format!(
             "repaired: the chain ends at height {} now; the damaged database is kept in {aside}; run \
             `lightclient sync` for the rest",
             verified.height

@@ -3,7 +3,9 @@
 use super::endpoint::Endpoint;
 use super::error::ConfigError;
 use super::layer::{KEYS, Layer};
-use super::values::{ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount};
+use super::values::{
+    ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, SignetChallenge,
+};
 use crate::chain::{Params, params};
 use crate::primitives::Network;
 use directories::ProjectDirs;
@@ -25,6 +27,8 @@ pub struct Config {
     pub network: Network,
     /// The network's parameters, which differ between signets.
     pub params: &'static Params,
+    /// The challenge script by which a signet was chosen.
+    pub signet_challenge: Option<SignetChallenge>,
     /// The data folder; each network has a subfolder of its name, a custom signet one of its magic.
     pub data_dir: PathBuf,
     /// Only these peers, unless empty.
@@ -47,6 +51,19 @@ pub struct Config {
     pub proxy: Option<Endpoint>,
     /// When output carries colours.
     pub color: ColorChoice,
+    /// Which settings were chosen rather than left to their defaults.
+    pub given: Given,
+}
+
+/// Which settings were chosen, by a flag, the environment or the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Whether a network was chosen.
+    pub network: bool,
+    /// Whether a data folder was chosen.
+    pub data_dir: bool,
+    /// The settings file, if it is not one that is read without being named.
+    pub file: Option<PathBuf>,
 }
 
 impl Config {
@@ -81,24 +98,27 @@ pub fn load(sources: Sources<'_>) -> Result<Config, ConfigError> {
     let flags = sources.flags.with_signet().map_err(ConfigError::ChallengeOf)?;
     let above = at_home(flags.over(environment), home.as_deref())?;
     let named = sources.file.or_else(|| variable("CONFIG").map(PathBuf::from));
-    let file = match named {
-        Some(path) => Some(with_home(path, home.as_deref())?),
+    let named = named.map(|path| with_home(path, home.as_deref())).transpose()?;
+    let file = match named.clone() {
+        Some(path) => Some(path),
         None => match above.data_dir.clone().or_else(default_data_dir) {
             Some(folder) => Some(folder.join(CONFIG_FILE)).filter(|path| path.exists()),
             None => None,
         },
     };
     let below = file.map(|path| file_layer(&path, home.as_deref())).transpose()?;
-    complete(above.over(below.unwrap_or_default()))
+    complete(above.over(below.unwrap_or_default()), named)
 }
 
-fn complete(layer: Layer) -> Result<Config, ConfigError> {
+fn complete(layer: Layer, file: Option<PathBuf>) -> Result<Config, ConfigError> {
     let network = layer.network.unwrap_or(Network::Mainnet);
-    let challenge = layer.signet_challenge.as_ref().filter(|_| network == Network::Signet);
+    let given =
+        Given { network: layer.network.is_some(), data_dir: layer.data_dir.is_some(), file };
+    let challenge = layer.signet_challenge.filter(|_| network == Network::Signet);
     Ok(Config {
         network,
         // A process loads its settings once, and has its parameters for as long as it runs.
-        params: challenge.map_or_else(
+        params: challenge.as_ref().map_or_else(
             || params(network),
             |script| Box::leak(Box::new(Params::signet(&script.0))),
         ),
@@ -113,6 +133,8 @@ fn complete(layer: Layer) -> Result<Config, ConfigError> {
         dns_server: layer.dns_server,
         proxy: layer.proxy,
         color: layer.color.unwrap_or_default(),
+        signet_challenge: challenge,
+        given,
     })
 }
 

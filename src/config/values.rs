@@ -3,6 +3,7 @@
 use super::error::ValueError;
 use crate::primitives::hex;
 use std::convert::Infallible;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -75,6 +76,12 @@ impl FromStr for MinChainWork {
 /// The challenge script of a signet (BIP325).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignetChallenge(pub Vec<u8>);
+
+impl fmt::Display for SignetChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
 
 /// The longest script that can be executed, in bytes.
 const MAX_SCRIPT_SIZE: usize = 10_000;

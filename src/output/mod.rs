@@ -10,6 +10,7 @@ mod progress;
 mod status;
 mod table;
 mod terminal;
+mod wording;
 
 pub use bar::{aside, bar, spinner, waiting};
 pub use log::{LogLevel, LogSettings, start_log};
@@ -18,3 +19,4 @@ pub use progress::{SyncBar, SyncStage};
 pub use status::StatusLine;
 pub use table::{Align, Column, Fields, at, fitting, header_line, row_line};
 pub use terminal::bars;
+pub use wording::{Wording, shell_quoted};
