@@ -65,7 +65,7 @@ fn a_sync_without_progress_gives_up_after_the_time_given() {
     let headers = regtest_chain(6000, 2, 600);
     let chain = SharedChain::new(REGTEST, &headers);
     for (script, height) in [
-        (Script::honest().opening(Opening::Mute), 0),
+        (Script::honest().after(0, Then::Stall), 0),
         (Script::honest().after(1, Then::Stall), 2000),
         (Script::honest().after(2, Then::Trickle(100.0)), 4000),
     ] {
@@ -78,6 +78,41 @@ fn a_sync_without_progress_gives_up_after_the_time_given() {
         let error = ended.stderr.lines().last().unwrap_or_default();
         assert!(error.starts_with("error: no progress"), "{}", ended.stderr);
         assert!(ended.stderr.contains(&peer.connect()), "who is to blame: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_peer_that_never_says_a_word_is_no_peer_however_long_it_is_waited_for() {
+    let chain = SharedChain::new(REGTEST, &regtest_chain(10, 2, 600));
+    let peer = Script::honest().opening(Opening::Mute).start(&chain);
+    let args = sync_with(&[&peer], &["--json", "--timeout", "1"]);
+    let ended = light_client(BINARY, REGTEST).run(&args).expect_code(3);
+    let report = ended.json();
+    assert_eq!((&report["stopped"], &report["peers"]), (&json!("no-peers"), &json!(0)));
+    let told = format!("{} (no complete handshake within ", peer.connect());
+    let error = ended.stderr.lines().last().unwrap_or_default();
+    assert!(error.starts_with(&format!("error: no peer could be used: {told}")), "{error}");
+}
+
+#[test]
+fn what_was_stored_before_all_peers_were_lost_is_summed_up() {
+    let headers = regtest_chain(6000, 2, 600);
+    let chain = SharedChain::new(REGTEST, &headers);
+    let lost = "error: all peers were lost at height 4,000: ";
+    for more in [&[][..], &["--json"]] {
+        let peer = Script::honest().after(2, Then::Garbage).start(&chain);
+        let ended = light_client(BINARY, REGTEST).run(&sync_with(&[&peer], more)).expect_code(3);
+        let error = ended.stderr.lines().last().unwrap_or_default();
+        assert!(error.starts_with(lost), "{error}");
+        assert!(error.ends_with("): run it again to go on"), "{error}");
+        if more.is_empty() {
+            assert!(ended.stdout.contains("4,000 headers added"), "{}", ended.stdout);
+            assert!(ended.stdout.ends_with(" from 1 peer, no peer left\n"), "{}", ended.stdout);
+        } else {
+            let report = ended.json();
+            let (stopped, height) = (&report["stopped"], &report["height"]);
+            assert_eq!((stopped, height), (&json!("no-peers"), &json!(4000)));
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod client;
 mod conn;
 pub mod deaf;
 pub mod dns;
+pub mod faketime;
 pub mod files;
 mod link;
 pub mod measure;

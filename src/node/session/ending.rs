@@ -15,6 +15,9 @@ use tracing::{info, warn};
 /// Shorter waits at the end are nobody's fault.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
+/// How many addresses whose handshake is not complete are named at most.
+const MAX_UNCONNECTED: usize = 4;
+
 impl<S: HeaderStore + 'static> Session<S> {
     /// Ends a bulk load and notes when the chain was last brought up to date.
     pub(super) fn mark_synced(&self) -> Result<(), StoreError> {
@@ -40,6 +43,16 @@ impl<S: HeaderStore + 'static> Session<S> {
                 tell(format!("{address} did not complete a handshake within {waited} s"));
             }
         }
+    }
+
+    /// What the last peers failed with, those included that were given up while their handshake was under way.
+    fn reasons_for_no_peer(&mut self) -> Vec<String> {
+        let late = self.peers.unconnected().filter(|(_, waited)| *waited >= WORTH_TELLING);
+        let late = late.take(MAX_UNCONNECTED).map(|(address, waited)| {
+            format!("{address} (no complete handshake within {} s)", waited.as_secs())
+        });
+        let late: Vec<String> = late.collect();
+        self.peers.take_reasons().into_iter().chain(late).collect()
     }
 
     /// Lets the threads finish, and sums up.
@@ -69,10 +82,10 @@ impl<S: HeaderStore + 'static> Session<S> {
         let stopped = ended?;
         settled.unwrap_or(Ok(())).map_err(store_error)?;
         let reasons =
-            if stopped == Stopped::NoPeers { self.peers.take_reasons() } else { Vec::new() };
+            if stopped == Stopped::NoPeers { self.reasons_for_no_peer() } else { Vec::new() };
         Ok(SyncOutcome {
             stopped,
-            too_new: None,
+            too_new: self.too_new,
             reasons,
             headers_added: self.done.headers_added,
             reorgs: self.done.reorgs,

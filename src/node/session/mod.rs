@@ -14,6 +14,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod tips;
+mod too_new;
 mod useless;
 mod verdicts;
 mod worker;
@@ -24,6 +25,7 @@ pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 use crate::chain::LinkedBatch;
 use crate::net::Event;
 use crate::net::pool::{PeerStatus, Place};
+use crate::node::clock::TooNew;
 use crate::node::peers::Peers;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
@@ -73,6 +75,8 @@ struct Announced {
     useless: Useless,
     /// The last block that it announced or sent the header of, until it is known whether that is on our chain.
     newest: Option<BlockHash>,
+    /// When it last sent a header that was too new for our clock.
+    too_new_at: Option<Instant>,
 }
 
 /// What the sync has done so far.
@@ -110,6 +114,8 @@ pub struct Session<S> {
     last_asked: Instant,
     caught_up: bool,
     told_low_work: bool,
+    /// The header above the tip that was refused only because it is ahead of our clock; of several, the earliest.
+    too_new: Option<TooNew>,
     /// Up to which height of the chain whoever follows has been told.
     noticed: u32,
     hints_hold: bool,
@@ -167,6 +173,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             last_asked: now,
             caught_up: false,
             told_low_work: false,
+            too_new: None,
             noticed: 0,
             hints_hold,
             hints_checked: None,
@@ -220,12 +227,12 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.act_on_peers();
         self.publish();
         if self.peers.is_exhausted() && !self.is_working() {
-            return Ok(Some(Stopped::NoPeers));
+            return Ok(Some(self.blame_for(Stopped::NoPeers)));
         }
         // At the tip, waiting is the job.
         let limit = self.options.timeout.filter(|_| !self.caught_up);
         if limit.is_some_and(|limit| self.last_progress.elapsed() >= limit) {
-            return Ok(Some(Stopped::Timeout));
+            return Ok(Some(self.blame_for(Stopped::Timeout)));
         }
         self.check_caught_up()
     }
@@ -236,6 +243,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     fn check_caught_up(&mut self) -> Result<Option<Stopped>, SyncError> {
+        self.retry_too_new();
         if self.engine.progress(self.now()) != Progress::CaughtUp {
             return Ok(None);
         }
@@ -244,14 +252,18 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         self.check_hints()?;
         let enough = self.tip.chainwork >= self.options.min_chain_work;
+        let clock = self.is_stopped_by_clock();
         if !self.options.follow {
+            if clock {
+                return Ok(Some(Stopped::Clock));
+            }
             if !enough {
                 return Ok(Some(Stopped::LowWork));
             }
             self.tell_short();
             return Ok(Some(Stopped::CaughtUp));
         }
-        if !self.caught_up && !enough && !self.told_low_work {
+        if !self.caught_up && !enough && !clock && !self.told_low_work {
             self.told_low_work = true;
             let height = match &self.done.unkept {
                 Some(end) if end.work > self.tip.chainwork => end.height,
@@ -262,14 +274,19 @@ impl<S: HeaderStore + 'static> Session<S> {
                  waiting for more"
             );
         }
-        if !self.caught_up && enough {
+        if !self.caught_up && enough && !clock {
             self.start_following()?;
         }
         if self.last_asked.elapsed() >= ASK_AGAIN {
-            self.last_asked = Instant::now();
-            self.engine.ask_all();
+            self.ask_all();
         }
         Ok(None)
+    }
+
+    /// Asks every peer again for what follows the tip.
+    fn ask_all(&mut self) {
+        self.last_asked = Instant::now();
+        self.engine.ask_all();
     }
 
     fn start_following(&mut self) -> Result<(), SyncError> {

@@ -1,6 +1,7 @@
 //! Whether enough peers were heard to say that the chain is complete.
 
 use super::Session;
+use crate::node::report::Stopped;
 use crate::store::HeaderStore;
 use tokio::task::block_in_place;
 use tracing::warn;
@@ -25,6 +26,18 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.engine.opinions() >= needed || !self.expects_peers()
     }
 
+    /// What a sync ends with that does not get any further, though no more than `stopped` shows.
+    pub(super) fn blame_for(&mut self, stopped: Stopped) -> Stopped {
+        if self.is_stopped_by_clock() {
+            Stopped::Clock
+        } else if self.peers.ever_connected() == 0 {
+            // Not a word came: however long was waited for it.
+            Stopped::NoPeers
+        } else {
+            stopped
+        }
+    }
+
     fn is_likely_complete(&self) -> bool {
         let height = self.tip.height;
         let claimed = self.announced.values().any(|announced| *announced > height);
@@ -46,6 +59,9 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// Says that the chain must go on somewhere. Whoever is content with less work than the network's chain is known to
     /// have does not expect it to.
     pub(super) fn tell_short(&self) {
+        if let Some(header) = self.too_new {
+            warn!("{header}: most peers do not have it");
+        }
         if self.options.min_chain_work < self.options.params.min_chain_work() {
             return;
         }
