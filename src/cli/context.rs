@@ -2,7 +2,7 @@
 
 use super::global::GlobalArgs;
 use crate::config::{ColorChoice, Config};
-use crate::output::{Output, Wording, bars, start_log};
+use crate::output::{Output, Wording, bars, is_dumb, start_log};
 use indicatif::MultiProgress;
 use std::env;
 use std::ffi::OsString;
@@ -38,8 +38,7 @@ pub(super) fn has_color(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
         ColorChoice::Never => false,
         ColorChoice::Auto => {
             let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
-            stream.is_terminal() && !no_color && !dumb
+            stream.is_terminal() && !no_color && !is_dumb()
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::node::shutdown::Ending;
 use crate::node::{
     ImportError, ImportOptions, Imported, Importer, Stopped, SyncReport, open_store,
 };
-use crate::output::{bar, format, spinner};
+use crate::output::{bytes_bar, bytes_spinner, format};
 use crate::store::{HeaderStore, SledStore};
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
@@ -117,8 +117,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
 
 fn progress_bar(file: &HeaderFile, context: &Context) -> ProgressBar {
     match file.size() {
-        Some(size) => bar(&context.bars, size, "importing bytes"),
-        None => spinner(&context.bars, "importing bytes"),
+        Some(size) => bytes_bar(&context.bars, size, "importing"),
+        None => bytes_spinner(&context.bars, "importing"),
     }
 }
 

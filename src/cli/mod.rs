@@ -44,7 +44,7 @@ pub use network_args::{NetworkArgs, ReachArgs};
 
 use crate::config::{self, ColorChoice, Layer, Sources};
 use crate::node::clock::check_system_clock;
-use crate::output::Wording;
+use crate::output::{Wording, is_dumb};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::env;
@@ -166,6 +166,7 @@ pub fn main() -> ExitCode {
 
 fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
     let command = Cli::command().color(match color {
+        ColorChoice::Auto if is_dumb() => clap::ColorChoice::Never,
         ColorChoice::Auto => clap::ColorChoice::Auto,
         ColorChoice::Always => clap::ColorChoice::Always,
         ColorChoice::Never => clap::ColorChoice::Never,

@@ -16,14 +16,15 @@ use crate::node::shutdown::Ending;
 use crate::node::{ChainEnd, Live, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, Watchers, open_store, run_sync, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
-use crate::output::{Output, SyncBar, SyncStage};
+use crate::output::{Output, Standing, SyncBar, SyncStage};
 use crate::store::{HeaderStore, SledStore, Tip};
 use crate::sync::Hints;
 use std::fs;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
+use tokio::task::block_in_place;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,6 +37,9 @@ Run it again after an interruption: it goes on where it stopped.";
 
 const TIMEOUT: &str = "Give up when no header was added for so many seconds [env: LIGHTCLIENT_TIMEOUT] \
     [default: never; a peer that does not answer is given up after 30 s]";
+
+/// How often the time of the block reached is looked up for the bar.
+const DATE_AGE: Duration = Duration::from_millis(250);
 
 /// The arguments of `sync`.
 #[derive(Clone, Debug, clap::Args)]
@@ -162,7 +166,11 @@ fn watch_sync(
             }
             printed
         });
-        let outcome = block_on(show_while(sync, bar, watched));
+        let time_of = |height| {
+            let run = block_in_place(|| store.run(height, 1)).ok()?;
+            run.headers.first().map(|header| header.time)
+        };
+        let outcome = block_on(show_while(sync, bar, watched, time_of));
         printing.join().expect("printing does not panic")?;
         outcome
     })?;
@@ -174,19 +182,27 @@ async fn show_while(
     sync: impl Future<Output = Result<SyncOutcome, SyncError>>,
     mut bar: SyncBar,
     mut watched: watch::Receiver<Live>,
+    time_of: impl Fn(u32) -> Option<u32>,
 ) -> Result<SyncOutcome, SyncError> {
     tokio::pin!(sync);
+    let (mut time, mut read) = (None, None::<Instant>);
     let outcome = loop {
         tokio::select! {
             outcome = &mut sync => break outcome,
-            Ok(()) = watched.changed() => show(&mut bar, &watched.borrow_and_update()),
+            Ok(()) = watched.changed() => {
+                let live = watched.borrow_and_update().clone();
+                if read.is_none_or(|at| at.elapsed() >= DATE_AGE) {
+                    (time, read) = (time_of(live.height), Some(Instant::now()));
+                }
+                show(&mut bar, &live, time);
+            }
         }
     };
     bar.finish();
     outcome
 }
 
-fn show(bar: &mut SyncBar, live: &Live) {
+fn show(bar: &mut SyncBar, live: &Live, time: Option<u32>) {
     let stage = match live.phase {
         Phase::Connecting => SyncStage::Connecting,
         Phase::Presync => SyncStage::Presync,
@@ -194,8 +210,15 @@ fn show(bar: &mut SyncBar, live: &Live) {
         _ => SyncStage::Downloading,
     };
     let height = live.presync_height.unwrap_or(live.height);
-    let total = u64::from(live.estimated_height);
-    bar.update(stage, u64::from(height), total, live.peers, live.bytes_received);
+    bar.update(Standing {
+        stage,
+        height: u64::from(height),
+        total: u64::from(live.estimated_height),
+        time,
+        peers: live.peers,
+        received: live.bytes_received,
+        waiting_for: None,
+    });
 }
 
 fn print(
