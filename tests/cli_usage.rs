@@ -44,9 +44,9 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["export", "headers.parquet"], "build it with `cargo install --path . --features parquet`"),
     #[cfg(not(feature = "parquet"))]
     (&["import", "headers", "--format", "parquet"], "built without Parquet"),
-    (&["export", "headers.xlsx"], "say --format"),
+    (&["export", "headers.xlsx"], "use --format"),
     (&["export", "headers", "--format", "xlsx"], "expected bin, csv, jsonl"),
-    (&["export", "-"], "standard input and output have no extension: say --format"),
+    (&["export", "-"], "standard input and output have no extension: use --format"),
     (&["export", "hints"], "no file is named: lightclient export hints FILE"),
     (&["export", "one.bin", "two.bin"], "is no format"),
     (&["import", "my.hints"], "a hints file holds no headers"),
@@ -71,7 +71,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["import", "a.bin", "--from", "-10"], "is not known before it was read"),
     (&["import", "a.bin", "--to", "tip"], "is not known before it was read"),
     (&["import", "csv"], "no file is named: lightclient import csv FILE"),
-    (&["import", "-"], "say --format bin, csv or jsonl\n"),
+    (&["import", "-"], "use --format bin, csv or jsonl\n"),
     (
         &["block", "abc"],
         "expected a height, a hash, tip, tip-6, or a negative number (-1 is the tip)",
@@ -84,7 +84,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["completions", "bash", "--json"], "leave --json out"),
     (&["man", "query", "extra"], "there is no command \"query extra\""),
     (&["man", "nothing"], "there is no command \"nothing\""),
-    (&["mempool", "--address", "a\x1b[2Jb"], "a\\u{1b}[2Jb is no address"),
+    (&["mempool", "--address", "a\x1b[2Jb"], "a\\u{1b}[2Jb is not a valid address"),
 ];
 
 #[test]
@@ -184,6 +184,11 @@ fn help_completions_and_the_manual_go_to_standard_output() {
         let finished = program.run(args).expect_success();
         assert!(!finished.stdout.is_empty() && finished.stderr.is_empty(), "{args:?}");
     }
+    let version = program.run(&["--version"]).expect_success().stdout;
+    let version = version.strip_prefix("lightclient ").expect("the program's name").trim();
+    let (number, commit) = version.split_once(' ').unwrap_or((version, "()"));
+    assert_eq!(number, env!("CARGO_PKG_VERSION"));
+    assert!(commit.starts_with('(') && commit.ends_with(')'), "{version}");
     let page = program.run(&["man", "import"]).expect_success().stdout;
     assert!(page.contains(".SH NOTES\n.PP\nEvery header is checked"), "{page}");
     assert!(page.contains(".nf\n  lightclient import headers.bin\n"), "{page}");
@@ -214,6 +219,58 @@ fn every_command_has_a_page_and_pages_send_to_pages_that_there_are() {
         );
         assert!(!page.contains("help(1)"), "{page}");
     }
+}
+
+#[test]
+fn all_pages_are_written_by_one_call_and_have_their_usual_sections() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("man1");
+    let path = out.to_str().expect("text");
+    let written = program().run(&["man", "--out", path]).expect_success().stdout;
+    let names: Vec<&str> = written.lines().filter_map(|line| line.rsplit('/').next()).collect();
+    for name in ["lightclient.1", "lightclient-sync.1", "lightclient-proof-verify.1"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    for name in names {
+        let page = fs::read_to_string(out.join(name)).expect("a page");
+        for section in [".SH ENVIRONMENT", ".SH FILES", ".SH \"EXIT STATUS\""] {
+            assert!(page.contains(section), "{name}: {section}");
+        }
+        assert!(page.contains("LIGHTCLIENT_DATA_DIR") && !page.contains("help(1)"), "{name}");
+    }
+}
+
+/// What bash offers when a line is completed at its end.
+fn completed(line: &str) -> Vec<String> {
+    let script = r#"
+        source <("$1" completions bash)
+        read -ra COMP_WORDS <<< "$2"
+        [[ $2 == *' ' ]] && COMP_WORDS+=('')
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        _lightclient_words lightclient "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}" 2>/dev/null
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let binary = env!("CARGO_BIN_EXE_lightclient");
+    let bash = command(Path::new("bash")).args(["-c", script, "bash", binary, line]).output();
+    let text = String::from_utf8(bash.expect("bash").stdout).expect("text");
+    text.lines().filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_offers_words_and_files_for_arguments_and_options_where_one_is_begun() {
+    assert_eq!(completed("lightclient query "), ["tip"]);
+    assert_eq!(completed("lightclient query t"), ["tip"]);
+    // Nothing of ours: bash then offers files.
+    for line in ["lightclient export csv ", "lightclient proof verify ", "lightclient import bin x"]
+    {
+        assert_eq!(completed(line), [""; 0], "{line}");
+    }
+    let formats = completed("lightclient export ");
+    assert!(["bin", "csv", "hints"].iter().all(|name| formats.contains(&(*name).to_owned())));
+    assert!(formats.iter().all(|word| !word.starts_with('-')), "{formats:?}");
+    assert!(completed("lightclient query --").contains(&"--at".to_owned()));
+    assert!(completed("lightclient ").contains(&"query".to_owned()));
+    assert_eq!(completed("lightclient query --color a"), ["auto", "always"]);
 }
 
 #[test]

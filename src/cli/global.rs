@@ -44,7 +44,7 @@ pub struct GlobalArgs {
     #[arg(long, alias = "signetchallenge", value_name = "HEX", global = true, help_heading = NETWORK)]
     signet_challenge: Option<SignetChallenge>,
 
-    /// Folder for stored chains, a subfolder for each network [env: LIGHTCLIENT_DATA_DIR] [default: the
+    /// Folder for the stored chains, with a subfolder for each network [env: LIGHTCLIENT_DATA_DIR] [default: the
     /// platform's folder for an application's data]
     #[arg(long, value_name = "DIR", global = true, help_heading = GLOBAL)]
     data_dir: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct GlobalArgs {
     /// Print the result as JSON
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub(super) json: bool,
-    /// Log more: -v what happens, -vv how
+    /// Log more: -v for what happens, -vv for details
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = GLOBAL)]
     verbose: u8,
     /// Log nothing, show no progress

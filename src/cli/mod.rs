@@ -64,10 +64,10 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use, \
 5 stored data is damaged, 6 not found, 130 and 143 interrupted.";
 
-/// A Bitcoin node for the chain of headers: finds peers, verifies every header since genesis, keeps them, and
-/// answers from them.
+/// A Bitcoin light client that downloads and verifies block headers only: it finds peers, checks every header since
+/// genesis, stores them, and answers questions from them. It is no wallet.
 #[derive(Debug, Parser)]
-#[command(name = "lightclient", version, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(name = "lightclient", version = env!("LIGHTCLIENT_VERSION"), after_help = AFTER_HELP, max_term_width = 110)]
 #[command(propagate_version = true)]
 pub struct Cli {
     /// Options that every command knows.
@@ -81,7 +81,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring the stored chain up to the network's tip
+    /// Download and verify headers up to the network's tip
     Sync(sync::Args),
     /// Print stored headers: by height, hash, range or time
     Query(query::Args),
@@ -107,7 +107,7 @@ pub enum Command {
     Mempool(mempool::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
-    /// Print the manual page
+    /// Print a manual page, or write all of them
     Man(man::Args),
 }
 

@@ -1,4 +1,4 @@
-//! Options of the commands that speak to peers.
+//! Options of the commands that connect to peers.
 
 use super::error::CliError;
 use crate::config::{Config, DnsServer, Endpoint, Layer, seconds};
@@ -23,10 +23,10 @@ impl ReachArgs {
     }
 }
 
-/// Whom to speak to, and how.
+/// Which peers to connect to, and how.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct NetworkArgs {
-    /// Speak to this peer only; give it again for more peers [env: LIGHTCLIENT_CONNECT]
+    /// Connect to this peer only (repeatable) [env: LIGHTCLIENT_CONNECT]
     #[arg(long, value_name = "HOST[:PORT]")]
     pub connect: Vec<Endpoint>,
     /// Don't ask DNS for peers [env: LIGHTCLIENT_NO_DNS]

@@ -30,10 +30,10 @@ const EXAMPLES: &str = "\
 Examples:
   lightclient sync                        All of mainnet, peers by DNS
   lightclient sync --connect 192.168.1.5  From your own node only
-  lightclient sync --follow               And stay, for every new block
-  lightclient sync --stop-height 500000   Only so far
+  lightclient sync --follow               And print each new block, until Ctrl-C
+  lightclient sync --stop-height 500000   Stop at that height
 
-Run it again after an interruption: it goes on where it stopped.";
+Run it again after an interruption: it resumes where it stopped.";
 
 const TIMEOUT: &str = "Give up when no header was added for so many seconds [env: LIGHTCLIENT_TIMEOUT] \
     [default: never; a peer that does not answer is given up after 30 s]";

@@ -95,8 +95,8 @@ fn not_found(txid: &Txid, without: &[String], silent: &[String]) -> String {
         some => format!(", no answer from {}", some.join(", ")),
     };
     format!(
-        "transaction {txid} was not found: {without}{silent}: peers serve what waits to be mined and what is \
-         in the newest block; name an older block with --block"
+        "transaction {txid} was not found: {without}{silent}: peers serve unconfirmed transactions and \
+         those of the newest block; name an older block with --block"
     )
 }
 

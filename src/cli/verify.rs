@@ -7,8 +7,8 @@ use crate::store;
 use serde::{Deserialize, Serialize};
 
 const AFTER_HELP: &str = "\
-Every stored header is held to every rule again, from genesis, without any peer; so are the links between \
-them, the stored work, and the index. No other command may have the data folder meanwhile (exit code 4).
+Checks every rule for every stored header again, from genesis, without any peer, and also the links between \
+headers, the stored work, and the index. It needs exclusive access to the data folder (else exit code 4).
 
 --repair copies the good headers, up to the first fault, into a new database, and sets the damaged one aside \
 as headers.damaged (or headers.damaged.2 and so on) in the network's folder. Then `lightclient sync` fetches the \

@@ -18,7 +18,8 @@ use std::time::Duration;
 /// Name of the file that is read from the data folder when none is named.
 pub const CONFIG_FILE: &str = "lightclient.toml";
 
-const VARIABLE_PREFIX: &str = "LIGHTCLIENT_";
+/// What the names of all variables start with.
+pub const VARIABLE_PREFIX: &str = "LIGHTCLIENT_";
 
 /// All settings, with the defaults for what nobody set.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -167,14 +167,14 @@ fn format_of(
     };
     if file == Path::new("-") {
         return Err(CliError::Usage(format!(
-            "standard input and output have no extension: say --format {stream_names}"
+            "standard input and output have no extension: use --format {stream_names}"
         )));
     }
     let extension = file.extension().map(|extension| extension.to_string_lossy());
     let known = extension.as_deref().map(FileFormat::by_name).transpose()?.flatten();
     known.ok_or_else(|| {
         CliError::Usage(format!(
-            "{}: the extension is no format's: say --format {names}",
+            "{}: cannot tell the format from the extension: use --format {names}",
             file.display()
         ))
     })
@@ -206,7 +206,7 @@ mod tests {
         let said = |word, file| format(word, file).unwrap_err().to_string();
         assert!(said(Some("a.csv"), "b.csv").contains("takes one file: \"a.csv\" is no format"));
         assert!(said(None, "csv").contains("no file is named: lightclient import csv FILE"));
-        assert!(said(None, "-").ends_with("say --format bin, csv or jsonl"));
+        assert!(said(None, "-").ends_with("use --format bin, csv or jsonl"));
         assert!(!said(None, "a.txt").contains("hints"));
     }
 
