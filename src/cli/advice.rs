@@ -1,6 +1,6 @@
 //! The options that a command needs to do again what this one was told to: printed advice carries them.
 
-use crate::config::{Config, Layer};
+use crate::config::{Config, Layer, ProxyPlace};
 use crate::output::{Wording, shell_quoted};
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -30,7 +30,13 @@ pub(super) fn wording(config: &Config, flags: &Layer) -> Wording {
         push(&mut for_sync, "--connect", peer.to_string().as_ref());
     }
     if let Some(proxy) = &flags.proxy {
-        push(&mut for_sync, "--proxy", proxy.to_string().as_ref());
+        // A password has no place in a message; the words in its place fail at the proxy, not without one.
+        let login = if proxy.login.is_some() { "USER:PASSWORD@" } else { "" };
+        let address = match &proxy.address {
+            ProxyPlace::Tcp(endpoint) => endpoint.to_string(),
+            ProxyPlace::Unix(path) => format!("unix:{}", path.display()),
+        };
+        push(&mut for_sync, "--proxy", format!("{login}{address}").as_ref());
     }
     Wording::new(options, for_sync)
 }

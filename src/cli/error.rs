@@ -125,7 +125,7 @@ fn code_of(trouble: Trouble) -> u8 {
     }
 }
 
-/// Tells the user, on standard error and in one line; help that was asked for goes to standard output. What the exit
+/// Tells the user, on standard error; help that was asked for goes to standard output. What the exit
 /// code is.
 pub(super) fn report(error: &CliError, color: ColorChoice, wording: &Wording) -> ExitCode {
     if let CliError::Help(help) = error {
@@ -137,22 +137,27 @@ pub(super) fn report(error: &CliError, color: ColorChoice, wording: &Wording) ->
     }
     if !error.is_broken_pipe() && !matches!(error, CliError::Interrupted(_)) {
         // Where standard error itself is gone, nobody is left to tell.
-        let _ = print(&wording.apply(&error.to_string()), has_color(color, &io::stderr()));
+        let _ = print(error, &wording.apply(&error.to_string()), has_color(color, &io::stderr()));
     }
     error.exit_code()
 }
 
-fn print(message: &str, color: bool) -> io::Result<()> {
+fn print(error: &CliError, message: &str, color: bool) -> io::Result<()> {
     let style = if color {
         Style::new().bold().fg_color(Some(AnsiColor::Red.into()))
     } else {
         Style::new()
     };
-    writeln!(io::stderr(), "{style}error{style:#}: {}", harmless(message))
+    let text = match error {
+        // It is the one that is made of lines.
+        CliError::NoPeer(_) => message.lines().map(harmless).collect::<Vec<_>>().join("\n"),
+        _ => harmless(message),
+    };
+    writeln!(io::stderr(), "{style}error{style:#}: {text}")
 }
 
 /// A text on one line, with what a terminal would obey written out: it may repeat what came from elsewhere.
-pub(super) fn harmless(text: &str) -> String {
+fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

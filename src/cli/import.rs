@@ -4,10 +4,11 @@ use super::files::{FileFormat, HeaderFile, HeaderFileError, Purpose, resolve};
 use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
+use super::wrong_clock::clock_is_wrong;
 use super::{ChainArgs, CliError, Context};
 use crate::chain::Work;
 use crate::config::Layer;
-use crate::node::clock::Clock;
+use crate::node::clock::{Clock, TooNew};
 use crate::node::shutdown::Ending;
 use crate::node::{
     ImportError, ImportOptions, Imported, Importer, Stopped, SyncReport, open_store,
@@ -24,9 +25,8 @@ Every header is checked as if a peer had sent it: a file needs no trust. It may 
 header whose parent is stored; headers that are stored already are passed over. What is good in front of a \
 bad header is kept.
 
-Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, parquet, as `export` writes them. \
-CSV and Parquet need the columns version, previousblockhash, merkleroot, time, bits and nonce; others are \
-passed over. Parquet may come from another writer, but not from standard input.
+Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, as `export` writes them. \
+CSV needs the columns version, previousblockhash, merkleroot, time, bits and nonce; others are passed over.
 
 What ends with less work than the network's minimum is kept, and told by exit code 1: it is not the whole chain. \
 --min-chain-work 0 says that a part is meant.
@@ -45,7 +45,7 @@ pub struct Args {
     /// The file; - is standard input
     #[arg(value_name = "FILE", required = true)]
     file: PathBuf,
-    /// Form of the file: bin, csv, jsonl or parquet [default: by the extension]
+    /// Form of the file: bin, csv or jsonl [default: by the extension]
     #[arg(long, hide_possible_values = true)]
     format: Option<FileFormat>,
     /// Pass over headers below this height
@@ -72,19 +72,7 @@ impl Args {
 /// The file cannot be read, a header is refused, or the chain has too little work.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let started = Instant::now();
-    let (_, format) = resolve(args.word.as_deref(), &args.file, args.format, Purpose::Import)?;
-    if format == FileFormat::Hints {
-        return Err(CliError::Usage(
-            "a hints file holds no headers: give it to sync or import with --hints FILE".to_owned(),
-        ));
-    }
-    #[cfg(feature = "parquet")]
-    if format == FileFormat::Parquet && args.file == Path::new("-") {
-        return Err(CliError::Usage(
-            "Parquet is read from its end, which standard input does not let: name a file"
-                .to_owned(),
-        ));
-    }
+    let format = format_of(args)?;
     let network = context.config.network;
     let options = ImportOptions {
         params: context.config.params,
@@ -103,7 +91,14 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let fed = feed(&mut importer, &mut file, &bar, &interrupt);
     bar.finish_and_clear();
     let done = importer.finish()?;
-    let stopped = stopped(fed, &args.file, &done, &store)?;
+    let too_new = match &fed {
+        Err(FeedError::Import(ImportError::Rejected(rejection))) => TooNew::of(rejection),
+        _ => None,
+    };
+    let stopped = match too_new {
+        Some(_) => Stopped::Clock,
+        None => stopped(fed, &args.file, &done, &store)?,
+    };
     let stopped = match stopped {
         // The file may end where it was to be left.
         Stopped::CaughtUp if args.to == Some(store.tip().height) => Stopped::StopHeight,
@@ -112,7 +107,29 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     };
     let report = report(&store, &done, file.bytes_read(), started, stopped);
     print(&report, &done, &args.file, context)?;
+    if let Some(header) = &too_new {
+        let (file, told) = (args.file.display(), clock_is_wrong(Some(header), None));
+        return Err(CliError::Failed(format!("{file}: {told}")));
+    }
     verdict(&report, &store.tip().chainwork, &least, interrupt.caught())
+}
+
+/// The file's form, if it is one that headers can be read from.
+fn format_of(args: &Args) -> Result<FileFormat, CliError> {
+    let (_, format) = resolve(args.word.as_deref(), &args.file, args.format, Purpose::Import)?;
+    if format == FileFormat::Hints {
+        return Err(CliError::Usage(
+            "a hints file holds no headers: give it to sync or import with --hints FILE".to_owned(),
+        ));
+    }
+    #[cfg(feature = "parquet")]
+    if format == FileFormat::Parquet {
+        return Err(CliError::Usage(
+            "Parquet files are for analysis and cannot be imported: export the chain as bin, csv or jsonl"
+                .to_owned(),
+        ));
+    }
+    Ok(format)
 }
 
 fn progress_bar(file: &HeaderFile, context: &Context) -> ProgressBar {
@@ -259,7 +276,7 @@ fn verdict(
             {least:#}: it is kept, run `lightclient sync` for the rest, or name a lower --min-chain-work",
             report.height
         ))),
-        // An import knows neither peers nor deadlines, and what is ahead of the clock is an error of its own.
+        // An import has neither peers nor deadlines, and what is ahead of the clock was said before.
         Stopped::CaughtUp
         | Stopped::StopHeight
         | Stopped::Timeout

@@ -1,6 +1,5 @@
 //! `lightclient status`: where the stored chain stands.
 
-use super::error::harmless;
 use super::span::span;
 use super::sync::min_chain_work;
 use super::{CliError, Context};
@@ -8,7 +7,7 @@ use crate::chain::{SPACING, Work};
 use crate::node::clock::unix_now;
 use crate::node::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
 use crate::node::{next_retarget, recent_hash_rate, serialize_difficulty};
-use crate::output::{Fields, format};
+use crate::output::{Fields, escaped, format};
 use serde::{Deserialize, Serialize};
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
@@ -150,7 +149,7 @@ fn fields(status: &Status, info: &StoreInfo, network: String, low_work: Option<S
         .with("next retarget", retarget(status.next_retarget.as_ref(), status.time));
     sides(fields, &status.side_branches)
         .with("size on disk", format::size(status.size_on_disk))
-        .with("data folder", harmless(&status.data_dir.display().to_string()))
+        .with("data folder", escaped(&status.data_dir.display().to_string()))
         .with(
             "caught up",
             status.last_sync.map_or("never".to_owned(), |at| format!("last {}", time(at))),

@@ -7,18 +7,19 @@ use super::follow::print_notices;
 use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::network_args::{named_peers, proxy, with_port};
-use super::no_peer::{no_peer, tried};
+use super::no_peer::{all_lost, no_peer};
 use super::runtime::block_on;
+use super::wrong_clock::clock_is_wrong;
 use crate::chain::Work;
 use crate::config::{Config, HintsSource, Layer};
-use crate::node::clock::{Clock, TooNew};
+use crate::node::clock::Clock;
 use crate::node::shutdown::Ending;
 use crate::node::{ChainEnd, Live, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, Watchers, open_store, run_sync, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, Standing, SyncBar, SyncStage};
 use crate::store::{HeaderStore, SledStore, Tip};
-use crate::sync::Hints;
+use crate::sync::{ANSWER_DEADLINE, Hints};
 use std::fs;
 use std::sync::Arc;
 use std::thread;
@@ -35,15 +36,20 @@ Examples:
 
 Run it again after an interruption: it resumes where it stopped.";
 
-const TIMEOUT: &str = "Give up when no header was added for so many seconds [env: LIGHTCLIENT_TIMEOUT] \
-    [default: never; a peer that does not answer is given up after 30 s]";
+fn timeout_help() -> String {
+    format!(
+        "Give up when no header was added for so many seconds [env: LIGHTCLIENT_TIMEOUT] [default: never; \
+         a peer that does not answer is given up after {} s]",
+        ANSWER_DEADLINE.as_secs()
+    )
+}
 
 /// How often the time of the block reached is looked up for the bar.
 const DATE_AGE: Duration = Duration::from_millis(250);
 
 /// The arguments of `sync`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
+#[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(timeout_help())))]
 pub struct Args {
     #[command(flatten)]
     peers: PeerArgs,
@@ -205,8 +211,9 @@ async fn show_while(
 fn show(bar: &mut SyncBar, live: &Live, time: Option<u32>) {
     let stage = match live.phase {
         Phase::Connecting => SyncStage::Connecting,
-        Phase::Presync => SyncStage::Presync,
+        Phase::Presync if live.waiting_for.is_none() => SyncStage::Presync,
         phase if phase.is_at_tip() => SyncStage::AtTip,
+        _ if live.waiting_for.is_some() => SyncStage::Stalled,
         _ => SyncStage::Downloading,
     };
     let height = live.presync_height.unwrap_or(live.height);
@@ -217,7 +224,7 @@ fn show(bar: &mut SyncBar, live: &Live, time: Option<u32>) {
         time,
         peers: live.peers,
         received: live.bytes_received,
-        waiting_for: None,
+        waiting_for: live.waiting_for.clone(),
     });
 }
 
@@ -294,11 +301,11 @@ fn verdict(
         Stopped::Timeout => Err(CliError::Failed(format!(
             "no progress for the time given, at height {height}: run it again to go on"
         ))),
-        Stopped::Clock => Err(CliError::Failed(clock_is_wrong(outcome.too_new.as_ref()))),
-        Stopped::NoPeers if outcome.headers_added > 0 => Err(CliError::NoPeer(format!(
-            "all peers were lost at height {height}: {}: run it again to go on",
-            tried(&outcome.reasons)
-        ))),
+        Stopped::Clock => {
+            let header = outcome.too_new.as_ref();
+            Err(CliError::Failed(clock_is_wrong(header, outcome.peer_clocks)))
+        }
+        Stopped::NoPeers if outcome.headers_added > 0 => Err(all_lost(&height, &outcome.reasons)),
         Stopped::NoPeers => Err(no_peer(config, &outcome.reasons)),
         Stopped::LowWork => {
             let stored = ChainEnd { height: tip.height, work: tip.chainwork };
@@ -311,13 +318,4 @@ fn verdict(
             )))
         }
     }
-}
-
-/// What to do about a header that is ahead of the clock.
-pub(super) fn clock_is_wrong(header: Option<&TooNew>) -> String {
-    let what = header.map_or_else(
-        || "what follows is ahead of this computer's clock".to_owned(),
-        TooNew::to_string,
-    );
-    format!("{what}: set the clock and run it again")
 }

@@ -3,6 +3,7 @@
 use super::endpoint::Endpoint;
 use super::error::ConfigError;
 use super::layer::{KEYS, Layer};
+use super::proxy::ProxyUrl;
 use super::values::{
     ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, SignetChallenge,
 };
@@ -49,7 +50,7 @@ pub struct Config {
     /// A DNS server to ask instead of the system's.
     pub dns_server: Option<DnsServer>,
     /// A SOCKS5 proxy for every connection.
-    pub proxy: Option<Endpoint>,
+    pub proxy: Option<ProxyUrl>,
     /// When output carries colours.
     pub color: ColorChoice,
     /// Which settings were chosen rather than left to their defaults.

@@ -15,7 +15,7 @@ mod wording;
 
 pub use bar::{aside, bar, bytes_bar, bytes_spinner, waiting};
 pub use log::{LogLevel, LogSettings, start_log};
-pub use out::{JsonArray, Output};
+pub use out::{JsonArray, Output, escaped, json_text};
 pub use progress::{Standing, SyncBar, SyncStage};
 pub use status::StatusLine;
 pub use table::{Align, Column, Fields, at, fitting, header_line, row_line};

@@ -18,7 +18,7 @@ mod ranges;
 mod tests;
 mod types;
 
-pub use engine::Engine;
+pub use engine::{ANSWER_DEADLINE, Engine};
 pub use hints::{Hints, HintsError};
 pub use locator::locator_heights;
 pub use types::{Action, Disposition, DropReason, Linked, Progress, Reply, Settings};

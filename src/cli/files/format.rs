@@ -10,12 +10,8 @@ const NAMES: &str = "bin, csv, jsonl, parquet or hints";
 #[cfg(not(feature = "parquet"))]
 const NAMES: &str = "bin, csv, jsonl or hints";
 
-/// Forms that headers can be read from, and those that need no more than a stream.
-#[cfg(feature = "parquet")]
-const READ_NAMES: &str = "bin, csv, jsonl or parquet";
-#[cfg(not(feature = "parquet"))]
-const READ_NAMES: &str = STREAM_NAMES;
-const STREAM_NAMES: &str = "bin, csv or jsonl";
+/// Forms that headers can be read from.
+const READ_NAMES: &str = "bin, csv or jsonl";
 
 /// What is to be done with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,13 +157,13 @@ fn format_of(
     if let Some(format) = said {
         return Ok(format);
     }
-    let (names, stream_names) = match purpose {
-        Purpose::Export => (NAMES, NAMES),
-        Purpose::Import => (READ_NAMES, STREAM_NAMES),
+    let names = match purpose {
+        Purpose::Export => NAMES,
+        Purpose::Import => READ_NAMES,
     };
     if file == Path::new("-") {
         return Err(CliError::Usage(format!(
-            "standard input and output have no extension: use --format {stream_names}"
+            "standard input and output have no extension: use --format {names}"
         )));
     }
     let extension = file.extension().map(|extension| extension.to_string_lossy());

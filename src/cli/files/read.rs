@@ -1,8 +1,6 @@
 //! Reading headers from a file.
 
 use super::format::FileFormat;
-#[cfg(feature = "parquet")]
-use super::parquet::ParquetHeaders;
 use super::record::Record;
 use crate::cli::error::advice;
 use crate::primitives::{HEADER_LEN, Header};
@@ -35,13 +33,6 @@ pub(crate) enum HeaderFileError {
         place: String,
         /// What is wrong.
         what: String,
-    },
-    /// There is nothing in it.
-    #[cfg(feature = "parquet")]
-    #[error("{}: the file is empty", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
     },
 }
 
@@ -94,10 +85,6 @@ impl HeaderFile {
             return Err(io(io::Error::from(io::ErrorKind::IsADirectory)));
         }
         let size = metadata.is_file().then_some(metadata.len());
-        #[cfg(feature = "parquet")]
-        if format == FileFormat::Parquet {
-            return Self::of_parquet(path, file, size);
-        }
         Ok(Self::of_stream(path, format, file, size))
     }
 
@@ -117,20 +104,6 @@ impl HeaderFile {
             _ => bin_headers(source),
         };
         Self { path: path.to_owned(), read, size, headers }
-    }
-
-    #[cfg(feature = "parquet")]
-    fn of_parquet(path: &Path, file: File, size: Option<u64>) -> Result<Self, HeaderFileError> {
-        let read = Arc::new(AtomicU64::new(0));
-        let seeking = || Fault::Io(io::Error::other("Parquet is read from its end: name a file"));
-        let opened = match size {
-            Some(0) => return Err(HeaderFileError::Empty { path: path.to_owned() }),
-            Some(size) => ParquetHeaders::open(file, size, Arc::clone(&read)),
-            None => Err(seeking()),
-        };
-        let headers = opened.map_err(|fault| fault.of(path))?;
-        let size = Some(headers.to_read());
-        Ok(Self { path: path.to_owned(), read, size, headers: Box::new(headers) })
     }
 
     /// Bytes read so far.

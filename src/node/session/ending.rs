@@ -5,6 +5,7 @@ use super::options::{SyncError, SyncOutcome};
 use super::start::store_error;
 use super::{Phase, Session};
 use crate::node::clock::Clock;
+use crate::node::failures::Failures;
 use crate::node::report::Stopped;
 use crate::store::{Change, HeaderStore, StoreError};
 use std::sync::Arc;
@@ -14,9 +15,6 @@ use tracing::{info, warn};
 
 /// Shorter waits at the end are nobody's fault.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
-
-/// How many addresses whose handshake is not complete are named at most.
-const MAX_UNCONNECTED: usize = 4;
 
 impl<S: HeaderStore + 'static> Session<S> {
     /// Ends a bulk load and notes when the chain was last brought up to date.
@@ -45,14 +43,12 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
-    /// What the last peers failed with, those included that were given up while their handshake was under way.
-    fn reasons_for_no_peer(&mut self) -> Vec<String> {
+    /// Why peers could not be used, those included that were given up while their handshake was under way.
+    fn reasons_for_no_peer(&mut self) -> Failures {
+        let mut failures = self.peers.take_failures();
         let late = self.peers.unconnected().filter(|(_, waited)| *waited >= WORTH_TELLING);
-        let late = late.take(MAX_UNCONNECTED).map(|(address, waited)| {
-            format!("{address} (no complete handshake within {} s)", waited.as_secs())
-        });
-        let late: Vec<String> = late.collect();
-        self.peers.take_reasons().into_iter().chain(late).collect()
+        late.for_each(|(address, waited)| failures.add_late(&address, waited));
+        failures
     }
 
     /// Lets the threads finish, and sums up.
@@ -81,11 +77,15 @@ impl<S: HeaderStore + 'static> Session<S> {
         let settled = spawn_blocking(move || settle(store.as_ref(), clock.as_ref())).await;
         let stopped = ended?;
         settled.unwrap_or(Ok(())).map_err(store_error)?;
-        let reasons =
-            if stopped == Stopped::NoPeers { self.reasons_for_no_peer() } else { Vec::new() };
+        let reasons = if stopped == Stopped::NoPeers {
+            self.reasons_for_no_peer()
+        } else {
+            Failures::default()
+        };
         Ok(SyncOutcome {
             stopped,
             too_new: self.too_new,
+            peer_clocks: self.peer_clocks.median(),
             reasons,
             headers_added: self.done.headers_added,
             reorgs: self.done.reorgs,

@@ -3,13 +3,15 @@
 //! Messages come from the connections, verdicts from the threads that check and store; after each of them
 //! the engine is asked what to do next. Nothing in here blocks but where it says so.
 
+mod completion;
 mod ending;
 mod joiner;
 mod live;
 mod messages;
+mod offline;
 mod options;
+mod peer_clocks;
 mod presync;
-mod settled;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,8 @@ use crate::store::{HeaderStore, Tip};
 use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
+use offline::Offline;
+use peer_clocks::PeerClocks;
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -43,7 +47,6 @@ use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
 use useless::Useless;
-use worker::Limits;
 
 /// Events that may wait for the session; beyond that the connections stop reading.
 const EVENT_QUEUE: usize = 8;
@@ -116,6 +119,8 @@ pub struct Session<S> {
     told_low_work: bool,
     /// The header above the tip that was refused only because it is ahead of our clock; of several, the earliest.
     too_new: Option<TooNew>,
+    peer_clocks: PeerClocks,
+    offline: Offline,
     /// Up to which height of the chain whoever follows has been told.
     noticed: u32,
     hints_hold: bool,
@@ -148,23 +153,20 @@ impl<S: HeaderStore + 'static> Session<S> {
         let ((verdict_sender, verdicts), (event_sender, events)) =
             (unbounded_channel(), channel(EVENT_QUEUE));
         let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
-        let limits = limits(&options, hints_hold, &tip);
-        let joiner = Some(start_joiner(&options, &store, limits, verdict_sender.clone())?);
-        let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
-        let peers = Peers::new(options.policy(tip.height), event_sender);
-        let (now, at) = (Instant::now(), point_of(&tip));
+        let joiner = Some(start_joiner(&options, &store, hints_hold, verdict_sender.clone())?);
+        let now = Instant::now();
         Ok(Self {
-            engine,
+            engine: Engine::new(engine_settings(&options, hints_hold), point_of(&tip)),
+            peers: Peers::new(options.policy(tip.height), event_sender),
             options,
             store,
-            peers,
             joiner,
             events,
             verdicts,
             verdict_sender,
             held: HashMap::new(),
             epoch: 0,
-            at,
+            at: point_of(&tip),
             tip,
             announced: HashMap::new(),
             promised: HashMap::new(),
@@ -174,6 +176,8 @@ impl<S: HeaderStore + 'static> Session<S> {
             caught_up: false,
             told_low_work: false,
             too_new: None,
+            peer_clocks: PeerClocks::default(),
+            offline: Offline::default(),
             noticed: 0,
             hints_hold,
             hints_checked: None,
@@ -226,6 +230,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.poll_engine();
         self.act_on_peers();
         self.publish();
+        self.warn_offline();
         if self.peers.is_exhausted() && !self.is_working() {
             return Ok(Some(self.blame_for(Stopped::NoPeers)));
         }
@@ -247,7 +252,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         if self.engine.progress(self.now()) != Progress::CaughtUp {
             return Ok(None);
         }
-        if !self.caught_up && !self.is_settled() {
+        if !self.caught_up && !self.is_complete() {
             return Ok(None);
         }
         self.check_hints()?;
@@ -260,7 +265,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             if !enough {
                 return Ok(Some(Stopped::LowWork));
             }
-            self.tell_short();
+            self.warn_contradictions();
             return Ok(Some(Stopped::CaughtUp));
         }
         if !self.caught_up && !enough && !clock && !self.told_low_work {
@@ -292,7 +297,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn start_following(&mut self) -> Result<(), SyncError> {
         self.caught_up = true;
         self.noticed = self.tip.height;
-        self.tell_short();
+        self.warn_contradictions();
         info!("caught up at height {}: following", self.tip.height);
         self.mark_synced().map_err(store_error)?;
         self.peers.follow();
@@ -370,9 +375,10 @@ impl<S: HeaderStore + 'static> Session<S> {
 fn start_joiner<S: HeaderStore + 'static>(
     options: &SyncOptions,
     store: &Arc<S>,
-    limits: Limits,
+    hints_hold: bool,
     verdicts: UnboundedSender<Verdict>,
 ) -> Result<Joiner<S>, SyncError> {
+    let limits = limits(options, hints_hold, &store.tip());
     let writer = ChainWriter::new(Arc::clone(store), options.params)?;
     Joiner::start(writer, limits, options.clock.clone(), verdicts).map_err(SyncError::Thread)
 }
