@@ -1,8 +1,9 @@
 //! `lightclient export`: stored headers into a file.
 
 use super::files::{FileFormat, HeaderWriter, Purpose, Sink, resolve};
-use super::heights::{resolve_range, stored_height};
+use super::heights::resolve_range;
 use super::interrupt::Interrupt;
+use super::what::OneBlock;
 use super::{CliError, Context};
 use crate::node::{ChainReader, HeaderRange};
 use crate::output::{bar, format};
@@ -40,11 +41,11 @@ pub struct Args {
     #[arg(long, hide_possible_values = true)]
     format: Option<FileFormat>,
     /// First height [default: 0]
-    #[arg(long, value_name = "HEIGHT", allow_negative_numbers = true, value_parser = stored_height)]
-    from: Option<i64>,
+    #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
+    from: Option<OneBlock>,
     /// Last height [default: the tip's]
-    #[arg(long, value_name = "HEIGHT", allow_negative_numbers = true, value_parser = stored_height)]
-    to: Option<i64>,
+    #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
+    to: Option<OneBlock>,
 }
 
 /// What `export` prints when the file is not standard output.
@@ -87,7 +88,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     }
     let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
     let tip = reader.tip()?.height;
-    let (from, to) = resolve_range(args.from, args.to, tip)?;
+    let (from, to) = resolve_range(args.from, args.to, &mut reader, tip)?;
     let interval = reader.params().interval;
     let range = HeaderRange::new(&mut reader, tip, from, to);
     let mut writer = HeaderWriter::new(range, format, interval)?;

@@ -6,6 +6,7 @@ mod support;
 mod architecture;
 mod bitcoind_works;
 mod block_proof;
+mod cli_advice;
 mod cli_files;
 mod cli_import;
 mod cli_no_peer;
