@@ -43,6 +43,7 @@ mod sync_caught_up;
 mod sync_clock;
 mod sync_follow;
 mod sync_found;
+mod sync_hostile;
 mod sync_interrupted;
 mod sync_low_work;
 mod sync_mainnet;
