@@ -10,6 +10,7 @@ use crate::output::{bar, format};
 use serde::{Deserialize, Serialize};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use tracing::warn;
 
 const AFTER_HELP: &str = "\
 Formats, by extension or --format:
@@ -19,7 +20,8 @@ Formats, by extension or --format:
   parquet a table in columns, for DuckDB, pandas or Polars
   hints   lines `HEIGHT HASH` of the last header of each period, for --hints
 
-FILE is written beside its place and renamed when it is whole. Heights may be negative: -1 is the tip, as is tip.
+An existing FILE is replaced, with a warning; --no-clobber refuses that. FILE is written beside its place and \
+renamed when it is whole. Heights may be negative: -1 is the tip, as is tip.
 
 Examples:
   lightclient export headers.csv
@@ -46,6 +48,9 @@ pub struct Args {
     /// Last height [default: the tip's]
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
     to: Option<OneBlock>,
+    /// Fail if FILE exists, instead of replacing it
+    #[arg(long)]
+    no_clobber: bool,
 }
 
 /// What `export` prints when the file is not standard output.
@@ -86,6 +91,22 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
             format.name()
         )));
     }
+    let replaced = !to_stdout && file.is_file();
+    if args.no_clobber && replaced {
+        let file = file.display();
+        let what = format!("{file} exists, and --no-clobber keeps it: choose another name");
+        return Err(CliError::Failed(what));
+    }
+    write_file(args, file, format, replaced, context)
+}
+
+fn write_file(
+    args: &Args,
+    file: &Path,
+    format: FileFormat,
+    replaced: bool,
+    context: &mut Context,
+) -> Result<(), CliError> {
     let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
     let tip = reader.tip()?.height;
     let (from, to) = resolve_range(args.from, args.to, &mut reader, tip)?;
@@ -93,8 +114,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let range = HeaderRange::new(&mut reader, tip, from, to);
     let mut writer = HeaderWriter::new(range, format, interval)?;
     let headers = write(&mut writer, file, to - from, context)?;
-    if to_stdout {
+    if file == Path::new("-") {
         return Ok(());
+    }
+    if replaced {
+        warn!("{} existed and was replaced (--no-clobber keeps existing files)", file.display());
     }
     let exported = Exported {
         network: context.config.network.name().to_owned(),

@@ -364,3 +364,17 @@ fn verify_finds_damage_and_repair_keeps_what_is_good() {
     let again = import(&program, &fixture("mainnet-0000000-0032259.bin"), &[]).expect_success();
     assert_eq!(report(&again).height, LAST);
 }
+
+#[test]
+fn a_file_that_is_replaced_is_warned_of_and_no_clobber_keeps_it() {
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
+    let file = folder.path().join("headers.bin");
+    let export = |more: &[&str]| source.run(&[&["export", text(&file)][..], more].concat());
+    assert!(!export(&["--to", "9"]).expect_success().stderr.contains("replaced"));
+    let kept = export(&["--no-clobber"]).expect_code(1);
+    assert!(kept.stderr.contains("exists, and --no-clobber keeps it"), "{}", kept.stderr);
+    assert_eq!(fs::metadata(&file).expect("the file").len(), 800);
+    let replaced = export(&["--to", "10"]).expect_success();
+    assert!(replaced.stderr.contains("existed and was replaced"), "{}", replaced.stderr);
+    assert_eq!(fs::metadata(&file).expect("the file").len(), 880);
+}
