@@ -9,7 +9,7 @@ mod mine;
 use lightclient::chain::{Ancestors, Branch};
 use lightclient::primitives::{BlockHash, HEADER_LEN, Header};
 use lightclient::store::{Change, HeaderStore, SledStore, repair, verify};
-use mine::{NOW, check, regtest};
+use mine::{check, regtest};
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -298,14 +298,14 @@ fn scan(folder: &Path) -> Result<String, Box<dyn std::error::Error>> {
 fn check_all(folder: &Path) -> Result<String, Box<dyn std::error::Error>> {
     let store = SledStore::open(folder, regtest())?;
     let start = Instant::now();
-    let report = verify(&store, regtest(), NOW, |_| ())?;
+    let report = verify(&store, regtest(), |_| ())?;
     assert_eq!(report.fault, None);
     Ok(format!("{:.3} s for {}", since(start), report.checked))
 }
 
 fn mend(folder: &Path) -> Result<String, Box<dyn std::error::Error>> {
     let start = Instant::now();
-    let repaired = repair(folder, regtest(), NOW, |_| ())?;
+    let repaired = repair(folder, regtest(), |_| ())?;
     assert_eq!(repaired.fault, None);
     Ok(format!(
         "{:.3} s for {}, {} with the old one",

@@ -3,6 +3,9 @@
 //! A peer on loopback serves the first 32,260 real mainnet headers. The program downloads and checks them, is
 //! interrupted half-way, goes on from there, and answers from what it stored. Every command is printed before its
 //! output, so that it can be tried by hand.
+//!
+//! `cargo run --release --example offline -- --serve` only starts the peer, on a slow line, prints its address, and ends
+//! when its standard input does: for trying commands by hand.
 #![allow(clippy::print_stdout, reason = "showing what happens is what this program is for")]
 
 // By its path, since support is no crate of its own.
@@ -33,6 +36,10 @@ const FIRST_NEW_BITS: &str = "1d00d86a";
 const SLOW: f64 = 1_300_000.0;
 
 fn main() -> ExitCode {
+    if env::args().nth(1).as_deref() == Some("--serve") {
+        serve();
+        return ExitCode::SUCCESS;
+    }
     match offline() {
         Ok(()) => {
             println!(
@@ -46,6 +53,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve() {
+    let chain = SharedChain::new(Network::Mainnet, &mainnet_start());
+    let peer = Script::honest().rate(SLOW / 3.0).start(&chain);
+    println!("{}", peer.connect());
+    // An error ends it as well as the end of the input does.
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
 }
 
 fn offline() -> Result<(), String> {

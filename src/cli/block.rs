@@ -6,11 +6,12 @@ use super::tx_text::printable;
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
 use crate::node::{Amount, BlockInfo, CheckedBlock};
-use crate::output::{Fields, format};
+use crate::output::{Fields, Output, format};
+use crate::primitives::hex;
 use crate::script::address_of;
 use clap::builder::PossibleValuesParser;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const AFTER_HELP: &str = "\
@@ -23,6 +24,7 @@ Examples:
   lightclient block 840000
   lightclient block tip --json                The keys of bitcoin-cli getblock
   lightclient block tip --json --verbosity 2  With all transactions
+  lightclient block tip --verbosity 0         Its bytes as hex
   lightclient block 170 --raw block.bin       Its bytes; - is standard output";
 
 /// What `--timeout` is to commands that download a block.
@@ -39,8 +41,8 @@ pub struct Args {
     /// Write the block's bytes to a file; - is standard output, which then gets nothing else
     #[arg(long, value_name = "FILE")]
     raw: Option<PathBuf>,
-    /// With --json: 1 names transactions by their txids, 2 shows them whole [default: 1]
-    #[arg(long, value_name = "1|2", value_parser = PossibleValuesParser::new(["1", "2"]))]
+    /// 0 prints the block as hex; with --json 1 names transactions by their txids, 2 shows them whole [default: 1]
+    #[arg(long, value_name = "0|1|2", value_parser = PossibleValuesParser::new(["0", "1", "2"]))]
     #[arg(hide_possible_values = true, allow_negative_numbers = true)]
     verbosity: Option<String>,
     #[command(flatten)]
@@ -51,6 +53,11 @@ impl Args {
     /// What these options say of the settings.
     pub(super) fn layer(&self) -> Layer {
         self.peers.layer()
+    }
+
+    /// Whether the block is wanted as hex.
+    fn is_hex(&self) -> bool {
+        self.verbosity.as_deref() == Some("0")
     }
 }
 
@@ -72,6 +79,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
             path: path.clone(),
             source,
         })?;
+    }
+    if args.is_hex() {
+        return Ok(print_hex(block.bytes(), out)?);
     }
     if out.is_json() {
         let whole = args.verbosity.as_deref() == Some("2");
@@ -97,12 +107,19 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     Ok(context.out.text(&text)?)
 }
 
+fn print_hex(block: &[u8], out: &mut Output) -> io::Result<()> {
+    let text = hex::encode(block);
+    if out.is_json() { out.json(&text) } else { out.line(&text) }
+}
+
 /// Options that would have no effect.
 fn check(args: &Args, to_stdout: bool, json: bool) -> Result<(), CliError> {
     let what = if json && to_stdout {
         "--raw - gives standard output the block's bytes and nothing else: leave --json out, or name a file"
-    } else if args.verbosity.is_some() && !json {
-        "--verbosity is for --json: give both, or none"
+    } else if args.is_hex() && to_stdout {
+        "--raw - gives standard output the block's bytes and nothing else: leave --verbosity 0 out, or name a file"
+    } else if args.verbosity.is_some() && !args.is_hex() && !json {
+        "--verbosity 1 and 2 are for --json: give both, or none"
     } else {
         return Ok(());
     };

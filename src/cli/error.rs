@@ -124,7 +124,7 @@ fn code_of(trouble: Trouble) -> u8 {
     }
 }
 
-/// Tells the user, on standard error and in one line; help that was asked for goes to standard output. What the exit
+/// Tells the user, on standard error; help that was asked for goes to standard output. What the exit
 /// code is.
 pub(super) fn report(error: &CliError, color: ColorChoice) -> ExitCode {
     if let CliError::Help(help) = error {
@@ -147,7 +147,13 @@ fn print(error: &CliError, color: bool) -> io::Result<()> {
     } else {
         Style::new()
     };
-    writeln!(io::stderr(), "{style}error{style:#}: {}", harmless(&error.to_string()))
+    let text = error.to_string();
+    let text = match error {
+        // It is the one that is made of lines.
+        CliError::NoPeer(_) => text.lines().map(harmless).collect::<Vec<_>>().join("\n"),
+        _ => harmless(&text),
+    };
+    writeln!(io::stderr(), "{style}error{style:#}: {text}")
 }
 
 /// A text on one line, with what a terminal would obey written out: it may repeat what came from elsewhere.

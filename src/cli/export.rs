@@ -15,7 +15,7 @@ Formats, by extension or --format:
   bin     raw headers of 80 bytes, nothing between them
   csv     a table; its columns are keys of getblockheader
   jsonl   the object of `query --json` on each line
-  parquet a table in columns, a row group for each period
+  parquet a table in columns, for DuckDB, pandas or Polars
   hints   lines `HEIGHT HASH` of the last header of each period, for --hints
 
 FILE is written beside its place and renamed when it is whole. Heights may be negative: -1 is the tip, as is tip.

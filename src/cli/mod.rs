@@ -14,11 +14,13 @@ mod global;
 mod heights;
 pub mod import;
 mod interrupt;
+mod limits;
 mod man;
 pub mod mempool;
 mod moment;
 mod network_args;
 mod no_peer;
+mod panics;
 pub mod peers;
 pub mod ping;
 pub mod proof;
@@ -32,6 +34,7 @@ pub mod tx;
 mod tx_text;
 pub mod verify;
 mod what;
+mod wrong_clock;
 
 pub use args::{ChainArgs, PeerArgs};
 pub use context::Context;
@@ -40,8 +43,9 @@ pub use global::GlobalArgs;
 pub use network_args::{NetworkArgs, ReachArgs};
 
 use crate::config::{self, ColorChoice, Layer, Sources};
-use crate::node::clock::check_system_clock;
-use clap::error::ErrorKind;
+use crate::node::clock::{check_system_clock, unix_now_secs};
+use crate::store::set_command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::env;
 use std::ffi::OsString;
@@ -128,6 +132,26 @@ impl Command {
         }
     }
 
+    /// Its name, for those who find the data folder in use.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Sync(_) => "sync",
+            Self::Query(_) => "query",
+            Self::Status(_) => "status",
+            Self::Verify(_) => "verify",
+            Self::Export(_) => "export",
+            Self::Import(_) => "import",
+            Self::Peers(_) => "peers",
+            Self::Ping(_) => "ping",
+            Self::Block(_) => "block",
+            Self::Tx(_) => "tx",
+            Self::Proof(_) => "proof",
+            Self::Mempool(_) => "mempool",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+
     fn run(self, context: &mut Context) -> Result<(), CliError> {
         match self {
             Self::Query(args) => query::run(&args, context),
@@ -150,9 +174,10 @@ impl Command {
 
 /// Parses the arguments, runs the command, prints what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
+    limits::save_address_space();
     let args: Vec<OsString> = env::args_os().collect();
     let mut color = context::color_before_parsing(&args);
-    let result = parse(args, color).and_then(|cli| run(cli, &mut color));
+    let result = panics::caught(|| parse(args, color).and_then(|cli| run(cli, &mut color)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error::report(&error, color),
@@ -168,6 +193,7 @@ fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
     let hint = trace_hint(&args);
     let matches = command.try_get_matches_from(args.into_iter().map(what::protect_range));
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
+        let error = without_password(error);
         match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion
@@ -177,6 +203,20 @@ fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
             _ => CliError::Usage(error::one_line(&error) + hint),
         }
     })
+}
+
+/// clap's explanation repeats the value that it refuses: that of `--proxy` may have a password.
+fn without_password(mut error: clap::Error) -> clap::Error {
+    let is_proxy = matches!(error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(name)) if name.starts_with("--proxy"));
+    if let (true, Some(ContextValue::String(value))) =
+        (is_proxy, error.get(ContextKind::InvalidValue))
+        && let Some((_, address)) = value.rsplit_once('@')
+    {
+        let masked = ContextValue::String(format!("…@{address}"));
+        error.insert(ContextKind::InvalidValue, masked);
+    }
+    error
 }
 
 /// `--trace hex` is taken for `--trace` and something else.
@@ -193,6 +233,7 @@ fn trace_hint(args: &[OsString]) -> &'static str {
 fn run(cli: Cli, color: &mut ColorChoice) -> Result<(), CliError> {
     // The database cannot be opened at such a time.
     check_system_clock().map_err(|error| CliError::Failed(error.to_string()))?;
+    set_command(cli.command.name(), unix_now_secs());
     let flags = cli.command.layer().over(cli.global.layer()?);
     let file = cli.global.config.clone();
     let config = config::load(Sources { flags, file, variable: &|name| env::var_os(name) })?;

@@ -2,16 +2,17 @@
 
 use super::error::CliError;
 use crate::chain::params;
-use crate::config::{Config, DnsServer, Endpoint, Layer, seconds};
-use crate::node::{Sources, needs_proxy};
+use crate::config::{Config, DnsServer, Endpoint, Layer, ProxyUrl, seconds};
+use crate::node::{Proxy, Sources, needs_proxy};
 use std::time::Duration;
 
 /// How peers are reached.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ReachArgs {
-    /// Connect through this SOCKS5 proxy, which resolves names too [env: LIGHTCLIENT_PROXY]
+    /// Connect through this SOCKS5 proxy, which resolves names too; USER:PASSWORD@ before HOST, or unix:PATH [env:
+    /// LIGHTCLIENT_PROXY]
     #[arg(long, value_name = "HOST:PORT")]
-    pub proxy: Option<Endpoint>,
+    pub proxy: Option<ProxyUrl>,
     /// Resolve names with this DNS server [env: LIGHTCLIENT_DNS_SERVER] [default: as the system does]
     #[arg(long, value_name = "IP[:PORT]")]
     pub dns_server: Option<DnsServer>,
@@ -74,22 +75,17 @@ pub(super) fn check_reach(peer: &Endpoint, config: &Config) -> Result<(), CliErr
     Ok(())
 }
 
-/// The proxy's address, which has no usual port that could be meant.
+/// The proxy, if there is one.
 ///
 /// # Errors
-/// A proxy without a port, or a named peer that needs one where there is none.
-pub(super) fn proxy(config: &Config) -> Result<Option<String>, CliError> {
+/// A named peer that needs one where there is none.
+pub(super) fn proxy(config: &Config) -> Result<Option<Proxy>, CliError> {
     config
         .connect
         .iter()
         .chain(&config.add_peers)
         .try_for_each(|peer| check_reach(peer, config))?;
-    match &config.proxy {
-        Some(proxy) if proxy.port.is_none() => {
-            Err(CliError::Usage(format!("proxy {proxy}: expected HOST:PORT, as 127.0.0.1:9050")))
-        }
-        proxy => Ok(proxy.as_ref().map(ToString::to_string)),
-    }
+    Ok(config.proxy.clone().map(Proxy::from))
 }
 
 /// A peer's address as it is dialled: with the network's port where none was given.

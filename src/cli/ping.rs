@@ -9,6 +9,7 @@ use crate::node::shutdown::Ending;
 use crate::node::{Greeting, NoPeer, Pinged, Pinging, Sources};
 use crate::output::Output;
 use crate::output::format::{counted, milliseconds};
+use crate::wire::safe_text;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -90,13 +91,15 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let sources = sources(&context.config)?;
     check_reach(&args.peer, &context.config)?;
     let address = with_port(&args.peer, &context.config);
-    let pinged = block_on(ping(args, &sources, &address, &mut context.out))?;
-    let network = context.config.network;
-    pinged.map_err(|error| match error {
-        CliError::NoPeer(what) => CliError::NoPeer(format!(
-            "{what}: check the address, and that it is a {network} peer's"
-        )),
-        error => error,
+    block_on(ping(args, &sources, &address, &mut context.out))?
+}
+
+fn unusable(error: &NoPeer, sources: &Sources) -> CliError {
+    let network = sources.params.network;
+    CliError::NoPeer(if error.is_proxys {
+        error.reason.clone()
+    } else {
+        format!("{error}: check the address, and that it is a {network} peer's")
     })
 }
 
@@ -111,7 +114,7 @@ async fn ping(
     let (mut pinging, greeting) = tokio::select! {
         ending = signal() => return Err(CliError::Interrupted(ending)),
         started = Pinging::start(sources, address, args.interval, patience) => {
-            started.map_err(|error| CliError::NoPeer(error.to_string()))?
+            started.map_err(|error| unusable(&error, sources))?
         }
     };
     greet(address, &greeting, out)?;
@@ -144,7 +147,7 @@ enum End {
 fn greet(address: &str, greeting: &Greeting, out: &mut Output) -> Result<(), CliError> {
     if !out.is_json() {
         let Greeting { version, services, user_agent, height, .. } = greeting;
-        let services = services.join("|");
+        let (services, user_agent) = (services.join("|"), safe_text(user_agent));
         out.line(&format!(
             "PING {address}: {user_agent}, protocol {version}, height {height}, {services}"
         ))?;

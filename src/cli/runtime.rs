@@ -2,7 +2,10 @@
 
 use super::CliError;
 use crate::node::shutdown::{Ending, signals};
+use rayon::ThreadPoolBuilder;
+use std::fmt::Display;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Builder;
 
@@ -18,14 +21,31 @@ const NETWORK_THREADS: usize = 1;
 /// # Errors
 /// The system gives no threads.
 pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
+    start_hashing_threads()?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(NETWORK_THREADS)
         .enable_all()
         .build()
-        .map_err(|error| CliError::Failed(format!("cannot start threads: {error}")))?;
+        .map_err(|error| no_threads(&error))?;
     let output = runtime.block_on(future);
     runtime.shutdown_timeout(LINGER);
     Ok(output)
+}
+
+fn no_threads(error: &impl Display) -> CliError {
+    CliError::Failed(format!(
+        "cannot start threads: {error}: allow more processes or more memory (`ulimit -a`)"
+    ))
+}
+
+/// Starts the threads that hash, which are otherwise started at their first use, and panic where there are none.
+fn start_hashing_threads() -> Result<(), CliError> {
+    static STARTED: AtomicBool = AtomicBool::new(false);
+    if STARTED.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    let started = ThreadPoolBuilder::new().build_global();
+    started.map_err(|error| no_threads(&error))
 }
 
 /// The signals that end a command, one after the other.

@@ -3,10 +3,10 @@
 use super::sync::min_chain_work;
 use super::{CliError, Context};
 use crate::chain::Work;
-use crate::node::clock::unix_now_secs;
+use crate::node::clock::{ahead_of_clock, unix_now_secs};
 use crate::node::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
 use crate::node::{next_retarget, recent_hash_rate, serialize_difficulty};
-use crate::output::{Fields, format};
+use crate::output::{Fields, escaped, format};
 use serde::{Deserialize, Serialize};
 
 /// Arguments of `status`.
@@ -65,6 +65,7 @@ pub(super) fn run(_: &Args, context: &mut Context) -> Result<(), CliError> {
         out.json(&status)?;
     } else {
         let folder = context.config.folder().display().to_string();
+        let folder = escaped(&folder);
         out.text(&fields(&status, &info, &least, &folder).render(out.has_color()))?;
     }
     Ok(())
@@ -118,8 +119,11 @@ fn low_work(least: &Work) -> String {
     format!("below the minimum of {least:#}: not the whole chain, run `lightclient sync`")
 }
 
-/// How long ago that was, if it is days: `, 6,123 days ago`.
+/// How long ago that was, if it is days: `, 6,123 days ago`; or that it is further ahead of the clock than it may be.
 fn age(now: u64, time: u32) -> String {
+    if let Some(ahead) = ahead_of_clock(time, now) {
+        return format!(", {ahead} ahead of this computer's clock");
+    }
     let days = now.saturating_sub(u64::from(time)) / (24 * 3600);
     if days < 2 { String::new() } else { format!(", {} days ago", format::count(days)) }
 }

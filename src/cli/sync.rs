@@ -7,19 +7,19 @@ use super::follow::print_notices;
 use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::network_args::{named_peers, proxy, with_port};
-use super::no_peer::{no_peer, tried};
+use super::no_peer::{all_lost, no_peer};
 use super::runtime::block_on;
+use super::wrong_clock::clock_is_wrong;
 use crate::chain::{Work, params};
-use crate::config::{Config, HintsSource, Layer};
-use crate::node::clock::{Clock, TooNew};
+use crate::config::{Config, HintsSource, Layer, read_text};
+use crate::node::clock::Clock;
 use crate::node::shutdown::Ending;
 use crate::node::{ChainEnd, Live, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, Watchers, open_store, run_sync, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, SyncBar, SyncStage};
 use crate::store::{HeaderStore, SledStore, Tip};
-use crate::sync::Hints;
-use std::fs;
+use crate::sync::{ANSWER_DEADLINE, Hints};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -34,12 +34,17 @@ Examples:
 
 Run it again after an interruption: it goes on where it stopped.";
 
-const TIMEOUT: &str = "Give up when no header was added for so many seconds [env: LIGHTCLIENT_TIMEOUT] \
-    [default: never; a peer that does not answer is given up after 30 s]";
+fn timeout_help() -> String {
+    format!(
+        "Give up when no header was added for so many seconds [env: LIGHTCLIENT_TIMEOUT] [default: never; \
+         a peer that does not answer is given up after {} s]",
+        ANSWER_DEADLINE.as_secs()
+    )
+}
 
 /// The arguments of `sync`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
+#[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(timeout_help())))]
 pub struct Args {
     #[command(flatten)]
     peers: PeerArgs,
@@ -126,7 +131,7 @@ pub(super) fn hints(config: &Config) -> Result<Hints, CliError> {
                 let file = path.display();
                 CliError::Usage(format!("hints {file}: {what}: name a hints file, or --hints none"))
             };
-            let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+            let text = read_text(path).map_err(|error| wrong(error.to_string()))?;
             Hints::parse(&text).map_err(|error| wrong(error.to_string()))
         }
     }
@@ -189,13 +194,15 @@ async fn show_while(
 fn show(bar: &mut SyncBar, live: &Live) {
     let stage = match live.phase {
         Phase::Connecting => SyncStage::Connecting,
-        Phase::Presync => SyncStage::Presync,
+        Phase::Presync if live.waiting_for.is_none() => SyncStage::Presync,
         phase if phase.is_at_tip() => SyncStage::AtTip,
+        _ if live.waiting_for.is_some() => SyncStage::Stalled,
         _ => SyncStage::Downloading,
     };
     let height = live.presync_height.unwrap_or(live.height);
     let total = u64::from(live.estimated_height);
-    bar.update(stage, u64::from(height), total, live.peers, live.bytes_received);
+    let waiting_for = live.waiting_for.as_ref();
+    bar.update(stage, u64::from(height), total, live.peers, live.bytes_received, waiting_for);
 }
 
 fn print(
@@ -271,11 +278,11 @@ fn verdict(
         Stopped::Timeout => Err(CliError::Failed(format!(
             "no progress for the time given, at height {height}: run it again to go on"
         ))),
-        Stopped::Clock => Err(CliError::Failed(clock_is_wrong(outcome.too_new.as_ref()))),
-        Stopped::NoPeers if outcome.headers_added > 0 => Err(CliError::NoPeer(format!(
-            "all peers were lost at height {height}: {}: run it again to go on",
-            tried(&outcome.reasons)
-        ))),
+        Stopped::Clock => {
+            let header = outcome.too_new.as_ref();
+            Err(CliError::Failed(clock_is_wrong(header, outcome.peer_clocks)))
+        }
+        Stopped::NoPeers if outcome.headers_added > 0 => Err(all_lost(&height, &outcome.reasons)),
         Stopped::NoPeers => Err(no_peer(config, &outcome.reasons)),
         Stopped::LowWork => {
             let stored = ChainEnd { height: tip.height, work: tip.chainwork };
@@ -288,13 +295,4 @@ fn verdict(
             )))
         }
     }
-}
-
-/// What to do about a header that is ahead of the clock.
-pub(super) fn clock_is_wrong(header: Option<&TooNew>) -> String {
-    let what = header.map_or_else(
-        || "what follows is ahead of this computer's clock".to_owned(),
-        TooNew::to_string,
-    );
-    format!("{what}: set the clock and run it again")
 }

@@ -49,11 +49,13 @@ impl Args {
 /// A transaction, and where it is.
 #[derive(Debug, Serialize)]
 struct Confirmed {
+    in_active_chain: bool,
     #[serde(flatten)]
     transaction: TxWithHex,
     blockhash: String,
     height: u32,
     confirmations: i64,
+    time: u32,
     blocktime: u32,
     proof: String,
 }
@@ -126,11 +128,13 @@ fn from_block(txid: &Txid, which: OneBlock, context: &mut Context) -> Result<(),
     warn_if_beside(info);
     if out.is_json() {
         return Ok(out.json(&Confirmed {
+            in_active_chain: info.confirmations > 0,
             transaction: TxWithHex::new(view, network),
             blockhash: info.hash.clone(),
             height: info.height,
             // Beside the best chain a header has -1 and a transaction 0. Source: Bitcoin Core `TxToJSON`.
             confirmations: info.confirmations.max(0),
+            time: info.time,
             blocktime: info.time,
             proof,
         })?);

@@ -1,25 +1,28 @@
 //! `lightclient verify`: what is stored, checked again.
 
 use super::{CliError, Context};
+use crate::node::clock::{ahead_of_clock, unix_now_secs};
 use crate::node::{audit, mend};
 use crate::output::{Fields, Output, bar, format};
 use crate::store;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 const AFTER_HELP: &str = "\
 Every stored header is held to every rule again, from genesis, without any peer; so are the links between \
-them, the stored work, and the index. No other command may have the data folder meanwhile (exit code 4).
+them, the stored work, and the index. Nothing is written. No command that writes may have the data folder meanwhile \
+(exit code 4).
 
---repair copies the good headers, up to the first fault, into a new database, and sets the damaged one aside \
-as headers.damaged (or headers.damaged.2 and so on) in the network's folder. Then `lightclient sync` fetches the \
-rest. Where not a header is damaged but the database's own structure, nothing can be read any more: the new \
-database then starts at genesis.";
+--repair builds a new database from every header that can be found in the files of the damaged one, which is set \
+aside as headers.damaged (or headers.damaged.2 and so on) in the network's folder. Headers whose bytes are \
+damaged are computed from redundant data, unless too much is damaged at once: the chain then ends there, and \
+`lightclient sync` fetches the rest.";
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Where there is a fault, cut the chain back to the last good header
+    /// Where there is a fault, rebuild the database from every header that can be recovered
     #[arg(long)]
     repair: bool,
 }
@@ -73,6 +76,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     });
     progress.finish_and_clear();
     let report = report?;
+    warn_of_clock(report.time);
     let fault = report.fault.map(Fault::from);
     let mut verified = Verified {
         checked: report.checked,
@@ -99,6 +103,17 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     }
 }
 
+/// Says so where the clock is behind the chain. That is no fault of what is stored.
+fn warn_of_clock(time: u32) {
+    let now = unix_now_secs();
+    if let Some(ahead) = ahead_of_clock(time, now) {
+        let now = format::utc(now);
+        warn!(
+            "this computer's clock ({now} UTC) is {ahead} behind the stored chain: set the clock"
+        );
+    }
+}
+
 fn print(verified: &Verified, network: &str, out: &mut Output) -> Result<(), CliError> {
     if out.is_json() {
         return Ok(out.json(verified)?);
@@ -119,9 +134,10 @@ fn print(verified: &Verified, network: &str, out: &mut Output) -> Result<(), Cli
     out.text(&fields.render(out.has_color()))?;
     if let Some(aside) = &verified.set_aside {
         out.line(&format!(
-            "repaired: the chain ends at height {} now; the damaged database is kept in {aside}; run \
-            `lightclient sync` for the rest",
-            verified.height
+            "repaired: {} kept, up to height {}; the damaged database is in {aside}; `lightclient sync` fetches \
+            what may be missing",
+            format::counted(u64::from(verified.height) + 1, "header"),
+            format::count(u64::from(verified.height))
         ))?;
     }
     Ok(())

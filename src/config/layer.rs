@@ -2,6 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::error::ValueError;
+use super::proxy::ProxyUrl;
 use super::values::{ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, seconds};
 use crate::primitives::Network;
 use std::path::PathBuf;
@@ -47,7 +48,7 @@ pub struct Layer {
     /// `dns-server`: a DNS server to ask instead of the system's.
     pub dns_server: Option<DnsServer>,
     /// `proxy`: a SOCKS5 proxy.
-    pub proxy: Option<Endpoint>,
+    pub proxy: Option<ProxyUrl>,
     /// `color`: `auto`, `always` or `never`.
     pub color: Option<ColorChoice>,
 }
@@ -137,7 +138,7 @@ mod tests {
             ("timeout", "60", Some("1m")),
             ("no-dns", "true", Some("maybe")),
             ("dns-server", "127.0.0.1:5353", Some("dns.example:53")),
-            ("proxy", "127.0.0.1:9050", Some(":")),
+            ("proxy", "socks5://127.0.0.1:9050", Some(":")),
             ("color", "never", Some("red")),
         ] {
             assert!(KEYS.contains(&key), "{key}");

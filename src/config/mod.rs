@@ -7,12 +7,14 @@ mod endpoint;
 mod error;
 mod layer;
 mod load;
+mod proxy;
 mod values;
 
 pub use endpoint::Endpoint;
 pub use error::{ConfigError, ValueError};
 pub use layer::{KEYS, Layer};
-pub use load::{CONFIG_FILE, Config, Sources, load};
+pub use load::{CONFIG_FILE, Config, Sources, load, read_text};
+pub use proxy::{ProxyPlace, ProxyUrl};
 pub use values::{
     ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount, seconds,
 };

@@ -3,7 +3,7 @@
 use super::error::ValueError;
 use crate::primitives::hex;
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -79,9 +79,14 @@ pub struct DnsServer(pub SocketAddr);
 impl FromStr for DnsServer {
     type Err = ValueError;
 
-    /// `1.1.1.1`, `127.0.0.1:5353`, `::1`, `[::1]:5353`. No name: there would be nobody to resolve it.
+    /// `1.1.1.1`, `127.0.0.1:5353`, `::1`, `[::1]`, `[::1]:5353`. No name: there would be nobody to resolve it.
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let bare = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+        let host = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        let bare = match host {
+            Some(host) => host.parse::<Ipv6Addr>().map(IpAddr::from),
+            None => text.parse::<IpAddr>(),
+        };
+        let bare = bare.map(|ip| SocketAddr::new(ip, 53));
         let address = bare.or_else(|_| text.parse()).ok().filter(|address| address.port() != 0);
         address.map(Self).ok_or_else(|| ValueError::new("IP[:PORT] of a DNS server", text))
     }
@@ -116,4 +121,25 @@ impl FromStr for PeerCount {
 pub fn seconds(text: &str) -> Result<Duration, ValueError> {
     let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
     seconds.map(Duration::from_secs).ok_or_else(|| ValueError::new("whole seconds above 0", text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DnsServer;
+
+    #[test]
+    fn a_dns_server_is_an_address_with_or_without_a_port_and_brackets() {
+        for (text, expected) in [
+            ("1.1.1.1", "1.1.1.1:53"),
+            ("127.0.0.1:5353", "127.0.0.1:5353"),
+            ("::1", "[::1]:53"),
+            ("[::1]", "[::1]:53"),
+            ("[::1]:5353", "[::1]:5353"),
+        ] {
+            assert_eq!(text.parse::<DnsServer>().unwrap().0.to_string(), expected);
+        }
+        for text in ["dns.example", "[1.1.1.1]", "[::1", "1.1.1.1:0", ""] {
+            assert!(text.parse::<DnsServer>().is_err(), "{text}");
+        }
+    }
 }

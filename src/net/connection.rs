@@ -9,10 +9,10 @@ use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::peer::Link;
 use super::ping::{Pinger, Unanswered};
+use super::proxy::DialError;
 use crate::wire::{Endpoint, Message, PROTOCOL_VERSION, ServiceFlags, Version};
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -32,27 +32,33 @@ pub(super) struct Task {
 }
 
 /// Runs a connection until it ends.
-pub(super) async fn run<S, F>(task: Task, queue: mpsc::Receiver<Message>, connect: F) -> Disconnect
+pub(super) async fn run<S, F, E>(
+    task: Task,
+    queue: mpsc::Receiver<Message>,
+    connect: F,
+) -> Disconnect
 where
     S: AsyncRead + AsyncWrite,
-    F: Future<Output = io::Result<Link<S>>>,
+    F: Future<Output = Result<Link<S>, E>>,
+    E: Into<DialError>,
 {
     let Err(reason) = live(task, queue, connect).await;
     reason
 }
 
-async fn live<S, F>(
+async fn live<S, F, E>(
     task: Task,
     queue: mpsc::Receiver<Message>,
     connect: F,
 ) -> Result<Infallible, Disconnect>
 where
     S: AsyncRead + AsyncWrite,
-    F: Future<Output = io::Result<Link<S>>>,
+    F: Future<Output = Result<Link<S>, E>>,
+    E: Into<DialError>,
 {
     let limit = task.context.config.timers.connect;
     let link = timeout(limit, connect).await.map_err(|_| Disconnect::ConnectTimeout { limit })?;
-    let Link { stream, remote } = link.map_err(|error| Disconnect::unreachable(&error))?;
+    let Link { stream, remote } = link.map_err(|error| Disconnect::not_dialled(error.into()))?;
     let (reader, writer) = tokio::io::split(stream);
     let mut incoming = Incoming::new(reader, task.context.clone());
     let mut outgoing = Outgoing::new(writer, task.context.clone());

@@ -4,15 +4,22 @@ use super::config::{CONNECT_DEADLINE, Config};
 use super::dns::Resolver;
 use super::event::{Direction, Event, PeerId};
 use super::handle::PeerHandle;
-use super::happy_eyeballs;
 use super::peer::{Link, spawn_with};
+use super::proxy::{DialError, Login, Proxy, ProxyAddress, ProxyError, ProxyFault};
+use super::{happy_eyeballs, socks};
 use crate::primitives::hex;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
-use tokio_socks::tcp::Socks5Stream;
+use tokio::time::timeout;
+
+/// How long a proxy may take to be connected to and to greet us. It is near, and nothing of the peer is known to it yet.
+const PROXY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How peers are reached.
 ///
@@ -21,8 +28,8 @@ use tokio_socks::tcp::Socks5Stream;
 /// are, which is also how onion services are reached through Tor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialer {
-    /// A SOCKS5 proxy (`host:port`) for every connection.
-    pub proxy: Option<String>,
+    /// A SOCKS5 proxy for every connection.
+    pub proxy: Option<Proxy>,
     /// Who resolves names; without a proxy peers' names, with one the proxy's own.
     pub resolver: Resolver,
 }
@@ -40,13 +47,24 @@ impl Dialer {
         events: mpsc::Sender<Event>,
     ) -> PeerHandle {
         let (target, resolver, outbound) = (address.clone(), self.resolver, Direction::Outbound);
-        match self.proxy.clone() {
-            None => {
-                let dial = async move { dial_directly(resolver, &target).await };
+        let Some(proxy) = self.proxy.clone() else {
+            let dial = async move { dial_directly(resolver, &target).await };
+            return spawn_with(id, address, outbound, dial, config, events);
+        };
+        // What is left is the peer's, so that the proxy is blamed if it is silent.
+        let limit = PROXY_DEADLINE.min(config.timers.connect.mul_f64(0.8));
+        match proxy.address.clone() {
+            ProxyAddress::Tcp(at) => {
+                let open = move || {
+                    let at = at.clone();
+                    async move { open(resolver, &at).await }
+                };
+                let dial = async move { dial_through(&proxy, limit, &target, open).await };
                 spawn_with(id, address, outbound, dial, config, events)
             }
-            Some(proxy) => {
-                let dial = async move { dial_through(resolver, &proxy, &target).await };
+            ProxyAddress::Unix(path) => {
+                let open = move || UnixStream::connect(path.clone());
+                let dial = async move { dial_through(&proxy, limit, &target, open).await };
                 spawn_with(id, address, outbound, dial, config, events)
             }
         }
@@ -60,25 +78,51 @@ async fn dial_directly(resolver: Resolver, address: &str) -> io::Result<Link<Tcp
 }
 
 /// Connects to an address through a SOCKS5 proxy, which resolves the name if it is one.
+async fn dial_through<S, F>(
+    proxy: &Proxy,
+    limit: Duration,
+    address: &str,
+    open: impl Fn() -> F,
+) -> Result<Link<S>, DialError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    F: Future<Output = io::Result<S>>,
+{
+    let (host, port) = split(address)?;
+    let greeted = timeout(limit, greeted(proxy, open)).await;
+    let mut stream = greeted.map_err(|_| proxy.error(ProxyFault::Silent { limit }))??;
+    socks::request(&mut stream, host, port)
+        .await
+        .map_err(|error| io::Error::other(format!("proxy {proxy}: {error}")))?;
+    Ok(Link { stream, remote: None })
+}
+
+/// A connection to the proxy that waits for a request.
 ///
 /// # Security
 /// Tor puts connections with different user names and passwords on different circuits, so that no exit sees who all our
-/// peers are. A proxy that knows no authentication takes us without.
+/// peers are. A proxy that refuses made-up names, or to be offered any, takes us without.
 /// Source: Bitcoin Core `-proxyrandomize`; Tor's `IsolateSOCKSAuth`, which is on unless it is turned off.
-async fn dial_through(
-    resolver: Resolver,
-    proxy: &str,
-    address: &str,
-) -> io::Result<Link<Socks5Stream<TcpStream>>> {
-    let socket = open(resolver, proxy)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("proxy {proxy}: {error}")))?;
-    let (user, password) = (random_text(), random_text());
-    let connecting =
-        Socks5Stream::connect_with_password_and_socket(socket, address, &user, &password);
-    let stream =
-        connecting.await.map_err(|error| io::Error::other(format!("proxy {proxy}: {error}")))?;
-    Ok(Link { stream, remote: None })
+async fn greeted<S, F>(proxy: &Proxy, open: impl Fn() -> F) -> Result<S, ProxyError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    F: Future<Output = io::Result<S>>,
+{
+    let opened =
+        || async { open().await.map_err(|error| proxy.error(ProxyFault::unreachable(&error))) };
+    let mut stream = opened().await?;
+    if let Some(login) = &proxy.login {
+        let greeted = socks::greet(&mut stream, Some(login)).await;
+        return greeted.map(|()| stream).map_err(|fault| proxy.error(fault));
+    }
+    let made_up = Login { user: random_text(), password: random_text() };
+    if socks::greet(&mut stream, Some(&made_up)).await.is_ok() {
+        return Ok(stream);
+    }
+    drop(stream);
+    let mut stream = opened().await?;
+    let greeted = socks::greet(&mut stream, None).await;
+    greeted.map(|()| stream).map_err(|fault| proxy.error(fault))
 }
 
 /// 16 hex digits.

@@ -1,5 +1,7 @@
 //! Why a connection ended.
 
+use super::proxy::{DialError, ProxyError};
+use super::spoken::Spoken;
 use crate::primitives::hex;
 use crate::wire::{Command, DecodeError, FrameError};
 use std::io;
@@ -16,6 +18,9 @@ pub enum Disconnect {
         /// The system's words.
         text: String,
     },
+    /// The proxy is of no use, which says nothing about the peer.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The peer could not be reached in time.
     #[error("no connection within {limit:?}")]
     ConnectTimeout {
@@ -29,7 +34,7 @@ pub enum Disconnect {
         limit: Duration,
     },
     /// The first bytes are not our network's.
-    #[error("{}: magic {} expected, got {}", whose(got, *name), hex::encode(expected), hex::encode(got))]
+    #[error("{}: magic {} expected, got {}", whose(*name), hex::encode(expected), hex::encode(got))]
     WrongNetwork {
         /// Our magic.
         expected: [u8; 4],
@@ -37,6 +42,12 @@ pub enum Disconnect {
         got: [u8; 4],
         /// The network of the peer's magic, if it is a known one.
         name: Option<&'static str>,
+    },
+    /// The first bytes are not Bitcoin's.
+    #[error("answers {spoken}, not Bitcoin's protocol")]
+    OtherProtocol {
+        /// What they are.
+        spoken: Spoken,
     },
     /// The peer is this very program.
     #[error("connected to ourselves")]
@@ -110,12 +121,11 @@ pub enum Disconnect {
     Requested,
 }
 
-/// Who answers with that magic.
-fn whose(got: &[u8; 4], name: Option<&str>) -> String {
-    match (got, name) {
-        (b"HTTP", _) => "peer answers HTTP, not Bitcoin's protocol".to_owned(),
-        (_, Some(name)) => format!("peer is on {name}"),
-        (_, None) => "peer is on another network".to_owned(),
+/// Where a peer of that network is.
+fn whose(name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("peer is on {name}"),
+        None => "peer is on another network".to_owned(),
     }
 }
 
@@ -139,7 +149,10 @@ impl Disconnect {
             | Self::Frame(_)
             | Self::Decode { .. }
             | Self::LateFeature { .. } => Fault::Peer,
-            Self::Unreachable { .. }
+            // Whoever answers with HTTP may be the login page of a wireless network, in the place of every peer.
+            Self::OtherProtocol { .. }
+            | Self::Unreachable { .. }
+            | Self::Proxy(_)
             | Self::ConnectTimeout { .. }
             | Self::HandshakeTimeout { .. }
             | Self::Silence { .. }
@@ -153,12 +166,24 @@ impl Disconnect {
         }
     }
 
-    pub(super) fn unreachable(error: &io::Error) -> Self {
-        Self::Unreachable { kind: error.kind(), text: error.to_string() }
+    pub(super) fn not_dialled(error: DialError) -> Self {
+        match error {
+            DialError::Peer(error) => Self::Unreachable { kind: error.kind(), text: words(&error) },
+            DialError::Proxy(error) => Self::Proxy(error),
+        }
     }
 
     pub(super) fn broken(error: &io::Error) -> Self {
-        Self::Broken { kind: error.kind(), text: error.to_string() }
+        Self::Broken { kind: error.kind(), text: words(error) }
+    }
+}
+
+/// What the system says, without its number.
+pub(super) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match (error.raw_os_error(), text.find(" (os error")) {
+        (Some(_), Some(end)) => text[..end].to_owned(),
+        _ => text,
     }
 }
 
@@ -177,7 +202,5 @@ mod tests {
             *name = None;
         }
         assert!(reason.to_string().starts_with("peer is on another network"));
-        let reason = Disconnect::WrongNetwork { expected: [1; 4], got: *b"HTTP", name: None };
-        assert!(reason.to_string().starts_with("peer answers HTTP"), "{reason}");
     }
 }

@@ -3,6 +3,7 @@
 use super::config::HANDSHAKE_MAX_PAYLOAD;
 use super::disconnect::Disconnect;
 use super::handle::{Context, Counters};
+use super::spoken::Spoken;
 use super::trace::{self, Way};
 use crate::wire::{Command, FrameDecoder, FrameError, Message};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -57,6 +58,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         loop {
             let frame = self.decoder.next_frame().map_err(|error| self.explain(error))?;
             let Some(frame) = frame else {
+                self.check_protocol()?;
                 self.note_beginning();
                 return Ok(None);
             };
@@ -94,6 +96,16 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
+    /// Fails if the first bytes are another protocol's; they may be fewer than the head of a message.
+    fn check_protocol(&self) -> Result<(), Disconnect> {
+        let (unread, magic) = (self.decoder.unread(), self.context.config.magic);
+        let is_ours = magic.iter().zip(unread).all(|(expected, got)| expected == got);
+        match Spoken::by_first_bytes(unread) {
+            Some(spoken) if !self.greeted && !is_ours => Err(Disconnect::OtherProtocol { spoken }),
+            _ => Ok(()),
+        }
+    }
+
     /// A wrong magic is another network's if it is the first or a known one; else the stream is broken.
     fn explain(&self, error: FrameError) -> Disconnect {
         let FrameError::WrongMagic { expected, got } = error else {
@@ -103,6 +115,9 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         let name = known.map(|(_, name)| *name);
         if self.greeted && name.is_none() {
             return Disconnect::Frame(error);
+        }
+        if let (None, Err(other)) = (name, self.check_protocol()) {
+            return other;
         }
         Disconnect::WrongNetwork { expected, got, name }
     }

@@ -30,6 +30,9 @@ mod outgoing;
 mod peer;
 mod ping;
 pub mod pool;
+mod proxy;
+mod socks;
+mod spoken;
 mod trace;
 
 #[cfg(test)]
@@ -49,3 +52,5 @@ pub use event::{Direction, Event, PeerId, PeerInfo};
 pub use handle::{PeerHandle, SEND_QUEUE, SendError, Traffic};
 pub use nonces::OwnNonces;
 pub use peer::{Link, spawn_accepted, spawn_with};
+pub use proxy::{DialError, Login, Proxy, ProxyAddress, ProxyError, ProxyFault};
+pub use spoken::Spoken;

@@ -5,6 +5,7 @@ use super::connection::{self, Task};
 use super::disconnect::Disconnect;
 use super::event::{Direction, Event, PeerId};
 use super::handle::{Context, Counters, PeerHandle, SEND_QUEUE};
+use super::proxy::DialError;
 use crate::wire::Message;
 use std::future::Future;
 use std::io;
@@ -36,7 +37,7 @@ pub fn spawn_accepted(
 ) -> PeerHandle {
     let connect = async move {
         stream.set_nodelay(true)?;
-        Ok(Link { stream, remote: Some(remote) })
+        Ok::<_, io::Error>(Link { stream, remote: Some(remote) })
     };
     spawn_with(id, remote.to_string(), Direction::Inbound, connect, config, events)
 }
@@ -44,7 +45,7 @@ pub fn spawn_accepted(
 /// Starts a task for a connection made in any way: through a proxy, or in memory for tests.
 ///
 /// `connect` runs in the task, with the connect deadline; `address` is only for [`PeerInfo`](super::PeerInfo).
-pub fn spawn_with<S, F>(
+pub fn spawn_with<S, F, E>(
     id: PeerId,
     address: String,
     direction: Direction,
@@ -54,7 +55,8 @@ pub fn spawn_with<S, F>(
 ) -> PeerHandle
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
-    F: Future<Output = io::Result<Link<S>>> + Send + 'static,
+    F: Future<Output = Result<Link<S>, E>> + Send + 'static,
+    E: Into<DialError> + Send + 'static,
 {
     let (queue, messages) = mpsc::channel(SEND_QUEUE);
     let (stop, stopped) = watch::channel(false);
@@ -73,14 +75,15 @@ where
 }
 
 /// Runs a connection to its end, and says why it ended.
-async fn supervise<S, F>(
+async fn supervise<S, F, E>(
     task: Task,
     messages: mpsc::Receiver<Message>,
     stopped: watch::Receiver<bool>,
     connect: F,
 ) where
     S: AsyncRead + AsyncWrite + Send + 'static,
-    F: Future<Output = io::Result<Link<S>>> + Send + 'static,
+    F: Future<Output = Result<Link<S>, E>> + Send + 'static,
+    E: Into<DialError> + Send + 'static,
 {
     let (context, events) = (task.context.clone(), task.events.clone());
     let reason = tokio::select! {

@@ -1,7 +1,9 @@
 //! Log lines for messages. Nothing is formatted unless someone listens.
 
 use super::handle::Context;
-use crate::wire::{Command, DecodeError, GetHeaders, Headers, Message, Version, encode_frame};
+use crate::wire::{
+    Command, DecodeError, GetHeaders, Headers, Message, Version, encode_frame, safe_text,
+};
 use std::fmt::{self, Write};
 
 /// Which way a message went, as the log says it.
@@ -107,7 +109,7 @@ fn write_version(f: &mut fmt::Formatter<'_>, version: &Version) -> fmt::Result {
         "version={} services={} user_agent={} start_height={} relay={}",
         version.version,
         version.services.names().join("|"),
-        version.user_agent_text(),
+        safe_text(&version.user_agent_text()),
         version.start_height,
         version.relay
     )

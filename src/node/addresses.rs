@@ -95,6 +95,7 @@ fn from_book(sources: &Sources, folder: &Path, count: usize) -> Vec<String> {
 mod tests {
     use super::{NetGroup, find_all, open_book, scope_of, seed_names};
     use crate::chain::params;
+    use crate::net::Proxy;
     use crate::net::book::{Claim, Scope, save};
     use crate::node::clock::unix_now_secs;
     use crate::node::sources::Sources;
@@ -123,7 +124,7 @@ mod tests {
         let found = addresses(&direct, folder.path(), 20).await;
         assert!(found.len() > 20 && found[0] == "8.8.8.8:8333", "{found:?}");
         assert!(!found.contains(&onion.to_owned()));
-        let proxy = Some("127.0.0.1:9050".to_owned());
+        let proxy = Some(Proxy::at("127.0.0.1:9050"));
         let found = addresses(&Sources { proxy, ..direct }, folder.path(), 2).await;
         assert!(found[..2].contains(&onion.to_owned()), "a proxy may lead there");
     }
@@ -132,7 +133,7 @@ mod tests {
     async fn through_a_proxy_the_seeds_are_names_and_regtest_has_nothing() {
         let signet = params(Network::Signet);
         let nowhere = tempfile::tempdir().unwrap();
-        let proxy = Some("127.0.0.1:9050".to_owned());
+        let proxy = Some(Proxy::at("127.0.0.1:9050"));
         let found = addresses(&Sources::new(signet, true, None, proxy), nowhere.path(), 5).await;
         assert_eq!(found[..2], seed_names(signet)[..2]);
         let regtest = params(Network::Regtest);

@@ -1,12 +1,11 @@
 //! Checking what is stored, and repairing it.
 
-use super::clock::unix_now;
-use super::reader::{ReadError, open_store};
+use super::reader::{ReadError, open_to_read};
 use crate::chain::params;
 use crate::primitives::Network;
 use crate::store::{
-    Fault, HeaderStore, Repaired, SledStore, StoreError, VerifyReport, repair, unreadable_fault,
-    verify,
+    Fault, HeaderStore, Repaired, SledStore, StoreError, VerifyReport, log_fault, repair,
+    unreadable_fault, verify,
 };
 use std::path::Path;
 
@@ -22,20 +21,30 @@ pub fn audit(
     network: Network,
     mut progress: impl FnMut(u32, u32),
 ) -> Result<VerifyReport, ReadError> {
-    let genesis = params(network).genesis.hash();
+    let genesis = params(network).genesis;
     if !SledStore::exists(folder)? {
         return Err(ReadError::NothingStored { network, folder: folder.to_owned() });
     }
-    let store = match open_store(folder, network) {
+    let store = match open_to_read(folder, network) {
         Ok(store) => store,
         Err(error) if error.is_damage() => {
             let fault = Some(opening_fault(&error));
-            return Ok(VerifyReport { checked: 0, height: 0, hash: genesis, fault });
+            return Ok(VerifyReport {
+                checked: 0,
+                height: 0,
+                hash: genesis.hash(),
+                time: genesis.time,
+                fault,
+            });
         }
         Err(error) => return Err(error.into()),
     };
     let tip = store.tip().height;
-    Ok(verify(&store, params(network), unix_now(), |height| progress(tip, height))?)
+    let mut report = verify(&store, params(network), |height| progress(tip, height))?;
+    if report.fault.is_none() && store.damage().is_some() {
+        report.fault = Some(log_fault(report.height));
+    }
+    Ok(report)
 }
 
 fn opening_fault(error: &StoreError) -> Fault {
@@ -61,5 +70,5 @@ pub fn mend(
     network: Network,
     progress: impl FnMut(u32),
 ) -> Result<Repaired, ReadError> {
-    Ok(repair(folder, params(network), unix_now(), progress)?)
+    Ok(repair(folder, params(network), progress)?)
 }

@@ -52,6 +52,12 @@ pub fn unix_now_secs() -> u64 {
     Clock::default().unix_secs()
 }
 
+/// Milliseconds since 1970 by the system's clock; 0 on one set before that.
+pub fn unix_now_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The system's clock shows a time that no header can have, and that the database cannot work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this computer's clock is set to a time before 1970: set the clock and run it again")]
@@ -89,6 +95,11 @@ impl TooNew {
         };
         let clock = u32::try_from(latest - i64::from(MAX_FUTURE_SECS)).unwrap_or(0);
         Some(Self { height: *height, hash: *hash, time: *got, clock })
+    }
+
+    /// How many seconds had to pass, when it was refused, until it would be accepted.
+    pub fn valid_in(&self) -> u64 {
+        u64::from(self.time).saturating_sub(u64::from(self.clock) + u64::from(MAX_FUTURE_SECS))
     }
 
     /// Whether the header would be accepted at this time (Unix seconds).

@@ -11,6 +11,7 @@ mod by_time;
 pub mod clock;
 pub mod control;
 mod crawl;
+mod failures;
 mod fetch;
 mod import;
 mod lookup;
@@ -32,7 +33,7 @@ mod tx_info;
 mod view;
 mod writer;
 
-pub use crate::net::needs_proxy;
+pub use crate::net::{Login, Proxy, ProxyAddress, needs_proxy};
 pub use addresses::{find_all, scope_of};
 pub use amount::Amount;
 pub use audit::{audit, mend};
@@ -41,14 +42,15 @@ pub use by_time::last_at_or_before;
 pub use control::{LiveStatus, StoreInfo};
 pub use crawl::{CONCURRENCY, Counts, CrawlOptions, Crawled, JOURNAL_FILE, Journal, JournalError};
 pub use crawl::{PeerRow, crawl};
+pub use failures::Failures;
 pub use fetch::{
     FetchError, FetchOptions, FetchedBlock, TxAnswer, WantedBlock, fetch_block, fetch_tx,
 };
-pub use import::{ImportError, ImportOptions, Imported, Importer};
+pub use import::{Claim, ImportError, ImportOptions, Imported, Importer};
 pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
 pub use ping::{Greeting, NoPeer, Pinged, Pinging};
 pub use proof::{CheckedProof, InvalidProof, NotInBlock};
-pub use range::HeaderRange;
+pub use range::{HeaderRange, HeaderSpan};
 pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};
 pub use report::{Stopped, SyncReport};
 pub use run::{Watchers, run_sync};
@@ -61,6 +63,7 @@ pub use tx_info::{
     BlockInfo, BlockTxs, InputInfo, OutputInfo, ScriptPubKeyInfo, ScriptSigInfo, TxInfo, TxWithHex,
 };
 pub use view::{
-    CONTEXT, HeaderInfo, difficulty, header_infos, serialize_difficulty, sixteen_digits,
+    CONTEXT, HeaderFacts, HeaderInfo, difficulty, header_infos, serialize_difficulty,
+    sixteen_digits,
 };
 pub use writer::{ChainError, ChainWriter, Joined};

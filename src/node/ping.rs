@@ -1,7 +1,7 @@
 //! Pinging one peer.
 
 use super::sources::{Sources, net_config};
-use crate::net::{Event, PeerHandle, PeerId, PeerInfo, Timers};
+use crate::net::{Disconnect, Event, PeerHandle, PeerId, PeerInfo, Timers};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -21,6 +21,8 @@ pub struct NoPeer {
     pub address: String,
     /// What happened.
     pub reason: String,
+    /// Whether the proxy alone is to blame.
+    pub is_proxys: bool,
 }
 
 /// What a peer said of itself; its own word.
@@ -30,7 +32,7 @@ pub struct Greeting {
     pub version: i32,
     /// What it offers, by name.
     pub services: Vec<String>,
-    /// Its software, safe to print.
+    /// Its software, in its own words, whole: see [`safe_text`](crate::wire::safe_text).
     pub user_agent: String,
     /// Height of its best chain.
     pub height: i32,
@@ -156,10 +158,12 @@ impl Pinging {
 
 /// An error if the event is the connection's last.
 fn over(address: &str, event: Option<Event>) -> Result<(), NoPeer> {
-    let reason = match event {
-        Some(Event::Disconnected { reason, .. }) => reason.to_string(),
-        None => "the connection is over".to_owned(),
+    let (reason, is_proxys) = match event {
+        Some(Event::Disconnected { reason, .. }) => {
+            (reason.to_string(), matches!(reason, Disconnect::Proxy(_)))
+        }
+        None => ("the connection is over".to_owned(), false),
         Some(_) => return Ok(()),
     };
-    Err(NoPeer { address: address.to_owned(), reason })
+    Err(NoPeer { address: address.to_owned(), reason, is_proxys })
 }

@@ -2,7 +2,7 @@
 
 use super::control::MAX_RUN;
 use super::reader::{ChainReader, ReadError};
-use super::view::{CONTEXT, HeaderInfo, header_infos};
+use super::view::{CONTEXT, HeaderFacts, HeaderInfo, header_facts, header_infos};
 use crate::primitives::BlockHash;
 use crate::store::StoredRun;
 
@@ -46,12 +46,21 @@ impl<'a> HeaderRange<'a> {
     /// # Errors
     /// As [`HeaderRange::next_run`].
     pub fn next_infos(&mut self) -> Result<Option<Vec<HeaderInfo>>, ReadError> {
+        Ok(self.next_span(STEP)?.map(|span| span.infos()))
+    }
+
+    /// The next headers, at most `most` of them, with what is needed to show them; `None` after the last.
+    ///
+    /// # Errors
+    /// As [`HeaderRange::next_run`].
+    pub fn next_span(&mut self, most: u32) -> Result<Option<HeaderSpan>, ReadError> {
         let Some(to) = self.to else { return Ok(None) };
-        let (from, end) = (self.next, to.min(self.next.saturating_add(STEP - 1)));
+        let (from, step) = (self.next, most.clamp(1, STEP));
+        let end = to.min(from.saturating_add(step - 1));
         let (first, after) = (from.saturating_sub(CONTEXT), self.tip.min(end.saturating_add(1)));
         let run = self.reader.run(first, after - first + 1)?;
         self.advance(&run, from, end)?;
-        Ok(Some(header_infos(&run, self.tip, from, end)))
+        Ok(Some(HeaderSpan { run, tip: self.tip, from, to: end }))
     }
 
     /// Makes sure that the run holds `from..=end` and links to what came before; moves on past it.
@@ -68,5 +77,31 @@ impl<'a> HeaderRange<'a> {
             _ => self.to = None,
         }
         Ok(())
+    }
+}
+
+/// Stored headers that are shown later, or on another thread.
+#[derive(Debug)]
+pub struct HeaderSpan {
+    run: StoredRun,
+    tip: u32,
+    from: u32,
+    to: u32,
+}
+
+impl HeaderSpan {
+    /// How many headers there are.
+    pub fn count(&self) -> u32 {
+        self.to - self.from + 1
+    }
+
+    /// The headers as `getblockheader` shows them.
+    pub fn infos(&self) -> Vec<HeaderInfo> {
+        header_infos(&self.run, self.tip, self.from, self.to)
+    }
+
+    /// The headers with what follows from those before them.
+    pub fn facts(&self) -> Vec<HeaderFacts<'_>> {
+        header_facts(&self.run, self.from, self.to)
     }
 }

@@ -5,14 +5,18 @@ use super::lookup::{Located, SideSummary, locate, side_summaries};
 use super::trouble::Trouble;
 use crate::chain::{Params, params};
 use crate::primitives::{BlockHash, Network};
-use crate::store::{HeaderStore, SledStore, StoreError, StoredRun, Tip};
+use crate::store::{HeaderStore, Holder, SledStore, StoreError, StoredRun, Tip, holder_text};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use tracing::warn;
 
 /// How long another process's short use of the folder (another query, a start, an end) is waited for.
 pub const OPEN_WAIT: Duration = Duration::from_secs(3);
+
+/// How long nothing is said of that.
+const SAY_AFTER: Duration = Duration::from_millis(400);
 
 /// Time between two attempts to open the folder.
 const OPEN_PAUSE: Duration = Duration::from_millis(30);
@@ -30,14 +34,13 @@ pub enum ReadError {
         folder: PathBuf,
     },
     /// Another process has the folder, and cannot be asked.
-    #[error("{} is in use by another process{}, which does not answer ({reason}): wait for it, end it, \
-        or choose another --data-dir",
-        folder.display(), holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    #[error("{} is in use by {}, which does not answer ({reason}): wait for it, end it, \
+        or choose another --data-dir", folder.display(), holder_text(holder.as_ref()))]
     NoAnswer {
         /// The network's folder.
         folder: PathBuf,
         /// The other process, where it said.
-        holder: Option<u32>,
+        holder: Option<Holder>,
         /// What became of asking it.
         reason: String,
     },
@@ -103,17 +106,21 @@ impl ChainReader {
         let params = params(network);
         let reader = |source| Self { folder: folder.to_owned(), params, source };
         let until = Instant::now() + OPEN_WAIT;
+        let mut said = false;
         loop {
             let refusal = match ControlClient::connect(folder, network) {
                 Ok(client) => return Ok(reader(Source::Running(Box::new(client)))),
                 Err(error) => error,
             };
-            match SledStore::open(folder, params) {
+            match SledStore::open_to_read(folder, params) {
                 Ok(store) => return Ok(reader(Source::Local(Box::new(store)))),
                 Err(StoreError::InUse { holder, .. }) if Instant::now() >= until => {
                     return Err(no_answer(folder, holder, &refusal));
                 }
-                Err(StoreError::InUse { .. }) => sleep(OPEN_PAUSE),
+                Err(StoreError::InUse { holder, .. }) => {
+                    say_waiting(folder, holder.as_ref(), until, &mut said);
+                    sleep(OPEN_PAUSE);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -209,17 +216,42 @@ impl ChainReader {
     }
 }
 
+/// Opens a network's store for reading, waiting up to [`OPEN_WAIT`] for another process's short use of it.
+///
+/// # Errors
+/// The folder is in use for longer, or its database cannot be read.
+pub(super) fn open_to_read(folder: &Path, network: Network) -> Result<SledStore, StoreError> {
+    patiently(|| SledStore::open_to_read(folder, params(network)))
+}
+
 /// Opens a network's store for writing, waiting up to [`OPEN_WAIT`] for another process's short use of it.
 ///
 /// # Errors
 /// The folder is in use for longer, or its database cannot be opened.
 pub fn open_store(folder: &Path, network: Network) -> Result<SledStore, StoreError> {
+    patiently(|| SledStore::open(folder, params(network)))
+}
+
+fn patiently(open: impl Fn() -> Result<SledStore, StoreError>) -> Result<SledStore, StoreError> {
     let until = Instant::now() + OPEN_WAIT;
+    let mut said = false;
     loop {
-        match SledStore::open(folder, params(network)) {
-            Err(StoreError::InUse { .. }) if Instant::now() < until => sleep(OPEN_PAUSE),
+        match open() {
+            Err(StoreError::InUse { folder, holder }) if Instant::now() < until => {
+                say_waiting(&folder, holder.as_ref(), until, &mut said);
+                sleep(OPEN_PAUSE);
+            }
             other => return other,
         }
+    }
+}
+
+/// Says once what is waited for, if it takes longer than the short use of another command.
+fn say_waiting(folder: &Path, holder: Option<&Holder>, until: Instant, said: &mut bool) {
+    let waited = OPEN_WAIT.saturating_sub(until.saturating_duration_since(Instant::now()));
+    if !*said && waited >= SAY_AFTER {
+        warn!("{} is in use by {}: waiting for it", folder.display(), holder_text(holder));
+        *said = true;
     }
 }
 
@@ -230,7 +262,7 @@ fn told(folder: &Path, error: ClientError) -> ReadError {
     }
 }
 
-fn no_answer(folder: &Path, holder: Option<u32>, error: &ClientError) -> ReadError {
+fn no_answer(folder: &Path, holder: Option<Holder>, error: &ClientError) -> ReadError {
     let reason = match error {
         ClientError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
             "it has no control socket".to_owned()

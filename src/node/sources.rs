@@ -2,11 +2,16 @@
 
 use super::shipped;
 use crate::chain::{Params, params};
-use crate::net::{Config, Dialer, OwnNonces, Resolver, SEED_DEADLINE, SeedQueries, Timers, mixed};
+use crate::config::{ProxyPlace, ProxyUrl};
+use crate::net::{
+    Config, Dialer, Login, OwnNonces, Proxy, ProxyAddress, Resolver, SEED_DEADLINE, SeedAnswer,
+    SeedQueries, Timers, mixed,
+};
 use crate::primitives::Network;
 use crate::wire::{MAX_PAYLOAD, ServiceFlags};
 use rand::seq::SliceRandom;
 use std::net::SocketAddr;
+use tracing::warn;
 
 /// With fewer addresses than this from DNS the fixed seeds are used as well.
 const ENOUGH_ADDRESSES: usize = 16;
@@ -47,8 +52,8 @@ pub struct Sources {
     pub dns: bool,
     /// Who resolves names.
     pub resolver: Resolver,
-    /// A SOCKS5 proxy (`host:port`) for every connection; it also resolves the names.
-    pub proxy: Option<String>,
+    /// A SOCKS5 proxy for every connection; it also resolves the names.
+    pub proxy: Option<Proxy>,
 }
 
 impl Sources {
@@ -57,7 +62,7 @@ impl Sources {
         params: &'static Params,
         dns: bool,
         dns_server: Option<SocketAddr>,
-        proxy: Option<String>,
+        proxy: Option<Proxy>,
     ) -> Self {
         let resolver = dns_server.map_or(Resolver::System, Resolver::Server);
         Self { params, dns, resolver, proxy }
@@ -102,6 +107,14 @@ impl Sources {
         seeds.collect()
     }
 
+    /// What is wrong with the user's DNS server, where not one seed could be asked through it.
+    fn blamed_server<'a>(&self, answers: &'a [SeedAnswer]) -> Option<&'a str> {
+        let all_failed = answers.iter().all(|answer| answer.addresses.is_empty());
+        let errors = answers.iter().filter_map(|answer| answer.error.as_deref());
+        let mut servers = errors.filter(|error| error.starts_with("DNS server "));
+        servers.next().filter(|_| all_failed && self.resolver != Resolver::System)
+    }
+
     /// The fixed seeds, in random order.
     pub(super) fn shipped(&self) -> Vec<Found> {
         let mut fixed = shipped::fixed_seeds(self.params.network);
@@ -113,11 +126,24 @@ impl Sources {
     pub(super) async fn ask_seeds(&self) -> Vec<Found> {
         let (seeds, wanted) = (self.params.dns_seeds, wanted_services());
         let answers = SeedQueries::start(self.resolver, seeds, wanted, SEED_DEADLINE).all().await;
+        if let Some(error) = self.blamed_server(&answers) {
+            warn!("{error}");
+        }
         let named = mixed(&answers, &mut rand::rng()).into_iter().map(|(ip, seed)| Found {
             address: SocketAddr::new(ip, self.params.port).to_string(),
             source: Source::Dns(answers[seed].seed.clone()),
         });
         named.collect()
+    }
+}
+
+impl From<ProxyUrl> for Proxy {
+    fn from(ProxyUrl { address, login }: ProxyUrl) -> Self {
+        let address = match address {
+            ProxyPlace::Tcp(endpoint) => ProxyAddress::Tcp(endpoint.to_string()),
+            ProxyPlace::Unix(path) => ProxyAddress::Unix(path),
+        };
+        Self { address, login: login.map(|login| Login { user: login.0, password: login.1 }) }
     }
 }
 
@@ -138,7 +164,7 @@ pub(super) fn net_config(own: &Params, start_height: u32, timers: Timers) -> Con
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, Sources};
+    use super::{Proxy, Source, Sources};
     use crate::chain::params;
     use crate::net::Resolver;
     use crate::primitives::Network;
@@ -154,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn through_a_proxy_the_seeds_are_names() {
-        let proxy = Some("127.0.0.1:9050".to_owned());
+        let proxy = Some(Proxy::at("127.0.0.1:9050"));
         let found = Sources { proxy, ..sources(Network::Signet) }.find().await;
         assert_eq!(found[0].address, "seed.signet.bitcoin.sprovoost.nl:38333");
         assert_eq!(found[1].source, Source::Dns("seed.signet.achownodes.xyz".to_owned()));

@@ -3,7 +3,7 @@
 use super::amount::Amount;
 use super::view::HeaderInfo;
 use crate::primitives::{Network, Txid, hex};
-use crate::script::{ScriptKind, address_of, asm, asm_of_script_sig};
+use crate::script::{ScriptKind, address_of, asm, asm_of_script_sig, descriptor_of};
 use crate::wire::{Block, TxIn, TxOut, TxView};
 use serde::Serialize;
 
@@ -78,6 +78,8 @@ pub struct OutputInfo {
 pub struct ScriptPubKeyInfo {
     /// As text.
     pub asm: String,
+    /// Its descriptor, with a checksum (BIP380).
+    pub desc: String,
     /// As hex.
     pub hex: String,
     /// Its address, where it has one.
@@ -134,6 +136,7 @@ impl OutputInfo {
             n,
             script_pub_key: ScriptPubKeyInfo {
                 asm: asm(script),
+                desc: descriptor_of(script, network),
                 hex: hex::encode(script),
                 address: address_of(script, network),
                 kind: ScriptKind::of(script).name(),

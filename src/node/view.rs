@@ -107,15 +107,29 @@ impl Step {
     }
 }
 
-/// The views of a run's headers at heights `from..=to`.
-///
-/// The run starts [`CONTEXT`] headers before `from` (or at genesis) and ends one after `to`, or at `to`
-/// where that is the tip; `tip` is the tip's height.
-pub fn header_infos(run: &StoredRun, tip: u32, from: u32, to: u32) -> Vec<HeaderInfo> {
-    let mut infos = Vec::new();
-    let mut work = run.parent_work.clone();
+/// A stored header, and what follows from the headers before it.
+#[derive(Clone, Debug)]
+pub struct HeaderFacts<'a> {
+    /// Height of the header.
+    pub height: u32,
+    /// The header.
+    pub header: &'a Header,
+    /// Its hash.
+    pub hash: &'a BlockHash,
+    /// Median time past in Unix seconds.
+    pub median_time: u32,
+    /// How much harder than difficulty 1.
+    pub difficulty: f64,
+    /// Work of the chain up to this header.
+    pub chainwork: Work,
+}
+
+/// The facts of a run's headers at heights `from..=to`; the run starts [`CONTEXT`] headers before `from`, or at genesis.
+pub(super) fn header_facts(run: &StoredRun, from: u32, to: u32) -> Vec<HeaderFacts<'_>> {
+    let mut facts = Vec::new();
+    let mut chainwork = run.parent_work.clone();
     let mut step = Step::of(0);
-    let mut times: Vec<u32> = Vec::with_capacity(run.headers.len());
+    let times: Vec<u32> = run.headers.iter().map(|header| header.time).collect();
     for (at, (header, hash)) in run.headers.iter().zip(&run.hashes).enumerate() {
         let height = run.first_height + u32::try_from(at).unwrap_or(u32::MAX);
         if height > to {
@@ -124,19 +138,36 @@ pub fn header_infos(run: &StoredRun, tip: u32, from: u32, to: u32) -> Vec<Header
         if step.bits != header.bits {
             step = Step::of(header.bits);
         }
-        work += &step.work;
-        times.push(header.time);
+        chainwork += &step.work;
         if height < from {
             continue;
         }
-        let mut info = HeaderInfo::new(header, hash, height, &step);
-        info.confirmations = i64::from(tip) - i64::from(height) + 1;
-        info.mediantime = median_time_past(&times);
-        info.chainwork = work.to_string();
-        info.nextblockhash = run.hashes.get(at + 1).map(BlockHash::to_string);
-        infos.push(info);
+        let (difficulty, chainwork) = (step.difficulty, chainwork.clone());
+        let median_time = median_time_past(&times[..=at]);
+        facts.push(HeaderFacts { height, header, hash, median_time, difficulty, chainwork });
     }
-    infos
+    facts
+}
+
+/// The views of a run's headers at heights `from..=to`.
+///
+/// The run starts [`CONTEXT`] headers before `from` (or at genesis) and ends one after `to`, or at `to`
+/// where that is the tip; `tip` is the tip's height.
+pub fn header_infos(run: &StoredRun, tip: u32, from: u32, to: u32) -> Vec<HeaderInfo> {
+    let mut step = Step::of(0);
+    let view = |facts: HeaderFacts<'_>| {
+        if step.bits != facts.header.bits {
+            step = Step::of(facts.header.bits);
+        }
+        let mut info = HeaderInfo::new(facts.header, facts.hash, facts.height, &step);
+        info.confirmations = i64::from(tip) - i64::from(facts.height) + 1;
+        info.mediantime = facts.median_time;
+        info.chainwork = facts.chainwork.to_string();
+        let next = usize::try_from(facts.height - run.first_height + 1).unwrap_or(usize::MAX);
+        info.nextblockhash = run.hashes.get(next).map(BlockHash::to_string);
+        info
+    };
+    header_facts(run, from, to).into_iter().map(view).collect()
 }
 
 /// How many times harder than the easiest target of mainnet.

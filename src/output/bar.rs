@@ -40,6 +40,29 @@ pub fn spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
     bar
 }
 
+/// A bar that counts bytes up to `length`, with units. Hidden where `bars` is.
+pub fn byte_bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
+    let template = match room() {
+        Room::Wide => {
+            "{msg} [{wide_bar}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}"
+        }
+        Room::Narrow => "{binary_bytes}/{binary_total_bytes} {wide_msg}",
+        Room::Tiny => "{percent} %",
+    };
+    add(bars, ProgressBar::new(length), template, what)
+}
+
+/// A counter of bytes where the end is not known. Hidden where `bars` is.
+pub fn byte_spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
+    let template = match room() {
+        Room::Wide | Room::Narrow => "{spinner} {binary_bytes} {msg}  {binary_bytes_per_sec}",
+        Room::Tiny => "{spinner} {binary_bytes}",
+    };
+    let bar = add(bars, ProgressBar::new_spinner(), template, what);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 /// A line that says what is being waited for. Hidden where `bars` is.
 pub fn waiting(bars: &MultiProgress, what: String) -> ProgressBar {
     let template = match room() {

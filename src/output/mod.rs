@@ -11,9 +11,9 @@ mod status;
 mod table;
 mod terminal;
 
-pub use bar::{aside, bar, spinner, waiting};
+pub use bar::{aside, bar, byte_bar, byte_spinner, spinner, waiting};
 pub use log::{LogLevel, LogSettings, start_log};
-pub use out::{JsonArray, Output};
+pub use out::{JsonArray, Output, escaped, json_text};
 pub use progress::{SyncBar, SyncStage};
 pub use status::StatusLine;
 pub use table::{Align, Column, Fields, at, fitting, header_line, row_line};

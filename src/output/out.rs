@@ -2,6 +2,7 @@
 
 use console::Term;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
 /// Where a command's results go, and in which form.
@@ -63,8 +64,8 @@ impl Output {
     /// # Errors
     /// As [`Output::text`].
     pub fn json<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut self.sink, value)?;
-        self.text("\n")
+        let text = serde_json::to_string_pretty(value)?;
+        self.line(&escaped(&text))
     }
 
     /// Writes one JSON value on a line of its own.
@@ -72,8 +73,8 @@ impl Output {
     /// # Errors
     /// As [`Output::text`].
     pub fn json_line<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
-        serde_json::to_writer(&mut self.sink, value)?;
-        self.text("\n")
+        let text = json_text(value)?;
+        self.line(&text)
     }
 
     /// Writes a line to standard error: about the results, but none of them.
@@ -103,6 +104,39 @@ impl Write for Output {
     }
 }
 
+/// A value as JSON on one line, in which nothing is left that a terminal would obey.
+///
+/// # Errors
+/// The value has no form in JSON.
+pub fn json_text<T: Serialize + ?Sized>(value: &T) -> io::Result<String> {
+    Ok(escaped(&serde_json::to_string(value)?).into_owned())
+}
+
+/// A text with what a terminal would obey written as `\u001b`: control characters but the end of a line, and those that
+/// turn the direction of writing or cannot be seen. In JSON, where such characters are only in strings, it is the same
+/// value.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            // Writing into a String does not fail. All of them are in the first plane.
+            let _ = std::fmt::Write::write_fmt(&mut out, format_args!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn is_unsafe(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}')
+}
+
 /// A JSON array written item by item, so that its length costs no memory.
 #[derive(Debug, Default)]
 pub struct JsonArray {
@@ -117,8 +151,8 @@ impl JsonArray {
     pub fn item<T: Serialize + ?Sized>(&mut self, out: &mut Output, value: &T) -> io::Result<()> {
         out.text(if self.begun { ",\n" } else { "[\n" })?;
         self.begun = true;
-        serde_json::to_writer(&mut out.sink, value)?;
-        Ok(())
+        let text = json_text(value)?;
+        out.text(&text)
     }
 
     /// Closes the array.
@@ -155,6 +189,14 @@ mod tests {
         write(&mut out);
         drop(out);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn json_is_the_same_value_without_what_a_terminal_would_obey() {
+        let value = "a\u{1b}[31m\u{9b}\u{7f}\u{202e}é+\n";
+        let text = written(|out| out.json(value).unwrap());
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), value);
+        assert_eq!(text, "\"a\\u001b[31m\\u009b\\u007f\\u202eé+\\n\"\n");
     }
 
     #[test]

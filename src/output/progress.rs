@@ -1,7 +1,7 @@
 //! The progress of a sync.
 
 use super::bar::with_keys;
-use super::format::{counted, size};
+use super::format::{counted, duration, size};
 use super::terminal::{Room, room};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -23,6 +23,11 @@ const PRESYNC: Templates = [
     "{spinner} presync {human_pos}/{human_len}  {wide_msg}",
     "{spinner} presync {human_pos}",
 ];
+const STALLED: Templates = [
+    "{spinner} {human_pos}/{human_len}  {wide_msg}",
+    "{spinner} {human_pos}/{human_len}  {wide_msg}",
+    "{spinner} {human_pos}/{human_len}",
+];
 const AT_TIP: Templates = [
     "{spinner} at height {human_pos}, following  {wide_msg}",
     "{spinner} at height {human_pos}, following  {wide_msg}",
@@ -38,6 +43,8 @@ pub enum SyncStage {
     Downloading,
     /// Headers come in and are checked; they are stored when they come again.
     Presync,
+    /// Nothing comes: speed and time left would be those of before.
+    Stalled,
     /// There are no more for now.
     AtTip,
 }
@@ -48,6 +55,7 @@ impl SyncStage {
             Self::Connecting => CONNECTING,
             Self::Downloading => DOWNLOADING,
             Self::Presync => PRESYNC,
+            Self::Stalled => STALLED,
             Self::AtTip => AT_TIP,
         };
         match room {
@@ -82,7 +90,7 @@ impl SyncBar {
         Self { bar, stage, room }
     }
 
-    /// Shows where the sync stands; `received` in bytes.
+    /// Shows where the sync stands: so many peers and bytes received, or else that a peer owes an answer.
     pub fn update(
         &mut self,
         stage: SyncStage,
@@ -90,6 +98,7 @@ impl SyncBar {
         total: u64,
         peers: usize,
         received: u64,
+        waiting_for: Option<&(String, u64)>,
     ) {
         let other = stage != self.stage;
         self.bar.set_length(total.max(height));
@@ -101,8 +110,11 @@ impl SyncBar {
             self.bar.reset_eta();
         }
         let peers = counted(u64::try_from(peers).unwrap_or(u64::MAX), "peer");
-        self.bar.set_message(match stage {
-            SyncStage::AtTip => peers,
+        self.bar.set_message(match (stage, waiting_for) {
+            (SyncStage::AtTip, _) => peers,
+            (SyncStage::Stalled, Some((address, seconds))) => {
+                format!("no answer from {address} for {}", duration(seconds * 1000))
+            }
             _ => format!("{peers}, {}", size(received)),
         });
     }

@@ -166,6 +166,7 @@ mod tests {
     #[test]
     fn no_line_of_a_bar_reaches_the_margin() {
         const LONG: u64 = 5_000_000;
+        let onion = (format!("{}.onion:8333", "a".repeat(56)), 3600);
         for columns in [NARROWEST, 30, NARROW - 1, NARROW, 60, WIDE - 1, WIDE, 80, 200] {
             let written = lines(columns, |bars, room| {
                 let mut sync = SyncBar::sized(bars, 4_999_999, 5_000_000, room);
@@ -173,10 +174,11 @@ mod tests {
                     SyncStage::Connecting,
                     SyncStage::Presync,
                     SyncStage::Downloading,
+                    SyncStage::Stalled,
                     SyncStage::AtTip,
                 ] {
-                    sync.update(stage, LONG - 1, LONG, 125, 999_990_000);
-                    sync.update(stage, LONG, LONG, 0, 999_990_000);
+                    sync.update(stage, LONG - 1, LONG, 125, 999_990_000, Some(&onion));
+                    sync.update(stage, LONG, LONG, 0, 999_990_000, Some(&onion));
                 }
                 let bar = sized(bars, LONG, "verifying headers", room);
                 (0..LONG).step_by(1_000_000).for_each(|at| bar.set_position(at));
@@ -190,10 +192,27 @@ mod tests {
     }
 
     #[test]
+    fn while_nothing_comes_whose_answer_is_missing_stands_in_place_of_speed_and_time_left() {
+        let silent = ("127.0.0.1:18506".to_owned(), 40);
+        let written = lines(80, |bars, room| {
+            let mut sync = SyncBar::sized(bars, 0, 930_000, room);
+            for height in [2_000, 100_000, 298_000] {
+                sync.update(SyncStage::Downloading, height, 930_000, 1, 25_000, None);
+            }
+            sync.update(SyncStage::Stalled, 298_000, 930_000, 1, 25_000, Some(&silent));
+        });
+        let last = written.iter().rfind(|line| line.contains("298,000/930,000")).unwrap();
+        assert!(
+            last.ends_with("298,000/930,000  no answer from 127.0.0.1:18506 for 40 s"),
+            "{last}"
+        );
+    }
+
+    #[test]
     fn no_time_left_is_told_before_there_is_a_speed() {
         let written = lines(80, |bars, room| {
             let mut sync = SyncBar::sized(bars, 0, 4603, room);
-            sync.update(SyncStage::Downloading, 0, 4603, 1, 25_000);
+            sync.update(SyncStage::Downloading, 0, 4603, 1, 25_000, None);
         });
         let last = written.iter().rfind(|line| line.contains("0/4,603")).unwrap();
         assert!(last.ends_with("] 0/s  1 peer, 25.00 kB"), "{last:?}");

@@ -40,22 +40,31 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// The bytes as lower-case digits, first byte first.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
-    push(&mut text, bytes.iter());
+    push(&mut text, bytes);
     text
 }
 
 /// The bytes as lower-case digits, last byte first: how hashes are displayed.
 pub fn encode_reversed(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
-    push(&mut text, bytes.iter().rev());
+    push_reversed(&mut text, bytes);
     text
 }
 
-fn push<'a>(text: &mut String, bytes: impl Iterator<Item = &'a u8>) {
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
+/// Appends what [`encode`] returns.
+pub fn push(text: &mut String, bytes: &[u8]) {
+    bytes.iter().for_each(|byte| push_byte(text, *byte));
+}
+
+/// Appends what [`encode_reversed`] returns.
+pub fn push_reversed(text: &mut String, bytes: &[u8]) {
+    bytes.iter().rev().for_each(|byte| push_byte(text, *byte));
+}
+
+fn push_byte(text: &mut String, byte: u8) {
+    // Both digits at once: exports spend most of their time here.
+    let digits = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 /// Bytes from digits of either case, first byte first.

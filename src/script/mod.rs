@@ -5,6 +5,7 @@
 
 mod address;
 mod asm;
+mod descriptor;
 mod instruction;
 mod kind;
 mod opcode;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use address::{AddressError, address_of, script_of_address};
 pub use asm::{asm, asm_of_script_sig};
+pub use descriptor::descriptor_of;
 pub use instruction::{Instruction, Instructions, Malformed};
 pub use kind::ScriptKind;
 pub use sigops::legacy_sigops;

@@ -4,8 +4,8 @@
 //! final name was whole once: if it is empty now, it is damaged, not new.
 
 use super::Tip;
+use super::engine::Engine;
 use super::error::StoreError;
-use super::guard::guarded;
 use super::index::Pending;
 use super::layout::{TIP_KEY, VERSION_KEY, encode_tip, new_page, page_key, push_record};
 use super::open::{SCHEMA_VERSION, open_sled};
@@ -36,6 +36,11 @@ impl Folders {
             database: network.join("headers"),
             repaired: network.join("headers.new"),
         }
+    }
+
+    /// Where the database is: a repair may have been interrupted before it had its final name.
+    pub(super) fn current(&self) -> Result<&Path, StoreError> {
+        Ok(if self.hold_finished_repair()? { &self.repaired } else { &self.database })
     }
 
     /// Whether there is a database, or one that a repair only had to rename.
@@ -96,13 +101,10 @@ impl Folders {
 pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     let unfinished = path.with_extension("creating");
     remove_folder(&unfinished)?;
-    let db = open_sled(&unfinished)?;
-    let batch = first_batch(params);
-    guarded(0, "the new database", || {
-        db.apply_batch(batch)?;
-        db.flush()
-    })?;
-    drop(db);
+    let engine = Engine::new(open_sled(&unfinished)?, &unfinished);
+    engine.apply(first_batch(params))?;
+    engine.flush()?;
+    drop(engine);
     for file in ["db", "conf"] {
         sync_file(&unfinished.join(file))?;
     }

@@ -1,6 +1,7 @@
 //! What a store may fail with.
 
 use super::guard;
+use super::lock::Holder;
 use crate::primitives::{BlockHash, Network};
 use std::io;
 use std::path::PathBuf;
@@ -9,13 +10,13 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the folder.
-    #[error("{} is in use by another process{}: end it, or choose another --data-dir",
-        folder.display(), holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    #[error("{} is in use by {}: wait for it, end it, or choose another --data-dir",
+        folder.display(), holder_text(holder.as_ref()))]
     InUse {
         /// The folder.
         folder: PathBuf,
         /// The other process, where it said.
-        holder: Option<u32>,
+        holder: Option<Holder>,
     },
     /// A file or folder could not be used.
     #[error("cannot use {}: {source}: {}", path.display(), advice(source.kind()))]
@@ -25,12 +26,51 @@ pub enum StoreError {
         /// What the system says.
         source: io::Error,
     },
+    /// The database stopped in the middle of its work: it is of no more use to this process. What was stored is.
+    #[error("the database in {} stopped working ({reason}): make sure that there is memory enough, and run it again",
+        folder.display())]
+    Stopped {
+        /// The folder.
+        folder: PathBuf,
+        /// What the database says of it.
+        reason: String,
+    },
+    /// The system gives no threads.
+    #[error(
+        "cannot start a thread for the database: {source}: allow more processes or more memory (`ulimit -a`)"
+    )]
+    Threads {
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The lock file of the folder is gone: someone has removed or replaced the folder meanwhile.
+    #[error("{} was removed or replaced while it was in use: nothing more is stored, run it again",
+        folder.display())]
+    Removed {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder was opened for reading only.
+    #[error("{} was opened for reading only", folder.display())]
+    ReadOnly {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The computer's clock is set to before 1970, which the database does not cope with.
+    #[error("this computer's clock is set to a time before 1970: set the clock and run it again")]
+    Clock,
+    /// There is no room left on the disk.
+    #[error("cannot store headers: {source}: make room, and run it again")]
+    Full {
+        /// What the system says.
+        source: io::Error,
+    },
     /// The database reported an error of its own.
     #[error("the database failed: {0}: run it again, and `lightclient verify` if it recurs")]
     Database(#[source] sled::Error),
     /// The database could not even be opened.
     #[error("the database in {} is damaged and does not open: run `lightclient verify --repair` to set \
-        it aside and start again, then sync or import", folder.display())]
+        it aside and keep every header that can be read", folder.display())]
     Unreadable {
         /// The folder.
         folder: PathBuf,
@@ -77,12 +117,16 @@ pub enum StoreError {
     },
 }
 
+/// Who has a folder, as far as it is known.
+pub(crate) fn holder_text(holder: Option<&Holder>) -> String {
+    holder.map_or_else(|| "another process".to_owned(), Holder::to_string)
+}
+
 /// What to do about a file or folder that the system does not let us use.
 fn advice(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "commands have to write in the data folder, reading ones too: let them, or choose another \
-             --data-dir"
+            "check its permissions, or choose another --data-dir"
         }
         io::ErrorKind::StorageFull => "make room, or choose another --data-dir",
         _ => "choose another --data-dir",
@@ -99,6 +143,10 @@ impl StoreError {
         }
     }
 
+    pub(super) fn full() -> Self {
+        Self::Full { source: rustix::io::Errno::NOSPC.into() }
+    }
+
     pub(super) fn damaged(height: u32, what: impl Into<String>) -> Self {
         Self::Damaged { height, what: what.into() }
     }
@@ -106,6 +154,10 @@ impl StoreError {
 
 impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
-        Self::Database(error)
+        match error {
+            // sled hands out copies of its first error, whose text is not for people.
+            sled::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => Self::full(),
+            error => Self::Database(error),
+        }
     }
 }

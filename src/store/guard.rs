@@ -1,36 +1,95 @@
 //! sled reports some damage by an error and some by a panic: here both become one typed error.
 
 use super::error::StoreError;
-use sled::{Db, IVec};
 use std::any::Any;
 use std::cell::Cell;
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread;
 use tracing::debug;
 
-thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
+/// What becomes of a panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnPanic {
+    /// What the program does with one.
+    Usual,
+    /// It is caught: nothing is printed.
+    Caught,
+    /// The thread goes no further, and does not unwind either.
+    Stop,
 }
 
-/// Does the work, and turns a panic in it into its message instead of printing it.
+thread_local! {
+    static ON_PANIC: Cell<OnPanic> = const { Cell::new(OnPanic::Usual) };
+}
+
+/// How many threads that work on a database have stopped.
+static STOPS: AtomicU64 = AtomicU64::new(0);
+/// Why the last of them did.
+static LAST_STOP: Mutex<String> = Mutex::new(String::new());
+/// What the names of sled's own threads begin with.
+const SLED_THREADS: &str = "sled-io";
+
+/// Puts a hook before the program's own, which is then skipped for threads whose panics are expected here.
 ///
-/// The program's panic hook stays as it is but for being skipped while this thread is in here: to swap it
-/// for a moment would silence other threads too, for good where two of them swap at once.
-pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+/// To swap hooks for a moment would silence other threads too, for good where two of them swap at once.
+fn watch_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !QUIET.get() {
-                before(info);
+        panic::set_hook(Box::new(move |info| match ON_PANIC.get() {
+            OnPanic::Caught => {}
+            OnPanic::Stop => {
+                note_stop(info);
+                loop {
+                    thread::park();
+                }
             }
+            OnPanic::Usual if is_sleds_thread() => note_stop(info),
+            OnPanic::Usual => before(info),
         }));
     });
-    let outer = QUIET.replace(true);
+}
+
+fn is_sleds_thread() -> bool {
+    thread::current().name().is_some_and(|name| name.starts_with(SLED_THREADS))
+}
+
+fn note_stop(info: &PanicHookInfo<'_>) {
+    *LAST_STOP.lock().unwrap_or_else(PoisonError::into_inner) = message(info.payload());
+    STOPS.fetch_add(1, Ordering::Release);
+}
+
+/// How many threads that work on a database have stopped so far.
+pub(super) fn stops() -> u64 {
+    STOPS.load(Ordering::Acquire)
+}
+
+/// Why the last one did, if any has since `before` were counted.
+pub(super) fn stopped_since(before: u64) -> Option<String> {
+    let last = || LAST_STOP.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    (stops() > before).then(last)
+}
+
+/// Does the work, and turns a panic in it into its message instead of printing it.
+pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    watch_panics();
+    let outer = ON_PANIC.replace(OnPanic::Caught);
     let done = panic::catch_unwind(AssertUnwindSafe(work));
-    QUIET.set(outer);
+    ON_PANIC.set(outer);
     done.map_err(|panic| message(&*panic))
+}
+
+/// Does the work; a panic stops the thread where it stands, for ever, and is counted by [`stops`].
+pub(super) fn until_panic<T>(work: impl FnOnce() -> T) -> T {
+    watch_panics();
+    let outer = ON_PANIC.replace(OnPanic::Stop);
+    let done = work();
+    ON_PANIC.set(outer);
+    done
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -41,7 +100,8 @@ fn message(panic: &(dyn Any + Send)) -> String {
 /// Whether sled found its own files to be wrong, rather than the system or its caller.
 pub(super) fn is_damage(error: &sled::Error) -> bool {
     match error {
-        sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => true,
+        sled::Error::Corruption { .. } => true,
+        sled::Error::ReportableBug(what) => !is_no_damage(what),
         sled::Error::Io(error) => is_damaged_file(error),
         sled::Error::CollectionNotFound(_) | sled::Error::Unsupported(_) => false,
     }
@@ -52,6 +112,13 @@ pub(super) fn is_damaged_file(error: &io::Error) -> bool {
     let kinds =
         [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData, io::ErrorKind::InvalidInput];
     kinds.contains(&error.kind())
+}
+
+/// Whether sled failed for want of memory or threads, which says nothing of its files.
+fn is_no_damage(reason: &str) -> bool {
+    // The last is what a missing piece of memory is called in sled's page table.
+    let signs = ["allocate", "IO thread", "thread pool", "converting zero"];
+    signs.iter().any(|sign| reason.contains(sign))
 }
 
 /// Does something with the database; damage comes back as such, of `height` and of `record`.
@@ -68,27 +135,25 @@ pub(super) fn guarded<T>(
     match quietly(work) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) if is_damage(&error) => Err(unreadable(&error.to_string())),
+        Ok(Err(sled::Error::ReportableBug(reason))) => Err(stopped(reason)),
         Ok(Err(error)) => Err(error.into()),
+        Err(panic) if is_no_damage(&panic) => Err(stopped(panic)),
         Err(panic) => Err(unreadable(&panic)),
     }
 }
 
-/// A record, if it is there; `height` and `record` are for the error.
-pub(super) fn get(
-    db: &Db,
-    key: &[u8],
-    height: u32,
-    record: &str,
-) -> Result<Option<IVec>, StoreError> {
-    guarded(height, record, || db.get(key))
+fn stopped(reason: String) -> StoreError {
+    StoreError::Stopped { folder: PathBuf::new(), reason }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{guarded, is_damage, quietly};
+    use super::{guarded, is_damage, quietly, stopped_since, stops, until_panic};
     use crate::store::StoreError;
     use std::io;
     use std::panic::panic_any;
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_panic_becomes_its_message() {
@@ -98,13 +163,49 @@ mod tests {
         assert_eq!(quietly(|| panic_any(9)), Err::<(), _>("it cannot be read".to_owned()));
     }
 
+    /// To unwind out of a batch would make what there is of it readable.
+    #[test]
+    fn a_panic_in_a_change_stops_its_thread_without_unwinding() {
+        struct Unwound;
+        impl Drop for Unwound {
+            fn drop(&mut self) {
+                std::process::abort();
+            }
+        }
+        let before = stops();
+        let thread = thread::spawn(|| {
+            until_panic(|| {
+                let _unwound = Unwound;
+                panic!("on purpose");
+            })
+        });
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while stops() == before && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(stopped_since(before).as_deref(), Some("on purpose"));
+        assert!(!thread.is_finished());
+        assert_eq!(stopped_since(stops()), None);
+    }
+
+    #[test]
+    fn want_of_memory_or_threads_is_not_damage() {
+        let bug = |what: &str| sled::Error::ReportableBug(what.to_owned());
+        assert!(!is_damage(&bug("IO thread unexpectedly panicked")));
+        assert!(is_damage(&bug("non-link/replace found in pull of pid 3")));
+        let short = guarded(1, "a page", || -> sled::Result<()> {
+            panic!("failed to allocate critical IO buffer")
+        });
+        assert!(matches!(short, Err(StoreError::Stopped { .. })), "{short:?}");
+    }
+
     #[test]
     fn a_full_disk_is_not_damage_and_a_file_that_ends_too_early_is() {
         let error = |kind: io::ErrorKind| sled::Error::Io(kind.into());
         assert!(!is_damage(&error(io::ErrorKind::StorageFull)));
         assert!(is_damage(&error(io::ErrorKind::UnexpectedEof)));
         let full = guarded(3, "a page", || Err::<(), _>(error(io::ErrorKind::StorageFull)));
-        assert!(matches!(full, Err(StoreError::Database(_))));
+        assert!(matches!(full, Err(StoreError::Full { .. })));
         let cut = guarded(3, "a page", || Err::<(), _>(error(io::ErrorKind::UnexpectedEof)));
         assert!(matches!(cut, Err(StoreError::Damaged { height: 3, .. })));
     }

@@ -8,10 +8,11 @@
 //! the pages after a crash.
 
 use super::error::StoreError;
-use super::guard::get;
-use super::layout::bucket_key;
+use super::layout::{PAGE, PAGE_HEAD, RECORD, bucket_key};
+use super::parity::{Parity, xor_at};
+use super::records::Records;
 use crate::primitives::BlockHash;
-use sled::{Batch, Db, IVec};
+use sled::{Batch, IVec};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -29,6 +30,8 @@ pub(super) struct Pending {
     /// Height of the first pending hash: everything below is in the database.
     first: u32,
     slots: Vec<Slot>,
+    /// What they add to the parity records.
+    parity: Parity,
 }
 
 /// Where a hash belongs in its run: the bucket, and the entry's upper bits.
@@ -52,7 +55,7 @@ impl Slot {
 
 impl Pending {
     pub(super) fn starting_at(first: u32) -> Self {
-        Self { first, slots: Vec::new() }
+        Self { first, ..Self::default() }
     }
 
     /// The height up to which (exclusively) the database's index is complete.
@@ -60,8 +63,38 @@ impl Pending {
         self.first
     }
 
-    pub(super) fn push(&mut self, hash: &BlockHash) {
+    /// Adds the next header; `page` are its page's bytes up to and with its own.
+    pub(super) fn push(&mut self, hash: &BlockHash, page: &[u8]) {
+        self.parity.toggle(self.end(), page);
         self.slots.push(Slot::of(hash));
+    }
+
+    /// Height of the next header.
+    fn end(&self) -> u32 {
+        self.first + u32::try_from(self.slots.len()).expect("heights fit in 32 bits")
+    }
+
+    /// Takes the headers of a page above `height` out of the parity records. `page` are all of its bytes.
+    pub(super) fn forget_page(
+        &mut self,
+        buckets: &mut Buckets<'_>,
+        number: u32,
+        page: &[u8],
+        height: u32,
+    ) -> Result<(), StoreError> {
+        let from = (height + 1).max(number * PAGE);
+        let covered =
+            usize::try_from(self.first.saturating_sub(number * PAGE)).unwrap_or(usize::MAX);
+        let covered = page.len().min(covered.saturating_mul(RECORD).saturating_add(PAGE_HEAD));
+        let mut stored = Parity::default();
+        if from < self.first {
+            stored.toggle_page(number, &page[..covered], from);
+        }
+        for (key, lane) in stored.take(None) {
+            buckets.xor(key, &lane)?;
+        }
+        self.parity.toggle_page(number, page, from.max(self.first));
+        Ok(())
     }
 
     /// Forgets every pending hash above `height`.
@@ -104,6 +137,10 @@ impl Pending {
             bucket.extend_from_slice(&slot.entry(height).to_le_bytes());
         }
         self.first += u32::try_from(count).expect("heights fit in 32 bits");
+        let before = (!self.slots.is_empty()).then_some(self.first);
+        for (key, lane) in self.parity.take(before) {
+            buckets.xor(key, &lane)?;
+        }
         Ok(())
     }
 }
@@ -111,13 +148,13 @@ impl Pending {
 /// The buckets that one change of the store touches.
 #[derive(Debug)]
 pub(super) struct Buckets<'a> {
-    db: &'a Db,
+    records: &'a Records,
     changed: BTreeMap<[u8; 4], Vec<u8>>,
 }
 
 impl<'a> Buckets<'a> {
-    pub(super) fn of(db: &'a Db) -> Self {
-        Self { db, changed: BTreeMap::new() }
+    pub(super) fn of(records: &'a Records) -> Self {
+        Self { records, changed: BTreeMap::new() }
     }
 
     /// A bucket's entries, to be changed.
@@ -125,10 +162,16 @@ impl<'a> Buckets<'a> {
         match self.changed.entry(key) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
             Entry::Vacant(entry) => {
-                let stored = read(self.db, key)?;
+                let stored = read(self.records, key)?;
                 Ok(entry.insert(stored.map(|entries| entries.to_vec()).unwrap_or_default()))
             }
         }
+    }
+
+    /// Combines a parity record with what is to be added to it, or taken out.
+    fn xor(&mut self, key: [u8; 4], lane: &[u8]) -> Result<(), StoreError> {
+        xor_at(self.bucket(key)?, 0, lane);
+        Ok(())
     }
 
     /// Removes the entries of every header above `height`.
@@ -136,7 +179,7 @@ impl<'a> Buckets<'a> {
         for run in height / RUN..indexed_to.div_ceil(RUN) {
             let kept_in_run = (height + 1).saturating_sub(run * RUN);
             for key in (0..BUCKETS).map(|bucket| bucket_key(run_of(run * RUN), bucket)) {
-                let Some(bytes) = read(self.db, key)? else { continue };
+                let Some(bytes) = read(self.records, key)? else { continue };
                 let (entries, _) = bytes.as_chunks::<4>();
                 let kept = entries.partition_point(|entry| position(entry) < kept_in_run);
                 if kept < entries.len() {
@@ -164,9 +207,9 @@ fn position(entry: &[u8; 4]) -> u32 {
 }
 
 /// The entries of a bucket, in height order.
-fn read(db: &Db, key: [u8; 4]) -> Result<Option<IVec>, StoreError> {
+fn read(records: &Records, key: [u8; 4]) -> Result<Option<IVec>, StoreError> {
     let run = u32::from(u16::from_be_bytes([key[1], key[2]]));
-    get(db, &key, run * RUN, "the hash index")
+    records.get(&key, run * RUN, "the hash index")
 }
 
 fn run_of(height: u32) -> u16 {
@@ -175,20 +218,20 @@ fn run_of(height: u32) -> u16 {
 
 /// Heights of indexed headers that may have this hash, newest run first.
 pub(super) fn candidates(
-    db: &Db,
+    records: &Records,
     indexed_to: u32,
     hash: &BlockHash,
 ) -> impl Iterator<Item = Result<u32, StoreError>> {
     let wanted = Slot::of(hash);
     let runs = indexed_to.div_ceil(RUN);
-    (0..runs).rev().flat_map(move |run| match bucket_heights(db, run * RUN, wanted) {
+    (0..runs).rev().flat_map(move |run| match bucket_heights(records, run * RUN, wanted) {
         Ok(heights) => heights.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error)],
     })
 }
 
-fn bucket_heights(db: &Db, run_start: u32, wanted: Slot) -> Result<Vec<u32>, StoreError> {
-    let bucket = read(db, bucket_key(run_of(run_start), wanted.bucket))?.unwrap_or_default();
+fn bucket_heights(records: &Records, run_start: u32, wanted: Slot) -> Result<Vec<u32>, StoreError> {
+    let bucket = read(records, bucket_key(run_of(run_start), wanted.bucket))?.unwrap_or_default();
     let (entries, _) = bucket.as_chunks::<4>();
     let matching = entries.iter().filter(|entry| {
         u32::from_le_bytes(**entry) >> POSITION_BITS == u32::from(wanted.fingerprint)
@@ -198,7 +241,7 @@ fn bucket_heights(db: &Db, run_start: u32, wanted: Slot) -> Result<Vec<u32>, Sto
 
 /// The first of these hashes, whose heights start at `first`, without an entry that leads to its height.
 pub(super) fn first_missing(
-    db: &Db,
+    records: &Records,
     first: u32,
     hashes: &[BlockHash],
 ) -> Result<Option<u32>, StoreError> {
@@ -210,7 +253,7 @@ pub(super) fn first_missing(
     }
     let mut missing: Option<u32> = None;
     for (key, wanted) in by_bucket {
-        let bucket = read(db, key)?.unwrap_or_default();
+        let bucket = read(records, key)?.unwrap_or_default();
         let (entries, _) = bucket.as_chunks::<4>();
         let lost = wanted.iter().filter(|(entry, _)| !contains(entries, *entry));
         missing = lost.map(|(_, height)| *height).chain(missing).min();

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `h` + page number (u32 BE) | parent hash (32), work before the page (32, BE), then 48 bytes a header |
 //! | `i` + run (u16 BE) + bucket (u8) | hash index: u32 LE entries, see `index.rs` |
+//! | `p` + run (u16 BE) + lane (u8) | exclusive or of every 32nd page of the run, see `parity.rs` |
 //! | `b` + page number (u32 BE) | a page of a branch that is to take over: as under `h`, see `staged.rs` |
 //! | `s` + name (32) + part (u16 BE) | fork height (u32 LE), then 80 bytes a header |
 //! | `m:version` | schema version, u32 LE |
@@ -62,6 +63,12 @@ fn numbered(prefix: u8, page: u32) -> [u8; 5] {
 pub(super) fn bucket_key(run: u16, bucket: u8) -> [u8; 4] {
     let [high, low] = run.to_be_bytes();
     [b'i', high, low, bucket]
+}
+
+/// Key of the exclusive or of a lane's pages.
+pub(super) fn lane_key(run: u16, lane: u8) -> [u8; 4] {
+    let [high, low] = run.to_be_bytes();
+    [b'p', high, low, lane]
 }
 
 /// Key of a part of the side branch with this name.

@@ -3,10 +3,14 @@
 //! sled has a lock of its own, but says nothing useful when it is taken.
 
 use super::error::StoreError;
+use chrono::DateTime;
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::OnceLock;
 
 /// A file that only one process is to use.
 #[derive(Debug)]
@@ -33,11 +37,56 @@ impl Exclusive {
     }
 }
 
+/// The process that has a folder, by what it wrote into the lock file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process number.
+    pub pid: u32,
+    /// The command that it runs, and when it took the folder, in Unix seconds.
+    pub command: Option<(String, u64)>,
+}
+
+impl Holder {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let pid = words.next()?.parse().ok()?;
+        let command =
+            words.next().map(str::to_owned).zip(words.next().and_then(|at| at.parse().ok()));
+        Some(Self { pid, command })
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((command, since)) = &self.command else {
+            return write!(f, "process {}", self.pid);
+        };
+        write!(f, "`lightclient {command}` (process {}", self.pid)?;
+        let since = i64::try_from(*since).ok().and_then(|unix| DateTime::from_timestamp(unix, 0));
+        match since {
+            Some(since) => write!(f, ", since {} UTC)", since.format("%Y-%m-%d %H:%M")),
+            None => write!(f, ")"),
+        }
+    }
+}
+
+static COMMAND: OnceLock<(String, u64)> = OnceLock::new();
+
+/// Says which command this process runs, and since when (Unix seconds), for those who find a folder in use; the first
+/// call counts.
+pub fn set_command(name: &str, since: u64) {
+    COMMAND.get_or_init(|| (name.to_owned(), since));
+}
+
 /// The right to use a network's folder, held until dropped (or until the process ends, however it ends).
 #[derive(Debug)]
 pub struct StoreLock {
-    _file: File,
+    folder: PathBuf,
+    /// `None` where nothing can be written, and so no lock file be made: then nobody else can write either.
+    file: Option<File>,
 }
+
+const LOCK: &str = "lock";
 
 impl StoreLock {
     /// Takes the lock of a folder, which is created where it is missing.
@@ -45,23 +94,105 @@ impl StoreLock {
     /// # Errors
     /// Another process has it, or the folder cannot be written.
     pub fn take(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join("lock");
+        let path = folder.join(LOCK);
         let io = |source| StoreError::Io { path: path.clone(), source };
         fs::create_dir_all(folder)
             .map_err(|source| StoreError::Io { path: folder.to_owned(), source })?;
         let mut file = match Exclusive::open(&path).map_err(io)? {
             Exclusive::Ours(file) => file,
-            Exclusive::Taken(mut file) => {
-                let mut text = String::new();
-                // Who has it is a courtesy: without it the message is only shorter.
-                let holder =
-                    file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-                return Err(StoreError::InUse { folder: folder.to_owned(), holder });
-            }
+            Exclusive::Taken(file) => return Err(in_use(folder, file)),
         };
         file.set_len(0).map_err(io)?;
         file.rewind().map_err(io)?;
-        writeln!(file, "{}", process::id()).map_err(io)?;
-        Ok(Self { _file: file })
+        let command = COMMAND.get().map(|(name, since)| format!(" {name} {since}"));
+        writeln!(file, "{}{}", process::id(), command.unwrap_or_default()).map_err(io)?;
+        Ok(Self { folder: folder.to_owned(), file: Some(file) })
+    }
+
+    /// Keeps those who write out of a folder; others may read it at the same time. Nothing is written into the folder.
+    ///
+    /// # Errors
+    /// A process that writes has the folder.
+    pub fn share(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.join(LOCK);
+        let made = || File::options().create(true).append(true).open(&path);
+        // A folder without the file is a copy of one, or may not be written.
+        let Ok(file) = File::open(&path).or_else(|_| made()) else {
+            return Ok(Self { folder: folder.to_owned(), file: None });
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Self { folder: folder.to_owned(), file: Some(file) }),
+            Err(TryLockError::WouldBlock) => Err(in_use(folder, file)),
+            // Some read-only file systems have no locks.
+            Err(TryLockError::Error(_)) => Ok(Self { folder: folder.to_owned(), file: None }),
+        }
+    }
+
+    /// Makes sure that the folder is still the one that was locked.
+    ///
+    /// # Errors
+    /// Its lock file is gone, or is another one.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let removed = || StoreError::Removed { folder: self.folder.clone() };
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let ours = file.metadata().map(identity).map_err(|_| removed())?;
+        let there = fs::metadata(self.folder.join(LOCK)).map(identity);
+        if there.is_ok_and(|there| there == ours) { Ok(()) } else { Err(removed()) }
+    }
+}
+
+fn in_use(folder: &Path, mut file: File) -> StoreError {
+    // Those who only read share the lock, and do not say who they are: the file then names whoever wrote last.
+    let is_read = file.try_lock_shared().is_ok();
+    let mut text = String::new();
+    // Who has it is a courtesy: without it the message is only shorter.
+    let said = file.read_to_string(&mut text).ok().filter(|_| !is_read);
+    let holder = said.and_then(|_| Holder::parse(&text));
+    StoreError::InUse { folder: folder.to_owned(), holder }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Holder, StoreLock};
+    use crate::store::StoreError;
+    use std::fs;
+    use tempfile::tempdir;
+
+    #[test]
+    fn a_holder_is_named_by_command_and_time() {
+        let holder = Holder::parse("123 sync 1231006505\n").unwrap();
+        assert_eq!(
+            holder.to_string(),
+            "`lightclient sync` (process 123, since 2009-01-03 18:15 UTC)"
+        );
+        assert_eq!(Holder::parse("77\n").unwrap().to_string(), "process 77");
+        assert_eq!(Holder::parse(""), None);
+    }
+
+    #[test]
+    fn readers_share_a_folder_and_keep_writers_out() {
+        let folder = tempdir().unwrap();
+        let readers = [(); 2].map(|()| StoreLock::share(folder.path()).unwrap());
+        let writer = StoreLock::take(folder.path());
+        assert!(matches!(writer, Err(StoreError::InUse { holder: None, .. })), "{writer:?}");
+        drop(readers);
+        let writer = StoreLock::take(folder.path()).unwrap();
+        let reader = StoreLock::share(folder.path());
+        assert!(matches!(reader, Err(StoreError::InUse { holder: Some(_), .. })), "{reader:?}");
+        drop(writer);
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_or_replaced_is_noticed() {
+        let parent = tempdir().unwrap();
+        let folder = parent.path().join("regtest");
+        let lock = StoreLock::take(&folder).unwrap();
+        lock.check().unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(matches!(lock.check(), Err(StoreError::Removed { .. })));
+        let other = StoreLock::take(&folder).unwrap();
+        assert!(matches!(lock.check(), Err(StoreError::Removed { .. })));
+        other.check().unwrap();
     }
 }

@@ -5,15 +5,20 @@
 //! compared with what follows it.
 
 mod create;
+mod engine;
 mod error;
 mod guard;
 mod index;
 mod layout;
 mod lock;
+mod log;
 mod memory;
 mod open;
+mod parity;
 mod read;
+mod records;
 mod repair;
+mod salvage;
 mod sides;
 mod staged;
 mod verify;
@@ -23,11 +28,13 @@ mod write;
 mod tests;
 
 pub use error::StoreError;
-pub use lock::{Exclusive, StoreLock};
+pub(crate) use error::holder_text;
+pub use lock::{Exclusive, Holder, StoreLock, set_command};
 pub use memory::MemoryStore;
 pub use open::{SCHEMA_VERSION, SledStore};
 pub use repair::{Repaired, repair};
-pub use verify::{Fault, VerifyReport, unreadable_fault, verify};
+
+pub use verify::{Fault, VerifyReport, log_fault, unreadable_fault, verify};
 
 use crate::chain::{Ancestors, CheckedHeaders, SideBranch, Work};
 use crate::primitives::{BlockHash, Header};

@@ -2,22 +2,25 @@
 
 use super::Tip;
 use super::create::{Folders, create, exists};
+use super::engine::Engine;
 use super::error::StoreError;
-use super::guard::{get, is_damaged_file, quietly};
+use super::guard::{guarded, quietly};
 use super::index::Pending;
 use super::layout::{PAGE, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip};
 use super::lock::StoreLock;
+use super::log::{mend_settings, remove_unfinished_snapshots, set_snapshots_aside};
 use super::read::page_bytes;
+use super::records::{Files, Records};
 use super::sides::Record;
 use super::staged::Staged;
 use crate::chain::{self, Params};
 use crate::primitives::Network;
 use sled::Db;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, RwLock};
-use std::thread;
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, OnceLock, RwLock};
+use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
@@ -30,20 +33,21 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// `make_evictable`), and with 64 KB or 8 MB the peak, the time to write and the time to read were the same (measured).
 const CACHE_BYTES: u64 = 1 << 20;
 
-/// So many headers added make a bulk load: fewer delay the next open by less than a millisecond.
-const BULK: usize = 20_000;
-
 /// How long sled may take to let go of a closed database's file. It takes milliseconds.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// How often to look whether it has.
 const CLOSE_POLL: Duration = Duration::from_millis(1);
+
+/// Threads that sled starts when it is used for the first time. Without any of them it waits for ever.
+const SLED_THREADS: usize = 8;
 
 /// A chain in a sled database.
 ///
 /// All methods block on the disk: async code calls them from threads meant for that.
 #[derive(Debug)]
 pub struct SledStore {
-    pub(super) db: Db,
+    // Fields are dropped in this order: the database, at last the lock.
+    pub(super) records: Records,
     pub(super) params: &'static Params,
     /// The database's own folder.
     pub(super) folder: PathBuf,
@@ -51,37 +55,7 @@ pub struct SledStore {
     pub(super) file: File,
     pub(super) end: RwLock<End>,
     pub(super) writer: Mutex<Writer>,
-    // Fields are dropped in this order: the database, then its last handle and opening, then the lock.
-    pub(super) closing: Closing,
-    lock: StoreLock,
-}
-
-/// Opens the database once more when it has been closed after a bulk load.
-///
-/// sled writes its snapshot (where in the log each page is) when it opens, not when it closes. So without
-/// this the next open, which may be a user's first query, reads all of the log since then: 16 ms for
-/// 930,000 headers with the file in memory, 190 ms for 5,000,000, where later ones take 3 ms and 10 ms.
-#[derive(Debug)]
-pub(super) struct Closing {
-    /// The last one to let go of the database: sled panics when the disk is gone by then.
-    db: Option<Db>,
-    folder: PathBuf,
-    /// Headers added since the database was opened.
-    pub(super) added: AtomicUsize,
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        let db = self.db.take();
-        let again = *self.added.get_mut() >= BULK && !thread::panicking();
-        // What was said to be stored is. What is wrong, if anything, the next open will say.
-        let _ = quietly(|| {
-            drop(db);
-            if again {
-                drop(open_sled(&self.folder));
-            }
-        });
-    }
+    pub(super) lock: StoreLock,
 }
 
 /// What readers need to know of the chain's end.
@@ -122,29 +96,48 @@ impl SledStore {
         Self::open_locked(&folders.database, params, lock)
     }
 
+    /// Opens the store in a network's folder for reading: nothing is written, and others may read at the same time.
+    ///
+    /// # Errors
+    /// The folder is in use or unusable, or what it holds is damaged, newer, or of another network.
+    pub fn open_to_read(folder: &Path, params: &'static Params) -> Result<Self, StoreError> {
+        let lock = StoreLock::share(folder)?;
+        let folders = Folders::of(folder);
+        let path = folders.current()?;
+        let records = Records::Files(Files::open(path)?);
+        let file = open_file(File::options().read(true), path)?;
+        Self::over(records, file, path, params, lock)
+    }
+
     /// Opens the database in a folder of its own, under a lock that the caller has taken.
     pub(super) fn open_locked(
         path: &Path,
         params: &'static Params,
         lock: StoreLock,
     ) -> Result<Self, StoreError> {
-        let db = open_sled(path)?;
-        let file_path = path.join("db");
-        let file = File::options().write(true).open(&file_path);
-        let file = file.map_err(|source| StoreError::Io { path: file_path, source })?;
-        check_version(&db)?;
-        let (tip, indexed_to) = read_tip(&db)?;
-        check_network(&db, params)?;
-        let page = read_last_page(&db, &tip)?;
+        let records = Records::Sled(Engine::new(open_database(path)?, path));
+        let file = open_file(File::options().write(true), path)?;
+        Self::over(records, file, path, params, lock)
+    }
+
+    fn over(
+        records: Records,
+        file: File,
+        path: &Path,
+        params: &'static Params,
+        lock: StoreLock,
+    ) -> Result<Self, StoreError> {
+        check_version(&records)?;
+        let (tip, indexed_to) = read_tip(&records)?;
+        check_network(&records, params)?;
+        let page = read_last_page(&records, &tip)?;
         if indexed_to > tip.height + 1 {
             return Err(StoreError::damaged(tip.height, "more hashes are indexed than there are"));
         }
         // Everything indexed: the usual case, and then nothing is pending.
         let pending = (indexed_to == tip.height + 1).then(|| Pending::starting_at(indexed_to));
-        let added = AtomicUsize::new(0);
         Ok(Self {
-            closing: Closing { db: Some(db.clone()), folder: path.to_owned(), added },
-            db,
+            records,
             params,
             folder: path.to_owned(),
             file,
@@ -152,6 +145,22 @@ impl SledStore {
             writer: Mutex::new(Writer { page, sides: None, staged: None, failed: false }),
             lock,
         })
+    }
+
+    /// The database for a change of it.
+    pub(super) fn engine(&self) -> Result<&Engine, StoreError> {
+        match &self.records {
+            Records::Sled(engine) => Ok(engine),
+            Records::Files(_) => Err(StoreError::ReadOnly { folder: self.folder.clone() }),
+        }
+    }
+
+    /// What is wrong with the database's files although every record that was asked for can be read.
+    pub fn damage(&self) -> Option<&str> {
+        match &self.records {
+            Records::Sled(_) => None,
+            Records::Files(files) => files.damage(),
+        }
     }
 
     /// Whether a network's folder holds a database.
@@ -173,26 +182,92 @@ impl SledStore {
     }
 }
 
+fn open_file(options: &OpenOptions, folder: &Path) -> Result<File, StoreError> {
+    let path = folder.join("db");
+    options.open(&path).map_err(|source| StoreError::Io { path, source })
+}
+
+/// Opens a database for writing, if its log is intact: sled cuts a log at the first thing that it cannot read, and
+/// erases what follows.
+///
+/// What sled keeps beside its log is made anew where it is damaged: it is never taken for the data.
+pub(super) fn open_database(path: &Path) -> Result<Db, StoreError> {
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    remove_unfinished_snapshots(path).map_err(io)?;
+    mend_settings(path).map_err(io)?;
+    let files = Files::open(path)?;
+    if files.ignored_snapshot() {
+        set_snapshots_aside(path).map_err(io)?;
+    }
+    check_log(&files, path)?;
+    match open_sled(path) {
+        Err(StoreError::Unreadable { .. }) if set_snapshots_aside(path).map_err(io)? => {
+            check_log(&Files::open(path)?, path)?;
+            open_sled(path)
+        }
+        opened => opened,
+    }
+}
+
+fn check_log(files: &Files, path: &Path) -> Result<(), StoreError> {
+    let Some(damage) = files.damage() else { return Ok(()) };
+    debug!("{}: {damage}", path.display());
+    Err(StoreError::Unreadable { folder: path.to_owned() })
+}
+
 /// Opens sled itself. On some damage it panics: that is caught, and reported as what it is.
 pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
     let unreadable = |reason: String| {
         debug!("{}: {reason}", path.display());
         StoreError::Unreadable { folder: path.to_owned() }
     };
-    let config = sled::Config::default()
-        .path(path)
-        .cache_capacity(CACHE_BYTES)
-        // No background flusher: with one, power cuts left databases that did not open (measured).
-        .flush_every_ms(None);
+    let config = || {
+        sled::Config::default()
+            .path(path)
+            .cache_capacity(CACHE_BYTES)
+            // No background flusher: with one, power cuts left databases that did not open (measured).
+            .flush_every_ms(None)
+    };
+    check_threads()?;
     wait_until_free(&path.join("db"))?;
-    match quietly(|| config.open()) {
-        Ok(Ok(db)) => Ok(db),
-        Ok(Err(sled::Error::Io(source))) if !is_damaged_file(&source) => {
+    // It panics at a clock before 1970.
+    let config = quietly(config).map_err(|_| StoreError::Clock)?;
+    let opened = guarded(0, "the database", || config.open());
+    match opened {
+        Err(StoreError::Damaged { what, .. }) => Err(unreadable(what)),
+        Err(StoreError::Database(sled::Error::Io(source))) => {
             Err(StoreError::Io { path: path.to_owned(), source })
         }
-        Ok(Err(error)) => Err(unreadable(error.to_string())),
-        Err(panic) => Err(unreadable(panic)),
+        Err(StoreError::Database(error)) => Err(unreadable(error.to_string())),
+        Err(StoreError::Stopped { reason, .. }) => {
+            Err(StoreError::Stopped { folder: path.to_owned(), reason })
+        }
+        opened => opened,
     }
+}
+
+/// Makes sure that the system gives sled its threads: it starts them at its first use, and does not notice if it gets
+/// none.
+fn check_threads() -> Result<(), StoreError> {
+    static CHECKED: OnceLock<()> = OnceLock::new();
+    if CHECKED.get().is_some() {
+        return Ok(());
+    }
+    let mut threads = Vec::new();
+    for _ in 0..SLED_THREADS {
+        let (stay, stays) = channel::<()>();
+        let thread = Builder::new().spawn(move || {
+            let _ = stays.recv();
+        });
+        threads.push((stay, thread.map_err(|source| StoreError::Threads { source })?));
+    }
+    for (stay, thread) in threads {
+        drop(stay);
+        // It does nothing that could panic.
+        let _ = thread.join();
+    }
+    CHECKED.get_or_init(|| ());
+    Ok(())
 }
 
 /// Waits for sled's own lock, which its threads hold for a moment after a database was closed.
@@ -212,8 +287,8 @@ fn wait_until_free(file: &Path) -> Result<(), StoreError> {
 }
 
 /// Refuses a database of a newer program.
-pub(super) fn check_version(db: &Db) -> Result<(), StoreError> {
-    let stored = get(db, VERSION_KEY, 0, "the schema version")?;
+pub(super) fn check_version(records: &Records) -> Result<(), StoreError> {
+    let stored = records.get(VERSION_KEY, 0, "the schema version")?;
     let Some(got) = stored.filter(|bytes| bytes.len() == 4) else {
         return Err(StoreError::damaged(0, "no schema version"));
     };
@@ -225,8 +300,8 @@ pub(super) fn check_version(db: &Db) -> Result<(), StoreError> {
 }
 
 /// Refuses a database of another network.
-pub(super) fn check_network(db: &Db, params: &Params) -> Result<(), StoreError> {
-    let page = page_bytes(db, 0)?;
+pub(super) fn check_network(records: &Records, params: &Params) -> Result<(), StoreError> {
+    let page = page_bytes(records, 0)?;
     let first = decode_page(0, &page)?.hashes[0];
     let genesis = params.genesis.hash();
     if first == genesis {
@@ -241,16 +316,16 @@ pub(super) fn check_network(db: &Db, params: &Params) -> Result<(), StoreError> 
     Err(StoreError::damaged(0, format!("genesis is {first}, not {genesis}")))
 }
 
-pub(super) fn read_tip(db: &Db) -> Result<(Tip, u32), StoreError> {
-    let bytes = get(db, TIP_KEY, 0, "the tip record")?;
+pub(super) fn read_tip(records: &Records) -> Result<(Tip, u32), StoreError> {
+    let bytes = records.get(TIP_KEY, 0, "the tip record")?;
     let bytes = bytes.ok_or_else(|| StoreError::damaged(0, "no tip record"))?;
     decode_tip(&bytes).ok_or_else(|| StoreError::damaged(0, "the tip record is cut short"))
 }
 
 /// The last page, which must hold the tip as its last header.
-fn read_last_page(db: &Db, tip: &Tip) -> Result<Vec<u8>, StoreError> {
+fn read_last_page(records: &Records, tip: &Tip) -> Result<Vec<u8>, StoreError> {
     let first = tip.height / PAGE * PAGE;
-    let bytes = page_bytes(db, tip.height / PAGE)?;
+    let bytes = page_bytes(records, tip.height / PAGE)?;
     let page = decode_page(first, &bytes)?;
     let expected = usize::try_from(tip.height % PAGE).expect("less than a page") + 1;
     if page.headers.len() != expected || page.last_hash() != tip.hash {

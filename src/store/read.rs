@@ -1,14 +1,14 @@
 //! Reading the stored chain.
 
 use super::error::StoreError;
-use super::guard::{get, guarded};
 use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, Page, SIDE_KEYS, SIDE_PART};
 use super::layout::{array, decode_page, page_key};
 use super::open::{End, SledStore, folder_size};
+use super::records::Records;
 use super::{Change, HeaderStore, StoredRun, StoredSide, Tip, index};
 use crate::chain::{Ancestors, Work};
 use crate::primitives::{BlockHash, HEADER_LEN, Header};
-use sled::{Db, IVec};
+use sled::IVec;
 use std::sync::{PoisonError, RwLockReadGuard};
 
 impl SledStore {
@@ -24,7 +24,7 @@ impl SledStore {
 
     fn page_of(&self, end: &End, number: u32) -> Result<Page, StoreError> {
         let height = number * PAGE;
-        let page = decode_page(height, &page_bytes(&self.db, number)?)?;
+        let page = decode_page(height, &page_bytes(&self.records, number)?)?;
         let count = PAGE.min(end.tip.height - height + 1);
         if page.headers.len() != usize::try_from(count).expect("at most a page") {
             return Err(StoreError::damaged(height, "a page is cut short"));
@@ -46,7 +46,7 @@ impl SledStore {
     /// Parent hash and work before a page, without hashing it.
     fn page_start(&self, number: u32) -> Result<(BlockHash, Work), StoreError> {
         let height = number * PAGE;
-        let bytes = page_bytes(&self.db, number)?;
+        let bytes = page_bytes(&self.records, number)?;
         if bytes.len() <= PAGE_HEAD {
             return Err(StoreError::damaged(height, "a page is cut short"));
         }
@@ -101,9 +101,7 @@ impl SledStore {
     /// The side branches, and the names that their records bear.
     pub(super) fn named_sides(&self) -> Result<Vec<(BlockHash, StoredSide)>, StoreError> {
         let height = self.end().tip.height;
-        let entries = guarded(height, "the side branches", || {
-            self.db.scan_prefix(SIDE_KEYS).collect::<sled::Result<Vec<_>>>()
-        })?;
+        let entries = self.records.scan(SIDE_KEYS, height, "the side branches")?;
         let damaged = || StoreError::damaged(height, "a side branch's record has a wrong length");
         let mut sides: Vec<(BlockHash, StoredSide)> = Vec::new();
         for (key, value) in entries {
@@ -137,8 +135,8 @@ impl SledStore {
 }
 
 /// A page's bytes.
-pub(super) fn page_bytes(db: &Db, number: u32) -> Result<IVec, StoreError> {
-    let read = |number: u32| get(db, &page_key(number), number * PAGE, "a page");
+pub(super) fn page_bytes(records: &Records, number: u32) -> Result<IVec, StoreError> {
+    let read = |number: u32| records.get(&page_key(number), number * PAGE, "a page");
     match read(number) {
         Err(error @ StoreError::Damaged { .. }) => {
             // sled stores many records as one, which is damaged as a whole: whatever is asked for, the fault is
@@ -161,7 +159,7 @@ impl Ancestors for SledStore {
                 return Ok(Some(height));
             }
         }
-        for height in index::candidates(&self.db, end.indexed_to, hash) {
+        for height in index::candidates(&self.records, end.indexed_to, hash) {
             let height = height?;
             if self.confirms(&end, height, hash)? {
                 return Ok(Some(height));
@@ -195,7 +193,7 @@ impl HeaderStore for SledStore {
 
     fn run_unchecked(&self, from: u32, count: u32) -> Result<StoredRun, StoreError> {
         self.read_run(from, count, |_, number| {
-            decode_page(number * PAGE, &page_bytes(&self.db, number)?)
+            decode_page(number * PAGE, &page_bytes(&self.records, number)?)
         })
     }
 
@@ -207,7 +205,7 @@ impl HeaderStore for SledStore {
         // What is pending is not in the index by design.
         let indexed = self.end().indexed_to.saturating_sub(first);
         let indexed = usize::try_from(indexed).map_or(hashes.len(), |n| n.min(hashes.len()));
-        index::first_missing(&self.db, first, &hashes[..indexed])
+        index::first_missing(&self.records, first, &hashes[..indexed])
     }
 
     fn commit(&self, change: &Change<'_>) -> Result<(), StoreError> {
@@ -227,7 +225,7 @@ impl HeaderStore for SledStore {
     }
 
     fn last_sync(&self) -> Result<Option<u64>, StoreError> {
-        let stored = get(&self.db, LAST_SYNC_KEY, 0, "the time of the last sync")?;
+        let stored = self.records.get(LAST_SYNC_KEY, 0, "the time of the last sync")?;
         let stored = stored.filter(|bytes| bytes.len() == 8);
         Ok(stored.map(|bytes| u64::from_le_bytes(array(&bytes))))
     }

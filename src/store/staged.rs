@@ -6,14 +6,12 @@
 
 use super::Tip;
 use super::error::StoreError;
-use super::guard::{get, guarded};
 use super::index::{Buckets, Pending};
-use super::layout::{PAGE, STAGED_KEYS, decode_page, page_key, staged_key};
+use super::layout::{PAGE, PAGE_HEAD, RECORD, STAGED_KEYS, decode_page, page_key, staged_key};
 use super::open::{SledStore, Writer};
 use super::write::append;
 use crate::chain::CheckedHeaders;
 use sled::Batch;
-use std::sync::atomic::Ordering;
 
 /// What is staged.
 #[derive(Clone, Debug)]
@@ -41,8 +39,8 @@ impl SledStore {
                 self.stage_from(headers.first_height().saturating_sub(1))?
             }
         };
-        append(batch, &mut staged.tip, &mut staged.page, headers, staged_key)?;
-        self.closing.added.fetch_add(headers.len(), Ordering::Relaxed);
+        append(batch, &mut staged.tip, &mut staged.page, headers, staged_key, |_, _| ())?;
+        self.engine()?.count_added(headers.len());
         writer.staged = Some(staged);
         Ok(())
     }
@@ -67,12 +65,13 @@ impl SledStore {
         let Some(Staged { fork, tip, page }) = writer.staged.take() else {
             return Err(StoreError::Gap { tip: old, got: old + 1 });
         };
+        self.forget(pending, buckets, &self.end().tip, fork)?;
         buckets.cut(fork, pending.indexed_to())?;
         pending.cut(fork);
         let mut prev = self.tip_at(fork)?.hash;
         for number in fork / PAGE..=tip.height / PAGE {
             let (first, key) = (number * PAGE, staged_key(number));
-            let bytes = get(&self.db, &key, first, "a staged page")?;
+            let bytes = self.records.get(&key, first, "a staged page")?;
             let bytes =
                 bytes.ok_or_else(|| StoreError::damaged(first, "a staged page is missing"))?;
             let staged = decode_page(first, &bytes)?;
@@ -84,7 +83,9 @@ impl SledStore {
                     "a staged page does not follow the one before",
                 ));
             }
-            staged.hashes[new..].iter().for_each(|hash| pending.push(hash));
+            for (at, hash) in staged.hashes.iter().enumerate().skip(new) {
+                pending.push(hash, &bytes[..PAGE_HEAD + RECORD * (at + 1)]);
+            }
             prev = staged.last_hash();
             batch.insert(&page_key(number), bytes);
             batch.remove(&key);
@@ -115,11 +116,9 @@ impl SledStore {
     /// Whether there was anything to remove.
     fn remove_staged(&self, batch: &mut Batch) -> Result<bool, StoreError> {
         let height = self.end().tip.height;
-        let keys = guarded(height, "the staged pages", || {
-            self.db.scan_prefix(STAGED_KEYS).keys().collect::<sled::Result<Vec<_>>>()
-        })?;
-        let any = !keys.is_empty();
-        keys.into_iter().for_each(|key| batch.remove(key));
+        let entries = self.records.scan(STAGED_KEYS, height, "the staged pages")?;
+        let any = !entries.is_empty();
+        entries.into_iter().for_each(|(key, _)| batch.remove(key));
         Ok(any)
     }
 }

@@ -1,13 +1,23 @@
 //! Checking a stored chain again, from genesis.
 
+use super::HeaderStore;
 use super::error::StoreError;
 use super::layout::PAGE;
-use super::{HeaderStore, StoredRun};
-use crate::chain::{Branch, CheckedHeaders, Params, Rejection, link_batch};
+use crate::chain::link_batch;
+use crate::chain::{BatchFault, Branch, CheckedHeaders, LinkedBatch, Params, Rejection, Work};
 use crate::primitives::{BlockHash, Header};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, Builder};
 
-/// Headers whose index entries are checked together: each bucket is then read for many of them at once.
-const STEP: u32 = 16_384;
+/// Headers that are read and hashed together, and whose index entries are checked together.
+const STEP: u32 = 8_192;
+/// Threads that read: more are waited for by the one that checks in order.
+const MAX_WORKERS: usize = 8;
+
+/// A time that no header is ahead of: the rule that compares with the clock is for headers that arrive.
+pub(crate) const NO_CLOCK: u32 = u32::MAX;
 
 /// The first thing found wrong in a stored chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,28 +41,29 @@ pub struct VerifyReport {
     pub height: u32,
     /// Its hash.
     pub hash: BlockHash,
+    /// Its time, in Unix seconds.
+    pub time: u32,
     /// The first fault, if any.
     pub fault: Option<Fault>,
 }
 
 /// Checks every stored header again: proof of work, links, every rule, the stored work and the index.
 ///
-/// `now` is the wall clock in Unix seconds; `progress` hears of each height reached.
+/// The clock plays no part: headers that are stored were not from the future when they came. `progress` hears of each
+/// height reached.
 ///
 /// # Errors
 /// Reading failed for a reason other than damage: damage is what the report is for.
 pub fn verify<S: HeaderStore + ?Sized>(
     store: &S,
     params: &'static Params,
-    now: u32,
     mut progress: impl FnMut(u32),
 ) -> Result<VerifyReport, StoreError> {
     let tip = store.tip();
     let mut branch = Branch::genesis(params);
-    let mut fault = index_fault(store, 0, &[branch.hash()])?;
-    while fault.is_none() && branch.height() < tip.height {
-        fault = check_step(store, &mut branch, tip.height, now)?;
-        progress(branch.height());
+    let mut fault = index_fault(0, store.missing_in_index(0, &[branch.hash()]))?;
+    if fault.is_none() {
+        fault = check_steps(store, &mut branch, tip.height, &mut progress)?;
     }
     if fault.is_none() {
         fault = check_tip(store, &branch);
@@ -64,39 +75,108 @@ pub fn verify<S: HeaderStore + ?Sized>(
         checked: branch.height() + 1,
         height: branch.height(),
         hash: branch.hash(),
+        time: branch.time(),
         fault,
     })
 }
 
-/// Checks the next few pages and their index entries, and moves the branch's end to the last good header.
-fn check_step<S: HeaderStore + ?Sized>(
+/// Checks all headers above genesis, and moves the branch's end to the last good one.
+///
+/// Threads read and hash steps of the chain, in any order; what needs ancestors is checked here, in theirs.
+fn check_steps<S: HeaderStore + ?Sized>(
     store: &S,
     branch: &mut Branch,
     tip: u32,
-    now: u32,
+    progress: &mut impl FnMut(u32),
 ) -> Result<Option<Fault>, StoreError> {
-    let first = branch.height() + 1;
-    let last = tip.min(first - first % STEP + STEP - 1);
-    let mut hashes = Vec::new();
-    let mut fault = None;
-    while fault.is_none() && branch.height() < last {
-        let (good, found) = check_page(store, branch, last, now)?;
-        hashes.extend_from_slice(good.hashes());
-        fault = found;
-    }
-    // A good header's missing entry lies below whatever else is wrong.
-    Ok(index_fault(store, first, &hashes)?.or(fault))
+    let params = branch.params();
+    let steps = tip / STEP + 1;
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
+    let (next, (sender, read)) = (AtomicU32::new(0), sync_channel(workers));
+    thread::scope(|scope| {
+        // When this is dropped, threads that wait to hand in their step end.
+        let read = read;
+        for _ in 0..workers {
+            let (sender, next) = (sender.clone(), &next);
+            let work = move || {
+                let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+                for number in numbers.take_while(|number| *number < steps) {
+                    let first = (number * STEP).max(1);
+                    let last = tip.min(number * STEP + (STEP - 1));
+                    // Once a fault is found nobody waits for the rest.
+                    if sender.send((number, read_step(store, params, first, last))).is_err() {
+                        return;
+                    }
+                }
+            };
+            let started = Builder::new().spawn_scoped(scope, work);
+            started.map_err(|source| StoreError::Threads { source })?;
+        }
+        drop(sender);
+        let mut waiting = BTreeMap::new();
+        for number in 0..steps {
+            while !waiting.contains_key(&number) {
+                let Ok((number, step)) = read.recv() else { break };
+                waiting.insert(number, step);
+            }
+            let Some(step) = waiting.remove(&number) else { break };
+            let fault = check_step(branch, step?)?;
+            progress(branch.height());
+            if fault.is_some() {
+                return Ok(fault);
+            }
+        }
+        Ok(None)
+    })
 }
 
-/// Checks what is left of the branch's page: each page repeats its parent's hash and the work before it.
-fn check_page<S: HeaderStore + ?Sized>(
+/// What was read of a step of the chain.
+struct Step {
+    pages: Vec<PageRead>,
+    /// The first of its headers that is not in the index.
+    missing_in_index: Result<Option<u32>, StoreError>,
+}
+
+/// What was read of a page, up to the first thing wrong with it.
+struct PageRead {
+    first: u32,
+    /// What it says of the header before it.
+    parent: Option<BlockHash>,
+    parent_work: Work,
+    batch: LinkedBatch,
+    batch_fault: Option<BatchFault>,
+    damage: Option<Fault>,
+}
+
+fn read_step<S: HeaderStore + ?Sized>(
     store: &S,
-    branch: &mut Branch,
+    params: &Params,
+    first: u32,
     last: u32,
-    now: u32,
-) -> Result<(CheckedHeaders, Option<Fault>), StoreError> {
-    let first = branch.height() + 1;
-    let count = (PAGE - first % PAGE).min(last - branch.height());
+) -> Result<Step, StoreError> {
+    let (mut pages, mut hashes) = (Vec::new(), Vec::new());
+    let mut from = first;
+    while from <= last {
+        let end = last.min(from - from % PAGE + (PAGE - 1));
+        let page = read_page(store, params, from, end - from + 1)?;
+        hashes.extend(page.batch.hashes());
+        let faulty = page.damage.is_some() || page.batch_fault.is_some();
+        pages.push(page);
+        if faulty {
+            break;
+        }
+        from = end + 1;
+    }
+    let missing_in_index = store.missing_in_index(first, &hashes);
+    Ok(Step { pages, missing_in_index })
+}
+
+fn read_page<S: HeaderStore + ?Sized>(
+    store: &S,
+    params: &Params,
+    first: u32,
+    count: u32,
+) -> Result<PageRead, StoreError> {
     let mut damage = None;
     let run = match store.run_unchecked(first, count) {
         Err(StoreError::Damaged { height, what }) => {
@@ -105,23 +185,40 @@ fn check_page<S: HeaderStore + ?Sized>(
         }
         other => other?,
     };
-    if let Some(fault) = start_fault(branch, &run) {
-        let (nothing, _) = check_headers(branch, Vec::new(), now);
-        return Ok((nothing, Some(fault)));
-    }
-    let (good, fault) = check_headers(branch, run.headers, now);
-    Ok((good, fault.or(damage)))
+    let parent = run.headers.first().map(|header| header.prev);
+    let (batch, batch_fault) = link_batch(params, run.headers);
+    Ok(PageRead { first, parent, parent_work: run.parent_work, batch, batch_fault, damage })
 }
 
-/// What a run's records say of the chain before it, against what the headers there add up to.
-fn start_fault(branch: &Branch, run: &StoredRun) -> Option<Fault> {
-    let (height, parent) = (run.first_height, run.headers.first()?.prev);
+/// Holds what was read of a step to every rule on top of the branch, and to what the pages say of each other.
+fn check_step(branch: &mut Branch, step: Step) -> Result<Option<Fault>, StoreError> {
+    let first = branch.height() + 1;
+    let mut fault = None;
+    for page in step.pages {
+        fault = start_fault(branch, &page);
+        if fault.is_none() {
+            let (_, rejection) = branch.extend(page.batch, NO_CLOCK);
+            let rule = rejection.or_else(|| page.batch_fault.map(|fault| rejected(branch, fault)));
+            fault = rule.as_ref().map(rule_fault).or(page.damage);
+        }
+        if fault.is_some() {
+            break;
+        }
+    }
+    // A good header's missing entry lies below whatever else is wrong.
+    let missing = index_fault(first, step.missing_in_index)?;
+    Ok(missing.filter(|missing| missing.height <= branch.height()).or(fault))
+}
+
+/// What a page says of the chain before it, against what the headers there add up to.
+fn start_fault(branch: &Branch, page: &PageRead) -> Option<Fault> {
+    let (height, parent) = (page.first, page.parent?);
     if parent != branch.hash() {
         let (expected, got) = (branch.hash().to_string(), parent.to_string());
         return Some(stored_fault(height, "parent", &expected, &got));
     }
-    if run.parent_work != *branch.chainwork() {
-        let (expected, got) = (branch.chainwork().to_string(), run.parent_work.to_string());
+    if page.parent_work != *branch.chainwork() {
+        let (expected, got) = (branch.chainwork().to_string(), page.parent_work.to_string());
         return Some(stored_fault(height, "chainwork", &expected, &got));
     }
     None
@@ -131,26 +228,22 @@ fn start_fault(branch: &Branch, run: &StoredRun) -> Option<Fault> {
 pub(super) fn check_headers(
     branch: &mut Branch,
     headers: Vec<Header>,
-    now: u32,
 ) -> (CheckedHeaders, Option<Fault>) {
     let (batch, batch_fault) = link_batch(branch.params(), headers);
-    let (good, rejection) = branch.extend(batch, now);
-    let rejection = rejection.or_else(|| {
-        batch_fault.map(|fault| Rejection {
-            height: branch.height() + 1,
-            hash: fault.hash,
-            violation: fault.violation,
-        })
-    });
+    let (good, rejection) = branch.extend(batch, NO_CLOCK);
+    let rejection = rejection.or_else(|| batch_fault.map(|fault| rejected(branch, fault)));
     (good, rejection.as_ref().map(rule_fault))
 }
 
-fn index_fault<S: HeaderStore + ?Sized>(
-    store: &S,
+fn rejected(branch: &Branch, fault: BatchFault) -> Rejection {
+    Rejection { height: branch.height() + 1, hash: fault.hash, violation: fault.violation }
+}
+
+fn index_fault(
     first: u32,
-    hashes: &[BlockHash],
+    missing: Result<Option<u32>, StoreError>,
 ) -> Result<Option<Fault>, StoreError> {
-    match store.missing_in_index(first, hashes) {
+    match missing {
         Err(StoreError::Damaged { height, what }) => {
             Ok(Some(stored_fault(height.max(first), "index", "a readable index", &what)))
         }
@@ -195,6 +288,11 @@ fn rule_fault(rejection: &Rejection) -> Fault {
 /// The fault of a database that does not open.
 pub fn unreadable_fault() -> Fault {
     stored_fault(0, "database", "a database that opens", "files that cannot be read")
+}
+
+/// The fault of a database whose headers are all good, but whose log has a hole: it must not be written to.
+pub fn log_fault(height: u32) -> Fault {
+    stored_fault(height, "log", "a log without holes", "a damaged message")
 }
 
 pub(super) fn stored_fault(height: u32, what: &str, expected: &str, got: &str) -> Fault {

@@ -1,7 +1,6 @@
 //! Changing the stored chain: one sled batch, then flush and fsync.
 
 use super::error::StoreError;
-use super::guard::{guarded, quietly};
 use super::index::{Buckets, Pending, SMALL};
 use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, RECORD, TIP_KEY};
 use super::layout::{encode_tip, new_page, page_key, push_record};
@@ -10,10 +9,10 @@ use super::read::page_bytes;
 use super::sides::{self, Record};
 use super::{Change, Staging, Tip};
 use crate::chain::{CheckedHeaders, SideBranch, Work};
+use crate::primitives::BlockHash;
 use sled::Batch;
 use std::io;
 use std::ops::RangeInclusive;
-use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 /// How often a page is read after it was written in bulk. Of a peak of 60 MB, two reads save 7, four 10, eight 11 (measured).
@@ -27,10 +26,11 @@ impl SledStore {
 
     pub(super) fn commit_change(&self, change: &Change<'_>) -> Result<(), StoreError> {
         let mut writer = self.usable_writer()?;
-        let (mut batch, mut buckets) = (Batch::default(), Buckets::of(&self.db));
+        let (mut batch, mut buckets) = (Batch::default(), Buckets::of(&self.records));
         let (mut tip, mut pending) = self.load_pending(&writer)?;
         let mut page = writer.page.clone();
         if let Some(height) = change.cut_to.filter(|height| *height < tip.height) {
+            self.forget(&mut pending, &mut buckets, &tip, height)?;
             page = self.cut(&mut batch, &tip, height)?;
             buckets.cut(height, pending.indexed_to())?;
             pending.cut(height);
@@ -38,9 +38,9 @@ impl SledStore {
         }
         let first_written = tip.height;
         if let Some(headers) = change.append.filter(|headers| !headers.is_empty()) {
-            append(&mut batch, &mut tip, &mut page, headers, page_key)?;
-            headers.hashes().iter().for_each(|hash| pending.push(hash));
-            self.closing.added.fetch_add(headers.len(), Ordering::Relaxed);
+            let push = |hash: &BlockHash, page: &[u8]| pending.push(hash, page);
+            append(&mut batch, &mut tip, &mut page, headers, page_key, push)?;
+            self.engine()?.count_added(headers.len());
             pending.write_due(&mut buckets)?;
         }
         match change.staged {
@@ -89,7 +89,8 @@ impl SledStore {
     fn make_evictable(&self, pages: RangeInclusive<u32>) {
         for key in pages.map(page_key) {
             // A page that cannot be read is the matter of who wants it.
-            let _ = quietly(|| (0..EXTRA_READS).try_for_each(|_| self.db.get(key).map(drop)));
+            let read = |_| self.records.get(&key, 0, "a page").map(drop);
+            let _ = (0..EXTRA_READS).try_for_each(read);
         }
     }
 
@@ -104,6 +105,9 @@ impl SledStore {
 
     pub(super) fn usable_writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
         let writer = self.writer();
+        if let Some(failure) = self.engine()?.failure() {
+            return Err(failure);
+        }
         if writer.failed {
             let source = io::Error::other("an earlier change could not be written: start again");
             return Err(StoreError::Io { path: self.folder.clone(), source });
@@ -122,18 +126,34 @@ impl SledStore {
         tip: Tip,
         pending: Pending,
     ) -> Result<(), StoreError> {
+        let engine = self.engine()?;
+        self.lock.check()?;
         writer.failed = true;
-        let height = tip.height;
         {
             let mut end = self.end.write().unwrap_or_else(PoisonError::into_inner);
-            guarded(height, "the database", || self.db.apply_batch(batch))?;
+            engine.apply(batch)?;
             *end = End { tip, indexed_to: pending.indexed_to(), pending: Some(pending) };
         }
-        guarded(height, "the database", || self.db.flush())?;
+        engine.flush()?;
         let synced = self.file.sync_data();
         synced.map_err(|source| StoreError::Io { path: self.folder.join("db"), source })?;
         writer.failed = false;
         free_replaced();
+        Ok(())
+    }
+
+    /// Takes the headers above `height` out of the parity records.
+    pub(super) fn forget(
+        &self,
+        pending: &mut Pending,
+        buckets: &mut Buckets<'_>,
+        tip: &Tip,
+        height: u32,
+    ) -> Result<(), StoreError> {
+        for number in (height + 1) / PAGE..=tip.height / PAGE {
+            let page = page_bytes(&self.records, number)?;
+            pending.forget_page(buckets, number, &page, height)?;
+        }
         Ok(())
     }
 
@@ -149,7 +169,7 @@ impl SledStore {
 
     /// The bytes of the page that holds a height, without its headers above that.
     pub(super) fn page_up_to(&self, height: u32) -> Result<Vec<u8>, StoreError> {
-        let mut page = page_bytes(&self.db, height / PAGE)?.to_vec();
+        let mut page = page_bytes(&self.records, height / PAGE)?.to_vec();
         let kept = usize::try_from(height % PAGE).expect("less than a page") + 1;
         page.truncate(PAGE_HEAD + RECORD * kept);
         Ok(page)
@@ -197,7 +217,10 @@ impl SledStore {
         for number in from / PAGE..=tip.height / PAGE {
             let skip =
                 usize::try_from(from.saturating_sub(number * PAGE)).expect("less than a page");
-            self.page(number)?.hashes.iter().skip(skip).for_each(|hash| pending.push(hash));
+            let bytes = page_bytes(&self.records, number)?;
+            for (at, hash) in self.page(number)?.hashes.iter().enumerate().skip(skip) {
+                pending.push(hash, &bytes[..PAGE_HEAD + RECORD * (at + 1)]);
+            }
         }
         self.end.write().unwrap_or_else(PoisonError::into_inner).pending = Some(pending.clone());
         Ok((tip, pending))
@@ -214,13 +237,15 @@ fn free_replaced() {
     }
 }
 
-/// Adds headers on top of the tip, page by page, under these keys.
+/// Adds headers on top of the tip, page by page, under these keys; `each` hears of every header's hash, and of its
+/// page's bytes up to and with its own.
 pub(super) fn append(
     batch: &mut Batch,
     tip: &mut Tip,
     page: &mut Vec<u8>,
     headers: &CheckedHeaders,
     page_key: impl Fn(u32) -> [u8; 5],
+    mut each: impl FnMut(&BlockHash, &[u8]),
 ) -> Result<(), StoreError> {
     if headers.first_height() != tip.height + 1 || headers.prev() != tip.hash {
         return Err(StoreError::Gap { tip: tip.height, got: headers.first_height() });
@@ -233,6 +258,7 @@ pub(super) fn append(
             batch.insert(&page_key(tip.height / PAGE), full);
         }
         push_record(page, header);
+        each(hash, page);
         if step.0 != header.bits {
             step = (header.bits, Work::of_bits(header.bits));
         }

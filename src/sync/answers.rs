@@ -176,6 +176,16 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::set_at_end`], and no range above the joined height is asked of the peer either, until
+    /// [`Engine::ask_all`].
+    pub fn pass_over(&mut self, key: PeerKey) {
+        let height = self.joined.height;
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.speaks();
+            peer.end_at(height);
+        }
+    }
+
     /// How many peers have said that they have nothing beyond the tip.
     pub fn opinions(&self) -> usize {
         self.peers.values().filter(|peer| peer.spoke).count()

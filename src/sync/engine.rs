@@ -16,7 +16,7 @@ pub(super) const FULL: u32 = 2000;
 
 /// A peer that leaves a request unanswered for so long is dropped. Bitcoin Core waits 2 minutes for an
 /// answer to `getheaders` (`HEADERS_RESPONSE_TIME`); half of it is ample for 162 kB.
-const HARD_DEADLINE: Duration = Duration::from_secs(60);
+pub const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A peer that leaves a request unanswered for so long does not keep the ranges going beside others.
 const SILENT: Duration = Duration::from_secs(5);
@@ -214,7 +214,7 @@ impl Engine {
 
     fn drop_stalled(&mut self, now: Duration) {
         let mut stalled = self.unanswered(now);
-        stalled.retain(|(_, waited)| *waited >= HARD_DEADLINE);
+        stalled.retain(|(_, waited)| *waited >= ANSWER_DEADLINE);
         for (peer, waited) in stalled {
             self.remove_peer(peer);
             let reason = DropReason::Stalled { waited };
@@ -367,7 +367,7 @@ impl Engine {
     /// When [`Engine::poll`] or [`Engine::progress`] may say something new though nothing has happened.
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
         let waiting = self.peers.values().filter_map(Peer::waiting_since);
-        let own = waiting.flat_map(|since| [since + self.patience(), since + HARD_DEADLINE]);
+        let own = waiting.flat_map(|since| [since + self.patience(), since + ANSWER_DEADLINE]);
         let asked = self.ranges.asked().chain(self.ahead.asked());
         let own = own.chain(asked.map(|since| since + self.patience()));
         let lead = self.open.lead_deadline(&self.peers, !self.presync);

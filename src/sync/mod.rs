@@ -20,7 +20,7 @@ mod ranges;
 mod tests;
 mod types;
 
-pub use engine::Engine;
+pub use engine::{ANSWER_DEADLINE, Engine};
 pub use hints::{Hints, HintsError};
 pub use locator::{locator_heights, spread_above};
 pub use progress::{Gain, VerifiedWork};

@@ -227,6 +227,11 @@ pub fn put_var_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// A text as a terminal, a log line and HTML may show it; data that programs read is kept as it is.
+pub fn safe_text(text: &str) -> String {
+    sanitise(text.as_bytes())
+}
+
 /// The characters of `bytes` that are safe on a terminal, in a log line and in HTML.
 ///
 /// Source: Bitcoin Core `SanitizeString` with `SAFE_CHARS_DEFAULT`; the others are left out.

@@ -63,6 +63,11 @@ impl FrameDecoder {
         self.body.is_some() || self.start < self.input.len()
     }
 
+    /// The bytes that were not taken yet, from the head of a message on.
+    pub fn unread(&self) -> &[u8] {
+        &self.input[self.start..]
+    }
+
     /// Takes bytes as they arrived. Each is copied once, payloads straight to where they stay.
     pub fn push(&mut self, mut bytes: &[u8]) {
         if let Some(body) = &mut self.body {
@@ -82,8 +87,7 @@ impl FrameDecoder {
     /// The stream is not the network's, or a message breaks a limit or its checksum.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         if self.body.is_none() {
-            let unread = &self.input[self.start..];
-            let Some((head, rest)) = unread.split_first_chunk::<FRAME_HEAD_LEN>() else {
+            let Some((head, rest)) = self.unread().split_first_chunk::<FRAME_HEAD_LEN>() else {
                 return Ok(None);
             };
             let mut body = self.read_head(head)?;

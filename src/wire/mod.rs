@@ -40,7 +40,7 @@ mod tx_oracle;
 pub use addr::{AddrEntry, Endpoint, MAX_ADDRS};
 pub use addrv2::{AddrV2Entry, MAX_ADDRV2_LEN, NetAddress};
 pub use block::{Block, Transactions};
-pub use codec::{Reader, put_compact_size, put_var_bytes};
+pub use codec::{Reader, put_compact_size, put_var_bytes, safe_text};
 pub use command::{COMMAND_LEN, Command};
 pub use control::{Reject, SendCmpct};
 pub use error::{DecodeError, FrameError};

@@ -1,9 +1,10 @@
 //! `version`: who a peer says it is.
 
 use super::addr::Endpoint;
-use super::codec::{Reader, put_var_bytes, sanitise};
+use super::codec::{Reader, put_var_bytes};
 use super::error::DecodeError;
 use super::services::ServiceFlags;
+use std::fmt::Write;
 
 /// The protocol version we speak. Source: Bitcoin Core `PROTOCOL_VERSION` (BIP339).
 pub const PROTOCOL_VERSION: i32 = 70016;
@@ -44,9 +45,18 @@ pub struct Version {
 }
 
 impl Version {
-    /// The user agent with everything unsafe for a terminal or a log removed.
+    /// The user agent, whole: what a terminal would obey is still in it, and a byte that is no UTF-8 is written as `\xff`.
+    /// See [`safe_text`](super::safe_text).
     pub fn user_agent_text(&self) -> String {
-        sanitise(&self.user_agent)
+        let mut text = String::with_capacity(self.user_agent.len());
+        for chunk in self.user_agent.utf8_chunks() {
+            text.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                // Writing into a String does not fail.
+                let _ = write!(text, "\\x{byte:02x}");
+            }
+        }
+        text
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -148,6 +158,16 @@ mod tests {
         let mut bytes = hex::decode(SATOSHI_0_7_2).unwrap();
         bytes.extend_from_slice(&[0, 1, 2, 3]);
         assert!(!decode(&bytes).unwrap().relay);
+    }
+
+    #[test]
+    fn a_user_agent_is_whole_and_only_what_is_shown_is_cleaned() {
+        let mut version = decode(&hex::decode(SATOSHI_0_7_2).unwrap()).unwrap();
+        version.user_agent = "/Knots+é:\u{1b}[31m/".as_bytes().to_vec();
+        version.user_agent.push(0xff);
+        let text = version.user_agent_text();
+        assert_eq!(text, "/Knots+é:\u{1b}[31m/\\xff");
+        assert_eq!(crate::wire::safe_text(&text), "/Knots:31m/xff");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the whole-program tests, the offline example and the benches share: chains made on the spot, a peer that
 //! plays any part in the protocol, a runner for the program, and a real bitcoind to compare with.
 //!
-//! Integration tests say `mod support;`, everything else includes it with `#[path = "../tests/support/mod.rs"]`.
+//! Integration tests, benches and the example include it with `#[path = "../tests/support/mod.rs"]`.
 //! Nothing here sleeps for luck: every wait is for a condition and has a deadline.
 #![allow(
     dead_code,
@@ -16,6 +16,7 @@ pub mod client;
 mod conn;
 pub mod deaf;
 pub mod dns;
+pub mod faketime;
 pub mod files;
 mod link;
 pub mod measure;

@@ -4,6 +4,8 @@ use super::wait::Watched;
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -29,6 +31,20 @@ pub struct Proxied {
     pub outgoing: Vec<SocketAddr>,
 }
 
+/// How clients log in to a proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// As Tor: with any user name and password, or without.
+    Any,
+    /// As `ssh -D`: without.
+    Without,
+    /// As some that are configured so: it takes a user name and a password where they are offered, and refuses them;
+    /// without any it lets everybody in.
+    RefusesLogins,
+    /// With this user name and password only.
+    Only(&'static str, &'static str),
+}
+
 /// A proxy. It stops when dropped; connections through it end with their ends.
 #[derive(Debug)]
 pub struct SocksProxy {
@@ -40,7 +56,7 @@ pub struct SocksProxy {
 #[derive(Debug)]
 struct Shared {
     names: HashMap<String, SocketAddr>,
-    authenticates: bool,
+    access: Access,
     proxied: Watched<Proxied>,
     stopping: AtomicBool,
 }
@@ -49,21 +65,17 @@ impl SocksProxy {
     /// Starts a proxy that knows these names; of any other it says that the host is unreachable. As Tor, it takes any
     /// user name and password where they are offered.
     pub fn start(names: impl IntoIterator<Item = (String, SocketAddr)>) -> Self {
-        Self::launch(names, true)
+        Self::with(Access::Any, names)
     }
 
-    /// As [`SocksProxy::start`], but it knows no authentication.
-    pub fn without_authentication(names: impl IntoIterator<Item = (String, SocketAddr)>) -> Self {
-        Self::launch(names, false)
-    }
-
-    fn launch(names: impl IntoIterator<Item = (String, SocketAddr)>, authenticates: bool) -> Self {
+    /// As [`SocksProxy::start`], with this way to log in.
+    pub fn with(access: Access, names: impl IntoIterator<Item = (String, SocketAddr)>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let names = names.into_iter().map(|(name, at)| (name.to_lowercase(), at)).collect();
         let shared = Arc::new(Shared {
             names,
-            authenticates,
+            access,
             proxied: Watched::default(),
             stopping: AtomicBool::new(false),
         });
@@ -113,12 +125,26 @@ impl Shared {
         let [version, methods] = read(&mut client)?;
         let mut offered = vec![0; usize::from(methods)];
         client.read_exact(&mut offered)?;
-        if version != 5 || !offered.contains(&0) {
+        let with_login = offered.contains(&2) && self.access != Access::Without;
+        let only_so = matches!(self.access, Access::Only(..));
+        if version != 5 || (only_so && !with_login) || !(with_login || offered.contains(&0)) {
             return client.write_all(&[5, 0xff]);
         }
-        let credentials = if self.authenticates && offered.contains(&2) {
+        let credentials = if with_login {
             client.write_all(&[5, 2])?;
-            Some(read_credentials(&mut client)?)
+            let (user, password) = read_credentials(&mut client)?;
+            let taken = match self.access {
+                Access::Any | Access::Without => true,
+                Access::RefusesLogins => false,
+                Access::Only(the_user, the_password) => {
+                    (the_user, the_password) == (&user, &password)
+                }
+            };
+            client.write_all(&[1, u8::from(!taken)])?;
+            if !taken {
+                return Ok(());
+            }
+            Some((user, password))
         } else {
             client.write_all(&[5, 0])?;
             None
@@ -149,6 +175,27 @@ impl Shared {
     }
 }
 
+/// Listens on a Unix socket and leads every client to `proxy`, for as long as the process lives.
+pub fn front(path: &Path, proxy: SocketAddr) {
+    let listener = UnixListener::bind(path).expect("a free path");
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.expect("a client");
+            let mut server = TcpStream::connect(proxy).expect("the proxy");
+            let mut from = client.try_clone().expect("a socket");
+            let mut to = server.try_clone().expect("a socket");
+            thread::spawn(move || {
+                io::copy(&mut from, &mut to).ok();
+                to.shutdown(Shutdown::Both).ok();
+            });
+            thread::spawn(move || {
+                io::copy(&mut server, &mut client).ok();
+                client.shutdown(Shutdown::Both).ok();
+            });
+        }
+    });
+}
+
 /// Copies until one side ends, and tells the other.
 fn pour(from: &mut TcpStream, to: &mut TcpStream) {
     io::copy(from, to).ok();
@@ -164,14 +211,12 @@ fn read<const N: usize>(stream: &mut TcpStream) -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Takes a user name and a password, whatever they are.
+/// A user name and a password, whatever they are.
 fn read_credentials(client: &mut TcpStream) -> io::Result<(String, String)> {
     let [1] = read(client)? else {
         return Err(io::Error::other("another version of the authentication"));
     };
-    let credentials = (read_text(client)?, read_text(client)?);
-    client.write_all(&[1, 0])?;
-    Ok(credentials)
+    Ok((read_text(client)?, read_text(client)?))
 }
 
 /// A text behind its length.

@@ -1,7 +1,7 @@
 //! Forks and reorganisations of the header tree, one fact after another.
 
 use super::memory::Memory;
-use super::miner::{NOW, World, linked, mine, mine_run, regtest};
+use super::miner::{World, linked, mine, mine_run, regtest};
 use super::synthetic::{HARDER, Synthetic, child};
 use crate::chain::{Accepted, HeaderTree, LinkedBatch, Work};
 use crate::primitives::{Header, Network};

@@ -1,6 +1,6 @@
 //! The header tree against a map of all headers that were ever delivered.
 
-use super::miner::{NOW, World, linked, mine, regtest};
+use super::miner::{World, linked, mine, regtest};
 use crate::chain::{Accepted, HeaderTree, Rejection};
 use crate::primitives::{BlockHash, Header};
 use proptest::collection::vec;

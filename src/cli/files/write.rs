@@ -2,13 +2,18 @@
 
 use super::format::FileFormat;
 #[cfg(feature = "parquet")]
-use super::parquet::ParquetWriter;
+use super::parquet::{GROUP_ROWS, ParquetWriter};
 use super::record::Row;
 use super::sink::Sink;
 use crate::cli::CliError;
-use crate::node::{HeaderInfo, HeaderRange};
+use crate::node::{HeaderRange, HeaderSpan, ReadError};
+use crate::primitives::hex;
 use crate::store::StoredRun;
+use rayon::prelude::*;
 use std::io::{self, Write};
+
+/// Spans that are formatted together, on all cores, while the next ones are read.
+const SPANS: usize = 8;
 
 /// Headers on their way from the store into a file, step by step.
 pub(crate) struct HeaderWriter<'a> {
@@ -19,10 +24,9 @@ pub(crate) struct HeaderWriter<'a> {
 /// What is kept between steps.
 enum Form {
     Bin,
-    Csv {
-        begun: bool,
-    },
-    Jsonl,
+    Hex,
+    /// Lines of text; `None` until the first spans are read.
+    Lines(FileFormat, Option<Vec<HeaderSpan>>),
     Hints {
         interval: u32,
         written: u64,
@@ -43,11 +47,11 @@ impl<'a> HeaderWriter<'a> {
     ) -> Result<Self, CliError> {
         let form = match format {
             FileFormat::Bin => Form::Bin,
-            FileFormat::Csv => Form::Csv { begun: false },
-            FileFormat::Jsonl => Form::Jsonl,
+            FileFormat::Hex => Form::Hex,
+            FileFormat::Csv | FileFormat::Jsonl => Form::Lines(format, None),
             FileFormat::Hints => Form::Hints { interval, written: 0 },
             #[cfg(feature = "parquet")]
-            FileFormat::Parquet => Form::Parquet(Box::new(ParquetWriter::new(interval)?)),
+            FileFormat::Parquet => Form::Parquet(Box::new(ParquetWriter::new()?)),
         };
         Ok(Self { range, form })
     }
@@ -65,27 +69,25 @@ impl<'a> HeaderWriter<'a> {
     /// # Errors
     /// Reading failed, or writing did.
     pub(crate) fn step(&mut self, sink: &mut Sink<'_>) -> Result<Option<u64>, CliError> {
-        let (count, written) = if matches!(self.form, Form::Bin | Form::Hints { .. }) {
-            let Some(run) = self.range.next_run()? else { return Ok(None) };
-            (run.headers.len(), self.write_run(sink, &run))
-        } else {
-            let Some(infos) = self.range.next_infos()? else { return self.end(sink) };
-            (infos.len(), self.write_infos(sink, infos))
-        };
-        written.map_err(|error| sink.error(error))?;
-        Ok(Some(u64::try_from(count).unwrap_or(u64::MAX)))
-    }
-
-    fn end(&mut self, sink: &mut Sink<'_>) -> Result<Option<u64>, CliError> {
-        #[cfg(feature = "parquet")]
-        if let Form::Parquet(file) = &mut self.form {
-            file.finish(sink).map_err(|error| sink.error(error))?;
+        match &mut self.form {
+            Form::Bin | Form::Hex | Form::Hints { .. } => {
+                let Some(run) = self.range.next_run()? else { return Ok(None) };
+                let count = run.headers.len();
+                self.write_run(sink, &run).map_err(|error| sink.error(error))?;
+                Ok(Some(u64::try_from(count).unwrap_or(u64::MAX)))
+            }
+            Form::Lines(format, spans) => step_lines(&mut self.range, *format, spans, sink),
+            #[cfg(feature = "parquet")]
+            Form::Parquet(file) => step_parquet(&mut self.range, file, sink),
         }
-        let _ = sink;
-        Ok(None)
     }
 
     fn write_run(&mut self, sink: &mut impl Write, run: &StoredRun) -> io::Result<()> {
+        if matches!(self.form, Form::Hex) {
+            let mut headers = run.headers.iter();
+            return headers
+                .try_for_each(|header| writeln!(sink, "{}", hex::encode(&header.encode())));
+        }
         let Form::Hints { interval, written } = &mut self.form else {
             return run.headers.iter().try_for_each(|header| sink.write_all(&header.encode()));
         };
@@ -97,24 +99,85 @@ impl<'a> HeaderWriter<'a> {
         }
         Ok(())
     }
+}
 
-    fn write_infos(&mut self, sink: &mut impl Write, infos: Vec<HeaderInfo>) -> io::Result<()> {
-        match &mut self.form {
-            Form::Csv { begun } => {
-                let first = !std::mem::replace(begun, true);
-                let mut rows = csv::WriterBuilder::new().has_headers(first).from_writer(sink);
-                let mut infos = infos.iter();
-                infos.try_for_each(|info| rows.serialize(Row::of(info)).map_err(io_error))?;
-                rows.flush()
-            }
-            #[cfg(feature = "parquet")]
-            Form::Parquet(file) => file.write(sink, infos),
-            _ => infos.iter().try_for_each(|info| {
-                serde_json::to_writer(&mut *sink, info)?;
-                sink.write_all(b"\n")
-            }),
-        }
+/// Writes the spans that were read, and reads the next ones meanwhile.
+fn step_lines(
+    range: &mut HeaderRange<'_>,
+    format: FileFormat,
+    read: &mut Option<Vec<HeaderSpan>>,
+    sink: &mut Sink<'_>,
+) -> Result<Option<u64>, CliError> {
+    let begins = read.is_none();
+    let spans = match read.take() {
+        Some(spans) => spans,
+        None => read_spans(range)?,
+    };
+    let (next, texts) = rayon::join(
+        || read_spans(range),
+        || -> Vec<io::Result<Vec<u8>>> {
+            let spans = spans.par_iter().enumerate();
+            spans.map(|(at, span)| lines(format, span, begins && at == 0)).collect()
+        },
+    );
+    for text in texts {
+        text.and_then(|text| sink.write_all(&text)).map_err(|error| sink.error(error))?;
     }
+    *read = Some(next?);
+    Ok(counted(&spans))
+}
+
+fn read_spans(range: &mut HeaderRange<'_>) -> Result<Vec<HeaderSpan>, ReadError> {
+    let spans = std::iter::from_fn(|| range.next_span(u32::MAX).transpose());
+    spans.take(SPANS).collect()
+}
+
+/// How many headers there are; `None` if there are none.
+fn counted(spans: &[HeaderSpan]) -> Option<u64> {
+    let count = spans.iter().map(|span| u64::from(span.count())).sum();
+    (count > 0).then_some(count)
+}
+
+/// The lines of a span; those of a table begin with the names of its columns.
+fn lines(format: FileFormat, span: &HeaderSpan, begins: bool) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if format == FileFormat::Csv {
+        let mut rows = csv::WriterBuilder::new().has_headers(begins).from_writer(&mut text);
+        for info in span.infos() {
+            rows.serialize(Row::of(&info)).map_err(io_error)?;
+        }
+        rows.flush()?;
+        drop(rows);
+        return Ok(text);
+    }
+    for info in span.infos() {
+        serde_json::to_writer(&mut text, &info)?;
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+/// Writes the next row group, or the end of the file.
+#[cfg(feature = "parquet")]
+fn step_parquet(
+    range: &mut HeaderRange<'_>,
+    file: &mut ParquetWriter,
+    sink: &mut Sink<'_>,
+) -> Result<Option<u64>, CliError> {
+    let (mut spans, mut left) = (Vec::new(), GROUP_ROWS);
+    while left > 0
+        && let Some(span) = range.next_span(left)?
+    {
+        left -= span.count();
+        spans.push(span);
+    }
+    let count = counted(&spans);
+    let written = match count {
+        Some(_) => file.write_group(sink, &spans),
+        None => file.finish(sink),
+    };
+    written.map_err(|error| sink.error(error))?;
+    Ok(count)
 }
 
 /// The system's own error where there is one: a reader that went away has to be told from a full disk.

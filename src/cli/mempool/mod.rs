@@ -15,7 +15,7 @@ use super::no_peer::no_peer;
 use super::runtime::block_on;
 use crate::config::Layer;
 use crate::node::Amount;
-use crate::node::clock::{unix_now, unix_now_secs};
+use crate::node::clock::{unix_now, unix_now_millis};
 use crate::node::mempool::{
     Limits, Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice, Seen, stored_end,
 };
@@ -259,7 +259,7 @@ impl Seeing {
     /// Turns what was seen into lines, as much as there is room for; none where nothing is left.
     fn render(&mut self) -> Option<Lines> {
         let mut lines = (self.unwritten.len() > 0).then(Lines::default)?;
-        let time = unix_now_secs();
+        let time = unix_now_millis();
         while lines.out.len() < MOST_TEXT
             && let Some(notice) = self.unwritten.next()
         {

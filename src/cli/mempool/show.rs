@@ -7,6 +7,7 @@ use crate::output::{Fields, format};
 use crate::primitives::Network;
 use crate::script::ScriptKind;
 use crate::wire::TxView;
+use serde::Serialize;
 use std::fmt::Write;
 
 /// What is said of a transaction that came before.
@@ -19,6 +20,15 @@ pub(super) struct Form {
     pub(super) color: bool,
     /// With all fields.
     pub(super) full: bool,
+}
+
+/// What there is to say of a transaction, and when it came.
+#[derive(Serialize)]
+struct SeenTx {
+    /// Milliseconds since 1970.
+    time: u64,
+    #[serde(flatten)]
+    info: TxInfo,
 }
 
 /// How transactions are shown.
@@ -37,14 +47,15 @@ impl Show {
         self.form.json
     }
 
-    /// A transaction that came at that time (Unix seconds): one line, or with all fields a paragraph.
+    /// A transaction that came at that time (milliseconds since 1970): one line, or with all fields a paragraph.
     pub(super) fn transaction(&self, tx: TxView<'_>, time: u64) -> String {
         let Form { json, color, full } = self.form;
         if json {
-            let info = TxInfo::new(tx, self.network);
-            let line = serde_json::to_string(&info).expect("text keys and numbers make JSON");
+            let seen = SeenTx { time, info: TxInfo::new(tx, self.network) };
+            let line = serde_json::to_string(&seen).expect("text keys and numbers make JSON");
             return line + "\n";
         }
+        let time = time / 1000;
         if full {
             let fields = Fields::default()
                 .with("time", format!("{time}  {} UTC", format::utc(time)))

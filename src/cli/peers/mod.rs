@@ -4,7 +4,7 @@ mod table;
 
 use super::args::at_least_one;
 use super::network_args::{NetworkArgs, named_peers, sources};
-use super::no_peer::{advice, tried};
+use super::no_peer::none_reached;
 use super::runtime::{block_on, endings};
 use super::{CliError, Context};
 use crate::config::{Config, Layer};
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         return Err(CliError::Interrupted(signal));
     }
     context.out.flush()?;
-    if let Some(journal) = journal {
+    if let Some(journal) = journal.filter(|_| !crawled.failures.blame_the_proxy()) {
         journal.remove()?;
     }
     verdict(&crawled, &context.config)
@@ -168,17 +168,10 @@ async fn start(
 
 /// Fails if nobody could be reached.
 fn verdict(crawled: &Crawled, config: &Config) -> Result<(), CliError> {
-    /// How many reasons are given.
-    const REASONS: usize = 4;
     if crawled.counts.reachable > 0 {
         return Ok(());
     }
-    let reason = |row: &crate::node::PeerRow| {
-        row.error.as_ref().map(|error| format!("{} ({error})", row.address))
-    };
-    let reasons: Vec<String> = crawled.asked.iter().filter_map(reason).take(REASONS).collect();
-    let (tried, advice) = (tried(&reasons), advice(config));
-    Err(CliError::NoPeer(format!("no peer could be reached: {tried}: {advice}")))
+    Err(none_reached(config, &crawled.failures))
 }
 
 fn to_u64(number: usize) -> u64 {

@@ -6,7 +6,8 @@ use crate::cli::files::Sink;
 use crate::node::{Counts, Crawled, PeerRow};
 use crate::output::format::{count, counted};
 use crate::output::{Align, Column, Fields, JsonArray, Output, header_line, row_line};
-use crate::output::{at, fitting};
+use crate::output::{at, escaped, fitting, json_text};
+use crate::wire::safe_text;
 use std::cmp::Ordering;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -92,7 +93,7 @@ fn cells(row: &PeerRow) -> [String; 5] {
     [
         row.address.clone(),
         row.services.join("|"),
-        row.user_agent.clone().unwrap_or_default(),
+        row.user_agent.as_deref().map(safe_text).unwrap_or_default(),
         row.height.map(|height| height.to_string()).unwrap_or_default(),
         row.latency_ms.map(|ms| format!("{ms:.1} ms")).unwrap_or_default(),
     ]
@@ -163,7 +164,7 @@ impl TableFile {
 
 fn write_json_lines(rows: &[&PeerRow], sink: &mut impl Write) -> io::Result<()> {
     for row in rows {
-        serde_json::to_writer(&mut *sink, row)?;
+        sink.write_all(json_text(row)?.as_bytes())?;
         sink.write_all(b"\n")?;
     }
     Ok(())
@@ -188,7 +189,7 @@ fn write_csv(rows: &[&PeerRow], sink: &mut impl Write) -> io::Result<()> {
             &row.address,
             row.version,
             row.services.join("|"),
-            &row.user_agent,
+            row.user_agent.as_deref().map(escaped),
             row.height,
             row.latency_ms,
             row.addresses,
@@ -202,7 +203,7 @@ fn write_csv(rows: &[&PeerRow], sink: &mut impl Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{Crawled, PeerRow, TableFile, sorted, write_csv};
-    use crate::node::Counts;
+    use crate::node::{Counts, Failures};
     use std::path::Path;
 
     fn row(address: &str, latency_ms: Option<f64>, error: Option<&str>) -> PeerRow {
@@ -229,7 +230,8 @@ mod tests {
         ];
         let unasked = vec![row("e", None, None)];
         let counts = Counts::default();
-        let crawled = Crawled { asked, unasked, counts, interrupted: false };
+        let crawled =
+            Crawled { asked, unasked, counts, interrupted: false, failures: Failures::default() };
         let order = |shows_told: bool| -> String {
             sorted(&crawled, shows_told).iter().map(|row| row.address.as_str()).collect()
         };

@@ -23,6 +23,8 @@ pub struct SeedAnswer {
     pub seed: String,
     /// Its addresses, at most [`MAX_ADDRESSES_PER_SEED`], each once; none if it failed.
     pub addresses: Vec<IpAddr>,
+    /// Why there are none.
+    pub error: Option<String>,
 }
 
 /// The seeds being asked, all at once.
@@ -104,7 +106,7 @@ async fn ask(
 ) -> SeedAnswer {
     let end = Instant::now() + deadline;
     let filtered = format!("x{:x}.{seed}", services.0);
-    let mut addresses = Vec::new();
+    let (mut addresses, mut failed) = (Vec::new(), None);
     // The subdomain gets half of the time, so that the plain name has a chance where the seed's server keeps silent
     // about names it does not know.
     for (name, within) in [(&filtered, deadline / 2), (&seed, deadline)] {
@@ -115,11 +117,15 @@ async fn ask(
                 addresses = found;
                 break;
             }
-            Err(error) => tracing::debug!(target: "dns", name, %error),
+            Err(error) => {
+                tracing::debug!(target: "dns", name, %error);
+                failed = Some(error.to_string());
+            }
         }
     }
     addresses.truncate(MAX_ADDRESSES_PER_SEED);
-    SeedAnswer { seed, addresses }
+    let error = failed.filter(|_| addresses.is_empty());
+    SeedAnswer { seed, addresses, error }
 }
 
 /// With the dot that keeps the system from trying the name in its search domains too.
@@ -137,7 +143,7 @@ mod tests {
 
     fn answer(seed: u8, hosts: impl IntoIterator<Item = u8>) -> SeedAnswer {
         let addresses = hosts.into_iter().map(|host| IpAddr::from([10, 0, seed, host])).collect();
-        SeedAnswer { seed: format!("seed{seed}"), addresses }
+        SeedAnswer { seed: format!("seed{seed}"), addresses, error: None }
     }
 
     #[test]

@@ -50,7 +50,7 @@ async fn addresses(
     let answer = loop {
         attempts += 1;
         match timeout(each, ask(server, name, family)).await {
-            Ok(answer) => break answer?,
+            Ok(answer) => break answer.map_err(|error| named(server, error))?,
             Err(_) if attempts < ATTEMPTS => {}
             Err(_) => {
                 let text = format!("DNS server {server} did not answer within {deadline:?}");
@@ -70,6 +70,15 @@ async fn addresses(
             Err(io::Error::other(format!("DNS server {server} truncates its answers over TCP")))
         }
     }
+}
+
+/// The error with the server's name in it.
+fn named(server: SocketAddr, error: io::Error) -> io::Error {
+    let text = error.to_string();
+    if error.kind() == io::ErrorKind::InvalidInput || text.starts_with("DNS server") {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("DNS server {server}: {text}"))
 }
 
 /// Asks by datagram, and by stream where the answer does not fit in one.

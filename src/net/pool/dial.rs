@@ -3,7 +3,7 @@
 use super::slot::Slot;
 use super::types::{Action, Moment, Parting, Target};
 use super::{MAX_PER_GROUP, Pool};
-use crate::net::book::{Known, NetGroup, PeerAddress};
+use crate::net::book::{CAPACITY, Known, NetGroup, PeerAddress};
 use crate::wire::ServiceFlags;
 use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +121,8 @@ impl Pool {
         let (under_way, hopeful) = self.dialling_counts(now);
         let alone = self.connected_count() == 0;
         let (limit, pause) = self.pace.limits(self.free(), hopeful, alone);
-        if self.is_closed() || hopeful >= limit || under_way >= MAX_UNDER_WAY {
+        let barred = self.is_closed() || self.is_cut_off();
+        if barred || hopeful >= limit || under_way >= MAX_UNDER_WAY {
             return None;
         }
         let due = self.pace.last_dial.map_or(now, |last| last + pause);
@@ -253,14 +254,26 @@ impl Pool {
             && !self.rests(known, now)
     }
 
-    /// Whether an address did not answer lately; who does not persist asks each only once.
+    /// Whether an address did not answer lately; who does not persist asks each only once. As long as no peer is
+    /// connected, failures of earlier runs keep nobody waiting: the network may have been the reason.
     fn rests(&self, known: &Known, now: Moment) -> bool {
         if known.last_try <= known.last_success || known.last_try > now.unix {
             return false;
         }
+        let tried = self.tried.contains(&known.address);
+        if !tried && self.connected_count() == 0 {
+            return false;
+        }
         let rest = REST << known.tries.min(REST_DOUBLINGS);
-        let finally = !self.persists() && known.last_try >= self.started.unix;
-        finally || now.unix < known.last_try + rest
+        (tried && !self.persists()) || now.unix < known.last_try + rest
+    }
+
+    /// An address was dialled for nothing.
+    pub(super) fn note_tried(&mut self, address: PeerAddress) {
+        if self.tried.len() >= CAPACITY {
+            self.tried.clear();
+        }
+        self.tried.insert(address);
     }
 
     /// Now and then an address that has never answered is tried, so that the book knows who is there.

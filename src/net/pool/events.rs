@@ -21,6 +21,7 @@ impl Pool {
     pub fn connected(&mut self, id: u64, info: &PeerInfo, now: Moment) -> Admission {
         self.stir();
         self.pace.succeeded();
+        self.proxy.works();
         let Some(slot) = self.slots.get(&id) else { return Admission::Part(Parting::Surplus) };
         match slot.target.clone() {
             Target::Named(at) => self.named.connected(at),
@@ -125,6 +126,10 @@ impl Pool {
         self.pace.look_again();
         let Some(slot) = self.slots.remove(&id) else { return };
         let connected = slot.ready.is_some();
+        match reason {
+            Disconnect::Proxy(_) => self.proxy.failed(),
+            _ => self.proxy.works(),
+        }
         match (slot.target, reason.fault()) {
             (Target::Seed(_), _) => {}
             (Target::Named(at), Fault::Network) => self.named.lost(at, now.since_start, rng),
@@ -150,26 +155,20 @@ impl Pool {
 
     fn dial_failed(&mut self, address: &PeerAddress, reason: &Disconnect, now: Moment) {
         let own = match reason {
-            Disconnect::Unreachable { kind, .. } => self.is_own_trouble(*kind),
+            Disconnect::Proxy(_) => true,
+            // Behind a proxy these are its words.
+            Disconnect::Unreachable { kind, .. } => {
+                self.settings.proxy_seeds.is_none() && is_own_trouble(*kind)
+            }
             _ => false,
         };
         self.pace.failed();
         self.reach.failed(address.reach(), own, now.since_start);
         if !own {
+            self.note_tried(*address);
             self.book.failed(address, now.unix);
             self.saving.changed = true;
         }
-    }
-
-    /// Whether a dial failed on this side of the network. Of a proxy's answers ("other") none says so, but without the
-    /// proxy nothing was dialled at all.
-    fn is_own_trouble(&self, kind: ErrorKind) -> bool {
-        if self.settings.proxy_seeds.is_some() {
-            return kind != ErrorKind::Other;
-        }
-        let own =
-            [ErrorKind::NetworkUnreachable, ErrorKind::NetworkDown, ErrorKind::AddrNotAvailable];
-        own.contains(&kind)
     }
 
     /// A peer did what no good peer does, or is of no use, and was disconnected.
@@ -196,6 +195,7 @@ impl Pool {
             Target::Named(at) => self.named.give_up(at),
             Target::Found(address) => {
                 self.losses.add(address, now.since_start, rng);
+                self.note_tried(address);
                 self.book.failed(&address, now.unix);
                 self.saving.changed = true;
             }
@@ -300,4 +300,10 @@ impl Pool {
         self.pace.look_again();
         self.stir();
     }
+}
+
+/// Whether a dial failed on this side of the network.
+fn is_own_trouble(kind: ErrorKind) -> bool {
+    let own = [ErrorKind::NetworkUnreachable, ErrorKind::NetworkDown, ErrorKind::AddrNotAvailable];
+    own.contains(&kind)
 }

@@ -33,7 +33,7 @@ use rand::Rng;
 use reach::Reachability;
 use search::Searching;
 use slot::Slot;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use watch::Watch;
 
@@ -58,6 +58,30 @@ struct Saving {
     last: Option<Duration>,
 }
 
+/// Whether anything gets through the proxy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum ProxyState {
+    /// Nothing is known of it, or there is none.
+    #[default]
+    Unknown,
+    /// It has failed, and never worked.
+    Failed,
+    /// It has connected us, or tried to.
+    Works,
+}
+
+impl ProxyState {
+    fn failed(&mut self) {
+        if *self == Self::Unknown {
+            *self = Self::Failed;
+        }
+    }
+
+    fn works(&mut self) {
+        *self = Self::Works;
+    }
+}
+
 /// The connections, the address book, and what is known of the network.
 #[derive(Debug)]
 pub struct Pool {
@@ -72,6 +96,9 @@ pub struct Pool {
     /// How many addresses the seeds behind a proxy have told, while any of them is asked.
     fetched: Option<usize>,
     losses: Losses,
+    /// Addresses that this pool has dialled for nothing.
+    tried: BTreeSet<PeerAddress>,
+    proxy: ProxyState,
     reach: Reachability,
     searching: Searching,
     pace: dial::Pace,
@@ -100,6 +127,8 @@ impl Pool {
             fresh: VecDeque::new(),
             fetched: None,
             losses: Losses::default(),
+            tried: BTreeSet::new(),
+            proxy: ProxyState::default(),
             pace: dial::Pace::default(),
             saving: Saving::default(),
             started: now,
@@ -273,8 +302,16 @@ impl Pool {
         !dialling && self.named.deadline().is_none() && nobody_else
     }
 
+    /// Whether a proxy that never worked is in the way of everybody, and it is not waited for.
+    fn is_cut_off(&self) -> bool {
+        self.proxy == ProxyState::Failed && !self.persists()
+    }
+
     /// Whether there is no address left to dial, now or soon, and no source to ask.
     fn knows_nobody(&self, now: Moment) -> bool {
+        if self.is_cut_off() {
+            return true;
+        }
         let waits = !self.fresh.is_empty()
             || self.fetched.is_some()
             || self.losses.is_any_waiting(now.since_start);

@@ -115,6 +115,7 @@ impl Pool {
         }
         self.named.hurry(now.since_start);
         self.losses.clear();
+        self.tried.clear();
         self.reach.reset();
         self.pace.succeeded();
         self.pace.look_again();

@@ -1,5 +1,5 @@
 use super::{MAGIC, PEER, Remote, TESTNET3, config, scene, scene_with, version};
-use crate::net::{Direction, Disconnect, Event, Link, PeerId, spawn_with};
+use crate::net::{Direction, Disconnect, Event, Link, PeerId, Spoken, spawn_with};
 use crate::primitives::Header;
 use crate::wire::{Command, FrameError, Headers, Message, ServiceFlags, encode_frame};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ async fn a_peer_that_waits_for_our_version_is_told_everything() {
     let info = scene.connection().await;
     assert_eq!(info.address, "peer");
     assert_eq!(info.services, ServiceFlags(9));
-    assert_eq!(info.user_agent, "/peer:1/");
+    assert_eq!(info.user_agent, "/peer:\x1b1/", "whole: it is cleaned where it is shown");
     assert_eq!((info.version, info.start_height, info.relay), (70016, 900_000, true));
     assert!(info.wants_addrv2 && !info.wtxid_relay);
     assert!(info.time_offset < 0);
@@ -72,11 +72,27 @@ async fn a_peer_that_dialled_us_speaks_first() {
 
 #[tokio::test(start_paused = true)]
 async fn another_networks_magic_is_named() {
-    for (magic, name) in [(TESTNET3, Some("testnet3")), (*b"HTTP", None)] {
+    for (magic, name) in [(TESTNET3, Some("testnet3")), ([1, 2, 3, 4], None)] {
         let mut scene = scene();
         scene.remote.write(&encode_frame(magic, &Message::Version(version()))).await;
         let expected = Disconnect::WrongNetwork { expected: MAGIC, got: magic, name };
         assert_eq!(scene.end().await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_protocol_is_named_by_its_first_bytes_however_few() {
+    let key: Vec<u8> = (0..80).map(|at: u8| at.wrapping_mul(167) ^ 0x5a).collect();
+    for (bytes, spoken) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], Spoken::Http),
+        (b"SSH-2.0-dropbear\r\n", Spoken::Ssh),
+        (b"\x15\x03\x01\x00\x02\x02\x46", Spoken::Tls),
+        (b"{\"id\":null}\n", Spoken::Json),
+        (&key, Spoken::Encrypted),
+    ] {
+        let mut scene = scene();
+        scene.remote.write(bytes).await;
+        assert_eq!(scene.end().await, Disconnect::OtherProtocol { spoken });
     }
 }
 
@@ -107,7 +123,7 @@ async fn both_ends_of_a_connection_to_ourselves_know_it() {
     for (id, direction, stream) in
         [(1, Direction::Outbound, dialled), (2, Direction::Inbound, accepted)]
     {
-        let connect = async { Ok(Link { stream, remote: None }) };
+        let connect = async { Ok::<_, std::io::Error>(Link { stream, remote: None }) };
         let (config, sender) = (Arc::clone(&config), sender.clone());
         handles.push(spawn_with(PeerId(id), String::new(), direction, connect, config, sender));
     }

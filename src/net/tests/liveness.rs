@@ -152,7 +152,7 @@ async fn a_full_queue_is_told_without_waiting() {
 async fn layers_that_take_their_time_do_not_make_the_peer_silent() {
     let (ours, theirs) = duplex(1 << 16);
     let (sender, mut events) = mpsc::channel(1);
-    let connect = async { Ok(Link { stream: ours, remote: None }) };
+    let connect = async { Ok::<_, std::io::Error>(Link { stream: ours, remote: None }) };
     let (config, out) = (Arc::new(config()), Direction::Outbound);
     let _handle = spawn_with(PEER, String::new(), out, connect, config, sender);
     let mut remote = Remote::new(theirs);

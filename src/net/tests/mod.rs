@@ -120,7 +120,7 @@ struct Scene<S> {
 fn scene_with(config: Config, direction: Direction, pipe: usize) -> Scene<DuplexStream> {
     let (ours, theirs) = duplex(pipe);
     let (sender, events) = mpsc::channel(1000);
-    let connect = async { Ok(Link { stream: ours, remote: None }) };
+    let connect = async { Ok::<_, std::io::Error>(Link { stream: ours, remote: None }) };
     let handle = spawn_with(PEER, "peer".to_owned(), direction, connect, Arc::new(config), sender);
     Scene { handle, events, remote: Remote::new(theirs) }
 }

@@ -10,4 +10,4 @@ mod socket;
 
 pub use client::{ClientError, ControlClient};
 pub use protocol::{LiveStatus, MAX_RUN, StoreInfo};
-pub use server::{ControlListener, MAX_CLIENTS, serve};
+pub use server::{ControlListener, MAX_CLIENTS, MAX_WAITING, serve};

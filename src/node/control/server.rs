@@ -20,11 +20,18 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-/// How many clients are answered at once; more are told to come back.
+/// How many clients are answered at once; more wait for one of these places.
 pub const MAX_CLIENTS: u32 = 16;
 
-/// How long a client may be silent between two requests before it has to connect again.
-const REQUEST_WAIT: Duration = Duration::from_secs(60);
+/// How many clients may wait for a place; more are told to come back.
+pub const MAX_WAITING: u32 = 48;
+
+/// How long a client may take for a request, from the last reply on, before it has to connect again: a client that says
+/// nothing does not keep others out.
+const REQUEST_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a client waits for a place: the silent ones have left by then, and the client still listens.
+const PLACE_WAIT: Duration = Duration::from_millis(2500);
 
 /// How long a client may take to read a reply.
 const REPLY_WAIT: Duration = Duration::from_secs(10);
@@ -86,6 +93,7 @@ pub async fn serve<S: HeaderStore + 'static>(
 ) {
     let served = Arc::new(Served { store, params: listener.params, command, live });
     let places = Arc::new(Semaphore::new(MAX_CLIENTS as usize));
+    let waiting = Arc::new(Semaphore::new((MAX_CLIENTS + MAX_WAITING) as usize));
     let mut clients = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -95,7 +103,9 @@ pub async fn serve<S: HeaderStore + 'static>(
             Some(_) = clients.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _)) => welcome(stream, &served, &places, &mut clients),
+            Ok((stream, _)) => {
+                welcome(stream, &served, (&places, &waiting), &mut clients);
+            }
             Err(error) => {
                 warn!("control socket: {error}");
                 // Out of descriptors, most likely: trying at once would only spin.
@@ -108,24 +118,29 @@ pub async fn serve<S: HeaderStore + 'static>(
     let _all = places.acquire_many(MAX_CLIENTS).await;
 }
 
-/// Answers a client from now on, if there is a place for one more.
+/// Answers a client as soon as there is a place for it.
 fn welcome<S: HeaderStore + 'static>(
     stream: UnixStream,
     served: &Arc<Served<S>>,
-    places: &Arc<Semaphore>,
+    (places, waiting): (&Arc<Semaphore>, &Arc<Semaphore>),
     clients: &mut JoinSet<()>,
 ) {
-    let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-        // One attempt is enough: the socket's buffer is empty.
-        let _ = stream.try_write(line(&Reply::Busy).as_bytes());
-        return;
-    };
-    let served = Arc::clone(served);
+    let Ok(queued) = Arc::clone(waiting).try_acquire_owned() else { return refuse(&stream) };
+    let (served, places) = (Arc::clone(served), Arc::clone(places));
     clients.spawn(async move {
+        let _queued = queued;
+        let Ok(Ok(place)) = timeout(PLACE_WAIT, places.acquire_owned()).await else {
+            return refuse(&stream);
+        };
         if let Err(error) = answer_client(stream, served, Arc::new(place)).await {
             debug!("control client: {error}");
         }
     });
+}
+
+fn refuse(stream: &UnixStream) {
+    // One attempt is enough: the socket's buffer is empty.
+    let _ = stream.try_write(line(&Reply::Busy).as_bytes());
 }
 
 async fn answer_client<S: HeaderStore + 'static>(

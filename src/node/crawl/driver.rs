@@ -4,9 +4,9 @@ use super::address::{Answer, Reachable, Told};
 use super::journal::{Journal, JournalError, Line};
 use super::machine::{Act, Crawl, Plan};
 use super::row::{Counts, PeerRow};
-use crate::net::{Config, Dialer, Event, PeerHandle, PeerId, Timers};
+use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, PeerId, Timers};
 use crate::node::sources::net_config;
-use crate::node::{Found, Greeting, Sources, scope_of};
+use crate::node::{Failures, Found, Greeting, Source, Sources, scope_of};
 use crate::wire::Message;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -63,6 +63,8 @@ pub struct Crawled {
     pub counts: Counts,
     /// Whether it was interrupted before it was done.
     pub interrupted: bool,
+    /// Why peers could not be reached.
+    pub failures: Failures,
 }
 
 /// Asks peers for addresses, `start` first. `progress` hears of the numbers and how many peers are expected to be
@@ -100,9 +102,9 @@ pub async fn crawl(
     if let Some(journal) = driver.journal {
         block_in_place(|| journal.sync())?;
     }
-    let counts = driver.crawl.counts();
+    let (counts, failures) = (driver.crawl.counts(), driver.failures);
     let (asked, unasked) = driver.crawl.into_rows();
-    Ok(Crawled { asked, unasked, counts, interrupted: last_call.is_some() })
+    Ok(Crawled { asked, unasked, counts, interrupted: last_call.is_some(), failures })
 }
 
 struct Driver<'a> {
@@ -111,7 +113,10 @@ struct Driver<'a> {
     dialer: Dialer,
     config: Arc<Config>,
     reachable: Reachable,
-    handles: HashMap<u64, PeerHandle>,
+    handles: HashMap<u64, (PeerHandle, String)>,
+    failures: Failures,
+    /// Whether anything was heard from beyond the proxy, if there is one.
+    heard: bool,
     sender: Sender<Event>,
     events: Receiver<Event>,
     started: Instant,
@@ -147,6 +152,8 @@ impl<'a> Driver<'a> {
                 through_proxy: sources.proxy.is_some(),
             },
             handles: HashMap::new(),
+            failures: Failures::default(),
+            heard: false,
             sender,
             events,
             started: Instant::now(),
@@ -158,7 +165,8 @@ impl<'a> Driver<'a> {
         let earlier = self.journal.as_mut().map(|journal| std::mem::take(&mut journal.earlier));
         for line in earlier.unwrap_or_default() {
             match line {
-                Line::Found(told) => drop(self.crawl.start_with(told)),
+                // Held to the limits when it was found.
+                Line::Found(told) => drop(self.crawl.start_with(told, true)),
                 Line::Asked { row, learned } => self.crawl.replay(row, learned),
                 Line::Crawl { .. } => {}
             }
@@ -172,8 +180,8 @@ impl<'a> Driver<'a> {
                 None => lists.push((source, vec![told])),
             }
         }
-        for (_, list) in lists {
-            let new = self.crawl.start_with(list);
+        for (source, list) in lists {
+            let new = self.crawl.start_with(list, source == Source::User);
             if !new.is_empty() {
                 self.write(&Line::Found(new))?;
             }
@@ -210,17 +218,17 @@ impl<'a> Driver<'a> {
         match act {
             Act::Dial(id, address) => {
                 let (config, sender) = (Arc::clone(&self.config), self.sender.clone());
-                let handle = self.dialer.spawn(PeerId(id), address, config, sender);
-                self.handles.insert(id, handle);
+                let handle = self.dialer.spawn(PeerId(id), address.clone(), config, sender);
+                self.handles.insert(id, (handle, address));
             }
             Act::AskAddresses(id) => {
-                if let Some(handle) = self.handles.get(&id) {
+                if let Some((handle, _)) = self.handles.get(&id) {
                     // What cannot be queued is not answered, and the deadline takes care of that.
                     handle.try_send(Message::GetAddr).ok();
                 }
             }
             Act::Ping(id) => {
-                if let Some(handle) = self.handles.get(&id) {
+                if let Some((handle, _)) = self.handles.get(&id) {
                     handle.ping();
                 }
             }
@@ -232,6 +240,7 @@ impl<'a> Driver<'a> {
         let now = self.now();
         match event {
             Event::Connected { peer, info } => {
+                self.heard = true;
                 self.crawl.connected(peer.0, Greeting::from(info.as_ref()), now);
             }
             Event::Latency { peer, rtt } => self.crawl.pong(peer.0, rtt, now),
@@ -240,7 +249,21 @@ impl<'a> Driver<'a> {
                     self.crawl.addresses(peer.0, answer);
                 }
             }
-            Event::Disconnected { peer, reason } => self.crawl.over(peer.0, reason.to_string()),
+            Event::Disconnected { peer, reason } => self.over(peer.0, &reason),
+        }
+    }
+
+    fn over(&mut self, id: u64, reason: &Disconnect) {
+        if let Some((_, address)) = self.handles.get(&id) {
+            self.failures.add(address, reason);
+        }
+        if matches!(reason, Disconnect::Proxy(_)) && !self.heard {
+            // Nobody else would be reached either, and nothing is known of this one.
+            self.crawl.halt();
+            self.crawl.give_back(id);
+        } else {
+            self.heard = true;
+            self.crawl.over(id, reason.to_string());
         }
     }
 }

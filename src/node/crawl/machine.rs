@@ -16,7 +16,7 @@ pub(super) const MAX_KNOWN: usize = 200_000;
 pub(super) const MAX_PER_PEER: usize = 1000;
 
 /// Most ports of one host: a liar could otherwise turn a crawl against somebody.
-pub(super) const MAX_PER_HOST: u8 = 8;
+pub(super) const MAX_PER_HOST: u16 = 8;
 
 /// How long a peer that has answered a ping sent after our `getaddr` may still take for its addresses.
 ///
@@ -87,7 +87,7 @@ struct Talk {
 pub(super) struct Crawl {
     plan: Plan,
     known: HashMap<String, Known>,
-    hosts: HashMap<String, u8>,
+    hosts: HashMap<String, u16>,
     queue: Queue,
     /// How many addresses ever came into the queue.
     queued: usize,
@@ -118,9 +118,10 @@ impl Crawl {
         }
     }
 
-    /// Addresses to start with, from one source. Gives back those that were new.
-    pub(super) fn start_with(&mut self, found: Vec<Told>) -> Vec<Told> {
-        self.learn(found, true)
+    /// Addresses to start with, from one source. Gives back those that were new. What the user named is asked however
+    /// many ports of one host it is.
+    pub(super) fn start_with(&mut self, found: Vec<Told>, named: bool) -> Vec<Told> {
+        self.take_in(found, true, if named { u16::MAX } else { MAX_PER_HOST })
     }
 
     /// A peer that was asked in an earlier run, with what was new of what it told then.
@@ -139,15 +140,19 @@ impl Crawl {
 
     /// Takes in addresses, and gives back those that were new.
     fn learn(&mut self, told: Vec<Told>, wanted: bool) -> Vec<Told> {
+        self.take_in(told, wanted, MAX_PER_HOST)
+    }
+
+    fn take_in(&mut self, told: Vec<Told>, wanted: bool, max_per_host: u16) -> Vec<Told> {
         let mut new = Vec::new();
         for told in told {
             let host = told.address.rsplit_once(':').map_or("", |(host, _)| host);
             let ports = self.hosts.get(host).copied().unwrap_or(0);
-            let full = self.known.len() >= MAX_KNOWN || ports >= MAX_PER_HOST;
+            let full = self.known.len() >= MAX_KNOWN || ports >= max_per_host;
             if full || self.known.contains_key(&told.address) {
                 continue;
             }
-            self.hosts.insert(host.to_owned(), ports + 1);
+            self.hosts.insert(host.to_owned(), ports.saturating_add(1));
             let known = Known { services: told.services, asked: false };
             self.known.insert(told.address.clone(), known);
             new.push(told);
@@ -275,14 +280,20 @@ impl Crawl {
         for id in self.asking.keys().copied().collect::<Vec<_>>() {
             if self.talk(id).is_some() {
                 self.finish(id, Some("interrupted".to_owned()));
-            } else if let Some(asking) = self.asking.remove(&id) {
-                if let Some(known) = self.known.get_mut(&asking.address) {
-                    known.asked = false;
-                }
-                self.queue.give_back(asking.address);
-                self.acts.push(Act::HangUp(id));
+            } else {
+                self.give_back(id);
             }
         }
+    }
+
+    /// Takes back that an address is being asked: nothing was learnt of it.
+    pub(super) fn give_back(&mut self, id: u64) {
+        let Some(asking) = self.asking.remove(&id) else { return };
+        if let Some(known) = self.known.get_mut(&asking.address) {
+            known.asked = false;
+        }
+        self.queue.give_back(asking.address);
+        self.acts.push(Act::HangUp(id));
     }
 
     /// Whether there is nothing left to do.

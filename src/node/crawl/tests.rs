@@ -40,7 +40,7 @@ fn answer(addresses: Vec<Told>) -> Answer {
 /// A crawl that has connected to the one peer it knows, and asked it.
 fn asked_one(plan: Plan) -> (Crawl, StdRng) {
     let (mut crawl, mut rng) = (Crawl::new(plan), StdRng::seed_from_u64(1));
-    crawl.start_with(told([host(0)]));
+    crawl.start_with(told([host(0)]), false);
     assert_eq!(crawl.poll(Duration::ZERO, &mut rng), [Act::Dial(0, host(0))]);
     crawl.connected(0, greeting(30 * MS), Duration::ZERO);
     assert_eq!(crawl.poll(Duration::ZERO, &mut rng), [Act::AskAddresses(0)]);
@@ -120,10 +120,10 @@ fn what_one_peer_and_one_host_can_add_is_bounded_and_so_is_the_whole() {
     assert_eq!((finished.row.addresses, finished.learned.len()), (Some(1000), 1000));
     let mut crawl = Crawl::new(plan());
     let ports = told((1..=60_000).map(|port| format!("10.9.9.9:{port}")));
-    assert_eq!(crawl.start_with(ports).len(), usize::from(MAX_PER_HOST));
+    assert_eq!(crawl.start_with(ports, false).len(), usize::from(MAX_PER_HOST));
     let many =
         told((0..=MAX_KNOWN).map(|at| format!("[2a00::{:x}:{:x}]:8333", at >> 16, at & 0xffff)));
-    assert_eq!(crawl.start_with(many).len(), MAX_KNOWN - usize::from(MAX_PER_HOST));
+    assert_eq!(crawl.start_with(many, false).len(), MAX_KNOWN - usize::from(MAX_PER_HOST));
     assert_eq!(crawl.counts().known, MAX_KNOWN);
 }
 
@@ -287,7 +287,7 @@ fn everybody_who_can_be_heard_of_is_asked_once_whatever_the_network() {
         let rng = &mut StdRng::seed_from_u64(seed);
         let world = World::random(rng);
         let mut run = Run::new(&world, plan());
-        run.crawl.start_with(told([host(0)]));
+        run.crawl.start_with(told([host(0)]), false);
         run.run(usize::MAX, rng);
         let dialled: BTreeSet<usize> = run.dialled.iter().copied().collect();
         assert_eq!(dialled, world.findable(), "seed {seed}");
@@ -308,7 +308,7 @@ fn an_interrupted_crawl_goes_on_and_asks_nobody_twice() {
         let (mut asked, mut journal) = (Vec::new(), Vec::new());
         loop {
             let mut run = Run::new(&world, plan());
-            run.crawl.start_with(told([host(0)]));
+            run.crawl.start_with(told([host(0)]), false);
             for Finished { row, learned } in journal.iter().cloned() {
                 run.crawl.replay(row, learned);
             }
@@ -339,7 +339,7 @@ fn a_crawl_ends_exactly_at_the_number_asked_for() {
             numbers: (0..100).map(|at| (host(at), at)).collect(),
         };
         let mut run = Run::new(&world, Plan { asks, ..plan() });
-        run.crawl.start_with(told([host(0)]));
+        run.crawl.start_with(told([host(0)]), false);
         run.run(usize::MAX, rng);
         assert_eq!((run.dialled.len(), run.crawl.counts().asked), (asks, asks));
     }

@@ -150,7 +150,7 @@ impl Download {
     }
 
     fn failure(&mut self) -> FetchError {
-        let reasons = self.crew.reasons();
+        let reasons = Box::new(self.crew.reasons());
         if self.crew.ever_connected() {
             FetchError::Undelivered { hash: self.wanted.hash, reasons }
         } else {

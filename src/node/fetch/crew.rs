@@ -3,6 +3,7 @@
 use super::options::FetchOptions;
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
+use crate::node::failures::Failures;
 use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
 use crate::wire::Message;
 use std::collections::VecDeque;
@@ -12,9 +13,6 @@ use tokio::time::{Instant, sleep_until};
 
 /// Events that may wait; beyond that the connections stop reading.
 const EVENT_QUEUE: usize = 8;
-
-/// How many peers are named that are being dialled at the end.
-const DIALLING: usize = 4;
 
 /// Why the wait is over though nothing has happened on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,11 +136,12 @@ impl Crew {
     }
 
     /// What became of the last peers, and which are being dialled.
-    pub(super) fn reasons(&mut self) -> Vec<String> {
-        let dialling = self.peers.unconnected().take(DIALLING);
-        let dialling: Vec<String> =
-            dialling.map(|(address, _)| format!("{address} (no connection yet)")).collect();
-        self.peers.take_reasons().into_iter().chain(dialling).collect()
+    pub(super) fn reasons(&mut self) -> Failures {
+        let mut failures = self.peers.take_failures();
+        for (address, _) in self.peers.unconnected() {
+            failures.add_undecided(&address);
+        }
+        failures
     }
 
     /// Notes in the address book how the peers fared.

@@ -1,5 +1,6 @@
 //! What a request can be told, and how it fails.
 
+use crate::node::failures::Failures;
 use crate::node::sources::Sources;
 use crate::primitives::BlockHash;
 use std::path::PathBuf;
@@ -31,8 +32,8 @@ pub enum FetchError {
         listed(reasons)
     )]
     NoPeers {
-        /// What became of the last ones.
-        reasons: Vec<String>,
+        /// Why.
+        reasons: Box<Failures>,
     },
     /// Peers were there, and none delivered the block.
     #[error(
@@ -42,14 +43,14 @@ pub enum FetchError {
     Undelivered {
         /// The block.
         hash: BlockHash,
-        /// What became of the last ones.
-        reasons: Vec<String>,
+        /// Why.
+        reasons: Box<Failures>,
     },
     /// The check of a block broke off: a fault of this program.
     #[error("checking a block failed: {0}")]
     Check(#[from] tokio::task::JoinError),
 }
 
-fn listed(reasons: &[String]) -> String {
-    if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
+fn listed(reasons: &Failures) -> String {
+    if reasons.is_empty() { String::new() } else { format!(": {reasons}") }
 }

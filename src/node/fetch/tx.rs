@@ -135,7 +135,7 @@ impl Request {
         match (without.is_empty(), silent.is_empty()) {
             (false, _) => Ok(TxAnswer::NotFound { without: without.into_iter().collect(), silent }),
             (true, false) => Ok(TxAnswer::Silence { silent }),
-            (true, true) => Err(FetchError::NoPeers { reasons: self.crew.reasons() }),
+            (true, true) => Err(FetchError::NoPeers { reasons: Box::new(self.crew.reasons()) }),
         }
     }
 }

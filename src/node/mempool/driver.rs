@@ -96,7 +96,8 @@ impl Mempool {
         loop {
             self.act_on_peers();
             if self.peers.is_exhausted() {
-                return Err(MempoolError::NoPeers { reasons: self.peers.take_reasons() });
+                let reasons = Box::new(self.peers.take_failures());
+                return Err(MempoolError::NoPeers { reasons });
             }
             let wake = self.wake_at();
             tokio::select! {

@@ -3,7 +3,7 @@
 use super::blocks::Seen;
 use super::limits::Limits;
 use super::watch::WatchCounts;
-use crate::node::Sources;
+use crate::node::{Failures, Sources};
 use crate::primitives::BlockHash;
 use crate::wire::Transaction;
 use std::path::PathBuf;
@@ -77,12 +77,9 @@ pub struct MempoolFigures {
 #[derive(Debug, thiserror::Error)]
 pub enum MempoolError {
     /// There is nobody to watch.
-    #[error(
-        "no peer could be used{}: check the network, or name one with --connect",
-        if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
-    )]
+    #[error("no peer could be used: {reasons}: check the network, or name one with --connect")]
     NoPeers {
-        /// What became of the last ones.
-        reasons: Vec<String>,
+        /// Why.
+        reasons: Box<Failures>,
     },
 }

@@ -15,24 +15,23 @@ pub(super) use policy::{BookUse, Policy};
 
 use super::addresses::search;
 use super::clock::unix_now_secs;
+use super::failures::Failures;
 use super::sources::net_config;
 use crate::net::book::{Claim, NetGroup, claims};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search};
-use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, PeerId, PeerInfo, Timers};
-use crate::wire::Message;
+use crate::net::{
+    Config, Dialer, Disconnect, Event, PeerHandle, PeerId, PeerInfo, ProxyError, Timers,
+};
+use crate::wire::{Message, safe_text};
 use book::{BookFile, Written};
 use route::Route;
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Display;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tell::{tell_lost, tell_parted};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
-
-/// How many reasons for failures are kept for the message that no peer could be used.
-const REASONS: usize = 4;
 
 /// A peer that is dialled or connected, and what its task notes of it.
 #[derive(Debug)]
@@ -93,9 +92,9 @@ pub(super) struct Peers<N> {
     started: Instant,
     ever_connected: usize,
     bytes_of_gone: u64,
-    reasons: VecDeque<String>,
-    /// Whether the DNS seeds were asked and named nobody.
-    dns_is_mute: bool,
+    failures: Failures,
+    /// What was last said of the proxy, until it works.
+    proxy_fault: Option<ProxyError>,
 }
 
 impl<N: Default> Peers<N> {
@@ -119,8 +118,8 @@ impl<N: Default> Peers<N> {
             started: Instant::now(),
             ever_connected: 0,
             bytes_of_gone: 0,
-            reasons: VecDeque::new(),
-            dns_is_mute: false,
+            failures: Failures::default(),
+            proxy_fault: None,
         }
     }
 
@@ -215,10 +214,12 @@ impl<N: Default> Peers<N> {
             Search::Shipped => "shipped with the program",
         };
         info!("{} addresses of peers found: {source}", told.len());
-        self.dns_is_mute |= search == Search::Dns && told.is_empty();
+        if search == Search::Dns && told.is_empty() {
+            self.failures.remark("the DNS seeds named no address");
+        }
         self.pool.found(search, told, self.now());
         if told.is_empty() && self.pool.book().is_empty() {
-            self.note_failure("no address was found".to_owned());
+            self.failures.remark("no address was found");
         }
     }
 
@@ -285,6 +286,7 @@ impl<N: Default> Peers<N> {
     /// A handshake is complete; whether the peer is used.
     fn connected(&mut self, id: u64, info: &PeerInfo) -> bool {
         let now = self.now();
+        self.proxy_fault = None;
         match self.pool.connected(id, info, now) {
             Admission::Keep => {
                 self.ever_connected += 1;
@@ -292,7 +294,7 @@ impl<N: Default> Peers<N> {
                     line.connected = true;
                 }
                 let PeerInfo { address, user_agent, start_height, latency, .. } = info;
-                let latency = latency.as_millis();
+                let (latency, user_agent) = (latency.as_millis(), safe_text(user_agent));
                 info!(
                     "connected to {address}: {user_agent} at height {start_height}, {latency} ms"
                 );
@@ -302,7 +304,7 @@ impl<N: Default> Peers<N> {
             Admission::Part(reason) => {
                 tell_parted(&info.address, &reason);
                 if !matches!(reason, Parting::Surplus | Parting::Feeler) {
-                    self.note_failure(format!("{} ({reason})", info.address));
+                    self.failures.add_other(&info.address, &reason.to_string());
                 }
                 self.hang_up(id);
                 false
@@ -320,12 +322,24 @@ impl<N: Default> Peers<N> {
 
     /// A connection ended by itself: the address may be dialled again later. Whether it was still one of ours.
     fn disconnected(&mut self, id: u64, reason: &Disconnect) -> bool {
-        if let Some(line) = self.lines.get(&id) {
+        if let Disconnect::Proxy(error) = reason {
+            self.blame_proxy(error);
+        } else if let Some(line) = self.lines.get(&id) {
             tell_lost(&line.address, self.pool.is_named(id), line.connected, reason);
         }
         let now = self.now();
         self.pool.disconnected(id, reason, now, &mut rand::rng());
-        self.let_go(id, reason)
+        let Some(line) = self.hang_up(id) else { return false };
+        self.failures.add(&line.address, reason);
+        true
+    }
+
+    /// Warns of the proxy once for each thing that is wrong with it, however many dials it fails.
+    fn blame_proxy(&mut self, error: &ProxyError) {
+        if self.proxy_fault.as_ref() != Some(error) {
+            warn!("{error}");
+            self.proxy_fault = Some(error.clone());
+        }
     }
 
     /// Disconnects a peer that did what no good peer does, and does not dial its address again soon.
@@ -346,7 +360,7 @@ impl<N: Default> Peers<N> {
         if let Some(line) = self.lines.get(&id) {
             warn!("dropped peer {}: {reason}", line.address);
         }
-        self.let_go(id, &reason);
+        self.let_go(id, reason);
     }
 
     /// Lets a peer go that did nothing wrong but is of no use.
@@ -356,13 +370,13 @@ impl<N: Default> Peers<N> {
         if let Some(line) = self.lines.get(&id) {
             info!("done with peer {}: {reason}", line.address);
         }
-        self.let_go(id, &reason);
+        self.let_go(id, reason);
     }
 
-    fn let_go(&mut self, id: u64, reason: &dyn Display) -> bool {
-        let Some(line) = self.hang_up(id) else { return false };
-        self.note_failure(format!("{} ({reason})", line.address));
-        true
+    fn let_go(&mut self, id: u64, reason: &str) {
+        if let Some(line) = self.hang_up(id) {
+            self.failures.add_other(&line.address, reason);
+        }
     }
 
     fn hang_up(&mut self, id: u64) -> Option<Line<N>> {
@@ -372,16 +386,8 @@ impl<N: Default> Peers<N> {
         Some(line)
     }
 
-    fn note_failure(&mut self, reason: String) {
-        if self.reasons.len() == REASONS {
-            self.reasons.pop_front();
-        }
-        self.reasons.push_back(reason);
-    }
-
-    /// What became of the last ones.
-    pub(super) fn take_reasons(&mut self) -> Vec<String> {
-        let dns = self.dns_is_mute.then(|| "the DNS seeds named no address".to_owned());
-        dns.into_iter().chain(std::mem::take(&mut self.reasons)).collect()
+    /// Why peers could not be used.
+    pub(super) fn take_failures(&mut self) -> Failures {
+        std::mem::take(&mut self.failures)
     }
 }

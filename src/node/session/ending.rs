@@ -5,6 +5,7 @@ use super::options::{SyncError, SyncOutcome};
 use super::start::store_error;
 use super::{Phase, Session};
 use crate::node::clock::Clock;
+use crate::node::failures::Failures;
 use crate::node::report::Stopped;
 use crate::store::{Change, HeaderStore, StoreError};
 use std::sync::Arc;
@@ -42,6 +43,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
+    /// Why peers could not be used, those included that were given up while their handshake was under way.
+    fn reasons_for_no_peer(&mut self) -> Failures {
+        let mut failures = self.peers.take_failures();
+        let late = self.peers.unconnected().filter(|(_, waited)| *waited >= WORTH_TELLING);
+        late.for_each(|(address, waited)| failures.add_late(&address, waited));
+        failures
+    }
+
     /// Lets the threads finish, and sums up.
     pub(super) async fn end(
         mut self,
@@ -68,11 +77,15 @@ impl<S: HeaderStore + 'static> Session<S> {
         let settled = spawn_blocking(move || settle(store.as_ref(), clock.as_ref())).await;
         let stopped = ended?;
         settled.unwrap_or(Ok(())).map_err(store_error)?;
-        let reasons =
-            if stopped == Stopped::NoPeers { self.peers.take_reasons() } else { Vec::new() };
+        let reasons = if stopped == Stopped::NoPeers {
+            self.reasons_for_no_peer()
+        } else {
+            Failures::default()
+        };
         Ok(SyncOutcome {
             stopped,
-            too_new: None,
+            too_new: self.too_new,
+            peer_clocks: self.peer_clocks.median(),
             reasons,
             headers_added: self.done.headers_added,
             reorgs: self.done.reorgs,

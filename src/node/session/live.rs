@@ -6,8 +6,9 @@ use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::block_in_place;
-use tracing::info;
+use tracing::{info, warn};
 
 /// What the session is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +85,12 @@ pub struct Live {
     pub connections: Arc<Vec<PeerStatus>>,
     /// Bytes received from all peers.
     pub bytes_received: u64,
+    /// The peer that has owed an answer for longest while nothing comes from anybody, and for how many seconds.
+    pub waiting_for: Option<(String, u64)>,
 }
+
+/// While nothing has come for so long, whose answer is missing is shown.
+const WORTH_SHOWING: Duration = Duration::from_secs(3);
 
 impl<S: HeaderStore + 'static> Session<S> {
     /// Tells those who watch, if there is anything new.
@@ -108,6 +114,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             peers: self.peers.connected_count(),
             connections,
             bytes_received: self.peers.bytes_received(),
+            waiting_for: self.waiting_for(),
         };
         self.live.send_if_modified(|old| {
             let changed = *old != live;
@@ -133,6 +140,24 @@ impl<S: HeaderStore + 'static> Session<S> {
         for ((header, hash), height) in run.headers.iter().zip(run.hashes).zip(read..) {
             // Whoever watched may be gone.
             self.notices.send(Notice::Tip { height, hash, time: header.time, from: range }).ok();
+        }
+    }
+
+    fn waiting_for(&self) -> Option<(String, u64)> {
+        if self.caught_up || self.last_progress.elapsed() < WORTH_SHOWING {
+            return None;
+        }
+        let unanswered = self.engine.unanswered(self.now());
+        let (peer, waited) = unanswered.into_iter().max_by_key(|(_, waited)| *waited)?;
+        let address = self.peers.get(peer)?.address().to_owned();
+        (waited >= WORTH_SHOWING).then_some((address, waited.as_secs()))
+    }
+
+    /// Says so while a sync that follows the chain has no peer; any other ends.
+    pub(super) fn warn_offline(&mut self) {
+        let said = self.offline.poll(self.now(), self.peers.connected_count());
+        if let Some(text) = said.filter(|_| self.options.follow) {
+            warn!("{text}");
         }
     }
 

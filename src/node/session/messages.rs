@@ -11,13 +11,14 @@ use crate::wire::{Headers, Inventory, InventoryKind, Message};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::block_in_place;
+use tracing::warn;
 
 /// Unasked headers that connect to nothing, and announced blocks that do not come: after so many their sender is dropped.
 /// Bitcoin Core bore ten (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
 const MAX_UNCONNECTING: u32 = 10;
 
 /// What such a peer is told to be.
-pub(super) const UNASKED: &str = "keeps sending headers that nobody asked for";
+const UNASKED: &str = "keeps sending headers that nobody asked for";
 const NOT_THERE: &str = "keeps announcing blocks that it does not have";
 
 /// More unasked headers than this in one message are no announcement (Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`).
@@ -48,6 +49,9 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.announced.insert(peer, announced);
         self.engine.add_peer(peer, announced);
         self.engine.shook_hands(peer, info.latency);
+        if let Some(warning) = self.peer_clocks.add(info.time_offset) {
+            warn!("{warning}");
+        }
         if self.caught_up {
             self.peers.send(peer, Message::SendHeaders);
         }
@@ -117,6 +121,10 @@ impl<S: HeaderStore + 'static> Session<S> {
         let Some((first, last)) = headers.first().zip(headers.last()) else { return };
         let on_tip = first.prev == self.tip.hash;
         let judging = self.held.values().any(|held| held.peer == peer && held.unasked);
+        let (paused, too_new) = (self.is_paused(peer), self.is_too_new(first));
+        if (paused && !on_tip) || (too_new && (paused || judging)) {
+            return;
+        }
         if on_tip && headers.len() <= MAX_ANNOUNCED && !judging {
             let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
             let tag = self.engine.take_unasked(peer, count);
@@ -136,7 +144,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// The peer sent, unasked, what is of no use.
-    pub(super) fn note_useless(&mut self, peer: PeerKey, what: &str) {
+    fn note_useless(&mut self, peer: PeerKey, what: &str) {
         let Some(line) = self.peers.get_mut(peer) else { return };
         if line.note.useless.note(Instant::now()) > MAX_UNCONNECTING {
             self.refuse(peer, what);
@@ -150,7 +158,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         if let Some(line) = self.peers.get_mut(peer) {
             line.note.newest = Some(hash);
         }
-        if !self.is_stored(hash) {
+        if !self.is_stored(hash) && !self.is_paused(peer) {
             self.promised.insert(peer, hash);
             self.engine.announced(peer);
         }
@@ -158,8 +166,8 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// A peer has answered, and there was nothing new: a block that it announced is known by now, or it does not have it.
     pub(super) fn check_promise(&mut self, peer: PeerKey) {
-        // The answer to what was asked because of the announcement may be yet to come.
-        if !self.engine.is_idle(peer) {
+        // The answer to what was asked because of the announcement may be yet to come, or is too new for our clock.
+        if !self.engine.is_idle(peer) || self.is_paused(peer) {
             return;
         }
         let Some(hash) = self.promised.remove(&peer) else { return };

@@ -3,17 +3,20 @@
 //! Messages come from the connections, verdicts from the threads that check and store; after each of them
 //! the engine is asked what to do next. Nothing in here blocks but where it says so.
 
+mod completion;
 mod ending;
 mod joiner;
 mod live;
 mod messages;
+mod offline;
 mod options;
+mod peer_clocks;
 mod presync;
-mod settled;
 mod start;
 #[cfg(test)]
 mod tests;
 mod tips;
+mod too_new;
 mod useless;
 mod verdicts;
 mod worker;
@@ -24,6 +27,7 @@ pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 use crate::chain::LinkedBatch;
 use crate::net::Event;
 use crate::net::pool::{PeerStatus, Place};
+use crate::node::clock::TooNew;
 use crate::node::peers::Peers;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
@@ -32,6 +36,8 @@ use crate::store::{HeaderStore, Tip};
 use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag, VerifiedWork};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
+use offline::Offline;
+use peer_clocks::PeerClocks;
 use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -41,7 +47,6 @@ use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
 use useless::Useless;
-use worker::Limits;
 
 /// Events that may wait for the session; beyond that the connections stop reading.
 const EVENT_QUEUE: usize = 8;
@@ -75,6 +80,8 @@ struct Announced {
     sent_headers: bool,
     /// The last block that it announced or sent the header of, until it is known whether that is on our chain.
     newest: Option<BlockHash>,
+    /// When it last sent a header that was too new for our clock.
+    too_new_at: Option<Instant>,
 }
 
 /// What the sync has done so far.
@@ -114,6 +121,10 @@ pub struct Session<S> {
     last_asked: Instant,
     caught_up: bool,
     told_low_work: bool,
+    /// The header above the tip that was refused only because it is ahead of our clock; of several, the earliest.
+    too_new: Option<TooNew>,
+    peer_clocks: PeerClocks,
+    offline: Offline,
     /// Up to which height of the chain whoever follows has been told.
     noticed: u32,
     hints_hold: bool,
@@ -146,23 +157,20 @@ impl<S: HeaderStore + 'static> Session<S> {
         let ((verdict_sender, verdicts), (event_sender, events)) =
             (unbounded_channel(), channel(EVENT_QUEUE));
         let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
-        let limits = limits(&options, hints_hold, &tip);
-        let joiner = Some(start_joiner(&options, &store, limits, verdict_sender.clone())?);
-        let engine = Engine::new(engine_settings(&options, hints_hold), point_of(&tip));
-        let peers = Peers::new(options.policy(tip.height), event_sender);
-        let (now, at) = (Instant::now(), point_of(&tip));
+        let joiner = Some(start_joiner(&options, &store, hints_hold, verdict_sender.clone())?);
+        let now = Instant::now();
         Ok(Self {
-            engine,
+            engine: Engine::new(engine_settings(&options, hints_hold), point_of(&tip)),
+            peers: Peers::new(options.policy(tip.height), event_sender),
             options,
             store,
-            peers,
             joiner,
             events,
             verdicts,
             verdict_sender,
             held: HashMap::new(),
             epoch: 0,
-            at,
+            at: point_of(&tip),
             tip,
             announced: HashMap::new(),
             promised: HashMap::new(),
@@ -172,6 +180,9 @@ impl<S: HeaderStore + 'static> Session<S> {
             last_asked: now,
             caught_up: false,
             told_low_work: false,
+            too_new: None,
+            peer_clocks: PeerClocks::default(),
+            offline: Offline::default(),
             noticed: 0,
             hints_hold,
             hints_checked: None,
@@ -224,13 +235,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.poll_engine();
         self.act_on_peers();
         self.publish();
+        self.warn_offline();
         if self.peers.is_exhausted() && !self.is_working() {
-            return Ok(Some(Stopped::NoPeers));
+            return Ok(Some(self.blame_for(Stopped::NoPeers)));
         }
         // At the tip, waiting is the job.
         let limit = self.options.timeout.filter(|_| !self.caught_up);
         if limit.is_some_and(|limit| self.last_progress.elapsed() >= limit) {
-            return Ok(Some(Stopped::Timeout));
+            return Ok(Some(self.blame_for(Stopped::Timeout)));
         }
         self.check_caught_up()
     }
@@ -241,10 +253,11 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     fn check_caught_up(&mut self) -> Result<Option<Stopped>, SyncError> {
+        self.retry_too_new();
         if self.engine.progress(self.now()) != Progress::CaughtUp {
             return Ok(None);
         }
-        if !self.caught_up && !self.is_settled() {
+        if !self.caught_up && !self.is_complete() {
             return Ok(None);
         }
         if self.tip.height == 0 && self.drop_those_without_headers() {
@@ -252,14 +265,18 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
         self.check_hints()?;
         let enough = self.tip.chainwork >= self.options.min_chain_work;
+        let clock = self.is_stopped_by_clock();
         if !self.options.follow {
+            if clock {
+                return Ok(Some(Stopped::Clock));
+            }
             if !enough {
                 return Ok(Some(Stopped::LowWork));
             }
-            self.tell_short();
+            self.warn_contradictions();
             return Ok(Some(Stopped::CaughtUp));
         }
-        if !self.caught_up && !enough && !self.told_low_work {
+        if !self.caught_up && !enough && !clock && !self.told_low_work {
             self.told_low_work = true;
             let height = match &self.done.unkept {
                 Some(end) if end.work > self.tip.chainwork => end.height,
@@ -270,20 +287,25 @@ impl<S: HeaderStore + 'static> Session<S> {
                  waiting for more"
             );
         }
-        if !self.caught_up && enough {
+        if !self.caught_up && enough && !clock {
             self.start_following()?;
         }
         if self.last_asked.elapsed() >= ASK_AGAIN {
-            self.last_asked = Instant::now();
-            self.engine.ask_all();
+            self.ask_all();
         }
         Ok(None)
+    }
+
+    /// Asks every peer again for what follows the tip.
+    fn ask_all(&mut self) {
+        self.last_asked = Instant::now();
+        self.engine.ask_all();
     }
 
     fn start_following(&mut self) -> Result<(), SyncError> {
         self.caught_up = true;
         self.noticed = self.tip.height;
-        self.tell_short();
+        self.warn_contradictions();
         info!("caught up at height {}: following", self.tip.height);
         self.mark_synced().map_err(store_error)?;
         self.peers.follow();
@@ -361,9 +383,10 @@ impl<S: HeaderStore + 'static> Session<S> {
 fn start_joiner<S: HeaderStore + 'static>(
     options: &SyncOptions,
     store: &Arc<S>,
-    limits: Limits,
+    hints_hold: bool,
     verdicts: UnboundedSender<Verdict>,
 ) -> Result<Joiner<S>, SyncError> {
+    let limits = limits(options, hints_hold, &store.tip());
     let writer = ChainWriter::new(Arc::clone(store), options.params)?;
     Joiner::start(writer, limits, options.clock.clone(), verdicts).map_err(SyncError::Thread)
 }

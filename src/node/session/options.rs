@@ -1,8 +1,10 @@
 //! What a sync can be told, and how it may end.
 
 use crate::chain::{Params, Work};
+use crate::net::Proxy;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::clock::{Clock, TooNew};
+use crate::node::failures::Failures;
 use crate::node::peers::{BookUse, Policy};
 use crate::node::report::Stopped;
 use crate::node::sources::Sources;
@@ -30,8 +32,8 @@ pub struct SyncOptions {
     pub dns: bool,
     /// A DNS server to ask instead of the system's.
     pub dns_server: Option<SocketAddr>,
-    /// A SOCKS5 proxy (`host:port`) for every connection; it also resolves the names.
-    pub proxy: Option<String>,
+    /// A SOCKS5 proxy for every connection; it also resolves the names.
+    pub proxy: Option<Proxy>,
     /// Stay at the tip and follow new blocks.
     pub follow: bool,
     /// The height to stop at.
@@ -90,8 +92,10 @@ pub struct SyncOutcome {
     pub unkept: Option<ChainEnd>,
     /// The header that the chain would go on with if our clock were right, for [`Stopped::Clock`].
     pub too_new: Option<TooNew>,
-    /// What the last peers failed with, for [`Stopped::NoPeers`].
-    pub reasons: Vec<String>,
+    /// The median of the peers' clocks minus ours, in seconds; `None` without any peer.
+    pub peer_clocks: Option<i64>,
+    /// Why no peer could be used, for [`Stopped::NoPeers`].
+    pub reasons: Failures,
 }
 
 /// Why a sync could not go on.

@@ -1,7 +1,6 @@
 //! What became of batches.
 
 use super::joiner::Verdict;
-use super::messages::UNASKED;
 use super::options::{ChainEnd, SyncError};
 use super::presync::Proven;
 use super::start::{hints_hold, point_of, store_error};
@@ -93,18 +92,13 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// A batch broke a rule that its ancestors set. What was queued behind it comes back and is queued anew.
     fn on_refused(&mut self, tag: Tag, rejection: &Rejection) {
         self.epoch += 1;
-        let held = self.held.get(&tag).map(|held| (held.peer, held.unasked));
+        let held = self.held.get(&tag).map(|held| held.peer);
         self.finish_batch(tag, false, &Gain::None);
-        let Some((peer, unasked)) = held else { return };
+        let Some(peer) = held else { return };
         if rejection.violation.is_permanent() {
             self.refuse(peer, &rejection.to_string());
         } else {
-            let address = self.peers.get(peer).map_or("a peer", |line| line.address());
-            warn!("{address}: {rejection}: it may be accepted later");
-            self.engine.set_at_end(peer);
-            if unasked {
-                self.note_useless(peer, UNASKED);
-            }
+            self.on_too_new(peer, rejection);
         }
     }
 
@@ -161,7 +155,12 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn move_tip(&mut self, tip: Tip, at: Point) {
         self.at = at;
-        self.tip = tip;
+        if tip.hash != self.tip.hash {
+            self.tip = tip;
+            if self.too_new.is_some_and(|header| header.height <= self.tip.height) {
+                self.forget_too_new();
+            }
+        }
     }
 
     /// Between hints that are far from each other the download does not go by them: whether the chain has them

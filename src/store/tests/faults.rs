@@ -1,6 +1,6 @@
 //! Records that were changed behind the store's back: what open, read and verify say of each.
 
-use super::mine::{NOW, mainnet_database};
+use super::mine::mainnet_database;
 use crate::chain::{Ancestors, params};
 use crate::primitives::Network;
 use crate::store::create::Folders;
@@ -25,7 +25,7 @@ fn open(folder: &Path) -> Result<SledStore, StoreError> {
 
 fn fault_of(folder: &Path) -> (u32, Fault) {
     let store = open(folder).unwrap();
-    let report = verify(&store, params(Network::Mainnet), NOW, |_| ()).unwrap();
+    let report = verify(&store, params(Network::Mainnet), |_| ()).unwrap();
     (report.height, report.fault.unwrap())
 }
 
@@ -64,7 +64,7 @@ fn a_flipped_bit_in_any_field_of_a_header_is_found_at_its_height() {
         tamper(folder.path(), &key, flip);
     }
     let store = open(folder.path()).unwrap();
-    assert_eq!(verify(&store, params(Network::Mainnet), NOW, |_| ()).unwrap().fault, None);
+    assert_eq!(verify(&store, params(Network::Mainnet), |_| ()).unwrap().fault, None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! From a hash to its height, wherever the hash is kept at the moment.
 
-use super::mine::{NOW, append, mine, regtest};
+use super::mine::{append, mine, regtest};
 use crate::chain::{Ancestors, Branch};
 use crate::primitives::BlockHash;
 use crate::store::index::RUN;
@@ -63,6 +63,6 @@ fn hashes_are_found_on_both_sides_of_a_run_boundary() {
     for hash in gone.iter().step_by(11) {
         assert_eq!(store.height_of(hash).unwrap(), None, "{hash}");
     }
-    let report = verify(&store, regtest(), NOW, |_| ()).unwrap();
+    let report = verify(&store, regtest(), |_| ()).unwrap();
     assert_eq!((report.fault, report.height), (None, RUN + 5));
 }

@@ -1,6 +1,6 @@
 //! Random operations, with the store in memory as the model.
 
-use super::mine::{NOW, mine, regtest};
+use super::mine::{mine, regtest};
 use crate::chain::{Ancestors, Branch, CheckedHeaders};
 use crate::primitives::BlockHash;
 use crate::store::{Change, HeaderStore, MemoryStore, SledStore, Staging, verify};
@@ -180,7 +180,7 @@ impl<'a> Pair<'a> {
         for hash in &self.seen {
             assert_eq!(self.sled().height_of(hash).unwrap(), self.model.height_of(hash).unwrap());
         }
-        let report = verify(self.sled(), regtest(), NOW, |_| ()).unwrap();
+        let report = verify(self.sled(), regtest(), |_| ()).unwrap();
         assert_eq!(report.fault, None);
         assert_eq!(report.checked, self.model.tip().height + 1);
         assert_eq!(report.hash, self.model.tip().hash);

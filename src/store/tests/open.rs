@@ -1,6 +1,6 @@
 //! Opening: creation, the lock, versions, networks.
 
-use super::mine::{NOW, append, mine, regtest, regtest_database};
+use super::mine::{append, mine, regtest, regtest_database};
 use crate::chain::{Branch, params};
 use crate::primitives::Network;
 use crate::store::create::Folders;
@@ -33,13 +33,13 @@ fn a_second_open_says_who_has_the_folder_and_the_end_of_the_first_frees_it() {
     let folder = tempdir().unwrap();
     let first = SledStore::open(folder.path(), regtest()).unwrap();
     match SledStore::open(folder.path(), regtest()) {
-        Err(error @ StoreError::InUse { holder: Some(holder), .. }) => {
-            assert_eq!(holder, process::id());
+        Err(ref error @ StoreError::InUse { holder: Some(ref holder), .. }) => {
+            assert_eq!(holder.pid, process::id());
             assert!(!error.is_damage());
         }
         other => panic!("{other:?}"),
     }
-    assert!(matches!(repair(folder.path(), regtest(), 0, |_| ()), Err(StoreError::InUse { .. })));
+    assert!(matches!(repair(folder.path(), regtest(), |_| ()), Err(StoreError::InUse { .. })));
     drop(first);
     SledStore::open(folder.path(), regtest()).unwrap();
 }
@@ -58,7 +58,7 @@ fn a_newer_schema_is_neither_opened_nor_repaired() {
     let newer = |error: &StoreError| matches!(error, StoreError::TooNew { known: SCHEMA_VERSION, got } if *got == SCHEMA_VERSION + 1);
     let opened = SledStore::open(folder.path(), regtest()).unwrap_err();
     assert!(newer(&opened) && !opened.is_damage(), "{opened}");
-    let repaired = repair(folder.path(), regtest(), 0, |_| ()).unwrap_err();
+    let repaired = repair(folder.path(), regtest(), |_| ()).unwrap_err();
     assert!(newer(&repaired), "{repaired}");
     set_version(&folder, SCHEMA_VERSION);
     assert_eq!(SledStore::open(folder.path(), regtest()).unwrap().tip().height, 300);
@@ -86,7 +86,7 @@ fn another_networks_database_is_neither_opened_nor_repaired() {
     };
     let opened = SledStore::open(folder.path(), signet).unwrap_err();
     assert!(other(&opened) && !opened.is_damage(), "{opened}");
-    let repaired = repair(folder.path(), signet, 0, |_| ()).unwrap_err();
+    let repaired = repair(folder.path(), signet, |_| ()).unwrap_err();
     assert!(other(&repaired), "{repaired}");
     assert_eq!(SledStore::open(folder.path(), regtest()).unwrap().tip().height, 300);
 }
@@ -130,7 +130,7 @@ fn after_a_failed_fsync_no_change_is_taken_until_the_database_is_opened_again() 
     drop(store);
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     assert!([5, 10].contains(&store.tip().height));
-    assert_eq!(verify(&store, regtest(), NOW, |_| ()).unwrap().fault, None);
+    assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None);
 }
 
 #[test]
@@ -143,9 +143,9 @@ fn a_database_that_was_emptied_is_damaged_not_new() {
     drop(db);
     let error = SledStore::open(folder.path(), regtest()).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { height: 0, .. }), "{error}");
-    let repaired = repair(folder.path(), regtest(), NOW, |_| ()).unwrap();
-    assert_eq!(repaired.tip.height, 0);
-    assert_eq!(repaired.fault.unwrap().rule, "stored-page");
+    let repaired = repair(folder.path(), regtest(), |_| ()).unwrap();
+    assert_eq!(repaired.tip.height, 3, "the log has them still");
+    assert!(repaired.fault.is_some());
 }
 
 #[test]
@@ -184,4 +184,16 @@ fn nothing_is_kept_in_files_that_the_fsync_does_not_reach() {
     regtest_database(folder.path(), 20_000);
     let blobs = fs::read_dir(Folders::of(folder.path()).database.join("blobs")).unwrap();
     assert_eq!(blobs.count(), 0);
+}
+
+#[test]
+fn a_folder_that_is_removed_while_it_is_used_is_noticed_by_the_next_change() {
+    let parent = tempdir().unwrap();
+    let folder = parent.path().join("regtest");
+    let store = SledStore::open(&folder, regtest()).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    let change = Change { last_sync: Some(9), ..Change::default() };
+    let error = store.commit(&change).unwrap_err();
+    assert!(matches!(error, StoreError::Removed { .. }) && !error.is_damage(), "{error}");
+    assert!(!folder.exists(), "nothing is made in its place");
 }

@@ -1,33 +1,36 @@
 //! What `repair` keeps, and where it leaves the rest.
 
 use super::faults::tamper;
-use super::mine::{NOW, append, mainnet_database, mine, regtest, regtest_database};
-use crate::chain::{Ancestors, Branch, params};
+use super::mine::{append, mainnet_database, mine, regtest, regtest_database};
+use crate::chain::{Ancestors, Branch, CheckedHeaders, params};
 use crate::primitives::Network;
 use crate::store::create::Folders;
 use crate::store::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key};
 use crate::store::{HeaderStore, SledStore, repair, verify};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use std::fs;
+use std::path::Path;
 use tempfile::tempdir;
 
 #[test]
-fn a_bad_header_ends_the_repaired_chain_and_the_old_database_is_kept() {
+fn a_bad_header_is_made_good_and_the_old_database_is_kept() {
     let folder = tempdir().unwrap();
     let headers = mainnet_database(folder.path(), 5000);
     let mainnet = params(Network::Mainnet);
     let at = PAGE_HEAD + RECORD * (3333 % PAGE as usize) + 9;
     tamper(folder.path(), &page_key(3333 / PAGE), |page| page[at] ^= 1);
     let mut heard = Vec::new();
-    let repaired = repair(folder.path(), mainnet, NOW, |height| heard.push(height)).unwrap();
+    let repaired = repair(folder.path(), mainnet, |height| heard.push(height)).unwrap();
     let fault = repaired.fault.unwrap();
-    assert_eq!((fault.height, fault.rule.as_str()), (3333, "high-hash"));
-    assert_eq!((repaired.tip.height, repaired.tip.hash), (3332, headers.hashes()[3331]));
-    assert_eq!(heard.last(), Some(&3332));
+    assert_eq!((fault.height, fault.rule.as_str()), (3333 / PAGE * PAGE, "stored-page"));
+    assert_eq!((repaired.tip.height, repaired.tip.hash), (5000, headers.hashes()[4999]));
+    assert_eq!(heard.last(), Some(&5000));
     assert!(repaired.aside.join("db").exists());
 
     let store = SledStore::open(folder.path(), mainnet).unwrap();
     assert_eq!(store.tip(), repaired.tip);
-    assert_eq!(verify(&store, mainnet, NOW, |_| ()).unwrap().fault, None);
+    assert_eq!(verify(&store, mainnet, |_| ()).unwrap().fault, None);
     assert_eq!(store.height_of(&headers.hashes()[2999]).unwrap(), Some(3000));
 }
 
@@ -40,10 +43,10 @@ fn all_headers_outlive_a_lost_tip_record_a_wrong_work_and_a_broken_index() {
     tamper(folder.path(), &page_key(20), |page| page[40] ^= 1);
     tamper(folder.path(), &page_key(21), |page| page[0] ^= 1);
     tamper(folder.path(), &bucket_key(0, 1), |bucket| bucket.truncate(5));
-    let repaired = repair(folder.path(), mainnet, NOW, |_| ()).unwrap();
+    let repaired = repair(folder.path(), mainnet, |_| ()).unwrap();
     assert_eq!((repaired.tip.height, repaired.tip.hash), (5000, headers.hashes()[4999]));
     let store = SledStore::open(folder.path(), mainnet).unwrap();
-    assert_eq!(verify(&store, mainnet, NOW, |_| ()).unwrap().fault, None);
+    assert_eq!(verify(&store, mainnet, |_| ()).unwrap().fault, None);
 }
 
 #[test]
@@ -51,7 +54,7 @@ fn repairing_an_intact_database_changes_nothing() {
     let folder = tempdir().unwrap();
     let headers = regtest_database(folder.path(), 40_000);
     for _ in 0..2 {
-        let repaired = repair(folder.path(), regtest(), NOW, |_| ()).unwrap();
+        let repaired = repair(folder.path(), regtest(), |_| ()).unwrap();
         assert_eq!((repaired.fault, repaired.tip.height), (None, 40_000));
     }
     let asides = ["headers.damaged", "headers.damaged.2"].map(|name| folder.path().join(name));
@@ -65,7 +68,7 @@ fn repairing_an_intact_database_changes_nothing() {
 fn a_repair_that_was_interrupted_between_its_renames_is_finished_by_the_next_open() {
     let folder = tempdir().unwrap();
     regtest_database(folder.path(), 300);
-    repair(folder.path(), regtest(), NOW, |_| ()).unwrap();
+    repair(folder.path(), regtest(), |_| ()).unwrap();
     let database = Folders::of(folder.path()).database;
     fs::rename(&database, folder.path().join("headers.new")).unwrap();
     assert!(SledStore::exists(folder.path()).unwrap());
@@ -84,7 +87,7 @@ fn a_repair_that_was_interrupted_while_copying_leaves_the_database_as_it_was() {
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     assert_eq!(store.tip().hash, headers.hashes()[299]);
     drop(store);
-    let repaired = repair(folder.path(), regtest(), NOW, |_| ()).unwrap();
+    let repaired = repair(folder.path(), regtest(), |_| ()).unwrap();
     assert_eq!(repaired.tip.hash, headers.hashes()[299]);
 }
 
@@ -95,9 +98,59 @@ fn a_repaired_chain_can_be_extended() {
     let mut branch = Branch::genesis(regtest());
     append(&store, &mine(&mut branch, 777, 0));
     drop(store);
-    repair(folder.path(), regtest(), NOW, |_| ()).unwrap();
+    repair(folder.path(), regtest(), |_| ()).unwrap();
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     append(&store, &mine(&mut branch, 1000, 0));
     assert_eq!(store.tip().hash, branch.hash());
-    assert_eq!(verify(&store, regtest(), NOW, |_| ()).unwrap().fault, None);
+    assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None);
+}
+
+/// A file of a closed database, changed behind its back.
+fn damage(folder: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = Folders::of(folder).database.join(name);
+    let mut bytes = fs::read(&path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+fn assert_repaired(folder: &Path, headers: &CheckedHeaders, least: usize, what: &str) {
+    let repaired = repair(folder, regtest(), |_| ()).unwrap();
+    let height = repaired.tip.height as usize;
+    assert!(height >= least, "{what}: {height} of {}", headers.len());
+    assert_eq!(repaired.tip.hash, headers.hashes()[height - 1], "{what}");
+    let store = SledStore::open(folder, regtest()).unwrap();
+    assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None, "{what}");
+}
+
+#[test]
+fn a_hole_of_64_bytes_anywhere_in_the_log_costs_no_header() {
+    const HOLE: usize = 64;
+    let mut random = StdRng::seed_from_u64(64);
+    let folder = tempdir().unwrap();
+    let headers = regtest_database(folder.path(), 40_000);
+    for round in 0..24 {
+        let mut at = 0;
+        damage(folder.path(), "db", |bytes| {
+            at = random.random_range(0..bytes.len() - HOLE);
+            bytes[at..at + HOLE].fill(if round % 2 == 0 { 0 } else { 0xa5 });
+        });
+        assert_repaired(folder.path(), &headers, 40_000, &format!("round {round}: at {at}"));
+    }
+}
+
+#[test]
+fn a_hole_and_no_way_into_the_tree_cost_no_header() {
+    let mut random = StdRng::seed_from_u64(10);
+    let folder = tempdir().unwrap();
+    let headers = regtest_database(folder.path(), 40_000);
+    for round in 0..6 {
+        damage(folder.path(), "db", |bytes| {
+            let at = random.random_range(0..bytes.len() - 64);
+            bytes[at..at + 64].fill(0);
+            // The messages that say where the tree begins are among the first.
+            bytes[20..4000].fill(0);
+        });
+        fs::remove_file(Folders::of(folder.path()).database.join("conf")).unwrap();
+        assert_repaired(folder.path(), &headers, 40_000, &format!("round {round}"));
+    }
 }

@@ -5,7 +5,6 @@ use crate::net::Disconnect;
 use crate::net::book::{Avoided, Claim, PeerAddress};
 use crate::net::pool::{Action, Admission, Parting, Persistence, Search, Settings};
 use crate::wire::ServiceFlags;
-use std::io::ErrorKind;
 use std::time::Duration;
 
 const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:8333";
@@ -338,17 +337,6 @@ fn onion_addresses_wait_for_a_proxy_and_seeds_go_to_it_by_name() {
     let told = Claim { address: ONION.parse().unwrap(), services: FULL, time: EPOCH };
     bench.pool.addresses(0, &[told], bench.now);
     assert_eq!(bench.dials(2), [(1, ONION.to_owned())]);
-}
-
-#[test]
-fn a_proxy_that_is_down_is_no_fault_of_any_address() {
-    let settings = Settings { proxy_seeds: Some(Vec::new()), ..following(8) };
-    let mut bench = Bench::knowing(settings, &["8.8.8.8:8333"]);
-    let id = bench.dials(1)[0].0;
-    let down = Disconnect::Unreachable { kind: ErrorKind::ConnectionRefused, text: String::new() };
-    bench.lose(id, &down);
-    let address = "8.8.8.8:8333".parse().unwrap();
-    assert_eq!(bench.pool.book().get(&address).unwrap().tries, 0);
 }
 
 #[test]

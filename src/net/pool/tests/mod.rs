@@ -3,6 +3,7 @@
 mod bench;
 mod cases;
 mod expects;
+mod outage;
 mod population;
 mod proxied;
 mod request;

@@ -1,4 +1,5 @@
 //! Parts of a session by themselves.
 
+mod clock;
 mod presync;
 mod staged;

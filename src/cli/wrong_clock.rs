@@ -1,0 +1,51 @@
+//! What is said when this computer's clock keeps headers out, and what to do about it.
+
+use crate::node::clock::{TooNew, span};
+
+/// Peers' clocks that differ from ours by fewer seconds agree with it.
+const AGREES: u64 = 10 * 60;
+
+/// The header that is ahead of the clock, and the advice. `peer_clocks` is what peers' clocks are ahead of ours, in
+/// seconds, if there were peers: where they agree with ours, it is the header's time that is wrong.
+pub(super) fn clock_is_wrong(header: Option<&TooNew>, peer_clocks: Option<i64>) -> String {
+    let Some(header) = header else {
+        return "what follows is ahead of this computer's clock: set the clock and run it again"
+            .to_owned();
+    };
+    let advice = "set the clock and run it again";
+    match peer_clocks {
+        Some(offset) if offset.unsigned_abs() <= AGREES => {
+            let wait = span(header.valid_in().max(60));
+            format!("{header}, which peers' clocks agree with: run it again in {wait}")
+        }
+        Some(offset) if offset > 0 => {
+            let ahead = span(offset.unsigned_abs());
+            format!("{header}, and the peers' clocks are {ahead} ahead of it: {advice}")
+        }
+        _ => format!("{header}: {advice}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock_is_wrong;
+    use crate::node::clock::TooNew;
+    use crate::primitives::BlockHash;
+
+    #[test]
+    fn peers_clocks_tell_whether_ours_or_the_header_is_wrong() {
+        let clock = 1_795_104_020;
+        let header =
+            TooNew { height: 929_960, hash: BlockHash::ZERO, time: clock + 7200 + 180, clock };
+        let told = |peers| clock_is_wrong(Some(&header), peers);
+        let start =
+            "height 929,960 is 2 h 3 min ahead of this computer's clock (2026-11-19 16:00 UTC)";
+        let advice = "set the clock and run it again";
+        assert_eq!(told(None), format!("{start}: {advice}"));
+        let behind = format!("{start}, and the peers' clocks are 2 h 8 min ahead of it: {advice}");
+        assert_eq!(told(Some(7_700)), behind);
+        let agree = format!("{start}, which peers' clocks agree with: run it again in 3 min");
+        assert_eq!(told(Some(-20)), agree);
+        assert_eq!(told(Some(-7_700)), format!("{start}: {advice}"));
+    }
+}

@@ -1,0 +1,72 @@
+//! What fails on this side of the network, or in the place of every peer, is no address's fault.
+
+use super::bench::Bench;
+use super::cases::following;
+use crate::net::pool::{Persistence, Settings};
+use crate::net::proxy::{Proxy, ProxyFault};
+use crate::net::{Disconnect, Spoken};
+use std::io::ErrorKind;
+
+#[test]
+fn a_proxy_that_is_down_is_no_fault_of_any_address() {
+    let settings = Settings { proxy_seeds: Some(Vec::new()), ..following(8) };
+    let mut bench = Bench::knowing(settings, &["8.8.8.8:8333"]);
+    let id = bench.dials(1)[0].0;
+    bench.lose(id, &proxy_down());
+    let address = "8.8.8.8:8333".parse().unwrap();
+    let known = bench.pool.book().get(&address).unwrap();
+    assert_eq!((known.tries, known.last_try), (0, 0));
+    assert!(!bench.dials(10).is_empty(), "who persists tries again");
+}
+
+fn proxy_down() -> Disconnect {
+    let refused = ErrorKind::ConnectionRefused.into();
+    Disconnect::Proxy(Proxy::at("127.0.0.1:9050").error(ProxyFault::unreachable(&refused)))
+}
+
+#[test]
+fn a_proxy_that_never_worked_is_tried_once_by_who_does_not_persist() {
+    let settings =
+        Settings { proxy_seeds: Some(Vec::new()), persistence: Persistence::Brief, ..following(8) };
+    let mut bench = Bench::knowing(settings.clone(), &["8.8.8.8:8333", "9.9.9.9:8333"]);
+    let dials = bench.dials(1);
+    assert_eq!(dials.len(), 2);
+    dials.iter().for_each(|(id, _)| bench.lose(*id, &proxy_down()));
+    assert!(bench.pool.is_exhausted(bench.now));
+    assert_eq!(bench.dials(10), []);
+    // Where it has worked before, peers are looked for as ever.
+    let mut bench = Bench::knowing(settings, &["8.8.8.8:8333", "9.9.9.9:8333"]);
+    let dials = bench.dials(1);
+    bench.lose(dials[0].0, &Disconnect::HungUp);
+    bench.lose(dials[1].0, &proxy_down());
+    assert!(!bench.dials(10).is_empty());
+}
+
+#[test]
+fn a_run_right_after_a_failed_one_dials_at_once() {
+    let brief = Settings { persistence: Persistence::Brief, ..following(8) };
+    let all = ["8.8.8.8:8333", "9.9.9.9:8333", "1.1.1.1:8333"];
+    let mut bench = Bench::knowing(brief.clone(), &all);
+    let down = Disconnect::Unreachable { kind: ErrorKind::ConnectionRefused, text: String::new() };
+    for (id, _) in bench.dials(1) {
+        bench.lose(id, &down);
+    }
+    assert_eq!(bench.dials(5), [], "each once");
+    let book = bench.pool.book().clone();
+    // In the same second, with the same address book.
+    let mut again = Bench::new(brief);
+    again.now = bench.now;
+    again.pool.replace_book(book);
+    let dialled: Vec<String> = again.dials(1).into_iter().map(|(_, address)| address).collect();
+    assert_eq!(dialled.len(), 3, "{dialled:?}");
+    assert_eq!(again.dials(5), []);
+}
+
+#[test]
+fn a_login_page_in_the_place_of_every_peer_costs_no_address_its_place() {
+    let mut bench = Bench::knowing(following(8), &["8.8.8.8:8333"]);
+    let id = bench.dials(1)[0].0;
+    bench.lose(id, &Disconnect::OtherProtocol { spoken: Spoken::Http });
+    assert_eq!(bench.avoided("8.8.8.8:8333"), None);
+    assert_eq!(bench.pool.book().len(), 1);
+}

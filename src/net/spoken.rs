@@ -1,0 +1,90 @@
+//! What a server speaks that does not speak our protocol, by the first bytes it sends.
+
+use std::fmt;
+
+/// A protocol that is not Bitcoin's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Spoken {
+    /// The web's: a web server, a login page of a network, or a proxy.
+    Http,
+    /// The web's, encrypted.
+    Tls,
+    /// A secure shell.
+    Ssh,
+    /// JSON, as Electrum servers and other RPC servers.
+    Json,
+    /// Text with a code of three digits: mail or file transfer.
+    Greeting,
+    /// Bytes without any form, as encrypted connections between Bitcoin nodes begin (BIP324).
+    Encrypted,
+}
+
+/// The length of a public key in ElligatorSwift encoding, with which a BIP324 connection begins.
+const KEY: usize = 64;
+/// Bytes of a message's magic and command.
+const MAGIC: usize = 4;
+const COMMAND: usize = 12;
+
+impl Spoken {
+    /// What begins with these bytes; `None` for what could be Bitcoin's protocol on some network, or anything.
+    pub fn by_first_bytes(bytes: &[u8]) -> Option<Self> {
+        let starts = |start: &[u8]| bytes.starts_with(start);
+        let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        Some(match bytes {
+            _ if starts(b"HTTP") => Self::Http,
+            _ if starts(b"SSH-") => Self::Ssh,
+            // Records of type alert or handshake, of SSL 3.0 to TLS 1.3. Source: RFC 8446 section 5.1.
+            [0x15 | 0x16, 3, 0..=4, ..] => Self::Tls,
+            [b'{' | b'[', ..] => Self::Json,
+            _ if digits == 3 && matches!(bytes.get(3), Some(b' ' | b'-')) => Self::Greeting,
+            _ if bytes.len() >= KEY && !is_command(&bytes[MAGIC..MAGIC + COMMAND]) => {
+                Self::Encrypted
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Whether these could be a command: printable, and padded with zeros.
+fn is_command(bytes: &[u8]) -> bool {
+    let name = bytes.iter().take_while(|byte| byte.is_ascii_graphic()).count();
+    name > 0 && bytes[name..].iter().all(|byte| *byte == 0)
+}
+
+impl fmt::Display for Spoken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "HTTP",
+            Self::Tls => "TLS",
+            Self::Ssh => "SSH",
+            Self::Json => "JSON (an Electrum server?)",
+            Self::Greeting => "a mail or file server's greeting",
+            Self::Encrypted => "encrypted bytes (a peer that takes only BIP324 connections?)",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spoken;
+
+    #[test]
+    fn protocols_are_known_by_their_first_bytes() {
+        let key: Vec<u8> = (0..64).map(|at: u8| at.wrapping_mul(167) ^ 0x5a).collect();
+        for (bytes, expected) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n"[..], Some(Spoken::Http)),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", Some(Spoken::Ssh)),
+            // An alert as OpenSSL sends it: fatal, wrong version number.
+            (b"\x15\x03\x01\x00\x02\x02\x46", Some(Spoken::Tls)),
+            (b"{\"jsonrpc\": \"2.0\", \"error\": {\"code\": -32700}}\n", Some(Spoken::Json)),
+            (b"220 mail.example ESMTP\r\n", Some(Spoken::Greeting)),
+            (&key, Some(Spoken::Encrypted)),
+            (&key[..40], None),
+            (b"", None),
+            // A version message of an unknown network.
+            (&[&b"\x01\x02\x03\x04version\0\0\0\0\0"[..], &[0; 60]].concat(), None),
+        ] {
+            assert_eq!(Spoken::by_first_bytes(bytes), expected, "{bytes:?}");
+        }
+    }
+}

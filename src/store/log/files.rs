@@ -1,0 +1,68 @@
+//! The files beside the log, which can all be made again from it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What sled 0.34 writes into `conf` with the settings used here, and its checksum.
+const SETTINGS: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\n";
+/// Snapshots that cannot be used get this in front of their names, where sled does not look.
+const ASIDE: &str = "unusable-";
+const UNFINISHED: &str = ".generating";
+
+fn names(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let entries = fs::read_dir(folder)?.map(|entry| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), entry.path()))
+    });
+    entries.collect()
+}
+
+/// The snapshots that are whole by their names.
+pub(super) fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let names = names(folder)?.into_iter();
+    let whole = names.filter(|(name, _)| name.starts_with("snap.") && !name.ends_with(UNFINISHED));
+    Ok(whole.map(|(_, path)| path).collect())
+}
+
+/// Removes snapshots that a process was writing when it ended: sled would take them for whole ones.
+pub(in crate::store) fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
+    for (name, path) in names(folder)? {
+        if name.starts_with("snap.") && name.ends_with(UNFINISHED) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves the snapshots out of sled's sight, so that it reads the log itself; whether there were any.
+pub(in crate::store) fn set_snapshots_aside(folder: &Path) -> io::Result<bool> {
+    let snapshots = snapshots(folder)?;
+    for path in &snapshots {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        fs::rename(path, folder.join(format!("{ASIDE}{name}")))?;
+    }
+    Ok(!snapshots.is_empty())
+}
+
+/// Writes sled's settings anew where they are damaged: they are always the same.
+pub(in crate::store) fn mend_settings(folder: &Path) -> io::Result<()> {
+    let path = folder.join("conf");
+    let mut right = SETTINGS.to_vec();
+    right.extend_from_slice(&crc32fast::hash(SETTINGS).to_le_bytes());
+    match fs::read(&path) {
+        Ok(bytes) if bytes == right || is_of_another_version(&bytes) => return Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(_) | Err(_) => {}
+    }
+    let new = folder.join("conf.new");
+    fs::write(&new, right)?;
+    fs::File::open(&new)?.sync_all()?;
+    fs::rename(new, path)
+}
+
+/// Whether the settings are whole, but not those of this program: sled says so itself.
+fn is_of_another_version(bytes: &[u8]) -> bool {
+    let parts = bytes.split_last_chunk::<4>();
+    parts.is_some_and(|(text, crc)| crc32fast::hash(text) == u32::from_le_bytes(*crc))
+}

@@ -1,0 +1,193 @@
+//! Segments and messages of the log.
+
+use super::{RED_ZONE, SEGMENT, SEGMENT_HEAD};
+
+/// A log position that counts on through all segments ever written, as sled's `Lsn`.
+pub(super) type Lsn = i64;
+
+/// What a segment's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SegmentHead {
+    /// Where in the log the segment begins.
+    pub(super) lsn: Lsn,
+    /// Up to where the log was on disk when the segment was begun.
+    pub(super) stable: Lsn,
+}
+
+impl SegmentHead {
+    /// `None` where the checksum does not fit: the segment is free, or damaged.
+    pub(super) fn decode(bytes: &[u8; SEGMENT_HEAD]) -> Option<Self> {
+        let mut rest = &bytes[..];
+        let crc = rest.u32()? ^ u32::MAX;
+        let (lsn, stable) = (rest.i64()? ^ i64::MAX, rest.i64()? ^ i64::MAX);
+        let good = crc32fast::hash(&bytes[4..]) == crc && lsn >= 0 && is_segment_start(lsn);
+        good.then_some(Self { lsn, stable })
+    }
+}
+
+fn is_segment_start(lsn: Lsn) -> bool {
+    u64::try_from(lsn).is_ok_and(|lsn| lsn.is_multiple_of(SEGMENT))
+}
+
+/// The number of the segment that a log position lies in.
+pub(super) fn segment_number(lsn: Lsn) -> u64 {
+    u64::try_from(lsn).unwrap_or(0) / SEGMENT
+}
+
+/// What a message does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing: its writer gave up.
+    Canceled,
+    /// Ends the segment.
+    Cap,
+    /// Says where a batch's last message begins: without that one none of the batch counts.
+    Manifest,
+    /// Frees a node.
+    Free,
+    /// The counter of ids, which is not used here.
+    Counter,
+    /// The roots of all trees.
+    Meta,
+    /// A whole node.
+    Node,
+    /// A change to a node.
+    Link,
+}
+
+impl Kind {
+    fn decode(byte: u8) -> Option<Self> {
+        Some(match byte {
+            1 => Self::Canceled,
+            2 => Self::Cap,
+            3 => Self::Manifest,
+            4 => Self::Free,
+            5 => Self::Counter,
+            6 | 7 => Self::Meta,
+            8 | 9 => Self::Node,
+            10 | 11 => Self::Link,
+            _ => return None,
+        })
+    }
+}
+
+fn is_in_file(kind: u8) -> bool {
+    [7, 9, 11].contains(&kind)
+}
+
+/// The number of the file that a message's body is in.
+pub(super) fn file_number(message: &Message<'_>) -> Option<i64> {
+    let mut body = message.body;
+    message.in_file.then(|| body.i64()).flatten()
+}
+
+/// The body in a file of its own; `None` where it is damaged.
+pub(super) fn body_in_file(file: &[u8], kind: Kind) -> Option<Vec<u8>> {
+    let (crc, rest) = file.split_first_chunk::<4>()?;
+    let (kind_byte, body) = rest.split_first()?;
+    let good = crc32fast::hash(rest) == u32::from_le_bytes(*crc);
+    (good && Kind::decode(*kind_byte) == Some(kind)).then(|| body.to_vec())
+}
+
+/// A message whose checksum fits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message<'a> {
+    pub(super) kind: Kind,
+    /// The node it is about.
+    pub(super) pid: u64,
+    pub(super) body: &'a [u8],
+    /// Whether the body is only the number of a file that has it: what is larger than a quarter of a segment.
+    pub(super) in_file: bool,
+    /// Bytes up to the next message.
+    pub(super) len: usize,
+}
+
+/// Whether a message may begin at this position of a segment.
+pub(super) fn may_begin_at(at: usize) -> bool {
+    usize::try_from(SEGMENT).is_ok_and(|segment| (SEGMENT_HEAD..=segment - RED_ZONE).contains(&at))
+}
+
+/// The number of the segment that the message at a position says it belongs to, if there is one.
+pub(super) fn number_of_message(segment: &[u8], at: usize) -> Option<u64> {
+    let mut rest = segment.get(at + 5..)?;
+    rest.varint()?;
+    let number = rest.varint()?;
+    read_message(segment, at, number).map(|_| number)
+}
+
+/// The message at a position of a segment's bytes; `None` where there is none, or a damaged one.
+pub(super) fn read_message(segment: &[u8], at: usize, number: u64) -> Option<Message<'_>> {
+    let (message, crc) = read_unchecked(segment, at, number)?;
+    let head = &segment[at + 4..at + message.len - message.body.len()];
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(message.body);
+    hasher.update(head);
+    (hasher.finalize() == crc).then_some(message)
+}
+
+/// What may be a damaged message, and the checksum that it should have.
+pub(super) fn read_unchecked(segment: &[u8], at: usize, number: u64) -> Option<(Message<'_>, u32)> {
+    let bytes = segment.get(at..)?;
+    let mut rest = bytes;
+    let crc = rest.u32()? ^ u32::MAX;
+    let kind_byte = rest.u8()?;
+    let kind = Kind::decode(kind_byte)?;
+    let body_len = usize::try_from(rest.varint()?).ok()?;
+    if rest.varint()? != number {
+        return None;
+    }
+    let pid = rest.varint()?;
+    let head = bytes.len() - rest.len();
+    let body = rest.get(..body_len)?;
+    Some((Message { kind, pid, body, in_file: is_in_file(kind_byte), len: head + body_len }, crc))
+}
+
+/// Reads sled's numbers and byte strings from the front of bytes; `None` where they end too early.
+pub(super) trait Read<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]>;
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        Some(i64::from_le_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    /// A number in 1 to 9 bytes: of which the first is the number itself, or says how it is written.
+    fn varint(&mut self) -> Option<u64> {
+        let first = self.u8()?;
+        Some(match first {
+            0..=240 => u64::from(first),
+            241..=248 => 240 + 256 * u64::from(first - 241) + u64::from(self.u8()?),
+            249 => {
+                let two = self.take(2)?;
+                2288 + 256 * u64::from(two[0]) + u64::from(two[1])
+            }
+            250.. => {
+                let mut wide = [0; 8];
+                let bytes = self.take(usize::from(first - 247))?;
+                wide[..bytes.len()].copy_from_slice(bytes);
+                u64::from_le_bytes(wide)
+            }
+        })
+    }
+
+    /// A byte string with its length in front.
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.varint()?;
+        self.take(usize::try_from(len).ok()?)
+    }
+}
+
+impl<'a> Read<'a> for &'a [u8] {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.split_at_checked(count)?;
+        *self = rest;
+        Some(taken)
+    }
+}

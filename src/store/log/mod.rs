@@ -1,0 +1,51 @@
+//! sled's files, read without sled.
+//!
+//! sled has no read-only mode: it needs its file open for writing, zeroes segments and writes a snapshot when it
+//! opens, and cuts its log at the first message that it cannot read. So whatever only reads, and whatever has to
+//! look at damaged files, reads them here, and sled opens only what was found intact here. The format is that of
+//! sled 0.34, which its `conf` file names.
+//!
+//! The log (`db`) is made of segments of 512 KiB, each with a header that says where in the log it belongs, and of
+//! messages with checksums in them. A message replaces a node of the tree, adds a change to one, or frees one; what
+//! was written last holds. The snapshot (`snap.*`) says where each node was at one point of the log, so that only
+//! what follows has to be read.
+
+mod files;
+mod message;
+mod node;
+mod reader;
+mod replay;
+mod scan;
+mod segment;
+mod snapshot;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use files::{mend_settings, remove_unfinished_snapshots, set_snapshots_aside};
+pub(super) use reader::Log;
+pub(super) use scan::{Found, scan};
+
+/// Bytes of a segment.
+const SEGMENT: u64 = 512 * 1024;
+/// Bytes of a segment's header.
+const SEGMENT_HEAD: usize = 20;
+/// No message starts this close to a segment's end.
+const RED_ZONE: usize = 32;
+
+/// Why sled's files cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LogError {
+    /// The system failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A file contradicts itself.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl LogError {
+    fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged(what.into())
+    }
+}

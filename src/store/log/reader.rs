@@ -1,0 +1,220 @@
+//! Looking records up in sled's files.
+
+use super::message::{
+    Kind, Message, Read, body_in_file, file_number, read_message, segment_number,
+};
+use super::node::{Node, Step};
+use super::replay::{Replayed, read_up_to, replay};
+use super::snapshot::{NodePlace, Place, Snapshot};
+use super::{LogError, SEGMENT};
+use std::collections::{HashMap, VecDeque};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The node that has the roots of all trees.
+const META: u64 = 0;
+/// sled's name of the tree that a database has from the start.
+const TREE: &[u8] = b"__sled__default";
+/// Leaves that are kept: a run of headers, or the buckets of one run of the index, is read from few of them.
+const LEAVES: usize = 32;
+/// Nodes on the way to a key, at most: more are a circle.
+const MAX_DEPTH: usize = 1 << 16;
+/// Read at once for a message whose length is not known yet: most changes and small nodes.
+const GUESS: usize = 8 * 1024;
+
+/// A key and its value.
+type Entry = (Vec<u8>, Vec<u8>);
+
+/// A database's files, for reading.
+#[derive(Debug)]
+pub(in crate::store) struct Log {
+    file: File,
+    /// The folder of bodies that have files of their own.
+    blobs: PathBuf,
+    nodes: Vec<NodePlace>,
+    root: u64,
+    damage: Option<String>,
+    ignored_snapshot: bool,
+    /// The tree's inner nodes, by id, and the leaves read last.
+    inner: Mutex<HashMap<u64, Arc<Node>>>,
+    leaves: Mutex<VecDeque<(u64, Arc<Node>)>>,
+}
+
+impl Log {
+    /// Reads a database's snapshot, and the log from there on; the whole log where the snapshot cannot be used.
+    ///
+    /// # Errors
+    /// There is no log, or it does not lead to a tree.
+    pub(in crate::store) fn open(folder: &Path) -> Result<Self, LogError> {
+        let file = File::open(folder.join("db"))?;
+        let newest = super::files::snapshots(folder)?.into_iter().max();
+        let snapshot = newest.as_ref().map(fs::read).transpose()?;
+        let snapshot = snapshot.and_then(|bytes| Snapshot::decode(&bytes));
+        let ignored_snapshot = newest.is_some() && snapshot.is_none();
+        let blobs = folder.join("blobs");
+        let Replayed { nodes, damage, blobs } =
+            replay(&file, &blobs, snapshot.unwrap_or_default())?;
+        let mut log = Self {
+            file,
+            blobs,
+            nodes,
+            root: 0,
+            damage,
+            ignored_snapshot,
+            inner: Mutex::default(),
+            leaves: Mutex::default(),
+        };
+        log.root = log.find_root()?;
+        Ok(log)
+    }
+
+    /// What is wrong with the log although it can be read: to open it with sled could erase what follows.
+    pub(in crate::store) fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
+    }
+
+    /// Whether there is a snapshot that cannot be used.
+    pub(in crate::store) fn ignored_snapshot(&self) -> bool {
+        self.ignored_snapshot
+    }
+
+    /// A record.
+    ///
+    /// # Errors
+    /// Reading failed, or a node on the way to it is damaged.
+    pub(in crate::store) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
+        let leaf = self.leaf_of(key)?;
+        match leaf.step(key) {
+            Some(Step::Here(value)) => Ok(value.map(<[u8]>::to_vec)),
+            _ => Err(LogError::damaged("a leaf of the tree does not hold its keys")),
+        }
+    }
+
+    /// The records whose keys are at least `from`, as long as `wanted` says so.
+    ///
+    /// # Errors
+    /// As [`Log::get`].
+    pub(in crate::store) fn scan(
+        &self,
+        from: &[u8],
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<Entry>, LogError> {
+        let mut found = Vec::new();
+        let mut leaf = self.leaf_of(from)?;
+        for _ in 0..MAX_DEPTH {
+            for (key, value) in leaf.entries().filter(|(key, _)| key.as_slice() >= from) {
+                if !wanted(&key) {
+                    return Ok(found);
+                }
+                found.push((key, value.to_vec()));
+            }
+            match leaf.next {
+                Some(next) if !leaf.hi.is_empty() => leaf = self.node(next)?,
+                _ => return Ok(found),
+            }
+        }
+        Err(LogError::damaged("the tree's leaves lead in a circle"))
+    }
+
+    fn leaf_of(&self, key: &[u8]) -> Result<Arc<Node>, LogError> {
+        let mut node = self.node(self.root)?;
+        for _ in 0..MAX_DEPTH {
+            match node.step(key) {
+                Some(Step::Here(_)) => return Ok(node),
+                Some(Step::Go(next)) => node = self.node(next)?,
+                None => return Err(LogError::damaged("the tree does not lead to a key")),
+            }
+        }
+        Err(LogError::damaged("the tree leads in a circle"))
+    }
+
+    fn find_root(&self) -> Result<u64, LogError> {
+        let damaged = || LogError::damaged("the root of the tree is not written down");
+        let NodePlace::At(place, _) = self.place(META)? else { return Err(damaged()) };
+        let body = self.body(META, *place, Kind::Meta)?;
+        let mut rest = body.as_slice();
+        while !rest.is_empty() {
+            let (name, pid) = (rest.bytes().ok_or_else(damaged)?, rest.varint());
+            if name == TREE {
+                return pid.ok_or_else(damaged);
+            }
+        }
+        Err(damaged())
+    }
+
+    fn place(&self, pid: u64) -> Result<&NodePlace, LogError> {
+        let place = usize::try_from(pid).ok().and_then(|at| self.nodes.get(at));
+        place.ok_or_else(|| LogError::damaged("a node of the tree is missing"))
+    }
+
+    fn node(&self, pid: u64) -> Result<Arc<Node>, LogError> {
+        if let Some(node) = lock(&self.inner).get(&pid) {
+            return Ok(node.clone());
+        }
+        if let Some((_, node)) = lock(&self.leaves).iter().find(|(known, _)| *known == pid) {
+            return Ok(node.clone());
+        }
+        let node = Arc::new(self.read_node(pid)?);
+        if node.is_index() {
+            lock(&self.inner).insert(pid, node.clone());
+        } else {
+            let mut leaves = lock(&self.leaves);
+            if leaves.len() >= LEAVES {
+                leaves.pop_front();
+            }
+            leaves.push_back((pid, node.clone()));
+        }
+        Ok(node)
+    }
+
+    fn read_node(&self, pid: u64) -> Result<Node, LogError> {
+        let damaged = || LogError::damaged(format!("node {pid} of the tree is damaged"));
+        let NodePlace::At(base, changes) = self.place(pid)? else { return Err(damaged()) };
+        let base = self.body(pid, *base, Kind::Node)?;
+        let mut node = Node::decode(&base).ok_or_else(damaged)?;
+        for change in changes {
+            let link = self.body(pid, *change, Kind::Link)?;
+            node.apply(&link).ok_or_else(damaged)?;
+        }
+        Ok(node)
+    }
+
+    /// The body of a message, which is of this kind and about this node.
+    fn body(&self, pid: u64, place: Place, kind: Kind) -> Result<Vec<u8>, LogError> {
+        let damaged = || LogError::damaged(format!("the message at {} is damaged", place.offset));
+        let in_segment = SEGMENT - place.offset % SEGMENT;
+        let in_segment = usize::try_from(in_segment).map_err(|_| damaged())?;
+        for size in [GUESS.min(in_segment), in_segment] {
+            let mut bytes = vec![0; size];
+            let read = read_up_to(&self.file, &mut bytes, place.offset)?;
+            bytes.truncate(read);
+            if let Some(message) = read_message(&bytes, 0, segment_number(place.lsn)) {
+                return self.body_of(&message, pid, kind)?.ok_or_else(damaged);
+            }
+        }
+        Err(damaged())
+    }
+
+    fn body_of(
+        &self,
+        message: &Message<'_>,
+        pid: u64,
+        kind: Kind,
+    ) -> Result<Option<Vec<u8>>, LogError> {
+        if message.pid != pid || message.kind != kind {
+            return Ok(None);
+        }
+        let Some(file) = file_number(message) else { return Ok(Some(message.body.to_vec())) };
+        match fs::read(self.blobs.join(file.to_string())) {
+            Ok(bytes) => Ok(body_in_file(&bytes, kind)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

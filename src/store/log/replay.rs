@@ -1,0 +1,221 @@
+//! Reads the log from the snapshot on, as sled does when it opens, but writes nothing.
+
+use super::message::{
+    Kind, Lsn, Message, Read, SegmentHead, file_number, number_of_message, segment_number,
+};
+use super::segment::{Item, Items};
+use super::snapshot::{NodePlace, Place, Snapshot};
+use super::{LogError, SEGMENT, SEGMENT_HEAD};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// What the log says, up to its end.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    /// Where each node is, by id.
+    pub(super) nodes: Vec<NodePlace>,
+    /// What is wrong with the log that no interrupted write explains. sled would cut the log there, and erase the rest.
+    pub(super) damage: Option<String>,
+    /// The folder of bodies that have files of their own.
+    pub(super) blobs: PathBuf,
+}
+
+/// A segment of the log that is in use.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    offset: u64,
+    /// Up to where the log was on disk when the segment was begun.
+    stable: Lsn,
+}
+
+/// The segments, by where in the log they begin.
+type Segments = BTreeMap<Lsn, Segment>;
+
+/// The same length as positions of the log and as buffers have it.
+const SEGMENT_LSN: Lsn = 512 * 1024;
+const SEGMENT_BYTES: usize = 512 * 1024;
+
+/// Reads the log from where the snapshot ends.
+///
+/// # Errors
+/// The system failed.
+pub(super) fn replay(file: &File, blobs: &Path, snapshot: Snapshot) -> Result<Replayed, LogError> {
+    let from = snapshot.stable.unwrap_or(0).max(0);
+    let first = from - from % SEGMENT_LSN;
+    let mut log = Replayed { nodes: snapshot.nodes, damage: None, blobs: blobs.to_owned() };
+    let segments = log.find_segments(file, first)?;
+    let stable = segments.values().map(|segment| segment.stable).fold(first, Lsn::max);
+    let end = log.find_end(file, &segments, stable - stable % SEGMENT_LSN)?;
+    if end + 1 < from {
+        log.note("the log ends before the snapshot does");
+    }
+    for (lsn, segment) in segments.range(..=end) {
+        let bytes = read_segment(file, segment.offset)?;
+        if !log.apply(&bytes, *lsn, segment.offset, from, end) {
+            break;
+        }
+    }
+    if log.nodes.contains(&NodePlace::Missing) {
+        log.note("a node of the tree was never written");
+    }
+    Ok(log)
+}
+
+impl Replayed {
+    fn note(&mut self, what: impl Into<String>) {
+        self.damage.get_or_insert_with(|| what.into());
+    }
+
+    /// The segments in use from a position of the log on.
+    fn find_segments(&mut self, file: &File, first: Lsn) -> Result<Segments, LogError> {
+        let mut segments = Segments::new();
+        let mut headless = Vec::new();
+        for offset in (0..file.metadata()?.len()).step_by(SEGMENT_BYTES) {
+            let mut start = [0; SEGMENT_HEAD];
+            read_up_to(file, &mut start, offset)?;
+            match SegmentHead::decode(&start) {
+                Some(head) if head.lsn >= first => {
+                    let segment = Segment { offset, stable: head.stable };
+                    if segments.insert(head.lsn, segment).is_some() {
+                        self.note("two segments of the log have the same place");
+                    }
+                }
+                Some(_) => {}
+                None => headless.push(offset),
+            }
+        }
+        for offset in headless {
+            self.find_headless(file, offset, first, &mut segments)?;
+        }
+        Ok(segments)
+    }
+
+    /// A segment whose header is damaged: its messages say which one it is. A free segment has none.
+    fn find_headless(
+        &mut self,
+        file: &File,
+        offset: u64,
+        first: Lsn,
+        segments: &mut Segments,
+    ) -> Result<(), LogError> {
+        let bytes = read_segment(file, offset)?;
+        let Some(number) = number_of_message(&bytes, SEGMENT_HEAD) else { return Ok(()) };
+        let lsn = Lsn::try_from(number.saturating_mul(SEGMENT)).unwrap_or(-1);
+        if lsn >= first && !segments.contains_key(&lsn) {
+            self.note("a segment's header is damaged");
+            segments.insert(lsn, Segment { offset, stable: -1 });
+        }
+        Ok(())
+    }
+
+    /// The position of the log's last byte.
+    ///
+    /// What was on disk when the last segment was begun is followed by what may have been written in any order, and
+    /// in part. But each of our batches is on disk before the next one begins: a batch that begins after a gap says
+    /// that the gap is damage.
+    fn find_end(&mut self, file: &File, segments: &Segments, tail: Lsn) -> Result<Lsn, LogError> {
+        let (mut end, mut tear) = (-1, None);
+        let mut expected = tail;
+        for (lsn, segment) in segments.range(tail..) {
+            if *lsn != expected {
+                tear.get_or_insert(end);
+            }
+            expected = lsn + SEGMENT_LSN;
+            let bytes = read_segment(file, segment.offset)?;
+            end = end.max(lsn + Lsn::try_from(SEGMENT_HEAD).unwrap_or(0) - 1);
+            for (at, item) in Items::new(&bytes, segment_number(*lsn), SEGMENT_HEAD) {
+                match item {
+                    Item::Gap => drop(tear.get_or_insert(end)),
+                    Item::Message(message) => {
+                        if message.kind == Kind::Manifest && tear.take().is_some() {
+                            self.note("the log has a hole before its end");
+                        }
+                        end = lsn + Lsn::try_from(at + message.len).unwrap_or(0) - 1;
+                    }
+                }
+            }
+        }
+        Ok(tear.unwrap_or(end))
+    }
+
+    /// Takes in a segment's messages; whether to go on with the next segment.
+    fn apply(&mut self, bytes: &[u8], start: Lsn, offset: u64, from: Lsn, end: Lsn) -> bool {
+        let mut gap = false;
+        for (at, item) in Items::new(bytes, segment_number(start), SEGMENT_HEAD) {
+            let lsn = start + Lsn::try_from(at).unwrap_or(Lsn::MAX);
+            if lsn > end {
+                return false;
+            }
+            let Item::Message(message) = item else {
+                // A segment that was free may be overwritten from its second half on: then nothing of it follows.
+                gap = true;
+                continue;
+            };
+            if gap {
+                self.note("a message of the log is damaged");
+            }
+            if message.kind == Kind::Manifest {
+                let last = (&mut &*message.body).i64().unwrap_or(Lsn::MAX);
+                if last > end {
+                    return false;
+                }
+            } else if lsn >= from {
+                let at = u64::try_from(at).unwrap_or(u64::MAX);
+                self.put(&message, Place { lsn, offset: offset.saturating_add(at) });
+            }
+        }
+        true
+    }
+
+    fn put(&mut self, message: &Message<'_>, place: Place) {
+        let Ok(at) = usize::try_from(message.pid) else { return };
+        // Without its file, the message is an old one: of a node that was written anew further on.
+        if file_number(message).is_some_and(|file| !self.blobs.join(file.to_string()).exists()) {
+            return;
+        }
+        let known = self.nodes.get_mut(at);
+        match (message.kind, known) {
+            (Kind::Canceled | Kind::Cap | Kind::Manifest, _) => {}
+            (Kind::Link, Some(NodePlace::At(base, changes))) => {
+                if changes.last().unwrap_or(base).lsn < place.lsn {
+                    changes.push(place);
+                }
+            }
+            // The change of a node that was written anew further on.
+            (Kind::Link, _) => {}
+            (kind, _) => {
+                if self.nodes.len() <= at {
+                    self.nodes.resize(at + 1, NodePlace::Missing);
+                }
+                let free = kind == Kind::Free;
+                self.nodes[at] =
+                    if free { NodePlace::Free } else { NodePlace::At(place, Vec::new()) };
+            }
+        }
+    }
+}
+
+/// A segment's bytes; fewer where the file ends.
+pub(super) fn read_segment(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; SEGMENT_BYTES];
+    let read = read_up_to(file, &mut bytes, offset)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Fills the buffer, or as much of it as the file has.
+pub(super) fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        match file.read_at(&mut buffer[read..], offset + read as u64) {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}

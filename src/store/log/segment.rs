@@ -1,0 +1,52 @@
+//! Going through a segment's messages.
+
+use super::message::{Kind, Message, may_begin_at, read_message};
+
+/// What is at a position of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Item<'a> {
+    /// A message whose checksum fits.
+    Message(Message<'a>),
+    /// Bytes that are no message, up to the next one or to the end.
+    Gap,
+}
+
+/// The messages of a segment in order, and what lies between them.
+///
+/// After bytes that are no message it goes on with the next message of the same segment number, if there is one.
+#[derive(Clone, Debug)]
+pub(super) struct Items<'a> {
+    bytes: &'a [u8],
+    number: u64,
+    at: usize,
+    ended: bool,
+}
+
+impl<'a> Items<'a> {
+    /// Begins at a position, which the segment's header precedes.
+    pub(super) fn new(bytes: &'a [u8], number: u64, at: usize) -> Self {
+        Self { bytes, number, at, ended: false }
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = (usize, Item<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended || !may_begin_at(self.at) {
+            return None;
+        }
+        let at = self.at;
+        if let Some(message) = read_message(self.bytes, at, self.number) {
+            self.at += message.len;
+            self.ended = message.kind == Kind::Cap;
+            return Some((at, Item::Message(message)));
+        }
+        let mut after = (at + 1..self.bytes.len()).take_while(|at| may_begin_at(*at));
+        match after.find(|at| read_message(self.bytes, *at, self.number).is_some()) {
+            Some(next) => self.at = next,
+            None => self.ended = true,
+        }
+        Some((at, Item::Gap))
+    }
+}

@@ -1,0 +1,97 @@
+//! Where records are read from: sled, in the process that writes, or sled's files, in one that only reads.
+
+use super::engine::Engine;
+use super::error::StoreError;
+use super::log::{Log, LogError};
+use sled::IVec;
+use std::path::{Path, PathBuf};
+use tracing::debug;
+
+/// The records of a database.
+#[derive(Debug)]
+pub(super) enum Records {
+    /// Read and written through sled.
+    Sled(Engine),
+    /// Read from sled's files.
+    Files(Files),
+}
+
+/// A database that is only read.
+#[derive(Debug)]
+pub(super) struct Files {
+    folder: PathBuf,
+    log: Log,
+}
+
+impl Files {
+    /// Opens a database for reading; nothing is written.
+    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
+        match Log::open(folder) {
+            Ok(log) => Ok(Self { folder: folder.to_owned(), log }),
+            Err(LogError::Io(source)) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::Io { path: folder.to_owned(), source })
+            }
+            Err(error) => {
+                debug!("{}: {error}", folder.display());
+                Err(StoreError::Unreadable { folder: folder.to_owned() })
+            }
+        }
+    }
+
+    /// What is wrong with the log although its records can be read.
+    pub(super) fn damage(&self) -> Option<&str> {
+        self.log.damage()
+    }
+
+    /// Whether there is a snapshot that cannot be used.
+    pub(super) fn ignored_snapshot(&self) -> bool {
+        self.log.ignored_snapshot()
+    }
+
+    fn error(&self, height: u32, record: &str, error: LogError) -> StoreError {
+        match error {
+            LogError::Io(source) => StoreError::Io { path: self.folder.join("db"), source },
+            LogError::Damaged(what) => {
+                debug!("{record} from height {height} on: {what}");
+                StoreError::damaged(height, format!("{record} cannot be read"))
+            }
+        }
+    }
+}
+
+impl Records {
+    /// A record, if it is there; `height` and `record` are for the error.
+    pub(super) fn get(
+        &self,
+        key: &[u8],
+        height: u32,
+        record: &str,
+    ) -> Result<Option<IVec>, StoreError> {
+        match self {
+            Self::Sled(engine) => engine.read(height, record, |db| db.get(key)),
+            Self::Files(files) => {
+                let value = files.log.get(key).map_err(|error| files.error(height, record, error));
+                Ok(value?.map(IVec::from))
+            }
+        }
+    }
+
+    /// All records whose keys begin with `prefix`, in the order of their keys.
+    pub(super) fn scan(
+        &self,
+        prefix: &[u8],
+        height: u32,
+        record: &str,
+    ) -> Result<Vec<(IVec, IVec)>, StoreError> {
+        match self {
+            Self::Sled(engine) => {
+                engine.read(height, record, |db| db.scan_prefix(prefix).collect())
+            }
+            Self::Files(files) => {
+                let found = files.log.scan(prefix, |key| key.starts_with(prefix));
+                let found = found.map_err(|error| files.error(height, record, error))?;
+                Ok(found.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Settings, mistakes and exit codes, as users meet them.
+
+use crate::support::run::{Finished, Program, command};
+use std::fs;
+use std::path::Path;
+
+fn program() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_lightclient"))
+}
+
+/// Asserts that a command failed with that code and told why in one line.
+#[track_caller]
+fn told(finished: Finished, code: i32, said: &str) {
+    let finished = finished.expect_code(code);
+    assert!(finished.stderr.starts_with("error: "), "{}", finished.stderr);
+    assert!(finished.stderr.contains(said), "{said:?} is not in {:?}", finished.stderr);
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+    assert_eq!(finished.stdout, "");
+}
+
+/// What is typed, and a part of what is said of it.
+const MISTAKES: &[(&[&str], &str)] = &[
+    (&["qurey", "5"], "a similar subcommand exists: 'query'"),
+    (&["query"], "<WHAT>"),
+    (&["query", "--jsno", "5"], "a similar argument exists: '--json'"),
+    (&["query", "abc"], "expected a height, a hash, tip, a negative number"),
+    (&["query", "genesis"], "expected a height, a hash, tip"),
+    (&["query", "00000000839a8e68"], "a block hash has 64 hex digits, this has 16"),
+    (&["query", "5", "--at", "2009-01-12"], "cannot be used with"),
+    (&["query", "--at", "yesterday"], "YYYY-MM-DD"),
+    (&["query", "1..x"], "a range is A..B with heights"),
+    (&["query", "tip", "--network", "bitcoin"], "possible values: mainnet, testnet3"),
+    (&["query", "tip", "--testnet4", "--signet"], "testnet4 and signet are both chosen"),
+    (&["query", "tip", "--color", "red"], "possible values: auto, always, never"),
+    (&["query", "tip", "-v", "-q"], "cannot be used with"),
+    #[cfg(not(feature = "parquet"))]
+    (&["export", "headers.parquet"], "build it with `cargo install --path . --features parquet`"),
+    #[cfg(not(feature = "parquet"))]
+    (&["import", "headers", "--format", "parquet"], "built without Parquet"),
+    (&["export", "headers.xlsx"], "say --format"),
+    (&["export", "headers", "--format", "xlsx"], "expected bin, csv, jsonl"),
+    (&["export", "-"], "standard input and output have no extension: say --format"),
+    (&["export", "hints"], "no file is named: lightclient export hints FILE"),
+    (&["export", "one.bin", "two.bin"], "is no format"),
+    (&["import", "my.hints"], "a hints file holds no headers"),
+    (&["import", "a.bin", "--min-chain-work", "lots"], "chain work as 1 to 64 hex digits"),
+    (&["sync", "--connect", "http://host"], "expected HOST[:PORT]"),
+    (&["sync", "--peers", "0"], "a number from 1 to 125"),
+    (&["sync", "--timeout", "0"], "expected whole seconds above 0, got \"0\""),
+    (&["sync", "--timeout", "abc"], "expected whole seconds above 0, got \"abc\""),
+    (&["sync", "--timeout", "-1"], "expected whole seconds above 0, got \"-1\""),
+    (&["sync", "--stop-height", "abc"], "expected a height, a whole number from 0 on"),
+    (&["sync", "--connect", "127.0.0.1:99999"], "expected a port from 1 to 65535"),
+    (&["sync", "--trace", "hex"], "as --trace=hex"),
+    (&["query", "--trace", "hex"], "as --trace=hex"),
+    (&["query", "99999999999999999999"], "99999999999999999999 is beyond any height"),
+    (&["peers", "--crawl", "abc"], "expected a whole number above 0"),
+    (&["peers", "--crawl", "-1"], "expected a whole number above 0"),
+    (&["ping", "127.0.0.1:1", "-c", "0"], "expected a whole number above 0"),
+    (&["ping", "127.0.0.1:1", "--timeout", "0"], "expected whole seconds from 1 to 3600"),
+    (&["export", "a.bin", "--from", "top"], "expected a height, tip, or a negative number"),
+    (&["export", "csv", "a.bin", "--format", "bin"], "cannot be used with"),
+    (&["export", "-", "--format", "csv", "--json"], "leave --json out"),
+    (&["import", "a.bin", "--from", "-10"], "is not known before it was read"),
+    (&["import", "a.bin", "--to", "tip"], "is not known before it was read"),
+    (&["import", "csv"], "no file is named: lightclient import csv FILE"),
+    (&["import", "-"], "say --format bin, csv or jsonl\n"),
+    (&["block", "abc"], "expected a height, a hash, tip, or a negative number (-1 is the tip)"),
+    (&["block", "1..x"], "one block expected, got a range"),
+    (&["block", "5", "--verbosity", "2"], "--verbosity 1 and 2 are for --json"),
+    (&["block", "5", "--verbosity", "3", "--json"], "possible values: 0, 1, 2"),
+    (&["block", "5", "--raw", "-", "--json"], "leave --json out, or name a file"),
+    (&["man", "--json"], "a manual page is roff"),
+    (&["completions", "bash", "--json"], "leave --json out"),
+    (&["man", "query", "extra"], "there is no command \"query extra\""),
+    (&["man", "nothing"], "there is no command \"nothing\""),
+    (&["mempool", "--address", "a\x1b[2Jb"], "a\\u{1b}[2Jb is no address"),
+];
+
+#[test]
+fn mistakes_on_the_command_line_are_told_in_one_helpful_line() {
+    let program = program();
+    for (args, said) in MISTAKES {
+        told(program.run(args), 2, said);
+    }
+    assert!(!program.data_dir().exists(), "nothing was made");
+}
+
+#[test]
+fn nothing_stored_says_what_to_run_and_makes_nothing() {
+    let program = program();
+    for args in [&["query", "tip"][..], &["status"], &["verify"], &["export", "x.bin"]] {
+        told(program.run(args), 6, "nothing is stored yet for mainnet");
+    }
+    assert!(!program.data_dir().exists());
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_looked_into_is_not_an_empty_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Permissions keep nobody out who runs the tests as root: a file in the folder's place does.
+    let file = folder.path().join("data");
+    fs::write(&file, "no folder").expect("a file");
+    let program = Program::at(env!("CARGO_BIN_EXE_lightclient"), &file);
+    for args in [&["query", "tip"][..], &["status"], &["verify"], &["export", "x.bin"]] {
+        told(program.run(args), 1, "data/mainnet/headers: Not a directory");
+    }
+}
+
+#[test]
+fn flags_beat_the_environment_beats_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("lightclient.toml");
+    let at = || Program::at(env!("CARGO_BIN_EXE_lightclient"), folder.path());
+    let network = |program: &Program, args: &[&str]| {
+        let said = program.run(args).expect_code(6).stderr;
+        let name = said.split("for ").nth(1).and_then(|rest| rest.split(' ').next());
+        name.unwrap_or_default().to_owned()
+    };
+    assert_eq!(network(&at(), &["status"]), "mainnet");
+    fs::write(&config, "network = \"regtest\"\n").expect("a file");
+    assert_eq!(network(&at(), &["status"]), "regtest");
+    let with_env = at().env("LIGHTCLIENT_NETWORK", "signet");
+    assert_eq!(network(&with_env, &["status"]), "signet");
+    assert_eq!(network(&with_env, &["status", "--testnet4"]), "testnet4");
+    assert_eq!(network(&with_env, &["status", "--network", "testnet3"]), "testnet3");
+    let elsewhere = folder.path().join("other.toml");
+    fs::write(&elsewhere, "network = \"testnet4\"\n").expect("a file");
+    let elsewhere = elsewhere.to_str().expect("text");
+    assert_eq!(network(&at(), &["status", "--config", elsewhere]), "testnet4");
+}
+
+#[test]
+fn mistakes_in_settings_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("lightclient.toml");
+    let at = || Program::at(env!("CARGO_BIN_EXE_lightclient"), folder.path());
+    for (text, said) in [
+        ("peer = 8", "unknown key \"peer\": the keys are network, data-dir, connect"),
+        ("peers = 0", "peers: expected a number from 1 to 125, got \"0\""),
+        ("network = \"bitcoin\"", "network: expected mainnet, testnet3"),
+        ("peers = 8\n[peers", "line 2"),
+    ] {
+        fs::write(&config, text).expect("a file");
+        told(at().run(&["status"]), 2, said);
+    }
+    fs::write(&config, "").expect("a file");
+    let with_env = at().env("LIGHTCLIENT_TIMEOUT", "soon");
+    told(with_env.run(&["status"]), 2, "environment variable LIGHTCLIENT_TIMEOUT: expected whole");
+    told(at().run(&["status", "--config", "gone.toml"]), 2, "configuration file gone.toml");
+}
+
+#[test]
+fn help_completions_and_the_manual_go_to_standard_output() {
+    let program = program();
+    for args in [&["--help"][..], &["query", "--help"], &["--version"], &["man"], &["man", "sync"]]
+    {
+        let finished = program.run(args).expect_success();
+        assert!(!finished.stdout.is_empty() && finished.stderr.is_empty(), "{args:?}");
+    }
+    let page = program.run(&["man", "import"]).expect_success().stdout;
+    assert!(page.contains(".SH NOTES\n.PP\nEvery header is checked"), "{page}");
+    assert!(page.contains(".nf\n  lightclient import headers.bin\n"), "{page}");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = program.run(&["completions", shell]).expect_success().stdout;
+        assert!(script.contains("lightclient") && script.contains("query"), "{shell}");
+    }
+    let bare = command(Path::new(env!("CARGO_BIN_EXE_lightclient"))).output().expect("it runs");
+    assert_eq!((bare.status.code(), bare.stdout.len()), (Some(2), 0));
+    assert!(String::from_utf8_lossy(&bare.stderr).contains("Usage: lightclient"));
+    told(program.run::<&str>(&[]), 2, "requires a subcommand");
+}
+
+#[test]
+fn every_command_has_a_page_and_pages_send_to_pages_that_there_are() {
+    let program = program();
+    let page = program.run(&["man", "proof", "verify"]).expect_success().stdout;
+    assert!(
+        page.contains("lightclient proof verify") || page.contains("lightclient\\-proof"),
+        "{page}"
+    );
+    for args in [&["man"][..], &["man", "sync"], &["man", "proof"]] {
+        let page = program.run(args).expect_success().stdout;
+        let version = format!("lightclient {}", env!("CARGO_PKG_VERSION"));
+        assert!(
+            page.lines().any(|line| line.starts_with(".TH ") && line.contains(&version)),
+            "{page}"
+        );
+        assert!(!page.contains("help(1)"), "{page}");
+    }
+}
+
+#[test]
+fn completions_name_the_formats() {
+    let script = program().run(&["completions", "bash"]).expect_success().stdout;
+    assert!(script.contains("bin csv jsonl"), "{script}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    for args in [&["--help"][..], &["sync", "--help"], &["--version"], &["man"]] {
+        let full = fs::File::options().write(true).open("/dev/full").expect("a device");
+        let mut bare = command(Path::new(env!("CARGO_BIN_EXE_lightclient")));
+        let ended = bare.args(args).stdout(full).output().expect("it runs");
+        assert_eq!(ended.status.code(), Some(1), "{args:?}");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(
+            said.starts_with("error: cannot write to standard output: No space left"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let at = Program::at(env!("CARGO_BIN_EXE_lightclient"), &file);
+    for args in [&["import", "csv", "/dev/null"][..], &["sync", "--no-dns"]] {
+        let said = format!("cannot use {}/mainnet: ", file.display());
+        let ended = at.run(args).expect_code(1);
+        assert!(ended.stderr.starts_with(&format!("error: {said}")), "{}", ended.stderr);
+        assert!(ended.stderr.ends_with(": choose another --data-dir\n"), "{}", ended.stderr);
+    }
+    let gone = folder.path().join("gone.csv");
+    let gone = gone.to_str().expect("text");
+    told(program().run(&["import", gone]), 1, "gone.csv: No such file or directory");
+    told(program().run(&["import", gone]), 1, ": check the path");
+}
+
+#[test]
+fn help_may_be_asked_for_as_a_command() {
+    let said = |args: &[&str]| {
+        let run = command(Path::new(env!("CARGO_BIN_EXE_lightclient"))).args(args).output();
+        run.expect("it runs")
+    };
+    for (asked, option) in
+        [(&["help"][..], &["--help"][..]), (&["help", "sync"], &["sync", "--help"])]
+    {
+        let (asked, option) = (said(asked), said(option));
+        assert_eq!((asked.status.code(), option.status.code()), (Some(0), Some(0)));
+        assert!(!asked.stdout.is_empty() && asked.stdout == option.stdout);
+    }
+    let nothing = said(&["help", "nothing"]);
+    assert_eq!(nothing.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&nothing.stderr);
+    assert!(told.contains("unrecognized subcommand 'nothing'"), "{told}");
+}
