@@ -154,17 +154,16 @@ impl<S: HeaderStore + 'static> Session<S> {
         notices: UnboundedSender<Notice>,
     ) -> Result<Self, SyncError> {
         let tip = store.tip();
-        let ((verdict_sender, verdicts), (event_sender, events)) =
-            (unbounded_channel(), channel(EVENT_QUEUE));
+        let (verdict_sender, verdicts) = unbounded_channel();
+        let (event_sender, events) = channel(EVENT_QUEUE);
         let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
-        let joiner = Some(start_joiner(&options, &store, hints_hold, verdict_sender.clone())?);
         let now = Instant::now();
         Ok(Self {
             engine: Engine::new(engine_settings(&options, hints_hold), point_of(&tip)),
             peers: Peers::new(options.policy(tip.height), event_sender),
+            joiner: Some(start_joiner(&options, &store, hints_hold, verdict_sender.clone())?),
             options,
             store,
-            joiner,
             events,
             verdicts,
             verdict_sender,
@@ -257,10 +256,8 @@ impl<S: HeaderStore + 'static> Session<S> {
         if self.engine.progress(self.now()) != Progress::CaughtUp {
             return Ok(None);
         }
-        if !self.caught_up && !self.is_complete() {
-            return Ok(None);
-        }
-        if self.tip.height == 0 && self.drop_those_without_headers() {
+        let complete = self.caught_up || self.is_complete();
+        if !complete || self.drop_those_without_headers() {
             return Ok(None);
         }
         self.check_hints()?;

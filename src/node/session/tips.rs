@@ -57,6 +57,9 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// While nothing is stored: drops the peers that announced a height and have sent no header, so that nobody takes
     /// their answer, that nothing follows genesis, for the end of the chain. Returns whether there were any.
     pub(super) fn drop_those_without_headers(&mut self) -> bool {
+        if self.tip.height > 0 {
+            return false;
+        }
         let announced: Vec<_> =
             self.announced.iter().map(|(peer, height)| (*peer, *height)).collect();
         let mut dropped = false;

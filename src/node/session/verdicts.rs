@@ -187,12 +187,18 @@ impl<S: HeaderStore + 'static> Session<S> {
             self.engine.set_presync(matches!(joined, Joined::Unproven { .. }));
         }
         let gain = self.gain_of(joined);
-        let peer = self.held.get(&tag).map(|held| held.peer);
         if self.verified.record(&gain) {
             self.last_progress = Instant::now();
-            peer.into_iter().for_each(|peer| self.peers.was_useful(peer));
+            if let Some(held) = self.held.get(&tag) {
+                self.peers.was_useful(held.peer);
+            }
         }
         self.note_news(tag, joined);
+        self.count_change(tag, joined);
+        gain
+    }
+
+    fn count_change(&mut self, tag: Tag, joined: &Joined) {
         match joined {
             Joined::Nothing | Joined::KnownSide { .. } | Joined::Staged => {}
             Joined::Extended(count) => {
@@ -226,7 +232,6 @@ impl<S: HeaderStore + 'static> Session<S> {
                 self.done.headers_added += u64::from(*connected);
             }
         }
-        gain
     }
 
     /// What a batch has shown.
