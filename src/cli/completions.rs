@@ -34,10 +34,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "lightclient", &mut script);
     let script = String::from_utf8_lossy(&script);
-    Ok(match args.shell {
-        Shell::Bash => context.out.text(&with_words(&script))?,
-        _ => context.out.text(&script)?,
-    })
+    let script = if args.shell == Shell::Bash { with_words(&script) } else { script.into_owned() };
+    Ok(context.out.text(&script)?)
 }
 
 /// The script for bash with words and files for arguments, for which clap offers options only.

@@ -11,7 +11,7 @@ use super::no_peer::{all_lost, no_peer};
 use super::runtime::block_on;
 use super::wrong_clock::clock_is_wrong;
 use crate::chain::Work;
-use crate::config::{Config, HintsSource, Layer};
+use crate::config::{Config, HintsSource, Layer, read_text};
 use crate::node::clock::Clock;
 use crate::node::shutdown::Ending;
 use crate::node::{ChainEnd, Live, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
@@ -20,7 +20,6 @@ use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, Standing, SyncBar, SyncStage};
 use crate::store::{HeaderStore, SledStore, Tip};
 use crate::sync::{ANSWER_DEADLINE, Hints};
-use std::fs;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -136,7 +135,7 @@ pub(super) fn hints(config: &Config) -> Result<Hints, CliError> {
                 let file = path.display();
                 CliError::Usage(format!("hints {file}: {what}: name a hints file, or --hints none"))
             };
-            let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+            let text = read_text(path).map_err(|error| wrong(error.to_string()))?;
             Hints::parse(&text).map_err(|error| wrong(error.to_string()))
         }
     }

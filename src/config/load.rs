@@ -188,9 +188,23 @@ fn at_home(mut layer: Layer, home: Option<&Path>) -> Result<Layer, ConfigError> 
     Ok(layer)
 }
 
+/// A text file without its byte order mark.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8; UTF-16 is named.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let bytes = fs::read(path)?;
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(wrong("the text is UTF-16: save it as UTF-8"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| wrong("this is no UTF-8 text"))?;
+    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+}
+
 fn file_layer(path: &Path, home: Option<&Path>) -> Result<Layer, ConfigError> {
     let read = |source: io::Error| ConfigError::Read { path: path.to_owned(), source };
-    let text = fs::read_to_string(path).map_err(read)?;
+    let text = read_text(path).map_err(read)?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         ConfigError::Syntax {

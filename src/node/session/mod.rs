@@ -33,7 +33,7 @@ use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag};
+use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag, VerifiedWork};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
 use offline::Offline;
@@ -76,6 +76,8 @@ struct Held {
 struct Announced {
     /// Headers that it sent unasked and that were of no use, since it sent useful ones.
     useless: Useless,
+    /// Whether it has sent any header.
+    sent_headers: bool,
     /// The last block that it announced or sent the header of, until it is known whether that is on our chain.
     newest: Option<BlockHash>,
     /// When it last sent a header that was too new for our clock.
@@ -113,6 +115,8 @@ pub struct Session<S> {
     /// The last block that a peer announced, unknown then, until it has brought it or has answered without.
     promised: HashMap<PeerKey, BlockHash>,
     started: Instant,
+    /// The most that was verified, and when there was progress last.
+    verified: VerifiedWork,
     last_progress: Instant,
     last_asked: Instant,
     caught_up: bool,
@@ -171,6 +175,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             announced: HashMap::new(),
             promised: HashMap::new(),
             started: now,
+            verified: VerifiedWork::default(),
             last_progress: now,
             last_asked: now,
             caught_up: false,
@@ -255,6 +260,9 @@ impl<S: HeaderStore + 'static> Session<S> {
         if !self.caught_up && !self.is_complete() {
             return Ok(None);
         }
+        if self.tip.height == 0 && self.drop_those_without_headers() {
+            return Ok(None);
+        }
         self.check_hints()?;
         let enough = self.tip.chainwork >= self.options.min_chain_work;
         let clock = self.is_stopped_by_clock();
@@ -326,7 +334,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn poll_engine(&mut self) {
         self.engine.expect_peers(self.expects_peers());
         let (now, store, tip) = (self.now(), Arc::clone(&self.store), self.tip.height);
-        let mut locator = || block_in_place(|| locator_of(store.as_ref(), tip));
+        let mut locator = |common| block_in_place(|| locator_of(store.as_ref(), tip, common));
         for action in self.engine.poll(now, &mut locator) {
             match action {
                 Action::Ask { peer, locator, stop } => self.ask(peer, locator, stop),

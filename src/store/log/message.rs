@@ -53,8 +53,6 @@ pub(super) enum Kind {
     Node,
     /// A change to a node.
     Link,
-    /// Any of the last three, in a file of its own: nothing here is large enough.
-    Blob,
 }
 
 impl Kind {
@@ -65,13 +63,30 @@ impl Kind {
             3 => Self::Manifest,
             4 => Self::Free,
             5 => Self::Counter,
-            6 => Self::Meta,
-            8 => Self::Node,
-            10 => Self::Link,
-            7 | 9 | 11 => Self::Blob,
+            6 | 7 => Self::Meta,
+            8 | 9 => Self::Node,
+            10 | 11 => Self::Link,
             _ => return None,
         })
     }
+}
+
+fn is_in_file(kind: u8) -> bool {
+    [7, 9, 11].contains(&kind)
+}
+
+/// The number of the file that a message's body is in.
+pub(super) fn file_number(message: &Message<'_>) -> Option<i64> {
+    let mut body = message.body;
+    message.in_file.then(|| body.i64()).flatten()
+}
+
+/// The body in a file of its own; `None` where it is damaged.
+pub(super) fn body_in_file(file: &[u8], kind: Kind) -> Option<Vec<u8>> {
+    let (crc, rest) = file.split_first_chunk::<4>()?;
+    let (kind_byte, body) = rest.split_first()?;
+    let good = crc32fast::hash(rest) == u32::from_le_bytes(*crc);
+    (good && Kind::decode(*kind_byte) == Some(kind)).then(|| body.to_vec())
 }
 
 /// A message whose checksum fits.
@@ -81,6 +96,8 @@ pub(super) struct Message<'a> {
     /// The node it is about.
     pub(super) pid: u64,
     pub(super) body: &'a [u8],
+    /// Whether the body is only the number of a file that has it: what is larger than a quarter of a segment.
+    pub(super) in_file: bool,
     /// Bytes up to the next message.
     pub(super) len: usize,
 }
@@ -113,7 +130,8 @@ pub(super) fn read_unchecked(segment: &[u8], at: usize, number: u64) -> Option<(
     let bytes = segment.get(at..)?;
     let mut rest = bytes;
     let crc = rest.u32()? ^ u32::MAX;
-    let kind = Kind::decode(rest.u8()?)?;
+    let kind_byte = rest.u8()?;
+    let kind = Kind::decode(kind_byte)?;
     let body_len = usize::try_from(rest.varint()?).ok()?;
     if rest.varint()? != number {
         return None;
@@ -121,7 +139,7 @@ pub(super) fn read_unchecked(segment: &[u8], at: usize, number: u64) -> Option<(
     let pid = rest.varint()?;
     let head = bytes.len() - rest.len();
     let body = rest.get(..body_len)?;
-    Some((Message { kind, pid, body, len: head + body_len }, crc))
+    Some((Message { kind, pid, body, in_file: is_in_file(kind_byte), len: head + body_len }, crc))
 }
 
 /// Reads sled's numbers and byte strings from the front of bytes; `None` where they end too early.

@@ -1,13 +1,16 @@
 //! Looking records up in sled's files.
 
-use super::message::{Kind, Message, Read, read_message, segment_number};
+use super::message::{
+    Kind, Message, Read, body_in_file, file_number, read_message, segment_number,
+};
 use super::node::{Node, Step};
 use super::replay::{Replayed, read_up_to, replay};
 use super::snapshot::{NodePlace, Place, Snapshot};
 use super::{LogError, SEGMENT};
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The node that has the roots of all trees.
@@ -28,6 +31,8 @@ type Entry = (Vec<u8>, Vec<u8>);
 #[derive(Debug)]
 pub(in crate::store) struct Log {
     file: File,
+    /// The folder of bodies that have files of their own.
+    blobs: PathBuf,
     nodes: Vec<NodePlace>,
     root: u64,
     damage: Option<String>,
@@ -48,9 +53,12 @@ impl Log {
         let snapshot = newest.as_ref().map(fs::read).transpose()?;
         let snapshot = snapshot.and_then(|bytes| Snapshot::decode(&bytes));
         let ignored_snapshot = newest.is_some() && snapshot.is_none();
-        let Replayed { nodes, damage } = replay(&file, snapshot.unwrap_or_default())?;
+        let blobs = folder.join("blobs");
+        let Replayed { nodes, damage, blobs } =
+            replay(&file, &blobs, snapshot.unwrap_or_default())?;
         let mut log = Self {
             file,
+            blobs,
             nodes,
             root: 0,
             damage,
@@ -183,15 +191,28 @@ impl Log {
             let read = read_up_to(&self.file, &mut bytes, place.offset)?;
             bytes.truncate(read);
             if let Some(message) = read_message(&bytes, 0, segment_number(place.lsn)) {
-                return body_of(&message, pid, kind).ok_or_else(damaged);
+                return self.body_of(&message, pid, kind)?.ok_or_else(damaged);
             }
         }
         Err(damaged())
     }
-}
 
-fn body_of(message: &Message<'_>, pid: u64, kind: Kind) -> Option<Vec<u8>> {
-    (message.pid == pid && message.kind == kind).then(|| message.body.to_vec())
+    fn body_of(
+        &self,
+        message: &Message<'_>,
+        pid: u64,
+        kind: Kind,
+    ) -> Result<Option<Vec<u8>>, LogError> {
+        if message.pid != pid || message.kind != kind {
+            return Ok(None);
+        }
+        let Some(file) = file_number(message) else { return Ok(Some(message.body.to_vec())) };
+        match fs::read(self.blobs.join(file.to_string())) {
+            Ok(bytes) => Ok(body_in_file(&bytes, kind)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,6 +1,8 @@
 //! Reads the log from the snapshot on, as sled does when it opens, but writes nothing.
 
-use super::message::{Kind, Lsn, Message, Read, SegmentHead, number_of_message, segment_number};
+use super::message::{
+    Kind, Lsn, Message, Read, SegmentHead, file_number, number_of_message, segment_number,
+};
 use super::segment::{Item, Items};
 use super::snapshot::{NodePlace, Place, Snapshot};
 use super::{LogError, SEGMENT, SEGMENT_HEAD};
@@ -8,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 /// What the log says, up to its end.
 #[derive(Debug, Default)]
@@ -16,6 +19,8 @@ pub(super) struct Replayed {
     pub(super) nodes: Vec<NodePlace>,
     /// What is wrong with the log that no interrupted write explains. sled would cut the log there, and erase the rest.
     pub(super) damage: Option<String>,
+    /// The folder of bodies that have files of their own.
+    pub(super) blobs: PathBuf,
 }
 
 /// A segment of the log that is in use.
@@ -37,10 +42,10 @@ const SEGMENT_BYTES: usize = 512 * 1024;
 ///
 /// # Errors
 /// The system failed.
-pub(super) fn replay(file: &File, snapshot: Snapshot) -> Result<Replayed, LogError> {
+pub(super) fn replay(file: &File, blobs: &Path, snapshot: Snapshot) -> Result<Replayed, LogError> {
     let from = snapshot.stable.unwrap_or(0).max(0);
     let first = from - from % SEGMENT_LSN;
-    let mut log = Replayed { nodes: snapshot.nodes, damage: None };
+    let mut log = Replayed { nodes: snapshot.nodes, damage: None, blobs: blobs.to_owned() };
     let segments = log.find_segments(file, first)?;
     let stable = segments.values().map(|segment| segment.stable).fold(first, Lsn::max);
     let end = log.find_end(file, &segments, stable - stable % SEGMENT_LSN)?;
@@ -167,6 +172,10 @@ impl Replayed {
 
     fn put(&mut self, message: &Message<'_>, place: Place) {
         let Ok(at) = usize::try_from(message.pid) else { return };
+        // Without its file, the message is an old one: of a node that was written anew further on.
+        if file_number(message).is_some_and(|file| !self.blobs.join(file.to_string()).exists()) {
+            return;
+        }
         let known = self.nodes.get_mut(at);
         match (message.kind, known) {
             (Kind::Canceled | Kind::Cap | Kind::Manifest, _) => {}

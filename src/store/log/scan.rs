@@ -132,6 +132,8 @@ fn scan_segment(
 
 fn add_message<'a>(message: &Message<'a>, mut add: impl FnMut(Option<Vec<u8>>, &'a [u8])) {
     match message.kind {
+        // No page is that large.
+        _ if message.in_file => {}
         Kind::Node => {
             let entries = leaf_entries(message.body).unwrap_or_default();
             entries.into_iter().for_each(|(key, value)| add(Some(key), value));

@@ -55,6 +55,39 @@ fn side_branches_outlive_the_process_until_they_are_replaced() {
     assert_eq!(store.tip().height, 400, "the active chain is not touched");
 }
 
+/// sled keeps what is larger than a quarter of a segment in files of its own, as it does the records of long branches.
+#[test]
+fn long_side_branches_are_read_without_sled() {
+    let folder = tempdir().unwrap();
+    let mut beside = Beside::new(folder.path());
+    let long = mine(&mut Branch::genesis(regtest()), 6000, 1);
+    let side = mine(&mut Branch::genesis(regtest()), 390, 2);
+    beside.accept(side.headers());
+    beside.accept(long.headers());
+    let expected = as_set(beside.store.sides().unwrap());
+    let height = beside.store.tip().height;
+    drop(beside);
+    // A branch of as many parts as a leaf may have.
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    let chunk = vec![7; 4 + HEADER_LEN * SIDE_PART];
+    let mut batch = sled::Batch::default();
+    (0..40).for_each(|at| batch.insert(&[b'z', at][..], chunk.clone()));
+    store.engine().unwrap().apply(batch).unwrap();
+    store.engine().unwrap().flush().unwrap();
+    drop(store);
+    for _ in 0..2 {
+        let read = SledStore::open_to_read(folder.path(), regtest()).unwrap();
+        assert_eq!(read.tip().height, height);
+        assert_eq!(as_set(read.sides().unwrap()), expected);
+        let parts = read.records.scan(b"z", 0, "the parts").unwrap();
+        assert!(parts.len() == 40 && parts.iter().all(|(_, value)| *value == chunk));
+        drop(read);
+        drop(SledStore::open(folder.path(), regtest()).unwrap());
+    }
+    let blobs = folder.path().join("headers").join("blobs");
+    assert!(std::fs::read_dir(blobs).unwrap().count() > 0, "some are in files of their own");
+}
+
 /// A tree on a stored chain of 400, and the branches beside it.
 struct Beside {
     store: SledStore,
