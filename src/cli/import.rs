@@ -13,7 +13,7 @@ use crate::node::shutdown::Ending;
 use crate::node::{
     Claim, ImportError, ImportOptions, Imported, Importer, Stopped, SyncReport, open_store,
 };
-use crate::output::{byte_bar, byte_spinner, format};
+use crate::output::{bytes_bar, bytes_spinner, format};
 use crate::store::{HeaderStore, SledStore};
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
@@ -103,7 +103,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     };
     let stopped = match too_new {
         Some(_) => Stopped::Clock,
-        None => stopped(fed, args, refused, &done, &store)?,
+        None => stopped(fed, args, (refused, file.unit()), &done, &store)?,
     };
     let stopped = match stopped {
         // The file may end where it was to be left.
@@ -143,8 +143,8 @@ fn format_of(args: &Args) -> Result<FileFormat, CliError> {
 
 fn progress_bar(file: &HeaderFile, context: &Context) -> ProgressBar {
     match file.size() {
-        Some(size) => byte_bar(&context.bars, size, "importing"),
-        None => byte_spinner(&context.bars, "imported"),
+        Some(size) => bytes_bar(&context.bars, size, "importing"),
+        None => bytes_spinner(&context.bars, "importing"),
     }
 }
 
@@ -204,7 +204,7 @@ fn feed(
 fn stopped(
     fed: Result<Stopped, FeedError>,
     args: &Args,
-    refused: Option<u64>,
+    (refused, unit): (Option<u64>, &str),
     done: &Imported,
     store: &SledStore,
 ) -> Result<Stopped, CliError> {
@@ -220,8 +220,15 @@ fn stopped(
         FeedError::File(error) => CliError::Failed(format!("{error}; {kept}")),
         FeedError::Import(ImportError::Chain(error)) => error.into(),
         FeedError::Import(error) => {
-            let place = refused.and_then(|at| misplaced(file, args.skip, at)).unwrap_or_default();
-            CliError::Failed(format!("{}: {place}{error}; {kept}", file.display()))
+            let place = refused.and_then(|at| misplaced(file, args.skip, at));
+            let what = match (&error, place) {
+                (ImportError::Rejected(rejection), Some(place)) => {
+                    format!("height {}: {place}", rejection.height)
+                }
+                (ImportError::Unconnected { line, .. }, _) => format!("{unit} {line}: {error}"),
+                _ => error.to_string(),
+            };
+            CliError::Failed(format!("{}: {what}; {kept}", file.display()))
         }
     })
 }

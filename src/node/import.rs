@@ -10,11 +10,19 @@ use crate::chain::{
 use crate::primitives::{BlockHash, Header, Network};
 use crate::store::HeaderStore;
 use crate::sync::Hints;
+use rayon::prelude::*;
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
 /// Headers that are judged and stored together.
 const BATCH: usize = 16_384;
+
+/// Headers that are looked at together where many branches are short.
+const SHORT: usize = 64;
+
+/// Headers that are linked on one core.
+const CHUNK: usize = 2048;
 
 /// Headers that are kept until their parents come later in the file.
 const MAX_ORPHANS: usize = 16_384;
@@ -49,6 +57,8 @@ pub enum ImportError {
     Unconnected {
         /// How many were seen.
         count: usize,
+        /// Line of the first of them in the file, or its number in a binary file; from 1.
+        line: u64,
         /// The first of them.
         hash: BlockHash,
         /// The parent it names.
@@ -166,6 +176,9 @@ impl Claim {
     }
 }
 
+/// Headers that follow each other, with what the file says of each.
+type Run = (Vec<Header>, Vec<Claim>);
+
 /// Takes headers one by one, in the order of a chain, and stores them in large batches.
 #[derive(Debug)]
 pub struct Importer<S> {
@@ -175,7 +188,7 @@ pub struct Importer<S> {
     /// What the file says of those, one for each.
     claims: Vec<Claim>,
     /// Runs of headers whose parents are not known yet.
-    orphans: Vec<(Vec<Header>, Vec<Claim>)>,
+    orphans: Vec<Run>,
     /// How many headers came.
     pushed: u64,
     /// Position in the file of the header that was refused, from 0.
@@ -251,10 +264,13 @@ impl<S: HeaderStore> Importer<S> {
     pub fn judge(&mut self) -> Result<(), ImportError> {
         let (headers, claims) = (mem::take(&mut self.waiting), mem::take(&mut self.claims));
         let base = self.pushed - headers.len() as u64;
-        let mut done = 0;
+        let (mut done, mut size) = (0, BATCH);
         while done < headers.len() {
-            let run = self.judge_run(headers[done..].to_vec(), &claims[done..]);
-            let (count, outcome) = run?;
+            let end = headers.len().min(done + size);
+            let (count, outcome) =
+                self.judge_run(headers[done..end].to_vec(), &claims[done..end])?;
+            // Where branches are short, little is looked at that belongs to the next one.
+            size = if done + count == end { size.saturating_mul(4).min(BATCH) } else { SHORT };
             done += count;
             if outcome.is_err() {
                 self.refused = Some(base + done as u64);
@@ -272,28 +288,31 @@ impl<S: HeaderStore> Importer<S> {
         self.judge()?;
         self.adopt_orphans()?;
         let count = self.orphans.iter().map(|(headers, _)| headers.len()).sum();
-        match self.orphans.first().and_then(|(headers, _)| headers.first()) {
-            Some(first) => Err(self.unconnected(first, count)),
-            None => Ok(()),
-        }
+        if count == 0 { Ok(()) } else { Err(self.unconnected(count)) }
     }
 
-    /// Takes in the runs whose parents have come, until none has.
+    /// Takes in the runs whose parents have come, and those that follow them.
     fn adopt_orphans(&mut self) -> Result<(), ImportError> {
-        loop {
-            let mut adopted = false;
-            for (headers, claims) in mem::take(&mut self.orphans) {
-                if self.height_of(&headers[0].prev)?.is_none() {
-                    self.orphans.push((headers, claims));
-                    continue;
-                }
-                adopted = true;
-                self.judge_run(headers, &claims)?.1?;
-            }
-            if !adopted {
-                return Ok(());
+        let mut runs: Vec<Option<Run>> =
+            mem::take(&mut self.orphans).into_iter().map(Some).collect();
+        let mut children: HashMap<BlockHash, Vec<usize>> = HashMap::new();
+        let mut ready = Vec::new();
+        for (at, (headers, _)) in runs.iter().flatten().enumerate() {
+            let parent = headers[0].prev;
+            children.entry(parent).or_default().push(at);
+            if self.height_of(&parent)?.is_some() {
+                ready.push(parent);
             }
         }
+        while let Some(parent) = ready.pop() {
+            for at in children.remove(&parent).unwrap_or_default() {
+                let Some((headers, claims)) = runs[at].take() else { continue };
+                ready.extend(headers.iter().map(Header::hash));
+                self.judge_run(headers, &claims)?.1?;
+            }
+        }
+        self.orphans = runs.into_iter().flatten().collect();
+        Ok(())
     }
 
     /// Judges the headers that follow each other at the beginning; how many were good, and why the next is not, unless
@@ -305,7 +324,7 @@ impl<S: HeaderStore> Importer<S> {
     ) -> Result<(usize, Result<(), ImportError>), ImportError> {
         let Some(first) = headers.first().copied() else { return Ok((0, Ok(()))) };
         let parent = self.height_of(&first.prev)?;
-        let (batch, fault) = link_batch(self.options.params, headers);
+        let (batch, fault) = link(self.options.params, headers);
         let Some(parent) = parent else { return Ok(self.keep_orphans(&batch, fault, claims)) };
         let (batch, mut early) = self.hold_to_hints(batch, parent + 1);
         let contradicted = batch.hashes().zip(claims).zip(parent + 1..).zip(0..).find_map(
@@ -346,12 +365,11 @@ impl<S: HeaderStore> Importer<S> {
         claims: &[Claim],
     ) -> (usize, Result<(), ImportError>) {
         let count = batch.headers().len();
-        if let Some(first) = batch.headers().first() {
+        if count > 0 {
             let kept: usize = self.orphans.iter().map(|(headers, _)| headers.len()).sum();
             self.orphans.push((batch.headers().to_vec(), claims[..count].to_vec()));
             if kept + count > MAX_ORPHANS {
-                let first = self.orphans.first().and_then(|(run, _)| run.first()).unwrap_or(first);
-                return (0, Err(self.unconnected(first, kept + count)));
+                return (0, Err(self.unconnected(kept + count)));
             }
         }
         let (network, fault) = match fault.filter(|fault| !is_link(&fault.violation)) {
@@ -460,10 +478,29 @@ impl<S: HeaderStore> Importer<S> {
         Ok(())
     }
 
-    fn unconnected(&self, header: &Header, count: usize) -> ImportError {
-        let (hash, parent) = (header.hash(), header.prev);
-        ImportError::Unconnected { count, hash, parent, tip: self.height() }
+    fn unconnected(&self, count: usize) -> ImportError {
+        let first =
+            self.orphans.first().and_then(|(headers, claims)| headers.first().zip(claims.first()));
+        let (hash, parent, line) = first.map_or_else(Default::default, |(header, claim)| {
+            (header.hash(), header.prev, claim.line)
+        });
+        ImportError::Unconnected { count, line, hash, parent, tip: self.height() }
     }
+}
+
+/// As [`link_batch`], on all cores as long as all headers are good.
+fn link(params: &Params, headers: Vec<Header>) -> (LinkedBatch, Option<BatchFault>) {
+    if headers.len() <= CHUNK {
+        return link_batch(params, headers);
+    }
+    let chunks = headers.par_chunks(CHUNK).map(|chunk| link_batch(params, chunk.to_vec()));
+    let mut whole = LinkedBatch::default();
+    for (batch, fault) in chunks.collect::<Vec<_>>() {
+        if fault.is_some() || whole.append(batch).is_err() {
+            return link_batch(params, headers);
+        }
+    }
+    (whole, None)
 }
 
 /// Whether it is that a header does not follow the one before it.

@@ -20,7 +20,7 @@ pub fn bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar
 }
 
 /// As [`bar`], of bytes.
-pub fn byte_bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
+pub fn bytes_bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
     sized(bars, length, what, size, columns)
 }
 
@@ -51,7 +51,7 @@ fn a_second(unit: Unit, speed: u64) -> String {
 }
 
 /// A counter of bytes where the end is not known. Hidden where `bars` is.
-pub fn byte_spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
+pub fn bytes_spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
     draw(bars, ProgressBar::new_spinner(), move |state| {
         let parts = [
             (1, Part::Text(format!("{} {what}", spinner_frame(state)))),

@@ -13,7 +13,7 @@ mod table;
 mod terminal;
 mod wording;
 
-pub use bar::{aside, bar, byte_bar, byte_spinner, waiting};
+pub use bar::{aside, bar, bytes_bar, bytes_spinner, waiting};
 pub use log::{LogLevel, LogSettings, start_log};
 pub use out::{JsonArray, Output, escaped, json_text};
 pub use progress::{Standing, SyncBar, SyncStage};

@@ -43,7 +43,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     #[cfg(not(feature = "parquet"))]
     (&["import", "headers", "--format", "parquet"], "built without Parquet"),
     (&["export", "headers.xlsx"], "use --format"),
-    (&["export", "headers", "--format", "xlsx"], "expected bin, csv, jsonl"),
+    (&["export", "headers", "--format", "xlsx"], "expected bin, hex, csv, jsonl"),
     (&["export", "-"], "standard input and output have no extension: use --format"),
     (&["export", "hints"], "no file is named: lightclient export hints FILE"),
     (&["export", "one.bin", "two.bin"], "is no format"),
@@ -69,7 +69,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["import", "a.bin", "--from", "-10"], "is not known before it was read"),
     (&["import", "a.bin", "--to", "tip"], "is not known before it was read"),
     (&["import", "csv"], "no file is named: lightclient import csv FILE"),
-    (&["import", "-"], "use --format bin, csv or jsonl\n"),
+    (&["import", "-"], "use --format bin, hex, csv or jsonl\n"),
     (
         &["block", "abc"],
         "expected a height, a hash, tip, tip-6, or a negative number (-1 is the tip)",
@@ -274,7 +274,7 @@ fn bash_offers_words_and_files_for_arguments_and_options_where_one_is_begun() {
 #[test]
 fn completions_name_the_formats() {
     let script = program().run(&["completions", "bash"]).expect_success().stdout;
-    assert!(script.contains("bin csv jsonl"), "{script}");
+    assert!(script.contains("bin hex csv jsonl"), "{script}");
 }
 
 #[cfg(target_os = "linux")]

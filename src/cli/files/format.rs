@@ -1,8 +1,11 @@
 //! Which form a file has.
 
+use super::sniff::is_hex;
 use crate::cli::CliError;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser, ValueParserFactory};
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 #[cfg(feature = "parquet")]
@@ -171,13 +174,25 @@ fn format_of(
         )));
     }
     let extension = file.extension().map(|extension| extension.to_string_lossy());
-    let known = extension.as_deref().map(FileFormat::by_name).transpose()?.flatten();
+    let mut known = extension.as_deref().map(FileFormat::by_name).transpose()?.flatten();
+    if known.is_none() && purpose == Purpose::Import && holds_hex(file) {
+        known = Some(FileFormat::Hex);
+    }
     known.ok_or_else(|| {
         CliError::Usage(format!(
             "{}: cannot tell the format from the extension: use --format {names}",
             file.display()
         ))
     })
+}
+
+/// Whether a file begins with a header in hex digits; not asked of pipes, whose bytes would be gone.
+fn holds_hex(path: &Path) -> bool {
+    let mut start = Vec::new();
+    path.is_file()
+        && File::open(path)
+            .and_then(|file| file.take(1024).read_to_end(&mut start))
+            .is_ok_and(|_| is_hex(&start))
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ pub(crate) struct HeaderFile {
     path: PathBuf,
     read: Arc<AtomicU64>,
     size: Option<u64>,
+    unit: &'static str,
     headers: Headers,
 }
 
@@ -146,6 +147,10 @@ impl HeaderFile {
         let seen = look(&start, format, skipped);
         let source = io::Cursor::new(start).chain(source);
         let mut source = BufReader::with_capacity(1 << 16, source);
+        let unit = match seen {
+            Seen::As(FileFormat::Hex | FileFormat::Csv | FileFormat::Jsonl) => "line",
+            _ => "header",
+        };
         let headers: Headers = match seen {
             Seen::As(FileFormat::Hex) => Box::new(hex_headers(source)),
             Seen::As(FileFormat::Csv) => csv_headers(source),
@@ -159,7 +164,12 @@ impl HeaderFile {
                 return Err(HeaderFileError::Other { path: path.to_owned(), what });
             }
         };
-        Ok(Self { path: path.to_owned(), read, size, headers })
+        Ok(Self { path: path.to_owned(), read, size, unit, headers })
+    }
+
+    /// What [`Entry::line`] counts: `line` or `header`.
+    pub(crate) fn unit(&self) -> &'static str {
+        self.unit
     }
 
     /// Bytes read so far.

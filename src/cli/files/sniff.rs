@@ -155,7 +155,7 @@ pub(super) fn next_headers(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Where headers go on in a file of raw headers after the one that was refused (from 0), if they do at another distance
-/// than whole headers: bytes are missing or doubled there. Ends with `: `.
+/// than whole headers: bytes are missing or doubled there.
 pub(crate) fn misplaced(path: &Path, skip: u64, refused: u64) -> Option<String> {
     let at = skip + refused * HEADER_LEN as u64;
     let mut file = File::open(path).ok()?;
@@ -167,11 +167,11 @@ pub(crate) fn misplaced(path: &Path, skip: u64, refused: u64) -> Option<String> 
     }
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     if zeros >= HEADER_LEN {
-        return Some(format!("zeros from byte {at} on (a sparse file): "));
+        return Some(format!("zeros from byte {at} on (a sparse file)"));
     }
     let further = next_headers(&bytes).filter(|further| !further.is_multiple_of(HEADER_LEN))?;
     Some(format!(
-        "from byte {at} on is no header, headers go on at byte {}: bytes are missing or doubled there: ",
+        "from byte {at} on is no header, headers go on at byte {}: bytes are missing or doubled there",
         at + further as u64
     ))
 }
