@@ -14,7 +14,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("sync", &["chain", "primitives"]),
     ("store", &["chain", "primitives"]),
     ("net", &["wire", "primitives"]),
-    ("config", &["primitives"]),
+    ("config", &["chain", "primitives"]),
     ("output", &[]),
     ("node", &["net", "sync", "store", "chain", "wire", "script", "config", "primitives"]),
     (

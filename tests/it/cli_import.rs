@@ -115,9 +115,9 @@ fn bytes_missing_or_doubled_in_the_middle_are_found_and_what_is_before_them_is_k
     let sparse = [&start[..at], &[0; 800][..], &start[at + 800..]].concat();
     let gap = [&start[..at], &start[at + 160..]].concat();
     for (content, what) in [
-        (missing, "height 10000: from byte 800000 on is no header, headers go on at byte 800070"),
-        (doubled, "height 10000: from byte 800000 on is no header, headers go on at byte 800087"),
-        (sparse, "height 10000: zeros from byte 800000 on (a sparse file)"),
+        (missing, "height 10,000: from byte 800000 on is no header, headers go on at byte 800070"),
+        (doubled, "height 10,000: from byte 800000 on is no header, headers go on at byte 800087"),
+        (sparse, "height 10,000: zeros from byte 800000 on (a sparse file)"),
         (gap, "header 10001: header 000000007136b5c4"),
     ] {
         assert_said(&refused("damaged.bin", content, &[]), &[what, before]);
@@ -152,10 +152,7 @@ fn a_table_that_cannot_be_read_is_told_by_its_first_line() {
     let table = fs::read_to_string(fixture("semicolon.csv")).expect("the fixture");
     let rows = table.split_once('\n').expect("lines").1;
     let said = refused("rows.csv", rows, &[]);
-    assert_said(
-        &said,
-        &["line 1: expected the names of the columns (version, ", "found \"0\", \"0000"],
-    );
+    assert_said(&said, &["line 1: expected the names of the columns (version, ", "found \"0"]);
     let said = refused("part.csv", table.replacen(";merkleroot", ";root", 1), &[]);
     assert_said(&said, &["line 1: no column merkleroot: found \"height\", \"hash\"", "\"root\""]);
     let said = refused("time.csv", table.replacen("1231469665", "noon", 1), &[]);
@@ -245,7 +242,7 @@ fn a_clock_that_is_behind_is_blamed_and_no_option_is_to_be_lowered() {
     let low = mainnet(BINARY).run(&["import", text(&path)]).expect_code(1);
     assert_said(
         &low.stderr,
-        &["below the minimum chain work", "run `lightclient sync` for the rest"],
+        &["below the minimum chain work", "run `lightclient sync --data-dir "],
     );
     assert!(!low.stderr.contains("--min-chain-work"), "{}", low.stderr);
 }

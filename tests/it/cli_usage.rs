@@ -274,7 +274,7 @@ fn bash_offers_words_and_files_for_arguments_and_options_where_one_is_begun() {
 #[test]
 fn completions_name_the_formats() {
     let script = program().run(&["completions", "bash"]).expect_success().stdout;
-    assert!(script.contains("bin csv jsonl"), "{script}");
+    assert!(script.contains("bin hex csv jsonl"), "{script}");
 }
 
 #[cfg(target_os = "linux")]

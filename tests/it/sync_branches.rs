@@ -224,7 +224,7 @@ fn a_far_hint_that_is_wrong_is_told_and_given_up() {
     let (program, hints) = with_hints(&other, &[17_000]);
     let ended =
         program.run(&sync_with(&[&peer_with(&good)], &["--hints", &hints])).expect_success();
-    assert!(ended.stderr.contains("the hints are wrong at height 17000"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the hints are wrong at height 17,000"), "{}", ended.stderr);
     kept(&program, REGTEST).assert_is(&good);
 }
 

@@ -47,7 +47,7 @@ fn assert_blames_the_clock(ended: &Finished, height: &str, ahead: &str) {
     let start = format!("error: height {height} is {ahead}");
     let end = ": set the clock and run it again\n";
     let warned = "warning: this computer's clock is ";
-    let mut lines = ended.stderr.split_inclusive('\n').filter(|line| !line.starts_with(warned));
+    let mut lines = ended.stderr.split_inclusive('\n').filter(|line| !line.contains(warned));
     let line = lines.next().unwrap_or_default();
     assert!(line.starts_with(&start) && line.ends_with(end), "{line}");
     assert!(line.contains(" ahead of this computer's clock (20"), "{line}");
@@ -197,5 +197,5 @@ fn the_status_says_that_the_tip_is_ahead_of_the_clock() {
     let behind = with_clock(behind, &library, "@2009-06-01 00:00:00");
     let status = behind.run(&["status"]).expect_success().stdout;
     let tip = status.lines().find(|line| line.starts_with("tip time")).unwrap();
-    assert!(tip.ends_with(" ahead of this computer's clock"), "{tip}");
+    assert!(tip.ends_with(" ahead of this computer's clock)"), "{tip}");
 }

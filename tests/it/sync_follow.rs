@@ -187,7 +187,7 @@ fn a_branch_of_the_same_length_is_no_reorganisation_until_it_is_longer() {
     let old = follower.headers.clone();
     follower.peer.chain().replace(&fork_chain(&old, 2490, 10, 3));
     follower.peer.announce(1, Announce::AsAsked);
-    follower.running.wait_for_stderr("another branch reaches height 2500", SOON);
+    follower.running.wait_for_stderr("another branch reaches height 2,500", SOON);
     follower.headers = fork_chain(&old, 2490, 11, 3);
     follower.peer.chain().replace(&follower.headers);
     follower.peer.announce(1, Announce::AsAsked);

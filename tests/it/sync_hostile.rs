@@ -80,7 +80,7 @@ fn a_peer_that_announces_a_height_and_has_no_headers_is_not_caught_up_with() {
     let program = light_client(BINARY, REGTEST);
     let ended = program.run(&sync_with(&[&peer], &["--json"])).expect_code(3);
     assert_eq!(ended.json()["stopped"], "no-peers");
-    let told = "announces height 20000 and sends no headers";
+    let told = "announces height 20,000 and sends no headers";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
     // One that announces nothing either is at the end of its chain.
     let peer = Script::honest().start(&SharedChain::new(REGTEST, &genesis));

@@ -6,6 +6,7 @@ use crate::support::script::Script;
 use crate::support::served::{ServedChain, SharedChain};
 use crate::support::sync::{kept, light_client, sync_with};
 use crate::support::wrong::{Wrong, with_wrong};
+use lightclient::output::format::count;
 use lightclient::primitives::{Header, Network};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
@@ -30,7 +31,7 @@ fn error_line(stderr: &str) -> &str {
 #[track_caller]
 fn assert_tells(line: &str, network: Network, lie: &[Header], at: u32, kind: Wrong) {
     let (expected, got) = kind.expected_and_got(network, lie, at);
-    let (height, rule) = (format!("height {at}: "), kind.rule(network));
+    let (height, rule) = (format!("height {}: ", count(u64::from(at))), kind.rule(network));
     let told = line.split_once(&height).unwrap_or_else(|| panic!("no {height:?}: {line}")).1;
     let told = told.strip_prefix(rule).unwrap_or_else(|| panic!("no {rule:?} there: {line}"));
     let told = told.strip_prefix(": expected ").unwrap_or_else(|| panic!("{line}"));
@@ -175,7 +176,7 @@ fn the_headers_of_another_chain_are_told_apart_and_those_before_are_kept() {
         let program = light_client(BINARY, REGTEST);
         let ended = program.run(&sync_with(&[&other], &[])).expect_code(3);
         let line = line_about(&ended.stderr, &other.connect());
-        let told = format!("follows another chain from height {from}");
+        let told = format!("follows another chain from height {}", count(u64::from(from)));
         assert!(line.ends_with(&told), "{line}");
         let good_before = usize::try_from(from).unwrap();
         kept(&program, REGTEST).assert_is(&good[..good_before]);

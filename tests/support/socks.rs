@@ -122,33 +122,7 @@ impl Shared {
     /// Source: RFC 1928, and RFC 1929 for user names and passwords.
     fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
-        let [version, methods] = read(&mut client)?;
-        let mut offered = vec![0; usize::from(methods)];
-        client.read_exact(&mut offered)?;
-        let with_login = offered.contains(&2) && self.access != Access::Without;
-        let only_so = matches!(self.access, Access::Only(..));
-        if version != 5 || (only_so && !with_login) || !(with_login || offered.contains(&0)) {
-            return client.write_all(&[5, 0xff]);
-        }
-        let credentials = if with_login {
-            client.write_all(&[5, 2])?;
-            let (user, password) = read_credentials(&mut client)?;
-            let taken = match self.access {
-                Access::Any | Access::Without => true,
-                Access::RefusesLogins => false,
-                Access::Only(the_user, the_password) => {
-                    (the_user, the_password) == (&user, &password)
-                }
-            };
-            client.write_all(&[1, u8::from(!taken)])?;
-            if !taken {
-                return Ok(());
-            }
-            Some((user, password))
-        } else {
-            client.write_all(&[5, 0])?;
-            None
-        };
+        let Some(credentials) = self.let_in(&mut client)? else { return Ok(()) };
         let target = read_request(&mut client)?;
         self.proxied.change(|proxied| {
             proxied.targets.push(target.clone());
@@ -172,6 +146,43 @@ impl Shared {
         pour(&mut from, &mut to);
         forth.join().ok();
         Ok(())
+    }
+
+    /// Agrees on a method with the client, and takes its credentials; `None` if it is turned away.
+    #[allow(
+        clippy::type_complexity,
+        reason = "the user and password, if any, of a client that is let in"
+    )]
+    fn let_in(&self, client: &mut TcpStream) -> io::Result<Option<Option<(String, String)>>> {
+        let [version, methods] = read(client)?;
+        let mut offered = vec![0; usize::from(methods)];
+        client.read_exact(&mut offered)?;
+        let with_login = offered.contains(&2) && self.access != Access::Without;
+        let only_so = matches!(self.access, Access::Only(..));
+        if version != 5 || (only_so && !with_login) || !(with_login || offered.contains(&0)) {
+            client.write_all(&[5, 0xff])?;
+            return Ok(None);
+        }
+        let credentials = if with_login {
+            client.write_all(&[5, 2])?;
+            let (user, password) = read_credentials(client)?;
+            let taken = match self.access {
+                Access::Any | Access::Without => true,
+                Access::RefusesLogins => false,
+                Access::Only(the_user, the_password) => {
+                    (the_user, the_password) == (&user, &password)
+                }
+            };
+            client.write_all(&[1, u8::from(!taken)])?;
+            if !taken {
+                return Ok(None);
+            }
+            Some((user, password))
+        } else {
+            client.write_all(&[5, 0])?;
+            None
+        };
+        Ok(Some(credentials))
     }
 }
 
