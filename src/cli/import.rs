@@ -1,19 +1,19 @@
 //! `lightclient import`: headers from a file, checked as if a peer had sent them.
 
-use super::files::{FileFormat, HeaderFile, HeaderFileError, Purpose, resolve};
+use super::files::{Entry, FileFormat, HeaderFile, HeaderFileError, Purpose, misplaced, resolve};
 use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
 use super::wrong_clock::clock_is_wrong;
 use super::{ChainArgs, CliError, Context};
-use crate::chain::{Work, params};
+use crate::chain::Work;
 use crate::config::Layer;
-use crate::node::clock::{Clock, TooNew};
+use crate::node::clock::{Clock, TooNew, ahead_of_clock};
 use crate::node::shutdown::Ending;
 use crate::node::{
-    ImportError, ImportOptions, Imported, Importer, Stopped, SyncReport, open_store,
+    Claim, ImportError, ImportOptions, Imported, Importer, Stopped, SyncReport, open_store,
 };
-use crate::output::{bar, format, spinner};
+use crate::output::{bytes_bar, bytes_spinner, format};
 use crate::store::{HeaderStore, SledStore};
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
@@ -22,14 +22,16 @@ use std::time::Instant;
 
 const AFTER_HELP: &str = "\
 Every header is checked as if a peer had sent it: a file needs no trust. It may start at genesis or at any \
-header whose parent is stored; headers that are stored already are passed over. What is good in front of a \
-bad header is kept.
+header whose parent is stored, and hold several branches; headers that are stored already are passed over. What \
+is good in front of a bad header is kept.
 
-Formats, by extension or --format: bin (raw 80-byte headers), csv, jsonl, as `export` writes them. \
-CSV needs the columns version, previousblockhash, merkleroot, time, bits and nonce; others are passed over.
+Formats, by extension or --format: bin (raw 80-byte headers), hex (the same in hex digits), csv, jsonl, as \
+`export` writes them. CSV needs the columns version, previousblockhash, merkleroot, time, bits and nonce, or \
+header (80 bytes in hex digits); a hash or a height that contradicts the header is an error. Times may be Unix \
+seconds or as 2009-01-03 18:15:05.
 
-What ends with less work than the network's minimum is kept, and told by exit code 1: it is not the whole chain. \
---min-chain-work 0 says that a part is meant.
+What ends with less work than the network's minimum is kept, with exit code 1: it is not the whole chain. \
+--to HEIGHT says that a part is meant.
 
 Examples:
   lightclient import headers.bin
@@ -45,13 +47,16 @@ pub struct Args {
     /// The file; - is standard input
     #[arg(value_name = "FILE", required = true)]
     file: PathBuf,
-    /// Form of the file: bin, csv or jsonl [default: by the extension]
+    /// Form of the file: bin, hex, csv or jsonl [default: by the extension]
     #[arg(long, hide_possible_values = true)]
     format: Option<FileFormat>,
     /// Pass over headers below this height
     #[arg(long, value_name = "HEIGHT", default_value = "0", value_parser = file_height)]
     #[arg(allow_negative_numbers = true)]
     from: u32,
+    /// Pass over so many bytes at the beginning of the file
+    #[arg(long, value_name = "BYTES", default_value = "0")]
+    skip: u64,
     /// Stop after this height
     #[arg(long, value_name = "HEIGHT", value_parser = file_height, allow_negative_numbers = true)]
     to: Option<u32>,
@@ -73,23 +78,17 @@ impl Args {
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let started = Instant::now();
     let format = format_of(args)?;
-    let network = context.config.network;
-    let options = ImportOptions {
-        params: params(network),
-        hints: hints(&context.config)?,
-        from: args.from,
-        to: args.to,
-        clock: Clock::default(),
-    };
+    let options = options(args, context)?;
     let least = min_chain_work(&context.config);
-    let mut file = HeaderFile::open(&args.file, format)
+    let mut file = HeaderFile::open(&args.file, format, args.skip)
         .map_err(|error| CliError::Failed(error.to_string()))?;
     let interrupt = Interrupt::listen()?;
-    let store = Arc::new(open_store(&context.config.folder(), network)?);
+    let store = Arc::new(open_store(&context.config.folder(), context.config.network)?);
     let mut importer = Importer::new(Arc::clone(&store), options)?;
     let bar = progress_bar(&file, context);
     let fed = feed(&mut importer, &mut file, &bar, &interrupt);
     bar.finish_and_clear();
+    let refused = importer.refused();
     let done = importer.finish()?;
     let too_new = match &fed {
         Err(FeedError::Import(ImportError::Rejected(rejection))) => TooNew::of(rejection),
@@ -97,7 +96,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     };
     let stopped = match too_new {
         Some(_) => Stopped::Clock,
-        None => stopped(fed, &args.file, &done, &store)?,
+        None => stopped(fed, args, (refused, file.unit()), &done, &store)?,
     };
     let stopped = match stopped {
         // The file may end where it was to be left.
@@ -111,7 +110,17 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         let (file, told) = (args.file.display(), clock_is_wrong(Some(header), None));
         return Err(CliError::Failed(format!("{file}: {told}")));
     }
-    verdict(&report, &store.tip().chainwork, &least, interrupt.caught())
+    verdict(&report, &store, &least, interrupt.caught())
+}
+
+fn options(args: &Args, context: &Context) -> Result<ImportOptions, CliError> {
+    Ok(ImportOptions {
+        params: context.config.params,
+        hints: hints(&context.config)?,
+        from: args.from,
+        to: args.to,
+        clock: Clock::default(),
+    })
 }
 
 /// The file's form, if it is one that headers can be read from.
@@ -134,8 +143,8 @@ fn format_of(args: &Args) -> Result<FileFormat, CliError> {
 
 fn progress_bar(file: &HeaderFile, context: &Context) -> ProgressBar {
     match file.size() {
-        Some(size) => bar(&context.bars, size, "importing bytes"),
-        None => spinner(&context.bars, "importing bytes"),
+        Some(size) => bytes_bar(&context.bars, size, "importing"),
+        None => bytes_spinner(&context.bars, "importing"),
     }
 }
 
@@ -156,8 +165,9 @@ fn feed(
     let mut error = None;
     for number in 0_u32.. {
         match file.next_header() {
-            Ok(Some(header)) => {
-                if importer.push(header).map_err(FeedError::Import)? {
+            Ok(Some(Entry { header, line, height, hash })) => {
+                let claim = Claim { line, height, hash };
+                if importer.push_claimed(header, claim).map_err(FeedError::Import)? {
                     stopped = Stopped::StopHeight;
                     break;
                 }
@@ -178,7 +188,11 @@ fn feed(
             }
         }
     }
-    importer.judge().map_err(FeedError::Import)?;
+    if error.is_none() && interrupt.caught().is_none() {
+        importer.end().map_err(FeedError::Import)?;
+    } else {
+        importer.judge().map_err(FeedError::Import)?;
+    }
     if interrupt.caught().is_some() {
         // A pipe ends early when Ctrl-C ends what writes into it: that is not the file's end.
         return Ok(Stopped::Interrupted);
@@ -189,19 +203,13 @@ fn feed(
 /// How it ended; an error says of which file, and what was kept.
 fn stopped(
     fed: Result<Stopped, FeedError>,
-    file: &Path,
+    args: &Args,
+    (refused, unit): (Option<u64>, &str),
     done: &Imported,
     store: &SledStore,
 ) -> Result<Stopped, CliError> {
-    let kept = match done.headers_added {
-        0 => "nothing of it was added".to_owned(),
-        added => format!(
-            "the {} before it {} added, up to height {}",
-            format::counted(added, "header"),
-            if added == 1 { "was" } else { "were" },
-            store.tip().height
-        ),
-    };
+    let file = args.file.as_path();
+    let kept = kept(done, store.tip().height);
     fed.map_err(|error| match error {
         FeedError::Empty if file == Path::new("-") => {
             CliError::Failed("standard input ended without a header: nothing to import".to_owned())
@@ -212,9 +220,40 @@ fn stopped(
         FeedError::File(error) => CliError::Failed(format!("{error}; {kept}")),
         FeedError::Import(ImportError::Chain(error)) => error.into(),
         FeedError::Import(error) => {
-            CliError::Failed(format!("{}: {error}; {kept}", file.display()))
+            let place = refused.and_then(|at| misplaced(file, args.skip, at));
+            let what = match (&error, place) {
+                (ImportError::Rejected(rejection), Some(place)) => {
+                    format!("height {}: {place}", rejection.height)
+                }
+                (ImportError::Unconnected { line, .. }, _) => format!("{unit} {line}: {error}"),
+                _ => error.to_string(),
+            };
+            CliError::Failed(format!("{}: {what}; {kept}", file.display()))
         }
     })
+}
+
+/// What was done before a fault.
+fn kept(done: &Imported, height: u32) -> String {
+    let added = (done.headers_added > 0).then(|| {
+        format!(
+            "the {} before it {} added, up to height {height}",
+            format::counted(done.headers_added, "header"),
+            if done.headers_added == 1 { "was" } else { "were" },
+        )
+    });
+    let sides = (done.sides > 0).then(|| {
+        let (count, were) = match done.sides {
+            1 => ("one branch".to_owned(), "was"),
+            sides => (format!("{sides} branches"), "were"),
+        };
+        format!("{count} beside the chain {were} kept")
+    });
+    match (added, sides) {
+        (None, None) => "nothing of it was added".to_owned(),
+        (Some(one), None) | (None, Some(one)) => one,
+        (Some(added), Some(sides)) => format!("{added}, and {sides}"),
+    }
 }
 
 fn report(
@@ -249,7 +288,11 @@ fn print(
     if out.is_json() {
         return Ok(out.json(report)?);
     }
-    let side = if done.sides > 0 { ", others are kept on a branch beside the chain" } else { "" };
+    let side = match done.sides {
+        0 => String::new(),
+        1 => ", others are kept on a branch beside the chain".to_owned(),
+        sides => format!(", others are kept on {sides} branches beside the chain"),
+    };
     let text = format!(
         "{} added from {} in {}{side}\n{} at height {}: {}",
         format::counted(report.headers_added, "header"),
@@ -265,17 +308,28 @@ fn print(
 /// The exit code that belongs to the end.
 fn verdict(
     report: &SyncReport,
-    work: &Work,
+    store: &SledStore,
     least: &Work,
     signal: Option<Ending>,
 ) -> Result<(), CliError> {
     match report.stopped {
         Stopped::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(Ending::Interrupt))),
-        Stopped::LowWork => Err(CliError::Failed(format!(
-            "not the whole chain: it ends at height {} with work {work:#}, below the minimum chain work \
-            {least:#}: it is kept, run `lightclient sync` for the rest, or name a lower --min-chain-work",
-            report.height
-        ))),
+        Stopped::LowWork => {
+            let work = store.tip().chainwork;
+            let run = store.run(report.height, 1)?;
+            let time = run.headers.first().map_or(0, |header| header.time);
+            let advice = match ahead_of_clock(time, Clock::default().unix_secs()) {
+                Some(ahead) => {
+                    format!("but is {ahead} ahead of this computer's clock: set the clock")
+                }
+                None => "run `lightclient sync` for the rest".to_owned(),
+            };
+            Err(CliError::Failed(format!(
+                "not the whole chain: it ends at height {} with work {work:#}, below the minimum chain work \
+                {least:#}: it is kept, {advice}",
+                report.height
+            )))
+        }
         // An import has neither peers nor deadlines, and what is ahead of the clock was said before.
         Stopped::CaughtUp
         | Stopped::StopHeight

@@ -185,7 +185,7 @@ mod tests {
         let proxy = async {
             let mut sent = [0; 1024];
             for answer in answers {
-                theirs.read(&mut sent).await.unwrap();
+                assert!(theirs.read(&mut sent).await.unwrap() > 0, "it was sent nothing");
                 theirs.write_all(answer).await.unwrap();
             }
             drop(theirs);

@@ -1,18 +1,34 @@
 //! Taking headers in that come from a file: judged as if a peer had sent them.
 
+mod fault;
+
+pub use fault::{Claim, ImportError};
+
 use super::clock::Clock;
-use super::trouble::Trouble;
 use super::writer::{ChainError, ChainWriter, Joined};
 use crate::chain::params as params_of;
-use crate::chain::{LinkedBatch, Params, Rejection, SideBranch, Violation, Work, link_batch};
+use crate::chain::{
+    BatchFault, LinkedBatch, Params, Rejection, SideBranch, Violation, Work, link_batch,
+};
 use crate::primitives::{BlockHash, Header, Network};
 use crate::store::HeaderStore;
 use crate::sync::Hints;
+use rayon::prelude::*;
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
 /// Headers that are judged and stored together.
 const BATCH: usize = 16_384;
+
+/// Headers that are looked at together where many branches are short.
+const SHORT: usize = 64;
+
+/// Headers that are linked on one core.
+const CHUNK: usize = 2048;
+
+/// Headers that are kept until their parents come later in the file.
+const MAX_ORPHANS: usize = 16_384;
 
 /// How to take headers in.
 #[derive(Clone, Debug)]
@@ -29,73 +45,6 @@ pub struct ImportOptions {
     pub clock: Clock,
 }
 
-/// Why a header, and with it the rest of its file, was not taken. What was good before it is stored.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// It breaks a rule.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// The first header's parent is not stored.
-    #[error(
-        "the first header {hash} does not connect: its parent {parent} is not stored, the stored \
-        chain ends at height {tip}: import or sync what comes before it first"
-    )]
-    Unconnected {
-        /// The header.
-        hash: BlockHash,
-        /// The parent it names.
-        parent: BlockHash,
-        /// Height of the stored chain's end.
-        tip: u32,
-    },
-    /// It starts with another genesis.
-    #[error("the first header is {}, not {expected}'s: choose the network with --network",
-        found.map_or_else(|| format!("an unknown genesis ({hash})"), |n| format!("{n}'s genesis")))]
-    OtherGenesis {
-        /// The network asked for.
-        expected: Network,
-        /// The network whose genesis it is, if it is one's.
-        found: Option<Network>,
-        /// The header's hash.
-        hash: BlockHash,
-    },
-    /// It is not the one that the hints name at its height.
-    #[error(
-        "height {height}: hints: expected {expected}, got {got}: this is another chain than the \
-        hints' (--hints none takes it all the same)"
-    )]
-    LeavesHints {
-        /// The height.
-        height: u32,
-        /// The hash that the hints name.
-        expected: BlockHash,
-        /// The header's hash.
-        got: BlockHash,
-    },
-    /// It belongs to a branch without more work than the stored chain, too long to be kept beside it.
-    #[error(
-        "height {height}: the file's branch has less work than the stored chain and is too long to be \
-        kept beside it"
-    )]
-    SideTooLong {
-        /// The height that the branch had reached.
-        height: u32,
-    },
-    /// The store failed: nothing is wrong with the header.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-}
-
-impl ImportError {
-    /// What kind of trouble it is.
-    pub fn trouble(&self) -> Trouble {
-        match self {
-            Self::Chain(error) => error.trouble(),
-            _ => Trouble::Failed,
-        }
-    }
-}
-
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
@@ -107,16 +56,25 @@ pub struct Imported {
     pub sides: u32,
 }
 
+/// Headers that follow each other, with what the file says of each.
+type Run = (Vec<Header>, Vec<Claim>);
+
 /// Takes headers one by one, in the order of a chain, and stores them in large batches.
 #[derive(Debug)]
 pub struct Importer<S> {
     options: ImportOptions,
     writer: ChainWriter<S>,
     waiting: Vec<Header>,
+    /// What the file says of those, one for each.
+    claims: Vec<Claim>,
+    /// Runs of headers whose parents are not known yet.
+    orphans: Vec<Run>,
+    /// How many headers came.
+    pushed: u64,
+    /// Position in the file of the header that was refused, from 0.
+    refused: Option<u64>,
     /// Height of the next header, once the first one's place is known.
     next: Option<u32>,
-    /// Hash of the last header that was judged.
-    last: Option<BlockHash>,
     begun: bool,
     done: Imported,
 }
@@ -130,7 +88,14 @@ impl<S: HeaderStore> Importer<S> {
         let writer = ChainWriter::new(store, options.params)?;
         let waiting = Vec::with_capacity(BATCH);
         let done = Imported::default();
-        Ok(Self { options, writer, waiting, next: None, last: None, begun: false, done })
+        let (claims, orphans) = (Vec::new(), Vec::new());
+        let (pushed, refused, next, begun) = (0, None, None, false);
+        Ok(Self { options, writer, waiting, claims, orphans, pushed, refused, next, begun, done })
+    }
+
+    /// Position in the file of the header that was refused, from 0; `None` where it is not known or none was.
+    pub fn refused(&self) -> Option<u64> {
+        self.refused
     }
 
     /// Takes the next header. `true`: the height to stop at is reached, more are not wanted.
@@ -138,6 +103,14 @@ impl<S: HeaderStore> Importer<S> {
     /// # Errors
     /// A header is refused, this one or one before that waited to be judged.
     pub fn push(&mut self, header: Header) -> Result<bool, ImportError> {
+        self.push_claimed(header, Claim::default())
+    }
+
+    /// As [`Importer::push`], with what the file says of the header besides.
+    ///
+    /// # Errors
+    /// As [`Importer::push`], and if that contradicts the header.
+    pub fn push_claimed(&mut self, header: Header, claim: Claim) -> Result<bool, ImportError> {
         if !mem::replace(&mut self.begun, true) {
             self.next = self.place_first(&header)?;
         }
@@ -149,8 +122,14 @@ impl<S: HeaderStore> Importer<S> {
             None => false,
         };
         self.next = self.next.map(|height| height.saturating_add(1));
-        if !passed {
+        self.pushed += 1;
+        if passed {
+            if self.next == Some(1) {
+                claim.check(0, &header.hash())?;
+            }
+        } else {
             self.waiting.push(header);
+            self.claims.push(claim);
         }
         if self.waiting.len() >= BATCH {
             self.judge()?;
@@ -163,31 +142,137 @@ impl<S: HeaderStore> Importer<S> {
     /// # Errors
     /// A header is refused.
     pub fn judge(&mut self) -> Result<(), ImportError> {
-        let headers = mem::take(&mut self.waiting);
-        let Some(first) = headers.first().copied() else { return Ok(()) };
-        if let Some(last) = self.last.filter(|last| *last != first.prev) {
-            return Err(self.rejection(&first, last).into());
+        let (headers, claims) = (mem::take(&mut self.waiting), mem::take(&mut self.claims));
+        let base = self.pushed - headers.len() as u64;
+        let (mut done, mut size) = (0, BATCH);
+        while done < headers.len() {
+            let end = headers.len().min(done + size);
+            let (count, outcome) =
+                self.judge_run(headers[done..end].to_vec(), &claims[done..end])?;
+            // Where branches are short, little is looked at that belongs to the next one.
+            size = if done + count == end { size.saturating_mul(4).min(BATCH) } else { SHORT };
+            done += count;
+            if outcome.is_err() {
+                self.refused = Some(base + done as u64);
+            }
+            outcome?;
         }
+        Ok(())
+    }
+
+    /// Judges what still waits, and headers that came before their parents.
+    ///
+    /// # Errors
+    /// A header is refused, or the parents of some did not come.
+    pub fn end(&mut self) -> Result<(), ImportError> {
+        self.judge()?;
+        self.adopt_orphans()?;
+        let count = self.orphans.iter().map(|(headers, _)| headers.len()).sum();
+        if count == 0 { Ok(()) } else { Err(self.unconnected(count)) }
+    }
+
+    /// Takes in the runs whose parents have come, and those that follow them.
+    fn adopt_orphans(&mut self) -> Result<(), ImportError> {
+        let mut runs: Vec<Option<Run>> =
+            mem::take(&mut self.orphans).into_iter().map(Some).collect();
+        let mut children: HashMap<BlockHash, Vec<usize>> = HashMap::new();
+        let mut ready = Vec::new();
+        for (at, (headers, _)) in runs.iter().flatten().enumerate() {
+            let parent = headers[0].prev;
+            children.entry(parent).or_default().push(at);
+            if self.height_of(&parent)?.is_some() {
+                ready.push(parent);
+            }
+        }
+        while let Some(parent) = ready.pop() {
+            for at in children.remove(&parent).unwrap_or_default() {
+                let Some((headers, claims)) = runs[at].take() else { continue };
+                ready.extend(headers.iter().map(Header::hash));
+                self.judge_run(headers, &claims)?.1?;
+            }
+        }
+        self.orphans = runs.into_iter().flatten().collect();
+        Ok(())
+    }
+
+    /// Judges the headers that follow each other at the beginning; how many were good, and why the next is not, unless
+    /// it merely starts another branch.
+    fn judge_run(
+        &mut self,
+        headers: Vec<Header>,
+        claims: &[Claim],
+    ) -> Result<(usize, Result<(), ImportError>), ImportError> {
+        let Some(first) = headers.first().copied() else { return Ok((0, Ok(()))) };
         let parent = self.height_of(&first.prev)?;
-        let Some(parent) = parent else { return Err(self.unconnected(&first)) };
-        let (batch, fault) = link_batch(self.options.params, headers);
-        let (batch, hint_fault) = self.hold_to_hints(batch, parent + 1);
-        let judged = u32::try_from(batch.headers().len()).unwrap_or(u32::MAX);
-        self.last = batch.last_hash().or(self.last);
+        let (batch, fault) = link(self.options.params, headers);
+        let Some(parent) = parent else { return Ok(self.keep_orphans(&batch, fault, claims)) };
+        let (batch, mut early) = self.hold_to_hints(batch, parent + 1);
+        let contradicted = batch.hashes().zip(claims).zip(parent + 1..).zip(0..).find_map(
+            |(((hash, claim), height), at)| Some((at, claim.check(height, &hash).err()?)),
+        );
+        let mut batch = batch;
+        if let Some((at, error)) = contradicted {
+            early = Some(error);
+            batch = batch.take(at);
+        }
+        let count = batch.headers().len();
+        let height = parent.saturating_add(1 + u32::try_from(count).unwrap_or(u32::MAX));
+        self.next = Some(height);
         let (joined, rejection) = self.writer.accept(batch, self.options.clock.unix())?;
         self.writer.flush()?;
         let kept = self.count(&joined);
-        let rejection = rejection.or_else(|| {
-            fault.map(|fault| Rejection {
-                height: parent + 1 + judged,
-                hash: fault.hash,
-                violation: fault.violation,
-            })
-        });
-        if let Some(error) = hint_fault.filter(|_| rejection.is_none()) {
-            return Err(error);
+        if let Some(rejection) = rejection {
+            let good = rejection.height.saturating_sub(parent + 1);
+            return Ok((usize::try_from(good).unwrap_or(count), Err(rejection.into())));
         }
-        rejection.map_or(kept, |rejection| Err(rejection.into()))
+        if let Some(error) = early {
+            return Ok((count, Err(error)));
+        }
+        // A header that has work, but another parent, starts another branch.
+        let fault = fault.filter(|fault| !is_link(&fault.violation));
+        let refused = fault.map(|fault| match claims[fault.index].check(height, &fault.hash) {
+            Err(contradicted) => contradicted,
+            Ok(()) => Rejection { height, hash: fault.hash, violation: fault.violation }.into(),
+        });
+        Ok((count, refused.map_or(kept, Err)))
+    }
+
+    /// Keeps a run until its parent comes.
+    fn keep_orphans(
+        &mut self,
+        batch: &LinkedBatch,
+        fault: Option<BatchFault>,
+        claims: &[Claim],
+    ) -> (usize, Result<(), ImportError>) {
+        let count = batch.headers().len();
+        if count > 0 {
+            let kept: usize = self.orphans.iter().map(|(headers, _)| headers.len()).sum();
+            self.orphans.push((batch.headers().to_vec(), claims[..count].to_vec()));
+            if kept + count > MAX_ORPHANS {
+                return (0, Err(self.unconnected(kept + count)));
+            }
+        }
+        let (network, fault) = match fault.filter(|fault| !is_link(&fault.violation)) {
+            Some(fault) => (self.options.params.network, fault),
+            None => return (count, Ok(())),
+        };
+        let error = match claims[fault.index].hash.filter(|got| *got != fault.hash) {
+            Some(got) => ImportError::Contradicted {
+                line: claims[fault.index].line,
+                column: "hash",
+                expected: fault.hash.to_string(),
+                got: got.to_string(),
+            },
+            None if self.next.is_none() && self.orphans.is_empty() => {
+                ImportError::NoHeader { network, violation: fault.violation }
+            }
+            None => {
+                let height = self.next.unwrap_or(self.height().saturating_add(1));
+                let violation = fault.violation;
+                Rejection { height, hash: fault.hash, violation }.into()
+            }
+        };
+        (count, Err(error))
     }
 
     /// Ends the import, after an error too: what was good is stored, and the store ready for the next open.
@@ -255,8 +340,11 @@ impl<S: HeaderStore> Importer<S> {
     fn count(&mut self, joined: &Joined) -> Result<(), ImportError> {
         match joined {
             // Such branches exist only where a peer's word is all there is.
-            Joined::Nothing | Joined::Unproven { .. } | Joined::LowWork { .. } | Joined::Staged => {
-            }
+            Joined::Nothing
+            | Joined::KnownSide { .. }
+            | Joined::Unproven { .. }
+            | Joined::LowWork { .. }
+            | Joined::Staged => {}
             Joined::Extended(added) => self.done.headers_added += u64::from(*added),
             Joined::Side { .. } => self.done.sides += 1,
             Joined::SideTooLong { height } => {
@@ -270,17 +358,34 @@ impl<S: HeaderStore> Importer<S> {
         Ok(())
     }
 
-    fn rejection(&self, header: &Header, expected: BlockHash) -> Rejection {
-        let waiting = self.height_of(&expected).ok().flatten();
-        let violation = Violation::PrevBlkNotFound { expected, got: header.prev };
-        let height = waiting.unwrap_or(self.height()).saturating_add(1);
-        Rejection { height, hash: header.hash(), violation }
+    fn unconnected(&self, count: usize) -> ImportError {
+        let first =
+            self.orphans.first().and_then(|(headers, claims)| headers.first().zip(claims.first()));
+        let (hash, parent, line) = first.map_or_else(Default::default, |(header, claim)| {
+            (header.hash(), header.prev, claim.line)
+        });
+        ImportError::Unconnected { count, line, hash, parent, tip: self.height() }
     }
+}
 
-    fn unconnected(&self, header: &Header) -> ImportError {
-        let (hash, parent) = (header.hash(), header.prev);
-        ImportError::Unconnected { hash, parent, tip: self.height() }
+/// As [`link_batch`], on all cores as long as all headers are good.
+fn link(params: &Params, headers: Vec<Header>) -> (LinkedBatch, Option<BatchFault>) {
+    if headers.len() <= CHUNK {
+        return link_batch(params, headers);
     }
+    let chunks = headers.par_chunks(CHUNK).map(|chunk| link_batch(params, chunk.to_vec()));
+    let mut whole = LinkedBatch::default();
+    for (batch, fault) in chunks.collect::<Vec<_>>() {
+        if fault.is_some() || whole.append(batch).is_err() {
+            return link_batch(params, headers);
+        }
+    }
+    (whole, None)
+}
+
+/// Whether it is that a header does not follow the one before it.
+fn is_link(violation: &Violation) -> bool {
+    matches!(violation, Violation::PrevBlkNotFound { .. })
 }
 
 fn height_on(side: &SideBranch, hash: &BlockHash) -> Option<u32> {

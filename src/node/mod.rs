@@ -46,7 +46,7 @@ pub use failures::Failures;
 pub use fetch::{
     FetchError, FetchOptions, FetchedBlock, TxAnswer, WantedBlock, fetch_block, fetch_tx,
 };
-pub use import::{ImportError, ImportOptions, Imported, Importer};
+pub use import::{Claim, ImportError, ImportOptions, Imported, Importer};
 pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
 pub use ping::{Greeting, NoPeer, Pinged, Pinging};
 pub use proof::{CheckedProof, InvalidProof, NotInBlock};

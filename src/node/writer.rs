@@ -63,6 +63,11 @@ pub enum Joined {
         /// Its work, genesis included.
         work: Work,
     },
+    /// Nothing new: the end of the batch is part of a branch beside the chain.
+    KnownSide {
+        /// The work of that branch up to there, genesis included.
+        work: Work,
+    },
     /// A branch beside the chain became too long to be kept.
     SideTooLong {
         /// The height it had reached.

@@ -118,7 +118,7 @@ impl Engine {
         }
         range.owners.push(*key);
         range.asked_at = now;
-        peer.ask(Purpose::Ahead, locator.clone(), now, FULL);
+        peer.ask(Purpose::Ahead, locator.clone(), now, FULL, self.joined.hash);
         self.actions.push(Action::Ask { peer: *key, locator, stop: BlockHash::ZERO });
     }
 
@@ -138,8 +138,8 @@ impl Engine {
                 self.ahead.ended = self.ahead.ended.or(at_end.then_some(key));
                 return Disposition::Discard;
             }
-            // What it knows instead has to be more: else it is only behind.
-            Taken::FromStart if !is_more(range, reply) => {
+            // What it knows instead has to be more, and no contradiction of what it sent itself: else it is only behind.
+            Taken::FromStart if self.ahead.leader == Some(key) || !is_more(range, reply) => {
                 peer.end_at(range.cursor.height);
                 return Disposition::Discard;
             }
@@ -154,8 +154,10 @@ impl Engine {
         range.cursor = end;
         // Others may be asked for the same, and are late: none of them owes what follows now.
         range.owners.clear();
-        // A full answer says that there may be more, whatever the peer has announced.
-        peer.ends_at = (reply.count < FULL).then_some(height);
+        // A full answer says that there may be more, unless the peer has announced no more: then it is asked again
+        // once that is joined, by a locator that it has something to answer to.
+        let ends = reply.count < FULL || height >= peer.announced;
+        peer.ends_at = ends.then_some(height);
         self.ahead.ended = (reply.count < FULL).then_some(key);
         self.ahead.leader = Some(key);
         Disposition::Take(tag)

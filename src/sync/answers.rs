@@ -1,7 +1,9 @@
 //! What the engine makes of answers, and of what became of their batches.
 
 use super::engine::{Engine, FULL};
+use super::open::OpenBatch;
 use super::peer::{Answered, Peer, Purpose, Request};
+use super::progress::{Gain, MAX_REPEATS};
 use super::ranges::{Part, RangeKey, Taken};
 use super::types::{Action, Disposition, DropReason, Linked, Reply};
 use super::{PeerKey, Point, Tag};
@@ -32,7 +34,7 @@ impl Engine {
         match request.purpose {
             Purpose::Range(range) => self.range_answer(now, key, range, &request, reply),
             Purpose::Ahead => self.ahead_answer(key, &request, reply),
-            Purpose::Open | Purpose::Tip => self.open_answer(key, reply),
+            Purpose::Open | Purpose::Tip => self.open_answer(key, &request, reply),
             Purpose::Void => Disposition::Discard,
         }
     }
@@ -51,6 +53,10 @@ impl Engine {
         };
         match range.take(peer, key, request, reply) {
             Taken::Not => return Disposition::Discard,
+            // It contradicts what it sent itself.
+            Taken::FromStart if range.sender == Some(key) => {
+                return self.leaves_hints(key, range_key, reply.last);
+            }
             // It does not know what another peer sent of this range: its own answer is the fuller one.
             Taken::FromStart => self.actions.push(Action::Forget(range.restart())),
             Taken::FromCursor => {}
@@ -64,6 +70,7 @@ impl Engine {
         self.next_tag += 1;
         range.parts.push(Part { tag, peer: key, end, linked: false });
         range.cursor = end;
+        range.sender = Some(key);
         if range.is_received() {
             self.drop_left(height);
         } else if reply.count < FULL {
@@ -106,25 +113,67 @@ impl Engine {
         }
     }
 
-    fn open_answer(&mut self, key: PeerKey, reply: &Reply) -> Disposition {
+    fn open_answer(&mut self, key: PeerKey, request: &Request, reply: &Reply) -> Disposition {
         let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
-        let full = reply.count >= FULL;
+        // An answer that ends with the tip says that nothing follows it; a peer that has the tip begins near it.
+        let follows = reply.parent == request.locator.first().copied()
+            || reply.parent == Some(self.joined.hash);
+        let by_this_tip = follows && request.tip == self.joined.hash;
+        let nothing_new = reply.count == 0 || (by_this_tip && reply.last == self.joined.hash);
+        let full = reply.count >= FULL && !nothing_new;
         if full {
             peer.ends_at = None;
             peer.at_end = false;
             peer.spoke = false;
         } else {
             peer.speaks();
-            self.open.ended(key, reply.count > 0);
+            self.open.ended(key, !nothing_new);
         }
-        if reply.count == 0 {
+        if nothing_new {
             return Disposition::Discard;
         }
         peer.cursor = Some(reply.last);
         let tag = self.next_tag;
         self.next_tag += 1;
-        self.open.push(tag, key, reply.count, full);
+        // A late one may bring what others have brought meanwhile.
+        let late = request.tip != self.joined.hash && !self.open.is_led_by(key);
+        let leads = full && peer.repeats == 0 && !late;
+        self.open.push(OpenBatch::new(tag, key, reply.count, Some(request.tip)), leads);
+        // One that begins further back may bring what is known, and one that has reached what it announced may have
+        // nothing more, to which some peers give no answer at all.
+        let height = self.joined.height.saturating_add(self.open.count());
+        peer.holds = !self.presync && (!follows || late || height >= peer.announced);
         Disposition::Take(tag)
+    }
+
+    /// Notes what an answer has brought, once it is joined.
+    ///
+    /// # Security
+    /// A full answer without progress ends its sender's turn, and some of them cost it its place: answering for ever with
+    /// headers that are known, or with branches in turn, keeps no sync from ending. It does not count where the tip has
+    /// moved since the request: others may have brought the same meanwhile.
+    fn record_gain(&mut self, batch: &OpenBatch, gain: &Gain) {
+        let (key, full) = (batch.peer, batch.count >= FULL);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.on_branch = matches!(gain, Gain::Branch(_));
+        if peer.shown.record(gain) {
+            peer.made_progress();
+            if full && !peer.at_end {
+                self.open.follow(key);
+            }
+            return;
+        }
+        if !full || batch.asked_at_tip != Some(self.joined.hash) {
+            return;
+        }
+        let answers = peer.repeated();
+        peer.closes_in = *gain == Gain::None;
+        self.open.ended(key, false);
+        if answers > MAX_REPEATS {
+            self.remove_peer(key);
+            let reason = DropReason::NoProgress { answers };
+            self.actions.push(Action::Drop { peer: key, reason });
+        }
     }
 
     /// As [`Engine::set_at_end`], and no range above the joined height is asked of the peer either, until
@@ -188,8 +237,11 @@ impl Engine {
         self.actions.push(Action::Forget(dropped));
     }
 
-    /// A batch was joined, or only its good part: the chain's end is now here.
-    pub fn on_joined(&mut self, tag: Tag, joined: Point, whole: bool) {
+    /// A batch was joined, or only its good part: the chain's end is now here, and this is what the batch has shown.
+    pub fn on_joined(&mut self, tag: Tag, joined: Point, whole: bool, gain: &Gain) {
+        if let Some(batch) = self.open.get(tag).copied() {
+            self.record_gain(&batch, gain);
+        }
         if joined.hash != self.joined.hash {
             self.peers.values_mut().for_each(Peer::tip_moved);
         }

@@ -1,8 +1,7 @@
 //! The engine: peers, the two ways of downloading, and which of them is on.
 
 use super::ahead::Ahead;
-use super::hints::Hints;
-use super::open::Open;
+use super::open::{Open, OpenBatch};
 use super::peer::{Peer, Purpose};
 use super::ranges::{LEAST_WINDOW, RANGES_PER_MS, RangeKey, Ranges, WINDOW};
 use super::types::{Action, DropReason, Progress, Settings};
@@ -18,6 +17,9 @@ pub(super) const FULL: u32 = 2000;
 /// A peer that leaves a request unanswered for so long is dropped. Bitcoin Core waits 2 minutes for an
 /// answer to `getheaders` (`HEADERS_RESPONSE_TIME`); half of it is ample for 162 kB.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A peer that leaves a request unanswered for so long does not keep the ranges going beside others.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// A range is asked of a second peer after so many times the usual delay of an answer, and not sooner than
 /// this: below it, a race wins less than it costs.
@@ -36,6 +38,8 @@ pub struct Engine {
     pub(super) joined: Point,
     pub(super) hints_on: bool,
     pub(super) hints_adopted: bool,
+    /// The peer whose chain made the hints.
+    pub(super) prover: Option<PeerKey>,
     pub(super) ranges: Ranges,
     pub(super) left: BTreeMap<PeerKey, DropReason>,
     pub(super) ahead: Ahead,
@@ -46,7 +50,7 @@ pub struct Engine {
     pub(super) locator: Vec<BlockHash>,
     pub(super) actions: Vec<Action>,
     /// Whether more peers may come soon.
-    expecting: bool,
+    pub(super) expecting: bool,
     /// Whether what comes in is only checked, and brings the joined height no further.
     pub(super) presync: bool,
 }
@@ -61,6 +65,7 @@ impl Engine {
             joined,
             hints_on: !settings.hints.points().is_empty(),
             hints_adopted: false,
+            prover: None,
             ranges: Ranges::new(settings.hints, start, settings.stop_height),
             left: BTreeMap::new(),
             ahead: Ahead::default(),
@@ -105,7 +110,7 @@ impl Engine {
     pub fn take_unasked(&mut self, key: PeerKey, count: u32) -> Tag {
         let tag = self.next_tag;
         self.next_tag += 1;
-        self.open.push(tag, key, count, false);
+        self.open.push(OpenBatch::new(tag, key, count, None), false);
         tag
     }
 
@@ -152,28 +157,12 @@ impl Engine {
         self.presync = presync;
     }
 
-    /// Starts again from `joined` with hints that one peer's chain made: nobody is refused for leaving them. What was received and not joined is forgotten.
-    pub fn adopt_hints(&mut self, hints: Hints, joined: Point) {
-        let start = Point { height: 0, hash: self.genesis };
-        self.ranges = Ranges::new(hints, start, self.ranges.stop_height());
-        self.joined = joined;
-        self.hints_on = true;
-        self.hints_adopted = true;
-        self.presync = false;
-        self.left.clear();
-        self.ahead = Ahead::default();
-        self.open = Open::default();
-        for peer in self.peers.values_mut() {
-            peer.start_over();
-        }
-    }
-
     /// Asks a peer, besides everything else, for what follows the tip's parent: one that has the tip answers with it at
     /// least. (Asked for what follows the tip, one that is behind and one that has it give the same empty answer.)
-    /// `locator` is the stored chain's, without the tip.
+    /// `locator` is the stored chain's.
     pub fn ask_tip(&mut self, now: Duration, key: PeerKey, locator: Vec<BlockHash>) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.ask(Purpose::Tip, locator.clone(), now, FULL);
+        peer.ask(Purpose::Tip, locator.clone(), now, FULL, self.joined.hash);
         self.actions.push(Action::Ask { peer: key, locator, stop: BlockHash::ZERO });
     }
 
@@ -188,16 +177,17 @@ impl Engine {
 
     /// The batches to be joined next, in this order.
     pub fn joinable(&self) -> Vec<Tag> {
-        let mut tags = self.ranges.joinable(self.joined.height);
+        let mut tags = self.ranges.joinable(self.joined.height, self.hints_adopted);
         tags.extend(self.open.joinable());
         tags
     }
 
-    /// Decides what to do now. `locator` gives the stored chain's locator when one is needed.
+    /// Decides what to do now. `locator` gives the stored chain's locator when one is needed; with the hash of a stored
+    /// header, one that finds the fork of a chain which has that header (see [`spread_above`](super::spread_above)).
     pub fn poll(
         &mut self,
         now: Duration,
-        locator: &mut dyn FnMut() -> Vec<BlockHash>,
+        locator: &mut dyn FnMut(Option<BlockHash>) -> Vec<BlockHash>,
     ) -> Vec<Action> {
         self.drop_stalled(now);
         self.check_hints();
@@ -232,31 +222,6 @@ impl Engine {
         }
     }
 
-    /// Hints that nobody follows, or that the chain with most work contradicts, are of no use.
-    fn check_hints(&mut self) {
-        if !self.hints_on || !self.ranges.remain_above(self.joined.height) {
-            return;
-        }
-        let head = self.ranges.head(self.joined.height);
-        let contradicted = self.ranges.get(head).is_some_and(|range| {
-            range.is_received() && range.parts.is_empty() && self.joined.height < range.end.height
-        });
-        let all_left = self.peers.values().all(|peer| peer.left_hints);
-        let nobody = !self.expecting && !self.peers.is_empty() && all_left;
-        if !contradicted && !nobody {
-            return;
-        }
-        let left = self.left.values().filter_map(|reason| match reason {
-            DropReason::LeftHints { height, .. } => Some(*height),
-            DropReason::Stalled { .. } => None,
-        });
-        let head = self.ranges.get(head).map_or(self.joined.height, |range| range.end.height);
-        let height = left.min().unwrap_or(head);
-        self.let_hints_go();
-        let adopted = self.hints_adopted;
-        self.actions.push(Action::HintsOff { height, adopted });
-    }
-
     fn is_hinted(&self, now: Duration) -> bool {
         self.open.is_idle() && self.hints_lead(now, self.joined.height)
     }
@@ -279,7 +244,13 @@ impl Engine {
         let patience = self.patience();
         let busy =
             head.is_some_and(|range| !range.parts.is_empty() || range.is_awaited(now, patience));
-        busy || self.peers.values().any(|peer| !peer.left_hints && peer.has_above(needed))
+        // Nor does one that is silent hold up those that have nothing more.
+        let alone = self.peers.len() == 1;
+        let may_have = |peer: &Peer| {
+            let speaks = alone || !peer.is_silent(now, SILENT);
+            !peer.left_hints && peer.has_above(needed) && speaks
+        };
+        busy || self.peers.values().any(may_have)
     }
 
     fn ask_ranges(&mut self, now: Duration) {
@@ -337,24 +308,33 @@ impl Engine {
         let purpose = Purpose::Range(range_key);
         let stop = range.end.hash;
         let wanted = range.end.height.saturating_sub(range.cursor.height).min(FULL);
-        peer.ask(purpose, locator.clone(), now, wanted);
+        peer.ask(purpose, locator.clone(), now, wanted, self.joined.hash);
         self.actions.push(Action::Ask { peer: key, locator, stop });
     }
 
-    fn ask_openly(&mut self, now: Duration, locator: &mut dyn FnMut() -> Vec<BlockHash>) {
+    fn ask_openly(
+        &mut self,
+        now: Duration,
+        locator: &mut dyn FnMut(Option<BlockHash>) -> Vec<BlockHash>,
+    ) {
         let waiting =
             self.expecting && self.hints_on && self.ranges.remain_above(self.joined.height);
         self.peers.values_mut().for_each(|peer| peer.aside = waiting && peer.left_hints);
         for key in self.open.whom_to_ask(now, &mut self.peers, !self.presync) {
             let Some(peer) = self.peers.get_mut(&key) else { continue };
+            let common = peer.cursor.take_if(|_| std::mem::take(&mut peer.closes_in));
+            if std::mem::take(&mut peer.holds) && peer.cursor == Some(self.joined.hash) {
+                peer.cursor = None;
+            }
             // In the middle of a stream the last hash counts; what is behind it may be older.
             if peer.cursor.is_none() || self.locator.is_empty() {
-                self.locator = locator();
+                self.locator = locator(None);
             }
             let cursor = peer.cursor.filter(|cursor| !self.locator.contains(cursor));
-            let hashes: Vec<BlockHash> = cursor.into_iter().chain(self.locator.clone()).collect();
+            let behind = common.map_or_else(|| self.locator.clone(), |hash| locator(Some(hash)));
+            let hashes: Vec<BlockHash> = cursor.into_iter().chain(behind).collect();
             let purpose = Purpose::Open;
-            peer.ask(purpose, hashes.clone(), now, FULL);
+            peer.ask(purpose, hashes.clone(), now, FULL, self.joined.hash);
             let stop = BlockHash::ZERO;
             self.actions.push(Action::Ask { peer: key, locator: hashes, stop });
         }

@@ -45,13 +45,14 @@ pub enum HintsError {
 }
 
 impl Hints {
-    /// Reads lines of `HEIGHT HASH` (display order); empty lines and those that start with `#` are passed over.
+    /// Reads lines of `HEIGHT HASH` (display order); empty lines, those that start with `#`
+    /// and a byte order mark are passed over.
     ///
     /// # Errors
     /// The first line that cannot be used.
     pub fn parse(text: &str) -> Result<Self, HintsError> {
         let mut points: Vec<Point> = Vec::new();
-        for (number, content) in (1..).zip(text.lines()) {
+        for (number, content) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
             let content = content.trim();
             if content.is_empty() || content.starts_with('#') {
                 continue;

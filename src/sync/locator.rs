@@ -1,13 +1,23 @@
 //! Block locators.
 
-/// Heights whose hashes make a locator for a chain with this tip: newest first, the last ten one by one,
+/// Most hashes in a locator. Source: Bitcoin Core `MAX_LOCATOR_SZ`.
+const MAX_HASHES: usize = 101;
+
+/// The first distance of [`spread_above`]: headers in a full answer.
+const FIRST_DISTANCE: u32 = 2000;
+
+/// Heights whose hashes make a locator for a chain with this tip: newest first, the ten below the tip one by one,
 /// then with gaps that double, and genesis at the end.
 ///
 /// Bitcoin Core `LocatorEntries`. A peer takes the first hash it knows, so the newest must come first:
 /// oldest first would make every request start far below the tip.
+///
+/// It starts with the tip's parent, as Bitcoin Core's does (`net_processing.cpp`, "start at the block preceding the
+/// currently best known header"): a peer that has the tip answers with it at least. Some nodes (bcoin, mako) send nothing
+/// at all when nothing follows a locator.
 pub fn locator_heights(tip: u32) -> Vec<u32> {
     let mut heights = Vec::new();
-    let (mut height, mut step) = (tip, 1);
+    let (mut height, mut step) = (tip.saturating_sub(1), 1);
     while height > 0 {
         heights.push(height);
         if heights.len() >= 10 {
@@ -19,22 +29,55 @@ pub fn locator_heights(tip: u32) -> Vec<u32> {
     heights
 }
 
+/// Heights whose hashes show a peer where its branch leaves ours, somewhere between a header that both have and the
+/// tip: newest first, closer to each other the nearer they are to `common`, which is the last one.
+///
+/// Each answer to such a locator begins within a twelfth of the way to the fork.
+pub fn spread_above(common: u32, tip: u32) -> Vec<u32> {
+    let mut heights = vec![common];
+    let mut distance = FIRST_DISTANCE;
+    while heights.len() < MAX_HASHES && common.saturating_add(distance) < tip {
+        heights.push(common + distance);
+        distance = distance.saturating_add(distance / 12);
+    }
+    heights.reverse();
+    heights
+}
+
 #[cfg(test)]
 mod tests {
-    use super::locator_heights;
+    use super::{MAX_HASHES, locator_heights, spread_above};
 
     #[test]
-    fn newest_first_ten_by_ones_then_doubling_gaps_and_genesis_last() {
+    fn from_the_tips_parent_down_by_ones_then_doubling_gaps_and_genesis_last() {
         assert_eq!(locator_heights(0), [0]);
-        assert_eq!(locator_heights(3), [3, 2, 1, 0]);
+        assert_eq!(locator_heights(1), [0]);
+        assert_eq!(locator_heights(4), [3, 2, 1, 0]);
         assert_eq!(
-            locator_heights(100),
+            locator_heights(101),
             [100, 99, 98, 97, 96, 95, 94, 93, 92, 91, 89, 85, 77, 61, 29, 0]
         );
     }
 
     #[test]
     fn a_locator_never_exceeds_what_peers_accept() {
-        assert!(locator_heights(u32::MAX - 1).len() <= 101);
+        assert!(locator_heights(u32::MAX - 1).len() <= MAX_HASHES);
+        assert!(spread_above(0, u32::MAX).len() <= MAX_HASHES);
+    }
+
+    #[test]
+    fn four_answers_are_enough_to_find_a_fork_in_a_chain_of_five_million() {
+        assert_eq!(spread_above(5, 2005), [5]);
+        for fork in (0..4_999_000).step_by(1_009) {
+            let tip = 5_000_000;
+            let known = |heights: Vec<u32>| heights.into_iter().find(|at| *at <= fork).unwrap();
+            let mut end = known(locator_heights(tip)) + 2000;
+            let mut answers = 1;
+            while end <= fork {
+                end = known(spread_above(end, tip)) + 2000;
+                answers += 1;
+            }
+            assert!(answers <= 4, "{fork}: {answers}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! Up to the last hint the chain is cut into ranges that several peers are asked for at once;
 //! from there on, or without hints, one peer leads and the others are compared with it.
 
+mod adopted;
 mod ahead;
 mod answers;
 mod engine;
@@ -13,6 +14,7 @@ mod hints;
 mod locator;
 mod open;
 mod peer;
+mod progress;
 mod ranges;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,8 @@ mod types;
 
 pub use engine::{ANSWER_DEADLINE, Engine};
 pub use hints::{Hints, HintsError};
-pub use locator::locator_heights;
+pub use locator::{locator_heights, spread_above};
+pub use progress::{Gain, VerifiedWork};
 pub use types::{Action, Disposition, DropReason, Linked, Progress, Reply, Settings};
 
 use crate::primitives::BlockHash;

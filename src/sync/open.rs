@@ -1,8 +1,9 @@
 //! Beyond the hints: one peer leads from the tip on, the others are compared with it.
 
-use super::peer::Peer;
+use super::peer::{ANSWER_FACTOR, Peer};
 use super::ranges::Part;
 use super::{PeerKey, Tag};
+use crate::primitives::BlockHash;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -27,12 +28,25 @@ const COMPARE_LIMIT: Duration = Duration::from_secs(10);
 const ENOUGH: usize = 2;
 
 /// A batch that was received and is not joined.
-#[derive(Debug)]
-struct OpenBatch {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenBatch {
     tag: Tag,
-    peer: PeerKey,
-    count: u32,
+    pub(super) peer: PeerKey,
+    pub(super) count: u32,
     linked: bool,
+    /// The chain's end when it was asked for, if it was asked for by what is stored.
+    pub(super) asked_at_tip: Option<BlockHash>,
+}
+
+impl OpenBatch {
+    pub(super) fn new(
+        tag: Tag,
+        peer: PeerKey,
+        count: u32,
+        asked_at_tip: Option<BlockHash>,
+    ) -> Self {
+        Self { tag, peer, count, linked: false, asked_at_tip }
+    }
 }
 
 /// The download from the tip on.
@@ -49,21 +63,36 @@ impl Open {
         self.leader.is_none() && self.queue.is_empty()
     }
 
-    /// Takes an answer; a full one makes its sender the leader if there is none.
-    pub(super) fn push(&mut self, tag: Tag, peer: PeerKey, count: u32, full: bool) {
-        self.queue.push_back(OpenBatch { tag, peer, count, linked: false });
-        if self.leader == Some(peer) {
+    /// Takes an answer, whose sender leads if it may and nobody else does.
+    pub(super) fn push(&mut self, batch: OpenBatch, leads: bool) {
+        self.queue.push_back(batch);
+        if self.leader == Some(batch.peer) {
             self.before = None;
         }
-        if full && self.leader.is_none() {
-            self.leader = Some(peer);
+        if leads && self.leader.is_none() {
+            self.leader = Some(batch.peer);
         }
+    }
+
+    /// Whether this peer leads.
+    pub(super) fn is_led_by(&self, peer: PeerKey) -> bool {
+        self.leader == Some(peer)
+    }
+
+    /// Lets a peer lead that has brought new work, if nobody does.
+    pub(super) fn follow(&mut self, peer: PeerKey) {
+        self.leader.get_or_insert(peer);
+    }
+
+    /// A batch that waits to be joined.
+    pub(super) fn get(&self, tag: Tag) -> Option<&OpenBatch> {
+        self.queue.iter().find(|batch| batch.tag == tag)
     }
 
     /// Takes a part that was received ahead of its turn.
     pub(super) fn receive(&mut self, part: &Part, count: u32) {
         let Part { tag, peer, linked, .. } = *part;
-        self.queue.push_back(OpenBatch { tag, peer, count, linked });
+        self.queue.push_back(OpenBatch { linked, ..OpenBatch::new(tag, peer, count, None) });
     }
 
     /// Lets this peer lead. With nobody, what was received is joined, and then the hints may go on.
@@ -155,7 +184,7 @@ impl Open {
         if let Some(leader) = self.leader {
             let ready = peers
                 .get(&leader)
-                .is_some_and(|peer| peer.may_be_asked_openly() && self.queue.len() < WINDOW);
+                .is_some_and(|peer| peer.may_be_asked_openly() && self.has_room(peer));
             return if ready { vec![leader] } else { Vec::new() };
         }
         if !self.queue.is_empty() {
@@ -164,7 +193,9 @@ impl Open {
         let mut candidates = Vec::new();
         for (key, peer) in peers.iter_mut().filter(|(_, peer)| peer.may_be_asked_openly()) {
             // What it has sent is joined: it is asked again by what is known now.
-            peer.cursor = None;
+            if !peer.closes_in && !peer.on_branch {
+                peer.cursor = None;
+            }
             candidates.push(*key);
         }
         let comparing = peers.values().any(|peer| peer.at_end || peer.spoke);
@@ -178,11 +209,16 @@ impl Open {
         // One that owes an answer to an earlier request may owe it for ever.
         let rank = |key: &PeerKey| {
             let peer = &peers[key];
-            (peer.waiting_since().is_some(), peer.takes.unwrap_or(Duration::MAX))
+            (peer.waiting_since().is_some(), peer.repeats, peer.takes.unwrap_or(Duration::MAX))
         };
         let best = candidates.into_iter().min_by_key(rank);
         self.leader = best;
         best.into_iter().collect()
+    }
+
+    /// Whether the leader may be asked for more while what it has sent waits to be joined.
+    fn has_room(&self, leader: &Peer) -> bool {
+        self.queue.is_empty() || (!leader.holds && self.queue.len() < WINDOW)
     }
 
     /// A leader that is gone, at its end, or too slow while there is another peer, leads no more.
@@ -194,13 +230,14 @@ impl Open {
         }
         let Some(leader) = self.leader else { return };
         let others = peers.iter().any(|(key, peer)| *key != leader && !peer.at_end && !peer.slow);
+        let not_alone = peers.len() > 1;
         let Some(peer) = peers.get_mut(&leader) else {
             self.leader = None;
             return;
         };
-        let late = peer.is_asked_openly()
-            && peer.waiting_since().is_some_and(|since| now >= since + SOFT_DEADLINE);
-        if late && others {
+        let late = peer.is_asked_openly() && peer.is_late(now, SOFT_DEADLINE);
+        let silent = late && peer.is_silent(now, SOFT_DEADLINE);
+        if (late && others) || (silent && not_alone) {
             peer.slow = true;
             self.leader = None;
         } else if peer.at_end && self.queue.is_empty() {
@@ -256,8 +293,10 @@ impl Open {
         };
         peers.values().filter(|peer| !peer.spoke).all(|peer| {
             let patience = if enough { peer.patience(SOFT_DEADLINE) } else { SOFT_DEADLINE };
-            // A peer that has kept another request waiting for so long is not waited for once more.
+            // A peer that has kept another request waiting for so long is not waited for once more, nor one that goes on
+            // sending what is known.
             peer.slow
+                || peer.repeat_deadline().is_some_and(|at| now >= at)
                 || is_over(peer.waiting_since(), patience)
                 || is_over(peer.asked_openly_at(), COMPARE_LIMIT)
         })
@@ -268,7 +307,10 @@ impl Open {
         let waiting = peers.values().filter_map(|peer| Some((peer, peer.waiting_since()?)));
         waiting.flat_map(|(peer, since)| {
             let limit = peer.asked_openly_at().map(|asked| asked + COMPARE_LIMIT);
-            let own = [since + peer.patience(SOFT_DEADLINE), since + SOFT_DEADLINE];
+            let limit = limit.into_iter().chain(peer.repeat_deadline());
+            let silent = SOFT_DEADLINE.max(peer.takes.unwrap_or_default() * ANSWER_FACTOR);
+            let own =
+                [peer.patience(SOFT_DEADLINE), SOFT_DEADLINE, silent].map(|wait| since + wait);
             own.into_iter().chain(limit)
         })
     }

@@ -1,6 +1,7 @@
 //! What the engine knows of one peer: its open requests, and how many it deserves.
 
 use super::engine::FULL;
+use super::progress::VerifiedWork;
 use super::ranges::RangeKey;
 use crate::primitives::BlockHash;
 use std::collections::VecDeque;
@@ -16,8 +17,14 @@ const MAX_REQUESTS: usize = 32;
 const FIRST_ANSWER_FACTOR: u32 = 8;
 const FIRST_ANSWER_FLOOR: Duration = Duration::from_secs(1);
 /// One that has is given so many times what its answers take, but no less than this.
-const ANSWER_FACTOR: u32 = 4;
+pub(super) const ANSWER_FACTOR: u32 = 4;
 const ANSWER_FLOOR: Duration = Duration::from_millis(250);
+
+/// A peer whose last answers brought nothing new is not waited for any longer than so many round trips, within bounds,
+/// once others have said that there is nothing more.
+const REPEAT_FACTOR: u32 = 4;
+const REPEAT_LEAST: Duration = Duration::from_secs(3);
+const REPEAT_MOST: Duration = Duration::from_secs(6);
 
 /// Of how many answers the best rate counts: an old record may be of another line.
 const RATES: usize = 16;
@@ -52,6 +59,8 @@ pub(super) struct Request {
     pub(super) wanted: u32,
     /// How many headers the peer had sent when it was asked.
     pub(super) delivered: u64,
+    /// The chain's end when it was asked: what is known by now may not have been known then.
+    pub(super) tip: BlockHash,
 }
 
 /// A connected peer.
@@ -72,6 +81,18 @@ pub(super) struct Peer {
     doubted: bool,
     /// The last hash it has sent beyond the tip, joined or not.
     pub(super) cursor: Option<BlockHash>,
+    /// It is asked for more only once what it has sent is joined: it may have nothing more, or send what is known.
+    pub(super) holds: bool,
+    /// What it sent last was known: the fork of its chain is looked for above that.
+    pub(super) closes_in: bool,
+    /// What it sent last is a branch beside our chain: it is asked for what follows that.
+    pub(super) on_branch: bool,
+    /// The height that it announced.
+    pub(super) announced: u32,
+    /// The most work that it has shown.
+    pub(super) shown: VerifiedWork,
+    /// Full answers in a row that brought no progress.
+    pub(super) repeats: u32,
     /// It was passed over because it did not answer in time.
     pub(super) slow: bool,
     answered_at: Duration,
@@ -100,6 +121,12 @@ impl Peer {
             spoke: false,
             doubted: false,
             cursor: None,
+            holds: false,
+            closes_in: false,
+            on_branch: false,
+            announced,
+            shown: VerifiedWork::default(),
+            repeats: 0,
             slow: false,
             round_trip: None,
             takes: None,
@@ -121,6 +148,21 @@ impl Peer {
         self.at_end = false;
         self.spoke = false;
         self.cursor = None;
+        self.shown = VerifiedWork::default();
+        self.on_branch = false;
+        self.made_progress();
+    }
+
+    /// It brought new work: earlier answers without do not count.
+    pub(super) fn made_progress(&mut self) {
+        self.repeats = 0;
+        self.closes_in = false;
+    }
+
+    /// A full answer brought nothing new; returns how many such answers there were in a row.
+    pub(super) fn repeated(&mut self) -> u32 {
+        self.repeats += 1;
+        self.repeats
     }
 
     /// It has nothing more, as far as can be told.
@@ -191,9 +233,10 @@ impl Peer {
         locator: Vec<BlockHash>,
         now: Duration,
         wanted: u32,
+        tip: BlockHash,
     ) {
-        let delivered = self.delivered;
-        self.requests.push_back(Request { purpose, locator, asked_at: now, wanted, delivered });
+        let (delivered, asked_at) = (self.delivered, now);
+        self.requests.push_back(Request { purpose, locator, asked_at, wanted, delivered, tip });
     }
 
     /// Whether it should have headers above this height.
@@ -227,6 +270,11 @@ impl Peer {
         self.waiting_since().is_some_and(|since| now >= since + patience)
     }
 
+    /// Whether its next answer takes longer than `limit`, and much longer than its answers usually do.
+    pub(super) fn is_silent(&self, now: Duration, limit: Duration) -> bool {
+        self.is_late(now, limit.max(self.takes.unwrap_or_default() * ANSWER_FACTOR))
+    }
+
     /// How fast it has answered at best.
     pub(super) fn latency(&self) -> Duration {
         self.fastest.unwrap_or(Duration::MAX)
@@ -251,6 +299,13 @@ impl Peer {
             (None, None) => limit,
         };
         own.min(limit)
+    }
+
+    /// Until when a peer is waited for whose last answers brought nothing new.
+    pub(super) fn repeat_deadline(&self) -> Option<Duration> {
+        let own = self.round_trip.unwrap_or_default() * REPEAT_FACTOR;
+        let asked = self.asked_openly_at().filter(|_| self.repeats > 0)?;
+        Some(asked + own.clamp(REPEAT_LEAST, REPEAT_MOST))
     }
 
     /// Takes note of an answer. What is asked for at once follows from what the line carries in the shortest

@@ -51,6 +51,8 @@ pub(super) struct Range {
     pub(super) end: Point,
     /// Up to where it has been received, or was there before.
     pub(super) cursor: Point,
+    /// The peer that sent what ends at the cursor, joined or not.
+    pub(super) sender: Option<PeerKey>,
     /// What was received and is not joined yet, in order.
     pub(super) parts: Vec<Part>,
     /// Who was asked for what follows the cursor.
@@ -68,7 +70,7 @@ impl Range {
 
     fn between(start: Point, end: Point, cursor: Point) -> Self {
         let (parts, owners) = (Vec::new(), Vec::new());
-        Self { start, end, cursor, parts, owners, asked_at: Duration::ZERO }
+        Self { start, end, cursor, sender: None, parts, owners, asked_at: Duration::ZERO }
     }
 
     pub(super) fn is_received(&self) -> bool {
@@ -99,6 +101,7 @@ impl Range {
     /// Drops everything that is not joined and starts again from the hint before.
     pub(super) fn restart(&mut self) -> Vec<Tag> {
         self.cursor = self.start;
+        self.sender = None;
         self.parts.drain(..).map(|part| part.tag).collect()
     }
 
@@ -322,12 +325,19 @@ impl Ranges {
     }
 
     /// The parts that can be joined next, in height order, as far as they are linked without a gap.
-    pub(super) fn joinable(&self, joined: u32) -> Vec<Tag> {
+    ///
+    /// With `whole`, those of a range only once it has reached its end's hash: beyond the shipped hints anybody can make
+    /// headers that start as a range does, and what is stored of them would be in the way of the true ones.
+    pub(super) fn joinable(&self, joined: u32, whole: bool) -> Vec<Tag> {
         let mut tags = Vec::new();
         for key in self.head(joined).. {
             let Some(range) = self.active.get(&key) else { break };
+            let complete = range.is_received() && range.parts.iter().all(|part| part.linked);
+            if whole && !complete {
+                break;
+            }
             tags.extend(range.parts.iter().take_while(|part| part.linked).map(|part| part.tag));
-            if !range.is_received() || range.parts.iter().any(|part| !part.linked) {
+            if !complete {
                 break;
             }
         }

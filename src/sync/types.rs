@@ -47,6 +47,18 @@ pub enum DropReason {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// Its full answers bring nothing new, one after another.
+    #[error("keeps sending headers that bring no new work: {answers} full answers in a row")]
+    NoProgress {
+        /// How many they were.
+        answers: u32,
+    },
+    /// It does not deliver the branch whose work it has shown.
+    #[error("showed a branch with more work and does not deliver it: height {height} is missing")]
+    Withheld {
+        /// Height of the first hash of the branch that is missing.
+        height: u32,
+    },
     /// Its chain does not contain a hint that another peer's does.
     #[error("its chain leaves the hints at height {height}: expected {expected}, got {got}")]
     LeftHints {

@@ -7,6 +7,7 @@ use crate::support::wait::poll_for;
 use lightclient::cli::export::Exported;
 use lightclient::cli::verify::Verified;
 use lightclient::node::{Stopped, SyncReport};
+use lightclient::output::format;
 use lightclient::primitives::Header;
 use lightclient::sync::Hints;
 use rustix::process::{Pid, Signal, kill_process};
@@ -39,7 +40,7 @@ fn bin_file(folder: &Path, name: &str, headers: &[Header]) -> PathBuf {
 fn every_format_brings_back_the_same_chain() {
     let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let whole = raw(&source);
-    for format in ["bin", "csv", "jsonl"] {
+    for format in ["bin", "hex", "csv", "jsonl"] {
         let file = folder.path().join(format!("headers.{format}"));
         let exported = source.run(&["export", text(&file), "--json"]).expect_success();
         let exported: Exported = serde_json::from_str(&exported.stdout).expect("the object");
@@ -54,7 +55,7 @@ fn every_format_brings_back_the_same_chain() {
         assert_eq!((again.headers_added, again.hash), (0, imported.hash), "{format}");
     }
     let left = fs::read_dir(folder.path()).expect("the folder").count();
-    assert_eq!(left, 3, "no partial file is left");
+    assert_eq!(left, 4, "no partial file is left");
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn hints_are_the_ends_of_periods_and_are_held_to() {
     fs::write(&file, content.replace("\n4031 00000000f", "\n4031 00000000e")).expect("a file");
     let target = program();
     let refused = import(&target, &headers, &["--hints", text(&file)]).expect_code(1);
-    assert!(refused.stderr.contains("height 4031: hints: expected 00000000e037ad09"));
+    assert!(refused.stderr.contains("height 4,031: hints: expected 00000000e037ad09"));
     assert!(refused.stderr.contains("4,030 headers before it were added"), "{}", refused.stderr);
     let none = import(&target, &headers, &["--hints", "none"]).expect_success();
     assert_eq!(report(&none).headers_added, u64::from(LAST) - 4030);
@@ -124,7 +125,8 @@ fn a_bad_header_ends_the_import_and_what_was_good_before_it_is_kept() {
     let target = program();
     let refused = import(&target, &file, &[]).expect_code(1);
     assert_eq!(refused.stderr.lines().count(), 1);
-    for said in ["bad.bin: height 20000: high-hash: expected hash at most", "19,999 headers before"]
+    for said in
+        ["bad.bin: height 20,000: high-hash: expected hash at most", "19,999 headers before"]
     {
         assert!(refused.stderr.contains(said), "{}", refused.stderr);
     }
@@ -139,11 +141,15 @@ fn a_file_that_is_cut_short_or_no_header_file_is_told_by_its_place() {
     let tip = &mainnet_start()[1].hash().to_string();
     let row = format!("version,previousblockhash,merkleroot,time,bits,nonce,hash\n1,{tip},x");
     for (name, content, said) in [
-        ("cut.bin", &bytes[..837], "header 11: expected 80 bytes, got 37: the file is cut short"),
-        ("no.jsonl", b"{\"version\":1}\n", "line 1: missing field `merkleroot`"),
-        ("html.csv", b"<html>\n<body>\n", "line 2: missing field"),
+        (
+            "cut.bin",
+            &bytes[..837],
+            "header 11: expected 80 bytes, got 37: 837 bytes are not a multiple of 80",
+        ),
+        ("no.jsonl", b"{\"version\":1}\n", "line 1: no key merkleroot, time, bits, nonce"),
+        ("html.csv", b"<html>\n<body>\n", "line 1: expected the names of the columns (version, "),
         ("row.csv", row.as_bytes(), "line 2: expected 7 columns, got 3"),
-        ("one.jsonl", b"\n\nhello", "line 3: expected value"),
+        ("one.jsonl", b"\n\nhello", "line 3: expected a JSON object, got \"hello\""),
     ] {
         let file = folder.path().join(name);
         fs::write(&file, content).expect("a file");
@@ -181,7 +187,7 @@ fn a_changed_value_in_a_table_is_noticed() {
     let content = fs::read_to_string(&file).expect("the file");
     fs::write(&file, content.replacen(",1231469665,", ",1231469666,", 1)).expect("a file");
     let failed = import(&program(), &file, &[]).expect_code(1);
-    assert!(failed.stderr.contains("line 3: hash: the header's is"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("line 3: hash: expected "), "{}", failed.stderr);
 }
 
 #[test]
@@ -254,7 +260,10 @@ fn an_interrupted_import_keeps_what_it_has_and_says_so() {
     });
     kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
     let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
-    assert!(said.any(|line| line.is_ok_and(|line| line.contains("stopping"))), "it noticed");
+    assert!(
+        said.any(|line| line.is_ok_and(|line| line.contains("finishing; press Ctrl-C again"))),
+        "it noticed"
+    );
     drop(stdin);
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(130));
@@ -291,7 +300,7 @@ fn a_line_that_was_cut_is_told_with_its_number_once() {
     let whole = fs::read_to_string(&file).expect("the file");
     fs::write(&file, &whole[..whole.len() - 20]).expect("a file");
     let cut = import(&program(), &file, &[]).expect_code(1);
-    let said = "headers.jsonl, line 10: EOF while parsing a string, at column ";
+    let said = "headers.jsonl, line 10: the line ends within its JSON object, at column ";
     assert!(cut.stderr.contains(said), "{}", cut.stderr);
 }
 
@@ -335,8 +344,9 @@ fn verify_finds_damage_and_repair_keeps_what_is_good() {
     // Whoever meets the fault says the same of it, in words of this program's.
     let told = format!(
         "error: stored data is damaged at height {}: a page cannot be read: run `lightclient verify \
-         --repair`\n",
-        fault.height
+         --repair --data-dir {}`\n",
+        format::count(u64::from(fault.height)),
+        program.data_dir().display()
     );
     for args in
         [&["query", "20000"][..], &["query", "19970..20010"], &["export", "-", "--format", "bin"]]
@@ -353,4 +363,18 @@ fn verify_finds_damage_and_repair_keeps_what_is_good() {
     assert_eq!((after.ok, after.height), (true, repaired.height));
     let again = import(&program, &fixture("mainnet-0000000-0032259.bin"), &[]).expect_success();
     assert_eq!(report(&again).height, LAST);
+}
+
+#[test]
+fn a_file_that_is_replaced_is_warned_of_and_no_clobber_keeps_it() {
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
+    let file = folder.path().join("headers.bin");
+    let export = |more: &[&str]| source.run(&[&["export", text(&file)][..], more].concat());
+    assert!(!export(&["--to", "9"]).expect_success().stderr.contains("replaced"));
+    let kept = export(&["--no-clobber"]).expect_code(1);
+    assert!(kept.stderr.contains("exists, and --no-clobber keeps it"), "{}", kept.stderr);
+    assert_eq!(fs::metadata(&file).expect("the file").len(), 800);
+    let replaced = export(&["--to", "10"]).expect_success();
+    assert!(replaced.stderr.contains("existed and was replaced"), "{}", replaced.stderr);
+    assert_eq!(fs::metadata(&file).expect("the file").len(), 880);
 }

@@ -8,10 +8,10 @@ mod mine;
 use crate::support::faketime::{self, with_clock};
 use crate::support::run::{Finished, Program, Running};
 use crate::support::sync::on_network;
-use crate::support::wait::PATIENCE;
+use crate::support::wait::{PATIENCE, poll_for};
 use lightclient::chain::Branch;
 use lightclient::primitives::{Header, Network};
-use lightclient::store::{Change, HeaderStore, SledStore, repair, verify};
+use lightclient::store::{Change, HeaderStore, SledStore, StoreError, repair, verify};
 use mine::{check, headers, regtest};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -94,12 +94,22 @@ fn copy_of(template: &TempDir) -> TempDir {
 /// The store opens for reading and for writing, is without fault, and has at least so many headers; gives how many.
 fn assert_whole(data_dir: &Path, least: u32, what: &str) -> u32 {
     let folder = data_dir.join("regtest");
-    let read = SledStore::open_to_read(&folder, regtest()).expect(what);
+    // A process that another test is just starting holds a copy of this folder's lock until it runs.
+    let read =
+        poll_for("the lock", PATIENCE, || match SledStore::open_to_read(&folder, regtest()) {
+            Err(StoreError::InUse { .. }) => None,
+            opened => Some(opened),
+        });
+    let read = read.expect(what);
     assert_eq!(verify(&read, regtest(), |_| ()).expect(what).fault, None, "{what}");
     let height = read.tip().height;
     drop(read);
     assert!(height >= least, "{what}: {height} after {least}");
-    let store = SledStore::open(&folder, regtest()).expect(what);
+    let store = poll_for("the lock", PATIENCE, || match SledStore::open(&folder, regtest()) {
+        Err(StoreError::InUse { .. }) => None,
+        opened => Some(opened),
+    });
+    let store = store.expect(what);
     assert_eq!(store.tip().height, height, "{what}");
     assert_eq!(verify(&store, regtest(), |_| ()).expect(what).fault, None, "{what}");
     height

@@ -51,7 +51,7 @@ fn requests(peers: &[&ScriptedPeer], chain: &[Header]) -> (Vec<Instant>, Vec<Ins
             };
             if request.stop != BlockHash::ZERO {
                 ranges.push(received.at);
-            } else if beyond[..beyond.len() - 1].contains(&request.locator[0]) {
+            } else if beyond[..beyond.len() - 2].contains(&request.locator[0]) {
                 ahead.push(received.at);
             }
         }

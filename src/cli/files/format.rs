@@ -1,17 +1,20 @@
 //! Which form a file has.
 
+use super::sniff::is_hex;
 use crate::cli::CliError;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser, ValueParserFactory};
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 #[cfg(feature = "parquet")]
-const NAMES: &str = "bin, csv, jsonl, parquet or hints";
+const NAMES: &str = "bin, hex, csv, jsonl, parquet or hints";
 #[cfg(not(feature = "parquet"))]
-const NAMES: &str = "bin, csv, jsonl or hints";
+const NAMES: &str = "bin, hex, csv, jsonl or hints";
 
 /// Forms that headers can be read from.
-const READ_NAMES: &str = "bin, csv or jsonl";
+const READ_NAMES: &str = "bin, hex, csv or jsonl";
 
 /// What is to be done with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub(crate) enum Purpose {
 pub(crate) enum FileFormat {
     /// Raw headers of 80 bytes, nothing between them.
     Bin,
+    /// The raw headers in hex digits, one on each line.
+    Hex,
     /// A table with a line of names, the keys of getblockheader.
     Csv,
     /// The JSON object of query on each line.
@@ -43,6 +48,7 @@ impl FileFormat {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bin => "bin",
+            Self::Hex => "hex",
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
             Self::Hints => "hints",
@@ -55,7 +61,7 @@ impl FileFormat {
     pub(crate) fn is_binary(self) -> bool {
         match self {
             Self::Bin => true,
-            Self::Csv | Self::Jsonl | Self::Hints => false,
+            Self::Hex | Self::Csv | Self::Jsonl | Self::Hints => false,
             #[cfg(feature = "parquet")]
             Self::Parquet => true,
         }
@@ -64,6 +70,7 @@ impl FileFormat {
     fn by_name(name: &str) -> Result<Option<Self>, CliError> {
         match name.to_ascii_lowercase().as_str() {
             "bin" => Ok(Some(Self::Bin)),
+            "hex" => Ok(Some(Self::Hex)),
             "csv" => Ok(Some(Self::Csv)),
             "jsonl" | "ndjson" => Ok(Some(Self::Jsonl)),
             "hints" => Ok(Some(Self::Hints)),
@@ -163,17 +170,29 @@ fn format_of(
     };
     if file == Path::new("-") {
         return Err(CliError::Usage(format!(
-            "standard input and output have no extension: say --format {names}"
+            "standard input and output have no extension: use --format {names}"
         )));
     }
     let extension = file.extension().map(|extension| extension.to_string_lossy());
-    let known = extension.as_deref().map(FileFormat::by_name).transpose()?.flatten();
+    let mut known = extension.as_deref().map(FileFormat::by_name).transpose()?.flatten();
+    if known.is_none() && purpose == Purpose::Import && holds_hex(file) {
+        known = Some(FileFormat::Hex);
+    }
     known.ok_or_else(|| {
         CliError::Usage(format!(
-            "{}: the extension is no format's: say --format {names}",
+            "{}: cannot tell the format from the extension: use --format {names}",
             file.display()
         ))
     })
+}
+
+/// Whether a file begins with a header in hex digits; not asked of pipes, whose bytes would be gone.
+fn holds_hex(path: &Path) -> bool {
+    let mut start = Vec::new();
+    path.is_file()
+        && File::open(path)
+            .and_then(|file| file.take(1024).read_to_end(&mut start))
+            .is_ok_and(|_| is_hex(&start))
 }
 
 #[cfg(test)]
@@ -202,13 +221,19 @@ mod tests {
         let said = |word, file| format(word, file).unwrap_err().to_string();
         assert!(said(Some("a.csv"), "b.csv").contains("takes one file: \"a.csv\" is no format"));
         assert!(said(None, "csv").contains("no file is named: lightclient import csv FILE"));
-        assert!(said(None, "-").ends_with("say --format bin, csv or jsonl"));
+        assert!(said(None, "-").ends_with("use --format bin, hex, csv or jsonl"));
         assert!(!said(None, "a.txt").contains("hints"));
     }
 
     #[test]
     fn every_name_is_understood() {
-        for format in [FileFormat::Bin, FileFormat::Csv, FileFormat::Jsonl, FileFormat::Hints] {
+        for format in [
+            FileFormat::Bin,
+            FileFormat::Hex,
+            FileFormat::Csv,
+            FileFormat::Jsonl,
+            FileFormat::Hints,
+        ] {
             assert_eq!(parse_format(format.name()), Ok(format));
         }
     }

@@ -1,17 +1,26 @@
 //! Reading headers from a file.
 
 use super::format::FileFormat;
-use super::record::Record;
+use super::hex::hex_headers;
+use super::json::jsonl_headers;
+use super::sniff::{Seen, look};
+use super::table::csv_headers;
 use crate::cli::error::advice;
-use crate::primitives::{HEADER_LEN, Header};
+use crate::primitives::{BlockHash, HEADER_LEN, Header};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Longest line of a JSON Lines file in bytes: four times what `export` writes.
+/// Longest line of a text file in bytes: four times what `export` writes.
 const MAX_LINE: u64 = 4096;
+
+/// Bytes at the beginning of a file that are looked at to see what it is.
+const LOOK: usize = 1 << 16;
+
+/// UTF-8's byte order mark.
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Why a file's next header cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +41,14 @@ pub(crate) enum HeaderFileError {
         /// Which line or header.
         place: String,
         /// What is wrong.
+        what: String,
+    },
+    /// It is another kind of file.
+    #[error("{}: {what}", path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do with it.
         what: String,
     },
 }
@@ -59,13 +76,34 @@ impl From<io::Error> for Fault {
     }
 }
 
-type Headers = Box<dyn Iterator<Item = Result<Header, Fault>>>;
+/// A header of a file, with what its line says besides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// The header.
+    pub(crate) header: Header,
+    /// Its line; in a binary file its number. From 1.
+    pub(crate) line: u64,
+    /// The height that the file gives it.
+    pub(crate) height: Option<u32>,
+    /// The hash that the file gives it.
+    pub(crate) hash: Option<BlockHash>,
+}
+
+impl Entry {
+    /// A header of which nothing more is said.
+    pub(super) fn of(header: Header, line: u64) -> Self {
+        Self { header, line, height: None, hash: None }
+    }
+}
+
+pub(super) type Headers = Box<dyn Iterator<Item = Result<Entry, Fault>> + Send>;
 
 /// A file of headers, read one by one.
 pub(crate) struct HeaderFile {
     path: PathBuf,
     read: Arc<AtomicU64>,
     size: Option<u64>,
+    unit: &'static str,
     headers: Headers,
 }
 
@@ -74,10 +112,14 @@ impl HeaderFile {
     ///
     /// # Errors
     /// It cannot be opened, or is not of a form whose beginning or end can be told.
-    pub(crate) fn open(path: &Path, format: FileFormat) -> Result<Self, HeaderFileError> {
+    pub(crate) fn open(
+        path: &Path,
+        format: FileFormat,
+        skip: u64,
+    ) -> Result<Self, HeaderFileError> {
         let io = |source| HeaderFileError::Io { path: path.to_owned(), source };
         if path == Path::new("-") {
-            return Ok(Self::of_stream(path, format, stdin(), None));
+            return Self::of_stream(path, format, stdin(), None, skip);
         }
         let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
@@ -85,25 +127,49 @@ impl HeaderFile {
             return Err(io(io::Error::from(io::ErrorKind::IsADirectory)));
         }
         let size = metadata.is_file().then_some(metadata.len());
-        Ok(Self::of_stream(path, format, file, size))
+        Self::of_stream(path, format, file, size, skip)
     }
 
     /// What is read from its beginning to its end.
     fn of_stream(
         path: &Path,
         format: FileFormat,
-        source: impl Read + 'static,
+        source: impl Read + Send + 'static,
         size: Option<u64>,
-    ) -> Self {
+        skip: u64,
+    ) -> Result<Self, HeaderFileError> {
+        let io = |source| HeaderFileError::Io { path: path.to_owned(), source };
         let read = Arc::new(AtomicU64::new(0));
-        let counted = Counted { source, read: Arc::clone(&read) };
-        let source = BufReader::with_capacity(1 << 16, counted);
-        let headers: Headers = match format {
-            FileFormat::Csv => csv_headers(source),
-            FileFormat::Jsonl => jsonl_headers(source),
-            _ => bin_headers(source),
+        let mut source = Counted { source, read: Arc::clone(&read) };
+        let skipped = io::copy(&mut { (&mut source).take(skip) }, &mut io::sink()).map_err(io)?;
+        let mut start = Vec::with_capacity(LOOK);
+        { (&mut source).take(LOOK as u64) }.read_to_end(&mut start).map_err(io)?;
+        let seen = look(&start, format, skipped);
+        let source = io::Cursor::new(start).chain(source);
+        let mut source = BufReader::with_capacity(1 << 16, source);
+        let unit = match seen {
+            Seen::As(FileFormat::Hex | FileFormat::Csv | FileFormat::Jsonl) => "line",
+            _ => "header",
         };
-        Self { path: path.to_owned(), read, size, headers }
+        let headers: Headers = match seen {
+            Seen::As(FileFormat::Hex) => Box::new(hex_headers(source)),
+            Seen::As(FileFormat::Csv) => csv_headers(source),
+            Seen::As(FileFormat::Jsonl) => jsonl_headers(source),
+            Seen::As(_) => bin_headers(source),
+            Seen::Zeros => {
+                let what = zeros(&mut source, skipped).map_err(io)?;
+                return Err(HeaderFileError::Other { path: path.to_owned(), what });
+            }
+            Seen::Other(what) => {
+                return Err(HeaderFileError::Other { path: path.to_owned(), what });
+            }
+        };
+        Ok(Self { path: path.to_owned(), read, size, unit, headers })
+    }
+
+    /// What [`Entry::line`] counts: `line` or `header`.
+    pub(crate) fn unit(&self) -> &'static str {
+        self.unit
     }
 
     /// Bytes read so far.
@@ -120,85 +186,106 @@ impl HeaderFile {
     ///
     /// # Errors
     /// What is there is no header, or cannot be read.
-    pub(crate) fn next_header(&mut self) -> Result<Option<Header>, HeaderFileError> {
+    pub(crate) fn next_header(&mut self) -> Result<Option<Entry>, HeaderFileError> {
         self.headers.next().transpose().map_err(|fault| fault.of(&self.path))
     }
 }
 
-fn bin_headers(mut source: impl BufRead + 'static) -> Headers {
+fn bin_headers(mut source: impl BufRead + Send + 'static) -> Headers {
     let mut number = 0_u64;
     Box::new(std::iter::from_fn(move || {
-        let mut bytes = Vec::with_capacity(HEADER_LEN);
-        let record = (&mut source).take(HEADER_LEN as u64);
-        if let Err(error) = { record }.read_to_end(&mut bytes) {
-            return Some(Err(error.into()));
+        let mut bytes = [0; HEADER_LEN];
+        let mut filled = 0;
+        while filled < HEADER_LEN {
+            match source.read(&mut bytes[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Some(Err(error.into())),
+            }
         }
-        if bytes.is_empty() {
+        if filled == 0 {
             return None;
         }
         number += 1;
-        Some(bytes.as_slice().try_into().map(Header::decode).map_err(|_| Fault::Content {
-            place: format!("header {number}"),
-            what: format!(
-                "expected {HEADER_LEN} bytes, got {}: the file is cut short",
-                bytes.len()
-            ),
-        }))
+        if filled < HEADER_LEN {
+            let size = (number - 1) * HEADER_LEN as u64 + filled as u64;
+            return Some(Err(Fault::Content {
+                place: format!("header {number}"),
+                what: format!(
+                    "expected {HEADER_LEN} bytes, got {filled}: {size} bytes are not a multiple of \
+                    {HEADER_LEN}, the file is cut short"
+                ),
+            }));
+        }
+        Some(Ok(Entry::of(Header::decode(&bytes), number)))
     }))
 }
 
-fn jsonl_headers(mut source: impl BufRead + 'static) -> Headers {
-    let mut number = 0_u64;
-    Box::new(std::iter::from_fn(move || {
+pub(super) fn in_line(number: u64, what: String) -> Fault {
+    Fault::Content { place: format!("line {number}"), what }
+}
+
+/// Lines without their ends and the byte order mark, empty ones left out.
+pub(super) struct Lines<R> {
+    source: R,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(super) fn new(source: R) -> Self {
+        Self { source, line: Vec::new(), number: 0 }
+    }
+
+    /// The next line and its number, from 1; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<(u64, &str)>, Fault> {
         loop {
-            let mut line = Vec::new();
-            let bounded = (&mut source).take(MAX_LINE);
-            match { bounded }.read_until(b'\n', &mut line) {
-                Ok(0) => return None,
-                Err(error) => return Some(Err(error.into())),
-                Ok(_) => number += 1,
+            self.line.clear();
+            let read = (&mut self.source).take(MAX_LINE).read_until(b'\n', &mut self.line)?;
+            if read == 0 {
+                return Ok(None);
             }
-            if !line.trim_ascii().is_empty() {
-                let record = serde_json::from_slice::<Record>(&line);
-                let header = record.map_err(|error| json_fault(&error)).and_then(|r| r.header());
-                return Some(header.map_err(|what| in_line(number, what)));
+            self.number += 1;
+            if read as u64 == MAX_LINE && self.line.last() != Some(&b'\n') {
+                return Err(in_line(self.number, format!("longer than {MAX_LINE} bytes")));
+            }
+            let bare =
+                if self.number == 1 { 3 * usize::from(self.line.starts_with(BOM)) } else { 0 };
+            if !self.line[bare..].trim_ascii().is_empty() {
+                let number = self.number;
+                let text = std::str::from_utf8(&self.line[bare..])
+                    .map_err(|_| in_line(number, "this is no UTF-8 text".to_owned()))?;
+                return Ok(Some((number, text.trim_end_matches(['\r', '\n']))));
             }
         }
-    }))
-}
-
-/// The parser's words without its own count of lines: it is given one at a time.
-fn json_fault(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let what = text.split(" at line ").next().unwrap_or_default();
-    format!("{what}, at column {}", error.column())
-}
-
-fn csv_headers(source: impl Read + 'static) -> Headers {
-    let mut records = csv::Reader::from_reader(source).into_deserialize::<Record>();
-    Box::new(std::iter::from_fn(move || {
-        let record = records.next()?;
-        let line = records.reader().position().line();
-        Some(record.map_err(|error| csv_fault(error, line)).and_then(|record| {
-            record.header().map_err(|what| in_line(line.saturating_sub(1), what))
-        }))
-    }))
-}
-
-fn csv_fault(error: csv::Error, line: u64) -> Fault {
-    let line = error.position().map_or(line, csv::Position::line);
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => Fault::Io(error),
-        csv::ErrorKind::Deserialize { err, .. } => in_line(line, err.kind().to_string()),
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            in_line(line, format!("expected {expected_len} columns, got {len}"))
-        }
-        _ => in_line(line, "this is no CSV".to_owned()),
     }
 }
 
-fn in_line(number: u64, what: String) -> Fault {
-    Fault::Content { place: format!("line {number}"), what }
+/// What is said of a file that begins with zeros.
+fn zeros(source: &mut impl BufRead, skipped: u64) -> io::Result<String> {
+    let mut zeros = 0_u64;
+    loop {
+        let bytes = source.fill_buf()?;
+        let count = bytes.iter().take_while(|byte| **byte == 0).count();
+        let (end, len) = (count < bytes.len(), bytes.len());
+        source.consume(count);
+        zeros += count as u64;
+        if len == 0 {
+            return Ok(format!("{zeros} bytes, all of them zeros: no header is in it"));
+        }
+        if end {
+            break;
+        }
+    }
+    // A header does not begin with zeros: its version is not 0.
+    let header_len = HEADER_LEN as u64;
+    let (headers, at) = (zeros / header_len, skipped + zeros / header_len * header_len);
+    Ok(format!(
+        "zeros up to height {} (a sparse file, as Electrum keeps it below its checkpoint): headers start \
+        at byte {at}, height {headers}: sync or import what comes before it, then --skip {at}",
+        headers.saturating_sub(1)
+    ))
 }
 
 /// Counts what is read.

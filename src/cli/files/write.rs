@@ -7,6 +7,7 @@ use super::record::Row;
 use super::sink::Sink;
 use crate::cli::CliError;
 use crate::node::{HeaderRange, HeaderSpan, ReadError};
+use crate::primitives::hex;
 use crate::store::StoredRun;
 use rayon::prelude::*;
 use std::io::{self, Write};
@@ -23,6 +24,7 @@ pub(crate) struct HeaderWriter<'a> {
 /// What is kept between steps.
 enum Form {
     Bin,
+    Hex,
     /// Lines of text; `None` until the first spans are read.
     Lines(FileFormat, Option<Vec<HeaderSpan>>),
     Hints {
@@ -45,6 +47,7 @@ impl<'a> HeaderWriter<'a> {
     ) -> Result<Self, CliError> {
         let form = match format {
             FileFormat::Bin => Form::Bin,
+            FileFormat::Hex => Form::Hex,
             FileFormat::Csv | FileFormat::Jsonl => Form::Lines(format, None),
             FileFormat::Hints => Form::Hints { interval, written: 0 },
             #[cfg(feature = "parquet")]
@@ -67,7 +70,7 @@ impl<'a> HeaderWriter<'a> {
     /// Reading failed, or writing did.
     pub(crate) fn step(&mut self, sink: &mut Sink<'_>) -> Result<Option<u64>, CliError> {
         match &mut self.form {
-            Form::Bin | Form::Hints { .. } => {
+            Form::Bin | Form::Hex | Form::Hints { .. } => {
                 let Some(run) = self.range.next_run()? else { return Ok(None) };
                 let count = run.headers.len();
                 self.write_run(sink, &run).map_err(|error| sink.error(error))?;
@@ -80,6 +83,11 @@ impl<'a> HeaderWriter<'a> {
     }
 
     fn write_run(&mut self, sink: &mut impl Write, run: &StoredRun) -> io::Result<()> {
+        if matches!(self.form, Form::Hex) {
+            let mut headers = run.headers.iter();
+            return headers
+                .try_for_each(|header| writeln!(sink, "{}", hex::encode(&header.encode())));
+        }
         let Form::Hints { interval, written } = &mut self.form else {
             return run.headers.iter().try_for_each(|header| sink.write_all(&header.encode()));
         };

@@ -63,7 +63,11 @@ pub(super) enum Verdict {
         again: bool,
     },
     /// A branch has shown enough work to be downloaded for keeps.
-    Proven(Proven),
+    Proven {
+        proven: Proven,
+        /// The peer whose chain it is.
+        by: PeerKey,
+    },
     /// It was not to be had, or the chain has more work by now: what was downloaded of it is let go.
     LetGo(Tip),
     /// The store failed; nothing more is joined.

@@ -75,16 +75,13 @@ impl<S: HeaderStore + 'static> Session<S> {
         };
         if let (Some(line), 1..) = (self.peers.get_mut(peer), count) {
             line.note.newest = Some(reply.last);
+            line.note.sent_headers = true;
         }
         match self.engine.on_headers(self.now(), peer, &reply) {
             Disposition::Take(tag) => {
-                self.peers.was_useful(peer);
-                // What is needed and has come is progress, though a slow line may leave a gap before it.
-                self.last_progress = Instant::now();
                 self.hold(tag, peer, headers, false);
             }
-            Disposition::Discard if count == 0 => self.check_promise(peer),
-            Disposition::Discard => {}
+            Disposition::Discard => self.check_promise(peer),
             Disposition::Unasked => self.on_unasked(peer, headers),
         }
         if let Some(parent) = foreign {

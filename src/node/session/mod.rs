@@ -33,7 +33,7 @@ use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag};
+use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag, VerifiedWork};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
 use offline::Offline;
@@ -76,6 +76,8 @@ struct Held {
 struct Announced {
     /// Headers that it sent unasked and that were of no use, since it sent useful ones.
     useless: Useless,
+    /// Whether it has sent any header.
+    sent_headers: bool,
     /// The last block that it announced or sent the header of, until it is known whether that is on our chain.
     newest: Option<BlockHash>,
     /// When it last sent a header that was too new for our clock.
@@ -113,6 +115,8 @@ pub struct Session<S> {
     /// The last block that a peer announced, unknown then, until it has brought it or has answered without.
     promised: HashMap<PeerKey, BlockHash>,
     started: Instant,
+    /// The most that was verified, and when there was progress last.
+    verified: VerifiedWork,
     last_progress: Instant,
     last_asked: Instant,
     caught_up: bool,
@@ -150,17 +154,16 @@ impl<S: HeaderStore + 'static> Session<S> {
         notices: UnboundedSender<Notice>,
     ) -> Result<Self, SyncError> {
         let tip = store.tip();
-        let ((verdict_sender, verdicts), (event_sender, events)) =
-            (unbounded_channel(), channel(EVENT_QUEUE));
+        let (verdict_sender, verdicts) = unbounded_channel();
+        let (event_sender, events) = channel(EVENT_QUEUE);
         let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
-        let joiner = Some(start_joiner(&options, &store, hints_hold, verdict_sender.clone())?);
         let now = Instant::now();
         Ok(Self {
             engine: Engine::new(engine_settings(&options, hints_hold), point_of(&tip)),
             peers: Peers::new(options.policy(tip.height), event_sender),
+            joiner: Some(start_joiner(&options, &store, hints_hold, verdict_sender.clone())?),
             options,
             store,
-            joiner,
             events,
             verdicts,
             verdict_sender,
@@ -171,6 +174,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             announced: HashMap::new(),
             promised: HashMap::new(),
             started: now,
+            verified: VerifiedWork::default(),
             last_progress: now,
             last_asked: now,
             caught_up: false,
@@ -252,7 +256,8 @@ impl<S: HeaderStore + 'static> Session<S> {
         if self.engine.progress(self.now()) != Progress::CaughtUp {
             return Ok(None);
         }
-        if !self.caught_up && !self.is_complete() {
+        let complete = self.caught_up || self.is_complete();
+        if !complete || self.drop_those_without_headers() {
             return Ok(None);
         }
         self.check_hints()?;
@@ -326,7 +331,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn poll_engine(&mut self) {
         self.engine.expect_peers(self.expects_peers());
         let (now, store, tip) = (self.now(), Arc::clone(&self.store), self.tip.height);
-        let mut locator = || block_in_place(|| locator_of(store.as_ref(), tip));
+        let mut locator = |common| block_in_place(|| locator_of(store.as_ref(), tip, common));
         for action in self.engine.poll(now, &mut locator) {
             match action {
                 Action::Ask { peer, locator, stop } => self.ask(peer, locator, stop),

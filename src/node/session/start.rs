@@ -4,7 +4,7 @@ use super::options::{SyncError, SyncOptions};
 use super::worker::Limits;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, StoreError, Tip};
-use crate::sync::{Hints, Point, Settings, locator_heights};
+use crate::sync::{Hints, Point, Settings, locator_heights, spread_above};
 use tracing::warn;
 
 /// An error of the store on its way up.
@@ -53,9 +53,15 @@ pub(super) fn hints_hold<S: HeaderStore>(
     Ok(false)
 }
 
-/// The stored chain's locator. A header that cannot be read is left out: the next one still leads to the chain.
-pub(super) fn locator_of<S: HeaderStore>(store: &S, tip: u32) -> Vec<BlockHash> {
-    let heights = locator_heights(tip);
+/// The stored chain's locator; with the hash of a header that a peer's chain is known to have, one that finds where that
+/// chain leaves ours. A header that cannot be read is left out: the next one still leads to the chain.
+pub(super) fn locator_of<S: HeaderStore>(
+    store: &S,
+    tip: u32,
+    common: Option<BlockHash>,
+) -> Vec<BlockHash> {
+    let common = common.and_then(|hash| store.height_of(&hash).ok().flatten());
+    let heights = common.map_or_else(|| locator_heights(tip), |common| spread_above(common, tip));
     heights
         .into_iter()
         .filter_map(|height| store.run(height, 1).ok()?.hashes.first().copied())

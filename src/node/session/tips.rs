@@ -47,18 +47,37 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// Disconnects a peer that the engine has given up.
     pub(super) fn drop_peer(&mut self, peer: PeerKey, reason: &DropReason) {
-        if let DropReason::LeftHints { .. } = reason {
-            return self.refuse(peer, &reason.to_string());
+        if let DropReason::Stalled { .. } = reason {
+            self.forget(peer);
+            return self.peers.stalled(peer, &reason.to_string());
         }
-        self.forget(peer);
-        self.peers.stalled(peer, &reason.to_string());
+        self.refuse(peer, &reason.to_string());
+    }
+
+    /// While nothing is stored: drops the peers that announced a height and have sent no header, so that nobody takes
+    /// their answer, that nothing follows genesis, for the end of the chain. Returns whether there were any.
+    pub(super) fn drop_those_without_headers(&mut self) -> bool {
+        if self.tip.height > 0 {
+            return false;
+        }
+        let announced: Vec<_> =
+            self.announced.iter().map(|(peer, height)| (*peer, *height)).collect();
+        let mut dropped = false;
+        for (peer, height) in announced.into_iter().filter(|(_, height)| *height > 0) {
+            if self.peers.get(peer).is_none_or(|line| line.note.sent_headers) {
+                continue;
+            }
+            self.forget(peer);
+            self.peers.stalled(peer, &format!("announces height {height} and sends no headers"));
+            dropped = true;
+        }
+        dropped
     }
 
     /// Asks for what follows the tip's parent: a peer that has the tip answers with it at least. (Asked for what
     /// follows the tip, one that is behind and one that has it give the same empty answer.)
     fn ask_tip(&mut self, peer: PeerKey) {
-        let before = self.tip.height.saturating_sub(1);
-        let locator = block_in_place(|| locator_of(self.store.as_ref(), before));
+        let locator = block_in_place(|| locator_of(self.store.as_ref(), self.tip.height, None));
         self.engine.ask_tip(self.now(), peer, locator);
     }
 

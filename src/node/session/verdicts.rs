@@ -10,7 +10,7 @@ use crate::chain::{BatchFault, LinkedBatch, Rejection, Work};
 use crate::node::writer::Joined;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
-use crate::sync::{DropReason, Hints, Linked, Point, Tag};
+use crate::sync::{DropReason, Gain, Hints, Linked, PeerKey, Point, Tag};
 use std::time::Instant;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
@@ -33,8 +33,8 @@ impl<S: HeaderStore + 'static> Session<S> {
             Verdict::Joined { done, tip, at } => {
                 self.move_tip(tip, at);
                 for (tag, joined) in done {
-                    self.count(tag, &joined);
-                    self.finish_batch(tag, true);
+                    let gain = self.count(tag, &joined);
+                    self.finish_batch(tag, true, &gain);
                 }
                 self.notice_tips();
             }
@@ -50,7 +50,7 @@ impl<S: HeaderStore + 'static> Session<S> {
                 }
             }
             Verdict::Orphan { tag, again } => self.on_orphan(tag, again),
-            Verdict::Proven(proven) => self.on_proven(proven),
+            Verdict::Proven { proven, by } => self.on_proven(proven, by),
             Verdict::LetGo(tip) => self.on_let_go(tip),
             Verdict::Failed(error) => return Err(error.into()),
         }
@@ -93,7 +93,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     fn on_refused(&mut self, tag: Tag, rejection: &Rejection) {
         self.epoch += 1;
         let held = self.held.get(&tag).map(|held| held.peer);
-        self.finish_batch(tag, false);
+        self.finish_batch(tag, false, &Gain::None);
         let Some(peer) = held else { return };
         if rejection.violation.is_permanent() {
             self.refuse(peer, &rejection.to_string());
@@ -105,7 +105,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// A batch goes on with what was not kept: its sender is asked again from what is stored, or left alone.
     fn on_orphan(&mut self, tag: Tag, again: bool) {
         let Some(peer) = self.held.get(&tag).map(|held| held.peer) else { return };
-        self.finish_batch(tag, false);
+        self.finish_batch(tag, false, &Gain::None);
         if again {
             self.engine.start_over(peer);
         } else {
@@ -115,30 +115,29 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// A branch has shown its work: now it is downloaded to be kept, by the hashes that were noted on the way. If it
     /// leaves the chain below its tip, it is kept beside it until it has more work, and takes over all at once.
-    fn on_proven(&mut self, proven: Proven) {
+    fn on_proven(&mut self, proven: Proven, prover: PeerKey) {
         let end = proven.points.last().map_or(proven.fork.height, |point| point.height);
         info!(
             "the branch above height {} has enough work at height {end}: downloading it for keeps",
             proven.fork.height
         );
         self.at = proven.fork;
-        self.start_from_here(proven.points);
+        self.start_from_here(proven.points, Some(prover));
     }
 
     fn on_let_go(&mut self, tip: Tip) {
         info!("the branch that was downloaded for keeps does not take over: going on from the tip");
         let at = point_of(&tip);
         self.move_tip(tip, at);
-        self.start_from_here(Vec::new());
+        self.start_from_here(Vec::new(), None);
     }
 
     /// The download goes on from where it is by these hints; whatever was under way is of no use any more.
-    fn start_from_here(&mut self, points: Vec<Point>) {
+    fn start_from_here(&mut self, points: Vec<Point>, prover: Option<PeerKey>) {
         self.epoch += 1;
         self.held.clear();
         self.presync_height = None;
-        self.last_progress = Instant::now();
-        self.engine.adopt_hints(self.with_hints_above(points), self.at);
+        self.engine.adopt_hints(self.with_hints_above(points), self.at, prover);
     }
 
     /// The points, and the hints that go on above them.
@@ -149,15 +148,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         Hints::from_points(points)
     }
 
-    fn finish_batch(&mut self, tag: Tag, whole: bool) {
+    fn finish_batch(&mut self, tag: Tag, whole: bool, gain: &Gain) {
         self.held.remove(&tag);
-        self.engine.on_joined(tag, self.at, whole);
+        self.engine.on_joined(tag, self.at, whole, gain);
     }
 
     fn move_tip(&mut self, tip: Tip, at: Point) {
         self.at = at;
         if tip.hash != self.tip.hash {
-            self.last_progress = Instant::now();
             self.tip = tip;
             if self.too_new.is_some_and(|header| header.height <= self.tip.height) {
                 self.forget_too_new();
@@ -182,15 +180,27 @@ impl<S: HeaderStore + 'static> Session<S> {
         Ok(())
     }
 
-    /// Counts and tells what a batch did to the chain.
-    fn count(&mut self, tag: Tag, joined: &Joined) {
-        if *joined != Joined::Nothing {
+    /// Counts and tells what a batch did to the chain; returns what it has shown.
+    fn count(&mut self, tag: Tag, joined: &Joined) -> Gain {
+        if !matches!(joined, Joined::Nothing | Joined::KnownSide { .. }) {
             self.presync_height = None;
             self.engine.set_presync(matches!(joined, Joined::Unproven { .. }));
         }
+        let gain = self.gain_of(joined);
+        if self.verified.record(&gain) {
+            self.last_progress = Instant::now();
+            if let Some(held) = self.held.get(&tag) {
+                self.peers.was_useful(held.peer);
+            }
+        }
         self.note_news(tag, joined);
+        self.count_change(tag, joined);
+        gain
+    }
+
+    fn count_change(&mut self, tag: Tag, joined: &Joined) {
         match joined {
-            Joined::Nothing | Joined::Staged => {}
+            Joined::Nothing | Joined::KnownSide { .. } | Joined::Staged => {}
             Joined::Extended(count) => {
                 self.done.headers_added += u64::from(*count);
             }
@@ -200,7 +210,6 @@ impl<S: HeaderStore + 'static> Session<S> {
             }
             Joined::Unproven { height, work } => {
                 self.presync_height = Some(*height);
-                self.last_progress = Instant::now();
                 self.note_unkept(*height, work);
             }
             Joined::LowWork { height, hash, work } => {
@@ -225,6 +234,19 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
+    /// What a batch has shown.
+    fn gain_of(&self, joined: &Joined) -> Gain {
+        match joined {
+            Joined::Nothing | Joined::SideTooLong { .. } | Joined::Extended(0) => Gain::None,
+            Joined::Extended(_) | Joined::Reorganised { .. } => Gain::Chain,
+            Joined::Side { work, .. }
+            | Joined::KnownSide { work }
+            | Joined::Unproven { work, .. }
+            | Joined::LowWork { work, .. } => Gain::Branch(work.clone()),
+            Joined::Staged => Gain::Candidate(self.at.height),
+        }
+    }
+
     fn tell_reorganised(&mut self, height: u32, hash: BlockHash, work: &Work, depth: u32) {
         // Both branches came in this very sync, and before it was complete: from two peers.
         if self.done.headers_added > 0 && !self.caught_up {
@@ -238,7 +260,10 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// A peer that has brought something new is not a flooder.
     fn note_news(&mut self, tag: Tag, joined: &Joined) {
         let news = match joined {
-            Joined::Nothing | Joined::SideTooLong { .. } | Joined::LowWork { .. } => false,
+            Joined::Nothing
+            | Joined::KnownSide { .. }
+            | Joined::SideTooLong { .. }
+            | Joined::LowWork { .. } => false,
             Joined::Extended(count) => *count > 0,
             Joined::Staged
             | Joined::Side { .. }

@@ -60,6 +60,8 @@ enum Plan {
     Presync(Box<Presync>, LinkedBatch),
     /// Pass it over: its branch has too little work, and ends with it.
     PassOver { height: u32, hash: BlockHash, work: Work },
+    /// Nothing is to be done: all of it is known.
+    Known(Survey),
     /// Nothing can be done: its parent is not known.
     Orphan,
 }
@@ -140,6 +142,13 @@ impl<S: HeaderStore> Worker<S> {
                 self.done.push((tag, Joined::LowWork { height, hash, work }));
                 Ok(())
             }
+            Plan::Known(survey) => {
+                let on_side = !survey.shared().is_empty();
+                let work = survey.work().clone();
+                let known = if on_side { Joined::KnownSide { work } } else { Joined::Nothing };
+                self.done.push((tag, known));
+                Ok(())
+            }
             Plan::Orphan => {
                 self.store()?;
                 let again = self.presyncs.was_evicted(peer);
@@ -180,7 +189,7 @@ impl<S: HeaderStore> Worker<S> {
     fn plan_survey(&self, order: &Order, survey: Survey) -> Result<Plan, ChainError> {
         let height = survey.height();
         let Some(hash) = survey.rest().last_hash() else {
-            return Ok(Plan::Keep(survey.into_rest()));
+            return Ok(Plan::Known(survey));
         };
         if self.is_worth_keeping(height, survey.work()) {
             return Ok(Plan::Keep(self.cut(survey.into_rest(), height)));
@@ -294,7 +303,7 @@ impl<S: HeaderStore> Worker<S> {
         }
         // What was queued meanwhile was meant for the chain as it was.
         self.refused_epoch = Some(order.epoch);
-        self.report(Verdict::Proven(proven));
+        self.report(Verdict::Proven { proven, by: order.peer });
         Ok(())
     }
 

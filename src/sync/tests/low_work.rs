@@ -1,7 +1,7 @@
 //! The node's presync in the simulated network: chains that have to show their work before they are kept.
 
-use super::world::{Batch, World};
-use crate::sync::{Hints, Point, Tag};
+use super::world::{Batch, World, branch};
+use crate::sync::{Gain, Hints, Point, Tag};
 
 /// What a chain has to show before it is kept beyond some height, as the node's presync has it.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +21,16 @@ impl World {
             return false;
         }
         if !self.known.contains_key(&batch.parent) && !self.goes_on(batch) {
-            self.engine.on_joined(tag, self.best, false);
+            self.engine.on_joined(tag, self.best, false, &Gain::None);
             self.engine.start_over(batch.peer);
             return true;
         }
         let unkept = self.presync(batch);
         if unkept && self.low_work.is_some() {
             self.engine.set_presync(true);
-            self.engine.on_joined(tag, self.best, true);
+            let shown = self.unkept.get(&batch.peer).map_or(0, Vec::len);
+            let shown = u32::try_from(shown).unwrap();
+            self.engine.on_joined(tag, self.best, true, &branch(self.best.height + shown));
         }
         unkept
     }
@@ -68,7 +70,7 @@ impl World {
         let points = (self.best.height + 1..).zip(unkept);
         let points = points.filter(|(height, _)| (height + 1) % 2016 == 0);
         let points = points.map(|(height, hash)| Point { height, hash }).collect();
-        self.engine.adopt_hints(Hints::from_points(points), self.best);
+        self.engine.adopt_hints(Hints::from_points(points), self.best, Some(batch.peer));
         self.batches.clear();
         self.low_work = None;
         true

@@ -4,6 +4,7 @@ mod ahead;
 mod cases;
 mod caught_up;
 mod hints;
+mod hostile;
 mod low_work;
 mod sim;
 mod world;

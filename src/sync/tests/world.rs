@@ -3,9 +3,10 @@
 //! Headers are nothing but hashes here; a branch's work is its length.
 
 use super::low_work::LowWork;
+use crate::chain::Work;
 use crate::primitives::BlockHash;
-use crate::sync::{Action, Disposition, DropReason, Engine, Hints, Linked, PeerKey, Point};
-use crate::sync::{Progress, Reply, Settings, Tag, locator_heights};
+use crate::sync::{Action, Disposition, DropReason, Engine, Gain, Hints, Linked, PeerKey};
+use crate::sync::{Point, Progress, Reply, Settings, Tag, locator_heights, spread_above};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
@@ -56,6 +57,12 @@ pub(super) struct SimPeer {
     pub(super) silent_after: Option<usize>,
     /// After so many answers it hangs up.
     pub(super) leaves_after: Option<usize>,
+    /// Each answer takes so long to make, one after another.
+    pub(super) thinks: Duration,
+    /// It says nothing when nothing follows the locator, as bcoin and mako do.
+    pub(super) silent_at_end: bool,
+    /// It answers each request with the first headers of these chains in turn, whatever was asked.
+    pub(super) repeats: Vec<Chain>,
     /// With each answer it announces a block that it does not have.
     pub(super) cries_wolf: bool,
     /// Headers of its chain that have no proof of work.
@@ -74,14 +81,22 @@ impl SimPeer {
             rate: 100_000.0,
             silent_after: None,
             leaves_after: None,
+            thinks: Duration::ZERO,
+            silent_at_end: false,
+            repeats: Vec::new(),
             cries_wolf: false,
             bad_work: HashSet::new(),
             bad_rule: HashSet::new(),
         }
     }
 
-    /// Answers as Bitcoin Core does: after the first known hash, from genesis if none is known.
-    fn answer(&self, locator: &[BlockHash], stop: &BlockHash) -> Vec<BlockHash> {
+    /// Answers as Bitcoin Core does: after the first known hash, from genesis if none is known. `answers` is how many
+    /// answers this makes.
+    fn answer(&self, locator: &[BlockHash], stop: &BlockHash, answers: usize) -> Vec<BlockHash> {
+        if !self.repeats.is_empty() {
+            let chain = &self.repeats[answers % self.repeats.len()];
+            return chain[1..chain.len().min(FULL + 1)].to_vec();
+        }
         let known = locator.iter().find_map(|hash| self.chain.iter().position(|own| own == hash));
         let from = known.unwrap_or(0) + 1;
         let mut end = self.chain.len().min(from + FULL);
@@ -94,8 +109,9 @@ impl SimPeer {
     }
 
     fn parent_of(&self, first: &BlockHash) -> BlockHash {
-        let at = self.chain.iter().position(|hash| hash == first).unwrap();
-        self.chain[at - 1]
+        let mut chains = self.repeats.iter().chain([&self.chain]);
+        let at = |chain: &Chain| chain.iter().position(|hash| hash == first);
+        chains.find_map(|chain| Some(chain[at(chain)? - 1])).unwrap()
     }
 }
 
@@ -173,7 +189,7 @@ impl World {
 
     /// Runs until the engine says that it has caught up (true) or that nobody is left (false).
     pub(super) fn run(&mut self) -> bool {
-        for _ in 0..2_000_000 {
+        for _ in 0..200_000 {
             self.act();
             match self.engine.progress(self.now) {
                 Progress::CaughtUp => return true,
@@ -185,18 +201,21 @@ impl World {
     }
 
     fn act(&mut self) {
-        loop {
+        let mut last = Vec::new();
+        for _ in 0..2_000 {
             self.join();
             let (known, best) = (&self.known, self.best);
-            let mut locator = || locator_of(known, best);
+            let mut locator = |common| locator_of(known, best, common);
             let actions = self.engine.poll(self.now, &mut locator);
             if actions.is_empty() {
                 return;
             }
+            last.clone_from(&actions);
             for action in actions {
                 self.carry_out(action);
             }
         }
+        panic!("it never comes to rest at {:?}: {last:?}", self.now);
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -227,8 +246,11 @@ impl World {
             return;
         }
         let leaves = peer.leaves_after.is_some_and(|after| *answers > after);
-        let hashes = peer.answer(locator, stop);
-        let takes = Duration::from_secs_f64(hashes.len() as f64 / peer.rate);
+        let hashes = peer.answer(locator, stop, *answers);
+        if hashes.is_empty() && peer.silent_at_end {
+            return;
+        }
+        let takes = Duration::from_secs_f64(hashes.len() as f64 / peer.rate) + peer.thinks;
         let busy = self.busy_until.entry(key).or_default();
         *busy = (*busy).max(self.now) + takes;
         let at = *busy + peer.latency;
@@ -318,6 +340,15 @@ impl World {
         self.engine.remove_peer(key);
     }
 
+    fn is_on_chain(&self, hash: BlockHash) -> bool {
+        let mut at = self.best.hash;
+        let height = self.known[&hash].1;
+        while self.known[&at].1 > height {
+            at = self.known[&at].0;
+        }
+        at == hash
+    }
+
     fn join(&mut self) {
         while let Some(tag) = self.engine.joinable().first().copied() {
             let batch = self.batches.remove(&tag).expect("joinable batches are kept");
@@ -329,6 +360,7 @@ impl World {
             let bad = bad.unwrap_or_default();
             let mut parent = batch.parent;
             let mut whole = self.known.contains_key(&parent);
+            let (before, known) = (self.best, self.known.len());
             for hash in batch.hashes.iter().filter(|_| whole).copied().collect::<Vec<_>>() {
                 if bad.contains(&hash) {
                     whole = false;
@@ -342,7 +374,14 @@ impl World {
                 parent = hash;
             }
             self.engine.set_presync(false);
-            self.engine.on_joined(tag, self.best, whole);
+            let gain = if self.best != before {
+                Gain::Chain
+            } else if self.known.len() > known || !self.is_on_chain(parent) {
+                branch(self.known[&parent].1)
+            } else {
+                Gain::None
+            };
+            self.engine.on_joined(tag, self.best, whole, &gain);
             if !whole {
                 self.refuse(batch.peer, "bad rule");
             }
@@ -350,8 +389,22 @@ impl World {
     }
 }
 
-fn locator_of(known: &HashMap<BlockHash, (BlockHash, u32)>, best: Point) -> Vec<BlockHash> {
-    let wanted: HashSet<u32> = locator_heights(best.height).into_iter().collect();
+/// What a branch of that height has shown.
+pub(super) fn branch(height: u32) -> Gain {
+    Gain::Branch(Work::of_bits(0x207f_ffff).times(height))
+}
+
+fn locator_of(
+    known: &HashMap<BlockHash, (BlockHash, u32)>,
+    best: Point,
+    common: Option<BlockHash>,
+) -> Vec<BlockHash> {
+    let common = common.and_then(|hash| Some(known.get(&hash)?.1));
+    let heights = match common {
+        Some(common) => spread_above(common, best.height),
+        None => locator_heights(best.height),
+    };
+    let wanted: HashSet<u32> = heights.into_iter().collect();
     let mut hashes = Vec::new();
     let mut at = best.hash;
     while let Some((parent, height)) = known.get(&at) {

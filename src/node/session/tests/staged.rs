@@ -56,7 +56,7 @@ fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
                 }
                 became.push(format!("at {}", at.height));
             }
-            Verdict::Proven(proven) => {
+            Verdict::Proven { proven, .. } => {
                 let end = proven.points.last().unwrap().height;
                 became.push(format!("proven from {} to {end}", proven.fork.height));
             }

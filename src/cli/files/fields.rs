@@ -1,0 +1,253 @@
+//! The fields of a header in text, as CSV and JSON Lines have them.
+
+use super::hex::digit;
+use super::read::Entry;
+use crate::primitives::{BlockHash, HEADER_LEN, Header, MerkleRoot};
+use chrono::{DateTime, NaiveDateTime};
+use std::borrow::Cow;
+
+/// The names that are understood, as `getblockheader` has them; `header` is the 80 bytes in hex digits.
+pub(super) const NAMES: [&str; 10] = [
+    "version",
+    "previousblockhash",
+    "merkleroot",
+    "time",
+    "bits",
+    "nonce",
+    "versionHex",
+    "hash",
+    "height",
+    "header",
+];
+const VERSION: usize = 0;
+const PREV: usize = 1;
+const MERKLE: usize = 2;
+const TIME: usize = 3;
+const BITS: usize = 4;
+const NONCE: usize = 5;
+const VERSION_HEX: usize = 6;
+const HASH: usize = 7;
+const HEIGHT: usize = 8;
+const HEADER: usize = 9;
+
+/// A line's values, at the places of their names.
+pub(super) type Fields<'a> = [Option<Cow<'a, str>>; NAMES.len()];
+
+/// The place of a name; `None` for names that say nothing of the 80 bytes.
+pub(super) fn place_of(name: &str) -> Option<usize> {
+    NAMES.iter().position(|known| known.eq_ignore_ascii_case(name.trim()))
+}
+
+/// The names that a header cannot do without and that are not there.
+pub(super) fn missing(has: impl Fn(usize) -> bool) -> Vec<&'static str> {
+    if has(HEADER) {
+        return Vec::new();
+    }
+    let needed = (VERSION..=NONCE).filter(|place| {
+        let instead = *place == VERSION && has(VERSION_HEX);
+        !has(*place) && !instead
+    });
+    needed.map(|place| NAMES[place]).collect()
+}
+
+/// The header, and what is said of it besides. Values that contradict each other are an error that names both.
+pub(super) fn entry(fields: &Fields<'_>, line: u64) -> Result<Entry, String> {
+    let value = |place: usize| {
+        let text = fields[place].as_deref().map(str::trim);
+        text.filter(|text| !text.is_empty() && !text.eq_ignore_ascii_case("nan"))
+    };
+    let number = |place| value(place).map(|text| integer(NAMES[place], text)).transpose();
+    let given = Given {
+        version: number(VERSION)?,
+        version_hex: value(VERSION_HEX).map(|text| word(NAMES[VERSION_HEX], text)).transpose()?,
+        prev: value(PREV).map(|text| hash(NAMES[PREV], text)).transpose()?,
+        merkle: value(MERKLE).map(|text| hash(NAMES[MERKLE], text)).transpose()?,
+        time: value(TIME).map(time).transpose()?,
+        bits: value(BITS).map(|text| word(NAMES[BITS], text)).transpose()?,
+        nonce: number(NONCE)?,
+    };
+    let header = match value(HEADER) {
+        Some(text) => Header::decode(
+            &digits(text)
+                .ok_or_else(|| format!("header: expected 160 hex digits, got {}", short(text)))?,
+        ),
+        None => given.header()?,
+    };
+    given.compare(&header)?;
+    let height = number(HEIGHT)?.map(|height: i64| {
+        u32::try_from(height)
+            .map_err(|_| format!("height: expected 0 to {}, got {height}", u32::MAX))
+    });
+    let hash = value(HASH).map(|text| hash(NAMES[HASH], text).map(BlockHash));
+    Ok(Entry { header, line, height: height.transpose()?, hash: hash.transpose()? })
+}
+
+/// What the fields say of the 80 bytes.
+struct Given {
+    version: Option<i64>,
+    version_hex: Option<u32>,
+    prev: Option<[u8; 32]>,
+    merkle: Option<[u8; 32]>,
+    time: Option<i64>,
+    bits: Option<u32>,
+    nonce: Option<i64>,
+}
+
+impl Given {
+    fn header(&self) -> Result<Header, String> {
+        let absent = |place: usize| format!("no value for {}", NAMES[place]);
+        let version = match (self.version, self.version_hex) {
+            (Some(version), _) => i32::try_from(version)
+                .map_err(|_| format!("version: expected a number of 32 bits, got {version}"))?,
+            (None, Some(version)) => version.cast_signed(),
+            (None, None) => return Err(absent(VERSION)),
+        };
+        let unsigned = |place: usize, value: Option<i64>| {
+            let value = value.ok_or_else(|| absent(place))?;
+            u32::try_from(value).map_err(|_| {
+                let (name, most) = (NAMES[place], u32::MAX);
+                format!("{name}: expected a number from 0 to {most}, got {value}")
+            })
+        };
+        Ok(Header {
+            version,
+            // Only genesis has no parent.
+            prev: self.prev.map_or(BlockHash::ZERO, BlockHash),
+            merkle_root: self.merkle.map(MerkleRoot).ok_or_else(|| absent(MERKLE))?,
+            time: unsigned(TIME, self.time)?,
+            bits: self.bits.ok_or_else(|| absent(BITS))?,
+            nonce: unsigned(NONCE, self.nonce)?,
+        })
+    }
+
+    /// Holds every field against the header.
+    fn compare(&self, header: &Header) -> Result<(), String> {
+        let version_hex = header.version.cast_unsigned();
+        same(NAMES[VERSION], i64::from(header.version), self.version, |n| n.to_string())?;
+        same(NAMES[VERSION_HEX], version_hex, self.version_hex, |n| format!("{n:08x}"))?;
+        same(NAMES[PREV], header.prev.0, self.prev, |bytes| BlockHash(*bytes).to_string())?;
+        same(NAMES[MERKLE], header.merkle_root.0, self.merkle, |b| BlockHash(*b).to_string())?;
+        same(NAMES[TIME], i64::from(header.time), self.time, |n| n.to_string())?;
+        same(NAMES[BITS], header.bits, self.bits, |n| format!("{n:08x}"))?;
+        same(NAMES[NONCE], i64::from(header.nonce), self.nonce, |n| n.to_string())
+    }
+}
+
+fn same<T: PartialEq>(
+    name: &str,
+    expected: T,
+    got: Option<T>,
+    show: impl Fn(&T) -> String,
+) -> Result<(), String> {
+    match got.filter(|got| *got != expected) {
+        None => Ok(()),
+        Some(got) => Err(format!(
+            "{name}: expected {} as in the header, got {}",
+            show(&expected),
+            show(&got)
+        )),
+    }
+}
+
+/// A whole number, also as pandas writes it where values are missing (`7.0`).
+fn integer(name: &str, text: &str) -> Result<i64, String> {
+    let whole = text.strip_suffix(".0").unwrap_or(text);
+    whole.parse().map_err(|_| format!("{name}: expected a whole number, got {}", short(text)))
+}
+
+/// 8 hex digits.
+fn word(name: &str, text: &str) -> Result<u32, String> {
+    let wrong = || format!("{name}: expected 8 hex digits, got {}", short(text));
+    digits::<4>(text).map(u32::from_be_bytes).ok_or_else(wrong)
+}
+
+/// A hash in display order, to its bytes in wire order.
+fn hash(name: &str, text: &str) -> Result<[u8; 32], String> {
+    let wrong = || format!("{name}: expected 64 hex digits, got {}", short(text));
+    let mut bytes: [u8; 32] = digits(text).ok_or_else(wrong)?;
+    bytes.reverse();
+    Ok(bytes)
+}
+
+/// Unix seconds, from a number or an ISO 8601 time (UTC where no offset is given).
+fn time(text: &str) -> Result<i64, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return integer("time", text);
+    }
+    let iso = text.strip_suffix(" UTC").unwrap_or(text);
+    let parsed = NaiveDateTime::parse_from_str(&iso.replacen(' ', "T", 1), "%Y-%m-%dT%H:%M:%S%.f")
+        .map(|time| time.and_utc())
+        .or_else(|_| {
+            let formats = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z"];
+            let mut times = formats.iter().map(|format| DateTime::parse_from_str(iso, format));
+            times.find_map(Result::ok).map(|time| time.to_utc()).ok_or(())
+        })
+        .map_err(|()| {
+            format!(
+                "time: expected Unix seconds or a time as 2009-01-03 18:15:05, got {}",
+                short(text)
+            )
+        })?;
+    if parsed.timestamp_subsec_nanos() != 0 {
+        return Err(format!("time: a header's time is whole seconds, got {}", short(text)));
+    }
+    Ok(parsed.timestamp())
+}
+
+/// Exactly so many bytes in hex digits of either case, `0x` before them or not.
+fn digits<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let text = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let text = text.as_bytes();
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+/// A value as it is shown in a message.
+pub(super) fn short(text: &str) -> String {
+    let most = HEADER_LEN;
+    if text.chars().count() <= most {
+        return format!("{text:?}");
+    }
+    format!("{:?}…", text.chars().take(most).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{time, word};
+
+    #[test]
+    fn bits_are_eight_hex_digits_and_nothing_else() {
+        assert_eq!(word("bits", "1d00ffff"), Ok(0x1d00_ffff));
+        assert_eq!(word("bits", "0X1D00FFFF"), Ok(0x1d00_ffff));
+        for wrong in ["+1d00fff", "+1d00ffff", "1d00fff", "01d00ffff", "", "-1d00fff", "1d00fffg"] {
+            let error = word("bits", wrong).unwrap_err();
+            assert_eq!(error, format!("bits: expected 8 hex digits, got {wrong:?}"));
+        }
+    }
+
+    #[test]
+    fn times_are_understood_as_pandas_writes_them() {
+        for text in [
+            "1231006505",
+            "1231006505.0",
+            "2009-01-03 18:15:05",
+            "2009-01-03T18:15:05",
+            "2009-01-03T18:15:05Z",
+            "2009-01-03 18:15:05 UTC",
+            "2009-01-03 18:15:05+00:00",
+            "2009-01-03T19:15:05.000+0100",
+            "2009-01-03 18:15:05.000000",
+        ] {
+            assert_eq!(time(text), Ok(1_231_006_505), "{text}");
+        }
+        assert!(time("2009-02-30 00:00:00").is_err());
+        assert!(time("2009-01-03 18:15:05.5").unwrap_err().contains("whole seconds"));
+        assert!(time("yesterday").unwrap_err().contains("got \"yesterday\""));
+    }
+}

@@ -1,0 +1,177 @@
+//! What a file is, by its first bytes.
+
+use super::fields::{place_of, short};
+use super::format::FileFormat;
+use super::hex::digit;
+use super::read::BOM;
+use crate::chain::params;
+use crate::primitives::{HEADER_LEN, Header, Network};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// What the first bytes of a file say.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It is to be read in this form.
+    As(FileFormat),
+    /// Zeros where the first header should be.
+    Zeros,
+    /// It is not what it was said to be.
+    Other(String),
+}
+
+/// Beginnings of files that hold headers at best inside.
+const KINDS: [(&[u8], &str); 6] = [
+    (b"\x1f\x8b", "a gzip file: unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file: unpack it first"),
+    (b"\xfd7zXZ", "an xz file: unpack it first"),
+    (b"PK\x03\x04", "a zip file: unpack it first"),
+    (b"PAR1", "a Parquet file, which import does not read: write it as CSV"),
+    (b"SQLite format 3", "an SQLite database, which import does not read: write its table as CSV"),
+];
+
+/// What a file is that is said to be of a form; `start` is its beginning after `skipped` bytes.
+pub(super) fn look(start: &[u8], said: FileFormat, skipped: u64) -> Seen {
+    if start.is_empty() {
+        return Seen::As(said);
+    }
+    if is_hex(start) {
+        return Seen::As(FileFormat::Hex);
+    }
+    if let Some((_, what)) = KINDS.iter().find(|(magic, _)| start.starts_with(magic)) {
+        return Seen::Other(format!("this is {what}"));
+    }
+    if let Some(what) = utf16(start) {
+        return Seen::Other(what.to_owned());
+    }
+    match said {
+        FileFormat::Bin => look_at_bin(start, skipped),
+        _ if starts_with_headers(start) => {
+            Seen::Other(format!("not {} but raw headers of 80 bytes: --format bin", said.name()))
+        }
+        _ if start.iter().take(HEADER_LEN).any(|byte| *byte == 0) => {
+            Seen::Other(format!("not {} but a binary file", said.name()))
+        }
+        _ => Seen::As(said),
+    }
+}
+
+/// UTF-16, said in words.
+pub(super) fn utf16(start: &[u8]) -> Option<&'static str> {
+    let marked = start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff");
+    marked.then_some("the text is UTF-16: save it as UTF-8")
+}
+
+/// Whether a file begins with 160 hex digits, white space between them or not.
+pub(super) fn is_hex(start: &[u8]) -> bool {
+    let start = start.strip_prefix(BOM).unwrap_or(start).trim_ascii_start();
+    let start = start.strip_prefix(b"0x").unwrap_or(start);
+    let mut digits = start.iter().filter(|byte| !byte.is_ascii_whitespace()).take(2 * HEADER_LEN);
+    let count = digits.clone().count();
+    count == 2 * HEADER_LEN && digits.all(|byte| digit(*byte).is_some())
+}
+
+fn look_at_bin(start: &[u8], skipped: u64) -> Seen {
+    if start.len() >= HEADER_LEN && start[..HEADER_LEN].iter().all(|byte| *byte == 0) {
+        return Seen::Zeros;
+    }
+    if let Some(text) = text(start) {
+        return Seen::Other(said_of_text(text));
+    }
+    let magic = start.first_chunk::<4>();
+    let network = Network::ALL.into_iter().find(|n| magic == Some(&params(*n).magic));
+    if let Some(network) = network {
+        return Seen::Other(format!(
+            "blocks of {}, not headers, as Bitcoin Core keeps them in blk files: export headers, or run \
+            `lightclient sync`",
+            network.name()
+        ));
+    }
+    if starts_with_headers(start) || has_work(start) {
+        return Seen::As(FileFormat::Bin);
+    }
+    match next_headers(start) {
+        Some(at) => {
+            let at = at as u64;
+            Seen::Other(format!(
+                "bytes {skipped} to {} are no header, headers start at {}: --skip {}",
+                skipped + at - 1,
+                skipped + at,
+                skipped + at
+            ))
+        }
+        None => Seen::As(FileFormat::Bin),
+    }
+}
+
+/// The first line of what can only be text.
+fn text(start: &[u8]) -> Option<&str> {
+    let start = start.strip_prefix(BOM).unwrap_or(start);
+    let start = &start[..start.len().min(4 * HEADER_LEN)];
+    let shown = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace() || *byte >= 0x80;
+    let valid = match std::str::from_utf8(start) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&start[..error.valid_up_to()]).ok()?,
+    };
+    let whole = valid.len() + 4 > start.len() && valid.bytes().all(|byte| shown(&byte));
+    whole.then(|| valid.lines().next().unwrap_or_default())
+}
+
+fn said_of_text(line: &str) -> String {
+    let names =
+        line.split([',', ';', '\t']).filter(|name| place_of(name.trim_matches('"')).is_some());
+    let advice = if line.trim_start().starts_with('{') {
+        ": --format jsonl"
+    } else if names.count() > 1 {
+        ": --format csv"
+    } else {
+        ""
+    };
+    format!(
+        "the file is text, which begins with {}, not raw headers of 80 bytes{advice}",
+        short(line)
+    )
+}
+
+/// Whether the first two headers are parent and child.
+fn starts_with_headers(bytes: &[u8]) -> bool {
+    bytes.first_chunk().is_some_and(|first: &[u8; HEADER_LEN]| {
+        bytes.get(HEADER_LEN + 4..HEADER_LEN + 36) == Some(&Header::decode(first).hash().0[..])
+    })
+}
+
+/// Whether the first header has a proof of work that counts on some network.
+fn has_work(bytes: &[u8]) -> bool {
+    let Some(header) = bytes.first_chunk::<HEADER_LEN>().map(Header::decode) else { return false };
+    Network::ALL
+        .into_iter()
+        .any(|network| crate::chain::link_batch(params(network), vec![header]).1.is_none())
+}
+
+/// Where the first two headers stand that are parent and child.
+pub(super) fn next_headers(bytes: &[u8]) -> Option<usize> {
+    (0..bytes.len().saturating_sub(HEADER_LEN + 36)).find(|at| starts_with_headers(&bytes[*at..]))
+}
+
+/// Where headers go on in a file of raw headers after the one that was refused (from 0), if they do at another distance
+/// than whole headers: bytes are missing or doubled there.
+pub(crate) fn misplaced(path: &Path, skip: u64, refused: u64) -> Option<String> {
+    let at = skip + refused * HEADER_LEN as u64;
+    let mut file = File::open(path).ok()?;
+    file.seek(SeekFrom::Start(at)).ok()?;
+    let mut bytes = Vec::new();
+    { (&mut file).take(1 << 16) }.read_to_end(&mut bytes).ok()?;
+    if is_hex(&bytes) || text(&bytes).is_some() {
+        return None;
+    }
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    if zeros >= HEADER_LEN {
+        return Some(format!("zeros from byte {at} on (a sparse file)"));
+    }
+    let further = next_headers(&bytes).filter(|further| !further.is_multiple_of(HEADER_LEN))?;
+    Some(format!(
+        "from byte {at} on is no header, headers go on at byte {}: bytes are missing or doubled there",
+        at + further as u64
+    ))
+}

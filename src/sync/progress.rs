@@ -1,0 +1,76 @@
+//! What progress is: new verified work, and nothing else.
+//!
+//! Time-outs, the lead, "caught up" and retries hang on it. What merely arrives is no progress: peers can send the same
+//! headers, or branches that lead nowhere, for ever.
+
+use crate::chain::Work;
+
+/// Full answers without progress that a peer may send in a row; one more costs it its place.
+///
+/// An honest peer on a branch that leaves our chain far below the tip begins with headers that we have, since locators
+/// have gaps there. After each such answer it is asked with a locator that closes in on the fork ([`spread_above`](super::spread_above)): of
+/// a chain of five million headers the fourth answer has new ones.
+pub(super) const MAX_REPEATS: u32 = 3;
+
+/// What a joined batch has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gain {
+    /// Nothing that was not known.
+    None,
+    /// The stored chain has more work than before.
+    Chain,
+    /// A branch that is not the stored chain was verified up to this work.
+    Branch(Work),
+    /// A branch that has shown its work was stored beside the chain up to this height.
+    Candidate(u32),
+}
+
+/// The most that was verified so far: of one peer, or in a whole sync.
+#[derive(Clone, Debug, Default)]
+pub struct VerifiedWork {
+    branch: Option<Work>,
+    candidate: u32,
+}
+
+impl VerifiedWork {
+    /// Records what a batch has shown; returns whether that is progress.
+    pub fn record(&mut self, gain: &Gain) -> bool {
+        match gain {
+            Gain::None => false,
+            Gain::Chain => true,
+            Gain::Branch(work) => {
+                let more = self.branch.as_ref().is_none_or(|most| most < work);
+                if more {
+                    self.branch = Some(work.clone());
+                }
+                more
+            }
+            Gain::Candidate(height) => {
+                let more = *height > self.candidate;
+                self.candidate = self.candidate.max(*height);
+                more
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Gain, VerifiedWork};
+    use crate::chain::Work;
+
+    #[test]
+    fn only_more_work_than_before_is_progress() {
+        let mut verified = VerifiedWork::default();
+        let branch = |headers| Gain::Branch(Work::of_bits(0x1d00_ffff).times(headers));
+        assert!(!verified.record(&Gain::None));
+        assert!(verified.record(&branch(2)));
+        for again in [1, 2] {
+            assert!(!verified.record(&branch(again)), "{again}");
+        }
+        assert!(verified.record(&branch(3)));
+        assert!(verified.record(&Gain::Chain));
+        assert!(verified.record(&Gain::Candidate(5)));
+        assert!(!verified.record(&Gain::Candidate(5)));
+    }
+}

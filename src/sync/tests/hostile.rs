@@ -1,0 +1,149 @@
+//! Peers that answer without ever bringing anything new, slowly, or not at all: alone, and beside honest ones.
+
+use super::low_work::LowWork;
+use super::world::{Chain, SimPeer, World, chain, fork, hash_of, hints};
+use crate::sync::{Hints, Point};
+use std::time::Duration;
+
+const HEIGHT: u32 = 12_000;
+/// With an honest peer a sync ends within this.
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn tip() -> Point {
+    Point { height: HEIGHT, hash: hash_of(0, HEIGHT) }
+}
+
+fn honest(latency: u64) -> SimPeer {
+    SimPeer { latency: ms(latency), ..SimPeer::honest(&chain(HEIGHT)) }
+}
+
+fn first(count: u32) -> Chain {
+    chain(count)
+}
+
+/// Every hostile habit of this page, with its name.
+fn habits() -> Vec<(&'static str, SimPeer)> {
+    let base = honest(1);
+    let other = fork(&chain(HEIGHT), 0, 7, 2_000);
+    let longer = fork(&chain(HEIGHT), 0, 8, 2_000);
+    vec![
+        ("repeats", SimPeer { repeats: vec![first(2_000)], ..base.clone() }),
+        (
+            "repeats slowly",
+            SimPeer { repeats: vec![first(2_000)], latency: ms(100), ..base.clone() },
+        ),
+        ("alternates", SimPeer { repeats: vec![first(2_000), other.clone()], ..base.clone() }),
+        ("alternates without us", SimPeer { repeats: vec![longer, other], ..base.clone() }),
+        (
+            "repeats once",
+            SimPeer { repeats: vec![first(2_000)], silent_after: Some(1), ..base.clone() },
+        ),
+        ("thinks", SimPeer { thinks: ms(4_500), ..base.clone() }),
+        (
+            "thinks and repeats",
+            SimPeer { thinks: ms(4_500), repeats: vec![first(2_000)], ..base.clone() },
+        ),
+        ("says nothing", SimPeer { silent_after: Some(0), ..base.clone() }),
+        ("says nothing any more", SimPeer { silent_after: Some(2), ..base }),
+    ]
+}
+
+#[test]
+fn with_an_honest_peer_a_sync_ends_in_time_whatever_another_does() {
+    for (habit, hostile) in habits() {
+        // How long one that takes its time is waited for while it owes ranges is another page's (`caught_up`).
+        let kinds = if hostile.thinks.is_zero() { 2 } else { 1 };
+        for count in [1, 3] {
+            for hints in [Hints::default(), hints(&chain(8_000))].into_iter().take(kinds) {
+                for place in [0, count] {
+                    for low_work in [false, true] {
+                        let mut peers = vec![honest(50); count];
+                        peers.insert(place, hostile.clone());
+                        let mut world = World::new(hints.clone(), peers);
+                        world.low_work = low_work.then_some(LowWork {
+                            allowance: 4_000,
+                            proven_at: 10_000,
+                            given_up_after: None,
+                        });
+                        let case = format!("{habit}, {count}, {place}, {low_work}, {hints:.30?}");
+                        assert!(world.run(), "{case}: {:?}", world.dropped);
+                        assert_eq!(world.best, tip(), "{case}");
+                        // One that takes its time, and then brings nothing new, is asked twice more.
+                        let slow = !hostile.thinks.is_zero() && !hostile.repeats.is_empty();
+                        let limit = if slow { LIMIT + hostile.thinks * 2 } else { LIMIT };
+                        assert!(world.now < limit, "{case}: {:?}", world.now);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn alone_a_peer_that_brings_nothing_new_loses_its_place() {
+    for (habit, hostile) in habits() {
+        if hostile.repeats.is_empty() || hostile.silent_after.is_some() {
+            continue;
+        }
+        for hints in [Hints::default(), hints(&chain(HEIGHT))] {
+            let mut world = World::new(hints, vec![hostile.clone()]);
+            assert!(!world.run(), "{habit}");
+            let (_, reason) = &world.dropped[0];
+            assert!(reason.starts_with("keeps sending headers"), "{habit}: {reason}");
+            assert!(world.requests <= 20, "{habit}: {}", world.requests);
+        }
+    }
+}
+
+#[test]
+fn at_the_tip_repeated_headers_do_not_keep_a_sync_from_ending() {
+    for (habit, hostile) in habits() {
+        let mut world = World::new(Hints::default(), vec![honest(10)]);
+        assert!(world.run());
+        let key = 9;
+        world.engine.add_peer(key, HEIGHT);
+        world.peers.insert(key, hostile);
+        let start = world.now;
+        world.engine.ask_all();
+        assert!(world.run(), "{habit}: {:?}", world.dropped);
+        assert!(world.now < start + LIMIT, "{habit}: {:?}", world.now - start);
+    }
+}
+
+#[test]
+fn a_peer_that_is_silent_when_nothing_follows_costs_no_wait() {
+    for height in [1, 2, 1_999, 2_000, 2_001, 4_000, 5_000] {
+        for hinted_to in [0, height / 2, height] {
+            let silent = SimPeer { silent_at_end: true, ..SimPeer::honest(&chain(height)) };
+            let mut world = World::new(hints(&chain(hinted_to)), vec![silent.clone()]);
+            // The second time its chain is stored already.
+            for _ in 0..2 {
+                let start = world.now;
+                world.engine.ask_all();
+                assert!(world.run(), "{height}: {:?}", world.dropped);
+                assert_eq!(world.best.height, height);
+                assert!(world.now < start + ms(500), "{height}: {:?}", world.now - start);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chain_that_leaves_ours_far_below_the_tip_is_found_in_four_answers() {
+    for at in [5_000, 40_000, 77_777] {
+        let ours = fork(&chain(at), at, 3, 100_000);
+        let mut world = World::new(Hints::default(), vec![SimPeer::honest(&ours)]);
+        assert!(world.run());
+        let theirs = chain(100_001);
+        let key = 9;
+        world.engine.remove_peer(0);
+        world.engine.add_peer(key, 100_001);
+        world.peers = [(key, SimPeer::honest(&theirs))].into();
+        assert!(world.run(), "{at}: {:?}", world.dropped);
+        assert_eq!(world.best.hash, hash_of(0, 100_001), "{at}");
+    }
+}

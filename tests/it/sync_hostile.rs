@@ -1,0 +1,100 @@
+//! Peers that never bring anything new, and the ends that a sync with them comes to.
+
+use crate::support::chain::{regtest_chain, spacing_for};
+use crate::support::script::{Script, Then};
+use crate::support::served::SharedChain;
+use crate::support::sync::{kept, light_client, sync_with};
+use lightclient::primitives::{Header, Network};
+use lightclient::wire::{Headers, Message};
+use std::time::Duration;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
+const REGTEST: Network = Network::Regtest;
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A peer that answers every request with the first 2,000 headers.
+fn repeating(headers: &[Header]) -> Script {
+    let first = headers[1..=2000].to_vec();
+    Script::honest().answering(move |message| {
+        let again = || Message::Headers(Headers { headers: first.clone(), foreign: None });
+        matches!(message, Message::GetHeaders(_)).then(|| vec![again()])
+    })
+}
+
+/// A peer that says nothing when nothing follows the locator, as bcoin and mako do.
+fn silent_at_its_end(headers: &[Header]) -> Script {
+    let served = SharedChain::new(REGTEST, headers);
+    Script::honest().answering(move |message| {
+        let Message::GetHeaders(request) = message else { return None };
+        served.now().answer(request, u32::MAX).is_empty().then(Vec::new)
+    })
+}
+
+#[test]
+fn the_same_headers_again_and_again_do_not_keep_a_sync_from_ending() {
+    let headers = regtest_chain(9_000, 1, 600);
+    let served = SharedChain::new(REGTEST, &headers);
+    let liar = repeating(&headers).start(&served);
+    for count in [1, 3] {
+        let honest: Vec<_> = (0..count).map(|_| Script::honest().start(&served)).collect();
+        let peers: Vec<_> = [&liar].into_iter().chain(&honest).collect();
+        let program = light_client(BINARY, REGTEST);
+        let ended = program.run(&sync_with(&peers, &[])).expect_success();
+        assert!(ended.elapsed < LIMIT, "{:?}", ended.elapsed);
+        kept(&program, REGTEST).assert_is(&headers);
+        // And once more at the tip.
+        let ended = program.run(&sync_with(&peers, &[])).expect_success();
+        assert!(ended.elapsed < LIMIT, "{:?}", ended.elapsed);
+    }
+    let program = light_client(BINARY, REGTEST);
+    let ended = program.run(&sync_with(&[&liar], &["--json"])).expect_code(3);
+    assert!(
+        ended.stderr.contains("keeps sending headers that bring no new work"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(ended.json()["stopped"], "no-peers");
+    kept(&program, REGTEST).assert_is(&headers[..=2000]);
+}
+
+#[test]
+fn a_peer_that_is_silent_when_nothing_follows_costs_no_wait() {
+    for height in [1, 2_000, 5_000] {
+        let headers = regtest_chain(height, 2, 600);
+        let peer = silent_at_its_end(&headers).start(&SharedChain::new(REGTEST, &headers));
+        let program = light_client(BINARY, REGTEST);
+        for _ in 0..2 {
+            let ended = program.run(&sync_with(&[&peer], &["--json"])).expect_success();
+            assert_eq!(ended.json()["stopped"], "caught-up");
+            assert!(ended.elapsed < LIMIT, "{height}: {:?}", ended.elapsed);
+        }
+        kept(&program, REGTEST).assert_is(&headers);
+    }
+}
+
+#[test]
+fn a_peer_that_announces_a_height_and_has_no_headers_is_not_caught_up_with() {
+    let genesis = regtest_chain(0, 3, 600);
+    let empty = Script::honest().claims_height(20_000);
+    let peer = empty.start(&SharedChain::new(REGTEST, &genesis));
+    let program = light_client(BINARY, REGTEST);
+    let ended = program.run(&sync_with(&[&peer], &["--json"])).expect_code(3);
+    assert_eq!(ended.json()["stopped"], "no-peers");
+    let told = "announces height 20000 and sends no headers";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    // One that announces nothing either is at the end of its chain.
+    let peer = Script::honest().start(&SharedChain::new(REGTEST, &genesis));
+    program.run(&sync_with(&[&peer], &[])).expect_success();
+}
+
+#[test]
+fn peers_that_hang_up_before_the_chain_has_shown_its_work_do_not_keep_a_sync_from_ending() {
+    let headers = regtest_chain(300_000, 4, spacing_for(300_000));
+    let peer = Script::honest().after(20, Then::Close).start(&SharedChain::new(REGTEST, &headers));
+    let args = ["sync", "--no-dns", "--json", "--min-chain-work", "0xfffffff", "--connect"];
+    let address = peer.connect();
+    let args: Vec<&str> = args.into_iter().chain([address.as_str()]).collect();
+    let ended = light_client(BINARY, REGTEST).run(&args).expect_code(3);
+    assert_eq!(ended.json()["stopped"], "no-peers");
+    assert!(ended.json()["height"].as_u64().unwrap() <= 65_536);
+}
