@@ -78,19 +78,12 @@ impl Args {
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let started = Instant::now();
     let format = format_of(args)?;
-    let network = context.config.network;
-    let options = ImportOptions {
-        params: params(network),
-        hints: hints(&context.config)?,
-        from: args.from,
-        to: args.to,
-        clock: Clock::default(),
-    };
+    let options = options(args, context)?;
     let least = min_chain_work(&context.config);
     let mut file = HeaderFile::open(&args.file, format, args.skip)
         .map_err(|error| CliError::Failed(error.to_string()))?;
     let interrupt = Interrupt::listen()?;
-    let store = Arc::new(open_store(&context.config.folder(), network)?);
+    let store = Arc::new(open_store(&context.config.folder(), context.config.network)?);
     let mut importer = Importer::new(Arc::clone(&store), options)?;
     let bar = progress_bar(&file, context);
     let fed = feed(&mut importer, &mut file, &bar, &interrupt);
@@ -117,10 +110,17 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         let (file, told) = (args.file.display(), clock_is_wrong(Some(header), None));
         return Err(CliError::Failed(format!("{file}: {told}")));
     }
-    let tip = store.tip();
-    let run = store.run(tip.height, 1)?;
-    let time = run.headers.first().map_or(0, |header| header.time);
-    verdict(&report, (&tip.chainwork, time), &least, interrupt.caught())
+    verdict(&report, &store, &least, interrupt.caught())
+}
+
+fn options(args: &Args, context: &Context) -> Result<ImportOptions, CliError> {
+    Ok(ImportOptions {
+        params: params(context.config.network),
+        hints: hints(&context.config)?,
+        from: args.from,
+        to: args.to,
+        clock: Clock::default(),
+    })
 }
 
 /// The file's form, if it is one that headers can be read from.
@@ -308,23 +308,28 @@ fn print(
 /// The exit code that belongs to the end.
 fn verdict(
     report: &SyncReport,
-    (work, time): (&Work, u32),
+    store: &SledStore,
     least: &Work,
     signal: Option<Ending>,
 ) -> Result<(), CliError> {
     match report.stopped {
         Stopped::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(Ending::Interrupt))),
-        Stopped::LowWork => Err(CliError::Failed(format!(
-            "not the whole chain: it ends at height {} with work {:#}, below the minimum chain work \
-            {least:#}: it is kept, {}",
-            report.height,
-            work,
-            match ahead_of_clock(time, Clock::default().unix_secs()) {
-                Some(ahead) =>
-                    format!("but is {ahead} ahead of this computer's clock: set the clock"),
+        Stopped::LowWork => {
+            let work = store.tip().chainwork;
+            let run = store.run(report.height, 1)?;
+            let time = run.headers.first().map_or(0, |header| header.time);
+            let advice = match ahead_of_clock(time, Clock::default().unix_secs()) {
+                Some(ahead) => {
+                    format!("but is {ahead} ahead of this computer's clock: set the clock")
+                }
                 None => "run `lightclient sync` for the rest".to_owned(),
-            }
-        ))),
+            };
+            Err(CliError::Failed(format!(
+                "not the whole chain: it ends at height {} with work {work:#}, below the minimum chain work \
+                {least:#}: it is kept, {advice}",
+                report.height
+            )))
+        }
         // An import has neither peers nor deadlines, and what is ahead of the clock was said before.
         Stopped::CaughtUp
         | Stopped::StopHeight

@@ -1,7 +1,10 @@
 //! Taking headers in that come from a file: judged as if a peer had sent them.
 
+mod fault;
+
+pub use fault::{Claim, ImportError};
+
 use super::clock::Clock;
-use super::trouble::Trouble;
 use super::writer::{ChainError, ChainWriter, Joined};
 use crate::chain::params as params_of;
 use crate::chain::{
@@ -42,100 +45,6 @@ pub struct ImportOptions {
     pub clock: Clock,
 }
 
-/// Why a header, and with it the rest of its file, was not taken. What was good before it is stored.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// It breaks a rule.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// Headers have proof of work, but their parents are neither in the file nor stored.
-    #[error(
-        "header {hash} does not connect: its parent {parent} is not stored, the stored chain ends at \
-        height {tip}; {count} of the file's headers are left out: import or sync what comes before \
-        it first"
-    )]
-    Unconnected {
-        /// How many were seen.
-        count: usize,
-        /// Line of the first of them in the file, or its number in a binary file; from 1.
-        line: u64,
-        /// The first of them.
-        hash: BlockHash,
-        /// The parent it names.
-        parent: BlockHash,
-        /// Height of the stored chain's end.
-        tip: u32,
-    },
-    /// The first bytes are no header: neither its parent is known nor has it proof of work.
-    #[error("what should be the first header is none of {network}: it has no proof of work ({})", violation.rule())]
-    NoHeader {
-        /// The network.
-        network: Network,
-        /// The rule that it breaks first.
-        violation: Violation,
-    },
-    /// The file says of a header what the header does not.
-    #[error(
-        "line {line}: {column}: expected {expected}, got {got}: a value of this line was changed"
-    )]
-    Contradicted {
-        /// The line, from 1.
-        line: u64,
-        /// The column or key.
-        column: &'static str,
-        /// What the header has.
-        expected: String,
-        /// What the file says.
-        got: String,
-    },
-    /// It starts with another genesis.
-    #[error("the first header is {}, not {expected}'s: choose the network with --network",
-        found.map_or_else(|| format!("an unknown genesis ({hash})"), |n| format!("{n}'s genesis")))]
-    OtherGenesis {
-        /// The network asked for.
-        expected: Network,
-        /// The network whose genesis it is, if it is one's.
-        found: Option<Network>,
-        /// The header's hash.
-        hash: BlockHash,
-    },
-    /// It is not the one that the hints name at its height.
-    #[error(
-        "height {height}: hints: expected {expected}, got {got}: this is another chain than the \
-        hints' (--hints none takes it all the same)"
-    )]
-    LeavesHints {
-        /// The height.
-        height: u32,
-        /// The hash that the hints name.
-        expected: BlockHash,
-        /// The header's hash.
-        got: BlockHash,
-    },
-    /// It belongs to a branch without more work than the stored chain, too long to be kept beside it.
-    #[error(
-        "height {height}: the file's branch has less work than the stored chain and is too long to be \
-        kept beside it"
-    )]
-    SideTooLong {
-        /// The height that the branch had reached.
-        height: u32,
-    },
-    /// The store failed: nothing is wrong with the header.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-}
-
-impl ImportError {
-    /// What kind of trouble it is.
-    pub fn trouble(&self) -> Trouble {
-        match self {
-            Self::Chain(error) => error.trouble(),
-            _ => Trouble::Failed,
-        }
-    }
-}
-
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
@@ -145,35 +54,6 @@ pub struct Imported {
     pub reorgs: u32,
     /// How many batches ended on a branch beside the chain.
     pub sides: u32,
-}
-
-/// What a file says of a header beside its 80 bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Claim {
-    /// The line in the file, from 1.
-    pub line: u64,
-    /// Its height.
-    pub height: Option<u32>,
-    /// Its hash.
-    pub hash: Option<BlockHash>,
-}
-
-impl Claim {
-    fn check(&self, height: u32, hash: &BlockHash) -> Result<(), ImportError> {
-        let wrong = |column, expected, got| ImportError::Contradicted {
-            line: self.line,
-            column,
-            expected,
-            got,
-        };
-        if let Some(got) = self.hash.filter(|got| got != hash) {
-            return Err(wrong("hash", hash.to_string(), got.to_string()));
-        }
-        match self.height.filter(|got| *got != height) {
-            Some(got) => Err(wrong("height", height.to_string(), got.to_string())),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Headers that follow each other, with what the file says of each.

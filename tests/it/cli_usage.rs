@@ -193,7 +193,7 @@ fn every_command_has_a_page_and_pages_send_to_pages_that_there_are() {
 #[test]
 fn completions_name_the_formats() {
     let script = program().run(&["completions", "bash"]).expect_success().stdout;
-    assert!(script.contains("bin csv jsonl"), "{script}");
+    assert!(script.contains("bin hex csv jsonl"), "{script}");
 }
 
 #[cfg(target_os = "linux")]

@@ -3,6 +3,7 @@
 use super::fields::{Fields, NAMES, entry, missing, place_of, short};
 use super::read::{Entry, Fault, Headers, Lines, in_line};
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::io::BufRead;
 
 /// Names of columns that are listed in a message.
@@ -58,12 +59,15 @@ impl Table {
         let split = |delimiter| -> Vec<String> {
             cells(line, delimiter).map(|cell| cell.trim().to_owned()).collect()
         };
-        let known = |delimiter: &char| {
-            split(*delimiter).iter().filter(|name| place_of(name).is_some()).count()
+        // By the names that are known; where none is, by how much it divides.
+        let fits = |delimiter: char| {
+            let names = split(delimiter);
+            (names.iter().filter(|name| place_of(name).is_some()).count(), names.len())
         };
-        let delimiters = [',', ';', '\t', '|'];
-        let best = delimiters.iter().map(known).max().unwrap_or_default();
-        let delimiter = delimiters.into_iter().find(|one| known(one) == best).unwrap_or(',');
+        let mut delimiters = [',', ';', '\t', '|'];
+        delimiters.sort_by_key(|delimiter| Reverse(fits(*delimiter)));
+        let delimiter = delimiters[0];
+        let best = fits(delimiter).0;
         let names = split(delimiter);
         let columns: Vec<Option<usize>> = names.iter().map(|name| place_of(name)).collect();
         let has = |place: usize| columns.contains(&Some(place));
