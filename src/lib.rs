@@ -1,7 +1,7 @@
-//! A Bitcoin node for the chain of headers and nothing heavier.
+//! A Bitcoin light client that downloads and verifies block headers only.
 //!
-//! It downloads every header since genesis from several peers at once, holds each to every consensus rule
-//! that a header can be held to, keeps the chain in a sled database, and answers from it. The program
+//! It downloads every header since genesis from several peers at once, checks every consensus rule that headers
+//! alone allow, stores the chain in a sled database, and answers questions from it. The program
 //! `lightclient` is a thin layer on top of this crate.
 //!
 //! # Layers

@@ -1,13 +1,13 @@
-//! Parameters of the five networks.
+//! Parameters of the five networks, and of signets of one's own.
 //!
 //! Source: Bitcoin Core `src/kernel/chainparams.cpp`; minimum chain work and seeds of release 31.
 
 use super::target::Target;
 use super::work::Work;
-use crate::primitives::{BlockHash, Header, MerkleRoot, Network, hex};
+use crate::primitives::{BlockHash, Header, MerkleRoot, Network, hex, sha256d_parts};
 
 /// What the rules and the wire need to know of a network.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Params {
     /// Which network this is.
     pub network: Network,
@@ -58,6 +58,35 @@ impl Params {
         Work::from_be_bytes(&bytes)
     }
 
+    /// The parameters of the signet with this challenge script: those of the default signet with another magic, without
+    /// its seeds and its minimum chain work. With the default signet's challenge, these are the default signet's.
+    ///
+    /// The magic is the first four bytes of the double SHA-256 of the challenge with its length before it. Source: BIP325.
+    pub fn signet(challenge: &[u8]) -> Self {
+        let length = compact_size(challenge.len());
+        let hash = sha256d_parts(&[&length, challenge]);
+        let magic = [hash[0], hash[1], hash[2], hash[3]];
+        if magic == SIGNET.magic {
+            return Self { ..SIGNET };
+        }
+        Self { magic, dns_seeds: &[], min_chain_work: [0; 32], ..SIGNET }
+    }
+
+    /// Whether this is a signet other than the default one: nothing that ships with the program is about it.
+    pub fn is_custom_signet(&self) -> bool {
+        self.network == Network::Signet && self.magic != SIGNET.magic
+    }
+
+    /// Name of the network's subfolder of the data folder: `mainnet`, or with the magic `signet-7ec653a5`.
+    pub fn folder_name(&self) -> String {
+        let name = self.network.name();
+        if self.is_custom_signet() {
+            format!("{name}-{}", hex::encode(&self.magic))
+        } else {
+            name.to_owned()
+        }
+    }
+
     /// Height of the first block of the period that `height` belongs to.
     pub fn period_start(&self, height: u32) -> u32 {
         height - height % self.interval
@@ -77,6 +106,15 @@ pub fn params(network: Network) -> &'static Params {
         Network::Testnet4 => &TESTNET4,
         Network::Signet => &SIGNET,
         Network::Regtest => &REGTEST,
+    }
+}
+
+/// A length as Bitcoin's serialization has it in front of a list.
+fn compact_size(length: usize) -> Vec<u8> {
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ ..0xfd), _) => vec![short],
+        (_, Ok(middle)) => [&[0xfd][..], &middle.to_le_bytes()].concat(),
+        _ => [&[0xfe][..], &u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()].concat(),
     }
 }
 
@@ -231,8 +269,8 @@ static REGTEST: Params = Params {
 
 #[cfg(test)]
 mod tests {
-    use super::{Target, params};
-    use crate::primitives::Network;
+    use super::{Params, Target, Work, compact_size, params};
+    use crate::primitives::{Network, hex};
 
     #[test]
     fn the_five_genesis_hashes_are_those_of_bitcoin_core() {
@@ -247,6 +285,24 @@ mod tests {
             let genesis = params(network).genesis;
             assert_eq!(genesis.hash().to_string(), hash, "{network}");
             assert!(Target::from_bits(genesis.bits).unwrap().is_met_by(&genesis.hash()));
+        }
+    }
+
+    #[test]
+    fn the_magic_of_a_signet_is_derived_from_its_challenge() {
+        let default = "512103ad5e0edad18cb1f0fc0d28a3d4f1f3e445640337489abb10404f2d1e086be430210359ef5021\
+                       964fe22d6f8e05b2463c9540ce96883fe3b278760f048f5189f2e6c452ae";
+        let default = Params::signet(&hex::decode(default).unwrap());
+        assert_eq!(&default, params(Network::Signet));
+        assert_eq!(default.folder_name(), "signet");
+        // OP_TRUE: anyone may sign. The magic is the one that bitcoind -signetchallenge=51 uses.
+        let anyone = Params::signet(&[0x51]);
+        assert_eq!(anyone.folder_name(), "signet-54d26fbd");
+        assert!(anyone.is_custom_signet() && !default.is_custom_signet());
+        assert_eq!((anyone.dns_seeds.len(), anyone.min_chain_work()), (0, Work::default()));
+        assert_eq!(anyone.genesis, default.genesis);
+        for (length, prefix) in [(252, 1), (253, 3), (65_535, 3), (65_536, 5)] {
+            assert_eq!(compact_size(length).len(), prefix, "{length}");
         }
     }
 

@@ -12,14 +12,14 @@ pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
     count.ok_or_else(|| "expected a whole number above 0".to_owned())
 }
 
-/// How a chain is judged besides by the rules.
+/// What a chain has to fulfil besides the consensus rules.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ChainArgs {
-    /// Hashes that the chain is expected to have at some heights: a file of lines `HEIGHT HASH`, or `none`
+    /// Hashes that the chain is expected to have: a file of lines `HEIGHT HASH`, or `none`; they speed up the download
     /// [env: LIGHTCLIENT_HINTS] [default: those that ship with the program]
     #[arg(long, value_name = "none|FILE")]
     pub hints: Option<HintsSource>,
-    /// A chain with less work than this is not taken for the network's
+    /// The total work that a chain needs to be accepted as the network's
     /// [env: LIGHTCLIENT_MIN_CHAIN_WORK] [default: the network's own]
     #[arg(long, value_name = "HEX")]
     pub min_chain_work: Option<MinChainWork>,
@@ -32,15 +32,15 @@ impl ChainArgs {
     }
 }
 
-/// Whom to speak to at once, and how.
+/// Which peers to connect to, and how.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct PeerArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// Speak to this peer too, beside those that are found; give it again for more [env: LIGHTCLIENT_ADD_PEER]
+    /// Connect to this peer too, besides those that are found (repeatable) [env: LIGHTCLIENT_ADD_PEER]
     #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "connect")]
     pub add_peer: Vec<Endpoint>,
-    /// How many peers at once [env: LIGHTCLIENT_PEERS] [default: 8]
+    /// Number of peers to connect to at once [env: LIGHTCLIENT_PEERS] [default: 8]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub peers: Option<PeerCount>,
 }

@@ -1,8 +1,9 @@
 //! `lightclient block`: one block, downloaded and checked.
 
 use super::request::{Downloaded, download};
-use super::stored::{OneBlock, place};
+use super::stored::place;
 use super::tx_text::printable;
+use super::what::OneBlock;
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
 use crate::node::{Amount, BlockInfo, CheckedBlock};

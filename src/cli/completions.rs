@@ -1,7 +1,9 @@
 //! `lightclient completions SHELL`.
 
+use super::files::FileFormat;
 use super::{Cli, CliError, Context};
 use clap::CommandFactory;
+use clap::builder::{TypedValueParser, ValueParserFactory};
 use clap_complete::Shell;
 
 const AFTER_HELP: &str = "\
@@ -31,5 +33,22 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     }
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "lightclient", &mut script);
-    Ok(context.out.text(&String::from_utf8_lossy(&script))?)
+    let script = String::from_utf8_lossy(&script);
+    Ok(match args.shell {
+        Shell::Bash => context.out.text(&with_words(&script))?,
+        _ => context.out.text(&script)?,
+    })
+}
+
+/// The script for bash with words and files for arguments, for which clap offers options only.
+fn with_words(script: &str) -> String {
+    let parser = FileFormat::value_parser();
+    let formats = parser.possible_values().into_iter().flatten();
+    let formats: Vec<String> = formats.map(|value| value.get_name().to_owned()).collect();
+    let formats: Vec<&str> = formats.iter().map(String::as_str).filter(|f| *f != "hints").collect();
+    let words = include_str!("completions.bash").replace("FORMATS", &formats.join(" "));
+    let (functions, registration) =
+        script.split_once("\nif [[ \"${BASH_VERSINFO").unwrap_or((script, ""));
+    let registration = registration.replace("-F _lightclient ", "-F _lightclient_words ");
+    format!("{functions}{words}\nif [[ \"${{BASH_VERSINFO{registration}")
 }

@@ -2,7 +2,7 @@
 
 use super::global::GlobalArgs;
 use crate::config::{ColorChoice, Config};
-use crate::output::{Output, bars, start_log};
+use crate::output::{Output, Wording, bars, is_dumb, start_log};
 use indicatif::MultiProgress;
 use std::env;
 use std::ffi::OsString;
@@ -22,10 +22,11 @@ pub struct Context {
 
 impl Context {
     /// Starts the log and opens standard output as the options say.
-    pub(super) fn new(config: Config, global: &GlobalArgs) -> Self {
+    pub(super) fn new(config: Config, global: &GlobalArgs, wording: Wording) -> Self {
         let bars = bars(!global.quiet);
-        start_log(global.log(has_color(config.color, &io::stderr())), &bars);
+        start_log(global.log(has_color(config.color, &io::stderr())), wording.clone(), &bars);
         let out = Output::stdout(global.json, has_color(config.color, &io::stdout()));
+        let out = out.worded(wording);
         Self { config, out, bars, quiet: global.quiet }
     }
 }
@@ -37,8 +38,7 @@ pub(super) fn has_color(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
         ColorChoice::Never => false,
         ColorChoice::Auto => {
             let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
-            stream.is_terminal() && !no_color && !dumb
+            stream.is_terminal() && !no_color && !is_dumb()
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::node::shutdown::Ending;
 use crate::node::{
     ChainError, FetchError, JournalError, NotInBlock, ReadError, SyncError, Trouble,
 };
+use crate::output::Wording;
 use crate::store::StoreError;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
@@ -126,32 +127,31 @@ fn code_of(trouble: Trouble) -> u8 {
 
 /// Tells the user, on standard error; help that was asked for goes to standard output. What the exit
 /// code is.
-pub(super) fn report(error: &CliError, color: ColorChoice) -> ExitCode {
+pub(super) fn report(error: &CliError, color: ColorChoice, wording: &Wording) -> ExitCode {
     if let CliError::Help(help) = error {
         // What is not ended by a newline is not written before.
         return match help.print().and_then(|()| io::stdout().flush()) {
             Ok(()) => error.exit_code(),
-            Err(failed) => report(&CliError::Output(failed), color),
+            Err(failed) => report(&CliError::Output(failed), color, wording),
         };
     }
     if !error.is_broken_pipe() && !matches!(error, CliError::Interrupted(_)) {
         // Where standard error itself is gone, nobody is left to tell.
-        let _ = print(error, has_color(color, &io::stderr()));
+        let _ = print(error, &wording.apply(&error.to_string()), has_color(color, &io::stderr()));
     }
     error.exit_code()
 }
 
-fn print(error: &CliError, color: bool) -> io::Result<()> {
+fn print(error: &CliError, message: &str, color: bool) -> io::Result<()> {
     let style = if color {
         Style::new().bold().fg_color(Some(AnsiColor::Red.into()))
     } else {
         Style::new()
     };
-    let text = error.to_string();
     let text = match error {
         // It is the one that is made of lines.
-        CliError::NoPeer(_) => text.lines().map(harmless).collect::<Vec<_>>().join("\n"),
-        _ => harmless(&text),
+        CliError::NoPeer(_) => message.lines().map(harmless).collect::<Vec<_>>().join("\n"),
+        _ => harmless(message),
     };
     writeln!(io::stderr(), "{style}error{style:#}: {text}")
 }

@@ -1,14 +1,16 @@
 //! `lightclient export`: stored headers into a file.
 
 use super::files::{FileFormat, HeaderWriter, Purpose, Sink, resolve};
-use super::heights::{resolve_range, stored_height};
+use super::heights::resolve_range;
 use super::interrupt::Interrupt;
+use super::what::OneBlock;
 use super::{CliError, Context};
 use crate::node::{ChainReader, HeaderRange};
 use crate::output::{bar, format};
 use serde::{Deserialize, Serialize};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use tracing::warn;
 
 const AFTER_HELP: &str = "\
 Formats, by extension or --format:
@@ -18,7 +20,8 @@ Formats, by extension or --format:
   parquet a table in columns, for DuckDB, pandas or Polars
   hints   lines `HEIGHT HASH` of the last header of each period, for --hints
 
-FILE is written beside its place and renamed when it is whole. Heights may be negative: -1 is the tip, as is tip.
+An existing FILE is replaced, with a warning; --no-clobber refuses that. FILE is written beside its place and \
+renamed when it is whole. Heights may be negative: -1 is the tip, as is tip.
 
 Examples:
   lightclient export headers.csv
@@ -40,11 +43,14 @@ pub struct Args {
     #[arg(long, hide_possible_values = true)]
     format: Option<FileFormat>,
     /// First height [default: 0]
-    #[arg(long, value_name = "HEIGHT", allow_negative_numbers = true, value_parser = stored_height)]
-    from: Option<i64>,
+    #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
+    from: Option<OneBlock>,
     /// Last height [default: the tip's]
-    #[arg(long, value_name = "HEIGHT", allow_negative_numbers = true, value_parser = stored_height)]
-    to: Option<i64>,
+    #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
+    to: Option<OneBlock>,
+    /// Fail if FILE exists, instead of replacing it
+    #[arg(long)]
+    no_clobber: bool,
 }
 
 /// What `export` prints when the file is not standard output.
@@ -85,15 +91,34 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
             format.name()
         )));
     }
+    let replaced = !to_stdout && file.is_file();
+    if args.no_clobber && replaced {
+        let file = file.display();
+        let what = format!("{file} exists, and --no-clobber keeps it: choose another name");
+        return Err(CliError::Failed(what));
+    }
+    write_file(args, file, format, replaced, context)
+}
+
+fn write_file(
+    args: &Args,
+    file: &Path,
+    format: FileFormat,
+    replaced: bool,
+    context: &mut Context,
+) -> Result<(), CliError> {
     let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
     let tip = reader.tip()?.height;
-    let (from, to) = resolve_range(args.from, args.to, tip)?;
+    let (from, to) = resolve_range(args.from, args.to, &mut reader, tip)?;
     let interval = reader.params().interval;
     let range = HeaderRange::new(&mut reader, tip, from, to);
     let mut writer = HeaderWriter::new(range, format, interval)?;
     let headers = write(&mut writer, file, to - from, context)?;
-    if to_stdout {
+    if file == Path::new("-") {
         return Ok(());
+    }
+    if replaced {
+        warn!("{} existed and was replaced (--no-clobber keeps existing files)", file.display());
     }
     let exported = Exported {
         network: context.config.network.name().to_owned(),

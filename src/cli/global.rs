@@ -1,14 +1,15 @@
 //! Options that every command knows, before or after its name.
 
 use super::error::CliError;
-use crate::config::{ColorChoice, Layer};
+use crate::config::{ColorChoice, Layer, SignetChallenge};
 use crate::output::{LogLevel, LogSettings};
 use crate::primitives::Network;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use tracing::Level;
 
-const NETWORK: &str = "Network (choose one; mainnet unless said otherwise)";
+const NETWORK: &str = "Network (mainnet by default)";
 const GLOBAL: &str = "Options for every command";
 
 /// Tracing target under which every message on the wire is logged.
@@ -22,7 +23,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, help_heading = NETWORK)]
     mainnet: bool,
     /// The old test network
-    #[arg(long, global = true, help_heading = NETWORK)]
+    #[arg(long, alias = "testnet", global = true, help_heading = NETWORK)]
     testnet3: bool,
     /// The current test network
     #[arg(long, global = true, help_heading = NETWORK)]
@@ -33,12 +34,17 @@ pub struct GlobalArgs {
     /// A private network for tests
     #[arg(long, global = true, help_heading = NETWORK)]
     regtest: bool,
-    /// A network by its name [env: LIGHTCLIENT_NETWORK]
-    #[arg(long, value_name = "NAME", global = true, help_heading = NETWORK)]
-    #[arg(value_parser = network_names())]
+    /// A network by its name: mainnet, testnet3, testnet4, signet, regtest, or Bitcoin Core's main, test
+    /// [env: LIGHTCLIENT_NETWORK]
+    #[arg(long, visible_alias = "chain", value_name = "NAME", global = true, help_heading = NETWORK)]
+    #[arg(value_parser = NetworkParser, hide_possible_values = true)]
     network: Option<Network>,
+    /// The signet with this challenge script, with a data folder of its own
+    /// [env: LIGHTCLIENT_SIGNET_CHALLENGE]
+    #[arg(long, alias = "signetchallenge", value_name = "HEX", global = true, help_heading = NETWORK)]
+    signet_challenge: Option<SignetChallenge>,
 
-    /// Folder for stored chains, a subfolder for each network [env: LIGHTCLIENT_DATA_DIR] [default: the
+    /// Folder for the stored chains, with a subfolder for each network [env: LIGHTCLIENT_DATA_DIR] [default: the
     /// platform's folder for an application's data]
     #[arg(long, value_name = "DIR", global = true, help_heading = GLOBAL)]
     data_dir: Option<PathBuf>,
@@ -48,7 +54,7 @@ pub struct GlobalArgs {
     /// Print the result as JSON
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub(super) json: bool,
-    /// Log more: -v what happens, -vv how
+    /// Log more: -v for what happens, -vv for details
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = GLOBAL)]
     verbose: u8,
     /// Log nothing, show no progress
@@ -65,9 +71,26 @@ pub struct GlobalArgs {
     trace: Option<String>,
 }
 
-fn network_names() -> impl TypedValueParser<Value = Network> {
-    PossibleValuesParser::new(Network::ALL.map(Network::name))
-        .try_map(|name| name.parse::<Network>())
+/// Understands all names of a network, and gives shells that complete a command one for each.
+#[derive(Clone, Copy, Debug)]
+struct NetworkParser;
+
+impl TypedValueParser for NetworkParser {
+    type Value = Network;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Network, clap::Error> {
+        let parser = StringValueParser::new().try_map(|name| name.parse::<Network>());
+        parser.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Network::ALL.map(|network| PossibleValue::new(network.name())).into_iter()))
+    }
 }
 
 fn color_choices() -> impl TypedValueParser<Value = ColorChoice> {
@@ -83,6 +106,7 @@ impl GlobalArgs {
     pub(super) fn layer(&self) -> Result<Layer, CliError> {
         Ok(Layer {
             network: self.network()?,
+            signet_challenge: self.signet_challenge.clone(),
             data_dir: self.data_dir.clone(),
             color: self.color,
             ..Layer::default()

@@ -6,14 +6,14 @@ use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
 use super::wrong_clock::clock_is_wrong;
 use super::{ChainArgs, CliError, Context};
-use crate::chain::{Work, params};
+use crate::chain::Work;
 use crate::config::Layer;
 use crate::node::clock::{Clock, TooNew, ahead_of_clock};
 use crate::node::shutdown::Ending;
 use crate::node::{
     Claim, ImportError, ImportOptions, Imported, Importer, Stopped, SyncReport, open_store,
 };
-use crate::output::{byte_bar, byte_spinner, format};
+use crate::output::{bytes_bar, bytes_spinner, format};
 use crate::store::{HeaderStore, SledStore};
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
 
 fn options(args: &Args, context: &Context) -> Result<ImportOptions, CliError> {
     Ok(ImportOptions {
-        params: params(context.config.network),
+        params: context.config.params,
         hints: hints(&context.config)?,
         from: args.from,
         to: args.to,
@@ -143,8 +143,8 @@ fn format_of(args: &Args) -> Result<FileFormat, CliError> {
 
 fn progress_bar(file: &HeaderFile, context: &Context) -> ProgressBar {
     match file.size() {
-        Some(size) => byte_bar(&context.bars, size, "importing"),
-        None => byte_spinner(&context.bars, "imported"),
+        Some(size) => bytes_bar(&context.bars, size, "importing"),
+        None => bytes_spinner(&context.bars, "importing"),
     }
 }
 

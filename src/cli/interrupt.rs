@@ -42,7 +42,7 @@ impl Interrupt {
         let listen = move || {
             runtime.block_on(async move {
                 if noted.set(next().await).is_ok() {
-                    info!("stopping: what was begun is finished, a second signal ends it at once");
+                    info!("finishing; press Ctrl-C again to stop at once");
                     first();
                     next().await;
                 }

@@ -1,14 +1,61 @@
 //! `lightclient man`.
 
 use super::{Cli, CliError, Context};
+use crate::config::{CONFIG_FILE, KEYS, VARIABLE_PREFIX};
 use clap::{Command, CommandFactory};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 const AFTER_HELP: &str = "\
 Examples:
   lightclient man | man -l -            Read it now
   lightclient man sync | man -l -       The page of one command
   lightclient man proof verify          A page of a command's command
-  lightclient man > lightclient.1       Install it";
+  lightclient man --out man1            Write all pages into a folder";
+
+/// The sections that every page ends with, after those of the variables.
+const FILES: &str = "\
+.SH FILES
+The data folder is the platform's folder for an application's data (on Linux ~/.local/share/lightclient).
+.TP
+\\fIlightclient.toml\\fR
+Settings, in the data folder: the options' long names, as \\fBmin\\-chain\\-work = \"0x1\"\\fR.
+.TP
+\\fImainnet/\\fR, \\fItestnet3/\\fR, \\fItestnet4/\\fR, \\fIsignet/\\fR, \\fIregtest/\\fR
+The networks' own folders, in the data folder; another signet's is named after its magic.
+.TP
+\\fI*/headers/\\fR
+The database of headers.
+.TP
+\\fI*/control.sock\\fR
+The socket through which commands read while another one runs.
+.SH \"EXIT STATUS\"
+.TP
+\\fB0\\fR
+Done.
+.TP
+\\fB1\\fR
+Failed.
+.TP
+\\fB2\\fR
+Wrong usage.
+.TP
+\\fB3\\fR
+No peer could be used.
+.TP
+\\fB4\\fR
+Another process uses the data folder and does not answer.
+.TP
+\\fB5\\fR
+Stored data is damaged.
+.TP
+\\fB6\\fR
+Not found: a height or hash beyond what is stored.
+.TP
+\\fB130\\fR, \\fB143\\fR
+Interrupted by SIGINT or SIGTERM.
+";
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
@@ -16,17 +63,53 @@ Examples:
 pub struct Args {
     /// The command whose page is wanted instead of the program's
     command: Vec<String>,
+    /// Write the pages of all commands into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    out: Option<PathBuf>,
 }
 
-/// Prints the page in roff.
+/// Prints the page in roff, or writes all pages.
 ///
 /// # Errors
-/// There is no such command.
+/// There is no such command, or a page cannot be written.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     if context.out.is_json() {
         return Err(CliError::Usage("a manual page is roff: leave --json out".to_owned()));
     }
-    let command = find(&args.command)?;
+    match &args.out {
+        Some(folder) => write_all(folder, context),
+        None => Ok(context.out.text(&page(find(&args.command)?)?)?),
+    }
+}
+
+/// Writes a page for each command, and names the files.
+fn write_all(folder: &Path, context: &mut Context) -> Result<(), CliError> {
+    let error = |path: &Path| {
+        let path = path.to_owned();
+        |source| CliError::File { doing: "write", path, source }
+    };
+    fs::create_dir_all(folder).map_err(error(folder))?;
+    for command in with_all(&find(&[])?) {
+        let path = folder.join(format!("{}.1", name(&command)));
+        fs::write(&path, page(command)?).map_err(error(&path))?;
+        context.out.line(&path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// A command and all below it, without `help`.
+fn with_all(command: &Command) -> Vec<Command> {
+    let inner = command.get_subcommands().filter(|inner| inner.get_name() != "help");
+    let inner = inner.flat_map(with_all);
+    [shown(command.clone())].into_iter().chain(inner).collect()
+}
+
+/// The name of its page: `lightclient-proof-verify`.
+fn name(command: &Command) -> String {
+    command.get_display_name().unwrap_or_else(|| command.get_name()).replace(' ', "-")
+}
+
+fn page(command: Command) -> Result<String, CliError> {
     let notes = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let mut page = Vec::new();
     let man = clap_mangen::Man::new(command.after_help(""));
@@ -34,7 +117,24 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let page = String::from_utf8_lossy(&page);
     // An empty text leaves its heading behind; the notes take its place.
     let notes = if notes.is_empty() { String::new() } else { section(&notes) };
-    Ok(context.out.text(&page.replacen(".SH EXTRA\n", &notes, 1))?)
+    let notes = notes + &environment() + FILES;
+    Ok(page.replacen(".SH EXTRA\n", &notes, 1))
+}
+
+/// The variables that say what options say.
+fn environment() -> String {
+    let mut text = ".SH ENVIRONMENT\n".to_owned();
+    let variables = KEYS.iter().chain(&["config"]).map(|key| {
+        let variable = format!("{VARIABLE_PREFIX}{}", key.replace('-', "_").to_uppercase());
+        (variable, format!("As \\-\\-{}.", key.replace('-', "\\-")))
+    });
+    let no_color = ("NO_COLOR".to_owned(), "If set, no colours.".to_owned());
+    for (variable, meaning) in variables.chain([no_color]) {
+        // Writing into a String does not fail.
+        let _ = write!(text, ".TP\n\\fB{variable}\\fR\n{meaning}\n");
+    }
+    let _ = writeln!(text, ".PP\nOptions come before variables, variables before {CONFIG_FILE}.");
+    text
 }
 
 /// The command of that name, of that command's command, and so on.
@@ -47,9 +147,13 @@ fn find(names: &[String]) -> Result<Command, CliError> {
             CliError::Usage(format!("there is no command {name:?}: see lightclient --help"))
         })?;
     }
-    // `help` has no page of its own that a reader could be sent to.
+    Ok(shown(command))
+}
+
+/// The command without `help`, which has no page of its own that a reader could be sent to.
+fn shown(command: Command) -> Command {
     let has_help = command.find_subcommand("help").is_some();
-    Ok(if has_help { command.mut_subcommand("help", |help| help.hide(true)) } else { command })
+    if has_help { command.mut_subcommand("help", |help| help.hide(true)) } else { command }
 }
 
 /// The text after the options as a section: paragraphs are filled, indented lines stay as they are.

@@ -2,6 +2,7 @@
 //!
 //! A command's file has its arguments, its result as a serde struct, and `run`, which gets a [`Context`].
 
+mod advice;
 mod args;
 pub mod block;
 mod completions;
@@ -27,6 +28,8 @@ pub mod proof;
 pub mod query;
 mod request;
 mod runtime;
+mod span;
+mod spelling;
 pub mod status;
 mod stored;
 pub mod sync;
@@ -44,6 +47,7 @@ pub use network_args::{NetworkArgs, ReachArgs};
 
 use crate::config::{self, ColorChoice, Layer, Sources};
 use crate::node::clock::{check_system_clock, unix_now_secs};
+use crate::output::{Wording, is_dumb};
 use crate::store::set_command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -64,10 +68,10 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use, \
 5 stored data is damaged, 6 not found, 130 and 143 interrupted.";
 
-/// A Bitcoin node for the chain of headers: finds peers, verifies every header since genesis, keeps them, and
-/// answers from them.
+/// A Bitcoin light client that downloads and verifies block headers only: it finds peers, checks every header since
+/// genesis, stores them, and answers questions from them. It is no wallet.
 #[derive(Debug, Parser)]
-#[command(name = "lightclient", version, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(name = "lightclient", version = env!("LIGHTCLIENT_VERSION"), after_help = AFTER_HELP, max_term_width = 110)]
 #[command(propagate_version = true)]
 pub struct Cli {
     /// Options that every command knows.
@@ -81,7 +85,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring the stored chain up to the network's tip
+    /// Download and verify headers up to the network's tip
     Sync(sync::Args),
     /// Print stored headers: by height, hash, range or time
     Query(query::Args),
@@ -107,7 +111,7 @@ pub enum Command {
     Mempool(mempool::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
-    /// Print the manual page
+    /// Print a manual page, or write all of them
     Man(man::Args),
 }
 
@@ -177,21 +181,24 @@ pub fn main() -> ExitCode {
     limits::save_address_space();
     let args: Vec<OsString> = env::args_os().collect();
     let mut color = context::color_before_parsing(&args);
-    let result = panics::caught(|| parse(args, color).and_then(|cli| run(cli, &mut color)));
+    let mut wording = Wording::default();
+    let result =
+        panics::caught(|| parse(args, color).and_then(|cli| run(cli, &mut color, &mut wording)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error::report(&error, color),
+        Err(error) => error::report(&error, color, &wording),
     }
 }
 
 fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
     let command = Cli::command().color(match color {
+        ColorChoice::Auto if is_dumb() => clap::ColorChoice::Never,
         ColorChoice::Auto => clap::ColorChoice::Auto,
         ColorChoice::Always => clap::ColorChoice::Always,
         ColorChoice::Never => clap::ColorChoice::Never,
     });
     let hint = trace_hint(&args);
-    let matches = command.try_get_matches_from(args.into_iter().map(what::protect_range));
+    let matches = command.try_get_matches_from(spelling::understood(args));
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
         let error = without_password(error);
         match error.kind() {
@@ -229,16 +236,18 @@ fn trace_hint(args: &[OsString]) -> &'static str {
     }
 }
 
-/// Runs the command; `color` becomes what the settings say, for an error's line.
-fn run(cli: Cli, color: &mut ColorChoice) -> Result<(), CliError> {
+/// Runs the command; `color` and `wording` become what the settings say, for an error's line.
+fn run(cli: Cli, color: &mut ColorChoice, wording: &mut Wording) -> Result<(), CliError> {
     // The database cannot be opened at such a time.
     check_system_clock().map_err(|error| CliError::Failed(error.to_string()))?;
     set_command(cli.command.name(), unix_now_secs());
     let flags = cli.command.layer().over(cli.global.layer()?);
     let file = cli.global.config.clone();
-    let config = config::load(Sources { flags, file, variable: &|name| env::var_os(name) })?;
+    let sources = Sources { flags: flags.clone(), file, variable: &|name| env::var_os(name) };
+    let config = config::load(sources)?;
     *color = config.color;
-    let mut context = Context::new(config, &cli.global);
+    *wording = advice::wording(&config, &flags);
+    let mut context = Context::new(config, &cli.global, wording.clone());
     let result = cli.command.run(&mut context);
     // What was written before a failure is a result all the same.
     let flushed = context.out.flush();

@@ -1,7 +1,6 @@
-//! Options of the commands that speak to peers.
+//! Options of the commands that connect to peers.
 
 use super::error::CliError;
-use crate::chain::params;
 use crate::config::{Config, DnsServer, Endpoint, Layer, ProxyUrl, seconds};
 use crate::node::{Proxy, Sources, needs_proxy};
 use std::time::Duration;
@@ -25,10 +24,10 @@ impl ReachArgs {
     }
 }
 
-/// Whom to speak to, and how.
+/// Which peers to connect to, and how.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct NetworkArgs {
-    /// Speak to this peer only; give it again for more peers [env: LIGHTCLIENT_CONNECT]
+    /// Connect to this peer only (repeatable) [env: LIGHTCLIENT_CONNECT]
     #[arg(long, value_name = "HOST[:PORT]")]
     pub connect: Vec<Endpoint>,
     /// Don't ask DNS for peers [env: LIGHTCLIENT_NO_DNS]
@@ -61,7 +60,7 @@ impl NetworkArgs {
 /// As [`proxy`].
 pub(super) fn sources(config: &Config) -> Result<Sources, CliError> {
     let server = config.dns_server.map(|server| server.0);
-    Ok(Sources::new(params(config.network), config.dns, server, proxy(config)?))
+    Ok(Sources::new(config.params, config.dns, server, proxy(config)?))
 }
 
 /// Refuses a peer that only a proxy leads to where there is none.
@@ -90,7 +89,7 @@ pub(super) fn proxy(config: &Config) -> Result<Option<Proxy>, CliError> {
 
 /// A peer's address as it is dialled: with the network's port where none was given.
 pub(super) fn with_port(endpoint: &Endpoint, config: &Config) -> String {
-    let port = endpoint.port.or(Some(params(config.network).port));
+    let port = endpoint.port.or(Some(config.params.port));
     Endpoint { port, ..endpoint.clone() }.to_string()
 }
 

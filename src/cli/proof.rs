@@ -2,7 +2,8 @@
 
 use super::block::BLOCK_TIMEOUT;
 use super::request::{Downloaded, download};
-use super::stored::{OneBlock, warn_if_beside};
+use super::stored::warn_if_beside;
+use super::what::{OneBlock, txid};
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
 use crate::node::{ChainReader, CheckedProof, Located};
@@ -68,7 +69,7 @@ struct VerifyArgs {
 #[command(after_help = AFTER_CREATE, mut_arg("timeout", |arg| arg.help(BLOCK_TIMEOUT)))]
 struct CreateArgs {
     /// Txids of transactions of one block
-    #[arg(value_name = "TXID", required = true)]
+    #[arg(value_name = "TXID", required = true, value_parser = txid)]
     txids: Vec<Txid>,
     /// The block: height, hash, tip, or negative number (-1 is the tip)
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]

@@ -1,10 +1,11 @@
 //! `lightclient query`: stored headers by height, hash, range or time.
 
-use super::heights::{height_from, resolve_range};
+use super::heights::resolve_range;
 use super::moment::Moment;
-use super::stored::{header_at, header_of, place};
+use super::stored::{header_at, place};
 use super::what::What;
 use super::{CliError, Context};
+use crate::node::clock::unix_now;
 use crate::node::{ChainReader, HeaderInfo, HeaderRange, last_at_or_before};
 use crate::output::{Align, Column, Fields, JsonArray, format, header_line, row_line};
 use crate::output::{at, fitting};
@@ -13,26 +14,32 @@ use tracing::warn;
 
 const AFTER_HELP: &str = "\
 WHAT is one of
-  840000          a height
-  tip, -1, -2     the last header, the one before it
-  000000000000…   a block hash, on the chain or on a branch beside it
-  100..199        both included; 100..tip, -10.. the last ten, .. everything
+  840000, 840,000   a height
+  tip, tip-6        the last header, the sixth before it
+  -1, -2            the last header, the one before it
+  000000000000…     a block hash, on the chain or on a side branch
+  100..199          a range, both ends included
+  -10.., ..9, ..    the last ten, the first ten, everything
 
-TIME is in UTC: Unix seconds, 2009-01-12, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", or RFC 3339 with an \
-offset. A date alone is its first second. Miners' clocks differ, so times sometimes run backwards from one \
-block to the next: the answer is the highest block whose own time is at or before TIME.
+TIME is in UTC: 2009, 2009-01, 2009-01-12, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", RFC 3339 with an offset, or \
+Unix seconds. What is left out is the first: a date alone is its first second. Block times are not strictly \
+increasing: the answer is the highest block whose own time is at or before TIME.
 
 Examples:
   lightclient query tip
   lightclient query 0..9 --json
   lightclient query --at 2024-04-20
-  lightclient query 840000 --raw | xxd -r -p | sha256sum";
+
+A header's bytes, and its hash computed without this program (SHA-256 twice, in reverse byte order):
+  lightclient query 840000 --raw
+  lightclient query 840000 --raw | xxd -r -p | openssl dgst -sha256 -binary |
+    openssl dgst -sha256 -binary | perl -0777 -pe '$_ = reverse' | xxd -p -c 32";
 
 /// Arguments of `query`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Height, hash, tip, negative number (-1 is the tip), or range A..B
+    /// Height, hash, tip, tip-6, negative number (-1 is the tip), or range A..B
     #[arg(allow_negative_numbers = true, required_unless_present = "at", conflicts_with = "at")]
     what: Option<What>,
     /// The last block at or before a date or Unix time
@@ -56,15 +63,12 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
             header_at(&mut reader, tip, height)?
         }
         (Some(What::Range(from, to)), None) => {
-            let (from, to) = resolve_range(from, to, tip)?;
+            let (from, to) = resolve_range(from, to, &mut reader, tip)?;
             let range = HeaderRange::new(&mut reader, tip, from, to);
             return print_range(range, args.raw, context);
         }
-        (Some(What::Height(height)), None) => {
-            header_at(&mut reader, tip, height_from(height, tip)?)?
-        }
-        (Some(What::Hash(hash)), None) => header_of(&mut reader, tip, &hash)?,
-        (Some(What::Tip) | None, None) => header_at(&mut reader, tip, tip)?,
+        (Some(What::One(block)), None) => block.find(&mut reader, tip)?,
+        (None, None) => header_at(&mut reader, tip, tip)?,
     };
     reader.leave();
     print_one(&found.header, &found.info, args.raw, context)
@@ -79,8 +83,14 @@ fn at_time(reader: &mut ChainReader, tip: u32, time: Moment) -> Result<u32, CliE
         ))
     })?;
     if found == tip {
+        let end = header_at(reader, tip, tip)?.header.time;
+        if time.0 > i64::from(end) {
+            time.check_past(unix_now().into())?;
+        }
         warn!(
-            "the stored chain ends at height {tip}: later blocks may be nearer, run `lightclient sync`"
+            "the stored chain ends at height {} ({} UTC): later blocks may be nearer, run `lightclient sync`",
+            format::count(u64::from(tip)),
+            format::utc(u64::from(end))
         );
     }
     Ok(found)
@@ -169,7 +179,7 @@ fn print_range(
 
 fn cells(info: &HeaderInfo) -> [String; 5] {
     [
-        info.height.to_string(),
+        format::count(u64::from(info.height)),
         format::utc(u64::from(info.time)),
         info.hash.clone(),
         info.bits.clone(),

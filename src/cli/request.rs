@@ -3,7 +3,8 @@
 use super::network_args::{named_peers, sources};
 use super::no_peer::no_peer;
 use super::runtime::{block_on, endings};
-use super::stored::{OneBlock, StoredHeader};
+use super::stored::StoredHeader;
+use super::what::OneBlock;
 use super::{CliError, Context};
 use crate::config::Config;
 use crate::node::{ChainReader, FetchError, FetchOptions, FetchedBlock, WantedBlock, fetch_block};

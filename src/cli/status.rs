@@ -1,17 +1,31 @@
 //! `lightclient status`: where the stored chain stands.
 
+use super::span::span;
 use super::sync::min_chain_work;
 use super::{CliError, Context};
-use crate::chain::Work;
-use crate::node::clock::{ahead_of_clock, unix_now_secs};
+use crate::chain::{SPACING, Work};
+use crate::node::clock::unix_now;
 use crate::node::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
 use crate::node::{next_retarget, recent_hash_rate, serialize_difficulty};
 use crate::output::{Fields, escaped, format};
 use serde::{Deserialize, Serialize};
+use std::path::{self, Path, PathBuf};
+use std::time::Duration;
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Exit with 1 if the tip is older than this, by its own time: 90s, 30m, 2h, 1d
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    max_age: Option<Duration>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  lightclient status
+  lightclient status --json | jq .height
+  lightclient status --max-age 2h -q > /dev/null || echo 'the chain is stale'";
 
 /// What `status` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,45 +51,69 @@ pub struct Status {
     pub side_branches: Vec<SideSummary>,
     /// Bytes on disk.
     pub size_on_disk: u64,
-    /// Whether the chain has less than the minimum chain work: it is not, or not all of, the network's.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub low_work: bool,
     /// When a sync was last caught up with its peers, in Unix seconds; none if never. A sync that stops at a height,
     /// and an import, do not ask what there is beyond.
     pub last_sync: Option<u64>,
     /// Whether a process has the data folder open and answers.
     pub running: bool,
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
+    /// Whether that process has caught up and follows new blocks.
+    pub following: bool,
+    /// How many peers that process is connected to.
+    pub peers: usize,
+    /// The data folder, as `--data-dir` takes it.
+    pub data_dir: PathBuf,
+    /// Whether the chain has less than the minimum chain work: it is not, or not all of, the network's.
+    pub low_work: bool,
+    /// Seconds from the tip's own time to this computer's; negative if the tip is ahead of this computer's clock.
+    pub tip_age_s: i64,
 }
 
 /// Reads and prints.
 ///
 /// # Errors
-/// Reading failed.
-pub(super) fn run(_: &Args, context: &mut Context) -> Result<(), CliError> {
-    let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
+/// Reading failed, or the tip is older than `--max-age`.
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+    let config = &context.config;
+    let mut reader = ChainReader::open(&config.folder(), config.network)?;
     let info = reader.info()?;
-    let least = min_chain_work(&context.config);
-    let status = read(&mut reader, &info, &least)?;
+    let least = min_chain_work(config);
+    let status = read(&mut reader, &info, &least, &config.data_dir)?;
+    let network = config.params.folder_name();
     let out = &mut context.out;
     if out.is_json() {
         out.json(&status)?;
     } else {
-        let folder = context.config.folder().display().to_string();
-        let folder = escaped(&folder);
-        out.text(&fields(&status, &info, &least, &folder).render(out.has_color()))?;
+        let low_work = status.low_work.then(|| out.wording().apply(&low_work(&least)));
+        let fields = fields(&status, &info, network, low_work);
+        out.text(&fields.render(out.has_color()))?;
     }
-    Ok(())
+    check_age(&status, args.max_age)
 }
 
-fn read(reader: &mut ChainReader, info: &StoreInfo, least: &Work) -> Result<Status, CliError> {
+fn check_age(status: &Status, most: Option<Duration>) -> Result<(), CliError> {
+    let age = u64::try_from(status.tip_age_s).unwrap_or(0);
+    match most {
+        Some(most) if age > most.as_secs() => Err(CliError::Failed(format!(
+            "the tip, at height {}, is {} old, more than {}: run `lightclient sync`",
+            format::count(u64::from(status.height)),
+            format::span(age),
+            format::span(most.as_secs())
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn read(
+    reader: &mut ChainReader,
+    info: &StoreInfo,
+    least: &Work,
+    data_dir: &Path,
+) -> Result<Status, CliError> {
     let tip = reader.tip()?;
     let infos = HeaderRange::new(reader, tip.height, tip.height, tip.height).next_infos()?;
     let last = infos.and_then(|infos| infos.into_iter().next());
     let last = last.ok_or_else(|| CliError::Failed("the chain's tip cannot be read".to_owned()))?;
+    let live = info.live.as_ref();
     Ok(Status {
         network: reader.params().network.name().to_owned(),
         height: tip.height,
@@ -87,27 +125,31 @@ fn read(reader: &mut ChainReader, info: &StoreInfo, least: &Work) -> Result<Stat
         next_retarget: next_retarget(reader, &tip)?,
         side_branches: reader.sides()?,
         size_on_disk: info.size_on_disk,
-        low_work: tip.chainwork < *least,
         last_sync: info.last_sync,
-        running: info.live.is_some(),
+        running: live.is_some(),
+        following: live.is_some_and(|live| live.phase == Phase::Following),
+        peers: live.map_or(0, |live| live.peers),
+        data_dir: path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned()),
+        low_work: tip.chainwork < *least,
+        tip_age_s: i64::from(unix_now()) - i64::from(last.time),
     })
 }
 
-fn fields(status: &Status, info: &StoreInfo, least: &Work, folder: &str) -> Fields {
+fn fields(status: &Status, info: &StoreInfo, network: String, low_work: Option<String>) -> Fields {
     let time = |unix: u64| format!("{} UTC", format::utc(unix));
     let fields = Fields::default()
-        .with("network", &status.network)
+        .with("network", network)
         .with("height", format::count(u64::from(status.height)))
         .with("tip", &status.hash)
-        .with("tip time", time(u64::from(status.time)) + &age(unix_now_secs(), status.time))
+        .with("tip time", format!("{} ({})", time(u64::from(status.time)), age(status.tip_age_s)))
         .with("chain work", &status.chainwork)
-        .with_some("", status.low_work.then(|| low_work(least)))
+        .with_some("", low_work)
         .with("difficulty", format::decimal(status.difficulty))
         .with("hash rate", status.hashrate.map_or("unknown".to_owned(), format::hash_rate))
-        .with("next retarget", retarget(status.next_retarget.as_ref()));
+        .with("next retarget", retarget(status.next_retarget.as_ref(), status.time));
     sides(fields, &status.side_branches)
         .with("size on disk", format::size(status.size_on_disk))
-        .with("data folder", folder)
+        .with("data folder", escaped(&status.data_dir.display().to_string()))
         .with(
             "caught up",
             status.last_sync.map_or("never".to_owned(), |at| format!("last {}", time(at))),
@@ -119,24 +161,37 @@ fn low_work(least: &Work) -> String {
     format!("below the minimum of {least:#}: not the whole chain, run `lightclient sync`")
 }
 
-/// How long ago that was, if it is days: `, 6,123 days ago`; or that it is further ahead of the clock than it may be.
-fn age(now: u64, time: u32) -> String {
-    if let Some(ahead) = ahead_of_clock(time, now) {
-        return format!(", {ahead} ahead of this computer's clock");
+/// How long ago that was, in seconds.
+fn age(seconds: i64) -> String {
+    let shown = format::span(seconds.unsigned_abs());
+    if seconds < 0 {
+        format!("{shown} ahead of this computer's clock")
+    } else {
+        format!("{shown} ago")
     }
-    let days = now.saturating_sub(u64::from(time)) / (24 * 3600);
-    if days < 2 { String::new() } else { format!(", {} days ago", format::count(days)) }
 }
 
-fn retarget(next: Option<&NextRetarget>) -> String {
+/// When and by how much the difficulty changes; `time` is the tip's.
+fn retarget(next: Option<&NextRetarget>, time: u32) -> String {
     let Some(next) = next else { return "never on this network".to_owned() };
-    let change = next.estimated_change_percent.map(format::percent);
+    let change = next.estimated_change_percent;
+    let blocks_left = u64::from(next.blocks_left);
+    let expected = u64::from(time) + blocks_left * seconds_per_block(change);
+    let date = format::utc(expected);
     format!(
-        "at height {}, in {}{}",
+        "at height {}, in {}, about {}{}",
         format::count(u64::from(next.height)),
-        format::counted(u64::from(next.blocks_left), "block"),
-        change.map(|change| format!(", about {change}")).unwrap_or_default()
+        format::counted(blocks_left, "block"),
+        date.split(' ').next().unwrap_or_default(),
+        change.map(|change| format!(", {}", format::percent(change))).unwrap_or_default()
     )
+}
+
+/// The average of the period so far, which is what the change follows from; the aim where nothing is known.
+fn seconds_per_block(change_percent: Option<f64>) -> u64 {
+    let speed = 1.0 + change_percent.unwrap_or(0.0) / 100.0;
+    // A number from 150 to 2400: a change is bounded by a factor of four.
+    format!("{:.0}", f64::from(SPACING) / speed).parse().unwrap_or(u64::from(SPACING))
 }
 
 fn sides(fields: Fields, sides: &[SideSummary]) -> Fields {

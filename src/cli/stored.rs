@@ -1,12 +1,11 @@
 //! Finding one stored header, as users name it.
 
 use super::CliError;
-use super::heights::{TIP, height_from};
-use super::what::{ParseWhatError, What};
+use super::heights::height_from;
+use super::what::OneBlock;
 use crate::node::{ChainReader, HeaderInfo, HeaderRange, Located};
 use crate::output::format;
 use crate::primitives::{BlockHash, Header};
-use std::str::FromStr;
 use tracing::warn;
 
 /// A stored header, and what there is to say of it.
@@ -31,8 +30,9 @@ pub(super) fn header_at(
     let run = HeaderRange::new(reader, tip, height, height).next_run()?;
     let info = infos.and_then(|infos| infos.into_iter().next());
     let header = run.and_then(|run| run.headers.first().copied());
-    info.and_then(|info| Some(StoredHeader { header: header?, info }))
-        .ok_or_else(|| CliError::NotFound(format!("height {height} is not stored")))
+    info.and_then(|info| Some(StoredHeader { header: header?, info })).ok_or_else(|| {
+        CliError::NotFound(format!("height {} is not stored", format::count(u64::from(height))))
+    })
 }
 
 /// The header of a hash, on the active chain or beside it.
@@ -50,8 +50,9 @@ pub(super) fn header_of(
             Ok(StoredHeader { header: side.header, info: HeaderInfo::of_side(&side) })
         }
         None => Err(CliError::NotFound(format!(
-            "no stored header has the hash {hash} (stored are heights 0 to {tip} of {}): is it a \
+            "no stored header has the hash {hash} (stored are heights 0 to {} of {}): is it a \
             transaction's, another network's, or newer than the last `lightclient sync`?",
+            format::count(u64::from(tip)),
             reader.params().network
         ))),
     }
@@ -64,7 +65,7 @@ pub(super) fn place(info: &HeaderInfo) -> String {
         1 => "the tip".to_owned(),
         more => format::counted(more.unsigned_abs(), "confirmation"),
     };
-    format!("{}  ({depth})", info.height)
+    format!("{}  ({depth})", format::count(u64::from(info.height)))
 }
 
 /// Says so where a block is beside the best chain: what it holds is not confirmed by it.
@@ -72,48 +73,9 @@ pub(super) fn warn_if_beside(info: &HeaderInfo) {
     if info.confirmations < 0 {
         warn!(
             "block {} at height {} is on a branch beside the best chain: what it holds is not confirmed by it",
-            info.hash, info.height
+            info.hash,
+            format::count(u64::from(info.height))
         );
-    }
-}
-
-/// A single block as it is named on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OneBlock {
-    /// A height, or a negative number counted from the tip: -1 is the tip.
-    Height(i64),
-    /// A hash.
-    Hash(BlockHash),
-}
-
-/// Text that names no single block.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ParseOneBlockError {
-    /// A range.
-    #[error("one block expected, got a range")]
-    Range,
-    /// A hash that is too short or too long, or a number that is too high.
-    #[error(transparent)]
-    What(ParseWhatError),
-    /// Anything else.
-    #[error("expected a height, a hash, tip, or a negative number (-1 is the tip)")]
-    Other,
-}
-
-impl FromStr for OneBlock {
-    type Err = ParseOneBlockError;
-
-    fn from_str(text: &str) -> Result<Self, ParseOneBlockError> {
-        match text.parse() {
-            Ok(What::Tip) => Ok(Self::Height(TIP)),
-            Ok(What::Height(height)) => Ok(Self::Height(height)),
-            Ok(What::Hash(hash)) => Ok(Self::Hash(hash)),
-            Ok(What::Range(..)) | Err(ParseWhatError::RangeEnd(_)) => {
-                Err(ParseOneBlockError::Range)
-            }
-            Err(ParseWhatError::Other) => Err(ParseOneBlockError::Other),
-            Err(error) => Err(ParseOneBlockError::What(error)),
-        }
     }
 }
 

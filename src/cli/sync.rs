@@ -10,29 +10,30 @@ use super::network_args::{named_peers, proxy, with_port};
 use super::no_peer::{all_lost, no_peer};
 use super::runtime::block_on;
 use super::wrong_clock::clock_is_wrong;
-use crate::chain::{Work, params};
+use crate::chain::Work;
 use crate::config::{Config, HintsSource, Layer, read_text};
 use crate::node::clock::Clock;
 use crate::node::shutdown::Ending;
 use crate::node::{ChainEnd, Live, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, Watchers, open_store, run_sync, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
-use crate::output::{Output, SyncBar, SyncStage};
+use crate::output::{Output, Standing, SyncBar, SyncStage};
 use crate::store::{HeaderStore, SledStore, Tip};
 use crate::sync::{ANSWER_DEADLINE, Hints};
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
+use tokio::task::block_in_place;
 
 const EXAMPLES: &str = "\
 Examples:
   lightclient sync                        All of mainnet, peers by DNS
   lightclient sync --connect 192.168.1.5  From your own node only
-  lightclient sync --follow               And stay, for every new block
-  lightclient sync --stop-height 500000   Only so far
+  lightclient sync --follow               And print each new block, until Ctrl-C
+  lightclient sync --stop-height 500000   Stop at that height
 
-Run it again after an interruption: it goes on where it stopped.";
+Run it again after an interruption: it resumes where it stopped.";
 
 fn timeout_help() -> String {
     format!(
@@ -41,6 +42,9 @@ fn timeout_help() -> String {
         ANSWER_DEADLINE.as_secs()
     )
 }
+
+/// How often the time of the block reached is looked up for the bar.
+const DATE_AGE: Duration = Duration::from_millis(250);
 
 /// The arguments of `sync`.
 #[derive(Clone, Debug, clap::Args)]
@@ -94,7 +98,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
 
 fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
     Ok(SyncOptions {
-        params: params(config.network),
+        params: config.params,
         connect: named_peers(config),
         add_peers: config.add_peers.iter().map(|endpoint| with_port(endpoint, config)).collect(),
         address_book: Some(config.folder()),
@@ -115,7 +119,7 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
 pub(super) fn min_chain_work(config: &Config) -> Work {
     match &config.min_chain_work {
         Some(work) => Work::from_be_bytes(&work.0),
-        None => params(config.network).min_chain_work(),
+        None => config.params.min_chain_work(),
     }
 }
 
@@ -124,7 +128,7 @@ pub(super) fn hints(config: &Config) -> Result<Hints, CliError> {
     match &config.hints {
         HintsSource::None => Ok(Hints::default()),
         HintsSource::BuiltIn => {
-            shipped::hints(config.network).map_err(|error| CliError::Failed(error.to_string()))
+            shipped::hints(config.params).map_err(|error| CliError::Failed(error.to_string()))
         }
         HintsSource::File(path) => {
             let wrong = |what: String| {
@@ -167,7 +171,11 @@ fn watch_sync(
             }
             printed
         });
-        let outcome = block_on(show_while(sync, bar, watched));
+        let time_of = |height| {
+            let run = block_in_place(|| store.run(height, 1)).ok()?;
+            run.headers.first().map(|header| header.time)
+        };
+        let outcome = block_on(show_while(sync, bar, watched, time_of));
         printing.join().expect("printing does not panic")?;
         outcome
     })?;
@@ -179,19 +187,27 @@ async fn show_while(
     sync: impl Future<Output = Result<SyncOutcome, SyncError>>,
     mut bar: SyncBar,
     mut watched: watch::Receiver<Live>,
+    time_of: impl Fn(u32) -> Option<u32>,
 ) -> Result<SyncOutcome, SyncError> {
     tokio::pin!(sync);
+    let (mut time, mut read) = (None, None::<Instant>);
     let outcome = loop {
         tokio::select! {
             outcome = &mut sync => break outcome,
-            Ok(()) = watched.changed() => show(&mut bar, &watched.borrow_and_update()),
+            Ok(()) = watched.changed() => {
+                let live = watched.borrow_and_update().clone();
+                if read.is_none_or(|at| at.elapsed() >= DATE_AGE) {
+                    (time, read) = (time_of(live.height), Some(Instant::now()));
+                }
+                show(&mut bar, &live, time);
+            }
         }
     };
     bar.finish();
     outcome
 }
 
-fn show(bar: &mut SyncBar, live: &Live) {
+fn show(bar: &mut SyncBar, live: &Live, time: Option<u32>) {
     let stage = match live.phase {
         Phase::Connecting => SyncStage::Connecting,
         Phase::Presync if live.waiting_for.is_none() => SyncStage::Presync,
@@ -200,9 +216,15 @@ fn show(bar: &mut SyncBar, live: &Live) {
         _ => SyncStage::Downloading,
     };
     let height = live.presync_height.unwrap_or(live.height);
-    let total = u64::from(live.estimated_height);
-    let waiting_for = live.waiting_for.as_ref();
-    bar.update(stage, u64::from(height), total, live.peers, live.bytes_received, waiting_for);
+    bar.update(Standing {
+        stage,
+        height: u64::from(height),
+        total: u64::from(live.estimated_height),
+        time,
+        peers: live.peers,
+        received: live.bytes_received,
+        waiting_for: live.waiting_for.clone(),
+    });
 }
 
 fn print(

@@ -1,8 +1,9 @@
 //! `lightclient tx`: one transaction, from peers or from its block.
 
 use super::request::{Downloaded, download, fetch_options, request};
-use super::stored::{OneBlock, place, warn_if_beside};
+use super::stored::{place, warn_if_beside};
 use super::tx_text::describe;
+use super::what::{OneBlock, txid};
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
 use crate::node::{TxAnswer, TxWithHex, fetch_tx};
@@ -30,7 +31,7 @@ const TIMEOUT: &str = "Seconds for all answers together, with --block for one pe
 #[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
 pub struct Args {
     /// The transaction's txid
-    #[arg(value_name = "TXID")]
+    #[arg(value_name = "TXID", value_parser = txid)]
     txid: Txid,
     /// Take it from this block: height, hash, tip, or negative number (-1 is the tip)
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
@@ -96,8 +97,8 @@ fn not_found(txid: &Txid, without: &[String], silent: &[String]) -> String {
         some => format!(", no answer from {}", some.join(", ")),
     };
     format!(
-        "transaction {txid} was not found: {without}{silent}: peers serve what waits to be mined and what is \
-         in the newest block; name an older block with --block"
+        "transaction {txid} was not found: {without}{silent}: peers serve unconfirmed transactions and \
+         those of the newest block; name an older block with --block"
     )
 }
 

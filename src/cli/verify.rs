@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 const AFTER_HELP: &str = "\
-Every stored header is held to every rule again, from genesis, without any peer; so are the links between \
-them, the stored work, and the index. Nothing is written. No command that writes may have the data folder meanwhile \
-(exit code 4).
+Checks every rule for every stored header again, from genesis, without any peer, and also the links between \
+headers, the stored work, and the index. Nothing is written. It needs exclusive access to the data folder: no command \
+that writes may use it meanwhile (exit code 4).
 
 --repair builds a new database from every header that can be found in the files of the damaged one, which is set \
 aside as headers.damaged (or headers.damaged.2 and so on) in the network's folder. Headers whose bytes are \
@@ -127,13 +127,13 @@ fn print(verified: &Verified, network: &str, out: &mut Output) -> Result<(), Cli
     };
     let fields = Fields::default()
         .with("good headers", &checked)
-        .with("fault at height", fault.height.to_string())
+        .with("fault at height", format::count(u64::from(fault.height)))
         .with("rule", &fault.rule)
         .with("expected", &fault.expected)
         .with("got", &fault.got);
     out.text(&fields.render(out.has_color()))?;
     if let Some(aside) = &verified.set_aside {
-        out.line(&format!(
+        out.message(&format!(
             "repaired: {} kept, up to height {}; the damaged database is in {aside}; `lightclient sync` fetches \
             what may be missing",
             format::counted(u64::from(verified.height) + 1, "header"),

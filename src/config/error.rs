@@ -1,5 +1,6 @@
 //! What can be wrong with settings.
 
+use crate::primitives::Network;
 use std::io;
 use std::path::PathBuf;
 
@@ -69,6 +70,11 @@ pub enum ConfigError {
         /// What is wrong.
         source: ValueError,
     },
+    /// A signet's challenge beside another network.
+    #[error(
+        "a signet challenge and {0} are both chosen: a command works on one network, choose one"
+    )]
+    ChallengeOf(Network),
     /// A path in somebody's home folder that is not known here.
     #[error("{}: ~ is your home folder as ~/…, and where HOME is set: write the path in full", path.display())]
     Home {

@@ -3,7 +3,9 @@
 use super::endpoint::Endpoint;
 use super::error::ValueError;
 use super::proxy::ProxyUrl;
-use super::values::{ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, seconds};
+use super::values::{
+    ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, SignetChallenge, seconds,
+};
 use crate::primitives::Network;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use std::time::Duration;
 /// The settings there are, by their names in the file.
 pub const KEYS: &[&str] = &[
     "network",
+    "signet-challenge",
     "data-dir",
     "connect",
     "add-peer",
@@ -29,6 +32,8 @@ pub const KEYS: &[&str] = &[
 pub struct Layer {
     /// `network`: a network's name.
     pub network: Option<Network>,
+    /// `signet-challenge`: hex digits of a signet's challenge script.
+    pub signet_challenge: Option<SignetChallenge>,
     /// `data-dir`: the folder with a subfolder for each network.
     pub data_dir: Option<PathBuf>,
     /// `connect`: only these peers.
@@ -74,6 +79,7 @@ impl Layer {
         };
         match key {
             "network" => self.network = Some(network(text)?),
+            "signet-challenge" => self.signet_challenge = Some(text.parse()?),
             "data-dir" => self.data_dir = Some(PathBuf::from(text)),
             "peers" => self.peers = Some(text.parse()?),
             "hints" => self.hints = text.parse().ok(),
@@ -88,11 +94,29 @@ impl Layer {
         Ok(())
     }
 
+    /// This layer with signet chosen by its challenge.
+    ///
+    /// # Errors
+    /// The layer chooses another network.
+    pub(super) fn with_signet(mut self) -> Result<Self, Network> {
+        match self.network {
+            Some(other) if other != Network::Signet && self.signet_challenge.is_some() => {
+                Err(other)
+            }
+            _ => {
+                let chosen = self.signet_challenge.as_ref().map(|_| Network::Signet);
+                self.network = self.network.or(chosen);
+                Ok(self)
+            }
+        }
+    }
+
     /// This layer, with what it leaves open taken from the one below.
     #[must_use]
     pub fn over(self, below: Self) -> Self {
         Self {
             network: self.network.or(below.network),
+            signet_challenge: self.signet_challenge.or(below.signet_challenge),
             data_dir: self.data_dir.or(below.data_dir),
             connect: self.connect.or(below.connect),
             add_peer: self.add_peer.or(below.add_peer),
@@ -129,6 +153,7 @@ mod tests {
     fn every_key_is_taken_and_a_wrong_value_named() {
         for (key, good, bad) in [
             ("network", "signet", Some("bitcoin")),
+            ("signet-challenge", "51", Some("5")),
             ("data-dir", "/data", None),
             ("connect", "localhost:18444", Some("a b")),
             ("add-peer", "localhost:18444", Some("a b")),

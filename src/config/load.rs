@@ -4,7 +4,10 @@ use super::endpoint::Endpoint;
 use super::error::ConfigError;
 use super::layer::{KEYS, Layer};
 use super::proxy::ProxyUrl;
-use super::values::{ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount};
+use super::values::{
+    ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, SignetChallenge,
+};
+use crate::chain::{Params, params};
 use crate::primitives::Network;
 use directories::ProjectDirs;
 use std::ffi::OsString;
@@ -16,14 +19,19 @@ use std::time::Duration;
 /// Name of the file that is read from the data folder when none is named.
 pub const CONFIG_FILE: &str = "lightclient.toml";
 
-const VARIABLE_PREFIX: &str = "LIGHTCLIENT_";
+/// What the names of all variables start with.
+pub const VARIABLE_PREFIX: &str = "LIGHTCLIENT_";
 
 /// All settings, with the defaults for what nobody set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The network.
     pub network: Network,
-    /// The data folder; each network has a subfolder of its name.
+    /// The network's parameters, which differ between signets.
+    pub params: &'static Params,
+    /// The challenge script by which a signet was chosen.
+    pub signet_challenge: Option<SignetChallenge>,
+    /// The data folder; each network has a subfolder of its name, a custom signet one of its magic.
     pub data_dir: PathBuf,
     /// Only these peers, unless empty.
     pub connect: Vec<Endpoint>,
@@ -45,12 +53,25 @@ pub struct Config {
     pub proxy: Option<ProxyUrl>,
     /// When output carries colours.
     pub color: ColorChoice,
+    /// Which settings were chosen rather than left to their defaults.
+    pub given: Given,
+}
+
+/// Which settings were chosen, by a flag, the environment or the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Whether a network was chosen.
+    pub network: bool,
+    /// Whether a data folder was chosen.
+    pub data_dir: bool,
+    /// The settings file, if it is not one that is read without being named.
+    pub file: Option<PathBuf>,
 }
 
 impl Config {
     /// The network's own folder: its database, its socket.
     pub fn folder(&self) -> PathBuf {
-        self.data_dir.join(self.network.name())
+        self.data_dir.join(self.params.folder_name())
     }
 }
 
@@ -75,22 +96,34 @@ pub fn load(sources: Sources<'_>) -> Result<Config, ConfigError> {
         value.filter(|value| !value.is_empty())
     };
     let home = (sources.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    let above = at_home(sources.flags.over(environment(&variable)?), home.as_deref())?;
+    let environment = environment(&variable)?.with_signet().map_err(ConfigError::ChallengeOf)?;
+    let flags = sources.flags.with_signet().map_err(ConfigError::ChallengeOf)?;
+    let above = at_home(flags.over(environment), home.as_deref())?;
     let named = sources.file.or_else(|| variable("CONFIG").map(PathBuf::from));
-    let file = match named {
-        Some(path) => Some(with_home(path, home.as_deref())?),
+    let named = named.map(|path| with_home(path, home.as_deref())).transpose()?;
+    let file = match named.clone() {
+        Some(path) => Some(path),
         None => match above.data_dir.clone().or_else(default_data_dir) {
             Some(folder) => Some(folder.join(CONFIG_FILE)).filter(|path| path.exists()),
             None => None,
         },
     };
     let below = file.map(|path| file_layer(&path, home.as_deref())).transpose()?;
-    complete(above.over(below.unwrap_or_default()))
+    complete(above.over(below.unwrap_or_default()), named)
 }
 
-fn complete(layer: Layer) -> Result<Config, ConfigError> {
+fn complete(layer: Layer, file: Option<PathBuf>) -> Result<Config, ConfigError> {
+    let network = layer.network.unwrap_or(Network::Mainnet);
+    let given =
+        Given { network: layer.network.is_some(), data_dir: layer.data_dir.is_some(), file };
+    let challenge = layer.signet_challenge.filter(|_| network == Network::Signet);
     Ok(Config {
-        network: layer.network.unwrap_or(Network::Mainnet),
+        network,
+        // A process loads its settings once, and has its parameters for as long as it runs.
+        params: challenge.as_ref().map_or_else(
+            || params(network),
+            |script| Box::leak(Box::new(Params::signet(&script.0))),
+        ),
         data_dir: layer.data_dir.or_else(default_data_dir).ok_or(ConfigError::NoDataFolder)?,
         connect: layer.connect.unwrap_or_default(),
         add_peers: layer.add_peer.unwrap_or_default(),
@@ -102,6 +135,8 @@ fn complete(layer: Layer) -> Result<Config, ConfigError> {
         dns_server: layer.dns_server,
         proxy: layer.proxy,
         color: layer.color.unwrap_or_default(),
+        signet_challenge: challenge,
+        given,
     })
 }
 
@@ -190,6 +225,7 @@ fn file_layer(path: &Path, home: Option<&Path>) -> Result<Layer, ConfigError> {
             source,
         })?;
     }
+    let layer = layer.with_signet().map_err(ConfigError::ChallengeOf)?;
     Ok(relative_to_file(at_home(layer, home)?, path))
 }
 
@@ -255,6 +291,30 @@ mod tests {
         let config = loaded(folder.path(), flags(), &variables).unwrap();
         assert_eq!(config.peers, PeerCount(3));
         assert_eq!(config.folder(), folder.path().join("testnet4"));
+    }
+
+    #[test]
+    fn a_signet_challenge_chooses_its_signet_wherever_it_is_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let challenge = || Layer { signet_challenge: "51".parse().ok(), ..Layer::default() };
+        let on = |network| Layer { network: Some(network), ..Layer::default() };
+        let name = |flags: Layer, variables: &[(&str, &str)]| {
+            loaded(folder.path(), flags, variables).map(|config| config.params.folder_name())
+        };
+        let variable = [("LIGHTCLIENT_SIGNET_CHALLENGE", "51")];
+        assert_eq!(name(challenge(), &[]).unwrap(), "signet-54d26fbd");
+        assert_eq!(
+            name(challenge(), &[("LIGHTCLIENT_NETWORK", "main")]).unwrap(),
+            "signet-54d26fbd"
+        );
+        assert_eq!(name(Layer::default(), &variable).unwrap(), "signet-54d26fbd");
+        assert_eq!(name(on(Network::Testnet4), &variable).unwrap(), "testnet4");
+        let both = Layer { network: Some(Network::Testnet4), ..challenge() };
+        assert!(matches!(name(both, &[]), Err(ConfigError::ChallengeOf(Network::Testnet4))));
+        fs::write(folder.path().join(CONFIG_FILE), "signet-challenge = \"0x51\"").unwrap();
+        assert_eq!(name(Layer::default(), &[]).unwrap(), "signet-54d26fbd");
+        assert_eq!(name(on(Network::Signet), &[]).unwrap(), "signet-54d26fbd");
+        assert_eq!(name(on(Network::Mainnet), &[]).unwrap(), "mainnet");
     }
 
     #[test]

@@ -13,8 +13,9 @@ mod values;
 pub use endpoint::Endpoint;
 pub use error::{ConfigError, ValueError};
 pub use layer::{KEYS, Layer};
-pub use load::{CONFIG_FILE, Config, Sources, load, read_text};
+pub use load::{CONFIG_FILE, Config, Given, Sources, VARIABLE_PREFIX, load, read_text};
 pub use proxy::{ProxyPlace, ProxyUrl};
 pub use values::{
-    ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount, seconds,
+    ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount, SignetChallenge,
+    seconds,
 };

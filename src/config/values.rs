@@ -3,6 +3,7 @@
 use super::error::ValueError;
 use crate::primitives::hex;
 use std::convert::Infallible;
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -63,12 +64,37 @@ impl FromStr for MinChainWork {
 
     /// With or without `0x`, as Bitcoin Core's `-minimumchainwork`.
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         let padded = format!("{digits:0>64}");
         match hex::decode_array(&padded) {
             Ok(bytes) if !digits.is_empty() => Ok(Self(bytes)),
             _ => Err(ValueError::new("chain work as 1 to 64 hex digits", text)),
         }
+    }
+}
+
+/// The challenge script of a signet (BIP325).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignetChallenge(pub Vec<u8>);
+
+impl fmt::Display for SignetChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+/// The longest script that can be executed, in bytes.
+const MAX_SCRIPT_SIZE: usize = 10_000;
+
+impl FromStr for SignetChallenge {
+    type Err = ValueError;
+
+    /// Hex digits, as Bitcoin Core's `-signetchallenge`.
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let script = hex::decode(digits).ok();
+        let script = script.filter(|script| (1..=MAX_SCRIPT_SIZE).contains(&script.len()));
+        script.map(Self).ok_or_else(|| ValueError::new("a challenge script as hex digits", text))
     }
 }
 

@@ -1,14 +1,16 @@
 //! What ships inside the program: hints and fixed seeds. Origin and checks: `data/README.md`.
 
+use crate::chain::Params;
 use crate::primitives::Network;
 use crate::sync::{Hints, HintsError};
 
-/// The shipped hints of a network; none for regtest.
+/// The shipped hints of a network; none for regtest and custom signets.
 ///
 /// # Errors
 /// The shipped file is not what it should be (a test makes sure that it is).
-pub fn hints(network: Network) -> Result<Hints, HintsError> {
-    Hints::parse(match network {
+pub fn hints(params: &Params) -> Result<Hints, HintsError> {
+    Hints::parse(match params.network {
+        _ if params.is_custom_signet() => "",
         Network::Mainnet => include_str!("../../data/mainnet-hints.txt"),
         Network::Testnet3 => include_str!("../../data/testnet3-hints.txt"),
         Network::Testnet4 => include_str!("../../data/testnet4-hints.txt"),
@@ -17,9 +19,11 @@ pub fn hints(network: Network) -> Result<Hints, HintsError> {
     })
 }
 
-/// Addresses (`ip:port`) of long-running nodes, for when DNS answers nothing; none for regtest.
-pub fn fixed_seeds(network: Network) -> Vec<String> {
-    let text = match network {
+/// Addresses (`ip:port`) of long-running nodes, for when DNS answers nothing; none for regtest and custom
+/// signets.
+pub fn fixed_seeds(params: &Params) -> Vec<String> {
+    let text = match params.network {
+        _ if params.is_custom_signet() => "",
         Network::Mainnet => include_str!("../../data/mainnet-fixed-seeds.txt"),
         Network::Testnet3 => include_str!("../../data/testnet3-fixed-seeds.txt"),
         Network::Testnet4 => include_str!("../../data/testnet4-fixed-seeds.txt"),
@@ -40,17 +44,20 @@ mod tests {
     #[test]
     fn shipped_hints_end_every_period_without_a_gap() {
         for network in Network::ALL {
-            for (point, period) in hints(network).unwrap().points().iter().zip(1..) {
+            for (point, period) in hints(params(network)).unwrap().points().iter().zip(1..) {
                 assert_eq!(point.height, params(network).interval * period - 1, "{network}");
             }
         }
-        assert_eq!(hints(Network::Mainnet).unwrap().points().last().unwrap().height, 953_567);
+        assert_eq!(
+            hints(params(Network::Mainnet)).unwrap().points().last().unwrap().height,
+            953_567
+        );
     }
 
     #[test]
     fn shipped_seeds_are_addresses_with_ports() {
         for network in Network::ALL {
-            let seeds = fixed_seeds(network);
+            let seeds = fixed_seeds(params(network));
             assert_eq!(seeds.is_empty(), network == Network::Regtest, "{network}");
             for seed in seeds {
                 assert!(seed.parse::<SocketAddr>().is_ok(), "{network}: {seed}");

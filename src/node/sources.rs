@@ -96,7 +96,9 @@ impl Sources {
     /// Whether there are seeds to ask. The name of regtest's does not exist, so only a server that was set up for it
     /// is asked for that.
     pub(super) fn asks_dns(&self) -> bool {
-        self.dns && (self.params.network != Network::Regtest || self.resolver != Resolver::System)
+        self.dns
+            && !self.params.dns_seeds.is_empty()
+            && (self.params.network != Network::Regtest || self.resolver != Resolver::System)
     }
 
     fn seeds_by_name(&self) -> Vec<Found> {
@@ -117,7 +119,7 @@ impl Sources {
 
     /// The fixed seeds, in random order.
     pub(super) fn shipped(&self) -> Vec<Found> {
-        let mut fixed = shipped::fixed_seeds(self.params.network);
+        let mut fixed = shipped::fixed_seeds(self.params);
         fixed.shuffle(&mut rand::rng());
         fixed.into_iter().map(|address| Found { address, source: Source::Fixed }).collect()
     }

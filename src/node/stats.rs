@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// How many blocks the hash rate is estimated over, as Bitcoin Core's `getnetworkhashps` does by default.
 pub const HASH_RATE_BLOCKS: u32 = 120;
 
+/// Blocks of a period from which on its speed tells something: the time of fewer is chance.
+const LEAST_FOR_ESTIMATE: u32 = 100;
+
 /// The next change of the difficulty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NextRetarget {
@@ -16,7 +19,7 @@ pub struct NextRetarget {
     pub height: u32,
     /// How many headers are missing up to it, itself included.
     pub blocks_left: u32,
-    /// By how many percent the difficulty will change at the speed so far; none at a period's first header.
+    /// By how many percent the difficulty will change at the speed so far; none in the first 100 blocks of a period.
     pub estimated_change_percent: Option<f64>,
 }
 
@@ -68,7 +71,8 @@ pub fn next_retarget(
     Ok(Some(NextRetarget {
         height,
         blocks_left: height - tip.height,
-        estimated_change_percent: estimated_change_percent(&branch),
+        estimated_change_percent: estimated_change_percent(&branch)
+            .filter(|_| tip.height - params.period_start(tip.height) >= LEAST_FOR_ESTIMATE),
     }))
 }
 

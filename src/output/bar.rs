@@ -1,79 +1,100 @@
 //! Plain progress bars, drawn on standard error.
 
-use super::format::count;
-use super::terminal::{Room, room};
-use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use super::format::{count, size, span};
+use super::line::{Part, compose, left, per_second, percent_done, speed, thousandths};
+use super::terminal::{columns, is_utf8};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-/// A longer guess is none.
-const LONGEST_LEFT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How often bars are drawn where nothing happens: times go on, and speeds fall.
+pub(super) const TICK: Duration = Duration::from_millis(200);
 
-/// A bar that counts up to `length` of `what`, with speed and time left. Hidden where `bars` is.
+/// How a number is shown: 1,234, or 1.23 kB.
+type Unit = fn(u64) -> String;
+
+/// A bar that counts up to `length` of `what`, with per cent, speed and time left. Hidden where `bars` is.
 pub fn bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
-    sized(bars, length, what, room())
+    sized(bars, length, what, count, columns)
+}
+
+/// As [`bar`], of bytes.
+pub fn bytes_bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
+    sized(bars, length, what, size, columns)
 }
 
 pub(super) fn sized(
     bars: &MultiProgress,
     length: u64,
     what: &'static str,
-    room: Room,
+    unit: Unit,
+    room: impl Fn() -> usize + Clone + Send + Sync + 'static,
 ) -> ProgressBar {
-    let template = match room {
-        Room::Wide => "{msg} [{wide_bar}] {human_pos}/{human_len}  {speed}{left}",
-        Room::Narrow => "{human_pos}/{human_len} {wide_msg}",
-        Room::Tiny => "{human_pos}/{human_len}",
-    };
-    add(bars, ProgressBar::new(length), template, what)
+    draw(bars, ProgressBar::new(length), move |state| {
+        let (position, length) = (state.pos(), state.len().unwrap_or(0));
+        let mut parts = vec![
+            (5, Part::Text(what.to_owned())),
+            (0, Part::Text(unit(position))),
+            (3, Part::Glued(format!("/{}", unit(length)))),
+            (1, Part::Text(percent_done(position, length))),
+            (6, Part::Bar { done: thousandths(position, length) }),
+            (4, Part::Text(a_second(unit, speed(state)))),
+        ];
+        parts.extend(left(state).map(|left| (2, Part::Text(left))));
+        compose(room(), &parts)
+    })
 }
 
-/// A counter of `what` where the end is not known. Hidden where `bars` is.
-pub fn spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
-    let template = match room() {
-        Room::Wide | Room::Narrow => "{spinner} {human_pos} {msg}  {speed}",
-        Room::Tiny => "{spinner} {human_pos}",
-    };
-    let bar = add(bars, ProgressBar::new_spinner(), template, what);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
-/// A bar that counts bytes up to `length`, with units. Hidden where `bars` is.
-pub fn byte_bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
-    let template = match room() {
-        Room::Wide => {
-            "{msg} [{wide_bar}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}"
-        }
-        Room::Narrow => "{binary_bytes}/{binary_total_bytes} {wide_msg}",
-        Room::Tiny => "{percent} %",
-    };
-    add(bars, ProgressBar::new(length), template, what)
+fn a_second(unit: Unit, speed: u64) -> String {
+    if unit(1) == count(1) { per_second(speed) } else { format!("{}/s", unit(speed)) }
 }
 
 /// A counter of bytes where the end is not known. Hidden where `bars` is.
-pub fn byte_spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
-    let template = match room() {
-        Room::Wide | Room::Narrow => "{spinner} {binary_bytes} {msg}  {binary_bytes_per_sec}",
-        Room::Tiny => "{spinner} {binary_bytes}",
+pub fn bytes_spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
+    draw(bars, ProgressBar::new_spinner(), move |state| {
+        let parts = [
+            (1, Part::Text(format!("{} {what}", spinner_frame(state)))),
+            (0, Part::Text(size(state.pos()))),
+            (2, Part::Text(a_second(size, speed(state)))),
+        ];
+        compose(columns(), &parts)
+    })
+}
+
+/// A line that says what is being waited for, and for how long. Hidden where `bars` is.
+pub fn waiting(bars: &MultiProgress, what: String) -> ProgressBar {
+    draw(bars, ProgressBar::new_spinner(), move |state| {
+        let parts = [
+            (0, Part::Text(format!("{} {what}", spinner_frame(state)))),
+            (1, Part::Text(span(state.elapsed().as_secs()))),
+        ];
+        compose(columns(), &parts)
+    })
+}
+
+fn draw(
+    bars: &MultiProgress,
+    bar: ProgressBar,
+    line: impl Fn(&ProgressState) -> String + Clone + Send + Sync + 'static,
+) -> ProgressBar {
+    let write = move |state: &ProgressState, out: &mut dyn Write| {
+        // Writing into the bar's text does not fail.
+        let _ = out.write_str(&line(state));
     };
-    let bar = add(bars, ProgressBar::new_spinner(), template, what);
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let style = ProgressStyle::with_template("{line}").expect("the template is right");
+    let bar = bars.add(bar.with_style(style.with_key("line", write)));
+    bar.enable_steady_tick(TICK);
     bar
 }
 
-/// A line that says what is being waited for. Hidden where `bars` is.
-pub fn waiting(bars: &MultiProgress, what: String) -> ProgressBar {
-    let template = match room() {
-        Room::Wide | Room::Narrow => "{spinner} {msg}  {elapsed}",
-        Room::Tiny => "{spinner} {elapsed}",
-    };
-    let style = ProgressStyle::with_template(template);
-    let style = style.expect("the template is written above");
-    let bar = bars.add(ProgressBar::new_spinner().with_style(style).with_message(what));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+/// Something that moves, of characters that the terminal has.
+pub(super) fn spinner_frame(state: &ProgressState) -> String {
+    const BRAILLE: [char; 8] = ['⠹', '⢸', '⣰', '⣤', '⣆', '⡇', '⠏', '⠛'];
+    const ASCII: [char; 4] = ['-', '\\', '|', '/'];
+    let frames: &[char] = if is_utf8() { &BRAILLE } else { &ASCII };
+    let step = usize::try_from(state.elapsed().as_millis() / TICK.as_millis()).unwrap_or(0);
+    frames[step % frames.len()].to_string()
 }
 
 /// Writes to standard output with the bars taken away for that moment, where both are on a terminal.
@@ -81,30 +102,4 @@ pub fn waiting(bars: &MultiProgress, what: String) -> ProgressBar {
 /// Into a pipe it is written as it is: one that nobody reads would hold up whoever draws the bars.
 pub fn aside<T>(bars: &MultiProgress, write: impl FnOnce() -> T) -> T {
     if io::stdout().is_terminal() { bars.suspend(write) } else { write() }
-}
-
-fn add(bars: &MultiProgress, bar: ProgressBar, template: &str, what: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template(template).expect("the template is written above");
-    bars.add(bar.with_style(with_keys(style)).with_message(what))
-}
-
-/// A style that knows `{speed}` and `{left}`.
-pub(super) fn with_keys(style: ProgressStyle) -> ProgressStyle {
-    style.progress_chars("=> ").with_key("speed", write_speed).with_key("left", write_left)
-}
-
-/// Whole numbers: indicatif's own has four decimals.
-fn write_speed(state: &ProgressState, text: &mut dyn Write) {
-    let whole = format!("{:.0}", state.per_sec()).parse().unwrap_or(0);
-    // Writing into the bar's text does not fail.
-    let _ = write!(text, "{}/s", count(whole));
-}
-
-/// Nothing until there is a speed to tell it by.
-fn write_left(state: &ProgressState, text: &mut dyn Write) {
-    let left = state.eta();
-    if !left.is_zero() && left < LONGEST_LEFT {
-        // As above.
-        let _ = write!(text, "  {:#} left", HumanDuration(left));
-    }
 }

@@ -57,21 +57,28 @@ pub fn decimal(value: f64) -> String {
     whole.parse().map_or_else(|_| text.to_owned(), |whole| count(whole) + rest)
 }
 
-/// A change with its sign: `+6.24 %`.
+/// A change with its sign, in whole per cent: `+6 %`.
 pub fn percent(value: f64) -> String {
-    format!("{value:+.2} %")
+    // What rounds to zero has no sign of its own.
+    format!("{:+.0} %", value.round() + 0.0)
 }
 
 /// A span of time by its two largest units: `3 d 4 h`, `12 min 5 s`, `0.42 s`.
 pub fn duration(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
+    match milliseconds / 1000 {
+        0..10 => format!("{:.2} s", to_f64(milliseconds) / 1000.0),
+        seconds => span(seconds),
+    }
+}
+
+/// A span of whole seconds by its two largest units: `3 d 4 h`, `12 min 5 s`, `7 s`.
+pub fn span(seconds: u64) -> String {
     let two = |big: u64, big_unit: &str, small: u64, small_unit: &str| {
         let rest = if small == 0 { String::new() } else { format!(" {small} {small_unit}") };
-        format!("{big} {big_unit}{rest}")
+        format!("{} {big_unit}{rest}", count(big))
     };
     match seconds {
-        0..10 => format!("{:.2} s", to_f64(milliseconds) / 1000.0),
-        10..60 => format!("{seconds} s"),
+        0..60 => format!("{seconds} s"),
         60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
         3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
         _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
@@ -106,7 +113,8 @@ mod tests {
         assert_eq!(count(930_000), "930,000");
         assert_eq!(counted(1, "header"), "1 header");
         assert_eq!(counted(32_260, "header"), "32,260 headers");
-        assert_eq!(percent(6.238), "+6.24 %");
+        assert_eq!(percent(6.238), "+6 %");
+        assert_eq!(percent(-0.3), "+0 %");
         assert_eq!(decimal(1.0), "1");
         assert_eq!(decimal(1.182_899_534_312_841), "1.18289953");
         assert_eq!(decimal(126_271_255_279_306.8), "126,271,255,279,306.8");

@@ -1,10 +1,11 @@
 //! The log on standard error.
 
+use super::wording::Wording;
 use anstyle::{AnsiColor, Style};
 use chrono::Utc;
 use indicatif::MultiProgress;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
@@ -41,7 +42,7 @@ pub struct LogSettings {
 /// Starts the log. Lines are written with the progress bars taken away for that moment.
 ///
 /// Only the first call in a process has an effect.
-pub fn start_log(settings: LogSettings, bars: &MultiProgress) {
+pub fn start_log(settings: LogSettings, wording: Wording, bars: &MultiProgress) {
     let level = match settings.level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Warn => LevelFilter::WARN,
@@ -55,7 +56,7 @@ pub fn start_log(settings: LogSettings, bars: &MultiProgress) {
     let timed = settings.traced.is_some() || level > LevelFilter::WARN;
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(settings.color)
-        .event_format(Lines { timed })
+        .event_format(Lines { timed, dated: !io::stderr().is_terminal(), wording })
         .with_writer(BetweenBars { bars: bars.clone() });
     // A second call finds a log already there, which then stays.
     let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
@@ -64,6 +65,9 @@ pub fn start_log(settings: LogSettings, bars: &MultiProgress) {
 /// `warning: …` for people who did not ask for a log, time and level for those who did.
 struct Lines {
     timed: bool,
+    /// Whether warnings have their time too: nobody sees when they come in a file.
+    dated: bool,
+    wording: Wording,
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -85,11 +89,19 @@ where
             let now = Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
             write!(writer, "{now} {style}{level:>5}{style:#} ")?;
         } else {
+            if self.dated {
+                write!(writer, "{} ", Utc::now().format("%Y-%m-%dT%H:%M:%SZ"))?;
+            }
             let name = if level == Level::ERROR { "error" } else { "warning" };
             write!(writer, "{style}{name}{style:#}: ")?;
         }
-        context.field_format().format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+        if level > Level::WARN {
+            context.field_format().format_fields(writer.by_ref(), event)?;
+            return writeln!(writer);
+        }
+        let mut text = String::new();
+        context.field_format().format_fields(Writer::new(&mut text), event)?;
+        writeln!(writer, "{}", self.wording.apply(&text))
     }
 }
 

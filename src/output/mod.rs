@@ -4,17 +4,20 @@
 
 mod bar;
 pub mod format;
+mod line;
 mod log;
 mod out;
 mod progress;
 mod status;
 mod table;
 mod terminal;
+mod wording;
 
-pub use bar::{aside, bar, byte_bar, byte_spinner, spinner, waiting};
+pub use bar::{aside, bar, bytes_bar, bytes_spinner, waiting};
 pub use log::{LogLevel, LogSettings, start_log};
 pub use out::{JsonArray, Output, escaped, json_text};
-pub use progress::{SyncBar, SyncStage};
+pub use progress::{Standing, SyncBar, SyncStage};
 pub use status::StatusLine;
 pub use table::{Align, Column, Fields, at, fitting, header_line, row_line};
-pub use terminal::bars;
+pub use terminal::{bars, is_dumb};
+pub use wording::{Wording, shell_quoted};

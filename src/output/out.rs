@@ -1,5 +1,6 @@
 //! Standard output: the one place that results are written to.
 
+use super::wording::Wording;
 use console::Term;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ pub struct Output {
     json: bool,
     color: bool,
     columns: Option<usize>,
+    wording: Wording,
 }
 
 impl Output {
@@ -24,7 +26,18 @@ impl Output {
 
     /// Results in any sink, for tests.
     pub fn new(sink: impl Write + Send + 'static, json: bool, color: bool) -> Self {
-        Self { sink: Box::new(sink), json, color, columns: None }
+        Self { sink: Box::new(sink), json, color, columns: None, wording: Wording::default() }
+    }
+
+    /// With messages among the results in this wording.
+    #[must_use]
+    pub fn worded(self, wording: Wording) -> Self {
+        Self { wording, ..self }
+    }
+
+    /// How messages among the results are worded.
+    pub fn wording(&self) -> &Wording {
+        &self.wording
     }
 
     /// Whether results are wanted as JSON.
@@ -57,6 +70,15 @@ impl Output {
     pub fn line(&mut self, text: &str) -> io::Result<()> {
         self.text(text)?;
         self.text("\n")
+    }
+
+    /// Writes a message for people: its commands can be pasted, its heights have separators.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn message(&mut self, text: &str) -> io::Result<()> {
+        let text = self.wording.apply(text);
+        self.line(&text)
     }
 
     /// Writes one JSON value over several indented lines.

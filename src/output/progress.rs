@@ -1,43 +1,18 @@
 //! The progress of a sync.
 
-use super::bar::with_keys;
-use super::format::{counted, duration, size};
-use super::terminal::{Room, room};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-
-/// With the bar itself, where there is no room for it, and where there is room for a number only.
-type Templates = [&'static str; 3];
-
-const CONNECTING: Templates = [
-    "{spinner} at height {human_pos}, looking for peers",
-    "{spinner} at height {human_pos}, looking for peers",
-    "{spinner} looking for peers",
-];
-const DOWNLOADING: Templates = [
-    "{spinner} {human_pos}/{human_len} [{wide_bar}] {speed}{left}  {msg}",
-    "{spinner} {human_pos}/{human_len}  {speed}  {wide_msg}",
-    "{spinner} {human_pos}/{human_len}",
-];
-const PRESYNC: Templates = [
-    "{spinner} presync {human_pos}/{human_len} [{wide_bar}] {speed}  {msg}",
-    "{spinner} presync {human_pos}/{human_len}  {wide_msg}",
-    "{spinner} presync {human_pos}",
-];
-const STALLED: Templates = [
-    "{spinner} {human_pos}/{human_len}  {wide_msg}",
-    "{spinner} {human_pos}/{human_len}  {wide_msg}",
-    "{spinner} {human_pos}/{human_len}",
-];
-const AT_TIP: Templates = [
-    "{spinner} at height {human_pos}, following  {wide_msg}",
-    "{spinner} at height {human_pos}, following  {wide_msg}",
-    "{spinner} {human_pos}, following",
-];
+use super::bar::{TICK, spinner_frame};
+use super::format::{count, counted, size, span, utc};
+use super::line::{Part, compose, left, per_second, percent_done, speed, thousandths};
+use super::terminal::{columns, is_piped};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a sync is doing, as far as its bar looks different.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyncStage {
     /// There is no peer yet, or none any more.
+    #[default]
     Connecting,
     /// Headers come in and are stored.
     Downloading,
@@ -49,74 +24,81 @@ pub enum SyncStage {
     AtTip,
 }
 
-impl SyncStage {
-    fn template(self, room: Room) -> &'static str {
-        let [wide, narrow, tiny] = match self {
-            Self::Connecting => CONNECTING,
-            Self::Downloading => DOWNLOADING,
-            Self::Presync => PRESYNC,
-            Self::Stalled => STALLED,
-            Self::AtTip => AT_TIP,
-        };
-        match room {
-            Room::Wide => wide,
-            Room::Narrow => narrow,
-            Room::Tiny => tiny,
-        }
-    }
+/// Where a sync stands.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// What it is doing.
+    pub stage: SyncStage,
+    /// The height reached.
+    pub height: u64,
+    /// The height that is expected.
+    pub total: u64,
+    /// Time of the block reached, in Unix seconds, where it is known.
+    pub time: Option<u32>,
+    /// Peers that are connected.
+    pub peers: usize,
+    /// Bytes received.
+    pub received: u64,
+    /// The peer that owes an answer, and for how many seconds.
+    pub waiting_for: Option<(String, u64)>,
 }
 
-/// A bar with the height of the estimated total, headers a second, time left, peers, and bytes received: over a slow
-/// line headers come in steps of 2,000, and bytes all the time. Hidden where the bars are.
+/// A bar with the height of the estimated total, per cent, the date of the block reached, headers a second, time left,
+/// peers, and bytes received: over a slow line headers come in steps of 2,000, and bytes all the time. Hidden where the
+/// bars are.
 #[derive(Debug)]
 pub struct SyncBar {
     bar: ProgressBar,
-    stage: SyncStage,
-    room: Room,
+    standing: Arc<Mutex<Standing>>,
 }
 
 impl SyncBar {
     /// A bar that starts at the stored height, with the total that is expected so far.
     pub fn new(bars: &MultiProgress, height: u32, total: u32) -> Self {
-        Self::sized(bars, height, total, room())
+        // Lines about the tip go through a pipe: what ends on this terminal in the end must not mix with a bar.
+        Self::sized(bars, height, total, columns, is_piped())
     }
 
-    pub(super) fn sized(bars: &MultiProgress, height: u32, total: u32, room: Room) -> Self {
-        let bar = bars.add(ProgressBar::new(u64::from(total.max(height))));
-        let stage = SyncStage::Connecting;
-        bar.set_style(style(stage, room));
-        bar.set_position(u64::from(height));
+    pub(super) fn sized(
+        bars: &MultiProgress,
+        height: u32,
+        total: u32,
+        room: impl Fn() -> usize + Clone + Send + Sync + 'static,
+        hidden_at_tip: bool,
+    ) -> Self {
+        let (height, total) = (u64::from(height), u64::from(total.max(height)));
+        let standing = Standing { height, total, ..Standing::default() };
+        let standing = Arc::new(Mutex::new(standing));
+        let shown = Arc::clone(&standing);
+        let write = move |state: &ProgressState, out: &mut dyn Write| {
+            let standing = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            if !(hidden_at_tip && standing.stage == SyncStage::AtTip) {
+                // Writing into the bar's text does not fail.
+                let _ = out.write_str(&line(room(), &standing, state));
+            }
+        };
+        let style = ProgressStyle::with_template("{line}").expect("the template is right");
+        let bar = bars.add(ProgressBar::new(total).with_style(style.with_key("line", write)));
+        bar.set_position(height);
         bar.reset_eta();
-        Self { bar, stage, room }
+        bar.enable_steady_tick(TICK);
+        Self { bar, standing }
     }
 
-    /// Shows where the sync stands: so many peers and bytes received, or else that a peer owes an answer.
-    pub fn update(
-        &mut self,
-        stage: SyncStage,
-        height: u64,
-        total: u64,
-        peers: usize,
-        received: u64,
-        waiting_for: Option<&(String, u64)>,
-    ) {
-        let other = stage != self.stage;
-        self.bar.set_length(total.max(height));
+    /// Shows where the sync stands.
+    pub fn update(&mut self, now: Standing) {
+        let (height, total) = (now.height, now.total.max(now.height));
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_other = now.stage != standing.stage;
+        *standing = now;
+        // The bar locks it when it draws.
+        drop(standing);
+        self.bar.set_length(total);
         self.bar.set_position(height);
-        if other {
-            self.stage = stage;
-            self.bar.set_style(style(stage, self.room));
+        if is_other {
             // What one stage has counted says nothing of the next one's speed.
             self.bar.reset_eta();
         }
-        let peers = counted(u64::try_from(peers).unwrap_or(u64::MAX), "peer");
-        self.bar.set_message(match (stage, waiting_for) {
-            (SyncStage::AtTip, _) => peers,
-            (SyncStage::Stalled, Some((address, seconds))) => {
-                format!("no answer from {address} for {}", duration(seconds * 1000))
-            }
-            _ => format!("{peers}, {}", size(received)),
-        });
     }
 
     /// Takes the bar away: the summary follows.
@@ -125,9 +107,53 @@ impl SyncBar {
     }
 }
 
-fn style(stage: SyncStage, room: Room) -> ProgressStyle {
-    with_keys(
-        ProgressStyle::with_template(stage.template(room))
-            .expect("the templates are written above"),
-    )
+fn line(room: usize, standing: &Standing, state: &ProgressState) -> String {
+    let frame = spinner_frame(state);
+    let height = count(standing.height);
+    let text = |text: String| Part::Text(text);
+    let peers = counted(u64::try_from(standing.peers).unwrap_or(u64::MAX), "peer");
+    match standing.stage {
+        SyncStage::Connecting => {
+            let what = format!("{frame} looking for peers");
+            compose(room, &[(0, text(what)), (1, text(format!("height {height}")))])
+        }
+        SyncStage::AtTip => {
+            let what = format!("{frame} height {height}, following");
+            compose(room, &[(0, text(what)), (1, text(peers))])
+        }
+        SyncStage::Stalled => {
+            let mut parts = start(&frame, standing);
+            let waiting = standing.waiting_for.as_ref();
+            let waiting = waiting.map(|(peer, seconds)| {
+                text(format!("no answer from {peer} for {}", span(*seconds)))
+            });
+            parts.extend(waiting.map(|waiting| (2, waiting)));
+            compose(room, &parts)
+        }
+        SyncStage::Downloading | SyncStage::Presync => {
+            let mut parts = start(&frame, standing);
+            let done = thousandths(standing.height, standing.total);
+            let date = standing.time.filter(|_| standing.stage == SyncStage::Downloading);
+            let date = date.map(|time| utc(u64::from(time)));
+            let date = date.and_then(|date| date.split(' ').next().map(str::to_owned));
+            parts.extend(date.map(|date| (4, text(date))));
+            parts.push((6, Part::Bar { done }));
+            parts.push((5, text(per_second(speed(state)))));
+            parts.extend(left(state).map(|left| (2, text(left))));
+            parts.push((7, text(peers)));
+            parts.push((8, text(size(standing.received))));
+            compose(room, &parts)
+        }
+    }
+}
+
+/// Height, total and per cent.
+fn start(frame: &str, standing: &Standing) -> Vec<(u8, Part)> {
+    let stage = if standing.stage == SyncStage::Presync { "presync " } else { "" };
+    let length = standing.total.max(standing.height);
+    vec![
+        (0, Part::Text(format!("{frame} {stage}{}", count(standing.height)))),
+        (3, Part::Glued(format!("/{}", count(length)))),
+        (1, Part::Text(percent_done(standing.height, length))),
+    ]
 }

@@ -1,14 +1,14 @@
 //! A line on standard error that changes in place, while results go to standard output above it.
 
-use super::terminal::columns;
+use super::terminal::{columns, is_piped};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// The line. Hidden where the bars are.
+/// The line. Hidden where the bars are, and where results go into a pipe that may end on the same terminal.
 #[derive(Debug)]
 pub struct StatusLine {
     bars: MultiProgress,
     bar: ProgressBar,
-    columns: usize,
+    hidden: bool,
 }
 
 impl StatusLine {
@@ -17,13 +17,15 @@ impl StatusLine {
         let style = ProgressStyle::with_template("{wide_msg}");
         let style = style.expect("the template is written above");
         let bar = bars.add(ProgressBar::new_spinner().with_style(style));
-        Self { bars: bars.clone(), bar, columns: columns() }
+        Self { bars: bars.clone(), bar, hidden: is_piped() }
     }
 
     /// Shows those parts that there is room for; what matters most comes first.
     pub fn set(&mut self, parts: &[String]) {
-        self.bar.set_message(fitting(parts, self.columns));
-        self.bar.tick();
+        if !self.hidden {
+            self.bar.set_message(fitting(parts, columns()));
+            self.bar.tick();
+        }
     }
 
     /// Writes something with the line taken away for that moment: both streams may be the same terminal.

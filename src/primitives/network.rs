@@ -49,15 +49,36 @@ pub struct UnknownNetwork(pub String);
 impl FromStr for Network {
     type Err = UnknownNetwork;
 
-    /// Accepts the five names, and Bitcoin Core's `main` and `test` for the first two.
+    /// Accepts the five names in any case, and Bitcoin Core's `main`, `test` and `testnet` for the first two.
     fn from_str(text: &str) -> Result<Self, UnknownNetwork> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "mainnet" | "main" => Ok(Self::Mainnet),
-            "testnet3" | "test" => Ok(Self::Testnet3),
+            "testnet3" | "test" | "testnet" => Ok(Self::Testnet3),
             "testnet4" => Ok(Self::Testnet4),
             "signet" => Ok(Self::Signet),
             "regtest" => Ok(Self::Regtest),
-            other => Err(UnknownNetwork(other.to_owned())),
+            _ => Err(UnknownNetwork(text.to_owned())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Network;
+
+    #[test]
+    fn names_of_bitcoin_core_and_any_case_are_understood() {
+        for (text, network) in [
+            ("main", Network::Mainnet),
+            ("MAINNET", Network::Mainnet),
+            ("test", Network::Testnet3),
+            ("testnet", Network::Testnet3),
+            ("TestNet4", Network::Testnet4),
+            ("Signet", Network::Signet),
+            ("REGTEST", Network::Regtest),
+        ] {
+            assert_eq!(text.parse(), Ok(network), "{text}");
+        }
+        assert!("bitcoin".parse::<Network>().is_err());
     }
 }

@@ -61,7 +61,7 @@ pub enum AddressError {
         network: Network,
     },
     /// Neither base58check nor bech32, or with a wrong checksum, or of a length that none has.
-    #[error("{address} is no address: a digit or more is wrong or missing")]
+    #[error("{address} is not a valid address (checksum mismatch)")]
     Malformed {
         /// The text.
         address: String,

@@ -146,16 +146,6 @@ impl Engine {
         Disposition::Take(tag)
     }
 
-    /// As [`Engine::set_at_end`], and no range above the joined height is asked of the peer either, until
-    /// [`Engine::ask_all`].
-    pub fn pass_over(&mut self, key: PeerKey) {
-        let height = self.joined.height;
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.speaks();
-            peer.end_at(height);
-        }
-    }
-
     /// Notes what an answer has brought, once it is joined.
     ///
     /// # Security
@@ -183,6 +173,16 @@ impl Engine {
             self.remove_peer(key);
             let reason = DropReason::NoProgress { answers };
             self.actions.push(Action::Drop { peer: key, reason });
+        }
+    }
+
+    /// As [`Engine::set_at_end`], and no range above the joined height is asked of the peer either, until
+    /// [`Engine::ask_all`].
+    pub fn pass_over(&mut self, key: PeerKey) {
+        let height = self.joined.height;
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.speaks();
+            peer.end_at(height);
         }
     }
 

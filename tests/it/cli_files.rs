@@ -7,6 +7,7 @@ use crate::support::wait::poll_for;
 use lightclient::cli::export::Exported;
 use lightclient::cli::verify::Verified;
 use lightclient::node::{Stopped, SyncReport};
+use lightclient::output::format;
 use lightclient::primitives::Header;
 use lightclient::sync::Hints;
 use rustix::process::{Pid, Signal, kill_process};
@@ -107,7 +108,7 @@ fn hints_are_the_ends_of_periods_and_are_held_to() {
     fs::write(&file, content.replace("\n4031 00000000f", "\n4031 00000000e")).expect("a file");
     let target = program();
     let refused = import(&target, &headers, &["--hints", text(&file)]).expect_code(1);
-    assert!(refused.stderr.contains("height 4031: hints: expected 00000000e037ad09"));
+    assert!(refused.stderr.contains("height 4,031: hints: expected 00000000e037ad09"));
     assert!(refused.stderr.contains("4,030 headers before it were added"), "{}", refused.stderr);
     let none = import(&target, &headers, &["--hints", "none"]).expect_success();
     assert_eq!(report(&none).headers_added, u64::from(LAST) - 4030);
@@ -124,7 +125,8 @@ fn a_bad_header_ends_the_import_and_what_was_good_before_it_is_kept() {
     let target = program();
     let refused = import(&target, &file, &[]).expect_code(1);
     assert_eq!(refused.stderr.lines().count(), 1);
-    for said in ["bad.bin: height 20000: high-hash: expected hash at most", "19,999 headers before"]
+    for said in
+        ["bad.bin: height 20,000: high-hash: expected hash at most", "19,999 headers before"]
     {
         assert!(refused.stderr.contains(said), "{}", refused.stderr);
     }
@@ -258,7 +260,10 @@ fn an_interrupted_import_keeps_what_it_has_and_says_so() {
     });
     kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
     let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
-    assert!(said.any(|line| line.is_ok_and(|line| line.contains("stopping"))), "it noticed");
+    assert!(
+        said.any(|line| line.is_ok_and(|line| line.contains("finishing; press Ctrl-C again"))),
+        "it noticed"
+    );
     drop(stdin);
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(130));
@@ -339,8 +344,9 @@ fn verify_finds_damage_and_repair_keeps_what_is_good() {
     // Whoever meets the fault says the same of it, in words of this program's.
     let told = format!(
         "error: stored data is damaged at height {}: a page cannot be read: run `lightclient verify \
-         --repair`\n",
-        fault.height
+         --repair --data-dir {}`\n",
+        format::count(u64::from(fault.height)),
+        program.data_dir().display()
     );
     for args in
         [&["query", "20000"][..], &["query", "19970..20010"], &["export", "-", "--format", "bin"]]
@@ -357,4 +363,18 @@ fn verify_finds_damage_and_repair_keeps_what_is_good() {
     assert_eq!((after.ok, after.height), (true, repaired.height));
     let again = import(&program, &fixture("mainnet-0000000-0032259.bin"), &[]).expect_success();
     assert_eq!(report(&again).height, LAST);
+}
+
+#[test]
+fn a_file_that_is_replaced_is_warned_of_and_no_clobber_keeps_it() {
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
+    let file = folder.path().join("headers.bin");
+    let export = |more: &[&str]| source.run(&[&["export", text(&file)][..], more].concat());
+    assert!(!export(&["--to", "9"]).expect_success().stderr.contains("replaced"));
+    let kept = export(&["--no-clobber"]).expect_code(1);
+    assert!(kept.stderr.contains("exists, and --no-clobber keeps it"), "{}", kept.stderr);
+    assert_eq!(fs::metadata(&file).expect("the file").len(), 800);
+    let replaced = export(&["--to", "10"]).expect_success();
+    assert!(replaced.stderr.contains("existed and was replaced"), "{}", replaced.stderr);
+    assert_eq!(fs::metadata(&file).expect("the file").len(), 880);
 }

@@ -46,6 +46,39 @@ fn one_header_by_height_hash_tip_and_negative_number() {
     assert!(text.contains("time         1262153464  2009-12-30 06:11:04 UTC\n"), "{text}");
 }
 
+/// The value that a field of the text output has.
+fn field(text: &str, name: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("no {name:?} in {text}")).trim().to_owned()
+}
+
+#[test]
+fn values_that_are_printed_are_understood_as_arguments() {
+    let program = mainnet();
+    let text = program.run(&["query", "32000"]).expect_success().stdout;
+    let hash = field(&text, "hash");
+    let height = field(&text, "height").split("  ").next().expect("a height").to_owned();
+    let time = field(&text, "time").split("  ").nth(1).expect("a time").to_owned();
+    assert_eq!((height.as_str(), time.as_str()), ("32,000", "2009-12-28 18:38:16 UTC"));
+    for what in [&height, "tip-259", "-260", &format!("0x{hash}"), &hash.to_uppercase()] {
+        assert_eq!(info(&program, what).hash, hash, "{what}");
+    }
+    let at = program.run(&["query", "--json", "--at", &time]).expect_success().json();
+    assert_eq!(at["height"], 32_000);
+    let rows = program.run(&["query", &format!("{height}..{hash}")]).expect_success().stdout;
+    assert_eq!(rows.lines().count(), 2, "{rows}");
+    let export = ["export", "-", "--format", "bin", "--from", &height, "--to", "tip-258"];
+    let bytes = program.command(&export).output().expect("it runs").stdout;
+    let expected: Vec<u8> =
+        mainnet_start()[32_000..=32_001].iter().flat_map(Header::encode).collect();
+    assert!(bytes == expected, "{} bytes", bytes.len());
+    // Nobody answers there: what counts is that the txid was understood.
+    let txid = format!("0X{}", hash.to_uppercase());
+    let tx = ["tx", &txid, "--block", "tip-40,000", "--connect", "127.0.0.1:1"];
+    let missing = program.run(&tx).expect_code(6);
+    assert!(missing.stderr.contains("-40,001 is before genesis"), "{}", missing.stderr);
+}
+
 #[test]
 fn a_range_is_streamed_whole_and_in_order() {
     let program = mainnet();
@@ -70,7 +103,7 @@ fn a_range_is_streamed_whole_and_in_order() {
     let rows: Vec<&str> = last.lines().collect();
     assert_eq!(rows.len(), 3, "{last}");
     assert!(rows[0].trim_start().starts_with("height"), "{last}");
-    assert!(rows[1].trim_start().starts_with("32257  2009-12-30"), "{last}");
+    assert!(rows[1].trim_start().starts_with("32,257  2009-12-30"), "{last}");
 }
 
 #[test]
@@ -115,7 +148,12 @@ fn the_last_block_at_or_before_a_time_is_found_where_times_run_backwards_too() {
     let backwards =
         headers.windows(2).filter(|pair| pair[1].time < pair[0].time).map(|p| p[1].time);
     let mut times: Vec<u32> = backwards.step_by(60).flat_map(|t| [t - 1, t, t + 1]).collect();
-    times.extend([headers[0].time, headers[1].time - 1, headers[32_259].time, u32::MAX]);
+    times.extend([
+        headers[0].time,
+        headers[1].time - 1,
+        headers[32_259].time,
+        headers[32_259].time + 1,
+    ]);
     assert!(times.len() > 20, "{}", times.len());
     for time in times {
         let found = program.run(&["query", "--at", &time.to_string(), "--json"]).expect_success();
@@ -130,8 +168,17 @@ fn the_last_block_at_or_before_a_time_is_found_where_times_run_backwards_too() {
     assert_eq!(by_date("2009-01-09T03:54:25+01:00"), 1);
     let early = program.run(&["query", "--at", "2008-10-31"]).expect_code(6);
     assert!(early.stderr.contains("no block is that old: the first is of 2009-01-03"));
-    let late = program.run(&["query", "--at", "2030-01-01"]).expect_success();
-    assert!(late.stderr.starts_with("warning: the stored chain ends at height 32259"));
+    let late = program.run(&["query", "--at", "2020-01-01"]).expect_success();
+    assert!(late.stderr.contains("warning: the stored chain ends at height 32,259"), "{late:?}");
+    for (time, said) in [
+        ("2999-01-01", "2999-01-01 00:00:00 UTC is in the future"),
+        ("1262156580000", "Unix time is in seconds, 1262156580?"),
+        ("2009-02-30", "there is no 2009-02-30: that month has 28 days"),
+    ] {
+        let refused = program.run(&["query", "--at", time]).expect_code(2);
+        assert!(refused.stderr.contains(said), "{time}: {}", refused.stderr);
+        assert_eq!(refused.stdout, "");
+    }
 }
 
 #[test]
@@ -176,27 +223,50 @@ fn the_status_has_the_keys_of_its_contract() {
         "size_on_disk",
         "last_sync",
         "running",
+        "following",
+        "peers",
+        "data_dir",
+        "low_work",
+        "tip_age_s",
     ];
     for key in keys {
         assert!(status.get(key).is_some(), "{key}");
     }
-    // Only where there is something to say.
     assert_eq!(status["low_work"], true);
-    assert_eq!(status.as_object().expect("an object").len(), keys.len() + 1);
+    assert_eq!(status.as_object().expect("an object").len(), keys.len());
+    assert_eq!(status["data_dir"], program.data_dir().to_str().expect("text"));
+    assert_eq!((&status["following"], &status["peers"]), (&false.into(), &0.into()));
+    assert!(status["tip_age_s"].as_i64().is_some_and(|age| age > 500_000_000));
     assert_eq!((&status["height"], &status["hash"]), (&LAST.into(), &TIP.into()));
     assert_eq!(status["next_retarget"]["height"], 34_272);
     assert_eq!(status["next_retarget"]["blocks_left"], 2_013);
     assert_eq!(status["running"], false);
     assert!(status["last_sync"].is_null());
     let text = program.run(&["status"]).expect_success().stdout;
-    assert!(text.contains("next retarget  at height 34,272, in 2,013 blocks, about -42.20 %\n"));
+    // Three blocks into the period its speed tells nothing.
+    assert!(status["next_retarget"]["estimated_change_percent"].is_null());
+    let retarget = "next retarget  at height 34,272, in 2,013 blocks, about 2010-01-13\n";
+    assert!(text.contains(retarget), "{text}");
     assert!(text.contains("caught up      never\n"), "{text}");
     assert!(text.contains("               below the minimum of 0x"), "{text}");
-    assert!(text.contains("2009-12-30 07:03:00 UTC, 6,"), "{text}");
+    assert!(text.contains("2009-12-30 07:03:00 UTC (6,"), "{text}");
     let settings = Program::at(env!("CARGO_BIN_EXE_lightclient"), program.data_dir());
     let settings = settings.env("LIGHTCLIENT_MIN_CHAIN_WORK", "0x7e01acd42dd2");
     let status = settings.run(&["status", "--json"]).expect_success().json();
-    assert!(status.get("low_work").is_none(), "by the minimum that is set");
+    assert_eq!(status["low_work"], false, "by the minimum that is set");
+}
+
+#[test]
+fn a_tip_that_is_too_old_for_the_caller_is_exit_code_1() {
+    let program = mainnet();
+    let age = |most: &str| program.run(&["status", "--json", "--max-age", most]);
+    let old = age("2h").expect_code(1);
+    assert_eq!(old.json()["height"], LAST);
+    assert!(old.stderr.contains("error: the tip, at height 32,259, is 6,"), "{}", old.stderr);
+    assert!(old.stderr.contains(" old, more than 2 h: run `lightclient sync"), "{}", old.stderr);
+    let _ = age("100000 days").expect_success();
+    let wrong = age("soon").expect_code(2);
+    assert!(wrong.stderr.contains("expected a span of time as 90s"), "{}", wrong.stderr);
 }
 
 #[test]
@@ -204,9 +274,9 @@ fn what_is_not_stored_is_told_with_what_is() {
     let program = mainnet();
     let hash = "00000000000000000000000000000000000000000000000000000000000000ff";
     for (what, said) in [
-        ("32260", "height 32260 is not stored: the stored chain ends at height 32259"),
-        ("-32261", "-32261 is before genesis"),
-        ("0..40000", "height 40000 is not stored"),
+        ("32260", "height 32,260 is not stored: the stored chain ends at height 32,259"),
+        ("-32261", "-32,261 is before genesis"),
+        ("0..40000", "height 40,000 is not stored"),
         (hash, "no stored header has the hash"),
     ] {
         let missing = program.run(&["query", what]).expect_code(6);

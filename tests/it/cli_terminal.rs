@@ -26,7 +26,11 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(mut command: Command, columns: u16) -> Self {
+    fn start(command: Command, columns: u16) -> Self {
+        Self::of_kind(command, columns, "xterm")
+    }
+
+    fn of_kind(mut command: Command, columns: u16, term: &str) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
         let screen = openpt(flags).expect("a terminal");
         grantpt(&screen).expect("a terminal");
@@ -35,7 +39,8 @@ impl Terminal {
         tcsetwinsize(&screen, size).expect("a size");
         let name = ptsname(&screen, Vec::new()).expect("a name").into_string().expect("text");
         let side = || File::options().read(true).write(true).open(&name).expect("the other side");
-        command.stdin(side()).stdout(side()).stderr(side()).env("TERM", "xterm");
+        command.stdin(side()).stdout(side()).stderr(side());
+        command.env("TERM", term);
         let child = command.spawn().expect("it starts");
         let written: Arc<Watched<Vec<u8>>> = Arc::default();
         let shared = Arc::clone(&written);
@@ -120,6 +125,11 @@ impl Screen {
             Some('C') => self.column += number,
             Some('D') => self.column = self.column.saturating_sub(number),
             Some('K') => self.current().clear(),
+            Some('J') => {
+                let (row, column) = (self.row, self.column);
+                self.current().truncate(column);
+                self.rows.truncate(row + 1);
+            }
             // Colours, and whether the cursor is seen.
             Some('m' | 'h' | 'l') => {}
             other => panic!("{other:?} is not known"),
@@ -171,6 +181,34 @@ fn new_blocks_are_whole_lines_above_the_bar_whatever_the_terminals_width() {
         }
         assert!(lines[3].starts_with("regtest at height 103: "), "{columns} columns: {lines:#?}");
     }
+}
+
+/// Runs a sync that follows until it has caught up, and returns everything that its terminal was sent.
+fn followed(term: &str, locale: &str) -> String {
+    let peer = Script::honest();
+    let peer = peer.start(&SharedChain::new(Network::Regtest, &regtest_chain(100, 1, 600)));
+    let program = light_client(BINARY, Network::Regtest);
+    let mut command = program.command(&sync_with(&[&peer], &["--follow", "--color", "auto"]));
+    command.env("LC_ALL", locale);
+    let mut terminal = Terminal::of_kind(command, 80, term);
+    poll_for("the sync", PATIENCE, || {
+        let status = program.run(&["status", "--json"]);
+        (status.code == Some(0) && status.json()["following"] == true).then_some(())
+    });
+    kill_process(Pid::from_child(&terminal.child), Signal::INT).expect("it runs");
+    poll_for("its end", PATIENCE, || terminal.child.try_wait().expect("a child"));
+    let written = terminal.written.lock().clone();
+    String::from_utf8_lossy(&written).into_owned()
+}
+
+#[test]
+fn a_terminal_that_understands_nothing_gets_plain_text() {
+    for term in ["dumb", ""] {
+        let written = followed(term, "C.UTF-8");
+        assert!(!written.contains('\u{1b}'), "{term:?}: {written:?}");
+    }
+    let written = followed("xterm", "C");
+    assert!(written.is_ascii() && written.contains("looking for peers"), "{written:?}");
 }
 
 #[test]

@@ -23,23 +23,28 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["qurey", "5"], "a similar subcommand exists: 'query'"),
     (&["query"], "<WHAT>"),
     (&["query", "--jsno", "5"], "a similar argument exists: '--json'"),
-    (&["query", "abc"], "expected a height, a hash, tip, a negative number"),
+    (&["query", "abc"], "expected a height, a hash, tip, tip-6, or a negative number"),
     (&["query", "genesis"], "expected a height, a hash, tip"),
-    (&["query", "00000000839a8e68"], "a block hash has 64 hex digits, this has 16"),
+    (&["query", "00000000839a8e68"], "16 hex digits, 64 expected"),
     (&["query", "5", "--at", "2009-01-12"], "cannot be used with"),
     (&["query", "--at", "yesterday"], "YYYY-MM-DD"),
-    (&["query", "1..x"], "a range is A..B with heights"),
-    (&["query", "tip", "--network", "bitcoin"], "possible values: mainnet, testnet3"),
+    (&["query", "1..x"], "a range is A..B, as 100..200"),
+    (
+        &["query", "tip", "--network", "bitcoin"],
+        "unknown network \"bitcoin\": expected mainnet, testnet3",
+    ),
     (&["query", "tip", "--testnet4", "--signet"], "testnet4 and signet are both chosen"),
+    (&["query", "tip", "--signet-challenge", "5"], "expected a challenge script as hex digits"),
+    (&["query", "tip", "-regtest", "--signet-challenge", "51"], "a signet challenge and regtest"),
     (&["query", "tip", "--color", "red"], "possible values: auto, always, never"),
     (&["query", "tip", "-v", "-q"], "cannot be used with"),
     #[cfg(not(feature = "parquet"))]
     (&["export", "headers.parquet"], "build it with `cargo install --path . --features parquet`"),
     #[cfg(not(feature = "parquet"))]
     (&["import", "headers", "--format", "parquet"], "built without Parquet"),
-    (&["export", "headers.xlsx"], "say --format"),
+    (&["export", "headers.xlsx"], "use --format"),
     (&["export", "headers", "--format", "xlsx"], "expected bin, hex, csv, jsonl"),
-    (&["export", "-"], "standard input and output have no extension: say --format"),
+    (&["export", "-"], "standard input and output have no extension: use --format"),
     (&["export", "hints"], "no file is named: lightclient export hints FILE"),
     (&["export", "one.bin", "two.bin"], "is no format"),
     (&["import", "my.hints"], "a hints file holds no headers"),
@@ -53,19 +58,22 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["sync", "--connect", "127.0.0.1:99999"], "expected a port from 1 to 65535"),
     (&["sync", "--trace", "hex"], "as --trace=hex"),
     (&["query", "--trace", "hex"], "as --trace=hex"),
-    (&["query", "99999999999999999999"], "99999999999999999999 is beyond any height"),
+    (&["query", "99999999999999999999"], "99999999999999999999 is greater than any height"),
     (&["peers", "--crawl", "abc"], "expected a whole number above 0"),
     (&["peers", "--crawl", "-1"], "expected a whole number above 0"),
     (&["ping", "127.0.0.1:1", "-c", "0"], "expected a whole number above 0"),
     (&["ping", "127.0.0.1:1", "--timeout", "0"], "expected whole seconds from 1 to 3600"),
-    (&["export", "a.bin", "--from", "top"], "expected a height, tip, or a negative number"),
+    (&["export", "a.bin", "--from", "top"], "expected a height, a hash, tip"),
     (&["export", "csv", "a.bin", "--format", "bin"], "cannot be used with"),
     (&["export", "-", "--format", "csv", "--json"], "leave --json out"),
     (&["import", "a.bin", "--from", "-10"], "is not known before it was read"),
     (&["import", "a.bin", "--to", "tip"], "is not known before it was read"),
     (&["import", "csv"], "no file is named: lightclient import csv FILE"),
-    (&["import", "-"], "say --format bin, hex, csv or jsonl\n"),
-    (&["block", "abc"], "expected a height, a hash, tip, or a negative number (-1 is the tip)"),
+    (&["import", "-"], "use --format bin, hex, csv or jsonl\n"),
+    (
+        &["block", "abc"],
+        "expected a height, a hash, tip, tip-6, or a negative number (-1 is the tip)",
+    ),
     (&["block", "1..x"], "one block expected, got a range"),
     (&["block", "5", "--verbosity", "2"], "--verbosity 1 and 2 are for --json"),
     (&["block", "5", "--verbosity", "3", "--json"], "possible values: 0, 1, 2"),
@@ -74,7 +82,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["completions", "bash", "--json"], "leave --json out"),
     (&["man", "query", "extra"], "there is no command \"query extra\""),
     (&["man", "nothing"], "there is no command \"nothing\""),
-    (&["mempool", "--address", "a\x1b[2Jb"], "a\\u{1b}[2Jb is no address"),
+    (&["mempool", "--address", "a\x1b[2Jb"], "a\\u{1b}[2Jb is not a valid address"),
 ];
 
 #[test]
@@ -128,6 +136,22 @@ fn flags_beat_the_environment_beats_the_file() {
     fs::write(&elsewhere, "network = \"testnet4\"\n").expect("a file");
     let elsewhere = elsewhere.to_str().expect("text");
     assert_eq!(network(&at(), &["status", "--config", elsewhere]), "testnet4");
+    for (args, chosen) in [
+        (&["--network", "main"][..], "mainnet"),
+        (&["--network", "MAINNET"], "mainnet"),
+        (&["--network", "test"], "testnet3"),
+        (&["--chain", "Signet"], "signet"),
+        (&["--chain=main"], "mainnet"),
+        (&["-chain=main"], "mainnet"),
+        (&["-regtest"], "regtest"),
+        (&["-testnet"], "testnet3"),
+        (&["--testnet"], "testnet3"),
+        (&["-testnet4"], "testnet4"),
+    ] {
+        assert_eq!(network(&with_env, &[&["status"], args].concat()), chosen, "{args:?}");
+    }
+    let custom = at().run(&["status", "-signetchallenge=51"]).expect_code(6).stderr;
+    assert!(custom.contains("for signet in") && custom.contains("/signet-54d26fbd"), "{custom}");
 }
 
 #[test]
@@ -136,7 +160,7 @@ fn mistakes_in_settings_are_named() {
     let config = folder.path().join("lightclient.toml");
     let at = || Program::at(env!("CARGO_BIN_EXE_lightclient"), folder.path());
     for (text, said) in [
-        ("peer = 8", "unknown key \"peer\": the keys are network, data-dir, connect"),
+        ("peer = 8", "unknown key \"peer\": the keys are network, signet-challenge, data-dir"),
         ("peers = 0", "peers: expected a number from 1 to 125, got \"0\""),
         ("network = \"bitcoin\"", "network: expected mainnet, testnet3"),
         ("peers = 8\n[peers", "line 2"),
@@ -158,6 +182,11 @@ fn help_completions_and_the_manual_go_to_standard_output() {
         let finished = program.run(args).expect_success();
         assert!(!finished.stdout.is_empty() && finished.stderr.is_empty(), "{args:?}");
     }
+    let version = program.run(&["--version"]).expect_success().stdout;
+    let version = version.strip_prefix("lightclient ").expect("the program's name").trim();
+    let (number, commit) = version.split_once(' ').unwrap_or((version, "()"));
+    assert_eq!(number, env!("CARGO_PKG_VERSION"));
+    assert!(commit.starts_with('(') && commit.ends_with(')'), "{version}");
     let page = program.run(&["man", "import"]).expect_success().stdout;
     assert!(page.contains(".SH NOTES\n.PP\nEvery header is checked"), "{page}");
     assert!(page.contains(".nf\n  lightclient import headers.bin\n"), "{page}");
@@ -188,6 +217,58 @@ fn every_command_has_a_page_and_pages_send_to_pages_that_there_are() {
         );
         assert!(!page.contains("help(1)"), "{page}");
     }
+}
+
+#[test]
+fn all_pages_are_written_by_one_call_and_have_their_usual_sections() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("man1");
+    let path = out.to_str().expect("text");
+    let written = program().run(&["man", "--out", path]).expect_success().stdout;
+    let names: Vec<&str> = written.lines().filter_map(|line| line.rsplit('/').next()).collect();
+    for name in ["lightclient.1", "lightclient-sync.1", "lightclient-proof-verify.1"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    for name in names {
+        let page = fs::read_to_string(out.join(name)).expect("a page");
+        for section in [".SH ENVIRONMENT", ".SH FILES", ".SH \"EXIT STATUS\""] {
+            assert!(page.contains(section), "{name}: {section}");
+        }
+        assert!(page.contains("LIGHTCLIENT_DATA_DIR") && !page.contains("help(1)"), "{name}");
+    }
+}
+
+/// What bash offers when a line is completed at its end.
+fn completed(line: &str) -> Vec<String> {
+    let script = r#"
+        source <("$1" completions bash)
+        read -ra COMP_WORDS <<< "$2"
+        [[ $2 == *' ' ]] && COMP_WORDS+=('')
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        _lightclient_words lightclient "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}" 2>/dev/null
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let binary = env!("CARGO_BIN_EXE_lightclient");
+    let bash = command(Path::new("bash")).args(["-c", script, "bash", binary, line]).output();
+    let text = String::from_utf8(bash.expect("bash").stdout).expect("text");
+    text.lines().filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_offers_words_and_files_for_arguments_and_options_where_one_is_begun() {
+    assert_eq!(completed("lightclient query "), ["tip"]);
+    assert_eq!(completed("lightclient query t"), ["tip"]);
+    // Nothing of ours: bash then offers files.
+    for line in ["lightclient export csv ", "lightclient proof verify ", "lightclient import bin x"]
+    {
+        assert_eq!(completed(line), [""; 0], "{line}");
+    }
+    let formats = completed("lightclient export ");
+    assert!(["bin", "csv", "hints"].iter().all(|name| formats.contains(&(*name).to_owned())));
+    assert!(formats.iter().all(|word| !word.starts_with('-')), "{formats:?}");
+    assert!(completed("lightclient query --").contains(&"--at".to_owned()));
+    assert!(completed("lightclient ").contains(&"query".to_owned()));
+    assert_eq!(completed("lightclient query --color a"), ["auto", "always"]);
 }
 
 #[test]

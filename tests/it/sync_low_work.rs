@@ -63,7 +63,7 @@ fn a_chain_that_never_shows_its_work_fills_no_more_than_its_allowance() {
     let report = finished.json();
     assert_eq!(report["stopped"], "low-work");
     assert!(report["height"].as_u64().unwrap() <= ALLOWANCE, "{report}");
-    let told = "the peers' chain ends at height 120000 with work 0x3a982,";
+    let told = "the peers' chain ends at height 120,000 with work 0x3a982,";
     assert!(finished.stderr.contains(told), "{}", finished.stderr);
     assert_eq!(program.run(&["verify"]).expect_success().json()["ok"], true);
 }

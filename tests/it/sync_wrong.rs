@@ -196,7 +196,7 @@ fn the_headers_of_another_chain_are_told_apart_within_the_hints_too() {
     let honest = Script::honest().start(&SharedChain::new(MAINNET, &good));
     let alone = light_client(BINARY, MAINNET);
     let ended = alone.run(&sync_with(&[&other], &[])).expect_code(3);
-    let told = "follows another chain from height 30000";
+    let told = "follows another chain from height 30,000";
     assert!(line_about(&ended.stderr, &other.connect()).ends_with(told), "{}", ended.stderr);
     let before = kept(&alone, MAINNET);
     before.assert_is(&good[..before.headers.len()]);

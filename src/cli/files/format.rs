@@ -170,7 +170,7 @@ fn format_of(
     };
     if file == Path::new("-") {
         return Err(CliError::Usage(format!(
-            "standard input and output have no extension: say --format {names}"
+            "standard input and output have no extension: use --format {names}"
         )));
     }
     let extension = file.extension().map(|extension| extension.to_string_lossy());
@@ -180,7 +180,7 @@ fn format_of(
     }
     known.ok_or_else(|| {
         CliError::Usage(format!(
-            "{}: the extension is no format's: say --format {names}",
+            "{}: cannot tell the format from the extension: use --format {names}",
             file.display()
         ))
     })
@@ -221,7 +221,7 @@ mod tests {
         let said = |word, file| format(word, file).unwrap_err().to_string();
         assert!(said(Some("a.csv"), "b.csv").contains("takes one file: \"a.csv\" is no format"));
         assert!(said(None, "csv").contains("no file is named: lightclient import csv FILE"));
-        assert!(said(None, "-").ends_with("say --format bin, hex, csv or jsonl"));
+        assert!(said(None, "-").ends_with("use --format bin, hex, csv or jsonl"));
         assert!(!said(None, "a.txt").contains("hints"));
     }
 

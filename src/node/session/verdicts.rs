@@ -155,9 +155,11 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn move_tip(&mut self, tip: Tip, at: Point) {
         self.at = at;
-        self.tip = tip;
-        if self.too_new.is_some_and(|header| header.height <= self.tip.height) {
-            self.forget_too_new();
+        if tip.hash != self.tip.hash {
+            self.tip = tip;
+            if self.too_new.is_some_and(|header| header.height <= self.tip.height) {
+                self.forget_too_new();
+            }
         }
     }
 

@@ -1,14 +1,12 @@
 //! Peers that never bring anything new, and the ends that a sync with them comes to.
 
-mod support;
-
+use crate::support::chain::{regtest_chain, spacing_for};
+use crate::support::script::{Script, Then};
+use crate::support::served::SharedChain;
+use crate::support::sync::{kept, light_client, sync_with};
 use lightclient::primitives::{Header, Network};
 use lightclient::wire::{Headers, Message};
 use std::time::Duration;
-use support::chain::{regtest_chain, spacing_for};
-use support::script::{Script, Then};
-use support::served::SharedChain;
-use support::sync::{kept, light_client, sync_with};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 const REGTEST: Network = Network::Regtest;

@@ -1,0 +1,140 @@
+//! Messages in the form that people read and paste: commands are whole, heights have separators.
+
+use super::format::count;
+
+/// How a command starts where a message advises one.
+const COMMAND: &str = "`lightclient ";
+
+/// Digits from which on a height has separators.
+const LONG_NUMBER: usize = 4;
+
+/// Completes messages that come from where neither the command line nor the form of numbers is known.
+#[derive(Clone, Debug, Default)]
+pub struct Wording {
+    options: String,
+    sync_options: String,
+}
+
+impl Wording {
+    /// A wording that adds these options, as typed into a shell, to every command that a message advises, and further
+    /// ones to `lightclient sync`.
+    pub fn new(options: String, sync_options: String) -> Self {
+        Self { options, sync_options }
+    }
+
+    /// The message with its commands and heights completed.
+    pub fn apply(&self, text: &str) -> String {
+        self.with_options(&with_separators(text))
+    }
+
+    fn with_options(&self, text: &str) -> String {
+        let mut parts = text.split(COMMAND);
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            out.push_str(COMMAND);
+            let Some((command, rest)) = part.split_once('`') else {
+                out.push_str(part);
+                continue;
+            };
+            out.push_str(command);
+            out.push_str(&self.options);
+            if command.starts_with("sync") {
+                out.push_str(&self.sync_options);
+            }
+            out.push('`');
+            out.push_str(rest);
+        }
+        out
+    }
+}
+
+/// The text with separators in each number that is named as a height.
+fn with_separators(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut is_height = false;
+    for word in text.split_inclusive(' ') {
+        let digits = word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len());
+        let (number, rest) = word.split_at(digits);
+        let is_number = rest.chars().next().is_none_or(|c| " ,:;.)".contains(c))
+            && !rest.starts_with(|c: char| {
+                ",.".contains(c) && rest[1..].starts_with(|c: char| c.is_ascii_digit())
+            });
+        match number.parse() {
+            Ok(value) if is_height && is_number && digits >= LONG_NUMBER => {
+                out.push_str(&count(value));
+                out.push_str(rest);
+            }
+            _ => out.push_str(word),
+        }
+        let word = word.trim_end().trim_start_matches('(');
+        // `height 5000`, and both of `heights 0 to 5000`.
+        is_height = matches!(word, "height" | "heights")
+            || is_height && (digits > 0 || word == "to" || word == "and");
+        if !matches!(word, "height" | "heights" | "to" | "and") && digits == 0 {
+            is_height = false;
+        }
+    }
+    out
+}
+
+/// The text as one word of a POSIX shell; control characters as bash and zsh write them.
+pub fn shell_quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    if text.chars().any(char::is_control) {
+        return format!("$'{}'", text.escape_default());
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Wording, shell_quoted};
+
+    #[test]
+    fn commands_get_the_options_and_nothing_else_does() {
+        let wording = Wording::new(" --regtest".to_owned(), " --connect a".to_owned());
+        for (text, expected) in [
+            ("run `lightclient sync` first", "run `lightclient sync --regtest --connect a` first"),
+            (
+                "`lightclient verify --repair`, then `lightclient sync`",
+                "`lightclient verify --repair --regtest`, then `lightclient sync --regtest --connect a`",
+            ),
+            ("lightclient sync", "lightclient sync"),
+            ("an open `lightclient sync", "an open `lightclient sync"),
+            ("`bitcoin-cli help`", "`bitcoin-cli help`"),
+        ] {
+            assert_eq!(wording.apply(text), expected);
+        }
+    }
+
+    #[test]
+    fn heights_get_separators_and_other_numbers_do_not() {
+        for (text, expected) in [
+            ("damaged at height 32260: run", "damaged at height 32,260: run"),
+            ("(stored are heights 0 to 32259 of", "(stored are heights 0 to 32,259 of"),
+            ("height 999, port 8333", "height 999, port 8333"),
+            ("height 32,259 of process 12345", "height 32,259 of process 12345"),
+            ("at height 5000 from 10.0.0.1:8333", "at height 5,000 from 10.0.0.1:8333"),
+            ("height 1231006505e", "height 1231006505e"),
+        ] {
+            assert_eq!(Wording::default().apply(text), expected);
+        }
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_change_them() {
+        for (text, quoted) in [
+            ("/data/chain-1", "/data/chain-1"),
+            ("/my data", "'/my data'"),
+            ("/it's", r"'/it'\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("", "''"),
+            ("a\nb", r"$'a\nb'"),
+        ] {
+            assert_eq!(shell_quoted(text), quoted);
+        }
+    }
+}
