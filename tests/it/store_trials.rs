@@ -262,6 +262,11 @@ impl Drop for SmallDisk {
     }
 }
 
+fn stored_height(data_dir: &Path) -> u32 {
+    let status = program(data_dir).run(&["status", "--json"]).expect_success().json();
+    u32::try_from(status["height"].as_u64().expect("a height")).expect("small")
+}
+
 #[test]
 fn a_disk_that_was_full_and_has_room_again_has_every_header_that_was_stored() {
     let files = tempdir().expect("a folder");
@@ -291,21 +296,14 @@ fn a_disk_that_was_full_and_has_room_again_has_every_header_that_was_stored() {
                 assert_eq!(ended.code, Some(1), "{what}");
             }
             if disk.path().join("regtest/headers").exists() {
-                let status =
-                    program(disk.path()).run(&["status", "--json"]).expect_success().json();
-                let now =
-                    u32::try_from(status["height"].as_u64().expect("a height")).expect("small");
+                let now = stored_height(disk.path());
                 assert!(now >= height, "{what}: {now} after {height}");
                 height = now;
             }
         }
         fs::remove_file(&filler).expect("the filler");
         if disk.path().join("regtest/headers").exists() {
-            assert_whole(
-                disk.path(),
-                height,
-                &format!("round {round}, {kib} KiB, with room again"),
-            );
+            assert_whole(disk.path(), height, &format!("round {round}, {kib} KiB, with room"));
         }
     }
     say(&format!("{count} disks, {full} times full: every store opens whole"));
