@@ -184,6 +184,8 @@ fn run_limited(limit: &str, data_dir: &Path, file: &Path) -> Finished {
     let mut command = Command::new("sh");
     let script = format!("{limit}; exec \"$@\"");
     command.args(["-c", &script, "sh"]).arg(binary());
+    // With it, a panic is printed as usual besides the one line.
+    command.env_remove("RUST_BACKTRACE");
     command.args(["import", "--regtest", "--data-dir"]).arg(data_dir).arg(file);
     Running::start(command, Stdio::null()).wait(PATIENCE)
 }
