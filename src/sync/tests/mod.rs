@@ -3,6 +3,7 @@
 mod ahead;
 mod cases;
 mod caught_up;
+mod chains;
 mod hints;
 mod hostile;
 mod low_work;
