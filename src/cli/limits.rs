@@ -15,7 +15,7 @@ const PLENTY: u64 = 2 << 30;
 /// Starts the program anew, with one heap and small stacks, where its address space is limited (`ulimit -v`).
 ///
 /// The GNU C library reserves 64 MiB of addresses for the heap of each thread. Under a limit there is then none left for
-/// a few bytes, which ends a Rust program at once, without a word to its user. With one heap 60 MB are enough for
+/// a few bytes, which ends a Rust program at once, without a word to its user. With one heap 150 MB are enough for
 /// everything (measured).
 pub(super) fn save_address_space() {
     let limit = getrlimit(Resource::As).current;
