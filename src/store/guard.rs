@@ -151,9 +151,9 @@ mod tests {
     use super::{guarded, is_damage, quietly, stopped_since, stops, until_panic};
     use crate::store::StoreError;
     use std::io;
-    use std::panic::panic_any;
-    use std::thread;
+    use std::panic::{self, panic_any};
     use std::time::{Duration, Instant};
+    use std::{env, process, thread};
 
     #[test]
     fn a_panic_becomes_its_message() {
@@ -163,9 +163,27 @@ mod tests {
         assert_eq!(quietly(|| panic_any(9)), Err::<(), _>("it cannot be read".to_owned()));
     }
 
+    /// Says that this process is the child that has its thread stopped.
+    const CHILD: &str = "LIGHTCLIENT_TEST_STOPPED_THREAD";
+    /// How the child ends if all was as expected; no run that does not come to it ends so.
+    const AS_EXPECTED: i32 = 7;
+
     /// To unwind out of a batch would make what there is of it readable.
     #[test]
     fn a_panic_in_a_change_stops_its_thread_without_unwinding() {
+        let name = "store::guard::tests::a_panic_in_a_change_stops_its_thread_without_unwinding";
+        if env::var_os(CHILD).is_some() {
+            let held = panic::catch_unwind(stop_a_thread).is_ok();
+            process::exit(if held { AS_EXPECTED } else { 1 });
+        }
+        // The stopped thread keeps the lock of the panic hook, which the test harness takes when it ends.
+        let mut child = process::Command::new(env::current_exe().unwrap());
+        let ended = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(AS_EXPECTED), "{said}");
+    }
+
+    fn stop_a_thread() {
         struct Unwound;
         impl Drop for Unwound {
             fn drop(&mut self) {
