@@ -15,6 +15,7 @@ use tracing::warn;
 const AFTER_HELP: &str = "\
 Formats, by extension or --format:
   bin     raw headers of 80 bytes, nothing between them
+  hex     the same in hex digits, a header on each line
   csv     a table; its columns are keys of getblockheader
   jsonl   the object of `query --json` on each line
   parquet a table in columns, for DuckDB, pandas or Polars

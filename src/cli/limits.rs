@@ -5,9 +5,9 @@ use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// The variable by which the C library is told how many heaps to keep.
+/// The environment variable that sets how many heaps the C library keeps.
 const HEAPS: &str = "MALLOC_ARENA_MAX";
-/// The variable by which Rust's threads are told how large their stacks are to be, in bytes.
+/// The environment variable that sets the stack size of Rust's threads, in bytes.
 const STACK: &str = "RUST_MIN_STACK";
 /// Below so many bytes of address space it is used sparingly.
 const PLENTY: u64 = 2 << 30;

@@ -62,9 +62,8 @@ pub fn push_reversed(text: &mut String, bytes: &[u8]) {
 }
 
 fn push_byte(text: &mut String, byte: u8) {
-    // Both digits at once: exports spend most of their time here.
-    let digits = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+    text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    text.push(char::from(DIGITS[usize::from(byte & 15)]));
 }
 
 /// Bytes from digits of either case, first byte first.
@@ -121,11 +120,16 @@ const fn literal_digit(digit: u8) -> u8 {
 }
 
 fn value(digits: &[u8], at: usize) -> Result<u8, HexError> {
-    match digits[at] {
-        digit @ b'0'..=b'9' => Ok(digit - b'0'),
-        digit @ b'a'..=b'f' => Ok(digit - b'a' + 10),
-        digit @ b'A'..=b'F' => Ok(digit - b'A' + 10),
-        _ => Err(HexError::Digit { at }),
+    digit(digits[at]).ok_or(HexError::Digit { at })
+}
+
+/// The value of a hex digit of either case; `None` for another character.
+pub fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
     }
 }
 

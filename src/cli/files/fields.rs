@@ -1,8 +1,7 @@
 //! The fields of a header in text, as CSV and JSON Lines have them.
 
-use super::hex::digit;
 use super::read::Entry;
-use crate::primitives::{BlockHash, HEADER_LEN, Header, MerkleRoot};
+use crate::primitives::{BlockHash, HEADER_LEN, Header, MerkleRoot, hex};
 use chrono::{DateTime, NaiveDateTime};
 use std::borrow::Cow;
 
@@ -197,15 +196,7 @@ fn time(text: &str) -> Result<i64, String> {
 /// Exactly so many bytes in hex digits of either case, `0x` before them or not.
 fn digits<const N: usize>(text: &str) -> Option<[u8; N]> {
     let text = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    let text = text.as_bytes();
-    if text.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+    hex::decode_array(text).ok()
 }
 
 /// A value as it is shown in a message.

@@ -1,6 +1,7 @@
 //! Reading headers in hex digits: one on each line, or all in one line as Bitcoin Core's REST interface serves them.
 
 use super::read::{Entry, Fault, in_line};
+use crate::primitives::hex::digit;
 use crate::primitives::{HEADER_LEN, Header};
 use std::io::{BufRead, ErrorKind};
 
@@ -78,15 +79,5 @@ impl Partial {
         (self.digits > 0).then(|| {
             format!("expected 160 hex digits, got {}: the header is cut short", self.digits)
         })
-    }
-}
-
-/// The value of a hex digit of either case.
-pub(super) fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
     }
 }

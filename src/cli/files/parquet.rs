@@ -36,8 +36,8 @@ const SCHEMA: &str = "message headers {
 /// Columns with few values: a dictionary makes them small.
 const REPEATING: [&str; 4] = ["version", "versionHex", "bits", "difficulty"];
 
-/// Rows of a row group: what DuckDB writes too (122,880), rounded to whole steps of reading. Smaller groups cost
-/// readers time, larger ones cost the writer memory.
+/// Rows of a row group, close to the 122,880 that DuckDB writes. Smaller groups cost readers time, and larger ones cost
+/// the writer memory.
 pub(super) const GROUP_ROWS: u32 = 131_072;
 
 /// Values that are handed to a column's encoder together.

@@ -2,9 +2,9 @@
 
 use super::fields::{place_of, short};
 use super::format::FileFormat;
-use super::hex::digit;
 use super::read::BOM;
 use crate::chain::params;
+use crate::primitives::hex::digit;
 use crate::primitives::{HEADER_LEN, Header, Network};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

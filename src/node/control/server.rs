@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 /// How many clients are answered at once; more wait for one of these places.
 pub const MAX_CLIENTS: u32 = 16;
 
-/// How many clients may wait for a place; more are told to come back.
+/// How many clients may wait for a place; any more get the answer "busy".
 pub const MAX_WAITING: u32 = 48;
 
 /// How long a client may take for a request, from the last reply on, before it has to connect again: a client that says

@@ -46,7 +46,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         i64::from(header.time) > i64::from(self.options.clock.unix()) + i64::from(MAX_FUTURE_SECS)
     }
 
-    /// Asks all peers again as soon as the header that was too new has become valid, be it that the clock was set.
+    /// Asks all peers again as soon as the header that was too new is valid, also because the clock was set.
     pub(super) fn retry_too_new(&mut self) {
         let now = self.options.clock.unix();
         let valid = self.too_new.is_some_and(|header| header.is_valid_at(now));

@@ -16,7 +16,7 @@ fn a_proxy_that_is_down_is_no_fault_of_any_address() {
     let address = "8.8.8.8:8333".parse().unwrap();
     let known = bench.pool.book().get(&address).unwrap();
     assert_eq!((known.tries, known.last_try), (0, 0));
-    assert!(!bench.dials(10).is_empty(), "who persists tries again");
+    assert!(!bench.dials(10).is_empty(), "a pool that persists dials again");
 }
 
 fn proxy_down() -> Disconnect {
