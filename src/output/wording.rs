@@ -5,6 +5,9 @@ use super::format::count;
 /// How a command starts where a message advises one.
 const COMMAND: &str = "`lightclient ";
 
+/// What stands before a command that runs: it is not advised, and its options are not known.
+const RUNNING: &str = "in use by ";
+
 /// Digits from which on a height has separators.
 const LONG_NUMBER: usize = 4;
 
@@ -31,8 +34,10 @@ impl Wording {
         let mut parts = text.split(COMMAND);
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {
+            let is_running = out.ends_with(RUNNING);
             out.push_str(COMMAND);
-            let Some((command, rest)) = part.split_once('`') else {
+            let whole = part.split_once('`').filter(|_| !is_running);
+            let Some((command, rest)) = whole else {
                 out.push_str(part);
                 continue;
             };
@@ -103,6 +108,7 @@ mod tests {
                 "`lightclient verify --repair --regtest`, then `lightclient sync --regtest --connect a`",
             ),
             ("lightclient sync", "lightclient sync"),
+            ("is in use by `lightclient sync`: wait", "is in use by `lightclient sync`: wait"),
             ("an open `lightclient sync", "an open `lightclient sync"),
             ("`bitcoin-cli help`", "`bitcoin-cli help`"),
         ] {
