@@ -2,6 +2,7 @@
 //! `cargo bench --bench files`, or with `-- --binary PATH` for another build, `-- --runs N`.
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
+#[allow(dead_code, reason = "a part of what the tests use is enough for this bench")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -4,6 +4,7 @@
 //! The peers are threads of this process and share the machine's cores with the program.
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
+#[allow(dead_code, reason = "a part of what the tests use is enough for this bench")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

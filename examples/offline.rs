@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, reason = "showing what happens is what this program is for")]
 
 // By its path, since support is no crate of its own.
+#[allow(dead_code, reason = "a part of what the tests use is enough for this example")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -13,6 +13,7 @@ mod table;
 mod world;
 
 // By its path, since support is no crate of its own.
+#[allow(dead_code, reason = "a part of what the tests use is enough for this bench")]
 #[path = "../../tests/support/mod.rs"]
 mod support;
 

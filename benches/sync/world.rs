@@ -2,9 +2,11 @@
 
 use crate::case::Options;
 use crate::support::chain::{regtest_chain, spacing_for};
-use crate::support::served::SharedChain;
-use crate::support::wrong::{Wrong, with_one_wrong};
+use crate::support::served::{ServedChain, SharedChain};
+use crate::support::wrong::{Wrong, with_wrong};
+use lightclient::chain::params;
 use lightclient::primitives::{Header, Network};
+use lightclient::wire::MAX_HEADERS;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -48,14 +50,12 @@ impl Chain {
 
     /// The same chain but for a wrong header in the middle of every period: whoever asks for any of it finds one.
     pub(crate) fn with_wrong_ones(&self) -> SharedChain {
-        let wrong = (PERIOD / 2..self.headers.len()).step_by(PERIOD).fold(
-            self.headers.clone(),
-            |headers, at| {
-                let at = u32::try_from(at).expect("heights are 32 bits");
-                with_one_wrong(headers, at, Wrong::Bits)
-            },
-        );
-        SharedChain::new(Network::Regtest, &wrong)
+        let mut headers = self.headers.clone();
+        for at in (PERIOD / 2..headers.len()).step_by(PERIOD) {
+            // A chain of two, the wrong one last: what follows it stays the good one's, and is good to ask for.
+            headers[at] = with_wrong(Network::Regtest, &headers[at - 1..=at], 1, Wrong::Bits)[1];
+        }
+        SharedChain::new(Network::Regtest, &headers)
     }
 }
 
@@ -82,7 +82,7 @@ impl World {
         let start = Instant::now();
         let headers = regtest_chain(count, SEED, spacing_for(count));
         let shared = SharedChain::new(Network::Regtest, &headers);
-        shared.now().prepare();
+        prepare_checksums(&shared.now());
         let hints = self.folder.path().join(format!("hints-{count}.txt"));
         let short_hints = self.folder.path().join(format!("hints-{count}-short.txt"));
         for (file, end) in [(&hints, count), (&short_hints, count.saturating_sub(BEYOND))] {
@@ -93,6 +93,23 @@ impl World {
         let chain = Rc::new(Chain { count, shared, hints, short_hints, headers });
         self.chains.insert(count, Rc::clone(&chain));
         chain
+    }
+}
+
+/// Works out the checksums of the messages that a sync will ask for: 2000 after 2000, and by periods of 2016.
+///
+/// Without it the peer's first answers cost as much time as the client's check of them.
+fn prepare_checksums(chain: &ServedChain) {
+    let end = usize::try_from(chain.height()).expect("a height fits in memory") + 1;
+    let magic = params(Network::Regtest).magic;
+    let plain = (1..end).step_by(MAX_HEADERS).map(|start| start..end.min(start + MAX_HEADERS));
+    let periods = (0..end).step_by(PERIOD).flat_map(|first| {
+        let start = first.max(1);
+        let (middle, last) = (end.min(start + MAX_HEADERS), end.min(first + PERIOD));
+        [start..middle, middle..last]
+    });
+    for heights in plain.chain(periods).filter(|heights| !heights.is_empty()) {
+        chain.message(heights, magic);
     }
 }
 

@@ -1,7 +1,7 @@
 //! `mempool`, with peers that make transactions up, or their witnesses, or more of them than anybody could read.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
-use crate::support::measure::wait_and_measure;
+use crate::support::measure::{Usage, wait_and_measure};
 use crate::support::peer::ScriptedPeer;
 use crate::support::run::{Program, Running};
 use crate::support::script::Script;
@@ -284,7 +284,8 @@ fn what_is_larger_than_nodes_relay_is_counted_and_what_is_not_is_printed_in_litt
     // Twenty-five times as much JSON.
     let printed = reading.join().unwrap();
     assert!(printed > 59_000_000, "{printed}");
-    assert!(usage.peak < 48 << 20, "{} MiB", usage.peak >> 20);
+    let Usage { peak, cpu, elapsed, .. } = usage;
+    assert!(peak < 48 << 20, "{} MiB, {cpu:?} of processor time in {elapsed:?}", peak >> 20);
     assert!(summary.starts_with("24 transactions seen, 24 shown"), "{summary}");
     assert!(summary.contains(", 3 too heavy to be shown"), "{summary}");
     assert!(!summary.contains("other witnesses"), "{summary}");

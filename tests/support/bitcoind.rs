@@ -111,11 +111,6 @@ impl Bitcoind {
         self.p2p
     }
 
-    /// Who to ask, and as whom.
-    pub fn rpc_client(&self) -> &RpcClient {
-        &self.client
-    }
-
     /// Its process number.
     pub fn id(&self) -> u32 {
         self.child.id()

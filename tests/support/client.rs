@@ -1,19 +1,20 @@
-//! The smallest client there can be: for tests of the peer itself, and to measure how fast it can send.
+//! The smallest client there can be, for tests of the peer itself.
 
 use lightclient::chain::params;
-use lightclient::primitives::{BlockHash, Header, Network, sha256d};
+use lightclient::primitives::{BlockHash, Header, Network};
 use lightclient::wire::{
-    Endpoint, FRAME_HEAD_LEN, FrameDecoder, GetHeaders, Headers, MAX_PAYLOAD, Message,
-    PROTOCOL_VERSION, ServiceFlags, Version, encode_frame,
+    Endpoint, FrameDecoder, GetHeaders, Headers, MAX_PAYLOAD, Message, PROTOCOL_VERSION,
+    ServiceFlags, Version, encode_frame,
 };
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A connection that sends and receives whole messages.
 #[derive(Debug)]
 pub struct RawClient {
-    stream: TcpStream,
+    /// The socket: a bench reads from it without decoding.
+    pub stream: TcpStream,
     decoder: FrameDecoder,
     magic: [u8; 4],
     /// The nonce in its `version`.
@@ -130,64 +131,4 @@ impl RawClient {
             chain.extend_from_slice(&headers);
         }
     }
-
-    /// How fast the peer answers: asks for the same headers `times` times, a few requests ahead, and only counts the
-    /// bytes that come back. Gives the bytes and the time from the first request to the last byte.
-    pub fn drain(mut self, from: BlockHash, times: usize, ahead: usize) -> (usize, Duration) {
-        let mut buffer = vec![0; 1 << 20];
-        let start = Instant::now();
-        for _ in 0..ahead.min(times) {
-            self.ask(from, BlockHash::ZERO);
-        }
-        let (mut bytes, mut answers, mut left) = (0, 0, Span::default());
-        while answers < times {
-            let length = self.stream.read(&mut buffer).expect("the peer goes on sending");
-            bytes += length;
-            for _ in 0..left.whole_headers_messages(&buffer[..length]) {
-                answers += 1;
-                if answers + ahead <= times {
-                    self.ask(from, BlockHash::ZERO);
-                }
-            }
-        }
-        (bytes, start.elapsed())
-    }
-}
-
-/// Follows the lengths of messages through a stream without looking at their payloads.
-#[derive(Debug, Default)]
-struct Span {
-    head: Vec<u8>,
-    payload: usize,
-}
-
-impl Span {
-    fn whole_headers_messages(&mut self, mut bytes: &[u8]) -> usize {
-        let mut whole = 0;
-        while !bytes.is_empty() {
-            let wanted = FRAME_HEAD_LEN.saturating_sub(self.head.len());
-            let (head, rest) = bytes.split_at(wanted.min(bytes.len()));
-            self.head.extend_from_slice(head);
-            bytes = rest;
-            let Some((head, _)) = self.head.split_first_chunk::<FRAME_HEAD_LEN>() else { break };
-            if wanted > 0 {
-                let length = u32::from_le_bytes([head[16], head[17], head[18], head[19]]);
-                self.payload = usize::try_from(length).expect("usize has at least 32 bits");
-            }
-            let taken = self.payload.min(bytes.len());
-            self.payload -= taken;
-            bytes = &bytes[taken..];
-            if self.payload == 0 {
-                whole += usize::from(head[4..].starts_with(b"headers\0"));
-                self.head.clear();
-            }
-        }
-        whole
-    }
-}
-
-/// The checksum of a payload, for messages made by hand.
-pub fn checksum(payload: &[u8]) -> [u8; 4] {
-    let [a, b, c, d, ..] = sha256d(payload);
-    [a, b, c, d]
 }

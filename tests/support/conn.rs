@@ -18,6 +18,11 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
+/// What a full node with a pruned or a whole chain offers.
+const SERVICES: ServiceFlags = ServiceFlags(
+    ServiceFlags::NETWORK.0 | ServiceFlags::WITNESS.0 | ServiceFlags::NETWORK_LIMITED.0,
+);
+
 /// Where the writing thread of a connection takes its orders from.
 #[derive(Clone)]
 pub(super) struct Outbox {
@@ -156,7 +161,7 @@ impl Conversation {
         let height = self.chain.now().height().min(self.script.serves_up_to);
         Message::Version(Version {
             version: self.script.protocol,
-            services: self.script.services,
+            services: SERVICES,
             time: i64::from(now()),
             receiver: Endpoint::new(self.client, ServiceFlags::NONE),
             sender: Endpoint::UNSPECIFIED,
@@ -179,17 +184,16 @@ impl Conversation {
 
     fn addresses(&self) -> Message {
         let time = now();
-        let services = self.script.services;
         if !self.agreed.lock().send_addr_v2 {
             let entry = |address: &SocketAddr| AddrEntry {
                 time,
-                endpoint: Endpoint::new(*address, services),
+                endpoint: Endpoint::new(*address, SERVICES),
             };
             return Message::Addr(self.script.addresses.iter().map(entry).collect());
         }
         let entry = |address: &SocketAddr| AddrV2Entry {
             time,
-            services,
+            services: SERVICES,
             address: match address.ip() {
                 IpAddr::V4(ip) => NetAddress::Ipv4(ip),
                 IpAddr::V6(ip) => NetAddress::Ipv6(ip),

@@ -81,7 +81,9 @@ impl Link {
                 self.send_slowly(rate, back)?;
             }
         }
-        self.record.sent(self.connection, front.len() + back.len(), answer);
+        if answer {
+            self.record.answered(self.connection);
+        }
         Ok(())
     }
 

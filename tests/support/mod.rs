@@ -2,12 +2,9 @@
 //! plays any part in the protocol, a runner for the program, and a real bitcoind to compare with.
 //!
 //! Integration tests, benches and the example include it with `#[path = "../tests/support/mod.rs"]`.
+//! The tests use all of it; the compiler says what they no longer use.
 //! Nothing here sleeps for luck: every wait is for a condition and has a deadline.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test, example and bench that includes this uses another part of it"
-)]
+#![allow(unreachable_pub, reason = "`pub` marks what a support module offers to the others")]
 
 pub mod bitcoind;
 pub mod blocks;

@@ -21,8 +21,6 @@ pub struct Received {
 pub struct Connection {
     /// The client's end.
     pub from: SocketAddr,
-    /// When it was accepted.
-    pub opened: Instant,
     /// When it ended, whoever ended it.
     pub closed: Option<Instant>,
     /// Whether the client's `verack` has come and was acted on: from then on it gets announcements.
@@ -33,8 +31,6 @@ pub struct Connection {
     pub max_in_flight: usize,
     /// `headers` messages that were sent in answer, as a whole.
     pub answered: usize,
-    /// Bytes sent, of everything.
-    pub bytes_sent: u64,
 }
 
 /// Everything seen so far.
@@ -73,11 +69,6 @@ impl Seen {
     /// `headers` messages sent in answer, over all connections.
     pub fn answered(&self) -> usize {
         self.connections.iter().map(|connection| connection.answered).sum()
-    }
-
-    /// Bytes sent over all connections.
-    pub fn bytes_sent(&self) -> u64 {
-        self.connections.iter().map(|connection| connection.bytes_sent).sum()
     }
 
     fn summary(&self) -> String {
@@ -125,13 +116,11 @@ impl Record {
         self.0.change(|seen| {
             seen.connections.push(Connection {
                 from,
-                opened: Instant::now(),
                 closed: None,
                 ready: false,
                 in_flight: 0,
                 max_in_flight: 0,
                 answered: 0,
-                bytes_sent: 0,
             });
             seen.connections.len() - 1
         })
@@ -153,14 +142,11 @@ impl Record {
         self.0.change(|seen| seen.connections[connection].ready = true);
     }
 
-    pub(super) fn sent(&self, connection: usize, bytes: usize, answer: bool) {
+    pub(super) fn answered(&self, connection: usize) {
         self.0.change(|seen| {
             let at = &mut seen.connections[connection];
-            at.bytes_sent += u64::try_from(bytes).expect("usize has at most 64 bits");
-            if answer {
-                at.in_flight -= 1;
-                at.answered += 1;
-            }
+            at.in_flight -= 1;
+            at.answered += 1;
         });
     }
 

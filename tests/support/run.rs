@@ -21,7 +21,7 @@ pub struct Program {
     binary: PathBuf,
     data_dir: PathBuf,
     /// Removes the folder with the program, if it was made for it.
-    temporary: Option<TempDir>,
+    _temporary: Option<TempDir>,
     flags: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
 }
@@ -32,7 +32,7 @@ impl Program {
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         let temporary = TempDir::with_prefix("lightclient-").expect("a folder for temporary files");
         let data_dir = temporary.path().join("data");
-        Self { temporary: Some(temporary), ..Self::at(binary, data_dir) }
+        Self { _temporary: Some(temporary), ..Self::at(binary, data_dir) }
     }
 
     /// The program with a data folder of the caller's.
@@ -40,7 +40,7 @@ impl Program {
         Self {
             binary: binary.into(),
             data_dir: data_dir.into(),
-            temporary: None,
+            _temporary: None,
             flags: Vec::new(),
             env: Vec::new(),
         }
@@ -133,11 +133,6 @@ impl Running {
         let stdout = Captured::new(child.stdout.take().expect("it was piped"));
         let stderr = Captured::new(child.stderr.take().expect("it was piped"));
         Self { child, started, stdout, stderr }
-    }
-
-    /// Its process number.
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Asks it to stop, as Ctrl-C does.

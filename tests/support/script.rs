@@ -2,7 +2,7 @@
 
 use super::peer::ScriptedPeer;
 use super::served::SharedChain;
-use lightclient::wire::{Message, PROTOCOL_VERSION, ServiceFlags};
+use lightclient::wire::{Message, PROTOCOL_VERSION};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -51,7 +51,6 @@ pub struct Script {
     pub(super) magic: Option<[u8; 4]>,
     pub(super) speaks_first: bool,
     pub(super) height: Option<i32>,
-    pub(super) services: ServiceFlags,
     pub(super) user_agent: String,
     pub(super) protocol: i32,
     pub(super) wtxid_relay: bool,
@@ -80,7 +79,6 @@ impl Script {
             magic: None,
             speaks_first: false,
             height: None,
-            services: ServiceFlags::NETWORK | ServiceFlags::WITNESS | ServiceFlags::NETWORK_LIMITED,
             user_agent: "/Scripted:1.0/".to_owned(),
             protocol: PROTOCOL_VERSION,
             wtxid_relay: true,
@@ -135,13 +133,6 @@ impl Script {
     #[must_use]
     pub fn claims_height(mut self, height: i32) -> Self {
         self.height = Some(height);
-        self
-    }
-
-    /// The services in its `version`.
-    #[must_use]
-    pub fn services(mut self, services: ServiceFlags) -> Self {
-        self.services = services;
         self
     }
 

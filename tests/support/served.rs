@@ -1,7 +1,6 @@
 //! A chain as peers serve it: headers laid out as they go over the wire, found by hash, shared and changed while
 //! peers run.
 
-use lightclient::chain::params;
 use lightclient::primitives::{BlockHash, HEADER_LEN, Header, Network, sha256d};
 use lightclient::wire::{FOREIGN_VERSION_BIT, GetHeaders, MAX_HEADERS, put_compact_size};
 use std::collections::HashMap;
@@ -180,23 +179,6 @@ impl ServedChain {
         let [a, b, c, d, ..] = sha256d(&[count, entries].concat());
         cached().insert(key, [a, b, c, d]);
         [a, b, c, d]
-    }
-
-    /// Works out the checksums of the messages that a sync will ask for: 2000 after 2000, and by periods of 2016.
-    ///
-    /// For benches: without it the peer's first answers cost as much time as the client's check of them.
-    pub fn prepare(&self) {
-        let end = self.hashes.len();
-        let magic = params(self.network).magic;
-        let plain = (1..end).step_by(MAX_HEADERS).map(|start| start..end.min(start + MAX_HEADERS));
-        let periods = (0..end).step_by(2016).flat_map(|first| {
-            let start = first.max(1);
-            let (middle, last) = (end.min(start + MAX_HEADERS), end.min(first + 2016));
-            [start..middle, middle..last]
-        });
-        for heights in plain.chain(periods).filter(|heights| !heights.is_empty()) {
-            self.message(heights, magic);
-        }
     }
 }
 

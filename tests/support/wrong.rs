@@ -116,14 +116,6 @@ pub fn with_wrong(network: Network, base: &[Header], at: u32, kind: Wrong) -> Ve
     chain
 }
 
-/// `base` with nothing but the header at height `at` replaced by a wrong one (regtest only): what follows is the base's
-/// own, so whoever asks for headers after that height gets good ones.
-pub fn with_one_wrong(mut base: Vec<Header>, at: u32, kind: Wrong) -> Vec<Header> {
-    let at = usize::try_from(at).expect("a height fits in memory");
-    base[at] = wrong_on_regtest(&base[..at], kind);
-    base
-}
-
 /// Headers on top of the wrong one, whose times are those that the good chain would have had.
 fn follow(mut chain: Vec<Header>, time: u32, after: u32) -> Vec<Header> {
     if after == 0 {
