@@ -5,14 +5,8 @@
 //! `lightclient` is a thin layer on top of this crate.
 //!
 //! # Layers
-//! ```text
-//! main → cli → config, output, node        (and store, for checking and mending what no node has open)
-//! node → net, sync, store, chain, wire, script, config
-//! net → wire      sync → chain      store → chain
-//! wire, script, chain → primitives → nothing     output → nothing
-//! ```
+//! Each module is a layer; `ARCHITECTURE.md` draws which of them uses which, and a test keeps the drawing true.
 //! [`primitives`], [`wire`], [`script`], [`chain`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
-//! `tests/architecture.rs` keeps the arrows true; `ARCHITECTURE.md` says why they are as they are.
 //!
 //! # Checking headers
 //! ```
