@@ -29,3 +29,7 @@ doc $RUSTDOCFLAGS="-D warnings":
 # Formats the code.
 fmt:
     cargo fmt
+
+# Prints the figures of the source: its size, its public items, circles of files.
+figures:
+    benches/figures
