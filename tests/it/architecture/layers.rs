@@ -91,7 +91,7 @@ impl Crate {
     }
 
     /// Returns each file, the files whose items it uses, and which items of each those are. What a module passes on from
-    /// below itself is no use.
+    /// below itself does not count.
     pub(super) fn uses(&self) -> BTreeMap<&str, BTreeMap<&str, BTreeSet<String>>> {
         let mut uses: BTreeMap<&str, BTreeMap<&str, BTreeSet<String>>> = BTreeMap::new();
         for (from, module) in &self.0 {
