@@ -9,7 +9,7 @@
 
 use super::error::StoreError;
 use super::layout::{PAGE, PAGE_HEAD, RECORD, bucket_key};
-use super::parity::{Parity, xor_at};
+use super::parity::{Parity, combine};
 use super::records::Records;
 use crate::primitives::BlockHash;
 use sled::{Batch, IVec};
@@ -170,7 +170,7 @@ impl<'a> Buckets<'a> {
 
     /// Combines a parity record with what is to be added to it, or taken out.
     fn xor(&mut self, key: [u8; 4], lane: &[u8]) -> Result<(), StoreError> {
-        xor_at(self.bucket(key)?, 0, lane);
+        combine(self.bucket(key)?, key, lane);
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `h` + page number (u32 BE) | parent hash (32), work before the page (32, BE), then 48 bytes a header |
 //! | `i` + run (u16 BE) + bucket (u8) | hash index: u32 LE entries, see `index.rs` |
-//! | `p` + run (u16 BE) + lane (u8) | exclusive or of every 32nd page of the run, see `parity.rs` |
+//! | `p` + run (u16 BE) + lane (u8) | exclusive or of every 32nd page of the run, and the key again, see `parity.rs` |
 //! | `b` + page number (u32 BE) | a page of a branch that is to take over: as under `h`, see `staged.rs` |
 //! | `s` + name (32) + part (u16 BE) | fork height (u32 LE), then 80 bytes a header |
 //! | `m:version` | schema version, u32 LE |

@@ -5,6 +5,7 @@
 //! compared with what follows it.
 
 mod create;
+mod directory;
 mod engine;
 mod error;
 mod guard;

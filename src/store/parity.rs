@@ -60,6 +60,21 @@ pub(super) fn others_of(page: u32) -> impl Iterator<Item = u32> {
     lane.filter(move |other| *other != page)
 }
 
+/// Combines a lane's record with what is to be added to it, or taken out. The record ends with its key, so that it is
+/// known for what it is where sled's tree does not lead to it.
+pub(super) fn combine(record: &mut Vec<u8>, key: [u8; 4], lane: &[u8]) {
+    if let Some(body) = lane_body(record, key).map(<[u8]>::len) {
+        record.truncate(body);
+    }
+    xor_at(record, 0, lane);
+    record.extend_from_slice(&key);
+}
+
+/// A lane's record without its key; `None` where it ends with another.
+pub(super) fn lane_body(record: &[u8], key: [u8; 4]) -> Option<&[u8]> {
+    record.strip_suffix(&key)
+}
+
 /// Combines bytes with those from a position on; what is missing there counts as zeros.
 pub(super) fn xor_at(bytes: &mut Vec<u8>, at: usize, with: &[u8]) {
     if bytes.len() < at + with.len() {

@@ -45,7 +45,7 @@ pub fn repair(
     let lock = StoreLock::take(folder)?;
     let folders = Folders::of(folder);
     folders.finish_repair()?;
-    let old = Salvage::open(&folders.database)?;
+    let old = Salvage::open(&folders.database, params)?;
     if let Some(records) = old.records() {
         check_is_ours(records, params)?;
     }
@@ -119,7 +119,7 @@ fn read_step(old: &Salvage, branch: &mut Branch) -> Step {
     for number in first / PAGE..first / PAGE + STEP {
         // Steps begin with a whole page, but for the first: genesis is there already.
         let before = if number == 0 { branch.params().genesis.prev } else { parent };
-        let piece = old.page(number, &before, branch.params());
+        let piece = old.page(number, &before);
         let skip = usize::try_from(first.saturating_sub(number * PAGE)).unwrap_or(0);
         let at = number * PAGE;
         if healed.is_none() && !piece.headers.is_empty() && !old.is_intact(number, &piece) {

@@ -1,15 +1,18 @@
 //! Where the pages of a damaged database may still be: in its tree, anywhere in its log, or in the parity records.
 
 use super::Tip;
+use super::directory::{Directory, Ends, OurValues};
 use super::error::StoreError;
-use super::layout::push_record;
-use super::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, decode_page, decode_tip, page_key};
-use super::log::{Found, scan};
-use super::parity::{lane_of, others_of, xor_at};
+use super::layout::{
+    PAGE, PAGE_HEAD, RECORD, TIP_KEY, decode_page, decode_tip, page_key, push_record,
+};
+use super::log::scan;
+use super::parity::{lane_body, lane_of, others_of, xor_at};
 use super::records::{Files, Records};
 use crate::chain::{Params, link_batch};
 use crate::primitives::{BlockHash, Header};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -20,17 +23,20 @@ const MAX_MIXES: u32 = 4096;
 /// A damaged database, for whatever can be had of it.
 #[derive(Debug)]
 pub(super) struct Salvage {
+    params: &'static Params,
     /// The database as it is, if there is a way into it.
     records: Option<Records>,
     /// `None` where it is missing.
     file: Option<File>,
-    /// What lies anywhere in the file; looked for when the first page is missing.
-    found: OnceCell<Found>,
+    /// What lies anywhere in the file; looked for when the first record is missing.
+    directory: OnceCell<Directory>,
     tip: Option<(Tip, u32)>,
+    /// The damaged pages that were to be put together for others, and what came of it.
+    mended: RefCell<HashMap<u32, Option<Vec<u8>>>>,
 }
 
 /// The headers of one page that follow on from its parent.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Piece {
     pub(super) headers: Vec<Header>,
     /// Whether the next page, or the tip, says that it ends with the last of them.
@@ -38,7 +44,7 @@ pub(super) struct Piece {
 }
 
 impl Salvage {
-    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(folder: &Path, params: &'static Params) -> Result<Self, StoreError> {
         let path = folder.join("db");
         let file = match File::open(&path) {
             Ok(file) => Some(file),
@@ -50,7 +56,8 @@ impl Salvage {
             Err(StoreError::Unreadable { .. }) => None,
             Err(error) => return Err(error),
         };
-        let mut salvage = Self { records, file, found: OnceCell::new(), tip: None };
+        let (directory, mended) = (OnceCell::new(), RefCell::default());
+        let mut salvage = Self { params, records, file, directory, tip: None, mended };
         let tip = salvage.versions(TIP_KEY).find_map(|bytes| decode_tip(&bytes));
         salvage.tip = tip;
         Ok(salvage)
@@ -74,39 +81,35 @@ impl Salvage {
     }
 
     /// The best version of a page whose headers follow `parent`; empty where there is none.
-    pub(super) fn page(&self, number: u32, parent: &BlockHash, params: &Params) -> Piece {
-        let end = self.end_of(number);
-        let read = |bytes: &[u8]| read_piece(number, bytes, parent, params, end.as_ref());
+    pub(super) fn page(&self, number: u32, parent: &BlockHash) -> Piece {
+        let following = std::iter::once_with(|| self.directory().following(parent)).flatten();
         let mut best = Piece::default();
-        for bytes in self.versions(&page_key(number)).chain(self.loose(parent)) {
-            let piece = read(&bytes);
+        for bytes in self.page_versions(number).chain(following) {
+            let piece = self.read(number, &bytes, parent);
             if piece.is_confirmed {
                 return piece;
             }
-            if piece.headers.len() > best.headers.len() {
-                best = piece;
-            }
+            best = longer(best, piece);
         }
-        let Some(derived) = self.derive(number) else { return best };
-        let mut mixes = Mixes { read: &read, left: MAX_MIXES };
-        let key = page_key(number);
-        let versions = self.versions(&key).chain([derived.clone()]);
-        let mixed = versions.take(3).find_map(|bytes| mixes.find(bytes, &derived));
-        mixed.unwrap_or_else(|| {
-            let piece = read(&derived);
-            if piece.headers.len() > best.headers.len() { piece } else { best }
-        })
+        let Some(derived) = self.derive(number, |other| self.mended(other, 2)) else { return best };
+        self.put_together(number, parent, &derived, best)
     }
 
-    /// The hash of a page's last header, by what follows it.
-    fn end_of(&self, number: u32) -> Option<BlockHash> {
-        if let Some((tip, _)) = &self.tip
-            && tip.height / PAGE == number
-        {
-            return Some(tip.hash);
+    /// The headers in a page's bytes, whatever they say of the parent.
+    fn read(&self, number: u32, bytes: &[u8], parent: &BlockHash) -> Piece {
+        read_piece(number, bytes, parent, self.params, |hash| self.is_end(number, hash))
+    }
+
+    /// Whether a page ends with a header, by what follows it.
+    fn is_end(&self, number: u32, hash: &BlockHash) -> bool {
+        match &self.tip {
+            Some((tip, _)) if tip.height / PAGE == number => tip.hash == *hash,
+            _ => match self.page_versions(number + 1).next() {
+                Some(next) => next.starts_with(&hash.0),
+                // Its number may be lost.
+                None => self.directory().is_parent(hash),
+            },
         }
-        let next = self.versions(&page_key(number + 1)).next()?;
-        next.first_chunk().map(|hash| BlockHash(*hash))
     }
 
     fn stored(&self, key: &[u8]) -> Option<Vec<u8>> {
@@ -117,40 +120,86 @@ impl Salvage {
     /// The versions of a record, the best first; the file is looked through only for the second.
     fn versions<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + 'a {
         let stored = self.stored(key).into_iter();
-        stored.chain(std::iter::once_with(|| self.found().of_key(key)).flatten())
+        stored.chain(std::iter::once_with(|| self.directory().record(key)).flatten())
     }
 
-    /// The pages anywhere in the file that follow a header.
-    fn loose<'a>(&'a self, parent: &'a BlockHash) -> impl Iterator<Item = Vec<u8>> + 'a {
-        std::iter::once_with(|| self.found().beginning_with(&parent.0)).flatten()
+    /// The versions of a page, the best first.
+    fn page_versions(&self, number: u32) -> impl Iterator<Item = Vec<u8>> + '_ {
+        let stored = self.stored(&page_key(number)).into_iter();
+        stored.chain(std::iter::once_with(move || self.directory().page(number)).flatten())
     }
 
-    fn found(&self) -> &Found {
-        let found = || self.file.as_ref().and_then(|file| scan(file, is_page).ok());
-        self.found.get_or_init(|| found().unwrap_or_default())
+    fn directory(&self) -> &Directory {
+        let found = || self.file.as_ref().and_then(|file| scan(file, &OurValues).ok());
+        self.directory.get_or_init(|| Directory::new(found().unwrap_or_default()))
     }
 
-    /// The best version of a page, for what it may be worth.
-    fn any_version(&self, number: u32) -> Option<Vec<u8>> {
-        self.versions(&page_key(number)).next().or_else(|| {
-            // Its key is lost, but it may lie where the page before leads.
-            let before = self.versions(&page_key(number.checked_sub(1)?)).next()?;
-            let parent = decode_page(0, &before).ok()?.last_hash();
-            self.loose(&parent).next()
-        })
+    /// The page that one of its versions and what its lane says make together, or else the better of `best` and what
+    /// the lane says: without what follows the page, a damaged one may seem as good on a test network.
+    fn put_together(&self, number: u32, parent: &BlockHash, derived: &[u8], best: Piece) -> Piece {
+        let read = |bytes: &[u8]| self.read(number, bytes, parent);
+        let mut mixes = Mixes { read: &read, left: 0 };
+        let versions = self.page_versions(number).chain([derived.to_vec()]).take(3);
+        let headless = std::iter::once_with(|| self.directory().headless(derived)).flatten();
+        let mixed = versions.chain(headless).find_map(|bytes| mixes.find(bytes, derived));
+        let piece = mixed.unwrap_or_else(|| longer(read(derived), best));
+        // What is left of a part serves its lane better.
+        if piece.is_confirmed || piece.headers.len() == PAGE as usize {
+            self.mended.borrow_mut().insert(number, Some(bytes_of(&piece.headers)));
+        }
+        piece
     }
 
-    /// A page by the others of its lane.
-    fn derive(&self, number: u32) -> Option<Vec<u8>> {
-        let mut page = self.versions(&lane_of(number)).next()?;
+    /// A page by the others of its lane, which are taken from `other`.
+    fn derive(&self, number: u32, other: impl Fn(u32) -> Vec<u8>) -> Option<Vec<u8>> {
+        let key = lane_of(number);
+        let body = |record: Vec<u8>| lane_body(&record, key).map(<[u8]>::to_vec);
+        let mut page = self.versions(&key).find_map(body)?;
         let covered = self.tip.as_ref().map_or(u32::MAX, |(_, indexed_to)| *indexed_to);
-        for other in others_of(number).filter(|other| other * PAGE < covered) {
-            let bytes = self.any_version(other).unwrap_or_default();
-            xor_at(&mut page, 0, &bytes[..bytes.len().min(covered_bytes(other, covered))]);
+        for at in others_of(number).filter(|other| other * PAGE < covered) {
+            let bytes = other(at);
+            xor_at(&mut page, 0, &bytes[..bytes.len().min(covered_bytes(at, covered))]);
         }
         page.truncate(covered_bytes(number, covered));
         Some(page)
     }
+
+    /// The best version of a page, for what it may be worth.
+    fn any_version(&self, number: u32) -> Vec<u8> {
+        let mended = self.mended.borrow().get(&number).cloned().flatten();
+        mended.or_else(|| self.page_versions(number).next()).unwrap_or_default()
+    }
+
+    /// A page for others of its lane: if it is damaged too, as its lane may mend it. What it follows may need to be
+    /// mended before it, in so many steps.
+    fn mended(&self, number: u32, steps: u32) -> Vec<u8> {
+        let page = self.any_version(number);
+        let is_whole = Ends::of(&page).is_some_and(|ends| self.is_end(number, &ends.last));
+        if is_whole || steps == 0 || self.mended.borrow().contains_key(&number) {
+            return page;
+        }
+        self.mended.borrow_mut().insert(number, None);
+        let before = number.checked_sub(1).map(|before| self.mended(before, steps - 1));
+        let parent = before.and_then(|before| Ends::of(&before));
+        let derived = self.derive(number, |other| self.any_version(other));
+        let Some((Ends { last: parent, .. }, derived)) = parent.zip(derived) else { return page };
+        let best = self.read(number, &page, &parent);
+        self.put_together(number, &parent, &derived, best);
+        self.any_version(number)
+    }
+}
+
+/// A page's bytes for its lane, which is asked for headers alone: without the work in its head.
+fn bytes_of(headers: &[Header]) -> Vec<u8> {
+    let parent = headers.first().map_or(BlockHash::ZERO, |header| header.prev);
+    let mut bytes = parent.0.to_vec();
+    bytes.resize(PAGE_HEAD, 0);
+    headers.iter().for_each(|header| push_record(&mut bytes, header));
+    bytes
+}
+
+fn longer(one: Piece, other: Piece) -> Piece {
+    if other.headers.len() > one.headers.len() { other } else { one }
 }
 
 /// How many bytes of a page are covered by its parity record.
@@ -159,20 +208,13 @@ fn covered_bytes(number: u32, covered: u32) -> usize {
     PAGE_HEAD + RECORD * usize::try_from(headers).expect("at most a page")
 }
 
-/// Whether bytes look like a page: so many that there are whole headers in it, and work that no chain exceeds.
-fn is_page(bytes: &[u8]) -> bool {
-    let headers = bytes.len().checked_sub(PAGE_HEAD);
-    let whole = headers.is_some_and(|len| len % RECORD == 0 && len / RECORD <= PAGE as usize);
-    whole && bytes.len() > PAGE_HEAD && bytes[32..48].iter().all(|byte| *byte == 0)
-}
-
 /// The headers of a page that follow on from its parent, whatever the page itself says of that.
 fn read_piece(
     number: u32,
     bytes: &[u8],
     parent: &BlockHash,
     params: &Params,
-    end: Option<&BlockHash>,
+    is_end: impl Fn(&BlockHash) -> bool,
 ) -> Piece {
     let mut bytes = bytes.to_vec();
     if let Some(stored) = bytes.first_chunk_mut() {
@@ -187,7 +229,7 @@ fn read_piece(
     bytes.truncate(whole);
     let Ok(page) = decode_page(number * PAGE, &bytes) else { return Piece::default() };
     let (good, _) = link_batch(params, page.headers);
-    let end = end.and_then(|end| good.hashes().position(|hash| hash == *end));
+    let end = good.hashes().position(|hash| is_end(&hash));
     let count = end.map_or(good.headers().len(), |at| at + 1);
     Piece { headers: good.headers()[..count].to_vec(), is_confirmed: end.is_some() }
 }
@@ -201,6 +243,7 @@ struct Mixes<'a, R> {
 
 impl<R: Fn(&[u8]) -> Piece> Mixes<'_, R> {
     fn find(&mut self, page: Vec<u8>, derived: &[u8]) -> Option<Piece> {
+        self.left = MAX_MIXES;
         let differ = |at: &usize| page.get(*at..*at + RECORD) != derived.get(*at..*at + RECORD);
         let len = page.len().min(derived.len());
         let places: Vec<usize> =

@@ -24,7 +24,7 @@ mod tests;
 
 pub(super) use files::{mend_settings, remove_unfinished_snapshots, set_snapshots_aside};
 pub(super) use reader::Log;
-pub(super) use scan::{Found, scan};
+pub(super) use scan::{Extent, Found, Values, scan, sort_versions};
 
 /// Bytes of a segment.
 const SEGMENT: u64 = 512 * 1024;

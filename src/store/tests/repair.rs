@@ -1,15 +1,18 @@
 //! What `repair` keeps, and where it leaves the rest.
 
 use super::faults::tamper;
-use super::mine::{append, mainnet_database, mine, regtest, regtest_database};
+use super::mine::{append, check, mainnet_database, mine, regtest, regtest_database};
 use crate::chain::{Ancestors, Branch, CheckedHeaders, params};
 use crate::primitives::Network;
 use crate::store::create::Folders;
-use crate::store::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key};
+use crate::store::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key, push_record};
+use crate::store::parity::lane_of;
 use crate::store::{HeaderStore, SledStore, repair, verify};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::collections::HashSet;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use tempfile::tempdir;
 
@@ -138,17 +141,83 @@ fn a_hole_of_64_bytes_anywhere_in_the_log_costs_no_header() {
     }
 }
 
+/// Zeros headers of a page wherever they lie in a file, with so many bytes before the first of each row.
+fn zero(bytes: &mut [u8], headers: &CheckedHeaders, heights: Range<u32>, before: usize) {
+    for height in heights.clone() {
+        let mut record = Vec::new();
+        push_record(&mut record, &headers.headers()[height as usize - 1]);
+        let before = if height == heights.start { before } else { 0 };
+        let places = (0..=bytes.len() - RECORD).filter(|at| bytes[*at..].starts_with(&record));
+        for at in places.collect::<Vec<_>>() {
+            bytes[at - before..at + RECORD].fill(0);
+        }
+    }
+}
+
+/// The lane of two damaged pages, of which one has lost its head and its key too, mends both.
+#[test]
+fn a_page_without_its_head_and_a_hole_in_another_of_its_lane_cost_no_header() {
+    const PAGES: [u32; 2] = [253, 349];
+    for (first, second) in [(PAGES[0], PAGES[1]), (PAGES[1], PAGES[0])] {
+        for step in [1000, 8000, 40_000] {
+            let folder = tempdir().unwrap();
+            let store = SledStore::open(folder.path(), regtest()).unwrap();
+            let mut branch = Branch::genesis(regtest());
+            let mut all = Vec::new();
+            for _ in 0..40_000 / step {
+                let headers = mine(&mut branch, step, 0);
+                append(&store, &headers);
+                all.extend_from_slice(headers.headers());
+            }
+            store.settle().unwrap();
+            drop(store);
+            let headers = check(&mut Branch::genesis(regtest()), all);
+            damage(folder.path(), "db", |bytes| {
+                zero(bytes, &headers, first * PAGE..first * PAGE + 15, PAGE_HEAD + 8);
+                zero(bytes, &headers, second * PAGE + 47..second * PAGE + 52, 0);
+            });
+            let what = format!("page {first} without its head, stored in steps of {step}");
+            assert_repaired(folder.path(), &headers, 40_000, &what);
+        }
+    }
+}
+
+/// The lanes of the pages of which a part of a file has headers.
+fn lanes_in(bytes: &[u8], headers: &CheckedHeaders) -> HashSet<[u8; 4]> {
+    // Of a header that is cut at either end, half is there.
+    const HALF: usize = RECORD / 2;
+    let windows: HashSet<&[u8]> = bytes.windows(HALF).collect();
+    let mut lanes = HashSet::new();
+    for (header, height) in headers.headers().iter().zip(1..) {
+        let mut record = Vec::new();
+        push_record(&mut record, header);
+        if record.chunks(HALF).any(|half| windows.contains(half)) {
+            lanes.insert(lane_of(height / PAGE));
+        }
+    }
+    lanes
+}
+
+/// Of each lane, one page.
 #[test]
 fn a_hole_and_no_way_into_the_tree_cost_no_header() {
+    // The messages that say where the tree begins are among the first.
+    const START: Range<usize> = 20..4000;
     let mut random = StdRng::seed_from_u64(10);
     let folder = tempdir().unwrap();
     let headers = regtest_database(folder.path(), 40_000);
     for round in 0..6 {
         damage(folder.path(), "db", |bytes| {
-            let at = random.random_range(0..bytes.len() - 64);
-            bytes[at..at + 64].fill(0);
-            // The messages that say where the tree begins are among the first.
-            bytes[20..4000].fill(0);
+            let lost = lanes_in(&bytes[START], &headers);
+            let hole = loop {
+                let at = random.random_range(0..bytes.len() - 64);
+                let around = &bytes[at.saturating_sub(RECORD)..(at + 64 + RECORD).min(bytes.len())];
+                if lanes_in(around, &headers).is_disjoint(&lost) {
+                    break at..at + 64;
+                }
+            };
+            bytes[hole].fill(0);
+            bytes[START].fill(0);
         });
         fs::remove_file(Folders::of(folder.path()).database.join("conf")).unwrap();
         assert_repaired(folder.path(), &headers, 40_000, &format!("round {round}"));

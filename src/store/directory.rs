@@ -1,0 +1,161 @@
+//! The pages that lie anywhere in a damaged file, whether sled's tree leads to them or not.
+//!
+//! A page whose key is lost has its number from its neighbours: it begins with the hash that the page before ends
+//! with. Nothing is trusted that is found so: the headers show whether they are the right ones.
+
+use super::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, decode_page, lane_key, page_key};
+use super::log::{Extent, Found, Values, sort_versions};
+use crate::primitives::BlockHash;
+use std::collections::{HashMap, HashSet};
+
+/// Bytes of a page with all its headers.
+const WHOLE: usize = PAGE_HEAD + RECORD * PAGE as usize;
+
+/// What was found in a file.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    found: Found,
+    /// The versions of each page, the best first.
+    pages: HashMap<u32, Vec<Extent>>,
+    /// Pages without keys, by the hash that they follow.
+    following: HashMap<BlockHash, Vec<Extent>>,
+    /// The hashes that any page follows: so those with which the pages before end.
+    parents: HashSet<BlockHash>,
+}
+
+/// What a page follows, and what it ends with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    pub(super) parent: BlockHash,
+    pub(super) last: BlockHash,
+}
+
+impl Ends {
+    /// `None` where the bytes are no page.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        let page = decode_page(0, bytes).ok().filter(|_| is_page(bytes))?;
+        Some(Self { parent: page.parent, last: page.last_hash() })
+    }
+}
+
+impl Directory {
+    pub(super) fn new(found: Found) -> Self {
+        let mut directory = Self::default();
+        let ends = |extent: &Extent| Some((*extent, Ends::of(&found.read(extent)?)?));
+        let keyless: Vec<_> = found.keyless().iter().filter_map(ends).collect();
+        let mut placed = Vec::new();
+        for (key, extents) in found.keyed() {
+            let Some(number) = number_of(key) else { continue };
+            // Where lengths are damaged, keys have values that are none.
+            for (extent, ends) in extents.iter().filter_map(ends) {
+                directory.pages.entry(number).or_default().push(extent);
+                placed.push((number, ends));
+            }
+        }
+        directory.parents.extend(placed.iter().map(|(_, ends)| ends.parent));
+        for (extent, ends) in &keyless {
+            directory.following.entry(ends.parent).or_default().push(*extent);
+            directory.parents.insert(ends.parent);
+        }
+        directory.place(&keyless, placed);
+        let pages = directory.pages.values_mut().chain(directory.following.values_mut());
+        pages.for_each(|versions| sort_versions(versions));
+        directory.found = found;
+        directory
+    }
+
+    /// Gives pages without keys their numbers: by the first page, and then by those `placed` already.
+    fn place(&mut self, keyless: &[(Extent, Ends)], mut placed: Vec<(u32, Ends)>) {
+        let (mut by_parent, mut by_last) =
+            (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for page in keyless {
+            by_parent.entry(page.1.parent).or_default().push(page);
+            by_last.entry(page.1.last).or_default().push(page);
+        }
+        let mut put = |number: u32, found: Vec<&(Extent, Ends)>, placed: &mut Vec<_>| {
+            for (extent, ends) in found {
+                self.pages.entry(number).or_default().push(*extent);
+                placed.push((number, *ends));
+            }
+        };
+        put(0, by_parent.remove(&BlockHash::ZERO).unwrap_or_default(), &mut placed);
+        while let Some((number, ends)) = placed.pop() {
+            put(number + 1, by_parent.remove(&ends.last).unwrap_or_default(), &mut placed);
+            if let Some(before) = number.checked_sub(1) {
+                put(before, by_last.remove(&ends.parent).unwrap_or_default(), &mut placed);
+            }
+        }
+    }
+
+    /// The versions of a page, the best first.
+    pub(super) fn page(&self, number: u32) -> impl Iterator<Item = Vec<u8>> {
+        self.read_all(self.pages.get(&number).map_or(&[], Vec::as_slice))
+    }
+
+    /// The versions of a record that is no page, the best first.
+    pub(super) fn record(&self, key: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        self.read_all(self.found.of_key(key))
+    }
+
+    /// The pages without keys that follow a header.
+    pub(super) fn following(&self, parent: &BlockHash) -> impl Iterator<Item = Vec<u8>> {
+        self.read_all(self.following.get(parent).map_or(&[], Vec::as_slice))
+    }
+
+    /// Whether any page follows a header: then it is the last of its own.
+    pub(super) fn is_parent(&self, hash: &BlockHash) -> bool {
+        self.parents.contains(hash)
+    }
+
+    /// What may be left of a page that has lost its head, as it has a record in common with what it should be.
+    pub(super) fn headless(&self, derived: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        self.found.fragments(WHOLE).filter(|bytes| has_common_record(bytes, derived))
+    }
+
+    fn read_all(&self, extents: &[Extent]) -> impl Iterator<Item = Vec<u8>> {
+        extents.iter().filter_map(|extent| self.found.read(extent))
+    }
+}
+
+fn has_common_record(bytes: &[u8], derived: &[u8]) -> bool {
+    let records = |page| <[u8]>::get(page, PAGE_HEAD..).unwrap_or_default().chunks_exact(RECORD);
+    records(bytes).zip(records(derived)).any(|(one, other)| one == other && *one != [0; RECORD])
+}
+
+fn number_of(key: &[u8]) -> Option<u32> {
+    let number = u32::from_be_bytes(*key.last_chunk()?);
+    (page_key(number) == *key).then_some(number)
+}
+
+/// Whether bytes look like a page: so many that there are whole headers in it, and work that no chain exceeds.
+fn is_page(bytes: &[u8]) -> bool {
+    has_page_length(bytes) && bytes[32..48].iter().all(|byte| *byte == 0)
+}
+
+fn has_page_length(bytes: &[u8]) -> bool {
+    let headers = bytes.len().checked_sub(PAGE_HEAD);
+    headers.is_some_and(|len| len > 0 && len % RECORD == 0 && bytes.len() <= WHOLE)
+}
+
+/// How our records are known without their keys.
+#[derive(Debug)]
+pub(super) struct OurValues;
+
+impl Values for OurValues {
+    fn is_value(&self, bytes: &[u8]) -> bool {
+        is_page(bytes) || lane_of_record(bytes).is_some()
+    }
+
+    fn key_of(&self, end: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+        let is_tip = value.len() == 72 && !end.is_empty() && TIP_KEY.ends_with(end);
+        let tip = is_tip.then(|| TIP_KEY.to_vec());
+        tip.or_else(|| lane_of_record(value).map(Vec::from))
+    }
+}
+
+/// The key that a lane's record ends with.
+fn lane_of_record(bytes: &[u8]) -> Option<[u8; 4]> {
+    let (body, key) = bytes.split_last_chunk::<4>()?;
+    (has_page_length(body) && *key == lane_key(u16::from_be_bytes([key[1], key[2]]), key[3]))
+        .then_some(*key)
+}
