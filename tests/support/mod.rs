@@ -9,6 +9,7 @@
     reason = "each test, example and bench that includes this uses another part of it"
 )]
 
+pub mod bcoin;
 pub mod bitcoind;
 pub mod blocks;
 pub mod chain;
@@ -21,6 +22,7 @@ pub mod files;
 mod link;
 pub mod measure;
 mod members;
+pub mod other;
 pub mod peer;
 pub mod population;
 pub mod record;
