@@ -20,7 +20,7 @@ mod support;
 use case::{CASES, Case, Options};
 use std::env;
 use std::process::ExitCode;
-use support::bitcoind;
+use support::other;
 use table::Table;
 use world::World;
 
@@ -55,7 +55,7 @@ fn parse(args: Vec<String>) -> Result<Request, String> {
     let mut options = Options {
         runs: 5,
         binary: env!("CARGO_BIN_EXE_lightclient").into(),
-        bitcoind: bitcoind::find(),
+        bitcoind: other::find("BITCOIND", "bitcoind"),
         only_bitcoind: false,
     };
     let mut args = args.into_iter();

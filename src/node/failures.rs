@@ -1,7 +1,7 @@
 //! Why peers could not be used, counted: hundreds of them may have failed in the same way.
 
 use crate::net::{Disconnect, Spoken};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -30,6 +30,8 @@ enum Kind {
     Refused,
     TimedOut,
     HungUp,
+    /// Connected, and gone before it sent what is named.
+    Left(&'static str),
     OtherNetwork,
     NotReachedByProxy,
     /// It is still being dialled.
@@ -37,9 +39,10 @@ enum Kind {
     Other,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Tally {
     count: usize,
+    addresses: BTreeSet<String>,
     /// The last one, with its address.
     last: String,
 }
@@ -78,6 +81,9 @@ impl Kind {
             Self::Refused => format!("{count} refused the connection"),
             Self::TimedOut => format!("{count} did not answer in time"),
             Self::HungUp => format!("{count} hung up"),
+            Self::Left(what) => {
+                format!("{count} peers connected and disconnected without sending {what}")
+            }
             Self::OtherNetwork => format!("{count} are on another network"),
             Self::NotReachedByProxy => format!("{count} could not be reached through the proxy"),
             Self::Undecided => format!("{count} have not answered yet"),
@@ -93,6 +99,12 @@ impl Failures {
             Disconnect::Proxy(error) => self.proxy = Some(error.to_string()),
             reason => self.count(address, Kind::of(reason), &reason.to_string()),
         }
+    }
+
+    /// A peer disconnected before it had sent what was wanted.
+    pub(super) fn add_left(&mut self, address: &str, what: &'static str, reason: &Disconnect) {
+        let text = format!("disconnected without sending {what}: {reason}");
+        self.count(address, Kind::Left(what), &text);
     }
 
     /// A peer was of no use, for a reason of its own.
@@ -125,9 +137,9 @@ impl Failures {
             self.last.remove(0);
         }
         self.last.push(text.clone());
-        let tally =
-            self.kinds.entry(kind).or_insert_with(|| Tally { count: 0, last: String::new() });
+        let tally = self.kinds.entry(kind).or_default();
         tally.count += 1;
+        tally.addresses.insert(address.to_owned());
         tally.last = text;
     }
 
@@ -153,18 +165,39 @@ impl Failures {
         let remarks = if self.proxy.is_some() { &[] } else { &self.remarks[..] };
         let mut lines: Vec<String> = self.proxy.iter().chain(remarks).cloned().collect();
         if self.count <= LISTED {
-            lines.extend(self.last.iter().cloned());
+            lines.extend(counted(&self.last));
             return lines;
         }
         let mut kinds: Vec<(&Kind, &Tally)> = self.kinds.iter().collect();
         kinds.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.count));
         lines.extend(kinds.into_iter().map(|(kind, tally)| match (tally.count, kind) {
             (1, _) => tally.last.clone(),
+            // One peer may be dialled several times.
+            (count, Kind::Left(_)) => match tally.addresses.len() {
+                1 => times(&tally.last, count),
+                peers => kind.words(peers),
+            },
             (count, Kind::Other) => format!("{}, as {}", kind.words(count), tally.last),
             (count, _) => kind.words(count),
         }));
         lines
     }
+}
+
+/// Each text once, with how often it comes.
+fn counted(texts: &[String]) -> Vec<String> {
+    let mut lines: Vec<(&String, usize)> = Vec::new();
+    for text in texts {
+        match lines.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, count)) => *count += 1,
+            None => lines.push((text, 1)),
+        }
+    }
+    lines.into_iter().map(|(text, count)| times(text, count)).collect()
+}
+
+fn times(text: &str, count: usize) -> String {
+    if count == 1 { text.to_owned() } else { format!("{text}, {count} times") }
 }
 
 impl fmt::Display for Failures {
@@ -210,6 +243,19 @@ mod tests {
         (0..9).for_each(|_| failures.add("a:1", &refused));
         assert_eq!(failures.lines(), ["10 refused the connection", "b:1 (offers nothing)"]);
         assert!(!failures.look_captive());
+    }
+
+    #[test]
+    fn peers_that_connect_and_disconnect_are_counted_by_address() {
+        let mut failures = Failures::default();
+        (0..4).for_each(|_| failures.add_left("a:1", "new headers", &Disconnect::Closed));
+        let once = "a:1 (disconnected without sending new headers: closed by peer), 4 times";
+        assert_eq!(failures.lines(), [once]);
+        (0..4).for_each(|_| failures.add_left("a:1", "new headers", &Disconnect::Closed));
+        assert_eq!(failures.lines(), [once.replace('4', "8")]);
+        failures.add_left("b:1", "new headers", &Disconnect::Closed);
+        let several = "2 peers connected and disconnected without sending new headers";
+        assert_eq!(failures.lines(), [several]);
     }
 
     #[test]

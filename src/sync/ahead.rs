@@ -181,6 +181,9 @@ impl Engine {
         for (key, peer) in &mut self.peers {
             let goes_on = Some(*key) == asked;
             peer.give(Purpose::Ahead, if goes_on { Purpose::Open } else { Purpose::Void });
+            if goes_on {
+                peer.compared_since.get_or_insert(range.asked_at);
+            }
             if goes_on || (asked.is_none() && Some(*key) == leader) {
                 peer.cursor = Some(range.cursor.hash);
             }

@@ -157,6 +157,7 @@ impl Engine {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.on_branch = matches!(gain, Gain::Branch(_));
         if peer.shown.record(gain) {
+            self.progressed = true;
             peer.made_progress();
             if full && !peer.at_end {
                 self.open.follow(key);
@@ -243,6 +244,7 @@ impl Engine {
             self.record_gain(&batch, gain);
         }
         if joined.hash != self.joined.hash {
+            self.progressed = true;
             self.peers.values_mut().for_each(Peer::tip_moved);
         }
         self.joined = joined;

@@ -1,7 +1,7 @@
 //! The engine: peers, the two ways of downloading, and which of them is on.
 
 use super::ahead::Ahead;
-use super::open::{Open, OpenBatch};
+use super::open::{Open, OpenBatch, SOFT_DEADLINE};
 use super::peer::{Peer, Purpose};
 use super::ranges::{LEAST_WINDOW, RANGES_PER_MS, RangeKey, Ranges, WINDOW};
 use super::types::{Action, DropReason, Progress, Settings};
@@ -53,6 +53,8 @@ pub struct Engine {
     pub(super) expecting: bool,
     /// Whether what comes in is only checked, and brings the joined height no further.
     pub(super) presync: bool,
+    /// Whether there was progress since the last poll.
+    pub(super) progressed: bool,
 }
 
 impl Engine {
@@ -76,6 +78,7 @@ impl Engine {
             actions: Vec::new(),
             expecting: false,
             presync: false,
+            progressed: false,
         }
     }
 
@@ -168,11 +171,7 @@ impl Engine {
 
     /// Every peer is asked again for what follows the tip.
     pub fn ask_all(&mut self) {
-        for peer in self.peers.values_mut() {
-            peer.ask_again();
-            peer.ends_at = None;
-            peer.spoke = false;
-        }
+        self.peers.values_mut().for_each(Peer::ask_anew);
     }
 
     /// The batches to be joined next, in this order.
@@ -189,6 +188,10 @@ impl Engine {
         now: Duration,
         locator: &mut dyn FnMut(Option<BlockHash>) -> Vec<BlockHash>,
     ) -> Vec<Action> {
+        if std::mem::take(&mut self.progressed) {
+            self.open.progressed(now);
+        }
+        self.hear_silence(now);
         self.drop_stalled(now);
         self.check_hints();
         self.hand_over_ahead();
@@ -210,6 +213,17 @@ impl Engine {
         let mut actions = std::mem::take(&mut self.actions);
         actions.retain(|action| !matches!(action, Action::Forget(tags) if tags.is_empty()));
         actions
+    }
+
+    /// Takes the silence of peers that have nothing more for what it says.
+    fn hear_silence(&mut self, now: Duration) {
+        for (key, peer) in &mut self.peers {
+            if peer.is_silent_at_end(now, self.joined.height, SOFT_DEADLINE) {
+                peer.requests.pop_front();
+                peer.speaks();
+                self.open.ended(*key, false);
+            }
+        }
     }
 
     fn drop_stalled(&mut self, now: Duration) {
@@ -335,6 +349,7 @@ impl Engine {
             let hashes: Vec<BlockHash> = cursor.into_iter().chain(behind).collect();
             let purpose = Purpose::Open;
             peer.ask(purpose, hashes.clone(), now, FULL, self.joined.hash);
+            peer.compared_since.get_or_insert(now);
             let stop = BlockHash::ZERO;
             self.actions.push(Action::Ask { peer: key, locator: hashes, stop });
         }
@@ -371,6 +386,6 @@ impl Engine {
         let asked = self.ranges.asked().chain(self.ahead.asked());
         let own = own.chain(asked.map(|since| since + self.patience()));
         let lead = self.open.lead_deadline(&self.peers, !self.presync);
-        own.chain(lead).chain(Open::deadlines(&self.peers)).filter(|at| *at > now).min()
+        own.chain(lead).chain(self.open.deadlines(&self.peers)).filter(|at| *at > now).min()
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 const WINDOW: usize = 16;
 
 /// A leader that takes longer for an answer is passed over if there is another peer.
-const SOFT_DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const SOFT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A leader loses the lead to a peer that is expected to answer so many times faster, unless its answers take less than
 /// the floor: below that, too little is won.
@@ -20,8 +20,9 @@ const LEAD_FLOOR: Duration = Duration::from_millis(150);
 /// The floor while what comes is not kept: there the next leader begins with the first header again.
 const LEAD_FLOOR_UNKEPT: Duration = Duration::from_secs(1);
 
-/// A peer that was asked for what follows the tip is not waited for any longer, whatever else it answers meanwhile.
-const COMPARE_LIMIT: Duration = Duration::from_secs(10);
+/// A peer that was asked for what follows the tip is not waited for any longer without progress, whatever it answers
+/// meanwhile: answers that bring no new work, just before their deadline each, would keep a sync from ending.
+const COMPARE_LIMIT: Duration = Duration::from_secs(6);
 
 /// With so many peers that have said that there is nothing more, and half of all, each of the others is given as long as
 /// is usual for it; before, it is given the soft deadline.
@@ -56,6 +57,8 @@ pub(super) struct Open {
     /// Who led before the leader, which has shown nothing yet.
     before: Option<PeerKey>,
     queue: VecDeque<OpenBatch>,
+    /// When there was progress last, or another leader, beside which nobody else is asked.
+    compare_from: Duration,
 }
 
 impl Open {
@@ -72,6 +75,11 @@ impl Open {
         if leads && self.leader.is_none() {
             self.leader = Some(batch.peer);
         }
+    }
+
+    /// Records that there was progress.
+    pub(super) fn progressed(&mut self, now: Duration) {
+        self.compare_from = now;
     }
 
     /// Whether this peer leads.
@@ -202,7 +210,9 @@ impl Open {
         if comparing {
             return candidates;
         }
-        let busy = peers.values().any(|peer| peer.is_asked_openly() && !peer.slow);
+        let awaited =
+            |peer: &Peer| peer.is_asked_openly() && !peer.slow && !peer.is_late(now, SOFT_DEADLINE);
+        let busy = peers.values().any(awaited);
         if busy {
             return Vec::new();
         }
@@ -213,6 +223,7 @@ impl Open {
         };
         let best = candidates.into_iter().min_by_key(rank);
         self.leader = best;
+        self.compare_from = now;
         best.into_iter().collect()
     }
 
@@ -224,6 +235,9 @@ impl Open {
     /// A leader that is gone, at its end, or too slow while there is another peer, leads no more.
     fn check_leader(&mut self, now: Duration, peers: &mut BTreeMap<PeerKey, Peer>) {
         if self.leader.is_none_or(|leader| !peers.contains_key(&leader)) {
+            if self.leader.is_some() {
+                self.compare_from = now;
+            }
             // One that was tried in another's place and has nothing gives the lead back.
             let free = |key: &PeerKey| peers.get(key).is_some_and(Peer::may_be_asked_openly);
             self.leader = self.before.take().filter(free);
@@ -231,15 +245,19 @@ impl Open {
         let Some(leader) = self.leader else { return };
         let others = peers.iter().any(|(key, peer)| *key != leader && !peer.at_end && !peer.slow);
         let not_alone = peers.len() > 1;
+        let since = peers.get(&leader).and_then(|peer| self.compared_since(peer));
         let Some(peer) = peers.get_mut(&leader) else {
             self.leader = None;
             return;
         };
-        let late = peer.is_asked_openly() && peer.is_late(now, SOFT_DEADLINE);
+        let asked = peer.is_asked_openly();
+        let late = asked && peer.is_late(now, SOFT_DEADLINE);
         let silent = late && peer.is_silent(now, SOFT_DEADLINE);
-        if (late && others) || (silent && not_alone) {
+        let fruitless = asked && since.is_some_and(|since| now >= since + COMPARE_LIMIT);
+        if (late && others) || ((silent || fruitless) && not_alone) {
             peer.slow = true;
             self.leader = None;
+            self.compare_from = now;
         } else if peer.at_end && self.queue.is_empty() {
             self.leader = None;
         }
@@ -265,6 +283,7 @@ impl Open {
         }
         self.before = Some(leader);
         self.leader = Some(next);
+        self.compare_from = now;
     }
 
     /// When the leader's answer is so late that another peer is to lead.
@@ -293,21 +312,26 @@ impl Open {
         };
         peers.values().filter(|peer| !peer.spoke).all(|peer| {
             let patience = if enough { peer.patience(SOFT_DEADLINE) } else { SOFT_DEADLINE };
-            // A peer that has kept another request waiting for so long is not waited for once more, nor one that goes on
-            // sending what is known.
+            // A peer that has kept another request waiting for so long is not waited for once more.
             peer.slow
-                || peer.repeat_deadline().is_some_and(|at| now >= at)
                 || is_over(peer.waiting_since(), patience)
-                || is_over(peer.asked_openly_at(), COMPARE_LIMIT)
+                || is_over(self.compared_since(peer), COMPARE_LIMIT)
         })
     }
 
+    /// Since when a peer's answer has been waited for without progress.
+    fn compared_since(&self, peer: &Peer) -> Option<Duration> {
+        peer.compared_since.map(|since| since.max(self.compare_from))
+    }
+
     /// The times at which something changes by waiting alone.
-    pub(super) fn deadlines(peers: &BTreeMap<PeerKey, Peer>) -> impl Iterator<Item = Duration> {
+    pub(super) fn deadlines(
+        &self,
+        peers: &BTreeMap<PeerKey, Peer>,
+    ) -> impl Iterator<Item = Duration> {
         let waiting = peers.values().filter_map(|peer| Some((peer, peer.waiting_since()?)));
         waiting.flat_map(|(peer, since)| {
-            let limit = peer.asked_openly_at().map(|asked| asked + COMPARE_LIMIT);
-            let limit = limit.into_iter().chain(peer.repeat_deadline());
+            let limit = self.compared_since(peer).map(|since| since + COMPARE_LIMIT);
             let silent = SOFT_DEADLINE.max(peer.takes.unwrap_or_default() * ANSWER_FACTOR);
             let own =
                 [peer.patience(SOFT_DEADLINE), SOFT_DEADLINE, silent].map(|wait| since + wait);

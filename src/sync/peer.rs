@@ -20,12 +20,6 @@ const FIRST_ANSWER_FLOOR: Duration = Duration::from_secs(1);
 pub(super) const ANSWER_FACTOR: u32 = 4;
 const ANSWER_FLOOR: Duration = Duration::from_millis(250);
 
-/// A peer whose last answers brought nothing new is not waited for any longer than so many round trips, within bounds,
-/// once others have said that there is nothing more.
-const REPEAT_FACTOR: u32 = 4;
-const REPEAT_LEAST: Duration = Duration::from_secs(3);
-const REPEAT_MOST: Duration = Duration::from_secs(6);
-
 /// Of how many answers the best rate counts: an old record may be of another line.
 const RATES: usize = 16;
 
@@ -87,6 +81,8 @@ pub(super) struct Peer {
     pub(super) closes_in: bool,
     /// What it sent last is a branch beside our chain: it is asked for what follows that.
     pub(super) on_branch: bool,
+    /// When it was first asked for what follows the tip, since it is to be asked anew.
+    pub(super) compared_since: Option<Duration>,
     /// The height that it announced.
     pub(super) announced: u32,
     /// The most work that it has shown.
@@ -124,6 +120,7 @@ impl Peer {
             holds: false,
             closes_in: false,
             on_branch: false,
+            compared_since: None,
             announced,
             shown: VerifiedWork::default(),
             repeats: 0,
@@ -148,6 +145,7 @@ impl Peer {
         self.at_end = false;
         self.spoke = false;
         self.cursor = None;
+        self.compared_since = None;
         self.shown = VerifiedWork::default();
         self.on_branch = false;
         self.made_progress();
@@ -177,6 +175,14 @@ impl Peer {
         self.cursor = None;
     }
 
+    /// What its answers have told of the end of its chain does not count any more.
+    pub(super) fn ask_anew(&mut self) {
+        self.ask_again();
+        self.ends_at = None;
+        self.spoke = false;
+        self.compared_since = None;
+    }
+
     /// It announced something that is not known. One that is being asked, or will be, is asked all the same.
     ///
     /// # Security
@@ -187,10 +193,20 @@ impl Peer {
         if believed {
             self.ends_at = None;
         }
-        if self.at_end {
+        if self.at_end && believed {
+            self.ask_anew();
+        } else if self.at_end {
             self.ask_again();
-            self.spoke &= !believed;
         }
+    }
+
+    /// Whether its silence says that nothing follows: it has not answered what follows the tip for so long, and has
+    /// announced no more than `height`, which we have. (bcoin and mako send nothing at all when nothing follows a
+    /// locator. That of a longer chain may hit their tip, and that of genesis alone has nothing before it.)
+    pub(super) fn is_silent_at_end(&self, now: Duration, height: u32, limit: Duration) -> bool {
+        let asks = |request: &Request| matches!(request.purpose, Purpose::Open | Purpose::Tip);
+        let asked = self.requests.front().is_some_and(asks);
+        asked && self.announced <= height && self.is_late(now, limit)
     }
 
     /// The tip has moved: what the peer announces counts anew.
@@ -254,12 +270,6 @@ impl Peer {
         !self.at_end && !self.aside && !self.is_asked_openly()
     }
 
-    /// When it was asked for what follows the tip, if it has not answered that.
-    pub(super) fn asked_openly_at(&self) -> Option<Duration> {
-        let open = self.requests.iter().find(|request| request.purpose == Purpose::Open);
-        open.map(|request| request.asked_at)
-    }
-
     /// Since when the oldest open request is the next to be answered: requests queue up at the peer.
     pub(super) fn waiting_since(&self) -> Option<Duration> {
         self.requests.front().map(|request| request.asked_at.max(self.answered_at))
@@ -299,13 +309,6 @@ impl Peer {
             (None, None) => limit,
         };
         own.min(limit)
-    }
-
-    /// Until when a peer is waited for whose last answers brought nothing new.
-    pub(super) fn repeat_deadline(&self) -> Option<Duration> {
-        let own = self.round_trip.unwrap_or_default() * REPEAT_FACTOR;
-        let asked = self.asked_openly_at().filter(|_| self.repeats > 0)?;
-        Some(asked + own.clamp(REPEAT_LEAST, REPEAT_MOST))
     }
 
     /// Takes note of an answer. What is asked for at once follows from what the line carries in the shortest

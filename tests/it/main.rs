@@ -30,6 +30,7 @@ mod ping;
 mod proxy;
 mod proxy_trouble;
 mod readme;
+mod real_bcoin;
 mod real_node;
 mod real_peers;
 mod real_rules;

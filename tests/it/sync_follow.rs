@@ -104,6 +104,23 @@ fn each_new_block_is_told_at_once_however_it_is_announced() {
 }
 
 #[test]
+fn an_inv_of_an_unknown_block_leads_to_a_getheaders() {
+    let mut follower = Follower::start(&["--json"]);
+    let asked = |follower: &Follower| follower.peer.record().look(|seen| seen.requests().count());
+    let before = asked(&follower);
+    follower.grow(1, Announce::Inv);
+    follower.wait_for_tip(SOON);
+    assert!(asked(&follower) > before);
+    // What is known is not asked for.
+    let before = asked(&follower);
+    follower.peer.announce(1, Announce::Inv);
+    follower.grow(1, Announce::Headers);
+    follower.wait_for_tip(SOON);
+    assert_eq!(asked(&follower), before);
+    follower.end();
+}
+
+#[test]
 fn more_blocks_at_once_than_can_be_announced_are_fetched() {
     let mut follower = Follower::start(&["--json"]);
     for (count, how) in [

@@ -1,24 +1,67 @@
 //! Peers that never bring anything new, and the ends that a sync with them comes to.
 
-use crate::support::chain::{regtest_chain, spacing_for};
+use crate::support::chain::{fork_chain, regtest_chain, spacing_for};
+use crate::support::peer::ScriptedPeer;
 use crate::support::script::{Script, Then};
 use crate::support::served::SharedChain;
 use crate::support::sync::{kept, light_client, sync_with};
 use lightclient::primitives::{Header, Network};
 use lightclient::wire::{Headers, Message};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 const REGTEST: Network = Network::Regtest;
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A peer that answers every request with the first 2,000 headers.
-fn repeating(headers: &[Header]) -> Script {
-    let first = headers[1..=2000].to_vec();
+/// A peer that answers every request with the first 2,000 headers of these chains in turn.
+fn alternating(chains: &[&[Header]]) -> Script {
+    let firsts: Vec<Vec<Header>> = chains.iter().map(|chain| chain[1..=2000].to_vec()).collect();
+    let answers = AtomicUsize::new(0);
     Script::honest().answering(move |message| {
-        let again = || Message::Headers(Headers { headers: first.clone(), foreign: None });
+        let next = || firsts[answers.fetch_add(1, Ordering::Relaxed) % firsts.len()].clone();
+        let again = || Message::Headers(Headers { headers: next(), foreign: None });
         matches!(message, Message::GetHeaders(_)).then(|| vec![again()])
     })
+}
+
+/// A peer that answers every request with the first 2,000 headers.
+fn repeating(headers: &[Header]) -> Script {
+    alternating(&[headers])
+}
+
+/// A peer that thinks about each request for so long.
+fn slow(each: Duration) -> Script {
+    Script::honest().answering(move |message| {
+        if matches!(message, Message::GetHeaders(_)) {
+            thread::sleep(each);
+        }
+        None
+    })
+}
+
+/// Syncs with a bad peer before and behind an honest one, then once more at the tip; no run may take longer than the limit.
+fn sync_beside_an_honest_peer(headers: &[Header], bad: &Script, limit: Duration) {
+    let served = SharedChain::new(REGTEST, headers);
+    thread::scope(|scope| {
+        for bad_first in [true, false] {
+            let (served, bad) = (&served, bad.clone());
+            scope.spawn(move || {
+                let honest = Script::honest().round_trip(Duration::from_millis(20)).start(served);
+                let bad = bad.start(served);
+                let peers: [&ScriptedPeer; 2] =
+                    if bad_first { [&bad, &honest] } else { [&honest, &bad] };
+                let program = light_client(BINARY, REGTEST);
+                for _ in 0..2 {
+                    let ended = program.run(&sync_with(&peers, &[])).expect_success();
+                    assert!(ended.elapsed < limit, "{:?}: {}", ended.elapsed, ended.stderr);
+                    // What a bad peer sends of a valid branch may be kept beside the chain.
+                    assert!(kept(&program, REGTEST).headers == headers, "{}", ended.stderr);
+                }
+            });
+        }
+    });
 }
 
 /// A peer that says nothing when nothing follows the locator, as bcoin and mako do.
@@ -97,4 +140,47 @@ fn peers_that_hang_up_before_the_chain_has_shown_its_work_do_not_keep_a_sync_fro
     let ended = light_client(BINARY, REGTEST).run(&args).expect_code(3);
     assert_eq!(ended.json()["stopped"], "no-peers");
     assert!(ended.json()["height"].as_u64().unwrap() <= 65_536);
+}
+
+#[test]
+fn two_branches_in_turn_do_not_keep_a_sync_from_ending() {
+    let headers = regtest_chain(9_000, 5, 600);
+    let other = fork_chain(&headers[..=3000], 0, 2_500, 6);
+    sync_beside_an_honest_peer(&headers, &alternating(&[&headers, &other]), LIMIT);
+}
+
+#[test]
+fn a_full_answer_of_known_headers_and_then_silence_costs_a_sync_no_minute() {
+    let headers = regtest_chain(9_000, 6, 600);
+    let bad = repeating(&headers).after(1, Then::Stall);
+    sync_beside_an_honest_peer(&headers, &bad, LIMIT);
+}
+
+#[test]
+fn a_peer_that_answers_just_before_its_deadline_does_not_lead() {
+    let headers = regtest_chain(9_000, 7, 600);
+    sync_beside_an_honest_peer(&headers, &slow(Duration::from_millis(4_500)), LIMIT);
+}
+
+#[test]
+fn a_peer_that_hangs_up_and_one_that_has_no_headers_do_no_harm_beside_an_honest_one() {
+    let headers = regtest_chain(100_000, 8, spacing_for(100_000));
+    let served = SharedChain::new(REGTEST, &headers);
+    let closing = Script::honest().after(10, Then::Close).start(&served);
+    let genesis = SharedChain::new(REGTEST, &headers[..1]);
+    let empty = Script::honest().claims_height(200_000).start(&genesis);
+    let honest = Script::honest().round_trip(Duration::from_millis(20)).start(&served);
+    // Just what the chain has: it is not kept before it has shown that.
+    let work = format!("{:#x}", 2 * headers.len());
+    for bad in [vec![&closing], vec![&empty], vec![&closing, &empty]] {
+        let peers: Vec<_> = bad.into_iter().chain([&honest]).collect();
+        let program = light_client(BINARY, REGTEST);
+        let mut args = vec!["sync", "--no-dns", "--json", "--min-chain-work", &work];
+        let addresses: Vec<String> = peers.iter().map(|peer| peer.connect()).collect();
+        addresses.iter().for_each(|address| args.extend(["--connect", address]));
+        let ended = program.run(&args).expect_success();
+        assert_eq!(ended.json()["stopped"], "caught-up");
+        assert!(ended.elapsed < LIMIT * 2, "{:?}: {}", ended.elapsed, ended.stderr);
+        kept(&program, REGTEST).assert_is(&headers);
+    }
 }

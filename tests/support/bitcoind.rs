@@ -1,12 +1,11 @@
 //! A real bitcoind on regtest, to compare with.
 
+use super::other;
 use super::rpc::{RpcClient, RpcError};
 use super::wait::{PATIENCE, poll_for};
 use serde_json::{Value, json};
-use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,33 +13,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The bitcoind that `BITCOIND` names, else the one in `PATH`.
-///
-/// # Panics
-/// If `BITCOIND` names none: then something is set up wrongly, and skipping would hide it.
-pub fn find() -> Option<PathBuf> {
-    if let Some(named) = env::var_os("BITCOIND").filter(|named| !named.is_empty()) {
-        let path = PathBuf::from(named);
-        assert!(path.is_file(), "BITCOIND is {}, which is no file", path.display());
-        return Some(path);
-    }
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join("bitcoind")).find(|file| file.is_file())
-}
-
 /// The bitcoind to use, or `None` after saying what is skipped without one.
 ///
 /// # Panics
-/// If there is none and `CI` is `true`: there a skipped test would look like a passed one.
+/// If there is none and `CI` is `true`.
 pub fn or_skip_loudly(what: &str) -> Option<PathBuf> {
-    let found = find();
-    if found.is_none() {
-        let message = format!("SKIPPED, no bitcoind (set BITCOIND or PATH): {what}\n");
-        assert!(env::var("CI").as_deref() != Ok("true"), "{message}");
-        // Past the test harness, which keeps what `eprintln` says in tests that pass to itself.
-        io::stderr().write_all(message.as_bytes()).ok();
-    }
-    found
+    other::or_skip_loudly("BITCOIND", "bitcoind", what)
 }
 
 /// A running bitcoind. It is stopped, and a folder made for it removed, when dropped.

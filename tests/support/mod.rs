@@ -6,6 +6,7 @@
 //! Nothing here sleeps for luck: every wait is for a condition and has a deadline.
 #![allow(unreachable_pub, reason = "`pub` marks what a support module offers to the others")]
 
+pub mod bcoin;
 pub mod bitcoind;
 pub mod blocks;
 pub mod chain;
@@ -18,6 +19,7 @@ pub mod files;
 mod link;
 pub mod measure;
 mod members;
+pub mod other;
 pub mod peer;
 pub mod population;
 pub mod record;

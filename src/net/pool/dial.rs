@@ -121,7 +121,7 @@ impl Pool {
         let (under_way, hopeful) = self.dialling_counts(now);
         let alone = self.connected_count() == 0;
         let (limit, pause) = self.pace.limits(self.free(), hopeful, alone);
-        let barred = self.is_closed() || self.is_cut_off();
+        let barred = self.is_closed() || self.is_cut_off() || self.is_given_up();
         if barred || hopeful >= limit || under_way >= MAX_UNDER_WAY {
             return None;
         }
@@ -130,6 +130,9 @@ impl Pool {
     }
 
     pub(super) fn dial(&mut self, now: Moment, rng: &mut dyn Rng) {
+        if self.is_given_up() {
+            return;
+        }
         while let Some(at) = self.named.take_due(now.since_start) {
             self.start(Target::Named(at), false, now);
         }

@@ -126,6 +126,9 @@ impl Pool {
         self.pace.look_again();
         let Some(slot) = self.slots.remove(&id) else { return };
         let connected = slot.ready.is_some();
+        if slot.is_peer() && reason.fault() == Fault::Network {
+            self.fruitless += 1;
+        }
         match reason {
             Disconnect::Proxy(_) => self.proxy.failed(),
             _ => self.proxy.works(),
@@ -217,6 +220,7 @@ impl Pool {
 
     /// A peer did something for us: its earlier failures are forgiven.
     pub fn was_useful(&mut self, id: u64) {
+        self.fruitless = 0;
         if let Some(Target::Named(at)) = self.slots.get(&id).map(|slot| &slot.target) {
             self.named.was_useful(*at);
         }

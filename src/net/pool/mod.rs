@@ -40,6 +40,10 @@ use watch::Watch;
 /// Most found peers in one network group.
 pub const MAX_PER_GROUP: usize = 2;
 
+/// After so many connections in a row that ended without having brought anything, who does not persist dials nobody else:
+/// each address has tries of its own, but there is no end to the addresses that a hostile network has.
+const MAX_FRUITLESS: u32 = 32;
+
 /// A changed book is written after so long. Source: Bitcoin Core `DUMP_PEERS_INTERVAL`.
 const SAVE_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Good news is written sooner, and soonest in the first minute: what is learnt then is worth most to the next start.
@@ -89,6 +93,8 @@ pub struct Pool {
     book: AddressBook,
     named: NamedPeers,
     ever_connected: bool,
+    /// Connections that ended since a peer was useful last.
+    fruitless: u32,
     slots: BTreeMap<u64, Slot>,
     next_id: u64,
     /// Addresses that DNS or the shipped list gave just now.
@@ -122,6 +128,7 @@ impl Pool {
             book,
             named,
             ever_connected: false,
+            fruitless: 0,
             slots: BTreeMap::new(),
             next_id: 0,
             fresh: VecDeque::new(),
@@ -157,6 +164,11 @@ impl Pool {
         }
     }
 
+    /// Whether so many connections have brought nothing that no other one is tried.
+    fn is_given_up(&self) -> bool {
+        self.fruitless >= MAX_FRUITLESS && !self.persists()
+    }
+
     /// Decides what to do now. To be called after every event, and by [`Pool::deadline`] at the latest.
     pub fn poll(&mut self, now: Moment, rng: &mut dyn Rng) -> Vec<Action> {
         self.notice_jump(now);
@@ -175,7 +187,8 @@ impl Pool {
 
     /// When to poll again though nothing has happened.
     pub fn deadline(&self, now: Duration) -> Duration {
-        let due = [self.named.deadline(), self.dial_deadline(now)];
+        let named = self.named.deadline().filter(|_| !self.is_given_up());
+        let due = [named, self.dial_deadline(now)];
         due.into_iter().flatten().fold(now + TICK, Duration::min)
     }
 
@@ -185,7 +198,7 @@ impl Pool {
     }
 
     fn search(&mut self, now: Moment) {
-        if self.is_closed() {
+        if self.is_closed() || self.is_given_up() {
             return;
         }
         // The one more that a stale tip calls for is searched for like any other.
@@ -289,9 +302,9 @@ impl Pool {
 
     /// Whether nobody is connected, and nobody will ever be.
     pub fn is_exhausted(&self, now: Moment) -> bool {
-        self.slots.is_empty()
-            && self.named.are_given_up()
-            && (self.is_closed() || (!self.persists() && self.knows_nobody(now)))
+        let nobody_else = self.is_closed() || (!self.persists() && self.knows_nobody(now));
+        let nobody_left = self.named.are_given_up() && nobody_else;
+        self.slots.is_empty() && (nobody_left || self.is_given_up())
     }
 
     /// Whether nobody is being dialled, and nobody will be as long as those stay that are connected.
@@ -299,7 +312,8 @@ impl Pool {
         let dialling = self.slots.values().any(|slot| slot.ready.is_none());
         let full = self.connected_count() >= self.wanted();
         let nobody_else = self.is_closed() || full || self.knows_nobody(now);
-        !dialling && self.named.deadline().is_none() && nobody_else
+        let nobody_due = self.named.deadline().is_none() && nobody_else;
+        !dialling && (nobody_due || self.is_given_up())
     }
 
     /// Whether a proxy that never worked is in the way of everybody, and it is not waited for.

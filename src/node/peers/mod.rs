@@ -20,7 +20,7 @@ use super::sources::net_config;
 use crate::net::book::{Claim, NetGroup, claims};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search};
 use crate::net::{
-    Config, Dialer, Disconnect, Event, PeerHandle, PeerId, PeerInfo, ProxyError, Timers,
+    Config, Dialer, Disconnect, Event, Fault, PeerHandle, PeerId, PeerInfo, ProxyError, Timers,
 };
 use crate::wire::{Message, safe_text};
 use book::{BookFile, Written};
@@ -39,6 +39,7 @@ pub(super) struct Line<N> {
     handle: PeerHandle,
     address: String,
     connected: bool,
+    useful: bool,
     pub(super) note: N,
 }
 
@@ -159,7 +160,10 @@ impl<N: Default> Peers<N> {
         let config = Arc::new(Config { timers, ..self.config.clone() });
         let events = self.events.clone();
         let handle = self.dialer.spawn(PeerId(id), address.clone(), config, events);
-        self.lines.insert(id, Line { handle, address, connected: false, note: N::default() });
+        self.lines.insert(
+            id,
+            Line { handle, address, connected: false, useful: false, note: N::default() },
+        );
     }
 
     fn search(&self, what: Search) {
@@ -330,7 +334,11 @@ impl<N: Default> Peers<N> {
         let now = self.now();
         self.pool.disconnected(id, reason, now, &mut rand::rng());
         let Some(line) = self.hang_up(id) else { return false };
-        self.failures.add(&line.address, reason);
+        if line.connected && !line.useful && reason.fault() == Fault::Network {
+            self.failures.add_left(&line.address, self.policy.wants(), reason);
+        } else {
+            self.failures.add(&line.address, reason);
+        }
         true
     }
 

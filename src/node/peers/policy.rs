@@ -48,6 +48,14 @@ pub(in crate::node) enum BookUse {
 }
 
 impl Policy {
+    /// What a peer is to send, in words.
+    pub(super) fn wants(&self) -> &'static str {
+        match self.needed {
+            Needed::Headers => "new headers",
+            Needed::RecentBlocks | Needed::AllBlocks => "what was asked for",
+        }
+    }
+
     pub(super) fn settings(&self) -> Settings {
         let params = self.sources.params;
         let named = self.sources.proxy.as_ref().map(|_| seed_names(params));

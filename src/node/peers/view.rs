@@ -29,6 +29,9 @@ impl<N: Default> Peers<N> {
     /// A peer did something for us.
     pub(in crate::node) fn was_useful(&mut self, id: u64) {
         self.pool.was_useful(id);
+        if let Some(line) = self.lines.get_mut(&id) {
+            line.useful = true;
+        }
     }
 
     /// Our chain's tip; `time` is its header's, Unix seconds.

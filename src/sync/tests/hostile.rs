@@ -2,12 +2,12 @@
 
 use super::low_work::LowWork;
 use super::world::{Chain, SimPeer, World, chain, fork, hash_of, hints};
-use crate::sync::{Hints, Point};
+use crate::sync::{ANSWER_DEADLINE, Hints, Point};
 use std::time::Duration;
 
 const HEIGHT: u32 = 12_000;
 /// With an honest peer a sync ends within this.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(8);
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -47,6 +47,11 @@ fn habits() -> Vec<(&'static str, SimPeer)> {
             "thinks and repeats",
             SimPeer { thinks: ms(4_500), repeats: vec![first(2_000)], ..base.clone() },
         ),
+        (
+            "thinks, repeats and is almost late",
+            SimPeer { thinks: ms(4_950), repeats: vec![first(2_000)], ..base.clone() },
+        ),
+        ("thinks for as long as it may", SimPeer { thinks: ms(59_000), ..base.clone() }),
         ("says nothing", SimPeer { silent_after: Some(0), ..base.clone() }),
         ("says nothing any more", SimPeer { silent_after: Some(2), ..base }),
     ]
@@ -55,10 +60,8 @@ fn habits() -> Vec<(&'static str, SimPeer)> {
 #[test]
 fn with_an_honest_peer_a_sync_ends_in_time_whatever_another_does() {
     for (habit, hostile) in habits() {
-        // How long one that takes its time is waited for while it owes ranges is another page's (`caught_up`).
-        let kinds = if hostile.thinks.is_zero() { 2 } else { 1 };
         for count in [1, 3] {
-            for hints in [Hints::default(), hints(&chain(8_000))].into_iter().take(kinds) {
+            for hints in [Hints::default(), hints(&chain(8_000)), hints(&chain(HEIGHT))] {
                 for place in [0, count] {
                     for low_work in [false, true] {
                         let mut peers = vec![honest(50); count];
@@ -72,10 +75,7 @@ fn with_an_honest_peer_a_sync_ends_in_time_whatever_another_does() {
                         let case = format!("{habit}, {count}, {place}, {low_work}, {hints:.30?}");
                         assert!(world.run(), "{case}: {:?}", world.dropped);
                         assert_eq!(world.best, tip(), "{case}");
-                        // One that takes its time, and then brings nothing new, is asked twice more.
-                        let slow = !hostile.thinks.is_zero() && !hostile.repeats.is_empty();
-                        let limit = if slow { LIMIT + hostile.thinks * 2 } else { LIMIT };
-                        assert!(world.now < limit, "{case}: {:?}", world.now);
+                        assert!(world.now < LIMIT, "{case}: {:?}", world.now);
                     }
                 }
             }
@@ -129,6 +129,35 @@ fn a_peer_that_is_silent_when_nothing_follows_costs_no_wait() {
                 assert!(world.now < start + ms(500), "{height}: {:?}", world.now - start);
             }
         }
+    }
+}
+
+#[test]
+fn a_peer_at_genesis_that_is_silent_when_nothing_follows_is_at_its_end() {
+    // Its locator has nothing before genesis that it could answer to.
+    let silent = SimPeer { silent_at_end: true, ..SimPeer::honest(&chain(0)) };
+    let mut world = World::new(Hints::default(), vec![silent]);
+    assert!(world.run(), "{:?}", world.dropped);
+    assert_eq!(world.best.height, 0);
+    assert!(world.now <= ms(5_000), "{:?}", world.now);
+    // It stays connected: nobody is dropped for having nothing to say.
+    world.engine.ask_all();
+    world.now += ANSWER_DEADLINE;
+    assert!(world.run() && world.dropped.is_empty(), "{:?}", world.dropped);
+}
+
+#[test]
+fn a_peer_whose_tip_is_in_the_locator_and_that_is_silent_then_is_behind_and_not_dropped() {
+    let behind = SimPeer { silent_at_end: true, ..SimPeer::honest(&chain(HEIGHT - 5)) };
+    let mut world = World::new(Hints::default(), vec![honest(50), behind]);
+    assert!(world.run());
+    assert_eq!(world.best, tip());
+    for _ in 0..3 {
+        world.engine.ask_all();
+        let start = world.now;
+        assert!(world.run() && world.dropped.is_empty(), "{:?}", world.dropped);
+        assert!(world.now <= start + ms(6_000), "{:?}", world.now - start);
+        world.now += ANSWER_DEADLINE;
     }
 }
 

@@ -348,10 +348,11 @@ impl World {
             self.engine.set_presync(false);
             let gain = if self.best != before {
                 Gain::Chain
-            } else if self.known.len() > known || !self.is_on_chain(parent) {
-                branch(self.known[&parent].1)
             } else {
-                Gain::None
+                // Of what connects to nothing that is known, nothing is shown.
+                let end = self.known.get(&parent).map(|(_, height)| *height);
+                let beside = |_: &u32| self.known.len() > known || !self.is_on_chain(parent);
+                end.filter(beside).map_or(Gain::None, branch)
             };
             self.engine.on_joined(tag, self.best, whole, &gain);
             if !whole {

@@ -3,7 +3,7 @@
 use super::bench::{Bench, EPOCH, FULL, at, secs, with_work};
 use crate::net::Disconnect;
 use crate::net::book::{Avoided, Claim, PeerAddress};
-use crate::net::pool::{Action, Admission, Parting, Persistence, Search, Settings};
+use crate::net::pool::{Action, Admission, MAX_FRUITLESS, Parting, Persistence, Search, Settings};
 use crate::wire::ServiceFlags;
 use std::time::Duration;
 
@@ -356,4 +356,51 @@ fn the_peer_that_a_stale_tip_calls_for_is_searched_for_too() {
     };
     assert!(!searched(&mut bench, 1790), "there are as many as are wanted");
     assert!(searched(&mut bench, 200), "the book has nobody else");
+}
+
+/// Lets each address that is dialled connect, and hang up at once; gives the number of connections.
+fn connections_that_end(bench: &mut Bench, seconds: u64) -> u32 {
+    let mut count = 0;
+    for _ in 0..seconds {
+        for (id, _) in bench.dials(1) {
+            if bench.connect(id, FULL) == Admission::Keep {
+                count += 1;
+                bench.lose(id, &Disconnect::Closed);
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn when_every_address_connects_and_hangs_up_it_is_over_however_many_there_are() {
+    let addresses: Vec<String> = (1..120).map(|at| format!("{at}.8.8.8:8333")).collect();
+    let known: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let brief = Settings { wanted: 8, ..Settings::default() };
+    let mut bench = Bench::knowing(brief.clone(), &known);
+    let count = connections_that_end(&mut bench, 60);
+    assert!((MAX_FRUITLESS..MAX_FRUITLESS + 32).contains(&count), "{count}");
+    assert!(bench.pool.is_exhausted(bench.now) && bench.dials(60).is_empty());
+    // Named ones are no exception; who persists goes on.
+    let named = Settings { only: addresses.clone(), ..brief };
+    let mut bench = Bench::new(named);
+    assert!(connections_that_end(&mut bench, 60) < MAX_FRUITLESS + 120);
+    assert!(bench.pool.is_exhausted(bench.now));
+    let mut bench = Bench::knowing(following(8), &known);
+    assert!(connections_that_end(&mut bench, 60) > 2 * MAX_FRUITLESS);
+    assert!(!bench.pool.is_exhausted(bench.now));
+}
+
+#[test]
+fn one_useful_peer_makes_up_for_all_that_hung_up() {
+    let addresses: Vec<String> = (1..120).map(|at| format!("{at}.8.8.8:8333")).collect();
+    let known: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let mut bench = Bench::knowing(Settings { wanted: 8, ..Settings::default() }, &known);
+    let good = bench.dials(1)[0].0;
+    assert_eq!(bench.connect(good, FULL), Admission::Keep);
+    connections_that_end(&mut bench, 60);
+    // It is kept as long as it stays, and nobody else is dialled.
+    assert!(!bench.pool.is_exhausted(bench.now) && bench.dials(10).is_empty());
+    bench.pool.was_useful(good);
+    assert!(!bench.dials(10).is_empty());
 }
