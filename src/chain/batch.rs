@@ -1,7 +1,7 @@
 //! The checks that need no ancestors: a batch's proof of work and the links within it.
 
 use super::params::Params;
-use super::rules::{Violation, check_link, check_target, check_work};
+use super::rules::{Rejection, Violation, check_link, check_target, check_work};
 use super::target::Target;
 use crate::primitives::{BlockHash, Header};
 
@@ -25,6 +25,13 @@ pub struct BatchFault {
     pub hash: BlockHash,
     /// The rule.
     pub violation: Violation,
+}
+
+impl BatchFault {
+    /// The same as a rejection; `height` is the faulty header's.
+    pub fn at(self, height: u32) -> Rejection {
+        Rejection { height, hash: self.hash, violation: self.violation }
+    }
 }
 
 impl LinkedBatch {

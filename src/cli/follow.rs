@@ -27,9 +27,10 @@ enum TipLine {
     },
 }
 
-impl From<Notice> for TipLine {
-    fn from(notice: Notice) -> Self {
-        match notice {
+impl TipLine {
+    /// `None` for what the log has already.
+    fn of(notice: Notice) -> Option<Self> {
+        Some(match notice {
             Notice::Tip { height, hash, time, from } => {
                 Self::Tip { height, hash: hash.to_string(), time, from }
             }
@@ -37,11 +38,10 @@ impl From<Notice> for TipLine {
                 let (old_hash, hash) = (old_hash.to_string(), hash.to_string());
                 Self::Reorganisation { old_height, old_hash, height, hash, depth }
             }
-        }
+            Notice::Warning(_) => return None,
+        })
     }
-}
 
-impl TipLine {
     fn text(&self) -> String {
         match self {
             Self::Tip { height, hash, time, from } => {
@@ -69,8 +69,8 @@ pub(super) fn print_notices(
     bars: &MultiProgress,
 ) -> Result<(), CliError> {
     while let Some(notice) = notices.blocking_recv() {
-        if follow {
-            aside(bars, || print(&notice.into(), out))?;
+        if let Some(line) = TipLine::of(notice).filter(|_| follow) {
+            aside(bars, || print(&line, out))?;
         }
     }
     Ok(())

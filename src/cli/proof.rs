@@ -157,7 +157,7 @@ fn verify(proof: &OsStr, context: &mut Context) -> Result<(), CliError> {
 
 /// Heights of the block and of the stored chain's end. A header of that hash is the very header that is stored.
 fn on_chain(hash: &BlockHash, context: &Context) -> Result<(u32, u32), CliError> {
-    let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
+    let mut reader = ChainReader::open_folder(&context.config.folder(), context.config.network)?;
     let tip = reader.tip()?.height;
     match reader.locate(hash)? {
         Some(Located::Active(height)) => Ok((height, tip)),

@@ -232,7 +232,7 @@ impl<S: HeaderStore> Importer<S> {
         let fault = fault.filter(|fault| !is_link(&fault.violation));
         let refused = fault.map(|fault| match claims[fault.index].check(height, &fault.hash) {
             Err(contradicted) => contradicted,
-            Ok(()) => Rejection { height, hash: fault.hash, violation: fault.violation }.into(),
+            Ok(()) => fault.at(height).into(),
         });
         Ok((count, refused.map_or(kept, Err)))
     }

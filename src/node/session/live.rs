@@ -48,6 +48,8 @@ pub enum Notice {
         /// The first of several new headers that this is the last of: more came at once than are told one by one.
         from: Option<u32>,
     },
+    /// Something that the user should know, in words; it is logged too.
+    Warning(String),
     /// A branch with more work took over.
     Reorganised {
         /// Height of the old tip.
@@ -123,6 +125,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         });
     }
 
+    /// Logs a warning, and publishes it.
+    pub(super) fn warn(&self, text: impl Into<String>) {
+        let text = text.into();
+        warn!("{text}");
+        // Whoever watched may be gone.
+        self.notices.send(Notice::Warning(text)).ok();
+    }
+
     /// Tells whoever follows each header that is new on the chain since the last time.
     pub(super) fn notice_tips(&mut self) {
         let Tip { height, hash, .. } = self.tip;
@@ -157,7 +167,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     pub(super) fn warn_offline(&mut self) {
         let said = self.offline.poll(self.now(), self.peers.connected_count());
         if let Some(text) = said.filter(|_| self.options.follow) {
-            warn!("{text}");
+            self.warn(text);
         }
     }
 

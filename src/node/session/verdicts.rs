@@ -13,7 +13,7 @@ use crate::store::{HeaderStore, Tip};
 use crate::sync::{DropReason, Gain, Hints, Linked, PeerKey, Point, Tag};
 use std::time::Instant;
 use tokio::task::block_in_place;
-use tracing::{info, warn};
+use tracing::info;
 
 impl<S: HeaderStore + 'static> Session<S> {
     pub(super) fn on_verdicts(&mut self, verdict: Verdict) -> Result<(), SyncError> {
@@ -75,9 +75,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         held.batch = Some(batch);
         self.engine.on_linked(tag, linked);
         if let Some(fault) = fault {
-            let height = begin + linked.good + 1;
-            let rejection = Rejection { height, hash: fault.hash, violation: fault.violation };
-            self.refuse(peer, &rejection.to_string());
+            self.refuse(peer, &fault.at(begin + linked.good + 1).to_string());
         }
     }
 
@@ -222,9 +220,9 @@ impl<S: HeaderStore + 'static> Session<S> {
                 if let Some(held) = self.held.get(&tag) {
                     self.engine.set_at_end(held.peer);
                 }
-                warn!(
+                self.warn(format!(
                     "a branch beside the chain is not followed beyond height {height}: too long for its work"
-                );
+                ));
             }
             Joined::Reorganised { fork_height, old_height, old_hash, old_work, connected } => {
                 let depth = old_height - fork_height;
@@ -288,10 +286,10 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn tell_disagreement(&self, height: u32, hash: &BlockHash, work: &Work) {
         let Tip { height: best, hash: tip, chainwork } = &self.tip;
-        warn!(
+        self.warn(format!(
             "peers disagree: the most work {chainwork:#} is at height {best} ({tip}), another branch \
              reaches height {height} ({hash}) with work {work:#}"
-        );
+        ));
     }
 
     fn notice_reorganisation(&mut self, old_height: u32, old_hash: BlockHash, depth: u32) {
@@ -305,7 +303,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         if self.options.follow {
             info!("{told}");
         } else {
-            warn!("{told}");
+            self.warn(told);
         }
         let notice = Notice::Reorganised { old_height, old_hash, height, hash, depth };
         self.notices.send(notice).ok();
