@@ -41,7 +41,7 @@ fn sync(network: Network, folder: &str, peer: Option<String>) -> Result<bool, Cl
             Event::Progress { height, estimated_height, peers } => {
                 println!("height {height} of {estimated_height}, {peers} peers");
             }
-            Event::CaughtUp { height, hash } => {
+            Event::CaughtUp { height, hash, .. } => {
                 println!("caught up at height {height}: {hash}");
                 caught_up = true;
                 break;

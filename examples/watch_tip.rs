@@ -28,7 +28,7 @@ async fn watch(network: Network, folder: &str, peer: Option<String>) -> Result<(
         tokio::select! {
             _ = tokio::signal::ctrl_c() => break,
             event = events.next() => match event {
-                Some(Event::CaughtUp { height, hash } | Event::Tip { height, hash, .. }) => {
+                Some(Event::CaughtUp { height, hash, .. } | Event::Tip { height, hash, .. }) => {
                     println!("{height}  {hash}");
                 }
                 Some(Event::Reorganisation { old_hash, height, hash, depth, .. }) => {

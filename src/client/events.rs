@@ -1,6 +1,6 @@
 //! What happens while a client runs.
 
-use crate::node::{Live, Notice, Phase, Stopped};
+use crate::node::{Live, Notice, Stopped};
 use crate::primitives::BlockHash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -25,6 +25,8 @@ pub enum Event {
         height: u32,
         /// Its hash.
         hash: BlockHash,
+        /// Its time, in Unix seconds.
+        time: u32,
     },
     /// The chain has a new tip: after [`Event::CaughtUp`], one for each new header.
     Tip {
@@ -63,6 +65,7 @@ impl From<Notice> for Event {
     fn from(notice: Notice) -> Self {
         match notice {
             Notice::Tip { height, hash, time, from } => Self::Tip { height, hash, time, from },
+            Notice::CaughtUp { height, hash, time } => Self::CaughtUp { height, hash, time },
             Notice::Warning(text) => Self::Warning(text),
             Notice::Reorganised { old_height, old_hash, height, hash, depth } => {
                 Self::Reorganisation { old_height, old_hash, height, hash, depth }
@@ -111,13 +114,12 @@ impl Subscribers {
 pub struct Events {
     receiver: UnboundedReceiver<Event>,
     live: watch::Receiver<Live>,
-    caught_up: bool,
     has_ended: bool,
 }
 
 impl Events {
     pub(super) fn new(subscribers: &Subscribers, live: watch::Receiver<Live>) -> Self {
-        Self { receiver: subscribers.add(), live, caught_up: false, has_ended: false }
+        Self { receiver: subscribers.add(), live, has_ended: false }
     }
 
     /// The next event; `None` after the last one.
@@ -144,10 +146,6 @@ impl Events {
 
     fn progress(&mut self) -> Event {
         let live = self.live.borrow_and_update();
-        if live.phase == Phase::Following && !self.caught_up {
-            self.caught_up = true;
-            return Event::CaughtUp { height: live.height, hash: live.hash };
-        }
         Event::Progress {
             height: live.height,
             estimated_height: live.estimated_height,

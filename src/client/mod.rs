@@ -44,7 +44,7 @@ use tokio::sync::watch;
 /// let mut events = client.events();
 /// client.start()?;
 /// while let Some(event) = events.wait() {
-///     if let Event::CaughtUp { height, hash } = event {
+///     if let Event::CaughtUp { height, hash, .. } = event {
 ///         println!("{hash} at height {height}");
 ///         break;
 ///     }

@@ -52,8 +52,9 @@ pub struct Imported {
     pub headers_added: u64,
     /// How often a branch from the file took over.
     pub reorgs: u32,
-    /// How many batches ended on a branch beside the chain.
+    /// How many branches beside the chain have headers of the file.
     pub sides: u32,
+    side_ends: Vec<BlockHash>,
 }
 
 /// Headers that follow each other, with what the file says of each.
@@ -282,6 +283,10 @@ impl<S: HeaderStore> Importer<S> {
     pub fn finish(mut self) -> Result<Imported, ChainError> {
         self.writer.flush()?;
         self.writer.store().settle()?;
+        // A branch whose newest headers come first comes in several runs.
+        let (sides, ends) = (self.writer.tree().sides().iter(), &self.done.side_ends);
+        let sides = sides.filter(|side| ends.iter().any(|end| height_on(side, end).is_some()));
+        self.done.sides = u32::try_from(sides.count()).unwrap_or(u32::MAX);
         Ok(self.done)
     }
 
@@ -346,7 +351,7 @@ impl<S: HeaderStore> Importer<S> {
             | Joined::LowWork { .. }
             | Joined::Staged => {}
             Joined::Extended(added) => self.done.headers_added += u64::from(*added),
-            Joined::Side { .. } => self.done.sides += 1,
+            Joined::Side { hash, .. } => self.done.side_ends.push(*hash),
             Joined::SideTooLong { height } => {
                 return Err(ImportError::SideTooLong { height: *height });
             }

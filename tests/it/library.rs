@@ -27,7 +27,8 @@ fn caught_up(headers: &[Header]) -> (TempDir, ScriptedPeer, Client, Events) {
     client.start().unwrap();
     let caught_up = wait_for(&mut events, |event| matches!(event, Event::CaughtUp { .. }));
     let tip = client.tip();
-    assert_eq!(caught_up, Event::CaughtUp { height: tip.height, hash: tip.hash });
+    let time = headers[headers.len() - 1].time;
+    assert_eq!(caught_up, Event::CaughtUp { height: tip.height, hash: tip.hash, time });
     (folder, peer, client, events)
 }
 

@@ -145,6 +145,9 @@ impl HeaderFile {
         let mut start = Vec::with_capacity(LOOK);
         { (&mut source).take(LOOK as u64) }.read_to_end(&mut start).map_err(io)?;
         let seen = look(&start, format, skipped);
+        if matches!(seen, Seen::As(FileFormat::Hex)) && start.starts_with(BOM) {
+            start.drain(..BOM.len());
+        }
         let source = io::Cursor::new(start).chain(source);
         let mut source = BufReader::with_capacity(1 << 16, source);
         let unit = match seen {

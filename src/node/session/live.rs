@@ -2,6 +2,7 @@
 
 use super::{Session, Tip};
 use crate::net::pool::PeerStatus;
+use crate::node::clock::grouped;
 use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,15 @@ impl Phase {
 /// What happens at the tip while a sync follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// The chain is complete as far as the peers know; told once, before everything else.
+    CaughtUp {
+        /// Height of the tip.
+        height: u32,
+        /// Its hash.
+        hash: BlockHash,
+        /// Its time, in Unix seconds.
+        time: u32,
+    },
     /// The chain grew: one for each new header, and for those of a branch that took over.
     Tip {
         /// Height of the header.
@@ -133,6 +143,16 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.notices.send(Notice::Warning(text)).ok();
     }
 
+    /// Tells whoever follows that the chain is complete.
+    pub(super) fn notice_caught_up(&self) {
+        let Tip { height, hash, .. } = self.tip;
+        let header = block_in_place(|| self.store.headers(height, 1));
+        // A header that cannot be read is not told: whatever needs it next will say why.
+        if let Some(header) = header.ok().and_then(|headers| headers.first().copied()) {
+            self.notices.send(Notice::CaughtUp { height, hash, time: header.time }).ok();
+        }
+    }
+
     /// Tells whoever follows each header that is new on the chain since the last time.
     pub(super) fn notice_tips(&mut self) {
         let Tip { height, hash, .. } = self.tip;
@@ -141,7 +161,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             return;
         }
         self.noticed = height;
-        info!("new tip {hash} at height {height}");
+        info!("new tip {hash} at height {}", grouped(height));
         let range = (height - first >= MOST_TOLD).then_some(first);
         let read = if range.is_some() { height } else { first };
         // A header that cannot be read is not told: whatever needs it next will say why.

@@ -27,7 +27,7 @@ pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 use crate::chain::LinkedBatch;
 use crate::net::Event;
 use crate::net::pool::{PeerStatus, Place};
-use crate::node::clock::TooNew;
+use crate::node::clock::{TooNew, grouped};
 use crate::node::peers::Peers;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
@@ -303,7 +303,8 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.caught_up = true;
         self.noticed = self.tip.height;
         self.warn_contradictions();
-        info!("caught up at height {}: following", self.tip.height);
+        info!("caught up at height {}: following", grouped(self.tip.height));
+        self.notice_caught_up();
         self.mark_synced().map_err(store_error)?;
         self.peers.follow();
         let connected: Vec<PeerKey> = self.peers.lines().map(|(id, _)| id).collect();

@@ -7,6 +7,7 @@ use super::start::{hints_hold, point_of, store_error};
 use super::useless::Useless;
 use super::{Notice, Session};
 use crate::chain::{BatchFault, LinkedBatch, Rejection, Work};
+use crate::node::clock::grouped;
 use crate::node::writer::Joined;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
@@ -297,8 +298,9 @@ impl<S: HeaderStore + 'static> Session<S> {
         // What is new from there on is told after it.
         self.noticed = self.noticed.min(old_height.saturating_sub(depth));
         let told = format!(
-            "reorganisation: old tip {old_hash} at height {old_height}, new tip {hash} at height \
-             {height}, depth {depth}"
+            "reorganisation: old tip {old_hash} at height {}, new tip {hash} at height {}, depth {depth}",
+            grouped(old_height),
+            grouped(height)
         );
         if self.options.follow {
             info!("{told}");
