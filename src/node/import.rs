@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::writer::{ChainError, ChainWriter, Joined};
 use crate::chain::params as params_of;
 use crate::chain::{
-    BatchFault, LinkedBatch, Params, Rejection, SideBranch, Violation, Work, link_batch,
+    BatchFault, LinkedBatch, Params, Rejection, SideBranch, Violation, Work, link_hashed,
 };
 use crate::primitives::{BlockHash, Header, Network};
 use crate::store::HeaderStore;
@@ -18,14 +18,15 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
-/// Headers that are judged and stored together.
-const BATCH: usize = 16_384;
+/// Headers that are judged and stored together: each time costs an fsync, and each header memory (see
+/// [`HeaderStore::commit`]).
+const BATCH: usize = 5_000;
 
 /// Headers that are looked at together where many branches are short.
 const SHORT: usize = 64;
 
-/// Headers that are linked on one core.
-const CHUNK: usize = 2048;
+/// Headers that are hashed on one core, at least.
+const CHUNK: usize = 512;
 
 /// Headers that are kept until their parents come later in the file.
 const MAX_ORPHANS: usize = 16_384;
@@ -68,6 +69,8 @@ pub struct Importer<S> {
     waiting: Vec<Header>,
     /// What the file says of those, one for each.
     claims: Vec<Claim>,
+    /// The hashes of those that are judged.
+    hashes: Vec<BlockHash>,
     /// Runs of headers whose parents are not known yet.
     orphans: Vec<Run>,
     /// How many headers came.
@@ -87,11 +90,20 @@ impl<S: HeaderStore> Importer<S> {
     /// The store could not be read.
     pub fn new(store: Arc<S>, options: ImportOptions) -> Result<Self, ChainError> {
         let writer = ChainWriter::new(store, options.params)?;
-        let waiting = Vec::with_capacity(BATCH);
-        let done = Imported::default();
-        let (claims, orphans) = (Vec::new(), Vec::new());
-        let (pushed, refused, next, begun) = (0, None, None, false);
-        Ok(Self { options, writer, waiting, claims, orphans, pushed, refused, next, begun, done })
+        let (waiting, claims) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        Ok(Self {
+            options,
+            writer,
+            waiting,
+            claims,
+            hashes: Vec::with_capacity(BATCH),
+            orphans: Vec::new(),
+            pushed: 0,
+            refused: None,
+            next: None,
+            begun: false,
+            done: Imported::default(),
+        })
     }
 
     /// Position in the file of the header that was refused, from 0; `None` where it is not known or none was.
@@ -143,7 +155,7 @@ impl<S: HeaderStore> Importer<S> {
     /// # Errors
     /// A header is refused.
     pub fn judge(&mut self) -> Result<(), ImportError> {
-        let (headers, claims) = (mem::take(&mut self.waiting), mem::take(&mut self.claims));
+        let (mut headers, mut claims) = (mem::take(&mut self.waiting), mem::take(&mut self.claims));
         let base = self.pushed - headers.len() as u64;
         let (mut done, mut size) = (0, BATCH);
         while done < headers.len() {
@@ -158,6 +170,10 @@ impl<S: HeaderStore> Importer<S> {
             }
             outcome?;
         }
+        // The same memory for the next batch: large pieces that come and go tear holes into the heap.
+        headers.clear();
+        claims.clear();
+        (self.waiting, self.claims) = (headers, claims);
         Ok(())
     }
 
@@ -174,6 +190,7 @@ impl<S: HeaderStore> Importer<S> {
 
     /// Takes in the runs whose parents have come, and those that follow them.
     fn adopt_orphans(&mut self) -> Result<(), ImportError> {
+        self.writer.flush()?;
         let mut runs: Vec<Option<Run>> =
             mem::take(&mut self.orphans).into_iter().map(Some).collect();
         let mut children: HashMap<BlockHash, Vec<usize>> = HashMap::new();
@@ -204,8 +221,8 @@ impl<S: HeaderStore> Importer<S> {
         claims: &[Claim],
     ) -> Result<(usize, Result<(), ImportError>), ImportError> {
         let Some(first) = headers.first().copied() else { return Ok((0, Ok(()))) };
+        let (batch, fault) = self.link(headers)?;
         let parent = self.height_of(&first.prev)?;
-        let (batch, fault) = link(self.options.params, headers);
         let Some(parent) = parent else { return Ok(self.keep_orphans(&batch, fault, claims)) };
         let (batch, mut early) = self.hold_to_hints(batch, parent + 1);
         let contradicted = batch.hashes().zip(claims).zip(parent + 1..).zip(0..).find_map(
@@ -220,7 +237,6 @@ impl<S: HeaderStore> Importer<S> {
         let height = parent.saturating_add(1 + u32::try_from(count).unwrap_or(u32::MAX));
         self.next = Some(height);
         let (joined, rejection) = self.writer.accept(batch, self.options.clock.unix())?;
-        self.writer.flush()?;
         let kept = self.count(&joined);
         if let Some(rejection) = rejection {
             let good = rejection.height.saturating_sub(parent + 1);
@@ -236,6 +252,20 @@ impl<S: HeaderStore> Importer<S> {
             Ok(()) => fault.at(height).into(),
         });
         Ok((count, refused.map_or(kept, Err)))
+    }
+
+    /// Hashes headers on all cores and links them, while the batch before is stored.
+    fn link(
+        &mut self,
+        headers: Vec<Header>,
+    ) -> Result<(LinkedBatch, Option<BatchFault>), ChainError> {
+        let hashes = &mut self.hashes;
+        let to_hash = headers.par_iter().with_min_len(CHUNK).map(Header::hash);
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_| to_hash.collect_into_vec(hashes));
+            self.writer.flush()
+        })?;
+        Ok(link_hashed(self.options.params, headers, &self.hashes))
     }
 
     /// Keeps a run until its parent comes.
@@ -371,21 +401,6 @@ impl<S: HeaderStore> Importer<S> {
         });
         ImportError::Unconnected { count, line, hash, parent, tip: self.height() }
     }
-}
-
-/// As [`link_batch`], on all cores as long as all headers are good.
-fn link(params: &Params, headers: Vec<Header>) -> (LinkedBatch, Option<BatchFault>) {
-    if headers.len() <= CHUNK {
-        return link_batch(params, headers);
-    }
-    let chunks = headers.par_chunks(CHUNK).map(|chunk| link_batch(params, chunk.to_vec()));
-    let mut whole = LinkedBatch::default();
-    for (batch, fault) in chunks.collect::<Vec<_>>() {
-        if fault.is_some() || whole.append(batch).is_err() {
-            return link_batch(params, headers);
-        }
-    }
-    (whole, None)
 }
 
 /// Whether it is that a header does not follow the one before it.
