@@ -1,20 +1,18 @@
 //! Taking headers in that come from a file: judged as if a peer had sent them.
 
 mod fault;
+mod orphans;
 
 pub use fault::{Claim, ImportError};
 
 use super::clock::Clock;
 use super::writer::{ChainError, ChainWriter, Joined};
 use crate::chain::params as params_of;
-use crate::chain::{
-    BatchFault, LinkedBatch, Params, Rejection, SideBranch, Violation, Work, link_hashed,
-};
+use crate::chain::{BatchFault, LinkedBatch, Params, SideBranch, Violation, Work, link_hashed};
 use crate::primitives::{BlockHash, Header, Network};
 use crate::store::HeaderStore;
 use crate::sync::Hints;
 use rayon::prelude::*;
-use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
@@ -27,9 +25,6 @@ const SHORT: usize = 64;
 
 /// Headers that are hashed on one core, at least.
 const CHUNK: usize = 512;
-
-/// Headers that are kept until their parents come later in the file.
-const MAX_ORPHANS: usize = 16_384;
 
 /// How to take headers in.
 #[derive(Clone, Debug)]
@@ -188,31 +183,6 @@ impl<S: HeaderStore> Importer<S> {
         if count == 0 { Ok(()) } else { Err(self.unconnected(count)) }
     }
 
-    /// Takes in the runs whose parents have come, and those that follow them.
-    fn adopt_orphans(&mut self) -> Result<(), ImportError> {
-        self.writer.flush()?;
-        let mut runs: Vec<Option<Run>> =
-            mem::take(&mut self.orphans).into_iter().map(Some).collect();
-        let mut children: HashMap<BlockHash, Vec<usize>> = HashMap::new();
-        let mut ready = Vec::new();
-        for (at, (headers, _)) in runs.iter().flatten().enumerate() {
-            let parent = headers[0].prev;
-            children.entry(parent).or_default().push(at);
-            if self.height_of(&parent)?.is_some() {
-                ready.push(parent);
-            }
-        }
-        while let Some(parent) = ready.pop() {
-            for at in children.remove(&parent).unwrap_or_default() {
-                let Some((headers, claims)) = runs[at].take() else { continue };
-                ready.extend(headers.iter().map(Header::hash));
-                self.judge_run(headers, &claims)?.1?;
-            }
-        }
-        self.orphans = runs.into_iter().flatten().collect();
-        Ok(())
-    }
-
     /// Judges the headers that follow each other at the beginning; how many were good, and why the next is not, unless
     /// it merely starts another branch.
     fn judge_run(
@@ -266,44 +236,6 @@ impl<S: HeaderStore> Importer<S> {
             self.writer.flush()
         })?;
         Ok(link_hashed(self.options.params, headers, &self.hashes))
-    }
-
-    /// Keeps a run until its parent comes.
-    fn keep_orphans(
-        &mut self,
-        batch: &LinkedBatch,
-        fault: Option<BatchFault>,
-        claims: &[Claim],
-    ) -> (usize, Result<(), ImportError>) {
-        let count = batch.headers().len();
-        if count > 0 {
-            let kept: usize = self.orphans.iter().map(|(headers, _)| headers.len()).sum();
-            self.orphans.push((batch.headers().to_vec(), claims[..count].to_vec()));
-            if kept + count > MAX_ORPHANS {
-                return (0, Err(self.unconnected(kept + count)));
-            }
-        }
-        let (network, fault) = match fault.filter(|fault| !is_link(&fault.violation)) {
-            Some(fault) => (self.options.params.network, fault),
-            None => return (count, Ok(())),
-        };
-        let error = match claims[fault.index].hash.filter(|got| *got != fault.hash) {
-            Some(got) => ImportError::Contradicted {
-                line: claims[fault.index].line,
-                column: "hash",
-                expected: fault.hash.to_string(),
-                got: got.to_string(),
-            },
-            None if self.next.is_none() && self.orphans.is_empty() => {
-                ImportError::NoHeader { network, violation: fault.violation }
-            }
-            None => {
-                let height = self.next.unwrap_or(self.height().saturating_add(1));
-                let violation = fault.violation;
-                Rejection { height, hash: fault.hash, violation }.into()
-            }
-        };
-        (count, Err(error))
     }
 
     /// Ends the import, after an error too: what was good is stored, and the store ready for the next open.
