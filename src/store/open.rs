@@ -200,6 +200,11 @@ pub(super) fn open_database(path: &Path) -> Result<Db, StoreError> {
         set_snapshots_aside(path).map_err(io)?;
     }
     check_log(&files, path)?;
+    // A process that was killed may have left what only the system has, and sled's snapshot will be of all of it.
+    let db = path.join("db");
+    let synced = File::open(&db).and_then(|file| file.sync_data());
+    synced.map_err(|source| StoreError::Io { path: db, source })?;
+    files.cut_torn_batch().map_err(io)?;
     match open_sled(path) {
         Err(StoreError::Unreadable { .. }) if set_snapshots_aside(path).map_err(io)? => {
             check_log(&Files::open(path)?, path)?;

@@ -43,6 +43,11 @@ impl Files {
         self.log.damage()
     }
 
+    /// Takes a batch out of the log that never reached the disk as a whole, where sled would take it for one that did.
+    pub(super) fn cut_torn_batch(&self) -> std::io::Result<()> {
+        self.log.cut_torn_batch(&self.folder)
+    }
+
     /// Whether there is a snapshot that cannot be used.
     pub(super) fn ignored_snapshot(&self) -> bool {
         self.log.ignored_snapshot()

@@ -63,7 +63,7 @@ impl World {
     fn after_cut(&mut self, stored: u32, what: &str) -> u32 {
         self.disk.unmount();
         self.disk.mount();
-        self.program().run(&["verify"]).expect_success();
+        self.program().run(&["verify", "-vv"]).expect_success();
         let kept = kept_in(&self.disk.folder(), MAINNET);
         let height = kept.tip.height;
         assert!(height >= stored, "{what}: {height} are left of {stored}");

@@ -74,17 +74,22 @@ impl Link {
         match self.rate {
             None => {
                 self.wait_until(self.free + self.round_trip);
-                write_both(&mut self.stream, front, back)?;
+                self.note(answer);
+                write_both(&mut self.stream, front, back)
             }
             Some(rate) => {
                 self.send_slowly(rate, front)?;
-                self.send_slowly(rate, back)?;
+                self.note(answer);
+                self.send_slowly(rate, back)
             }
         }
+    }
+
+    /// Notes an answer, before the end of it: what is asked after that came is noted later for certain.
+    fn note(&self, answer: bool) {
         if answer {
             self.record.answered(self.connection);
         }
-        Ok(())
     }
 
     /// Sends pieces of up to 5 ms, each when its last bit has gone through the line.

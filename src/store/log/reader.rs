@@ -10,6 +10,8 @@ use super::{LogError, SEGMENT};
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,6 +39,7 @@ pub(in crate::store) struct Log {
     root: u64,
     damage: Option<String>,
     ignored_snapshot: bool,
+    torn: Vec<Range<u64>>,
     /// The tree's inner nodes, by id, and the leaves read last.
     inner: Mutex<HashMap<u64, Arc<Node>>>,
     leaves: Mutex<VecDeque<(u64, Arc<Node>)>>,
@@ -54,7 +57,7 @@ impl Log {
         let snapshot = snapshot.and_then(|bytes| Snapshot::decode(&bytes));
         let ignored_snapshot = newest.is_some() && snapshot.is_none();
         let blobs = folder.join("blobs");
-        let Replayed { nodes, damage, blobs } =
+        let Replayed { nodes, damage, blobs, torn } =
             replay(&file, &blobs, snapshot.unwrap_or_default())?;
         let mut log = Self {
             file,
@@ -63,6 +66,7 @@ impl Log {
             root: 0,
             damage,
             ignored_snapshot,
+            torn,
             inner: Mutex::default(),
             leaves: Mutex::default(),
         };
@@ -73,6 +77,24 @@ impl Log {
     /// What is wrong with the log although it can be read: to open it with sled could erase what follows.
     pub(in crate::store) fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
+    }
+
+    /// Takes a batch out of the log that never reached the disk as a whole, where sled would take it for one that did.
+    ///
+    /// # Errors
+    /// The system failed.
+    pub(in crate::store) fn cut_torn_batch(&self, folder: &Path) -> io::Result<()> {
+        if self.torn.is_empty() {
+            return Ok(());
+        }
+        let file = File::options().write(true).open(folder.join("db"))?;
+        let len = file.metadata()?.len();
+        for part in &self.torn {
+            let end = part.end.min(len);
+            let zeros = vec![0; usize::try_from(end.saturating_sub(part.start)).unwrap_or(0)];
+            file.write_all_at(&zeros, part.start)?;
+        }
+        file.sync_data()
     }
 
     /// Whether there is a snapshot that cannot be used.

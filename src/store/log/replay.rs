@@ -9,6 +9,7 @@ use super::{LogError, SEGMENT, SEGMENT_HEAD};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,9 @@ pub(super) struct Replayed {
     pub(super) damage: Option<String>,
     /// The folder of bodies that have files of their own.
     pub(super) blobs: PathBuf,
+    /// Parts of the file that hold what there is of a batch that never reached the disk as a whole, where sled would
+    /// take it for one that did. The last comes first.
+    pub(super) torn: Vec<Range<u64>>,
 }
 
 /// A segment of the log that is in use.
@@ -45,12 +49,17 @@ const SEGMENT_BYTES: usize = 512 * 1024;
 pub(super) fn replay(file: &File, blobs: &Path, snapshot: Snapshot) -> Result<Replayed, LogError> {
     let from = snapshot.stable.unwrap_or(0).max(0);
     let first = from - from % SEGMENT_LSN;
-    let mut log = Replayed { nodes: snapshot.nodes, damage: None, blobs: blobs.to_owned() };
+    let blobs = blobs.to_owned();
+    let mut log = Replayed { nodes: snapshot.nodes, damage: None, blobs, torn: Vec::new() };
     let segments = log.find_segments(file, first)?;
     let stable = segments.values().map(|segment| segment.stable).fold(first, Lsn::max);
-    let end = log.find_end(file, &segments, stable - stable % SEGMENT_LSN)?;
+    let batch = last_batch(file, &segments)?;
+    let end = log.find_end(file, &segments, stable, batch)?;
     if end + 1 < from {
         log.note("the log ends before the snapshot does");
+    }
+    if end < stable - stable % SEGMENT_LSN {
+        log.torn = after(end, &segments);
     }
     for (lsn, segment) in segments.range(..=end) {
         let bytes = read_segment(file, segment.offset)?;
@@ -113,17 +122,25 @@ impl Replayed {
 
     /// The position of the log's last byte.
     ///
-    /// What was on disk when the last segment was begun is followed by what may have been written in any order, and
-    /// in part. But each of our batches is on disk before the next one begins: a batch that begins after a gap says
-    /// that the gap is damage.
-    fn find_end(&mut self, file: &File, segments: &Segments, tail: Lsn) -> Result<Lsn, LogError> {
+    /// Each of our batches is on disk before the next one begins, so a batch that begins after a gap says that the gap
+    /// is damage. But after a power cut, of the last batch any part may be there and any other not: what a segment's
+    /// header calls stable was handed to the system only. A segment that is missing below that was freed.
+    fn find_end(
+        &mut self,
+        file: &File,
+        segments: &Segments,
+        stable: Lsn,
+        batch: Option<Lsn>,
+    ) -> Result<Lsn, LogError> {
+        let start_of = |lsn: Lsn| lsn - lsn % SEGMENT_LSN;
+        let first = start_of(batch.map_or(stable, |batch| batch.min(stable)));
         let (mut end, mut tear) = (-1, None);
-        let mut expected = tail;
-        for (lsn, segment) in segments.range(tail..) {
-            if *lsn != expected {
+        let mut expected = start_of(stable);
+        for (lsn, segment) in segments.range(first..) {
+            if *lsn > expected {
                 tear.get_or_insert(end);
             }
-            expected = lsn + SEGMENT_LSN;
+            expected = expected.max(lsn + SEGMENT_LSN);
             let bytes = read_segment(file, segment.offset)?;
             end = end.max(lsn + Lsn::try_from(SEGMENT_HEAD).unwrap_or(0) - 1);
             for (at, item) in Items::new(&bytes, segment_number(*lsn), SEGMENT_HEAD) {
@@ -196,6 +213,29 @@ impl Replayed {
             }
         }
     }
+}
+
+/// What makes sled read on after a position: the rest of its segment, and the headers of those behind it.
+fn after(end: Lsn, segments: &Segments) -> Vec<Range<u64>> {
+    let cut = |(lsn, segment): (&Lsn, &Segment)| match u64::try_from(end + 1 - lsn) {
+        Ok(kept) if kept < SEGMENT => Some(segment.offset + kept..segment.offset + SEGMENT),
+        Ok(_) => None,
+        Err(_) => Some(segment.offset..segment.offset + SEGMENT_HEAD as u64),
+    };
+    segments.iter().rev().filter_map(cut).collect()
+}
+
+/// Where the last batch begins, if one is there.
+fn last_batch(file: &File, segments: &Segments) -> Result<Option<Lsn>, LogError> {
+    for (lsn, segment) in segments.iter().rev() {
+        let bytes = read_segment(file, segment.offset)?;
+        let items = Items::new(&bytes, segment_number(*lsn), SEGMENT_HEAD);
+        let is_manifest = |item: &Item<'_>| matches!(item, Item::Message(message) if message.kind == Kind::Manifest);
+        if let Some((at, _)) = items.filter(|(_, item)| is_manifest(item)).last() {
+            return Ok(Some(lsn.saturating_add(Lsn::try_from(at).unwrap_or(Lsn::MAX))));
+        }
+    }
+    Ok(None)
 }
 
 /// A segment's bytes; fewer where the file ends.

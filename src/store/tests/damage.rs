@@ -3,6 +3,7 @@
 use super::mine::{append, mine, regtest, regtest_database};
 use crate::chain::{Ancestors, Branch};
 use crate::store::create::Folders;
+use crate::store::layout::{RECORD, push_record};
 use crate::store::{Change, HeaderStore, SledStore, StoreError, repair, verify};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -226,4 +227,61 @@ fn a_log_with_a_hole_is_not_opened_for_writing() {
     let refused = SledStore::open(folder.path(), regtest());
     assert!(matches!(refused, Err(StoreError::Unreadable { .. })), "{refused:?}");
     assert!(fs::read(&path).unwrap() == bytes, "nothing was erased");
+}
+
+/// The database of a store that is still open: as a kill leaves it.
+fn as_killed(store: &SledStore, from: &Path) -> TempDir {
+    let (folder, tip) = (tempdir().unwrap(), store.tip());
+    let database = Folders::of(folder.path()).database;
+    fs::create_dir_all(&database).unwrap();
+    for entry in fs::read_dir(Folders::of(from).database).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, database.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    assert_eq!(SledStore::open_to_read(folder.path(), regtest()).unwrap().tip(), tip);
+    folder
+}
+
+/// Has each segment's header say that all before it was handed to the system, as it does when sled was slow.
+fn call_stable(log: &mut [u8]) {
+    for segment in log.chunks_mut(512 * 1024).filter(|segment| segment[..20] != [0; 20]) {
+        let lsn = i64::from_le_bytes(*segment[4..].first_chunk().unwrap()) ^ i64::MAX;
+        segment[12..20].copy_from_slice(&((lsn - 1) ^ i64::MAX).to_le_bytes());
+        let crc = crc32fast::hash(&segment[4..20]) ^ u32::MAX;
+        segment[..4].copy_from_slice(&crc.to_le_bytes());
+    }
+}
+
+/// As after a power cut: the system writes what it was given in any order.
+#[test]
+fn a_batch_of_which_a_block_never_reached_the_disk_is_as_if_it_had_not_begun() {
+    const BLOCK: usize = 4096;
+    let folder = tempdir().unwrap();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    let mut branch = Branch::genesis(regtest());
+    append(&store, &mine(&mut branch, 3000, 0));
+    let before = store.tip();
+    // More than two of the log's segments.
+    let batch = mine(&mut branch, 30_000, 0);
+    append(&store, &batch);
+    for lost in [500, 5000, 15_000, 29_000] {
+        let folder = as_killed(&store, folder.path());
+        let db = file(folder.path(), "db");
+        let (mut bytes, mut record) = (fs::read(&db).unwrap(), Vec::new());
+        push_record(&mut record, &batch.headers()[lost]);
+        let at = bytes.windows(RECORD).position(|window| window == record).unwrap();
+        call_stable(&mut bytes);
+        bytes[at / BLOCK * BLOCK..][..BLOCK].fill(0);
+        fs::write(&db, bytes).unwrap();
+        let what = format!("without the block of the batch's header {lost}");
+        let read = SledStore::open_to_read(folder.path(), regtest()).expect(&what);
+        assert_eq!((read.tip(), read.damage()), (before.clone(), None), "{what}");
+        drop(read);
+        let store = SledStore::open(folder.path(), regtest()).expect(&what);
+        assert_eq!(store.tip(), before, "{what}");
+        append(&store, &batch);
+        assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None, "{what}");
+    }
 }
