@@ -4,6 +4,9 @@
 //! alone allow, stores the chain in a sled database, and answers questions from it. The program
 //! `lightclient` is a thin layer on top of this crate.
 //!
+//! [`Client`] is the front door: it syncs, follows the chain, and answers questions about it. [`ChainReader`] reads a
+//! chain that another process keeps.
+//!
 //! # Layers
 //! Each module is a layer; `ARCHITECTURE.md` draws which of them uses which, and a test keeps the drawing true.
 //! [`primitives`], [`wire`], [`script`], [`chain`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
@@ -28,13 +31,26 @@
 //! ```
 
 pub mod chain;
+#[cfg(feature = "cli")]
 pub mod cli;
+mod client;
 pub mod config;
 pub mod net;
 pub mod node;
+#[cfg(feature = "cli")]
 pub mod output;
 pub mod primitives;
 pub mod script;
 pub mod store;
 pub mod sync;
 pub mod wire;
+
+pub use client::{
+    Answer, Client, ClientBuilder, ClientError, Event, Events, HeaderAt, Headers, StoredHeader,
+};
+pub use node::{ChainReader, Stopped};
+pub use primitives::{BlockHash, Header, Network, Txid};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

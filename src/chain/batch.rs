@@ -1,7 +1,7 @@
 //! The checks that need no ancestors: a batch's proof of work and the links within it.
 
 use super::params::Params;
-use super::rules::{Violation, check_link, check_target, check_work};
+use super::rules::{Rejection, Violation, check_link, check_target, check_work};
 use super::target::Target;
 use crate::primitives::{BlockHash, Header};
 
@@ -25,6 +25,13 @@ pub struct BatchFault {
     pub hash: BlockHash,
     /// The rule.
     pub violation: Violation,
+}
+
+impl BatchFault {
+    /// The same as a rejection; `height` is the faulty header's.
+    pub fn at(self, height: u32) -> Rejection {
+        Rejection { height, hash: self.hash, violation: self.violation }
+    }
 }
 
 impl LinkedBatch {
@@ -113,12 +120,33 @@ impl LinkedBatch {
 ///
 /// Batches may be checked in any order and on any thread. That the bits are the required ones is checked
 /// when the batch is joined to its branch: until then its proof of work stands only for itself.
-pub fn link_batch(params: &Params, mut headers: Vec<Header>) -> (LinkedBatch, Option<BatchFault>) {
+pub fn link_batch(params: &Params, headers: Vec<Header>) -> (LinkedBatch, Option<BatchFault>) {
+    link(params, headers, |_, header| header.hash())
+}
+
+/// As [`link_batch`], for headers that were hashed a moment ago: `hashes` are theirs, one for each.
+///
+/// # Security
+/// Proof of work is checked on these hashes: they must have been computed from these very headers.
+pub(crate) fn link_hashed(
+    params: &Params,
+    headers: Vec<Header>,
+    hashes: &[BlockHash],
+) -> (LinkedBatch, Option<BatchFault>) {
+    debug_assert!(headers.iter().map(Header::hash).eq(hashes.iter().copied()));
+    link(params, headers, |index, _| hashes[index])
+}
+
+fn link(
+    params: &Params,
+    mut headers: Vec<Header>,
+    hash_of: impl Fn(usize, &Header) -> BlockHash,
+) -> (LinkedBatch, Option<BatchFault>) {
     let (mut good, mut last) = (0, None);
     let mut fault = None;
     let mut known: Option<(u32, Target)> = None;
     for (index, header) in headers.iter().enumerate() {
-        let hash = header.hash();
+        let hash = hash_of(index, header);
         match check_one(params, header, &hash, last.as_ref(), &mut known) {
             Ok(()) => (good, last) = (index + 1, Some(hash)),
             Err(violation) => {

@@ -21,6 +21,7 @@ mod tests;
 mod tree;
 mod work;
 
+pub(crate) use batch::link_hashed;
 pub use batch::{BatchFault, LinkedBatch, link_batch};
 pub use branch::{Branch, PeriodFirst, ResumeError};
 pub use checked::CheckedHeaders;

@@ -16,33 +16,33 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const AFTER_HELP: &str = "\
-BLOCK is a height, a negative number (-1 is the tip), tip, or a hash. Its header has to be stored \
-(`lightclient sync`); the block comes from whichever peer has it, and hash, merkle root and witness commitment are \
-checked against the stored header. A peer that sends anything else is named and another one asked. Each transaction is \
-checked by itself (amounts, no output spent twice); whether it may spend what it spends takes all coins that there are.
+The header of the block must be stored already (run `lightclient sync` first). The block is requested from peers until \
+one delivers it, and its hash, merkle root and witness commitment are checked against the stored header. A peer that \
+sends anything else is reported, and another one is asked. Each transaction is checked by itself (amounts, no output \
+spent twice); whether it may spend its inputs cannot be checked without the set of all coins.
 
 Examples:
   lightclient block 840000
-  lightclient block tip --json                The keys of bitcoin-cli getblock
-  lightclient block tip --json --verbosity 2  With all transactions
-  lightclient block tip --verbosity 0         Its bytes as hex
-  lightclient block 170 --raw block.bin       Its bytes; - is standard output";
+  lightclient block tip --json                The keys of `bitcoin-cli getblock`
+  lightclient block tip --json --verbosity 2  The same, with all transactions
+  lightclient block tip --verbosity 0         The block as hex digits
+  lightclient block 170 --raw block.bin       The bytes of the block, in a file";
 
 /// What `--timeout` is to commands that download a block.
-pub(super) const BLOCK_TIMEOUT: &str = "Seconds that one peer has to deliver the block \
+pub(super) const BLOCK_TIMEOUT: &str = "Seconds to wait for one peer to deliver the block \
     [env: LIGHTCLIENT_TIMEOUT] [default: 60]";
 
 /// Arguments of `block`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(BLOCK_TIMEOUT)))]
 pub struct Args {
-    /// Height, hash, tip, or negative number (-1 is the tip)
+    /// Height, hash, `tip`, or a negative number (-1 is the tip)
     #[arg(value_name = "BLOCK", allow_negative_numbers = true)]
     which: OneBlock,
-    /// Write the block's bytes to a file; - is standard output, which then gets nothing else
+    /// Write the bytes of the block to a file (- writes them, and nothing else, to standard output)
     #[arg(long, value_name = "FILE")]
     raw: Option<PathBuf>,
-    /// 0 prints the block as hex; with --json 1 names transactions by their txids, 2 shows them whole [default: 1]
+    /// 0 prints the block as hex; with --json, 1 lists txids and 2 whole transactions [default: 1]
     #[arg(long, value_name = "0|1|2", value_parser = PossibleValuesParser::new(["0", "1", "2"]))]
     #[arg(hide_possible_values = true, allow_negative_numbers = true)]
     verbosity: Option<String>,

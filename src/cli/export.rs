@@ -108,7 +108,7 @@ fn write_file(
     replaced: bool,
     context: &mut Context,
 ) -> Result<(), CliError> {
-    let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
+    let mut reader = ChainReader::open_folder(&context.config.folder(), context.config.network)?;
     let tip = reader.tip()?.height;
     let (from, to) = resolve_range(args.from, args.to, &mut reader, tip)?;
     let interval = reader.params().interval;

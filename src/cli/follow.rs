@@ -11,6 +11,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum TipLine {
+    CaughtUp {
+        height: u32,
+        hash: String,
+        time: u32,
+    },
     Tip {
         height: u32,
         hash: String,
@@ -27,9 +32,13 @@ enum TipLine {
     },
 }
 
-impl From<Notice> for TipLine {
-    fn from(notice: Notice) -> Self {
-        match notice {
+impl TipLine {
+    /// `None` for what the log has already.
+    fn of(notice: Notice) -> Option<Self> {
+        Some(match notice {
+            Notice::CaughtUp { height, hash, time } => {
+                Self::CaughtUp { height, hash: hash.to_string(), time }
+            }
             Notice::Tip { height, hash, time, from } => {
                 Self::Tip { height, hash: hash.to_string(), time, from }
             }
@@ -37,20 +46,25 @@ impl From<Notice> for TipLine {
                 let (old_hash, hash) = (old_hash.to_string(), hash.to_string());
                 Self::Reorganisation { old_height, old_hash, height, hash, depth }
             }
-        }
+            Notice::Warning(_) => return None,
+        })
     }
-}
 
-impl TipLine {
     fn text(&self) -> String {
+        let count = |height: u32| format::count(u64::from(height));
         match self {
+            Self::CaughtUp { height, hash, time } => {
+                let (height, time) = (count(*height), format::utc(u64::from(*time)));
+                format!("caught up at {height}  {hash}  {time}")
+            }
             Self::Tip { height, hash, time, from } => {
-                let from = from.map(|from| format!("{from}..")).unwrap_or_default();
-                format!("{from}{height}  {hash}  {}", format::utc(u64::from(*time)))
+                let from = from.map(|from| format!("{}..", count(from))).unwrap_or_default();
+                format!("{from}{}  {hash}  {}", count(*height), format::utc(u64::from(*time)))
             }
             Self::Reorganisation { old_height, old_hash, height, hash, depth } => format!(
-                "reorganisation: old tip {old_hash} at {old_height}, new tip {hash} at {height}, \
-                 depth {depth}"
+                "reorganisation: old tip {old_hash} at {}, new tip {hash} at {}, depth {depth}",
+                count(*old_height),
+                count(*height)
             ),
         }
     }
@@ -69,8 +83,8 @@ pub(super) fn print_notices(
     bars: &MultiProgress,
 ) -> Result<(), CliError> {
     while let Some(notice) = notices.blocking_recv() {
-        if follow {
-            aside(bars, || print(&notice.into(), out))?;
+        if let Some(line) = TipLine::of(notice).filter(|_| follow) {
+            aside(bars, || print(&line, out))?;
         }
     }
     Ok(())

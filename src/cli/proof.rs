@@ -16,24 +16,25 @@ use std::io::{self, Read};
 use std::path::Path;
 
 const AFTER_VERIFY: &str = "\
-PROOF is what `bitcoin-cli gettxoutproof` and `lightclient proof create` print: hex digits, or a file that holds \
-them or the bytes themselves; - is standard input. The proof's header has to be on the stored best chain. All \
-checks of Bitcoin Core are made but one: what a header cannot tell is the number of transactions in the block. The \
-proof's word for it is printed (--json: transactions, and caveat). A proof that claims too few can show an inner node \
-of the tree as a txid, of no transaction or of one of exactly 64 bytes (CVE-2017-12842); an inner node that reads as a \
-transaction is refused. Where that matters, take the transaction from its block with `lightclient tx --block`, which \
-leaves no doubt.
+A proof is what `bitcoin-cli gettxoutproof` and `lightclient proof create` print. It is given as hex digits, as a file \
+of hex digits or raw bytes, or on standard input (-). Its block must be on the stored best chain.
 
-Examples:
+All checks of Bitcoin Core are made except one: a header does not tell how many transactions its block has, so \
+the number that the proof claims is printed (with --json: `transactions` and `caveat`). A proof that claims too few can \
+present an inner node of the merkle tree as a txid, either of no transaction or of one of exactly 64 bytes \
+(CVE-2017-12842). An inner node that reads as a transaction is refused. Where this matters, use \
+`lightclient tx --block`, which takes the transaction from the block itself.
+
+Examples, where TXID is 64 hex digits:
   lightclient proof verify proof.hex
   bitcoin-cli gettxoutproof '[\"TXID\"]' | lightclient proof verify -
   lightclient proof verify <(bitcoin-cli gettxoutproof '[\"TXID\"]')";
 
 const AFTER_CREATE: &str = "\
-The block is downloaded and checked as by `lightclient block`; the proof is what `bitcoin-cli gettxoutproof` \
-gives, byte for byte.
+The block is downloaded and checked as by `lightclient block`. The proof is the same, byte for byte, as that of \
+`bitcoin-cli gettxoutproof`.
 
-Example, where TXID are 64 hex digits:
+Example, where TXID is 64 hex digits:
   lightclient proof create TXID --block 170 > proof.hex";
 
 /// Longest proof that is read, in bytes: hex of one for every transaction of the fullest block.
@@ -60,7 +61,7 @@ enum Action {
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_VERIFY)]
 struct VerifyArgs {
-    /// Hex digits, a file, or - for standard input
+    /// The proof as hex digits, a file, or - for standard input
     #[arg(value_name = "FILE|HEX")]
     proof: OsString,
 }
@@ -68,10 +69,10 @@ struct VerifyArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_CREATE, mut_arg("timeout", |arg| arg.help(BLOCK_TIMEOUT)))]
 struct CreateArgs {
-    /// Txids of transactions of one block
+    /// The txids of one or more transactions of the block
     #[arg(value_name = "TXID", required = true, value_parser = txid)]
     txids: Vec<Txid>,
-    /// The block: height, hash, tip, or negative number (-1 is the tip)
+    /// The block: height, hash, `tip`, or a negative number (-1 is the tip)
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
     block: OneBlock,
     #[command(flatten)]
@@ -157,7 +158,7 @@ fn verify(proof: &OsStr, context: &mut Context) -> Result<(), CliError> {
 
 /// Heights of the block and of the stored chain's end. A header of that hash is the very header that is stored.
 fn on_chain(hash: &BlockHash, context: &Context) -> Result<(u32, u32), CliError> {
-    let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
+    let mut reader = ChainReader::open_folder(&context.config.folder(), context.config.network)?;
     let tip = reader.tip()?.height;
     match reader.locate(hash)? {
         Some(Located::Active(height)) => Ok((height, tip)),

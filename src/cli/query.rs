@@ -55,7 +55,7 @@ pub struct Args {
 /// # Errors
 /// Nothing is found, or reading failed.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
-    let mut reader = ChainReader::open(&context.config.folder(), context.config.network)?;
+    let mut reader = ChainReader::open_folder(&context.config.folder(), context.config.network)?;
     let tip = reader.tip()?.height;
     let found = match (args.what, args.at) {
         (_, Some(time)) => {

@@ -64,7 +64,7 @@ pub(super) struct Downloaded {
 pub(super) fn download(which: OneBlock, context: &Context) -> Result<Downloaded, CliError> {
     let config = &context.config;
     let (stored, tip) = {
-        let mut reader = ChainReader::open(&config.folder(), config.network)?;
+        let mut reader = ChainReader::open_folder(&config.folder(), config.network)?;
         let tip = reader.tip()?.height;
         (which.find(&mut reader, tip)?, tip)
     };

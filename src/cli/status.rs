@@ -74,7 +74,7 @@ pub struct Status {
 /// Reading failed, or the tip is older than `--max-age`.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let config = &context.config;
-    let mut reader = ChainReader::open(&config.folder(), config.network)?;
+    let mut reader = ChainReader::open_folder(&config.folder(), config.network)?;
     let info = reader.info()?;
     let least = min_chain_work(config);
     let status = read(&mut reader, &info, &least, &config.data_dir)?;

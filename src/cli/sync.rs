@@ -246,7 +246,6 @@ fn print(
         return Ok(());
     }
     let time = store.run(report.height, 1)?.headers.first().map_or(0, |header| header.time);
-    let speed = report.headers_added * 1000 / report.elapsed_ms.max(1);
     out.line(&format!(
         "{} at height {}: {} ({})",
         report.network,
@@ -254,6 +253,21 @@ fn print(
         report.hash,
         utc(u64::from(time)),
     ))?;
+    summary(report).iter().try_for_each(|line| out.line(line))?;
+    Ok(out.flush()?)
+}
+
+/// What was done, in lines that fit on a terminal.
+fn summary(report: &SyncReport) -> [String; 2] {
+    let took = duration(report.elapsed_ms);
+    let added = counted(report.headers_added, "header");
+    let added = match report.headers_added {
+        0 => format!("{added} added in {took}"),
+        headers => {
+            let speed = headers * 1000 / report.elapsed_ms.max(1);
+            format!("{added} added in {took} ({} a second)", count(speed))
+        }
+    };
     // Without one what came is of handshakes at most.
     let received = match report.peers {
         0 => "no peer used".to_owned(),
@@ -263,14 +277,7 @@ fn print(
             counted(u64::from(peers), "peer")
         ),
     };
-    out.line(&format!(
-        "{} added in {} ({} a second), {received}, {}",
-        counted(report.headers_added, "header"),
-        duration(report.elapsed_ms),
-        count(speed),
-        reason(report.stopped),
-    ))?;
-    Ok(out.flush()?)
+    [added, format!("{received}, {}", reason(report.stopped))]
 }
 
 fn reason(stopped: Stopped) -> &'static str {
@@ -316,5 +323,41 @@ fn verdict(
                  this chain is meant"
             )))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SyncReport, summary};
+    use crate::node::Stopped;
+
+    fn report() -> SyncReport {
+        SyncReport {
+            network: "mainnet".to_owned(),
+            height: 4_294_967_295,
+            hash: String::new(),
+            chainwork: String::new(),
+            headers_added: 4_294_967_295,
+            reorgs: 0,
+            peers: 4_294_967_295,
+            bytes_received: u64::MAX,
+            elapsed_ms: 4_294_967_295,
+            stopped: Stopped::Clock,
+        }
+    }
+
+    #[test]
+    fn the_summary_fits_on_a_terminal_whatever_was_done() {
+        for line in summary(&report()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_speed_is_told_only_of_what_was_added() {
+        let done = SyncReport { headers_added: 3_000, elapsed_ms: 1_500, ..report() };
+        assert_eq!(summary(&done)[0], "3,000 headers added in 1.50 s (2,000 a second)");
+        let nothing = SyncReport { headers_added: 0, ..done };
+        assert_eq!(summary(&nothing)[0], "0 headers added in 1.50 s");
     }
 }

@@ -13,27 +13,28 @@ use crate::wire::{Transaction, TxView};
 use serde::Serialize;
 
 const AFTER_HELP: &str = "\
-Without --block several peers are asked at once. A peer serves only what waits in its memory pool and what is in \
-its newest block, so there are three answers: one has it; all that answered don't have it (exit code 6); or nobody \
-answers (3). A transaction that is found so is not confirmed, and nothing but its txid is checked.
+Without --block, several peers are asked at once. Peers only serve transactions of their memory pool and of their \
+newest block. The command fails with exit code 6 if no peer that answered has the transaction, and with 3 if no peer \
+answered. A transaction found this way is not confirmed, and only its txid is checked.
 
-With --block it is taken from that block, whose header has to be stored, and comes with its merkle proof.
+With --block, that block is downloaded and checked, and the transaction is printed with its merkle proof. The header \
+of the block must be stored already (run `lightclient sync` first).
 
-Examples, where TXID are 64 hex digits:
+Examples, where TXID is 64 hex digits:
   lightclient tx TXID --block 170  From that block, with its proof
-  lightclient tx TXID --json       The keys of decoderawtransaction, and hex";
+  lightclient tx TXID --json       The keys of `decoderawtransaction`, and hex";
 
-const TIMEOUT: &str = "Seconds for all answers together, with --block for one peer to deliver the block \
+const TIMEOUT: &str = "Seconds to wait for all answers; with --block, for one peer to deliver the block \
     [env: LIGHTCLIENT_TIMEOUT] [default: 15, with --block 60]";
 
 /// Arguments of `tx`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
 pub struct Args {
-    /// The transaction's txid
+    /// The txid of the transaction
     #[arg(value_name = "TXID", value_parser = txid)]
     txid: Txid,
-    /// Take it from this block: height, hash, tip, or negative number (-1 is the tip)
+    /// Take it from this block: height, hash, `tip`, or a negative number (-1 is the tip)
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
     block: Option<OneBlock>,
     #[command(flatten)]

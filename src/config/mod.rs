@@ -5,16 +5,22 @@
 
 mod endpoint;
 mod error;
+#[cfg(feature = "cli")]
 mod layer;
+#[cfg(feature = "cli")]
 mod load;
 mod proxy;
+#[cfg(feature = "cli")]
 mod values;
 
 pub use endpoint::Endpoint;
 pub use error::{ConfigError, ValueError};
+#[cfg(feature = "cli")]
 pub use layer::{KEYS, Layer};
+#[cfg(feature = "cli")]
 pub use load::{CONFIG_FILE, Config, Given, Sources, VARIABLE_PREFIX, load, read_text};
 pub use proxy::{ProxyPlace, ProxyUrl};
+#[cfg(feature = "cli")]
 pub use values::{
     ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount, SignetChallenge,
     seconds,

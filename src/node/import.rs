@@ -1,34 +1,30 @@
 //! Taking headers in that come from a file: judged as if a peer had sent them.
 
 mod fault;
+mod orphans;
 
 pub use fault::{Claim, ImportError};
 
 use super::clock::Clock;
 use super::writer::{ChainError, ChainWriter, Joined};
 use crate::chain::params as params_of;
-use crate::chain::{
-    BatchFault, LinkedBatch, Params, Rejection, SideBranch, Violation, Work, link_batch,
-};
+use crate::chain::{BatchFault, LinkedBatch, Params, SideBranch, Violation, Work, link_hashed};
 use crate::primitives::{BlockHash, Header, Network};
 use crate::store::HeaderStore;
 use crate::sync::Hints;
 use rayon::prelude::*;
-use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
-/// Headers that are judged and stored together.
-const BATCH: usize = 16_384;
+/// Headers that are judged and stored together: each time costs an fsync, and each header memory (see
+/// [`HeaderStore::commit`]).
+const BATCH: usize = 5_000;
 
 /// Headers that are looked at together where many branches are short.
 const SHORT: usize = 64;
 
-/// Headers that are linked on one core.
-const CHUNK: usize = 2048;
-
-/// Headers that are kept until their parents come later in the file.
-const MAX_ORPHANS: usize = 16_384;
+/// Headers that are hashed on one core, at least.
+const CHUNK: usize = 512;
 
 /// How to take headers in.
 #[derive(Clone, Debug)]
@@ -52,8 +48,9 @@ pub struct Imported {
     pub headers_added: u64,
     /// How often a branch from the file took over.
     pub reorgs: u32,
-    /// How many batches ended on a branch beside the chain.
+    /// How many branches beside the chain have headers of the file.
     pub sides: u32,
+    side_ends: Vec<BlockHash>,
 }
 
 /// Headers that follow each other, with what the file says of each.
@@ -67,6 +64,8 @@ pub struct Importer<S> {
     waiting: Vec<Header>,
     /// What the file says of those, one for each.
     claims: Vec<Claim>,
+    /// The hashes of those that are judged.
+    hashes: Vec<BlockHash>,
     /// Runs of headers whose parents are not known yet.
     orphans: Vec<Run>,
     /// How many headers came.
@@ -86,11 +85,20 @@ impl<S: HeaderStore> Importer<S> {
     /// The store could not be read.
     pub fn new(store: Arc<S>, options: ImportOptions) -> Result<Self, ChainError> {
         let writer = ChainWriter::new(store, options.params)?;
-        let waiting = Vec::with_capacity(BATCH);
-        let done = Imported::default();
-        let (claims, orphans) = (Vec::new(), Vec::new());
-        let (pushed, refused, next, begun) = (0, None, None, false);
-        Ok(Self { options, writer, waiting, claims, orphans, pushed, refused, next, begun, done })
+        let (waiting, claims) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        Ok(Self {
+            options,
+            writer,
+            waiting,
+            claims,
+            hashes: Vec::with_capacity(BATCH),
+            orphans: Vec::new(),
+            pushed: 0,
+            refused: None,
+            next: None,
+            begun: false,
+            done: Imported::default(),
+        })
     }
 
     /// Position in the file of the header that was refused, from 0; `None` where it is not known or none was.
@@ -142,7 +150,7 @@ impl<S: HeaderStore> Importer<S> {
     /// # Errors
     /// A header is refused.
     pub fn judge(&mut self) -> Result<(), ImportError> {
-        let (headers, claims) = (mem::take(&mut self.waiting), mem::take(&mut self.claims));
+        let (mut headers, mut claims) = (mem::take(&mut self.waiting), mem::take(&mut self.claims));
         let base = self.pushed - headers.len() as u64;
         let (mut done, mut size) = (0, BATCH);
         while done < headers.len() {
@@ -157,6 +165,10 @@ impl<S: HeaderStore> Importer<S> {
             }
             outcome?;
         }
+        // The same memory for the next batch: large pieces that come and go tear holes into the heap.
+        headers.clear();
+        claims.clear();
+        (self.waiting, self.claims) = (headers, claims);
         Ok(())
     }
 
@@ -171,30 +183,6 @@ impl<S: HeaderStore> Importer<S> {
         if count == 0 { Ok(()) } else { Err(self.unconnected(count)) }
     }
 
-    /// Takes in the runs whose parents have come, and those that follow them.
-    fn adopt_orphans(&mut self) -> Result<(), ImportError> {
-        let mut runs: Vec<Option<Run>> =
-            mem::take(&mut self.orphans).into_iter().map(Some).collect();
-        let mut children: HashMap<BlockHash, Vec<usize>> = HashMap::new();
-        let mut ready = Vec::new();
-        for (at, (headers, _)) in runs.iter().flatten().enumerate() {
-            let parent = headers[0].prev;
-            children.entry(parent).or_default().push(at);
-            if self.height_of(&parent)?.is_some() {
-                ready.push(parent);
-            }
-        }
-        while let Some(parent) = ready.pop() {
-            for at in children.remove(&parent).unwrap_or_default() {
-                let Some((headers, claims)) = runs[at].take() else { continue };
-                ready.extend(headers.iter().map(Header::hash));
-                self.judge_run(headers, &claims)?.1?;
-            }
-        }
-        self.orphans = runs.into_iter().flatten().collect();
-        Ok(())
-    }
-
     /// Judges the headers that follow each other at the beginning; how many were good, and why the next is not, unless
     /// it merely starts another branch.
     fn judge_run(
@@ -203,8 +191,8 @@ impl<S: HeaderStore> Importer<S> {
         claims: &[Claim],
     ) -> Result<(usize, Result<(), ImportError>), ImportError> {
         let Some(first) = headers.first().copied() else { return Ok((0, Ok(()))) };
+        let (batch, fault) = self.link(headers)?;
         let parent = self.height_of(&first.prev)?;
-        let (batch, fault) = link(self.options.params, headers);
         let Some(parent) = parent else { return Ok(self.keep_orphans(&batch, fault, claims)) };
         let (batch, mut early) = self.hold_to_hints(batch, parent + 1);
         let contradicted = batch.hashes().zip(claims).zip(parent + 1..).zip(0..).find_map(
@@ -219,7 +207,6 @@ impl<S: HeaderStore> Importer<S> {
         let height = parent.saturating_add(1 + u32::try_from(count).unwrap_or(u32::MAX));
         self.next = Some(height);
         let (joined, rejection) = self.writer.accept(batch, self.options.clock.unix())?;
-        self.writer.flush()?;
         let kept = self.count(&joined);
         if let Some(rejection) = rejection {
             let good = rejection.height.saturating_sub(parent + 1);
@@ -232,47 +219,23 @@ impl<S: HeaderStore> Importer<S> {
         let fault = fault.filter(|fault| !is_link(&fault.violation));
         let refused = fault.map(|fault| match claims[fault.index].check(height, &fault.hash) {
             Err(contradicted) => contradicted,
-            Ok(()) => Rejection { height, hash: fault.hash, violation: fault.violation }.into(),
+            Ok(()) => fault.at(height).into(),
         });
         Ok((count, refused.map_or(kept, Err)))
     }
 
-    /// Keeps a run until its parent comes.
-    fn keep_orphans(
+    /// Hashes headers on all cores and links them, while the batch before is stored.
+    fn link(
         &mut self,
-        batch: &LinkedBatch,
-        fault: Option<BatchFault>,
-        claims: &[Claim],
-    ) -> (usize, Result<(), ImportError>) {
-        let count = batch.headers().len();
-        if count > 0 {
-            let kept: usize = self.orphans.iter().map(|(headers, _)| headers.len()).sum();
-            self.orphans.push((batch.headers().to_vec(), claims[..count].to_vec()));
-            if kept + count > MAX_ORPHANS {
-                return (0, Err(self.unconnected(kept + count)));
-            }
-        }
-        let (network, fault) = match fault.filter(|fault| !is_link(&fault.violation)) {
-            Some(fault) => (self.options.params.network, fault),
-            None => return (count, Ok(())),
-        };
-        let error = match claims[fault.index].hash.filter(|got| *got != fault.hash) {
-            Some(got) => ImportError::Contradicted {
-                line: claims[fault.index].line,
-                column: "hash",
-                expected: fault.hash.to_string(),
-                got: got.to_string(),
-            },
-            None if self.next.is_none() && self.orphans.is_empty() => {
-                ImportError::NoHeader { network, violation: fault.violation }
-            }
-            None => {
-                let height = self.next.unwrap_or(self.height().saturating_add(1));
-                let violation = fault.violation;
-                Rejection { height, hash: fault.hash, violation }.into()
-            }
-        };
-        (count, Err(error))
+        headers: Vec<Header>,
+    ) -> Result<(LinkedBatch, Option<BatchFault>), ChainError> {
+        let hashes = &mut self.hashes;
+        let to_hash = headers.par_iter().with_min_len(CHUNK).map(Header::hash);
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_| to_hash.collect_into_vec(hashes));
+            self.writer.flush()
+        })?;
+        Ok(link_hashed(self.options.params, headers, &self.hashes))
     }
 
     /// Ends the import, after an error too: what was good is stored, and the store ready for the next open.
@@ -282,6 +245,10 @@ impl<S: HeaderStore> Importer<S> {
     pub fn finish(mut self) -> Result<Imported, ChainError> {
         self.writer.flush()?;
         self.writer.store().settle()?;
+        // A branch whose newest headers come first comes in several runs.
+        let (sides, ends) = (self.writer.tree().sides().iter(), &self.done.side_ends);
+        let sides = sides.filter(|side| ends.iter().any(|end| height_on(side, end).is_some()));
+        self.done.sides = u32::try_from(sides.count()).unwrap_or(u32::MAX);
         Ok(self.done)
     }
 
@@ -346,7 +313,7 @@ impl<S: HeaderStore> Importer<S> {
             | Joined::LowWork { .. }
             | Joined::Staged => {}
             Joined::Extended(added) => self.done.headers_added += u64::from(*added),
-            Joined::Side { .. } => self.done.sides += 1,
+            Joined::Side { hash, .. } => self.done.side_ends.push(*hash),
             Joined::SideTooLong { height } => {
                 return Err(ImportError::SideTooLong { height: *height });
             }
@@ -366,21 +333,6 @@ impl<S: HeaderStore> Importer<S> {
         });
         ImportError::Unconnected { count, line, hash, parent, tip: self.height() }
     }
-}
-
-/// As [`link_batch`], on all cores as long as all headers are good.
-fn link(params: &Params, headers: Vec<Header>) -> (LinkedBatch, Option<BatchFault>) {
-    if headers.len() <= CHUNK {
-        return link_batch(params, headers);
-    }
-    let chunks = headers.par_chunks(CHUNK).map(|chunk| link_batch(params, chunk.to_vec()));
-    let mut whole = LinkedBatch::default();
-    for (batch, fault) in chunks.collect::<Vec<_>>() {
-        if fault.is_some() || whole.append(batch).is_err() {
-            return link_batch(params, headers);
-        }
-    }
-    (whole, None)
 }
 
 /// Whether it is that a header does not follow the one before it.

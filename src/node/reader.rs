@@ -8,6 +8,7 @@ use crate::primitives::{BlockHash, Network};
 use crate::store::{HeaderStore, Holder, SledStore, StoreError, StoredRun, Tip, holder_text};
 use std::mem;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -88,18 +89,29 @@ pub struct ChainReader {
 
 #[derive(Debug)]
 enum Source {
-    Local(Box<SledStore>),
+    Local(Arc<SledStore>),
     Running(Box<ControlClient>),
 }
 
 impl ChainReader {
+    /// Opens the chain of a network in a data folder, as the program and [`Client`](crate::Client) have it: by asking
+    /// the process that has it open, or else by opening it.
+    ///
+    /// Blocks for up to 3 seconds while another process has the folder without answering.
+    ///
+    /// # Errors
+    /// Nothing is stored, or the folder is in use, damaged or unreadable.
+    pub fn open(data_dir: impl AsRef<Path>, network: Network) -> Result<Self, ReadError> {
+        Self::open_folder(&data_dir.as_ref().join(params(network).folder_name()), network)
+    }
+
     /// Opens the chain in a network's folder: by asking the process that has it open, or else by opening it.
     ///
     /// Blocks for up to [`OPEN_WAIT`] while another process has the folder without answering.
     ///
     /// # Errors
     /// Nothing is stored, or the folder is in use, damaged or unreadable.
-    pub fn open(folder: &Path, network: Network) -> Result<Self, ReadError> {
+    pub(crate) fn open_folder(folder: &Path, network: Network) -> Result<Self, ReadError> {
         if !SledStore::exists(folder)? {
             return Err(ReadError::NothingStored { network, folder: folder.to_owned() });
         }
@@ -113,7 +125,7 @@ impl ChainReader {
                 Err(error) => error,
             };
             match SledStore::open_to_read(folder, params) {
-                Ok(store) => return Ok(reader(Source::Local(Box::new(store)))),
+                Ok(store) => return Ok(reader(Source::Local(Arc::new(store)))),
                 Err(StoreError::InUse { holder, .. }) if Instant::now() >= until => {
                     return Err(no_answer(folder, holder, &refusal));
                 }
@@ -124,6 +136,12 @@ impl ChainReader {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The chain of a store that this process has open.
+    pub(crate) fn of_store(folder: &Path, store: Arc<SledStore>) -> Self {
+        let params = store.params();
+        Self { folder: folder.to_owned(), params, source: Source::Local(store) }
     }
 
     /// Leaves what was read as it is, for the end of the process: to take sled's tables apart first takes 1 ms, and 2 ms

@@ -53,17 +53,29 @@ pub fn encode_reversed(bytes: &[u8]) -> String {
 
 /// Appends what [`encode`] returns.
 pub fn push(text: &mut String, bytes: &[u8]) {
-    bytes.iter().for_each(|byte| push_byte(text, *byte));
+    for part in bytes.chunks(PART) {
+        push_part(text, part.iter());
+    }
 }
 
 /// Appends what [`encode_reversed`] returns.
 pub fn push_reversed(text: &mut String, bytes: &[u8]) {
-    bytes.iter().rev().for_each(|byte| push_byte(text, *byte));
+    for part in bytes.rchunks(PART) {
+        push_part(text, part.iter().rev());
+    }
 }
 
-fn push_byte(text: &mut String, byte: u8) {
-    text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-    text.push(char::from(DIGITS[usize::from(byte & 15)]));
+/// Bytes whose digits are appended together: those of a hash.
+const PART: usize = 32;
+
+fn push_part<'a>(text: &mut String, part: impl ExactSizeIterator<Item = &'a u8>) {
+    let mut digits = [[0; 2]; PART];
+    let len = part.len();
+    for (digits, byte) in digits.iter_mut().zip(part) {
+        *digits = [byte >> 4, byte & 15].map(|value| DIGITS[usize::from(value)]);
+    }
+    let digits = digits[..len].as_flattened();
+    text.push_str(str::from_utf8(digits).expect("digits are ASCII"));
 }
 
 /// Bytes from digits of either case, first byte first.
@@ -89,10 +101,18 @@ pub fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
         return Err(HexError::Length { expected: Some(N * 2), got: text.len() });
     }
     let mut bytes = [0; N];
-    for (byte, i) in bytes.iter_mut().zip(0..) {
-        *byte = value(text.as_bytes(), i * 2)? << 4 | value(text.as_bytes(), i * 2 + 1)?;
+    // A digit's value has no high bits: one look at all of them together is enough.
+    let mut all = 0;
+    for (byte, [high, low]) in bytes.iter_mut().zip(text.as_bytes().as_chunks().0) {
+        let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+        all |= high | low;
+        *byte = high << 4 | low;
     }
-    Ok(bytes)
+    if all <= 15 {
+        return Ok(bytes);
+    }
+    let at = text.bytes().position(|byte| digit(byte).is_none());
+    Err(HexError::Digit { at: at.unwrap_or_default() })
 }
 
 /// 32 bytes from 64 digits, last byte first, at compile time: for the hashes written in the source.
@@ -123,14 +143,23 @@ fn value(digits: &[u8], at: usize) -> Result<u8, HexError> {
     digit(digits[at]).ok_or(HexError::Digit { at })
 }
 
+/// The value of each hex digit; [`NO_DIGIT`] for other characters.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = DIGITS[value as usize];
+        values[digit as usize] = value;
+        values[digit.to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    values
+};
+const NO_DIGIT: u8 = u8::MAX;
+
 /// The value of a hex digit of either case; `None` for another character.
 pub fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    Some(VALUES[usize::from(byte)]).filter(|value| *value != NO_DIGIT)
 }
 
 #[cfg(test)]
@@ -142,6 +171,11 @@ mod tests {
         assert_eq!(decode("00fFA9").unwrap(), [0, 255, 0xa9]);
         assert_eq!(encode(&[0, 255, 0xa9]), "00ffa9");
         assert_eq!(encode_reversed(&[0, 255, 0xa9]), "a9ff00");
+        let bytes: Vec<u8> = (0..=255).collect();
+        let each: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let each_reversed: String = bytes.iter().rev().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((encode(&bytes), encode_reversed(&bytes)), (each.clone(), each_reversed));
+        assert_eq!(decode_array::<256>(&each.to_uppercase()).unwrap(), bytes[..]);
     }
 
     #[test]
@@ -152,6 +186,13 @@ mod tests {
             Err(HexError::Length { expected: Some(4), got: 6 })
         );
         assert_eq!(decode_array::<2>("abxd"), Err(HexError::Digit { at: 2 }));
+        for byte in 0..=127_u8 {
+            let text = format!("{}0", char::from(byte));
+            let expected = u8::from_str_radix(&text, 16).map_err(|_| HexError::Digit { at: 0 });
+            // The standard library takes a sign.
+            let expected = if byte == b'+' { Err(HexError::Digit { at: 0 }) } else { expected };
+            assert_eq!(decode_array::<1>(&text), expected.map(|byte| [byte]), "{text}");
+        }
         assert_eq!(decode("é"), Err(HexError::Digit { at: 0 }));
     }
 }

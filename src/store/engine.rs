@@ -117,11 +117,16 @@ impl Engine {
             let _ = sender.send(guard::until_panic(|| work(&db)));
         };
         let started = thread::Builder::new().name("store-change".to_owned()).spawn(run);
-        started.map_err(|source| StoreError::Threads { source })?;
+        let thread = started.map_err(|source| StoreError::Threads { source })?;
         let mut given_up_at = None;
         let reason = loop {
             match done.recv_timeout(LOOK) {
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(())) => {
+                    // Its memory is the next thread's only once it has ended: without this, two of them took turns, and
+                    // the peak of a bulk load was 14 MiB higher (measured). It has nothing left to do, and cannot panic.
+                    let _ = thread.join();
+                    return Ok(());
+                }
                 // What sled has of the change must not be written any more.
                 Ok(Err(error)) => {
                     let error = StoreError::from(error);

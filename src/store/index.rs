@@ -132,10 +132,19 @@ impl Pending {
 
     /// Moves the first `count` pending hashes.
     fn write(&mut self, buckets: &mut Buckets<'_>, count: usize) -> Result<(), StoreError> {
-        for (slot, height) in self.slots.drain(..count).zip(self.first..) {
-            let bucket = buckets.bucket(bucket_key(run_of(height), slot.bucket))?;
-            bucket.extend_from_slice(&slot.entry(height).to_le_bytes());
+        let mut moved = self.slots.drain(..count).zip(self.first..).peekable();
+        while let Some((_, height)) = moved.peek() {
+            let run = height / RUN;
+            let mut added = [const { Vec::new() }; BUCKETS as usize];
+            while let Some((slot, height)) = moved.next_if(|(_, height)| height / RUN == run) {
+                let entry = slot.entry(height).to_le_bytes();
+                added[usize::from(slot.bucket)].extend_from_slice(&entry);
+            }
+            for (added, bucket) in added.iter().zip(0..).filter(|(added, _)| !added.is_empty()) {
+                buckets.bucket(bucket_key(run_of(run * RUN), bucket))?.extend_from_slice(added);
+            }
         }
+        drop(moved);
         self.first += u32::try_from(count).expect("heights fit in 32 bits");
         let before = (!self.slots.is_empty()).then_some(self.first);
         for (key, lane) in self.parity.take(before) {
@@ -255,14 +264,19 @@ pub(super) fn first_missing(
     for (key, wanted) in by_bucket {
         let bucket = read(records, key)?.unwrap_or_default();
         let (entries, _) = bucket.as_chunks::<4>();
-        let lost = wanted.iter().filter(|(entry, _)| !contains(entries, *entry));
-        missing = lost.map(|(_, height)| *height).chain(missing).min();
+        missing = first_absent(entries, &wanted).into_iter().chain(missing).min();
     }
     Ok(missing)
 }
 
-/// Whether a bucket, which is in height order, has this entry.
-fn contains(entries: &[[u8; 4]], wanted: u32) -> bool {
-    let found = entries.binary_search_by_key(&(wanted % RUN), position);
-    found.is_ok_and(|at| u32::from_le_bytes(entries[at]) == wanted)
+/// The height of the first wanted entry that a bucket lacks; both are in height order.
+fn first_absent(entries: &[[u8; 4]], wanted: &[(u32, u32)]) -> Option<u32> {
+    let (lowest, _) = wanted.first()?;
+    let start = entries.partition_point(|entry| position(entry) < lowest % RUN);
+    let mut entries = entries[start..].iter();
+    let mut has = |wanted: u32| {
+        let at_its_position = entries.find(|entry| position(entry) >= wanted % RUN);
+        at_its_position.is_some_and(|entry| u32::from_le_bytes(*entry) == wanted)
+    };
+    wanted.iter().find(|(entry, _)| !has(*entry)).map(|(_, height)| *height)
 }

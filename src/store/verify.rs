@@ -3,8 +3,8 @@
 use super::HeaderStore;
 use super::error::StoreError;
 use super::layout::PAGE;
-use crate::chain::link_batch;
 use crate::chain::{BatchFault, Branch, CheckedHeaders, LinkedBatch, Params, Rejection, Work};
+use crate::chain::{link_batch, link_hashed};
 use crate::primitives::{BlockHash, Header};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -186,7 +186,7 @@ fn read_page<S: HeaderStore + ?Sized>(
         other => other?,
     };
     let parent = run.headers.first().map(|header| header.prev);
-    let (batch, batch_fault) = link_batch(params, run.headers);
+    let (batch, batch_fault) = link_hashed(params, run.headers, &run.hashes);
     Ok(PageRead { first, parent, parent_work: run.parent_work, batch, batch_fault, damage })
 }
 

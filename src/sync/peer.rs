@@ -201,12 +201,14 @@ impl Peer {
     }
 
     /// Whether its silence says that nothing follows: it has not answered what follows the tip for so long, and has
-    /// announced no more than `height`, which we have. (bcoin and mako send nothing at all when nothing follows a
-    /// locator. That of a longer chain may hit their tip, and that of genesis alone has nothing before it.)
+    /// announced less than `height`, which we have, or nothing but genesis.
+    ///
+    /// bcoin and mako send nothing at all when nothing follows a locator. That of a longer chain may begin at their tip, and
+    /// genesis has no parent to begin at. A peer that announced just our tip has that to answer, and is not excused.
     pub(super) fn is_silent_at_end(&self, now: Duration, height: u32, limit: Duration) -> bool {
         let asks = |request: &Request| matches!(request.purpose, Purpose::Open | Purpose::Tip);
         let asked = self.requests.front().is_some_and(asks);
-        asked && self.announced <= height && self.is_late(now, limit)
+        asked && self.announced < height.max(1) && self.is_late(now, limit)
     }
 
     /// The tip has moved: what the peer announces counts anew.

@@ -269,8 +269,8 @@ fn an_interrupted_import_keeps_what_it_has_and_says_so() {
     assert_eq!(ended.status.code(), Some(130));
     let report: SyncReport = serde_json::from_slice(&ended.stdout).expect("the report");
     assert_eq!(report.stopped, Stopped::Interrupted);
-    // What still was in the pipe may be left there.
-    assert!((17_000..20_000).contains(&report.height), "{}", report.height);
+    // What still was in the pipe, or was read ahead, may be left there.
+    assert!((13_000..20_000).contains(&report.height), "{}", report.height);
     let tip = target.run(&["query", "tip", "--json"]).expect_success().json();
     assert_eq!(tip["height"], report.height);
 }

@@ -211,6 +211,39 @@ fn several_branches_in_any_order_are_kept_beside_the_chain_and_the_rest_is_count
 }
 
 #[test]
+fn a_branch_with_its_newest_header_first_is_one_branch() {
+    let target = program().with("--regtest");
+    let chain = regtest_chain(40, 1, 600);
+    let (_folder, path) = file("chain.bin", bytes(&chain));
+    import(&target, &path, &[]).expect_success();
+    let mut branch = fork_chain(&chain, 30, 5, 2).split_off(31);
+    branch.reverse();
+    let (_folder, path) = file("stale.bin", bytes(&branch));
+    let said =
+        target.run(&["import", text(&path), "--min-chain-work", "0"]).expect_success().stdout;
+    assert_said(&said, &["0 headers added", "others are kept on a branch beside the chain"]);
+}
+
+#[test]
+fn hex_digits_with_a_byte_order_mark_are_read_whatever_the_extension() {
+    let digits: String = start()[..80 * 10].iter().map(|byte| format!("{byte:02x}")).collect();
+    for name in ["marked.bin", "marked.hex", "marked.csv"] {
+        let (_folder, path) = file(name, format!("\u{feff}{digits}"));
+        assert_eq!(report(&import(&program(), &path, &[]).expect_success()).height, 9, "{name}");
+    }
+}
+
+#[test]
+fn a_json_array_is_named_and_how_to_make_lines_of_it() {
+    let array = mainnet(BINARY).run(&["query", "0..0", "--json"]).expect_success().stdout;
+    assert!(array.starts_with('['), "{array}");
+    for name in ["array.jsonl", "array.bin"] {
+        let said = refused(name, &array, &[]);
+        assert_said(&said, &["a JSON array, not JSON Lines", "`jq -c '.[]'`"]);
+    }
+}
+
+#[test]
 fn stale_blocks_of_a_chain_that_is_not_stored_are_counted() {
     let ended = import(&mainnet(BINARY), &fixture("stale-blocks.csv"), &[]).expect_code(1);
     let said = ["line 2: header 0000000000000000000", "23 of the file's headers are left out"];

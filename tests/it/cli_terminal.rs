@@ -177,9 +177,10 @@ fn new_blocks_are_whole_lines_above_the_bar_whatever_the_terminals_width() {
         for height in 101..=103 {
             let hash = headers[height].hash();
             let told = format!("{height}  {hash}  ");
-            assert!(lines[height - 101].starts_with(&told), "{columns} columns: {lines:#?}");
+            assert!(lines[height - 100].starts_with(&told), "{columns} columns: {lines:#?}");
         }
-        assert!(lines[3].starts_with("regtest at height 103: "), "{columns} columns: {lines:#?}");
+        assert!(lines[0].starts_with("caught up at 100  "), "{columns} columns: {lines:#?}");
+        assert!(lines[4].starts_with("regtest at height 103: "), "{columns} columns: {lines:#?}");
     }
 }
 

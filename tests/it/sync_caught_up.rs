@@ -81,7 +81,7 @@ fn a_follower_drops_those_who_announce_what_they_do_not_have() {
     let honest = [Script::honest().round_trip(ms(20)).start(&chain)];
     let program = light_client(BINARY, REGTEST);
     let mut running = program.start(&sync_with(&all(&criers, &honest), &["--follow", "-v"]));
-    running.wait_for_stderr("caught up at height 3000: following", PATIENCE);
+    running.wait_for_stderr("caught up at height 3,000: following", PATIENCE);
     for crier in &criers {
         let told = format!("dropped peer {}: {NOT_THERE}", crier.connect());
         running.wait_for_stderr(&told, PATIENCE);

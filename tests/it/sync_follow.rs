@@ -37,7 +37,7 @@ impl Follower {
         let program = light_client(BINARY, REGTEST);
         let args = [&["--follow", "-v"], more].concat();
         let running = program.start(&sync_with(&[&peer], &args));
-        running.wait_for_stderr("caught up at height 2500: following", PATIENCE);
+        running.wait_for_stderr("caught up at height 2,500: following", PATIENCE);
         peer.record()
             .wait_for("sendheaders", PATIENCE, |seen| seen.has("sendheaders").then_some(()));
         Self { program, running, peer, headers }
@@ -66,6 +66,13 @@ impl Follower {
         kept(&self.program, REGTEST);
         ended
     }
+
+    /// Ends it, and returns what was printed after the line of the chain that was caught up with.
+    fn end_with_events(self) -> Vec<Value> {
+        let mut lines = self.end().json_lines();
+        assert_eq!(lines.remove(0)["event"], "caught-up");
+        lines
+    }
 }
 
 /// Every height that was told, in order, whether alone or in a range.
@@ -84,6 +91,26 @@ fn ranges(lines: &[Value]) -> Vec<&Value> {
 }
 
 #[test]
+fn the_chain_that_was_caught_up_with_is_told_first() {
+    for json in [true, false] {
+        let more: &[&str] = if json { &["--json"] } else { &[] };
+        let follower = Follower::start(more);
+        let told = follower.wait_for_tip(SOON);
+        let last = *follower.headers.last().unwrap();
+        if json {
+            let (hash, time) = (last.hash().to_string(), last.time);
+            let expected =
+                json!({ "event": "caught-up", "height": 2500, "hash": hash, "time": time });
+            assert_eq!(serde_json::from_str::<Value>(told.trim()).unwrap(), expected);
+        } else {
+            let expected = format!("caught up at 2,500  {}  ", last.hash());
+            assert!(told.starts_with(&expected), "{told}");
+        }
+        follower.end();
+    }
+}
+
+#[test]
 fn each_new_block_is_told_at_once_however_it_is_announced() {
     let mut follower = Follower::start(&["--json"]);
     for how in [Announce::AsAsked, Announce::Headers, Announce::Inv, Announce::AsAsked] {
@@ -91,7 +118,7 @@ fn each_new_block_is_told_at_once_however_it_is_announced() {
         follower.wait_for_tip(SOON);
     }
     let last = *follower.headers.last().unwrap();
-    let lines = follower.end().json_lines();
+    let lines = follower.end_with_events();
     assert_eq!(tips(&lines), [2501, 2502, 2503, 2504]);
     let told = json!({
         "event": "tip", "height": 2504, "hash": last.hash().to_string(), "time": last.time
@@ -141,7 +168,7 @@ fn more_blocks_at_once_than_can_be_announced_are_fetched() {
         follower.wait_for_tip(PATIENCE);
     }
     let headers = follower.headers.clone();
-    let lines = follower.end().json_lines();
+    let lines = follower.end_with_events();
     assert_eq!(tips(&lines), (2501..=4667).collect::<Vec<_>>());
     // One by one but for the 2,100, which come in a message of 2,000 and another.
     let ranges = ranges(&lines);
@@ -165,7 +192,7 @@ fn blocks_that_come_fast_are_all_followed() {
     }
     follower.wait_for_tip(SOON);
     // However many of them one message, or one write to the disk, brought together.
-    let lines = follower.end().json_lines();
+    let lines = follower.end_with_events();
     assert_eq!(tips(&lines), (2501..=2540).collect::<Vec<_>>());
     assert!(ranges(&lines).is_empty(), "{lines:?}");
 }
@@ -184,7 +211,7 @@ fn a_reorganisation_is_told_and_the_old_branch_is_kept_beside() {
     assert_eq!((&query["confirmations"], &query["height"]), (&json!(-1), &json!(2499)));
     let status = follower.program.run(&["status", "--json"]).expect_success().json();
     assert_eq!(status["side_branches"].as_array().unwrap().len(), 1);
-    let lines = follower.end().json_lines();
+    let lines = follower.end_with_events();
     let told = json!({
         "event": "reorganisation",
         "old_height": 2500,
@@ -209,7 +236,7 @@ fn a_branch_of_the_same_length_is_no_reorganisation_until_it_is_longer() {
     follower.peer.chain().replace(&follower.headers);
     follower.peer.announce(1, Announce::AsAsked);
     follower.wait_for_tip(SOON);
-    let lines = follower.end().json_lines();
+    let lines = follower.end_with_events();
     assert_eq!((&lines[0]["event"], &lines[0]["depth"]), (&json!("reorganisation"), &json!(10)));
 }
 
@@ -219,7 +246,7 @@ fn what_happens_is_told_in_words_without_json() {
     follower.grow(1, Announce::AsAsked);
     let told = follower.wait_for_tip(SOON);
     assert!(
-        told.lines().any(|line| line.starts_with("2501  ") && line.contains(&follower.tip())),
+        told.lines().any(|line| line.starts_with("2,501  ") && line.contains(&follower.tip())),
         "{told}"
     );
     let old = follower.tip();
@@ -229,9 +256,9 @@ fn what_happens_is_told_in_words_without_json() {
     let told = follower.wait_for_tip(SOON);
     let line = told.lines().find(|line| line.starts_with("reorganisation: ")).unwrap();
     let after: Vec<&str> = told.lines().skip_while(|told| told != &line).collect();
-    assert!(after.get(1).is_none_or(|next| next.starts_with("2501  ")), "{told}");
+    assert!(after.get(1).is_none_or(|next| next.starts_with("2,501  ")), "{told}");
     assert!(
-        line.contains(&format!("old tip {old} at 2501")) && line.ends_with("depth 1"),
+        line.contains(&format!("old tip {old} at 2,501")) && line.ends_with("depth 1"),
         "{line}"
     );
     let ended = follower.end();
@@ -247,7 +274,7 @@ fn a_peer_that_hangs_up_is_dialled_again_and_followed_on() {
         follower.grow(1, Announce::AsAsked);
         follower.wait_for_tip(PATIENCE);
     }
-    assert_eq!(tips(&follower.end().json_lines()), [2501, 2502]);
+    assert_eq!(tips(&follower.end_with_events()), [2501, 2502]);
 }
 
 #[test]
@@ -305,7 +332,7 @@ fn a_peer_that_floods_is_dropped_and_the_others_are_followed_on() {
     let program = light_client(BINARY, REGTEST);
     let peers = [&follower.peer, &flooder];
     let mut running = program.start(&sync_with(&peers, &["--follow", "-v", "--json"]));
-    running.wait_for_stderr("caught up at height 2500: following", PATIENCE);
+    running.wait_for_stderr("caught up at height 2,500: following", PATIENCE);
     let flood = |headers: Vec<Header>| {
         let message = Message::Headers(Headers { headers, foreign: None });
         (0..500).for_each(|_| flooder.send(&message));

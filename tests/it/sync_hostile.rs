@@ -184,3 +184,18 @@ fn a_peer_that_hangs_up_and_one_that_has_no_headers_do_no_harm_beside_an_honest_
         kept(&program, REGTEST).assert_is(&headers);
     }
 }
+
+#[test]
+fn peers_that_connect_and_disconnect_are_counted_in_the_error() {
+    let served = SharedChain::new(REGTEST, &regtest_chain(100, 9, 600));
+    let closing = || Script::honest().after(0, Then::Close).start(&served);
+    let peers = [closing(), closing()];
+    let one = light_client(BINARY, REGTEST).run(&sync_with(&[&peers[0]], &[])).expect_code(3);
+    let told = "disconnected without sending new headers: closed by peer), 4 times";
+    assert!(one.stderr.contains(told), "{}", one.stderr);
+    let all: Vec<_> = peers.iter().collect();
+    let both = light_client(BINARY, REGTEST).run(&sync_with(&all, &[])).expect_code(3);
+    let told = "2 peers connected and disconnected without sending new headers";
+    assert!(both.stderr.contains(told), "{}", both.stderr);
+    assert!(both.elapsed < LIMIT * 2, "{:?}", both.elapsed);
+}

@@ -1,7 +1,7 @@
 //! Reading headers in hex digits: one on each line, or all in one line as Bitcoin Core's REST interface serves them.
 
 use super::read::{Entry, Fault, in_line};
-use crate::primitives::hex::digit;
+use crate::primitives::hex::{decode_array, digit};
 use crate::primitives::{HEADER_LEN, Header};
 use std::io::{BufRead, ErrorKind};
 
@@ -50,6 +50,11 @@ impl Default for Partial {
 impl Partial {
     /// Takes digits: how many bytes were used, and whether the header is whole.
     fn take(&mut self, bytes: &[u8], line: &mut u64) -> (usize, Result<bool, String>) {
+        if self.digits == 0
+            && let Some(used) = self.take_whole(bytes, line)
+        {
+            return (used, Ok(true));
+        }
         for (at, byte) in bytes.iter().enumerate() {
             let Some(digit) = digit(*byte) else {
                 match byte {
@@ -74,10 +79,70 @@ impl Partial {
         (bytes.len(), Ok(false))
     }
 
+    /// Takes a whole header whose digits stand together, as nearly all do: how many bytes were used.
+    fn take_whole(&mut self, bytes: &[u8], line: &mut u64) -> Option<usize> {
+        let blank = bytes.iter().take_while(|byte| b"\n\r\t ".contains(byte)).count();
+        let digits = bytes[blank..].get(..2 * HEADER_LEN)?;
+        self.bytes = decode_array(str::from_utf8(digits).ok()?).ok()?;
+        let ends = bytes[..blank].iter().filter(|byte| **byte == b'\n').count();
+        *line += u64::try_from(ends).unwrap_or(u64::MAX);
+        Some(blank + 2 * HEADER_LEN)
+    }
+
     /// What is wrong at the end of the file, if digits are left over.
     fn cut(&self) -> Option<String> {
         (self.digits > 0).then(|| {
             format!("expected 160 hex digits, got {}: the header is cut short", self.digits)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hex_headers;
+    use crate::chain::params;
+    use crate::primitives::{Network, hex};
+    use std::io::BufReader;
+
+    /// The lines that headers end in, or what ends reading.
+    fn lines(text: &str, capacity: usize) -> Vec<Result<u64, String>> {
+        let source = BufReader::with_capacity(capacity, std::io::Cursor::new(text.to_owned()));
+        let genesis = params(Network::Mainnet).genesis;
+        let mut lines = Vec::new();
+        for entry in hex_headers(source) {
+            lines.push(entry.map_err(|fault| format!("{fault:?}")).map(|entry| {
+                assert_eq!(entry.header, genesis);
+                entry.line
+            }));
+            if lines.last().is_some_and(Result::is_err) {
+                break;
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn headers_and_their_lines_are_the_same_however_their_digits_stand() {
+        let digits = hex::encode(&params(Network::Mainnet).genesis.encode());
+        let (half, rest) = digits.split_at(81);
+        let text = format!(
+            "{digits}\r\n\n \t{}\n0x{digits}{digits}\n{half}\n\n{rest}\n{digits}",
+            digits.to_uppercase()
+        );
+        for capacity in [1, 7, 160, 161, 1 << 16] {
+            let found: Result<Vec<u64>, String> = lines(&text, capacity).into_iter().collect();
+            assert_eq!(found, Ok(vec![1, 3, 4, 4, 7, 8]), "{capacity}");
+        }
+    }
+
+    #[test]
+    fn a_character_that_is_no_digit_is_found_in_its_line_however_much_is_read_at_once() {
+        let digits = hex::encode(&params(Network::Mainnet).genesis.encode());
+        let wrong = digits.replacen('5', "g", 1);
+        for capacity in [1, 160, 1 << 16] {
+            let found = lines(&format!("{digits}\n\n{wrong}\n{digits}"), capacity);
+            let [Ok(1), Err(fault)] = &found[..] else { panic!("{found:?}") };
+            assert!(fault.contains("line 3") && fault.contains("`g`"), "{fault}");
+        }
     }
 }

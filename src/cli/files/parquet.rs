@@ -3,7 +3,9 @@
 //! Hashes, bits and work are strings of hex digits as `getblockheader` has them, so that a query finds what
 //! other tools print; times are timestamps in milliseconds, UTC.
 
-use crate::node::{HeaderFacts, HeaderSpan};
+use super::sink::Sink;
+use crate::cli::CliError;
+use crate::node::{HeaderFacts, HeaderRange, HeaderSpan, ReadError};
 use crate::primitives::hex;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::{ColumnCloseResult, ColumnWriter, get_column_writer};
@@ -15,7 +17,7 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnDescPtr, ColumnPath};
 use rayon::prelude::*;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The columns of the CSV file. Numbers are signed, since SQL's differences of unsigned ones overflow.
 const SCHEMA: &str = "message headers {
@@ -38,16 +40,43 @@ const REPEATING: [&str; 4] = ["version", "versionHex", "bits", "difficulty"];
 
 /// Rows of a row group, close to the 122,880 that DuckDB writes. Smaller groups cost readers time, and larger ones cost
 /// the writer memory.
-pub(super) const GROUP_ROWS: u32 = 131_072;
+const GROUP_ROWS: u32 = 131_072;
 
-/// Values that are handed to a column's encoder together.
-const BATCH: usize = 8192;
+/// Spans of headers that are encoded together.
+const SPANS: usize = 4;
 
 /// Headers on their way into a Parquet file.
 pub(super) struct ParquetWriter {
-    /// What is not handed on yet; the format needs no seeking to be written.
-    file: SerializedFileWriter<Vec<u8>>,
+    /// The format needs no seeking to be written.
+    file: SerializedFileWriter<Outbox>,
+    /// What the library has written and the sink has not got yet.
+    out: Outbox,
     properties: WriterPropertiesPtr,
+    /// What each column is encoded into, used again for each row group.
+    buffers: Vec<Vec<u8>>,
+}
+
+/// Bytes on their way from the library to the sink, which the library cannot keep.
+#[derive(Clone, Default)]
+struct Outbox(Arc<Mutex<Vec<u8>>>);
+
+impl Outbox {
+    fn hand_on(&self, sink: &mut impl Write) -> io::Result<()> {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sink.write_all(&bytes)?;
+        bytes.clear();
+        Ok(())
+    }
+}
+
+impl Write for Outbox {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl ParquetWriter {
@@ -58,33 +87,72 @@ impl ParquetWriter {
     pub(super) fn new() -> io::Result<Self> {
         let schema = parse_message_type(SCHEMA).map_err(io::Error::other)?;
         let properties = Arc::new(properties());
-        let file = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::clone(&properties));
-        Ok(Self { file: file.map_err(io::Error::other)?, properties })
+        let out = Outbox::default();
+        let file = SerializedFileWriter::new(out.clone(), Arc::new(schema), properties.clone());
+        let file = file.map_err(io::Error::other)?;
+        let buffers = vec![Vec::new(); file.schema_descr().num_columns()];
+        Ok(Self { file, out, properties, buffers })
     }
 
-    /// Writes a row group of these headers; each column is encoded on a thread of its own.
+    /// Writes a row group of the next headers, and says how many there were.
+    ///
+    /// Each column is encoded on one of the threads, while the next headers are read: what is kept of a row group is
+    /// what is compressed already.
     ///
     /// # Errors
-    /// The sink does not take it.
+    /// Reading failed, or the sink does not take it.
     pub(super) fn write_group(
         &mut self,
+        sink: &mut Sink<'_>,
+        range: &mut HeaderRange<'_>,
+    ) -> Result<u32, CliError> {
+        let descriptions = self.file.schema_descr().columns().to_vec();
+        let mut encoded: Vec<_> = self.buffers.drain(..).map(TrackedWrite::new).collect();
+        let columns = descriptions.into_iter().zip(&mut encoded);
+        let mut columns: Vec<Column<'_>> =
+            columns.map(|(column, bytes)| Column::new(column, &self.properties, bytes)).collect();
+        let mut rows = 0;
+        let mut spans = read_spans(range, GROUP_ROWS)?;
+        while !spans.is_empty() {
+            rows += spans.iter().map(HeaderSpan::count).sum::<u32>();
+            let facts: Vec<HeaderFacts<'_>> = spans.iter().flat_map(HeaderSpan::facts).collect();
+            let (next, written) = rayon::join(
+                || read_spans(range, GROUP_ROWS - rows),
+                || {
+                    columns.par_iter_mut().try_for_each(|column| {
+                        write_batch(&mut column.writer, &column.name, &facts)
+                    })
+                },
+            );
+            written.map_err(io::Error::other)?;
+            spans = next?;
+        }
+        let closed = columns.into_iter().map(|column| column.writer.close());
+        let closed = closed.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
+        if rows > 0 {
+            self.append(encoded, closed, sink).map_err(|error| sink.error(error))?;
+        }
+        Ok(rows)
+    }
+
+    /// Writes the columns of a row group one after another.
+    fn append(
+        &mut self,
+        encoded: Vec<TrackedWrite<Vec<u8>>>,
+        closed: Vec<ColumnCloseResult>,
         sink: &mut impl Write,
-        spans: &[HeaderSpan],
     ) -> io::Result<()> {
-        let facts: Vec<HeaderFacts<'_>> = spans.iter().flat_map(HeaderSpan::facts).collect();
-        let columns = self.file.schema_descr().columns().to_vec();
-        let properties = &self.properties;
-        let encoded: Result<Vec<_>, ParquetError> = columns
-            .into_par_iter()
-            .map(|column| encode(column, Arc::clone(properties), &facts))
-            .collect();
         let mut group = self.file.next_row_group().map_err(io::Error::other)?;
-        for (bytes, closed) in encoded.map_err(io::Error::other)? {
-            group.append_column(&bytes::Bytes::from(bytes), closed).map_err(io::Error::other)?;
+        for (bytes, closed) in encoded.into_iter().zip(closed) {
+            let bytes = bytes::Bytes::from(bytes.into_inner().map_err(io::Error::other)?);
+            group.append_column(&bytes, closed).map_err(io::Error::other)?;
+            self.out.hand_on(sink)?;
+            let mut buffer = Vec::from(bytes);
+            buffer.clear();
+            self.buffers.push(buffer);
         }
         group.close().map_err(io::Error::other)?;
-        self.file.flush()?;
-        self.hand_on(sink)
+        Ok(())
     }
 
     /// Writes the footer.
@@ -93,14 +161,7 @@ impl ParquetWriter {
     /// The sink does not take it.
     pub(super) fn finish(&mut self, sink: &mut impl Write) -> io::Result<()> {
         self.file.finish().map_err(io::Error::other)?;
-        self.hand_on(sink)
-    }
-
-    fn hand_on(&mut self, sink: &mut impl Write) -> io::Result<()> {
-        let bytes = self.file.inner_mut();
-        sink.write_all(bytes)?;
-        bytes.clear();
-        Ok(())
+        self.out.hand_on(sink)
     }
 }
 
@@ -117,21 +178,35 @@ fn properties() -> WriterProperties {
     properties.build()
 }
 
-/// Encodes one column of a row group.
-fn encode(
-    column: ColumnDescPtr,
-    properties: WriterPropertiesPtr,
-    facts: &[HeaderFacts<'_>],
-) -> Result<(Vec<u8>, ColumnCloseResult), ParquetError> {
-    let mut bytes = TrackedWrite::new(Vec::new());
-    let name = column.name().to_owned();
-    let pages = Box::new(SerializedPageWriter::new(&mut bytes));
-    let mut writer = get_column_writer(column, properties, pages);
-    for batch in facts.chunks(BATCH) {
-        write_batch(&mut writer, &name, batch)?;
+/// The next headers, at most so many.
+fn read_spans(range: &mut HeaderRange<'_>, most: u32) -> Result<Vec<HeaderSpan>, ReadError> {
+    let (mut spans, mut left) = (Vec::new(), most);
+    while left > 0
+        && spans.len() < SPANS
+        && let Some(span) = range.next_span(left)?
+    {
+        left -= span.count();
+        spans.push(span);
     }
-    let closed = writer.close()?;
-    Ok((bytes.into_inner()?, closed))
+    Ok(spans)
+}
+
+/// A column of a row group.
+struct Column<'a> {
+    name: String,
+    writer: ColumnWriter<'a>,
+}
+
+impl<'a> Column<'a> {
+    fn new(
+        column: ColumnDescPtr,
+        properties: &WriterPropertiesPtr,
+        bytes: &'a mut TrackedWrite<Vec<u8>>,
+    ) -> Self {
+        let name = column.name().to_owned();
+        let pages = Box::new(SerializedPageWriter::new(bytes));
+        Self { name, writer: get_column_writer(column, Arc::clone(properties), pages) }
+    }
 }
 
 fn write_batch(

@@ -9,15 +9,24 @@ use crate::cli::error::advice;
 use crate::primitives::{BlockHash, HEADER_LEN, Header};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, stdin};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::{Builder, JoinHandle};
 
 /// Longest line of a text file in bytes: four times what `export` writes.
 const MAX_LINE: u64 = 4096;
 
 /// Bytes at the beginning of a file that are looked at to see what it is.
 const LOOK: usize = 1 << 16;
+
+/// Headers that the thread that reads hands over together.
+const BATCH: usize = 256;
+
+/// How many such batches it may be ahead.
+const AHEAD: usize = 16;
 
 /// UTF-8's byte order mark.
 pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -145,6 +154,9 @@ impl HeaderFile {
         let mut start = Vec::with_capacity(LOOK);
         { (&mut source).take(LOOK as u64) }.read_to_end(&mut start).map_err(io)?;
         let seen = look(&start, format, skipped);
+        if matches!(seen, Seen::As(FileFormat::Hex)) && start.starts_with(BOM) {
+            start.drain(..BOM.len());
+        }
         let source = io::Cursor::new(start).chain(source);
         let mut source = BufReader::with_capacity(1 << 16, source);
         let unit = match seen {
@@ -164,6 +176,7 @@ impl HeaderFile {
                 return Err(HeaderFileError::Other { path: path.to_owned(), what });
             }
         };
+        let headers = read_ahead(headers).map_err(io)?;
         Ok(Self { path: path.to_owned(), read, size, unit, headers })
     }
 
@@ -189,6 +202,33 @@ impl HeaderFile {
     pub(crate) fn next_header(&mut self) -> Result<Option<Entry>, HeaderFileError> {
         self.headers.next().transpose().map_err(|fault| fault.of(&self.path))
     }
+}
+
+/// Reads on a thread of its own, a little ahead. It ends with the file, at the first fault, or when what it reads is not
+/// taken any more.
+fn read_ahead(mut headers: Headers) -> io::Result<Headers> {
+    let (sender, batches) = sync_channel(AHEAD);
+    let read = move || {
+        loop {
+            let mut batch = Vec::with_capacity(BATCH);
+            let mut ends = false;
+            while !ends && batch.len() < BATCH {
+                let entry = headers.next();
+                ends = !matches!(entry, Some(Ok(_)));
+                batch.extend(entry);
+            }
+            if sender.send(batch).is_err() || ends {
+                return;
+            }
+        }
+    };
+    let mut thread = Some(Builder::new().name("read-file".to_owned()).spawn(read)?);
+    // The end of a thread that panicked is not the file's end.
+    let end = std::iter::from_fn(move || match thread.take().map(JoinHandle::join)? {
+        Ok(()) => None,
+        Err(panic) => resume_unwind(panic),
+    });
+    Ok(Box::new(batches.into_iter().flatten().chain(end)))
 }
 
 fn bin_headers(mut source: impl BufRead + Send + 'static) -> Headers {

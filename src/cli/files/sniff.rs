@@ -31,6 +31,9 @@ const KINDS: [(&[u8], &str); 6] = [
     (b"SQLite format 3", "an SQLite database, which import does not read: write its table as CSV"),
 ];
 
+/// What `jq` and `query --json` make of several headers.
+const ARRAY: &str = "a JSON array, not JSON Lines: make a line of each element with `jq -c '.[]'`";
+
 /// What a file is that is said to be of a form; `start` is its beginning after `skipped` bytes.
 pub(super) fn look(start: &[u8], said: FileFormat, skipped: u64) -> Seen {
     if start.is_empty() {
@@ -47,6 +50,7 @@ pub(super) fn look(start: &[u8], said: FileFormat, skipped: u64) -> Seen {
     }
     match said {
         FileFormat::Bin => look_at_bin(start, skipped),
+        FileFormat::Jsonl if starts_array(start) => Seen::Other(format!("this is {ARRAY}")),
         _ if starts_with_headers(start) => {
             Seen::Other(format!("not {} but raw headers of 80 bytes: --format bin", said.name()))
         }
@@ -121,7 +125,9 @@ fn text(start: &[u8]) -> Option<&str> {
 fn said_of_text(line: &str) -> String {
     let names =
         line.split([',', ';', '\t']).filter(|name| place_of(name.trim_matches('"')).is_some());
-    let advice = if line.trim_start().starts_with('{') {
+    let advice = if starts_array(line.as_bytes()) {
+        return format!("this is {ARRAY}");
+    } else if line.trim_start().starts_with('{') {
         ": --format jsonl"
     } else if names.count() > 1 {
         ": --format csv"
@@ -132,6 +138,11 @@ fn said_of_text(line: &str) -> String {
         "the file is text, which begins with {}, not raw headers of 80 bytes{advice}",
         short(line)
     )
+}
+
+/// Whether text begins as a JSON array does.
+fn starts_array(text: &[u8]) -> bool {
+    text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start().starts_with(b"[")
 }
 
 /// Whether the first two headers are parent and child.

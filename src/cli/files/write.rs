@@ -2,7 +2,7 @@
 
 use super::format::FileFormat;
 #[cfg(feature = "parquet")]
-use super::parquet::{GROUP_ROWS, ParquetWriter};
+use super::parquet::ParquetWriter;
 use super::record::Row;
 use super::sink::Sink;
 use crate::cli::CliError;
@@ -11,9 +11,10 @@ use crate::primitives::hex;
 use crate::store::StoredRun;
 use rayon::prelude::*;
 use std::io::{self, Write};
+use std::mem;
 
-/// Spans that are formatted together, on all cores, while the next ones are read.
-const SPANS: usize = 8;
+/// Spans that are formatted together, on all cores, while the next ones are read and the ones before are written.
+const SPANS: usize = 4;
 
 /// Headers on their way from the store into a file, step by step.
 pub(crate) struct HeaderWriter<'a> {
@@ -25,14 +26,28 @@ pub(crate) struct HeaderWriter<'a> {
 enum Form {
     Bin,
     Hex,
-    /// Lines of text; `None` until the first spans are read.
-    Lines(FileFormat, Option<Vec<HeaderSpan>>),
+    /// Lines of text.
+    Lines(Lines),
     Hints {
         interval: u32,
         written: u64,
     },
     #[cfg(feature = "parquet")]
     Parquet(Box<ParquetWriter>),
+}
+
+/// Headers on their way into lines of text. Buffers are used again and again: to ask the system for as much memory as
+/// the file has bytes takes as long as to write them.
+struct Lines {
+    format: FileFormat,
+    /// What was read and is to be formatted next.
+    spans: Vec<HeaderSpan>,
+    /// What was formatted and is to be written next.
+    texts: Vec<Vec<u8>>,
+    /// What was written, to be filled again.
+    spare: Vec<Vec<u8>>,
+    /// Whether nothing was formatted yet.
+    begins: bool,
 }
 
 impl<'a> HeaderWriter<'a> {
@@ -48,7 +63,7 @@ impl<'a> HeaderWriter<'a> {
         let form = match format {
             FileFormat::Bin => Form::Bin,
             FileFormat::Hex => Form::Hex,
-            FileFormat::Csv | FileFormat::Jsonl => Form::Lines(format, None),
+            FileFormat::Csv | FileFormat::Jsonl => Form::Lines(Lines::new(format)),
             FileFormat::Hints => Form::Hints { interval, written: 0 },
             #[cfg(feature = "parquet")]
             FileFormat::Parquet => Form::Parquet(Box::new(ParquetWriter::new()?)),
@@ -76,7 +91,7 @@ impl<'a> HeaderWriter<'a> {
                 self.write_run(sink, &run).map_err(|error| sink.error(error))?;
                 Ok(Some(u64::try_from(count).unwrap_or(u64::MAX)))
             }
-            Form::Lines(format, spans) => step_lines(&mut self.range, *format, spans, sink),
+            Form::Lines(lines) => lines.step(&mut self.range, sink),
             #[cfg(feature = "parquet")]
             Form::Parquet(file) => step_parquet(&mut self.range, file, sink),
         }
@@ -101,30 +116,41 @@ impl<'a> HeaderWriter<'a> {
     }
 }
 
-/// Writes the spans that were read, and reads the next ones meanwhile.
-fn step_lines(
-    range: &mut HeaderRange<'_>,
-    format: FileFormat,
-    read: &mut Option<Vec<HeaderSpan>>,
-    sink: &mut Sink<'_>,
-) -> Result<Option<u64>, CliError> {
-    let begins = read.is_none();
-    let spans = match read.take() {
-        Some(spans) => spans,
-        None => read_spans(range)?,
-    };
-    let (next, texts) = rayon::join(
-        || read_spans(range),
-        || -> Vec<io::Result<Vec<u8>>> {
-            let spans = spans.par_iter().enumerate();
-            spans.map(|(at, span)| lines(format, span, begins && at == 0)).collect()
-        },
-    );
-    for text in texts {
-        text.and_then(|text| sink.write_all(&text)).map_err(|error| sink.error(error))?;
+impl Lines {
+    fn new(format: FileFormat) -> Self {
+        let buffers = || vec![Vec::new(); SPANS];
+        Self { format, spans: Vec::new(), texts: buffers(), spare: buffers(), begins: true }
     }
-    *read = Some(next?);
-    Ok(counted(&spans))
+
+    /// Writes what was formatted, formats what was read, and reads the next headers, all at once.
+    fn step(
+        &mut self,
+        range: &mut HeaderRange<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<u64>, CliError> {
+        let Self { format, spans, texts, spare, begins } = self;
+        let (mut next, mut formatted) = (Ok(Vec::new()), Ok(()));
+        let written = rayon::in_place_scope(|scope| {
+            scope.spawn(|_| next = read_spans(range));
+            scope.spawn(|_| {
+                let spans = spans.par_iter().zip(spare.par_iter_mut()).enumerate();
+                formatted = spans.try_for_each(|(at, (span, text))| {
+                    format_lines(*format, span, *begins && at == 0, text)
+                });
+            });
+            texts.iter_mut().try_for_each(|text| {
+                sink.write_all(text)?;
+                Ok(text.clear())
+            })
+        });
+        written.and(formatted).map_err(|error| sink.error(error))?;
+        let next = next?;
+        mem::swap(texts, spare);
+        let ended = next.is_empty() && texts.iter().all(Vec::is_empty);
+        let spans = mem::replace(spans, next);
+        *begins &= spans.is_empty();
+        Ok((!ended).then(|| spans.iter().map(|span| u64::from(span.count())).sum()))
+    }
 }
 
 fn read_spans(range: &mut HeaderRange<'_>) -> Result<Vec<HeaderSpan>, ReadError> {
@@ -132,29 +158,25 @@ fn read_spans(range: &mut HeaderRange<'_>) -> Result<Vec<HeaderSpan>, ReadError>
     spans.take(SPANS).collect()
 }
 
-/// How many headers there are; `None` if there are none.
-fn counted(spans: &[HeaderSpan]) -> Option<u64> {
-    let count = spans.iter().map(|span| u64::from(span.count())).sum();
-    (count > 0).then_some(count)
-}
-
-/// The lines of a span; those of a table begin with the names of its columns.
-fn lines(format: FileFormat, span: &HeaderSpan, begins: bool) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
+/// Writes the lines of a span; those of a table begin with the names of its columns.
+fn format_lines(
+    format: FileFormat,
+    span: &HeaderSpan,
+    begins: bool,
+    text: &mut Vec<u8>,
+) -> io::Result<()> {
     if format == FileFormat::Csv {
-        let mut rows = csv::WriterBuilder::new().has_headers(begins).from_writer(&mut text);
+        let mut rows = csv::WriterBuilder::new().has_headers(begins).from_writer(text);
         for info in span.infos() {
             rows.serialize(Row::of(&info)).map_err(io_error)?;
         }
-        rows.flush()?;
-        drop(rows);
-        return Ok(text);
+        return rows.flush();
     }
     for info in span.infos() {
-        serde_json::to_writer(&mut text, &info)?;
+        serde_json::to_writer(&mut *text, &info)?;
         text.push(b'\n');
     }
-    Ok(text)
+    Ok(())
 }
 
 /// Writes the next row group, or the end of the file.
@@ -164,20 +186,11 @@ fn step_parquet(
     file: &mut ParquetWriter,
     sink: &mut Sink<'_>,
 ) -> Result<Option<u64>, CliError> {
-    let (mut spans, mut left) = (Vec::new(), GROUP_ROWS);
-    while left > 0
-        && let Some(span) = range.next_span(left)?
-    {
-        left -= span.count();
-        spans.push(span);
+    let rows = file.write_group(sink, range)?;
+    if rows == 0 {
+        file.finish(sink).map_err(|error| sink.error(error))?;
     }
-    let count = counted(&spans);
-    let written = match count {
-        Some(_) => file.write_group(sink, &spans),
-        None => file.finish(sink),
-    };
-    written.map_err(|error| sink.error(error))?;
-    Ok(count)
+    Ok((rows > 0).then_some(u64::from(rows)))
 }
 
 /// The system's own error where there is one: a reader that went away has to be told from a full disk.

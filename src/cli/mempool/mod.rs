@@ -32,23 +32,27 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 const EXAMPLES: &str = "\
-A line for each transaction: time (UTC), txid, virtual size, inputs → outputs, amount of all outputs, kinds of the \
-outputs. Checked is what it is by itself (form, amounts, no output spent twice), not its signatures nor the coins that \
-it spends: it may be invalid, its fee is not known, and its wtxid and sizes are the word of the peer that sent it. If \
-another one sends it with other witnesses, that is shown too, and said. Larger ones than nodes relay (weight 400,000) \
-are counted only. A new block takes out of the pending ones what it contains, and a later transaction those that spend \
-the same as it does. With --json blocks are told on standard error, so that standard output has transactions only.
+Each transaction is a line: time (UTC), txid, virtual size, number of inputs → outputs, total output amount, and \
+output types.
+
+Only what a transaction shows by itself is checked: its encoding, its amounts, and that it spends no output twice. \
+Signatures and spent coins are not checked, so a transaction may be invalid, and its fee is unknown. The wtxid and the \
+sizes depend on the witness that the peer sent; if another peer sends the same transaction with another witness, it is \
+printed again with a note. Transactions larger than nodes relay (weight 400,000) are only counted.
+
+A new block removes from the pending transactions those that it contains and those that conflict with it. With --json, \
+standard output has transactions only, and blocks are reported on standard error.
 
 Examples:
-  lightclient mempool                           Until Ctrl-C
-  lightclient mempool --count 10 --full         Ten transactions, all fields
-  lightclient mempool --json --min-amount 10    Large ones, for a script
+  lightclient mempool                           Watch until Ctrl-C
+  lightclient mempool --count 10 --full         Ten transactions with all fields
+  lightclient mempool --json --min-amount 10    JSON lines of large transactions
   lightclient mempool --address ADDR --count 1  Wait for a payment (unverified)
 
-Exit codes: 0 --count is reached, 1 nothing came for --timeout seconds, 3 no peer can be used, 130 Ctrl-C.";
+Exit codes: 0 --count transactions were shown, 1 --timeout expired, 3 no peer could be used, 130 Ctrl-C.";
 
-const TIMEOUT: &str =
-    "Give up when nothing came for so many seconds [env: LIGHTCLIENT_TIMEOUT] [default: never]";
+const TIMEOUT: &str = "Give up when no transaction arrives for this many seconds \
+    [env: LIGHTCLIENT_TIMEOUT] [default: never]";
 
 /// How often the line that counts is drawn.
 const TICK: Duration = Duration::from_millis(250);
@@ -57,17 +61,17 @@ const TICK: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
 pub struct Args {
-    /// End after so many transactions were shown [default: when interrupted]
+    /// Stop after showing this many transactions [default: run until interrupted]
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     #[arg(allow_negative_numbers = true)]
     count: Option<u64>,
-    /// Show all fields (what is longer than 1,040 characters is cut); --json always does, and whole
+    /// Show all fields, each cut to 1,040 characters (--json always prints all fields in full)
     #[arg(long)]
     full: bool,
-    /// Show only transactions whose outputs have that much together
+    /// Show only transactions whose outputs add up to at least this amount
     #[arg(long, value_name = "BTC", allow_negative_numbers = true)]
     min_amount: Option<Amount>,
-    /// Show only transactions that pay to this address; give it again for more
+    /// Show only transactions that pay to this address (repeatable)
     #[arg(long, value_name = "ADDR")]
     address: Vec<String>,
     #[command(flatten)]

@@ -21,16 +21,16 @@ use tracing::info;
 
 const EXAMPLES: &str = "\
 Examples:
-  lightclient peers                               Peers that DNS names
-  lightclient peers --connect 192.168.1.5         Your node, and whom it knows
-  lightclient peers --crawl 5000 --out peers.csv  Peers, their peers, and so on
-  lightclient peers --crawl 5000 --count          Only how many
+  lightclient peers                               Peers that the DNS seeds name
+  lightclient peers --connect 192.168.1.5         Your own node and the peers it knows
+  lightclient peers --crawl 5000 --out peers.csv  Up to 5,000 peers, as a table
+  lightclient peers --crawl 5000 --count          Only the numbers
 
-An interrupted crawl goes on when the same command is given again.
+An interrupted crawl resumes when the same command is run again.
 
 Exit codes: 0 done, 3 no peer could be reached, 130 Ctrl-C (what was found so far is printed).";
 
-const TIMEOUT: &str = "Wait so many seconds for each peer's handshake, and for its addresses \
+const TIMEOUT: &str = "Seconds to wait for the handshake of each peer, and again for its addresses \
     [env: LIGHTCLIENT_TIMEOUT] [default: 10]";
 
 /// The arguments of `peers`.
@@ -39,16 +39,16 @@ const TIMEOUT: &str = "Wait so many seconds for each peer's handshake, and for i
 pub struct Args {
     #[command(flatten)]
     network: NetworkArgs,
-    /// Go on to the peers of peers until so many were asked, or all
+    /// Ask the peers of peers too, until this many peers were asked or none is left
     #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     crawl: Option<u64>,
-    /// Forget an interrupted crawl and begin a new one
+    /// Start a new crawl instead of resuming an interrupted one
     #[arg(long, requires = "crawl")]
     restart: bool,
-    /// Print only the numbers: addresses known, peers reachable, peers asked
+    /// Print only the numbers of known addresses, reachable peers and asked peers
     #[arg(long)]
     count: bool,
-    /// Save the table here too, as CSV or JSON Lines by the file's extension
+    /// Also write the table to this file, as CSV or JSON Lines by its extension
     #[arg(long, value_name = "FILE.csv|FILE.jsonl")]
     out: Option<PathBuf>,
 }

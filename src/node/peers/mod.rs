@@ -393,9 +393,4 @@ impl<N: Default> Peers<N> {
         line.handle.disconnect();
         Some(line)
     }
-
-    /// Why peers could not be used.
-    pub(super) fn take_failures(&mut self) -> Failures {
-        std::mem::take(&mut self.failures)
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::{Line, Peers};
 use crate::net::pool::{PeerStatus, Place};
+use crate::node::failures::Failures;
 use crate::wire::Message;
 use std::time::Duration;
 
@@ -24,6 +25,11 @@ impl<N: Default> Peers<N> {
     pub(in crate::node) fn lines(&mut self) -> impl Iterator<Item = (u64, &mut Line<N>)> {
         let connected = self.lines.iter_mut().filter(|(_, line)| line.connected);
         connected.map(|(id, line)| (*id, line))
+    }
+
+    /// Why peers could not be used.
+    pub(in crate::node) fn take_failures(&mut self) -> Failures {
+        std::mem::take(&mut self.failures)
     }
 
     /// A peer did something for us.

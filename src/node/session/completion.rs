@@ -6,7 +6,6 @@ use crate::node::report::Stopped;
 use crate::primitives::Network;
 use crate::store::HeaderStore;
 use tokio::task::block_in_place;
-use tracing::warn;
 
 /// A tip at most this old (in seconds) is taken as complete: an attacker who hides the rest would have to mine a fresh
 /// tip.
@@ -108,10 +107,10 @@ impl<S: HeaderStore + 'static> Session<S> {
     /// Warns of everything that does not fit a chain that is complete.
     pub(super) fn warn_contradictions(&self) {
         if let Some(header) = self.too_new {
-            warn!("{header}: most peers do not have it");
+            self.warn(format!("{header}: most peers do not have it"));
         }
         for contradiction in self.evidence().contradictions() {
-            warn!("{contradiction}");
+            self.warn(contradiction);
         }
     }
 

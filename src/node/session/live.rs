@@ -2,6 +2,7 @@
 
 use super::{Session, Tip};
 use crate::net::pool::PeerStatus;
+use crate::node::clock::grouped;
 use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,15 @@ impl Phase {
 /// What happens at the tip while a sync follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// The chain is complete as far as the peers know; told once, before everything else.
+    CaughtUp {
+        /// Height of the tip.
+        height: u32,
+        /// Its hash.
+        hash: BlockHash,
+        /// Its time, in Unix seconds.
+        time: u32,
+    },
     /// The chain grew: one for each new header, and for those of a branch that took over.
     Tip {
         /// Height of the header.
@@ -48,6 +58,8 @@ pub enum Notice {
         /// The first of several new headers that this is the last of: more came at once than are told one by one.
         from: Option<u32>,
     },
+    /// Something that the user should know, in words; it is logged too.
+    Warning(String),
     /// A branch with more work took over.
     Reorganised {
         /// Height of the old tip.
@@ -123,6 +135,24 @@ impl<S: HeaderStore + 'static> Session<S> {
         });
     }
 
+    /// Logs a warning, and publishes it.
+    pub(super) fn warn(&self, text: impl Into<String>) {
+        let text = text.into();
+        warn!("{text}");
+        // Whoever watched may be gone.
+        self.notices.send(Notice::Warning(text)).ok();
+    }
+
+    /// Tells whoever follows that the chain is complete.
+    pub(super) fn notice_caught_up(&self) {
+        let Tip { height, hash, .. } = self.tip;
+        let header = block_in_place(|| self.store.headers(height, 1));
+        // A header that cannot be read is not told: whatever needs it next will say why.
+        if let Some(header) = header.ok().and_then(|headers| headers.first().copied()) {
+            self.notices.send(Notice::CaughtUp { height, hash, time: header.time }).ok();
+        }
+    }
+
     /// Tells whoever follows each header that is new on the chain since the last time.
     pub(super) fn notice_tips(&mut self) {
         let Tip { height, hash, .. } = self.tip;
@@ -131,7 +161,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             return;
         }
         self.noticed = height;
-        info!("new tip {hash} at height {height}");
+        info!("new tip {hash} at height {}", grouped(height));
         let range = (height - first >= MOST_TOLD).then_some(first);
         let read = if range.is_some() { height } else { first };
         // A header that cannot be read is not told: whatever needs it next will say why.
@@ -157,7 +187,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     pub(super) fn warn_offline(&mut self) {
         let said = self.offline.poll(self.now(), self.peers.connected_count());
         if let Some(text) = said.filter(|_| self.options.follow) {
-            warn!("{text}");
+            self.warn(text);
         }
     }
 

@@ -11,7 +11,6 @@ use crate::wire::{Headers, Inventory, InventoryKind, Message};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::block_in_place;
-use tracing::warn;
 
 /// Unasked headers that connect to nothing, and announced blocks that do not come: after so many their sender is dropped.
 /// Bitcoin Core bore ten (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
@@ -50,7 +49,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.engine.add_peer(peer, announced);
         self.engine.shook_hands(peer, info.latency);
         if let Some(warning) = self.peer_clocks.add(info.time_offset) {
-            warn!("{warning}");
+            self.warn(warning);
         }
         if self.caught_up {
             self.peers.send(peer, Message::SendHeaders);

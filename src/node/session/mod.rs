@@ -27,7 +27,7 @@ pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 use crate::chain::LinkedBatch;
 use crate::net::Event;
 use crate::net::pool::{PeerStatus, Place};
-use crate::node::clock::TooNew;
+use crate::node::clock::{TooNew, grouped};
 use crate::node::peers::Peers;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
@@ -45,7 +45,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::block_in_place;
-use tracing::{info, warn};
+use tracing::info;
 use useless::Useless;
 
 /// Events that may wait for the session; beyond that the connections stop reading.
@@ -279,10 +279,10 @@ impl<S: HeaderStore + 'static> Session<S> {
                 Some(end) if end.work > self.tip.chainwork => end.height,
                 _ => self.tip.height,
             };
-            warn!(
+            self.warn(format!(
                 "the peers' chain has less than the minimum chain work: not synced at height {height}, \
                  waiting for more"
-            );
+            ));
         }
         if !self.caught_up && enough && !clock {
             self.start_following()?;
@@ -303,7 +303,8 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.caught_up = true;
         self.noticed = self.tip.height;
         self.warn_contradictions();
-        info!("caught up at height {}: following", self.tip.height);
+        info!("caught up at height {}: following", grouped(self.tip.height));
+        self.notice_caught_up();
         self.mark_synced().map_err(store_error)?;
         self.peers.follow();
         let connected: Vec<PeerKey> = self.peers.lines().map(|(id, _)| id).collect();
@@ -347,9 +348,9 @@ impl<S: HeaderStore + 'static> Session<S> {
                 ),
                 Action::HintsOff { height, adopted: false } => {
                     self.hints_hold = false;
-                    warn!(
+                    self.warn(format!(
                         "the hints are wrong at height {height}: no peer's chain has that one: going on without"
-                    );
+                    ));
                 }
                 Action::Forget(tags) => {
                     for tag in tags {

@@ -49,10 +49,15 @@ pub struct SyncOptions {
 }
 
 impl SyncOptions {
+    /// Where addresses of peers come from, and how they are reached.
+    pub(crate) fn sources(&self) -> Sources {
+        Sources::new(self.params, self.dns, self.dns_server, self.proxy.clone())
+    }
+
     /// What is wanted of peers, which are told that height.
     pub(super) fn policy(&self, height: u32) -> Policy {
         Policy {
-            sources: Sources::new(self.params, self.dns, self.dns_server, self.proxy.clone()),
+            sources: self.sources(),
             book: self.address_book.clone().map_or(BookUse::None, BookUse::Held),
             connect: self.connect.clone(),
             added: self.add_peers.clone(),

@@ -10,7 +10,6 @@ use crate::primitives::Header;
 use crate::store::HeaderStore;
 use crate::sync::PeerKey;
 use std::time::{Duration, Instant};
-use tracing::warn;
 
 /// The shortest pause between two questions for a header that has become valid: the clock may be set to and fro.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -28,7 +27,9 @@ impl<S: HeaderStore + 'static> Session<S> {
             return;
         }
         if self.options.follow && self.too_new.is_none() {
-            warn!("{header}: it is taken when it becomes valid; if the clock is wrong, set it");
+            self.warn(format!(
+                "{header}: it is taken when it becomes valid; if the clock is wrong, set it"
+            ));
         }
         self.too_new = Some(header);
     }

@@ -7,13 +7,14 @@ use super::start::{hints_hold, point_of, store_error};
 use super::useless::Useless;
 use super::{Notice, Session};
 use crate::chain::{BatchFault, LinkedBatch, Rejection, Work};
+use crate::node::clock::grouped;
 use crate::node::writer::Joined;
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, Tip};
 use crate::sync::{DropReason, Gain, Hints, Linked, PeerKey, Point, Tag};
 use std::time::Instant;
 use tokio::task::block_in_place;
-use tracing::{info, warn};
+use tracing::info;
 
 impl<S: HeaderStore + 'static> Session<S> {
     pub(super) fn on_verdicts(&mut self, verdict: Verdict) -> Result<(), SyncError> {
@@ -75,9 +76,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         held.batch = Some(batch);
         self.engine.on_linked(tag, linked);
         if let Some(fault) = fault {
-            let height = begin + linked.good + 1;
-            let rejection = Rejection { height, hash: fault.hash, violation: fault.violation };
-            self.refuse(peer, &rejection.to_string());
+            self.refuse(peer, &fault.at(begin + linked.good + 1).to_string());
         }
     }
 
@@ -222,9 +221,9 @@ impl<S: HeaderStore + 'static> Session<S> {
                 if let Some(held) = self.held.get(&tag) {
                     self.engine.set_at_end(held.peer);
                 }
-                warn!(
+                self.warn(format!(
                     "a branch beside the chain is not followed beyond height {height}: too long for its work"
-                );
+                ));
             }
             Joined::Reorganised { fork_height, old_height, old_hash, old_work, connected } => {
                 let depth = old_height - fork_height;
@@ -288,10 +287,10 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     fn tell_disagreement(&self, height: u32, hash: &BlockHash, work: &Work) {
         let Tip { height: best, hash: tip, chainwork } = &self.tip;
-        warn!(
+        self.warn(format!(
             "peers disagree: the most work {chainwork:#} is at height {best} ({tip}), another branch \
              reaches height {height} ({hash}) with work {work:#}"
-        );
+        ));
     }
 
     fn notice_reorganisation(&mut self, old_height: u32, old_hash: BlockHash, depth: u32) {
@@ -299,13 +298,14 @@ impl<S: HeaderStore + 'static> Session<S> {
         // What is new from there on is told after it.
         self.noticed = self.noticed.min(old_height.saturating_sub(depth));
         let told = format!(
-            "reorganisation: old tip {old_hash} at height {old_height}, new tip {hash} at height \
-             {height}, depth {depth}"
+            "reorganisation: old tip {old_hash} at height {}, new tip {hash} at height {}, depth {depth}",
+            grouped(old_height),
+            grouped(height)
         );
         if self.options.follow {
             info!("{told}");
         } else {
-            warn!("{told}");
+            self.warn(told);
         }
         let notice = Notice::Reorganised { old_height, old_hash, height, hash, depth };
         self.notices.send(notice).ok();

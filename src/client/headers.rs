@@ -1,0 +1,152 @@
+//! Stored headers, one by one or in ranges, of a client or of a [`ChainReader`].
+
+use crate::chain::Work;
+use crate::node::{ChainReader, HeaderRange, HeaderSpan, Located, ReadError};
+use crate::primitives::{BlockHash, Header};
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::vec::IntoIter;
+
+/// Headers that are read in one step.
+const STEP: u32 = 2016;
+
+/// Which header: the one at a height of the best chain, or the one with a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderAt {
+    /// By height.
+    Height(u32),
+    /// By hash.
+    Hash(BlockHash),
+}
+
+impl From<u32> for HeaderAt {
+    fn from(height: u32) -> Self {
+        Self::Height(height)
+    }
+}
+
+impl From<BlockHash> for HeaderAt {
+    fn from(hash: BlockHash) -> Self {
+        Self::Hash(hash)
+    }
+}
+
+impl fmt::Display for HeaderAt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Height(height) => write!(formatter, "height {height}"),
+            Self::Hash(hash) => write!(formatter, "block {hash}"),
+        }
+    }
+}
+
+/// A header of the best chain, and what follows from those before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredHeader {
+    /// Its height.
+    pub height: u32,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// The header.
+    pub header: Header,
+    /// Median time past, in Unix seconds.
+    pub median_time: u32,
+    /// Work of the chain up to and with it.
+    pub chainwork: Work,
+}
+
+impl ChainReader {
+    /// A header of the best chain, by height or hash; `None` where it has none.
+    ///
+    /// # Errors
+    /// Stored data is damaged, or reading failed.
+    pub fn header(&mut self, at: impl Into<HeaderAt>) -> Result<Option<StoredHeader>, ReadError> {
+        let height = match at.into() {
+            HeaderAt::Height(height) => height,
+            HeaderAt::Hash(hash) => match self.locate(&hash)? {
+                Some(Located::Active(height)) => height,
+                Some(Located::Side(_)) | None => return Ok(None),
+            },
+        };
+        let tip = self.tip()?.height;
+        if height > tip {
+            return Ok(None);
+        }
+        let span = HeaderRange::new(self, tip, height, height).next_span(1)?;
+        Ok(span.and_then(|span| stored(&span).pop()))
+    }
+
+    /// The headers of the best chain at these heights, up to the tip, read step by step.
+    pub fn headers(self, heights: RangeInclusive<u32>) -> Headers {
+        Headers {
+            reader: self,
+            next: *heights.start(),
+            end: *heights.end(),
+            last: None,
+            read: Vec::new().into_iter(),
+        }
+    }
+}
+
+/// Headers of the best chain in height order.
+///
+/// An error ends it: among others when the chain is reorganised while it is read, so that headers of two branches are
+/// never taken for one chain.
+#[derive(Debug)]
+pub struct Headers {
+    reader: ChainReader,
+    next: u32,
+    end: u32,
+    last: Option<BlockHash>,
+    read: IntoIter<StoredHeader>,
+}
+
+impl Headers {
+    fn read_more(&mut self) -> Result<(), ReadError> {
+        let tip = self.reader.tip()?.height;
+        let end = self.end.min(tip).min(self.next.saturating_add(STEP - 1));
+        if self.next > end {
+            return Ok(());
+        }
+        let span = HeaderRange::new(&mut self.reader, tip, self.next, end).next_span(STEP)?;
+        let read = span.map(|span| stored(&span)).unwrap_or_default();
+        let follows = |first: &StoredHeader| self.last.is_none_or(|last| first.header.prev == last);
+        if !read.first().is_some_and(follows) {
+            return Err(ReadError::Reorganised { height: self.next });
+        }
+        if let Some(last) = read.last() {
+            (self.last, self.next) = (Some(last.hash), last.height.saturating_add(1));
+        }
+        self.read = read.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for Headers {
+    type Item = Result<StoredHeader, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(header) = self.read.next() {
+            return Some(Ok(header));
+        }
+        if let Err(error) = self.read_more() {
+            // Nothing follows an error.
+            self.end = 0;
+            self.next = 1;
+            return Some(Err(error));
+        }
+        self.read.next().map(Ok)
+    }
+}
+
+fn stored(span: &HeaderSpan) -> Vec<StoredHeader> {
+    let facts = span.facts().into_iter();
+    let owned = facts.map(|facts| StoredHeader {
+        height: facts.height,
+        hash: *facts.hash,
+        header: *facts.header,
+        median_time: facts.median_time,
+        chainwork: facts.chainwork,
+    });
+    owned.collect()
+}

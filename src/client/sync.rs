@@ -1,0 +1,142 @@
+//! The threads and the runtime of a client, and the sync that runs on them.
+
+use super::events::{Event, Subscribers};
+use super::{Answer, ClientError};
+use crate::node::{Live, SyncError, SyncOptions, SyncOutcome, Watchers, run_sync};
+use crate::store::SledStore;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder as ThreadBuilder;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, watch};
+
+/// Threads that receive and decode; one decodes ten million headers a second.
+const NETWORK_THREADS: usize = 1;
+
+/// How long threads that hang in the system's resolver are waited for at the end.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// A runtime on a thread of its own, which ends once nothing has to be brought to its end any more.
+#[derive(Debug)]
+pub(super) struct Runner {
+    handle: Handle,
+    /// Dropped by all who hold it, it ends the runtime.
+    keep: mpsc::Sender<()>,
+}
+
+impl Runner {
+    pub(super) fn start() -> Result<Self, ClientError> {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(NETWORK_THREADS).thread_name("lightclient").enable_all();
+        let runtime = builder.build().map_err(ClientError::Thread)?;
+        let handle = runtime.handle().clone();
+        let (keep, mut kept) = mpsc::channel(1);
+        let run = move || {
+            runtime.block_on(kept.recv());
+            runtime.shutdown_timeout(LINGER);
+        };
+        let thread = ThreadBuilder::new().name("lightclient".to_owned());
+        thread.spawn(run).map_err(ClientError::Thread)?;
+        Ok(Self { handle, keep })
+    }
+
+    /// Works on an answer, until the client goes.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ClientError>> + Send + 'static,
+    ) -> Answer<T> {
+        let (answer, answered) = Answer::pending();
+        // Whoever asked may be gone.
+        self.handle.spawn(async move { answer.send(work.await).ok() });
+        answered
+    }
+
+    /// Works on an answer to its end, even if the client goes.
+    pub(super) fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ClientError>> + Send + 'static,
+    ) -> Answer<T> {
+        let keep = self.keep.clone();
+        self.run(async move {
+            let done = work.await;
+            drop(keep);
+            done
+        })
+    }
+}
+
+/// What a sync is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) options: SyncOptions,
+    pub(super) store: Arc<SledStore>,
+    pub(super) folder: PathBuf,
+    /// What other processes are told that this one does.
+    pub(super) command: &'static str,
+    pub(super) live: watch::Sender<Live>,
+    pub(super) subscribers: Subscribers,
+}
+
+/// A client's sync: not started, running, or over.
+#[derive(Debug)]
+pub(super) struct SyncTask {
+    parts: Mutex<Option<Parts>>,
+    outcome: Mutex<Option<Answer<SyncOutcome>>>,
+    stop: watch::Sender<bool>,
+}
+
+impl SyncTask {
+    pub(super) fn new(parts: Parts) -> Self {
+        let (stop, _) = watch::channel(false);
+        Self { parts: Mutex::new(Some(parts)), outcome: Mutex::default(), stop }
+    }
+
+    pub(super) fn start(&self, runner: &Runner) -> Result<(), ClientError> {
+        let parts = take(&self.parts).ok_or(ClientError::AlreadyStarted)?;
+        let outcome = runner.finish(run(parts, self.stop.subscribe()));
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        Ok(())
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// What the sync did, once it is over; `None` if it was never started.
+    pub(super) async fn outcome(&self) -> Result<Option<SyncOutcome>, ClientError> {
+        drop(take(&self.parts));
+        let outcome = take(&self.outcome);
+        Ok(match outcome {
+            Some(outcome) => Some(outcome.await?),
+            None => None,
+        })
+    }
+}
+
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Result<SyncOutcome, ClientError> {
+    let Parts { options, store, folder, command, live, subscribers } = parts;
+    let (notices, mut noticed) = mpsc::unbounded_channel();
+    let watchers = Watchers { live, notices, stop };
+    let publish = async {
+        while let Some(notice) = noticed.recv().await {
+            subscribers.publish(&notice.into());
+        }
+    };
+    let (outcome, ()) = tokio::join!(run_sync(options, store, &folder, command, watchers), publish);
+    subscribers.publish(&ending(&outcome));
+    subscribers.close();
+    Ok(outcome?)
+}
+
+fn ending(outcome: &Result<SyncOutcome, SyncError>) -> Event {
+    match outcome {
+        Ok(outcome) => Event::Stopped(outcome.stopped),
+        Err(error) => Event::Failed(error.to_string()),
+    }
+}
