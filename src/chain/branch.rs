@@ -5,8 +5,7 @@ use super::checked::CheckedHeaders;
 use super::median::{MEDIAN_TIME_SPAN, median_time_past};
 use super::params::Params;
 use super::rules::{Rejection, Violation, check_context, check_link};
-use super::work::Work;
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, Work};
 
 /// Time and bits of a period's first header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

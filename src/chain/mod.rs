@@ -1,4 +1,4 @@
-//! Header consensus: parameters, targets and work, the rules, the tree that picks the best chain, and the merkle tree
+//! Header consensus: parameters, the rules, the tree that picks the best chain, and the merkle tree
 //! by which a header stands for its transactions.
 //!
 //! Pure: ancestors, the wall clock's reading and the headers come in as arguments, verdicts go out.
@@ -15,11 +15,9 @@ mod retarget;
 mod rules;
 mod side;
 mod survey;
-mod target;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod work;
 
 pub(crate) use batch::link_hashed;
 pub use batch::{BatchFault, LinkedBatch, link_batch};
@@ -35,6 +33,4 @@ pub use retarget::{estimated_change_percent, next_target, permitted_transition, 
 pub use rules::{MAX_FUTURE_SECS, Rejection, Violation};
 pub use side::SideBranch;
 pub use survey::Survey;
-pub use target::{Target, TargetError};
 pub use tree::{Accepted, Ancestors, HeaderTree, MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, TreeError};
-pub use work::Work;

@@ -5,8 +5,7 @@ use super::branch::Branch;
 use super::checked::CheckedHeaders;
 use super::params::Params;
 use super::tree::{Ancestors, MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, TreeError};
-use super::work::Work;
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, Work};
 
 /// A branch beside the active chain: checked headers from the last common one on.
 #[derive(Clone, Debug)]

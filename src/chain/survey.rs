@@ -4,8 +4,7 @@ use super::batch::LinkedBatch;
 use super::branch::Branch;
 use super::side::Fork;
 use super::tree::{Ancestors, HeaderTree, TreeError};
-use super::work::Work;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, Work};
 
 /// Headers by whose work a branch may lag behind the active chain's end and still be kept.
 ///

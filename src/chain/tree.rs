@@ -5,8 +5,7 @@ use super::branch::{Branch, ResumeError};
 use super::checked::CheckedHeaders;
 use super::rules::{Rejection, Violation};
 use super::side::{Fork, SideBranch, SideSet};
-use super::work::Work;
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, Work};
 use std::error::Error;
 
 /// How many branches are kept beside the active chain.

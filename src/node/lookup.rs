@@ -1,8 +1,8 @@
 //! Finding headers by hash, on the active chain and beside it.
 
 use super::as_text;
-use crate::chain::{Work, median_time_past};
-use crate::primitives::{BlockHash, Header};
+use crate::chain::median_time_past;
+use crate::primitives::{BlockHash, Header, Work};
 use crate::store::{HeaderStore, StoreError, StoredSide};
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,8 @@
 
 use super::reader::{ChainReader, ReadError};
 use super::writer::ChainError;
-use crate::chain::{Branch, Work, estimated_change_percent};
+use crate::chain::{Branch, estimated_change_percent};
+use crate::primitives::Work;
 use crate::store::{StoredRun, Tip};
 use serde::{Deserialize, Serialize};
 
@@ -79,8 +80,8 @@ pub fn next_retarget(
 #[cfg(test)]
 mod tests {
     use super::hash_rate;
-    use crate::chain::{Work, params};
-    use crate::primitives::Network;
+    use crate::chain::params;
+    use crate::primitives::{Network, Work};
     use crate::store::StoredRun;
 
     #[test]

@@ -3,8 +3,8 @@
 mod staged;
 
 use crate::chain::{Accepted, Branch, HeaderTree, LinkedBatch, Params, Rejection, ResumeError};
-use crate::chain::{CheckedHeaders, SideBranch, Survey, TreeError, Work, link_batch};
-use crate::primitives::BlockHash;
+use crate::chain::{CheckedHeaders, SideBranch, Survey, TreeError, link_batch};
+use crate::primitives::{BlockHash, Work};
 use crate::store::{Change, HeaderStore, StoreError};
 use staged::Staged;
 use std::mem;

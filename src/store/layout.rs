@@ -23,8 +23,7 @@
 
 use super::Tip;
 use super::error::StoreError;
-use crate::chain::Work;
-use crate::primitives::{BlockHash, Header, MerkleRoot};
+use crate::primitives::{BlockHash, Header, MerkleRoot, Work};
 
 /// Headers in a page.
 pub(super) const PAGE: u32 = 64;
@@ -187,8 +186,8 @@ mod tests {
         bucket_key, decode_page, decode_tip, encode_tip, new_page, page_key, push_record,
         staged_key,
     };
-    use crate::chain::{Work, params};
-    use crate::primitives::{BlockHash, Network, hex};
+    use crate::chain::params;
+    use crate::primitives::{BlockHash, Network, Work, hex};
 
     /// The stored format is a promise to existing databases: change it only with a new schema version.
     #[test]

@@ -2,8 +2,8 @@
 
 use super::error::StoreError;
 use super::{Change, HeaderStore, Staging, StoredRun, StoredSide, Tip};
-use crate::chain::{Ancestors, CheckedHeaders, Params, Work};
-use crate::primitives::{BlockHash, Header};
+use crate::chain::{Ancestors, CheckedHeaders, Params};
+use crate::primitives::{BlockHash, Header, Work};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

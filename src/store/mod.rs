@@ -37,8 +37,8 @@ pub use repair::{Repaired, repair};
 
 pub use verify::{Fault, VerifyReport, log_fault, unreadable_fault, verify};
 
-use crate::chain::{Ancestors, CheckedHeaders, SideBranch, Work};
-use crate::primitives::{BlockHash, Header};
+use crate::chain::{Ancestors, CheckedHeaders, SideBranch};
+use crate::primitives::{BlockHash, Header, Work};
 
 /// The end of the stored chain.
 #[derive(Clone, Debug, PartialEq, Eq)]

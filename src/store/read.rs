@@ -6,8 +6,8 @@ use super::layout::{array, decode_page, page_key};
 use super::open::{End, SledStore, folder_size};
 use super::records::Records;
 use super::{Change, HeaderStore, StoredRun, StoredSide, Tip, index};
-use crate::chain::{Ancestors, Work};
-use crate::primitives::{BlockHash, HEADER_LEN, Header};
+use crate::chain::Ancestors;
+use crate::primitives::{BlockHash, HEADER_LEN, Header, Work};
 use sled::IVec;
 use std::sync::{PoisonError, RwLockReadGuard};
 

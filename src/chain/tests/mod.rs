@@ -1,6 +1,5 @@
 //! Tests of the consensus layer: real data, one wrong header of each kind, laws, and naive models.
 
-mod bits;
 mod fixtures;
 mod forks;
 mod memory;

@@ -1,10 +1,9 @@
 //! Requests and replies.
 
-use crate::chain::Work;
 use crate::node::as_text;
 use crate::node::lookup::{Located, SideHeader, SideSummary};
 use crate::node::session::{Live, Phase};
-use crate::primitives::{BlockHash, HEADER_LEN, Header, hex};
+use crate::primitives::{BlockHash, HEADER_LEN, Header, Work, hex};
 use crate::store::{StoredRun, Tip};
 use serde::{Deserialize, Serialize};
 
@@ -198,8 +197,8 @@ impl RunText {
 #[cfg(test)]
 mod tests {
     use super::{MAX_REPLY, MAX_RUN, Reply, Request, RunText};
-    use crate::chain::{Work, params};
-    use crate::primitives::Network;
+    use crate::chain::params;
+    use crate::primitives::{Network, Work};
     use crate::store::StoredRun;
 
     #[test]

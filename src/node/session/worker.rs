@@ -2,10 +2,10 @@
 
 use super::joiner::{Job, Task, Verdict};
 use super::presync::{ALLOWANCE, Presync, Presyncs};
-use crate::chain::{Branch, LinkedBatch, Rejection, Survey, Work};
+use crate::chain::{Branch, LinkedBatch, Rejection, Survey};
 use crate::node::clock::Clock;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, Work};
 use crate::store::HeaderStore;
 use crate::sync::{PeerKey, Point, Tag};
 use crate::wire::MAX_HEADERS;

@@ -4,8 +4,7 @@
 
 pub(super) use super::chains::{Chain, chain, fork, hash_of, hints};
 use super::low_work::LowWork;
-use crate::chain::Work;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, Work};
 use crate::sync::{Action, Disposition, DropReason, Engine, Gain, Hints, Linked, PeerKey};
 use crate::sync::{Point, Progress, Reply, Settings, Tag, locator_heights, spread_above};
 use std::cmp::Reverse;

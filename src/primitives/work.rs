@@ -1,8 +1,8 @@
 //! Work: the expected number of hashes behind a header, and its sum over a chain.
 
+use super::header::Header;
+use super::hex::{self, HexError};
 use super::target::Target;
-use crate::primitives::Header;
-use crate::primitives::hex::{self, HexError};
 use num_bigint::BigUint;
 use std::fmt;
 use std::iter;
@@ -28,7 +28,7 @@ impl Work {
     }
 
     /// The work of all of these headers together.
-    pub(super) fn of_headers(headers: &[Header]) -> Self {
+    pub fn of_headers(headers: &[Header]) -> Self {
         let mut sum = Self::default();
         for run in headers.chunk_by(|a, b| a.bits == b.bits) {
             sum.0 += Self::of_bits(run[0].bits).0 * run.len();

@@ -1,7 +1,6 @@
-//! Targets and their compact form: Bitcoin Core's vectors, and laws against the `bitcoin` crate.
+//! Targets, work and headers: Bitcoin Core's vectors, and laws against the `bitcoin` crate.
 
-use crate::chain::{Target, TargetError, Work};
-use crate::primitives::{BlockHash, Header, MerkleRoot, sha256d};
+use crate::primitives::{BlockHash, Header, MerkleRoot, Target, TargetError, Work, sha256d};
 use num_bigint::BigUint;
 use proptest::array::uniform32;
 use proptest::prelude::{Strategy, any};
