@@ -11,6 +11,7 @@ mod median;
 mod merkle;
 mod merkle_proof;
 mod params;
+mod point;
 mod retarget;
 mod rules;
 mod side;
@@ -29,6 +30,7 @@ pub use merkle::{
 };
 pub use merkle_proof::{MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
 pub use params::{Params, SPACING, params};
+pub use point::{ChainPoint, ChainTip};
 pub use retarget::{estimated_change_percent, next_target, permitted_transition, required_bits};
 pub use rules::{MAX_FUTURE_SECS, Rejection, Violation};
 pub use side::SideBranch;

@@ -10,6 +10,7 @@ use super::network_args::{named_peers, proxy, with_port};
 use super::no_peer::{all_lost, no_peer};
 use super::runtime::block_on;
 use super::wrong_clock::clock_is_wrong;
+use crate::chain::ChainTip;
 use crate::config::{Config, HintsSource, Layer, read_text};
 use crate::node::clock::Clock;
 use crate::node::shutdown::Ending;
@@ -18,7 +19,7 @@ use crate::node::{SyncReport, Watchers, open_store, run_sync, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, Standing, SyncBar, SyncStage};
 use crate::primitives::Work;
-use crate::store::{HeaderStore, SledStore, Tip};
+use crate::store::{HeaderStore, SledStore};
 use crate::sync::{ANSWER_DEADLINE, Hints};
 use std::sync::Arc;
 use std::thread;
@@ -295,7 +296,7 @@ fn reason(stopped: Stopped) -> &'static str {
 /// The exit code that belongs to the end.
 fn verdict(
     outcome: &SyncOutcome,
-    tip: Tip,
+    tip: ChainTip,
     wanted: &Work,
     config: &Config,
     signal: Option<Ending>,

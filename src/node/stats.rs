@@ -2,9 +2,9 @@
 
 use super::reader::{ChainReader, ReadError};
 use super::writer::ChainError;
-use crate::chain::{Branch, estimated_change_percent};
+use crate::chain::{Branch, ChainTip, estimated_change_percent};
 use crate::primitives::Work;
-use crate::store::{StoredRun, Tip};
+use crate::store::StoredRun;
 use serde::{Deserialize, Serialize};
 
 /// How many blocks the hash rate is estimated over, as Bitcoin Core's `getnetworkhashps` does by default.
@@ -41,7 +41,10 @@ pub fn hash_rate(run: &StoredRun) -> Option<f64> {
 ///
 /// # Errors
 /// Reading failed.
-pub fn recent_hash_rate(reader: &mut ChainReader, tip: &Tip) -> Result<Option<f64>, ReadError> {
+pub fn recent_hash_rate(
+    reader: &mut ChainReader,
+    tip: &ChainTip,
+) -> Result<Option<f64>, ReadError> {
     let first = tip.height.saturating_sub(HASH_RATE_BLOCKS);
     Ok(hash_rate(&reader.run(first, tip.height - first + 1)?))
 }
@@ -52,7 +55,7 @@ pub fn recent_hash_rate(reader: &mut ChainReader, tip: &Tip) -> Result<Option<f6
 /// Reading failed.
 pub fn next_retarget(
     reader: &mut ChainReader,
-    tip: &Tip,
+    tip: &ChainTip,
 ) -> Result<Option<NextRetarget>, ReadError> {
     let params = reader.params();
     if params.no_retarget {

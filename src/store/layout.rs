@@ -21,8 +21,8 @@
 //! little over that and take 3 % more disk. Values above 12 KB spill into files of their own (pages of 192
 //! did), which an fsync of sled's one file does not reach.
 
-use super::Tip;
 use super::error::StoreError;
+use crate::chain::ChainTip;
 use crate::primitives::{BlockHash, Header, MerkleRoot, Work};
 
 /// Headers in a page.
@@ -155,7 +155,7 @@ fn decode_record(record: &[u8; RECORD], prev: BlockHash) -> Header {
 }
 
 /// The tip record: the tip, and the height up to which (exclusively) hashes are indexed.
-pub(super) fn encode_tip(tip: &Tip, indexed_to: u32) -> Vec<u8> {
+pub(super) fn encode_tip(tip: &ChainTip, indexed_to: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(72);
     bytes.extend_from_slice(&tip.height.to_le_bytes());
     bytes.extend_from_slice(&tip.hash.0);
@@ -164,9 +164,9 @@ pub(super) fn encode_tip(tip: &Tip, indexed_to: u32) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn decode_tip(bytes: &[u8]) -> Option<(Tip, u32)> {
+pub(super) fn decode_tip(bytes: &[u8]) -> Option<(ChainTip, u32)> {
     let bytes: &[u8; 72] = bytes.try_into().ok()?;
-    let tip = Tip {
+    let tip = ChainTip {
         height: u32::from_le_bytes(array(&bytes[..4])),
         hash: BlockHash(array(&bytes[4..36])),
         chainwork: Work::from_be_bytes(&array(&bytes[36..68])),
@@ -181,12 +181,12 @@ pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
-    use super::{PAGE_HEAD, RECORD, Tip};
+    use super::{PAGE_HEAD, RECORD};
     use super::{
         bucket_key, decode_page, decode_tip, encode_tip, new_page, page_key, push_record,
         staged_key,
     };
-    use crate::chain::params;
+    use crate::chain::{ChainTip, params};
     use crate::primitives::{BlockHash, Network, Work, hex};
 
     /// The stored format is a promise to existing databases: change it only with a new schema version.
@@ -202,7 +202,8 @@ mod tests {
              3ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a\
              29ab5f49ffff001d1dac2b7c"
         );
-        let tip = Tip { height: 1, hash: genesis.hash(), chainwork: Work::of_bits(0x1d00_ffff) };
+        let tip =
+            ChainTip { height: 1, hash: genesis.hash(), chainwork: Work::of_bits(0x1d00_ffff) };
         let bytes = encode_tip(&tip, 2);
         assert_eq!(
             hex::encode(&bytes),

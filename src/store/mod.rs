@@ -37,19 +37,8 @@ pub use repair::{Repaired, repair};
 
 pub use verify::{Fault, VerifyReport, log_fault, unreadable_fault, verify};
 
-use crate::chain::{Ancestors, CheckedHeaders, SideBranch};
+use crate::chain::{Ancestors, ChainTip, CheckedHeaders, SideBranch};
 use crate::primitives::{BlockHash, Header, Work};
-
-/// The end of the stored chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tip {
-    /// Height of the last header.
-    pub height: u32,
-    /// Its hash.
-    pub hash: BlockHash,
-    /// Work of the whole chain.
-    pub chainwork: Work,
-}
 
 /// Headers read back from the store, in height order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +91,7 @@ pub enum Staging<'a> {
 /// A chain of checked headers that outlives the process.
 pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     /// The end of the stored chain.
-    fn tip(&self) -> Tip;
+    fn tip(&self) -> ChainTip;
 
     /// Up to `count` headers from height `from` on; none beyond the tip.
     ///

@@ -1,6 +1,5 @@
 //! Opening the sled database: first creation, schema version, damage told apart from trouble.
 
-use super::Tip;
 use super::create::{Folders, create, exists};
 use super::engine::Engine;
 use super::error::StoreError;
@@ -13,7 +12,7 @@ use super::read::page_bytes;
 use super::records::{Files, Records};
 use super::sides::Record;
 use super::staged::Staged;
-use crate::chain::{self, Params};
+use crate::chain::{self, ChainTip, Params};
 use crate::primitives::Network;
 use sled::Db;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -61,7 +60,7 @@ pub struct SledStore {
 /// What readers need to know of the chain's end.
 #[derive(Debug)]
 pub(super) struct End {
-    pub(super) tip: Tip,
+    pub(super) tip: ChainTip,
     /// Height up to which (exclusively) the database's index is complete.
     pub(super) indexed_to: u32,
     /// The hashes from there on; `None` until they were read back after an interrupted bulk load.
@@ -316,14 +315,14 @@ pub(super) fn check_network(records: &Records, params: &Params) -> Result<(), St
     Err(StoreError::damaged(0, format!("genesis is {first}, not {genesis}")))
 }
 
-pub(super) fn read_tip(records: &Records) -> Result<(Tip, u32), StoreError> {
+pub(super) fn read_tip(records: &Records) -> Result<(ChainTip, u32), StoreError> {
     let bytes = records.get(TIP_KEY, 0, "the tip record")?;
     let bytes = bytes.ok_or_else(|| StoreError::damaged(0, "no tip record"))?;
     decode_tip(&bytes).ok_or_else(|| StoreError::damaged(0, "the tip record is cut short"))
 }
 
 /// The last page, which must hold the tip as its last header.
-fn read_last_page(records: &Records, tip: &Tip) -> Result<Vec<u8>, StoreError> {
+fn read_last_page(records: &Records, tip: &ChainTip) -> Result<Vec<u8>, StoreError> {
     let first = tip.height / PAGE * PAGE;
     let bytes = page_bytes(records, tip.height / PAGE)?;
     let page = decode_page(first, &bytes)?;

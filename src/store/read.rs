@@ -5,8 +5,8 @@ use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, Page, SIDE_KEYS, SIDE_PART};
 use super::layout::{array, decode_page, page_key};
 use super::open::{End, SledStore, folder_size};
 use super::records::Records;
-use super::{Change, HeaderStore, StoredRun, StoredSide, Tip, index};
-use crate::chain::Ancestors;
+use super::{Change, HeaderStore, StoredRun, StoredSide, index};
+use crate::chain::{Ancestors, ChainTip};
 use crate::primitives::{BlockHash, HEADER_LEN, Header, Work};
 use sled::IVec;
 use std::sync::{PoisonError, RwLockReadGuard};
@@ -183,7 +183,7 @@ impl Ancestors for SledStore {
 }
 
 impl HeaderStore for SledStore {
-    fn tip(&self) -> Tip {
+    fn tip(&self) -> ChainTip {
         self.end().tip.clone()
     }
 

@@ -2,11 +2,11 @@
 
 use super::presync::Proven;
 use super::worker::{Limits, Worker};
-use crate::chain::{BatchFault, LinkedBatch, Params, Rejection, link_batch};
+use crate::chain::{BatchFault, ChainTip, LinkedBatch, Params, Rejection, link_batch};
 use crate::node::clock::Clock;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
 use crate::primitives::Header;
-use crate::store::{HeaderStore, Tip};
+use crate::store::HeaderStore;
 use crate::sync::{DropReason, PeerKey, Point, Tag};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -51,9 +51,9 @@ pub(super) enum Verdict {
         strays: Option<DropReason>,
     },
     /// These batches are stored: as part of the chain, or of a branch that is to take over, which ends at `at` then.
-    Joined { done: Vec<(Tag, Joined)>, tip: Tip, at: Point },
+    Joined { done: Vec<(Tag, Joined)>, tip: ChainTip, at: Point },
     /// Only the batch's headers before the refused one are.
-    Refused { tag: Tag, joined: Joined, rejection: Rejection, tip: Tip, at: Point },
+    Refused { tag: Tag, joined: Joined, rejection: Rejection, tip: ChainTip, at: Point },
     /// The batch was not looked at, because one before it was refused.
     Returned { tag: Tag, batch: LinkedBatch },
     /// The batch leads nowhere: what its sender sent before was not kept. Nobody's fault.
@@ -69,7 +69,7 @@ pub(super) enum Verdict {
         by: PeerKey,
     },
     /// It was not to be had, or the chain has more work by now: what was downloaded of it is let go.
-    LetGo(Tip),
+    LetGo(ChainTip),
     /// The store failed; nothing more is joined.
     Failed(ChainError),
 }

@@ -24,7 +24,7 @@ mod worker;
 pub use live::{Live, Notice, Phase};
 pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
-use crate::chain::LinkedBatch;
+use crate::chain::{ChainTip, LinkedBatch};
 use crate::net::Event;
 use crate::net::pool::{PeerStatus, Place};
 use crate::node::clock::{TooNew, grouped};
@@ -32,7 +32,7 @@ use crate::node::peers::Peers;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
-use crate::store::{HeaderStore, Tip};
+use crate::store::HeaderStore;
 use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag, VerifiedWork};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::{Job, Joiner, Verdict};
@@ -108,7 +108,7 @@ pub struct Session<S> {
     verdict_sender: UnboundedSender<Verdict>,
     held: HashMap<Tag, Held>,
     epoch: u64,
-    tip: Tip,
+    tip: ChainTip,
     /// Where the download has come to: the tip, or the end of a branch that is to take over.
     at: Point,
     announced: HashMap<PeerKey, u32>,

@@ -2,8 +2,9 @@
 
 use super::options::{SyncError, SyncOptions};
 use super::worker::Limits;
+use crate::chain::ChainTip;
 use crate::primitives::BlockHash;
-use crate::store::{HeaderStore, StoreError, Tip};
+use crate::store::{HeaderStore, StoreError};
 use crate::sync::{Hints, Point, Settings, locator_heights, spread_above};
 use tracing::warn;
 
@@ -12,11 +13,11 @@ pub(super) fn store_error(error: StoreError) -> SyncError {
     SyncError::Chain(error.into())
 }
 
-pub(super) fn point_of(tip: &Tip) -> Point {
+pub(super) fn point_of(tip: &ChainTip) -> Point {
     Point { height: tip.height, hash: tip.hash }
 }
 
-pub(super) fn limits(options: &SyncOptions, hints_hold: bool, tip: &Tip) -> Limits {
+pub(super) fn limits(options: &SyncOptions, hints_hold: bool, tip: &ChainTip) -> Limits {
     let hinted = options.hints.at_or_below(tip.height).filter(|_| hints_hold);
     Limits {
         stop_height: options.stop_height.unwrap_or(u32::MAX),
@@ -37,7 +38,7 @@ pub(super) fn engine_settings(options: &SyncOptions, hints_hold: bool) -> Settin
 pub(super) fn hints_hold<S: HeaderStore>(
     options: &SyncOptions,
     store: &S,
-    tip: &Tip,
+    tip: &ChainTip,
 ) -> Result<bool, StoreError> {
     let Some(point) = options.hints.at_or_below(tip.height) else { return Ok(true) };
     let stored = store.run(point.height, 1)?.hashes.first().copied();

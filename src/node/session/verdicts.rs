@@ -6,11 +6,11 @@ use super::presync::Proven;
 use super::start::{hints_hold, point_of, store_error};
 use super::useless::Useless;
 use super::{Notice, Session};
-use crate::chain::{BatchFault, LinkedBatch, Rejection};
+use crate::chain::{BatchFault, ChainTip, LinkedBatch, Rejection};
 use crate::node::clock::grouped;
 use crate::node::writer::Joined;
 use crate::primitives::{BlockHash, Work};
-use crate::store::{HeaderStore, Tip};
+use crate::store::HeaderStore;
 use crate::sync::{DropReason, Gain, Hints, Linked, PeerKey, Point, Tag};
 use std::time::Instant;
 use tokio::task::block_in_place;
@@ -124,7 +124,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.start_from_here(proven.points, Some(prover));
     }
 
-    fn on_let_go(&mut self, tip: Tip) {
+    fn on_let_go(&mut self, tip: ChainTip) {
         info!("the branch that was downloaded for keeps does not take over: going on from the tip");
         let at = point_of(&tip);
         self.move_tip(tip, at);
@@ -152,7 +152,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.engine.on_joined(tag, self.at, whole, gain);
     }
 
-    fn move_tip(&mut self, tip: Tip, at: Point) {
+    fn move_tip(&mut self, tip: ChainTip, at: Point) {
         self.at = at;
         if tip.hash != self.tip.hash {
             self.tip = tip;
@@ -286,7 +286,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     fn tell_disagreement(&self, height: u32, hash: &BlockHash, work: &Work) {
-        let Tip { height: best, hash: tip, chainwork } = &self.tip;
+        let ChainTip { height: best, hash: tip, chainwork } = &self.tip;
         self.warn(format!(
             "peers disagree: the most work {chainwork:#} is at height {best} ({tip}), another branch \
              reaches height {height} ({hash}) with work {work:#}"
@@ -294,7 +294,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     fn notice_reorganisation(&mut self, old_height: u32, old_hash: BlockHash, depth: u32) {
-        let Tip { height, hash, .. } = self.tip;
+        let ChainTip { height, hash, .. } = self.tip;
         // What is new from there on is told after it.
         self.noticed = self.noticed.min(old_height.saturating_sub(depth));
         let told = format!(
