@@ -4,9 +4,11 @@
 //! Pure: ancestors, the wall clock's reading and the headers come in as arguments, verdicts go out.
 //! Only this module makes [`CheckedHeaders`], and the store accepts nothing else.
 
+mod ancestors;
 mod batch;
 mod branch;
 mod checked;
+mod extend;
 mod median;
 mod merkle;
 mod merkle_proof;
@@ -20,6 +22,7 @@ mod survey;
 mod tests;
 mod tree;
 
+pub use ancestors::{Ancestors, TreeError};
 pub(crate) use batch::link_hashed;
 pub use batch::{BatchFault, LinkedBatch, link_batch};
 pub use branch::{Branch, PeriodFirst, ResumeError};
@@ -33,6 +36,6 @@ pub use params::{Params, SPACING, params};
 pub use point::{ChainPoint, ChainTip};
 pub use retarget::{estimated_change_percent, next_target, permitted_transition, required_bits};
 pub use rules::{MAX_FUTURE_SECS, Rejection, Violation};
-pub use side::SideBranch;
+pub use side::{MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, SideBranch};
 pub use survey::Survey;
-pub use tree::{Accepted, Ancestors, HeaderTree, MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, TreeError};
+pub use tree::{Accepted, HeaderTree};

@@ -3,11 +3,13 @@
 //! A database is made under another name and renamed when it is whole and durable. So whatever bears the
 //! final name was whole once: if it is empty now, it is damaged, not new.
 
+use super::database::open_sled;
 use super::engine::Engine;
 use super::error::StoreError;
 use super::index::Pending;
-use super::layout::{TIP_KEY, VERSION_KEY, encode_tip, new_page, page_key, push_record};
-use super::open::{SCHEMA_VERSION, open_sled};
+use super::layout::{
+    SCHEMA_VERSION, TIP_KEY, VERSION_KEY, encode_tip, new_page, page_key, push_record,
+};
 use crate::chain::{ChainTip, Params};
 use crate::primitives::{BlockHash, Work};
 use sled::Batch;

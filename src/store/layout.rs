@@ -25,12 +25,21 @@ use super::error::StoreError;
 use crate::chain::ChainTip;
 use crate::primitives::{BlockHash, Header, MerkleRoot, Work};
 
+/// Version of the stored format that this program writes.
+///
+/// History: 1, the first (0.1.0).
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// Headers in a page.
 pub(super) const PAGE: u32 = 64;
 /// Bytes of a stored header: all but its previous hash.
 pub(super) const RECORD: usize = 48;
 /// Bytes in front of a page's records: parent hash and the work before the page.
 pub(super) const PAGE_HEAD: usize = 64;
+/// Headers in a run, of which the index and the parity records are made.
+pub(super) const RUN: u32 = 1 << POSITION_BITS;
+/// Bits of a position in a run.
+pub(super) const POSITION_BITS: u32 = 17;
 /// Headers in one part of a stored side branch.
 pub(super) const SIDE_PART: usize = 128;
 

@@ -5,10 +5,13 @@
 //! compared with what follows it.
 
 mod create;
+mod damage;
+mod database;
 mod directory;
 mod engine;
 mod error;
 mod guard;
+mod holder;
 mod index;
 mod layout;
 mod lock;
@@ -30,9 +33,11 @@ mod tests;
 
 pub use error::StoreError;
 pub(crate) use error::holder_text;
-pub use lock::{Exclusive, Holder, StoreLock, set_command};
+pub use holder::Holder;
+pub use layout::SCHEMA_VERSION;
+pub use lock::{Exclusive, StoreLock, set_command};
 pub use memory::MemoryStore;
-pub use open::{SCHEMA_VERSION, SledStore};
+pub use open::SledStore;
 pub use repair::{Repaired, repair};
 
 pub use verify::{Fault, VerifyReport, log_fault, unreadable_fault, verify};

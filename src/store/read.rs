@@ -2,13 +2,12 @@
 
 use super::error::StoreError;
 use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, Page, SIDE_KEYS, SIDE_PART};
-use super::layout::{array, decode_page, page_key};
+use super::layout::{array, decode_page};
 use super::open::{End, SledStore, folder_size};
-use super::records::Records;
+use super::records::page_bytes;
 use super::{Change, HeaderStore, StoredRun, StoredSide, index};
 use crate::chain::{Ancestors, ChainTip};
 use crate::primitives::{BlockHash, HEADER_LEN, Header, Work};
-use sled::IVec;
 use std::sync::{PoisonError, RwLockReadGuard};
 
 impl SledStore {
@@ -131,20 +130,6 @@ impl SledStore {
         drop(end);
         self.load_pending(&self.writer())?;
         Ok(self.end())
-    }
-}
-
-/// A page's bytes.
-pub(super) fn page_bytes(records: &Records, number: u32) -> Result<IVec, StoreError> {
-    let read = |number: u32| records.get(&page_key(number), number * PAGE, "a page");
-    match read(number) {
-        Err(error @ StoreError::Damaged { .. }) => {
-            // sled stores many records as one, which is damaged as a whole: whatever is asked for, the fault is
-            // where that begins.
-            let below = (0..number).rev().map(read).map_while(Result::err);
-            Err(below.take_while(StoreError::is_damage).last().unwrap_or(error))
-        }
-        other => other?.ok_or_else(|| StoreError::damaged(number * PAGE, "a page is missing")),
     }
 }
 

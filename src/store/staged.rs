@@ -7,21 +7,10 @@
 use super::error::StoreError;
 use super::index::{Buckets, Pending};
 use super::layout::{PAGE, PAGE_HEAD, RECORD, STAGED_KEYS, decode_page, page_key, staged_key};
-use super::open::{SledStore, Writer};
+use super::open::{SledStore, Staged, Writer};
 use super::write::append;
 use crate::chain::{ChainTip, CheckedHeaders};
 use sled::Batch;
-
-/// What is staged.
-#[derive(Clone, Debug)]
-pub(super) struct Staged {
-    /// Height of the last header that the branch shares with the chain.
-    fork: u32,
-    /// The branch's end.
-    tip: ChainTip,
-    /// The last page's bytes.
-    page: Vec<u8>,
-}
 
 impl SledStore {
     /// Adds headers to what is staged. The first ones say where the branch leaves the chain.

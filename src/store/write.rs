@@ -5,7 +5,7 @@ use super::index::{Buckets, Pending, SMALL};
 use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, RECORD, TIP_KEY};
 use super::layout::{encode_tip, new_page, page_key, push_record};
 use super::open::{End, SledStore, Writer};
-use super::read::page_bytes;
+use super::records::page_bytes;
 use super::sides::{self, Record};
 use super::{Change, Staging};
 use crate::chain::{ChainTip, CheckedHeaders, SideBranch};
