@@ -1,6 +1,8 @@
 //! What a command may fail with, and the exit code it means.
 
 use super::context::has_color;
+use super::runtime::no_threads;
+use crate::client::ClientError;
 use crate::config::{ColorChoice, ConfigError};
 use crate::node::shutdown::Ending;
 use crate::node::{
@@ -102,6 +104,19 @@ impl CliError {
     /// Whether the reader of the results went away, as `head` does when it has enough.
     fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Store(error) => error.into(),
+            ClientError::Read(error) => error.into(),
+            ClientError::Sync(error) => error.into(),
+            ClientError::Fetch(error) => error.into(),
+            ClientError::Thread(error) => no_threads(&error),
+            other => Self::Failed(other.to_string()),
+        }
     }
 }
 

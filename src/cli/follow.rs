@@ -1,11 +1,11 @@
 //! What `sync --follow` prints at the tip: new headers and reorganisations.
 
 use super::CliError;
-use crate::node::Notice;
+use crate::client::Events;
+use crate::node::Event;
 use crate::output::{Output, aside, format};
 use indicatif::MultiProgress;
 use serde::Serialize;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 /// A line about the tip, with `--json`.
 #[derive(Clone, Debug, Serialize)]
@@ -33,20 +33,20 @@ enum TipLine {
 }
 
 impl TipLine {
-    /// `None` for what the log has already.
-    fn of(notice: Notice) -> Option<Self> {
-        Some(match notice {
-            Notice::CaughtUp { height, hash, time } => {
+    /// `None` for what the log or the bar has.
+    fn of(event: Event) -> Option<Self> {
+        Some(match event {
+            Event::CaughtUp { height, hash, time } => {
                 Self::CaughtUp { height, hash: hash.to_string(), time }
             }
-            Notice::Tip { height, hash, time, from } => {
+            Event::Tip { height, hash, time, from } => {
                 Self::Tip { height, hash: hash.to_string(), time, from }
             }
-            Notice::Reorganised { old_height, old_hash, height, hash, depth } => {
+            Event::Reorganisation { old_height, old_hash, height, hash, depth } => {
                 let (old_hash, hash) = (old_hash.to_string(), hash.to_string());
                 Self::Reorganisation { old_height, old_hash, height, hash, depth }
             }
-            Notice::Warning(_) => return None,
+            _ => return None,
         })
     }
 
@@ -76,14 +76,14 @@ impl TipLine {
 ///
 /// # Errors
 /// Standard output does not take it.
-pub(super) fn print_notices(
-    mut notices: UnboundedReceiver<Notice>,
+pub(super) fn print_events(
+    mut events: Events,
     follow: bool,
     out: &mut Output,
     bars: &MultiProgress,
 ) -> Result<(), CliError> {
-    while let Some(notice) = notices.blocking_recv() {
-        if let Some(line) = TipLine::of(notice).filter(|_| follow) {
+    while let Some(event) = events.wait() {
+        if let Some(line) = TipLine::of(event).filter(|_| follow) {
             aside(bars, || print(&line, out))?;
         }
     }

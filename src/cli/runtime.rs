@@ -32,14 +32,14 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     Ok(output)
 }
 
-fn no_threads(error: &impl Display) -> CliError {
+pub(super) fn no_threads(error: &impl Display) -> CliError {
     CliError::Failed(format!(
         "cannot start threads: {error}: allow more processes or more memory (`ulimit -a`)"
     ))
 }
 
 /// Starts the threads that hash, which are otherwise started at their first use, and panic where there are none.
-fn start_hashing_threads() -> Result<(), CliError> {
+pub(super) fn start_hashing_threads() -> Result<(), CliError> {
     static STARTED: AtomicBool = AtomicBool::new(false);
     if STARTED.swap(true, Ordering::Relaxed) {
         return Ok(());

@@ -3,19 +3,20 @@
 use super::args::{ChainArgs, PeerArgs};
 use super::context::Context;
 use super::error::CliError;
-use super::follow::print_notices;
+use super::follow::print_events;
 use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::network_args::{named_peers, proxy, with_port};
 use super::no_peer::{all_lost, no_peer};
-use super::runtime::block_on;
+use super::runtime::start_hashing_threads;
 use super::wrong_clock::clock_is_wrong;
 use crate::chain::ChainTip;
+use crate::client::{Client, ClientError};
 use crate::config::{Config, HintsSource, Layer, read_text};
 use crate::node::clock::Clock;
 use crate::node::shutdown::Ending;
-use crate::node::{ChainEnd, Live, Phase, Stopped, SyncError, SyncOptions, SyncOutcome};
-use crate::node::{SyncReport, Watchers, open_store, run_sync, shipped};
+use crate::node::{ChainEnd, Live, Phase, Stopped, SyncOptions, SyncOutcome};
+use crate::node::{SyncReport, open_store, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, Standing, SyncBar, SyncStage};
 use crate::primitives::Work;
@@ -24,8 +25,7 @@ use crate::sync::{ANSWER_DEADLINE, Hints};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
-use tokio::task::block_in_place;
+use tokio::sync::watch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -150,62 +150,46 @@ fn watch_sync(
     store: &Arc<SledStore>,
     context: &mut Context,
 ) -> Result<(SyncOutcome, Option<Ending>), CliError> {
-    let (stop, stopped) = watch::channel(false);
-    let stop = Arc::new(stop);
-    let (at_signal, at_error) = (Arc::clone(&stop), stop);
+    start_hashing_threads()?;
+    let (follow, folder) = (options.follow, context.config.folder());
+    let expected = options.hints.points().last().map_or(0, |point| point.height);
+    let client = Client::open(options, Arc::clone(store), folder, "sync")?;
+    let (at_signal, at_error) = (client.stopper(), client.stopper());
     let interrupt = Interrupt::listen_and(move || {
         at_signal.send_replace(true);
     })?;
-    let (live, watched) = watch::channel(Live::default());
-    let (notices, noticed) = mpsc::unbounded_channel();
-    let (follow, folder) = (options.follow, context.config.folder());
-    let expected = options.hints.points().last().map_or(0, |point| point.height);
     let bar = SyncBar::new(&context.bars, store.tip().height, expected);
-    let watchers = Watchers { live, notices, stop: stopped };
-    let sync = run_sync(options, Arc::clone(store), &folder, "sync", watchers);
+    let (events, live) = (client.events(), client.live());
     let (out, bars) = (&mut context.out, &context.bars);
-    let outcome = thread::scope(|scope| {
+    client.start()?;
+    thread::scope(|scope| {
         let printing = scope.spawn(move || {
-            let printed = print_notices(noticed, follow, out, bars);
+            let printed = print_events(events, follow, out, bars);
             if printed.is_err() {
                 at_error.send_replace(true);
             }
             printed
         });
-        let time_of = |height| {
-            let run = block_in_place(|| store.run(height, 1)).ok()?;
-            run.headers.first().map(|header| header.time)
-        };
-        let outcome = block_on(show_while(sync, bar, watched, time_of));
-        printing.join().expect("printing does not panic")?;
-        outcome
+        pollster::block_on(show_until_end(bar, live, store));
+        printing.join().expect("printing does not panic")
     })?;
-    Ok((outcome?, interrupt.caught()))
+    let outcome = client.shutdown().wait()?;
+    Ok((outcome.ok_or(ClientError::ShutDown)?, interrupt.caught()))
 }
 
-/// Runs the sync to its end with the bar on screen.
-async fn show_while(
-    sync: impl Future<Output = Result<SyncOutcome, SyncError>>,
-    mut bar: SyncBar,
-    mut watched: watch::Receiver<Live>,
-    time_of: impl Fn(u32) -> Option<u32>,
-) -> Result<SyncOutcome, SyncError> {
-    tokio::pin!(sync);
+/// Shows where the sync stands, until it is over.
+async fn show_until_end(mut bar: SyncBar, mut watched: watch::Receiver<Live>, store: &SledStore) {
     let (mut time, mut read) = (None, None::<Instant>);
-    let outcome = loop {
-        tokio::select! {
-            outcome = &mut sync => break outcome,
-            Ok(()) = watched.changed() => {
-                let live = watched.borrow_and_update().clone();
-                if read.is_none_or(|at| at.elapsed() >= DATE_AGE) {
-                    (time, read) = (time_of(live.height), Some(Instant::now()));
-                }
-                show(&mut bar, &live, time);
-            }
+    while watched.changed().await.is_ok() {
+        let live = watched.borrow_and_update().clone();
+        if read.is_none_or(|at| at.elapsed() >= DATE_AGE) {
+            let run = store.run(live.height, 1);
+            time = run.ok().and_then(|run| run.headers.first().map(|header| header.time));
+            read = Some(Instant::now());
         }
-    };
+        show(&mut bar, &live, time);
+    }
     bar.finish();
-    outcome
 }
 
 fn show(bar: &mut SyncBar, live: &Live, time: Option<u32>) {

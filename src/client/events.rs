@@ -1,78 +1,9 @@
 //! What happens while a client runs.
 
-use crate::node::{Live, Notice, Stopped};
-use crate::primitives::BlockHash;
+use crate::node::{Event, Live};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-
-/// What happens while a client runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The sync has come further. Of several, only the last is given.
-    Progress {
-        /// Height of the stored tip.
-        height: u32,
-        /// The height that the chain is expected to have, by what peers announce, or by hints.
-        estimated_height: u32,
-        /// How many peers are connected.
-        peers: usize,
-    },
-    /// The stored chain is complete as far as the peers know. It comes once.
-    CaughtUp {
-        /// Height of the tip.
-        height: u32,
-        /// Its hash.
-        hash: BlockHash,
-        /// Its time, in Unix seconds.
-        time: u32,
-    },
-    /// The chain has a new tip: after [`Event::CaughtUp`], one for each new header.
-    Tip {
-        /// Height of the header.
-        height: u32,
-        /// Its hash.
-        hash: BlockHash,
-        /// Its time, in Unix seconds.
-        time: u32,
-        /// Where more than a hundred came at once: the first of them, of which this one is the last.
-        from: Option<u32>,
-    },
-    /// A branch with more work took over.
-    Reorganisation {
-        /// Height of the old tip.
-        old_height: u32,
-        /// Hash of the old tip.
-        old_hash: BlockHash,
-        /// Height of the new tip.
-        height: u32,
-        /// Hash of the new tip.
-        hash: BlockHash,
-        /// How many headers of the old branch are no longer on the chain.
-        depth: u32,
-    },
-    /// Something that the user should know, in words: a clock that differs, no peers, hints that do not fit.
-    Warning(String),
-    /// The sync has ended. Nothing follows.
-    Stopped(Stopped),
-    /// The sync could not go on, for this reason; [`Client::shutdown`](super::Client::shutdown) gives the error itself.
-    /// Nothing follows.
-    Failed(String),
-}
-
-impl From<Notice> for Event {
-    fn from(notice: Notice) -> Self {
-        match notice {
-            Notice::Tip { height, hash, time, from } => Self::Tip { height, hash, time, from },
-            Notice::CaughtUp { height, hash, time } => Self::CaughtUp { height, hash, time },
-            Notice::Warning(text) => Self::Warning(text),
-            Notice::Reorganised { old_height, old_hash, height, hash, depth } => {
-                Self::Reorganisation { old_height, old_hash, height, hash, depth }
-            }
-        }
-    }
-}
 
 /// Those who want to know; none once the sync has ended.
 #[derive(Clone, Debug)]
@@ -124,17 +55,17 @@ impl Events {
 
     /// The next event; `None` after the last one.
     pub async fn next(&mut self) -> Option<Event> {
-        while !self.has_ended {
-            tokio::select! {
-                biased;
-                Ok(()) = self.live.changed() => return Some(self.progress()),
-                event = self.receiver.recv() => {
-                    self.has_ended = event.is_none();
-                    return event;
-                }
+        if self.has_ended {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            Ok(()) = self.live.changed() => Some(self.progress()),
+            event = self.receiver.recv() => {
+                self.has_ended = event.is_none();
+                event
             }
         }
-        None
     }
 
     /// Waits for the next event; `None` after the last one.

@@ -11,10 +11,11 @@ mod events;
 mod headers;
 mod sync;
 
+pub use crate::node::Event;
 pub use answer::Answer;
 pub use builder::ClientBuilder;
 pub use error::ClientError;
-pub use events::{Event, Events};
+pub use events::Events;
 pub use headers::{HeaderAt, Headers, StoredHeader};
 
 use crate::chain::ChainTip;
@@ -140,6 +141,16 @@ impl Client {
             drop(store);
             outcome
         })
+    }
+
+    /// Where the sync stands; closed once it is over.
+    pub(crate) fn live(&self) -> watch::Receiver<Live> {
+        self.live.clone()
+    }
+
+    /// Set to true, it ends the sync.
+    pub(crate) fn stopper(&self) -> watch::Sender<bool> {
+        self.task.stopper()
     }
 
     fn reader(&self) -> ChainReader {

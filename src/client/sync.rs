@@ -1,8 +1,8 @@
 //! The threads and the runtime of a client, and the sync that runs on them.
 
-use super::events::{Event, Subscribers};
+use super::events::Subscribers;
 use super::{Answer, ClientError};
-use crate::node::{Live, SyncError, SyncOptions, SyncOutcome, Watchers, run_sync};
+use crate::node::{Event, Live, SyncError, SyncOptions, SyncOutcome, Watchers, run_sync};
 use crate::store::SledStore;
 use std::future::Future;
 use std::path::PathBuf;
@@ -104,6 +104,10 @@ impl SyncTask {
         self.stop.send_replace(true);
     }
 
+    pub(super) fn stopper(&self) -> watch::Sender<bool> {
+        self.stop.clone()
+    }
+
     /// What the sync did, once it is over; `None` if it was never started.
     pub(super) async fn outcome(&self) -> Result<Option<SyncOutcome>, ClientError> {
         drop(take(&self.parts));
@@ -121,11 +125,11 @@ fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
 
 async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Result<SyncOutcome, ClientError> {
     let Parts { options, store, folder, command, live, subscribers } = parts;
-    let (notices, mut noticed) = mpsc::unbounded_channel();
-    let watchers = Watchers { live, notices, stop };
+    let (events, mut happened) = mpsc::unbounded_channel();
+    let watchers = Watchers { live, events, stop };
     let publish = async {
-        while let Some(notice) = noticed.recv().await {
-            subscribers.publish(&notice.into());
+        while let Some(event) = happened.recv().await {
+            subscribers.publish(&event);
         }
     };
     let (outcome, ()) = tokio::join!(run_sync(options, store, &folder, command, watchers), publish);

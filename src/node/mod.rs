@@ -54,7 +54,7 @@ pub use range::{HeaderRange, HeaderSpan};
 pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};
 pub use report::{Stopped, SyncReport};
 pub use run::{Watchers, run_sync};
-pub use session::{ChainEnd, Live, Notice, Phase, Session};
+pub use session::{ChainEnd, Event, Live, Phase, Session};
 pub use session::{SyncError, SyncOptions, SyncOutcome};
 pub use sources::{Found, Source, Sources};
 pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};

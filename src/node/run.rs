@@ -1,7 +1,7 @@
 //! A sync as a process of its own: the session, and the socket through which others read meanwhile.
 
 use super::control::{ControlListener, serve};
-use super::session::{Live, Notice, Session, SyncError, SyncOptions, SyncOutcome};
+use super::session::{Event, Live, Session, SyncError, SyncOptions, SyncOutcome};
 use crate::store::SledStore;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use tracing::warn;
 pub struct Watchers {
     /// Where it stands.
     pub live: watch::Sender<Live>,
-    /// What happens at the tip.
-    pub notices: UnboundedSender<Notice>,
+    /// What happens.
+    pub events: UnboundedSender<Event>,
     /// Set to true, it ends the sync.
     pub stop: watch::Receiver<bool>,
 }
@@ -33,9 +33,9 @@ pub async fn run_sync(
     command: &'static str,
     watchers: Watchers,
 ) -> Result<SyncOutcome, SyncError> {
-    let Watchers { live, notices, stop } = watchers;
+    let Watchers { live, events, stop } = watchers;
     let watched = live.subscribe();
-    let session = Session::new(options, Arc::clone(&store), live, notices)?;
+    let session = Session::new(options, Arc::clone(&store), live, events)?;
     let (ended, end) = oneshot::channel::<()>();
     let answering = match ControlListener::bind(folder, &store) {
         Ok(listener) => Some(tokio::spawn(async move {

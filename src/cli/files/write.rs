@@ -140,7 +140,8 @@ impl Lines {
             });
             texts.iter_mut().try_for_each(|text| {
                 sink.write_all(text)?;
-                Ok(text.clear())
+                text.clear();
+                Ok(())
             })
         });
         written.and(formatted).map_err(|error| sink.error(error))?;

@@ -22,7 +22,7 @@ use tracing::info;
 const EXAMPLES: &str = "\
 Examples:
   lightclient peers                               Peers that the DNS seeds name
-  lightclient peers --connect 192.168.1.5         Your own node and the peers it knows
+  lightclient peers --connect 192.168.1.5         Your node, and peers it knows
   lightclient peers --crawl 5000 --out peers.csv  Up to 5,000 peers, as a table
   lightclient peers --crawl 5000 --count          Only the numbers
 

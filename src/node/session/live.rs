@@ -4,6 +4,7 @@ use super::Session;
 use crate::chain::ChainTip;
 use crate::net::pool::PeerStatus;
 use crate::node::clock::grouped;
+use crate::node::report::Stopped;
 use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
 use serde::{Deserialize, Serialize};
@@ -36,10 +37,20 @@ impl Phase {
     }
 }
 
-/// What happens at the tip while a sync follows.
+/// What happens while a sync runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The chain is complete as far as the peers know; told once, before everything else.
+#[non_exhaustive]
+pub enum Event {
+    /// The sync has come further. Of several, only the last is given.
+    Progress {
+        /// Height of the stored tip.
+        height: u32,
+        /// The height that the chain is expected to have, by what peers announce, or by hints.
+        estimated_height: u32,
+        /// How many peers are connected.
+        peers: usize,
+    },
+    /// The stored chain is complete as far as the peers know. It comes once.
     CaughtUp {
         /// Height of the tip.
         height: u32,
@@ -48,7 +59,7 @@ pub enum Notice {
         /// Its time, in Unix seconds.
         time: u32,
     },
-    /// The chain grew: one for each new header, and for those of a branch that took over.
+    /// The chain has a new tip: after [`Event::CaughtUp`], one for each new header.
     Tip {
         /// Height of the header.
         height: u32,
@@ -56,13 +67,11 @@ pub enum Notice {
         hash: BlockHash,
         /// Its time, in Unix seconds.
         time: u32,
-        /// The first of several new headers that this is the last of: more came at once than are told one by one.
+        /// Where more than a hundred came at once: the first of them, of which this one is the last.
         from: Option<u32>,
     },
-    /// Something that the user should know, in words; it is logged too.
-    Warning(String),
     /// A branch with more work took over.
-    Reorganised {
+    Reorganisation {
         /// Height of the old tip.
         old_height: u32,
         /// Hash of the old tip.
@@ -74,6 +83,13 @@ pub enum Notice {
         /// How many headers of the old branch are no longer on the chain.
         depth: u32,
     },
+    /// Something that the user should know, in words: a clock that differs, no peers, hints that do not fit.
+    Warning(String),
+    /// The sync has ended. Nothing follows.
+    Stopped(Stopped),
+    /// The sync could not go on, for this reason; [`Client::shutdown`](crate::Client::shutdown) gives the error itself.
+    /// Nothing follows.
+    Failed(String),
 }
 
 /// How many new headers are told one by one when they come at once: more are a gap that is caught up with.
@@ -141,7 +157,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let text = text.into();
         warn!("{text}");
         // Whoever watched may be gone.
-        self.notices.send(Notice::Warning(text)).ok();
+        self.published.send(Event::Warning(text)).ok();
     }
 
     /// Tells whoever follows that the chain is complete.
@@ -150,7 +166,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let header = block_in_place(|| self.store.headers(height, 1));
         // A header that cannot be read is not told: whatever needs it next will say why.
         if let Some(header) = header.ok().and_then(|headers| headers.first().copied()) {
-            self.notices.send(Notice::CaughtUp { height, hash, time: header.time }).ok();
+            self.published.send(Event::CaughtUp { height, hash, time: header.time }).ok();
         }
     }
 
@@ -170,7 +186,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let Ok(run) = run else { return };
         for ((header, hash), height) in run.headers.iter().zip(run.hashes).zip(read..) {
             // Whoever watched may be gone.
-            self.notices.send(Notice::Tip { height, hash, time: header.time, from: range }).ok();
+            self.published.send(Event::Tip { height, hash, time: header.time, from: range }).ok();
         }
     }
 

@@ -21,11 +21,11 @@ mod useless;
 mod verdicts;
 mod worker;
 
-pub use live::{Live, Notice, Phase};
+pub use live::{Event, Live, Phase};
 pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::{ChainTip, LinkedBatch};
-use crate::net::Event;
+use crate::net::Event as PeerEvent;
 use crate::net::pool::{PeerStatus, Place};
 use crate::node::clock::{TooNew, grouped};
 use crate::node::peers::Peers;
@@ -103,7 +103,7 @@ pub struct Session<S> {
     engine: Engine,
     peers: Peers<Announced>,
     joiner: Option<Joiner<S>>,
-    events: Receiver<Event>,
+    events: Receiver<PeerEvent>,
     verdicts: UnboundedReceiver<Verdict>,
     verdict_sender: UnboundedSender<Verdict>,
     held: HashMap<Tag, Held>,
@@ -139,7 +139,7 @@ pub struct Session<S> {
     /// The peers as others see them, and since when.
     status: (Option<Instant>, Arc<Vec<PeerStatus>>),
     live: watch::Sender<Live>,
-    notices: UnboundedSender<Notice>,
+    published: UnboundedSender<Event>,
 }
 
 impl<S: HeaderStore + 'static> Session<S> {
@@ -151,7 +151,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         options: SyncOptions,
         store: Arc<S>,
         live: watch::Sender<Live>,
-        notices: UnboundedSender<Notice>,
+        published: UnboundedSender<Event>,
     ) -> Result<Self, SyncError> {
         let tip = store.tip();
         let (verdict_sender, verdicts) = unbounded_channel();
@@ -191,7 +191,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             told_tip: None,
             status: (None, Arc::default()),
             live,
-            notices,
+            published,
         })
     }
 

@@ -5,7 +5,7 @@ use super::options::{ChainEnd, SyncError};
 use super::presync::Proven;
 use super::start::{hints_hold, point_of, store_error};
 use super::useless::Useless;
-use super::{Notice, Session};
+use super::{Event, Session};
 use crate::chain::{BatchFault, ChainTip, LinkedBatch, Rejection};
 use crate::node::clock::grouped;
 use crate::node::writer::Joined;
@@ -307,7 +307,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         } else {
             self.warn(told);
         }
-        let notice = Notice::Reorganised { old_height, old_hash, height, hash, depth };
-        self.notices.send(notice).ok();
+        let notice = Event::Reorganisation { old_height, old_hash, height, hash, depth };
+        self.published.send(notice).ok();
     }
 }
