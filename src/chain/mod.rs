@@ -9,6 +9,7 @@ mod batch;
 mod branch;
 mod checked;
 mod extend;
+mod hints;
 mod median;
 mod merkle;
 mod merkle_proof;
@@ -27,6 +28,7 @@ pub(crate) use batch::link_hashed;
 pub use batch::{BatchFault, LinkedBatch, link_batch};
 pub use branch::{Branch, PeriodFirst, ResumeError};
 pub use checked::CheckedHeaders;
+pub use hints::{Hints, HintsError};
 pub use median::{MEDIAN_TIME_SPAN, median_time_past};
 pub use merkle::{
     DuplicateNodes, find_witness_commitment, merkle_root, witness_commitment, witness_root,

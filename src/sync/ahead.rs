@@ -14,7 +14,8 @@ use super::engine::{Engine, FULL};
 use super::peer::{Peer, Purpose, Request};
 use super::ranges::{Part, Range, Taken};
 use super::types::{Action, Disposition, Linked, Reply};
-use super::{PeerKey, Point, Tag};
+use super::{PeerKey, Tag};
+use crate::chain::ChainPoint;
 use crate::primitives::BlockHash;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ impl Ahead {
     }
 
     /// Where the part with this tag begins, if there is one.
-    pub(super) fn begin_of(&self, tag: Tag) -> Option<Point> {
+    pub(super) fn begin_of(&self, tag: Tag) -> Option<ChainPoint> {
         let range = self.range.as_ref()?;
         let known = range.parts.iter().any(|part| part.tag == tag);
         known.then(|| range.begin_of(tag, range.start))
@@ -86,7 +87,7 @@ impl Ahead {
 
 impl Engine {
     /// Whether the chain may be asked for from the last hint on, where that is.
-    fn ahead_from(&self) -> Option<Point> {
+    fn ahead_from(&self) -> Option<ChainPoint> {
         let last = self.ranges.last_hint().filter(|last| last.height > self.joined.height)?;
         let useful = self.hints_on && !self.presync && self.open.is_idle();
         (useful && self.ranges.lead_to_the_end(self.joined.height)).then_some(last)
@@ -147,7 +148,7 @@ impl Engine {
             Taken::FromCursor => {}
         }
         let height = range.cursor.height.saturating_add(reply.count);
-        let end = Point { height, hash: reply.last };
+        let end = ChainPoint { height, hash: reply.last };
         let tag = self.next_tag;
         self.next_tag += 1;
         range.parts.push(Part { tag, peer: key, end, linked: false });

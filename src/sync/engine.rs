@@ -5,7 +5,8 @@ use super::open::{Open, OpenBatch, SOFT_DEADLINE};
 use super::peer::{Peer, Purpose};
 use super::ranges::{LEAST_WINDOW, RANGES_PER_MS, RangeKey, Ranges, WINDOW};
 use super::types::{Action, DropReason, Progress, Settings};
-use super::{PeerKey, Point, Tag};
+use super::{PeerKey, Tag};
+use crate::chain::ChainPoint;
 use crate::primitives::BlockHash;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ const FIRST_IN_FLIGHT: u32 = 8 * FULL;
 pub struct Engine {
     pub(super) genesis: BlockHash,
     pub(super) peers: BTreeMap<PeerKey, Peer>,
-    pub(super) joined: Point,
+    pub(super) joined: ChainPoint,
     pub(super) hints_on: bool,
     pub(super) hints_adopted: bool,
     /// The peer whose chain made the hints.
@@ -59,8 +60,8 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that goes on from the stored tip.
-    pub fn new(settings: Settings, joined: Point) -> Self {
-        let start = Point { height: 0, hash: settings.genesis };
+    pub fn new(settings: Settings, joined: ChainPoint) -> Self {
+        let start = ChainPoint { height: 0, hash: settings.genesis };
         Self {
             genesis: settings.genesis,
             peers: BTreeMap::new(),

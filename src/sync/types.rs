@@ -1,7 +1,7 @@
 //! What goes into the engine and what comes out.
 
-use super::hints::Hints;
 use super::{PeerKey, Tag};
+use crate::chain::Hints;
 use crate::primitives::BlockHash;
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod forks;
+mod hints;
 mod memory;
 mod merkle;
 mod miner;

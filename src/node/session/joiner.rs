@@ -2,12 +2,12 @@
 
 use super::presync::Proven;
 use super::worker::{Limits, Worker};
-use crate::chain::{BatchFault, ChainTip, LinkedBatch, Params, Rejection, link_batch};
+use crate::chain::{BatchFault, ChainPoint, ChainTip, LinkedBatch, Params, Rejection, link_batch};
 use crate::node::clock::Clock;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
 use crate::primitives::Header;
 use crate::store::HeaderStore;
-use crate::sync::{DropReason, PeerKey, Point, Tag};
+use crate::sync::{DropReason, PeerKey, Tag};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -51,9 +51,9 @@ pub(super) enum Verdict {
         strays: Option<DropReason>,
     },
     /// These batches are stored: as part of the chain, or of a branch that is to take over, which ends at `at` then.
-    Joined { done: Vec<(Tag, Joined)>, tip: ChainTip, at: Point },
+    Joined { done: Vec<(Tag, Joined)>, tip: ChainTip, at: ChainPoint },
     /// Only the batch's headers before the refused one are.
-    Refused { tag: Tag, joined: Joined, rejection: Rejection, tip: ChainTip, at: Point },
+    Refused { tag: Tag, joined: Joined, rejection: Rejection, tip: ChainTip, at: ChainPoint },
     /// The batch was not looked at, because one before it was refused.
     Returned { tag: Tag, batch: LinkedBatch },
     /// The batch leads nowhere: what its sender sent before was not kept. Nobody's fault.
@@ -80,7 +80,7 @@ pub(super) struct LinkCheck<S> {
     pub(super) params: &'static Params,
     pub(super) store: Arc<S>,
     /// The last hint that the stored chain has reached.
-    pub(super) vouched: Option<Point>,
+    pub(super) vouched: Option<ChainPoint>,
 }
 
 impl<S: HeaderStore> LinkCheck<S> {
@@ -96,7 +96,7 @@ impl<S: HeaderStore> LinkCheck<S> {
 
     /// Whether a batch whose parent is stored leads away from the last hint that the stored chain has reached.
     fn strays(&self, parent_height: u32, batch: &LinkedBatch) -> Option<DropReason> {
-        let Point { height: last, hash } = self.vouched?;
+        let ChainPoint { height: last, hash } = self.vouched?;
         let stored = |height| self.store.run(height, 1).ok()?.hashes.first().copied();
         let count = u32::try_from(batch.hashes().len()).unwrap_or(u32::MAX);
         let below = last.checked_sub(parent_height)?.min(count);

@@ -1,6 +1,6 @@
 //! What a sync can be told, and how it may end.
 
-use crate::chain::Params;
+use crate::chain::{Hints, Params};
 use crate::net::Proxy;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::clock::{Clock, TooNew};
@@ -10,7 +10,6 @@ use crate::node::report::Stopped;
 use crate::node::sources::Sources;
 use crate::node::writer::ChainError;
 use crate::primitives::Work;
-use crate::sync::Hints;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;

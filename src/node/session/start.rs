@@ -2,19 +2,15 @@
 
 use super::options::{SyncError, SyncOptions};
 use super::worker::Limits;
-use crate::chain::ChainTip;
+use crate::chain::{ChainTip, Hints};
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, StoreError};
-use crate::sync::{Hints, Point, Settings, locator_heights, spread_above};
+use crate::sync::{Settings, locator_heights, spread_above};
 use tracing::warn;
 
 /// An error of the store on its way up.
 pub(super) fn store_error(error: StoreError) -> SyncError {
     SyncError::Chain(error.into())
-}
-
-pub(super) fn point_of(tip: &ChainTip) -> Point {
-    Point { height: tip.height, hash: tip.hash }
 }
 
 pub(super) fn limits(options: &SyncOptions, hints_hold: bool, tip: &ChainTip) -> Limits {
