@@ -1,9 +1,9 @@
 //! Hints that are given up, and those that a peer's chain made when it showed its work.
 
 use super::PeerKey;
-use super::ahead::Ahead;
 use super::engine::Engine;
 use super::open::Open;
+use super::prefetched::Ahead;
 use super::ranges::Ranges;
 use super::types::{Action, DropReason};
 use crate::chain::{ChainPoint, Hints};

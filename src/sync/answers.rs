@@ -1,11 +1,11 @@
 //! What the engine makes of answers, and of what became of their batches.
 
-use super::engine::{Engine, FULL};
+use super::engine::Engine;
 use super::open::OpenBatch;
 use super::peer::{Answered, Peer, Purpose, Request};
 use super::progress::{Gain, MAX_REPEATS};
-use super::ranges::{Part, RangeKey, Taken};
-use super::types::{Action, Disposition, DropReason, Linked, Reply};
+use super::ranges::{Part, Taken};
+use super::types::{Action, Disposition, DropReason, FULL, Linked, RangeKey, Reply};
 use super::{PeerKey, Tag};
 use crate::chain::ChainPoint;
 use crate::primitives::BlockHash;

@@ -13,6 +13,7 @@ mod engine;
 mod locator;
 mod open;
 mod peer;
+mod prefetched;
 mod progress;
 mod ranges;
 #[cfg(test)]

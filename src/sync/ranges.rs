@@ -1,7 +1,7 @@
 //! The hinted part of the chain, cut into ranges that are downloaded in any order and joined in one.
 
 use super::peer::{Peer, Request};
-use super::types::{Linked, Reply};
+use super::types::{Linked, RangeKey, Reply};
 use super::{PeerKey, Tag};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::BlockHash;
@@ -29,9 +29,6 @@ const MAX_RANGE: u32 = 2 * 2016;
 
 /// Most peers that race for one range.
 const MAX_OWNERS: usize = 3;
-
-/// Position of a range's end among the hints.
-pub(super) type RangeKey = usize;
 
 /// Part of a range: one answer.
 #[derive(Clone, Debug)]

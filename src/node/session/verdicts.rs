@@ -1,9 +1,9 @@
 //! What became of batches.
 
-use super::joiner::Verdict;
 use super::options::{ChainEnd, SyncError};
 use super::presync::Proven;
 use super::start::{hints_hold, store_error};
+use super::tasks::Verdict;
 use super::useless::Useless;
 use super::{Event, Session};
 use crate::chain::{BatchFault, ChainPoint, ChainTip, Hints, LinkedBatch, Rejection};

@@ -1,7 +1,7 @@
 //! What the joining thread does: which batches are kept at once, which have to show their work first.
 
-use super::joiner::{Job, Task, Verdict};
 use super::presync::{ALLOWANCE, Presync, Presyncs};
+use super::tasks::{Job, Task, Verdict};
 use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection, Survey};
 use crate::node::clock::Clock;
 use crate::node::writer::{ChainError, ChainWriter, Joined};

@@ -2,7 +2,7 @@
 
 use crate::chain::{LinkedBatch, link_batch, params};
 use crate::node::clock::Clock;
-use crate::node::session::joiner::{Job, Task, Verdict};
+use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
 use crate::node::writer::{ChainWriter, Joined};
 use crate::primitives::{Header, MerkleRoot, Network, Work};

@@ -3,7 +3,7 @@
 use super::presync::{FULL, genesis, linked, mine};
 use crate::chain::params;
 use crate::node::clock::Clock;
-use crate::node::session::joiner::{Job, Task, Verdict};
+use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
 use crate::node::writer::{ChainWriter, Joined};
 use crate::primitives::{Header, Network, Work};
