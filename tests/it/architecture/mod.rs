@@ -182,7 +182,7 @@ fn has_word(code: &str, word: &str) -> bool {
         .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
-/// Layers whose files may still use each other in a circle: those that no other layer uses.
+/// Layers whose files may still use each other in a circle.
 const MAY_CIRCLE: [&str; 2] = ["cli", "client"];
 
 #[test]
