@@ -119,7 +119,7 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
 /// The work that a chain needs to be the network's.
 pub(super) fn min_chain_work(config: &Config) -> Work {
     match &config.min_chain_work {
-        Some(work) => Work::from_be_bytes(&work.0),
+        Some(work) => work.0.clone(),
         None => config.params.min_chain_work(),
     }
 }

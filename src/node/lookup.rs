@@ -108,9 +108,7 @@ fn side_work<S: HeaderStore + ?Sized>(
     count: usize,
 ) -> Result<Work, StoreError> {
     let mut work = store.chainwork(side.fork_height)?;
-    for header in &side.headers[..count] {
-        work += &Work::of_bits(header.bits);
-    }
+    work += &Work::of_headers(&side.headers[..count]);
     Ok(work)
 }
 

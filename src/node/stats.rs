@@ -30,10 +30,7 @@ pub struct NextRetarget {
 pub fn hash_rate(run: &StoredRun) -> Option<f64> {
     let times = run.headers.iter().map(|header| header.time);
     let (first, last) = (times.clone().min()?, times.max()?);
-    let mut work = Work::default();
-    for header in &run.headers[1..] {
-        work += &Work::of_bits(header.bits);
-    }
+    let work = Work::of_headers(&run.headers[1..]);
     (first < last).then(|| work.to_f64() / f64::from(last - first))
 }
 

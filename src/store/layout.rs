@@ -119,13 +119,7 @@ impl Page {
     /// Work of the chain up to and with the page's first `count` headers.
     pub(super) fn work_after(&self, count: usize) -> Work {
         let mut work = self.work_before.clone();
-        let mut rest = &self.headers[..count];
-        while let Some(first) = rest.first() {
-            let same = rest.iter().take_while(|header| header.bits == first.bits).count();
-            let times = u32::try_from(same).expect("a page is small");
-            work += &Work::of_bits(first.bits).times(times);
-            rest = &rest[same..];
-        }
+        work += &Work::of_headers(&self.headers[..count]);
         work
     }
 }

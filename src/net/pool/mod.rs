@@ -9,6 +9,7 @@
 //! that have answered before; see [`book`](crate::net::book) for what gossip can do to it.
 
 mod addr_fetch;
+mod backoff;
 mod dial;
 mod events;
 mod liveness;
