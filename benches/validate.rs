@@ -4,9 +4,9 @@
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lightclient::chain::{
-    Accepted, Ancestors, Branch, HeaderTree, LinkedBatch, Work, link_batch, params,
+    Accepted, Ancestors, Branch, HeaderTree, LinkedBatch, link_batch, params,
 };
-use lightclient::primitives::{BlockHash, HEADER_LEN, Header, Network, sha256d};
+use lightclient::primitives::{BlockHash, HEADER_LEN, Header, Network, Work, sha256d};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hint::black_box;

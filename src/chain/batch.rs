@@ -2,8 +2,7 @@
 
 use super::params::Params;
 use super::rules::{Rejection, Violation, check_link, check_target, check_work};
-use super::target::Target;
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, Target};
 
 /// Headers with proof of work, each the parent of the next; nothing is known yet of what is before them.
 ///

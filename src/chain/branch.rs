@@ -1,12 +1,8 @@
 //! The state at the end of a branch: all that the rules need to judge the next header.
 
-use super::batch::LinkedBatch;
-use super::checked::CheckedHeaders;
 use super::median::{MEDIAN_TIME_SPAN, median_time_past};
 use super::params::Params;
-use super::rules::{Rejection, Violation, check_context, check_link};
-use super::work::Work;
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, Work};
 
 /// Time and bits of a period's first header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,37 +157,8 @@ impl Branch {
         &self.chainwork
     }
 
-    /// Checks the headers one after another and moves the branch's end to the last good one.
-    ///
-    /// `now` is the wall clock in Unix seconds. What comes back are the good headers, and the first bad
-    /// one's rejection if there was any.
-    pub fn extend(&mut self, batch: LinkedBatch, now: u32) -> (CheckedHeaders, Option<Rejection>) {
-        let (mut headers, mut hashes) = batch.into_parts();
-        let (first_height, prev) = (self.height + 1, self.hash);
-        let parent_work = self.chainwork.clone();
-        let mut rejection = None;
-        let mut good = 0;
-        for (header, hash) in headers.iter().zip(&hashes) {
-            if let Err(violation) = self.check(header, now) {
-                rejection = Some(Rejection { height: self.height + 1, hash: *hash, violation });
-                break;
-            }
-            self.push(header, *hash);
-            good += 1;
-        }
-        headers.truncate(good);
-        hashes.truncate(good);
-        let checked = CheckedHeaders::new(first_height, prev, parent_work, headers, hashes);
-        (checked, rejection)
-    }
-
-    /// Every rule but proof of work, which [`super::link_batch`] checked.
-    fn check(&self, header: &Header, now: u32) -> Result<(), Violation> {
-        check_link(&self.hash, header)?;
-        check_context(self, header, now)
-    }
-
-    fn push(&mut self, header: &Header, hash: BlockHash) {
+    /// Moves the end to a header that was checked.
+    pub(super) fn push(&mut self, header: &Header, hash: BlockHash) {
         self.height += 1;
         self.hash = hash;
         self.time = header.time;

@@ -1,7 +1,6 @@
 //! Headers that have passed every rule.
 
-use super::work::Work;
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, Work};
 
 /// A run of headers of one branch that have passed every rule on top of their own ancestors.
 ///

@@ -1,40 +1,43 @@
-//! Header consensus: parameters, targets and work, the rules, the tree that picks the best chain, and the merkle tree
+//! Header consensus: parameters, the rules, the tree that picks the best chain, and the merkle tree
 //! by which a header stands for its transactions.
 //!
 //! Pure: ancestors, the wall clock's reading and the headers come in as arguments, verdicts go out.
 //! Only this module makes [`CheckedHeaders`], and the store accepts nothing else.
 
+mod ancestors;
 mod batch;
 mod branch;
 mod checked;
+mod extend;
+mod hints;
 mod median;
 mod merkle;
 mod merkle_proof;
 mod params;
+mod point;
 mod retarget;
 mod rules;
 mod side;
 mod survey;
-mod target;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod work;
 
+pub use ancestors::{Ancestors, TreeError};
 pub(crate) use batch::link_hashed;
 pub use batch::{BatchFault, LinkedBatch, link_batch};
 pub use branch::{Branch, PeriodFirst, ResumeError};
 pub use checked::CheckedHeaders;
+pub use hints::{Hints, HintsError};
 pub use median::{MEDIAN_TIME_SPAN, median_time_past};
 pub use merkle::{
     DuplicateNodes, find_witness_commitment, merkle_root, witness_commitment, witness_root,
 };
 pub use merkle_proof::{MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
 pub use params::{Params, SPACING, params};
+pub use point::{ChainPoint, ChainTip};
 pub use retarget::{estimated_change_percent, next_target, permitted_transition, required_bits};
 pub use rules::{MAX_FUTURE_SECS, Rejection, Violation};
-pub use side::SideBranch;
+pub use side::{MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, SideBranch};
 pub use survey::Survey;
-pub use target::{Target, TargetError};
-pub use tree::{Accepted, Ancestors, HeaderTree, MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, TreeError};
-pub use work::Work;
+pub use tree::{Accepted, HeaderTree};

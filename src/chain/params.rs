@@ -2,9 +2,7 @@
 //!
 //! Source: Bitcoin Core `src/kernel/chainparams.cpp`; minimum chain work and seeds of release 31.
 
-use super::target::Target;
-use super::work::Work;
-use crate::primitives::{BlockHash, Header, MerkleRoot, Network, hex, sha256d_parts};
+use crate::primitives::{BlockHash, Header, MerkleRoot, Network, Target, Work, hex, sha256d_parts};
 
 /// What the rules and the wire need to know of a network.
 #[derive(Debug, PartialEq, Eq)]
@@ -269,8 +267,8 @@ static REGTEST: Params = Params {
 
 #[cfg(test)]
 mod tests {
-    use super::{Params, Target, Work, compact_size, params};
-    use crate::primitives::{Network, hex};
+    use super::{Params, compact_size, params};
+    use crate::primitives::{Network, Target, Work, hex};
 
     #[test]
     fn the_five_genesis_hashes_are_those_of_bitcoin_core() {

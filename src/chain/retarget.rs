@@ -2,7 +2,7 @@
 
 use super::branch::Branch;
 use super::params::{Params, SPACING};
-use super::target::Target;
+use crate::primitives::Target;
 
 /// The target of a new period.
 ///

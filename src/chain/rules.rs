@@ -5,8 +5,7 @@
 use super::branch::Branch;
 use super::params::{Params, SPACING};
 use super::retarget::required_bits;
-use super::target::{Target, TargetError};
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, Target, TargetError};
 
 /// How far ahead of the wall clock a header's time may be, in seconds (`MAX_FUTURE_BLOCK_TIME`).
 pub const MAX_FUTURE_SECS: u32 = 7200;

@@ -1,12 +1,18 @@
 //! Branches beside the active chain, bounded in number and in headers.
 
+use super::ancestors::{Ancestors, TreeError};
 use super::batch::LinkedBatch;
 use super::branch::Branch;
 use super::checked::CheckedHeaders;
 use super::params::Params;
-use super::tree::{Ancestors, MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, TreeError};
-use super::work::Work;
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, Work};
+
+/// How many branches are kept beside the active chain.
+pub const MAX_SIDE_BRANCHES: usize = 64;
+
+/// How many headers all of them may hold together: about 7 MB of memory. The least work goes first.
+/// A branch that needs no more than half of it is spared while it grows.
+pub const MAX_SIDE_HEADERS: usize = 65_536;
 
 /// A branch beside the active chain: checked headers from the last common one on.
 #[derive(Clone, Debug)]

@@ -1,11 +1,11 @@
 //! Where a batch stands before it is judged: what it would cost to keep it, and what it claims to be worth.
 
+use super::ancestors::{Ancestors, TreeError};
 use super::batch::LinkedBatch;
 use super::branch::Branch;
 use super::side::Fork;
-use super::tree::{Ancestors, HeaderTree, TreeError};
-use super::work::Work;
-use crate::primitives::BlockHash;
+use super::tree::HeaderTree;
+use crate::primitives::{BlockHash, Work};
 
 /// Headers by whose work a branch may lag behind the active chain's end and still be kept.
 ///

@@ -1,55 +1,12 @@
 //! The tree of headers: the active chain's end, the branches beside it, and which of them has most work.
 
+use super::ancestors::{Ancestors, TreeError};
 use super::batch::LinkedBatch;
 use super::branch::{Branch, ResumeError};
 use super::checked::CheckedHeaders;
 use super::rules::{Rejection, Violation};
-use super::side::{Fork, SideBranch, SideSet};
-use super::work::Work;
+use super::side::{Fork, MAX_SIDE_HEADERS, SideBranch, SideSet};
 use crate::primitives::{BlockHash, Header};
-use std::error::Error;
-
-/// How many branches are kept beside the active chain.
-pub const MAX_SIDE_BRANCHES: usize = 64;
-
-/// How many headers all of them may hold together: about 7 MB of memory. The least work goes first.
-/// A branch that needs no more than half of it is spared while it grows.
-pub const MAX_SIDE_HEADERS: usize = 65_536;
-
-/// The active chain as the tree needs to look back on it: handed in, so that the tree itself does no I/O.
-pub trait Ancestors {
-    /// What reading may fail with.
-    type Error: Error;
-
-    /// Height of a header of the active chain, `None` for any other hash.
-    ///
-    /// # Errors
-    /// Whatever the reading fails with.
-    fn height_of(&self, hash: &BlockHash) -> Result<Option<u32>, Self::Error>;
-
-    /// `count` headers of the active chain from height `from` on, fewer where it ends before.
-    ///
-    /// # Errors
-    /// Whatever the reading fails with.
-    fn headers(&self, from: u32, count: u32) -> Result<Vec<Header>, Self::Error>;
-
-    /// Work of the active chain up to a height.
-    ///
-    /// # Errors
-    /// Whatever the reading fails with.
-    fn chainwork(&self, height: u32) -> Result<Work, Self::Error>;
-}
-
-/// Why the tree could not judge a batch; never the fault of who sent it.
-#[derive(Debug, thiserror::Error)]
-pub enum TreeError<E: Error> {
-    /// The active chain could not be read.
-    #[error(transparent)]
-    Ancestors(E),
-    /// The active chain handed in was shorter than its end says.
-    #[error(transparent)]
-    Resume(ResumeError),
-}
 
 /// What a batch did to the tree.
 #[derive(Debug)]

@@ -28,7 +28,11 @@ pub struct ChainArgs {
 impl ChainArgs {
     /// What these options say of the settings.
     pub fn layer(&self) -> Layer {
-        Layer { hints: self.hints.clone(), min_chain_work: self.min_chain_work, ..Layer::default() }
+        Layer {
+            hints: self.hints.clone(),
+            min_chain_work: self.min_chain_work.clone(),
+            ..Layer::default()
+        }
     }
 }
 

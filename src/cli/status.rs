@@ -3,11 +3,12 @@
 use super::span::span;
 use super::sync::min_chain_work;
 use super::{CliError, Context};
-use crate::chain::{SPACING, Work};
+use crate::chain::SPACING;
 use crate::node::clock::unix_now;
 use crate::node::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
 use crate::node::{next_retarget, recent_hash_rate, serialize_difficulty};
 use crate::output::{Fields, escaped, format};
+use crate::primitives::Work;
 use serde::{Deserialize, Serialize};
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;

@@ -10,7 +10,7 @@ use super::network_args::{named_peers, proxy, with_port};
 use super::no_peer::{all_lost, no_peer};
 use super::runtime::start_hashing_threads;
 use super::wrong_clock::clock_is_wrong;
-use crate::chain::Work;
+use crate::chain::{ChainTip, Hints};
 use crate::client::{Client, ClientError};
 use crate::config::{Config, HintsSource, Layer, read_text};
 use crate::node::clock::Clock;
@@ -19,8 +19,9 @@ use crate::node::{ChainEnd, Live, Phase, Stopped, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, open_store, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, Standing, SyncBar, SyncStage};
-use crate::store::{HeaderStore, SledStore, Tip};
-use crate::sync::{ANSWER_DEADLINE, Hints};
+use crate::primitives::Work;
+use crate::store::{HeaderStore, SledStore};
+use crate::sync::ANSWER_DEADLINE;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -118,7 +119,7 @@ fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
 /// The work that a chain needs to be the network's.
 pub(super) fn min_chain_work(config: &Config) -> Work {
     match &config.min_chain_work {
-        Some(work) => Work::from_be_bytes(&work.0),
+        Some(work) => work.0.clone(),
         None => config.params.min_chain_work(),
     }
 }
@@ -279,7 +280,7 @@ fn reason(stopped: Stopped) -> &'static str {
 /// The exit code that belongs to the end.
 fn verdict(
     outcome: &SyncOutcome,
-    tip: Tip,
+    tip: ChainTip,
     wanted: &Work,
     config: &Config,
     signal: Option<Ending>,

@@ -3,13 +3,12 @@
 use super::events::Subscribers;
 use super::sync::{Parts, Runner, SyncTask};
 use super::{Client, ClientError};
-use crate::chain::{Work, params};
+use crate::chain::{Hints, params};
 use crate::config::{Endpoint, ProxyUrl};
 use crate::node::clock::Clock;
 use crate::node::{Live, Proxy, SyncOptions, open_store, shipped};
-use crate::primitives::Network;
+use crate::primitives::{Network, Work};
 use crate::store::SledStore;
-use crate::sync::Hints;
 use directories::ProjectDirs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

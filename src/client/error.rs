@@ -1,9 +1,9 @@
 //! Why a client could not do what it was asked.
 
 use super::HeaderAt;
+use crate::chain::HintsError;
 use crate::node::{FetchError, ReadError, SyncError};
 use crate::store::StoreError;
-use crate::sync::HintsError;
 use std::io;
 
 /// Why a client could not do what it was asked.

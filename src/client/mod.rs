@@ -18,12 +18,13 @@ pub use error::ClientError;
 pub use events::Events;
 pub use headers::{HeaderAt, Headers, StoredHeader};
 
+use crate::chain::ChainTip;
 use crate::node::{
     ChainReader, CheckedBlock, FetchOptions, Live, SyncOptions, SyncOutcome, TxAnswer, WantedBlock,
     fetch_block, fetch_tx,
 };
 use crate::primitives::{Network, Txid};
-use crate::store::{HeaderStore, SledStore, Tip};
+use crate::store::{HeaderStore, SledStore};
 use crate::wire::Transaction;
 use events::Subscribers;
 use std::ops::RangeInclusive;
@@ -84,7 +85,7 @@ impl Client {
     }
 
     /// The end of the stored chain.
-    pub fn tip(&self) -> Tip {
+    pub fn tip(&self) -> ChainTip {
         self.store.tip()
     }
 

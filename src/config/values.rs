@@ -1,7 +1,7 @@
 //! Types of settings.
 
 use super::error::ValueError;
-use crate::primitives::hex;
+use crate::primitives::{Work, hex};
 use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -55,21 +55,17 @@ impl FromStr for HintsSource {
     }
 }
 
-/// An amount of work as 32 big-endian bytes, from up to 64 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MinChainWork(pub [u8; 32]);
+/// The least work of a chain that counts as the network's, from up to 64 hex digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MinChainWork(pub Work);
 
 impl FromStr for MinChainWork {
     type Err = ValueError;
 
-    /// With or without `0x`, as Bitcoin Core's `-minimumchainwork`.
+    /// As [`Work`] is read.
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-        let padded = format!("{digits:0>64}");
-        match hex::decode_array(&padded) {
-            Ok(bytes) if !digits.is_empty() => Ok(Self(bytes)),
-            _ => Err(ValueError::new("chain work as 1 to 64 hex digits", text)),
-        }
+        let work = text.parse().map(Self);
+        work.map_err(|_| ValueError::new("chain work as 1 to 64 hex digits", text))
     }
 }
 

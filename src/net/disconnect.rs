@@ -2,6 +2,7 @@
 
 use super::proxy::{DialError, ProxyError};
 use super::spoken::Spoken;
+use super::system_text::words;
 use crate::primitives::hex;
 use crate::wire::{Command, DecodeError, FrameError};
 use std::io;
@@ -175,15 +176,6 @@ impl Disconnect {
 
     pub(super) fn broken(error: &io::Error) -> Self {
         Self::Broken { kind: error.kind(), text: words(error) }
-    }
-}
-
-/// What the system says, without its number.
-pub(super) fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    match (error.raw_os_error(), text.find(" (os error")) {
-        (Some(_), Some(end)) => text[..end].to_owned(),
-        _ => text,
     }
 }
 

@@ -25,6 +25,7 @@ mod handle;
 mod handshake;
 mod happy_eyeballs;
 mod incoming;
+mod link;
 mod nonces;
 mod outgoing;
 mod peer;
@@ -33,6 +34,7 @@ pub mod pool;
 mod proxy;
 mod socks;
 mod spoken;
+mod system_text;
 mod trace;
 
 #[cfg(test)]
@@ -50,7 +52,8 @@ pub use dns::{
 };
 pub use event::{Direction, Event, PeerId, PeerInfo};
 pub use handle::{PeerHandle, SEND_QUEUE, SendError, Traffic};
+pub use link::Link;
 pub use nonces::OwnNonces;
-pub use peer::{Link, spawn_accepted, spawn_with};
+pub use peer::{spawn_accepted, spawn_with};
 pub use proxy::{DialError, Login, Proxy, ProxyAddress, ProxyError, ProxyFault};
 pub use spoken::Spoken;

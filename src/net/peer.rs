@@ -5,6 +5,7 @@ use super::connection::{self, Task};
 use super::disconnect::Disconnect;
 use super::event::{Direction, Event, PeerId};
 use super::handle::{Context, Counters, PeerHandle, SEND_QUEUE};
+use super::link::Link;
 use super::proxy::DialError;
 use crate::wire::Message;
 use std::future::Future;
@@ -14,15 +15,6 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, watch};
-
-/// An open stream to a peer.
-#[derive(Debug)]
-pub struct Link<S> {
-    /// The stream.
-    pub stream: S,
-    /// The address at the other end, unless that is a proxy's.
-    pub remote: Option<SocketAddr>,
-}
 
 /// Starts a task for a connection that a peer made to us.
 ///

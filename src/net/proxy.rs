@@ -1,6 +1,6 @@
 //! A SOCKS5 proxy: where it is, how to log in to it, and what can be wrong with it.
 
-use super::disconnect::words;
+use super::system_text::words;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;

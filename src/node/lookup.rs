@@ -1,8 +1,8 @@
 //! Finding headers by hash, on the active chain and beside it.
 
 use super::as_text;
-use crate::chain::{Work, median_time_past};
-use crate::primitives::{BlockHash, Header};
+use crate::chain::median_time_past;
+use crate::primitives::{BlockHash, Header, Work};
 use crate::store::{HeaderStore, StoreError, StoredSide};
 use serde::{Deserialize, Serialize};
 
@@ -108,9 +108,7 @@ fn side_work<S: HeaderStore + ?Sized>(
     count: usize,
 ) -> Result<Work, StoreError> {
     let mut work = store.chainwork(side.fork_height)?;
-    for header in &side.headers[..count] {
-        work += &Work::of_bits(header.bits);
-    }
+    work += &Work::of_headers(&side.headers[..count]);
     Ok(work)
 }
 

@@ -3,9 +3,9 @@
 use super::control::{ClientError, ControlClient, MAX_RUN, StoreInfo};
 use super::lookup::{Located, SideSummary, locate, side_summaries};
 use super::trouble::Trouble;
-use crate::chain::{Params, params};
+use crate::chain::{ChainTip, Params, params};
 use crate::primitives::{BlockHash, Network};
-use crate::store::{HeaderStore, Holder, SledStore, StoreError, StoredRun, Tip, holder_text};
+use crate::store::{HeaderStore, Holder, SledStore, StoreError, StoredRun, holder_text};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -159,7 +159,7 @@ impl ChainReader {
     ///
     /// # Errors
     /// The running process could not be asked.
-    pub fn tip(&mut self) -> Result<Tip, ReadError> {
+    pub fn tip(&mut self) -> Result<ChainTip, ReadError> {
         match &mut self.source {
             Source::Local(store) => Ok(store.tip()),
             Source::Running(client) => client.tip().map_err(|error| told(&self.folder, error)),

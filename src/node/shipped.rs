@@ -1,8 +1,7 @@
 //! What ships inside the program: hints and fixed seeds. Origin and checks: `data/README.md`.
 
-use crate::chain::Params;
+use crate::chain::{Hints, HintsError, Params};
 use crate::primitives::Network;
-use crate::sync::{Hints, HintsError};
 
 /// The shipped hints of a network; none for regtest and custom signets.
 ///

@@ -2,8 +2,9 @@
 
 use super::reader::{ChainReader, ReadError};
 use super::writer::ChainError;
-use crate::chain::{Branch, Work, estimated_change_percent};
-use crate::store::{StoredRun, Tip};
+use crate::chain::{Branch, ChainTip, estimated_change_percent};
+use crate::primitives::Work;
+use crate::store::StoredRun;
 use serde::{Deserialize, Serialize};
 
 /// How many blocks the hash rate is estimated over, as Bitcoin Core's `getnetworkhashps` does by default.
@@ -29,10 +30,7 @@ pub struct NextRetarget {
 pub fn hash_rate(run: &StoredRun) -> Option<f64> {
     let times = run.headers.iter().map(|header| header.time);
     let (first, last) = (times.clone().min()?, times.max()?);
-    let mut work = Work::default();
-    for header in &run.headers[1..] {
-        work += &Work::of_bits(header.bits);
-    }
+    let work = Work::of_headers(&run.headers[1..]);
     (first < last).then(|| work.to_f64() / f64::from(last - first))
 }
 
@@ -40,7 +38,10 @@ pub fn hash_rate(run: &StoredRun) -> Option<f64> {
 ///
 /// # Errors
 /// Reading failed.
-pub fn recent_hash_rate(reader: &mut ChainReader, tip: &Tip) -> Result<Option<f64>, ReadError> {
+pub fn recent_hash_rate(
+    reader: &mut ChainReader,
+    tip: &ChainTip,
+) -> Result<Option<f64>, ReadError> {
     let first = tip.height.saturating_sub(HASH_RATE_BLOCKS);
     Ok(hash_rate(&reader.run(first, tip.height - first + 1)?))
 }
@@ -51,7 +52,7 @@ pub fn recent_hash_rate(reader: &mut ChainReader, tip: &Tip) -> Result<Option<f6
 /// Reading failed.
 pub fn next_retarget(
     reader: &mut ChainReader,
-    tip: &Tip,
+    tip: &ChainTip,
 ) -> Result<Option<NextRetarget>, ReadError> {
     let params = reader.params();
     if params.no_retarget {
@@ -79,8 +80,8 @@ pub fn next_retarget(
 #[cfg(test)]
 mod tests {
     use super::hash_rate;
-    use crate::chain::{Work, params};
-    use crate::primitives::Network;
+    use crate::chain::params;
+    use crate::primitives::{Network, Work};
     use crate::store::StoredRun;
 
     #[test]

@@ -1,8 +1,8 @@
 //! A header as Bitcoin Core's `getblockheader` shows it.
 
 use super::lookup::SideHeader;
-use crate::chain::{MEDIAN_TIME_SPAN, Target, Work, median_time_past};
-use crate::primitives::{BlockHash, Header};
+use crate::chain::{MEDIAN_TIME_SPAN, median_time_past};
+use crate::primitives::{BlockHash, Header, Target, Work};
 use crate::store::StoredRun;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -208,8 +208,8 @@ pub fn serialize_difficulty<S: Serializer>(value: &f64, serializer: S) -> Result
 #[cfg(test)]
 mod tests {
     use super::{HeaderInfo, difficulty, header_infos, sixteen_digits};
-    use crate::chain::{Work, params};
-    use crate::primitives::Network;
+    use crate::chain::params;
+    use crate::primitives::{Network, Work};
     use crate::store::StoredRun;
 
     #[test]

@@ -3,10 +3,9 @@
 mod staged;
 
 use crate::chain::{Accepted, Branch, HeaderTree, LinkedBatch, Params, Rejection, ResumeError};
-use crate::chain::{CheckedHeaders, SideBranch, Survey, TreeError, Work, link_batch};
-use crate::primitives::BlockHash;
+use crate::chain::{CheckedHeaders, SideBranch, Survey, TreeError, link_batch};
+use crate::primitives::{BlockHash, Work};
 use crate::store::{Change, HeaderStore, StoreError};
-use staged::Staged;
 use std::mem;
 use std::sync::Arc;
 use tracing::info;
@@ -104,6 +103,15 @@ pub enum Joined {
         /// How many headers are new on the chain.
         connected: u32,
     },
+}
+
+/// A branch that has shown its work, and is downloaded beside the chain until it takes over.
+#[derive(Debug)]
+struct Staged {
+    /// Height of the last header that it shares with the chain.
+    fork: u32,
+    branch: Branch,
+    unstored: Option<CheckedHeaders>,
 }
 
 /// Judges linked batches and stores the good headers.

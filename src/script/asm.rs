@@ -1,6 +1,6 @@
 //! A script as text.
 
-use super::instruction::Instructions;
+use super::instruction::{Instructions, number};
 use super::kind::is_unspendable;
 use super::opcode::push_name;
 use super::signature::sighash_type;
@@ -52,14 +52,4 @@ fn push_data(out: &mut String, data: &[u8], decode_sighash: bool) {
         }
         None => out.push_str(&hex::encode(data)),
     }
-}
-
-/// The number that up to four bytes stand for: little-endian, the top bit is the sign.
-///
-/// Source: Bitcoin Core `CScriptNum::set_vch`.
-pub(super) fn number(bytes: &[u8]) -> i64 {
-    let Some((last, low)) = bytes.split_last() else { return 0 };
-    let magnitude = i64::from(last & 0x7f);
-    let magnitude = low.iter().rev().fold(magnitude, |sum, byte| sum << 8 | i64::from(*byte));
-    if last & 0x80 == 0 { magnitude } else { -magnitude }
 }

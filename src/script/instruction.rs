@@ -74,3 +74,13 @@ impl<'a> Iterator for Instructions<'a> {
         Some(read.ok_or(Malformed { at }))
     }
 }
+
+/// The number that up to four bytes stand for: little-endian, the top bit is the sign.
+///
+/// Source: Bitcoin Core `CScriptNum::set_vch`.
+pub(super) fn number(bytes: &[u8]) -> i64 {
+    let Some((last, low)) = bytes.split_last() else { return 0 };
+    let magnitude = i64::from(last & 0x7f);
+    let magnitude = low.iter().rev().fold(magnitude, |sum, byte| sum << 8 | i64::from(*byte));
+    if last & 0x80 == 0 { magnitude } else { -magnitude }
+}

@@ -1,7 +1,6 @@
 //! What kind of script an output has.
 
-use super::asm::number;
-use super::instruction::{Instruction, Instructions};
+use super::instruction::{Instruction, Instructions, number};
 use super::opcode::{
     OP_1, OP_1NEGATE, OP_16, OP_CHECKMULTISIG, OP_CHECKSIG, OP_DUP, OP_EQUAL, OP_EQUALVERIFY,
     OP_HASH160, OP_PUSHDATA1, OP_PUSHDATA4, OP_RETURN,

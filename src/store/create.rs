@@ -3,14 +3,15 @@
 //! A database is made under another name and renamed when it is whole and durable. So whatever bears the
 //! final name was whole once: if it is empty now, it is damaged, not new.
 
-use super::Tip;
+use super::database::open_sled;
 use super::engine::Engine;
 use super::error::StoreError;
 use super::index::Pending;
-use super::layout::{TIP_KEY, VERSION_KEY, encode_tip, new_page, page_key, push_record};
-use super::open::{SCHEMA_VERSION, open_sled};
-use crate::chain::{Params, Work};
-use crate::primitives::BlockHash;
+use super::layout::{
+    SCHEMA_VERSION, TIP_KEY, VERSION_KEY, encode_tip, new_page, page_key, push_record,
+};
+use crate::chain::{ChainTip, Params};
+use crate::primitives::{BlockHash, Work};
 use sled::Batch;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -121,7 +122,7 @@ fn first_batch(params: &Params) -> Batch {
     let genesis = &params.genesis;
     let mut page = new_page(&BlockHash::ZERO, &Work::default());
     push_record(&mut page, genesis);
-    let tip = Tip { height: 0, hash: genesis.hash(), chainwork: Work::of_bits(genesis.bits) };
+    let tip = ChainTip { height: 0, hash: genesis.hash(), chainwork: Work::of_bits(genesis.bits) };
     let mut batch = Batch::default();
     batch.insert(VERSION_KEY, SCHEMA_VERSION.to_le_bytes().to_vec());
     batch.insert(&page_key(0), page);

@@ -6,10 +6,10 @@
 //! which a panic stops where it stands; from then on nothing is read or written through sled any more, nothing of
 //! it is dropped, and the next process finds the log as it was when the last change was on disk.
 
+use super::database::open_sled;
 use super::error::StoreError;
 use super::guard;
 use super::log::remove_unfinished_snapshots;
-use super::open::open_sled;
 use sled::{Batch, Db};
 use std::mem;
 use std::path::{Path, PathBuf};

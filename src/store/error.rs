@@ -1,7 +1,7 @@
 //! What a store may fail with.
 
-use super::guard;
-use super::lock::Holder;
+use super::damage;
+use super::holder::Holder;
 use crate::primitives::{BlockHash, Network};
 use std::io;
 use std::path::PathBuf;
@@ -138,7 +138,7 @@ impl StoreError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Unreadable { .. } | Self::Damaged { .. } => true,
-            Self::Database(error) => guard::is_damage(error),
+            Self::Database(error) => damage::is_damage(error),
             _ => false,
         }
     }

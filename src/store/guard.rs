@@ -1,9 +1,9 @@
 //! sled reports some damage by an error and some by a panic: here both become one typed error.
 
+use super::damage::{is_damage, is_no_damage};
 use super::error::StoreError;
 use std::any::Any;
 use std::cell::Cell;
-use std::io;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,30 +97,6 @@ fn message(panic: &(dyn Any + Send)) -> String {
     said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it cannot be read").to_owned()
 }
 
-/// Whether sled found its own files to be wrong, rather than the system or its caller.
-pub(super) fn is_damage(error: &sled::Error) -> bool {
-    match error {
-        sled::Error::Corruption { .. } => true,
-        sled::Error::ReportableBug(what) => !is_no_damage(what),
-        sled::Error::Io(error) => is_damaged_file(error),
-        sled::Error::CollectionNotFound(_) | sled::Error::Unsupported(_) => false,
-    }
-}
-
-/// Whether a file ends too early, or an offset in it cannot be.
-pub(super) fn is_damaged_file(error: &io::Error) -> bool {
-    let kinds =
-        [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData, io::ErrorKind::InvalidInput];
-    kinds.contains(&error.kind())
-}
-
-/// Whether sled failed for want of memory or threads, which says nothing of its files.
-fn is_no_damage(reason: &str) -> bool {
-    // The last is what a missing piece of memory is called in sled's page table.
-    let signs = ["allocate", "IO thread", "thread pool", "converting zero"];
-    signs.iter().any(|sign| reason.contains(sign))
-}
-
 /// Does something with the database; damage comes back as such, of `height` and of `record`.
 pub(super) fn guarded<T>(
     height: u32,
@@ -148,8 +124,9 @@ fn stopped(reason: String) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use super::{guarded, is_damage, quietly, stopped_since, stops, until_panic};
+    use super::{guarded, quietly, stopped_since, stops, until_panic};
     use crate::store::StoreError;
+    use crate::store::damage::is_damage;
     use std::io;
     use std::panic::{self, panic_any};
     use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@
 //! the pages after a crash.
 
 use super::error::StoreError;
-use super::layout::{PAGE, PAGE_HEAD, RECORD, bucket_key};
+use super::layout::{PAGE, PAGE_HEAD, POSITION_BITS, RECORD, RUN, bucket_key};
 use super::parity::{Parity, combine};
 use super::records::Records;
 use crate::primitives::BlockHash;
@@ -16,9 +16,6 @@ use sled::{Batch, IVec};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// Headers in a run.
-pub(super) const RUN: u32 = 1 << POSITION_BITS;
-const POSITION_BITS: u32 = 17;
 const BUCKETS: u8 = 128;
 
 /// Up to this many new headers are indexed at once with the headers themselves.

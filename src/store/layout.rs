@@ -21,10 +21,14 @@
 //! little over that and take 3 % more disk. Values above 12 KB spill into files of their own (pages of 192
 //! did), which an fsync of sled's one file does not reach.
 
-use super::Tip;
 use super::error::StoreError;
-use crate::chain::Work;
-use crate::primitives::{BlockHash, Header, MerkleRoot};
+use crate::chain::ChainTip;
+use crate::primitives::{BlockHash, Header, MerkleRoot, Work};
+
+/// Version of the stored format that this program writes.
+///
+/// History: 1, the first (0.1.0).
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// Headers in a page.
 pub(super) const PAGE: u32 = 64;
@@ -32,6 +36,10 @@ pub(super) const PAGE: u32 = 64;
 pub(super) const RECORD: usize = 48;
 /// Bytes in front of a page's records: parent hash and the work before the page.
 pub(super) const PAGE_HEAD: usize = 64;
+/// Headers in a run, of which the index and the parity records are made.
+pub(super) const RUN: u32 = 1 << POSITION_BITS;
+/// Bits of a position in a run.
+pub(super) const POSITION_BITS: u32 = 17;
 /// Headers in one part of a stored side branch.
 pub(super) const SIDE_PART: usize = 128;
 
@@ -111,13 +119,7 @@ impl Page {
     /// Work of the chain up to and with the page's first `count` headers.
     pub(super) fn work_after(&self, count: usize) -> Work {
         let mut work = self.work_before.clone();
-        let mut rest = &self.headers[..count];
-        while let Some(first) = rest.first() {
-            let same = rest.iter().take_while(|header| header.bits == first.bits).count();
-            let times = u32::try_from(same).expect("a page is small");
-            work += &Work::of_bits(first.bits).times(times);
-            rest = &rest[same..];
-        }
+        work += &Work::of_headers(&self.headers[..count]);
         work
     }
 }
@@ -156,7 +158,7 @@ fn decode_record(record: &[u8; RECORD], prev: BlockHash) -> Header {
 }
 
 /// The tip record: the tip, and the height up to which (exclusively) hashes are indexed.
-pub(super) fn encode_tip(tip: &Tip, indexed_to: u32) -> Vec<u8> {
+pub(super) fn encode_tip(tip: &ChainTip, indexed_to: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(72);
     bytes.extend_from_slice(&tip.height.to_le_bytes());
     bytes.extend_from_slice(&tip.hash.0);
@@ -165,9 +167,9 @@ pub(super) fn encode_tip(tip: &Tip, indexed_to: u32) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn decode_tip(bytes: &[u8]) -> Option<(Tip, u32)> {
+pub(super) fn decode_tip(bytes: &[u8]) -> Option<(ChainTip, u32)> {
     let bytes: &[u8; 72] = bytes.try_into().ok()?;
-    let tip = Tip {
+    let tip = ChainTip {
         height: u32::from_le_bytes(array(&bytes[..4])),
         hash: BlockHash(array(&bytes[4..36])),
         chainwork: Work::from_be_bytes(&array(&bytes[36..68])),
@@ -182,13 +184,13 @@ pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
-    use super::{PAGE_HEAD, RECORD, Tip};
+    use super::{PAGE_HEAD, RECORD};
     use super::{
         bucket_key, decode_page, decode_tip, encode_tip, new_page, page_key, push_record,
         staged_key,
     };
-    use crate::chain::{Work, params};
-    use crate::primitives::{BlockHash, Network, hex};
+    use crate::chain::{ChainTip, params};
+    use crate::primitives::{BlockHash, Network, Work, hex};
 
     /// The stored format is a promise to existing databases: change it only with a new schema version.
     #[test]
@@ -203,7 +205,8 @@ mod tests {
              3ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a\
              29ab5f49ffff001d1dac2b7c"
         );
-        let tip = Tip { height: 1, hash: genesis.hash(), chainwork: Work::of_bits(0x1d00_ffff) };
+        let tip =
+            ChainTip { height: 1, hash: genesis.hash(), chainwork: Work::of_bits(0x1d00_ffff) };
         let bytes = encode_tip(&tip, 2);
         assert_eq!(
             hex::encode(&bytes),

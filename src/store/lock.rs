@@ -3,8 +3,7 @@
 //! sled has a lock of its own, but says nothing useful when it is taken.
 
 use super::error::StoreError;
-use chrono::DateTime;
-use std::fmt;
+use super::holder::Holder;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
@@ -33,39 +32,6 @@ impl Exclusive {
             Ok(()) => Ok(Self::Ours(file)),
             Err(TryLockError::WouldBlock) => Ok(Self::Taken(file)),
             Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-}
-
-/// The process that has a folder, by what it wrote into the lock file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process number.
-    pub pid: u32,
-    /// The command that it runs, and when it took the folder, in Unix seconds.
-    pub command: Option<(String, u64)>,
-}
-
-impl Holder {
-    fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split_whitespace();
-        let pid = words.next()?.parse().ok()?;
-        let command =
-            words.next().map(str::to_owned).zip(words.next().and_then(|at| at.parse().ok()));
-        Some(Self { pid, command })
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((command, since)) = &self.command else {
-            return write!(f, "process {}", self.pid);
-        };
-        write!(f, "`lightclient {command}` (process {}", self.pid)?;
-        let since = i64::try_from(*since).ok().and_then(|unix| DateTime::from_timestamp(unix, 0));
-        match since {
-            Some(since) => write!(f, ", since {} UTC)", since.format("%Y-%m-%d %H:%M")),
-            None => write!(f, ")"),
         }
     }
 }
@@ -154,21 +120,10 @@ fn in_use(folder: &Path, mut file: File) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Holder, StoreLock};
+    use super::StoreLock;
     use crate::store::StoreError;
     use std::fs;
     use tempfile::tempdir;
-
-    #[test]
-    fn a_holder_is_named_by_command_and_time() {
-        let holder = Holder::parse("123 sync 1231006505\n").unwrap();
-        assert_eq!(
-            holder.to_string(),
-            "`lightclient sync` (process 123, since 2009-01-03 18:15 UTC)"
-        );
-        assert_eq!(Holder::parse("77\n").unwrap().to_string(), "process 77");
-        assert_eq!(Holder::parse(""), None);
-    }
 
     #[test]
     fn readers_share_a_folder_and_keep_writers_out() {

@@ -1,9 +1,9 @@
 //! The store's twin in memory: the same behaviour without a disk, as a model for tests.
 
 use super::error::StoreError;
-use super::{Change, HeaderStore, Staging, StoredRun, StoredSide, Tip};
-use crate::chain::{Ancestors, CheckedHeaders, Params, Work};
-use crate::primitives::{BlockHash, Header};
+use super::{Change, HeaderStore, Staging, StoredRun, StoredSide};
+use crate::chain::{Ancestors, ChainTip, CheckedHeaders, Params};
+use crate::primitives::{BlockHash, Header, Work};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -48,9 +48,9 @@ impl MemoryStore {
 }
 
 impl Inner {
-    fn tip(&self) -> Tip {
+    fn tip(&self) -> ChainTip {
         let at = self.headers.len() - 1;
-        Tip {
+        ChainTip {
             height: u32::try_from(at).expect("heights fit in 32 bits"),
             hash: self.hashes[at],
             chainwork: self.works[at].clone(),
@@ -124,7 +124,7 @@ impl Ancestors for MemoryStore {
 }
 
 impl HeaderStore for MemoryStore {
-    fn tip(&self) -> Tip {
+    fn tip(&self) -> ChainTip {
         self.inner().tip()
     }
 

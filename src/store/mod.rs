@@ -5,10 +5,13 @@
 //! compared with what follows it.
 
 mod create;
+mod damage;
+mod database;
 mod directory;
 mod engine;
 mod error;
 mod guard;
+mod holder;
 mod index;
 mod layout;
 mod lock;
@@ -30,26 +33,17 @@ mod tests;
 
 pub use error::StoreError;
 pub(crate) use error::holder_text;
-pub use lock::{Exclusive, Holder, StoreLock, set_command};
+pub use holder::Holder;
+pub use layout::SCHEMA_VERSION;
+pub use lock::{Exclusive, StoreLock, set_command};
 pub use memory::MemoryStore;
-pub use open::{SCHEMA_VERSION, SledStore};
+pub use open::SledStore;
 pub use repair::{Repaired, repair};
 
 pub use verify::{Fault, VerifyReport, log_fault, unreadable_fault, verify};
 
-use crate::chain::{Ancestors, CheckedHeaders, SideBranch, Work};
-use crate::primitives::{BlockHash, Header};
-
-/// The end of the stored chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tip {
-    /// Height of the last header.
-    pub height: u32,
-    /// Its hash.
-    pub hash: BlockHash,
-    /// Work of the whole chain.
-    pub chainwork: Work,
-}
+use crate::chain::{Ancestors, ChainTip, CheckedHeaders, SideBranch};
+use crate::primitives::{BlockHash, Header, Work};
 
 /// Headers read back from the store, in height order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +96,7 @@ pub enum Staging<'a> {
 /// A chain of checked headers that outlives the process.
 pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     /// The end of the stored chain.
-    fn tip(&self) -> Tip;
+    fn tip(&self) -> ChainTip;
 
     /// Up to `count` headers from height `from` on; none beyond the tip.
     ///

@@ -1,45 +1,22 @@
 //! Opening the sled database: first creation, schema version, damage told apart from trouble.
 
-use super::Tip;
 use super::create::{Folders, create, exists};
+use super::database::open_sled;
 use super::engine::Engine;
 use super::error::StoreError;
-use super::guard::{guarded, quietly};
 use super::index::Pending;
-use super::layout::{PAGE, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip};
+use super::layout::{PAGE, SCHEMA_VERSION, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip};
 use super::lock::StoreLock;
 use super::log::{mend_settings, remove_unfinished_snapshots, set_snapshots_aside};
-use super::read::page_bytes;
-use super::records::{Files, Records};
+use super::records::{Files, Records, page_bytes};
 use super::sides::Record;
-use super::staged::Staged;
-use crate::chain::{self, Params};
+use crate::chain::{self, ChainTip, Params};
 use crate::primitives::Network;
 use sled::Db;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
-use std::sync::{Mutex, OnceLock, RwLock};
-use std::thread::{self, Builder};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, RwLock};
 use tracing::debug;
-
-/// Version of the stored format that this program writes.
-///
-/// History: 1, the first (0.1.0).
-pub const SCHEMA_VERSION: u32 = 1;
-
-/// What sled may keep in memory. It is only a wish: sled evicts late, however small this is (see
-/// `make_evictable`), and with 64 KB or 8 MB the peak, the time to write and the time to read were the same (measured).
-const CACHE_BYTES: u64 = 1 << 20;
-
-/// How long sled may take to let go of a closed database's file. It takes milliseconds.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
-/// How often to look whether it has.
-const CLOSE_POLL: Duration = Duration::from_millis(1);
-
-/// Threads that sled starts when it is used for the first time. Without any of them it waits for ever.
-const SLED_THREADS: usize = 8;
 
 /// A chain in a sled database.
 ///
@@ -61,7 +38,7 @@ pub struct SledStore {
 /// What readers need to know of the chain's end.
 #[derive(Debug)]
 pub(super) struct End {
-    pub(super) tip: Tip,
+    pub(super) tip: ChainTip,
     /// Height up to which (exclusively) the database's index is complete.
     pub(super) indexed_to: u32,
     /// The hashes from there on; `None` until they were read back after an interrupted bulk load.
@@ -79,6 +56,17 @@ pub(super) struct Writer {
     pub(super) staged: Option<Staged>,
     /// A change did not reach the disk: what is there is unknown until the database is opened again.
     pub(super) failed: bool,
+}
+
+/// A branch that is kept beside the chain until it takes over.
+#[derive(Clone, Debug)]
+pub(super) struct Staged {
+    /// Height of the last header that the branch shares with the chain.
+    pub(super) fork: u32,
+    /// The branch's end.
+    pub(super) tip: ChainTip,
+    /// The last page's bytes.
+    pub(super) page: Vec<u8>,
 }
 
 impl SledStore {
@@ -220,77 +208,6 @@ fn check_log(files: &Files, path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Unreadable { folder: path.to_owned() })
 }
 
-/// Opens sled itself. On some damage it panics: that is caught, and reported as what it is.
-pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
-    let unreadable = |reason: String| {
-        debug!("{}: {reason}", path.display());
-        StoreError::Unreadable { folder: path.to_owned() }
-    };
-    let config = || {
-        sled::Config::default()
-            .path(path)
-            .cache_capacity(CACHE_BYTES)
-            // No background flusher: with one, power cuts left databases that did not open (measured).
-            .flush_every_ms(None)
-    };
-    check_threads()?;
-    wait_until_free(&path.join("db"))?;
-    // It panics at a clock before 1970.
-    let config = quietly(config).map_err(|_| StoreError::Clock)?;
-    let opened = guarded(0, "the database", || config.open());
-    match opened {
-        Err(StoreError::Damaged { what, .. }) => Err(unreadable(what)),
-        Err(StoreError::Database(sled::Error::Io(source))) => {
-            Err(StoreError::Io { path: path.to_owned(), source })
-        }
-        Err(StoreError::Database(error)) => Err(unreadable(error.to_string())),
-        Err(StoreError::Stopped { reason, .. }) => {
-            Err(StoreError::Stopped { folder: path.to_owned(), reason })
-        }
-        opened => opened,
-    }
-}
-
-/// Makes sure that the system gives sled its threads: it starts them at its first use, and does not notice if it gets
-/// none.
-fn check_threads() -> Result<(), StoreError> {
-    static CHECKED: OnceLock<()> = OnceLock::new();
-    if CHECKED.get().is_some() {
-        return Ok(());
-    }
-    let mut threads = Vec::new();
-    for _ in 0..SLED_THREADS {
-        let (stay, stays) = channel::<()>();
-        let thread = Builder::new().spawn(move || {
-            let _ = stays.recv();
-        });
-        threads.push((stay, thread.map_err(|source| StoreError::Threads { source })?));
-    }
-    for (stay, thread) in threads {
-        drop(stay);
-        // It does nothing that could panic.
-        let _ = thread.join();
-    }
-    CHECKED.get_or_init(|| ());
-    Ok(())
-}
-
-/// Waits for sled's own lock, which its threads hold for a moment after a database was closed.
-///
-/// Other processes are kept out by [`StoreLock`], so it is never held for long.
-fn wait_until_free(file: &Path) -> Result<(), StoreError> {
-    let io = |source| StoreError::Io { path: file.to_owned(), source };
-    let deadline = Instant::now() + CLOSE_DEADLINE;
-    let Ok(handle) = File::options().write(true).open(file) else { return Ok(()) };
-    while let Err(error) = handle.try_lock() {
-        match error {
-            TryLockError::WouldBlock if Instant::now() < deadline => thread::sleep(CLOSE_POLL),
-            error => return Err(io(error.into())),
-        }
-    }
-    handle.unlock().map_err(io)
-}
-
 /// Refuses a database of a newer program.
 pub(super) fn check_version(records: &Records) -> Result<(), StoreError> {
     let stored = records.get(VERSION_KEY, 0, "the schema version")?;
@@ -321,14 +238,14 @@ pub(super) fn check_network(records: &Records, params: &Params) -> Result<(), St
     Err(StoreError::damaged(0, format!("genesis is {first}, not {genesis}")))
 }
 
-pub(super) fn read_tip(records: &Records) -> Result<(Tip, u32), StoreError> {
+pub(super) fn read_tip(records: &Records) -> Result<(ChainTip, u32), StoreError> {
     let bytes = records.get(TIP_KEY, 0, "the tip record")?;
     let bytes = bytes.ok_or_else(|| StoreError::damaged(0, "no tip record"))?;
     decode_tip(&bytes).ok_or_else(|| StoreError::damaged(0, "the tip record is cut short"))
 }
 
 /// The last page, which must hold the tip as its last header.
-fn read_last_page(records: &Records, tip: &Tip) -> Result<Vec<u8>, StoreError> {
+fn read_last_page(records: &Records, tip: &ChainTip) -> Result<Vec<u8>, StoreError> {
     let first = tip.height / PAGE * PAGE;
     let bytes = page_bytes(records, tip.height / PAGE)?;
     let page = decode_page(first, &bytes)?;

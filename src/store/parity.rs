@@ -7,8 +7,7 @@
 //!
 //! Nothing is trusted that comes out of it: the page's headers show by their hashes that they are the right ones.
 
-use super::index::RUN;
-use super::layout::{PAGE, PAGE_HEAD, RECORD, lane_key};
+use super::layout::{PAGE, PAGE_HEAD, RECORD, RUN, lane_key};
 use std::collections::BTreeMap;
 
 /// Lanes of a run.

@@ -2,13 +2,12 @@
 
 use super::error::StoreError;
 use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, Page, SIDE_KEYS, SIDE_PART};
-use super::layout::{array, decode_page, page_key};
+use super::layout::{array, decode_page};
 use super::open::{End, SledStore, folder_size};
-use super::records::Records;
-use super::{Change, HeaderStore, StoredRun, StoredSide, Tip, index};
-use crate::chain::{Ancestors, Work};
-use crate::primitives::{BlockHash, HEADER_LEN, Header};
-use sled::IVec;
+use super::records::page_bytes;
+use super::{Change, HeaderStore, StoredRun, StoredSide, index};
+use crate::chain::{Ancestors, ChainTip};
+use crate::primitives::{BlockHash, HEADER_LEN, Header, Work};
 use std::sync::{PoisonError, RwLockReadGuard};
 
 impl SledStore {
@@ -134,20 +133,6 @@ impl SledStore {
     }
 }
 
-/// A page's bytes.
-pub(super) fn page_bytes(records: &Records, number: u32) -> Result<IVec, StoreError> {
-    let read = |number: u32| records.get(&page_key(number), number * PAGE, "a page");
-    match read(number) {
-        Err(error @ StoreError::Damaged { .. }) => {
-            // sled stores many records as one, which is damaged as a whole: whatever is asked for, the fault is
-            // where that begins.
-            let below = (0..number).rev().map(read).map_while(Result::err);
-            Err(below.take_while(StoreError::is_damage).last().unwrap_or(error))
-        }
-        other => other?.ok_or_else(|| StoreError::damaged(number * PAGE, "a page is missing")),
-    }
-}
-
 impl Ancestors for SledStore {
     type Error = StoreError;
 
@@ -183,7 +168,7 @@ impl Ancestors for SledStore {
 }
 
 impl HeaderStore for SledStore {
-    fn tip(&self) -> Tip {
+    fn tip(&self) -> ChainTip {
         self.end().tip.clone()
     }
 

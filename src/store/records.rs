@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::error::StoreError;
+use super::layout::{PAGE, page_key};
 use super::log::{Log, LogError};
 use sled::IVec;
 use std::path::{Path, PathBuf};
@@ -98,5 +99,19 @@ impl Records {
                 Ok(found.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
             }
         }
+    }
+}
+
+/// A page's bytes.
+pub(super) fn page_bytes(records: &Records, number: u32) -> Result<IVec, StoreError> {
+    let read = |number: u32| records.get(&page_key(number), number * PAGE, "a page");
+    match read(number) {
+        Err(error @ StoreError::Damaged { .. }) => {
+            // sled stores many records as one, which is damaged as a whole: whatever is asked for, the fault is
+            // where that begins.
+            let below = (0..number).rev().map(read).map_while(Result::err);
+            Err(below.take_while(StoreError::is_damage).last().unwrap_or(error))
+        }
+        other => other?.ok_or_else(|| StoreError::damaged(number * PAGE, "a page is missing")),
     }
 }

@@ -11,8 +11,8 @@ use super::open::{SledStore, check_network, check_version};
 use super::records::Records;
 use super::salvage::Salvage;
 use super::verify::{check_headers, stored_fault};
-use super::{Change, Fault, HeaderStore, Tip};
-use crate::chain::{Branch, CheckedHeaders, Params};
+use super::{Change, Fault, HeaderStore};
+use crate::chain::{Branch, ChainTip, CheckedHeaders, Params};
 use crate::primitives::Header;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ const STEP: u32 = 128;
 #[derive(Clone, Debug)]
 pub struct Repaired {
     /// The chain's end in the new database.
-    pub tip: Tip,
+    pub tip: ChainTip,
     /// The first thing that was wrong, whether it could be made good or not; `None` where every header was good.
     pub fault: Option<Fault>,
     /// Where the old database is kept.

@@ -1,6 +1,5 @@
 //! Where the pages of a damaged database may still be: in its tree, anywhere in its log, or in the parity records.
 
-use super::Tip;
 use super::directory::{Directory, Ends, OurValues};
 use super::error::StoreError;
 use super::layout::{
@@ -9,7 +8,7 @@ use super::layout::{
 use super::log::scan;
 use super::parity::{lane_body, lane_of, others_of, xor_at};
 use super::records::{Files, Records};
-use crate::chain::{Params, link_batch};
+use crate::chain::{ChainTip, Params, link_batch};
 use crate::primitives::{BlockHash, Header};
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -30,7 +29,7 @@ pub(super) struct Salvage {
     file: Option<File>,
     /// What lies anywhere in the file; looked for when the first record is missing.
     directory: OnceCell<Directory>,
-    tip: Option<(Tip, u32)>,
+    tip: Option<(ChainTip, u32)>,
     /// The damaged pages that were to be put together for others, and what came of it.
     mended: RefCell<HashMap<u32, Option<Vec<u8>>>>,
 }
@@ -69,7 +68,7 @@ impl Salvage {
     }
 
     /// The tip record, or one of its versions.
-    pub(super) fn tip(&self) -> Option<&Tip> {
+    pub(super) fn tip(&self) -> Option<&ChainTip> {
         self.tip.as_ref().map(|(tip, _)| tip)
     }
 

@@ -4,25 +4,13 @@
 //! with the chain's own headers up to where the branch leaves. What a process has staged and not adopted is of no
 //! use to the next one, and goes when that stages or unstages.
 
-use super::Tip;
 use super::error::StoreError;
 use super::index::{Buckets, Pending};
 use super::layout::{PAGE, PAGE_HEAD, RECORD, STAGED_KEYS, decode_page, page_key, staged_key};
-use super::open::{SledStore, Writer};
+use super::open::{SledStore, Staged, Writer};
 use super::write::append;
-use crate::chain::CheckedHeaders;
+use crate::chain::{ChainTip, CheckedHeaders};
 use sled::Batch;
-
-/// What is staged.
-#[derive(Clone, Debug)]
-pub(super) struct Staged {
-    /// Height of the last header that the branch shares with the chain.
-    fork: u32,
-    /// The branch's end.
-    tip: Tip,
-    /// The last page's bytes.
-    page: Vec<u8>,
-}
 
 impl SledStore {
     /// Adds headers to what is staged. The first ones say where the branch leaves the chain.
@@ -60,7 +48,7 @@ impl SledStore {
         batch: &mut Batch,
         buckets: &mut Buckets<'_>,
         pending: &mut Pending,
-    ) -> Result<(Tip, Vec<u8>), StoreError> {
+    ) -> Result<(ChainTip, Vec<u8>), StoreError> {
         let old = self.end().tip.height;
         let Some(Staged { fork, tip, page }) = writer.staged.take() else {
             return Err(StoreError::Gap { tip: old, got: old + 1 });

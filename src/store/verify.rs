@@ -3,9 +3,9 @@
 use super::HeaderStore;
 use super::error::StoreError;
 use super::layout::PAGE;
-use crate::chain::{BatchFault, Branch, CheckedHeaders, LinkedBatch, Params, Rejection, Work};
+use crate::chain::{BatchFault, Branch, CheckedHeaders, LinkedBatch, Params, Rejection};
 use crate::chain::{link_batch, link_hashed};
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, Work};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::sync_channel;

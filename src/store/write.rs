@@ -5,11 +5,11 @@ use super::index::{Buckets, Pending, SMALL};
 use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, RECORD, TIP_KEY};
 use super::layout::{encode_tip, new_page, page_key, push_record};
 use super::open::{End, SledStore, Writer};
-use super::read::page_bytes;
+use super::records::page_bytes;
 use super::sides::{self, Record};
-use super::{Change, Staging, Tip};
-use crate::chain::{CheckedHeaders, SideBranch, Work};
-use crate::primitives::BlockHash;
+use super::{Change, Staging};
+use crate::chain::{ChainTip, CheckedHeaders, SideBranch};
+use crate::primitives::{BlockHash, Work};
 use sled::Batch;
 use std::io;
 use std::ops::RangeInclusive;
@@ -123,7 +123,7 @@ impl SledStore {
         &self,
         writer: &mut Writer,
         batch: Batch,
-        tip: Tip,
+        tip: ChainTip,
         pending: Pending,
     ) -> Result<(), StoreError> {
         let engine = self.engine()?;
@@ -147,7 +147,7 @@ impl SledStore {
         &self,
         pending: &mut Pending,
         buckets: &mut Buckets<'_>,
-        tip: &Tip,
+        tip: &ChainTip,
         height: u32,
     ) -> Result<(), StoreError> {
         for number in (height + 1) / PAGE..=tip.height / PAGE {
@@ -158,7 +158,7 @@ impl SledStore {
     }
 
     /// Removes every page's headers above `height`; gives the bytes of the page that is the last one then.
-    fn cut(&self, batch: &mut Batch, tip: &Tip, height: u32) -> Result<Vec<u8>, StoreError> {
+    fn cut(&self, batch: &mut Batch, tip: &ChainTip, height: u32) -> Result<Vec<u8>, StoreError> {
         for number in height / PAGE + 1..=tip.height / PAGE {
             batch.remove(&page_key(number));
         }
@@ -175,10 +175,10 @@ impl SledStore {
         Ok(page)
     }
 
-    pub(super) fn tip_at(&self, height: u32) -> Result<Tip, StoreError> {
+    pub(super) fn tip_at(&self, height: u32) -> Result<ChainTip, StoreError> {
         let page = self.page(height / PAGE)?;
         let kept = usize::try_from(height % PAGE).expect("less than a page") + 1;
-        Ok(Tip { height, hash: page.hashes[kept - 1], chainwork: page.work_after(kept) })
+        Ok(ChainTip { height, hash: page.hashes[kept - 1], chainwork: page.work_after(kept) })
     }
 
     /// The stored branches become these.
@@ -205,7 +205,7 @@ impl SledStore {
 
     /// The tip, and the hashes above the index; after an interrupted bulk load they are read back from the
     /// pages first. The writer's lock keeps both from moving.
-    pub(super) fn load_pending(&self, _: &Writer) -> Result<(Tip, Pending), StoreError> {
+    pub(super) fn load_pending(&self, _: &Writer) -> Result<(ChainTip, Pending), StoreError> {
         let (tip, from) = {
             let end = self.end();
             if let Some(pending) = &end.pending {
@@ -241,7 +241,7 @@ fn free_replaced() {
 /// page's bytes up to and with its own.
 pub(super) fn append(
     batch: &mut Batch,
-    tip: &mut Tip,
+    tip: &mut ChainTip,
     page: &mut Vec<u8>,
     headers: &CheckedHeaders,
     page_key: impl Fn(u32) -> [u8; 5],

@@ -1,20 +1,20 @@
 //! Hints that are given up, and those that a peer's chain made when it showed its work.
 
-use super::ahead::Ahead;
+use super::PeerKey;
 use super::engine::Engine;
-use super::hints::Hints;
 use super::open::Open;
+use super::prefetched::Ahead;
 use super::ranges::Ranges;
 use super::types::{Action, DropReason};
-use super::{PeerKey, Point};
+use crate::chain::{ChainPoint, Hints};
 
 impl Engine {
     /// Starts again from `joined` with hints that one peer's chain made: nobody else is refused for leaving them. What was
     /// received and not joined is forgotten.
     ///
     /// `prover` is the peer whose chain it is: if nobody delivers it after all, that peer loses its place.
-    pub fn adopt_hints(&mut self, hints: Hints, joined: Point, prover: Option<PeerKey>) {
-        let start = Point { height: 0, hash: self.genesis };
+    pub fn adopt_hints(&mut self, hints: Hints, joined: ChainPoint, prover: Option<PeerKey>) {
+        let start = ChainPoint { height: 0, hash: self.genesis };
         self.ranges = Ranges::new(hints, start, self.ranges.stop_height());
         self.joined = joined;
         self.hints_on = true;

@@ -10,11 +10,13 @@
 //! The part belongs to no hint: it is joined as any peer's chain beyond them is, with low-work protection and the
 //! comparison of peers, and it is thrown away where the hints turn out to be wrong.
 
-use super::engine::{Engine, FULL};
+use super::PeerKey;
+use super::engine::Engine;
 use super::peer::{Peer, Purpose, Request};
+use super::prefetched::Ahead;
 use super::ranges::{Part, Range, Taken};
-use super::types::{Action, Disposition, Linked, Reply};
-use super::{PeerKey, Point, Tag};
+use super::types::{Action, Disposition, FULL, Reply};
+use crate::chain::ChainPoint;
 use crate::primitives::BlockHash;
 use std::time::Duration;
 
@@ -22,71 +24,9 @@ use std::time::Duration;
 /// smaller by as much.
 pub(super) const AHEAD: usize = 16;
 
-/// What was received beyond the last hint, and who is asked for more.
-#[derive(Debug, Default)]
-pub(super) struct Ahead {
-    /// Starts after the last hint, and has no end.
-    range: Option<Range>,
-    /// Who sent the newest part.
-    leader: Option<PeerKey>,
-    /// Who said that there is nothing more.
-    ended: Option<PeerKey>,
-}
-
-impl Ahead {
-    /// How many answers are kept.
-    pub(super) fn len(&self) -> usize {
-        self.range.as_ref().map_or(0, |range| range.parts.len())
-    }
-
-    /// The peer may have more by now.
-    pub(super) fn reopen(&mut self, peer: PeerKey) {
-        self.ended = self.ended.filter(|ended| *ended != peer);
-    }
-
-    /// A peer is gone or passed over: nothing is expected of it any more.
-    pub(super) fn disown(&mut self, peer: PeerKey) {
-        if let Some(range) = &mut self.range {
-            range.owners.retain(|owner| *owner != peer);
-        }
-    }
-
-    /// When the request that was made last was made, if it is not answered.
-    pub(super) fn asked(&self) -> Option<Duration> {
-        let range = self.range.as_ref().filter(|range| !range.owners.is_empty());
-        range.map(|range| range.asked_at)
-    }
-
-    /// Where the part with this tag begins, if there is one.
-    pub(super) fn begin_of(&self, tag: Tag) -> Option<Point> {
-        let range = self.range.as_ref()?;
-        let known = range.parts.iter().any(|part| part.tag == tag);
-        known.then(|| range.begin_of(tag, range.start))
-    }
-
-    /// Height of the header at the end of a part.
-    pub(super) fn height_of_end(&self, hash: BlockHash) -> Option<u32> {
-        let mut ends = self.range.iter().flat_map(|range| &range.parts).map(|part| part.end);
-        ends.find(|end| end.hash == hash).map(|end| end.height)
-    }
-
-    /// Notes how a part fared when it was linked; the tags of what goes with it come back.
-    pub(super) fn linked(&mut self, tag: Tag, linked: Linked) -> Vec<Tag> {
-        let Some(range) = &mut self.range else { return Vec::new() };
-        let start = range.start;
-        range.linked(tag, linked, start)
-    }
-
-    /// Drops everything; gives the tags of what was received for nothing.
-    pub(super) fn clear(&mut self) -> Vec<Tag> {
-        let range = std::mem::take(self).range;
-        range.map_or_else(Vec::new, |mut range| range.restart())
-    }
-}
-
 impl Engine {
     /// Whether the chain may be asked for from the last hint on, where that is.
-    fn ahead_from(&self) -> Option<Point> {
+    fn ahead_from(&self) -> Option<ChainPoint> {
         let last = self.ranges.last_hint().filter(|last| last.height > self.joined.height)?;
         let useful = self.hints_on && !self.presync && self.open.is_idle();
         (useful && self.ranges.lead_to_the_end(self.joined.height)).then_some(last)
@@ -147,7 +87,7 @@ impl Engine {
             Taken::FromCursor => {}
         }
         let height = range.cursor.height.saturating_add(reply.count);
-        let end = Point { height, hash: reply.last };
+        let end = ChainPoint { height, hash: reply.last };
         let tag = self.next_tag;
         self.next_tag += 1;
         range.parts.push(Part { tag, peer: key, end, linked: false });

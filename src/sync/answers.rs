@@ -1,12 +1,13 @@
 //! What the engine makes of answers, and of what became of their batches.
 
-use super::engine::{Engine, FULL};
+use super::engine::Engine;
 use super::open::OpenBatch;
 use super::peer::{Answered, Peer, Purpose, Request};
 use super::progress::{Gain, MAX_REPEATS};
-use super::ranges::{Part, RangeKey, Taken};
-use super::types::{Action, Disposition, DropReason, Linked, Reply};
-use super::{PeerKey, Point, Tag};
+use super::ranges::{Part, Taken};
+use super::types::{Action, Disposition, DropReason, FULL, Linked, RangeKey, Reply};
+use super::{PeerKey, Tag};
+use crate::chain::ChainPoint;
 use crate::primitives::BlockHash;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ impl Engine {
             Taken::FromCursor => {}
         }
         let height = range.cursor.height.saturating_add(reply.count);
-        let end = Point { height, hash: reply.last };
+        let end = ChainPoint { height, hash: reply.last };
         if height > range.end.height || (height == range.end.height && end != range.end) {
             return self.leaves_hints(key, range_key, reply.last);
         }
@@ -84,7 +85,7 @@ impl Engine {
     /// The peer's chain does not contain a hint: it is put aside until another peer shows that one does.
     fn leaves_hints(&mut self, key: PeerKey, range_key: RangeKey, got: BlockHash) -> Disposition {
         if let Some(range) = self.ranges.get_mut(range_key) {
-            let Point { height, hash } = range.end;
+            let ChainPoint { height, hash } = range.end;
             if range.parts.iter().any(|part| part.peer == key) {
                 self.actions.push(Action::Forget(range.restart()));
             }
@@ -239,7 +240,7 @@ impl Engine {
     }
 
     /// A batch was joined, or only its good part: the chain's end is now here, and this is what the batch has shown.
-    pub fn on_joined(&mut self, tag: Tag, joined: Point, whole: bool, gain: &Gain) {
+    pub fn on_joined(&mut self, tag: Tag, joined: ChainPoint, whole: bool, gain: &Gain) {
         if let Some(batch) = self.open.get(tag).copied() {
             self.record_gain(&batch, gain);
         }

@@ -1,18 +1,16 @@
 //! The engine: peers, the two ways of downloading, and which of them is on.
 
-use super::ahead::Ahead;
 use super::open::{Open, OpenBatch, SOFT_DEADLINE};
 use super::peer::{Peer, Purpose};
-use super::ranges::{LEAST_WINDOW, RANGES_PER_MS, RangeKey, Ranges, WINDOW};
-use super::types::{Action, DropReason, Progress, Settings};
-use super::{PeerKey, Point, Tag};
+use super::prefetched::Ahead;
+use super::ranges::{LEAST_WINDOW, RANGES_PER_MS, Ranges, WINDOW};
+use super::types::{Action, DropReason, FULL, Progress, RangeKey, Settings};
+use super::{PeerKey, Tag};
+use crate::chain::ChainPoint;
 use crate::primitives::BlockHash;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Headers in a full answer: one with fewer says that the peer has no more.
-pub(super) const FULL: u32 = 2000;
 
 /// A peer that leaves a request unanswered for so long is dropped. Bitcoin Core waits 2 minutes for an
 /// answer to `getheaders` (`HEADERS_RESPONSE_TIME`); half of it is ample for 162 kB.
@@ -35,7 +33,7 @@ const FIRST_IN_FLIGHT: u32 = 8 * FULL;
 pub struct Engine {
     pub(super) genesis: BlockHash,
     pub(super) peers: BTreeMap<PeerKey, Peer>,
-    pub(super) joined: Point,
+    pub(super) joined: ChainPoint,
     pub(super) hints_on: bool,
     pub(super) hints_adopted: bool,
     /// The peer whose chain made the hints.
@@ -59,8 +57,8 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that goes on from the stored tip.
-    pub fn new(settings: Settings, joined: Point) -> Self {
-        let start = Point { height: 0, hash: settings.genesis };
+    pub fn new(settings: Settings, joined: ChainPoint) -> Self {
+        let start = ChainPoint { height: 0, hash: settings.genesis };
         Self {
             genesis: settings.genesis,
             peers: BTreeMap::new(),

@@ -10,10 +10,10 @@ mod adopted;
 mod ahead;
 mod answers;
 mod engine;
-mod hints;
 mod locator;
 mod open;
 mod peer;
+mod prefetched;
 mod progress;
 mod ranges;
 #[cfg(test)]
@@ -21,24 +21,12 @@ mod tests;
 mod types;
 
 pub use engine::{ANSWER_DEADLINE, Engine};
-pub use hints::{Hints, HintsError};
 pub use locator::{locator_heights, spread_above};
 pub use progress::{Gain, VerifiedWork};
 pub use types::{Action, Disposition, DropReason, Linked, Progress, Reply, Settings};
-
-use crate::primitives::BlockHash;
 
 /// Whom an answer came from: the caller's own number for a connection.
 pub type PeerKey = u64;
 
 /// Names a batch from the moment it is taken until it is joined to the chain or dropped.
 pub type Tag = u64;
-
-/// A place on a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Point {
-    /// Height of the header.
-    pub height: u32,
-    /// Its hash.
-    pub hash: BlockHash,
-}

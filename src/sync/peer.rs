@@ -1,8 +1,7 @@
 //! What the engine knows of one peer: its open requests, and how many it deserves.
 
-use super::engine::FULL;
 use super::progress::VerifiedWork;
-use super::ranges::RangeKey;
+use super::types::{FULL, RangeKey};
 use crate::primitives::BlockHash;
 use std::collections::VecDeque;
 use std::time::Duration;

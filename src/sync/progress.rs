@@ -3,7 +3,7 @@
 //! Time-outs, the lead, "caught up" and retries hang on it. What merely arrives is no progress: peers can send the same
 //! headers, or branches that lead nowhere, for ever.
 
-use crate::chain::Work;
+use crate::primitives::Work;
 
 /// Full answers without progress that a peer may send in a row; one more costs it its place.
 ///
@@ -57,7 +57,7 @@ impl VerifiedWork {
 #[cfg(test)]
 mod tests {
     use super::{Gain, VerifiedWork};
-    use crate::chain::Work;
+    use crate::primitives::Work;
 
     #[test]
     fn only_more_work_than_before_is_progress() {

@@ -1,9 +1,9 @@
 //! The hinted part of the chain, cut into ranges that are downloaded in any order and joined in one.
 
-use super::hints::Hints;
 use super::peer::{Peer, Request};
-use super::types::{Linked, Reply};
-use super::{PeerKey, Point, Tag};
+use super::types::{Linked, RangeKey, Reply};
+use super::{PeerKey, Tag};
+use crate::chain::{ChainPoint, Hints};
 use crate::primitives::BlockHash;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,15 +30,12 @@ const MAX_RANGE: u32 = 2 * 2016;
 /// Most peers that race for one range.
 const MAX_OWNERS: usize = 3;
 
-/// Position of a range's end among the hints.
-pub(super) type RangeKey = usize;
-
 /// Part of a range: one answer.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) tag: Tag,
     pub(super) peer: PeerKey,
-    pub(super) end: Point,
+    pub(super) end: ChainPoint,
     pub(super) linked: bool,
 }
 
@@ -46,11 +43,11 @@ pub(super) struct Part {
 #[derive(Clone, Debug)]
 pub(super) struct Range {
     /// The hint it starts after (or genesis).
-    pub(super) start: Point,
+    pub(super) start: ChainPoint,
     /// The hint it ends with.
-    pub(super) end: Point,
+    pub(super) end: ChainPoint,
     /// Up to where it has been received, or was there before.
-    pub(super) cursor: Point,
+    pub(super) cursor: ChainPoint,
     /// The peer that sent what ends at the cursor, joined or not.
     pub(super) sender: Option<PeerKey>,
     /// What was received and is not joined yet, in order.
@@ -63,12 +60,12 @@ pub(super) struct Range {
 
 impl Range {
     /// All that follows a point.
-    pub(super) fn after(start: Point) -> Self {
-        let end = Point { height: u32::MAX, hash: BlockHash::ZERO };
+    pub(super) fn after(start: ChainPoint) -> Self {
+        let end = ChainPoint { height: u32::MAX, hash: BlockHash::ZERO };
         Self::between(start, end, start)
     }
 
-    fn between(start: Point, end: Point, cursor: Point) -> Self {
+    fn between(start: ChainPoint, end: ChainPoint, cursor: ChainPoint) -> Self {
         let (parts, owners) = (Vec::new(), Vec::new());
         Self { start, end, cursor, sender: None, parts, owners, asked_at: Duration::ZERO }
     }
@@ -90,7 +87,7 @@ impl Range {
     }
 
     /// Drops the part with this tag and all after it; gives the dropped tags.
-    pub(super) fn drop_from(&mut self, tag: Tag, resume_at: Point) -> Vec<Tag> {
+    pub(super) fn drop_from(&mut self, tag: Tag, resume_at: ChainPoint) -> Vec<Tag> {
         let Some(at) = self.parts.iter().position(|part| part.tag == tag) else {
             return Vec::new();
         };
@@ -129,7 +126,7 @@ impl Range {
     }
 
     /// Notes how the part with this tag fared when it was linked; the tags of what goes with it come back.
-    pub(super) fn linked(&mut self, tag: Tag, linked: Linked, joined: Point) -> Vec<Tag> {
+    pub(super) fn linked(&mut self, tag: Tag, linked: Linked, joined: ChainPoint) -> Vec<Tag> {
         let begin = self.begin_of(tag, joined);
         let at = self.parts.iter().position(|part| part.tag == tag).unwrap_or(0);
         self.parts[at].linked = true;
@@ -139,14 +136,14 @@ impl Range {
         if linked.good == 0 {
             return self.drop_from(tag, begin);
         }
-        let end = Point { height: begin.height + linked.good, hash: linked.last };
+        let end = ChainPoint { height: begin.height + linked.good, hash: linked.last };
         self.parts[at].end = end;
         self.cursor = end;
         self.parts.drain(at + 1..).map(|part| part.tag).collect()
     }
 
     /// Where the part with this tag begins.
-    pub(super) fn begin_of(&self, tag: Tag, joined: Point) -> Point {
+    pub(super) fn begin_of(&self, tag: Tag, joined: ChainPoint) -> ChainPoint {
         let at = self.parts.iter().position(|part| part.tag == tag).unwrap_or(0);
         match at.checked_sub(1) {
             Some(before) => self.parts[before].end,
@@ -171,7 +168,7 @@ pub(super) enum Taken {
 #[derive(Debug)]
 pub(super) struct Ranges {
     hints: Hints,
-    genesis: Point,
+    genesis: ChainPoint,
     /// No range that starts here or above is begun.
     stop_height: u32,
     /// From this height on there is no gap up to the last hint.
@@ -182,7 +179,7 @@ pub(super) struct Ranges {
 }
 
 impl Ranges {
-    pub(super) fn new(hints: Hints, genesis: Point, stop_height: Option<u32>) -> Self {
+    pub(super) fn new(hints: Hints, genesis: ChainPoint, stop_height: Option<u32>) -> Self {
         let stop_height = stop_height.unwrap_or(u32::MAX);
         let ends = hints.points();
         let starts = [genesis].into_iter().chain(ends.iter().copied());
@@ -222,7 +219,7 @@ impl Ranges {
     }
 
     /// The last hint, if the download is not to stop before what follows it.
-    pub(super) fn last_hint(&self) -> Option<Point> {
+    pub(super) fn last_hint(&self) -> Option<ChainPoint> {
         self.hints.points().last().copied().filter(|last| last.height < self.stop_height)
     }
 
@@ -238,12 +235,12 @@ impl Ranges {
     }
 
     /// The hint before a range's end, or genesis.
-    fn before(&self, key: RangeKey) -> Point {
+    fn before(&self, key: RangeKey) -> ChainPoint {
         key.checked_sub(1).map_or(self.genesis, |at| self.hints.points()[at])
     }
 
     /// Starts ranges up to the window's end, and forgets those that are joined.
-    pub(super) fn fill(&mut self, joined: Point, window: usize) {
+    pub(super) fn fill(&mut self, joined: ChainPoint, window: usize) {
         let head = self.head(joined.height);
         self.active = self.active.split_off(&head);
         self.window_end = (head + window).min(self.hints.points().len());

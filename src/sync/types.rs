@@ -1,9 +1,15 @@
 //! What goes into the engine and what comes out.
 
-use super::hints::Hints;
 use super::{PeerKey, Tag};
+use crate::chain::Hints;
 use crate::primitives::BlockHash;
 use std::time::Duration;
+
+/// Headers in a full answer: one with fewer says that the peer has no more.
+pub(super) const FULL: u32 = 2000;
+
+/// Position of a range's end among the hints.
+pub(super) type RangeKey = usize;
 
 /// What the engine has to know from the start.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use crate::support::chain::fixture;
-use lightclient::chain::{Target, params};
+use lightclient::chain::params;
 use lightclient::node::{CheckedBlock, CheckedProof};
-use lightclient::primitives::{BlockHash, Network, Txid};
+use lightclient::primitives::{BlockHash, Network, Target, Txid};
 use lightclient::wire::Block;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::fs;

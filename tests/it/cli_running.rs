@@ -3,13 +3,12 @@
 use crate::support::chain::{fork_chain, mainnet_start, regtest_chain};
 use crate::support::run::Program;
 use crate::support::wait::{PATIENCE, poll_for};
-use lightclient::chain::params;
+use lightclient::chain::{Hints, params};
 use lightclient::node::clock::Clock;
 use lightclient::node::control::{ControlListener, MAX_CLIENTS, MAX_WAITING, serve};
 use lightclient::node::{ImportOptions, Importer, Live, Phase};
 use lightclient::primitives::{Header, Network};
 use lightclient::store::SledStore;
-use lightclient::sync::Hints;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;

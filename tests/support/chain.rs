@@ -2,8 +2,8 @@
 //!
 //! In all of them the position is the height: genesis is at 0.
 
-use lightclient::chain::{Target, params};
-use lightclient::primitives::{HEADER_LEN, Header, MerkleRoot, Network};
+use lightclient::chain::params;
+use lightclient::primitives::{HEADER_LEN, Header, MerkleRoot, Network, Target};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -2,9 +2,9 @@
 
 use super::peer::ScriptedPeer;
 use super::run::Program;
-use lightclient::chain::params;
+use lightclient::chain::{ChainTip, params};
 use lightclient::primitives::{Header, Network};
-use lightclient::store::{HeaderStore, SledStore, StoredSide, Tip, verify};
+use lightclient::store::{HeaderStore, SledStore, StoredSide, verify};
 use std::fmt;
 use std::path::Path;
 
@@ -39,7 +39,7 @@ pub fn sync_with(peers: &[&ScriptedPeer], more: &[&str]) -> Vec<String> {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Kept {
     /// The chain's end, with its work.
-    pub tip: Tip,
+    pub tip: ChainTip,
     /// Every header.
     pub headers: Vec<Header>,
     /// The branches beside it.

@@ -1,8 +1,8 @@
 //! Headers that break one rule each, in chains that are good up to there.
 
 use super::chain::{extend_chain, mine, next_header, now};
-use lightclient::chain::{MEDIAN_TIME_SPAN, Target, median_time_past, params};
-use lightclient::primitives::{BlockHash, Header, MerkleRoot, Network, hex};
+use lightclient::chain::{MEDIAN_TIME_SPAN, median_time_past, params};
+use lightclient::primitives::{BlockHash, Header, MerkleRoot, Network, Target, hex};
 
 /// The rule to break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Reads the files in `fixtures/`.
 
-use crate::chain::Work;
-use crate::primitives::{HEADER_LEN, Header, hex};
+use crate::primitives::{HEADER_LEN, Header, Work, hex};
 
 /// One row of the table of first and last headers of mainnet's periods.
 pub(super) struct PeriodRow {

@@ -3,8 +3,8 @@
 use super::memory::Memory;
 use super::miner::{World, linked, mine, mine_run, regtest};
 use super::synthetic::{HARDER, Synthetic, child};
-use crate::chain::{Accepted, HeaderTree, LinkedBatch, Work};
-use crate::primitives::{Header, Network};
+use crate::chain::{Accepted, HeaderTree, LinkedBatch};
+use crate::primitives::{Header, Network, Work};
 
 fn tip(headers: &[Header]) -> &Header {
     &headers[headers.len() - 1]

@@ -1,7 +1,7 @@
 //! The active chain in memory: what the store is to the tree outside of tests.
 
-use crate::chain::{Accepted, Ancestors, Branch, CheckedHeaders, Work};
-use crate::primitives::{BlockHash, Header};
+use crate::chain::{Accepted, Ancestors, Branch, CheckedHeaders};
+use crate::primitives::{BlockHash, Header, Work};
 use std::collections::HashMap;
 use std::convert::Infallible;
 

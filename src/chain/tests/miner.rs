@@ -3,9 +3,9 @@
 use super::memory::Memory;
 use crate::chain::{
     Accepted, Branch, HeaderTree, LinkedBatch, MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, Params,
-    Rejection, SideBranch, Target, link_batch, params,
+    Rejection, SideBranch, link_batch, params,
 };
-use crate::primitives::{BlockHash, Header, MerkleRoot, Network};
+use crate::primitives::{BlockHash, Header, MerkleRoot, Network, Target};
 
 /// Later than every mined header.
 pub(super) const NOW: u32 = 2_000_000_000;

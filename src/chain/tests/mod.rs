@@ -1,8 +1,8 @@
 //! Tests of the consensus layer: real data, one wrong header of each kind, laws, and naive models.
 
-mod bits;
 mod fixtures;
 mod forks;
+mod hints;
 mod memory;
 mod merkle;
 mod miner;

@@ -1,7 +1,7 @@
 //! The retarget against the `bitcoin` crate and against big integers.
 
-use crate::chain::{Params, Target, next_target, params};
-use crate::primitives::Network;
+use crate::chain::{Params, next_target, params};
+use crate::primitives::{Network, Target};
 use num_bigint::{BigInt, BigUint, Sign};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};

@@ -2,8 +2,8 @@
 
 use super::fixtures::{mainnet_first, testnet3_first};
 use super::synthetic::{HARDER, Synthetic, testnet_like};
-use crate::chain::{Branch, LinkedBatch, Params, ResumeError, Work, link_batch, params};
-use crate::primitives::{Header, Network};
+use crate::chain::{Branch, LinkedBatch, Params, ResumeError, link_batch, params};
+use crate::primitives::{Header, Network, Work};
 use proptest::collection::btree_set;
 use proptest::test_runner::Config;
 use proptest::{prop_assert_eq, proptest};

@@ -3,10 +3,10 @@
 use super::fixtures::mainnet_first;
 use super::synthetic::{HARDER, Synthetic, child, judge, violation};
 use crate::chain::{
-    BatchFault, Branch, LinkedBatch, MAX_FUTURE_SECS, Params, Rejection, Target, TargetError,
-    Violation, link_batch, params, required_bits,
+    BatchFault, Branch, LinkedBatch, MAX_FUTURE_SECS, Params, Rejection, Violation, link_batch,
+    params, required_bits,
 };
-use crate::primitives::{BlockHash, Header, Network};
+use crate::primitives::{BlockHash, Header, Network, Target, TargetError};
 use std::ops::Range;
 
 fn mainnet() -> &'static Params {

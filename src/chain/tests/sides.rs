@@ -4,9 +4,9 @@ use super::memory::Memory;
 use super::miner::{NOW, World, linked, mine, mine_run, regtest};
 use crate::chain::{
     Accepted, Ancestors, Branch, HeaderTree, LinkedBatch, MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS,
-    ResumeError, TreeError, Work,
+    ResumeError, TreeError,
 };
-use crate::primitives::{BlockHash, Header, MerkleRoot};
+use crate::primitives::{BlockHash, Header, MerkleRoot, Work};
 use std::convert::Infallible;
 
 /// `count` headers without proof of work, regtest's or not.

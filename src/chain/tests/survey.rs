@@ -1,8 +1,8 @@
 //! What a batch would be, told before it is judged.
 
 use super::miner::{World, linked, mine_run, regtest};
-use crate::chain::{Survey, Work};
-use crate::primitives::Header;
+use crate::chain::Survey;
+use crate::primitives::{Header, Work};
 
 fn survey(world: &World, headers: &[Header]) -> Survey {
     world.tree.survey(linked(headers), &world.memory).unwrap().unwrap()

@@ -1,8 +1,8 @@
 //! Headers that follow every rule but proof of work, which no test could afford.
 
 use super::model;
-use crate::chain::{Branch, LinkedBatch, Params, Rejection, Violation, Work, params};
-use crate::primitives::{BlockHash, Header, MerkleRoot, Network};
+use crate::chain::{Branch, LinkedBatch, Params, Rejection, Violation, params};
+use crate::primitives::{BlockHash, Header, MerkleRoot, Network, Work};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::prop_oneof;

@@ -1,8 +1,8 @@
 //! Which bits can follow which: no real header is refused, and what is beyond a factor of four is.
 
 use super::fixtures::{MODERN_START, mainnet_first, mainnet_modern, mainnet_periods};
-use crate::chain::{Target, params, permitted_transition};
-use crate::primitives::{Header, Network};
+use crate::chain::{params, permitted_transition};
+use crate::primitives::{Header, Network, Target};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 fn permitted(height: u32, parent: u32, bits: u32) -> bool {

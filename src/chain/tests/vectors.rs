@@ -6,10 +6,10 @@ use super::fixtures::{
 };
 use super::memory::Memory;
 use crate::chain::{
-    Accepted, Branch, HeaderTree, LinkedBatch, Params, Target, Work, estimated_change_percent,
-    link_batch, next_target, params, required_bits,
+    Accepted, Branch, HeaderTree, LinkedBatch, Params, estimated_change_percent, link_batch,
+    next_target, params, required_bits,
 };
-use crate::primitives::{Header, Network};
+use crate::primitives::{Header, Network, Target, Work};
 
 /// Late enough for every fixture: 1 January 2026.
 const NOW: u32 = 1_767_225_600;

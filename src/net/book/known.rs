@@ -2,9 +2,14 @@
 
 use super::address::PeerAddress;
 use super::group::NetGroup;
-use super::{DAY, HOUR, PENALTY};
 use crate::wire::ServiceFlags;
 use std::time::Duration;
+
+/// How far the times that others tell are set back. Source: Bitcoin Core, `ProcessMessage`, `addr`.
+pub(super) const PENALTY: u64 = 2 * 60 * 60;
+
+pub(super) const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
 
 /// Seconds that gossip's word of when a node was seen may lie ahead of our clock.
 const AHEAD: u64 = 10 * 60;

@@ -33,6 +33,7 @@ pub use table::CAPACITY;
 
 use crate::wire::ServiceFlags;
 use avoided::Avoidance;
+use known::{HOUR, PENALTY};
 use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,12 +44,6 @@ const DRAWS: u32 = 64;
 
 /// An address that has answered keeps its place for so many seconds, whoever else would have it.
 const TENURE: u64 = 7 * 24 * 60 * 60;
-
-/// How far the times that others tell are set back. Source: Bitcoin Core, `ProcessMessage`, `addr`.
-const PENALTY: u64 = 2 * 60 * 60;
-
-const HOUR: u64 = 60 * 60;
-const DAY: u64 = 24 * HOUR;
 
 /// Addresses of peers, at most [`CAPACITY`].
 #[derive(Clone, Debug, PartialEq, Eq)]

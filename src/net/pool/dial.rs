@@ -9,27 +9,9 @@ use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Dials in flight for each free place: most addresses are dead or full. Those that are too many are cancelled, or hung
-/// up on right after the handshake.
-const DIALS_PER_PLACE: usize = 3;
-/// Fewest and most dials in flight while there is a free place.
-const MIN_DIALS: usize = 8;
-const MAX_DIALS: usize = 32;
 /// A dial that has taken longer is no reason not to begin another; but there are never more than this under way.
 const HOPEFUL: Duration = Duration::from_secs(2);
 const MAX_UNDER_WAY: usize = 64;
-/// Pause between those beyond one for each free place, as in RFC 8305: who answers at once makes them superfluous.
-const HEAD_START: Duration = Duration::from_millis(100);
-
-/// After so many failures in a row the haste has not helped: from then on as Bitcoin Core, two a second.
-const HASTY: u32 = 100;
-const STEADY_PAUSE: Duration = Duration::from_millis(500);
-const STEADY_DIALS: usize = 4;
-/// After so many, with no peer at all, there is no network: slower, but still so that its return is noticed within
-/// seconds.
-const HOPELESS: u32 = 1000;
-const HOPELESS_PAUSE: Duration = Duration::from_secs(1);
-
 /// An address that did not answer rests so long, doubled with each failure that counts. Seconds.
 const REST: u64 = 10;
 const REST_DOUBLINGS: u32 = 6;
@@ -46,50 +28,6 @@ const PROXY_PATIENCE: Duration = Duration::from_secs(20);
 /// Between connections that only test an address, while everything is well. Bitcoin Core (`FEELER_INTERVAL`): two
 /// minutes.
 const FEELER_PAUSE: Duration = Duration::from_secs(5 * 60);
-
-/// How fast to dial.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
-    /// Failures since the last success.
-    failures: u32,
-    last_dial: Option<Duration>,
-    /// The book is not looked through until then.
-    nothing_until: Option<Duration>,
-    next_feeler: Option<Duration>,
-    from_book: bool,
-}
-
-impl Pace {
-    pub(super) fn failed(&mut self) {
-        self.failures = self.failures.saturating_add(1);
-    }
-
-    pub(super) fn succeeded(&mut self) {
-        self.failures = 0;
-    }
-
-    /// There may be somebody to dial now.
-    pub(super) fn look_again(&mut self) {
-        self.nothing_until = None;
-    }
-
-    pub(super) fn found_nothing(&self) -> bool {
-        self.nothing_until.is_some()
-    }
-
-    fn limits(&self, free: usize, dialling: usize, alone: bool) -> (usize, Duration) {
-        if free == 0 {
-            (0, Duration::ZERO)
-        } else if self.failures < HASTY {
-            let pause = if dialling < free { Duration::ZERO } else { HEAD_START };
-            ((free * DIALS_PER_PLACE).clamp(MIN_DIALS, MAX_DIALS), pause)
-        } else if self.failures < HOPELESS || !alone {
-            (free.min(STEADY_DIALS), STEADY_PAUSE)
-        } else {
-            (MIN_DIALS, HOPELESS_PAUSE)
-        }
-    }
-}
 
 /// Who is dialled or connected already.
 struct InUse {

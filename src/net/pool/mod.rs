@@ -9,10 +9,13 @@
 //! that have answered before; see [`book`](crate::net::book) for what gossip can do to it.
 
 mod addr_fetch;
+mod backoff;
 mod dial;
 mod events;
+mod liveness;
 mod losses;
 mod named;
+mod pace;
 mod reach;
 mod search;
 mod slot;
@@ -29,6 +32,7 @@ pub use types::{
 use crate::net::book::{AddressBook, PeerAddress};
 use losses::Losses;
 use named::NamedPeers;
+use pace::Pace;
 use rand::Rng;
 use reach::Reachability;
 use search::Searching;
@@ -107,7 +111,7 @@ pub struct Pool {
     proxy: ProxyState,
     reach: Reachability,
     searching: Searching,
-    pace: dial::Pace,
+    pace: Pace,
     watch: Watch,
     saving: Saving,
     started: Moment,
@@ -136,7 +140,7 @@ impl Pool {
             losses: Losses::default(),
             tried: BTreeSet::new(),
             proxy: ProxyState::default(),
-            pace: dial::Pace::default(),
+            pace: Pace::default(),
             saving: Saving::default(),
             started: now,
             actions: Vec::new(),

@@ -1,5 +1,6 @@
 //! The peers that the user named: dialled first, and again and again.
 
+use super::backoff;
 use super::types::Persistence;
 use rand::{Rng, RngExt};
 use std::time::Duration;
@@ -106,7 +107,7 @@ impl NamedPeers {
             peer.state = State::GivenUp;
             return;
         }
-        let pause = (FIRST_PAUSE * 2u32.pow(peer.failures.min(16))).min(LONGEST_PAUSE);
+        let pause = backoff::pause(FIRST_PAUSE, peer.failures, LONGEST_PAUSE);
         peer.failures += 1;
         // A quarter more or less, so that the clients of a node that restarts do not all come at once.
         let pause = pause.mul_f64(rng.random_range(0.75..1.25));

@@ -1,5 +1,6 @@
 //! Which networks can be reached: learnt from failures, since no system tells it reliably.
 
+use super::backoff;
 use crate::net::book::Reach;
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ impl Reachability {
         state.failures += 1;
         if state.failures >= limit {
             state.failures = 0;
-            state.until = now + (first * 2u32.pow(state.pauses.min(8))).min(longest);
+            state.until = now + backoff::pause(first, state.pauses, longest);
             state.pauses += 1;
         }
     }

@@ -1,5 +1,6 @@
 //! When addresses are looked for outside the book.
 
+use super::backoff;
 use super::types::Search;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ struct Source {
 impl Source {
     fn start(&mut self, now: Duration) {
         self.running = true;
-        self.next = now + (PAUSE * 2u32.pow(self.asked.min(16))).min(LONGEST_PAUSE);
+        self.next = now + backoff::pause(PAUSE, self.asked, LONGEST_PAUSE);
         self.asked += 1;
     }
 

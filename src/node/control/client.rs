@@ -2,9 +2,10 @@
 
 use super::protocol::{MAX_REPLY, PROTOCOL, Reply, Request, StoreInfo};
 use super::socket::SocketPath;
+use crate::chain::ChainTip;
 use crate::node::lookup::{Located, SideSummary};
 use crate::primitives::{BlockHash, Network};
-use crate::store::{StoredRun, Tip};
+use crate::store::StoredRun;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,7 @@ impl ControlClient {
     ///
     /// # Errors
     /// The process could not be asked, or could not read it.
-    pub fn tip(&mut self) -> Result<Tip, ClientError> {
+    pub fn tip(&mut self) -> Result<ChainTip, ClientError> {
         match self.ask(&Request::Tip)? {
             Reply::Tip(tip) => Ok(tip.into()),
             other => Err(unexpected(&other)),

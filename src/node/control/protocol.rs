@@ -1,11 +1,11 @@
 //! Requests and replies.
 
-use crate::chain::Work;
+use crate::chain::ChainTip;
 use crate::node::as_text;
 use crate::node::lookup::{Located, SideHeader, SideSummary};
 use crate::node::session::{Live, Phase};
-use crate::primitives::{BlockHash, HEADER_LEN, Header, hex};
-use crate::store::{StoredRun, Tip};
+use crate::primitives::{BlockHash, HEADER_LEN, Header, Work, hex};
+use crate::store::StoredRun;
 use serde::{Deserialize, Serialize};
 
 /// Version of the protocol; both sides have to speak the same.
@@ -133,13 +133,13 @@ pub(super) struct RunText {
     headers: String,
 }
 
-impl From<Tip> for TipText {
-    fn from(tip: Tip) -> Self {
+impl From<ChainTip> for TipText {
+    fn from(tip: ChainTip) -> Self {
         Self { height: tip.height, hash: tip.hash, chainwork: tip.chainwork }
     }
 }
 
-impl From<TipText> for Tip {
+impl From<TipText> for ChainTip {
     fn from(tip: TipText) -> Self {
         Self { height: tip.height, hash: tip.hash, chainwork: tip.chainwork }
     }
@@ -198,8 +198,8 @@ impl RunText {
 #[cfg(test)]
 mod tests {
     use super::{MAX_REPLY, MAX_RUN, Reply, Request, RunText};
-    use crate::chain::{Work, params};
-    use crate::primitives::Network;
+    use crate::chain::params;
+    use crate::primitives::{Network, Work};
     use crate::store::StoredRun;
 
     #[test]

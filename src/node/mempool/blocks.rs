@@ -4,8 +4,8 @@
 //! Its header is fetched first: without proof of work nothing is downloaded for it.
 
 use super::watch::PeerKey;
-use crate::chain::{Params, Target, permitted_transition};
-use crate::primitives::{BlockHash, Hash256, Header};
+use crate::chain::{Params, permitted_transition};
+use crate::primitives::{BlockHash, Hash256, Header, Target};
 use crate::wire::{GetHeaders, Inventory, InventoryKind, MAX_LOCATOR, PROTOCOL_VERSION};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;

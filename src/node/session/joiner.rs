@@ -1,78 +1,17 @@
 //! The thread that joins batches to the chain in order and stores them, and the checks before that.
 
-use super::presync::Proven;
+use super::tasks::{Job, Task, Verdict};
 use super::worker::{Limits, Worker};
-use crate::chain::{BatchFault, LinkedBatch, Params, Rejection, link_batch};
+use crate::chain::{ChainPoint, LinkedBatch, Params, link_batch};
 use crate::node::clock::Clock;
-use crate::node::writer::{ChainError, ChainWriter, Joined};
+use crate::node::writer::ChainWriter;
 use crate::primitives::Header;
-use crate::store::{HeaderStore, Tip};
-use crate::sync::{DropReason, PeerKey, Point, Tag};
+use crate::store::HeaderStore;
+use crate::sync::{DropReason, PeerKey, Tag};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc::UnboundedSender;
-
-/// A linked batch on its way to the chain.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) tag: Tag,
-    /// Who sent it.
-    pub(super) peer: PeerKey,
-    /// Whether it lies between two hints, which vouch for its work.
-    pub(super) hinted: bool,
-    /// Whether it came without being asked for.
-    pub(super) unasked: bool,
-    /// Jobs of an epoch in which something was refused come back untouched.
-    pub(super) epoch: u64,
-    pub(super) batch: LinkedBatch,
-}
-
-/// What the joining thread is to do.
-#[derive(Debug)]
-pub(super) enum Task {
-    /// Join a batch to the chain.
-    Join(Job),
-    /// Forget what is kept of a peer that is gone.
-    Forget(PeerKey),
-}
-
-/// What became of a batch.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    /// Proof of work and links were checked.
-    Linked {
-        tag: Tag,
-        batch: LinkedBatch,
-        fault: Option<BatchFault>,
-        /// Height of the batch's parent, if that is stored.
-        parent_height: Option<u32>,
-        /// How its chain leaves the hints that the stored one follows.
-        strays: Option<DropReason>,
-    },
-    /// These batches are stored: as part of the chain, or of a branch that is to take over, which ends at `at` then.
-    Joined { done: Vec<(Tag, Joined)>, tip: Tip, at: Point },
-    /// Only the batch's headers before the refused one are.
-    Refused { tag: Tag, joined: Joined, rejection: Rejection, tip: Tip, at: Point },
-    /// The batch was not looked at, because one before it was refused.
-    Returned { tag: Tag, batch: LinkedBatch },
-    /// The batch leads nowhere: what its sender sent before was not kept. Nobody's fault.
-    Orphan {
-        tag: Tag,
-        /// Whether the branch is worth to be sent once more, from its beginning.
-        again: bool,
-    },
-    /// A branch has shown enough work to be downloaded for keeps.
-    Proven {
-        proven: Proven,
-        /// The peer whose chain it is.
-        by: PeerKey,
-    },
-    /// It was not to be had, or the chain has more work by now: what was downloaded of it is let go.
-    LetGo(Tip),
-    /// The store failed; nothing more is joined.
-    Failed(ChainError),
-}
 
 /// What batches are checked by before it is their turn to be joined.
 #[derive(Debug)]
@@ -80,7 +19,7 @@ pub(super) struct LinkCheck<S> {
     pub(super) params: &'static Params,
     pub(super) store: Arc<S>,
     /// The last hint that the stored chain has reached.
-    pub(super) vouched: Option<Point>,
+    pub(super) vouched: Option<ChainPoint>,
 }
 
 impl<S: HeaderStore> LinkCheck<S> {
@@ -96,7 +35,7 @@ impl<S: HeaderStore> LinkCheck<S> {
 
     /// Whether a batch whose parent is stored leads away from the last hint that the stored chain has reached.
     fn strays(&self, parent_height: u32, batch: &LinkedBatch) -> Option<DropReason> {
-        let Point { height: last, hash } = self.vouched?;
+        let ChainPoint { height: last, hash } = self.vouched?;
         let stored = |height| self.store.run(height, 1).ok()?.hashes.first().copied();
         let count = u32::try_from(batch.hashes().len()).unwrap_or(u32::MAX);
         let below = last.checked_sub(parent_height)?.min(count);

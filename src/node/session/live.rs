@@ -1,6 +1,7 @@
 //! What a running sync tells those who watch it.
 
-use super::{Session, Tip};
+use super::Session;
+use crate::chain::ChainTip;
 use crate::net::pool::PeerStatus;
 use crate::node::clock::grouped;
 use crate::node::report::Stopped;
@@ -161,7 +162,7 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// Tells whoever follows that the chain is complete.
     pub(super) fn notice_caught_up(&self) {
-        let Tip { height, hash, .. } = self.tip;
+        let ChainTip { height, hash, .. } = self.tip;
         let header = block_in_place(|| self.store.headers(height, 1));
         // A header that cannot be read is not told: whatever needs it next will say why.
         if let Some(header) = header.ok().and_then(|headers| headers.first().copied()) {
@@ -171,7 +172,7 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// Tells whoever follows each header that is new on the chain since the last time.
     pub(super) fn notice_tips(&mut self) {
-        let Tip { height, hash, .. } = self.tip;
+        let ChainTip { height, hash, .. } = self.tip;
         let first = self.noticed.saturating_add(1);
         if !self.caught_up || first > height {
             return;

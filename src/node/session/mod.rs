@@ -13,6 +13,7 @@ mod options;
 mod peer_clocks;
 mod presync;
 mod start;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tips;
@@ -24,7 +25,7 @@ mod worker;
 pub use live::{Event, Live, Phase};
 pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
-use crate::chain::LinkedBatch;
+use crate::chain::{ChainPoint, ChainTip, LinkedBatch};
 use crate::net::Event as PeerEvent;
 use crate::net::pool::{PeerStatus, Place};
 use crate::node::clock::{TooNew, grouped};
@@ -32,16 +33,17 @@ use crate::node::peers::Peers;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
-use crate::store::{HeaderStore, Tip};
-use crate::sync::{Action, Engine, PeerKey, Point, Progress, Tag, VerifiedWork};
+use crate::store::HeaderStore;
+use crate::sync::{Action, Engine, PeerKey, Progress, Tag, VerifiedWork};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
-use joiner::{Job, Joiner, Verdict};
+use joiner::Joiner;
 use offline::Offline;
 use peer_clocks::PeerClocks;
-use start::{engine_settings, hints_hold, limits, locator_of, point_of, store_error};
+use start::{engine_settings, hints_hold, limits, locator_of, store_error};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tasks::{Job, Verdict};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::block_in_place;
@@ -108,9 +110,9 @@ pub struct Session<S> {
     verdict_sender: UnboundedSender<Verdict>,
     held: HashMap<Tag, Held>,
     epoch: u64,
-    tip: Tip,
+    tip: ChainTip,
     /// Where the download has come to: the tip, or the end of a branch that is to take over.
-    at: Point,
+    at: ChainPoint,
     announced: HashMap<PeerKey, u32>,
     /// The last block that a peer announced, unknown then, until it has brought it or has answered without.
     promised: HashMap<PeerKey, BlockHash>,
@@ -159,7 +161,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         let hints_hold = hints_hold(&options, store.as_ref(), &tip).map_err(store_error)?;
         let now = Instant::now();
         Ok(Self {
-            engine: Engine::new(engine_settings(&options, hints_hold), point_of(&tip)),
+            engine: Engine::new(engine_settings(&options, hints_hold), tip.point()),
             peers: Peers::new(options.policy(tip.height), event_sender),
             joiner: Some(start_joiner(&options, &store, hints_hold, verdict_sender.clone())?),
             options,
@@ -169,7 +171,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             verdict_sender,
             held: HashMap::new(),
             epoch: 0,
-            at: point_of(&tip),
+            at: tip.point(),
             tip,
             announced: HashMap::new(),
             promised: HashMap::new(),

@@ -1,6 +1,6 @@
 //! What a sync can be told, and how it may end.
 
-use crate::chain::{Params, Work};
+use crate::chain::{Hints, Params};
 use crate::net::Proxy;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::clock::{Clock, TooNew};
@@ -9,7 +9,7 @@ use crate::node::peers::{BookUse, Policy};
 use crate::node::report::Stopped;
 use crate::node::sources::Sources;
 use crate::node::writer::ChainError;
-use crate::sync::Hints;
+use crate::primitives::Work;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;

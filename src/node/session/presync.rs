@@ -6,9 +6,9 @@
 //! them, of all peers at once, and takes nothing that does not lead from one to the next. A branch that shows
 //! its work within a few messages is kept as it is, and needs no second download.
 
-use crate::chain::{Branch, LinkedBatch, Rejection};
+use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection};
 use crate::primitives::BlockHash;
-use crate::sync::{PeerKey, Point};
+use crate::sync::PeerKey;
 use crate::wire::MAX_HEADERS;
 use std::collections::{BTreeMap, HashSet};
 
@@ -33,9 +33,9 @@ const MAX_PRESYNCS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Presync {
     /// The last header that is stored.
-    fork: Point,
+    fork: ChainPoint,
     branch: Branch,
-    points: Vec<Point>,
+    points: Vec<ChainPoint>,
     /// All headers since the first one that was not known, while they are few.
     kept: Option<LinkedBatch>,
 }
@@ -44,14 +44,14 @@ pub(super) struct Presync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Proven {
     /// Where it leaves the stored chain.
-    pub(super) fork: Point,
+    pub(super) fork: ChainPoint,
     /// Every 2016th header from there on, and the one whose work was enough where that is a branch's.
-    pub(super) points: Vec<Point>,
+    pub(super) points: Vec<ChainPoint>,
 }
 
 impl Presync {
     /// A branch that leaves the stored chain at `fork`, whose first headers have these hashes and end in `state`.
-    pub(super) fn new(fork: Point, shared: &[BlockHash], state: Branch) -> Self {
+    pub(super) fn new(fork: ChainPoint, shared: &[BlockHash], state: Branch) -> Self {
         let mut presync =
             Self { fork, branch: state, points: Vec::new(), kept: Some(LinkedBatch::default()) };
         presync.note(fork.height + 1, shared);
@@ -87,7 +87,7 @@ impl Presync {
     fn note(&mut self, first: u32, hashes: &[BlockHash]) {
         for (hash, height) in hashes.iter().zip(first..) {
             if (height + 1).is_multiple_of(STEP) {
-                self.points.push(Point { height, hash: *hash });
+                self.points.push(ChainPoint { height, hash: *hash });
             }
         }
     }
@@ -99,7 +99,7 @@ impl Presync {
 
     /// The branch's hints. `tip` is the end of the stored chain.
     pub(super) fn proven(self, tip: BlockHash) -> Proven {
-        let end = Point { height: self.branch.height(), hash: self.branch.hash() };
+        let end = ChainPoint { height: self.branch.height(), hash: self.branch.hash() };
         let mut points = self.points;
         // The end of an answer is no landmark; it only serves where there is none yet, and where less than all of
         // the branch would not take over.

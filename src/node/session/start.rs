@@ -2,9 +2,10 @@
 
 use super::options::{SyncError, SyncOptions};
 use super::worker::Limits;
+use crate::chain::{ChainTip, Hints};
 use crate::primitives::BlockHash;
-use crate::store::{HeaderStore, StoreError, Tip};
-use crate::sync::{Hints, Point, Settings, locator_heights, spread_above};
+use crate::store::{HeaderStore, StoreError};
+use crate::sync::{Settings, locator_heights, spread_above};
 use tracing::warn;
 
 /// An error of the store on its way up.
@@ -12,11 +13,7 @@ pub(super) fn store_error(error: StoreError) -> SyncError {
     SyncError::Chain(error.into())
 }
 
-pub(super) fn point_of(tip: &Tip) -> Point {
-    Point { height: tip.height, hash: tip.hash }
-}
-
-pub(super) fn limits(options: &SyncOptions, hints_hold: bool, tip: &Tip) -> Limits {
+pub(super) fn limits(options: &SyncOptions, hints_hold: bool, tip: &ChainTip) -> Limits {
     let hinted = options.hints.at_or_below(tip.height).filter(|_| hints_hold);
     Limits {
         stop_height: options.stop_height.unwrap_or(u32::MAX),
@@ -37,7 +34,7 @@ pub(super) fn engine_settings(options: &SyncOptions, hints_hold: bool) -> Settin
 pub(super) fn hints_hold<S: HeaderStore>(
     options: &SyncOptions,
     store: &S,
-    tip: &Tip,
+    tip: &ChainTip,
 ) -> Result<bool, StoreError> {
     let Some(point) = options.hints.at_or_below(tip.height) else { return Ok(true) };
     let stored = store.run(point.height, 1)?.hashes.first().copied();

@@ -2,10 +2,10 @@
 
 use super::start::locator_of;
 use super::{PeerStatus, Session};
-use crate::chain::{MAX_SIDE_BRANCHES, Work};
+use crate::chain::MAX_SIDE_BRANCHES;
 use crate::net::pool::Place;
 use crate::node::peers::Decision;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, Work};
 use crate::store::HeaderStore;
 use crate::sync::{DropReason, PeerKey};
 use std::sync::Arc;

@@ -1,17 +1,17 @@
 //! What became of batches.
 
-use super::joiner::Verdict;
 use super::options::{ChainEnd, SyncError};
 use super::presync::Proven;
-use super::start::{hints_hold, point_of, store_error};
+use super::start::{hints_hold, store_error};
+use super::tasks::Verdict;
 use super::useless::Useless;
 use super::{Event, Session};
-use crate::chain::{BatchFault, LinkedBatch, Rejection, Work};
+use crate::chain::{BatchFault, ChainPoint, ChainTip, Hints, LinkedBatch, Rejection};
 use crate::node::clock::grouped;
 use crate::node::writer::Joined;
-use crate::primitives::BlockHash;
-use crate::store::{HeaderStore, Tip};
-use crate::sync::{DropReason, Gain, Hints, Linked, PeerKey, Point, Tag};
+use crate::primitives::{BlockHash, Work};
+use crate::store::HeaderStore;
+use crate::sync::{DropReason, Gain, Linked, PeerKey, Tag};
 use std::time::Instant;
 use tokio::task::block_in_place;
 use tracing::info;
@@ -124,15 +124,15 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.start_from_here(proven.points, Some(prover));
     }
 
-    fn on_let_go(&mut self, tip: Tip) {
+    fn on_let_go(&mut self, tip: ChainTip) {
         info!("the branch that was downloaded for keeps does not take over: going on from the tip");
-        let at = point_of(&tip);
+        let at = tip.point();
         self.move_tip(tip, at);
         self.start_from_here(Vec::new(), None);
     }
 
     /// The download goes on from where it is by these hints; whatever was under way is of no use any more.
-    fn start_from_here(&mut self, points: Vec<Point>, prover: Option<PeerKey>) {
+    fn start_from_here(&mut self, points: Vec<ChainPoint>, prover: Option<PeerKey>) {
         self.epoch += 1;
         self.held.clear();
         self.presync_height = None;
@@ -140,7 +140,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// The points, and the hints that go on above them.
-    fn with_hints_above(&self, mut points: Vec<Point>) -> Hints {
+    fn with_hints_above(&self, mut points: Vec<ChainPoint>) -> Hints {
         let end = points.last().map_or(0, |point| point.height);
         let hints = self.options.hints.points().iter().filter(|_| self.hints_hold);
         points.extend(hints.filter(|hint| hint.height > end));
@@ -152,7 +152,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.engine.on_joined(tag, self.at, whole, gain);
     }
 
-    fn move_tip(&mut self, tip: Tip, at: Point) {
+    fn move_tip(&mut self, tip: ChainTip, at: ChainPoint) {
         self.at = at;
         if tip.hash != self.tip.hash {
             self.tip = tip;
@@ -286,7 +286,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     fn tell_disagreement(&self, height: u32, hash: &BlockHash, work: &Work) {
-        let Tip { height: best, hash: tip, chainwork } = &self.tip;
+        let ChainTip { height: best, hash: tip, chainwork } = &self.tip;
         self.warn(format!(
             "peers disagree: the most work {chainwork:#} is at height {best} ({tip}), another branch \
              reaches height {height} ({hash}) with work {work:#}"
@@ -294,7 +294,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     fn notice_reorganisation(&mut self, old_height: u32, old_hash: BlockHash, depth: u32) {
-        let Tip { height, hash, .. } = self.tip;
+        let ChainTip { height, hash, .. } = self.tip;
         // What is new from there on is told after it.
         self.noticed = self.noticed.min(old_height.saturating_sub(depth));
         let told = format!(

@@ -1,13 +1,13 @@
 //! What the joining thread does: which batches are kept at once, which have to show their work first.
 
-use super::joiner::{Job, Task, Verdict};
 use super::presync::{ALLOWANCE, Presync, Presyncs};
-use crate::chain::{Branch, LinkedBatch, Rejection, Survey, Work};
+use super::tasks::{Job, Task, Verdict};
+use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection, Survey};
 use crate::node::clock::Clock;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, Work};
 use crate::store::HeaderStore;
-use crate::sync::{PeerKey, Point, Tag};
+use crate::sync::{PeerKey, Tag};
 use crate::wire::MAX_HEADERS;
 use std::mem;
 use std::sync::mpsc::Receiver;
@@ -197,7 +197,7 @@ impl<S: HeaderStore> Worker<S> {
         if !order.full {
             return Ok(Plan::PassOver { height, hash, work: survey.work().clone() });
         }
-        let fork = Point { height: survey.fork_height(), hash: survey.fork_hash() };
+        let fork = ChainPoint { height: survey.fork_height(), hash: survey.fork_hash() };
         let state = self.writer.state_before(&survey)?;
         let presync = Presync::new(fork, survey.shared(), state);
         Ok(Plan::Presync(Box::new(presync), survey.into_rest()))
@@ -334,11 +334,10 @@ impl<S: HeaderStore> Worker<S> {
     }
 
     /// Where the download has come to: the stored chain's end, or that of the branch which is to take over.
-    fn end(&self) -> Point {
-        let tip = self.writer.store().tip();
-        let chain = || Point { height: tip.height, hash: tip.hash };
+    fn end(&self) -> ChainPoint {
+        let chain = || self.writer.store().tip().point();
         let staged = self.writer.staged();
-        staged.map_or_else(chain, |end| Point { height: end.height(), hash: end.hash() })
+        staged.map_or_else(chain, |end| ChainPoint { height: end.height(), hash: end.hash() })
     }
 
     fn store(&mut self) -> Result<(), ChainError> {

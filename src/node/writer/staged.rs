@@ -3,19 +3,10 @@
 //! Whatever ends the program on the way, the stored chain is the old one or the new one: its work never
 //! becomes less. What was downloaded of the branch by then is downloaded again.
 
-use super::{ChainError, ChainWriter, Joined, collect, log_retargets, stored_branch};
+use super::{ChainError, ChainWriter, Joined, Staged, collect, log_retargets, stored_branch};
 use crate::chain::link_batch;
-use crate::chain::{Branch, CheckedHeaders, HeaderTree, LinkedBatch, MAX_SIDE_HEADERS, Rejection};
+use crate::chain::{Branch, HeaderTree, LinkedBatch, MAX_SIDE_HEADERS, Rejection};
 use crate::store::{Change, HeaderStore, Staging, StoredSide};
-
-/// The branch.
-#[derive(Debug)]
-pub(super) struct Staged {
-    /// Height of the last header that it shares with the chain.
-    fork: u32,
-    branch: Branch,
-    pub(super) unstored: Option<CheckedHeaders>,
-}
 
 impl<S: HeaderStore> ChainWriter<S> {
     /// Begins to collect a branch that leaves the stored chain at a height.

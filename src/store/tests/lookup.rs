@@ -3,7 +3,7 @@
 use super::mine::{append, mine, regtest};
 use crate::chain::{Ancestors, Branch};
 use crate::primitives::BlockHash;
-use crate::store::index::RUN;
+use crate::store::layout::RUN;
 use crate::store::{Change, HeaderStore, SledStore, verify};
 use tempfile::tempdir;
 

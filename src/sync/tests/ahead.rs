@@ -2,9 +2,9 @@
 
 use super::sim::{fit, habit, peer};
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
+use crate::chain::{ChainPoint, Hints};
 use crate::sync::ahead::AHEAD;
 use crate::sync::ranges::WINDOW;
-use crate::sync::{Hints, Point};
 use proptest::prelude::any;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use std::collections::HashSet;
@@ -18,8 +18,8 @@ const HEIGHT: u32 = HINTED + BEYOND;
 /// Headers that may wait for others at most: those of all ranges of the window, and what came ahead.
 const MOST_HELD: usize = (WINDOW + 1) * 2016 + (AHEAD + 1) * 2000;
 
-fn tip() -> Point {
-    Point { height: HEIGHT, hash: hash_of(0, HEIGHT) }
+fn tip() -> ChainPoint {
+    ChainPoint { height: HEIGHT, hash: hash_of(0, HEIGHT) }
 }
 
 fn shipped() -> Hints {
@@ -75,7 +75,7 @@ fn a_chain_that_ends_with_the_last_hint_needs_no_more_than_before() {
     (peer.latency, peer.rate) = (Duration::from_secs(1), 1e9);
     let mut world = World::new(shipped(), vec![peer]);
     assert!(world.run());
-    assert_eq!(world.best, Point { height: end, hash: hash_of(0, end) });
+    assert_eq!(world.best, ChainPoint { height: end, hash: hash_of(0, end) });
     assert!(world.requests <= 2 * 29 + 1, "{}", world.requests);
 }
 
@@ -186,7 +186,7 @@ proptest! {
         let mut world = World::new(hints(&chain(hinted_to.min(height))), peers);
         world.most_cries = Some(10);
         prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
-        prop_assert_eq!(world.best, Point { height, hash: hash_of(0, height) });
+        prop_assert_eq!(world.best, ChainPoint { height, hash: hash_of(0, height) });
         let key = u64::try_from(honest).unwrap();
         prop_assert!(world.peers.contains_key(&key), "the honest peer was dropped: {:?}", world.dropped);
         prop_assert!(world.most_held <= MOST_HELD, "{} headers held", world.most_held);

@@ -1,14 +1,14 @@
 //! What the engine makes of single peers and of small groups.
 
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
-use crate::sync::{Hints, Point};
+use crate::chain::{ChainPoint, Hints};
 use std::collections::HashSet;
 use std::time::Duration;
 
 const HEIGHT: u32 = 40_000;
 
-fn tip() -> Point {
-    Point { height: HEIGHT, hash: hash_of(0, HEIGHT) }
+fn tip() -> ChainPoint {
+    ChainPoint { height: HEIGHT, hash: hash_of(0, HEIGHT) }
 }
 
 fn honest() -> SimPeer {
@@ -146,7 +146,7 @@ fn a_chain_that_ends_before_the_last_hint_is_taken_as_far_as_it_goes() {
         let short = SimPeer::honest(&chain(end));
         let mut world = World::new(hints(&chain(HEIGHT)), vec![short]);
         assert!(world.run());
-        assert_eq!(world.best, Point { height: end, hash: hash_of(0, end) });
+        assert_eq!(world.best, ChainPoint { height: end, hash: hash_of(0, end) });
         assert_eq!(world.dropped, []);
     }
 }

@@ -2,13 +2,14 @@
 
 use super::low_work::LowWork;
 use super::world::{SimPeer, World, chain, hash_of, hints};
-use crate::sync::{Action, Disposition, Engine, Hints, Point, Reply, Settings};
+use crate::chain::{ChainPoint, Hints};
+use crate::sync::{Action, Disposition, Engine, Reply, Settings};
 use std::time::Duration;
 
 const HEIGHT: u32 = 3_000;
 
-fn tip() -> Point {
-    Point { height: HEIGHT, hash: hash_of(0, HEIGHT) }
+fn tip() -> ChainPoint {
+    ChainPoint { height: HEIGHT, hash: hash_of(0, HEIGHT) }
 }
 
 fn ms(milliseconds: u64) -> Duration {
@@ -115,7 +116,7 @@ fn a_slow_peer_does_not_lead_while_there_are_faster_ones() {
 /// An engine whose only peer has said that it has nothing beyond the tip, at this height.
 fn at_tip(height: u32) -> Engine {
     let settings = Settings { genesis: hash_of(0, 0), hints: Hints::default(), stop_height: None };
-    let mut engine = Engine::new(settings, Point { height, hash: hash_of(0, height) });
+    let mut engine = Engine::new(settings, ChainPoint { height, hash: hash_of(0, height) });
     engine.add_peer(7, height);
     let asked = engine.poll(ms(0), &mut |_| vec![hash_of(0, height - 1), hash_of(0, 0)]);
     assert!(matches!(asked[..], [Action::Ask { peer: 7, .. }]), "{asked:?}");

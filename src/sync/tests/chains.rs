@@ -1,7 +1,7 @@
 //! Made-up chains of hashes, and forks of them.
 
+use crate::chain::Hints;
 use crate::primitives::BlockHash;
-use crate::sync::Hints;
 
 /// A chain as hashes by height.
 pub(super) type Chain = Vec<BlockHash>;

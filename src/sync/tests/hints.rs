@@ -1,33 +1,14 @@
-//! Hints files.
+//! Downloads with hints.
 
 use super::low_work::LowWork;
 use super::world::{SimPeer, World, chain, fork, hash_of};
-use crate::sync::{Hints, HintsError, Point};
-
-const HASH: &str = "00000000693067b0e6b440bc51450b9f3850561b07f6d3c021c54fbd6abb9763";
-
-#[test]
-fn comments_and_empty_lines_are_passed_over() {
-    let hints = Hints::parse(&format!("# made by hand\n\n2015 {HASH}\n4031\t{HASH}\n")).unwrap();
-    assert_eq!(hints.points().len(), 2);
-    assert_eq!(hints.at_or_below(4030).unwrap().height, 2015);
-    assert_eq!(hints.at_or_below(2014), None);
-}
-
-#[test]
-fn a_bad_line_is_named() {
-    let error = Hints::parse(&format!("2015 {HASH}\nnonsense")).unwrap_err();
-    assert_eq!(error, HintsError::Form { line: 2, got: "nonsense".to_owned() });
-    let error = Hints::parse(&format!("2015 {HASH}\n2015 {HASH}")).unwrap_err();
-    assert_eq!(error, HintsError::Order { line: 2, previous: 2015, got: 2015 });
-    assert!(matches!(Hints::parse("7 00"), Err(HintsError::Hash { line: 1, .. })));
-}
+use crate::chain::{ChainPoint, Hints};
 
 const HEIGHT: u32 = 80_000;
 
 /// The hints of a branch at these heights alone.
 fn hints_at(branch: u8, heights: &[u32]) -> Hints {
-    let points = heights.iter().map(|&height| Point { height, hash: hash_of(branch, height) });
+    let points = heights.iter().map(|&height| ChainPoint { height, hash: hash_of(branch, height) });
     Hints::from_points(points.collect())
 }
 
@@ -35,7 +16,7 @@ fn run(hints: Hints, peers: Vec<SimPeer>, low_work: Option<LowWork>) -> World {
     let mut world = World::new(hints, peers);
     world.low_work = low_work;
     assert!(world.run(), "{:?}", world.dropped);
-    assert_eq!(world.best, Point { height: HEIGHT, hash: hash_of(0, HEIGHT) });
+    assert_eq!(world.best, ChainPoint { height: HEIGHT, hash: hash_of(0, HEIGHT) });
     world
 }
 

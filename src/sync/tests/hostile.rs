@@ -2,7 +2,8 @@
 
 use super::low_work::LowWork;
 use super::world::{Chain, SimPeer, World, chain, fork, hash_of, hints};
-use crate::sync::{ANSWER_DEADLINE, Hints, Point};
+use crate::chain::{ChainPoint, Hints};
+use crate::sync::ANSWER_DEADLINE;
 use std::time::Duration;
 
 const HEIGHT: u32 = 12_000;
@@ -13,8 +14,8 @@ fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-fn tip() -> Point {
-    Point { height: HEIGHT, hash: hash_of(0, HEIGHT) }
+fn tip() -> ChainPoint {
+    ChainPoint { height: HEIGHT, hash: hash_of(0, HEIGHT) }
 }
 
 fn honest(latency: u64) -> SimPeer {

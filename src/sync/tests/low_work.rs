@@ -1,7 +1,8 @@
 //! The node's presync in the simulated network: chains that have to show their work before they are kept.
 
 use super::world::{Batch, World, branch};
-use crate::sync::{Gain, Hints, Point, Tag};
+use crate::chain::{ChainPoint, Hints};
+use crate::sync::{Gain, Tag};
 
 /// What a chain has to show before it is kept beyond some height, as the node's presync has it.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +70,7 @@ impl World {
         }
         let points = (self.best.height + 1..).zip(unkept);
         let points = points.filter(|(height, _)| (height + 1) % 2016 == 0);
-        let points = points.map(|(height, hash)| Point { height, hash }).collect();
+        let points = points.map(|(height, hash)| ChainPoint { height, hash }).collect();
         self.engine.adopt_hints(Hints::from_points(points), self.best, Some(batch.peer));
         self.batches.clear();
         self.low_work = None;

@@ -1,7 +1,7 @@
 //! Random networks: whoever the peers are, one honest one among them is enough.
 
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
-use crate::sync::{Hints, Point};
+use crate::chain::{ChainPoint, Hints};
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use std::collections::HashSet;
@@ -102,7 +102,7 @@ proptest! {
         let mut world = World::new(hints, peers);
         world.most_cries = Some(10);
         prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
-        prop_assert_eq!(world.best, Point { height, hash: hash_of(0, height) });
+        prop_assert_eq!(world.best, ChainPoint { height, hash: hash_of(0, height) });
         let key = u64::try_from(honest).unwrap();
         prop_assert!(world.peers.contains_key(&key), "the honest peer was dropped: {:?}", world.dropped);
         prop_assert!(world.now < Duration::from_secs(300), "{:?}", world.now);

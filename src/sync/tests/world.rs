@@ -4,10 +4,10 @@
 
 pub(super) use super::chains::{Chain, chain, fork, hash_of, hints};
 use super::low_work::LowWork;
-use crate::chain::Work;
-use crate::primitives::BlockHash;
-use crate::sync::{Action, Disposition, DropReason, Engine, Gain, Hints, Linked, PeerKey};
-use crate::sync::{Point, Progress, Reply, Settings, Tag, locator_heights, spread_above};
+use crate::chain::{ChainPoint, Hints};
+use crate::primitives::{BlockHash, Work};
+use crate::sync::{Action, Disposition, DropReason, Engine, Gain, Linked, PeerKey};
+use crate::sync::{Progress, Reply, Settings, Tag, locator_heights, spread_above};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
@@ -107,7 +107,7 @@ pub(super) struct World {
     pub(super) dropped: Vec<(PeerKey, String)>,
     pub(super) hints_off: bool,
     pub(super) now: Duration,
-    pub(super) best: Point,
+    pub(super) best: ChainPoint,
     pub(super) most_held: usize,
     pub(super) requests: usize,
     /// After so many announcements of what is not there one who makes them is refused, as by the session.
@@ -129,7 +129,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(hints: Hints, peers: Vec<SimPeer>) -> Self {
         let genesis = hash_of(0, 0);
-        let best = Point { height: 0, hash: genesis };
+        let best = ChainPoint { height: 0, hash: genesis };
         let mut engine = Engine::new(Settings { genesis, hints, stop_height: None }, best);
         let peers: BTreeMap<PeerKey, SimPeer> = (0..).zip(peers).collect();
         for (key, peer) in &peers {
@@ -341,7 +341,7 @@ impl World {
                 let height = self.known[&parent].1 + 1;
                 self.known.insert(hash, (parent, height));
                 if height > self.best.height {
-                    self.best = Point { height, hash };
+                    self.best = ChainPoint { height, hash };
                 }
                 parent = hash;
             }
@@ -369,7 +369,7 @@ pub(super) fn branch(height: u32) -> Gain {
 
 fn locator_of(
     known: &HashMap<BlockHash, (BlockHash, u32)>,
-    best: Point,
+    best: ChainPoint,
     common: Option<BlockHash>,
 ) -> Vec<BlockHash> {
     let common = common.and_then(|hash| Some(known.get(&hash)?.1));

@@ -8,5 +8,6 @@ mod population;
 mod proxied;
 mod request;
 mod start;
+mod tips;
 mod week;
 mod world;

@@ -1,8 +1,8 @@
 //! Which announced blocks are downloaded, and from whom.
 
-use crate::chain::{Target, params};
+use crate::chain::params;
 use crate::node::mempool::blocks::{BlockNewsFault, Blocks, Seen};
-use crate::primitives::{BlockHash, Header, MerkleRoot, Network};
+use crate::primitives::{BlockHash, Header, MerkleRoot, Network, Target};
 use crate::wire::InventoryKind;
 use std::time::Duration;
 

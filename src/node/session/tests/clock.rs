@@ -1,12 +1,12 @@
 //! Headers that are ahead of the clock, as the connect thread sees them.
 
 use super::presync::{genesis, linked, mine};
-use crate::chain::{Work, params};
+use crate::chain::params;
 use crate::node::clock::{Clock, TooNew};
-use crate::node::session::joiner::{Job, Task, Verdict};
+use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
 use crate::node::writer::{ChainWriter, Joined};
-use crate::primitives::{Header, Network};
+use crate::primitives::{Header, Network, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use std::sync::Arc;
 use std::sync::mpsc::channel;

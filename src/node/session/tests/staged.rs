@@ -1,12 +1,12 @@
 //! A branch that has shown its work, stored beside the chain until it takes over, as the joining thread sees it.
 
 use super::presync::{FULL, genesis, linked, mine};
-use crate::chain::{Work, params};
+use crate::chain::params;
 use crate::node::clock::Clock;
-use crate::node::session::joiner::{Job, Task, Verdict};
+use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
 use crate::node::writer::{ChainWriter, Joined};
-use crate::primitives::{Header, Network};
+use crate::primitives::{Header, Network, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use std::sync::Arc;
 use std::sync::mpsc::channel;

@@ -4,13 +4,13 @@
 //! A hint never makes a header valid. It only says where several peers can be asked at once; every header
 //! is checked from genesis all the same, and wrong hints cost time, not safety.
 
-use super::Point;
+use super::point::ChainPoint;
 use crate::primitives::{BlockHash, ParseHashError};
 
 /// Heights and hashes in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
-    points: Vec<Point>,
+    points: Vec<ChainPoint>,
 }
 
 /// A hints file that cannot be used.
@@ -51,7 +51,7 @@ impl Hints {
     /// # Errors
     /// The first line that cannot be used.
     pub fn parse(text: &str) -> Result<Self, HintsError> {
-        let mut points: Vec<Point> = Vec::new();
+        let mut points: Vec<ChainPoint> = Vec::new();
         for (number, content) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
             let content = content.trim();
             if content.is_empty() || content.starts_with('#') {
@@ -68,32 +68,32 @@ impl Hints {
     }
 
     /// Hints from points that ascend already.
-    pub fn from_points(points: Vec<Point>) -> Self {
+    pub fn from_points(points: Vec<ChainPoint>) -> Self {
         Self { points }
     }
 
     /// All points, ascending.
-    pub fn points(&self) -> &[Point] {
+    pub fn points(&self) -> &[ChainPoint] {
         &self.points
     }
 
     /// The highest point at or below a height.
-    pub fn at_or_below(&self, height: u32) -> Option<Point> {
+    pub fn at_or_below(&self, height: u32) -> Option<ChainPoint> {
         let above = self.points.partition_point(|point| point.height <= height);
         above.checked_sub(1).map(|at| self.points[at])
     }
 
     /// The position of the first point above a height.
-    pub(super) fn first_above(&self, height: u32) -> usize {
+    pub(crate) fn first_above(&self, height: u32) -> usize {
         self.points.partition_point(|point| point.height <= height)
     }
 }
 
-fn parse_line(line: usize, content: &str) -> Result<Point, HintsError> {
+fn parse_line(line: usize, content: &str) -> Result<ChainPoint, HintsError> {
     let form = || HintsError::Form { line, got: content.to_owned() };
     let (height, hash) = content.split_once(char::is_whitespace).ok_or_else(form)?;
     let height = height.parse().map_err(|_| form())?;
     let hash: BlockHash =
         hash.trim().parse().map_err(|source| HintsError::Hash { line, source })?;
-    Ok(Point { height, hash })
+    Ok(ChainPoint { height, hash })
 }

@@ -1,6 +1,7 @@
 //! Targets: the 256-bit bound on a header's hash, and its compact form `bits`.
 
-use crate::primitives::{BlockHash, hex};
+use super::hash::BlockHash;
+use super::hex;
 use num_bigint::BigUint;
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Work: the expected number of hashes behind a header, and its sum over a chain.
 
+use super::header::Header;
+use super::hex::{self, HexError};
 use super::target::Target;
-use crate::primitives::Header;
-use crate::primitives::hex::{self, HexError};
 use num_bigint::BigUint;
 use std::fmt;
 use std::iter;
@@ -27,8 +27,9 @@ impl Work {
         Target::from_bits(bits).map_or_else(|_| Self::default(), Self::of_target)
     }
 
-    /// The work of all of these headers together.
-    pub(super) fn of_headers(headers: &[Header]) -> Self {
+    /// The work of all of these headers together. Runs of equal bits, which is what a chain is made of, cost one division
+    /// each.
+    pub fn of_headers(headers: &[Header]) -> Self {
         let mut sum = Self::default();
         for run in headers.chunk_by(|a, b| a.bits == b.bits) {
             sum.0 += Self::of_bits(run[0].bits).0 * run.len();
@@ -90,9 +91,9 @@ impl fmt::Display for Work {
 impl FromStr for Work {
     type Err = HexError;
 
-    /// Up to 64 hex digits, with or without `0x`, as Bitcoin Core's `-minimumchainwork` takes them.
+    /// Up to 64 hex digits, with or without `0x` or `0X`, as Bitcoin Core's `-minimumchainwork` takes them.
     fn from_str(text: &str) -> Result<Self, HexError> {
-        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         if digits.is_empty() || digits.len() > 64 {
             return Err(HexError::Length { expected: Some(64), got: digits.len() });
         }

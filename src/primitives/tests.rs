@@ -1,7 +1,6 @@
-//! Targets and their compact form: Bitcoin Core's vectors, and laws against the `bitcoin` crate.
+//! Targets, work and headers: Bitcoin Core's vectors, and laws against the `bitcoin` crate.
 
-use crate::chain::{Target, TargetError, Work};
-use crate::primitives::{BlockHash, Header, MerkleRoot, sha256d};
+use crate::primitives::{BlockHash, Header, MerkleRoot, Target, TargetError, Work, sha256d};
 use num_bigint::BigUint;
 use proptest::array::uniform32;
 use proptest::prelude::{Strategy, any};
@@ -113,10 +112,29 @@ fn work_of_unusable_bits_is_none() {
 }
 
 #[test]
+fn the_work_of_headers_is_the_sum_of_what_each_has() {
+    let bits = [0x1d00_ffff, 0x1d00_ffff, 0x1702_40c3, 0x1d00_ffff, 0, 0x207f_ffff, 0x207f_ffff];
+    let headers = bits.map(|bits| Header {
+        version: 1,
+        prev: BlockHash::ZERO,
+        merkle_root: MerkleRoot([0; 32]),
+        time: 0,
+        bits,
+        nonce: 0,
+    });
+    for count in 0..=headers.len() {
+        let mut sum = Work::default();
+        headers[..count].iter().for_each(|header| sum += &Work::of_bits(header.bits));
+        assert_eq!(Work::of_headers(&headers[..count]), sum, "{count} headers");
+    }
+}
+
+#[test]
 fn work_is_read_as_bitcoin_core_prints_and_takes_it() {
     let work = Work::of_bits(0x1702_40c3);
     assert_eq!(work.to_string().parse(), Ok(work.clone()));
     assert_eq!("0x10".parse::<Work>().unwrap().to_be_bytes()[31], 16);
+    assert_eq!("0X10".parse::<Work>(), "0x10".parse::<Work>());
     assert_eq!("f".parse::<Work>().unwrap().to_be_bytes()[31], 15);
     for text in ["", "0x", "g", "-1", "é", &"0".repeat(65)] {
         assert!(text.parse::<Work>().is_err(), "{text:?}");

@@ -1,0 +1,95 @@
+//! sled itself, with the threads and the lock that it takes.
+
+use super::error::StoreError;
+use super::guard::{guarded, quietly};
+use sled::Db;
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::mpsc::channel;
+use std::thread::{self, Builder};
+use std::time::{Duration, Instant};
+use tracing::debug;
+
+/// What sled may keep in memory. It is only a wish: sled evicts late, however small this is (see
+/// `make_evictable`), and with 64 KB or 8 MB the peak, the time to write and the time to read were the same (measured).
+const CACHE_BYTES: u64 = 1 << 20;
+
+/// How long sled may take to let go of a closed database's file. It takes milliseconds.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// How often to look whether it has.
+const CLOSE_POLL: Duration = Duration::from_millis(1);
+
+/// Threads that sled starts when it is used for the first time. Without any of them it waits for ever.
+const SLED_THREADS: usize = 8;
+
+/// Opens sled itself. On some damage it panics: that is caught, and reported as what it is.
+pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
+    let unreadable = |reason: String| {
+        debug!("{}: {reason}", path.display());
+        StoreError::Unreadable { folder: path.to_owned() }
+    };
+    let config = || {
+        sled::Config::default()
+            .path(path)
+            .cache_capacity(CACHE_BYTES)
+            // No background flusher: with one, power cuts left databases that did not open (measured).
+            .flush_every_ms(None)
+    };
+    check_threads()?;
+    wait_until_free(&path.join("db"))?;
+    // It panics at a clock before 1970.
+    let config = quietly(config).map_err(|_| StoreError::Clock)?;
+    let opened = guarded(0, "the database", || config.open());
+    match opened {
+        Err(StoreError::Damaged { what, .. }) => Err(unreadable(what)),
+        Err(StoreError::Database(sled::Error::Io(source))) => {
+            Err(StoreError::Io { path: path.to_owned(), source })
+        }
+        Err(StoreError::Database(error)) => Err(unreadable(error.to_string())),
+        Err(StoreError::Stopped { reason, .. }) => {
+            Err(StoreError::Stopped { folder: path.to_owned(), reason })
+        }
+        opened => opened,
+    }
+}
+
+/// Makes sure that the system gives sled its threads: it starts them at its first use, and does not notice if it gets
+/// none.
+fn check_threads() -> Result<(), StoreError> {
+    static CHECKED: OnceLock<()> = OnceLock::new();
+    if CHECKED.get().is_some() {
+        return Ok(());
+    }
+    let mut threads = Vec::new();
+    for _ in 0..SLED_THREADS {
+        let (stay, stays) = channel::<()>();
+        let thread = Builder::new().spawn(move || {
+            let _ = stays.recv();
+        });
+        threads.push((stay, thread.map_err(|source| StoreError::Threads { source })?));
+    }
+    for (stay, thread) in threads {
+        drop(stay);
+        // It does nothing that could panic.
+        let _ = thread.join();
+    }
+    CHECKED.get_or_init(|| ());
+    Ok(())
+}
+
+/// Waits for sled's own lock, which its threads hold for a moment after a database was closed.
+///
+/// Other processes are kept out by [`StoreLock`](super::StoreLock), so it is never held for long.
+fn wait_until_free(file: &Path) -> Result<(), StoreError> {
+    let io = |source| StoreError::Io { path: file.to_owned(), source };
+    let deadline = Instant::now() + CLOSE_DEADLINE;
+    let Ok(handle) = File::options().write(true).open(file) else { return Ok(()) };
+    while let Err(error) = handle.try_lock() {
+        match error {
+            TryLockError::WouldBlock if Instant::now() < deadline => thread::sleep(CLOSE_POLL),
+            error => return Err(io(error.into())),
+        }
+    }
+    handle.unlock().map_err(io)
+}

@@ -1,0 +1,54 @@
+//! The process that has a folder, as others name it.
+
+use chrono::DateTime;
+use std::fmt;
+
+/// The process that has a folder, by what it wrote into the lock file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process number.
+    pub pid: u32,
+    /// The command that it runs, and when it took the folder, in Unix seconds.
+    pub command: Option<(String, u64)>,
+}
+
+impl Holder {
+    /// Reads what a process wrote into the lock file.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let pid = words.next()?.parse().ok()?;
+        let command =
+            words.next().map(str::to_owned).zip(words.next().and_then(|at| at.parse().ok()));
+        Some(Self { pid, command })
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((command, since)) = &self.command else {
+            return write!(f, "process {}", self.pid);
+        };
+        write!(f, "`lightclient {command}` (process {}", self.pid)?;
+        let since = i64::try_from(*since).ok().and_then(|unix| DateTime::from_timestamp(unix, 0));
+        match since {
+            Some(since) => write!(f, ", since {} UTC)", since.format("%Y-%m-%d %H:%M")),
+            None => write!(f, ")"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Holder;
+
+    #[test]
+    fn a_holder_is_named_by_command_and_time() {
+        let holder = Holder::parse("123 sync 1231006505\n").unwrap();
+        assert_eq!(
+            holder.to_string(),
+            "`lightclient sync` (process 123, since 2009-01-03 18:15 UTC)"
+        );
+        assert_eq!(Holder::parse("77\n").unwrap().to_string(), "process 77");
+        assert_eq!(Holder::parse(""), None);
+    }
+}

@@ -1,0 +1,70 @@
+//! What was received beyond the last hint before the ranges have reached that.
+
+use super::ranges::Range;
+use super::types::Linked;
+use super::{PeerKey, Tag};
+use crate::chain::ChainPoint;
+use crate::primitives::BlockHash;
+use std::time::Duration;
+
+/// What was received beyond the last hint, and who is asked for more.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// Starts after the last hint, and has no end.
+    pub(super) range: Option<Range>,
+    /// Who sent the newest part.
+    pub(super) leader: Option<PeerKey>,
+    /// Who said that there is nothing more.
+    pub(super) ended: Option<PeerKey>,
+}
+
+impl Ahead {
+    /// How many answers are kept.
+    pub(super) fn len(&self) -> usize {
+        self.range.as_ref().map_or(0, |range| range.parts.len())
+    }
+
+    /// The peer may have more by now.
+    pub(super) fn reopen(&mut self, peer: PeerKey) {
+        self.ended = self.ended.filter(|ended| *ended != peer);
+    }
+
+    /// A peer is gone or passed over: nothing is expected of it any more.
+    pub(super) fn disown(&mut self, peer: PeerKey) {
+        if let Some(range) = &mut self.range {
+            range.owners.retain(|owner| *owner != peer);
+        }
+    }
+
+    /// When the request that was made last was made, if it is not answered.
+    pub(super) fn asked(&self) -> Option<Duration> {
+        let range = self.range.as_ref().filter(|range| !range.owners.is_empty());
+        range.map(|range| range.asked_at)
+    }
+
+    /// Where the part with this tag begins, if there is one.
+    pub(super) fn begin_of(&self, tag: Tag) -> Option<ChainPoint> {
+        let range = self.range.as_ref()?;
+        let known = range.parts.iter().any(|part| part.tag == tag);
+        known.then(|| range.begin_of(tag, range.start))
+    }
+
+    /// Height of the header at the end of a part.
+    pub(super) fn height_of_end(&self, hash: BlockHash) -> Option<u32> {
+        let mut ends = self.range.iter().flat_map(|range| &range.parts).map(|part| part.end);
+        ends.find(|end| end.hash == hash).map(|end| end.height)
+    }
+
+    /// Notes how a part fared when it was linked; the tags of what goes with it come back.
+    pub(super) fn linked(&mut self, tag: Tag, linked: Linked) -> Vec<Tag> {
+        let Some(range) = &mut self.range else { return Vec::new() };
+        let start = range.start;
+        range.linked(tag, linked, start)
+    }
+
+    /// Drops everything; gives the tags of what was received for nothing.
+    pub(super) fn clear(&mut self) -> Vec<Tag> {
+        let range = std::mem::take(self).range;
+        range.map_or_else(Vec::new, |mut range| range.restart())
+    }
+}
