@@ -1,6 +1,7 @@
 //! Checks raw 80-byte headers from a file by every rule that headers allow, from genesis on, and stores nothing.
 //!
 //! `cargo run --example check_headers -- mainnet fixtures/mainnet-0000000-0032259.bin`
+#![allow(clippy::print_stdout, reason = "it is there to print")]
 
 use lightclient::Network;
 use lightclient::chain::{Branch, link_batch, params};

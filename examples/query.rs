@@ -1,6 +1,7 @@
 //! Prints a header of a stored chain, also while another process has it open.
 //!
 //! `cargo run --example query -- mainnet ./headers 840000`
+#![allow(clippy::print_stdout, reason = "it is there to print")]
 
 use lightclient::{BlockHash, ChainReader, HeaderAt, Network};
 use std::env;

@@ -1,6 +1,7 @@
 //! Brings a stored chain of headers up to the network's tip.
 //!
 //! `cargo run --example sync -- mainnet ./headers [HOST:PORT]`
+#![allow(clippy::print_stdout, reason = "it is there to print")]
 
 use lightclient::{Client, ClientError, Event, Network};
 use std::env;

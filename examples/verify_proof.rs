@@ -1,6 +1,7 @@
 //! Checks a proof of `bitcoin-cli gettxoutproof` against a stored chain: which transactions are in which block.
 //!
 //! `cargo run --example verify_proof -- mainnet ./headers HEX`
+#![allow(clippy::print_stdout, reason = "it is there to print")]
 
 use lightclient::chain::PartialMerkleTree;
 use lightclient::primitives::hex;

@@ -1,6 +1,7 @@
 //! Follows a chain from within an async program, and prints each new tip.
 //!
 //! `cargo run --example watch_tip -- mainnet ./headers [HOST:PORT]`
+#![allow(clippy::print_stdout, reason = "it is there to print")]
 
 use lightclient::{Client, ClientError, Event, Network};
 use std::env;

@@ -144,11 +144,13 @@ impl Client {
     }
 
     /// Where the sync stands; closed once it is over.
+    #[cfg(feature = "cli")]
     pub(crate) fn live(&self) -> watch::Receiver<Live> {
         self.live.clone()
     }
 
     /// Set to true, it ends the sync.
+    #[cfg(feature = "cli")]
     pub(crate) fn stopper(&self) -> watch::Sender<bool> {
         self.task.stopper()
     }

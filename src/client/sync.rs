@@ -104,6 +104,7 @@ impl SyncTask {
         self.stop.send_replace(true);
     }
 
+    #[cfg(feature = "cli")]
     pub(super) fn stopper(&self) -> watch::Sender<bool> {
         self.stop.clone()
     }
