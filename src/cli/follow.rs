@@ -82,7 +82,7 @@ pub(super) fn print_events(
     out: &mut Output,
     bars: &MultiProgress,
 ) -> Result<(), CliError> {
-    while let Some(event) = events.wait() {
+    while let Some(event) = events.wait_for_news() {
         if let Some(line) = TipLine::of(event).filter(|_| follow) {
             aside(bars, || print(&line, out))?;
         }

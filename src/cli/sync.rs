@@ -11,7 +11,7 @@ use super::no_peer::{all_lost, no_peer};
 use super::runtime::start_hashing_threads;
 use super::wrong_clock::clock_is_wrong;
 use crate::chain::{ChainTip, Hints};
-use crate::client::{Client, ClientError};
+use crate::client::Client;
 use crate::config::{Config, HintsSource, Layer, read_text};
 use crate::node::clock::Clock;
 use crate::node::shutdown::Ending;
@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio::task::block_in_place;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -161,8 +162,7 @@ fn watch_sync(
     let bar = SyncBar::new(&context.bars, store.tip().height, expected);
     let (events, live) = (client.events(), client.live());
     let (out, bars) = (&mut context.out, &context.bars);
-    client.start()?;
-    thread::scope(|scope| {
+    let outcome = thread::scope(|scope| {
         let printing = scope.spawn(move || {
             let printed = print_events(events, follow, out, bars);
             if printed.is_err() {
@@ -170,11 +170,12 @@ fn watch_sync(
             }
             printed
         });
-        pollster::block_on(show_until_end(bar, live, store));
-        printing.join().expect("printing does not panic")
+        let outcome = client.run(show_until_end(bar, live, store));
+        printing.join().expect("printing does not panic")?;
+        Ok::<_, CliError>(outcome?)
     })?;
-    let outcome = client.shutdown().wait()?;
-    Ok((outcome.ok_or(ClientError::ShutDown)?, interrupt.caught()))
+    client.shutdown().wait()?;
+    Ok((outcome, interrupt.caught()))
 }
 
 /// Shows where the sync stands, until it is over.
@@ -183,7 +184,7 @@ async fn show_until_end(mut bar: SyncBar, mut watched: watch::Receiver<Live>, st
     while watched.changed().await.is_ok() {
         let live = watched.borrow_and_update().clone();
         if read.is_none_or(|at| at.elapsed() >= DATE_AGE) {
-            let run = store.run(live.height, 1);
+            let run = block_in_place(|| store.run(live.height, 1));
             time = run.ok().and_then(|run| run.headers.first().map(|header| header.time));
             read = Some(Instant::now());
         }

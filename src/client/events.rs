@@ -68,6 +68,12 @@ impl Events {
         }
     }
 
+    /// Waits for the next event but [`Event::Progress`].
+    #[cfg(feature = "cli")]
+    pub(crate) fn wait_for_news(&mut self) -> Option<Event> {
+        self.receiver.blocking_recv()
+    }
+
     /// Waits for the next event; `None` after the last one.
     ///
     /// It blocks the thread: in an async function, [`Events::next`] is to be used.

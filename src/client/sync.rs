@@ -53,6 +53,27 @@ impl Runner {
         answered
     }
 
+    /// Works on an answer to its end on a thread of its own, even if the client goes.
+    ///
+    /// What blocks now and then is better off there: among the runtime's threads, each time another one takes over
+    /// (measured: a sync took a third longer, and 20 MiB more).
+    pub(super) fn run_on_thread<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ClientError>> + Send + 'static,
+    ) -> Result<Answer<T>, ClientError> {
+        let (answer, answered) = Answer::pending();
+        let (handle, keep) = (self.handle.clone(), self.keep.clone());
+        let run = move || {
+            let done = handle.block_on(work);
+            drop(keep);
+            // Whoever asked may be gone.
+            answer.send(done).ok();
+        };
+        let thread = ThreadBuilder::new().name("sync".to_owned());
+        thread.spawn(run).map_err(ClientError::Thread)?;
+        Ok(answered)
+    }
+
     /// Works on an answer to its end, even if the client goes.
     pub(super) fn finish<T: Send + 'static>(
         &self,
@@ -95,9 +116,21 @@ impl SyncTask {
 
     pub(super) fn start(&self, runner: &Runner) -> Result<(), ClientError> {
         let parts = take(&self.parts).ok_or(ClientError::AlreadyStarted)?;
-        let outcome = runner.finish(run(parts, self.stop.subscribe()));
+        let outcome = runner.run_on_thread(run(parts, self.stop.subscribe()))?;
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         Ok(())
+    }
+
+    /// Runs the sync to its end on this thread, and something beside it.
+    #[cfg(feature = "cli")]
+    pub(super) fn run(
+        &self,
+        runner: &Runner,
+        beside: impl Future<Output = ()>,
+    ) -> Result<SyncOutcome, ClientError> {
+        let parts = take(&self.parts).ok_or(ClientError::AlreadyStarted)?;
+        let sync = run(parts, self.stop.subscribe());
+        runner.handle.block_on(async { tokio::join!(sync, beside).0 })
     }
 
     pub(super) fn stop(&self) {
