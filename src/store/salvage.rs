@@ -82,33 +82,34 @@ impl Salvage {
     /// The best version of a page whose headers follow `parent`; empty where there is none.
     pub(super) fn page(&self, number: u32, parent: &BlockHash) -> Piece {
         let following = std::iter::once_with(|| self.directory().following(parent)).flatten();
-        let mut best = Piece::default();
+        let (end, mut best) = (self.end_of(number), Piece::default());
         for bytes in self.page_versions(number).chain(following) {
-            let piece = self.read(number, &bytes, parent);
+            let piece = self.read(number, &bytes, parent, end);
             if piece.is_confirmed {
                 return piece;
             }
             best = longer(best, piece);
         }
         let Some(derived) = self.derive(number, |other| self.mended(other, 2)) else { return best };
-        self.put_together(number, parent, &derived, best)
+        self.put_together(number, parent, end, &derived, best)
     }
 
     /// The headers in a page's bytes, whatever they say of the parent.
-    fn read(&self, number: u32, bytes: &[u8], parent: &BlockHash) -> Piece {
-        read_piece(number, bytes, parent, self.params, |hash| self.is_end(number, hash))
+    fn read(&self, number: u32, bytes: &[u8], parent: &BlockHash, end: Option<BlockHash>) -> Piece {
+        read_piece(number, bytes, parent, self.params, |hash| self.is_end(end, hash))
     }
 
-    /// Whether a page ends with a header, by what follows it.
-    fn is_end(&self, number: u32, hash: &BlockHash) -> bool {
+    /// The hash of a page's last header, by what follows it; `None` where nothing with the next number is found.
+    fn end_of(&self, number: u32) -> Option<BlockHash> {
         match &self.tip {
-            Some((tip, _)) if tip.height / PAGE == number => tip.hash == *hash,
-            _ => match self.page_versions(number + 1).next() {
-                Some(next) => next.starts_with(&hash.0),
-                // Its number may be lost.
-                None => self.directory().is_parent(hash),
-            },
+            Some((tip, _)) if tip.height / PAGE == number => Some(tip.hash),
+            _ => Some(BlockHash(*self.page_versions(number + 1).next()?.first_chunk()?)),
         }
+    }
+
+    /// Whether a page with this end ends with a header. The number of what follows it may be lost.
+    fn is_end(&self, end: Option<BlockHash>, hash: &BlockHash) -> bool {
+        end.map_or_else(|| self.directory().is_parent(hash), |end| end == *hash)
     }
 
     fn stored(&self, key: &[u8]) -> Option<Vec<u8>> {
@@ -135,8 +136,15 @@ impl Salvage {
 
     /// The page that one of its versions and what its lane says make together, or else the better of `best` and what
     /// the lane says: without what follows the page, a damaged one may seem as good on a test network.
-    fn put_together(&self, number: u32, parent: &BlockHash, derived: &[u8], best: Piece) -> Piece {
-        let read = |bytes: &[u8]| self.read(number, bytes, parent);
+    fn put_together(
+        &self,
+        number: u32,
+        parent: &BlockHash,
+        end: Option<BlockHash>,
+        derived: &[u8],
+        best: Piece,
+    ) -> Piece {
+        let read = |bytes: &[u8]| self.read(number, bytes, parent, end);
         let mut mixes = Mixes { read: &read, left: 0 };
         let versions = self.page_versions(number).chain([derived.to_vec()]).take(3);
         let headless = std::iter::once_with(|| self.directory().headless(derived)).flatten();
@@ -172,8 +180,8 @@ impl Salvage {
     /// A page for others of its lane: if it is damaged too, as its lane may mend it. What it follows may need to be
     /// mended before it, in so many steps.
     fn mended(&self, number: u32, steps: u32) -> Vec<u8> {
-        let page = self.any_version(number);
-        let is_whole = Ends::of(&page).is_some_and(|ends| self.is_end(number, &ends.last));
+        let (page, end) = (self.any_version(number), self.end_of(number));
+        let is_whole = Ends::of(&page).is_some_and(|ends| self.is_end(end, &ends.last));
         if is_whole || steps == 0 || self.mended.borrow().contains_key(&number) {
             return page;
         }
@@ -182,8 +190,8 @@ impl Salvage {
         let parent = before.and_then(|before| Ends::of(&before));
         let derived = self.derive(number, |other| self.any_version(other));
         let Some((Ends { last: parent, .. }, derived)) = parent.zip(derived) else { return page };
-        let best = self.read(number, &page, &parent);
-        self.put_together(number, &parent, &derived, best);
+        let best = self.read(number, &page, &parent, end);
+        self.put_together(number, &parent, end, &derived, best);
         self.any_version(number)
     }
 }
