@@ -89,8 +89,7 @@ pub(super) fn proxy(config: &Config) -> Result<Option<Proxy>, CliError> {
 
 /// A peer's address as it is dialled: with the network's port where none was given.
 pub(super) fn with_port(endpoint: &Endpoint, config: &Config) -> String {
-    let port = endpoint.port.or(Some(config.params.port));
-    Endpoint { port, ..endpoint.clone() }.to_string()
+    endpoint.with_default_port(config.params.port)
 }
 
 /// The peers that `--connect` names.

@@ -4,12 +4,11 @@ use super::events::Subscribers;
 use super::sync::{Parts, Runner, SyncTask};
 use super::{Client, ClientError};
 use crate::chain::{Hints, params};
-use crate::config::{Endpoint, ProxyUrl};
+use crate::config::{Endpoint, ProxyUrl, default_data_dir};
 use crate::node::clock::Clock;
 use crate::node::{Live, Proxy, SyncOptions, open_store, shipped};
 use crate::primitives::{Network, Work};
 use crate::store::SledStore;
-use directories::ProjectDirs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -103,8 +102,7 @@ impl ClientBuilder {
     }
 
     fn folder(&self) -> Result<PathBuf, ClientError> {
-        let platform = || Some(ProjectDirs::from("", "", "lightclient")?.data_dir().to_owned());
-        let data_dir = self.data_dir.clone().or_else(platform);
+        let data_dir = self.data_dir.clone().or_else(default_data_dir);
         Ok(data_dir.ok_or(ClientError::NoDataFolder)?.join(params(self.network).folder_name()))
     }
 
@@ -112,7 +110,7 @@ impl ClientBuilder {
         let params = params(self.network);
         let address = |text: &String| -> Result<String, ClientError> {
             let endpoint = text.parse::<Endpoint>().map_err(|error| invalid(text, &error))?;
-            Ok(Endpoint { port: endpoint.port.or(Some(params.port)), ..endpoint }.to_string())
+            Ok(endpoint.with_default_port(params.port))
         };
         let proxy = self.proxy.as_ref().map(|text| {
             text.parse::<ProxyUrl>().map(Proxy::from).map_err(|error| invalid(text, &error))

@@ -45,26 +45,19 @@ impl Subscribers {
 pub struct Events {
     receiver: UnboundedReceiver<Event>,
     live: watch::Receiver<Live>,
-    has_ended: bool,
 }
 
 impl Events {
     pub(super) fn new(subscribers: &Subscribers, live: watch::Receiver<Live>) -> Self {
-        Self { receiver: subscribers.add(), live, has_ended: false }
+        Self { receiver: subscribers.add(), live }
     }
 
     /// The next event; `None` after the last one.
     pub async fn next(&mut self) -> Option<Event> {
-        if self.has_ended {
-            return None;
-        }
         tokio::select! {
             biased;
             Ok(()) = self.live.changed() => Some(self.progress()),
-            event = self.receiver.recv() => {
-                self.has_ended = event.is_none();
-                event
-            }
+            event = self.receiver.recv() => event,
         }
     }
 

@@ -144,7 +144,6 @@ impl Client {
     }
 
     /// As [`Client::start`], but on this thread and to the end, with something beside it that ends with [`Client::live`].
-    /// Each further thread would have a heap of its own (measured: 15 MiB more for 930,000 headers).
     #[cfg(feature = "cli")]
     pub(crate) fn run(&self, beside: impl Future<Output = ()>) -> Result<SyncOutcome, ClientError> {
         self.task.run(&self.runner, beside)

@@ -48,6 +48,13 @@ impl FromStr for Endpoint {
     }
 }
 
+impl Endpoint {
+    /// `host:port`, with this port where none was given.
+    pub fn with_default_port(&self, port: u16) -> String {
+        Self { port: self.port.or(Some(port)), ..self.clone() }.to_string()
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {

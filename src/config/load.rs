@@ -1,5 +1,6 @@
 //! Putting the layers on top of each other.
 
+use super::default_data_dir;
 use super::endpoint::Endpoint;
 use super::error::ConfigError;
 use super::layer::{KEYS, Layer};
@@ -9,7 +10,6 @@ use super::values::{
 };
 use crate::chain::{Params, params};
 use crate::primitives::Network;
-use directories::ProjectDirs;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -138,11 +138,6 @@ fn complete(layer: Layer, file: Option<PathBuf>) -> Result<Config, ConfigError> 
         signet_challenge: challenge,
         given,
     })
-}
-
-/// The platform's folder for an application's data.
-fn default_data_dir() -> Option<PathBuf> {
-    ProjectDirs::from("", "", "lightclient").map(|dirs| dirs.data_dir().to_owned())
 }
 
 fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer, ConfigError> {

@@ -25,3 +25,11 @@ pub use values::{
     ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount, SignetChallenge,
     seconds,
 };
+
+use directories::ProjectDirs;
+use std::path::PathBuf;
+
+/// The platform's folder for the data of applications; `None` where it has none.
+pub fn default_data_dir() -> Option<PathBuf> {
+    ProjectDirs::from("", "", "lightclient").map(|dirs| dirs.data_dir().to_owned())
+}
