@@ -116,12 +116,14 @@ impl Engine {
 
     fn open_answer(&mut self, key: PeerKey, request: &Request, reply: &Reply) -> Disposition {
         let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
-        // An answer that ends with the tip says that nothing follows it; a peer that has the tip begins near it.
+        // An answer that ends with the tip says that nothing follows it, unless it is full: then it ends there by chance.
+        // A peer that has the tip begins near it.
         let follows = reply.parent == request.locator.first().copied()
             || reply.parent == Some(self.joined.hash);
         let by_this_tip = follows && request.tip == self.joined.hash;
-        let nothing_new = reply.count == 0 || (by_this_tip && reply.last == self.joined.hash);
-        let full = reply.count >= FULL && !nothing_new;
+        let full = reply.count >= FULL;
+        let ends_with_tip = !full && by_this_tip && reply.last == self.joined.hash;
+        let nothing_new = reply.count == 0 || ends_with_tip;
         if full {
             peer.ends_at = None;
             peer.at_end = false;

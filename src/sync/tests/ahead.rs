@@ -1,6 +1,6 @@
 //! What follows the last hint, while the ranges before it are coming.
 
-use super::sim::{fit, habit, peer};
+use super::sim::{Habit, fit, habit, peer};
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
 use crate::sync::ahead::AHEAD;
@@ -181,8 +181,7 @@ proptest! {
             })
             .collect();
         let honest = place.index(peers.len() + 1);
-        let habit = super::sim::Habit::Honest;
-        peers.insert(honest, peer(height, &habit, 40, 50_000.0, true));
+        peers.insert(honest, peer(height, &Habit::Honest, 40, 50_000.0, true));
         let mut world = World::new(hints(&chain(hinted_to.min(height))), peers);
         world.most_cries = Some(10);
         prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
@@ -192,4 +191,21 @@ proptest! {
         prop_assert!(world.most_held <= MOST_HELD, "{} headers held", world.most_held);
         prop_assert!(world.now < Duration::from_secs(300), "{:?}", world.now);
     }
+}
+
+#[test]
+fn a_full_answer_that_ends_with_the_tip_by_chance_is_not_taken_for_the_end_of_its_senders_chain() {
+    let height = 11_261;
+    // The first ends at 4,016. The second sends what follows and leaves, so that the tip is exactly where the honest
+    // peer's answer to the same request ends.
+    let behind = |end, latency, rate| peer(height, &Habit::Behind(end), latency, rate, false);
+    let peers = vec![
+        behind(4_016, 1, 3_787.0),
+        peer(height, &Habit::Leaves(1), 1, 11_618.0, false),
+        peer(height, &Habit::Honest, 40, 50_000.0, true),
+        behind(4_428, 31, 1_000.0),
+    ];
+    let mut world = World::new(hints(&chain(2_016)), peers);
+    assert!(world.run(), "{:?}", world.dropped);
+    assert_eq!(world.best, ChainPoint { height, hash: hash_of(0, height) });
 }
