@@ -13,6 +13,7 @@ mod hints;
 mod median;
 mod merkle;
 mod merkle_proof;
+mod outcome;
 mod params;
 mod point;
 mod retarget;
@@ -34,6 +35,7 @@ pub use merkle::{
     DuplicateNodes, find_witness_commitment, merkle_root, witness_commitment, witness_root,
 };
 pub use merkle_proof::{MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
+pub use outcome::ConnectOutcome;
 pub use params::{Params, SPACING, params};
 pub use point::{ChainPoint, ChainTip};
 pub use retarget::{estimated_change_percent, next_target, permitted_transition, required_bits};

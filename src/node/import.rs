@@ -6,9 +6,11 @@ mod orphans;
 pub use fault::{Claim, ImportError};
 
 use super::clock::Clock;
-use super::writer::{ChainError, ChainWriter, Joined};
+use super::writer::{ChainError, ChainWriter};
 use crate::chain::params as params_of;
-use crate::chain::{BatchFault, Hints, LinkedBatch, Params, SideBranch, Violation, link_hashed};
+use crate::chain::{
+    BatchFault, ConnectOutcome, Hints, LinkedBatch, Params, SideBranch, Violation, link_hashed,
+};
 use crate::primitives::{BlockHash, Header, Network, Work};
 use crate::store::HeaderStore;
 use rayon::prelude::*;
@@ -303,20 +305,20 @@ impl<S: HeaderStore> Importer<S> {
         (batch, None)
     }
 
-    fn count(&mut self, joined: &Joined) -> Result<(), ImportError> {
+    fn count(&mut self, joined: &ConnectOutcome) -> Result<(), ImportError> {
         match joined {
             // Such branches exist only where a peer's word is all there is.
-            Joined::Nothing
-            | Joined::KnownSide { .. }
-            | Joined::Unproven { .. }
-            | Joined::LowWork { .. }
-            | Joined::Staged => {}
-            Joined::Extended(added) => self.done.headers_added += u64::from(*added),
-            Joined::Side { hash, .. } => self.done.side_ends.push(*hash),
-            Joined::SideTooLong { height } => {
+            ConnectOutcome::Unchanged
+            | ConnectOutcome::KnownSideBranch { .. }
+            | ConnectOutcome::Presynced { .. }
+            | ConnectOutcome::LowWork { .. }
+            | ConnectOutcome::CandidateExtended { .. } => {}
+            ConnectOutcome::Extended(added) => self.done.headers_added += u64::from(*added),
+            ConnectOutcome::SideBranch { hash, .. } => self.done.side_ends.push(*hash),
+            ConnectOutcome::SideBranchTooLong { height } => {
                 return Err(ImportError::SideTooLong { height: *height });
             }
-            Joined::Reorganised { connected, .. } => {
+            ConnectOutcome::Reorganized { connected, .. } => {
                 self.done.headers_added += u64::from(*connected);
                 self.done.reorgs += 1;
             }

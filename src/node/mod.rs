@@ -66,4 +66,4 @@ pub use view::{
     CONTEXT, HeaderFacts, HeaderInfo, difficulty, header_infos, serialize_difficulty,
     sixteen_digits,
 };
-pub use writer::{ChainError, ChainWriter, Joined};
+pub use writer::{ChainError, ChainWriter};

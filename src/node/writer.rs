@@ -2,9 +2,11 @@
 
 mod staged;
 
-use crate::chain::{Accepted, Branch, HeaderTree, LinkedBatch, Params, Rejection, ResumeError};
+use crate::chain::{
+    Accepted, Branch, ConnectOutcome, HeaderTree, LinkedBatch, Params, Rejection, ResumeError,
+};
 use crate::chain::{CheckedHeaders, SideBranch, Survey, TreeError, link_batch};
-use crate::primitives::{BlockHash, Work};
+use crate::primitives::Work;
 use crate::store::{Change, HeaderStore, StoreError};
 use std::mem;
 use std::sync::Arc;
@@ -44,65 +46,6 @@ impl From<TreeError<StoreError>> for ChainError {
             TreeError::Resume(error) => Self::Resume(error),
         }
     }
-}
-
-/// What a batch did to the chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Joined {
-    /// Nothing new.
-    Nothing,
-    /// The chain grew by so many headers.
-    Extended(u32),
-    /// A branch beside the chain grew.
-    Side {
-        /// Height of its end.
-        height: u32,
-        /// Hash of its end.
-        hash: BlockHash,
-        /// Its work, genesis included.
-        work: Work,
-    },
-    /// Nothing new: the end of the batch is part of a branch beside the chain.
-    KnownSide {
-        /// The work of that branch up to there, genesis included.
-        work: Work,
-    },
-    /// A branch beside the chain became too long to be kept.
-    SideTooLong {
-        /// The height it had reached.
-        height: u32,
-    },
-    /// A branch that has not shown enough work was checked up to here, and not kept; there is more of it.
-    Unproven {
-        /// The height it has reached.
-        height: u32,
-        /// Its work up to there, genesis included.
-        work: Work,
-    },
-    /// A branch ended without enough work, and was not kept.
-    LowWork {
-        /// Height of its end.
-        height: u32,
-        /// Hash of its end.
-        hash: BlockHash,
-        /// Its work, genesis included.
-        work: Work,
-    },
-    /// A branch that has shown its work, and is kept beside the chain until it takes over, grew.
-    Staged,
-    /// A branch with more work took over.
-    Reorganised {
-        /// Height of the last common header.
-        fork_height: u32,
-        /// Height of the old tip.
-        old_height: u32,
-        /// Hash of the old tip.
-        old_hash: BlockHash,
-        /// Work of the chain up to there.
-        old_work: Work,
-        /// How many headers are new on the chain.
-        connected: u32,
-    },
 }
 
 /// A branch that has shown its work, and is downloaded beside the chain until it takes over.
@@ -167,7 +110,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         &mut self,
         batch: LinkedBatch,
         now: u32,
-    ) -> Result<(Joined, Option<Rejection>), ChainError> {
+    ) -> Result<(ConnectOutcome, Option<Rejection>), ChainError> {
         if batch.prev() != Some(self.tree.active().hash()) {
             // Looking back means reading the store, which has to have everything by then.
             self.flush()?;
@@ -177,9 +120,9 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok((self.take(accepted, old_bits)?, rejection))
     }
 
-    fn take(&mut self, accepted: Accepted, old_bits: u32) -> Result<Joined, ChainError> {
+    fn take(&mut self, accepted: Accepted, old_bits: u32) -> Result<ConnectOutcome, ChainError> {
         match accepted {
-            Accepted::Nothing => Ok(Joined::Nothing),
+            Accepted::Nothing => Ok(ConnectOutcome::Unchanged),
             Accepted::Extended(headers) => {
                 log_retargets(self.tree.active().params(), old_bits, &headers);
                 let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
@@ -187,7 +130,7 @@ impl<S: HeaderStore> ChainWriter<S> {
                     self.flush()?;
                     self.unstored = Some(rest);
                 }
-                Ok(Joined::Extended(count))
+                Ok(ConnectOutcome::Extended(count))
             }
             Accepted::Side { height, hash } => {
                 let sides = Some(self.tree.sides());
@@ -195,9 +138,9 @@ impl<S: HeaderStore> ChainWriter<S> {
                 let ends = self.tree.sides().iter().map(SideBranch::tip);
                 let end = ends.into_iter().find(|end| end.hash() == hash);
                 let work = end.map(|end| end.chainwork().clone()).unwrap_or_default();
-                Ok(Joined::Side { height, hash, work })
+                Ok(ConnectOutcome::SideBranch { height, hash, work })
             }
-            Accepted::SideTooLong { height } => Ok(Joined::SideTooLong { height }),
+            Accepted::SideTooLong { height } => Ok(ConnectOutcome::SideBranchTooLong { height }),
             Accepted::Reorganised { fork_height, old_height, old_hash, connected } => {
                 let old_work = self.store.tip().chainwork;
                 self.store.commit(&Change {
@@ -207,7 +150,13 @@ impl<S: HeaderStore> ChainWriter<S> {
                     ..Change::default()
                 })?;
                 let connected = u32::try_from(connected.len()).unwrap_or(u32::MAX);
-                Ok(Joined::Reorganised { fork_height, old_height, old_hash, old_work, connected })
+                Ok(ConnectOutcome::Reorganized {
+                    fork_height,
+                    old_height,
+                    old_hash,
+                    old_work,
+                    connected,
+                })
             }
         }
     }

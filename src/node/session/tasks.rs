@@ -1,8 +1,8 @@
 //! What goes to the joining thread, and what comes back.
 
 use super::presync::Proven;
-use crate::chain::{BatchFault, ChainPoint, ChainTip, LinkedBatch, Rejection};
-use crate::node::writer::{ChainError, Joined};
+use crate::chain::{BatchFault, ChainPoint, ChainTip, ConnectOutcome, LinkedBatch, Rejection};
+use crate::node::writer::ChainError;
 use crate::sync::{DropReason, PeerKey, Tag};
 
 /// A linked batch on its way to the chain.
@@ -43,9 +43,15 @@ pub(super) enum Verdict {
         strays: Option<DropReason>,
     },
     /// These batches are stored: as part of the chain, or of a branch that is to take over, which ends at `at` then.
-    Joined { done: Vec<(Tag, Joined)>, tip: ChainTip, at: ChainPoint },
+    Joined { done: Vec<(Tag, ConnectOutcome)>, tip: ChainTip, at: ChainPoint },
     /// Only the batch's headers before the refused one are.
-    Refused { tag: Tag, joined: Joined, rejection: Rejection, tip: ChainTip, at: ChainPoint },
+    Refused {
+        tag: Tag,
+        joined: ConnectOutcome,
+        rejection: Rejection,
+        tip: ChainTip,
+        at: ChainPoint,
+    },
     /// The batch was not looked at, because one before it was refused.
     Returned { tag: Tag, batch: LinkedBatch },
     /// The batch leads nowhere: what its sender sent before was not kept. Nobody's fault.

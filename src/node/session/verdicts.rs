@@ -6,9 +6,10 @@ use super::start::{hints_hold, store_error};
 use super::tasks::Verdict;
 use super::useless::Useless;
 use super::{Event, Session};
-use crate::chain::{BatchFault, ChainPoint, ChainTip, Hints, LinkedBatch, Rejection};
+use crate::chain::{
+    BatchFault, ChainPoint, ChainTip, ConnectOutcome, Hints, LinkedBatch, Rejection,
+};
 use crate::node::clock::grouped;
-use crate::node::writer::Joined;
 use crate::primitives::{BlockHash, Work};
 use crate::store::HeaderStore;
 use crate::sync::{DropReason, Gain, Linked, PeerKey, Tag};
@@ -180,10 +181,10 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// Counts and tells what a batch did to the chain; returns what it has shown.
-    fn count(&mut self, tag: Tag, joined: &Joined) -> Gain {
-        if !matches!(joined, Joined::Nothing | Joined::KnownSide { .. }) {
+    fn count(&mut self, tag: Tag, joined: &ConnectOutcome) -> Gain {
+        if !matches!(joined, ConnectOutcome::Unchanged | ConnectOutcome::KnownSideBranch { .. }) {
             self.presync_height = None;
-            self.engine.set_presync(matches!(joined, Joined::Unproven { .. }));
+            self.engine.set_presync(matches!(joined, ConnectOutcome::Presynced { .. }));
         }
         let gain = self.gain_of(joined);
         if self.verified.record(&gain) {
@@ -197,27 +198,29 @@ impl<S: HeaderStore + 'static> Session<S> {
         gain
     }
 
-    fn count_change(&mut self, tag: Tag, joined: &Joined) {
+    fn count_change(&mut self, tag: Tag, joined: &ConnectOutcome) {
         match joined {
-            Joined::Nothing | Joined::KnownSide { .. } | Joined::Staged => {}
-            Joined::Extended(count) => {
+            ConnectOutcome::Unchanged
+            | ConnectOutcome::KnownSideBranch { .. }
+            | ConnectOutcome::CandidateExtended { .. } => {}
+            ConnectOutcome::Extended(count) => {
                 self.done.headers_added += u64::from(*count);
             }
-            Joined::Side { height, hash, work } => {
+            ConnectOutcome::SideBranch { height, hash, work } => {
                 self.note_beside(*height, *hash, work);
                 self.tell_disagreement(*height, hash, work);
             }
-            Joined::Unproven { height, work } => {
+            ConnectOutcome::Presynced { height, work } => {
                 self.presync_height = Some(*height);
                 self.note_unkept(*height, work);
             }
-            Joined::LowWork { height, hash, work } => {
+            ConnectOutcome::LowWork { height, hash, work } => {
                 info!(
                     "a branch that ends at height {height} ({hash}) is not kept: its work {work:#} is too little"
                 );
                 self.note_unkept(*height, work);
             }
-            Joined::SideTooLong { height } => {
+            ConnectOutcome::SideBranchTooLong { height } => {
                 if let Some(held) = self.held.get(&tag) {
                     self.engine.set_at_end(held.peer);
                 }
@@ -225,7 +228,13 @@ impl<S: HeaderStore + 'static> Session<S> {
                     "a branch beside the chain is not followed beyond height {height}: too long for its work"
                 ));
             }
-            Joined::Reorganised { fork_height, old_height, old_hash, old_work, connected } => {
+            ConnectOutcome::Reorganized {
+                fork_height,
+                old_height,
+                old_hash,
+                old_work,
+                connected,
+            } => {
                 let depth = old_height - fork_height;
                 self.tell_reorganised(*old_height, *old_hash, old_work, depth);
                 self.done.headers_added += u64::from(*connected);
@@ -234,15 +243,17 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// What a batch has shown.
-    fn gain_of(&self, joined: &Joined) -> Gain {
+    fn gain_of(&self, joined: &ConnectOutcome) -> Gain {
         match joined {
-            Joined::Nothing | Joined::SideTooLong { .. } | Joined::Extended(0) => Gain::None,
-            Joined::Extended(_) | Joined::Reorganised { .. } => Gain::Chain,
-            Joined::Side { work, .. }
-            | Joined::KnownSide { work }
-            | Joined::Unproven { work, .. }
-            | Joined::LowWork { work, .. } => Gain::Branch(work.clone()),
-            Joined::Staged => Gain::Candidate(self.at.height),
+            ConnectOutcome::Unchanged
+            | ConnectOutcome::SideBranchTooLong { .. }
+            | ConnectOutcome::Extended(0) => Gain::None,
+            ConnectOutcome::Extended(_) | ConnectOutcome::Reorganized { .. } => Gain::Chain,
+            ConnectOutcome::SideBranch { work, .. }
+            | ConnectOutcome::KnownSideBranch { work }
+            | ConnectOutcome::Presynced { work, .. }
+            | ConnectOutcome::LowWork { work, .. } => Gain::Branch(work.clone()),
+            ConnectOutcome::CandidateExtended { height } => Gain::Candidate(*height),
         }
     }
 
@@ -257,17 +268,17 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// A peer that has brought something new is not a flooder.
-    fn note_news(&mut self, tag: Tag, joined: &Joined) {
+    fn note_news(&mut self, tag: Tag, joined: &ConnectOutcome) {
         let news = match joined {
-            Joined::Nothing
-            | Joined::KnownSide { .. }
-            | Joined::SideTooLong { .. }
-            | Joined::LowWork { .. } => false,
-            Joined::Extended(count) => *count > 0,
-            Joined::Staged
-            | Joined::Side { .. }
-            | Joined::Unproven { .. }
-            | Joined::Reorganised { .. } => true,
+            ConnectOutcome::Unchanged
+            | ConnectOutcome::KnownSideBranch { .. }
+            | ConnectOutcome::SideBranchTooLong { .. }
+            | ConnectOutcome::LowWork { .. } => false,
+            ConnectOutcome::Extended(count) => *count > 0,
+            ConnectOutcome::CandidateExtended { .. }
+            | ConnectOutcome::SideBranch { .. }
+            | ConnectOutcome::Presynced { .. }
+            | ConnectOutcome::Reorganized { .. } => true,
         };
         let Some(peer) = self.held.get(&tag).map(|held| held.peer) else { return };
         if !news {

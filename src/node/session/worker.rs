@@ -2,9 +2,9 @@
 
 use super::presync::{ALLOWANCE, Presync, Presyncs};
 use super::tasks::{Job, Task, Verdict};
-use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection, Survey};
+use crate::chain::{Branch, ChainPoint, ConnectOutcome, LinkedBatch, Rejection, Survey};
 use crate::node::clock::Clock;
-use crate::node::writer::{ChainError, ChainWriter, Joined};
+use crate::node::writer::{ChainError, ChainWriter};
 use crate::primitives::{BlockHash, Work};
 use crate::store::HeaderStore;
 use crate::sync::{PeerKey, Tag};
@@ -76,7 +76,7 @@ pub(super) struct Worker<S> {
     presyncs: Presyncs,
     /// Where the branch ends that is to take over.
     staged_to: u32,
-    done: Vec<(Tag, Joined)>,
+    done: Vec<(Tag, ConnectOutcome)>,
 }
 
 impl<S: HeaderStore> Worker<S> {
@@ -125,7 +125,7 @@ impl<S: HeaderStore> Worker<S> {
             return Ok(());
         }
         if self.writer.tree().active().height() >= self.limits.stop_height {
-            self.done.push((tag, Joined::Nothing));
+            self.done.push((tag, ConnectOutcome::Unchanged));
             return Ok(());
         }
         let full = batch.headers().len() >= MAX_HEADERS;
@@ -139,13 +139,17 @@ impl<S: HeaderStore> Worker<S> {
             Plan::Stage(batch) => self.stage(&order, batch),
             Plan::Presync(presync, batch) => self.presync(&order, *presync, batch),
             Plan::PassOver { height, hash, work } => {
-                self.done.push((tag, Joined::LowWork { height, hash, work }));
+                self.done.push((tag, ConnectOutcome::LowWork { height, hash, work }));
                 Ok(())
             }
             Plan::Known(survey) => {
                 let on_side = !survey.shared().is_empty();
                 let work = survey.work().clone();
-                let known = if on_side { Joined::KnownSide { work } } else { Joined::Nothing };
+                let known = if on_side {
+                    ConnectOutcome::KnownSideBranch { work }
+                } else {
+                    ConnectOutcome::Unchanged
+                };
                 self.done.push((tag, known));
                 Ok(())
             }
@@ -247,7 +251,7 @@ impl<S: HeaderStore> Worker<S> {
     fn refuse(
         &mut self,
         order: &Order,
-        joined: Joined,
+        joined: ConnectOutcome,
         rejection: Rejection,
     ) -> Result<(), ChainError> {
         self.store()?;
@@ -264,7 +268,7 @@ impl<S: HeaderStore> Worker<S> {
         batch: LinkedBatch,
     ) -> Result<(), ChainError> {
         if let Some(rejection) = presync.extend(batch, self.clock.unix()) {
-            return self.refuse(order, Joined::Nothing, rejection);
+            return self.refuse(order, ConnectOutcome::Unchanged, rejection);
         }
         let (height, hash) = (presync.end().height(), presync.end().hash());
         let work = presync.end().chainwork().clone();
@@ -276,15 +280,15 @@ impl<S: HeaderStore> Worker<S> {
             return self.prove(order, presync);
         }
         let joined = if presync.is_too_long() {
-            Joined::SideTooLong { height }
+            ConnectOutcome::SideBranchTooLong { height }
         } else if order.full {
             self.presyncs.keep(order.peer, presync);
-            Joined::Unproven { height, work }
+            ConnectOutcome::Presynced { height, work }
         } else if worth {
             // Not kept for its length, but to be told of.
-            Joined::Side { height, hash, work }
+            ConnectOutcome::SideBranch { height, hash, work }
         } else {
-            Joined::LowWork { height, hash, work }
+            ConnectOutcome::LowWork { height, hash, work }
         };
         self.done.push((order.tag, joined));
         Ok(())

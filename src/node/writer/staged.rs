@@ -3,9 +3,9 @@
 //! Whatever ends the program on the way, the stored chain is the old one or the new one: its work never
 //! becomes less. What was downloaded of the branch by then is downloaded again.
 
-use super::{ChainError, ChainWriter, Joined, Staged, collect, log_retargets, stored_branch};
+use super::{ChainError, ChainWriter, Staged, collect, log_retargets, stored_branch};
 use crate::chain::link_batch;
-use crate::chain::{Branch, HeaderTree, LinkedBatch, MAX_SIDE_HEADERS, Rejection};
+use crate::chain::{Branch, ConnectOutcome, HeaderTree, LinkedBatch, MAX_SIDE_HEADERS, Rejection};
 use crate::store::{Change, HeaderStore, Staging, StoredSide};
 
 impl<S: HeaderStore> ChainWriter<S> {
@@ -44,10 +44,11 @@ impl<S: HeaderStore> ChainWriter<S> {
         &mut self,
         batch: LinkedBatch,
         now: u32,
-    ) -> Result<(Joined, Option<Rejection>), ChainError> {
+    ) -> Result<(ConnectOutcome, Option<Rejection>), ChainError> {
         let Some(staged) = &mut self.staged else { return self.accept(batch, now) };
         let old_bits = staged.branch.bits();
         let (headers, rejection) = staged.branch.extend(batch, now);
+        let height = staged.branch.height();
         log_retargets(staged.branch.params(), old_bits, &headers);
         if let Some(rest) = collect(&mut staged.unstored, headers) {
             self.flush_staged()?;
@@ -57,7 +58,8 @@ impl<S: HeaderStore> ChainWriter<S> {
         }
         let takes_over =
             self.staged().is_some_and(|branch| branch.chainwork() > self.tree.active().chainwork());
-        let joined = if takes_over { self.adopt()? } else { Joined::Staged };
+        let joined =
+            if takes_over { self.adopt()? } else { ConnectOutcome::CandidateExtended { height } };
         Ok((joined, rejection))
     }
 
@@ -72,10 +74,10 @@ impl<S: HeaderStore> ChainWriter<S> {
     }
 
     /// The branch takes the place of the chain's end, which becomes a branch beside it if it is short enough.
-    fn adopt(&mut self) -> Result<Joined, ChainError> {
+    fn adopt(&mut self) -> Result<ConnectOutcome, ChainError> {
         self.flush()?;
         let Some(Staged { fork: fork_height, .. }) = self.staged.take() else {
-            return Ok(Joined::Nothing);
+            return Ok(ConnectOutcome::Unchanged);
         };
         let old = self.store.tip();
         let loser = self.stored_above(fork_height)?;
@@ -92,7 +94,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         self.tree = tree;
         let sides = Some(self.tree.sides());
         self.store.commit(&Change { sides, ..Change::default() })?;
-        Ok(Joined::Reorganised {
+        Ok(ConnectOutcome::Reorganized {
             fork_height,
             old_height: old.height,
             old_hash: old.hash,

@@ -1,11 +1,11 @@
 //! Headers that are ahead of the clock, as the connect thread sees them.
 
 use super::presync::{genesis, linked, mine};
-use crate::chain::params;
+use crate::chain::{ConnectOutcome, params};
 use crate::node::clock::{Clock, TooNew};
 use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
-use crate::node::writer::{ChainWriter, Joined};
+use crate::node::writer::ChainWriter;
 use crate::primitives::{Header, Network, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ fn the_good_headers_before_one_that_is_too_new_are_kept_and_it_is_taken_when_the
     let Verdict::Refused { joined, rejection, tip, .. } = work(&store, &headers, &clock) else {
         panic!("it is too new");
     };
-    assert_eq!((joined, tip.height), (Joined::Extended(60), 60));
+    assert_eq!((joined, tip.height), (ConnectOutcome::Extended(60), 60));
     let early = TooNew::of(&rejection).expect("it breaks no other rule");
     assert_eq!((early.height, early.hash), (61, headers[60].hash()));
     assert_eq!(early.valid_in(), 1);

@@ -1,10 +1,10 @@
 //! Branches that have to show their work, as the joining thread sees them.
 
-use crate::chain::{LinkedBatch, link_batch, params};
+use crate::chain::{ConnectOutcome, LinkedBatch, link_batch, params};
 use crate::node::clock::Clock;
 use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
-use crate::node::writer::{ChainWriter, Joined};
+use crate::node::writer::ChainWriter;
 use crate::primitives::{Header, MerkleRoot, Network, Work};
 use crate::store::MemoryStore;
 use crate::sync::PeerKey;
@@ -72,9 +72,9 @@ fn work(batches: &[(PeerKey, &[Header])], gone: Option<(usize, PeerKey)>) -> Vec
         match verdict {
             Verdict::Joined { done, .. } => {
                 became.extend(done.into_iter().map(|(_, joined)| match joined {
-                    Joined::Unproven { height, .. } => format!("unproven at {height}"),
-                    Joined::LowWork { height, .. } => format!("low work at {height}"),
-                    Joined::Extended(count) => format!("{count} more"),
+                    ConnectOutcome::Presynced { height, .. } => format!("unproven at {height}"),
+                    ConnectOutcome::LowWork { height, .. } => format!("low work at {height}"),
+                    ConnectOutcome::Extended(count) => format!("{count} more"),
                     other => format!("{other:?}"),
                 }))
             }

@@ -1,11 +1,11 @@
 //! A branch that has shown its work, stored beside the chain until it takes over, as the joining thread sees it.
 
 use super::presync::{FULL, genesis, linked, mine};
-use crate::chain::params;
+use crate::chain::{ConnectOutcome, params};
 use crate::node::clock::Clock;
 use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
-use crate::node::writer::{ChainWriter, Joined};
+use crate::node::writer::ChainWriter;
 use crate::primitives::{Header, Network, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use std::sync::Arc;
@@ -46,9 +46,9 @@ fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
             Verdict::Joined { done, at, .. } => {
                 for (_, joined) in done {
                     became.push(match joined {
-                        Joined::Extended(count) => format!("{count} more"),
-                        Joined::Unproven { height, .. } => format!("unproven at {height}"),
-                        Joined::Reorganised { fork_height, connected, .. } => {
+                        ConnectOutcome::Extended(count) => format!("{count} more"),
+                        ConnectOutcome::Presynced { height, .. } => format!("unproven at {height}"),
+                        ConnectOutcome::Reorganized { fork_height, connected, .. } => {
                             format!("{connected} instead from {fork_height} on")
                         }
                         other => format!("{other:?}"),
@@ -91,7 +91,10 @@ fn a_proven_branch_is_kept_beside_the_chain_until_it_has_more_work() {
     // All but the last: the chain is what it was.
     let (became, store, own, _) = run(&parts[..4]);
     assert_eq!(became.last().unwrap(), "at 8000");
-    assert!(became.iter().all(|one| one == "Staged" || one.starts_with("at ")), "{became:?}");
+    assert!(
+        became.iter().all(|one| one.starts_with("CandidateExtended") || one.starts_with("at ")),
+        "{became:?}"
+    );
     assert_eq!(store.tip().hash, own[8_999].hash());
     let (became, store, own, _) = run(&parts);
     assert_eq!(became[became.len() - 2..], ["10000 instead from 0 on", "at 10000"]);
