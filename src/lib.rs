@@ -48,8 +48,9 @@ pub mod wire;
 pub use client::{
     Answer, Client, ClientBuilder, ClientError, Event, Events, HeaderAt, Headers, StoredHeader,
 };
-pub use node::{ChainReader, Stopped};
+pub use node::ChainReader;
 pub use primitives::{BlockHash, Header, Network, Txid};
+pub use sync::Stopped;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

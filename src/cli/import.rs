@@ -7,14 +7,13 @@ use super::sync::{hints, min_chain_work};
 use super::wrong_clock::clock_is_wrong;
 use super::{ChainArgs, CliError, Context};
 use crate::config::Layer;
-use crate::node::clock::{Clock, TooNew, ahead_of_clock};
+use crate::node::clock::{Clock, ahead_of_clock};
 use crate::node::shutdown::Ending;
-use crate::node::{
-    Claim, ImportError, ImportOptions, Imported, Importer, Stopped, SyncReport, open_store,
-};
+use crate::node::{Claim, ImportError, ImportOptions, Imported, Importer, SyncReport, open_store};
 use crate::output::{bytes_bar, bytes_spinner, format};
 use crate::primitives::Work;
 use crate::store::{HeaderStore, SledStore};
+use crate::sync::{Stopped, TooNew};
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

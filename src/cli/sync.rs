@@ -15,13 +15,13 @@ use crate::client::Client;
 use crate::config::{Config, HintsSource, Layer, read_text};
 use crate::node::clock::Clock;
 use crate::node::shutdown::Ending;
-use crate::node::{ChainEnd, Live, Phase, Stopped, SyncOptions, SyncOutcome};
+use crate::node::{Live, Phase, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, open_store, shipped};
 use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, Standing, SyncBar, SyncStage};
 use crate::primitives::Work;
 use crate::store::{HeaderStore, SledStore};
-use crate::sync::ANSWER_DEADLINE;
+use crate::sync::{ANSWER_DEADLINE, ChainEnd, Stopped};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -301,7 +301,7 @@ fn verdict(
         Stopped::NoPeers => Err(no_peer(config, &outcome.reasons)),
         Stopped::LowWork => {
             let stored = ChainEnd { height: tip.height, work: tip.chainwork };
-            let most = outcome.unkept.as_ref().filter(|end| end.work > stored.work);
+            let most = outcome.best_rejected.as_ref().filter(|end| end.work > stored.work);
             let ChainEnd { height, work } = most.unwrap_or(&stored);
             Err(CliError::Failed(format!(
                 "not synced: the peers' chain ends at height {height} with work {work:#}, below the \
@@ -315,7 +315,7 @@ fn verdict(
 #[cfg(test)]
 mod tests {
     use super::{SyncReport, summary};
-    use crate::node::Stopped;
+    use crate::sync::Stopped;
 
     fn report() -> SyncReport {
         SyncReport {

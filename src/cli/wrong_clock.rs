@@ -1,6 +1,7 @@
 //! What is said when this computer's clock keeps headers out, and what to do about it.
 
-use crate::node::clock::{TooNew, span};
+use crate::node::clock::span;
+use crate::sync::TooNew;
 
 /// Peers' clocks that differ from ours by fewer seconds agree with it.
 const AGREES: u64 = 10 * 60;
@@ -29,8 +30,8 @@ pub(super) fn clock_is_wrong(header: Option<&TooNew>, peer_clocks: Option<i64>) 
 #[cfg(test)]
 mod tests {
     use super::clock_is_wrong;
-    use crate::node::clock::TooNew;
     use crate::primitives::BlockHash;
+    use crate::sync::TooNew;
 
     #[test]
     fn peers_clocks_tell_whether_ours_or_the_header_is_wrong() {

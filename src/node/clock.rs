@@ -1,7 +1,7 @@
 //! The wall clock, read here and nowhere below, and what is said when it disagrees with the chain.
 
-use crate::chain::{MAX_FUTURE_SECS, Rejection, Violation};
-use crate::primitives::BlockHash;
+use crate::chain::MAX_FUTURE_SECS;
+use crate::sync::TooNew;
 use chrono::DateTime;
 use std::fmt;
 use std::sync::Arc;
@@ -69,43 +69,6 @@ pub struct ClockBefore1970;
 /// It is set to a time before 1970.
 pub fn check_system_clock() -> Result<(), ClockBefore1970> {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(Err(ClockBefore1970), |_| Ok(()))
-}
-
-/// A header that was refused for no other reason than that its time is more than two hours ahead of our clock. It may
-/// become valid, and whoever sent it is not to blame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooNew {
-    /// The height that the header would have.
-    pub height: u32,
-    /// Its hash.
-    pub hash: BlockHash,
-    /// Its time, in Unix seconds.
-    pub time: u32,
-    /// Our clock when it was refused, in Unix seconds.
-    pub clock: u32,
-}
-
-impl TooNew {
-    /// The same of a rejection; `None` if the header broke a rule that has nothing to do with the clock.
-    pub fn of(rejection: &Rejection) -> Option<Self> {
-        let Rejection { height, hash, violation: Violation::TimeTooNew { latest, got } } =
-            rejection
-        else {
-            return None;
-        };
-        let clock = u32::try_from(latest - i64::from(MAX_FUTURE_SECS)).unwrap_or(0);
-        Some(Self { height: *height, hash: *hash, time: *got, clock })
-    }
-
-    /// How many seconds had to pass, when it was refused, until it would be accepted.
-    pub fn valid_in(&self) -> u64 {
-        u64::from(self.time).saturating_sub(u64::from(self.clock) + u64::from(MAX_FUTURE_SECS))
-    }
-
-    /// Whether the header would be accepted at this time (Unix seconds).
-    pub fn is_valid_at(&self, now: u32) -> bool {
-        i64::from(self.time) <= i64::from(now) + i64::from(MAX_FUTURE_SECS)
-    }
 }
 
 impl fmt::Display for TooNew {
@@ -191,10 +154,6 @@ mod tests {
             early.to_string(),
             "height 929,960 is 2 h 3 min ahead of this computer's clock (2026-11-19 16:00 UTC)"
         );
-        assert!(!early.is_valid_at(now + 179));
-        assert!(early.is_valid_at(now + 180));
-        let old = Violation::TimeTooOld { median: 7, got: 7 };
-        assert_eq!(TooNew::of(&refused(old)), None);
     }
 
     #[test]

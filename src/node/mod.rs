@@ -23,11 +23,11 @@ mod range;
 mod reader;
 mod report;
 mod run;
-mod session;
 pub mod shipped;
 pub mod shutdown;
 mod sources;
 mod stats;
+mod sync_task;
 mod trouble;
 mod tx_info;
 mod view;
@@ -52,12 +52,12 @@ pub use ping::{Greeting, NoPeer, Pinged, Pinging};
 pub use proof::{CheckedProof, InvalidProof, NotInBlock};
 pub use range::{HeaderRange, HeaderSpan};
 pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};
-pub use report::{Stopped, SyncReport};
+pub use report::SyncReport;
 pub use run::{Watchers, run_sync};
-pub use session::{ChainEnd, Event, Live, Phase, Session};
-pub use session::{SyncError, SyncOptions, SyncOutcome};
 pub use sources::{Found, Source, Sources};
 pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};
+pub use sync_task::{Event, Live, Phase};
+pub use sync_task::{SyncError, SyncOptions, SyncOutcome, SyncTask};
 pub use trouble::Trouble;
 pub use tx_info::{
     BlockInfo, BlockTxs, InputInfo, OutputInfo, ScriptPubKeyInfo, ScriptSigInfo, TxInfo, TxWithHex,

@@ -1,25 +1,21 @@
 //! What a command that adds headers has done.
 
-use serde::{Deserialize, Serialize};
+use crate::sync::Stopped;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Why it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stopped {
-    /// Nothing more was to be had.
-    CaughtUp,
-    /// The height asked for is reached.
-    StopHeight,
-    /// A signal asked for it.
-    Interrupted,
-    /// No progress for too long.
-    Timeout,
-    /// What followed was refused only because its time is ahead of our clock.
-    Clock,
-    /// Nothing more was to be had, and the chain has less than the minimum chain work.
-    LowWork,
-    /// No peer could be used, or all of them were lost.
-    NoPeers,
+impl Serialize for Stopped {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Stopped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let found = Self::ALL.into_iter().find(|stopped| stopped.name() == name);
+        found.ok_or_else(|| D::Error::custom(format!("unknown reason to stop: {name}")))
+    }
 }
 
 /// What `sync` and `import` end with; the JSON object they print.

@@ -1,7 +1,7 @@
-//! A sync as a process of its own: the session, and the socket through which others read meanwhile.
+//! A sync as a process of its own: its task, and the socket through which others read meanwhile.
 
 use super::control::{ControlListener, serve};
-use super::session::{Event, Live, Session, SyncError, SyncOptions, SyncOutcome};
+use super::sync_task::{Event, Live, SyncError, SyncOptions, SyncOutcome, SyncTask};
 use crate::store::SledStore;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub async fn run_sync(
 ) -> Result<SyncOutcome, SyncError> {
     let Watchers { live, events, stop } = watchers;
     let watched = live.subscribe();
-    let session = Session::new(options, Arc::clone(&store), live, events)?;
+    let task = SyncTask::new(options, Arc::clone(&store), live, events)?;
     let (ended, end) = oneshot::channel::<()>();
     let answering = match ControlListener::bind(folder, &store) {
         Ok(listener) => Some(tokio::spawn(async move {
@@ -49,7 +49,7 @@ pub async fn run_sync(
             None
         }
     };
-    let outcome = session.run(stop).await;
+    let outcome = task.run(stop).await;
     drop(ended);
     if let Some(task) = answering {
         // The clients are gone when this returns: the store can be closed.

@@ -1,5 +1,8 @@
 //! Block locators.
 
+use super::input::StoredChain;
+use crate::primitives::BlockHash;
+
 /// Most hashes in a locator. Source: Bitcoin Core `MAX_LOCATOR_SZ`.
 const MAX_HASHES: usize = 101;
 
@@ -15,7 +18,7 @@ const FIRST_DISTANCE: u32 = 2000;
 /// It starts with the tip's parent, as Bitcoin Core's does (`net_processing.cpp`, "start at the block preceding the
 /// currently best known header"): a peer that has the tip answers with it at least. Some nodes (bcoin, mako) send nothing
 /// at all when nothing follows a locator.
-pub fn locator_heights(tip: u32) -> Vec<u32> {
+pub(super) fn locator_heights(tip: u32) -> Vec<u32> {
     let mut heights = Vec::new();
     let (mut height, mut step) = (tip.saturating_sub(1), 1);
     while height > 0 {
@@ -33,7 +36,7 @@ pub fn locator_heights(tip: u32) -> Vec<u32> {
 /// tip: newest first, closer to each other the nearer they are to `common`, which is the last one.
 ///
 /// Each answer to such a locator begins within a twelfth of the way to the fork.
-pub fn spread_above(common: u32, tip: u32) -> Vec<u32> {
+pub(super) fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     let mut heights = vec![common];
     let mut distance = FIRST_DISTANCE;
     while heights.len() < MAX_HASHES && common.saturating_add(distance) < tip {
@@ -42,6 +45,15 @@ pub fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     }
     heights.reverse();
     heights
+}
+
+/// The stored chain's locator; with the hash of a header that a peer's chain is known to have, one that finds where that
+/// chain leaves ours. A header that cannot be read is left out: the next one still leads to the chain.
+pub(super) fn locator(chain: &dyn StoredChain, common: Option<BlockHash>) -> Vec<BlockHash> {
+    let tip = chain.height();
+    let common = common.and_then(|hash| chain.height_of(&hash));
+    let heights = common.map_or_else(|| locator_heights(tip), |common| spread_above(common, tip));
+    chain.hashes_at(&heights)
 }
 
 #[cfg(test)]

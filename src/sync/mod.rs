@@ -1,32 +1,46 @@
-//! The download engine: which peer is asked for which headers, and what an answer answers.
+//! The sync as one pure state machine: whom to ask for which headers, what an answer is, when the chain is complete.
 //!
-//! Pure: the time since start comes in as an argument, requests and verdicts go out. It never sees a header,
-//! only a batch's ends and length; batches are named by a [`Tag`], under which the caller keeps them.
+//! [`HeaderSync`] is told what has happened ([`Input`]) and says what to do ([`Command`]). The time and the stored chain come
+//! in as arguments. It never sees a header, only the ends and the length of a batch; the caller keeps batches under their
+//! [`BatchId`].
 //!
-//! Up to the last hint the chain is cut into ranges that several peers are asked for at once;
-//! from there on, or without hints, one peer leads and the others are compared with it.
+//! Up to the last hint the chain is cut into ranges that several peers are asked for at once (`window`). What follows the
+//! last hint is the tail: one peer leads from the tip on, and the others are compared with it (`tail`).
 
-mod adopted;
-mod ahead;
+mod admission;
+mod announcements;
 mod answers;
-mod engine;
+mod command;
+mod completion;
+mod download;
+mod header_sync;
+mod hints;
+mod input;
 mod locator;
-mod open;
-mod peer;
+mod outcomes;
+mod peers;
+mod prefetch;
 mod prefetched;
+mod presync;
 mod progress;
-mod ranges;
+mod settings;
+mod tail;
 #[cfg(test)]
 mod tests;
-mod types;
+mod too_new;
+mod window;
 
-pub use engine::{ANSWER_DEADLINE, Engine};
-pub use locator::{locator_heights, spread_above};
-pub use progress::{Gain, VerifiedWork};
-pub use types::{Action, Disposition, DropReason, Linked, Progress, Reply, Settings};
+pub use admission::{Admission, BatchFacts, BranchFacts, Limits, PRESYNC_ALLOWANCE, TipFacts};
+pub use command::{Command, Contradiction, DropReason, Stopped, SyncEvent};
+pub use download::ANSWER_DEADLINE;
+pub use header_sync::HeaderSync;
+pub use input::{Input, Linked, Moment, PeerSupply, Reply, StoredChain};
+pub use presync::{Presync, Presyncs, Proven};
+pub use settings::{ChainEnd, Settings, Tally};
+pub use too_new::TooNew;
 
-/// Whom an answer came from: the caller's own number for a connection.
-pub type PeerKey = u64;
+/// The number of a connection.
+pub type PeerId = u64;
 
-/// Names a batch from the moment it is taken until it is joined to the chain or dropped.
-pub type Tag = u64;
+/// Names a batch of headers from its arrival until it is connected to the chain or dropped.
+pub type BatchId = u64;

@@ -1,36 +1,35 @@
 //! What was received beyond the last hint before the ranges have reached that.
 
-use super::ranges::Range;
-use super::types::Linked;
-use super::{PeerKey, Tag};
+use super::window::{LinkedPart, Range};
+use super::{BatchId, PeerId};
 use crate::chain::ChainPoint;
 use crate::primitives::BlockHash;
 use std::time::Duration;
 
 /// What was received beyond the last hint, and who is asked for more.
 #[derive(Debug, Default)]
-pub(super) struct Ahead {
+pub(super) struct Prefetched {
     /// Starts after the last hint, and has no end.
     pub(super) range: Option<Range>,
     /// Who sent the newest part.
-    pub(super) leader: Option<PeerKey>,
+    pub(super) leader: Option<PeerId>,
     /// Who said that there is nothing more.
-    pub(super) ended: Option<PeerKey>,
+    pub(super) ended: Option<PeerId>,
 }
 
-impl Ahead {
+impl Prefetched {
     /// How many answers are kept.
     pub(super) fn len(&self) -> usize {
         self.range.as_ref().map_or(0, |range| range.parts.len())
     }
 
     /// The peer may have more by now.
-    pub(super) fn reopen(&mut self, peer: PeerKey) {
+    pub(super) fn reopen(&mut self, peer: PeerId) {
         self.ended = self.ended.filter(|ended| *ended != peer);
     }
 
     /// A peer is gone or passed over: nothing is expected of it any more.
-    pub(super) fn disown(&mut self, peer: PeerKey) {
+    pub(super) fn disown(&mut self, peer: PeerId) {
         if let Some(range) = &mut self.range {
             range.owners.retain(|owner| *owner != peer);
         }
@@ -42,11 +41,11 @@ impl Ahead {
         range.map(|range| range.asked_at)
     }
 
-    /// Where the part with this tag begins, if there is one.
-    pub(super) fn begin_of(&self, tag: Tag) -> Option<ChainPoint> {
+    /// Where the part with this batch_id begins, if there is one.
+    pub(super) fn begin_of(&self, batch_id: BatchId) -> Option<ChainPoint> {
         let range = self.range.as_ref()?;
-        let known = range.parts.iter().any(|part| part.tag == tag);
-        known.then(|| range.begin_of(tag, range.start))
+        let known = range.parts.iter().any(|part| part.batch == batch_id);
+        known.then(|| range.begin_of(batch_id, range.start))
     }
 
     /// Height of the header at the end of a part.
@@ -55,15 +54,15 @@ impl Ahead {
         ends.find(|end| end.hash == hash).map(|end| end.height)
     }
 
-    /// Notes how a part fared when it was linked; the tags of what goes with it come back.
-    pub(super) fn linked(&mut self, tag: Tag, linked: Linked) -> Vec<Tag> {
+    /// Notes how a part fared when it was linked; the batches of what goes with it come back.
+    pub(super) fn linked(&mut self, batch_id: BatchId, linked: LinkedPart) -> Vec<BatchId> {
         let Some(range) = &mut self.range else { return Vec::new() };
         let start = range.start;
-        range.linked(tag, linked, start)
+        range.linked(batch_id, linked, start)
     }
 
-    /// Drops everything; gives the tags of what was received for nothing.
-    pub(super) fn clear(&mut self) -> Vec<Tag> {
+    /// Drops everything; gives the batches of what was received for nothing.
+    pub(super) fn clear(&mut self) -> Vec<BatchId> {
         let range = std::mem::take(self).range;
         range.map_or_else(Vec::new, |mut range| range.restart())
     }

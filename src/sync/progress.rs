@@ -3,7 +3,9 @@
 //! Time-outs, the lead, "caught up" and retries hang on it. What merely arrives is no progress: peers can send the same
 //! headers, or branches that lead nowhere, for ever.
 
+use crate::chain::ConnectOutcome;
 use crate::primitives::Work;
+use std::time::Duration;
 
 /// Full answers without progress that a peer may send in a row; one more costs it its place.
 ///
@@ -12,29 +14,65 @@ use crate::primitives::Work;
 /// a chain of five million headers the fourth answer has new ones.
 pub(super) const MAX_REPEATS: u32 = 3;
 
-/// What a joined batch has shown.
+/// What a connected batch has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Gain {
+pub(super) enum Gain {
     /// Nothing that was not known.
     None,
     /// The stored chain has more work than before.
     Chain,
     /// A branch that is not the stored chain was verified up to this work.
     Branch(Work),
-    /// A branch that has shown its work was stored beside the chain up to this height.
+    /// The candidate was stored up to this height.
     Candidate(u32),
+}
+
+impl Gain {
+    /// What a batch with this outcome has shown.
+    pub(super) fn of(outcome: &ConnectOutcome) -> Self {
+        match outcome {
+            ConnectOutcome::Unchanged
+            | ConnectOutcome::SideBranchTooLong { .. }
+            | ConnectOutcome::Extended(0) => Self::None,
+            ConnectOutcome::Extended(_) | ConnectOutcome::Reorganized { .. } => Self::Chain,
+            ConnectOutcome::SideBranch { work, .. }
+            | ConnectOutcome::KnownSideBranch { work }
+            | ConnectOutcome::Presynced { work, .. }
+            | ConnectOutcome::LowWork { work, .. } => Self::Branch(work.clone()),
+            ConnectOutcome::CandidateExtended { height } => Self::Candidate(*height),
+        }
+    }
+}
+
+/// The progress of a whole sync.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    verified: VerifiedWork,
+    /// When there was progress last, as time since the start.
+    pub(super) last: Duration,
+}
+
+impl Progress {
+    /// Records what a batch has shown; returns whether that is progress.
+    pub(super) fn record(&mut self, gain: &Gain, now: Duration) -> bool {
+        let progress = self.verified.record(gain);
+        if progress {
+            self.last = now;
+        }
+        progress
+    }
 }
 
 /// The most that was verified so far: of one peer, or in a whole sync.
 #[derive(Clone, Debug, Default)]
-pub struct VerifiedWork {
+pub(super) struct VerifiedWork {
     branch: Option<Work>,
     candidate: u32,
 }
 
 impl VerifiedWork {
     /// Records what a batch has shown; returns whether that is progress.
-    pub fn record(&mut self, gain: &Gain) -> bool {
+    pub(super) fn record(&mut self, gain: &Gain) -> bool {
         match gain {
             Gain::None => false,
             Gain::Chain => true,

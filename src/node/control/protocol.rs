@@ -3,7 +3,7 @@
 use crate::chain::ChainTip;
 use crate::node::as_text;
 use crate::node::lookup::{Located, SideHeader, SideSummary};
-use crate::node::session::{Live, Phase};
+use crate::node::sync_task::{Live, Phase};
 use crate::primitives::{BlockHash, HEADER_LEN, Header, Work, hex};
 use crate::store::StoredRun;
 use serde::{Deserialize, Serialize};

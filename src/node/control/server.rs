@@ -4,7 +4,7 @@ use super::protocol::{LiveStatus, MAX_REQUEST, MAX_RUN, PROTOCOL, Reply, Request
 use super::socket::{SOCKET, SocketPath};
 use crate::chain::Params;
 use crate::node::lookup::{locate, side_summaries};
-use crate::node::session::Live;
+use crate::node::sync_task::Live;
 use crate::store::{HeaderStore, SledStore, StoreError};
 use rustix::fs::Mode;
 use std::fs;

@@ -1,9 +1,12 @@
 //! When the engine says that there is no more: not before all were heard who can be, and not never.
 
 use super::low_work::LowWork;
+use super::sim_chain::SimChain;
 use super::world::{SimPeer, World, chain, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
-use crate::sync::{Action, Disposition, Engine, Reply, Settings};
+use crate::primitives::BlockHash;
+use crate::sync::download::{Disposition, Download};
+use crate::sync::{Command, PeerId, Reply};
 use std::time::Duration;
 
 const HEIGHT: u32 = 3_000;
@@ -113,17 +116,30 @@ fn a_slow_peer_does_not_lead_while_there_are_faster_ones() {
     }
 }
 
-/// An engine whose only peer has said that it has nothing beyond the tip, at this height.
-fn at_tip(height: u32) -> Engine {
-    let settings = Settings { genesis: hash_of(0, 0), hints: Hints::default(), stop_height: None };
-    let mut engine = Engine::new(settings, ChainPoint { height, hash: hash_of(0, height) });
-    engine.add_peer(7, height);
-    let asked = engine.poll(ms(0), &mut |_| vec![hash_of(0, height - 1), hash_of(0, 0)]);
-    assert!(matches!(asked[..], [Action::Ask { peer: 7, .. }]), "{asked:?}");
-    let empty = Reply { parent: None, last: hash_of(0, 0), count: 0 };
-    assert_eq!(engine.on_headers(ms(10), 7, &empty), Disposition::Discard);
-    assert_eq!((engine.opinions(), engine.is_idle(7)), (1, true));
-    engine
+/// A download whose only peer has said that it has nothing beyond the tip, which is at this height.
+fn at_tip(height: u32) -> (Download, SimChain) {
+    let mut stored = SimChain::new(hash_of(0, 0));
+    stored.connect(hash_of(0, 0), &chain(height)[1..]);
+    let mut download = Download::new(hash_of(0, 0), Hints::default(), None, stored.best);
+    download.add_peer(7, height, ms(5));
+    assert_eq!(requests(&mut download, ms(0), &stored), [7]);
+    let empty = reply(None, hash_of(0, 0), 0);
+    assert_eq!(download.on_headers(ms(10), 7, &empty, 1), Disposition::Discard);
+    assert_eq!((download.confirmations(), download.is_idle(7)), (1, true));
+    (download, stored)
+}
+
+/// The peers that are sent a request now.
+fn requests(download: &mut Download, now: Duration, stored: &SimChain) -> Vec<PeerId> {
+    let asked = |command| match command {
+        Command::Request { peer, .. } => Some(peer),
+        _ => None,
+    };
+    download.poll(now, false, stored).into_iter().filter_map(asked).collect()
+}
+
+fn reply(parent: Option<BlockHash>, last: BlockHash, count: u32) -> Reply {
+    Reply { parent, first_time: 0, last, count, foreign_parent: None }
 }
 
 #[test]
@@ -135,32 +151,27 @@ fn the_answer_to_whether_a_peer_has_the_tip_is_one_whatever_it_is() {
         (Some(hash_of(0, 90)), hash_of(4, 101), 11),
         (None, hash_of(0, 0), 0),
     ] {
-        let mut engine = at_tip(100);
-        engine.ask_tip(ms(20), 7, vec![hash_of(0, 99), hash_of(0, 90), hash_of(0, 0)]);
-        assert!(!engine.is_idle(7), "an answer is expected");
-        let asked = engine.poll(ms(20), &mut |_| Vec::new());
-        assert!(matches!(asked[..], [Action::Ask { peer: 7, .. }]), "{asked:?}");
-        let answer = Reply { parent, last, count };
-        let disposition = engine.on_headers(ms(30), 7, &answer);
-        if count <= 1 {
-            assert_eq!(disposition, Disposition::Discard);
-        } else {
-            assert!(matches!(disposition, Disposition::Take(_)), "{disposition:?}");
-        }
-        assert!(engine.is_idle(7));
+        let (mut download, stored) = at_tip(100);
+        download.check_tip(ms(20), 7, &stored);
+        assert!(!download.is_idle(7), "an answer is expected");
+        assert_eq!(requests(&mut download, ms(20), &stored), [7]);
+        let disposition = download.on_headers(ms(30), 7, &reply(parent, last, count), 2);
+        let expected = if count <= 1 { Disposition::Discard } else { Disposition::Take };
+        assert_eq!(disposition, expected);
+        assert!(download.is_idle(7));
     }
 }
 
 #[test]
 fn the_answer_to_whether_a_peer_has_the_tip_is_not_taken_for_that_to_another_question() {
-    let mut engine = at_tip(100);
-    engine.announced(7);
-    engine.ask_tip(ms(20), 7, vec![hash_of(0, 99), hash_of(0, 0)]);
-    engine.poll(ms(20), &mut |_| vec![hash_of(0, 99), hash_of(0, 0)]);
-    let tip = Reply { parent: Some(hash_of(0, 99)), last: hash_of(0, 100), count: 1 };
-    assert_eq!(engine.on_headers(ms(30), 7, &tip), Disposition::Discard);
-    assert!(!engine.is_idle(7), "what follows the tip has not been answered");
-    let more = Reply { parent: Some(hash_of(0, 99)), last: hash_of(0, 101), count: 2 };
-    assert!(matches!(engine.on_headers(ms(40), 7, &more), Disposition::Take(_)));
-    assert!(engine.is_idle(7));
+    let (mut download, stored) = at_tip(100);
+    download.on_announcement(7);
+    download.check_tip(ms(20), 7, &stored);
+    download.poll(ms(20), false, &stored);
+    let tip = reply(Some(hash_of(0, 99)), hash_of(0, 100), 1);
+    assert_eq!(download.on_headers(ms(30), 7, &tip, 2), Disposition::Discard);
+    assert!(!download.is_idle(7), "what follows the tip has not been answered");
+    let more = reply(Some(hash_of(0, 99)), hash_of(0, 101), 2);
+    assert_eq!(download.on_headers(ms(40), 7, &more, 3), Disposition::Take);
+    assert!(download.is_idle(7));
 }

@@ -3,7 +3,7 @@
 use super::low_work::LowWork;
 use super::world::{Chain, SimPeer, World, chain, fork, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
-use crate::sync::ANSWER_DEADLINE;
+use crate::sync::{ANSWER_DEADLINE, Input};
 use std::time::Duration;
 
 const HEIGHT: u32 = 12_000;
@@ -106,10 +106,9 @@ fn at_the_tip_repeated_headers_do_not_keep_a_sync_from_ending() {
         let mut world = World::new(Hints::default(), vec![honest(10)]);
         assert!(world.run());
         let key = 9;
-        world.engine.add_peer(key, HEIGHT);
-        world.peers.insert(key, hostile);
+        world.connect_peer(key, hostile);
         let start = world.now;
-        world.engine.ask_all();
+        world.request_all_again();
         assert!(world.run(), "{habit}: {:?}", world.dropped);
         assert!(world.now < start + LIMIT, "{habit}: {:?}", world.now - start);
     }
@@ -124,7 +123,7 @@ fn a_peer_that_is_silent_when_nothing_follows_costs_no_wait() {
             // The second time its chain is stored already.
             for _ in 0..2 {
                 let start = world.now;
-                world.engine.ask_all();
+                world.request_all_again();
                 assert!(world.run(), "{height}: {:?}", world.dropped);
                 assert_eq!(world.best.height, height);
                 assert!(world.now < start + ms(500), "{height}: {:?}", world.now - start);
@@ -142,7 +141,7 @@ fn a_peer_at_genesis_that_is_silent_when_nothing_follows_is_at_its_end() {
     assert_eq!(world.best.height, 0);
     assert!(world.now <= ms(5_000), "{:?}", world.now);
     // It stays connected: nobody is dropped for having nothing to say.
-    world.engine.ask_all();
+    world.request_all_again();
     world.now += ANSWER_DEADLINE;
     assert!(world.run() && world.dropped.is_empty(), "{:?}", world.dropped);
 }
@@ -154,7 +153,7 @@ fn a_peer_whose_tip_is_in_the_locator_and_that_is_silent_then_is_behind_and_not_
     assert!(world.run());
     assert_eq!(world.best, tip());
     for _ in 0..3 {
-        world.engine.ask_all();
+        world.request_all_again();
         let start = world.now;
         assert!(world.run() && world.dropped.is_empty(), "{:?}", world.dropped);
         assert!(world.now <= start + ms(6_000), "{:?}", world.now - start);
@@ -170,9 +169,9 @@ fn a_chain_that_leaves_ours_far_below_the_tip_is_found_in_four_answers() {
         assert!(world.run());
         let theirs = chain(100_001);
         let key = 9;
-        world.engine.remove_peer(0);
-        world.engine.add_peer(key, 100_001);
-        world.peers = [(key, SimPeer::honest(&theirs))].into();
+        world.handle(Input::PeerGone(0));
+        world.peers.clear();
+        world.connect_peer(key, SimPeer::honest(&theirs));
         assert!(world.run(), "{at}: {:?}", world.dropped);
         assert_eq!(world.best.hash, hash_of(0, 100_001), "{at}");
     }

@@ -1,8 +1,8 @@
 //! The node's presync in the simulated network: chains that have to show their work before they are kept.
 
-use super::world::{Batch, World, branch};
-use crate::chain::{ChainPoint, Hints};
-use crate::sync::{Gain, Tag};
+use super::world::{Batch, World, presynced};
+use crate::chain::ChainPoint;
+use crate::sync::{BatchId, Input, Proven};
 
 /// What a chain has to show before it is kept beyond some height, as the node's presync has it.
 #[derive(Clone, Copy, Debug)]
@@ -17,21 +17,19 @@ pub(super) struct LowWork {
 
 impl World {
     /// Takes a batch out that is not to be kept (yet).
-    pub(super) fn is_unkept(&mut self, tag: Tag, batch: &Batch) -> bool {
-        if self.low_work.is_none() || self.engine.is_hinted_batch(tag) {
+    pub(super) fn is_unkept(&mut self, id: BatchId, batch: &Batch, epoch: u64) -> bool {
+        if self.low_work.is_none() {
             return false;
         }
-        if !self.known.contains_key(&batch.parent) && !self.goes_on(batch) {
-            self.engine.on_joined(tag, self.best, false, &Gain::None);
-            self.engine.start_over(batch.peer);
+        if !self.chain.knows(&batch.parent) && !self.goes_on(batch) {
+            self.handle(Input::Orphan { batch: id, again: true });
             return true;
         }
-        let unkept = self.presync(batch);
+        let unkept = self.presync(batch, epoch);
         if unkept && self.low_work.is_some() {
-            self.engine.set_presync(true);
             let shown = self.unkept.get(&batch.peer).map_or(0, Vec::len);
             let shown = u32::try_from(shown).unwrap();
-            self.engine.on_joined(tag, self.best, true, &branch(self.best.height + shown));
+            self.connected(id, presynced(self.best.height + shown));
         }
         unkept
     }
@@ -50,7 +48,7 @@ impl World {
     }
 
     /// Whether a batch is part of a chain that is not kept yet. One that has shown enough is downloaded again.
-    fn presync(&mut self, batch: &Batch) -> bool {
+    fn presync(&mut self, batch: &Batch, epoch: u64) -> bool {
         let Some(LowWork { allowance, proven_at, .. }) = self.low_work else { return false };
         let before = self.unkept.remove(&batch.peer);
         let before = before.filter(|unkept| unkept.last() == Some(&batch.parent));
@@ -71,9 +69,9 @@ impl World {
         let points = (self.best.height + 1..).zip(unkept);
         let points = points.filter(|(height, _)| (height + 1) % 2016 == 0);
         let points = points.map(|(height, hash)| ChainPoint { height, hash }).collect();
-        self.engine.adopt_hints(Hints::from_points(points), self.best, Some(batch.peer));
-        self.batches.clear();
-        self.low_work = None;
+        let proven = Proven { fork: self.best, points };
+        self.restarted(epoch);
+        self.handle(Input::Proven { proven, prover: batch.peer });
         true
     }
 }

@@ -100,7 +100,6 @@ proptest! {
         let honest = place.index(peers.len() + 1);
         peers.insert(honest, peer(height, &Habit::Honest, far, 50_000.0, true));
         let mut world = World::new(hints, peers);
-        world.most_cries = Some(10);
         prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
         prop_assert_eq!(world.best, ChainPoint { height, hash: hash_of(0, height) });
         let key = u64::try_from(honest).unwrap();

@@ -1,13 +1,14 @@
-//! A simulated network: peers with latency, bandwidth and bad habits, a clock that jumps, a chain that joins.
+//! A simulated network: peers with latency, bandwidth and bad habits, a clock that jumps, a chain that grows.
 //!
 //! Headers are nothing but hashes here; a branch's work is its length.
 
 pub(super) use super::chains::{Chain, chain, fork, hash_of, hints};
 use super::low_work::LowWork;
-use crate::chain::{ChainPoint, Hints};
+use super::sim_chain::{SimChain, tip_of, work_of};
+use crate::chain::{BatchFault, ChainPoint, ConnectOutcome, Hints, Rejection, Violation};
 use crate::primitives::{BlockHash, Work};
-use crate::sync::{Action, Disposition, DropReason, Engine, Gain, Linked, PeerKey};
-use crate::sync::{Progress, Reply, Settings, Tag, locator_heights, spread_above};
+use crate::sync::{BatchId, Command, HeaderSync, Input, Linked, Moment, PeerId, PeerSupply};
+use crate::sync::{Reply, Settings, Stopped, SyncEvent};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
@@ -89,127 +90,157 @@ impl SimPeer {
 
 #[derive(Debug)]
 enum Happens {
-    Arrives { peer: PeerKey, hashes: Vec<BlockHash> },
-    Leaves { peer: PeerKey },
+    Arrives { peer: PeerId, hashes: Vec<BlockHash> },
+    Leaves { peer: PeerId },
 }
 
 pub(super) struct Batch {
-    pub(super) peer: PeerKey,
+    pub(super) peer: PeerId,
     pub(super) parent: BlockHash,
     pub(super) hashes: Vec<BlockHash>,
-    linked: bool,
 }
 
-/// The network, the engine, and the chain that grows.
+/// The network, the state machine, and the chain that grows.
 pub(super) struct World {
-    pub(super) engine: Engine,
-    pub(super) peers: BTreeMap<PeerKey, SimPeer>,
-    pub(super) dropped: Vec<(PeerKey, String)>,
+    pub(super) sync: HeaderSync,
+    pub(super) chain: SimChain,
+    pub(super) peers: BTreeMap<PeerId, SimPeer>,
+    pub(super) dropped: Vec<(PeerId, String)>,
     pub(super) hints_off: bool,
     pub(super) now: Duration,
     pub(super) best: ChainPoint,
     pub(super) most_held: usize,
     pub(super) requests: usize,
-    /// After so many announcements of what is not there one who makes them is refused, as by the session.
-    pub(super) most_cries: Option<usize>,
-    cries: usize,
     pub(super) low_work: Option<LowWork>,
     /// Branches that were checked and not kept, from the first header that is not.
-    pub(super) unkept: HashMap<PeerKey, Vec<BlockHash>>,
-    /// Parent and height of every joined header.
-    pub(super) known: HashMap<BlockHash, (BlockHash, u32)>,
-    pub(super) batches: HashMap<Tag, Batch>,
-    answers: HashMap<PeerKey, usize>,
-    busy_until: HashMap<PeerKey, Duration>,
+    pub(super) unkept: HashMap<PeerId, Vec<BlockHash>>,
+    pub(super) batches: HashMap<BatchId, Batch>,
+    next_batch: BatchId,
+    refused_epoch: Option<u64>,
+    ended: Option<Stopped>,
+    answers: HashMap<PeerId, usize>,
+    busy_until: HashMap<PeerId, Duration>,
     queue: BinaryHeap<Reverse<(Duration, usize)>>,
     happenings: HashMap<usize, Happens>,
     next: usize,
 }
 
+pub(super) fn settings(hints: Hints) -> Settings {
+    Settings {
+        genesis: hash_of(0, 0),
+        hints,
+        stop_height: None,
+        min_chain_work: Work::default(),
+        whole_chain: false,
+        regular_blocks: false,
+        wanted_peers: 8,
+        follow: false,
+        timeout: None,
+    }
+}
+
 impl World {
     pub(super) fn new(hints: Hints, peers: Vec<SimPeer>) -> Self {
-        let genesis = hash_of(0, 0);
-        let best = ChainPoint { height: 0, hash: genesis };
-        let mut engine = Engine::new(Settings { genesis, hints, stop_height: None }, best);
-        let peers: BTreeMap<PeerKey, SimPeer> = (0..).zip(peers).collect();
-        for (key, peer) in &peers {
-            engine.add_peer(*key, peer.announced);
-            engine.shook_hands(*key, peer.handshake.unwrap_or(peer.latency));
-        }
-        Self {
-            engine,
-            peers,
+        let chain = SimChain::new(hash_of(0, 0));
+        let sync = HeaderSync::new(settings(hints), tip_of(chain.best), &chain);
+        let mut world = Self {
+            sync,
+            best: chain.best,
+            chain,
+            peers: BTreeMap::new(),
             dropped: Vec::new(),
             hints_off: false,
             now: Duration::ZERO,
-            best,
             most_held: 0,
             requests: 0,
-            most_cries: None,
-            cries: 0,
             low_work: None,
             unkept: HashMap::new(),
-            known: HashMap::from([(genesis, (BlockHash::ZERO, 0))]),
             batches: HashMap::new(),
+            next_batch: 0,
+            refused_epoch: None,
+            ended: None,
             answers: HashMap::new(),
             busy_until: HashMap::new(),
             queue: BinaryHeap::new(),
             happenings: HashMap::new(),
             next: 0,
-        }
+        };
+        (0..).zip(peers).for_each(|(key, peer)| world.connect_peer(key, peer));
+        world
     }
 
-    /// Runs until the engine says that it has caught up (true) or that nobody is left (false).
+    pub(super) fn connect_peer(&mut self, peer: PeerId, sim: SimPeer) {
+        let round_trip = sim.handshake.unwrap_or(sim.latency);
+        self.handle(Input::PeerConnected { peer, announced: sim.announced, round_trip });
+        self.peers.insert(peer, sim);
+    }
+
+    /// Every peer is to be asked again for what follows the tip.
+    pub(super) fn request_all_again(&mut self) {
+        self.sync.request_all_again(moment(self.now));
+    }
+
+    pub(super) fn handle(&mut self, input: Input) {
+        self.sync.handle(moment(self.now), input, &self.chain);
+    }
+
+    /// Runs until the sync has caught up (true) or nobody is left (false).
     pub(super) fn run(&mut self) -> bool {
         for _ in 0..200_000 {
+            self.ended = None;
             self.act();
-            match self.engine.progress(self.now) {
-                Progress::CaughtUp => return true,
-                Progress::NoPeers => return false,
-                Progress::Downloading => self.wait(),
+            match self.ended {
+                Some(Stopped::CaughtUp) => return true,
+                Some(Stopped::NoPeers) => return false,
+                Some(other) => panic!("ended by {other:?}"),
+                None => self.wait(),
             }
         }
-        panic!("no end after {:?} at height {}: {:?}", self.now, self.best.height, self.engine);
+        panic!("no end after {:?} at height {}: {:?}", self.now, self.best.height, self.sync);
     }
 
     fn act(&mut self) {
         let mut last = Vec::new();
         for _ in 0..2_000 {
-            self.join();
-            let (known, best) = (&self.known, self.best);
-            let mut locator = |common| locator_of(known, best, common);
-            let actions = self.engine.poll(self.now, &mut locator);
-            if actions.is_empty() {
+            let gone = self.peers.is_empty();
+            let supply = if gone { PeerSupply::Exhausted } else { PeerSupply::Settled };
+            self.handle(Input::PeerSupply(supply));
+            let commands = self.sync.poll(moment(self.now), &self.chain);
+            if commands.is_empty() || self.ended.is_some() {
                 return;
             }
-            last.clone_from(&actions);
-            for action in actions {
-                self.carry_out(action);
+            last.clone_from(&commands);
+            for command in commands {
+                self.carry_out(command);
             }
         }
         panic!("it never comes to rest at {:?}: {last:?}", self.now);
     }
 
-    fn carry_out(&mut self, action: Action) {
-        match action {
-            Action::Ask { peer, locator, stop } => self.ask(peer, &locator, &stop),
-            Action::Drop { peer, reason } => self.on_drop(peer, reason),
-            Action::Late { .. } => {}
-            Action::HintsOff { .. } => self.hints_off = true,
-            Action::Forget(tags) => {
-                for tag in tags {
-                    self.batches.remove(&tag);
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Request { peer, locator, stop } => self.ask(peer, &locator, &stop),
+            Command::Link { batch, .. } => self.link(batch),
+            Command::Connect { batch, hinted, epoch, .. } if self.refused_epoch != Some(epoch) => {
+                self.connect(batch, hinted, epoch);
+            }
+            Command::Connect { batch, .. } => self.handle(Input::Returned(batch)),
+            Command::Forget(batches) => {
+                for batch in batches {
+                    self.batches.remove(&batch);
                 }
             }
+            Command::Disconnect { peer, reason } => {
+                self.dropped.push((peer, reason.to_string()));
+                self.peers.remove(&peer);
+            }
+            Command::Report(SyncEvent::HintsGivenUp { .. }) => self.hints_off = true,
+            Command::Report(_) => {}
+            Command::Done(stopped) => self.ended = Some(stopped),
         }
     }
 
-    fn on_drop(&mut self, peer: PeerKey, reason: DropReason) {
-        self.dropped.push((peer, reason.to_string()));
-        self.peers.remove(&peer);
-    }
-
-    fn ask(&mut self, key: PeerKey, locator: &[BlockHash], stop: &BlockHash) {
+    fn ask(&mut self, key: PeerId, locator: &[BlockHash], stop: &BlockHash) {
         self.requests += 1;
         let Some(peer) = self.peers.get(&key) else { return };
         let answers = self.answers.entry(key).or_default();
@@ -236,12 +267,12 @@ impl World {
         self.next += 1;
     }
 
-    /// Moves the clock to the next thing that happens, or to the engine's deadline.
+    /// Moves the clock to the next thing that happens, or to the deadline of the state machine.
     fn wait(&mut self) {
-        let deadline = self.engine.deadline(self.now);
+        let deadline = self.sync.deadline(self.now);
         let event = self.queue.peek().map(|Reverse((at, _))| *at);
         let next = [deadline, event].into_iter().flatten().min();
-        let next = next.unwrap_or_else(|| panic!("nothing will ever happen: {:?}", self.engine));
+        let next = next.unwrap_or_else(|| panic!("nothing will ever happen: {:?}", self.sync));
         self.now = self.now.max(next);
         while let Some(Reverse((at, id))) = self.queue.peek().copied() {
             if at > self.now {
@@ -251,140 +282,96 @@ impl World {
             match self.happenings.remove(&id).unwrap() {
                 Happens::Arrives { peer, hashes } => self.arrive(peer, hashes),
                 Happens::Leaves { peer } => {
-                    self.engine.remove_peer(peer);
                     self.peers.remove(&peer);
+                    self.handle(Input::PeerGone(peer));
                 }
             }
         }
     }
 
-    fn arrive(&mut self, key: PeerKey, hashes: Vec<BlockHash>) {
-        self.take(key, hashes);
-        if self.peers.get(&key).is_some_and(|peer| peer.cries_wolf) {
-            self.engine.announced(key);
-            self.cries += 1;
-            if self.most_cries.is_some_and(|most| self.cries > most) {
-                self.refuse(key, "cries wolf");
-                self.cries = 0;
-            }
-        }
-    }
-
-    fn take(&mut self, key: PeerKey, hashes: Vec<BlockHash>) {
+    fn arrive(&mut self, key: PeerId, hashes: Vec<BlockHash>) {
         let Some(peer) = self.peers.get(&key) else { return };
         let parent = hashes.first().map(|first| peer.parent_of(first));
+        let cries_wolf = peer.cries_wolf;
         let reply = Reply {
             parent,
+            first_time: 0,
             last: hashes.last().copied().unwrap_or_default(),
             count: u32::try_from(hashes.len()).unwrap(),
+            foreign_parent: None,
         };
-        let Disposition::Take(tag) = self.engine.on_headers(self.now, key, &reply) else { return };
-        let parent = parent.unwrap();
-        self.batches.insert(tag, Batch { peer: key, parent, hashes, linked: false });
+        let batch = self.next_batch;
+        self.next_batch += 1;
+        let parent = parent.unwrap_or_default();
+        self.batches.insert(batch, Batch { peer: key, parent, hashes });
+        self.handle(Input::Headers { peer: key, reply, batch });
+        if cries_wolf {
+            let hash = hash_of(200, u32::try_from(batch).unwrap());
+            self.handle(Input::BlockAnnounced { peer: key, hash });
+        }
+    }
+
+    fn link(&mut self, id: BatchId) {
         self.most_held =
             self.most_held.max(self.batches.values().map(|batch| batch.hashes.len()).sum());
-        self.link(tag);
-    }
-
-    fn link(&mut self, tag: Tag) {
-        let batch = self.batches.get_mut(&tag).unwrap();
-        let key = batch.peer;
-        let bad = &self.peers[&key].bad_work;
+        let batch = self.batches.get_mut(&id).unwrap();
+        let bad = self.peers.get(&batch.peer).map(|peer| peer.bad_work.clone()).unwrap_or_default();
         let good = batch.hashes.iter().take_while(|hash| !bad.contains(hash)).count();
-        let faulty = good < batch.hashes.len();
+        let fault = batch.hashes.get(good).map(|hash| BatchFault {
+            index: good,
+            hash: *hash,
+            violation: Violation::TimeTooOld { median: 0, got: 0 },
+        });
         batch.hashes.truncate(good);
-        batch.linked = true;
-        let linked = Linked {
-            good: u32::try_from(good).unwrap(),
-            last: batch.hashes.last().copied().unwrap_or_default(),
-            faulty,
-        };
-        self.engine.on_linked(tag, linked);
-        if faulty {
-            self.refuse(key, "bad work");
+        let last = batch.hashes.last().copied().unwrap_or_default();
+        let good = u32::try_from(good).unwrap();
+        let linked = Linked { good, last, fault, parent_height: None, hint_mismatch: None };
+        self.handle(Input::Linked { batch: id, linked });
+    }
+
+    fn connect(&mut self, id: BatchId, hinted: bool, epoch: u64) {
+        let batch = self.batches.remove(&id).expect("batches to be connected are kept");
+        if !hinted && self.is_unkept(id, &batch, epoch) {
+            return;
+        }
+        let bad = self.peers.get(&batch.peer).map(|peer| peer.bad_rule.clone()).unwrap_or_default();
+        if !self.chain.knows(&batch.parent) {
+            return self.refuse(id, ConnectOutcome::Unchanged, batch.parent, epoch);
+        }
+        let good: Vec<_> =
+            batch.hashes.iter().take_while(|hash| !bad.contains(hash)).copied().collect();
+        let outcome = self.chain.connect(batch.parent, &good);
+        self.best = self.chain.best;
+        match batch.hashes.get(good.len()) {
+            Some(bad) => self.refuse(id, outcome, *bad, epoch),
+            None => self.connected(id, outcome),
         }
     }
 
-    fn refuse(&mut self, key: PeerKey, why: &str) {
-        if self.peers.remove(&key).is_some() {
-            self.dropped.push((key, why.to_owned()));
-        }
-        self.engine.remove_peer(key);
+    pub(super) fn connected(&mut self, id: BatchId, outcome: ConnectOutcome) {
+        let (batches, tip) = (vec![(id, outcome)], tip_of(self.best));
+        self.handle(Input::Connected { batches, tip, end: self.best });
     }
 
-    fn is_on_chain(&self, hash: BlockHash) -> bool {
-        let mut at = self.best.hash;
-        let height = self.known[&hash].1;
-        while self.known[&at].1 > height {
-            at = self.known[&at].0;
-        }
-        at == hash
+    fn refuse(&mut self, batch: BatchId, outcome: ConnectOutcome, hash: BlockHash, epoch: u64) {
+        self.refused_epoch = Some(epoch);
+        let violation = Violation::TimeTooOld { median: 0, got: 0 };
+        let rejection = Rejection { height: 0, hash, violation };
+        let (tip, end) = (tip_of(self.best), self.best);
+        self.handle(Input::Refused { batch, outcome, rejection, tip, end });
     }
 
-    fn join(&mut self) {
-        while let Some(tag) = self.engine.joinable().first().copied() {
-            let batch = self.batches.remove(&tag).expect("joinable batches are kept");
-            assert!(batch.linked);
-            if self.is_unkept(tag, &batch) {
-                continue;
-            }
-            let bad = self.peers.get(&batch.peer).map(|peer| peer.bad_rule.clone());
-            let bad = bad.unwrap_or_default();
-            let mut parent = batch.parent;
-            let mut whole = self.known.contains_key(&parent);
-            let (before, known) = (self.best, self.known.len());
-            for hash in batch.hashes.iter().filter(|_| whole).copied().collect::<Vec<_>>() {
-                if bad.contains(&hash) {
-                    whole = false;
-                    break;
-                }
-                let height = self.known[&parent].1 + 1;
-                self.known.insert(hash, (parent, height));
-                if height > self.best.height {
-                    self.best = ChainPoint { height, hash };
-                }
-                parent = hash;
-            }
-            self.engine.set_presync(false);
-            let gain = if self.best != before {
-                Gain::Chain
-            } else {
-                // Of what connects to nothing that is known, nothing is shown.
-                let end = self.known.get(&parent).map(|(_, height)| *height);
-                let beside = |_: &u32| self.known.len() > known || !self.is_on_chain(parent);
-                end.filter(beside).map_or(Gain::None, branch)
-            };
-            self.engine.on_joined(tag, self.best, whole, &gain);
-            if !whole {
-                self.refuse(batch.peer, "bad rule");
-            }
-        }
+    pub(super) fn restarted(&mut self, epoch: u64) {
+        self.refused_epoch = Some(epoch);
+        self.low_work = None;
     }
+}
+
+fn moment(since_start: Duration) -> Moment {
+    Moment { since_start, unix: 0 }
 }
 
 /// What a branch of that height has shown.
-pub(super) fn branch(height: u32) -> Gain {
-    Gain::Branch(Work::of_bits(0x207f_ffff).times(height))
-}
-
-fn locator_of(
-    known: &HashMap<BlockHash, (BlockHash, u32)>,
-    best: ChainPoint,
-    common: Option<BlockHash>,
-) -> Vec<BlockHash> {
-    let common = common.and_then(|hash| Some(known.get(&hash)?.1));
-    let heights = match common {
-        Some(common) => spread_above(common, best.height),
-        None => locator_heights(best.height),
-    };
-    let wanted: HashSet<u32> = heights.into_iter().collect();
-    let mut hashes = Vec::new();
-    let mut at = best.hash;
-    while let Some((parent, height)) = known.get(&at) {
-        if wanted.contains(height) {
-            hashes.push(at);
-        }
-        at = *parent;
-    }
-    hashes
+pub(super) fn presynced(height: u32) -> ConnectOutcome {
+    ConnectOutcome::Presynced { height, work: work_of(height) }
 }

@@ -1,5 +1,0 @@
-//! Parts of a session by themselves.
-
-mod clock;
-mod presync;
-mod staged;

@@ -1,0 +1,45 @@
+//! The stored chain as the state machine reads it.
+
+use crate::primitives::BlockHash;
+use crate::store::{HeaderStore, StoreError};
+use crate::sync::StoredChain;
+use std::sync::Arc;
+use tokio::task::block_in_place;
+
+/// Reads the store; what cannot be read counts as not stored. Whatever needs it next will say why.
+#[derive(Debug)]
+pub(super) struct Stored<S> {
+    pub(super) store: Arc<S>,
+}
+
+impl<S: HeaderStore> Stored<S> {
+    fn read<T>(&self, read: impl FnOnce(&S) -> Result<T, StoreError>) -> Option<T> {
+        block_in_place(|| read(&self.store)).ok()
+    }
+}
+
+impl<S: HeaderStore> StoredChain for Stored<S> {
+    fn height(&self) -> u32 {
+        self.store.tip().height
+    }
+
+    fn hashes_at(&self, heights: &[u32]) -> Vec<BlockHash> {
+        let read = |store: &S, height: u32| Some(*store.run(height, 1).ok()?.hashes.first()?);
+        // What cannot be read is left out: a locator leads to the chain without it.
+        block_in_place(|| heights.iter().filter_map(|height| read(&self.store, *height)).collect())
+    }
+
+    fn height_of(&self, hash: &BlockHash) -> Option<u32> {
+        self.read(|store| store.height_of(hash)).flatten()
+    }
+
+    fn is_on_side_branch(&self, hash: &BlockHash) -> bool {
+        let sides = self.read(HeaderStore::sides).unwrap_or_default();
+        sides.iter().flat_map(|side| &side.headers).any(|header| header.hash() == *hash)
+    }
+
+    fn tip_time(&self) -> Option<u32> {
+        let height = self.height();
+        Some(self.read(|store| store.headers(height, 1))?.first()?.time)
+    }
+}

@@ -1,0 +1,127 @@
+//! A branch that has shown its work, stored beside the chain until it takes over, as the connect thread sees it.
+
+use super::presync::{FULL, genesis, linked, mine};
+use crate::chain::{ConnectOutcome, params};
+use crate::node::clock::Clock;
+use crate::node::sync_task::connector::Connector;
+use crate::node::sync_task::tasks::{Job, Task, Verdict};
+use crate::node::writer::ChainWriter;
+use crate::primitives::{Header, Network, Work};
+use crate::store::{HeaderStore, MemoryStore};
+use crate::sync::Limits;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use tokio::sync::mpsc::unbounded_channel;
+
+/// How a batch comes.
+#[derive(Clone, Copy, PartialEq)]
+enum As {
+    Answer,
+    Hinted,
+    Unsolicited,
+    /// An answer after the branch was proven.
+    Later,
+}
+
+/// What becomes of these batches on a chain of 9,000 headers, and of the chain; those between hints come after a
+/// branch was proven.
+fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
+    let regtest = params(Network::Regtest);
+    let store = Arc::new(MemoryStore::new(regtest));
+    let writer = ChainWriter::new(Arc::clone(&store), regtest).unwrap();
+    let min_chain_work = Work::of_bits(genesis().bits);
+    let limits = Limits { stop_height: u32::MAX, min_chain_work, hint_backed_height: 0 };
+    let (verdicts, mut told) = unbounded_channel();
+    let (tasks, inbox) = channel();
+    for (id, (how, headers)) in (0..).zip(batches) {
+        let (hinted, unsolicited) = (*how == As::Hinted, *how == As::Unsolicited);
+        let epoch = u64::from(*how != As::Answer);
+        let batch = linked(headers);
+        tasks.send(Task::Connect(Job { id, peer: 1, hinted, unsolicited, epoch, batch })).unwrap();
+    }
+    drop(tasks);
+    Connector::new(writer, limits, Clock::default(), verdicts).run(&inbox);
+    let mut became = Vec::new();
+    while let Ok(verdict) = told.try_recv() {
+        match verdict {
+            Verdict::Connected { done, end, .. } => {
+                for (_, outcome) in done {
+                    became.push(match outcome {
+                        ConnectOutcome::Extended(count) => format!("{count} more"),
+                        ConnectOutcome::Presynced { height, .. } => format!("unproven at {height}"),
+                        ConnectOutcome::Reorganized { fork_height, connected, .. } => {
+                            format!("{connected} instead from {fork_height} on")
+                        }
+                        other => format!("{other:?}"),
+                    });
+                }
+                became.push(format!("at {}", end.height));
+            }
+            Verdict::Proven { proven, .. } => {
+                let end = proven.points.last().unwrap().height;
+                became.push(format!("proven from {} to {end}", proven.fork.height));
+            }
+            Verdict::CandidateDiscarded(tip) => became.push(format!("discarded at {}", tip.height)),
+            other => became.push(format!("{other:?}")),
+        }
+    }
+    (became, store)
+}
+
+/// A chain of 9,000, and a branch of 10,000 beside it that shows its work.
+fn shown(own: &[Header], branch: &[Header]) -> Vec<(As, Vec<Header>)> {
+    let own = own.chunks(FULL).map(|part| (As::Answer, part.to_vec()));
+    own.chain(branch.chunks(FULL).map(|part| (As::Answer, part.to_vec()))).collect()
+}
+
+fn run(more: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>, Vec<Header>, Vec<Header>) {
+    let (own, branch) = (mine(&genesis(), 0, 9_000), mine(&genesis(), 1, 10_000));
+    let before = shown(&own, &branch);
+    let mut batches: Vec<(As, &[Header])> =
+        before.iter().map(|(how, part)| (*how, part.as_slice())).collect();
+    batches.extend_from_slice(more);
+    let (became, store) = work(&batches);
+    let at = became.iter().position(|one| one == "proven from 0 to 10000").expect("it shows it");
+    (became[at + 1..].to_vec(), store, own, branch)
+}
+
+#[test]
+fn a_proven_branch_is_kept_beside_the_chain_until_it_has_more_work() {
+    let branch = mine(&genesis(), 1, 10_000);
+    let parts: Vec<(As, &[Header])> = branch.chunks(FULL).map(|part| (As::Hinted, part)).collect();
+    // All but the last: the chain is what it was.
+    let (became, store, own, _) = run(&parts[..4]);
+    assert_eq!(became.last().unwrap(), "at 8000");
+    assert!(
+        became.iter().all(|one| one.starts_with("CandidateExtended") || one.starts_with("at ")),
+        "{became:?}"
+    );
+    assert_eq!(store.tip().hash, own[8_999].hash());
+    let (became, store, own, _) = run(&parts);
+    assert_eq!(became[became.len() - 2..], ["10000 instead from 0 on", "at 10000"]);
+    assert_eq!(store.tip().hash, branch[9_999].hash());
+    let sides = store.sides().unwrap();
+    assert!(sides.len() == 1 && sides[0].headers == own, "the old chain is a branch now");
+}
+
+#[test]
+fn a_proven_branch_is_let_go_if_the_chain_has_grown_beyond_it_meanwhile() {
+    let (own, branch) = (mine(&genesis(), 0, 9_000), mine(&genesis(), 1, 10_000));
+    let grown = mine(&own[8_999], 2, 1_500);
+    let mut parts: Vec<(As, &[Header])> =
+        branch.chunks(FULL).map(|part| (As::Hinted, part)).collect();
+    parts.insert(2, (As::Unsolicited, &grown));
+    let (became, store, ..) = run(&parts);
+    assert_eq!(became.last().unwrap(), "discarded at 10500");
+    assert!(became.contains(&"1500 more".to_owned()), "{became:?}");
+    assert_eq!(store.tip().hash, grown[1_499].hash());
+}
+
+#[test]
+fn a_proven_branch_is_let_go_if_the_download_goes_on_without_it() {
+    let branch = mine(&genesis(), 1, 10_000);
+    let other = mine(&genesis(), 3, 10);
+    let (became, store, own, _) = run(&[(As::Hinted, &branch[..FULL]), (As::Later, &other)]);
+    assert_eq!(became.last().unwrap(), "discarded at 9000");
+    assert_eq!(store.tip().hash, own[8_999].hash());
+}

@@ -1,0 +1,5 @@
+//! Parts of a session by themselves.
+
+mod candidate;
+mod clock;
+mod presync;

@@ -1,0 +1,137 @@
+//! Branches that have to show their work, as the connect thread sees them.
+
+use crate::chain::{ConnectOutcome, LinkedBatch, link_batch, params};
+use crate::node::clock::Clock;
+use crate::node::sync_task::connector::Connector;
+use crate::node::sync_task::tasks::{Job, Task, Verdict};
+use crate::node::writer::ChainWriter;
+use crate::primitives::{Header, MerkleRoot, Network, Work};
+use crate::store::MemoryStore;
+use crate::sync::Limits;
+use crate::sync::PeerId;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use tokio::sync::mpsc::unbounded_channel;
+
+/// A full message.
+pub(super) const FULL: usize = 2000;
+
+pub(super) fn mine(parent: &Header, seed: u64, count: usize) -> Vec<Header> {
+    let mut run: Vec<Header> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let parent = run.last().unwrap_or(parent);
+        let mut root = [7; 32];
+        root[..8].copy_from_slice(&seed.to_be_bytes());
+        let (prev, time) = (parent.hash(), parent.time + 600);
+        let mut next =
+            Header { version: 4, prev, merkle_root: MerkleRoot(root), time, nonce: 0, ..*parent };
+        while next.hash().0[31] >= 0x7f {
+            next.nonce += 1;
+        }
+        run.push(next);
+    }
+    run
+}
+
+pub(super) fn linked(headers: &[Header]) -> LinkedBatch {
+    let (batch, fault) = link_batch(params(Network::Regtest), headers.to_vec());
+    assert_eq!(fault, None);
+    batch
+}
+
+pub(super) fn genesis() -> Header {
+    params(Network::Regtest).genesis
+}
+
+/// What becomes of these batches, each from a peer and beyond the hints, on a chain of 9,000 headers that has not
+/// shown the work of a million.
+fn work(batches: &[(PeerId, &[Header])], gone: Option<(usize, PeerId)>) -> Vec<String> {
+    let regtest = params(Network::Regtest);
+    let store = Arc::new(MemoryStore::new(regtest));
+    let writer = ChainWriter::new(store, regtest).unwrap();
+    let limits = Limits {
+        stop_height: u32::MAX,
+        min_chain_work: Work::of_bits(genesis().bits).times(1_000_000),
+        hint_backed_height: 0,
+    };
+    let (verdicts, mut told) = unbounded_channel();
+    let (tasks, inbox) = channel();
+    let own = mine(&genesis(), 0, 9_000);
+    let own: Vec<(PeerId, &[Header])> = own.chunks(FULL).map(|batch| (99, batch)).collect();
+    for (at, (peer, headers)) in own.iter().chain(batches).enumerate() {
+        if let Some((_, peer)) = gone.filter(|(before, _)| before + own.len() == at) {
+            tasks.send(Task::Forget(peer)).unwrap();
+        }
+        let (id, batch) = (u64::try_from(at).unwrap(), linked(headers));
+        let job = Job { id, peer: *peer, hinted: false, unsolicited: false, epoch: 0, batch };
+        tasks.send(Task::Connect(job)).unwrap();
+    }
+    drop(tasks);
+    Connector::new(writer, limits, Clock::default(), verdicts).run(&inbox);
+    let mut became = Vec::new();
+    while let Ok(verdict) = told.try_recv() {
+        match verdict {
+            Verdict::Connected { done, .. } => {
+                became.extend(done.into_iter().map(|(_, outcome)| match outcome {
+                    ConnectOutcome::Presynced { height, .. } => format!("unproven at {height}"),
+                    ConnectOutcome::LowWork { height, .. } => format!("low work at {height}"),
+                    ConnectOutcome::Extended(count) => format!("{count} more"),
+                    other => format!("{other:?}"),
+                }))
+            }
+            Verdict::Orphan { again, .. } => became.push(format!("orphan, again: {again}")),
+            other => became.push(format!("{other:?}")),
+        }
+    }
+    assert_eq!(became[..5], ["2000 more", "2000 more", "2000 more", "2000 more", "1000 more"]);
+    became.split_off(5)
+}
+
+#[test]
+fn a_branch_goes_on_where_its_peer_left_off_and_ends_with_an_answer_that_is_not_full() {
+    let branch = mine(&genesis(), 1, 4_100);
+    let batches = [&branch[..FULL], &branch[FULL..2 * FULL], &branch[2 * FULL..]];
+    let became = work(&batches.map(|batch| (1, batch)), None);
+    assert_eq!(became, ["unproven at 2000", "unproven at 4000", "low work at 4100"]);
+}
+
+#[test]
+fn of_too_many_branches_the_least_work_is_given_up_and_may_start_over() {
+    // All but peer 5 have sent two messages.
+    let branches: Vec<Vec<Header>> =
+        (0..17).map(|peer| mine(&genesis(), 10 + peer, 2 * FULL)).collect();
+    let mut batches: Vec<(PeerId, &[Header])> = Vec::new();
+    for (peer, branch) in (0..).zip(&branches[..16]) {
+        batches.push((peer, &branch[..FULL]));
+        if peer != 5 {
+            batches.push((peer, &branch[FULL..2 * FULL]));
+        }
+    }
+    batches.push((16, &branches[16][..FULL]));
+    // Peer 5's next message leads nowhere now; those of the others go on, the newest one's too.
+    batches.push((5, &branches[5][FULL..]));
+    batches.push((16, &branches[16][FULL..]));
+    let became = work(&batches, None);
+    let (before, after) = became.split_at(became.len() - 3);
+    assert!(before.iter().all(|one| one.starts_with("unproven")), "{before:?}");
+    assert_eq!(after, ["unproven at 2000", "orphan, again: true", "unproven at 4000"]);
+}
+
+#[test]
+fn what_a_peer_had_shown_goes_with_it() {
+    let branch = mine(&genesis(), 3, 2 * FULL);
+    let batches = [(1, &branch[..FULL]), (1, &branch[FULL..])];
+    assert_eq!(work(&batches, None), ["unproven at 2000", "unproven at 4000"]);
+    let gone = Some((1, 1));
+    assert_eq!(work(&batches, gone), ["unproven at 2000", "orphan, again: false"]);
+}
+
+#[test]
+fn a_message_that_goes_on_with_something_else_ends_what_was_shown_before() {
+    let (first, second) = (mine(&genesis(), 4, 2 * FULL), mine(&genesis(), 5, 2 * FULL));
+    let batches =
+        [&first[..FULL], &second[..FULL], &second[FULL..], &first[FULL..]].map(|batch| (1, batch));
+    let became = work(&batches, None);
+    assert_eq!(became[..3], ["unproven at 2000", "unproven at 2000", "unproven at 4000"]);
+    assert_eq!(became[3], "orphan, again: false");
+}

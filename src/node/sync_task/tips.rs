@@ -1,0 +1,128 @@
+//! Which tips were published, and which tips peers have shown to the pool.
+
+use super::SyncTask;
+use crate::chain::{ChainTip, MAX_SIDE_BRANCHES};
+use crate::net::pool::{PeerStatus, Place};
+use crate::node::peers::Decision;
+use crate::primitives::{BlockHash, Work};
+use crate::store::HeaderStore;
+use crate::sync::Input;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::block_in_place;
+
+/// How often peers' tips are compared with ours, at most.
+const COMPARE: Duration = Duration::from_secs(1);
+
+/// How old what others see of the peers may be.
+const STATUS: Duration = Duration::from_secs(1);
+
+/// What the task remembers of tips.
+#[derive(Debug, Default)]
+pub(super) struct TipWatch {
+    /// Up to which height the chain was published, once the sync follows it.
+    published: Option<u32>,
+    /// Ends of branches beside the chain, the last ones.
+    side_tips: VecDeque<ChainTip>,
+    /// When peers' tips were compared with ours last.
+    compared: Option<Instant>,
+    /// The tip that the pool knows.
+    pool_tip: Option<BlockHash>,
+    /// The peers as others see them, and since when.
+    status: (Option<Instant>, Arc<Vec<PeerStatus>>),
+}
+
+impl TipWatch {
+    /// From this height on, new tips are published.
+    pub(super) fn start(&mut self, height: u32) {
+        self.published = Some(height);
+    }
+
+    /// The chain goes on from this height anew.
+    pub(super) fn rewind(&mut self, height: u32) {
+        self.published = self.published.map(|published| published.min(height));
+    }
+
+    /// The chain has reached a height; returns the first height that is to be published, if there is one.
+    pub(super) fn advance(&mut self, height: u32) -> Option<u32> {
+        let published = self.published.as_mut().filter(|published| **published < height)?;
+        let first = published.saturating_add(1);
+        *published = height;
+        Some(first)
+    }
+
+    /// Adds the end of a branch beside the chain: a peer whose tip it is has as much work to show as that has.
+    pub(super) fn add_side_tip(&mut self, tip: ChainTip) {
+        if self.side_tips.len() == MAX_SIDE_BRANCHES {
+            self.side_tips.pop_front();
+        }
+        self.side_tips.push_back(tip);
+    }
+}
+
+impl<S: HeaderStore + 'static> SyncTask<S> {
+    /// Lets the pool act.
+    pub(super) fn act_on_peers(&mut self) {
+        self.compare_tips();
+        for decision in self.peers.act() {
+            match decision {
+                Decision::Parted(peer) => self.on_peer_gone(peer),
+                Decision::AskTip(peer) => self.handle(Input::CheckTip(peer)),
+            }
+        }
+    }
+
+    /// Gives the pool our tip, and what of our chain each peer has shown to have.
+    fn compare_tips(&mut self) {
+        if self.tips.compared.is_some_and(|last| last.elapsed() < COMPARE) {
+            return;
+        }
+        self.tips.compared = Some(Instant::now());
+        let store = Arc::clone(&self.stored.store);
+        let tip = self.sync.tip();
+        if self.tips.pool_tip != Some(tip.hash) {
+            self.tips.pool_tip = Some(tip.hash);
+            let header = block_in_place(|| store.headers(tip.height, 1));
+            let time = header.ok().and_then(|headers| Some(headers.first()?.time)).unwrap_or(0);
+            self.peers.set_tip(place(tip.height, &tip.chainwork), time);
+        }
+        if !self.sync.is_following() {
+            return;
+        }
+        let mut shown = Vec::new();
+        for (id, line) in self.peers.lines() {
+            let Some(hash) = line.note.newest else { continue };
+            // A hash that is not known yet may be by the next time.
+            let side = self.tips.side_tips.iter().find(|tip| tip.hash == hash);
+            let side = side.map(|tip| place(tip.height, &tip.chainwork));
+            let found = side.or_else(|| block_in_place(|| stored_place(store.as_ref(), &hash)));
+            if let Some(place) = found {
+                line.note.newest = None;
+                shown.push((id, place));
+            }
+        }
+        shown.into_iter().for_each(|(id, place)| self.peers.has_tip(id, place));
+    }
+
+    /// The peers as others may see them; made anew only now and then, since this is asked all the time.
+    pub(super) fn peer_status(&mut self) -> Arc<Vec<PeerStatus>> {
+        let count = self.peers.connected_count();
+        let (at, status) = &self.tips.status;
+        let fresh = at.is_some_and(|at| at.elapsed() < STATUS) && status.len() == count;
+        if !fresh {
+            self.tips.status = (Some(Instant::now()), Arc::new(self.peers.status()));
+        }
+        Arc::clone(&self.tips.status.1)
+    }
+}
+
+fn place(height: u32, work: &Work) -> Place {
+    Place { height, work: work.to_be_bytes() }
+}
+
+/// Where a header of the stored chain is; one that cannot be read is none.
+fn stored_place<S: HeaderStore>(store: &S, hash: &BlockHash) -> Option<Place> {
+    let height = store.height_of(hash).ok().flatten()?;
+    Some(place(height, &store.chainwork(height).ok()?))
+}

@@ -1,0 +1,257 @@
+//! What became of batches: progress, blame, and what is told of it.
+
+use super::header_sync::HeaderSync;
+use super::input::{Linked, Moment, StoredChain};
+use super::presync::Proven;
+use super::progress::Gain;
+use super::{BatchId, Command, DropReason, PeerId, SyncEvent};
+use crate::chain::{ChainPoint, ChainTip, ConnectOutcome, Hints, Rejection};
+use crate::primitives::{BlockHash, Work};
+
+impl HeaderSync {
+    pub(super) fn on_linked(&mut self, id: BatchId, linked: &Linked) {
+        let Some(batch) = self.batches.get_mut(&id) else { return };
+        batch.stage = super::header_sync::Stage::Linked;
+        let peer = batch.peer;
+        if let Some((hint, got)) = linked.hint_mismatch {
+            // It leads away from the hints that the stored chain follows: nothing of its sender is of use.
+            self.forget_batches(|download| download.on_linked(id, 0, BlockHash::ZERO, true));
+            let ChainPoint { height, hash: expected } = hint;
+            return self.drop_peer(peer, DropReason::LeftHints { height, expected, got });
+        }
+        let begin = linked.parent_height.unwrap_or_else(|| self.download.begin_height(id));
+        let faulty = linked.fault.is_some();
+        self.forget_batches(|download| download.on_linked(id, linked.good, linked.last, faulty));
+        if let Some(fault) = &linked.fault {
+            let rejection = fault.clone().at(begin + linked.good + 1);
+            self.drop_peer(peer, DropReason::InvalidHeader(rejection));
+        }
+    }
+
+    pub(super) fn on_connected(
+        &mut self,
+        now: Moment,
+        batches: Vec<(BatchId, ConnectOutcome)>,
+        tip: ChainTip,
+        end: ChainPoint,
+        chain: &dyn StoredChain,
+    ) {
+        self.move_tip(tip);
+        for (batch, outcome) in batches {
+            let gain = self.record_outcome(now, batch, &outcome, chain);
+            self.finish_batch(batch, end, true, &gain);
+        }
+    }
+
+    /// A batch broke a rule that its ancestors set. What was queued behind it is returned and is queued anew.
+    pub(super) fn on_refused(
+        &mut self,
+        now: Moment,
+        batch: BatchId,
+        rejection: Rejection,
+        end: ChainPoint,
+    ) {
+        self.epoch += 1;
+        let sender = self.sender(batch);
+        self.finish_batch(batch, end, false, &Gain::None);
+        let Some(peer) = sender else { return };
+        if rejection.violation.is_permanent() {
+            self.drop_peer(peer, DropReason::InvalidHeader(rejection));
+        } else {
+            self.on_too_new(now, peer, &rejection);
+        }
+    }
+
+    /// A batch goes on with what was not kept: its sender is asked again from what is stored, or left alone.
+    pub(super) fn on_orphan(&mut self, batch: BatchId, again: bool) {
+        let Some(peer) = self.sender(batch) else { return };
+        self.finish_batch(batch, self.download.connected, false, &Gain::None);
+        if again {
+            self.download.start_over(peer);
+        } else {
+            self.download.set_at_end(peer);
+        }
+    }
+
+    /// A branch has shown its work: now it is downloaded to be kept, by the hashes that were noted on the way. If it
+    /// leaves the chain below its tip, it is a candidate, kept beside the chain until it has more work.
+    pub(super) fn on_proven(&mut self, proven: Proven, prover: PeerId) {
+        let Proven { fork, points } = proven;
+        let height = points.last().map_or(fork.height, |point| point.height);
+        self.report(SyncEvent::Proven { fork_height: fork.height, height });
+        self.restart_with_hints(points, fork, Some(prover));
+    }
+
+    pub(super) fn on_candidate_discarded(&mut self, tip: ChainTip) {
+        self.report(SyncEvent::CandidateDiscarded);
+        let end = tip.point();
+        self.move_tip(tip);
+        self.restart_with_hints(Vec::new(), end, None);
+    }
+
+    /// The download goes on from `end` by these hints; whatever was under way is of no use any more.
+    fn restart_with_hints(
+        &mut self,
+        mut points: Vec<ChainPoint>,
+        end: ChainPoint,
+        prover: Option<PeerId>,
+    ) {
+        self.epoch += 1;
+        let batches = std::mem::take(&mut self.batches);
+        self.commands.push(Command::Forget(batches.into_keys().collect()));
+        self.presync_height = None;
+        let last = points.last().map_or(0, |point| point.height);
+        let hints = self.settings.hints.points().iter().filter(|_| self.hints.hold);
+        points.extend(hints.filter(|hint| hint.height > last));
+        self.download.restart_with_hints(Hints::from_points(points), end, prover);
+    }
+
+    fn finish_batch(&mut self, batch: BatchId, end: ChainPoint, whole: bool, gain: &Gain) {
+        self.batches.remove(&batch);
+        self.forget_batches(|download| download.on_connected(batch, end, whole, gain));
+    }
+
+    /// Forgets the batches that a step of the download has dropped.
+    fn forget_batches(
+        &mut self,
+        step: impl FnOnce(&mut super::download::Download) -> Vec<BatchId>,
+    ) {
+        let dropped = step(&mut self.download);
+        let commands = self.download.take_commands();
+        self.carry_out(commands);
+        self.carry_out(vec![Command::Forget(dropped)]);
+    }
+
+    pub(super) fn move_tip(&mut self, tip: ChainTip) {
+        if tip.hash == self.tip.hash {
+            return;
+        }
+        self.tip = tip;
+        if self.too_new.is_some_and(|header| header.height <= self.tip.height) {
+            self.forget_too_new();
+        }
+    }
+
+    /// Counts and reports what a batch did to the chain; returns what it has shown.
+    pub(super) fn record_outcome(
+        &mut self,
+        now: Moment,
+        batch: BatchId,
+        outcome: &ConnectOutcome,
+        chain: &dyn StoredChain,
+    ) -> Gain {
+        let known =
+            matches!(outcome, ConnectOutcome::Unchanged | ConnectOutcome::KnownSideBranch { .. });
+        if !known {
+            self.presync_height = None;
+            self.download.set_presync(matches!(outcome, ConnectOutcome::Presynced { .. }));
+        }
+        let gain = Gain::of(outcome);
+        let sender = self.sender(batch);
+        if self.progress.record(&gain, now.since_start)
+            && let Some(peer) = sender
+        {
+            self.report(SyncEvent::NewWork(peer));
+        }
+        if let Some(peer) = sender {
+            if is_new(outcome) {
+                self.forgive(peer);
+            } else {
+                self.check_announced_block(now, peer, chain);
+            }
+        }
+        self.record_change(sender, outcome);
+        if gain == Gain::Chain {
+            self.report(SyncEvent::NewTip(self.tip.clone()));
+        }
+        gain
+    }
+
+    fn record_change(&mut self, sender: Option<PeerId>, outcome: &ConnectOutcome) {
+        match outcome {
+            ConnectOutcome::Unchanged
+            | ConnectOutcome::KnownSideBranch { .. }
+            | ConnectOutcome::CandidateExtended { .. } => {}
+            ConnectOutcome::Extended(count) => self.tally.headers_added += u64::from(*count),
+            ConnectOutcome::SideBranch { height, hash, work } => {
+                let end = ChainTip { height: *height, hash: *hash, chainwork: work.clone() };
+                self.report_side_tip(&end);
+                self.report_disagreement(end);
+            }
+            ConnectOutcome::Presynced { height, work } => {
+                self.presync_height = Some(*height);
+                self.record_rejected(*height, work);
+            }
+            ConnectOutcome::LowWork { height, hash, work } => {
+                let (height, hash) = (*height, *hash);
+                self.record_rejected(height, work);
+                self.report(SyncEvent::BranchNotKept { height, hash, work: work.clone() });
+            }
+            ConnectOutcome::SideBranchTooLong { height } => {
+                if let Some(peer) = sender {
+                    self.download.set_at_end(peer);
+                }
+                self.report(SyncEvent::SideBranchTooLong { height: *height });
+            }
+            ConnectOutcome::Reorganized {
+                fork_height,
+                old_height,
+                old_hash,
+                old_work,
+                connected,
+            } => {
+                let old =
+                    ChainTip { height: *old_height, hash: *old_hash, chainwork: old_work.clone() };
+                self.record_reorganization(old, old_height - fork_height);
+                self.tally.headers_added += u64::from(*connected);
+            }
+        }
+    }
+
+    fn record_reorganization(&mut self, old: ChainTip, depth: u32) {
+        self.report_side_tip(&old);
+        let (old_point, new) = (old.point(), self.tip.point());
+        // Both branches came in this very sync, and before it was complete: from two peers.
+        if self.tally.headers_added > 0 && !self.completion.caught_up {
+            self.report_disagreement(old);
+        }
+        self.tally.reorgs += 1;
+        self.report(SyncEvent::Reorganization { old: old_point, new, depth });
+    }
+
+    fn report_side_tip(&mut self, end: &ChainTip) {
+        let ChainTip { height, hash, chainwork } = end.clone();
+        self.report(SyncEvent::SideTip { height, hash, work: chainwork });
+    }
+
+    fn report_disagreement(&mut self, other: ChainTip) {
+        self.report(SyncEvent::PeersDisagree { best: self.tip.clone(), other });
+    }
+
+    /// What is not kept may yet be the most that the peers have to offer.
+    fn record_rejected(&mut self, height: u32, work: &Work) {
+        let best = &mut self.tally.best_rejected;
+        if best.as_ref().is_none_or(|best| best.work < *work) {
+            *best = Some(super::ChainEnd { height, work: work.clone() });
+        }
+    }
+
+    fn sender(&self, batch: BatchId) -> Option<PeerId> {
+        self.batches.get(&batch).map(|batch| batch.peer)
+    }
+}
+
+/// Returns whether a batch brought anything that was not known, and that is kept or may be.
+fn is_new(outcome: &ConnectOutcome) -> bool {
+    match outcome {
+        ConnectOutcome::Unchanged
+        | ConnectOutcome::KnownSideBranch { .. }
+        | ConnectOutcome::SideBranchTooLong { .. }
+        | ConnectOutcome::LowWork { .. } => false,
+        ConnectOutcome::Extended(count) => *count > 0,
+        ConnectOutcome::CandidateExtended { .. }
+        | ConnectOutcome::SideBranch { .. }
+        | ConnectOutcome::Presynced { .. }
+        | ConnectOutcome::Reorganized { .. } => true,
+    }
+}

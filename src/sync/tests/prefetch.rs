@@ -1,0 +1,210 @@
+//! What follows the last hint, while the ranges before it are coming.
+
+use super::sim::{Habit, fit, habit, peer};
+use super::world::{SimPeer, World, chain, fork, hash_of, hints};
+use crate::chain::{ChainPoint, Hints};
+use crate::sync::prefetch::MAX_PREFETCHED;
+use crate::sync::window::WINDOW;
+use proptest::prelude::any;
+use proptest::{prop_assert, prop_assert_eq, proptest};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// The last hint is at 58,463.
+const HINTED: u32 = 60_000;
+const BEYOND: u32 = 30_000;
+const HEIGHT: u32 = HINTED + BEYOND;
+
+/// Headers that may wait for others at most: those of all ranges of the window, and what came ahead.
+const MOST_HELD: usize = (WINDOW + 1) * 2016 + (MAX_PREFETCHED + 1) * 2000;
+
+fn tip() -> ChainPoint {
+    ChainPoint { height: HEIGHT, hash: hash_of(0, HEIGHT) }
+}
+
+fn shipped() -> Hints {
+    hints(&chain(HINTED))
+}
+
+/// A peer at a second's distance, on a line that carries what a window asks for in no time.
+fn far() -> SimPeer {
+    let mut peer = SimPeer::honest(&chain(HEIGHT));
+    (peer.latency, peer.rate) = (Duration::from_secs(1), 1e9);
+    peer
+}
+
+fn run(hints: Hints, peers: Vec<SimPeer>) -> World {
+    let mut world = World::new(hints, peers);
+    assert!(world.run(), "{:?}", world.dropped);
+    assert_eq!(world.best, tip());
+    assert!(world.most_held <= MOST_HELD, "{}", world.most_held);
+    world
+}
+
+#[test]
+fn what_follows_the_last_hint_takes_no_round_trips_of_its_own() {
+    for count in [1, 3, 8] {
+        let with = run(shipped(), vec![far(); count]);
+        let all_hinted = run(hints(&chain(HEIGHT)), vec![far(); count]);
+        // All in one row would be 15 round trips more; one full answer after another is what it takes at least.
+        let longest = all_hinted.now.max(Duration::from_secs(16));
+        assert!(
+            with.now <= longest + Duration::from_secs(2),
+            "{count} peers: {:?} against {:?}",
+            with.now,
+            all_hinted.now
+        );
+        assert_eq!(with.dropped, []);
+    }
+}
+
+#[test]
+fn nothing_is_downloaded_twice_for_it() {
+    for count in [1, 3] {
+        let world = run(shipped(), vec![far(); count]);
+        // A range of 2016 headers is two requests, the rest one for each 2000, and every peer is asked for more.
+        let least = 2 * 29 + 16 + count;
+        assert!(world.requests <= least + count, "{count}: {} of {least}", world.requests);
+    }
+}
+
+#[test]
+fn a_chain_that_ends_with_the_last_hint_needs_no_more_than_before() {
+    let end = HINTED / 2016 * 2016 - 1;
+    let mut peer = SimPeer::honest(&chain(end));
+    (peer.latency, peer.rate) = (Duration::from_secs(1), 1e9);
+    let mut world = World::new(shipped(), vec![peer]);
+    assert!(world.run());
+    assert_eq!(world.best, ChainPoint { height: end, hash: hash_of(0, end) });
+    assert!(world.requests <= 2 * 29 + 1, "{}", world.requests);
+}
+
+#[test]
+fn another_peer_takes_over_from_one_that_leads_and_is_lost() {
+    for answers in [1, 2, 5, 9] {
+        let (mut leaves, mut silent) = (far(), far());
+        // The nearest leads.
+        leaves.latency = Duration::from_millis(300);
+        leaves.leaves_after = Some(answers);
+        silent.latency = Duration::from_millis(300);
+        silent.silent_after = Some(answers);
+        for lost in [leaves, silent] {
+            let world = run(shipped(), vec![lost, far(), far()]);
+            assert!(world.now < Duration::from_secs(40), "{answers}: {:?}", world.now);
+        }
+    }
+}
+
+#[test]
+fn a_slow_peer_does_not_lead_for_long() {
+    let mut slow = far();
+    // 400 headers a second: what is beyond the hints would take it 75 seconds.
+    slow.rate = 400.0;
+    let world = run(shipped(), vec![slow, far(), far()]);
+    assert!(world.now < Duration::from_secs(60), "{:?}", world.now);
+}
+
+#[test]
+fn whoever_is_behind_leads_no_further_than_it_can() {
+    for end in [1_000, HINTED - 500, HINTED + 1, HINTED + 3_999, HINTED + 10_000] {
+        // As far as the others: nobody is waited for very much longer than usual.
+        let mut behind = SimPeer { chain: chain(end), ..far() };
+        for announced in [0, end, HEIGHT] {
+            behind.announced = announced;
+            let world = run(shipped(), vec![behind.clone(), far(), behind.clone()]);
+            assert_eq!(world.dropped, [], "{end}");
+        }
+    }
+}
+
+#[test]
+fn another_branch_beyond_the_hints_wins_only_by_its_work() {
+    for at in [HINTED, HINTED + 7_000] {
+        // One that would lead, with less.
+        let mut other = SimPeer::honest(&fork(&chain(HEIGHT), at, 7, HEIGHT - 1));
+        for leaves_after in [None, Some(3), Some(8)] {
+            other.leaves_after = leaves_after;
+            let world = run(shipped(), vec![other.clone(), far(), far()]);
+            assert_eq!(world.dropped, []);
+        }
+    }
+}
+
+#[test]
+fn a_bad_header_beyond_the_hints_costs_its_sender_alone() {
+    for work in [true, false] {
+        for height in [HINTED, HINTED + 1, HINTED + 9_000] {
+            let mut liar = SimPeer::honest(&fork(&chain(HEIGHT), height - 1, 9, HEIGHT + 1000));
+            let bad = HashSet::from([hash_of(9, height)]);
+            if work {
+                liar.bad_work = bad;
+            } else {
+                liar.bad_rule = bad;
+            }
+            let world = run(shipped(), vec![liar, far(), far()]);
+            let dropped: Vec<u64> = world.dropped.iter().map(|(key, _)| *key).collect();
+            assert_eq!(dropped, [0], "{height}: {:?}", world.dropped);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_last_hint_is_given_up_with_all_that_followed_it() {
+    let mut points = shipped().points().to_vec();
+    let last = points.len() - 1;
+    points[last].hash = hash_of(9, points[last].height);
+    // One that has that hint and what follows it, but not what leads there; and a whole branch.
+    let dead_end = fork(&chain(HEIGHT), points[last].height - 1, 9, HEIGHT - 1);
+    for stray in [None, Some(SimPeer::honest(&dead_end))] {
+        let peers = stray.into_iter().chain([far(), far()]).collect();
+        let world = run(Hints::from_points(points.clone()), peers);
+        assert!(world.dropped.len() <= 2, "{:?}", world.dropped);
+    }
+}
+
+proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    /// However far the hints go, whoever the others are: the same chain, within bounds.
+    #[test]
+    fn the_honest_chain_is_reached_whatever_others_send_ahead(
+        height in 10_000u32..50_000,
+        hinted_to in 2_016u32..30_000,
+        habits in proptest::collection::vec(
+            (habit(50_000), 1u64..400, 3.0f64..6.0, any::<bool>()), 0..5),
+        place in any::<proptest::sample::Index>(),
+    ) {
+        let mut peers: Vec<SimPeer> = habits
+            .iter()
+            .map(|(habit, latency, rate, claims)| {
+                peer(height, &fit(habit, height), *latency, 10f64.powf(*rate), *claims)
+            })
+            .collect();
+        let honest = place.index(peers.len() + 1);
+        peers.insert(honest, peer(height, &Habit::Honest, 40, 50_000.0, true));
+        let mut world = World::new(hints(&chain(hinted_to.min(height))), peers);
+        prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
+        prop_assert_eq!(world.best, ChainPoint { height, hash: hash_of(0, height) });
+        let key = u64::try_from(honest).unwrap();
+        prop_assert!(world.peers.contains_key(&key), "the honest peer was dropped: {:?}", world.dropped);
+        prop_assert!(world.most_held <= MOST_HELD, "{} headers held", world.most_held);
+        prop_assert!(world.now < Duration::from_secs(300), "{:?}", world.now);
+    }
+}
+
+#[test]
+fn a_full_answer_that_ends_with_the_tip_by_chance_is_not_taken_for_the_end_of_its_senders_chain() {
+    let height = 11_261;
+    // The first ends at 4,016. The second sends what follows and leaves, so that the tip is exactly where the honest
+    // peer's answer to the same request ends.
+    let behind = |end, latency, rate| peer(height, &Habit::Behind(end), latency, rate, false);
+    let peers = vec![
+        behind(4_016, 1, 3_787.0),
+        peer(height, &Habit::Leaves(1), 1, 11_618.0, false),
+        peer(height, &Habit::Honest, 40, 50_000.0, true),
+        behind(4_428, 31, 1_000.0),
+    ];
+    let mut world = World::new(hints(&chain(2_016)), peers);
+    assert!(world.run(), "{:?}", world.dropped);
+    assert_eq!(world.best, ChainPoint { height, hash: hash_of(0, height) });
+}
