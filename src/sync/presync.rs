@@ -10,7 +10,7 @@ use super::PeerId;
 use super::download::FULL;
 use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection};
 use crate::primitives::BlockHash;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Distance of the hashes that are kept.
 const STEP: u32 = 2016;
@@ -112,7 +112,7 @@ impl Presync {
 pub struct Presyncs {
     of: BTreeMap<PeerId, Presync>,
     /// Peers whose first download was given up for others': what they send next leads nowhere.
-    evicted: HashSet<PeerId>,
+    evicted: BTreeSet<PeerId>,
 }
 
 impl Presyncs {

@@ -17,6 +17,7 @@ mod stored;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod tip_watch;
 mod tips;
 mod words;
 
@@ -38,7 +39,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stored::Stored;
 use tasks::Verdict;
-use tips::TipWatch;
+use tip_watch::TipWatch;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::sync::watch;
 
