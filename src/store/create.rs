@@ -102,7 +102,7 @@ impl Folders {
 pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     let unfinished = path.with_extension("creating");
     remove_folder(&unfinished)?;
-    let engine = Engine::new(open_sled(&unfinished)?, &unfinished);
+    let engine = Engine::new(open_sled(&unfinished)?, &unfinished)?;
     engine.apply(first_batch(params))?;
     engine.flush()?;
     drop(engine);
