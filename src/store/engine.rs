@@ -5,12 +5,12 @@
 //! through sled any more, nothing of it is dropped, and the next process finds the log as it was when the last change was
 //! on disk.
 
-use super::change_thread::{ChangeThread, Task};
+use super::change_thread::{Batch, ChangeThread, Task};
 use super::database::open_sled;
 use super::error::StoreError;
 use super::guard;
 use super::log::remove_unfinished_snapshots;
-use sled::{Batch, Db};
+use sled::Db;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
