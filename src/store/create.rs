@@ -3,6 +3,7 @@
 //! A database is made under another name and renamed when it is whole and durable. So whatever bears the
 //! final name was whole once: if it is empty now, it is damaged, not new.
 
+use super::change_thread::Batch;
 use super::database::open_sled;
 use super::engine::Engine;
 use super::error::StoreError;
@@ -12,7 +13,6 @@ use super::layout::{
 };
 use crate::chain::{ChainTip, Params};
 use crate::primitives::{BlockHash, Work};
-use sled::Batch;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -102,7 +102,7 @@ impl Folders {
 pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     let unfinished = path.with_extension("creating");
     remove_folder(&unfinished)?;
-    let engine = Engine::new(open_sled(&unfinished)?, &unfinished);
+    let engine = Engine::new(open_sled(&unfinished)?, &unfinished)?;
     engine.apply(first_batch(params))?;
     engine.flush()?;
     drop(engine);
@@ -125,7 +125,7 @@ fn first_batch(params: &Params) -> Batch {
     let tip = ChainTip { height: 0, hash: genesis.hash(), chainwork: Work::of_bits(genesis.bits) };
     let mut batch = Batch::default();
     batch.insert(VERSION_KEY, SCHEMA_VERSION.to_le_bytes().to_vec());
-    batch.insert(&page_key(0), page);
+    batch.insert(page_key(0), page);
     // Genesis is still to be indexed: the next commit does it.
     batch.insert(TIP_KEY, encode_tip(&tip, Pending::default().indexed_to()));
     batch

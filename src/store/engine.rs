@@ -1,21 +1,21 @@
 //! sled, opened for writing, and what becomes of it when it fails in the middle of a change.
 //!
-//! sled is not made for going on after a panic: a thread that unwinds out of a batch marks the batch's beginning as
-//! canceled, and what it had put into the log so far is then written without it, as changes of their own. And
-//! who waits for one of sled's threads that has died waits for ever. So each change is made by a thread of its own,
-//! which a panic stops where it stands; from then on nothing is read or written through sled any more, nothing of
-//! it is dropped, and the next process finds the log as it was when the last change was on disk.
+//! sled is not made for going on after a panic, and who waits for one of sled's threads that has died waits for ever. So
+//! changes are made by a [`ChangeThread`], which a panic stops where it stands. From then on nothing is read or written
+//! through sled any more, nothing of it is dropped, and the next process finds the log as it was when the last change was
+//! on disk.
 
+use super::change_thread::{Batch, ChangeThread, Task};
 use super::database::open_sled;
 use super::error::StoreError;
 use super::guard;
 use super::log::remove_unfinished_snapshots;
-use sled::{Batch, Db};
+use sled::Db;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{PoisonError, RwLock};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ const BULK: usize = 20_000;
 pub(super) struct Engine {
     /// Always there, but for the moment in which it is dropped.
     db: Option<Db>,
+    /// There for as long as `db` is. Held for the whole of a change.
+    changes: Mutex<Option<ChangeThread>>,
     folder: PathBuf,
     /// Held for reading by reads, and for writing by changes: a read never waits inside sled for one that is stuck.
     gate: RwLock<()>,
@@ -43,15 +45,18 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(db: Db, folder: &Path) -> Self {
-        Self {
+    /// # Errors
+    /// The system gives no thread.
+    pub(super) fn new(db: Db, folder: &Path) -> Result<Self, StoreError> {
+        Ok(Self {
+            changes: Mutex::new(Some(ChangeThread::start(db.clone())?)),
             db: Some(db),
             folder: folder.to_owned(),
             gate: RwLock::default(),
             stopped: AtomicBool::new(false),
             full: AtomicBool::new(false),
             added: AtomicUsize::new(0),
-        }
+        })
     }
 
     /// Counts headers that a change adds.
@@ -97,37 +102,25 @@ impl Engine {
     /// Makes a change, all of it or nothing; it is not on disk yet.
     pub(super) fn apply(&self, batch: Batch) -> Result<(), StoreError> {
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        self.change(move |db| db.apply_batch(batch))
+        self.change(Task::Apply(batch))
     }
 
     /// Hands the log to the system.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
-        self.change(|db| db.flush().map(drop))
+        self.change(Task::Flush)
     }
 
-    fn change(
-        &self,
-        work: impl FnOnce(&Db) -> sled::Result<()> + Send + 'static,
-    ) -> Result<(), StoreError> {
-        let db = self.db()?.clone();
-        let (sender, done) = channel();
+    /// Has a change made, and waits for it as long as there is hope.
+    fn change(&self, task: Task) -> Result<(), StoreError> {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = changes.as_ref().filter(|_| !self.stopped.load(Ordering::Acquire));
+        let thread = thread.ok_or_else(|| self.stopped_before())?;
         let stops = guard::stops();
-        let run = move || {
-            // Whoever has given up on this does not read its result.
-            let _ = sender.send(guard::until_panic(|| work(&db)));
-        };
-        let started = thread::Builder::new().name("store-change".to_owned()).spawn(run);
-        let thread = started.map_err(|source| StoreError::Threads { source })?;
+        thread.submit(task);
         let mut given_up_at = None;
         let reason = loop {
-            match done.recv_timeout(LOOK) {
-                Ok(Ok(())) => {
-                    // Its memory is the next thread's only once it has ended: without this, two of them took turns, and
-                    // the peaks of bulk loads were 62 to 85 MiB instead of 55 to 69 (measured). It has nothing left to
-                    // do, and cannot panic.
-                    let _ = thread.join();
-                    return Ok(());
-                }
+            match thread.wait(LOOK) {
+                Ok(Ok(())) => return Ok(()),
                 // What sled has of the change must not be written any more.
                 Ok(Err(error)) => {
                     let error = StoreError::from(error);
@@ -175,6 +168,10 @@ impl Drop for Engine {
         if *self.stopped.get_mut() {
             // To drop it would write what a change that failed has left in memory, or wait for a thread that is gone.
             return mem::forget(db);
+        }
+        if let Some(thread) = self.changes.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            thread.end();
         }
         let again = *self.added.get_mut() >= BULK && !thread::panicking();
         // What was said to be stored is. What is wrong, if anything, the next open will say.

@@ -7,12 +7,13 @@
 //! full or when a bulk load ends; what is not written yet is `pending`, in memory, and is found again from
 //! the pages after a crash.
 
+use super::change_thread::Batch;
 use super::error::StoreError;
 use super::layout::{PAGE, PAGE_HEAD, POSITION_BITS, RECORD, RUN, bucket_key};
 use super::parity::{Parity, combine};
 use super::records::Records;
 use crate::primitives::BlockHash;
-use sled::{Batch, IVec};
+use sled::IVec;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -200,9 +201,9 @@ impl<'a> Buckets<'a> {
     pub(super) fn put(self, batch: &mut Batch) {
         for (key, entries) in self.changed {
             if entries.is_empty() {
-                batch.remove(&key);
+                batch.remove(key);
             } else {
-                batch.insert(&key, entries);
+                batch.insert(key, entries);
             }
         }
     }

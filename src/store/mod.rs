@@ -4,6 +4,7 @@
 //! [`HeaderStore::commit`] returns. Stored data is not trusted blindly: what is read is hashed again and
 //! compared with what follows it.
 
+mod change_thread;
 mod create;
 mod damage;
 mod database;

@@ -103,7 +103,7 @@ impl SledStore {
         params: &'static Params,
         lock: StoreLock,
     ) -> Result<Self, StoreError> {
-        let records = Records::Sled(Engine::new(open_database(path)?, path));
+        let records = Records::Sled(Engine::new(open_database(path)?, path)?);
         let file = open_file(File::options().write(true), path)?;
         Self::over(records, file, path, params, lock)
     }

@@ -4,13 +4,13 @@
 //! with the chain's own headers up to where the branch leaves. What a process has staged and not adopted is of no
 //! use to the next one, and goes when that stages or unstages.
 
+use super::change_thread::Batch;
 use super::error::StoreError;
 use super::index::{Buckets, Pending};
 use super::layout::{PAGE, PAGE_HEAD, RECORD, STAGED_KEYS, decode_page, page_key, staged_key};
 use super::open::{SledStore, Staged, Writer};
 use super::write::append;
 use crate::chain::{ChainTip, CheckedHeaders};
-use sled::Batch;
 
 impl SledStore {
     /// Adds headers to what is staged. The first ones say where the branch leaves the chain.
@@ -75,8 +75,8 @@ impl SledStore {
                 pending.push(hash, &bytes[..PAGE_HEAD + RECORD * (at + 1)]);
             }
             prev = staged.last_hash();
-            batch.insert(&page_key(number), bytes);
-            batch.remove(&key);
+            batch.insert(page_key(number), bytes.to_vec());
+            batch.remove(key);
         }
         if prev != tip.hash {
             return Err(StoreError::damaged(
@@ -84,7 +84,7 @@ impl SledStore {
                 "the staged pages end with another header",
             ));
         }
-        (tip.height / PAGE + 1..=old / PAGE).for_each(|number| batch.remove(&page_key(number)));
+        (tip.height / PAGE + 1..=old / PAGE).for_each(|number| batch.remove(page_key(number)));
         pending.write_due(buckets)?;
         Ok((tip, page))
     }

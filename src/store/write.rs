@@ -1,5 +1,6 @@
 //! Changing the stored chain: one sled batch, then flush and fsync.
 
+use super::change_thread::Batch;
 use super::error::StoreError;
 use super::index::{Buckets, Pending, SMALL};
 use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, RECORD, TIP_KEY};
@@ -10,7 +11,6 @@ use super::sides::{self, Record};
 use super::{Change, Staging};
 use crate::chain::{ChainTip, CheckedHeaders, SideBranch};
 use crate::primitives::{BlockHash, Work};
-use sled::Batch;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{MutexGuard, PoisonError};
@@ -138,7 +138,6 @@ impl SledStore {
         let synced = self.file.sync_data();
         synced.map_err(|source| StoreError::Io { path: self.folder.join("db"), source })?;
         writer.failed = false;
-        free_replaced();
         Ok(())
     }
 
@@ -160,10 +159,10 @@ impl SledStore {
     /// Removes every page's headers above `height`; gives the bytes of the page that is the last one then.
     fn cut(&self, batch: &mut Batch, tip: &ChainTip, height: u32) -> Result<Vec<u8>, StoreError> {
         for number in height / PAGE + 1..=tip.height / PAGE {
-            batch.remove(&page_key(number));
+            batch.remove(page_key(number));
         }
         let page = self.page_up_to(height)?;
-        batch.insert(&page_key(height / PAGE), page.clone());
+        batch.insert(page_key(height / PAGE), page.clone());
         Ok(page)
     }
 
@@ -196,8 +195,8 @@ impl SledStore {
         let records = writer.sides.get_or_insert_default();
         for (key, value) in sides::writes(records, sides) {
             match value {
-                Some(bytes) => batch.insert(&key[..], bytes),
-                None => batch.remove(&key[..]),
+                Some(bytes) => batch.insert(key, bytes),
+                None => batch.remove(key),
             }
         }
         Ok(())
@@ -227,16 +226,6 @@ impl SledStore {
     }
 }
 
-/// Lets go of what the database has replaced.
-///
-/// sled leaves that to crossbeam's epochs, which free a little at every 128th of its operations: a bulk load
-/// makes garbage faster, and its peak was 4 MiB higher (measured; more rounds freed no more).
-fn free_replaced() {
-    for _ in 0..16 {
-        crossbeam_epoch::pin().flush();
-    }
-}
-
 /// Adds headers on top of the tip, page by page, under these keys; `each` hears of every header's hash, and of its
 /// page's bytes up to and with its own.
 pub(super) fn append(
@@ -255,7 +244,7 @@ pub(super) fn append(
         let height = tip.height + 1;
         if height.is_multiple_of(PAGE) {
             let full = std::mem::replace(page, new_page(&tip.hash, &tip.chainwork));
-            batch.insert(&page_key(tip.height / PAGE), full);
+            batch.insert(page_key(tip.height / PAGE), full);
         }
         push_record(page, header);
         each(hash, page);
@@ -266,6 +255,6 @@ pub(super) fn append(
         tip.height = height;
         tip.hash = *hash;
     }
-    batch.insert(&page_key(tip.height / PAGE), page.clone());
+    batch.insert(page_key(tip.height / PAGE), page.clone());
     Ok(())
 }

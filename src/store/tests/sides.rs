@@ -3,6 +3,7 @@
 use super::mine::{NOW, append, mine, regtest};
 use crate::chain::{Accepted, Branch, HeaderTree, SideBranch, link_batch};
 use crate::primitives::{HEADER_LEN, Header};
+use crate::store::change_thread::Batch;
 use crate::store::layout::SIDE_PART;
 use crate::store::sides::{Record, writes};
 use crate::store::{Change, HeaderStore, SledStore, StoredSide};
@@ -70,8 +71,8 @@ fn long_side_branches_are_read_without_sled() {
     // A leaf with this among its values is too large for a segment, however sled puts its records together.
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     let large = vec![7; 200_000];
-    let mut batch = sled::Batch::default();
-    batch.insert(&b"z"[..], large.clone());
+    let mut batch = Batch::default();
+    batch.insert(b"z", large.clone());
     store.engine().unwrap().apply(batch).unwrap();
     store.engine().unwrap().flush().unwrap();
     drop(store);
