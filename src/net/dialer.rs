@@ -2,13 +2,13 @@
 
 use super::config::{CONNECT_DEADLINE, Config};
 use super::dns::Resolver;
-use super::event::{Direction, Event, PeerId};
+use super::event::{Direction, Event};
 use super::handle::PeerHandle;
 use super::link::Link;
 use super::peer::spawn_with;
 use super::proxy::{DialError, Login, Proxy, ProxyAddress, ProxyError, ProxyFault};
 use super::{happy_eyeballs, socks};
-use crate::primitives::hex;
+use crate::primitives::{PeerId, hex};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;

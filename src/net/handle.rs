@@ -1,7 +1,7 @@
 //! The way to speak to a peer.
 
 use super::config::Config;
-use super::event::PeerId;
+use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

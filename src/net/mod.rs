@@ -50,7 +50,7 @@ pub use disconnect::{Disconnect, Fault};
 pub use dns::{
     MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,
 };
-pub use event::{Direction, Event, PeerId, PeerInfo};
+pub use event::{Direction, Event, PeerInfo};
 pub use handle::{PeerHandle, SEND_QUEUE, SendError, Traffic};
 pub use link::Link;
 pub use nonces::OwnNonces;

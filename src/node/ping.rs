@@ -1,7 +1,8 @@
 //! Pinging one peer.
 
 use super::sources::{Sources, net_config};
-use crate::net::{Disconnect, Event, PeerHandle, PeerId, PeerInfo, Timers};
+use crate::net::{Disconnect, Event, PeerHandle, PeerInfo, Timers};
+use crate::primitives::PeerId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};

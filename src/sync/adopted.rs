@@ -1,19 +1,19 @@
 //! Hints that are given up, and those that a peer's chain made when it showed its work.
 
-use super::PeerKey;
 use super::engine::Engine;
 use super::open::Open;
 use super::prefetched::Ahead;
 use super::ranges::Ranges;
 use super::types::{Action, DropReason};
 use crate::chain::{ChainPoint, Hints};
+use crate::primitives::PeerId;
 
 impl Engine {
     /// Starts again from `joined` with hints that one peer's chain made: nobody else is refused for leaving them. What was
     /// received and not joined is forgotten.
     ///
     /// `prover` is the peer whose chain it is: if nobody delivers it after all, that peer loses its place.
-    pub fn adopt_hints(&mut self, hints: Hints, joined: ChainPoint, prover: Option<PeerKey>) {
+    pub fn adopt_hints(&mut self, hints: Hints, joined: ChainPoint, prover: Option<PeerId>) {
         let start = ChainPoint { height: 0, hash: self.genesis };
         self.ranges = Ranges::new(hints, start, self.ranges.stop_height());
         self.joined = joined;

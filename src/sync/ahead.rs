@@ -10,14 +10,13 @@
 //! The part belongs to no hint: it is joined as any peer's chain beyond them is, with low-work protection and the
 //! comparison of peers, and it is thrown away where the hints turn out to be wrong.
 
-use super::PeerKey;
 use super::engine::Engine;
 use super::peer::{Peer, Purpose, Request};
 use super::prefetched::Ahead;
 use super::ranges::{Part, Range, Taken};
 use super::types::{Action, Disposition, FULL, Reply};
 use crate::chain::ChainPoint;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 /// Answers that may be kept before the ranges reach them: 2.6 MB, half a year of blocks. The ranges' own window is
@@ -41,12 +40,12 @@ impl Engine {
             return;
         }
         let (cursor, leader) = (range.cursor, self.ahead.leader);
-        let may_be_asked = |key: PeerKey, peer: &Peer| {
+        let may_be_asked = |key: PeerId, peer: &Peer| {
             let free = !peer.left_hints && peer.has_place() && !peer.is_late(now, patience);
             free && peer.has_above(cursor.height) && !range.owners.contains(&key)
         };
         // Who leads goes on unless another one is twice as fast.
-        let delay = |key: PeerKey, peer: &Peer| match peer.latency() {
+        let delay = |key: PeerId, peer: &Peer| match peer.latency() {
             latency if Some(key) == leader => latency / 2,
             latency => latency,
         };
@@ -64,7 +63,7 @@ impl Engine {
 
     pub(super) fn ahead_answer(
         &mut self,
-        key: PeerKey,
+        key: PeerId,
         request: &Request,
         reply: &Reply,
     ) -> Disposition {

@@ -1,19 +1,19 @@
 //! What the engine makes of answers, and of what became of their batches.
 
+use super::Tag;
 use super::engine::Engine;
 use super::open::OpenBatch;
 use super::peer::{Answered, Peer, Purpose, Request};
 use super::progress::{Gain, MAX_REPEATS};
 use super::ranges::{Part, Taken};
 use super::types::{Action, Disposition, DropReason, FULL, Linked, RangeKey, Reply};
-use super::{PeerKey, Tag};
 use crate::chain::ChainPoint;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 impl Engine {
     /// Says what a `headers` message is, and notes that its request is answered.
-    pub fn on_headers(&mut self, now: Duration, key: PeerKey, reply: &Reply) -> Disposition {
+    pub fn on_headers(&mut self, now: Duration, key: PeerId, reply: &Reply) -> Disposition {
         let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
         let Some(answered) = peer.take_request(reply.parent, &self.genesis) else {
             return Disposition::Unasked;
@@ -43,7 +43,7 @@ impl Engine {
     fn range_answer(
         &mut self,
         now: Duration,
-        key: PeerKey,
+        key: PeerId,
         range_key: RangeKey,
         request: &Request,
         reply: &Reply,
@@ -83,7 +83,7 @@ impl Engine {
     }
 
     /// The peer's chain does not contain a hint: it is put aside until another peer shows that one does.
-    fn leaves_hints(&mut self, key: PeerKey, range_key: RangeKey, got: BlockHash) -> Disposition {
+    fn leaves_hints(&mut self, key: PeerId, range_key: RangeKey, got: BlockHash) -> Disposition {
         if let Some(range) = self.ranges.get_mut(range_key) {
             let ChainPoint { height, hash } = range.end;
             if range.parts.iter().any(|part| part.peer == key) {
@@ -114,7 +114,7 @@ impl Engine {
         }
     }
 
-    fn open_answer(&mut self, key: PeerKey, request: &Request, reply: &Reply) -> Disposition {
+    fn open_answer(&mut self, key: PeerId, request: &Request, reply: &Reply) -> Disposition {
         let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
         // An answer that ends with the tip says that nothing follows it; a peer that has the tip begins near it.
         let follows = reply.parent == request.locator.first().copied()
@@ -180,7 +180,7 @@ impl Engine {
 
     /// As [`Engine::set_at_end`], and no range above the joined height is asked of the peer either, until
     /// [`Engine::ask_all`].
-    pub fn pass_over(&mut self, key: PeerKey) {
+    pub fn pass_over(&mut self, key: PeerId) {
         let height = self.joined.height;
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.speaks();
@@ -201,7 +201,7 @@ impl Engine {
     }
 
     /// Height of the last header that a peer sent, while it is not joined.
-    pub fn pending_height(&self, key: PeerKey, last: BlockHash) -> Option<u32> {
+    pub fn pending_height(&self, key: PeerId, last: BlockHash) -> Option<u32> {
         let is_cursor = self.peers.get(&key).is_some_and(|peer| peer.cursor == Some(last));
         let open = || self.joined.height + self.open.count_through(key);
         let received = self.ranges.height_of_end(last).or_else(|| self.ahead.height_of_end(last));

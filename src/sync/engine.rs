@@ -1,13 +1,13 @@
 //! The engine: peers, the two ways of downloading, and which of them is on.
 
+use super::Tag;
 use super::open::{Open, OpenBatch, SOFT_DEADLINE};
 use super::peer::{Peer, Purpose};
 use super::prefetched::Ahead;
 use super::ranges::{LEAST_WINDOW, RANGES_PER_MS, Ranges, WINDOW};
 use super::types::{Action, DropReason, FULL, Progress, RangeKey, Settings};
-use super::{PeerKey, Tag};
 use crate::chain::ChainPoint;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,14 +32,14 @@ const FIRST_IN_FLIGHT: u32 = 8 * FULL;
 #[derive(Debug)]
 pub struct Engine {
     pub(super) genesis: BlockHash,
-    pub(super) peers: BTreeMap<PeerKey, Peer>,
+    pub(super) peers: BTreeMap<PeerId, Peer>,
     pub(super) joined: ChainPoint,
     pub(super) hints_on: bool,
     pub(super) hints_adopted: bool,
     /// The peer whose chain made the hints.
-    pub(super) prover: Option<PeerKey>,
+    pub(super) prover: Option<PeerId>,
     pub(super) ranges: Ranges,
-    pub(super) left: BTreeMap<PeerKey, DropReason>,
+    pub(super) left: BTreeMap<PeerId, DropReason>,
     pub(super) ahead: Ahead,
     pub(super) open: Open,
     pub(super) next_tag: Tag,
@@ -81,14 +81,14 @@ impl Engine {
     }
 
     /// A peer can be asked now. The height it announces only keeps it from being asked for more than that.
-    pub fn add_peer(&mut self, key: PeerKey, announced_height: u32) {
+    pub fn add_peer(&mut self, key: PeerId, announced_height: u32) {
         let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
         let window = FIRST_IN_FLIGHT / peers.saturating_add(1);
         self.peers.insert(key, Peer::new(announced_height, window));
     }
 
     /// Notes the round trip of a peer's handshake.
-    pub fn shook_hands(&mut self, key: PeerKey, round_trip: Duration) {
+    pub fn shook_hands(&mut self, key: PeerId, round_trip: Duration) {
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.shook_hands(round_trip);
         }
@@ -100,7 +100,7 @@ impl Engine {
     }
 
     /// A peer is gone; what it was asked for goes to others.
-    pub fn remove_peer(&mut self, key: PeerKey) {
+    pub fn remove_peer(&mut self, key: PeerId) {
         self.peers.remove(&key);
         self.left.remove(&key);
         self.ranges.disown(key);
@@ -108,7 +108,7 @@ impl Engine {
     }
 
     /// Takes headers that nobody asked for, because they follow a header that is stored.
-    pub fn take_unasked(&mut self, key: PeerKey, count: u32) -> Tag {
+    pub fn take_unasked(&mut self, key: PeerId, count: u32) -> Tag {
         let tag = self.next_tag;
         self.next_tag += 1;
         self.open.push(OpenBatch::new(tag, key, count, None), false);
@@ -117,7 +117,7 @@ impl Engine {
 
     /// The peer announced something that is not known: it is asked for what follows the tip. What it said before, that
     /// there is nothing more, is doubted once as long as the tip stays where it is.
-    pub fn announced(&mut self, key: PeerKey) {
+    pub fn announced(&mut self, key: PeerId) {
         self.ahead.reopen(key);
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.announced();
@@ -125,18 +125,18 @@ impl Engine {
     }
 
     /// Whether nothing is expected of a peer: it is not asked anything, and is not to be.
-    pub fn is_idle(&self, key: PeerKey) -> bool {
+    pub fn is_idle(&self, key: PeerId) -> bool {
         self.peers.get(&key).is_some_and(|peer| peer.at_end && peer.requests.is_empty())
     }
 
     /// The peers that were asked and have not answered, and for how long.
-    pub fn unanswered(&self, now: Duration) -> Vec<(PeerKey, Duration)> {
+    pub fn unanswered(&self, now: Duration) -> Vec<(PeerId, Duration)> {
         let waited = |peer: &Peer| Some(now.saturating_sub(peer.waiting_since()?));
         self.peers.iter().filter_map(|(key, peer)| Some((*key, waited(peer)?))).collect()
     }
 
     /// What the peer sent is not kept any more: it is asked again by what is stored.
-    pub fn start_over(&mut self, key: PeerKey) {
+    pub fn start_over(&mut self, key: PeerId) {
         self.ranges.disown(key);
         self.ahead.disown(key);
         if let Some(peer) = self.peers.get_mut(&key) {
@@ -147,7 +147,7 @@ impl Engine {
     }
 
     /// The peer has nothing that could be used now.
-    pub fn set_at_end(&mut self, key: PeerKey) {
+    pub fn set_at_end(&mut self, key: PeerId) {
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.speaks();
         }
@@ -161,7 +161,7 @@ impl Engine {
     /// Asks a peer, besides everything else, for what follows the tip's parent: one that has the tip answers with it at
     /// least. (Asked for what follows the tip, one that is behind and one that has it give the same empty answer.)
     /// `locator` is the stored chain's.
-    pub fn ask_tip(&mut self, now: Duration, key: PeerKey, locator: Vec<BlockHash>) {
+    pub fn ask_tip(&mut self, now: Duration, key: PeerId, locator: Vec<BlockHash>) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.ask(Purpose::Tip, locator.clone(), now, FULL, self.joined.hash);
         self.actions.push(Action::Ask { peer: key, locator, stop: BlockHash::ZERO });
@@ -273,7 +273,7 @@ impl Engine {
         // First of all: its answers come one after another, and the ranges fill what is left of the lines.
         self.ask_ahead(now);
         let patience = self.patience();
-        let mut keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        let mut keys: Vec<PeerId> = self.peers.keys().copied().collect();
         // What others left lying goes to those who have just answered.
         keys.sort_by_key(|key| Reverse(self.peers[key].waiting_since().unwrap_or(now)));
         // One range each, round after round, so that all peers get their share of the next ones.
@@ -306,7 +306,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn ask_range(&mut self, now: Duration, key: PeerKey, range_key: RangeKey) {
+    pub(super) fn ask_range(&mut self, now: Duration, key: PeerId, range_key: RangeKey) {
         let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
         else {
             return;

@@ -25,8 +25,5 @@ pub use locator::{locator_heights, spread_above};
 pub use progress::{Gain, VerifiedWork};
 pub use types::{Action, Disposition, DropReason, Linked, Progress, Reply, Settings};
 
-/// Whom an answer came from: the caller's own number for a connection.
-pub type PeerKey = u64;
-
 /// Names a batch from the moment it is taken until it is joined to the chain or dropped.
 pub type Tag = u64;

@@ -1,9 +1,9 @@
 //! Beyond the hints: one peer leads from the tip on, the others are compared with it.
 
+use super::Tag;
 use super::peer::{ANSWER_FACTOR, Peer};
 use super::ranges::Part;
-use super::{PeerKey, Tag};
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ const ENOUGH: usize = 2;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OpenBatch {
     tag: Tag,
-    pub(super) peer: PeerKey,
+    pub(super) peer: PeerId,
     pub(super) count: u32,
     linked: bool,
     /// The chain's end when it was asked for, if it was asked for by what is stored.
@@ -40,12 +40,7 @@ pub(super) struct OpenBatch {
 }
 
 impl OpenBatch {
-    pub(super) fn new(
-        tag: Tag,
-        peer: PeerKey,
-        count: u32,
-        asked_at_tip: Option<BlockHash>,
-    ) -> Self {
+    pub(super) fn new(tag: Tag, peer: PeerId, count: u32, asked_at_tip: Option<BlockHash>) -> Self {
         Self { tag, peer, count, linked: false, asked_at_tip }
     }
 }
@@ -53,9 +48,9 @@ impl OpenBatch {
 /// The download from the tip on.
 #[derive(Debug, Default)]
 pub(super) struct Open {
-    leader: Option<PeerKey>,
+    leader: Option<PeerId>,
     /// Who led before the leader, which has shown nothing yet.
-    before: Option<PeerKey>,
+    before: Option<PeerId>,
     queue: VecDeque<OpenBatch>,
     /// When there was progress last, or another leader, beside which nobody else is asked.
     compare_from: Duration,
@@ -83,12 +78,12 @@ impl Open {
     }
 
     /// Whether this peer leads.
-    pub(super) fn is_led_by(&self, peer: PeerKey) -> bool {
+    pub(super) fn is_led_by(&self, peer: PeerId) -> bool {
         self.leader == Some(peer)
     }
 
     /// Lets a peer lead that has brought new work, if nobody does.
-    pub(super) fn follow(&mut self, peer: PeerKey) {
+    pub(super) fn follow(&mut self, peer: PeerId) {
         self.leader.get_or_insert(peer);
     }
 
@@ -104,7 +99,7 @@ impl Open {
     }
 
     /// Lets this peer lead. With nobody, what was received is joined, and then the hints may go on.
-    pub(super) fn lead(&mut self, leader: Option<PeerKey>) {
+    pub(super) fn lead(&mut self, leader: Option<PeerId>) {
         self.leader = leader;
         self.before = None;
     }
@@ -151,7 +146,7 @@ impl Open {
     }
 
     /// A peer has no more, after some headers or none, and leads no more if it did.
-    pub(super) fn ended(&mut self, peer: PeerKey, some: bool) {
+    pub(super) fn ended(&mut self, peer: PeerId, some: bool) {
         if self.leader == Some(peer) {
             self.leader = None;
             self.before = self.before.filter(|_| !some);
@@ -169,7 +164,7 @@ impl Open {
     }
 
     /// How many headers wait up to the last batch of a peer.
-    pub(super) fn count_through(&self, peer: PeerKey) -> u32 {
+    pub(super) fn count_through(&self, peer: PeerId) -> u32 {
         let batches =
             self.queue.iter().rposition(|batch| batch.peer == peer).map_or(0, |at| at + 1);
         self.queue.iter().take(batches).map(|batch| batch.count).sum()
@@ -184,9 +179,9 @@ impl Open {
     pub(super) fn whom_to_ask(
         &mut self,
         now: Duration,
-        peers: &mut BTreeMap<PeerKey, Peer>,
+        peers: &mut BTreeMap<PeerId, Peer>,
         kept: bool,
-    ) -> Vec<PeerKey> {
+    ) -> Vec<PeerId> {
         self.check_leader(now, peers);
         self.pass_lead(now, peers, kept);
         if let Some(leader) = self.leader {
@@ -217,7 +212,7 @@ impl Open {
             return Vec::new();
         }
         // One that owes an answer to an earlier request may owe it for ever.
-        let rank = |key: &PeerKey| {
+        let rank = |key: &PeerId| {
             let peer = &peers[key];
             (peer.waiting_since().is_some(), peer.repeats, peer.takes.unwrap_or(Duration::MAX))
         };
@@ -233,13 +228,13 @@ impl Open {
     }
 
     /// A leader that is gone, at its end, or too slow while there is another peer, leads no more.
-    fn check_leader(&mut self, now: Duration, peers: &mut BTreeMap<PeerKey, Peer>) {
+    fn check_leader(&mut self, now: Duration, peers: &mut BTreeMap<PeerId, Peer>) {
         if self.leader.is_none_or(|leader| !peers.contains_key(&leader)) {
             if self.leader.is_some() {
                 self.compare_from = now;
             }
             // One that was tried in another's place and has nothing gives the lead back.
-            let free = |key: &PeerKey| peers.get(key).is_some_and(Peer::may_be_asked_openly);
+            let free = |key: &PeerId| peers.get(key).is_some_and(Peer::may_be_asked_openly);
             self.leader = self.before.take().filter(free);
         }
         let Some(leader) = self.leader else { return };
@@ -265,7 +260,7 @@ impl Open {
 
     /// Lets a peer lead that is expected to be much faster than the leader. It goes on where that one is, unless what
     /// comes is not `kept`: then a peer's headers follow only what it sent itself.
-    fn pass_lead(&mut self, now: Duration, peers: &mut BTreeMap<PeerKey, Peer>, kept: bool) {
+    fn pass_lead(&mut self, now: Duration, peers: &mut BTreeMap<PeerId, Peer>, kept: bool) {
         let Some((leader, peer)) = self.leader.and_then(|key| Some((key, peers.get(&key)?))) else {
             return;
         };
@@ -289,7 +284,7 @@ impl Open {
     /// When the leader's answer is so late that another peer is to lead.
     pub(super) fn lead_deadline(
         &self,
-        peers: &BTreeMap<PeerKey, Peer>,
+        peers: &BTreeMap<PeerId, Peer>,
         kept: bool,
     ) -> Option<Duration> {
         let leader = self.leader?;
@@ -301,7 +296,7 @@ impl Open {
 
     /// Whether nothing beyond the tip is to be expected: some peers have said that they have none, and every other one
     /// was asked and has had its time to answer.
-    pub(super) fn is_caught_up(&self, now: Duration, peers: &BTreeMap<PeerKey, Peer>) -> bool {
+    pub(super) fn is_caught_up(&self, now: Duration, peers: &BTreeMap<PeerId, Peer>) -> bool {
         let spoken = peers.values().filter(|peer| peer.spoke).count();
         if !self.is_idle() || spoken == 0 {
             return false;
@@ -327,7 +322,7 @@ impl Open {
     /// The times at which something changes by waiting alone.
     pub(super) fn deadlines(
         &self,
-        peers: &BTreeMap<PeerKey, Peer>,
+        peers: &BTreeMap<PeerId, Peer>,
     ) -> impl Iterator<Item = Duration> {
         let waiting = peers.values().filter_map(|peer| Some((peer, peer.waiting_since()?)));
         waiting.flat_map(|(peer, since)| {
@@ -341,7 +336,7 @@ impl Open {
 }
 
 /// Of the peers beside the leader that could lead, the one that is expected to answer first.
-fn best_beside(leader: PeerKey, peers: &BTreeMap<PeerKey, Peer>) -> Option<(PeerKey, Duration)> {
+fn best_beside(leader: PeerId, peers: &BTreeMap<PeerId, Peer>) -> Option<(PeerId, Duration)> {
     let free = |peer: &Peer| peer.may_be_asked_openly() && !peer.slow && peer.requests.is_empty();
     let others = peers.iter().filter(|(key, peer)| **key != leader && free(peer));
     let expected = others.filter_map(|(key, peer)| Some((*key, peer.expected()?)));

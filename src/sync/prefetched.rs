@@ -1,10 +1,10 @@
 //! What was received beyond the last hint before the ranges have reached that.
 
+use super::Tag;
 use super::ranges::Range;
 use super::types::Linked;
-use super::{PeerKey, Tag};
 use crate::chain::ChainPoint;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 /// What was received beyond the last hint, and who is asked for more.
@@ -13,9 +13,9 @@ pub(super) struct Ahead {
     /// Starts after the last hint, and has no end.
     pub(super) range: Option<Range>,
     /// Who sent the newest part.
-    pub(super) leader: Option<PeerKey>,
+    pub(super) leader: Option<PeerId>,
     /// Who said that there is nothing more.
-    pub(super) ended: Option<PeerKey>,
+    pub(super) ended: Option<PeerId>,
 }
 
 impl Ahead {
@@ -25,12 +25,12 @@ impl Ahead {
     }
 
     /// The peer may have more by now.
-    pub(super) fn reopen(&mut self, peer: PeerKey) {
+    pub(super) fn reopen(&mut self, peer: PeerId) {
         self.ended = self.ended.filter(|ended| *ended != peer);
     }
 
     /// A peer is gone or passed over: nothing is expected of it any more.
-    pub(super) fn disown(&mut self, peer: PeerKey) {
+    pub(super) fn disown(&mut self, peer: PeerId) {
         if let Some(range) = &mut self.range {
             range.owners.retain(|owner| *owner != peer);
         }

@@ -1,10 +1,10 @@
 //! The hinted part of the chain, cut into ranges that are downloaded in any order and joined in one.
 
+use super::Tag;
 use super::peer::{Peer, Request};
 use super::types::{Linked, RangeKey, Reply};
-use super::{PeerKey, Tag};
 use crate::chain::{ChainPoint, Hints};
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ const MAX_OWNERS: usize = 3;
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) tag: Tag,
-    pub(super) peer: PeerKey,
+    pub(super) peer: PeerId,
     pub(super) end: ChainPoint,
     pub(super) linked: bool,
 }
@@ -49,11 +49,11 @@ pub(super) struct Range {
     /// Up to where it has been received, or was there before.
     pub(super) cursor: ChainPoint,
     /// The peer that sent what ends at the cursor, joined or not.
-    pub(super) sender: Option<PeerKey>,
+    pub(super) sender: Option<PeerId>,
     /// What was received and is not joined yet, in order.
     pub(super) parts: Vec<Part>,
     /// Who was asked for what follows the cursor.
-    pub(super) owners: Vec<PeerKey>,
+    pub(super) owners: Vec<PeerId>,
     /// When the last of them was asked.
     pub(super) asked_at: Duration,
 }
@@ -106,7 +106,7 @@ impl Range {
     pub(super) fn take(
         &mut self,
         peer: &mut Peer,
-        key: PeerKey,
+        key: PeerId,
         request: &Request,
         reply: &Reply,
     ) -> Taken {
@@ -272,7 +272,7 @@ impl Ranges {
     /// The first range that this peer may be asked for.
     pub(super) fn next_for(
         &self,
-        peer: PeerKey,
+        peer: PeerId,
         now: Duration,
         patience: Duration,
         has_above: impl Fn(u32) -> bool,
@@ -296,7 +296,7 @@ impl Ranges {
     }
 
     /// A peer is gone or passed over: it owns nothing any more.
-    pub(super) fn disown(&mut self, peer: PeerKey) {
+    pub(super) fn disown(&mut self, peer: PeerId) {
         for range in self.active.values_mut() {
             range.owners.retain(|owner| *owner != peer);
         }

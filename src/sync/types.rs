@@ -1,8 +1,8 @@
 //! What goes into the engine and what comes out.
 
-use super::{PeerKey, Tag};
+use super::Tag;
 use crate::chain::Hints;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 /// Headers in a full answer: one with fewer says that the peer has no more.
@@ -83,7 +83,7 @@ pub enum Action {
     /// Send a `getheaders`.
     Ask {
         /// To whom.
-        peer: PeerKey,
+        peer: PeerId,
         /// Known hashes, newest first.
         locator: Vec<BlockHash>,
         /// The last header wanted; zero for as many as fit.
@@ -92,14 +92,14 @@ pub enum Action {
     /// Disconnect; the engine has forgotten the peer already.
     Drop {
         /// Whom.
-        peer: PeerKey,
+        peer: PeerId,
         /// Why.
         reason: DropReason,
     },
     /// Say that a range is asked of another peer because this one is late.
     Late {
         /// The late peer.
-        peer: PeerKey,
+        peer: PeerId,
         /// Height of the range's end.
         height: u32,
     },

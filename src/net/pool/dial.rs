@@ -4,6 +4,7 @@ use super::slot::Slot;
 use super::types::{Action, Moment, Parting, Target};
 use super::{MAX_PER_GROUP, Pool};
 use crate::net::book::{CAPACITY, Known, NetGroup, PeerAddress};
+use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,12 +97,12 @@ impl Pool {
     /// Every place is taken: who has not answered by now is not waited for, and may be asked another time.
     fn cancel_dials(&mut self) {
         let under_way = self.slots.iter().filter(|(_, slot)| slot.is_dialled_for_keeps());
-        let ids: Vec<u64> = under_way.map(|(id, _)| *id).collect();
+        let ids: Vec<PeerId> = under_way.map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.part(id, Parting::Surplus));
     }
 
     /// Forgets a connection and says that it is to be ended.
-    pub(super) fn part(&mut self, id: u64, reason: Parting) {
+    pub(super) fn part(&mut self, id: PeerId, reason: Parting) {
         if let Some(slot) = self.slots.remove(&id) {
             let address = slot.address(&self.named);
             self.actions.push(Action::Disconnect { id, address, reason });
@@ -116,7 +117,7 @@ impl Pool {
             Target::Found(_) => ADDRESS_PATIENCE,
             Target::Named(_) | Target::Seed(_) => NAME_PATIENCE,
         };
-        let id = self.next_id;
+        let id = PeerId(self.next_id);
         self.next_id += 1;
         let slot = Slot::dialled(target, feeler, now.since_start);
         let address = slot.address(&self.named);

@@ -30,6 +30,7 @@ pub use types::{
 };
 
 use crate::net::book::{AddressBook, PeerAddress};
+use crate::primitives::PeerId;
 use losses::Losses;
 use named::NamedPeers;
 use pace::Pace;
@@ -99,7 +100,7 @@ pub struct Pool {
     ever_connected: bool,
     /// Connections that ended since a peer was useful last.
     fruitless: u32,
-    slots: BTreeMap<u64, Slot>,
+    slots: BTreeMap<PeerId, Slot>,
     next_id: u64,
     /// Addresses that DNS or the shipped list gave just now.
     fresh: VecDeque<PeerAddress>,
@@ -295,12 +296,12 @@ impl Pool {
     }
 
     /// `host:port` of a connection.
-    pub fn address(&self, id: u64) -> Option<String> {
+    pub fn address(&self, id: PeerId) -> Option<String> {
         self.slots.get(&id).map(|slot| slot.address(&self.named))
     }
 
     /// Whether the user named the peer.
-    pub fn is_named(&self, id: u64) -> bool {
+    pub fn is_named(&self, id: PeerId) -> bool {
         self.slots.get(&id).is_some_and(Slot::is_named)
     }
 

@@ -4,9 +4,10 @@ use super::address::{Answer, Reachable, Told};
 use super::journal::{Journal, JournalError, Line};
 use super::machine::{Act, Crawl, Plan};
 use super::row::{Counts, PeerRow};
-use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, PeerId, Timers};
+use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, Timers};
 use crate::node::sources::net_config;
 use crate::node::{Failures, Found, Greeting, Source, Sources, scope_of};
+use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -113,7 +114,7 @@ struct Driver<'a> {
     dialer: Dialer,
     config: Arc<Config>,
     reachable: Reachable,
-    handles: HashMap<u64, (PeerHandle, String)>,
+    handles: HashMap<PeerId, (PeerHandle, String)>,
     failures: Failures,
     /// Whether anything was heard from beyond the proxy, if there is one.
     heard: bool,
@@ -218,7 +219,7 @@ impl<'a> Driver<'a> {
         match act {
             Act::Dial(id, address) => {
                 let (config, sender) = (Arc::clone(&self.config), self.sender.clone());
-                let handle = self.dialer.spawn(PeerId(id), address.clone(), config, sender);
+                let handle = self.dialer.spawn(id, address.clone(), config, sender);
                 self.handles.insert(id, (handle, address));
             }
             Act::AskAddresses(id) => {
@@ -241,19 +242,19 @@ impl<'a> Driver<'a> {
         match event {
             Event::Connected { peer, info } => {
                 self.heard = true;
-                self.crawl.connected(peer.0, Greeting::from(info.as_ref()), now);
+                self.crawl.connected(peer, Greeting::from(info.as_ref()), now);
             }
-            Event::Latency { peer, rtt } => self.crawl.pong(peer.0, rtt, now),
+            Event::Latency { peer, rtt } => self.crawl.pong(peer, rtt, now),
             Event::Message { peer, message } => {
                 if let Some(answer) = Answer::read(&message, self.reachable) {
-                    self.crawl.addresses(peer.0, answer);
+                    self.crawl.addresses(peer, answer);
                 }
             }
-            Event::Disconnected { peer, reason } => self.over(peer.0, &reason),
+            Event::Disconnected { peer, reason } => self.over(peer, &reason),
         }
     }
 
-    fn over(&mut self, id: u64, reason: &Disconnect) {
+    fn over(&mut self, id: PeerId, reason: &Disconnect) {
         if let Some((_, address)) = self.handles.get(&id) {
             self.failures.add(address, reason);
         }

@@ -5,6 +5,7 @@ use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::failures::Failures;
 use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
+use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::collections::VecDeque;
 use std::mem;
@@ -31,7 +32,7 @@ pub(super) struct Crew {
     peers: Peers<()>,
     events: Receiver<Event>,
     /// Whom the pool has parted with, which the request does not know yet.
-    parted: VecDeque<u64>,
+    parted: VecDeque<PeerId>,
     /// Whether the request was told so since something happened.
     settled: bool,
 }
@@ -93,31 +94,31 @@ impl Crew {
     }
 
     /// Asks a peer for something.
-    pub(super) fn send(&self, id: u64, message: Message) {
+    pub(super) fn send(&self, id: PeerId, message: Message) {
         self.peers.send(id, message);
     }
 
     /// Lets a peer go that did nothing wrong but is of no use.
-    pub(super) fn dismiss(&mut self, id: u64, reason: &str) {
+    pub(super) fn dismiss(&mut self, id: PeerId, reason: &str) {
         self.peers.dismiss(id, reason);
     }
 
     /// Drops a peer that did what no good peer does.
-    pub(super) fn refuse(&mut self, id: u64, reason: &str) {
+    pub(super) fn refuse(&mut self, id: PeerId, reason: &str) {
         self.peers.refuse(id, reason);
     }
 
     /// Drops a peer that did not answer in time.
-    pub(super) fn stalled(&mut self, id: u64, reason: &str) {
+    pub(super) fn stalled(&mut self, id: PeerId, reason: &str) {
         self.peers.stalled(id, reason);
     }
 
-    pub(super) fn address(&self, id: u64) -> String {
+    pub(super) fn address(&self, id: PeerId) -> String {
         self.peers.get(id).map(|line| line.address().to_owned()).unwrap_or_default()
     }
 
     /// Whether a peer is still here.
-    pub(super) fn has(&self, id: u64) -> bool {
+    pub(super) fn has(&self, id: PeerId) -> bool {
         self.peers.get(id).is_some()
     }
 

@@ -5,9 +5,9 @@ use super::worker::{Limits, Worker};
 use crate::chain::{ChainPoint, LinkedBatch, Params, link_batch};
 use crate::node::clock::Clock;
 use crate::node::writer::ChainWriter;
-use crate::primitives::Header;
+use crate::primitives::{Header, PeerId};
 use crate::store::HeaderStore;
-use crate::sync::{DropReason, PeerKey, Tag};
+use crate::sync::{DropReason, Tag};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -75,7 +75,7 @@ impl<S: HeaderStore + 'static> Joiner<S> {
     }
 
     /// Lets go of what is kept of a peer that is gone.
-    pub(super) fn forget(&self, peer: PeerKey) {
+    pub(super) fn forget(&self, peer: PeerId) {
         self.tasks.send(Task::Forget(peer)).ok();
     }
 

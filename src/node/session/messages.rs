@@ -4,9 +4,9 @@ use super::joiner::{LinkCheck, spawn_link};
 use super::{EVENT_QUEUE, Held, Session};
 use crate::net::{Event, PeerInfo};
 use crate::node::peers::Happened;
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, PeerId};
 use crate::store::HeaderStore;
-use crate::sync::{Disposition, PeerKey, Reply, Tag};
+use crate::sync::{Disposition, Reply, Tag};
 use crate::wire::{Headers, Inventory, InventoryKind, Message};
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,7 +43,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
-    fn on_connected(&mut self, peer: PeerKey, info: &PeerInfo) {
+    fn on_connected(&mut self, peer: PeerId, info: &PeerInfo) {
         let announced = u32::try_from(info.start_height).unwrap_or(0);
         self.announced.insert(peer, announced);
         self.engine.add_peer(peer, announced);
@@ -56,7 +56,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
-    fn on_message(&mut self, peer: PeerKey, message: Message) {
+    fn on_message(&mut self, peer: PeerId, message: Message) {
         match message {
             Message::Headers(headers) => self.on_headers(peer, headers),
             Message::Inv(inventory) => self.on_inventory(peer, &inventory),
@@ -64,7 +64,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
-    fn on_headers(&mut self, peer: PeerKey, message: Headers) {
+    fn on_headers(&mut self, peer: PeerId, message: Headers) {
         let Headers { headers, foreign } = message;
         let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
         let reply = Reply {
@@ -91,7 +91,7 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// Height of another chain's parent, as the stored chain tells: a peer that does not know the tip answers
     /// from further back.
-    fn height_before_foreign(&self, peer: PeerKey, reply: &Reply, parent: BlockHash) -> u32 {
+    fn height_before_foreign(&self, peer: PeerId, reply: &Reply, parent: BlockHash) -> u32 {
         let height_of = |hash| block_in_place(|| self.store.height_of(&hash)).ok().flatten();
         let after_headers = || Some(height_of(reply.parent?)? + reply.count);
         let pending = || self.engine.pending_height(peer, parent);
@@ -99,7 +99,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// Keeps the batch's place, and has its work and links checked.
-    fn hold(&mut self, tag: Tag, peer: PeerKey, headers: Vec<Header>, unasked: bool) {
+    fn hold(&mut self, tag: Tag, peer: PeerId, headers: Vec<Header>, unasked: bool) {
         self.held.insert(tag, Held { peer, unasked, batch: None });
         let verdicts = self.verdict_sender.clone();
         // What answers for a range begins where the range does, and is held to the hint at its end: to look its parent
@@ -116,7 +116,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     ///
     /// # Security
     /// One such message of a peer is judged at a time, so that a flood of them does not fill the memory.
-    fn on_unasked(&mut self, peer: PeerKey, headers: Vec<Header>) {
+    fn on_unasked(&mut self, peer: PeerId, headers: Vec<Header>) {
         let Some((first, last)) = headers.first().zip(headers.last()) else { return };
         let on_tip = first.prev == self.tip.hash;
         let judging = self.held.values().any(|held| held.peer == peer && held.unasked);
@@ -143,7 +143,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// The peer sent, unasked, what is of no use.
-    fn note_useless(&mut self, peer: PeerKey, what: &str) {
+    fn note_useless(&mut self, peer: PeerId, what: &str) {
         let Some(line) = self.peers.get_mut(peer) else { return };
         if line.note.useless.note(Instant::now()) > MAX_UNCONNECTING {
             self.refuse(peer, what);
@@ -151,7 +151,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// A block is announced: the last one of the message, with all before it. If it is not known, the peer is asked.
-    fn on_inventory(&mut self, peer: PeerKey, inventory: &[Inventory]) {
+    fn on_inventory(&mut self, peer: PeerId, inventory: &[Inventory]) {
         let last = inventory.iter().rfind(|item| item.kind == InventoryKind::Block);
         let Some(hash) = last.map(|item| BlockHash(item.hash.0)) else { return };
         if let Some(line) = self.peers.get_mut(peer) {
@@ -164,7 +164,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// A peer has answered, and there was nothing new: a block that it announced is known by now, or it does not have it.
-    pub(super) fn check_promise(&mut self, peer: PeerKey) {
+    pub(super) fn check_promise(&mut self, peer: PeerId) {
         // The answer to what was asked because of the announcement may be yet to come, or is too new for our clock.
         if !self.engine.is_idle(peer) || self.is_paused(peer) {
             return;

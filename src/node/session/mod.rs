@@ -32,9 +32,9 @@ use crate::node::clock::{TooNew, grouped};
 use crate::node::peers::Peers;
 use crate::node::report::Stopped;
 use crate::node::writer::ChainWriter;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use crate::store::HeaderStore;
-use crate::sync::{Action, Engine, PeerKey, Progress, Tag, VerifiedWork};
+use crate::sync::{Action, Engine, Progress, Tag, VerifiedWork};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use joiner::Joiner;
 use offline::Offline;
@@ -66,7 +66,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// A batch between its arrival and the chain.
 #[derive(Debug)]
 struct Held {
-    peer: PeerKey,
+    peer: PeerId,
     /// Whether it came without being asked for.
     unasked: bool,
     /// The linked batch, while nobody else has it.
@@ -113,9 +113,9 @@ pub struct Session<S> {
     tip: ChainTip,
     /// Where the download has come to: the tip, or the end of a branch that is to take over.
     at: ChainPoint,
-    announced: HashMap<PeerKey, u32>,
+    announced: HashMap<PeerId, u32>,
     /// The last block that a peer announced, unknown then, until it has brought it or has answered without.
-    promised: HashMap<PeerKey, BlockHash>,
+    promised: HashMap<PeerId, BlockHash>,
     started: Instant,
     /// The most that was verified, and when there was progress last.
     verified: VerifiedWork,
@@ -309,7 +309,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.notice_caught_up();
         self.mark_synced().map_err(store_error)?;
         self.peers.follow();
-        let connected: Vec<PeerKey> = self.peers.lines().map(|(id, _)| id).collect();
+        let connected: Vec<PeerId> = self.peers.lines().map(|(id, _)| id).collect();
         connected.into_iter().for_each(|id| self.peers.send(id, Message::SendHeaders));
         Ok(())
     }
@@ -363,7 +363,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
-    fn ask(&self, peer: PeerKey, locator: Vec<BlockHash>, stop: BlockHash) {
+    fn ask(&self, peer: PeerId, locator: Vec<BlockHash>, stop: BlockHash) {
         let request = GetHeaders { version: PROTOCOL_VERSION, locator, stop };
         self.peers.send(peer, Message::GetHeaders(request));
     }

@@ -7,8 +7,7 @@
 //! its work within a few messages is kept as it is, and needs no second download.
 
 use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection};
-use crate::primitives::BlockHash;
-use crate::sync::PeerKey;
+use crate::primitives::{BlockHash, PeerId};
 use crate::wire::MAX_HEADERS;
 use std::collections::{BTreeMap, HashSet};
 
@@ -114,19 +113,19 @@ impl Presync {
 /// The first downloads that are under way.
 #[derive(Debug, Default)]
 pub(super) struct Presyncs {
-    of: BTreeMap<PeerKey, Presync>,
+    of: BTreeMap<PeerId, Presync>,
     /// Peers whose first download was given up for others': what they send next leads nowhere.
-    evicted: HashSet<PeerKey>,
+    evicted: HashSet<PeerId>,
 }
 
 impl Presyncs {
     /// The peer's presync, if headers on top of `prev` go on with it; one that they do not go on with is over.
-    pub(super) fn take(&mut self, peer: PeerKey, prev: BlockHash) -> Option<Presync> {
+    pub(super) fn take(&mut self, peer: PeerId, prev: BlockHash) -> Option<Presync> {
         self.of.remove(&peer).filter(|presync| presync.end().hash() == prev)
     }
 
     /// Keeps a presync until its peer sends more. Of too many the one with the least work goes, but not this one.
-    pub(super) fn keep(&mut self, peer: PeerKey, presync: Presync) {
+    pub(super) fn keep(&mut self, peer: PeerId, presync: Presync) {
         self.evicted.remove(&peer);
         if self.of.len() >= MAX_PRESYNCS && !self.of.contains_key(&peer) {
             let work = |presync: &Presync| presync.end().chainwork().clone();
@@ -140,12 +139,12 @@ impl Presyncs {
     }
 
     /// Whether headers that lead nowhere are of a branch that was given up here; asked once.
-    pub(super) fn was_evicted(&mut self, peer: PeerKey) -> bool {
+    pub(super) fn was_evicted(&mut self, peer: PeerId) -> bool {
         self.evicted.remove(&peer)
     }
 
     /// The peer is gone.
-    pub(super) fn forget(&mut self, peer: PeerKey) {
+    pub(super) fn forget(&mut self, peer: PeerId) {
         self.of.remove(&peer);
         self.evicted.remove(&peer);
     }

@@ -3,14 +3,15 @@
 use super::presync::Proven;
 use crate::chain::{BatchFault, ChainPoint, ChainTip, LinkedBatch, Rejection};
 use crate::node::writer::{ChainError, Joined};
-use crate::sync::{DropReason, PeerKey, Tag};
+use crate::primitives::PeerId;
+use crate::sync::{DropReason, Tag};
 
 /// A linked batch on its way to the chain.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) tag: Tag,
     /// Who sent it.
-    pub(super) peer: PeerKey,
+    pub(super) peer: PeerId,
     /// Whether it lies between two hints, which vouch for its work.
     pub(super) hinted: bool,
     /// Whether it came without being asked for.
@@ -26,7 +27,7 @@ pub(super) enum Task {
     /// Join a batch to the chain.
     Join(Job),
     /// Forget what is kept of a peer that is gone.
-    Forget(PeerKey),
+    Forget(PeerId),
 }
 
 /// What became of a batch.
@@ -58,7 +59,7 @@ pub(super) enum Verdict {
     Proven {
         proven: Proven,
         /// The peer whose chain it is.
-        by: PeerKey,
+        by: PeerId,
     },
     /// It was not to be had, or the chain has more work by now: what was downloaded of it is let go.
     LetGo(ChainTip),

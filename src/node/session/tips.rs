@@ -5,9 +5,9 @@ use super::{PeerStatus, Session};
 use crate::chain::MAX_SIDE_BRANCHES;
 use crate::net::pool::Place;
 use crate::node::peers::Decision;
-use crate::primitives::{BlockHash, Work};
+use crate::primitives::{BlockHash, PeerId, Work};
 use crate::store::HeaderStore;
-use crate::sync::{DropReason, PeerKey};
+use crate::sync::DropReason;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
@@ -30,7 +30,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         }
     }
 
-    pub(super) fn forget(&mut self, peer: PeerKey) {
+    pub(super) fn forget(&mut self, peer: PeerId) {
         self.engine.remove_peer(peer);
         self.announced.remove(&peer);
         self.promised.remove(&peer);
@@ -40,13 +40,13 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// Disconnects a peer for good.
-    pub(super) fn refuse(&mut self, peer: PeerKey, reason: &str) {
+    pub(super) fn refuse(&mut self, peer: PeerId, reason: &str) {
         self.forget(peer);
         self.peers.refuse(peer, reason);
     }
 
     /// Disconnects a peer that the engine has given up.
-    pub(super) fn drop_peer(&mut self, peer: PeerKey, reason: &DropReason) {
+    pub(super) fn drop_peer(&mut self, peer: PeerId, reason: &DropReason) {
         if let DropReason::Stalled { .. } = reason {
             self.forget(peer);
             return self.peers.stalled(peer, &reason.to_string());
@@ -76,7 +76,7 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// Asks for what follows the tip's parent: a peer that has the tip answers with it at least. (Asked for what
     /// follows the tip, one that is behind and one that has it give the same empty answer.)
-    fn ask_tip(&mut self, peer: PeerKey) {
+    fn ask_tip(&mut self, peer: PeerId) {
         let locator = block_in_place(|| locator_of(self.store.as_ref(), self.tip.height, None));
         self.engine.ask_tip(self.now(), peer, locator);
     }

@@ -6,9 +6,8 @@
 use super::{ASK_AGAIN, Session};
 use crate::chain::{MAX_FUTURE_SECS, Rejection};
 use crate::node::clock::TooNew;
-use crate::primitives::Header;
+use crate::primitives::{Header, PeerId};
 use crate::store::HeaderStore;
-use crate::sync::PeerKey;
 use std::time::{Duration, Instant};
 
 /// The shortest pause between two questions for a header that has become valid: the clock may be set to and fro.
@@ -16,7 +15,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl<S: HeaderStore + 'static> Session<S> {
     /// Passes over a peer whose next header is too new, and remembers the header.
-    pub(super) fn on_too_new(&mut self, peer: PeerKey, rejection: &Rejection) {
+    pub(super) fn on_too_new(&mut self, peer: PeerId, rejection: &Rejection) {
         self.engine.pass_over(peer);
         let Some(header) = TooNew::of(rejection) else { return };
         if let Some(line) = self.peers.get_mut(peer) {
@@ -36,7 +35,7 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// Whether a peer sent a header within the last minute that is still too new. What it announces meanwhile follows
     /// that header: to ask for it would bring nothing, and to send it is no offence.
-    pub(super) fn is_paused(&mut self, peer: PeerKey) -> bool {
+    pub(super) fn is_paused(&mut self, peer: PeerId) -> bool {
         let recent = |at: Instant| at.elapsed() < ASK_AGAIN;
         self.too_new.is_some()
             && self.peers.get(peer).and_then(|line| line.note.too_new_at).is_some_and(recent)

@@ -9,9 +9,9 @@ use super::{Event, Session};
 use crate::chain::{BatchFault, ChainPoint, ChainTip, Hints, LinkedBatch, Rejection};
 use crate::node::clock::grouped;
 use crate::node::writer::Joined;
-use crate::primitives::{BlockHash, Work};
+use crate::primitives::{BlockHash, PeerId, Work};
 use crate::store::HeaderStore;
-use crate::sync::{DropReason, Gain, Linked, PeerKey, Tag};
+use crate::sync::{DropReason, Gain, Linked, Tag};
 use std::time::Instant;
 use tokio::task::block_in_place;
 use tracing::info;
@@ -114,7 +114,7 @@ impl<S: HeaderStore + 'static> Session<S> {
 
     /// A branch has shown its work: now it is downloaded to be kept, by the hashes that were noted on the way. If it
     /// leaves the chain below its tip, it is kept beside it until it has more work, and takes over all at once.
-    fn on_proven(&mut self, proven: Proven, prover: PeerKey) {
+    fn on_proven(&mut self, proven: Proven, prover: PeerId) {
         let end = proven.points.last().map_or(proven.fork.height, |point| point.height);
         info!(
             "the branch above height {} has enough work at height {end}: downloading it for keeps",
@@ -132,7 +132,7 @@ impl<S: HeaderStore + 'static> Session<S> {
     }
 
     /// The download goes on from where it is by these hints; whatever was under way is of no use any more.
-    fn start_from_here(&mut self, points: Vec<ChainPoint>, prover: Option<PeerKey>) {
+    fn start_from_here(&mut self, points: Vec<ChainPoint>, prover: Option<PeerId>) {
         self.epoch += 1;
         self.held.clear();
         self.presync_height = None;

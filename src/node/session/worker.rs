@@ -5,9 +5,9 @@ use super::tasks::{Job, Task, Verdict};
 use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection, Survey};
 use crate::node::clock::Clock;
 use crate::node::writer::{ChainError, ChainWriter, Joined};
-use crate::primitives::{BlockHash, Work};
+use crate::primitives::{BlockHash, PeerId, Work};
 use crate::store::HeaderStore;
-use crate::sync::{PeerKey, Tag};
+use crate::sync::Tag;
 use crate::wire::MAX_HEADERS;
 use std::mem;
 use std::sync::mpsc::Receiver;
@@ -42,7 +42,7 @@ impl Drop for PanicAlarm {
 #[derive(Clone, Copy, Debug)]
 struct Order {
     tag: Tag,
-    peer: PeerKey,
+    peer: PeerId,
     hinted: bool,
     unasked: bool,
     epoch: u64,

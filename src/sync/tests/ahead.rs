@@ -3,6 +3,7 @@
 use super::sim::{fit, habit, peer};
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
+use crate::primitives::PeerId;
 use crate::sync::ahead::AHEAD;
 use crate::sync::ranges::WINDOW;
 use proptest::prelude::any;
@@ -142,8 +143,8 @@ fn a_bad_header_beyond_the_hints_costs_its_sender_alone() {
                 liar.bad_rule = bad;
             }
             let world = run(shipped(), vec![liar, far(), far()]);
-            let dropped: Vec<u64> = world.dropped.iter().map(|(key, _)| *key).collect();
-            assert_eq!(dropped, [0], "{height}: {:?}", world.dropped);
+            let dropped: Vec<PeerId> = world.dropped.iter().map(|(key, _)| *key).collect();
+            assert_eq!(dropped, [PeerId(0)], "{height}: {:?}", world.dropped);
         }
     }
 }
@@ -188,7 +189,7 @@ proptest! {
         prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
         prop_assert_eq!(world.best, ChainPoint { height, hash: hash_of(0, height) });
         let key = u64::try_from(honest).unwrap();
-        prop_assert!(world.peers.contains_key(&key), "the honest peer was dropped: {:?}", world.dropped);
+        prop_assert!(world.peers.contains_key(&PeerId(key)), "the honest peer was dropped: {:?}", world.dropped);
         prop_assert!(world.most_held <= MOST_HELD, "{} headers held", world.most_held);
         prop_assert!(world.now < Duration::from_secs(300), "{:?}", world.now);
     }

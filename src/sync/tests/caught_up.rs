@@ -3,10 +3,12 @@
 use super::low_work::LowWork;
 use super::world::{SimPeer, World, chain, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
+use crate::primitives::PeerId;
 use crate::sync::{Action, Disposition, Engine, Reply, Settings};
 use std::time::Duration;
 
 const HEIGHT: u32 = 3_000;
+const PEER: PeerId = PeerId(7);
 
 fn tip() -> ChainPoint {
     ChainPoint { height: HEIGHT, hash: hash_of(0, HEIGHT) }
@@ -117,12 +119,12 @@ fn a_slow_peer_does_not_lead_while_there_are_faster_ones() {
 fn at_tip(height: u32) -> Engine {
     let settings = Settings { genesis: hash_of(0, 0), hints: Hints::default(), stop_height: None };
     let mut engine = Engine::new(settings, ChainPoint { height, hash: hash_of(0, height) });
-    engine.add_peer(7, height);
+    engine.add_peer(PeerId(7), height);
     let asked = engine.poll(ms(0), &mut |_| vec![hash_of(0, height - 1), hash_of(0, 0)]);
-    assert!(matches!(asked[..], [Action::Ask { peer: 7, .. }]), "{asked:?}");
+    assert!(matches!(asked[..], [Action::Ask { peer: PEER, .. }]), "{asked:?}");
     let empty = Reply { parent: None, last: hash_of(0, 0), count: 0 };
-    assert_eq!(engine.on_headers(ms(10), 7, &empty), Disposition::Discard);
-    assert_eq!((engine.opinions(), engine.is_idle(7)), (1, true));
+    assert_eq!(engine.on_headers(ms(10), PeerId(7), &empty), Disposition::Discard);
+    assert_eq!((engine.opinions(), engine.is_idle(PeerId(7))), (1, true));
     engine
 }
 
@@ -136,31 +138,31 @@ fn the_answer_to_whether_a_peer_has_the_tip_is_one_whatever_it_is() {
         (None, hash_of(0, 0), 0),
     ] {
         let mut engine = at_tip(100);
-        engine.ask_tip(ms(20), 7, vec![hash_of(0, 99), hash_of(0, 90), hash_of(0, 0)]);
-        assert!(!engine.is_idle(7), "an answer is expected");
+        engine.ask_tip(ms(20), PeerId(7), vec![hash_of(0, 99), hash_of(0, 90), hash_of(0, 0)]);
+        assert!(!engine.is_idle(PeerId(7)), "an answer is expected");
         let asked = engine.poll(ms(20), &mut |_| Vec::new());
-        assert!(matches!(asked[..], [Action::Ask { peer: 7, .. }]), "{asked:?}");
+        assert!(matches!(asked[..], [Action::Ask { peer: PEER, .. }]), "{asked:?}");
         let answer = Reply { parent, last, count };
-        let disposition = engine.on_headers(ms(30), 7, &answer);
+        let disposition = engine.on_headers(ms(30), PeerId(7), &answer);
         if count <= 1 {
             assert_eq!(disposition, Disposition::Discard);
         } else {
             assert!(matches!(disposition, Disposition::Take(_)), "{disposition:?}");
         }
-        assert!(engine.is_idle(7));
+        assert!(engine.is_idle(PeerId(7)));
     }
 }
 
 #[test]
 fn the_answer_to_whether_a_peer_has_the_tip_is_not_taken_for_that_to_another_question() {
     let mut engine = at_tip(100);
-    engine.announced(7);
-    engine.ask_tip(ms(20), 7, vec![hash_of(0, 99), hash_of(0, 0)]);
+    engine.announced(PeerId(7));
+    engine.ask_tip(ms(20), PeerId(7), vec![hash_of(0, 99), hash_of(0, 0)]);
     engine.poll(ms(20), &mut |_| vec![hash_of(0, 99), hash_of(0, 0)]);
     let tip = Reply { parent: Some(hash_of(0, 99)), last: hash_of(0, 100), count: 1 };
-    assert_eq!(engine.on_headers(ms(30), 7, &tip), Disposition::Discard);
-    assert!(!engine.is_idle(7), "what follows the tip has not been answered");
+    assert_eq!(engine.on_headers(ms(30), PeerId(7), &tip), Disposition::Discard);
+    assert!(!engine.is_idle(PeerId(7)), "what follows the tip has not been answered");
     let more = Reply { parent: Some(hash_of(0, 99)), last: hash_of(0, 101), count: 2 };
-    assert!(matches!(engine.on_headers(ms(40), 7, &more), Disposition::Take(_)));
-    assert!(engine.is_idle(7));
+    assert!(matches!(engine.on_headers(ms(40), PeerId(7), &more), Disposition::Take(_)));
+    assert!(engine.is_idle(PeerId(7)));
 }

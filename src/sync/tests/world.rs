@@ -5,8 +5,8 @@
 pub(super) use super::chains::{Chain, chain, fork, hash_of, hints};
 use super::low_work::LowWork;
 use crate::chain::{ChainPoint, Hints};
-use crate::primitives::{BlockHash, Work};
-use crate::sync::{Action, Disposition, DropReason, Engine, Gain, Linked, PeerKey};
+use crate::primitives::{BlockHash, PeerId, Work};
+use crate::sync::{Action, Disposition, DropReason, Engine, Gain, Linked};
 use crate::sync::{Progress, Reply, Settings, Tag, locator_heights, spread_above};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
@@ -89,12 +89,12 @@ impl SimPeer {
 
 #[derive(Debug)]
 enum Happens {
-    Arrives { peer: PeerKey, hashes: Vec<BlockHash> },
-    Leaves { peer: PeerKey },
+    Arrives { peer: PeerId, hashes: Vec<BlockHash> },
+    Leaves { peer: PeerId },
 }
 
 pub(super) struct Batch {
-    pub(super) peer: PeerKey,
+    pub(super) peer: PeerId,
     pub(super) parent: BlockHash,
     pub(super) hashes: Vec<BlockHash>,
     linked: bool,
@@ -103,8 +103,8 @@ pub(super) struct Batch {
 /// The network, the engine, and the chain that grows.
 pub(super) struct World {
     pub(super) engine: Engine,
-    pub(super) peers: BTreeMap<PeerKey, SimPeer>,
-    pub(super) dropped: Vec<(PeerKey, String)>,
+    pub(super) peers: BTreeMap<PeerId, SimPeer>,
+    pub(super) dropped: Vec<(PeerId, String)>,
     pub(super) hints_off: bool,
     pub(super) now: Duration,
     pub(super) best: ChainPoint,
@@ -115,12 +115,12 @@ pub(super) struct World {
     cries: usize,
     pub(super) low_work: Option<LowWork>,
     /// Branches that were checked and not kept, from the first header that is not.
-    pub(super) unkept: HashMap<PeerKey, Vec<BlockHash>>,
+    pub(super) unkept: HashMap<PeerId, Vec<BlockHash>>,
     /// Parent and height of every joined header.
     pub(super) known: HashMap<BlockHash, (BlockHash, u32)>,
     pub(super) batches: HashMap<Tag, Batch>,
-    answers: HashMap<PeerKey, usize>,
-    busy_until: HashMap<PeerKey, Duration>,
+    answers: HashMap<PeerId, usize>,
+    busy_until: HashMap<PeerId, Duration>,
     queue: BinaryHeap<Reverse<(Duration, usize)>>,
     happenings: HashMap<usize, Happens>,
     next: usize,
@@ -131,7 +131,7 @@ impl World {
         let genesis = hash_of(0, 0);
         let best = ChainPoint { height: 0, hash: genesis };
         let mut engine = Engine::new(Settings { genesis, hints, stop_height: None }, best);
-        let peers: BTreeMap<PeerKey, SimPeer> = (0..).zip(peers).collect();
+        let peers: BTreeMap<PeerId, SimPeer> = (0..).map(PeerId).zip(peers).collect();
         for (key, peer) in &peers {
             engine.add_peer(*key, peer.announced);
             engine.shook_hands(*key, peer.handshake.unwrap_or(peer.latency));
@@ -204,12 +204,12 @@ impl World {
         }
     }
 
-    fn on_drop(&mut self, peer: PeerKey, reason: DropReason) {
+    fn on_drop(&mut self, peer: PeerId, reason: DropReason) {
         self.dropped.push((peer, reason.to_string()));
         self.peers.remove(&peer);
     }
 
-    fn ask(&mut self, key: PeerKey, locator: &[BlockHash], stop: &BlockHash) {
+    fn ask(&mut self, key: PeerId, locator: &[BlockHash], stop: &BlockHash) {
         self.requests += 1;
         let Some(peer) = self.peers.get(&key) else { return };
         let answers = self.answers.entry(key).or_default();
@@ -258,7 +258,7 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, key: PeerKey, hashes: Vec<BlockHash>) {
+    fn arrive(&mut self, key: PeerId, hashes: Vec<BlockHash>) {
         self.take(key, hashes);
         if self.peers.get(&key).is_some_and(|peer| peer.cries_wolf) {
             self.engine.announced(key);
@@ -270,7 +270,7 @@ impl World {
         }
     }
 
-    fn take(&mut self, key: PeerKey, hashes: Vec<BlockHash>) {
+    fn take(&mut self, key: PeerId, hashes: Vec<BlockHash>) {
         let Some(peer) = self.peers.get(&key) else { return };
         let parent = hashes.first().map(|first| peer.parent_of(first));
         let reply = Reply {
@@ -305,7 +305,7 @@ impl World {
         }
     }
 
-    fn refuse(&mut self, key: PeerKey, why: &str) {
+    fn refuse(&mut self, key: PeerId, why: &str) {
         if self.peers.remove(&key).is_some() {
             self.dropped.push((key, why.to_owned()));
         }

@@ -4,6 +4,7 @@ use super::bench::{Bench, EPOCH, FULL, at, secs};
 use crate::net::Disconnect;
 use crate::net::book::{Avoided, Claim, PeerAddress};
 use crate::net::pool::{Action, Admission, MAX_FRUITLESS, Parting, Persistence, Search, Settings};
+use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use std::time::Duration;
 
@@ -27,9 +28,9 @@ fn with_connect_nobody_else_is_dialled_searched_for_or_remembered() {
         ["a:1", "b:1"].contains(&address.as_str())
     };
     assert!(actions.len() == 2 && actions.iter().all(dialled), "{actions:?}");
-    assert_eq!(bench.connect(0, ServiceFlags::NONE), Admission::Keep, "the user's wish");
+    assert_eq!(bench.connect(PeerId(0), ServiceFlags::NONE), Admission::Keep, "the user's wish");
     let told = Claim { address: "9.9.9.9:8333".parse().unwrap(), services: FULL, time: EPOCH };
-    bench.pool.addresses(0, &[told], bench.now);
+    bench.pool.addresses(PeerId(0), &[told], bench.now);
     assert_eq!(bench.dials(100), []);
     assert!(bench.pool.book().get(&told.address).is_none() && !bench.pool.is_unsaved());
 }
@@ -39,13 +40,13 @@ fn a_named_peer_that_misbehaves_is_not_dialled_again_and_without_any_left_it_is_
     let only = vec!["a:1".to_owned(), "b:1".to_owned()];
     let mut bench = Bench::new(Settings { only, ..following(8) });
     assert_eq!(bench.dials(1).len(), 2);
-    bench.connect(0, FULL);
-    bench.pool.refused(0, bench.now);
+    bench.connect(PeerId(0), FULL);
+    bench.pool.refused(PeerId(0), bench.now);
     assert_eq!(bench.dials(3600), []);
     assert!(!bench.pool.is_exhausted(bench.now));
-    bench.lose(1, &Disconnect::Closed);
-    assert_eq!(bench.dials(2), [(2, "b:1".to_owned())]);
-    bench.lose(2, &Disconnect::Obsolete { min: 2, got: 1 });
+    bench.lose(PeerId(1), &Disconnect::Closed);
+    assert_eq!(bench.dials(2), [(PeerId(2), "b:1".to_owned())]);
+    bench.lose(PeerId(2), &Disconnect::Obsolete { min: 2, got: 1 });
     assert_eq!(bench.dials(3600), []);
     assert!(bench.pool.is_exhausted(bench.now));
 }
@@ -57,15 +58,15 @@ fn added_peers_are_dialled_first_and_take_the_place_of_found_ones() {
     let mut bench = Bench::knowing(Settings { added, ..following(2) }, &known);
     let dials = bench.dials(1);
     assert_eq!(dials[0].1, "node:8333");
-    let found: Vec<u64> = dials[1..].iter().map(|(id, _)| *id).collect();
+    let found: Vec<PeerId> = dials[1..].iter().map(|(id, _)| *id).collect();
     found.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL), Admission::Keep));
     bench.poll();
-    assert_eq!(bench.connect(0, ServiceFlags::NONE), Admission::Keep);
+    assert_eq!(bench.connect(PeerId(0), ServiceFlags::NONE), Admission::Keep);
     let actions = bench.poll();
     let parted =
         |action: &Action| matches!(action, Action::Disconnect { reason: Parting::LeastUseful, .. });
     assert_eq!(actions.iter().filter(|action| parted(action)).count(), 1, "{actions:?}");
-    assert!(bench.pool.is_named(0) && bench.pool.connected_count() == 2);
+    assert!(bench.pool.is_named(PeerId(0)) && bench.pool.connected_count() == 2);
 }
 
 #[test]
@@ -248,10 +249,10 @@ fn onion_addresses_wait_for_a_proxy_and_seeds_go_to_it_by_name() {
     all.extend(dialled);
     assert_eq!(all, ["seed.example:8333"]);
     // The node that the proxy reached by that name tells an onion address.
-    bench.connect(0, FULL);
+    bench.connect(PeerId(0), FULL);
     let told = Claim { address: ONION.parse().unwrap(), services: FULL, time: EPOCH };
-    bench.pool.addresses(0, &[told], bench.now);
-    assert_eq!(bench.dials(2), [(1, ONION.to_owned())]);
+    bench.pool.addresses(PeerId(0), &[told], bench.now);
+    assert_eq!(bench.dials(2), [(PeerId(1), ONION.to_owned())]);
 }
 
 /// Lets each address that is dialled connect, and hang up at once; gives the number of connections.

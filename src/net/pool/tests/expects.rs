@@ -5,13 +5,14 @@ use super::cases::following;
 use crate::net::Disconnect;
 use crate::net::book::{Claim, NetGroup};
 use crate::net::pool::{Action, Search, Settings};
+use crate::primitives::PeerId;
 
 /// A pool with one peer that the user named, which is connected, and the rest of eight places free.
 fn one_of_eight() -> Bench {
     let added = vec!["node:8333".to_owned()];
     let mut bench = Bench::new(Settings { added, wanted: 8, dns: true, ..Settings::default() });
     assert!(bench.poll().contains(&Action::Search(Search::Dns)));
-    bench.connect(0, FULL);
+    bench.connect(PeerId(0), FULL);
     bench.poll();
     bench
 }
@@ -65,7 +66,7 @@ fn nobody_is_expected_where_there_is_no_place_or_nobody_to_be_found() {
     let mut bench = Bench::new(Settings { only, ..following(8) });
     bench.poll();
     assert!(expects(&bench), "it is being dialled");
-    bench.connect(0, FULL);
+    bench.connect(PeerId(0), FULL);
     bench.poll();
     assert!(!expects(&bench), "nobody else was named");
 }

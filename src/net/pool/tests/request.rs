@@ -3,12 +3,13 @@
 use super::bench::{Bench, FULL};
 use crate::net::Disconnect;
 use crate::net::pool::{Action, Admission, Needed, Parting, Persistence, Search, Settings};
+use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 
 const KNOWN: [&str; 3] = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
 
 /// Polls until every search has ended without an address; who was dialled.
-fn dial_all(bench: &mut Bench) -> Vec<u64> {
+fn dial_all(bench: &mut Bench) -> Vec<PeerId> {
     let mut ids = Vec::new();
     for _ in 0..400 {
         for action in bench.poll() {

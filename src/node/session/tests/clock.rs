@@ -6,7 +6,7 @@ use crate::node::clock::{Clock, TooNew};
 use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
 use crate::node::writer::{ChainWriter, Joined};
-use crate::primitives::{Header, Network, Work};
+use crate::primitives::{Header, Network, PeerId, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -20,7 +20,7 @@ fn work(store: &Arc<MemoryStore>, headers: &[Header], clock: &Clock) -> Verdict 
     let (verdicts, mut told) = unbounded_channel();
     let (tasks, inbox) = channel();
     let (tag, peer, batch) = (1, 1, linked(headers));
-    let job = Job { tag, peer, hinted: false, unasked: false, epoch: 0, batch };
+    let job = Job { tag, peer: PeerId(peer), hinted: false, unasked: false, epoch: 0, batch };
     tasks.send(Task::Join(job)).unwrap();
     drop(tasks);
     Worker::new(writer, limits, clock.clone(), verdicts).run(&inbox);

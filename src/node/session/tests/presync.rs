@@ -5,9 +5,8 @@ use crate::node::clock::Clock;
 use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
 use crate::node::writer::{ChainWriter, Joined};
-use crate::primitives::{Header, MerkleRoot, Network, Work};
+use crate::primitives::{Header, MerkleRoot, Network, PeerId, Work};
 use crate::store::MemoryStore;
-use crate::sync::PeerKey;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use tokio::sync::mpsc::unbounded_channel;
@@ -44,7 +43,7 @@ pub(super) fn genesis() -> Header {
 
 /// What becomes of these batches, each from a peer and beyond the hints, on a chain of 9,000 headers that has not
 /// shown the work of a million.
-fn work(batches: &[(PeerKey, &[Header])], gone: Option<(usize, PeerKey)>) -> Vec<String> {
+fn work(batches: &[(PeerId, &[Header])], gone: Option<(usize, PeerId)>) -> Vec<String> {
     let regtest = params(Network::Regtest);
     let store = Arc::new(MemoryStore::new(regtest));
     let writer = ChainWriter::new(store, regtest).unwrap();
@@ -56,7 +55,7 @@ fn work(batches: &[(PeerKey, &[Header])], gone: Option<(usize, PeerKey)>) -> Vec
     let (verdicts, mut told) = unbounded_channel();
     let (tasks, inbox) = channel();
     let own = mine(&genesis(), 0, 9_000);
-    let own: Vec<(PeerKey, &[Header])> = own.chunks(FULL).map(|batch| (99, batch)).collect();
+    let own: Vec<(PeerId, &[Header])> = own.chunks(FULL).map(|batch| (PeerId(99), batch)).collect();
     for (at, (peer, headers)) in own.iter().chain(batches).enumerate() {
         if let Some((_, peer)) = gone.filter(|(before, _)| before + own.len() == at) {
             tasks.send(Task::Forget(peer)).unwrap();
@@ -90,7 +89,7 @@ fn work(batches: &[(PeerKey, &[Header])], gone: Option<(usize, PeerKey)>) -> Vec
 fn a_branch_goes_on_where_its_peer_left_off_and_ends_with_an_answer_that_is_not_full() {
     let branch = mine(&genesis(), 1, 4_100);
     let batches = [&branch[..FULL], &branch[FULL..2 * FULL], &branch[2 * FULL..]];
-    let became = work(&batches.map(|batch| (1, batch)), None);
+    let became = work(&batches.map(|batch| (PeerId(1), batch)), None);
     assert_eq!(became, ["unproven at 2000", "unproven at 4000", "low work at 4100"]);
 }
 
@@ -99,17 +98,17 @@ fn of_too_many_branches_the_least_work_is_given_up_and_may_start_over() {
     // All but peer 5 have sent two messages.
     let branches: Vec<Vec<Header>> =
         (0..17).map(|peer| mine(&genesis(), 10 + peer, 2 * FULL)).collect();
-    let mut batches: Vec<(PeerKey, &[Header])> = Vec::new();
+    let mut batches: Vec<(PeerId, &[Header])> = Vec::new();
     for (peer, branch) in (0..).zip(&branches[..16]) {
-        batches.push((peer, &branch[..FULL]));
+        batches.push((PeerId(peer), &branch[..FULL]));
         if peer != 5 {
-            batches.push((peer, &branch[FULL..2 * FULL]));
+            batches.push((PeerId(peer), &branch[FULL..2 * FULL]));
         }
     }
-    batches.push((16, &branches[16][..FULL]));
+    batches.push((PeerId(16), &branches[16][..FULL]));
     // Peer 5's next message leads nowhere now; those of the others go on, the newest one's too.
-    batches.push((5, &branches[5][FULL..]));
-    batches.push((16, &branches[16][FULL..]));
+    batches.push((PeerId(5), &branches[5][FULL..]));
+    batches.push((PeerId(16), &branches[16][FULL..]));
     let became = work(&batches, None);
     let (before, after) = became.split_at(became.len() - 3);
     assert!(before.iter().all(|one| one.starts_with("unproven")), "{before:?}");
@@ -119,17 +118,17 @@ fn of_too_many_branches_the_least_work_is_given_up_and_may_start_over() {
 #[test]
 fn what_a_peer_had_shown_goes_with_it() {
     let branch = mine(&genesis(), 3, 2 * FULL);
-    let batches = [(1, &branch[..FULL]), (1, &branch[FULL..])];
+    let batches = [(PeerId(1), &branch[..FULL]), (PeerId(1), &branch[FULL..])];
     assert_eq!(work(&batches, None), ["unproven at 2000", "unproven at 4000"]);
-    let gone = Some((1, 1));
+    let gone = Some((1, PeerId(1)));
     assert_eq!(work(&batches, gone), ["unproven at 2000", "orphan, again: false"]);
 }
 
 #[test]
 fn a_message_that_goes_on_with_something_else_ends_what_was_shown_before() {
     let (first, second) = (mine(&genesis(), 4, 2 * FULL), mine(&genesis(), 5, 2 * FULL));
-    let batches =
-        [&first[..FULL], &second[..FULL], &second[FULL..], &first[FULL..]].map(|batch| (1, batch));
+    let batches = [&first[..FULL], &second[..FULL], &second[FULL..], &first[FULL..]]
+        .map(|batch| (PeerId(1), batch));
     let became = work(&batches, None);
     assert_eq!(became[..3], ["unproven at 2000", "unproven at 2000", "unproven at 4000"]);
     assert_eq!(became[3], "orphan, again: false");

@@ -6,11 +6,13 @@ use crate::node::clock::Clock;
 use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
 use crate::node::writer::{ChainWriter, Joined};
-use crate::primitives::{Header, Network, Work};
+use crate::primitives::{Header, Network, PeerId, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use tokio::sync::mpsc::unbounded_channel;
+
+const PEER: PeerId = PeerId(1);
 
 /// How a batch comes.
 #[derive(Clone, Copy, PartialEq)]
@@ -36,7 +38,7 @@ fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
         let (hinted, unasked) = (*how == As::Hinted, *how == As::Unasked);
         let epoch = u64::from(*how != As::Answer);
         let batch = linked(headers);
-        tasks.send(Task::Join(Job { tag, peer: 1, hinted, unasked, epoch, batch })).unwrap();
+        tasks.send(Task::Join(Job { tag, peer: PEER, hinted, unasked, epoch, batch })).unwrap();
     }
     drop(tasks);
     Worker::new(writer, limits, Clock::default(), verdicts).run(&inbox);
