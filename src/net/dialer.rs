@@ -112,7 +112,7 @@ where
     let opened =
         || async { open().await.map_err(|error| proxy.error(ProxyFault::unreachable(&error))) };
     let mut stream = opened().await?;
-    if let Some(login) = &proxy.login {
+    if let Some(login) = proxy.login.as_deref() {
         let greeted = socks::greet(&mut stream, Some(login)).await;
         return greeted.map(|()| stream).map_err(|fault| proxy.error(fault));
     }

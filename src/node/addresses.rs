@@ -1,7 +1,7 @@
 //! Where addresses of peers come from: the book, DNS, those that ship with the program.
 
 use super::clock::unix_now_secs;
-use super::sources::{Found, Source, Sources};
+use super::peer_options::{Found, PeerOptions, Source};
 use crate::chain::Params;
 use crate::net::book::{self, AddressBook, Claim, NetGroup, PeerAddress, Scope};
 use crate::net::pool::Search;
@@ -31,10 +31,10 @@ pub(super) fn open_book(params: &Params, folder: Option<&Path>) -> AddressBook {
 }
 
 /// Looks for addresses outside the book; in random order, each with who told it: no seed can fill another's share.
-pub(super) async fn search(sources: &Sources, search: Search) -> Vec<(Claim, NetGroup)> {
+pub(super) async fn search(options: &PeerOptions, search: Search) -> Vec<(Claim, NetGroup)> {
     let (found, age) = match search {
-        Search::Dns => (sources.ask_seeds().await, DNS_AGE),
-        Search::Shipped => (sources.shipped(), SHIPPED_AGE),
+        Search::Dns => (options.ask_seeds().await, DNS_AGE),
+        Search::Shipped => (options.shipped(), SHIPPED_AGE),
     };
     let (now, mut rng) = (unix_now_secs(), rand::rng());
     let mut told = |found: Found| {
@@ -55,27 +55,27 @@ pub(super) fn seed_names(params: &Params) -> Vec<String> {
     params.dns_seeds.iter().map(|name| format!("{name}:{}", params.port)).collect()
 }
 
-/// What the book in `folder` knows, up to `count` addresses, then what [`Sources::find`] finds; each once.
+/// What the book in `folder` knows, up to `count` addresses, then what [`PeerOptions::find`] finds; each once.
 ///
 /// The book is only read: another process may be using it. One that cannot be read counts as empty.
 ///
 /// # Security
 /// With a proxy nothing is resolved here: the seeds' names are among the addresses, for the proxy to resolve. Onion and
 /// I2P addresses are given only then.
-pub async fn find_all(sources: &Sources, folder: &Path, count: usize) -> Vec<Found> {
-    let known = from_book(sources, folder, count);
+pub async fn find_all(options: &PeerOptions, folder: &Path, count: usize) -> Vec<Found> {
+    let known = from_book(options, folder, count);
     let mut seen: BTreeSet<String> = known.iter().cloned().collect();
     let known = known.into_iter().map(|address| Found { address, source: Source::Book });
-    let others = sources.find().await.into_iter();
+    let others = options.find().await.into_iter();
     known.chain(others.filter(|found| seen.insert(found.address.clone()))).collect()
 }
 
 /// Up to `count` addresses of the book in `folder`, in its own order of preference.
-fn from_book(sources: &Sources, folder: &Path, count: usize) -> Vec<String> {
-    let params = sources.params;
+fn from_book(options: &PeerOptions, folder: &Path, count: usize) -> Vec<String> {
+    let params = options.params;
     let book = book::load(folder, params.magic, scope_of(params.network)).ok().flatten();
     let Some(book) = book else { return Vec::new() };
-    let through_proxy = sources.proxy.is_some();
+    let through_proxy = options.proxy.is_some();
     let (now, mut rng) = (unix_now_secs(), rand::rng());
     let mut chosen: BTreeSet<PeerAddress> = BTreeSet::new();
     let mut found = Vec::new();
@@ -98,13 +98,13 @@ mod tests {
     use crate::net::Proxy;
     use crate::net::book::{Claim, Scope, save};
     use crate::node::clock::unix_now_secs;
-    use crate::node::sources::Sources;
+    use crate::node::peer_options::PeerOptions;
     use crate::primitives::Network;
     use crate::wire::ServiceFlags;
     use std::path::Path;
 
-    async fn addresses(sources: &Sources, folder: &Path, count: usize) -> Vec<String> {
-        find_all(sources, folder, count).await.into_iter().map(|found| found.address).collect()
+    async fn addresses(options: &PeerOptions, folder: &Path, count: usize) -> Vec<String> {
+        find_all(options, folder, count).await.into_iter().map(|found| found.address).collect()
     }
 
     #[tokio::test]
@@ -120,12 +120,12 @@ mod tests {
         });
         book.add(&claims, NetGroup::DNS, unix_now_secs());
         save(folder.path(), &book.encode(params.magic)).unwrap();
-        let direct = Sources::new(params, false, None, None);
+        let direct = PeerOptions { dns: false, ..PeerOptions::new(params) };
         let found = addresses(&direct, folder.path(), 20).await;
         assert!(found.len() > 20 && found[0] == "8.8.8.8:8333", "{found:?}");
         assert!(!found.contains(&onion.to_owned()));
         let proxy = Some(Proxy::at("127.0.0.1:9050"));
-        let found = addresses(&Sources { proxy, ..direct }, folder.path(), 2).await;
+        let found = addresses(&PeerOptions { proxy, ..direct }, folder.path(), 2).await;
         assert!(found[..2].contains(&onion.to_owned()), "a proxy may lead there");
     }
 
@@ -134,11 +134,12 @@ mod tests {
         let signet = params(Network::Signet);
         let nowhere = tempfile::tempdir().unwrap();
         let proxy = Some(Proxy::at("127.0.0.1:9050"));
-        let found = addresses(&Sources::new(signet, true, None, proxy), nowhere.path(), 5).await;
+        let options = PeerOptions { proxy, ..PeerOptions::new(signet) };
+        let found = addresses(&options, nowhere.path(), 5).await;
         assert_eq!(found[..2], seed_names(signet)[..2]);
         let regtest = params(Network::Regtest);
-        let sources = Sources::new(regtest, true, None, None);
-        assert_eq!(addresses(&sources, nowhere.path(), 5).await, [""; 0]);
+        let options = PeerOptions::new(regtest);
+        assert_eq!(addresses(&options, nowhere.path(), 5).await, [""; 0]);
         assert_eq!(scope_of(Network::Regtest), Scope::Local);
     }
 }

@@ -16,6 +16,7 @@ mod fetch;
 mod import;
 mod lookup;
 pub mod mempool;
+mod peer_options;
 mod peers;
 mod ping;
 mod proof;
@@ -26,14 +27,14 @@ mod run;
 mod session;
 pub mod shipped;
 pub mod shutdown;
-mod sources;
+
 mod stats;
 mod trouble;
 mod tx_info;
 mod view;
 mod writer;
 
-pub use crate::net::{Login, Proxy, ProxyAddress, needs_proxy};
+pub use crate::net::{Proxy, Resolver, needs_proxy};
 pub use addresses::{find_all, scope_of};
 pub use amount::Amount;
 pub use audit::{audit, mend};
@@ -48,6 +49,7 @@ pub use fetch::{
 };
 pub use import::{Claim, ImportError, ImportOptions, Imported, Importer};
 pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
+pub use peer_options::{Found, PeerOptions, Source};
 pub use ping::{Greeting, NoPeer, Pinged, Pinging};
 pub use proof::{CheckedProof, InvalidProof, NotInBlock};
 pub use range::{HeaderRange, HeaderSpan};
@@ -56,7 +58,6 @@ pub use report::{Stopped, SyncReport};
 pub use run::{Watchers, run_sync};
 pub use session::{ChainEnd, Event, Live, Phase, Session};
 pub use session::{SyncError, SyncOptions, SyncOutcome};
-pub use sources::{Found, Source, Sources};
 pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};
 pub use trouble::Trouble;
 pub use tx_info::{

@@ -123,8 +123,8 @@ pub struct Pool {
 impl Pool {
     /// A pool without connections, at this moment.
     pub fn new(settings: Settings, book: AddressBook, now: Moment) -> Self {
-        let only = !settings.only.is_empty();
-        let names = if only { &settings.only } else { &settings.added };
+        let only = !settings.connect.is_empty();
+        let names = if only { &settings.connect } else { &settings.add_peers };
         let named = NamedPeers::new(names.iter(), settings.persistence);
         Self {
             reach: Reachability::new(settings.proxy_seeds.is_some()),
@@ -152,7 +152,7 @@ impl Pool {
 
     /// Whether only named peers are dialled.
     fn is_closed(&self) -> bool {
-        !self.settings.only.is_empty()
+        !self.settings.connect.is_empty()
     }
 
     /// How many peers are to be connected, the one more apart that a stale tip calls for.

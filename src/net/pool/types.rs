@@ -43,9 +43,9 @@ pub enum Needed {
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Only these peers (`host:port`), and no search for others, if there is any.
-    pub only: Vec<String>,
+    pub connect: Vec<String>,
     /// These peers (`host:port`) beside those that are found.
-    pub added: Vec<String>,
+    pub add_peers: Vec<String>,
     /// How many peers to keep connected.
     pub wanted: usize,
     /// How long they are sought.

@@ -5,8 +5,8 @@ use super::journal::{Journal, JournalError, Line};
 use super::machine::{Act, Crawl, Plan};
 use super::row::{Counts, PeerRow};
 use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, Timers};
-use crate::node::sources::net_config;
-use crate::node::{Failures, Found, Greeting, Source, Sources, scope_of};
+use crate::node::peer_options::net_config;
+use crate::node::{Failures, Found, Greeting, PeerOptions, Source, scope_of};
 use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::collections::HashMap;
@@ -43,8 +43,8 @@ const NEVER: Duration = Duration::from_secs(24 * 3600);
 /// What to crawl.
 #[derive(Clone, Debug)]
 pub struct CrawlOptions {
-    /// How peers are reached.
-    pub sources: Sources,
+    /// How to reach peers.
+    pub peers: PeerOptions,
     /// Most peers to ask.
     pub asks: usize,
     /// Whether the addresses that peers tell are asked too.
@@ -125,8 +125,8 @@ struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     fn new(options: &CrawlOptions, journal: Option<&'a mut Journal>) -> Self {
-        let CrawlOptions { sources, asks, follow, patience } = options;
-        let connect = if sources.proxy.is_some() { PROXY_PATIENCE } else { CONNECT_PATIENCE };
+        let CrawlOptions { peers, asks, follow, patience } = options;
+        let connect = if peers.proxy.is_some() { PROXY_PATIENCE } else { CONNECT_PATIENCE };
         let timers = Timers {
             connect: patience.unwrap_or(connect),
             handshake: patience.unwrap_or(ANSWER_PATIENCE),
@@ -143,14 +143,14 @@ impl<'a> Driver<'a> {
         Self {
             crawl: Crawl::new(plan),
             journal,
-            dialer: sources.dialer(),
+            dialer: peers.dialer(),
             config: Arc::new(Config {
                 max_payload: MAX_MESSAGE,
-                ..net_config(sources.params, 0, timers)
+                ..net_config(peers.params, 0, timers)
             }),
             reachable: Reachable {
-                scope: scope_of(sources.params.network),
-                through_proxy: sources.proxy.is_some(),
+                scope: scope_of(peers.params.network),
+                through_proxy: peers.proxy.is_some(),
             },
             handles: HashMap::new(),
             failures: Failures::default(),

@@ -120,7 +120,7 @@ impl Download {
             self.refuse(id, "sent a block that it was not asked for");
             return Ok(None);
         }
-        let (wanted, params) = (self.wanted, self.options.sources.params);
+        let (wanted, params) = (self.wanted, self.options.peers.params);
         let check = move || CheckedBlock::check(block, &wanted.hash, wanted.height, params);
         match spawn_blocking(check).await? {
             Ok(checked) => Ok(Some(checked)),

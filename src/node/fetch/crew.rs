@@ -43,11 +43,8 @@ impl Crew {
     pub(super) fn new(options: &FetchOptions, needed: Needed, relay: bool) -> Self {
         let (sender, events) = channel(EVENT_QUEUE);
         let policy = Policy {
-            sources: options.sources.clone(),
+            peers: options.peers.clone(),
             book: BookUse::Shared(options.folder.clone()),
-            connect: options.connect.clone(),
-            added: Vec::new(),
-            wanted: options.peers,
             needed,
             persistence: Persistence::Brief,
             gossip: false,

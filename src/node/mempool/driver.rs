@@ -6,9 +6,9 @@ use super::follow::check;
 use super::pending::{Pending, Settled};
 use super::types::{MempoolError, MempoolFigures, MempoolOptions, Notice};
 use super::watch::{Arrival, Watch};
+use crate::chain::Params;
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
-use crate::node::Sources;
 use crate::node::block_check::CheckedBlock;
 use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
 use crate::primitives::{BlockHash, PeerId, Txid};
@@ -38,7 +38,7 @@ struct Told {
 /// A watch of what peers announce.
 #[derive(Debug)]
 pub struct Mempool {
-    sources: Sources,
+    params: &'static Params,
     peers: Peers<Told>,
     watch: Watch,
     blocks: Blocks,
@@ -57,14 +57,12 @@ pub struct Mempool {
 impl Mempool {
     /// Starts to look for peers; call inside a tokio runtime of several threads.
     pub fn start(options: MempoolOptions) -> Self {
-        let MempoolOptions { sources, folder, connect, peers, stored, limits } = options;
+        let MempoolOptions { peers, folder, stored, limits } = options;
+        let params = peers.params;
         let (sender, events) = channel(EVENT_QUEUE);
         let policy = Policy {
-            sources: sources.clone(),
+            peers,
             book: BookUse::Shared(folder),
-            connect,
-            added: Vec::new(),
-            wanted: peers,
             needed: Needed::RecentBlocks,
             persistence: Persistence::OnceConnected,
             gossip: true,
@@ -74,9 +72,9 @@ impl Mempool {
         Self {
             peers: Peers::new(policy, sender),
             watch: Watch::new(limits),
-            blocks: Blocks::new(sources.params, stored),
+            blocks: Blocks::new(params, stored),
             pending: Pending::new(limits.pending, limits.spends),
-            sources,
+            params,
             events,
             started: Instant::now(),
             away: Duration::ZERO,
@@ -274,7 +272,7 @@ impl Mempool {
             Ok(None) => return,
             Err(fault) => return self.refuse(key, &fault.to_string()),
         };
-        let params = self.sources.params;
+        let params = self.params;
         match block_in_place(|| check(block, seen, params)) {
             Err(fault) => self.refuse(key, &format!("sent a wrong block: {fault}")),
             Ok((checked, height)) => {

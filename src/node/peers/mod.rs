@@ -16,7 +16,7 @@ pub(super) use policy::{BookUse, Policy};
 use super::addresses::search;
 use super::clock::unix_now_secs;
 use super::failures::Failures;
-use super::sources::net_config;
+use super::peer_options::net_config;
 use crate::net::book::{Claim, NetGroup, claims};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search};
 use crate::net::{
@@ -102,7 +102,7 @@ pub(super) struct Peers<N> {
 impl<N: Default> Peers<N> {
     /// No connection yet. Blocks on the address book's file.
     pub(super) fn new(policy: Policy, events: Sender<Event>) -> Self {
-        let params = policy.sources.params;
+        let params = policy.peers.params;
         let (file, book) = BookFile::open(params, policy.book_use());
         let now = Moment { since_start: Duration::ZERO, unix: unix_now_secs() };
         let config = net_config(params, policy.height, Timers::default());
@@ -110,7 +110,7 @@ impl<N: Default> Peers<N> {
             pool: Pool::new(policy.settings(), book, now),
             lines: BTreeMap::new(),
             config: Config { relay: policy.relay, ..config },
-            dialer: policy.sources.dialer(),
+            dialer: policy.peers.dialer(),
             policy,
             events,
             done: unbounded_channel(),
@@ -168,9 +168,9 @@ impl<N: Default> Peers<N> {
     }
 
     fn search(&self, what: Search) {
-        let (sources, sender) = (self.policy.sources.clone(), self.done.0.clone());
+        let (options, sender) = (self.policy.peers.clone(), self.done.0.clone());
         tokio::spawn(async move {
-            let told = search(&sources, what).await;
+            let told = search(&options, what).await;
             // The task may have ended meanwhile.
             sender.send(Done::Searched(what, told)).ok();
         });
@@ -250,7 +250,7 @@ impl<N: Default> Peers<N> {
     fn check_route(&mut self, now: Moment) {
         let pool = &self.pool;
         let far_end = || pool.peers().find_map(|peer| peer.remote);
-        let direct = self.policy.sources.proxy.is_none();
+        let direct = self.policy.peers.proxy.is_none();
         if direct && self.route.has_changed(now.since_start, far_end) {
             info!("the network has changed: checking all peers");
             self.pool.network_changed(now);

@@ -134,8 +134,8 @@ impl<S: HeaderStore + 'static> Session<S> {
             let line = self.peers.get(*peer).filter(|line| line.note.too_new_at.is_none())?;
             Some((line.address().to_owned(), *announced))
         });
-        let named = options.connect.len();
-        let found = options.peers.max(options.add_peers.len());
+        let named = options.peers.connect.len();
+        let found = options.peers.wanted.max(options.peers.add_peers.len());
         Evidence {
             height,
             tip_age: self.tip_age(),
@@ -146,8 +146,8 @@ impl<S: HeaderStore + 'static> Session<S> {
                 .flatten()
                 .map(|p| p.height),
             stop_height: options.stop_height,
-            whole_chain: options.min_chain_work >= options.params.min_chain_work(),
-            regular: options.params.network != Network::Regtest,
+            whole_chain: options.min_chain_work >= options.peers.params.min_chain_work(),
+            regular: options.peers.params.network != Network::Regtest,
             confirmations: self.engine.opinions(),
             wanted_peers: if named > 0 { named } else { found },
             expects_more_peers: self.expects_peers(),

@@ -107,8 +107,11 @@ impl<S: HeaderStore + 'static> Session<S> {
         let may_stray = self.hints_hold && !self.engine.is_hinted_batch(tag);
         let hints = may_stray.then_some(&self.options.hints);
         let vouched = hints.and_then(|hints| hints.at_or_below(self.tip.height));
-        let check =
-            LinkCheck { params: self.options.params, store: Arc::clone(&self.store), vouched };
+        let check = LinkCheck {
+            params: self.options.peers.params,
+            store: Arc::clone(&self.store),
+            vouched,
+        };
         spawn_link(check, tag, headers, verdicts);
     }
 

@@ -387,6 +387,6 @@ fn start_joiner<S: HeaderStore + 'static>(
     verdicts: UnboundedSender<Verdict>,
 ) -> Result<Joiner<S>, SyncError> {
     let limits = limits(options, hints_hold, &store.tip());
-    let writer = ChainWriter::new(Arc::clone(store), options.params)?;
+    let writer = ChainWriter::new(Arc::clone(store), options.peers.params)?;
     Joiner::start(writer, limits, options.clock.clone(), verdicts).map_err(SyncError::Thread)
 }

@@ -24,7 +24,7 @@ pub(super) fn limits(options: &SyncOptions, hints_hold: bool, tip: &ChainTip) ->
 
 pub(super) fn engine_settings(options: &SyncOptions, hints_hold: bool) -> Settings {
     Settings {
-        genesis: options.params.genesis.hash(),
+        genesis: options.peers.params.genesis.hash(),
         hints: if hints_hold { options.hints.clone() } else { Hints::default() },
         stop_height: options.stop_height,
     }

@@ -20,8 +20,9 @@ fn pings(actions: &[Action]) -> usize {
 
 #[test]
 fn with_connect_nobody_else_is_dialled_searched_for_or_remembered() {
-    let only = vec!["a:1".to_owned(), "b:1".to_owned(), "A:1".to_owned()];
-    let mut bench = Bench::knowing(Settings { only, dns: true, ..following(8) }, &["8.8.8.8:8333"]);
+    let connect = vec!["a:1".to_owned(), "b:1".to_owned(), "A:1".to_owned()];
+    let mut bench =
+        Bench::knowing(Settings { connect, dns: true, ..following(8) }, &["8.8.8.8:8333"]);
     let actions = bench.poll();
     let dialled = |action: &Action| {
         let Action::Dial { address, .. } = action else { return false };
@@ -37,8 +38,8 @@ fn with_connect_nobody_else_is_dialled_searched_for_or_remembered() {
 
 #[test]
 fn a_named_peer_that_misbehaves_is_not_dialled_again_and_without_any_left_it_is_over() {
-    let only = vec!["a:1".to_owned(), "b:1".to_owned()];
-    let mut bench = Bench::new(Settings { only, ..following(8) });
+    let connect = vec!["a:1".to_owned(), "b:1".to_owned()];
+    let mut bench = Bench::new(Settings { connect, ..following(8) });
     assert_eq!(bench.dials(1).len(), 2);
     bench.connect(PeerId(0), FULL);
     bench.pool.refused(PeerId(0), bench.now);
@@ -53,9 +54,9 @@ fn a_named_peer_that_misbehaves_is_not_dialled_again_and_without_any_left_it_is_
 
 #[test]
 fn added_peers_are_dialled_first_and_take_the_place_of_found_ones() {
-    let added = vec!["node:8333".to_owned()];
+    let add_peers = vec!["node:8333".to_owned()];
     let known = ["8.8.8.8:8333", "9.9.9.9:8333"];
-    let mut bench = Bench::knowing(Settings { added, ..following(2) }, &known);
+    let mut bench = Bench::knowing(Settings { add_peers, ..following(2) }, &known);
     let dials = bench.dials(1);
     assert_eq!(dials[0].1, "node:8333");
     let found: Vec<PeerId> = dials[1..].iter().map(|(id, _)| *id).collect();
@@ -71,9 +72,9 @@ fn added_peers_are_dialled_first_and_take_the_place_of_found_ones() {
 
 #[test]
 fn a_peer_that_is_named_and_found_is_one_peer() {
-    let added = vec!["8.8.8.8:8333".to_owned()];
+    let add_peers = vec!["8.8.8.8:8333".to_owned()];
     let known = ["8.8.8.8:8333", "9.9.9.9:8333"];
-    let mut bench = Bench::knowing(Settings { added, ..following(8) }, &known);
+    let mut bench = Bench::knowing(Settings { add_peers, ..following(8) }, &known);
     let mut dialled: Vec<String> =
         bench.dials(10).into_iter().map(|(_, address)| address).collect();
     dialled.sort_unstable();
@@ -279,7 +280,7 @@ fn when_every_address_connects_and_hangs_up_it_is_over_however_many_there_are() 
     assert!((MAX_FRUITLESS..MAX_FRUITLESS + 32).contains(&count), "{count}");
     assert!(bench.pool.is_exhausted(bench.now) && bench.dials(60).is_empty());
     // Named ones are no exception; who persists goes on.
-    let named = Settings { only: addresses.clone(), ..brief };
+    let named = Settings { connect: addresses.clone(), ..brief };
     let mut bench = Bench::new(named);
     assert!(connections_that_end(&mut bench, 60) < MAX_FRUITLESS + 120);
     assert!(bench.pool.is_exhausted(bench.now));

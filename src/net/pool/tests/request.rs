@@ -42,8 +42,8 @@ fn who_is_of_no_use_is_not_dialled_again_and_not_blamed() {
 
 #[test]
 fn a_named_peer_that_is_dialled_again_unsettles_and_one_of_no_use_does_not() {
-    let only = vec!["a:1".to_owned(), "b:1".to_owned()];
-    let mut bench = Bench::new(Settings { only, ..Settings::default() });
+    let connect = vec!["a:1".to_owned(), "b:1".to_owned()];
+    let mut bench = Bench::new(Settings { connect, ..Settings::default() });
     let ids = dial_all(&mut bench);
     bench.connect(ids[0], FULL);
     bench.pool.dismissed(ids[0], bench.now);
