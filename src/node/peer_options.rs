@@ -66,7 +66,7 @@ pub struct PeerOptions {
 }
 
 impl PeerOptions {
-    /// Returns the options of a program that was told nothing: [`WANTED_PEERS`] peers of this network that are found
+    /// Returns the options of a program that was told nothing: eight peers of this network that are found
     /// through DNS, and dialled directly.
     pub fn new(params: &'static Params) -> Self {
         Self {

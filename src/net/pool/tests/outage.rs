@@ -3,8 +3,8 @@
 use super::bench::Bench;
 use super::cases::following;
 use crate::net::pool::{Persistence, Settings};
-use crate::net::proxy::{Proxy, ProxyFault};
 use crate::net::{Disconnect, Spoken};
+use crate::net::{Proxy, ProxyFault};
 use std::io::ErrorKind;
 
 #[test]

@@ -1,6 +1,6 @@
 //! A SOCKS5 proxy: where it is, how to log in to it, and what can be wrong with it.
 
-use super::system_text::words;
+use crate::net::system_text::words;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -55,7 +55,7 @@ impl Proxy {
         }
     }
 
-    pub(super) fn error(&self, fault: ProxyFault) -> ProxyError {
+    pub(in crate::net) fn error(&self, fault: ProxyFault) -> ProxyError {
         let proxy = self.to_string();
         ProxyError { proxy, is_tor: self.looks_like_tor(), fault }
     }
@@ -108,7 +108,7 @@ pub enum ProxyFault {
 }
 
 impl ProxyFault {
-    pub(super) fn unreachable(error: &io::Error) -> Self {
+    pub(in crate::net) fn unreachable(error: &io::Error) -> Self {
         Self::Unreachable { kind: error.kind(), text: words(error) }
     }
 

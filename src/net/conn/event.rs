@@ -18,7 +18,7 @@ pub enum Direction {
 /// What the handshake told about a peer. Everything but `latency` and `remote` is its own word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerInfo {
-    /// The address as it was given to [`Dialer::spawn`](super::Dialer::spawn).
+    /// The address as it was given to [`Dialer::spawn`](crate::net::Dialer::spawn).
     pub address: String,
     /// The address at the other end of the socket; `None` through a proxy.
     pub remote: Option<SocketAddr>,

@@ -1,13 +1,9 @@
 //! How peers are reached: directly, or through a SOCKS5 proxy that nothing goes around.
 
-use super::config::{CONNECT_DEADLINE, Config};
 use super::dns::Resolver;
-use super::event::{Direction, Event};
-use super::handle::PeerHandle;
-use super::link::Link;
-use super::peer::spawn_with;
 use super::proxy::{DialError, Login, Proxy, ProxyAddress, ProxyError, ProxyFault};
 use super::{happy_eyeballs, socks};
+use crate::net::conn::{CONNECT_DEADLINE, Config, Direction, Event, Link, PeerHandle, spawn_with};
 use crate::primitives::{PeerId, hex};
 use std::future::Future;
 use std::io;

@@ -9,7 +9,7 @@ use super::incoming::Incoming;
 use super::link::Link;
 use super::outgoing::Outgoing;
 use super::ping::{Pinger, Unanswered};
-use super::proxy::DialError;
+use crate::net::dial::DialError;
 use crate::primitives::PeerId;
 use crate::wire::{Endpoint, Message, PROTOCOL_VERSION, ServiceFlags, Version};
 use std::convert::Infallible;

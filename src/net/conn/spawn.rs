@@ -6,7 +6,7 @@ use super::disconnect::Disconnect;
 use super::event::{Direction, Event};
 use super::handle::{Context, Counters, PeerHandle, SEND_QUEUE};
 use super::link::Link;
-use super::proxy::DialError;
+use crate::net::dial::DialError;
 use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::future::Future;

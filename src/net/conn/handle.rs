@@ -48,7 +48,7 @@ pub enum SendError {
 #[derive(Clone, Debug)]
 pub(super) struct Context {
     pub(super) peer: PeerId,
-    /// As it was given to [`Dialer::spawn`](super::Dialer::spawn).
+    /// As it was given to [`Dialer::spawn`](crate::net::Dialer::spawn).
     pub(super) address: Arc<str>,
     pub(super) config: Arc<Config>,
     pub(super) counters: Arc<Counters>,
