@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
 fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
     Ok(SyncOptions {
         peers: peer_options(config)?,
-        address_book: Some(config.folder()),
+        addrman_folder: Some(config.folder()),
         follow: args.follow,
         stop_height: args.stop_height,
         min_chain_work: min_chain_work(config),

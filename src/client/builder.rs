@@ -122,7 +122,7 @@ impl ClientBuilder {
                 proxy: proxy.transpose()?,
                 ..own
             },
-            address_book: Some(folder.to_owned()),
+            addrman_folder: Some(folder.to_owned()),
             follow: true,
             stop_height: None,
             min_chain_work: self.min_chain_work.clone().unwrap_or_else(|| params.min_chain_work()),

@@ -1,5 +1,5 @@
 //! Connections to peers: dialling (directly or through a proxy), the version handshake, liveness; the DNS seeds and the
-//! address book that say where to dial, and the pool that decides whom to dial, keep and part with.
+//! address manager that say where to dial, and the pool that decides whom to dial, keep and part with.
 //!
 //! [`Dialer::spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s.
 //! The task knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every
@@ -14,7 +14,7 @@
 //! Every message is a `debug` event of target `p2p` with its direction, peer, command, size and main fields, and a
 //! `trace` event of target `p2p::hex` with its payload.
 
-pub mod book;
+pub mod addrman;
 mod conn;
 mod dial;
 pub mod pool;
@@ -23,7 +23,7 @@ mod system_text;
 #[cfg(test)]
 mod tests;
 
-pub use book::{AddressBook, PeerAddress};
+pub use addrman::{AddrMan, PeerAddress};
 pub use conn::{
     CONNECT_DEADLINE, Config, Direction, Disconnect, Event, Fault, HANDSHAKE_DEADLINE,
     HANDSHAKE_MAX_PAYLOAD, Link, MESSAGE_DEADLINE, OwnNonces, PING_INTERVAL, PeerHandle, PeerInfo,

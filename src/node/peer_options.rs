@@ -31,8 +31,8 @@ pub enum Source {
     User,
     /// A DNS seed, by its name.
     Dns(String),
-    /// The address book, that is, peers of earlier syncs.
-    Book,
+    /// The address manager, that is, peers of earlier syncs.
+    AddrMan,
     /// The list that ships with the program.
     Fixed,
 }

@@ -100,8 +100,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     verdict(&crawled, &context.config)
 }
 
-/// Most addresses of the address book that are asked.
-const BOOK: usize = 1000;
+/// Most addresses of the address manager that are asked.
+const ADDRMAN: usize = 1000;
 
 /// Finds and asks, until done or told to stop.
 async fn work(
@@ -142,7 +142,7 @@ async fn work(
     Ok((crawled?, ending))
 }
 
-/// The addresses to start with: those that the user names, else those of the address book and the seeds.
+/// The addresses to start with: those that the user names, else those of the address manager and the seeds.
 async fn start(
     options: &PeerOptions,
     folder: &Path,
@@ -158,7 +158,7 @@ async fn start(
         return Vec::new();
     }
     let waiting = waiting(bars, "looking for addresses".to_owned());
-    let found = find_all(options, folder, BOOK).await;
+    let found = find_all(options, folder, ADDRMAN).await;
     waiting.finish_and_clear();
     found
 }

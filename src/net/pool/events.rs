@@ -3,7 +3,7 @@
 use super::Pool;
 use super::slot::{Ready, Slot};
 use super::types::{Action, Admission, Moment, Needed, Parting, Rtt, Search, Target};
-use crate::net::book::{Claim, NetGroup, PeerAddress, Quota};
+use crate::net::addrman::{Claim, NetGroup, PeerAddress, Quota};
 use crate::net::{Disconnect, Fault, PeerInfo};
 use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
@@ -11,7 +11,7 @@ use rand::Rng;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// Addresses from DNS or the shipped list that are dialled by and by, whatever else the book has.
+/// Addresses from DNS or the shipped list that are dialled by and by, whatever else the address manager has.
 const MAX_FRESH: usize = 128;
 
 /// So many new addresses at once are worth saving soon.
@@ -29,11 +29,11 @@ impl Pool {
             Target::Seed(_) => {}
             Target::Found(address) => {
                 self.reach.answered(address.reach());
-                self.book.answered(&address, info.services, info.latency, now.unix);
+                self.addrman.answered(&address, info.services, info.latency, now.unix);
                 self.saving.changed = true;
                 self.saving.good_news |= !slot.feeler;
                 if self.is_foreign(info.services) {
-                    self.book.discourage(&address, now.unix);
+                    self.addrman.discourage(&address, now.unix);
                 }
             }
         }
@@ -147,7 +147,7 @@ impl Pool {
             (Target::Found(address), Fault::Peer) => self.blame(&address, now),
             (Target::Found(address), Fault::Ours) => {
                 if *reason == Disconnect::Ourselves {
-                    self.book.note_own(&address, now.unix);
+                    self.addrman.note_own(&address, now.unix);
                     self.saving.changed = true;
                 }
             }
@@ -159,7 +159,7 @@ impl Pool {
     }
 
     fn blame(&mut self, address: &PeerAddress, now: Moment) {
-        self.book.discourage(address, now.unix);
+        self.addrman.discourage(address, now.unix);
         self.saving.good_news = true;
     }
 
@@ -176,7 +176,7 @@ impl Pool {
         self.reach.failed(address.reach(), own, now.since_start);
         if !own {
             self.note_tried(*address);
-            self.book.failed(address, now.unix);
+            self.addrman.failed(address, now.unix);
             self.saving.changed = true;
         }
     }
@@ -206,7 +206,7 @@ impl Pool {
             Target::Found(address) => {
                 self.losses.add(address, now.since_start, rng);
                 self.note_tried(address);
-                self.book.failed(&address, now.unix);
+                self.addrman.failed(&address, now.unix);
                 self.saving.changed = true;
             }
             Target::Seed(_) => {}
@@ -249,7 +249,7 @@ impl Pool {
         ready.rtt.add(rtt);
         let smoothed = ready.rtt.smoothed;
         if let Some(address) = address {
-            self.book.still_there(&address, Some(smoothed), now.unix);
+            self.addrman.still_there(&address, Some(smoothed), now.unix);
             self.saving.changed = true;
         }
     }
@@ -289,7 +289,7 @@ impl Pool {
     fn take_in(&mut self, claims: &[Claim], source: NetGroup, now: Moment) {
         let mut ours = claims.to_vec();
         ours.retain(|claim| !self.is_foreign(claim.services));
-        let added = self.book.add(&ours, source, now.unix);
+        let added = self.addrman.add(&ours, source, now.unix);
         self.saving.changed |= added > 0;
         self.saving.good_news |= added >= GOOD_NEWS;
         if added > 0 {
@@ -305,7 +305,7 @@ impl Pool {
             self.take_in(&[*claim], *source, now);
         }
         let room = MAX_FRESH.saturating_sub(self.fresh.len());
-        let scope = self.book.scope();
+        let scope = self.addrman.scope();
         let usable = told.iter().map(|(claim, _)| claim.address).filter(|at| scope.allows(at));
         self.fresh.extend(usable.take(room));
         self.pace.look_again();

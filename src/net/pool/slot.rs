@@ -3,7 +3,7 @@
 use super::named::NamedPeers;
 use super::types::{PeerStatus, Place, Rtt, Target};
 use crate::net::PeerInfo;
-use crate::net::book::{NetGroup, PeerAddress, Quota};
+use crate::net::addrman::{NetGroup, PeerAddress, Quota};
 use crate::primitives::PeerId;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What goes into the pool and what comes out.
 
-use crate::net::book::PeerAddress;
+use crate::net::addrman::PeerAddress;
 use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use std::net::SocketAddr;
@@ -64,7 +64,7 @@ pub struct Settings {
     pub stale_after: Option<Duration>,
 }
 
-/// Where addresses are looked for outside the book.
+/// Where addresses are looked for outside the address manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Search {
     /// The DNS seeds.
@@ -111,7 +111,7 @@ pub enum Action {
     },
     /// Look for addresses, and report what is found, be it nothing.
     Search(Search),
-    /// Write the address book.
+    /// Write the address manager.
     Save,
 }
 

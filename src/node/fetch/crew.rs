@@ -4,7 +4,7 @@ use super::options::FetchOptions;
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::failures::Failures;
-use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
+use crate::node::peers::{AddrManUse, Decision, Happened, Peers, Policy};
 use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::collections::VecDeque;
@@ -39,12 +39,12 @@ pub(super) struct Crew {
 
 impl Crew {
     /// Starts to look for peers; with `relay` they may announce transactions, and answer for single ones. Blocks on the
-    /// address book's file.
+    /// address manager's file.
     pub(super) fn new(options: &FetchOptions, needed: Needed, relay: bool) -> Self {
         let (sender, events) = channel(EVENT_QUEUE);
         let policy = Policy {
             peers: options.peers.clone(),
-            book: BookUse::Shared(options.folder.clone()),
+            addrman: AddrManUse::Shared(options.folder.clone()),
             needed,
             persistence: Persistence::Brief,
             gossip: false,
@@ -142,7 +142,7 @@ impl Crew {
         failures
     }
 
-    /// Notes in the address book how the peers fared.
+    /// Notes in the address manager how the peers fared.
     pub(super) async fn finish(&mut self) {
         self.peers.finish().await;
     }

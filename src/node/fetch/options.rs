@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct FetchOptions {
     /// Which peers to connect to, and how to reach them.
     pub peers: PeerOptions,
-    /// The network's folder, for the address book in it.
+    /// The network's folder, for the address manager in it.
     pub folder: PathBuf,
     /// Height of the stored chain's end, which peers are told; 0 if nothing is stored.
     pub height: u32,

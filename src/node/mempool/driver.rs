@@ -10,7 +10,7 @@ use crate::chain::Params;
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::block_check::CheckedBlock;
-use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
+use crate::node::peers::{AddrManUse, Decision, Happened, Peers, Policy};
 use crate::primitives::{BlockHash, PeerId, Txid};
 use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, Transaction, TxView};
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl Mempool {
         let (sender, events) = channel(EVENT_QUEUE);
         let policy = Policy {
             peers,
-            book: BookUse::Shared(folder),
+            addrman: AddrManUse::Shared(folder),
             needed: Needed::RecentBlocks,
             persistence: Persistence::OnceConnected,
             gossip: true,
@@ -113,7 +113,7 @@ impl Mempool {
         }
     }
 
-    /// Ends the watch: what was learnt of peers is noted in the address book.
+    /// Ends the watch: what was learnt of peers is noted in the address manager.
     pub async fn finish(&mut self) {
         self.peers.finish().await;
     }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub struct MempoolOptions {
     /// Which peers to connect to, and how to reach them.
     pub peers: PeerOptions,
-    /// The network's folder, for the address book in it.
+    /// The network's folder, for the address manager in it.
     pub folder: PathBuf,
     /// The end of the stored chain, from [`stored_end`](super::stored_end): new blocks have to build on it. Where it is
     /// empty, proof of work at the network's limit is all that is asked of the first one.

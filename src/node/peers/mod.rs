@@ -1,30 +1,30 @@
 //! The connections of a task: what the pool decides is done here, and what happens is told it.
 //!
 //! A sync, a watch of transactions and a request for one thing have their peers by the same rules (netgroups, backoff,
-//! replacement, discouragement, the address book); what they want of them is a [`Policy`]. A request is over in seconds
-//! and could do with less than a pool, but what it would do without are just those rules: it has a pool that does not
-//! persist and asks nobody for addresses.
+//! replacement, discouragement, the address manager); what they want of them is a [`Policy`]. A request is over in
+//! seconds and could do with less than a pool, but what it would do without are just those rules: it has a pool that
+//! does not persist and asks nobody for addresses.
 
-mod book;
+mod addrman_file;
 mod policy;
 mod route;
 mod tell;
 mod view;
 
-pub(super) use policy::{BookUse, Policy};
+pub(super) use policy::{AddrManUse, Policy};
 
 use super::addresses::search;
 use super::clock::unix_now_secs;
 use super::failures::Failures;
 use super::peer_options::net_config;
-use crate::net::book::{Claim, NetGroup, claims};
+use crate::net::addrman::{Claim, NetGroup, claims};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search};
 use crate::net::{
     Config, Dialer, Disconnect, Event, Fault, PeerHandle, PeerInfo, ProxyError, Timers,
 };
 use crate::primitives::PeerId;
 use crate::wire::{Message, safe_text};
-use book::{BookFile, Written};
+use addrman_file::{AddrManFile, Written};
 use route::Route;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ pub(super) struct Peers<N> {
     events: Sender<Event>,
     dialer: Dialer,
     done: (UnboundedSender<Done>, UnboundedReceiver<Done>),
-    file: BookFile,
+    file: AddrManFile,
     saving: Option<JoinHandle<()>>,
     route: Route,
     started: Instant,
@@ -100,14 +100,14 @@ pub(super) struct Peers<N> {
 }
 
 impl<N: Default> Peers<N> {
-    /// No connection yet. Blocks on the address book's file.
+    /// No connection yet. Blocks on the address manager's file.
     pub(super) fn new(policy: Policy, events: Sender<Event>) -> Self {
         let params = policy.peers.params;
-        let (file, book) = BookFile::open(params, policy.book_use());
+        let (file, addrman) = AddrManFile::open(params, policy.addrman_use());
         let now = Moment { since_start: Duration::ZERO, unix: unix_now_secs() };
         let config = net_config(params, policy.height, Timers::default());
         Self {
-            pool: Pool::new(policy.settings(), book, now),
+            pool: Pool::new(policy.settings(), addrman, now),
             lines: BTreeMap::new(),
             config: Config { relay: policy.relay, ..config },
             dialer: policy.peers.dialer(),
@@ -181,7 +181,7 @@ impl<N: Default> Peers<N> {
             self.pool.not_saved();
             return;
         }
-        let writing = self.file.write(self.pool.book().clone());
+        let writing = self.file.write(self.pool.addrman().clone());
         let sender = self.done.0.clone();
         self.saving = writing.map(|writing| {
             tokio::spawn(async move {
@@ -202,12 +202,12 @@ impl<N: Default> Peers<N> {
     fn on_done(&mut self, done: Done) {
         match done {
             Done::Searched(search, told) => self.found(search, &told),
-            Done::Written(Written::Whole(book)) => self.file.holds(book),
+            Done::Written(Written::Whole(addrman)) => self.file.holds(addrman),
             Done::Written(Written::NotNow) => self.pool.not_saved(),
-            Done::Written(Written::Replaced(book)) => {
+            Done::Written(Written::Replaced(addrman)) => {
                 debug!("another process has written the address book: going on with that");
-                self.pool.replace_book(book.clone());
-                self.file.holds(book);
+                self.pool.replace_addrman(addrman.clone());
+                self.file.holds(addrman);
             }
             Done::Written(Written::Failed) => {}
         }
@@ -223,7 +223,7 @@ impl<N: Default> Peers<N> {
             self.failures.remark("the DNS seeds named no address");
         }
         self.pool.found(search, told, self.now());
-        if told.is_empty() && self.pool.book().is_empty() {
+        if told.is_empty() && self.pool.addrman().is_empty() {
             self.failures.remark("no address was found");
         }
     }

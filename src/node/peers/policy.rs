@@ -15,8 +15,8 @@ const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
 pub(in crate::node) struct Policy {
     /// Which peers to connect to, and how to reach them.
     pub(in crate::node) peers: PeerOptions,
-    /// How the address book's file is used; not at all with named peers only.
-    pub(in crate::node) book: BookUse,
+    /// How the address manager's file is used; not at all with named peers only.
+    pub(in crate::node) addrman: AddrManUse,
     /// What they have to offer.
     pub(in crate::node) needed: Needed,
     /// How long they are sought.
@@ -29,9 +29,9 @@ pub(in crate::node) struct Policy {
     pub(in crate::node) height: u32,
 }
 
-/// How the file of the address book is used.
+/// How the file of the address manager is used.
 #[derive(Clone, Debug)]
-pub(in crate::node) enum BookUse {
+pub(in crate::node) enum AddrManUse {
     /// Not at all.
     None,
     /// The file in this folder is read and replaced: this process holds the folder's lock.
@@ -68,8 +68,8 @@ impl Policy {
         }
     }
 
-    /// How the book's file is used, which is of no interest where only named peers are dialled.
-    pub(super) fn book_use(&self) -> BookUse {
-        if self.peers.connect.is_empty() { self.book.clone() } else { BookUse::None }
+    /// How the address manager's file is used, which is of no interest where only named peers are dialled.
+    pub(super) fn addrman_use(&self) -> AddrManUse {
+        if self.peers.connect.is_empty() { self.addrman.clone() } else { AddrManUse::None }
     }
 }

@@ -5,7 +5,7 @@ use crate::net::pool::{Needed, Persistence};
 use crate::node::clock::{Clock, TooNew};
 use crate::node::failures::Failures;
 use crate::node::peer_options::PeerOptions;
-use crate::node::peers::{BookUse, Policy};
+use crate::node::peers::{AddrManUse, Policy};
 use crate::node::report::Stopped;
 use crate::node::writer::ChainError;
 use crate::primitives::Work;
@@ -18,8 +18,8 @@ use std::time::Duration;
 pub struct SyncOptions {
     /// Which peers to connect to, and how to reach them.
     pub peers: PeerOptions,
-    /// The folder with the address book; `None` to do without. Only for the process that holds the folder's lock.
-    pub address_book: Option<PathBuf>,
+    /// The folder with the address manager; `None` to do without. Only for the process that holds the folder's lock.
+    pub addrman_folder: Option<PathBuf>,
     /// Stay at the tip and follow new blocks.
     pub follow: bool,
     /// The height to stop at.
@@ -39,7 +39,7 @@ impl SyncOptions {
     pub(super) fn policy(&self, height: u32) -> Policy {
         Policy {
             peers: self.peers.clone(),
-            book: self.address_book.clone().map_or(BookUse::None, BookUse::Held),
+            addrman: self.addrman_folder.clone().map_or(AddrManUse::None, AddrManUse::Held),
             needed: Needed::Headers,
             persistence: if self.follow { Persistence::Always } else { Persistence::Brief },
             gossip: true,

@@ -1,6 +1,6 @@
 //! A pool whose caller, network and clocks are the test.
 
-use crate::net::book::{AddressBook, Avoided, Claim, NetGroup, Scope};
+use crate::net::addrman::{AddrMan, Avoided, Claim, NetGroup, Scope};
 use crate::net::pool::{Action, Admission, Moment, Place, Pool, Search, Settings};
 use crate::net::{Direction, Disconnect, PeerInfo};
 use crate::primitives::PeerId;
@@ -37,8 +37,8 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(settings: Settings) -> Self {
         let now = Moment { since_start: Duration::ZERO, unix: EPOCH };
-        let book = AddressBook::new([1; 32], Scope::Public);
-        let mut pool = Pool::new(settings, book, now);
+        let addrman = AddrMan::new([1; 32], Scope::Public);
+        let mut pool = Pool::new(settings, addrman, now);
         pool.set_tip(at(100), EPOCH, now);
         Self { pool, now, rng: StdRng::seed_from_u64(1) }
     }
@@ -108,6 +108,6 @@ impl Bench {
     }
 
     pub(super) fn avoided(&self, address: &str) -> Option<Avoided> {
-        self.pool.book().avoided(&address.parse().unwrap(), self.now.unix)
+        self.pool.addrman().avoided(&address.parse().unwrap(), self.now.unix)
     }
 }

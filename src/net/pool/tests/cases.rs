@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, EPOCH, FULL, at, secs};
 use crate::net::Disconnect;
-use crate::net::book::{Avoided, Claim, PeerAddress};
+use crate::net::addrman::{Avoided, Claim, PeerAddress};
 use crate::net::pool::{Action, Admission, MAX_FRUITLESS, Parting, Persistence, Search, Settings};
 use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
@@ -33,7 +33,7 @@ fn with_connect_nobody_else_is_dialled_searched_for_or_remembered() {
     let told = Claim { address: "9.9.9.9:8333".parse().unwrap(), services: FULL, time: EPOCH };
     bench.pool.addresses(PeerId(0), &[told], bench.now);
     assert_eq!(bench.dials(100), []);
-    assert!(bench.pool.book().get(&told.address).is_none() && !bench.pool.is_unsaved());
+    assert!(bench.pool.addrman().get(&told.address).is_none() && !bench.pool.is_unsaved());
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn services_decide_who_is_kept() {
     let other = FULL | ServiceFlags::BLAKE2B_FORK;
     assert_eq!(bench.connect(dials[2].0, other), Admission::Part(Parting::OtherChain));
     let address: PeerAddress = dials[2].1.parse().unwrap();
-    assert!(bench.pool.book().get(&address).is_none(), "not kept in the book");
+    assert!(bench.pool.addrman().get(&address).is_none(), "not kept by the address manager");
     assert_eq!(bench.avoided(&dials[2].1), Some(Avoided::Discouraged));
     let told = Claim { address: "12.1.1.1:8333".parse().unwrap(), services: other, time: EPOCH };
     bench.pool.addresses(dials[0].0, &[told], bench.now);
@@ -154,7 +154,7 @@ fn places_that_are_taken_call_off_what_is_under_way_and_blame_nobody() {
         .into_iter()
         .filter(|action| matches!(action, Action::Disconnect { reason: Parting::Surplus, .. }));
     assert_eq!(called_off.count(), 2);
-    let blamed = bench.pool.book().iter().filter(|known| known.tries > 0);
+    let blamed = bench.pool.addrman().iter().filter(|known| known.tries > 0);
     assert_eq!(blamed.count(), 0);
     bench.lose(dials[3].0, &Disconnect::Closed);
     assert!(bench.dials(1).len() >= 3, "the others are dialled at once");
@@ -210,7 +210,7 @@ fn after_a_sleep_all_peers_are_pinged_and_the_dead_ones_replaced() {
 }
 
 #[test]
-fn round_trip_times_are_kept_and_go_into_the_book() {
+fn round_trip_times_are_kept_and_go_into_the_addrman() {
     let mut bench = Bench::knowing(following(8), &["8.8.8.8:8333"]);
     let id = bench.dials(1)[0].0;
     bench.connect(id, FULL);
@@ -224,7 +224,7 @@ fn round_trip_times_are_kept_and_go_into_the_book() {
         ((50.0 * 7.0 / 8.0 + 30.0 / 8.0) * 7.0 / 8.0 + 90.0 / 8.0) * 7.0 / 8.0 + 70.0 / 8.0;
     assert!((rtt.smoothed.as_secs_f64() * 1000.0 - expected).abs() < 0.001, "{rtt:?}");
     let address = "8.8.8.8:8333".parse().unwrap();
-    assert_eq!(bench.pool.book().get(&address).unwrap().latency, Some(rtt.smoothed));
+    assert_eq!(bench.pool.addrman().get(&address).unwrap().latency, Some(rtt.smoothed));
 }
 
 #[test]

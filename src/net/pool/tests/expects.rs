@@ -3,7 +3,7 @@
 use super::bench::{Bench, EPOCH, FULL, secs};
 use super::cases::following;
 use crate::net::Disconnect;
-use crate::net::book::{Claim, NetGroup};
+use crate::net::addrman::{Claim, NetGroup};
 use crate::net::pool::{Action, Search, Settings};
 use crate::primitives::PeerId;
 

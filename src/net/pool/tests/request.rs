@@ -36,7 +36,7 @@ fn who_is_of_no_use_is_not_dialled_again_and_not_blamed() {
     ids.iter().for_each(|id| bench.pool.dismissed(*id, bench.now));
     assert!(dial_all(&mut bench).is_empty());
     assert!(bench.pool.is_exhausted(bench.now));
-    assert!(bench.pool.book().iter().all(|known| known.tries == 0 && known.successes == 1));
+    assert!(bench.pool.addrman().iter().all(|known| known.tries == 0 && known.successes == 1));
     assert!(KNOWN.iter().all(|address| bench.avoided(address).is_none()));
 }
 

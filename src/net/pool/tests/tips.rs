@@ -106,5 +106,5 @@ fn the_peer_that_a_stale_tip_calls_for_is_searched_for_too() {
         })
     };
     assert!(!searched(&mut bench, 1790), "there are as many as are wanted");
-    assert!(searched(&mut bench, 200), "the book has nobody else");
+    assert!(searched(&mut bench, 200), "the address manager has nobody else");
 }

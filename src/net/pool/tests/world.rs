@@ -3,7 +3,7 @@
 
 use super::bench::at;
 use super::population::{Kind, Node};
-use crate::net::book::{AddressBook, Claim, NetGroup, PeerAddress, Scope};
+use crate::net::addrman::{AddrMan, Claim, NetGroup, PeerAddress, Scope};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search, Settings};
 use crate::net::{Direction, Disconnect, PeerInfo};
 use crate::primitives::PeerId;
@@ -72,10 +72,10 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(settings: Settings, nodes: Vec<Node>, seed: u64) -> Self {
         let now = Moment { since_start: Duration::ZERO, unix: EPOCH };
-        let book = AddressBook::new([3; 32], Scope::Public);
+        let addrman = AddrMan::new([3; 32], Scope::Public);
         let by_address = |(at, node): (usize, &Node)| (node.address.to_string(), at);
         let mut world = Self {
-            pool: Pool::new(settings, book, now),
+            pool: Pool::new(settings, addrman, now),
             by_address: nodes.iter().enumerate().map(by_address).collect(),
             nodes,
             rng: StdRng::seed_from_u64(seed),
@@ -97,10 +97,10 @@ impl World {
     }
 
     /// The same nodes with another pool, as after a restart.
-    pub(super) fn restart(&mut self, settings: Settings, book: AddressBook) {
+    pub(super) fn restart(&mut self, settings: Settings, addrman: AddrMan) {
         self.links.clear();
         self.events.clear();
-        self.pool = Pool::new(settings, book, self.now);
+        self.pool = Pool::new(settings, addrman, self.now);
         self.pool.set_tip(at(self.height), self.now.unix, self.now);
     }
 
