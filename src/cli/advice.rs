@@ -1,6 +1,6 @@
 //! The options that a command needs to do again what this one was told to: printed advice carries them.
 
-use crate::config::{Config, Layer, ProxyPlace};
+use crate::config::{Config, Layer};
 use crate::output::{Wording, shell_quoted};
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -32,11 +32,7 @@ pub(super) fn wording(config: &Config, flags: &Layer) -> Wording {
     if let Some(proxy) = &flags.proxy {
         // A password has no place in a message; the words in its place fail at the proxy, not without one.
         let login = if proxy.login.is_some() { "USER:PASSWORD@" } else { "" };
-        let address = match &proxy.address {
-            ProxyPlace::Tcp(endpoint) => endpoint.to_string(),
-            ProxyPlace::Unix(path) => format!("unix:{}", path.display()),
-        };
-        push(&mut for_sync, "--proxy", format!("{login}{address}").as_ref());
+        push(&mut for_sync, "--proxy", format!("{login}{proxy}").as_ref());
     }
     Wording::new(options, for_sync)
 }

@@ -1,8 +1,8 @@
 //! Options of the commands that connect to peers.
 
 use super::error::CliError;
-use crate::config::{Config, DnsServer, Endpoint, Layer, ProxyUrl, seconds};
-use crate::node::{Proxy, Sources, needs_proxy};
+use crate::config::{Config, DnsServer, Endpoint, Layer, seconds};
+use crate::node::{PeerOptions, Proxy, Resolver, needs_proxy};
 use std::time::Duration;
 
 /// How peers are reached.
@@ -11,7 +11,7 @@ pub struct ReachArgs {
     /// Connect through this SOCKS5 proxy, which resolves names too; USER:PASSWORD@ before HOST, or unix:PATH [env:
     /// LIGHTCLIENT_PROXY]
     #[arg(long, value_name = "HOST:PORT")]
-    pub proxy: Option<ProxyUrl>,
+    pub proxy: Option<Proxy>,
     /// Resolve names with this DNS server [env: LIGHTCLIENT_DNS_SERVER] [default: as the system does]
     #[arg(long, value_name = "IP[:PORT]")]
     pub dns_server: Option<DnsServer>,
@@ -54,16 +54,27 @@ impl NetworkArgs {
     }
 }
 
-/// Where addresses come from, and how they are reached, as the settings say.
+/// Returns which peers to connect to, and how to reach them, as the settings say.
 ///
 /// # Errors
-/// As [`proxy`].
-pub(super) fn sources(config: &Config) -> Result<Sources, CliError> {
-    let server = config.dns_server.map(|server| server.0);
-    Ok(Sources::new(config.params, config.dns, server, proxy(config)?))
+/// A named peer that needs a proxy where there is none.
+pub(super) fn peer_options(config: &Config) -> Result<PeerOptions, CliError> {
+    let named = |peers: &[Endpoint]| -> Result<Vec<String>, CliError> {
+        peers.iter().try_for_each(|peer| check_reach(peer, config))?;
+        Ok(peers.iter().map(|peer| peer.with_default_port(config.params.port)).collect())
+    };
+    Ok(PeerOptions {
+        params: config.params,
+        connect: named(&config.connect)?,
+        add_peers: named(&config.add_peers)?,
+        wanted: usize::from(config.peers.0),
+        dns: config.dns,
+        resolver: config.dns_server.map_or(Resolver::System, |DnsServer(at)| Resolver::Server(at)),
+        proxy: config.proxy.clone(),
+    })
 }
 
-/// Refuses a peer that only a proxy leads to where there is none.
+/// Refuses a peer that can only be reached through a proxy where there is none.
 ///
 /// # Errors
 /// An onion or I2P name without `--proxy`.
@@ -72,27 +83,4 @@ pub(super) fn check_reach(peer: &Endpoint, config: &Config) -> Result<(), CliErr
         return Err(CliError::Usage(format!("{}: needs --proxy, as 127.0.0.1:9050", peer.host)));
     }
     Ok(())
-}
-
-/// The proxy, if there is one.
-///
-/// # Errors
-/// A named peer that needs one where there is none.
-pub(super) fn proxy(config: &Config) -> Result<Option<Proxy>, CliError> {
-    config
-        .connect
-        .iter()
-        .chain(&config.add_peers)
-        .try_for_each(|peer| check_reach(peer, config))?;
-    Ok(config.proxy.clone().map(Proxy::from))
-}
-
-/// A peer's address as it is dialled: with the network's port where none was given.
-pub(super) fn with_port(endpoint: &Endpoint, config: &Config) -> String {
-    endpoint.with_default_port(config.params.port)
-}
-
-/// The peers that `--connect` names.
-pub(super) fn named_peers(config: &Config) -> Vec<String> {
-    config.connect.iter().map(|endpoint| with_port(endpoint, config)).collect()
 }

@@ -1,12 +1,12 @@
 //! `ping`: the round-trip times of a peer.
 
 use super::args::at_least_one;
-use super::network_args::{ReachArgs, check_reach, sources, with_port};
+use super::network_args::{ReachArgs, check_reach, peer_options};
 use super::runtime::{block_on, endings};
 use super::{CliError, Context};
 use crate::config::{Endpoint, Layer};
 use crate::node::shutdown::Ending;
-use crate::node::{Greeting, NoPeer, Pinged, Pinging, Sources};
+use crate::node::{Greeting, NoPeer, PeerOptions, Pinged, Pinging};
 use crate::output::Output;
 use crate::output::format::{counted, milliseconds};
 use crate::wire::safe_text;
@@ -88,14 +88,14 @@ fn patience(text: &str) -> Result<u64, String> {
 /// # Errors
 /// The peer cannot be used, went away, or answered nothing.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
-    let sources = sources(&context.config)?;
+    let options = peer_options(&context.config)?;
     check_reach(&args.peer, &context.config)?;
-    let address = with_port(&args.peer, &context.config);
-    block_on(ping(args, &sources, &address, &mut context.out))?
+    let address = args.peer.with_default_port(context.config.params.port);
+    block_on(ping(args, &options, &address, &mut context.out))?
 }
 
-fn unusable(error: &NoPeer, sources: &Sources) -> CliError {
-    let network = sources.params.network;
+fn unusable(error: &NoPeer, options: &PeerOptions) -> CliError {
+    let network = options.params.network;
     CliError::NoPeer(if error.is_proxys {
         error.reason.clone()
     } else {
@@ -105,7 +105,7 @@ fn unusable(error: &NoPeer, sources: &Sources) -> CliError {
 
 async fn ping(
     args: &Args,
-    sources: &Sources,
+    options: &PeerOptions,
     address: &str,
     out: &mut Output,
 ) -> Result<(), CliError> {
@@ -113,8 +113,8 @@ async fn ping(
     let patience = Duration::from_secs(args.timeout);
     let (mut pinging, greeting) = tokio::select! {
         ending = signal() => return Err(CliError::Interrupted(ending)),
-        started = Pinging::start(sources, address, args.interval, patience) => {
-            started.map_err(|error| unusable(&error, sources))?
+        started = Pinging::start(options, address, args.interval, patience) => {
+            started.map_err(|error| unusable(&error, options))?
         }
     };
     greet(address, &greeting, out)?;

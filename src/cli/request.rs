@@ -1,6 +1,6 @@
 //! Asking peers for one thing, from the command line.
 
-use super::network_args::{named_peers, sources};
+use super::network_args::peer_options;
 use super::no_peer::no_peer;
 use super::runtime::{block_on, endings};
 use super::stored::StoredHeader;
@@ -14,10 +14,8 @@ use std::future::Future;
 /// Whom to ask, as the settings say; `height` is that of the stored chain's end.
 pub(super) fn fetch_options(config: &Config, height: u32) -> Result<FetchOptions, CliError> {
     Ok(FetchOptions {
-        sources: sources(config)?,
+        peers: peer_options(config)?,
         folder: config.folder(),
-        connect: named_peers(config),
-        peers: usize::from(config.peers.0),
         height,
         timeout: config.timeout,
     })

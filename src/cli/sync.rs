@@ -6,7 +6,7 @@ use super::error::CliError;
 use super::follow::print_events;
 use super::heights::file_height;
 use super::interrupt::Interrupt;
-use super::network_args::{named_peers, proxy, with_port};
+use super::network_args::peer_options;
 use super::no_peer::{all_lost, no_peer};
 use super::runtime::start_hashing_threads;
 use super::wrong_clock::clock_is_wrong;
@@ -100,14 +100,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
 
 fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
     Ok(SyncOptions {
-        params: config.params,
-        connect: named_peers(config),
-        add_peers: config.add_peers.iter().map(|endpoint| with_port(endpoint, config)).collect(),
-        address_book: Some(config.folder()),
-        peers: usize::from(config.peers.0),
-        dns: config.dns,
-        dns_server: config.dns_server.map(|server| server.0),
-        proxy: proxy(config)?,
+        peers: peer_options(config)?,
+        addrman_folder: Some(config.folder()),
         follow: args.follow,
         stop_height: args.stop_height,
         min_chain_work: min_chain_work(config),

@@ -4,17 +4,14 @@ use super::events::Subscribers;
 use super::sync::{Parts, Runner, SyncTask};
 use super::{Client, ClientError};
 use crate::chain::{Hints, params};
-use crate::config::{Endpoint, ProxyUrl, default_data_dir};
+use crate::config::{Endpoint, default_data_dir};
 use crate::node::clock::Clock;
-use crate::node::{Live, Proxy, SyncOptions, open_store, shipped};
+use crate::node::{Live, PeerOptions, Proxy, SyncOptions, open_store, shipped};
 use crate::primitives::{Network, Work};
 use crate::store::SledStore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// How many peers a client is connected to at once, unless something else is said.
-const PEERS: usize = 8;
 
 /// Describes a [`Client`].
 #[derive(Clone, Debug)]
@@ -23,7 +20,7 @@ pub struct ClientBuilder {
     network: Network,
     data_dir: Option<PathBuf>,
     connect: Vec<String>,
-    peers: usize,
+    peers: Option<usize>,
     dns: bool,
     proxy: Option<String>,
     hints: Option<Hints>,
@@ -36,7 +33,7 @@ impl ClientBuilder {
             network,
             data_dir: None,
             connect: Vec::new(),
-            peers: PEERS,
+            peers: None,
             dns: true,
             proxy: None,
             hints: None,
@@ -59,7 +56,7 @@ impl ClientBuilder {
 
     /// How many peers to be connected to at once; 8 unless something else is said.
     pub fn peers(mut self, count: usize) -> Self {
-        self.peers = count.max(1);
+        self.peers = Some(count.max(1));
         self
     }
 
@@ -108,22 +105,24 @@ impl ClientBuilder {
 
     fn options(&self, folder: &Path) -> Result<SyncOptions, ClientError> {
         let params = params(self.network);
+        let own = PeerOptions::new(params);
         let address = |text: &String| -> Result<String, ClientError> {
             let endpoint = text.parse::<Endpoint>().map_err(|error| invalid(text, &error))?;
             Ok(endpoint.with_default_port(params.port))
         };
-        let proxy = self.proxy.as_ref().map(|text| {
-            text.parse::<ProxyUrl>().map(Proxy::from).map_err(|error| invalid(text, &error))
-        });
+        let proxy = self
+            .proxy
+            .as_ref()
+            .map(|text| text.parse::<Proxy>().map_err(|error| invalid(text, &error)));
         Ok(SyncOptions {
-            params,
-            connect: self.connect.iter().map(address).collect::<Result<_, ClientError>>()?,
-            add_peers: Vec::new(),
-            address_book: Some(folder.to_owned()),
-            peers: self.peers,
-            dns: self.dns,
-            dns_server: None,
-            proxy: proxy.transpose()?,
+            peers: PeerOptions {
+                connect: self.connect.iter().map(address).collect::<Result<_, ClientError>>()?,
+                wanted: self.peers.unwrap_or(own.wanted),
+                dns: self.dns,
+                proxy: proxy.transpose()?,
+                ..own
+            },
+            addrman_folder: Some(folder.to_owned()),
             follow: true,
             stop_height: None,
             min_chain_work: self.min_chain_work.clone().unwrap_or_else(|| params.min_chain_work()),

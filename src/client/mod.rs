@@ -172,10 +172,8 @@ impl Client {
 
     fn fetch_options(&self) -> FetchOptions {
         FetchOptions {
-            sources: self.options.sources(),
+            peers: self.options.peers.clone(),
             folder: self.folder.clone(),
-            connect: self.options.connect.clone(),
-            peers: self.options.peers,
             height: self.store.tip().height,
             timeout: None,
         }

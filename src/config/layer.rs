@@ -2,10 +2,10 @@
 
 use super::endpoint::Endpoint;
 use super::error::ValueError;
-use super::proxy::ProxyUrl;
 use super::values::{
     ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, SignetChallenge, seconds,
 };
+use crate::net::Proxy;
 use crate::primitives::Network;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub struct Layer {
     /// `dns-server`: a DNS server to ask instead of the system's.
     pub dns_server: Option<DnsServer>,
     /// `proxy`: a SOCKS5 proxy.
-    pub proxy: Option<ProxyUrl>,
+    pub proxy: Option<Proxy>,
     /// `color`: `auto`, `always` or `never`.
     pub color: Option<ColorChoice>,
 }

@@ -4,11 +4,11 @@ use super::default_data_dir;
 use super::endpoint::Endpoint;
 use super::error::ConfigError;
 use super::layer::{KEYS, Layer};
-use super::proxy::ProxyUrl;
 use super::values::{
     ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, SignetChallenge,
 };
 use crate::chain::{Params, params};
+use crate::net::Proxy;
 use crate::primitives::Network;
 use std::ffi::OsString;
 use std::fs;
@@ -50,7 +50,7 @@ pub struct Config {
     /// A DNS server to ask instead of the system's.
     pub dns_server: Option<DnsServer>,
     /// A SOCKS5 proxy for every connection.
-    pub proxy: Option<ProxyUrl>,
+    pub proxy: Option<Proxy>,
     /// When output carries colours.
     pub color: ColorChoice,
     /// Which settings were chosen rather than left to their defaults.

@@ -19,7 +19,6 @@ pub use error::{ConfigError, ValueError};
 pub use layer::{KEYS, Layer};
 #[cfg(feature = "cli")]
 pub use load::{CONFIG_FILE, Config, Given, Sources, VARIABLE_PREFIX, load, read_text};
-pub use proxy::{ProxyPlace, ProxyUrl};
 #[cfg(feature = "cli")]
 pub use values::{
     ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount, SignetChallenge,

@@ -2,7 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::error::ValueError;
-use std::fmt;
+use crate::net::{Login, Proxy, ProxyAddress};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -14,33 +14,7 @@ const SCHEMES: [&str; 2] = ["socks5://", "socks5h://"];
 /// Most bytes of a user name, and of a password. Source: RFC 1929.
 const MAX_LOGIN: usize = 255;
 
-/// A SOCKS5 proxy.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ProxyUrl {
-    /// Where it listens.
-    pub address: ProxyPlace,
-    /// User name and password.
-    pub login: Option<Box<(String, String)>>,
-}
-
-/// Where a proxy listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProxyPlace {
-    /// A host, with a port.
-    Tcp(Endpoint),
-    /// The path of a Unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Debug for ProxyUrl {
-    /// Without user name and password, so that no log has them.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let login = self.login.as_ref().map(|_| "secret");
-        f.debug_struct("ProxyUrl").field("address", &self.address).field("login", &login).finish()
-    }
-}
-
-impl FromStr for ProxyUrl {
+impl FromStr for Proxy {
     type Err = ValueError;
 
     /// Percent signs in user name and password are read as in a URL, as `curl` does.
@@ -58,14 +32,14 @@ impl FromStr for ProxyUrl {
         };
         let address = match address.strip_prefix("unix:") {
             Some("") => return Err(error()),
-            Some(path) => ProxyPlace::Unix(PathBuf::from(path)),
+            Some(path) => ProxyAddress::Unix(PathBuf::from(path)),
             None => {
                 // A slash at the end is how people copy URLs.
                 let bare = address.strip_suffix('/').filter(|_| scheme.is_some());
                 let address = bare.unwrap_or(address);
                 let endpoint: Endpoint = address.parse().map_err(|_| error())?;
                 endpoint.port.ok_or_else(error)?;
-                ProxyPlace::Tcp(endpoint)
+                ProxyAddress::Tcp(endpoint.to_string())
             }
         };
         Ok(Self { address, login })
@@ -77,11 +51,11 @@ fn without_login(text: &str) -> String {
     text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, address)| format!("…@{address}"))
 }
 
-fn read_login(login: &str) -> Option<(String, String)> {
+fn read_login(login: &str) -> Option<Login> {
     let (user, password) = login.split_once(':')?;
-    let login = (decoded(user)?, decoded(password)?);
+    let login = Login { user: decoded(user)?, password: decoded(password)? };
     let fits = |text: &str| (1..=MAX_LOGIN).contains(&text.len());
-    (fits(&login.0) && fits(&login.1)).then_some(login)
+    (fits(&login.user) && fits(&login.password)).then_some(login)
 }
 
 /// A text with its `%XX` decoded; any other percent sign is one.
@@ -108,15 +82,11 @@ fn decoded(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ProxyPlace, ProxyUrl};
+    use super::Proxy;
 
     fn parsed(text: &str) -> (String, Option<(String, String)>) {
-        let proxy: ProxyUrl = text.parse().unwrap();
-        let place = match proxy.address {
-            ProxyPlace::Tcp(endpoint) => endpoint.to_string(),
-            ProxyPlace::Unix(path) => format!("unix:{}", path.display()),
-        };
-        (place, proxy.login.map(|login| *login))
+        let proxy: Proxy = text.parse().unwrap();
+        (proxy.to_string(), proxy.login.map(|login| (login.user, login.password)))
     }
 
     #[test]
@@ -155,17 +125,17 @@ mod tests {
             "alice:secret@host",
             "socks5://alice:secret@host",
         ] {
-            let said = text.parse::<ProxyUrl>().unwrap_err().to_string();
+            let said = text.parse::<Proxy>().unwrap_err().to_string();
             assert!(said.contains("[socks5://][USER:PASSWORD@]HOST:PORT"), "{said}");
             assert!(!said.contains("secret"), "{said}");
         }
         let long = format!("{}:b@host:1", "a".repeat(256));
-        assert!(long.parse::<ProxyUrl>().is_err());
+        assert!(long.parse::<Proxy>().is_err());
     }
 
     #[test]
     fn a_password_is_not_in_the_debug_form() {
-        let written = format!("{:?}", "alice:pass-word@host:1".parse::<ProxyUrl>().unwrap());
+        let written = format!("{:?}", "alice:pass-word@host:1".parse::<Proxy>().unwrap());
         assert!(!written.contains("pass-word") && !written.contains("alice"), "{written}");
     }
 }

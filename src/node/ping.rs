@@ -1,7 +1,8 @@
 //! Pinging one peer.
 
-use super::sources::{Sources, net_config};
-use crate::net::{Disconnect, Event, PeerHandle, PeerId, PeerInfo, Timers};
+use super::peer_options::{PeerOptions, net_config};
+use crate::net::{Disconnect, Event, PeerHandle, PeerInfo, Timers};
+use crate::primitives::PeerId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -82,7 +83,7 @@ impl Pinging {
     /// # Errors
     /// The peer cannot be used.
     pub async fn start(
-        sources: &Sources,
+        options: &PeerOptions,
         address: &str,
         interval: Duration,
         patience: Duration,
@@ -93,9 +94,9 @@ impl Pinging {
             ping_interval: NEVER,
             ..Timers::default()
         };
-        let config = Arc::new(net_config(sources.params, 0, timers));
+        let config = Arc::new(net_config(options.params, 0, timers));
         let (sender, mut events) = channel(EVENT_QUEUE);
-        let handle = sources.dialer().spawn(PeerId(0), address.to_owned(), config, sender);
+        let handle = options.dialer().spawn(PeerId(0), address.to_owned(), config, sender);
         let address = address.to_owned();
         loop {
             match events.recv().await {

@@ -1,4 +1,4 @@
-//! The words every other layer speaks: hashes, the 80-byte header, targets, work, network names, hex.
+//! The words every other layer speaks: hashes, the 80-byte header, targets, work, network names, peer numbers, hex.
 //!
 //! Uses nothing but `std`, `sha2` and `num-bigint`; no clock, no I/O.
 
@@ -6,6 +6,7 @@ mod hash;
 mod header;
 pub mod hex;
 mod network;
+mod peer_id;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -16,5 +17,6 @@ pub use hash::{
 };
 pub use header::{HEADER_LEN, Header};
 pub use network::{Network, UnknownNetwork};
+pub use peer_id::PeerId;
 pub use target::{Target, TargetError};
 pub use work::Work;

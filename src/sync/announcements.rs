@@ -3,8 +3,8 @@
 use super::download::Disposition;
 use super::header_sync::{Batch, HeaderSync, Stage};
 use super::input::{Moment, Reply, StoredChain};
-use super::{BatchId, Command, DropReason, PeerId};
-use crate::primitives::BlockHash;
+use super::{BatchId, Command, DropReason};
+use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 /// Unsolicited headers that connect to nothing, and announced blocks that do not come, that a peer may send. Bitcoin Core bore

@@ -6,9 +6,9 @@ use super::peers::{Answered, Peer, Purpose, Request};
 use super::progress::{Gain, MAX_REPEATS};
 use super::tail::TailBatch;
 use super::window::{LinkedPart, Part, RangeKey, Taken};
-use super::{BatchId, Command, DropReason, PeerId};
+use super::{BatchId, Command, DropReason};
 use crate::chain::ChainPoint;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 impl Download {

@@ -1,9 +1,9 @@
 //! What the sync says is to be done.
 
+use super::BatchId;
 use super::too_new::TooNew;
-use super::{BatchId, PeerId};
 use crate::chain::{ChainPoint, ChainTip, Rejection};
-use crate::primitives::{BlockHash, Work};
+use crate::primitives::{BlockHash, PeerId, Work};
 use std::time::Duration;
 
 /// Something to do.

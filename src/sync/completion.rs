@@ -2,7 +2,8 @@
 
 use super::header_sync::HeaderSync;
 use super::input::{Moment, PeerSupply, StoredChain};
-use super::{Contradiction, DropReason, PeerId, Stopped, SyncEvent};
+use super::{Contradiction, DropReason, Stopped, SyncEvent};
+use crate::primitives::PeerId;
 use std::time::Duration;
 
 /// A tip at most this old (in seconds) is taken as complete: an attacker who hides the rest would have to mine a fresh
@@ -215,6 +216,7 @@ impl HeaderSync {
 #[cfg(test)]
 mod tests {
     use super::{Contradiction, Evidence, FRESH_TIP};
+    use crate::primitives::PeerId;
 
     /// A chain of 1,000 that nothing contradicts.
     fn fine() -> Evidence {
@@ -241,7 +243,7 @@ mod tests {
             Evidence { tip_age: Some(FRESH_TIP + 1), ..fine() },
             Evidence { tip_age: None, ..fine() },
             Evidence { last_hint: Some(1_001), ..fine() },
-            Evidence { announced: vec![(7, 1_001)], ..fine() },
+            Evidence { announced: vec![(PeerId(7), 1_001)], ..fine() },
         ] {
             assert!(!Evidence { confirmations: 3, ..incomplete.clone() }.is_complete());
             assert!(Evidence { confirmations: 4, ..incomplete }.is_complete());
@@ -257,7 +259,7 @@ mod tests {
 
     #[test]
     fn whatever_a_complete_chain_would_not_have_is_a_contradiction() {
-        let announced = vec![(7, 3_000), (8, 20_000)];
+        let announced = vec![(PeerId(7), 3_000), (PeerId(8), 20_000)];
         let far = Evidence {
             stop_height: Some(9_000),
             last_hint: Some(2_016),

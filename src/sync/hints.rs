@@ -6,8 +6,9 @@ use super::input::StoredChain;
 use super::prefetched::Prefetched;
 use super::tail::Tail;
 use super::window::Ranges;
-use super::{Command, DropReason, PeerId, SyncEvent};
+use super::{Command, DropReason, SyncEvent};
 use crate::chain::{ChainPoint, Hints};
+use crate::primitives::PeerId;
 
 /// Whether the stored chain agrees with the hints.
 #[derive(Debug)]

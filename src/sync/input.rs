@@ -1,9 +1,9 @@
 //! What the sync is told.
 
+use super::BatchId;
 use super::presync::Proven;
-use super::{BatchId, PeerId};
 use crate::chain::{BatchFault, ChainPoint, ChainTip, ConnectOutcome, Rejection};
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 /// The two clocks at one moment.

@@ -39,8 +39,5 @@ pub use presync::{Presync, Presyncs, Proven};
 pub use settings::{ChainEnd, Settings, Tally};
 pub use too_new::TooNew;
 
-/// The number of a connection.
-pub type PeerId = u64;
-
 /// Names a batch of headers from its arrival until it is connected to the chain or dropped.
 pub type BatchId = u64;

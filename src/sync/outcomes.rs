@@ -4,9 +4,9 @@ use super::header_sync::HeaderSync;
 use super::input::{Linked, Moment, StoredChain};
 use super::presync::Proven;
 use super::progress::Gain;
-use super::{BatchId, Command, DropReason, PeerId, SyncEvent};
+use super::{BatchId, Command, DropReason, SyncEvent};
 use crate::chain::{ChainPoint, ChainTip, ConnectOutcome, Hints, Rejection};
-use crate::primitives::{BlockHash, Work};
+use crate::primitives::{BlockHash, PeerId, Work};
 
 impl HeaderSync {
     pub(super) fn on_linked(&mut self, id: BatchId, linked: &Linked) {

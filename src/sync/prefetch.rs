@@ -15,9 +15,9 @@ use super::input::Reply;
 use super::peers::{Peer, Purpose, Request};
 use super::prefetched::Prefetched;
 use super::window::{Part, Range, Taken};
-use super::{BatchId, Command, PeerId};
+use super::{BatchId, Command};
 use crate::chain::ChainPoint;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 /// Answers that may be kept before the ranges reach them: 2.6 MB, half a year of blocks. The ranges' own window is

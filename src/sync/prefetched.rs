@@ -1,9 +1,9 @@
 //! What was received beyond the last hint before the ranges have reached that.
 
+use super::BatchId;
 use super::window::{LinkedPart, Range};
-use super::{BatchId, PeerId};
 use crate::chain::ChainPoint;
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 /// What was received beyond the last hint, and who is asked for more.

@@ -6,10 +6,9 @@
 //! them, of all peers at once, and takes nothing that does not lead from one to the next. A branch that shows
 //! its work within a few messages is kept as it is, and needs no second download.
 
-use super::PeerId;
 use super::download::FULL;
 use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection};
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Distance of the hashes that are kept.

@@ -1,9 +1,9 @@
 //! Beyond the hints: one peer leads from the tip on, the others are compared with it.
 
+use super::BatchId;
 use super::peers::{ANSWER_FACTOR, Peer};
 use super::window::Part;
-use super::{BatchId, PeerId};
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 

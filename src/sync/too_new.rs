@@ -3,12 +3,12 @@
 //! Nobody is to blame for them. Bitcoin Core (`BLOCK_TIME_FUTURE`) leaves their sender alone, too, and takes them when
 //! they come again. Here a peer that sent one is not asked again for a minute, or until the header has become valid.
 
+use super::SyncEvent;
 use super::completion::REQUEST_INTERVAL;
 use super::header_sync::HeaderSync;
 use super::input::Moment;
-use super::{PeerId, SyncEvent};
 use crate::chain::{MAX_FUTURE_SECS, Rejection, Violation};
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 /// The shortest pause between two questions for a header that has become valid: the clock may be set to and fro.

@@ -1,10 +1,10 @@
 //! The hinted part of the chain, cut into ranges that are downloaded in any order and connected in one.
 
+use super::BatchId;
 use super::input::Reply;
 use super::peers::{Peer, Request};
-use super::{BatchId, PeerId};
 use crate::chain::{ChainPoint, Hints};
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -59,6 +59,17 @@ fn who_hangs_up_on_our_first_word_may_be_on_another_network() {
 }
 
 #[test]
+fn every_command_that_knows_add_peer_dials_that_peer() {
+    let address = somebody_who_says(b"");
+    let txid = "a".repeat(64);
+    for command in [&["sync"][..], &["tx", &txid], &["mempool", "--timeout", "20"]] {
+        let ended = program().run(&[command, &["--add-peer", &address]].concat()).expect_code(3);
+        let tried = format!("{address} (hung up during the handshake)");
+        assert!(ended.stderr.contains(&tried), "{command:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_web_server_is_told_as_such() {
     let address = somebody_who_says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let ended = program().run(&["ping", &address]).expect_code(3);

@@ -11,7 +11,7 @@ use crate::support::sync::{kept, light_client};
 use crate::support::wait::{PATIENCE, poll_for};
 use lightclient::chain::params;
 use lightclient::net::PeerAddress;
-use lightclient::net::book::{Scope, load};
+use lightclient::net::addrman::{Scope, load};
 use lightclient::primitives::Network;
 use lightclient::wire::{AddrV2Entry, Message, ServiceFlags};
 use serde_json::json;
@@ -97,8 +97,8 @@ fn a_sync_reaches_onion_and_i2p_peers_through_the_proxy_by_their_names_and_keeps
     running.wait_for_stdout(&headers[301].hash().to_string(), PATIENCE);
     let folder = program.data_dir().join("regtest");
     poll_for("both in the address book, as ones that answered", PATIENCE, || {
-        let book = load(&folder, params(REGTEST).magic, Scope::Local).ok()??;
-        let answered = |address| book.get(&address).is_some_and(|known: &_| known.successes > 0);
+        let addrman = load(&folder, params(REGTEST).magic, Scope::Local).ok()??;
+        let answered = |address| addrman.get(&address).is_some_and(|known: &_| known.successes > 0);
         told().into_iter().all(answered).then_some(())
     });
     running.terminate();
@@ -107,7 +107,7 @@ fn a_sync_reaches_onion_and_i2p_peers_through_the_proxy_by_their_names_and_keeps
     for target in targets() {
         assert!(proxy.proxied().targets.contains(&target), "{target:?}");
     }
-    // The book is enough for the next run, and only through the proxy.
+    // The address manager is enough for the next run, and only through the proxy.
     let before = proxy.proxied().targets.len();
     program.run(&world.with_proxy(&sync[..4])).expect_success();
     let later = proxy.proxied().targets[before..].to_vec();

@@ -56,7 +56,7 @@ fn what_two_nodes_say_of_themselves_is_what_their_own_rpc_says() {
     }
 }
 
-/// `ip:port` of everybody in a node's address book.
+/// `ip:port` of everybody in a node's address manager.
 fn addresses_known_to(node: &Bitcoind) -> BTreeSet<String> {
     let known = node.rpc("getnodeaddresses", json!([0]));
     let address =

@@ -114,7 +114,7 @@ fn a_sync_finds_its_peers_through_the_dns_server_in_the_environment() {
     assert!(!dns.queries().is_empty());
     let headers: usize = population.all_visits().iter().map(|visits| visits.headers).sum();
     assert!(headers > 0);
-    // --no-dns leaves the address book, which has the peers now.
+    // --no-dns leaves the address manager, which has the peers now.
     let asked = dns.queries().len();
     program.run(&["sync", "--no-dns"]).expect_success();
     assert_eq!(dns.queries().len(), asked);

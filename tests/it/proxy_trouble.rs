@@ -115,14 +115,14 @@ fn addresses_are_not_marked_while_the_proxy_is_down_and_the_password_is_nowhere(
     let through = proxy.address().to_string();
     world.program.run(&["sync", "--proxy", &through, "--dns-server", &dns]).expect_success();
     drop(proxy);
-    let book = || fs::read(world.program.data_dir().join("regtest/addresses.dat")).unwrap();
-    let before = book();
+    let addrman = || fs::read(world.program.data_dir().join("regtest/addresses.dat")).unwrap();
+    let before = addrman();
     let with_login = format!("alice:hunter2@{through}");
     let args = ["sync", "-vv", "--proxy", &with_login, "--dns-server", &dns];
     let ended = world.program.run(&args).expect_code(3);
     assert!(ended.stderr.contains("refuses connections"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
-    assert_eq!(book(), before, "nothing was learnt of any address");
+    assert_eq!(addrman(), before, "nothing was learnt of any address");
     let bad = world.program.run(&["sync", "--proxy", "alice:hunter2@nowhere"]).expect_code(2);
     assert!(!bad.stderr.contains("hunter2"), "{}", bad.stderr);
 }

@@ -1,4 +1,4 @@
-//! `block`, `tx` and `mempool` with peers of the address book: whom they ask, and what they note of them.
+//! `block`, `tx` and `mempool` with peers of the address manager: whom they ask, and what they note of them.
 
 use crate::support::blocks::Blocks;
 use crate::support::peer::ScriptedPeer;
@@ -8,7 +8,7 @@ use crate::support::sync::{light_client, sync_with};
 use crate::support::transactions::{announcement, any_chain, transaction, transactions};
 use crate::support::wait::{PATIENCE, poll_for};
 use lightclient::chain::params;
-use lightclient::net::book::{AddressBook, Avoided, Claim, FILE_NAME, NetGroup, Scope, load, save};
+use lightclient::net::addrman::{AddrMan, Avoided, Claim, FILE_NAME, NetGroup, Scope, load, save};
 use lightclient::node::clock::unix_now_secs;
 use lightclient::primitives::Network;
 use lightclient::wire::{Block, Message, ServiceFlags};
@@ -24,24 +24,24 @@ fn folder(program: &Program) -> PathBuf {
     program.data_dir().join("regtest")
 }
 
-fn book(program: &Program) -> AddressBook {
-    let book = load(&folder(program), params(REGTEST).magic, Scope::Local);
-    book.expect("a whole book").unwrap_or_else(|| AddressBook::new([7; 32], Scope::Local))
+fn addrman(program: &Program) -> AddrMan {
+    let addrman = load(&folder(program), params(REGTEST).magic, Scope::Local);
+    addrman.expect("a whole address manager").unwrap_or_else(|| AddrMan::new([7; 32], Scope::Local))
 }
 
-/// Puts these addresses into the book, as if somebody had told them.
+/// Puts these addresses into the address manager, as if somebody had told them.
 fn tell(program: &Program, addresses: &[SocketAddr]) {
-    let (mut book, now) = (book(program), unix_now_secs());
+    let (mut addrman, now) = (addrman(program), unix_now_secs());
     let services = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
     for address in addresses {
         let claim = Claim { address: (*address).into(), services, time: now };
-        assert_eq!(book.add(&[claim], NetGroup::DNS, now), 1, "{address}");
+        assert_eq!(addrman.add(&[claim], NetGroup::DNS, now), 1, "{address}");
     }
-    save(&folder(program), &book.encode(params(REGTEST).magic)).expect("a folder");
+    save(&folder(program), &addrman.encode(params(REGTEST).magic)).expect("a folder");
 }
 
 fn successes(program: &Program, peer: &ScriptedPeer) -> u32 {
-    book(program).get(&peer.address().into()).expect("told").successes
+    addrman(program).get(&peer.address().into()).expect("told").successes
 }
 
 /// The program with the headers of these blocks stored.
@@ -58,7 +58,7 @@ fn serving(blocks: &Blocks, range: u8) -> ScriptedPeer {
 }
 
 #[test]
-fn a_block_comes_from_peers_of_the_book_which_notes_how_they_fared() {
+fn a_block_comes_from_peers_of_the_addrman_which_notes_how_they_fared() {
     let blocks = Blocks::new(5, 3);
     let program = synced(&blocks);
     let wrong = blocks.block(4).clone();
@@ -71,7 +71,7 @@ fn a_block_comes_from_peers_of_the_book_which_notes_how_they_fared() {
     let ended = program.run(&["block", "3", "--no-dns"]).expect_code(1);
     let told = format!("dropped peer {}: sent a wrong block", liar.connect());
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
-    let noted = book(&program);
+    let noted = addrman(&program);
     let avoided = noted.avoided(&liar.address().into(), unix_now_secs());
     assert_eq!(avoided, Some(Avoided::Discouraged));
     assert_eq!(noted.get(&gone.into()).map(|known| known.tries), Some(1));
@@ -104,7 +104,7 @@ fn the_file_is_left_to_who_has_the_folder() {
 }
 
 #[test]
-fn a_request_makes_no_folder_and_named_peers_are_no_business_of_the_book() {
+fn a_request_makes_no_folder_and_named_peers_are_no_business_of_the_addrman() {
     let blocks = Blocks::new(3, 2);
     let (peer, txid) = (serving(&blocks, 4), blocks.txid(3, 1));
     let program = light_client(BINARY, REGTEST);
@@ -161,7 +161,7 @@ fn a_watch_takes_two_of_a_netgroup_drops_who_lies_and_notes_it() {
     poll_for("another in its place", PATIENCE, replaced);
     running.interrupt();
     running.wait(PATIENCE).expect_code(130);
-    let avoided = book(&program).avoided(&liar.address().into(), unix_now_secs());
+    let avoided = addrman(&program).avoided(&liar.address().into(), unix_now_secs());
     assert_eq!(avoided, Some(Avoided::Discouraged));
     assert_eq!(successes(&program, &far), 1);
 }

@@ -1,4 +1,4 @@
-//! Syncs that find their peers: from a peer that the user added, from what that one tells, from the address book.
+//! Syncs that find their peers: from a peer that the user added, from what that one tells, from the address manager.
 
 use crate::support::chain::{extend_chain, regtest_chain};
 use crate::support::dns::{DnsServer, Zones};
@@ -11,7 +11,7 @@ use crate::support::sync::{kept, light_client, sync_with};
 use crate::support::wait::{PATIENCE, poll_every, poll_for};
 use lightclient::chain::params;
 use lightclient::net::PeerAddress;
-use lightclient::net::book::{AddressBook, FILE_NAME, NetGroup, Scope, load};
+use lightclient::net::addrman::{AddrMan, FILE_NAME, NetGroup, Scope, load};
 use lightclient::primitives::{Header, Network};
 use lightclient::wire::ServiceFlags;
 use std::collections::BTreeMap;
@@ -69,17 +69,17 @@ impl Lan {
     }
 }
 
-fn book_file(program: &Program) -> PathBuf {
+fn addrman_file(program: &Program) -> PathBuf {
     program.data_dir().join("regtest").join(FILE_NAME)
 }
 
-fn book(program: &Program) -> Option<AddressBook> {
+fn addrman(program: &Program) -> Option<AddrMan> {
     let folder = program.data_dir().join("regtest");
-    load(&folder, params(REGTEST).magic, Scope::Local).expect("a whole book at any time")
+    load(&folder, params(REGTEST).magic, Scope::Local).expect("a whole address manager at any time")
 }
 
-fn knows(book: &AddressBook, peer: &ScriptedPeer) -> bool {
-    book.get(&peer.address().into()).is_some_and(|known| known.successes > 0)
+fn knows(addrman: &AddrMan, peer: &ScriptedPeer) -> bool {
+    addrman.get(&peer.address().into()).is_some_and(|known| known.successes > 0)
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_peer_learnt_from_another_takes_over_when_that_one_dies() {
         program.start(&sync_adding(&[&guide], &["--follow", "--json", "-v", "--peers", "1"]));
     running.wait_for_stderr("caught up at height 300: following", PATIENCE);
     poll_for("the other's address", PATIENCE, || {
-        book(&program)?.get(&other.address().into()).map(|_| ())
+        addrman(&program)?.get(&other.address().into()).map(|_| ())
     });
     assert_eq!(other.seen().connections.len(), 0, "one peer was asked for");
     let died = Instant::now();
@@ -107,15 +107,15 @@ fn a_peer_learnt_from_another_takes_over_when_that_one_dies() {
 }
 
 #[test]
-fn the_address_book_survives_kill_9_and_is_all_that_the_next_start_needs() {
+fn the_address_manager_survives_kill_9_and_is_all_that_the_next_start_needs() {
     let network = Lan::new();
     let others = [2, 3, 4].map(|range| network.honest(range));
     let guide = network.guide(1, &[&others[0], &others[1], &others[2]]);
     let program = light_client(BINARY, REGTEST);
     let mut running = program.start(&sync_adding(&[&guide], &["--follow"]));
-    poll_for("a book with all who answered", PATIENCE, || {
-        let book = book(&program)?;
-        others.iter().all(|peer| knows(&book, peer)).then_some(())
+    poll_for("an address manager with all who answered", PATIENCE, || {
+        let addrman = addrman(&program)?;
+        others.iter().all(|peer| knows(&addrman, peer)).then_some(())
     });
     running.kill();
     drop(running);
@@ -129,8 +129,8 @@ fn the_address_book_survives_kill_9_and_is_all_that_the_next_start_needs() {
         std::thread::sleep(Duration::from_millis(round * 40));
         running.kill();
         drop(running);
-        let book = book(&program).expect("a book");
-        assert!(others.iter().all(|peer| knows(&book, peer)), "round {round}");
+        let addrman = addrman(&program).expect("an address manager");
+        assert!(others.iter().all(|peer| knows(&addrman, peer)), "round {round}");
     }
     let ended = program.run(&sync_adding(&[], &["--json"])).expect_success();
     assert_eq!(ended.json()["height"], 300);
@@ -138,12 +138,12 @@ fn the_address_book_survives_kill_9_and_is_all_that_the_next_start_needs() {
 }
 
 #[test]
-fn a_damaged_address_book_is_named_and_kept_aside_and_the_sync_succeeds() {
+fn a_damaged_address_manager_is_named_and_kept_aside_and_the_sync_succeeds() {
     let network = Lan::new();
     let other = network.honest(2);
     let guide = network.guide(1, &[&other]);
     let program = light_client(BINARY, REGTEST);
-    let file = book_file(&program);
+    let file = addrman_file(&program);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     for damage in [&b"LCADDRS\n and then some rubbish"[..], b""] {
         fs::write(&file, damage).unwrap();
@@ -158,7 +158,7 @@ fn a_damaged_address_book_is_named_and_kept_aside_and_the_sync_succeeds() {
         assert!(told.is_some_and(|told| told.contains(FILE_NAME)), "{}", ended.stderr);
         let aside = file.with_file_name("addresses.dat.damaged");
         assert_eq!(fs::read(aside).unwrap(), damage);
-        assert!(book(&program).is_some(), "a new one");
+        assert!(addrman(&program).is_some(), "a new one");
     }
     kept(&program, REGTEST).assert_is(&network.headers);
 }

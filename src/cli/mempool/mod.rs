@@ -10,7 +10,7 @@ use super::args::at_least_one;
 use super::context::Context;
 use super::error::CliError;
 use super::interrupt::Interrupt;
-use super::network_args::{named_peers, sources};
+use super::network_args::peer_options;
 use super::no_peer::no_peer;
 use super::runtime::block_on;
 use crate::config::Layer;
@@ -92,10 +92,8 @@ impl Args {
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let (filter, show) = look(args, context)?;
     let options = MempoolOptions {
-        sources: sources(&context.config)?,
+        peers: peer_options(&context.config)?,
         folder: context.config.folder(),
-        connect: named_peers(&context.config),
-        peers: usize::from(context.config.peers.0),
         stored: stored(context),
         limits: Limits::default(),
     };

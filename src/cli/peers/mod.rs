@@ -3,14 +3,14 @@
 mod table;
 
 use super::args::at_least_one;
-use super::network_args::{NetworkArgs, named_peers, sources};
+use super::network_args::{NetworkArgs, peer_options};
 use super::no_peer::none_reached;
 use super::runtime::{block_on, endings};
 use super::{CliError, Context};
 use crate::config::{Config, Layer};
 use crate::node::shutdown::Ending;
 use crate::node::{
-    Counts, CrawlOptions, Crawled, Found, Journal, Source, Sources, crawl, find_all,
+    Counts, CrawlOptions, Crawled, Found, Journal, PeerOptions, Source, crawl, find_all,
 };
 use crate::output::{bar, waiting};
 use indicatif::MultiProgress;
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     let file = args.out.as_deref().map(TableFile::new).transpose()?;
     let config = &context.config;
     let options = CrawlOptions {
-        sources: sources(config)?,
+        peers: peer_options(config)?,
         asks: args.crawl.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
         follow: args.crawl.is_some(),
         patience: config.timeout,
@@ -77,12 +77,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         Some(_) => Some(Journal::open(&config.folder(), config.network, args.restart)?),
         None => None,
     };
-    let named = named_peers(config);
     let folder = config.folder();
-    let work = work(&options, journal.as_mut(), &folder, &named, &context.bars);
+    let work = work(&options, journal.as_mut(), &folder, &context.bars);
     let (crawled, signal) = block_on(work)??;
     // Whom a peer of the user's knows is what was asked for; of a whole network's it would be noise.
-    let shows_told = args.crawl.is_none() && !named.is_empty();
+    let shows_told = args.crawl.is_none() && !config.connect.is_empty();
     if let Some(file) = file {
         file.write(&crawled, shows_told, &mut context.out)?;
     }
@@ -101,22 +100,21 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     verdict(&crawled, &context.config)
 }
 
-/// Most addresses of the address book that are asked.
-const BOOK: usize = 1000;
+/// Most addresses of the address manager that are asked.
+const ADDRMAN: usize = 1000;
 
 /// Finds and asks, until done or told to stop.
 async fn work(
     options: &CrawlOptions,
     journal: Option<&mut Journal>,
     folder: &Path,
-    named: &[String],
     bars: &MultiProgress,
 ) -> Result<(Crawled, Option<Ending>), CliError> {
     let mut signal = endings()?;
     let resumed = journal.as_ref().is_some_and(|journal| journal.is_resumed());
     let start = tokio::select! {
         ending = signal() => return Err(CliError::Interrupted(ending)),
-        start = start(&options.sources, folder, named, resumed, bars) => start,
+        start = start(&options.peers, folder, resumed, bars) => start,
     };
     let (stop, stopped) = watch::channel(false);
     let bar = bar(bars, 0, "peers asked");
@@ -144,24 +142,23 @@ async fn work(
     Ok((crawled?, ending))
 }
 
-/// The addresses to start with: those that the user names, else those that the sources know.
+/// The addresses to start with: those that the user names, else those of the address manager and the seeds.
 async fn start(
-    sources: &Sources,
+    options: &PeerOptions,
     folder: &Path,
-    named: &[String],
     resumed: bool,
     bars: &MultiProgress,
 ) -> Vec<Found> {
-    if !named.is_empty() {
+    if !options.connect.is_empty() {
         let found = |address: &String| Found { address: address.clone(), source: Source::User };
-        return named.iter().map(found).collect();
+        return options.connect.iter().map(found).collect();
     }
     if resumed {
         info!("going on with the crawl that was interrupted");
         return Vec::new();
     }
     let waiting = waiting(bars, "looking for addresses".to_owned());
-    let found = find_all(sources, folder, BOOK).await;
+    let found = find_all(options, folder, ADDRMAN).await;
     waiting.finish_and_clear();
     found
 }

@@ -8,6 +8,7 @@
 use super::Pool;
 use super::slot::Slot;
 use super::types::{Moment, Parting, Search, Target};
+use crate::primitives::PeerId;
 use std::time::Duration;
 
 /// How long one has for its addresses after the handshake. Bitcoin Core gives five minutes, and sends its own at once.
@@ -21,13 +22,13 @@ impl Pool {
     }
 
     /// Whether a connection is only for its addresses.
-    pub(super) fn is_addr_fetch(&self, id: u64) -> bool {
+    pub(super) fn is_addr_fetch(&self, id: PeerId) -> bool {
         self.slots.get(&id).is_some_and(Slot::is_addr_fetch)
     }
 
     /// So many addresses were told on such a connection. One alone is likely the peer's own, and others follow.
     /// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage` ("addrfetch connection completed").
-    pub(super) fn was_told(&mut self, id: u64, count: usize) {
+    pub(super) fn was_told(&mut self, id: PeerId, count: usize) {
         self.fetched = self.fetched.map(|sum| sum + count);
         if count != 1 {
             self.part(id, Parting::AddrFetch { count });
@@ -41,7 +42,7 @@ impl Pool {
             let since = slot.ready.as_ref().map(|ready| ready.since);
             slot.is_addr_fetch() && since.is_some_and(|since| now.since_start >= since + ANSWER)
         };
-        let ids: Vec<u64> =
+        let ids: Vec<PeerId> =
             self.slots.iter().filter(|(_, slot)| late(slot)).map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.part(id, Parting::AddrFetch { count: 0 }));
         if !self.slots.values().any(Slot::is_addr_fetch) {

@@ -3,7 +3,8 @@
 use super::slot::Slot;
 use super::types::{Action, Moment, Parting, Target};
 use super::{MAX_PER_GROUP, Pool};
-use crate::net::book::{CAPACITY, Known, NetGroup, PeerAddress};
+use crate::net::addrman::{CAPACITY, Known, NetGroup, PeerAddress};
+use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ const MAX_UNDER_WAY: usize = 64;
 const REST: u64 = 10;
 const REST_DOUBLINGS: u32 = 6;
 
-/// When nothing in the book fits, it is looked through again after so long.
+/// When nothing in the address manager fits, it is looked through again after so long.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a dial may take: to an address, to a name that has to be resolved, through a proxy (a circuit of Tor's may
@@ -96,12 +97,12 @@ impl Pool {
     /// Every place is taken: who has not answered by now is not waited for, and may be asked another time.
     fn cancel_dials(&mut self) {
         let under_way = self.slots.iter().filter(|(_, slot)| slot.is_dialled_for_keeps());
-        let ids: Vec<u64> = under_way.map(|(id, _)| *id).collect();
+        let ids: Vec<PeerId> = under_way.map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.part(id, Parting::Surplus));
     }
 
     /// Forgets a connection and says that it is to be ended.
-    pub(super) fn part(&mut self, id: u64, reason: Parting) {
+    pub(super) fn part(&mut self, id: PeerId, reason: Parting) {
         if let Some(slot) = self.slots.remove(&id) {
             let address = slot.address(&self.named);
             self.actions.push(Action::Disconnect { id, address, reason });
@@ -116,7 +117,7 @@ impl Pool {
             Target::Found(_) => ADDRESS_PATIENCE,
             Target::Named(_) | Target::Seed(_) => NAME_PATIENCE,
         };
-        let id = self.next_id;
+        let id = PeerId(self.next_id);
         self.next_id += 1;
         let slot = Slot::dialled(target, feeler, now.since_start);
         let address = slot.address(&self.named);
@@ -124,25 +125,25 @@ impl Pool {
         self.actions.push(Action::Dial { id, address, patience });
     }
 
-    /// In turn an address that was just found, and one from the book.
+    /// In turn an address that was just found, and one from the address manager.
     fn next_target(&mut self, now: Moment, rng: &mut dyn Rng) -> Option<Target> {
-        self.pace.from_book = !self.pace.from_book;
+        self.pace.from_addrman = !self.pace.from_addrman;
         let in_use = self.in_use();
-        if !self.pace.from_book
+        if !self.pace.from_addrman
             && let Some(address) = self.next_fresh(&in_use, now)
         {
             return Some(Target::Found(address));
         }
         let mut fits = |known: &Known| self.fits(known, &in_use, now);
-        let known = self.book.select(now.unix, rng, &mut fits);
+        let known = self.addrman.select(now.unix, rng, &mut fits);
         known.or_else(|| self.next_fresh(&in_use, now)).map(Target::Found)
     }
 
     fn next_fresh(&mut self, in_use: &InUse, now: Moment) -> Option<PeerAddress> {
         while let Some(address) = self.fresh.pop_front() {
-            let known = self.book.get(&address);
+            let known = self.addrman.get(&address);
             let rests = known.is_some_and(|known| self.rests(known, now));
-            let avoided = self.book.avoided(&address, now.unix).is_some();
+            let avoided = self.addrman.avoided(&address, now.unix).is_some();
             if !rests && !avoided && self.is_free(&address, in_use, now.since_start) {
                 return Some(address);
             }
@@ -217,7 +218,7 @@ impl Pool {
         self.tried.insert(address);
     }
 
-    /// Now and then an address that has never answered is tried, so that the book knows who is there.
+    /// Now and then an address that has never answered is tried, so that the address manager knows who is there.
     /// Source: Bitcoin Core, feeler connections.
     fn dial_feeler(&mut self, now: Moment, rng: &mut dyn Rng) {
         let due = self.pace.next_feeler;
@@ -231,7 +232,7 @@ impl Pool {
         }
         let in_use = self.in_use();
         let mut fits = |known: &Known| !known.tried && self.fits(known, &in_use, now);
-        if let Some(address) = self.book.select(now.unix, rng, &mut fits) {
+        if let Some(address) = self.addrman.select(now.unix, rng, &mut fits) {
             self.start(Target::Found(address), true, now);
         }
     }

@@ -3,14 +3,15 @@
 use super::Pool;
 use super::slot::{Ready, Slot};
 use super::types::{Action, Admission, Moment, Needed, Parting, Rtt, Search, Target};
-use crate::net::book::{Claim, NetGroup, PeerAddress, Quota};
+use crate::net::addrman::{Claim, NetGroup, PeerAddress, Quota};
 use crate::net::{Disconnect, Fault, PeerInfo};
+use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use rand::Rng;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// Addresses from DNS or the shipped list that are dialled by and by, whatever else the book has.
+/// Addresses from DNS or the shipped list that are dialled by and by, whatever else the address manager has.
 const MAX_FRESH: usize = 128;
 
 /// So many new addresses at once are worth saving soon.
@@ -18,7 +19,7 @@ const GOOD_NEWS: usize = 10;
 
 impl Pool {
     /// A handshake is complete: does the peer stay?
-    pub fn connected(&mut self, id: u64, info: &PeerInfo, now: Moment) -> Admission {
+    pub fn connected(&mut self, id: PeerId, info: &PeerInfo, now: Moment) -> Admission {
         self.stir();
         self.pace.succeeded();
         self.proxy.works();
@@ -28,11 +29,11 @@ impl Pool {
             Target::Seed(_) => {}
             Target::Found(address) => {
                 self.reach.answered(address.reach());
-                self.book.answered(&address, info.services, info.latency, now.unix);
+                self.addrman.answered(&address, info.services, info.latency, now.unix);
                 self.saving.changed = true;
                 self.saving.good_news |= !slot.feeler;
                 if self.is_foreign(info.services) {
-                    self.book.discourage(&address, now.unix);
+                    self.addrman.discourage(&address, now.unix);
                 }
             }
         }
@@ -51,7 +52,7 @@ impl Pool {
     }
 
     /// Why a peer is not kept, if it is not.
-    fn objection(&self, id: u64, info: &PeerInfo, now: Moment) -> Option<Parting> {
+    fn objection(&self, id: PeerId, info: &PeerInfo, now: Moment) -> Option<Parting> {
         let slot = self.slots.get(&id)?;
         if slot.is_named() {
             let same = |other: &&Slot| {
@@ -77,7 +78,7 @@ impl Pool {
         full.then_some(Parting::Surplus)
     }
 
-    fn settle(&mut self, id: u64, info: &PeerInfo, now: Moment) {
+    fn settle(&mut self, id: PeerId, info: &PeerInfo, now: Moment) {
         // Who is only to tell addresses is no peer, and is asked for nothing else.
         let fetch = self.is_addr_fetch(id);
         self.ever_connected |= !fetch;
@@ -108,7 +109,7 @@ impl Pool {
     }
 
     /// A named peer may have been found as well, and dialled by its address.
-    fn part_with_double(&mut self, id: u64, info: &PeerInfo) {
+    fn part_with_double(&mut self, id: PeerId, info: &PeerInfo) {
         let same = |slot: &Slot| {
             slot.found().and_then(PeerAddress::socket_addr) == info.remote && !slot.is_named()
         };
@@ -121,7 +122,13 @@ impl Pool {
     }
 
     /// A connection ended, or was never made.
-    pub fn disconnected(&mut self, id: u64, reason: &Disconnect, now: Moment, rng: &mut dyn Rng) {
+    pub fn disconnected(
+        &mut self,
+        id: PeerId,
+        reason: &Disconnect,
+        now: Moment,
+        rng: &mut dyn Rng,
+    ) {
         self.stir();
         self.pace.look_again();
         let Some(slot) = self.slots.remove(&id) else { return };
@@ -140,7 +147,7 @@ impl Pool {
             (Target::Found(address), Fault::Peer) => self.blame(&address, now),
             (Target::Found(address), Fault::Ours) => {
                 if *reason == Disconnect::Ourselves {
-                    self.book.note_own(&address, now.unix);
+                    self.addrman.note_own(&address, now.unix);
                     self.saving.changed = true;
                 }
             }
@@ -152,7 +159,7 @@ impl Pool {
     }
 
     fn blame(&mut self, address: &PeerAddress, now: Moment) {
-        self.book.discourage(address, now.unix);
+        self.addrman.discourage(address, now.unix);
         self.saving.good_news = true;
     }
 
@@ -169,13 +176,13 @@ impl Pool {
         self.reach.failed(address.reach(), own, now.since_start);
         if !own {
             self.note_tried(*address);
-            self.book.failed(address, now.unix);
+            self.addrman.failed(address, now.unix);
             self.saving.changed = true;
         }
     }
 
     /// A peer did what no good peer does, or is of no use, and was disconnected.
-    pub fn refused(&mut self, id: u64, now: Moment) {
+    pub fn refused(&mut self, id: PeerId, now: Moment) {
         self.stir();
         self.pace.look_again();
         let Some(slot) = self.slots.remove(&id) else { return };
@@ -187,7 +194,7 @@ impl Pool {
     }
 
     /// A peer left a request unanswered and was disconnected: that may be the network's doing.
-    pub fn stalled(&mut self, id: u64, now: Moment, rng: &mut dyn Rng) {
+    pub fn stalled(&mut self, id: PeerId, now: Moment, rng: &mut dyn Rng) {
         self.stir();
         self.pace.look_again();
         let Some(slot) = self.slots.remove(&id) else { return };
@@ -199,7 +206,7 @@ impl Pool {
             Target::Found(address) => {
                 self.losses.add(address, now.since_start, rng);
                 self.note_tried(address);
-                self.book.failed(&address, now.unix);
+                self.addrman.failed(&address, now.unix);
                 self.saving.changed = true;
             }
             Target::Seed(_) => {}
@@ -207,7 +214,7 @@ impl Pool {
     }
 
     /// A peer did nothing wrong, is of no use to the one thing that is wanted, and was disconnected.
-    pub fn dismissed(&mut self, id: u64, now: Moment) {
+    pub fn dismissed(&mut self, id: PeerId, now: Moment) {
         self.stir();
         self.pace.look_again();
         let Some(slot) = self.slots.remove(&id) else { return };
@@ -219,7 +226,7 @@ impl Pool {
     }
 
     /// A peer did something for us: its earlier failures are forgiven.
-    pub fn was_useful(&mut self, id: u64) {
+    pub fn was_useful(&mut self, id: PeerId) {
         self.fruitless = 0;
         if let Some(Target::Named(at)) = self.slots.get(&id).map(|slot| &slot.target) {
             self.named.was_useful(*at);
@@ -227,14 +234,14 @@ impl Pool {
     }
 
     /// Any message came.
-    pub fn heard(&mut self, id: u64) {
+    pub fn heard(&mut self, id: PeerId) {
         if let Some(ready) = self.slots.get_mut(&id).and_then(|slot| slot.ready.as_mut()) {
             ready.probe = None;
         }
     }
 
     /// A ping was answered.
-    pub fn latency(&mut self, id: u64, rtt: Duration, now: Moment) {
+    pub fn latency(&mut self, id: PeerId, rtt: Duration, now: Moment) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let address = slot.found().copied();
         let Some(ready) = &mut slot.ready else { return };
@@ -242,13 +249,13 @@ impl Pool {
         ready.rtt.add(rtt);
         let smoothed = ready.rtt.smoothed;
         if let Some(address) = address {
-            self.book.still_there(&address, Some(smoothed), now.unix);
+            self.addrman.still_there(&address, Some(smoothed), now.unix);
             self.saving.changed = true;
         }
     }
 
     /// A peer told addresses.
-    pub fn addresses(&mut self, id: u64, claims: &[Claim], now: Moment) {
+    pub fn addresses(&mut self, id: PeerId, claims: &[Claim], now: Moment) {
         if self.is_closed() {
             return;
         }
@@ -282,7 +289,7 @@ impl Pool {
     fn take_in(&mut self, claims: &[Claim], source: NetGroup, now: Moment) {
         let mut ours = claims.to_vec();
         ours.retain(|claim| !self.is_foreign(claim.services));
-        let added = self.book.add(&ours, source, now.unix);
+        let added = self.addrman.add(&ours, source, now.unix);
         self.saving.changed |= added > 0;
         self.saving.good_news |= added >= GOOD_NEWS;
         if added > 0 {
@@ -298,7 +305,7 @@ impl Pool {
             self.take_in(&[*claim], *source, now);
         }
         let room = MAX_FRESH.saturating_sub(self.fresh.len());
-        let scope = self.book.scope();
+        let scope = self.addrman.scope();
         let usable = told.iter().map(|(claim, _)| claim.address).filter(|at| scope.allows(at));
         self.fresh.extend(usable.take(room));
         self.pace.look_again();

@@ -3,6 +3,7 @@
 use super::Pool;
 use super::slot::{Lag, Slot};
 use super::types::{Action, Moment, Parting, Place};
+use crate::primitives::PeerId;
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ impl Pool {
     }
 
     /// A peer has shown to have this header, of our chain or of a branch beside it.
-    pub fn has_tip(&mut self, id: u64, tip: Place, now: Moment) {
+    pub fn has_tip(&mut self, id: PeerId, tip: Place, now: Moment) {
         let ours = self.watch.tip;
         let limit = PROTECTED.min(self.settings.wanted / 2);
         let protected = self.slots.values().filter_map(|slot| slot.ready.as_ref());
@@ -93,7 +94,7 @@ impl Pool {
             let probe = slot.ready.as_ref().and_then(|ready| ready.probe);
             probe.is_some_and(|deadline| now >= deadline)
         };
-        let ids: Vec<u64> =
+        let ids: Vec<PeerId> =
             self.slots.iter().filter(|(_, slot)| late(slot)).map(|(id, _)| *id).collect();
         for id in ids {
             // A named one is dialled anew, like any that was lost.

@@ -1,6 +1,6 @@
 //! Found peers whose connection ended: when they may be dialled again.
 
-use crate::net::book::PeerAddress;
+use crate::net::addrman::PeerAddress;
 use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
 use std::time::Duration;

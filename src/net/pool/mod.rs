@@ -1,12 +1,12 @@
 //! Which peers to dial, to keep, and to part with.
 //!
 //! Pure: both clocks come in as a [`Moment`], randomness as an argument, what happens on connections as calls; what is
-//! to be done comes out of [`Pool::poll`] as [`Action`]s. The address book is in here, its file is not.
+//! to be done comes out of [`Pool::poll`] as [`Action`]s. The address manager is in here, its file is not.
 //!
 //! # Security
 //! No more than [`MAX_PER_GROUP`] of the peers that were found are in one network group, so that one hoster, or one
-//! attacker with a range of addresses, cannot be all of them. Peers are found in the book, half of the time among those
-//! that have answered before; see [`book`](crate::net::book) for what gossip can do to it.
+//! attacker with a range of addresses, cannot be all of them. Peers are found in the address manager, half of the time
+//! among those that have answered before; see [`addrman`](crate::net::addrman) for what gossip can do to it.
 
 mod addr_fetch;
 mod backoff;
@@ -29,7 +29,8 @@ pub use types::{
     Settings,
 };
 
-use crate::net::book::{AddressBook, PeerAddress};
+use crate::net::addrman::{AddrMan, PeerAddress};
+use crate::primitives::PeerId;
 use losses::Losses;
 use named::NamedPeers;
 use pace::Pace;
@@ -44,11 +45,11 @@ use watch::Watch;
 /// Most found peers in one network group.
 pub const MAX_PER_GROUP: usize = 2;
 
-/// After so many connections in a row that ended without having brought anything, who does not persist dials nobody else:
-/// each address has tries of its own, but there is no end to the addresses that a hostile network has.
+/// After so many connections in a row that ended without having brought anything, who does not persist dials nobody
+/// else: each address has tries of its own, but there is no end to the addresses that a hostile network has.
 const MAX_FRUITLESS: u32 = 32;
 
-/// A changed book is written after so long. Source: Bitcoin Core `DUMP_PEERS_INTERVAL`.
+/// A changed address manager is written after so long. Source: Bitcoin Core `DUMP_PEERS_INTERVAL`.
 const SAVE_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Good news is written sooner, and soonest in the first minute: what is learnt then is worth most to the next start.
 const SAVE_SOON: Duration = Duration::from_secs(2 * 60);
@@ -58,7 +59,7 @@ const FIRST: Duration = Duration::from_secs(60);
 /// The longest time without a [`Pool::poll`]: later ones count as a sleep of the computer.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Whether the book's file is behind.
+/// Whether the address manager's file is behind.
 #[derive(Clone, Copy, Debug, Default)]
 struct Saving {
     changed: bool,
@@ -90,16 +91,16 @@ impl ProxyState {
     }
 }
 
-/// The connections, the address book, and what is known of the network.
+/// The connections, the address manager, and what is known of the network.
 #[derive(Debug)]
 pub struct Pool {
     settings: Settings,
-    book: AddressBook,
+    addrman: AddrMan,
     named: NamedPeers,
     ever_connected: bool,
     /// Connections that ended since a peer was useful last.
     fruitless: u32,
-    slots: BTreeMap<u64, Slot>,
+    slots: BTreeMap<PeerId, Slot>,
     next_id: u64,
     /// Addresses that DNS or the shipped list gave just now.
     fresh: VecDeque<PeerAddress>,
@@ -121,15 +122,15 @@ pub struct Pool {
 
 impl Pool {
     /// A pool without connections, at this moment.
-    pub fn new(settings: Settings, book: AddressBook, now: Moment) -> Self {
-        let only = !settings.only.is_empty();
-        let names = if only { &settings.only } else { &settings.added };
+    pub fn new(settings: Settings, addrman: AddrMan, now: Moment) -> Self {
+        let only = !settings.connect.is_empty();
+        let names = if only { &settings.connect } else { &settings.add_peers };
         let named = NamedPeers::new(names.iter(), settings.persistence);
         Self {
             reach: Reachability::new(settings.proxy_seeds.is_some()),
             searching: Searching::new(settings.dns),
             watch: Watch::new(settings.stale_after, now),
-            book,
+            addrman,
             named,
             ever_connected: false,
             fruitless: 0,
@@ -151,7 +152,7 @@ impl Pool {
 
     /// Whether only named peers are dialled.
     fn is_closed(&self) -> bool {
-        !self.settings.only.is_empty()
+        !self.settings.connect.is_empty()
     }
 
     /// How many peers are to be connected, the one more apart that a stale tip calls for.
@@ -207,7 +208,7 @@ impl Pool {
         }
         // The one more that a stale tip calls for is searched for like any other.
         let wanted = self.wanted() + self.watch.extra();
-        let (peers, addresses) = (self.connected_count(), self.book.len());
+        let (peers, addresses) = (self.connected_count(), self.addrman.len());
         match self.searching.next(peers, wanted, addresses, now.since_start) {
             None => {}
             Some(Search::Dns) if self.settings.proxy_seeds.is_some() => {
@@ -227,30 +228,30 @@ impl Pool {
         let young = now.since_start < self.started.since_start + FIRST;
         let soon = if young { SAVE_FIRST } else { SAVE_SOON };
         if (good_news && since(soon)) || (changed && since(SAVE_AFTER)) {
-            self.book.tidy(now.unix);
+            self.addrman.tidy(now.unix);
             self.saving = Saving { last: Some(now.since_start), ..Saving::default() };
             self.actions.push(Action::Save);
         }
     }
 
-    /// The address book; of no interest to a pool of named peers only.
-    pub fn book(&self) -> &AddressBook {
-        &self.book
+    /// The address manager; of no interest to a pool of named peers only.
+    pub fn addrman(&self) -> &AddrMan {
+        &self.addrman
     }
 
-    /// Goes on with another book: one that somebody else has written meanwhile.
-    pub fn replace_book(&mut self, book: AddressBook) {
-        self.book = book;
+    /// Goes on with another address manager: the one that another process has written meanwhile.
+    pub fn replace_addrman(&mut self, addrman: AddrMan) {
+        self.addrman = addrman;
         self.saving.changed = false;
         self.saving.good_news = false;
     }
 
-    /// Whether the book has changed since it was last to be saved.
+    /// Whether the address manager has changed since it was last to be saved.
     pub fn is_unsaved(&self) -> bool {
         !self.is_closed() && (self.saving.changed || self.saving.good_news)
     }
 
-    /// The book could not be written now.
+    /// The address manager could not be written now.
     pub fn not_saved(&mut self) {
         self.saving.changed = true;
     }
@@ -272,9 +273,9 @@ impl Pool {
         under_way.map(|slot| (slot.address(&self.named), slot.began))
     }
 
-    /// Whether one more peer may well be connected soon: a named one whose dial began less than `recent` ago; or one that
-    /// is being dialled or looked for, while there is a place for it and the others have hardly been connected for longer
-    /// than that. (Others are looked for all the time when there are too few.)
+    /// Whether one more peer may well be connected soon: a named one whose dial began less than `recent` ago; or one
+    /// that is being dialled or looked for, while there is a place for it and the others have hardly been connected for
+    /// longer than that. (Others are looked for all the time when there are too few.)
     pub fn expects_peers(&self, now: Duration, recent: Duration) -> bool {
         let dialled =
             |slot: &&Slot| slot.ready.is_none() && !slot.feeler && now <= slot.began + recent;
@@ -295,12 +296,12 @@ impl Pool {
     }
 
     /// `host:port` of a connection.
-    pub fn address(&self, id: u64) -> Option<String> {
+    pub fn address(&self, id: PeerId) -> Option<String> {
         self.slots.get(&id).map(|slot| slot.address(&self.named))
     }
 
     /// Whether the user named the peer.
-    pub fn is_named(&self, id: u64) -> bool {
+    pub fn is_named(&self, id: PeerId) -> bool {
         self.slots.get(&id).is_some_and(Slot::is_named)
     }
 

@@ -26,10 +26,10 @@ pub(super) struct Pace {
     /// Failures since the last success.
     failures: u32,
     pub(super) last_dial: Option<Duration>,
-    /// The book is not looked through until then.
+    /// The address manager is not looked through until then.
     pub(super) nothing_until: Option<Duration>,
     pub(super) next_feeler: Option<Duration>,
-    pub(super) from_book: bool,
+    pub(super) from_addrman: bool,
 }
 
 impl Pace {

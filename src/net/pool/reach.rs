@@ -1,7 +1,7 @@
 //! Which networks can be reached: learnt from failures, since no system tells it reliably.
 
 use super::backoff;
-use crate::net::book::Reach;
+use crate::net::addrman::Reach;
 use std::time::Duration;
 
 /// Dials in a row that our own system refused to make ("network is unreachable").

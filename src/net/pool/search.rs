@@ -1,4 +1,4 @@
-//! When addresses are looked for outside the book.
+//! When addresses are looked for outside the address manager.
 
 use super::backoff;
 use super::types::Search;
@@ -7,8 +7,8 @@ use std::time::Duration;
 /// With fewer addresses than this the next source is asked as well.
 pub(super) const ENOUGH: usize = 16;
 
-/// With hardly a peer, the book is given so long before DNS is asked. (Bitcoin Core waits 11 s: DNS tells the seeds'
-/// operators, and the provider, that a node starts.)
+/// With hardly a peer, the address manager is given so long before DNS is asked. (Bitcoin Core waits 11 s: DNS tells
+/// the seeds' operators, and the provider, that a node starts.)
 const HUNGRY: Duration = Duration::from_secs(5);
 /// With some peers, but too few, it is given so long.
 const SHORT: Duration = Duration::from_secs(60);
@@ -67,7 +67,7 @@ impl Searching {
         }
     }
 
-    /// What to look at now, with so many peers of so many wanted, and so many addresses in the book.
+    /// What to look at now, with so many peers of so many wanted, and so many addresses in the address manager.
     pub(super) fn next(
         &mut self,
         peers: usize,
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_book_is_tried_before_dns_and_dns_before_the_shipped_addresses() {
+    fn a_full_addrman_is_tried_before_dns_and_dns_before_the_shipped_addresses() {
         let mut searching = Searching::new(true);
         assert_eq!(searching.next(0, 8, 500, at(0)), None);
         assert_eq!(searching.next(1, 8, 500, at(4)), None);

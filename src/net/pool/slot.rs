@@ -3,7 +3,8 @@
 use super::named::NamedPeers;
 use super::types::{PeerStatus, Place, Rtt, Target};
 use crate::net::PeerInfo;
-use crate::net::book::{NetGroup, PeerAddress, Quota};
+use crate::net::addrman::{NetGroup, PeerAddress, Quota};
+use crate::primitives::PeerId;
 use std::time::Duration;
 
 /// A peer that is dialled or connected.
@@ -98,7 +99,7 @@ impl Slot {
         }
     }
 
-    pub(super) fn status(&self, id: u64, named: &NamedPeers) -> Option<PeerStatus> {
+    pub(super) fn status(&self, id: PeerId, named: &NamedPeers) -> Option<PeerStatus> {
         let ready = self.ready.as_ref()?;
         let info = &ready.info;
         Some(PeerStatus {

@@ -1,6 +1,7 @@
 //! What goes into the pool and what comes out.
 
-use crate::net::book::PeerAddress;
+use crate::net::addrman::PeerAddress;
+use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -42,9 +43,9 @@ pub enum Needed {
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Only these peers (`host:port`), and no search for others, if there is any.
-    pub only: Vec<String>,
+    pub connect: Vec<String>,
     /// These peers (`host:port`) beside those that are found.
-    pub added: Vec<String>,
+    pub add_peers: Vec<String>,
     /// How many peers to keep connected.
     pub wanted: usize,
     /// How long they are sought.
@@ -63,7 +64,7 @@ pub struct Settings {
     pub stale_after: Option<Duration>,
 }
 
-/// Where addresses are looked for outside the book.
+/// Where addresses are looked for outside the address manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Search {
     /// The DNS seeds.
@@ -78,7 +79,7 @@ pub enum Action {
     /// Dial, and report under this number.
     Dial {
         /// The connection's number.
-        id: u64,
+        id: PeerId,
         /// `host:port`.
         address: String,
         /// How long the connection may take to be made.
@@ -87,7 +88,7 @@ pub enum Action {
     /// End a connection, or the attempt to make one; the pool has forgotten it already.
     Disconnect {
         /// Which.
-        id: u64,
+        id: PeerId,
         /// Whose.
         address: String,
         /// Why.
@@ -96,21 +97,21 @@ pub enum Action {
     /// Send `getaddr`.
     AskAddresses {
         /// To whom.
-        id: u64,
+        id: PeerId,
     },
     /// Send a `getheaders` whose answer shows whether the peer has our tip.
     AskTip {
         /// To whom.
-        id: u64,
+        id: PeerId,
     },
     /// Ping now.
     Ping {
         /// Whom.
-        id: u64,
+        id: PeerId,
     },
     /// Look for addresses, and report what is found, be it nothing.
     Search(Search),
-    /// Write the address book.
+    /// Write the address manager.
     Save,
 }
 
@@ -211,7 +212,7 @@ impl Rtt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerStatus {
     /// The connection's number.
-    pub id: u64,
+    pub id: PeerId,
     /// `host:port`.
     pub address: String,
     /// The address at the other end of the socket; `None` through a proxy.

@@ -1,6 +1,6 @@
 use super::{MAGIC, PEER, Remote, TESTNET3, config, scene, scene_with, version};
-use crate::net::{Direction, Disconnect, Event, Link, PeerId, Spoken, spawn_with};
-use crate::primitives::Header;
+use crate::net::{Direction, Disconnect, Event, Link, Spoken, spawn_with};
+use crate::primitives::{Header, PeerId};
 use crate::wire::{Command, FrameError, Headers, Message, ServiceFlags, encode_frame};
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,9 +6,9 @@ mod messages;
 mod tcp;
 
 use super::{
-    Config, Direction, Disconnect, Event, Link, OwnNonces, PeerHandle, PeerId, PeerInfo, Timers,
-    spawn_with,
+    Config, Direction, Disconnect, Event, Link, OwnNonces, PeerHandle, PeerInfo, Timers, spawn_with,
 };
+use crate::primitives::PeerId;
 use crate::wire::{
     Command, Endpoint, FrameDecoder, MAX_PAYLOAD, Message, ServiceFlags, Version, encode_frame,
 };

@@ -1,6 +1,6 @@
 //! Which of the addresses that peers tell are worth a dial.
 
-use crate::net::book::{PeerAddress, Scope};
+use crate::net::addrman::{PeerAddress, Scope};
 use crate::wire::{AddrEntry, AddrV2Entry, Message};
 use serde::{Deserialize, Serialize};
 

@@ -4,9 +4,10 @@ use super::address::{Answer, Reachable, Told};
 use super::journal::{Journal, JournalError, Line};
 use super::machine::{Act, Crawl, Plan};
 use super::row::{Counts, PeerRow};
-use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, PeerId, Timers};
-use crate::node::sources::net_config;
-use crate::node::{Failures, Found, Greeting, Source, Sources, scope_of};
+use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, Timers};
+use crate::node::peer_options::net_config;
+use crate::node::{Failures, Found, Greeting, PeerOptions, Source, scope_of};
+use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,8 +43,8 @@ const NEVER: Duration = Duration::from_secs(24 * 3600);
 /// What to crawl.
 #[derive(Clone, Debug)]
 pub struct CrawlOptions {
-    /// How peers are reached.
-    pub sources: Sources,
+    /// How to reach peers.
+    pub peers: PeerOptions,
     /// Most peers to ask.
     pub asks: usize,
     /// Whether the addresses that peers tell are asked too.
@@ -113,7 +114,7 @@ struct Driver<'a> {
     dialer: Dialer,
     config: Arc<Config>,
     reachable: Reachable,
-    handles: HashMap<u64, (PeerHandle, String)>,
+    handles: HashMap<PeerId, (PeerHandle, String)>,
     failures: Failures,
     /// Whether anything was heard from beyond the proxy, if there is one.
     heard: bool,
@@ -124,8 +125,8 @@ struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     fn new(options: &CrawlOptions, journal: Option<&'a mut Journal>) -> Self {
-        let CrawlOptions { sources, asks, follow, patience } = options;
-        let connect = if sources.proxy.is_some() { PROXY_PATIENCE } else { CONNECT_PATIENCE };
+        let CrawlOptions { peers, asks, follow, patience } = options;
+        let connect = if peers.proxy.is_some() { PROXY_PATIENCE } else { CONNECT_PATIENCE };
         let timers = Timers {
             connect: patience.unwrap_or(connect),
             handshake: patience.unwrap_or(ANSWER_PATIENCE),
@@ -142,14 +143,14 @@ impl<'a> Driver<'a> {
         Self {
             crawl: Crawl::new(plan),
             journal,
-            dialer: sources.dialer(),
+            dialer: peers.dialer(),
             config: Arc::new(Config {
                 max_payload: MAX_MESSAGE,
-                ..net_config(sources.params, 0, timers)
+                ..net_config(peers.params, 0, timers)
             }),
             reachable: Reachable {
-                scope: scope_of(sources.params.network),
-                through_proxy: sources.proxy.is_some(),
+                scope: scope_of(peers.params.network),
+                through_proxy: peers.proxy.is_some(),
             },
             handles: HashMap::new(),
             failures: Failures::default(),
@@ -218,7 +219,7 @@ impl<'a> Driver<'a> {
         match act {
             Act::Dial(id, address) => {
                 let (config, sender) = (Arc::clone(&self.config), self.sender.clone());
-                let handle = self.dialer.spawn(PeerId(id), address.clone(), config, sender);
+                let handle = self.dialer.spawn(id, address.clone(), config, sender);
                 self.handles.insert(id, (handle, address));
             }
             Act::AskAddresses(id) => {
@@ -241,19 +242,19 @@ impl<'a> Driver<'a> {
         match event {
             Event::Connected { peer, info } => {
                 self.heard = true;
-                self.crawl.connected(peer.0, Greeting::from(info.as_ref()), now);
+                self.crawl.connected(peer, Greeting::from(info.as_ref()), now);
             }
-            Event::Latency { peer, rtt } => self.crawl.pong(peer.0, rtt, now),
+            Event::Latency { peer, rtt } => self.crawl.pong(peer, rtt, now),
             Event::Message { peer, message } => {
                 if let Some(answer) = Answer::read(&message, self.reachable) {
-                    self.crawl.addresses(peer.0, answer);
+                    self.crawl.addresses(peer, answer);
                 }
             }
-            Event::Disconnected { peer, reason } => self.over(peer.0, &reason),
+            Event::Disconnected { peer, reason } => self.over(peer, &reason),
         }
     }
 
-    fn over(&mut self, id: u64, reason: &Disconnect) {
+    fn over(&mut self, id: PeerId, reason: &Disconnect) {
         if let Some((_, address)) = self.handles.get(&id) {
             self.failures.add(address, reason);
         }

@@ -5,6 +5,7 @@ use super::address::{Answer, Told};
 use super::queue::Queue;
 use super::row::{Counts, PeerRow};
 use crate::node::Greeting;
+use crate::primitives::PeerId;
 use rand::Rng;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -40,13 +41,13 @@ pub(super) struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     /// Dial this address under this number.
-    Dial(u64, String),
+    Dial(PeerId, String),
     /// Send `getaddr`.
-    AskAddresses(u64),
+    AskAddresses(PeerId),
     /// Send a ping.
-    Ping(u64),
+    Ping(PeerId),
     /// End the connection.
-    HangUp(u64),
+    HangUp(PeerId),
 }
 
 /// A peer that was asked, and which of the addresses that it told were new.
@@ -91,7 +92,7 @@ pub(super) struct Crawl {
     queue: Queue,
     /// How many addresses ever came into the queue.
     queued: usize,
-    asking: BTreeMap<u64, Asking>,
+    asking: BTreeMap<PeerId, Asking>,
     next_id: u64,
     halted: bool,
     acts: Vec<Act>,
@@ -174,7 +175,7 @@ impl Crawl {
                 continue;
             };
             known.asked = true;
-            let id = self.next_id;
+            let id = PeerId(self.next_id);
             self.next_id += 1;
             self.acts.push(Act::Dial(id, address.clone()));
             self.asking.insert(id, Asking { address, talk: None });
@@ -188,7 +189,7 @@ impl Crawl {
 
     fn expire(&mut self, now: Duration) {
         let late = |asking: &Asking| asking.talk.as_ref().is_some_and(|talk| talk.deadline <= now);
-        let due: Vec<u64> =
+        let due: Vec<PeerId> =
             self.asking.iter().filter(|(_, asking)| late(asking)).map(|(id, _)| *id).collect();
         for id in due {
             let limit = self.plan.patience;
@@ -202,7 +203,7 @@ impl Crawl {
     }
 
     /// A handshake is done.
-    pub(super) fn connected(&mut self, id: u64, greeting: Greeting, now: Duration) {
+    pub(super) fn connected(&mut self, id: PeerId, greeting: Greeting, now: Duration) {
         let deadline = now + self.plan.patience;
         let Some(asking) = self.asking.get_mut(&id) else { return };
         let latency = greeting.latency;
@@ -212,7 +213,7 @@ impl Crawl {
     }
 
     /// A ping was answered.
-    pub(super) fn pong(&mut self, id: u64, rtt: Duration, now: Duration) {
+    pub(super) fn pong(&mut self, id: PeerId, rtt: Duration, now: Duration) {
         let Some(talk) = self.talk(id) else { return };
         talk.latency = talk.latency.min(rtt);
         talk.pongs += 1;
@@ -226,7 +227,7 @@ impl Crawl {
     }
 
     /// Addresses came.
-    pub(super) fn addresses(&mut self, id: u64, answer: Answer) {
+    pub(super) fn addresses(&mut self, id: PeerId, answer: Answer) {
         let Some(talk) = self.talk(id) else { return };
         let alone = answer.count == 1;
         talk.count = (talk.count + answer.count).min(MAX_PER_PEER);
@@ -239,15 +240,15 @@ impl Crawl {
     }
 
     /// A connection ended, or was never made.
-    pub(super) fn over(&mut self, id: u64, reason: String) {
+    pub(super) fn over(&mut self, id: PeerId, reason: String) {
         self.finish(id, Some(reason));
     }
 
-    fn talk(&mut self, id: u64) -> Option<&mut Talk> {
+    fn talk(&mut self, id: PeerId) -> Option<&mut Talk> {
         self.asking.get_mut(&id)?.talk.as_mut()
     }
 
-    fn finish(&mut self, id: u64, error: Option<String>) {
+    fn finish(&mut self, id: PeerId, error: Option<String>) {
         let Some(asking) = self.asking.remove(&id) else { return };
         let (row, told) = match asking.talk {
             None => (PeerRow::failed(&asking.address, error), Vec::new()),
@@ -287,7 +288,7 @@ impl Crawl {
     }
 
     /// Takes back that an address is being asked: nothing was learnt of it.
-    pub(super) fn give_back(&mut self, id: u64) {
+    pub(super) fn give_back(&mut self, id: PeerId) {
         let Some(asking) = self.asking.remove(&id) else { return };
         if let Some(known) = self.known.get_mut(&asking.address) {
             known.asked = false;

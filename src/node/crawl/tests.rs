@@ -3,6 +3,7 @@
 use super::address::{Answer, Told};
 use super::machine::{Act, Crawl, Finished, GRACE, MAX_KNOWN, MAX_PER_HOST, Plan};
 use crate::node::Greeting;
+use crate::primitives::PeerId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -41,9 +42,9 @@ fn answer(addresses: Vec<Told>) -> Answer {
 fn asked_one(plan: Plan) -> (Crawl, StdRng) {
     let (mut crawl, mut rng) = (Crawl::new(plan), StdRng::seed_from_u64(1));
     crawl.start_with(told([host(0)]), false);
-    assert_eq!(crawl.poll(Duration::ZERO, &mut rng), [Act::Dial(0, host(0))]);
-    crawl.connected(0, greeting(30 * MS), Duration::ZERO);
-    assert_eq!(crawl.poll(Duration::ZERO, &mut rng), [Act::AskAddresses(0)]);
+    assert_eq!(crawl.poll(Duration::ZERO, &mut rng), [Act::Dial(PeerId(0), host(0))]);
+    crawl.connected(PeerId(0), greeting(30 * MS), Duration::ZERO);
+    assert_eq!(crawl.poll(Duration::ZERO, &mut rng), [Act::AskAddresses(PeerId(0))]);
     (crawl, rng)
 }
 
@@ -56,23 +57,23 @@ fn only(crawl: &mut Crawl) -> Finished {
 #[test]
 fn a_lone_address_may_be_the_peers_own_and_the_answer_is_waited_for() {
     let (mut crawl, mut rng) = asked_one(plan());
-    crawl.addresses(0, answer(told([host(0)])));
+    crawl.addresses(PeerId(0), answer(told([host(0)])));
     assert_eq!(crawl.take_finished(), []);
-    crawl.addresses(0, answer(told([host(1), host(2)])));
+    crawl.addresses(PeerId(0), answer(told([host(1), host(2)])));
     let finished = only(&mut crawl);
     assert_eq!((finished.row.addresses, finished.learned.len()), (Some(3), 2));
     let acts = crawl.poll(MS, &mut rng);
-    assert_eq!(acts[0], Act::HangUp(0));
+    assert_eq!(acts[0], Act::HangUp(PeerId(0)));
     assert_eq!(acts.len(), 3, "and two are dialled: {acts:?}");
 }
 
 #[test]
 fn a_peer_that_knows_one_other_is_done_with_the_pong_after_the_question() {
     let (mut crawl, mut rng) = asked_one(plan());
-    crawl.addresses(0, answer(told([host(1)])));
-    crawl.pong(0, 20 * MS, 20 * MS);
-    assert_eq!(crawl.poll(20 * MS, &mut rng), [Act::Ping(0)]);
-    crawl.pong(0, 25 * MS, 45 * MS);
+    crawl.addresses(PeerId(0), answer(told([host(1)])));
+    crawl.pong(PeerId(0), 20 * MS, 20 * MS);
+    assert_eq!(crawl.poll(20 * MS, &mut rng), [Act::Ping(PeerId(0))]);
+    crawl.pong(PeerId(0), 25 * MS, 45 * MS);
     let row = only(&mut crawl).row;
     assert_eq!((row.addresses, row.latency_ms, row.error), (Some(1), Some(20.0), None));
 }
@@ -80,12 +81,12 @@ fn a_peer_that_knows_one_other_is_done_with_the_pong_after_the_question() {
 #[test]
 fn a_peer_that_knows_nobody_is_no_failure_and_is_not_waited_for_long() {
     let (mut crawl, mut rng) = asked_one(plan());
-    crawl.pong(0, 20 * MS, 20 * MS);
+    crawl.pong(PeerId(0), 20 * MS, 20 * MS);
     crawl.poll(20 * MS, &mut rng);
-    crawl.pong(0, 20 * MS, 40 * MS);
+    crawl.pong(PeerId(0), 20 * MS, 40 * MS);
     assert_eq!(crawl.deadline(), Some(40 * MS + GRACE));
     assert_eq!(crawl.poll(39 * MS + GRACE, &mut rng), []);
-    assert_eq!(crawl.poll(40 * MS + GRACE, &mut rng), [Act::HangUp(0)]);
+    assert_eq!(crawl.poll(40 * MS + GRACE, &mut rng), [Act::HangUp(PeerId(0))]);
     let row = only(&mut crawl).row;
     assert_eq!((row.connected, row.addresses, row.error), (true, Some(0), None));
     assert!(crawl.is_done());
@@ -104,18 +105,18 @@ fn a_peer_that_falls_silent_after_the_handshake_is_given_up_in_time() {
 #[test]
 fn a_peer_that_hangs_up_after_its_answer_has_done_its_part() {
     let (mut crawl, _) = asked_one(plan());
-    crawl.addresses(0, answer(told([host(1)])));
-    crawl.over(0, "closed by peer".to_owned());
+    crawl.addresses(PeerId(0), answer(told([host(1)])));
+    crawl.over(PeerId(0), "closed by peer".to_owned());
     assert_eq!(only(&mut crawl).row.error, None);
     let (mut crawl, _) = asked_one(plan());
-    crawl.over(0, "closed by peer".to_owned());
+    crawl.over(PeerId(0), "closed by peer".to_owned());
     assert_eq!(only(&mut crawl).row.error.as_deref(), Some("closed by peer"));
 }
 
 #[test]
 fn what_one_peer_and_one_host_can_add_is_bounded_and_so_is_the_whole() {
     let (mut crawl, _) = asked_one(plan());
-    crawl.addresses(0, answer(told((1..=5000).map(host))));
+    crawl.addresses(PeerId(0), answer(told((1..=5000).map(host))));
     let finished = only(&mut crawl);
     assert_eq!((finished.row.addresses, finished.learned.len()), (Some(1000), 1000));
     let mut crawl = Crawl::new(plan());
@@ -130,8 +131,8 @@ fn what_one_peer_and_one_host_can_add_is_bounded_and_so_is_the_whole() {
 #[test]
 fn without_following_only_the_start_is_asked_and_the_rest_is_told_of() {
     let (mut crawl, mut rng) = asked_one(Plan { follow: false, ..plan() });
-    crawl.addresses(0, answer(told([host(2), host(1)])));
-    assert_eq!(crawl.poll(MS, &mut rng), [Act::HangUp(0)]);
+    crawl.addresses(PeerId(0), answer(told([host(2), host(1)])));
+    assert_eq!(crawl.poll(MS, &mut rng), [Act::HangUp(PeerId(0))]);
     assert!(crawl.is_done());
     assert_eq!(crawl.expected(), 1);
     let counts = crawl.counts();
@@ -187,8 +188,8 @@ struct Run<'a> {
     world: &'a World,
     crawl: Crawl,
     now: Duration,
-    pending: BTreeMap<(Duration, u64), (u64, Happens)>,
-    open: HashMap<u64, usize>,
+    pending: BTreeMap<(Duration, u64), (PeerId, Happens)>,
+    open: HashMap<PeerId, usize>,
     dialled: Vec<usize>,
     asked: Vec<usize>,
     most_open: usize,
@@ -209,7 +210,7 @@ impl<'a> Run<'a> {
     }
 
     /// Within [`GRACE`]: on a real connection the answer comes before the pongs to later pings.
-    fn later(&mut self, id: u64, happens: Happens, rng: &mut StdRng) {
+    fn later(&mut self, id: PeerId, happens: Happens, rng: &mut StdRng) {
         let at = self.now + rng.random_range(1..2000) * MS;
         self.pending.insert((at, rng.random()), (id, happens));
     }
@@ -234,7 +235,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn happen(&mut self, id: u64, happens: &Happens) {
+    fn happen(&mut self, id: PeerId, happens: &Happens) {
         let Some(at) = self.open.get(&id).copied() else { return };
         match happens {
             Happens::Connects => self.crawl.connected(id, greeting(MS), self.now),

@@ -6,7 +6,7 @@ use super::turns::Turns;
 use crate::net::pool::Needed;
 use crate::node::block_check::{BlockFault, CheckedBlock};
 use crate::node::peers::Happened;
-use crate::primitives::{BlockHash, Hash256};
+use crate::primitives::{BlockHash, Hash256, PeerId};
 use crate::wire::{Block, Inventory, InventoryKind, Message};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -113,14 +113,14 @@ impl Download {
 
     async fn on_block(
         &mut self,
-        id: u64,
+        id: PeerId,
         block: Block,
     ) -> Result<Option<CheckedBlock>, FetchError> {
         if !self.turns.is_asked(id) {
             self.refuse(id, "sent a block that it was not asked for");
             return Ok(None);
         }
-        let (wanted, params) = (self.wanted, self.options.sources.params);
+        let (wanted, params) = (self.wanted, self.options.peers.params);
         let check = move || CheckedBlock::check(block, &wanted.hash, wanted.height, params);
         match spawn_blocking(check).await? {
             Ok(checked) => Ok(Some(checked)),
@@ -131,14 +131,14 @@ impl Download {
         }
     }
 
-    fn on_not_found(&mut self, id: u64, list: &[Inventory]) {
+    fn on_not_found(&mut self, id: PeerId, list: &[Inventory]) {
         if list.iter().any(|entry| entry.hash.0 == self.wanted.hash.0) {
             self.turns.forget(id);
             self.crew.dismiss(id, "does not have the block");
         }
     }
 
-    fn refuse(&mut self, id: u64, reason: &str) {
+    fn refuse(&mut self, id: PeerId, reason: &str) {
         self.turns.forget(id);
         self.crew.refuse(id, reason);
     }

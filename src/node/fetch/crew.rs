@@ -4,7 +4,8 @@ use super::options::FetchOptions;
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::failures::Failures;
-use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
+use crate::node::peers::{AddrManUse, Decision, Happened, Peers, Policy};
+use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::collections::VecDeque;
 use std::mem;
@@ -31,22 +32,19 @@ pub(super) struct Crew {
     peers: Peers<()>,
     events: Receiver<Event>,
     /// Whom the pool has parted with, which the request does not know yet.
-    parted: VecDeque<u64>,
+    parted: VecDeque<PeerId>,
     /// Whether the request was told so since something happened.
     settled: bool,
 }
 
 impl Crew {
     /// Starts to look for peers; with `relay` they may announce transactions, and answer for single ones. Blocks on the
-    /// address book's file.
+    /// address manager's file.
     pub(super) fn new(options: &FetchOptions, needed: Needed, relay: bool) -> Self {
         let (sender, events) = channel(EVENT_QUEUE);
         let policy = Policy {
-            sources: options.sources.clone(),
-            book: BookUse::Shared(options.folder.clone()),
-            connect: options.connect.clone(),
-            added: Vec::new(),
-            wanted: options.peers,
+            peers: options.peers.clone(),
+            addrman: AddrManUse::Shared(options.folder.clone()),
             needed,
             persistence: Persistence::Brief,
             gossip: false,
@@ -93,31 +91,31 @@ impl Crew {
     }
 
     /// Asks a peer for something.
-    pub(super) fn send(&self, id: u64, message: Message) {
+    pub(super) fn send(&self, id: PeerId, message: Message) {
         self.peers.send(id, message);
     }
 
     /// Lets a peer go that did nothing wrong but is of no use.
-    pub(super) fn dismiss(&mut self, id: u64, reason: &str) {
+    pub(super) fn dismiss(&mut self, id: PeerId, reason: &str) {
         self.peers.dismiss(id, reason);
     }
 
     /// Drops a peer that did what no good peer does.
-    pub(super) fn refuse(&mut self, id: u64, reason: &str) {
+    pub(super) fn refuse(&mut self, id: PeerId, reason: &str) {
         self.peers.refuse(id, reason);
     }
 
     /// Drops a peer that did not answer in time.
-    pub(super) fn stalled(&mut self, id: u64, reason: &str) {
+    pub(super) fn stalled(&mut self, id: PeerId, reason: &str) {
         self.peers.stalled(id, reason);
     }
 
-    pub(super) fn address(&self, id: u64) -> String {
+    pub(super) fn address(&self, id: PeerId) -> String {
         self.peers.get(id).map(|line| line.address().to_owned()).unwrap_or_default()
     }
 
     /// Whether a peer is still here.
-    pub(super) fn has(&self, id: u64) -> bool {
+    pub(super) fn has(&self, id: PeerId) -> bool {
         self.peers.get(id).is_some()
     }
 
@@ -144,7 +142,7 @@ impl Crew {
         failures
     }
 
-    /// Notes in the address book how the peers fared.
+    /// Notes in the address manager how the peers fared.
     pub(super) async fn finish(&mut self) {
         self.peers.finish().await;
     }

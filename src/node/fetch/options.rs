@@ -1,7 +1,7 @@
 //! What a request can be told, and how it fails.
 
 use crate::node::failures::Failures;
-use crate::node::sources::Sources;
+use crate::node::peer_options::PeerOptions;
 use crate::primitives::BlockHash;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,14 +9,10 @@ use std::time::Duration;
 /// Whom to ask, and how.
 #[derive(Clone, Debug)]
 pub struct FetchOptions {
-    /// The network, where addresses come from, and how peers are reached.
-    pub sources: Sources,
-    /// The network's folder, for the address book in it.
+    /// Which peers to connect to, and how to reach them.
+    pub peers: PeerOptions,
+    /// The network's folder, for the address manager in it.
     pub folder: PathBuf,
-    /// Only these peers (`host:port`); empty for those that can be found.
-    pub connect: Vec<String>,
-    /// How many peers at once.
-    pub peers: usize,
     /// Height of the stored chain's end, which peers are told; 0 if nothing is stored.
     pub height: u32,
     /// How long an answer is waited for, instead of the request's own time.

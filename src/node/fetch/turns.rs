@@ -1,5 +1,6 @@
 //! Who is asked for a block when, as a state machine: connections and the time go in, requests come out.
 
+use crate::primitives::PeerId;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,9 +15,9 @@ pub(super) struct Turns {
     delivery: Duration,
     patience: Duration,
     /// Who was asked, and until when that peer has time.
-    asked: BTreeMap<u64, Instant>,
+    asked: BTreeMap<PeerId, Instant>,
     /// Who can be asked.
-    idle: VecDeque<u64>,
+    idle: VecDeque<PeerId>,
     /// When one more is asked, though others were.
     next: Instant,
 }
@@ -28,12 +29,12 @@ impl Turns {
     }
 
     /// A peer that can be asked.
-    pub(super) fn add(&mut self, id: u64) {
+    pub(super) fn add(&mut self, id: PeerId) {
         self.idle.push_back(id);
     }
 
     /// Whom to ask now, if anyone.
-    pub(super) fn ask(&mut self, now: Instant) -> Option<u64> {
+    pub(super) fn ask(&mut self, now: Instant) -> Option<PeerId> {
         if !self.asked.is_empty() && now < self.next {
             return None;
         }
@@ -44,18 +45,18 @@ impl Turns {
     }
 
     /// Whether a peer was asked and still has time.
-    pub(super) fn is_asked(&self, id: u64) -> bool {
+    pub(super) fn is_asked(&self, id: PeerId) -> bool {
         self.asked.contains_key(&id)
     }
 
     /// A peer is of no use any more.
-    pub(super) fn forget(&mut self, id: u64) {
+    pub(super) fn forget(&mut self, id: PeerId) {
         self.asked.remove(&id);
         self.idle.retain(|idle| *idle != id);
     }
 
     /// Those whose time is over; they are forgotten.
-    pub(super) fn late(&mut self, now: Instant) -> Vec<u64> {
+    pub(super) fn late(&mut self, now: Instant) -> Vec<PeerId> {
         self.asked.extract_if(.., |_, until| *until <= now).map(|(id, _)| id).collect()
     }
 
@@ -70,6 +71,7 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::{Instant, Turns};
+    use crate::primitives::PeerId;
     use std::time::Duration;
 
     const fn seconds(seconds: u64) -> Duration {
@@ -80,7 +82,7 @@ mod tests {
     fn mute_peers_cost_the_patience_each_and_keep_their_time() {
         let start = Instant::now();
         let mut turns = Turns::new(seconds(60), seconds(8), start);
-        (0..20).for_each(|id| turns.add(id));
+        (0..20).for_each(|id| turns.add(PeerId(id)));
         let (mut now, mut asked) = (start, Vec::new());
         while now < start + seconds(120) {
             assert!(
@@ -94,8 +96,8 @@ mod tests {
             now = turns.wake_at(now);
         }
         // The fourth one after 24 seconds, though three are mute.
-        let expected: Vec<(u64, Duration)> =
-            (0..15).map(|turn| (turn, seconds(8 * turn))).collect();
+        let expected: Vec<(PeerId, Duration)> =
+            (0..15).map(|turn| (PeerId(turn), seconds(8 * turn))).collect();
         assert_eq!(asked, expected);
     }
 
@@ -104,13 +106,13 @@ mod tests {
         let start = Instant::now();
         let mut turns = Turns::new(seconds(60), seconds(8), start);
         assert_eq!(turns.wake_at(start), start + seconds(60));
-        (0..3).for_each(|id| turns.add(id));
-        assert_eq!((turns.ask(start), turns.ask(start)), (Some(0), None));
-        assert!(turns.is_asked(0) && !turns.is_asked(1));
-        turns.forget(0);
-        turns.forget(1);
-        assert_eq!((turns.ask(start), turns.ask(start)), (Some(2), None));
-        turns.forget(2);
-        assert_eq!((turns.ask(start + seconds(100)), turns.is_asked(2)), (None, false));
+        (0..3).for_each(|id| turns.add(PeerId(id)));
+        assert_eq!((turns.ask(start), turns.ask(start)), (Some(PeerId(0)), None));
+        assert!(turns.is_asked(PeerId(0)) && !turns.is_asked(PeerId(1)));
+        turns.forget(PeerId(0));
+        turns.forget(PeerId(1));
+        assert_eq!((turns.ask(start), turns.ask(start)), (Some(PeerId(2)), None));
+        turns.forget(PeerId(2));
+        assert_eq!((turns.ask(start + seconds(100)), turns.is_asked(PeerId(2))), (None, false));
     }
 }

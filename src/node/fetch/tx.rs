@@ -4,7 +4,7 @@ use super::crew::{Crew, Woken};
 use super::options::{FetchError, FetchOptions};
 use crate::net::pool::Needed;
 use crate::node::peers::Happened;
-use crate::primitives::{Hash256, Txid};
+use crate::primitives::{Hash256, PeerId, Txid};
 use crate::wire::{Inventory, InventoryKind, Message, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -58,7 +58,7 @@ struct Request {
     crew: Crew,
     txid: Txid,
     /// Who was asked.
-    asked: BTreeMap<u64, Asked>,
+    asked: BTreeMap<PeerId, Asked>,
 }
 
 struct Asked {
@@ -89,14 +89,14 @@ impl Request {
         None
     }
 
-    fn on_connected(&mut self, id: u64) {
+    fn on_connected(&mut self, id: PeerId) {
         // By its txid even where the peer announces by wtxid: that is all that is known.
         let inventory = Inventory { kind: InventoryKind::WitnessTx, hash: Hash256(self.txid.0) };
         self.crew.send(id, Message::GetData(vec![inventory]));
         self.asked.insert(id, Asked { address: self.crew.address(id), without: false });
     }
 
-    fn on_other(&mut self, id: u64, transaction: &Transaction) {
+    fn on_other(&mut self, id: PeerId, transaction: &Transaction) {
         let got = transaction.view().txid();
         let reason = format!("sent a wrong transaction: {} expected, got {got}", self.txid);
         self.crew.refuse(id, &reason);
@@ -104,11 +104,11 @@ impl Request {
     }
 
     /// One that is gone without an answer is not silent: why it is gone is told where nobody answers.
-    fn on_lost(&mut self, id: u64) {
+    fn on_lost(&mut self, id: PeerId) {
         self.asked.retain(|asked, answer| *asked != id || answer.without);
     }
 
-    fn on_not_found(&mut self, id: u64, list: &[Inventory]) {
+    fn on_not_found(&mut self, id: PeerId, list: &[Inventory]) {
         if let Some(asked) = self.asked.get_mut(&id)
             && list.iter().any(|entry| entry.hash.0 == self.txid.0)
         {

@@ -3,9 +3,8 @@
 //! A block is announced by its hash (`inv`), or by its header to those that ask for that, which this program does not.
 //! Its header is fetched first: without proof of work nothing is downloaded for it.
 
-use super::watch::PeerKey;
 use crate::chain::{Params, permitted_transition};
-use crate::primitives::{BlockHash, Hash256, Header, Target};
+use crate::primitives::{BlockHash, Hash256, Header, PeerId, Target};
 use crate::wire::{GetHeaders, Inventory, InventoryKind, MAX_LOCATOR, PROTOCOL_VERSION};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -75,7 +74,7 @@ pub struct Seen {
 struct Wanted {
     hash: BlockHash,
     /// Who has it and was not asked yet.
-    from: VecDeque<PeerKey>,
+    from: VecDeque<PeerId>,
 }
 
 /// The state machine.
@@ -89,12 +88,12 @@ pub(super) struct Blocks {
     /// Those of them whose blocks have not been checked: one that nobody sent may still be announced by others.
     open: HashSet<BlockHash>,
     /// Whose header was asked of whom.
-    asking: BTreeMap<PeerKey, BlockHash>,
+    asking: BTreeMap<PeerId, BlockHash>,
     /// The oldest first; the first is the one that is downloaded.
     wanted: VecDeque<Wanted>,
     /// Of whom the first is asked, and until when.
-    asked: Option<(PeerKey, Duration)>,
-    late: VecDeque<(PeerKey, BlockHash)>,
+    asked: Option<(PeerId, Duration)>,
+    late: VecDeque<(PeerId, BlockHash)>,
     skipped: u64,
 }
 
@@ -117,7 +116,7 @@ impl Blocks {
     }
 
     /// A peer announced a block. What to ask it.
-    pub(super) fn on_inv(&mut self, key: PeerKey, hash: BlockHash) -> Option<GetHeaders> {
+    pub(super) fn on_inv(&mut self, key: PeerId, hash: BlockHash) -> Option<GetHeaders> {
         if self.is_known(&hash) {
             self.add_source(key, &hash);
             return None;
@@ -135,7 +134,7 @@ impl Blocks {
     /// One of them is none of the network's.
     pub(super) fn on_headers(
         &mut self,
-        key: PeerKey,
+        key: PeerId,
         headers: &[Header],
     ) -> Result<Option<GetHeaders>, BlockNewsFault> {
         let asked = self.asking.remove(&key);
@@ -178,7 +177,7 @@ impl Blocks {
     }
 
     /// A header whose work was checked, and whose parent is known unless it is itself.
-    fn add(&mut self, key: PeerKey, header: &Header) -> Result<(), BlockNewsFault> {
+    fn add(&mut self, key: PeerId, header: &Header) -> Result<(), BlockNewsFault> {
         let (hash, got) = (header.hash(), header.bits);
         if self.is_known(&hash) {
             self.add_source(key, &hash);
@@ -197,7 +196,7 @@ impl Blocks {
         Ok(())
     }
 
-    fn push(&mut self, key: PeerKey, seen: Seen) {
+    fn push(&mut self, key: PeerId, seen: Seen) {
         let from = VecDeque::from([key]);
         self.headers.push_back(seen);
         self.open.insert(seen.hash);
@@ -221,7 +220,7 @@ impl Blocks {
         self.headers.iter().any(|seen| seen.hash == *hash)
     }
 
-    fn add_source(&mut self, key: PeerKey, hash: &BlockHash) {
+    fn add_source(&mut self, key: PeerId, hash: &BlockHash) {
         let first = self.wanted.front().map(|wanted| wanted.hash);
         let is_asked = first == Some(*hash) && self.asked.is_some_and(|(asked, _)| asked == key);
         if let Some(wanted) = self.wanted.iter_mut().find(|wanted| wanted.hash == *hash) {
@@ -236,7 +235,7 @@ impl Blocks {
     }
 
     /// What to ask of whom now: at most one block is on its way at a time.
-    pub(super) fn request(&mut self, now: Duration) -> Option<(PeerKey, Inventory)> {
+    pub(super) fn request(&mut self, now: Duration) -> Option<(PeerId, Inventory)> {
         if let Some((key, deadline)) = self.asked {
             if now < deadline {
                 return None;
@@ -267,7 +266,7 @@ impl Blocks {
     /// The peer was never asked for it.
     pub(super) fn on_block(
         &mut self,
-        key: PeerKey,
+        key: PeerId,
         hash: BlockHash,
     ) -> Result<Option<Seen>, BlockNewsFault> {
         let wanted = self.wanted.front().filter(|wanted| wanted.hash == hash);
@@ -302,7 +301,7 @@ impl Blocks {
     }
 
     /// A peer does not have what it announced.
-    pub(super) fn on_not_found(&mut self, key: PeerKey, hash: BlockHash) {
+    pub(super) fn on_not_found(&mut self, key: PeerId, hash: BlockHash) {
         let first = self.wanted.front().map(|wanted| wanted.hash);
         if first == Some(hash) && self.asked.is_some_and(|(asked, _)| asked == key) {
             self.asked = None;
@@ -310,7 +309,7 @@ impl Blocks {
     }
 
     /// A peer is gone: others are asked.
-    pub(super) fn remove_peer(&mut self, key: PeerKey) {
+    pub(super) fn remove_peer(&mut self, key: PeerId) {
         self.asking.remove(&key);
         self.late.retain(|(late, _)| *late != key);
         self.wanted.iter_mut().for_each(|wanted| wanted.from.retain(|from| *from != key));
@@ -322,7 +321,7 @@ impl Blocks {
         self.skipped
     }
 
-    fn give_up(&mut self, key: PeerKey) {
+    fn give_up(&mut self, key: PeerId) {
         self.asked = None;
         if let Some(wanted) = self.wanted.front() {
             if self.late.len() == MAX_LATE {

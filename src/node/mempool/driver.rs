@@ -5,13 +5,13 @@ use super::fault::{MAX_STANDARD_TX_WEIGHT, TxFault, check_loose};
 use super::follow::check;
 use super::pending::{Pending, Settled};
 use super::types::{MempoolError, MempoolFigures, MempoolOptions, Notice};
-use super::watch::{Arrival, PeerKey, Watch};
+use super::watch::{Arrival, Watch};
+use crate::chain::Params;
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
-use crate::node::Sources;
 use crate::node::block_check::CheckedBlock;
-use crate::node::peers::{BookUse, Decision, Happened, Peers, Policy};
-use crate::primitives::{BlockHash, Txid};
+use crate::node::peers::{AddrManUse, Decision, Happened, Peers, Policy};
+use crate::primitives::{BlockHash, PeerId, Txid};
 use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, Transaction, TxView};
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -38,7 +38,7 @@ struct Told {
 /// A watch of what peers announce.
 #[derive(Debug)]
 pub struct Mempool {
-    sources: Sources,
+    params: &'static Params,
     peers: Peers<Told>,
     watch: Watch,
     blocks: Blocks,
@@ -57,14 +57,12 @@ pub struct Mempool {
 impl Mempool {
     /// Starts to look for peers; call inside a tokio runtime of several threads.
     pub fn start(options: MempoolOptions) -> Self {
-        let MempoolOptions { sources, folder, connect, peers, stored, limits } = options;
+        let MempoolOptions { peers, folder, stored, limits } = options;
+        let params = peers.params;
         let (sender, events) = channel(EVENT_QUEUE);
         let policy = Policy {
-            sources: sources.clone(),
-            book: BookUse::Shared(folder),
-            connect,
-            added: Vec::new(),
-            wanted: peers,
+            peers,
+            addrman: AddrManUse::Shared(folder),
             needed: Needed::RecentBlocks,
             persistence: Persistence::OnceConnected,
             gossip: true,
@@ -74,9 +72,9 @@ impl Mempool {
         Self {
             peers: Peers::new(policy, sender),
             watch: Watch::new(limits),
-            blocks: Blocks::new(sources.params, stored),
+            blocks: Blocks::new(params, stored),
             pending: Pending::new(limits.pending, limits.spends),
-            sources,
+            params,
             events,
             started: Instant::now(),
             away: Duration::ZERO,
@@ -115,7 +113,7 @@ impl Mempool {
         }
     }
 
-    /// Ends the watch: what was learnt of peers is noted in the address book.
+    /// Ends the watch: what was learnt of peers is noted in the address manager.
     pub async fn finish(&mut self) {
         self.peers.finish().await;
     }
@@ -176,7 +174,7 @@ impl Mempool {
         }
     }
 
-    fn on_message(&mut self, key: PeerKey, message: Message) {
+    fn on_message(&mut self, key: PeerId, message: Message) {
         match message {
             Message::Inv(list) => self.on_inv(key, &list),
             Message::Tx(transaction) => self.on_tx(key, transaction),
@@ -187,7 +185,7 @@ impl Mempool {
         }
     }
 
-    fn on_inv(&mut self, key: PeerKey, list: &[Inventory]) {
+    fn on_inv(&mut self, key: PeerId, list: &[Inventory]) {
         self.watch.on_inv(key, list);
         if self.watch.is_full(key) {
             self.tell_flood(key);
@@ -202,7 +200,7 @@ impl Mempool {
     }
 
     /// Tells the user once for each connection.
-    fn tell_flood(&mut self, key: PeerKey) {
+    fn tell_flood(&mut self, key: PeerId) {
         let Some(line) = self.peers.get_mut(key).filter(|line| !line.note.flood) else { return };
         line.note.flood = true;
         warn!(
@@ -211,7 +209,7 @@ impl Mempool {
         );
     }
 
-    fn on_tx(&mut self, key: PeerKey, transaction: Transaction) {
+    fn on_tx(&mut self, key: PeerId, transaction: Transaction) {
         let view = transaction.view();
         let txid = view.txid();
         match self.arrival(key, view, txid) {
@@ -233,7 +231,7 @@ impl Mempool {
     /// What is new about a transaction; nothing is said of one that is larger than nodes relay.
     fn arrival(
         &mut self,
-        key: PeerKey,
+        key: PeerId,
         transaction: TxView<'_>,
         txid: Txid,
     ) -> Result<Option<Arrival>, TxFault> {
@@ -250,12 +248,12 @@ impl Mempool {
         self.notices.push(how(transaction));
     }
 
-    fn on_not_found(&mut self, key: PeerKey, list: &[Inventory]) {
+    fn on_not_found(&mut self, key: PeerId, list: &[Inventory]) {
         self.watch.on_not_found(key, list);
         list.iter().for_each(|entry| self.blocks.on_not_found(key, BlockHash(entry.hash.0)));
     }
 
-    fn on_headers(&mut self, key: PeerKey, message: &Headers) {
+    fn on_headers(&mut self, key: PeerId, message: &Headers) {
         if message.foreign.is_some() {
             self.refuse(key, "follows another chain");
             return;
@@ -267,14 +265,14 @@ impl Mempool {
         }
     }
 
-    fn on_block(&mut self, key: PeerKey, block: Block) {
+    fn on_block(&mut self, key: PeerId, block: Block) {
         let hash = block.header().hash();
         let seen = match self.blocks.on_block(key, hash) {
             Ok(Some(seen)) => seen,
             Ok(None) => return,
             Err(fault) => return self.refuse(key, &fault.to_string()),
         };
-        let params = self.sources.params;
+        let params = self.params;
         match block_in_place(|| check(block, seen, params)) {
             Err(fault) => self.refuse(key, &format!("sent a wrong block: {fault}")),
             Ok((checked, height)) => {
@@ -316,12 +314,12 @@ impl Mempool {
         }
     }
 
-    fn refuse(&mut self, key: PeerKey, reason: &str) {
+    fn refuse(&mut self, key: PeerId, reason: &str) {
         self.peers.refuse(key, reason);
         self.forget(key);
     }
 
-    fn forget(&mut self, key: PeerKey) {
+    fn forget(&mut self, key: PeerId) {
         self.watch.remove_peer(key);
         self.blocks.remove_peer(key);
     }

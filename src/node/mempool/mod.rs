@@ -28,4 +28,4 @@ pub use fault::{MAX_STANDARD_TX_WEIGHT, TxFault};
 pub use follow::stored_end;
 pub use limits::Limits;
 pub use types::{MempoolError, MempoolFigures, MempoolOptions, Notice};
-pub use watch::{Arrival, PeerKey, Watch, WatchCounts};
+pub use watch::{Arrival, Watch, WatchCounts};

@@ -3,7 +3,7 @@
 use super::blocks::Seen;
 use super::limits::Limits;
 use super::watch::WatchCounts;
-use crate::node::{Failures, Sources};
+use crate::node::{Failures, PeerOptions};
 use crate::primitives::BlockHash;
 use crate::wire::Transaction;
 use std::path::PathBuf;
@@ -11,14 +11,10 @@ use std::path::PathBuf;
 /// What to watch.
 #[derive(Clone, Debug)]
 pub struct MempoolOptions {
-    /// Where peers come from, and how they are reached.
-    pub sources: Sources,
-    /// The network's folder, for the address book in it.
+    /// Which peers to connect to, and how to reach them.
+    pub peers: PeerOptions,
+    /// The network's folder, for the address manager in it.
     pub folder: PathBuf,
-    /// Only these peers (`host:port`); empty for those that can be found.
-    pub connect: Vec<String>,
-    /// How many peers at once, where none are named.
-    pub peers: usize,
     /// The end of the stored chain, from [`stored_end`](super::stored_end): new blocks have to build on it. Where it is
     /// empty, proof of work at the network's limit is all that is asked of the first one.
     pub stored: Vec<Seen>,

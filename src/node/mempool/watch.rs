@@ -7,13 +7,10 @@
 use super::fault::TxFault;
 use super::known::{Known, count};
 use super::limits::Limits;
-use crate::primitives::{Hash256, Txid, Wtxid};
+use crate::primitives::{Hash256, PeerId, Txid, Wtxid};
 use crate::wire::{Inventory, InventoryKind};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
-
-/// A connection's number.
-pub type PeerKey = u64;
 
 /// What came with a transaction that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +71,9 @@ struct Peer {
 #[derive(Debug)]
 pub struct Watch {
     limits: Limits,
-    peers: BTreeMap<PeerKey, Peer>,
+    peers: BTreeMap<PeerId, Peer>,
     /// What was announced and has not come: who announced it.
-    wanted: HashMap<Hash256, Vec<(PeerKey, Standing)>>,
+    wanted: HashMap<Hash256, Vec<(PeerId, Standing)>>,
     known: Known,
     counts: WatchCounts,
 }
@@ -94,7 +91,7 @@ impl Watch {
     }
 
     /// A peer is connected; with `wtxid_relay` it announces by wtxid (BIP339).
-    pub fn add_peer(&mut self, key: PeerKey, wtxid_relay: bool) {
+    pub fn add_peer(&mut self, key: PeerId, wtxid_relay: bool) {
         let peer = Peer {
             wtxid_relay,
             announced: 0,
@@ -108,7 +105,7 @@ impl Watch {
     }
 
     /// A peer is gone: what it was asked for is asked of others.
-    pub fn remove_peer(&mut self, key: PeerKey) {
+    pub fn remove_peer(&mut self, key: PeerId) {
         if self.peers.remove(&key).is_none() {
             return;
         }
@@ -126,7 +123,7 @@ impl Watch {
     /// A peer announced things; what are no transactions is passed over.
     ///
     /// As in Bitcoin Core those are ignored that are not announced by the kind of id that was agreed on.
-    pub fn on_inv(&mut self, key: PeerKey, list: &[Inventory]) {
+    pub fn on_inv(&mut self, key: PeerId, list: &[Inventory]) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let kind = if peer.wtxid_relay { InventoryKind::Wtx } else { InventoryKind::Tx };
         for id in list.iter().filter(|entry| entry.kind == kind).map(|entry| entry.hash) {
@@ -162,7 +159,7 @@ impl Watch {
     }
 
     /// A peer said that it does not have some of what it was asked for.
-    pub fn on_not_found(&mut self, key: PeerKey, list: &[Inventory]) {
+    pub fn on_not_found(&mut self, key: PeerId, list: &[Inventory]) {
         for entry in list {
             let Some(peer) = self.peers.get_mut(&key) else { return };
             if peer.in_flight.remove(&entry.hash).is_some() {
@@ -180,7 +177,7 @@ impl Watch {
     ///
     /// # Errors
     /// The peer was never asked for it.
-    pub fn on_tx(&mut self, key: PeerKey, txid: Txid, wtxid: Wtxid) -> Result<Arrival, TxFault> {
+    pub fn on_tx(&mut self, key: PeerId, txid: Txid, wtxid: Wtxid) -> Result<Arrival, TxFault> {
         if self.answered(key, txid, wtxid)?.is_none() {
             return Ok(Arrival::Again);
         }
@@ -203,7 +200,7 @@ impl Watch {
     ///
     /// # Errors
     /// The peer was never asked for it.
-    pub fn on_too_heavy(&mut self, key: PeerKey, txid: Txid, wtxid: Wtxid) -> Result<(), TxFault> {
+    pub fn on_too_heavy(&mut self, key: PeerId, txid: Txid, wtxid: Wtxid) -> Result<(), TxFault> {
         let Some(id) = self.answered(key, txid, wtxid)? else { return Ok(()) };
         self.counts.too_heavy += 1;
         if id.0 == wtxid.0 {
@@ -217,7 +214,7 @@ impl Watch {
     /// By which id a peer was asked for what it sent; of one that was dropped something may still be in the queue.
     fn answered(
         &mut self,
-        key: PeerKey,
+        key: PeerId,
         txid: Txid,
         wtxid: Wtxid,
     ) -> Result<Option<Hash256>, TxFault> {
@@ -238,7 +235,7 @@ impl Watch {
     }
 
     /// Gives up the requests whose time is over; which peers have let too many of them pass.
-    pub fn expire(&mut self, now: Duration) -> Vec<(PeerKey, TxFault)> {
+    pub fn expire(&mut self, now: Duration) -> Vec<(PeerId, TxFault)> {
         let (mut late, mut faults) = (Vec::new(), Vec::new());
         for (key, peer) in &mut self.peers {
             while let Some((deadline, id)) = peer.asked.front().copied()
@@ -262,7 +259,7 @@ impl Watch {
     }
 
     /// What to ask of whom now: `getdata` messages.
-    pub fn requests(&mut self, now: Duration) -> Vec<(PeerKey, Vec<Inventory>)> {
+    pub fn requests(&mut self, now: Duration) -> Vec<(PeerId, Vec<Inventory>)> {
         let (limits, deadline) = (self.limits, now + self.limits.patience);
         let mut requests = Vec::new();
         for (key, peer) in &mut self.peers {
@@ -305,7 +302,7 @@ impl Watch {
     }
 
     /// Whether more is announced than the peer may have open.
-    pub fn is_full(&self, key: PeerKey) -> bool {
+    pub fn is_full(&self, key: PeerId) -> bool {
         self.peers.get(&key).is_some_and(|peer| peer.announced >= self.limits.announced)
     }
 
@@ -325,7 +322,7 @@ impl Watch {
     }
 
     /// A peer was asked in vain.
-    fn in_vain(&mut self, key: PeerKey, id: Hash256) {
+    fn in_vain(&mut self, key: PeerId, id: Hash256) {
         let Some(listed) = self.wanted.get_mut(&id) else { return };
         let Some(own) = listed.iter_mut().find(|(peer, _)| *peer == key) else { return };
         if own.1 == Standing::Asked {
@@ -338,7 +335,7 @@ impl Watch {
     fn ask_another(&mut self, id: Hash256) {
         let Some(listed) = self.wanted.get(&id) else { return };
         let candidates = listed.iter().filter(|(_, standing)| *standing == Standing::Candidate);
-        let candidates: Vec<PeerKey> = candidates.map(|(key, _)| *key).collect();
+        let candidates: Vec<PeerId> = candidates.map(|(key, _)| *key).collect();
         if candidates.is_empty() {
             self.counts.lost += 1;
             self.forget(id);
@@ -352,7 +349,7 @@ impl Watch {
     }
 
     /// Takes out of a queue what is of no use in it, when it has grown too long for what the peer has announced.
-    fn tidy(&mut self, key: PeerKey) {
+    fn tidy(&mut self, key: PeerId) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if peer.queue.len() > 2 * self.limits.announced {
             let mut met = HashSet::new();
@@ -378,7 +375,7 @@ impl Watch {
 }
 
 /// Marks a candidate as asked, unless another one is.
-fn take(listed: &mut [(PeerKey, Standing)], key: PeerKey) -> bool {
+fn take(listed: &mut [(PeerId, Standing)], key: PeerId) -> bool {
     if listed.iter().any(|(_, standing)| *standing == Standing::Asked) {
         return false;
     }

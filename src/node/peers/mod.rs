@@ -1,29 +1,30 @@
 //! The connections of a task: what the pool decides is done here, and what happens is told it.
 //!
 //! A sync, a watch of transactions and a request for one thing have their peers by the same rules (netgroups, backoff,
-//! replacement, discouragement, the address book); what they want of them is a [`Policy`]. A request is over in seconds
-//! and could do with less than a pool, but what it would do without are just those rules: it has a pool that does not
-//! persist and asks nobody for addresses.
+//! replacement, discouragement, the address manager); what they want of them is a [`Policy`]. A request is over in
+//! seconds and could do with less than a pool, but what it would do without are just those rules: it has a pool that
+//! does not persist and asks nobody for addresses.
 
-mod book;
+mod addrman_file;
 mod policy;
 mod route;
 mod tell;
 mod view;
 
-pub(super) use policy::{BookUse, Policy};
+pub(super) use policy::{AddrManUse, Policy};
 
 use super::addresses::search;
 use super::clock::unix_now_secs;
 use super::failures::Failures;
-use super::sources::net_config;
-use crate::net::book::{Claim, NetGroup, claims};
+use super::peer_options::net_config;
+use crate::net::addrman::{Claim, NetGroup, claims};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search};
 use crate::net::{
-    Config, Dialer, Disconnect, Event, Fault, PeerHandle, PeerId, PeerInfo, ProxyError, Timers,
+    Config, Dialer, Disconnect, Event, Fault, PeerHandle, PeerInfo, ProxyError, Timers,
 };
+use crate::primitives::PeerId;
 use crate::wire::{Message, safe_text};
-use book::{BookFile, Written};
+use addrman_file::{AddrManFile, Written};
 use route::Route;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,20 +54,20 @@ impl<N> Line<N> {
 #[derive(Debug)]
 pub(super) enum Decision {
     /// This peer is gone.
-    Parted(u64),
+    Parted(PeerId),
     /// This peer is to be asked whether it has our tip.
-    AskTip(u64),
+    AskTip(PeerId),
 }
 
 /// What has happened on a connection that the task has to know.
 #[derive(Debug)]
 pub(super) enum Happened {
     /// A peer can be used.
-    Connected(u64, Box<PeerInfo>),
+    Connected(PeerId, Box<PeerInfo>),
     /// A peer said something.
-    Said(u64, Message),
+    Said(PeerId, Message),
     /// A peer, or the attempt to reach one, is gone by itself.
-    Lost(u64),
+    Lost(PeerId),
 }
 
 /// What was done beside the task.
@@ -81,13 +82,13 @@ enum Done {
 #[derive(Debug)]
 pub(super) struct Peers<N> {
     pool: Pool,
-    lines: BTreeMap<u64, Line<N>>,
+    lines: BTreeMap<PeerId, Line<N>>,
     policy: Policy,
     config: Config,
     events: Sender<Event>,
     dialer: Dialer,
     done: (UnboundedSender<Done>, UnboundedReceiver<Done>),
-    file: BookFile,
+    file: AddrManFile,
     saving: Option<JoinHandle<()>>,
     route: Route,
     started: Instant,
@@ -99,17 +100,17 @@ pub(super) struct Peers<N> {
 }
 
 impl<N: Default> Peers<N> {
-    /// No connection yet. Blocks on the address book's file.
+    /// No connection yet. Blocks on the address manager's file.
     pub(super) fn new(policy: Policy, events: Sender<Event>) -> Self {
-        let params = policy.sources.params;
-        let (file, book) = BookFile::open(params, policy.book_use());
+        let params = policy.peers.params;
+        let (file, addrman) = AddrManFile::open(params, policy.addrman_use());
         let now = Moment { since_start: Duration::ZERO, unix: unix_now_secs() };
         let config = net_config(params, policy.height, Timers::default());
         Self {
-            pool: Pool::new(policy.settings(), book, now),
+            pool: Pool::new(policy.settings(), addrman, now),
             lines: BTreeMap::new(),
             config: Config { relay: policy.relay, ..config },
-            dialer: policy.sources.dialer(),
+            dialer: policy.peers.dialer(),
             policy,
             events,
             done: unbounded_channel(),
@@ -154,12 +155,12 @@ impl<N: Default> Peers<N> {
         None
     }
 
-    fn dial(&mut self, id: u64, address: String, patience: Duration) {
+    fn dial(&mut self, id: PeerId, address: String, patience: Duration) {
         debug!("dialling {address}");
         let timers = Timers { connect: patience, ..self.config.timers };
         let config = Arc::new(Config { timers, ..self.config.clone() });
         let events = self.events.clone();
-        let handle = self.dialer.spawn(PeerId(id), address.clone(), config, events);
+        let handle = self.dialer.spawn(id, address.clone(), config, events);
         self.lines.insert(
             id,
             Line { handle, address, connected: false, useful: false, note: N::default() },
@@ -167,9 +168,9 @@ impl<N: Default> Peers<N> {
     }
 
     fn search(&self, what: Search) {
-        let (sources, sender) = (self.policy.sources.clone(), self.done.0.clone());
+        let (options, sender) = (self.policy.peers.clone(), self.done.0.clone());
         tokio::spawn(async move {
-            let told = search(&sources, what).await;
+            let told = search(&options, what).await;
             // The task may have ended meanwhile.
             sender.send(Done::Searched(what, told)).ok();
         });
@@ -180,7 +181,7 @@ impl<N: Default> Peers<N> {
             self.pool.not_saved();
             return;
         }
-        let writing = self.file.write(self.pool.book().clone());
+        let writing = self.file.write(self.pool.addrman().clone());
         let sender = self.done.0.clone();
         self.saving = writing.map(|writing| {
             tokio::spawn(async move {
@@ -201,12 +202,12 @@ impl<N: Default> Peers<N> {
     fn on_done(&mut self, done: Done) {
         match done {
             Done::Searched(search, told) => self.found(search, &told),
-            Done::Written(Written::Whole(book)) => self.file.holds(book),
+            Done::Written(Written::Whole(addrman)) => self.file.holds(addrman),
             Done::Written(Written::NotNow) => self.pool.not_saved(),
-            Done::Written(Written::Replaced(book)) => {
+            Done::Written(Written::Replaced(addrman)) => {
                 debug!("another process has written the address book: going on with that");
-                self.pool.replace_book(book.clone());
-                self.file.holds(book);
+                self.pool.replace_addrman(addrman.clone());
+                self.file.holds(addrman);
             }
             Done::Written(Written::Failed) => {}
         }
@@ -222,7 +223,7 @@ impl<N: Default> Peers<N> {
             self.failures.remark("the DNS seeds named no address");
         }
         self.pool.found(search, told, self.now());
-        if told.is_empty() && self.pool.book().is_empty() {
+        if told.is_empty() && self.pool.addrman().is_empty() {
             self.failures.remark("no address was found");
         }
     }
@@ -249,7 +250,7 @@ impl<N: Default> Peers<N> {
     fn check_route(&mut self, now: Moment) {
         let pool = &self.pool;
         let far_end = || pool.peers().find_map(|peer| peer.remote);
-        let direct = self.policy.sources.proxy.is_none();
+        let direct = self.policy.peers.proxy.is_none();
         if direct && self.route.has_changed(now.since_start, far_end) {
             info!("the network has changed: checking all peers");
             self.pool.network_changed(now);
@@ -266,29 +267,29 @@ impl<N: Default> Peers<N> {
     pub(super) fn on_event(&mut self, event: Event) -> Option<Happened> {
         match event {
             Event::Connected { peer, info } => {
-                let kept = self.connected(peer.0, &info);
-                kept.then_some(Happened::Connected(peer.0, info))
+                let kept = self.connected(peer, &info);
+                kept.then_some(Happened::Connected(peer, info))
             }
             // What a peer said before it was dropped may still be waiting here.
             Event::Message { peer, message } => {
-                let used = self.lines.get(&peer.0)?.connected;
-                self.heard(peer.0, &message);
+                let used = self.lines.get(&peer)?.connected;
+                self.heard(peer, &message);
                 // Who is only to tell addresses has nothing else to say.
-                used.then_some(Happened::Said(peer.0, message))
+                used.then_some(Happened::Said(peer, message))
             }
             Event::Latency { peer, rtt } => {
                 let now = self.now();
-                self.pool.latency(peer.0, rtt, now);
+                self.pool.latency(peer, rtt, now);
                 None
             }
             Event::Disconnected { peer, reason } => {
-                self.disconnected(peer.0, &reason).then_some(Happened::Lost(peer.0))
+                self.disconnected(peer, &reason).then_some(Happened::Lost(peer))
             }
         }
     }
 
     /// A handshake is complete; whether the peer is used.
-    fn connected(&mut self, id: u64, info: &PeerInfo) -> bool {
+    fn connected(&mut self, id: PeerId, info: &PeerInfo) -> bool {
         let now = self.now();
         self.proxy_fault = None;
         match self.pool.connected(id, info, now) {
@@ -316,7 +317,7 @@ impl<N: Default> Peers<N> {
         }
     }
 
-    fn heard(&mut self, id: u64, message: &Message) {
+    fn heard(&mut self, id: PeerId, message: &Message) {
         self.pool.heard(id);
         if matches!(message, Message::Addr(_) | Message::AddrV2(_)) {
             let now = self.now();
@@ -325,7 +326,7 @@ impl<N: Default> Peers<N> {
     }
 
     /// A connection ended by itself: the address may be dialled again later. Whether it was still one of ours.
-    fn disconnected(&mut self, id: u64, reason: &Disconnect) -> bool {
+    fn disconnected(&mut self, id: PeerId, reason: &Disconnect) -> bool {
         if let Disconnect::Proxy(error) = reason {
             self.blame_proxy(error);
         } else if let Some(line) = self.lines.get(&id) {
@@ -351,20 +352,20 @@ impl<N: Default> Peers<N> {
     }
 
     /// Disconnects a peer that did what no good peer does, and does not dial its address again soon.
-    pub(super) fn refuse(&mut self, id: u64, reason: &str) {
+    pub(super) fn refuse(&mut self, id: PeerId, reason: &str) {
         let now = self.now();
         self.pool.refused(id, now);
         self.drop_line(id, reason);
     }
 
     /// Disconnects a peer that left a request unanswered.
-    pub(super) fn stalled(&mut self, id: u64, reason: &str) {
+    pub(super) fn stalled(&mut self, id: PeerId, reason: &str) {
         let now = self.now();
         self.pool.stalled(id, now, &mut rand::rng());
         self.drop_line(id, reason);
     }
 
-    fn drop_line(&mut self, id: u64, reason: &str) {
+    fn drop_line(&mut self, id: PeerId, reason: &str) {
         if let Some(line) = self.lines.get(&id) {
             warn!("dropped peer {}: {reason}", line.address);
         }
@@ -372,7 +373,7 @@ impl<N: Default> Peers<N> {
     }
 
     /// Lets a peer go that did nothing wrong but is of no use.
-    pub(super) fn dismiss(&mut self, id: u64, reason: &str) {
+    pub(super) fn dismiss(&mut self, id: PeerId, reason: &str) {
         let now = self.now();
         self.pool.dismissed(id, now);
         if let Some(line) = self.lines.get(&id) {
@@ -381,13 +382,13 @@ impl<N: Default> Peers<N> {
         self.let_go(id, reason);
     }
 
-    fn let_go(&mut self, id: u64, reason: &str) {
+    fn let_go(&mut self, id: PeerId, reason: &str) {
         if let Some(line) = self.hang_up(id) {
             self.failures.add_other(&line.address, reason);
         }
     }
 
-    fn hang_up(&mut self, id: u64) -> Option<Line<N>> {
+    fn hang_up(&mut self, id: PeerId) -> Option<Line<N>> {
         let line = self.lines.remove(&id)?;
         self.bytes_of_gone += line.handle.traffic().received;
         line.handle.disconnect();

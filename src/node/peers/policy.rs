@@ -2,7 +2,7 @@
 
 use crate::net::pool::{Needed, Persistence, Settings};
 use crate::node::addresses::seed_names;
-use crate::node::sources::Sources;
+use crate::node::peer_options::PeerOptions;
 use crate::primitives::Network;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,16 +13,10 @@ const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
 /// What a task wants of its peers.
 #[derive(Clone, Debug)]
 pub(in crate::node) struct Policy {
-    /// The network, where addresses come from, and how peers are reached.
-    pub(in crate::node) sources: Sources,
-    /// How the address book's file is used; not at all with named peers only.
-    pub(in crate::node) book: BookUse,
-    /// Only these peers (`host:port`); empty for those that are found.
-    pub(in crate::node) connect: Vec<String>,
-    /// These peers (`host:port`) beside those that are found.
-    pub(in crate::node) added: Vec<String>,
-    /// How many peers at once, where none are named.
-    pub(in crate::node) wanted: usize,
+    /// Which peers to connect to, and how to reach them.
+    pub(in crate::node) peers: PeerOptions,
+    /// How the address manager's file is used; not at all with named peers only.
+    pub(in crate::node) addrman: AddrManUse,
     /// What they have to offer.
     pub(in crate::node) needed: Needed,
     /// How long they are sought.
@@ -35,9 +29,9 @@ pub(in crate::node) struct Policy {
     pub(in crate::node) height: u32,
 }
 
-/// How the file of the address book is used.
+/// How the file of the address manager is used.
 #[derive(Clone, Debug)]
-pub(in crate::node) enum BookUse {
+pub(in crate::node) enum AddrManUse {
     /// Not at all.
     None,
     /// The file in this folder is read and replaced: this process holds the folder's lock.
@@ -57,16 +51,16 @@ impl Policy {
     }
 
     pub(super) fn settings(&self) -> Settings {
-        let params = self.sources.params;
-        let named = self.sources.proxy.as_ref().map(|_| seed_names(params));
+        let params = self.peers.params;
+        let named = self.peers.proxy.as_ref().map(|_| seed_names(params));
         Settings {
-            only: self.connect.clone(),
-            added: self.added.clone(),
-            wanted: self.wanted,
+            connect: self.peers.connect.clone(),
+            add_peers: self.peers.add_peers.clone(),
+            wanted: self.peers.wanted,
             persistence: self.persistence,
             needed: self.needed,
             no_gossip: !self.gossip,
-            dns: self.sources.asks_dns(),
+            dns: self.peers.asks_dns(),
             proxy_seeds: named,
             // Source: bitcoinknots `doc/blake2b-fork.md`. Its nodes set the bit on every network; only there it tells.
             other_chain: matches!(params.network, Network::Mainnet | Network::Testnet4),
@@ -74,8 +68,8 @@ impl Policy {
         }
     }
 
-    /// How the book's file is used, which is of no interest where only named peers are dialled.
-    pub(super) fn book_use(&self) -> BookUse {
-        if self.connect.is_empty() { self.book.clone() } else { BookUse::None }
+    /// How the address manager's file is used, which is of no interest where only named peers are dialled.
+    pub(super) fn addrman_use(&self) -> AddrManUse {
+        if self.peers.connect.is_empty() { self.addrman.clone() } else { AddrManUse::None }
     }
 }

@@ -3,26 +3,27 @@
 use super::{Line, Peers};
 use crate::net::pool::{PeerStatus, Place};
 use crate::node::failures::Failures;
+use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::time::Duration;
 
 impl<N: Default> Peers<N> {
     /// Says something to a peer. What cannot be queued is as lost as what is not answered: the connection is over, or the
     /// peer does not read, and there are deadlines for both.
-    pub(in crate::node) fn send(&self, id: u64, message: Message) {
+    pub(in crate::node) fn send(&self, id: PeerId, message: Message) {
         self.lines.get(&id).map(|line| line.handle.try_send(message).ok());
     }
 
-    pub(in crate::node) fn get(&self, id: u64) -> Option<&Line<N>> {
+    pub(in crate::node) fn get(&self, id: PeerId) -> Option<&Line<N>> {
         self.lines.get(&id)
     }
 
-    pub(in crate::node) fn get_mut(&mut self, id: u64) -> Option<&mut Line<N>> {
+    pub(in crate::node) fn get_mut(&mut self, id: PeerId) -> Option<&mut Line<N>> {
         self.lines.get_mut(&id)
     }
 
     /// The connected peers.
-    pub(in crate::node) fn lines(&mut self) -> impl Iterator<Item = (u64, &mut Line<N>)> {
+    pub(in crate::node) fn lines(&mut self) -> impl Iterator<Item = (PeerId, &mut Line<N>)> {
         let connected = self.lines.iter_mut().filter(|(_, line)| line.connected);
         connected.map(|(id, line)| (*id, line))
     }
@@ -33,7 +34,7 @@ impl<N: Default> Peers<N> {
     }
 
     /// A peer did something for us.
-    pub(in crate::node) fn was_useful(&mut self, id: u64) {
+    pub(in crate::node) fn was_useful(&mut self, id: PeerId) {
         self.pool.was_useful(id);
         if let Some(line) = self.lines.get_mut(&id) {
             line.useful = true;
@@ -47,7 +48,7 @@ impl<N: Default> Peers<N> {
     }
 
     /// A peer has shown to have this header, of our chain or of a branch beside it.
-    pub(in crate::node) fn has_tip(&mut self, id: u64, tip: Place) {
+    pub(in crate::node) fn has_tip(&mut self, id: PeerId, tip: Place) {
         let now = self.now();
         self.pool.has_tip(id, tip, now);
     }

@@ -4,8 +4,9 @@ use super::connect::{LinkCheck, spawn_link};
 use super::tasks::Job;
 use super::{Batch, SyncError, SyncTask};
 use crate::chain::ChainPoint;
+use crate::primitives::PeerId;
 use crate::store::HeaderStore;
-use crate::sync::{BatchId, Command, DropReason, PeerId};
+use crate::sync::{BatchId, Command, DropReason};
 use crate::wire::{GetHeaders, Message, PROTOCOL_VERSION};
 use std::mem;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     fn link(&mut self, id: BatchId, hint: Option<ChainPoint>) {
         let received = self.batches.get_mut(&id).map(|kept| mem::replace(kept, Batch::Away));
         let Some(Batch::Received(headers)) = received else { return };
-        let (params, store) = (self.options.params, Arc::clone(&self.stored.store));
+        let (params, store) = (self.options.peers.params, Arc::clone(&self.stored.store));
         let check = LinkCheck { params, store, hint };
         spawn_link(check, id, headers, self.verdict_sender.clone());
     }

@@ -33,7 +33,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
                 log(format!("{address} left a request unanswered for {waited} s"));
             }
         }
-        if self.options.connect.is_empty() {
+        if self.options.peers.connect.is_empty() {
             return;
         }
         for (address, waited) in self.peers.unconnected() {

@@ -4,9 +4,9 @@ use super::tasks::Verdict;
 use super::{Batch, EVENT_QUEUE, SECOND_OPINION, SyncError, SyncTask};
 use crate::net::{Event, PeerInfo};
 use crate::node::peers::Happened;
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Header, PeerId};
 use crate::store::HeaderStore;
-use crate::sync::{Input, Linked, PeerId, PeerSupply, Reply};
+use crate::sync::{Input, Linked, PeerSupply, Reply};
 use crate::wire::{Headers, Inventory, InventoryKind, Message};
 
 impl<S: HeaderStore + 'static> SyncTask<S> {

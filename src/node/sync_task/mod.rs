@@ -117,7 +117,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             min_chain_work: options.min_chain_work.clone(),
             hint_backed_height: hinted.map_or(0, |hint| hint.height),
         };
-        let writer = ChainWriter::new(store, options.params)?;
+        let writer = ChainWriter::new(store, options.peers.params)?;
         let clock = options.clock.clone();
         let connect = ConnectThread::start(writer, limits, clock, verdict_sender.clone());
         Ok(Self {

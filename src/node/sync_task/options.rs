@@ -1,39 +1,25 @@
 //! What a sync can be told, and how it may end.
 
-use crate::chain::{Hints, Params};
-use crate::net::Proxy;
+use crate::chain::Hints;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::clock::Clock;
 use crate::node::failures::Failures;
-use crate::node::peers::{BookUse, Policy};
-use crate::node::sources::Sources;
+use crate::node::peer_options::PeerOptions;
+use crate::node::peers::{AddrManUse, Policy};
 use crate::node::writer::ChainError;
 use crate::primitives::{Network, Work};
 use crate::sync::{ChainEnd, Settings, Stopped, TooNew};
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// How to sync.
 #[derive(Clone, Debug)]
 pub struct SyncOptions {
-    /// The network.
-    pub params: &'static Params,
-    /// Only these peers (`host:port`); empty for those that are found.
-    pub connect: Vec<String>,
-    /// These peers (`host:port`) beside those that are found.
-    pub add_peers: Vec<String>,
-    /// The folder with the address book; `None` to do without. Only for the process that holds the folder's lock.
-    pub address_book: Option<PathBuf>,
-    /// How many peers at once.
-    pub peers: usize,
-    /// Whether DNS seeds may be asked.
-    pub dns: bool,
-    /// A DNS server to ask instead of the system's.
-    pub dns_server: Option<SocketAddr>,
-    /// A SOCKS5 proxy for every connection; it also resolves the names.
-    pub proxy: Option<Proxy>,
+    /// Which peers to connect to, and how to reach them.
+    pub peers: PeerOptions,
+    /// The folder with the address manager; `None` to do without. Only for the process that holds the folder's lock.
+    pub addrman_folder: Option<PathBuf>,
     /// Stay at the tip and follow new blocks.
     pub follow: bool,
     /// The height to stop at.
@@ -49,22 +35,18 @@ pub struct SyncOptions {
 }
 
 impl SyncOptions {
-    /// Where addresses of peers come from, and how they are reached.
-    pub(crate) fn sources(&self) -> Sources {
-        Sources::new(self.params, self.dns, self.dns_server, self.proxy.clone())
-    }
-
     /// What the state machine has to know.
     pub(super) fn settings(&self) -> Settings {
-        let named = self.connect.len();
-        let found = self.peers.max(self.add_peers.len());
+        let params = self.peers.params;
+        let named = self.peers.connect.len();
+        let found = self.peers.wanted.max(self.peers.add_peers.len());
         Settings {
-            genesis: self.params.genesis.hash(),
+            genesis: params.genesis.hash(),
             hints: self.hints.clone(),
             stop_height: self.stop_height,
             min_chain_work: self.min_chain_work.clone(),
-            whole_chain: self.min_chain_work >= self.params.min_chain_work(),
-            regular_blocks: self.params.network != Network::Regtest,
+            whole_chain: self.min_chain_work >= params.min_chain_work(),
+            regular_blocks: params.network != Network::Regtest,
             wanted_peers: if named > 0 { named } else { found },
             follow: self.follow,
             timeout: self.timeout,
@@ -74,11 +56,8 @@ impl SyncOptions {
     /// What is wanted of peers, which are told that height.
     pub(super) fn policy(&self, height: u32) -> Policy {
         Policy {
-            sources: self.sources(),
-            book: self.address_book.clone().map_or(BookUse::None, BookUse::Held),
-            connect: self.connect.clone(),
-            added: self.add_peers.clone(),
-            wanted: self.peers,
+            peers: self.peers.clone(),
+            addrman: self.addrman_folder.clone().map_or(AddrManUse::None, AddrManUse::Held),
             needed: Needed::Headers,
             persistence: if self.follow { Persistence::Always } else { Persistence::Brief },
             gossip: true,

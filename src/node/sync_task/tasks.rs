@@ -2,8 +2,8 @@
 
 use crate::chain::{BatchFault, ChainPoint, ChainTip, ConnectOutcome, LinkedBatch, Rejection};
 use crate::node::writer::ChainError;
-use crate::primitives::BlockHash;
-use crate::sync::{BatchId, PeerId, Proven};
+use crate::primitives::{BlockHash, PeerId};
+use crate::sync::{BatchId, Proven};
 
 /// A linked batch on its way to the chain.
 #[derive(Debug)]

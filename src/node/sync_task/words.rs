@@ -1,7 +1,8 @@
 //! What a sync reports, in words.
 
 use crate::node::clock::{grouped, span};
-use crate::sync::{Contradiction, PeerId, SyncEvent};
+use crate::primitives::PeerId;
+use crate::sync::{Contradiction, SyncEvent};
 
 /// How grave a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,13 +153,14 @@ fn contradiction_text(contradiction: &Contradiction, address: impl Fn(PeerId) ->
 #[cfg(test)]
 mod tests {
     use super::{Level, message};
+    use crate::primitives::PeerId;
     use crate::sync::{Contradiction, SyncEvent};
 
     #[test]
     fn what_contradicts_a_complete_chain_is_said_with_its_numbers() {
         let address = |_| "127.0.0.1:18444".to_owned();
-        let (one, height) = (vec![(7, 20_000)], 1_000);
-        let several = vec![(7, 3_000), (8, 20_000), (9, 7_000)];
+        let (one, height) = (vec![(PeerId(7), 20_000)], 1_000);
+        let several = vec![(PeerId(7), 3_000), (PeerId(8), 20_000), (PeerId(9), 7_000)];
         for (contradiction, expected) in [
             (
                 Contradiction::StopHeightNotReached { height, stop: 9_000 },

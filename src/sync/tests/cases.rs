@@ -2,6 +2,7 @@
 
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
+use crate::primitives::PeerId;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ fn a_bad_header_costs_its_sender_the_place_and_nobody_else_anything() {
             assert!(world.run(), "{height}");
             assert_eq!(world.best, tip(), "{height}");
             assert_eq!(world.dropped.len(), 1, "{height}");
-            assert_eq!(world.dropped[0].0, 0);
+            assert_eq!(world.dropped[0].0, PeerId(0));
         }
     }
 }

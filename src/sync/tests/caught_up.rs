@@ -4,9 +4,9 @@ use super::low_work::LowWork;
 use super::sim_chain::SimChain;
 use super::world::{SimPeer, World, chain, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
-use crate::primitives::BlockHash;
+use crate::primitives::{BlockHash, PeerId};
 use crate::sync::download::{Disposition, Download};
-use crate::sync::{Command, PeerId, Reply};
+use crate::sync::{Command, Reply};
 use std::time::Duration;
 
 const HEIGHT: u32 = 3_000;
@@ -116,16 +116,18 @@ fn a_slow_peer_does_not_lead_while_there_are_faster_ones() {
     }
 }
 
+const PEER: PeerId = PeerId(7);
+
 /// A download whose only peer has said that it has nothing beyond the tip, which is at this height.
 fn at_tip(height: u32) -> (Download, SimChain) {
     let mut stored = SimChain::new(hash_of(0, 0));
     stored.connect(hash_of(0, 0), &chain(height)[1..]);
     let mut download = Download::new(hash_of(0, 0), Hints::default(), None, stored.best);
-    download.add_peer(7, height, ms(5));
-    assert_eq!(requests(&mut download, ms(0), &stored), [7]);
+    download.add_peer(PEER, height, ms(5));
+    assert_eq!(requests(&mut download, ms(0), &stored), [PEER]);
     let empty = reply(None, hash_of(0, 0), 0);
-    assert_eq!(download.on_headers(ms(10), 7, &empty, 1), Disposition::Discard);
-    assert_eq!((download.confirmations(), download.is_idle(7)), (1, true));
+    assert_eq!(download.on_headers(ms(10), PEER, &empty, 1), Disposition::Discard);
+    assert_eq!((download.confirmations(), download.is_idle(PEER)), (1, true));
     (download, stored)
 }
 
@@ -152,26 +154,26 @@ fn the_answer_to_whether_a_peer_has_the_tip_is_one_whatever_it_is() {
         (None, hash_of(0, 0), 0),
     ] {
         let (mut download, stored) = at_tip(100);
-        download.check_tip(ms(20), 7, &stored);
-        assert!(!download.is_idle(7), "an answer is expected");
-        assert_eq!(requests(&mut download, ms(20), &stored), [7]);
-        let disposition = download.on_headers(ms(30), 7, &reply(parent, last, count), 2);
+        download.check_tip(ms(20), PEER, &stored);
+        assert!(!download.is_idle(PEER), "an answer is expected");
+        assert_eq!(requests(&mut download, ms(20), &stored), [PEER]);
+        let disposition = download.on_headers(ms(30), PEER, &reply(parent, last, count), 2);
         let expected = if count <= 1 { Disposition::Discard } else { Disposition::Take };
         assert_eq!(disposition, expected);
-        assert!(download.is_idle(7));
+        assert!(download.is_idle(PEER));
     }
 }
 
 #[test]
 fn the_answer_to_whether_a_peer_has_the_tip_is_not_taken_for_that_to_another_question() {
     let (mut download, stored) = at_tip(100);
-    download.on_announcement(7);
-    download.check_tip(ms(20), 7, &stored);
+    download.on_announcement(PEER);
+    download.check_tip(ms(20), PEER, &stored);
     download.poll(ms(20), false, &stored);
     let tip = reply(Some(hash_of(0, 99)), hash_of(0, 100), 1);
-    assert_eq!(download.on_headers(ms(30), 7, &tip, 2), Disposition::Discard);
-    assert!(!download.is_idle(7), "what follows the tip has not been answered");
+    assert_eq!(download.on_headers(ms(30), PEER, &tip, 2), Disposition::Discard);
+    assert!(!download.is_idle(PEER), "what follows the tip has not been answered");
     let more = reply(Some(hash_of(0, 99)), hash_of(0, 101), 2);
-    assert_eq!(download.on_headers(ms(40), 7, &more, 3), Disposition::Take);
-    assert!(download.is_idle(7));
+    assert_eq!(download.on_headers(ms(40), PEER, &more, 3), Disposition::Take);
+    assert!(download.is_idle(PEER));
 }

@@ -3,6 +3,7 @@
 use super::low_work::LowWork;
 use super::world::{Chain, SimPeer, World, chain, fork, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
+use crate::primitives::PeerId;
 use crate::sync::{ANSWER_DEADLINE, Input};
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ fn at_the_tip_repeated_headers_do_not_keep_a_sync_from_ending() {
     for (habit, hostile) in habits() {
         let mut world = World::new(Hints::default(), vec![honest(10)]);
         assert!(world.run());
-        let key = 9;
+        let key = PeerId(9);
         world.connect_peer(key, hostile);
         let start = world.now;
         world.request_all_again();
@@ -168,8 +169,8 @@ fn a_chain_that_leaves_ours_far_below_the_tip_is_found_in_four_answers() {
         let mut world = World::new(Hints::default(), vec![SimPeer::honest(&ours)]);
         assert!(world.run());
         let theirs = chain(100_001);
-        let key = 9;
-        world.handle(Input::PeerGone(0));
+        let key = PeerId(9);
+        world.handle(Input::PeerGone(PeerId(0)));
         world.peers.clear();
         world.connect_peer(key, SimPeer::honest(&theirs));
         assert!(world.run(), "{at}: {:?}", world.dropped);

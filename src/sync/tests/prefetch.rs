@@ -3,6 +3,7 @@
 use super::sim::{Habit, fit, habit, peer};
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
+use crate::primitives::PeerId;
 use crate::sync::prefetch::MAX_PREFETCHED;
 use crate::sync::window::WINDOW;
 use proptest::prelude::any;
@@ -142,7 +143,7 @@ fn a_bad_header_beyond_the_hints_costs_its_sender_alone() {
                 liar.bad_rule = bad;
             }
             let world = run(shipped(), vec![liar, far(), far()]);
-            let dropped: Vec<u64> = world.dropped.iter().map(|(key, _)| *key).collect();
+            let dropped: Vec<u64> = world.dropped.iter().map(|(key, _)| key.0).collect();
             assert_eq!(dropped, [0], "{height}: {:?}", world.dropped);
         }
     }
@@ -185,7 +186,7 @@ proptest! {
         let mut world = World::new(hints(&chain(hinted_to.min(height))), peers);
         prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
         prop_assert_eq!(world.best, ChainPoint { height, hash: hash_of(0, height) });
-        let key = u64::try_from(honest).unwrap();
+        let key = PeerId(u64::try_from(honest).unwrap());
         prop_assert!(world.peers.contains_key(&key), "the honest peer was dropped: {:?}", world.dropped);
         prop_assert!(world.most_held <= MOST_HELD, "{} headers held", world.most_held);
         prop_assert!(world.now < Duration::from_secs(300), "{:?}", world.now);

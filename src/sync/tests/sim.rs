@@ -2,6 +2,7 @@
 
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
+use crate::primitives::PeerId;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use std::collections::HashSet;
@@ -102,7 +103,7 @@ proptest! {
         let mut world = World::new(hints, peers);
         prop_assert!(world.run(), "nobody was left: {:?}", world.dropped);
         prop_assert_eq!(world.best, ChainPoint { height, hash: hash_of(0, height) });
-        let key = u64::try_from(honest).unwrap();
+        let key = PeerId(u64::try_from(honest).unwrap());
         prop_assert!(world.peers.contains_key(&key), "the honest peer was dropped: {:?}", world.dropped);
         prop_assert!(world.now < Duration::from_secs(300), "{:?}", world.now);
     }

@@ -6,8 +6,8 @@ pub(super) use super::chains::{Chain, chain, fork, hash_of, hints};
 use super::low_work::LowWork;
 use super::sim_chain::{SimChain, tip_of, work_of};
 use crate::chain::{BatchFault, ChainPoint, ConnectOutcome, Hints, Rejection, Violation};
-use crate::primitives::{BlockHash, Work};
-use crate::sync::{BatchId, Command, HeaderSync, Input, Linked, Moment, PeerId, PeerSupply};
+use crate::primitives::{BlockHash, PeerId, Work};
+use crate::sync::{BatchId, Command, HeaderSync, Input, Linked, Moment, PeerSupply};
 use crate::sync::{Reply, Settings, Stopped, SyncEvent};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
@@ -165,7 +165,7 @@ impl World {
             happenings: HashMap::new(),
             next: 0,
         };
-        (0..).zip(peers).for_each(|(key, peer)| world.connect_peer(key, peer));
+        (0..).zip(peers).for_each(|(key, peer)| world.connect_peer(PeerId(key), peer));
         world
     }
 

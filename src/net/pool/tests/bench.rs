@@ -1,8 +1,9 @@
 //! A pool whose caller, network and clocks are the test.
 
-use crate::net::book::{AddressBook, Avoided, Claim, NetGroup, Scope};
+use crate::net::addrman::{AddrMan, Avoided, Claim, NetGroup, Scope};
 use crate::net::pool::{Action, Admission, Moment, Place, Pool, Search, Settings};
 use crate::net::{Direction, Disconnect, PeerInfo};
+use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -36,8 +37,8 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(settings: Settings) -> Self {
         let now = Moment { since_start: Duration::ZERO, unix: EPOCH };
-        let book = AddressBook::new([1; 32], Scope::Public);
-        let mut pool = Pool::new(settings, book, now);
+        let addrman = AddrMan::new([1; 32], Scope::Public);
+        let mut pool = Pool::new(settings, addrman, now);
         pool.set_tip(at(100), EPOCH, now);
         Self { pool, now, rng: StdRng::seed_from_u64(1) }
     }
@@ -66,7 +67,7 @@ impl Bench {
     }
 
     /// Polls for so many seconds, and gives what was dialled.
-    pub(super) fn dials(&mut self, seconds: u64) -> Vec<(u64, String)> {
+    pub(super) fn dials(&mut self, seconds: u64) -> Vec<(PeerId, String)> {
         let mut dials = Vec::new();
         for _ in 0..seconds * 10 {
             dials.extend(self.poll().into_iter().filter_map(|action| match action {
@@ -83,7 +84,7 @@ impl Bench {
         self.now.unix = EPOCH + self.now.since_start.as_secs();
     }
 
-    pub(super) fn connect(&mut self, id: u64, services: ServiceFlags) -> Admission {
+    pub(super) fn connect(&mut self, id: PeerId, services: ServiceFlags) -> Admission {
         let address = self.pool.address(id).unwrap_or_default();
         let info = PeerInfo {
             remote: address.parse().ok(),
@@ -102,11 +103,11 @@ impl Bench {
         self.pool.connected(id, &info, self.now)
     }
 
-    pub(super) fn lose(&mut self, id: u64, reason: &Disconnect) {
+    pub(super) fn lose(&mut self, id: PeerId, reason: &Disconnect) {
         self.pool.disconnected(id, reason, self.now, &mut self.rng);
     }
 
     pub(super) fn avoided(&self, address: &str) -> Option<Avoided> {
-        self.pool.book().avoided(&address.parse().unwrap(), self.now.unix)
+        self.pool.addrman().avoided(&address.parse().unwrap(), self.now.unix)
     }
 }

@@ -2,8 +2,9 @@
 
 use super::bench::{Bench, EPOCH, FULL, at, secs};
 use crate::net::Disconnect;
-use crate::net::book::{Avoided, Claim, PeerAddress};
+use crate::net::addrman::{Avoided, Claim, PeerAddress};
 use crate::net::pool::{Action, Admission, MAX_FRUITLESS, Parting, Persistence, Search, Settings};
+use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use std::time::Duration;
 
@@ -19,60 +20,61 @@ fn pings(actions: &[Action]) -> usize {
 
 #[test]
 fn with_connect_nobody_else_is_dialled_searched_for_or_remembered() {
-    let only = vec!["a:1".to_owned(), "b:1".to_owned(), "A:1".to_owned()];
-    let mut bench = Bench::knowing(Settings { only, dns: true, ..following(8) }, &["8.8.8.8:8333"]);
+    let connect = vec!["a:1".to_owned(), "b:1".to_owned(), "A:1".to_owned()];
+    let mut bench =
+        Bench::knowing(Settings { connect, dns: true, ..following(8) }, &["8.8.8.8:8333"]);
     let actions = bench.poll();
     let dialled = |action: &Action| {
         let Action::Dial { address, .. } = action else { return false };
         ["a:1", "b:1"].contains(&address.as_str())
     };
     assert!(actions.len() == 2 && actions.iter().all(dialled), "{actions:?}");
-    assert_eq!(bench.connect(0, ServiceFlags::NONE), Admission::Keep, "the user's wish");
+    assert_eq!(bench.connect(PeerId(0), ServiceFlags::NONE), Admission::Keep, "the user's wish");
     let told = Claim { address: "9.9.9.9:8333".parse().unwrap(), services: FULL, time: EPOCH };
-    bench.pool.addresses(0, &[told], bench.now);
+    bench.pool.addresses(PeerId(0), &[told], bench.now);
     assert_eq!(bench.dials(100), []);
-    assert!(bench.pool.book().get(&told.address).is_none() && !bench.pool.is_unsaved());
+    assert!(bench.pool.addrman().get(&told.address).is_none() && !bench.pool.is_unsaved());
 }
 
 #[test]
 fn a_named_peer_that_misbehaves_is_not_dialled_again_and_without_any_left_it_is_over() {
-    let only = vec!["a:1".to_owned(), "b:1".to_owned()];
-    let mut bench = Bench::new(Settings { only, ..following(8) });
+    let connect = vec!["a:1".to_owned(), "b:1".to_owned()];
+    let mut bench = Bench::new(Settings { connect, ..following(8) });
     assert_eq!(bench.dials(1).len(), 2);
-    bench.connect(0, FULL);
-    bench.pool.refused(0, bench.now);
+    bench.connect(PeerId(0), FULL);
+    bench.pool.refused(PeerId(0), bench.now);
     assert_eq!(bench.dials(3600), []);
     assert!(!bench.pool.is_exhausted(bench.now));
-    bench.lose(1, &Disconnect::Closed);
-    assert_eq!(bench.dials(2), [(2, "b:1".to_owned())]);
-    bench.lose(2, &Disconnect::Obsolete { min: 2, got: 1 });
+    bench.lose(PeerId(1), &Disconnect::Closed);
+    assert_eq!(bench.dials(2), [(PeerId(2), "b:1".to_owned())]);
+    bench.lose(PeerId(2), &Disconnect::Obsolete { min: 2, got: 1 });
     assert_eq!(bench.dials(3600), []);
     assert!(bench.pool.is_exhausted(bench.now));
 }
 
 #[test]
 fn added_peers_are_dialled_first_and_take_the_place_of_found_ones() {
-    let added = vec!["node:8333".to_owned()];
+    let add_peers = vec!["node:8333".to_owned()];
     let known = ["8.8.8.8:8333", "9.9.9.9:8333"];
-    let mut bench = Bench::knowing(Settings { added, ..following(2) }, &known);
+    let mut bench = Bench::knowing(Settings { add_peers, ..following(2) }, &known);
     let dials = bench.dials(1);
     assert_eq!(dials[0].1, "node:8333");
-    let found: Vec<u64> = dials[1..].iter().map(|(id, _)| *id).collect();
+    let found: Vec<PeerId> = dials[1..].iter().map(|(id, _)| *id).collect();
     found.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL), Admission::Keep));
     bench.poll();
-    assert_eq!(bench.connect(0, ServiceFlags::NONE), Admission::Keep);
+    assert_eq!(bench.connect(PeerId(0), ServiceFlags::NONE), Admission::Keep);
     let actions = bench.poll();
     let parted =
         |action: &Action| matches!(action, Action::Disconnect { reason: Parting::LeastUseful, .. });
     assert_eq!(actions.iter().filter(|action| parted(action)).count(), 1, "{actions:?}");
-    assert!(bench.pool.is_named(0) && bench.pool.connected_count() == 2);
+    assert!(bench.pool.is_named(PeerId(0)) && bench.pool.connected_count() == 2);
 }
 
 #[test]
 fn a_peer_that_is_named_and_found_is_one_peer() {
-    let added = vec!["8.8.8.8:8333".to_owned()];
+    let add_peers = vec!["8.8.8.8:8333".to_owned()];
     let known = ["8.8.8.8:8333", "9.9.9.9:8333"];
-    let mut bench = Bench::knowing(Settings { added, ..following(8) }, &known);
+    let mut bench = Bench::knowing(Settings { add_peers, ..following(8) }, &known);
     let mut dialled: Vec<String> =
         bench.dials(10).into_iter().map(|(_, address)| address).collect();
     dialled.sort_unstable();
@@ -94,7 +96,7 @@ fn services_decide_who_is_kept() {
     let other = FULL | ServiceFlags::BLAKE2B_FORK;
     assert_eq!(bench.connect(dials[2].0, other), Admission::Part(Parting::OtherChain));
     let address: PeerAddress = dials[2].1.parse().unwrap();
-    assert!(bench.pool.book().get(&address).is_none(), "not kept in the book");
+    assert!(bench.pool.addrman().get(&address).is_none(), "not kept by the address manager");
     assert_eq!(bench.avoided(&dials[2].1), Some(Avoided::Discouraged));
     let told = Claim { address: "12.1.1.1:8333".parse().unwrap(), services: other, time: EPOCH };
     bench.pool.addresses(dials[0].0, &[told], bench.now);
@@ -152,7 +154,7 @@ fn places_that_are_taken_call_off_what_is_under_way_and_blame_nobody() {
         .into_iter()
         .filter(|action| matches!(action, Action::Disconnect { reason: Parting::Surplus, .. }));
     assert_eq!(called_off.count(), 2);
-    let blamed = bench.pool.book().iter().filter(|known| known.tries > 0);
+    let blamed = bench.pool.addrman().iter().filter(|known| known.tries > 0);
     assert_eq!(blamed.count(), 0);
     bench.lose(dials[3].0, &Disconnect::Closed);
     assert!(bench.dials(1).len() >= 3, "the others are dialled at once");
@@ -208,7 +210,7 @@ fn after_a_sleep_all_peers_are_pinged_and_the_dead_ones_replaced() {
 }
 
 #[test]
-fn round_trip_times_are_kept_and_go_into_the_book() {
+fn round_trip_times_are_kept_and_go_into_the_addrman() {
     let mut bench = Bench::knowing(following(8), &["8.8.8.8:8333"]);
     let id = bench.dials(1)[0].0;
     bench.connect(id, FULL);
@@ -222,7 +224,7 @@ fn round_trip_times_are_kept_and_go_into_the_book() {
         ((50.0 * 7.0 / 8.0 + 30.0 / 8.0) * 7.0 / 8.0 + 90.0 / 8.0) * 7.0 / 8.0 + 70.0 / 8.0;
     assert!((rtt.smoothed.as_secs_f64() * 1000.0 - expected).abs() < 0.001, "{rtt:?}");
     let address = "8.8.8.8:8333".parse().unwrap();
-    assert_eq!(bench.pool.book().get(&address).unwrap().latency, Some(rtt.smoothed));
+    assert_eq!(bench.pool.addrman().get(&address).unwrap().latency, Some(rtt.smoothed));
 }
 
 #[test]
@@ -248,10 +250,10 @@ fn onion_addresses_wait_for_a_proxy_and_seeds_go_to_it_by_name() {
     all.extend(dialled);
     assert_eq!(all, ["seed.example:8333"]);
     // The node that the proxy reached by that name tells an onion address.
-    bench.connect(0, FULL);
+    bench.connect(PeerId(0), FULL);
     let told = Claim { address: ONION.parse().unwrap(), services: FULL, time: EPOCH };
-    bench.pool.addresses(0, &[told], bench.now);
-    assert_eq!(bench.dials(2), [(1, ONION.to_owned())]);
+    bench.pool.addresses(PeerId(0), &[told], bench.now);
+    assert_eq!(bench.dials(2), [(PeerId(1), ONION.to_owned())]);
 }
 
 /// Lets each address that is dialled connect, and hang up at once; gives the number of connections.
@@ -278,7 +280,7 @@ fn when_every_address_connects_and_hangs_up_it_is_over_however_many_there_are() 
     assert!((MAX_FRUITLESS..MAX_FRUITLESS + 32).contains(&count), "{count}");
     assert!(bench.pool.is_exhausted(bench.now) && bench.dials(60).is_empty());
     // Named ones are no exception; who persists goes on.
-    let named = Settings { only: addresses.clone(), ..brief };
+    let named = Settings { connect: addresses.clone(), ..brief };
     let mut bench = Bench::new(named);
     assert!(connections_that_end(&mut bench, 60) < MAX_FRUITLESS + 120);
     assert!(bench.pool.is_exhausted(bench.now));

@@ -3,15 +3,16 @@
 use super::bench::{Bench, EPOCH, FULL, secs};
 use super::cases::following;
 use crate::net::Disconnect;
-use crate::net::book::{Claim, NetGroup};
+use crate::net::addrman::{Claim, NetGroup};
 use crate::net::pool::{Action, Search, Settings};
+use crate::primitives::PeerId;
 
 /// A pool with one peer that the user named, which is connected, and the rest of eight places free.
 fn one_of_eight() -> Bench {
-    let added = vec!["node:8333".to_owned()];
-    let mut bench = Bench::new(Settings { added, wanted: 8, dns: true, ..Settings::default() });
+    let add_peers = vec!["node:8333".to_owned()];
+    let mut bench = Bench::new(Settings { add_peers, wanted: 8, dns: true, ..Settings::default() });
     assert!(bench.poll().contains(&Action::Search(Search::Dns)));
-    bench.connect(0, FULL);
+    bench.connect(PeerId(0), FULL);
     bench.poll();
     bench
 }
@@ -61,11 +62,11 @@ fn nobody_is_expected_where_there_is_no_place_or_nobody_to_be_found() {
         bench.connect(*id, FULL);
     }
     assert!(!expects(&bench), "every place is taken");
-    let only = vec!["a:1".to_owned()];
-    let mut bench = Bench::new(Settings { only, ..following(8) });
+    let connect = vec!["a:1".to_owned()];
+    let mut bench = Bench::new(Settings { connect, ..following(8) });
     bench.poll();
     assert!(expects(&bench), "it is being dialled");
-    bench.connect(0, FULL);
+    bench.connect(PeerId(0), FULL);
     bench.poll();
     assert!(!expects(&bench), "nobody else was named");
 }

@@ -3,8 +3,8 @@
 use super::bench::Bench;
 use super::cases::following;
 use crate::net::pool::{Persistence, Settings};
-use crate::net::proxy::{Proxy, ProxyFault};
 use crate::net::{Disconnect, Spoken};
+use crate::net::{Proxy, ProxyFault};
 use std::io::ErrorKind;
 
 #[test]
@@ -14,7 +14,7 @@ fn a_proxy_that_is_down_is_no_fault_of_any_address() {
     let id = bench.dials(1)[0].0;
     bench.lose(id, &proxy_down());
     let address = "8.8.8.8:8333".parse().unwrap();
-    let known = bench.pool.book().get(&address).unwrap();
+    let known = bench.pool.addrman().get(&address).unwrap();
     assert_eq!((known.tries, known.last_try), (0, 0));
     assert!(!bench.dials(10).is_empty(), "a pool that persists dials again");
 }
@@ -52,11 +52,11 @@ fn a_run_right_after_a_failed_one_dials_at_once() {
         bench.lose(id, &down);
     }
     assert_eq!(bench.dials(5), [], "each once");
-    let book = bench.pool.book().clone();
-    // In the same second, with the same address book.
+    let addrman = bench.pool.addrman().clone();
+    // In the same second, with the same address manager.
     let mut again = Bench::new(brief);
     again.now = bench.now;
-    again.pool.replace_book(book);
+    again.pool.replace_addrman(addrman);
     let dialled: Vec<String> = again.dials(1).into_iter().map(|(_, address)| address).collect();
     assert_eq!(dialled.len(), 3, "{dialled:?}");
     assert_eq!(again.dials(5), []);
@@ -68,5 +68,5 @@ fn a_login_page_in_the_place_of_every_peer_costs_no_address_its_place() {
     let id = bench.dials(1)[0].0;
     bench.lose(id, &Disconnect::OtherProtocol { spoken: Spoken::Http });
     assert_eq!(bench.avoided("8.8.8.8:8333"), None);
-    assert_eq!(bench.pool.book().len(), 1);
+    assert_eq!(bench.pool.addrman().len(), 1);
 }

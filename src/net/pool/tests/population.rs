@@ -1,6 +1,6 @@
 //! The nodes of a simulated world.
 
-use crate::net::book::PeerAddress;
+use crate::net::addrman::PeerAddress;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::net::{Ipv4Addr, SocketAddr};

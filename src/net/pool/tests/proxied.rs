@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, EPOCH, FULL, secs};
 use crate::net::Disconnect;
-use crate::net::book::Claim;
+use crate::net::addrman::Claim;
 use crate::net::pool::{Action, Admission, Parting, Persistence, Search, Settings};
 use crate::wire::ServiceFlags;
 

@@ -3,12 +3,13 @@
 use super::bench::{Bench, FULL};
 use crate::net::Disconnect;
 use crate::net::pool::{Action, Admission, Needed, Parting, Persistence, Search, Settings};
+use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 
 const KNOWN: [&str; 3] = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
 
 /// Polls until every search has ended without an address; who was dialled.
-fn dial_all(bench: &mut Bench) -> Vec<u64> {
+fn dial_all(bench: &mut Bench) -> Vec<PeerId> {
     let mut ids = Vec::new();
     for _ in 0..400 {
         for action in bench.poll() {
@@ -35,14 +36,14 @@ fn who_is_of_no_use_is_not_dialled_again_and_not_blamed() {
     ids.iter().for_each(|id| bench.pool.dismissed(*id, bench.now));
     assert!(dial_all(&mut bench).is_empty());
     assert!(bench.pool.is_exhausted(bench.now));
-    assert!(bench.pool.book().iter().all(|known| known.tries == 0 && known.successes == 1));
+    assert!(bench.pool.addrman().iter().all(|known| known.tries == 0 && known.successes == 1));
     assert!(KNOWN.iter().all(|address| bench.avoided(address).is_none()));
 }
 
 #[test]
 fn a_named_peer_that_is_dialled_again_unsettles_and_one_of_no_use_does_not() {
-    let only = vec!["a:1".to_owned(), "b:1".to_owned()];
-    let mut bench = Bench::new(Settings { only, ..Settings::default() });
+    let connect = vec!["a:1".to_owned(), "b:1".to_owned()];
+    let mut bench = Bench::new(Settings { connect, ..Settings::default() });
     let ids = dial_all(&mut bench);
     bench.connect(ids[0], FULL);
     bench.pool.dismissed(ids[0], bench.now);

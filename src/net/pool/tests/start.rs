@@ -1,8 +1,8 @@
-//! From nothing, and from a book, to eight peers.
+//! From nothing, and from an address manager, to eight peers.
 
 use super::population::{Kind, Node, population};
 use super::world::{World, secs};
-use crate::net::book::{NetGroup, PeerAddress};
+use crate::net::addrman::{NetGroup, PeerAddress};
 use crate::net::pool::{Parting, Persistence, Search, Settings};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -67,14 +67,14 @@ fn eight_peers_are_found_within_seconds_and_no_more_than_two_in_a_range() {
 }
 
 #[test]
-fn with_a_book_the_next_start_is_faster_and_asks_no_dns() {
+fn with_an_addrman_the_next_start_is_faster_and_asks_no_dns() {
     let mut times = Vec::new();
     for seed in 1..=20 {
         let mut world = world(seed);
         time_to_eight(&mut world);
         world.run_until(secs(600), |_| ());
-        let book = world.pool.book().clone();
-        world.restart(settings(), book);
+        let addrman = world.pool.addrman().clone();
+        world.restart(settings(), addrman);
         world.searches.clear();
         let start = world.now.since_start;
         times.push(time_to_eight(&mut world));
@@ -82,28 +82,28 @@ fn with_a_book_the_next_start_is_faster_and_asks_no_dns() {
         assert_eq!(early.count(), 0, "{:?}", world.searches);
     }
     times.sort_unstable();
-    println!("with the book: median {:?}, worst {:?}", times[10], times[19]);
+    println!("with an address manager: median {:?}, worst {:?}", times[10], times[19]);
     assert!(times[10] <= secs(4) && times[19] <= secs(15), "{times:?}");
 }
 
 #[test]
-fn a_book_of_dead_addresses_does_not_keep_the_client_from_the_network() {
+fn an_addrman_of_dead_addresses_does_not_keep_the_client_from_the_network() {
     let nodes = population(4000, 0.0, &[], 1);
     let mut world = World::new(settings(), nodes, 1);
     let all: Vec<PeerAddress> = world.nodes.iter().map(|node| node.address).collect();
-    let mut book = world.pool.book().clone();
+    let mut addrman = world.pool.addrman().clone();
     for (chunk, source) in all.chunks(100).zip(1u32..) {
         let source = NetGroup::of_name(&source.to_string());
-        book.add(&world.claims(chunk), source, world.now.unix);
+        addrman.add(&world.claims(chunk), source, world.now.unix);
     }
-    assert!(book.len() > 1000, "{}", book.len());
+    assert!(addrman.len() > 1000, "{}", addrman.len());
     for at in (0..4000).step_by(100) {
         world.nodes[at].up = true;
     }
     world.dns = all.iter().step_by(100).copied().collect();
-    world.restart(settings(), book);
+    world.restart(settings(), addrman);
     let took = time_to_eight(&mut world);
-    println!("with a dead book: {took:?}");
+    println!("with an address manager of dead peers: {took:?}");
     assert!(took <= secs(30), "{took:?}");
 }
 

@@ -3,12 +3,13 @@
 use super::bench::{Bench, FULL, at, secs, with_work};
 use super::cases::following;
 use crate::net::pool::{Action, Admission, Parting, Search, Settings};
+use crate::primitives::PeerId;
 
 #[test]
 fn a_peer_that_stays_behind_is_asked_and_then_replaced() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
     let mut bench = Bench::knowing(following(2), &known);
-    let ids: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
+    let ids: Vec<PeerId> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
     ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
     bench.pool.has_tip(ids[0], at(100), bench.now);
@@ -42,7 +43,7 @@ fn a_peer_that_stays_behind_is_asked_and_then_replaced() {
 fn peers_are_behind_by_work_and_not_by_height() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333", "12.1.1.1:8333"];
     let mut bench = Bench::knowing(following(4), &known);
-    let ids: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).take(4).collect();
+    let ids: Vec<PeerId> = bench.dials(1).into_iter().map(|(id, _)| id).take(4).collect();
     ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
     // A shorter chain with more work has taken over. Two of four peers are protected: one has it, one another with as
@@ -69,7 +70,7 @@ fn a_stale_tip_brings_one_more_peer_and_the_next_block_sends_the_least_useful_aw
     let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
     let settings = Settings { stale_after: Some(secs(1800)), ..following(2) };
     let mut bench = Bench::knowing(settings, &known);
-    let first: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
+    let first: Vec<PeerId> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
     first.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
     first.iter().for_each(|id| bench.pool.has_tip(*id, at(100), bench.now));
@@ -84,7 +85,7 @@ fn a_stale_tip_brings_one_more_peer_and_the_next_block_sends_the_least_useful_aw
     bench.pool.set_tip(at(101), bench.now.unix, bench.now);
     first.iter().for_each(|id| bench.pool.has_tip(*id, at(101), bench.now));
     bench.dials(100);
-    let mut left: Vec<u64> = bench.pool.peers().map(|peer| peer.id).collect();
+    let mut left: Vec<PeerId> = bench.pool.peers().map(|peer| peer.id).collect();
     left.sort_unstable();
     assert_eq!(left, first, "who brought nothing goes");
 }
@@ -93,7 +94,7 @@ fn a_stale_tip_brings_one_more_peer_and_the_next_block_sends_the_least_useful_aw
 fn the_peer_that_a_stale_tip_calls_for_is_searched_for_too() {
     let settings = Settings { stale_after: Some(secs(1800)), dns: true, ..following(2) };
     let mut bench = Bench::knowing(settings, &["8.8.8.8:8333", "9.9.9.9:8333"]);
-    let ids: Vec<u64> = bench.dials(1).into_iter().map(|(id, _)| id).collect();
+    let ids: Vec<PeerId> = bench.dials(1).into_iter().map(|(id, _)| id).collect();
     bench.pool.found(Search::Dns, &[], bench.now);
     ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
@@ -105,5 +106,5 @@ fn the_peer_that_a_stale_tip_calls_for_is_searched_for_too() {
         })
     };
     assert!(!searched(&mut bench, 1790), "there are as many as are wanted");
-    assert!(searched(&mut bench, 200), "the book has nobody else");
+    assert!(searched(&mut bench, 200), "the address manager has nobody else");
 }

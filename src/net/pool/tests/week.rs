@@ -2,7 +2,7 @@
 
 use super::population::{Kind, population};
 use super::world::{World, secs};
-use crate::net::book::{CAPACITY, PeerAddress};
+use crate::net::addrman::{CAPACITY, PeerAddress};
 use crate::net::pool::{Parting, Persistence, Settings};
 use std::cell::Cell;
 use std::time::Duration;
@@ -69,7 +69,7 @@ fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_flat() {
         let mut world = world(seed);
         let (ordinary, after_outage, after_sleep) = <(Gaps, Gaps, Gaps)>::default();
         world.run_until(WEEK / 2, |world| ordinary.look(world));
-        let size_then = world.pool.book().len();
+        let size_then = world.pool.addrman().len();
         world.offline = true;
         let outage = world.now.since_start + secs(HOUR);
         world.run_until(outage, |_| ());
@@ -84,7 +84,7 @@ fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_flat() {
         let longest = [ordinary, after_outage, after_sleep].map(|gaps| gaps.longest.get());
         assert!(longest[0] <= secs(10), "seed {seed}: {longest:?} without a useful peer");
         assert!(longest[1..].iter().all(|gap| *gap <= secs(60)), "seed {seed}: {longest:?}");
-        let size = world.pool.book().len();
+        let size = world.pool.addrman().len();
         assert!(size <= CAPACITY && size < size_then * 2, "seed {seed}: {size_then} then {size}");
         assert!(world.pool.losses.len() <= 512 && world.pool.fresh.len() <= 128);
         assert!(world.dials < 20_000, "seed {seed}: {} dials in a week", world.dials);
@@ -94,7 +94,7 @@ fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_flat() {
         assert!(world.partings.iter().filter(lagging).count() > 5, "who stays behind is replaced");
         println!(
             "seed {seed}: without a useful peer {longest:?} (ordinary, after the outage, after the sleep); \
-             book {size_then} then {size} addresses, {} dials, {} saves",
+             addrman {size_then} then {size} addresses, {} dials, {} saves",
             world.dials, world.saves
         );
     }

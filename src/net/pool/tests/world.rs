@@ -3,9 +3,10 @@
 
 use super::bench::at;
 use super::population::{Kind, Node};
-use crate::net::book::{AddressBook, Claim, NetGroup, PeerAddress, Scope};
+use crate::net::addrman::{AddrMan, Claim, NetGroup, PeerAddress, Scope};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search, Settings};
 use crate::net::{Direction, Disconnect, PeerInfo};
+use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -24,12 +25,12 @@ pub(super) fn secs(seconds: u64) -> Duration {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    Answer(u64),
-    Fail(u64, Failure),
-    Told(u64),
-    Pong(u64),
-    Lie(u64),
-    Announce(u64, u32),
+    Answer(PeerId),
+    Fail(PeerId, Failure),
+    Told(PeerId),
+    Pong(PeerId),
+    Lie(PeerId),
+    Announce(PeerId, u32),
     SearchEnds(Search),
     Block,
     /// A node goes down or comes back.
@@ -64,17 +65,17 @@ pub(super) struct World {
     pub(super) dials: u64,
     pub(super) saves: u64,
     by_address: BTreeMap<String, usize>,
-    links: BTreeMap<u64, usize>,
+    links: BTreeMap<PeerId, usize>,
     events: BinaryHeap<Reverse<(Duration, Event)>>,
 }
 
 impl World {
     pub(super) fn new(settings: Settings, nodes: Vec<Node>, seed: u64) -> Self {
         let now = Moment { since_start: Duration::ZERO, unix: EPOCH };
-        let book = AddressBook::new([3; 32], Scope::Public);
+        let addrman = AddrMan::new([3; 32], Scope::Public);
         let by_address = |(at, node): (usize, &Node)| (node.address.to_string(), at);
         let mut world = Self {
-            pool: Pool::new(settings, book, now),
+            pool: Pool::new(settings, addrman, now),
             by_address: nodes.iter().enumerate().map(by_address).collect(),
             nodes,
             rng: StdRng::seed_from_u64(seed),
@@ -96,10 +97,10 @@ impl World {
     }
 
     /// The same nodes with another pool, as after a restart.
-    pub(super) fn restart(&mut self, settings: Settings, book: AddressBook) {
+    pub(super) fn restart(&mut self, settings: Settings, addrman: AddrMan) {
         self.links.clear();
         self.events.clear();
-        self.pool = Pool::new(settings, book, self.now);
+        self.pool = Pool::new(settings, addrman, self.now);
         self.pool.set_tip(at(self.height), self.now.unix, self.now);
     }
 
@@ -134,7 +135,7 @@ impl World {
 
     /// Connected nodes that bring new blocks.
     pub(super) fn useful(&self) -> usize {
-        let good = |id: &u64| self.links.get(id).is_some_and(|at| self.is_good(*at));
+        let good = |id: &PeerId| self.links.get(id).is_some_and(|at| self.is_good(*at));
         self.pool.peers().filter(|peer| good(&peer.id)).count()
     }
 
@@ -204,7 +205,7 @@ impl World {
         }
     }
 
-    fn dial(&mut self, id: u64, address: &str, patience: Duration) {
+    fn dial(&mut self, id: PeerId, address: &str, patience: Duration) {
         self.dials += 1;
         let Some(at) = self.by_address.get(address).copied().filter(|_| !self.offline) else {
             return self.schedule(patience, Event::Fail(id, Failure::NoConnection));
@@ -252,7 +253,7 @@ impl World {
         }
     }
 
-    fn answer(&mut self, id: u64) {
+    fn answer(&mut self, id: PeerId) {
         let Some(at) = self.links.get(&id).copied() else { return };
         if !self.nodes[at].up || self.offline {
             return self.fail(id, Failure::NoHandshake);
@@ -291,7 +292,7 @@ impl World {
         }
     }
 
-    fn fail(&mut self, id: u64, failure: Failure) {
+    fn fail(&mut self, id: PeerId, failure: Failure) {
         self.links.remove(&id);
         let limit = secs(1);
         let reason = match failure {
@@ -307,7 +308,7 @@ impl World {
         self.pool.disconnected(id, &reason, self.now, &mut self.rng);
     }
 
-    fn tell(&mut self, id: u64) {
+    fn tell(&mut self, id: PeerId) {
         let Some(at) = self.links.get(&id).copied() else { return };
         if self.nodes[at].kind == Kind::Silent || self.offline {
             return;
@@ -320,7 +321,7 @@ impl World {
         self.pool.addresses(id, &claims, self.now);
     }
 
-    fn pong(&mut self, id: u64) {
+    fn pong(&mut self, id: PeerId) {
         let Some(at) = self.links.get(&id).copied() else { return };
         if self.nodes[at].up && !self.offline && self.nodes[at].kind != Kind::Silent {
             let latency = self.nodes[at].latency;
@@ -333,7 +334,7 @@ impl World {
 
     fn block(&mut self) {
         self.height += 1;
-        let links: Vec<(u64, usize)> = self.links.iter().map(|(id, at)| (*id, *at)).collect();
+        let links: Vec<(PeerId, usize)> = self.links.iter().map(|(id, at)| (*id, *at)).collect();
         for (id, at) in links {
             if self.is_good(at) {
                 let after = self.nodes[at].latency;
@@ -348,7 +349,7 @@ impl World {
     fn turn(&mut self, at: usize) {
         self.nodes[at].up = !self.nodes[at].up;
         if !self.nodes[at].up && self.rng.random() {
-            let ids: Vec<u64> =
+            let ids: Vec<PeerId> =
                 self.links.iter().filter(|(_, node)| **node == at).map(|(id, _)| *id).collect();
             ids.into_iter()
                 .for_each(|id| self.schedule(Duration::ZERO, Event::Fail(id, Failure::HungUp)));
@@ -358,7 +359,7 @@ impl World {
 
     /// Every connected node tells more addresses than it may, most of them made up.
     fn gossip(&mut self) {
-        let ids: Vec<u64> = self.links.keys().copied().collect();
+        let ids: Vec<PeerId> = self.links.keys().copied().collect();
         for id in ids {
             let made_up: Vec<PeerAddress> = (0..20)
                 .map(|_| {

@@ -3,8 +3,8 @@
 
 use crate::node::mempool::fault::TxFault;
 use crate::node::mempool::limits::Limits;
-use crate::node::mempool::watch::{Arrival, PeerKey, Watch};
-use crate::primitives::{Hash256, Txid, Wtxid};
+use crate::node::mempool::watch::{Arrival, Watch};
+use crate::primitives::{Hash256, PeerId, Txid, Wtxid};
 use crate::wire::{Inventory, InventoryKind};
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any};
@@ -31,16 +31,16 @@ const PEERS: u64 = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Announce { peer: u64, txs: Vec<u8>, right_kind: bool },
-    Send { peer: u64, tx: u8, heavy: bool },
-    Lack { peer: u64, tx: u8 },
+    Announce { peer: PeerId, txs: Vec<u8>, right_kind: bool },
+    Send { peer: PeerId, tx: u8, heavy: bool },
+    Lack { peer: PeerId, tx: u8 },
     Pass(u64),
-    Leave(u64),
+    Leave(PeerId),
     Mine(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let (peer, tx) = (0..PEERS, 0..TXS);
+    let (peer, tx) = ((0..PEERS).prop_map(PeerId), 0..TXS);
     let announce = (peer.clone(), vec(tx.clone(), 1..9), proptest::bool::weighted(0.9));
     let step = prop_oneof![
         4 => announce.prop_map(|(peer, txs, right_kind)| Step::Announce { peer, txs, right_kind }),
@@ -63,11 +63,11 @@ fn wtxid(tx: u8) -> Wtxid {
     if tx.is_multiple_of(3) && tx < OTHERS { Wtxid(txid(tx).0) } else { Wtxid([tx + 101; 32]) }
 }
 
-fn wtxid_relay(peer: u64) -> bool {
-    peer.is_multiple_of(2)
+fn wtxid_relay(peer: PeerId) -> bool {
+    peer.0.is_multiple_of(2)
 }
 
-fn id(peer: u64, tx: u8) -> Hash256 {
+fn id(peer: PeerId, tx: u8) -> Hash256 {
     Hash256(if wtxid_relay(peer) { wtxid(tx).0 } else { txid(tx).0 })
 }
 
@@ -80,18 +80,18 @@ enum State {
 
 #[derive(Debug, Default)]
 struct Model {
-    told: Vec<(PeerKey, Hash256, State)>,
-    flights: BTreeMap<(PeerKey, Hash256), Duration>,
-    late: BTreeSet<(PeerKey, Hash256)>,
+    told: Vec<(PeerId, Hash256, State)>,
+    flights: BTreeMap<(PeerId, Hash256), Duration>,
+    late: BTreeSet<(PeerId, Hash256)>,
     known: BTreeSet<Hash256>,
-    unanswered: BTreeMap<PeerKey, usize>,
+    unanswered: BTreeMap<PeerId, usize>,
     dropped: u64,
     seen: u64,
     lost: u64,
 }
 
 impl Model {
-    fn announce(&mut self, peer: PeerKey, id: Hash256) {
+    fn announce(&mut self, peer: PeerId, id: Hash256) {
         let told = self.told.iter().any(|(p, i, _)| (*p, *i) == (peer, id));
         if self.known.contains(&id) || told {
             return;
@@ -104,7 +104,7 @@ impl Model {
     }
 
     /// Whether it was asked for.
-    fn answer(&mut self, peer: PeerKey, tx: u8) -> Option<()> {
+    fn answer(&mut self, peer: PeerId, tx: u8) -> Option<()> {
         let own = (peer, id(peer, tx));
         if self.flights.remove(&own).is_none() && !self.late.remove(&own) {
             return None;
@@ -113,7 +113,7 @@ impl Model {
         Some(())
     }
 
-    fn send(&mut self, peer: PeerKey, tx: u8) -> Option<Arrival> {
+    fn send(&mut self, peer: PeerId, tx: u8) -> Option<Arrival> {
         self.answer(peer, tx)?;
         let knows = |id: [u8; 32]| self.known.contains(&Hash256(id));
         let arrival = match (knows(txid(tx).0), knows(wtxid(tx).0)) {
@@ -127,7 +127,7 @@ impl Model {
         Some(arrival)
     }
 
-    fn send_heavy(&mut self, peer: PeerKey, tx: u8) -> Option<()> {
+    fn send_heavy(&mut self, peer: PeerId, tx: u8) -> Option<()> {
         self.answer(peer, tx)?;
         let own = id(peer, tx);
         if own.0 == wtxid(tx).0 {
@@ -143,7 +143,7 @@ impl Model {
         self.told.retain(|(_, told, _)| *told != id);
     }
 
-    fn vain(&mut self, peer: PeerKey, id: Hash256) {
+    fn vain(&mut self, peer: PeerId, id: Hash256) {
         for told in &mut self.told {
             if *told == (peer, id, State::Asked) {
                 told.2 = State::Vain;
@@ -163,7 +163,7 @@ impl Model {
         }
     }
 
-    fn expire(&mut self, now: Duration) -> Vec<(PeerKey, usize)> {
+    fn expire(&mut self, now: Duration) -> Vec<(PeerId, usize)> {
         let flights = self.flights.iter();
         let over: Vec<_> = flights.filter(|(_, at)| **at <= now).map(|(own, _)| *own).collect();
         for own in over {
@@ -176,7 +176,7 @@ impl Model {
         faults.map(|(peer, count)| (*peer, *count)).collect()
     }
 
-    fn leave(&mut self, peer: PeerKey) {
+    fn leave(&mut self, peer: PeerId) {
         let alone: BTreeSet<Hash256> =
             self.told.iter().filter(|(p, ..)| *p == peer).map(|(_, id, _)| *id).collect();
         self.told.retain(|(p, ..)| *p != peer);
@@ -189,13 +189,13 @@ impl Model {
     }
 
     /// Whether that peer may be asked for that now.
-    fn may_ask(&self, peer: PeerKey, id: Hash256) -> bool {
+    fn may_ask(&self, peer: PeerId, id: Hash256) -> bool {
         self.told.contains(&(peer, id, State::Told))
             && !self.told.iter().any(|(_, told, state)| *told == id && *state == State::Asked)
             && self.flights.keys().filter(|(p, _)| *p == peer).count() < LIMITS.in_flight
     }
 
-    fn ask(&mut self, peer: PeerKey, id: Hash256, deadline: Duration) {
+    fn ask(&mut self, peer: PeerId, id: Hash256, deadline: Duration) {
         for told in &mut self.told {
             if *told == (peer, id, State::Told) {
                 told.2 = State::Asked;
@@ -211,7 +211,7 @@ proptest! {
     #[test]
     fn watch_does_what_a_naive_model_does(steps in steps(), again in any::<bool>()) {
         let (mut watch, mut model) = (Watch::new(LIMITS), Model::default());
-        (0..PEERS).for_each(|peer| watch.add_peer(peer, wtxid_relay(peer)));
+        (0..PEERS).map(PeerId).for_each(|peer| watch.add_peer(peer, wtxid_relay(peer)));
         let mut now = Duration::ZERO;
         for step in steps {
             match step {

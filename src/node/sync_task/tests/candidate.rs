@@ -6,7 +6,7 @@ use crate::node::clock::Clock;
 use crate::node::sync_task::connector::Connector;
 use crate::node::sync_task::tasks::{Job, Task, Verdict};
 use crate::node::writer::ChainWriter;
-use crate::primitives::{Header, Network, Work};
+use crate::primitives::{Header, Network, PeerId, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use crate::sync::Limits;
 use std::sync::Arc;
@@ -37,7 +37,9 @@ fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
         let (hinted, unsolicited) = (*how == As::Hinted, *how == As::Unsolicited);
         let epoch = u64::from(*how != As::Answer);
         let batch = linked(headers);
-        tasks.send(Task::Connect(Job { id, peer: 1, hinted, unsolicited, epoch, batch })).unwrap();
+        tasks
+            .send(Task::Connect(Job { id, peer: PeerId(1), hinted, unsolicited, epoch, batch }))
+            .unwrap();
     }
     drop(tasks);
     Connector::new(writer, limits, Clock::default(), verdicts).run(&inbox);

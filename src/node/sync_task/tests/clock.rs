@@ -6,7 +6,7 @@ use crate::node::clock::Clock;
 use crate::node::sync_task::connector::Connector;
 use crate::node::sync_task::tasks::{Job, Task, Verdict};
 use crate::node::writer::ChainWriter;
-use crate::primitives::{Header, Network, Work};
+use crate::primitives::{Header, Network, PeerId, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use crate::sync::Limits;
 use crate::sync::TooNew;
@@ -21,7 +21,7 @@ fn work(store: &Arc<MemoryStore>, headers: &[Header], clock: &Clock) -> Verdict 
     let limits = Limits { stop_height: u32::MAX, min_chain_work, hint_backed_height: 0 };
     let (verdicts, mut told) = unbounded_channel();
     let (tasks, inbox) = channel();
-    let (id, peer, batch) = (1, 1, linked(headers));
+    let (id, peer, batch) = (1, PeerId(1), linked(headers));
     let job = Job { id, peer, hinted: false, unsolicited: false, epoch: 0, batch };
     tasks.send(Task::Connect(job)).unwrap();
     drop(tasks);

@@ -5,10 +5,9 @@ use crate::node::clock::Clock;
 use crate::node::sync_task::connector::Connector;
 use crate::node::sync_task::tasks::{Job, Task, Verdict};
 use crate::node::writer::ChainWriter;
-use crate::primitives::{Header, MerkleRoot, Network, Work};
+use crate::primitives::{Header, MerkleRoot, Network, PeerId, Work};
 use crate::store::MemoryStore;
 use crate::sync::Limits;
-use crate::sync::PeerId;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use tokio::sync::mpsc::unbounded_channel;
@@ -45,7 +44,7 @@ pub(super) fn genesis() -> Header {
 
 /// What becomes of these batches, each from a peer and beyond the hints, on a chain of 9,000 headers that has not
 /// shown the work of a million.
-fn work(batches: &[(PeerId, &[Header])], gone: Option<(usize, PeerId)>) -> Vec<String> {
+fn work(batches: &[(u64, &[Header])], gone: Option<(usize, u64)>) -> Vec<String> {
     let regtest = params(Network::Regtest);
     let store = Arc::new(MemoryStore::new(regtest));
     let writer = ChainWriter::new(store, regtest).unwrap();
@@ -57,13 +56,14 @@ fn work(batches: &[(PeerId, &[Header])], gone: Option<(usize, PeerId)>) -> Vec<S
     let (verdicts, mut told) = unbounded_channel();
     let (tasks, inbox) = channel();
     let own = mine(&genesis(), 0, 9_000);
-    let own: Vec<(PeerId, &[Header])> = own.chunks(FULL).map(|batch| (99, batch)).collect();
+    let own: Vec<(u64, &[Header])> = own.chunks(FULL).map(|batch| (99, batch)).collect();
     for (at, (peer, headers)) in own.iter().chain(batches).enumerate() {
         if let Some((_, peer)) = gone.filter(|(before, _)| before + own.len() == at) {
-            tasks.send(Task::Forget(peer)).unwrap();
+            tasks.send(Task::Forget(PeerId(peer))).unwrap();
         }
         let (id, batch) = (u64::try_from(at).unwrap(), linked(headers));
-        let job = Job { id, peer: *peer, hinted: false, unsolicited: false, epoch: 0, batch };
+        let job =
+            Job { id, peer: PeerId(*peer), hinted: false, unsolicited: false, epoch: 0, batch };
         tasks.send(Task::Connect(job)).unwrap();
     }
     drop(tasks);
@@ -100,7 +100,7 @@ fn of_too_many_branches_the_least_work_is_given_up_and_may_start_over() {
     // All but peer 5 have sent two messages.
     let branches: Vec<Vec<Header>> =
         (0..17).map(|peer| mine(&genesis(), 10 + peer, 2 * FULL)).collect();
-    let mut batches: Vec<(PeerId, &[Header])> = Vec::new();
+    let mut batches: Vec<(u64, &[Header])> = Vec::new();
     for (peer, branch) in (0..).zip(&branches[..16]) {
         batches.push((peer, &branch[..FULL]));
         if peer != 5 {

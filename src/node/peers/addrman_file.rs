@@ -1,81 +1,83 @@
-//! The address book's file, for those that hold the folder's lock and for those that do not.
+//! The address manager's file, for those that hold the folder's lock and for those that do not.
 
-use super::policy::BookUse;
+use super::policy::AddrManUse;
 use crate::chain::Params;
-use crate::net::book::{AddressBook, load, save};
-use crate::node::addresses::{open_book, scope_of};
+use crate::net::addrman::{AddrMan, load, save};
+use crate::node::addresses::{open_addrman, scope_of};
 use crate::store::StoreLock;
 use std::path::Path;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::{debug, warn};
 
-/// What became of writing the book.
+/// What became of writing the address manager.
 #[derive(Debug)]
 pub(super) enum Written {
     /// The file holds this now.
-    Whole(AddressBook),
+    Whole(AddrMan),
     /// Somebody else uses the folder, or there is none: perhaps another time.
     NotNow,
     /// Somebody else has replaced the file since it was read here: what it holds counts.
-    Replaced(AddressBook),
+    Replaced(AddrMan),
     /// The system did not let it, which the user has been told.
     Failed,
 }
 
 /// The file, and what is known to be in it.
 #[derive(Debug)]
-pub(super) struct BookFile {
+pub(super) struct AddrManFile {
     params: &'static Params,
-    usage: BookUse,
+    usage: AddrManUse,
     /// What the file held when it was last read or written here, where others may replace it.
-    base: Option<AddressBook>,
+    base: Option<AddrMan>,
 }
 
-impl BookFile {
-    /// The file and the book in it, or an empty one. Blocks on the file system.
-    pub(super) fn open(params: &'static Params, usage: BookUse) -> (Self, AddressBook) {
-        let (base, book) = match &usage {
-            BookUse::None => (None, open_book(params, None)),
-            BookUse::Held(folder) => (None, open_book(params, Some(folder))),
-            BookUse::Shared(folder) => {
+impl AddrManFile {
+    /// The file and the address manager in it, or an empty one. Blocks on the file system.
+    pub(super) fn open(params: &'static Params, usage: AddrManUse) -> (Self, AddrMan) {
+        let (base, addrman) = match &usage {
+            AddrManUse::None => (None, open_addrman(params, None)),
+            AddrManUse::Held(folder) => (None, open_addrman(params, Some(folder))),
+            AddrManUse::Shared(folder) => {
                 let base = read(params, folder).unwrap_or_default();
-                let book = base.clone().unwrap_or_else(|| open_book(params, None));
-                (base, book)
+                let addrman = base.clone().unwrap_or_else(|| open_addrman(params, None));
+                (base, addrman)
             }
         };
-        (Self { params, usage, base }, book)
+        (Self { params, usage, base }, addrman)
     }
 
-    /// Writes a book on another thread, if there is a file for it.
-    pub(super) fn write(&self, book: AddressBook) -> Option<JoinHandle<Written>> {
+    /// Writes an address manager on another thread, if there is a file for it.
+    pub(super) fn write(&self, addrman: AddrMan) -> Option<JoinHandle<Written>> {
         let (params, base) = (self.params, self.base.clone());
         match self.usage.clone() {
-            BookUse::None => None,
-            BookUse::Held(folder) => Some(spawn_blocking(move || replace(params, &folder, book))),
-            BookUse::Shared(folder) => {
-                Some(spawn_blocking(move || replace_if_same(params, &folder, base, book)))
+            AddrManUse::None => None,
+            AddrManUse::Held(folder) => {
+                Some(spawn_blocking(move || replace(params, &folder, addrman)))
+            }
+            AddrManUse::Shared(folder) => {
+                Some(spawn_blocking(move || replace_if_same(params, &folder, base, addrman)))
             }
         }
     }
 
     /// The file holds this now.
-    pub(super) fn holds(&mut self, book: AddressBook) {
-        if matches!(self.usage, BookUse::Shared(_)) {
-            self.base = Some(book);
+    pub(super) fn holds(&mut self, addrman: AddrMan) {
+        if matches!(self.usage, AddrManUse::Shared(_)) {
+            self.base = Some(addrman);
         }
     }
 }
 
-/// The book in a folder; `None` within if there is none.
-fn read(params: &Params, folder: &Path) -> Option<Option<AddressBook>> {
+/// The address manager in a folder; `None` within if there is none.
+fn read(params: &Params, folder: &Path) -> Option<Option<AddrMan>> {
     let read = load(folder, params.magic, scope_of(params.network));
     // Who holds the lock will say so, and keep the file aside.
     read.inspect_err(|error| debug!("going on without the address book: {error}")).ok()
 }
 
-fn replace(params: &Params, folder: &Path, book: AddressBook) -> Written {
-    match save(folder, &book.encode(params.magic)) {
-        Ok(()) => Written::Whole(book),
+fn replace(params: &Params, folder: &Path, addrman: AddrMan) -> Written {
+    match save(folder, &addrman.encode(params.magic)) {
+        Ok(()) => Written::Whole(addrman),
         Err(error) => {
             warn!("the address book could not be written: {}: {error}", folder.display());
             Written::Failed
@@ -87,17 +89,19 @@ fn replace(params: &Params, folder: &Path, book: AddressBook) -> Written {
 fn replace_if_same(
     params: &Params,
     folder: &Path,
-    base: Option<AddressBook>,
-    book: AddressBook,
+    base: Option<AddrMan>,
+    addrman: AddrMan,
 ) -> Written {
     // A folder is made by who stores something in it.
     let lock = folder.is_dir().then(|| StoreLock::take(folder));
     let Some(Ok(_lock)) = lock else { return Written::NotNow };
     match read(params, folder) {
         Some(Some(other)) if base.as_ref() != Some(&other) => Written::Replaced(other),
-        Some(_) => match replace(params, folder, book) {
+        Some(_) => match replace(params, folder, addrman) {
             // Latencies are rounded in the file, and what is in it is to be known again.
-            Written::Whole(book) => Written::Whole(read(params, folder).flatten().unwrap_or(book)),
+            Written::Whole(addrman) => {
+                Written::Whole(read(params, folder).flatten().unwrap_or(addrman))
+            }
             other => other,
         },
         None => Written::NotNow,
@@ -106,9 +110,9 @@ fn replace_if_same(
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressBook, BookFile, BookUse, StoreLock, Written, read};
+    use super::{AddrMan, AddrManFile, AddrManUse, StoreLock, Written, read};
     use crate::chain::{Params, params};
-    use crate::net::book::{Claim, NetGroup, save};
+    use crate::net::addrman::{Claim, NetGroup, save};
     use crate::primitives::Network;
     use crate::wire::ServiceFlags;
     use std::fs;
@@ -119,25 +123,25 @@ mod tests {
         params(Network::Regtest)
     }
 
-    fn with(book: &AddressBook, address: &str) -> AddressBook {
-        let mut book = book.clone();
+    fn with(addrman: &AddrMan, address: &str) -> AddrMan {
+        let mut addrman = addrman.clone();
         let services = ServiceFlags::NETWORK;
         let claim = Claim { address: address.parse().unwrap(), services, time: 1_800_000_000 };
-        assert_eq!(book.add(&[claim], NetGroup::DNS, 1_800_000_000), 1);
+        assert_eq!(addrman.add(&[claim], NetGroup::DNS, 1_800_000_000), 1);
         let latency = Duration::from_nanos(1_234_567);
-        book.answered(&claim.address, services, latency, 1_800_000_000);
-        book
+        addrman.answered(&claim.address, services, latency, 1_800_000_000);
+        addrman
     }
 
-    fn shared(folder: &Path) -> (BookFile, AddressBook) {
-        BookFile::open(regtest(), BookUse::Shared(folder.to_owned()))
+    fn shared(folder: &Path) -> (AddrManFile, AddrMan) {
+        AddrManFile::open(regtest(), AddrManUse::Shared(folder.to_owned()))
     }
 
-    async fn written(file: &BookFile, book: &AddressBook) -> Written {
-        file.write(book.clone()).unwrap().await.unwrap()
+    async fn written(file: &AddrManFile, addrman: &AddrMan) -> Written {
+        file.write(addrman.clone()).unwrap().await.unwrap()
     }
 
-    fn on_disk(folder: &Path) -> Option<AddressBook> {
+    fn on_disk(folder: &Path) -> Option<AddrMan> {
         read(regtest(), folder).expect("no damage")
     }
 
@@ -150,13 +154,13 @@ mod tests {
         assert!(matches!(written(&file, &one).await, Written::NotNow));
         assert_eq!(on_disk(folder.path()), None);
         drop(lock);
-        let Written::Whole(book) = written(&file, &one).await else { panic!("nobody has it") };
-        assert_eq!(on_disk(folder.path()), Some(book.clone()));
+        let Written::Whole(addrman) = written(&file, &one).await else { panic!("nobody has it") };
+        assert_eq!(on_disk(folder.path()), Some(addrman.clone()));
         StoreLock::take(folder.path()).expect("it is free again");
-        file.holds(book);
+        file.holds(addrman);
         let two = with(&one, "127.0.0.2:18444");
-        let Written::Whole(book) = written(&file, &two).await else { panic!("nobody else") };
-        file.holds(book);
+        let Written::Whole(addrman) = written(&file, &two).await else { panic!("nobody else") };
+        file.holds(addrman);
 
         // Somebody who held the lock has written since.
         let other = with(&empty, "127.0.0.9:18444");
@@ -177,12 +181,12 @@ mod tests {
         let (file, empty) = shared(&missing);
         assert!(matches!(written(&file, &empty).await, Written::NotNow));
         assert!(!missing.exists());
-        let path = folder.path().join(crate::net::book::FILE_NAME);
+        let path = folder.path().join(crate::net::addrman::FILE_NAME);
         fs::write(&path, b"no book").unwrap();
         let (file, empty) = shared(folder.path());
         assert!(empty.is_empty());
         assert!(matches!(written(&file, &empty).await, Written::NotNow));
         assert_eq!(fs::read(&path).unwrap(), b"no book");
-        assert!(BookFile::open(regtest(), BookUse::None).0.write(empty).is_none());
+        assert!(AddrManFile::open(regtest(), AddrManUse::None).0.write(empty).is_none());
     }
 }

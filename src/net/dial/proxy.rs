@@ -1,6 +1,6 @@
 //! A SOCKS5 proxy: where it is, how to log in to it, and what can be wrong with it.
 
-use super::system_text::words;
+use crate::net::system_text::words;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: ProxyAddress,
     /// How to log in to it; without, each connection makes up a name of its own.
-    pub login: Option<Login>,
+    pub login: Option<Box<Login>>,
 }
 
 /// Where a proxy listens.
@@ -55,7 +55,7 @@ impl Proxy {
         }
     }
 
-    pub(super) fn error(&self, fault: ProxyFault) -> ProxyError {
+    pub(in crate::net) fn error(&self, fault: ProxyFault) -> ProxyError {
         let proxy = self.to_string();
         ProxyError { proxy, is_tor: self.looks_like_tor(), fault }
     }
@@ -108,7 +108,7 @@ pub enum ProxyFault {
 }
 
 impl ProxyFault {
-    pub(super) fn unreachable(error: &io::Error) -> Self {
+    pub(in crate::net) fn unreachable(error: &io::Error) -> Self {
         Self::Unreachable { kind: error.kind(), text: words(error) }
     }
 
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_proxy_is_blamed_by_its_address_and_its_password_is_never_written() {
         let login = Login { user: "alice".to_owned(), password: "hunter2".to_owned() };
-        let proxy = Proxy { login: Some(login), ..Proxy::at("127.0.0.1:9050") };
+        let proxy = Proxy { login: Some(Box::new(login)), ..Proxy::at("127.0.0.1:9050") };
         let refused = ProxyFault::unreachable(&io::ErrorKind::ConnectionRefused.into());
         let error = proxy.error(refused.clone());
         let said = "the proxy 127.0.0.1:9050 refuses connections: is Tor running?";

@@ -1,20 +1,10 @@
 //! What happens on a connection.
 
 use super::disconnect::Disconnect;
+use crate::primitives::PeerId;
 use crate::wire::{Message, ServiceFlags};
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// A connection's number: whoever spawns it chooses one that no other has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerId(pub u64);
-
-impl fmt::Display for PeerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// Who called whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +18,7 @@ pub enum Direction {
 /// What the handshake told about a peer. Everything but `latency` and `remote` is its own word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerInfo {
-    /// The address as it was given to [`Dialer::spawn`](super::Dialer::spawn).
+    /// The address as it was given to [`Dialer::spawn`](crate::net::Dialer::spawn).
     pub address: String,
     /// The address at the other end of the socket; `None` through a proxy.
     pub remote: Option<SocketAddr>,

@@ -1,14 +1,10 @@
 //! How peers are reached: directly, or through a SOCKS5 proxy that nothing goes around.
 
-use super::config::{CONNECT_DEADLINE, Config};
 use super::dns::Resolver;
-use super::event::{Direction, Event, PeerId};
-use super::handle::PeerHandle;
-use super::link::Link;
-use super::peer::spawn_with;
 use super::proxy::{DialError, Login, Proxy, ProxyAddress, ProxyError, ProxyFault};
 use super::{happy_eyeballs, socks};
-use crate::primitives::hex;
+use crate::net::conn::{CONNECT_DEADLINE, Config, Direction, Event, Link, PeerHandle, spawn_with};
+use crate::primitives::{PeerId, hex};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -112,7 +108,7 @@ where
     let opened =
         || async { open().await.map_err(|error| proxy.error(ProxyFault::unreachable(&error))) };
     let mut stream = opened().await?;
-    if let Some(login) = &proxy.login {
+    if let Some(login) = proxy.login.as_deref() {
         let greeted = socks::greet(&mut stream, Some(login)).await;
         return greeted.map(|()| stream).map_err(|fault| proxy.error(fault));
     }

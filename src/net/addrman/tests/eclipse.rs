@@ -1,7 +1,7 @@
-//! Attempts to take the book over.
+//! Attempts to take the address manager over.
 
-use super::{NOW, book, claim, v4};
-use crate::net::book::{AddressBook, CAPACITY, Claim, NetGroup, PeerAddress};
+use super::{NOW, addrman, claim, v4};
+use crate::net::addrman::{AddrMan, CAPACITY, Claim, NetGroup, PeerAddress};
 use crate::wire::ServiceFlags;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -14,95 +14,95 @@ const NET_8: u32 = 8 << 24;
 const ATTACKER: u32 = (66 << 24) | (66 << 16);
 const RTT: Duration = Duration::from_millis(80);
 
-/// A book that knows addresses of many ranges from a few peers, and has reached every fourth.
-fn lived_in() -> (AddressBook, Vec<PeerAddress>, Vec<PeerAddress>) {
-    let mut book = book();
+/// An address manager that knows addresses of many ranges from a few peers, and has reached every fourth.
+fn lived_in() -> (AddrMan, Vec<PeerAddress>, Vec<PeerAddress>) {
+    let mut addrman = addrman();
     let told: Vec<PeerAddress> = (0..400).map(|i| v4(NET_8 + (i << 16) / 2 + i)).collect();
     for (at, group) in told.chunks(100).zip(1u32..) {
         let claims: Vec<Claim> = at.iter().copied().map(claim).collect();
-        book.add(&claims, NetGroup::of(&v4(group << 25)), NOW);
+        addrman.add(&claims, NetGroup::of(&v4(group << 25)), NOW);
     }
-    let known: Vec<PeerAddress> = book.iter().map(|known| known.address).collect();
+    let known: Vec<PeerAddress> = addrman.iter().map(|known| known.address).collect();
     let tried: Vec<PeerAddress> = known.iter().copied().step_by(4).collect();
     for address in &tried {
-        book.answered(address, ServiceFlags::NETWORK, RTT, NOW);
+        addrman.answered(address, ServiceFlags::NETWORK, RTT, NOW);
     }
-    let tried = tried.into_iter().filter(|address| book.get(address).is_some_and(|it| it.tried));
+    let tried = tried.into_iter().filter(|address| addrman.get(address).is_some_and(|it| it.tried));
     let tried = tried.collect();
-    (book, known, tried)
+    (addrman, known, tried)
 }
 
 #[test]
 fn a_thousand_addresses_from_one_peer_in_one_range_displace_nothing() {
-    let (mut book, known, tried) = lived_in();
+    let (mut addrman, known, tried) = lived_in();
     assert!(known.len() > 350 && tried.len() > 80, "{} {}", known.len(), tried.len());
-    let before = book.clone();
+    let before = addrman.clone();
     let flood: Vec<Claim> = (1..=1000).map(|i| claim(v4(ATTACKER + i))).collect();
-    let taken = book.add(&flood, NetGroup::of(&v4(ATTACKER)), NOW);
+    let taken = addrman.add(&flood, NetGroup::of(&v4(ATTACKER)), NOW);
     // One range from one source: one bucket.
     assert!(taken <= 64, "{taken}");
     for address in &known {
-        assert_eq!(book.get(address), before.get(address));
+        assert_eq!(addrman.get(address), before.get(address));
     }
     let mut rng = StdRng::seed_from_u64(1);
-    let drawn = (0..10_000).filter_map(|_| book.select(NOW, &mut rng, &mut |_| true));
+    let drawn = (0..10_000).filter_map(|_| addrman.select(NOW, &mut rng, &mut |_| true));
     let hostile = drawn.filter(|address| flood.iter().any(|claim| claim.address == *address));
     let hostile = hostile.count();
     assert!(hostile < 2000, "{hostile} of 10,000 draws went to the attacker");
 }
 
 #[test]
-fn a_source_that_tells_of_every_range_there_is_gets_a_sixteenth_of_the_book() {
-    let mut book = book();
+fn a_source_that_tells_of_every_range_there_is_gets_a_sixteenth_of_the_addrman() {
+    let mut addrman = addrman();
     let mut rng = StdRng::seed_from_u64(2);
     for _ in 0..100 {
         let flood: Vec<Claim> =
             (0..1000).map(|_| claim(v4(rng.random_range(NET_8..NET_8 << 2)))).collect();
-        book.add(&flood, NetGroup::of(&v4(ATTACKER)), NOW);
+        addrman.add(&flood, NetGroup::of(&v4(ATTACKER)), NOW);
     }
-    assert!((900..=1024).contains(&book.len()), "{}", book.len());
+    assert!((900..=1024).contains(&addrman.len()), "{}", addrman.len());
 }
 
 #[test]
-fn a_flood_from_every_range_fills_the_book_to_its_bound_and_moves_no_address_that_answered() {
-    let (mut book, known, tried) = lived_in();
+fn a_flood_from_every_range_fills_the_addrman_to_its_bound_and_moves_no_address_that_answered() {
+    let (mut addrman, known, tried) = lived_in();
     let mut rng = StdRng::seed_from_u64(3);
     for _ in 0..2000 {
         let source = NetGroup::of(&v4(rng.random_range(NET_8..NET_8 << 3)));
         let flood: Vec<Claim> =
             (0..50).map(|_| claim(v4(rng.random_range(NET_8..NET_8 << 3)))).collect();
-        book.add(&flood, source, NOW);
+        addrman.add(&flood, source, NOW);
     }
-    assert!(book.len() > CAPACITY / 2 && book.len() <= CAPACITY, "{}", book.len());
-    assert!(tried.iter().all(|address| book.get(address).is_some_and(|known| known.tried)));
-    assert!(known.iter().all(|address| book.get(address).is_some()));
+    assert!(addrman.len() > CAPACITY / 2 && addrman.len() <= CAPACITY, "{}", addrman.len());
+    assert!(tried.iter().all(|address| addrman.get(address).is_some_and(|known| known.tried)));
+    assert!(known.iter().all(|address| addrman.get(address).is_some()));
     let mut rng = StdRng::seed_from_u64(4);
     let later = NOW + 3600;
     let drawn: Vec<PeerAddress> =
-        (0..2000).filter_map(|_| book.select(later, &mut rng, &mut |_| true)).collect();
+        (0..2000).filter_map(|_| addrman.select(later, &mut rng, &mut |_| true)).collect();
     let good = drawn.iter().filter(|address| tried.contains(address)).count();
     assert!((800..1200).contains(&good), "half of all draws are from those that answered: {good}");
 }
 
 #[test]
 fn one_range_of_answering_nodes_gets_a_sixteenth_of_the_tried_table() {
-    let mut book = book();
+    let mut addrman = addrman();
     for host in 0..5000u32 {
         let address = v4(ATTACKER + host);
         // Told by ever other peers, so that it is taken in.
-        book.add(&[claim(address)], NetGroup::of(&v4((host + 256) << 17)), NOW);
-        book.answered(&address, ServiceFlags::NETWORK, RTT, NOW);
+        addrman.add(&[claim(address)], NetGroup::of(&v4((host + 256) << 17)), NOW);
+        addrman.answered(&address, ServiceFlags::NETWORK, RTT, NOW);
     }
-    assert!((200..=256).contains(&book.tried_len()), "{}", book.tried_len());
+    assert!((200..=256).contains(&addrman.tried_len()), "{}", addrman.tried_len());
 }
 
 #[test]
-fn the_same_addresses_have_other_places_in_another_book() {
+fn the_same_addresses_have_other_places_in_another_addrman() {
     let flood: Vec<Claim> = (1..=1000).map(|i| claim(v4(ATTACKER + i))).collect();
     let kept = |key: u8| -> BTreeSet<PeerAddress> {
-        let mut book = AddressBook::new([key; 32], super::Scope::Public);
-        book.add(&flood, NetGroup::DNS, NOW);
-        book.iter().map(|known| known.address).collect()
+        let mut addrman = AddrMan::new([key; 32], super::Scope::Public);
+        addrman.add(&flood, NetGroup::DNS, NOW);
+        addrman.iter().map(|known| known.address).collect()
     };
     assert_eq!(kept(1), kept(1));
     assert_ne!(kept(1), kept(2));

@@ -1,7 +1,7 @@
 //! The client's side of SOCKS5. Source: RFC 1928, and RFC 1929 for user names and passwords.
 
 use super::proxy::{Login, ProxyFault};
-use super::spoken::Spoken;
+use crate::net::conn::Spoken;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -176,7 +176,7 @@ fn refusal(code: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::{greet, request};
-    use crate::net::proxy::{Login, ProxyFault};
+    use crate::net::dial::{Login, ProxyFault};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     /// What comes of a greeting when the proxy answers with these bytes, one list after each that it is sent.

@@ -1,18 +1,18 @@
-//! The book's laws: what no flood can do, what no crash can lose.
+//! The address manager's laws: what no flood can do, what no crash can lose.
 
 mod eclipse;
 mod files;
 mod laws;
 
-use super::{AddressBook, Claim, PeerAddress, Scope};
+use super::{AddrMan, Claim, PeerAddress, Scope};
 use crate::wire::ServiceFlags;
 use std::net::{Ipv4Addr, SocketAddr};
 
 const NOW: u64 = 1_800_000_000;
 const MAGIC: [u8; 4] = [0xf9, 0xbe, 0xb4, 0xd9];
 
-fn book() -> AddressBook {
-    AddressBook::new([7; 32], Scope::Public)
+fn addrman() -> AddrMan {
+    AddrMan::new([7; 32], Scope::Public)
 }
 
 fn v4(ip: u32) -> PeerAddress {

@@ -1,14 +1,14 @@
-//! The book's file.
+//! The address manager's file.
 
-use super::codec::BookError;
+use super::codec::AddrManError;
 use super::routable::Scope;
-use super::{AddressBook, CAPACITY};
+use super::{AddrMan, CAPACITY};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use tracing::warn;
 
-/// The book's file in the network's data folder.
+/// The address manager's file in the network's data folder.
 pub const FILE_NAME: &str = "addresses.dat";
 
 /// Where it is written before it takes that name.
@@ -16,10 +16,10 @@ const UNFINISHED: &str = "addresses.dat.new";
 /// What a file that could not be read is called from then on.
 const DAMAGED: &str = "addresses.dat.damaged";
 
-/// More bytes than any book has: 256 for each address.
+/// More bytes than any addrman has: 256 for each address.
 const MAX_BYTES: usize = CAPACITY * 256;
 
-/// Why a book could not be read.
+/// Why an address manager could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
@@ -36,15 +36,15 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: BookError,
+        source: AddrManError,
     },
 }
 
-/// Reads the book in a network's data folder; `None` if there is none. `magic` is the network's, wire order.
+/// Reads the address manager in a network's data folder; `None` if there is none. `magic` is the network's, wire order.
 ///
 /// # Errors
 /// The file cannot be read, or is damaged.
-pub fn load(folder: &Path, magic: [u8; 4], scope: Scope) -> Result<Option<AddressBook>, LoadError> {
+pub fn load(folder: &Path, magic: [u8; 4], scope: Scope) -> Result<Option<AddrMan>, LoadError> {
     let path = folder.join(FILE_NAME);
     let file = match File::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -54,17 +54,17 @@ pub fn load(folder: &Path, magic: [u8; 4], scope: Scope) -> Result<Option<Addres
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
     file.and_then(|file| file.take(limit).read_to_end(&mut bytes))
         .map_err(|source| LoadError::Read { path: path.clone(), source })?;
-    let book = AddressBook::decode(&bytes, magic, scope);
-    book.map(Some).map_err(|source| LoadError::Damaged { path, source })
+    let addrman = AddrMan::decode(&bytes, magic, scope);
+    addrman.map(Some).map_err(|source| LoadError::Damaged { path, source })
 }
 
-/// Reads the book in a network's data folder, or starts an empty one with this key: a sync does not fail for want of
-/// old addresses. A damaged file is named in the log and kept aside.
+/// Reads the address manager in a network's data folder, or starts an empty one with this key: a sync does not fail for
+/// want of old addresses. A damaged file is named in the log and kept aside.
 ///
 /// Only for the process that holds the folder's lock.
-pub fn load_or_new(folder: &Path, magic: [u8; 4], scope: Scope, key: [u8; 32]) -> AddressBook {
+pub fn load_or_new(folder: &Path, magic: [u8; 4], scope: Scope, key: [u8; 32]) -> AddrMan {
     match load(folder, magic, scope) {
-        Ok(Some(book)) => return book,
+        Ok(Some(addrman)) => return addrman,
         Ok(None) => {}
         Err(error) => {
             let aside = folder.join(DAMAGED);
@@ -74,15 +74,15 @@ pub fn load_or_new(folder: &Path, magic: [u8; 4], scope: Scope, key: [u8; 32]) -
             }
         }
     }
-    AddressBook::new(key, scope)
+    AddrMan::new(key, scope)
 }
 
-/// Writes a book's bytes so that at any moment either the old or the new one is there as a whole.
+/// Writes an address manager's bytes so that at any moment either the old or the new one is there as a whole.
 ///
 /// Only for the process that holds the folder's lock.
 ///
 /// # Errors
-/// Those of the file system; the old book is still there.
+/// Those of the file system; the old addrman is still there.
 pub fn save(folder: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = folder.join(UNFINISHED);
     let mut file = File::create(&unfinished)?;

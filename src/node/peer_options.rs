@@ -1,17 +1,20 @@
-//! Where addresses of peers come from when nobody named any, and how peers are reached.
+//! Which peers to connect to, where their addresses come from, and how they are reached.
 
 use super::shipped;
 use crate::chain::{Params, params};
-use crate::config::{ProxyPlace, ProxyUrl};
 use crate::net::{
-    Config, Dialer, Login, OwnNonces, Proxy, ProxyAddress, Resolver, SEED_DEADLINE, SeedAnswer,
-    SeedQueries, Timers, mixed,
+    Config, Dialer, OwnNonces, Proxy, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, Timers,
+    mixed,
 };
 use crate::primitives::Network;
 use crate::wire::{MAX_PAYLOAD, ServiceFlags};
 use rand::seq::SliceRandom;
 use std::net::SocketAddr;
 use tracing::warn;
+
+/// How many peers to be connected to at once, where nobody says otherwise. Source: Bitcoin Core
+/// `MAX_OUTBOUND_FULL_RELAY_CONNECTIONS`.
+const WANTED_PEERS: usize = 8;
 
 /// With fewer addresses than this from DNS the fixed seeds are used as well.
 const ENOUGH_ADDRESSES: usize = 16;
@@ -28,8 +31,8 @@ pub enum Source {
     User,
     /// A DNS seed, by its name.
     Dns(String),
-    /// The address book, that is, peers of earlier syncs.
-    Book,
+    /// The address manager, that is, peers of earlier syncs.
+    AddrMan,
     /// The list that ships with the program.
     Fixed,
 }
@@ -43,32 +46,41 @@ pub struct Found {
     pub source: Source,
 }
 
-/// Where addresses of peers come from, and how they are reached.
+/// Which peers to connect to, where their addresses come from, and how they are reached.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub struct PeerOptions {
     /// The network.
     pub params: &'static Params,
+    /// Connect to these peers only (`host:port`); empty for peers that are found.
+    pub connect: Vec<String>,
+    /// Connect to these peers (`host:port`) beside those that are found.
+    pub add_peers: Vec<String>,
+    /// How many peers to be connected to at once, where none are named.
+    pub wanted: usize,
     /// Whether DNS seeds may be asked.
     pub dns: bool,
-    /// Who resolves names.
+    /// What resolves names.
     pub resolver: Resolver,
     /// A SOCKS5 proxy for every connection; it also resolves the names.
     pub proxy: Option<Proxy>,
 }
 
-impl Sources {
-    /// As the settings say; without a DNS server of the user's the system resolves.
-    pub fn new(
-        params: &'static Params,
-        dns: bool,
-        dns_server: Option<SocketAddr>,
-        proxy: Option<Proxy>,
-    ) -> Self {
-        let resolver = dns_server.map_or(Resolver::System, Resolver::Server);
-        Self { params, dns, resolver, proxy }
+impl PeerOptions {
+    /// Returns the options of a program that was told nothing: eight peers of this network that are found
+    /// through DNS, and dialled directly.
+    pub fn new(params: &'static Params) -> Self {
+        Self {
+            params,
+            connect: Vec::new(),
+            add_peers: Vec::new(),
+            wanted: WANTED_PEERS,
+            dns: true,
+            resolver: Resolver::System,
+            proxy: None,
+        }
     }
 
-    /// How peers are reached.
+    /// Returns what dials peers as these options say.
     pub fn dialer(&self) -> Dialer {
         Dialer { proxy: self.proxy.clone(), resolver: self.resolver }
     }
@@ -139,16 +151,6 @@ impl Sources {
     }
 }
 
-impl From<ProxyUrl> for Proxy {
-    fn from(ProxyUrl { address, login }: ProxyUrl) -> Self {
-        let address = match address {
-            ProxyPlace::Tcp(endpoint) => ProxyAddress::Tcp(endpoint.to_string()),
-            ProxyPlace::Unix(path) => ProxyAddress::Unix(path),
-        };
-        Self { address, login: login.map(|login| Login { user: login.0, password: login.1 }) }
-    }
-}
-
 /// Who we are to peers of a network, with so many headers.
 pub(super) fn net_config(own: &Params, start_height: u32, timers: Timers) -> Config {
     Config {
@@ -166,7 +168,7 @@ pub(super) fn net_config(own: &Params, start_height: u32, timers: Timers) -> Con
 
 #[cfg(test)]
 mod tests {
-    use super::{Proxy, Source, Sources};
+    use super::{PeerOptions, Proxy, Source};
     use crate::chain::params;
     use crate::net::Resolver;
     use crate::primitives::Network;
@@ -175,15 +177,15 @@ mod tests {
     /// Nobody answers there, and a test that waited for somebody would take seconds.
     const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 254, 254, 254)), 1);
 
-    fn sources(network: Network) -> Sources {
+    fn options(network: Network) -> PeerOptions {
         let resolver = Resolver::Server(NOBODY);
-        Sources { params: params(network), dns: true, resolver, proxy: None }
+        PeerOptions { resolver, ..PeerOptions::new(params(network)) }
     }
 
     #[tokio::test]
     async fn through_a_proxy_the_seeds_are_names() {
         let proxy = Some(Proxy::at("127.0.0.1:9050"));
-        let found = Sources { proxy, ..sources(Network::Signet) }.find().await;
+        let found = PeerOptions { proxy, ..options(Network::Signet) }.find().await;
         assert_eq!(found[0].address, "seed.signet.bitcoin.sprovoost.nl:38333");
         assert_eq!(found[1].source, Source::Dns("seed.signet.achownodes.xyz".to_owned()));
         assert!(found[2..].iter().all(|found| found.source == Source::Fixed));
@@ -192,11 +194,11 @@ mod tests {
 
     #[tokio::test]
     async fn without_dns_there_are_the_fixed_seeds_and_regtest_has_none() {
-        let found = Sources { dns: false, ..sources(Network::Mainnet) }.find().await;
+        let found = PeerOptions { dns: false, ..options(Network::Mainnet) }.find().await;
         assert!(found.len() > 16 && found.iter().all(|found| found.source == Source::Fixed));
-        assert!(Sources { dns: false, ..sources(Network::Regtest) }.find().await.is_empty());
-        let by_system = Sources { resolver: Resolver::System, ..sources(Network::Regtest) };
+        assert!(PeerOptions { dns: false, ..options(Network::Regtest) }.find().await.is_empty());
+        let by_system = PeerOptions { resolver: Resolver::System, ..options(Network::Regtest) };
         assert!(!by_system.asks_dns());
-        assert!(sources(Network::Regtest).asks_dns());
+        assert!(options(Network::Regtest).asks_dns());
     }
 }

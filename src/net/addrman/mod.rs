@@ -1,4 +1,4 @@
-//! The address book: where peers may be found, and how they fared.
+//! The address manager: where peers may be found, and how they fared.
 //!
 //! Pure but for [`file`](self::FILE_NAME): the time comes in as Unix seconds, randomness as an argument.
 //!
@@ -23,7 +23,7 @@ mod tests;
 
 pub use address::{AddressError, Host, PeerAddress, Reach};
 pub use avoided::{AVOID_OWN, Avoided, DISCOURAGED, MAX_AVOIDED};
-pub use codec::BookError;
+pub use codec::AddrManError;
 pub use file::{FILE_NAME, LoadError, load, load_or_new, save};
 pub use group::NetGroup;
 pub use intake::{Claim, Quota, claims};
@@ -47,7 +47,7 @@ const TENURE: u64 = 7 * 24 * 60 * 60;
 
 /// Addresses of peers, at most [`CAPACITY`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AddressBook {
+pub struct AddrMan {
     key: Key,
     scope: Scope,
     known: BTreeMap<PeerAddress, Known>,
@@ -58,8 +58,8 @@ pub struct AddressBook {
     last_good: u64,
 }
 
-impl AddressBook {
-    /// An empty book. `key` is random and secret, and stays with the book for ever.
+impl AddrMan {
+    /// An empty address manager. `key` is random and secret, and stays with the address manager forever.
     pub fn new(key: [u8; 32], scope: Scope) -> Self {
         Self {
             key: Key(key),
@@ -102,7 +102,7 @@ impl AddressBook {
         self.known.values()
     }
 
-    /// Takes in what `source` told; gives back how many addresses were new to the book.
+    /// Takes in what `source` told; gives back how many addresses were new to the address manager.
     ///
     /// # Security
     /// Who calls this for a peer limits how much it may tell: see [`Quota`].

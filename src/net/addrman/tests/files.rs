@@ -1,41 +1,41 @@
-//! The book's file: written as a whole, read back, kept aside when damaged.
+//! The address manager's file: written as a whole, read back, kept aside when damaged.
 
-use super::{MAGIC, NOW, book, claim, v4};
-use crate::net::book::{
-    AddressBook, FILE_NAME, LoadError, NetGroup, Scope, load, load_or_new, save,
+use super::{MAGIC, NOW, addrman, claim, v4};
+use crate::net::addrman::{
+    AddrMan, FILE_NAME, LoadError, NetGroup, Scope, load, load_or_new, save,
 };
 use crate::primitives::{hex, sha256d};
 use crate::wire::ServiceFlags;
 use std::fs;
 use std::time::Duration;
 
-fn filled() -> AddressBook {
-    let mut book = book();
+fn filled() -> AddrMan {
+    let mut addrman = addrman();
     let onion = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:8333";
     let i2p = "ukeu3k5oycgaauneqgtnvselmt4yemvoilkln7jpvamvfx7dnkdq.b32.i2p:0";
     let v6 = "[2a00:1450::1]:8333";
     let addresses = [onion, i2p, v6].map(|text| claim(text.parse().unwrap()));
-    book.add(&addresses, NetGroup::of(&v4(0x0101_0101)), NOW);
-    book.add(&[claim(v4(0x0801_0101))], NetGroup::DNS, NOW);
+    addrman.add(&addresses, NetGroup::of(&v4(0x0101_0101)), NOW);
+    addrman.add(&[claim(v4(0x0801_0101))], NetGroup::DNS, NOW);
     let services = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
-    book.answered(&v4(0x0801_0101), services, Duration::from_micros(12_345), NOW);
-    book.discourage(&v4(0x0901_0101), NOW);
-    book.note_own(&v4(0x0a01_0101), NOW);
-    book
+    addrman.answered(&v4(0x0801_0101), services, Duration::from_micros(12_345), NOW);
+    addrman.discourage(&v4(0x0901_0101), NOW);
+    addrman.note_own(&v4(0x0a01_0101), NOW);
+    addrman
 }
 
 #[test]
-fn a_saved_book_is_read_back_and_nothing_else_is_left_behind() {
+fn a_saved_addrman_is_read_back_and_nothing_else_is_left_behind() {
     let folder = tempfile::tempdir().unwrap();
     assert!(load(folder.path(), MAGIC, Scope::Public).unwrap().is_none());
-    save(folder.path(), &book().encode(MAGIC)).unwrap();
+    save(folder.path(), &addrman().encode(MAGIC)).unwrap();
     save(folder.path(), &filled().encode(MAGIC)).unwrap();
     assert_eq!(load(folder.path(), MAGIC, Scope::Public).unwrap(), Some(filled()));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]
-fn a_write_that_was_cut_short_leaves_the_old_book() {
+fn a_write_that_was_cut_short_leaves_the_old_addrman() {
     let folder = tempfile::tempdir().unwrap();
     save(folder.path(), &filled().encode(MAGIC)).unwrap();
     fs::write(folder.path().join("addresses.dat.new"), b"LCADD").unwrap();
@@ -43,7 +43,7 @@ fn a_write_that_was_cut_short_leaves_the_old_book() {
 }
 
 #[test]
-fn a_damaged_file_is_kept_aside_and_an_empty_book_begun() {
+fn a_damaged_file_is_kept_aside_and_an_empty_addrman_begun() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE_NAME);
     let good = filled().encode(MAGIC);
@@ -52,8 +52,8 @@ fn a_damaged_file_is_kept_aside_and_an_empty_book_begun() {
         let error = load(folder.path(), MAGIC, Scope::Public).unwrap_err();
         assert!(matches!(error, LoadError::Damaged { .. }), "{error}");
         assert!(error.to_string().contains(FILE_NAME), "{error}");
-        let book = load_or_new(folder.path(), MAGIC, Scope::Public, [9; 32]);
-        assert_eq!(book, AddressBook::new([9; 32], Scope::Public));
+        let addrman = load_or_new(folder.path(), MAGIC, Scope::Public, [9; 32]);
+        assert_eq!(addrman, AddrMan::new([9; 32], Scope::Public));
         assert!(!path.exists());
         assert_eq!(fs::read(folder.path().join("addresses.dat.damaged")).unwrap(), damage);
     }
@@ -67,5 +67,5 @@ fn the_format_is_what_it_was() {
     assert_eq!(hex::encode(&sha256d(&bytes)), SNAPSHOT);
 }
 
-/// Double SHA-256 of the book above.
+/// Double SHA-256 of the address manager above.
 const SNAPSHOT: &str = "2cef475d5eaab61209255536a598bd3265fcd593c53ffaed00c2e320cc2232dd";

@@ -2,14 +2,15 @@
 
 use super::config::{Config, Timers};
 use super::disconnect::Disconnect;
-use super::event::{Direction, Event, PeerId, PeerInfo};
+use super::event::{Direction, Event, PeerInfo};
 use super::handle::Context;
 use super::handshake::{Agreed, Handshake};
 use super::incoming::Incoming;
 use super::link::Link;
 use super::outgoing::Outgoing;
 use super::ping::{Pinger, Unanswered};
-use super::proxy::DialError;
+use crate::net::dial::DialError;
+use crate::primitives::PeerId;
 use crate::wire::{Endpoint, Message, PROTOCOL_VERSION, ServiceFlags, Version};
 use std::convert::Infallible;
 use std::future::Future;

@@ -3,10 +3,11 @@
 use super::config::Config;
 use super::connection::{self, Task};
 use super::disconnect::Disconnect;
-use super::event::{Direction, Event, PeerId};
+use super::event::{Direction, Event};
 use super::handle::{Context, Counters, PeerHandle, SEND_QUEUE};
 use super::link::Link;
-use super::proxy::DialError;
+use crate::net::dial::DialError;
+use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::future::Future;
 use std::io;

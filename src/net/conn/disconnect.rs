@@ -1,8 +1,8 @@
 //! Why a connection ended.
 
-use super::proxy::{DialError, ProxyError};
 use super::spoken::Spoken;
-use super::system_text::words;
+use crate::net::dial::{DialError, ProxyError};
+use crate::net::system_text::words;
 use crate::primitives::hex;
 use crate::wire::{Command, DecodeError, FrameError};
 use std::io;

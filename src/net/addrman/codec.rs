@@ -1,4 +1,4 @@
-//! The book as bytes.
+//! The address manager as bytes.
 //!
 //! Version 1, numbers little-endian but for ports: `LCADDRS\n`, version u16, the network's magic (4), the key (32),
 //! when an address answered last u64, number of addresses u32, those, number of avoided addresses u32, those, and the
@@ -15,7 +15,7 @@ use super::group::NetGroup;
 use super::known::Known;
 use super::routable::Scope;
 use super::table::{CAPACITY, CHOICES, Key};
-use super::{AddressBook, Reach};
+use super::{AddrMan, Reach};
 use crate::primitives::sha256d;
 use crate::wire::{DecodeError, Reader, ServiceFlags};
 use std::time::Duration;
@@ -26,12 +26,12 @@ const NO_LATENCY: u32 = u32::MAX;
 const TRIED: u8 = u8::MAX;
 const CHECKSUM: usize = 32;
 
-/// Bytes that are no address book, or not this network's.
+/// Bytes that are no address manager, or not this network's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BookError {
+pub enum AddrManError {
     /// It does not begin as one.
     #[error("not an address book")]
-    NoBook,
+    NotAddresses,
     /// It was written by a later program.
     #[error("format version {VERSION} expected, got {got}")]
     Version {
@@ -49,7 +49,7 @@ pub enum BookError {
     /// Its checksum is wrong.
     #[error("the checksum does not match")]
     Checksum,
-    /// It says that it has more than any book.
+    /// It says that it has more than any addrman.
     #[error("at most {limit} addresses expected, got {got}")]
     TooMany {
         /// The most there can be.
@@ -68,8 +68,8 @@ pub enum BookError {
     Short(#[from] DecodeError),
 }
 
-impl AddressBook {
-    /// The book as bytes; `magic` is the network's, wire order.
+impl AddrMan {
+    /// The address manager as bytes; `magic` is the network's, wire order.
     pub fn encode(&self, magic: [u8; 4]) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         out.extend(VERSION.to_le_bytes());
@@ -89,41 +89,41 @@ impl AddressBook {
         out
     }
 
-    /// Reads what [`AddressBook::encode`] wrote. Addresses that the scope does not allow are left out.
+    /// Reads what [`AddrMan::encode`] wrote. Addresses that the scope does not allow are left out.
     ///
     /// # Errors
     /// It is not what was written, or not for this network.
-    pub fn decode(bytes: &[u8], magic: [u8; 4], scope: Scope) -> Result<Self, BookError> {
+    pub fn decode(bytes: &[u8], magic: [u8; 4], scope: Scope) -> Result<Self, AddrManError> {
         let Some((body, checksum)) = bytes.split_last_chunk::<CHECKSUM>() else {
-            return Err(BookError::NoBook);
+            return Err(AddrManError::NotAddresses);
         };
         let mut reader = Reader::new(body);
         if reader.array::<8>().ok() != Some(MAGIC) {
-            return Err(BookError::NoBook);
+            return Err(AddrManError::NotAddresses);
         }
         let version = u16::from_le_bytes(reader.array()?);
         if version != VERSION {
-            return Err(BookError::Version { got: version });
+            return Err(AddrManError::Version { got: version });
         }
         if sha256d(body) != *checksum {
-            return Err(BookError::Checksum);
+            return Err(AddrManError::Checksum);
         }
         let got = reader.array()?;
         if got != magic {
-            return Err(BookError::Network { expected: magic, got });
+            return Err(AddrManError::Network { expected: magic, got });
         }
-        let mut book = Self::new(reader.array()?, scope);
-        book.last_good = reader.u64()?;
+        let mut addrman = Self::new(reader.array()?, scope);
+        addrman.last_good = reader.u64()?;
         for _ in 0..count(&mut reader, CAPACITY)? {
-            book.restore(known(&mut reader)?);
+            addrman.restore(known(&mut reader)?);
         }
         for _ in 0..count(&mut reader, MAX_AVOIDED)? {
             let address = address(&mut reader)?;
             let until = reader.u64()?;
             let why = if flag(&mut reader)? { Avoided::Own } else { Avoided::Discouraged };
-            book.avoided.restore(address, until, why);
+            addrman.avoided.restore(address, until, why);
         }
-        Ok(book)
+        Ok(addrman)
     }
 
     /// Puts an address back in its place, which the key has kept for it.
@@ -148,17 +148,17 @@ fn length(count: usize) -> [u8; 4] {
     u32::try_from(count).expect("both tables have far fewer places").to_le_bytes()
 }
 
-fn count(reader: &mut Reader<'_>, limit: usize) -> Result<u32, BookError> {
+fn count(reader: &mut Reader<'_>, limit: usize) -> Result<u32, AddrManError> {
     let got = reader.u32()?;
     let fits = usize::try_from(got).is_ok_and(|got| got <= limit);
-    if fits { Ok(got) } else { Err(BookError::TooMany { limit, got }) }
+    if fits { Ok(got) } else { Err(AddrManError::TooMany { limit, got }) }
 }
 
-fn flag(reader: &mut Reader<'_>) -> Result<bool, BookError> {
+fn flag(reader: &mut Reader<'_>) -> Result<bool, AddrManError> {
     match reader.u8()? {
         0 => Ok(false),
         1 => Ok(true),
-        got => Err(BookError::Unknown { got }),
+        got => Err(AddrManError::Unknown { got }),
     }
 }
 
@@ -180,7 +180,7 @@ fn put_address(out: &mut Vec<u8>, address: &PeerAddress) {
     out.extend(address.port.to_be_bytes());
 }
 
-fn address(reader: &mut Reader<'_>) -> Result<PeerAddress, BookError> {
+fn address(reader: &mut Reader<'_>) -> Result<PeerAddress, AddrManError> {
     let id = reader.u8()?;
     let bytes: [u8; 32] = reader.array()?;
     let [a, b, c, d, ..] = bytes;
@@ -191,7 +191,7 @@ fn address(reader: &mut Reader<'_>) -> Result<PeerAddress, BookError> {
         2 => Host::V6(v6.into()),
         4 => Host::Onion(bytes),
         5 => Host::I2p(bytes),
-        got => return Err(BookError::Unknown { got }),
+        got => return Err(AddrManError::Unknown { got }),
     };
     Ok(PeerAddress { host, port: reader.u16_be()? })
 }
@@ -211,7 +211,7 @@ fn put_known(out: &mut Vec<u8>, known: &Known) {
     out.push(if known.tried { TRIED } else { known.choice });
 }
 
-fn known(reader: &mut Reader<'_>) -> Result<Known, BookError> {
+fn known(reader: &mut Reader<'_>) -> Result<Known, AddrManError> {
     let address = address(reader)?;
     let source = NetGroup(reader.array()?);
     let services = ServiceFlags(reader.u64()?);
@@ -221,7 +221,7 @@ fn known(reader: &mut Reader<'_>) -> Result<Known, BookError> {
     let latency = reader.u32()?;
     let place = reader.u8()?;
     if place != TRIED && place >= CHOICES {
-        return Err(BookError::Unknown { got: place });
+        return Err(AddrManError::Unknown { got: place });
     }
     let latency = Some(latency).filter(|latency| *latency != NO_LATENCY);
     Ok(Known {

@@ -144,9 +144,8 @@ fn transactions(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::{Context, Fields, Way, bytes, dump, hex_dump, message};
-    use crate::net::PeerId;
     use crate::net::tests::config;
-    use crate::primitives::BlockHash;
+    use crate::primitives::{BlockHash, PeerId};
     use crate::wire::{Command, GetHeaders, Headers, Message};
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};

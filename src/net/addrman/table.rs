@@ -1,4 +1,4 @@
-//! The two tables of the book: fixed numbers of buckets, and one place in them for each address.
+//! The two tables of the address manager: fixed numbers of buckets, and one place in them for each address.
 
 use super::address::{Host, PeerAddress};
 use super::group::NetGroup;
@@ -20,10 +20,10 @@ const TRIED_BUCKETS_PER_GROUP: u64 = 4;
 /// be in each other's way.
 pub(super) const CHOICES: u8 = 4;
 
-/// Most addresses that a book can hold.
+/// Most addresses that an address manager can hold.
 pub const CAPACITY: usize = (NEW_BUCKETS + TRIED_BUCKETS) * BUCKET;
 
-/// A book's secret: whoever does not know it cannot tell which address displaces which.
+/// An address manager's secret: whoever does not know it cannot tell which address displaces which.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key(pub(super) [u8; 32]);
 

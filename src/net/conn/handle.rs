@@ -1,7 +1,7 @@
 //! The way to speak to a peer.
 
 use super::config::Config;
-use super::event::PeerId;
+use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,7 +48,7 @@ pub enum SendError {
 #[derive(Clone, Debug)]
 pub(super) struct Context {
     pub(super) peer: PeerId,
-    /// As it was given to [`Dialer::spawn`](super::Dialer::spawn).
+    /// As it was given to [`Dialer::spawn`](crate::net::Dialer::spawn).
     pub(super) address: Arc<str>,
     pub(super) config: Arc<Config>,
     pub(super) counters: Arc<Counters>,

@@ -1,4 +1,4 @@
-//! What the book knows of one address.
+//! What the address manager knows of one address.
 
 use super::address::PeerAddress;
 use super::group::NetGroup;
@@ -25,7 +25,7 @@ const MIN_FAIL: u64 = 7 * 24 * 60 * 60;
 const JUST_NOW: u64 = 60;
 const RECENTLY: u64 = 10 * 60;
 
-/// What the book knows of an address. Times are Unix seconds; 0 is never.
+/// What the address manager knows of an address. Times are Unix seconds; 0 is never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The address.

@@ -1,0 +1,13 @@
+//! Dialling a peer: name resolution, DNS seeds, happy eyeballs, and SOCKS5 proxies.
+
+mod dialer;
+mod dns;
+mod happy_eyeballs;
+mod proxy;
+mod socks;
+
+pub use dialer::Dialer;
+pub use dns::{
+    MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,
+};
+pub use proxy::{DialError, Login, Proxy, ProxyAddress, ProxyError, ProxyFault};

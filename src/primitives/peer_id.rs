@@ -1,0 +1,13 @@
+//! The number of a connection.
+
+use std::fmt;
+
+/// The number of a connection. Whoever opens a connection gives it a number that no other connection of its task has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u64);
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
