@@ -9,7 +9,7 @@
 //!
 //! # Layers
 //! Each module is a layer; `ARCHITECTURE.md` draws which of them uses which, and a test keeps the drawing true.
-//! [`primitives`], [`wire`], [`script`], [`chain`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
+//! [`primitives`], [`wire`], [`script`], [`chain`], [`spv`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
 //!
 //! # Checking headers
 //! ```
@@ -41,6 +41,7 @@ pub mod node;
 pub mod output;
 pub mod primitives;
 pub mod script;
+pub mod spv;
 pub mod store;
 pub mod sync;
 pub mod wire;

@@ -12,7 +12,6 @@ mod extend;
 mod hints;
 mod median;
 mod merkle;
-mod merkle_proof;
 mod params;
 mod point;
 mod retarget;
@@ -33,7 +32,7 @@ pub use median::{MEDIAN_TIME_SPAN, median_time_past};
 pub use merkle::{
     DuplicateNodes, find_witness_commitment, merkle_root, witness_commitment, witness_root,
 };
-pub use merkle_proof::{MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
+pub(crate) use merkle::{Node, levels, parent};
 pub use params::{Params, SPACING, params};
 pub use point::{ChainPoint, ChainTip};
 pub use retarget::{estimated_change_percent, next_target, permitted_transition, required_bits};

@@ -5,10 +5,9 @@ use super::runtime::no_threads;
 use crate::client::ClientError;
 use crate::config::{ColorChoice, ConfigError};
 use crate::node::shutdown::Ending;
-use crate::node::{
-    ChainError, FetchError, JournalError, NotInBlock, ReadError, SyncError, Trouble,
-};
+use crate::node::{ChainError, FetchError, JournalError, ReadError, SyncError, Trouble};
 use crate::output::Wording;
+use crate::spv::NotInBlock;
 use crate::store::StoreError;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
