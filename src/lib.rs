@@ -31,6 +31,7 @@
 //! ```
 
 pub mod chain;
+pub mod chainstate;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod client;

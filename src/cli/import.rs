@@ -6,12 +6,11 @@ use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
 use super::wrong_clock::clock_is_wrong;
 use super::{ChainArgs, CliError, Context};
+use crate::chainstate::{Claim, ImportError, ImportOptions, Imported, Importer};
+use crate::chainstate::{Clock, TooNew, ahead_of_clock};
 use crate::config::Layer;
-use crate::node::clock::{Clock, TooNew, ahead_of_clock};
 use crate::node::shutdown::Ending;
-use crate::node::{
-    Claim, ImportError, ImportOptions, Imported, Importer, Stopped, SyncReport, open_store,
-};
+use crate::node::{Stopped, SyncReport, open_store};
 use crate::output::{bytes_bar, bytes_spinner, format};
 use crate::primitives::Work;
 use crate::store::{HeaderStore, SledStore};

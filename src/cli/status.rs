@@ -4,7 +4,7 @@ use super::span::span;
 use super::sync::min_chain_work;
 use super::{CliError, Context};
 use crate::chain::SPACING;
-use crate::node::clock::unix_now;
+use crate::chainstate::unix_now;
 use crate::node::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
 use crate::node::{next_retarget, recent_hash_rate, serialize_difficulty};
 use crate::output::{Fields, escaped, format};

@@ -1,6 +1,6 @@
 //! What is said when this computer's clock keeps headers out, and what to do about it.
 
-use crate::node::clock::{TooNew, span};
+use crate::chainstate::{TooNew, span};
 
 /// Peers' clocks that differ from ours by fewer seconds agree with it.
 const AGREES: u64 = 10 * 60;
@@ -29,7 +29,7 @@ pub(super) fn clock_is_wrong(header: Option<&TooNew>, peer_clocks: Option<i64>) 
 #[cfg(test)]
 mod tests {
     use super::clock_is_wrong;
-    use crate::node::clock::TooNew;
+    use crate::chainstate::TooNew;
     use crate::primitives::BlockHash;
 
     #[test]

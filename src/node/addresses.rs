@@ -1,8 +1,8 @@
 //! Where addresses of peers come from: the book, DNS, those that ship with the program.
 
-use super::clock::unix_now_secs;
 use super::sources::{Found, Source, Sources};
 use crate::chain::Params;
+use crate::chainstate::unix_now_secs;
 use crate::net::book::{self, AddressBook, Claim, NetGroup, PeerAddress, Scope};
 use crate::net::pool::Search;
 use crate::primitives::Network;
@@ -95,9 +95,9 @@ fn from_book(sources: &Sources, folder: &Path, count: usize) -> Vec<String> {
 mod tests {
     use super::{NetGroup, find_all, open_book, scope_of, seed_names};
     use crate::chain::params;
+    use crate::chainstate::unix_now_secs;
     use crate::net::Proxy;
     use crate::net::book::{Claim, Scope, save};
-    use crate::node::clock::unix_now_secs;
     use crate::node::sources::Sources;
     use crate::primitives::Network;
     use crate::wire::ServiceFlags;

@@ -7,12 +7,10 @@ mod amount;
 mod as_text;
 mod audit;
 mod by_time;
-pub mod clock;
 pub mod control;
 mod crawl;
 mod failures;
 mod fetch;
-mod import;
 mod lookup;
 pub mod mempool;
 mod peers;
@@ -26,10 +24,8 @@ pub mod shipped;
 pub mod shutdown;
 mod sources;
 mod stats;
-mod trouble;
 mod tx_info;
 mod view;
-mod writer;
 
 pub use crate::net::{Login, Proxy, ProxyAddress, needs_proxy};
 pub use addresses::{find_all, scope_of};
@@ -43,7 +39,6 @@ pub use failures::Failures;
 pub use fetch::{
     FetchError, FetchOptions, FetchedBlock, TxAnswer, WantedBlock, fetch_block, fetch_tx,
 };
-pub use import::{Claim, ImportError, ImportOptions, Imported, Importer};
 pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
 pub use ping::{Greeting, NoPeer, Pinged, Pinging};
 pub use range::{HeaderRange, HeaderSpan};
@@ -54,7 +49,6 @@ pub use session::{ChainEnd, Event, Live, Phase, Session};
 pub use session::{SyncError, SyncOptions, SyncOutcome};
 pub use sources::{Found, Source, Sources};
 pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};
-pub use trouble::Trouble;
 pub use tx_info::{
     BlockInfo, BlockTxs, InputInfo, OutputInfo, ScriptPubKeyInfo, ScriptSigInfo, TxInfo, TxWithHex,
 };
@@ -62,4 +56,3 @@ pub use view::{
     CONTEXT, HeaderFacts, HeaderInfo, difficulty, header_infos, serialize_difficulty,
     sixteen_digits,
 };
-pub use writer::{ChainError, ChainWriter, Joined};

@@ -13,9 +13,9 @@ use super::interrupt::Interrupt;
 use super::network_args::{named_peers, sources};
 use super::no_peer::no_peer;
 use super::runtime::block_on;
+use crate::chainstate::{unix_now, unix_now_millis};
 use crate::config::Layer;
 use crate::node::Amount;
-use crate::node::clock::{unix_now, unix_now_millis};
 use crate::node::mempool::{
     Limits, Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice, Seen, stored_end,
 };

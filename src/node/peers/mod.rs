@@ -14,9 +14,9 @@ mod view;
 pub(super) use policy::{BookUse, Policy};
 
 use super::addresses::search;
-use super::clock::unix_now_secs;
 use super::failures::Failures;
 use super::sources::net_config;
+use crate::chainstate::unix_now_secs;
 use crate::net::book::{Claim, NetGroup, claims};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search};
 use crate::net::{

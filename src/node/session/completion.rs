@@ -1,7 +1,7 @@
 //! Decides when a sync may report that it has caught up, and what contradicts that.
 
 use super::Session;
-use crate::node::clock::{grouped, span};
+use crate::chainstate::{grouped, span};
 use crate::node::report::Stopped;
 use crate::primitives::Network;
 use crate::store::HeaderStore;

@@ -4,7 +4,7 @@ use super::joiner::Joiner;
 use super::options::{SyncError, SyncOutcome};
 use super::start::store_error;
 use super::{Phase, Session};
-use crate::node::clock::Clock;
+use crate::chainstate::Clock;
 use crate::node::failures::Failures;
 use crate::node::report::Stopped;
 use crate::store::{Change, HeaderStore, StoreError};

@@ -3,8 +3,8 @@
 use super::tasks::{Job, Task, Verdict};
 use super::worker::{Limits, Worker};
 use crate::chain::{ChainPoint, LinkedBatch, Params, link_batch};
-use crate::node::clock::Clock;
-use crate::node::writer::ChainWriter;
+use crate::chainstate::ChainWriter;
+use crate::chainstate::Clock;
 use crate::primitives::Header;
 use crate::store::HeaderStore;
 use crate::sync::{DropReason, PeerKey, Tag};

@@ -2,8 +2,8 @@
 
 use super::Session;
 use crate::chain::ChainTip;
+use crate::chainstate::grouped;
 use crate::net::pool::PeerStatus;
-use crate::node::clock::grouped;
 use crate::node::report::Stopped;
 use crate::primitives::BlockHash;
 use crate::store::HeaderStore;

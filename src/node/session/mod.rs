@@ -26,12 +26,12 @@ pub use live::{Event, Live, Phase};
 pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::{ChainPoint, ChainTip, LinkedBatch};
+use crate::chainstate::ChainWriter;
+use crate::chainstate::{TooNew, grouped};
 use crate::net::Event as PeerEvent;
 use crate::net::pool::{PeerStatus, Place};
-use crate::node::clock::{TooNew, grouped};
 use crate::node::peers::Peers;
 use crate::node::report::Stopped;
-use crate::node::writer::ChainWriter;
 use crate::primitives::BlockHash;
 use crate::store::HeaderStore;
 use crate::sync::{Action, Engine, PeerKey, Progress, Tag, VerifiedWork};

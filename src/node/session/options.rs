@@ -1,14 +1,14 @@
 //! What a sync can be told, and how it may end.
 
 use crate::chain::{Hints, Params};
+use crate::chainstate::ChainError;
+use crate::chainstate::{Clock, TooNew};
 use crate::net::Proxy;
 use crate::net::pool::{Needed, Persistence};
-use crate::node::clock::{Clock, TooNew};
 use crate::node::failures::Failures;
 use crate::node::peers::{BookUse, Policy};
 use crate::node::report::Stopped;
 use crate::node::sources::Sources;
-use crate::node::writer::ChainError;
 use crate::primitives::Work;
 use std::io;
 use std::net::SocketAddr;

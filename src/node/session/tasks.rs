@@ -2,7 +2,7 @@
 
 use super::presync::Proven;
 use crate::chain::{BatchFault, ChainPoint, ChainTip, LinkedBatch, Rejection};
-use crate::node::writer::{ChainError, Joined};
+use crate::chainstate::{ChainError, Joined};
 use crate::sync::{DropReason, PeerKey, Tag};
 
 /// A linked batch on its way to the chain.

@@ -5,7 +5,7 @@
 
 use super::{ASK_AGAIN, Session};
 use crate::chain::{MAX_FUTURE_SECS, Rejection};
-use crate::node::clock::TooNew;
+use crate::chainstate::TooNew;
 use crate::primitives::Header;
 use crate::store::HeaderStore;
 use crate::sync::PeerKey;

@@ -3,8 +3,8 @@
 use super::presync::{ALLOWANCE, Presync, Presyncs};
 use super::tasks::{Job, Task, Verdict};
 use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection, Survey};
-use crate::node::clock::Clock;
-use crate::node::writer::{ChainError, ChainWriter, Joined};
+use crate::chainstate::Clock;
+use crate::chainstate::{ChainError, ChainWriter, Joined};
 use crate::primitives::{BlockHash, Work};
 use crate::store::HeaderStore;
 use crate::sync::{PeerKey, Tag};

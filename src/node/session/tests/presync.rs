@@ -1,10 +1,10 @@
 //! Branches that have to show their work, as the joining thread sees them.
 
 use crate::chain::{LinkedBatch, link_batch, params};
-use crate::node::clock::Clock;
+use crate::chainstate::Clock;
+use crate::chainstate::{ChainWriter, Joined};
 use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
-use crate::node::writer::{ChainWriter, Joined};
 use crate::primitives::{Header, MerkleRoot, Network, Work};
 use crate::store::MemoryStore;
 use crate::sync::PeerKey;

@@ -2,10 +2,10 @@
 
 use super::presync::{FULL, genesis, linked, mine};
 use crate::chain::params;
-use crate::node::clock::Clock;
+use crate::chainstate::Clock;
+use crate::chainstate::{ChainWriter, Joined};
 use crate::node::session::tasks::{Job, Task, Verdict};
 use crate::node::session::worker::{Limits, Worker};
-use crate::node::writer::{ChainWriter, Joined};
 use crate::primitives::{Header, Network, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use std::sync::Arc;

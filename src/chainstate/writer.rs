@@ -5,7 +5,7 @@ mod staged;
 use crate::chain::{Accepted, Branch, HeaderTree, LinkedBatch, Params, Rejection, ResumeError};
 use crate::chain::{CheckedHeaders, SideBranch, Survey, TreeError, link_batch};
 use crate::primitives::{BlockHash, Work};
-use crate::store::{Change, HeaderStore, StoreError};
+use crate::store::{Change, HeaderStore, StoreError, Trouble};
 use std::mem;
 use std::sync::Arc;
 use tracing::info;
@@ -33,6 +33,15 @@ impl ChainError {
             Self::Store(error) => error.is_damage(),
             Self::Resume(_) => true,
             Self::Panicked => false,
+        }
+    }
+
+    /// What kind of trouble it is.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Store(error) => error.trouble(),
+            Self::Resume(_) => Trouble::Damaged,
+            Self::Panicked => Trouble::Failed,
         }
     }
 }

@@ -148,7 +148,7 @@ fn minute(unix: i64) -> String {
 }
 
 /// A height with a comma every three digits.
-pub(super) fn grouped(height: u32) -> String {
+pub(crate) fn grouped(height: u32) -> String {
     let digits = height.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
