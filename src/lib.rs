@@ -36,11 +36,13 @@ pub mod chainstate;
 pub mod cli;
 mod client;
 pub mod config;
+pub mod core_json;
 pub mod net;
 pub mod node;
 #[cfg(feature = "cli")]
 pub mod output;
 pub mod primitives;
+pub mod query;
 pub mod script;
 pub mod spv;
 pub mod store;
@@ -50,8 +52,9 @@ pub mod wire;
 pub use client::{
     Answer, Client, ClientBuilder, ClientError, Event, Events, HeaderAt, Headers, StoredHeader,
 };
-pub use node::{ChainReader, Stopped};
+pub use node::Stopped;
 pub use primitives::{BlockHash, Header, Network, Txid};
+pub use query::ChainReader;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

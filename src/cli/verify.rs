@@ -2,8 +2,8 @@
 
 use super::{CliError, Context};
 use crate::chainstate::{ahead_of_clock, unix_now_secs};
-use crate::node::{audit, mend};
 use crate::output::{Fields, Output, bar, format};
+use crate::query::{audit, mend};
 use crate::store;
 use serde::{Deserialize, Serialize};
 use tracing::warn;

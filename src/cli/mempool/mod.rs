@@ -15,7 +15,7 @@ use super::no_peer::no_peer;
 use super::runtime::block_on;
 use crate::chainstate::{unix_now, unix_now_millis};
 use crate::config::Layer;
-use crate::node::Amount;
+use crate::core_json::Amount;
 use crate::node::mempool::{
     Limits, Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice, Seen, stored_end,
 };

@@ -2,8 +2,8 @@
 
 use super::blocks::Seen;
 use crate::chain::Params;
-use crate::node::reader::{ChainReader, ReadError};
 use crate::primitives::Network;
+use crate::query::{ChainReader, ReadError};
 use crate::spv::{BlockFault, CheckedBlock};
 use crate::wire::Block;
 use std::path::Path;

@@ -1,12 +1,13 @@
 //! The end of a sync: what was verified is stored, and the store is left ready for the next open.
 
+use super::Session;
 use super::joiner::Joiner;
 use super::options::{SyncError, SyncOutcome};
 use super::start::store_error;
-use super::{Phase, Session};
 use crate::chainstate::Clock;
 use crate::node::failures::Failures;
 use crate::node::report::Stopped;
+use crate::query::Phase;
 use crate::store::{Change, HeaderStore, StoreError};
 use std::sync::Arc;
 use std::time::Duration;

@@ -22,7 +22,7 @@ mod useless;
 mod verdicts;
 mod worker;
 
-pub use live::{Event, Live, Phase};
+pub use live::{Event, Live};
 pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::{ChainPoint, ChainTip, LinkedBatch};

@@ -41,10 +41,12 @@ const PURE_MAY_NAME: [&str; 22] = [
 const PURE: [&str; 6] = ["primitives", "wire", "script", "chain", "spv", "sync"];
 
 /// What the code of other layers must not reach for.
-const MUST_NOT: [(&str, &[&str]); 4] = [
+const MUST_NOT: [(&str, &[&str]); 6] = [
     ("output", &["sled", "tokio"]),
     ("net", &["sled"]),
     ("store", &["tokio", "std::net", "SystemTime"]),
+    ("chainstate", &["tokio", "std::net"]),
+    ("query", &["tokio", "std::net"]),
     ("node", &["clap", "println!", "print!", "indicatif"]),
 ];
 

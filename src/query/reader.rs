@@ -1,7 +1,7 @@
 //! Reading the stored chain: from the database itself, or from the process that has it open.
 
-use super::control::{ClientError, ControlClient, MAX_RUN, StoreInfo};
 use super::lookup::{Located, SideSummary, locate, side_summaries};
+use super::remote::{ClientError, ControlClient, MAX_RUN, StoreInfo};
 use crate::chain::{ChainTip, Params, ResumeError, params};
 use crate::primitives::{BlockHash, Network};
 use crate::store::Trouble;
