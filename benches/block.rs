@@ -4,8 +4,8 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use lightclient::chain::params;
-use lightclient::node::CheckedBlock;
 use lightclient::primitives::{Network, sha256d};
+use lightclient::spv::CheckedBlock;
 use lightclient::wire::{Block, TxView};
 use std::hint::black_box;
 

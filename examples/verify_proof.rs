@@ -3,8 +3,8 @@
 //! `cargo run --example verify_proof -- mainnet ./headers HEX`
 #![allow(clippy::print_stdout, reason = "it is there to print")]
 
-use lightclient::chain::PartialMerkleTree;
 use lightclient::primitives::hex;
+use lightclient::spv::PartialMerkleTree;
 use lightclient::wire::MerkleBlock;
 use lightclient::{ChainReader, Network};
 use std::env;

@@ -9,7 +9,7 @@
 //!
 //! # Layers
 //! Each module is a layer; `ARCHITECTURE.md` draws which of them uses which, and a test keeps the drawing true.
-//! [`primitives`], [`wire`], [`script`], [`chain`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
+//! [`primitives`], [`wire`], [`script`], [`chain`], [`spv`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
 //!
 //! # Checking headers
 //! ```
@@ -31,16 +31,20 @@
 //! ```
 
 pub mod chain;
+pub mod chainstate;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod client;
 pub mod config;
+pub mod core_json;
 pub mod net;
 pub mod node;
 #[cfg(feature = "cli")]
 pub mod output;
 pub mod primitives;
+pub mod query;
 pub mod script;
+pub mod spv;
 pub mod store;
 pub mod sync;
 pub mod wire;
@@ -48,8 +52,8 @@ pub mod wire;
 pub use client::{
     Answer, Client, ClientBuilder, ClientError, Event, Events, HeaderAt, Headers, StoredHeader,
 };
-pub use node::ChainReader;
 pub use primitives::{BlockHash, Header, Network, Txid};
+pub use query::ChainReader;
 pub use sync::Stopped;
 
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 use crate::primitives::{MerkleRoot, Txid, Wtxid, sha256d_parts};
 
 /// A node of the tree: a txid or wtxid at the bottom, a double SHA-256 of two nodes above. Wire order.
-pub(super) type Node = [u8; 32];
+pub(crate) type Node = [u8; 32];
 
 /// What a coinbase stands with in the tree of wtxids (BIP141), since its witness holds part of the commitment.
 const COINBASE_WTXID: Node = [0; 32];
@@ -89,7 +89,7 @@ fn next_level(level: &mut Vec<Node>) {
 }
 
 /// All levels of the tree, the lowest first; the last has one node, and there are none without transactions.
-pub(super) fn levels(txids: &[Txid]) -> Vec<Vec<Node>> {
+pub(crate) fn levels(txids: &[Txid]) -> Vec<Vec<Node>> {
     let mut levels = Vec::new();
     let mut level: Vec<Node> = txids.iter().map(|txid| txid.0).collect();
     while level.len() > 1 {
@@ -100,6 +100,6 @@ pub(super) fn levels(txids: &[Txid]) -> Vec<Vec<Node>> {
     levels
 }
 
-pub(super) fn parent(left: &Node, right: &Node) -> Node {
+pub(crate) fn parent(left: &Node, right: &Node) -> Node {
     sha256d_parts(&[left, right])
 }

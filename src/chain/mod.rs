@@ -12,7 +12,6 @@ mod extend;
 mod hints;
 mod median;
 mod merkle;
-mod merkle_proof;
 mod outcome;
 mod params;
 mod point;
@@ -22,6 +21,7 @@ mod side;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod too_new;
 mod tree;
 
 pub use ancestors::{Ancestors, TreeError};
@@ -34,7 +34,7 @@ pub use median::{MEDIAN_TIME_SPAN, median_time_past};
 pub use merkle::{
     DuplicateNodes, find_witness_commitment, merkle_root, witness_commitment, witness_root,
 };
-pub use merkle_proof::{MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
+pub(crate) use merkle::{Node, levels, parent};
 pub use outcome::ConnectOutcome;
 pub use params::{Params, SPACING, params};
 pub use point::{ChainPoint, ChainTip};
@@ -42,4 +42,6 @@ pub use retarget::{estimated_change_percent, next_target, permitted_transition, 
 pub use rules::{MAX_FUTURE_SECS, Rejection, Violation};
 pub use side::{MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, SideBranch};
 pub use survey::Survey;
+pub use too_new::TooNew;
+pub(crate) use too_new::is_too_new;
 pub use tree::{Accepted, HeaderTree};

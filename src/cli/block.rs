@@ -6,10 +6,11 @@ use super::tx_text::printable;
 use super::what::OneBlock;
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
-use crate::node::{Amount, BlockInfo, CheckedBlock};
+use crate::core_json::{Amount, BlockInfo};
 use crate::output::{Fields, Output, format};
 use crate::primitives::hex;
 use crate::script::address_of;
+use crate::spv::CheckedBlock;
 use clap::builder::PossibleValuesParser;
 use std::fs;
 use std::io::{self, Write};
@@ -87,12 +88,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     if out.is_json() {
         let whole = args.verbosity.as_deref() == Some("2");
         let whole = whole.then_some(context.config.network);
-        return Ok(out.json(&BlockInfo::new(
-            stored.info,
-            block,
-            fetched.checked.txids(),
-            whole,
-        ))?);
+        return Ok(out.json(&BlockInfo::new(stored.info, &fetched.checked, whole))?);
     }
     let time = u64::from(stored.header.time);
     let fields = Fields::default()

@@ -2,14 +2,16 @@
 
 use super::context::has_color;
 use super::runtime::no_threads;
+use crate::chainstate::ChainError;
 use crate::client::ClientError;
 use crate::config::{ColorChoice, ConfigError};
 use crate::node::shutdown::Ending;
-use crate::node::{
-    ChainError, FetchError, JournalError, NotInBlock, ReadError, SyncError, Trouble,
-};
+use crate::node::{FetchError, JournalError, SyncError};
 use crate::output::Wording;
+use crate::query::ReadError;
+use crate::spv::NotInBlock;
 use crate::store::StoreError;
+use crate::store::Trouble;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -3,8 +3,8 @@
 use super::CliError;
 use super::stored::header_of;
 use super::what::OneBlock;
-use crate::node::ChainReader;
 use crate::output::format::count;
+use crate::query::ChainReader;
 
 /// The number that stands for the last header.
 const TIP: i64 = -1;

@@ -45,8 +45,8 @@ pub use error::CliError;
 pub use global::GlobalArgs;
 pub use network_args::{NetworkArgs, ReachArgs};
 
+use crate::chainstate::{check_system_clock, unix_now_secs};
 use crate::config::{self, ColorChoice, Layer, Sources};
-use crate::node::clock::{check_system_clock, unix_now_secs};
 use crate::output::{Wording, is_dumb};
 use crate::store::set_command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};

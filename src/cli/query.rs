@@ -5,11 +5,12 @@ use super::moment::Moment;
 use super::stored::{header_at, place};
 use super::what::What;
 use super::{CliError, Context};
-use crate::node::clock::unix_now;
-use crate::node::{ChainReader, HeaderInfo, HeaderRange, last_at_or_before};
+use crate::chainstate::unix_now;
+use crate::core_json::HeaderInfo;
 use crate::output::{Align, Column, Fields, JsonArray, format, header_line, row_line};
 use crate::output::{at, fitting};
 use crate::primitives::{Header, hex};
+use crate::query::{ChainReader, HeaderRange, last_at_or_before};
 use tracing::warn;
 
 const AFTER_HELP: &str = "\

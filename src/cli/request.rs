@@ -7,8 +7,9 @@ use super::stored::StoredHeader;
 use super::what::OneBlock;
 use super::{CliError, Context};
 use crate::config::Config;
-use crate::node::{ChainReader, FetchError, FetchOptions, FetchedBlock, WantedBlock, fetch_block};
+use crate::node::{FetchError, FetchOptions, FetchedBlock, WantedBlock, fetch_block};
 use crate::output::waiting;
+use crate::query::ChainReader;
 use std::future::Future;
 
 /// Whom to ask, as the settings say; `height` is that of the stored chain's end.

@@ -3,9 +3,10 @@
 use super::CliError;
 use super::heights::height_from;
 use super::what::OneBlock;
-use crate::node::{ChainReader, HeaderInfo, HeaderRange, Located};
+use crate::core_json::HeaderInfo;
 use crate::output::format;
 use crate::primitives::{BlockHash, Header};
+use crate::query::{ChainReader, HeaderRange, Located};
 use tracing::warn;
 
 /// A stored header, and what there is to say of it.
@@ -46,9 +47,7 @@ pub(super) fn header_of(
 ) -> Result<StoredHeader, CliError> {
     match reader.locate(hash)? {
         Some(Located::Active(height)) => header_at(reader, tip, height),
-        Some(Located::Side(side)) => {
-            Ok(StoredHeader { header: side.header, info: HeaderInfo::of_side(&side) })
-        }
+        Some(Located::Side(side)) => Ok(StoredHeader { header: side.header, info: side.info() }),
         None => Err(CliError::NotFound(format!(
             "no stored header has the hash {hash} (stored are heights 0 to {} of {}): is it a \
             transaction's, another network's, or newer than the last `lightclient sync`?",

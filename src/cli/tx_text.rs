@@ -1,6 +1,6 @@
 //! A transaction as people read it.
 
-use crate::node::Amount;
+use crate::core_json::Amount;
 use crate::output::{Fields, format};
 use crate::primitives::{Network, hex};
 use crate::script::{ScriptKind, address_of, asm, asm_of_script_sig};

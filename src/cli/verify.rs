@@ -1,9 +1,9 @@
 //! `lightclient verify`: what is stored, checked again.
 
 use super::{CliError, Context};
-use crate::node::clock::{ahead_of_clock, unix_now_secs};
-use crate::node::{audit, mend};
+use crate::chainstate::{ahead_of_clock, unix_now_secs};
 use crate::output::{Fields, Output, bar, format};
+use crate::query::{audit, mend};
 use crate::store;
 use serde::{Deserialize, Serialize};
 use tracing::warn;

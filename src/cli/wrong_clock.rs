@@ -1,7 +1,7 @@
 //! What is said when this computer's clock keeps headers out, and what to do about it.
 
-use crate::node::clock::span;
-use crate::sync::TooNew;
+use crate::chain::TooNew;
+use crate::chainstate::span;
 
 /// Peers' clocks that differ from ours by fewer seconds agree with it.
 const AGREES: u64 = 10 * 60;
@@ -31,7 +31,7 @@ pub(super) fn clock_is_wrong(header: Option<&TooNew>, peer_clocks: Option<i64>) 
 mod tests {
     use super::clock_is_wrong;
     use crate::primitives::BlockHash;
-    use crate::sync::TooNew;
+    use crate::chain::TooNew;
 
     #[test]
     fn peers_clocks_tell_whether_ours_or_the_header_is_wrong() {

@@ -2,7 +2,8 @@
 
 use super::HeaderAt;
 use crate::chain::HintsError;
-use crate::node::{FetchError, ReadError, SyncError};
+use crate::node::{FetchError, SyncError};
+use crate::query::ReadError;
 use crate::store::StoreError;
 use std::io;
 

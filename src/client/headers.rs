@@ -1,7 +1,7 @@
 //! Stored headers, one by one or in ranges, of a client or of a [`ChainReader`].
 
-use crate::node::{ChainReader, HeaderRange, HeaderSpan, Located, ReadError};
 use crate::primitives::{BlockHash, Header, Work};
+use crate::query::{ChainReader, HeaderRange, HeaderSpan, Located, ReadError};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::vec::IntoIter;

@@ -20,10 +20,11 @@ pub use headers::{HeaderAt, Headers, StoredHeader};
 
 use crate::chain::ChainTip;
 use crate::node::{
-    ChainReader, CheckedBlock, FetchOptions, Live, SyncOptions, SyncOutcome, TxAnswer, WantedBlock,
-    fetch_block, fetch_tx,
+    FetchOptions, Live, SyncOptions, SyncOutcome, TxAnswer, WantedBlock, fetch_block, fetch_tx,
 };
 use crate::primitives::{Network, Txid};
+use crate::query::ChainReader;
+use crate::spv::CheckedBlock;
 use crate::store::{HeaderStore, SledStore};
 use crate::wire::Transaction;
 use events::Subscribers;

@@ -1,8 +1,8 @@
 //! Where addresses of peers come from: the address manager, DNS, those that ship with the program.
 
-use super::clock::unix_now_secs;
 use super::peer_options::{Found, PeerOptions, Source};
 use crate::chain::Params;
+use crate::chainstate::unix_now_secs;
 use crate::net::addrman::{self, AddrMan, Claim, NetGroup, PeerAddress, Scope};
 use crate::net::pool::Search;
 use crate::primitives::Network;
@@ -97,9 +97,9 @@ fn from_addrman(options: &PeerOptions, folder: &Path, count: usize) -> Vec<Strin
 mod tests {
     use super::{NetGroup, find_all, open_addrman, scope_of, seed_names};
     use crate::chain::params;
+    use crate::chainstate::unix_now_secs;
     use crate::net::Proxy;
     use crate::net::addrman::{Claim, Scope, save};
-    use crate::node::clock::unix_now_secs;
     use crate::node::peer_options::PeerOptions;
     use crate::primitives::Network;
     use crate::wire::ServiceFlags;

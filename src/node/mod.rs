@@ -3,68 +3,30 @@
 //! Everything above (command line, servers) speaks to this module only.
 
 mod addresses;
-mod amount;
-mod as_text;
-mod audit;
-mod block_check;
-mod by_time;
-pub mod clock;
 pub mod control;
 mod crawl;
 mod failures;
 mod fetch;
-mod import;
-mod lookup;
 pub mod mempool;
 mod peer_options;
 mod peers;
 mod ping;
-mod proof;
-mod range;
-mod reader;
 mod report;
 mod run;
 pub mod shipped;
 pub mod shutdown;
-
-mod stats;
 mod sync_task;
-mod trouble;
-mod tx_info;
-mod view;
-mod writer;
 
 pub use crate::net::{Proxy, Resolver, needs_proxy};
 pub use addresses::{find_all, scope_of};
-pub use amount::Amount;
-pub use audit::{audit, mend};
-pub use block_check::{BlockFault, CheckedBlock};
-pub use by_time::last_at_or_before;
-pub use control::{LiveStatus, StoreInfo};
 pub use crawl::{CONCURRENCY, Counts, CrawlOptions, Crawled, JOURNAL_FILE, Journal, JournalError};
 pub use crawl::{PeerRow, crawl};
 pub use failures::Failures;
 pub use fetch::{
     FetchError, FetchOptions, FetchedBlock, TxAnswer, WantedBlock, fetch_block, fetch_tx,
 };
-pub use import::{Claim, ImportError, ImportOptions, Imported, Importer};
-pub use lookup::{Located, SideHeader, SideSummary, locate, side_summaries};
 pub use peer_options::{Found, PeerOptions, Source};
 pub use ping::{Greeting, NoPeer, Pinged, Pinging};
-pub use proof::{CheckedProof, InvalidProof, NotInBlock};
-pub use range::{HeaderRange, HeaderSpan};
-pub use reader::{ChainReader, OPEN_WAIT, ReadError, open_store};
 pub use report::SyncReport;
 pub use run::{Watchers, run_sync};
-pub use stats::{HASH_RATE_BLOCKS, NextRetarget, hash_rate, next_retarget, recent_hash_rate};
-pub use sync_task::{Event, Live, Phase};
-pub use sync_task::{SyncError, SyncOptions, SyncOutcome, SyncTask};
-pub use trouble::Trouble;
-pub use tx_info::{
-    BlockInfo, BlockTxs, InputInfo, OutputInfo, ScriptPubKeyInfo, ScriptSigInfo, TxInfo, TxWithHex,
-};
-pub use view::{
-    CONTEXT, HeaderFacts, HeaderInfo, difficulty, header_infos, serialize_difficulty,
-    sixteen_digits,
-};
-pub use writer::{ChainError, ChainWriter};
+pub use sync_task::{Event, Live, SyncError, SyncOptions, SyncOutcome, SyncTask};

@@ -26,6 +26,7 @@ mod repair;
 mod salvage;
 mod sides;
 mod staged;
+mod trouble;
 mod verify;
 mod write;
 
@@ -40,6 +41,7 @@ pub use lock::{Exclusive, StoreLock, set_command};
 pub use memory::MemoryStore;
 pub use open::SledStore;
 pub use repair::{Repaired, repair};
+pub use trouble::Trouble;
 
 pub use verify::{Fault, VerifyReport, log_fault, unreadable_fault, verify};
 

@@ -4,6 +4,7 @@ use super::download::Disposition;
 use super::header_sync::{Batch, HeaderSync, Stage};
 use super::input::{Moment, Reply, StoredChain};
 use super::{BatchId, Command, DropReason};
+use crate::chain::is_too_new;
 use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
@@ -131,7 +132,7 @@ impl HeaderSync {
         let is_one = |batch: &Batch| batch.peer == peer && batch.unsolicited;
         let judging = self.batches.values().any(is_one);
         let paused = self.is_paused(now, peer);
-        let too_new = super::too_new::is_too_new(reply.first_time, now.unix);
+        let too_new = is_too_new(reply.first_time, now.unix);
         if (paused && !on_tip) || (too_new && (paused || judging)) {
             return false;
         }

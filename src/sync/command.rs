@@ -1,8 +1,7 @@
 //! What the sync says is to be done.
 
 use super::BatchId;
-use super::too_new::TooNew;
-use crate::chain::{ChainPoint, ChainTip, Rejection};
+use crate::chain::{ChainPoint, ChainTip, Rejection, TooNew};
 use crate::primitives::{BlockHash, PeerId, Work};
 use std::time::Duration;
 

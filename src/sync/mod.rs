@@ -37,7 +37,6 @@ pub use header_sync::HeaderSync;
 pub use input::{Input, Linked, Moment, PeerSupply, Reply, StoredChain};
 pub use presync::{Presync, Presyncs, Proven};
 pub use settings::{ChainEnd, Settings, Tally};
-pub use too_new::TooNew;
 
 /// Names a batch of headers from its arrival until it is connected to the chain or dropped.
 pub type BatchId = u64;

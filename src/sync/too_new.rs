@@ -7,54 +7,12 @@ use super::SyncEvent;
 use super::completion::REQUEST_INTERVAL;
 use super::header_sync::HeaderSync;
 use super::input::Moment;
-use crate::chain::{MAX_FUTURE_SECS, Rejection, Violation};
-use crate::primitives::{BlockHash, PeerId};
+use crate::chain::{Rejection, TooNew};
+use crate::primitives::PeerId;
 use std::time::Duration;
 
 /// The shortest pause between two questions for a header that has become valid: the clock may be set to and fro.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// A header that was refused for no other reason than that its time is more than two hours ahead of our clock. It may
-/// become valid, and whoever sent it is not to blame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooNew {
-    /// The height that the header would have.
-    pub height: u32,
-    /// Its hash.
-    pub hash: BlockHash,
-    /// Its time, in Unix seconds.
-    pub time: u32,
-    /// Our clock when it was refused, in Unix seconds.
-    pub clock: u32,
-}
-
-impl TooNew {
-    /// The same of a rejection; `None` if the header broke a rule that has nothing to do with the clock.
-    pub fn of(rejection: &Rejection) -> Option<Self> {
-        let Rejection { height, hash, violation: Violation::TimeTooNew { latest, got } } =
-            rejection
-        else {
-            return None;
-        };
-        let clock = u32::try_from(latest - i64::from(MAX_FUTURE_SECS)).unwrap_or(0);
-        Some(Self { height: *height, hash: *hash, time: *got, clock })
-    }
-
-    /// How many seconds had to pass, when it was refused, until it would be accepted.
-    pub fn valid_in(&self) -> u64 {
-        u64::from(self.time).saturating_sub(u64::from(self.clock) + u64::from(MAX_FUTURE_SECS))
-    }
-
-    /// Whether the header would be accepted at this time (Unix seconds).
-    pub fn is_valid_at(&self, now: u64) -> bool {
-        !is_too_new(self.time, now)
-    }
-}
-
-/// Whether a header's time is too far ahead of our clock; both are Unix seconds.
-pub(super) fn is_too_new(time: u32, now: u64) -> bool {
-    u64::from(time) > now.saturating_add(u64::from(MAX_FUTURE_SECS))
-}
 
 impl HeaderSync {
     /// Passes over a peer whose next header is too new, and remembers the header.
@@ -110,28 +68,5 @@ impl HeaderSync {
     pub(super) fn is_stopped_by_clock(&self) -> bool {
         let senders = self.peers.values().filter(|peer| peer.too_new_at.is_some()).count();
         self.too_new.is_some() && senders * 2 >= self.download.confirmations()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::TooNew;
-    use crate::chain::{Rejection, Violation};
-    use crate::primitives::BlockHash;
-
-    fn refused(violation: Violation) -> Rejection {
-        Rejection { height: 929_960, hash: BlockHash::ZERO, violation }
-    }
-
-    #[test]
-    fn a_header_that_is_too_new_becomes_valid_two_hours_before_its_time() {
-        let now = 1_795_104_020;
-        let violation = Violation::TimeTooNew { latest: i64::from(now) + 7200, got: now + 7380 };
-        let header = TooNew::of(&refused(violation)).unwrap();
-        assert_eq!((header.clock, header.valid_in()), (now, 180));
-        assert!(!header.is_valid_at(u64::from(now) + 179));
-        assert!(header.is_valid_at(u64::from(now) + 180));
-        let old = Violation::TimeTooOld { median: 7, got: 7 };
-        assert_eq!(TooNew::of(&refused(old)), None);
     }
 }

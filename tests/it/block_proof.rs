@@ -8,8 +8,8 @@
 
 use crate::support::chain::fixture;
 use lightclient::chain::params;
-use lightclient::node::{CheckedBlock, CheckedProof};
 use lightclient::primitives::{BlockHash, Network, Target, Txid};
+use lightclient::spv::{CheckedBlock, CheckedProof};
 use lightclient::wire::Block;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::fs;

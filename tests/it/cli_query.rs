@@ -3,7 +3,7 @@
 use crate::support::chain::{fixture, fork_chain, mainnet_start, regtest_chain};
 use crate::support::run::Program;
 use lightclient::cli::status::Status;
-use lightclient::node::HeaderInfo;
+use lightclient::core_json::HeaderInfo;
 use lightclient::primitives::{Header, hex};
 use std::fs;
 use std::io::{BufRead, BufReader};

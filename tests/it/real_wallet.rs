@@ -6,7 +6,7 @@ use crate::support::chain::fixture;
 use crate::support::run::Program;
 use crate::support::sync::{light_client, sync_args};
 use crate::support::wallet::{KEYS, node_with_coins, pay_to_each_kind};
-use lightclient::node::TxInfo;
+use lightclient::core_json::TxInfo;
 use lightclient::primitives::{Network, hex};
 use lightclient::script::descriptor_of;
 use lightclient::wire::Block;

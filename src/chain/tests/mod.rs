@@ -4,7 +4,6 @@ mod fixtures;
 mod forks;
 mod hints;
 mod memory;
-mod merkle;
 mod miner;
 mod model;
 mod oracle;

@@ -5,8 +5,8 @@
 
 use super::sink::Sink;
 use crate::cli::CliError;
-use crate::node::{HeaderFacts, HeaderRange, HeaderSpan, ReadError};
 use crate::primitives::hex;
+use crate::query::{HeaderFacts, HeaderRange, HeaderSpan, ReadError};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::{ColumnCloseResult, ColumnWriter, get_column_writer};
 use parquet::data_type::ByteArray;
@@ -224,7 +224,7 @@ fn write_batch(
             writer.write_batch(&values, None, None)?;
         }
         ColumnWriter::DoubleColumnWriter(writer) => {
-            let values: Vec<f64> = facts.iter().map(|facts| facts.difficulty).collect();
+            let values: Vec<f64> = facts.iter().map(|facts| facts.bits.difficulty).collect();
             writer.write_batch(&values, None, None)?;
         }
         ColumnWriter::ByteArrayColumnWriter(writer) if name == "previousblockhash" => {

@@ -1,6 +1,6 @@
 //! A header in CSV: `getblockheader`'s keys that do not change when the chain grows.
 
-use crate::node::{HeaderInfo, serialize_difficulty};
+use crate::core_json::{HeaderInfo, serialize_difficulty};
 use serde::Serialize;
 
 /// A line of a CSV file: what does not change when the chain grows, and does not merely repeat `bits`.

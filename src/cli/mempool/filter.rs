@@ -1,7 +1,7 @@
 //! Which transactions are shown.
 
 use crate::cli::CliError;
-use crate::node::Amount;
+use crate::core_json::Amount;
 use crate::primitives::Network;
 use crate::script::script_of_address;
 use crate::wire::TxView;

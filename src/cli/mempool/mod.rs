@@ -13,9 +13,9 @@ use super::interrupt::Interrupt;
 use super::network_args::peer_options;
 use super::no_peer::no_peer;
 use super::runtime::block_on;
+use crate::chainstate::{unix_now, unix_now_millis};
 use crate::config::Layer;
-use crate::node::Amount;
-use crate::node::clock::{unix_now, unix_now_millis};
+use crate::core_json::Amount;
 use crate::node::mempool::{
     Limits, Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice, Seen, stored_end,
 };

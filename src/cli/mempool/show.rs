@@ -1,8 +1,8 @@
 //! Transactions and blocks as lines.
 
 use crate::cli::tx_text::describe;
+use crate::core_json::{Amount, TxInfo};
 use crate::node::mempool::Notice;
-use crate::node::{Amount, TxInfo};
 use crate::output::{Fields, format};
 use crate::primitives::Network;
 use crate::script::ScriptKind;

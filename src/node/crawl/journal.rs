@@ -6,9 +6,9 @@
 
 use super::address::Told;
 use super::row::PeerRow;
-use crate::node::Trouble;
 use crate::primitives::Network;
 use crate::store::Exclusive;
+use crate::store::Trouble;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -2,9 +2,9 @@
 
 use super::blocks::Seen;
 use crate::chain::Params;
-use crate::node::block_check::{BlockFault, CheckedBlock};
-use crate::node::reader::{ChainReader, ReadError};
 use crate::primitives::Network;
+use crate::query::{ChainReader, ReadError};
+use crate::spv::{BlockFault, CheckedBlock};
 use crate::wire::Block;
 use std::path::Path;
 

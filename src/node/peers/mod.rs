@@ -14,9 +14,9 @@ mod view;
 pub(super) use policy::{AddrManUse, Policy};
 
 use super::addresses::search;
-use super::clock::unix_now_secs;
 use super::failures::Failures;
 use super::peer_options::net_config;
+use crate::chainstate::unix_now_secs;
 use crate::net::addrman::{Claim, NetGroup, claims};
 use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search};
 use crate::net::{

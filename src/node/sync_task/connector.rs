@@ -2,8 +2,8 @@
 
 use super::tasks::{Job, Task, Verdict};
 use crate::chain::{Branch, ChainPoint, ConnectOutcome, LinkedBatch, Rejection};
-use crate::node::clock::Clock;
-use crate::node::writer::{ChainError, ChainWriter};
+use crate::chainstate::Clock;
+use crate::chainstate::{ChainError, ChainWriter};
 use crate::primitives::PeerId;
 use crate::store::HeaderStore;
 use crate::sync::TipFacts;

@@ -2,10 +2,11 @@
 
 use super::connect::ConnectThread;
 use super::options::{SyncError, SyncOutcome};
-use super::{Phase, SyncTask};
-use crate::node::clock::Clock;
+use super::SyncTask;
+use crate::chainstate::Clock;
 use crate::node::failures::Failures;
-use crate::node::writer::ChainError;
+use crate::chainstate::ChainError;
+use crate::query::Phase;
 use crate::store::{Change, HeaderStore, StoreError};
 use crate::sync::Stopped;
 use std::sync::Arc;

@@ -2,33 +2,9 @@
 
 use crate::net::pool::PeerStatus;
 use crate::primitives::BlockHash;
+use crate::query::Phase;
 use crate::sync::Stopped;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// What a sync is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Looking for peers.
-    #[default]
-    Connecting,
-    /// Checking a branch that has to show its work before it is kept.
-    Presync,
-    /// Downloading headers.
-    Downloading,
-    /// At the tip, waiting for new blocks.
-    Following,
-    /// Finishing.
-    Ending,
-}
-
-impl Phase {
-    /// Whether the chain is complete as far as the peers know.
-    pub fn is_at_tip(self) -> bool {
-        self == Self::Following
-    }
-}
 
 /// What happens while a sync runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,13 +21,13 @@ mod tip_watch;
 mod tips;
 mod words;
 
-pub use live::{Event, Live, Phase};
+pub use live::{Event, Live};
 pub use options::{SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::LinkedBatch;
 use crate::net::Event as PeerEvent;
 use crate::node::peers::Peers;
-use crate::node::writer::{ChainError, ChainWriter};
+use crate::chainstate::{ChainError, ChainWriter};
 use crate::primitives::{BlockHash, Header};
 use crate::store::HeaderStore;
 use crate::sync::{BatchId, Command, HeaderSync, Input, Limits, Moment, Stopped};

@@ -1,6 +1,6 @@
 //! Says that a sync which follows the chain has no peer, for those who read its log.
 
-use crate::node::clock::span;
+use crate::chainstate::span;
 use std::time::Duration;
 
 /// Without a peer for so long, that is said.

@@ -1,14 +1,14 @@
 //! What a sync can be told, and how it may end.
 
-use crate::chain::Hints;
+use crate::chain::{Hints, TooNew};
 use crate::net::pool::{Needed, Persistence};
-use crate::node::clock::Clock;
+use crate::chainstate::Clock;
 use crate::node::failures::Failures;
 use crate::node::peer_options::PeerOptions;
 use crate::node::peers::{AddrManUse, Policy};
-use crate::node::writer::ChainError;
+use crate::chainstate::ChainError;
 use crate::primitives::{Network, Work};
-use crate::sync::{ChainEnd, Settings, Stopped, TooNew};
+use crate::sync::{ChainEnd, Settings, Stopped};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Compares the clocks of peers with ours, as Bitcoin Core does (`src/node/timeoffsets.h`).
 
-use crate::node::clock::span;
+use crate::chainstate::span;
 use std::collections::VecDeque;
 
 /// The most peers whose clocks count: the last ones (Bitcoin Core `MAX_SIZE`).

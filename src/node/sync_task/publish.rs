@@ -1,11 +1,12 @@
 //! What the task tells those who watch: the log, the events, and where it stands.
 
-use super::live::{Event, Live, Phase};
+use super::live::{Event, Live};
 use super::words::{Level, message};
 use super::{SyncError, SyncTask};
 use crate::chain::ChainTip;
-use crate::node::clock::grouped;
+use crate::chainstate::grouped;
 use crate::primitives::PeerId;
+use crate::query::Phase;
 use crate::store::HeaderStore;
 use crate::sync::SyncEvent;
 use crate::wire::Message;

@@ -1,7 +1,7 @@
 //! What goes to the threads that check and connect batches, and what comes back.
 
 use crate::chain::{BatchFault, ChainPoint, ChainTip, ConnectOutcome, LinkedBatch, Rejection};
-use crate::node::writer::ChainError;
+use crate::chainstate::ChainError;
 use crate::primitives::{BlockHash, PeerId};
 use crate::sync::{BatchId, Proven};
 

@@ -1,6 +1,6 @@
 //! What a sync reports, in words.
 
-use crate::node::clock::{grouped, span};
+use crate::chainstate::{grouped, span};
 use crate::primitives::PeerId;
 use crate::sync::{Contradiction, SyncEvent};
 

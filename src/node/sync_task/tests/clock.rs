@@ -1,15 +1,14 @@
 //! Headers that are ahead of the clock, as the connect thread sees them.
 
 use super::presync::{genesis, linked, mine};
-use crate::chain::{ConnectOutcome, params};
-use crate::node::clock::Clock;
+use crate::chain::{ConnectOutcome, TooNew, params};
+use crate::chainstate::Clock;
 use crate::node::sync_task::connector::Connector;
 use crate::node::sync_task::tasks::{Job, Task, Verdict};
-use crate::node::writer::ChainWriter;
+use crate::chainstate::ChainWriter;
 use crate::primitives::{Header, Network, PeerId, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use crate::sync::Limits;
-use crate::sync::TooNew;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use tokio::sync::mpsc::unbounded_channel;

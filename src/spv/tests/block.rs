@@ -1,8 +1,8 @@
 //! A real block, and what it can be turned into.
 
-use super::{BlockFault, CheckedBlock};
 use crate::chain::params;
 use crate::primitives::{BlockHash, HEADER_LEN, MerkleRoot, Network};
+use crate::spv::block::{BlockFault, CheckedBlock};
 use crate::wire::{Block, InvalidTx, MAX_MONEY};
 use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::hashes::Hash;

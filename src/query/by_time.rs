@@ -1,8 +1,8 @@
 //! Finding headers by time.
 
+use super::facts::CONTEXT;
 use super::range::HeaderRange;
 use super::reader::{ChainReader, ReadError};
-use super::view::CONTEXT;
 use crate::chain::median_time_past;
 
 /// The highest header of the active chain whose own time is at or before `unix` (Unix seconds), up to `tip`.

@@ -1,13 +1,13 @@
-//! The control socket: how other commands read the chain that a running process has open.
+//! Reading the chain that a running process has open, through its control socket.
 //!
 //! `<data folder>/<network>/control.sock`, for the user alone (mode 0600). The client writes one JSON request on a
 //! line, the server one JSON reply on a line; both bound a line's length and how long they wait for it.
 
 mod client;
 mod protocol;
-mod server;
 mod socket;
 
 pub use client::{ClientError, ControlClient};
-pub use protocol::{LiveStatus, MAX_RUN, StoreInfo};
-pub use server::{ControlListener, MAX_CLIENTS, MAX_WAITING, serve};
+pub use protocol::{LiveStatus, Phase, StoreInfo};
+pub(crate) use protocol::{MAX_REQUEST, MAX_RUN, PROTOCOL, Reply, Request};
+pub(crate) use socket::{SOCKET, SocketPath};

@@ -225,6 +225,3 @@ fn check_witnesses(
     }
     Err(BlockFault::WitnessCommitment { expected: Hash256(expected), got: Hash256(got) })
 }
-
-#[cfg(test)]
-mod tests;

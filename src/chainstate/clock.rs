@@ -1,7 +1,6 @@
 //! The wall clock, read here and nowhere below, and what is said when it disagrees with the chain.
 
-use crate::chain::MAX_FUTURE_SECS;
-use crate::sync::TooNew;
+use crate::chain::{MAX_FUTURE_SECS, TooNew};
 use chrono::DateTime;
 use std::fmt;
 use std::sync::Arc;
@@ -111,7 +110,7 @@ fn minute(unix: i64) -> String {
 }
 
 /// A height with a comma every three digits.
-pub(super) fn grouped(height: u32) -> String {
+pub(crate) fn grouped(height: u32) -> String {
     let digits = height.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -1,10 +1,10 @@
 //! Reading the stored chain: from the database itself, or from the process that has it open.
 
-use super::control::{ClientError, ControlClient, MAX_RUN, StoreInfo};
 use super::lookup::{Located, SideSummary, locate, side_summaries};
-use super::trouble::Trouble;
-use crate::chain::{ChainTip, Params, params};
+use super::remote::{ClientError, ControlClient, MAX_RUN, StoreInfo};
+use crate::chain::{ChainTip, Params, ResumeError, params};
 use crate::primitives::{BlockHash, Network};
+use crate::store::Trouble;
 use crate::store::{HeaderStore, Holder, SledStore, StoreError, StoredRun, holder_text};
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,9 @@ pub enum ReadError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The stored chain is shorter than its tip says.
+    #[error("stored data is damaged: {0}: run `lightclient verify --repair`")]
+    Resume(#[from] ResumeError),
     /// A branch with more work took over between two reads of one range.
     #[error(
         "the chain was reorganised at height {height} while it was read: run the command again"
@@ -72,7 +75,7 @@ impl ReadError {
         match self {
             Self::NothingStored { .. } => Trouble::NotFound,
             Self::NoAnswer { .. } => Trouble::InUse,
-            Self::Told { damaged: true, .. } => Trouble::Damaged,
+            Self::Told { damaged: true, .. } | Self::Resume(_) => Trouble::Damaged,
             Self::Told { .. } | Self::Reorganised { .. } => Trouble::Failed,
             Self::Store(error) => error.trouble(),
         }

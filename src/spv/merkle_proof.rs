@@ -1,6 +1,6 @@
 //! A part of a merkle tree that shows some transactions to be in a block.
 
-use super::merkle::{Node, levels, parent};
+use crate::chain::{Node, levels, parent};
 use crate::primitives::{Hash256, MerkleRoot, Txid};
 
 /// Most transactions that a block can have: its weight is limited, and each has at least 60 bytes outside witnesses.

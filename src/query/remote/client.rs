@@ -3,8 +3,8 @@
 use super::protocol::{MAX_REPLY, PROTOCOL, Reply, Request, StoreInfo};
 use super::socket::SocketPath;
 use crate::chain::ChainTip;
-use crate::node::lookup::{Located, SideSummary};
 use crate::primitives::{BlockHash, Network};
+use crate::query::lookup::{Located, SideSummary};
 use crate::store::StoredRun;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -1,7 +1,7 @@
 //! Merkle proofs of transactions, in the form of Bitcoin Core's `gettxoutproof`.
 
-use super::block_check::CheckedBlock;
-use crate::chain::{MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
+use super::block::CheckedBlock;
+use super::merkle_proof::{MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
 use crate::primitives::{BlockHash, Header, Txid};
 use crate::wire::{DecodeError, MerkleBlock};
 

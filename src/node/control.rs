@@ -1,10 +1,10 @@
-//! The server's side.
+//! The control socket's server: lets other processes read the chain that this one has open.
 
-use super::protocol::{LiveStatus, MAX_REQUEST, MAX_RUN, PROTOCOL, Reply, Request, StoreInfo};
-use super::socket::{SOCKET, SocketPath};
 use crate::chain::Params;
-use crate::node::lookup::{locate, side_summaries};
 use crate::node::sync_task::Live;
+use crate::query::remote::{LiveStatus, MAX_REQUEST, MAX_RUN, PROTOCOL, Reply, Request, StoreInfo};
+use crate::query::remote::{SOCKET, SocketPath};
+use crate::query::{locate, side_summaries};
 use crate::store::{HeaderStore, SledStore, StoreError};
 use rustix::fs::Mode;
 use std::fs;
@@ -201,9 +201,19 @@ fn answer<S: HeaderStore>(served: &Served<S>, request: &Request) -> Result<Reply
         Request::Info => Reply::Info(StoreInfo {
             last_sync: store.last_sync()?,
             size_on_disk: store.size_on_disk()?,
-            live: Some(LiveStatus::new(served.command, &served.live.borrow())),
+            live: Some(status(served.command, &served.live.borrow())),
         }),
     })
+}
+
+fn status(command: &str, live: &Live) -> LiveStatus {
+    LiveStatus {
+        command: command.to_owned(),
+        phase: live.phase,
+        presync_height: live.presync_height.unwrap_or(0),
+        estimated_height: live.estimated_height,
+        peers: live.peers,
+    }
 }
 
 fn failed(message: &str) -> Reply {

@@ -1,24 +1,47 @@
 //! Requests and replies.
 
 use crate::chain::ChainTip;
-use crate::node::as_text;
-use crate::node::lookup::{Located, SideHeader, SideSummary};
-use crate::node::sync_task::{Live, Phase};
 use crate::primitives::{BlockHash, HEADER_LEN, Header, Work, hex};
+use crate::query::as_text;
+use crate::query::lookup::{Located, SideHeader, SideSummary};
 use crate::store::StoredRun;
 use serde::{Deserialize, Serialize};
 
 /// Version of the protocol; both sides have to speak the same.
-pub(super) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 1;
 
 /// Longest request in bytes, its newline included.
-pub(super) const MAX_REQUEST: u64 = 4096;
+pub(crate) const MAX_REQUEST: u64 = 4096;
 
 /// Longest reply in bytes, its newline included: [`MAX_RUN`] headers in hex, and room.
-pub(super) const MAX_REPLY: u64 = 1 << 19;
+pub(crate) const MAX_REPLY: u64 = 1 << 19;
 
 /// Most headers in one reply.
-pub const MAX_RUN: u32 = 2000;
+pub(crate) const MAX_RUN: u32 = 2000;
+
+/// What a running sync is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Looking for peers.
+    #[default]
+    Connecting,
+    /// Checking a branch that has to show its work before it is kept.
+    Presync,
+    /// Downloading headers.
+    Downloading,
+    /// At the tip, waiting for new blocks.
+    Following,
+    /// Finishing.
+    Ending,
+}
+
+impl Phase {
+    /// Whether the chain is complete as far as the peers know.
+    pub fn is_at_tip(self) -> bool {
+        self == Self::Following
+    }
+}
 
 /// What a running process says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,18 +59,6 @@ pub struct LiveStatus {
     pub peers: usize,
 }
 
-impl LiveStatus {
-    pub(super) fn new(command: &str, live: &Live) -> Self {
-        Self {
-            command: command.to_owned(),
-            phase: live.phase,
-            presync_height: live.presync_height.unwrap_or(0),
-            estimated_height: live.estimated_height,
-            peers: live.peers,
-        }
-    }
-}
-
 /// What is known of the stored data besides the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreInfo {
@@ -61,7 +72,7 @@ pub struct StoreInfo {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) enum Request {
+pub(crate) enum Request {
     Hello,
     Tip,
     Locate {
@@ -78,7 +89,7 @@ pub(super) enum Request {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Hello {
         protocol: u32,
         network: String,
@@ -101,7 +112,7 @@ pub(super) enum Reply {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct TipText {
+pub(crate) struct TipText {
     height: u32,
     #[serde(with = "as_text")]
     hash: BlockHash,
@@ -111,7 +122,7 @@ pub(super) struct TipText {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum LocatedText {
+pub(crate) enum LocatedText {
     Active {
         height: u32,
     },
@@ -125,7 +136,7 @@ pub(super) enum LocatedText {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct RunText {
+pub(crate) struct RunText {
     first_height: u32,
     #[serde(with = "as_text")]
     parent_work: Work,

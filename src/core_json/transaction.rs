@@ -1,10 +1,9 @@
-//! Transactions and blocks as Bitcoin Core's RPC shows them.
+//! Transactions as Bitcoin Core's RPC shows them.
 
 use super::amount::Amount;
-use super::view::HeaderInfo;
-use crate::primitives::{Network, Txid, hex};
+use crate::primitives::{Network, hex};
 use crate::script::{ScriptKind, address_of, asm, asm_of_script_sig, descriptor_of};
-use crate::wire::{Block, TxIn, TxOut, TxView};
+use crate::wire::{TxIn, TxOut, TxView};
 use serde::Serialize;
 
 /// The keys of `decoderawtransaction`, in its order; hashes are hex in display order.
@@ -145,32 +144,6 @@ impl OutputInfo {
     }
 }
 
-/// The keys of `getblock` that a block can answer by itself: all but the fees, which take the coins it spends.
-#[derive(Clone, Debug, Serialize)]
-pub struct BlockInfo {
-    /// Those of its header, with the number of its transactions among them.
-    #[serde(flatten)]
-    pub header: HeaderInfo,
-    /// Size in bytes without what witnesses add.
-    pub strippedsize: usize,
-    /// Size in bytes.
-    pub size: usize,
-    /// Weight in weight units.
-    pub weight: usize,
-    /// Its transactions.
-    pub tx: BlockTxs,
-}
-
-/// The transactions of a block.
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
-pub enum BlockTxs {
-    /// By their txids: verbosity 1.
-    Ids(Vec<String>),
-    /// Whole: verbosity 2.
-    Whole(Vec<TxWithHex>),
-}
-
 /// A transaction and its bytes.
 #[derive(Clone, Debug, Serialize)]
 pub struct TxWithHex {
@@ -185,24 +158,5 @@ impl TxWithHex {
     /// A transaction; addresses are those of the network.
     pub fn new(transaction: TxView<'_>, network: Network) -> Self {
         Self { info: TxInfo::new(transaction, network), hex: hex::encode(transaction.bytes()) }
-    }
-}
-
-impl BlockInfo {
-    /// What there is to say of a block; with `whole` of its transactions too.
-    pub fn new(header: HeaderInfo, block: &Block, txids: &[Txid], whole: Option<Network>) -> Self {
-        let tx = match whole {
-            None => BlockTxs::Ids(txids.iter().map(Txid::to_string).collect()),
-            Some(network) => BlockTxs::Whole(
-                block.transactions().map(|tx| TxWithHex::new(tx, network)).collect(),
-            ),
-        };
-        Self {
-            header: HeaderInfo { transaction_count: Some(block.len()), ..header },
-            strippedsize: block.stripped_size(),
-            size: block.size(),
-            weight: block.weight(),
-            tx,
-        }
     }
 }

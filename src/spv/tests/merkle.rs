@@ -1,10 +1,8 @@
 //! Merkle roots, commitments and proofs: real ones, laws against the `bitcoin` crate, and each forgery by name.
 
-use crate::chain::{
-    DuplicateNodes, MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError,
-    find_witness_commitment, merkle_root, witness_root,
-};
+use crate::chain::{DuplicateNodes, find_witness_commitment, merkle_root, witness_root};
 use crate::primitives::{Hash256, MerkleRoot, Txid, Wtxid, sha256d, sha256d_parts};
+use crate::spv::{MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError};
 use bitcoin::hashes::Hash;
 use bitcoin::merkle_tree::PartialMerkleTree as Theirs;
 use proptest::collection::vec;

@@ -1,7 +1,6 @@
 //! Kinds of failure that whoever called has to tell apart.
 
-use super::writer::ChainError;
-use crate::store::StoreError;
+use super::error::StoreError;
 
 /// What kind of trouble an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +22,6 @@ impl StoreError {
             Self::InUse { .. } => Trouble::InUse,
             _ if self.is_damage() => Trouble::Damaged,
             _ => Trouble::Failed,
-        }
-    }
-}
-
-impl ChainError {
-    /// What kind of trouble it is.
-    pub fn trouble(&self) -> Trouble {
-        match self {
-            Self::Store(error) => error.trouble(),
-            Self::Resume(_) => Trouble::Damaged,
-            Self::Panicked => Trouble::Failed,
         }
     }
 }

@@ -6,13 +6,13 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// Name of the socket's file in a network's folder.
-pub(super) const SOCKET: &str = "control.sock";
+pub(crate) const SOCKET: &str = "control.sock";
 
 /// Longest path that every system takes for a socket (macOS: 104 bytes with the closing zero).
 const MAX_PATH: usize = 103;
 
 /// A path for the socket that the system takes, however deep the folder is.
-pub(super) struct SocketPath {
+pub(crate) struct SocketPath {
     path: PathBuf,
     // Keeps the descriptor that `path` goes through open.
     _folder: Option<File>,
@@ -23,7 +23,7 @@ impl SocketPath {
     ///
     /// # Errors
     /// The folder cannot be opened.
-    pub(super) fn new(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn new(folder: &Path) -> io::Result<Self> {
         let path = folder.join(SOCKET);
         if path.as_os_str().len() <= MAX_PATH || !cfg!(target_os = "linux") {
             return Ok(Self { path, _folder: None });
@@ -33,7 +33,7 @@ impl SocketPath {
         Ok(Self { path, _folder: Some(handle) })
     }
 
-    pub(super) fn as_path(&self) -> &Path {
+    pub(crate) fn as_path(&self) -> &Path {
         &self.path
     }
 }

@@ -1,8 +1,9 @@
 //! Walking over stored headers in bounded steps.
 
-use super::control::MAX_RUN;
+use super::facts::{CONTEXT, HeaderFacts, header_facts, header_infos};
 use super::reader::{ChainReader, ReadError};
-use super::view::{CONTEXT, HeaderFacts, HeaderInfo, header_facts, header_infos};
+use super::remote::MAX_RUN;
+use crate::core_json::HeaderInfo;
 use crate::primitives::BlockHash;
 use crate::store::StoredRun;
 

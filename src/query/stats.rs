@@ -1,7 +1,6 @@
 //! Figures that follow from stored headers.
 
 use super::reader::{ChainReader, ReadError};
-use super::writer::ChainError;
 use crate::chain::{Branch, ChainTip, estimated_change_percent};
 use crate::primitives::Work;
 use crate::store::StoredRun;
@@ -63,11 +62,7 @@ pub fn next_retarget(
     if run.hashes.last() != Some(&tip.hash) {
         return Err(ReadError::Reorganised { height: tip.height });
     }
-    let branch = Branch::resume(params, tip.height, tip.chainwork.clone(), &run.headers);
-    let branch = branch.map_err(|error| ReadError::Told {
-        damaged: true,
-        message: ChainError::from(error).to_string(),
-    })?;
+    let branch = Branch::resume(params, tip.height, tip.chainwork.clone(), &run.headers)?;
     let height = params.period_start(tip.height).saturating_add(params.interval);
     Ok(Some(NextRetarget {
         height,

@@ -7,7 +7,7 @@ use crate::chain::{
 };
 use crate::chain::{CheckedHeaders, SideBranch, Survey, TreeError, link_batch};
 use crate::primitives::Work;
-use crate::store::{Change, HeaderStore, StoreError};
+use crate::store::{Change, HeaderStore, StoreError, Trouble};
 use std::mem;
 use std::sync::Arc;
 use tracing::info;
@@ -35,6 +35,15 @@ impl ChainError {
             Self::Store(error) => error.is_damage(),
             Self::Resume(_) => true,
             Self::Panicked => false,
+        }
+    }
+
+    /// What kind of trouble it is.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Store(error) => error.trouble(),
+            Self::Resume(_) => Trouble::Damaged,
+            Self::Panicked => Trouble::Failed,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What a file says of its headers, and why one was not taken.
 
 use crate::chain::{Rejection, Violation};
-use crate::node::trouble::Trouble;
-use crate::node::writer::ChainError;
+use crate::chainstate::writer::ChainError;
 use crate::primitives::{BlockHash, Network};
+use crate::store::Trouble;
 
 /// Why a header, and with it the rest of its file, was not taken. What was good before it is stored.
 #[derive(Debug, thiserror::Error)]

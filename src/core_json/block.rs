@@ -1,0 +1,53 @@
+//! Blocks as Bitcoin Core's RPC shows them.
+
+use super::header::HeaderInfo;
+use super::transaction::TxWithHex;
+use crate::primitives::{Network, Txid};
+use crate::spv::CheckedBlock;
+use serde::Serialize;
+
+/// The keys of `getblock` that a block can answer by itself: all but the fees, which take the coins it spends.
+#[derive(Clone, Debug, Serialize)]
+pub struct BlockInfo {
+    /// Those of its header, with the number of its transactions among them.
+    #[serde(flatten)]
+    pub header: HeaderInfo,
+    /// Size in bytes without what witnesses add.
+    pub strippedsize: usize,
+    /// Size in bytes.
+    pub size: usize,
+    /// Weight in weight units.
+    pub weight: usize,
+    /// Its transactions.
+    pub tx: BlockTxs,
+}
+
+/// The transactions of a block.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum BlockTxs {
+    /// By their txids: verbosity 1.
+    Ids(Vec<String>),
+    /// Whole: verbosity 2.
+    Whole(Vec<TxWithHex>),
+}
+
+impl BlockInfo {
+    /// What there is to say of a block; with `whole` of its transactions too.
+    pub fn new(header: HeaderInfo, checked: &CheckedBlock, whole: Option<Network>) -> Self {
+        let (block, txids) = (checked.block(), checked.txids());
+        let tx = match whole {
+            None => BlockTxs::Ids(txids.iter().map(Txid::to_string).collect()),
+            Some(network) => BlockTxs::Whole(
+                block.transactions().map(|tx| TxWithHex::new(tx, network)).collect(),
+            ),
+        };
+        Self {
+            header: HeaderInfo { transaction_count: Some(block.len()), ..header },
+            strippedsize: block.stripped_size(),
+            size: block.size(),
+            weight: block.weight(),
+            tx,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What follows for stored headers from those before them.
+
+use super::lookup::SideHeader;
+use crate::chain::{MEDIAN_TIME_SPAN, median_time_past};
+use crate::core_json::{BitsInfo, HeaderInfo};
+use crate::primitives::{BlockHash, Header, Work};
+use crate::store::StoredRun;
+use std::sync::Arc;
+
+/// How many headers before the first one [`header_facts`] needs for its median time.
+pub(super) const CONTEXT: u32 = 10;
+
+const _: () = assert!(CONTEXT as usize == MEDIAN_TIME_SPAN - 1);
+
+/// A stored header, and what follows from the headers before it.
+#[derive(Clone, Debug)]
+pub struct HeaderFacts<'a> {
+    /// Height of the header.
+    pub height: u32,
+    /// The header.
+    pub header: &'a Header,
+    /// Its hash.
+    pub hash: &'a BlockHash,
+    /// Median time past in Unix seconds.
+    pub median_time: u32,
+    /// What its bits mean.
+    pub bits: Arc<BitsInfo>,
+    /// Work of the chain up to this header.
+    pub chainwork: Work,
+}
+
+/// The facts of a run's headers at heights `from..=to`; the run starts [`CONTEXT`] headers before `from`, or at genesis.
+pub(super) fn header_facts(run: &StoredRun, from: u32, to: u32) -> Vec<HeaderFacts<'_>> {
+    let mut facts = Vec::new();
+    let mut chainwork = run.parent_work.clone();
+    let mut bits = Arc::new(BitsInfo::of(0));
+    let times: Vec<u32> = run.headers.iter().map(|header| header.time).collect();
+    for (at, (header, hash)) in run.headers.iter().zip(&run.hashes).enumerate() {
+        let height = run.first_height + u32::try_from(at).unwrap_or(u32::MAX);
+        if height > to {
+            break;
+        }
+        if bits.bits != header.bits {
+            bits = Arc::new(BitsInfo::of(header.bits));
+        }
+        chainwork += &bits.work;
+        if height < from {
+            continue;
+        }
+        let (bits, chainwork) = (Arc::clone(&bits), chainwork.clone());
+        let median_time = median_time_past(&times[..=at]);
+        facts.push(HeaderFacts { height, header, hash, median_time, bits, chainwork });
+    }
+    facts
+}
+
+/// A run's headers at heights `from..=to` as `getblockheader` shows them.
+///
+/// The run starts [`CONTEXT`] headers before `from` (or at genesis) and ends one after `to`, or at `to`
+/// where that is the tip; `tip` is the tip's height.
+pub(super) fn header_infos(run: &StoredRun, tip: u32, from: u32, to: u32) -> Vec<HeaderInfo> {
+    let info = |facts: HeaderFacts<'_>| {
+        let next = usize::try_from(facts.height - run.first_height + 1).unwrap_or(usize::MAX);
+        HeaderInfo {
+            confirmations: i64::from(tip) - i64::from(facts.height) + 1,
+            mediantime: facts.median_time,
+            chainwork: facts.chainwork.to_string(),
+            nextblockhash: run.hashes.get(next).map(BlockHash::to_string),
+            ..HeaderInfo::new(facts.header, facts.hash, facts.height, &facts.bits)
+        }
+    };
+    header_facts(run, from, to).into_iter().map(info).collect()
+}
+
+impl SideHeader {
+    /// The header as `getblockheader` shows it.
+    pub fn info(&self) -> HeaderInfo {
+        let bits = BitsInfo::of(self.header.bits);
+        HeaderInfo {
+            confirmations: -1,
+            mediantime: self.median_time,
+            chainwork: self.chainwork.to_string(),
+            ..HeaderInfo::new(&self.header, &self.header.hash(), self.height, &bits)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::header_infos;
+    use crate::chain::params;
+    use crate::core_json::HeaderInfo;
+    use crate::primitives::{Network, Work};
+    use crate::store::StoredRun;
+
+    fn genesis_info(tip: u32) -> HeaderInfo {
+        let header = params(Network::Mainnet).genesis;
+        let run = StoredRun {
+            first_height: 0,
+            parent_work: Work::default(),
+            headers: vec![header],
+            hashes: vec![header.hash()],
+        };
+        header_infos(&run, tip, 0, 0).remove(0)
+    }
+
+    #[test]
+    fn genesis_reads_as_getblockheader_prints_it() {
+        let expected = serde_json::json!({
+            "hash": "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f",
+            "confirmations": 1,
+            "height": 0,
+            "version": 1,
+            "versionHex": "00000001",
+            "merkleroot": "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b",
+            "time": 1_231_006_505,
+            "mediantime": 1_231_006_505,
+            "nonce": 2_083_236_893,
+            "bits": "1d00ffff",
+            "target": "00000000ffff0000000000000000000000000000000000000000000000000000",
+            "difficulty": 1,
+            "chainwork": "0000000000000000000000000000000000000000000000000000000100010001",
+        });
+        assert_eq!(serde_json::to_value(genesis_info(0)).unwrap(), expected);
+        assert_eq!(genesis_info(9).confirmations, 10);
+    }
+
+    #[test]
+    fn an_object_reads_back_as_it_was() {
+        let info = genesis_info(3);
+        let text = serde_json::to_string(&info).unwrap();
+        assert_eq!(serde_json::from_str::<HeaderInfo>(&text).unwrap(), info);
+    }
+}
