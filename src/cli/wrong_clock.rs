@@ -30,8 +30,8 @@ pub(super) fn clock_is_wrong(header: Option<&TooNew>, peer_clocks: Option<i64>) 
 #[cfg(test)]
 mod tests {
     use super::clock_is_wrong;
-    use crate::primitives::BlockHash;
     use crate::chain::TooNew;
+    use crate::primitives::BlockHash;
 
     #[test]
     fn peers_clocks_tell_whether_ours_or_the_header_is_wrong() {

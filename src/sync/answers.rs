@@ -2,7 +2,7 @@
 
 use super::download::{Disposition, Download, FULL};
 use super::input::Reply;
-use super::peers::{Answered, Peer, Purpose, Request};
+use super::peers::{Answered, NextRequest, Peer, Purpose, Request, TipState};
 use super::progress::{Gain, MAX_REPEATS};
 use super::tail::TailBatch;
 use super::window::{LinkedPart, Part, RangeKey, Taken};
@@ -137,10 +137,9 @@ impl Download {
         let nothing_new = reply.count == 0 || ends_with_tip;
         if full {
             peer.ends_at = None;
-            peer.at_end = false;
-            peer.spoke = false;
+            peer.tip_state = TipState::Unknown;
         } else {
-            peer.speaks();
+            peer.confirm_end();
             self.tail.ended(key, !nothing_new);
         }
         if nothing_new {
@@ -167,11 +166,15 @@ impl Download {
     fn record_gain(&mut self, batch: &TailBatch, gain: &Gain) {
         let (key, full) = (batch.peer, batch.count >= FULL);
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.on_branch = matches!(gain, Gain::Branch(_));
+        match (gain, peer.next_request) {
+            (Gain::Branch(_), _) => peer.next_request = NextRequest::AfterSideBranch,
+            (_, NextRequest::AfterSideBranch) => peer.next_request = NextRequest::FromTip,
+            _ => {}
+        }
         if peer.shown.record(gain) {
             self.progressed = true;
             peer.made_progress();
-            if full && !peer.at_end {
+            if full && !peer.is_at_end() {
                 self.tail.follow(key);
             }
             return;
@@ -180,7 +183,9 @@ impl Download {
             return;
         }
         let answers = peer.repeated();
-        peer.closes_in = *gain == Gain::None;
+        if *gain == Gain::None {
+            peer.next_request = NextRequest::AboveKnown;
+        }
         self.tail.ended(key, false);
         if answers > MAX_REPEATS {
             self.remove_peer(key);
@@ -194,14 +199,14 @@ impl Download {
     pub(super) fn pass_over(&mut self, key: PeerId) {
         let height = self.connected.height;
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.speaks();
+            peer.confirm_end();
             peer.end_at(height);
         }
     }
 
     /// How many peers have said that they have nothing beyond the tip.
     pub(super) fn confirmations(&self) -> usize {
-        self.peers.values().filter(|peer| peer.spoke).count()
+        self.peers.values().filter(|peer| peer.has_confirmed()).count()
     }
 
     /// Height of the header before a batch's first, as far as the requests before it tell.

@@ -2,7 +2,7 @@
 
 use super::input::StoredChain;
 use super::locator::locator;
-use super::peers::{Peer, Purpose};
+use super::peers::{NextRequest, Peer, Purpose};
 use super::prefetched::Prefetched;
 use super::tail::{SOFT_DEADLINE, Tail, TailBatch};
 use super::window::{LEAST_WINDOW, RANGES_PER_MS, RangeKey, Ranges, WINDOW};
@@ -131,7 +131,7 @@ impl Download {
 
     /// Whether nothing is expected of a peer: it is not asked anything, and is not to be.
     pub(super) fn is_idle(&self, key: PeerId) -> bool {
-        self.peers.get(&key).is_some_and(|peer| peer.at_end && peer.requests.is_empty())
+        self.peers.get(&key).is_some_and(|peer| peer.is_at_end() && peer.requests.is_empty())
     }
 
     /// The peers that were asked and have not answered, and for how long.
@@ -154,7 +154,7 @@ impl Download {
     /// The peer has nothing that could be used now.
     pub(super) fn set_at_end(&mut self, key: PeerId) {
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.speaks();
+            peer.confirm_end();
         }
     }
 
@@ -226,7 +226,7 @@ impl Download {
         for (key, peer) in &mut self.peers {
             if peer.is_silent_at_end(now, self.connected.height, SOFT_DEADLINE) {
                 peer.requests.pop_front();
-                peer.speaks();
+                peer.confirm_end();
                 self.tail.ended(*key, false);
             }
         }
@@ -336,10 +336,14 @@ impl Download {
     fn request_tail(&mut self, now: Duration, chain: &dyn StoredChain) {
         let waiting =
             self.expecting && self.hints_on && self.ranges.remain_above(self.connected.height);
-        self.peers.values_mut().for_each(|peer| peer.aside = waiting && peer.left_hints);
+        self.peers.values_mut().for_each(|peer| peer.set_aside = waiting && peer.left_hints);
         for key in self.tail.peers_to_ask(now, &mut self.peers, !self.presync) {
             let Some(peer) = self.peers.get_mut(&key) else { continue };
-            let common = peer.cursor.take_if(|_| std::mem::take(&mut peer.closes_in));
+            let above_known = peer.next_request == NextRequest::AboveKnown;
+            if above_known {
+                peer.next_request = NextRequest::FromTip;
+            }
+            let common = peer.cursor.take_if(|_| above_known);
             if std::mem::take(&mut peer.holds) && peer.cursor == Some(self.connected.hash) {
                 peer.cursor = None;
             }

@@ -43,6 +43,28 @@ pub(super) enum Purpose {
     Abandoned,
 }
 
+/// What a peer has said of the end of its chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TipState {
+    /// Nothing that counts: it may have more than we do.
+    Unknown,
+    /// Nothing follows our tip.
+    Confirmed,
+    /// It has announced a block since, and is asked again. Announcing costs nothing, so what it said before still counts.
+    Rechecking,
+}
+
+/// From where a peer is asked for more, once what it has sent is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NextRequest {
+    /// From the stored tip on.
+    FromTip,
+    /// Its last answer was known: the fork of its chain is looked for above that.
+    AboveKnown,
+    /// Its last answer is a branch beside our chain: what follows that.
+    AfterSideBranch,
+}
+
 /// A `getheaders` that was not answered yet.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
@@ -66,21 +88,15 @@ pub(super) struct Peer {
     /// Its chain leaves the hints: not used while they are on.
     pub(super) left_hints: bool,
     /// Nor beyond them, as long as one may come whose chain does not.
-    pub(super) aside: bool,
-    /// It had nothing more after the tip when it was asked last, and has announced nothing since.
-    pub(super) at_end: bool,
-    /// It has said that it has nothing more, and what it has announced since is not enough to doubt that.
-    pub(super) spoke: bool,
+    pub(super) set_aside: bool,
+    pub(super) tip_state: TipState,
     /// An announcement has put its word in doubt since the tip moved: another one does not.
     doubted: bool,
     /// The last hash it has sent beyond the tip, connected or not.
     pub(super) cursor: Option<BlockHash>,
     /// It is asked for more only once what it has sent is connected: it may have nothing more, or send what is known.
     pub(super) holds: bool,
-    /// What it sent last was known: the fork of its chain is looked for above that.
-    pub(super) closes_in: bool,
-    /// What it sent last is a branch beside our chain: it is asked for what follows that.
-    pub(super) on_branch: bool,
+    pub(super) next_request: NextRequest,
     /// When it was first asked for what follows the tip, since it is to be asked anew.
     pub(super) compared_since: Option<Duration>,
     /// The height that it announced.
@@ -112,14 +128,12 @@ impl Peer {
             requests: VecDeque::new(),
             ends_at: Some(announced).filter(|height| *height > 0),
             left_hints: false,
-            aside: false,
-            at_end: false,
-            spoke: false,
+            set_aside: false,
+            tip_state: TipState::Unknown,
             doubted: false,
             cursor: None,
             holds: false,
-            closes_in: false,
-            on_branch: false,
+            next_request: NextRequest::FromTip,
             compared_since: None,
             announced,
             shown: VerifiedWork::default(),
@@ -142,19 +156,20 @@ impl Peer {
         }
         self.ends_at = None;
         self.left_hints = false;
-        self.at_end = false;
-        self.spoke = false;
+        self.tip_state = TipState::Unknown;
         self.cursor = None;
         self.compared_since = None;
         self.shown = VerifiedWork::default();
-        self.on_branch = false;
-        self.made_progress();
+        self.next_request = NextRequest::FromTip;
+        self.repeats = 0;
     }
 
     /// It brought new work: earlier answers without do not count.
     pub(super) fn made_progress(&mut self) {
         self.repeats = 0;
-        self.closes_in = false;
+        if self.next_request == NextRequest::AboveKnown {
+            self.next_request = NextRequest::FromTip;
+        }
     }
 
     /// A full answer brought nothing new; returns how many such answers there were in a row.
@@ -164,14 +179,25 @@ impl Peer {
     }
 
     /// It has nothing more, as far as can be told.
-    pub(super) fn speaks(&mut self) {
-        self.at_end = true;
-        self.spoke = true;
+    pub(super) fn confirm_end(&mut self) {
+        self.tip_state = TipState::Confirmed;
+    }
+
+    /// Whether it had nothing more after the tip when it was asked last, and has announced nothing since.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.tip_state == TipState::Confirmed
+    }
+
+    /// Whether it has said that it has nothing more, and what it has announced since is not enough to doubt that.
+    pub(super) fn has_confirmed(&self) -> bool {
+        self.tip_state != TipState::Unknown
     }
 
     /// It is to be asked again for what follows the tip.
-    pub(super) fn ask_again(&mut self) {
-        self.at_end = false;
+    fn ask_again(&mut self) {
+        if self.is_at_end() {
+            self.tip_state = TipState::Rechecking;
+        }
         self.cursor = None;
     }
 
@@ -179,7 +205,7 @@ impl Peer {
     pub(super) fn ask_anew(&mut self) {
         self.ask_again();
         self.ends_at = None;
-        self.spoke = false;
+        self.tip_state = TipState::Unknown;
         self.compared_since = None;
     }
 
@@ -193,9 +219,9 @@ impl Peer {
         if believed {
             self.ends_at = None;
         }
-        if self.at_end && believed {
+        if self.is_at_end() && believed {
             self.ask_anew();
-        } else if self.at_end {
+        } else if self.is_at_end() {
             self.ask_again();
         }
     }
@@ -269,7 +295,7 @@ impl Peer {
 
     /// Whether it may have more of what follows the tip, and is not asked for it yet.
     pub(super) fn may_be_asked_for_tail(&self) -> bool {
-        !self.at_end && !self.aside && !self.is_asked_for_tail()
+        !self.is_at_end() && !self.set_aside && !self.is_asked_for_tail()
     }
 
     /// Since when the oldest open request is the next to be answered: requests queue up at the peer.

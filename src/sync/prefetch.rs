@@ -132,7 +132,7 @@ impl Download {
             }
             // Whoever has nothing more there need not be asked once more.
             if Some(*key) == ended {
-                peer.speaks();
+                peer.confirm_end();
             }
         }
         let mut height = range.start.height;

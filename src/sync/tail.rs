@@ -1,7 +1,7 @@
 //! Beyond the hints: one peer leads from the tip on, the others are compared with it.
 
 use super::BatchId;
-use super::peers::{ANSWER_FACTOR, Peer};
+use super::peers::{ANSWER_FACTOR, NextRequest, Peer};
 use super::window::Part;
 use crate::primitives::{BlockHash, PeerId};
 use std::collections::{BTreeMap, VecDeque};
@@ -210,12 +210,12 @@ impl Tail {
         let mut candidates = Vec::new();
         for (key, peer) in peers.iter_mut().filter(|(_, peer)| peer.may_be_asked_for_tail()) {
             // What it has sent is connected: it is asked again by what is known now.
-            if !peer.closes_in && !peer.on_branch {
+            if peer.next_request == NextRequest::FromTip {
                 peer.cursor = None;
             }
             candidates.push(*key);
         }
-        let comparing = peers.values().any(|peer| peer.at_end || peer.spoke);
+        let comparing = peers.values().any(Peer::has_confirmed);
         if comparing {
             return candidates;
         }
@@ -253,7 +253,8 @@ impl Tail {
             self.leader = self.before.take().filter(free);
         }
         let Some(leader) = self.leader else { return };
-        let others = peers.iter().any(|(key, peer)| *key != leader && !peer.at_end && !peer.slow);
+        let others =
+            peers.iter().any(|(key, peer)| *key != leader && !peer.is_at_end() && !peer.slow);
         let not_alone = peers.len() > 1;
         let since = peers.get(&leader).and_then(|peer| self.compared_since(peer));
         let Some(peer) = peers.get_mut(&leader) else {
@@ -268,7 +269,7 @@ impl Tail {
             peer.slow = true;
             self.leader = None;
             self.compare_from = now;
-        } else if peer.at_end && self.queue.is_empty() {
+        } else if peer.is_at_end() && self.queue.is_empty() {
             self.leader = None;
         }
     }
@@ -312,15 +313,15 @@ impl Tail {
     /// Whether nothing beyond the tip is to be expected: some peers have said that they have none, and every other one
     /// was asked and has had its time to answer.
     pub(super) fn is_caught_up(&self, now: Duration, peers: &BTreeMap<PeerId, Peer>) -> bool {
-        let spoken = peers.values().filter(|peer| peer.spoke).count();
-        if !self.is_idle() || spoken == 0 {
+        let confirmed = peers.values().filter(|peer| peer.has_confirmed()).count();
+        if !self.is_idle() || confirmed == 0 {
             return false;
         }
-        let enough = spoken >= ENOUGH && spoken * 2 >= peers.len();
+        let enough = confirmed >= ENOUGH && confirmed * 2 >= peers.len();
         let is_over = |since: Option<Duration>, patience: Duration| {
             since.is_some_and(|since| now >= since + patience)
         };
-        peers.values().filter(|peer| !peer.spoke).all(|peer| {
+        peers.values().filter(|peer| !peer.has_confirmed()).all(|peer| {
             let patience = if enough { peer.patience(SOFT_DEADLINE) } else { SOFT_DEADLINE };
             // A peer that has kept another request waiting for so long is not waited for once more.
             peer.slow

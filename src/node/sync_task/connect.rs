@@ -3,8 +3,8 @@
 use super::connector::Connector;
 use super::tasks::{Job, Task, Verdict};
 use crate::chain::{ChainPoint, LinkedBatch, Params, link_batch};
-use crate::chainstate::Clock;
 use crate::chainstate::ChainWriter;
+use crate::chainstate::Clock;
 use crate::primitives::{BlockHash, Header, PeerId};
 use crate::store::HeaderStore;
 use crate::sync::{BatchId, Limits};

@@ -1,11 +1,11 @@
 //! The end of a sync: what was verified is stored, and the store is left ready for the next open.
 
+use super::SyncTask;
 use super::connect::ConnectThread;
 use super::options::{SyncError, SyncOutcome};
-use super::SyncTask;
+use crate::chainstate::ChainError;
 use crate::chainstate::Clock;
 use crate::node::failures::Failures;
-use crate::chainstate::ChainError;
 use crate::query::Phase;
 use crate::store::{Change, HeaderStore, StoreError};
 use crate::sync::Stopped;

@@ -25,9 +25,9 @@ pub use live::{Event, Live};
 pub use options::{SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::LinkedBatch;
+use crate::chainstate::{ChainError, ChainWriter};
 use crate::net::Event as PeerEvent;
 use crate::node::peers::Peers;
-use crate::chainstate::{ChainError, ChainWriter};
 use crate::primitives::{BlockHash, Header};
 use crate::store::HeaderStore;
 use crate::sync::{BatchId, Command, HeaderSync, Input, Limits, Moment, Stopped};

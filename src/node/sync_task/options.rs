@@ -1,12 +1,12 @@
 //! What a sync can be told, and how it may end.
 
 use crate::chain::{Hints, TooNew};
-use crate::net::pool::{Needed, Persistence};
+use crate::chainstate::ChainError;
 use crate::chainstate::Clock;
+use crate::net::pool::{Needed, Persistence};
 use crate::node::failures::Failures;
 use crate::node::peer_options::PeerOptions;
 use crate::node::peers::{AddrManUse, Policy};
-use crate::chainstate::ChainError;
 use crate::primitives::{Network, Work};
 use crate::sync::{ChainEnd, Settings, Stopped};
 use std::io;

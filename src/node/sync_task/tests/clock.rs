@@ -2,10 +2,10 @@
 
 use super::presync::{genesis, linked, mine};
 use crate::chain::{ConnectOutcome, TooNew, params};
+use crate::chainstate::ChainWriter;
 use crate::chainstate::Clock;
 use crate::node::sync_task::connector::Connector;
 use crate::node::sync_task::tasks::{Job, Task, Verdict};
-use crate::chainstate::ChainWriter;
 use crate::primitives::{Header, Network, PeerId, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use crate::sync::Limits;

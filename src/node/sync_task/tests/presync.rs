@@ -1,10 +1,10 @@
 //! Branches that have to show their work, as the connect thread sees them.
 
 use crate::chain::{ConnectOutcome, LinkedBatch, link_batch, params};
+use crate::chainstate::ChainWriter;
 use crate::chainstate::Clock;
 use crate::node::sync_task::connector::Connector;
 use crate::node::sync_task::tasks::{Job, Task, Verdict};
-use crate::chainstate::ChainWriter;
 use crate::primitives::{Header, MerkleRoot, Network, PeerId, Work};
 use crate::store::MemoryStore;
 use crate::sync::Limits;
