@@ -1,60 +1,19 @@
 //! What peers send without being asked: `inv` of blocks, and headers of new blocks (BIP130).
 
 use super::download::Disposition;
-use super::header_sync::{Batch, HeaderSync, Stage};
+use super::header_sync::HeaderSync;
 use super::input::{Moment, Reply, StoredChain};
+use super::state::{Batch, Offences, Stage};
 use super::{BatchId, Command, DropReason};
 use crate::chain::is_too_new;
 use crate::primitives::{BlockHash, PeerId};
-use std::time::Duration;
 
 /// Unsolicited headers that connect to nothing, and announced blocks that do not come, that a peer may send. Bitcoin Core bore
 /// ten (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
 const MAX_UNCONNECTING: u32 = 10;
 
-/// How long such offences are remembered. Over weeks every peer is too late at times.
-const REMEMBERED: Duration = Duration::from_secs(600);
-
 /// More unsolicited headers than this in one message are no announcement (Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`).
 const MAX_ANNOUNCED: u32 = 8;
-
-/// What is known of a peer besides its answers.
-#[derive(Debug, Default)]
-pub(super) struct PeerRecord {
-    /// The height that it announced.
-    pub(super) announced: u32,
-    /// Whether it has sent any header.
-    pub(super) sent_headers: bool,
-    /// The last block that it announced, unknown then, until it has delivered it or has answered without it.
-    pub(super) announced_block: Option<BlockHash>,
-    /// When it last sent a header that was too new for our clock.
-    pub(super) too_new_at: Option<Duration>,
-    pub(super) offences: Offences,
-}
-
-impl PeerRecord {
-    pub(super) fn new(announced: u32) -> Self {
-        Self { announced, ..Self::default() }
-    }
-}
-
-/// Counts the useless messages that a peer has sent since it sent a useful one.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Offences {
-    count: u32,
-    since: Option<Duration>,
-}
-
-impl Offences {
-    /// Adds one, and returns how many there are now.
-    fn add(&mut self, now: Duration) -> u32 {
-        if self.since.is_none_or(|since| now.saturating_sub(since) > REMEMBERED) {
-            *self = Self { count: 0, since: Some(now) };
-        }
-        self.count += 1;
-        self.count
-    }
-}
 
 impl HeaderSync {
     pub(super) fn on_headers(
@@ -206,20 +165,5 @@ impl HeaderSync {
 
     fn is_on_chain(&self, hash: &BlockHash, chain: &dyn StoredChain) -> bool {
         *hash == self.tip.hash || chain.height_of(hash).is_some()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Offences, REMEMBERED};
-    use std::time::Duration;
-
-    #[test]
-    fn offences_add_up_and_those_of_long_ago_are_forgotten() {
-        let (mut offences, start) = (Offences::default(), Duration::from_secs(5));
-        let counts: Vec<u32> = (0..20).map(|_| offences.add(start)).collect();
-        assert_eq!(counts, (1..=20).collect::<Vec<_>>());
-        assert_eq!(offences.add(start + REMEMBERED), 21);
-        assert_eq!(offences.add(start + REMEMBERED + Duration::from_secs(1)), 1);
     }
 }

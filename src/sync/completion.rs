@@ -17,17 +17,6 @@ const MIN_CONFIRMATIONS: usize = 2;
 /// early become valid.
 pub(super) const REQUEST_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How near a sync is to its end.
-#[derive(Debug, Default)]
-pub(super) struct Completion {
-    /// Whether the sync has caught up, and follows the chain.
-    pub(super) caught_up: bool,
-    /// Whether it was reported that the chain has too little work.
-    low_work_reported: bool,
-    /// When all peers were asked again last.
-    pub(super) last_request: Duration,
-}
-
 /// What is known once nothing is left to ask for.
 #[derive(Clone, Debug)]
 struct Evidence {

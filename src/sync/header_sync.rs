@@ -1,37 +1,17 @@
 //! The state machine: what is known of peers, batches and the chain, and which part of it decides what.
 
-use super::announcements::PeerRecord;
-use super::completion::Completion;
 use super::download::Download;
-use super::hints::HintCheck;
+use super::hint_check::HintCheck;
 use super::input::{Input, Moment, PeerSupply, StoredChain};
 use super::progress::Progress;
 use super::settings::{Settings, Tally};
+use super::state::{Batch, Completion, PeerRecord, Stage};
 use super::{BatchId, Command, DropReason, Stopped, SyncEvent};
 use crate::chain::{ChainTip, Hints, TooNew};
 use crate::primitives::PeerId;
 use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
-
-/// Where a batch is on its way to the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Its proof of work and links are being checked.
-    Linking,
-    /// It waits for its turn.
-    Linked,
-    /// The connect thread has it.
-    Connecting,
-}
-
-/// A batch that the caller keeps.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Batch {
-    pub(super) peer: PeerId,
-    pub(super) unsolicited: bool,
-    pub(super) stage: Stage,
-}
 
 /// A sync from its first peer to its end. See the [module](super).
 #[derive(Debug)]

@@ -14,6 +14,7 @@ mod command;
 mod completion;
 mod download;
 mod header_sync;
+mod hint_check;
 mod hints;
 mod input;
 mod locator;
@@ -24,6 +25,7 @@ mod prefetched;
 mod presync;
 mod progress;
 mod settings;
+mod state;
 mod tail;
 #[cfg(test)]
 mod tests;

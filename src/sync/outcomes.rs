@@ -4,6 +4,7 @@ use super::header_sync::HeaderSync;
 use super::input::{Linked, Moment, StoredChain};
 use super::presync::Proven;
 use super::progress::Gain;
+use super::state::Stage;
 use super::{BatchId, Command, DropReason, SyncEvent};
 use crate::chain::{ChainPoint, ChainTip, ConnectOutcome, Hints, Rejection};
 use crate::primitives::{BlockHash, PeerId, Work};
@@ -11,7 +12,7 @@ use crate::primitives::{BlockHash, PeerId, Work};
 impl HeaderSync {
     pub(super) fn on_linked(&mut self, id: BatchId, linked: &Linked) {
         let Some(batch) = self.batches.get_mut(&id) else { return };
-        batch.stage = super::header_sync::Stage::Linked;
+        batch.stage = Stage::Linked;
         let peer = batch.peer;
         if let Some((hint, got)) = linked.hint_mismatch {
             // It leads away from the hints that the stored chain follows: nothing of its sender is of use.
