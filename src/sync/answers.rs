@@ -1,11 +1,13 @@
 //! What the engine makes of answers, and of what became of their batches.
 
-use super::download::{Disposition, Download, FULL};
+use super::FULL;
+use super::RangeKey;
+use super::download::{Disposition, Download};
 use super::input::Reply;
 use super::peers::{Answered, NextRequest, Peer, Purpose, Request, TipState};
 use super::progress::{Gain, MAX_REPEATS};
 use super::tail::TailBatch;
-use super::window::{LinkedPart, Part, RangeKey, Taken};
+use super::window::{LinkedPart, Part, Taken};
 use super::{BatchId, Command, DropReason};
 use crate::chain::ChainPoint;
 use crate::primitives::{BlockHash, PeerId};

@@ -1,11 +1,13 @@
 //! The download: what is known of each peer's chain, the two ways of downloading, and which of them is on.
 
+use super::FULL;
+use super::RangeKey;
 use super::input::StoredChain;
 use super::locator::locator;
 use super::peers::{NextRequest, Peer, Purpose};
 use super::prefetched::Prefetched;
 use super::tail::{SOFT_DEADLINE, Tail, TailBatch};
-use super::window::{LEAST_WINDOW, RANGES_PER_MS, RangeKey, Ranges, WINDOW};
+use super::window::{LEAST_WINDOW, RANGES_PER_MS, Ranges, WINDOW};
 use super::{BatchId, Command, DropReason, SyncEvent};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::{BlockHash, PeerId};
@@ -28,9 +30,6 @@ const RACE_UNMEASURED: Duration = Duration::from_secs(2);
 
 /// Headers that a lone peer is asked for at first; several peers share them.
 const FIRST_IN_FLIGHT: u32 = 8 * FULL;
-
-/// Headers in a full answer: one with fewer says that the peer has no more.
-pub(super) const FULL: u32 = 2000;
 
 /// What a `headers` message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,11 @@
 //! Block locators.
 
+use super::FULL;
 use super::input::StoredChain;
 use crate::primitives::BlockHash;
 
 /// Most hashes in a locator. Source: Bitcoin Core `MAX_LOCATOR_SZ`.
 const MAX_HASHES: usize = 101;
-
-/// The first distance of [`spread_above`]: headers in a full answer.
-const FIRST_DISTANCE: u32 = 2000;
 
 /// Heights whose hashes make a locator for a chain with this tip: newest first, the ten below the tip one by one,
 /// then with gaps that double, and genesis at the end.
@@ -38,7 +36,7 @@ pub(super) fn locator_heights(tip: u32) -> Vec<u32> {
 /// Each answer to such a locator begins within a twelfth of the way to the fork.
 pub(super) fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     let mut heights = vec![common];
-    let mut distance = FIRST_DISTANCE;
+    let mut distance = FULL;
     while heights.len() < MAX_HASHES && common.saturating_add(distance) < tip {
         heights.push(common + distance);
         distance = distance.saturating_add(distance / 12);

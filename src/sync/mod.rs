@@ -42,3 +42,9 @@ pub use settings::{ChainEnd, Settings, Tally};
 
 /// Names a batch of headers from its arrival until it is connected to the chain or dropped.
 pub type BatchId = u64;
+
+/// Headers in a full answer (Bitcoin Core `MAX_HEADERS_RESULTS`): one with fewer says that the peer has no more.
+const FULL: u32 = 2000;
+
+/// Position of a range's end among the hints.
+type RangeKey = usize;

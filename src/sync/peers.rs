@@ -1,8 +1,8 @@
 //! What the engine knows of one peer: its open requests, and how many it deserves.
 
-use super::download::FULL;
+use super::FULL;
+use super::RangeKey;
 use super::progress::VerifiedWork;
-use super::window::RangeKey;
 use crate::primitives::BlockHash;
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -10,7 +10,8 @@
 //! The part belongs to no hint: it is connected as any peer's chain beyond them is, with low-work protection and the
 //! comparison of peers, and it is thrown away where the hints turn out to be wrong.
 
-use super::download::{Disposition, Download, FULL};
+use super::FULL;
+use super::download::{Disposition, Download};
 use super::input::Reply;
 use super::peers::{Peer, Purpose, Request};
 use super::prefetched::Prefetched;

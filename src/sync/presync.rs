@@ -6,7 +6,7 @@
 //! them, of all peers at once, and takes nothing that does not lead from one to the next. A branch that shows
 //! its work within a few messages is kept as it is, and needs no second download.
 
-use super::download::FULL;
+use super::FULL;
 use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection};
 use crate::primitives::{BlockHash, PeerId};
 use std::collections::{BTreeMap, BTreeSet};

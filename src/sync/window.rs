@@ -1,15 +1,13 @@
 //! The hinted part of the chain, cut into ranges that are downloaded in any order and connected in one.
 
 use super::BatchId;
+use super::RangeKey;
 use super::input::Reply;
 use super::peers::{Peer, Request};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::{BlockHash, PeerId};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Position of a range's end among the hints.
-pub(super) type RangeKey = usize;
 
 /// How many ranges may be started ahead of the connected height. A range of 2016 headers takes 161 kB of memory: 64
 /// of them are 10 MB, a third of what the download may take; 96 made nothing faster (measured, eight lines of
