@@ -186,7 +186,7 @@ impl HeaderStore for MemoryStore {
         Ok(())
     }
 
-    fn settle(&self) -> Result<(), StoreError> {
+    fn finish_bulk_load(&self) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -81,8 +81,8 @@ pub struct Change<'a> {
     pub staged: Option<Staging<'a>>,
     /// When the chain was last brought up to its network's tip, in Unix seconds.
     pub last_sync: Option<u64>,
-    /// End a bulk load, as [`HeaderStore::settle`] does.
-    pub settle: bool,
+    /// End a bulk load, as [`HeaderStore::finish_bulk_load`] does.
+    pub finish_bulk_load: bool,
 }
 
 /// What becomes of the branch that is kept beside the chain until it is whole.
@@ -134,7 +134,7 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     ///
     /// # Errors
     /// Reading or writing failed.
-    fn settle(&self) -> Result<(), StoreError>;
+    fn finish_bulk_load(&self) -> Result<(), StoreError>;
 
     /// Removes what is staged and not adopted, by this process or one before; writes nothing where there is nothing.
     ///

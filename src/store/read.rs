@@ -197,8 +197,8 @@ impl HeaderStore for SledStore {
         self.commit_change(change)
     }
 
-    fn settle(&self) -> Result<(), StoreError> {
-        self.settle_index()
+    fn finish_bulk_load(&self) -> Result<(), StoreError> {
+        self.index_all_pending()
     }
 
     fn unstage(&self) -> Result<(), StoreError> {

@@ -53,7 +53,7 @@ pub fn repair(
     create(&folders.repaired, params)?;
     let store = SledStore::open_locked(&folders.repaired, params, lock)?;
     let fault = copy(&old, &store, progress)?;
-    store.settle()?;
+    store.finish_bulk_load()?;
     let tip = store.tip();
     let lock = store.into_lock();
     let aside = folders.swap()?;

@@ -50,7 +50,7 @@ impl SledStore {
             }
             None => {}
         }
-        if change.settle {
+        if change.finish_bulk_load {
             pending.write_all(&mut buckets)?;
         }
         self.put_notes(&mut writer, &mut batch, change)?;
@@ -95,12 +95,12 @@ impl SledStore {
     }
 
     /// Writes what is pending to the index.
-    pub(super) fn settle_index(&self) -> Result<(), StoreError> {
+    pub(super) fn index_all_pending(&self) -> Result<(), StoreError> {
         let (tip, pending) = self.load_pending(&*self.usable_writer()?)?;
         if pending.indexed_to() > tip.height {
             return Ok(());
         }
-        self.commit_change(&Change { settle: true, ..Change::default() })
+        self.commit_change(&Change { finish_bulk_load: true, ..Change::default() })
     }
 
     pub(super) fn usable_writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {

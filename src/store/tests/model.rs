@@ -30,8 +30,8 @@ enum Op {
     },
     LastSync(u64),
     /// The end of a sync.
-    LastSyncAndSettle(u64),
-    Settle,
+    LastSyncAndFinishBulkLoad(u64),
+    FinishBulkLoad,
     Reopen,
 }
 
@@ -45,8 +45,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => (0u32..400, vec(1u32..300, 1..4), any::<Option<bool>>(), any::<bool>()).prop_map(
             |(depth, counts, between, adopt)| Op::Stage { depth, counts, between, adopt }),
         1 => (0u64..2_000_000_000).prop_map(Op::LastSync),
-        1 => (0u64..2_000_000_000).prop_map(Op::LastSyncAndSettle),
-        2 => Just(Op::Settle),
+        1 => (0u64..2_000_000_000).prop_map(Op::LastSyncAndFinishBulkLoad),
+        2 => Just(Op::FinishBulkLoad),
         3 => Just(Op::Reopen),
     ];
     vec(op, 1..16)
@@ -84,12 +84,12 @@ impl<'a> Pair<'a> {
             Op::LastSync(time) => {
                 self.commit(&Change { last_sync: Some(time), ..Change::default() });
             }
-            Op::LastSyncAndSettle(time) => {
+            Op::LastSyncAndFinishBulkLoad(time) => {
                 let last_sync = Some(time);
-                self.commit(&Change { last_sync, settle: true, ..Change::default() });
+                self.commit(&Change { last_sync, finish_bulk_load: true, ..Change::default() });
                 assert_eq!(self.sled().end().indexed_to, tip + 1);
             }
-            Op::Settle => self.sled().settle().unwrap(),
+            Op::FinishBulkLoad => self.sled().finish_bulk_load().unwrap(),
             Op::Reopen => {
                 self.sled = None;
                 self.sled = Some(SledStore::open(self.folder, regtest()).unwrap());
