@@ -133,7 +133,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     /// The store could not be read.
     pub fn new(store: Arc<S>, params: &'static Params) -> Result<Self, ChainError> {
         // What an earlier process had downloaded of a branch without finishing it.
-        store.unstage()?;
+        store.discard_candidate()?;
         let active = stored_branch(store.as_ref(), params, store.tip().height)?;
         let mut tree = HeaderTree::new(active);
         for side in store.sides()? {

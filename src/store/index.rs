@@ -103,7 +103,7 @@ impl Pending {
     }
 
     /// Heights of pending headers that may have this hash.
-    pub(super) fn candidates(&self, hash: &BlockHash) -> Vec<u32> {
+    pub(super) fn possible_heights(&self, hash: &BlockHash) -> Vec<u32> {
         let wanted = Slot::of(hash);
         let heights = self.slots.iter().zip(self.first..);
         heights.filter_map(|(slot, height)| (*slot == wanted).then_some(height)).collect()
@@ -224,7 +224,7 @@ fn run_of(height: u32) -> u16 {
 }
 
 /// Heights of indexed headers that may have this hash, newest run first.
-pub(super) fn candidates(
+pub(super) fn possible_heights(
     records: &Records,
     indexed_to: u32,
     hash: &BlockHash,

@@ -4,6 +4,7 @@
 //! [`HeaderStore::commit`] returns. Stored data is not trusted blindly: what is read is hashed again and
 //! compared with what follows it.
 
+mod candidate;
 mod change_thread;
 mod create;
 mod damage;
@@ -25,7 +26,6 @@ mod records;
 mod repair;
 mod salvage;
 mod sides;
-mod staged;
 mod verify;
 mod write;
 
@@ -77,21 +77,21 @@ pub struct Change<'a> {
     pub append: Option<&'a CheckedHeaders>,
     /// Replace the branches beside the active chain by these.
     pub sides: Option<&'a [SideBranch]>,
-    /// What is to be done with a branch that is to take over all at once.
-    pub staged: Option<Staging<'a>>,
+    /// What happens to the candidate.
+    pub candidate: Option<CandidateChange<'a>>,
     /// When the chain was last brought up to its network's tip, in Unix seconds.
     pub last_sync: Option<u64>,
     /// End a bulk load, as [`HeaderStore::finish_bulk_load`] does.
     pub finish_bulk_load: bool,
 }
 
-/// What becomes of the branch that is kept beside the chain until it is whole.
+/// What a change does with the candidate: a branch that is stored beside the chain until it is complete.
 #[derive(Clone, Copy, Debug)]
-pub enum Staging<'a> {
-    /// These are added to it. The first ones say where it leaves the chain.
-    Add(&'a CheckedHeaders),
-    /// It takes the place of everything above that height.
-    Adopt,
+pub enum CandidateChange<'a> {
+    /// Adds these headers. Without a candidate they start one, and the first of them says where it leaves the chain.
+    Extend(&'a CheckedHeaders),
+    /// Replaces everything above the fork by the candidate.
+    Activate,
 }
 
 /// A chain of checked headers that outlives the process.
@@ -136,11 +136,11 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     /// Reading or writing failed.
     fn finish_bulk_load(&self) -> Result<(), StoreError>;
 
-    /// Removes what is staged and not adopted, by this process or one before; writes nothing where there is nothing.
+    /// Removes the candidate, also one that an earlier process left; writes nothing if there is none.
     ///
     /// # Errors
     /// Reading or writing failed.
-    fn unstage(&self) -> Result<(), StoreError>;
+    fn discard_candidate(&self) -> Result<(), StoreError>;
 
     /// The branches beside the active chain.
     ///

@@ -52,15 +52,15 @@ pub(super) struct Writer {
     pub(super) page: Vec<u8>,
     /// How the side branches are stored; `None` until a change of them has asked.
     pub(super) sides: Option<Vec<Record>>,
-    /// The branch that is to take over.
-    pub(super) staged: Option<Staged>,
+    /// The branch that may replace the end of the chain.
+    pub(super) candidate: Option<Candidate>,
     /// A change did not reach the disk: what is there is unknown until the database is opened again.
     pub(super) failed: bool,
 }
 
-/// A branch that is kept beside the chain until it takes over.
+/// A branch that is stored beside the chain until it is complete and replaces the end of the chain.
 #[derive(Clone, Debug)]
-pub(super) struct Staged {
+pub(super) struct Candidate {
     /// Height of the last header that the branch shares with the chain.
     pub(super) fork: u32,
     /// The branch's end.
@@ -130,7 +130,7 @@ impl SledStore {
             folder: path.to_owned(),
             file,
             end: RwLock::new(End { tip, indexed_to, pending }),
-            writer: Mutex::new(Writer { page, sides: None, staged: None, failed: false }),
+            writer: Mutex::new(Writer { page, sides: None, candidate: None, failed: false }),
             lock,
         })
     }

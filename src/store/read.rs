@@ -138,13 +138,13 @@ impl Ancestors for SledStore {
 
     fn height_of(&self, hash: &BlockHash) -> Result<Option<u32>, StoreError> {
         let end = self.end_with_pending()?;
-        let pending = end.pending.as_ref().map(|pending| pending.candidates(hash));
+        let pending = end.pending.as_ref().map(|pending| pending.possible_heights(hash));
         for height in pending.unwrap_or_default() {
             if self.confirms(&end, height, hash)? {
                 return Ok(Some(height));
             }
         }
-        for height in index::candidates(&self.records, end.indexed_to, hash) {
+        for height in index::possible_heights(&self.records, end.indexed_to, hash) {
             let height = height?;
             if self.confirms(&end, height, hash)? {
                 return Ok(Some(height));
@@ -201,8 +201,8 @@ impl HeaderStore for SledStore {
         self.index_all_pending()
     }
 
-    fn unstage(&self) -> Result<(), StoreError> {
-        self.unstage_all()
+    fn discard_candidate(&self) -> Result<(), StoreError> {
+        self.remove_candidate()
     }
 
     fn sides(&self) -> Result<Vec<StoredSide>, StoreError> {

@@ -8,7 +8,7 @@ use super::layout::{encode_tip, new_page, page_key, push_record};
 use super::open::{End, SledStore, Writer};
 use super::records::page_bytes;
 use super::sides::{self, Record};
-use super::{Change, Staging};
+use super::{CandidateChange, Change};
 use crate::chain::{ChainTip, CheckedHeaders, SideBranch};
 use crate::primitives::{BlockHash, Work};
 use std::io;
@@ -43,10 +43,13 @@ impl SledStore {
             self.engine()?.count_added(headers.len());
             pending.write_due(&mut buckets)?;
         }
-        match change.staged {
-            Some(Staging::Add(headers)) => self.stage(&mut writer, &mut batch, headers)?,
-            Some(Staging::Adopt) => {
-                (tip, page) = self.adopt(&mut writer, &mut batch, &mut buckets, &mut pending)?;
+        match change.candidate {
+            Some(CandidateChange::Extend(headers)) => {
+                self.extend_candidate(&mut writer, &mut batch, headers)?
+            }
+            Some(CandidateChange::Activate) => {
+                (tip, page) =
+                    self.activate_candidate(&mut writer, &mut batch, &mut buckets, &mut pending)?;
             }
             None => {}
         }

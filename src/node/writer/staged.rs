@@ -6,7 +6,7 @@
 use super::{ChainError, ChainWriter, Joined, Staged, collect, log_retargets, stored_branch};
 use crate::chain::link_batch;
 use crate::chain::{Branch, HeaderTree, LinkedBatch, MAX_SIDE_HEADERS, Rejection};
-use crate::store::{Change, HeaderStore, Staging, StoredSide};
+use crate::store::{CandidateChange, Change, HeaderStore, StoredSide};
 
 impl<S: HeaderStore> ChainWriter<S> {
     /// Begins to collect a branch that leaves the stored chain at a height.
@@ -32,7 +32,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     /// Writing the store failed.
     pub fn unstage(&mut self) -> Result<(), ChainError> {
         self.staged = None;
-        Ok(self.store.unstage()?)
+        Ok(self.store.discard_candidate()?)
     }
 
     /// Judges a batch by the branch's own ancestors and takes its good headers in; the first bad one's rejection
@@ -65,8 +65,8 @@ impl<S: HeaderStore> ChainWriter<S> {
     pub(super) fn flush_staged(&mut self) -> Result<(), ChainError> {
         let headers = self.staged.as_mut().and_then(|staged| staged.unstored.take());
         if let Some(headers) = headers.filter(|headers| !headers.is_empty()) {
-            let staged = Some(Staging::Add(&headers));
-            self.store.commit(&Change { staged, ..Change::default() })?;
+            let candidate = Some(CandidateChange::Extend(&headers));
+            self.store.commit(&Change { candidate, ..Change::default() })?;
         }
         Ok(())
     }
@@ -79,8 +79,8 @@ impl<S: HeaderStore> ChainWriter<S> {
         };
         let old = self.store.tip();
         let loser = self.stored_above(fork_height)?;
-        let staged = Some(Staging::Adopt);
-        self.store.commit(&Change { staged, ..Change::default() })?;
+        let candidate = Some(CandidateChange::Activate);
+        self.store.commit(&Change { candidate, ..Change::default() })?;
         let params = self.tree.active().params();
         let height = self.store.tip().height;
         let mut tree = HeaderTree::new(stored_branch(self.store.as_ref(), params, height)?);
