@@ -125,6 +125,15 @@ pub(super) fn read_message(segment: &[u8], at: usize, number: u64) -> Option<Mes
     (hasher.finalize() == crc).then_some(message)
 }
 
+/// The length of the message at the front of bytes that may end before it does; the length itself may be damaged.
+pub(super) fn message_len(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    let (_crc, _kind) = (rest.u32()?, rest.u8()?);
+    let body = usize::try_from(rest.varint()?).ok()?;
+    let (_number, _pid) = (rest.varint()?, rest.varint()?);
+    (bytes.len() - rest.len()).checked_add(body)
+}
+
 /// What may be a damaged message, and the checksum that it should have.
 pub(super) fn read_unchecked(segment: &[u8], at: usize, number: u64) -> Option<(Message<'_>, u32)> {
     let bytes = segment.get(at..)?;
