@@ -57,7 +57,7 @@ impl SledStore {
         let Some(Candidate { fork, tip, page }) = writer.candidate.take() else {
             return Err(StoreError::Gap { tip: old, got: old + 1 });
         };
-        self.forget(pending, buckets, &self.end().tip, fork)?;
+        self.remove_parity(pending, buckets, &self.end().tip, fork)?;
         buckets.cut(fork, pending.indexed_to())?;
         pending.cut(fork);
         let mut prev = self.tip_at(fork)?.hash;
