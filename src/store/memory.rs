@@ -1,4 +1,4 @@
-//! The store's twin in memory: the same behaviour without a disk, as a model for tests.
+//! A store in memory: the same behaviour without a disk, as a model for tests.
 
 use super::error::StoreError;
 use super::{CandidateChange, Change, HeaderStore, StoredRun, StoredSide};
@@ -25,7 +25,7 @@ struct Inner {
 }
 
 impl MemoryStore {
-    /// A store that holds the network's genesis header.
+    /// Creates a store that holds the network's genesis header.
     pub fn new(params: &Params) -> Self {
         let genesis = params.genesis;
         let hash = genesis.hash();
@@ -59,7 +59,7 @@ impl Inner {
 }
 
 impl Inner {
-    /// Drops everything above a height, and adds these on top.
+    /// Removes everything above a height, and adds these headers on top.
     fn put(&mut self, base: u32, append: Option<&CheckedHeaders>) -> Result<(), StoreError> {
         let append = append.filter(|headers| !headers.is_empty());
         let follows = |headers: &CheckedHeaders| {

@@ -1,8 +1,7 @@
-//! The stored chain: what a header store must do, sled, and an in-memory twin for tests.
+//! The stored chain: the trait of a header store, its implementation with sled, and one in memory for tests.
 //!
-//! Every change is one atomic step that moves headers, index and tip together, and it is durable when
-//! [`HeaderStore::commit`] returns. Stored data is not trusted blindly: what is read is hashed again and
-//! compared with what follows it.
+//! Every change updates headers, index and tip in one atomic step, and is durable when [`HeaderStore::commit`] returns.
+//! Stored data is not trusted: pages that are read are hashed again and compared with the next page.
 
 mod candidate;
 mod change_thread;
@@ -71,15 +70,15 @@ pub struct StoredSide {
 /// One atomic change of the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Change<'a> {
-    /// Drop everything above this height first.
+    /// Remove everything above this height first.
     pub cut_to: Option<u32>,
-    /// Then add these on top.
+    /// Then add these headers on top.
     pub append: Option<&'a CheckedHeaders>,
-    /// Replace the branches beside the active chain by these.
+    /// Replace the side branches by these.
     pub sides: Option<&'a [SideBranch]>,
     /// What happens to the candidate.
     pub candidate: Option<CandidateChange<'a>>,
-    /// When the chain was last brought up to its network's tip, in Unix seconds.
+    /// When a sync last reached the network's tip, in Unix seconds.
     pub last_sync: Option<u64>,
     /// End a bulk load, as [`HeaderStore::finish_bulk_load`] does.
     pub finish_bulk_load: bool,
@@ -96,22 +95,22 @@ pub enum CandidateChange<'a> {
 
 /// A chain of checked headers that outlives the process.
 pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
-    /// The end of the stored chain.
+    /// Returns the end of the stored chain.
     fn tip(&self) -> ChainTip;
 
-    /// Up to `count` headers from height `from` on; none beyond the tip.
+    /// Returns up to `count` headers from height `from` on, none of them above the tip.
     ///
     /// # Errors
-    /// Reading failed, or what was read contradicts itself.
+    /// Reading failed, or records contradict each other.
     fn run(&self, from: u32, count: u32) -> Result<StoredRun, StoreError>;
 
-    /// As [`HeaderStore::run`], but contradictions between records are left for the caller to find.
+    /// Works as [`HeaderStore::run`] but does not compare records with each other.
     ///
     /// # Errors
     /// Reading failed, or a record is missing or cut short.
     fn run_unchecked(&self, from: u32, count: u32) -> Result<StoredRun, StoreError>;
 
-    /// The first of these hashes, whose heights start at `first`, that the index does not lead to.
+    /// Returns the height of the first of these hashes that the index does not contain. Their heights start at `first`.
     ///
     /// # Errors
     /// Reading failed.
@@ -120,14 +119,14 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
 
     /// Applies a change atomically; it is durable when this returns.
     ///
-    /// Each change costs an fsync, so a bulk load hands in 4,000 to 10,000 headers at a time: measured, more
-    /// saves no time and takes more memory, and 500 at a time take four times as long.
+    /// Each change costs an fsync, so a bulk load should commit 4,000 to 10,000 headers at a time: more of them save no
+    /// time and take more memory, and 500 at a time take four times as long (measured).
     ///
     /// # Errors
     /// Writing failed, or the headers do not follow the tip they are put on.
     fn commit(&self, change: &Change<'_>) -> Result<(), StoreError>;
 
-    /// Ends a bulk load: whatever was put off while headers poured in is written.
+    /// Ends a bulk load: writes the index entries that were kept in memory.
     ///
     /// Without it nothing is lost, but after the next open the first look-up by hash or the first change
     /// reads up to 131,071 headers.
@@ -142,19 +141,19 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     /// Reading or writing failed.
     fn discard_candidate(&self) -> Result<(), StoreError>;
 
-    /// The branches beside the active chain.
+    /// Returns the side branches: those beside the active chain.
     ///
     /// # Errors
     /// Reading failed.
     fn sides(&self) -> Result<Vec<StoredSide>, StoreError>;
 
-    /// When the chain was last brought up to its network's tip, in Unix seconds.
+    /// Returns when a sync last reached the network's tip, in Unix seconds.
     ///
     /// # Errors
     /// Reading failed.
     fn last_sync(&self) -> Result<Option<u64>, StoreError>;
 
-    /// Bytes taken on disk; 0 for a store in memory.
+    /// Returns the size on disk in bytes, which is 0 for a store in memory.
     ///
     /// # Errors
     /// The folder could not be read.

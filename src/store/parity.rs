@@ -2,8 +2,8 @@
 //!
 //! Of each run of 131,072 headers (2,048 pages) every 32nd page belongs to the same lane, and a lane's record is the
 //! exclusive or of its 64 pages. So any page of a lane can be derived from the record and the other 63 pages. The
-//! records take 1.6 % more disk. Neighbours are in different lanes: sled writes up to 16 pages as one, which a single hole makes
-//! unreadable. A record covers what the hash index covers, and is written in the same batch.
+//! records take 1.6 % more disk. Neighbours are in different lanes: sled writes up to 16 pages as one
+//! node, which a single hole makes unreadable. A record covers what the hash index covers, and is written in the same batch.
 //!
 //! A derived page is not trusted: its headers prove themselves by their hashes.
 

@@ -137,7 +137,8 @@ impl Salvage {
     }
 
     /// Combines the versions of a page with the one derived from its lane. If no combination is confirmed, returns the
-    /// better of `best` and the derived page: on a test network, a damaged page may pass while nothing is known to follow it.
+    /// better of `best` and the derived page: on a test network, a damaged page may pass while no page is known to follow
+    /// it.
     fn combine(
         &self,
         number: u32,
