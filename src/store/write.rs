@@ -30,11 +30,7 @@ impl SledStore {
         let (mut tip, mut pending) = self.load_pending(&writer)?;
         let mut page = writer.page.clone();
         if let Some(height) = change.cut_to.filter(|height| *height < tip.height) {
-            self.remove_parity(&mut pending, &mut buckets, &tip, height)?;
-            page = self.cut(&mut batch, &tip, height)?;
-            buckets.cut(height, pending.indexed_to())?;
-            pending.cut(height);
-            tip = self.tip_at(height)?;
+            (tip, page) = self.cut(&mut batch, &mut buckets, &mut pending, &tip, height)?;
         }
         let first_written = tip.height;
         if let Some(headers) = change.append.filter(|headers| !headers.is_empty()) {
@@ -160,14 +156,24 @@ impl SledStore {
         Ok(())
     }
 
-    /// Removes all headers above `height`; returns the bytes of the new last page.
-    fn cut(&self, batch: &mut Batch, tip: &ChainTip, height: u32) -> Result<Vec<u8>, StoreError> {
+    /// Removes all headers above `height`; returns the new tip and the bytes of its page.
+    fn cut(
+        &self,
+        batch: &mut Batch,
+        buckets: &mut Buckets<'_>,
+        pending: &mut Pending,
+        tip: &ChainTip,
+        height: u32,
+    ) -> Result<(ChainTip, Vec<u8>), StoreError> {
+        self.remove_parity(pending, buckets, tip, height)?;
+        buckets.cut(height, pending.indexed_to())?;
+        pending.cut(height);
         for number in height / PAGE + 1..=tip.height / PAGE {
             batch.remove(page_key(number));
         }
         let page = self.page_up_to(height)?;
         batch.insert(page_key(height / PAGE), page.clone());
-        Ok(page)
+        Ok((self.tip_at(height)?, page))
     }
 
     /// Returns the bytes of the page that holds a height, without the headers above it.
