@@ -207,15 +207,15 @@ fn ingest(chain: &Path, folder: &Path, batch: u32) -> Result<String, Box<dyn std
         longest = longest.max(since(start));
     }
     let start = Instant::now();
-    store.settle()?;
-    let settle = since(start);
+    store.finish_bulk_load()?;
+    let finish = since(start);
     let start = Instant::now();
     drop(store);
     Ok(format!(
-        "{writing:.3} s (longest batch {:.1} ms), create {:.1} ms, settle {:.1} ms, close {:.1} ms, {}",
+        "{writing:.3} s (longest batch {:.1} ms), create {:.1} ms, finish {:.1} ms, close {:.1} ms, {}",
         longest * 1e3,
         created * 1e3,
-        settle * 1e3,
+        finish * 1e3,
         since(start) * 1e3,
         files(folder)?
     ))

@@ -245,7 +245,7 @@ impl<S: HeaderStore> Importer<S> {
     /// The store failed.
     pub fn finish(mut self) -> Result<Imported, ChainError> {
         self.writer.flush()?;
-        self.writer.store().settle()?;
+        self.writer.store().finish_bulk_load()?;
         // A branch whose newest headers come first comes in several runs.
         let (sides, ends) = (self.writer.tree().sides().iter(), &self.done.side_ends);
         let sides = sides.filter(|side| ends.iter().any(|end| height_on(side, end).is_some()));

@@ -1,6 +1,6 @@
 //! The one writer of the stored chain: the header tree in memory, the store behind it.
 
-mod staged;
+mod candidate;
 
 use crate::chain::{
     Accepted, Branch, ConnectOutcome, HeaderTree, LinkedBatch, Params, Rejection, ResumeError,
@@ -59,7 +59,7 @@ impl From<TreeError<StoreError>> for ChainError {
 
 /// A branch that has shown its work, and is downloaded beside the chain until it takes over.
 #[derive(Debug)]
-struct Staged {
+struct Candidate {
     /// Height of the last header that it shares with the chain.
     fork: u32,
     branch: Branch,
@@ -75,7 +75,7 @@ pub struct ChainWriter<S> {
     store: Arc<S>,
     tree: HeaderTree,
     unstored: Option<CheckedHeaders>,
-    staged: Option<Staged>,
+    candidate: Option<Candidate>,
 }
 
 impl<S: HeaderStore> ChainWriter<S> {
@@ -85,14 +85,14 @@ impl<S: HeaderStore> ChainWriter<S> {
     /// The store could not be read.
     pub fn new(store: Arc<S>, params: &'static Params) -> Result<Self, ChainError> {
         // What an earlier process had downloaded of a branch without finishing it.
-        store.unstage()?;
+        store.discard_candidate()?;
         let active = stored_branch(store.as_ref(), params, store.tip().height)?;
         let mut tree = HeaderTree::new(active);
         for side in store.sides()? {
             let (batch, _) = link_batch(params, side.headers);
             tree.restore_side(batch, store.as_ref())?;
         }
-        Ok(Self { store, tree, unstored: None, staged: None })
+        Ok(Self { store, tree, unstored: None, candidate: None })
     }
 
     /// The tree: the chain's end (with what is not stored yet) and the branches beside it.
@@ -107,8 +107,8 @@ impl<S: HeaderStore> ChainWriter<S> {
 
     /// How many headers wait for [`ChainWriter::flush`].
     pub fn unstored(&self) -> usize {
-        let staged = self.staged.iter().filter_map(|staged| staged.unstored.as_ref());
-        self.unstored.iter().chain(staged).map(CheckedHeaders::len).sum()
+        let candidate = self.candidate.iter().filter_map(|candidate| candidate.unstored.as_ref());
+        self.unstored.iter().chain(candidate).map(CheckedHeaders::len).sum()
     }
 
     /// Judges a batch and takes its good headers in; the first bad one's rejection comes with them.
@@ -195,7 +195,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         if let Some(headers) = mem::take(&mut self.unstored) {
             self.store.commit(&Change { append: Some(&headers), ..Change::default() })?;
         }
-        self.flush_staged()
+        self.flush_candidate()
     }
 }
 

@@ -1,11 +1,10 @@
 //! The thread that makes all changes of an open sled database.
 //!
-//! A panic inside sled must not unwind: sled would mark the beginning of the batch as canceled, and write what it had put
-//! into the log so far without it, as changes of their own. So the thread stops where a panic happens, for ever, and
-//! whoever waits for it gives up after a while.
+//! A panic inside sled must not unwind: sled would cancel the message that begins the batch, and write the batch's other
+//! messages as changes of their own. So a panic parks the thread for ever, and its caller gives up after a while.
 //!
-//! There is one for as long as the database is open. A thread for each change cost a third of a sync's time, and 20 MiB,
-//! since each had a heap of its own (measured).
+//! The thread lives as long as the database is open. A new thread for each change took a fifth more time and 20 MiB more
+//! memory in a sync, since each of them used another heap (measured).
 
 use super::error::StoreError;
 use super::guard;
@@ -16,13 +15,13 @@ use std::time::Duration;
 
 /// Records to write and to remove, all at once.
 ///
-/// The change thread makes sled's batch of it: what sled keeps then has its memory from one thread's heap, not from two,
-/// and the peak of a bulk load is 6 MiB lower (measured).
+/// Only the change thread turns it into sled's own batch: sled keeps the values, and with all its memory from one thread's
+/// heap the peak of a bulk load is 6 MiB lower (measured).
 #[derive(Debug, Default)]
 pub(super) struct Batch(Vec<(Vec<u8>, Option<Vec<u8>>)>);
 
 impl Batch {
-    /// Gives a record its value.
+    /// Sets the value of a record.
     pub(super) fn insert(&mut self, key: impl AsRef<[u8]>, value: impl Into<Vec<u8>>) {
         self.0.push((key.as_ref().to_vec(), Some(value.into())));
     }
@@ -32,7 +31,7 @@ impl Batch {
         self.0.push((key.as_ref().to_vec(), None));
     }
 
-    /// Converts this into a batch of sled's, which copies it.
+    /// Copies this into a batch of sled's.
     fn into_sled(self) -> sled::Batch {
         let mut batch = sled::Batch::default();
         for (key, value) in self.0 {
@@ -48,13 +47,13 @@ impl Batch {
 /// What the thread does with the database.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Makes all changes of a batch, or none.
+    /// Applies a batch atomically.
     Apply(Batch),
-    /// Hands the log to the system.
+    /// Writes sled's buffers to the operating system.
     Flush,
 }
 
-/// The thread, as the database's owner holds it.
+/// A handle to the thread.
 #[derive(Debug)]
 pub(super) struct ChangeThread {
     tasks: Sender<Task>,
@@ -76,7 +75,7 @@ impl ChangeThread {
                     Task::Apply(batch) => db.apply_batch(batch.into_sled()),
                     Task::Flush => db.flush().map(|_| free_replaced()),
                 });
-                // Whoever has given up on this does not read its result.
+                // A caller that has given up does not read the result.
                 let _ = outbox.send(result);
             }
         };
@@ -85,21 +84,21 @@ impl ChangeThread {
         Ok(Self { tasks, results, thread })
     }
 
-    /// Hands the thread a task, whose result [`ChangeThread::wait`] returns.
+    /// Hands the thread a task; [`ChangeThread::wait`] returns its result.
     pub(super) fn submit(&self, task: Task) {
-        // Where the thread has ended, `wait` says so.
+        // If the thread has ended, `wait` reports it.
         let _ = self.tasks.send(task);
     }
 
     /// Waits for the result of the task that was submitted last.
     ///
     /// # Errors
-    /// It is not there yet after this long, or the thread has ended.
+    /// The timeout has passed, or the thread has ended.
     pub(super) fn wait(&self, timeout: Duration) -> Result<sled::Result<()>, RecvTimeoutError> {
         self.results.recv_timeout(timeout)
     }
 
-    /// Ends the thread, which must not be at work: it lets go of the database.
+    /// Ends the thread, which drops its handle of the database. It must be idle.
     pub(super) fn end(self) {
         drop(self.tasks);
         // It only waits for tasks, and cannot panic.
@@ -107,10 +106,10 @@ impl ChangeThread {
     }
 }
 
-/// Frees what the database has replaced.
+/// Frees the memory of values and nodes that sled has replaced.
 ///
-/// sled leaves that to crossbeam's epochs, which free a little at every 128th of its operations: a bulk load
-/// makes garbage faster, and its peak was 4 MiB higher (measured; more rounds freed no more).
+/// sled leaves that to crossbeam's epochs, which free a little at every 128th operation. A bulk load makes garbage faster
+/// than that, and its peak was 4 MiB higher (measured; more rounds freed no more).
 fn free_replaced() {
     for _ in 0..16 {
         crossbeam_epoch::pin().flush();

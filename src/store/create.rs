@@ -1,7 +1,7 @@
 //! The database's folders: creation, and the end of an interrupted repair.
 //!
-//! A database is made under another name and renamed when it is whole and durable. So whatever bears the
-//! final name was whole once: if it is empty now, it is damaged, not new.
+//! A database is created under another name and renamed once it is complete and durable. So a database with the final
+//! name was complete once: if it is empty now, it is damaged, not new.
 
 use super::change_thread::Batch;
 use super::database::open_sled;
@@ -16,18 +16,18 @@ use crate::primitives::{BlockHash, Work};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// Where a network's databases are.
+/// The folders of a network's databases.
 #[derive(Clone, Debug)]
 pub(super) struct Folders {
     /// The network's own folder.
     pub(super) network: PathBuf,
     /// The database.
     pub(super) database: PathBuf,
-    /// What a repair is copied into.
+    /// The new database that a repair copies into.
     pub(super) repaired: PathBuf,
 }
 
-/// What the name of an old database begins with after a repair.
+/// The prefix of an old database's name after a repair.
 const ASIDE: &str = "headers.damaged";
 
 impl Folders {
@@ -39,17 +39,18 @@ impl Folders {
         }
     }
 
-    /// Where the database is: a repair may have been interrupted before it had its final name.
+    /// Returns the database's folder: an interrupted repair may not have given it its final name.
     pub(super) fn current(&self) -> Result<&Path, StoreError> {
         Ok(if self.hold_finished_repair()? { &self.repaired } else { &self.database })
     }
 
-    /// Whether there is a database, or one that a repair only had to rename.
+    /// Returns whether there is a database, even one that an interrupted repair did not rename.
     pub(super) fn hold_database(&self) -> Result<bool, StoreError> {
         Ok(exists(&self.database)? || self.hold_finished_repair()?)
     }
 
-    /// A repair sets the old database aside only when the new one is complete.
+    /// Returns whether a repair was interrupted after it had renamed the old database, which it does once the new one is
+    /// complete.
     fn hold_finished_repair(&self) -> Result<bool, StoreError> {
         if exists(&self.database)? || !exists(&self.repaired)? {
             return Ok(false);
@@ -63,7 +64,7 @@ impl Folders {
         Ok(false)
     }
 
-    /// A name that no old database bears yet.
+    /// Returns a name that no old database has yet.
     fn free_aside(&self) -> Result<PathBuf, StoreError> {
         let mut path = self.network.join(ASIDE);
         for number in 2.. {
@@ -75,7 +76,7 @@ impl Folders {
         Ok(path)
     }
 
-    /// Does the second rename of a repair that was interrupted after the first.
+    /// Does the second rename of a repair that was interrupted after the first one.
     pub(super) fn finish_repair(&self) -> Result<(), StoreError> {
         if !self.hold_finished_repair()? {
             return Ok(());
@@ -84,7 +85,7 @@ impl Folders {
         sync_folder(&self.network)
     }
 
-    /// Puts the repaired database into the old one's place, which is kept aside: gives where.
+    /// Renames the old database and gives its name to the repaired one; returns the path of the old one.
     pub(super) fn swap(&self) -> Result<PathBuf, StoreError> {
         let aside = self.free_aside()?;
         rename(&self.database, &aside)?;
@@ -94,11 +95,11 @@ impl Folders {
     }
 }
 
-/// Makes a database that holds the network's genesis header, in a folder that is not there yet.
+/// Creates a database that holds the network's genesis header, in a folder that does not exist yet.
 ///
-/// It is closed, for the caller to open by its final name. Renamed while open, it saved a bulk load 10 MiB (the C library
-/// gives less back once it was given sled's page table of 4 MB), but sled then hung in a flush in 4 of 9 runs of
-/// `tests/sync_branches.rs`.
+/// The caller opens it again by its final name. To rename it while it is open saved a bulk load 10 MiB (the C library
+/// keeps more memory after sled's page table of 4 MB was freed), but sled then hung in a flush in 4 of 9 runs of
+/// `tests/it/sync_branches.rs`.
 pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     let unfinished = path.with_extension("creating");
     remove_folder(&unfinished)?;
@@ -113,7 +114,7 @@ pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     rename(&unfinished, path)?;
     let mut above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
     above.next().map_or(Ok(()), sync_folder)?;
-    // The folders above may be new as well, or not ours to open: then they were there before.
+    // The folders above may be new as well. One that cannot be opened was there before.
     above.take(2).for_each(|folder| drop(sync_folder(folder)));
     Ok(())
 }
@@ -126,7 +127,7 @@ fn first_batch(params: &Params) -> Batch {
     let mut batch = Batch::default();
     batch.insert(VERSION_KEY, SCHEMA_VERSION.to_le_bytes().to_vec());
     batch.insert(page_key(0), page);
-    // Genesis is still to be indexed: the next commit does it.
+    // The next commit indexes genesis.
     batch.insert(TIP_KEY, encode_tip(&tip, Pending::default().indexed_to()));
     batch
 }
@@ -140,7 +141,7 @@ fn sync_folder(path: &Path) -> Result<(), StoreError> {
     sync_file(path)
 }
 
-/// Whether something is there; what cannot be looked at is an error, and not nothing.
+/// Returns whether a path exists; one that cannot be examined is an error.
 pub(super) fn exists(path: &Path) -> Result<bool, StoreError> {
     path.try_exists().map_err(|source| StoreError::Io { path: path.to_owned(), source })
 }

@@ -1,8 +1,8 @@
-//! Which of sled's and the system's errors mean that stored data is damaged.
+//! Decides which errors of sled and of the system mean that stored data is damaged.
 
 use std::io;
 
-/// Whether sled found its own files to be wrong, rather than the system or its caller.
+/// Returns whether sled found its own files damaged, rather than the system or the caller at fault.
 pub(super) fn is_damage(error: &sled::Error) -> bool {
     match error {
         sled::Error::Corruption { .. } => true,
@@ -12,16 +12,16 @@ pub(super) fn is_damage(error: &sled::Error) -> bool {
     }
 }
 
-/// Whether a file ends too early, or an offset in it cannot be.
+/// Returns whether a file ends too early, or an offset in it is impossible.
 pub(super) fn is_damaged_file(error: &io::Error) -> bool {
     let kinds =
         [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData, io::ErrorKind::InvalidInput];
     kinds.contains(&error.kind())
 }
 
-/// Whether sled failed for want of memory or threads, which says nothing of its files.
+/// Returns whether sled failed for lack of memory or threads, which does not mean that its files are damaged.
 pub(super) fn is_no_damage(reason: &str) -> bool {
-    // The last is what a missing piece of memory is called in sled's page table.
+    // The last one is how sled's page table reports that it got no memory.
     let signs = ["allocate", "IO thread", "thread pool", "converting zero"];
     signs.iter().any(|sign| reason.contains(sign))
 }

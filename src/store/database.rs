@@ -1,4 +1,4 @@
-//! sled itself, with the threads and the lock that it takes.
+//! Opens sled, after a check of the threads and the lock that it needs.
 
 use super::error::StoreError;
 use super::guard::{guarded, quietly};
@@ -11,19 +11,19 @@ use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
-/// What sled may keep in memory. It is only a wish: sled evicts late, however small this is (see
-/// `make_evictable`), and with 64 KB or 8 MB the peak, the time to write and the time to read were the same (measured).
+/// The size of sled's cache. sled exceeds it, since it evicts late (see `make_evictable`): with 64 KB or 8 MB the peak, the
+/// time to write and the time to read were the same (measured).
 const CACHE_BYTES: u64 = 1 << 20;
 
-/// How long sled may take to let go of a closed database's file. It takes milliseconds.
+/// How long sled may take to close a database's file. It takes milliseconds.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
-/// How often to look whether it has.
+/// How often to check whether it has.
 const CLOSE_POLL: Duration = Duration::from_millis(1);
 
-/// Threads that sled starts when it is used for the first time. Without any of them it waits for ever.
+/// Threads that sled starts when it is first used. If the system refuses one of them, sled waits for ever.
 const SLED_THREADS: usize = 8;
 
-/// Opens sled itself. On some damage it panics: that is caught, and reported as what it is.
+/// Opens sled. Panics of sled become errors.
 pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
     let unreadable = |reason: String| {
         debug!("{}: {reason}", path.display());
@@ -54,8 +54,7 @@ pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
     }
 }
 
-/// Makes sure that the system gives sled its threads: it starts them at its first use, and does not notice if it gets
-/// none.
+/// Checks that the system allows the threads that sled starts when it is first used: sled does not notice if it gets none.
 fn check_threads() -> Result<(), StoreError> {
     static CHECKED: OnceLock<()> = OnceLock::new();
     if CHECKED.get().is_some() {
@@ -78,7 +77,7 @@ fn check_threads() -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Waits for sled's own lock, which its threads hold for a moment after a database was closed.
+/// Waits for sled's own lock, which its threads hold for a moment after a database is closed.
 ///
 /// Other processes are kept out by [`StoreLock`](super::StoreLock), so it is never held for long.
 fn wait_until_free(file: &Path) -> Result<(), StoreError> {

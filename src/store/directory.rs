@@ -1,29 +1,29 @@
-//! The pages that lie anywhere in a damaged file, whether sled's tree leads to them or not.
+//! The pages found anywhere in a damaged file, whether sled's tree leads to them or not.
 //!
-//! A page whose key is lost has its number from its neighbours: it begins with the hash that the page before ends
-//! with. Nothing is trusted that is found so: the headers show whether they are the right ones.
+//! A page whose key is lost gets its number from its neighbours: it begins with the hash that the page before ends
+//! with. None of this is trusted: the headers prove themselves by their hashes.
 
 use super::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, decode_page, lane_key, page_key};
 use super::log::{Extent, Found, Values, sort_versions};
 use crate::primitives::BlockHash;
 use std::collections::{HashMap, HashSet};
 
-/// Bytes of a page with all its headers.
-const WHOLE: usize = PAGE_HEAD + RECORD * PAGE as usize;
+/// Bytes of a full page.
+const FULL_PAGE: usize = PAGE_HEAD + RECORD * PAGE as usize;
 
-/// What was found in a file.
+/// The pages and other records found in a file.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     found: Found,
     /// The versions of each page, the best first.
     pages: HashMap<u32, Vec<Extent>>,
-    /// Pages without keys, by the hash that they follow.
+    /// Pages without keys, by the hash of their parent.
     following: HashMap<BlockHash, Vec<Extent>>,
-    /// The hashes that any page follows: so those with which the pages before end.
+    /// The parents of all pages found: each is the last header of the page before.
     parents: HashSet<BlockHash>,
 }
 
-/// What a page follows, and what it ends with.
+/// The hashes of a page's parent and of its last header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
     pub(super) parent: BlockHash,
@@ -46,7 +46,7 @@ impl Directory {
         let mut placed = Vec::new();
         for (key, extents) in found.keyed() {
             let Some(number) = number_of(key) else { continue };
-            // Where lengths are damaged, keys have values that are none.
+            // If a length in the log is damaged, the value of a page's key may be no page.
             for (extent, ends) in extents.iter().filter_map(ends) {
                 directory.pages.entry(number).or_default().push(extent);
                 placed.push((number, ends));
@@ -64,7 +64,7 @@ impl Directory {
         directory
     }
 
-    /// Gives pages without keys their numbers: by the first page, and then by those `placed` already.
+    /// Numbers the pages without keys: first the one with genesis, then the neighbours of those `placed` already.
     fn place(&mut self, keyless: &[(Extent, Ends)], mut placed: Vec<(u32, Ends)>) {
         let (mut by_parent, mut by_last) =
             (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
@@ -87,29 +87,29 @@ impl Directory {
         }
     }
 
-    /// The versions of a page, the best first.
+    /// Returns the versions of a page, the best first.
     pub(super) fn page(&self, number: u32) -> impl Iterator<Item = Vec<u8>> {
         self.read_all(self.pages.get(&number).map_or(&[], Vec::as_slice))
     }
 
-    /// The versions of a record that is no page, the best first.
+    /// Returns the versions of any other record, the best first.
     pub(super) fn record(&self, key: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         self.read_all(self.found.of_key(key))
     }
 
-    /// The pages without keys that follow a header.
+    /// Returns the pages without keys whose parent is this header.
     pub(super) fn following(&self, parent: &BlockHash) -> impl Iterator<Item = Vec<u8>> {
         self.read_all(self.following.get(parent).map_or(&[], Vec::as_slice))
     }
 
-    /// Whether any page follows a header: then it is the last of its own.
+    /// Returns whether a header is the parent of any page, and so the last one of its own page.
     pub(super) fn is_parent(&self, hash: &BlockHash) -> bool {
         self.parents.contains(hash)
     }
 
-    /// What may be left of a page that has lost its head, as it has a record in common with what it should be.
+    /// Returns the fragments that may be the rest of a page without its head: they share a record with the derived page.
     pub(super) fn headless(&self, derived: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-        self.found.fragments(WHOLE).filter(|bytes| has_common_record(bytes, derived))
+        self.found.fragments(FULL_PAGE).filter(|bytes| has_common_record(bytes, derived))
     }
 
     fn read_all(&self, extents: &[Extent]) -> impl Iterator<Item = Vec<u8>> {
@@ -127,17 +127,17 @@ fn number_of(key: &[u8]) -> Option<u32> {
     (page_key(number) == *key).then_some(number)
 }
 
-/// Whether bytes look like a page: so many that there are whole headers in it, and work that no chain exceeds.
+/// Returns whether bytes look like a page: a length of whole headers, and work that a chain may have.
 fn is_page(bytes: &[u8]) -> bool {
     has_page_length(bytes) && bytes[32..48].iter().all(|byte| *byte == 0)
 }
 
 fn has_page_length(bytes: &[u8]) -> bool {
     let headers = bytes.len().checked_sub(PAGE_HEAD);
-    headers.is_some_and(|len| len > 0 && len % RECORD == 0 && bytes.len() <= WHOLE)
+    headers.is_some_and(|len| len > 0 && len % RECORD == 0 && bytes.len() <= FULL_PAGE)
 }
 
-/// How our records are known without their keys.
+/// Recognises records of this database without their keys.
 #[derive(Debug)]
 pub(super) struct OurValues;
 
@@ -153,7 +153,7 @@ impl Values for OurValues {
     }
 }
 
-/// The key that a lane's record ends with.
+/// Returns the key that a parity record ends with.
 fn lane_of_record(bytes: &[u8]) -> Option<[u8; 4]> {
     let (body, key) = bytes.split_last_chunk::<4>()?;
     (has_page_length(body) && *key == lane_key(u16::from_be_bytes([key[1], key[2]]), key[3]))

@@ -1,9 +1,8 @@
-//! sled, opened for writing, and what becomes of it when it fails in the middle of a change.
+//! An open sled database, and what happens when sled fails in the middle of a change.
 //!
-//! sled is not made for going on after a panic, and who waits for one of sled's threads that has died waits for ever. So
-//! changes are made by a [`ChangeThread`], which a panic stops where it stands. From then on nothing is read or written
-//! through sled any more, nothing of it is dropped, and the next process finds the log as it was when the last change was
-//! on disk.
+//! sled does not recover from a panic, and a caller that waits for a dead thread of sled's waits for ever. So a
+//! [`ChangeThread`] makes all changes, and a panic stops it where it stands. From then on this process neither reads nor
+//! writes through sled and drops nothing of it, so that the next process finds the log as the last durable change left it.
 
 use super::change_thread::{Batch, ChangeThread, Task};
 use super::database::open_sled;
@@ -19,26 +18,27 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often to look whether sled's threads are still alive while one of them is waited for.
-const LOOK: Duration = Duration::from_millis(100);
-/// How long a change may take once one of sled's threads has failed: those that are left may still finish it.
+/// How often a waiting caller checks whether sled's threads are still alive.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a change may still take after one of sled's threads has failed: the remaining ones may finish it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// So many headers added make a bulk load: fewer delay the next open by less than a millisecond.
-const BULK: usize = 20_000;
+/// This many added headers make a bulk load. Fewer delay the next open by less than a millisecond.
+const BULK_LOAD: usize = 20_000;
 
 /// An open sled database.
 #[derive(Debug)]
 pub(super) struct Engine {
-    /// Always there, but for the moment in which it is dropped.
+    /// `None` only while this is dropped.
     db: Option<Db>,
-    /// There for as long as `db` is. Held for the whole of a change.
+    /// `None` only while this is dropped. A change holds the lock until its end.
     changes: Mutex<Option<ChangeThread>>,
     folder: PathBuf,
-    /// Held for reading by reads, and for writing by changes: a read never waits inside sled for one that is stuck.
+    /// Reads hold it for reading and changes for writing, so that no read waits inside sled for a change that is stuck.
     gate: RwLock<()>,
+    /// Whether sled failed, so that this process must not use it any more.
     stopped: AtomicBool,
-    /// Whether that was for want of room on the disk.
+    /// Whether it stopped because the disk is full.
     full: AtomicBool,
     /// Headers added since the database was opened.
     added: AtomicUsize,
@@ -69,7 +69,7 @@ impl Engine {
         db.ok_or_else(|| self.stopped_before())
     }
 
-    /// Why nothing more can be read or written, if it has come to that.
+    /// Returns why the database can no longer be used, if sled has failed.
     pub(super) fn failure(&self) -> Option<StoreError> {
         self.stopped.load(Ordering::Acquire).then(|| self.stopped_before())
     }
@@ -82,7 +82,7 @@ impl Engine {
         StoreError::Stopped { folder: self.folder.clone(), reason }
     }
 
-    /// Reads through sled; damage comes back as such, of `height` and of `record`.
+    /// Reads through sled; damage becomes an error that names `height` and `record`.
     pub(super) fn read<T>(
         &self,
         height: u32,
@@ -99,18 +99,18 @@ impl Engine {
         done
     }
 
-    /// Makes a change, all of it or nothing; it is not on disk yet.
+    /// Applies a batch atomically. It is not on disk yet.
     pub(super) fn apply(&self, batch: Batch) -> Result<(), StoreError> {
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         self.change(Task::Apply(batch))
     }
 
-    /// Hands the log to the system.
+    /// Writes sled's buffers to the operating system. Only an fsync makes them durable.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         self.change(Task::Flush)
     }
 
-    /// Has a change made, and waits for it as long as there is hope.
+    /// Hands a task to the change thread and waits for its result, but gives up once sled's threads have failed.
     fn change(&self, task: Task) -> Result<(), StoreError> {
         let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let thread = changes.as_ref().filter(|_| !self.stopped.load(Ordering::Acquire));
@@ -119,7 +119,7 @@ impl Engine {
         thread.submit(task);
         let mut given_up_at = None;
         let reason = loop {
-            match thread.wait(LOOK) {
+            match thread.wait(CHECK_INTERVAL) {
                 Ok(Ok(())) => return Ok(()),
                 // What sled has of the change must not be written any more.
                 Ok(Err(error)) => {
@@ -150,7 +150,7 @@ impl Engine {
         failed.is_some_and(|error| matches!(StoreError::from(error), StoreError::Full { .. }))
     }
 
-    /// What keeps sled from ever finishing, if anything has happened since `stops` were counted.
+    /// Returns why sled will not finish a change, if it has failed since `stops` were counted.
     fn what_stopped(&self, stops: u64) -> Option<String> {
         let failed = self.db.as_ref().and_then(|db| db.context.global_error().err());
         failed.map(|error| error.to_string()).or_else(|| guard::stopped_since(stops))
@@ -166,15 +166,15 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let Some(db) = self.db.take() else { return };
         if *self.stopped.get_mut() {
-            // To drop it would write what a change that failed has left in memory, or wait for a thread that is gone.
+            // Dropping it would write what the failed change has left in memory, or wait for a dead thread.
             return mem::forget(db);
         }
         if let Some(thread) = self.changes.get_mut().unwrap_or_else(PoisonError::into_inner).take()
         {
             thread.end();
         }
-        let again = *self.added.get_mut() >= BULK && !thread::panicking();
-        // What was said to be stored is. What is wrong, if anything, the next open will say.
+        let again = *self.added.get_mut() >= BULK_LOAD && !thread::panicking();
+        // All acknowledged changes are on disk already, and the next open reports any damage.
         let closed = guard::quietly(|| drop(db));
         if again
             && closed.is_ok()

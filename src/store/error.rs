@@ -1,4 +1,4 @@
-//! What a store may fail with.
+//! The errors of a store.
 
 use super::damage;
 use super::holder::Holder;
@@ -9,13 +9,13 @@ use std::path::PathBuf;
 /// Why the store could not do what it was asked; every message says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has the folder.
+    /// Another process holds the lock of the folder.
     #[error("{} is in use by {}: wait for it, end it, or choose another --data-dir",
         folder.display(), holder_text(holder.as_ref()))]
     InUse {
         /// The folder.
         folder: PathBuf,
-        /// The other process, where it said.
+        /// The other process, if it is known.
         holder: Option<Holder>,
     },
     /// A file or folder could not be used.
@@ -23,16 +23,16 @@ pub enum StoreError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The database stopped in the middle of its work: it is of no more use to this process. What was stored is.
+    /// sled failed in the middle of its work, so that this process cannot use the database any more. Stored data is intact.
     #[error("the database in {} stopped working ({reason}): make sure that there is memory enough, and run it again",
         folder.display())]
     Stopped {
         /// The folder.
         folder: PathBuf,
-        /// What the database says of it.
+        /// Why it stopped, in sled's words.
         reason: String,
     },
     /// The system gives no threads.
@@ -40,10 +40,10 @@ pub enum StoreError {
         "cannot start a thread for the database: {source}: allow more processes or more memory (`ulimit -a`)"
     )]
     Threads {
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The lock file of the folder is gone: someone has removed or replaced the folder meanwhile.
+    /// The lock file is gone: the folder was removed or replaced while it was in use.
     #[error("{} was removed or replaced while it was in use: nothing more is stored, run it again",
         folder.display())]
     Removed {
@@ -56,13 +56,13 @@ pub enum StoreError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The computer's clock is set to before 1970, which the database does not cope with.
+    /// The computer's clock is set to a time before 1970, at which sled panics.
     #[error("this computer's clock is set to a time before 1970: set the clock and run it again")]
     Clock,
     /// There is no room left on the disk.
     #[error("cannot store headers: {source}: make room, and run it again")]
     Full {
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The database reported an error of its own.
@@ -107,7 +107,7 @@ pub enum StoreError {
         /// The stored chain's first hash.
         got: BlockHash,
     },
-    /// Headers that do not follow the stored tip; the caller's mistake, nothing was written.
+    /// The caller's headers do not follow the stored tip; nothing was written.
     #[error("headers from height {got} on do not follow the stored tip at height {tip}")]
     Gap {
         /// Height of the stored tip.
@@ -117,12 +117,12 @@ pub enum StoreError {
     },
 }
 
-/// Who has a folder, as far as it is known.
+/// Names the process that holds a folder's lock, as far as it is known.
 pub(crate) fn holder_text(holder: Option<&Holder>) -> String {
     holder.map_or_else(|| "another process".to_owned(), Holder::to_string)
 }
 
-/// What to do about a file or folder that the system does not let us use.
+/// Returns what to do about a file or folder that cannot be used.
 fn advice(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -134,7 +134,7 @@ fn advice(kind: io::ErrorKind) -> &'static str {
 }
 
 impl StoreError {
-    /// Whether stored data is damaged, rather than the system or the caller at fault.
+    /// Returns whether stored data is damaged, rather than the system or the caller at fault.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Unreadable { .. } | Self::Damaged { .. } => true,

@@ -1,4 +1,4 @@
-//! sled reports some damage by an error and some by a panic: here both become one typed error.
+//! Turns the errors and the panics by which sled reports damage into one typed error.
 
 use super::damage::{is_damage, is_no_damage};
 use super::error::StoreError;
@@ -11,14 +11,14 @@ use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 use tracing::debug;
 
-/// What becomes of a panic.
+/// What happens on a panic of this thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OnPanic {
-    /// What the program does with one.
+    /// The program's own hook runs.
     Usual,
-    /// It is caught: nothing is printed.
+    /// The caller catches it, so nothing is printed.
     Caught,
-    /// The thread goes no further, and does not unwind either.
+    /// The thread parks for ever and does not unwind.
     Stop,
 }
 
@@ -26,9 +26,9 @@ thread_local! {
     static ON_PANIC: Cell<OnPanic> = const { Cell::new(OnPanic::Usual) };
 }
 
-/// How many threads that work on a database have stopped.
+/// Counts the threads that stopped while they worked on a database.
 static STOPS: AtomicU64 = AtomicU64::new(0);
-/// Why the last of them did.
+/// The panic message of the last of them.
 static LAST_STOP: Mutex<String> = Mutex::new(String::new());
 /// What the names of sled's own threads begin with.
 const SLED_THREADS: &str = "sled-io";
@@ -43,12 +43,12 @@ fn watch_panics() {
         panic::set_hook(Box::new(move |info| match ON_PANIC.get() {
             OnPanic::Caught => {}
             OnPanic::Stop => {
-                note_stop(info);
+                record_stop(info);
                 loop {
                     thread::park();
                 }
             }
-            OnPanic::Usual if is_sleds_thread() => note_stop(info),
+            OnPanic::Usual if is_sleds_thread() => record_stop(info),
             OnPanic::Usual => before(info),
         }));
     });
@@ -58,23 +58,23 @@ fn is_sleds_thread() -> bool {
     thread::current().name().is_some_and(|name| name.starts_with(SLED_THREADS))
 }
 
-fn note_stop(info: &PanicHookInfo<'_>) {
+fn record_stop(info: &PanicHookInfo<'_>) {
     *LAST_STOP.lock().unwrap_or_else(PoisonError::into_inner) = message(info.payload());
     STOPS.fetch_add(1, Ordering::Release);
 }
 
-/// How many threads that work on a database have stopped so far.
+/// Returns how many threads have stopped so far while they worked on a database.
 pub(super) fn stops() -> u64 {
     STOPS.load(Ordering::Acquire)
 }
 
-/// Why the last one did, if any has since `before` were counted.
+/// Returns why the last thread stopped, if any has stopped since `before` were counted.
 pub(super) fn stopped_since(before: u64) -> Option<String> {
     let last = || LAST_STOP.lock().unwrap_or_else(PoisonError::into_inner).clone();
     (stops() > before).then(last)
 }
 
-/// Does the work, and turns a panic in it into its message instead of printing it.
+/// Does the work; a panic in it becomes an error with the panic's message, and nothing is printed.
 pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     watch_panics();
     let outer = ON_PANIC.replace(OnPanic::Caught);
@@ -83,7 +83,7 @@ pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     done.map_err(|panic| message(&*panic))
 }
 
-/// Does the work; a panic stops the thread where it stands, for ever, and is counted by [`stops`].
+/// Does the work; a panic parks the thread for ever without unwinding, and [`stops`] counts it.
 pub(super) fn until_panic<T>(work: impl FnOnce() -> T) -> T {
     watch_panics();
     let outer = ON_PANIC.replace(OnPanic::Stop);
@@ -97,14 +97,14 @@ fn message(panic: &(dyn Any + Send)) -> String {
     said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it cannot be read").to_owned()
 }
 
-/// Does something with the database; damage comes back as such, of `height` and of `record`.
+/// Works on the database; damage that it meets becomes an error that names `height` and `record`.
 pub(super) fn guarded<T>(
     height: u32,
     record: &str,
     work: impl FnOnce() -> sled::Result<T>,
 ) -> Result<T, StoreError> {
     let unreadable = |reason: &str| {
-        // sled's own words, of offsets in its files, are for those who look into those.
+        // sled's own message names offsets in its files: it is of use only in the debug log.
         debug!("{record} from height {height} on: {reason}");
         StoreError::damaged(height, format!("{record} cannot be read"))
     };

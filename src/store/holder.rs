@@ -1,19 +1,19 @@
-//! The process that has a folder, as others name it.
+//! The process that holds the lock of a folder.
 
 use chrono::DateTime;
 use std::fmt;
 
-/// The process that has a folder, by what it wrote into the lock file.
+/// The process that holds the lock of a folder, as its entry in the lock file names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its process number.
     pub pid: u32,
-    /// The command that it runs, and when it took the folder, in Unix seconds.
+    /// The command that it runs, and when it started, in Unix seconds.
     pub command: Option<(String, u64)>,
 }
 
 impl Holder {
-    /// Reads what a process wrote into the lock file.
+    /// Parses the content of a lock file.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_whitespace();
         let pid = words.next()?.parse().ok()?;

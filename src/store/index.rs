@@ -3,8 +3,8 @@
 //! One sled key for each header costs forty times the headers themselves (measured), so the index is made
 //! of runs of 131,072 headers, each of 128 buckets chosen by seven bits of the hash. An entry is 32 bits:
 //! 15 more bits of the hash, and the 17-bit position in the run. A look-up reads one bucket of each run,
-//! newest first, and confirms every candidate by the header's own hash. A run is written once, when it is
-//! full or when a bulk load ends; what is not written yet is `pending`, in memory, and is found again from
+//! newest first, and confirms every possible height by the header's own hash. A run is written once, when it is
+//! full or when a bulk load ends. Entries that are not written yet are `pending`, in memory, and are made again from
 //! the pages after a crash.
 
 use super::change_thread::Batch;
@@ -19,16 +19,16 @@ use std::collections::btree_map::Entry;
 
 const BUCKETS: u8 = 128;
 
-/// Up to this many new headers are indexed at once with the headers themselves.
+/// Up to this many new headers are indexed in the change that stores them.
 pub(super) const SMALL: usize = 256;
 
-/// Hashes that are not in the database's index yet, in height order.
+/// Hashes that are not in the stored index yet, in height order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
-    /// Height of the first pending hash: everything below is in the database.
+    /// Height of the first pending hash: everything below is in the stored index.
     first: u32,
     slots: Vec<Slot>,
-    /// What they add to the parity records.
+    /// What their headers add to the parity records.
     parity: Parity,
 }
 
@@ -56,12 +56,12 @@ impl Pending {
         Self { first, ..Self::default() }
     }
 
-    /// The height up to which (exclusively) the database's index is complete.
+    /// Returns the height up to which (exclusively) the stored index is complete.
     pub(super) fn indexed_to(&self) -> u32 {
         self.first
     }
 
-    /// Adds the next header; `page` are its page's bytes up to and with its own.
+    /// Adds the next header; `page` holds its page's bytes up to the header's end.
     pub(super) fn push(&mut self, hash: &BlockHash, page: &[u8]) {
         self.parity.toggle(self.end(), page);
         self.slots.push(Slot::of(hash));
@@ -72,8 +72,8 @@ impl Pending {
         self.first + u32::try_from(self.slots.len()).expect("heights fit in 32 bits")
     }
 
-    /// Takes the headers of a page above `height` out of the parity records. `page` are all of its bytes.
-    pub(super) fn forget_page(
+    /// Removes the headers of a page above `height` from the parity records. `page` holds all of its bytes.
+    pub(super) fn remove_page_parity(
         &mut self,
         buckets: &mut Buckets<'_>,
         number: u32,
@@ -95,21 +95,21 @@ impl Pending {
         Ok(())
     }
 
-    /// Forgets every pending hash above `height`.
+    /// Removes every pending hash above `height`.
     pub(super) fn cut(&mut self, height: u32) {
         let kept = (height + 1).saturating_sub(self.first);
         self.slots.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
         self.first = self.first.min(height + 1);
     }
 
-    /// Heights of pending headers that may have this hash.
-    pub(super) fn candidates(&self, hash: &BlockHash) -> Vec<u32> {
+    /// Returns the heights of pending headers that may have this hash.
+    pub(super) fn possible_heights(&self, hash: &BlockHash) -> Vec<u32> {
         let wanted = Slot::of(hash);
         let heights = self.slots.iter().zip(self.first..);
         heights.filter_map(|(slot, height)| (*slot == wanted).then_some(height)).collect()
     }
 
-    /// Moves what has to be written now into the buckets: few new hashes at once, many as full runs.
+    /// Moves the hashes that are due into the buckets: a few new ones at once, and those of a bulk load once a run is full.
     pub(super) fn write_due(&mut self, buckets: &mut Buckets<'_>) -> Result<(), StoreError> {
         if self.slots.len() <= SMALL {
             return self.write_all(buckets);
@@ -152,7 +152,7 @@ impl Pending {
     }
 }
 
-/// The buckets that one change of the store touches.
+/// The buckets and parity records that one change of the store touches.
 #[derive(Debug)]
 pub(super) struct Buckets<'a> {
     records: &'a Records,
@@ -164,7 +164,7 @@ impl<'a> Buckets<'a> {
         Self { records, changed: BTreeMap::new() }
     }
 
-    /// A bucket's entries, to be changed.
+    /// Returns a record for changing: a bucket or a parity record.
     fn bucket(&mut self, key: [u8; 4]) -> Result<&mut Vec<u8>, StoreError> {
         match self.changed.entry(key) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
@@ -175,7 +175,7 @@ impl<'a> Buckets<'a> {
         }
     }
 
-    /// Combines a parity record with what is to be added to it, or taken out.
+    /// Adds the bytes of a lane to a parity record, or removes them again.
     fn xor(&mut self, key: [u8; 4], lane: &[u8]) -> Result<(), StoreError> {
         combine(self.bucket(key)?, key, lane);
         Ok(())
@@ -213,7 +213,7 @@ fn position(entry: &[u8; 4]) -> u32 {
     u32::from_le_bytes(*entry) % RUN
 }
 
-/// The entries of a bucket, in height order.
+/// Reads a bucket, whose entries are in height order, or a parity record.
 fn read(records: &Records, key: [u8; 4]) -> Result<Option<IVec>, StoreError> {
     let run = u32::from(u16::from_be_bytes([key[1], key[2]]));
     records.get(&key, run * RUN, "the hash index")
@@ -223,8 +223,8 @@ fn run_of(height: u32) -> u16 {
     u16::try_from(height / RUN).expect("32 - 17 bits fit in 16")
 }
 
-/// Heights of indexed headers that may have this hash, newest run first.
-pub(super) fn candidates(
+/// Returns the heights of indexed headers that may have this hash, newest run first.
+pub(super) fn possible_heights(
     records: &Records,
     indexed_to: u32,
     hash: &BlockHash,
@@ -246,7 +246,7 @@ fn bucket_heights(records: &Records, run_start: u32, wanted: Slot) -> Result<Vec
     Ok(matching.map(|entry| run_start + position(entry)).collect())
 }
 
-/// The first of these hashes, whose heights start at `first`, without an entry that leads to its height.
+/// Returns the height of the first of these hashes that has no entry. Their heights start at `first`.
 pub(super) fn first_missing(
     records: &Records,
     first: u32,
@@ -267,7 +267,7 @@ pub(super) fn first_missing(
     Ok(missing)
 }
 
-/// The height of the first wanted entry that a bucket lacks; both are in height order.
+/// Returns the height of the first wanted entry that a bucket lacks; both are in height order.
 fn first_absent(entries: &[[u8; 4]], wanted: &[(u32, u32)]) -> Option<u32> {
     let (lowest, _) = wanted.first()?;
     let start = entries.partition_point(|entry| position(entry) < lowest % RUN);

@@ -7,7 +7,7 @@
 //! | `h` + page number (u32 BE) | parent hash (32), work before the page (32, BE), then 48 bytes a header |
 //! | `i` + run (u16 BE) + bucket (u8) | hash index: u32 LE entries, see `index.rs` |
 //! | `p` + run (u16 BE) + lane (u8) | exclusive or of every 32nd page of the run, and the key again, see `parity.rs` |
-//! | `b` + page number (u32 BE) | a page of a branch that is to take over: as under `h`, see `staged.rs` |
+//! | `b` + page number (u32 BE) | a page of the candidate: as under `h`, see `candidate.rs` |
 //! | `s` + name (32) + part (u16 BE) | fork height (u32 LE), then 80 bytes a header |
 //! | `m:version` | schema version, u32 LE |
 //! | `m:tip` | height (u32 LE), hash (32), chain work (32, BE), indexed up to (u32 LE, exclusive) |
@@ -43,8 +43,8 @@ pub(super) const POSITION_BITS: u32 = 17;
 /// Headers in one part of a stored side branch.
 pub(super) const SIDE_PART: usize = 128;
 
-/// What every staged page's key begins with.
-pub(super) const STAGED_KEYS: &[u8] = b"b";
+/// What the key of every candidate page begins with.
+pub(super) const CANDIDATE_KEYS: &[u8] = b"b";
 /// What every side branch's key begins with.
 pub(super) const SIDE_KEYS: &[u8] = b"s";
 pub(super) const VERSION_KEY: &[u8] = b"m:version";
@@ -56,8 +56,8 @@ pub(super) fn page_key(page: u32) -> [u8; 5] {
     numbered(b'h', page)
 }
 
-/// Key of a page of the branch that is to take over.
-pub(super) fn staged_key(page: u32) -> [u8; 5] {
+/// Key of a page of the candidate.
+pub(super) fn candidate_page_key(page: u32) -> [u8; 5] {
     numbered(b'b', page)
 }
 
@@ -186,8 +186,8 @@ pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 mod tests {
     use super::{PAGE_HEAD, RECORD};
     use super::{
-        bucket_key, decode_page, decode_tip, encode_tip, new_page, page_key, push_record,
-        staged_key,
+        bucket_key, candidate_page_key, decode_page, decode_tip, encode_tip, new_page, page_key,
+        push_record,
     };
     use crate::chain::{ChainTip, params};
     use crate::primitives::{BlockHash, Network, Work, hex};
@@ -217,7 +217,7 @@ mod tests {
         );
         assert_eq!(decode_tip(&bytes), Some((tip, 2)));
         assert_eq!(page_key(0x0102_0304), [b'h', 1, 2, 3, 4]);
-        assert_eq!(staged_key(0x0102_0304), [b'b', 1, 2, 3, 4]);
+        assert_eq!(candidate_page_key(0x0102_0304), [b'b', 1, 2, 3, 4]);
         assert_eq!(bucket_key(0x0102, 3), [b'i', 1, 2, 3]);
     }
 

@@ -1,6 +1,6 @@
-//! One process at a time: files that are locked, and the one beside the database.
+//! Locks that keep other processes out: of any file, and of a network's folder.
 //!
-//! sled has a lock of its own, but says nothing useful when it is taken.
+//! sled has a lock of its own, but its error does not say who holds it.
 
 use super::error::StoreError;
 use super::holder::Holder;
@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::OnceLock;
 
-/// A file that only one process is to use.
+/// A file that only one process may use.
 #[derive(Debug)]
 pub enum Exclusive {
-    /// This process has it, until the file is dropped (or until the process ends, however it ends).
+    /// This process holds the lock, until the file is dropped or the process ends.
     Ours(File),
-    /// Another one has it; what it has written can be read.
+    /// Another process holds the lock; the file can be read.
     Taken(File),
 }
 
@@ -38,24 +38,24 @@ impl Exclusive {
 
 static COMMAND: OnceLock<(String, u64)> = OnceLock::new();
 
-/// Says which command this process runs, and since when (Unix seconds), for those who find a folder in use; the first
-/// call counts.
+/// Sets the command that this process runs and its start in Unix seconds, which another process that finds a folder in
+/// use shows. Only the first call has an effect.
 pub fn set_command(name: &str, since: u64) {
     COMMAND.get_or_init(|| (name.to_owned(), since));
 }
 
-/// The right to use a network's folder, held until dropped (or until the process ends, however it ends).
+/// The lock of a network's folder, held until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct StoreLock {
     folder: PathBuf,
-    /// `None` where nothing can be written, and so no lock file be made: then nobody else can write either.
+    /// `None` if the lock file cannot be created: then no other process can write to the folder either.
     file: Option<File>,
 }
 
 const LOCK: &str = "lock";
 
 impl StoreLock {
-    /// Takes the lock of a folder, which is created where it is missing.
+    /// Locks a folder for writing, and creates it if it does not exist.
     ///
     /// # Errors
     /// Another process has it, or the folder cannot be written.
@@ -75,14 +75,14 @@ impl StoreLock {
         Ok(Self { folder: folder.to_owned(), file: Some(file) })
     }
 
-    /// Keeps those who write out of a folder; others may read it at the same time. Nothing is written into the folder.
+    /// Locks a folder for reading: others may read it at the same time, but not write. Nothing is written into the folder.
     ///
     /// # Errors
-    /// A process that writes has the folder.
+    /// Another process has locked the folder for writing.
     pub fn share(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(LOCK);
         let made = || File::options().create(true).append(true).open(&path);
-        // A folder without the file is a copy of one, or may not be written.
+        // A folder without a lock file is a copy of another one, or is read-only.
         let Ok(file) = File::open(&path).or_else(|_| made()) else {
             return Ok(Self { folder: folder.to_owned(), file: None });
         };
@@ -94,10 +94,10 @@ impl StoreLock {
         }
     }
 
-    /// Makes sure that the folder is still the one that was locked.
+    /// Checks that the folder is still the one that was locked.
     ///
     /// # Errors
-    /// Its lock file is gone, or is another one.
+    /// The lock file was removed or replaced.
     pub fn check(&self) -> Result<(), StoreError> {
         let Some(file) = &self.file else { return Ok(()) };
         let removed = || StoreError::Removed { folder: self.folder.clone() };
@@ -109,10 +109,10 @@ impl StoreLock {
 }
 
 fn in_use(folder: &Path, mut file: File) -> StoreError {
-    // Those who only read share the lock, and do not say who they are: the file then names whoever wrote last.
+    // Readers share the lock and do not write their names: the file still names the last writer.
     let is_read = file.try_lock_shared().is_ok();
     let mut text = String::new();
-    // Who has it is a courtesy: without it the message is only shorter.
+    // An unreadable name only shortens the message.
     let said = file.read_to_string(&mut text).ok().filter(|_| !is_read);
     let holder = said.and_then(|_| Holder::parse(&text));
     StoreError::InUse { folder: folder.to_owned(), holder }

@@ -1,7 +1,7 @@
-//! The store's twin in memory: the same behaviour without a disk, as a model for tests.
+//! A store in memory: the same behaviour without a disk, as a model for tests.
 
 use super::error::StoreError;
-use super::{Change, HeaderStore, Staging, StoredRun, StoredSide};
+use super::{CandidateChange, Change, HeaderStore, StoredRun, StoredSide};
 use crate::chain::{Ancestors, ChainTip, CheckedHeaders, Params};
 use crate::primitives::{BlockHash, Header, Work};
 use std::collections::HashMap;
@@ -20,12 +20,12 @@ struct Inner {
     works: Vec<Work>,
     heights: HashMap<BlockHash, u32>,
     sides: Vec<StoredSide>,
-    staged: Option<CheckedHeaders>,
+    candidate: Option<CheckedHeaders>,
     last_sync: Option<u64>,
 }
 
 impl MemoryStore {
-    /// A store that holds the network's genesis header.
+    /// Creates a store that holds the network's genesis header.
     pub fn new(params: &Params) -> Self {
         let genesis = params.genesis;
         let hash = genesis.hash();
@@ -36,7 +36,7 @@ impl MemoryStore {
                 works: vec![Work::of_bits(genesis.bits)],
                 heights: HashMap::from([(hash, 0)]),
                 sides: Vec::new(),
-                staged: None,
+                candidate: None,
                 last_sync: None,
             }),
         }
@@ -59,7 +59,7 @@ impl Inner {
 }
 
 impl Inner {
-    /// Drops everything above a height, and adds these on top.
+    /// Removes everything above a height, and adds these headers on top.
     fn put(&mut self, base: u32, append: Option<&CheckedHeaders>) -> Result<(), StoreError> {
         let append = append.filter(|headers| !headers.is_empty());
         let follows = |headers: &CheckedHeaders| {
@@ -88,20 +88,20 @@ impl Inner {
         Ok(())
     }
 
-    /// Adds headers to the branch that is to take over.
-    fn stage(&mut self, headers: &CheckedHeaders) -> Result<(), StoreError> {
+    /// Adds headers to the candidate, or starts one.
+    fn extend_candidate(&mut self, headers: &CheckedHeaders) -> Result<(), StoreError> {
         let (tip, got) = (self.tip().height, headers.first_height());
         let gap = StoreError::Gap { tip, got };
-        let Some(staged) = &mut self.staged else {
+        let Some(candidate) = &mut self.candidate else {
             let fork =
                 usize::try_from(got).ok().and_then(|got| self.hashes.get(got.checked_sub(1)?));
             if fork != Some(&headers.prev()) {
                 return Err(gap);
             }
-            self.staged = Some(headers.clone());
+            self.candidate = Some(headers.clone());
             return Ok(());
         };
-        staged.append(headers.clone()).map_err(|_| gap)
+        candidate.append(headers.clone()).map_err(|_| gap)
     }
 }
 
@@ -164,12 +164,12 @@ impl HeaderStore for MemoryStore {
         let mut inner = self.inner();
         let height = inner.tip().height;
         inner.put(change.cut_to.unwrap_or(height).min(height), change.append)?;
-        match change.staged {
-            Some(Staging::Add(headers)) => inner.stage(headers)?,
-            Some(Staging::Adopt) => {
+        match change.candidate {
+            Some(CandidateChange::Extend(headers)) => inner.extend_candidate(headers)?,
+            Some(CandidateChange::Activate) => {
                 let gap = StoreError::Gap { tip: height, got: height + 1 };
-                let staged = inner.staged.take().ok_or(gap)?;
-                inner.put(staged.first_height() - 1, Some(&staged))?;
+                let candidate = inner.candidate.take().ok_or(gap)?;
+                inner.put(candidate.first_height() - 1, Some(&candidate))?;
             }
             None => {}
         }
@@ -186,12 +186,12 @@ impl HeaderStore for MemoryStore {
         Ok(())
     }
 
-    fn settle(&self) -> Result<(), StoreError> {
+    fn finish_bulk_load(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    fn unstage(&self) -> Result<(), StoreError> {
-        self.inner().staged = None;
+    fn discard_candidate(&self) -> Result<(), StoreError> {
+        self.inner().candidate = None;
         Ok(())
     }
 

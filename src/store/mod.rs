@@ -1,9 +1,9 @@
-//! The stored chain: what a header store must do, sled, and an in-memory twin for tests.
+//! The stored chain: the trait of a header store, its implementation with sled, and one in memory for tests.
 //!
-//! Every change is one atomic step that moves headers, index and tip together, and it is durable when
-//! [`HeaderStore::commit`] returns. Stored data is not trusted blindly: what is read is hashed again and
-//! compared with what follows it.
+//! Every change updates headers, index and tip in one atomic step, and is durable when [`HeaderStore::commit`] returns.
+//! Stored data is not trusted: pages that are read are hashed again and compared with the next page.
 
+mod candidate;
 mod change_thread;
 mod create;
 mod damage;
@@ -25,7 +25,6 @@ mod records;
 mod repair;
 mod salvage;
 mod sides;
-mod staged;
 mod trouble;
 mod verify;
 mod write;
@@ -73,47 +72,47 @@ pub struct StoredSide {
 /// One atomic change of the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Change<'a> {
-    /// Drop everything above this height first.
+    /// Remove everything above this height first.
     pub cut_to: Option<u32>,
-    /// Then add these on top.
+    /// Then add these headers on top.
     pub append: Option<&'a CheckedHeaders>,
-    /// Replace the branches beside the active chain by these.
+    /// Replace the side branches by these.
     pub sides: Option<&'a [SideBranch]>,
-    /// What is to be done with a branch that is to take over all at once.
-    pub staged: Option<Staging<'a>>,
-    /// When the chain was last brought up to its network's tip, in Unix seconds.
+    /// What happens to the candidate.
+    pub candidate: Option<CandidateChange<'a>>,
+    /// When a sync last reached the network's tip, in Unix seconds.
     pub last_sync: Option<u64>,
-    /// End a bulk load, as [`HeaderStore::settle`] does.
-    pub settle: bool,
+    /// End a bulk load, as [`HeaderStore::finish_bulk_load`] does.
+    pub finish_bulk_load: bool,
 }
 
-/// What becomes of the branch that is kept beside the chain until it is whole.
+/// What a change does with the candidate: a branch that is stored beside the chain until it is complete.
 #[derive(Clone, Copy, Debug)]
-pub enum Staging<'a> {
-    /// These are added to it. The first ones say where it leaves the chain.
-    Add(&'a CheckedHeaders),
-    /// It takes the place of everything above that height.
-    Adopt,
+pub enum CandidateChange<'a> {
+    /// Adds these headers. Without a candidate they start one, and the first of them says where it leaves the chain.
+    Extend(&'a CheckedHeaders),
+    /// Replaces everything above the fork by the candidate.
+    Activate,
 }
 
 /// A chain of checked headers that outlives the process.
 pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
-    /// The end of the stored chain.
+    /// Returns the end of the stored chain.
     fn tip(&self) -> ChainTip;
 
-    /// Up to `count` headers from height `from` on; none beyond the tip.
+    /// Returns up to `count` headers from height `from` on, none of them above the tip.
     ///
     /// # Errors
-    /// Reading failed, or what was read contradicts itself.
+    /// Reading failed, or records contradict each other.
     fn run(&self, from: u32, count: u32) -> Result<StoredRun, StoreError>;
 
-    /// As [`HeaderStore::run`], but contradictions between records are left for the caller to find.
+    /// Works as [`HeaderStore::run`] but does not compare records with each other.
     ///
     /// # Errors
     /// Reading failed, or a record is missing or cut short.
     fn run_unchecked(&self, from: u32, count: u32) -> Result<StoredRun, StoreError>;
 
-    /// The first of these hashes, whose heights start at `first`, that the index does not lead to.
+    /// Returns the height of the first of these hashes that the index does not contain. Their heights start at `first`.
     ///
     /// # Errors
     /// Reading failed.
@@ -122,41 +121,41 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
 
     /// Applies a change atomically; it is durable when this returns.
     ///
-    /// Each change costs an fsync, so a bulk load hands in 4,000 to 10,000 headers at a time: measured, more
-    /// saves no time and takes more memory, and 500 at a time take four times as long.
+    /// Each change costs an fsync, so a bulk load should commit 4,000 to 10,000 headers at a time: more of them save no
+    /// time and take more memory, and 500 at a time take four times as long (measured).
     ///
     /// # Errors
     /// Writing failed, or the headers do not follow the tip they are put on.
     fn commit(&self, change: &Change<'_>) -> Result<(), StoreError>;
 
-    /// Ends a bulk load: whatever was put off while headers poured in is written.
+    /// Ends a bulk load: writes the index entries that were kept in memory.
     ///
     /// Without it nothing is lost, but after the next open the first look-up by hash or the first change
     /// reads up to 131,071 headers.
     ///
     /// # Errors
     /// Reading or writing failed.
-    fn settle(&self) -> Result<(), StoreError>;
+    fn finish_bulk_load(&self) -> Result<(), StoreError>;
 
-    /// Removes what is staged and not adopted, by this process or one before; writes nothing where there is nothing.
+    /// Removes the candidate, also one that an earlier process left; writes nothing if there is none.
     ///
     /// # Errors
     /// Reading or writing failed.
-    fn unstage(&self) -> Result<(), StoreError>;
+    fn discard_candidate(&self) -> Result<(), StoreError>;
 
-    /// The branches beside the active chain.
+    /// Returns the side branches: those beside the active chain.
     ///
     /// # Errors
     /// Reading failed.
     fn sides(&self) -> Result<Vec<StoredSide>, StoreError>;
 
-    /// When the chain was last brought up to its network's tip, in Unix seconds.
+    /// Returns when a sync last reached the network's tip, in Unix seconds.
     ///
     /// # Errors
     /// Reading failed.
     fn last_sync(&self) -> Result<Option<u64>, StoreError>;
 
-    /// Bytes taken on disk; 0 for a store in memory.
+    /// Returns the size on disk in bytes, which is 0 for a store in memory.
     ///
     /// # Errors
     /// The folder could not be read.

@@ -1,4 +1,4 @@
-//! Opening the sled database: first creation, schema version, damage told apart from trouble.
+//! Opening the store: the first creation, the check of version and network, and damage told apart from other errors.
 
 use super::create::{Folders, create, exists};
 use super::database::open_sled;
@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::index::Pending;
 use super::layout::{PAGE, SCHEMA_VERSION, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip};
 use super::lock::StoreLock;
-use super::log::{mend_settings, remove_unfinished_snapshots, set_snapshots_aside};
+use super::log::{remove_unfinished_snapshots, repair_settings, set_snapshots_aside};
 use super::records::{Files, Records, page_bytes};
 use super::sides::Record;
 use crate::chain::{self, ChainTip, Params};
@@ -35,32 +35,32 @@ pub struct SledStore {
     pub(super) lock: StoreLock,
 }
 
-/// What readers need to know of the chain's end.
+/// The end of the stored chain, as readers need it.
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) tip: ChainTip,
     /// Height up to which (exclusively) the database's index is complete.
     pub(super) indexed_to: u32,
-    /// The hashes from there on; `None` until they were read back after an interrupted bulk load.
+    /// The hashes from there on; `None` after an interrupted bulk load, until they are read back from the pages.
     pub(super) pending: Option<Pending>,
 }
 
-/// What only the writer needs.
+/// The state that only the writer needs.
 #[derive(Debug)]
 pub(super) struct Writer {
     /// The last page's bytes, for the next header to be added to.
     pub(super) page: Vec<u8>,
-    /// How the side branches are stored; `None` until a change of them has asked.
+    /// How the side branches are stored; `None` until a change first needs it.
     pub(super) sides: Option<Vec<Record>>,
-    /// The branch that is to take over.
-    pub(super) staged: Option<Staged>,
-    /// A change did not reach the disk: what is there is unknown until the database is opened again.
+    /// The branch that may replace the end of the chain.
+    pub(super) candidate: Option<Candidate>,
+    /// Whether a change failed on its way to the disk, so that the disk's content is unknown until the next open.
     pub(super) failed: bool,
 }
 
-/// A branch that is kept beside the chain until it takes over.
+/// A branch that is stored beside the chain until it is complete and replaces the end of the chain.
 #[derive(Clone, Debug)]
-pub(super) struct Staged {
+pub(super) struct Candidate {
     /// Height of the last header that the branch shares with the chain.
     pub(super) fork: u32,
     /// The branch's end.
@@ -130,7 +130,7 @@ impl SledStore {
             folder: path.to_owned(),
             file,
             end: RwLock::new(End { tip, indexed_to, pending }),
-            writer: Mutex::new(Writer { page, sides: None, staged: None, failed: false }),
+            writer: Mutex::new(Writer { page, sides: None, candidate: None, failed: false }),
             lock,
         })
     }
@@ -143,7 +143,7 @@ impl SledStore {
         }
     }
 
-    /// What is wrong with the database's files although every record that was asked for can be read.
+    /// Returns what is wrong with the database's files, even if every record so far could be read.
     pub fn damage(&self) -> Option<&str> {
         match &self.records {
             Records::Sled(_) => None,
@@ -151,7 +151,7 @@ impl SledStore {
         }
     }
 
-    /// Whether a network's folder holds a database.
+    /// Returns whether a network's folder holds a database.
     ///
     /// # Errors
     /// The folder cannot be looked into.
@@ -164,7 +164,7 @@ impl SledStore {
         self.params
     }
 
-    /// Closes the database; the lock goes back to the caller.
+    /// Closes the database and returns the lock.
     pub(super) fn into_lock(self) -> StoreLock {
         self.lock
     }
@@ -175,20 +175,21 @@ fn open_file(options: &OpenOptions, folder: &Path) -> Result<File, StoreError> {
     options.open(&path).map_err(|source| StoreError::Io { path, source })
 }
 
-/// Opens a database for writing, if its log is intact: sled cuts a log at the first thing that it cannot read, and
-/// erases what follows.
+/// Opens a database for writing, if its log is intact: sled cuts a log at the first message that it cannot read, and
+/// erases everything after it.
 ///
-/// What sled keeps beside its log is made anew where it is damaged: it is never taken for the data.
+/// Damaged files beside the log (settings, snapshots) are rebuilt, since the log alone holds the data.
 pub(super) fn open_database(path: &Path) -> Result<Db, StoreError> {
     let io = |source| StoreError::Io { path: path.to_owned(), source };
     remove_unfinished_snapshots(path).map_err(io)?;
-    mend_settings(path).map_err(io)?;
+    repair_settings(path).map_err(io)?;
     let files = Files::open(path)?;
     if files.ignored_snapshot() {
         set_snapshots_aside(path).map_err(io)?;
     }
     check_log(&files, path)?;
-    // A process that was killed may have left what only the system has, and sled's snapshot will be of all of it.
+    // A killed process may have left bytes that only the operating system has, and the snapshot that sled writes next
+    // will cover them.
     let db = path.join("db");
     let synced = File::open(&db).and_then(|file| file.sync_data());
     synced.map_err(|source| StoreError::Io { path: db, source })?;

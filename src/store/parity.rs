@@ -1,11 +1,11 @@
-//! Redundancy: what a page was can be computed from others, so that a hole in the file costs nothing.
+//! Parity records: a lost page can be computed from others, so that a hole in the file loses no header.
 //!
 //! Of each run of 131,072 headers (2,048 pages) every 32nd page belongs to the same lane, and a lane's record is the
-//! exclusive or of its 64 pages. So any page of a lane follows from the record and the other 63, at the cost of 1.6 %
-//! more disk. Neighbours are in different lanes: sled writes up to 16 pages as one, which a single hole makes
-//! unreadable. A record covers what the hash index covers, and is written in the same batch.
+//! exclusive or of its 64 pages. So any page of a lane can be derived from the record and the other 63 pages. The
+//! records take 1.6 % more disk. Neighbours are in different lanes: sled writes up to 16 pages as one
+//! node, which a single hole makes unreadable. A record covers what the hash index covers, and is written in the same batch.
 //!
-//! Nothing is trusted that comes out of it: the page's headers show by their hashes that they are the right ones.
+//! A derived page is not trusted: its headers prove themselves by their hashes.
 
 use super::layout::{PAGE, PAGE_HEAD, RECORD, RUN, lane_key};
 use std::collections::BTreeMap;
@@ -22,15 +22,15 @@ pub(super) struct Parity {
 }
 
 impl Parity {
-    /// Adds a header, or takes it out again. `page` are its page's bytes up to and with its own.
+    /// Adds a header, or removes it again. `page` holds its page's bytes up to the header's end.
     pub(super) fn toggle(&mut self, height: u32, page: &[u8]) {
-        // The first header of a page brings what is in front of it.
+        // The first header of a page counts together with the page's head.
         let start = if height.is_multiple_of(PAGE) { 0 } else { page.len().saturating_sub(RECORD) };
         let lane = self.lanes.entry(lane_of(height / PAGE)).or_default();
         xor_at(lane, start, &page[start..]);
     }
 
-    /// Adds or takes out the headers of a page from `from` on. `page` are all of its bytes.
+    /// Adds or removes the headers of a page from height `from` on. `page` holds all of its bytes.
     pub(super) fn toggle_page(&mut self, number: u32, page: &[u8], from: u32) {
         let skip = from.saturating_sub(number * PAGE);
         let start = if skip == 0 { 0 } else { PAGE_HEAD + RECORD * skip as usize };
@@ -39,28 +39,28 @@ impl Parity {
         }
     }
 
-    /// Takes the lanes of all runs before this height's, or of all.
+    /// Removes and returns the lanes of all runs before the run of `before`, or of all runs.
     pub(super) fn take(&mut self, before: Option<u32>) -> Vec<([u8; 4], Vec<u8>)> {
         let rest = before.map(|height| self.lanes.split_off(&lane_of(height / RUN * RUN_PAGES)));
         std::mem::replace(&mut self.lanes, rest.unwrap_or_default()).into_iter().collect()
     }
 }
 
-/// Key of the record that covers a page.
+/// Returns the key of the parity record that covers a page.
 pub(super) fn lane_of(page: u32) -> [u8; 4] {
     let run = u16::try_from(page / RUN_PAGES).expect("32 - 17 bits fit in 16");
     lane_key(run, u8::try_from(page % LANES).expect("few lanes"))
 }
 
-/// The other pages of a page's lane.
+/// Returns the numbers of the other pages of a page's lane.
 pub(super) fn others_of(page: u32) -> impl Iterator<Item = u32> {
     let first = page / RUN_PAGES * RUN_PAGES + page % LANES;
     let lane = (0..RUN_PAGES / LANES).map(move |at| first + at * LANES);
     lane.filter(move |other| *other != page)
 }
 
-/// Combines a lane's record with what is to be added to it, or taken out. The record ends with its key, so that it is
-/// known for what it is where sled's tree does not lead to it.
+/// Adds the bytes of `lane` to a parity record, or removes them again. The record ends with its key, so that a repair
+/// recognises it where sled's tree does not lead to it.
 pub(super) fn combine(record: &mut Vec<u8>, key: [u8; 4], lane: &[u8]) {
     if let Some(body) = lane_body(record, key).map(<[u8]>::len) {
         record.truncate(body);
@@ -69,12 +69,12 @@ pub(super) fn combine(record: &mut Vec<u8>, key: [u8; 4], lane: &[u8]) {
     record.extend_from_slice(&key);
 }
 
-/// A lane's record without its key; `None` where it ends with another.
+/// Returns a parity record without its key; `None` if it ends with another one.
 pub(super) fn lane_body(record: &[u8], key: [u8; 4]) -> Option<&[u8]> {
     record.strip_suffix(&key)
 }
 
-/// Combines bytes with those from a position on; what is missing there counts as zeros.
+/// Combines the bytes from a position on with others by exclusive or; missing bytes count as zeros.
 pub(super) fn xor_at(bytes: &mut Vec<u8>, at: usize, with: &[u8]) {
     if bytes.len() < at + with.len() {
         bytes.resize(at + with.len(), 0);

@@ -15,7 +15,7 @@ impl SledStore {
         self.end.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A page, hashed again and compared with what follows it.
+    /// Returns a page, hashed again and compared with the next page or the tip.
     pub(super) fn page(&self, number: u32) -> Result<Page, StoreError> {
         let end = self.end();
         self.page_of(&end, number)
@@ -42,7 +42,7 @@ impl SledStore {
         Ok(page)
     }
 
-    /// Parent hash and work before a page, without hashing it.
+    /// Returns the parent hash and the work before a page, without hashing the page.
     fn page_start(&self, number: u32) -> Result<(BlockHash, Work), StoreError> {
         let height = number * PAGE;
         let bytes = page_bytes(&self.records, number)?;
@@ -87,7 +87,7 @@ impl SledStore {
         Ok(run)
     }
 
-    /// Whether the header at a height has this hash.
+    /// Returns whether the header at a height has this hash.
     fn confirms(&self, end: &End, height: u32, hash: &BlockHash) -> Result<bool, StoreError> {
         if height > end.tip.height {
             return Ok(false);
@@ -97,7 +97,7 @@ impl SledStore {
         Ok(page.hashes.get(at) == Some(hash))
     }
 
-    /// The side branches, and the names that their records bear.
+    /// Returns the side branches with the names in their keys.
     pub(super) fn named_sides(&self) -> Result<Vec<(BlockHash, StoredSide)>, StoreError> {
         let height = self.end().tip.height;
         let entries = self.records.scan(SIDE_KEYS, height, "the side branches")?;
@@ -121,7 +121,7 @@ impl SledStore {
         Ok(sides)
     }
 
-    /// The end with what is not in the database's index yet, which the first use may have to read back.
+    /// Returns the end with the pending hashes, which the first use after an interrupted bulk load reads back.
     fn end_with_pending(&self) -> Result<RwLockReadGuard<'_, End>, StoreError> {
         let end = self.end();
         if end.pending.is_some() {
@@ -138,13 +138,13 @@ impl Ancestors for SledStore {
 
     fn height_of(&self, hash: &BlockHash) -> Result<Option<u32>, StoreError> {
         let end = self.end_with_pending()?;
-        let pending = end.pending.as_ref().map(|pending| pending.candidates(hash));
+        let pending = end.pending.as_ref().map(|pending| pending.possible_heights(hash));
         for height in pending.unwrap_or_default() {
             if self.confirms(&end, height, hash)? {
                 return Ok(Some(height));
             }
         }
-        for height in index::candidates(&self.records, end.indexed_to, hash) {
+        for height in index::possible_heights(&self.records, end.indexed_to, hash) {
             let height = height?;
             if self.confirms(&end, height, hash)? {
                 return Ok(Some(height));
@@ -187,7 +187,7 @@ impl HeaderStore for SledStore {
         first: u32,
         hashes: &[BlockHash],
     ) -> Result<Option<u32>, StoreError> {
-        // What is pending is not in the index by design.
+        // Pending hashes are not in the index yet.
         let indexed = self.end().indexed_to.saturating_sub(first);
         let indexed = usize::try_from(indexed).map_or(hashes.len(), |n| n.min(hashes.len()));
         index::first_missing(&self.records, first, &hashes[..indexed])
@@ -197,12 +197,12 @@ impl HeaderStore for SledStore {
         self.commit_change(change)
     }
 
-    fn settle(&self) -> Result<(), StoreError> {
-        self.settle_index()
+    fn finish_bulk_load(&self) -> Result<(), StoreError> {
+        self.index_all_pending()
     }
 
-    fn unstage(&self) -> Result<(), StoreError> {
-        self.unstage_all()
+    fn discard_candidate(&self) -> Result<(), StoreError> {
+        self.remove_candidate()
     }
 
     fn sides(&self) -> Result<Vec<StoredSide>, StoreError> {

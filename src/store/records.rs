@@ -1,4 +1,4 @@
-//! Where records are read from: sled, in the process that writes, or sled's files, in one that only reads.
+//! Reads records: through sled in the process that writes, and from sled's files in one that only reads.
 
 use super::engine::Engine;
 use super::error::StoreError;
@@ -39,17 +39,17 @@ impl Files {
         }
     }
 
-    /// What is wrong with the log although its records can be read.
+    /// Returns what is wrong with the log although its records can be read.
     pub(super) fn damage(&self) -> Option<&str> {
         self.log.damage()
     }
 
-    /// Takes a batch out of the log that never reached the disk as a whole, where sled would take it for one that did.
+    /// Erases the torn batch at the log's end, if there is one: sled would read it as if it were whole.
     pub(super) fn cut_torn_batch(&self) -> std::io::Result<()> {
         self.log.cut_torn_batch(&self.folder)
     }
 
-    /// Whether there is a snapshot that cannot be used.
+    /// Returns whether there is a snapshot that cannot be used.
     pub(super) fn ignored_snapshot(&self) -> bool {
         self.log.ignored_snapshot()
     }
@@ -107,8 +107,8 @@ pub(super) fn page_bytes(records: &Records, number: u32) -> Result<IVec, StoreEr
     let read = |number: u32| records.get(&page_key(number), number * PAGE, "a page");
     match read(number) {
         Err(error @ StoreError::Damaged { .. }) => {
-            // sled stores many records as one, which is damaged as a whole: whatever is asked for, the fault is
-            // where that begins.
+            // sled stores many pages in one node, which is damaged as a whole. Whichever page was asked for, the
+            // error names the first page of the node.
             let below = (0..number).rev().map(read).map_while(Result::err);
             Err(below.take_while(StoreError::is_damage).last().unwrap_or(error))
         }

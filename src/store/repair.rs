@@ -1,7 +1,7 @@
-//! Repair: the good headers are copied into a new database, which then takes the old one's place.
+//! Repair: copies the good headers into a new database, which then replaces the old one.
 //!
-//! Nothing of the damaged database is written to or relied on but its pages, read in order, wherever they are found,
-//! and held to every rule again; it is kept beside the new one.
+//! The damaged database is only read, and kept beside the new one. Its pages are used wherever they are found, and every
+//! header is checked by all rules again.
 
 use super::create::{Folders, create, remove_folder};
 use super::error::StoreError;
@@ -19,21 +19,21 @@ use std::path::{Path, PathBuf};
 /// Pages copied in one step, 8,192 headers: larger steps take more memory and save no time (measured).
 const STEP: u32 = 128;
 
-/// What a repair did.
+/// The result of a repair.
 #[derive(Clone, Debug)]
 pub struct Repaired {
     /// The chain's end in the new database.
     pub tip: ChainTip,
-    /// The first thing that was wrong, whether it could be made good or not; `None` where every header was good.
+    /// The first fault, recovered or not; `None` if every header was good.
     pub fault: Option<Fault>,
-    /// Where the old database is kept.
+    /// The folder of the old database.
     pub aside: PathBuf,
 }
 
-/// Rebuilds the database in a network's folder from every header that can be had of the one that is there.
+/// Rebuilds the database in a network's folder from all its headers that can be recovered.
 ///
-/// The clock plays no part: headers that are stored were not from the future when they came. `progress` hears of each
-/// height reached. Branches beside the active chain are not copied: they come again from peers.
+/// Headers are not compared with the clock, which was done when they arrived. `progress` is called with each height
+/// reached. Side branches are not copied: peers send them again.
 ///
 /// # Errors
 /// The folder is in use or unusable. Damage is not an error here.
@@ -53,7 +53,7 @@ pub fn repair(
     create(&folders.repaired, params)?;
     let store = SledStore::open_locked(&folders.repaired, params, lock)?;
     let fault = copy(&old, &store, progress)?;
-    store.settle()?;
+    store.finish_bulk_load()?;
     let tip = store.tip();
     let lock = store.into_lock();
     let aside = folders.swap()?;
@@ -61,7 +61,7 @@ pub fn repair(
     Ok(Repaired { tip, fault, aside })
 }
 
-/// A database of a newer program or of another network is not damaged: it is kept away from repair.
+/// Refuses a database of a newer program or of another network: it is not damaged.
 fn check_is_ours(records: &Records, params: &Params) -> Result<(), StoreError> {
     for check in [check_version(records), check_network(records, params)] {
         match check {
@@ -84,7 +84,7 @@ fn copy(
         let ended = step.good.is_empty();
         new.commit(&Change { append: Some(&step.good), ..Change::default() })?;
         progress(branch.height());
-        first_fault = first_fault.or(step.healed).or(step.fault);
+        first_fault = first_fault.or(step.recovered).or(step.fault);
         if step.ends || ended {
             return Ok(first_fault.or_else(|| missing_end(old, branch.height())));
         }
@@ -94,15 +94,15 @@ fn copy(
 /// The headers of a few pages.
 struct Step {
     good: CheckedHeaders,
-    /// The first thing that was wrong and could be made good.
-    healed: Option<Fault>,
-    /// What was wrong with the header after the good ones.
+    /// The first fault that could be recovered.
+    recovered: Option<Fault>,
+    /// The fault of the header after the good ones.
     fault: Option<Fault>,
-    /// Whether nothing follows.
+    /// Whether no header follows.
     ends: bool,
 }
 
-/// Headers that the old tip record knows of, or genesis itself, that were not there to be copied.
+/// Returns a fault if the old tip record names headers that could not be copied, or is missing itself.
 fn missing_end(old: &Salvage, copied: u32) -> Option<Fault> {
     let missing = |height| stored_fault(height, "page", "a header", "none");
     match old.tip() {
@@ -114,16 +114,17 @@ fn missing_end(old: &Salvage, copied: u32) -> Option<Fault> {
 fn read_step(old: &Salvage, branch: &mut Branch) -> Step {
     let first = branch.height() + 1;
     let mut headers: Vec<Header> = Vec::new();
-    let (mut healed, mut missing) = (None, None);
+    let (mut recovered, mut missing) = (None, None);
     let mut parent = branch.hash();
     for number in first / PAGE..first / PAGE + STEP {
-        // Steps begin with a whole page, but for the first: genesis is there already.
+        // Every step begins with a whole page, except the first one: the new database has genesis already.
         let before = if number == 0 { branch.params().genesis.prev } else { parent };
         let piece = old.page(number, &before);
         let skip = usize::try_from(first.saturating_sub(number * PAGE)).unwrap_or(0);
         let at = number * PAGE;
-        if healed.is_none() && !piece.headers.is_empty() && !old.is_intact(number, &piece) {
-            healed = Some(stored_fault(at.max(first), "page", "an intact page", "a damaged one"));
+        if recovered.is_none() && !piece.headers.is_empty() && !old.is_intact(number, &piece) {
+            recovered =
+                Some(stored_fault(at.max(first), "page", "an intact page", "a damaged one"));
         }
         let count = piece.headers.len();
         headers.extend(piece.headers.into_iter().skip(skip));
@@ -139,5 +140,5 @@ fn read_step(old: &Salvage, branch: &mut Branch) -> Step {
     let ends = headers.len() < usize::try_from(STEP * PAGE - first % PAGE).unwrap_or(0);
     let (good, fault) = check_headers(branch, headers);
     let ends = ends || fault.is_some();
-    Step { good, healed, fault: fault.or(missing), ends }
+    Step { good, recovered, fault: fault.or(missing), ends }
 }

@@ -1,4 +1,4 @@
-//! Where the pages of a damaged database may still be: in its tree, anywhere in its log, or in the parity records.
+//! Recovers the pages of a damaged database: from its tree, from anywhere in its log, or from the parity records.
 
 use super::directory::{Directory, Ends, OurValues};
 use super::error::StoreError;
@@ -16,29 +16,29 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// Ways in which two damaged versions of a page are combined, at most.
+/// The most combinations of two damaged versions of a page that are tried.
 const MAX_MIXES: u32 = 4096;
 
-/// A damaged database, for whatever can be had of it.
+/// A damaged database from which pages are recovered.
 #[derive(Debug)]
 pub(super) struct Salvage {
     params: &'static Params,
-    /// The database as it is, if there is a way into it.
+    /// The records that the database's tree leads to; `None` if the tree cannot be opened.
     records: Option<Records>,
-    /// `None` where it is missing.
+    /// The log; `None` if the file is missing.
     file: Option<File>,
-    /// What lies anywhere in the file; looked for when the first record is missing.
+    /// The pages found anywhere in the file, which is searched only once a record is missing.
     directory: OnceCell<Directory>,
     tip: Option<(ChainTip, u32)>,
-    /// The damaged pages that were to be put together for others, and what came of it.
-    mended: RefCell<HashMap<u32, Option<Vec<u8>>>>,
+    /// The damaged pages that their lanes needed, with their recovered bytes, or `None` if they could not be recovered.
+    recovered: RefCell<HashMap<u32, Option<Vec<u8>>>>,
 }
 
-/// The headers of one page that follow on from its parent.
+/// The headers of one page that link to its parent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Piece {
     pub(super) headers: Vec<Header>,
-    /// Whether the next page, or the tip, says that it ends with the last of them.
+    /// Whether the next page or the tip record confirms that the page ends with the last of them.
     is_confirmed: bool,
 }
 
@@ -55,31 +55,31 @@ impl Salvage {
             Err(StoreError::Unreadable { .. }) => None,
             Err(error) => return Err(error),
         };
-        let (directory, mended) = (OnceCell::new(), RefCell::default());
-        let mut salvage = Self { params, records, file, directory, tip: None, mended };
+        let (directory, recovered) = (OnceCell::new(), RefCell::default());
+        let mut salvage = Self { params, records, file, directory, tip: None, recovered };
         let tip = salvage.versions(TIP_KEY).find_map(|bytes| decode_tip(&bytes));
         salvage.tip = tip;
         Ok(salvage)
     }
 
-    /// The database's own records, if there is a way into it.
+    /// Returns the records that the database's tree leads to, if the tree can be opened.
     pub(super) fn records(&self) -> Option<&Records> {
         self.records.as_ref()
     }
 
-    /// The tip record, or one of its versions.
+    /// Returns the tip by the tip record, or by a version of it.
     pub(super) fn tip(&self) -> Option<&ChainTip> {
         self.tip.as_ref().map(|(tip, _)| tip)
     }
 
-    /// Whether the database's own record of a page is what it should be.
+    /// Returns whether the tree leads to a page with just these headers.
     pub(super) fn is_intact(&self, number: u32, piece: &Piece) -> bool {
         let stored = self.stored(&page_key(number));
         let page = stored.and_then(|bytes| decode_page(number * PAGE, &bytes).ok());
         piece.is_confirmed && page.is_some_and(|page| page.headers == piece.headers)
     }
 
-    /// The best version of a page whose headers follow `parent`; empty where there is none.
+    /// Returns the best version of a page whose headers follow `parent`; it is empty if there is none.
     pub(super) fn page(&self, number: u32, parent: &BlockHash) -> Piece {
         let following = std::iter::once_with(|| self.directory().following(parent)).flatten();
         let (end, mut best) = (self.end_of(number), Piece::default());
@@ -90,16 +90,18 @@ impl Salvage {
             }
             best = longer(best, piece);
         }
-        let Some(derived) = self.derive(number, |other| self.mended(other, 2)) else { return best };
-        self.put_together(number, parent, end, &derived, best)
+        let Some(derived) = self.derive(number, |other| self.recovered(other, 2)) else {
+            return best;
+        };
+        self.combine(number, parent, end, &derived, best)
     }
 
-    /// The headers in a page's bytes, whatever they say of the parent.
+    /// Reads the headers in a page's bytes as if its parent was `parent`.
     fn read(&self, number: u32, bytes: &[u8], parent: &BlockHash, end: Option<BlockHash>) -> Piece {
         read_piece(number, bytes, parent, self.params, |hash| self.is_end(end, hash))
     }
 
-    /// The hash of a page's last header, by what follows it; `None` where nothing with the next number is found.
+    /// Returns the hash of a page's last header, as the next page or the tip record has it; `None` if neither is found.
     fn end_of(&self, number: u32) -> Option<BlockHash> {
         match &self.tip {
             Some((tip, _)) if tip.height / PAGE == number => Some(tip.hash),
@@ -107,7 +109,7 @@ impl Salvage {
         }
     }
 
-    /// Whether a page with this end ends with a header. The number of what follows it may be lost.
+    /// Returns whether a page ends with the header `hash`. Without a known end, any page that follows `hash` confirms it.
     fn is_end(&self, end: Option<BlockHash>, hash: &BlockHash) -> bool {
         end.map_or_else(|| self.directory().is_parent(hash), |end| end == *hash)
     }
@@ -117,13 +119,13 @@ impl Salvage {
         Some(stored.to_vec())
     }
 
-    /// The versions of a record, the best first; the file is looked through only for the second.
+    /// Returns the versions of a record, the best first. The file is searched only for the second one.
     fn versions<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + 'a {
         let stored = self.stored(key).into_iter();
         stored.chain(std::iter::once_with(|| self.directory().record(key)).flatten())
     }
 
-    /// The versions of a page, the best first.
+    /// Returns the versions of a page, the best first.
     fn page_versions(&self, number: u32) -> impl Iterator<Item = Vec<u8>> + '_ {
         let stored = self.stored(&page_key(number)).into_iter();
         stored.chain(std::iter::once_with(move || self.directory().page(number)).flatten())
@@ -134,9 +136,10 @@ impl Salvage {
         self.directory.get_or_init(|| Directory::new(found().unwrap_or_default()))
     }
 
-    /// The page that one of its versions and what its lane says make together, or else the better of `best` and what
-    /// the lane says: without what follows the page, a damaged one may seem as good on a test network.
-    fn put_together(
+    /// Combines the versions of a page with the one derived from its lane. If no combination is confirmed, returns the
+    /// better of `best` and the derived page: on a test network, a damaged page may pass while no page is known to follow
+    /// it.
+    fn combine(
         &self,
         number: u32,
         parent: &BlockHash,
@@ -150,14 +153,14 @@ impl Salvage {
         let headless = std::iter::once_with(|| self.directory().headless(derived)).flatten();
         let mixed = versions.chain(headless).find_map(|bytes| mixes.find(bytes, derived));
         let piece = mixed.unwrap_or_else(|| longer(read(derived), best));
-        // What is left of a part serves its lane better.
+        // A partial page is of less use to its lane than its damaged bytes.
         if piece.is_confirmed || piece.headers.len() == PAGE as usize {
-            self.mended.borrow_mut().insert(number, Some(bytes_of(&piece.headers)));
+            self.recovered.borrow_mut().insert(number, Some(bytes_of(&piece.headers)));
         }
         piece
     }
 
-    /// A page by the others of its lane, which are taken from `other`.
+    /// Derives a page from the parity record and the lane's other pages, which `other` returns.
     fn derive(&self, number: u32, other: impl Fn(u32) -> Vec<u8>) -> Option<Vec<u8>> {
         let key = lane_of(number);
         let body = |record: Vec<u8>| lane_body(&record, key).map(<[u8]>::to_vec);
@@ -171,32 +174,32 @@ impl Salvage {
         Some(page)
     }
 
-    /// The best version of a page, for what it may be worth.
+    /// Returns the best version of a page, however damaged.
     fn any_version(&self, number: u32) -> Vec<u8> {
-        let mended = self.mended.borrow().get(&number).cloned().flatten();
-        mended.or_else(|| self.page_versions(number).next()).unwrap_or_default()
+        let recovered = self.recovered.borrow().get(&number).cloned().flatten();
+        recovered.or_else(|| self.page_versions(number).next()).unwrap_or_default()
     }
 
-    /// A page for others of its lane: if it is damaged too, as its lane may mend it. What it follows may need to be
-    /// mended before it, in so many steps.
-    fn mended(&self, number: u32, steps: u32) -> Vec<u8> {
+    /// Returns the bytes of a page for its lane. A damaged page is first recovered from its own lane, for which the page
+    /// before it may have to be recovered as well, up to `steps` pages back.
+    fn recovered(&self, number: u32, steps: u32) -> Vec<u8> {
         let (page, end) = (self.any_version(number), self.end_of(number));
         let is_whole = Ends::of(&page).is_some_and(|ends| self.is_end(end, &ends.last));
-        if is_whole || steps == 0 || self.mended.borrow().contains_key(&number) {
+        if is_whole || steps == 0 || self.recovered.borrow().contains_key(&number) {
             return page;
         }
-        self.mended.borrow_mut().insert(number, None);
-        let before = number.checked_sub(1).map(|before| self.mended(before, steps - 1));
+        self.recovered.borrow_mut().insert(number, None);
+        let before = number.checked_sub(1).map(|before| self.recovered(before, steps - 1));
         let parent = before.and_then(|before| Ends::of(&before));
         let derived = self.derive(number, |other| self.any_version(other));
         let Some((Ends { last: parent, .. }, derived)) = parent.zip(derived) else { return page };
         let best = self.read(number, &page, &parent, end);
-        self.put_together(number, &parent, end, &derived, best);
+        self.combine(number, &parent, end, &derived, best);
         self.any_version(number)
     }
 }
 
-/// A page's bytes for its lane, which is asked for headers alone: without the work in its head.
+/// Encodes a page for its lane, without the work before it: only headers are read from what the lane derives.
 fn bytes_of(headers: &[Header]) -> Vec<u8> {
     let parent = headers.first().map_or(BlockHash::ZERO, |header| header.prev);
     let mut bytes = parent.0.to_vec();
@@ -209,13 +212,13 @@ fn longer(one: Piece, other: Piece) -> Piece {
     if other.headers.len() > one.headers.len() { other } else { one }
 }
 
-/// How many bytes of a page are covered by its parity record.
+/// Returns how many bytes of a page its parity record covers.
 fn covered_bytes(number: u32, covered: u32) -> usize {
     let headers = covered.saturating_sub(number * PAGE).min(PAGE);
     PAGE_HEAD + RECORD * usize::try_from(headers).expect("at most a page")
 }
 
-/// The headers of a page that follow on from its parent, whatever the page itself says of that.
+/// Reads the headers of a page that link to `parent`, whatever parent the page itself names.
 fn read_piece(
     number: u32,
     bytes: &[u8],
@@ -241,8 +244,8 @@ fn read_piece(
     Piece { headers: good.headers()[..count].to_vec(), is_confirmed: end.is_some() }
 }
 
-/// Puts a page together from a version with a hole and what its lane says, which is wrong wherever another page of
-/// the lane has a hole.
+/// Combines a page that has a hole with the one derived from its lane, which is wrong wherever another page of the
+/// lane has a hole.
 struct Mixes<'a, R> {
     read: &'a R,
     left: u32,

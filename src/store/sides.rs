@@ -1,18 +1,18 @@
-//! Which records of the side branches a change has to write.
+//! Computes which records of the side branches a change has to write.
 //!
 //! # Security
-//! A peer can make a branch grow a header at a time. So a branch's records bear a name that stays when it grows,
-//! and a change writes what is new alone, however many branches there are and however long they are.
+//! A peer can make a branch grow by one header at a time. So a branch's records have a name that stays when it grows, and
+//! a change writes only the new headers, however many and however long the branches are.
 
 use super::StoredSide;
 use super::layout::{SIDE_PART, side_key};
 use crate::chain::SideBranch;
 use crate::primitives::{BlockHash, Header};
 
-/// A branch as its records have it.
+/// A side branch as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// What its keys begin with: the hash of its end when it was first written.
+    /// The name in its keys: the hash of its last header when it was first written.
     pub(super) name: BlockHash,
     fork_height: u32,
     len: usize,
@@ -20,30 +20,30 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// What was read back under a name.
+    /// Describes a branch that was read back under a name.
     pub(super) fn of_stored(name: BlockHash, side: &StoredSide) -> Self {
         let end = side.headers.last().map(Header::hash).unwrap_or_default();
         Self { name, fork_height: side.fork_height, len: side.headers.len(), end }
     }
 
-    /// Whether the branch begins with all of this: a hash commits to everything before it.
+    /// Returns whether the branch begins with all of the stored headers: a hash commits to everything before it.
     fn begins(&self, side: &SideBranch) -> bool {
         let last = self.len.checked_sub(1).and_then(|at| side.hashes().get(at));
         self.fork_height == side.fork_height() && last == Some(&self.end)
     }
 }
 
-/// Keys and their new values, `None` for those that go.
+/// Keys with their new values, or `None` for removed ones.
 pub(super) type Writes = Vec<([u8; 35], Option<Vec<u8>>)>;
 
-/// What makes the stored branches into these; `records` then says how they are stored.
+/// Returns the writes that replace the stored branches by `sides`, and updates `records` to match.
 pub(super) fn writes(records: &mut Vec<Record>, sides: &[SideBranch]) -> Writes {
     let mut old = std::mem::take(records);
     let mut puts = Writes::new();
     for side in sides {
         let record = match old.iter().position(|record| record.begins(side)) {
             Some(at) => old.swap_remove(at),
-            // No branch begins with all of another one, so no other branch can have been given this name.
+            // No branch begins with all of another one, so no other branch has this name.
             None => Record {
                 name: side.tip().hash(),
                 fork_height: side.fork_height(),
@@ -60,11 +60,11 @@ pub(super) fn writes(records: &mut Vec<Record>, sides: &[SideBranch]) -> Writes 
         }
         records.push(Record { len, end: side.tip().hash(), ..record });
     }
-    // A branch may be written anew under the name of one that goes: what goes comes first.
-    let gone = old
+    // A new branch may get the name of a removed one, so removals come first.
+    let removed = old
         .iter()
         .flat_map(|record| (0..parts(record.len)).map(|part| (part_key(&record.name, part), None)));
-    gone.chain(puts).collect()
+    removed.chain(puts).collect()
 }
 
 fn parts(len: usize) -> usize {

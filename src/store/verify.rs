@@ -1,4 +1,4 @@
-//! Checking a stored chain again, from genesis.
+//! Checks a stored chain again, from genesis.
 
 use super::HeaderStore;
 use super::error::StoreError;
@@ -11,20 +11,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, Builder};
 
-/// Headers that are read and hashed together, and whose index entries are checked together.
+/// Headers that a thread reads and hashes in one step, together with their index entries.
 const STEP: u32 = 8_192;
-/// Threads that read: more are waited for by the one that checks in order.
+/// The most threads that read. More of them only wait for the thread that checks in order.
 const MAX_WORKERS: usize = 8;
 
-/// A time that no header is ahead of: the rule that compares with the clock is for headers that arrive.
+/// A time that no header is ahead of: stored headers are not compared with the clock.
 pub(crate) const NO_CLOCK: u32 = u32::MAX;
 
-/// The first thing found wrong in a stored chain.
+/// The first fault of a stored chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The lowest height that is not good.
     pub height: u32,
-    /// The broken rule: Bitcoin Core's name for a header's, `stored-…` for the database's own.
+    /// The broken rule: Bitcoin Core's name for a rule of headers, or `stored-…` for one of the database.
     pub rule: String,
     /// What was expected.
     pub expected: String,
@@ -32,10 +32,10 @@ pub struct Fault {
     pub got: String,
 }
 
-/// What a check of the whole chain found.
+/// The result of a check of the whole chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// How many headers were found good, genesis included.
+    /// The number of good headers, genesis included.
     pub checked: u32,
     /// Height of the last good header.
     pub height: u32,
@@ -49,11 +49,11 @@ pub struct VerifyReport {
 
 /// Checks every stored header again: proof of work, links, every rule, the stored work and the index.
 ///
-/// The clock plays no part: headers that are stored were not from the future when they came. `progress` hears of each
-/// height reached.
+/// Headers are not compared with the clock, which was done when they arrived. `progress` is called with each height
+/// reached.
 ///
 /// # Errors
-/// Reading failed for a reason other than damage: damage is what the report is for.
+/// Reading failed for another reason than damage, which the report names.
 pub fn verify<S: HeaderStore + ?Sized>(
     store: &S,
     params: &'static Params,
@@ -80,9 +80,10 @@ pub fn verify<S: HeaderStore + ?Sized>(
     })
 }
 
-/// Checks all headers above genesis, and moves the branch's end to the last good one.
+/// Checks all headers above genesis, and extends the branch to the last good one.
 ///
-/// Threads read and hash steps of the chain, in any order; what needs ancestors is checked here, in theirs.
+/// Threads read and hash the steps of the chain in any order. The rules that need ancestors are checked here, in height
+/// order.
 fn check_steps<S: HeaderStore + ?Sized>(
     store: &S,
     branch: &mut Branch,
@@ -94,7 +95,7 @@ fn check_steps<S: HeaderStore + ?Sized>(
     let workers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     let (next, (sender, read)) = (AtomicU32::new(0), sync_channel(workers));
     thread::scope(|scope| {
-        // When this is dropped, threads that wait to hand in their step end.
+        // Dropping the receiver ends the threads that wait to send a step.
         let read = read;
         for _ in 0..workers {
             let (sender, next) = (sender.clone(), &next);
@@ -103,7 +104,7 @@ fn check_steps<S: HeaderStore + ?Sized>(
                 for number in numbers.take_while(|number| *number < steps) {
                     let first = (number * STEP).max(1);
                     let last = tip.min(number * STEP + (STEP - 1));
-                    // Once a fault is found nobody waits for the rest.
+                    // After a fault nobody receives the remaining steps.
                     if sender.send((number, read_step(store, params, first, last))).is_err() {
                         return;
                     }
@@ -130,17 +131,17 @@ fn check_steps<S: HeaderStore + ?Sized>(
     })
 }
 
-/// What was read of a step of the chain.
+/// A step of the chain, as it was read.
 struct Step {
     pages: Vec<PageRead>,
     /// The first of its headers that is not in the index.
     missing_in_index: Result<Option<u32>, StoreError>,
 }
 
-/// What was read of a page, up to the first thing wrong with it.
+/// A page as it was read, up to its first fault.
 struct PageRead {
     first: u32,
-    /// What it says of the header before it.
+    /// The hash of the header before it, by the page itself.
     parent: Option<BlockHash>,
     parent_work: Work,
     batch: LinkedBatch,
@@ -190,7 +191,7 @@ fn read_page<S: HeaderStore + ?Sized>(
     Ok(PageRead { first, parent, parent_work: run.parent_work, batch, batch_fault, damage })
 }
 
-/// Holds what was read of a step to every rule on top of the branch, and to what the pages say of each other.
+/// Checks a step by every rule on top of the branch, and the links between its pages.
 fn check_step(branch: &mut Branch, step: Step) -> Result<Option<Fault>, StoreError> {
     let first = branch.height() + 1;
     let mut fault = None;
@@ -205,12 +206,12 @@ fn check_step(branch: &mut Branch, step: Step) -> Result<Option<Fault>, StoreErr
             break;
         }
     }
-    // A good header's missing entry lies below whatever else is wrong.
+    // The missing entry of a good header is at a lower height than any other fault.
     let missing = index_fault(first, step.missing_in_index)?;
     Ok(missing.filter(|missing| missing.height <= branch.height()).or(fault))
 }
 
-/// What a page says of the chain before it, against what the headers there add up to.
+/// Compares the parent hash and the work at the start of a page with the branch before it.
 fn start_fault(branch: &Branch, page: &PageRead) -> Option<Fault> {
     let (height, parent) = (page.first, page.parent?);
     if parent != branch.hash() {
@@ -224,7 +225,7 @@ fn start_fault(branch: &Branch, page: &PageRead) -> Option<Fault> {
     None
 }
 
-/// Holds headers to every rule on top of the branch; the good ones and the first fault come back.
+/// Checks headers by every rule on top of the branch; returns the good ones and the first fault.
 pub(super) fn check_headers(
     branch: &mut Branch,
     headers: Vec<Header>,
@@ -285,12 +286,12 @@ fn rule_fault(rejection: &Rejection) -> Fault {
     }
 }
 
-/// The fault of a database that does not open.
+/// Returns the fault of a database that does not open.
 pub fn unreadable_fault() -> Fault {
     stored_fault(0, "database", "a database that opens", "files that cannot be read")
 }
 
-/// The fault of a database whose headers are all good, but whose log has a hole: it must not be written to.
+/// Returns the fault of a database whose headers are all good, but whose log has a hole and must not be written to.
 pub fn log_fault(height: u32) -> Fault {
     stored_fault(height, "log", "a log without holes", "a damaged message")
 }

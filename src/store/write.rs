@@ -8,18 +8,18 @@ use super::layout::{encode_tip, new_page, page_key, push_record};
 use super::open::{End, SledStore, Writer};
 use super::records::page_bytes;
 use super::sides::{self, Record};
-use super::{Change, Staging};
+use super::{CandidateChange, Change};
 use crate::chain::{ChainTip, CheckedHeaders, SideBranch};
 use crate::primitives::{BlockHash, Work};
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{MutexGuard, PoisonError};
 
-/// How often a page is read after it was written in bulk. Of a peak of 60 MB, two reads save 7, four 10, eight 11 (measured).
+/// How often a page is read after a bulk load wrote it. Of a peak of 60 MB, two reads save 7, four 10, eight 11 (measured).
 const EXTRA_READS: u32 = 4;
 
 impl SledStore {
-    /// The writer's state. A panic while it was held can only have left a batch that was not applied.
+    /// Locks the writer's state. A panic while it was locked can only have left a batch that was not applied.
     pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -30,11 +30,7 @@ impl SledStore {
         let (mut tip, mut pending) = self.load_pending(&writer)?;
         let mut page = writer.page.clone();
         if let Some(height) = change.cut_to.filter(|height| *height < tip.height) {
-            self.forget(&mut pending, &mut buckets, &tip, height)?;
-            page = self.cut(&mut batch, &tip, height)?;
-            buckets.cut(height, pending.indexed_to())?;
-            pending.cut(height);
-            tip = self.tip_at(height)?;
+            (tip, page) = self.cut(&mut batch, &mut buckets, &mut pending, &tip, height)?;
         }
         let first_written = tip.height;
         if let Some(headers) = change.append.filter(|headers| !headers.is_empty()) {
@@ -43,17 +39,20 @@ impl SledStore {
             self.engine()?.count_added(headers.len());
             pending.write_due(&mut buckets)?;
         }
-        match change.staged {
-            Some(Staging::Add(headers)) => self.stage(&mut writer, &mut batch, headers)?,
-            Some(Staging::Adopt) => {
-                (tip, page) = self.adopt(&mut writer, &mut batch, &mut buckets, &mut pending)?;
+        match change.candidate {
+            Some(CandidateChange::Extend(headers)) => {
+                self.extend_candidate(&mut writer, &mut batch, headers)?
+            }
+            Some(CandidateChange::Activate) => {
+                (tip, page) =
+                    self.activate_candidate(&mut writer, &mut batch, &mut buckets, &mut pending)?;
             }
             None => {}
         }
-        if change.settle {
+        if change.finish_bulk_load {
             pending.write_all(&mut buckets)?;
         }
-        self.put_notes(&mut writer, &mut batch, change)?;
+        self.put_sides_and_last_sync(&mut writer, &mut batch, change)?;
         buckets.put(&mut batch);
         batch.insert(TIP_KEY, encode_tip(&tip, pending.indexed_to()));
         writer.page = page;
@@ -65,8 +64,8 @@ impl SledStore {
         Ok(())
     }
 
-    /// What is kept beside the chain.
-    fn put_notes(
+    /// Adds the side branches and the time of the last sync to the batch.
+    fn put_sides_and_last_sync(
         &self,
         writer: &mut Writer,
         batch: &mut Batch,
@@ -81,26 +80,26 @@ impl SledStore {
         Ok(())
     }
 
-    /// Reads what was just written, so that sled looks sooner at what it may drop from memory.
+    /// Reads the pages that were just written, so that sled evicts them from its cache sooner.
     ///
-    /// sled notes each use of a node in one of 256 lists, and evicts only when one of those has 64 notes: a bulk load
-    /// makes two for each page, and so kept 20 MB whatever the cache's size. A read out of memory is another note, for
-    /// half a microsecond.
+    /// sled records each use of a node in one of 256 lists, and evicts only once a list has 64 entries. A bulk load
+    /// makes two entries for each page, and so kept 20 MB whatever the cache's size. A read from memory makes another
+    /// entry, in half a microsecond.
     fn make_evictable(&self, pages: RangeInclusive<u32>) {
         for key in pages.map(page_key) {
-            // A page that cannot be read is the matter of who wants it.
+            // A later read that needs the page reports its error.
             let read = |_| self.records.get(&key, 0, "a page").map(drop);
             let _ = (0..EXTRA_READS).try_for_each(read);
         }
     }
 
-    /// Writes what is pending to the index.
-    pub(super) fn settle_index(&self) -> Result<(), StoreError> {
+    /// Writes all pending hashes to the index.
+    pub(super) fn index_all_pending(&self) -> Result<(), StoreError> {
         let (tip, pending) = self.load_pending(&*self.usable_writer()?)?;
         if pending.indexed_to() > tip.height {
             return Ok(());
         }
-        self.commit_change(&Change { settle: true, ..Change::default() })
+        self.commit_change(&Change { finish_bulk_load: true, ..Change::default() })
     }
 
     pub(super) fn usable_writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
@@ -115,10 +114,11 @@ impl SledStore {
         Ok(writer)
     }
 
-    /// sled's `flush` hands the log to the system; only the fsync makes it outlast a power cut.
+    /// Applies a batch and makes it durable: sled's `flush` writes the log to the operating system, and only the fsync makes
+    /// it survive a power cut.
     ///
-    /// Readers see the change at once, all of it or nothing. After a failure no other change is taken:
-    /// once an fsync has failed, a later one that succeeds says nothing about what was lost in between.
+    /// Readers see either nothing of the change or all of it. After a failure the store refuses further changes: once an
+    /// fsync has failed, a later one that succeeds does not say what was lost in between.
     pub(super) fn apply_durably(
         &self,
         writer: &mut Writer,
@@ -141,8 +141,8 @@ impl SledStore {
         Ok(())
     }
 
-    /// Takes the headers above `height` out of the parity records.
-    pub(super) fn forget(
+    /// Removes the headers above `height` from the parity records.
+    pub(super) fn remove_parity(
         &self,
         pending: &mut Pending,
         buckets: &mut Buckets<'_>,
@@ -151,22 +151,32 @@ impl SledStore {
     ) -> Result<(), StoreError> {
         for number in (height + 1) / PAGE..=tip.height / PAGE {
             let page = page_bytes(&self.records, number)?;
-            pending.forget_page(buckets, number, &page, height)?;
+            pending.remove_page_parity(buckets, number, &page, height)?;
         }
         Ok(())
     }
 
-    /// Removes every page's headers above `height`; gives the bytes of the page that is the last one then.
-    fn cut(&self, batch: &mut Batch, tip: &ChainTip, height: u32) -> Result<Vec<u8>, StoreError> {
+    /// Removes all headers above `height`; returns the new tip and the bytes of its page.
+    fn cut(
+        &self,
+        batch: &mut Batch,
+        buckets: &mut Buckets<'_>,
+        pending: &mut Pending,
+        tip: &ChainTip,
+        height: u32,
+    ) -> Result<(ChainTip, Vec<u8>), StoreError> {
+        self.remove_parity(pending, buckets, tip, height)?;
+        buckets.cut(height, pending.indexed_to())?;
+        pending.cut(height);
         for number in height / PAGE + 1..=tip.height / PAGE {
             batch.remove(page_key(number));
         }
         let page = self.page_up_to(height)?;
         batch.insert(page_key(height / PAGE), page.clone());
-        Ok(page)
+        Ok((self.tip_at(height)?, page))
     }
 
-    /// The bytes of the page that holds a height, without its headers above that.
+    /// Returns the bytes of the page that holds a height, without the headers above it.
     pub(super) fn page_up_to(&self, height: u32) -> Result<Vec<u8>, StoreError> {
         let mut page = page_bytes(&self.records, height / PAGE)?.to_vec();
         let kept = usize::try_from(height % PAGE).expect("less than a page") + 1;
@@ -180,7 +190,7 @@ impl SledStore {
         Ok(ChainTip { height, hash: page.hashes[kept - 1], chainwork: page.work_after(kept) })
     }
 
-    /// The stored branches become these.
+    /// Replaces the stored side branches by these.
     fn put_sides(
         &self,
         writer: &mut Writer,
@@ -202,8 +212,8 @@ impl SledStore {
         Ok(())
     }
 
-    /// The tip, and the hashes above the index; after an interrupted bulk load they are read back from the
-    /// pages first. The writer's lock keeps both from moving.
+    /// Returns the tip and the pending hashes, which are read back from the pages after an interrupted bulk load. The
+    /// writer's lock keeps both from changing.
     pub(super) fn load_pending(&self, _: &Writer) -> Result<(ChainTip, Pending), StoreError> {
         let (tip, from) = {
             let end = self.end();
@@ -226,8 +236,8 @@ impl SledStore {
     }
 }
 
-/// Adds headers on top of the tip, page by page, under these keys; `each` hears of every header's hash, and of its
-/// page's bytes up to and with its own.
+/// Adds headers on top of the tip, page by page, under the keys of `page_key`. `each` is called with every header's hash
+/// and its page's bytes up to the header's end.
 pub(super) fn append(
     batch: &mut Batch,
     tip: &mut ChainTip,

@@ -66,7 +66,7 @@ fn template(is_closed: bool) -> TempDir {
         store.commit(&change).expect("it is stored");
     }
     if is_closed {
-        store.settle().expect("it is stored");
+        store.finish_bulk_load().expect("it is stored");
         drop(store);
     }
     copy(&folder, &kept.path().join("regtest"));

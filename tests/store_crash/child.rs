@@ -125,7 +125,7 @@ pub(crate) fn write_until_killed() {
         store.commit(&change).unwrap();
         writeln!(out, "{MARK} {} {}", branch.height(), branch.hash()).unwrap();
         if random.random_range(0..5) == 0 {
-            store.settle().unwrap();
+            store.finish_bulk_load().unwrap();
         }
     }
 }

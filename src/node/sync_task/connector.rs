@@ -103,7 +103,7 @@ impl<S: HeaderStore> Connector<S> {
         }
         let full = batch.headers().len() >= MAX_HEADERS;
         let order = Order { id, peer, hinted, unsolicited, epoch, full };
-        if self.writer.staged().is_some() && !order.hinted && !order.unsolicited {
+        if self.writer.candidate().is_some() && !order.hinted && !order.unsolicited {
             // The download goes on without the candidate's hints: nobody has them any more.
             return self.discard_candidate(&order);
         }
@@ -114,7 +114,7 @@ impl<S: HeaderStore> Connector<S> {
         let active = self.writer.tree().active();
         let Some(prev) = batch.prev() else { return self.keep(order, batch) };
         let count = u32::try_from(batch.headers().len()).unwrap_or(u32::MAX);
-        let candidate = self.writer.staged().filter(|branch| branch.hash() == prev);
+        let candidate = self.writer.candidate().filter(|branch| branch.hash() == prev);
         let candidate_height = candidate.map(Branch::height);
         let presync = if order.hinted { None } else { self.presyncs.take(order.peer, prev) };
         let extends_tip = prev == active.hash();
@@ -268,7 +268,7 @@ impl<S: HeaderStore> Connector<S> {
         let tip = self.writer.store().tip();
         let proven = presync.proven(tip.hash);
         if proven.fork.hash != tip.hash {
-            self.writer.stage_from(proven.fork.height)?;
+            self.writer.begin_candidate(proven.fork.height)?;
             self.candidate_end = proven.points.last().map_or(0, |point| point.height);
         }
         // What was queued meanwhile was meant for the chain as it was.
@@ -278,11 +278,11 @@ impl<S: HeaderStore> Connector<S> {
     }
 
     fn extend_candidate(&mut self, order: &Order, batch: LinkedBatch) -> Result<(), ChainError> {
-        let (outcome, rejection) = self.writer.stage(batch, self.clock.unix())?;
+        let (outcome, rejection) = self.writer.extend_candidate(batch, self.clock.unix())?;
         if let Some(rejection) = rejection {
             return self.refuse(order, outcome, rejection);
         }
-        let Some(height) = self.writer.staged().map(Branch::height) else {
+        let Some(height) = self.writer.candidate().map(Branch::height) else {
             self.limits.hint_backed_height = self.writer.tree().active().height();
             self.done.push((order.id, outcome));
             return Ok(());
@@ -297,7 +297,7 @@ impl<S: HeaderStore> Connector<S> {
 
     fn discard_candidate(&mut self, order: &Order) -> Result<(), ChainError> {
         self.store()?;
-        self.writer.unstage()?;
+        self.writer.discard_candidate()?;
         self.refused_epoch = Some(order.epoch);
         self.report(Verdict::CandidateDiscarded(self.writer.store().tip()));
         Ok(())
@@ -306,8 +306,8 @@ impl<S: HeaderStore> Connector<S> {
     /// Where the download has come to: the stored chain's end, or that of the candidate.
     fn end(&self) -> ChainPoint {
         let chain = || self.writer.store().tip().point();
-        let staged = self.writer.staged();
-        staged.map_or_else(chain, |end| ChainPoint { height: end.height(), hash: end.hash() })
+        let candidate = self.writer.candidate();
+        candidate.map_or_else(chain, |end| ChainPoint { height: end.height(), hash: end.hash() })
     }
 
     fn store(&mut self) -> Result<(), ChainError> {

@@ -107,7 +107,7 @@ fn finish_bulk_load<S: HeaderStore>(store: &S, synced: Option<&Clock>) -> Result
     if let Some(clock) = synced {
         let last_sync = Some(clock.unix_secs());
         // One change: each of them costs an fsync.
-        return store.commit(&Change { last_sync, settle: true, ..Change::default() });
+        return store.commit(&Change { last_sync, finish_bulk_load: true, ..Change::default() });
     }
-    store.settle()
+    store.finish_bulk_load()
 }

@@ -1,4 +1,4 @@
-//! The files beside the log, which can all be made again from it.
+//! The files beside the log, which can all be rebuilt from it.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// What sled 0.34 writes into `conf` with the settings used here, and its checksum.
 const SETTINGS: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\n";
-/// Snapshots that cannot be used get this in front of their names, where sled does not look.
+/// The prefix that hides an unusable snapshot from sled.
 const ASIDE: &str = "unusable-";
 const UNFINISHED: &str = ".generating";
 
@@ -18,14 +18,14 @@ fn names(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     entries.collect()
 }
 
-/// The snapshots that are whole by their names.
+/// Returns the snapshots whose names say that they are complete.
 pub(super) fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let names = names(folder)?.into_iter();
     let whole = names.filter(|(name, _)| name.starts_with("snap.") && !name.ends_with(UNFINISHED));
     Ok(whole.map(|(_, path)| path).collect())
 }
 
-/// Removes snapshots that a process was writing when it ended: sled would take them for whole ones.
+/// Removes snapshots that a process was writing when it ended: sled would take them for complete ones.
 pub(in crate::store) fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
     for (name, path) in names(folder)? {
         if name.starts_with("snap.") && name.ends_with(UNFINISHED) {
@@ -35,7 +35,7 @@ pub(in crate::store) fn remove_unfinished_snapshots(folder: &Path) -> io::Result
     Ok(())
 }
 
-/// Moves the snapshots out of sled's sight, so that it reads the log itself; whether there were any.
+/// Hides the snapshots from sled, so that it reads the log itself; returns whether there were any.
 pub(in crate::store) fn set_snapshots_aside(folder: &Path) -> io::Result<bool> {
     let snapshots = snapshots(folder)?;
     for path in &snapshots {
@@ -45,8 +45,8 @@ pub(in crate::store) fn set_snapshots_aside(folder: &Path) -> io::Result<bool> {
     Ok(!snapshots.is_empty())
 }
 
-/// Writes sled's settings anew where they are damaged: they are always the same.
-pub(in crate::store) fn mend_settings(folder: &Path) -> io::Result<()> {
+/// Rewrites sled's settings if they are damaged: they are always the same.
+pub(in crate::store) fn repair_settings(folder: &Path) -> io::Result<()> {
     let path = folder.join("conf");
     let mut right = SETTINGS.to_vec();
     right.extend_from_slice(&crc32fast::hash(SETTINGS).to_le_bytes());
@@ -61,7 +61,7 @@ pub(in crate::store) fn mend_settings(folder: &Path) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-/// Whether the settings are whole, but not those of this program: sled says so itself.
+/// Returns whether the settings are intact but of another version, which sled itself reports.
 fn is_of_another_version(bytes: &[u8]) -> bool {
     let parts = bytes.split_last_chunk::<4>();
     parts.is_some_and(|(text, crc)| crc32fast::hash(text) == u32::from_le_bytes(*crc))

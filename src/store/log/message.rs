@@ -2,20 +2,20 @@
 
 use super::{RED_ZONE, SEGMENT, SEGMENT_HEAD};
 
-/// A log position that counts on through all segments ever written, as sled's `Lsn`.
+/// A position in the log, counted through all segments ever written: sled's `Lsn`.
 pub(super) type Lsn = i64;
 
 /// What a segment's header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHead {
-    /// Where in the log the segment begins.
+    /// The position in the log at which the segment begins.
     pub(super) lsn: Lsn,
     /// Up to where the log was on disk when the segment was begun.
     pub(super) stable: Lsn,
 }
 
 impl SegmentHead {
-    /// `None` where the checksum does not fit: the segment is free, or damaged.
+    /// Returns `None` if the checksum does not match: the segment is free or damaged.
     pub(super) fn decode(bytes: &[u8; SEGMENT_HEAD]) -> Option<Self> {
         let mut rest = &bytes[..];
         let crc = rest.u32()? ^ u32::MAX;
@@ -29,7 +29,7 @@ fn is_segment_start(lsn: Lsn) -> bool {
     u64::try_from(lsn).is_ok_and(|lsn| lsn.is_multiple_of(SEGMENT))
 }
 
-/// The number of the segment that a log position lies in.
+/// Returns the number of the segment that a log position lies in.
 pub(super) fn segment_number(lsn: Lsn) -> u64 {
     u64::try_from(lsn).unwrap_or(0) / SEGMENT
 }
@@ -41,11 +41,11 @@ pub(super) enum Kind {
     Canceled,
     /// Ends the segment.
     Cap,
-    /// Says where a batch's last message begins: without that one none of the batch counts.
+    /// Begins a batch, and names the position of its last message: without that one the batch is void.
     Manifest,
     /// Frees a node.
     Free,
-    /// The counter of ids, which is not used here.
+    /// The counter of ids, which this program does not use.
     Counter,
     /// The roots of all trees.
     Meta,
@@ -75,13 +75,13 @@ fn is_in_file(kind: u8) -> bool {
     [7, 9, 11].contains(&kind)
 }
 
-/// The number of the file that a message's body is in.
+/// Returns the number of the file that holds a message's body, if a file does.
 pub(super) fn file_number(message: &Message<'_>) -> Option<i64> {
     let mut body = message.body;
     message.in_file.then(|| body.i64()).flatten()
 }
 
-/// The body in a file of its own; `None` where it is damaged.
+/// Returns the body in a file of its own; `None` if it is damaged.
 pub(super) fn body_in_file(file: &[u8], kind: Kind) -> Option<Vec<u8>> {
     let (crc, rest) = file.split_first_chunk::<4>()?;
     let (kind_byte, body) = rest.split_first()?;
@@ -89,25 +89,25 @@ pub(super) fn body_in_file(file: &[u8], kind: Kind) -> Option<Vec<u8>> {
     (good && Kind::decode(*kind_byte) == Some(kind)).then(|| body.to_vec())
 }
 
-/// A message whose checksum fits.
+/// A message whose checksum matches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'a> {
     pub(super) kind: Kind,
     /// The node it is about.
     pub(super) pid: u64,
     pub(super) body: &'a [u8],
-    /// Whether the body is only the number of a file that has it: what is larger than a quarter of a segment.
+    /// Whether the body is only the number of the file that holds it, as for one larger than a quarter of a segment.
     pub(super) in_file: bool,
     /// Bytes up to the next message.
     pub(super) len: usize,
 }
 
-/// Whether a message may begin at this position of a segment.
+/// Returns whether a message may begin at this position of a segment.
 pub(super) fn may_begin_at(at: usize) -> bool {
     usize::try_from(SEGMENT).is_ok_and(|segment| (SEGMENT_HEAD..=segment - RED_ZONE).contains(&at))
 }
 
-/// The number of the segment that the message at a position says it belongs to, if there is one.
+/// Returns the segment number that the message at a position carries, if there is a message.
 pub(super) fn number_of_message(segment: &[u8], at: usize) -> Option<u64> {
     let mut rest = segment.get(at + 5..)?;
     rest.varint()?;
@@ -115,7 +115,7 @@ pub(super) fn number_of_message(segment: &[u8], at: usize) -> Option<u64> {
     read_message(segment, at, number).map(|_| number)
 }
 
-/// The message at a position of a segment's bytes; `None` where there is none, or a damaged one.
+/// Reads the message at a position of a segment's bytes; returns `None` if there is none or it is damaged.
 pub(super) fn read_message(segment: &[u8], at: usize, number: u64) -> Option<Message<'_>> {
     let (message, crc) = read_unchecked(segment, at, number)?;
     let head = &segment[at + 4..at + message.len - message.body.len()];
@@ -125,7 +125,16 @@ pub(super) fn read_message(segment: &[u8], at: usize, number: u64) -> Option<Mes
     (hasher.finalize() == crc).then_some(message)
 }
 
-/// What may be a damaged message, and the checksum that it should have.
+/// Returns the length that a message's head names. The bytes may end before the message does, and may be damaged.
+pub(super) fn message_len(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    let (_crc, _kind) = (rest.u32()?, rest.u8()?);
+    let body = usize::try_from(rest.varint()?).ok()?;
+    let (_number, _pid) = (rest.varint()?, rest.varint()?);
+    (bytes.len() - rest.len()).checked_add(body)
+}
+
+/// Reads a message that may be damaged, and the checksum that it should have.
 pub(super) fn read_unchecked(segment: &[u8], at: usize, number: u64) -> Option<(Message<'_>, u32)> {
     let bytes = segment.get(at..)?;
     let mut rest = bytes;
@@ -142,7 +151,7 @@ pub(super) fn read_unchecked(segment: &[u8], at: usize, number: u64) -> Option<(
     Some((Message { kind, pid, body, in_file: is_in_file(kind_byte), len: head + body_len }, crc))
 }
 
-/// Reads sled's numbers and byte strings from the front of bytes; `None` where they end too early.
+/// Reads sled's numbers and byte strings from the front of bytes; each method returns `None` if they end too early.
 pub(super) trait Read<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]>;
 
@@ -158,7 +167,7 @@ pub(super) trait Read<'a> {
         Some(i64::from_le_bytes(self.take(8)?.try_into().ok()?))
     }
 
-    /// A number in 1 to 9 bytes: of which the first is the number itself, or says how it is written.
+    /// Reads a number in 1 to 9 bytes. The first byte is the number itself or says how many bytes follow.
     fn varint(&mut self) -> Option<u64> {
         let first = self.u8()?;
         Some(match first {
@@ -177,7 +186,7 @@ pub(super) trait Read<'a> {
         })
     }
 
-    /// A byte string with its length in front.
+    /// Reads a byte string after its length.
     fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = self.varint()?;
         self.take(usize::try_from(len).ok()?)

@@ -1,13 +1,13 @@
 //! sled's files, read without sled.
 //!
 //! sled has no read-only mode: it needs its file open for writing, zeroes segments and writes a snapshot when it
-//! opens, and cuts its log at the first message that it cannot read. So whatever only reads, and whatever has to
-//! look at damaged files, reads them here, and sled opens only what was found intact here. The format is that of
-//! sled 0.34, which its `conf` file names.
+//! opens, and cuts its log at the first message that it cannot read. So commands that only read, and the repair of damaged
+//! files, use this module, and sled opens only logs that this module found intact. The format is that of sled 0.34, which
+//! its `conf` file names.
 //!
 //! The log (`db`) is made of segments of 512 KiB, each with a header that says where in the log it belongs, and of
-//! messages with checksums in them. A message replaces a node of the tree, adds a change to one, or frees one; what
-//! was written last holds. The snapshot (`snap.*`) says where each node was at one point of the log, so that only
+//! messages with checksums in them. A message replaces a node of the tree, adds a change to one, or frees one; the
+//! last message wins. The snapshot (`snap.*`) says where each node was at one point of the log, so that only
 //! what follows has to be read.
 
 mod files;
@@ -22,7 +22,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub(super) use files::{mend_settings, remove_unfinished_snapshots, set_snapshots_aside};
+pub(super) use files::{remove_unfinished_snapshots, repair_settings, set_snapshots_aside};
 pub(super) use reader::Log;
 pub(super) use scan::{Extent, Found, Values, scan, sort_versions};
 

@@ -1,15 +1,15 @@
-//! Nodes of sled's tree, as messages hold them.
+//! Nodes of sled's tree, decoded from messages.
 
 use super::message::Read;
 
-/// A node: the keys from `lo` to `hi`, or where to look for them.
+/// A node: the entries with keys from `lo` to `hi`, or the children that hold them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
     /// The node to the right.
     pub(super) next: Option<u64>,
     /// The child that is being merged into its left neighbour.
     merging_child: Option<u64>,
-    /// So many bytes of `lo` begin every key of the node, and are left out in them.
+    /// Every key of the node begins with this many bytes of `lo`, and is stored without them.
     prefix_len: usize,
     pub(super) lo: Vec<u8>,
     /// The first key to the right; empty in the last node.
@@ -23,17 +23,17 @@ enum Data {
     Index(Vec<(Vec<u8>, u64)>),
 }
 
-/// What a node says of a key.
+/// The next step in the search for a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step<'a> {
-    /// Its value, if it has one.
+    /// The search ends here, with the key's value if it has one.
     Here(Option<&'a [u8]>),
-    /// To look on in this node.
+    /// The search goes on in this node.
     Go(u64),
 }
 
 impl Node {
-    /// `None` where the bytes are no node.
+    /// Returns `None` if the bytes are no node.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let parts = Parts::decode(bytes)?;
         let keys = parts.keys.iter().map(|key| key.to_vec());
@@ -57,7 +57,7 @@ impl Node {
         matches!(self.data, Data::Index(_))
     }
 
-    /// Applies a change of the node; `None` where the bytes are none.
+    /// Applies a change to the node; returns `None` if the bytes are no change.
     pub(super) fn apply(&mut self, mut link: &[u8]) -> Option<()> {
         let rest = &mut link;
         match (rest.u8()?, &mut self.data) {
@@ -79,14 +79,14 @@ impl Node {
                 let merged = self.merging_child.take()?;
                 children.retain(|(_, child)| *child != merged);
             }
-            // The mark on such a child: it stays readable until it is freed.
+            // Marks a child that is being merged, which stays readable until it is freed.
             (4, _) => {}
             _ => return None,
         }
         Some(())
     }
 
-    /// Where to look for a key; `None` where that cannot be: the key lies before the node.
+    /// Returns the next step in the search for a key; `None` if the search should not have come to this node.
     pub(super) fn step(&self, key: &[u8]) -> Option<Step<'_>> {
         if key < self.lo.as_slice() {
             return None;
@@ -108,7 +108,7 @@ impl Node {
         }
     }
 
-    /// A leaf's keys, whole, and their values.
+    /// Returns a leaf's full keys and their values.
     pub(super) fn entries(&self) -> impl Iterator<Item = (Vec<u8>, &[u8])> {
         let entries = match &self.data {
             Data::Leaf(entries) => entries.as_slice(),
@@ -119,7 +119,7 @@ impl Node {
     }
 }
 
-/// A node's parts, in the bytes that hold them.
+/// A node's parts, borrowed from its bytes.
 struct Parts<'a> {
     next: Option<u64>,
     merging_child: Option<u64>,
@@ -155,7 +155,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The keys of a leaf, and their values where they are in its bytes; `None` where the bytes are no leaf.
+/// Returns the full keys of a leaf and their values, borrowed from its bytes; `None` if the bytes are no leaf.
 pub(super) fn leaf_entries(bytes: &[u8]) -> Option<Vec<(Vec<u8>, &[u8])>> {
     let parts = Parts::decode(bytes)?;
     let Values::Leaf(values) = parts.values else { return None };
@@ -164,12 +164,12 @@ pub(super) fn leaf_entries(bytes: &[u8]) -> Option<Vec<(Vec<u8>, &[u8])>> {
     Some(keys.zip(values).collect())
 }
 
-/// The id of a node that need not be there: none is 0.
+/// Returns the id of an optional node, which is stored as 0 if there is none.
 fn optional(number: u64) -> Option<u64> {
     (number != 0).then_some(number)
 }
 
-/// The key and value that a change sets, if it sets one; the key without its node's prefix.
+/// Returns the key and value that a change sets, if it sets one. The key lacks its node's prefix.
 pub(super) fn link_entry(mut link: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = &mut link;
     (rest.u8()? == 0).then_some(())?;

@@ -1,7 +1,7 @@
 //! Looking records up in sled's files.
 
 use super::message::{
-    Kind, Message, Read, body_in_file, file_number, read_message, segment_number,
+    Kind, Message, Read, body_in_file, file_number, message_len, read_message, segment_number,
 };
 use super::node::{Node, Step};
 use super::replay::{Replayed, read_up_to, replay};
@@ -15,15 +15,15 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The node that has the roots of all trees.
+/// The id of the node that holds the roots of all trees.
 const META: u64 = 0;
 /// sled's name of the tree that a database has from the start.
 const TREE: &[u8] = b"__sled__default";
-/// Leaves that are kept: a run of headers, or the buckets of one run of the index, is read from few of them.
+/// Leaves kept in memory. Neighbouring headers, or the buckets of one index run, lie in few of them.
 const LEAVES: usize = 32;
-/// Nodes on the way to a key, at most: more are a circle.
+/// The most nodes on the way to a key: more of them are a cycle.
 const MAX_DEPTH: usize = 1 << 16;
-/// Read at once for a message whose length is not known yet: most changes and small nodes.
+/// Bytes read at once for a message whose length is not known yet: most changes and small nodes have fewer.
 const GUESS: usize = 8 * 1024;
 
 /// A key and its value.
@@ -74,12 +74,12 @@ impl Log {
         Ok(log)
     }
 
-    /// What is wrong with the log although it can be read: to open it with sled could erase what follows.
+    /// Returns what is wrong with the log although it can be read. sled would erase everything after the damage.
     pub(in crate::store) fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }
 
-    /// Takes a batch out of the log that never reached the disk as a whole, where sled would take it for one that did.
+    /// Erases the torn batch at the log's end, if there is one: sled would read it as if it were whole.
     ///
     /// # Errors
     /// The system failed.
@@ -97,7 +97,7 @@ impl Log {
         file.sync_data()
     }
 
-    /// Whether there is a snapshot that cannot be used.
+    /// Returns whether there is a snapshot that cannot be used.
     pub(in crate::store) fn ignored_snapshot(&self) -> bool {
         self.ignored_snapshot
     }
@@ -114,7 +114,7 @@ impl Log {
         }
     }
 
-    /// The records whose keys are at least `from`, as long as `wanted` says so.
+    /// Returns the records from key `from` on, up to the first key that is not `wanted`.
     ///
     /// # Errors
     /// As [`Log::get`].
@@ -137,7 +137,7 @@ impl Log {
                 _ => return Ok(found),
             }
         }
-        Err(LogError::damaged("the tree's leaves lead in a circle"))
+        Err(LogError::damaged("the tree's leaves form a cycle"))
     }
 
     fn leaf_of(&self, key: &[u8]) -> Result<Arc<Node>, LogError> {
@@ -149,11 +149,11 @@ impl Log {
                 None => return Err(LogError::damaged("the tree does not lead to a key")),
             }
         }
-        Err(LogError::damaged("the tree leads in a circle"))
+        Err(LogError::damaged("the tree has a cycle"))
     }
 
     fn find_root(&self) -> Result<u64, LogError> {
-        let damaged = || LogError::damaged("the root of the tree is not written down");
+        let damaged = || LogError::damaged("the root of the tree is missing");
         let NodePlace::At(place, _) = self.place(META)? else { return Err(damaged()) };
         let body = self.body(META, *place, Kind::Meta)?;
         let mut rest = body.as_slice();
@@ -208,15 +208,20 @@ impl Log {
         let damaged = || LogError::damaged(format!("the message at {} is damaged", place.offset));
         let in_segment = SEGMENT - place.offset % SEGMENT;
         let in_segment = usize::try_from(in_segment).map_err(|_| damaged())?;
-        for size in [GUESS.min(in_segment), in_segment] {
-            let mut bytes = vec![0; size];
-            let read = read_up_to(&self.file, &mut bytes, place.offset)?;
-            bytes.truncate(read);
-            if let Some(message) = read_message(&bytes, 0, segment_number(place.lsn)) {
-                return self.body_of(&message, pid, kind)?.ok_or_else(damaged);
-            }
-        }
-        Err(damaged())
+        let bytes = self.read_at_message(place.offset, in_segment)?;
+        let message = read_message(&bytes, 0, segment_number(place.lsn)).ok_or_else(damaged)?;
+        self.body_of(&message, pid, kind)?.ok_or_else(damaged)
+    }
+
+    /// At least the bytes of the message at an offset, but no more than `max`.
+    fn read_at_message(&self, offset: u64, max: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; GUESS.min(max)];
+        let read = read_up_to(&self.file, &mut bytes, offset)?;
+        let len = message_len(&bytes[..read]).unwrap_or(0).min(max);
+        bytes.resize(len.max(read), 0);
+        let more = read_up_to(&self.file, &mut bytes[read..], offset + read as u64)?;
+        bytes.truncate(read + more);
+        Ok(bytes)
     }
 
     fn body_of(

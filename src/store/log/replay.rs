@@ -22,8 +22,8 @@ pub(super) struct Replayed {
     pub(super) damage: Option<String>,
     /// The folder of bodies that have files of their own.
     pub(super) blobs: PathBuf,
-    /// Parts of the file that hold what there is of a batch that never reached the disk as a whole, where sled would
-    /// take it for one that did. The last comes first.
+    /// The parts of the file with a torn batch, which never reached the disk as a whole but which sled would read as if
+    /// it had. The last part comes first.
     pub(super) torn: Vec<Range<u64>>,
 }
 
@@ -38,7 +38,7 @@ struct Segment {
 /// The segments, by where in the log they begin.
 type Segments = BTreeMap<Lsn, Segment>;
 
-/// The same length as positions of the log and as buffers have it.
+/// [`SEGMENT`] in the types of log positions and of buffer lengths.
 const SEGMENT_LSN: Lsn = 512 * 1024;
 const SEGMENT_BYTES: usize = 512 * 1024;
 
@@ -56,7 +56,7 @@ pub(super) fn replay(file: &File, blobs: &Path, snapshot: Snapshot) -> Result<Re
     let batch = last_batch(file, &segments)?;
     let end = log.find_end(file, &segments, stable, batch)?;
     if end + 1 < from {
-        log.note("the log ends before the snapshot does");
+        log.record_damage("the log ends before the snapshot does");
     }
     if end < stable - stable % SEGMENT_LSN {
         log.torn = after(end, &segments);
@@ -68,13 +68,13 @@ pub(super) fn replay(file: &File, blobs: &Path, snapshot: Snapshot) -> Result<Re
         }
     }
     if log.nodes.contains(&NodePlace::Missing) {
-        log.note("a node of the tree was never written");
+        log.record_damage("a node of the tree was never written");
     }
     Ok(log)
 }
 
 impl Replayed {
-    fn note(&mut self, what: impl Into<String>) {
+    fn record_damage(&mut self, what: impl Into<String>) {
         self.damage.get_or_insert_with(|| what.into());
     }
 
@@ -89,7 +89,7 @@ impl Replayed {
                 Some(head) if head.lsn >= first => {
                     let segment = Segment { offset, stable: head.stable };
                     if segments.insert(head.lsn, segment).is_some() {
-                        self.note("two segments of the log have the same place");
+                        self.record_damage("two segments of the log have the same place");
                     }
                 }
                 Some(_) => {}
@@ -102,7 +102,7 @@ impl Replayed {
         Ok(segments)
     }
 
-    /// A segment whose header is damaged: its messages say which one it is. A free segment has none.
+    /// Finds the place of a segment whose header is damaged from its messages. A free segment has none.
     fn find_headless(
         &mut self,
         file: &File,
@@ -114,7 +114,7 @@ impl Replayed {
         let Some(number) = number_of_message(&bytes, SEGMENT_HEAD) else { return Ok(()) };
         let lsn = Lsn::try_from(number.saturating_mul(SEGMENT)).unwrap_or(-1);
         if lsn >= first && !segments.contains_key(&lsn) {
-            self.note("a segment's header is damaged");
+            self.record_damage("a segment's header is damaged");
             segments.insert(lsn, Segment { offset, stable: -1 });
         }
         Ok(())
@@ -148,7 +148,7 @@ impl Replayed {
                     Item::Gap => drop(tear.get_or_insert(end)),
                     Item::Message(message) => {
                         if message.kind == Kind::Manifest && tear.take().is_some() {
-                            self.note("the log has a hole before its end");
+                            self.record_damage("the log has a hole before its end");
                         }
                         end = lsn + Lsn::try_from(at + message.len).unwrap_or(0) - 1;
                     }
@@ -158,7 +158,7 @@ impl Replayed {
         Ok(tear.unwrap_or(end))
     }
 
-    /// Takes in a segment's messages; whether to go on with the next segment.
+    /// Applies a segment's messages; returns whether the next segment follows.
     fn apply(&mut self, bytes: &[u8], start: Lsn, offset: u64, from: Lsn, end: Lsn) -> bool {
         let mut gap = false;
         for (at, item) in Items::new(bytes, segment_number(start), SEGMENT_HEAD) {
@@ -167,12 +167,12 @@ impl Replayed {
                 return false;
             }
             let Item::Message(message) = item else {
-                // A segment that was free may be overwritten from its second half on: then nothing of it follows.
+                // A free segment may be overwritten only in part. Then no message follows the gap.
                 gap = true;
                 continue;
             };
             if gap {
-                self.note("a message of the log is damaged");
+                self.record_damage("a message of the log is damaged");
             }
             if message.kind == Kind::Manifest {
                 let last = (&mut &*message.body).i64().unwrap_or(Lsn::MAX);
@@ -189,7 +189,7 @@ impl Replayed {
 
     fn put(&mut self, message: &Message<'_>, place: Place) {
         let Ok(at) = usize::try_from(message.pid) else { return };
-        // Without its file, the message is an old one: of a node that was written anew further on.
+        // sled removes the file once the node is written again further on, so the message is outdated.
         if file_number(message).is_some_and(|file| !self.blobs.join(file.to_string()).exists()) {
             return;
         }
@@ -201,7 +201,7 @@ impl Replayed {
                     changes.push(place);
                 }
             }
-            // The change of a node that was written anew further on.
+            // The node is written again further on.
             (Kind::Link, _) => {}
             (kind, _) => {
                 if self.nodes.len() <= at {
@@ -215,7 +215,7 @@ impl Replayed {
     }
 }
 
-/// What makes sled read on after a position: the rest of its segment, and the headers of those behind it.
+/// Returns the bytes that make sled read on after a position: the rest of its segment, and the headers of later ones.
 fn after(end: Lsn, segments: &Segments) -> Vec<Range<u64>> {
     let cut = |(lsn, segment): (&Lsn, &Segment)| match u64::try_from(end + 1 - lsn) {
         Ok(kept) if kept < SEGMENT => Some(segment.offset + kept..segment.offset + SEGMENT),
@@ -225,7 +225,7 @@ fn after(end: Lsn, segments: &Segments) -> Vec<Range<u64>> {
     segments.iter().rev().filter_map(cut).collect()
 }
 
-/// Where the last batch begins, if one is there.
+/// Returns where the last batch begins, if there is one.
 fn last_batch(file: &File, segments: &Segments) -> Result<Option<Lsn>, LogError> {
     for (lsn, segment) in segments.iter().rev() {
         let bytes = read_segment(file, segment.offset)?;

@@ -1,6 +1,6 @@
-//! Everything in the log that may once have been a record, for the repair of a database.
+//! Finds everything in the log that may once have been a record, for the repair of a database.
 //!
-//! Nothing here is trusted: that a page is what it seems is for its headers to show.
+//! None of it is trusted: the headers of a page prove themselves by their hashes.
 
 use super::message::{
     Kind, Message, Read, SegmentHead, may_begin_at, number_of_message, read_unchecked,
@@ -12,49 +12,49 @@ use super::{LogError, SEGMENT, SEGMENT_HEAD};
 use std::collections::HashMap;
 use std::fs::File;
 
-/// Where a value is in the file.
+/// The place of a value in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Extent {
     offset: u64,
     len: usize,
-    /// The later a version was written the greater this is; what is damaged comes before all.
+    /// Later versions have a greater number; damaged ones have the least.
     order: i64,
 }
 
-/// All values found.
+/// All values that were found.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Found {
     keyed: HashMap<Vec<u8>, Vec<Extent>>,
     /// Values whose keys are lost.
     keyless: Vec<Extent>,
-    /// Where in damaged stretches a value ends whose beginning is lost.
+    /// The ends of values in damaged stretches whose beginning is lost.
     ends: Vec<u64>,
     file: Option<File>,
 }
 
 impl Found {
-    /// All values with keys.
+    /// Returns all values with keys.
     pub(in crate::store) fn keyed(&self) -> impl Iterator<Item = (&[u8], &[Extent])> {
         self.keyed.iter().map(|(key, extents)| (key.as_slice(), extents.as_slice()))
     }
 
-    /// The values that a key may have had, the best first: what was written last, and then what is damaged.
+    /// Returns the values that a key may have had, the last one written first and damaged ones last.
     pub(in crate::store) fn of_key(&self, key: &[u8]) -> &[Extent] {
         self.keyed.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// The values whose keys are lost.
+    /// Returns the values whose keys are lost.
     pub(in crate::store) fn keyless(&self) -> &[Extent] {
         &self.keyless
     }
 
-    /// What is left of values that lie in damaged stretches and were so long, if one was. They may be anything.
+    /// Returns the bytes of values of length `len` that may end in damaged stretches. They may be anything.
     pub(in crate::store) fn fragments(&self, len: usize) -> impl Iterator<Item = Vec<u8>> {
         let starts = self.ends.iter().filter_map(move |end| end.checked_sub(len as u64));
         starts.filter_map(move |offset| self.read(&Extent { offset, len, order: 0 }))
     }
 
-    /// `None` where it cannot be read: it is not there to be had.
+    /// Reads a value; returns `None` if the system cannot read it.
     pub(in crate::store) fn read(&self, extent: &Extent) -> Option<Vec<u8>> {
         let mut bytes = vec![0; extent.len];
         let read = read_up_to(self.file.as_ref()?, &mut bytes, extent.offset).ok()?;
@@ -70,21 +70,21 @@ impl Found {
     }
 }
 
-/// Puts the best version first: what was written last, and then what is damaged.
+/// Sorts the version that was written last first, and damaged ones last.
 pub(in crate::store) fn sort_versions(extents: &mut [Extent]) {
     extents.sort_by_key(|extent| std::cmp::Reverse(extent.order));
 }
 
-/// What values say of themselves.
+/// Recognises values by their bytes.
 pub(in crate::store) trait Values {
-    /// Whether bytes in a damaged stretch look like a value of their length.
+    /// Returns whether bytes in a damaged stretch look like a value.
     fn is_value(&self, bytes: &[u8]) -> bool;
 
-    /// The key of a value, if that shows; `end` is what is known of the key.
+    /// Returns the key of a value if the value shows it; `end` is the known end of the key.
     fn key_of(&self, end: &[u8], value: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// Looks through the whole file.
+/// Searches the whole file.
 ///
 /// # Errors
 /// The system failed.
@@ -103,7 +103,7 @@ pub(in crate::store) fn scan(file: &File, values: &impl Values) -> Result<Found,
     Ok(found)
 }
 
-/// The number that a segment's messages carry, by its header, or else by the first message.
+/// Returns the number that a segment's messages carry, from its header or else from its first message.
 fn segment_of(bytes: &[u8]) -> Option<u64> {
     let head = bytes.first_chunk::<SEGMENT_HEAD>().and_then(SegmentHead::decode);
     let by_head = head.and_then(|head| u64::try_from(head.lsn).ok()).map(|lsn| lsn / SEGMENT);
@@ -150,13 +150,13 @@ fn add_message<'a>(
     mut add: impl FnMut(Option<Vec<u8>>, &'a [u8]),
 ) {
     match message.kind {
-        // No page is that large.
+        // No page is large enough for a file of its own.
         _ if message.in_file => {}
         Kind::Node => {
             let entries = leaf_entries(message.body).unwrap_or_default();
             entries.into_iter().for_each(|(key, value)| add(Some(key), value));
         }
-        // Its key lacks what all keys of its node begin with.
+        // The key lacks the prefix of its node.
         Kind::Link => {
             if let Some((key, value)) = link_entry(message.body) {
                 add(values.key_of(key, value), value);
@@ -166,7 +166,7 @@ fn add_message<'a>(
     }
 }
 
-/// Values in a damaged stretch: their length is in front of them, in so many bytes.
+/// Adds the values in a damaged stretch with the number of bytes that the length before each of them takes.
 fn add_loose<'a>(bytes: &'a [u8], values: &impl Values, mut add: impl FnMut(usize, &'a [u8])) {
     for at in 0..bytes.len() {
         let mut rest = &bytes[at..];

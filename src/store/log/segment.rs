@@ -1,8 +1,8 @@
-//! Going through a segment's messages.
+//! Iterates over the messages of a segment.
 
 use super::message::{Kind, Message, may_begin_at, read_message};
 
-/// What is at a position of a segment.
+/// What a segment has at a position.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item<'a> {
     /// A message whose checksum fits.
@@ -13,7 +13,7 @@ pub(super) enum Item<'a> {
 
 /// The messages of a segment in order, and what lies between them.
 ///
-/// After bytes that are no message it goes on with the next message of the same segment number, if there is one.
+/// After a gap the iterator continues with the next message of the same segment number, if there is one.
 #[derive(Clone, Debug)]
 pub(super) struct Items<'a> {
     bytes: &'a [u8],
@@ -23,7 +23,7 @@ pub(super) struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// Begins at a position, which the segment's header precedes.
+    /// Starts at a position after the segment's header.
     pub(super) fn new(bytes: &'a [u8], number: u64, at: usize) -> Self {
         Self { bytes, number, at, ended: false }
     }

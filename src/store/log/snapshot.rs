@@ -1,4 +1,4 @@
-//! sled's snapshot: where in the log each node was at one point of it.
+//! sled's snapshot: the place of each node at one point of the log.
 
 use super::message::{Lsn, Read};
 
@@ -13,25 +13,25 @@ pub(super) struct Place {
 /// Where a node is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum NodePlace {
-    /// Nothing was written for its id, which sled never leaves so.
+    /// Nothing was written for its id. sled leaves no such gap.
     #[default]
     Missing,
     Free,
-    /// The whole node, and the changes since, oldest first.
+    /// The place of the whole node, and those of later changes, oldest first.
     At(Place, Vec<Place>),
 }
 
-/// What a snapshot says.
+/// The content of a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {
-    /// Everything before this position of the log is in the snapshot.
+    /// The snapshot covers the log before this position.
     pub(super) stable: Option<Lsn>,
     /// The nodes, by id.
     pub(super) nodes: Vec<NodePlace>,
 }
 
 impl Snapshot {
-    /// `None` where the file is cut short or damaged.
+    /// Returns `None` if the file is cut short or damaged.
     pub(super) fn decode(file: &[u8]) -> Option<Self> {
         let (body, crc) = file.split_last_chunk::<4>()?;
         let (body, _length) = body.split_last_chunk::<8>()?;

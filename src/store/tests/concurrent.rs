@@ -41,7 +41,7 @@ fn readers_never_see_damage_while_the_writer_commits_and_reorganises() {
             let change = Change { cut_to: Some(height), append: Some(&other), ..Change::default() };
             store.commit(&change).unwrap();
             if round % 16 == 0 {
-                store.settle().unwrap();
+                store.finish_bulk_load().unwrap();
             }
         }
         ended.store(true, Ordering::Relaxed);

@@ -51,8 +51,8 @@ fn read_everything(store: &SledStore, what: &str) {
     store.last_sync().map_or_else(damage, |_| ());
     let more = Branch::resume_from(regtest(), tip.height);
     store.headers(more, 3000).map_or_else(damage, |_| ());
-    if !matches!(store.settle(), Err(StoreError::ReadOnly { .. }) | Ok(())) {
-        store.settle().map_or_else(damage, |()| ());
+    if !matches!(store.finish_bulk_load(), Err(StoreError::ReadOnly { .. }) | Ok(())) {
+        store.finish_bulk_load().map_or_else(damage, |()| ());
     }
 }
 

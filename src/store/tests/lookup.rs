@@ -14,7 +14,7 @@ fn assert_found(store: &SledStore, first: u32, hashes: &[BlockHash], step: usize
 }
 
 #[test]
-fn hashes_of_a_bulk_load_are_found_before_it_is_settled_and_after_a_reopen() {
+fn hashes_of_a_bulk_load_are_found_before_it_is_finished_and_after_a_reopen() {
     let folder = tempdir().unwrap();
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     let headers = mine(&mut Branch::genesis(regtest()), 3000, 0);
@@ -23,13 +23,13 @@ fn hashes_of_a_bulk_load_are_found_before_it_is_settled_and_after_a_reopen() {
     drop(store);
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     assert_found(&store, 1, headers.hashes(), 1);
-    store.settle().unwrap();
+    store.finish_bulk_load().unwrap();
     assert_eq!(store.missing_in_index(1, headers.hashes()).unwrap(), None);
     assert_found(&store, 1, headers.hashes(), 3);
     assert_eq!(store.height_of(&BlockHash([7; 32])).unwrap(), None);
 }
 
-/// A chain beyond the first index run, interrupted before it was settled, and cut back into the first run.
+/// A chain beyond the first index run, interrupted before its bulk load was finished, and cut back into the first run.
 #[test]
 fn hashes_are_found_on_both_sides_of_a_run_boundary() {
     let folder = tempdir().unwrap();

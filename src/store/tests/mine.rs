@@ -49,16 +49,16 @@ pub(super) fn append(store: &impl HeaderStore, headers: &CheckedHeaders) {
     store.commit(&Change { append: Some(headers), ..Change::default() }).unwrap();
 }
 
-/// A settled and closed database with `count` regtest headers above genesis, and those headers.
+/// A closed database with `count` regtest headers above genesis, and those headers.
 pub(super) fn regtest_database(folder: &Path, count: u32) -> CheckedHeaders {
     let store = SledStore::open(folder, regtest()).unwrap();
     let headers = mine(&mut Branch::genesis(regtest()), count, 0);
     append(&store, &headers);
-    store.settle().unwrap();
+    store.finish_bulk_load().unwrap();
     headers
 }
 
-/// A settled and closed database with mainnet's first `count` headers above genesis, and those headers.
+/// A closed database with mainnet's first `count` headers above genesis, and those headers.
 pub(super) fn mainnet_database(folder: &Path, count: usize) -> CheckedHeaders {
     let mainnet = params(Network::Mainnet);
     let store = SledStore::open(folder, mainnet).unwrap();
@@ -67,6 +67,6 @@ pub(super) fn mainnet_database(folder: &Path, count: usize) -> CheckedHeaders {
     let headers = headers[1..=count].iter().map(Header::decode).collect();
     let headers = check(&mut Branch::genesis(mainnet), headers);
     append(&store, &headers);
-    store.settle().unwrap();
+    store.finish_bulk_load().unwrap();
     headers
 }

@@ -3,7 +3,7 @@
 use super::mine::{mine, regtest};
 use crate::chain::{Ancestors, Branch, CheckedHeaders};
 use crate::primitives::BlockHash;
-use crate::store::{Change, HeaderStore, MemoryStore, SledStore, Staging, verify};
+use crate::store::{CandidateChange, Change, HeaderStore, MemoryStore, SledStore, verify};
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any};
 use proptest::{prop_oneof, proptest};
@@ -22,16 +22,16 @@ enum Op {
     },
     /// A branch is stored beside the chain in pieces, a change to the chain's end or a new process in between; then it
     /// takes over, or does not.
-    Stage {
+    Candidate {
         depth: u32,
         counts: Vec<u32>,
         between: Option<bool>,
-        adopt: bool,
+        activate: bool,
     },
     LastSync(u64),
     /// The end of a sync.
-    LastSyncAndSettle(u64),
-    Settle,
+    LastSyncAndFinishBulkLoad(u64),
+    FinishBulkLoad,
     Reopen,
 }
 
@@ -43,10 +43,10 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => (0u32..20, 1u32..25).prop_map(|(depth, count)| Op::Reorganise { depth, count }),
         2 => (0u32..900, 1u32..900).prop_map(|(depth, count)| Op::Reorganise { depth, count }),
         3 => (0u32..400, vec(1u32..300, 1..4), any::<Option<bool>>(), any::<bool>()).prop_map(
-            |(depth, counts, between, adopt)| Op::Stage { depth, counts, between, adopt }),
+            |(depth, counts, between, activate)| Op::Candidate { depth, counts, between, activate }),
         1 => (0u64..2_000_000_000).prop_map(Op::LastSync),
-        1 => (0u64..2_000_000_000).prop_map(Op::LastSyncAndSettle),
-        2 => Just(Op::Settle),
+        1 => (0u64..2_000_000_000).prop_map(Op::LastSyncAndFinishBulkLoad),
+        2 => Just(Op::FinishBulkLoad),
         3 => Just(Op::Reopen),
     ];
     vec(op, 1..16)
@@ -78,18 +78,18 @@ impl<'a> Pair<'a> {
             Op::Append(count) => self.change(tip, count),
             Op::Cut { depth } => self.change(tip.saturating_sub(depth), 0),
             Op::Reorganise { depth, count } => self.change(tip.saturating_sub(depth), count),
-            Op::Stage { depth, ref counts, between, adopt } => {
-                self.stage(tip.saturating_sub(depth), counts, between, adopt);
+            Op::Candidate { depth, ref counts, between, activate } => {
+                self.run_candidate(tip.saturating_sub(depth), counts, between, activate);
             }
             Op::LastSync(time) => {
                 self.commit(&Change { last_sync: Some(time), ..Change::default() });
             }
-            Op::LastSyncAndSettle(time) => {
+            Op::LastSyncAndFinishBulkLoad(time) => {
                 let last_sync = Some(time);
-                self.commit(&Change { last_sync, settle: true, ..Change::default() });
+                self.commit(&Change { last_sync, finish_bulk_load: true, ..Change::default() });
                 assert_eq!(self.sled().end().indexed_to, tip + 1);
             }
-            Op::Settle => self.sled().settle().unwrap(),
+            Op::FinishBulkLoad => self.sled().finish_bulk_load().unwrap(),
             Op::Reopen => {
                 self.sled = None;
                 self.sled = Some(SledStore::open(self.folder, regtest()).unwrap());
@@ -105,37 +105,41 @@ impl<'a> Pair<'a> {
         self.commit(&Change { cut_to, append: Some(&new), ..Change::default() });
     }
 
-    fn stage(&mut self, fork: u32, counts: &[u32], between: Option<bool>, adopt: bool) {
+    fn run_candidate(&mut self, fork: u32, counts: &[u32], between: Option<bool>, activate: bool) {
         self.salt += 1;
         let salt = self.salt;
         let mut branch = self.branch_at(fork);
         for count in counts {
             let new = mine(&mut branch, *count, salt);
             self.seen.extend_from_slice(new.hashes());
-            let staged = Some(Staging::Add(&new));
-            self.commit(&Change { staged, ..Change::default() });
+            let candidate = Some(CandidateChange::Extend(&new));
+            self.commit(&Change { candidate, ..Change::default() });
             self.compare();
         }
         match between {
             Some(true) => self.change(self.model.tip().height, 100),
             Some(false) => {
-                // What a process has staged is of no use to the next one.
+                // The candidate of a process is of no use to the next one.
                 self.apply(&Op::Reopen);
-                self.model.unstage().unwrap();
-                let gone = self
-                    .sled()
-                    .commit(&Change { staged: Some(Staging::Adopt), ..Change::default() });
+                self.model.discard_candidate().unwrap();
+                let gone = self.sled().commit(&Change {
+                    candidate: Some(CandidateChange::Activate),
+                    ..Change::default()
+                });
                 assert!(gone.is_err());
                 return;
             }
             None => {}
         }
-        if adopt {
-            self.commit(&Change { staged: Some(Staging::Adopt), ..Change::default() });
+        if activate {
+            self.commit(&Change {
+                candidate: Some(CandidateChange::Activate),
+                ..Change::default()
+            });
             assert_eq!(self.sled().tip().hash, branch.hash());
         } else {
-            self.model.unstage().unwrap();
-            self.sled().unstage().unwrap();
+            self.model.discard_candidate().unwrap();
+            self.sled().discard_candidate().unwrap();
         }
     }
 

@@ -126,7 +126,7 @@ fn after_a_failed_fsync_no_change_is_taken_until_the_database_is_opened_again() 
     let later = mine(&mut branch, 5, 0);
     let change = Change { append: Some(&later), ..Change::default() };
     assert!(matches!(store.commit(&change), Err(StoreError::Io { .. })));
-    assert!(store.settle().is_err());
+    assert!(store.finish_bulk_load().is_err());
     drop(store);
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     assert!([5, 10].contains(&store.tip().height));

@@ -169,7 +169,7 @@ fn a_page_without_its_head_and_a_hole_in_another_of_its_lane_cost_no_header() {
                 append(&store, &headers);
                 all.extend_from_slice(headers.headers());
             }
-            store.settle().unwrap();
+            store.finish_bulk_load().unwrap();
             drop(store);
             let headers = check(&mut Branch::genesis(regtest()), all);
             damage(folder.path(), "db", |bytes| {

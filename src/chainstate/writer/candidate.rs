@@ -3,36 +3,36 @@
 //! Whatever ends the program on the way, the stored chain is the old one or the new one: its work never
 //! becomes less. What was downloaded of the branch by then is downloaded again.
 
-use super::{ChainError, ChainWriter, Staged, collect, log_retargets, stored_branch};
+use super::{Candidate, ChainError, ChainWriter, collect, log_retargets, stored_branch};
 use crate::chain::link_batch;
 use crate::chain::{Branch, ConnectOutcome, HeaderTree, LinkedBatch, MAX_SIDE_HEADERS, Rejection};
-use crate::store::{Change, HeaderStore, Staging, StoredSide};
+use crate::store::{CandidateChange, Change, HeaderStore, StoredSide};
 
 impl<S: HeaderStore> ChainWriter<S> {
-    /// Begins to collect a branch that leaves the stored chain at a height.
+    /// Begins a candidate: a branch that leaves the stored chain at a height.
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn stage_from(&mut self, fork: u32) -> Result<(), ChainError> {
+    pub fn begin_candidate(&mut self, fork: u32) -> Result<(), ChainError> {
         self.flush()?;
-        self.unstage()?;
+        self.discard_candidate()?;
         let branch = stored_branch(self.store.as_ref(), self.tree.active().params(), fork)?;
-        self.staged = Some(Staged { fork, branch, unstored: None });
+        self.candidate = Some(Candidate { fork, branch, unstored: None });
         Ok(())
     }
 
-    /// The end of the branch that is being collected.
-    pub fn staged(&self) -> Option<&Branch> {
-        self.staged.as_ref().map(|staged| &staged.branch)
+    /// The end of the candidate.
+    pub fn candidate(&self) -> Option<&Branch> {
+        self.candidate.as_ref().map(|candidate| &candidate.branch)
     }
 
-    /// Lets go of the branch that is being collected, and of what was left of one before.
+    /// Discards the candidate, and what was left of one before.
     ///
     /// # Errors
     /// Writing the store failed.
-    pub fn unstage(&mut self) -> Result<(), ChainError> {
-        self.staged = None;
-        Ok(self.store.unstage()?)
+    pub fn discard_candidate(&mut self) -> Result<(), ChainError> {
+        self.candidate = None;
+        Ok(self.store.discard_candidate()?)
     }
 
     /// Judges a batch by the branch's own ancestors and takes its good headers in; the first bad one's rejection
@@ -40,49 +40,53 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn stage(
+    pub fn extend_candidate(
         &mut self,
         batch: LinkedBatch,
         now: u32,
     ) -> Result<(ConnectOutcome, Option<Rejection>), ChainError> {
-        let Some(staged) = &mut self.staged else { return self.accept(batch, now) };
-        let old_bits = staged.branch.bits();
-        let (headers, rejection) = staged.branch.extend(batch, now);
-        let height = staged.branch.height();
-        log_retargets(staged.branch.params(), old_bits, &headers);
-        if let Some(rest) = collect(&mut staged.unstored, headers) {
-            self.flush_staged()?;
-            if let Some(staged) = &mut self.staged {
-                staged.unstored = Some(rest);
+        let Some(candidate) = &mut self.candidate else { return self.accept(batch, now) };
+        let old_bits = candidate.branch.bits();
+        let (headers, rejection) = candidate.branch.extend(batch, now);
+        let height = candidate.branch.height();
+        log_retargets(candidate.branch.params(), old_bits, &headers);
+        if let Some(rest) = collect(&mut candidate.unstored, headers) {
+            self.flush_candidate()?;
+            if let Some(candidate) = &mut self.candidate {
+                candidate.unstored = Some(rest);
             }
         }
-        let takes_over =
-            self.staged().is_some_and(|branch| branch.chainwork() > self.tree.active().chainwork());
-        let joined =
-            if takes_over { self.adopt()? } else { ConnectOutcome::CandidateExtended { height } };
-        Ok((joined, rejection))
+        let takes_over = self
+            .candidate()
+            .is_some_and(|branch| branch.chainwork() > self.tree.active().chainwork());
+        let outcome = if takes_over {
+            self.activate_candidate()?
+        } else {
+            ConnectOutcome::CandidateExtended { height }
+        };
+        Ok((outcome, rejection))
     }
 
     /// Stores what was collected of the branch.
-    pub(super) fn flush_staged(&mut self) -> Result<(), ChainError> {
-        let headers = self.staged.as_mut().and_then(|staged| staged.unstored.take());
+    pub(super) fn flush_candidate(&mut self) -> Result<(), ChainError> {
+        let headers = self.candidate.as_mut().and_then(|candidate| candidate.unstored.take());
         if let Some(headers) = headers.filter(|headers| !headers.is_empty()) {
-            let staged = Some(Staging::Add(&headers));
-            self.store.commit(&Change { staged, ..Change::default() })?;
+            let candidate = Some(CandidateChange::Extend(&headers));
+            self.store.commit(&Change { candidate, ..Change::default() })?;
         }
         Ok(())
     }
 
     /// The branch takes the place of the chain's end, which becomes a branch beside it if it is short enough.
-    fn adopt(&mut self) -> Result<ConnectOutcome, ChainError> {
+    fn activate_candidate(&mut self) -> Result<ConnectOutcome, ChainError> {
         self.flush()?;
-        let Some(Staged { fork: fork_height, .. }) = self.staged.take() else {
+        let Some(Candidate { fork: fork_height, .. }) = self.candidate.take() else {
             return Ok(ConnectOutcome::Unchanged);
         };
         let old = self.store.tip();
         let loser = self.stored_above(fork_height)?;
-        let staged = Some(Staging::Adopt);
-        self.store.commit(&Change { staged, ..Change::default() })?;
+        let candidate = Some(CandidateChange::Activate);
+        self.store.commit(&Change { candidate, ..Change::default() })?;
         let params = self.tree.active().params();
         let height = self.store.tip().height;
         let mut tree = HeaderTree::new(stored_branch(self.store.as_ref(), params, height)?);

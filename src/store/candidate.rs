@@ -1,0 +1,110 @@
+//! The candidate: a branch with more work than the chain, stored beside it until it is complete and replaces the chain's
+//! end in one batch.
+//!
+//! It is stored as the pages that the chain will have then, under keys of their own; the first of them begins
+//! with the chain's own headers up to the fork. A candidate that a process leaves behind is of no use to the next one,
+//! which removes it when it starts or discards one of its own.
+
+use super::change_thread::Batch;
+use super::error::StoreError;
+use super::index::{Buckets, Pending};
+use super::layout::{
+    CANDIDATE_KEYS, PAGE, PAGE_HEAD, RECORD, candidate_page_key, decode_page, page_key,
+};
+use super::open::{Candidate, SledStore, Writer};
+use super::write::append;
+use crate::chain::{ChainTip, CheckedHeaders};
+
+impl SledStore {
+    /// Adds headers to the candidate, or starts one: then the first header says where it leaves the chain.
+    pub(super) fn extend_candidate(
+        &self,
+        writer: &mut Writer,
+        batch: &mut Batch,
+        headers: &CheckedHeaders,
+    ) -> Result<(), StoreError> {
+        let mut candidate = match writer.candidate.take() {
+            Some(candidate) => candidate,
+            None => {
+                self.remove_candidate_pages(batch)?;
+                self.start_candidate(headers.first_height().saturating_sub(1))?
+            }
+        };
+        let Candidate { tip, page, .. } = &mut candidate;
+        append(batch, tip, page, headers, candidate_page_key, |_, _| ())?;
+        self.engine()?.count_added(headers.len());
+        writer.candidate = Some(candidate);
+        Ok(())
+    }
+
+    fn start_candidate(&self, fork: u32) -> Result<Candidate, StoreError> {
+        let end = self.end().tip.height;
+        if fork > end {
+            return Err(StoreError::Gap { tip: end, got: fork + 1 });
+        }
+        Ok(Candidate { fork, tip: self.tip_at(fork)?, page: self.page_up_to(fork)? })
+    }
+
+    /// Replaces everything above the fork by the candidate; returns the new tip and the bytes of its page.
+    pub(super) fn activate_candidate(
+        &self,
+        writer: &mut Writer,
+        batch: &mut Batch,
+        buckets: &mut Buckets<'_>,
+        pending: &mut Pending,
+    ) -> Result<(ChainTip, Vec<u8>), StoreError> {
+        let old = self.end().tip.height;
+        let Some(Candidate { fork, tip, page }) = writer.candidate.take() else {
+            return Err(StoreError::Gap { tip: old, got: old + 1 });
+        };
+        self.remove_parity(pending, buckets, &self.end().tip, fork)?;
+        buckets.cut(fork, pending.indexed_to())?;
+        pending.cut(fork);
+        let mut prev = self.tip_at(fork)?.hash;
+        for number in fork / PAGE..=tip.height / PAGE {
+            let (first, key) = (number * PAGE, candidate_page_key(number));
+            let damaged = |what| StoreError::damaged(first, what);
+            let stored = self.records.get(&key, first, "a candidate page")?;
+            let bytes = stored.ok_or_else(|| damaged("a candidate page is missing"))?;
+            let decoded = decode_page(first, &bytes)?;
+            let new = usize::try_from((fork + 1).saturating_sub(first)).expect("at most a page");
+            let links = decoded.headers.get(new).is_none_or(|header| header.prev == prev);
+            if !links || decoded.hashes.len() < new {
+                return Err(damaged("a candidate page does not follow the one before"));
+            }
+            for (at, hash) in decoded.hashes.iter().enumerate().skip(new) {
+                pending.push(hash, &bytes[..PAGE_HEAD + RECORD * (at + 1)]);
+            }
+            prev = decoded.last_hash();
+            batch.insert(page_key(number), bytes.to_vec());
+            batch.remove(key);
+        }
+        if prev != tip.hash {
+            return Err(StoreError::damaged(tip.height, "the candidate ends with another header"));
+        }
+        (tip.height / PAGE + 1..=old / PAGE).for_each(|number| batch.remove(page_key(number)));
+        pending.write_due(buckets)?;
+        Ok((tip, page))
+    }
+
+    /// Removes the candidate, also one of an earlier process.
+    pub(super) fn remove_candidate(&self) -> Result<(), StoreError> {
+        let mut writer = self.usable_writer()?;
+        let mut batch = Batch::default();
+        writer.candidate = None;
+        if !self.remove_candidate_pages(&mut batch)? {
+            return Ok(());
+        }
+        let (tip, pending) = self.load_pending(&writer)?;
+        self.apply_durably(&mut writer, batch, tip, pending)
+    }
+
+    /// Adds the removal of all candidate pages to the batch; returns whether there are any.
+    fn remove_candidate_pages(&self, batch: &mut Batch) -> Result<bool, StoreError> {
+        let height = self.end().tip.height;
+        let entries = self.records.scan(CANDIDATE_KEYS, height, "the candidate's pages")?;
+        let any = !entries.is_empty();
+        entries.into_iter().for_each(|(key, _)| batch.remove(key));
+        Ok(any)
+    }
+}
