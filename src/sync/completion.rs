@@ -94,7 +94,6 @@ impl HeaderSync {
         if limit.is_some_and(|limit| self.idle_for(now.since_start) >= limit) {
             return Some(self.blame_for(Stopped::Timeout));
         }
-        self.retry_too_new(now);
         if !self.download.is_caught_up(now.since_start) {
             return None;
         }

@@ -7,7 +7,7 @@ use super::locator::locator;
 use super::peers::{NextRequest, Peer, Purpose};
 use super::prefetched::Prefetched;
 use super::tail::{SOFT_DEADLINE, Tail, TailBatch};
-use super::window::{LEAST_WINDOW, RANGES_PER_MS, Ranges, WINDOW};
+use super::window::{LEAST_WINDOW, RANGES_PER_MS, Ranges, SILENT, WINDOW};
 use super::{BatchId, Command, DropReason, SyncEvent};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::{BlockHash, PeerId};
@@ -18,9 +18,6 @@ use std::time::Duration;
 /// A peer that leaves a request unanswered for so long is dropped. Bitcoin Core waits 2 minutes for an
 /// answer to `getheaders` (`HEADERS_RESPONSE_TIME`); half of it is ample for 162 kB.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
-
-/// A peer that leaves a request unanswered for so long does not keep the ranges going beside others.
-const SILENT: Duration = Duration::from_secs(5);
 
 /// A range is asked of a second peer after so many times the usual delay of an answer, and not sooner than
 /// this: below it, a race wins less than it costs.
@@ -385,7 +382,8 @@ impl Download {
         let waiting = self.peers.values().filter_map(Peer::waiting_since);
         let own = waiting.flat_map(|since| [since + self.patience(), since + ANSWER_DEADLINE]);
         let asked = self.ranges.asked().chain(self.prefetched.asked());
-        let own = own.chain(asked.map(|since| since + self.patience()));
+        let waits = [self.patience(), self.patience().max(SILENT)];
+        let own = own.chain(asked.flat_map(|since| waits.map(|wait| since + wait)));
         let lead = self.tail.lead_deadline(&self.peers, !self.presync);
         own.chain(lead).chain(self.tail.deadlines(&self.peers)).filter(|at| *at > now).min()
     }

@@ -108,6 +108,7 @@ impl HeaderSync {
             self.commands.push(Command::Done(Stopped::StopHeight));
             return self.take_commands();
         }
+        self.retry_too_new(now);
         let more_expected = self.supply == PeerSupply::MoreExpected;
         let commands = self.download.poll(now.since_start, more_expected, chain);
         self.carry_out(commands);

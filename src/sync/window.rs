@@ -31,6 +31,9 @@ const MAX_RANGE: u32 = 2 * 2016;
 /// Most peers that race for one range.
 const MAX_OWNERS: usize = 3;
 
+/// Once the last of them has not answered for so long, another peer is asked all the same: as many as that may be silent.
+pub(super) const SILENT: Duration = Duration::from_secs(5);
+
 /// How a part fared when it was linked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LinkedPart {
@@ -86,11 +89,13 @@ impl Range {
         self.cursor == self.end
     }
 
-    /// Whether another peer may be asked, because none was or the last one takes longer than `patience`.
+    /// Whether another peer may be asked, because none was, or the last one takes longer than `patience`, or none answers at
+    /// all.
     pub(super) fn wants_owner(&self, now: Duration, patience: Duration) -> bool {
         !self.is_received()
             && (self.owners.is_empty()
-                || (self.owners.len() < MAX_OWNERS && now >= self.asked_at + patience))
+                || (self.owners.len() < MAX_OWNERS && now >= self.asked_at + patience)
+                || now >= self.asked_at + patience.max(SILENT))
     }
 
     /// Whether an answer is on its way that is not late.

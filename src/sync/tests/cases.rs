@@ -234,3 +234,16 @@ fn a_slow_line_is_no_reason_to_drop_a_peer() {
     assert!(world.run(), "{:?}", world.dropped);
     assert_eq!(world.best, tip());
 }
+
+#[test]
+fn answers_that_get_lost_delay_a_sync_and_do_not_stop_it() {
+    for every in [3, 7, 20] {
+        for hints in [Hints::default(), hints(&chain(HEIGHT))] {
+            let lossy = || SimPeer { loses_every: Some(every), ..honest() };
+            let mut world = World::new(hints, vec![lossy(), lossy(), lossy(), honest()]);
+            assert!(world.run(), "{every}: {:?}", world.dropped);
+            assert_eq!(world.best, tip(), "{every}");
+            assert!(world.now < Duration::from_secs(40), "{every}: {:?}", world.now);
+        }
+    }
+}

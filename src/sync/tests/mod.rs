@@ -3,10 +3,12 @@
 mod cases;
 mod caught_up;
 mod chains;
+mod clock;
 mod hints;
 mod hostile;
 mod low_work;
 mod prefetch;
 mod sim;
 mod sim_chain;
+mod sim_peer;
 mod world;

@@ -5,7 +5,10 @@
 pub(super) use super::chains::{Chain, chain, fork, hash_of, hints};
 use super::low_work::LowWork;
 use super::sim_chain::{SimChain, tip_of, work_of};
-use crate::chain::{BatchFault, ChainPoint, ConnectOutcome, Hints, Rejection, Violation};
+pub(super) use super::sim_peer::SimPeer;
+use crate::chain::{
+    BatchFault, ChainPoint, ConnectOutcome, Hints, MAX_FUTURE_SECS, Rejection, Violation,
+};
 use crate::primitives::{BlockHash, PeerId, Work};
 use crate::sync::{BatchId, Command, HeaderSync, Input, Linked, Moment, PeerSupply};
 use crate::sync::{Reply, Settings, Stopped, SyncEvent};
@@ -13,80 +16,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 
-/// Headers in a full message.
-const FULL: usize = 2000;
-
-/// How a peer behaves.
-#[derive(Clone, Debug)]
-pub(super) struct SimPeer {
-    pub(super) chain: Chain,
-    pub(super) announced: u32,
-    pub(super) latency: Duration,
-    /// The handshake's round trip, if it is another.
-    pub(super) handshake: Option<Duration>,
-    /// Headers per second.
-    pub(super) rate: f64,
-    /// After so many answers it says nothing more.
-    pub(super) silent_after: Option<usize>,
-    /// After so many answers it hangs up.
-    pub(super) leaves_after: Option<usize>,
-    /// Each answer takes so long to make, one after another.
-    pub(super) thinks: Duration,
-    /// It says nothing when nothing follows the locator, as bcoin and mako do.
-    pub(super) silent_at_end: bool,
-    /// It answers each request with the first headers of these chains in turn, whatever was asked.
-    pub(super) repeats: Vec<Chain>,
-    /// With each answer it announces a block that it does not have.
-    pub(super) cries_wolf: bool,
-    /// Headers of its chain that have no proof of work.
-    pub(super) bad_work: HashSet<BlockHash>,
-    /// Headers of its chain that break a rule of their ancestors.
-    pub(super) bad_rule: HashSet<BlockHash>,
-}
-
-impl SimPeer {
-    pub(super) fn honest(chain: &Chain) -> Self {
-        Self {
-            chain: chain.clone(),
-            announced: u32::try_from(chain.len() - 1).unwrap(),
-            latency: Duration::from_millis(50),
-            handshake: None,
-            rate: 100_000.0,
-            silent_after: None,
-            leaves_after: None,
-            thinks: Duration::ZERO,
-            silent_at_end: false,
-            repeats: Vec::new(),
-            cries_wolf: false,
-            bad_work: HashSet::new(),
-            bad_rule: HashSet::new(),
-        }
-    }
-
-    /// Answers as Bitcoin Core does: after the first known hash, from genesis if none is known. `answers` is how many
-    /// answers this makes.
-    fn answer(&self, locator: &[BlockHash], stop: &BlockHash, answers: usize) -> Vec<BlockHash> {
-        if !self.repeats.is_empty() {
-            let chain = &self.repeats[answers % self.repeats.len()];
-            return chain[1..chain.len().min(FULL + 1)].to_vec();
-        }
-        let known = locator.iter().find_map(|hash| self.chain.iter().position(|own| own == hash));
-        let from = known.unwrap_or(0) + 1;
-        let mut end = self.chain.len().min(from + FULL);
-        if let Some(at) = self.chain.iter().position(|hash| hash == stop)
-            && at >= from
-        {
-            end = end.min(at + 1);
-        }
-        self.chain.get(from..end).unwrap_or_default().to_vec()
-    }
-
-    fn parent_of(&self, first: &BlockHash) -> BlockHash {
-        let mut chains = self.repeats.iter().chain([&self.chain]);
-        let at = |chain: &Chain| chain.iter().position(|hash| hash == first);
-        chains.find_map(|chain| Some(chain[at(chain)? - 1])).unwrap()
-    }
-}
+/// A rule that a header can break.
+const TOO_OLD: Violation = Violation::TimeTooOld { median: 0, got: 0 };
 
 #[derive(Debug)]
 enum Happens {
@@ -108,6 +39,8 @@ pub(super) struct World {
     pub(super) dropped: Vec<(PeerId, String)>,
     pub(super) hints_off: bool,
     pub(super) now: Duration,
+    /// Our wall clock, in Unix seconds.
+    pub(super) unix: u64,
     pub(super) best: ChainPoint,
     pub(super) most_held: usize,
     pub(super) requests: usize,
@@ -151,6 +84,7 @@ impl World {
             dropped: Vec::new(),
             hints_off: false,
             now: Duration::ZERO,
+            unix: 0,
             most_held: 0,
             requests: 0,
             low_work: None,
@@ -177,22 +111,33 @@ impl World {
 
     /// Every peer is to be asked again for what follows the tip.
     pub(super) fn request_all_again(&mut self) {
-        self.sync.request_all_again(moment(self.now));
+        self.sync.request_all_again(self.moment());
     }
 
     pub(super) fn handle(&mut self, input: Input) {
-        self.sync.handle(moment(self.now), input, &self.chain);
+        self.sync.handle(self.moment(), input, &self.chain);
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { since_start: self.now, unix: self.unix }
     }
 
     /// Runs until the sync has caught up (true) or nobody is left (false).
     pub(super) fn run(&mut self) -> bool {
+        match self.run_to_end() {
+            Stopped::CaughtUp => true,
+            Stopped::NoPeers => false,
+            other => panic!("ended by {other:?}"),
+        }
+    }
+
+    /// Runs until the sync ends by itself.
+    pub(super) fn run_to_end(&mut self) -> Stopped {
         for _ in 0..200_000 {
             self.ended = None;
             self.act();
             match self.ended {
-                Some(Stopped::CaughtUp) => return true,
-                Some(Stopped::NoPeers) => return false,
-                Some(other) => panic!("ended by {other:?}"),
+                Some(stopped) => return stopped,
                 None => self.wait(),
             }
         }
@@ -205,7 +150,7 @@ impl World {
             let gone = self.peers.is_empty();
             let supply = if gone { PeerSupply::Exhausted } else { PeerSupply::Settled };
             self.handle(Input::PeerSupply(supply));
-            let commands = self.sync.poll(moment(self.now), &self.chain);
+            let commands = self.sync.poll(self.moment(), &self.chain);
             if commands.is_empty() || self.ended.is_some() {
                 return;
             }
@@ -245,7 +190,8 @@ impl World {
         let Some(peer) = self.peers.get(&key) else { return };
         let answers = self.answers.entry(key).or_default();
         *answers += 1;
-        if peer.silent_after.is_some_and(|after| *answers > after) {
+        let lost = peer.loses_every.is_some_and(|every| answers.is_multiple_of(every));
+        if lost || peer.silent_after.is_some_and(|after| *answers > after) {
             return;
         }
         let leaves = peer.leaves_after.is_some_and(|after| *answers > after);
@@ -320,7 +266,7 @@ impl World {
         let fault = batch.hashes.get(good).map(|hash| BatchFault {
             index: good,
             hash: *hash,
-            violation: Violation::TimeTooOld { median: 0, got: 0 },
+            violation: TOO_OLD,
         });
         batch.hashes.truncate(good);
         let last = batch.hashes.last().copied().unwrap_or_default();
@@ -336,14 +282,23 @@ impl World {
         }
         let bad = self.peers.get(&batch.peer).map(|peer| peer.bad_rule.clone()).unwrap_or_default();
         if !self.chain.knows(&batch.parent) {
-            return self.refuse(id, ConnectOutcome::Unchanged, batch.parent, epoch);
+            let bad = (batch.parent, TOO_OLD);
+            return self.refuse(id, ConnectOutcome::Unchanged, bad, epoch);
         }
-        let good: Vec<_> =
-            batch.hashes.iter().take_while(|hash| !bad.contains(hash)).copied().collect();
+        let latest = i64::try_from(self.unix).unwrap() + i64::from(MAX_FUTURE_SECS);
+        let times = self.peers.get(&batch.peer).map(|peer| peer.times.clone()).unwrap_or_default();
+        let time_of = |hash: &BlockHash| times.get(hash).copied().unwrap_or_default();
+        let is_good =
+            |hash: &&BlockHash| !bad.contains(*hash) && i64::from(time_of(hash)) <= latest;
+        let good: Vec<_> = batch.hashes.iter().take_while(is_good).copied().collect();
         let outcome = self.chain.connect(batch.parent, &good);
         self.best = self.chain.best;
         match batch.hashes.get(good.len()) {
-            Some(bad) => self.refuse(id, outcome, *bad, epoch),
+            Some(hash) if !bad.contains(hash) => {
+                let violation = Violation::TimeTooNew { latest, got: time_of(hash) };
+                self.refuse(id, outcome, (*hash, violation), epoch);
+            }
+            Some(hash) => self.refuse(id, outcome, (*hash, TOO_OLD), epoch),
             None => self.connected(id, outcome),
         }
     }
@@ -353,10 +308,15 @@ impl World {
         self.handle(Input::Connected { batches, tip, end: self.best });
     }
 
-    fn refuse(&mut self, batch: BatchId, outcome: ConnectOutcome, hash: BlockHash, epoch: u64) {
+    fn refuse(
+        &mut self,
+        batch: BatchId,
+        outcome: ConnectOutcome,
+        (hash, violation): (BlockHash, Violation),
+        epoch: u64,
+    ) {
         self.refused_epoch = Some(epoch);
-        let violation = Violation::TimeTooOld { median: 0, got: 0 };
-        let rejection = Rejection { height: 0, hash, violation };
+        let rejection = Rejection { height: self.best.height + 1, hash, violation };
         let (tip, end) = (tip_of(self.best), self.best);
         self.handle(Input::Refused { batch, outcome, rejection, tip, end });
     }
@@ -365,10 +325,6 @@ impl World {
         self.refused_epoch = Some(epoch);
         self.low_work = None;
     }
-}
-
-fn moment(since_start: Duration) -> Moment {
-    Moment { since_start, unix: 0 }
 }
 
 /// What a branch of that height has shown.

@@ -1,0 +1,92 @@
+//! The simulated peer: its chain, its line, its habits.
+
+use super::chains::Chain;
+use crate::primitives::BlockHash;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+/// Headers in a full message.
+const FULL: usize = 2000;
+
+/// How a peer behaves.
+#[derive(Clone, Debug)]
+pub(super) struct SimPeer {
+    pub(super) chain: Chain,
+    pub(super) announced: u32,
+    pub(super) latency: Duration,
+    /// The handshake's round trip, if it is another.
+    pub(super) handshake: Option<Duration>,
+    /// Headers per second.
+    pub(super) rate: f64,
+    /// After so many answers it says nothing more.
+    pub(super) silent_after: Option<usize>,
+    /// After so many answers it hangs up.
+    pub(super) leaves_after: Option<usize>,
+    /// Each answer takes so long to make, one after another.
+    pub(super) thinks: Duration,
+    /// It says nothing when nothing follows the locator, as bcoin and mako do.
+    pub(super) silent_at_end: bool,
+    /// It answers each request with the first headers of these chains in turn, whatever was asked.
+    pub(super) repeats: Vec<Chain>,
+    /// With each answer it announces a block that it does not have.
+    pub(super) cries_wolf: bool,
+    /// It never answers every so manieth request: the answer is lost.
+    pub(super) loses_every: Option<usize>,
+    /// The times of headers of its chain that are not 0, in Unix seconds.
+    pub(super) times: HashMap<BlockHash, u32>,
+    /// Headers of its chain that have no proof of work.
+    pub(super) bad_work: HashSet<BlockHash>,
+    /// Headers of its chain that break a rule of their ancestors.
+    pub(super) bad_rule: HashSet<BlockHash>,
+}
+
+impl SimPeer {
+    pub(super) fn honest(chain: &Chain) -> Self {
+        Self {
+            chain: chain.clone(),
+            announced: u32::try_from(chain.len() - 1).unwrap(),
+            latency: Duration::from_millis(50),
+            handshake: None,
+            rate: 100_000.0,
+            silent_after: None,
+            leaves_after: None,
+            thinks: Duration::ZERO,
+            silent_at_end: false,
+            repeats: Vec::new(),
+            cries_wolf: false,
+            loses_every: None,
+            times: HashMap::new(),
+            bad_work: HashSet::new(),
+            bad_rule: HashSet::new(),
+        }
+    }
+
+    /// Answers as Bitcoin Core does: after the first known hash, from genesis if none is known. `answers` is how many
+    /// answers this makes.
+    pub(super) fn answer(
+        &self,
+        locator: &[BlockHash],
+        stop: &BlockHash,
+        answers: usize,
+    ) -> Vec<BlockHash> {
+        if !self.repeats.is_empty() {
+            let chain = &self.repeats[answers % self.repeats.len()];
+            return chain[1..chain.len().min(FULL + 1)].to_vec();
+        }
+        let known = locator.iter().find_map(|hash| self.chain.iter().position(|own| own == hash));
+        let from = known.unwrap_or(0) + 1;
+        let mut end = self.chain.len().min(from + FULL);
+        if let Some(at) = self.chain.iter().position(|hash| hash == stop)
+            && at >= from
+        {
+            end = end.min(at + 1);
+        }
+        self.chain.get(from..end).unwrap_or_default().to_vec()
+    }
+
+    pub(super) fn parent_of(&self, first: &BlockHash) -> BlockHash {
+        let mut chains = self.repeats.iter().chain([&self.chain]);
+        let at = |chain: &Chain| chain.iter().position(|hash| hash == first);
+        chains.find_map(|chain| Some(chain[at(chain)? - 1])).unwrap()
+    }
+}
