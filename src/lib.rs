@@ -37,6 +37,8 @@ pub mod cli;
 mod client;
 pub mod config;
 pub mod core_json;
+#[cfg(feature = "cli")]
+mod files;
 pub mod net;
 pub mod node;
 #[cfg(feature = "cli")]

@@ -1,7 +1,7 @@
 //! `lightclient completions SHELL`.
 
-use super::files::FileFormat;
 use super::{Cli, CliError, Context};
+use crate::files::FileFormat;
 use clap::CommandFactory;
 use clap::builder::{TypedValueParser, ValueParserFactory};
 use clap_complete::Shell;

@@ -5,6 +5,7 @@ use super::runtime::no_threads;
 use crate::chainstate::ChainError;
 use crate::client::ClientError;
 use crate::config::{ColorChoice, ConfigError};
+use crate::files::{FileError, advice};
 use crate::node::shutdown::Ending;
 use crate::node::{FetchError, JournalError, SyncError};
 use crate::output::Wording;
@@ -122,14 +123,14 @@ impl From<ClientError> for CliError {
     }
 }
 
-/// What to do about a file that the system does not let us use.
-pub(super) fn advice(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the path",
-        io::ErrorKind::PermissionDenied => "check its permissions, or name another file",
-        io::ErrorKind::IsADirectory => "name a file",
-        io::ErrorKind::StorageFull => "make room, or name a file elsewhere",
-        _ => "try again, or name another file",
+impl From<FileError> for CliError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Usage(text) => Self::Usage(text),
+            FileError::Io { doing, path, source } => Self::File { doing, path, source },
+            FileError::Output(source) => Self::Output(source),
+            FileError::Read(error) => Self::Read(error),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! `lightclient export`: stored headers into a file.
 
-use super::files::{FileFormat, HeaderWriter, Purpose, Sink, resolve};
 use super::heights::resolve_range;
 use super::interrupt::Interrupt;
 use super::what::OneBlock;
 use super::{CliError, Context};
+use crate::files::{FileFormat, HeaderWriter, Purpose, Sink, resolve};
 use crate::output::{bar, format};
 use crate::query::{ChainReader, HeaderRange};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,5 @@
 //! `lightclient import`: headers from a file, checked as if a peer had sent them.
 
-use super::files::{Entry, FileFormat, HeaderFile, HeaderFileError, Purpose, misplaced, resolve};
 use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
@@ -9,6 +8,7 @@ use super::{ChainArgs, CliError, Context};
 use crate::chainstate::{Claim, ImportError, ImportOptions, Imported, Importer};
 use crate::chainstate::{Clock, TooNew, ahead_of_clock};
 use crate::config::Layer;
+use crate::files::{Entry, FileFormat, HeaderFile, HeaderFileError, Purpose, misplaced, resolve};
 use crate::node::shutdown::Ending;
 use crate::node::{Stopped, SyncReport};
 use crate::output::{bytes_bar, bytes_spinner, format};

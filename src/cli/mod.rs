@@ -9,7 +9,6 @@ mod completions;
 mod context;
 mod error;
 pub mod export;
-mod files;
 mod follow;
 mod global;
 mod heights;

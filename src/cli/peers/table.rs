@@ -2,7 +2,7 @@
 
 use super::to_u64;
 use crate::cli::CliError;
-use crate::cli::files::Sink;
+use crate::files::Sink;
 use crate::node::{Counts, Crawled, PeerRow};
 use crate::output::format::{count, counted};
 use crate::output::{Align, Column, Fields, JsonArray, Output, header_line, row_line};
@@ -158,7 +158,7 @@ impl TableFile {
             Format::JsonLines => write_json_lines(&rows, &mut sink),
         };
         written.map_err(|error| sink.error(error))?;
-        sink.finish()
+        Ok(sink.finish()?)
     }
 }
 
