@@ -39,6 +39,8 @@ pub mod config;
 pub mod core_json;
 #[cfg(feature = "cli")]
 mod files;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "most of it is for the command line"))]
+mod format;
 pub mod net;
 pub mod node;
 #[cfg(feature = "cli")]
@@ -57,6 +59,13 @@ pub use client::{
 pub use node::Stopped;
 pub use primitives::{BlockHash, Header, Network, Txid};
 pub use query::ChainReader;
+
+/// What the tests and benches of this crate need of its inner parts. It is no part of the API, and changes without
+/// notice.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::format::count;
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,6 +1,7 @@
 //! The wall clock, read here and nowhere below, and what is said when it disagrees with the chain.
 
 use crate::chain::{MAX_FUTURE_SECS, Rejection, Violation};
+use crate::format::{count, rough_span};
 use crate::primitives::BlockHash;
 use chrono::DateTime;
 use std::fmt;
@@ -110,8 +111,8 @@ impl TooNew {
 
 impl fmt::Display for TooNew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ahead = span(self.time.saturating_sub(self.clock).into());
-        let (height, clock) = (grouped(self.height), minute(self.clock.into()));
+        let ahead = rough_span(self.time.saturating_sub(self.clock).into());
+        let (height, clock) = (count(self.height), minute(self.clock.into()));
         write!(f, "height {height} is {ahead} ahead of this computer's clock ({clock} UTC)")
     }
 }
@@ -120,25 +121,7 @@ impl fmt::Display for TooNew {
 /// `8 h 3 min`. Both are Unix seconds.
 pub fn ahead_of_clock(time: u32, now: u64) -> Option<String> {
     let ahead = u64::from(time).saturating_sub(now);
-    (ahead > u64::from(MAX_FUTURE_SECS)).then(|| span(ahead))
-}
-
-/// A span of seconds with its two largest units, rounded down: `40 s`, `3 min`, `2 h 3 min`, `3 d 4 h`, `17 years`.
-pub fn span(seconds: u64) -> String {
-    const MINUTE: u64 = 60;
-    const HOUR: u64 = 60 * MINUTE;
-    const DAY: u64 = 24 * HOUR;
-    let two = |high: u64, unit: &str, low: u64, small: &str| match low {
-        0 => format!("{high} {unit}"),
-        low => format!("{high} {unit} {low} {small}"),
-    };
-    match seconds {
-        0..MINUTE => format!("{seconds} s"),
-        MINUTE..HOUR => two(seconds / MINUTE, "min", seconds % MINUTE, "s"),
-        HOUR..DAY => two(seconds / HOUR, "h", seconds % HOUR / MINUTE, "min"),
-        _ if seconds < 730 * DAY => two(seconds / DAY, "d", seconds % DAY / HOUR, "h"),
-        _ => format!("{} years", seconds / (365 * DAY)),
-    }
+    (ahead > u64::from(MAX_FUTURE_SECS)).then(|| rough_span(ahead))
 }
 
 /// Unix seconds as `2026-11-19 16:00`.
@@ -147,22 +130,9 @@ fn minute(unix: i64) -> String {
     time.map_or_else(|| unix.to_string(), |time| time.format("%Y-%m-%d %H:%M").to_string())
 }
 
-/// A height with a comma every three digits.
-pub(crate) fn grouped(height: u32) -> String {
-    let digits = height.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Clock, TooNew, ahead_of_clock, grouped, span};
+    use super::{Clock, TooNew, ahead_of_clock};
     use crate::chain::{Rejection, Violation};
     use crate::primitives::BlockHash;
 
@@ -204,30 +174,6 @@ mod tests {
         let told =
             "height 929,960 is 39 years ahead of this computer's clock (1970-01-01 00:00 UTC)";
         assert_eq!(early.to_string(), told);
-    }
-
-    #[test]
-    fn spans_and_heights_read_as_people_write_them() {
-        let spans = [0, 59, 60, 61, 3599, 3600, 7380, 86_400, 273_600, 63_072_000, 536_112_000];
-        assert_eq!(
-            spans.map(span),
-            [
-                "0 s",
-                "59 s",
-                "1 min",
-                "1 min 1 s",
-                "59 min 59 s",
-                "1 h",
-                "2 h 3 min",
-                "1 d",
-                "3 d 4 h",
-                "2 years",
-                "17 years"
-            ]
-        );
-        let heights = [0, 999, 1000, 930_001, 5_000_000, u32::MAX];
-        let told = ["0", "999", "1,000", "930,001", "5,000,000", "4,294,967,295"];
-        assert_eq!(heights.map(grouped), told);
     }
 
     #[test]

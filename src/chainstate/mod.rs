@@ -5,10 +5,9 @@ mod clock;
 mod import;
 mod writer;
 
-pub(crate) use clock::grouped;
 pub use clock::{
-    Clock, ClockBefore1970, TooNew, ahead_of_clock, check_system_clock, span, unix_now,
-    unix_now_millis, unix_now_secs,
+    Clock, ClockBefore1970, TooNew, ahead_of_clock, check_system_clock, unix_now, unix_now_millis,
+    unix_now_secs,
 };
 pub use import::{Claim, ImportError, ImportOptions, Imported, Importer};
 pub use writer::{ChainError, ChainWriter, Joined};

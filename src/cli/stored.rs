@@ -4,7 +4,7 @@ use super::CliError;
 use super::heights::height_from;
 use super::what::OneBlock;
 use crate::core_json::HeaderInfo;
-use crate::output::format;
+use crate::format;
 use crate::primitives::{BlockHash, Header};
 use crate::query::{ChainReader, HeaderRange, Located};
 use tracing::warn;

@@ -2,7 +2,8 @@
 
 use super::{CliError, Context};
 use crate::chainstate::{ahead_of_clock, unix_now_secs};
-use crate::output::{Fields, Output, bar, format};
+use crate::format;
+use crate::output::{Fields, Output, bar};
 use crate::query::{audit, mend};
 use crate::store;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! Plain progress bars, drawn on standard error.
 
-use super::format::{count, size, span};
 use super::line::{Part, compose, left, per_second, percent_done, speed, thousandths};
 use super::terminal::{columns, is_utf8};
+use crate::format::{count, size, span};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
@@ -47,7 +47,7 @@ pub(super) fn sized(
 }
 
 fn a_second(unit: Unit, speed: u64) -> String {
-    if unit(1) == count(1) { per_second(speed) } else { format!("{}/s", unit(speed)) }
+    if unit(1) == count(1_u32) { per_second(speed) } else { format!("{}/s", unit(speed)) }
 }
 
 /// A counter of bytes where the end is not known. Hidden where `bars` is.

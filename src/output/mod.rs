@@ -1,9 +1,8 @@
 //! What people and programs see: aligned text, tables, JSON, and the log.
 //!
-//! Knows rows, not the domain: it is handed names, numbers and text, and uses no other layer of this crate.
+//! Knows rows, not the domain: it is handed names, numbers and text, and uses no other layer of this crate but `format`.
 
 mod bar;
-pub mod format;
 mod line;
 mod log;
 mod out;

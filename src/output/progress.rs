@@ -1,9 +1,9 @@
 //! The progress of a sync.
 
 use super::bar::{TICK, spinner_frame};
-use super::format::{count, counted, size, span, utc};
 use super::line::{Part, compose, left, per_second, percent_done, speed, thousandths};
 use super::terminal::{columns, is_piped};
+use crate::format::{count, counted, size, span, utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -112,8 +112,8 @@ impl<T: TermLike> TermLike for WithMargin<T> {
 #[cfg(test)]
 mod tests {
     use super::{CLEAR, MARGIN, NARROWEST, WithMargin};
+    use crate::format::{count, size};
     use crate::output::bar::sized;
-    use crate::output::format::{count, size};
     use crate::output::{Standing, SyncBar, SyncStage};
     use indicatif::{MultiProgress, ProgressDrawTarget, TermLike};
     use std::io;

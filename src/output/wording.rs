@@ -1,6 +1,6 @@
 //! Messages in the form that people read and paste: commands are whole, heights have separators.
 
-use super::format::count;
+use crate::format::count;
 
 /// How a command starts where a message advises one.
 const COMMAND: &str = "`lightclient ";
@@ -64,7 +64,7 @@ fn with_separators(text: &str) -> String {
             && !rest.starts_with(|c: char| {
                 ",.".contains(c) && rest[1..].starts_with(|c: char| c.is_ascii_digit())
             });
-        match number.parse() {
+        match number.parse::<u64>() {
             Ok(value) if is_height && is_number && digits >= LONG_NUMBER => {
                 out.push_str(&count(value));
                 out.push_str(rest);

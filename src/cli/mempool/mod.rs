@@ -16,11 +16,12 @@ use super::runtime::block_on;
 use crate::chainstate::{unix_now, unix_now_millis};
 use crate::config::Layer;
 use crate::core_json::Amount;
+use crate::format;
 use crate::node::mempool::{
     Limits, Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice, Seen, stored_end,
 };
 use crate::node::shutdown::Ending;
-use crate::output::{StatusLine, format};
+use crate::output::StatusLine;
 use filter::Filter;
 use print::{Lines, MOST_TEXT, QUEUE, Shown, print};
 use show::{Form, Show};

@@ -3,8 +3,8 @@
 use super::to_u64;
 use crate::cli::CliError;
 use crate::files::Sink;
+use crate::format::{count, counted};
 use crate::node::{Counts, Crawled, PeerRow};
-use crate::output::format::{count, counted};
 use crate::output::{Align, Column, Fields, JsonArray, Output, header_line, row_line};
 use crate::output::{at, escaped, fitting, json_text};
 use crate::wire::safe_text;

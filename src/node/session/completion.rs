@@ -1,7 +1,7 @@
 //! Decides when a sync may report that it has caught up, and what contradicts that.
 
 use super::Session;
-use crate::chainstate::{grouped, span};
+use crate::format::{count, rough_span};
 use crate::node::report::Stopped;
 use crate::primitives::Network;
 use crate::store::HeaderStore;
@@ -65,20 +65,20 @@ impl Evidence {
 
     /// Returns what does not fit a chain that is complete, in words.
     fn contradictions(&self) -> Vec<String> {
-        let height = grouped(self.height);
+        let height = count(self.height);
         let stop = self.stop_height.filter(|stop| *stop > self.height).map(|stop| {
-            let stop = grouped(stop);
+            let stop = count(stop);
             format!("the chain ends at height {height}: the stop height {stop} was not reached")
         });
         let hint = self.missing_hint().filter(|_| self.whole_chain).map(|hint| {
-            let hint = grouped(hint);
+            let hint = count(hint);
             format!(
                 "no peer has more than height {height}, though the hints go up to {hint}: the chain is longer"
             )
         });
         let expects_fresh = self.whole_chain && self.regular;
         let age = self.tip_age.filter(|age| expects_fresh && *age > FRESH_TIP).map(|age| {
-            let age = span(age);
+            let age = rough_span(age);
             format!("the last block, at height {height}, is {age} old: no peer has a newer one")
         });
         stop.into_iter().chain(self.undelivered()).chain(hint).chain(age).collect()
@@ -91,7 +91,7 @@ impl Evidence {
             1 => address.clone(),
             several => format!("{several} peers"),
         };
-        let (most, height) = (grouped(*most), grouped(self.height));
+        let (most, height) = (count(*most), count(self.height));
         Some(format!(
             "{who} announced blocks up to height {most}, and delivered none above {height}"
         ))

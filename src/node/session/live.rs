@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::chain::ChainTip;
-use crate::chainstate::grouped;
+use crate::format::count;
 use crate::net::pool::PeerStatus;
 use crate::node::report::Stopped;
 use crate::primitives::BlockHash;
@@ -154,7 +154,7 @@ impl<S: HeaderStore + 'static> Session<S> {
             return;
         }
         self.noticed = height;
-        info!("new tip {hash} at height {}", grouped(height));
+        info!("new tip {hash} at height {}", count(height));
         let range = (height - first >= MOST_TOLD).then_some(first);
         let read = if range.is_some() { height } else { first };
         // A header that cannot be read is not told: whatever needs it next will say why.

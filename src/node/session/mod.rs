@@ -27,7 +27,8 @@ pub use options::{ChainEnd, SyncError, SyncOptions, SyncOutcome};
 
 use crate::chain::{ChainPoint, ChainTip, LinkedBatch};
 use crate::chainstate::ChainWriter;
-use crate::chainstate::{TooNew, grouped};
+use crate::chainstate::TooNew;
+use crate::format::count;
 use crate::net::Event as PeerEvent;
 use crate::net::pool::{PeerStatus, Place};
 use crate::node::peers::Peers;
@@ -305,7 +306,7 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.caught_up = true;
         self.noticed = self.tip.height;
         self.warn_contradictions();
-        info!("caught up at height {}: following", grouped(self.tip.height));
+        info!("caught up at height {}: following", count(self.tip.height));
         self.notice_caught_up();
         self.mark_synced().map_err(store_error)?;
         self.peers.follow();

@@ -8,7 +8,7 @@ use super::useless::Useless;
 use super::{Event, Session};
 use crate::chain::{BatchFault, ChainPoint, ChainTip, Hints, LinkedBatch, Rejection};
 use crate::chainstate::Joined;
-use crate::chainstate::grouped;
+use crate::format::count;
 use crate::primitives::{BlockHash, Work};
 use crate::store::HeaderStore;
 use crate::sync::{DropReason, Gain, Linked, PeerKey, Tag};
@@ -299,8 +299,8 @@ impl<S: HeaderStore + 'static> Session<S> {
         self.noticed = self.noticed.min(old_height.saturating_sub(depth));
         let told = format!(
             "reorganisation: old tip {old_hash} at height {}, new tip {hash} at height {}, depth {depth}",
-            grouped(old_height),
-            grouped(height)
+            count(old_height),
+            count(height)
         );
         if self.options.follow {
             info!("{told}");
