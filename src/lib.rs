@@ -53,12 +53,10 @@ pub mod store;
 pub mod sync;
 pub mod wire;
 
-pub use client::{
-    Answer, Client, ClientBuilder, ClientError, Event, Events, HeaderAt, Headers, StoredHeader,
-};
+pub use client::{Answer, Client, ClientBuilder, ClientError, Event, Events};
 pub use node::Stopped;
 pub use primitives::{BlockHash, Header, Network, Txid};
-pub use query::ChainReader;
+pub use query::{ChainReader, HeaderAt, Headers, StoredHeader};
 
 /// What the tests and benches of this crate need of its inner parts. It is no part of the API, and changes without
 /// notice.

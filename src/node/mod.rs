@@ -12,6 +12,7 @@ mod peers;
 mod ping;
 mod report;
 mod run;
+mod runtime;
 mod session;
 pub mod shipped;
 pub mod shutdown;
@@ -28,6 +29,7 @@ pub use fetch::{
 pub use ping::{Greeting, NoPeer, Pinged, Pinging};
 pub use report::{Stopped, SyncReport};
 pub use run::{Watchers, run_sync};
+pub(crate) use runtime::{end_runtime, start_runtime};
 pub use session::{ChainEnd, Event, Live, Session};
 pub use session::{SyncError, SyncOptions, SyncOutcome};
 pub use sources::{Found, Source, Sources};

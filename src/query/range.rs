@@ -101,6 +101,12 @@ impl HeaderSpan {
         header_infos(&self.run, self.tip, self.from, self.to)
     }
 
+    /// The hash of the header at a height, if it was read: those of the span and the one after it are.
+    pub(super) fn hash_at(&self, height: u32) -> Option<BlockHash> {
+        let at = height.checked_sub(self.run.first_height)?;
+        self.run.hashes.get(usize::try_from(at).ok()?).copied()
+    }
+
     /// The headers with what follows from those before them.
     pub fn facts(&self) -> Vec<HeaderFacts<'_>> {
         header_facts(&self.run, self.from, self.to)
