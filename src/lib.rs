@@ -9,7 +9,7 @@
 //!
 //! # Layers
 //! Each module is a layer; `ARCHITECTURE.md` draws which of them uses which, and a test keeps the drawing true.
-//! [`primitives`], [`wire`], [`script`], [`chain`], [`spv`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
+//! [`primitives`], [`wire`], `script`, [`chain`], `spv` and `sync` are pure: no clock, no I/O, no randomness, no logging.
 //!
 //! # Checking headers
 //! ```
@@ -30,39 +30,75 @@
 //! # Ok::<(), hex::HexError>(())
 //! ```
 
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(
+        dead_code,
+        unreachable_pub,
+        unused_imports,
+        reason = "the program uses more than the library shows"
+    )
+)]
+
 pub mod chain;
-pub mod chainstate;
+mod chainstate;
 #[cfg(feature = "cli")]
-pub mod cli;
+mod cli;
 mod client;
-pub mod config;
-pub mod core_json;
+mod config;
+mod core_json;
 #[cfg(feature = "cli")]
 mod files;
-#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "most of it is for the command line"))]
 mod format;
-pub mod net;
-pub mod node;
+#[allow(
+    unreachable_pub,
+    unused_imports,
+    dead_code,
+    rustdoc::private_intra_doc_links,
+    reason = "its own modules say what it offers"
+)]
+mod net;
+mod node;
 #[cfg(feature = "cli")]
-pub mod output;
+mod output;
 pub mod primitives;
-pub mod query;
-pub mod script;
-pub mod spv;
+mod query;
+mod script;
+mod spv;
 pub mod store;
-pub mod sync;
+#[allow(unreachable_pub, reason = "its items are as public as their modules")]
+mod sync;
 pub mod wire;
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub use cli::main as run_program;
 pub use client::{Answer, Client, ClientBuilder, ClientError, Event, Events};
-pub use node::Stopped;
+pub use node::{FetchError, Stopped, SyncError, SyncOutcome};
 pub use primitives::{BlockHash, Header, Network, Txid};
-pub use query::{ChainReader, HeaderAt, Headers, StoredHeader};
+pub use query::{ChainReader, HeaderAt, Headers, ReadError, StoredHeader};
+pub use spv::{
+    BlockFault, CheckedBlock, CheckedProof, InvalidProof, NotInBlock, ProofError, ProvenTx,
+};
 
 /// What the tests and benches of this crate need of its inner parts. It is no part of the API, and changes without
 /// notice.
 #[doc(hidden)]
 pub mod testing {
+    pub use crate::chainstate::{Clock, ImportOptions, Importer, unix_now_secs};
+    #[cfg(feature = "cli")]
+    pub use crate::cli::{export::Exported, status::Status, verify::Verified};
+    pub use crate::core_json::{HeaderInfo, TxInfo};
     pub use crate::format::count;
+    pub use crate::net::book::{
+        AddressBook, Avoided, Claim, FILE_NAME, NetGroup, Scope, load, save,
+    };
+    pub use crate::net::{MAX_ADDRESSES_PER_SEED, PeerAddress, Resolver, SeedAnswer, SeedQueries};
+    pub use crate::node::control::{ControlListener, MAX_CLIENTS, MAX_WAITING, serve};
+    pub use crate::node::{Live, SyncReport};
+    pub use crate::query::Phase;
+    pub use crate::script::{address_of, descriptor_of};
+    pub use crate::sync::ANSWER_DEADLINE;
 }
 
 #[cfg(doctest)]

@@ -44,7 +44,7 @@ impl Clock {
 }
 
 /// The system's time as [`Clock::unix`].
-pub fn unix_now() -> u32 {
+pub(crate) fn unix_now() -> u32 {
     Clock::default().unix()
 }
 
@@ -54,7 +54,7 @@ pub fn unix_now_secs() -> u64 {
 }
 
 /// Milliseconds since 1970 by the system's clock; 0 on one set before that.
-pub fn unix_now_millis() -> u64 {
+pub(crate) fn unix_now_millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
@@ -62,13 +62,13 @@ pub fn unix_now_millis() -> u64 {
 /// The system's clock shows a time that no header can have, and that the database cannot work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this computer's clock is set to a time before 1970: set the clock and run it again")]
-pub struct ClockBefore1970;
+pub(crate) struct ClockBefore1970;
 
 /// Checks that the system's clock can be used at all.
 ///
 /// # Errors
 /// It is set to a time before 1970.
-pub fn check_system_clock() -> Result<(), ClockBefore1970> {
+pub(crate) fn check_system_clock() -> Result<(), ClockBefore1970> {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(Err(ClockBefore1970), |_| Ok(()))
 }
 
@@ -119,7 +119,7 @@ impl fmt::Display for TooNew {
 
 /// How far a stored header's time is ahead of the clock, in words, where that is more than headers may be ahead:
 /// `8 h 3 min`. Both are Unix seconds.
-pub fn ahead_of_clock(time: u32, now: u64) -> Option<String> {
+pub(crate) fn ahead_of_clock(time: u32, now: u64) -> Option<String> {
     let ahead = u64::from(time).saturating_sub(now);
     (ahead > u64::from(MAX_FUTURE_SECS)).then(|| rough_span(ahead))
 }

@@ -5,9 +5,8 @@ mod clock;
 mod import;
 mod writer;
 
-pub use clock::{
-    Clock, ClockBefore1970, TooNew, ahead_of_clock, check_system_clock, unix_now, unix_now_millis,
-    unix_now_secs,
-};
-pub use import::{Claim, ImportError, ImportOptions, Imported, Importer};
-pub use writer::{ChainError, ChainWriter, Joined};
+pub use clock::{Clock, unix_now_secs};
+pub(crate) use clock::{TooNew, ahead_of_clock, check_system_clock, unix_now, unix_now_millis};
+pub(crate) use import::{Claim, ImportError, Imported};
+pub use import::{ImportOptions, Importer};
+pub(crate) use writer::{ChainError, ChainWriter, Joined};

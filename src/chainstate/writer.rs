@@ -57,7 +57,7 @@ impl From<TreeError<StoreError>> for ChainError {
 
 /// What a batch did to the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Joined {
+pub(crate) enum Joined {
     /// Nothing new.
     Nothing,
     /// The chain grew by so many headers.
@@ -128,7 +128,7 @@ struct Staged {
 /// Headers that extend the chain are collected and stored together by [`ChainWriter::flush`]: a few large
 /// writes cost far less than many small ones. Whatever is not flushed is not stored.
 #[derive(Debug)]
-pub struct ChainWriter<S> {
+pub(crate) struct ChainWriter<S> {
     store: Arc<S>,
     tree: HeaderTree,
     unstored: Option<CheckedHeaders>,
@@ -140,7 +140,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// The store could not be read.
-    pub fn new(store: Arc<S>, params: &'static Params) -> Result<Self, ChainError> {
+    pub(crate) fn new(store: Arc<S>, params: &'static Params) -> Result<Self, ChainError> {
         // What an earlier process had downloaded of a branch without finishing it.
         store.unstage()?;
         let active = stored_branch(store.as_ref(), params, store.tip().height)?;
@@ -153,17 +153,17 @@ impl<S: HeaderStore> ChainWriter<S> {
     }
 
     /// The tree: the chain's end (with what is not stored yet) and the branches beside it.
-    pub fn tree(&self) -> &HeaderTree {
+    pub(crate) fn tree(&self) -> &HeaderTree {
         &self.tree
     }
 
     /// The store behind it.
-    pub fn store(&self) -> &Arc<S> {
+    pub(crate) fn store(&self) -> &Arc<S> {
         &self.store
     }
 
     /// How many headers wait for [`ChainWriter::flush`].
-    pub fn unstored(&self) -> usize {
+    pub(crate) fn unstored(&self) -> usize {
         let staged = self.staged.iter().filter_map(|staged| staged.unstored.as_ref());
         self.unstored.iter().chain(staged).map(CheckedHeaders::len).sum()
     }
@@ -172,7 +172,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn accept(
+    pub(crate) fn accept(
         &mut self,
         batch: LinkedBatch,
         now: u32,
@@ -225,7 +225,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn survey(&mut self, batch: LinkedBatch) -> Result<Option<Survey>, ChainError> {
+    pub(crate) fn survey(&mut self, batch: LinkedBatch) -> Result<Option<Survey>, ChainError> {
         self.flush()?;
         Ok(self.tree.survey(batch, self.store.as_ref())?)
     }
@@ -234,7 +234,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading the store failed.
-    pub fn state_before(&self, survey: &Survey) -> Result<Branch, ChainError> {
+    pub(crate) fn state_before(&self, survey: &Survey) -> Result<Branch, ChainError> {
         Ok(self.tree.state_before(survey, self.store.as_ref())?)
     }
 
@@ -242,7 +242,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Writing failed.
-    pub fn flush(&mut self) -> Result<(), ChainError> {
+    pub(crate) fn flush(&mut self) -> Result<(), ChainError> {
         if let Some(headers) = mem::take(&mut self.unstored) {
             self.store.commit(&Change { append: Some(&headers), ..Change::default() })?;
         }

@@ -37,7 +37,7 @@ pub(super) const BLOCK_TIMEOUT: &str = "Seconds to wait for one peer to deliver 
 /// Arguments of `block`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(BLOCK_TIMEOUT)))]
-pub struct Args {
+pub(crate) struct Args {
     /// Height, hash, `tip`, or a negative number (-1 is the tip)
     #[arg(value_name = "BLOCK", allow_negative_numbers = true)]
     which: OneBlock,

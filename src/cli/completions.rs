@@ -17,7 +17,7 @@ Where bash looks by itself: ~/.local/share/bash-completion/completions/lightclie
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Args {
+pub(crate) struct Args {
     /// The shell that the script is for
     shell: Shell,
 }

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 /// Why a command failed: what, with what, and what to do about it.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(crate) enum CliError {
     /// Help or the version was asked for: no failure, unless a command is missing.
     #[error("help was asked for")]
     Help(Box<clap::Error>),
@@ -83,7 +83,7 @@ pub enum CliError {
 
 impl CliError {
     /// The exit code, as the manual lists them.
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Help(error) => u8::try_from(error.exit_code()).unwrap_or(2),
             _ if self.is_broken_pipe() => 0,

@@ -41,7 +41,7 @@ Examples:
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, allow_missing_positional = true)]
-pub struct Args {
+pub(crate) struct Args {
     /// Form of the file, as --format
     #[arg(value_name = "FORMAT", conflicts_with = "format")]
     word: Option<String>,

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Args {
+pub(crate) struct Args {
     /// Exit with 1 if the tip is older than this, by its own time: 90s, 30m, 2h, 1d
     #[arg(long, value_name = "SPAN", value_parser = span)]
     max_age: Option<Duration>,

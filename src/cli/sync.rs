@@ -53,7 +53,7 @@ const DATE_AGE: Duration = Duration::from_millis(250);
 /// The arguments of `sync`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(timeout_help())))]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     peers: PeerArgs,
     #[command(flatten)]

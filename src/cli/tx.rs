@@ -32,7 +32,7 @@ const TIMEOUT: &str = "Seconds to wait for all answers; with --block, for one pe
 /// Arguments of `tx`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
-pub struct Args {
+pub(crate) struct Args {
     /// The txid of the transaction
     #[arg(value_name = "TXID", value_parser = txid)]
     txid: Txid,

@@ -22,7 +22,7 @@ damaged are computed from redundant data, unless too much is damaged at once: th
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Args {
+pub(crate) struct Args {
     /// Where there is a fault, rebuild the database from every header that can be recovered
     #[arg(long)]
     repair: bool,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// A value that does not fit its setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, got {got:?}")]
-pub struct ValueError {
+pub(crate) struct ValueError {
     /// What the setting takes.
     pub expected: &'static str,
     /// What it was given.
@@ -22,7 +22,7 @@ impl ValueError {
 
 /// Why settings could not be used; each is the user's to mend.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file that was named cannot be read.
     #[error("configuration file {}: {source}", path.display())]
     Read {

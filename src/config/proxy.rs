@@ -16,7 +16,7 @@ const MAX_LOGIN: usize = 255;
 
 /// A SOCKS5 proxy.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ProxyUrl {
+pub(crate) struct ProxyUrl {
     /// Where it listens.
     pub address: ProxyPlace,
     /// User name and password.
@@ -25,7 +25,7 @@ pub struct ProxyUrl {
 
 /// Where a proxy listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProxyPlace {
+pub(crate) enum ProxyPlace {
     /// A host, with a port.
     Tcp(Endpoint),
     /// The path of a Unix socket.

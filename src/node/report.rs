@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Why it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Stopped {
     /// Nothing more was to be had.
     CaughtUp,

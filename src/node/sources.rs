@@ -23,7 +23,7 @@ fn wanted_services() -> ServiceFlags {
 
 /// Who named an address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
+pub(crate) enum Source {
     /// The user.
     User,
     /// A DNS seed, by its name.
@@ -36,7 +36,7 @@ pub enum Source {
 
 /// An address and who named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// `host:port`; through a proxy the host may be a seed's name, for the proxy to resolve.
     pub address: String,
     /// Who named it.
@@ -45,7 +45,7 @@ pub struct Found {
 
 /// Where addresses of peers come from, and how they are reached.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// The network.
     pub params: &'static Params,
     /// Whether DNS seeds may be asked.
@@ -58,7 +58,7 @@ pub struct Sources {
 
 impl Sources {
     /// As the settings say; without a DNS server of the user's the system resolves.
-    pub fn new(
+    pub(crate) fn new(
         params: &'static Params,
         dns: bool,
         dns_server: Option<SocketAddr>,
@@ -69,7 +69,7 @@ impl Sources {
     }
 
     /// How peers are reached.
-    pub fn dialer(&self) -> Dialer {
+    pub(crate) fn dialer(&self) -> Dialer {
         Dialer { proxy: self.proxy.clone(), resolver: self.resolver }
     }
 
@@ -77,7 +77,7 @@ impl Sources {
     ///
     /// # Security
     /// With a proxy nothing is resolved here: the seeds' names go to the proxy as they are, like any address.
-    pub async fn find(&self) -> Vec<Found> {
+    pub(crate) async fn find(&self) -> Vec<Found> {
         let mut found = if !self.asks_dns() {
             Vec::new()
         } else if self.proxy.is_some() {

@@ -25,7 +25,7 @@ pub(super) fn columns() -> usize {
 }
 
 /// Whether the terminal understands no escape codes, or says nothing of itself.
-pub fn is_dumb() -> bool {
+pub(crate) fn is_dumb() -> bool {
     env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
@@ -47,7 +47,7 @@ pub(super) fn is_piped() -> bool {
 }
 
 /// Where bars are drawn: standard error, if that is a terminal and they are wanted.
-pub fn bars(wanted: bool) -> MultiProgress {
+pub(crate) fn bars(wanted: bool) -> MultiProgress {
     let terminal = Term::buffered_stderr();
     let has_room = terminal.width() >= NARROWEST;
     let target = if wanted && io::stderr().is_terminal() && !is_dumb() && has_room {

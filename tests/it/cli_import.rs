@@ -4,7 +4,7 @@ use crate::support::chain::{fixture, fork_chain, mainnet_start, regtest_chain};
 use crate::support::faketime::{library, with_clock};
 use crate::support::files::{import, mainnet, report, text};
 use crate::support::run::Program;
-use lightclient::node::Stopped;
+use lightclient::Stopped;
 use lightclient::primitives::Header;
 use std::fs;
 use std::path::PathBuf;

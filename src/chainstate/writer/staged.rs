@@ -13,7 +13,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn stage_from(&mut self, fork: u32) -> Result<(), ChainError> {
+    pub(crate) fn stage_from(&mut self, fork: u32) -> Result<(), ChainError> {
         self.flush()?;
         self.unstage()?;
         let branch = stored_branch(self.store.as_ref(), self.tree.active().params(), fork)?;
@@ -22,7 +22,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     }
 
     /// The end of the branch that is being collected.
-    pub fn staged(&self) -> Option<&Branch> {
+    pub(crate) fn staged(&self) -> Option<&Branch> {
         self.staged.as_ref().map(|staged| &staged.branch)
     }
 
@@ -30,7 +30,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Writing the store failed.
-    pub fn unstage(&mut self) -> Result<(), ChainError> {
+    pub(crate) fn unstage(&mut self) -> Result<(), ChainError> {
         self.staged = None;
         Ok(self.store.unstage()?)
     }
@@ -40,7 +40,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn stage(
+    pub(crate) fn stage(
         &mut self,
         batch: LinkedBatch,
         now: u32,

@@ -61,7 +61,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// The arguments of `mempool`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
-pub struct Args {
+pub(crate) struct Args {
     /// Stop after showing this many transactions [default: run until interrupted]
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     #[arg(allow_negative_numbers = true)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Whom to ask, and how.
 #[derive(Clone, Debug)]
-pub struct FetchOptions {
+pub(crate) struct FetchOptions {
     /// The network, where addresses come from, and how peers are reached.
     pub sources: Sources,
     /// The network's folder, for the address book in it.
@@ -25,6 +25,7 @@ pub struct FetchOptions {
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FetchError {
     /// No peer could be spoken to.
     #[error(
