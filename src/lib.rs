@@ -85,6 +85,27 @@ pub use spv::{
 /// notice.
 #[doc(hidden)]
 pub mod testing {
+    use crate::chain::{Branch, Params, ResumeError};
+    use crate::primitives::{Header, Work};
+
+    /// The lowest ancestor that [`resume_branch`] has to be given.
+    pub fn resume_from(params: &Params, height: u32) -> u32 {
+        Branch::resume_from(params, height)
+    }
+
+    /// A branch whose headers nobody checks: see `Branch::resume`.
+    ///
+    /// # Errors
+    /// Too few ancestors.
+    pub fn resume_branch(
+        params: &'static Params,
+        height: u32,
+        chainwork: Work,
+        ancestors: &[Header],
+    ) -> Result<Branch, ResumeError> {
+        Branch::resume(params, height, chainwork, ancestors)
+    }
+
     pub use crate::chainstate::{Clock, ImportOptions, Importer, unix_now_secs};
     #[cfg(feature = "cli")]
     pub use crate::cli::{export::Exported, status::Status, verify::Verified};
