@@ -3,9 +3,9 @@
 //! The first figures are the floor: every byte is hashed for the txids (but for witnesses) and again for the wtxids.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use lightclient::CheckedBlock;
 use lightclient::chain::params;
 use lightclient::primitives::{Network, sha256d};
-use lightclient::spv::CheckedBlock;
 use lightclient::wire::{Block, TxView};
 use std::hint::black_box;
 

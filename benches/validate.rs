@@ -7,6 +7,7 @@ use lightclient::chain::{
     Accepted, Ancestors, Branch, HeaderTree, LinkedBatch, link_batch, params,
 };
 use lightclient::primitives::{BlockHash, HEADER_LEN, Header, Network, Work, sha256d};
+use lightclient::testing::resume_branch;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -79,7 +80,7 @@ fn tree_with_long_side(headers: &[Header]) -> (HeaderTree, GenesisOnly) {
     let mainnet = params(Network::Mainnet);
     let mountain = Work::of_bits(0x1702_40c3);
     let period = vec![Header { nonce: 0, ..headers[0] }; 2016];
-    let active = Branch::resume(mainnet, 2_000_000, mountain, &period).expect("enough ancestors");
+    let active = resume_branch(mainnet, 2_000_000, mountain, &period).expect("enough ancestors");
     let mut tree = HeaderTree::new(active);
     let ancestors = GenesisOnly(HashMap::from([(headers[0].hash(), 0)]));
     let (accepted, _) =

@@ -4,9 +4,7 @@
 #![allow(clippy::print_stdout, reason = "it is there to print")]
 
 use lightclient::primitives::hex;
-use lightclient::spv::PartialMerkleTree;
-use lightclient::wire::MerkleBlock;
-use lightclient::{ChainReader, Network};
+use lightclient::{ChainReader, CheckedProof, Network};
 use std::env;
 use std::error::Error;
 
@@ -16,23 +14,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: verify_proof NETWORK FOLDER HEX".into());
     };
     let network: Network = network.parse()?;
-    let proof = MerkleBlock::from_bytes(&hex::decode(proof)?)?;
-    let tree = PartialMerkleTree {
-        transaction_count: proof.transaction_count,
-        hashes: &proof.hashes,
-        flags: &proof.flags,
-    };
-    let proven = tree.extract(&proof.header.merkle_root)?;
+    let proof = CheckedProof::check(&hex::decode(proof)?)?;
 
     // The proof brings its header: it counts if that is on the chain.
-    let hash = proof.header.hash();
     let mut reader = ChainReader::open(folder, network)?;
-    let Some(block) = reader.header(hash)? else {
-        return Err(format!("block {hash} is not on the stored chain").into());
+    let Some(block) = reader.header(proof.hash)? else {
+        return Err(format!("block {} is not on the stored chain", proof.hash).into());
     };
     let confirmations = reader.tip()?.height - block.height + 1;
-    println!("block {hash} at height {}, {confirmations} confirmations", block.height);
-    for transaction in proven {
+    println!("block {} at height {}, {confirmations} confirmations", proof.hash, block.height);
+    for transaction in proof.proven {
         println!("{}", transaction.txid);
     }
     Ok(())

@@ -9,7 +9,7 @@
 //!
 //! # Layers
 //! Each module is a layer; `ARCHITECTURE.md` draws which of them uses which, and a test keeps the drawing true.
-//! [`primitives`], [`wire`], [`script`], [`chain`], [`spv`] and [`sync`] are pure: no clock, no I/O, no randomness, no logging.
+//! [`primitives`], [`wire`], `script`, [`chain`], `spv` and `sync` are pure: no clock, no I/O, no randomness, no logging.
 //!
 //! # Checking headers
 //! ```
@@ -30,31 +30,98 @@
 //! # Ok::<(), hex::HexError>(())
 //! ```
 
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(
+        dead_code,
+        unreachable_pub,
+        unused_imports,
+        reason = "the program uses more than the library shows"
+    )
+)]
+
 pub mod chain;
-pub mod chainstate;
+mod chainstate;
 #[cfg(feature = "cli")]
-pub mod cli;
+mod cli;
 mod client;
-pub mod config;
-pub mod core_json;
-pub mod net;
-pub mod node;
+mod config;
+mod core_json;
 #[cfg(feature = "cli")]
-pub mod output;
+mod files;
+mod format;
+#[allow(
+    unreachable_pub,
+    unused_imports,
+    dead_code,
+    rustdoc::private_intra_doc_links,
+    reason = "its own modules say what it offers"
+)]
+mod net;
+mod node;
+#[cfg(feature = "cli")]
+mod output;
 pub mod primitives;
-pub mod query;
-pub mod script;
-pub mod spv;
+mod query;
+mod script;
+mod spv;
 pub mod store;
-pub mod sync;
+#[allow(unreachable_pub, reason = "its items are as public as their modules")]
+mod sync;
 pub mod wire;
 
-pub use client::{
-    Answer, Client, ClientBuilder, ClientError, Event, Events, HeaderAt, Headers, StoredHeader,
-};
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub use cli::main as run_program;
+pub use client::{Answer, Client, ClientBuilder, ClientError, Event, Events};
+pub use node::{FetchError, SyncError, SyncOutcome};
 pub use primitives::{BlockHash, Header, Network, Txid};
-pub use query::ChainReader;
+pub use query::{ChainReader, HeaderAt, Headers, ReadError, StoredHeader};
+pub use spv::{
+    BlockFault, CheckedBlock, CheckedProof, InvalidProof, NotInBlock, ProofError, ProvenTx,
+};
 pub use sync::Stopped;
+
+/// What the tests and benches of this crate need of its inner parts. It is no part of the API, and changes without
+/// notice.
+#[doc(hidden)]
+pub mod testing {
+    use crate::chain::{Branch, Params, ResumeError};
+    use crate::primitives::{Header, Work};
+
+    /// The lowest ancestor that [`resume_branch`] has to be given.
+    pub fn resume_from(params: &Params, height: u32) -> u32 {
+        Branch::resume_from(params, height)
+    }
+
+    /// A branch whose headers nobody checks: see `Branch::resume`.
+    ///
+    /// # Errors
+    /// Too few ancestors.
+    pub fn resume_branch(
+        params: &'static Params,
+        height: u32,
+        chainwork: Work,
+        ancestors: &[Header],
+    ) -> Result<Branch, ResumeError> {
+        Branch::resume(params, height, chainwork, ancestors)
+    }
+
+    pub use crate::chainstate::{Clock, ImportOptions, Importer, unix_now_secs};
+    #[cfg(feature = "cli")]
+    pub use crate::cli::{export::Exported, status::Status, verify::Verified};
+    pub use crate::core_json::{HeaderInfo, TxInfo};
+    pub use crate::format::count;
+    pub use crate::net::addrman::{
+        AddrMan, Avoided, Claim, FILE_NAME, NetGroup, Scope, load, save,
+    };
+    pub use crate::net::{MAX_ADDRESSES_PER_SEED, PeerAddress, Resolver, SeedAnswer, SeedQueries};
+    pub use crate::node::control::{ControlListener, MAX_CLIENTS, MAX_WAITING, serve};
+    pub use crate::node::{Live, SyncReport};
+    pub use crate::query::Phase;
+    pub use crate::script::{address_of, descriptor_of};
+    pub use crate::sync::ANSWER_DEADLINE;
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

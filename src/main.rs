@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    lightclient::cli::main()
+    lightclient::run_program()
 }

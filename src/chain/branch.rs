@@ -67,7 +67,7 @@ impl Branch {
     }
 
     /// The lowest ancestor that [`Branch::resume`] at `height` has to be given.
-    pub fn resume_from(params: &Params, height: u32) -> u32 {
+    pub(crate) fn resume_from(params: &Params, height: u32) -> u32 {
         let span = u32::try_from(MEDIAN_TIME_SPAN - 1).expect("11 fits");
         params.period_start(height).min(height.saturating_sub(span))
     }
@@ -79,7 +79,7 @@ impl Branch {
     ///
     /// # Errors
     /// Too few ancestors.
-    pub fn resume(
+    pub(crate) fn resume(
         params: &'static Params,
         height: u32,
         chainwork: Work,

@@ -201,7 +201,7 @@ impl HeaderTree {
     ///
     /// # Errors
     /// The active chain could not be read.
-    pub fn restore_side<A: Ancestors>(
+    pub(crate) fn restore_side<A: Ancestors>(
         &mut self,
         batch: LinkedBatch,
         ancestors: &A,

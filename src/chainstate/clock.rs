@@ -1,6 +1,7 @@
 //! The wall clock, read here and nowhere below, and what is said when it disagrees with the chain.
 
 use crate::chain::{MAX_FUTURE_SECS, TooNew};
+use crate::format::{count, rough_span};
 use chrono::DateTime;
 use std::fmt;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ impl Clock {
 }
 
 /// The system's time as [`Clock::unix`].
-pub fn unix_now() -> u32 {
+pub(crate) fn unix_now() -> u32 {
     Clock::default().unix()
 }
 
@@ -52,7 +53,7 @@ pub fn unix_now_secs() -> u64 {
 }
 
 /// Milliseconds since 1970 by the system's clock; 0 on one set before that.
-pub fn unix_now_millis() -> u64 {
+pub(crate) fn unix_now_millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
@@ -60,47 +61,29 @@ pub fn unix_now_millis() -> u64 {
 /// The system's clock shows a time that no header can have, and that the database cannot work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this computer's clock is set to a time before 1970: set the clock and run it again")]
-pub struct ClockBefore1970;
+pub(crate) struct ClockBefore1970;
 
 /// Checks that the system's clock can be used at all.
 ///
 /// # Errors
 /// It is set to a time before 1970.
-pub fn check_system_clock() -> Result<(), ClockBefore1970> {
+pub(crate) fn check_system_clock() -> Result<(), ClockBefore1970> {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(Err(ClockBefore1970), |_| Ok(()))
 }
 
 impl fmt::Display for TooNew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ahead = span(self.time.saturating_sub(self.clock).into());
-        let (height, clock) = (grouped(self.height), minute(self.clock.into()));
+        let ahead = rough_span(self.time.saturating_sub(self.clock).into());
+        let (height, clock) = (count(self.height), minute(self.clock.into()));
         write!(f, "height {height} is {ahead} ahead of this computer's clock ({clock} UTC)")
     }
 }
 
 /// How far a stored header's time is ahead of the clock, in words, where that is more than headers may be ahead:
 /// `8 h 3 min`. Both are Unix seconds.
-pub fn ahead_of_clock(time: u32, now: u64) -> Option<String> {
+pub(crate) fn ahead_of_clock(time: u32, now: u64) -> Option<String> {
     let ahead = u64::from(time).saturating_sub(now);
-    (ahead > u64::from(MAX_FUTURE_SECS)).then(|| span(ahead))
-}
-
-/// A span of seconds with its two largest units, rounded down: `40 s`, `3 min`, `2 h 3 min`, `3 d 4 h`, `17 years`.
-pub fn span(seconds: u64) -> String {
-    const MINUTE: u64 = 60;
-    const HOUR: u64 = 60 * MINUTE;
-    const DAY: u64 = 24 * HOUR;
-    let two = |high: u64, unit: &str, low: u64, small: &str| match low {
-        0 => format!("{high} {unit}"),
-        low => format!("{high} {unit} {low} {small}"),
-    };
-    match seconds {
-        0..MINUTE => format!("{seconds} s"),
-        MINUTE..HOUR => two(seconds / MINUTE, "min", seconds % MINUTE, "s"),
-        HOUR..DAY => two(seconds / HOUR, "h", seconds % HOUR / MINUTE, "min"),
-        _ if seconds < 730 * DAY => two(seconds / DAY, "d", seconds % DAY / HOUR, "h"),
-        _ => format!("{} years", seconds / (365 * DAY)),
-    }
+    (ahead > u64::from(MAX_FUTURE_SECS)).then(|| rough_span(ahead))
 }
 
 /// Unix seconds as `2026-11-19 16:00`.
@@ -109,22 +92,9 @@ fn minute(unix: i64) -> String {
     time.map_or_else(|| unix.to_string(), |time| time.format("%Y-%m-%d %H:%M").to_string())
 }
 
-/// A height with a comma every three digits.
-pub(crate) fn grouped(height: u32) -> String {
-    let digits = height.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Clock, TooNew, ahead_of_clock, grouped, span};
+    use super::{Clock, TooNew, ahead_of_clock};
     use crate::chain::{Rejection, Violation};
     use crate::primitives::BlockHash;
 
@@ -162,30 +132,6 @@ mod tests {
         let told =
             "height 929,960 is 39 years ahead of this computer's clock (1970-01-01 00:00 UTC)";
         assert_eq!(early.to_string(), told);
-    }
-
-    #[test]
-    fn spans_and_heights_read_as_people_write_them() {
-        let spans = [0, 59, 60, 61, 3599, 3600, 7380, 86_400, 273_600, 63_072_000, 536_112_000];
-        assert_eq!(
-            spans.map(span),
-            [
-                "0 s",
-                "59 s",
-                "1 min",
-                "1 min 1 s",
-                "59 min 59 s",
-                "1 h",
-                "2 h 3 min",
-                "1 d",
-                "3 d 4 h",
-                "2 years",
-                "17 years"
-            ]
-        );
-        let heights = [0, 999, 1000, 930_001, 5_000_000, u32::MAX];
-        let told = ["0", "999", "1,000", "930,001", "5,000,000", "4,294,967,295"];
-        assert_eq!(heights.map(grouped), told);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod fault;
 mod orphans;
 
-pub use fault::{Claim, ImportError};
+pub(crate) use fault::{Claim, ImportError};
 
 use super::clock::Clock;
 use super::writer::{ChainError, ChainWriter};

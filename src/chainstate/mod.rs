@@ -5,10 +5,8 @@ mod clock;
 mod import;
 mod writer;
 
-pub(crate) use clock::grouped;
-pub use clock::{
-    Clock, ClockBefore1970, ahead_of_clock, check_system_clock, span, unix_now, unix_now_millis,
-    unix_now_secs,
-};
-pub use import::{Claim, ImportError, ImportOptions, Imported, Importer};
-pub use writer::{ChainError, ChainWriter};
+pub use clock::{Clock, unix_now_secs};
+pub(crate) use clock::{ahead_of_clock, check_system_clock, unix_now, unix_now_millis};
+pub(crate) use import::{Claim, ImportError, Imported};
+pub use import::{ImportOptions, Importer};
+pub(crate) use writer::{ChainError, ChainWriter};

@@ -71,7 +71,7 @@ struct Candidate {
 /// Headers that extend the chain are collected and stored together by [`ChainWriter::flush`]: a few large
 /// writes cost far less than many small ones. Whatever is not flushed is not stored.
 #[derive(Debug)]
-pub struct ChainWriter<S> {
+pub(crate) struct ChainWriter<S> {
     store: Arc<S>,
     tree: HeaderTree,
     unstored: Option<CheckedHeaders>,
@@ -83,7 +83,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// The store could not be read.
-    pub fn new(store: Arc<S>, params: &'static Params) -> Result<Self, ChainError> {
+    pub(crate) fn new(store: Arc<S>, params: &'static Params) -> Result<Self, ChainError> {
         // What an earlier process had downloaded of a branch without finishing it.
         store.discard_candidate()?;
         let active = stored_branch(store.as_ref(), params, store.tip().height)?;
@@ -96,17 +96,17 @@ impl<S: HeaderStore> ChainWriter<S> {
     }
 
     /// The tree: the chain's end (with what is not stored yet) and the branches beside it.
-    pub fn tree(&self) -> &HeaderTree {
+    pub(crate) fn tree(&self) -> &HeaderTree {
         &self.tree
     }
 
     /// The store behind it.
-    pub fn store(&self) -> &Arc<S> {
+    pub(crate) fn store(&self) -> &Arc<S> {
         &self.store
     }
 
     /// How many headers wait for [`ChainWriter::flush`].
-    pub fn unstored(&self) -> usize {
+    pub(crate) fn unstored(&self) -> usize {
         let candidate = self.candidate.iter().filter_map(|candidate| candidate.unstored.as_ref());
         self.unstored.iter().chain(candidate).map(CheckedHeaders::len).sum()
     }
@@ -115,7 +115,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn accept(
+    pub(crate) fn accept(
         &mut self,
         batch: LinkedBatch,
         now: u32,
@@ -174,7 +174,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn survey(&mut self, batch: LinkedBatch) -> Result<Option<Survey>, ChainError> {
+    pub(crate) fn survey(&mut self, batch: LinkedBatch) -> Result<Option<Survey>, ChainError> {
         self.flush()?;
         Ok(self.tree.survey(batch, self.store.as_ref())?)
     }
@@ -183,7 +183,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading the store failed.
-    pub fn state_before(&self, survey: &Survey) -> Result<Branch, ChainError> {
+    pub(crate) fn state_before(&self, survey: &Survey) -> Result<Branch, ChainError> {
         Ok(self.tree.state_before(survey, self.store.as_ref())?)
     }
 
@@ -191,7 +191,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Writing failed.
-    pub fn flush(&mut self) -> Result<(), ChainError> {
+    pub(crate) fn flush(&mut self) -> Result<(), ChainError> {
         if let Some(headers) = mem::take(&mut self.unstored) {
             self.store.commit(&Change { append: Some(&headers), ..Change::default() })?;
         }

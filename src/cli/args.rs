@@ -14,7 +14,7 @@ pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
 
 /// What a chain has to fulfil besides the consensus rules.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct ChainArgs {
+pub(crate) struct ChainArgs {
     /// Hashes that the chain is expected to have: a file of lines `HEIGHT HASH`, or `none`; they speed up the download
     /// [env: LIGHTCLIENT_HINTS] [default: those that ship with the program]
     #[arg(long, value_name = "none|FILE")]
@@ -27,7 +27,7 @@ pub struct ChainArgs {
 
 impl ChainArgs {
     /// What these options say of the settings.
-    pub fn layer(&self) -> Layer {
+    pub(crate) fn layer(&self) -> Layer {
         Layer {
             hints: self.hints.clone(),
             min_chain_work: self.min_chain_work.clone(),
@@ -38,7 +38,7 @@ impl ChainArgs {
 
 /// Which peers to connect to, and how.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct PeerArgs {
+pub(crate) struct PeerArgs {
     #[command(flatten)]
     network: NetworkArgs,
     /// Connect to this peer too, besides those that are found (repeatable) [env: LIGHTCLIENT_ADD_PEER]
@@ -51,7 +51,7 @@ pub struct PeerArgs {
 
 impl PeerArgs {
     /// What these options say of the settings.
-    pub fn layer(&self) -> Layer {
+    pub(crate) fn layer(&self) -> Layer {
         let own = Layer {
             add_peer: (!self.add_peer.is_empty()).then(|| self.add_peer.clone()),
             peers: self.peers,

@@ -7,7 +7,8 @@ use super::what::OneBlock;
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
 use crate::core_json::{Amount, BlockInfo};
-use crate::output::{Fields, Output, format};
+use crate::format;
+use crate::output::{Fields, Output};
 use crate::primitives::hex;
 use crate::script::address_of;
 use crate::spv::CheckedBlock;
@@ -36,7 +37,7 @@ pub(super) const BLOCK_TIMEOUT: &str = "Seconds to wait for one peer to deliver 
 /// Arguments of `block`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(BLOCK_TIMEOUT)))]
-pub struct Args {
+pub(crate) struct Args {
     /// Height, hash, `tip`, or a negative number (-1 is the tip)
     #[arg(value_name = "BLOCK", allow_negative_numbers = true)]
     which: OneBlock,

@@ -1,7 +1,7 @@
 //! `lightclient completions SHELL`.
 
-use super::files::FileFormat;
 use super::{Cli, CliError, Context};
+use crate::files::FileFormat;
 use clap::CommandFactory;
 use clap::builder::{TypedValueParser, ValueParserFactory};
 use clap_complete::Shell;
@@ -17,7 +17,7 @@ Where bash looks by itself: ~/.local/share/bash-completion/completions/lightclie
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Args {
+pub(crate) struct Args {
     /// The shell that the script is for
     shell: Shell,
 }

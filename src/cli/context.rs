@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
 /// What every command is handed: settings, the place for results, and the bars.
-pub struct Context {
+pub(crate) struct Context {
     /// All settings.
     pub config: Config,
     /// Where results go.

@@ -5,6 +5,7 @@ use super::runtime::no_threads;
 use crate::chainstate::ChainError;
 use crate::client::ClientError;
 use crate::config::{ColorChoice, ConfigError};
+use crate::files::{FileError, advice};
 use crate::node::shutdown::Ending;
 use crate::node::{FetchError, JournalError, SyncError};
 use crate::output::Wording;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 /// Why a command failed: what, with what, and what to do about it.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(crate) enum CliError {
     /// Help or the version was asked for: no failure, unless a command is missing.
     #[error("help was asked for")]
     Help(Box<clap::Error>),
@@ -82,7 +83,7 @@ pub enum CliError {
 
 impl CliError {
     /// The exit code, as the manual lists them.
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Help(error) => u8::try_from(error.exit_code()).unwrap_or(2),
             _ if self.is_broken_pipe() => 0,
@@ -122,14 +123,14 @@ impl From<ClientError> for CliError {
     }
 }
 
-/// What to do about a file that the system does not let us use.
-pub(super) fn advice(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the path",
-        io::ErrorKind::PermissionDenied => "check its permissions, or name another file",
-        io::ErrorKind::IsADirectory => "name a file",
-        io::ErrorKind::StorageFull => "make room, or name a file elsewhere",
-        _ => "try again, or name another file",
+impl From<FileError> for CliError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Usage(text) => Self::Usage(text),
+            FileError::Io { doing, path, source } => Self::File { doing, path, source },
+            FileError::Output(source) => Self::Output(source),
+            FileError::Read(error) => Self::Read(error),
+        }
     }
 }
 

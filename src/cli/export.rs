@@ -1,11 +1,12 @@
 //! `lightclient export`: stored headers into a file.
 
-use super::files::{FileFormat, HeaderWriter, Purpose, Sink, resolve};
 use super::heights::resolve_range;
 use super::interrupt::Interrupt;
 use super::what::OneBlock;
 use super::{CliError, Context};
-use crate::output::{bar, format};
+use crate::files::{FileFormat, HeaderWriter, Purpose, Sink, resolve};
+use crate::format;
+use crate::output::bar;
 use crate::query::{ChainReader, HeaderRange};
 use serde::{Deserialize, Serialize};
 use std::io::{self, IsTerminal};
@@ -33,7 +34,7 @@ Examples:
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, allow_missing_positional = true)]
-pub struct Args {
+pub(crate) struct Args {
     /// Form of the file, as --format
     #[arg(value_name = "FORMAT", conflicts_with = "format")]
     word: Option<String>,

@@ -2,8 +2,9 @@
 
 use super::CliError;
 use crate::client::Events;
+use crate::format;
 use crate::node::Event;
-use crate::output::{Output, aside, format};
+use crate::output::{Output, aside};
 use indicatif::MultiProgress;
 use serde::Serialize;
 

@@ -18,7 +18,7 @@ pub(super) const TRACE_TARGET: &str = "p2p";
 /// Options that every command knows.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub struct GlobalArgs {
+pub(crate) struct GlobalArgs {
     /// The main network
     #[arg(long, global = true, help_heading = NETWORK)]
     mainnet: bool,

@@ -3,7 +3,7 @@
 use super::CliError;
 use super::stored::header_of;
 use super::what::OneBlock;
-use crate::output::format::count;
+use crate::format::count;
 use crate::query::ChainReader;
 
 /// The number that stands for the last header.

@@ -1,6 +1,5 @@
 //! `lightclient import`: headers from a file, checked as if a peer had sent them.
 
-use super::files::{Entry, FileFormat, HeaderFile, HeaderFileError, Purpose, misplaced, resolve};
 use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
@@ -10,9 +9,11 @@ use crate::chain::TooNew;
 use crate::chainstate::{Claim, ImportError, ImportOptions, Imported, Importer};
 use crate::chainstate::{Clock, ahead_of_clock};
 use crate::config::Layer;
+use crate::files::{Entry, FileFormat, HeaderFile, HeaderFileError, Purpose, misplaced, resolve};
+use crate::format;
 use crate::node::SyncReport;
 use crate::node::shutdown::Ending;
-use crate::output::{bytes_bar, bytes_spinner, format};
+use crate::output::{bytes_bar, bytes_spinner};
 use crate::primitives::Work;
 use crate::query::open_store;
 use crate::store::{HeaderStore, SledStore};
@@ -42,7 +43,7 @@ Examples:
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, allow_missing_positional = true)]
-pub struct Args {
+pub(crate) struct Args {
     /// Form of the file, as --format
     #[arg(value_name = "FORMAT", conflicts_with = "format")]
     word: Option<String>,

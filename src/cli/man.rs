@@ -60,7 +60,7 @@ Interrupted by SIGINT or SIGTERM.
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Args {
+pub(crate) struct Args {
     /// The command whose page is wanted instead of the program's
     command: Vec<String>,
     /// Write the pages of all commands into this folder

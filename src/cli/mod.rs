@@ -4,46 +4,44 @@
 
 mod advice;
 mod args;
-pub mod block;
+pub(crate) mod block;
 mod completions;
 mod context;
 mod error;
-pub mod export;
-mod files;
+pub(crate) mod export;
 mod follow;
 mod global;
 mod heights;
-pub mod import;
+pub(crate) mod import;
 mod interrupt;
 mod limits;
 mod man;
-pub mod mempool;
+pub(crate) mod mempool;
 mod moment;
 mod network_args;
 mod no_peer;
 mod panics;
-pub mod peers;
-pub mod ping;
-pub mod proof;
-pub mod query;
+pub(crate) mod peers;
+pub(crate) mod ping;
+pub(crate) mod proof;
+pub(crate) mod query;
 mod request;
 mod runtime;
 mod span;
 mod spelling;
-pub mod status;
+pub(crate) mod status;
 mod stored;
-pub mod sync;
-pub mod tx;
+pub(crate) mod sync;
+pub(crate) mod tx;
 mod tx_text;
-pub mod verify;
+pub(crate) mod verify;
 mod what;
 mod wrong_clock;
 
-pub use args::{ChainArgs, PeerArgs};
-pub use context::Context;
-pub use error::CliError;
-pub use global::GlobalArgs;
-pub use network_args::{NetworkArgs, ReachArgs};
+pub(crate) use args::{ChainArgs, PeerArgs};
+pub(crate) use context::Context;
+pub(crate) use error::CliError;
+pub(crate) use global::GlobalArgs;
 
 use crate::chainstate::{check_system_clock, unix_now_secs};
 use crate::config::{self, ColorChoice, Layer, Sources};
@@ -73,7 +71,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data
 #[derive(Debug, Parser)]
 #[command(name = "lightclient", version = env!("LIGHTCLIENT_VERSION"), after_help = AFTER_HELP, max_term_width = 110)]
 #[command(propagate_version = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Options that every command knows.
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -84,7 +82,7 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Download and verify headers up to the network's tip
     Sync(sync::Args),
     /// Print stored headers: by height, hash, range or time

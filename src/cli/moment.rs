@@ -1,7 +1,7 @@
 //! Times on the command line.
 
 use super::CliError;
-use crate::output::format::utc;
+use crate::format::utc;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use std::str::FromStr;
 

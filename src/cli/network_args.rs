@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How peers are reached.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct ReachArgs {
+pub(crate) struct ReachArgs {
     /// Connect through this SOCKS5 proxy, which resolves names too; USER:PASSWORD@ before HOST, or unix:PATH [env:
     /// LIGHTCLIENT_PROXY]
     #[arg(long, value_name = "HOST:PORT")]
@@ -19,14 +19,14 @@ pub struct ReachArgs {
 
 impl ReachArgs {
     /// What these options say of the settings.
-    pub fn layer(&self) -> Layer {
+    pub(crate) fn layer(&self) -> Layer {
         Layer { proxy: self.proxy.clone(), dns_server: self.dns_server, ..Layer::default() }
     }
 }
 
 /// Which peers to connect to, and how.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct NetworkArgs {
+pub(crate) struct NetworkArgs {
     /// Connect to this peer only (repeatable) [env: LIGHTCLIENT_CONNECT]
     #[arg(long, value_name = "HOST[:PORT]")]
     pub connect: Vec<Endpoint>,
@@ -42,7 +42,7 @@ pub struct NetworkArgs {
 
 impl NetworkArgs {
     /// What these options say of the settings.
-    pub fn layer(&self) -> Layer {
+    pub(crate) fn layer(&self) -> Layer {
         let own = Layer {
             connect: (!self.connect.is_empty()).then(|| self.connect.clone()),
             // A flag that is not given says nothing: the file may still turn DNS off.

@@ -5,10 +5,10 @@ use super::network_args::{ReachArgs, check_reach, peer_options};
 use super::runtime::{block_on, endings};
 use super::{CliError, Context};
 use crate::config::{Endpoint, Layer};
+use crate::format::{counted, milliseconds};
 use crate::node::shutdown::Ending;
 use crate::node::{Greeting, NoPeer, PeerOptions, Pinged, Pinging};
 use crate::output::Output;
-use crate::output::format::{counted, milliseconds};
 use crate::wire::safe_text;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ Exit codes: 0 at least one answer, 1 none, 3 the peer cannot be used, 130 Ctrl-C
 /// The arguments of `ping`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// The peer; without a port, the network's
     #[arg(value_name = "HOST[:PORT]")]
     peer: Endpoint,
@@ -53,7 +53,7 @@ impl Args {
 
 /// What `ping` prints with `--json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Where the peer was dialled.
     pub address: String,
     /// Its software.

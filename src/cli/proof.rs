@@ -6,7 +6,8 @@ use super::stored::warn_if_beside;
 use super::what::{OneBlock, txid};
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
-use crate::output::{Fields, format};
+use crate::format;
+use crate::output::Fields;
 use crate::primitives::{BlockHash, Txid, hex};
 use crate::query::{ChainReader, Located};
 use crate::spv::CheckedProof;
@@ -46,7 +47,7 @@ const MOST_NAMED: usize = 80;
 
 /// Arguments of `proof`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
 }
@@ -92,7 +93,7 @@ impl Args {
 
 /// What `proof verify` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proven {
+pub(crate) struct Proven {
     /// The transactions that are in the block, in its order.
     pub txids: Vec<String>,
     /// Hash of the block.

@@ -7,7 +7,8 @@ use super::what::What;
 use super::{CliError, Context};
 use crate::chainstate::unix_now;
 use crate::core_json::HeaderInfo;
-use crate::output::{Align, Column, Fields, JsonArray, format, header_line, row_line};
+use crate::format;
+use crate::output::{Align, Column, Fields, JsonArray, header_line, row_line};
 use crate::output::{at, fitting};
 use crate::primitives::{Header, hex};
 use crate::query::{ChainReader, HeaderRange, last_at_or_before};
@@ -39,7 +40,7 @@ A header's bytes, and its hash computed without this program (SHA-256 twice, in 
 /// Arguments of `query`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Args {
+pub(crate) struct Args {
     /// Height, hash, tip, tip-6, negative number (-1 is the tip), or range A..B
     #[arg(allow_negative_numbers = true, required_unless_present = "at", conflicts_with = "at")]
     what: Option<What>,

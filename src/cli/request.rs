@@ -3,7 +3,7 @@
 use super::network_args::peer_options;
 use super::no_peer::no_peer;
 use super::runtime::{block_on, endings};
-use super::stored::StoredHeader;
+use super::stored::ShownHeader;
 use super::what::OneBlock;
 use super::{CliError, Context};
 use crate::config::Config;
@@ -49,7 +49,7 @@ pub(super) fn request<T>(
 /// A stored block with its transactions, which were held to its header.
 pub(super) struct Downloaded {
     /// Its header.
-    pub(super) stored: StoredHeader,
+    pub(super) stored: ShownHeader,
     /// What a peer sent.
     pub(super) fetched: FetchedBlock,
 }

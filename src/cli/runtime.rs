@@ -2,19 +2,11 @@
 
 use super::CliError;
 use crate::node::shutdown::{Ending, signals};
+use crate::node::{end_runtime, start_runtime};
 use rayon::ThreadPoolBuilder;
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use tokio::runtime::Builder;
-
-/// How long threads that hang in the system's resolver are waited for at the end.
-const LINGER: Duration = Duration::from_millis(50);
-
-/// Threads that receive and decode: one decodes ten million headers a second, and each more has a heap of its
-/// own, with what the allocator keeps of past messages in it (3 MiB, measured).
-const NETWORK_THREADS: usize = 1;
 
 /// Runs a future to its end on threads of its own, which are gone when it returns.
 ///
@@ -22,13 +14,9 @@ const NETWORK_THREADS: usize = 1;
 /// The system gives no threads.
 pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     start_hashing_threads()?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(NETWORK_THREADS)
-        .enable_all()
-        .build()
-        .map_err(|error| no_threads(&error))?;
+    let runtime = start_runtime().map_err(|error| no_threads(&error))?;
     let output = runtime.block_on(future);
-    runtime.shutdown_timeout(LINGER);
+    end_runtime(runtime);
     Ok(output)
 }
 

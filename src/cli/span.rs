@@ -42,7 +42,7 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::span;
-    use crate::output::format;
+    use crate::format;
 
     #[test]
     fn spans_are_read_as_people_and_this_program_write_them() {

@@ -6,7 +6,8 @@ use super::{CliError, Context};
 use crate::chain::SPACING;
 use crate::chainstate::unix_now;
 use crate::core_json::serialize_difficulty;
-use crate::output::{Fields, escaped, format};
+use crate::format;
+use crate::output::{Fields, escaped};
 use crate::primitives::Work;
 use crate::query::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
 use crate::query::{next_retarget, recent_hash_rate};
@@ -17,7 +18,7 @@ use std::time::Duration;
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Args {
+pub(crate) struct Args {
     /// Exit with 1 if the tip is older than this, by its own time: 90s, 30m, 2h, 1d
     #[arg(long, value_name = "SPAN", value_parser = span)]
     max_age: Option<Duration>,

@@ -4,14 +4,14 @@ use super::CliError;
 use super::heights::height_from;
 use super::what::OneBlock;
 use crate::core_json::HeaderInfo;
-use crate::output::format;
+use crate::format;
 use crate::primitives::{BlockHash, Header};
-use crate::query::{ChainReader, HeaderRange, Located};
+use crate::query::{ChainReader, Located};
 use tracing::warn;
 
-/// A stored header, and what there is to say of it.
+/// A stored header, on the best chain or beside it, and how it is shown.
 #[derive(Clone, Debug)]
-pub(super) struct StoredHeader {
+pub(super) struct ShownHeader {
     /// The header.
     pub(super) header: Header,
     /// As `getblockheader` shows it.
@@ -26,14 +26,11 @@ pub(super) fn header_at(
     reader: &mut ChainReader,
     tip: u32,
     height: u32,
-) -> Result<StoredHeader, CliError> {
-    let infos = HeaderRange::new(reader, tip, height, height).next_infos()?;
-    let run = HeaderRange::new(reader, tip, height, height).next_run()?;
-    let info = infos.and_then(|infos| infos.into_iter().next());
-    let header = run.and_then(|run| run.headers.first().copied());
-    info.and_then(|info| Some(StoredHeader { header: header?, info })).ok_or_else(|| {
-        CliError::NotFound(format!("height {} is not stored", format::count(u64::from(height))))
-    })
+) -> Result<ShownHeader, CliError> {
+    let stored = reader.header(height)?.filter(|stored| stored.height <= tip);
+    stored.map(|stored| ShownHeader { header: stored.header, info: stored.info(tip) }).ok_or_else(
+        || CliError::NotFound(format!("height {} is not stored", format::count(height))),
+    )
 }
 
 /// The header of a hash, on the active chain or beside it.
@@ -44,10 +41,10 @@ pub(super) fn header_of(
     reader: &mut ChainReader,
     tip: u32,
     hash: &BlockHash,
-) -> Result<StoredHeader, CliError> {
+) -> Result<ShownHeader, CliError> {
     match reader.locate(hash)? {
         Some(Located::Active(height)) => header_at(reader, tip, height),
-        Some(Located::Side(side)) => Ok(StoredHeader { header: side.header, info: side.info() }),
+        Some(Located::Side(side)) => Ok(ShownHeader { header: side.header, info: side.info() }),
         None => Err(CliError::NotFound(format!(
             "no stored header has the hash {hash} (stored are heights 0 to {} of {}): is it a \
             transaction's, another network's, or newer than the last `lightclient sync`?",
@@ -83,7 +80,7 @@ impl OneBlock {
     ///
     /// # Errors
     /// As [`header_at`].
-    pub(super) fn find(self, reader: &mut ChainReader, tip: u32) -> Result<StoredHeader, CliError> {
+    pub(super) fn find(self, reader: &mut ChainReader, tip: u32) -> Result<ShownHeader, CliError> {
         match self {
             Self::Height(height) => header_at(reader, tip, height_from(height, tip)?),
             Self::Hash(hash) => header_of(reader, tip, &hash),

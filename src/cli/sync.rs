@@ -14,10 +14,10 @@ use crate::chain::{ChainTip, Hints};
 use crate::chainstate::Clock;
 use crate::client::Client;
 use crate::config::{Config, HintsSource, Layer, read_text};
+use crate::format::{count, counted, duration, size, utc};
 use crate::node::shutdown::Ending;
 use crate::node::{Live, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, shipped};
-use crate::output::format::{count, counted, duration, size, utc};
 use crate::output::{Output, Standing, SyncBar, SyncStage};
 use crate::primitives::Work;
 use crate::query::Phase;
@@ -53,7 +53,7 @@ const DATE_AGE: Duration = Duration::from_millis(250);
 /// The arguments of `sync`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(timeout_help())))]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     peers: PeerArgs,
     #[command(flatten)]

@@ -7,8 +7,9 @@ use super::what::{OneBlock, txid};
 use super::{CliError, Context, PeerArgs};
 use crate::config::Layer;
 use crate::core_json::TxWithHex;
+use crate::format;
 use crate::node::{TxAnswer, fetch_tx};
-use crate::output::{Fields, format};
+use crate::output::Fields;
 use crate::primitives::{Txid, hex};
 use crate::wire::{Transaction, TxView};
 use serde::Serialize;
@@ -31,7 +32,7 @@ const TIMEOUT: &str = "Seconds to wait for all answers; with --block, for one pe
 /// Arguments of `tx`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
-pub struct Args {
+pub(crate) struct Args {
     /// The txid of the transaction
     #[arg(value_name = "TXID", value_parser = txid)]
     txid: Txid,

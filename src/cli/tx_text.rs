@@ -1,7 +1,8 @@
 //! A transaction as people read it.
 
 use crate::core_json::Amount;
-use crate::output::{Fields, format};
+use crate::format;
+use crate::output::Fields;
 use crate::primitives::{Network, hex};
 use crate::script::{ScriptKind, address_of, asm, asm_of_script_sig};
 use crate::wire::{TxIn, TxOut, TxView};

@@ -2,7 +2,8 @@
 
 use super::{CliError, Context};
 use crate::chainstate::{ahead_of_clock, unix_now_secs};
-use crate::output::{Fields, Output, bar, format};
+use crate::format;
+use crate::output::{Fields, Output, bar};
 use crate::query::{audit, mend};
 use crate::store;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ damaged are computed from redundant data, unless too much is damaged at once: th
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Args {
+pub(crate) struct Args {
     /// Where there is a fault, rebuild the database from every header that can be recovered
     #[arg(long)]
     repair: bool,

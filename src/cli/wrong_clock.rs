@@ -1,7 +1,7 @@
 //! What is said when this computer's clock keeps headers out, and what to do about it.
 
 use crate::chain::TooNew;
-use crate::chainstate::span;
+use crate::format::rough_span;
 
 /// Peers' clocks that differ from ours by fewer seconds agree with it.
 const AGREES: u64 = 10 * 60;
@@ -16,11 +16,11 @@ pub(super) fn clock_is_wrong(header: Option<&TooNew>, peer_clocks: Option<i64>) 
     let advice = "set the clock and run it again";
     match peer_clocks {
         Some(offset) if offset.unsigned_abs() <= AGREES => {
-            let wait = span(header.valid_in().max(60));
+            let wait = rough_span(header.valid_in().max(60));
             format!("{header}, which peers' clocks agree with: run it again in {wait}")
         }
         Some(offset) if offset > 0 => {
-            let ahead = span(offset.unsigned_abs());
+            let ahead = rough_span(offset.unsigned_abs());
             format!("{header}, and the peers' clocks are {ahead} ahead of it: {advice}")
         }
         _ => format!("{header}: {advice}"),

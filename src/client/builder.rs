@@ -3,7 +3,7 @@
 use super::events::Subscribers;
 use super::sync::{Parts, Runner, SyncTask};
 use super::{Client, ClientError};
-use crate::chain::{Hints, params};
+use crate::chain::{Hints, Params, params};
 use crate::chainstate::Clock;
 use crate::config::{Endpoint, default_data_dir};
 use crate::node::{Live, PeerOptions, Proxy, SyncOptions, shipped};
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 #[must_use = "a description does nothing until it is built"]
 pub struct ClientBuilder {
-    network: Network,
+    params: &'static Params,
     data_dir: Option<PathBuf>,
     connect: Vec<String>,
     peers: Option<usize>,
@@ -31,7 +31,7 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     pub(super) fn new(network: Network) -> Self {
         Self {
-            network,
+            params: params(network),
             data_dir: None,
             connect: Vec::new(),
             peers: None,
@@ -46,6 +46,14 @@ impl ClientBuilder {
     /// is used, as the program `lightclient` does.
     pub fn data_dir(mut self, folder: impl AsRef<Path>) -> Self {
         self.data_dir = Some(folder.as_ref().to_owned());
+        self
+    }
+
+    /// The signet with this challenge script instead of the network that was named, in a folder of its own. Nothing that
+    /// ships with the crate knows its peers or its minimum work.
+    pub fn signet_challenge(mut self, script: &[u8]) -> Self {
+        // A program follows few signets, and what follows one needs its parameters to the end.
+        self.params = Box::leak(Box::new(Params::signet(script)));
         self
     }
 
@@ -95,17 +103,17 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, ClientError> {
         let folder = self.folder()?;
         let options = self.options(&folder)?;
-        let store = Arc::new(open_store(&folder, self.network)?);
+        let store = Arc::new(open_store(&folder, self.params.network)?);
         Client::open(options, store, folder, "a program that uses lightclient")
     }
 
     fn folder(&self) -> Result<PathBuf, ClientError> {
         let data_dir = self.data_dir.clone().or_else(default_data_dir);
-        Ok(data_dir.ok_or(ClientError::NoDataFolder)?.join(params(self.network).folder_name()))
+        Ok(data_dir.ok_or(ClientError::NoDataFolder)?.join(self.params.folder_name()))
     }
 
     fn options(&self, folder: &Path) -> Result<SyncOptions, ClientError> {
-        let params = params(self.network);
+        let params = self.params;
         let own = PeerOptions::new(params);
         let address = |text: &String| -> Result<String, ClientError> {
             let endpoint = text.parse::<Endpoint>().map_err(|error| invalid(text, &error))?;

@@ -1,8 +1,8 @@
 //! Why a client could not do what it was asked.
 
-use super::HeaderAt;
 use crate::chain::HintsError;
 use crate::node::{FetchError, SyncError};
+use crate::query::HeaderAt;
 use crate::query::ReadError;
 use crate::store::StoreError;
 use std::io;

@@ -8,7 +8,6 @@ mod answer;
 mod builder;
 mod error;
 mod events;
-mod headers;
 mod sync;
 
 pub use crate::node::Event;
@@ -16,14 +15,13 @@ pub use answer::Answer;
 pub use builder::ClientBuilder;
 pub use error::ClientError;
 pub use events::Events;
-pub use headers::{HeaderAt, Headers, StoredHeader};
 
 use crate::chain::ChainTip;
 use crate::node::{
     FetchOptions, Live, SyncOptions, SyncOutcome, TxAnswer, WantedBlock, fetch_block, fetch_tx,
 };
 use crate::primitives::{Network, Txid};
-use crate::query::ChainReader;
+use crate::query::{ChainReader, HeaderAt, Headers, StoredHeader};
 use crate::spv::CheckedBlock;
 use crate::store::{HeaderStore, SledStore};
 use crate::wire::Transaction;

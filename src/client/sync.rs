@@ -2,21 +2,17 @@
 
 use super::events::Subscribers;
 use super::{Answer, ClientError};
-use crate::node::{Event, Live, SyncError, SyncOptions, SyncOutcome, Watchers, run_sync};
+use crate::node::{
+    Event, Live, SyncError, SyncOptions, SyncOutcome, Watchers, end_runtime, run_sync,
+    start_runtime,
+};
 use crate::store::SledStore;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder as ThreadBuilder;
-use std::time::Duration;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-
-/// Threads that receive and decode; one decodes ten million headers a second.
-const NETWORK_THREADS: usize = 1;
-
-/// How long threads that hang in the system's resolver are waited for at the end.
-const LINGER: Duration = Duration::from_millis(50);
 
 /// A runtime on a thread of its own, which ends once nothing has to be brought to its end any more.
 #[derive(Debug)]
@@ -28,14 +24,12 @@ pub(super) struct Runner {
 
 impl Runner {
     pub(super) fn start() -> Result<Self, ClientError> {
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(NETWORK_THREADS).thread_name("lightclient").enable_all();
-        let runtime = builder.build().map_err(ClientError::Thread)?;
+        let runtime = start_runtime().map_err(ClientError::Thread)?;
         let handle = runtime.handle().clone();
         let (keep, mut kept) = mpsc::channel(1);
         let run = move || {
             runtime.block_on(kept.recv());
-            runtime.shutdown_timeout(LINGER);
+            end_runtime(runtime);
         };
         let thread = ThreadBuilder::new().name("lightclient".to_owned());
         thread.spawn(run).map_err(ClientError::Thread)?;

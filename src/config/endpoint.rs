@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// A host by name or address, with a port where one was given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// Name, IPv4 or IPv6 address, without brackets.
     pub host: String,
     /// The port, or the default of whatever it is for.
@@ -50,7 +50,7 @@ impl FromStr for Endpoint {
 
 impl Endpoint {
     /// `host:port`, with this port where none was given.
-    pub fn with_default_port(&self, port: u16) -> String {
+    pub(crate) fn with_default_port(&self, port: u16) -> String {
         Self { port: self.port.or(Some(port)), ..self.clone() }.to_string()
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 /// A value that does not fit its setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, got {got:?}")]
+#[allow(unreachable_pub, reason = "reading a `Proxy` fails with it, which is `pub` in its module")]
 pub struct ValueError {
     /// What the setting takes.
     pub expected: &'static str,
@@ -22,7 +23,7 @@ impl ValueError {
 
 /// Why settings could not be used; each is the user's to mend.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file that was named cannot be read.
     #[error("configuration file {}: {source}", path.display())]
     Read {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The settings there are, by their names in the file.
-pub const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "network",
     "signet-challenge",
     "data-dir",
@@ -29,7 +29,7 @@ pub const KEYS: &[&str] = &[
 
 /// Settings of one source; `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layer {
+pub(crate) struct Layer {
     /// `network`: a network's name.
     pub network: Option<Network>,
     /// `signet-challenge`: hex digits of a signet's challenge script.
@@ -113,7 +113,7 @@ impl Layer {
 
     /// This layer, with what it leaves open taken from the one below.
     #[must_use]
-    pub fn over(self, below: Self) -> Self {
+    pub(crate) fn over(self, below: Self) -> Self {
         Self {
             network: self.network.or(below.network),
             signet_challenge: self.signet_challenge.or(below.signet_challenge),

@@ -17,14 +17,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Name of the file that is read from the data folder when none is named.
-pub const CONFIG_FILE: &str = "lightclient.toml";
+pub(crate) const CONFIG_FILE: &str = "lightclient.toml";
 
 /// What the names of all variables start with.
-pub const VARIABLE_PREFIX: &str = "LIGHTCLIENT_";
+pub(crate) const VARIABLE_PREFIX: &str = "LIGHTCLIENT_";
 
 /// All settings, with the defaults for what nobody set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
+pub(crate) struct Config {
     /// The network.
     pub network: Network,
     /// The network's parameters, which differ between signets.
@@ -59,7 +59,7 @@ pub struct Config {
 
 /// Which settings were chosen, by a flag, the environment or the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Given {
+pub(crate) struct Given {
     /// Whether a network was chosen.
     pub network: bool,
     /// Whether a data folder was chosen.
@@ -70,13 +70,13 @@ pub struct Given {
 
 impl Config {
     /// The network's own folder: its database, its socket.
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.data_dir.join(self.params.folder_name())
     }
 }
 
 /// Where settings come from, besides the file.
-pub struct Sources<'a> {
+pub(crate) struct Sources<'a> {
     /// What the flags say.
     pub flags: Layer,
     /// The file named with `--config`.
@@ -89,7 +89,7 @@ pub struct Sources<'a> {
 ///
 /// # Errors
 /// A file that was named but cannot be read, or a key or value that cannot be used.
-pub fn load(sources: Sources<'_>) -> Result<Config, ConfigError> {
+pub(crate) fn load(sources: Sources<'_>) -> Result<Config, ConfigError> {
     let variable = |name: &str| {
         let value = (sources.variable)(&format!("{VARIABLE_PREFIX}{name}"));
         // An empty variable is how people unset one for a single command.
@@ -187,7 +187,7 @@ fn at_home(mut layer: Layer, home: Option<&Path>) -> Result<Layer, ConfigError> 
 ///
 /// # Errors
 /// It cannot be read, or is not UTF-8; UTF-16 is named.
-pub fn read_text(path: &Path) -> io::Result<String> {
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let bytes = fs::read(path)?;
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {

@@ -13,22 +13,21 @@ mod proxy;
 #[cfg(feature = "cli")]
 mod values;
 
-pub use endpoint::Endpoint;
-pub use error::{ConfigError, ValueError};
+pub(crate) use endpoint::Endpoint;
+pub(crate) use error::ConfigError;
 #[cfg(feature = "cli")]
-pub use layer::{KEYS, Layer};
+pub(crate) use layer::{KEYS, Layer};
 #[cfg(feature = "cli")]
-pub use load::{CONFIG_FILE, Config, Given, Sources, VARIABLE_PREFIX, load, read_text};
+pub(crate) use load::{CONFIG_FILE, Config, Sources, VARIABLE_PREFIX, load, read_text};
 #[cfg(feature = "cli")]
-pub use values::{
-    ColorChoice, DnsServer, HintsSource, MAX_PEERS, MinChainWork, PeerCount, SignetChallenge,
-    seconds,
+pub(crate) use values::{
+    ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, SignetChallenge, seconds,
 };
 
 use directories::ProjectDirs;
 use std::path::PathBuf;
 
 /// The platform's folder for the data of applications; `None` where it has none.
-pub fn default_data_dir() -> Option<PathBuf> {
+pub(crate) fn default_data_dir() -> Option<PathBuf> {
     ProjectDirs::from("", "", "lightclient").map(|dirs| dirs.data_dir().to_owned())
 }

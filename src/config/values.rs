@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// When output carries colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ColorChoice {
+pub(crate) enum ColorChoice {
     /// On a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
@@ -36,7 +36,7 @@ impl FromStr for ColorChoice {
 
 /// Where the hints come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum HintsSource {
+pub(crate) enum HintsSource {
     /// Those that ship with the program.
     #[default]
     BuiltIn,
@@ -57,7 +57,7 @@ impl FromStr for HintsSource {
 
 /// The least work of a chain that counts as the network's, from up to 64 hex digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MinChainWork(pub Work);
+pub(crate) struct MinChainWork(pub Work);
 
 impl FromStr for MinChainWork {
     type Err = ValueError;
@@ -71,7 +71,7 @@ impl FromStr for MinChainWork {
 
 /// The challenge script of a signet (BIP325).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignetChallenge(pub Vec<u8>);
+pub(crate) struct SignetChallenge(pub Vec<u8>);
 
 impl fmt::Display for SignetChallenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,7 +96,7 @@ impl FromStr for SignetChallenge {
 
 /// A DNS server's address; port 53 unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DnsServer(pub SocketAddr);
+pub(crate) struct DnsServer(pub SocketAddr);
 
 impl FromStr for DnsServer {
     type Err = ValueError;
@@ -115,11 +115,11 @@ impl FromStr for DnsServer {
 }
 
 /// The most peers that may be asked at once.
-pub const MAX_PEERS: u16 = 125;
+pub(crate) const MAX_PEERS: u16 = 125;
 
 /// How many peers are asked at once: 1 to [`MAX_PEERS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerCount(pub u16);
+pub(crate) struct PeerCount(pub u16);
 
 impl Default for PeerCount {
     fn default() -> Self {
@@ -140,7 +140,7 @@ impl FromStr for PeerCount {
 ///
 /// # Errors
 /// Anything else.
-pub fn seconds(text: &str) -> Result<Duration, ValueError> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, ValueError> {
     let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
     seconds.map(Duration::from_secs).ok_or_else(|| ValueError::new("whole seconds above 0", text))
 }

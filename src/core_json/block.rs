@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// The keys of `getblock` that a block can answer by itself: all but the fees, which take the coins it spends.
 #[derive(Clone, Debug, Serialize)]
-pub struct BlockInfo {
+pub(crate) struct BlockInfo {
     /// Those of its header, with the number of its transactions among them.
     #[serde(flatten)]
     pub header: HeaderInfo,
@@ -25,7 +25,7 @@ pub struct BlockInfo {
 /// The transactions of a block.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub enum BlockTxs {
+pub(crate) enum BlockTxs {
     /// By their txids: verbosity 1.
     Ids(Vec<String>),
     /// Whole: verbosity 2.
@@ -34,7 +34,7 @@ pub enum BlockTxs {
 
 impl BlockInfo {
     /// What there is to say of a block; with `whole` of its transactions too.
-    pub fn new(header: HeaderInfo, checked: &CheckedBlock, whole: Option<Network>) -> Self {
+    pub(crate) fn new(header: HeaderInfo, checked: &CheckedBlock, whole: Option<Network>) -> Self {
         let (block, txids) = (checked.block(), checked.txids());
         let tx = match whole {
             None => BlockTxs::Ids(txids.iter().map(Txid::to_string).collect()),

@@ -71,7 +71,7 @@ impl HeaderInfo {
 
 /// What follows from bits alone: they rarely change from one header to the next.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BitsInfo {
+pub(crate) struct BitsInfo {
     /// The bits.
     pub bits: u32,
     /// The work of one header with them.
@@ -84,7 +84,7 @@ pub struct BitsInfo {
 
 impl BitsInfo {
     /// Works out what bits mean.
-    pub fn of(bits: u32) -> Self {
+    pub(crate) fn of(bits: u32) -> Self {
         let target = Target::from_bits(bits);
         Self {
             bits,
@@ -98,7 +98,7 @@ impl BitsInfo {
 /// How many times harder than the easiest target of mainnet.
 ///
 /// Bitcoin Core `GetDifficulty`: the same steps in the same order, so that the same digits come out.
-pub fn difficulty(bits: u32) -> f64 {
+pub(crate) fn difficulty(bits: u32) -> f64 {
     let mantissa = bits & 0x00ff_ffff;
     let mut difficulty = f64::from(0x0000_ffff) / f64::from(mantissa);
     let mut exponent = bits >> 24;
@@ -114,7 +114,7 @@ pub fn difficulty(bits: u32) -> f64 {
 }
 
 /// The number that Bitcoin Core prints: it writes 16 significant digits, one less than can be needed.
-pub fn sixteen_digits(value: f64) -> f64 {
+pub(crate) fn sixteen_digits(value: f64) -> f64 {
     format!("{value:.15e}").parse().unwrap_or(value)
 }
 
@@ -122,7 +122,10 @@ pub fn sixteen_digits(value: f64) -> f64 {
 ///
 /// # Errors
 /// The serializer's own.
-pub fn serialize_difficulty<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize_difficulty<S: Serializer>(
+    value: &f64,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let text = value.to_string();
     match text.parse::<u64>() {
         Ok(whole) if text.len() <= 16 => serializer.serialize_u64(whole),

@@ -5,7 +5,9 @@ mod block;
 mod header;
 mod transaction;
 
-pub use amount::Amount;
-pub use block::{BlockInfo, BlockTxs};
-pub use header::{BitsInfo, HeaderInfo, difficulty, serialize_difficulty, sixteen_digits};
-pub use transaction::{InputInfo, OutputInfo, ScriptPubKeyInfo, ScriptSigInfo, TxInfo, TxWithHex};
+pub(crate) use amount::Amount;
+pub(crate) use block::BlockInfo;
+pub use header::HeaderInfo;
+pub(crate) use header::{BitsInfo, serialize_difficulty};
+pub use transaction::TxInfo;
+pub(crate) use transaction::TxWithHex;

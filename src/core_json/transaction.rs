@@ -146,7 +146,7 @@ impl OutputInfo {
 
 /// A transaction and its bytes.
 #[derive(Clone, Debug, Serialize)]
-pub struct TxWithHex {
+pub(crate) struct TxWithHex {
     /// What there is to say of it.
     #[serde(flatten)]
     pub info: TxInfo,
@@ -156,7 +156,7 @@ pub struct TxWithHex {
 
 impl TxWithHex {
     /// A transaction; addresses are those of the network.
-    pub fn new(transaction: TxView<'_>, network: Network) -> Self {
+    pub(crate) fn new(transaction: TxView<'_>, network: Network) -> Self {
         Self { info: TxInfo::new(transaction, network), hex: hex::encode(transaction.bytes()) }
     }
 }

@@ -17,7 +17,7 @@ const SHIPPED_AGE: (u64, u64) = (7 * 24 * 3600, 14 * 24 * 3600);
 const DNS_AGE: (u64, u64) = (3 * 24 * 3600, 7 * 24 * 3600);
 
 /// Which addresses a network's peers can have: regtest lives on one machine.
-pub fn scope_of(network: Network) -> Scope {
+pub(crate) fn scope_of(network: Network) -> Scope {
     if network == Network::Regtest { Scope::Local } else { Scope::Public }
 }
 
@@ -64,7 +64,7 @@ pub(super) fn seed_names(params: &Params) -> Vec<String> {
 /// # Security
 /// With a proxy nothing is resolved here: the seeds' names are among the addresses, for the proxy to resolve. Onion and
 /// I2P addresses are given only then.
-pub async fn find_all(options: &PeerOptions, folder: &Path, count: usize) -> Vec<Found> {
+pub(crate) async fn find_all(options: &PeerOptions, folder: &Path, count: usize) -> Vec<Found> {
     let known = from_addrman(options, folder, count);
     let mut seen: BTreeSet<String> = known.iter().cloned().collect();
     let known = known.into_iter().map(|address| Found { address, source: Source::AddrMan });

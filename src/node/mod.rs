@@ -3,30 +3,34 @@
 //! Everything above (command line, servers) speaks to this module only.
 
 mod addresses;
-pub mod control;
+pub(crate) mod control;
+#[allow(unreachable_pub, dead_code, reason = "its own module says what it offers")]
 mod crawl;
 mod failures;
 mod fetch;
-pub mod mempool;
+pub(crate) mod mempool;
 mod peer_options;
 mod peers;
 mod ping;
 mod report;
 mod run;
-pub mod shipped;
-pub mod shutdown;
+mod runtime;
+pub(crate) mod shipped;
+pub(crate) mod shutdown;
+#[allow(unreachable_pub, reason = "its own module says what it offers")]
 mod sync_task;
 
-pub use crate::net::{Proxy, Resolver, needs_proxy};
-pub use addresses::{find_all, scope_of};
-pub use crawl::{CONCURRENCY, Counts, CrawlOptions, Crawled, JOURNAL_FILE, Journal, JournalError};
-pub use crawl::{PeerRow, crawl};
-pub use failures::Failures;
-pub use fetch::{
-    FetchError, FetchOptions, FetchedBlock, TxAnswer, WantedBlock, fetch_block, fetch_tx,
-};
-pub use peer_options::{Found, PeerOptions, Source};
-pub use ping::{Greeting, NoPeer, Pinged, Pinging};
+pub(crate) use crate::net::{Proxy, Resolver, needs_proxy};
+pub(crate) use addresses::{find_all, scope_of};
+pub(crate) use crawl::{Counts, CrawlOptions, Crawled, Journal, JournalError};
+pub(crate) use crawl::{PeerRow, crawl};
+pub(crate) use failures::Failures;
+pub use fetch::FetchError;
+pub(crate) use fetch::{FetchOptions, FetchedBlock, TxAnswer, WantedBlock, fetch_block, fetch_tx};
+pub(crate) use peer_options::{Found, PeerOptions, Source};
+pub(crate) use ping::{Greeting, NoPeer, Pinged, Pinging};
 pub use report::SyncReport;
-pub use run::{Watchers, run_sync};
-pub use sync_task::{Event, Live, SyncError, SyncOptions, SyncOutcome, SyncTask};
+pub(crate) use run::{Watchers, run_sync};
+pub(crate) use runtime::{end_runtime, start_runtime};
+pub(crate) use sync_task::SyncOptions;
+pub use sync_task::{Event, Live, SyncError, SyncOutcome};

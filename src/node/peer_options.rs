@@ -26,7 +26,7 @@ fn wanted_services() -> ServiceFlags {
 
 /// Who named an address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
+pub(crate) enum Source {
     /// The user.
     User,
     /// A DNS seed, by its name.
@@ -39,7 +39,7 @@ pub enum Source {
 
 /// An address and who named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// `host:port`; through a proxy the host may be a seed's name, for the proxy to resolve.
     pub address: String,
     /// Who named it.
@@ -48,7 +48,7 @@ pub struct Found {
 
 /// Which peers to connect to, where their addresses come from, and how they are reached.
 #[derive(Clone, Debug)]
-pub struct PeerOptions {
+pub(crate) struct PeerOptions {
     /// The network.
     pub params: &'static Params,
     /// Connect to these peers only (`host:port`); empty for peers that are found.
@@ -68,7 +68,7 @@ pub struct PeerOptions {
 impl PeerOptions {
     /// Returns the options of a program that was told nothing: eight peers of this network that are found
     /// through DNS, and dialled directly.
-    pub fn new(params: &'static Params) -> Self {
+    pub(crate) fn new(params: &'static Params) -> Self {
         Self {
             params,
             connect: Vec::new(),
@@ -81,7 +81,7 @@ impl PeerOptions {
     }
 
     /// Returns what dials peers as these options say.
-    pub fn dialer(&self) -> Dialer {
+    pub(crate) fn dialer(&self) -> Dialer {
         Dialer { proxy: self.proxy.clone(), resolver: self.resolver }
     }
 
@@ -89,7 +89,7 @@ impl PeerOptions {
     ///
     /// # Security
     /// With a proxy nothing is resolved here: the seeds' names go to the proxy as they are, like any address.
-    pub async fn find(&self) -> Vec<Found> {
+    pub(crate) async fn find(&self) -> Vec<Found> {
         let mut found = if !self.asks_dns() {
             Vec::new()
         } else if self.proxy.is_some() {

@@ -17,7 +17,7 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A peer could not be used, or not any longer: its address and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{address}: {reason}")]
-pub struct NoPeer {
+pub(crate) struct NoPeer {
     /// Where it was dialled.
     pub address: String,
     /// What happened.
@@ -28,7 +28,7 @@ pub struct NoPeer {
 
 /// What a peer said of itself; its own word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Greeting {
+pub(crate) struct Greeting {
     /// Protocol version.
     pub version: i32,
     /// What it offers, by name.
@@ -55,7 +55,7 @@ impl From<&PeerInfo> for Greeting {
 
 /// What became of a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pinged {
+pub(crate) enum Pinged {
     /// It was answered after that time.
     Answered(Duration),
     /// It was not answered in time.
@@ -66,7 +66,7 @@ pub enum Pinged {
 ///
 /// The nonces are random, and an answer counts only if it carries the nonce of the ping that is waited for.
 #[derive(Debug)]
-pub struct Pinging {
+pub(crate) struct Pinging {
     address: String,
     handle: PeerHandle,
     events: Receiver<Event>,
@@ -82,7 +82,7 @@ impl Pinging {
     ///
     /// # Errors
     /// The peer cannot be used.
-    pub async fn start(
+    pub(crate) async fn start(
         options: &PeerOptions,
         address: &str,
         interval: Duration,
@@ -113,7 +113,7 @@ impl Pinging {
     }
 
     /// How many pings were sent.
-    pub fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.sent
     }
 
@@ -123,7 +123,7 @@ impl Pinging {
     ///
     /// # Errors
     /// The connection is over.
-    pub async fn next(&mut self) -> Result<Pinged, NoPeer> {
+    pub(crate) async fn next(&mut self) -> Result<Pinged, NoPeer> {
         if self.sent > 0 {
             self.wait().await?;
             self.last = Instant::now();

@@ -11,7 +11,7 @@ use tracing::warn;
 
 /// What those who watch a sync are given.
 #[derive(Debug)]
-pub struct Watchers {
+pub(crate) struct Watchers {
     /// Where it stands.
     pub live: watch::Sender<Live>,
     /// What happens.
@@ -26,7 +26,7 @@ pub struct Watchers {
 ///
 /// # Errors
 /// No peer could be used, or the store failed.
-pub async fn run_sync(
+pub(crate) async fn run_sync(
     options: SyncOptions,
     store: Arc<SledStore>,
     folder: &Path,

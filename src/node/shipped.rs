@@ -7,7 +7,7 @@ use crate::primitives::Network;
 ///
 /// # Errors
 /// The shipped file is not what it should be (a test makes sure that it is).
-pub fn hints(params: &Params) -> Result<Hints, HintsError> {
+pub(crate) fn hints(params: &Params) -> Result<Hints, HintsError> {
     Hints::parse(match params.network {
         _ if params.is_custom_signet() => "",
         Network::Mainnet => include_str!("../../data/mainnet-hints.txt"),
@@ -20,7 +20,7 @@ pub fn hints(params: &Params) -> Result<Hints, HintsError> {
 
 /// Addresses (`ip:port`) of long-running nodes, for when DNS answers nothing; none for regtest and custom
 /// signets.
-pub fn fixed_seeds(params: &Params) -> Vec<String> {
+pub(crate) fn fixed_seeds(params: &Params) -> Vec<String> {
     let text = match params.network {
         _ if params.is_custom_signet() => "",
         Network::Mainnet => include_str!("../../data/mainnet-fixed-seeds.txt"),

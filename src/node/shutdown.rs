@@ -5,7 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// A signal that asks the program to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Ctrl-C (SIGINT).
     Interrupt,
     /// SIGTERM.
@@ -14,7 +14,7 @@ pub enum Ending {
 
 impl Ending {
     /// The exit code by convention: 128 and the signal's number.
-    pub fn exit_code(self) -> u8 {
+    pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 130,
             Self::Terminate => 143,
@@ -26,7 +26,7 @@ impl Ending {
 ///
 /// # Errors
 /// The system does not let signals be caught.
-pub fn signals() -> io::Result<impl AsyncFnMut() -> Ending> {
+pub(crate) fn signals() -> io::Result<impl AsyncFnMut() -> Ending> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move || {

@@ -1,8 +1,8 @@
 //! Plain progress bars, drawn on standard error.
 
-use super::format::{count, size, span};
 use super::line::{Part, compose, left, per_second, percent_done, speed, thousandths};
 use super::terminal::{columns, is_utf8};
+use crate::format::{count, size, span};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
@@ -15,12 +15,12 @@ pub(super) const TICK: Duration = Duration::from_millis(200);
 type Unit = fn(u64) -> String;
 
 /// A bar that counts up to `length` of `what`, with per cent, speed and time left. Hidden where `bars` is.
-pub fn bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
+pub(crate) fn bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
     sized(bars, length, what, count, columns)
 }
 
 /// As [`bar`], of bytes.
-pub fn bytes_bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
+pub(crate) fn bytes_bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
     sized(bars, length, what, size, columns)
 }
 
@@ -47,11 +47,11 @@ pub(super) fn sized(
 }
 
 fn a_second(unit: Unit, speed: u64) -> String {
-    if unit(1) == count(1) { per_second(speed) } else { format!("{}/s", unit(speed)) }
+    if unit(1) == count(1_u32) { per_second(speed) } else { format!("{}/s", unit(speed)) }
 }
 
 /// A counter of bytes where the end is not known. Hidden where `bars` is.
-pub fn bytes_spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
+pub(crate) fn bytes_spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
     draw(bars, ProgressBar::new_spinner(), move |state| {
         let parts = [
             (1, Part::Text(format!("{} {what}", spinner_frame(state)))),
@@ -63,7 +63,7 @@ pub fn bytes_spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
 }
 
 /// A line that says what is being waited for, and for how long. Hidden where `bars` is.
-pub fn waiting(bars: &MultiProgress, what: String) -> ProgressBar {
+pub(crate) fn waiting(bars: &MultiProgress, what: String) -> ProgressBar {
     draw(bars, ProgressBar::new_spinner(), move |state| {
         let parts = [
             (0, Part::Text(format!("{} {what}", spinner_frame(state)))),
@@ -100,6 +100,6 @@ pub(super) fn spinner_frame(state: &ProgressState) -> String {
 /// Writes to standard output with the bars taken away for that moment, where both are on a terminal.
 ///
 /// Into a pipe it is written as it is: one that nobody reads would hold up whoever draws the bars.
-pub fn aside<T>(bars: &MultiProgress, write: impl FnOnce() -> T) -> T {
+pub(crate) fn aside<T>(bars: &MultiProgress, write: impl FnOnce() -> T) -> T {
     if io::stdout().is_terminal() { bars.suspend(write) } else { write() }
 }

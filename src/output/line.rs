@@ -1,6 +1,6 @@
 //! A line of progress, composed for the room that there is.
 
-use super::format::{count, span};
+use crate::format::{count, span};
 use indicatif::ProgressState;
 
 /// Two spaces between the parts.

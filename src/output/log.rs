@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogLevel {
+pub(crate) enum LogLevel {
     /// Nothing (`-q`).
     Off,
     /// Warnings.
@@ -30,7 +30,7 @@ pub enum LogLevel {
 
 /// What the log shows, and how.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LogSettings {
+pub(crate) struct LogSettings {
     /// How much.
     pub level: LogLevel,
     /// Target of its own that is shown only on request (every message on the wire), and its level.
@@ -42,7 +42,7 @@ pub struct LogSettings {
 /// Starts the log. Lines are written with the progress bars taken away for that moment.
 ///
 /// Only the first call in a process has an effect.
-pub fn start_log(settings: LogSettings, wording: Wording, bars: &MultiProgress) {
+pub(crate) fn start_log(settings: LogSettings, wording: Wording, bars: &MultiProgress) {
     let level = match settings.level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Warn => LevelFilter::WARN,

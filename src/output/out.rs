@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
 /// Where a command's results go, and in which form.
-pub struct Output {
+pub(crate) struct Output {
     sink: Box<dyn Write + Send>,
     json: bool,
     color: bool,
@@ -17,7 +17,7 @@ pub struct Output {
 
 impl Output {
     /// Results on standard output; nothing is certain to be out before [`Output::flush`].
-    pub fn stdout(json: bool, color: bool) -> Self {
+    pub(crate) fn stdout(json: bool, color: bool) -> Self {
         let terminal = Some(Term::stdout()).filter(Term::is_term);
         let columns = terminal.map(|terminal| usize::from(terminal.size().1));
         let sink = BufWriter::with_capacity(1 << 16, io::stdout());
@@ -25,33 +25,33 @@ impl Output {
     }
 
     /// Results in any sink, for tests.
-    pub fn new(sink: impl Write + Send + 'static, json: bool, color: bool) -> Self {
+    pub(crate) fn new(sink: impl Write + Send + 'static, json: bool, color: bool) -> Self {
         Self { sink: Box::new(sink), json, color, columns: None, wording: Wording::default() }
     }
 
     /// With messages among the results in this wording.
     #[must_use]
-    pub fn worded(self, wording: Wording) -> Self {
+    pub(crate) fn worded(self, wording: Wording) -> Self {
         Self { wording, ..self }
     }
 
     /// How messages among the results are worded.
-    pub fn wording(&self) -> &Wording {
+    pub(crate) fn wording(&self) -> &Wording {
         &self.wording
     }
 
     /// Whether results are wanted as JSON.
-    pub fn is_json(&self) -> bool {
+    pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
     /// Whether text may carry colours.
-    pub fn has_color(&self) -> bool {
+    pub(crate) fn has_color(&self) -> bool {
         self.color
     }
 
     /// Columns of the terminal; none where it is no terminal, and lines may be of any length.
-    pub fn columns(&self) -> Option<usize> {
+    pub(crate) fn columns(&self) -> Option<usize> {
         self.columns
     }
 
@@ -59,7 +59,7 @@ impl Output {
     ///
     /// # Errors
     /// The sink does not take it: a reader that went away is [`io::ErrorKind::BrokenPipe`].
-    pub fn text(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
         self.sink.write_all(text.as_bytes())
     }
 
@@ -67,7 +67,7 @@ impl Output {
     ///
     /// # Errors
     /// As [`Output::text`].
-    pub fn line(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         self.text(text)?;
         self.text("\n")
     }
@@ -76,7 +76,7 @@ impl Output {
     ///
     /// # Errors
     /// As [`Output::text`].
-    pub fn message(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn message(&mut self, text: &str) -> io::Result<()> {
         let text = self.wording.apply(text);
         self.line(&text)
     }
@@ -85,7 +85,7 @@ impl Output {
     ///
     /// # Errors
     /// As [`Output::text`].
-    pub fn json<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
+    pub(crate) fn json<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
         let text = serde_json::to_string_pretty(value)?;
         self.line(&escaped(&text))
     }
@@ -94,7 +94,7 @@ impl Output {
     ///
     /// # Errors
     /// As [`Output::text`].
-    pub fn json_line<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
+    pub(crate) fn json_line<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
         let text = json_text(value)?;
         self.line(&text)
     }
@@ -103,7 +103,7 @@ impl Output {
     ///
     /// # Errors
     /// Standard error does not take it.
-    pub fn note(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn note(&mut self, text: &str) -> io::Result<()> {
         writeln!(io::stderr(), "{text}")
     }
 
@@ -111,7 +111,7 @@ impl Output {
     ///
     /// # Errors
     /// As [`Output::text`].
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
     }
 }
@@ -130,14 +130,14 @@ impl Write for Output {
 ///
 /// # Errors
 /// The value has no form in JSON.
-pub fn json_text<T: Serialize + ?Sized>(value: &T) -> io::Result<String> {
+pub(crate) fn json_text<T: Serialize + ?Sized>(value: &T) -> io::Result<String> {
     Ok(escaped(&serde_json::to_string(value)?).into_owned())
 }
 
 /// A text with what a terminal would obey written as `\u001b`: control characters but the end of a line, and those that
 /// turn the direction of writing or cannot be seen. In JSON, where such characters are only in strings, it is the same
 /// value.
-pub fn escaped(text: &str) -> Cow<'_, str> {
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
     }
@@ -161,7 +161,7 @@ fn is_unsafe(c: char) -> bool {
 
 /// A JSON array written item by item, so that its length costs no memory.
 #[derive(Debug, Default)]
-pub struct JsonArray {
+pub(crate) struct JsonArray {
     begun: bool,
 }
 
@@ -170,7 +170,11 @@ impl JsonArray {
     ///
     /// # Errors
     /// As [`Output::text`].
-    pub fn item<T: Serialize + ?Sized>(&mut self, out: &mut Output, value: &T) -> io::Result<()> {
+    pub(crate) fn item<T: Serialize + ?Sized>(
+        &mut self,
+        out: &mut Output,
+        value: &T,
+    ) -> io::Result<()> {
         out.text(if self.begun { ",\n" } else { "[\n" })?;
         self.begun = true;
         let text = json_text(value)?;
@@ -181,7 +185,7 @@ impl JsonArray {
     ///
     /// # Errors
     /// As [`Output::text`].
-    pub fn end(self, out: &mut Output) -> io::Result<()> {
+    pub(crate) fn end(self, out: &mut Output) -> io::Result<()> {
         out.text(if self.begun { "\n]\n" } else { "[]\n" })
     }
 }

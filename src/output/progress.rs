@@ -1,16 +1,16 @@
 //! The progress of a sync.
 
 use super::bar::{TICK, spinner_frame};
-use super::format::{count, counted, size, span, utc};
 use super::line::{Part, compose, left, per_second, percent_done, speed, thousandths};
 use super::terminal::{columns, is_piped};
+use crate::format::{count, counted, size, span, utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a sync is doing, as far as its bar looks different.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SyncStage {
+pub(crate) enum SyncStage {
     /// There is no peer yet, or none any more.
     #[default]
     Connecting,
@@ -26,7 +26,7 @@ pub enum SyncStage {
 
 /// Where a sync stands.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// What it is doing.
     pub stage: SyncStage,
     /// The height reached.
@@ -47,14 +47,14 @@ pub struct Standing {
 /// peers, and bytes received: over a slow line headers come in steps of 2,000, and bytes all the time. Hidden where the
 /// bars are.
 #[derive(Debug)]
-pub struct SyncBar {
+pub(crate) struct SyncBar {
     bar: ProgressBar,
     standing: Arc<Mutex<Standing>>,
 }
 
 impl SyncBar {
     /// A bar that starts at the stored height, with the total that is expected so far.
-    pub fn new(bars: &MultiProgress, height: u32, total: u32) -> Self {
+    pub(crate) fn new(bars: &MultiProgress, height: u32, total: u32) -> Self {
         // Lines about the tip go through a pipe: what ends on this terminal in the end must not mix with a bar.
         Self::sized(bars, height, total, columns, is_piped())
     }
@@ -86,7 +86,7 @@ impl SyncBar {
     }
 
     /// Shows where the sync stands.
-    pub fn update(&mut self, now: Standing) {
+    pub(crate) fn update(&mut self, now: Standing) {
         let (height, total) = (now.height, now.total.max(now.height));
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         let is_other = now.stage != standing.stage;
@@ -102,7 +102,7 @@ impl SyncBar {
     }
 
     /// Takes the bar away: the summary follows.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

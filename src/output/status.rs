@@ -5,7 +5,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// The line. Hidden where the bars are, and where results go into a pipe that may end on the same terminal.
 #[derive(Debug)]
-pub struct StatusLine {
+pub(crate) struct StatusLine {
     bars: MultiProgress,
     bar: ProgressBar,
     hidden: bool,
@@ -13,7 +13,7 @@ pub struct StatusLine {
 
 impl StatusLine {
     /// An empty line.
-    pub fn new(bars: &MultiProgress) -> Self {
+    pub(crate) fn new(bars: &MultiProgress) -> Self {
         let style = ProgressStyle::with_template("{wide_msg}");
         let style = style.expect("the template is written above");
         let bar = bars.add(ProgressBar::new_spinner().with_style(style));
@@ -21,7 +21,7 @@ impl StatusLine {
     }
 
     /// Shows those parts that there is room for; what matters most comes first.
-    pub fn set(&mut self, parts: &[String]) {
+    pub(crate) fn set(&mut self, parts: &[String]) {
         if !self.hidden {
             self.bar.set_message(fitting(parts, columns()));
             self.bar.tick();
@@ -29,12 +29,12 @@ impl StatusLine {
     }
 
     /// Writes something with the line taken away for that moment: both streams may be the same terminal.
-    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         self.bars.suspend(write)
     }
 
     /// Takes the line away.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 /// Which side of its column a cell stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
+pub(crate) enum Align {
     /// Text.
     Left,
     /// Numbers.
@@ -14,7 +14,7 @@ pub enum Align {
 
 /// A column of a table whose rows are not all known when the first is written.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub(crate) struct Column {
     /// What the first line calls it.
     pub name: &'static str,
     /// Characters it takes; longer cells push the rest of their row to the right.
@@ -24,13 +24,13 @@ pub struct Column {
 }
 
 /// The first line of a table: its columns' names.
-pub fn header_line(columns: &[Column], color: bool) -> String {
+pub(crate) fn header_line(columns: &[Column], color: bool) -> String {
     let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
     paint(&row_line(columns, &names), Style::new().bold(), color)
 }
 
 /// One row of a table, without the line's end.
-pub fn row_line(columns: &[Column], cells: &[impl AsRef<str>]) -> String {
+pub(crate) fn row_line(columns: &[Column], cells: &[impl AsRef<str>]) -> String {
     let mut line = String::new();
     for (column, cell) in columns.iter().zip(cells) {
         let (cell, width) = (cell.as_ref(), column.width);
@@ -48,7 +48,7 @@ pub fn row_line(columns: &[Column], cells: &[impl AsRef<str>]) -> String {
 
 /// The places of the columns that there is room for: those of `least` are left out, the first one first, until what
 /// is left fits.
-pub fn fitting(columns: &[Column], least: &[usize], room: Option<usize>) -> Vec<usize> {
+pub(crate) fn fitting(columns: &[Column], least: &[usize], room: Option<usize>) -> Vec<usize> {
     let mut kept: Vec<usize> = (0..columns.len()).collect();
     let Some(room) = room else { return kept };
     for place in least {
@@ -62,27 +62,27 @@ pub fn fitting(columns: &[Column], least: &[usize], room: Option<usize>) -> Vec<
 }
 
 /// Those of all that are at these places.
-pub fn at<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
+pub(crate) fn at<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
     places.iter().filter_map(|at| all.get(*at)).cloned().collect()
 }
 
 /// Names and values below each other, the values aligned.
 #[derive(Clone, Debug, Default)]
-pub struct Fields {
+pub(crate) struct Fields {
     rows: Vec<(String, String)>,
 }
 
 impl Fields {
     /// Adds a field. A name of its own for each line; an empty one continues the field above.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.rows.push((name.to_owned(), value.into()));
         self
     }
 
     /// Adds a field where there is a value, and nothing where there is none.
     #[must_use]
-    pub fn with_some(self, name: &str, value: Option<impl Into<String>>) -> Self {
+    pub(crate) fn with_some(self, name: &str, value: Option<impl Into<String>>) -> Self {
         match value {
             Some(value) => self.with(name, value),
             None => self,
@@ -90,7 +90,7 @@ impl Fields {
     }
 
     /// The lines, each ended; names are bold where colour is wanted.
-    pub fn render(&self, color: bool) -> String {
+    pub(crate) fn render(&self, color: bool) -> String {
         let widths = self.rows.iter().map(|(name, _)| name.chars().count());
         let width = widths.max().unwrap_or(0);
         let mut text = String::new();

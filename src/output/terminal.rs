@@ -25,7 +25,7 @@ pub(super) fn columns() -> usize {
 }
 
 /// Whether the terminal understands no escape codes, or says nothing of itself.
-pub fn is_dumb() -> bool {
+pub(crate) fn is_dumb() -> bool {
     env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
@@ -47,7 +47,7 @@ pub(super) fn is_piped() -> bool {
 }
 
 /// Where bars are drawn: standard error, if that is a terminal and they are wanted.
-pub fn bars(wanted: bool) -> MultiProgress {
+pub(crate) fn bars(wanted: bool) -> MultiProgress {
     let terminal = Term::buffered_stderr();
     let has_room = terminal.width() >= NARROWEST;
     let target = if wanted && io::stderr().is_terminal() && !is_dumb() && has_room {
@@ -112,8 +112,8 @@ impl<T: TermLike> TermLike for WithMargin<T> {
 #[cfg(test)]
 mod tests {
     use super::{CLEAR, MARGIN, NARROWEST, WithMargin};
+    use crate::format::{count, size};
     use crate::output::bar::sized;
-    use crate::output::format::{count, size};
     use crate::output::{Standing, SyncBar, SyncStage};
     use indicatif::{MultiProgress, ProgressDrawTarget, TermLike};
     use std::io;

@@ -1,6 +1,6 @@
 //! Messages in the form that people read and paste: commands are whole, heights have separators.
 
-use super::format::count;
+use crate::format::count;
 
 /// How a command starts where a message advises one.
 const COMMAND: &str = "`lightclient ";
@@ -13,7 +13,7 @@ const LONG_NUMBER: usize = 4;
 
 /// Completes messages that come from where neither the command line nor the form of numbers is known.
 #[derive(Clone, Debug, Default)]
-pub struct Wording {
+pub(crate) struct Wording {
     options: String,
     sync_options: String,
 }
@@ -21,12 +21,12 @@ pub struct Wording {
 impl Wording {
     /// A wording that adds these options, as typed into a shell, to every command that a message advises, and further
     /// ones to `lightclient sync`.
-    pub fn new(options: String, sync_options: String) -> Self {
+    pub(crate) fn new(options: String, sync_options: String) -> Self {
         Self { options, sync_options }
     }
 
     /// The message with its commands and heights completed.
-    pub fn apply(&self, text: &str) -> String {
+    pub(crate) fn apply(&self, text: &str) -> String {
         self.with_options(&with_separators(text))
     }
 
@@ -64,7 +64,7 @@ fn with_separators(text: &str) -> String {
             && !rest.starts_with(|c: char| {
                 ",.".contains(c) && rest[1..].starts_with(|c: char| c.is_ascii_digit())
             });
-        match number.parse() {
+        match number.parse::<u64>() {
             Ok(value) if is_height && is_number && digits >= LONG_NUMBER => {
                 out.push_str(&count(value));
                 out.push_str(rest);
@@ -83,7 +83,7 @@ fn with_separators(text: &str) -> String {
 }
 
 /// The text as one word of a POSIX shell; control characters as bash and zsh write them.
-pub fn shell_quoted(text: &str) -> String {
+pub(crate) fn shell_quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.to_owned();

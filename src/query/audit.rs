@@ -16,7 +16,7 @@ use std::path::Path;
 /// # Errors
 /// Nothing is stored, the folder is in use, or reading failed for a reason other than damage: a database
 /// too damaged to open is a report with a fault at height 0.
-pub fn audit(
+pub(crate) fn audit(
     folder: &Path,
     network: Network,
     mut progress: impl FnMut(u32, u32),
@@ -65,7 +65,7 @@ fn opening_fault(error: &StoreError) -> Fault {
 ///
 /// # Errors
 /// The folder is in use or unusable.
-pub fn mend(
+pub(crate) fn mend(
     folder: &Path,
     network: Network,
     progress: impl FnMut(u32),

@@ -12,7 +12,7 @@ use crate::chain::median_time_past;
 ///
 /// # Errors
 /// Reading failed.
-pub fn last_at_or_before(
+pub(crate) fn last_at_or_before(
     reader: &mut ChainReader,
     tip: u32,
     unix: i64,

@@ -14,7 +14,7 @@ const _: () = assert!(CONTEXT as usize == MEDIAN_TIME_SPAN - 1);
 
 /// A stored header, and what follows from the headers before it.
 #[derive(Clone, Debug)]
-pub struct HeaderFacts<'a> {
+pub(crate) struct HeaderFacts<'a> {
     /// Height of the header.
     pub height: u32,
     /// The header.
@@ -74,7 +74,7 @@ pub(super) fn header_infos(run: &StoredRun, tip: u32, from: u32, to: u32) -> Vec
 
 impl SideHeader {
     /// The header as `getblockheader` shows it.
-    pub fn info(&self) -> HeaderInfo {
+    pub(crate) fn info(&self) -> HeaderInfo {
         let bits = BitsInfo::of(self.header.bits);
         HeaderInfo {
             confirmations: -1,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a hash is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Located {
+pub(crate) enum Located {
     /// On the active chain, at this height.
     Active(u32),
     /// On a branch beside it.
@@ -17,7 +17,7 @@ pub enum Located {
 
 /// A header of a side branch, with what its own ancestors say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SideHeader {
+pub(crate) struct SideHeader {
     /// Its height.
     pub height: u32,
     /// The header.
@@ -49,7 +49,7 @@ pub struct SideSummary {
 ///
 /// # Errors
 /// Reading failed.
-pub fn locate<S: HeaderStore + ?Sized>(
+pub(crate) fn locate<S: HeaderStore + ?Sized>(
     store: &S,
     hash: &BlockHash,
 ) -> Result<Option<Located>, StoreError> {
@@ -68,7 +68,9 @@ pub fn locate<S: HeaderStore + ?Sized>(
 ///
 /// # Errors
 /// Reading failed.
-pub fn side_summaries<S: HeaderStore + ?Sized>(store: &S) -> Result<Vec<SideSummary>, StoreError> {
+pub(crate) fn side_summaries<S: HeaderStore + ?Sized>(
+    store: &S,
+) -> Result<Vec<SideSummary>, StoreError> {
     let mut summaries = Vec::new();
     for side in store.sides()? {
         let Some(last) = side.headers.last() else { continue };

@@ -16,7 +16,7 @@ const STEP: u32 = MAX_RUN;
 /// While another process follows the chain, a reorganisation may come between two steps: each step has to
 /// link to the one before, so that headers of two branches are never handed out as one chain.
 #[derive(Debug)]
-pub struct HeaderRange<'a> {
+pub(crate) struct HeaderRange<'a> {
     reader: &'a mut ChainReader,
     tip: u32,
     next: u32,
@@ -26,7 +26,7 @@ pub struct HeaderRange<'a> {
 
 impl<'a> HeaderRange<'a> {
     /// The headers `from..=to`; `tip` is the tip's height, at or above `to`.
-    pub fn new(reader: &'a mut ChainReader, tip: u32, from: u32, to: u32) -> Self {
+    pub(crate) fn new(reader: &'a mut ChainReader, tip: u32, from: u32, to: u32) -> Self {
         Self { reader, tip, next: from, to: (from <= to).then_some(to), last: None }
     }
 
@@ -34,7 +34,7 @@ impl<'a> HeaderRange<'a> {
     ///
     /// # Errors
     /// Reading failed, or the chain was reorganised meanwhile.
-    pub fn next_run(&mut self) -> Result<Option<StoredRun>, ReadError> {
+    pub(crate) fn next_run(&mut self) -> Result<Option<StoredRun>, ReadError> {
         let Some(to) = self.to else { return Ok(None) };
         let (from, end) = (self.next, to.min(self.next.saturating_add(STEP - 1)));
         let run = self.reader.run(from, end - from + 1)?;
@@ -46,7 +46,7 @@ impl<'a> HeaderRange<'a> {
     ///
     /// # Errors
     /// As [`HeaderRange::next_run`].
-    pub fn next_infos(&mut self) -> Result<Option<Vec<HeaderInfo>>, ReadError> {
+    pub(crate) fn next_infos(&mut self) -> Result<Option<Vec<HeaderInfo>>, ReadError> {
         Ok(self.next_span(STEP)?.map(|span| span.infos()))
     }
 
@@ -54,7 +54,7 @@ impl<'a> HeaderRange<'a> {
     ///
     /// # Errors
     /// As [`HeaderRange::next_run`].
-    pub fn next_span(&mut self, most: u32) -> Result<Option<HeaderSpan>, ReadError> {
+    pub(crate) fn next_span(&mut self, most: u32) -> Result<Option<HeaderSpan>, ReadError> {
         let Some(to) = self.to else { return Ok(None) };
         let (from, step) = (self.next, most.clamp(1, STEP));
         let end = to.min(from.saturating_add(step - 1));
@@ -83,7 +83,7 @@ impl<'a> HeaderRange<'a> {
 
 /// Stored headers that are shown later, or on another thread.
 #[derive(Debug)]
-pub struct HeaderSpan {
+pub(crate) struct HeaderSpan {
     run: StoredRun,
     tip: u32,
     from: u32,
@@ -92,17 +92,23 @@ pub struct HeaderSpan {
 
 impl HeaderSpan {
     /// How many headers there are.
-    pub fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         self.to - self.from + 1
     }
 
     /// The headers as `getblockheader` shows them.
-    pub fn infos(&self) -> Vec<HeaderInfo> {
+    pub(crate) fn infos(&self) -> Vec<HeaderInfo> {
         header_infos(&self.run, self.tip, self.from, self.to)
     }
 
+    /// The hash of the header at a height, if it was read: those of the span and the one after it are.
+    pub(super) fn hash_at(&self, height: u32) -> Option<BlockHash> {
+        let at = height.checked_sub(self.run.first_height)?;
+        self.run.hashes.get(usize::try_from(at).ok()?).copied()
+    }
+
     /// The headers with what follows from those before them.
-    pub fn facts(&self) -> Vec<HeaderFacts<'_>> {
+    pub(crate) fn facts(&self) -> Vec<HeaderFacts<'_>> {
         header_facts(&self.run, self.from, self.to)
     }
 }

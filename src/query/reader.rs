@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 /// How long another process's short use of the folder (another query, a start, an end) is waited for.
-pub const OPEN_WAIT: Duration = Duration::from_secs(3);
+pub(crate) const OPEN_WAIT: Duration = Duration::from_secs(3);
 
 /// How long nothing is said of that.
 const SAY_AFTER: Duration = Duration::from_millis(400);
@@ -24,6 +24,7 @@ const OPEN_PAUSE: Duration = Duration::from_millis(30);
 
 /// Why the stored chain could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// There is no database yet.
     #[error("nothing is stored yet for {network} in {}: run `lightclient sync` first, or choose \
@@ -71,7 +72,7 @@ pub enum ReadError {
 
 impl ReadError {
     /// What kind of trouble it is.
-    pub fn trouble(&self) -> Trouble {
+    pub(crate) fn trouble(&self) -> Trouble {
         match self {
             Self::NothingStored { .. } => Trouble::NotFound,
             Self::NoAnswer { .. } => Trouble::InUse,
@@ -149,7 +150,7 @@ impl ChainReader {
 
     /// Leaves what was read as it is, for the end of the process: to take sled's tables apart first takes 1 ms, and 2 ms
     /// for 5,000,000 headers. Nothing was written that had to be closed.
-    pub fn leave(self) {
+    pub(crate) fn leave(self) {
         mem::forget(self);
     }
 
@@ -173,7 +174,7 @@ impl ChainReader {
     ///
     /// # Errors
     /// Reading failed.
-    pub fn locate(&mut self, hash: &BlockHash) -> Result<Option<Located>, ReadError> {
+    pub(crate) fn locate(&mut self, hash: &BlockHash) -> Result<Option<Located>, ReadError> {
         match &mut self.source {
             Source::Local(store) => Ok(locate(store.as_ref(), hash)?),
             Source::Running(client) => {
@@ -186,7 +187,7 @@ impl ChainReader {
     ///
     /// # Errors
     /// Reading failed, or the chain changed meanwhile.
-    pub fn run(&mut self, from: u32, count: u32) -> Result<StoredRun, ReadError> {
+    pub(crate) fn run(&mut self, from: u32, count: u32) -> Result<StoredRun, ReadError> {
         let client = match &mut self.source {
             Source::Local(store) => return Ok(store.run(from, count)?),
             Source::Running(client) => client,
@@ -214,7 +215,7 @@ impl ChainReader {
     ///
     /// # Errors
     /// Reading failed.
-    pub fn sides(&mut self) -> Result<Vec<SideSummary>, ReadError> {
+    pub(crate) fn sides(&mut self) -> Result<Vec<SideSummary>, ReadError> {
         match &mut self.source {
             Source::Local(store) => Ok(side_summaries(store.as_ref())?),
             Source::Running(client) => client.sides().map_err(|error| told(&self.folder, error)),
@@ -225,7 +226,7 @@ impl ChainReader {
     ///
     /// # Errors
     /// Reading failed.
-    pub fn info(&mut self) -> Result<StoreInfo, ReadError> {
+    pub(crate) fn info(&mut self) -> Result<StoreInfo, ReadError> {
         match &mut self.source {
             Source::Local(store) => Ok(StoreInfo {
                 last_sync: store.last_sync()?,
@@ -249,7 +250,7 @@ pub(super) fn open_to_read(folder: &Path, network: Network) -> Result<SledStore,
 ///
 /// # Errors
 /// The folder is in use for longer, or its database cannot be opened.
-pub fn open_store(folder: &Path, network: Network) -> Result<SledStore, StoreError> {
+pub(crate) fn open_store(folder: &Path, network: Network) -> Result<SledStore, StoreError> {
     patiently(|| SledStore::open(folder, params(network)))
 }
 

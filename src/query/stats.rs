@@ -7,7 +7,7 @@ use crate::store::StoredRun;
 use serde::{Deserialize, Serialize};
 
 /// How many blocks the hash rate is estimated over, as Bitcoin Core's `getnetworkhashps` does by default.
-pub const HASH_RATE_BLOCKS: u32 = 120;
+pub(crate) const HASH_RATE_BLOCKS: u32 = 120;
 
 /// Blocks of a period from which on its speed tells something: the time of fewer is chance.
 const LEAST_FOR_ESTIMATE: u32 = 100;
@@ -26,7 +26,7 @@ pub struct NextRetarget {
 /// Hashes per second that the run's headers took, the first one's own work not counted.
 ///
 /// Bitcoin Core `GetNetworkHashPS`. `None` where no time passed.
-pub fn hash_rate(run: &StoredRun) -> Option<f64> {
+pub(crate) fn hash_rate(run: &StoredRun) -> Option<f64> {
     let times = run.headers.iter().map(|header| header.time);
     let (first, last) = (times.clone().min()?, times.max()?);
     let work = Work::of_headers(&run.headers[1..]);
@@ -37,7 +37,7 @@ pub fn hash_rate(run: &StoredRun) -> Option<f64> {
 ///
 /// # Errors
 /// Reading failed.
-pub fn recent_hash_rate(
+pub(crate) fn recent_hash_rate(
     reader: &mut ChainReader,
     tip: &ChainTip,
 ) -> Result<Option<f64>, ReadError> {
@@ -49,7 +49,7 @@ pub fn recent_hash_rate(
 ///
 /// # Errors
 /// Reading failed.
-pub fn next_retarget(
+pub(crate) fn next_retarget(
     reader: &mut ChainReader,
     tip: &ChainTip,
 ) -> Result<Option<NextRetarget>, ReadError> {

@@ -51,7 +51,7 @@ fn base58(version: u8, hash: &[u8; 20]) -> String {
 
 /// Text that is no address of the network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AddressError {
+pub(crate) enum AddressError {
     /// An address of other networks.
     #[error("{address} is an address of another network than {network}")]
     OtherNetwork {
@@ -72,7 +72,7 @@ pub enum AddressError {
 ///
 /// # Errors
 /// It is no address, or another network's.
-pub fn script_of_address(address: &str, network: Network) -> Result<Vec<u8>, AddressError> {
+pub(crate) fn script_of_address(address: &str, network: Network) -> Result<Vec<u8>, AddressError> {
     let other = || AddressError::OtherNetwork { address: address.to_owned(), network };
     let prefixes = prefixes(network);
     if let Ok((hrp, version, program)) = segwit::decode(address) {

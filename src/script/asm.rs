@@ -12,14 +12,14 @@ const NUMBER_LEN: usize = 4;
 /// The script's instructions by name, pushes as hex or (up to four bytes) as a number.
 ///
 /// Source: Bitcoin Core `ScriptToAsmStr`.
-pub fn asm(script: &[u8]) -> String {
+pub(crate) fn asm(script: &[u8]) -> String {
     text(script, false)
 }
 
 /// The same with the hash type of signatures by name, as an input's script is shown.
 ///
 /// Source: Bitcoin Core `ScriptToAsmStr` with `fAttemptSighashDecode`.
-pub fn asm_of_script_sig(script: &[u8]) -> String {
+pub(crate) fn asm_of_script_sig(script: &[u8]) -> String {
     text(script, !is_unspendable(script))
 }
 

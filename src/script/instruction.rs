@@ -4,7 +4,7 @@ use super::opcode::{OP_PUSHDATA1, OP_PUSHDATA2, OP_PUSHDATA4};
 
 /// One step of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instruction<'a> {
+pub(crate) struct Instruction<'a> {
     /// Its first byte.
     pub opcode: u8,
     /// What it pushes, where it is a push of bytes (opcodes up to `OP_PUSHDATA4`); else empty.
@@ -13,7 +13,7 @@ pub struct Instruction<'a> {
 
 impl Instruction<'_> {
     /// Whether it pushes the bytes that follow it, or none (`OP_0`).
-    pub fn is_data_push(&self) -> bool {
+    pub(crate) fn is_data_push(&self) -> bool {
         self.opcode <= OP_PUSHDATA4
     }
 }
@@ -21,7 +21,7 @@ impl Instruction<'_> {
 /// A push whose bytes are not all there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("script ends inside a push at offset {at}")]
-pub struct Malformed {
+pub(crate) struct Malformed {
     /// Offset of the push's opcode.
     pub at: usize,
 }
@@ -30,19 +30,19 @@ pub struct Malformed {
 ///
 /// Source: Bitcoin Core `GetScriptOp`.
 #[derive(Clone, Debug)]
-pub struct Instructions<'a> {
+pub(crate) struct Instructions<'a> {
     script: &'a [u8],
     at: usize,
 }
 
 impl<'a> Instructions<'a> {
     /// Those of a script.
-    pub fn new(script: &'a [u8]) -> Self {
+    pub(crate) fn new(script: &'a [u8]) -> Self {
         Self { script, at: 0 }
     }
 
     /// Offset of the next instruction.
-    pub fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 

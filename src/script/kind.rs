@@ -19,7 +19,7 @@ const ANCHOR: [u8; 2] = [0x4e, 0x73];
 ///
 /// Source: Bitcoin Core `Solver`, `TxoutType`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ScriptKind<'a> {
+pub(crate) enum ScriptKind<'a> {
     /// Pay to a public key (P2PK).
     PubKey(&'a [u8]),
     /// Pay to the hash of a public key (P2PKH).
@@ -56,7 +56,7 @@ pub enum ScriptKind<'a> {
 
 impl<'a> ScriptKind<'a> {
     /// The kind of a script.
-    pub fn of(script: &'a [u8]) -> Self {
+    pub(crate) fn of(script: &'a [u8]) -> Self {
         if let [OP_HASH160, 20, hash @ .., OP_EQUAL] = script
             && let Ok(hash) = hash.try_into()
         {
@@ -97,7 +97,7 @@ impl<'a> ScriptKind<'a> {
     }
 
     /// The name that Bitcoin Core's RPC gives the kind, as `type`. Source: `GetTxnOutputType`.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::PubKey(_) => "pubkey",
             Self::PubKeyHash(_) => "pubkeyhash",
@@ -114,7 +114,7 @@ impl<'a> ScriptKind<'a> {
     }
 
     /// The name that people give the kind.
-    pub fn short_name(&self) -> &'static str {
+    pub(crate) fn short_name(&self) -> &'static str {
         match self {
             Self::PubKey(_) => "P2PK",
             Self::PubKeyHash(_) => "P2PKH",
@@ -131,7 +131,7 @@ impl<'a> ScriptKind<'a> {
     }
 
     /// How many bytes an `OP_RETURN` carries: those of its pushes together.
-    pub fn data_len(&self) -> Option<usize> {
+    pub(crate) fn data_len(&self) -> Option<usize> {
         let Self::NullData(data) = self else { return None };
         let pushes = Instructions::new(data).filter_map(Result::ok);
         Some(pushes.map(|push| push.data.len()).sum())
@@ -143,7 +143,7 @@ impl<'a> ScriptKind<'a> {
     /// # Security
     /// What comes out can be printed: control characters, those that turn the direction of writing among them, and
     /// characters that cannot be seen make it data instead of text. Its length is the script's.
-    pub fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         let Self::NullData(data) = self else { return None };
         let pushes = Instructions::new(data).filter_map(Result::ok);
         let bytes: Vec<u8> = pushes.flat_map(|push| push.data.iter().copied()).collect();

@@ -15,9 +15,9 @@ mod sigops;
 #[cfg(test)]
 mod tests;
 
-pub use address::{AddressError, address_of, script_of_address};
-pub use asm::{asm, asm_of_script_sig};
+pub use address::address_of;
+pub(crate) use address::script_of_address;
+pub(crate) use asm::{asm, asm_of_script_sig};
 pub use descriptor::descriptor_of;
-pub use instruction::{Instruction, Instructions, Malformed};
-pub use kind::ScriptKind;
-pub use sigops::legacy_sigops;
+pub(crate) use kind::ScriptKind;
+pub(crate) use sigops::legacy_sigops;

@@ -10,7 +10,7 @@ const MULTISIG: usize = 20;
 ///
 /// Source: Bitcoin Core `CScript::GetSigOpCount(false)`, of which a transaction's scripts together make
 /// `GetLegacySigOpCount`.
-pub fn legacy_sigops(script: &[u8]) -> usize {
+pub(crate) fn legacy_sigops(script: &[u8]) -> usize {
     let instructions = Instructions::new(script).map_while(Result::ok);
     instructions
         .map(|instruction| match instruction.opcode {

@@ -1,6 +1,7 @@
 //! Scripts against the `bitcoin` crate, real data and Bitcoin Core's own words.
 
-use super::{AddressError, ScriptKind, address_of, asm, asm_of_script_sig, script_of_address};
+use super::address::AddressError;
+use super::{ScriptKind, address_of, asm, asm_of_script_sig, script_of_address};
 use crate::primitives::{Network, hex};
 use bitcoin::script::Script;
 use proptest::collection::vec;

@@ -26,6 +26,7 @@ pub struct CheckedBlock {
 
 /// How a block is not the one that was wanted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BlockFault {
     /// Another block.
     #[error("block {expected} expected, got {got}")]

@@ -6,13 +6,13 @@ use crate::primitives::{Hash256, MerkleRoot, Txid};
 /// Most transactions that a block can have: its weight is limited, and each has at least 60 bytes outside witnesses.
 ///
 /// Source: Bitcoin Core `MAX_BLOCK_WEIGHT / MIN_TRANSACTION_WEIGHT`.
-pub const MAX_BLOCK_TXS: u32 = 4_000_000 / (4 * 60);
+pub(crate) const MAX_BLOCK_TXS: u32 = 4_000_000 / (4 * 60);
 
 /// A part of a block's merkle tree, as `merkleblock` and `gettxoutproof` carry it. Nothing is checked yet.
 ///
 /// Source: BIP37; Bitcoin Core `CPartialMerkleTree`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartialMerkleTree<'a> {
+pub(crate) struct PartialMerkleTree<'a> {
     /// How many transactions the block is said to have.
     pub transaction_count: u32,
     /// Txids and inner nodes, in depth-first order.
@@ -32,6 +32,7 @@ pub struct ProvenTx {
 
 /// What is wrong with a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProofError {
     /// A tree over nothing.
     #[error("the proof is of a block with 0 transactions, which none is")]
@@ -119,7 +120,7 @@ impl PartialMerkleTree<'_> {
     ///
     /// # Errors
     /// It is no such proof.
-    pub fn extract(&self, root: &MerkleRoot) -> Result<Vec<ProvenTx>, ProofError> {
+    pub(crate) fn extract(&self, root: &MerkleRoot) -> Result<Vec<ProvenTx>, ProofError> {
         self.check_counts()?;
         let mut walk = Walk { tree: self, bits: 0, hashes: 0, proven: Vec::new() };
         let height = tree_height(self.transaction_count);
@@ -160,7 +161,7 @@ impl PartialMerkleTree<'_> {
 
 /// A proof as it is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MerkleProof {
+pub(crate) struct MerkleProof {
     /// Txids and inner nodes, in depth-first order.
     pub hashes: Vec<Hash256>,
     /// Bits, packed as [`PartialMerkleTree::flags`].
@@ -174,7 +175,7 @@ impl MerkleProof {
     ///
     /// # Panics
     /// If there are more than 2^32 transactions, which no block has, or none.
-    pub fn build(txids: &[Txid], proven: impl Fn(usize) -> bool) -> Self {
+    pub(crate) fn build(txids: &[Txid], proven: impl Fn(usize) -> bool) -> Self {
         let levels = levels(txids);
         // Whether there is a transaction to prove below each node.
         let mut opened: Vec<Vec<bool>> = vec![(0..txids.len()).map(proven).collect()];

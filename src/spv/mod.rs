@@ -10,5 +10,5 @@ mod proof;
 mod tests;
 
 pub use block::{BlockFault, CheckedBlock};
-pub use merkle_proof::{MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
+pub use merkle_proof::{ProofError, ProvenTx};
 pub use proof::{CheckedProof, InvalidProof, NotInBlock};

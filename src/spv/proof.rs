@@ -22,6 +22,7 @@ pub struct CheckedProof {
 
 /// Bytes that prove nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidProof {
     /// They are no proof at all.
     #[error(transparent)]

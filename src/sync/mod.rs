@@ -32,13 +32,13 @@ mod tests;
 mod too_new;
 mod window;
 
-pub use admission::{Admission, BatchFacts, BranchFacts, Limits, PRESYNC_ALLOWANCE, TipFacts};
+pub use admission::{Admission, BatchFacts, BranchFacts, Limits, TipFacts};
 pub use command::{Command, Contradiction, DropReason, Stopped, SyncEvent};
 pub use download::ANSWER_DEADLINE;
 pub use header_sync::HeaderSync;
 pub use input::{Input, Linked, Moment, PeerSupply, Reply, StoredChain};
 pub use presync::{Presync, Presyncs, Proven};
-pub use settings::{ChainEnd, Settings, Tally};
+pub use settings::{ChainEnd, Settings};
 
 /// Names a batch of headers from its arrival until it is connected to the chain or dropped.
 pub type BatchId = u64;

@@ -9,8 +9,8 @@
 use crate::support::chain::fixture;
 use lightclient::chain::params;
 use lightclient::primitives::{BlockHash, Network, Target, Txid};
-use lightclient::spv::{CheckedBlock, CheckedProof};
 use lightclient::wire::Block;
+use lightclient::{CheckedBlock, CheckedProof};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::fs;
 

@@ -6,11 +6,11 @@ use crate::support::run::Program;
 use crate::support::wait::poll_for;
 use lightclient::Stopped;
 use lightclient::chain::Hints;
-use lightclient::cli::export::Exported;
-use lightclient::cli::verify::Verified;
-use lightclient::node::SyncReport;
-use lightclient::output::format;
 use lightclient::primitives::Header;
+use lightclient::testing::Exported;
+use lightclient::testing::SyncReport;
+use lightclient::testing::Verified;
+use lightclient::testing::count;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -346,7 +346,7 @@ fn verify_finds_damage_and_repair_keeps_what_is_good() {
     let told = format!(
         "error: stored data is damaged at height {}: a page cannot be read: run `lightclient verify \
          --repair --data-dir {}`\n",
-        format::count(u64::from(fault.height)),
+        count(u64::from(fault.height)),
         program.data_dir().display()
     );
     for args in

@@ -3,7 +3,7 @@
 use crate::support::chain::regtest_chain;
 use crate::support::files::{mainnet, text};
 use crate::support::run::Program;
-use lightclient::cli::export::Exported;
+use lightclient::testing::Exported;
 use parquet::basic::Compression;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};

@@ -2,9 +2,9 @@
 
 use crate::support::chain::{fixture, fork_chain, mainnet_start, regtest_chain};
 use crate::support::run::Program;
-use lightclient::cli::status::Status;
-use lightclient::core_json::HeaderInfo;
 use lightclient::primitives::{Header, hex};
+use lightclient::testing::HeaderInfo;
+use lightclient::testing::Status;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;

@@ -137,7 +137,7 @@ fn only_what_is_asked_for_is_shown() {
     assert!(ended.stderr.contains("100 transactions seen, 2 shown"), "{}", ended.stderr);
 
     let output = all[41].view().outputs().next().unwrap();
-    let address = lightclient::script::address_of(output.script_pubkey, REGTEST).unwrap();
+    let address = lightclient::testing::address_of(output.script_pubkey, REGTEST).unwrap();
     let running = watch(&program(), &[&peer], &["--address", &address, "--json", "--count", "1"]);
     peer.wait_ready(2, PATIENCE);
     peer.send(&announcement(&all));

@@ -169,7 +169,7 @@ fn what_is_valid_nowhere_is_not_shown_and_costs_its_sender_the_place() {
     let chain = any_chain();
     // What everybody who waits for a payment to that script would be glad to see.
     let script = transaction(41).view().outputs().next().unwrap().script_pubkey.to_vec();
-    let address = lightclient::script::address_of(&script, Network::Regtest).unwrap();
+    let address = lightclient::testing::address_of(&script, Network::Regtest).unwrap();
     let wrong = valid_nowhere(&script);
     let liars: Vec<ScriptedPeer> = wrong
         .iter()

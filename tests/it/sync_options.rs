@@ -7,7 +7,7 @@ use crate::support::served::SharedChain;
 use crate::support::sync::{kept, light_client, sync_with};
 use crate::support::wait::{PATIENCE, poll_for};
 use lightclient::primitives::Network;
-use lightclient::sync::ANSWER_DEADLINE;
+use lightclient::testing::ANSWER_DEADLINE;
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");

@@ -6,8 +6,8 @@ use crate::support::script::Script;
 use crate::support::served::{ServedChain, SharedChain};
 use crate::support::sync::{kept, light_client, sync_with};
 use crate::support::wrong::{Wrong, with_wrong};
-use lightclient::output::format::count;
 use lightclient::primitives::{Header, Network};
+use lightclient::testing::count;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 const REGTEST: Network = Network::Regtest;

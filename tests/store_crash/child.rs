@@ -4,6 +4,7 @@ use crate::mine::{check, headers, regtest};
 use lightclient::chain::{Ancestors, Branch, SPACING};
 use lightclient::primitives::BlockHash;
 use lightclient::store::{Change, HeaderStore, SledStore, StoreError};
+use lightclient::testing::{resume_branch, resume_from};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::env;
@@ -145,7 +146,7 @@ fn open_when_free(folder: &Path) -> SledStore {
 }
 
 fn branch_at(store: &SledStore, height: u32) -> Branch {
-    let from = Branch::resume_from(regtest(), height);
+    let from = resume_from(regtest(), height);
     let ancestors = store.headers(from, height - from + 1).unwrap();
-    Branch::resume(regtest(), height, store.chainwork(height).unwrap(), &ancestors).unwrap()
+    resume_branch(regtest(), height, store.chainwork(height).unwrap(), &ancestors).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use super::chain::fixture;
 use super::run::{Finished, Program};
-use lightclient::node::SyncReport;
+use lightclient::testing::SyncReport;
 use std::path::Path;
 
 /// A path as an argument.

@@ -13,7 +13,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn begin_candidate(&mut self, fork: u32) -> Result<(), ChainError> {
+    pub(crate) fn begin_candidate(&mut self, fork: u32) -> Result<(), ChainError> {
         self.flush()?;
         self.discard_candidate()?;
         let branch = stored_branch(self.store.as_ref(), self.tree.active().params(), fork)?;
@@ -22,7 +22,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     }
 
     /// The end of the candidate.
-    pub fn candidate(&self) -> Option<&Branch> {
+    pub(crate) fn candidate(&self) -> Option<&Branch> {
         self.candidate.as_ref().map(|candidate| &candidate.branch)
     }
 
@@ -30,7 +30,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Writing the store failed.
-    pub fn discard_candidate(&mut self) -> Result<(), ChainError> {
+    pub(crate) fn discard_candidate(&mut self) -> Result<(), ChainError> {
         self.candidate = None;
         Ok(self.store.discard_candidate()?)
     }
@@ -40,7 +40,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ///
     /// # Errors
     /// Reading or writing the store failed.
-    pub fn extend_candidate(
+    pub(crate) fn extend_candidate(
         &mut self,
         batch: LinkedBatch,
         now: u32,

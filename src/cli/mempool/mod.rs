@@ -16,11 +16,12 @@ use super::runtime::block_on;
 use crate::chainstate::{unix_now, unix_now_millis};
 use crate::config::Layer;
 use crate::core_json::Amount;
+use crate::format;
 use crate::node::mempool::{
     Limits, Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice, Seen, stored_end,
 };
 use crate::node::shutdown::Ending;
-use crate::output::{StatusLine, format};
+use crate::output::StatusLine;
 use filter::Filter;
 use print::{Lines, MOST_TEXT, QUEUE, Shown, print};
 use show::{Form, Show};
@@ -60,7 +61,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// The arguments of `mempool`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
-pub struct Args {
+pub(crate) struct Args {
     /// Stop after showing this many transactions [default: run until interrupted]
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     #[arg(allow_negative_numbers = true)]

@@ -2,8 +2,9 @@
 
 use crate::cli::tx_text::describe;
 use crate::core_json::{Amount, TxInfo};
+use crate::format;
 use crate::node::mempool::Notice;
-use crate::output::{Fields, format};
+use crate::output::Fields;
 use crate::primitives::Network;
 use crate::script::ScriptKind;
 use crate::wire::TxView;

@@ -1,7 +1,7 @@
 //! The numbers of a watch, as a line while it goes on and as a summary.
 
+use crate::format;
 use crate::node::mempool::MempoolFigures;
-use crate::output::format;
 use crate::script::ScriptKind;
 use crate::wire::TxView;
 use std::collections::{BTreeMap, VecDeque};

@@ -36,7 +36,7 @@ const TIMEOUT: &str = "Seconds to wait for the handshake of each peer, and again
 /// The arguments of `peers`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     network: NetworkArgs,
     /// Ask the peers of peers too, until this many peers were asked or none is left

@@ -2,9 +2,9 @@
 
 use super::to_u64;
 use crate::cli::CliError;
-use crate::cli::files::Sink;
+use crate::files::Sink;
+use crate::format::{count, counted};
 use crate::node::{Counts, Crawled, PeerRow};
-use crate::output::format::{count, counted};
 use crate::output::{Align, Column, Fields, JsonArray, Output, header_line, row_line};
 use crate::output::{at, escaped, fitting, json_text};
 use crate::wire::safe_text;
@@ -158,7 +158,7 @@ impl TableFile {
             Format::JsonLines => write_json_lines(&rows, &mut sink),
         };
         written.map_err(|error| sink.error(error))?;
-        sink.finish()
+        Ok(sink.finish()?)
     }
 }
 

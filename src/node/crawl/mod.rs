@@ -17,6 +17,6 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-pub use driver::{CONCURRENCY, CrawlOptions, Crawled, crawl};
-pub use journal::{JOURNAL_FILE, Journal, JournalError};
+pub use driver::{CrawlOptions, Crawled, crawl};
+pub use journal::{Journal, JournalError};
 pub use row::{Counts, PeerRow};

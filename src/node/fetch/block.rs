@@ -26,7 +26,7 @@ const LIMITED_DEPTH: u32 = 288;
 
 /// A block whose header is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WantedBlock {
+pub(crate) struct WantedBlock {
     /// Its hash.
     pub hash: BlockHash,
     /// Its height.
@@ -35,7 +35,7 @@ pub struct WantedBlock {
 
 /// A block that came, and was held to its header.
 #[derive(Clone, Debug)]
-pub struct FetchedBlock {
+pub(crate) struct FetchedBlock {
     /// The block.
     pub checked: CheckedBlock,
     /// Address of the peer that sent it.
@@ -47,7 +47,7 @@ pub struct FetchedBlock {
 ///
 /// # Errors
 /// No peer could be used, or none of them delivered it.
-pub async fn fetch_block(
+pub(crate) async fn fetch_block(
     options: FetchOptions,
     wanted: WantedBlock,
 ) -> Result<FetchedBlock, FetchError> {

@@ -10,6 +10,7 @@ mod options;
 mod turns;
 mod tx;
 
-pub use block::{FetchedBlock, WantedBlock, fetch_block};
-pub use options::{FetchError, FetchOptions};
-pub use tx::{TxAnswer, fetch_tx};
+pub(crate) use block::{FetchedBlock, WantedBlock, fetch_block};
+pub use options::FetchError;
+pub(crate) use options::FetchOptions;
+pub(crate) use tx::{TxAnswer, fetch_tx};

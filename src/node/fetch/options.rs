@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Whom to ask, and how.
 #[derive(Clone, Debug)]
-pub struct FetchOptions {
+pub(crate) struct FetchOptions {
     /// Which peers to connect to, and how to reach them.
     pub peers: PeerOptions,
     /// The network's folder, for the address manager in it.
@@ -21,6 +21,7 @@ pub struct FetchOptions {
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FetchError {
     /// No peer could be spoken to.
     #[error(

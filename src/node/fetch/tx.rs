@@ -15,7 +15,7 @@ const ANSWERS: Duration = Duration::from_secs(15);
 
 /// What peers answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TxAnswer {
+pub(crate) enum TxAnswer {
     /// One has it.
     Found {
         /// The transaction; its txid is the one asked for.
@@ -44,7 +44,7 @@ pub enum TxAnswer {
 ///
 /// # Errors
 /// No peer could be connected to in time.
-pub async fn fetch_tx(options: FetchOptions, txid: Txid) -> Result<TxAnswer, FetchError> {
+pub(crate) async fn fetch_tx(options: FetchOptions, txid: Txid) -> Result<TxAnswer, FetchError> {
     let end = Instant::now() + options.timeout.unwrap_or(ANSWERS);
     // A node with pruned history has a memory pool like any other.
     let crew = Crew::new(&options, Needed::RecentBlocks, true);

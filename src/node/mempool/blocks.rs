@@ -60,7 +60,7 @@ pub(super) enum BlockNewsFault {
 
 /// A header that others may build on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Its hash.
     pub hash: BlockHash,
     /// Its height, where it is known.

@@ -37,7 +37,7 @@ struct Told {
 
 /// A watch of what peers announce.
 #[derive(Debug)]
-pub struct Mempool {
+pub(crate) struct Mempool {
     params: &'static Params,
     peers: Peers<Told>,
     watch: Watch,
@@ -56,7 +56,7 @@ pub struct Mempool {
 
 impl Mempool {
     /// Starts to look for peers; call inside a tokio runtime of several threads.
-    pub fn start(options: MempoolOptions) -> Self {
+    pub(crate) fn start(options: MempoolOptions) -> Self {
         let MempoolOptions { peers, folder, stored, limits } = options;
         let params = peers.params;
         let (sender, events) = channel(EVENT_QUEUE);
@@ -89,7 +89,7 @@ impl Mempool {
     ///
     /// # Errors
     /// There is no peer left, and none to be had.
-    pub async fn next(&mut self) -> Result<Vec<Notice>, MempoolError> {
+    pub(crate) async fn next(&mut self) -> Result<Vec<Notice>, MempoolError> {
         self.away += self.left.take().map(|left| left.elapsed()).unwrap_or_default();
         loop {
             self.act_on_peers();
@@ -114,12 +114,12 @@ impl Mempool {
     }
 
     /// Ends the watch: what was learnt of peers is noted in the address manager.
-    pub async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         self.peers.finish().await;
     }
 
     /// The numbers so far.
-    pub fn figures(&self) -> MempoolFigures {
+    pub(crate) fn figures(&self) -> MempoolFigures {
         MempoolFigures {
             counts: self.watch.counts(),
             forgotten: self.watch.forgotten(),

@@ -6,11 +6,11 @@ use crate::wire::{InvalidTx, TxView};
 /// Most weight units of a transaction that nodes relay: larger ones reach nobody but the one they are sent to.
 ///
 /// Source: Bitcoin Core `MAX_STANDARD_TX_WEIGHT`.
-pub const MAX_STANDARD_TX_WEIGHT: usize = 400_000;
+pub(crate) const MAX_STANDARD_TX_WEIGHT: usize = 400_000;
 
 /// What a peer did that no good peer does.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TxFault {
+pub(crate) enum TxFault {
     /// It sent a transaction that it was not asked for, in place of another or on its own.
     #[error("one of {asked} transactions that it was asked for expected, got {txid}")]
     Unasked {

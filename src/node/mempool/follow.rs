@@ -74,7 +74,11 @@ fn coinbase_height(block: &Block) -> Option<u32> {
 ///
 /// # Errors
 /// What is stored cannot be read.
-pub fn stored_end(folder: &Path, network: Network, now: u32) -> Result<Vec<Seen>, ReadError> {
+pub(crate) fn stored_end(
+    folder: &Path,
+    network: Network,
+    now: u32,
+) -> Result<Vec<Seen>, ReadError> {
     let mut reader = match ChainReader::open_folder(folder, network) {
         Err(ReadError::NothingStored { .. }) => return Ok(Vec::new()),
         reader => reader?,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How much is kept and waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Transactions that one peer has announced and that have not come: what it announces beyond is dropped.
     ///
     /// Source: Bitcoin Core `MAX_PEER_TX_ANNOUNCEMENTS`.

@@ -22,10 +22,8 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use blocks::Seen;
-pub use driver::Mempool;
-pub use fault::{MAX_STANDARD_TX_WEIGHT, TxFault};
-pub use follow::stored_end;
-pub use limits::Limits;
-pub use types::{MempoolError, MempoolFigures, MempoolOptions, Notice};
-pub use watch::{Arrival, Watch, WatchCounts};
+pub(crate) use blocks::Seen;
+pub(crate) use driver::Mempool;
+pub(crate) use follow::stored_end;
+pub(crate) use limits::Limits;
+pub(crate) use types::{MempoolError, MempoolFigures, MempoolOptions, Notice};

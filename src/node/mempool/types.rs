@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// What to watch.
 #[derive(Clone, Debug)]
-pub struct MempoolOptions {
+pub(crate) struct MempoolOptions {
     /// Which peers to connect to, and how to reach them.
     pub peers: PeerOptions,
     /// The network's folder, for the address manager in it.
@@ -24,7 +24,7 @@ pub struct MempoolOptions {
 
 /// What is worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub(crate) enum Notice {
     /// A transaction that was not seen before. No coin and no signature was checked, only what it is by itself.
     Transaction(Transaction),
     /// One that is pending and came once more, with other witnesses: at most one of the two is what was signed.
@@ -48,7 +48,7 @@ pub enum Notice {
 
 /// The numbers of a watch so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MempoolFigures {
+pub(crate) struct MempoolFigures {
     /// Of announcements and requests.
     pub counts: WatchCounts,
     /// Ids forgotten to make room: if one is announced again, it is seen again.
@@ -71,7 +71,7 @@ pub struct MempoolFigures {
 
 /// Why a watch cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum MempoolError {
+pub(crate) enum MempoolError {
     /// There is nobody to watch.
     #[error("no peer could be used: {reasons}: check the network, or name one with --connect")]
     NoPeers {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// What came with a transaction that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
+pub(crate) enum Arrival {
     /// Its txid was not known.
     New,
     /// Its txid was known, and not with these witnesses: one of the two senders made them up, or both.
@@ -25,7 +25,7 @@ pub enum Arrival {
 
 /// What happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WatchCounts {
+pub(crate) struct WatchCounts {
     /// Announcements of transactions, by all peers.
     pub announcements: u64,
     /// Announcements dropped because their peer has too many open.
@@ -69,7 +69,7 @@ struct Peer {
 
 /// The state machine.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     limits: Limits,
     peers: BTreeMap<PeerId, Peer>,
     /// What was announced and has not come: who announced it.
@@ -80,7 +80,7 @@ pub struct Watch {
 
 impl Watch {
     /// Nobody connected, nothing known.
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             peers: BTreeMap::new(),
@@ -91,7 +91,7 @@ impl Watch {
     }
 
     /// A peer is connected; with `wtxid_relay` it announces by wtxid (BIP339).
-    pub fn add_peer(&mut self, key: PeerId, wtxid_relay: bool) {
+    pub(crate) fn add_peer(&mut self, key: PeerId, wtxid_relay: bool) {
         let peer = Peer {
             wtxid_relay,
             announced: 0,
@@ -105,7 +105,7 @@ impl Watch {
     }
 
     /// A peer is gone: what it was asked for is asked of others.
-    pub fn remove_peer(&mut self, key: PeerId) {
+    pub(crate) fn remove_peer(&mut self, key: PeerId) {
         if self.peers.remove(&key).is_none() {
             return;
         }
@@ -123,7 +123,7 @@ impl Watch {
     /// A peer announced things; what are no transactions is passed over.
     ///
     /// As in Bitcoin Core those are ignored that are not announced by the kind of id that was agreed on.
-    pub fn on_inv(&mut self, key: PeerId, list: &[Inventory]) {
+    pub(crate) fn on_inv(&mut self, key: PeerId, list: &[Inventory]) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let kind = if peer.wtxid_relay { InventoryKind::Wtx } else { InventoryKind::Tx };
         for id in list.iter().filter(|entry| entry.kind == kind).map(|entry| entry.hash) {
@@ -159,7 +159,7 @@ impl Watch {
     }
 
     /// A peer said that it does not have some of what it was asked for.
-    pub fn on_not_found(&mut self, key: PeerId, list: &[Inventory]) {
+    pub(crate) fn on_not_found(&mut self, key: PeerId, list: &[Inventory]) {
         for entry in list {
             let Some(peer) = self.peers.get_mut(&key) else { return };
             if peer.in_flight.remove(&entry.hash).is_some() {
@@ -177,7 +177,12 @@ impl Watch {
     ///
     /// # Errors
     /// The peer was never asked for it.
-    pub fn on_tx(&mut self, key: PeerId, txid: Txid, wtxid: Wtxid) -> Result<Arrival, TxFault> {
+    pub(crate) fn on_tx(
+        &mut self,
+        key: PeerId,
+        txid: Txid,
+        wtxid: Wtxid,
+    ) -> Result<Arrival, TxFault> {
         if self.answered(key, txid, wtxid)?.is_none() {
             return Ok(Arrival::Again);
         }
@@ -200,7 +205,12 @@ impl Watch {
     ///
     /// # Errors
     /// The peer was never asked for it.
-    pub fn on_too_heavy(&mut self, key: PeerId, txid: Txid, wtxid: Wtxid) -> Result<(), TxFault> {
+    pub(crate) fn on_too_heavy(
+        &mut self,
+        key: PeerId,
+        txid: Txid,
+        wtxid: Wtxid,
+    ) -> Result<(), TxFault> {
         let Some(id) = self.answered(key, txid, wtxid)? else { return Ok(()) };
         self.counts.too_heavy += 1;
         if id.0 == wtxid.0 {
@@ -229,13 +239,13 @@ impl Watch {
     }
 
     /// These are in a block: nobody need send them any more, by whichever of their ids they are announced.
-    pub fn confirmed(&mut self, txids: &[Txid], wtxids: &[Wtxid]) {
+    pub(crate) fn confirmed(&mut self, txids: &[Txid], wtxids: &[Wtxid]) {
         txids.iter().for_each(|txid| self.settle(Hash256(txid.0)));
         wtxids.iter().for_each(|wtxid| self.settle(Hash256(wtxid.0)));
     }
 
     /// Gives up the requests whose time is over; which peers have let too many of them pass.
-    pub fn expire(&mut self, now: Duration) -> Vec<(PeerId, TxFault)> {
+    pub(crate) fn expire(&mut self, now: Duration) -> Vec<(PeerId, TxFault)> {
         let (mut late, mut faults) = (Vec::new(), Vec::new());
         for (key, peer) in &mut self.peers {
             while let Some((deadline, id)) = peer.asked.front().copied()
@@ -259,7 +269,7 @@ impl Watch {
     }
 
     /// What to ask of whom now: `getdata` messages.
-    pub fn requests(&mut self, now: Duration) -> Vec<(PeerId, Vec<Inventory>)> {
+    pub(crate) fn requests(&mut self, now: Duration) -> Vec<(PeerId, Vec<Inventory>)> {
         let (limits, deadline) = (self.limits, now + self.limits.patience);
         let mut requests = Vec::new();
         for (key, peer) in &mut self.peers {
@@ -287,22 +297,22 @@ impl Watch {
     }
 
     /// When [`Watch::expire`] has something to do, at the latest.
-    pub fn next_deadline(&self) -> Option<Duration> {
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
         self.peers.values().filter_map(|peer| peer.asked.front()).map(|(at, _)| *at).min()
     }
 
     /// What happened so far.
-    pub fn counts(&self) -> WatchCounts {
+    pub(crate) fn counts(&self) -> WatchCounts {
         self.counts
     }
 
     /// How many ids were forgotten to make room: if one is announced again, it is seen again.
-    pub fn forgotten(&self) -> u64 {
+    pub(crate) fn forgotten(&self) -> u64 {
         self.known.forgotten()
     }
 
     /// Whether more is announced than the peer may have open.
-    pub fn is_full(&self, key: PeerId) -> bool {
+    pub(crate) fn is_full(&self, key: PeerId) -> bool {
         self.peers.get(&key).is_some_and(|peer| peer.announced >= self.limits.announced)
     }
 

@@ -1,6 +1,6 @@
 //! Says that a sync which follows the chain has no peer, for those who read its log.
 
-use crate::chainstate::span;
+use crate::format::rough_span;
 use std::time::Duration;
 
 /// Without a peer for so long, that is said.
@@ -31,7 +31,7 @@ impl Offline {
             return None;
         }
         self.next = Some((now + pause, (pause * 2).min(LONGEST_PAUSE)));
-        let waited = span(now.saturating_sub(since).as_secs());
+        let waited = rough_span(now.saturating_sub(since).as_secs());
         Some(format!("no peer has been connected for {waited}: still looking for one"))
     }
 }

@@ -1,6 +1,6 @@
 //! Compares the clocks of peers with ours, as Bitcoin Core does (`src/node/timeoffsets.h`).
 
-use crate::chainstate::span;
+use crate::format::rough_span;
 use std::collections::VecDeque;
 
 /// The most peers whose clocks count: the last ones (Bitcoin Core `MAX_SIZE`).
@@ -46,7 +46,7 @@ impl PeerClocks {
     fn difference(&self) -> Option<String> {
         let median = self.median().filter(|median| median.unsigned_abs() > WARN_THRESHOLD)?;
         let direction = if median > 0 { "behind" } else { "ahead of" };
-        Some(format!("{} {direction}", span(median.unsigned_abs())))
+        Some(format!("{} {direction}", rough_span(median.unsigned_abs())))
     }
 }
 

@@ -4,7 +4,7 @@ use super::live::{Event, Live};
 use super::words::{Level, message};
 use super::{SyncError, SyncTask};
 use crate::chain::ChainTip;
-use crate::chainstate::grouped;
+use crate::format::count;
 use crate::primitives::PeerId;
 use crate::query::Phase;
 use crate::store::HeaderStore;
@@ -60,7 +60,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     fn start_following(&mut self) -> Result<(), SyncError> {
         let ChainTip { height, hash, .. } = *self.sync.tip();
         self.tips.start(height);
-        info!("caught up at height {}: following", grouped(height));
+        info!("caught up at height {}: following", count(height));
         let header = block_in_place(|| self.stored.store.headers(height, 1));
         // A header that cannot be read is not published: whatever needs it next will say why.
         if let Some(header) = header.ok().and_then(|headers| headers.first().copied()) {
@@ -77,7 +77,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     fn publish_tips(&mut self, tip: &ChainTip) {
         let ChainTip { height, hash, .. } = *tip;
         let Some(first) = self.tips.advance(height) else { return };
-        info!("new tip {hash} at height {}", grouped(height));
+        info!("new tip {hash} at height {}", count(height));
         let range = (height - first >= MAX_SINGLE_TIPS).then_some(first);
         let read = if range.is_some() { height } else { first };
         // A header that cannot be read is not published: whatever needs it next will say why.

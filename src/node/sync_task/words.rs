@@ -1,6 +1,6 @@
 //! What a sync reports, in words.
 
-use crate::chainstate::{grouped, span};
+use crate::format::{count, rough_span};
 use crate::primitives::PeerId;
 use crate::sync::{Contradiction, SyncEvent};
 
@@ -108,9 +108,9 @@ fn branch_message(event: &SyncEvent, follow: bool) -> Option<(Level, String)> {
             format!(
                 "reorganisation: old tip {} at height {}, new tip {} at height {}, depth {depth}",
                 old.hash,
-                grouped(old.height),
+                count(old.height),
                 new.hash,
-                grouped(new.height)
+                count(new.height)
             ),
         ),
         _ => return None,
@@ -121,8 +121,8 @@ fn contradiction_text(contradiction: &Contradiction, address: impl Fn(PeerId) ->
     match contradiction {
         Contradiction::StopHeightNotReached { height, stop } => format!(
             "the chain ends at height {}: the stop height {} was not reached",
-            grouped(*height),
-            grouped(*stop)
+            count(*height),
+            count(*stop)
         ),
         Contradiction::Undelivered { announced, height } => {
             let who = match announced.as_slice() {
@@ -132,19 +132,19 @@ fn contradiction_text(contradiction: &Contradiction, address: impl Fn(PeerId) ->
             let most = announced.iter().map(|(_, height)| *height).max().unwrap_or_default();
             format!(
                 "{who} announced blocks up to height {}, and delivered none above {}",
-                grouped(most),
-                grouped(*height)
+                count(most),
+                count(*height)
             )
         }
         Contradiction::MissingHint { height, hint } => format!(
             "no peer has more than height {}, though the hints go up to {}: the chain is longer",
-            grouped(*height),
-            grouped(*hint)
+            count(*height),
+            count(*hint)
         ),
         Contradiction::OldTip { height, age } => format!(
             "the last block, at height {}, is {} old: no peer has a newer one",
-            grouped(*height),
-            span(*age)
+            count(*height),
+            rough_span(*age)
         ),
         Contradiction::TooNewForFew(header) => format!("{header}: most peers do not have it"),
     }

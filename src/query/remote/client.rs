@@ -19,7 +19,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
 /// Why the running process could not be asked.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// It does not listen, does not answer in time, or went away.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -41,7 +41,7 @@ pub enum ClientError {
 
 /// A connection to the process that has a network's folder open.
 #[derive(Debug)]
-pub struct ControlClient {
+pub(crate) struct ControlClient {
     folder: PathBuf,
     network: Network,
     stream: BufReader<UnixStream>,
@@ -52,7 +52,7 @@ impl ControlClient {
     ///
     /// # Errors
     /// Nobody listens there, or not in a language known here.
-    pub fn connect(folder: &Path, network: Network) -> Result<Self, ClientError> {
+    pub(crate) fn connect(folder: &Path, network: Network) -> Result<Self, ClientError> {
         let stream = BufReader::new(connect(folder)?);
         let mut client = Self { folder: folder.to_owned(), network, stream };
         client.greet()?;
@@ -75,7 +75,7 @@ impl ControlClient {
     ///
     /// # Errors
     /// The process could not be asked, or could not read it.
-    pub fn tip(&mut self) -> Result<ChainTip, ClientError> {
+    pub(crate) fn tip(&mut self) -> Result<ChainTip, ClientError> {
         match self.ask(&Request::Tip)? {
             Reply::Tip(tip) => Ok(tip.into()),
             other => Err(unexpected(&other)),
@@ -86,7 +86,7 @@ impl ControlClient {
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
-    pub fn locate(&mut self, hash: &BlockHash) -> Result<Option<Located>, ClientError> {
+    pub(crate) fn locate(&mut self, hash: &BlockHash) -> Result<Option<Located>, ClientError> {
         match self.ask(&Request::Locate { hash: *hash })? {
             Reply::Located { at: None } => Ok(None),
             Reply::Located { at: Some(at) } => {
@@ -100,7 +100,7 @@ impl ControlClient {
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
-    pub fn run(&mut self, from: u32, count: u32) -> Result<StoredRun, ClientError> {
+    pub(crate) fn run(&mut self, from: u32, count: u32) -> Result<StoredRun, ClientError> {
         match self.ask(&Request::Run { from, count })? {
             Reply::Run(run) => {
                 run.decode().ok_or_else(|| ClientError::Form("bad headers".to_owned()))
@@ -113,7 +113,7 @@ impl ControlClient {
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
-    pub fn sides(&mut self) -> Result<Vec<SideSummary>, ClientError> {
+    pub(crate) fn sides(&mut self) -> Result<Vec<SideSummary>, ClientError> {
         match self.ask(&Request::Sides)? {
             Reply::Sides { sides } => Ok(sides),
             other => Err(unexpected(&other)),
@@ -124,7 +124,7 @@ impl ControlClient {
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
-    pub fn info(&mut self) -> Result<StoreInfo, ClientError> {
+    pub(crate) fn info(&mut self) -> Result<StoreInfo, ClientError> {
         match self.ask(&Request::Info)? {
             Reply::Info(info) => Ok(info),
             other => Err(unexpected(&other)),

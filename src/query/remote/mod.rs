@@ -7,7 +7,8 @@ mod client;
 mod protocol;
 mod socket;
 
-pub use client::{ClientError, ControlClient};
-pub use protocol::{LiveStatus, Phase, StoreInfo};
+pub(crate) use client::{ClientError, ControlClient};
+pub use protocol::Phase;
+pub(crate) use protocol::{LiveStatus, StoreInfo};
 pub(crate) use protocol::{MAX_REQUEST, MAX_RUN, PROTOCOL, Reply, Request};
 pub(crate) use socket::{SOCKET, SocketPath};

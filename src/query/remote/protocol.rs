@@ -45,7 +45,7 @@ impl Phase {
 
 /// What a running process says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LiveStatus {
+pub(crate) struct LiveStatus {
     /// The command that runs: `sync` or `serve`.
     pub command: String,
     /// What it is doing.
@@ -61,7 +61,7 @@ pub struct LiveStatus {
 
 /// What is known of the stored data besides the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreInfo {
+pub(crate) struct StoreInfo {
     /// When the chain was last brought up to its network's tip, in Unix seconds.
     pub last_sync: Option<u64>,
     /// Bytes on disk.

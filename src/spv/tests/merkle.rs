@@ -2,7 +2,7 @@
 
 use crate::chain::{DuplicateNodes, find_witness_commitment, merkle_root, witness_root};
 use crate::primitives::{Hash256, MerkleRoot, Txid, Wtxid, sha256d, sha256d_parts};
-use crate::spv::{MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError};
+use crate::spv::merkle_proof::{MAX_BLOCK_TXS, MerkleProof, PartialMerkleTree, ProofError};
 use bitcoin::hashes::Hash;
 use bitcoin::merkle_tree::PartialMerkleTree as Theirs;
 use proptest::collection::vec;

@@ -13,7 +13,7 @@ use crate::primitives::{BlockHash, PeerId, Work};
 use crate::sync::{BatchId, Command, HeaderSync, Input, Linked, Moment, PeerSupply};
 use crate::sync::{Reply, Settings, Stopped, SyncEvent};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
 /// A rule that a header can break.

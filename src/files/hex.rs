@@ -1,6 +1,6 @@
 //! Reading headers in hex digits: one on each line, or all in one line as Bitcoin Core's REST interface serves them.
 
-use super::read::{Entry, Fault, in_line};
+use super::entry::{BOM, Entry, Fault, in_line};
 use crate::primitives::hex::{decode_array, digit};
 use crate::primitives::{HEADER_LEN, Header};
 use std::io::{BufRead, ErrorKind};
@@ -95,6 +95,15 @@ impl Partial {
             format!("expected 160 hex digits, got {}: the header is cut short", self.digits)
         })
     }
+}
+
+/// Whether a file begins with 160 hex digits, white space between them or not.
+pub(super) fn is_hex(start: &[u8]) -> bool {
+    let start = start.strip_prefix(BOM).unwrap_or(start).trim_ascii_start();
+    let start = start.strip_prefix(b"0x").unwrap_or(start);
+    let mut digits = start.iter().filter(|byte| !byte.is_ascii_whitespace()).take(2 * HEADER_LEN);
+    let count = digits.clone().count();
+    count == 2 * HEADER_LEN && digits.all(|byte| digit(*byte).is_some())
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use chrono::DateTime;
 use std::time::Duration;
 
 /// With a comma every three digits: `930,000`.
-pub fn count(value: u64) -> String {
-    let digits = value.to_string();
+pub fn count(value: impl Into<u64>) -> String {
+    let digits = value.into().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
@@ -17,12 +17,12 @@ pub fn count(value: u64) -> String {
 }
 
 /// `1 header`, `2 headers`: the number with its noun, which takes an s.
-pub fn counted(value: u64, noun: &str) -> String {
+pub(crate) fn counted(value: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
 }
 
 /// Bytes in decimal units: `81.3 MB`.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
     }
@@ -30,7 +30,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// Hashes per second in decimal units: `612.3 EH/s`.
-pub fn hash_rate(per_second: f64) -> String {
+pub(crate) fn hash_rate(per_second: f64) -> String {
     scaled(per_second, "H/s")
 }
 
@@ -47,24 +47,24 @@ fn scaled(value: f64, unit: &str) -> String {
 }
 
 /// A number with enough digits to tell it from its neighbours, and commas: `126,271,255,279,306.8`, `1.18`.
-pub fn decimal(value: f64) -> String {
+pub(crate) fn decimal(value: f64) -> String {
     if value.abs() < 0.01 && value != 0.0 {
         return format!("{value:.4e}");
     }
     let text = if value >= 1000.0 { format!("{value:.1}") } else { format!("{value:.8}") };
     let text = text.trim_end_matches('0').trim_end_matches('.');
     let (whole, rest) = text.find('.').map_or((text, ""), |at| text.split_at(at));
-    whole.parse().map_or_else(|_| text.to_owned(), |whole| count(whole) + rest)
+    whole.parse().map_or_else(|_| text.to_owned(), |whole: u64| count(whole) + rest)
 }
 
 /// A change with its sign, in whole per cent: `+6 %`.
-pub fn percent(value: f64) -> String {
+pub(crate) fn percent(value: f64) -> String {
     // What rounds to zero has no sign of its own.
     format!("{:+.0} %", value.round() + 0.0)
 }
 
 /// A span of time by its two largest units: `3 d 4 h`, `12 min 5 s`, `0.42 s`.
-pub fn duration(milliseconds: u64) -> String {
+pub(crate) fn duration(milliseconds: u64) -> String {
     match milliseconds / 1000 {
         0..10 => format!("{:.2} s", to_f64(milliseconds) / 1000.0),
         seconds => span(seconds),
@@ -72,7 +72,7 @@ pub fn duration(milliseconds: u64) -> String {
 }
 
 /// A span of whole seconds by its two largest units: `3 d 4 h`, `12 min 5 s`, `7 s`.
-pub fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     let two = |big: u64, big_unit: &str, small: u64, small_unit: &str| {
         let rest = if small == 0 { String::new() } else { format!(" {small} {small_unit}") };
         format!("{} {big_unit}{rest}", count(big))
@@ -85,13 +85,19 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
+/// A span of whole seconds as [`span`], and from two years on in whole years: `17 years`.
+pub(crate) fn rough_span(seconds: u64) -> String {
+    const YEAR: u64 = 365 * 86_400;
+    if seconds < 2 * YEAR { span(seconds) } else { format!("{} years", seconds / YEAR) }
+}
+
 /// A short span in milliseconds, to the microsecond: `0.213`.
-pub fn milliseconds(span: Duration) -> String {
+pub(crate) fn milliseconds(span: Duration) -> String {
     format!("{:.3}", span.as_secs_f64() * 1e3)
 }
 
 /// Unix seconds as date and time in UTC: `2009-01-03 18:15:05`.
-pub fn utc(unix: u64) -> String {
+pub(crate) fn utc(unix: u64) -> String {
     let time = i64::try_from(unix).ok().and_then(|unix| DateTime::from_timestamp(unix, 0));
     time.map_or_else(|| unix.to_string(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
 }
@@ -104,13 +110,15 @@ fn to_f64(value: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{count, counted, decimal, duration, hash_rate, milliseconds, percent, size, utc};
+    use super::{
+        count, counted, decimal, duration, hash_rate, milliseconds, percent, rough_span, size, utc,
+    };
     use std::time::Duration;
 
     #[test]
     fn numbers_read_as_people_write_them() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(930_000), "930,000");
+        assert_eq!(count(0_u32), "0");
+        assert_eq!(count(930_000_u32), "930,000");
         assert_eq!(counted(1, "header"), "1 header");
         assert_eq!(counted(32_260, "header"), "32,260 headers");
         assert_eq!(percent(6.238), "+6 %");
@@ -140,5 +148,29 @@ mod tests {
         assert_eq!(duration(3_600_000), "1 h");
         assert_eq!(duration(273_600_000), "3 d 4 h");
         assert_eq!(milliseconds(Duration::from_micros(1213)), "1.213");
+    }
+
+    #[test]
+    fn spans_and_heights_read_as_people_write_them() {
+        let spans = [0, 59, 60, 61, 3599, 3600, 7380, 86_400, 273_600, 63_072_000, 536_112_000];
+        assert_eq!(
+            spans.map(rough_span),
+            [
+                "0 s",
+                "59 s",
+                "1 min",
+                "1 min 1 s",
+                "59 min 59 s",
+                "1 h",
+                "2 h 3 min",
+                "1 d",
+                "3 d 4 h",
+                "2 years",
+                "17 years"
+            ]
+        );
+        let heights: [u32; 6] = [0, 999, 1000, 930_001, 5_000_000, u32::MAX];
+        let told = ["0", "999", "1,000", "930,001", "5,000,000", "4,294,967,295"];
+        assert_eq!(heights.map(count), told);
     }
 }

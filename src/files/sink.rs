@@ -1,7 +1,6 @@
 //! Where an exported file goes.
 
-use crate::cli::CliError;
-use crate::output::Output;
+use super::error::FileError;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use std::process;
 /// A file that bears its name only once it is whole; or standard output.
 pub(crate) enum Sink<'a> {
     /// Standard output.
-    Stdout(&'a mut Output),
+    Stdout(&'a mut (dyn Write + Send)),
     /// A pipe or device: written as it is.
     Special(BufWriter<File>, PathBuf),
     /// A file beside its final place.
@@ -29,8 +28,11 @@ impl<'a> Sink<'a> {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub(crate) fn create(path: &Path, stdout: &'a mut Output) -> Result<Self, CliError> {
-        let io = |source| CliError::File { doing: "write", path: path.to_owned(), source };
+    pub(crate) fn create(
+        path: &Path,
+        stdout: &'a mut (dyn Write + Send),
+    ) -> Result<Self, FileError> {
+        let io = |source| FileError::Io { doing: "write", path: path.to_owned(), source };
         if path == Path::new("-") {
             return Ok(Self::Stdout(stdout));
         }
@@ -53,12 +55,12 @@ impl<'a> Sink<'a> {
     }
 
     /// What a failure to write is called.
-    pub(crate) fn error(&self, source: io::Error) -> CliError {
+    pub(crate) fn error(&self, source: io::Error) -> FileError {
         match self {
-            Self::Stdout(_) => CliError::Output(source),
-            Self::Special(_, path) => CliError::File { doing: "write", path: path.clone(), source },
+            Self::Stdout(_) => FileError::Output(source),
+            Self::Special(_, path) => FileError::Io { doing: "write", path: path.clone(), source },
             Self::Partial(partial) => {
-                CliError::File { doing: "write", path: partial.target.clone(), source }
+                FileError::Io { doing: "write", path: partial.target.clone(), source }
             }
         }
     }
@@ -67,7 +69,7 @@ impl<'a> Sink<'a> {
     ///
     /// # Errors
     /// Writing failed.
-    pub(crate) fn finish(mut self) -> Result<(), CliError> {
+    pub(crate) fn finish(mut self) -> Result<(), FileError> {
         let finished = match &mut self {
             Self::Stdout(out) => out.flush(),
             Self::Special(file, _) => file.flush(),

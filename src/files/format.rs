@@ -1,7 +1,7 @@
 //! Which form a file has.
 
-use super::sniff::is_hex;
-use crate::cli::CliError;
+use super::error::FileError;
+use super::hex::is_hex;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser, ValueParserFactory};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -67,7 +67,7 @@ impl FileFormat {
         }
     }
 
-    fn by_name(name: &str) -> Result<Option<Self>, CliError> {
+    fn by_name(name: &str) -> Result<Option<Self>, FileError> {
         match name.to_ascii_lowercase().as_str() {
             "bin" => Ok(Some(Self::Bin)),
             "hex" => Ok(Some(Self::Hex)),
@@ -77,7 +77,7 @@ impl FileFormat {
             #[cfg(feature = "parquet")]
             "parquet" => Ok(Some(Self::Parquet)),
             #[cfg(not(feature = "parquet"))]
-            "parquet" => Err(CliError::Usage(
+            "parquet" => Err(FileError::Usage(
                 "this program was built without Parquet: build it with `cargo install --path . \
                 --features parquet`, or use --format csv or jsonl"
                     .to_owned(),
@@ -136,20 +136,20 @@ pub(crate) fn resolve<'a>(
     file: &'a Path,
     said: Option<FileFormat>,
     purpose: Purpose,
-) -> Result<(&'a Path, FileFormat), CliError> {
+) -> Result<(&'a Path, FileFormat), FileError> {
     let command = match purpose {
         Purpose::Export => "export",
         Purpose::Import => "import",
     };
     let word = word.map(|word| {
         parse_format(word).map_err(|_| {
-            CliError::Usage(format!("{command} takes one file: {word:?} is no format before it"))
+            FileError::Usage(format!("{command} takes one file: {word:?} is no format before it"))
         })
     });
     let said = word.transpose()?.or(said);
     if said.is_none() && parse_format(&file.to_string_lossy()).is_ok() {
         let name = file.display();
-        return Err(CliError::Usage(format!(
+        return Err(FileError::Usage(format!(
             "no file is named: lightclient {command} {name} FILE"
         )));
     }
@@ -160,7 +160,7 @@ fn format_of(
     file: &Path,
     said: Option<FileFormat>,
     purpose: Purpose,
-) -> Result<FileFormat, CliError> {
+) -> Result<FileFormat, FileError> {
     if let Some(format) = said {
         return Ok(format);
     }
@@ -169,7 +169,7 @@ fn format_of(
         Purpose::Import => READ_NAMES,
     };
     if file == Path::new("-") {
-        return Err(CliError::Usage(format!(
+        return Err(FileError::Usage(format!(
             "standard input and output have no extension: use --format {names}"
         )));
     }
@@ -179,7 +179,7 @@ fn format_of(
         known = Some(FileFormat::Hex);
     }
     known.ok_or_else(|| {
-        CliError::Usage(format!(
+        FileError::Usage(format!(
             "{}: cannot tell the format from the extension: use --format {names}",
             file.display()
         ))

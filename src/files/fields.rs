@@ -1,6 +1,6 @@
 //! The fields of a header in text, as CSV and JSON Lines have them.
 
-use super::read::Entry;
+use super::entry::Entry;
 use crate::primitives::{BlockHash, HEADER_LEN, Header, MerkleRoot, hex};
 use chrono::{DateTime, NaiveDateTime};
 use std::borrow::Cow;

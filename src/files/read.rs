@@ -1,12 +1,13 @@
 //! Reading headers from a file.
 
+use super::entry::{BOM, Entry, Fault, Headers};
+use super::error::advice;
 use super::format::FileFormat;
 use super::hex::hex_headers;
 use super::json::jsonl_headers;
 use super::sniff::{Seen, look};
 use super::table::csv_headers;
-use crate::cli::error::advice;
-use crate::primitives::{BlockHash, HEADER_LEN, Header};
+use crate::primitives::{HEADER_LEN, Header};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, stdin};
 use std::panic::resume_unwind;
@@ -16,9 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, JoinHandle};
 
-/// Longest line of a text file in bytes: four times what `export` writes.
-const MAX_LINE: u64 = 4096;
-
 /// Bytes at the beginning of a file that are looked at to see what it is.
 const LOOK: usize = 1 << 16;
 
@@ -27,9 +25,6 @@ const BATCH: usize = 256;
 
 /// How many such batches it may be ahead.
 const AHEAD: usize = 16;
-
-/// UTF-8's byte order mark.
-pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Why a file's next header cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -62,50 +57,15 @@ pub(crate) enum HeaderFileError {
     },
 }
 
-/// What ends reading, before it is known of which file.
-#[derive(Debug)]
-pub(super) enum Fault {
-    Io(io::Error),
-    Content { place: String, what: String },
-}
-
-impl Fault {
-    fn of(self, path: &Path) -> HeaderFileError {
+impl HeaderFileError {
+    fn of(fault: Fault, path: &Path) -> HeaderFileError {
         let path = path.to_owned();
-        match self {
-            Self::Io(source) => HeaderFileError::Io { path, source },
-            Self::Content { place, what } => HeaderFileError::Content { path, place, what },
+        match fault {
+            Fault::Io(source) => Self::Io { path, source },
+            Fault::Content { place, what } => Self::Content { path, place, what },
         }
     }
 }
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-/// A header of a file, with what its line says besides.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
-    /// The header.
-    pub(crate) header: Header,
-    /// Its line; in a binary file its number. From 1.
-    pub(crate) line: u64,
-    /// The height that the file gives it.
-    pub(crate) height: Option<u32>,
-    /// The hash that the file gives it.
-    pub(crate) hash: Option<BlockHash>,
-}
-
-impl Entry {
-    /// A header of which nothing more is said.
-    pub(super) fn of(header: Header, line: u64) -> Self {
-        Self { header, line, height: None, hash: None }
-    }
-}
-
-pub(super) type Headers = Box<dyn Iterator<Item = Result<Entry, Fault>> + Send>;
 
 /// A file of headers, read one by one.
 pub(crate) struct HeaderFile {
@@ -200,7 +160,7 @@ impl HeaderFile {
     /// # Errors
     /// What is there is no header, or cannot be read.
     pub(crate) fn next_header(&mut self) -> Result<Option<Entry>, HeaderFileError> {
-        self.headers.next().transpose().map_err(|fault| fault.of(&self.path))
+        self.headers.next().transpose().map_err(|fault| HeaderFileError::of(fault, &self.path))
     }
 }
 
@@ -260,46 +220,6 @@ fn bin_headers(mut source: impl BufRead + Send + 'static) -> Headers {
         }
         Some(Ok(Entry::of(Header::decode(&bytes), number)))
     }))
-}
-
-pub(super) fn in_line(number: u64, what: String) -> Fault {
-    Fault::Content { place: format!("line {number}"), what }
-}
-
-/// Lines without their ends and the byte order mark, empty ones left out.
-pub(super) struct Lines<R> {
-    source: R,
-    line: Vec<u8>,
-    number: u64,
-}
-
-impl<R: BufRead> Lines<R> {
-    pub(super) fn new(source: R) -> Self {
-        Self { source, line: Vec::new(), number: 0 }
-    }
-
-    /// The next line and its number, from 1; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, &str)>, Fault> {
-        loop {
-            self.line.clear();
-            let read = (&mut self.source).take(MAX_LINE).read_until(b'\n', &mut self.line)?;
-            if read == 0 {
-                return Ok(None);
-            }
-            self.number += 1;
-            if read as u64 == MAX_LINE && self.line.last() != Some(&b'\n') {
-                return Err(in_line(self.number, format!("longer than {MAX_LINE} bytes")));
-            }
-            let bare =
-                if self.number == 1 { 3 * usize::from(self.line.starts_with(BOM)) } else { 0 };
-            if !self.line[bare..].trim_ascii().is_empty() {
-                let number = self.number;
-                let text = std::str::from_utf8(&self.line[bare..])
-                    .map_err(|_| in_line(number, "this is no UTF-8 text".to_owned()))?;
-                return Ok(Some((number, text.trim_end_matches(['\r', '\n']))));
-            }
-        }
-    }
 }
 
 /// What is said of a file that begins with zeros.

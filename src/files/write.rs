@@ -1,11 +1,11 @@
 //! Writing stored headers to a file.
 
+use super::error::FileError;
 use super::format::FileFormat;
 #[cfg(feature = "parquet")]
 use super::parquet::ParquetWriter;
 use super::record::Row;
 use super::sink::Sink;
-use crate::cli::CliError;
 use crate::primitives::hex;
 use crate::query::{HeaderRange, HeaderSpan, ReadError};
 use crate::store::StoredRun;
@@ -59,7 +59,7 @@ impl<'a> HeaderWriter<'a> {
         range: HeaderRange<'a>,
         format: FileFormat,
         interval: u32,
-    ) -> Result<Self, CliError> {
+    ) -> Result<Self, FileError> {
         let form = match format {
             FileFormat::Bin => Form::Bin,
             FileFormat::Hex => Form::Hex,
@@ -83,7 +83,7 @@ impl<'a> HeaderWriter<'a> {
     ///
     /// # Errors
     /// Reading failed, or writing did.
-    pub(crate) fn step(&mut self, sink: &mut Sink<'_>) -> Result<Option<u64>, CliError> {
+    pub(crate) fn step(&mut self, sink: &mut Sink<'_>) -> Result<Option<u64>, FileError> {
         match &mut self.form {
             Form::Bin | Form::Hex | Form::Hints { .. } => {
                 let Some(run) = self.range.next_run()? else { return Ok(None) };
@@ -127,7 +127,7 @@ impl Lines {
         &mut self,
         range: &mut HeaderRange<'_>,
         sink: &mut Sink<'_>,
-    ) -> Result<Option<u64>, CliError> {
+    ) -> Result<Option<u64>, FileError> {
         let Self { format, spans, texts, spare, begins } = self;
         let (mut next, mut formatted) = (Ok(Vec::new()), Ok(()));
         let written = rayon::in_place_scope(|scope| {
@@ -186,7 +186,7 @@ fn step_parquet(
     range: &mut HeaderRange<'_>,
     file: &mut ParquetWriter,
     sink: &mut Sink<'_>,
-) -> Result<Option<u64>, CliError> {
+) -> Result<Option<u64>, FileError> {
     let rows = file.write_group(sink, range)?;
     if rows == 0 {
         file.finish(sink).map_err(|error| sink.error(error))?;

@@ -1,7 +1,7 @@
 //! Reading headers from JSON Lines.
 
+use super::entry::{Entry, Fault, Headers, Lines, in_line};
 use super::fields::{Fields, entry, missing, place_of, short};
-use super::read::{Entry, Fault, Headers, Lines, in_line};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;

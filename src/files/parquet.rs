@@ -3,8 +3,8 @@
 //! Hashes, bits and work are strings of hex digits as `getblockheader` has them, so that a query finds what
 //! other tools print; times are timestamps in milliseconds, UTC.
 
+use super::error::FileError;
 use super::sink::Sink;
-use crate::cli::CliError;
 use crate::primitives::hex;
 use crate::query::{HeaderFacts, HeaderRange, HeaderSpan, ReadError};
 use parquet::basic::{Compression, ZstdLevel};
@@ -105,7 +105,7 @@ impl ParquetWriter {
         &mut self,
         sink: &mut Sink<'_>,
         range: &mut HeaderRange<'_>,
-    ) -> Result<u32, CliError> {
+    ) -> Result<u32, FileError> {
         let descriptions = self.file.schema_descr().columns().to_vec();
         let mut encoded: Vec<_> = self.buffers.drain(..).map(TrackedWrite::new).collect();
         let columns = descriptions.into_iter().zip(&mut encoded);

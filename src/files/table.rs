@@ -1,7 +1,7 @@
 //! Reading headers from a table: CSV, with commas, semicolons or tabs.
 
+use super::entry::{Entry, Fault, Headers, Lines, in_line};
 use super::fields::{Fields, NAMES, entry, missing, place_of, short};
-use super::read::{Entry, Fault, Headers, Lines, in_line};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::io::BufRead;

@@ -1,5 +1,7 @@
-//! Stored headers, one by one or in ranges, of a client or of a [`ChainReader`].
+//! Stored headers, one by one or in ranges, by height or by hash.
 
+#[cfg(feature = "cli")]
+use crate::core_json::{BitsInfo, HeaderInfo};
 use crate::primitives::{BlockHash, Header, Work};
 use crate::query::{ChainReader, HeaderRange, HeaderSpan, Located, ReadError};
 use std::fmt;
@@ -39,8 +41,9 @@ impl fmt::Display for HeaderAt {
     }
 }
 
-/// A header of the best chain, and what follows from those before it.
+/// A header of the best chain, and what follows from its neighbours.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoredHeader {
     /// Its height.
     pub height: u32,
@@ -52,6 +55,27 @@ pub struct StoredHeader {
     pub median_time: u32,
     /// Work of the chain up to and with it.
     pub chainwork: Work,
+    /// The hash of the next header of the best chain; none at its tip.
+    pub next_hash: Option<BlockHash>,
+}
+
+#[cfg(feature = "cli")]
+impl StoredHeader {
+    /// The header as `getblockheader` shows it on a chain with its tip at this height.
+    pub(crate) fn info(&self, tip: u32) -> HeaderInfo {
+        HeaderInfo {
+            confirmations: i64::from(tip) - i64::from(self.height) + 1,
+            mediantime: self.median_time,
+            chainwork: self.chainwork.to_string(),
+            nextblockhash: self.next_hash.map(|hash| hash.to_string()),
+            ..HeaderInfo::new(
+                &self.header,
+                &self.hash,
+                self.height,
+                &BitsInfo::of(self.header.bits),
+            )
+        }
+    }
 }
 
 impl ChainReader {
@@ -146,6 +170,7 @@ fn stored(span: &HeaderSpan) -> Vec<StoredHeader> {
         header: *facts.header,
         median_time: facts.median_time,
         chainwork: facts.chainwork,
+        next_hash: span.hash_at(facts.height.saturating_add(1)),
     });
     owned.collect()
 }

@@ -1,10 +1,10 @@
 //! What a file is, by its first bytes.
 
+use super::entry::BOM;
 use super::fields::{place_of, short};
 use super::format::FileFormat;
-use super::read::BOM;
-use crate::chain::params;
-use crate::primitives::hex::digit;
+use super::hex::is_hex;
+use crate::chain::{link_batch, params};
 use crate::primitives::{HEADER_LEN, Header, Network};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -65,15 +65,6 @@ pub(super) fn look(start: &[u8], said: FileFormat, skipped: u64) -> Seen {
 pub(super) fn utf16(start: &[u8]) -> Option<&'static str> {
     let marked = start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff");
     marked.then_some("the text is UTF-16: save it as UTF-8")
-}
-
-/// Whether a file begins with 160 hex digits, white space between them or not.
-pub(super) fn is_hex(start: &[u8]) -> bool {
-    let start = start.strip_prefix(BOM).unwrap_or(start).trim_ascii_start();
-    let start = start.strip_prefix(b"0x").unwrap_or(start);
-    let mut digits = start.iter().filter(|byte| !byte.is_ascii_whitespace()).take(2 * HEADER_LEN);
-    let count = digits.clone().count();
-    count == 2 * HEADER_LEN && digits.all(|byte| digit(*byte).is_some())
 }
 
 fn look_at_bin(start: &[u8], skipped: u64) -> Seen {
@@ -155,9 +146,7 @@ fn starts_with_headers(bytes: &[u8]) -> bool {
 /// Whether the first header has a proof of work that counts on some network.
 fn has_work(bytes: &[u8]) -> bool {
     let Some(header) = bytes.first_chunk::<HEADER_LEN>().map(Header::decode) else { return false };
-    Network::ALL
-        .into_iter()
-        .any(|network| crate::chain::link_batch(params(network), vec![header]).1.is_none())
+    Network::ALL.into_iter().any(|network| link_batch(params(network), vec![header]).1.is_none())
 }
 
 /// Where the first two headers stand that are parent and child.
