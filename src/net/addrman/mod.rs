@@ -242,7 +242,7 @@ impl AddrMan {
     }
 
     /// This address leads to ourselves.
-    pub fn note_own(&mut self, address: &PeerAddress, now: u64) {
+    pub fn record_own(&mut self, address: &PeerAddress, now: u64) {
         self.remove(address);
         self.avoided.insert(address, Avoided::Own, now);
     }

@@ -59,7 +59,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             let frame = self.decoder.next_frame().map_err(|error| self.explain(error))?;
             let Some(frame) = frame else {
                 self.check_protocol()?;
-                self.note_beginning();
+                self.record_beginning();
                 return Ok(None);
             };
             self.begun = None;
@@ -88,7 +88,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         self.begun.map(|begun| begun + self.context.config.timers.message)
     }
 
-    fn note_beginning(&mut self) {
+    fn record_beginning(&mut self) {
         if !self.decoder.is_mid_message() {
             self.begun = None;
         } else if self.begun.is_none() {

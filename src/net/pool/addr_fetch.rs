@@ -7,7 +7,7 @@
 
 use super::Pool;
 use super::slot::Slot;
-use super::types::{Moment, Parting, Search, Target};
+use super::types::{DialTarget, DisconnectReason, Moment, Search};
 use crate::primitives::PeerId;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ impl Pool {
     /// Dials these names, all at once.
     pub(super) fn fetch_addresses(&mut self, names: Vec<String>, now: Moment) {
         self.fetched = Some(0);
-        names.into_iter().for_each(|name| self.start(Target::Seed(name), false, now));
+        names.into_iter().for_each(|name| self.start(DialTarget::Seed(name), false, now));
     }
 
     /// Whether a connection is only for its addresses.
@@ -31,7 +31,7 @@ impl Pool {
     pub(super) fn was_told(&mut self, id: PeerId, count: usize) {
         self.fetched = self.fetched.map(|sum| sum + count);
         if count != 1 {
-            self.part(id, Parting::AddrFetch { count });
+            self.disconnect(id, DisconnectReason::AddrFetch { count });
         }
     }
 
@@ -44,7 +44,8 @@ impl Pool {
         };
         let ids: Vec<PeerId> =
             self.slots.iter().filter(|(_, slot)| late(slot)).map(|(id, _)| *id).collect();
-        ids.into_iter().for_each(|id| self.part(id, Parting::AddrFetch { count: 0 }));
+        ids.into_iter()
+            .for_each(|id| self.disconnect(id, DisconnectReason::AddrFetch { count: 0 }));
         if !self.slots.values().any(Slot::is_addr_fetch) {
             self.fetched = None;
             self.searching.found(Search::Dns, fetched, now.since_start);

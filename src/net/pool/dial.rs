@@ -1,7 +1,7 @@
 //! Whom to dial, and how many at once.
 
 use super::slot::Slot;
-use super::types::{Action, Moment, Parting, Target};
+use super::types::{Action, DialTarget, DisconnectReason, Moment};
 use super::{MAX_PER_GROUP, Pool};
 use crate::net::addrman::{CAPACITY, Known, NetGroup, PeerAddress};
 use crate::primitives::PeerId;
@@ -73,7 +73,7 @@ impl Pool {
             return;
         }
         while let Some(at) = self.named.take_due(now.since_start) {
-            self.start(Target::Named(at), false, now);
+            self.start(DialTarget::Named(at), false, now);
         }
         if self.is_closed() {
             return;
@@ -98,11 +98,11 @@ impl Pool {
     fn cancel_dials(&mut self) {
         let under_way = self.slots.iter().filter(|(_, slot)| slot.is_dialled_for_keeps());
         let ids: Vec<PeerId> = under_way.map(|(id, _)| *id).collect();
-        ids.into_iter().for_each(|id| self.part(id, Parting::Surplus));
+        ids.into_iter().for_each(|id| self.disconnect(id, DisconnectReason::Surplus));
     }
 
     /// Forgets a connection and says that it is to be ended.
-    pub(super) fn part(&mut self, id: PeerId, reason: Parting) {
+    pub(super) fn disconnect(&mut self, id: PeerId, reason: DisconnectReason) {
         if let Some(slot) = self.slots.remove(&id) {
             let address = slot.address(&self.named);
             self.actions.push(Action::Disconnect { id, address, reason });
@@ -111,11 +111,11 @@ impl Pool {
         self.stir();
     }
 
-    pub(super) fn start(&mut self, target: Target, feeler: bool, now: Moment) {
+    pub(super) fn start(&mut self, target: DialTarget, feeler: bool, now: Moment) {
         let patience = match &target {
             _ if self.settings.proxy_seeds.is_some() => PROXY_PATIENCE,
-            Target::Found(_) => ADDRESS_PATIENCE,
-            Target::Named(_) | Target::Seed(_) => NAME_PATIENCE,
+            DialTarget::Found(_) => ADDRESS_PATIENCE,
+            DialTarget::Named(_) | DialTarget::Seed(_) => NAME_PATIENCE,
         };
         let id = PeerId(self.next_id);
         self.next_id += 1;
@@ -126,17 +126,17 @@ impl Pool {
     }
 
     /// In turn an address that was just found, and one from the address manager.
-    fn next_target(&mut self, now: Moment, rng: &mut dyn Rng) -> Option<Target> {
+    fn next_target(&mut self, now: Moment, rng: &mut dyn Rng) -> Option<DialTarget> {
         self.pace.from_addrman = !self.pace.from_addrman;
         let in_use = self.in_use();
         if !self.pace.from_addrman
             && let Some(address) = self.next_fresh(&in_use, now)
         {
-            return Some(Target::Found(address));
+            return Some(DialTarget::Found(address));
         }
         let mut fits = |known: &Known| self.fits(known, &in_use, now);
         let known = self.addrman.select(now.unix, rng, &mut fits);
-        known.or_else(|| self.next_fresh(&in_use, now)).map(Target::Found)
+        known.or_else(|| self.next_fresh(&in_use, now)).map(DialTarget::Found)
     }
 
     fn next_fresh(&mut self, in_use: &InUse, now: Moment) -> Option<PeerAddress> {
@@ -211,7 +211,7 @@ impl Pool {
     }
 
     /// An address was dialled for nothing.
-    pub(super) fn note_tried(&mut self, address: PeerAddress) {
+    pub(super) fn record_tried(&mut self, address: PeerAddress) {
         if self.tried.len() >= CAPACITY {
             self.tried.clear();
         }
@@ -233,7 +233,7 @@ impl Pool {
         let in_use = self.in_use();
         let mut fits = |known: &Known| !known.tried && self.fits(known, &in_use, now);
         if let Some(address) = self.addrman.select(now.unix, rng, &mut fits) {
-            self.start(Target::Found(address), true, now);
+            self.start(DialTarget::Found(address), true, now);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Pool;
 use super::slot::{Ready, Slot};
-use super::types::{Action, Admission, Moment, Needed, Parting, Rtt, Search, Target};
+use super::types::{Action, Admission, DialTarget, DisconnectReason, Moment, Needed, Rtt, Search};
 use crate::net::addrman::{Claim, NetGroup, PeerAddress, Quota};
 use crate::net::{Disconnect, Fault, PeerInfo};
 use crate::primitives::PeerId;
@@ -23,11 +23,13 @@ impl Pool {
         self.stir();
         self.pace.succeeded();
         self.proxy.works();
-        let Some(slot) = self.slots.get(&id) else { return Admission::Part(Parting::Surplus) };
+        let Some(slot) = self.slots.get(&id) else {
+            return Admission::Disconnect(DisconnectReason::Surplus);
+        };
         match slot.target.clone() {
-            Target::Named(at) => self.named.connected(at),
-            Target::Seed(_) => {}
-            Target::Found(address) => {
+            DialTarget::Named(at) => self.named.connected(at),
+            DialTarget::Seed(_) => {}
+            DialTarget::Found(address) => {
                 self.reach.answered(address.reach());
                 self.addrman.answered(&address, info.services, info.latency, now.unix);
                 self.saving.changed = true;
@@ -38,21 +40,21 @@ impl Pool {
             }
         }
         if let Some(reason) = self.objection(id, info, now) {
-            if let (Parting::Duplicate { .. }, Some(Target::Named(at))) =
+            if let (DisconnectReason::Duplicate { .. }, Some(DialTarget::Named(at))) =
                 (&reason, self.slots.get(&id).map(|slot| &slot.target))
             {
                 self.named.give_up(*at);
             }
             self.slots.remove(&id);
             self.pace.look_again();
-            return Admission::Part(reason);
+            return Admission::Disconnect(reason);
         }
-        self.settle(id, info, now);
+        self.admit(id, info, now);
         if self.is_addr_fetch(id) { Admission::AddrFetch } else { Admission::Keep }
     }
 
     /// Why a peer is not kept, if it is not.
-    fn objection(&self, id: PeerId, info: &PeerInfo, now: Moment) -> Option<Parting> {
+    fn objection(&self, id: PeerId, info: &PeerInfo, now: Moment) -> Option<DisconnectReason> {
         let slot = self.slots.get(&id)?;
         if slot.is_named() {
             let same = |other: &&Slot| {
@@ -60,25 +62,25 @@ impl Pool {
                 info.remote.is_some() && ready.is_some_and(|ready| ready.info.remote == info.remote)
             };
             let other = self.slots.values().find(same).filter(|other| other.is_named())?;
-            return Some(Parting::Duplicate { other: other.address(&self.named) });
+            return Some(DisconnectReason::Duplicate { other: other.address(&self.named) });
         }
         if self.is_foreign(info.services) {
-            return Some(Parting::OtherChain);
+            return Some(DisconnectReason::OtherChain);
         }
         if slot.is_addr_fetch() {
             return None;
         }
         if slot.feeler {
-            return Some(Parting::Feeler);
+            return Some(DisconnectReason::Feeler);
         }
         if let Some(needed) = self.lacks(info.services, now) {
-            return Some(Parting::Services { needed, offered: info.services });
+            return Some(DisconnectReason::Services { needed, offered: info.services });
         }
         let full = self.connected_count() >= self.wanted() + self.watch.extra();
-        full.then_some(Parting::Surplus)
+        full.then_some(DisconnectReason::Surplus)
     }
 
-    fn settle(&mut self, id: PeerId, info: &PeerInfo, now: Moment) {
+    fn admit(&mut self, id: PeerId, info: &PeerInfo, now: Moment) {
         // Who is only to tell addresses is no peer, and is asked for nothing else.
         let fetch = self.is_addr_fetch(id);
         self.ever_connected |= !fetch;
@@ -101,7 +103,7 @@ impl Pool {
                 protected: false,
             });
         }
-        self.part_with_double(id, info);
+        self.disconnect_duplicate(id, info);
         // A named peer that comes late takes the place of one that was found.
         if self.connected_count() > self.wanted() + self.watch.extra() {
             self.evict_least_useful();
@@ -109,7 +111,7 @@ impl Pool {
     }
 
     /// A named peer may have been found as well, and dialled by its address.
-    fn part_with_double(&mut self, id: PeerId, info: &PeerInfo) {
+    fn disconnect_duplicate(&mut self, id: PeerId, info: &PeerInfo) {
         let same = |slot: &Slot| {
             slot.found().and_then(PeerAddress::socket_addr) == info.remote && !slot.is_named()
         };
@@ -117,7 +119,7 @@ impl Pool {
         let double = self.slots.iter().find(|(_, slot)| named && same(slot)).map(|(id, _)| *id);
         if let Some(double) = double {
             let other = self.address(id).unwrap_or_default();
-            self.part(double, Parting::Duplicate { other });
+            self.disconnect(double, DisconnectReason::Duplicate { other });
         }
     }
 
@@ -141,20 +143,20 @@ impl Pool {
             _ => self.proxy.works(),
         }
         match (slot.target, reason.fault()) {
-            (Target::Seed(_), _) => {}
-            (Target::Named(at), Fault::Network) => self.named.lost(at, now.since_start, rng),
-            (Target::Named(at), Fault::Peer | Fault::Ours) => self.named.give_up(at),
-            (Target::Found(address), Fault::Peer) => self.blame(&address, now),
-            (Target::Found(address), Fault::Ours) => {
+            (DialTarget::Seed(_), _) => {}
+            (DialTarget::Named(at), Fault::Network) => self.named.lost(at, now.since_start, rng),
+            (DialTarget::Named(at), Fault::Peer | Fault::Ours) => self.named.give_up(at),
+            (DialTarget::Found(address), Fault::Peer) => self.blame(&address, now),
+            (DialTarget::Found(address), Fault::Ours) => {
                 if *reason == Disconnect::Ourselves {
-                    self.addrman.note_own(&address, now.unix);
+                    self.addrman.record_own(&address, now.unix);
                     self.saving.changed = true;
                 }
             }
-            (Target::Found(address), Fault::Network) if connected => {
+            (DialTarget::Found(address), Fault::Network) if connected => {
                 self.losses.add(address, now.since_start, rng);
             }
-            (Target::Found(address), Fault::Network) => self.dial_failed(&address, reason, now),
+            (DialTarget::Found(address), Fault::Network) => self.dial_failed(&address, reason, now),
         }
     }
 
@@ -175,7 +177,7 @@ impl Pool {
         self.pace.failed();
         self.reach.failed(address.reach(), own, now.since_start);
         if !own {
-            self.note_tried(*address);
+            self.record_tried(*address);
             self.addrman.failed(address, now.unix);
             self.saving.changed = true;
         }
@@ -187,9 +189,9 @@ impl Pool {
         self.pace.look_again();
         let Some(slot) = self.slots.remove(&id) else { return };
         match slot.target {
-            Target::Named(at) => self.named.give_up(at),
-            Target::Found(address) => self.blame(&address, now),
-            Target::Seed(_) => {}
+            DialTarget::Named(at) => self.named.give_up(at),
+            DialTarget::Found(address) => self.blame(&address, now),
+            DialTarget::Seed(_) => {}
         }
     }
 
@@ -199,17 +201,17 @@ impl Pool {
         self.pace.look_again();
         let Some(slot) = self.slots.remove(&id) else { return };
         match slot.target {
-            Target::Named(at) if self.persists() => {
+            DialTarget::Named(at) if self.persists() => {
                 self.named.lost(at, now.since_start, rng);
             }
-            Target::Named(at) => self.named.give_up(at),
-            Target::Found(address) => {
+            DialTarget::Named(at) => self.named.give_up(at),
+            DialTarget::Found(address) => {
                 self.losses.add(address, now.since_start, rng);
-                self.note_tried(address);
+                self.record_tried(address);
                 self.addrman.failed(&address, now.unix);
                 self.saving.changed = true;
             }
-            Target::Seed(_) => {}
+            DialTarget::Seed(_) => {}
         }
     }
 
@@ -219,16 +221,16 @@ impl Pool {
         self.pace.look_again();
         let Some(slot) = self.slots.remove(&id) else { return };
         match slot.target {
-            Target::Named(at) => self.named.give_up(at),
-            Target::Found(address) => self.losses.add_final(address, now.since_start),
-            Target::Seed(_) => {}
+            DialTarget::Named(at) => self.named.give_up(at),
+            DialTarget::Found(address) => self.losses.add_final(address, now.since_start),
+            DialTarget::Seed(_) => {}
         }
     }
 
     /// A peer did something for us: its earlier failures are forgiven.
     pub fn was_useful(&mut self, id: PeerId) {
         self.fruitless = 0;
-        if let Some(Target::Named(at)) = self.slots.get(&id).map(|slot| &slot.target) {
+        if let Some(DialTarget::Named(at)) = self.slots.get(&id).map(|slot| &slot.target) {
             self.named.was_useful(*at);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Pool;
 use super::slot::{Lag, Slot};
-use super::types::{Action, Moment, Parting, Place};
+use super::types::{Action, DisconnectReason, Moment, Place};
 use crate::primitives::PeerId;
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -79,7 +79,7 @@ impl Pool {
     }
 
     /// Notices that the computer has slept: the wall clock went on while the other stood still.
-    pub(super) fn notice_jump(&mut self, now: Moment) {
+    pub(super) fn detect_sleep(&mut self, now: Moment) {
         let passed = now.since_start.saturating_sub(self.watch.last.since_start);
         let expected = self.watch.last.unix.saturating_add(passed.as_secs());
         let slept = now.unix.abs_diff(expected) > JUMP || passed > GAP;
@@ -98,12 +98,12 @@ impl Pool {
             self.slots.iter().filter(|(_, slot)| late(slot)).map(|(id, _)| *id).collect();
         for id in ids {
             // A named one is dialled anew, like any that was lost.
-            if let Some(super::types::Target::Named(at)) =
+            if let Some(super::types::DialTarget::Named(at)) =
                 self.slots.get(&id).map(|slot| &slot.target)
             {
                 self.named.redial(*at, now);
             }
-            self.part(id, Parting::Unresponsive { limit: PROBE });
+            self.disconnect(id, DisconnectReason::Unresponsive { limit: PROBE });
         }
     }
 
@@ -128,7 +128,7 @@ impl Pool {
             let mut lag = lag.unwrap_or(Lag { measured: ours, deadline: now + LAG, asked: false });
             if now >= lag.deadline && lag.asked {
                 let height = ready.tip.map(|tip| tip.height);
-                behind.push((*id, Parting::Lagging { height, ours: lag.measured.height }));
+                behind.push((*id, DisconnectReason::Lagging { height, ours: lag.measured.height }));
             } else if now >= lag.deadline {
                 lag.asked = true;
                 lag.deadline = now + LAG_ASKED;
@@ -136,7 +136,7 @@ impl Pool {
             }
             ready.lag = Some(lag);
         }
-        behind.into_iter().for_each(|(id, reason)| self.part(id, reason));
+        behind.into_iter().for_each(|(id, reason)| self.disconnect(id, reason));
     }
 
     /// Seeks one more peer while the tip is stale, and parts with the least useful one afterwards.
@@ -148,8 +148,8 @@ impl Pool {
         self.watch.next_extra_check = now + EXTRA_CHECK;
         let stale = self.watch.stale_after.is_some_and(|limit| now >= self.watch.moved + limit);
         self.watch.extra = stale;
-        let settled = self.slots.values().filter_map(|slot| slot.ready.as_ref());
-        let newest = settled.map(|ready| ready.since).max().unwrap_or_default();
+        let connected = self.slots.values().filter_map(|slot| slot.ready.as_ref());
+        let newest = connected.map(|ready| ready.since).max().unwrap_or_default();
         if self.connected_count() > self.wanted() && now >= newest + MINIMUM_CONNECT {
             self.evict_least_useful();
         }
@@ -162,7 +162,7 @@ impl Pool {
         let open = ready.filter(|(_, ready)| !ready.protected);
         let least = open.min_by_key(|(_, ready)| (ready.news, Reverse(ready.since)));
         if let Some((id, _)) = least {
-            self.part(id, Parting::LeastUseful);
+            self.disconnect(id, DisconnectReason::LeastUseful);
         }
     }
 }

@@ -25,8 +25,8 @@ mod types;
 mod watch;
 
 pub use types::{
-    Action, Admission, Moment, Needed, Parting, PeerStatus, Persistence, Place, Rtt, Search,
-    Settings,
+    Action, Admission, DisconnectReason, Moment, Needed, PeerStatus, Persistence, Place, Rtt,
+    Search, Settings,
 };
 
 use crate::net::addrman::{AddrMan, PeerAddress};
@@ -176,7 +176,7 @@ impl Pool {
 
     /// Decides what to do now. To be called after every event, and by [`Pool::deadline`] at the latest.
     pub fn poll(&mut self, now: Moment, rng: &mut dyn Rng) -> Vec<Action> {
-        self.notice_jump(now);
+        self.detect_sleep(now);
         if now.since_start >= self.quiet_until {
             self.check_probes(now.since_start);
             self.check_lags(now.since_start);
@@ -313,7 +313,7 @@ impl Pool {
     }
 
     /// Whether nobody is being dialled, and nobody will be as long as those stay that are connected.
-    pub fn is_settled(&self, now: Moment) -> bool {
+    pub fn dialing_is_over(&self, now: Moment) -> bool {
         let dialling = self.slots.values().any(|slot| slot.ready.is_none());
         let full = self.connected_count() >= self.wanted();
         let nobody_else = self.is_closed() || full || self.knows_nobody(now);

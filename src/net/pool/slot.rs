@@ -1,7 +1,7 @@
 //! A connection as the pool sees it.
 
 use super::named::NamedPeers;
-use super::types::{PeerStatus, Place, Rtt, Target};
+use super::types::{DialTarget, PeerStatus, Place, Rtt};
 use crate::net::PeerInfo;
 use crate::net::addrman::{NetGroup, PeerAddress, Quota};
 use crate::primitives::PeerId;
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// A peer that is dialled or connected.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) target: Target,
+    pub(super) target: DialTarget,
     /// Only to see whether the address answers.
     pub(super) feeler: bool,
     /// When it was dialled.
@@ -49,25 +49,25 @@ pub(super) struct Lag {
 }
 
 impl Slot {
-    pub(super) fn dialled(target: Target, feeler: bool, now: Duration) -> Self {
+    pub(super) fn dialled(target: DialTarget, feeler: bool, now: Duration) -> Self {
         Self { target, feeler, began: now, ready: None }
     }
 
     /// The address, if it was found and not named.
     pub(super) fn found(&self) -> Option<&PeerAddress> {
         match &self.target {
-            Target::Found(address) => Some(address),
-            Target::Named(_) | Target::Seed(_) => None,
+            DialTarget::Found(address) => Some(address),
+            DialTarget::Named(_) | DialTarget::Seed(_) => None,
         }
     }
 
     pub(super) fn is_named(&self) -> bool {
-        matches!(self.target, Target::Named(_))
+        matches!(self.target, DialTarget::Named(_))
     }
 
     /// Whether it is only asked for addresses.
     pub(super) fn is_addr_fetch(&self) -> bool {
-        matches!(self.target, Target::Seed(_))
+        matches!(self.target, DialTarget::Seed(_))
     }
 
     /// Whether it is connected, and for keeps.
@@ -83,9 +83,9 @@ impl Slot {
     /// `host:port`.
     pub(super) fn address(&self, named: &NamedPeers) -> String {
         match &self.target {
-            Target::Named(at) => named.address(*at).to_owned(),
-            Target::Found(address) => address.to_string(),
-            Target::Seed(name) => name.clone(),
+            DialTarget::Named(at) => named.address(*at).to_owned(),
+            DialTarget::Found(address) => address.to_string(),
+            DialTarget::Seed(name) => name.clone(),
         }
     }
 
@@ -93,7 +93,7 @@ impl Slot {
     pub(super) fn group(&self, named: &NamedPeers) -> NetGroup {
         let remote = self.ready.as_ref().and_then(|ready| ready.info.remote);
         match (&self.target, remote) {
-            (Target::Found(address), _) => NetGroup::of(address),
+            (DialTarget::Found(address), _) => NetGroup::of(address),
             (_, Some(remote)) => NetGroup::of(&remote.into()),
             (_, None) => NetGroup::of_name(&self.address(named)),
         }

@@ -92,7 +92,7 @@ pub enum Action {
         /// Whose.
         address: String,
         /// Why.
-        reason: Parting,
+        reason: DisconnectReason,
     },
     /// Send `getaddr`.
     AskAddresses {
@@ -117,7 +117,7 @@ pub enum Action {
 
 /// Why we part with a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Parting {
+pub enum DisconnectReason {
     /// There are enough others.
     #[error("enough peers without it")]
     Surplus,
@@ -182,7 +182,7 @@ pub enum Admission {
     /// It is to tell addresses, and used for nothing else; the pool ends the connection then.
     AddrFetch,
     /// It is to be disconnected; the pool has forgotten it already.
-    Part(Parting),
+    Disconnect(DisconnectReason),
 }
 
 /// Round-trip times of one connection.
@@ -250,7 +250,7 @@ pub struct Place {
 
 /// Whom a connection is to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum DialTarget {
     /// A peer that the user named, by its place in the list.
     Named(usize),
     /// An address that was found.

@@ -93,7 +93,7 @@ impl Download {
                     }
                 }
                 Ok(Happened::Said(id, Message::NotFound(list))) => self.on_not_found(id, &list),
-                Ok(Happened::Said(..)) | Err(Woken::Settled) => {}
+                Ok(Happened::Said(..)) | Err(Woken::DialingIsOver) => {}
                 Ok(Happened::Lost(id)) => self.turns.forget(id),
                 Err(Woken::Deadline) if Instant::now() < end => self.give_up_late_ones(),
                 Err(Woken::Deadline | Woken::Exhausted) => return Err(self.failure()),

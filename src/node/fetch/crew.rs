@@ -19,7 +19,7 @@ const EVENT_QUEUE: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Woken {
     /// From now on nobody is being dialled, and nobody will be as long as those stay that are connected.
-    Settled,
+    DialingIsOver,
     /// The time is over.
     Deadline,
     /// There is nobody left, connected or to be dialled.
@@ -34,7 +34,7 @@ pub(super) struct Crew {
     /// Whom the pool has parted with, which the request does not know yet.
     parted: VecDeque<PeerId>,
     /// Whether the request was told so since something happened.
-    settled: bool,
+    dialing_is_over: bool,
 }
 
 impl Crew {
@@ -51,7 +51,12 @@ impl Crew {
             relay,
             height: options.height,
         };
-        Self { peers: Peers::new(policy, sender), events, parted: VecDeque::new(), settled: false }
+        Self {
+            peers: Peers::new(policy, sender),
+            events,
+            parted: VecDeque::new(),
+            dialing_is_over: false,
+        }
     }
 
     /// Waits for the next thing to happen, dialling as many peers as are wanted meanwhile.
@@ -70,17 +75,17 @@ impl Crew {
             if self.peers.is_exhausted() {
                 return Err(Woken::Exhausted);
             }
-            let before = mem::replace(&mut self.settled, self.peers.is_settled());
-            if self.settled && !before {
-                return Err(Woken::Settled);
+            let before = mem::replace(&mut self.dialing_is_over, self.peers.dialing_is_over());
+            if self.dialing_is_over && !before {
+                return Err(Woken::DialingIsOver);
             }
             let nap = Instant::now() + self.peers.nap();
             tokio::select! {
                 biased;
                 () = sleep_until(deadline) => return Err(Woken::Deadline),
-                () = self.peers.background() => self.settled = false,
+                () = self.peers.background() => self.dialing_is_over = false,
                 Some(event) = self.events.recv() => {
-                    self.settled = false;
+                    self.dialing_is_over = false;
                     if let Some(happened) = self.peers.on_event(event) {
                         return Ok(happened);
                     }
@@ -125,8 +130,8 @@ impl Crew {
     }
 
     /// Whether nobody else is to be expected.
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled
+    pub(super) fn dialing_is_over(&self) -> bool {
+        self.dialing_is_over
     }
 
     pub(super) fn ever_connected(&self) -> bool {

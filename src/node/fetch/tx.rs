@@ -82,7 +82,7 @@ impl Request {
                 }
                 Ok(Happened::Said(id, Message::NotFound(list))) => self.on_not_found(id, &list),
                 Ok(Happened::Lost(id)) => self.on_lost(id),
-                Ok(Happened::Said(..)) | Err(Woken::Settled) => {}
+                Ok(Happened::Said(..)) | Err(Woken::DialingIsOver) => {}
                 Err(Woken::Deadline | Woken::Exhausted) => break,
             }
         }
@@ -120,7 +120,7 @@ impl Request {
     fn is_answered(&self) -> bool {
         let without = self.asked.values().filter(|asked| asked.without).count();
         let waiting = self.asked.iter().any(|(id, asked)| !asked.without && self.crew.has(*id));
-        without > 0 && !waiting && (without >= self.crew.wanted() || self.crew.is_settled())
+        without > 0 && !waiting && (without >= self.crew.wanted() || self.crew.dialing_is_over())
     }
 
     fn verdict(mut self) -> Result<TxAnswer, FetchError> {

@@ -188,7 +188,7 @@ impl Mempool {
     fn on_inv(&mut self, key: PeerId, list: &[Inventory]) {
         self.watch.on_inv(key, list);
         if self.watch.is_full(key) {
-            self.tell_flood(key);
+            self.log_flood(key);
         }
         // Of several blocks the last one is the newest, and its header leads to the others.
         let block = list.iter().rfind(|entry| entry.kind == InventoryKind::Block);
@@ -200,7 +200,7 @@ impl Mempool {
     }
 
     /// Tells the user once for each connection.
-    fn tell_flood(&mut self, key: PeerId) {
+    fn log_flood(&mut self, key: PeerId) {
         let Some(line) = self.peers.get_mut(key).filter(|line| !line.note.flood) else { return };
         line.note.flood = true;
         warn!(

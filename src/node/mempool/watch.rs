@@ -195,8 +195,8 @@ impl Watch {
         let is_new = arrival == Arrival::New;
         *(if is_new { &mut self.counts.seen } else { &mut self.counts.again }) += 1;
         // By whichever of its ids others announce it.
-        self.settle(by_txid);
-        self.settle(by_wtxid);
+        self.mark_known(by_txid);
+        self.mark_known(by_wtxid);
         Ok(arrival)
     }
 
@@ -214,7 +214,7 @@ impl Watch {
         let Some(id) = self.answered(key, txid, wtxid)? else { return Ok(()) };
         self.counts.too_heavy += 1;
         if id.0 == wtxid.0 {
-            self.settle(id)
+            self.mark_known(id)
         } else {
             self.in_vain(key, id)
         }
@@ -240,8 +240,8 @@ impl Watch {
 
     /// These are in a block: nobody need send them any more, by whichever of their ids they are announced.
     pub(crate) fn confirmed(&mut self, txids: &[Txid], wtxids: &[Wtxid]) {
-        txids.iter().for_each(|txid| self.settle(Hash256(txid.0)));
-        wtxids.iter().for_each(|wtxid| self.settle(Hash256(wtxid.0)));
+        txids.iter().for_each(|txid| self.mark_known(Hash256(txid.0)));
+        wtxids.iter().for_each(|wtxid| self.mark_known(Hash256(wtxid.0)));
     }
 
     /// Gives up the requests whose time is over; which peers have let too many of them pass.
@@ -317,7 +317,7 @@ impl Watch {
     }
 
     /// An id that came, by whatever way.
-    fn settle(&mut self, id: Hash256) {
+    fn mark_known(&mut self, id: Hash256) {
         self.known.insert(id);
         self.forget(id);
     }

@@ -6,9 +6,9 @@
 //! does not persist and asks nobody for addresses.
 
 mod addrman_file;
+mod log;
 mod policy;
 mod route;
-mod tell;
 mod view;
 
 pub(super) use policy::{AddrManUse, Policy};
@@ -18,18 +18,18 @@ use super::failures::Failures;
 use super::peer_options::net_config;
 use crate::chainstate::unix_now_secs;
 use crate::net::addrman::{Claim, NetGroup, claims};
-use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search};
+use crate::net::pool::{Action, Admission, DisconnectReason, Moment, Pool, Search};
 use crate::net::{
     Config, Dialer, Disconnect, Event, Fault, PeerHandle, PeerInfo, ProxyError, Timers,
 };
 use crate::primitives::PeerId;
 use crate::wire::{Message, safe_text};
 use addrman_file::{AddrManFile, Written};
+use log::{log_disconnect, log_lost};
 use route::Route;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tell::{tell_lost, tell_parted};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
@@ -141,7 +141,7 @@ impl<N: Default> Peers<N> {
         match action {
             Action::Dial { id, address, patience } => self.dial(id, address, patience),
             Action::Disconnect { id, address, reason } => {
-                tell_parted(&address, &reason);
+                log_disconnect(&address, &reason);
                 self.hang_up(id);
                 return Some(Decision::Parted(id));
             }
@@ -306,9 +306,9 @@ impl<N: Default> Peers<N> {
                 true
             }
             Admission::AddrFetch => false,
-            Admission::Part(reason) => {
-                tell_parted(&info.address, &reason);
-                if !matches!(reason, Parting::Surplus | Parting::Feeler) {
+            Admission::Disconnect(reason) => {
+                log_disconnect(&info.address, &reason);
+                if !matches!(reason, DisconnectReason::Surplus | DisconnectReason::Feeler) {
                     self.failures.add_other(&info.address, &reason.to_string());
                 }
                 self.hang_up(id);
@@ -330,7 +330,7 @@ impl<N: Default> Peers<N> {
         if let Disconnect::Proxy(error) = reason {
             self.blame_proxy(error);
         } else if let Some(line) = self.lines.get(&id) {
-            tell_lost(&line.address, self.pool.is_named(id), line.connected, reason);
+            log_lost(&line.address, self.pool.is_named(id), line.connected, reason);
         }
         let now = self.now();
         self.pool.disconnected(id, reason, now, &mut rand::rng());

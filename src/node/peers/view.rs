@@ -65,8 +65,8 @@ impl<N: Default> Peers<N> {
     }
 
     /// Whether nobody is being dialled, and nobody will be as long as those stay that are connected.
-    pub(in crate::node) fn is_settled(&self) -> bool {
-        self.pool.is_settled(self.now())
+    pub(in crate::node) fn dialing_is_over(&self) -> bool {
+        self.pool.dialing_is_over(self.now())
     }
 
     /// How many are to be connected.

@@ -20,7 +20,7 @@ fn filled() -> AddrMan {
     let services = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
     addrman.answered(&v4(0x0801_0101), services, Duration::from_micros(12_345), NOW);
     addrman.discourage(&v4(0x0901_0101), NOW);
-    addrman.note_own(&v4(0x0a01_0101), NOW);
+    addrman.record_own(&v4(0x0a01_0101), NOW);
     addrman
 }
 

@@ -70,7 +70,7 @@ fn apply(addrman: &mut AddrMan, step: &Step, now: &mut u64) {
         Step::Answered(at) => addrman.answered(&pick(at), ServiceFlags::NETWORK, RTT, *now),
         Step::StillThere(at) => addrman.still_there(&pick(at), Some(RTT), *now),
         Step::Discouraged(at) => addrman.discourage(&pick(at), *now),
-        Step::Own(at) => addrman.note_own(&pick(at), *now),
+        Step::Own(at) => addrman.record_own(&pick(at), *now),
     }
 }
 
@@ -175,7 +175,7 @@ fn what_is_discouraged_or_our_own_is_not_taken_in_until_that_expires() {
     let told = [claim(bad), claim(own)];
     assert_eq!(addrman.add(&told, NetGroup::DNS, NOW), 2);
     addrman.discourage(&bad, NOW);
-    addrman.note_own(&own, NOW);
+    addrman.record_own(&own, NOW);
     assert_eq!(addrman.add(&told, NetGroup::DNS, NOW), 0);
     assert_eq!(addrman.avoided(&bad, NOW), Some(Avoided::Discouraged));
     assert_eq!(addrman.avoided(&own, NOW), Some(Avoided::Own));

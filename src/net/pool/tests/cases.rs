@@ -3,7 +3,9 @@
 use super::bench::{Bench, EPOCH, FULL, at, secs};
 use crate::net::Disconnect;
 use crate::net::addrman::{Avoided, Claim, PeerAddress};
-use crate::net::pool::{Action, Admission, MAX_FRUITLESS, Parting, Persistence, Search, Settings};
+use crate::net::pool::{
+    Action, Admission, DisconnectReason, MAX_FRUITLESS, Persistence, Search, Settings,
+};
 use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use std::time::Duration;
@@ -64,8 +66,9 @@ fn added_peers_are_dialled_first_and_take_the_place_of_found_ones() {
     bench.poll();
     assert_eq!(bench.connect(PeerId(0), ServiceFlags::NONE), Admission::Keep);
     let actions = bench.poll();
-    let parted =
-        |action: &Action| matches!(action, Action::Disconnect { reason: Parting::LeastUseful, .. });
+    let parted = |action: &Action| {
+        matches!(action, Action::Disconnect { reason: DisconnectReason::LeastUseful, .. })
+    };
     assert_eq!(actions.iter().filter(|action| parted(action)).count(), 1, "{actions:?}");
     assert!(bench.pool.is_named(PeerId(0)) && bench.pool.connected_count() == 2);
 }
@@ -91,10 +94,13 @@ fn services_decide_who_is_kept() {
     assert_eq!(bench.connect(dials[0].0, ServiceFlags::NETWORK_LIMITED), Admission::Keep);
     bench.pool.set_tip(at(101), EPOCH - 2 * 24 * 3600, bench.now);
     let (needed, offered) = (ServiceFlags::NETWORK, ServiceFlags::NETWORK_LIMITED);
-    let refused = Admission::Part(Parting::Services { needed, offered });
+    let refused = Admission::Disconnect(DisconnectReason::Services { needed, offered });
     assert_eq!(bench.connect(dials[1].0, offered), refused);
     let other = FULL | ServiceFlags::BLAKE2B_FORK;
-    assert_eq!(bench.connect(dials[2].0, other), Admission::Part(Parting::OtherChain));
+    assert_eq!(
+        bench.connect(dials[2].0, other),
+        Admission::Disconnect(DisconnectReason::OtherChain)
+    );
     let address: PeerAddress = dials[2].1.parse().unwrap();
     assert!(bench.pool.addrman().get(&address).is_none(), "not kept by the address manager");
     assert_eq!(bench.avoided(&dials[2].1), Some(Avoided::Discouraged));
@@ -148,11 +154,10 @@ fn places_that_are_taken_call_off_what_is_under_way_and_blame_nobody() {
     assert_eq!(dials.len(), 4, "one for the free place, the others a moment later");
     assert_eq!(bench.connect(dials[3].0, FULL), Admission::Keep);
     // One more was through at the same moment.
-    assert_eq!(bench.connect(dials[0].0, FULL), Admission::Part(Parting::Surplus));
-    let called_off = bench
-        .poll()
-        .into_iter()
-        .filter(|action| matches!(action, Action::Disconnect { reason: Parting::Surplus, .. }));
+    assert_eq!(bench.connect(dials[0].0, FULL), Admission::Disconnect(DisconnectReason::Surplus));
+    let called_off = bench.poll().into_iter().filter(|action| {
+        matches!(action, Action::Disconnect { reason: DisconnectReason::Surplus, .. })
+    });
     assert_eq!(called_off.count(), 2);
     let blamed = bench.pool.addrman().iter().filter(|known| known.tries > 0);
     assert_eq!(blamed.count(), 0);
@@ -197,7 +202,8 @@ fn after_a_sleep_all_peers_are_pinged_and_the_dead_ones_replaced() {
     bench.wait(secs(11));
     let actions = bench.poll();
     let gone = |action: &Action| {
-        let Action::Disconnect { id, reason: Parting::Unresponsive { .. }, .. } = action else {
+        let Action::Disconnect { id, reason: DisconnectReason::Unresponsive { .. }, .. } = action
+        else {
             return false;
         };
         *id == dials[1].0

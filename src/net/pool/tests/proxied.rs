@@ -3,7 +3,7 @@
 use super::bench::{Bench, EPOCH, FULL, secs};
 use crate::net::Disconnect;
 use crate::net::addrman::Claim;
-use crate::net::pool::{Action, Admission, Parting, Persistence, Search, Settings};
+use crate::net::pool::{Action, Admission, DisconnectReason, Persistence, Search, Settings};
 use crate::wire::ServiceFlags;
 
 fn behind_a_proxy(seeds: usize) -> Bench {
@@ -43,7 +43,9 @@ fn what_the_proxy_takes_for_seeds_is_asked_for_addresses_and_is_no_peer() {
     let (mut gone, mut dialled) = (Vec::new(), 0);
     for action in bench.poll() {
         match action {
-            Action::Disconnect { id, reason: Parting::AddrFetch { count: 2 }, .. } => gone.push(id),
+            Action::Disconnect { id, reason: DisconnectReason::AddrFetch { count: 2 }, .. } => {
+                gone.push(id)
+            }
             Action::Dial { .. } => dialled += 1,
             Action::Save => {}
             other => panic!("{other:?}"),
@@ -53,7 +55,10 @@ fn what_the_proxy_takes_for_seeds_is_asked_for_addresses_and_is_no_peer() {
     bench.wait(secs(31));
     let silent = bench.poll().into_iter();
     let parted = |action: &Action| {
-        matches!(action, Action::Disconnect { reason: Parting::AddrFetch { count: 0 }, .. })
+        matches!(
+            action,
+            Action::Disconnect { reason: DisconnectReason::AddrFetch { count: 0 }, .. }
+        )
     };
     assert_eq!(silent.filter(parted).count(), 7);
 }

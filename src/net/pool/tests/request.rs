@@ -2,7 +2,9 @@
 
 use super::bench::{Bench, FULL};
 use crate::net::Disconnect;
-use crate::net::pool::{Action, Admission, Needed, Parting, Persistence, Search, Settings};
+use crate::net::pool::{
+    Action, Admission, DisconnectReason, Needed, Persistence, Search, Settings,
+};
 use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 
@@ -29,10 +31,10 @@ fn who_is_of_no_use_is_not_dialled_again_and_not_blamed() {
     let mut bench = Bench::knowing(Settings { wanted: 8, ..Settings::default() }, &KNOWN);
     let ids = dial_all(&mut bench);
     assert_eq!(ids.len(), 3);
-    assert!(!bench.pool.is_settled(bench.now), "being dialled");
+    assert!(!bench.pool.dialing_is_over(bench.now), "being dialled");
     ids.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL), Admission::Keep));
     bench.poll();
-    assert!(bench.pool.is_settled(bench.now) && !bench.pool.is_exhausted(bench.now));
+    assert!(bench.pool.dialing_is_over(bench.now) && !bench.pool.is_exhausted(bench.now));
     ids.iter().for_each(|id| bench.pool.dismissed(*id, bench.now));
     assert!(dial_all(&mut bench).is_empty());
     assert!(bench.pool.is_exhausted(bench.now));
@@ -47,11 +49,11 @@ fn a_named_peer_that_is_dialled_again_unsettles_and_one_of_no_use_does_not() {
     let ids = dial_all(&mut bench);
     bench.connect(ids[0], FULL);
     bench.pool.dismissed(ids[0], bench.now);
-    assert!(!bench.pool.is_settled(bench.now));
+    assert!(!bench.pool.dialing_is_over(bench.now));
     bench.connect(ids[1], FULL);
-    assert!(bench.pool.is_settled(bench.now));
+    assert!(bench.pool.dialing_is_over(bench.now));
     bench.lose(ids[1], &Disconnect::Closed);
-    assert!(!bench.pool.is_settled(bench.now), "there is another try");
+    assert!(!bench.pool.dialing_is_over(bench.now), "there is another try");
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn blocks_take_witnesses_and_old_ones_the_whole_history() {
         let mut bench = Bench::knowing(settings, &KNOWN[..1]);
         let id = bench.dials(1)[0].0;
         let needed = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
-        let refused = Admission::Part(Parting::Services { needed, offered });
+        let refused = Admission::Disconnect(DisconnectReason::Services { needed, offered });
         let expected = if kept { Admission::Keep } else { refused };
         assert_eq!(bench.connect(id, offered), expected, "{needed:?}");
     }

@@ -3,7 +3,7 @@
 use super::population::{Kind, Node, population};
 use super::world::{World, secs};
 use crate::net::addrman::{NetGroup, PeerAddress};
-use crate::net::pool::{Parting, Persistence, Search, Settings};
+use crate::net::pool::{DisconnectReason, Persistence, Search, Settings};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -130,6 +130,7 @@ fn an_attacker_with_one_range_gets_two_places_at_most() {
     world.dns = world.nodes.iter().step_by(5).take(60).map(|node| node.address).collect();
     world.run_until(secs(600), assert_spread);
     assert_eq!(world.pool.connected_count(), 8);
-    let surplus = |(_, reason): &&(Duration, Parting)| *reason == Parting::Surplus;
+    let surplus =
+        |(_, reason): &&(Duration, DisconnectReason)| *reason == DisconnectReason::Surplus;
     assert!(world.partings.iter().filter(surplus).count() < 100);
 }

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, FULL, at, secs, with_work};
 use super::cases::following;
-use crate::net::pool::{Action, Admission, Parting, Search, Settings};
+use crate::net::pool::{Action, Admission, DisconnectReason, Search, Settings};
 use crate::primitives::PeerId;
 
 #[test]
@@ -26,7 +26,7 @@ fn a_peer_that_stays_behind_is_asked_and_then_replaced() {
                     assert_eq!(id, ids[1]);
                     asked = Some(second);
                 }
-                Action::Disconnect { id, reason: Parting::Lagging { .. }, .. } => {
+                Action::Disconnect { id, reason: DisconnectReason::Lagging { .. }, .. } => {
                     assert_eq!((id, second - asked.unwrap()), (ids[1], 120));
                     assert!(asked.unwrap() >= 1200);
                     return;
@@ -56,7 +56,8 @@ fn peers_are_behind_by_work_and_not_by_height() {
     let mut gone = Vec::new();
     for _ in 0..1500 {
         for action in bench.poll() {
-            if let Action::Disconnect { id, reason: Parting::Lagging { .. }, .. } = action {
+            if let Action::Disconnect { id, reason: DisconnectReason::Lagging { .. }, .. } = action
+            {
                 gone.push(id);
             }
         }
@@ -77,7 +78,7 @@ fn a_stale_tip_brings_one_more_peer_and_the_next_block_sends_the_least_useful_aw
     // Meanwhile the address that never answered is tried: it does, and is let go.
     let tried = bench.dials(1700);
     assert_eq!(tried.len(), 1);
-    assert_eq!(bench.connect(tried[0].0, FULL), Admission::Part(Parting::Feeler));
+    assert_eq!(bench.connect(tried[0].0, FULL), Admission::Disconnect(DisconnectReason::Feeler));
     let more = bench.dials(200);
     assert_eq!(more.len(), 1);
     assert_eq!(bench.connect(more[0].0, FULL), Admission::Keep);

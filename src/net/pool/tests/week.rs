@@ -3,7 +3,7 @@
 use super::population::{Kind, population};
 use super::world::{World, secs};
 use crate::net::addrman::{CAPACITY, PeerAddress};
-use crate::net::pool::{Parting, Persistence, Settings};
+use crate::net::pool::{DisconnectReason, Persistence, Settings};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -89,8 +89,9 @@ fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_flat() {
         assert!(world.pool.losses.len() <= 512 && world.pool.fresh.len() <= 128);
         assert!(world.dials < 20_000, "seed {seed}: {} dials in a week", world.dials);
         assert!(world.saves < WEEK.as_secs() / 100, "seed {seed}: {} saves", world.saves);
-        let lagging =
-            |(_, reason): &&(Duration, Parting)| matches!(reason, Parting::Lagging { .. });
+        let lagging = |(_, reason): &&(Duration, DisconnectReason)| {
+            matches!(reason, DisconnectReason::Lagging { .. })
+        };
         assert!(world.partings.iter().filter(lagging).count() > 5, "who stays behind is replaced");
         println!(
             "seed {seed}: without a useful peer {longest:?} (ordinary, after the outage, after the sleep); \

@@ -4,7 +4,7 @@
 use super::bench::at;
 use super::population::{Kind, Node};
 use crate::net::addrman::{AddrMan, Claim, NetGroup, PeerAddress, Scope};
-use crate::net::pool::{Action, Admission, Moment, Parting, Pool, Search, Settings};
+use crate::net::pool::{Action, Admission, DisconnectReason, Moment, Pool, Search, Settings};
 use crate::net::{Direction, Disconnect, PeerInfo};
 use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
@@ -60,7 +60,7 @@ pub(super) struct World {
     pub(super) shipped: Vec<PeerAddress>,
     /// How long a node stays up or down on average.
     pub(super) turns: Option<Duration>,
-    pub(super) partings: Vec<(Duration, Parting)>,
+    pub(super) partings: Vec<(Duration, DisconnectReason)>,
     pub(super) searches: Vec<(Duration, Search)>,
     pub(super) dials: u64,
     pub(super) saves: u64,
@@ -279,7 +279,7 @@ impl World {
             latency,
         };
         match self.pool.connected(id, &info, self.now) {
-            Admission::Part(reason) => {
+            Admission::Disconnect(reason) => {
                 self.links.remove(&id);
                 self.partings.push((self.now.since_start, reason));
             }

@@ -122,8 +122,8 @@ impl Model {
             (false, _) => Arrival::New,
         };
         self.seen += u64::from(arrival == Arrival::New);
-        self.settle(Hash256(txid(tx).0));
-        self.settle(Hash256(wtxid(tx).0));
+        self.mark_known(Hash256(txid(tx).0));
+        self.mark_known(Hash256(wtxid(tx).0));
         Some(arrival)
     }
 
@@ -131,14 +131,14 @@ impl Model {
         self.answer(peer, tx)?;
         let own = id(peer, tx);
         if own.0 == wtxid(tx).0 {
-            self.settle(own)
+            self.mark_known(own)
         } else {
             self.vain(peer, own)
         }
         Some(())
     }
 
-    fn settle(&mut self, id: Hash256) {
+    fn mark_known(&mut self, id: Hash256) {
         self.known.insert(id);
         self.told.retain(|(_, told, _)| *told != id);
     }
@@ -251,21 +251,21 @@ proptest! {
                 }
                 Step::Mine(tx) => {
                     watch.confirmed(&[txid(tx)], &[wtxid(tx)]);
-                    model.settle(Hash256(txid(tx).0));
-                    model.settle(Hash256(wtxid(tx).0));
+                    model.mark_known(Hash256(txid(tx).0));
+                    model.mark_known(Hash256(wtxid(tx).0));
                 }
             }
             if again {
                 // Asking twice is asking once.
-                settle(&mut watch, &mut model, now)?;
+                mark_known(&mut watch, &mut model, now)?;
             }
-            settle(&mut watch, &mut model, now)?;
+            mark_known(&mut watch, &mut model, now)?;
         }
     }
 }
 
 /// Lets deadlines pass and requests go out, and compares everything that can be.
-fn settle(
+fn mark_known(
     watch: &mut Watch,
     model: &mut Model,
     now: Duration,

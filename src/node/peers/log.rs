@@ -1,13 +1,15 @@
 //! What the log says of peers that go.
 
-use crate::net::pool::Parting;
+use crate::net::pool::DisconnectReason;
 use crate::net::{Disconnect, Fault};
 use tracing::{debug, info, warn};
 
 /// What the pool does in the course of things is of interest to who looks closely; the rest is news.
-pub(super) fn tell_parted(address: &str, reason: &Parting) {
+pub(super) fn log_disconnect(address: &str, reason: &DisconnectReason) {
     match reason {
-        Parting::Surplus | Parting::Feeler | Parting::AddrFetch { .. } => {
+        DisconnectReason::Surplus
+        | DisconnectReason::Feeler
+        | DisconnectReason::AddrFetch { .. } => {
             debug!("parted with {address}: {reason}");
         }
         _ => info!("parted with {address}: {reason}"),
@@ -15,7 +17,7 @@ pub(super) fn tell_parted(address: &str, reason: &Parting) {
 }
 
 /// Who named a peer is told of every trouble with it; of those that were found only what they did wrong.
-pub(super) fn tell_lost(address: &str, named: bool, connected: bool, reason: &Disconnect) {
+pub(super) fn log_lost(address: &str, named: bool, connected: bool, reason: &Disconnect) {
     let told = match reason {
         Disconnect::Unreachable { text, .. } => format!("cannot connect to {address}: {text}"),
         reason if connected => format!("lost peer {address}: {reason}"),
