@@ -82,13 +82,17 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         let saved = spawn_blocking(move || finish_bulk_load(store.as_ref(), clock.as_ref())).await;
         let stopped = ended?;
         saved.unwrap_or(Ok(())).map_err(ChainError::from)?;
+        Ok(self.outcome(stopped))
+    }
+
+    fn outcome(mut self, stopped: Stopped) -> SyncOutcome {
         let reasons = if stopped == Stopped::NoPeers {
             self.reasons_for_no_peer()
         } else {
             Failures::default()
         };
         let tally = self.sync.tally().clone();
-        Ok(SyncOutcome {
+        SyncOutcome {
             stopped,
             too_new: self.sync.too_new(),
             peer_clocks: self.peer_clocks.median(),
@@ -98,7 +102,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             peers: self.peers.ever_connected(),
             bytes_received: self.peers.bytes_received(),
             best_rejected: tally.best_rejected,
-        })
+        }
     }
 }
 

@@ -16,105 +16,78 @@ pub(super) enum Level {
 pub(super) fn message(
     event: &SyncEvent,
     follow: bool,
-    address: impl Fn(PeerId) -> String,
+    address: impl Fn(PeerId) -> String + Copy,
 ) -> Option<(Level, String)> {
-    let (level, text) = match event {
-        SyncEvent::NewWork(_)
-        | SyncEvent::NewTip(_)
-        | SyncEvent::SideTip { .. }
-        | SyncEvent::CaughtUp => return None,
-        SyncEvent::Contradiction(contradiction) => {
-            (Level::Warning, contradiction_text(contradiction, address))
-        }
-        SyncEvent::LateRange { peer, height } => (
-            Level::Info,
-            format!(
-                "{} is late: its headers up to {height} are asked of another peer",
-                address(*peer)
-            ),
-        ),
-        SyncEvent::HintsGivenUp { height, proven: true } => (
-            Level::Info,
-            format!(
-                "no peer has the branch any more that showed its work: height {height} is missing"
-            ),
-        ),
-        SyncEvent::HintsGivenUp { height, proven: false } => (
-            Level::Warning,
-            format!(
-                "the hints are wrong at height {height}: no peer's chain has that one: going on without"
-            ),
-        ),
-        SyncEvent::HintsContradicted { hint, stored } => (
-            Level::Warning,
-            format!(
-                "the hints are wrong at height {}: expected {}, the verified chain has {stored}: going on without",
-                hint.height, hint.hash
-            ),
-        ),
-        SyncEvent::LowWork { height } => (
-            Level::Warning,
-            format!(
-                "the peers' chain has less than the minimum chain work: not synced at height {height}, \
-                 waiting for more"
-            ),
-        ),
-        SyncEvent::TooNew(header) => (
-            Level::Warning,
-            format!("{header}: it is taken when it becomes valid; if the clock is wrong, set it"),
-        ),
-        SyncEvent::Proven { fork_height, height } => (
-            Level::Info,
-            format!(
-                "the branch above height {fork_height} has enough work at height {height}: downloading it for keeps"
-            ),
-        ),
-        SyncEvent::CandidateDiscarded => (
-            Level::Info,
-            "the branch that was downloaded for keeps does not take over: going on from the tip"
-                .to_owned(),
-        ),
-        branch => return branch_message(branch, follow),
-    };
-    Some((level, text))
+    let warned = warning(event, address).map(|text| (Level::Warning, text));
+    let logged = || Some((Level::Info, information(event, address)?));
+    warned.or_else(|| reorganization(event, follow)).or_else(logged)
 }
 
-/// The message for an event about a branch.
-fn branch_message(event: &SyncEvent, follow: bool) -> Option<(Level, String)> {
+/// The message for what the user should know of.
+fn warning(event: &SyncEvent, address: impl Fn(PeerId) -> String) -> Option<String> {
     Some(match event {
-        SyncEvent::BranchNotKept { height, hash, work } => (
-            Level::Info,
-            format!(
-                "a branch that ends at height {height} ({hash}) is not kept: its work {work:#} is too little"
-            ),
+        SyncEvent::Contradiction(contradiction) => contradiction_text(contradiction, address),
+        SyncEvent::HintsGivenUp { height, proven: false } => format!(
+            "the hints are wrong at height {height}: no peer's chain has that one: going on without"
         ),
-        SyncEvent::SideBranchTooLong { height } => (
-            Level::Warning,
-            format!(
-                "a branch beside the chain is not followed beyond height {height}: too long for its work"
-            ),
+        SyncEvent::HintsContradicted { hint, stored } => format!(
+            "the hints are wrong at height {}: expected {}, the verified chain has {stored}: going on without",
+            hint.height, hint.hash
         ),
-        SyncEvent::PeersDisagree { best, other } => (
-            Level::Warning,
-            format!(
-                "peers disagree: the most work {:#} is at height {} ({}), another branch reaches height {} ({}) \
-                 with work {:#}",
-                best.chainwork, best.height, best.hash, other.height, other.hash, other.chainwork
-            ),
+        SyncEvent::LowWork { height } => format!(
+            "the peers' chain has less than the minimum chain work: not synced at height {height}, waiting for more"
         ),
-        SyncEvent::Reorganization { old, new, depth } => (
-            // Whoever follows the chain expects it; in a single sync it means that peers have two chains.
-            if follow { Level::Info } else { Level::Warning },
-            format!(
-                "reorganisation: old tip {} at height {}, new tip {} at height {}, depth {depth}",
-                old.hash,
-                count(old.height),
-                new.hash,
-                count(new.height)
-            ),
+        SyncEvent::TooNew(header) => {
+            format!("{header}: it is taken when it becomes valid; if the clock is wrong, set it")
+        }
+        SyncEvent::SideBranchTooLong { height } => format!(
+            "a branch beside the chain is not followed beyond height {height}: too long for its work"
+        ),
+        SyncEvent::PeersDisagree { best, other } => format!(
+            "peers disagree: the most work {:#} is at height {} ({}), another branch reaches height {} ({}) \
+             with work {:#}",
+            best.chainwork, best.height, best.hash, other.height, other.hash, other.chainwork
         ),
         _ => return None,
     })
+}
+
+/// The message for what is worth a line in the log.
+fn information(event: &SyncEvent, address: impl Fn(PeerId) -> String) -> Option<String> {
+    Some(match event {
+        SyncEvent::LateRange { peer, height } => {
+            let address = address(*peer);
+            format!("{address} is late: its headers up to {height} are asked of another peer")
+        }
+        SyncEvent::HintsGivenUp { height, proven: true } => format!(
+            "no peer has the branch any more that showed its work: height {height} is missing"
+        ),
+        SyncEvent::Proven { fork_height, height } => format!(
+            "the branch above height {fork_height} has enough work at height {height}: downloading it for keeps"
+        ),
+        SyncEvent::CandidateDiscarded => {
+            "the branch that was downloaded for keeps does not take over: going on from the tip"
+                .to_owned()
+        }
+        SyncEvent::BranchNotKept { height, hash, work } => format!(
+            "a branch that ends at height {height} ({hash}) is not kept: its work {work:#} is too little"
+        ),
+        _ => return None,
+    })
+}
+
+/// The message for a reorganisation. Whoever follows the chain expects it; in a single sync it means that peers have two
+/// chains.
+fn reorganization(event: &SyncEvent, follow: bool) -> Option<(Level, String)> {
+    let SyncEvent::Reorganization { old, new, depth } = event else { return None };
+    let text = format!(
+        "reorganisation: old tip {} at height {}, new tip {} at height {}, depth {depth}",
+        old.hash,
+        count(old.height),
+        new.hash,
+        count(new.height)
+    );
+    Some((if follow { Level::Info } else { Level::Warning }, text))
 }
 
 fn contradiction_text(contradiction: &Contradiction, address: impl Fn(PeerId) -> String) -> String {

@@ -23,6 +23,17 @@ enum As {
     Later,
 }
 
+fn text_of(outcome: &ConnectOutcome) -> String {
+    match outcome {
+        ConnectOutcome::Extended(count) => format!("{count} more"),
+        ConnectOutcome::Presynced { height, .. } => format!("unproven at {height}"),
+        ConnectOutcome::Reorganized { fork_height, connected, .. } => {
+            format!("{connected} instead from {fork_height} on")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
 /// What becomes of these batches on a chain of 9,000 headers, and of the chain; those between hints come after a
 /// branch was proven.
 fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
@@ -47,16 +58,7 @@ fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
     while let Ok(verdict) = told.try_recv() {
         match verdict {
             Verdict::Connected { done, end, .. } => {
-                for (_, outcome) in done {
-                    became.push(match outcome {
-                        ConnectOutcome::Extended(count) => format!("{count} more"),
-                        ConnectOutcome::Presynced { height, .. } => format!("unproven at {height}"),
-                        ConnectOutcome::Reorganized { fork_height, connected, .. } => {
-                            format!("{connected} instead from {fork_height} on")
-                        }
-                        other => format!("{other:?}"),
-                    });
-                }
+                became.extend(done.into_iter().map(|(_, outcome)| text_of(&outcome)));
                 became.push(format!("at {}", end.height));
             }
             Verdict::Proven { proven, .. } => {
