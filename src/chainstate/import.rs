@@ -258,7 +258,7 @@ impl<S: HeaderStore> Importer<S> {
         self.writer.tree().active().height()
     }
 
-    /// Whether the chain's end has at least this work.
+    /// Returns whether the chain's end has at least this work.
     pub fn has_work(&self, least: &Work) -> bool {
         self.writer.tree().active().chainwork() >= least
     }
@@ -336,7 +336,7 @@ impl<S: HeaderStore> Importer<S> {
     }
 }
 
-/// Whether it is that a header does not follow the one before it.
+/// Returns whether it is that a header does not follow the one before it.
 fn is_link(violation: &Violation) -> bool {
     matches!(violation, Violation::PrevBlkNotFound { .. })
 }

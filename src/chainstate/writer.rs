@@ -29,7 +29,7 @@ pub enum ChainError {
 }
 
 impl ChainError {
-    /// Whether stored data is damaged.
+    /// Returns whether stored data is damaged.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Store(error) => error.is_damage(),

@@ -1,4 +1,4 @@
-//! What the engine makes of answers, and of what became of their batches.
+//! What an answer brings: the next part of a range, of the prefetch or of the tail; and what became of the batches.
 
 use super::FULL;
 use super::RangeKey;
@@ -159,7 +159,7 @@ impl Download {
         Disposition::Take
     }
 
-    /// Notes what an answer has brought, once it is connected.
+    /// Records what an answer has brought, once it is connected.
     ///
     /// # Security
     /// A full answer without progress ends its sender's turn, and some of them cost it its place: answering for ever with
@@ -230,12 +230,12 @@ impl Download {
         received.or_else(|| is_cursor.then(open))
     }
 
-    /// Whether a batch lies between two hints.
+    /// Returns whether a batch lies between two hints.
     pub(super) fn is_hinted_batch(&self, batch_id: BatchId) -> bool {
         self.ranges.with_tag_ref(batch_id).is_some()
     }
 
-    /// The hints that the engine was given are wrong. Those taken over on the way are not.
+    /// Gives up the shipped hints, which are wrong. Hints from a presync are kept.
     pub(super) fn drop_shipped_hints(&mut self) {
         if !self.hints_proven {
             self.give_up_hints();
@@ -248,7 +248,7 @@ impl Download {
         self.peers.values_mut().for_each(|peer| peer.left_hints = false);
     }
 
-    /// Notes how a batch fared when its work and links were checked.
+    /// Records how a batch fared when its work and links were checked.
     /// `good` headers are good, the last of which has the hash `last`; with `faulty`, a bad one follows. The batches that
     /// are dropped come back.
     pub(super) fn on_linked(

@@ -125,7 +125,7 @@ impl Download {
         }
     }
 
-    /// Whether nothing is expected of a peer: it is not asked anything, and is not to be.
+    /// Returns whether nothing is expected of a peer: it is not asked anything, and is not to be.
     pub(super) fn is_idle(&self, key: PeerId) -> bool {
         self.peers.get(&key).is_some_and(|peer| peer.is_at_end() && peer.requests.is_empty())
     }
@@ -154,7 +154,7 @@ impl Download {
         }
     }
 
-    /// Whether what peers send beyond the hints is checked without being kept.
+    /// Returns whether what peers send beyond the hints is checked without being kept.
     pub(super) fn set_presync(&mut self, presync: bool) {
         self.presync = presync;
     }
@@ -242,14 +242,14 @@ impl Download {
         self.tail.is_idle() && self.hints_lead(now, self.connected.height)
     }
 
-    /// Whether the open download has come to the end of a gap between hints. Headers that are not kept bring it
+    /// Returns whether the tail has come to the end of a gap between hints. Headers that are not kept bring it
     /// no nearer.
     fn is_near_hint(&self, now: Duration) -> bool {
         let reached = self.connected.height.saturating_add(self.tail.count());
         !self.presync && self.ranges.ends_gap(reached) && self.hints_lead(now, reached)
     }
 
-    /// Whether ranges can be used above a height.
+    /// Returns whether ranges can be used above a height.
     fn hints_lead(&self, now: Duration, connected: u32) -> bool {
         if !self.hints_on || !self.ranges.remain_above(connected) || self.ranges.is_gap(connected) {
             return false;

@@ -63,7 +63,7 @@ impl HeaderSync {
         }
     }
 
-    /// Takes note of what has happened. What follows from it is in the commands of the next [`HeaderSync::poll`].
+    /// Records what has happened. The next [`HeaderSync::poll`] gives the commands that follow from it.
     pub fn handle(&mut self, now: Moment, input: Input, chain: &dyn StoredChain) {
         match input {
             Input::PeerConnected { peer, announced, round_trip } => {
@@ -189,12 +189,12 @@ impl HeaderSync {
         &self.tip
     }
 
-    /// Whether the sync has caught up, and follows the chain.
+    /// Returns whether the sync has caught up, and follows the chain.
     pub fn is_following(&self) -> bool {
         self.completion.caught_up
     }
 
-    /// Whether the stored chain agrees with the hints, as far as it was compared.
+    /// Returns whether the stored chain agrees with the hints, as far as it was compared.
     pub fn hints_hold(&self) -> bool {
         self.hints.hold
     }

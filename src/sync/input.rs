@@ -1,4 +1,4 @@
-//! What the sync is told.
+//! What the state machine is given: what has happened, the time, and the stored chain.
 
 use super::BatchId;
 use super::presync::Proven;
@@ -15,7 +15,7 @@ pub struct Moment {
     pub unix: u64,
 }
 
-/// Read access to the stored chain, whose tip the sync was told last. What cannot be read counts as not stored.
+/// Read access to the stored chain. What cannot be read counts as not stored.
 pub trait StoredChain {
     /// Returns the height of the tip.
     fn height(&self) -> u32;

@@ -1,6 +1,6 @@
 //! The sync as one pure state machine: whom to ask for which headers, what an answer is, when the chain is complete.
 //!
-//! [`HeaderSync`] is told what has happened ([`Input`]) and says what to do ([`Command`]). The time and the stored chain come
+//! [`HeaderSync`] takes what has happened ([`Input`]) and gives what is to be done ([`Command`]). The time and the stored chain come
 //! in as arguments. It never sees a header, only the ends and the length of a batch; the caller keeps batches under their
 //! [`BatchId`].
 //!

@@ -1,4 +1,4 @@
-//! What became of batches: progress, blame, and what is told of it.
+//! What became of batches: what counts as progress, who is to blame, and what is reported.
 
 use super::header_sync::HeaderSync;
 use super::input::{Linked, Moment, StoredChain};

@@ -1,4 +1,4 @@
-//! What the engine knows of one peer: its open requests, and how many it deserves.
+//! What the download knows of one peer: its open requests, how fast it answers, and what it has said of its chain.
 
 use super::FULL;
 use super::RangeKey;
@@ -178,17 +178,17 @@ impl Peer {
         self.repeats
     }
 
-    /// It has nothing more, as far as can be told.
+    /// Records that it has nothing more, as far as its answers show.
     pub(super) fn confirm_end(&mut self) {
         self.tip_state = TipState::Confirmed;
     }
 
-    /// Whether it had nothing more after the tip when it was asked last, and has announced nothing since.
+    /// Returns whether it had nothing more after the tip when it was asked last, and has announced nothing since.
     pub(super) fn is_at_end(&self) -> bool {
         self.tip_state == TipState::Confirmed
     }
 
-    /// Whether it has said that it has nothing more, and what it has announced since is not enough to doubt that.
+    /// Returns whether it has said that it has nothing more, and what it has announced since is not enough to doubt that.
     pub(super) fn has_confirmed(&self) -> bool {
         self.tip_state != TipState::Unknown
     }
@@ -201,7 +201,7 @@ impl Peer {
         self.cursor = None;
     }
 
-    /// What its answers have told of the end of its chain does not count any more.
+    /// Forgets what its answers have said of the end of its chain.
     pub(super) fn ask_anew(&mut self) {
         self.ask_again();
         self.ends_at = None;
@@ -212,7 +212,7 @@ impl Peer {
     /// It announced something that is not known. One that is being asked, or will be, is asked all the same.
     ///
     /// # Security
-    /// What its answers have told stands from the second time on, until the tip moves: announcing costs nothing, and
+    /// From the second announcement on, what its answers have said still counts until the tip moves: announcing costs nothing, and
     /// peers that go on announcing what they do not have would keep a sync from ever ending.
     pub(super) fn on_announcement(&mut self) {
         let believed = !std::mem::replace(&mut self.doubted, true);
@@ -226,7 +226,7 @@ impl Peer {
         }
     }
 
-    /// Whether its silence says that nothing follows: it has not answered what follows the tip for so long, and has
+    /// Returns whether its silence says that nothing follows: it has not answered what follows the tip for so long, and has
     /// announced less than `height`, which we have, or nothing but genesis.
     ///
     /// bcoin and mako send nothing at all when nothing follows a locator. That of a longer chain may begin at their tip, and
@@ -247,14 +247,14 @@ impl Peer {
         self.round_trip = Some(round_trip);
     }
 
-    /// Whether it may be given another range.
+    /// Returns whether it may be given another range.
     pub(super) fn has_room(&self) -> bool {
         let live = self.requests.iter().filter(|request| request.purpose != Purpose::Abandoned);
         let in_flight: u32 = live.map(|request| request.wanted).sum();
         in_flight < self.window && self.has_place()
     }
 
-    /// Whether it may be given one more request, however large.
+    /// Returns whether it may be given one more request, however large.
     pub(super) fn has_place(&self) -> bool {
         self.requests.len() < MAX_REQUESTS
     }
@@ -283,17 +283,17 @@ impl Peer {
         self.requests.push_back(Request { purpose, locator, asked_at, wanted, delivered, tip });
     }
 
-    /// Whether it should have headers above this height.
+    /// Returns whether it should have headers above this height.
     pub(super) fn has_above(&self, height: u32) -> bool {
         self.ends_at.is_none_or(|end| end > height)
     }
 
-    /// Whether a request for what follows the tip is on its way.
+    /// Returns whether a request for what follows the tip is on its way.
     pub(super) fn is_asked_for_tail(&self) -> bool {
         self.requests.iter().any(|request| request.purpose == Purpose::Tail)
     }
 
-    /// Whether it may have more of what follows the tip, and is not asked for it yet.
+    /// Returns whether it may have more of what follows the tip, and is not asked for it yet.
     pub(super) fn may_be_asked_for_tail(&self) -> bool {
         !self.is_at_end() && !self.set_aside && !self.is_asked_for_tail()
     }
@@ -303,12 +303,12 @@ impl Peer {
         self.requests.front().map(|request| request.asked_at.max(self.answered_at))
     }
 
-    /// Whether its next answer takes longer than `patience`.
+    /// Returns whether its next answer takes longer than `patience`.
     pub(super) fn is_late(&self, now: Duration, patience: Duration) -> bool {
         self.waiting_since().is_some_and(|since| now >= since + patience)
     }
 
-    /// Whether its next answer takes longer than `limit`, and much longer than its answers usually do.
+    /// Returns whether its next answer takes longer than `limit`, and much longer than its answers usually do.
     pub(super) fn is_silent(&self, now: Duration, limit: Duration) -> bool {
         self.is_late(now, limit.max(self.takes.unwrap_or_default() * ANSWER_FACTOR))
     }
@@ -339,7 +339,7 @@ impl Peer {
         own.min(limit)
     }
 
-    /// Takes note of an answer. What is asked for at once follows from what the line carries in the shortest
+    /// Records an answer. What is asked for at once follows from what the line carries in the shortest
     /// round trip there was: less leaves it idle, and more waits at the peer, where it keeps the next request
     /// waiting (as BBR does for TCP: the rate is what came since the request was made).
     pub(super) fn answered(&mut self, now: Duration, request: &Request, count: u32) {

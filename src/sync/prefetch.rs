@@ -3,7 +3,7 @@
 //! Nothing cuts that part of the chain into ranges, so each of its requests waits for the answer to the one
 //! before: left to the end, every 2000 headers would cost a round trip in which nothing else happens. One peer is
 //! asked from the last hint on instead, and from the end of its answers; another takes over where it is late, gone, or
-//! much slower. What comes is linked like ranges, and kept until they reach it: then the open download goes on with
+//! much slower. What comes is linked like ranges, and kept until they reach it: then the tail goes on with
 //! it as if it had just come.
 //!
 //! # Security
@@ -26,7 +26,7 @@ use std::time::Duration;
 pub(super) const MAX_PREFETCHED: usize = 16;
 
 impl Download {
-    /// Whether the chain may be asked for from the last hint on, where that is.
+    /// Returns whether the chain may be asked for from the last hint on, where that is.
     fn prefetch_start(&self) -> Option<ChainPoint> {
         let last = self.ranges.last_hint().filter(|last| last.height > self.connected.height)?;
         let useful = self.hints_on && !self.presync && self.tail.is_idle();
@@ -103,7 +103,7 @@ impl Download {
         Disposition::Take
     }
 
-    /// Once the ranges have reached the last hint, the open download goes on from what follows it; on any other
+    /// Once the ranges have reached the last hint, the tail goes on from what follows it; on any other
     /// chain it is of no use.
     pub(super) fn hand_over_prefetched(&mut self) {
         let Some(range) = &self.prefetched.range else { return };
@@ -152,7 +152,7 @@ impl Download {
     }
 }
 
-/// Whether an answer from the start shows another branch that may be longer than what is kept of the one before.
+/// Returns whether an answer from the start shows another branch that may be longer than what is kept of the one before.
 fn is_more(range: &Range, reply: &Reply) -> bool {
     let kept = range.cursor.height - range.start.height;
     let same = range.parts.first().is_some_and(|first| first.end.hash == reply.last);

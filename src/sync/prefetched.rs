@@ -41,7 +41,7 @@ impl Prefetched {
         range.map(|range| range.asked_at)
     }
 
-    /// Where the part with this batch_id begins, if there is one.
+    /// Where the part of this batch begins, if there is one.
     pub(super) fn begin_of(&self, batch_id: BatchId) -> Option<ChainPoint> {
         let range = self.range.as_ref()?;
         let known = range.parts.iter().any(|part| part.batch == batch_id);
@@ -54,7 +54,7 @@ impl Prefetched {
         ends.find(|end| end.hash == hash).map(|end| end.height)
     }
 
-    /// Notes how a part fared when it was linked; the batches of what goes with it come back.
+    /// Records how a part fared when it was linked; the batches of what goes with it come back.
     pub(super) fn linked(&mut self, batch_id: BatchId, linked: LinkedPart) -> Vec<BatchId> {
         let Some(range) = &mut self.range else { return Vec::new() };
         let start = range.start;

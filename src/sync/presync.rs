@@ -58,7 +58,7 @@ impl Presync {
         &self.branch
     }
 
-    /// Whether the branch is longer than any that could be real.
+    /// Returns whether the branch is longer than any that could be real.
     pub fn is_too_long(&self) -> bool {
         self.points.len() >= MAX_POINTS
     }
@@ -134,7 +134,7 @@ impl Presyncs {
         self.of.insert(peer, presync);
     }
 
-    /// Whether headers that lead nowhere are of a branch that was given up here; asked once.
+    /// Returns whether headers that lead nowhere are of a branch that was given up here; asked once.
     pub fn was_evicted(&mut self, peer: PeerId) -> bool {
         self.evicted.remove(&peer)
     }

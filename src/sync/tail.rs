@@ -82,7 +82,7 @@ impl Tail {
         self.compare_from = now;
     }
 
-    /// Whether this peer leads.
+    /// Returns whether this peer leads.
     pub(super) fn is_led_by(&self, peer: PeerId) -> bool {
         self.leader == Some(peer)
     }
@@ -97,7 +97,7 @@ impl Tail {
         self.queue.iter().find(|batch| batch.batch_id == batch_id)
     }
 
-    /// Takes a part that was received ahead of its turn.
+    /// Takes over a part of the prefetch.
     pub(super) fn receive(&mut self, part: &Part, count: u32) {
         let Part { batch: batch_id, peer, linked, .. } = *part;
         self.queue.push_back(TailBatch { linked, ..TailBatch::new(batch_id, peer, count, None) });
@@ -109,7 +109,7 @@ impl Tail {
         self.before = None;
     }
 
-    /// Notes that a batch is linked. A faulty one costs what its sender sent after it, and itself if no header of
+    /// Records that a batch is linked. A faulty one costs what its sender sent after it, and itself if no header of
     /// it is good; the batches of what is dropped come back.
     pub(super) fn linked(
         &mut self,
@@ -189,7 +189,7 @@ impl Tail {
         self.queue.iter().take_while(|batch| batch.linked).map(|batch| batch.batch_id).collect()
     }
 
-    /// Whom to ask now. A peer without a cursor is asked from the tip's locator on.
+    /// Returns the peers to send `getheaders` to now. A peer without a cursor is asked with the tip's locator.
     pub(super) fn peers_to_ask(
         &mut self,
         now: Duration,
@@ -237,7 +237,7 @@ impl Tail {
         best.into_iter().collect()
     }
 
-    /// Whether the leader may be asked for more while what it has sent waits to be connected.
+    /// Returns whether the leader may be asked for more while what it has sent waits to be connected.
     fn has_room(&self, leader: &Peer) -> bool {
         self.queue.is_empty() || (!leader.holds && self.queue.len() < WINDOW)
     }
@@ -310,7 +310,7 @@ impl Tail {
         Some(since + floor.max(expected * LEAD_FACTOR))
     }
 
-    /// Whether nothing beyond the tip is to be expected: some peers have said that they have none, and every other one
+    /// Returns whether nothing beyond the tip is to be expected: some peers have said that they have none, and every other one
     /// was asked and has had its time to answer.
     pub(super) fn is_caught_up(&self, now: Duration, peers: &BTreeMap<PeerId, Peer>) -> bool {
         let confirmed = peers.values().filter(|peer| peer.has_confirmed()).count();

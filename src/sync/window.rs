@@ -25,7 +25,7 @@ pub(super) const RANGES_PER_MS: usize = 1;
 pub(super) const BACKLOG: usize = 4;
 
 /// Longest way to the next hint for which ranges are used, in headers: two periods. A longer one is open territory,
-/// in which a chain has to show its work and memory is bounded by the open download's window.
+/// in which a chain has to show its work and memory is bounded by the tail's window.
 const MAX_RANGE: u32 = 2 * 2016;
 
 /// Most peers that race for one range.
@@ -89,7 +89,7 @@ impl Range {
         self.cursor == self.end
     }
 
-    /// Whether another peer may be asked, because none was, or the last one takes longer than `patience`, or none answers at
+    /// Returns whether another peer may be asked, because none was, or the last one takes longer than `patience`, or none answers at
     /// all.
     pub(super) fn wants_owner(&self, now: Duration, patience: Duration) -> bool {
         !self.is_received()
@@ -98,12 +98,12 @@ impl Range {
                 || now >= self.asked_at + patience.max(SILENT))
     }
 
-    /// Whether an answer is on its way that is not late.
+    /// Returns whether an answer is on its way that is not late.
     pub(super) fn is_awaited(&self, now: Duration, patience: Duration) -> bool {
         !self.owners.is_empty() && now < self.asked_at + patience
     }
 
-    /// Drops the part with this batch_id and all after it; gives the dropped batches.
+    /// Drops the part of this batch and all after it; gives the dropped batches.
     pub(super) fn drop_from(&mut self, batch_id: BatchId, resume_at: ChainPoint) -> Vec<BatchId> {
         let Some(at) = self.parts.iter().position(|part| part.batch == batch_id) else {
             return Vec::new();
@@ -119,7 +119,7 @@ impl Range {
         self.parts.drain(..).map(|part| part.batch).collect()
     }
 
-    /// Whether an answer goes on with the range, and from where.
+    /// Returns whether an answer goes on with the range, and from where.
     pub(super) fn take(
         &mut self,
         peer: &mut Peer,
@@ -142,7 +142,7 @@ impl Range {
         Taken::Not
     }
 
-    /// Notes how the part with this batch_id fared when it was linked; the batches of what goes with it come back.
+    /// Records how the part of this batch fared when it was linked; the batches of what goes with it come back.
     pub(super) fn linked(
         &mut self,
         batch_id: BatchId,
@@ -164,7 +164,7 @@ impl Range {
         self.parts.drain(at + 1..).map(|part| part.batch).collect()
     }
 
-    /// Where the part with this batch_id begins.
+    /// Where the part of this batch begins.
     pub(super) fn begin_of(&self, batch_id: BatchId, connected: ChainPoint) -> ChainPoint {
         let at = self.parts.iter().position(|part| part.batch == batch_id).unwrap_or(0);
         match at.checked_sub(1) {
@@ -224,7 +224,7 @@ impl Ranges {
         self.active.get(&key)
     }
 
-    /// Whether hints go on above the connected height.
+    /// Returns whether hints go on above the connected height.
     pub(super) fn remain_above(&self, connected: u32) -> bool {
         connected < self.stop_height
             && self.hints.first_above(connected) < self.hints.points().len()
@@ -235,7 +235,7 @@ impl Ranges {
         self.hints.first_above(connected)
     }
 
-    /// Whether the next hint is too far above the connected height for a range.
+    /// Returns whether the next hint is too far above the connected height for a range.
     pub(super) fn is_gap(&self, connected: u32) -> bool {
         self.hints
             .points()
@@ -248,12 +248,12 @@ impl Ranges {
         self.hints.points().last().copied().filter(|last| last.height < self.stop_height)
     }
 
-    /// Whether ranges lead from the connected height to the last hint without a gap.
+    /// Returns whether ranges lead from the connected height to the last hint without a gap.
     pub(super) fn lead_to_the_end(&self, connected: u32) -> bool {
         connected >= self.gapless_from
     }
 
-    /// Whether the connected height is behind a gap, and the hint at its end is near.
+    /// Returns whether the connected height is behind a gap, and the hint at its end is near.
     pub(super) fn ends_gap(&self, connected: u32) -> bool {
         let Some(end) = self.hints.points().get(self.head(connected)) else { return false };
         !self.is_gap(connected) && end.height - self.before(self.head(connected)).height > MAX_RANGE
@@ -282,7 +282,7 @@ impl Ranges {
         }
     }
 
-    /// Whether enough has been received without a gap to keep the store busy.
+    /// Returns whether enough has been received without a gap to keep the store busy.
     pub(super) fn is_ahead(&self, connected: u32) -> bool {
         let head = self.head(connected);
         let whole = (head..).map_while(|key| self.active.get(&key));
@@ -333,7 +333,7 @@ impl Ranges {
         parts.map(|part| part.end).find(|end| end.hash == hash).map(|end| end.height)
     }
 
-    /// The range that holds a part with this batch_id.
+    /// The range that holds a part of this batch.
     pub(super) fn with_tag(&mut self, batch_id: BatchId) -> Option<(RangeKey, &mut Range)> {
         self.active
             .iter_mut()

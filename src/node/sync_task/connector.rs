@@ -251,7 +251,7 @@ impl<S: HeaderStore> Connector<S> {
             self.presyncs.keep(order.peer, presync);
             ConnectOutcome::Presynced { height, work }
         } else if worth {
-            // Not kept for its length, but to be told of.
+            // It is too long to have been kept, and is reported all the same.
             ConnectOutcome::SideBranch { height, hash, work }
         } else {
             ConnectOutcome::LowWork { height, hash, work }

@@ -1,4 +1,4 @@
-//! What the state machine is told of connections and of the threads.
+//! Makes the state machine's inputs from what connections and threads report.
 
 use super::tasks::Verdict;
 use super::{Batch, EVENT_QUEUE, SECOND_OPINION, SyncError, SyncTask};

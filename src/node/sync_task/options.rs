@@ -1,4 +1,4 @@
-//! What a sync can be told, and how it may end.
+//! The options of a sync, and how it may end.
 
 use crate::chain::{Hints, TooNew};
 use crate::chainstate::ChainError;

@@ -1,4 +1,4 @@
-//! What the task tells those who watch: the log, the events, and where it stands.
+//! Publishes what happens in a sync: log lines, events, and where it stands.
 
 use super::live::{Event, Live};
 use super::words::{Level, message};
@@ -21,7 +21,7 @@ const MAX_SINGLE_TIPS: u32 = 100;
 const WORTH_SHOWING: Duration = Duration::from_secs(3);
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
-    /// Logs and publishes what the state machine reports, and tells the pool what it needs to know.
+    /// Logs and publishes what the state machine reports, and passes on what the pool has to know.
     pub(super) fn on_sync_event(&mut self, event: SyncEvent) -> Result<(), SyncError> {
         let address = |peer| self.address_of(peer);
         match message(&event, self.options.follow, address) {

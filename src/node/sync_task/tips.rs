@@ -1,4 +1,4 @@
-//! What the pool is told of our tip and of those of the peers.
+//! Gives the pool our tip, and what of our chain each peer has shown to have.
 
 use super::SyncTask;
 use crate::net::pool::{PeerStatus, Place};
