@@ -52,8 +52,6 @@ mod files;
 mod format;
 #[allow(
     unreachable_pub,
-    unused_imports,
-    dead_code,
     rustdoc::private_intra_doc_links,
     reason = "its own modules say what it offers"
 )]

@@ -23,14 +23,13 @@ mod system_text;
 #[cfg(test)]
 mod tests;
 
-pub use addrman::{AddrMan, PeerAddress};
-pub use conn::{
-    CONNECT_DEADLINE, Config, Direction, Disconnect, Event, Fault, HANDSHAKE_DEADLINE,
-    HANDSHAKE_MAX_PAYLOAD, Link, MESSAGE_DEADLINE, OwnNonces, PING_INTERVAL, PeerHandle, PeerInfo,
-    SEND_DEADLINE, SEND_QUEUE, SILENCE_LIMIT, SendError, Spoken, Timers, Traffic, spawn_accepted,
-    spawn_with,
-};
+pub use addrman::PeerAddress;
+pub use conn::{Config, Disconnect, Event, Fault, OwnNonces, PeerHandle, PeerInfo, Spoken, Timers};
+#[cfg(test)]
+pub(crate) use conn::{Direction, Link, SEND_QUEUE, SendError, Traffic, spawn_with};
+#[cfg(test)]
+pub(crate) use dial::ProxyFault;
 pub use dial::{
-    DialError, Dialer, Login, MAX_ADDRESSES_PER_SEED, Proxy, ProxyAddress, ProxyError, ProxyFault,
-    Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,
+    Dialer, Login, MAX_ADDRESSES_PER_SEED, Proxy, ProxyAddress, ProxyError, Resolver,
+    SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,
 };

@@ -4,7 +4,7 @@
 
 mod addresses;
 pub(crate) mod control;
-#[allow(unreachable_pub, dead_code, reason = "its own module says what it offers")]
+#[allow(unreachable_pub, reason = "its own module says what it offers")]
 mod crawl;
 mod failures;
 mod fetch;

@@ -212,13 +212,10 @@ impl Download {
     }
 
     /// Height of the header before a batch's first, as far as the requests before it tell.
-    pub(super) fn begin_height(&self, batch_id: BatchId) -> u32 {
-        let range = self
-            .ranges
-            .with_tag_ref(batch_id)
-            .map(|range| range.begin_of(batch_id, self.connected));
-        let open = || self.connected.height + self.tail.count_before(batch_id);
-        range.or_else(|| self.prefetched.begin_of(batch_id)).map_or_else(open, |begin| begin.height)
+    pub(super) fn begin_height(&self, id: BatchId) -> u32 {
+        let range = self.ranges.with_batch(id).map(|range| range.begin_of(id, self.connected));
+        let open = || self.connected.height + self.tail.count_before(id);
+        range.or_else(|| self.prefetched.begin_of(id)).map_or_else(open, |begin| begin.height)
     }
 
     /// Height of the last header that a peer sent, while it is not connected.
@@ -231,8 +228,8 @@ impl Download {
     }
 
     /// Returns whether a batch lies between two hints.
-    pub(super) fn is_hinted_batch(&self, batch_id: BatchId) -> bool {
-        self.ranges.with_tag_ref(batch_id).is_some()
+    pub(super) fn is_hinted_batch(&self, id: BatchId) -> bool {
+        self.ranges.with_batch(id).is_some()
     }
 
     /// Gives up the shipped hints, which are wrong. Hints from a presync are kept.
@@ -253,18 +250,18 @@ impl Download {
     /// are dropped come back.
     pub(super) fn on_linked(
         &mut self,
-        batch_id: BatchId,
+        id: BatchId,
         good: u32,
         last: BlockHash,
         faulty: bool,
     ) -> Vec<BatchId> {
         let (connected, linked) = (self.connected, LinkedPart { good, last, faulty });
-        if let Some((_, range)) = self.ranges.with_tag(batch_id) {
-            range.linked(batch_id, linked, connected)
-        } else if self.prefetched.begin_of(batch_id).is_some() {
-            self.prefetched.linked(batch_id, linked)
+        if let Some((_, range)) = self.ranges.with_batch_mut(id) {
+            range.linked(id, linked, connected)
+        } else if self.prefetched.begin_of(id).is_some() {
+            self.prefetched.linked(id, linked)
         } else {
-            self.tail.linked(batch_id, good > 0, faulty)
+            self.tail.linked(id, good > 0, faulty)
         }
     }
 
@@ -272,12 +269,12 @@ impl Download {
     /// batches that are dropped come back.
     pub(super) fn on_connected(
         &mut self,
-        batch_id: BatchId,
+        id: BatchId,
         connected: ChainPoint,
         whole: bool,
         gain: &Gain,
     ) -> Vec<BatchId> {
-        if let Some(batch) = self.tail.get(batch_id).copied() {
+        if let Some(batch) = self.tail.get(id).copied() {
             self.record_gain(&batch, gain);
         }
         if connected.hash != self.connected.hash {
@@ -285,17 +282,17 @@ impl Download {
             self.peers.values_mut().for_each(Peer::on_new_tip);
         }
         self.connected = connected;
-        let dropped = if let Some((_, range)) = self.ranges.with_tag(batch_id) {
+        let dropped = if let Some((_, range)) = self.ranges.with_batch_mut(id) {
             if whole {
-                range.parts.retain(|part| part.batch != batch_id);
+                range.parts.retain(|part| part.batch != id);
                 Vec::new()
             } else {
                 let resume_at =
                     if connected.height > range.start.height { connected } else { range.start };
-                range.drop_from(batch_id, resume_at)
+                range.drop_from(id, resume_at)
             }
         } else {
-            self.tail.connected(batch_id, whole)
+            self.tail.connected(id, whole)
         };
         self.hand_over_prefetched();
         dropped

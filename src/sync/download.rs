@@ -15,12 +15,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A peer that leaves a request unanswered for so long is dropped. Bitcoin Core waits 2 minutes for an
+/// A peer that leaves a request unanswered for this long is dropped. Bitcoin Core waits 2 minutes for an
 /// answer to `getheaders` (`HEADERS_RESPONSE_TIME`); half of it is ample for 162 kB.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
-/// A range is asked of a second peer after so many times the usual delay of an answer, and not sooner than
-/// this: below it, a race wins less than it costs.
+/// A range is asked of a second peer after this many times the usual delay of an answer, and not sooner than the floor:
+/// below that, a race costs more than it saves.
 const RACE_FACTOR: u32 = 3;
 const RACE_FLOOR: Duration = Duration::from_millis(150);
 const RACE_UNMEASURED: Duration = Duration::from_secs(2);
@@ -44,22 +44,26 @@ pub(super) enum Disposition {
 pub(super) struct Download {
     pub(super) genesis: BlockHash,
     pub(super) peers: BTreeMap<PeerId, Peer>,
+    /// Where what is stored ends: at the tip, or at the candidate's end.
     pub(super) connected: ChainPoint,
     pub(super) hints_on: bool,
+    /// Whether the hints are those of a branch that has shown its work in a presync, and not the shipped ones.
     pub(super) hints_proven: bool,
-    /// The peer whose chain made the hints.
+    /// The peer that showed that branch.
     pub(super) prover: Option<PeerId>,
     pub(super) ranges: Ranges,
+    /// The peers whose chain does not contain a hint, and which one.
     pub(super) left: BTreeMap<PeerId, DropReason>,
     pub(super) prefetched: Prefetched,
     pub(super) tail: Tail,
+    /// How long an answer usually takes, of all peers, smoothed.
     pub(super) typical: Option<Duration>,
     /// The locator that was last made from the stored chain.
     pub(super) locator: Vec<BlockHash>,
     pub(super) commands: Vec<Command>,
     /// Whether more peers may come soon: until they have, hints that nobody follows are not given up.
     pub(super) expecting: bool,
-    /// Whether what comes in is only checked, and brings the connected height no further.
+    /// Whether a presync is under way: what arrives is checked and not stored, so that `connected` stays where it is.
     pub(super) presync: bool,
     /// Whether there was progress since the last poll.
     pub(super) progressed: bool,

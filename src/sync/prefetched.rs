@@ -42,10 +42,10 @@ impl Prefetched {
     }
 
     /// Where the part of this batch begins, if there is one.
-    pub(super) fn begin_of(&self, batch_id: BatchId) -> Option<ChainPoint> {
+    pub(super) fn begin_of(&self, id: BatchId) -> Option<ChainPoint> {
         let range = self.range.as_ref()?;
-        let known = range.parts.iter().any(|part| part.batch == batch_id);
-        known.then(|| range.begin_of(batch_id, range.start))
+        let known = range.parts.iter().any(|part| part.batch == id);
+        known.then(|| range.begin_of(id, range.start))
     }
 
     /// Height of the header at the end of a part.
@@ -55,10 +55,10 @@ impl Prefetched {
     }
 
     /// Records how a part fared when it was linked; the batches of what goes with it come back.
-    pub(super) fn linked(&mut self, batch_id: BatchId, linked: LinkedPart) -> Vec<BatchId> {
+    pub(super) fn linked(&mut self, id: BatchId, linked: LinkedPart) -> Vec<BatchId> {
         let Some(range) = &mut self.range else { return Vec::new() };
         let start = range.start;
-        range.linked(batch_id, linked, start)
+        range.linked(id, linked, start)
     }
 
     /// Drops everything; gives the batches of what was received for nothing.

@@ -1,4 +1,4 @@
-//! Beyond the hints: one peer leads from the tip on, the others are compared with it.
+//! The tail: what follows the last hint. One peer leads from the tip on, and the others are compared with it.
 
 use super::BatchId;
 use super::peers::{ANSWER_FACTOR, NextRequest, Peer};
@@ -7,31 +7,31 @@ use crate::primitives::{BlockHash, PeerId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Batches received but not connected: no more is asked for while there are so many (2.6 MB of headers).
+/// While this many batches wait to be connected (2.6 MB of headers), the leader is not asked for more.
 const WINDOW: usize = 16;
 
-/// A leader that takes longer for an answer is passed over if there is another peer.
+/// A leader that takes longer than this for an answer loses the lead, if there is another peer.
 pub(super) const SOFT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A leader loses the lead to a peer that is expected to answer so many times faster, unless its answers take less than
-/// the floor: below that, too little is won.
+/// A leader loses the lead to a peer that is expected to answer this many times faster, unless its own answers take less
+/// than the floor: below that, the change would save too little.
 const LEAD_FACTOR: u32 = 4;
 const LEAD_FLOOR: Duration = Duration::from_millis(150);
-/// The floor while what comes is not kept: there the next leader begins with the first header again.
-const LEAD_FLOOR_UNKEPT: Duration = Duration::from_secs(1);
+/// The floor during a presync, where the next leader has to begin with the first header again.
+const LEAD_FLOOR_PRESYNC: Duration = Duration::from_secs(1);
 
-/// A peer that was asked for what follows the tip is not waited for any longer without progress, whatever it answers
-/// meanwhile: answers that bring no new work, just before their deadline each, would keep a sync from ending.
+/// A peer that was asked for what follows the tip is waited for at most this long without progress, whatever it answers
+/// meanwhile: a peer could otherwise keep a sync from ending by answers without new work, each just before its deadline.
 const COMPARE_LIMIT: Duration = Duration::from_secs(6);
 
-/// With so many peers that have said that there is nothing more, and half of all, each of the others is given as long as
-/// is usual for it; before, it is given the soft deadline.
+/// Once this many peers, and at least half of all, report nothing more, each remaining peer gets only its usual answer time;
+/// before that it gets the soft deadline.
 const ENOUGH: usize = 2;
 
 /// A batch that was received and is not connected.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TailBatch {
-    batch_id: BatchId,
+    id: BatchId,
     pub(super) peer: PeerId,
     pub(super) count: u32,
     linked: bool,
@@ -41,16 +41,16 @@ pub(super) struct TailBatch {
 
 impl TailBatch {
     pub(super) fn new(
-        batch_id: BatchId,
+        id: BatchId,
         peer: PeerId,
         count: u32,
         asked_at_tip: Option<BlockHash>,
     ) -> Self {
-        Self { batch_id, peer, count, linked: false, asked_at_tip }
+        Self { id, peer, count, linked: false, asked_at_tip }
     }
 }
 
-/// The download from the tip on.
+/// The download of what follows the tip.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     leader: Option<PeerId>,
@@ -93,14 +93,14 @@ impl Tail {
     }
 
     /// A batch that waits to be connected.
-    pub(super) fn get(&self, batch_id: BatchId) -> Option<&TailBatch> {
-        self.queue.iter().find(|batch| batch.batch_id == batch_id)
+    pub(super) fn get(&self, id: BatchId) -> Option<&TailBatch> {
+        self.queue.iter().find(|batch| batch.id == id)
     }
 
     /// Takes over a part of the prefetch.
     pub(super) fn receive(&mut self, part: &Part, count: u32) {
-        let Part { batch: batch_id, peer, linked, .. } = *part;
-        self.queue.push_back(TailBatch { linked, ..TailBatch::new(batch_id, peer, count, None) });
+        let Part { batch: id, peer, linked, .. } = *part;
+        self.queue.push_back(TailBatch { linked, ..TailBatch::new(id, peer, count, None) });
     }
 
     /// Lets this peer lead. With nobody, what was received is connected, and then the hints may go on.
@@ -111,13 +111,8 @@ impl Tail {
 
     /// Records that a batch is linked. A faulty one costs what its sender sent after it, and itself if no header of
     /// it is good; the batches of what is dropped come back.
-    pub(super) fn linked(
-        &mut self,
-        batch_id: BatchId,
-        any_good: bool,
-        faulty: bool,
-    ) -> Vec<BatchId> {
-        let Some(at) = self.queue.iter().position(|batch| batch.batch_id == batch_id) else {
+    pub(super) fn linked(&mut self, id: BatchId, any_good: bool, faulty: bool) -> Vec<BatchId> {
+        let Some(at) = self.queue.iter().position(|batch| batch.id == id) else {
             return Vec::new();
         };
         self.queue[at].linked = true;
@@ -126,15 +121,15 @@ impl Tail {
 
     /// Drops what the sender of a batch sent after it, and the batch itself if `itself` says so.
     fn drop_after(&mut self, at: usize, itself: bool) -> Vec<BatchId> {
-        let (batch_id, peer) = (self.queue[at].batch_id, self.queue[at].peer);
+        let (id, peer) = (self.queue[at].id, self.queue[at].peer);
         let mut dropped = Vec::new();
         let mut position = 0;
         self.queue.retain(|batch| {
             let later = position > at && batch.peer == peer;
             position += 1;
-            let keep = !(later || (itself && batch.batch_id == batch_id));
+            let keep = !(later || (itself && batch.id == id));
             if !keep {
-                dropped.push(batch.batch_id);
+                dropped.push(batch.id);
             }
             keep
         });
@@ -142,8 +137,8 @@ impl Tail {
     }
 
     /// A batch is connected; if not all of it was good, what its sender sent after it is dropped.
-    pub(super) fn connected(&mut self, batch_id: BatchId, whole: bool) -> Vec<BatchId> {
-        let Some(at) = self.queue.iter().position(|batch| batch.batch_id == batch_id) else {
+    pub(super) fn connected(&mut self, id: BatchId, whole: bool) -> Vec<BatchId> {
+        let Some(at) = self.queue.iter().position(|batch| batch.id == id) else {
             return Vec::new();
         };
         if whole {
@@ -151,7 +146,7 @@ impl Tail {
             return Vec::new();
         }
         let mut dropped = self.drop_after(at, true);
-        dropped.retain(|other| *other != batch_id);
+        dropped.retain(|other| *other != id);
         dropped
     }
 
@@ -169,12 +164,8 @@ impl Tail {
     }
 
     /// How many headers wait in front of a batch.
-    pub(super) fn count_before(&self, batch_id: BatchId) -> u32 {
-        self.queue
-            .iter()
-            .take_while(|batch| batch.batch_id != batch_id)
-            .map(|batch| batch.count)
-            .sum()
+    pub(super) fn count_before(&self, id: BatchId) -> u32 {
+        self.queue.iter().take_while(|batch| batch.id != id).map(|batch| batch.count).sum()
     }
 
     /// How many headers wait up to the last batch of a peer.
@@ -186,7 +177,7 @@ impl Tail {
 
     /// The batches that can be connected next, in the order they came.
     pub(super) fn connectable(&self) -> Vec<BatchId> {
-        self.queue.iter().take_while(|batch| batch.linked).map(|batch| batch.batch_id).collect()
+        self.queue.iter().take_while(|batch| batch.linked).map(|batch| batch.id).collect()
     }
 
     /// Returns the peers to send `getheaders` to now. A peer without a cursor is asked with the tip's locator.
@@ -281,7 +272,7 @@ impl Tail {
             return;
         };
         let cursor = peer.cursor;
-        let floor = if kept { LEAD_FLOOR } else { LEAD_FLOOR_UNKEPT };
+        let floor = if kept { LEAD_FLOOR } else { LEAD_FLOOR_PRESYNC };
         let takes = peer.expected_at_least(now).filter(|takes| *takes >= floor);
         let (Some(takes), Some((next, expected))) = (takes, best_beside(leader, peers)) else {
             return;
@@ -306,7 +297,7 @@ impl Tail {
         let leader = self.leader?;
         let since = peers.get(&leader)?.waiting_since()?;
         let (_, expected) = best_beside(leader, peers)?;
-        let floor = if kept { LEAD_FLOOR } else { LEAD_FLOOR_UNKEPT };
+        let floor = if kept { LEAD_FLOOR } else { LEAD_FLOOR_PRESYNC };
         Some(since + floor.max(expected * LEAD_FACTOR))
     }
 

@@ -104,8 +104,8 @@ impl Range {
     }
 
     /// Drops the part of this batch and all after it; gives the dropped batches.
-    pub(super) fn drop_from(&mut self, batch_id: BatchId, resume_at: ChainPoint) -> Vec<BatchId> {
-        let Some(at) = self.parts.iter().position(|part| part.batch == batch_id) else {
+    pub(super) fn drop_from(&mut self, id: BatchId, resume_at: ChainPoint) -> Vec<BatchId> {
+        let Some(at) = self.parts.iter().position(|part| part.batch == id) else {
             return Vec::new();
         };
         self.cursor = resume_at;
@@ -145,18 +145,18 @@ impl Range {
     /// Records how the part of this batch fared when it was linked; the batches of what goes with it come back.
     pub(super) fn linked(
         &mut self,
-        batch_id: BatchId,
+        id: BatchId,
         linked: LinkedPart,
         connected: ChainPoint,
     ) -> Vec<BatchId> {
-        let begin = self.begin_of(batch_id, connected);
-        let at = self.parts.iter().position(|part| part.batch == batch_id).unwrap_or(0);
+        let begin = self.begin_of(id, connected);
+        let at = self.parts.iter().position(|part| part.batch == id).unwrap_or(0);
         self.parts[at].linked = true;
         if !linked.faulty {
             return Vec::new();
         }
         if linked.good == 0 {
-            return self.drop_from(batch_id, begin);
+            return self.drop_from(id, begin);
         }
         let end = ChainPoint { height: begin.height + linked.good, hash: linked.last };
         self.parts[at].end = end;
@@ -165,8 +165,8 @@ impl Range {
     }
 
     /// Where the part of this batch begins.
-    pub(super) fn begin_of(&self, batch_id: BatchId, connected: ChainPoint) -> ChainPoint {
-        let at = self.parts.iter().position(|part| part.batch == batch_id).unwrap_or(0);
+    pub(super) fn begin_of(&self, id: BatchId, connected: ChainPoint) -> ChainPoint {
+        let at = self.parts.iter().position(|part| part.batch == id).unwrap_or(0);
         match at.checked_sub(1) {
             Some(before) => self.parts[before].end,
             None if connected.height > self.start.height && connected.height <= self.end.height => {
@@ -334,16 +334,16 @@ impl Ranges {
     }
 
     /// The range that holds a part of this batch.
-    pub(super) fn with_tag(&mut self, batch_id: BatchId) -> Option<(RangeKey, &mut Range)> {
+    pub(super) fn with_batch_mut(&mut self, id: BatchId) -> Option<(RangeKey, &mut Range)> {
         self.active
             .iter_mut()
-            .find(|(_, range)| range.parts.iter().any(|part| part.batch == batch_id))
+            .find(|(_, range)| range.parts.iter().any(|part| part.batch == id))
             .map(|(key, range)| (*key, range))
     }
 
-    /// As [`Ranges::with_tag`], to look at.
-    pub(super) fn with_tag_ref(&self, batch_id: BatchId) -> Option<&Range> {
-        self.active.values().find(|range| range.parts.iter().any(|part| part.batch == batch_id))
+    /// As [`Ranges::with_batch_mut`], to look at.
+    pub(super) fn with_batch(&self, id: BatchId) -> Option<&Range> {
+        self.active.values().find(|range| range.parts.iter().any(|part| part.batch == id))
     }
 
     /// The parts that can be connected next, in height order, as far as they are linked without a gap.

@@ -230,8 +230,7 @@ mod tests {
         ];
         let unasked = vec![row("e", None, None)];
         let counts = Counts::default();
-        let crawled =
-            Crawled { asked, unasked, counts, interrupted: false, failures: Failures::default() };
+        let crawled = Crawled { asked, unasked, counts, failures: Failures::default() };
         let order = |shows_told: bool| -> String {
             sorted(&crawled, shows_told).iter().map(|row| row.address.as_str()).collect()
         };

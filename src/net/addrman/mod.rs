@@ -21,10 +21,17 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use address::{AddressError, Host, PeerAddress, Reach};
-pub use avoided::{AVOID_OWN, Avoided, DISCOURAGED, MAX_AVOIDED};
-pub use codec::AddrManError;
-pub use file::{FILE_NAME, LoadError, load, load_or_new, save};
+#[cfg(test)]
+pub(crate) use address::Host;
+pub use address::{PeerAddress, Reach};
+pub use avoided::Avoided;
+#[cfg(test)]
+pub(crate) use avoided::DISCOURAGED;
+#[cfg(test)]
+pub(crate) use codec::AddrManError;
+#[cfg(test)]
+pub(crate) use file::LoadError;
+pub use file::{FILE_NAME, load, load_or_new, save};
 pub use group::NetGroup;
 pub use intake::{Claim, Quota, claims};
 pub use known::Known;

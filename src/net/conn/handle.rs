@@ -57,7 +57,6 @@ pub(super) struct Context {
 /// The way to speak to a peer. Dropping it ends the connection.
 #[derive(Debug)]
 pub struct PeerHandle {
-    pub(super) id: PeerId,
     pub(super) queue: mpsc::Sender<Message>,
     pub(super) stop: watch::Sender<bool>,
     pub(super) ping: Arc<Notify>,
@@ -65,11 +64,6 @@ pub struct PeerHandle {
 }
 
 impl PeerHandle {
-    /// The connection's number.
-    pub fn id(&self) -> PeerId {
-        self.id
-    }
-
     /// Queues a message; it goes out once the handshake is complete.
     ///
     /// Waits while the queue is full. That ends: a peer that does not read is disconnected after
@@ -77,6 +71,7 @@ impl PeerHandle {
     ///
     /// # Errors
     /// [`SendError::Closed`].
+    #[cfg(test)]
     pub async fn send(&self, message: Message) -> Result<(), SendError> {
         self.queue.send(message).await.map_err(|_| SendError::Closed)
     }
@@ -107,6 +102,7 @@ impl PeerHandle {
     }
 
     /// Whether the connection is over.
+    #[cfg(test)]
     pub fn is_closed(&self) -> bool {
         self.queue.is_closed()
     }

@@ -15,14 +15,13 @@ mod spawn;
 mod spoken;
 mod trace;
 
-pub use config::{
-    CONNECT_DEADLINE, Config, HANDSHAKE_DEADLINE, HANDSHAKE_MAX_PAYLOAD, MESSAGE_DEADLINE,
-    PING_INTERVAL, SEND_DEADLINE, SILENCE_LIMIT, Timers,
-};
+pub use config::{CONNECT_DEADLINE, Config, Timers};
 pub use disconnect::{Disconnect, Fault};
 pub use event::{Direction, Event, PeerInfo};
-pub use handle::{PeerHandle, SEND_QUEUE, SendError, Traffic};
+pub use handle::PeerHandle;
+#[cfg(test)]
+pub(crate) use handle::{SEND_QUEUE, SendError, Traffic};
 pub use link::Link;
 pub use nonces::OwnNonces;
-pub use spawn::{spawn_accepted, spawn_with};
+pub use spawn::spawn_with;
 pub use spoken::Spoken;

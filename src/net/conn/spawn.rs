@@ -10,30 +10,9 @@ use crate::net::dial::DialError;
 use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, watch};
-
-/// Starts a task for a connection that a peer made to us.
-///
-/// # Panics
-/// Outside a tokio runtime, as [`spawn_with`].
-pub fn spawn_accepted(
-    id: PeerId,
-    stream: TcpStream,
-    remote: SocketAddr,
-    config: Arc<Config>,
-    events: mpsc::Sender<Event>,
-) -> PeerHandle {
-    let connect = async move {
-        stream.set_nodelay(true)?;
-        Ok::<_, io::Error>(Link { stream, remote: Some(remote) })
-    };
-    spawn_with(id, remote.to_string(), Direction::Inbound, connect, config, events)
-}
 
 /// Starts a task for a connection made in any way: through a proxy, or in memory for tests.
 ///
@@ -54,7 +33,6 @@ where
     let (queue, messages) = mpsc::channel(SEND_QUEUE);
     let (stop, stopped) = watch::channel(false);
     let handle = PeerHandle {
-        id,
         queue,
         stop,
         ping: Arc::new(Notify::new()),

@@ -10,4 +10,6 @@ pub use dialer::Dialer;
 pub use dns::{
     MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,
 };
-pub use proxy::{DialError, Login, Proxy, ProxyAddress, ProxyError, ProxyFault};
+#[cfg(test)]
+pub(crate) use proxy::ProxyFault;
+pub use proxy::{DialError, Login, Proxy, ProxyAddress, ProxyError};

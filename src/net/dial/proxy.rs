@@ -43,6 +43,7 @@ impl fmt::Debug for Login {
 
 impl Proxy {
     /// A proxy at `host:port` without a login.
+    #[cfg(test)]
     pub fn at(address: impl Into<String>) -> Self {
         Self { address: ProxyAddress::Tcp(address.into()), login: None }
     }

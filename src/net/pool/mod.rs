@@ -25,8 +25,8 @@ mod types;
 mod watch;
 
 pub use types::{
-    Action, Admission, DisconnectReason, Moment, Needed, PeerStatus, Persistence, Place, Rtt,
-    Search, Settings,
+    Action, Admission, DisconnectReason, Moment, Needed, PeerStatus, Persistence, Place, Search,
+    Settings,
 };
 
 use crate::net::addrman::{AddrMan, PeerAddress};

@@ -1,8 +1,8 @@
 use super::{PEER, Remote, Scene, config, version};
-use crate::net::{Dialer, Direction, Disconnect, Event, Fault, spawn_accepted};
+use crate::net::{Dialer, Direction, Disconnect, Event, Fault, Link, spawn_with};
 use crate::primitives::Header;
 use crate::wire::{Headers, Message};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -47,7 +47,10 @@ async fn an_accepted_peer_is_answered_over_tcp() {
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (accepted, address) = listener.accept().await.unwrap();
     let (sender, events) = mpsc::channel(10);
-    let handle = spawn_accepted(PEER, accepted, address, Arc::new(config()), sender);
+    let accept =
+        async move { Ok::<_, io::Error>(Link { stream: accepted, remote: Some(address) }) };
+    let (config, name) = (Arc::new(config()), address.to_string());
+    let handle = spawn_with(PEER, name, Direction::Inbound, accept, config, sender);
     let mut scene = Scene { handle, events, remote: Remote::new(stream) };
     scene.remote.say(&Message::Version(version())).await;
     scene.remote.say(&Message::Verack).await;

@@ -62,8 +62,6 @@ pub struct Crawled {
     pub unasked: Vec<PeerRow>,
     /// The numbers.
     pub counts: Counts,
-    /// Whether it was interrupted before it was done.
-    pub interrupted: bool,
     /// Why peers could not be reached.
     pub failures: Failures,
 }
@@ -105,7 +103,7 @@ pub async fn crawl(
     }
     let (counts, failures) = (driver.crawl.counts(), driver.failures);
     let (asked, unasked) = driver.crawl.into_rows();
-    Ok(Crawled { asked, unasked, counts, interrupted: last_call.is_some(), failures })
+    Ok(Crawled { asked, unasked, counts, failures })
 }
 
 struct Driver<'a> {
