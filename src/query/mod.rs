@@ -15,6 +15,7 @@ mod stats;
 
 pub(crate) use audit::{audit, mend};
 pub(crate) use by_time::last_at_or_before;
+#[cfg(feature = "parquet")]
 pub(crate) use facts::HeaderFacts;
 pub use headers::{HeaderAt, Headers, StoredHeader};
 pub(crate) use lookup::{Located, SideSummary, locate, side_summaries};
