@@ -6,7 +6,7 @@
 //! other message goes up as it came, and which peers to keep is decided above.
 //!
 //! # Security
-//! Every wait for a peer has a deadline ([`Timers`]), every buffer a bound ([`HANDSHAKE_MAX_PAYLOAD`], then
+//! Every wait for a peer has a deadline ([`Timers`]), every buffer a bound (`HANDSHAKE_MAX_PAYLOAD`, then
 //! [`Config::max_payload`]). A peer that sends faster than the layers above take is not read
 //! meanwhile, so that its own TCP window holds it back.
 //!

@@ -2,7 +2,7 @@
 //!
 //! | batch | what is done with it |
 //! |---|---|
-//! | extends the candidate | part of the candidate |
+//! | lies between two hints and extends the candidate | part of the candidate |
 //! | lies between two hints | kept: the hints vouch for its work |
 //! | goes on with what its sender shows in a presync | part of the presync |
 //! | extends the tip, and the chain has the minimum work or may still grow without it | kept |

@@ -184,7 +184,7 @@ impl HeaderSync {
             .peers
             .iter()
             .filter(|(_, peer)| peer.announced > height && peer.too_new_at.is_none());
-        let tip_age = chain.tip_time().map(|time| now.unix.saturating_sub(u64::from(time)));
+        let tip_age = chain.time_at(height).map(|time| now.unix.saturating_sub(u64::from(time)));
         let last_hint = settings.hints.points().last().filter(|_| self.hints.hold);
         Evidence {
             height,

@@ -158,16 +158,22 @@ impl Download {
         }
     }
 
-    /// Returns whether what peers send beyond the hints is checked without being kept.
+    /// Sets whether what peers send beyond the hints is checked without being kept.
     pub(super) fn set_presync(&mut self, presync: bool) {
         self.presync = presync;
     }
 
     /// Asks a peer, besides everything else, for what follows the tip's parent: one that has the tip answers with it at
     /// least. (Asked for what follows the tip, one that is behind and one that has it give the same empty answer.)
-    pub(super) fn check_tip(&mut self, now: Duration, key: PeerId, chain: &dyn StoredChain) {
+    pub(super) fn check_tip(
+        &mut self,
+        now: Duration,
+        key: PeerId,
+        tip: u32,
+        chain: &dyn StoredChain,
+    ) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        let locator = locator(chain, None);
+        let locator = locator(chain, tip, None);
         peer.ask(Purpose::TipCheck, locator.clone(), now, FULL, self.connected.hash);
         self.commands.push(Command::Request { peer: key, locator, stop: BlockHash::ZERO });
     }
@@ -184,11 +190,12 @@ impl Download {
         batches
     }
 
-    /// Decides what to do now.
+    /// Decides what to do now. `tip` is the height of the stored tip.
     pub(super) fn poll(
         &mut self,
         now: Duration,
         more_peers_expected: bool,
+        tip: u32,
         chain: &dyn StoredChain,
     ) -> Vec<Command> {
         self.expecting = more_peers_expected;
@@ -212,7 +219,7 @@ impl Download {
             if !self.peers.is_empty() {
                 self.drop_prefetched();
             }
-            self.request_tail(now, chain);
+            self.request_tail(now, tip, chain);
         }
         self.take_commands()
     }
@@ -274,7 +281,8 @@ impl Download {
     }
 
     fn request_ranges(&mut self, now: Duration) {
-        self.ranges.fill(self.connected, self.window());
+        let passed = self.ranges.fill(self.connected, self.window());
+        self.commands.push(Command::Forget(passed));
         if self.ranges.is_ahead(self.connected.height) {
             return;
         }
@@ -333,7 +341,7 @@ impl Download {
         self.commands.push(Command::Request { peer: key, locator, stop });
     }
 
-    fn request_tail(&mut self, now: Duration, chain: &dyn StoredChain) {
+    fn request_tail(&mut self, now: Duration, tip: u32, chain: &dyn StoredChain) {
         let waiting =
             self.expecting && self.hints_on && self.ranges.remain_above(self.connected.height);
         self.peers.values_mut().for_each(|peer| peer.set_aside = waiting && peer.left_hints);
@@ -349,11 +357,11 @@ impl Download {
             }
             // In the middle of a stream the last hash counts; what is behind it may be older.
             if peer.cursor.is_none() || self.locator.is_empty() {
-                self.locator = locator(chain, None);
+                self.locator = locator(chain, tip, None);
             }
             let cursor = peer.cursor.filter(|cursor| !self.locator.contains(cursor));
             let behind =
-                common.map_or_else(|| self.locator.clone(), |hash| locator(chain, Some(hash)));
+                common.map_or_else(|| self.locator.clone(), |hash| locator(chain, tip, Some(hash)));
             let hashes: Vec<BlockHash> = cursor.into_iter().chain(behind).collect();
             let purpose = Purpose::Tail;
             peer.ask(purpose, hashes.clone(), now, FULL, self.connected.hash);

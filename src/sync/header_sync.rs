@@ -79,14 +79,17 @@ impl HeaderSync {
             Input::BlockAnnounced { peer, hash } => {
                 self.on_block_announced(now, peer, hash, chain);
             }
-            Input::CheckTip(peer) => self.download.check_tip(now.since_start, peer, chain),
+            Input::CheckTip(peer) => {
+                self.download.check_tip(now.since_start, peer, self.tip.height, chain);
+            }
             Input::Linked { batch, linked } => self.on_linked(batch, &linked),
             Input::Connected { batches, tip, end } => {
                 self.on_connected(now, batches, tip, end, chain);
             }
             Input::Refused { batch, outcome, rejection, tip, end } => {
                 self.move_tip(tip);
-                self.record_outcome(now, batch, &outcome, chain);
+                let gain = self.record_outcome(now, batch, &outcome, chain);
+                self.report_new_tip(&gain);
                 self.on_refused(now, batch, rejection, end);
             }
             Input::Returned(batch) => {
@@ -103,14 +106,14 @@ impl HeaderSync {
     /// Decides what to do now.
     pub fn poll(&mut self, now: Moment, chain: &dyn StoredChain) -> Vec<Command> {
         self.connect_linked();
-        if self.settings.stop_height.is_some_and(|stop| self.tip.height >= stop) {
+        if self.has_reached_stop_height() {
             // Before anybody is asked: there may be nothing to do at all.
             self.commands.push(Command::Done(Stopped::StopHeight));
             return self.take_commands();
         }
         self.retry_too_new(now);
         let more_expected = self.supply == PeerSupply::MoreExpected;
-        let commands = self.download.poll(now.since_start, more_expected, chain);
+        let commands = self.download.poll(now.since_start, more_expected, self.tip.height, chain);
         self.carry_out(commands);
         if let Some(stopped) = self.check_end(now, chain) {
             self.commands.push(Command::Done(stopped));
@@ -120,7 +123,8 @@ impl HeaderSync {
 
     /// Returns the commands that follow from what was handled, without any that only [`HeaderSync::poll`] gives.
     pub fn take_commands(&mut self) -> Vec<Command> {
-        self.commands.extend(self.download.take_commands());
+        let commands = self.download.take_commands();
+        self.carry_out(commands);
         let mut commands = mem::take(&mut self.commands);
         commands
             .retain(|command| !matches!(command, Command::Forget(batches) if batches.is_empty()));
@@ -179,9 +183,15 @@ impl HeaderSync {
         self.batches.values().any(|batch| batch.stage != Stage::Linked)
     }
 
-    /// When [`HeaderSync::poll`] may decide something new though nothing has happened.
+    /// When [`HeaderSync::poll`] may have something new to ask though nothing has happened. What goes by minutes or by the wall
+    /// clock (the timeout, the next round of requests, a header that becomes valid) is found by polling twice a second.
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
         self.download.deadline(now)
+    }
+
+    /// Whether the stored chain has reached the height to stop at.
+    pub fn has_reached_stop_height(&self) -> bool {
+        self.settings.stop_height.is_some_and(|stop| self.tip.height >= stop)
     }
 
     /// The stored tip.

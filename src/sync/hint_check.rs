@@ -37,9 +37,10 @@ impl HintCheck {
         else {
             return;
         };
+        // One that cannot be read is compared the next time.
+        let Some(stored) = chain.hashes_at(&[hint.height]).first().copied() else { return };
         self.checked = Some(hint.height);
-        let stored = chain.hashes_at(&[hint.height]).first().copied();
-        if let Some(stored) = stored.filter(|stored| *stored != hint.hash) {
+        if stored != hint.hash {
             self.hold = false;
             commands.push(Command::Report(SyncEvent::HintsContradicted { hint, stored }));
         }

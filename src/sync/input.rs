@@ -17,9 +17,6 @@ pub struct Moment {
 
 /// Read access to the stored chain. What cannot be read counts as not stored.
 pub trait StoredChain {
-    /// Returns the height of the tip.
-    fn height(&self) -> u32;
-
     /// Returns the hashes of the headers at these heights, in the same order, without those that are not stored.
     fn hashes_at(&self, heights: &[u32]) -> Vec<BlockHash>;
 
@@ -29,8 +26,8 @@ pub trait StoredChain {
     /// Returns whether a header is part of a branch that is stored beside the chain.
     fn is_on_side_branch(&self, hash: &BlockHash) -> bool;
 
-    /// Returns the time of the tip in Unix seconds.
-    fn tip_time(&self) -> Option<u32>;
+    /// Returns the time of the header at a height, in Unix seconds.
+    fn time_at(&self, height: u32) -> Option<u32>;
 }
 
 /// Whether peers are still to be had.

@@ -45,10 +45,13 @@ pub(super) fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     heights
 }
 
-/// The stored chain's locator; with the hash of a header that a peer's chain is known to have, one that finds where that
+/// The locator of the stored chain, whose tip is at the height `tip`; with the hash of a header that a peer's chain is known to have, one that finds where that
 /// chain leaves ours. A header that cannot be read is left out: the next one still leads to the chain.
-pub(super) fn locator(chain: &dyn StoredChain, common: Option<BlockHash>) -> Vec<BlockHash> {
-    let tip = chain.height();
+pub(super) fn locator(
+    chain: &dyn StoredChain,
+    tip: u32,
+    common: Option<BlockHash>,
+) -> Vec<BlockHash> {
     let common = common.and_then(|hash| chain.height_of(&hash));
     let heights = common.map_or_else(|| locator_heights(tip), |common| spread_above(common, tip));
     chain.hashes_at(&heights)

@@ -38,10 +38,13 @@ impl HeaderSync {
         chain: &dyn StoredChain,
     ) {
         self.move_tip(tip);
+        let mut extended = Gain::None;
         for (batch, outcome) in batches {
             let gain = self.record_outcome(now, batch, &outcome, chain);
             self.finish_batch(batch, end, true, &gain);
+            extended = if gain == Gain::Chain { gain } else { extended };
         }
+        self.report_new_tip(&extended);
     }
 
     /// A batch broke a rule that its ancestors set. What was queued behind it is returned and is queued anew.
@@ -162,10 +165,15 @@ impl HeaderSync {
             }
         }
         self.record_change(sender, outcome);
-        if gain == Gain::Chain {
+        gain
+    }
+
+    /// Reports the tip if the chain has more work than before: once for all batches that were stored together, and after the
+    /// reorganisations among them.
+    pub(super) fn report_new_tip(&mut self, gain: &Gain) {
+        if *gain == Gain::Chain {
             self.report(SyncEvent::NewTip(self.tip.clone()));
         }
-        gain
     }
 
     fn record_change(&mut self, sender: Option<PeerId>, outcome: &ConnectOutcome) {

@@ -24,6 +24,9 @@ const MAX_KEPT: usize = 4 * FULL as usize;
 /// Branches whose work is being looked at: one for each peer, and peers come and go.
 const MAX_PRESYNCS: usize = 16;
 
+/// Most peers whose presync was given up that are remembered.
+const MAX_EVICTED: usize = 1_024;
+
 /// The first download of a branch.
 #[derive(Debug)]
 pub struct Presync {
@@ -129,6 +132,10 @@ impl Presyncs {
             if let Some(least) = least {
                 self.of.remove(&least);
                 self.evicted.insert(least);
+                // Peers that are gone stay in here: the oldest ones go first.
+                if self.evicted.len() > MAX_EVICTED {
+                    self.evicted.pop_first();
+                }
             }
         }
         self.of.insert(peer, presync);

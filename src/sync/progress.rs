@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Full answers without progress that a peer may send in a row; one more costs it its place.
 ///
 /// An honest peer on a branch that leaves our chain far below the tip begins with headers that we have, since locators
-/// have gaps there. After each such answer it is asked with a locator that closes in on the fork ([`spread_above`](super::spread_above)): of
+/// have gaps there. After each such answer it is asked with a locator that closes in on the fork (`spread_above`): of
 /// a chain of five million headers the fourth answer has new ones.
 pub(super) const MAX_REPEATS: u32 = 3;
 

@@ -3,7 +3,7 @@
 use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
-/// How long such offences are remembered. Over weeks every peer is too late at times.
+/// How long a peer's useless messages are remembered. Over weeks every peer is too late at times.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// Where a batch is on its way to the chain.

@@ -264,10 +264,12 @@ impl Ranges {
         key.checked_sub(1).map_or(self.genesis, |at| self.hints.points()[at])
     }
 
-    /// Starts ranges up to the window's end, and forgets those that are connected.
-    pub(super) fn fill(&mut self, connected: ChainPoint, window: usize) {
+    /// Starts ranges up to the window's end, and forgets those that are connected; the batches of them that are left, since
+    /// other headers have brought the chain past them, come back.
+    pub(super) fn fill(&mut self, connected: ChainPoint, window: usize) -> Vec<BatchId> {
         let head = self.head(connected.height);
-        self.active = self.active.split_off(&head);
+        let rest = self.active.split_off(&head);
+        let passed = std::mem::replace(&mut self.active, rest);
         self.window_end = (head + window).min(self.hints.points().len());
         for key in head..self.window_end {
             let (mut before, end) = (self.before(key), self.hints.points()[key]);
@@ -280,6 +282,7 @@ impl Ranges {
             let cursor = if connected.height > before.height { connected } else { before };
             self.active.entry(key).or_insert_with(|| Range::between(before, end, cursor));
         }
+        passed.into_values().flat_map(|range| range.parts).map(|part| part.batch).collect()
     }
 
     /// Returns whether enough has been received without a gap to keep the store busy.

@@ -242,7 +242,7 @@ impl AddrMan {
     }
 
     /// The peer at this address did what no good peer does, or is of no use: forgotten, and not taken in again for
-    /// [`DISCOURAGED`].
+    /// `DISCOURAGED`.
     pub fn discourage(&mut self, address: &PeerAddress, now: u64) {
         self.remove(address);
         self.avoided.insert(address, Avoided::Discouraged, now);

@@ -1,4 +1,4 @@
-//! Starting a connection, however it was made; [`Dialer`](super::Dialer) is the one that dials.
+//! Starting a connection, however it was made; `Dialer` is the one that dials.
 
 use super::config::Config;
 use super::connection::{self, Task};

@@ -1,6 +1,6 @@
 //! Watching transactions as peers announce them: `inv`, `getdata`, `tx`.
 //!
-//! Two state machines decide ([`Watch`] for transactions, one beside it for the blocks that confirm them), with the
+//! Two state machines decide (`Watch` for transactions, one beside it for the blocks that confirm them), with the
 //! connections and the clock in the driver. What is seen is what peers send: whether a transaction is valid takes the
 //! coins that it spends, which are not here, and so its fee is not known either. What a transaction breaks by itself
 //! (Bitcoin Core's `CheckTransaction`) is its sender's fault.

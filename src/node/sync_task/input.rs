@@ -20,43 +20,45 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         }
     }
 
-    pub(super) fn on_events(&mut self, event: Event) {
-        self.on_event(event);
+    pub(super) fn on_events(&mut self, event: Event) -> Result<(), SyncError> {
+        self.on_event(event)?;
         // What has already arrived is taken in one go: the state machine then decides once. But no more than that: peers
         // that never stop sending must not keep it from deciding.
         for _ in 1..EVENT_QUEUE {
             let Ok(event) = self.events.try_recv() else { break };
-            self.on_event(event);
+            self.on_event(event)?;
         }
+        Ok(())
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: Event) -> Result<(), SyncError> {
         match self.peers.on_event(event) {
-            None => {}
+            None => Ok(()),
             Some(Happened::Connected(peer, info)) => self.on_connected(peer, &info),
             Some(Happened::Said(peer, Message::Headers(headers))) => self.on_headers(peer, headers),
             Some(Happened::Said(peer, Message::Inv(inventory))) => {
-                self.on_inventory(peer, &inventory);
+                self.on_inventory(peer, &inventory)
             }
-            Some(Happened::Said(..)) => {}
+            Some(Happened::Said(..)) => Ok(()),
             Some(Happened::Lost(peer)) => self.on_peer_gone(peer),
         }
     }
 
-    fn on_connected(&mut self, peer: PeerId, info: &PeerInfo) {
+    fn on_connected(&mut self, peer: PeerId, info: &PeerInfo) -> Result<(), SyncError> {
         let announced = u32::try_from(info.start_height).unwrap_or(0);
-        self.handle(Input::PeerConnected { peer, announced, round_trip: info.latency });
+        self.handle(Input::PeerConnected { peer, announced, round_trip: info.latency })?;
         if let Some(warning) = self.peer_clocks.add(info.time_offset) {
             self.warn(warning);
         }
         if self.sync.is_following() {
             self.peers.send(peer, Message::SendHeaders);
         }
+        Ok(())
     }
 
-    pub(super) fn on_peer_gone(&mut self, peer: PeerId) {
-        self.handle(Input::PeerGone(peer));
+    pub(super) fn on_peer_gone(&mut self, peer: PeerId) -> Result<(), SyncError> {
         self.forget_on_connect_thread(peer);
+        self.handle(Input::PeerGone(peer))
     }
 
     pub(super) fn forget_on_connect_thread(&self, peer: PeerId) {
@@ -65,7 +67,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         }
     }
 
-    fn on_headers(&mut self, peer: PeerId, message: Headers) {
+    fn on_headers(&mut self, peer: PeerId, message: Headers) -> Result<(), SyncError> {
         let Headers { headers, foreign } = message;
         let reply = Reply {
             parent: headers.first().map(|header| header.prev),
@@ -80,14 +82,14 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         let batch = self.next_batch;
         self.next_batch += 1;
         self.batches.insert(batch, Batch::Received(headers));
-        self.handle(Input::Headers { peer, reply, batch });
+        self.handle(Input::Headers { peer, reply, batch })
     }
 
-    fn on_inventory(&mut self, peer: PeerId, inventory: &[Inventory]) {
+    fn on_inventory(&mut self, peer: PeerId, inventory: &[Inventory]) -> Result<(), SyncError> {
         let last = inventory.iter().rfind(|item| item.kind == InventoryKind::Block);
-        let Some(hash) = last.map(|item| BlockHash(item.hash.0)) else { return };
+        let Some(hash) = last.map(|item| BlockHash(item.hash.0)) else { return Ok(()) };
         self.record_newest(peer, hash);
-        self.handle(Input::BlockAnnounced { peer, hash });
+        self.handle(Input::BlockAnnounced { peer, hash })
     }
 
     fn record_newest(&mut self, peer: PeerId, hash: BlockHash) {
@@ -133,8 +135,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             Verdict::CandidateDiscarded(tip) => Input::CandidateDiscarded(tip),
             Verdict::Failed(error) => return Err(error.into()),
         };
-        self.handle(input);
-        Ok(())
+        self.handle(input)
     }
 
     /// Keeps a batch that a thread has given back, unless it was forgotten meanwhile.

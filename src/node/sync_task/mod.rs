@@ -160,7 +160,11 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
                         break Err(error);
                     }
                 }
-                Some(event) = self.events.recv() => self.on_events(event),
+                Some(event) = self.events.recv() => {
+                    if let Err(error) = self.on_events(event) {
+                        break Err(error);
+                    }
+                }
                 () = self.peers.background() => {}
                 () = nap => {}
             }
@@ -170,26 +174,29 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
 
     /// Does everything that follows from what has just happened.
     fn step(&mut self) -> Result<Option<Stopped>, SyncError> {
-        let stopped = self.poll()?;
-        if stopped == Some(Stopped::StopHeight) {
-            // Before anybody is dialled: there may be nothing to do at all.
-            self.publish();
-            return Ok(stopped);
+        // Nobody is dialled if the stop height is reached: there may be nothing to do at all.
+        if !self.sync.has_reached_stop_height() {
+            self.act_on_peers()?;
         }
-        self.act_on_peers();
+        let stopped = self.poll()?;
         self.publish();
         self.warn_offline();
         Ok(stopped)
     }
 
     fn poll(&mut self) -> Result<Option<Stopped>, SyncError> {
-        self.handle(Input::PeerSupply(self.peer_supply()));
+        self.handle(Input::PeerSupply(self.peer_supply()))?;
         let commands = self.sync.poll(self.now(), &self.stored);
         self.carry_out(commands)
     }
 
-    fn handle(&mut self, input: Input) {
+    /// Hands an input over, and does at once what follows from it but new requests: a peer that is refused has to be refused
+    /// before it can leave, and a tip published before the next one.
+    fn handle(&mut self, input: Input) -> Result<(), SyncError> {
         self.sync.handle(self.now(), input, &self.stored);
+        let commands = self.sync.take_commands();
+        self.carry_out(commands)?;
+        Ok(())
     }
 
     fn carry_out(&mut self, commands: Vec<Command>) -> Result<Option<Stopped>, SyncError> {

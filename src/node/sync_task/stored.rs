@@ -19,10 +19,6 @@ impl<S: HeaderStore> Stored<S> {
 }
 
 impl<S: HeaderStore> StoredChain for Stored<S> {
-    fn height(&self) -> u32 {
-        self.store.tip().height
-    }
-
     fn hashes_at(&self, heights: &[u32]) -> Vec<BlockHash> {
         let read = |store: &S, height: u32| Some(*store.run(height, 1).ok()?.hashes.first()?);
         // What cannot be read is left out: a locator leads to the chain without it.
@@ -38,8 +34,7 @@ impl<S: HeaderStore> StoredChain for Stored<S> {
         sides.iter().flat_map(|side| &side.headers).any(|header| header.hash() == *hash)
     }
 
-    fn tip_time(&self) -> Option<u32> {
-        let height = self.height();
+    fn time_at(&self, height: u32) -> Option<u32> {
         Some(self.read(|store| store.headers(height, 1))?.first()?.time)
     }
 }

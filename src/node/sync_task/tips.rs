@@ -1,6 +1,6 @@
 //! Gives the pool our tip, and what of our chain each peer has shown to have.
 
-use super::SyncTask;
+use super::{SyncError, SyncTask};
 use crate::net::pool::{PeerStatus, Place};
 use crate::node::peers::Decision;
 use crate::primitives::{BlockHash, Work};
@@ -18,14 +18,15 @@ const STATUS: Duration = Duration::from_secs(1);
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
     /// Lets the pool act.
-    pub(super) fn act_on_peers(&mut self) {
+    pub(super) fn act_on_peers(&mut self) -> Result<(), SyncError> {
         self.compare_tips();
         for decision in self.peers.act() {
             match decision {
-                Decision::Parted(peer) => self.on_peer_gone(peer),
-                Decision::AskTip(peer) => self.handle(Input::CheckTip(peer)),
+                Decision::Parted(peer) => self.on_peer_gone(peer)?,
+                Decision::AskTip(peer) => self.handle(Input::CheckTip(peer))?,
             }
         }
+        Ok(())
     }
 
     /// Gives the pool our tip, and what of our chain each peer has shown to have.

@@ -137,7 +137,7 @@ fn requests(download: &mut Download, now: Duration, stored: &SimChain) -> Vec<Pe
         Command::Request { peer, .. } => Some(peer),
         _ => None,
     };
-    download.poll(now, false, stored).into_iter().filter_map(asked).collect()
+    download.poll(now, false, stored.best.height, stored).into_iter().filter_map(asked).collect()
 }
 
 fn reply(parent: Option<BlockHash>, last: BlockHash, count: u32) -> Reply {
@@ -154,7 +154,7 @@ fn the_answer_to_whether_a_peer_has_the_tip_is_one_whatever_it_is() {
         (None, hash_of(0, 0), 0),
     ] {
         let (mut download, stored) = at_tip(100);
-        download.check_tip(ms(20), PEER, &stored);
+        download.check_tip(ms(20), PEER, stored.best.height, &stored);
         assert!(!download.is_idle(PEER), "an answer is expected");
         assert_eq!(requests(&mut download, ms(20), &stored), [PEER]);
         let disposition = download.on_headers(ms(30), PEER, &reply(parent, last, count), 2);
@@ -168,8 +168,8 @@ fn the_answer_to_whether_a_peer_has_the_tip_is_one_whatever_it_is() {
 fn the_answer_to_whether_a_peer_has_the_tip_is_not_taken_for_that_to_another_question() {
     let (mut download, stored) = at_tip(100);
     download.on_announcement(PEER);
-    download.check_tip(ms(20), PEER, &stored);
-    download.poll(ms(20), false, &stored);
+    download.check_tip(ms(20), PEER, stored.best.height, &stored);
+    download.poll(ms(20), false, stored.best.height, &stored);
     let tip = reply(Some(hash_of(0, 99)), hash_of(0, 100), 1);
     assert_eq!(download.on_headers(ms(30), PEER, &tip, 2), Disposition::Discard);
     assert!(!download.is_idle(PEER), "what follows the tip has not been answered");

@@ -4,6 +4,7 @@ mod cases;
 mod caught_up;
 mod chains;
 mod clock;
+mod events;
 mod hints;
 mod hostile;
 mod low_work;

@@ -87,10 +87,6 @@ impl SimChain {
 }
 
 impl StoredChain for SimChain {
-    fn height(&self) -> u32 {
-        self.best.height
-    }
-
     fn hashes_at(&self, heights: &[u32]) -> Vec<BlockHash> {
         heights.iter().filter_map(|height| self.at(*height)).collect()
     }
@@ -103,7 +99,7 @@ impl StoredChain for SimChain {
         self.knows(hash) && !self.has(*hash)
     }
 
-    fn tip_time(&self) -> Option<u32> {
+    fn time_at(&self, _: u32) -> Option<u32> {
         Some(0)
     }
 }
