@@ -1,6 +1,6 @@
 //! What peers send without being asked: `inv` of blocks, and headers of new blocks (BIP130).
 
-use super::download::Disposition;
+use super::answers::Disposition;
 use super::header_sync::HeaderSync;
 use super::input::{Moment, Reply, StoredChain};
 use super::state::{Batch, Offences, Stage};

@@ -2,7 +2,7 @@
 
 use super::FULL;
 use super::RangeKey;
-use super::download::{Disposition, Download};
+use super::download::Download;
 use super::input::Reply;
 use super::peers::{Answered, NextRequest, Peer, Purpose, Request, TipState};
 use super::progress::{Gain, MAX_REPEATS};
@@ -12,6 +12,17 @@ use super::{BatchId, Command, DropReason};
 use crate::chain::ChainPoint;
 use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
+
+/// What a `headers` message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disposition {
+    /// An answer that is needed.
+    Take,
+    /// An answer that is not needed (any more).
+    Discard,
+    /// No answer to anything that was asked.
+    Unsolicited,
+}
 
 impl Download {
     /// Says what a `headers` message is, and records that its request is answered.

@@ -1,14 +1,12 @@
 //! The download: what is known of each peer's chain, the two ways of downloading, and which of them is on.
 
-use super::FULL;
-use super::RangeKey;
 use super::input::StoredChain;
 use super::locator::locator;
 use super::peers::{NextRequest, Peer, Purpose};
 use super::prefetched::Prefetched;
 use super::tail::{SOFT_DEADLINE, Tail, TailBatch};
 use super::window::{LEAST_WINDOW, RANGES_PER_MS, Ranges, SILENT, WINDOW};
-use super::{BatchId, Command, DropReason, SyncEvent};
+use super::{BatchId, Command, DropReason, FULL, RangeKey, SyncEvent};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::{BlockHash, PeerId};
 use std::cmp::Reverse;
@@ -27,17 +25,6 @@ const RACE_UNMEASURED: Duration = Duration::from_secs(2);
 
 /// Headers that a lone peer is asked for at first; several peers share them.
 const FIRST_IN_FLIGHT: u32 = 8 * FULL;
-
-/// What a `headers` message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Disposition {
-    /// An answer that is needed.
-    Take,
-    /// An answer that is not needed (any more).
-    Discard,
-    /// No answer to anything that was asked.
-    Unsolicited,
-}
 
 /// Decides which peer is asked for which headers.
 #[derive(Debug)]

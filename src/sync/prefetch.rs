@@ -11,7 +11,8 @@
 //! comparison of peers, and it is thrown away where the hints turn out to be wrong.
 
 use super::FULL;
-use super::download::{Disposition, Download};
+use super::answers::Disposition;
+use super::download::Download;
 use super::input::Reply;
 use super::peers::{Peer, Purpose, Request};
 use super::prefetched::Prefetched;

@@ -5,7 +5,8 @@ use super::sim_chain::SimChain;
 use super::world::{SimPeer, World, chain, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::{BlockHash, PeerId};
-use crate::sync::download::{Disposition, Download};
+use crate::sync::answers::Disposition;
+use crate::sync::download::Download;
 use crate::sync::{Command, Reply};
 use std::time::Duration;
 
