@@ -1,4 +1,5 @@
-//! What peers send without being asked: `inv` of blocks, and headers of new blocks (BIP130).
+//! Where `headers` and `inv` messages arrive. Answers go to the download; headers that nobody asked for (new blocks, BIP130) and
+//! announced blocks are judged here.
 
 use super::answers::Disposition;
 use super::header_sync::HeaderSync;

@@ -43,7 +43,8 @@ pub use settings::{ChainEnd, Settings};
 /// Names a batch of headers from its arrival until it is connected to the chain or dropped.
 pub type BatchId = u64;
 
-/// Headers in a full answer (Bitcoin Core `MAX_HEADERS_RESULTS`): one with fewer says that the peer has no more.
+/// Headers in a full answer (Bitcoin Core `MAX_HEADERS_RESULTS`). One with fewer than were asked for says that the peer has no
+/// more: of a range of 2,016 headers the second answer has 16.
 const FULL: u32 = 2000;
 
 /// Position of a range's end among the hints.

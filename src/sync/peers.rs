@@ -71,7 +71,7 @@ pub(super) struct Request {
     pub(super) purpose: Purpose,
     pub(super) locator: Vec<BlockHash>,
     pub(super) asked_at: Duration,
-    /// The most headers that the answer should have.
+    /// How many headers were asked for: the answer has no more.
     pub(super) wanted: u32,
     /// How many headers the peer had sent when it was asked.
     pub(super) delivered: u64,

@@ -36,7 +36,7 @@ pub(super) struct Completion {
     pub(super) last_request: Duration,
 }
 
-/// What is known of a peer besides its answers.
+/// What a peer has announced and sent unasked; its answers and requests are in the download's record of it (`peers`).
 #[derive(Debug, Default)]
 pub(super) struct PeerRecord {
     /// The height that it announced.
