@@ -1,4 +1,4 @@
-//! The address manager's file, for those that hold the folder's lock and for those that do not.
+//! Reads and writes the address manager's file, with or without the folder's lock.
 
 use super::policy::AddrManUse;
 use crate::chain::Params;
@@ -9,16 +9,17 @@ use std::path::Path;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::{debug, warn};
 
-/// What became of writing the address manager.
+/// The outcome of writing the address manager's file.
 #[derive(Debug)]
 pub(super) enum Written {
-    /// The file holds this now.
+    /// The file was written, and now holds this address manager.
     Whole(AddrMan),
-    /// Somebody else uses the folder, or there is none: perhaps another time.
+    /// Nothing was written: another process holds the lock, the folder is missing, or the file cannot be read. A later attempt
+    /// may succeed.
     NotNow,
-    /// Somebody else has replaced the file since it was read here: what it holds counts.
+    /// Another process has replaced the file since we last read or wrote it; this is what the file holds now.
     Replaced(AddrMan),
-    /// The system did not let it, which the user has been told.
+    /// Writing failed, and a warning has been logged.
     Failed,
 }
 
@@ -60,7 +61,7 @@ impl AddrManFile {
         }
     }
 
-    /// The file holds this now.
+    /// Records what the file holds now, so that the next write can tell whether another process has replaced it.
     pub(super) fn holds(&mut self, addrman: AddrMan) {
         if matches!(self.usage, AddrManUse::Shared(_)) {
             self.base = Some(addrman);
@@ -68,7 +69,7 @@ impl AddrManFile {
     }
 }
 
-/// The address manager in a folder; `None` within if there is none.
+/// Returns the address manager in a folder: `Some(None)` if there is no file, `None` if the file cannot be read.
 fn read(params: &Params, folder: &Path) -> Option<Option<AddrMan>> {
     let read = load(folder, params.magic, scope_of(params.network));
     // Who holds the lock will say so, and keep the file aside.
@@ -85,20 +86,20 @@ fn replace(params: &Params, folder: &Path, addrman: AddrMan) -> Written {
     }
 }
 
-/// Takes the folder's lock for the moment that this takes; others wait for longer before they give up.
+/// Holds the folder's lock only while it compares and writes: other processes wait longer than that before they give up.
 fn replace_if_same(
     params: &Params,
     folder: &Path,
     base: Option<AddrMan>,
     addrman: AddrMan,
 ) -> Written {
-    // A folder is made by who stores something in it.
+    // The folder is created by the process that stores headers in it, not here.
     let lock = folder.is_dir().then(|| StoreLock::take(folder));
     let Some(Ok(_lock)) = lock else { return Written::NotNow };
     match read(params, folder) {
         Some(Some(other)) if base.as_ref() != Some(&other) => Written::Replaced(other),
         Some(_) => match replace(params, folder, addrman) {
-            // Latencies are rounded in the file, and what is in it is to be known again.
+            // The file rounds latencies, so it is read back: the next comparison must be with what it really holds.
             Written::Whole(addrman) => {
                 Written::Whole(read(params, folder).flatten().unwrap_or(addrman))
             }

@@ -1,10 +1,10 @@
-//! What the log says of peers that go.
+//! Logs why peers were disconnected.
 
 use crate::net::pool::DisconnectReason;
 use crate::net::{Disconnect, Fault};
 use tracing::{debug, info, warn};
 
-/// What the pool does in the course of things is of interest to who looks closely; the rest is news.
+/// Logs routine disconnections at debug level, and all others at info level.
 pub(super) fn log_disconnect(address: &str, reason: &DisconnectReason) {
     match reason {
         DisconnectReason::Surplus
@@ -16,7 +16,7 @@ pub(super) fn log_disconnect(address: &str, reason: &DisconnectReason) {
     }
 }
 
-/// Who named a peer is told of every trouble with it; of those that were found only what they did wrong.
+/// Warns of every failure of a peer that the user named; of a peer that was found only if it was connected and at fault.
 pub(super) fn log_lost(address: &str, named: bool, connected: bool, reason: &Disconnect) {
     let told = match reason {
         Disconnect::Unreachable { text, .. } => format!("cannot connect to {address}: {text}"),
@@ -26,7 +26,7 @@ pub(super) fn log_lost(address: &str, named: bool, connected: bool, reason: &Dis
     match (named, connected, reason.fault()) {
         (true, ..) | (false, true, Fault::Peer) => warn!("{told}"),
         (false, true, _) => info!("{told}"),
-        // Of the many addresses that are found, most are gone, or something else's.
+        // Most addresses that are found belong to nodes that are gone, or to other services.
         (false, false, _) => debug!("{told}"),
     }
 }
