@@ -4,7 +4,7 @@ use super::crew::{Crew, Woken};
 use super::options::{FetchError, FetchOptions};
 use super::turns::Turns;
 use crate::net::pool::Needed;
-use crate::node::peers::Happened;
+use crate::node::peers::PeerEvent;
 use crate::primitives::{BlockHash, Hash256, PeerId};
 use crate::spv::{BlockFault, CheckedBlock};
 use crate::wire::{Block, Inventory, InventoryKind, Message};
@@ -85,16 +85,16 @@ impl Download {
             self.ask();
             let wake_at = self.turns.wake_at(Instant::now());
             match self.crew.next(wake_at.min(end)).await {
-                Ok(Happened::Connected(id, _)) => self.turns.add(id),
-                Ok(Happened::Said(id, Message::Block(block))) => {
+                Ok(PeerEvent::Connected(id, _)) => self.turns.add(id),
+                Ok(PeerEvent::Message(id, Message::Block(block))) => {
                     if let Some(checked) = self.on_block(id, block).await? {
                         let peer = self.crew.address(id);
                         return Ok(FetchedBlock { checked, peer });
                     }
                 }
-                Ok(Happened::Said(id, Message::NotFound(list))) => self.on_not_found(id, &list),
-                Ok(Happened::Said(..)) | Err(Woken::DialingIsOver) => {}
-                Ok(Happened::Lost(id)) => self.turns.forget(id),
+                Ok(PeerEvent::Message(id, Message::NotFound(list))) => self.on_not_found(id, &list),
+                Ok(PeerEvent::Message(..)) | Err(Woken::DialingIsOver) => {}
+                Ok(PeerEvent::Disconnected(id)) => self.turns.forget(id),
                 Err(Woken::Deadline) if Instant::now() < end => self.give_up_late_ones(),
                 Err(Woken::Deadline | Woken::Exhausted) => return Err(self.failure()),
             }

@@ -4,7 +4,7 @@ use super::options::FetchOptions;
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
 use crate::node::failures::Failures;
-use crate::node::peers::{AddrManUse, Decision, Happened, Peers, Policy};
+use crate::node::peers::{AddrManUse, PeerCommand, PeerEvent, Peers, Policy};
 use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::collections::VecDeque;
@@ -60,17 +60,17 @@ impl Crew {
     }
 
     /// Waits for the next thing to happen, dialling as many peers as are wanted meanwhile.
-    pub(super) async fn next(&mut self, deadline: Instant) -> Result<Happened, Woken> {
+    pub(super) async fn next(&mut self, deadline: Instant) -> Result<PeerEvent, Woken> {
         loop {
             for decision in self.peers.act() {
                 match decision {
-                    Decision::Parted(id) => self.parted.push_back(id),
+                    PeerCommand::Forget(id) => self.parted.push_back(id),
                     // No request knows a tip.
-                    Decision::AskTip(_) => {}
+                    PeerCommand::CheckTip(_) => {}
                 }
             }
             if let Some(id) = self.parted.pop_front() {
-                return Ok(Happened::Lost(id));
+                return Ok(PeerEvent::Disconnected(id));
             }
             if self.peers.is_exhausted() {
                 return Err(Woken::Exhausted);

@@ -3,7 +3,7 @@
 use super::crew::{Crew, Woken};
 use super::options::{FetchError, FetchOptions};
 use crate::net::pool::Needed;
-use crate::node::peers::Happened;
+use crate::node::peers::PeerEvent;
 use crate::primitives::{Hash256, PeerId, Txid};
 use crate::wire::{Inventory, InventoryKind, Message, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,17 +72,17 @@ impl Request {
     async fn ask(&mut self, end: Instant) -> Option<TxAnswer> {
         while !self.is_answered() {
             match self.crew.next(end).await {
-                Ok(Happened::Connected(id, _)) => self.on_connected(id),
-                Ok(Happened::Said(id, Message::Tx(transaction))) => {
+                Ok(PeerEvent::Connected(id, _)) => self.on_connected(id),
+                Ok(PeerEvent::Message(id, Message::Tx(transaction))) => {
                     if transaction.view().txid() == self.txid {
                         let peer = self.crew.address(id);
                         return Some(TxAnswer::Found { transaction, peer });
                     }
                     self.on_other(id, &transaction);
                 }
-                Ok(Happened::Said(id, Message::NotFound(list))) => self.on_not_found(id, &list),
-                Ok(Happened::Lost(id)) => self.on_lost(id),
-                Ok(Happened::Said(..)) | Err(Woken::DialingIsOver) => {}
+                Ok(PeerEvent::Message(id, Message::NotFound(list))) => self.on_not_found(id, &list),
+                Ok(PeerEvent::Disconnected(id)) => self.on_lost(id),
+                Ok(PeerEvent::Message(..)) | Err(Woken::DialingIsOver) => {}
                 Err(Woken::Deadline | Woken::Exhausted) => break,
             }
         }

@@ -9,7 +9,7 @@ use super::watch::{Arrival, Watch};
 use crate::chain::Params;
 use crate::net::Event;
 use crate::net::pool::{Needed, Persistence};
-use crate::node::peers::{AddrManUse, Decision, Happened, Peers, Policy};
+use crate::node::peers::{AddrManUse, PeerCommand, PeerEvent, Peers, Policy};
 use crate::primitives::{BlockHash, PeerId, Txid};
 use crate::spv::CheckedBlock;
 use crate::wire::{Block, Headers, Inventory, InventoryKind, Message, Transaction, TxView};
@@ -146,9 +146,9 @@ impl Mempool {
     fn act_on_peers(&mut self) {
         for decision in self.peers.act() {
             match decision {
-                Decision::Parted(key) => self.forget(key),
+                PeerCommand::Forget(key) => self.forget(key),
                 // Only those are asked for a tip that are held to one.
-                Decision::AskTip(_) => {}
+                PeerCommand::CheckTip(_) => {}
             }
         }
     }
@@ -168,9 +168,9 @@ impl Mempool {
     fn on_event(&mut self, event: Event) {
         match self.peers.on_event(event) {
             None => {}
-            Some(Happened::Connected(key, info)) => self.watch.add_peer(key, info.wtxid_relay),
-            Some(Happened::Said(key, message)) => self.on_message(key, message),
-            Some(Happened::Lost(key)) => self.forget(key),
+            Some(PeerEvent::Connected(key, info)) => self.watch.add_peer(key, info.wtxid_relay),
+            Some(PeerEvent::Message(key, message)) => self.on_message(key, message),
+            Some(PeerEvent::Disconnected(key)) => self.forget(key),
         }
     }
 

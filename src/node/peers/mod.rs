@@ -1,9 +1,8 @@
-//! The connections of a task: what the pool decides is done here, and what happens is told it.
+//! Carries out the pool's decisions for one task, and reports connection events back to it.
 //!
-//! A sync, a watch of transactions and a request for one thing have their peers by the same rules (netgroups, backoff,
-//! replacement, discouragement, the address manager); what they want of them is a [`Policy`]. A request is over in
-//! seconds and could do with less than a pool, but what it would do without are just those rules: it has a pool that
-//! does not persist and asks nobody for addresses.
+//! A sync, a watch of transactions and a request for one thing choose their peers by the same rules (netgroups, backoff,
+//! replacement, discouragement, the address manager); a [`Policy`] says what each wants of its peers. A request for one thing
+//! needs the same rules, though it is over in seconds: its pool does not persist and asks nobody for addresses.
 
 mod addrman_file;
 mod log;
@@ -34,9 +33,9 @@ use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_ch
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-/// A peer that is dialled or connected, and what its task notes of it.
+/// A peer that is being dialled or is connected, and what its task remembers of it (`note`).
 #[derive(Debug)]
-pub(super) struct Line<N> {
+pub(super) struct Peer<N> {
     handle: PeerHandle,
     address: String,
     connected: bool,
@@ -44,30 +43,30 @@ pub(super) struct Line<N> {
     pub(super) note: N,
 }
 
-impl<N> Line<N> {
+impl<N> Peer<N> {
     pub(super) fn address(&self) -> &str {
         &self.address
     }
 }
 
-/// What the pool has decided and the task has to know.
+/// What the pool has decided and the task has to carry out.
 #[derive(Debug)]
-pub(super) enum Decision {
-    /// This peer is gone.
-    Parted(PeerId),
-    /// This peer is to be asked whether it has our tip.
-    AskTip(PeerId),
+pub(super) enum PeerCommand {
+    /// Forget this peer: it has been disconnected.
+    Forget(PeerId),
+    /// Ask this peer whether it has our tip.
+    CheckTip(PeerId),
 }
 
-/// What has happened on a connection that the task has to know.
+/// What has happened on a connection.
 #[derive(Debug)]
-pub(super) enum Happened {
-    /// A peer can be used.
+pub(super) enum PeerEvent {
+    /// The handshake is complete, and the peer can be used.
     Connected(PeerId, Box<PeerInfo>),
-    /// A peer said something.
-    Said(PeerId, Message),
-    /// A peer, or the attempt to reach one, is gone by itself.
-    Lost(PeerId),
+    /// The peer sent a message.
+    Message(PeerId, Message),
+    /// The connection, or the attempt to make one, has ended by itself.
+    Disconnected(PeerId),
 }
 
 /// What was done beside the task.
@@ -82,7 +81,7 @@ enum Done {
 #[derive(Debug)]
 pub(super) struct Peers<N> {
     pool: Pool,
-    lines: BTreeMap<PeerId, Line<N>>,
+    connections: BTreeMap<PeerId, Peer<N>>,
     policy: Policy,
     config: Config,
     events: Sender<Event>,
@@ -108,7 +107,7 @@ impl<N: Default> Peers<N> {
         let config = net_config(params, policy.height, Timers::default());
         Self {
             pool: Pool::new(policy.settings(), addrman, now),
-            lines: BTreeMap::new(),
+            connections: BTreeMap::new(),
             config: Config { relay: policy.relay, ..config },
             dialer: policy.peers.dialer(),
             policy,
@@ -130,25 +129,25 @@ impl<N: Default> Peers<N> {
     }
 
     /// Does what the pool decides; what is left for the task comes back.
-    pub(super) fn act(&mut self) -> Vec<Decision> {
+    pub(super) fn act(&mut self) -> Vec<PeerCommand> {
         let now = self.now();
         self.check_route(now);
         let actions = self.pool.poll(now, &mut rand::rng());
         actions.into_iter().filter_map(|action| self.act_on(action)).collect()
     }
 
-    fn act_on(&mut self, action: Action) -> Option<Decision> {
+    fn act_on(&mut self, action: Action) -> Option<PeerCommand> {
         match action {
             Action::Dial { id, address, patience } => self.dial(id, address, patience),
             Action::Disconnect { id, address, reason } => {
                 log_disconnect(&address, &reason);
                 self.hang_up(id);
-                return Some(Decision::Parted(id));
+                return Some(PeerCommand::Forget(id));
             }
-            Action::AskTip { id } => return Some(Decision::AskTip(id)),
+            Action::AskTip { id } => return Some(PeerCommand::CheckTip(id)),
             // What cannot be queued is not answered; there are other peers to tell addresses.
             Action::AskAddresses { id } => self.send(id, Message::GetAddr),
-            Action::Ping { id } => drop(self.lines.get(&id).map(|line| line.handle.ping())),
+            Action::Ping { id } => drop(self.connections.get(&id).map(|line| line.handle.ping())),
             Action::Search(what) => self.search(what),
             Action::Save => self.save(),
         }
@@ -161,9 +160,9 @@ impl<N: Default> Peers<N> {
         let config = Arc::new(Config { timers, ..self.config.clone() });
         let events = self.events.clone();
         let handle = self.dialer.spawn(id, address.clone(), config, events);
-        self.lines.insert(
+        self.connections.insert(
             id,
-            Line { handle, address, connected: false, useful: false, note: N::default() },
+            Peer { handle, address, connected: false, useful: false, note: N::default() },
         );
     }
 
@@ -264,18 +263,18 @@ impl<N: Default> Peers<N> {
     }
 
     /// Takes what was reported of a connection; what is left for the task comes back.
-    pub(super) fn on_event(&mut self, event: Event) -> Option<Happened> {
+    pub(super) fn on_event(&mut self, event: Event) -> Option<PeerEvent> {
         match event {
             Event::Connected { peer, info } => {
                 let kept = self.connected(peer, &info);
-                kept.then_some(Happened::Connected(peer, info))
+                kept.then_some(PeerEvent::Connected(peer, info))
             }
             // What a peer said before it was dropped may still be waiting here.
             Event::Message { peer, message } => {
-                let used = self.lines.get(&peer)?.connected;
+                let used = self.connections.get(&peer)?.connected;
                 self.heard(peer, &message);
                 // Who is only to tell addresses has nothing else to say.
-                used.then_some(Happened::Said(peer, message))
+                used.then_some(PeerEvent::Message(peer, message))
             }
             Event::Latency { peer, rtt } => {
                 let now = self.now();
@@ -283,7 +282,7 @@ impl<N: Default> Peers<N> {
                 None
             }
             Event::Disconnected { peer, reason } => {
-                self.disconnected(peer, &reason).then_some(Happened::Lost(peer))
+                self.disconnected(peer, &reason).then_some(PeerEvent::Disconnected(peer))
             }
         }
     }
@@ -295,7 +294,7 @@ impl<N: Default> Peers<N> {
         match self.pool.connected(id, info, now) {
             Admission::Keep => {
                 self.ever_connected += 1;
-                if let Some(line) = self.lines.get_mut(&id) {
+                if let Some(line) = self.connections.get_mut(&id) {
                     line.connected = true;
                 }
                 let PeerInfo { address, user_agent, start_height, latency, .. } = info;
@@ -329,7 +328,7 @@ impl<N: Default> Peers<N> {
     fn disconnected(&mut self, id: PeerId, reason: &Disconnect) -> bool {
         if let Disconnect::Proxy(error) = reason {
             self.blame_proxy(error);
-        } else if let Some(line) = self.lines.get(&id) {
+        } else if let Some(line) = self.connections.get(&id) {
             log_lost(&line.address, self.pool.is_named(id), line.connected, reason);
         }
         let now = self.now();
@@ -366,7 +365,7 @@ impl<N: Default> Peers<N> {
     }
 
     fn drop_line(&mut self, id: PeerId, reason: &str) {
-        if let Some(line) = self.lines.get(&id) {
+        if let Some(line) = self.connections.get(&id) {
             warn!("dropped peer {}: {reason}", line.address);
         }
         self.let_go(id, reason);
@@ -376,7 +375,7 @@ impl<N: Default> Peers<N> {
     pub(super) fn dismiss(&mut self, id: PeerId, reason: &str) {
         let now = self.now();
         self.pool.dismissed(id, now);
-        if let Some(line) = self.lines.get(&id) {
+        if let Some(line) = self.connections.get(&id) {
             info!("done with peer {}: {reason}", line.address);
         }
         self.let_go(id, reason);
@@ -388,8 +387,8 @@ impl<N: Default> Peers<N> {
         }
     }
 
-    fn hang_up(&mut self, id: PeerId) -> Option<Line<N>> {
-        let line = self.lines.remove(&id)?;
+    fn hang_up(&mut self, id: PeerId) -> Option<Peer<N>> {
+        let line = self.connections.remove(&id)?;
         self.bytes_of_gone += line.handle.traffic().received;
         line.handle.disconnect();
         Some(line)

@@ -1,6 +1,6 @@
-//! What a task asks of its peers, and what it tells of them.
+//! What a task can ask of its connections, and what it can say about a peer.
 
-use super::{Line, Peers};
+use super::{Peer, Peers};
 use crate::net::pool::{PeerStatus, Place};
 use crate::node::failures::Failures;
 use crate::primitives::PeerId;
@@ -8,23 +8,23 @@ use crate::wire::Message;
 use std::time::Duration;
 
 impl<N: Default> Peers<N> {
-    /// Says something to a peer. What cannot be queued is as lost as what is not answered: the connection is over, or the
-    /// peer does not read, and there are deadlines for both.
+    /// Sends a message to a peer. A message that cannot be queued is dropped: the connection has ended, or the peer does not
+    /// read, and a deadline ends that too.
     pub(in crate::node) fn send(&self, id: PeerId, message: Message) {
-        self.lines.get(&id).map(|line| line.handle.try_send(message).ok());
+        self.connections.get(&id).map(|line| line.handle.try_send(message).ok());
     }
 
-    pub(in crate::node) fn get(&self, id: PeerId) -> Option<&Line<N>> {
-        self.lines.get(&id)
+    pub(in crate::node) fn get(&self, id: PeerId) -> Option<&Peer<N>> {
+        self.connections.get(&id)
     }
 
-    pub(in crate::node) fn get_mut(&mut self, id: PeerId) -> Option<&mut Line<N>> {
-        self.lines.get_mut(&id)
+    pub(in crate::node) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer<N>> {
+        self.connections.get_mut(&id)
     }
 
-    /// The connected peers.
-    pub(in crate::node) fn lines(&mut self) -> impl Iterator<Item = (PeerId, &mut Line<N>)> {
-        let connected = self.lines.iter_mut().filter(|(_, line)| line.connected);
+    /// Returns the connected peers.
+    pub(in crate::node) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut Peer<N>)> {
+        let connected = self.connections.iter_mut().filter(|(_, line)| line.connected);
         connected.map(|(id, line)| (*id, line))
     }
 
@@ -36,7 +36,7 @@ impl<N: Default> Peers<N> {
     /// A peer did something for us.
     pub(in crate::node) fn was_useful(&mut self, id: PeerId) {
         self.pool.was_useful(id);
-        if let Some(line) = self.lines.get_mut(&id) {
+        if let Some(line) = self.connections.get_mut(&id) {
             line.useful = true;
         }
     }
@@ -75,7 +75,7 @@ impl<N: Default> Peers<N> {
     }
 
     pub(in crate::node) fn connected_count(&self) -> usize {
-        self.lines.values().filter(|line| line.connected).count()
+        self.connections.values().filter(|line| line.connected).count()
     }
 
     /// How many were connected, all in all.
@@ -101,7 +101,7 @@ impl<N: Default> Peers<N> {
 
     /// Bytes received from all of them.
     pub(in crate::node) fn bytes_received(&self) -> u64 {
-        let open: u64 = self.lines.values().map(|line| line.handle.traffic().received).sum();
+        let open: u64 = self.connections.values().map(|line| line.handle.traffic().received).sum();
         self.bytes_of_gone + open
     }
 }

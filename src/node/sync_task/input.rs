@@ -3,7 +3,7 @@
 use super::tasks::Verdict;
 use super::{Batch, EVENT_QUEUE, SECOND_OPINION, SyncError, SyncTask};
 use crate::net::{Event, PeerInfo};
-use crate::node::peers::Happened;
+use crate::node::peers::PeerEvent;
 use crate::primitives::{BlockHash, Header, PeerId};
 use crate::store::HeaderStore;
 use crate::sync::{Input, Linked, PeerSupply, Reply};
@@ -34,13 +34,15 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     fn on_event(&mut self, event: Event) -> Result<(), SyncError> {
         match self.peers.on_event(event) {
             None => Ok(()),
-            Some(Happened::Connected(peer, info)) => self.on_connected(peer, &info),
-            Some(Happened::Said(peer, Message::Headers(headers))) => self.on_headers(peer, headers),
-            Some(Happened::Said(peer, Message::Inv(inventory))) => {
+            Some(PeerEvent::Connected(peer, info)) => self.on_connected(peer, &info),
+            Some(PeerEvent::Message(peer, Message::Headers(headers))) => {
+                self.on_headers(peer, headers)
+            }
+            Some(PeerEvent::Message(peer, Message::Inv(inventory))) => {
                 self.on_inventory(peer, &inventory)
             }
-            Some(Happened::Said(..)) => Ok(()),
-            Some(Happened::Lost(peer)) => self.on_peer_gone(peer),
+            Some(PeerEvent::Message(..)) => Ok(()),
+            Some(PeerEvent::Disconnected(peer)) => self.on_peer_gone(peer),
         }
     }
 

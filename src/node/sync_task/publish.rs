@@ -68,7 +68,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         }
         self.mark_synced()?;
         self.peers.follow();
-        let connected: Vec<PeerId> = self.peers.lines().map(|(id, _)| id).collect();
+        let connected: Vec<PeerId> = self.peers.iter_mut().map(|(id, _)| id).collect();
         connected.into_iter().for_each(|id| self.peers.send(id, Message::SendHeaders));
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{SyncError, SyncTask};
 use crate::net::pool::{PeerStatus, Place};
-use crate::node::peers::Decision;
+use crate::node::peers::PeerCommand;
 use crate::primitives::{BlockHash, Work};
 use crate::store::HeaderStore;
 use crate::sync::Input;
@@ -22,8 +22,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         self.compare_tips();
         for decision in self.peers.act() {
             match decision {
-                Decision::Parted(peer) => self.on_peer_gone(peer)?,
-                Decision::AskTip(peer) => self.handle(Input::CheckTip(peer))?,
+                PeerCommand::Forget(peer) => self.on_peer_gone(peer)?,
+                PeerCommand::CheckTip(peer) => self.handle(Input::CheckTip(peer))?,
             }
         }
         Ok(())
@@ -47,7 +47,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             return;
         }
         let mut shown = Vec::new();
-        for (id, line) in self.peers.lines() {
+        for (id, line) in self.peers.iter_mut() {
             let Some(hash) = line.note.newest else { continue };
             // A hash that is not known yet may be by the next time.
             let side = self.tips.side_tips.iter().find(|tip| tip.hash == hash);
