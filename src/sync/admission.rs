@@ -121,10 +121,10 @@ impl Limits {
     /// Hints that are far from each other vouch for nothing on the way: whether headers lead to the next one shows
     /// only when that is reached, and until then a peer could fill the disk with what does not. Once it is reached, the
     /// chain has either the minimum work, and is downloaded for keeps, or it is not synced, and to keep it would gain
-    /// nothing. Hints settle a chain's work where a range between two of them fits in memory.
+    /// nothing. Hints vouch for a chain's work where a range between two of them fits in memory.
     ///
     /// While the chain itself has less than the minimum, the threshold would keep out whatever has more work
-    /// than it, and be it a header: such a branch may take over as long as the chain may grow at all.
+    /// than it, even by a single header: such a branch may take over as long as the chain may grow at all.
     pub fn is_worth_keeping(&self, height: u32, work: &Work, tip: &TipFacts<'_>) -> bool {
         let takes_over = work > tip.work;
         *work >= tip.threshold || (takes_over && self.allows(height))

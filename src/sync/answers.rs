@@ -256,35 +256,28 @@ impl Download {
         self.peers.values_mut().for_each(|peer| peer.left_hints = false);
     }
 
-    /// Records how a batch fared when its work and links were checked.
-    /// `good` headers are good, the last of which has the hash `last`; with `faulty`, a bad one follows. The batches that
-    /// are dropped come back.
-    pub(super) fn on_linked(
-        &mut self,
-        id: BatchId,
-        good: u32,
-        last: BlockHash,
-        faulty: bool,
-    ) -> Vec<BatchId> {
+    /// Records how a batch fared when its proof of work and links were checked: `good` headers are good, the last of which has
+    /// the hash `last`; with `faulty`, a bad one follows.
+    pub(super) fn on_linked(&mut self, id: BatchId, good: u32, last: BlockHash, faulty: bool) {
         let (connected, linked) = (self.connected, LinkedPart { good, last, faulty });
-        if let Some((_, range)) = self.ranges.with_batch_mut(id) {
+        let dropped = if let Some((_, range)) = self.ranges.with_batch_mut(id) {
             range.linked(id, linked, connected)
         } else if self.prefetched.begin_of(id).is_some() {
             self.prefetched.linked(id, linked)
         } else {
             self.tail.linked(id, good > 0, faulty)
-        }
+        };
+        self.commands.push(Command::Forget(dropped));
     }
 
-    /// A batch was connected, or only its good part: the chain's end is here now, and this is what the batch has shown. The
-    /// batches that are dropped come back.
+    /// A batch was connected, or only its good part: the chain's end is here now, and this is what the batch has shown.
     pub(super) fn on_connected(
         &mut self,
         id: BatchId,
         connected: ChainPoint,
         whole: bool,
         gain: &Gain,
-    ) -> Vec<BatchId> {
+    ) {
         if let Some(batch) = self.tail.get(id).copied() {
             self.record_gain(&batch, gain);
         }
@@ -305,7 +298,7 @@ impl Download {
         } else {
             self.tail.connected(id, whole)
         };
+        self.commands.push(Command::Forget(dropped));
         self.hand_over_prefetched();
-        dropped
     }
 }

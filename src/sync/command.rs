@@ -221,14 +221,7 @@ pub enum SyncEvent {
         height: u32,
     },
     /// A branch beside the chain ends here.
-    SideTip {
-        /// Height of its end.
-        height: u32,
-        /// Hash of its end.
-        hash: BlockHash,
-        /// Its work, genesis included.
-        work: Work,
-    },
+    SideTip(ChainTip),
     /// Peers have different chains.
     PeersDisagree {
         /// The chain with the most work.

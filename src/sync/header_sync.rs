@@ -63,7 +63,8 @@ impl HeaderSync {
         }
     }
 
-    /// Records what has happened. The next [`HeaderSync::poll`] gives the commands that follow from it.
+    /// Records what has happened. [`HeaderSync::take_commands`], or the next [`HeaderSync::poll`], gives the commands that
+    /// follow from it.
     pub fn handle(&mut self, now: Moment, input: Input, chain: &dyn StoredChain) {
         match input {
             Input::PeerConnected { peer, announced, round_trip } => {

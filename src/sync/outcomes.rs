@@ -16,13 +16,13 @@ impl HeaderSync {
         let peer = batch.peer;
         if let Some((hint, got)) = linked.hint_mismatch {
             // It leads away from the hints that the stored chain follows: nothing of its sender is of use.
-            self.forget_batches(|download| download.on_linked(id, 0, BlockHash::ZERO, true));
+            self.download.on_linked(id, 0, BlockHash::ZERO, true);
             let ChainPoint { height, hash: expected } = hint;
             return self.drop_peer(peer, DropReason::LeftHints { height, expected, got });
         }
         let begin = linked.parent_height.unwrap_or_else(|| self.download.begin_height(id));
         let faulty = linked.fault.is_some();
-        self.forget_batches(|download| download.on_linked(id, linked.good, linked.last, faulty));
+        self.download.on_linked(id, linked.good, linked.last, faulty);
         if let Some(fault) = &linked.fault {
             let rejection = fault.clone().at(begin + linked.good + 1);
             self.drop_peer(peer, DropReason::InvalidHeader(rejection));
@@ -112,18 +112,7 @@ impl HeaderSync {
 
     fn finish_batch(&mut self, batch: BatchId, end: ChainPoint, whole: bool, gain: &Gain) {
         self.batches.remove(&batch);
-        self.forget_batches(|download| download.on_connected(batch, end, whole, gain));
-    }
-
-    /// Forgets the batches that a step of the download has dropped.
-    fn forget_batches(
-        &mut self,
-        step: impl FnOnce(&mut super::download::Download) -> Vec<BatchId>,
-    ) {
-        let dropped = step(&mut self.download);
-        let commands = self.download.take_commands();
-        self.carry_out(commands);
-        self.carry_out(vec![Command::Forget(dropped)]);
+        self.download.on_connected(batch, end, whole, gain);
     }
 
     pub(super) fn move_tip(&mut self, tip: ChainTip) {
@@ -184,7 +173,7 @@ impl HeaderSync {
             ConnectOutcome::Extended(count) => self.tally.headers_added += u64::from(*count),
             ConnectOutcome::SideBranch { height, hash, work } => {
                 let end = ChainTip { height: *height, hash: *hash, chainwork: work.clone() };
-                self.report_side_tip(&end);
+                self.report(SyncEvent::SideTip(end.clone()));
                 self.report_disagreement(end);
             }
             ConnectOutcome::Presynced { height, work } => {
@@ -218,7 +207,7 @@ impl HeaderSync {
     }
 
     fn record_reorganization(&mut self, old: ChainTip, depth: u32) {
-        self.report_side_tip(&old);
+        self.report(SyncEvent::SideTip(old.clone()));
         let (old_point, new) = (old.point(), self.tip.point());
         // Both branches came in this very sync, and before it was complete: from two peers.
         if self.tally.headers_added > 0 && !self.completion.caught_up {
@@ -226,11 +215,6 @@ impl HeaderSync {
         }
         self.tally.reorgs += 1;
         self.report(SyncEvent::Reorganization { old: old_point, new, depth });
-    }
-
-    fn report_side_tip(&mut self, end: &ChainTip) {
-        let ChainTip { height, hash, chainwork } = end.clone();
-        self.report(SyncEvent::SideTip { height, hash, work: chainwork });
     }
 
     fn report_disagreement(&mut self, other: ChainTip) {

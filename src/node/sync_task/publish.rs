@@ -33,9 +33,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             SyncEvent::NewWork(peer) => self.peers.was_useful(peer),
             SyncEvent::NewTip(tip) => self.publish_tips(&tip),
             SyncEvent::CaughtUp => self.start_following()?,
-            SyncEvent::SideTip { height, hash, work } => {
-                self.tips.add_side_tip(ChainTip { height, hash, chainwork: work });
-            }
+            SyncEvent::SideTip(tip) => self.tips.add_side_tip(tip),
             SyncEvent::Reorganization { old, new, depth } => {
                 // What is new from there on is published after it.
                 self.tips.rewind(old.height.saturating_sub(depth));

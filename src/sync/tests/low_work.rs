@@ -17,7 +17,7 @@ pub(super) struct LowWork {
 
 impl World {
     /// Takes a batch out that is not to be kept (yet).
-    pub(super) fn is_unkept(&mut self, id: BatchId, batch: &Batch, epoch: u64) -> bool {
+    pub(super) fn is_held_back(&mut self, id: BatchId, batch: &Batch, epoch: u64) -> bool {
         if self.low_work.is_none() {
             return false;
         }
@@ -25,17 +25,19 @@ impl World {
             self.handle(Input::Orphan { batch: id, again: true });
             return true;
         }
-        let unkept = self.presync(batch, epoch);
-        if unkept && self.low_work.is_some() {
-            let shown = self.unkept.get(&batch.peer).map_or(0, Vec::len);
+        let held_back = self.presync(batch, epoch);
+        if held_back && self.low_work.is_some() {
+            let shown = self.held_back.get(&batch.peer).map_or(0, Vec::len);
             let shown = u32::try_from(shown).unwrap();
             self.connected(id, presynced(self.best.height + shown));
         }
-        unkept
+        held_back
     }
 
     fn goes_on(&self, batch: &Batch) -> bool {
-        self.unkept.get(&batch.peer).is_some_and(|unkept| unkept.last() == Some(&batch.parent))
+        self.held_back
+            .get(&batch.peer)
+            .is_some_and(|held_back| held_back.last() == Some(&batch.parent))
     }
 
     /// Whether what has been shown so far is to be given up now.
@@ -50,23 +52,23 @@ impl World {
     /// Whether a batch is part of a chain that is not kept yet. One that has shown enough is downloaded again.
     fn presync(&mut self, batch: &Batch, epoch: u64) -> bool {
         let Some(LowWork { allowance, proven_at, .. }) = self.low_work else { return false };
-        let before = self.unkept.remove(&batch.peer);
-        let before = before.filter(|unkept| unkept.last() == Some(&batch.parent));
+        let before = self.held_back.remove(&batch.peer);
+        let before = before.filter(|held_back| held_back.last() == Some(&batch.parent));
         let count = u32::try_from(batch.hashes.len()).unwrap();
         let goes_on = before.is_some();
         if !goes_on && (batch.parent != self.best.hash || self.best.height + count <= allowance) {
             return false;
         }
-        let mut unkept = before.unwrap_or_default();
-        unkept.extend_from_slice(&batch.hashes);
-        let height = self.best.height + u32::try_from(unkept.len()).unwrap();
+        let mut held_back = before.unwrap_or_default();
+        held_back.extend_from_slice(&batch.hashes);
+        let height = self.best.height + u32::try_from(held_back.len()).unwrap();
         if height < proven_at {
             if !self.is_given_up() {
-                self.unkept.insert(batch.peer, unkept);
+                self.held_back.insert(batch.peer, held_back);
             }
             return true;
         }
-        let points = (self.best.height + 1..).zip(unkept);
+        let points = (self.best.height + 1..).zip(held_back);
         let points = points.filter(|(height, _)| (height + 1) % 2016 == 0);
         let points = points.map(|(height, hash)| ChainPoint { height, hash }).collect();
         let proven = Proven { fork: self.best, points };

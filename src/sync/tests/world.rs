@@ -46,7 +46,7 @@ pub(super) struct World {
     pub(super) requests: usize,
     pub(super) low_work: Option<LowWork>,
     /// Branches that were checked and not kept, from the first header that is not.
-    pub(super) unkept: HashMap<PeerId, Vec<BlockHash>>,
+    pub(super) held_back: HashMap<PeerId, Vec<BlockHash>>,
     pub(super) batches: HashMap<BatchId, Batch>,
     next_batch: BatchId,
     refused_epoch: Option<u64>,
@@ -88,7 +88,7 @@ impl World {
             most_held: 0,
             requests: 0,
             low_work: None,
-            unkept: HashMap::new(),
+            held_back: HashMap::new(),
             batches: HashMap::new(),
             next_batch: 0,
             refused_epoch: None,
@@ -277,7 +277,7 @@ impl World {
 
     fn connect(&mut self, id: BatchId, hinted: bool, epoch: u64) {
         let batch = self.batches.remove(&id).expect("batches to be connected are kept");
-        if !hinted && self.is_unkept(id, &batch, epoch) {
+        if !hinted && self.is_held_back(id, &batch, epoch) {
             return;
         }
         let bad = self.peers.get(&batch.peer).map(|peer| peer.bad_rule.clone()).unwrap_or_default();
