@@ -3,7 +3,8 @@
 //! Every figure is taken in a process of its own, for cold starts and peak memory; every batch is flushed
 //! and fsynced. In the same run: the same bytes to a plain file, and hashed.
 
-#[path = "../tests/store_crash/mine.rs"]
+#[allow(unreachable_pub, reason = "it is a part of what tests share")]
+#[path = "../tests/support/mine.rs"]
 mod mine;
 
 use lightclient::chain::{Ancestors, Branch};

@@ -6,6 +6,7 @@
 use lightclient::{Client, ClientError, Event, Network};
 use std::env;
 use std::error::Error;
+use std::pin::pin;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -25,9 +26,11 @@ async fn watch(network: Network, folder: &str, peer: Option<String>) -> Result<(
     let client = builder.build()?;
     let mut events = client.events();
     client.start()?;
+    // Made once: a signal that came between two of them would be lost.
+    let mut ctrl_c = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => break,
+            _ = &mut ctrl_c => break,
             event = events.next() => match event {
                 Some(Event::CaughtUp { height, hash, .. } | Event::Tip { height, hash, .. }) => {
                     println!("{height}  {hash}");

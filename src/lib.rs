@@ -43,6 +43,8 @@
 pub mod chain;
 mod chainstate;
 #[cfg(feature = "cli")]
+mod charts;
+#[cfg(feature = "cli")]
 mod cli;
 mod client;
 mod config;
@@ -50,6 +52,8 @@ mod core_json;
 #[cfg(feature = "cli")]
 mod files;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzz;
 #[allow(
     unreachable_pub,
     rustdoc::private_intra_doc_links,
@@ -62,6 +66,8 @@ mod output;
 pub mod primitives;
 mod query;
 mod script;
+#[cfg(feature = "cli")]
+mod server;
 mod spv;
 pub mod store;
 #[allow(unreachable_pub, reason = "its items are as public as their modules")]
@@ -71,7 +77,7 @@ pub mod wire;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub use cli::main as run_program;
-pub use client::{Answer, Client, ClientBuilder, ClientError, Event, Events};
+pub use client::{Answer, Broadcast, Client, ClientBuilder, ClientError, Event, Events};
 pub use node::{FetchError, SyncError, SyncOutcome};
 pub use primitives::{BlockHash, Header, Network, Txid};
 pub use query::{ChainReader, HeaderAt, Headers, ReadError, StoredHeader};
@@ -85,7 +91,10 @@ pub use sync::Stopped;
 #[doc(hidden)]
 pub mod testing {
     use crate::chain::{Branch, Params, ResumeError};
-    use crate::primitives::{Header, Work};
+    use crate::primitives::{Header, Network, Work};
+    use crate::query::{ReadError, audit};
+    use crate::store::Fault;
+    use std::path::Path;
 
     /// The lowest ancestor that [`resume_branch`] has to be given.
     pub fn resume_from(params: &Params, height: u32) -> u32 {
@@ -105,13 +114,23 @@ pub mod testing {
         Branch::resume(params, height, chainwork, ancestors)
     }
 
+    /// The first fault that `verify` finds in a network's folder.
+    ///
+    /// # Errors
+    /// Nothing is stored, the folder is in use, or reading failed for a reason other than damage.
+    pub fn fault_in(folder: &Path, network: Network) -> Result<Option<Fault>, ReadError> {
+        audit(folder, network, |_, _| ()).map(|report| report.fault)
+    }
+
     pub use crate::chainstate::{Clock, ImportOptions, Importer, unix_now_secs};
     #[cfg(feature = "cli")]
     pub use crate::cli::{export::Exported, status::Status, verify::Verified};
     pub use crate::core_json::{HeaderInfo, TxInfo};
     pub use crate::format::count;
+    #[cfg(feature = "fuzzing")]
+    pub use crate::fuzz::{FuzzTarget, TARGETS as FUZZ_TARGETS};
     pub use crate::net::addrman::{
-        AddrMan, Avoided, Claim, FILE_NAME, NetGroup, Scope, load, save,
+        AddrMan, AdvertisedAddress, AvoidReason, FILE_NAME, NetGroup, Scope, load, save,
     };
     pub use crate::net::{MAX_ADDRESSES_PER_SEED, PeerAddress, Resolver, SeedAnswer, SeedQueries};
     pub use crate::node::control::{ControlListener, MAX_CLIENTS, MAX_WAITING, serve};

@@ -3,6 +3,7 @@
 use crate::bitcoin_node;
 use crate::light_client::{Hints, Synced, query, sync};
 use crate::peer_alone;
+use crate::serve_p2p;
 use crate::support::peer::ScriptedPeer;
 use crate::support::record::Seen;
 use crate::support::script::{Script, Then};
@@ -44,6 +45,8 @@ enum Kind {
     Query(u32),
     /// How cost grows with the chain: sync and query for each length.
     Scale([u32; 3]),
+    /// Syncs from the program itself.
+    ServeP2p,
 }
 
 /// A sync.
@@ -94,7 +97,7 @@ const fn case(name: &'static str, about: &'static str, kind: Kind) -> Case {
 }
 
 /// Every case there is.
-pub(crate) static CASES: [Case; 15] = [
+pub(crate) static CASES: [Case; 16] = [
     case("peer", "how fast the scripted peer is by itself", Kind::Peer),
     case(
         "one-peer",
@@ -177,6 +180,7 @@ pub(crate) static CASES: [Case; 15] = [
         "100,000, 1,000,000 and 5,000,000 headers, 1 loopback peer, hints; sync and query",
         Kind::Scale([100_000, 1_000_000, 5_000_000]),
     ),
+    case("serve-p2p", "a fresh sync from serve --listen, beside other sources", Kind::ServeP2p),
     Case {
         name: "smoke",
         about: "20,000 headers through everything, to see that it works",
@@ -197,6 +201,7 @@ impl Case {
         match self.kind {
             Kind::Peer | Kind::Query(_) | Kind::Scale(_) if world.options.only_bitcoind => {}
             Kind::Peer => peer_alone::run(world, table, 100_000),
+            Kind::ServeP2p => serve_p2p::run(world, table),
             Kind::Sync(plan) => self.run_sync(world, table, plan),
             Kind::Query(headers) => self.run_query(world, table, headers),
             Kind::Scale(lengths) => lengths.into_iter().for_each(|headers| {

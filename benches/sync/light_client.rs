@@ -36,22 +36,31 @@ pub(crate) enum Hints {
 /// # Panics
 /// If it does not end well with the whole chain.
 pub(crate) fn sync(world: &World, chain: &Chain, peers: &[String], hints: Hints) -> Synced {
+    let hints = match hints {
+        Hints::None => "none".to_owned(),
+        Hints::File => chain.hints.display().to_string(),
+        Hints::Short => chain.short_hints.display().to_string(),
+    };
+    sync_chain(world, &chain.tip(), peers, &["--hints", &hints])
+}
+
+/// As [`sync`], of any chain that ends in that hash.
+///
+/// # Panics
+/// If it does not end well with the whole chain.
+pub(crate) fn sync_chain(world: &World, tip: &str, peers: &[String], more: &[&str]) -> Synced {
     let data = TempDir::new_in(world.folder.path()).expect("the folder is writable");
     let program = Program::at(&world.options.binary, data.path()).with("--regtest");
     let mut args = vec!["sync".to_owned(), "--json".to_owned()];
     for peer in peers {
         args.extend(["--connect".to_owned(), peer.clone()]);
     }
-    args.extend(["--peers".to_owned(), peers.len().to_string(), "--hints".to_owned()]);
-    args.push(match hints {
-        Hints::None => "none".to_owned(),
-        Hints::File => chain.hints.display().to_string(),
-        Hints::Short => chain.short_hints.display().to_string(),
-    });
+    args.extend(["--peers".to_owned(), peers.len().to_string()]);
+    args.extend(more.iter().map(|&arg| arg.to_owned()));
     let (usage, stdout, log) = measured(program.command(&args));
     assert!(usage.success, "lightclient {args:?} failed: {log}");
     let result: Value = serde_json::from_str(&stdout).expect("sync --json prints JSON");
-    assert_eq!(result["hash"], chain.tip().as_str(), "it ended elsewhere: {stdout}");
+    assert_eq!(result["hash"], tip, "it ended elsewhere: {stdout}");
     let disk = disk_usage(data.path());
     let sample = Sample { elapsed: usage.elapsed, cpu: usage.cpu, peak: usage.peak, disk };
     Synced { sample, log, data }

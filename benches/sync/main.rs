@@ -9,6 +9,7 @@ mod bitcoin_node;
 mod case;
 mod light_client;
 mod peer_alone;
+mod serve_p2p;
 mod table;
 mod world;
 

@@ -51,7 +51,7 @@ fn drain(world: &mut World, table: &mut Table, headers: u32, answers: usize, rat
 
 /// How fast the peer answers: asks for the same headers `times` times, a few requests ahead, and only counts the
 /// bytes that come back. Gives the bytes and the time from the first request to the last byte.
-fn count_bytes(
+pub(crate) fn count_bytes(
     mut client: RawClient,
     from: BlockHash,
     times: usize,

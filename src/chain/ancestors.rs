@@ -1,4 +1,4 @@
-//! How the header tree looks back on the active chain, and why it could not.
+//! The header tree's access to the headers of the active chain.
 
 use super::branch::ResumeError;
 use crate::primitives::{BlockHash, Header, Work};
@@ -6,25 +6,25 @@ use std::error::Error;
 
 /// The active chain as the tree needs to look back on it: handed in, so that the tree itself does no I/O.
 pub trait Ancestors {
-    /// What reading may fail with.
+    /// The error of reading.
     type Error: Error;
 
-    /// Height of a header of the active chain, `None` for any other hash.
+    /// Returns the height of a header of the active chain, or `None` for any other hash.
     ///
     /// # Errors
-    /// Whatever the reading fails with.
+    /// The error of reading.
     fn height_of(&self, hash: &BlockHash) -> Result<Option<u32>, Self::Error>;
 
-    /// `count` headers of the active chain from height `from` on, fewer where it ends before.
+    /// Returns `count` headers of the active chain from height `from` on, or fewer if the chain ends before that.
     ///
     /// # Errors
-    /// Whatever the reading fails with.
+    /// The error of reading.
     fn headers(&self, from: u32, count: u32) -> Result<Vec<Header>, Self::Error>;
 
-    /// Work of the active chain up to a height.
+    /// Returns the work of the active chain up to a height.
     ///
     /// # Errors
-    /// Whatever the reading fails with.
+    /// The error of reading.
     fn chainwork(&self, height: u32) -> Result<Work, Self::Error>;
 }
 

@@ -4,21 +4,23 @@ use super::params::Params;
 use super::rules::{Rejection, Violation, check_link, check_target, check_work};
 use crate::primitives::{BlockHash, Header, Target};
 
-/// Headers with proof of work, each the parent of the next; nothing is known yet of what is before them.
+/// Headers with proof of work, each the parent of the next. Their ancestors are not known yet.
 ///
-/// Each header names its parent's hash, so only the last one's is kept beside them: while many batches wait for
-/// their turn, that is a third less memory.
+/// Each header has its parent's hash, so only the last header's own hash is kept besides. While many batches wait to be
+/// connected, that saves a third of their memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkedBatch {
     headers: Vec<Header>,
-    /// Hash of the last header; any if there is none.
+    /// Hash of the last header; any hash if there is none.
     last: BlockHash,
 }
 
 /// The first header of a batch that broke a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: expected {}, got {} (header {hash})",
+    violation.rule(), violation.expected(), violation.got())]
 pub struct BatchFault {
-    /// Its position in the batch as it came.
+    /// Its position among the headers that were given.
     pub index: usize,
     /// Its hash.
     pub hash: BlockHash,
@@ -27,56 +29,56 @@ pub struct BatchFault {
 }
 
 impl BatchFault {
-    /// The same as a rejection; `height` is the faulty header's.
+    /// Returns the fault as a rejection; `height` is the faulty header's.
     pub fn at(self, height: u32) -> Rejection {
         Rejection { height, hash: self.hash, violation: self.violation }
     }
 }
 
 impl LinkedBatch {
-    /// The headers, ascending.
+    /// Returns the headers, in height order.
     pub fn headers(&self) -> &[Header] {
         &self.headers
     }
 
-    /// Their hashes.
+    /// Returns the headers' hashes.
     pub fn hashes(&self) -> impl ExactSizeIterator<Item = BlockHash> {
         (0..self.headers.len()).map(|at| self.hash_before(at + 1))
     }
 
-    /// Hash of the header at this position; `None` beyond the end.
+    /// Returns the hash of the header at this position; `None` beyond the end.
     pub fn hash_at(&self, at: usize) -> Option<BlockHash> {
         (at < self.headers.len()).then(|| self.hash_before(at + 1))
     }
 
-    /// Hash of the last header; `None` for an empty batch.
+    /// Returns the hash of the last header; `None` for an empty batch.
     pub fn last_hash(&self) -> Option<BlockHash> {
         (!self.headers.is_empty()).then_some(self.last)
     }
 
-    /// Hash of the parent of the header at this position, which may be the one after the last.
+    /// Returns the hash of the parent of the header at this position, which may be the one after the last.
     fn hash_before(&self, at: usize) -> BlockHash {
         self.headers.get(at).map_or(self.last, |header| header.prev)
     }
 
-    /// The hash that the first header names as its parent; `None` for an empty batch.
+    /// Returns the hash that the first header names as its parent; `None` for an empty batch.
     pub fn prev(&self) -> Option<BlockHash> {
         self.headers.first().map(|header| header.prev)
     }
 
-    /// The first header and its hash; `None` for an empty batch.
+    /// Returns the first header and its hash; `None` for an empty batch.
     pub(super) fn first(&self) -> Option<(Header, BlockHash)> {
         self.headers.first().copied().zip(self.hash_at(0))
     }
 
-    /// Without the first `count` headers.
+    /// Returns the batch without its first `count` headers.
     #[must_use]
     pub fn skip(mut self, count: usize) -> Self {
         self.headers.drain(..count.min(self.headers.len()));
         self
     }
 
-    /// Only the first `count` headers.
+    /// Returns the first `count` headers of the batch.
     #[must_use]
     pub fn take(mut self, count: usize) -> Self {
         if count < self.headers.len() {
@@ -102,7 +104,7 @@ impl LinkedBatch {
         Ok(())
     }
 
-    /// Headers that no one has mined: for tests of the rules beyond proof of work.
+    /// Returns headers without proof of work, for tests of the other rules.
     #[cfg(test)]
     pub(super) fn without_work(headers: Vec<Header>) -> Self {
         let last = headers.last().map(Header::hash).unwrap_or_default();
@@ -123,7 +125,7 @@ pub fn link_batch(params: &Params, headers: Vec<Header>) -> (LinkedBatch, Option
     link(params, headers, |_, header| header.hash())
 }
 
-/// As [`link_batch`], for headers that were hashed a moment ago: `hashes` are theirs, one for each.
+/// Works as [`link_batch`], with the hashes of the headers, which the caller has just computed.
 ///
 /// # Security
 /// Proof of work is checked on these hashes: they must have been computed from these very headers.

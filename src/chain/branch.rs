@@ -13,11 +13,11 @@ pub struct PeriodFirst {
     pub bits: u32,
 }
 
-/// The end of one branch, with what its ancestors leave to its next header: median time, the period's
-/// first header, the last regular bits, and the work of all.
+/// The end of one branch, with everything that the rules need of its ancestors to judge the next header: the last times, the
+/// period's first header, the last regular bits, and the total work.
 ///
-/// It is of constant size and is moved forward header by header, so a fork's state never mixes with the
-/// active chain's: each has its own `Branch`, made from its own ancestors.
+/// It has a constant size, and each header moves it forward. A fork has a `Branch` of its own, made from its own ancestors, so
+/// its state never mixes with the active chain's.
 #[derive(Clone, Debug)]
 pub struct Branch {
     params: &'static Params,
@@ -29,7 +29,7 @@ pub struct Branch {
     period_first: PeriodFirst,
     last_regular_bits: u32,
     chainwork: Work,
-    // Bits rarely change from one header to the next: their work is divided out once.
+    // The last bits and the work of one header with them: bits rarely change, and a division takes long.
     step: (u32, Work),
 }
 
@@ -41,14 +41,14 @@ pub struct ResumeError {
     pub height: u32,
     /// The lowest ancestor needed.
     pub from: u32,
-    /// How many headers that makes, the end included.
+    /// How many headers are needed, the branch's end included.
     pub expected: usize,
-    /// How many were handed in.
+    /// How many headers were given.
     pub got: usize,
 }
 
 impl Branch {
-    /// The branch that is genesis alone.
+    /// Returns the branch that consists of genesis alone.
     pub fn genesis(params: &'static Params) -> Self {
         let genesis = &params.genesis;
         let work = Work::of_bits(genesis.bits);
@@ -66,13 +66,13 @@ impl Branch {
         }
     }
 
-    /// The lowest ancestor that [`Branch::resume`] at `height` has to be given.
+    /// Returns the lowest ancestor that [`Branch::resume`] at `height` has to be given.
     pub(crate) fn resume_from(params: &Params, height: u32) -> u32 {
         let span = u32::try_from(MEDIAN_TIME_SPAN - 1).expect("11 fits");
         params.period_start(height).min(height.saturating_sub(span))
     }
 
-    /// The branch that ends at `height`, from headers that were checked before.
+    /// Returns the branch that ends at `height`, from headers that were checked before.
     ///
     /// `ancestors` are the branch's own headers in ascending order, the last at `height`, the first at
     /// [`Branch::resume_from`] or below; `chainwork` is the work of the whole branch.
@@ -111,22 +111,22 @@ impl Branch {
         })
     }
 
-    /// The network's parameters.
+    /// Returns the network's parameters.
     pub fn params(&self) -> &'static Params {
         self.params
     }
 
-    /// Height of the last header.
+    /// Returns the height of the last header.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// Hash of the last header.
+    /// Returns the hash of the last header.
     pub fn hash(&self) -> BlockHash {
         self.hash
     }
 
-    /// Time of the last header, in Unix seconds.
+    /// Returns the time of the last header, in Unix seconds.
     pub fn time(&self) -> u32 {
         self.time
     }
@@ -136,23 +136,23 @@ impl Branch {
         self.bits
     }
 
-    /// The period's first header; the last header itself at a boundary.
+    /// Returns the period's first header; the last header itself at a boundary.
     pub fn period_first(&self) -> PeriodFirst {
         self.period_first
     }
 
-    /// The last bits of the period that are not an exception of the 20-minute rule, found by walking back
+    /// Returns the last bits of the period that are not an exception of the 20-minute rule, found by walking back
     /// from the end until a boundary or bits other than the limit's.
     pub fn last_regular_bits(&self) -> u32 {
         self.last_regular_bits
     }
 
-    /// Median time past of the last header, in Unix seconds.
+    /// Returns the median time past of the last header, in Unix seconds.
     pub fn median_time_past(&self) -> u32 {
         median_time_past(&self.times)
     }
 
-    /// Work of the branch, genesis included.
+    /// Returns the work of the branch, genesis included.
     pub fn chainwork(&self) -> &Work {
         &self.chainwork
     }

@@ -5,8 +5,8 @@ use crate::primitives::{BlockHash, Header, Work};
 /// A run of headers of one branch that have passed every rule on top of their own ancestors.
 ///
 /// # Security
-/// Only `chain` can make one, and only by checking: whatever takes `CheckedHeaders` cannot be handed
-/// anything that a peer merely claimed.
+/// Only `chain` can make one, and only by checking. Code that takes `CheckedHeaders` can never get headers that a peer merely
+/// claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedHeaders {
     first_height: u32,
@@ -27,37 +27,37 @@ impl CheckedHeaders {
         Self { first_height, prev, parent_work, headers, hashes }
     }
 
-    /// Height of the first header.
+    /// Returns the height of the first header.
     pub fn first_height(&self) -> u32 {
         self.first_height
     }
 
-    /// Hash of the first header's parent.
+    /// Returns the hash of the first header's parent.
     pub fn prev(&self) -> BlockHash {
         self.prev
     }
 
-    /// Work of the branch up to that parent.
+    /// Returns the work of the branch up to the first header's parent.
     pub fn parent_work(&self) -> &Work {
         &self.parent_work
     }
 
-    /// The headers, ascending.
+    /// Returns the headers, in height order.
     pub fn headers(&self) -> &[Header] {
         &self.headers
     }
 
-    /// Their hashes.
+    /// Returns the headers' hashes.
     pub fn hashes(&self) -> &[BlockHash] {
         &self.hashes
     }
 
-    /// How many there are.
+    /// Returns how many headers there are.
     pub fn len(&self) -> usize {
         self.headers.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no headers.
     pub fn is_empty(&self) -> bool {
         self.headers.is_empty()
     }

@@ -1,4 +1,4 @@
-//! A branch that grows: each header is judged by the state that those before it leave.
+//! The extension of a branch. Each header is judged by the state after the headers before it.
 
 use super::batch::LinkedBatch;
 use super::branch::Branch;
@@ -9,8 +9,8 @@ use crate::primitives::Header;
 impl Branch {
     /// Checks the headers one after another and moves the branch's end to the last good one.
     ///
-    /// `now` is the wall clock in Unix seconds. What comes back are the good headers, and the first bad
-    /// one's rejection if there was any.
+    /// `now` is the wall clock in Unix seconds. Returns the good headers, and the rejection of the first bad header if there
+    /// is one.
     pub fn extend(&mut self, batch: LinkedBatch, now: u32) -> (CheckedHeaders, Option<Rejection>) {
         let (mut headers, mut hashes) = batch.into_parts();
         let (first_height, prev) = (self.height() + 1, self.hash());
@@ -31,7 +31,7 @@ impl Branch {
         (checked, rejection)
     }
 
-    /// Every rule but proof of work, which [`super::link_batch`] checked.
+    /// Checks every rule but proof of work, which [`super::link_batch`] has checked.
     fn check(&self, header: &Header, now: u32) -> Result<(), Violation> {
         check_link(&self.hash(), header)?;
         check_context(self, header, now)

@@ -1,8 +1,8 @@
-//! Hints: hashes of some headers of the chain that is expected, to cut it into ranges.
+//! Hints: the hashes of some headers of the expected chain, which cut it into ranges.
 //!
 //! # Security
-//! A hint never makes a header valid. It only says where several peers can be asked at once; every header
-//! is checked from genesis all the same, and wrong hints cost time, not safety.
+//! A hint never makes a header valid. Hints only make it possible to ask several peers at once. Every header from genesis on
+//! is checked, so wrong hints cost time and no safety.
 
 use super::point::ChainPoint;
 use crate::primitives::{BlockHash, ParseHashError};
@@ -16,7 +16,7 @@ pub struct Hints {
 /// A hints file that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HintsError {
-    /// A line that is not `HEIGHT HASH`.
+    /// A line is not `HEIGHT HASH`.
     #[error("line {line}: expected `HEIGHT HASH`, got {got:?}")]
     Form {
         /// Number of the line, from 1.
@@ -24,7 +24,7 @@ pub enum HintsError {
         /// The line.
         got: String,
     },
-    /// A hash that is none.
+    /// A line has no valid hash.
     #[error("line {line}: {source}")]
     Hash {
         /// Number of the line, from 1.
@@ -32,12 +32,12 @@ pub enum HintsError {
         /// What is wrong with it.
         source: ParseHashError,
     },
-    /// Heights that do not ascend.
+    /// The heights do not ascend.
     #[error("line {line}: height {got} does not follow {previous}")]
     Order {
         /// Number of the line, from 1.
         line: usize,
-        /// The height before it.
+        /// The height in the line before.
         previous: u32,
         /// The height.
         got: u32,
@@ -46,7 +46,7 @@ pub enum HintsError {
 
 impl Hints {
     /// Reads lines of `HEIGHT HASH` (display order); empty lines, those that start with `#`
-    /// and a byte order mark are passed over.
+    /// and a byte order mark are skipped.
     ///
     /// # Errors
     /// The first line that cannot be used.
@@ -67,23 +67,23 @@ impl Hints {
         Ok(Self { points })
     }
 
-    /// Hints from points that ascend already.
+    /// Returns hints from points in ascending order.
     pub fn from_points(points: Vec<ChainPoint>) -> Self {
         Self { points }
     }
 
-    /// All points, ascending.
+    /// Returns all points, in height order.
     pub fn points(&self) -> &[ChainPoint] {
         &self.points
     }
 
-    /// The highest point at or below a height.
+    /// Returns the highest point at or below a height.
     pub fn at_or_below(&self, height: u32) -> Option<ChainPoint> {
         let above = self.points.partition_point(|point| point.height <= height);
         above.checked_sub(1).map(|at| self.points[at])
     }
 
-    /// The position of the first point above a height.
+    /// Returns the position of the first point above a height.
     pub(crate) fn first_above(&self, height: u32) -> usize {
         self.points.partition_point(|point| point.height <= height)
     }

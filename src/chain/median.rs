@@ -1,9 +1,9 @@
 //! Median time past.
 
-/// How many headers the median is taken over (Bitcoin Core `CBlockIndex::nMedianTimeSpan`).
+/// The number of headers that the median is taken of (Bitcoin Core `CBlockIndex::nMedianTimeSpan`).
 pub const MEDIAN_TIME_SPAN: usize = 11;
 
-/// The median of the times of the last 11 headers, or of fewer near genesis.
+/// Returns the median of the times of the last 11 headers, or of fewer near genesis.
 ///
 /// Bitcoin Core `CBlockIndex::GetMedianTimePast`: of an even number, the upper of the two in the middle.
 /// Times beyond the last 11 are ignored; without any, the result is 0.

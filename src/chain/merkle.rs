@@ -5,10 +5,11 @@ use crate::primitives::{MerkleRoot, Txid, Wtxid, sha256d_parts};
 /// A node of the tree: a txid or wtxid at the bottom, a double SHA-256 of two nodes above. Wire order.
 pub(crate) type Node = [u8; 32];
 
-/// What a coinbase stands with in the tree of wtxids (BIP141), since its witness holds part of the commitment.
+/// The coinbase's entry in the tree of wtxids (BIP141). Its own wtxid cannot be there, since its witness is part of the
+/// commitment.
 const COINBASE_WTXID: Node = [0; 32];
 
-/// How the script of the output that commits to witnesses begins: `OP_RETURN`, a push of 36 bytes, four fixed ones.
+/// The start of the output script that commits to the witnesses: `OP_RETURN`, a push of 36 bytes, and four fixed bytes.
 ///
 /// Source: BIP141; Bitcoin Core `GetWitnessCommitmentIndex`.
 const COMMITMENT_HEADER: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
@@ -28,7 +29,7 @@ pub struct DuplicateNodes {
     pub position: usize,
 }
 
-/// The root of the tree over the transactions of a block, in order.
+/// Returns the root of the tree over the transactions of a block, in order.
 ///
 /// Source: Bitcoin Core `ComputeMerkleRoot`, `BlockMerkleRoot`.
 ///
@@ -38,7 +39,7 @@ pub fn merkle_root(txids: &[Txid]) -> Result<MerkleRoot, DuplicateNodes> {
     root_of(txids.iter().map(|txid| txid.0).collect()).map(MerkleRoot)
 }
 
-/// The root of the tree over wtxids; whatever stands for the first, the coinbase, is not looked at.
+/// Returns the root of the tree over wtxids. The first one, the coinbase's, is not looked at.
 ///
 /// Source: Bitcoin Core `BlockWitnessMerkleRoot`. A repetition of transactions shows in the tree of txids already.
 pub fn witness_root(wtxids: &[Wtxid]) -> [u8; 32] {
@@ -52,12 +53,13 @@ pub fn witness_root(wtxids: &[Wtxid]) -> [u8; 32] {
     level.first().copied().unwrap_or_default()
 }
 
-/// What a block commits to: the witness tree's root and the value reserved in the coinbase's witness (BIP141).
+/// Returns the witness commitment of a block: the hash of the witness tree's root and the value reserved in the coinbase's
+/// witness (BIP141).
 pub fn witness_commitment(witness_root: &[u8; 32], reserved: &[u8]) -> [u8; 32] {
     sha256d_parts(&[witness_root, reserved])
 }
 
-/// The commitment among the scripts of a coinbase's outputs: that of the last one that has its form.
+/// Returns the witness commitment in the scripts of a coinbase's outputs. If several scripts have its form, the last one counts.
 ///
 /// Source: BIP141; Bitcoin Core `GetWitnessCommitmentIndex`.
 pub fn find_witness_commitment<'a>(scripts: impl Iterator<Item = &'a [u8]>) -> Option<[u8; 32]> {
@@ -88,7 +90,7 @@ fn next_level(level: &mut Vec<Node>) {
     level.truncate(width);
 }
 
-/// All levels of the tree, the lowest first; the last has one node, and there are none without transactions.
+/// Returns all levels of the tree, the lowest first. The last one has one node. Without transactions there are no levels.
 pub(crate) fn levels(txids: &[Txid]) -> Vec<Vec<Node>> {
     let mut levels = Vec::new();
     let mut level: Vec<Node> = txids.iter().map(|txid| txid.0).collect();

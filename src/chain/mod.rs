@@ -1,7 +1,7 @@
 //! Header consensus: parameters, the rules, the tree that picks the best chain, and the merkle tree
 //! by which a header stands for its transactions.
 //!
-//! Pure: ancestors, the wall clock's reading and the headers come in as arguments, verdicts go out.
+//! The layer is pure: ancestors, the time and the headers come in as arguments.
 //! Only this module makes [`CheckedHeaders`], and the store accepts nothing else.
 
 mod ancestors;
@@ -19,7 +19,9 @@ mod retarget;
 mod rules;
 mod side;
 mod survey;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(unused, reason = "the fuzzer uses a part of it"))]
+#[allow(clippy::unwrap_used, reason = "all of it is a test")]
 mod tests;
 mod too_new;
 mod tree;
@@ -42,6 +44,10 @@ pub use retarget::{estimated_change_percent, next_target, permitted_transition, 
 pub use rules::{MAX_FUTURE_SECS, Rejection, Violation};
 pub use side::{MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, SideBranch};
 pub use survey::Survey;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use tests::fuzz;
+#[cfg(test)]
+pub(crate) use tests::mine_run;
 pub use too_new::TooNew;
 pub(crate) use too_new::is_too_new;
 pub use tree::{Accepted, HeaderTree};

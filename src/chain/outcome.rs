@@ -1,12 +1,12 @@
-//! What connecting a batch of headers did to the chain.
+//! The outcome of connecting a batch of headers to the chain.
 
 use crate::primitives::{BlockHash, Work};
 
-/// What a batch of headers did to the chain. Bitcoin Core has no name for it: `ProcessNewBlockHeaders` leaves it to be
-/// seen in the block index.
+/// What a batch of headers did to the chain. Bitcoin Core has no name for it: `ProcessNewBlockHeaders` only changes the block
+/// index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectOutcome {
-    /// The batch had no header that was not known on the chain already.
+    /// All headers of the batch were already on the chain, or there was no good one.
     Unchanged,
     /// The chain grew by this many headers.
     Extended(u32),
@@ -16,41 +16,41 @@ pub enum ConnectOutcome {
         height: u32,
         /// Hash of its end.
         hash: BlockHash,
-        /// Its work, genesis included.
+        /// The branch's work, genesis included.
         work: Work,
     },
     /// All headers were known, and the last one is part of a branch beside the chain.
     KnownSideBranch {
-        /// The work of that branch up to there, genesis included.
+        /// The work of the branch up to that header, genesis included.
         work: Work,
     },
     /// A branch beside the chain became too long to be kept.
     SideBranchTooLong {
-        /// The height that it had reached.
+        /// The height that the branch had reached.
         height: u32,
     },
-    /// A branch that has not shown enough work was checked up to here without being kept; its sender has more of it.
+    /// A branch that has not shown enough work yet was checked without being stored. Its sender may have more of it.
     Presynced {
-        /// The height that it has reached.
+        /// The height up to which it was checked.
         height: u32,
-        /// Its work up to there, genesis included.
+        /// Its work up to that height, genesis included.
         work: Work,
     },
-    /// A branch ended without enough work, and was not kept.
+    /// A branch ended without enough work, and was not stored.
     LowWork {
         /// Height of its end.
         height: u32,
         /// Hash of its end.
         hash: BlockHash,
-        /// Its work, genesis included.
+        /// The branch's work, genesis included.
         work: Work,
     },
-    /// The candidate, a branch that has shown its work and is kept beside the chain until it takes over, grew.
+    /// The candidate grew: a branch that has shown its work and is stored beside the chain until it has more work.
     CandidateExtended {
         /// The height that it has reached.
         height: u32,
     },
-    /// A branch with more work took over.
+    /// A branch with more work replaced the chain's end.
     Reorganized {
         /// Height of the last common header.
         fork_height: u32,

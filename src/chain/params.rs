@@ -1,10 +1,10 @@
-//! Parameters of the five networks, and of signets of one's own.
+//! Parameters of the five networks, and of custom signets.
 //!
 //! Source: Bitcoin Core `src/kernel/chainparams.cpp`; minimum chain work and seeds of release 31.
 
 use crate::primitives::{BlockHash, Header, MerkleRoot, Network, Target, Work, hex, sha256d_parts};
 
-/// What the rules and the wire need to know of a network.
+/// A network's parameters for the rules and the wire.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Params {
     /// Which network this is.
@@ -25,11 +25,11 @@ pub struct Params {
     pub timespan: u32,
     /// Blocks from one retarget to the next.
     pub interval: u32,
-    /// After 20 minutes without a block one of minimum difficulty is allowed (and then required).
+    /// Whether a header more than 20 minutes after its parent may have, and must have, the minimum difficulty.
     pub min_difficulty: bool,
-    /// BIP94: retarget from the period's first bits, and no timewarp at its boundary.
+    /// Whether BIP94 is in force: retargets start from the period's first bits, and a timewarp at a boundary is refused.
     pub bip94: bool,
-    /// Bits never change.
+    /// Whether the bits never change.
     pub no_retarget: bool,
     /// From this height on versions below 2 are refused.
     pub bip34_height: u32,
@@ -39,9 +39,11 @@ pub struct Params {
     pub bip65_height: u32,
     /// From this height on a block with witnesses has to commit to them (BIP141).
     pub segwit_height: u32,
-    /// Host names that answer with addresses of peers, and by a subdomain with those that have some services. That
-    /// of regtest does not exist; it is for a DNS server of one's own.
+    /// Host names that answer with addresses of peers; a subdomain selects peers with certain services. Regtest's name does not
+    /// exist, and is for a DNS server of the user's.
     pub dns_seeds: &'static [&'static str],
+    /// The script that signs a signet's blocks, in hex digits; empty for other networks.
+    pub signet_challenge: &'static str,
     min_chain_work: [u8; 32],
 }
 
@@ -49,14 +51,14 @@ pub struct Params {
 pub const SPACING: u32 = 600;
 
 impl Params {
-    /// A chain with less work than this is not the network's: it is never reported as synced.
+    /// Returns the least work that the network's chain has: a chain with less is never reported as synced.
     pub fn min_chain_work(&self) -> Work {
         let mut bytes = self.min_chain_work;
         bytes.reverse();
         Work::from_be_bytes(&bytes)
     }
 
-    /// The parameters of the signet with this challenge script: those of the default signet with another magic, without
+    /// Returns the parameters of the signet with this challenge script: those of the default signet with another magic, without
     /// its seeds and its minimum chain work. With the default signet's challenge, these are the default signet's.
     ///
     /// The magic is the first four bytes of the double SHA-256 of the challenge with its length before it. Source: BIP325.
@@ -67,15 +69,17 @@ impl Params {
         if magic == SIGNET.magic {
             return Self { ..SIGNET };
         }
-        Self { magic, dns_seeds: &[], min_chain_work: [0; 32], ..SIGNET }
+        // A program follows few signets, and parameters are there to its end.
+        let signet_challenge = hex::encode(challenge).leak();
+        Self { magic, signet_challenge, dns_seeds: &[], min_chain_work: [0; 32], ..SIGNET }
     }
 
-    /// Whether this is a signet other than the default one: nothing that ships with the program is about it.
+    /// Returns whether this is a signet other than the default one. The program ships neither hints nor seeds for such a signet.
     pub fn is_custom_signet(&self) -> bool {
         self.network == Network::Signet && self.magic != SIGNET.magic
     }
 
-    /// Name of the network's subfolder of the data folder: `mainnet`, or with the magic `signet-7ec653a5`.
+    /// Returns the name of the network's subfolder of the data folder: `mainnet`, or with the magic `signet-7ec653a5`.
     pub fn folder_name(&self) -> String {
         let name = self.network.name();
         if self.is_custom_signet() {
@@ -85,18 +89,18 @@ impl Params {
         }
     }
 
-    /// Height of the first block of the period that `height` belongs to.
+    /// Returns the height of the first block of the period that `height` belongs to.
     pub fn period_start(&self, height: u32) -> u32 {
         height - height % self.interval
     }
 
-    /// Whether the retarget happens at this height.
+    /// Returns whether the retarget happens at this height.
     pub fn is_boundary(&self, height: u32) -> bool {
         height.is_multiple_of(self.interval)
     }
 }
 
-/// The parameters of a network.
+/// Returns the parameters of a network.
 pub fn params(network: Network) -> &'static Params {
     match network {
         Network::Mainnet => &MAINNET,
@@ -107,7 +111,7 @@ pub fn params(network: Network) -> &'static Params {
     }
 }
 
-/// A length as Bitcoin's serialization has it in front of a list.
+/// Returns a length as a CompactSize.
 fn compact_size(length: usize) -> Vec<u8> {
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ ..0xfd), _) => vec![short],
@@ -130,7 +134,7 @@ const fn genesis(merkle_root: &str, time: u32, bits: u32, nonce: u32) -> Header 
     }
 }
 
-/// A target of `ones` bytes of 0xff below `top`.
+/// Returns the target whose most significant byte that is not zero is `top`, followed by `ones` bytes of 0xff.
 const fn limit(ones: usize, top: u8) -> Target {
     let mut bytes = [0; 32];
     let mut i = 0;
@@ -171,6 +175,7 @@ static MAINNET: Params = Params {
         "seed.bitcoin.wiz.biz",
         "seed.mainnet.achownodes.xyz",
     ],
+    signet_challenge: "",
     min_chain_work: hex::reversed_literal(
         "0000000000000000000000000000000000000001128750f82f4c366153a3a030",
     ),
@@ -238,6 +243,8 @@ static SIGNET: Params = Params {
     bip65_height: 1,
     segwit_height: 1,
     dns_seeds: &["seed.signet.bitcoin.sprovoost.nl", "seed.signet.achownodes.xyz"],
+    signet_challenge: "512103ad5e0edad18cb1f0fc0d28a3d4f1f3e445640337489abb10404f2d1e086be430210359ef5021\
+                       964fe22d6f8e05b2463c9540ce96883fe3b278760f048f5189f2e6c452ae",
     min_chain_work: hex::reversed_literal(
         "00000000000000000000000000000000000000000000000000000b463ea0a4b8",
     ),
@@ -288,14 +295,16 @@ mod tests {
 
     #[test]
     fn the_magic_of_a_signet_is_derived_from_its_challenge() {
-        let default = "512103ad5e0edad18cb1f0fc0d28a3d4f1f3e445640337489abb10404f2d1e086be430210359ef5021\
-                       964fe22d6f8e05b2463c9540ce96883fe3b278760f048f5189f2e6c452ae";
-        let default = Params::signet(&hex::decode(default).unwrap());
+        let challenge = params(Network::Signet).signet_challenge;
+        let default = Params::signet(&hex::decode(challenge).unwrap());
         assert_eq!(&default, params(Network::Signet));
         assert_eq!(default.folder_name(), "signet");
         // OP_TRUE: anyone may sign. The magic is the one that bitcoind -signetchallenge=51 uses.
         let anyone = Params::signet(&[0x51]);
-        assert_eq!(anyone.folder_name(), "signet-54d26fbd");
+        assert_eq!(
+            (anyone.folder_name().as_str(), anyone.signet_challenge),
+            ("signet-54d26fbd", "51")
+        );
         assert!(anyone.is_custom_signet() && !default.is_custom_signet());
         assert_eq!((anyone.dns_seeds.len(), anyone.min_chain_work()), (0, Work::default()));
         assert_eq!(anyone.genesis, default.genesis);

@@ -23,7 +23,7 @@ pub struct ChainTip {
 }
 
 impl ChainTip {
-    /// The position of the last header.
+    /// Returns the position of the last header.
     pub const fn point(&self) -> ChainPoint {
         ChainPoint { height: self.height, hash: self.hash }
     }

@@ -1,10 +1,10 @@
-//! What bits a header must carry.
+//! The bits that a header must carry.
 
 use super::branch::Branch;
 use super::params::{Params, SPACING};
 use crate::primitives::Target;
 
-/// The target of a new period.
+/// Returns the target of a new period.
 ///
 /// `base_bits` are the bits to start from, `first_time` and `last_time` the times of the old period's first
 /// and last header. The old period spans `interval - 1` gaps: Bitcoin's off-by-one is consensus.
@@ -21,7 +21,7 @@ pub fn next_target(params: &Params, base_bits: u32, first_time: u32, last_time: 
     Target::from_biguint(&next).map_or(params.pow_limit, |target| target.min(params.pow_limit))
 }
 
-/// The bits that a header on top of `branch` with this time must carry.
+/// Returns the bits that a header on top of `branch` with this time must carry.
 ///
 /// # Consensus
 /// Bitcoin Core `GetNextWorkRequired`. Testnet3 and testnet4: more than 20 minutes after its parent a header
@@ -46,7 +46,7 @@ pub fn required_bits(branch: &Branch, time: u32) -> u32 {
     branch.last_regular_bits()
 }
 
-/// By how many percent the difficulty would change if the period went on at its speed so far.
+/// Returns by how many percent the difficulty would change if the period went on at its speed so far.
 ///
 /// At the period's last header that is the coming change, but for the compact form's rounding: the speed so
 /// far is stretched over the `interval - 1` gaps that the retarget measures.
@@ -64,7 +64,7 @@ pub fn estimated_change_percent(branch: &Branch) -> Option<f64> {
     Some((ratio - 1.0) * 100.0)
 }
 
-/// Whether `bits` can follow the parent's at this height on any chain of the network: a check that needs no ancestors,
+/// Returns whether `bits` can follow the parent's at this height on any chain of the network: a check that needs no ancestors,
 /// and that no header of a valid chain fails.
 ///
 /// # Consensus
@@ -78,7 +78,7 @@ pub fn permitted_transition(params: &Params, height: u32, parent_bits: u32, bits
         return bits == parent_bits;
     }
     let Ok(target) = Target::from_bits(bits) else { return false };
-    // The shortest and the longest span that count, as bits: those of a header have been rounded too.
+    // The targets after the shortest and the longest span, in compact form, since a header's bits were rounded too.
     let at = |span: u32| next_target(params, parent_bits, 0, span).to_bits();
     let [hardest, easiest] = [at(params.timespan / 4), at(params.timespan * 4)];
     let [hardest, easiest] = [hardest, easiest].map(Target::from_bits);

@@ -10,10 +10,10 @@ use crate::primitives::{BlockHash, Header, Target, TargetError};
 /// How far ahead of the wall clock a header's time may be, in seconds (`MAX_FUTURE_BLOCK_TIME`).
 pub const MAX_FUTURE_SECS: u32 = 7200;
 
-/// A broken rule, with what it wanted and what it got.
+/// A broken rule, with what it demands and what the header has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// The bits stand for no target at all.
+    /// The bits are not the compact form of a target.
     BadTarget {
         /// The header's bits.
         bits: u32,
@@ -43,7 +43,7 @@ pub enum Violation {
     },
     /// The bits are not those that the retarget gives.
     BadDiffbits {
-        /// What the ancestors require.
+        /// The bits that the ancestors require.
         expected: u32,
         /// The header's bits.
         got: u32,
@@ -79,7 +79,7 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// Bitcoin Core's name of the rule.
+    /// Returns Bitcoin Core's name of the rule.
     pub fn rule(&self) -> &'static str {
         match self {
             Self::BadTarget { .. } | Self::AboveLimit { .. } | Self::HighHash { .. } => "high-hash",
@@ -92,7 +92,7 @@ impl Violation {
         }
     }
 
-    /// What the rule wanted.
+    /// Returns what the rule demands.
     pub fn expected(&self) -> String {
         match self {
             Self::BadTarget { .. } => "bits of a positive 256-bit target".to_owned(),
@@ -107,7 +107,7 @@ impl Violation {
         }
     }
 
-    /// What the header had.
+    /// Returns what the header has instead.
     pub fn got(&self) -> String {
         match self {
             Self::BadTarget { bits, error } => format!("{bits:08x} ({error})"),
@@ -122,26 +122,26 @@ impl Violation {
         }
     }
 
-    /// Whether the header can never become valid. A time ahead of the clock can: it is only too early.
+    /// Returns whether the header can never become valid. A header ahead of the clock can: it is only too early.
     pub fn is_permanent(&self) -> bool {
         !matches!(self, Self::TimeTooNew { .. })
     }
 }
 
-/// A header that was refused: where, which, and by what rule.
+/// A header that was refused, and the rule that it breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("height {height}: {}: expected {}, got {} (header {hash})",
     violation.rule(), violation.expected(), violation.got())]
 pub struct Rejection {
-    /// The height the header would have had.
+    /// The height that the header would have had.
     pub height: u32,
     /// Its hash.
     pub hash: BlockHash,
-    /// The rule it broke.
+    /// The rule that it breaks.
     pub violation: Violation,
 }
 
-/// The target that the bits stand for, within the network's limit.
+/// Returns the target that the bits stand for, within the network's limit.
 ///
 /// # Consensus
 /// Bitcoin Core `DeriveTarget`.
@@ -153,7 +153,7 @@ pub(super) fn check_target(params: &Params, bits: u32) -> Result<Target, Violati
     Ok(target)
 }
 
-/// The hash, as a little-endian integer, is at most the target ("high-hash").
+/// Checks that the hash, as a little-endian integer, is at most the target ("high-hash").
 ///
 /// # Consensus
 /// Bitcoin Core `CheckProofOfWork`.
@@ -164,7 +164,7 @@ pub(super) fn check_work(target: Target, hash: &BlockHash) -> Result<(), Violati
     Err(Violation::HighHash { target, hash: *hash })
 }
 
-/// The header names its predecessor ("prev-blk-not-found").
+/// Checks that the header names its predecessor ("prev-blk-not-found").
 pub(super) fn check_link(expected: &BlockHash, header: &Header) -> Result<(), Violation> {
     if header.prev == *expected {
         return Ok(());
@@ -172,7 +172,7 @@ pub(super) fn check_link(expected: &BlockHash, header: &Header) -> Result<(), Vi
     Err(Violation::PrevBlkNotFound { expected: *expected, got: header.prev })
 }
 
-/// Every rule that needs ancestors, in Bitcoin Core's order.
+/// Checks every rule that needs ancestors, in Bitcoin Core's order.
 ///
 /// # Consensus
 /// Bitcoin Core `ContextualCheckBlockHeader`. `now` is the wall clock in Unix seconds.
@@ -184,7 +184,7 @@ pub(super) fn check_context(branch: &Branch, header: &Header, now: u32) -> Resul
     check_version(branch, header)
 }
 
-/// The bits are exactly the required ones ("bad-diffbits").
+/// Checks that the bits are exactly the required ones ("bad-diffbits").
 fn check_bits(branch: &Branch, header: &Header) -> Result<(), Violation> {
     let expected = required_bits(branch, header.time);
     if header.bits == expected {
@@ -193,7 +193,7 @@ fn check_bits(branch: &Branch, header: &Header) -> Result<(), Violation> {
     Err(Violation::BadDiffbits { expected, got: header.bits })
 }
 
-/// The time is after the median time past of the parent, strictly ("time-too-old").
+/// Checks that the time is after the median time past of the parent, strictly ("time-too-old").
 fn check_median_time(branch: &Branch, header: &Header) -> Result<(), Violation> {
     let median = branch.median_time_past();
     if header.time > median {
@@ -202,7 +202,7 @@ fn check_median_time(branch: &Branch, header: &Header) -> Result<(), Violation> 
     Err(Violation::TimeTooOld { median, got: header.time })
 }
 
-/// BIP94: at a boundary the time is at most 600 s before the parent's ("time-timewarp-attack").
+/// Checks BIP94: at a boundary the time is at most 600 s before the parent's ("time-timewarp-attack").
 fn check_timewarp(branch: &Branch, header: &Header) -> Result<(), Violation> {
     let params = branch.params();
     let earliest = i64::from(branch.time()) - i64::from(SPACING);
@@ -215,7 +215,7 @@ fn check_timewarp(branch: &Branch, header: &Header) -> Result<(), Violation> {
     Err(Violation::Timewarp { earliest, got: header.time })
 }
 
-/// The time is at most two hours ahead of the wall clock ("time-too-new").
+/// Checks that the time is at most two hours ahead of the wall clock ("time-too-new").
 fn check_future(header: &Header, now: u32) -> Result<(), Violation> {
     let latest = i64::from(now) + i64::from(MAX_FUTURE_SECS);
     if i64::from(header.time) <= latest {
@@ -224,7 +224,7 @@ fn check_future(header: &Header, now: u32) -> Result<(), Violation> {
     Err(Violation::TimeTooNew { latest, got: header.time })
 }
 
-/// BIP34, BIP66, BIP65: versions 1, 2 and 3 are retired from their heights on ("bad-version").
+/// Checks BIP34, BIP66 and BIP65: versions 1, 2 and 3 are retired from their heights on ("bad-version").
 ///
 /// The comparison is signed: a set bit 31 is always too low there. Every other bit is free.
 fn check_version(branch: &Branch, header: &Header) -> Result<(), Violation> {

@@ -7,14 +7,14 @@ use super::checked::CheckedHeaders;
 use super::params::Params;
 use crate::primitives::{BlockHash, Header, Work};
 
-/// How many branches are kept beside the active chain.
+/// Most branches that are kept beside the active chain.
 pub const MAX_SIDE_BRANCHES: usize = 64;
 
-/// How many headers all of them may hold together: about 7 MB of memory. The least work goes first.
-/// A branch that needs no more than half of it is spared while it grows.
+/// Most headers in all side branches together: about 7 MB of memory. The branch with the least work is dropped first, but a
+/// branch that grows is spared up to half of this number.
 pub const MAX_SIDE_HEADERS: usize = 65_536;
 
-/// A branch beside the active chain: checked headers from the last common one on.
+/// A branch beside the active chain: the checked headers above the fork.
 #[derive(Clone, Debug)]
 pub struct SideBranch {
     fork_height: u32,
@@ -24,7 +24,7 @@ pub struct SideBranch {
     tip: Branch,
 }
 
-/// Where a batch meets the branches: `kept` headers of a side branch, or the active chain itself.
+/// The last known header of a batch's branch: on the active chain, or on a side branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fork {
     active_height: u32,
@@ -36,19 +36,19 @@ impl Fork {
         Self { active_height: height, side: None }
     }
 
-    /// Height of the last header of the active chain.
+    /// Returns the height of the last header of the active chain.
     pub(super) fn active_height(&self) -> u32 {
         self.active_height
     }
 
-    /// The side branch it goes through, and how many headers of that.
+    /// Returns the side branch that it goes through, and how many of that branch's headers belong to it.
     pub(super) fn side(&self) -> Option<(usize, usize)> {
         self.side
     }
 }
 
 impl SideBranch {
-    /// What was the active chain above the fork.
+    /// Returns the side branch that the active chain above a fork becomes.
     pub(super) fn of_active(
         fork_height: u32,
         fork_hash: BlockHash,
@@ -59,27 +59,27 @@ impl SideBranch {
         Self { fork_height, fork_hash, headers, hashes, tip }
     }
 
-    /// Height of the last header that the branch shares with the active chain.
+    /// Returns the height of the last header that the branch shares with the active chain.
     pub fn fork_height(&self) -> u32 {
         self.fork_height
     }
 
-    /// Hash of that header.
+    /// Returns the hash of the last header that the branch shares with the active chain.
     pub fn fork_hash(&self) -> BlockHash {
         self.fork_hash
     }
 
-    /// The branch's own headers, the first at `fork_height + 1`.
+    /// Returns the branch's own headers, the first at `fork_height + 1`.
     pub fn headers(&self) -> &[Header] {
         &self.headers
     }
 
-    /// Their hashes.
+    /// Returns the hashes of the branch's own headers.
     pub fn hashes(&self) -> &[BlockHash] {
         &self.hashes
     }
 
-    /// The branch's end.
+    /// Returns the branch's end.
     pub fn tip(&self) -> &Branch {
         &self.tip
     }
@@ -89,7 +89,7 @@ impl SideBranch {
         CheckedHeaders::new(first_height, self.fork_hash, fork_work, self.headers, self.hashes)
     }
 
-    /// How many headers the branch would have if it forked at `height`, or where it does if that is lower.
+    /// Returns how many headers the branch would have if it forked at `height`, or at its fork if that is lower.
     fn len_from(&self, height: u32) -> usize {
         self.headers.len() + count(self.fork_height.saturating_sub(height))
     }
@@ -127,7 +127,7 @@ impl SideSet {
         &self.branches
     }
 
-    /// Where `hash` stands on one of the branches.
+    /// Returns where a hash is on one of the branches.
     pub(super) fn find(&self, hash: &BlockHash) -> Option<Fork> {
         self.branches.iter().enumerate().find_map(|(index, branch)| {
             let at = branch.hashes.iter().rposition(|known| known == hash)?;
@@ -158,7 +158,7 @@ impl SideSet {
         }
     }
 
-    /// The state at the fork, as its own ancestors leave it.
+    /// Returns the state at the fork, from the fork's own ancestors.
     pub(super) fn state_at<A: Ancestors>(
         &self,
         params: &'static Params,
@@ -200,7 +200,7 @@ impl SideSet {
         self.branches.remove(index)
     }
 
-    /// Adds the run to the branch that it continues, or as a branch of its own: which one it is.
+    /// Adds the run to the branch that it continues, or as a branch of its own, and returns the index of that branch.
     fn grow(&mut self, fork: &Fork, run: &CheckedHeaders, tip: Branch) -> usize {
         let index = match fork.side {
             Some((index, kept)) if kept == self.branches[index].headers.len() => index,
@@ -225,12 +225,12 @@ impl SideSet {
         index
     }
 
-    /// Drops branches until the rest are few and short enough: the least work first, the newest of a tie.
+    /// Drops branches until the rest are few and short enough: the one with the least work first, and of several such the newest.
     ///
     /// # Security
-    /// The branch that grew last, `spared`, is not dropped: else stubs near the active end, each with more
-    /// work than the first batches of a long branch, could keep out one that has most work in the end. But
-    /// only if half of the room is enough for it: else a long, cheap branch could push out all others.
+    /// The branch that grew last, `spared`, is not dropped. Otherwise short branches near the active end, each with more work than
+    /// the first batches of a long branch, could keep out a branch that has the most work in the end. But it is spared only up
+    /// to half of the room. Otherwise a long, cheap branch could push out all others.
     fn make_room(
         &mut self,
         places: usize,
@@ -243,20 +243,20 @@ impl SideSet {
                 Some(branch.tip.hash()) != spared || len(branch) > MAX_SIDE_HEADERS / 2
             };
             let candidates = self.branches.iter().enumerate().rev().filter(|(_, one)| may_go(one));
-            // Of equal minima the first is taken: in reverse order, the newest.
+            // `min_by` takes the first of equal minima, which is the newest in reverse order.
             let least = candidates.min_by(|a, b| a.1.tip.chainwork().cmp(b.1.tip.chainwork()));
             let Some((index, _)) = least else { break };
             self.branches.remove(index);
         }
     }
 
-    /// Makes every branch fork from the new active chain, and the loser a branch.
+    /// Makes every branch fork from the new active chain, and adds the old end, `loser`, as a branch.
     ///
-    /// Without the loser (it was too long to keep) the branches that forked from it go with it.
+    /// If the old end was too long to be kept, there is no `loser`, and the branches that forked from it are dropped too.
     pub(super) fn rebase(&mut self, winner: &SideBranch, loser: Option<SideBranch>) {
         let fork_height = winner.fork_height;
         if let Some(loser) = &loser {
-            // Before the branches get the loser's headers: together they may be far beyond the bound.
+            // This comes before the branches get the loser's headers, since together they may be far beyond the bound.
             let room = MAX_SIDE_HEADERS - loser.headers.len();
             self.make_room(MAX_SIDE_BRANCHES - 1, room, None, |own| own.len_from(fork_height));
         }

@@ -1,4 +1,4 @@
-//! Where a batch stands before it is judged: what it would cost to keep it, and what it claims to be worth.
+//! The survey of a batch before it is judged: where its branch leaves the known headers, its height and its claimed work.
 
 use super::ancestors::{Ancestors, TreeError};
 use super::batch::LinkedBatch;
@@ -7,12 +7,12 @@ use super::side::Fork;
 use super::tree::HeaderTree;
 use crate::primitives::{BlockHash, Work};
 
-/// Headers by whose work a branch may lag behind the active chain's end and still be kept.
+/// A branch may have less work than the active chain by as much as the work of this many headers, and still be kept.
 ///
 /// Bitcoin Core `GetAntiDoSWorkThreshold`: about a day.
 const NEAR_TIP: u32 = 144;
 
-/// A batch without the headers that are known, and where the rest of it would be put.
+/// The unknown headers of a batch, and where they would be put.
 #[derive(Clone, Debug)]
 pub struct Survey {
     fork: Fork,
@@ -24,32 +24,32 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Height of the last header of the active chain that the batch's branch has.
+    /// Returns the height of the last header that the batch's branch shares with the active chain.
     pub fn fork_height(&self) -> u32 {
         self.fork.active_height()
     }
 
-    /// Its hash.
+    /// Returns the hash of the last header that the batch's branch shares with the active chain.
     pub fn fork_hash(&self) -> BlockHash {
         self.fork_hash
     }
 
-    /// Hashes of a side branch's headers between the fork and the rest of the batch.
+    /// Returns the hashes of the side branch's headers between the fork and the unknown headers.
     pub fn shared(&self) -> &[BlockHash] {
         &self.shared
     }
 
-    /// The headers that are not known.
+    /// Returns the headers that are not known.
     pub fn rest(&self) -> &LinkedBatch {
         &self.rest
     }
 
-    /// Height that the batch's last header would have.
+    /// Returns the height that the batch's last header would have.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// Work of the batch's branch with all of its headers.
+    /// Returns the work of the batch's branch with all of its headers.
     ///
     /// # Security
     /// Each header has the proof of work that its bits ask for; whether those are the required bits is not
@@ -58,14 +58,14 @@ impl Survey {
         &self.work
     }
 
-    /// The unknown headers themselves.
+    /// Consumes the survey and returns the headers that are not known.
     pub fn into_rest(self) -> LinkedBatch {
         self.rest
     }
 }
 
 impl HeaderTree {
-    /// The work that a branch off the active chain has to reach to be worth keeping.
+    /// Returns the work that a branch off the active chain has to reach to be worth keeping.
     ///
     /// # Consensus
     /// Bitcoin Core `GetAntiDoSWorkThreshold`: the minimum chain work, or that of the active chain's end less
@@ -76,7 +76,7 @@ impl HeaderTree {
         near_tip.max(min_chain_work.clone())
     }
 
-    /// Finds where a batch would be put; `None` where its parent is not known.
+    /// Finds where a batch would be put; `None` if its parent is not known.
     ///
     /// # Errors
     /// The active chain could not be read.
@@ -102,7 +102,7 @@ impl HeaderTree {
         Ok(Some(Survey { fork, fork_hash, shared, rest, height, work }))
     }
 
-    /// The state at the parent of a survey's unknown headers.
+    /// Returns the state at the parent of a survey's unknown headers.
     ///
     /// # Errors
     /// The active chain could not be read.

@@ -3,8 +3,8 @@
 use super::rules::{MAX_FUTURE_SECS, Rejection, Violation};
 use crate::primitives::BlockHash;
 
-/// A header that was refused for no other reason than that its time is more than two hours ahead of our clock. It may
-/// become valid, and whoever sent it is not to blame.
+/// A header that was refused only because its time is more than two hours ahead of our clock. It may become valid, and its
+/// sender is not to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooNew {
     /// The height that the header would have.
@@ -18,7 +18,7 @@ pub struct TooNew {
 }
 
 impl TooNew {
-    /// The same of a rejection; `None` if the header broke a rule that has nothing to do with the clock.
+    /// Returns the header of a rejection, or `None` if it was not refused because of the clock.
     pub fn of(rejection: &Rejection) -> Option<Self> {
         let Rejection { height, hash, violation: Violation::TimeTooNew { latest, got } } =
             rejection
@@ -29,18 +29,18 @@ impl TooNew {
         Some(Self { height: *height, hash: *hash, time: *got, clock })
     }
 
-    /// How many seconds had to pass, when it was refused, until it would be accepted.
+    /// Returns how many seconds after its refusal the header becomes valid.
     pub fn valid_in(&self) -> u64 {
         u64::from(self.time).saturating_sub(u64::from(self.clock) + u64::from(MAX_FUTURE_SECS))
     }
 
-    /// Whether the header would be accepted at this time (Unix seconds).
+    /// Returns whether the header would be accepted at this time (Unix seconds).
     pub fn is_valid_at(&self, now: u64) -> bool {
         !is_too_new(self.time, now)
     }
 }
 
-/// Whether a header's time is too far ahead of our clock; both are Unix seconds.
+/// Returns whether a header's time is too far ahead of our clock; both are Unix seconds.
 pub(crate) fn is_too_new(time: u32, now: u64) -> bool {
     u64::from(time) > now.saturating_add(u64::from(MAX_FUTURE_SECS))
 }

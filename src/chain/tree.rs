@@ -1,4 +1,4 @@
-//! The tree of headers: the active chain's end, the branches beside it, and which of them has most work.
+//! The tree of headers: the active chain's end, and the branches beside it, which have less work.
 
 use super::ancestors::{Ancestors, TreeError};
 use super::batch::LinkedBatch;
@@ -11,9 +11,9 @@ use crate::primitives::{BlockHash, Header};
 /// What a batch did to the tree.
 #[derive(Debug)]
 pub enum Accepted {
-    /// Nothing: all of its headers were known, or the first of them was refused.
+    /// All its headers were known, or the first unknown one was refused.
     Nothing,
-    /// The active chain grew by these.
+    /// The active chain grew by these headers.
     Extended(CheckedHeaders),
     /// A branch beside the active chain grew, up to this height.
     Side {
@@ -48,28 +48,28 @@ pub struct HeaderTree {
 }
 
 impl HeaderTree {
-    /// A tree with this active chain and nothing beside it.
+    /// Returns a tree with this active chain and no side branches.
     pub fn new(active: Branch) -> Self {
         Self { active, sides: SideSet::default() }
     }
 
-    /// The end of the active chain.
+    /// Returns the end of the active chain.
     pub fn active(&self) -> &Branch {
         &self.active
     }
 
-    /// The branches beside it.
+    /// Returns the branches beside the active chain.
     pub fn sides(&self) -> &[SideBranch] {
         self.sides.branches()
     }
 
-    /// Judges a batch by its own ancestors and takes its good headers in.
+    /// Judges a batch by its own ancestors, and takes its good headers.
     ///
-    /// `now` is the wall clock in Unix seconds. The rejection, where there is one, is of the first bad
-    /// header: the good ones before it are kept.
+    /// `now` is the wall clock in Unix seconds. If there is a rejection, it is that of the first bad header; the good headers
+    /// before it are kept.
     ///
     /// # Errors
-    /// The active chain could not be read; the tree is as it was.
+    /// The active chain could not be read. The tree has not changed.
     pub fn accept<A: Ancestors>(
         &mut self,
         batch: LinkedBatch,
@@ -96,7 +96,7 @@ impl HeaderTree {
         (Accepted::Extended(checked), rejection)
     }
 
-    /// Where the batch leaves the headers that are known, and the rest of it; `None` for an orphan.
+    /// Returns the last known header of the batch's branch and the unknown headers of the batch; `None` for an orphan.
     pub(super) fn place<A: Ancestors>(
         &self,
         mut batch: LinkedBatch,
@@ -130,7 +130,7 @@ impl HeaderTree {
         Rejection { height: self.active.height() + 1, hash, violation }
     }
 
-    /// Puts the batch on a branch beside the active chain, and lets that take over if it has more work.
+    /// Puts the batch on a branch beside the active chain, which becomes the active chain if it has more work.
     fn grow<A: Ancestors>(
         &mut self,
         fork: &Fork,
@@ -173,7 +173,7 @@ impl HeaderTree {
         Ok(Accepted::Reorganised { fork_height, old_height, old_hash, connected })
     }
 
-    /// The active chain's headers above a fork; `None`, and nothing is read, if a branch cannot be so long.
+    /// Returns the active chain's headers above a fork. If they are too many for a side branch, reads nothing and returns `None`.
     fn read_active_above<A: Ancestors>(
         &self,
         fork_height: u32,
@@ -195,9 +195,9 @@ impl HeaderTree {
 
     /// Restores a branch that was stored, from its own headers.
     ///
-    /// Branches that do not connect or that break a rule are dropped: they are a convenience, not the chain. How far
-    /// ahead of the wall clock a header may be does not matter here: that was checked when it arrived, and a clock that
-    /// is wrong today must not cost what is stored.
+    /// Branches that do not connect or that break a rule are dropped, since the chain does not depend on them. The wall
+    /// clock does not matter here: the times were compared with it when the headers arrived, and if it is wrong today,
+    /// stored headers must not be lost.
     ///
     /// # Errors
     /// The active chain could not be read.
@@ -220,9 +220,9 @@ impl HeaderTree {
     }
 }
 
-/// How many of the batch's first headers stand on the active chain already, given that their parent does.
+/// Returns how many of the batch's first headers are on the active chain already, given that their parent is.
 fn known_prefix<A: Ancestors>(batch: &LinkedBatch, ancestors: &A) -> Result<usize, A::Error> {
-    // Membership is a prefix property (each header commits to the one before it), so halving finds its end.
+    // Each header commits to the one before it, so the known headers are a prefix, and a binary search finds its end.
     let (mut low, mut high) = (0, batch.headers().len());
     while low < high {
         let middle = (low + high) / 2;

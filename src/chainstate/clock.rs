@@ -1,4 +1,4 @@
-//! The wall clock, read here and nowhere below, and what is said when it disagrees with the chain.
+//! The wall clock, which no lower layer reads, and the texts for a clock that disagrees with the chain.
 
 use crate::chain::{MAX_FUTURE_SECS, TooNew};
 use crate::format::{count, rough_span};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where a task gets the time from: the system's clock, unless a test hands in another.
+/// The clock of a task: the system's, or in tests one that is set by hand.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     /// The time of a clock that is set by hand, in Unix seconds.
@@ -16,7 +16,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that stands still until it is set, for tests; its clones show the same time. `unix` is in seconds.
+    /// Returns a clock that stands still until it is set, for tests. Its clones show the same time. `unix` is in seconds.
     pub fn manual(unix: u64) -> Self {
         Self { manual: Some(Arc::new(AtomicU64::new(unix))) }
     }
@@ -28,7 +28,7 @@ impl Clock {
         }
     }
 
-    /// Seconds since 1970; 0 on a system clock set before that.
+    /// Returns the seconds since 1970, or 0 if the system's clock is set before that.
     pub fn unix_secs(&self) -> u64 {
         match &self.manual {
             Some(manual) => manual.load(Ordering::Relaxed),
@@ -36,23 +36,23 @@ impl Clock {
         }
     }
 
-    /// Seconds since 1970, for comparing with header times (which are 32 bits wide, until 2106).
+    /// Returns the seconds since 1970, for comparing with the times of headers, which have 32 bits and last until 2106.
     pub fn unix(&self) -> u32 {
         u32::try_from(self.unix_secs()).unwrap_or(u32::MAX)
     }
 }
 
-/// The system's time as [`Clock::unix`].
+/// Returns the system's time as [`Clock::unix`] does.
 pub(crate) fn unix_now() -> u32 {
     Clock::default().unix()
 }
 
-/// The system's time as [`Clock::unix_secs`].
+/// Returns the system's time as [`Clock::unix_secs`] does.
 pub fn unix_now_secs() -> u64 {
     Clock::default().unix_secs()
 }
 
-/// Milliseconds since 1970 by the system's clock; 0 on one set before that.
+/// Returns the milliseconds since 1970 by the system's clock, or 0 if it is set before that.
 pub(crate) fn unix_now_millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -79,14 +79,14 @@ impl fmt::Display for TooNew {
     }
 }
 
-/// How far a stored header's time is ahead of the clock, in words, where that is more than headers may be ahead:
-/// `8 h 3 min`. Both are Unix seconds.
+/// Returns how far a stored header's time is ahead of the clock, as in `8 h 3 min`, if that is more than headers may be ahead.
+/// Both are Unix seconds.
 pub(crate) fn ahead_of_clock(time: u32, now: u64) -> Option<String> {
     let ahead = u64::from(time).saturating_sub(now);
     (ahead > u64::from(MAX_FUTURE_SECS)).then(|| rough_span(ahead))
 }
 
-/// Unix seconds as `2026-11-19 16:00`.
+/// Formats Unix seconds as in `2026-11-19 16:00`.
 fn minute(unix: i64) -> String {
     let time = DateTime::from_timestamp(unix, 0);
     time.map_or_else(|| unix.to_string(), |time| time.format("%Y-%m-%d %H:%M").to_string())
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_too_new_is_told_with_its_distance_and_the_clock() {
+    fn the_text_for_a_header_that_is_too_new_has_its_distance_and_the_clock() {
         // 2026-11-19 16:00:20 UTC, with two hours allowed.
         let now = 1_795_104_020;
         let violation = Violation::TimeTooNew { latest: i64::from(now) + 7200, got: now + 7380 };
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_in_1970_is_told_in_years() {
+    fn a_clock_in_1970_is_years_behind() {
         let violation = Violation::TimeTooNew { latest: 7210, got: 1_231_469_665 };
         let early = TooNew::of(&refused(violation)).unwrap();
         let told =
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_further_ahead_than_headers_may_be_disagrees_with_the_clock() {
+    fn a_header_within_the_allowed_two_hours_does_not_contradict_the_clock() {
         assert_eq!(ahead_of_clock(20_000, 20_000 - 7200), None);
         assert_eq!(ahead_of_clock(20_000, 30_000), None);
         assert_eq!(ahead_of_clock(20_000, 20_000 - 7201).unwrap(), "2 h");

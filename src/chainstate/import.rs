@@ -1,7 +1,9 @@
-//! Taking headers in that come from a file: judged as if a peer had sent them.
+//! The import of headers from a file. They are judged as if a peer had sent them.
 
 mod fault;
 mod orphans;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use fault::{Claim, ImportError};
 
@@ -17,44 +19,44 @@ use rayon::prelude::*;
 use std::mem;
 use std::sync::Arc;
 
-/// Headers that are judged and stored together: each time costs an fsync, and each header memory (see
+/// How many headers are judged and stored together. Each batch costs an fsync, and each header costs memory (see
 /// [`HeaderStore::commit`]).
 const BATCH: usize = 5_000;
 
-/// Headers that are looked at together where many branches are short.
+/// How many headers are judged together while the file's branches are short.
 const SHORT: usize = 64;
 
-/// Headers that are hashed on one core, at least.
+/// Fewest headers that are hashed on one core.
 const CHUNK: usize = 512;
 
-/// How to take headers in.
+/// The options of an import.
 #[derive(Clone, Debug)]
 pub struct ImportOptions {
     /// The network.
     pub params: &'static Params,
-    /// Hashes that the chain is expected to have; empty for none.
+    /// The hints; empty to import without hints.
     pub hints: Hints,
-    /// Headers below this height are passed over.
+    /// Headers below this height are skipped.
     pub from: u32,
-    /// Headers above this height are not taken.
+    /// The height to stop at.
     pub to: Option<u32>,
     /// The clock that header times are compared with.
     pub clock: Clock,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// How many headers were added to the chain.
     pub headers_added: u64,
-    /// How often a branch from the file took over.
+    /// How often a branch from the file replaced the chain's end.
     pub reorgs: u32,
     /// How many branches beside the chain have headers of the file.
     pub sides: u32,
     side_ends: Vec<BlockHash>,
 }
 
-/// Headers that follow each other, with what the file says of each.
+/// Headers that follow each other, with what the file claims of each.
 type Run = (Vec<Header>, Vec<Claim>);
 
 /// Takes headers one by one, in the order of a chain, and stores them in large batches.
@@ -63,24 +65,24 @@ pub struct Importer<S> {
     options: ImportOptions,
     writer: ChainWriter<S>,
     waiting: Vec<Header>,
-    /// What the file says of those, one for each.
+    /// What the file claims of each waiting header.
     claims: Vec<Claim>,
-    /// The hashes of those that are judged.
+    /// The hashes of the headers that are being judged.
     hashes: Vec<BlockHash>,
     /// Runs of headers whose parents are not known yet.
     orphans: Vec<Run>,
-    /// How many headers came.
+    /// How many headers were pushed.
     pushed: u64,
     /// Position in the file of the header that was refused, from 0.
     refused: Option<u64>,
-    /// Height of the next header, once the first one's place is known.
+    /// Height of the next header, if it is known.
     next: Option<u32>,
     begun: bool,
     done: Imported,
 }
 
 impl<S: HeaderStore> Importer<S> {
-    /// An import into a store.
+    /// Returns an import into a store.
     ///
     /// # Errors
     /// The store could not be read.
@@ -102,23 +104,23 @@ impl<S: HeaderStore> Importer<S> {
         })
     }
 
-    /// Position in the file of the header that was refused, from 0; `None` where it is not known or none was.
+    /// Returns the position in the file of the header that was refused, from 0; `None` if it is not known, or no header was.
     pub fn refused(&self) -> Option<u64> {
         self.refused
     }
 
-    /// Takes the next header. `true`: the height to stop at is reached, more are not wanted.
+    /// Takes the next header, and returns whether the height to stop at is reached.
     ///
     /// # Errors
-    /// A header is refused, this one or one before that waited to be judged.
+    /// A header is refused: this one, or an earlier one that waited to be judged.
     pub fn push(&mut self, header: Header) -> Result<bool, ImportError> {
         self.push_claimed(header, Claim::default())
     }
 
-    /// As [`Importer::push`], with what the file says of the header besides.
+    /// Works as [`Importer::push`], and compares the header with what the file claims of it.
     ///
     /// # Errors
-    /// As [`Importer::push`], and if that contradicts the header.
+    /// The same, or the file contradicts the header.
     pub fn push_claimed(&mut self, header: Header, claim: Claim) -> Result<bool, ImportError> {
         if !mem::replace(&mut self.begun, true) {
             self.next = self.place_first(&header)?;
@@ -134,7 +136,7 @@ impl<S: HeaderStore> Importer<S> {
         self.pushed += 1;
         if passed {
             if self.next == Some(1) {
-                claim.check(0, &header.hash())?;
+                claim.check(Some(0), &header.hash())?;
             }
         } else {
             self.waiting.push(header);
@@ -146,19 +148,21 @@ impl<S: HeaderStore> Importer<S> {
         Ok(false)
     }
 
-    /// Judges what still waits.
+    /// Judges the waiting headers.
     ///
     /// # Errors
     /// A header is refused.
     pub fn judge(&mut self) -> Result<(), ImportError> {
         let (mut headers, mut claims) = (mem::take(&mut self.waiting), mem::take(&mut self.claims));
         let base = self.pushed - headers.len() as u64;
+        // Each run says where the next one begins.
+        let waiting = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+        self.next = self.next.map(|next| next.saturating_sub(waiting));
         let (mut done, mut size) = (0, BATCH);
         while done < headers.len() {
             let end = headers.len().min(done + size);
-            let (count, outcome) =
-                self.judge_run(headers[done..end].to_vec(), &claims[done..end])?;
-            // Where branches are short, little is looked at that belongs to the next one.
+            let (count, outcome) = self.judge_run(&headers[done..end], &claims[done..end])?;
+            // While branches are short, a smaller number of headers of the next branch is hashed in vain.
             size = if done + count == end { size.saturating_mul(4).min(BATCH) } else { SHORT };
             done += count;
             if outcome.is_err() {
@@ -166,38 +170,42 @@ impl<S: HeaderStore> Importer<S> {
             }
             outcome?;
         }
-        // The same memory for the next batch: large pieces that come and go tear holes into the heap.
+        // The memory is used again for the next batch: allocating and freeing large pieces fragments the heap.
         headers.clear();
         claims.clear();
         (self.waiting, self.claims) = (headers, claims);
         Ok(())
     }
 
-    /// Judges what still waits, and headers that came before their parents.
+    /// Judges the waiting headers, and headers that came before their parents.
     ///
     /// # Errors
-    /// A header is refused, or the parents of some did not come.
+    /// A header is refused, or parents are missing in the file.
     pub fn end(&mut self) -> Result<(), ImportError> {
         self.judge()?;
-        self.adopt_orphans()?;
+        self.connect_orphans()?;
         let count = self.orphans.iter().map(|(headers, _)| headers.len()).sum();
         if count == 0 { Ok(()) } else { Err(self.unconnected(count)) }
     }
 
-    /// Judges the headers that follow each other at the beginning; how many were good, and why the next is not, unless
-    /// it merely starts another branch.
+    /// Judges the first headers as far as they follow each other. Returns how many of them were good, and an error if the next
+    /// header is bad; a header that only starts another branch is not.
     fn judge_run(
         &mut self,
-        headers: Vec<Header>,
+        headers: &[Header],
         claims: &[Claim],
     ) -> Result<(usize, Result<(), ImportError>), ImportError> {
-        let Some(first) = headers.first().copied() else { return Ok((0, Ok(()))) };
-        let (batch, fault) = self.link(headers)?;
-        let parent = self.height_of(&first.prev)?;
-        let Some(parent) = parent else { return Ok(self.keep_orphans(&batch, fault, claims)) };
+        let Some(first) = headers.first() else { return Ok((0, Ok(()))) };
+        let (batch, fault) = self.link(headers.to_vec())?;
+        // A header that has work, but another parent, starts another branch.
+        let fault = fault.filter(|fault| !is_link(&fault.violation));
+        let Some(parent) = self.height_of(&first.prev)? else {
+            let count = self.keep_orphans(&batch, claims)?;
+            return Ok((count, self.refuse(fault, headers, claims)?));
+        };
         let (batch, mut early) = self.hold_to_hints(batch, parent + 1);
         let contradicted = batch.hashes().zip(claims).zip(parent + 1..).zip(0..).find_map(
-            |(((hash, claim), height), at)| Some((at, claim.check(height, &hash).err()?)),
+            |(((hash, claim), height), at)| Some((at, claim.check(Some(height), &hash).err()?)),
         );
         let mut batch = batch;
         if let Some((at, error)) = contradicted {
@@ -207,8 +215,8 @@ impl<S: HeaderStore> Importer<S> {
         let count = batch.headers().len();
         let height = parent.saturating_add(1 + u32::try_from(count).unwrap_or(u32::MAX));
         self.next = Some(height);
-        let (joined, rejection) = self.writer.accept(batch, self.options.clock.unix())?;
-        let kept = self.count(&joined);
+        let (outcome, rejection) = self.writer.accept(batch, self.options.clock.unix())?;
+        let kept = self.count(&outcome);
         if let Some(rejection) = rejection {
             let good = rejection.height.saturating_sub(parent + 1);
             return Ok((usize::try_from(good).unwrap_or(count), Err(rejection.into())));
@@ -216,16 +224,36 @@ impl<S: HeaderStore> Importer<S> {
         if let Some(error) = early {
             return Ok((count, Err(error)));
         }
-        // A header that has work, but another parent, starts another branch.
-        let fault = fault.filter(|fault| !is_link(&fault.violation));
-        let refused = fault.map(|fault| match claims[fault.index].check(height, &fault.hash) {
-            Err(contradicted) => contradicted,
-            Ok(()) => fault.at(height).into(),
-        });
-        Ok((count, refused.map_or(kept, Err)))
+        Ok((count, self.refuse(fault, headers, claims)?.and(kept)))
     }
 
-    /// Hashes headers on all cores and links them, while the batch before is stored.
+    /// Returns why a header without proof of work is refused. Its height is that after its parent, which need not be the header
+    /// before it; if nobody knows the parent, the height that the file's order suggests.
+    fn refuse(
+        &mut self,
+        fault: Option<BatchFault>,
+        headers: &[Header],
+        claims: &[Claim],
+    ) -> Result<Result<(), ImportError>, ChainError> {
+        let Some(fault) = fault else { return Ok(Ok(())) };
+        // The parent may be one of the headers that were just accepted.
+        self.writer.flush()?;
+        let parent = self.height_of(&headers[fault.index].prev)?;
+        let height = parent.map(|parent| parent.saturating_add(1));
+        if let Err(contradicted) = claims[fault.index].check(height, &fault.hash) {
+            return Ok(Err(contradicted));
+        }
+        let network = self.options.params.network;
+        Ok(Err(match height.or(self.next) {
+            Some(height) => fault.at(height).into(),
+            None if self.orphans.is_empty() => {
+                ImportError::NoHeader { network, violation: fault.violation }
+            }
+            None => ImportError::Unplaced(fault),
+        }))
+    }
+
+    /// Hashes headers on all cores and links them, while the previous batch is stored.
     fn link(
         &mut self,
         headers: Vec<Header>,
@@ -239,21 +267,21 @@ impl<S: HeaderStore> Importer<S> {
         Ok(link_hashed(self.options.params, headers, &self.hashes))
     }
 
-    /// Ends the import, after an error too: what was good is stored, and the store ready for the next open.
+    /// Ends the import, also after an error: stores the good headers, and prepares the store for the next open.
     ///
     /// # Errors
     /// The store failed.
     pub fn finish(mut self) -> Result<Imported, ChainError> {
         self.writer.flush()?;
         self.writer.store().finish_bulk_load()?;
-        // A branch whose newest headers come first comes in several runs.
+        // A branch whose newest headers come first arrives in several runs.
         let (sides, ends) = (self.writer.tree().sides().iter(), &self.done.side_ends);
         let sides = sides.filter(|side| ends.iter().any(|end| height_on(side, end).is_some()));
         self.done.sides = u32::try_from(sides.count()).unwrap_or(u32::MAX);
         Ok(self.done)
     }
 
-    /// Height of the chain's end as it stands.
+    /// Returns the height of the chain's end now.
     pub fn height(&self) -> u32 {
         self.writer.tree().active().height()
     }
@@ -263,7 +291,7 @@ impl<S: HeaderStore> Importer<S> {
         self.writer.tree().active().chainwork() >= least
     }
 
-    /// Where the file's first header stands, if that can be known.
+    /// Returns the height of the file's first header, if it can be known.
     fn place_first(&self, header: &Header) -> Result<Option<u32>, ImportError> {
         if header.prev != BlockHash::ZERO {
             return Ok(self.height_of(&header.prev)?.map(|parent| parent.saturating_add(1)));
@@ -305,9 +333,9 @@ impl<S: HeaderStore> Importer<S> {
         (batch, None)
     }
 
-    fn count(&mut self, joined: &ConnectOutcome) -> Result<(), ImportError> {
-        match joined {
-            // Such branches exist only where a peer's word is all there is.
+    fn count(&mut self, outcome: &ConnectOutcome) -> Result<(), ImportError> {
+        match outcome {
+            // The importer has no presyncs and no candidate.
             ConnectOutcome::Unchanged
             | ConnectOutcome::KnownSideBranch { .. }
             | ConnectOutcome::Presynced { .. }
@@ -336,7 +364,7 @@ impl<S: HeaderStore> Importer<S> {
     }
 }
 
-/// Returns whether it is that a header does not follow the one before it.
+/// Returns whether the violation is that a header does not follow the one before it.
 fn is_link(violation: &Violation) -> bool {
     matches!(violation, Violation::PrevBlkNotFound { .. })
 }

@@ -1,4 +1,4 @@
-//! The one writer of the stored chain: the header tree in memory, the store behind it.
+//! The one writer of the stored chain, with the header tree in memory and the store behind it.
 
 mod candidate;
 
@@ -12,7 +12,7 @@ use std::mem;
 use std::sync::Arc;
 use tracing::info;
 
-/// Why a batch could not be judged or stored; never the fault of who sent it.
+/// Why a batch could not be judged or stored. Its sender is never to blame.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
     /// The store failed.
@@ -21,7 +21,7 @@ pub enum ChainError {
     /// The stored chain is shorter than its tip says.
     #[error("stored data is damaged: {0}: run `lightclient verify --repair`")]
     Resume(#[from] ResumeError),
-    /// The thread that joins and stores headers panicked.
+    /// The thread that connects and stores headers panicked.
     #[error(
         "the thread that stores headers failed: run it again, and `lightclient verify` if it recurs"
     )]
@@ -38,7 +38,7 @@ impl ChainError {
         }
     }
 
-    /// What kind of trouble it is.
+    /// Returns the kind of trouble.
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Store(error) => error.trouble(),
@@ -57,9 +57,10 @@ impl From<TreeError<StoreError>> for ChainError {
     }
 }
 
-/// A branch that has shown its work, and is downloaded beside the chain until it takes over.
+/// The candidate: a branch that has shown its work, and is stored beside the chain until it has more work and replaces the chain's
+/// end.
 #[derive(Debug)]
-struct Candidate {
+struct CandidateBranch {
     /// Height of the last header that it shares with the chain.
     fork: u32,
     branch: Branch,
@@ -68,23 +69,23 @@ struct Candidate {
 
 /// Judges linked batches and stores the good headers.
 ///
-/// Headers that extend the chain are collected and stored together by [`ChainWriter::flush`]: a few large
-/// writes cost far less than many small ones. Whatever is not flushed is not stored.
+/// Headers that extend the chain are collected, and [`ChainWriter::flush`] stores them together: a few large
+/// writes cost far less than many small ones. Headers that are not flushed are not stored.
 #[derive(Debug)]
 pub(crate) struct ChainWriter<S> {
     store: Arc<S>,
     tree: HeaderTree,
     unstored: Option<CheckedHeaders>,
-    candidate: Option<Candidate>,
+    candidate: Option<CandidateBranch>,
 }
 
 impl<S: HeaderStore> ChainWriter<S> {
-    /// A writer that goes on from the stored tip.
+    /// Returns a writer that goes on from the stored tip.
     ///
     /// # Errors
     /// The store could not be read.
     pub(crate) fn new(store: Arc<S>, params: &'static Params) -> Result<Self, ChainError> {
-        // What an earlier process had downloaded of a branch without finishing it.
+        // An earlier process may have left a candidate that it did not complete.
         store.discard_candidate()?;
         let active = stored_branch(store.as_ref(), params, store.tip().height)?;
         let mut tree = HeaderTree::new(active);
@@ -95,23 +96,23 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(Self { store, tree, unstored: None, candidate: None })
     }
 
-    /// The tree: the chain's end (with what is not stored yet) and the branches beside it.
+    /// Returns the tree: the chain's end, headers that are not stored yet included, and the branches beside it.
     pub(crate) fn tree(&self) -> &HeaderTree {
         &self.tree
     }
 
-    /// The store behind it.
+    /// Returns the store.
     pub(crate) fn store(&self) -> &Arc<S> {
         &self.store
     }
 
-    /// How many headers wait for [`ChainWriter::flush`].
+    /// Returns how many headers wait for [`ChainWriter::flush`].
     pub(crate) fn unstored(&self) -> usize {
         let candidate = self.candidate.iter().filter_map(|candidate| candidate.unstored.as_ref());
         self.unstored.iter().chain(candidate).map(CheckedHeaders::len).sum()
     }
 
-    /// Judges a batch and takes its good headers in; the first bad one's rejection comes with them.
+    /// Judges a batch, takes its good headers, and returns what they did to the chain and why the first bad header was refused.
     ///
     /// # Errors
     /// Reading or writing the store failed.
@@ -121,7 +122,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         now: u32,
     ) -> Result<(ConnectOutcome, Option<Rejection>), ChainError> {
         if batch.prev() != Some(self.tree.active().hash()) {
-            // Looking back means reading the store, which has to have everything by then.
+            // The tree will read ancestors from the store, which must have all of them.
             self.flush()?;
         }
         let old_bits = self.tree.active().bits();
@@ -170,7 +171,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         }
     }
 
-    /// Where a batch would be put; `None` where its parent is not known.
+    /// Returns where a batch leaves the known headers, or `None` if its parent is not known.
     ///
     /// # Errors
     /// Reading or writing the store failed.
@@ -179,7 +180,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(self.tree.survey(batch, self.store.as_ref())?)
     }
 
-    /// The state at the parent of a survey's unknown headers.
+    /// Returns the state at the parent of a survey's unknown headers.
     ///
     /// # Errors
     /// Reading the store failed.
@@ -187,7 +188,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(self.tree.state_before(survey, self.store.as_ref())?)
     }
 
-    /// Stores what was collected; it is durable when this returns.
+    /// Stores the collected headers; they are durable when this returns.
     ///
     /// # Errors
     /// Writing failed.
@@ -199,7 +200,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     }
 }
 
-/// Adds headers to those that wait to be stored; what does not follow them comes back.
+/// Adds headers to those that wait to be stored, or returns them if they do not follow those.
 fn collect(
     unstored: &mut Option<CheckedHeaders>,
     headers: CheckedHeaders,
@@ -213,7 +214,7 @@ fn collect(
     }
 }
 
-/// The state at a height of the stored chain.
+/// Returns the state at a height of the stored chain.
 fn stored_branch<S: HeaderStore>(
     store: &S,
     params: &'static Params,
@@ -224,7 +225,7 @@ fn stored_branch<S: HeaderStore>(
     Ok(Branch::resume(params, height, store.chainwork(height)?, &recent)?)
 }
 
-/// Says where the bits changed: at a boundary, and only there, so that the 20-minute rule is not noise.
+/// Logs changes of the bits at boundaries. Elsewhere the 20-minute rule of test networks changes them all the time.
 fn log_retargets(params: &Params, mut bits: u32, headers: &CheckedHeaders) {
     for (header, height) in headers.headers().iter().zip(headers.first_height()..) {
         if header.bits != bits && params.is_boundary(height) {

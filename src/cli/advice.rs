@@ -1,27 +1,29 @@
-//! The options that a command needs to do again what this one was told to: printed advice carries them.
+//! Completes the commands that messages advise with the options that this run was started with.
 
-use crate::config::{Config, Layer};
+use crate::config::{AppConfig, Layer};
 use crate::output::{Wording, shell_quoted};
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path;
 
-/// How messages name commands: with the network and the data folder in use, and for `sync` with the peers and the proxy
-/// that the command line named. What the environment or a file in its usual place says needs no repetition, except
-/// that a choice of network or folder is always named: advice is often pasted elsewhere.
-pub(super) fn wording(config: &Config, flags: &Layer) -> Wording {
+/// Returns the wording that adds this run's options to the commands that messages advise.
+///
+/// The options are the network and the data folder, and for `sync` also the peers and the proxy that the command line
+/// named. Settings from the environment or from a settings file in its usual place apply to the next command too, so
+/// they are not repeated. A chosen network or folder is always repeated, because people paste advice into other shells.
+pub(super) fn wording(config: &AppConfig, flags: &Layer) -> Wording {
     let mut options = String::new();
-    // Writing into a String does not fail.
+    // Writing to a String cannot fail.
     if let Some(challenge) = &config.signet_challenge {
         let _ = write!(options, " --signet-challenge {challenge}");
-    } else if config.given.network {
+    } else if config.chosen.network {
         let _ = write!(options, " --{}", config.network);
     }
-    if config.given.data_dir {
+    if config.chosen.data_dir {
         let folder = path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
         push(&mut options, "--data-dir", folder.as_os_str());
     }
-    if let Some(file) = &config.given.file {
+    if let Some(file) = &config.chosen.file {
         let file = path::absolute(file).unwrap_or_else(|_| file.clone());
         push(&mut options, "--config", file.as_os_str());
     }
@@ -30,7 +32,8 @@ pub(super) fn wording(config: &Config, flags: &Layer) -> Wording {
         push(&mut for_sync, "--connect", peer.to_string().as_ref());
     }
     if let Some(proxy) = &flags.proxy {
-        // A password has no place in a message; the words in its place fail at the proxy, not without one.
+        // The password is not printed. A command that is pasted with this placeholder fails at the proxy, and does not
+        // go around it.
         let login = if proxy.login.is_some() { "USER:PASSWORD@" } else { "" };
         push(&mut for_sync, "--proxy", format!("{login}{proxy}").as_ref());
     }

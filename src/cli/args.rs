@@ -1,21 +1,12 @@
 //! Options that several commands share.
 
-use super::network_args::NetworkArgs;
-use crate::config::{Endpoint, HintsSource, Layer, MinChainWork, PeerCount};
+use super::network_args::ConnectArgs;
+use crate::config::{HintsSource, HostPort, Layer, MinChainWork, PeerCount};
 
-/// How many of something: at least one.
-///
-/// # Errors
-/// Other text.
-pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
-    let count = text.parse().ok().filter(|count| *count > 0);
-    count.ok_or_else(|| "expected a whole number above 0".to_owned())
-}
-
-/// What a chain has to fulfil besides the consensus rules.
+/// Options on what the chain is expected to be, beyond the consensus rules.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ChainArgs {
-    /// Hashes that the chain is expected to have: a file of lines `HEIGHT HASH`, or `none`; they speed up the download
+    /// Expected hashes of the chain, which speed up the download: a file with lines `HEIGHT HASH`, or `none`
     /// [env: LIGHTCLIENT_HINTS] [default: those that ship with the program]
     #[arg(long, value_name = "none|FILE")]
     pub hints: Option<HintsSource>,
@@ -26,7 +17,7 @@ pub(crate) struct ChainArgs {
 }
 
 impl ChainArgs {
-    /// What these options say of the settings.
+    /// Returns the settings that these options set.
     pub(crate) fn layer(&self) -> Layer {
         Layer {
             hints: self.hints.clone(),
@@ -36,21 +27,21 @@ impl ChainArgs {
     }
 }
 
-/// Which peers to connect to, and how.
+/// Options of commands that keep several peers connected.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct PeerArgs {
+pub(crate) struct PeerPoolArgs {
     #[command(flatten)]
-    network: NetworkArgs,
-    /// Connect to this peer too, besides those that are found (repeatable) [env: LIGHTCLIENT_ADD_PEER]
+    network: ConnectArgs,
+    /// Connect to this peer in addition to those that are found (repeatable) [env: LIGHTCLIENT_ADD_PEER]
     #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "connect")]
-    pub add_peer: Vec<Endpoint>,
+    pub add_peer: Vec<HostPort>,
     /// Number of peers to connect to at once [env: LIGHTCLIENT_PEERS] [default: 8]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub peers: Option<PeerCount>,
 }
 
-impl PeerArgs {
-    /// What these options say of the settings.
+impl PeerPoolArgs {
+    /// Returns the settings that these options set.
     pub(crate) fn layer(&self) -> Layer {
         let own = Layer {
             add_peer: (!self.add_peer.is_empty()).then(|| self.add_peer.clone()),

@@ -1,14 +1,14 @@
-//! `lightclient block`: one block, downloaded and checked.
+//! `lightclient block` downloads a block and checks it.
 
+use super::block_id::BlockId;
 use super::request::{Downloaded, download};
-use super::stored::place;
+use super::stored::height_text;
 use super::tx_text::printable;
-use super::what::OneBlock;
-use super::{CliError, Context, PeerArgs};
+use super::{CliError, CommandContext, PeerPoolArgs};
 use crate::config::Layer;
 use crate::core_json::{Amount, BlockInfo};
 use crate::format;
-use crate::output::{Fields, Output};
+use crate::output::{FieldList, Output};
 use crate::primitives::hex;
 use crate::script::address_of;
 use crate::spv::CheckedBlock;
@@ -30,17 +30,17 @@ Examples:
   lightclient block tip --verbosity 0         The block as hex digits
   lightclient block 170 --raw block.bin       The bytes of the block, in a file";
 
-/// What `--timeout` is to commands that download a block.
+/// The help of `--timeout` for commands that download a block.
 pub(super) const BLOCK_TIMEOUT: &str = "Seconds to wait for one peer to deliver the block \
     [env: LIGHTCLIENT_TIMEOUT] [default: 60]";
 
 /// Arguments of `block`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(BLOCK_TIMEOUT)))]
-pub(crate) struct Args {
+pub(crate) struct BlockArgs {
     /// Height, hash, `tip`, or a negative number (-1 is the tip)
     #[arg(value_name = "BLOCK", allow_negative_numbers = true)]
-    which: OneBlock,
+    which: BlockId,
     /// Write the bytes of the block to a file (- writes them, and nothing else, to standard output)
     #[arg(long, value_name = "FILE")]
     raw: Option<PathBuf>,
@@ -49,28 +49,28 @@ pub(crate) struct Args {
     #[arg(hide_possible_values = true, allow_negative_numbers = true)]
     verbosity: Option<String>,
     #[command(flatten)]
-    peers: PeerArgs,
+    peers: PeerPoolArgs,
 }
 
-impl Args {
-    /// What these options say of the settings.
+impl BlockArgs {
+    /// Returns the settings that these options set.
     pub(super) fn layer(&self) -> Layer {
         self.peers.layer()
     }
 
-    /// Whether the block is wanted as hex.
+    /// Returns whether to print the block as hex.
     fn is_hex(&self) -> bool {
         self.verbosity.as_deref() == Some("0")
     }
 }
 
-/// Downloads, checks and prints.
+/// Downloads the block, checks it and prints it.
 ///
 /// # Errors
 /// The header is not stored, no peer delivered the block, or the file cannot be written.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+pub(super) fn run(args: &BlockArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let to_stdout = args.raw.as_deref() == Some(Path::new("-"));
-    check(args, to_stdout, context.out.is_json())?;
+    check_options(args, to_stdout, context.out.is_json())?;
     let Downloaded { stored, fetched } = download(args.which, context)?;
     let (block, out) = (fetched.checked.block(), &mut context.out);
     if to_stdout {
@@ -92,8 +92,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         return Ok(out.json(&BlockInfo::new(stored.info, &fetched.checked, whole))?);
     }
     let time = u64::from(stored.header.time);
-    let fields = Fields::default()
-        .with("height", place(&stored.info))
+    let fields = FieldList::default()
+        .with("height", height_text(&stored.info))
         .with("hash", &stored.info.hash)
         .with_some("previous", stored.info.previousblockhash.as_deref())
         .with("time", format!("{time}  {} UTC", format::utc(time)));
@@ -110,9 +110,9 @@ fn print_hex(block: &[u8], out: &mut Output) -> io::Result<()> {
     if out.is_json() { out.json(&text) } else { out.line(&text) }
 }
 
-/// Options that would have no effect.
-fn check(args: &Args, to_stdout: bool, json: bool) -> Result<(), CliError> {
-    let what = if json && to_stdout {
+/// Refuses combinations of options of which one would have no effect.
+fn check_options(args: &BlockArgs, to_stdout: bool, json: bool) -> Result<(), CliError> {
+    let problem = if json && to_stdout {
         "--raw - gives standard output the block's bytes and nothing else: leave --json out, or name a file"
     } else if args.is_hex() && to_stdout {
         "--raw - gives standard output the block's bytes and nothing else: leave --verbosity 0 out, or name a file"
@@ -121,12 +121,13 @@ fn check(args: &Args, to_stdout: bool, json: bool) -> Result<(), CliError> {
     } else {
         return Ok(());
     };
-    Err(CliError::Usage(what.to_owned()))
+    Err(CliError::Usage(problem.to_owned()))
 }
 
-fn describe(fields: Fields, checked: &CheckedBlock, context: &Context) -> Fields {
+/// Adds what is in the block to the fields.
+fn describe(fields: FieldList, checked: &CheckedBlock, context: &CommandContext) -> FieldList {
     let block = checked.block();
-    let count = |number: usize| format::count(u64::try_from(number).unwrap_or(u64::MAX));
+    let count = |number: usize| format::count(format::to_u64(number));
     let outputs = || block.transactions().flat_map(|transaction| transaction.outputs());
     let amount = Amount::sum(outputs().map(|output| Amount(output.value)));
     let sizes = format!(

@@ -1,9 +1,8 @@
-//! `lightclient completions SHELL`.
+//! `lightclient completions` prints a completion script for a shell.
 
-use super::{Cli, CliError, Context};
+use super::{CliError, CommandContext};
 use crate::files::FileFormat;
-use clap::CommandFactory;
-use clap::builder::{TypedValueParser, ValueParserFactory};
+use clap::Command;
 use clap_complete::Shell;
 
 const AFTER_HELP: &str = "\
@@ -12,27 +11,31 @@ Examples:
   lightclient completions zsh > ~/.zfunc/_lightclient
   lightclient completions fish > ~/.config/fish/completions/lightclient.fish
 
-Where bash looks by itself: ~/.local/share/bash-completion/completions/lightclient.";
+Bash finds the script by itself in ~/.local/share/bash-completion/completions/lightclient.";
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
-    /// The shell that the script is for
+pub(crate) struct CompletionsArgs {
+    /// The shell to print the script for
     shell: Shell,
 }
 
 /// Prints the script.
 ///
 /// # Errors
-/// Standard output does not take it.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+/// Standard output cannot be written to.
+pub(super) fn run(
+    args: &CompletionsArgs,
+    mut program: Command,
+    context: &mut CommandContext,
+) -> Result<(), CliError> {
     if context.out.is_json() {
-        let what = "a completion script is for a shell: leave --json out";
-        return Err(CliError::Usage(what.to_owned()));
+        let problem = "a completion script is for a shell: leave --json out";
+        return Err(CliError::Usage(problem.to_owned()));
     }
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "lightclient", &mut script);
+    clap_complete::generate(args.shell, &mut program, "lightclient", &mut script);
     let script = String::from_utf8_lossy(&script);
     match args.shell {
         Shell::Bash => context.out.text(&with_words(&script))?,
@@ -41,12 +44,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The script for bash with words and files for arguments, for which clap offers options only.
+/// Extends the script for bash so that it completes arguments with words and files. The script of clap completes
+/// options only.
 fn with_words(script: &str) -> String {
-    let parser = FileFormat::value_parser();
-    let formats = parser.possible_values().into_iter().flatten();
-    let formats: Vec<String> = formats.map(|value| value.get_name().to_owned()).collect();
-    let formats: Vec<&str> = formats.iter().map(String::as_str).filter(|f| *f != "hints").collect();
+    let formats = FileFormat::ALL.iter().filter(|format| **format != FileFormat::Hints);
+    let formats: Vec<&str> = formats.map(|format| format.name()).collect();
     let words = include_str!("completions.bash").replace("FORMATS", &formats.join(" "));
     let (functions, registration) =
         script.split_once("\nif [[ \"${BASH_VERSINFO").unwrap_or((script, ""));

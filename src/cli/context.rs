@@ -1,56 +1,52 @@
-//! What every command is handed.
+//! What every command gets to work with.
 
+use super::color::has_color;
+use super::error::CliError;
 use super::global::GlobalArgs;
-use crate::config::{ColorChoice, Config};
-use crate::output::{Output, Wording, bars, is_dumb, start_log};
+use crate::config::{AppConfig, LogFormat};
+use crate::output::{Output, Wording, bars, start_log};
+use crate::query::ChainReader;
+use crate::store::SledStore;
 use indicatif::MultiProgress;
-use std::env;
-use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io;
 
-/// What every command is handed: settings, the place for results, and the bars.
-pub(crate) struct Context {
+/// What every command gets to work with: the settings, the output, and the progress bars.
+pub(crate) struct CommandContext {
     /// All settings.
-    pub config: Config,
+    pub config: AppConfig,
     /// Where results go.
     pub out: Output,
-    /// Progress bars on standard error; hidden where it is no terminal, and with `-q`.
+    /// Progress bars on standard error. They are hidden with `-q`, and where standard error is no terminal.
     pub bars: MultiProgress,
-    /// Whether nothing but results and errors is wanted (`-q`).
+    /// Whether only results and errors are printed (`-q`).
     pub quiet: bool,
 }
 
-impl Context {
+impl CommandContext {
     /// Starts the log and opens standard output as the options say.
-    pub(super) fn new(config: Config, global: &GlobalArgs, wording: Wording) -> Self {
+    pub(super) fn new(config: AppConfig, global: &GlobalArgs, wording: Wording) -> Self {
         let bars = bars(!global.quiet);
-        start_log(global.log(has_color(config.color, &io::stderr())), wording.clone(), &bars);
+        let is_json = config.log_format == LogFormat::Json;
+        let log = global.log(has_color(config.color, &io::stderr()), is_json);
+        start_log(log, wording.clone(), &bars);
         let out = Output::stdout(global.json, has_color(config.color, &io::stdout()));
         let out = out.worded(wording);
         Self { config, out, bars, quiet: global.quiet }
     }
-}
 
-/// Whether colours go to this stream.
-pub(super) fn has_color(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
-    match choice {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => {
-            let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            stream.is_terminal() && !no_color && !is_dumb()
-        }
+    /// Opens the stored chain for reading.
+    ///
+    /// # Errors
+    /// Nothing is stored, or the folder is in use, damaged or unreadable.
+    pub(super) fn open_chain(&self) -> Result<ChainReader, CliError> {
+        Ok(ChainReader::open_folder(&self.config.folder(), self.config.params)?)
     }
-}
 
-/// `--color` and `LIGHTCLIENT_COLOR`: help and usage errors come before the arguments are understood.
-pub(super) fn color_before_parsing(args: &[OsString]) -> ColorChoice {
-    let texts = args.iter().map(|arg| arg.to_str().unwrap_or_default());
-    let follows = texts.clone().skip(1);
-    let chosen = texts.zip(follows.chain([""])).find_map(|(arg, next)| match arg {
-        "--color" => Some(next),
-        _ => arg.strip_prefix("--color="),
-    });
-    let said = chosen.map(str::to_owned).or_else(|| env::var("LIGHTCLIENT_COLOR").ok());
-    said.and_then(|text| text.parse().ok()).unwrap_or_default()
+    /// Opens the store for writing.
+    ///
+    /// # Errors
+    /// The folder is in use, damaged or unusable.
+    pub(super) fn open_store(&self) -> Result<SledStore, CliError> {
+        Ok(SledStore::open_patiently(&self.config.folder(), self.config.params)?)
+    }
 }

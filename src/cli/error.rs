@@ -1,7 +1,6 @@
-//! What a command may fail with, and the exit code it means.
+//! The errors of commands, and their exit codes.
 
-use super::context::has_color;
-use super::runtime::no_threads;
+use super::color::has_color;
 use crate::chainstate::ChainError;
 use crate::client::ClientError;
 use crate::config::{ColorChoice, ConfigError};
@@ -11,20 +10,20 @@ use crate::node::{FetchError, JournalError, SyncError};
 use crate::output::Wording;
 use crate::query::ReadError;
 use crate::spv::NotInBlock;
-use crate::store::StoreError;
-use crate::store::Trouble;
+use crate::store::{StoreError, Trouble};
 use anstyle::{AnsiColor, Style};
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Why a command failed: what, with what, and what to do about it.
+/// Why a command failed. The text says what failed, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    /// Help or the version was asked for: no failure, unless a command is missing.
+    /// The user asked for help or the version, or named no command.
     #[error("help was asked for")]
     Help(Box<clap::Error>),
-    /// The command line cannot be understood.
+    /// The command line is wrong.
     #[error("{0}")]
     Usage(String),
     /// A setting cannot be used.
@@ -42,47 +41,47 @@ pub(crate) enum CliError {
     /// A sync could not go on.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// A crawl could not be kept or gone on with.
+    /// The journal of a crawl could not be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// Peers were asked for one thing in vain.
+    /// No peer delivered a block or a transaction.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// A block does not have the transaction that was wanted of it.
+    /// A block does not contain the transaction.
     #[error(transparent)]
     NotInBlock(#[from] NotInBlock),
-    /// A signal ended it; its summary has been printed.
+    /// A signal ended the command, which has printed its summary.
     #[error("interrupted")]
     Interrupted(Ending),
-    /// It did not work, for a reason of no other kind.
+    /// The command failed for any other reason.
     #[error("{0}")]
     Failed(String),
     /// No peer could be used.
     #[error("{0}")]
     NoPeer(String),
-    /// What was asked for is not stored.
+    /// The header or transaction was not found.
     #[error("{0}")]
     NotFound(String),
-    /// A check found stored data damaged.
+    /// A check found damage in stored data.
     #[error("{0}")]
     Damaged(String),
-    /// A file the user named could not be read or written.
+    /// A file that the user named could not be read or written.
     #[error("cannot {doing} {}: {source}: {}", path.display(), advice(source.kind()))]
     File {
         /// `read` or `write`.
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// Standard output does not take the results.
+    /// Standard output cannot be written to.
     #[error("cannot write to standard output: {0}: check where it goes")]
     Output(#[from] io::Error),
 }
 
 impl CliError {
-    /// The exit code, as the manual lists them.
+    /// Returns the exit code, one of those that the manual lists.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Help(error) => u8::try_from(error.exit_code()).unwrap_or(2),
@@ -104,7 +103,14 @@ impl CliError {
         })
     }
 
-    /// Whether the reader of the results went away, as `head` does when it has enough.
+    /// Returns the error for threads that the system does not start.
+    pub(super) fn no_threads(error: &impl Display) -> Self {
+        Self::Failed(format!(
+            "cannot start threads: {error}: allow more processes or more memory (`ulimit -a`)"
+        ))
+    }
+
+    /// Returns whether the reader of standard output closed the pipe, as `head` does when it has enough.
     fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
@@ -117,7 +123,7 @@ impl From<ClientError> for CliError {
             ClientError::Read(error) => error.into(),
             ClientError::Sync(error) => error.into(),
             ClientError::Fetch(error) => error.into(),
-            ClientError::Thread(error) => no_threads(&error),
+            ClientError::Thread(error) => Self::no_threads(&error),
             other => Self::Failed(other.to_string()),
         }
     }
@@ -143,18 +149,17 @@ fn code_of(trouble: Trouble) -> u8 {
     }
 }
 
-/// Tells the user, on standard error; help that was asked for goes to standard output. What the exit
-/// code is.
+/// Prints the error on standard error, or help on standard output, and returns the exit code.
 pub(super) fn report(error: &CliError, color: ColorChoice, wording: &Wording) -> ExitCode {
     if let CliError::Help(help) = error {
-        // What is not ended by a newline is not written before.
+        // Standard output is flushed here because a last line without a newline is still in its buffer.
         return match help.print().and_then(|()| io::stdout().flush()) {
             Ok(()) => error.exit_code(),
-            Err(failed) => report(&CliError::Output(failed), color, wording),
+            Err(error) => report(&CliError::Output(error), color, wording),
         };
     }
     if !error.is_broken_pipe() && !matches!(error, CliError::Interrupted(_)) {
-        // Where standard error itself is gone, nobody is left to tell.
+        // If standard error cannot be written to either, there is nowhere to report it.
         let _ = print(error, &wording.apply(&error.to_string()), has_color(color, &io::stderr()));
     }
     error.exit_code()
@@ -167,15 +172,15 @@ fn print(error: &CliError, message: &str, color: bool) -> io::Result<()> {
         Style::new()
     };
     let text = match error {
-        // It is the one that is made of lines.
-        CliError::NoPeer(_) => message.lines().map(harmless).collect::<Vec<_>>().join("\n"),
-        _ => harmless(message),
+        // Only this error has several lines.
+        CliError::NoPeer(_) => message.lines().map(one_safe_line).collect::<Vec<_>>().join("\n"),
+        _ => one_safe_line(message),
     };
     writeln!(io::stderr(), "{style}error{style:#}: {text}")
 }
 
-/// A text on one line, with what a terminal would obey written out: it may repeat what came from elsewhere.
-fn harmless(text: &str) -> String {
+/// Puts a text on one line and escapes control characters, since the text may repeat what a peer or a file said.
+fn one_safe_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -187,13 +192,13 @@ fn harmless(text: &str) -> String {
     out
 }
 
-/// clap's explanation without its usage paragraph, on one line.
+/// Returns the text of an error of clap on one line, without the usage paragraph.
 pub(super) fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let told = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let told: Vec<&str> = told
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<&str> = lines
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .map(|line| line.strip_prefix("error: ").unwrap_or(line))
         .collect();
-    format!("{}; see --help", told.join("; ")).replace(":; ", ": ")
+    format!("{}; see --help", lines.join("; ")).replace(":; ", ": ")
 }

@@ -1,13 +1,14 @@
-//! `lightclient export`: stored headers into a file.
+//! `lightclient export` writes stored headers to a file.
 
-use super::heights::resolve_range;
+use super::block_id::BlockId;
 use super::interrupt::Interrupt;
-use super::what::OneBlock;
-use super::{CliError, Context};
-use crate::files::{FileFormat, HeaderWriter, Purpose, Sink, resolve};
+use super::stored::resolve_range;
+use super::value_parsers;
+use super::{CliError, CommandContext};
+use crate::files::{FileFormat, FilePurpose, HeaderWriter, Sink, resolve};
 use crate::format;
 use crate::output::bar;
-use crate::query::{ChainReader, HeaderRange};
+use crate::query::HeaderRange;
 use serde::{Deserialize, Serialize};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -15,15 +16,15 @@ use tracing::warn;
 
 const AFTER_HELP: &str = "\
 Formats, by extension or --format:
-  bin     raw headers of 80 bytes, nothing between them
-  hex     the same in hex digits, a header on each line
+  bin     raw headers of 80 bytes, without separators
+  hex     the raw headers in hex digits, one on each line
   csv     a table; its columns are keys of getblockheader
   jsonl   the object of `query --json` on each line
-  parquet a table in columns, for DuckDB, pandas or Polars
+  parquet a table for DuckDB, pandas or Polars
   hints   lines `HEIGHT HASH` of the last header of each period, for --hints
 
-An existing FILE is replaced, with a warning; --no-clobber refuses that. FILE is written beside its place and \
-renamed when it is whole. Heights may be negative: -1 is the tip, as is tip.
+An existing FILE is replaced, with a warning, unless --no-clobber is given. FILE is written under a temporary name \
+and renamed when it is complete. Heights may be negative: -1 is the tip, and so is tip.
 
 Examples:
   lightclient export headers.csv
@@ -34,43 +35,43 @@ Examples:
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, allow_missing_positional = true)]
-pub(crate) struct Args {
-    /// Form of the file, as --format
+pub(crate) struct ExportArgs {
+    /// Format of the file, as --format
     #[arg(value_name = "FORMAT", conflicts_with = "format")]
     word: Option<String>,
     /// The file; - is standard output
     #[arg(value_name = "FILE", required = true)]
     file: PathBuf,
-    /// Form of the file: bin, csv, jsonl, parquet or hints [default: by the extension]
-    #[arg(long, hide_possible_values = true)]
+    /// Format of the file: bin, csv, jsonl, parquet or hints [default: by the extension]
+    #[arg(long, hide_possible_values = true, value_parser = value_parsers::file_format())]
     format: Option<FileFormat>,
     /// First height [default: 0]
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
-    from: Option<OneBlock>,
+    from: Option<BlockId>,
     /// Last height [default: the tip's]
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
-    to: Option<OneBlock>,
+    to: Option<BlockId>,
     /// Fail if FILE exists, instead of replacing it
     #[arg(long)]
     no_clobber: bool,
 }
 
-/// What `export` prints when the file is not standard output.
+/// What `export` prints, unless the file is standard output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exported {
     /// Name of the network.
     pub network: String,
     /// The file.
     pub file: String,
-    /// Its form.
+    /// Name of the file's format.
     pub format: String,
     /// First height.
     pub from: u32,
     /// Last height.
     pub to: u32,
-    /// How many headers were read for it.
+    /// Number of headers that were read for the file.
     pub headers: u64,
-    /// How many of them became hints, for a file of hints.
+    /// Number of hints in the file, if it is a file of hints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hints: Option<u64>,
 }
@@ -78,9 +79,10 @@ pub struct Exported {
 /// Writes the file.
 ///
 /// # Errors
-/// Reading or writing failed, or heights are not stored.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
-    let (file, format) = resolve(args.word.as_deref(), &args.file, args.format, Purpose::Export)?;
+/// A height is not stored, or reading or writing failed.
+pub(super) fn run(args: &ExportArgs, context: &mut CommandContext) -> Result<(), CliError> {
+    let (file, format) =
+        resolve(args.word.as_deref(), &args.file, args.format, FilePurpose::Export)?;
     let to_stdout = file == Path::new("-");
     if to_stdout && context.out.is_json() {
         let what = "standard output gets the file and nothing else: leave --json out (--format jsonl \
@@ -103,13 +105,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
 }
 
 fn write_file(
-    args: &Args,
+    args: &ExportArgs,
     file: &Path,
     format: FileFormat,
     replaced: bool,
-    context: &mut Context,
+    context: &mut CommandContext,
 ) -> Result<(), CliError> {
-    let mut reader = ChainReader::open_folder(&context.config.folder(), context.config.network)?;
+    let mut reader = context.open_chain()?;
     let tip = reader.tip()?.height;
     let (from, to) = resolve_range(args.from, args.to, &mut reader, tip)?;
     let interval = reader.params().interval;
@@ -138,7 +140,7 @@ fn write(
     headers: &mut HeaderWriter<'_>,
     file: &Path,
     last: u32,
-    context: &mut Context,
+    context: &mut CommandContext,
 ) -> Result<u64, CliError> {
     let interrupt = Interrupt::listen()?;
     let bar = bar(&context.bars, u64::from(last) + 1, "exporting headers");
@@ -156,7 +158,7 @@ fn write(
     Ok(written)
 }
 
-fn print(exported: &Exported, context: &mut Context) -> Result<(), CliError> {
+fn print(exported: &Exported, context: &mut CommandContext) -> Result<(), CliError> {
     let out = &mut context.out;
     if out.is_json() {
         return Ok(out.json(exported)?);
@@ -168,8 +170,8 @@ fn print(exported: &Exported, context: &mut Context) -> Result<(), CliError> {
     };
     let text = format!(
         "exported {what} ({} to {}) to {}",
-        format::count(u64::from(exported.from)),
-        format::count(u64::from(exported.to)),
+        format::count(exported.from),
+        format::count(exported.to),
         exported.file
     );
     Ok(out.line(&text)?)

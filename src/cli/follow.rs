@@ -1,14 +1,14 @@
-//! What `sync --follow` prints at the tip: new headers and reorganisations.
+//! Prints the events of a sync that follows the chain: new blocks and reorganisations.
 
 use super::CliError;
 use crate::client::Events;
 use crate::format;
 use crate::node::Event;
-use crate::output::{Output, aside};
+use crate::output::{Output, write_beside_bars};
 use indicatif::MultiProgress;
 use serde::Serialize;
 
-/// A line about the tip, with `--json`.
+/// What `sync --follow` prints for an event.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum TipLine {
@@ -34,7 +34,7 @@ enum TipLine {
 }
 
 impl TipLine {
-    /// `None` for what the log or the bar has.
+    /// Returns the line for an event, or `None` for events that only the log or the progress bar shows.
     fn of(event: Event) -> Option<Self> {
         Some(match event {
             Event::CaughtUp { height, hash, time } => {
@@ -52,7 +52,7 @@ impl TipLine {
     }
 
     fn text(&self) -> String {
-        let count = |height: u32| format::count(u64::from(height));
+        let count = |height: u32| format::count(height);
         match self {
             Self::CaughtUp { height, hash, time } => {
                 let (height, time) = (count(*height), format::utc(u64::from(*time)));
@@ -71,12 +71,12 @@ impl TipLine {
     }
 }
 
-/// Prints what happens at the tip for those who follow it, until the sync is over.
+/// Takes the events of a sync until it ends, and prints a line for each if the sync follows the chain.
 ///
-/// A sync that ends by itself prints its summary alone: a reorganisation on the way is the log's.
+/// A sync that does not follow the chain prints only its summary. The log reports its reorganisations.
 ///
 /// # Errors
-/// Standard output does not take it.
+/// Standard output cannot be written to.
 pub(super) fn print_events(
     mut events: Events,
     follow: bool,
@@ -85,7 +85,7 @@ pub(super) fn print_events(
 ) -> Result<(), CliError> {
     while let Some(event) = events.wait_for_news() {
         if let Some(line) = TipLine::of(event).filter(|_| follow) {
-            aside(bars, || print(&line, out))?;
+            write_beside_bars(bars, || print(&line, out))?;
         }
     }
     Ok(())
@@ -97,6 +97,6 @@ fn print(line: &TipLine, out: &mut Output) -> Result<(), CliError> {
     } else {
         out.line(&line.text())?;
     }
-    // Whoever reads a pipe wants the line now.
+    // A program that reads the pipe needs the line now.
     Ok(out.flush()?)
 }

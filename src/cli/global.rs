@@ -1,21 +1,20 @@
-//! Options that every command knows, before or after its name.
+//! Options for every command, which may stand before or after its name.
 
 use super::error::CliError;
-use crate::config::{ColorChoice, Layer, SignetChallenge};
+use super::value_parsers;
+use crate::config::{ColorChoice, Layer, LogFormat, SignetChallenge};
 use crate::output::{LogLevel, LogSettings};
 use crate::primitives::Network;
-use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use tracing::Level;
 
 const NETWORK: &str = "Network (mainnet by default)";
 const GLOBAL: &str = "Options for every command";
 
-/// Tracing target under which every message on the wire is logged.
+/// The tracing target of messages on the wire.
 pub(super) const TRACE_TARGET: &str = "p2p";
 
-/// Options that every command knows.
+/// Options for every command.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct GlobalArgs {
@@ -37,7 +36,7 @@ pub(crate) struct GlobalArgs {
     /// A network by its name: mainnet, testnet3, testnet4, signet, regtest, or Bitcoin Core's main, test
     /// [env: LIGHTCLIENT_NETWORK]
     #[arg(long, visible_alias = "chain", value_name = "NAME", global = true, help_heading = NETWORK)]
-    #[arg(value_parser = NetworkParser, hide_possible_values = true)]
+    #[arg(value_parser = value_parsers::network(), hide_possible_values = true)]
     network: Option<Network>,
     /// The signet with this challenge script, with a data folder of its own
     /// [env: LIGHTCLIENT_SIGNET_CHALLENGE]
@@ -62,8 +61,12 @@ pub(crate) struct GlobalArgs {
     pub(super) quiet: bool,
     /// Colours: auto (on a terminal, unless NO_COLOR is set), always or never [env: LIGHTCLIENT_COLOR]
     #[arg(long, value_name = "WHEN", global = true, help_heading = GLOBAL)]
-    #[arg(value_parser = color_choices(), hide_possible_values = true)]
+    #[arg(value_parser = value_parsers::color(), hide_possible_values = true)]
     color: Option<ColorChoice>,
+    /// How lines of the log are written: text, or json for one object a line [env: LIGHTCLIENT_LOG_FORMAT]
+    /// [default: text]
+    #[arg(long, value_name = "FORMAT", global = true, help_heading = GLOBAL)]
+    log_format: Option<LogFormat>,
     /// Log every P2P message; --trace=hex adds its bytes
     #[arg(long, value_name = "FORMAT", global = true, help_heading = GLOBAL)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "text")]
@@ -71,44 +74,18 @@ pub(crate) struct GlobalArgs {
     trace: Option<String>,
 }
 
-/// Understands all names of a network, and gives shells that complete a command one for each.
-#[derive(Clone, Copy, Debug)]
-struct NetworkParser;
-
-impl TypedValueParser for NetworkParser {
-    type Value = Network;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        arg: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<Network, clap::Error> {
-        let parser = StringValueParser::new().try_map(|name| name.parse::<Network>());
-        parser.parse_ref(command, arg, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(Network::ALL.map(|network| PossibleValue::new(network.name())).into_iter()))
-    }
-}
-
-fn color_choices() -> impl TypedValueParser<Value = ColorChoice> {
-    PossibleValuesParser::new(["auto", "always", "never"])
-        .try_map(|name| name.parse::<ColorChoice>())
-}
-
 impl GlobalArgs {
-    /// What these options say of the settings.
+    /// Returns the settings that these options set.
     ///
     /// # Errors
-    /// More than one network.
+    /// More than one network is chosen.
     pub(super) fn layer(&self) -> Result<Layer, CliError> {
         Ok(Layer {
             network: self.network()?,
             signet_challenge: self.signet_challenge.clone(),
             data_dir: self.data_dir.clone(),
             color: self.color,
+            log_format: self.log_format,
             ..Layer::default()
         })
     }
@@ -116,7 +93,7 @@ impl GlobalArgs {
     fn network(&self) -> Result<Option<Network>, CliError> {
         let flags = [self.mainnet, self.testnet3, self.testnet4, self.signet, self.regtest];
         let flagged = Network::ALL.into_iter().zip(flags).filter_map(|(n, set)| set.then_some(n));
-        // clap does not see conflicts of options that stand before and after the command's name.
+        // clap does not detect a conflict between an option before the command's name and one after it.
         let mut chosen: Vec<Network> = flagged.chain(self.network).collect();
         chosen.dedup();
         match chosen[..] {
@@ -128,8 +105,8 @@ impl GlobalArgs {
         }
     }
 
-    /// What the log shows.
-    pub(super) fn log(&self, color: bool) -> LogSettings {
+    /// Returns the settings of the log.
+    pub(super) fn log(&self, color: bool, json: bool) -> LogSettings {
         let level = match self.verbose {
             _ if self.quiet => LogLevel::Off,
             0 => LogLevel::Warn,
@@ -139,6 +116,6 @@ impl GlobalArgs {
         let traced = self.trace.as_deref().map(|format| {
             (TRACE_TARGET, if format == "hex" { Level::TRACE } else { Level::DEBUG })
         });
-        LogSettings { level, traced, color }
+        LogSettings { level, traced, color, json }
     }
 }

@@ -1,21 +1,23 @@
-//! `lightclient import`: headers from a file, checked as if a peer had sent them.
+//! `lightclient import` reads headers from a file, and checks them as if a peer had sent them.
 
 use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
+use super::value_parsers;
 use super::wrong_clock::clock_is_wrong;
-use super::{ChainArgs, CliError, Context};
+use super::{ChainArgs, CliError, CommandContext};
 use crate::chain::TooNew;
 use crate::chainstate::{Claim, ImportError, ImportOptions, Imported, Importer};
 use crate::chainstate::{Clock, ahead_of_clock};
 use crate::config::Layer;
-use crate::files::{Entry, FileFormat, HeaderFile, HeaderFileError, Purpose, misplaced, resolve};
+use crate::files::{
+    FileFormat, FilePurpose, HeaderEntry, HeaderFile, HeaderFileError, misplaced, resolve,
+};
 use crate::format;
 use crate::node::SyncReport;
 use crate::node::shutdown::Ending;
 use crate::output::{bytes_bar, bytes_spinner};
 use crate::primitives::Work;
-use crate::query::open_store;
 use crate::store::{HeaderStore, SledStore};
 use crate::sync::Stopped;
 use indicatif::ProgressBar;
@@ -25,16 +27,16 @@ use std::time::Instant;
 
 const AFTER_HELP: &str = "\
 Every header is checked as if a peer had sent it: a file needs no trust. It may start at genesis or at any \
-header whose parent is stored, and hold several branches; headers that are stored already are passed over. What \
-is good in front of a bad header is kept.
+header whose parent is stored, and contain several branches. Headers that are already stored are skipped. Good \
+headers before a bad one are kept.
 
 Formats, by extension or --format: bin (raw 80-byte headers), hex (the same in hex digits), csv, jsonl, as \
 `export` writes them. CSV needs the columns version, previousblockhash, merkleroot, time, bits and nonce, or \
 header (80 bytes in hex digits); a hash or a height that contradicts the header is an error. Times may be Unix \
 seconds or as 2009-01-03 18:15:05.
 
-What ends with less work than the network's minimum is kept, with exit code 1: it is not the whole chain. \
---to HEIGHT says that a part is meant.
+A chain that ends with less work than the network's minimum is not the whole chain: it is kept, and the exit code \
+is 1. With --to HEIGHT, a part of the chain is enough.
 
 Examples:
   lightclient import headers.bin
@@ -43,21 +45,21 @@ Examples:
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, allow_missing_positional = true)]
-pub(crate) struct Args {
-    /// Form of the file, as --format
+pub(crate) struct ImportArgs {
+    /// Format of the file, as --format
     #[arg(value_name = "FORMAT", conflicts_with = "format")]
     word: Option<String>,
     /// The file; - is standard input
     #[arg(value_name = "FILE", required = true)]
     file: PathBuf,
-    /// Form of the file: bin, hex, csv or jsonl [default: by the extension]
-    #[arg(long, hide_possible_values = true)]
+    /// Format of the file: bin, hex, csv or jsonl [default: by the extension]
+    #[arg(long, hide_possible_values = true, value_parser = value_parsers::file_format())]
     format: Option<FileFormat>,
-    /// Pass over headers below this height
+    /// Skip headers below this height
     #[arg(long, value_name = "HEIGHT", default_value = "0", value_parser = file_height)]
     #[arg(allow_negative_numbers = true)]
     from: u32,
-    /// Pass over so many bytes at the beginning of the file
+    /// Skip this many bytes at the beginning of the file
     #[arg(long, value_name = "BYTES", default_value = "0")]
     skip: u64,
     /// Stop after this height
@@ -67,56 +69,56 @@ pub(crate) struct Args {
     chain: ChainArgs,
 }
 
-impl Args {
-    /// What these options say of the settings.
+impl ImportArgs {
+    /// Returns the settings that these options set.
     pub(super) fn layer(&self) -> Layer {
         self.chain.layer()
     }
 }
 
-/// Imports and prints what was done.
+/// Imports the headers and prints a summary.
 ///
 /// # Errors
 /// The file cannot be read, a header is refused, or the chain has too little work.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+pub(super) fn run(args: &ImportArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let started = Instant::now();
     let format = format_of(args)?;
     let options = options(args, context)?;
-    let least = min_chain_work(&context.config);
+    let min_work = min_chain_work(&context.config);
     let mut file = HeaderFile::open(&args.file, format, args.skip)
         .map_err(|error| CliError::Failed(error.to_string()))?;
     let interrupt = Interrupt::listen()?;
-    let store = Arc::new(open_store(&context.config.folder(), context.config.network)?);
+    let store = Arc::new(context.open_store()?);
     let mut importer = Importer::new(Arc::clone(&store), options)?;
     let bar = progress_bar(&file, context);
     let fed = feed(&mut importer, &mut file, &bar, &interrupt);
     bar.finish_and_clear();
     let refused = importer.refused();
-    let done = importer.finish()?;
+    let imported = importer.finish()?;
     let too_new = match &fed {
         Err(FeedError::Import(ImportError::Rejected(rejection))) => TooNew::of(rejection),
         _ => None,
     };
     let stopped = match too_new {
         Some(_) => Stopped::Clock,
-        None => stopped(fed, args, (refused, file.unit()), &done, &store)?,
+        None => stopped(fed, args, (refused, file.unit()), &imported, &store)?,
     };
     let stopped = match stopped {
-        // The file may end where it was to be left.
+        // The file may end exactly at the height of --to.
         Stopped::CaughtUp if args.to == Some(store.tip().height) => Stopped::StopHeight,
-        Stopped::CaughtUp if store.tip().chainwork < least => Stopped::LowWork,
+        Stopped::CaughtUp if store.tip().chainwork < min_work => Stopped::LowWork,
         stopped => stopped,
     };
-    let report = report(&store, &done, file.bytes_read(), started, stopped);
-    print(&report, &done, &args.file, context)?;
+    let report = report(&store, &imported, file.bytes_read(), started, stopped);
+    print(&report, &imported, &args.file, context)?;
     if let Some(header) = &too_new {
-        let (file, told) = (args.file.display(), clock_is_wrong(Some(header), None));
-        return Err(CliError::Failed(format!("{file}: {told}")));
+        let (file, problem) = (args.file.display(), clock_is_wrong(Some(header), None));
+        return Err(CliError::Failed(format!("{file}: {problem}")));
     }
-    verdict(&report, &store, &least, interrupt.caught())
+    check_success(&report, &store, &min_work, interrupt.caught())
 }
 
-fn options(args: &Args, context: &Context) -> Result<ImportOptions, CliError> {
+fn options(args: &ImportArgs, context: &CommandContext) -> Result<ImportOptions, CliError> {
     Ok(ImportOptions {
         params: context.config.params,
         hints: hints(&context.config)?,
@@ -126,9 +128,9 @@ fn options(args: &Args, context: &Context) -> Result<ImportOptions, CliError> {
     })
 }
 
-/// The file's form, if it is one that headers can be read from.
-fn format_of(args: &Args) -> Result<FileFormat, CliError> {
-    let (_, format) = resolve(args.word.as_deref(), &args.file, args.format, Purpose::Import)?;
+/// Returns the format of the file, or an error for formats that cannot be imported.
+fn format_of(args: &ImportArgs) -> Result<FileFormat, CliError> {
+    let (_, format) = resolve(args.word.as_deref(), &args.file, args.format, FilePurpose::Import)?;
     if format == FileFormat::Hints {
         return Err(CliError::Usage(
             "a hints file holds no headers: give it to sync or import with --hints FILE".to_owned(),
@@ -144,75 +146,82 @@ fn format_of(args: &Args) -> Result<FileFormat, CliError> {
     Ok(format)
 }
 
-fn progress_bar(file: &HeaderFile, context: &Context) -> ProgressBar {
+fn progress_bar(file: &HeaderFile, context: &CommandContext) -> ProgressBar {
     match file.size() {
         Some(size) => bytes_bar(&context.bars, size, "importing"),
         None => bytes_spinner(&context.bars, "importing"),
     }
 }
 
-/// Why feeding ended before the file did.
+/// Why [`feed`] stopped before the end of the file.
 enum FeedError {
     Empty,
     File(HeaderFileError),
     Import(ImportError),
 }
 
+/// Hands the headers of a file to the importer, and has them checked and stored.
 fn feed(
     importer: &mut Importer<SledStore>,
     file: &mut HeaderFile,
     bar: &ProgressBar,
     interrupt: &Interrupt,
 ) -> Result<Stopped, FeedError> {
-    let mut stopped = Stopped::CaughtUp;
-    let mut error = None;
+    let (stopped, unreadable) = push_headers(importer, file, bar, interrupt)?;
+    if unreadable.is_none() && interrupt.caught().is_none() {
+        importer.end().map_err(FeedError::Import)?;
+    } else {
+        // A bad header before the end of what was read is reported first.
+        importer.judge().map_err(FeedError::Import)?;
+    }
+    if interrupt.caught().is_some() {
+        // Ctrl-C also ends the program that writes to our standard input, so the end of a pipe is not the end of the
+        // file.
+        return Ok(Stopped::Interrupted);
+    }
+    unreadable.map_or(Ok(stopped), |error| Err(FeedError::File(error)))
+}
+
+/// Hands headers to the importer until the file ends, the importer has enough, or a signal comes. Returns why it
+/// stopped, and the error if the rest of the file cannot be read.
+fn push_headers(
+    importer: &mut Importer<SledStore>,
+    file: &mut HeaderFile,
+    bar: &ProgressBar,
+    interrupt: &Interrupt,
+) -> Result<(Stopped, Option<HeaderFileError>), FeedError> {
     for number in 0_u32.. {
         match file.next_header() {
-            Ok(Some(Entry { header, line, height, hash })) => {
+            Ok(Some(HeaderEntry { header, line, height, hash })) => {
                 let claim = Claim { line, height, hash };
                 if importer.push_claimed(header, claim).map_err(FeedError::Import)? {
-                    stopped = Stopped::StopHeight;
-                    break;
+                    return Ok((Stopped::StopHeight, None));
                 }
             }
             Ok(None) if number == 0 => return Err(FeedError::Empty),
             Ok(None) => break,
-            Err(unreadable) => {
-                // What was read before it is judged first: a bad header there comes first.
-                error = Some(FeedError::File(unreadable));
-                break;
-            }
+            Err(error) => return Ok((Stopped::CaughtUp, Some(error))),
         }
         if number.is_multiple_of(1024) {
             bar.set_position(file.bytes_read());
             if interrupt.caught().is_some() {
-                stopped = Stopped::Interrupted;
-                break;
+                return Ok((Stopped::Interrupted, None));
             }
         }
     }
-    if error.is_none() && interrupt.caught().is_none() {
-        importer.end().map_err(FeedError::Import)?;
-    } else {
-        importer.judge().map_err(FeedError::Import)?;
-    }
-    if interrupt.caught().is_some() {
-        // A pipe ends early when Ctrl-C ends what writes into it: that is not the file's end.
-        return Ok(Stopped::Interrupted);
-    }
-    error.map_or(Ok(stopped), Err)
+    Ok((Stopped::CaughtUp, None))
 }
 
-/// How it ended; an error says of which file, and what was kept.
+/// Returns why the import ended. Errors name the file and say what was kept.
 fn stopped(
     fed: Result<Stopped, FeedError>,
-    args: &Args,
+    args: &ImportArgs,
     (refused, unit): (Option<u64>, &str),
-    done: &Imported,
+    imported: &Imported,
     store: &SledStore,
 ) -> Result<Stopped, CliError> {
     let file = args.file.as_path();
-    let kept = kept(done, store.tip().height);
+    let kept = kept(imported, store.tip().height);
     fed.map_err(|error| match error {
         FeedError::Empty if file == Path::new("-") => {
             CliError::Failed("standard input ended without a header: nothing to import".to_owned())
@@ -236,24 +245,24 @@ fn stopped(
     })
 }
 
-/// What was done before a fault.
-fn kept(done: &Imported, height: u32) -> String {
-    let added = (done.headers_added > 0).then(|| {
+/// Returns a text on what was stored before a fault.
+fn kept(imported: &Imported, height: u32) -> String {
+    let added = (imported.headers_added > 0).then(|| {
         format!(
             "the {} before it {} added, up to height {height}",
-            format::counted(done.headers_added, "header"),
-            if done.headers_added == 1 { "was" } else { "were" },
+            format::counted(imported.headers_added, "header"),
+            if imported.headers_added == 1 { "was" } else { "were" },
         )
     });
-    let sides = (done.sides > 0).then(|| {
-        let (count, were) = match done.sides {
-            1 => ("one branch".to_owned(), "was"),
-            sides => (format!("{sides} branches"), "were"),
+    let sides = (imported.sides > 0).then(|| {
+        let (count, were) = match imported.sides {
+            1 => ("one side branch".to_owned(), "was"),
+            sides => (format!("{sides} side branches"), "were"),
         };
-        format!("{count} beside the chain {were} kept")
+        format!("{count} {were} kept")
     });
     match (added, sides) {
-        (None, None) => "nothing of it was added".to_owned(),
+        (None, None) => "no header was added".to_owned(),
         (Some(one), None) | (None, Some(one)) => one,
         (Some(added), Some(sides)) => format!("{added}, and {sides}"),
     }
@@ -261,7 +270,7 @@ fn kept(done: &Imported, height: u32) -> String {
 
 fn report(
     store: &SledStore,
-    done: &Imported,
+    imported: &Imported,
     bytes: u64,
     started: Instant,
     stopped: Stopped,
@@ -272,8 +281,8 @@ fn report(
         height: tip.height,
         hash: tip.hash.to_string(),
         chainwork: tip.chainwork.to_string(),
-        headers_added: done.headers_added,
-        reorgs: done.reorgs,
+        headers_added: imported.headers_added,
+        reorgs: imported.reorgs,
         peers: 0,
         bytes_received: bytes,
         elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -283,18 +292,18 @@ fn report(
 
 fn print(
     report: &SyncReport,
-    done: &Imported,
+    imported: &Imported,
     file: &Path,
-    context: &mut Context,
+    context: &mut CommandContext,
 ) -> Result<(), CliError> {
     let out = &mut context.out;
     if out.is_json() {
         return Ok(out.json(report)?);
     }
-    let side = match done.sides {
+    let side = match imported.sides {
         0 => String::new(),
-        1 => ", others are kept on a branch beside the chain".to_owned(),
-        sides => format!(", others are kept on {sides} branches beside the chain"),
+        1 => ", others are kept on a side branch".to_owned(),
+        sides => format!(", others are kept on {sides} side branches"),
     };
     let text = format!(
         "{} added from {} in {}{side}\n{} at height {}: {}",
@@ -302,17 +311,17 @@ fn print(
         file.display(),
         format::duration(report.elapsed_ms),
         report.network,
-        format::count(u64::from(report.height)),
+        format::count(report.height),
         report.hash,
     );
     Ok(out.line(&text)?)
 }
 
-/// The exit code that belongs to the end.
-fn verdict(
+/// Returns the error for an import that ended before it was complete.
+fn check_success(
     report: &SyncReport,
     store: &SledStore,
-    least: &Work,
+    min_work: &Work,
     signal: Option<Ending>,
 ) -> Result<(), CliError> {
     match report.stopped {
@@ -329,11 +338,11 @@ fn verdict(
             };
             Err(CliError::Failed(format!(
                 "not the whole chain: it ends at height {} with work {work:#}, below the minimum chain work \
-                {least:#}: it is kept, {advice}",
+                {min_work:#}: it is kept, {advice}",
                 report.height
             )))
         }
-        // An import has neither peers nor deadlines, and what is ahead of the clock was said before.
+        // An import has neither peers nor deadlines, and the caller has reported a header that is ahead of the clock.
         Stopped::CaughtUp
         | Stopped::StopHeight
         | Stopped::Timeout

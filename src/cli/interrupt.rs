@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM for commands that block, and have something to finish first.
+//! Ctrl-C and SIGTERM for commands that block, and that have something to finish before they end.
 
 use super::CliError;
 use crate::node::shutdown::{Ending, signals};
@@ -9,44 +9,44 @@ use std::thread;
 use tokio::runtime::Builder;
 use tracing::info;
 
-/// Notes the first signal, for a command that looks now and then; the second ends the process at once.
+/// Records the first signal for a command that checks for it now and then. The second signal ends the process at once.
 #[derive(Clone, Debug)]
 pub(super) struct Interrupt(Arc<OnceLock<Ending>>);
 
 impl Interrupt {
-    /// Starts to listen.
+    /// Starts to listen for signals.
     ///
     /// # Errors
-    /// The system does not let it.
+    /// The system does not let the process catch signals.
     pub(super) fn listen() -> Result<Self, CliError> {
         Self::listen_and(|| ())
     }
 
-    /// Starts to listen, and does this at the first signal.
+    /// Starts to listen for signals, and calls a function at the first one.
     ///
     /// # Errors
-    /// The system does not let it.
-    pub(super) fn listen_and(first: impl FnOnce() + Send + 'static) -> Result<Self, CliError> {
-        Self::start(first)
+    /// The system does not let the process catch signals.
+    pub(super) fn listen_and(on_first: impl FnOnce() + Send + 'static) -> Result<Self, CliError> {
+        Self::start(on_first)
             .map_err(|error| CliError::Failed(format!("cannot catch signals: {error}")))
     }
 
-    fn start(first: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+    fn start(on_first: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let caught = Arc::new(OnceLock::new());
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let mut next = {
             let _inside = runtime.enter();
             signals()?
         };
-        let noted = Arc::clone(&caught);
+        let recorded = Arc::clone(&caught);
         let listen = move || {
             runtime.block_on(async move {
-                if noted.set(next().await).is_ok() {
+                if recorded.set(next().await).is_ok() {
                     info!("finishing; press Ctrl-C again to stop at once");
-                    first();
+                    on_first();
                     next().await;
                 }
-                let code = noted.get().map_or(1, |ending| ending.exit_code());
+                let code = recorded.get().map_or(1, |ending| ending.exit_code());
                 process::exit(i32::from(code));
             });
         };
@@ -54,7 +54,7 @@ impl Interrupt {
         Ok(Self(caught))
     }
 
-    /// The signal that came, if one did.
+    /// Returns the first signal, if one has come.
     pub(super) fn caught(&self) -> Option<Ending> {
         self.0.get().copied()
     }

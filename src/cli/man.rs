@@ -1,8 +1,8 @@
-//! `lightclient man`.
+//! `lightclient man` prints or writes manual pages.
 
-use super::{Cli, CliError, Context};
+use super::{CliError, CommandContext};
 use crate::config::{CONFIG_FILE, KEYS, VARIABLE_PREFIX};
-use clap::{Command, CommandFactory};
+use clap::Command;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ const AFTER_HELP: &str = "\
 Examples:
   lightclient man | man -l -            Read it now
   lightclient man sync | man -l -       The page of one command
-  lightclient man proof verify          A page of a command's command
+  lightclient man proof verify          The page of a subcommand
   lightclient man --out man1            Write all pages into a folder";
 
-/// The sections that every page ends with, after those of the variables.
+/// The last sections of every page.
 const FILES: &str = "\
 .SH FILES
 The data folder is the platform's folder for an application's data (on Linux ~/.local/share/lightclient).
@@ -53,75 +53,84 @@ Stored data is damaged.
 \\fB6\\fR
 Not found: a height or hash beyond what is stored.
 .TP
-\\fB130\\fR, \\fB143\\fR
-Interrupted by SIGINT or SIGTERM.
+\\fB129\\fR, \\fB130\\fR, \\fB143\\fR
+Interrupted by SIGHUP, SIGINT or SIGTERM.
 ";
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
-    /// The command whose page is wanted instead of the program's
+pub(crate) struct ManArgs {
+    /// Print the page of this command instead of the program's
     command: Vec<String>,
     /// Write the pages of all commands into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     out: Option<PathBuf>,
 }
 
-/// Prints the page in roff, or writes all pages.
+/// Prints a page in roff, or writes all pages.
 ///
 /// # Errors
 /// There is no such command, or a page cannot be written.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+pub(super) fn run(
+    args: &ManArgs,
+    program: Command,
+    context: &mut CommandContext,
+) -> Result<(), CliError> {
     if context.out.is_json() {
         return Err(CliError::Usage("a manual page is roff: leave --json out".to_owned()));
     }
     match &args.out {
-        Some(folder) => write_all(folder, context),
-        None => Ok(context.out.text(&page(find(&args.command)?)?)?),
+        Some(folder) => write_all(program, folder, context),
+        None => Ok(context.out.text(&page(find(program, &args.command)?)?)?),
     }
 }
 
-/// Writes a page for each command, and names the files.
-fn write_all(folder: &Path, context: &mut Context) -> Result<(), CliError> {
+/// Writes a page for each command, and prints the names of the files.
+fn write_all(
+    program: Command,
+    folder: &Path,
+    context: &mut CommandContext,
+) -> Result<(), CliError> {
     let error = |path: &Path| {
         let path = path.to_owned();
         |source| CliError::File { doing: "write", path, source }
     };
     fs::create_dir_all(folder).map_err(error(folder))?;
-    for command in with_all(&find(&[])?) {
-        let path = folder.join(format!("{}.1", name(&command)));
+    for command in with_subcommands(&find(program, &[])?) {
+        let path = folder.join(format!("{}.1", page_name(&command)));
         fs::write(&path, page(command)?).map_err(error(&path))?;
         context.out.line(&path.display().to_string())?;
     }
     Ok(())
 }
 
-/// A command and all below it, without `help`.
-fn with_all(command: &Command) -> Vec<Command> {
+/// Returns a command and all its subcommands except `help`.
+fn with_subcommands(command: &Command) -> Vec<Command> {
     let inner = command.get_subcommands().filter(|inner| inner.get_name() != "help");
-    let inner = inner.flat_map(with_all);
-    [shown(command.clone())].into_iter().chain(inner).collect()
+    let inner = inner.flat_map(with_subcommands);
+    [without_help(command.clone())].into_iter().chain(inner).collect()
 }
 
-/// The name of its page: `lightclient-proof-verify`.
-fn name(command: &Command) -> String {
+/// Returns the name of a command's page: `lightclient-proof-verify`.
+fn page_name(command: &Command) -> String {
     command.get_display_name().unwrap_or_else(|| command.get_name()).replace(' ', "-")
 }
 
+/// Renders the page of a command in roff.
 fn page(command: Command) -> Result<String, CliError> {
     let notes = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let mut page = Vec::new();
     let man = clap_mangen::Man::new(command.after_help(""));
     man.source(concat!("lightclient ", env!("CARGO_PKG_VERSION"))).render(&mut page)?;
     let page = String::from_utf8_lossy(&page);
-    // An empty text leaves its heading behind; the notes take its place.
+    // clap_mangen writes the heading of the emptied text. The notes take its place.
     let notes = if notes.is_empty() { String::new() } else { section(&notes) };
     let notes = notes + &environment() + FILES;
     Ok(page.replacen(".SH EXTRA\n", &notes, 1))
 }
 
-/// The variables that say what options say.
+/// Returns the section on the environment variables that correspond to options.
 fn environment() -> String {
     let mut text = ".SH ENVIRONMENT\n".to_owned();
     let variables = KEYS.iter().chain(&["config"]).map(|key| {
@@ -130,16 +139,16 @@ fn environment() -> String {
     });
     let no_color = ("NO_COLOR".to_owned(), "If set, no colours.".to_owned());
     for (variable, meaning) in variables.chain([no_color]) {
-        // Writing into a String does not fail.
+        // Writing to a String cannot fail.
         let _ = write!(text, ".TP\n\\fB{variable}\\fR\n{meaning}\n");
     }
     let _ = writeln!(text, ".PP\nOptions come before variables, variables before {CONFIG_FILE}.");
     text
 }
 
-/// The command of that name, of that command's command, and so on.
-fn find(names: &[String]) -> Result<Command, CliError> {
-    let mut command = Cli::command();
+/// Returns the command with these names: a command, then its subcommand, and so on.
+fn find(program: Command, names: &[String]) -> Result<Command, CliError> {
+    let mut command = program;
     command.build();
     for name in names {
         command = command.find_subcommand(name).cloned().ok_or_else(|| {
@@ -147,37 +156,37 @@ fn find(names: &[String]) -> Result<Command, CliError> {
             CliError::Usage(format!("there is no command {name:?}: see lightclient --help"))
         })?;
     }
-    Ok(shown(command))
+    Ok(without_help(command))
 }
 
-/// The command without `help`, which has no page of its own that a reader could be sent to.
-fn shown(command: Command) -> Command {
+/// Hides the subcommand `help`, so that no page refers to a page of `help`, which does not exist.
+fn without_help(command: Command) -> Command {
     let has_help = command.find_subcommand("help").is_some();
     if has_help { command.mut_subcommand("help", |help| help.hide(true)) } else { command }
 }
 
-/// The text after the options as a section: paragraphs are filled, indented lines stay as they are.
+/// Returns the text after the options as a section. Paragraphs are filled, and indented lines stay as they are.
 fn section(text: &str) -> String {
     let mut page = ".SH NOTES\n".to_owned();
-    let mut kept = false;
+    let mut is_verbatim = false;
     for line in text.lines().filter(|line| !line.is_empty()) {
         let indented = line.starts_with(' ');
-        if indented != kept {
+        if indented != is_verbatim {
             page.push_str(if indented { ".nf\n" } else { ".fi\n" });
-            kept = indented;
+            is_verbatim = indented;
         }
         if !indented {
             page.push_str(".PP\n");
         }
         let line = line.replace('\\', "\\e").replace('-', "\\-");
-        // A line that begins so would be a command.
+        // A line that begins with one of these would be a roff request.
         if line.starts_with(['.', '\'']) {
             page.push_str("\\&");
         }
         page.push_str(&line);
         page.push('\n');
     }
-    if kept {
+    if is_verbatim {
         page.push_str(".fi\n");
     }
     page

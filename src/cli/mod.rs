@@ -1,10 +1,13 @@
-//! The command line: what is accepted, and one file for each command.
+//! The command line, with one file for each command.
 //!
-//! A command's file has its arguments, its result as a serde struct, and `run`, which gets a [`Context`].
+//! The file of a command has its arguments, its result as a serde struct, and `run`, which gets a [`CommandContext`].
 
 mod advice;
 mod args;
 pub(crate) mod block;
+mod block_id;
+mod chart;
+mod color;
 mod completions;
 mod context;
 mod error;
@@ -12,34 +15,39 @@ pub(crate) mod export;
 mod follow;
 mod global;
 mod heights;
+mod http_server;
 pub(crate) mod import;
 mod interrupt;
 mod limits;
 mod man;
 pub(crate) mod mempool;
-mod moment;
 mod network_args;
 mod no_peer;
 mod panics;
+mod peer_server;
 pub(crate) mod peers;
 pub(crate) mod ping;
 pub(crate) mod proof;
 pub(crate) mod query;
 mod request;
 mod runtime;
+pub(crate) mod serve;
+mod servers;
 mod span;
 mod spelling;
 pub(crate) mod status;
 mod stored;
 pub(crate) mod sync;
+mod time_arg;
 pub(crate) mod tx;
+mod tx_send;
 mod tx_text;
+mod value_parsers;
 pub(crate) mod verify;
-mod what;
 mod wrong_clock;
 
-pub(crate) use args::{ChainArgs, PeerArgs};
-pub(crate) use context::Context;
+pub(crate) use args::{ChainArgs, PeerPoolArgs};
+pub(crate) use context::CommandContext;
 pub(crate) use error::CliError;
 pub(crate) use global::GlobalArgs;
 
@@ -58,63 +66,68 @@ Examples:
   lightclient sync                 Download and verify every header of mainnet
   lightclient query tip            The newest header that is stored
   lightclient query 840000 --json  The keys of bitcoin-cli getblockheader
-  lightclient status --testnet4    Where another network's stored chain stands
-  lightclient peers                Peers that can be reached, and what they say
+  lightclient status --testnet4    The state of another network's stored chain
+  lightclient peers                Peers that can be reached, and their versions
   lightclient export headers.csv   All stored headers as a table
   lightclient block 840000         A block, checked against its stored header
+  lightclient serve                Answer JSON-RPC and REST, and show a web page
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use, \
-5 stored data is damaged, 6 not found, 130 and 143 interrupted.";
+5 stored data is damaged, 6 not found, 129, 130 and 143 interrupted.";
 
-/// A Bitcoin light client that downloads and verifies block headers only: it finds peers, checks every header since
-/// genesis, stores them, and answers questions from them. It is no wallet.
+/// A Bitcoin light client that downloads and verifies block headers only. It finds peers, checks every header since
+/// genesis, stores the headers, and answers questions about them. It is not a wallet.
 #[derive(Debug, Parser)]
 #[command(name = "lightclient", version = env!("LIGHTCLIENT_VERSION"), after_help = AFTER_HELP, max_term_width = 110)]
 #[command(propagate_version = true)]
 pub(crate) struct Cli {
-    /// Options that every command knows.
+    /// Options for every command.
     #[command(flatten)]
     pub global: GlobalArgs,
     /// The command.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum CliCommand {
     /// Download and verify headers up to the network's tip
-    Sync(sync::Args),
+    Sync(sync::SyncArgs),
     /// Print stored headers: by height, hash, range or time
-    Query(query::Args),
-    /// Show where the stored chain stands
-    Status(status::Args),
+    Query(query::QueryArgs),
+    /// Show the state of the stored chain
+    Status(status::StatusArgs),
     /// Check every stored header again, from genesis, offline
-    Verify(verify::Args),
+    Verify(verify::VerifyArgs),
     /// Write stored headers to a file: raw, CSV, JSON Lines, or hints
-    Export(export::Args),
-    /// Take headers from a file, checked as if a peer had sent them
-    Import(import::Args),
+    Export(export::ExportArgs),
+    /// Draw the stored chain: difficulty, hash rate, intervals or versions
+    Chart(chart::ChartArgs),
+    /// Import headers from a file, checked as if a peer had sent them
+    Import(import::ImportArgs),
     /// Find peers, ask them for addresses, and print them
-    Peers(peers::Args),
-    /// Ping a peer: the round-trip times of its answers
-    Ping(ping::Args),
+    Peers(peers::PeersArgs),
+    /// Ping a peer and show the round-trip times
+    Ping(ping::PingArgs),
     /// Download a block and check it against its stored header
-    Block(block::Args),
-    /// Get a transaction, from peers or from its block
-    Tx(tx::Args),
+    Block(block::BlockArgs),
+    /// Get a transaction, from peers or from its block, or send one
+    Tx(tx::TxArgs),
     /// Check or make merkle proofs of transactions
-    Proof(proof::Args),
+    Proof(proof::ProofArgs),
     /// Watch transactions as peers announce them
-    Mempool(mempool::Args),
+    Mempool(mempool::MempoolArgs),
+    /// Follow the chain, and answer JSON-RPC, REST and a web page from it
+    Serve(serve::ServeArgs),
     /// Print a completion script for a shell
-    Completions(completions::Args),
+    Completions(completions::CompletionsArgs),
     /// Print a manual page, or write all of them
-    Man(man::Args),
+    Man(man::ManArgs),
 }
 
-impl Command {
-    /// What the command's own options say of the settings.
+impl CliCommand {
+    /// Returns the settings that the command's own options set.
     fn layer(&self) -> Layer {
         match self {
             Self::Sync(args) => args.layer(),
@@ -125,16 +138,18 @@ impl Command {
             Self::Tx(args) => args.layer(),
             Self::Proof(args) => args.layer(),
             Self::Mempool(args) => args.layer(),
+            Self::Serve(args) => args.layer(),
             Self::Query(_)
             | Self::Status(_)
             | Self::Verify(_)
             | Self::Export(_)
+            | Self::Chart(_)
             | Self::Completions(_)
             | Self::Man(_) => Layer::default(),
         }
     }
 
-    /// Its name, for those who find the data folder in use.
+    /// Returns the name, which other processes see while this one uses the data folder.
     fn name(&self) -> &'static str {
         match self {
             Self::Sync(_) => "sync",
@@ -142,6 +157,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Verify(_) => "verify",
             Self::Export(_) => "export",
+            Self::Chart(_) => "chart",
             Self::Import(_) => "import",
             Self::Peers(_) => "peers",
             Self::Ping(_) => "ping",
@@ -149,18 +165,20 @@ impl Command {
             Self::Tx(_) => "tx",
             Self::Proof(_) => "proof",
             Self::Mempool(_) => "mempool",
+            Self::Serve(_) => "serve",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
     }
 
-    fn run(self, context: &mut Context) -> Result<(), CliError> {
+    fn run(self, context: &mut CommandContext) -> Result<(), CliError> {
         match self {
             Self::Query(args) => query::run(&args, context),
             Self::Status(args) => status::run(&args, context),
             Self::Sync(args) => sync::run(&args, context),
             Self::Verify(args) => verify::run(&args, context),
             Self::Export(args) => export::run(&args, context),
+            Self::Chart(args) => chart::run(&args, context),
             Self::Import(args) => import::run(&args, context),
             Self::Peers(args) => peers::run(&args, context),
             Self::Ping(args) => ping::run(&args, context),
@@ -168,20 +186,22 @@ impl Command {
             Self::Tx(args) => tx::run(&args, context),
             Self::Proof(args) => proof::run(&args, context),
             Self::Mempool(args) => mempool::run(&args, context),
-            Self::Completions(args) => completions::run(&args, context),
-            Self::Man(args) => man::run(&args, context),
+            Self::Serve(_) => serve::run(context),
+            Self::Completions(args) => completions::run(&args, Cli::command(), context),
+            Self::Man(args) => man::run(&args, Cli::command(), context),
         }
     }
 }
 
-/// Parses the arguments, runs the command, prints what went wrong, and gives the exit code.
+/// Parses the arguments, runs the command, prints its error if there is one, and returns the exit code.
 pub fn main() -> ExitCode {
     limits::save_address_space();
     let args: Vec<OsString> = env::args_os().collect();
-    let mut color = context::color_before_parsing(&args);
+    let mut color = color::color_before_parsing(&args);
     let mut wording = Wording::default();
-    let result =
-        panics::caught(|| parse(args, color).and_then(|cli| run(cli, &mut color, &mut wording)));
+    let result = panics::catch_panic(|| {
+        parse(args, color).and_then(|cli| run(cli, &mut color, &mut wording))
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error::report(&error, color, &wording),
@@ -196,7 +216,7 @@ fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
         ColorChoice::Never => clap::ColorChoice::Never,
     });
     let hint = trace_hint(&args);
-    let matches = command.try_get_matches_from(spelling::understood(args));
+    let matches = command.try_get_matches_from(spelling::normalize(args));
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
         let error = without_password(error);
         match error.kind() {
@@ -210,7 +230,7 @@ fn parse(args: Vec<OsString>, color: ColorChoice) -> Result<Cli, CliError> {
     })
 }
 
-/// clap's explanation repeats the value that it refuses: that of `--proxy` may have a password.
+/// Masks the login in an error about `--proxy`: clap repeats the value that it refuses, which may contain a password.
 fn without_password(mut error: clap::Error) -> clap::Error {
     let is_proxy = matches!(error.get(ContextKind::InvalidArg),
         Some(ContextValue::String(name)) if name.starts_with("--proxy"));
@@ -224,19 +244,23 @@ fn without_password(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// `--trace hex` is taken for `--trace` and something else.
+/// Returns a hint for `--trace hex`, which clap reads as `--trace` followed by another argument.
 fn trace_hint(args: &[OsString]) -> &'static str {
-    let apart = |pair: &[OsString]| pair[0] == "--trace" && (pair[1] == "hex" || pair[1] == "text");
-    if args.windows(2).any(apart) {
+    let is_trace_format =
+        |pair: &[OsString]| pair[0] == "--trace" && (pair[1] == "hex" || pair[1] == "text");
+    if args.windows(2).any(is_trace_format) {
         "; a format of --trace follows a =, as --trace=hex"
     } else {
         ""
     }
 }
 
-/// Runs the command; `color` and `wording` become what the settings say, for an error's line.
+/// Loads the settings and runs the command. Sets `color` and `wording` from the settings, for printing an error.
 fn run(cli: Cli, color: &mut ColorChoice, wording: &mut Wording) -> Result<(), CliError> {
-    // The database cannot be opened at such a time.
+    if matches!(cli.command, CliCommand::Serve(_)) {
+        limits::share_heaps();
+    }
+    // With a clock before 1970 the database cannot be opened.
     check_system_clock().map_err(|error| CliError::Failed(error.to_string()))?;
     set_command(cli.command.name(), unix_now_secs());
     let flags = cli.command.layer().over(cli.global.layer()?);
@@ -245,9 +269,9 @@ fn run(cli: Cli, color: &mut ColorChoice, wording: &mut Wording) -> Result<(), C
     let config = config::load(sources)?;
     *color = config.color;
     *wording = advice::wording(&config, &flags);
-    let mut context = Context::new(config, &cli.global, wording.clone());
+    let mut context = CommandContext::new(config, &cli.global, wording.clone());
     let result = cli.command.run(&mut context);
-    // What was written before a failure is a result all the same.
+    // What the command wrote before a failure is a result too.
     let flushed = context.out.flush();
     result?;
     Ok(flushed?)
@@ -258,14 +282,14 @@ mod tests {
     use super::Cli;
     use clap::CommandFactory;
 
-    /// A command with all commands in it, whatever they are called.
+    /// Returns a command and all its subcommands.
     fn with_all(command: &clap::Command) -> Vec<clap::Command> {
         let inner = command.get_subcommands().flat_map(with_all);
         [command.clone()].into_iter().chain(inner).collect()
     }
 
     #[test]
-    fn notes_are_wrapped_by_the_terminal_alone_and_their_examples_fit_in_one_of_80_columns() {
+    fn notes_have_one_line_per_paragraph_and_examples_fit_in_80_columns() {
         const COLUMNS: usize = 80;
         let mut commands = 0;
         for command in with_all(&Cli::command()) {
@@ -273,18 +297,22 @@ mod tests {
             commands += 1;
             let notes = notes.to_string();
             let lines: Vec<&str> = notes.lines().collect();
-            let is_filled = |line: &str| !line.is_empty() && !line.starts_with(' ');
+            let is_paragraph = |line: &str| !line.is_empty() && !line.starts_with(' ');
             for pair in lines.windows(2) {
-                assert!(!is_filled(pair[0]) || !is_filled(pair[1]), "{pair:?} are one paragraph");
+                assert!(
+                    !is_paragraph(pair[0]) || !is_paragraph(pair[1]),
+                    "{pair:?} are one paragraph"
+                );
             }
-            let long = lines.iter().find(|line| !is_filled(line) && line.chars().count() > COLUMNS);
+            let long =
+                lines.iter().find(|line| !is_paragraph(line) && line.chars().count() > COLUMNS);
             assert_eq!(long, None, "{}", command.get_name());
         }
         assert!(commands > 12, "{commands}");
     }
 
     #[test]
-    fn the_definition_of_the_command_line_is_consistent() {
+    fn claps_own_checks_of_the_command_line_pass() {
         Cli::command().debug_assert();
     }
 }

@@ -1,14 +1,14 @@
-//! Options of the commands that connect to peers.
+//! Options for reaching peers.
 
 use super::error::CliError;
-use crate::config::{Config, DnsServer, Endpoint, Layer, seconds};
+use crate::config::{AppConfig, DnsServer, HostPort, Layer, seconds};
 use crate::node::{PeerOptions, Proxy, Resolver, needs_proxy};
 use std::time::Duration;
 
-/// How peers are reached.
+/// Options of every command that connects to peers.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ReachArgs {
-    /// Connect through this SOCKS5 proxy, which resolves names too; USER:PASSWORD@ before HOST, or unix:PATH [env:
+    /// Connect through this SOCKS5 proxy, which also resolves names; may be USER:PASSWORD@HOST:PORT or unix:PATH [env:
     /// LIGHTCLIENT_PROXY]
     #[arg(long, value_name = "HOST:PORT")]
     pub proxy: Option<Proxy>,
@@ -18,18 +18,18 @@ pub(crate) struct ReachArgs {
 }
 
 impl ReachArgs {
-    /// What these options say of the settings.
+    /// Returns the settings that these options set.
     pub(crate) fn layer(&self) -> Layer {
         Layer { proxy: self.proxy.clone(), dns_server: self.dns_server, ..Layer::default() }
     }
 }
 
-/// Which peers to connect to, and how.
+/// Options of commands that choose their peers.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct NetworkArgs {
+pub(crate) struct ConnectArgs {
     /// Connect to this peer only (repeatable) [env: LIGHTCLIENT_CONNECT]
     #[arg(long, value_name = "HOST[:PORT]")]
-    pub connect: Vec<Endpoint>,
+    pub connect: Vec<HostPort>,
     /// Don't ask DNS for peers [env: LIGHTCLIENT_NO_DNS]
     #[arg(long)]
     pub no_dns: bool,
@@ -40,12 +40,12 @@ pub(crate) struct NetworkArgs {
     pub timeout: Option<Duration>,
 }
 
-impl NetworkArgs {
-    /// What these options say of the settings.
+impl ConnectArgs {
+    /// Returns the settings that these options set.
     pub(crate) fn layer(&self) -> Layer {
         let own = Layer {
             connect: (!self.connect.is_empty()).then(|| self.connect.clone()),
-            // A flag that is not given says nothing: the file may still turn DNS off.
+            // Without the flag, the settings file may still turn DNS off.
             no_dns: self.no_dns.then_some(true),
             timeout: self.timeout,
             ..Layer::default()
@@ -57,9 +57,9 @@ impl NetworkArgs {
 /// Returns which peers to connect to, and how to reach them, as the settings say.
 ///
 /// # Errors
-/// A named peer that needs a proxy where there is none.
-pub(super) fn peer_options(config: &Config) -> Result<PeerOptions, CliError> {
-    let named = |peers: &[Endpoint]| -> Result<Vec<String>, CliError> {
+/// A named peer needs a proxy, and none is set.
+pub(super) fn peer_options(config: &AppConfig) -> Result<PeerOptions, CliError> {
+    let named = |peers: &[HostPort]| -> Result<Vec<String>, CliError> {
         peers.iter().try_for_each(|peer| check_reach(peer, config))?;
         Ok(peers.iter().map(|peer| peer.with_default_port(config.params.port)).collect())
     };
@@ -71,14 +71,15 @@ pub(super) fn peer_options(config: &Config) -> Result<PeerOptions, CliError> {
         dns: config.dns,
         resolver: config.dns_server.map_or(Resolver::System, |DnsServer(at)| Resolver::Server(at)),
         proxy: config.proxy.clone(),
+        ..PeerOptions::new(config.params)
     })
 }
 
-/// Refuses a peer that can only be reached through a proxy where there is none.
+/// Refuses a peer that can only be reached through a proxy if no proxy is set.
 ///
 /// # Errors
-/// An onion or I2P name without `--proxy`.
-pub(super) fn check_reach(peer: &Endpoint, config: &Config) -> Result<(), CliError> {
+/// The peer is an onion or I2P name, and no proxy is set.
+pub(super) fn check_reach(peer: &HostPort, config: &AppConfig) -> Result<(), CliError> {
     if config.proxy.is_none() && needs_proxy(&peer.host) {
         return Err(CliError::Usage(format!("{}: needs --proxy, as 127.0.0.1:9050", peer.host)));
     }

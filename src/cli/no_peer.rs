@@ -1,35 +1,35 @@
-//! That no peer could be used: what became of those that were tried, and what to do about it.
+//! The errors for commands that found no usable peer. They list what happened to the peers, and advise what to do.
 
 use super::CliError;
-use crate::config::Config;
+use crate::config::AppConfig;
 use crate::node::Failures;
 use crate::primitives::Network;
 
-/// The error: each reason on a line of its own, and the advice on the last.
-pub(super) fn no_peer(config: &Config, failures: &Failures) -> CliError {
-    lines("no peer could be used", config, failures)
+/// Returns the error for a command that could use no peer: one line per reason, and the advice on the last line.
+pub(super) fn no_peer(config: &AppConfig, failures: &Failures) -> CliError {
+    with_advice("no peer could be used", config, failures)
 }
 
-/// As [`no_peer`], for who only wanted to reach them.
-pub(super) fn none_reached(config: &Config, failures: &Failures) -> CliError {
-    lines("no peer could be reached", config, failures)
+/// Returns the error for a command that could reach no peer. It reads like that of [`no_peer`].
+pub(super) fn none_reached(config: &AppConfig, failures: &Failures) -> CliError {
+    with_advice("no peer could be reached", config, failures)
 }
 
-/// The error, after some headers were stored.
+/// Returns the error for a sync that stored headers and then lost all peers.
 pub(super) fn all_lost(height: &str, failures: &Failures) -> CliError {
-    told(&format!("all peers were lost at height {height}"), failures, "run it again to go on")
+    error(&format!("all peers were lost at height {height}"), failures, "run it again to go on")
 }
 
-fn lines(what: &str, config: &Config, failures: &Failures) -> CliError {
-    told(what, failures, &advice(config, failures))
+fn with_advice(what: &str, config: &AppConfig, failures: &Failures) -> CliError {
+    error(what, failures, &advice(config, failures))
 }
 
-fn told(what: &str, failures: &Failures, advice: &str) -> CliError {
+fn error(what: &str, failures: &Failures, advice: &str) -> CliError {
     let mut reasons = failures.lines();
     if reasons.is_empty() {
         reasons.push("no address was found".to_owned());
     }
-    // Some of the words are other people's: each reason stays on its line.
+    // A reason may repeat what a peer sent, and must stay on its line.
     reasons.iter_mut().for_each(|reason| *reason = reason.replace(['\n', '\r'], " "));
     let mut lines = match &reasons[..] {
         [reason] => vec![format!("{what}: {reason}")],
@@ -38,16 +38,16 @@ fn told(what: &str, failures: &Failures, advice: &str) -> CliError {
     if reasons.len() > 1 {
         lines.extend(reasons.iter().map(|reason| format!("  {reason}")));
     }
-    // What is wrong with a proxy says what to do.
+    // Reasons about the proxy contain their own advice.
     if !failures.blame_the_proxy() {
         lines.push(format!("hint: {advice}"));
     }
     CliError::NoPeer(lines.join("\n"))
 }
 
-/// What to do, by what was typed. Who dials a node of another network is hung up on without a word: so the network is
-/// named, which may be the one that nobody chose.
-fn advice(config: &Config, failures: &Failures) -> String {
+/// Returns advice that fits the settings. It names the network, because a node of another network hangs up without a
+/// message, and the user may have the default network without knowing it.
+fn advice(config: &AppConfig, failures: &Failures) -> String {
     let network = config.network;
     if !config.connect.is_empty() {
         format!("check the address, and that it is a {network} peer's, or leave --connect out")

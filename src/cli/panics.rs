@@ -1,4 +1,4 @@
-//! A panic is a fault of the program, but what its user sees is an error as any other: one line, and exit code 1.
+//! Turns a panic into an error like any other: one line, and exit code 1.
 
 use super::CliError;
 use std::any::Any;
@@ -8,24 +8,24 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Mutex;
 use std::thread;
 
-/// Where the main thread's panic was, for the error.
+/// Where the main thread panicked.
 static PLACE: Mutex<String> = Mutex::new(String::new());
 
-/// Does the work; a panic in it becomes an error. One in another thread is said in one line.
+/// Calls a function, and returns an error if it panics. A panic in another thread is reported in one line.
 ///
-/// With `RUST_BACKTRACE` set, panics are printed as usual too.
-pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, CliError>) -> Result<T, CliError> {
-    let usual = panic::take_hook();
+/// With `RUST_BACKTRACE` set, the usual report of a panic is printed too.
+pub(super) fn catch_panic<T>(work: impl FnOnce() -> Result<T, CliError>) -> Result<T, CliError> {
+    let default_hook = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if env::var_os("RUST_BACKTRACE").is_some() {
-            usual(info);
+            default_hook(info);
         }
         if thread::current().name() == Some("main") {
-            if let Ok(mut known) = PLACE.lock() {
-                *known = place(info);
+            if let Ok(mut last) = PLACE.lock() {
+                *last = place(info);
             }
         } else {
-            // Where standard error is gone, nobody is left to tell.
+            // If standard error cannot be written to, there is nowhere to report it.
             let line = text(info.payload(), &place(info));
             let _ = writeln!(io::stderr(), "error: {line}");
         }
@@ -41,12 +41,12 @@ fn place(info: &PanicHookInfo<'_>) -> String {
 }
 
 fn text(panic: &(dyn Any + Send), place: &str) -> String {
-    let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
+    let reason = panic.downcast_ref::<String>().map(String::as_str);
+    let reason = reason.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
     format!(
-        "the program failed{place}: {}: allow more memory and threads if they are limited (`ulimit -a`), or else \
+        "the program failed{place}: {}: allow more memory and threads if they are limited (`ulimit -a`), or \
          report it",
-        said.replace('\n', " ")
+        reason.replace('\n', " ")
     )
 }
 

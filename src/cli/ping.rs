@@ -1,13 +1,13 @@
-//! `ping`: the round-trip times of a peer.
+//! `lightclient ping` measures the round-trip times of a peer.
 
-use super::args::at_least_one;
 use super::network_args::{ReachArgs, check_reach, peer_options};
 use super::runtime::{block_on, endings};
-use super::{CliError, Context};
-use crate::config::{Endpoint, Layer};
-use crate::format::{counted, milliseconds};
+use super::value_parsers::at_least_one;
+use super::{CliError, CommandContext};
+use crate::config::{HostPort, Layer};
+use crate::format::{counted, milliseconds, to_u64};
 use crate::node::shutdown::Ending;
-use crate::node::{Greeting, NoPeer, PeerOptions, Pinged, Pinging};
+use crate::node::{HandshakeInfo, PeerOptions, PingConnection, PingError, PingOutcome};
 use crate::output::Output;
 use crate::wire::safe_text;
 use serde::{Deserialize, Serialize};
@@ -19,16 +19,16 @@ Examples:
   lightclient ping -c 4 seed.example.org      Four pings
   lightclient ping -c 1 --json [::1]:8333     For a script
 
-Exit codes: 0 at least one answer, 1 none, 3 the peer cannot be used, 130 Ctrl-C.";
+Exit codes: 0 at least one answer, 1 no answer, 3 the peer cannot be used, 130 Ctrl-C.";
 
 /// The arguments of `ping`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
-    /// The peer; without a port, the network's
+pub(crate) struct PingArgs {
+    /// The peer; the default port is the network's
     #[arg(value_name = "HOST[:PORT]")]
-    peer: Endpoint,
-    /// Stop after so many pings [default: when interrupted]
+    peer: HostPort,
+    /// Stop after this many pings [default: run until interrupted]
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     #[arg(allow_negative_numbers = true)]
     count: Option<u64>,
@@ -36,16 +36,16 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "SECS", default_value = "1", value_parser = interval)]
     #[arg(allow_negative_numbers = true)]
     interval: Duration,
-    /// Wait so many seconds for the connection, and for each answer
+    /// Seconds to wait for the connection, and for each answer
     #[arg(long, value_name = "SECS", default_value_t = 10)]
-    #[arg(value_parser = patience, allow_negative_numbers = true)]
+    #[arg(value_parser = timeout, allow_negative_numbers = true)]
     timeout: u64,
     #[command(flatten)]
     reach: ReachArgs,
 }
 
-impl Args {
-    /// What these options say of the settings.
+impl PingArgs {
+    /// Returns the settings that these options set.
     pub(super) fn layer(&self) -> Layer {
         self.reach.layer()
     }
@@ -54,15 +54,15 @@ impl Args {
 /// What `ping` prints with `--json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
-    /// Where the peer was dialled.
+    /// The address that was dialled.
     pub address: String,
-    /// Its software.
+    /// The peer's user agent.
     pub user_agent: String,
-    /// How many pings were sent.
+    /// Number of pings sent.
     pub sent: u64,
-    /// How many were answered.
+    /// Number of pings answered.
     pub received: u64,
-    /// The shortest round trip in milliseconds; none without an answer.
+    /// The shortest round trip in milliseconds; `None` without an answer.
     pub min_ms: Option<f64>,
     /// The mean round trip in milliseconds.
     pub avg_ms: Option<f64>,
@@ -70,15 +70,15 @@ pub(crate) struct Summary {
     pub max_ms: Option<f64>,
 }
 
-/// A decimal number of seconds, not so short that it would be a flood.
+/// Parses a decimal number of seconds. The lower limit prevents a flood.
 fn interval(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds));
     let seconds = seconds.ok_or("expected seconds from 0.01 to 86400")?;
     Ok(Duration::from_secs_f64(seconds))
 }
 
-/// Whole seconds, an hour at most.
-fn patience(text: &str) -> Result<u64, String> {
+/// Parses whole seconds, at most an hour.
+fn timeout(text: &str) -> Result<u64, String> {
     let seconds = text.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
     seconds.ok_or_else(|| "expected whole seconds from 1 to 3600".to_owned())
 }
@@ -86,17 +86,17 @@ fn patience(text: &str) -> Result<u64, String> {
 /// Runs the command.
 ///
 /// # Errors
-/// The peer cannot be used, went away, or answered nothing.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+/// The peer cannot be used, disconnected, or answered no ping.
+pub(super) fn run(args: &PingArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let options = peer_options(&context.config)?;
     check_reach(&args.peer, &context.config)?;
     let address = args.peer.with_default_port(context.config.params.port);
     block_on(ping(args, &options, &address, &mut context.out))?
 }
 
-fn unusable(error: &NoPeer, options: &PeerOptions) -> CliError {
+fn unusable(error: &PingError, options: &PeerOptions) -> CliError {
     let network = options.params.network;
-    CliError::NoPeer(if error.is_proxys {
+    CliError::NoPeer(if error.is_proxy_fault {
         error.reason.clone()
     } else {
         format!("{error}: check the address, and that it is a {network} peer's")
@@ -104,49 +104,54 @@ fn unusable(error: &NoPeer, options: &PeerOptions) -> CliError {
 }
 
 async fn ping(
-    args: &Args,
+    args: &PingArgs,
     options: &PeerOptions,
     address: &str,
     out: &mut Output,
 ) -> Result<(), CliError> {
     let mut signal = endings()?;
-    let patience = Duration::from_secs(args.timeout);
-    let (mut pinging, greeting) = tokio::select! {
+    let timeout = Duration::from_secs(args.timeout);
+    let (mut pinging, handshake) = tokio::select! {
         ending = signal() => return Err(CliError::Interrupted(ending)),
-        started = Pinging::start(options, address, args.interval, patience) => {
+        started = PingConnection::start(options, address, args.interval, timeout) => {
             started.map_err(|error| unusable(&error, options))?
         }
     };
-    greet(address, &greeting, out)?;
+    print_handshake(address, &handshake, out)?;
     let started = Instant::now();
     let mut times = Vec::new();
     let end = loop {
         if args.count.is_some_and(|count| pinging.sent() >= count) {
-            break End::Counted;
+            break PingEnd::Done;
         }
         tokio::select! {
-            ending = signal() => break End::Interrupted(ending),
+            ending = signal() => break PingEnd::Interrupted(ending),
             pinged = pinging.next() => match pinged {
-                Ok(pinged) => note(pinged, address, pinging.sent(), args.timeout, &mut times, out)?,
-                Err(error) => break End::Gone(error),
+                Ok(pinged) => record(pinged, address, pinging.sent(), args.timeout, &mut times, out)?,
+                Err(error) => break PingEnd::Disconnected(error),
             },
         }
     };
-    let summary = summary(address, &greeting, pinging.sent(), &times);
+    let summary = summary(address, &handshake, pinging.sent(), &times);
     print(&summary, started.elapsed(), out)?;
-    verdict(end, &summary)
+    check_success(end, &summary)
 }
 
 /// Why the pinging ended.
-enum End {
-    Counted,
+enum PingEnd {
+    Done,
     Interrupted(Ending),
-    Gone(NoPeer),
+    Disconnected(PingError),
 }
 
-fn greet(address: &str, greeting: &Greeting, out: &mut Output) -> Result<(), CliError> {
+/// Prints what the peer said of itself.
+fn print_handshake(
+    address: &str,
+    handshake: &HandshakeInfo,
+    out: &mut Output,
+) -> Result<(), CliError> {
     if !out.is_json() {
-        let Greeting { version, services, user_agent, height, .. } = greeting;
+        let HandshakeInfo { version, services, user_agent, height, .. } = handshake;
         let (services, user_agent) = (services.join("|"), safe_text(user_agent));
         out.line(&format!(
             "PING {address}: {user_agent}, protocol {version}, height {height}, {services}"
@@ -156,8 +161,9 @@ fn greet(address: &str, greeting: &Greeting, out: &mut Output) -> Result<(), Cli
     Ok(())
 }
 
-fn note(
-    pinged: Pinged,
+/// Prints the result of a ping, and adds its time to the others.
+fn record(
+    pinged: PingOutcome,
     address: &str,
     seq: u64,
     limit: u64,
@@ -165,29 +171,29 @@ fn note(
     out: &mut Output,
 ) -> Result<(), CliError> {
     let line = match pinged {
-        Pinged::Answered(time) => {
+        PingOutcome::Answered(time) => {
             times.push(time);
             format!("pong from {address}: seq={seq} time={} ms", milliseconds(time))
         }
-        Pinged::Lost => format!("no pong from {address}: seq={seq} within {limit} s"),
+        PingOutcome::Lost => format!("no pong from {address}: seq={seq} within {limit} s"),
     };
     if !out.is_json() {
         out.line(&line)?;
-        // Whoever watches wants it now.
+        // The user is watching.
         out.flush()?;
     }
     Ok(())
 }
 
-fn summary(address: &str, greeting: &Greeting, sent: u64, times: &[Duration]) -> Summary {
+fn summary(address: &str, handshake: &HandshakeInfo, sent: u64, times: &[Duration]) -> Summary {
     let total: Duration = times.iter().sum();
     let mean = u32::try_from(times.len()).ok().and_then(|count| total.checked_div(count));
     let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     Summary {
         address: address.to_owned(),
-        user_agent: greeting.user_agent.clone(),
+        user_agent: handshake.user_agent.clone(),
         sent,
-        received: u64::try_from(times.len()).unwrap_or(u64::MAX),
+        received: to_u64(times.len()),
         min_ms: times.iter().min().copied().map(ms),
         avg_ms: mean.map(ms),
         max_ms: times.iter().max().copied().map(ms),
@@ -211,13 +217,15 @@ fn print(summary: &Summary, elapsed: Duration, out: &mut Output) -> Result<(), C
     Ok(())
 }
 
-fn verdict(end: End, summary: &Summary) -> Result<(), CliError> {
+fn check_success(end: PingEnd, summary: &Summary) -> Result<(), CliError> {
     match end {
-        End::Interrupted(ending) => Err(CliError::Interrupted(ending)),
-        End::Gone(error) => Err(CliError::Failed(format!("the connection ended: {error}"))),
-        End::Counted if summary.received == 0 => {
+        PingEnd::Interrupted(ending) => Err(CliError::Interrupted(ending)),
+        PingEnd::Disconnected(error) => {
+            Err(CliError::Failed(format!("the connection ended: {error}")))
+        }
+        PingEnd::Done if summary.received == 0 => {
             Err(CliError::Failed(format!("{} did not answer any ping", summary.address)))
         }
-        End::Counted => Ok(()),
+        PingEnd::Done => Ok(()),
     }
 }

@@ -1,15 +1,15 @@
-//! `lightclient proof`: merkle proofs of transactions, in the form of Bitcoin Core's `gettxoutproof`.
+//! `lightclient proof` checks and makes merkle proofs of transactions, in the form of Bitcoin Core's `gettxoutproof`.
 
 use super::block::BLOCK_TIMEOUT;
+use super::block_id::{BlockId, txid};
 use super::request::{Downloaded, download};
-use super::stored::warn_if_beside;
-use super::what::{OneBlock, txid};
-use super::{CliError, Context, PeerArgs};
+use super::stored::warn_if_on_side_branch;
+use super::{CliError, CommandContext, PeerPoolArgs};
 use crate::config::Layer;
 use crate::format;
-use crate::output::Fields;
+use crate::output::FieldList;
 use crate::primitives::{BlockHash, Txid, hex};
-use crate::query::{ChainReader, Located};
+use crate::query::Located;
 use crate::spv::CheckedProof;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
@@ -39,30 +39,30 @@ The block is downloaded and checked as by `lightclient block`. The proof is the 
 Example, where TXID is 64 hex digits:
   lightclient proof create TXID --block 170 > proof.hex";
 
-/// Longest proof that is read, in bytes: hex of one for every transaction of the fullest block.
+/// Longest proof that is read, in bytes: enough for hex digits that prove every transaction of a full block.
 const MAX_PROOF: u64 = 4_000_000;
 
-/// Characters of an argument that an error repeats.
-const MOST_NAMED: usize = 80;
+/// Most characters of an argument that an error repeats.
+const MAX_REPEATED: usize = 80;
 
 /// Arguments of `proof`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ProofArgs {
     #[command(subcommand)]
-    action: Action,
+    action: ProofCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Action {
+enum ProofCommand {
     /// Check a proof against the stored chain
-    Verify(VerifyArgs),
+    Verify(ProofVerifyArgs),
     /// Make a proof from a downloaded block
-    Create(CreateArgs),
+    Create(ProofCreateArgs),
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_VERIFY)]
-struct VerifyArgs {
+struct ProofVerifyArgs {
     /// The proof as hex digits, a file, or - for standard input
     #[arg(value_name = "FILE|HEX")]
     proof: OsString,
@@ -70,64 +70,65 @@ struct VerifyArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_CREATE, mut_arg("timeout", |arg| arg.help(BLOCK_TIMEOUT)))]
-struct CreateArgs {
+struct ProofCreateArgs {
     /// The txids of one or more transactions of the block
     #[arg(value_name = "TXID", required = true, value_parser = txid)]
     txids: Vec<Txid>,
     /// The block: height, hash, `tip`, or a negative number (-1 is the tip)
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
-    block: OneBlock,
+    block: BlockId,
     #[command(flatten)]
-    peers: PeerArgs,
+    peers: PeerPoolArgs,
 }
 
-impl Args {
-    /// What these options say of the settings.
+impl ProofArgs {
+    /// Returns the settings that these options set.
     pub(super) fn layer(&self) -> Layer {
         match &self.action {
-            Action::Verify(_) => Layer::default(),
-            Action::Create(args) => args.peers.layer(),
+            ProofCommand::Verify(_) => Layer::default(),
+            ProofCommand::Create(args) => args.peers.layer(),
         }
     }
 }
 
 /// What `proof verify` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Proven {
-    /// The transactions that are in the block, in its order.
+pub(crate) struct ProofReport {
+    /// The txids of the proven transactions, in the order of the block.
     pub txids: Vec<String>,
     /// Hash of the block.
     pub blockhash: String,
-    /// Its height.
+    /// Height of the block.
     pub height: u32,
-    /// Headers of the stored chain from this one to the tip, both included.
+    /// Number of stored headers from this block to the tip, both included.
     pub confirmations: i64,
     /// The block's time in Unix seconds.
     pub time: u32,
-    /// How many transactions the block has, by the proof's word, which no header confirms.
+    /// Number of transactions in the block according to the proof. No header confirms it.
     pub transactions: u32,
-    /// When the proof shows something else than it seems to.
+    /// The condition under which the proof does not show what it claims.
     pub caveat: String,
 }
 
-/// What no check of a proof can find out. (Bitcoin Core compares the number of transactions with its stored block's.)
+/// What no check of a proof can rule out. Bitcoin Core can, because it knows the number of transactions from its stored
+/// block.
 const CAVEAT: &str = "a proven transaction has exactly 64 bytes, or is none: inner nodes of the merkle tree can be \
                       passed off as transactions (CVE-2017-12842)";
 
 /// Runs the command.
 ///
 /// # Errors
-/// The proof is none, its block is not on the stored chain, or no peer delivered the block.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+/// The proof is not valid, its block is not on the stored chain, or no peer delivered the block.
+pub(super) fn run(args: &ProofArgs, context: &mut CommandContext) -> Result<(), CliError> {
     match &args.action {
-        Action::Verify(args) => verify(&args.proof, context),
-        Action::Create(args) => create(args, context),
+        ProofCommand::Verify(args) => verify(&args.proof, context),
+        ProofCommand::Create(args) => create(args, context),
     }
 }
 
-fn create(args: &CreateArgs, context: &mut Context) -> Result<(), CliError> {
+fn create(args: &ProofCreateArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let Downloaded { stored, fetched } = download(args.block, context)?;
-    warn_if_beside(&stored.info);
+    warn_if_on_side_branch(&stored.info);
     let proof = hex::encode(&fetched.checked.prove(&args.txids)?.to_bytes());
     let out = &mut context.out;
     if out.is_json() {
@@ -138,11 +139,11 @@ fn create(args: &CreateArgs, context: &mut Context) -> Result<(), CliError> {
     Ok(())
 }
 
-fn verify(proof: &OsStr, context: &mut Context) -> Result<(), CliError> {
+fn verify(proof: &OsStr, context: &mut CommandContext) -> Result<(), CliError> {
     let proof = CheckedProof::check(&read(proof)?)
         .map_err(|error| CliError::Failed(format!("the proof is not valid: {error}")))?;
-    let (height, tip) = on_chain(&proof.hash, context)?;
-    let result = Proven {
+    let (height, tip) = locate(&proof.hash, context)?;
+    let result = ProofReport {
         txids: proof.proven.iter().map(|proven| proven.txid.to_string()).collect(),
         blockhash: proof.hash.to_string(),
         height,
@@ -158,31 +159,31 @@ fn verify(proof: &OsStr, context: &mut Context) -> Result<(), CliError> {
     Ok(out.text(&fields(&result, &proof).render(out.has_color()))?)
 }
 
-/// Heights of the block and of the stored chain's end. A header of that hash is the very header that is stored.
-fn on_chain(hash: &BlockHash, context: &Context) -> Result<(u32, u32), CliError> {
-    let mut reader = ChainReader::open_folder(&context.config.folder(), context.config.network)?;
+/// Returns the heights of the block and of the tip.
+fn locate(hash: &BlockHash, context: &CommandContext) -> Result<(u32, u32), CliError> {
+    let mut reader = context.open_chain()?;
     let tip = reader.tip()?.height;
     match reader.locate(hash)? {
         Some(Located::Active(height)) => Ok((height, tip)),
         Some(Located::Side(side)) => Err(CliError::Failed(format!(
-            "the proof's block {hash} is on a branch beside the best chain, at height {}: what it holds \
-             is not confirmed by it",
+            "the proof's block {hash} is on a side branch, at height {}: the best chain does not confirm its \
+             transactions",
             side.height
         ))),
         None => Err(CliError::NotFound(format!(
-            "the proof's block {hash} is not on the stored chain (heights 0 to {tip} of {}): it is of another \
-             chain, or newer than the last `lightclient sync`",
+            "the proof's block {hash} is not on the stored chain (heights 0 to {tip} of {}): it belongs to another \
+             chain, or is newer than the last `lightclient sync`",
             context.config.network
         ))),
     }
 }
 
-fn fields(result: &Proven, proof: &CheckedProof) -> Fields {
+fn fields(result: &ProofReport, proof: &CheckedProof) -> FieldList {
     let confirmations = result.confirmations.unsigned_abs();
     let height = format!("{}  ({})", result.height, format::counted(confirmations, "confirmation"));
     let time = u64::from(result.time);
-    let count = format::count(u64::from(proof.transaction_count));
-    let mut fields = Fields::default()
+    let count = format::count(proof.transaction_count);
+    let mut fields = FieldList::default()
         .with("block", &result.blockhash)
         .with("height", height)
         .with("time", format!("{time}  {} UTC", format::utc(time)))
@@ -194,20 +195,23 @@ fn fields(result: &Proven, proof: &CheckedProof) -> Fields {
     fields.with("unless", CAVEAT)
 }
 
-/// The bytes of a proof: digits or bytes of a file if there is one, of standard input, or the digits themselves.
+/// Returns the bytes of a proof. It comes from standard input, from a file of bytes or hex digits, or is given as hex
+/// digits.
 fn read(proof: &OsStr) -> Result<Vec<u8>, CliError> {
     let path = Path::new(proof);
     let file_error = |source| CliError::File { doing: "read", path: path.to_owned(), source };
     let bytes = if proof == "-" {
         read_all(io::stdin().lock()).map_err(file_error)?
     } else if path.exists() {
-        // Whatever can be read: a pipe is no regular file.
+        // The path need not be a regular file: it may be a pipe.
         read_all(File::open(path).map_err(file_error)?).map_err(file_error)?
     } else {
         let digits = proof.to_str().map(str::trim).unwrap_or_default();
         return hex::decode(digits).map_err(|error| {
-            let name: String = proof.to_string_lossy().chars().take(MOST_NAMED).collect();
-            CliError::Usage(format!("{name:?} is no file, and no proof as hex digits: {error}"))
+            let name: String = proof.to_string_lossy().chars().take(MAX_REPEATED).collect();
+            CliError::Usage(format!(
+                "{name:?} is neither a file nor a proof in hex digits: {error}"
+            ))
         });
     };
     let digits = str::from_utf8(&bytes).ok().and_then(|text| hex::decode(text.trim()).ok());

@@ -1,15 +1,14 @@
-//! `lightclient query`: stored headers by height, hash, range or time.
+//! `lightclient query` prints stored headers by height, hash, range or time.
 
-use super::heights::resolve_range;
-use super::moment::Moment;
-use super::stored::{header_at, place};
-use super::what::What;
-use super::{CliError, Context};
+use super::block_id::HeaderQuery;
+use super::stored::{header_at, height_text, resolve_range};
+use super::time_arg::check_past;
+use super::{CliError, CommandContext};
 use crate::chainstate::unix_now;
 use crate::core_json::HeaderInfo;
-use crate::format;
-use crate::output::{Align, Column, Fields, JsonArray, header_line, row_line};
-use crate::output::{at, fitting};
+use crate::format::{self, UnixTime};
+use crate::output::{Align, Column, FieldList, JsonArray, header_line, row_line};
+use crate::output::{columns_that_fit, pick};
 use crate::primitives::{Header, hex};
 use crate::query::{ChainReader, HeaderRange, last_at_or_before};
 use tracing::warn;
@@ -24,8 +23,8 @@ WHAT is one of
   -10.., ..9, ..    the last ten, the first ten, everything
 
 TIME is in UTC: 2009, 2009-01, 2009-01-12, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", RFC 3339 with an offset, or \
-Unix seconds. What is left out is the first: a date alone is its first second. Block times are not strictly \
-increasing: the answer is the highest block whose own time is at or before TIME.
+Unix seconds. Missing parts are the first possible: a date alone means its first second. Block times are not strictly \
+increasing: the result is the highest block whose time is at or before TIME.
 
 Examples:
   lightclient query tip
@@ -40,43 +39,44 @@ A header's bytes, and its hash computed without this program (SHA-256 twice, in 
 /// Arguments of `query`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
+pub(crate) struct QueryArgs {
     /// Height, hash, tip, tip-6, negative number (-1 is the tip), or range A..B
     #[arg(allow_negative_numbers = true, required_unless_present = "at", conflicts_with = "at")]
-    what: Option<What>,
+    what: Option<HeaderQuery>,
     /// The last block at or before a date or Unix time
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
-    at: Option<Moment>,
+    at: Option<UnixTime>,
     /// Print the header's 80 bytes as 160 hex digits
     #[arg(long)]
     raw: bool,
 }
 
-/// Looks up and prints.
+/// Finds the headers and prints them.
 ///
 /// # Errors
-/// Nothing is found, or reading failed.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
-    let mut reader = ChainReader::open_folder(&context.config.folder(), context.config.network)?;
+/// No such header is stored, or reading failed.
+pub(super) fn run(args: &QueryArgs, context: &mut CommandContext) -> Result<(), CliError> {
+    let mut reader = context.open_chain()?;
     let tip = reader.tip()?.height;
     let found = match (args.what, args.at) {
         (_, Some(time)) => {
-            let height = at_time(&mut reader, tip, time)?;
+            let height = height_at(&mut reader, tip, time)?;
             header_at(&mut reader, tip, height)?
         }
-        (Some(What::Range(from, to)), None) => {
+        (Some(HeaderQuery::Range(from, to)), None) => {
             let (from, to) = resolve_range(from, to, &mut reader, tip)?;
             let range = HeaderRange::new(&mut reader, tip, from, to);
             return print_range(range, args.raw, context);
         }
-        (Some(What::One(block)), None) => block.find(&mut reader, tip)?,
+        (Some(HeaderQuery::One(block)), None) => block.find(&mut reader, tip)?,
         (None, None) => header_at(&mut reader, tip, tip)?,
     };
     reader.leave();
     print_one(&found.header, &found.info, args.raw, context)
 }
 
-fn at_time(reader: &mut ChainReader, tip: u32, time: Moment) -> Result<u32, CliError> {
+/// Returns the height of the last block at or before a time.
+fn height_at(reader: &mut ChainReader, tip: u32, time: UnixTime) -> Result<u32, CliError> {
     let found = last_at_or_before(reader, tip, time.0)?.ok_or_else(|| {
         let first = u64::from(reader.params().genesis.time);
         CliError::NotFound(format!(
@@ -87,11 +87,11 @@ fn at_time(reader: &mut ChainReader, tip: u32, time: Moment) -> Result<u32, CliE
     if found == tip {
         let end = header_at(reader, tip, tip)?.header.time;
         if time.0 > i64::from(end) {
-            time.check_past(unix_now().into())?;
+            check_past(time, unix_now().into())?;
         }
         warn!(
-            "the stored chain ends at height {} ({} UTC): later blocks may be nearer, run `lightclient sync`",
-            format::count(u64::from(tip)),
+            "the stored chain ends at height {} ({} UTC): a later block may be closer, run `lightclient sync`",
+            format::count(tip),
             format::utc(u64::from(end))
         );
     }
@@ -102,7 +102,7 @@ fn print_one(
     header: &Header,
     info: &HeaderInfo,
     raw: bool,
-    context: &mut Context,
+    context: &mut CommandContext,
 ) -> Result<(), CliError> {
     let out = &mut context.out;
     match (raw, out.is_json()) {
@@ -114,10 +114,10 @@ fn print_one(
     Ok(())
 }
 
-fn fields(info: &HeaderInfo) -> Fields {
+fn fields(info: &HeaderInfo) -> FieldList {
     let time = |unix: u32| format!("{unix}  {} UTC", format::utc(u64::from(unix)));
-    Fields::default()
-        .with("height", place(info))
+    FieldList::default()
+        .with("height", height_text(info))
         .with("hash", &info.hash)
         .with_some("previous", info.previousblockhash.as_deref())
         .with_some("next", info.nextblockhash.as_deref())
@@ -132,8 +132,8 @@ fn fields(info: &HeaderInfo) -> Fields {
         .with("chain work", &info.chainwork)
 }
 
-/// Places of the columns that are left out where there is no room, in this order: difficulty, bits, time.
-const LEAST: [usize; 3] = [4, 3, 1];
+/// Columns to leave out on a narrow terminal, the first one first: difficulty, bits, time.
+const LEAST_IMPORTANT: [usize; 3] = [4, 3, 1];
 
 const COLUMNS: [Column; 5] = [
     Column { name: "height", width: 8, align: Align::Right },
@@ -146,12 +146,12 @@ const COLUMNS: [Column; 5] = [
 fn print_range(
     mut range: HeaderRange<'_>,
     raw: bool,
-    context: &mut Context,
+    context: &mut CommandContext,
 ) -> Result<(), CliError> {
     let out = &mut context.out;
     let (json, mut array) = (out.is_json(), JsonArray::default());
-    let kept = fitting(&COLUMNS, &LEAST, out.columns());
-    let columns = at(&COLUMNS, &kept);
+    let kept = columns_that_fit(&COLUMNS, &LEAST_IMPORTANT, out.columns());
+    let columns = pick(&COLUMNS, &kept);
     if !json && !raw {
         out.line(&header_line(&columns, out.has_color()))?;
     }
@@ -168,7 +168,7 @@ fn print_range(
                 if json {
                     array.item(out, info)?;
                 } else {
-                    out.line(&row_line(&columns, &at(&cells(info), &kept)))?;
+                    out.line(&row_line(&columns, &pick(&cells(info), &kept)))?;
                 }
             }
         }
@@ -181,7 +181,7 @@ fn print_range(
 
 fn cells(info: &HeaderInfo) -> [String; 5] {
     [
-        format::count(u64::from(info.height)),
+        format::count(info.height),
         format::utc(u64::from(info.time)),
         info.hash.clone(),
         info.bits.clone(),

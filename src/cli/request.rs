@@ -1,33 +1,33 @@
-//! Asking peers for one thing, from the command line.
+//! Runs requests to peers for a block or a transaction.
 
+use super::block_id::BlockId;
 use super::network_args::peer_options;
 use super::no_peer::no_peer;
 use super::runtime::{block_on, endings};
 use super::stored::ShownHeader;
-use super::what::OneBlock;
-use super::{CliError, Context};
-use crate::config::Config;
+use super::{CliError, CommandContext};
+use crate::config::AppConfig;
 use crate::node::{FetchError, FetchOptions, FetchedBlock, WantedBlock, fetch_block};
 use crate::output::waiting;
-use crate::query::ChainReader;
 use std::future::Future;
 
-/// Whom to ask, as the settings say; `height` is that of the stored chain's end.
-pub(super) fn fetch_options(config: &Config, height: u32) -> Result<FetchOptions, CliError> {
+/// Returns the options of a request as the settings say. `height` is the height of the stored tip.
+pub(super) fn fetch_options(config: &AppConfig, height: u32) -> Result<FetchOptions, CliError> {
     Ok(FetchOptions {
         peers: peer_options(config)?,
         folder: config.folder(),
         height,
         timeout: config.timeout,
+        deadline: None,
     })
 }
 
-/// Runs a request to its end, or to a signal, while a terminal says what is waited for.
+/// Runs a request until it ends or a signal comes. A line on the terminal says what it waits for.
 ///
 /// # Errors
-/// The request's own, or a signal came.
+/// The request failed, or a signal came.
 pub(super) fn request<T>(
-    context: &Context,
+    context: &CommandContext,
     what: String,
     request: impl Future<Output = Result<T, FetchError>>,
 ) -> Result<T, CliError> {
@@ -46,24 +46,24 @@ pub(super) fn request<T>(
     answer?
 }
 
-/// A stored block with its transactions, which were held to its header.
+/// A downloaded block, checked against its stored header.
 pub(super) struct Downloaded {
-    /// Its header.
+    /// The stored header.
     pub(super) stored: ShownHeader,
-    /// What a peer sent.
+    /// The block as a peer sent it.
     pub(super) fetched: FetchedBlock,
 }
 
 /// Downloads a block whose header is stored.
 ///
-/// The stored chain is read first and let go: others can use it while the block comes.
+/// The stored chain is closed before the download, so that other commands can use it meanwhile.
 ///
 /// # Errors
 /// The header is not stored, or no peer delivered the block.
-pub(super) fn download(which: OneBlock, context: &Context) -> Result<Downloaded, CliError> {
+pub(super) fn download(which: BlockId, context: &CommandContext) -> Result<Downloaded, CliError> {
     let config = &context.config;
     let (stored, tip) = {
-        let mut reader = ChainReader::open_folder(&config.folder(), config.network)?;
+        let mut reader = context.open_chain()?;
         let tip = reader.tip()?.height;
         (which.find(&mut reader, tip)?, tip)
     };

@@ -1,8 +1,8 @@
-//! Spans of time on the command line.
+//! Parses spans of time on the command line.
 
 use std::time::Duration;
 
-/// Units by the names that people and this program write them with, in seconds.
+/// The names of units, as people and this program write them, and their length in seconds.
 const UNITS: [(&[&str], u64); 5] = [
     (&["s", "sec", "second", "seconds"], 1),
     (&["m", "min", "minute", "minutes"], 60),
@@ -11,10 +11,10 @@ const UNITS: [(&[&str], u64); 5] = [
     (&["w", "week", "weeks"], 604_800),
 ];
 
-/// Understands `90`, `90s`, `2h`, `1h30m`, and `2 h 3 min` as it is printed; a number alone is in seconds.
+/// Parses `90`, `90s`, `2h`, `1h30m`, and `2 h 3 min` as the program prints it. A number alone is in seconds.
 ///
 /// # Errors
-/// Other text.
+/// The text is something else.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     let expected = || format!("expected a span of time as 90s, 30m, 2h or 1d, got {text:?}");
     if let Ok(seconds) = text.trim().parse() {
@@ -45,7 +45,7 @@ mod tests {
     use crate::format;
 
     #[test]
-    fn spans_are_read_as_people_and_this_program_write_them() {
+    fn spans_are_parsed_as_people_and_this_program_write_them() {
         for (text, seconds) in [
             ("90", 90),
             ("90s", 90),
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_no_span() {
+    fn other_text_is_refused() {
         for text in ["", "soon", "2x", "h", "-2h", "2h and", "99999999999999999999d", "1.5h"] {
             assert!(span(text).is_err(), "{text}");
         }

@@ -1,11 +1,11 @@
-//! Spellings that people bring along, in the form that clap knows.
+//! Rewrites spellings that people know from elsewhere into those that clap accepts.
 
 use std::ffi::OsString;
 
-/// The typographic minus sign; what documents turn a hyphen into.
+/// The typographic minus sign, into which word processors turn a hyphen.
 pub(super) const MINUS: char = '\u{2212}';
 
-/// Options as Bitcoin Core's tools take them, with one hyphen, and what they are called here.
+/// Options of Bitcoin Core's tools, with one hyphen, and their names here.
 const OPTIONS: [(&str, &str); 7] = [
     ("-main", "--mainnet"),
     ("-mainnet", "--mainnet"),
@@ -16,34 +16,35 @@ const OPTIONS: [(&str, &str); 7] = [
     ("-regtest", "--regtest"),
 ];
 
-/// The same for options with a value.
-const WITH_VALUE: [(&str, &str); 2] =
+/// Options of Bitcoin Core's tools that have a value, and their names here.
+const OPTIONS_WITH_VALUE: [(&str, &str); 2] =
     [("-chain=", "--network="), ("-signetchallenge=", "--signet-challenge=")];
 
-/// Returns the arguments with Bitcoin Core's options for networks under their names here, and with ranges and grouped
-/// numbers that start with a hyphen in a form that is not taken for an option.
-pub(super) fn understood(args: Vec<OsString>) -> Vec<OsString> {
+/// Rewrites Bitcoin Core's options for networks, and negative numbers that clap would take for options.
+pub(super) fn normalize(args: Vec<OsString>) -> Vec<OsString> {
     let mut only_values = false;
-    let understand = |arg: OsString| {
+    let rewrite = |arg: OsString| {
         only_values |= arg == "--";
         let text = arg.to_str().filter(|_| !only_values);
         text.and_then(|text| as_option(text).or_else(|| as_value(text))).map_or(arg, OsString::from)
     };
-    args.into_iter().map(understand).collect()
+    args.into_iter().map(rewrite).collect()
 }
 
 fn as_option(text: &str) -> Option<String> {
     let option = OPTIONS.iter().find(|(core, _)| *core == text);
     let named = option.map(|(_, ours)| (*ours).to_owned());
     named.or_else(|| {
-        WITH_VALUE
+        OPTIONS_WITH_VALUE
             .iter()
             .find_map(|(core, ours)| text.strip_prefix(core).map(|value| format!("{ours}{value}")))
     })
 }
 
-/// clap knows negative numbers, but neither `-5..-1` nor `-1,000`; to let any value start with a hyphen would turn every
-/// mistyped option into one.
+/// Replaces the hyphen of a range or a grouped number by a minus sign.
+///
+/// clap accepts `-5` as a value, but neither `-5..-1` nor `-1,000`. If it allowed any value to start with a hyphen, it
+/// would accept every mistyped option as a value.
 fn as_value(text: &str) -> Option<String> {
     let rest = text.strip_prefix('-')?;
     let is_number = |text: &str| text.chars().all(|c| c.is_ascii_digit() || c == ',');
@@ -54,14 +55,14 @@ fn as_value(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::understood;
+    use super::normalize;
 
     fn one(arg: &str) -> String {
-        understood(vec![arg.into()]).remove(0).into_string().unwrap()
+        normalize(vec![arg.into()]).remove(0).into_string().unwrap()
     }
 
     #[test]
-    fn only_ranges_and_grouped_numbers_are_kept_from_being_options() {
+    fn only_negative_ranges_and_grouped_numbers_get_a_minus_sign() {
         for (arg, protected) in [
             ("-5..-1", "\u{2212}5..-1"),
             ("-5..", "\u{2212}5.."),
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_bitcoin_core_for_networks_are_understood() {
+    fn network_options_of_bitcoin_core_are_accepted() {
         for (arg, ours) in [
             ("-regtest", "--regtest"),
             ("-testnet", "--testnet3"),
@@ -89,6 +90,6 @@ mod tests {
             assert_eq!(one(arg), ours, "{arg}");
         }
         let args = ["query", "--", "-regtest"].map(Into::into).to_vec();
-        assert_eq!(understood(args.clone()), args);
+        assert_eq!(normalize(args.clone()), args);
     }
 }

@@ -1,13 +1,13 @@
-//! `lightclient status`: where the stored chain stands.
+//! `lightclient status` prints the state of the stored chain.
 
 use super::span::span;
 use super::sync::min_chain_work;
-use super::{CliError, Context};
+use super::{CliError, CommandContext};
 use crate::chain::SPACING;
-use crate::chainstate::unix_now;
-use crate::core_json::serialize_difficulty;
+use crate::chainstate::unix_now_secs;
+use crate::core_json::serialize_float;
 use crate::format;
-use crate::output::{Fields, escaped};
+use crate::output::{FieldList, escaped};
 use crate::primitives::Work;
 use crate::query::{ChainReader, HeaderRange, NextRetarget, Phase, SideSummary, StoreInfo};
 use crate::query::{next_retarget, recent_hash_rate};
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
+pub(crate) struct StatusArgs {
     /// Exit with 1 if the tip is older than this, by its own time: 90s, 30m, 2h, 1d
     #[arg(long, value_name = "SPAN", value_parser = span)]
     max_age: Option<Duration>,
@@ -37,70 +37,70 @@ pub struct Status {
     pub network: String,
     /// Height of the last stored header.
     pub height: u32,
-    /// Its hash.
+    /// Hash of the last header.
     pub hash: String,
-    /// Its time, in Unix seconds.
+    /// Time of the last header, in Unix seconds.
     pub time: u32,
     /// Work of the whole chain, 64 hex digits.
     pub chainwork: String,
     /// Difficulty of the last header.
-    #[serde(serialize_with = "serialize_difficulty")]
+    #[serde(serialize_with = "serialize_float")]
     pub difficulty: f64,
-    /// Hashes per second over the last 120 blocks; none where no time passed.
+    /// Hashes per second over the last 120 blocks; `None` if they took no time.
     pub hashrate: Option<f64>,
-    /// The next retarget; none on a network without.
+    /// The next retarget; `None` on a network without retargets.
     pub next_retarget: Option<NextRetarget>,
-    /// The branches beside the chain.
+    /// The stored side branches.
     pub side_branches: Vec<SideSummary>,
     /// Bytes on disk.
     pub size_on_disk: u64,
-    /// When a sync was last caught up with its peers, in Unix seconds; none if never. A sync that stops at a height,
-    /// and an import, do not ask what there is beyond.
+    /// When a sync last caught up with its peers, in Unix seconds; `None` if never. An import, or a sync that stops at
+    /// a height, does not count, because it does not ask what follows.
     pub last_sync: Option<u64>,
-    /// Whether a process has the data folder open and answers.
+    /// Whether a process has the data folder open and answers on its socket.
     pub running: bool,
     /// Whether that process has caught up and follows new blocks.
     pub following: bool,
-    /// How many peers that process is connected to.
+    /// Number of peers that process is connected to.
     pub peers: usize,
     /// The data folder, as `--data-dir` takes it.
     pub data_dir: PathBuf,
-    /// Whether the chain has less than the minimum chain work: it is not, or not all of, the network's.
+    /// Whether the chain has less than the minimum chain work, so that it is incomplete or not the network's.
     pub low_work: bool,
-    /// Seconds from the tip's own time to this computer's; negative if the tip is ahead of this computer's clock.
+    /// Seconds from the tip's time to now; negative if the tip is ahead of this computer's clock.
     pub tip_age_s: i64,
 }
 
-/// Reads and prints.
+/// Reads the state of the stored chain and prints it.
 ///
 /// # Errors
 /// Reading failed, or the tip is older than `--max-age`.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+pub(super) fn run(args: &StatusArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let config = &context.config;
-    let mut reader = ChainReader::open_folder(&config.folder(), config.network)?;
+    let mut reader = context.open_chain()?;
     let info = reader.info()?;
-    let least = min_chain_work(config);
-    let status = read(&mut reader, &info, &least, &config.data_dir)?;
+    let min_work = min_chain_work(config);
+    let status = read(&mut reader, &info, &min_work, &config.data_dir)?;
     let network = config.params.folder_name();
     let out = &mut context.out;
     if out.is_json() {
         out.json(&status)?;
     } else {
-        let low_work = status.low_work.then(|| out.wording().apply(&low_work(&least)));
+        let low_work = status.low_work.then(|| out.wording().apply(&low_work_text(&min_work)));
         let fields = fields(&status, &info, network, low_work);
         out.text(&fields.render(out.has_color()))?;
     }
     check_age(&status, args.max_age)
 }
 
-fn check_age(status: &Status, most: Option<Duration>) -> Result<(), CliError> {
+fn check_age(status: &Status, max_age: Option<Duration>) -> Result<(), CliError> {
     let age = u64::try_from(status.tip_age_s).unwrap_or(0);
-    match most {
-        Some(most) if age > most.as_secs() => Err(CliError::Failed(format!(
+    match max_age {
+        Some(max_age) if age > max_age.as_secs() => Err(CliError::Failed(format!(
             "the tip, at height {}, is {} old, more than {}: run `lightclient sync`",
-            format::count(u64::from(status.height)),
+            format::count(status.height),
             format::span(age),
-            format::span(most.as_secs())
+            format::span(max_age.as_secs())
         ))),
         _ => Ok(()),
     }
@@ -109,7 +109,7 @@ fn check_age(status: &Status, most: Option<Duration>) -> Result<(), CliError> {
 fn read(
     reader: &mut ChainReader,
     info: &StoreInfo,
-    least: &Work,
+    min_work: &Work,
     data_dir: &Path,
 ) -> Result<Status, CliError> {
     let tip = reader.tip()?;
@@ -133,39 +133,47 @@ fn read(
         following: live.is_some_and(|live| live.phase == Phase::Following),
         peers: live.map_or(0, |live| live.peers),
         data_dir: path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned()),
-        low_work: tip.chainwork < *least,
-        tip_age_s: i64::from(unix_now()) - i64::from(last.time),
+        low_work: tip.chainwork < *min_work,
+        tip_age_s: i64::try_from(unix_now_secs()).unwrap_or(i64::MAX) - i64::from(last.time),
     })
 }
 
-fn fields(status: &Status, info: &StoreInfo, network: String, low_work: Option<String>) -> Fields {
+fn fields(
+    status: &Status,
+    info: &StoreInfo,
+    network: String,
+    low_work: Option<String>,
+) -> FieldList {
     let time = |unix: u64| format!("{} UTC", format::utc(unix));
-    let fields = Fields::default()
+    let fields = FieldList::default()
         .with("network", network)
-        .with("height", format::count(u64::from(status.height)))
+        .with("height", format::count(status.height))
         .with("tip", &status.hash)
-        .with("tip time", format!("{} ({})", time(u64::from(status.time)), age(status.tip_age_s)))
+        .with(
+            "tip time",
+            format!("{} ({})", time(u64::from(status.time)), age_text(status.tip_age_s)),
+        )
         .with("chain work", &status.chainwork)
         .with_some("", low_work)
         .with("difficulty", format::decimal(status.difficulty))
         .with("hash rate", status.hashrate.map_or("unknown".to_owned(), format::hash_rate))
-        .with("next retarget", retarget(status.next_retarget.as_ref(), status.time));
-    sides(fields, &status.side_branches)
+        .with("next retarget", retarget_text(status.next_retarget.as_ref(), status.time));
+    with_side_branches(fields, &status.side_branches)
         .with("size on disk", format::size(status.size_on_disk))
         .with("data folder", escaped(&status.data_dir.display().to_string()))
         .with(
             "caught up",
             status.last_sync.map_or("never".to_owned(), |at| format!("last {}", time(at))),
         )
-        .with("running", running(info))
+        .with("running", running_text(info))
 }
 
-fn low_work(least: &Work) -> String {
-    format!("below the minimum of {least:#}: not the whole chain, run `lightclient sync`")
+fn low_work_text(min_work: &Work) -> String {
+    format!("below the minimum of {min_work:#}: not the whole chain, run `lightclient sync`")
 }
 
-/// How long ago that was, in seconds.
-fn age(seconds: i64) -> String {
+/// Returns a text for an age in seconds.
+fn age_text(seconds: i64) -> String {
     let shown = format::span(seconds.unsigned_abs());
     if seconds < 0 {
         format!("{shown} ahead of this computer's clock")
@@ -174,37 +182,39 @@ fn age(seconds: i64) -> String {
     }
 }
 
-/// When and by how much the difficulty changes; `time` is the tip's.
-fn retarget(next: Option<&NextRetarget>, time: u32) -> String {
+/// Returns a text on when and by how much the difficulty changes. `tip_time` is the time of the tip.
+fn retarget_text(next: Option<&NextRetarget>, tip_time: u32) -> String {
     let Some(next) = next else { return "never on this network".to_owned() };
     let change = next.estimated_change_percent;
     let blocks_left = u64::from(next.blocks_left);
-    let expected = u64::from(time) + blocks_left * seconds_per_block(change);
+    let expected = u64::from(tip_time) + blocks_left * seconds_per_block(change);
     let date = format::utc(expected);
     format!(
         "at height {}, in {}, about {}{}",
-        format::count(u64::from(next.height)),
+        format::count(next.height),
         format::counted(blocks_left, "block"),
         date.split(' ').next().unwrap_or_default(),
         change.map(|change| format!(", {}", format::percent(change))).unwrap_or_default()
     )
 }
 
-/// The average of the period so far, which is what the change follows from; the aim where nothing is known.
+/// Returns the average block interval that this change of difficulty implies, or the target interval if the change is
+/// not known.
 fn seconds_per_block(change_percent: Option<f64>) -> u64 {
     let speed = 1.0 + change_percent.unwrap_or(0.0) / 100.0;
-    // A number from 150 to 2400: a change is bounded by a factor of four.
+    // The result is from 150 to 2400, since a change is bounded by a factor of four.
     format!("{:.0}", f64::from(SPACING) / speed).parse().unwrap_or(u64::from(SPACING))
 }
 
-fn sides(fields: Fields, sides: &[SideSummary]) -> Fields {
+/// Adds the side branches to the fields.
+fn with_side_branches(fields: FieldList, sides: &[SideSummary]) -> FieldList {
     if sides.is_empty() {
         return fields.with("side branches", "none");
     }
     sides.iter().enumerate().fold(fields, |fields, (at, side)| {
         let text = format!(
             "height {}, {} from height {} on, {}",
-            format::count(u64::from(side.height)),
+            format::count(side.height),
             format::counted(u64::from(side.length), "header"),
             format::count(u64::from(side.fork_height) + 1),
             side.hash
@@ -213,16 +223,17 @@ fn sides(fields: Fields, sides: &[SideSummary]) -> Fields {
     })
 }
 
-fn running(info: &StoreInfo) -> String {
+/// Returns a text on the process that has the data folder open.
+fn running_text(info: &StoreInfo) -> String {
     let Some(live) = &info.live else { return "no".to_owned() };
-    let peers = format::counted(u64::try_from(live.peers).unwrap_or(u64::MAX), "peer");
+    let peers = format::counted(format::to_u64(live.peers), "peer");
     let state = match live.phase {
         Phase::Connecting => "connecting".to_owned(),
         Phase::Presync => {
-            format!("pre-synchronizing at height {}", format::count(u64::from(live.presync_height)))
+            format!("pre-synchronizing at height {}", format::count(live.presync_height))
         }
         Phase::Downloading => {
-            format!("downloading up to about {}", format::count(u64::from(live.estimated_height)))
+            format!("downloading up to about {}", format::count(live.estimated_height))
         }
         Phase::Following => "following".to_owned(),
         Phase::Ending => "ending".to_owned(),

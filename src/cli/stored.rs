@@ -1,27 +1,27 @@
-//! Finding one stored header, as users name it.
+//! Finds the stored headers that the command line names.
 
 use super::CliError;
+use super::block_id::BlockId;
 use super::heights::height_from;
-use super::what::OneBlock;
 use crate::core_json::HeaderInfo;
 use crate::format;
 use crate::primitives::{BlockHash, Header};
 use crate::query::{ChainReader, Located};
 use tracing::warn;
 
-/// A stored header, on the best chain or beside it, and how it is shown.
+/// A stored header of the best chain or of a side branch.
 #[derive(Clone, Debug)]
 pub(super) struct ShownHeader {
     /// The header.
     pub(super) header: Header,
-    /// As `getblockheader` shows it.
+    /// What `getblockheader` prints for the header.
     pub(super) info: HeaderInfo,
 }
 
-/// The header of the active chain at a height.
+/// Returns the header of the best chain at a height.
 ///
 /// # Errors
-/// It is not stored, or reading failed.
+/// The header is not stored, or reading failed.
 pub(super) fn header_at(
     reader: &mut ChainReader,
     tip: u32,
@@ -33,7 +33,7 @@ pub(super) fn header_at(
     )
 }
 
-/// The header of a hash, on the active chain or beside it.
+/// Returns the header with a hash, on the best chain or on a side branch.
 ///
 /// # Errors
 /// As [`header_at`].
@@ -46,37 +46,67 @@ pub(super) fn header_of(
         Some(Located::Active(height)) => header_at(reader, tip, height),
         Some(Located::Side(side)) => Ok(ShownHeader { header: side.header, info: side.info() }),
         None => Err(CliError::NotFound(format!(
-            "no stored header has the hash {hash} (stored are heights 0 to {} of {}): is it a \
+            "no stored header has the hash {hash} (heights 0 to {} of {} are stored): is it a \
             transaction's, another network's, or newer than the last `lightclient sync`?",
-            format::count(u64::from(tip)),
+            format::count(tip),
             reader.params().network
         ))),
     }
 }
 
-/// A block's height, and how deep it is.
-pub(super) fn place(info: &HeaderInfo) -> String {
+/// Returns the first and the last height of a range. A missing end means that of the chain.
+///
+/// # Errors
+/// An end is not stored or is on a side branch, or the range ends before it starts.
+pub(super) fn resolve_range(
+    from: Option<BlockId>,
+    to: Option<BlockId>,
+    reader: &mut ChainReader,
+    tip: u32,
+) -> Result<(u32, u32), CliError> {
+    let mut height = |end: Option<BlockId>, default: u32| match end {
+        None => Ok(default),
+        Some(BlockId::Height(number)) => height_from(number, tip),
+        Some(BlockId::Hash(hash)) => match header_of(reader, tip, &hash)?.info {
+            info if info.confirmations > 0 => Ok(info.height),
+            _ => Err(CliError::Usage(format!(
+                "block {hash} is on a side branch: a range is of the best chain"
+            ))),
+        },
+    };
+    let (from, to) = (height(from, 0)?, height(to, tip)?);
+    if from > to {
+        let (from, to) = (format::count(from), format::count(to));
+        return Err(CliError::Usage(format!(
+            "the range ends before it starts: from height {from} to {to}"
+        )));
+    }
+    Ok((from, to))
+}
+
+/// Returns the text for a block's height and confirmations.
+pub(super) fn height_text(info: &HeaderInfo) -> String {
     let depth = match info.confirmations {
         ..=0 => "on a side branch".to_owned(),
         1 => "the tip".to_owned(),
         more => format::counted(more.unsigned_abs(), "confirmation"),
     };
-    format!("{}  ({depth})", format::count(u64::from(info.height)))
+    format!("{}  ({depth})", format::count(info.height))
 }
 
-/// Says so where a block is beside the best chain: what it holds is not confirmed by it.
-pub(super) fn warn_if_beside(info: &HeaderInfo) {
+/// Warns if a block is on a side branch.
+pub(super) fn warn_if_on_side_branch(info: &HeaderInfo) {
     if info.confirmations < 0 {
         warn!(
-            "block {} at height {} is on a branch beside the best chain: what it holds is not confirmed by it",
+            "block {} at height {} is on a side branch: the best chain does not confirm its transactions",
             info.hash,
-            format::count(u64::from(info.height))
+            format::count(info.height)
         );
     }
 }
 
-impl OneBlock {
-    /// Its stored header.
+impl BlockId {
+    /// Returns the stored header.
     ///
     /// # Errors
     /// As [`header_at`].

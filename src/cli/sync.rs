@@ -1,7 +1,7 @@
-//! `sync`: brings the stored chain up to the network's tip.
+//! `lightclient sync` brings the stored chain up to the network's tip.
 
-use super::args::{ChainArgs, PeerArgs};
-use super::context::Context;
+use super::args::{ChainArgs, PeerPoolArgs};
+use super::context::CommandContext;
 use super::error::CliError;
 use super::follow::print_events;
 use super::heights::file_height;
@@ -9,19 +9,19 @@ use super::interrupt::Interrupt;
 use super::network_args::peer_options;
 use super::no_peer::{all_lost, no_peer};
 use super::runtime::start_hashing_threads;
+use super::servers::{ServeOptions, Servers};
 use super::wrong_clock::clock_is_wrong;
 use crate::chain::{ChainTip, Hints};
 use crate::chainstate::Clock;
 use crate::client::Client;
-use crate::config::{Config, HintsSource, Layer, read_text};
+use crate::config::{AppConfig, HintsSource, Layer, read_text};
 use crate::format::{count, counted, duration, size, utc};
 use crate::node::shutdown::Ending;
 use crate::node::{Live, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, shipped};
-use crate::output::{Output, Standing, SyncBar, SyncStage};
+use crate::output::{Output, SyncBar, SyncProgress, SyncStage};
 use crate::primitives::Work;
 use crate::query::Phase;
-use crate::query::open_store;
 use crate::store::{HeaderStore, SledStore};
 use crate::sync::{ANSWER_DEADLINE, ChainEnd, Stopped};
 use std::sync::Arc;
@@ -34,31 +34,31 @@ const EXAMPLES: &str = "\
 Examples:
   lightclient sync                        All of mainnet, peers by DNS
   lightclient sync --connect 192.168.1.5  From your own node only
-  lightclient sync --follow               And print each new block, until Ctrl-C
+  lightclient sync --follow               Print each new block, until Ctrl-C
   lightclient sync --stop-height 500000   Stop at that height
 
 Run it again after an interruption: it resumes where it stopped.";
 
 fn timeout_help() -> String {
     format!(
-        "Give up when no header was added for so many seconds [env: LIGHTCLIENT_TIMEOUT] [default: never; \
-         a peer that does not answer is given up after {} s]",
+        "Give up when no header was added for this many seconds, before the tip is reached \
+         [env: LIGHTCLIENT_TIMEOUT] [default: never; a peer that does not answer is dropped after {} s]",
         ANSWER_DEADLINE.as_secs()
     )
 }
 
-/// How often the time of the block reached is looked up for the bar.
-const DATE_AGE: Duration = Duration::from_millis(250);
+/// How often the progress bar gets a new block time, which is read from the store.
+const TIME_REFRESH: Duration = Duration::from_millis(250);
 
-/// The arguments of `sync`.
+/// Arguments of `sync`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(timeout_help())))]
-pub(crate) struct Args {
+pub(crate) struct SyncArgs {
     #[command(flatten)]
-    peers: PeerArgs,
+    peers: PeerPoolArgs,
     #[command(flatten)]
     chain: ChainArgs,
-    /// Stop when this height is reached
+    /// Stop at this height
     #[arg(long, value_name = "H", value_parser = file_height, allow_negative_numbers = true)]
     stop_height: Option<u32>,
     /// Stay at the tip and print each new block, until interrupted
@@ -66,8 +66,8 @@ pub(crate) struct Args {
     follow: bool,
 }
 
-impl Args {
-    /// What these options say of the settings.
+impl SyncArgs {
+    /// Returns the settings that these options set.
     pub(super) fn layer(&self) -> Layer {
         self.peers.layer().over(self.chain.layer())
     }
@@ -77,12 +77,12 @@ impl Args {
 ///
 /// # Errors
 /// The store cannot be used, no peer could be used, or the chain is not the network's.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+pub(super) fn run(args: &SyncArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let started = Instant::now();
     let options = options(args, &context.config)?;
     let (network, min_chain_work) = (context.config.network, options.min_chain_work.clone());
-    let store = Arc::new(open_store(&context.config.folder(), network)?);
-    let (outcome, signal) = watch_sync(options, &store, context)?;
+    let store = Arc::new(context.open_store()?);
+    let (outcome, signal) = watch_sync(options, &store, None, context)?;
     let tip = store.tip();
     let report = SyncReport {
         network: network.name().to_owned(),
@@ -97,63 +97,81 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         stopped: outcome.stopped,
     };
     print(&report, args.follow, &store, &mut context.out)?;
-    verdict(&outcome, tip, &min_chain_work, &context.config, signal)
+    check_success(&outcome, tip, &min_chain_work, &context.config, signal)
 }
 
-fn options(args: &Args, config: &Config) -> Result<SyncOptions, CliError> {
+fn options(args: &SyncArgs, config: &AppConfig) -> Result<SyncOptions, CliError> {
+    Ok(SyncOptions {
+        follow: args.follow,
+        stop_height: args.stop_height,
+        timeout: config.timeout,
+        ..sync_options(config)?
+    })
+}
+
+/// Returns the options that `sync` and `serve` share: those of a sync that ends once it has caught up.
+pub(super) fn sync_options(config: &AppConfig) -> Result<SyncOptions, CliError> {
     Ok(SyncOptions {
         peers: peer_options(config)?,
         addrman_folder: Some(config.folder()),
-        follow: args.follow,
-        stop_height: args.stop_height,
+        follow: false,
+        never_give_up: false,
+        stop_height: None,
         min_chain_work: min_chain_work(config),
         hints: hints(config)?,
-        timeout: config.timeout,
+        timeout: None,
         clock: Clock::default(),
     })
 }
 
-/// The work that a chain needs to be the network's.
-pub(super) fn min_chain_work(config: &Config) -> Work {
+/// Returns the work that a chain needs to be accepted as the network's.
+pub(super) fn min_chain_work(config: &AppConfig) -> Work {
     match &config.min_chain_work {
         Some(work) => work.0.clone(),
         None => config.params.min_chain_work(),
     }
 }
 
-/// The hints that the settings name.
-pub(super) fn hints(config: &Config) -> Result<Hints, CliError> {
+/// Returns the hints that the settings name.
+pub(super) fn hints(config: &AppConfig) -> Result<Hints, CliError> {
     match &config.hints {
         HintsSource::None => Ok(Hints::default()),
         HintsSource::BuiltIn => {
             shipped::hints(config.params).map_err(|error| CliError::Failed(error.to_string()))
         }
         HintsSource::File(path) => {
-            let wrong = |what: String| {
+            let unusable = |problem: String| {
                 let file = path.display();
-                CliError::Usage(format!("hints {file}: {what}: name a hints file, or --hints none"))
+                CliError::Usage(format!(
+                    "hints {file}: {problem}: name a hints file, or --hints none"
+                ))
             };
-            let text = read_text(path).map_err(|error| wrong(error.to_string()))?;
-            Hints::parse(&text).map_err(|error| wrong(error.to_string()))
+            let text = read_text(path).map_err(|error| unusable(error.to_string()))?;
+            Hints::parse(&text).map_err(|error| unusable(error.to_string()))
         }
     }
 }
 
-/// Runs the sync, shows where it stands, prints what happens at the tip, and ends it when a signal comes.
+/// Runs the sync and, for `serve`, the servers. Shows the progress of the sync and prints its events, until it
+/// ends or a signal comes.
 ///
-/// The printing has a thread of its own: a pipe that nobody reads must not keep the sync from its work.
-fn watch_sync(
+/// Events are printed on a thread of their own, so that a pipe that nobody reads does not block the sync.
+pub(super) fn watch_sync(
     options: SyncOptions,
     store: &Arc<SledStore>,
-    context: &mut Context,
+    serve: Option<&ServeOptions>,
+    context: &mut CommandContext,
 ) -> Result<(SyncOutcome, Option<Ending>), CliError> {
     start_hashing_threads()?;
     let (follow, folder) = (options.follow, context.config.folder());
     let expected = options.hints.points().last().map_or(0, |point| point.height);
-    let client = Client::open(options, Arc::clone(store), folder, "sync")?;
-    let (at_signal, at_error) = (client.stopper(), client.stopper());
+    let command = if serve.is_some() { "serve" } else { "sync" };
+    let client = Arc::new(Client::open(options, Arc::clone(store), folder, command)?);
+    let servers =
+        serve.map(|options| Servers::start(options, &client, &mut context.out)).transpose()?;
+    let (stop_at_signal, stop_at_error) = (client.stop_sender(), client.stop_sender());
     let interrupt = Interrupt::listen_and(move || {
-        at_signal.send_replace(true);
+        stop_at_signal.send_replace(true);
     })?;
     let bar = SyncBar::new(&context.bars, store.tip().height, expected);
     let (events, live) = (client.events(), client.live());
@@ -162,27 +180,42 @@ fn watch_sync(
         let printing = scope.spawn(move || {
             let printed = print_events(events, follow, out, bars);
             if printed.is_err() {
-                at_error.send_replace(true);
+                stop_at_error.send_replace(true);
             }
             printed
         });
         let outcome = client.run(show_until_end(bar, live, store));
+        if let Some(servers) = &servers {
+            servers.keep_serving(&outcome);
+        }
         printing.join().expect("printing does not panic")?;
         Ok::<_, CliError>(outcome?)
     })?;
-    client.shutdown().wait()?;
+    end(client, servers)?;
     Ok((outcome, interrupt.caught()))
 }
 
-/// Shows where the sync stands, until it is over.
-async fn show_until_end(mut bar: SyncBar, mut watched: watch::Receiver<Live>, store: &SledStore) {
-    let (mut time, mut read) = (None, None::<Instant>);
-    while watched.changed().await.is_ok() {
-        let live = watched.borrow_and_update().clone();
-        if read.is_none_or(|at| at.elapsed() >= DATE_AGE) {
+/// Ends the servers and shuts down the client.
+fn end(client: Arc<Client>, servers: Option<Servers>) -> Result<(), CliError> {
+    if let Some(servers) = servers {
+        servers.end();
+    }
+    // A thread that still answers a request keeps the client until it is done.
+    if let Some(client) = Arc::into_inner(client) {
+        client.shutdown().wait()?;
+    }
+    Ok(())
+}
+
+/// Updates the progress bar until the sync ends.
+async fn show_until_end(mut bar: SyncBar, mut live: watch::Receiver<Live>, store: &SledStore) {
+    let (mut time, mut last_read) = (None, None::<Instant>);
+    while live.changed().await.is_ok() {
+        let live = live.borrow_and_update().clone();
+        if last_read.is_none_or(|at| at.elapsed() >= TIME_REFRESH) {
             let run = block_in_place(|| store.run(live.height, 1));
             time = run.ok().and_then(|run| run.headers.first().map(|header| header.time));
-            read = Some(Instant::now());
+            last_read = Some(Instant::now());
         }
         show(&mut bar, &live, time);
     }
@@ -198,7 +231,7 @@ fn show(bar: &mut SyncBar, live: &Live, time: Option<u32>) {
         _ => SyncStage::Downloading,
     };
     let height = live.presync_height.unwrap_or(live.height);
-    bar.update(Standing {
+    bar.update(SyncProgress {
         stage,
         height: u64::from(height),
         total: u64::from(live.estimated_height),
@@ -224,14 +257,14 @@ fn print(
         return Ok(out.flush()?);
     }
     if report.stopped == Stopped::NoPeers && report.peers == 0 {
-        // Nothing was done that could be summed up; the error says all.
+        // There is nothing to sum up. The error says everything.
         return Ok(());
     }
     let time = store.run(report.height, 1)?.headers.first().map_or(0, |header| header.time);
     out.line(&format!(
         "{} at height {}: {} ({})",
         report.network,
-        count(u64::from(report.height)),
+        count(report.height),
         report.hash,
         utc(u64::from(time)),
     ))?;
@@ -239,7 +272,7 @@ fn print(
     Ok(out.flush()?)
 }
 
-/// What was done, in lines that fit on a terminal.
+/// Returns the summary of a sync, in lines that fit on a terminal.
 fn summary(report: &SyncReport) -> [String; 2] {
     let took = duration(report.elapsed_ms);
     let added = counted(report.headers_added, "header");
@@ -250,7 +283,7 @@ fn summary(report: &SyncReport) -> [String; 2] {
             format!("{added} added in {took} ({} a second)", count(speed))
         }
     };
-    // Without one what came is of handshakes at most.
+    // Bytes that came without a usable peer are those of handshakes.
     let received = match report.peers {
         0 => "no peer used".to_owned(),
         peers => format!(
@@ -274,15 +307,15 @@ fn reason(stopped: Stopped) -> &'static str {
     }
 }
 
-/// The exit code that belongs to the end.
-fn verdict(
+/// Returns the error for a sync that did not succeed.
+fn check_success(
     outcome: &SyncOutcome,
     tip: ChainTip,
-    wanted: &Work,
-    config: &Config,
+    min_work: &Work,
+    config: &AppConfig,
     signal: Option<Ending>,
 ) -> Result<(), CliError> {
-    let height = count(u64::from(tip.height));
+    let height = count(tip.height);
     match outcome.stopped {
         Stopped::CaughtUp | Stopped::StopHeight => Ok(()),
         Stopped::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(Ending::Interrupt))),
@@ -297,11 +330,11 @@ fn verdict(
         Stopped::NoPeers => Err(no_peer(config, &outcome.reasons)),
         Stopped::LowWork => {
             let stored = ChainEnd { height: tip.height, work: tip.chainwork };
-            let most = outcome.best_rejected.as_ref().filter(|end| end.work > stored.work);
-            let ChainEnd { height, work } = most.unwrap_or(&stored);
+            let best = outcome.best_rejected.as_ref().filter(|end| end.work > stored.work);
+            let ChainEnd { height, work } = best.unwrap_or(&stored);
             Err(CliError::Failed(format!(
                 "not synced: the peers' chain ends at height {height} with work {work:#}, below the \
-                 minimum chain work {wanted:#}: try other peers, or name a lower --min-chain-work if \
+                 minimum chain work {min_work:#}: try other peers, or name a lower --min-chain-work if \
                  this chain is meant"
             )))
         }
@@ -329,14 +362,14 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_fits_on_a_terminal_whatever_was_done() {
+    fn the_summary_fits_on_a_terminal() {
         for line in summary(&report()) {
             assert!(line.chars().count() <= 80, "{line}");
         }
     }
 
     #[test]
-    fn a_speed_is_told_only_of_what_was_added() {
+    fn the_summary_has_a_speed_only_if_headers_were_added() {
         let done = SyncReport { headers_added: 3_000, elapsed_ms: 1_500, ..report() };
         assert_eq!(summary(&done)[0], "3,000 headers added in 1.50 s (2,000 a second)");
         let nothing = SyncReport { headers_added: 0, ..done };

@@ -1,15 +1,16 @@
-//! `lightclient tx`: one transaction, from peers or from its block.
+//! `lightclient tx` gets a transaction from peers or from its block; `tx send` is in `tx_send`.
 
+use super::block_id::{BlockId, txid};
 use super::request::{Downloaded, download, fetch_options, request};
-use super::stored::{place, warn_if_beside};
+use super::stored::{height_text, warn_if_on_side_branch};
+use super::tx_send::{self, TxSendArgs};
 use super::tx_text::describe;
-use super::what::{OneBlock, txid};
-use super::{CliError, Context, PeerArgs};
+use super::{CliError, CommandContext, PeerPoolArgs};
 use crate::config::Layer;
 use crate::core_json::TxWithHex;
 use crate::format;
 use crate::node::{TxAnswer, fetch_tx};
-use crate::output::Fields;
+use crate::output::FieldList;
 use crate::primitives::{Txid, hex};
 use crate::wire::{Transaction, TxView};
 use serde::Serialize;
@@ -24,33 +25,47 @@ of the block must be stored already (run `lightclient sync` first).
 
 Examples, where TXID is 64 hex digits:
   lightclient tx TXID --block 170  From that block, with its proof
-  lightclient tx TXID --json       The keys of `decoderawtransaction`, and hex";
+  lightclient tx TXID --json       The keys of `decoderawtransaction`, and hex
+  lightclient tx send HEX          Announces a signed transaction to peers";
 
 const TIMEOUT: &str = "Seconds to wait for all answers; with --block, for one peer to deliver the block \
     [env: LIGHTCLIENT_TIMEOUT] [default: 15, with --block 60]";
 
 /// Arguments of `tx`.
 #[derive(Debug, clap::Args)]
+#[command(subcommand_negates_reqs = true)]
 #[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
-pub(crate) struct Args {
+pub(crate) struct TxArgs {
     /// The txid of the transaction
-    #[arg(value_name = "TXID", value_parser = txid)]
-    txid: Txid,
+    #[arg(value_name = "TXID", value_parser = txid, required = true)]
+    txid: Option<Txid>,
     /// Take it from this block: height, hash, `tip`, or a negative number (-1 is the tip)
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
-    block: Option<OneBlock>,
+    block: Option<BlockId>,
     #[command(flatten)]
-    peers: PeerArgs,
+    peers: PeerPoolArgs,
+    #[command(subcommand)]
+    action: Option<TxAction>,
 }
 
-impl Args {
-    /// What these options say of the settings.
+#[derive(Debug, clap::Subcommand)]
+enum TxAction {
+    /// Announce a transaction to peers, and send it to those that request it
+    Send(TxSendArgs),
+}
+
+impl TxArgs {
+    /// Returns the settings that these options set.
     pub(super) fn layer(&self) -> Layer {
-        self.peers.layer()
+        let own = self.peers.layer();
+        match &self.action {
+            Some(TxAction::Send(args)) => args.layer().over(own),
+            None => own,
+        }
     }
 }
 
-/// A transaction, and where it is.
+/// What `tx --block` prints.
 #[derive(Debug, Serialize)]
 struct Confirmed {
     in_active_chain: bool,
@@ -64,18 +79,21 @@ struct Confirmed {
     proof: String,
 }
 
-/// Asks and prints.
+/// Gets the transaction and prints it, or sends one.
 ///
 /// # Errors
-/// It was not found, or nobody answered.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
-    match args.block {
-        Some(block) => from_block(&args.txid, block, context),
-        None => from_peers(args.txid, context),
+/// The transaction was not found, or no peer answered; or the errors of `tx send`.
+pub(super) fn run(args: &TxArgs, context: &mut CommandContext) -> Result<(), CliError> {
+    match (&args.action, args.txid, args.block) {
+        (Some(TxAction::Send(args)), None, None) => tx_send::run(args, context),
+        (None, Some(txid), Some(block)) => from_block(&txid, block, context),
+        (None, Some(txid), None) => from_peers(txid, context),
+        (Some(_), ..) => Err(CliError::Usage("send takes a transaction, and no TXID".to_owned())),
+        (None, None, _) => Err(CliError::Usage("a TXID is missing".to_owned())),
     }
 }
 
-fn from_peers(txid: Txid, context: &mut Context) -> Result<(), CliError> {
+fn from_peers(txid: Txid, context: &mut CommandContext) -> Result<(), CliError> {
     let options = fetch_options(&context.config, 0)?;
     let what = "asking peers for the transaction".to_owned();
     match request(context, what, fetch_tx(options, txid))? {
@@ -84,12 +102,13 @@ fn from_peers(txid: Txid, context: &mut Context) -> Result<(), CliError> {
             Err(CliError::NotFound(not_found(&txid, &without, &silent)))
         }
         TxAnswer::Silence { silent } => Err(CliError::NoPeer(format!(
-            "no answer for transaction {txid}: silent were {}: try again, or other peers with --connect",
+            "no answer for transaction {txid} from {}: try again, or name other peers with --connect",
             silent.join(", ")
         ))),
     }
 }
 
+/// Returns the message for a transaction that none of the peers that answered has.
 fn not_found(txid: &Txid, without: &[String], silent: &[String]) -> String {
     let without = match without {
         [one] => format!("{one} does not have it"),
@@ -105,54 +124,59 @@ fn not_found(txid: &Txid, without: &[String], silent: &[String]) -> String {
     )
 }
 
-fn print(transaction: &Transaction, peer: String, context: &mut Context) -> Result<(), CliError> {
+fn print(
+    transaction: &Transaction,
+    peer: String,
+    context: &mut CommandContext,
+) -> Result<(), CliError> {
     let (network, out) = (context.config.network, &mut context.out);
     let view = transaction.view();
     if out.is_json() {
         return Ok(out.json(&TxWithHex::new(view, network))?);
     }
-    let fields = Fields::default()
+    let fields = FieldList::default()
         .with("txid", view.txid().to_string())
         .with("status", "not known to be in a block")
-        .with("checked", "its txid only: witnesses, wtxid and sizes are the peer's word")
+        .with("checked", "its txid only; witnesses, wtxid and sizes are as the peer sent them")
         .with("sent by", peer);
     Ok(out.text(&describe(fields, view, network).render(out.has_color()))?)
 }
 
-fn from_block(txid: &Txid, which: OneBlock, context: &mut Context) -> Result<(), CliError> {
+fn from_block(txid: &Txid, which: BlockId, context: &mut CommandContext) -> Result<(), CliError> {
     let Downloaded { stored, fetched } = download(which, context)?;
     let (network, out) = (context.config.network, &mut context.out);
     let proof = fetched.checked.prove(&[*txid])?;
     let found = fetched.checked.position(txid);
     let found = found.and_then(|at| Some((at, fetched.checked.block().transactions().nth(at)?)));
-    // The proof has been made of it.
+    // Always found: the proof above contains it.
     let Some((position, view)) = found else { return Ok(()) };
     let proof = hex::encode(&proof.to_bytes());
     let info = &stored.info;
-    warn_if_beside(info);
+    warn_if_on_side_branch(info);
     if out.is_json() {
         return Ok(out.json(&Confirmed {
             in_active_chain: info.confirmations > 0,
             transaction: TxWithHex::new(view, network),
             blockhash: info.hash.clone(),
             height: info.height,
-            // Beside the best chain a header has -1 and a transaction 0. Source: Bitcoin Core `TxToJSON`.
+            // On a side branch a header has -1 confirmations, and a transaction 0. Source: Bitcoin Core `TxToJSON`.
             confirmations: info.confirmations.max(0),
             time: info.time,
             blocktime: info.time,
             proof,
         })?);
     }
-    let place = format!("transaction {position} of block {}", place(info));
-    let fields = where_it_is(view, place, &info.hash, info.time).with("sent by", fetched.peer);
+    let position = format!("transaction {position} of block {}", height_text(info));
+    let fields = with_block(view, position, &info.hash, info.time).with("sent by", fetched.peer);
     let fields = describe(fields, view, network).with("proof", proof);
     Ok(out.text(&fields.render(out.has_color()))?)
 }
 
-fn where_it_is(view: TxView<'_>, place: String, block: &str, time: u32) -> Fields {
-    Fields::default()
+/// Returns the fields for a transaction and its block.
+fn with_block(view: TxView<'_>, position: String, block: &str, time: u32) -> FieldList {
+    FieldList::default()
         .with("txid", view.txid().to_string())
-        .with("status", place)
+        .with("status", position)
         .with("block", block)
         .with("block time", format!("{time}  {} UTC", format::utc(u64::from(time))))
 }

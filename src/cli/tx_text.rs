@@ -1,21 +1,21 @@
-//! A transaction as people read it.
+//! Shows a transaction as text.
 
 use crate::core_json::Amount;
 use crate::format;
-use crate::output::Fields;
+use crate::output::FieldList;
 use crate::primitives::{Network, hex};
 use crate::script::{ScriptKind, address_of, asm, asm_of_script_sig};
 use crate::wire::{TxIn, TxOut, TxView};
 
 /// Most characters of a script, witness item or text: the hex of the longest item that a script may push (Bitcoin Core
-/// `MAX_SCRIPT_ELEMENT_SIZE`). Those who want it all take `--json`.
-const LONGEST: usize = 2 * 520;
+/// `MAX_SCRIPT_ELEMENT_SIZE`). `--json` has no such limit.
+const MAX_CHARACTERS: usize = 2 * 520;
 
-/// From this lock time on it is Unix seconds, below a height. Source: Bitcoin Core `LOCKTIME_THRESHOLD`.
-const TIME_FROM: u32 = 500_000_000;
+/// A lock time below this is a height, any other is in Unix seconds. Source: Bitcoin Core `LOCKTIME_THRESHOLD`.
+const LOCKTIME_THRESHOLD: u32 = 500_000_000;
 
-/// The fields of a transaction, after those that say where it was found.
-pub(super) fn describe(fields: Fields, transaction: TxView<'_>, network: Network) -> Fields {
+/// Adds the fields of a transaction.
+pub(super) fn describe(fields: FieldList, transaction: TxView<'_>, network: Network) -> FieldList {
     let wtxid = transaction.has_witness().then(|| transaction.wtxid().to_string());
     let mut fields = fields
         .with_some("wtxid", wtxid)
@@ -51,19 +51,19 @@ fn sizes(transaction: TxView<'_>) -> String {
 fn lock_time(lock_time: u32) -> String {
     match lock_time {
         0 => "0".to_owned(),
-        TIME_FROM.. => format!("{lock_time}  {} UTC", format::utc(u64::from(lock_time))),
-        _ => format!("height {}", format::count(u64::from(lock_time))),
+        LOCKTIME_THRESHOLD.. => format!("{lock_time}  {} UTC", format::utc(u64::from(lock_time))),
+        _ => format!("height {}", format::count(lock_time)),
     }
 }
 
-/// A field of several lines.
-fn with_lines(fields: Fields, name: &str, lines: impl Iterator<Item = String>) -> Fields {
+/// Adds a field of several lines.
+fn with_lines(fields: FieldList, name: &str, lines: impl Iterator<Item = String>) -> FieldList {
     lines
         .enumerate()
         .fold(fields, |fields, (at, line)| fields.with(if at == 0 { name } else { "" }, line))
 }
 
-/// What it spends and its sequence number, its script, and the items of its witness.
+/// Returns the lines for an input: the output that it spends and its sequence number, its script, and its witness.
 fn input_lines(at: usize, input: &TxIn<'_>, coinbase: bool) -> Vec<String> {
     let text = if coinbase { printable(input.script_sig) } else { None };
     let text = text.map(|text| format!("  \"{}\"", cut(text))).unwrap_or_default();
@@ -78,7 +78,7 @@ fn input_lines(at: usize, input: &TxIn<'_>, coinbase: bool) -> Vec<String> {
     lines
 }
 
-/// A coinbase's script need not be one.
+/// Returns a script as text, or the script of a coinbase as hex, since it may hold any bytes.
 fn script_text(script: &[u8], coinbase: bool) -> String {
     if coinbase { data_text(script) } else { cut(asm_of_script_sig(script)) }
 }
@@ -87,67 +87,63 @@ fn data_text(data: &[u8]) -> String {
     if data.is_empty() { "(empty)".to_owned() } else { cut(hex::encode(data)) }
 }
 
-/// What it pays, to whom, and the script where there is no shorter name for it.
+/// Returns the lines for an output: its amount and address, and its script if it has no address and is no text.
 fn output_lines(at: usize, output: &TxOut<'_>, network: Network) -> Vec<String> {
     let script = output.script_pubkey;
     let kind = ScriptKind::of(script);
-    let whom = match (address_of(script, network), kind.text(), &kind, kind.data_len()) {
+    let recipient = match (address_of(script, network), kind.text(), &kind, kind.data_len()) {
         (Some(address), ..) => format!("  {address}"),
         (None, Some(text), ..) => format!("  \"{}\"", cut(text)),
         (None, None, ScriptKind::Multisig { required, keys }, _) => {
             format!("  {required} of {keys}")
         }
         (None, None, _, Some(data)) => {
-            format!("  {} of data", format::counted(length(data), "byte"))
+            format!("  {} of data", format::counted(format::to_u64(data), "byte"))
         }
         (None, None, _, None) => String::new(),
     };
-    let named = whom.starts_with("  \"") || address_of(script, network).is_some();
-    let line = format!("{at}  {} BTC  {}{whom}", Amount(output.value), kind.short_name());
-    let script = (!named).then(|| format!("   script   {}", cut(asm(script))));
+    let is_named = recipient.starts_with("  \"") || address_of(script, network).is_some();
+    let line = format!("{at}  {} BTC  {}{recipient}", Amount(output.value), kind.short_name());
+    let script = (!is_named).then(|| format!("   script   {}", cut(asm(script))));
     [line].into_iter().chain(script).collect()
 }
 
-/// The front of a text that is too long to be read.
+/// Cuts a text that is too long.
 fn cut(text: String) -> String {
-    if text.chars().count() <= LONGEST {
+    if text.chars().count() <= MAX_CHARACTERS {
         return text;
     }
-    let front: String = text.chars().take(LONGEST).collect();
+    let front: String = text.chars().take(MAX_CHARACTERS).collect();
     format!("{front}… ({} characters)", count(text.chars().count()))
 }
 
-/// The longest readable part of a coinbase's script: where miners write their names.
+/// Returns the longest readable part of a coinbase's script, in which miners write their names.
 pub(super) fn printable(script: &[u8]) -> Option<String> {
-    const SHORTEST: usize = 4;
+    const MIN_LENGTH: usize = 4;
     let is_text = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
     let longest = script.split(|byte| !is_text(byte)).max_by_key(|part| part.len())?;
     let text = String::from_utf8_lossy(longest);
     let text = text.trim();
-    (text.len() >= SHORTEST).then(|| text.to_owned())
+    (text.len() >= MIN_LENGTH).then(|| text.to_owned())
 }
 
 fn count(number: usize) -> String {
-    format::count(length(number))
-}
-
-fn length(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
+    format::count(format::to_u64(number))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, describe, lock_time, printable};
-    use crate::output::Fields;
+    use super::{MAX_CHARACTERS, describe, lock_time, printable};
+    use crate::output::FieldList;
     use crate::primitives::{Network, hex};
     use crate::wire::Transaction;
 
     fn described(transaction: &str) -> String {
         let transaction = Transaction::decode(hex::decode(transaction).unwrap()).unwrap();
-        describe(Fields::default(), transaction.view(), Network::Mainnet).render(false)
+        describe(FieldList::default(), transaction.view(), Network::Mainnet).render(false)
     }
 
-    /// One input, with that script and witness, and one output to that script.
+    /// Returns the text of a transaction with one input and one output that have these scripts.
     fn with_scripts(script_sig: &str, witness: &str, script_pubkey: &str) -> String {
         let sized = |digits: &str| match digits.len() / 2 {
             short @ 0..253 => format!("{short:02x}{digits}"),
@@ -182,14 +178,15 @@ mod tests {
     }
 
     #[test]
-    fn data_is_counted_without_the_opcodes_that_push_it_and_long_texts_are_cut() {
+    fn the_size_of_data_excludes_opcodes_and_long_texts_are_cut() {
         // OP_RETURN, a push of 2 bytes that are no text, one of 3 behind OP_PUSHDATA1.
         let text = with_scripts("", "", "6a02ff004c03000102");
         assert!(text.contains("OP_RETURN  5 bytes of data"), "{text}");
         assert!(text.contains("script   OP_RETURN 255 131328"), "{text}");
         let long = format!("6a4db80b{}", "61".repeat(3000));
         let text = with_scripts("", "", &long);
-        let expected = format!("OP_RETURN  \"{}… (3,000 characters)\"\n", "a".repeat(LONGEST));
+        let expected =
+            format!("OP_RETURN  \"{}… (3,000 characters)\"\n", "a".repeat(MAX_CHARACTERS));
         assert!(text.contains(&expected), "{text}");
     }
 
@@ -201,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_miner_wrote_is_found_and_nothing_that_a_terminal_would_obey() {
+    fn a_miners_text_is_found_without_control_characters() {
         assert_eq!(
             printable(b"\x03\xa4\xaf\x0c\x1b[31m/Foundry USA/\xff\x00a").as_deref(),
             Some("[31m/Foundry USA/")

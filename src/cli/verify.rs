@@ -1,9 +1,9 @@
-//! `lightclient verify`: what is stored, checked again.
+//! `lightclient verify` checks all stored headers again.
 
-use super::{CliError, Context};
+use super::{CliError, CommandContext};
 use crate::chainstate::{ahead_of_clock, unix_now_secs};
 use crate::format;
-use crate::output::{Fields, Output, bar};
+use crate::output::{FieldList, Output, bar};
 use crate::query::{audit, mend};
 use crate::store;
 use serde::{Deserialize, Serialize};
@@ -11,74 +11,77 @@ use tracing::warn;
 
 const AFTER_HELP: &str = "\
 Checks every rule for every stored header again, from genesis, without any peer, and also the links between \
-headers, the stored work, and the index. Nothing is written. It needs exclusive access to the data folder: no command \
-that writes may use it meanwhile (exit code 4).
+headers, the stored work, and the index. Nothing is written. No command that writes may use the data folder \
+meanwhile (exit code 4).
 
 --repair builds a new database from every header that can be found in the files of the damaged one, which is set \
 aside as headers.damaged (or headers.damaged.2 and so on) in the network's folder. Headers whose bytes are \
-damaged are computed from redundant data, unless too much is damaged at once: the chain then ends there, and \
-`lightclient sync` fetches the rest.";
+damaged are computed from redundant data. If too much is damaged at once, the chain ends there, and \
+`lightclient sync` downloads the rest.";
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
-    /// Where there is a fault, rebuild the database from every header that can be recovered
+pub(crate) struct VerifyArgs {
+    /// If there is a fault, rebuild the database from every header that can be recovered
     #[arg(long)]
     repair: bool,
 }
 
-/// The first fault.
+/// The first fault in the stored chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// The lowest height that is not good.
+pub struct FaultReport {
+    /// The lowest height at which the chain is not good.
     pub height: u32,
-    /// The broken rule: Bitcoin Core's name for a header's, `stored-…` for the database's own.
+    /// The broken rule: Bitcoin Core's name for a rule of headers, or `stored-…` for a rule of the database.
     pub rule: String,
     /// What was expected.
     pub expected: String,
-    /// What is there.
+    /// What was found.
     pub got: String,
 }
 
 /// What `verify` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
-    /// How many headers were found good, genesis included.
+    /// Number of good headers, genesis included.
     pub checked: u32,
     /// Height of the last good header.
     pub height: u32,
-    /// Whether there was no fault.
+    /// Whether no fault was found.
     pub ok: bool,
     /// The first fault, if any.
-    pub fault: Option<Fault>,
-    /// After a repair: where the damaged database is kept.
+    pub fault: Option<FaultReport>,
+    /// Where the damaged database is kept after a repair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<String>,
 }
 
-impl From<store::Fault> for Fault {
+impl From<store::Fault> for FaultReport {
     fn from(fault: store::Fault) -> Self {
         let store::Fault { height, rule, expected, got } = fault;
         Self { height, rule, expected, got }
     }
 }
 
-/// Checks, repairs if asked to, and prints.
+/// Checks the stored headers, repairs them if asked to, and prints the result.
 ///
 /// # Errors
 /// The stored data is damaged and was not repaired, or could not be read.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+pub(super) fn run(args: &VerifyArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let (folder, network) = (context.config.folder(), context.config.network);
     let progress = bar(&context.bars, 0, "verifying headers");
+    // While the database is not open, and where it does not open, the number of headers is not known.
+    let mut stored = 0;
     let report = audit(&folder, network, |tip, height| {
-        progress.set_length(u64::from(tip) + 1);
+        stored = u64::from(tip) + 1;
+        progress.set_length(stored);
         progress.set_position(u64::from(height) + 1);
     });
     progress.finish_and_clear();
     let report = report?;
     warn_of_clock(report.time);
-    let fault = report.fault.map(Fault::from);
+    let fault = report.fault.map(FaultReport::from);
     let mut verified = Verified {
         checked: report.checked,
         height: report.height,
@@ -87,8 +90,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
         set_aside: None,
     };
     if args.repair && !verified.ok {
-        let progress = bar(&context.bars, u64::from(report.height) + 1, "copying headers");
-        let repaired = mend(&folder, network, |height| progress.set_position(u64::from(height)));
+        let progress = bar(&context.bars, stored, "copying headers");
+        let repaired =
+            mend(&folder, network, |height| progress.set_position(u64::from(height) + 1));
         progress.finish_and_clear();
         let repaired = repaired?;
         verified.height = repaired.tip.height;
@@ -104,7 +108,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     }
 }
 
-/// Says so where the clock is behind the chain. That is no fault of what is stored.
+/// Warns if the clock is behind the stored chain, which is no fault of the stored headers.
 fn warn_of_clock(time: u32) {
     let now = unix_now_secs();
     if let Some(ahead) = ahead_of_clock(time, now) {
@@ -121,24 +125,24 @@ fn print(verified: &Verified, network: &str, out: &mut Output) -> Result<(), Cli
     }
     let checked = format::counted(u64::from(verified.checked), "header");
     let Some(fault) = &verified.fault else {
-        let height = format::count(u64::from(verified.height));
+        let height = format::count(verified.height);
         return Ok(
             out.line(&format!("{network}: {checked} checked, all good up to height {height}"))?
         );
     };
-    let fields = Fields::default()
+    let fields = FieldList::default()
         .with("good headers", &checked)
-        .with("fault at height", format::count(u64::from(fault.height)))
+        .with("fault at height", format::count(fault.height))
         .with("rule", &fault.rule)
         .with("expected", &fault.expected)
         .with("got", &fault.got);
     out.text(&fields.render(out.has_color()))?;
-    if let Some(aside) = &verified.set_aside {
+    if let Some(folder) = &verified.set_aside {
         out.message(&format!(
-            "repaired: {} kept, up to height {}; the damaged database is in {aside}; `lightclient sync` fetches \
-            what may be missing",
+            "repaired: {} kept, up to height {}; the damaged database is in {folder}; `lightclient sync` downloads \
+            headers that are missing",
             format::counted(u64::from(verified.height) + 1, "header"),
-            format::count(u64::from(verified.height))
+            format::count(verified.height)
         ))?;
     }
     Ok(())

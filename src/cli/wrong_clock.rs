@@ -1,21 +1,23 @@
-//! What is said when this computer's clock keeps headers out, and what to do about it.
+//! The error for headers that were refused because this computer's clock is behind.
 
 use crate::chain::TooNew;
 use crate::format::rough_span;
 
-/// Peers' clocks that differ from ours by fewer seconds agree with it.
-const AGREES: u64 = 10 * 60;
+/// Peers' clocks agree with ours if they differ by at most this many seconds.
+const MAX_DIFFERENCE: u64 = 10 * 60;
 
-/// The header that is ahead of the clock, and the advice. `peer_clocks` is what peers' clocks are ahead of ours, in
-/// seconds, if there were peers: where they agree with ours, it is the header's time that is wrong.
+/// Returns a text that names the header that is ahead of the clock, and advises what to do.
+///
+/// `peer_clocks` is the number of seconds that peers' clocks are ahead of ours, if there were peers. If their clocks
+/// agree with ours, the header's time is wrong.
 pub(super) fn clock_is_wrong(header: Option<&TooNew>, peer_clocks: Option<i64>) -> String {
     let Some(header) = header else {
-        return "what follows is ahead of this computer's clock: set the clock and run it again"
+        return "the next headers are ahead of this computer's clock: set the clock and run it again"
             .to_owned();
     };
     let advice = "set the clock and run it again";
     match peer_clocks {
-        Some(offset) if offset.unsigned_abs() <= AGREES => {
+        Some(offset) if offset.unsigned_abs() <= MAX_DIFFERENCE => {
             let wait = rough_span(header.valid_in().max(60));
             format!("{header}, which peers' clocks agree with: run it again in {wait}")
         }
@@ -34,19 +36,19 @@ mod tests {
     use crate::primitives::BlockHash;
 
     #[test]
-    fn peers_clocks_tell_whether_ours_or_the_header_is_wrong() {
+    fn peers_clocks_show_whether_our_clock_or_the_header_is_wrong() {
         let clock = 1_795_104_020;
         let header =
             TooNew { height: 929_960, hash: BlockHash::ZERO, time: clock + 7200 + 180, clock };
-        let told = |peers| clock_is_wrong(Some(&header), peers);
+        let text = |peers| clock_is_wrong(Some(&header), peers);
         let start =
             "height 929,960 is 2 h 3 min ahead of this computer's clock (2026-11-19 16:00 UTC)";
         let advice = "set the clock and run it again";
-        assert_eq!(told(None), format!("{start}: {advice}"));
+        assert_eq!(text(None), format!("{start}: {advice}"));
         let behind = format!("{start}, and the peers' clocks are 2 h 8 min ahead of it: {advice}");
-        assert_eq!(told(Some(7_700)), behind);
+        assert_eq!(text(Some(7_700)), behind);
         let agree = format!("{start}, which peers' clocks agree with: run it again in 3 min");
-        assert_eq!(told(Some(-20)), agree);
-        assert_eq!(told(Some(-7_700)), format!("{start}: {advice}"));
+        assert_eq!(text(Some(-20)), agree);
+        assert_eq!(text(Some(-7_700)), format!("{start}: {advice}"));
     }
 }

@@ -1,4 +1,4 @@
-//! What a client is still working on.
+//! The answer to a request that takes time.
 
 use super::ClientError;
 use std::future::Future;
@@ -6,31 +6,32 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot::{Receiver, Sender, channel};
 
-/// The answer to a question that takes time: a future, for any runtime, or something to wait for.
+/// The answer to a request that takes time. It is a future that works in any async runtime, and code without one can
+/// [wait](Answer::wait) for it.
 ///
-/// The work goes on whether it is awaited or not; the answer is dropped with it.
+/// The client works on the request whether the answer is awaited or not.
 #[derive(Debug)]
 #[must_use = "the answer says whether it worked"]
 pub struct Answer<T> {
     receiver: Receiver<Result<T, ClientError>>,
 }
 
-/// Gives an answer.
-pub(super) type Answering<T> = Sender<Result<T, ClientError>>;
+/// The end at which the client gives the answer.
+pub(super) type AnswerSender<T> = Sender<Result<T, ClientError>>;
 
 impl<T> Answer<T> {
-    /// An answer that is still to come.
-    pub(super) fn pending() -> (Answering<T>, Self) {
+    /// Makes an answer that is not known yet, and its sender.
+    pub(super) fn pending() -> (AnswerSender<T>, Self) {
         let (sender, receiver) = channel();
         (sender, Self { receiver })
     }
 
     /// Waits for the answer.
     ///
-    /// It blocks the thread: in an async function, the answer is to be awaited.
+    /// Blocks the thread. In async code, await the answer instead.
     ///
     /// # Errors
-    /// What was asked for could not be done.
+    /// The request failed.
     pub fn wait(self) -> Result<T, ClientError> {
         pollster::block_on(self)
     }

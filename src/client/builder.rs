@@ -1,22 +1,18 @@
-//! What a client is to do.
+//! Describes and builds a client.
 
-use super::events::Subscribers;
-use super::sync::{Parts, Runner, SyncTask};
 use super::{Client, ClientError};
 use crate::chain::{Hints, Params, params};
 use crate::chainstate::Clock;
-use crate::config::{Endpoint, default_data_dir};
-use crate::node::{Live, PeerOptions, Proxy, SyncOptions, shipped};
+use crate::config::{HostPort, default_data_dir};
+use crate::node::{PeerOptions, Proxy, SyncOptions, shipped};
 use crate::primitives::{Network, Work};
-use crate::query::open_store;
 use crate::store::SledStore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::watch;
 
-/// Describes a [`Client`].
+/// Describes a [`Client`], and builds it.
 #[derive(Clone, Debug)]
-#[must_use = "a description does nothing until it is built"]
+#[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
     params: &'static Params,
     data_dir: Option<PathBuf>,
@@ -28,9 +24,10 @@ pub struct ClientBuilder {
     min_chain_work: Option<Work>,
 }
 
-impl ClientBuilder {
-    pub(super) fn new(network: Network) -> Self {
-        Self {
+impl Client {
+    /// Begins to describe a client of a network.
+    pub fn builder(network: Network) -> ClientBuilder {
+        ClientBuilder {
             params: params(network),
             data_dir: None,
             connect: Vec::new(),
@@ -41,69 +38,71 @@ impl ClientBuilder {
             min_chain_work: None,
         }
     }
+}
 
-    /// The folder of stored data, with a subfolder for each network. Without it, the platform's folder for applications
-    /// is used, as the program `lightclient` does.
+impl ClientBuilder {
+    /// Sets the folder of stored data, which has a subfolder for each network. The default is the platform's folder for
+    /// application data, which the program `lightclient` uses too.
     pub fn data_dir(mut self, folder: impl AsRef<Path>) -> Self {
         self.data_dir = Some(folder.as_ref().to_owned());
         self
     }
 
-    /// The signet with this challenge script instead of the network that was named, in a folder of its own. Nothing that
-    /// ships with the crate knows its peers or its minimum work.
+    /// Selects the signet with this challenge script, which has a folder of its own. The crate ships neither peers nor
+    /// a minimum chain work for it.
     pub fn signet_challenge(mut self, script: &[u8]) -> Self {
-        // A program follows few signets, and what follows one needs its parameters to the end.
+        // A program uses few signets, and their parameters are needed until it ends.
         self.params = Box::leak(Box::new(Params::signet(script)));
         self
     }
 
-    /// Connects to this peer (`host` or `host:port`), and to no others than those named so.
+    /// Connects to this peer (`host` or `host:port`), and only to peers that are named with this method.
     pub fn connect(mut self, peer: impl Into<String>) -> Self {
         self.connect.push(peer.into());
         self
     }
 
-    /// How many peers to be connected to at once; 8 unless something else is said.
+    /// Sets the number of peers to connect to at once. The default is 8.
     pub fn peers(mut self, count: usize) -> Self {
         self.peers = Some(count.max(1));
         self
     }
 
-    /// Whether DNS seeds may be asked for peers; true unless something else is said.
+    /// Sets whether to ask DNS seeds for peers. The default is true.
     pub fn dns(mut self, allowed: bool) -> Self {
         self.dns = allowed;
         self
     }
 
-    /// A SOCKS5 proxy for every connection, as `127.0.0.1:9050`, `socks5://user:password@host:port` or `unix:PATH`.
-    /// It resolves names too.
+    /// Sets a SOCKS5 proxy for every connection: `127.0.0.1:9050`, `socks5://user:password@host:port` or `unix:PATH`.
+    /// The proxy resolves names too.
     pub fn proxy(mut self, proxy: impl Into<String>) -> Self {
         self.proxy = Some(proxy.into());
         self
     }
 
-    /// Hashes of the expected chain, which make the download faster and never a header valid. Without them, those that
-    /// ship with the crate are used; [`Hints::default`] is none.
+    /// Sets the hashes of the expected chain, which speed up the download and never make a header valid. The default is
+    /// the hints that ship with the crate; [`Hints::default`] has none.
     pub fn hints(mut self, hints: Hints) -> Self {
         self.hints = Some(hints);
         self
     }
 
-    /// A chain with less work is not taken for the network's; the network's minimum unless something else is said.
+    /// Sets the work that a chain needs to be accepted as the network's. The default is the network's minimum chain
+    /// work.
     pub fn min_chain_work(mut self, work: Work) -> Self {
         self.min_chain_work = Some(work);
         self
     }
 
-    /// Opens the store, which it makes if there is none, and gives the client. Nothing is sent before
-    /// [`Client::start`].
+    /// Opens or creates the store, and returns the client. The client sends nothing before [`Client::start`].
     ///
     /// # Errors
-    /// The folder is in use by another process, damaged or unusable, or an address cannot be understood.
+    /// The folder is in use by another process, damaged or unusable, or an address is not valid.
     pub fn build(self) -> Result<Client, ClientError> {
         let folder = self.folder()?;
         let options = self.options(&folder)?;
-        let store = Arc::new(open_store(&folder, self.params.network)?);
+        let store = Arc::new(SledStore::open_patiently(&folder, self.params)?);
         Client::open(options, store, folder, "a program that uses lightclient")
     }
 
@@ -116,7 +115,7 @@ impl ClientBuilder {
         let params = self.params;
         let own = PeerOptions::new(params);
         let address = |text: &String| -> Result<String, ClientError> {
-            let endpoint = text.parse::<Endpoint>().map_err(|error| invalid(text, &error))?;
+            let endpoint = text.parse::<HostPort>().map_err(|error| invalid(text, &error))?;
             Ok(endpoint.with_default_port(params.port))
         };
         let proxy = self
@@ -133,6 +132,7 @@ impl ClientBuilder {
             },
             addrman_folder: Some(folder.to_owned()),
             follow: true,
+            never_give_up: false,
             stop_height: None,
             min_chain_work: self.min_chain_work.clone().unwrap_or_else(|| params.min_chain_work()),
             hints: self.hints.clone().map_or_else(|| shipped::hints(params), Ok)?,
@@ -144,27 +144,4 @@ impl ClientBuilder {
 
 fn invalid(text: &str, error: &impl ToString) -> ClientError {
     ClientError::InvalidAddress { text: text.to_owned(), reason: error.to_string() }
-}
-
-impl Client {
-    /// A client on an open store; `command` is what other processes are told that this one does.
-    pub(crate) fn open(
-        options: SyncOptions,
-        store: Arc<SledStore>,
-        folder: PathBuf,
-        command: &'static str,
-    ) -> Result<Self, ClientError> {
-        let runner = Runner::start()?;
-        let (live, watched) = watch::channel(Live::default());
-        let subscribers = Subscribers::new();
-        let task = SyncTask::new(Parts {
-            options: options.clone(),
-            store: Arc::clone(&store),
-            folder: folder.clone(),
-            command,
-            live,
-            subscribers: subscribers.clone(),
-        });
-        Ok(Self { store, folder, options, live: watched, subscribers, task, runner })
-    }
 }

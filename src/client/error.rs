@@ -1,25 +1,25 @@
-//! Why a client could not do what it was asked.
+//! The errors of a client.
 
 use crate::chain::HintsError;
 use crate::node::{FetchError, SyncError};
-use crate::query::HeaderAt;
-use crate::query::ReadError;
+use crate::query::{HeaderAt, ReadError};
 use crate::store::StoreError;
+use crate::wire::InvalidTx;
 use std::io;
 
-/// Why a client could not do what it was asked.
+/// Why a request to a client failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// No data folder was named, and the platform has none for applications.
+    /// No data folder was named, and the platform has no folder for application data.
     #[error("no data folder: name one with `data_dir`")]
     NoDataFolder,
-    /// A peer or proxy that was named is no address.
+    /// The address of a peer or proxy is not valid.
     #[error("{text}: {reason}")]
     InvalidAddress {
-        /// What was named.
+        /// The address.
         text: String,
-        /// What is wrong with it.
+        /// Why it is not valid.
         reason: String,
     },
     /// The hints cannot be used.
@@ -34,28 +34,42 @@ pub enum ClientError {
     /// The sync could not go on.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// Peers did not deliver.
+    /// No peer delivered a block or a transaction.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// A transaction that is valid nowhere.
+    #[error("the transaction breaks the rule {}: {_0}", _0.rule())]
+    InvalidTx(#[from] InvalidTx),
     /// Peers were asked, and none answered.
     #[error("no answer from {}", peers.join(", "))]
     NoAnswer {
-        /// Their addresses.
+        /// The addresses of the peers.
         peers: Vec<String>,
     },
+    /// The client uses no network, since `setnetworkactive` has switched it off.
+    #[error("the network is switched off: setnetworkactive true switches it on")]
+    NetworkOff,
     /// The best chain has no such header.
     #[error("{at} is not on the stored chain")]
     NotStored {
-        /// What was asked for.
+        /// The height or hash.
         at: HeaderAt,
     },
     /// The client was started before.
     #[error("the client was started before")]
     AlreadyStarted,
-    /// The client was shut down before it had an answer.
+    /// The client was shut down before it answered.
     #[error("the client was shut down")]
     ShutDown,
-    /// The system gave no thread.
+    /// The system did not start a thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
+}
+
+#[cfg(feature = "cli")]
+impl ClientError {
+    /// Returns whether no peer could be asked.
+    pub(crate) fn is_without_peer(&self) -> bool {
+        matches!(self, Self::Fetch(FetchError::NoPeers { .. }) | Self::NetworkOff)
+    }
 }

@@ -1,11 +1,11 @@
-//! What happens while a client runs.
+//! The events of a running client.
 
 use crate::node::{Event, Live};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
-/// Those who want to know; none once the sync has ended.
+/// The receivers of a client's events; `None` once the sync has ended.
 #[derive(Clone, Debug)]
 pub(super) struct Subscribers(Arc<Mutex<Option<Vec<UnboundedSender<Event>>>>>);
 
@@ -14,13 +14,14 @@ impl Subscribers {
         Self(Arc::new(Mutex::new(Some(Vec::new()))))
     }
 
+    /// Sends an event to all receivers.
     pub(super) fn publish(&self, event: &Event) {
         if let Some(senders) = &mut *self.senders() {
             senders.retain(|sender| sender.send(event.clone()).is_ok());
         }
     }
 
-    /// Nothing follows.
+    /// Ends the events of all receivers.
     pub(super) fn close(&self) {
         *self.senders() = None;
     }
@@ -38,9 +39,9 @@ impl Subscribers {
     }
 }
 
-/// A client's events, in their order.
+/// A client's events, in order.
 ///
-/// What is not taken in time is kept, but for [`Event::Progress`]: a block every ten minutes takes little memory.
+/// Events wait until they are taken, except [`Event::Progress`], of which only the newest is kept.
 #[derive(Debug)]
 pub struct Events {
     receiver: UnboundedReceiver<Event>,
@@ -52,7 +53,7 @@ impl Events {
         Self { receiver: subscribers.add(), live }
     }
 
-    /// The next event; `None` after the last one.
+    /// Returns the next event, or `None` after the last one.
     pub async fn next(&mut self) -> Option<Event> {
         tokio::select! {
             biased;
@@ -61,15 +62,15 @@ impl Events {
         }
     }
 
-    /// Waits for the next event but [`Event::Progress`].
+    /// Waits for the next event that is not [`Event::Progress`], and returns it.
     #[cfg(feature = "cli")]
     pub(crate) fn wait_for_news(&mut self) -> Option<Event> {
         self.receiver.blocking_recv()
     }
 
-    /// Waits for the next event; `None` after the last one.
+    /// Waits for the next event, and returns it, or `None` after the last one.
     ///
-    /// It blocks the thread: in an async function, [`Events::next`] is to be used.
+    /// Blocks the thread. In async code, use [`Events::next`] instead.
     pub fn wait(&mut self) -> Option<Event> {
         pollster::block_on(self.next())
     }

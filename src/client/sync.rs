@@ -1,10 +1,10 @@
-//! The threads and the runtime of a client, and the sync that runs on them.
+//! The threads and the async runtime of a client, and the sync that runs on them.
 
 use super::events::Subscribers;
 use super::{Answer, ClientError};
 use crate::node::{
-    Event, Live, SyncError, SyncOptions, SyncOutcome, Watchers, end_runtime, run_sync,
-    start_runtime,
+    Event, Live, PeerRequestReceiver, SyncChannels, SyncError, SyncOptions, SyncOutcome,
+    end_runtime, run_sync, start_runtime,
 };
 use crate::store::SledStore;
 use std::future::Future;
@@ -14,100 +14,103 @@ use std::thread::Builder as ThreadBuilder;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-/// A runtime on a thread of its own, which ends once nothing has to be brought to its end any more.
+/// An async runtime on a thread of its own. It ends when the client is gone and no work has to be finished.
 #[derive(Debug)]
 pub(super) struct Runner {
     handle: Handle,
-    /// Dropped by all who hold it, it ends the runtime.
-    keep: mpsc::Sender<()>,
+    /// The runtime ends when all clones of this are dropped.
+    keep_alive: mpsc::Sender<()>,
 }
 
 impl Runner {
+    /// Starts the runtime and its thread.
     pub(super) fn start() -> Result<Self, ClientError> {
         let runtime = start_runtime().map_err(ClientError::Thread)?;
         let handle = runtime.handle().clone();
-        let (keep, mut kept) = mpsc::channel(1);
+        let (keep_alive, mut all_dropped) = mpsc::channel(1);
         let run = move || {
-            runtime.block_on(kept.recv());
+            runtime.block_on(all_dropped.recv());
             end_runtime(runtime);
         };
         let thread = ThreadBuilder::new().name("lightclient".to_owned());
         thread.spawn(run).map_err(ClientError::Thread)?;
-        Ok(Self { handle, keep })
+        Ok(Self { handle, keep_alive })
     }
 
-    /// Works on an answer, until the client goes.
+    /// Starts work on a request. The work is cut off if the client is dropped.
     pub(super) fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ClientError>> + Send + 'static,
     ) -> Answer<T> {
-        let (answer, answered) = Answer::pending();
-        // Whoever asked may be gone.
-        self.handle.spawn(async move { answer.send(work.await).ok() });
-        answered
+        let (sender, answer) = Answer::pending();
+        // The receiver may have been dropped.
+        self.handle.spawn(async move { sender.send(work.await).ok() });
+        answer
     }
 
-    /// Works on an answer to its end on a thread of its own, even if the client goes.
+    /// Starts work on a request on a thread of its own. The work is finished even if the client is dropped.
     ///
-    /// What blocks now and then is better off there: among the runtime's threads, each time another one takes over
-    /// (measured: a sync took a third longer).
+    /// Work that sometimes blocks is faster on its own thread. On the runtime's threads it would move to another thread
+    /// each time (measured: a sync took a third longer).
     pub(super) fn run_on_thread<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ClientError>> + Send + 'static,
     ) -> Result<Answer<T>, ClientError> {
-        let (answer, answered) = Answer::pending();
-        let (handle, keep) = (self.handle.clone(), self.keep.clone());
+        let (sender, answer) = Answer::pending();
+        let (handle, keep_alive) = (self.handle.clone(), self.keep_alive.clone());
         let run = move || {
-            let done = handle.block_on(work);
-            drop(keep);
-            // Whoever asked may be gone.
-            answer.send(done).ok();
+            let result = handle.block_on(work);
+            drop(keep_alive);
+            // The receiver may have been dropped.
+            sender.send(result).ok();
         };
         let thread = ThreadBuilder::new().name("sync".to_owned());
         thread.spawn(run).map_err(ClientError::Thread)?;
-        Ok(answered)
+        Ok(answer)
     }
 
-    /// Works on an answer to its end, even if the client goes.
+    /// Starts work on a request. The work is finished even if the client is dropped.
     pub(super) fn finish<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ClientError>> + Send + 'static,
     ) -> Answer<T> {
-        let keep = self.keep.clone();
+        let keep_alive = self.keep_alive.clone();
         self.run(async move {
-            let done = work.await;
-            drop(keep);
-            done
+            let result = work.await;
+            drop(keep_alive);
+            result
         })
     }
 }
 
-/// What a sync is made of.
+/// What a sync needs to run.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct SyncParts {
     pub(super) options: SyncOptions,
     pub(super) store: Arc<SledStore>,
     pub(super) folder: PathBuf,
-    /// What this process is doing, for others that find the folder in use.
+    /// What other processes that read the folder see as the work of this one.
     pub(super) command: &'static str,
     pub(super) live: watch::Sender<Live>,
+    pub(super) requests: PeerRequestReceiver,
     pub(super) subscribers: Subscribers,
 }
 
-/// A client's sync: not started, running, or over.
+/// A client's sync, which is not started, running, or ended.
 #[derive(Debug)]
-pub(super) struct SyncTask {
-    parts: Mutex<Option<Parts>>,
+pub(super) struct ClientSync {
+    parts: Mutex<Option<SyncParts>>,
     outcome: Mutex<Option<Answer<SyncOutcome>>>,
     stop: watch::Sender<bool>,
 }
 
-impl SyncTask {
-    pub(super) fn new(parts: Parts) -> Self {
+impl ClientSync {
+    pub(super) fn new(parts: SyncParts) -> Self {
         let (stop, _) = watch::channel(false);
         Self { parts: Mutex::new(Some(parts)), outcome: Mutex::default(), stop }
     }
 
+    /// Starts the sync on a thread of its own.
     pub(super) fn start(&self, runner: &Runner) -> Result<(), ClientError> {
         let parts = take(&self.parts).ok_or(ClientError::AlreadyStarted)?;
         let outcome = runner.run_on_thread(run(parts, self.stop.subscribe()))?;
@@ -115,28 +118,29 @@ impl SyncTask {
         Ok(())
     }
 
-    /// Runs the sync to its end on this thread, and something beside it.
+    /// Runs the sync on this thread until it ends, together with another future.
     #[cfg(feature = "cli")]
     pub(super) fn run(
         &self,
         runner: &Runner,
-        beside: impl Future<Output = ()>,
+        companion: impl Future<Output = ()>,
     ) -> Result<SyncOutcome, ClientError> {
         let parts = take(&self.parts).ok_or(ClientError::AlreadyStarted)?;
         let sync = run(parts, self.stop.subscribe());
-        runner.handle.block_on(async { tokio::join!(sync, beside).0 })
+        runner.handle.block_on(async { tokio::join!(sync, companion).0 })
     }
 
+    /// Ends the sync soon.
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);
     }
 
     #[cfg(feature = "cli")]
-    pub(super) fn stopper(&self) -> watch::Sender<bool> {
+    pub(super) fn stop_sender(&self) -> watch::Sender<bool> {
         self.stop.clone()
     }
 
-    /// What the sync did, once it is over; `None` if it was never started.
+    /// Waits for the sync to end and returns what it did, or `None` if it was never started.
     pub(super) async fn outcome(&self) -> Result<Option<SyncOutcome>, ClientError> {
         drop(take(&self.parts));
         let Some(outcome) = take(&self.outcome) else { return Ok(None) };
@@ -148,22 +152,23 @@ fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Result<SyncOutcome, ClientError> {
-    let Parts { options, store, folder, command, live, subscribers } = parts;
-    let (events, mut happened) = mpsc::unbounded_channel();
-    let watchers = Watchers { live, events, stop };
+async fn run(parts: SyncParts, stop: watch::Receiver<bool>) -> Result<SyncOutcome, ClientError> {
+    let SyncParts { options, store, folder, command, live, requests, subscribers } = parts;
+    let (events, mut receiver) = mpsc::unbounded_channel();
+    let channels = SyncChannels { live, events, stop, requests };
     let publish = async {
-        while let Some(event) = happened.recv().await {
+        while let Some(event) = receiver.recv().await {
             subscribers.publish(&event);
         }
     };
-    let (outcome, ()) = tokio::join!(run_sync(options, store, &folder, command, watchers), publish);
-    subscribers.publish(&ending(&outcome));
+    let (outcome, ()) = tokio::join!(run_sync(options, store, &folder, command, channels), publish);
+    subscribers.publish(&last_event(&outcome));
     subscribers.close();
     Ok(outcome?)
 }
 
-fn ending(outcome: &Result<SyncOutcome, SyncError>) -> Event {
+/// Returns the last event of a sync.
+fn last_event(outcome: &Result<SyncOutcome, SyncError>) -> Event {
     match outcome {
         Ok(outcome) => Event::Stopped(outcome.stopped),
         Err(error) => Event::Failed(error.to_string()),

@@ -1,17 +1,17 @@
-//! What can be wrong with settings.
+//! The errors of settings.
 
 use crate::primitives::Network;
 use std::io;
 use std::path::PathBuf;
 
-/// A value that does not fit its setting.
+/// A value that is not valid for its setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, got {got:?}")]
 #[allow(unreachable_pub, reason = "reading a `Proxy` fails with it, which is `pub` in its module")]
 pub struct ValueError {
-    /// What the setting takes.
+    /// What the setting accepts.
     pub expected: &'static str,
-    /// What it was given.
+    /// The value.
     pub got: String,
 }
 
@@ -21,7 +21,7 @@ impl ValueError {
     }
 }
 
-/// Why settings could not be used; each is the user's to mend.
+/// Why settings cannot be used. The user can correct each of these errors.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The file that was named cannot be read.
@@ -29,20 +29,20 @@ pub(crate) enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is no TOML.
+    /// The file is not TOML.
     #[error("configuration file {}, line {line}: {reason}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
         /// Number of the line, from 1.
         line: usize,
-        /// What the parser says.
+        /// The parser's error.
         reason: String,
     },
-    /// A key that is none of ours.
+    /// The file has an unknown key.
     #[error("configuration file {}: unknown key {key:?}: the keys are {}",
         path.display(), known.join(", "))]
     UnknownKey {
@@ -50,39 +50,39 @@ pub(crate) enum ConfigError {
         path: PathBuf,
         /// The key.
         key: String,
-        /// The keys there are.
+        /// All keys.
         known: &'static [&'static str],
     },
-    /// A value in the file that does not fit its key.
+    /// A value in the file is not valid.
     #[error("configuration file {}: {key}: {source}", path.display())]
     FileValue {
         /// The file.
         path: PathBuf,
         /// The key.
         key: String,
-        /// What is wrong.
+        /// Why it is not valid.
         source: ValueError,
     },
-    /// A value in the environment that does not fit its variable.
+    /// A value in the environment is not valid.
     #[error("environment variable {variable}: {source}")]
     Environment {
         /// The variable.
         variable: String,
-        /// What is wrong.
+        /// Why it is not valid.
         source: ValueError,
     },
-    /// A signet's challenge beside another network.
+    /// A signet challenge and another network are both chosen.
     #[error(
         "a signet challenge and {0} are both chosen: a command works on one network, choose one"
     )]
     ChallengeOf(Network),
-    /// A path in somebody's home folder that is not known here.
+    /// A path begins with `~`, and the home folder that it means is not known.
     #[error("{}: ~ is your home folder as ~/…, and where HOME is set: write the path in full", path.display())]
     Home {
         /// The path.
         path: PathBuf,
     },
-    /// The platform names no folder for data.
+    /// The platform has no folder for application data.
     #[error("no folder for data is known here (HOME is not set): choose one with --data-dir DIR")]
     NoDataFolder,
 }

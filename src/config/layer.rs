@@ -1,16 +1,18 @@
-//! One layer of settings: what the flags, the environment or the file say.
+//! The settings from one source: the flags, the environment or the file.
 
-use super::endpoint::Endpoint;
 use super::error::ValueError;
+use super::host_port::HostPort;
+use super::serve::ServeLayer;
 use super::values::{
-    ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, SignetChallenge, seconds,
+    ColorChoice, DnsServer, HintsSource, LogFormat, MinChainWork, PeerCount, SignetChallenge,
+    boolean, seconds,
 };
 use crate::net::Proxy;
 use crate::primitives::Network;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The settings there are, by their names in the file.
+/// The names of all settings in the file.
 pub(crate) const KEYS: &[&str] = &[
     "network",
     "signet-challenge",
@@ -25,9 +27,22 @@ pub(crate) const KEYS: &[&str] = &[
     "dns-server",
     "proxy",
     "color",
+    "log-format",
+    "rpc-bind",
+    "rpc-port",
+    "rpc-user",
+    "rpc-password",
+    "rpc-auth",
+    "rpc-cookie-file",
+    "listen",
+    "listen-services",
+    "rest",
+    "page",
+    "block-notify",
+    "reorg-notify",
 ];
 
-/// Settings of one source; `None` where it says nothing.
+/// The settings from one source; `None` for settings that it does not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layer {
     /// `network`: a network's name.
@@ -37,10 +52,10 @@ pub(crate) struct Layer {
     /// `data-dir`: the folder with a subfolder for each network.
     pub data_dir: Option<PathBuf>,
     /// `connect`: only these peers.
-    pub connect: Option<Vec<Endpoint>>,
-    /// `add-peer`: these peers beside those that are found.
-    pub add_peer: Option<Vec<Endpoint>>,
-    /// `peers`: how many at once.
+    pub connect: Option<Vec<HostPort>>,
+    /// `add-peer`: these peers in addition to those that are found.
+    pub add_peer: Option<Vec<HostPort>>,
+    /// `peers`: how many peers to connect to at once.
     pub peers: Option<PeerCount>,
     /// `hints`: `none`, or a file.
     pub hints: Option<HintsSource>,
@@ -48,7 +63,7 @@ pub(crate) struct Layer {
     pub min_chain_work: Option<MinChainWork>,
     /// `timeout`: seconds without progress.
     pub timeout: Option<Duration>,
-    /// `no-dns`: whether DNS is left alone.
+    /// `no-dns`: whether to ask no DNS seeds.
     pub no_dns: Option<bool>,
     /// `dns-server`: a DNS server to ask instead of the system's.
     pub dns_server: Option<DnsServer>,
@@ -56,14 +71,22 @@ pub(crate) struct Layer {
     pub proxy: Option<Proxy>,
     /// `color`: `auto`, `always` or `never`.
     pub color: Option<ColorChoice>,
+    /// `log-format`: `text` or `json`.
+    pub log_format: Option<LogFormat>,
+    /// The settings of `serve`.
+    pub serve: ServeLayer,
 }
 
 impl Layer {
-    /// Sets `key` from its text; lists have an item for each of their values, all else exactly one.
+    /// Sets the setting `key` from text. Settings that are lists accept any number of values, and all others exactly
+    /// one. A key that is not in [`KEYS`] is ignored.
     ///
     /// # Errors
-    /// Values that do not fit. A key that is not one of [`KEYS`] is passed over.
+    /// A value is not valid.
     pub(super) fn set(&mut self, key: &str, values: &[String]) -> Result<(), ValueError> {
+        if self.serve.set(key, values)? {
+            return Ok(());
+        }
         let list = match key {
             "connect" => Some(&mut self.connect),
             "add-peer" => Some(&mut self.add_peer),
@@ -89,12 +112,13 @@ impl Layer {
             "dns-server" => self.dns_server = Some(text.parse()?),
             "proxy" => self.proxy = Some(text.parse()?),
             "color" => self.color = Some(text.parse()?),
+            "log-format" => self.log_format = Some(text.parse()?),
             _ => {}
         }
         Ok(())
     }
 
-    /// This layer with signet chosen by its challenge.
+    /// Returns this layer with signet as the network if it has a signet challenge.
     ///
     /// # Errors
     /// The layer chooses another network.
@@ -111,7 +135,7 @@ impl Layer {
         }
     }
 
-    /// This layer, with what it leaves open taken from the one below.
+    /// Returns this layer, with the settings that it does not set taken from the layer below.
     #[must_use]
     pub(crate) fn over(self, below: Self) -> Self {
         Self {
@@ -128,6 +152,8 @@ impl Layer {
             dns_server: self.dns_server.or(below.dns_server),
             proxy: self.proxy.or(below.proxy),
             color: self.color.or(below.color),
+            log_format: self.log_format.or(below.log_format),
+            serve: self.serve.over(below.serve),
         }
     }
 }
@@ -137,20 +163,14 @@ fn network(text: &str) -> Result<Network, ValueError> {
     text.parse().map_err(|_| ValueError::new(expected, text))
 }
 
-fn boolean(text: &str) -> Result<bool, ValueError> {
-    match text {
-        "true" | "1" | "yes" => Ok(true),
-        "false" | "0" | "no" => Ok(false),
-        _ => Err(ValueError::new("true or false", text)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{KEYS, Layer};
 
+    const RPC_AUTH: &str = "me:aa$7681e9c5b74bdd85e78166031d2058e1069b3ed7ed967c93fc63abba06f31144";
+
     #[test]
-    fn every_key_is_taken_and_a_wrong_value_named() {
+    fn every_key_can_be_set_and_errors_name_a_wrong_value() {
         for (key, good, bad) in [
             ("network", "signet", Some("bitcoin")),
             ("signet-challenge", "51", Some("5")),
@@ -165,6 +185,19 @@ mod tests {
             ("dns-server", "127.0.0.1:5353", Some("dns.example:53")),
             ("proxy", "socks5://127.0.0.1:9050", Some(":")),
             ("color", "never", Some("red")),
+            ("log-format", "json", Some("xml")),
+            ("rpc-bind", "127.0.0.1:8332", Some("example.com")),
+            ("rpc-port", "8332", Some("65536")),
+            ("rpc-user", "me", None),
+            ("rpc-password", "secret", None),
+            ("rpc-auth", RPC_AUTH, Some("me:secret")),
+            ("rpc-cookie-file", "/run/cookie", None),
+            ("listen", "127.0.0.1:8333", Some("example.com")),
+            ("listen-services", "0x409", Some("NETWORK")),
+            ("rest", "off", Some("maybe")),
+            ("page", "on", Some("maybe")),
+            ("block-notify", "echo %s", None),
+            ("reorg-notify", "echo %old %new", None),
         ] {
             assert!(KEYS.contains(&key), "{key}");
             let mut layer = Layer::default();

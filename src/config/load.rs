@@ -1,11 +1,12 @@
-//! Putting the layers on top of each other.
+//! Loads the settings from all sources.
 
 use super::default_data_dir;
-use super::endpoint::Endpoint;
 use super::error::ConfigError;
+use super::host_port::HostPort;
 use super::layer::{KEYS, Layer};
+use super::serve::ServeLayer;
 use super::values::{
-    ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, SignetChallenge,
+    ColorChoice, DnsServer, HintsSource, LogFormat, MinChainWork, PeerCount, SignetChallenge,
 };
 use crate::chain::{Params, params};
 use crate::net::Proxy;
@@ -16,91 +17,95 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Name of the file that is read from the data folder when none is named.
+/// Name of the settings file in the data folder, which is read if no other file is named.
 pub(crate) const CONFIG_FILE: &str = "lightclient.toml";
 
-/// What the names of all variables start with.
+/// The prefix of all environment variables.
 pub(crate) const VARIABLE_PREFIX: &str = "LIGHTCLIENT_";
 
-/// All settings, with the defaults for what nobody set.
+/// All settings. Those that no source sets have their defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Config {
+pub(crate) struct AppConfig {
     /// The network.
     pub network: Network,
     /// The network's parameters, which differ between signets.
     pub params: &'static Params,
-    /// The challenge script by which a signet was chosen.
+    /// The challenge script, if a custom signet is chosen.
     pub signet_challenge: Option<SignetChallenge>,
-    /// The data folder; each network has a subfolder of its name, a custom signet one of its magic.
+    /// The data folder. Each network has a subfolder with its name; that of a custom signet is named after its magic.
     pub data_dir: PathBuf,
-    /// Only these peers, unless empty.
-    pub connect: Vec<Endpoint>,
-    /// These peers beside those that are found.
-    pub add_peers: Vec<Endpoint>,
-    /// How many peers at once.
+    /// If not empty, the only peers to connect to.
+    pub connect: Vec<HostPort>,
+    /// Peers to connect to in addition to those that are found.
+    pub add_peers: Vec<HostPort>,
+    /// How many peers to connect to at once.
     pub peers: PeerCount,
     /// Where hints come from.
     pub hints: HintsSource,
-    /// Instead of the network's own minimum chain work.
+    /// The minimum chain work, if it is not the network's own.
     pub min_chain_work: Option<MinChainWork>,
-    /// Give up after so long without progress; `None` never gives up.
+    /// How long to wait, which each command applies in its own way.
     pub timeout: Option<Duration>,
-    /// Whether the network's DNS seeds may be asked.
+    /// Whether to ask the network's DNS seeds.
     pub dns: bool,
     /// A DNS server to ask instead of the system's.
     pub dns_server: Option<DnsServer>,
     /// A SOCKS5 proxy for every connection.
     pub proxy: Option<Proxy>,
-    /// When output carries colours.
+    /// When to colour output.
     pub color: ColorChoice,
-    /// Which settings were chosen rather than left to their defaults.
-    pub given: Given,
+    /// How the lines of the log are written.
+    pub log_format: LogFormat,
+    /// The settings of `serve`.
+    pub serve: ServeLayer,
+    /// Which settings the user has chosen.
+    pub chosen: ChosenSettings,
 }
 
-/// Which settings were chosen, by a flag, the environment or the file.
+/// Which settings a flag, the environment or the file has set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Given {
+pub(crate) struct ChosenSettings {
     /// Whether a network was chosen.
     pub network: bool,
     /// Whether a data folder was chosen.
     pub data_dir: bool,
-    /// The settings file, if it is not one that is read without being named.
+    /// The settings file, if the user named it.
     pub file: Option<PathBuf>,
 }
 
-impl Config {
-    /// The network's own folder: its database, its socket.
+impl AppConfig {
+    /// Returns the folder of the network, which has the database and the socket.
     pub(crate) fn folder(&self) -> PathBuf {
         self.data_dir.join(self.params.folder_name())
     }
 }
 
-/// Where settings come from, besides the file.
+/// The sources of settings.
 pub(crate) struct Sources<'a> {
-    /// What the flags say.
+    /// The settings from flags.
     pub flags: Layer,
     /// The file named with `--config`.
     pub file: Option<PathBuf>,
-    /// The environment, by variable.
+    /// Returns the value of an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
-/// Reads all layers.
+/// Loads the settings from all sources.
 ///
 /// # Errors
-/// A file that was named but cannot be read, or a key or value that cannot be used.
-pub(crate) fn load(sources: Sources<'_>) -> Result<Config, ConfigError> {
+/// A named file cannot be read, or a key or value is not valid.
+pub(crate) fn load(sources: Sources<'_>) -> Result<AppConfig, ConfigError> {
     let variable = |name: &str| {
         let value = (sources.variable)(&format!("{VARIABLE_PREFIX}{name}"));
-        // An empty variable is how people unset one for a single command.
+        // People set a variable to nothing in order to unset it for one command.
         value.filter(|value| !value.is_empty())
     };
     let home = (sources.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let environment = environment(&variable)?.with_signet().map_err(ConfigError::ChallengeOf)?;
     let flags = sources.flags.with_signet().map_err(ConfigError::ChallengeOf)?;
-    let above = at_home(flags.over(environment), home.as_deref())?;
+    let above = expand_homes(flags.over(environment), home.as_deref())?;
     let named = sources.file.or_else(|| variable("CONFIG").map(PathBuf::from));
-    let named = named.map(|path| with_home(path, home.as_deref())).transpose()?;
+    let named = named.map(|path| expand_home(path, home.as_deref())).transpose()?;
     let file = match named.clone() {
         Some(path) => Some(path),
         None => match above.data_dir.clone().or_else(default_data_dir) {
@@ -112,14 +117,18 @@ pub(crate) fn load(sources: Sources<'_>) -> Result<Config, ConfigError> {
     complete(above.over(below.unwrap_or_default()), named)
 }
 
-fn complete(layer: Layer, file: Option<PathBuf>) -> Result<Config, ConfigError> {
+/// Fills in the defaults.
+fn complete(layer: Layer, file: Option<PathBuf>) -> Result<AppConfig, ConfigError> {
     let network = layer.network.unwrap_or(Network::Mainnet);
-    let given =
-        Given { network: layer.network.is_some(), data_dir: layer.data_dir.is_some(), file };
+    let chosen = ChosenSettings {
+        network: layer.network.is_some(),
+        data_dir: layer.data_dir.is_some(),
+        file,
+    };
     let challenge = layer.signet_challenge.filter(|_| network == Network::Signet);
-    Ok(Config {
+    Ok(AppConfig {
         network,
-        // A process loads its settings once, and has its parameters for as long as it runs.
+        // A process loads its settings once, and needs the parameters until it ends.
         params: challenge.as_ref().map_or_else(
             || params(network),
             |script| Box::leak(Box::new(Params::signet(&script.0))),
@@ -135,24 +144,29 @@ fn complete(layer: Layer, file: Option<PathBuf>) -> Result<Config, ConfigError> 
         dns_server: layer.dns_server,
         proxy: layer.proxy,
         color: layer.color.unwrap_or_default(),
+        log_format: layer.log_format.unwrap_or_default(),
+        serve: layer.serve,
         signet_challenge: challenge,
-        given,
+        chosen,
     })
 }
 
+/// Returns the settings from the environment.
 fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer, ConfigError> {
     let mut layer = Layer::default();
     for key in KEYS {
         let name = key.replace('-', "_").to_uppercase();
         let Some(value) = variable(&name) else { continue };
         if *key == "data-dir" {
-            // A path need not be text.
+            // A path need not be valid UTF-8.
             layer.data_dir = Some(PathBuf::from(value));
             continue;
         }
         let text = value.to_string_lossy();
         let values: Vec<String> = match *key {
-            "connect" | "add-peer" => text.split(',').map(|item| item.trim().to_owned()).collect(),
+            "connect" | "add-peer" | "rpc-bind" | "rpc-auth" => {
+                text.split(',').map(|item| item.trim().to_owned()).collect()
+            }
             _ => vec![text.into_owned()],
         };
         layer.set(key, &values).map_err(|source| ConfigError::Environment {
@@ -163,8 +177,8 @@ fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer, Con
     Ok(layer)
 }
 
-/// No shell expands `~` in a file or in `--data-dir=~/x`: a folder of that name is not what is meant.
-fn with_home(path: PathBuf, home: Option<&Path>) -> Result<PathBuf, ConfigError> {
+/// Replaces `~` at the start of a path, which shells do not expand in a file or in `--data-dir=~/x`.
+fn expand_home(path: PathBuf, home: Option<&Path>) -> Result<PathBuf, ConfigError> {
     let first = path.components().next().map(|first| first.as_os_str().to_string_lossy());
     match first.as_deref() {
         Some("~") if let Some(home) = home => {
@@ -175,31 +189,43 @@ fn with_home(path: PathBuf, home: Option<&Path>) -> Result<PathBuf, ConfigError>
     }
 }
 
-fn at_home(mut layer: Layer, home: Option<&Path>) -> Result<Layer, ConfigError> {
-    layer.data_dir = layer.data_dir.map(|path| with_home(path, home)).transpose()?;
+/// Expands `~` in the paths of a layer.
+fn expand_homes(mut layer: Layer, home: Option<&Path>) -> Result<Layer, ConfigError> {
+    layer.data_dir = layer.data_dir.map(|path| expand_home(path, home)).transpose()?;
     if let Some(HintsSource::File(path)) = layer.hints {
-        layer.hints = Some(HintsSource::File(with_home(path, home)?));
+        layer.hints = Some(HintsSource::File(expand_home(path, home)?));
     }
+    let cookie_file = layer.serve.rpc_cookie_file;
+    layer.serve.rpc_cookie_file = cookie_file.map(|path| expand_home(path, home)).transpose()?;
     Ok(layer)
 }
 
-/// A text file without its byte order mark.
+/// Reads a text file, and removes its byte order mark.
 ///
 /// # Errors
-/// It cannot be read, or is not UTF-8; UTF-16 is named.
+/// The file cannot be read, or is not UTF-8. If it is UTF-16, the error says so.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let bytes = fs::read(path)?;
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err(wrong("the text is UTF-16: save it as UTF-8"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| wrong("this is no UTF-8 text"))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("the text is not UTF-8"))?;
     Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
 }
 
+/// Returns the settings from a file.
 fn file_layer(path: &Path, home: Option<&Path>) -> Result<Layer, ConfigError> {
     let read = |source: io::Error| ConfigError::Read { path: path.to_owned(), source };
-    let text = read_text(path).map_err(read)?;
+    layer_of_file(&read_text(path).map_err(read)?, path, home)
+}
+
+/// Returns the settings from the text of a file.
+pub(super) fn layer_of_file(
+    text: &str,
+    path: &Path,
+    home: Option<&Path>,
+) -> Result<Layer, ConfigError> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         ConfigError::Syntax {
@@ -221,10 +247,10 @@ fn file_layer(path: &Path, home: Option<&Path>) -> Result<Layer, ConfigError> {
         })?;
     }
     let layer = layer.with_signet().map_err(ConfigError::ChallengeOf)?;
-    Ok(relative_to_file(at_home(layer, home)?, path))
+    Ok(relative_to_file(expand_homes(layer, home)?, path))
 }
 
-/// A value's text, or those of a list's items.
+/// Returns the text of a value, or the texts of the items of a list.
 fn texts(value: &toml::Value) -> Vec<String> {
     match value {
         toml::Value::String(text) => vec![text.clone()],
@@ -237,10 +263,11 @@ fn texts(value: &toml::Value) -> Vec<String> {
     }
 }
 
-/// Paths in a file are meant from where the file is, wherever the program was started.
+/// Resolves relative paths of a settings file against the folder of the file.
 fn relative_to_file(mut layer: Layer, file: &Path) -> Layer {
     let base = file.parent().unwrap_or(Path::new(""));
     layer.data_dir = layer.data_dir.map(|path| base.join(path));
+    layer.serve.rpc_cookie_file = layer.serve.rpc_cookie_file.map(|path| base.join(path));
     if let Some(HintsSource::File(path)) = layer.hints {
         layer.hints = Some(HintsSource::File(base.join(path)));
     }
@@ -249,7 +276,7 @@ fn relative_to_file(mut layer: Layer, file: &Path) -> Layer {
 
 #[cfg(test)]
 mod tests {
-    use super::{CONFIG_FILE, Config, ConfigError, Layer, Sources, load};
+    use super::{AppConfig, CONFIG_FILE, ConfigError, Layer, Sources, load};
     use crate::config::{HintsSource, PeerCount};
     use crate::primitives::Network;
     use std::ffi::OsString;
@@ -260,7 +287,7 @@ mod tests {
         folder: &Path,
         flags: Layer,
         variables: &[(&str, &str)],
-    ) -> Result<Config, ConfigError> {
+    ) -> Result<AppConfig, ConfigError> {
         let flags = Layer { data_dir: Some(folder.to_owned()), ..flags };
         let variable = |name: &str| {
             let found = variables.iter().find(|(known, _)| *known == name);
@@ -270,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_beat_the_environment_beats_the_file_beats_defaults() {
+    fn flags_override_the_environment_which_overrides_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let network = |flags: Layer, variables: &[(&str, &str)]| {
             loaded(folder.path(), flags, variables).unwrap().network
@@ -289,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signet_challenge_chooses_its_signet_wherever_it_is_set() {
+    fn a_signet_challenge_from_any_source_chooses_its_signet() {
         let folder = tempfile::tempdir().unwrap();
         let challenge = || Layer { signet_challenge: "51".parse().ok(), ..Layer::default() };
         let on = |network| Layer { network: Some(network), ..Layer::default() };
@@ -313,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_in_the_file_are_named() {
+    fn errors_name_the_mistake_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let message = |text: &str| {
             fs::write(folder.path().join(CONFIG_FILE), text).unwrap();
@@ -328,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tilde_is_the_home_folder_and_never_a_folder_of_that_name() {
+    fn a_tilde_means_the_home_folder() {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = |path: &str, variables: &[(&str, &str)]| {
             let flags = Layer { data_dir: Some(path.into()), ..Layer::default() };
@@ -338,8 +365,8 @@ mod tests {
             };
             let file = folder.path().join("settings.toml");
             fs::write(&file, format!("data-dir = {path:?}")).unwrap();
-            let said = |flags, file| load(Sources { flags, file, variable: &variable });
-            (said(flags, None), said(Layer::default(), Some(file)))
+            let loaded = |flags, file| load(Sources { flags, file, variable: &variable });
+            (loaded(flags, None), loaded(Layer::default(), Some(file)))
         };
         let home = [("HOME", "/Users/satoshi")];
         for (path, meant) in [("~/chain", "/Users/satoshi/chain"), ("/a/~/b", "/a/~/b")] {
@@ -355,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_and_relative_paths() {
+    fn lists_and_relative_paths_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let text = "connect = [\"a:1\", \"b\"]\nhints = \"my.hints\"\nno-dns = true";
         fs::write(folder.path().join(CONFIG_FILE), text).unwrap();

@@ -1,33 +1,43 @@
-//! Settings: flags > environment > file > defaults.
+//! Settings. Flags override the environment, which overrides the settings file, which overrides the defaults.
 //!
-//! Every setting has one name (`min-chain-work`), from which the flag (`--min-chain-work`), the variable
-//! (`LIGHTCLIENT_MIN_CHAIN_WORK`) and the key in the file (`min-chain-work = …`) follow, and one way to be read.
+//! The name of a setting (`min-chain-work`) determines its flag (`--min-chain-work`), its variable
+//! (`LIGHTCLIENT_MIN_CHAIN_WORK`) and its key in the file (`min-chain-work = …`). All three are parsed in the same way.
 
-mod endpoint;
 mod error;
+#[cfg(all(feature = "cli", any(test, feature = "fuzzing")))]
+#[allow(clippy::unwrap_used, reason = "all of it is a test")]
+mod fuzz;
+mod host_port;
 #[cfg(feature = "cli")]
 mod layer;
 #[cfg(feature = "cli")]
 mod load;
 mod proxy;
 #[cfg(feature = "cli")]
+mod serve;
+#[cfg(feature = "cli")]
 mod values;
 
-pub(crate) use endpoint::Endpoint;
 pub(crate) use error::ConfigError;
+#[cfg(all(feature = "cli", any(test, feature = "fuzzing")))]
+pub(crate) use fuzz::fuzz;
+pub(crate) use host_port::HostPort;
 #[cfg(feature = "cli")]
 pub(crate) use layer::{KEYS, Layer};
 #[cfg(feature = "cli")]
-pub(crate) use load::{CONFIG_FILE, Config, Sources, VARIABLE_PREFIX, load, read_text};
+pub(crate) use load::{AppConfig, CONFIG_FILE, Sources, VARIABLE_PREFIX, load, read_text};
+#[cfg(feature = "cli")]
+pub(crate) use serve::{BindAddress, Listen, RpcAuth, ServeLayer, ServiceBits, on_or_off, port};
 #[cfg(feature = "cli")]
 pub(crate) use values::{
-    ColorChoice, DnsServer, HintsSource, MinChainWork, PeerCount, SignetChallenge, seconds,
+    ColorChoice, DnsServer, HintsSource, LogFormat, MinChainWork, PeerCount, SignetChallenge,
+    seconds,
 };
 
 use directories::ProjectDirs;
 use std::path::PathBuf;
 
-/// The platform's folder for the data of applications; `None` where it has none.
+/// Returns the platform's folder for application data, if it has one.
 pub(crate) fn default_data_dir() -> Option<PathBuf> {
     ProjectDirs::from("", "", "lightclient").map(|dirs| dirs.data_dir().to_owned())
 }

@@ -1,23 +1,23 @@
-//! `[socks5://][USER:PASSWORD@]HOST:PORT`, or `unix:PATH`.
+//! Parses `[socks5://][USER:PASSWORD@]HOST:PORT`, or `unix:PATH`.
 
-use super::endpoint::Endpoint;
 use super::error::ValueError;
+use super::host_port::HostPort;
 use crate::net::{Login, Proxy, ProxyAddress};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 const EXPECTED: &str = "[socks5://][USER:PASSWORD@]HOST:PORT as 127.0.0.1:9050, or unix:PATH";
 
-/// Schemes that mean the same here: names are always the proxy's to resolve.
+/// The accepted schemes. They have the same meaning here, since the proxy always resolves names.
 const SCHEMES: [&str; 2] = ["socks5://", "socks5h://"];
 
-/// Most bytes of a user name, and of a password. Source: RFC 1929.
+/// Most bytes of a user name or a password. Source: RFC 1929.
 const MAX_LOGIN: usize = 255;
 
 impl FromStr for Proxy {
     type Err = ValueError;
 
-    /// Percent signs in user name and password are read as in a URL, as `curl` does.
+    /// Parses a proxy. User name and password are percent-decoded, as `curl` does.
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let error = || ValueError::new(EXPECTED, &without_login(text));
         let scheme = SCHEMES.iter().find(|scheme| {
@@ -34,10 +34,10 @@ impl FromStr for Proxy {
             Some("") => return Err(error()),
             Some(path) => ProxyAddress::Unix(PathBuf::from(path)),
             None => {
-                // A slash at the end is how people copy URLs.
+                // A copied URL may end with a slash.
                 let bare = address.strip_suffix('/').filter(|_| scheme.is_some());
                 let address = bare.unwrap_or(address);
-                let endpoint: Endpoint = address.parse().map_err(|_| error())?;
+                let endpoint: HostPort = address.parse().map_err(|_| error())?;
                 endpoint.port.ok_or_else(error)?;
                 ProxyAddress::Tcp(endpoint.to_string())
             }
@@ -46,20 +46,21 @@ impl FromStr for Proxy {
     }
 }
 
-/// The text for an error message, in which a password has no place.
+/// Removes user name and password from a text for an error message.
 fn without_login(text: &str) -> String {
     text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, address)| format!("…@{address}"))
 }
 
+/// Parses `USER:PASSWORD`.
 fn read_login(login: &str) -> Option<Login> {
     let (user, password) = login.split_once(':')?;
-    let login = Login { user: decoded(user)?, password: decoded(password)? };
+    let login = Login { user: percent_decoded(user)?, password: percent_decoded(password)? };
     let fits = |text: &str| (1..=MAX_LOGIN).contains(&text.len());
     (fits(&login.user) && fits(&login.password)).then_some(login)
 }
 
-/// A text with its `%XX` decoded; any other percent sign is one.
-fn decoded(text: &str) -> Option<String> {
+/// Decodes each `%XX` in a text, and keeps any other percent sign.
+fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_that_people_write_a_proxy_in_is_read() {
+    fn every_form_of_a_proxy_is_parsed() {
         let login = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
         for (text, place, expected) in [
             ("127.0.0.1:9050", "127.0.0.1:9050", None),
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socks5_proxy_is_refused_without_repeating_a_password() {
+    fn errors_about_a_proxy_do_not_repeat_its_password() {
         for text in [
             "",
             ":",
@@ -125,9 +126,9 @@ mod tests {
             "alice:secret@host",
             "socks5://alice:secret@host",
         ] {
-            let said = text.parse::<Proxy>().unwrap_err().to_string();
-            assert!(said.contains("[socks5://][USER:PASSWORD@]HOST:PORT"), "{said}");
-            assert!(!said.contains("secret"), "{said}");
+            let error = text.parse::<Proxy>().unwrap_err().to_string();
+            assert!(error.contains("[socks5://][USER:PASSWORD@]HOST:PORT"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
         let long = format!("{}:b@host:1", "a".repeat(256));
         assert!(long.parse::<Proxy>().is_err());

@@ -1,4 +1,4 @@
-//! Types of settings.
+//! The types of settings, and how they are parsed.
 
 use super::error::ValueError;
 use crate::primitives::{Work, hex};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// When output carries colours.
+/// When to colour output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ColorChoice {
     /// On a terminal, unless `NO_COLOR` is set.
@@ -34,6 +34,28 @@ impl FromStr for ColorChoice {
     }
 }
 
+/// How the lines of the log are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// As text, for people.
+    #[default]
+    Text,
+    /// As one JSON object a line, for programs that collect logs.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(ValueError::new("text or json", text)),
+        }
+    }
+}
+
 /// Where the hints come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum HintsSource {
@@ -42,27 +64,27 @@ pub(crate) enum HintsSource {
     BuiltIn,
     /// None at all.
     None,
-    /// A file of lines of `HEIGHT HASH`.
+    /// A file with lines `HEIGHT HASH`.
     File(PathBuf),
 }
 
 impl FromStr for HintsSource {
     type Err = Infallible;
 
-    /// `none`, or the name of a file.
+    /// Parses `none`, or the path of a file.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(if text == "none" { Self::None } else { Self::File(PathBuf::from(text)) })
     }
 }
 
-/// The least work of a chain that counts as the network's, from up to 64 hex digits.
+/// The work that a chain needs to be accepted as the network's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MinChainWork(pub Work);
 
 impl FromStr for MinChainWork {
     type Err = ValueError;
 
-    /// As [`Work`] is read.
+    /// Parses up to 64 hex digits, as [`Work`] does.
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let work = text.parse().map(Self);
         work.map_err(|_| ValueError::new("chain work as 1 to 64 hex digits", text))
@@ -79,13 +101,13 @@ impl fmt::Display for SignetChallenge {
     }
 }
 
-/// The longest script that can be executed, in bytes.
+/// The longest script that can be executed, in bytes. Source: Bitcoin Core `MAX_SCRIPT_SIZE`.
 const MAX_SCRIPT_SIZE: usize = 10_000;
 
 impl FromStr for SignetChallenge {
     type Err = ValueError;
 
-    /// Hex digits, as Bitcoin Core's `-signetchallenge`.
+    /// Parses hex digits, like Bitcoin Core's `-signetchallenge`.
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let digits = text.strip_prefix("0x").unwrap_or(text);
         let script = hex::decode(digits).ok();
@@ -94,14 +116,15 @@ impl FromStr for SignetChallenge {
     }
 }
 
-/// A DNS server's address; port 53 unless said otherwise.
+/// The address of a DNS server. The default port is 53.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DnsServer(pub SocketAddr);
 
 impl FromStr for DnsServer {
     type Err = ValueError;
 
-    /// `1.1.1.1`, `127.0.0.1:5353`, `::1`, `[::1]`, `[::1]:5353`. No name: there would be nobody to resolve it.
+    /// Parses `1.1.1.1`, `127.0.0.1:5353`, `::1`, `[::1]` or `[::1]:5353`. A name is not accepted, because it would
+    /// need a DNS server to resolve it.
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let host = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
         let bare = match host {
@@ -114,10 +137,10 @@ impl FromStr for DnsServer {
     }
 }
 
-/// The most peers that may be asked at once.
+/// Most peers to connect to at once.
 pub(crate) const MAX_PEERS: u16 = 125;
 
-/// How many peers are asked at once: 1 to [`MAX_PEERS`].
+/// How many peers to connect to at once, from 1 to [`MAX_PEERS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PeerCount(pub u16);
 
@@ -136,13 +159,25 @@ impl FromStr for PeerCount {
     }
 }
 
-/// Whole seconds, at least one.
+/// Parses whole seconds, at least one.
 ///
 /// # Errors
-/// Anything else.
+/// The text is something else.
 pub(crate) fn seconds(text: &str) -> Result<Duration, ValueError> {
     let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
     seconds.map(Duration::from_secs).ok_or_else(|| ValueError::new("whole seconds above 0", text))
+}
+
+/// Parses a setting that is on or off.
+///
+/// # Errors
+/// The text is something else.
+pub(super) fn boolean(text: &str) -> Result<bool, ValueError> {
+    match text {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(ValueError::new("true or false", text)),
+    }
 }
 
 #[cfg(test)]

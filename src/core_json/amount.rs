@@ -13,12 +13,12 @@ const DECIMALS: usize = 8;
 
 /// An amount in satoshi, shown in bitcoin with eight decimals.
 ///
-/// Nobody has checked it: it may be negative or more than there are. Source: Bitcoin Core `ValueFromAmount`.
+/// It is not checked: it may be negative, or more than there are bitcoin. Source: Bitcoin Core `ValueFromAmount`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(pub i64);
 
 impl Amount {
-    /// The sum of amounts; the largest or smallest possible where it would be beyond.
+    /// Returns the sum of amounts. If it is out of range, that is the largest or the smallest possible amount.
     pub fn sum(amounts: impl IntoIterator<Item = Self>) -> Self {
         Self(amounts.into_iter().fold(0, |sum, amount| sum.saturating_add(amount.0)))
     }
@@ -39,7 +39,7 @@ pub struct ParseAmountError(String);
 impl FromStr for Amount {
     type Err = ParseAmountError;
 
-    /// A decimal number of bitcoin, not negative. Source: Bitcoin Core `ParseFixedPoint`.
+    /// Parses a decimal number of bitcoin that is not negative. Source: Bitcoin Core `ParseFixedPoint`.
     fn from_str(text: &str) -> Result<Self, ParseAmountError> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -56,7 +56,7 @@ impl FromStr for Amount {
 }
 
 impl Serialize for Amount {
-    /// A JSON number with all eight decimals, which a floating-point number would not keep.
+    /// Writes a JSON number with all eight decimals, which a floating-point number would not keep.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(self.to_string()).map_err(S::Error::custom)?.serialize(serializer)
     }

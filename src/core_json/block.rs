@@ -6,10 +6,10 @@ use crate::primitives::{Network, Txid};
 use crate::spv::CheckedBlock;
 use serde::Serialize;
 
-/// The keys of `getblock` that a block can answer by itself: all but the fees, which take the coins it spends.
+/// The keys of `getblock` that follow from the block alone: all but the fees, for which the spent coins have to be known.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct BlockInfo {
-    /// Those of its header, with the number of its transactions among them.
+    /// The keys of its header, with the number of its transactions among them.
     #[serde(flatten)]
     pub header: HeaderInfo,
     /// Size in bytes without what witnesses add.
@@ -26,14 +26,14 @@ pub(crate) struct BlockInfo {
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum BlockTxs {
-    /// By their txids: verbosity 1.
+    /// Their txids: verbosity 1.
     Ids(Vec<String>),
-    /// Whole: verbosity 2.
+    /// The whole transactions: verbosity 2.
     Whole(Vec<TxWithHex>),
 }
 
 impl BlockInfo {
-    /// What there is to say of a block; with `whole` of its transactions too.
+    /// Returns the keys of a block. With the network `whole`, they contain whole transactions.
     pub(crate) fn new(header: HeaderInfo, checked: &CheckedBlock, whole: Option<Network>) -> Self {
         let (block, txids) = (checked.block(), checked.txids());
         let tx = match whole {

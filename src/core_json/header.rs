@@ -1,6 +1,6 @@
 //! A header as Bitcoin Core's `getblockheader` shows it.
 
-use crate::primitives::{BlockHash, Header, Target, Work};
+use crate::primitives::{BlockHash, Header, Target, Work, hex};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// The keys of `getblockheader` (verbose), in its order; hashes, target and work are hex in display order.
@@ -29,12 +29,12 @@ pub struct HeaderInfo {
     pub bits: String,
     /// Target, 64 hex digits.
     pub target: String,
-    /// How much harder than difficulty 1.
-    #[serde(serialize_with = "serialize_difficulty")]
+    /// How many times harder than difficulty 1.
+    #[serde(serialize_with = "serialize_float")]
     pub difficulty: f64,
     /// Work of the chain up to this header, 64 hex digits.
     pub chainwork: String,
-    /// How many transactions its block has; none where only the header is there.
+    /// How many transactions its block has; `None` if only the header is known.
     #[serde(rename = "nTx", default, skip_serializing_if = "Option::is_none")]
     pub transaction_count: Option<usize>,
     /// Hash of the parent; none at genesis.
@@ -46,30 +46,38 @@ pub struct HeaderInfo {
 }
 
 impl HeaderInfo {
-    /// What the header says by itself; confirmations, median time, work and the next header are left open.
+    /// Returns the keys that follow from the header alone. The caller fills in confirmations, median time, work and next header.
     pub(crate) fn new(header: &Header, hash: &BlockHash, height: u32, bits: &BitsInfo) -> Self {
         Self {
-            hash: hash.to_string(),
+            hash: hex::encode_reversed(&hash.0),
             confirmations: 0,
             height,
             version: header.version,
-            version_hex: format!("{:08x}", header.version),
-            merkleroot: header.merkle_root.to_string(),
+            version_hex: hex::encode(&header.version.to_be_bytes()),
+            merkleroot: hex::encode_reversed(&header.merkle_root.0),
             time: header.time,
             mediantime: 0,
             nonce: header.nonce,
-            bits: format!("{:08x}", header.bits),
+            bits: hex::encode(&header.bits.to_be_bytes()),
             target: bits.target.clone(),
             difficulty: bits.difficulty,
             chainwork: String::new(),
             transaction_count: None,
-            previousblockhash: (height > 0).then(|| header.prev.to_string()),
+            previousblockhash: (height > 0).then(|| hex::encode_reversed(&header.prev.0)),
             nextblockhash: None,
         }
     }
 }
 
-/// What follows from bits alone: they rarely change from one header to the next.
+impl HeaderInfo {
+    /// Returns the object with `nTx` 0, as Bitcoin Core has it for a header whose block it does not have: clients require the
+    /// key.
+    pub(crate) fn without_block(self) -> Self {
+        Self { transaction_count: Some(0), ..self }
+    }
+}
+
+/// What follows from bits alone. It can be computed once for all headers with the same bits.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BitsInfo {
     /// The bits.
@@ -78,7 +86,7 @@ pub(crate) struct BitsInfo {
     pub work: Work,
     /// Their target, 64 hex digits.
     pub target: String,
-    /// How much harder than difficulty 1.
+    /// How many times harder than difficulty 1.
     pub difficulty: f64,
 }
 
@@ -95,7 +103,7 @@ impl BitsInfo {
     }
 }
 
-/// How many times harder than the easiest target of mainnet.
+/// Returns how many times harder than mainnet's easiest target it is to meet these bits.
 ///
 /// Bitcoin Core `GetDifficulty`: the same steps in the same order, so that the same digits come out.
 pub(crate) fn difficulty(bits: u32) -> f64 {
@@ -113,29 +121,38 @@ pub(crate) fn difficulty(bits: u32) -> f64 {
     difficulty
 }
 
-/// The number that Bitcoin Core prints: it writes 16 significant digits, one less than can be needed.
+/// Rounds a number as Bitcoin Core does when it prints it: to 16 significant digits, one less than can be needed.
 pub(crate) fn sixteen_digits(value: f64) -> f64 {
     format!("{value:.15e}").parse().unwrap_or(value)
 }
 
-/// Serializes a difficulty as Bitcoin Core prints it: 1, not 1.0, which JSON libraries tell apart.
+/// Serializes a number as Bitcoin Core prints it: 1, not 1.0, which JSON libraries tell apart.
 ///
 /// # Errors
 /// The serializer's own.
-pub(crate) fn serialize_difficulty<S: Serializer>(
+pub(crate) fn serialize_float<S: Serializer>(
     value: &f64,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let text = value.to_string();
-    match text.parse::<u64>() {
-        Ok(whole) if text.len() <= 16 => serializer.serialize_u64(whole),
-        _ => serializer.serialize_f64(*value),
+    if value.fract() == 0.0 && (0.0..1e16).contains(value) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is whole"
+        )]
+        return serializer.serialize_u64(*value as u64);
     }
+    serializer.serialize_f64(*value)
 }
+
+/// A number that is printed as Bitcoin Core prints it.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Float(#[serde(serialize_with = "serialize_float")] pub(crate) f64);
 
 #[cfg(test)]
 mod tests {
-    use super::{difficulty, sixteen_digits};
+    use super::{Float, difficulty, sixteen_digits};
 
     #[test]
     fn difficulty_has_the_digits_that_bitcoin_core_prints() {
@@ -148,6 +165,20 @@ mod tests {
         ] {
             let value = sixteen_digits(difficulty(bits));
             assert_eq!(value, printed.parse::<f64>().unwrap(), "{bits:08x}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_of_up_to_16_digits_have_no_point() {
+        for (value, printed) in [
+            (1.0, "1"),
+            (0.0, "0"),
+            (1.5, "1.5"),
+            (9_999_999_999_999_998.0, "9999999999999998"),
+            (4.656_542_373_906_925e-10, "4.656542373906925e-10"),
+            (1e16, "1e+16"),
+        ] {
+            assert_eq!(serde_json::to_string(&Float(value)).unwrap(), printed);
         }
     }
 }

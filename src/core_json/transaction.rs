@@ -32,7 +32,7 @@ pub struct TxInfo {
 /// An input.
 #[derive(Clone, Debug, Serialize)]
 pub struct InputInfo {
-    /// The script of a coinbase's input, as hex; then there is nothing that it spends.
+    /// The script of a coinbase's input, as hex. A coinbase spends no output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coinbase: Option<String>,
     /// The transaction whose output it spends.
@@ -84,13 +84,13 @@ pub struct ScriptPubKeyInfo {
     /// Its address, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// What kind it is, by Bitcoin Core's name.
+    /// Bitcoin Core's name of its kind.
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
 
 impl TxInfo {
-    /// What there is to say of a transaction; addresses are those of the network.
+    /// Returns the keys of a transaction, with addresses of the network.
     ///
     /// Source: Bitcoin Core `TxToUniv`, `ScriptToUniv`.
     pub fn new(transaction: TxView<'_>, network: Network) -> Self {
@@ -147,7 +147,7 @@ impl OutputInfo {
 /// A transaction and its bytes.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct TxWithHex {
-    /// What there is to say of it.
+    /// Its keys.
     #[serde(flatten)]
     pub info: TxInfo,
     /// Its bytes as hex.
@@ -155,7 +155,7 @@ pub(crate) struct TxWithHex {
 }
 
 impl TxWithHex {
-    /// A transaction; addresses are those of the network.
+    /// Returns the keys and the bytes of a transaction, with addresses of the network.
     pub(crate) fn new(transaction: TxView<'_>, network: Network) -> Self {
         Self { info: TxInfo::new(transaction, network), hex: hex::encode(transaction.bytes()) }
     }

@@ -1,54 +1,56 @@
-//! The headers that readers of every format give, and the lines that those of text formats read.
+//! What the readers of all formats share: their items, their errors, and the lines of text files.
 
 use crate::primitives::{BlockHash, Header};
 use std::io::{self, BufRead, Read};
 
-/// Longest line of a text file in bytes: four times what `export` writes.
+/// Longest line of a text file in bytes: four times the longest line that `export` writes.
 const MAX_LINE: u64 = 4096;
 
-/// UTF-8's byte order mark.
+/// The byte order mark in UTF-8.
 pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// What ends reading, before it is known of which file.
+/// Why a header cannot be read. The caller adds the name of the file.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum EntryError {
     Io(io::Error),
     Content { place: String, what: String },
 }
 
-impl From<io::Error> for Fault {
+impl From<io::Error> for EntryError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-/// A header of a file, with what its line says besides.
+/// A header in a file, and what its line says about it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct HeaderEntry {
     /// The header.
     pub(crate) header: Header,
-    /// Its line; in a binary file its number. From 1.
+    /// The number of its line, or in a binary file the number of the header. Both count from 1.
     pub(crate) line: u64,
-    /// The height that the file gives it.
+    /// Its height, if the file has it.
     pub(crate) height: Option<u32>,
-    /// The hash that the file gives it.
+    /// Its hash, if the file has it.
     pub(crate) hash: Option<BlockHash>,
 }
 
-impl Entry {
-    /// A header of which nothing more is said.
+impl HeaderEntry {
+    /// Makes an entry without height and hash.
     pub(super) fn of(header: Header, line: u64) -> Self {
         Self { header, line, height: None, hash: None }
     }
 }
 
-pub(super) type Headers = Box<dyn Iterator<Item = Result<Entry, Fault>> + Send>;
+/// The headers of a file, in order.
+pub(super) type FileEntries = Box<dyn Iterator<Item = Result<HeaderEntry, EntryError>> + Send>;
 
-pub(super) fn in_line(number: u64, what: String) -> Fault {
-    Fault::Content { place: format!("line {number}"), what }
+/// Returns the error for a line.
+pub(super) fn in_line(number: u64, what: String) -> EntryError {
+    EntryError::Content { place: format!("line {number}"), what }
 }
 
-/// Lines without their ends and the byte order mark, empty ones left out.
+/// Reads lines without their line ends and the byte order mark, and skips empty lines.
 pub(super) struct Lines<R> {
     source: R,
     line: Vec<u8>,
@@ -60,8 +62,8 @@ impl<R: BufRead> Lines<R> {
         Self { source, line: Vec::new(), number: 0 }
     }
 
-    /// The next line and its number, from 1; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, &str)>, Fault> {
+    /// Returns the next line and its number, from 1, or `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<(u64, &str)>, EntryError> {
         loop {
             self.line.clear();
             let read = (&mut self.source).take(MAX_LINE).read_until(b'\n', &mut self.line)?;
@@ -72,12 +74,12 @@ impl<R: BufRead> Lines<R> {
             if read as u64 == MAX_LINE && self.line.last() != Some(&b'\n') {
                 return Err(in_line(self.number, format!("longer than {MAX_LINE} bytes")));
             }
-            let bare =
+            let start =
                 if self.number == 1 { 3 * usize::from(self.line.starts_with(BOM)) } else { 0 };
-            if !self.line[bare..].trim_ascii().is_empty() {
+            if !self.line[start..].trim_ascii().is_empty() {
                 let number = self.number;
-                let text = std::str::from_utf8(&self.line[bare..])
-                    .map_err(|_| in_line(number, "this is no UTF-8 text".to_owned()))?;
+                let text = std::str::from_utf8(&self.line[start..])
+                    .map_err(|_| in_line(number, "the text is not UTF-8".to_owned()))?;
                 return Ok(Some((number, text.trim_end_matches(['\r', '\n']))));
             }
         }

@@ -1,4 +1,4 @@
-//! Why a file cannot be written.
+//! The errors of writing files.
 
 use crate::query::ReadError;
 use std::io;
@@ -7,20 +7,20 @@ use std::path::PathBuf;
 /// Why headers could not be written to a file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    /// What the user named is no format, or has none.
+    /// The format is unknown or missing.
     #[error("{0}")]
     Usage(String),
-    /// The system does not let a file be used.
+    /// A file cannot be read or written.
     #[error("cannot {doing} {}: {source}: {}", path.display(), advice(source.kind()))]
     Io {
         /// `read` or `write`.
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// Standard output does not take the results.
+    /// Standard output cannot be written to.
     #[error("cannot write to standard output: {0}: check where it goes")]
     Output(#[from] io::Error),
     /// The stored chain could not be read.
@@ -28,7 +28,7 @@ pub(crate) enum FileError {
     Read(#[from] ReadError),
 }
 
-/// What to do about a file that the system does not let us use.
+/// Returns advice for an error of the system about a file.
 pub(crate) fn advice(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the path",

@@ -1,11 +1,11 @@
-//! The fields of a header in text, as CSV and JSON Lines have them.
+//! Parses the fields of a header in CSV and JSON Lines.
 
-use super::entry::Entry;
+use super::entry::HeaderEntry;
 use crate::primitives::{BlockHash, HEADER_LEN, Header, MerkleRoot, hex};
 use chrono::{DateTime, NaiveDateTime};
 use std::borrow::Cow;
 
-/// The names that are understood, as `getblockheader` has them; `header` is the 80 bytes in hex digits.
+/// The names of the fields, which are keys of `getblockheader`. `header` is the 80 bytes in hex digits.
 pub(super) const NAMES: [&str; 10] = [
     "version",
     "previousblockhash",
@@ -29,15 +29,15 @@ const HASH: usize = 7;
 const HEIGHT: usize = 8;
 const HEADER: usize = 9;
 
-/// A line's values, at the places of their names.
-pub(super) type Fields<'a> = [Option<Cow<'a, str>>; NAMES.len()];
+/// The values of a line, in the order of [`NAMES`].
+pub(super) type FieldTexts<'a> = [Option<Cow<'a, str>>; NAMES.len()];
 
-/// The place of a name; `None` for names that say nothing of the 80 bytes.
+/// Returns the index of a name in [`NAMES`].
 pub(super) fn place_of(name: &str) -> Option<usize> {
     NAMES.iter().position(|known| known.eq_ignore_ascii_case(name.trim()))
 }
 
-/// The names that a header cannot do without and that are not there.
+/// Returns the names of the fields that are missing for a header.
 pub(super) fn missing(has: impl Fn(usize) -> bool) -> Vec<&'static str> {
     if has(HEADER) {
         return Vec::new();
@@ -49,14 +49,17 @@ pub(super) fn missing(has: impl Fn(usize) -> bool) -> Vec<&'static str> {
     needed.map(|place| NAMES[place]).collect()
 }
 
-/// The header, and what is said of it besides. Values that contradict each other are an error that names both.
-pub(super) fn entry(fields: &Fields<'_>, line: u64) -> Result<Entry, String> {
+/// Returns the header that the fields describe.
+///
+/// # Errors
+/// A value is missing or not valid, or two values contradict each other. The text names both.
+pub(super) fn entry(fields: &FieldTexts<'_>, line: u64) -> Result<HeaderEntry, String> {
     let value = |place: usize| {
         let text = fields[place].as_deref().map(str::trim);
         text.filter(|text| !text.is_empty() && !text.eq_ignore_ascii_case("nan"))
     };
     let number = |place| value(place).map(|text| integer(NAMES[place], text)).transpose();
-    let given = Given {
+    let values = FieldValues {
         version: number(VERSION)?,
         version_hex: value(VERSION_HEX).map(|text| word(NAMES[VERSION_HEX], text)).transpose()?,
         prev: value(PREV).map(|text| hash(NAMES[PREV], text)).transpose()?,
@@ -70,19 +73,19 @@ pub(super) fn entry(fields: &Fields<'_>, line: u64) -> Result<Entry, String> {
             &digits(text)
                 .ok_or_else(|| format!("header: expected 160 hex digits, got {}", short(text)))?,
         ),
-        None => given.header()?,
+        None => values.header()?,
     };
-    given.compare(&header)?;
+    values.compare(&header)?;
     let height = number(HEIGHT)?.map(|height: i64| {
         u32::try_from(height)
             .map_err(|_| format!("height: expected 0 to {}, got {height}", u32::MAX))
     });
     let hash = value(HASH).map(|text| hash(NAMES[HASH], text).map(BlockHash));
-    Ok(Entry { header, line, height: height.transpose()?, hash: hash.transpose()? })
+    Ok(HeaderEntry { header, line, height: height.transpose()?, hash: hash.transpose()? })
 }
 
-/// What the fields say of the 80 bytes.
-struct Given {
+/// The parsed values of the fields of the 80 bytes.
+struct FieldValues {
     version: Option<i64>,
     version_hex: Option<u32>,
     prev: Option<[u8; 32]>,
@@ -92,7 +95,7 @@ struct Given {
     nonce: Option<i64>,
 }
 
-impl Given {
+impl FieldValues {
     fn header(&self) -> Result<Header, String> {
         let absent = |place: usize| format!("no value for {}", NAMES[place]);
         let version = match (self.version, self.version_hex) {
@@ -119,20 +122,23 @@ impl Given {
         })
     }
 
-    /// Holds every field against the header.
+    /// Compares every value with the header.
     fn compare(&self, header: &Header) -> Result<(), String> {
         let version_hex = header.version.cast_unsigned();
-        same(NAMES[VERSION], i64::from(header.version), self.version, |n| n.to_string())?;
-        same(NAMES[VERSION_HEX], version_hex, self.version_hex, |n| format!("{n:08x}"))?;
-        same(NAMES[PREV], header.prev.0, self.prev, |bytes| BlockHash(*bytes).to_string())?;
-        same(NAMES[MERKLE], header.merkle_root.0, self.merkle, |b| BlockHash(*b).to_string())?;
-        same(NAMES[TIME], i64::from(header.time), self.time, |n| n.to_string())?;
-        same(NAMES[BITS], header.bits, self.bits, |n| format!("{n:08x}"))?;
-        same(NAMES[NONCE], i64::from(header.nonce), self.nonce, |n| n.to_string())
+        check_same(NAMES[VERSION], i64::from(header.version), self.version, |n| n.to_string())?;
+        check_same(NAMES[VERSION_HEX], version_hex, self.version_hex, |n| format!("{n:08x}"))?;
+        check_same(NAMES[PREV], header.prev.0, self.prev, |bytes| BlockHash(*bytes).to_string())?;
+        check_same(NAMES[MERKLE], header.merkle_root.0, self.merkle, |b| {
+            BlockHash(*b).to_string()
+        })?;
+        check_same(NAMES[TIME], i64::from(header.time), self.time, |n| n.to_string())?;
+        check_same(NAMES[BITS], header.bits, self.bits, |n| format!("{n:08x}"))?;
+        check_same(NAMES[NONCE], i64::from(header.nonce), self.nonce, |n| n.to_string())
     }
 }
 
-fn same<T: PartialEq>(
+/// Returns an error if a value differs from that in the header.
+fn check_same<T: PartialEq>(
     name: &str,
     expected: T,
     got: Option<T>,
@@ -148,19 +154,19 @@ fn same<T: PartialEq>(
     }
 }
 
-/// A whole number, also as pandas writes it where values are missing (`7.0`).
+/// Parses a whole number. Pandas writes it as `7.0` in a column with missing values.
 fn integer(name: &str, text: &str) -> Result<i64, String> {
     let whole = text.strip_suffix(".0").unwrap_or(text);
     whole.parse().map_err(|_| format!("{name}: expected a whole number, got {}", short(text)))
 }
 
-/// 8 hex digits.
+/// Parses 8 hex digits.
 fn word(name: &str, text: &str) -> Result<u32, String> {
     let wrong = || format!("{name}: expected 8 hex digits, got {}", short(text));
     digits::<4>(text).map(u32::from_be_bytes).ok_or_else(wrong)
 }
 
-/// A hash in display order, to its bytes in wire order.
+/// Parses a hash in display order, and returns its bytes in wire order.
 fn hash(name: &str, text: &str) -> Result<[u8; 32], String> {
     let wrong = || format!("{name}: expected 64 hex digits, got {}", short(text));
     let mut bytes: [u8; 32] = digits(text).ok_or_else(wrong)?;
@@ -168,7 +174,7 @@ fn hash(name: &str, text: &str) -> Result<[u8; 32], String> {
     Ok(bytes)
 }
 
-/// Unix seconds, from a number or an ISO 8601 time (UTC where no offset is given).
+/// Parses Unix seconds or an ISO 8601 time, which is UTC if it has no offset.
 fn time(text: &str) -> Result<i64, String> {
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return integer("time", text);
@@ -193,13 +199,13 @@ fn time(text: &str) -> Result<i64, String> {
     Ok(parsed.timestamp())
 }
 
-/// Exactly so many bytes in hex digits of either case, `0x` before them or not.
+/// Parses exactly `N` bytes of hex digits, with or without `0x`.
 fn digits<const N: usize>(text: &str) -> Option<[u8; N]> {
     let text = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
     hex::decode_array(text).ok()
 }
 
-/// A value as it is shown in a message.
+/// Quotes a value for a message, and cuts it if it is long.
 pub(super) fn short(text: &str) -> String {
     let most = HEADER_LEN;
     if text.chars().count() <= most {
@@ -223,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_understood_as_pandas_writes_them() {
+    fn times_are_parsed_as_pandas_writes_them() {
         for text in [
             "1231006505",
             "1231006505.0",

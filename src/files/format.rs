@@ -1,40 +1,39 @@
-//! Which form a file has.
+//! The formats of files, and how the format of a file is chosen.
 
 use super::error::FileError;
 use super::hex::is_hex;
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser, ValueParserFactory};
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::str::FromStr;
 
 #[cfg(feature = "parquet")]
 const NAMES: &str = "bin, hex, csv, jsonl, parquet or hints";
 #[cfg(not(feature = "parquet"))]
 const NAMES: &str = "bin, hex, csv, jsonl or hints";
 
-/// Forms that headers can be read from.
+/// The names of the formats that headers can be read from.
 const READ_NAMES: &str = "bin, hex, csv or jsonl";
 
-/// What is to be done with a file.
+/// What a file is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum FilePurpose {
     /// Headers are written to it.
     Export,
     /// Headers are read from it.
     Import,
 }
 
-/// Form of a file of headers.
+/// The format of a file of headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileFormat {
     /// Raw headers of 80 bytes, nothing between them.
     Bin,
     /// The raw headers in hex digits, one on each line.
     Hex,
-    /// A table with a line of names, the keys of getblockheader.
+    /// A table. Its first line has the names of the columns, which are keys of `getblockheader`.
     Csv,
-    /// The JSON object of query on each line.
+    /// The JSON object of `query --json` on each line.
     Jsonl,
     /// Lines `HEIGHT HASH`, one for the last header of each period.
     Hints,
@@ -44,7 +43,18 @@ pub(crate) enum FileFormat {
 }
 
 impl FileFormat {
-    /// Its name in options and output.
+    /// All formats that are built in.
+    pub(crate) const ALL: &[Self] = &[
+        Self::Bin,
+        Self::Hex,
+        Self::Csv,
+        Self::Jsonl,
+        #[cfg(feature = "parquet")]
+        Self::Parquet,
+        Self::Hints,
+    ];
+
+    /// Returns the name of the format in options and output.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bin => "bin",
@@ -57,7 +67,7 @@ impl FileFormat {
         }
     }
 
-    /// Whether it is bytes that no terminal can show.
+    /// Returns whether the format is binary, so that a terminal cannot show it.
     pub(crate) fn is_binary(self) -> bool {
         match self {
             Self::Bin => true,
@@ -87,86 +97,60 @@ impl FileFormat {
     }
 }
 
-/// Understands a format on the command line.
-pub(crate) fn parse_format(name: &str) -> Result<FileFormat, String> {
-    match FileFormat::by_name(name) {
-        Ok(Some(format)) => Ok(format),
-        Ok(None) => Err(format!("expected {NAMES}")),
-        Err(error) => Err(error.to_string()),
+impl FromStr for FileFormat {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match Self::by_name(name) {
+            Ok(Some(format)) => Ok(format),
+            Ok(None) => Err(format!("expected {NAMES}")),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
-/// Understands a format as [`parse_format`] does, and names the formats to shells that complete a command.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FormatParser;
-
-impl TypedValueParser for FormatParser {
-    type Value = FileFormat;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        arg: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<FileFormat, clap::Error> {
-        let parser = StringValueParser::new().try_map(|name| parse_format(&name));
-        parser.parse_ref(command, arg, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let names = NAMES.split([',', ' ']).filter(|name| !name.is_empty() && *name != "or");
-        Some(Box::new(names.map(PossibleValue::new)))
-    }
-}
-
-impl ValueParserFactory for FileFormat {
-    type Parser = FormatParser;
-
-    fn value_parser() -> FormatParser {
-        FormatParser
-    }
-}
-
-/// The file and its format: said by an option, by a word before the file (`csv FILE`), or by the file's extension.
+/// Returns the file and its format. An option, a word before the file (`csv FILE`) or the file's extension names the
+/// format.
 ///
 /// # Errors
-/// Nothing says it, or the word is none.
+/// The format is not named, or is unknown.
 pub(crate) fn resolve<'a>(
     word: Option<&str>,
     file: &'a Path,
-    said: Option<FileFormat>,
-    purpose: Purpose,
+    option: Option<FileFormat>,
+    purpose: FilePurpose,
 ) -> Result<(&'a Path, FileFormat), FileError> {
     let command = match purpose {
-        Purpose::Export => "export",
-        Purpose::Import => "import",
+        FilePurpose::Export => "export",
+        FilePurpose::Import => "import",
     };
     let word = word.map(|word| {
-        parse_format(word).map_err(|_| {
+        word.parse().map_err(|_| {
             FileError::Usage(format!("{command} takes one file: {word:?} is no format before it"))
         })
     });
-    let said = word.transpose()?.or(said);
-    if said.is_none() && parse_format(&file.to_string_lossy()).is_ok() {
+    let named = word.transpose()?.or(option);
+    if named.is_none() && file.to_string_lossy().parse::<FileFormat>().is_ok() {
         let name = file.display();
         return Err(FileError::Usage(format!(
             "no file is named: lightclient {command} {name} FILE"
         )));
     }
-    Ok((file, format_of(file, said, purpose)?))
+    Ok((file, format_of(file, named, purpose)?))
 }
 
+/// Returns the format of a file: that of the option, or that of the extension.
 fn format_of(
     file: &Path,
-    said: Option<FileFormat>,
-    purpose: Purpose,
+    option: Option<FileFormat>,
+    purpose: FilePurpose,
 ) -> Result<FileFormat, FileError> {
-    if let Some(format) = said {
+    if let Some(format) = option {
         return Ok(format);
     }
     let names = match purpose {
-        Purpose::Export => NAMES,
-        Purpose::Import => READ_NAMES,
+        FilePurpose::Export => NAMES,
+        FilePurpose::Import => READ_NAMES,
     };
     if file == Path::new("-") {
         return Err(FileError::Usage(format!(
@@ -175,7 +159,7 @@ fn format_of(
     }
     let extension = file.extension().map(|extension| extension.to_string_lossy());
     let mut known = extension.as_deref().map(FileFormat::by_name).transpose()?.flatten();
-    if known.is_none() && purpose == Purpose::Import && holds_hex(file) {
+    if known.is_none() && purpose == FilePurpose::Import && starts_with_hex(file) {
         known = Some(FileFormat::Hex);
     }
     known.ok_or_else(|| {
@@ -186,8 +170,8 @@ fn format_of(
     })
 }
 
-/// Whether a file begins with a header in hex digits; not asked of pipes, whose bytes would be gone.
-fn holds_hex(path: &Path) -> bool {
+/// Returns whether a regular file begins with a header in hex digits. Bytes read from a pipe would be lost.
+fn starts_with_hex(path: &Path) -> bool {
     let mut start = Vec::new();
     path.is_file()
         && File::open(path)
@@ -197,12 +181,12 @@ fn holds_hex(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FileFormat, Purpose, format_of, parse_format, resolve};
+    use super::{FileFormat, FilePurpose, NAMES, format_of, resolve};
     use std::path::Path;
 
     #[test]
     fn the_option_beats_the_extension() {
-        let format = |file: &str, said| format_of(Path::new(file), said, Purpose::Export).ok();
+        let format = |file: &str, said| format_of(Path::new(file), said, FilePurpose::Export).ok();
         assert_eq!(format("a.bin", None), Some(FileFormat::Bin));
         assert_eq!(format("a.CSV", None), Some(FileFormat::Csv));
         assert_eq!(format("a.bin", Some(FileFormat::Jsonl)), Some(FileFormat::Jsonl));
@@ -212,9 +196,9 @@ mod tests {
     }
 
     #[test]
-    fn a_word_before_the_file_says_its_format() {
+    fn a_word_before_the_file_names_its_format() {
         let format = |word, file: &str| {
-            resolve(word, Path::new(file), None, Purpose::Import).map(|(_, format)| format)
+            resolve(word, Path::new(file), None, FilePurpose::Import).map(|(_, format)| format)
         };
         assert_eq!(format(Some("csv"), "a").unwrap(), FileFormat::Csv);
         assert_eq!(format(None, "a.csv").unwrap(), FileFormat::Csv);
@@ -226,33 +210,28 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_understood() {
-        for format in [
-            FileFormat::Bin,
-            FileFormat::Hex,
-            FileFormat::Csv,
-            FileFormat::Jsonl,
-            FileFormat::Hints,
-        ] {
-            assert_eq!(parse_format(format.name()), Ok(format));
+    fn every_name_is_parsed() {
+        for format in FileFormat::ALL {
+            assert_eq!(format.name().parse(), Ok(*format));
+            assert!(NAMES.contains(format.name()));
         }
     }
 
     #[test]
     #[cfg(feature = "parquet")]
-    fn parquet_is_known_where_it_is_built_in() {
-        let format = format_of(Path::new("a.parquet"), None, Purpose::Export).ok();
+    fn parquet_is_a_format_if_it_is_built_in() {
+        let format = format_of(Path::new("a.parquet"), None, FilePurpose::Export).ok();
         assert_eq!(format, Some(FileFormat::Parquet));
-        assert_eq!(parse_format("Parquet"), Ok(FileFormat::Parquet));
+        assert_eq!("Parquet".parse(), Ok(FileFormat::Parquet));
         assert_eq!(FileFormat::Parquet.name(), "parquet");
     }
 
     #[test]
     #[cfg(not(feature = "parquet"))]
-    fn parquet_says_how_to_get_it_where_it_is_not_built_in() {
+    fn without_parquet_the_error_says_how_to_get_it() {
         let said =
-            format_of(Path::new("a.parquet"), None, Purpose::Export).unwrap_err().to_string();
+            format_of(Path::new("a.parquet"), None, FilePurpose::Export).unwrap_err().to_string();
         assert!(said.contains("cargo install --path . --features parquet"), "{said}");
-        assert_eq!(parse_format("parquet"), Err(said));
+        assert_eq!("parquet".parse::<FileFormat>(), Err(said));
     }
 }

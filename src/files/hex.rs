@@ -1,17 +1,17 @@
-//! Reading headers in hex digits: one on each line, or all in one line as Bitcoin Core's REST interface serves them.
+//! Reads headers in hex digits: one on each line, or all in one line as Bitcoin Core's REST interface serves them.
 
-use super::entry::{BOM, Entry, Fault, in_line};
+use super::entry::{BOM, EntryError, HeaderEntry, in_line};
 use crate::primitives::hex::{decode_array, digit};
 use crate::primitives::{HEADER_LEN, Header};
 use std::io::{BufRead, ErrorKind};
 
-/// Reads 160 digits a header, with white space anywhere between them and `0x` before a header's first.
+/// Reads 160 digits per header. White space may stand anywhere between digits, and `0x` before a header.
 pub(super) fn hex_headers(
     mut source: impl BufRead + Send + 'static,
-) -> impl Iterator<Item = Result<Entry, Fault>> + Send {
+) -> impl Iterator<Item = Result<HeaderEntry, EntryError>> + Send {
     let mut line = 1_u64;
     std::iter::from_fn(move || {
-        let mut header = Partial::default();
+        let mut header = PartialHeader::default();
         loop {
             let bytes = match source.fill_buf() {
                 Ok(bytes) => bytes,
@@ -19,7 +19,7 @@ pub(super) fn hex_headers(
                 Err(error) => return Some(Err(error.into())),
             };
             if bytes.is_empty() {
-                return header.cut().map(|what| Err(in_line(line, what)));
+                return header.incomplete().map(|what| Err(in_line(line, what)));
             }
             let (used, outcome) = header.take(bytes, &mut line);
             source.consume(used);
@@ -27,7 +27,7 @@ pub(super) fn hex_headers(
                 Ok(false) => {}
                 Ok(true) => {
                     let decoded = Header::decode(&header.bytes);
-                    return Some(Ok(Entry::of(decoded, line)));
+                    return Some(Ok(HeaderEntry::of(decoded, line)));
                 }
                 Err(what) => return Some(Err(in_line(line, what))),
             }
@@ -35,20 +35,20 @@ pub(super) fn hex_headers(
     })
 }
 
-/// The digits of one header so far.
-struct Partial {
+/// The digits of a header that have been read so far.
+struct PartialHeader {
     bytes: [u8; HEADER_LEN],
     digits: usize,
 }
 
-impl Default for Partial {
+impl Default for PartialHeader {
     fn default() -> Self {
         Self { bytes: [0; HEADER_LEN], digits: 0 }
     }
 }
 
-impl Partial {
-    /// Takes digits: how many bytes were used, and whether the header is whole.
+impl PartialHeader {
+    /// Takes digits. Returns how many bytes it took, and whether the header is complete.
     fn take(&mut self, bytes: &[u8], line: &mut u64) -> (usize, Result<bool, String>) {
         if self.digits == 0
             && let Some(used) = self.take_whole(bytes, line)
@@ -79,25 +79,26 @@ impl Partial {
         (bytes.len(), Ok(false))
     }
 
-    /// Takes a whole header whose digits stand together, as nearly all do: how many bytes were used.
+    /// Takes a whole header whose digits have no white space between them, as nearly all have. Returns how many bytes
+    /// it took.
     fn take_whole(&mut self, bytes: &[u8], line: &mut u64) -> Option<usize> {
         let blank = bytes.iter().take_while(|byte| b"\n\r\t ".contains(byte)).count();
         let digits = bytes[blank..].get(..2 * HEADER_LEN)?;
         self.bytes = decode_array(str::from_utf8(digits).ok()?).ok()?;
-        let ends = bytes[..blank].iter().filter(|byte| **byte == b'\n').count();
-        *line += u64::try_from(ends).unwrap_or(u64::MAX);
+        let line_ends = bytes[..blank].iter().filter(|byte| **byte == b'\n').count();
+        *line += u64::try_from(line_ends).unwrap_or(u64::MAX);
         Some(blank + 2 * HEADER_LEN)
     }
 
-    /// What is wrong at the end of the file, if digits are left over.
-    fn cut(&self) -> Option<String> {
+    /// Returns an error for digits that are left over at the end of the file.
+    fn incomplete(&self) -> Option<String> {
         (self.digits > 0).then(|| {
             format!("expected 160 hex digits, got {}: the header is cut short", self.digits)
         })
     }
 }
 
-/// Whether a file begins with 160 hex digits, white space between them or not.
+/// Returns whether a file begins with 160 hex digits, with or without white space between them.
 pub(super) fn is_hex(start: &[u8]) -> bool {
     let start = start.strip_prefix(BOM).unwrap_or(start).trim_ascii_start();
     let start = start.strip_prefix(b"0x").unwrap_or(start);
@@ -113,7 +114,7 @@ mod tests {
     use crate::primitives::{Network, hex};
     use std::io::BufReader;
 
-    /// The lines that headers end in, or what ends reading.
+    /// Returns the number of the line in which each header ends, or the error.
     fn lines(text: &str, capacity: usize) -> Vec<Result<u64, String>> {
         let source = BufReader::with_capacity(capacity, std::io::Cursor::new(text.to_owned()));
         let genesis = params(Network::Mainnet).genesis;
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_and_their_lines_are_the_same_however_their_digits_stand() {
+    fn white_space_and_buffer_size_do_not_change_headers_and_line_numbers() {
         let digits = hex::encode(&params(Network::Mainnet).genesis.encode());
         let (half, rest) = digits.split_at(81);
         let text = format!(
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_that_is_no_digit_is_found_in_its_line_however_much_is_read_at_once() {
+    fn a_wrong_character_is_reported_with_its_line() {
         let digits = hex::encode(&params(Network::Mainnet).genesis.encode());
         let wrong = digits.replacen('5', "g", 1);
         for capacity in [1, 160, 1 << 16] {

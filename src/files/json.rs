@@ -1,23 +1,23 @@
-//! Reading headers from JSON Lines.
+//! Reads headers from JSON Lines.
 
-use super::entry::{Entry, Fault, Headers, Lines, in_line};
-use super::fields::{Fields, entry, missing, place_of, short};
+use super::entry::{EntryError, FileEntries, HeaderEntry, Lines, in_line};
+use super::fields::{FieldTexts, entry, missing, place_of, short};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::fmt;
 use std::io::BufRead;
 
-/// Reads an object on each line; other keys are passed over.
-pub(super) fn jsonl_headers(source: impl BufRead + Send + 'static) -> Headers {
+/// Reads an object on each line, and ignores unknown keys.
+pub(super) fn jsonl_headers(source: impl BufRead + Send + 'static) -> FileEntries {
     let mut lines = Lines::new(source);
     Box::new(std::iter::from_fn(move || next(&mut lines).transpose()))
 }
 
-fn next(lines: &mut Lines<impl BufRead>) -> Result<Option<Entry>, Fault> {
+fn next(lines: &mut Lines<impl BufRead>) -> Result<Option<HeaderEntry>, EntryError> {
     let Some((number, line)) = lines.next()? else { return Ok(None) };
     let read = object(line).and_then(|object| {
-        let absent = missing(|place| object.0[place].is_some() || place == PARENT);
+        let absent = missing(|place| object.0[place].is_some() || place == PREVIOUS_BLOCK_HASH);
         if !absent.is_empty() {
             return Err(format!("no key {}", absent.join(", ")));
         }
@@ -26,15 +26,15 @@ fn next(lines: &mut Lines<impl BufRead>) -> Result<Option<Entry>, Fault> {
     read.map(Some).map_err(|what| in_line(number, what))
 }
 
-/// Genesis has no key for it.
-const PARENT: usize = 1;
+/// The index of `previousblockhash`, which genesis does not have.
+const PREVIOUS_BLOCK_HASH: usize = 1;
 
 fn object(line: &str) -> Result<Object<'_>, String> {
     serde_json::from_str(line).map_err(|error| {
         if !line.trim_start().starts_with('{') {
             return format!("expected a JSON object, got {}", short(line));
         }
-        // The library's own words speak of its types.
+        // The library's own message names its types.
         let column = error.column();
         if error.is_eof() {
             format!("the line ends within its JSON object, at column {column}")
@@ -44,7 +44,8 @@ fn object(line: &str) -> Result<Object<'_>, String> {
     })
 }
 
-struct Object<'a>(Fields<'a>);
+/// The fields of a JSON object.
+struct Object<'a>(FieldTexts<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -62,7 +63,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object<'de>, M::Error> {
-        let mut fields = Fields::default();
+        let mut fields = FieldTexts::default();
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match place_of(&key) {
                 Some(place) => fields[place] = map.next_value::<Scalar<'de>>()?.0,
@@ -75,7 +76,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 }
 
-/// A value as text.
+/// A JSON value as text.
 struct Scalar<'a>(Option<Cow<'a, str>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {

@@ -1,9 +1,12 @@
-//! Files of headers: raw, hex, CSV, JSON Lines, Parquet, hints.
+//! Reads and writes files of headers: raw, hex, CSV, JSON Lines, Parquet, hints.
 
 mod entry;
 mod error;
 mod fields;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, reason = "all of it is a test")]
+mod fuzz;
 mod hex;
 mod json;
 #[cfg(feature = "parquet")]
@@ -15,9 +18,11 @@ mod sniff;
 mod table;
 mod write;
 
-pub(crate) use entry::Entry;
+pub(crate) use entry::HeaderEntry;
 pub(crate) use error::{FileError, advice};
-pub(crate) use format::{FileFormat, Purpose, resolve};
+pub(crate) use format::{FileFormat, FilePurpose, resolve};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use fuzz::fuzz;
 pub(crate) use read::{HeaderFile, HeaderFileError};
 pub(crate) use sink::Sink;
 pub(crate) use sniff::misplaced;

@@ -1,7 +1,7 @@
-//! Parquet files of headers: the columns of the CSV file.
+//! Writes Parquet files of headers, with the columns of the CSV file.
 //!
-//! Hashes, bits and work are strings of hex digits as `getblockheader` has them, so that a query finds what
-//! other tools print; times are timestamps in milliseconds, UTC.
+//! Hashes, bits and work are strings of hex digits as in `getblockheader`, so that queries can use what other tools
+//! print. Times are timestamps in milliseconds, UTC.
 
 use super::error::FileError;
 use super::sink::Sink;
@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The columns of the CSV file. Numbers are signed, since SQL's differences of unsigned ones overflow.
+/// The columns of the CSV file. Numbers are signed, since differences of unsigned numbers overflow in SQL.
 const SCHEMA: &str = "message headers {
     required int64 height;
     required binary hash (STRING);
@@ -35,33 +35,34 @@ const SCHEMA: &str = "message headers {
     optional binary previousblockhash (STRING);
 }";
 
-/// Columns with few values: a dictionary makes them small.
+/// Columns with few distinct values, for which a dictionary saves space.
 const REPEATING: [&str; 4] = ["version", "versionHex", "bits", "difficulty"];
 
-/// Rows of a row group, close to the 122,880 that DuckDB writes. Smaller groups cost readers time, and larger ones cost
-/// the writer memory.
+/// Rows of a row group, close to the 122,880 that DuckDB writes. Smaller groups are slower to read, and larger ones
+/// take the writer more memory.
 const GROUP_ROWS: u32 = 131_072;
 
 /// Spans of headers that are encoded together.
 const SPANS: usize = 4;
 
-/// Headers on their way into a Parquet file.
+/// Writes headers to a Parquet file.
 pub(super) struct ParquetWriter {
-    /// The format needs no seeking to be written.
+    /// The library's writer, which never seeks.
     file: SerializedFileWriter<Outbox>,
-    /// What the library has written and the sink has not got yet.
+    /// Bytes that the library has written, and that are not in the sink yet.
     out: Outbox,
     properties: WriterPropertiesPtr,
-    /// What each column is encoded into, used again for each row group.
+    /// The buffers that columns are encoded into, one for each column. Every row group uses them again.
     buffers: Vec<Vec<u8>>,
 }
 
-/// Bytes on their way from the library to the sink, which the library cannot keep.
+/// Takes the bytes that the library writes. The library needs an owned writer, and the sink is borrowed.
 #[derive(Clone, Default)]
 struct Outbox(Arc<Mutex<Vec<u8>>>);
 
 impl Outbox {
-    fn hand_on(&self, sink: &mut impl Write) -> io::Result<()> {
+    /// Moves the bytes to the sink.
+    fn move_to(&self, sink: &mut impl Write) -> io::Result<()> {
         let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sink.write_all(&bytes)?;
         bytes.clear();
@@ -80,10 +81,10 @@ impl Write for Outbox {
 }
 
 impl ParquetWriter {
-    /// A new file.
+    /// Starts a file.
     ///
     /// # Errors
-    /// None in practice: they would be faults of the schema.
+    /// The schema is wrong, which does not happen in practice.
     pub(super) fn new() -> io::Result<Self> {
         let schema = parse_message_type(SCHEMA).map_err(io::Error::other)?;
         let properties = Arc::new(properties());
@@ -94,13 +95,13 @@ impl ParquetWriter {
         Ok(Self { file, out, properties, buffers })
     }
 
-    /// Writes a row group of the next headers, and says how many there were.
+    /// Writes the next headers as a row group, and returns their number.
     ///
-    /// Each column is encoded on one of the threads, while the next headers are read: what is kept of a row group is
-    /// what is compressed already.
+    /// Columns are encoded in parallel while the next headers are read. Memory holds only the compressed columns of the
+    /// row group and a few spans of headers.
     ///
     /// # Errors
-    /// Reading failed, or the sink does not take it.
+    /// Reading or writing failed.
     pub(super) fn write_group(
         &mut self,
         sink: &mut Sink<'_>,
@@ -109,8 +110,9 @@ impl ParquetWriter {
         let descriptions = self.file.schema_descr().columns().to_vec();
         let mut encoded: Vec<_> = self.buffers.drain(..).map(TrackedWrite::new).collect();
         let columns = descriptions.into_iter().zip(&mut encoded);
-        let mut columns: Vec<Column<'_>> =
-            columns.map(|(column, bytes)| Column::new(column, &self.properties, bytes)).collect();
+        let mut columns: Vec<GroupColumn<'_>> = columns
+            .map(|(column, bytes)| GroupColumn::new(column, &self.properties, bytes))
+            .collect();
         let mut rows = 0;
         let mut spans = read_spans(range, GROUP_ROWS)?;
         while !spans.is_empty() {
@@ -135,7 +137,7 @@ impl ParquetWriter {
         Ok(rows)
     }
 
-    /// Writes the columns of a row group one after another.
+    /// Writes the encoded columns of a row group one after another.
     fn append(
         &mut self,
         encoded: Vec<TrackedWrite<Vec<u8>>>,
@@ -146,7 +148,7 @@ impl ParquetWriter {
         for (bytes, closed) in encoded.into_iter().zip(closed) {
             let bytes = bytes::Bytes::from(bytes.into_inner().map_err(io::Error::other)?);
             group.append_column(&bytes, closed).map_err(io::Error::other)?;
-            self.out.hand_on(sink)?;
+            self.out.move_to(sink)?;
             let mut buffer = Vec::from(bytes);
             buffer.clear();
             self.buffers.push(buffer);
@@ -158,10 +160,10 @@ impl ParquetWriter {
     /// Writes the footer.
     ///
     /// # Errors
-    /// The sink does not take it.
+    /// Writing failed.
     pub(super) fn finish(&mut self, sink: &mut impl Write) -> io::Result<()> {
         self.file.finish().map_err(io::Error::other)?;
-        self.out.hand_on(sink)
+        self.out.move_to(sink)
     }
 }
 
@@ -178,9 +180,9 @@ fn properties() -> WriterProperties {
     properties.build()
 }
 
-/// The next headers, at most so many.
-fn read_spans(range: &mut HeaderRange<'_>, most: u32) -> Result<Vec<HeaderSpan>, ReadError> {
-    let (mut spans, mut left) = (Vec::new(), most);
+/// Reads the next headers, at most `max_headers`.
+fn read_spans(range: &mut HeaderRange<'_>, max_headers: u32) -> Result<Vec<HeaderSpan>, ReadError> {
+    let (mut spans, mut left) = (Vec::new(), max_headers);
     while left > 0
         && spans.len() < SPANS
         && let Some(span) = range.next_span(left)?
@@ -192,12 +194,12 @@ fn read_spans(range: &mut HeaderRange<'_>, most: u32) -> Result<Vec<HeaderSpan>,
 }
 
 /// A column of a row group.
-struct Column<'a> {
+struct GroupColumn<'a> {
     name: String,
     writer: ColumnWriter<'a>,
 }
 
-impl<'a> Column<'a> {
+impl<'a> GroupColumn<'a> {
     fn new(
         column: ColumnDescPtr,
         properties: &WriterPropertiesPtr,
@@ -209,6 +211,7 @@ impl<'a> Column<'a> {
     }
 }
 
+/// Encodes the values of one column.
 fn write_batch(
     writer: &mut ColumnWriter<'_>,
     name: &str,
@@ -249,7 +252,7 @@ fn number(name: &str, facts: &HeaderFacts<'_>) -> i64 {
     }
 }
 
-/// The texts of a column, all in one buffer.
+/// Returns the texts of a column, which share one buffer.
 fn texts<'a>(name: &str, facts: impl Iterator<Item = &'a HeaderFacts<'a>>) -> Vec<ByteArray> {
     let (mut text, mut ends) = (String::new(), vec![0]);
     for facts in facts {

@@ -1,11 +1,11 @@
-//! Reading headers from a file.
+//! Reads headers from a file.
 
-use super::entry::{BOM, Entry, Fault, Headers};
+use super::entry::{BOM, EntryError, FileEntries, HeaderEntry};
 use super::error::advice;
 use super::format::FileFormat;
 use super::hex::hex_headers;
 use super::json::jsonl_headers;
-use super::sniff::{Seen, look};
+use super::sniff::{Detected, detect};
 use super::table::csv_headers;
 use crate::primitives::{HEADER_LEN, Header};
 use std::fs::File;
@@ -17,27 +17,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, JoinHandle};
 
-/// Bytes at the beginning of a file that are looked at to see what it is.
-const LOOK: usize = 1 << 16;
+/// Bytes at the beginning of a file from which its format is detected.
+const DETECT_BYTES: usize = 1 << 16;
 
-/// Headers that the thread that reads hands over together.
+/// Headers in one batch of the reading thread.
 const BATCH: usize = 256;
 
-/// How many such batches it may be ahead.
-const AHEAD: usize = 16;
+/// Batches that the reading thread may be ahead.
+const MAX_AHEAD: usize = 16;
 
 /// Why a file's next header cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HeaderFileError {
-    /// The system does not let it.
+    /// The file cannot be read.
     #[error("cannot read {}: {source}: {}", path.display(), advice(source.kind()))]
     Io {
         /// The file.
         path: PathBuf,
-        /// What it says.
+        /// The system's error.
         source: io::Error,
     },
-    /// What is there is no header.
+    /// A line or header is not valid.
     #[error("{}, {place}: {what}", path.display())]
     Content {
         /// The file.
@@ -47,40 +47,40 @@ pub(crate) enum HeaderFileError {
         /// What is wrong.
         what: String,
     },
-    /// It is another kind of file.
+    /// The file is of another kind.
     #[error("{}: {what}", path.display())]
     Other {
         /// The file.
         path: PathBuf,
-        /// What it is, and what to do with it.
+        /// What the file is, and what to do with it.
         what: String,
     },
 }
 
 impl HeaderFileError {
-    fn of(fault: Fault, path: &Path) -> HeaderFileError {
+    fn of(fault: EntryError, path: &Path) -> HeaderFileError {
         let path = path.to_owned();
         match fault {
-            Fault::Io(source) => Self::Io { path, source },
-            Fault::Content { place, what } => Self::Content { path, place, what },
+            EntryError::Io(source) => Self::Io { path, source },
+            EntryError::Content { place, what } => Self::Content { path, place, what },
         }
     }
 }
 
-/// A file of headers, read one by one.
+/// A file whose headers are read one by one.
 pub(crate) struct HeaderFile {
     path: PathBuf,
-    read: Arc<AtomicU64>,
+    bytes_read: Arc<AtomicU64>,
     size: Option<u64>,
     unit: &'static str,
-    headers: Headers,
+    headers: FileEntries,
 }
 
 impl HeaderFile {
     /// Opens a file, or standard input for `-`.
     ///
     /// # Errors
-    /// It cannot be opened, or is not of a form whose beginning or end can be told.
+    /// The file cannot be opened, or is of another kind.
     pub(crate) fn open(
         path: &Path,
         format: FileFormat,
@@ -99,8 +99,8 @@ impl HeaderFile {
         Self::of_stream(path, format, file, size, skip)
     }
 
-    /// What is read from its beginning to its end.
-    fn of_stream(
+    /// Opens a stream.
+    pub(super) fn of_stream(
         path: &Path,
         format: FileFormat,
         source: impl Read + Send + 'static,
@@ -108,66 +108,66 @@ impl HeaderFile {
         skip: u64,
     ) -> Result<Self, HeaderFileError> {
         let io = |source| HeaderFileError::Io { path: path.to_owned(), source };
-        let read = Arc::new(AtomicU64::new(0));
-        let mut source = Counted { source, read: Arc::clone(&read) };
+        let bytes_read = Arc::new(AtomicU64::new(0));
+        let mut source = CountingReader { source, bytes_read: Arc::clone(&bytes_read) };
         let skipped = io::copy(&mut { (&mut source).take(skip) }, &mut io::sink()).map_err(io)?;
-        let mut start = Vec::with_capacity(LOOK);
-        { (&mut source).take(LOOK as u64) }.read_to_end(&mut start).map_err(io)?;
-        let seen = look(&start, format, skipped);
-        if matches!(seen, Seen::As(FileFormat::Hex)) && start.starts_with(BOM) {
+        let mut start = Vec::with_capacity(DETECT_BYTES);
+        { (&mut source).take(DETECT_BYTES as u64) }.read_to_end(&mut start).map_err(io)?;
+        let detected = detect(&start, format, skipped);
+        if matches!(detected, Detected::Format(FileFormat::Hex)) && start.starts_with(BOM) {
             start.drain(..BOM.len());
         }
         let source = io::Cursor::new(start).chain(source);
         let mut source = BufReader::with_capacity(1 << 16, source);
-        let unit = match seen {
-            Seen::As(FileFormat::Hex | FileFormat::Csv | FileFormat::Jsonl) => "line",
+        let unit = match detected {
+            Detected::Format(FileFormat::Hex | FileFormat::Csv | FileFormat::Jsonl) => "line",
             _ => "header",
         };
-        let headers: Headers = match seen {
-            Seen::As(FileFormat::Hex) => Box::new(hex_headers(source)),
-            Seen::As(FileFormat::Csv) => csv_headers(source),
-            Seen::As(FileFormat::Jsonl) => jsonl_headers(source),
-            Seen::As(_) => bin_headers(source),
-            Seen::Zeros => {
-                let what = zeros(&mut source, skipped).map_err(io)?;
+        let headers: FileEntries = match detected {
+            Detected::Format(FileFormat::Hex) => Box::new(hex_headers(source)),
+            Detected::Format(FileFormat::Csv) => csv_headers(source),
+            Detected::Format(FileFormat::Jsonl) => jsonl_headers(source),
+            Detected::Format(_) => bin_headers(source),
+            Detected::Zeros => {
+                let what = describe_zeros(&mut source, skipped).map_err(io)?;
                 return Err(HeaderFileError::Other { path: path.to_owned(), what });
             }
-            Seen::Other(what) => {
+            Detected::Other(what) => {
                 return Err(HeaderFileError::Other { path: path.to_owned(), what });
             }
         };
         let headers = read_ahead(headers).map_err(io)?;
-        Ok(Self { path: path.to_owned(), read, size, unit, headers })
+        Ok(Self { path: path.to_owned(), bytes_read, size, unit, headers })
     }
 
-    /// What [`Entry::line`] counts: `line` or `header`.
+    /// Returns what [`HeaderEntry::line`] counts: `line` or `header`.
     pub(crate) fn unit(&self) -> &'static str {
         self.unit
     }
 
-    /// Bytes read so far.
+    /// Returns the number of bytes read so far.
     pub(crate) fn bytes_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+        self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// Bytes that will have been read at its end, where that is known.
+    /// Returns the size of the file in bytes, if it is known.
     pub(crate) fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// The next header; `None` at the end.
+    /// Returns the next header, or `None` at the end.
     ///
     /// # Errors
-    /// What is there is no header, or cannot be read.
-    pub(crate) fn next_header(&mut self) -> Result<Option<Entry>, HeaderFileError> {
+    /// The next header cannot be read, or is not valid.
+    pub(crate) fn next_header(&mut self) -> Result<Option<HeaderEntry>, HeaderFileError> {
         self.headers.next().transpose().map_err(|fault| HeaderFileError::of(fault, &self.path))
     }
 }
 
-/// Reads on a thread of its own, a little ahead. It ends with the file, at the first fault, or when what it reads is not
-/// taken any more.
-fn read_ahead(mut headers: Headers) -> io::Result<Headers> {
-    let (sender, batches) = sync_channel(AHEAD);
+/// Reads a little ahead on a thread of its own, which ends at the end of the file, at the first error, or when the
+/// headers are dropped.
+fn read_ahead(mut headers: FileEntries) -> io::Result<FileEntries> {
+    let (sender, batches) = sync_channel(MAX_AHEAD);
     let read = move || {
         loop {
             let mut batch = Vec::with_capacity(BATCH);
@@ -183,7 +183,7 @@ fn read_ahead(mut headers: Headers) -> io::Result<Headers> {
         }
     };
     let mut thread = Some(Builder::new().name("read-file".to_owned()).spawn(read)?);
-    // The end of a thread that panicked is not the file's end.
+    // If the thread panicked, the file did not end here.
     let end = std::iter::from_fn(move || match thread.take().map(JoinHandle::join)? {
         Ok(()) => None,
         Err(panic) => resume_unwind(panic),
@@ -191,7 +191,8 @@ fn read_ahead(mut headers: Headers) -> io::Result<Headers> {
     Ok(Box::new(batches.into_iter().flatten().chain(end)))
 }
 
-fn bin_headers(mut source: impl BufRead + Send + 'static) -> Headers {
+/// Reads raw headers of 80 bytes.
+fn bin_headers(mut source: impl BufRead + Send + 'static) -> FileEntries {
     let mut number = 0_u64;
     Box::new(std::iter::from_fn(move || {
         let mut bytes = [0; HEADER_LEN];
@@ -210,7 +211,7 @@ fn bin_headers(mut source: impl BufRead + Send + 'static) -> Headers {
         number += 1;
         if filled < HEADER_LEN {
             let size = (number - 1) * HEADER_LEN as u64 + filled as u64;
-            return Some(Err(Fault::Content {
+            return Some(Err(EntryError::Content {
                 place: format!("header {number}"),
                 what: format!(
                     "expected {HEADER_LEN} bytes, got {filled}: {size} bytes are not a multiple of \
@@ -218,12 +219,12 @@ fn bin_headers(mut source: impl BufRead + Send + 'static) -> Headers {
                 ),
             }));
         }
-        Some(Ok(Entry::of(Header::decode(&bytes), number)))
+        Some(Ok(HeaderEntry::of(Header::decode(&bytes), number)))
     }))
 }
 
-/// What is said of a file that begins with zeros.
-fn zeros(source: &mut impl BufRead, skipped: u64) -> io::Result<String> {
+/// Describes a file that begins with zeros, and says how to import it.
+fn describe_zeros(source: &mut impl BufRead, skipped: u64) -> io::Result<String> {
     let mut zeros = 0_u64;
     loop {
         let bytes = source.fill_buf()?;
@@ -248,16 +249,16 @@ fn zeros(source: &mut impl BufRead, skipped: u64) -> io::Result<String> {
     ))
 }
 
-/// Counts what is read.
-struct Counted<R> {
+/// Counts the bytes that are read.
+struct CountingReader<R> {
     source: R,
-    read: Arc<AtomicU64>,
+    bytes_read: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
-        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        self.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }

@@ -1,9 +1,10 @@
-//! A header in CSV: `getblockheader`'s keys that do not change when the chain grows.
+//! The rows of a CSV file.
 
-use crate::core_json::{HeaderInfo, serialize_difficulty};
+use crate::core_json::{HeaderInfo, serialize_float};
 use serde::Serialize;
 
-/// A line of a CSV file: what does not change when the chain grows, and does not merely repeat `bits`.
+/// A row of a CSV file. It has the keys of `getblockheader` except those that change when the chain grows, and
+/// `target`, which repeats `bits`.
 #[derive(Debug, Serialize)]
 pub(super) struct Row<'a> {
     height: u32,
@@ -16,13 +17,14 @@ pub(super) struct Row<'a> {
     mediantime: u32,
     nonce: u32,
     bits: &'a str,
-    #[serde(serialize_with = "serialize_difficulty")]
+    #[serde(serialize_with = "serialize_float")]
     difficulty: f64,
     chainwork: &'a str,
     previousblockhash: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
+    /// Makes the row of a header.
     pub(super) fn of(info: &'a HeaderInfo) -> Self {
         Self {
             height: info.height,

@@ -1,4 +1,4 @@
-//! Where an exported file goes.
+//! The destination of an exported file.
 
 use super::error::FileError;
 use std::fs::{self, File};
@@ -6,28 +6,28 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// A file that bears its name only once it is whole; or standard output.
+/// The destination of an exported file: standard output, or a file that gets its name only when it is complete.
 pub(crate) enum Sink<'a> {
     /// Standard output.
     Stdout(&'a mut (dyn Write + Send)),
-    /// A pipe or device: written as it is.
+    /// A pipe or device, which is written to directly.
     Special(BufWriter<File>, PathBuf),
-    /// A file beside its final place.
-    Partial(Partial),
+    /// A regular file, which is written beside its final place.
+    PartialFile(PartialFile),
 }
 
-/// A file that is not whole yet; removed when dropped.
-pub(crate) struct Partial {
+/// An incomplete file. It is removed when dropped.
+pub(crate) struct PartialFile {
     file: BufWriter<File>,
-    partial: PathBuf,
+    path: PathBuf,
     target: PathBuf,
 }
 
 impl<'a> Sink<'a> {
-    /// The place for a file; `-` is standard output.
+    /// Opens the destination; `-` is standard output.
     ///
     /// # Errors
-    /// The file cannot be made.
+    /// The file cannot be created.
     pub(crate) fn create(
         path: &Path,
         stdout: &'a mut (dyn Write + Send),
@@ -36,7 +36,7 @@ impl<'a> Sink<'a> {
         if path == Path::new("-") {
             return Ok(Self::Stdout(stdout));
         }
-        // The file behind a link is replaced, not the link.
+        // A symbolic link stays, and the file that it points to is replaced.
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         match fs::metadata(&target) {
             Ok(metadata) if metadata.is_dir() => {
@@ -51,21 +51,21 @@ impl<'a> Sink<'a> {
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let partial = target.with_file_name(format!(".{name}.{}.partial", process::id()));
         let file = BufWriter::with_capacity(1 << 16, File::create(&partial).map_err(io)?);
-        Ok(Self::Partial(Partial { file, partial, target }))
+        Ok(Self::PartialFile(PartialFile { file, path: partial, target }))
     }
 
-    /// What a failure to write is called.
+    /// Returns the error for a failed write.
     pub(crate) fn error(&self, source: io::Error) -> FileError {
         match self {
             Self::Stdout(_) => FileError::Output(source),
             Self::Special(_, path) => FileError::Io { doing: "write", path: path.clone(), source },
-            Self::Partial(partial) => {
+            Self::PartialFile(partial) => {
                 FileError::Io { doing: "write", path: partial.target.clone(), source }
             }
         }
     }
 
-    /// Gives the whole file its name, durably.
+    /// Syncs the complete file to disk, and gives it its name.
     ///
     /// # Errors
     /// Writing failed.
@@ -73,24 +73,24 @@ impl<'a> Sink<'a> {
         let finished = match &mut self {
             Self::Stdout(out) => out.flush(),
             Self::Special(file, _) => file.flush(),
-            Self::Partial(partial) => partial.finish(),
+            Self::PartialFile(partial) => partial.finish(),
         };
         finished.map_err(|error| self.error(error))
     }
 }
 
-impl Partial {
+impl PartialFile {
     fn finish(&mut self) -> io::Result<()> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
-        fs::rename(&self.partial, &self.target)
+        fs::rename(&self.path, &self.target)
     }
 }
 
-impl Drop for Partial {
+impl Drop for PartialFile {
     fn drop(&mut self) {
-        // After the rename there is nothing under this name any more.
-        let _ = fs::remove_file(&self.partial);
+        // After the rename there is no file with this name, and the error is expected.
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -99,7 +99,7 @@ impl Write for Sink<'_> {
         match self {
             Self::Stdout(out) => out.write(bytes),
             Self::Special(file, _) => file.write(bytes),
-            Self::Partial(partial) => partial.file.write(bytes),
+            Self::PartialFile(partial) => partial.file.write(bytes),
         }
     }
 
@@ -107,7 +107,7 @@ impl Write for Sink<'_> {
         match self {
             Self::Stdout(out) => out.flush(),
             Self::Special(file, _) => file.flush(),
-            Self::Partial(partial) => partial.file.flush(),
+            Self::PartialFile(partial) => partial.file.flush(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes.
+//! Detects what a file is by its first bytes.
 
 use super::entry::BOM;
 use super::fields::{place_of, short};
@@ -10,19 +10,19 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// What the first bytes of a file say.
+/// What a file is, by its first bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// It is to be read in this form.
-    As(FileFormat),
-    /// Zeros where the first header should be.
+pub(super) enum Detected {
+    /// Headers in this format.
+    Format(FileFormat),
+    /// Zeros in place of the first header.
     Zeros,
-    /// It is not what it was said to be.
+    /// Something else, with a description.
     Other(String),
 }
 
-/// Beginnings of files that hold headers at best inside.
-const KINDS: [(&[u8], &str); 6] = [
+/// First bytes of other kinds of files, and what to do with them.
+const OTHER_KINDS: [(&[u8], &str); 6] = [
     (b"\x1f\x8b", "a gzip file: unpack it first"),
     (b"\x28\xb5\x2f\xfd", "a Zstandard file: unpack it first"),
     (b"\xfd7zXZ", "an xz file: unpack it first"),
@@ -31,89 +31,93 @@ const KINDS: [(&[u8], &str); 6] = [
     (b"SQLite format 3", "an SQLite database, which import does not read: write its table as CSV"),
 ];
 
-/// What `jq` and `query --json` make of several headers.
+/// The description of a JSON array, which `jq -s` and `query --json` write for several headers.
 const ARRAY: &str = "a JSON array, not JSON Lines: make a line of each element with `jq -c '.[]'`";
 
-/// What a file is that is said to be of a form; `start` is its beginning after `skipped` bytes.
-pub(super) fn look(start: &[u8], said: FileFormat, skipped: u64) -> Seen {
+/// Detects what a file is that should have the format `expected`. `start` is its beginning after `skipped` bytes.
+pub(super) fn detect(start: &[u8], expected: FileFormat, skipped: u64) -> Detected {
     if start.is_empty() {
-        return Seen::As(said);
+        return Detected::Format(expected);
     }
     if is_hex(start) {
-        return Seen::As(FileFormat::Hex);
+        return Detected::Format(FileFormat::Hex);
     }
-    if let Some((_, what)) = KINDS.iter().find(|(magic, _)| start.starts_with(magic)) {
-        return Seen::Other(format!("this is {what}"));
+    if let Some((_, what)) = OTHER_KINDS.iter().find(|(magic, _)| start.starts_with(magic)) {
+        return Detected::Other(format!("this is {what}"));
     }
     if let Some(what) = utf16(start) {
-        return Seen::Other(what.to_owned());
+        return Detected::Other(what.to_owned());
     }
-    match said {
-        FileFormat::Bin => look_at_bin(start, skipped),
-        FileFormat::Jsonl if starts_array(start) => Seen::Other(format!("this is {ARRAY}")),
-        _ if starts_with_headers(start) => {
-            Seen::Other(format!("not {} but raw headers of 80 bytes: --format bin", said.name()))
-        }
+    match expected {
+        FileFormat::Bin => detect_bin(start, skipped),
+        FileFormat::Jsonl if starts_array(start) => Detected::Other(format!("this is {ARRAY}")),
+        _ if starts_with_headers(start) => Detected::Other(format!(
+            "not {} but raw headers of 80 bytes: --format bin",
+            expected.name()
+        )),
         _ if start.iter().take(HEADER_LEN).any(|byte| *byte == 0) => {
-            Seen::Other(format!("not {} but a binary file", said.name()))
+            Detected::Other(format!("not {} but a binary file", expected.name()))
         }
-        _ => Seen::As(said),
+        _ => Detected::Format(expected),
     }
 }
 
-/// UTF-16, said in words.
+/// Returns advice if the text is UTF-16.
 pub(super) fn utf16(start: &[u8]) -> Option<&'static str> {
     let marked = start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff");
     marked.then_some("the text is UTF-16: save it as UTF-8")
 }
 
-fn look_at_bin(start: &[u8], skipped: u64) -> Seen {
+/// Detects what a file is that should have raw headers.
+fn detect_bin(start: &[u8], skipped: u64) -> Detected {
     if start.len() >= HEADER_LEN && start[..HEADER_LEN].iter().all(|byte| *byte == 0) {
-        return Seen::Zeros;
+        return Detected::Zeros;
     }
     if let Some(text) = text(start) {
-        return Seen::Other(said_of_text(text));
+        return Detected::Other(describe_text(text));
     }
     let magic = start.first_chunk::<4>();
     let network = Network::ALL.into_iter().find(|n| magic == Some(&params(*n).magic));
     if let Some(network) = network {
-        return Seen::Other(format!(
+        return Detected::Other(format!(
             "blocks of {}, not headers, as Bitcoin Core keeps them in blk files: export headers, or run \
             `lightclient sync`",
             network.name()
         ));
     }
     if starts_with_headers(start) || has_work(start) {
-        return Seen::As(FileFormat::Bin);
+        return Detected::Format(FileFormat::Bin);
     }
-    match next_headers(start) {
+    match find_headers(start) {
         Some(at) => {
             let at = at as u64;
-            Seen::Other(format!(
+            Detected::Other(format!(
                 "bytes {skipped} to {} are no header, headers start at {}: --skip {}",
                 skipped + at - 1,
                 skipped + at,
                 skipped + at
             ))
         }
-        None => Seen::As(FileFormat::Bin),
+        None => Detected::Format(FileFormat::Bin),
     }
 }
 
-/// The first line of what can only be text.
+/// Returns the first line if the file is certainly text.
 fn text(start: &[u8]) -> Option<&str> {
     let start = start.strip_prefix(BOM).unwrap_or(start);
     let start = &start[..start.len().min(4 * HEADER_LEN)];
-    let shown = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace() || *byte >= 0x80;
+    let is_text =
+        |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace() || *byte >= 0x80;
     let valid = match std::str::from_utf8(start) {
         Ok(text) => text,
         Err(error) => std::str::from_utf8(&start[..error.valid_up_to()]).ok()?,
     };
-    let whole = valid.len() + 4 > start.len() && valid.bytes().all(|byte| shown(&byte));
+    let whole = valid.len() + 4 > start.len() && valid.bytes().all(|byte| is_text(&byte));
     whole.then(|| valid.lines().next().unwrap_or_default())
 }
 
-fn said_of_text(line: &str) -> String {
+/// Describes a text file that should have raw headers.
+fn describe_text(line: &str) -> String {
     let names =
         line.split([',', ';', '\t']).filter(|name| place_of(name.trim_matches('"')).is_some());
     let advice = if starts_array(line.as_bytes()) {
@@ -131,31 +135,33 @@ fn said_of_text(line: &str) -> String {
     )
 }
 
-/// Whether text begins as a JSON array does.
+/// Returns whether a text begins like a JSON array.
 fn starts_array(text: &[u8]) -> bool {
     text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start().starts_with(b"[")
 }
 
-/// Whether the first two headers are parent and child.
+/// Returns whether the first two headers are parent and child.
 fn starts_with_headers(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(|first: &[u8; HEADER_LEN]| {
         bytes.get(HEADER_LEN + 4..HEADER_LEN + 36) == Some(&Header::decode(first).hash().0[..])
     })
 }
 
-/// Whether the first header has a proof of work that counts on some network.
+/// Returns whether the first header has a valid proof of work on any network.
 fn has_work(bytes: &[u8]) -> bool {
     let Some(header) = bytes.first_chunk::<HEADER_LEN>().map(Header::decode) else { return false };
     Network::ALL.into_iter().any(|network| link_batch(params(network), vec![header]).1.is_none())
 }
 
-/// Where the first two headers stand that are parent and child.
-pub(super) fn next_headers(bytes: &[u8]) -> Option<usize> {
+/// Returns the offset of the first two headers that are parent and child.
+pub(super) fn find_headers(bytes: &[u8]) -> Option<usize> {
     (0..bytes.len().saturating_sub(HEADER_LEN + 36)).find(|at| starts_with_headers(&bytes[*at..]))
 }
 
-/// Where headers go on in a file of raw headers after the one that was refused (from 0), if they do at another distance
-/// than whole headers: bytes are missing or doubled there.
+/// Describes missing or doubled bytes in a file of raw headers.
+///
+/// `refused` is the number of the refused header, from 0. Returns `None` unless further headers follow at an offset
+/// that is no multiple of 80 bytes, or zeros follow.
 pub(crate) fn misplaced(path: &Path, skip: u64, refused: u64) -> Option<String> {
     let at = skip + refused * HEADER_LEN as u64;
     let mut file = File::open(path).ok()?;
@@ -169,9 +175,9 @@ pub(crate) fn misplaced(path: &Path, skip: u64, refused: u64) -> Option<String> 
     if zeros >= HEADER_LEN {
         return Some(format!("zeros from byte {at} on (a sparse file)"));
     }
-    let further = next_headers(&bytes).filter(|further| !further.is_multiple_of(HEADER_LEN))?;
+    let further = find_headers(&bytes).filter(|further| !further.is_multiple_of(HEADER_LEN))?;
     Some(format!(
-        "from byte {at} on is no header, headers go on at byte {}: bytes are missing or doubled there",
+        "no header starts at byte {at}, headers continue at byte {}: bytes are missing or doubled there",
         at + further as u64
     ))
 }

@@ -1,37 +1,37 @@
-//! Reading headers from a table: CSV, with commas, semicolons or tabs.
+//! Reads headers from a table: CSV, with commas, semicolons or tabs.
 
-use super::entry::{Entry, Fault, Headers, Lines, in_line};
-use super::fields::{Fields, NAMES, entry, missing, place_of, short};
+use super::entry::{EntryError, FileEntries, HeaderEntry, Lines, in_line};
+use super::fields::{FieldTexts, NAMES, entry, missing, place_of, short};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::io::BufRead;
 
-/// Names of columns that are listed in a message.
-const LISTED: usize = 16;
+/// Most names of columns that a message lists.
+const MAX_LISTED: usize = 16;
 
-/// Reads a table whose first line names its columns; those of other names are passed over.
-pub(super) fn csv_headers(source: impl BufRead + Send + 'static) -> Headers {
+/// Reads a table whose first line names its columns, and ignores columns with unknown names.
+pub(super) fn csv_headers(source: impl BufRead + Send + 'static) -> FileEntries {
     let mut lines = Lines::new(source);
-    let mut table: Option<Table> = None;
+    let mut table: Option<CsvTable> = None;
     Box::new(std::iter::from_fn(move || next(&mut lines, &mut table).transpose()))
 }
 
 fn next(
     lines: &mut Lines<impl BufRead>,
-    table: &mut Option<Table>,
-) -> Result<Option<Entry>, Fault> {
+    table: &mut Option<CsvTable>,
+) -> Result<Option<HeaderEntry>, EntryError> {
     loop {
         let Some((number, line)) = lines.next()? else {
             return table.as_ref().map_or(Ok(None), |table| match &table.fault {
-                // A table of names alone holds no header, whatever the names.
-                Some(fault) if !table.bare => Err(in_line(1, fault.clone())),
+                // A table without rows has no header, whatever its columns are.
+                Some(fault) if table.has_rows => Err(in_line(1, fault.clone())),
                 _ => Ok(None),
             });
         };
         match table {
-            None => *table = Some(Table::of(line)),
+            None => *table = Some(CsvTable::of(line)),
             Some(table) => {
-                table.bare = false;
+                table.has_rows = true;
                 if let Some(fault) = &table.fault {
                     return Err(in_line(table.line, fault.clone()));
                 }
@@ -42,63 +42,29 @@ fn next(
     }
 }
 
-/// What the first line says.
-struct Table {
+/// The columns of a table, from its first line.
+struct CsvTable {
     delimiter: char,
-    /// For each column its field.
+    /// The field of each column, as an index into [`NAMES`].
     columns: Vec<Option<usize>>,
     line: u64,
-    /// Why no header can be read by it.
+    /// Why headers cannot be read from the table.
     fault: Option<String>,
-    /// Whether nothing has followed it yet.
-    bare: bool,
+    /// Whether a row has been read.
+    has_rows: bool,
 }
 
-impl Table {
+impl CsvTable {
+    /// Reads the names of the columns from the first line.
     fn of(line: &str) -> Self {
-        let split = |delimiter| -> Vec<String> {
-            cells(line, delimiter).map(|cell| cell.trim().to_owned()).collect()
-        };
-        // By the names that are known; where none is, by how much it divides.
-        let fits = |delimiter: char| {
-            let names = split(delimiter);
-            (names.iter().filter(|name| place_of(name).is_some()).count(), names.len())
-        };
-        let mut delimiters = [',', ';', '\t', '|'];
-        delimiters.sort_by_key(|delimiter| Reverse(fits(*delimiter)));
-        let delimiter = delimiters[0];
-        let best = fits(delimiter).0;
-        let names = split(delimiter);
+        let (delimiter, names) = split_names(line);
         let columns: Vec<Option<usize>> = names.iter().map(|name| place_of(name)).collect();
-        let has = |place: usize| columns.contains(&Some(place));
-        let twice = columns
-            .iter()
-            .flatten()
-            .find(|place| columns.iter().filter(|column| *column == &Some(**place)).count() > 1);
-        let absent = missing(has);
-        let found = || {
-            let listed: Vec<String> = names.iter().take(LISTED).map(|name| short(name)).collect();
-            let more = if names.len() > LISTED { ", …" } else { "" };
-            format!("{}{more}", listed.join(", "))
-        };
-        let fault = match (best, twice) {
-            (0, _) => Some(format!(
-                "expected the names of the columns ({}), found {}",
-                NAMES[..6].join(", "),
-                found()
-            )),
-            (_, Some(place)) => Some(format!("two columns are named {}", NAMES[*place])),
-            _ if absent.is_empty() => None,
-            _ => {
-                let word = if absent.len() == 1 { "column" } else { "columns" };
-                Some(format!("no {word} {}: found {}", absent.join(", "), found()))
-            }
-        };
-        Self { delimiter, columns, line: 1, fault, bare: true }
+        let fault = fault_of(&names, &columns);
+        Self { delimiter, columns, line: 1, fault, has_rows: false }
     }
 
-    fn entry(&self, line: &str, number: u64) -> Result<Entry, String> {
-        let mut fields = Fields::default();
+    fn entry(&self, line: &str, number: u64) -> Result<HeaderEntry, String> {
+        let mut fields = FieldTexts::default();
         let mut count = 0;
         for cell in cells(line, self.delimiter) {
             if let Some(Some(place)) = self.columns.get(count) {
@@ -113,7 +79,44 @@ impl Table {
     }
 }
 
-/// The cells of a line, without the quotation marks around them.
+/// Splits the first line of a table at the delimiter that gives the most known names, or else the most columns.
+fn split_names(line: &str) -> (char, Vec<String>) {
+    let split = |delimiter: char| -> (char, Vec<String>) {
+        (delimiter, cells(line, delimiter).map(|cell| cell.trim().to_owned()).collect())
+    };
+    let rank = |(_, names): &(char, Vec<String>)| {
+        (names.iter().filter(|name| place_of(name).is_some()).count(), names.len())
+    };
+    let mut splits = [',', ';', '\t', '|'].map(split);
+    splits.sort_by_key(|split| Reverse(rank(split)));
+    let [best, ..] = splits;
+    best
+}
+
+/// Returns why headers cannot be read from a table with these columns, if they cannot.
+fn fault_of(names: &[String], columns: &[Option<usize>]) -> Option<String> {
+    let found = || {
+        let listed: Vec<String> = names.iter().take(MAX_LISTED).map(|name| short(name)).collect();
+        let more = if names.len() > MAX_LISTED { ", …" } else { "" };
+        format!("{}{more}", listed.join(", "))
+    };
+    if columns.iter().all(Option::is_none) {
+        let expected = NAMES[..6].join(", ");
+        return Some(format!("expected the names of the columns ({expected}), found {}", found()));
+    }
+    let count = |place: usize| columns.iter().filter(|column| **column == Some(place)).count();
+    if let Some(place) = columns.iter().flatten().find(|place| count(**place) > 1) {
+        return Some(format!("two columns are named {}", NAMES[*place]));
+    }
+    let absent = missing(|place| columns.contains(&Some(place)));
+    if absent.is_empty() {
+        return None;
+    }
+    let word = if absent.len() == 1 { "column" } else { "columns" };
+    Some(format!("no {word} {}: found {}", absent.join(", "), found()))
+}
+
+/// Splits a line into cells, and removes the quotation marks around them.
 fn cells(line: &str, delimiter: char) -> impl Iterator<Item = Cow<'_, str>> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -132,7 +135,7 @@ fn cells(line: &str, delimiter: char) -> impl Iterator<Item = Cow<'_, str>> {
             rest = tail.split_once(delimiter).map(|(_, rest)| rest);
             return Some(Cow::Owned(cell));
         }
-        // One byte: found without looking at characters.
+        // The delimiter is one byte, and searching bytes is faster than searching characters.
         match text.as_bytes().iter().position(|byte| u32::from(*byte) == u32::from(delimiter)) {
             Some(at) => {
                 rest = Some(&text[at + 1..]);

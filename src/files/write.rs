@@ -1,4 +1,4 @@
-//! Writing stored headers to a file.
+//! Writes stored headers to a file.
 
 use super::error::FileError;
 use super::format::FileFormat;
@@ -6,28 +6,28 @@ use super::format::FileFormat;
 use super::parquet::ParquetWriter;
 use super::record::Row;
 use super::sink::Sink;
-use crate::primitives::hex;
+use crate::primitives::{Header, hex};
 use crate::query::{HeaderRange, HeaderSpan, ReadError};
 use crate::store::StoredRun;
 use rayon::prelude::*;
 use std::io::{self, Write};
 use std::mem;
 
-/// Spans that are formatted together, on all cores, while the next ones are read and the ones before are written.
+/// Spans that are formatted in parallel, while the next ones are read and the previous ones are written.
 const SPANS: usize = 4;
 
-/// Headers on their way from the store into a file, step by step.
+/// Writes a range of stored headers to a file, step by step.
 pub(crate) struct HeaderWriter<'a> {
     range: HeaderRange<'a>,
-    form: Form,
+    state: WriterState,
 }
 
-/// What is kept between steps.
-enum Form {
+/// What a format keeps between steps.
+enum WriterState {
     Bin,
     Hex,
     /// Lines of text.
-    Lines(Lines),
+    Lines(LineWriter),
     Hints {
         interval: u32,
         written: u64,
@@ -36,75 +36,77 @@ enum Form {
     Parquet(Box<ParquetWriter>),
 }
 
-/// Headers on their way into lines of text. Buffers are used again and again: to ask the system for as much memory as
-/// the file has bytes takes as long as to write them.
-struct Lines {
+/// Writes headers as lines of text.
+///
+/// It uses the same buffers for every step. Allocating as much memory as the file has bytes would take as long as
+/// writing the file.
+struct LineWriter {
     format: FileFormat,
-    /// What was read and is to be formatted next.
+    /// Headers to format in the next step.
     spans: Vec<HeaderSpan>,
-    /// What was formatted and is to be written next.
+    /// Text to write in the next step.
     texts: Vec<Vec<u8>>,
-    /// What was written, to be filled again.
+    /// Empty buffers for the next text.
     spare: Vec<Vec<u8>>,
-    /// Whether nothing was formatted yet.
-    begins: bool,
+    /// Whether the next text is the first one.
+    is_first: bool,
 }
 
 impl<'a> HeaderWriter<'a> {
-    /// Writes a range in a format; `interval` is the length of the network's periods.
+    /// Makes a writer for a range. `interval` is the number of blocks in a retarget period.
     ///
     /// # Errors
-    /// None in practice: the Parquet library does not take the schema.
+    /// The Parquet schema is wrong, which does not happen in practice.
     pub(crate) fn new(
         range: HeaderRange<'a>,
         format: FileFormat,
         interval: u32,
     ) -> Result<Self, FileError> {
-        let form = match format {
-            FileFormat::Bin => Form::Bin,
-            FileFormat::Hex => Form::Hex,
-            FileFormat::Csv | FileFormat::Jsonl => Form::Lines(Lines::new(format)),
-            FileFormat::Hints => Form::Hints { interval, written: 0 },
+        let state = match format {
+            FileFormat::Bin => WriterState::Bin,
+            FileFormat::Hex => WriterState::Hex,
+            FileFormat::Csv | FileFormat::Jsonl => WriterState::Lines(LineWriter::new(format)),
+            FileFormat::Hints => WriterState::Hints { interval, written: 0 },
             #[cfg(feature = "parquet")]
-            FileFormat::Parquet => Form::Parquet(Box::new(ParquetWriter::new()?)),
+            FileFormat::Parquet => WriterState::Parquet(Box::new(ParquetWriter::new()?)),
         };
-        Ok(Self { range, form })
+        Ok(Self { range, state })
     }
 
-    /// How many hints were written; `None` in other formats.
+    /// Returns the number of hints written, or `None` for other formats.
     pub(crate) fn hints(&self) -> Option<u64> {
-        match self.form {
-            Form::Hints { written, .. } => Some(written),
+        match self.state {
+            WriterState::Hints { written, .. } => Some(written),
             _ => None,
         }
     }
 
-    /// Writes the next headers, and says how many there were; `None` after the last.
+    /// Writes the next headers, and returns their number, or `None` after the last.
     ///
     /// # Errors
-    /// Reading failed, or writing did.
+    /// Reading or writing failed.
     pub(crate) fn step(&mut self, sink: &mut Sink<'_>) -> Result<Option<u64>, FileError> {
-        match &mut self.form {
-            Form::Bin | Form::Hex | Form::Hints { .. } => {
+        match &mut self.state {
+            WriterState::Bin | WriterState::Hex | WriterState::Hints { .. } => {
                 let Some(run) = self.range.next_run()? else { return Ok(None) };
                 let count = run.headers.len();
                 self.write_run(sink, &run).map_err(|error| sink.error(error))?;
                 Ok(Some(u64::try_from(count).unwrap_or(u64::MAX)))
             }
-            Form::Lines(lines) => lines.step(&mut self.range, sink),
+            WriterState::Lines(lines) => lines.step(&mut self.range, sink),
             #[cfg(feature = "parquet")]
-            Form::Parquet(file) => step_parquet(&mut self.range, file, sink),
+            WriterState::Parquet(file) => step_parquet(&mut self.range, file, sink),
         }
     }
 
     fn write_run(&mut self, sink: &mut impl Write, run: &StoredRun) -> io::Result<()> {
-        if matches!(self.form, Form::Hex) {
+        if matches!(self.state, WriterState::Hex) {
             let mut headers = run.headers.iter();
             return headers
                 .try_for_each(|header| writeln!(sink, "{}", hex::encode(&header.encode())));
         }
-        let Form::Hints { interval, written } = &mut self.form else {
-            return run.headers.iter().try_for_each(|header| sink.write_all(&header.encode()));
+        let WriterState::Hints { interval, written } = &mut self.state else {
+            return sink.write_all(&Header::encode_all(&run.headers));
         };
         for (hash, height) in run.hashes.iter().zip(run.first_height..) {
             if (height + 1).is_multiple_of(*interval) {
@@ -116,26 +118,26 @@ impl<'a> HeaderWriter<'a> {
     }
 }
 
-impl Lines {
+impl LineWriter {
     fn new(format: FileFormat) -> Self {
         let buffers = || vec![Vec::new(); SPANS];
-        Self { format, spans: Vec::new(), texts: buffers(), spare: buffers(), begins: true }
+        Self { format, spans: Vec::new(), texts: buffers(), spare: buffers(), is_first: true }
     }
 
-    /// Writes what was formatted, formats what was read, and reads the next headers, all at once.
+    /// Writes the formatted text, formats the headers that were read, and reads the next ones, in parallel.
     fn step(
         &mut self,
         range: &mut HeaderRange<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Option<u64>, FileError> {
-        let Self { format, spans, texts, spare, begins } = self;
+        let Self { format, spans, texts, spare, is_first } = self;
         let (mut next, mut formatted) = (Ok(Vec::new()), Ok(()));
         let written = rayon::in_place_scope(|scope| {
             scope.spawn(|_| next = read_spans(range));
             scope.spawn(|_| {
                 let spans = spans.par_iter().zip(spare.par_iter_mut()).enumerate();
                 formatted = spans.try_for_each(|(at, (span, text))| {
-                    format_lines(*format, span, *begins && at == 0, text)
+                    format_lines(*format, span, *is_first && at == 0, text)
                 });
             });
             texts.iter_mut().try_for_each(|text| {
@@ -149,7 +151,7 @@ impl Lines {
         mem::swap(texts, spare);
         let ended = next.is_empty() && texts.iter().all(Vec::is_empty);
         let spans = mem::replace(spans, next);
-        *begins &= spans.is_empty();
+        *is_first &= spans.is_empty();
         Ok((!ended).then(|| spans.iter().map(|span| u64::from(span.count())).sum()))
     }
 }
@@ -159,15 +161,15 @@ fn read_spans(range: &mut HeaderRange<'_>) -> Result<Vec<HeaderSpan>, ReadError>
     spans.take(SPANS).collect()
 }
 
-/// Writes the lines of a span; those of a table begin with the names of its columns.
+/// Formats the headers of a span. The first text of a table begins with the names of its columns.
 fn format_lines(
     format: FileFormat,
     span: &HeaderSpan,
-    begins: bool,
+    is_first: bool,
     text: &mut Vec<u8>,
 ) -> io::Result<()> {
     if format == FileFormat::Csv {
-        let mut rows = csv::WriterBuilder::new().has_headers(begins).from_writer(text);
+        let mut rows = csv::WriterBuilder::new().has_headers(is_first).from_writer(text);
         for info in span.infos() {
             rows.serialize(Row::of(&info)).map_err(io_error)?;
         }
@@ -180,7 +182,7 @@ fn format_lines(
     Ok(())
 }
 
-/// Writes the next row group, or the end of the file.
+/// Writes the next row group, or the footer after the last one.
 #[cfg(feature = "parquet")]
 fn step_parquet(
     range: &mut HeaderRange<'_>,
@@ -194,7 +196,7 @@ fn step_parquet(
     Ok((rows > 0).then_some(u64::from(rows)))
 }
 
-/// The system's own error where there is one: a reader that went away has to be told from a full disk.
+/// Returns the system's error if there is one, so that the caller can tell a closed pipe from a full disk.
 fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,

@@ -1,9 +1,15 @@
-//! Numbers as people read them.
+//! Formats numbers, times and spans of time for people, and parses what people write.
+
+mod moment;
+mod number;
+
+pub(crate) use moment::UnixTime;
+pub(crate) use number::{is_number, number};
 
 use chrono::DateTime;
 use std::time::Duration;
 
-/// With a comma every three digits: `930,000`.
+/// Formats a number with a comma before every third digit: `930,000`.
 pub fn count(value: impl Into<u64>) -> String {
     let digits = value.into().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -16,12 +22,17 @@ pub fn count(value: impl Into<u64>) -> String {
     text
 }
 
-/// `1 header`, `2 headers`: the number with its noun, which takes an s.
+/// Converts a number of things in memory, which fits on every supported platform.
+pub(crate) fn to_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// Formats a number with its noun, whose plural ends in s: `1 header`, `2 headers`.
 pub(crate) fn counted(value: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
 }
 
-/// Bytes in decimal units: `81.3 MB`.
+/// Formats a number of bytes in decimal units: `81.3 MB`.
 pub(crate) fn size(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
@@ -29,12 +40,23 @@ pub(crate) fn size(bytes: u64) -> String {
     scaled(to_f64(bytes), "B")
 }
 
-/// Hashes per second in decimal units: `612.3 EH/s`.
+/// Formats hashes per second in decimal units: `612.3 EH/s`.
 pub(crate) fn hash_rate(per_second: f64) -> String {
     scaled(per_second, "H/s")
 }
 
-/// With a metric prefix and at most four digits: `12.35 k`.
+/// Formats a value with a metric prefix and no more digits than it needs, for axes: `100 T`, `612.5 EH/s`.
+pub(crate) fn metric(value: f64, unit: &str) -> String {
+    if value.abs() < 0.01 && value != 0.0 {
+        return format!("{value:.1e} {unit}").trim_end().to_owned();
+    }
+    let text = scaled(value, unit);
+    let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
+    let number = number.trim_end_matches('0').trim_end_matches('.');
+    format!("{number} {unit}").trim_end().to_owned()
+}
+
+/// Formats a value with a metric prefix and at most four digits: `12.35 k`.
 fn scaled(value: f64, unit: &str) -> String {
     const PREFIXES: [&str; 9] = ["", "k", "M", "G", "T", "P", "E", "Z", "Y"];
     let (mut value, mut at) = (value, 0);
@@ -46,7 +68,7 @@ fn scaled(value: f64, unit: &str) -> String {
     format!("{value:.decimals$} {}{unit}", PREFIXES[at])
 }
 
-/// A number with enough digits to tell it from its neighbours, and commas: `126,271,255,279,306.8`, `1.18`.
+/// Formats a difficulty with commas, and with as many decimals as are useful: `126,271,255,279,306.8`, `1.18`.
 pub(crate) fn decimal(value: f64) -> String {
     if value.abs() < 0.01 && value != 0.0 {
         return format!("{value:.4e}");
@@ -57,13 +79,13 @@ pub(crate) fn decimal(value: f64) -> String {
     whole.parse().map_or_else(|_| text.to_owned(), |whole: u64| count(whole) + rest)
 }
 
-/// A change with its sign, in whole per cent: `+6 %`.
+/// Formats a change with its sign, in whole per cent: `+6 %`.
 pub(crate) fn percent(value: f64) -> String {
-    // What rounds to zero has no sign of its own.
+    // Adding 0.0 turns -0.0 into 0.0.
     format!("{:+.0} %", value.round() + 0.0)
 }
 
-/// A span of time by its two largest units: `3 d 4 h`, `12 min 5 s`, `0.42 s`.
+/// Formats a span of time in its two largest units: `3 d 4 h`, `12 min 5 s`, `0.42 s`.
 pub(crate) fn duration(milliseconds: u64) -> String {
     match milliseconds / 1000 {
         0..10 => format!("{:.2} s", to_f64(milliseconds) / 1000.0),
@@ -71,7 +93,7 @@ pub(crate) fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// A span of whole seconds by its two largest units: `3 d 4 h`, `12 min 5 s`, `7 s`.
+/// Formats a span of whole seconds in its two largest units: `3 d 4 h`, `12 min 5 s`, `7 s`.
 pub(crate) fn span(seconds: u64) -> String {
     let two = |big: u64, big_unit: &str, small: u64, small_unit: &str| {
         let rest = if small == 0 { String::new() } else { format!(" {small} {small_unit}") };
@@ -85,24 +107,24 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
-/// A span of whole seconds as [`span`], and from two years on in whole years: `17 years`.
+/// Formats a span of whole seconds like [`span`], but from two years on in whole years: `17 years`.
 pub(crate) fn rough_span(seconds: u64) -> String {
     const YEAR: u64 = 365 * 86_400;
     if seconds < 2 * YEAR { span(seconds) } else { format!("{} years", seconds / YEAR) }
 }
 
-/// A short span in milliseconds, to the microsecond: `0.213`.
+/// Formats a short span in milliseconds, to the microsecond: `0.213`.
 pub(crate) fn milliseconds(span: Duration) -> String {
     format!("{:.3}", span.as_secs_f64() * 1e3)
 }
 
-/// Unix seconds as date and time in UTC: `2009-01-03 18:15:05`.
+/// Formats Unix seconds as date and time in UTC: `2009-01-03 18:15:05`.
 pub(crate) fn utc(unix: u64) -> String {
     let time = i64::try_from(unix).ok().and_then(|unix| DateTime::from_timestamp(unix, 0));
     time.map_or_else(|| unix.to_string(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
-/// The nearest floating-point number; exact below 2^53, and no reader sees more digits.
+/// Returns the nearest floating-point number. It is exact below 2^53, and larger values are shown rounded.
 #[expect(clippy::cast_precision_loss, reason = "a rounded figure is what is wanted here")]
 fn to_f64(value: u64) -> f64 {
     value as f64
@@ -116,7 +138,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn numbers_read_as_people_write_them() {
+    fn numbers_are_formatted_as_people_write_them() {
         assert_eq!(count(0_u32), "0");
         assert_eq!(count(930_000_u32), "930,000");
         assert_eq!(counted(1, "header"), "1 header");
@@ -130,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn units_change_where_the_digits_would_run_out() {
+    fn units_change_before_the_number_gets_too_long() {
         assert_eq!(size(999), "999 B");
         assert_eq!(size(1000), "1.00 kB");
         assert_eq!(size(999_999), "1.00 MB");
@@ -140,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn times_and_spans() {
+    fn times_and_spans_are_formatted() {
         assert_eq!(utc(1_231_006_505), "2009-01-03 18:15:05");
         assert_eq!(duration(420), "0.42 s");
         assert_eq!(duration(12_000), "12 s");
@@ -151,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_and_heights_read_as_people_write_them() {
+    fn rough_spans_and_heights_are_formatted() {
         let spans = [0, 59, 60, 61, 3599, 3600, 7380, 86_400, 273_600, 63_072_000, 536_112_000];
         assert_eq!(
             spans.map(rough_span),
@@ -170,7 +192,7 @@ mod tests {
             ]
         );
         let heights: [u32; 6] = [0, 999, 1000, 930_001, 5_000_000, u32::MAX];
-        let told = ["0", "999", "1,000", "930,001", "5,000,000", "4,294,967,295"];
-        assert_eq!(heights.map(count), told);
+        let expected = ["0", "999", "1,000", "930,001", "5,000,000", "4,294,967,295"];
+        assert_eq!(heights.map(count), expected);
     }
 }

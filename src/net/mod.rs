@@ -1,14 +1,15 @@
-//! Connections to peers: dialling (directly or through a proxy), the version handshake, liveness; the DNS seeds and the
-//! address manager that say where to dial, and the pool that decides whom to dial, keep and part with.
+//! Connections to peers: dialling (directly or through a proxy), the version handshake and pings; the DNS seeds and
+//! the address manager, which provide addresses; and the pool, which decides which peers to dial, to keep and to
+//! disconnect.
 //!
-//! [`Dialer::spawn`] starts a task for a peer and gives back a [`PeerHandle`]; what happens comes out as [`Event`]s.
-//! The task knows the protocol's manners (pings, deadlines, what belongs before `verack`) and nothing of chains: every
-//! other message goes up as it came, and which peers to keep is decided above.
+//! [`Dialer::spawn`] starts a task for a peer and returns a [`PeerHandle`]; the task reports [`ConnectionEvent`]s. It
+//! handles the handshake, pings and deadlines itself, knows nothing of chains, and reports all other messages as they
+//! came.
 //!
 //! # Security
 //! Every wait for a peer has a deadline ([`Timers`]), every buffer a bound (`HANDSHAKE_MAX_PAYLOAD`, then
-//! [`Config::max_payload`]). A peer that sends faster than the layers above take is not read
-//! meanwhile, so that its own TCP window holds it back.
+//! [`Config::max_payload`]). If a peer sends faster than the layers above take its messages, the task does not read
+//! from it meanwhile, so that TCP slows it down.
 //!
 //! # Logging
 //! Every message is a `debug` event of target `p2p` with its direction, peer, command, size and main fields, and a
@@ -24,11 +25,16 @@ mod system_text;
 mod tests;
 
 pub use addrman::PeerAddress;
-pub use conn::{Config, Disconnect, Event, Fault, OwnNonces, PeerHandle, PeerInfo, Spoken, Timers};
+pub use conn::{
+    Blame, Config, ConnectionEvent, Disconnect, EncodedMessage, OtherProtocol, OwnNonces,
+    PeerHandle, PeerInfo, Timers, Traffic, TrafficCounters, spawn_accepted,
+};
 #[cfg(test)]
-pub(crate) use conn::{Direction, Link, SEND_QUEUE, SendError, Traffic, spawn_with};
+pub(crate) use conn::{Direction, PeerStream, SEND_QUEUE, SendError, spawn_with};
 #[cfg(test)]
 pub(crate) use dial::ProxyFault;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use dial::fuzz_dns;
 pub use dial::{
     Dialer, Login, MAX_ADDRESSES_PER_SEED, Proxy, ProxyAddress, ProxyError, Resolver,
     SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,

@@ -1,9 +1,9 @@
-//! The system's errors as text.
+//! Texts of the system's errors.
 
 use std::io;
 
-/// What the system says, without its number.
-pub(super) fn words(error: &io::Error) -> String {
+/// Returns the text of a system error without its number.
+pub(super) fn error_text(error: &io::Error) -> String {
     let text = error.to_string();
     match (error.raw_os_error(), text.find(" (os error")) {
         (Some(_), Some(end)) => text[..end].to_owned(),

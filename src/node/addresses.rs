@@ -1,9 +1,9 @@
-//! Where addresses of peers come from: the address manager, DNS, those that ship with the program.
+//! Finds addresses of peers: in the address manager, through DNS, and among those that ship with the program.
 
-use super::peer_options::{Found, PeerOptions, Source};
+use super::peer_options::{AddressSource, FoundAddress, PeerOptions};
 use crate::chain::Params;
 use crate::chainstate::unix_now_secs;
-use crate::net::addrman::{self, AddrMan, Claim, NetGroup, PeerAddress, Scope};
+use crate::net::addrman::{self, AddrMan, AdvertisedAddress, NetGroup, PeerAddress, Scope};
 use crate::net::pool::Search;
 use crate::primitives::Network;
 use crate::wire::ServiceFlags;
@@ -11,17 +11,19 @@ use rand::RngExt;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Seconds: shipped addresses, and those of DNS, are said to have been seen so long ago, at random between these.
-/// Source: Bitcoin Core `ConvertSeeds`, `ThreadDNSAddressSeed`.
-const SHIPPED_AGE: (u64, u64) = (7 * 24 * 3600, 14 * 24 * 3600);
+/// How long ago, in seconds, fixed seeds count as seen: a random time between the two. Source: Bitcoin Core
+/// `ConvertSeeds`.
+const FIXED_SEED_AGE: (u64, u64) = (7 * 24 * 3600, 14 * 24 * 3600);
+/// The same for addresses from DNS. Source: Bitcoin Core `ThreadDNSAddressSeed`.
 const DNS_AGE: (u64, u64) = (3 * 24 * 3600, 7 * 24 * 3600);
 
-/// Which addresses a network's peers can have: regtest lives on one machine.
+/// Returns which addresses a network's peers can have. Those of regtest are on this machine or in the local network.
 pub(crate) fn scope_of(network: Network) -> Scope {
     if network == Network::Regtest { Scope::Local } else { Scope::Public }
 }
 
-/// The address manager of a network's folder, for the process that holds its lock. Blocks on the file system.
+/// Opens the address manager of a folder, whose lock this process has to hold; without a folder it is empty. Blocks on the
+/// file system.
 pub(super) fn open_addrman(params: &Params, folder: Option<&Path>) -> AddrMan {
     let (scope, key) = (scope_of(params.network), rand::random());
     match folder {
@@ -30,49 +32,59 @@ pub(super) fn open_addrman(params: &Params, folder: Option<&Path>) -> AddrMan {
     }
 }
 
-/// Looks for addresses outside the address manager; in random order, each with who told it: no seed can fill another's
-/// share.
-pub(super) async fn search(options: &PeerOptions, search: Search) -> Vec<(Claim, NetGroup)> {
+/// Looks for addresses outside the address manager. Returns them in random order, each with the group of its source, so that
+/// no seed can fill the places of another.
+pub(super) async fn search(
+    options: &PeerOptions,
+    search: Search,
+) -> Vec<(AdvertisedAddress, NetGroup)> {
     let (found, age) = match search {
         Search::Dns => (options.ask_seeds().await, DNS_AGE),
-        Search::Shipped => (options.shipped(), SHIPPED_AGE),
+        Search::FixedSeeds => (options.fixed_seeds(), FIXED_SEED_AGE),
     };
     let (now, mut rng) = (unix_now_secs(), rand::rng());
-    let mut told = |found: Found| {
+    let mut claim = |found: FoundAddress| {
         let source = match &found.source {
-            Source::Dns(seed) => NetGroup::of_name(seed),
-            Source::User | Source::AddrMan | Source::Fixed => NetGroup::SHIPPED,
+            AddressSource::Dns(seed) => NetGroup::of_name(seed),
+            AddressSource::User | AddressSource::AddrMan | AddressSource::FixedSeed => {
+                NetGroup::FIXED_SEEDS
+            }
         };
         let address = found.address.parse().ok()?;
         let services = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
         let time = now.saturating_sub(rng.random_range(age.0..age.1));
-        Some((Claim { address, services, time }, source))
+        Some((AdvertisedAddress { address, services, time }, source))
     };
-    found.into_iter().filter_map(&mut told).collect()
+    found.into_iter().filter_map(&mut claim).collect()
 }
 
-/// The names of the DNS seeds (`host:port`), for a proxy to resolve.
+/// Returns the names of the DNS seeds (`host:port`), which a proxy can resolve.
 pub(super) fn seed_names(params: &Params) -> Vec<String> {
     params.dns_seeds.iter().map(|name| format!("{name}:{}", params.port)).collect()
 }
 
-/// What the address manager in `folder` knows, up to `count` addresses, then what [`PeerOptions::find`] finds; each
-/// once.
+/// Returns up to `count` addresses of the address manager in `folder`, and then those that [`PeerOptions::find`] finds. No
+/// address is returned twice.
 ///
-/// The address manager is only read: another process may be using it. One that cannot be read counts as empty.
+/// The address manager's file is only read, since another process may use it. If it cannot be read, it counts as empty.
 ///
 /// # Security
-/// With a proxy nothing is resolved here: the seeds' names are among the addresses, for the proxy to resolve. Onion and
-/// I2P addresses are given only then.
-pub(crate) async fn find_all(options: &PeerOptions, folder: &Path, count: usize) -> Vec<Found> {
+/// With a proxy nothing is resolved here: the seeds' names are among the addresses, and the proxy resolves them. Onion and
+/// I2P addresses are returned only with a proxy.
+pub(crate) async fn find_all(
+    options: &PeerOptions,
+    folder: &Path,
+    count: usize,
+) -> Vec<FoundAddress> {
     let known = from_addrman(options, folder, count);
     let mut seen: BTreeSet<String> = known.iter().cloned().collect();
-    let known = known.into_iter().map(|address| Found { address, source: Source::AddrMan });
+    let known =
+        known.into_iter().map(|address| FoundAddress { address, source: AddressSource::AddrMan });
     let others = options.find().await.into_iter();
     known.chain(others.filter(|found| seen.insert(found.address.clone()))).collect()
 }
 
-/// Up to `count` addresses of the address manager in `folder`, in its own order of preference.
+/// Returns up to `count` addresses of the address manager in `folder`, in its order of preference.
 fn from_addrman(options: &PeerOptions, folder: &Path, count: usize) -> Vec<String> {
     let params = options.params;
     let addrman = addrman::load(folder, params.magic, scope_of(params.network)).ok().flatten();
@@ -83,7 +95,7 @@ fn from_addrman(options: &PeerOptions, folder: &Path, count: usize) -> Vec<Strin
     let mut found = Vec::new();
     while found.len() < count {
         let next = addrman.select(now, &mut rng, &mut |known| {
-            let reachable = through_proxy || !known.address.reach().needs_proxy();
+            let reachable = through_proxy || !known.address.network().needs_proxy();
             reachable && !chosen.contains(&known.address)
         });
         let Some(address) = next else { break };
@@ -99,7 +111,7 @@ mod tests {
     use crate::chain::params;
     use crate::chainstate::unix_now_secs;
     use crate::net::Proxy;
-    use crate::net::addrman::{Claim, Scope, save};
+    use crate::net::addrman::{AdvertisedAddress, Scope, save};
     use crate::node::peer_options::PeerOptions;
     use crate::primitives::Network;
     use crate::wire::ServiceFlags;
@@ -110,12 +122,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_addrman_comes_first_and_the_shipped_addresses_follow() {
+    async fn the_addrman_comes_first_and_the_fixed_seeds_follow() {
         let params = params(Network::Mainnet);
         let folder = tempfile::tempdir().unwrap();
         let mut addrman = open_addrman(params, None);
         let onion = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:8333";
-        let claims = ["8.8.8.8:8333", onion].map(|text| Claim {
+        let claims = ["8.8.8.8:8333", onion].map(|text| AdvertisedAddress {
             address: text.parse().unwrap(),
             services: ServiceFlags::NETWORK,
             time: unix_now_secs(),
@@ -128,11 +140,11 @@ mod tests {
         assert!(!found.contains(&onion.to_owned()));
         let proxy = Some(Proxy::at("127.0.0.1:9050"));
         let found = addresses(&PeerOptions { proxy, ..direct }, folder.path(), 2).await;
-        assert!(found[..2].contains(&onion.to_owned()), "a proxy may lead there");
+        assert!(found[..2].contains(&onion.to_owned()), "the proxy may reach it");
     }
 
     #[tokio::test]
-    async fn through_a_proxy_the_seeds_are_names_and_regtest_has_nothing() {
+    async fn with_a_proxy_the_seeds_are_names_and_regtest_has_no_addresses() {
         let signet = params(Network::Signet);
         let nowhere = tempfile::tempdir().unwrap();
         let proxy = Some(Proxy::at("127.0.0.1:9050"));

@@ -2,7 +2,9 @@
 
 use crate::chain::Params;
 use crate::node::sync_task::Live;
-use crate::query::remote::{LiveStatus, MAX_REQUEST, MAX_RUN, PROTOCOL, Reply, Request, StoreInfo};
+use crate::query::remote::{
+    ControlReply, ControlRequest, LiveStatus, MAX_REQUEST, MAX_RUN, PROTOCOL, StoreInfo,
+};
 use crate::query::remote::{SOCKET, SocketPath};
 use crate::query::{locate, side_summaries};
 use crate::store::{HeaderStore, SledStore, StoreError};
@@ -20,23 +22,24 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-/// How many clients are answered at once; more wait for one of these places.
+/// How many clients are answered at once. Further ones wait for a place.
 pub const MAX_CLIENTS: u32 = 16;
 
-/// How many clients may wait for a place; any more get the answer "busy".
+/// How many clients may wait for a place. Further ones are told that the server is busy.
 pub const MAX_WAITING: u32 = 48;
 
-/// How long a client may take for a request, from the last reply on, before it has to connect again: a client that says
-/// nothing does not keep others out.
+/// How long after the last reply a client may take to send a request, before it is disconnected. So a silent client does not
+/// keep others out.
 const REQUEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a client waits for a place: the silent ones have left by then, and the client still listens.
+/// How long a client waits for a place. It is longer than [`REQUEST_WAIT`], after which silent clients are gone, and
+/// shorter than clients wait for a reply.
 const PLACE_WAIT: Duration = Duration::from_millis(2500);
 
 /// How long a client may take to read a reply.
 const REPLY_WAIT: Duration = Duration::from_secs(10);
 
-/// The socket, bound; its file is removed when this is dropped.
+/// The bound control socket. Its file is removed when this is dropped.
 #[derive(Debug)]
 pub struct ControlListener {
     socket: UnixListener,
@@ -45,11 +48,12 @@ pub struct ControlListener {
 }
 
 impl ControlListener {
-    /// Binds the socket in a network's folder, whose store the caller holds open: whatever socket is there
-    /// was left behind. Has to be called inside a tokio runtime.
+    /// Binds the socket in a network's folder. Has to be called inside a tokio runtime.
+    ///
+    /// The caller has the folder's store open, so a socket that exists already is a leftover, and is replaced.
     ///
     /// # Errors
-    /// The socket cannot be made.
+    /// The socket cannot be created.
     pub fn bind(folder: &Path, held: &SledStore) -> io::Result<Self> {
         let path = folder.join(SOCKET);
         match fs::remove_file(&path) {
@@ -57,7 +61,7 @@ impl ControlListener {
             _ => {}
         }
         let reachable = SocketPath::new(folder)?;
-        // Bound with the final mode: between bind and a later chmod anyone could connect.
+        // The umask gives the socket its final mode at once: between bind and a later chmod anyone could connect.
         let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
         let socket = UnixListener::bind(reachable.as_path());
         rustix::process::umask(mask);
@@ -67,12 +71,12 @@ impl ControlListener {
 
 impl Drop for ControlListener {
     fn drop(&mut self) {
-        // A file that stays is replaced by the next process.
+        // If the file cannot be removed, the next process replaces it.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// What answering needs; shared by all clients.
+/// What requests are answered from. All clients share it.
 struct Served<S> {
     store: Arc<S>,
     params: &'static Params,
@@ -80,10 +84,10 @@ struct Served<S> {
     live: watch::Receiver<Live>,
 }
 
-/// Answers clients until `stop` is ready; then the socket is closed and removed.
+/// Answers clients until `stop` is ready. Then the socket is closed and removed.
 ///
-/// `command` is the running command's name, `live` what the process says of itself when it is asked. The
-/// store has to stay open until this returns: then another process may take the folder.
+/// `command` is the name of the running command, and `live` the state of its sync. The caller has to keep the store open until
+/// this returns, since another process may take the folder once it is closed.
 pub async fn serve<S: HeaderStore + 'static>(
     listener: ControlListener,
     store: Arc<S>,
@@ -104,22 +108,22 @@ pub async fn serve<S: HeaderStore + 'static>(
         };
         match accepted {
             Ok((stream, _)) => {
-                welcome(stream, &served, (&places, &waiting), &mut clients);
+                accept_client(stream, &served, (&places, &waiting), &mut clients);
             }
             Err(error) => {
                 warn!("control socket: {error}");
-                // Out of descriptors, most likely: trying at once would only spin.
+                // The process is probably out of file descriptors, so a retry without a pause would only spin.
                 sleep(Duration::from_millis(100)).await;
             }
         }
     }
     clients.shutdown().await;
-    // A read that is under way on another thread holds its client's place, and the store.
-    let _all = places.acquire_many(MAX_CLIENTS).await;
+    // A read on another thread still holds its client's place, and the store.
+    let _all_places = places.acquire_many(MAX_CLIENTS).await;
 }
 
 /// Answers a client as soon as there is a place for it.
-fn welcome<S: HeaderStore + 'static>(
+fn accept_client<S: HeaderStore + 'static>(
     stream: UnixStream,
     served: &Arc<Served<S>>,
     (places, waiting): (&Arc<Semaphore>, &Arc<Semaphore>),
@@ -139,8 +143,8 @@ fn welcome<S: HeaderStore + 'static>(
 }
 
 fn refuse(stream: &UnixStream) {
-    // One attempt is enough: the socket's buffer is empty.
-    let _ = stream.try_write(line(&Reply::Busy).as_bytes());
+    // The socket's buffer is still empty, so one attempt is enough.
+    let _ = stream.try_write(line(&ControlReply::Busy).as_bytes());
 }
 
 async fn answer_client<S: HeaderStore + 'static>(
@@ -159,7 +163,7 @@ async fn answer_client<S: HeaderStore + 'static>(
             return Ok(());
         }
         let whole = request.ends_with(b"\n");
-        let reply = match serde_json::from_slice::<Request>(&request) {
+        let reply = match serde_json::from_slice::<ControlRequest>(&request) {
             Ok(request) if whole => answer_blocking(&served, &place, request).await,
             Ok(_) => failed("the request is cut short"),
             Err(error) => failed(&format!("the request cannot be understood: {error}")),
@@ -171,16 +175,16 @@ async fn answer_client<S: HeaderStore + 'static>(
     }
 }
 
-/// Every read of the store may wait for the disk: not on the threads that drive the sockets.
+/// Answers a request on another thread, since a read of the store may wait for the disk.
 async fn answer_blocking<S: HeaderStore + 'static>(
     served: &Arc<Served<S>>,
     place: &Arc<OwnedSemaphorePermit>,
-    request: Request,
-) -> Reply {
+    request: ControlRequest,
+) -> ControlReply {
     let (served, place) = (Arc::clone(served), Arc::clone(place));
     let answered = spawn_blocking(move || {
         let _place = place;
-        answer(&served, &request).unwrap_or_else(|error| Reply::Failed {
+        answer(&served, &request).unwrap_or_else(|error| ControlReply::Failed {
             damaged: error.is_damage(),
             message: error.to_string(),
         })
@@ -188,17 +192,25 @@ async fn answer_blocking<S: HeaderStore + 'static>(
     answered.await.unwrap_or_else(|_| failed("the request could not be answered"))
 }
 
-fn answer<S: HeaderStore>(served: &Served<S>, request: &Request) -> Result<Reply, StoreError> {
+fn answer<S: HeaderStore>(
+    served: &Served<S>,
+    request: &ControlRequest,
+) -> Result<ControlReply, StoreError> {
     let store = served.store.as_ref();
     Ok(match request {
-        Request::Hello => {
-            Reply::Hello { protocol: PROTOCOL, network: served.params.network.name().to_owned() }
+        ControlRequest::Hello => ControlReply::Hello {
+            protocol: PROTOCOL,
+            network: served.params.network.name().to_owned(),
+        },
+        ControlRequest::Tip => ControlReply::Tip(store.tip().into()),
+        ControlRequest::Locate { hash } => {
+            ControlReply::Located { at: locate(store, hash)?.map(Into::into) }
         }
-        Request::Tip => Reply::Tip(store.tip().into()),
-        Request::Locate { hash } => Reply::Located { at: locate(store, hash)?.map(Into::into) },
-        Request::Run { from, count } => Reply::Run(store.run(*from, (*count).min(MAX_RUN))?.into()),
-        Request::Sides => Reply::Sides { sides: side_summaries(store)? },
-        Request::Info => Reply::Info(StoreInfo {
+        ControlRequest::Run { from, count } => {
+            ControlReply::Run(store.run(*from, (*count).min(MAX_RUN))?.into())
+        }
+        ControlRequest::Sides => ControlReply::Sides { sides: side_summaries(store)? },
+        ControlRequest::Info => ControlReply::Info(StoreInfo {
             last_sync: store.last_sync()?,
             size_on_disk: store.size_on_disk()?,
             live: Some(status(served.command, &served.live.borrow())),
@@ -216,11 +228,11 @@ fn status(command: &str, live: &Live) -> LiveStatus {
     }
 }
 
-fn failed(message: &str) -> Reply {
-    Reply::Failed { damaged: false, message: message.to_owned() }
+fn failed(message: &str) -> ControlReply {
+    ControlReply::Failed { damaged: false, message: message.to_owned() }
 }
 
-fn line(reply: &Reply) -> String {
+fn line(reply: &ControlReply) -> String {
     let text = serde_json::to_string(reply).expect("replies have only string keys");
     format!("{text}\n")
 }

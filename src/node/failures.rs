@@ -1,56 +1,56 @@
-//! Why peers could not be used, counted: hundreds of them may have failed in the same way.
+//! Counts why peers could not be used, since hundreds of them may fail in the same way.
 
-use crate::net::{Disconnect, Spoken};
+use crate::net::{Disconnect, OtherProtocol};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// So many failures are listed one by one, with their addresses; of more, those of one kind are counted.
-const LISTED: usize = 4;
+/// Up to this many failures are listed one by one, with their addresses. If there are more, they are counted by kind.
+const MAX_LISTED: usize = 4;
 
 /// Why peers could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
-    /// The proxy's fault, in whose face no peer is to blame.
+    /// What is wrong with the proxy, without which no peer can be reached.
     proxy: Option<String>,
-    /// What was wrong before any peer was dialled.
+    /// What went wrong before any peer was dialled.
     remarks: Vec<String>,
-    kinds: BTreeMap<Kind, Tally>,
-    /// The last ones, of whatever kind.
+    kinds: BTreeMap<FailureKind, FailureTally>,
+    /// The last failures of any kind.
     last: Vec<String>,
     count: usize,
 }
 
-/// Failures that are one and the same to whoever reads of them.
+/// The kinds of failures that are reported as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Kind {
-    Spoken(Spoken),
+enum FailureKind {
+    OtherProtocol(OtherProtocol),
     NoRoute,
     Refused,
     TimedOut,
     HungUp,
-    /// Connected, and gone before it sent what is named.
+    /// The peer disconnected before it sent what is named here.
     Left(&'static str),
     OtherNetwork,
     NotReachedByProxy,
-    /// It is still being dialled.
+    /// The peer is still being dialled.
     Undecided,
     Other,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Tally {
+struct FailureTally {
     count: usize,
     addresses: BTreeSet<String>,
-    /// The last one, with its address.
+    /// The last failure of this kind, with its address.
     last: String,
 }
 
-impl Kind {
+impl FailureKind {
     fn of(reason: &Disconnect) -> Self {
         match reason {
-            Disconnect::OtherProtocol { spoken } => Self::Spoken(*spoken),
+            Disconnect::OtherProtocol { protocol } => Self::OtherProtocol(*protocol),
             Disconnect::Unreachable { kind, .. } => match kind {
                 ErrorKind::NetworkUnreachable
                 | ErrorKind::HostUnreachable
@@ -70,13 +70,13 @@ impl Kind {
         }
     }
 
-    /// What so many of them did.
-    fn words(self, count: usize) -> String {
+    /// Describes `count` failures of this kind.
+    fn describe(self, count: usize) -> String {
         match self {
-            Self::Spoken(Spoken::Http) => {
+            Self::OtherProtocol(OtherProtocol::Http) => {
                 format!("{count} answered HTTP: a login page or a proxy?")
             }
-            Self::Spoken(spoken) => format!("{count} answered {spoken}"),
+            Self::OtherProtocol(protocol) => format!("{count} answered {protocol}"),
             Self::NoRoute => format!("{count} had no route"),
             Self::Refused => format!("{count} refused the connection"),
             Self::TimedOut => format!("{count} did not answer in time"),
@@ -93,47 +93,47 @@ impl Kind {
 }
 
 impl Failures {
-    /// A connection ended, or was never made.
+    /// Adds a connection that ended, or could not be made.
     pub(super) fn add(&mut self, address: &str, reason: &Disconnect) {
         match reason {
             Disconnect::Proxy(error) => self.proxy = Some(error.to_string()),
-            reason => self.count(address, Kind::of(reason), &reason.to_string()),
+            reason => self.count(address, FailureKind::of(reason), &reason.to_string()),
         }
     }
 
-    /// A peer disconnected before it had sent what was wanted.
+    /// Adds a peer that disconnected before it had sent `what`.
     pub(super) fn add_left(&mut self, address: &str, what: &'static str, reason: &Disconnect) {
         let text = format!("disconnected without sending {what}: {reason}");
-        self.count(address, Kind::Left(what), &text);
+        self.count(address, FailureKind::Left(what), &text);
     }
 
-    /// A peer was of no use, for a reason of its own.
+    /// Adds a peer that could not be used for any other reason.
     pub(super) fn add_other(&mut self, address: &str, reason: &str) {
-        self.count(address, Kind::Other, reason);
+        self.count(address, FailureKind::Other, reason);
     }
 
-    /// A peer was given up while its handshake was under way.
+    /// Adds a peer that was given up before its handshake was complete.
     pub(super) fn add_late(&mut self, address: &str, waited: Duration) {
         let text = format!("no complete handshake within {} s", waited.as_secs());
-        self.count(address, Kind::TimedOut, &text);
+        self.count(address, FailureKind::TimedOut, &text);
     }
 
-    /// A peer is still being dialled.
+    /// Adds a peer that is still being dialled.
     pub(super) fn add_undecided(&mut self, address: &str) {
-        self.count(address, Kind::Undecided, "no connection yet");
+        self.count(address, FailureKind::Undecided, "no connection yet");
     }
 
-    /// Something was wrong before any peer was dialled; said once.
+    /// Adds something that went wrong before any peer was dialled. A repeated remark is ignored.
     pub(super) fn remark(&mut self, remark: &str) {
         if self.remarks.iter().all(|known| known != remark) {
             self.remarks.push(remark.to_owned());
         }
     }
 
-    fn count(&mut self, address: &str, kind: Kind, reason: &str) {
+    fn count(&mut self, address: &str, kind: FailureKind, reason: &str) {
         let text = format!("{address} ({reason})");
         self.count += 1;
-        if self.last.len() == LISTED {
+        if self.last.len() == MAX_LISTED {
             self.last.remove(0);
         }
         self.last.push(text.clone());
@@ -143,48 +143,48 @@ impl Failures {
         tally.last = text;
     }
 
-    /// Whether nothing is known to have failed.
+    /// Returns whether nothing has failed.
     pub fn is_empty(&self) -> bool {
         self.proxy.is_none() && self.remarks.is_empty() && self.count == 0
     }
 
-    /// Whether only the proxy stood in the way.
+    /// Returns whether nothing but the proxy failed.
     pub fn blame_the_proxy(&self) -> bool {
         self.proxy.is_some() && self.count == 0
     }
 
-    /// Whether most of those that were dialled answered as a network's login page does.
+    /// Returns whether most of the dialled addresses answered HTTP, as the login page of a network does.
     pub fn look_captive(&self) -> bool {
-        let http = self.kinds.get(&Kind::Spoken(Spoken::Http)).map_or(0, |tally| tally.count);
-        http > LISTED && http * 2 > self.count
+        let http = self
+            .kinds
+            .get(&FailureKind::OtherProtocol(OtherProtocol::Http))
+            .map_or(0, |tally| tally.count);
+        http > MAX_LISTED && http * 2 > self.count
     }
 
-    /// One short line for each reason, the most frequent first; a single failure with its address.
+    /// Returns a short line for each kind of failure, the most frequent first. A failure that is the only one of its kind comes
+    /// with its address.
     pub fn lines(&self) -> Vec<String> {
-        // Without a proxy that works no address can be found: to say so as well would only distract.
+        // With a broken proxy no address can be found either. A line about that would only distract.
         let remarks = if self.proxy.is_some() { &[] } else { &self.remarks[..] };
         let mut lines: Vec<String> = self.proxy.iter().chain(remarks).cloned().collect();
-        if self.count <= LISTED {
+        if self.count <= MAX_LISTED {
             lines.extend(counted(&self.last));
             return lines;
         }
-        let mut kinds: Vec<(&Kind, &Tally)> = self.kinds.iter().collect();
-        kinds.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.count));
-        lines.extend(kinds.into_iter().map(|(kind, tally)| match (tally.count, kind) {
-            (1, _) => tally.last.clone(),
-            // One peer may be dialled several times.
-            (count, Kind::Left(_)) => match tally.addresses.len() {
-                1 => times(&tally.last, count),
-                peers => kind.words(peers),
-            },
-            (count, Kind::Other) => format!("{}, as {}", kind.words(count), tally.last),
-            (count, _) => kind.words(count),
+        let mut kinds: Vec<(&FailureKind, &FailureTally)> = self.kinds.iter().collect();
+        kinds.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.addresses.len()));
+        // They are counted by address, since one peer may be dialled several times.
+        lines.extend(kinds.into_iter().map(|(kind, tally)| match (tally.addresses.len(), kind) {
+            (1, _) => times(&tally.last, tally.count),
+            (peers, FailureKind::Other) => format!("{}, as {}", kind.describe(peers), tally.last),
+            (peers, _) => kind.describe(peers),
         }));
         lines
     }
 }
 
-/// Each text once, with how often it comes.
+/// Returns each text once, with how often it occurs.
 fn counted(texts: &[String]) -> Vec<String> {
     let mut lines: Vec<(&String, usize)> = Vec::new();
     for text in texts {
@@ -201,7 +201,7 @@ fn times(text: &str, count: usize) -> String {
 }
 
 impl fmt::Display for Failures {
-    /// The lines as one.
+    /// Writes the lines, separated by semicolons.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lines().join("; "))
     }
@@ -210,7 +210,7 @@ impl fmt::Display for Failures {
 #[cfg(test)]
 mod tests {
     use super::Failures;
-    use crate::net::{Disconnect, Spoken};
+    use crate::net::{Disconnect, OtherProtocol};
     use std::io::ErrorKind;
 
     fn unreachable(kind: ErrorKind, text: &str) -> Disconnect {
@@ -218,9 +218,9 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_login_page_its_answers_are_counted_and_not_listed() {
+    fn answers_of_a_login_page_are_counted_and_not_listed() {
         let mut failures = Failures::default();
-        let http = Disconnect::OtherProtocol { spoken: Spoken::Http };
+        let http = Disconnect::OtherProtocol { protocol: OtherProtocol::Http };
         (0..112).for_each(|at| failures.add(&format!("1.2.3.{at}:8333"), &http));
         let no_route = unreachable(ErrorKind::NetworkUnreachable, "Network is unreachable");
         (0..25).for_each(|at| failures.add(&format!("[2001::{at}]:8333"), &no_route));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_failures_are_listed_with_their_addresses_and_a_single_one_of_many_keeps_its() {
+    fn few_failures_and_the_only_one_of_a_kind_are_listed_with_their_addresses() {
         let mut failures = Failures::default();
         assert!(failures.is_empty());
         let refused = unreachable(ErrorKind::ConnectionRefused, "Connection refused");
@@ -241,7 +241,10 @@ mod tests {
             "a:1 (cannot connect: Connection refused); b:1 (offers nothing)"
         );
         (0..9).for_each(|_| failures.add("a:1", &refused));
-        assert_eq!(failures.lines(), ["10 refused the connection", "b:1 (offers nothing)"]);
+        let often = "a:1 (cannot connect: Connection refused), 10 times";
+        assert_eq!(failures.lines(), [often, "b:1 (offers nothing)"]);
+        failures.add("c:1", &refused);
+        assert_eq!(failures.lines(), ["2 refused the connection", "b:1 (offers nothing)"]);
         assert!(!failures.look_captive());
     }
 
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn remarks_are_made_once() {
+    fn a_repeated_remark_is_listed_once() {
         let mut failures = Failures::default();
         (0..3).for_each(|_| failures.remark("the DNS seeds named no address"));
         assert_eq!(failures.lines(), ["the DNS seeds named no address"]);

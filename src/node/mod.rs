@@ -1,6 +1,7 @@
-//! Where it all meets: tasks, the clock, random numbers, shutdown.
+//! The tasks that run on the network: the sync, the crawl, single requests, the watch of transactions, the control socket.
 //!
-//! Everything above (command line, servers) speaks to this module only.
+//! They connect the pure state machines with connections, the store, the clock and random numbers. The layers above use the
+//! network only through this module.
 
 mod addresses;
 pub(crate) mod control;
@@ -8,8 +9,11 @@ pub(crate) mod control;
 mod crawl;
 mod failures;
 mod fetch;
+mod listen;
 pub(crate) mod mempool;
 mod peer_options;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "`serve` asks"))]
+mod peer_request;
 mod peers;
 mod ping;
 mod report;
@@ -20,17 +24,26 @@ pub(crate) mod shutdown;
 #[allow(unreachable_pub, reason = "its own module says what it offers")]
 mod sync_task;
 
+pub(crate) use crate::net::addrman::AddressNetwork;
+pub(crate) use crate::net::pool::{AddPeerError, PeerStatus};
 pub(crate) use crate::net::{Proxy, Resolver, needs_proxy};
+pub(crate) use crate::wire::PROTOCOL_VERSION;
 pub(crate) use addresses::{find_all, scope_of};
-pub(crate) use crawl::{Counts, CrawlOptions, Crawled, Journal, JournalError};
+pub(crate) use crawl::{CrawlCounts, CrawlOptions, CrawlResult, Journal, JournalError};
 pub(crate) use crawl::{PeerRow, crawl};
 pub(crate) use failures::Failures;
-pub use fetch::FetchError;
-pub(crate) use fetch::{FetchOptions, FetchedBlock, TxAnswer, WantedBlock, fetch_block, fetch_tx};
-pub(crate) use peer_options::{Found, PeerOptions, Source};
-pub(crate) use ping::{Greeting, NoPeer, Pinged, Pinging};
+pub use fetch::{Broadcast, FetchError};
+pub(crate) use fetch::{
+    FetchOptions, FetchedBlock, TxAnswer, WantedBlock, broadcast, fetch_block, fetch_tx,
+};
+pub(crate) use listen::{InboundPeers, ListenError, ListenOptions, PeerListener, PeerServer};
+pub(crate) use peer_options::{AddressSource, FoundAddress, PeerOptions, USER_AGENT};
+pub(crate) use peer_request::{
+    AddressCount, PeerChoice, PeerControl, PeerRequest, PeerRequestReceiver, SyncEnded,
+};
+pub(crate) use ping::{HandshakeInfo, PingConnection, PingError, PingOutcome};
 pub use report::SyncReport;
-pub(crate) use run::{Watchers, run_sync};
+pub(crate) use run::{SyncChannels, run_sync};
 pub(crate) use runtime::{end_runtime, start_runtime};
 pub(crate) use sync_task::SyncOptions;
 pub use sync_task::{Event, Live, SyncError, SyncOutcome};

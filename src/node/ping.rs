@@ -1,47 +1,47 @@
-//! Pinging one peer.
+//! Pings one peer.
 
 use super::peer_options::{PeerOptions, net_config};
-use crate::net::{Disconnect, Event, PeerHandle, PeerInfo, Timers};
+use crate::net::{ConnectionEvent, Disconnect, PeerHandle, PeerInfo, Timers};
 use crate::primitives::PeerId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// Events that may wait; beyond that the peer is not read.
+/// How many events of the connection may be queued. When the queue is full, the connection stops reading.
 const EVENT_QUEUE: usize = 8;
 
-/// Longer than anybody pings: only the pings that are asked for go out, after the first.
+/// Longer than any run of pings. After the first ping only those are sent that are asked for.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A peer could not be used, or not any longer: its address and why.
+/// Why a peer cannot be pinged, or not any longer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{address}: {reason}")]
-pub(crate) struct NoPeer {
-    /// Where it was dialled.
+pub(crate) struct PingError {
+    /// The peer's address.
     pub address: String,
-    /// What happened.
+    /// What went wrong.
     pub reason: String,
-    /// Whether the proxy alone is to blame.
-    pub is_proxys: bool,
+    /// Whether the proxy failed, and not the peer.
+    pub is_proxy_fault: bool,
 }
 
-/// What a peer said of itself; its own word.
+/// What a peer claims about itself in the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Greeting {
-    /// Protocol version.
+pub(crate) struct HandshakeInfo {
+    /// The protocol version.
     pub version: i32,
-    /// What it offers, by name.
+    /// The names of the services that it offers.
     pub services: Vec<String>,
-    /// Its software, in its own words, whole: see [`safe_text`](crate::wire::safe_text).
+    /// Its user agent, unescaped: see [`safe_text`](crate::wire::safe_text).
     pub user_agent: String,
-    /// Height of its best chain.
+    /// The height of its best chain.
     pub height: i32,
-    /// How long the handshake's round trip took.
+    /// The round trip of the handshake.
     pub latency: Duration,
 }
 
-impl From<&PeerInfo> for Greeting {
+impl From<&PeerInfo> for HandshakeInfo {
     fn from(info: &PeerInfo) -> Self {
         Self {
             version: info.version,
@@ -53,32 +53,34 @@ impl From<&PeerInfo> for Greeting {
     }
 }
 
-/// What became of a ping.
+/// The result of a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pinged {
-    /// It was answered after that time.
+pub(crate) enum PingOutcome {
+    /// The ping was answered after this time.
     Answered(Duration),
-    /// It was not answered in time.
+    /// The ping was not answered in time.
     Lost,
 }
 
-/// A connection for pings, one after the other.
+/// A connection on which pings are sent, one after the other.
 ///
-/// The nonces are random, and an answer counts only if it carries the nonce of the ping that is waited for.
+/// The nonces are random, and an answer counts only if it has the nonce of the last ping.
 #[derive(Debug)]
-pub(crate) struct Pinging {
+pub(crate) struct PingConnection {
     address: String,
     handle: PeerHandle,
-    events: Receiver<Event>,
+    events: Receiver<ConnectionEvent>,
     interval: Duration,
-    patience: Duration,
+    timeout: Duration,
     sent: u64,
     last: Instant,
 }
 
-impl Pinging {
-    /// Dials a peer (`host:port`) and shakes hands. Pings are `interval` apart, or as far as their answers; `patience`
-    /// is for the connection, the handshake, and each answer.
+impl PingConnection {
+    /// Dials a peer (`host:port`) and completes the handshake.
+    ///
+    /// A ping is sent `interval` after the one before, or when that one is answered or lost, whichever is later. `timeout` is
+    /// the time for each of the connection, the handshake, and an answer.
     ///
     /// # Errors
     /// The peer cannot be used.
@@ -86,11 +88,11 @@ impl Pinging {
         options: &PeerOptions,
         address: &str,
         interval: Duration,
-        patience: Duration,
-    ) -> Result<(Self, Greeting), NoPeer> {
+        timeout: Duration,
+    ) -> Result<(Self, HandshakeInfo), PingError> {
         let timers = Timers {
-            connect: patience,
-            handshake: patience,
+            connect: timeout,
+            handshake: timeout,
             ping_interval: NEVER,
             ..Timers::default()
         };
@@ -100,71 +102,73 @@ impl Pinging {
         let address = address.to_owned();
         loop {
             match events.recv().await {
-                Some(Event::Connected { info, .. }) => {
+                Some(ConnectionEvent::Connected { info, .. }) => {
                     let last = Instant::now();
-                    let greeting = Greeting::from(info.as_ref());
+                    let info = HandshakeInfo::from(info.as_ref());
                     let pinging =
-                        Self { address, handle, events, interval, patience, sent: 0, last };
-                    return Ok((pinging, greeting));
+                        Self { address, handle, events, interval, timeout, sent: 0, last };
+                    return Ok((pinging, info));
                 }
-                event => over(&address, event)?,
+                event => check_alive(&address, event)?,
             }
         }
     }
 
-    /// How many pings were sent.
+    /// Returns how many pings were sent.
     pub(crate) fn sent(&self) -> u64 {
         self.sent
     }
 
     /// Sends the next ping when it is due, and waits for its answer.
     ///
-    /// If the wait is given up the ping remains counted as sent.
+    /// If the wait is given up, the ping still counts as sent.
     ///
     /// # Errors
-    /// The connection is over.
-    pub(crate) async fn next(&mut self) -> Result<Pinged, NoPeer> {
+    /// The connection has ended.
+    pub(crate) async fn next(&mut self) -> Result<PingOutcome, PingError> {
         if self.sent > 0 {
             self.wait().await?;
             self.last = Instant::now();
             self.handle.ping();
         }
-        // The first goes out by itself, as the handshake ends.
+        // The connection itself sends the first ping, at the end of the handshake.
         self.sent += 1;
-        let (deadline, first) = (self.last + self.patience, self.sent == 1);
+        let (deadline, first) = (self.last + self.timeout, self.sent == 1);
         loop {
             match timeout_at(deadline, self.events.recv()).await {
-                // An answer that took longer than this ping is out is a late one to an earlier ping.
-                Ok(Some(Event::Latency { rtt, .. })) if first || rtt <= self.last.elapsed() => {
-                    return Ok(Pinged::Answered(rtt));
+                // If the round trip is longer than the time since this ping, it is the late answer to an earlier one.
+                Ok(Some(ConnectionEvent::Latency { rtt, .. }))
+                    if first || rtt <= self.last.elapsed() =>
+                {
+                    return Ok(PingOutcome::Answered(rtt));
                 }
-                Ok(event) => over(&self.address, event)?,
-                Err(_) => return Ok(Pinged::Lost),
+                Ok(event) => check_alive(&self.address, event)?,
+                Err(_) => return Ok(PingOutcome::Lost),
             }
         }
     }
 
     /// Waits until the next ping is due.
-    async fn wait(&mut self) -> Result<(), NoPeer> {
+    async fn wait(&mut self) -> Result<(), PingError> {
         let due = self.last + self.interval;
         loop {
             tokio::select! {
                 biased;
-                event = self.events.recv() => over(&self.address, event)?,
+                event = self.events.recv() => check_alive(&self.address, event)?,
                 () = sleep_until(due) => return Ok(()),
             }
         }
     }
 }
 
-/// An error if the event is the connection's last.
-fn over(address: &str, event: Option<Event>) -> Result<(), NoPeer> {
-    let (reason, is_proxys) = match event {
-        Some(Event::Disconnected { reason, .. }) => {
+/// Returns an error if the event is the end of the connection.
+fn check_alive(address: &str, event: Option<ConnectionEvent>) -> Result<(), PingError> {
+    let (reason, is_proxy_fault) = match event {
+        Some(ConnectionEvent::Disconnected { reason, .. }) => {
             (reason.to_string(), matches!(reason, Disconnect::Proxy(_)))
         }
         None => ("the connection is over".to_owned(), false),
         Some(_) => return Ok(()),
     };
-    Err(NoPeer { address: address.to_owned(), reason, is_proxys })
+    Err(PingError { address: address.to_owned(), reason, is_proxy_fault })
 }

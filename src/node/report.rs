@@ -1,4 +1,4 @@
-//! What a command that adds headers has done.
+//! The report of a command that adds headers.
 
 use crate::sync::Stopped;
 use serde::de::Error;
@@ -18,27 +18,27 @@ impl<'de> Deserialize<'de> for Stopped {
     }
 }
 
-/// What `sync` and `import` end with; the JSON object they print.
+/// The report of `sync` and `import`, and the JSON object that they print.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncReport {
-    /// Name of the network.
+    /// The network's name.
     pub network: String,
-    /// Height of the stored chain's last header.
+    /// The height of the stored tip.
     pub height: u32,
-    /// Its hash, in display order.
+    /// The hash of the stored tip, in display order.
     pub hash: String,
-    /// Work of the whole chain, 64 hex digits.
+    /// The work of the whole chain, as 64 hex digits.
     pub chainwork: String,
     /// How many headers were added to the chain.
     pub headers_added: u64,
-    /// How often a branch with more work took over.
+    /// How many reorganisations there were.
     pub reorgs: u32,
-    /// How many peers were connected, all in all; 0 for `import`.
+    /// How many peers were connected in all; 0 for `import`.
     pub peers: u32,
-    /// Bytes read from peers, or from the file.
+    /// Bytes received from peers, or read from the file.
     pub bytes_received: u64,
-    /// Milliseconds from start to end.
+    /// How long the command took, in milliseconds.
     pub elapsed_ms: u64,
-    /// Why it ended.
+    /// Why the command ended.
     pub stopped: Stopped,
 }

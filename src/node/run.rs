@@ -1,6 +1,7 @@
-//! A sync as a process of its own: its task, and the socket through which others read meanwhile.
+//! Runs a sync, and serves the control socket through which other processes read the chain meanwhile.
 
 use super::control::{ControlListener, serve};
+use super::peer_request::PeerRequestReceiver;
 use super::sync_task::{Event, Live, SyncError, SyncOptions, SyncOutcome, SyncTask};
 use crate::store::SledStore;
 use std::path::Path;
@@ -9,20 +10,22 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
-/// What those who watch a sync are given.
+/// The channels between a sync and its caller.
 #[derive(Debug)]
-pub(crate) struct Watchers {
-    /// Where it stands.
+pub(crate) struct SyncChannels {
+    /// The sync publishes its state here.
     pub live: watch::Sender<Live>,
-    /// What happens.
+    /// The sync sends its events here.
     pub events: UnboundedSender<Event>,
-    /// Set to true, it ends the sync.
+    /// The sync ends early when this becomes true.
     pub stop: watch::Receiver<bool>,
+    /// The sync's peers do what these ask.
+    pub requests: PeerRequestReceiver,
 }
 
-/// Runs a sync on an open store, and answers other processes from it until it ends.
+/// Runs a sync on an open store, and answers other processes until it ends.
 ///
-/// `command` is what this process says it is doing.
+/// `command` is the name of the running command, which other processes can see.
 ///
 /// # Errors
 /// No peer could be used, or the store failed.
@@ -31,29 +34,29 @@ pub(crate) async fn run_sync(
     store: Arc<SledStore>,
     folder: &Path,
     command: &'static str,
-    watchers: Watchers,
+    channels: SyncChannels,
 ) -> Result<SyncOutcome, SyncError> {
-    let Watchers { live, events, stop } = watchers;
-    let watched = live.subscribe();
+    let SyncChannels { live, events, stop, requests } = channels;
+    let live_receiver = live.subscribe();
     let task = SyncTask::new(options, Arc::clone(&store), live, events)?;
     let (ended, end) = oneshot::channel::<()>();
-    let answering = match ControlListener::bind(folder, &store) {
+    let server = match ControlListener::bind(folder, &store) {
         Ok(listener) => Some(tokio::spawn(async move {
-            // Sent or dropped, both mean the end.
+            // The sender is dropped at the end of the sync; nothing is ever sent.
             let end = async { drop(end.await) };
-            serve(listener, store, command, watched, end).await;
+            serve(listener, store, command, live_receiver, end).await;
         })),
         Err(error) => {
-            // The sync itself does not need it.
+            // The sync itself does not need the socket.
             warn!("other commands cannot read while this runs: control socket: {error}");
             None
         }
     };
-    let outcome = task.run(stop).await;
+    let outcome = task.run(stop, requests).await;
     drop(ended);
-    if let Some(task) = answering {
-        // The clients are gone when this returns: the store can be closed.
-        task.await.ok();
+    if let Some(server) = server {
+        // When the server has ended, no client uses the store any more, and it can be closed.
+        server.await.ok();
     }
     outcome
 }

@@ -1,12 +1,12 @@
-//! What ships inside the program: hints and fixed seeds. Origin and checks: `data/README.md`.
+//! The hints and fixed seeds that ship inside the program. `data/README.md` says where they come from and how they were checked.
 
 use crate::chain::{Hints, HintsError, Params};
 use crate::primitives::Network;
 
-/// The shipped hints of a network; none for regtest and custom signets.
+/// Returns the shipped hints of a network. There are none for regtest and custom signets.
 ///
 /// # Errors
-/// The shipped file is not what it should be (a test makes sure that it is).
+/// The shipped file is malformed, which a test rules out.
 pub(crate) fn hints(params: &Params) -> Result<Hints, HintsError> {
     Hints::parse(match params.network {
         _ if params.is_custom_signet() => "",
@@ -18,8 +18,8 @@ pub(crate) fn hints(params: &Params) -> Result<Hints, HintsError> {
     })
 }
 
-/// Addresses (`ip:port`) of long-running nodes, for when DNS answers nothing; none for regtest and custom
-/// signets.
+/// Returns the addresses (`ip:port`) of long-running nodes, which are used at a first start, and if DNS gives too few. There
+/// are none for regtest and custom signets.
 pub(crate) fn fixed_seeds(params: &Params) -> Vec<String> {
     let text = match params.network {
         _ if params.is_custom_signet() => "",
@@ -41,7 +41,7 @@ mod tests {
     use std::net::SocketAddr;
 
     #[test]
-    fn shipped_hints_end_every_period_without_a_gap() {
+    fn shipped_hints_cover_every_period_without_a_gap() {
         for network in Network::ALL {
             for (point, period) in hints(params(network)).unwrap().points().iter().zip(1..) {
                 assert_eq!(point.height, params(network).interval * period - 1, "{network}");

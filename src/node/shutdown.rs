@@ -1,6 +1,6 @@
-//! The signals that end a run.
+//! The signals that ask the program to end.
 
-use std::io;
+use std::{fs, io};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A signal that asks the program to end.
@@ -10,29 +10,51 @@ pub(crate) enum Ending {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// SIGHUP: the terminal was closed.
+    Hangup,
 }
 
 impl Ending {
-    /// The exit code by convention: 128 and the signal's number.
+    /// Returns the conventional exit code: 128 plus the signal's number.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 130,
             Self::Terminate => 143,
+            Self::Hangup => 129,
         }
     }
 }
 
-/// Waits for the signals; call once, at the start, inside a tokio runtime.
+/// Catches the signals from now on. The returned function waits for the next one. Has to be called once, inside a tokio
+/// runtime.
 ///
 /// # Errors
-/// The system does not let signals be caught.
+/// The system does not allow the signals to be caught.
 pub(crate) fn signals() -> io::Result<impl AsyncFnMut() -> Ending> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
     Ok(async move || {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = interrupt.recv() => Ending::Interrupt,
             _ = terminate.recv() => Ending::Terminate,
+            _ = hung_up => Ending::Hangup,
         }
     })
+}
+
+/// Returns whether the program was told to go on without its terminal, as `nohup` does: then SIGHUP is ignored from the start,
+/// and catching it would end that.
+fn ignores_hangup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    // The lowest bit is signal 1. Where nothing is known, the signal keeps its usual effect.
+    ignored.is_none_or(|signals| signals & 1 == 1)
 }

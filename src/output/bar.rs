@@ -1,6 +1,6 @@
-//! Plain progress bars, drawn on standard error.
+//! Progress bars on standard error.
 
-use super::line::{Part, compose, left, per_second, percent_done, speed, thousandths};
+use super::line::{LinePart, compose, per_second, percent_done, speed, thousandths, time_left};
 use super::terminal::{columns, is_utf8};
 use crate::format::{count, size, span};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
@@ -8,18 +8,20 @@ use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-/// How often bars are drawn where nothing happens: times go on, and speeds fall.
+/// How often bars are drawn when nothing happens, since times and speeds still change.
 pub(super) const TICK: Duration = Duration::from_millis(200);
 
-/// How a number is shown: 1,234, or 1.23 kB.
+/// Formats a number: `1,234`, or `1.23 kB`.
 type Unit = fn(u64) -> String;
 
-/// A bar that counts up to `length` of `what`, with per cent, speed and time left. Hidden where `bars` is.
+/// Adds a bar that counts up to `length`, with per cent, speed and time left. It is hidden if `bars` is.
+///
+/// A length of 0 means that it is not known yet. Until it is, the bar shows only the count and the speed.
 pub(crate) fn bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
     sized(bars, length, what, count, columns)
 }
 
-/// As [`bar`], of bytes.
+/// Adds a bar like [`bar`] that counts bytes.
 pub(crate) fn bytes_bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
     sized(bars, length, what, size, columns)
 }
@@ -32,42 +34,44 @@ pub(super) fn sized(
     room: impl Fn() -> usize + Clone + Send + Sync + 'static,
 ) -> ProgressBar {
     draw(bars, ProgressBar::new(length), move |state| {
-        let (position, length) = (state.pos(), state.len().unwrap_or(0));
-        let mut parts = vec![
-            (5, Part::Text(what.to_owned())),
-            (0, Part::Text(unit(position))),
-            (3, Part::Glued(format!("/{}", unit(length)))),
-            (1, Part::Text(percent_done(position, length))),
-            (6, Part::Bar { done: thousandths(position, length) }),
-            (4, Part::Text(a_second(unit, speed(state)))),
-        ];
-        parts.extend(left(state).map(|left| (2, Part::Text(left))));
+        let position = state.pos();
+        let mut parts =
+            vec![(5, LinePart::Text(what.to_owned())), (0, LinePart::Text(unit(position)))];
+        let length = state.len().filter(|length| *length > 0);
+        if let Some(length) = length {
+            parts.push((3, LinePart::Glued(format!("/{}", unit(length)))));
+            parts.push((1, LinePart::Text(percent_done(position, length))));
+            parts.push((6, LinePart::Bar { done: thousandths(position, length) }));
+        }
+        parts.push((4, LinePart::Text(speed_text(unit, speed(state)))));
+        parts.extend(length.and_then(|_| time_left(state)).map(|left| (2, LinePart::Text(left))));
         compose(room(), &parts)
     })
 }
 
-fn a_second(unit: Unit, speed: u64) -> String {
+/// Formats a speed.
+fn speed_text(unit: Unit, speed: u64) -> String {
     if unit(1) == count(1_u32) { per_second(speed) } else { format!("{}/s", unit(speed)) }
 }
 
-/// A counter of bytes where the end is not known. Hidden where `bars` is.
+/// Adds a counter of bytes whose end is not known. It is hidden if `bars` is.
 pub(crate) fn bytes_spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
     draw(bars, ProgressBar::new_spinner(), move |state| {
         let parts = [
-            (1, Part::Text(format!("{} {what}", spinner_frame(state)))),
-            (0, Part::Text(size(state.pos()))),
-            (2, Part::Text(a_second(size, speed(state)))),
+            (1, LinePart::Text(format!("{} {what}", spinner_frame(state)))),
+            (0, LinePart::Text(size(state.pos()))),
+            (2, LinePart::Text(speed_text(size, speed(state)))),
         ];
         compose(columns(), &parts)
     })
 }
 
-/// A line that says what is being waited for, and for how long. Hidden where `bars` is.
+/// Adds a line that says what the command waits for, and for how long. It is hidden if `bars` is.
 pub(crate) fn waiting(bars: &MultiProgress, what: String) -> ProgressBar {
     draw(bars, ProgressBar::new_spinner(), move |state| {
         let parts = [
-            (0, Part::Text(format!("{} {what}", spinner_frame(state)))),
-            (1, Part::Text(span(state.elapsed().as_secs()))),
+            (0, LinePart::Text(format!("{} {what}", spinner_frame(state)))),
+            (1, LinePart::Text(span(state.elapsed().as_secs()))),
         ];
         compose(columns(), &parts)
     })
@@ -79,7 +83,7 @@ fn draw(
     line: impl Fn(&ProgressState) -> String + Clone + Send + Sync + 'static,
 ) -> ProgressBar {
     let write = move |state: &ProgressState, out: &mut dyn Write| {
-        // Writing into the bar's text does not fail.
+        // Writing to the bar's text cannot fail.
         let _ = out.write_str(&line(state));
     };
     let style = ProgressStyle::with_template("{line}").expect("the template is right");
@@ -88,7 +92,7 @@ fn draw(
     bar
 }
 
-/// Something that moves, of characters that the terminal has.
+/// Returns the current frame of the spinner, in characters that the terminal can show.
 pub(super) fn spinner_frame(state: &ProgressState) -> String {
     const BRAILLE: [char; 8] = ['⠹', '⢸', '⣰', '⣤', '⣆', '⡇', '⠏', '⠛'];
     const ASCII: [char; 4] = ['-', '\\', '|', '/'];
@@ -97,9 +101,9 @@ pub(super) fn spinner_frame(state: &ProgressState) -> String {
     frames[step % frames.len()].to_string()
 }
 
-/// Writes to standard output with the bars taken away for that moment, where both are on a terminal.
+/// Writes to standard output. If it is a terminal, the bars are hidden meanwhile.
 ///
-/// Into a pipe it is written as it is: one that nobody reads would hold up whoever draws the bars.
-pub(crate) fn aside<T>(bars: &MultiProgress, write: impl FnOnce() -> T) -> T {
+/// If it is a pipe, the bars are not touched: a pipe that nobody reads would block every thread that draws a bar.
+pub(crate) fn write_beside_bars<T>(bars: &MultiProgress, write: impl FnOnce() -> T) -> T {
     if io::stdout().is_terminal() { bars.suspend(write) } else { write() }
 }

@@ -1,46 +1,48 @@
-//! A line of progress, composed for the room that there is.
+//! Composes a line of progress that fits the width of the terminal.
 
 use crate::format::{count, span};
 use indicatif::ProgressState;
 
-/// Two spaces between the parts.
+/// The gap between two parts.
 const GAP: &str = "  ";
 
-/// The shortest bar that is worth its room, with its brackets.
+/// The shortest useful bar, with its brackets.
 const SHORTEST_BAR: usize = 12;
 
-/// The longest bar that helps the eye.
+/// The longest useful bar, with its brackets.
 const LONGEST_BAR: usize = 60;
 
-/// A longer guess of the time left, in seconds, is none.
-const LONGEST_LEFT: u64 = 30 * 24 * 3600;
+/// A longer estimate of the time left, in seconds, is not shown.
+const LONGEST_TIME_LEFT: u64 = 30 * 24 * 3600;
 
 /// A part of a line.
 #[derive(Clone, Debug)]
-pub(super) enum Part {
+pub(super) enum LinePart {
     /// Text.
     Text(String),
     /// Text without a gap before it.
     Glued(String),
-    /// The bar, which takes what room is left.
+    /// The bar, which fills the remaining width.
     Bar {
-        /// How much is done, in thousandths.
+        /// The progress in thousandths.
         done: u64,
     },
 }
 
-/// Composes a line of at most `room` characters: parts in the order in which they are shown, each with its rank. The
-/// parts of the lowest rank come first, and those that do not fit are left out.
-pub(super) fn compose(room: usize, parts: &[(u8, Part)]) -> String {
+/// Composes a line of at most `room` characters from parts, each with its rank.
+///
+/// The parts stay in this order. Those with the lowest rank are the most important ones: they are placed first, and
+/// parts that do not fit are left out.
+pub(super) fn compose(room: usize, parts: &[(u8, LinePart)]) -> String {
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|at| parts[*at].0);
     let (mut left, mut kept) = (room, Vec::new());
     for at in order {
         let gap = if kept.is_empty() { 0 } else { GAP.len() };
         let width = match &parts[at].1 {
-            Part::Text(text) => text.chars().count() + gap,
-            Part::Glued(text) => text.chars().count(),
-            Part::Bar { .. } => SHORTEST_BAR + gap,
+            LinePart::Text(text) => text.chars().count() + gap,
+            LinePart::Glued(text) => text.chars().count(),
+            LinePart::Bar { .. } => SHORTEST_BAR + gap,
         };
         if width <= left {
             left -= width;
@@ -51,64 +53,64 @@ pub(super) fn compose(room: usize, parts: &[(u8, Part)]) -> String {
     let mut line = String::new();
     for at in kept {
         let part = &parts[at].1;
-        if !line.is_empty() && !matches!(part, Part::Glued(_)) {
+        if !line.is_empty() && !matches!(part, LinePart::Glued(_)) {
             line.push_str(GAP);
         }
         match part {
-            Part::Text(text) | Part::Glued(text) => line.push_str(text),
-            Part::Bar { done } => {
-                line.push_str(&drawn((SHORTEST_BAR + left).min(LONGEST_BAR), *done));
+            LinePart::Text(text) | LinePart::Glued(text) => line.push_str(text),
+            LinePart::Bar { done } => {
+                line.push_str(&draw_bar((SHORTEST_BAR + left).min(LONGEST_BAR), *done));
             }
         }
     }
     line
 }
 
-/// A bar of so many characters with its brackets; `done` in thousandths.
-fn drawn(width: usize, done: u64) -> String {
+/// Returns a bar of `width` characters with its brackets. `done` is in thousandths.
+fn draw_bar(width: usize, done: u64) -> String {
     let inner = width - 2;
     let filled = usize::try_from(done.min(1000)).unwrap_or(0) * inner / 1000;
     let head = if filled < inner { ">" } else { "" };
     format!("[{:<inner$}]", "=".repeat(filled) + head)
 }
 
-/// How much of it is done, in thousandths; all of nothing.
+/// Returns the progress in thousandths. Of a length of 0, everything is done.
 pub(super) fn thousandths(position: u64, length: u64) -> u64 {
     (position.min(length) * 1000).checked_div(length).unwrap_or(1000)
 }
 
-/// `32 %`; 100 only at the end.
+/// Returns the progress as `32 %`, and `100 %` only at the end.
 pub(super) fn percent_done(position: u64, length: u64) -> String {
     format!("{} %", thousandths(position, length) / 10)
 }
 
-/// Whole numbers a second.
+/// Returns the speed per second, rounded.
 pub(super) fn speed(state: &ProgressState) -> u64 {
     format!("{:.0}", state.per_sec()).parse().unwrap_or(0)
 }
 
-/// `2 min 5 s left`; none until there is a speed to tell it by.
-pub(super) fn left(state: &ProgressState) -> Option<String> {
+/// Returns the time left as `2 min 5 s left`, or `None` if there is no estimate.
+pub(super) fn time_left(state: &ProgressState) -> Option<String> {
     let left = state.eta().as_secs();
-    (left > 0 && left < LONGEST_LEFT).then(|| format!("{} left", span(left)))
+    (left > 0 && left < LONGEST_TIME_LEFT).then(|| format!("{} left", span(left)))
 }
 
-/// A number of something a second.
+/// Formats a speed per second.
 pub(super) fn per_second(speed: u64) -> String {
     format!("{}/s", count(speed))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Part, compose, percent_done};
+    use super::{LinePart, compose, percent_done};
 
     #[test]
-    fn what_matters_most_is_kept_and_the_bar_takes_the_rest() {
-        let text = |text: &str| Part::Text(text.to_owned());
+    fn the_most_important_parts_are_kept_and_the_bar_fills_the_rest() {
+        let text = |text: &str| LinePart::Text(text.to_owned());
         let parts = [
             (0, text("1,000")),
             (1, text("50 %")),
-            (3, Part::Bar { done: 500 }),
+            (3, LinePart::Bar { done: 500 }),
             (2, text("7 s left")),
             (4, text("8 peers")),
         ];
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_is_a_hundred_per_cent_and_nothing_less_is() {
+    fn only_the_whole_is_a_hundred_per_cent() {
         for (position, length, text) in
             [(0, 0, "100 %"), (0, 9, "0 %"), (929_999, 930_000, "99 %"), (5, 5, "100 %")]
         {

@@ -4,6 +4,7 @@ use super::wording::Wording;
 use anstyle::{AnsiColor, Style};
 use chrono::Utc;
 use indicatif::MultiProgress;
+use serde_json::json;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use tracing::{Event, Level, Subscriber};
@@ -19,27 +20,29 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub(crate) enum LogLevel {
     /// Nothing (`-q`).
     Off,
-    /// Warnings.
+    /// Errors and warnings.
     #[default]
     Warn,
-    /// What happens (`-v`).
+    /// Also events (`-v`).
     Info,
-    /// How it happens (`-vv`).
+    /// Also details (`-vv`).
     Debug,
 }
 
-/// What the log shows, and how.
+/// The settings of the log.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LogSettings {
-    /// How much.
+    /// How much is logged.
     pub level: LogLevel,
-    /// Target of its own that is shown only on request (every message on the wire), and its level.
+    /// A further target that is logged only on request, and its level: the messages on the wire.
     pub traced: Option<(&'static str, Level)>,
-    /// Whether standard error takes colours.
+    /// Whether to use colours.
     pub color: bool,
+    /// Whether each line is a JSON object.
+    pub json: bool,
 }
 
-/// Starts the log. Lines are written with the progress bars taken away for that moment.
+/// Starts the log. The progress bars are hidden while a line is written.
 ///
 /// Only the first call in a process has an effect.
 pub(crate) fn start_log(settings: LogSettings, wording: Wording, bars: &MultiProgress) {
@@ -56,21 +59,29 @@ pub(crate) fn start_log(settings: LogSettings, wording: Wording, bars: &MultiPro
     let timed = settings.traced.is_some() || level > LevelFilter::WARN;
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(settings.color)
-        .event_format(Lines { timed, dated: !io::stderr().is_terminal(), wording })
+        .event_format(LineFormat {
+            timed,
+            dated: !io::stderr().is_terminal(),
+            json: settings.json,
+            wording,
+        })
         .with_writer(BetweenBars { bars: bars.clone() });
-    // A second call finds a log already there, which then stays.
+    // After a second call the first log stays.
     let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
 }
 
-/// `warning: …` for people who did not ask for a log, time and level for those who did.
-struct Lines {
+/// Formats a line: as `warning: …` by default, and with time and level if the user asked for a log.
+struct LineFormat {
+    /// Whether lines have time and level.
     timed: bool,
-    /// Whether warnings have their time too: nobody sees when they come in a file.
+    /// Whether warnings have a time although `timed` is false, because a file does not show when they came.
     dated: bool,
+    /// Whether lines are JSON objects.
+    json: bool,
     wording: Wording,
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for LineFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -82,6 +93,15 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let level = *event.metadata().level();
+        if self.json {
+            let mut text = String::new();
+            context.field_format().format_fields(Writer::new(&mut text), event)?;
+            let now = Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+            let text = if level > Level::WARN { text } else { self.wording.apply(&text) };
+            let level = level.as_str().to_lowercase();
+            let line = json!({ "time": now, "level": level, "message": text });
+            return writeln!(writer, "{line}");
+        }
         let color = level_color(level).filter(|_| writer.has_ansi_escapes());
         let style =
             color.map_or_else(Style::new, |color| Style::new().fg_color(Some(color.into())));
@@ -114,25 +134,25 @@ fn level_color(level: Level) -> Option<AnsiColor> {
     }
 }
 
-/// Standard error, with the bars taken away while a line is written.
+/// Standard error, with the bars hidden while a line is written.
 struct BetweenBars {
     bars: MultiProgress,
 }
 
 impl<'a> MakeWriter<'a> for BetweenBars {
-    type Writer = Line<'a>;
+    type Writer = LogWriter<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Line { bars: &self.bars }
+        LogWriter { bars: &self.bars }
     }
 }
 
-/// One event's text, written in one piece.
-struct Line<'a> {
+/// Writes the text of one event in one piece.
+struct LogWriter<'a> {
     bars: &'a MultiProgress,
 }
 
-impl Write for Line<'_> {
+impl Write for LogWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bars.suspend(|| io::stderr().write_all(bytes))?;
         Ok(bytes.len())

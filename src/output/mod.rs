@@ -1,22 +1,23 @@
-//! What people and programs see: aligned text, tables, JSON, and the log.
+//! The output for people and programs: aligned text, tables, JSON, progress bars, and the log.
 //!
-//! Knows rows, not the domain: it is handed names, numbers and text, and uses no other layer of this crate but `format`.
+//! This layer knows names, numbers and text, but nothing of Bitcoin. It uses no other layer except `format`.
 
 mod bar;
 mod line;
 mod log;
 mod out;
+pub(crate) mod plot;
 mod progress;
 mod status;
 mod table;
 mod terminal;
 mod wording;
 
-pub(crate) use bar::{aside, bar, bytes_bar, bytes_spinner, waiting};
+pub(crate) use bar::{bar, bytes_bar, bytes_spinner, waiting, write_beside_bars};
 pub(crate) use log::{LogLevel, LogSettings, start_log};
 pub(crate) use out::{JsonArray, Output, escaped, json_text};
-pub(crate) use progress::{Standing, SyncBar, SyncStage};
+pub(crate) use progress::{SyncBar, SyncProgress, SyncStage};
 pub(crate) use status::StatusLine;
-pub(crate) use table::{Align, Column, Fields, at, fitting, header_line, row_line};
-pub(crate) use terminal::{bars, is_dumb};
+pub(crate) use table::{Align, Column, FieldList, columns_that_fit, header_line, pick, row_line};
+pub(crate) use terminal::{bars, is_dumb, is_utf8};
 pub(crate) use wording::{Wording, shell_quoted};

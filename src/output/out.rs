@@ -1,4 +1,4 @@
-//! Standard output: the one place that results are written to.
+//! Standard output, to which all results are written.
 
 use super::wording::Wording;
 use console::Term;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
-/// Where a command's results go, and in which form.
+/// The output of a command's results.
 pub(crate) struct Output {
     sink: Box<dyn Write + Send>,
     json: bool,
@@ -16,7 +16,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Results on standard output; nothing is certain to be out before [`Output::flush`].
+    /// Makes an output on standard output. It is buffered until [`Output::flush`].
     pub(crate) fn stdout(json: bool, color: bool) -> Self {
         let terminal = Some(Term::stdout()).filter(Term::is_term);
         let columns = terminal.map(|terminal| usize::from(terminal.size().1));
@@ -24,33 +24,33 @@ impl Output {
         Self { columns, ..Self::new(sink, json, color) }
     }
 
-    /// Results in any sink, for tests.
+    /// Makes an output on any writer.
     pub(crate) fn new(sink: impl Write + Send + 'static, json: bool, color: bool) -> Self {
         Self { sink: Box::new(sink), json, color, columns: None, wording: Wording::default() }
     }
 
-    /// With messages among the results in this wording.
+    /// Sets the wording of messages among the results.
     #[must_use]
     pub(crate) fn worded(self, wording: Wording) -> Self {
         Self { wording, ..self }
     }
 
-    /// How messages among the results are worded.
+    /// Returns the wording of messages among the results.
     pub(crate) fn wording(&self) -> &Wording {
         &self.wording
     }
 
-    /// Whether results are wanted as JSON.
+    /// Returns whether results are JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Whether text may carry colours.
+    /// Returns whether text is coloured.
     pub(crate) fn has_color(&self) -> bool {
         self.color
     }
 
-    /// Columns of the terminal; none where it is no terminal, and lines may be of any length.
+    /// Returns the width of the terminal, or `None` if the output is no terminal and lines may have any length.
     pub(crate) fn columns(&self) -> Option<usize> {
         self.columns
     }
@@ -58,7 +58,7 @@ impl Output {
     /// Writes text as it is.
     ///
     /// # Errors
-    /// The sink does not take it: a reader that went away is [`io::ErrorKind::BrokenPipe`].
+    /// Writing failed. If the reader closed the pipe, the error is [`io::ErrorKind::BrokenPipe`].
     pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
         self.sink.write_all(text.as_bytes())
     }
@@ -72,7 +72,7 @@ impl Output {
         self.text("\n")
     }
 
-    /// Writes a message for people: its commands can be pasted, its heights have separators.
+    /// Writes a message in the output's wording.
     ///
     /// # Errors
     /// As [`Output::text`].
@@ -99,15 +99,15 @@ impl Output {
         self.line(&text)
     }
 
-    /// Writes a line to standard error: about the results, but none of them.
+    /// Writes a line about the results to standard error.
     ///
     /// # Errors
-    /// Standard error does not take it.
+    /// Standard error cannot be written to.
     pub(crate) fn note(&mut self, text: &str) -> io::Result<()> {
         writeln!(io::stderr(), "{text}")
     }
 
-    /// Hands everything written so far to the system.
+    /// Writes out the buffer.
     ///
     /// # Errors
     /// As [`Output::text`].
@@ -126,17 +126,18 @@ impl Write for Output {
     }
 }
 
-/// A value as JSON on one line, in which nothing is left that a terminal would obey.
+/// Returns a value as JSON on one line, without characters that control a terminal.
 ///
 /// # Errors
-/// The value has no form in JSON.
+/// The value cannot be written as JSON.
 pub(crate) fn json_text<T: Serialize + ?Sized>(value: &T) -> io::Result<String> {
     Ok(escaped(&serde_json::to_string(value)?).into_owned())
 }
 
-/// A text with what a terminal would obey written as `\u001b`: control characters but the end of a line, and those that
-/// turn the direction of writing or cannot be seen. In JSON, where such characters are only in strings, it is the same
-/// value.
+/// Escapes characters that control a terminal, in the form `\u001b`: control characters except line ends, and
+/// characters that are invisible or change the direction of text.
+///
+/// The value of JSON text does not change, because JSON has such characters only in strings.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -144,7 +145,7 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_unsafe(c) {
-            // Writing into a String does not fail. All of them are in the first plane.
+            // Writing to a String cannot fail. All these characters have at most four hex digits.
             let _ = std::fmt::Write::write_fmt(&mut out, format_args!("\\u{:04x}", u32::from(c)));
         } else {
             out.push(c);
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_the_same_value_without_what_a_terminal_would_obey() {
+    fn escaping_keeps_the_value_of_json() {
         let value = "a\u{1b}[31m\u{9b}\u{7f}\u{202e}é+\n";
         let text = written(|out| out.json(value).unwrap());
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), value);
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_streamed_array_is_one_json_value_whatever_its_length() {
+    fn a_streamed_array_of_any_length_is_one_json_value() {
         for items in [vec![], vec![1], vec![1, 2, 3]] {
             let text = written(|out| {
                 let mut array = JsonArray::default();

@@ -1,61 +1,64 @@
-//! The progress of a sync.
+//! The progress bar of a sync.
 
 use super::bar::{TICK, spinner_frame};
-use super::line::{Part, compose, left, per_second, percent_done, speed, thousandths};
+use super::line::{LinePart, compose, per_second, percent_done, speed, thousandths, time_left};
 use super::terminal::{columns, is_piped};
-use crate::format::{count, counted, size, span, utc};
+use crate::format::{count, counted, size, span, to_u64, utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a sync is doing, as far as its bar looks different.
+/// The stages of a sync in which its bar looks different.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SyncStage {
-    /// There is no peer yet, or none any more.
+    /// No peer is connected.
     #[default]
     Connecting,
-    /// Headers come in and are stored.
+    /// Headers arrive and are stored.
     Downloading,
-    /// Headers come in and are checked; they are stored when they come again.
+    /// Headers arrive and are checked. They are stored when they arrive a second time.
     Presync,
-    /// Nothing comes: speed and time left would be those of before.
+    /// Nothing arrives, so speed and time left would be out of date.
     Stalled,
-    /// There are no more for now.
+    /// The sync follows new blocks.
     AtTip,
 }
 
-/// Where a sync stands.
+/// The progress of a sync.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Standing {
-    /// What it is doing.
+pub(crate) struct SyncProgress {
+    /// The stage of the sync.
     pub stage: SyncStage,
     /// The height reached.
     pub height: u64,
-    /// The height that is expected.
+    /// The expected height of the tip.
     pub total: u64,
-    /// Time of the block reached, in Unix seconds, where it is known.
+    /// Time of the block at the height reached, in Unix seconds, if it is known.
     pub time: Option<u32>,
-    /// Peers that are connected.
+    /// Number of connected peers.
     pub peers: usize,
     /// Bytes received.
     pub received: u64,
-    /// The peer that owes an answer, and for how many seconds.
+    /// The address of the peer whose answer is late, and for how many seconds it has been asked.
     pub waiting_for: Option<(String, u64)>,
 }
 
-/// A bar with the height of the estimated total, per cent, the date of the block reached, headers a second, time left,
-/// peers, and bytes received: over a slow line headers come in steps of 2,000, and bytes all the time. Hidden where the
-/// bars are.
+/// A bar with the height reached and expected, per cent, the date of the block reached, speed, time left, peers, and
+/// bytes.
+///
+/// Bytes are shown because headers arrive in steps of 2,000, which are seconds apart on a slow line. The bar is hidden
+/// if all bars are.
 #[derive(Debug)]
 pub(crate) struct SyncBar {
     bar: ProgressBar,
-    standing: Arc<Mutex<Standing>>,
+    progress: Arc<Mutex<SyncProgress>>,
 }
 
 impl SyncBar {
-    /// A bar that starts at the stored height, with the total that is expected so far.
+    /// Adds a bar that starts at the stored height, with the total that is expected so far.
     pub(crate) fn new(bars: &MultiProgress, height: u32, total: u32) -> Self {
-        // Lines about the tip go through a pipe: what ends on this terminal in the end must not mix with a bar.
+        // If standard output is a pipe, its reader may print on the same terminal. A bar at the tip would mix with its
+        // lines.
         Self::sized(bars, height, total, columns, is_piped())
     }
 
@@ -67,14 +70,14 @@ impl SyncBar {
         hidden_at_tip: bool,
     ) -> Self {
         let (height, total) = (u64::from(height), u64::from(total.max(height)));
-        let standing = Standing { height, total, ..Standing::default() };
-        let standing = Arc::new(Mutex::new(standing));
-        let shown = Arc::clone(&standing);
+        let progress = SyncProgress { height, total, ..SyncProgress::default() };
+        let progress = Arc::new(Mutex::new(progress));
+        let shown = Arc::clone(&progress);
         let write = move |state: &ProgressState, out: &mut dyn Write| {
-            let standing = shown.lock().unwrap_or_else(PoisonError::into_inner);
-            if !(hidden_at_tip && standing.stage == SyncStage::AtTip) {
-                // Writing into the bar's text does not fail.
-                let _ = out.write_str(&line(room(), &standing, state));
+            let progress = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            if !(hidden_at_tip && progress.stage == SyncStage::AtTip) {
+                // Writing to the bar's text cannot fail.
+                let _ = out.write_str(&line(room(), &progress, state));
             }
         };
         let style = ProgressStyle::with_template("{line}").expect("the template is right");
@@ -82,37 +85,38 @@ impl SyncBar {
         bar.set_position(height);
         bar.reset_eta();
         bar.enable_steady_tick(TICK);
-        Self { bar, standing }
+        Self { bar, progress }
     }
 
-    /// Shows where the sync stands.
-    pub(crate) fn update(&mut self, now: Standing) {
-        let (height, total) = (now.height, now.total.max(now.height));
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_other = now.stage != standing.stage;
-        *standing = now;
-        // The bar locks it when it draws.
-        drop(standing);
+    /// Shows new progress.
+    pub(crate) fn update(&mut self, new: SyncProgress) {
+        let (height, total) = (new.height, new.total.max(new.height));
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new_stage = new.stage != progress.stage;
+        *progress = new;
+        // The bar takes the lock when it draws.
+        drop(progress);
         self.bar.set_length(total);
         self.bar.set_position(height);
-        if is_other {
-            // What one stage has counted says nothing of the next one's speed.
+        if is_new_stage {
+            // The speed of one stage says nothing about the next.
             self.bar.reset_eta();
+            self.bar.force_draw();
         }
     }
 
-    /// Takes the bar away: the summary follows.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-fn line(room: usize, standing: &Standing, state: &ProgressState) -> String {
+fn line(room: usize, progress: &SyncProgress, state: &ProgressState) -> String {
     let frame = spinner_frame(state);
-    let height = count(standing.height);
-    let text = |text: String| Part::Text(text);
-    let peers = counted(u64::try_from(standing.peers).unwrap_or(u64::MAX), "peer");
-    match standing.stage {
+    let height = count(progress.height);
+    let text = |text: String| LinePart::Text(text);
+    let peers = counted(to_u64(progress.peers), "peer");
+    match progress.stage {
         SyncStage::Connecting => {
             let what = format!("{frame} looking for peers");
             compose(room, &[(0, text(what)), (1, text(format!("height {height}")))])
@@ -122,8 +126,8 @@ fn line(room: usize, standing: &Standing, state: &ProgressState) -> String {
             compose(room, &[(0, text(what)), (1, text(peers))])
         }
         SyncStage::Stalled => {
-            let mut parts = start(&frame, standing);
-            let waiting = standing.waiting_for.as_ref();
+            let mut parts = height_parts(&frame, progress);
+            let waiting = progress.waiting_for.as_ref();
             let waiting = waiting.map(|(peer, seconds)| {
                 text(format!("no answer from {peer} for {}", span(*seconds)))
             });
@@ -131,29 +135,38 @@ fn line(room: usize, standing: &Standing, state: &ProgressState) -> String {
             compose(room, &parts)
         }
         SyncStage::Downloading | SyncStage::Presync => {
-            let mut parts = start(&frame, standing);
-            let done = thousandths(standing.height, standing.total);
-            let date = standing.time.filter(|_| standing.stage == SyncStage::Downloading);
-            let date = date.map(|time| utc(u64::from(time)));
-            let date = date.and_then(|date| date.split(' ').next().map(str::to_owned));
-            parts.extend(date.map(|date| (4, text(date))));
-            parts.push((6, Part::Bar { done }));
-            parts.push((5, text(per_second(speed(state)))));
-            parts.extend(left(state).map(|left| (2, text(left))));
+            let mut parts = height_parts(&frame, progress);
+            parts.extend(download_parts(progress, state));
             parts.push((7, text(peers)));
-            parts.push((8, text(size(standing.received))));
+            parts.push((8, text(size(progress.received))));
             compose(room, &parts)
         }
     }
 }
 
-/// Height, total and per cent.
-fn start(frame: &str, standing: &Standing) -> Vec<(u8, Part)> {
-    let stage = if standing.stage == SyncStage::Presync { "presync " } else { "" };
-    let length = standing.total.max(standing.height);
-    vec![
-        (0, Part::Text(format!("{frame} {stage}{}", count(standing.height)))),
-        (3, Part::Glued(format!("/{}", count(length)))),
-        (1, Part::Text(percent_done(standing.height, length))),
-    ]
+/// Returns the parts of a line that show how a download goes: date, bar, speed and time left.
+fn download_parts(progress: &SyncProgress, state: &ProgressState) -> Vec<(u8, LinePart)> {
+    let date = progress.time.filter(|_| progress.stage == SyncStage::Downloading);
+    let date = date.map(|time| utc(u64::from(time)));
+    let date = date.and_then(|date| date.split(' ').next().map(str::to_owned));
+    let mut parts: Vec<_> = date.map(|date| (4, LinePart::Text(date))).into_iter().collect();
+    if progress.total > 0 {
+        parts.push((6, LinePart::Bar { done: thousandths(progress.height, progress.total) }));
+    }
+    parts.push((5, LinePart::Text(per_second(speed(state)))));
+    parts.extend(time_left(state).map(|left| (2, LinePart::Text(left))));
+    parts
+}
+
+/// Returns the first parts of a line: height, total and per cent; the height alone while no total is known.
+fn height_parts(frame: &str, progress: &SyncProgress) -> Vec<(u8, LinePart)> {
+    let stage = if progress.stage == SyncStage::Presync { "presync " } else { "" };
+    let height = format!("{frame} {stage}{}", count(progress.height));
+    let mut parts = vec![(0, LinePart::Text(height))];
+    let length = progress.total.max(progress.height);
+    if length > 0 {
+        parts.push((3, LinePart::Glued(format!("/{}", count(length)))));
+        parts.push((1, LinePart::Text(percent_done(progress.height, length))));
+    }
+    parts
 }

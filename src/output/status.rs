@@ -1,9 +1,10 @@
-//! A line on standard error that changes in place, while results go to standard output above it.
+//! A status line on standard error, below the results on standard output.
 
 use super::terminal::{columns, is_piped};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// The line. Hidden where the bars are, and where results go into a pipe that may end on the same terminal.
+/// A line that changes in place. It is hidden if the bars are, and if results go to a pipe whose reader may use the
+/// same terminal.
 #[derive(Debug)]
 pub(crate) struct StatusLine {
     bars: MultiProgress,
@@ -12,7 +13,7 @@ pub(crate) struct StatusLine {
 }
 
 impl StatusLine {
-    /// An empty line.
+    /// Adds an empty line.
     pub(crate) fn new(bars: &MultiProgress) -> Self {
         let style = ProgressStyle::with_template("{wide_msg}");
         let style = style.expect("the template is written above");
@@ -20,7 +21,7 @@ impl StatusLine {
         Self { bars: bars.clone(), bar, hidden: is_piped() }
     }
 
-    /// Shows those parts that there is room for; what matters most comes first.
+    /// Shows the first parts, as many as fit. The most important parts come first.
     pub(crate) fn set(&mut self, parts: &[String]) {
         if !self.hidden {
             self.bar.set_message(fitting(parts, columns()));
@@ -28,18 +29,18 @@ impl StatusLine {
         }
     }
 
-    /// Writes something with the line taken away for that moment: both streams may be the same terminal.
+    /// Calls a function that writes, with the line hidden meanwhile, since both streams may be the same terminal.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         self.bars.suspend(write)
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// The parts with commas between them, up to the first one that goes beyond the columns.
+/// Joins parts with commas, up to the first one that does not fit in the columns.
 fn fitting(parts: &[String], columns: usize) -> String {
     let mut text = String::new();
     for part in parts {

@@ -1,35 +1,35 @@
-//! Aligned text: fields below each other, and tables that are written row by row.
+//! Aligned text: lists of fields, and tables that are written row by row.
 
 use anstyle::Style;
 use std::fmt::Write;
 
-/// Which side of its column a cell stands on.
+/// How the cells of a column are aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
-    /// Text.
+    /// To the left, for text.
     Left,
-    /// Numbers.
+    /// To the right, for numbers.
     Right,
 }
 
-/// A column of a table whose rows are not all known when the first is written.
+/// A column of a table. Its width is fixed, because the first rows are written before all rows are known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
-    /// What the first line calls it.
+    /// The name in the first line.
     pub name: &'static str,
-    /// Characters it takes; longer cells push the rest of their row to the right.
+    /// Width in characters. Longer cells push the rest of their row to the right.
     pub width: usize,
-    /// The side its cells stand on.
+    /// The alignment of its cells.
     pub align: Align,
 }
 
-/// The first line of a table: its columns' names.
+/// Returns the first line of a table: the names of its columns.
 pub(crate) fn header_line(columns: &[Column], color: bool) -> String {
     let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
     paint(&row_line(columns, &names), Style::new().bold(), color)
 }
 
-/// One row of a table, without the line's end.
+/// Returns a row of a table, without a line end.
 pub(crate) fn row_line(columns: &[Column], cells: &[impl AsRef<str>]) -> String {
     let mut line = String::new();
     for (column, cell) in columns.iter().zip(cells) {
@@ -46,41 +46,45 @@ pub(crate) fn row_line(columns: &[Column], cells: &[impl AsRef<str>]) -> String 
     line
 }
 
-/// The places of the columns that there is room for: those of `least` are left out, the first one first, until what
-/// is left fits.
-pub(crate) fn fitting(columns: &[Column], least: &[usize], room: Option<usize>) -> Vec<usize> {
+/// Returns the indexes of the columns to show in `room` characters. The columns in `least_important` are left out one
+/// after another until the rest fits.
+pub(crate) fn columns_that_fit(
+    columns: &[Column],
+    least_important: &[usize],
+    room: Option<usize>,
+) -> Vec<usize> {
     let mut kept: Vec<usize> = (0..columns.len()).collect();
     let Some(room) = room else { return kept };
-    for place in least {
+    for index in least_important {
         let width: usize = kept.iter().map(|at| columns[*at].width + 2).sum();
         if width <= room + 2 {
             break;
         }
-        kept.retain(|at| at != place);
+        kept.retain(|at| at != index);
     }
     kept
 }
 
-/// Those of all that are at these places.
-pub(crate) fn at<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
-    places.iter().filter_map(|at| all.get(*at)).cloned().collect()
+/// Returns the items at these indexes.
+pub(crate) fn pick<T: Clone>(items: &[T], indexes: &[usize]) -> Vec<T> {
+    indexes.iter().filter_map(|at| items.get(*at)).cloned().collect()
 }
 
-/// Names and values below each other, the values aligned.
+/// A list of names and values, a line each, with the values aligned.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fields {
+pub(crate) struct FieldList {
     rows: Vec<(String, String)>,
 }
 
-impl Fields {
-    /// Adds a field. A name of its own for each line; an empty one continues the field above.
+impl FieldList {
+    /// Adds a line. An empty name continues the field above.
     #[must_use]
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.rows.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Adds a field where there is a value, and nothing where there is none.
+    /// Adds a line if there is a value.
     #[must_use]
     pub(crate) fn with_some(self, name: &str, value: Option<impl Into<String>>) -> Self {
         match value {
@@ -89,7 +93,7 @@ impl Fields {
         }
     }
 
-    /// The lines, each ended; names are bold where colour is wanted.
+    /// Returns the lines, each with its line end. With colour, names are bold.
     pub(crate) fn render(&self, color: bool) -> String {
         let widths = self.rows.iter().map(|(name, _)| name.chars().count());
         let width = widths.max().unwrap_or(0);
@@ -109,7 +113,7 @@ fn paint(text: &str, style: Style, color: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Align, Column, Fields, at, fitting, header_line, row_line};
+    use super::{Align, Column, FieldList, columns_that_fit, header_line, pick, row_line};
 
     const COLUMNS: [Column; 2] = [
         Column { name: "height", width: 6, align: Align::Right },
@@ -117,25 +121,25 @@ mod tests {
     ];
 
     #[test]
-    fn cells_stand_on_their_columns_side_and_no_line_ends_with_spaces() {
+    fn cells_are_aligned_and_no_line_ends_with_spaces() {
         assert_eq!(header_line(&COLUMNS, false), "height  hash");
         assert_eq!(row_line(&COLUMNS, &["7", "ab"]), "     7  ab");
         assert_eq!(header_line(&COLUMNS, true), "\u{1b}[1mheight  hash\u{1b}[0m");
     }
 
     #[test]
-    fn a_table_leaves_out_what_matters_least_where_there_is_no_room() {
-        let fits = |room| fitting(&COLUMNS, &[1, 0], room);
+    fn a_narrow_table_leaves_out_the_least_important_columns() {
+        let fits = |room| columns_that_fit(&COLUMNS, &[1, 0], room);
         assert_eq!(fits(None), [0, 1]);
         assert_eq!(fits(Some(13)), [0, 1]);
         assert_eq!(fits(Some(12)), [0]);
-        assert_eq!(at(&["7", "ab"], &fits(Some(12))), ["7"]);
-        assert_eq!(fitting(&COLUMNS, &[], Some(1)), [0, 1], "what always matters stays");
+        assert_eq!(pick(&["7", "ab"], &fits(Some(12))), ["7"]);
+        assert_eq!(columns_that_fit(&COLUMNS, &[], Some(1)), [0, 1], "what always matters stays");
     }
 
     #[test]
-    fn values_of_fields_are_aligned_and_missing_ones_leave_no_line() {
-        let fields = Fields::default()
+    fn values_are_aligned_and_missing_values_have_no_line() {
+        let fields = FieldList::default()
             .with("height", "1")
             .with("chain work", "2")
             .with_some("gone", None::<String>);

@@ -1,17 +1,17 @@
-//! Messages in the form that people read and paste: commands are whole, heights have separators.
+//! Completes messages for people: the commands in them can be pasted, and heights have separators.
 
 use crate::format::count;
 
 /// How a command starts where a message advises one.
 const COMMAND: &str = "`lightclient ";
 
-/// What stands before a command that runs: it is not advised, and its options are not known.
+/// The words before a command that another process runs. It is no advice, and its options are not known.
 const RUNNING: &str = "in use by ";
 
-/// Digits from which on a height has separators.
-const LONG_NUMBER: usize = 4;
+/// A height with at least this many digits has separators.
+const MIN_DIGITS: usize = 4;
 
-/// Completes messages that come from where neither the command line nor the form of numbers is known.
+/// Completes messages from lower layers, which know neither the command line nor how numbers are shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wording {
     options: String,
@@ -19,13 +19,13 @@ pub(crate) struct Wording {
 }
 
 impl Wording {
-    /// A wording that adds these options, as typed into a shell, to every command that a message advises, and further
-    /// ones to `lightclient sync`.
+    /// Makes a wording that adds `options` to every command in a message, and also `sync_options` to `lightclient
+    /// sync`. Both are in the form of a shell.
     pub(crate) fn new(options: String, sync_options: String) -> Self {
         Self { options, sync_options }
     }
 
-    /// The message with its commands and heights completed.
+    /// Completes the commands and heights in a message.
     pub(crate) fn apply(&self, text: &str) -> String {
         self.with_options(&with_separators(text))
     }
@@ -53,7 +53,7 @@ impl Wording {
     }
 }
 
-/// The text with separators in each number that is named as a height.
+/// Adds separators to each number that follows the word "height" or "heights".
 fn with_separators(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut is_height = false;
@@ -65,7 +65,7 @@ fn with_separators(text: &str) -> String {
                 ",.".contains(c) && rest[1..].starts_with(|c: char| c.is_ascii_digit())
             });
         match number.parse::<u64>() {
-            Ok(value) if is_height && is_number && digits >= LONG_NUMBER => {
+            Ok(value) if is_height && is_number && digits >= MIN_DIGITS => {
                 out.push_str(&count(value));
                 out.push_str(rest);
             }
@@ -82,7 +82,7 @@ fn with_separators(text: &str) -> String {
     out
 }
 
-/// The text as one word of a POSIX shell; control characters as bash and zsh write them.
+/// Quotes a text as one word of a POSIX shell, with control characters as bash and zsh write them.
 pub(crate) fn shell_quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
@@ -99,7 +99,7 @@ mod tests {
     use super::{Wording, shell_quoted};
 
     #[test]
-    fn commands_get_the_options_and_nothing_else_does() {
+    fn only_advised_commands_get_the_options() {
         let wording = Wording::new(" --regtest".to_owned(), " --connect a".to_owned());
         for (text, expected) in [
             ("run `lightclient sync` first", "run `lightclient sync --regtest --connect a` first"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_quoted_where_a_shell_would_change_them() {
+    fn words_are_quoted_if_a_shell_would_change_them() {
         for (text, quoted) in [
             ("/data/chain-1", "/data/chain-1"),
             ("/my data", "'/my data'"),

@@ -1,16 +1,16 @@
-//! Double SHA-256 and the types of what it names.
+//! Double SHA-256, and the types of its hashes.
 
 use super::hex::{self, HexError};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
-/// SHA-256 applied twice, in the order the bytes come out (wire order).
+/// Returns the double SHA-256 of bytes, in wire order.
 pub fn sha256d(bytes: &[u8]) -> [u8; 32] {
     sha256d_parts(&[bytes])
 }
 
-/// [`sha256d`] of pieces as if they stood one after another: what is hashed need not be copied together.
+/// Returns the [`sha256d`] of the pieces' concatenation, without copying them together.
 pub fn sha256d_parts(parts: &[&[u8]]) -> [u8; 32] {
     let mut first = Sha256::new();
     parts.iter().for_each(|part| first.update(part));
@@ -68,7 +68,7 @@ hash_type! {
     MerkleRoot
 }
 hash_type! {
-    /// The double SHA-256 of a transaction without its witnesses: what outpoints and merkle proofs name it by.
+    /// The double SHA-256 of a transaction without its witnesses: by which outpoints and merkle proofs name it.
     Txid
 }
 hash_type! {
@@ -76,7 +76,7 @@ hash_type! {
     Wtxid
 }
 hash_type! {
-    /// A 256-bit hash of whatever an inventory entry names.
+    /// A 256-bit hash of an object of any kind, as in an inventory entry.
     Hash256
 }
 

@@ -20,12 +20,12 @@ pub struct Header {
     pub time: u32,
     /// The target in compact form.
     pub bits: u32,
-    /// What the miner varied.
+    /// The number that the miner varied to find proof of work.
     pub nonce: u32,
 }
 
 impl Header {
-    /// The header from its 80 bytes.
+    /// Decodes a header from its 80 bytes.
     pub fn decode(bytes: &[u8; HEADER_LEN]) -> Self {
         let word = |at: usize| {
             let mut word = [0; 4];
@@ -47,7 +47,7 @@ impl Header {
         }
     }
 
-    /// The 80 bytes of the header.
+    /// Returns the 80 bytes of the header.
     pub fn encode(&self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[0..4].copy_from_slice(&self.version.to_le_bytes());
@@ -59,7 +59,14 @@ impl Header {
         bytes
     }
 
-    /// Double SHA-256 of the 80 bytes.
+    /// Returns the bytes of consecutive headers, 80 each.
+    pub fn encode_all(headers: &[Self]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(headers.len() * HEADER_LEN);
+        headers.iter().for_each(|header| bytes.extend_from_slice(&header.encode()));
+        bytes
+    }
+
+    /// Returns the double SHA-256 of the 80 bytes.
     pub fn hash(&self) -> BlockHash {
         BlockHash(sha256d(&self.encode()))
     }

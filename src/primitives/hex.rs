@@ -7,9 +7,9 @@ use std::fmt;
 pub enum HexError {
     /// The text has another number of digits than the value needs (or an odd one).
     Length {
-        /// How many digits were expected; `None` when any even number would do.
+        /// How many digits were expected; `None` if any even number would do.
         expected: Option<usize>,
-        /// How many there were.
+        /// How many digits there were.
         got: usize,
     },
     /// A character outside `0-9a-fA-F`, with its position.
@@ -37,14 +37,14 @@ impl std::error::Error for HexError {}
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// The bytes as lower-case digits, first byte first.
+/// Returns the bytes as lower-case digits, first byte first.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     push(&mut text, bytes);
     text
 }
 
-/// The bytes as lower-case digits, last byte first: how hashes are displayed.
+/// Returns the bytes as lower-case digits, last byte first, as hashes are displayed.
 pub fn encode_reversed(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     push_reversed(&mut text, bytes);
@@ -78,7 +78,7 @@ fn push_part<'a>(text: &mut String, part: impl ExactSizeIterator<Item = &'a u8>)
     text.push_str(str::from_utf8(digits).expect("digits are ASCII"));
 }
 
-/// Bytes from digits of either case, first byte first.
+/// Decodes digits of either case, first byte first.
 ///
 /// # Errors
 /// An odd number of digits, or a character that is none.
@@ -92,7 +92,7 @@ pub fn decode(text: &str) -> Result<Vec<u8>, HexError> {
         .collect()
 }
 
-/// Exactly `N` bytes from `2 * N` digits of either case.
+/// Decodes `2 * N` digits of either case into `N` bytes.
 ///
 /// # Errors
 /// Another number of digits, or a character that is none.
@@ -115,10 +115,10 @@ pub fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     Err(HexError::Digit { at: at.unwrap_or_default() })
 }
 
-/// 32 bytes from 64 digits, last byte first, at compile time: for the hashes written in the source.
+/// Decodes 64 digits into 32 bytes, last byte first, at compile time, for hashes in the source.
 ///
 /// # Panics
-/// When the text is not 64 hex digits; as constants use it, that stops the compilation.
+/// If the text is not 64 hex digits. In a constant, that is a compile error.
 pub const fn reversed_literal(text: &str) -> [u8; 32] {
     let digits = text.as_bytes();
     assert!(digits.len() == 64, "a hash has 64 hex digits");
@@ -157,7 +157,7 @@ const VALUES: [u8; 256] = {
 };
 const NO_DIGIT: u8 = u8::MAX;
 
-/// The value of a hex digit of either case; `None` for another character.
+/// Returns the value of a hex digit of either case; `None` for another character.
 pub fn digit(byte: u8) -> Option<u8> {
     Some(VALUES[usize::from(byte)]).filter(|value| *value != NO_DIGIT)
 }

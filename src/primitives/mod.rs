@@ -1,10 +1,11 @@
-//! The words every other layer speaks: hashes, the 80-byte header, targets, work, network names, peer numbers, hex.
+//! The types that all other layers share: hashes, the 80-byte header, targets, work, network names, peer numbers, moments, hex.
 //!
-//! Uses nothing but `std`, `sha2` and `num-bigint`; no clock, no I/O.
+//! The layer uses only `std`, `sha2`, `num-bigint` and `thiserror`, and has no clock and no I/O.
 
 mod hash;
 mod header;
 pub mod hex;
+mod moment;
 mod network;
 mod peer_id;
 mod target;
@@ -16,6 +17,7 @@ pub use hash::{
     BlockHash, Hash256, MerkleRoot, ParseHashError, Txid, Wtxid, sha256d, sha256d_parts,
 };
 pub use header::{HEADER_LEN, Header};
+pub(crate) use moment::Moment;
 pub use network::{Network, UnknownNetwork};
 pub use peer_id::PeerId;
 pub use target::{Target, TargetError};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// One of the five Bitcoin networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Network {
-    /// The one with the money.
+    /// The main network, whose coins have value.
     Mainnet,
     /// The old test network, with the 20-minute minimum-difficulty rule.
     Testnet3,
@@ -23,7 +23,7 @@ impl Network {
     pub const ALL: [Self; 5] =
         [Self::Mainnet, Self::Testnet3, Self::Testnet4, Self::Signet, Self::Regtest];
 
-    /// The name in flags, folders and output.
+    /// Returns the name in flags, folders and output.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mainnet => "mainnet",
@@ -41,7 +41,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// A network name that none of the five has.
+/// A text that is not the name of a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown network {0:?}: expected mainnet, testnet3, testnet4, signet or regtest")]
 pub struct UnknownNetwork(pub String);

@@ -27,17 +27,17 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// From 32 little-endian bytes.
+    /// Returns the target of 32 little-endian bytes.
     pub const fn from_le_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes, little-endian.
+    /// Returns the target as 32 little-endian bytes.
     pub const fn to_le_bytes(self) -> [u8; 32] {
         self.0
     }
 
-    /// The target that `bits` stand for.
+    /// Returns the target that `bits` stand for.
     ///
     /// # Consensus
     /// Bitcoin Core `arith_uint256::SetCompact`: one byte of exponent, a sign bit, 23 bits of mantissa.
@@ -68,7 +68,7 @@ impl Target {
         Ok(Self(bytes))
     }
 
-    /// The compact form; digits below the first three are truncated.
+    /// Returns the compact form; digits below the first three are truncated.
     ///
     /// # Consensus
     /// Bitcoin Core `arith_uint256::GetCompact`: a mantissa with its top bit set would read as negative,
@@ -85,7 +85,7 @@ impl Target {
         u32::from_be_bytes([exponent, mantissa[0], mantissa[1], mantissa[2]])
     }
 
-    /// Whether the hash, as a little-endian integer, is at most the target.
+    /// Returns whether the hash, as a little-endian integer, is at most the target.
     ///
     /// # Consensus
     /// Bitcoin Core `CheckProofOfWorkImpl`.
@@ -93,12 +93,12 @@ impl Target {
         hash.0.iter().rev().cmp(self.0.iter().rev()) != Ordering::Greater
     }
 
-    /// The target as an integer.
+    /// Returns the target as an integer.
     pub fn to_biguint(self) -> BigUint {
         BigUint::from_bytes_le(&self.0)
     }
 
-    /// The integer as a target, or `None` above 256 bits.
+    /// Returns the integer as a target, or `None` if it has more than 256 bits.
     pub fn from_biguint(value: &BigUint) -> Option<Self> {
         let digits = value.to_bytes_le();
         let mut bytes = [0; 32];
@@ -120,7 +120,7 @@ impl Ord for Target {
 }
 
 impl fmt::Display for Target {
-    /// 64 hex digits, most significant first, as Bitcoin Core's `target`.
+    /// Writes 64 hex digits, the most significant first, as Bitcoin Core's `target`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&hex::encode_reversed(&self.0))
     }

@@ -6,7 +6,7 @@ use proptest::array::uniform32;
 use proptest::prelude::{Strategy, any};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-/// What `bits` stand for by the words of the format: mantissa × 256^(exponent − 3), truncated.
+/// Returns the target that `bits` stand for by definition: mantissa × 256^(exponent − 3), truncated.
 fn naive_from_bits(bits: u32) -> Result<BigUint, TargetError> {
     let exponent = bits >> 24;
     let mantissa = BigUint::from(bits & 0x007f_ffff);
@@ -23,7 +23,7 @@ fn naive_from_bits(bits: u32) -> Result<BigUint, TargetError> {
     Ok(value)
 }
 
-/// Every exponent, and mantissas with as many zero bytes as there are.
+/// Returns every exponent, and mantissas with as many zero bytes as there are.
 fn any_bits() -> impl Strategy<Value = u32> {
     let near = (0u32..=40, any::<u32>(), 0u32..=24);
     prop_oneof![
@@ -103,7 +103,7 @@ fn overflow_starts_at_the_first_digit_above_256_bits() {
 }
 
 #[test]
-fn work_of_unusable_bits_is_none() {
+fn the_work_of_unusable_bits_is_zero() {
     for bits in [0, 0x0492_3456, 0xff12_3456] {
         assert_eq!(Work::of_bits(bits), Work::default(), "{bits:08x}");
     }
@@ -112,7 +112,7 @@ fn work_of_unusable_bits_is_none() {
 }
 
 #[test]
-fn the_work_of_headers_is_the_sum_of_what_each_has() {
+fn the_work_of_headers_is_the_sum_of_their_works() {
     let bits = [0x1d00_ffff, 0x1d00_ffff, 0x1702_40c3, 0x1d00_ffff, 0, 0x207f_ffff, 0x207f_ffff];
     let headers = bits.map(|bits| Header {
         version: 1,
@@ -142,7 +142,7 @@ fn work_is_read_as_bitcoin_core_prints_and_takes_it() {
 }
 
 #[test]
-fn work_is_counted_without_going_below_nothing() {
+fn a_difference_of_works_is_never_negative() {
     let (one, hundred) = (Work::of_bits(0x1d00_ffff), Work::of_bits(0x1d00_ffff).times(100));
     let mut sum = hundred.clone();
     sum += &one;

@@ -14,7 +14,7 @@ use std::str::FromStr;
 pub struct Work(BigUint);
 
 impl Work {
-    /// The work of one header with this target.
+    /// Returns the work of one header with this target.
     ///
     /// # Consensus
     /// Bitcoin Core `GetBlockProof`: floor(2^256 / (target + 1)).
@@ -22,13 +22,12 @@ impl Work {
         Self((BigUint::from(1u8) << 256) / (target.to_biguint() + 1u8))
     }
 
-    /// The work of one header with these bits; nothing for bits that no header may carry.
+    /// Returns the work of one header with these bits, which is zero for bits that no header may carry.
     pub fn of_bits(bits: u32) -> Self {
         Target::from_bits(bits).map_or_else(|_| Self::default(), Self::of_target)
     }
 
-    /// The work of all of these headers together. Runs of equal bits, which is what a chain is made of, cost one division
-    /// each.
+    /// Returns the total work of these headers. Each run of headers with equal bits costs one division.
     pub fn of_headers(headers: &[Header]) -> Self {
         let mut sum = Self::default();
         for run in headers.chunk_by(|a, b| a.bits == b.bits) {
@@ -37,13 +36,13 @@ impl Work {
         sum
     }
 
-    /// This work `count` times.
+    /// Returns `count` times this work.
     #[must_use]
     pub fn times(&self, count: u32) -> Self {
         Self(&self.0 * count)
     }
 
-    /// As 32 big-endian bytes; amounts above 256 bits, which no chain can reach, are cut to the low ones.
+    /// Returns the work as 32 big-endian bytes. Of more than 256 bits, which no chain can reach, the low ones are kept.
     pub fn to_be_bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for (to, digit) in iter::zip(bytes.iter_mut().rev(), self.0.to_bytes_le()) {
@@ -52,12 +51,12 @@ impl Work {
         bytes
     }
 
-    /// From 32 big-endian bytes.
+    /// Returns the work of 32 big-endian bytes.
     pub fn from_be_bytes(bytes: &[u8; 32]) -> Self {
         Self(BigUint::from_bytes_be(bytes))
     }
 
-    /// The nearest floating-point number, for rates and charts.
+    /// Returns the nearest floating-point number, for rates and charts.
     pub fn to_f64(&self) -> f64 {
         self.0.to_bytes_be().iter().fold(0.0, |sum, &byte| sum * 256.0 + f64::from(byte))
     }
@@ -72,14 +71,14 @@ impl AddAssign<&Self> for Work {
 impl Sub<&Work> for &Work {
     type Output = Work;
 
-    /// The difference, or nothing where `other` is more.
+    /// Returns the difference, or zero if `other` is more.
     fn sub(self, other: &Work) -> Work {
         if self.0 <= other.0 { Work::default() } else { Work(&self.0 - &other.0) }
     }
 }
 
 impl fmt::Display for Work {
-    /// 64 hex digits, as Bitcoin Core's `chainwork`; with `#` as short as `-minimumchainwork` takes it: `0x138a`.
+    /// Writes 64 hex digits, as Bitcoin Core's `chainwork`; with `#` the short form that `-minimumchainwork` takes: `0x138a`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {
             return write!(f, "{:#x}", self.0);
@@ -91,7 +90,7 @@ impl fmt::Display for Work {
 impl FromStr for Work {
     type Err = HexError;
 
-    /// Up to 64 hex digits, with or without `0x` or `0X`, as Bitcoin Core's `-minimumchainwork` takes them.
+    /// Parses up to 64 hex digits, with or without `0x` or `0X`, as Bitcoin Core's `-minimumchainwork` does.
     fn from_str(text: &str) -> Result<Self, HexError> {
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         if digits.is_empty() || digits.len() > 64 {

@@ -1,4 +1,4 @@
-//! Serde for values that have one form in text: hashes and work.
+//! Serializes values as their text, for serde: hashes and work.
 
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::Serializer;

@@ -1,6 +1,6 @@
-//! Checking what is stored, and repairing it.
+//! Checks and repairs the stored chain.
 
-use super::reader::{ReadError, open_to_read};
+use super::reader::ReadError;
 use crate::chain::params;
 use crate::primitives::Network;
 use crate::store::{
@@ -9,13 +9,13 @@ use crate::store::{
 };
 use std::path::Path;
 
-/// Checks every stored header of a network's folder again, from genesis.
+/// Checks every stored header of a network's folder again, from genesis, and the redundant data that a repair would need.
 ///
-/// `progress` hears of the tip's height first, then of each height reached.
+/// Calls `progress` with the height of the tip and each height reached. If the database is too damaged to be opened,
+/// the report has a fault at height 0.
 ///
 /// # Errors
-/// Nothing is stored, the folder is in use, or reading failed for a reason other than damage: a database
-/// too damaged to open is a report with a fault at height 0.
+/// Nothing is stored, the folder is in use, or reading failed for a reason other than damage.
 pub(crate) fn audit(
     folder: &Path,
     network: Network,
@@ -25,7 +25,7 @@ pub(crate) fn audit(
     if !SledStore::exists(folder)? {
         return Err(ReadError::NothingStored { network, folder: folder.to_owned() });
     }
-    let store = match open_to_read(folder, network) {
+    let store = match SledStore::open_to_read_patiently(folder, params(network)) {
         Ok(store) => store,
         Err(error) if error.is_damage() => {
             let fault = Some(opening_fault(&error));
@@ -42,11 +42,15 @@ pub(crate) fn audit(
     let tip = store.tip().height;
     let mut report = verify(&store, params(network), |height| progress(tip, height))?;
     if report.fault.is_none() && store.damage().is_some() {
-        report.fault = Some(log_fault(report.height));
+        report.fault = Some(log_fault(report.height.saturating_add(1)));
+    }
+    if report.fault.is_none() {
+        report.fault = store.parity_fault()?;
     }
     Ok(report)
 }
 
+/// Returns the fault for a database that is too damaged to be opened.
 fn opening_fault(error: &StoreError) -> Fault {
     match error {
         StoreError::Damaged { height, what } => Fault {
@@ -59,9 +63,9 @@ fn opening_fault(error: &StoreError) -> Fault {
     }
 }
 
-/// Copies the good headers of a network's folder into a new database, which takes the old one's place.
+/// Copies the good headers of a network's folder into a new database, which replaces the damaged one.
 ///
-/// `progress` hears of each height reached.
+/// Calls `progress` with each height reached.
 ///
 /// # Errors
 /// The folder is in use or unusable.

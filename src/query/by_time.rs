@@ -1,14 +1,14 @@
-//! Finding headers by time.
+//! Finds headers by time.
 
 use super::facts::CONTEXT;
 use super::range::HeaderRange;
 use super::reader::{ChainReader, ReadError};
 use crate::chain::median_time_past;
 
-/// The highest header of the active chain whose own time is at or before `unix` (Unix seconds), up to `tip`.
+/// Returns the height of the highest header up to `tip` whose time is at or before `unix` (Unix seconds).
 ///
-/// Header times run backwards now and then, so there can be later headers in front of it, but every header
-/// after it is later than `unix`. `None` where even the first header is later.
+/// Header times sometimes run backwards, so headers below it may be later, but every header above it is later than
+/// `unix`. Returns `None` if even genesis is later.
 ///
 /// # Errors
 /// Reading failed.
@@ -17,9 +17,8 @@ pub(crate) fn last_at_or_before(
     tip: u32,
     unix: i64,
 ) -> Result<Option<u32>, ReadError> {
-    // A header is later than its parent's median time past (a consensus rule), and that never falls from
-    // one header to the next: so it can be searched by halving, and nothing above where it reaches `unix`
-    // can be what is wanted.
+    // Median time past never decreases along a chain, so a binary search works on it. A header is later than the median
+    // time past of its parent (a consensus rule), so no header is at or before `unix` once that has reached `unix`.
     let (mut low, mut high) = (0, tip);
     while low < high {
         let middle = low + (high - low).div_ceil(2);
@@ -29,7 +28,7 @@ pub(crate) fn last_at_or_before(
             high = middle - 1;
         }
     }
-    // From there down, the six lower of the eleven times behind a median are at or before it.
+    // At least six of the eleven times behind a median are at or before it, so one of these headers matches.
     let first = low.saturating_sub(CONTEXT + 1);
     let run = reader.run(first, low - first + 1)?;
     let found = run.headers.iter().rposition(|header| i64::from(header.time) <= unix);

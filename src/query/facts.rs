@@ -1,18 +1,18 @@
-//! What follows for stored headers from those before them.
+//! Computes what follows for a stored header from the headers before it.
 
 use super::lookup::SideHeader;
 use crate::chain::{MEDIAN_TIME_SPAN, median_time_past};
 use crate::core_json::{BitsInfo, HeaderInfo};
-use crate::primitives::{BlockHash, Header, Work};
+use crate::primitives::{BlockHash, Header, Work, hex};
 use crate::store::StoredRun;
 use std::sync::Arc;
 
-/// How many headers before the first one [`header_facts`] needs for its median time.
+/// The number of headers before a header that its median time past needs.
 pub(super) const CONTEXT: u32 = 10;
 
 const _: () = assert!(CONTEXT as usize == MEDIAN_TIME_SPAN - 1);
 
-/// A stored header, and what follows from the headers before it.
+/// A stored header, and what follows for it from the headers before it.
 #[derive(Clone, Debug)]
 pub(crate) struct HeaderFacts<'a> {
     /// Height of the header.
@@ -23,17 +23,20 @@ pub(crate) struct HeaderFacts<'a> {
     pub hash: &'a BlockHash,
     /// Median time past in Unix seconds.
     pub median_time: u32,
-    /// What its bits mean.
+    /// What follows from its bits.
     pub bits: Arc<BitsInfo>,
     /// Work of the chain up to this header.
     pub chainwork: Work,
 }
 
-/// The facts of a run's headers at heights `from..=to`; the run starts [`CONTEXT`] headers before `from`, or at genesis.
+/// Returns the facts on the headers of a run at heights `from..=to`.
+///
+/// The run starts [`CONTEXT`] headers before `from`, or at genesis.
 pub(super) fn header_facts(run: &StoredRun, from: u32, to: u32) -> Vec<HeaderFacts<'_>> {
     let mut facts = Vec::new();
     let mut chainwork = run.parent_work.clone();
-    let mut bits = Arc::new(BitsInfo::of(0));
+    let Some(first) = run.headers.first() else { return facts };
+    let mut bits = Arc::new(BitsInfo::of(first.bits));
     let times: Vec<u32> = run.headers.iter().map(|header| header.time).collect();
     for (at, (header, hash)) in run.headers.iter().zip(&run.hashes).enumerate() {
         let height = run.first_height + u32::try_from(at).unwrap_or(u32::MAX);
@@ -54,18 +57,18 @@ pub(super) fn header_facts(run: &StoredRun, from: u32, to: u32) -> Vec<HeaderFac
     facts
 }
 
-/// A run's headers at heights `from..=to` as `getblockheader` shows them.
+/// Returns what `getblockheader` prints for the headers of a run at heights `from..=to`. `tip` is the height of the
+/// tip.
 ///
-/// The run starts [`CONTEXT`] headers before `from` (or at genesis) and ends one after `to`, or at `to`
-/// where that is the tip; `tip` is the tip's height.
+/// The run starts [`CONTEXT`] headers before `from`, or at genesis. It ends with the header after `to`, or at the tip.
 pub(super) fn header_infos(run: &StoredRun, tip: u32, from: u32, to: u32) -> Vec<HeaderInfo> {
     let info = |facts: HeaderFacts<'_>| {
         let next = usize::try_from(facts.height - run.first_height + 1).unwrap_or(usize::MAX);
         HeaderInfo {
             confirmations: i64::from(tip) - i64::from(facts.height) + 1,
             mediantime: facts.median_time,
-            chainwork: facts.chainwork.to_string(),
-            nextblockhash: run.hashes.get(next).map(BlockHash::to_string),
+            chainwork: hex::encode(&facts.chainwork.to_be_bytes()),
+            nextblockhash: run.hashes.get(next).map(|hash| hex::encode_reversed(&hash.0)),
             ..HeaderInfo::new(facts.header, facts.hash, facts.height, &facts.bits)
         }
     };
@@ -73,7 +76,7 @@ pub(super) fn header_infos(run: &StoredRun, tip: u32, from: u32, to: u32) -> Vec
 }
 
 impl SideHeader {
-    /// The header as `getblockheader` shows it.
+    /// Returns what `getblockheader` prints for the header.
     pub(crate) fn info(&self) -> HeaderInfo {
         let bits = BitsInfo::of(self.header.bits);
         HeaderInfo {
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn genesis_reads_as_getblockheader_prints_it() {
+    fn genesis_is_shown_as_by_getblockheader() {
         let expected = serde_json::json!({
             "hash": "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f",
             "confirmations": 1,
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_reads_back_as_it_was() {
+    fn an_object_can_be_read_back() {
         let info = genesis_info(3);
         let text = serde_json::to_string(&info).unwrap();
         assert_eq!(serde_json::from_str::<HeaderInfo>(&text).unwrap(), info);

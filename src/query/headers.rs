@@ -1,4 +1,4 @@
-//! Stored headers, one by one or in ranges, by height or by hash.
+//! Reads stored headers one by one or in ranges, by height or by hash.
 
 #[cfg(feature = "cli")]
 use crate::core_json::{BitsInfo, HeaderInfo};
@@ -11,7 +11,7 @@ use std::vec::IntoIter;
 /// Headers that are read in one step.
 const STEP: u32 = 2016;
 
-/// Which header: the one at a height of the best chain, or the one with a hash.
+/// Names a header: the one at a height of the best chain, or the one with a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderAt {
     /// By height.
@@ -41,7 +41,7 @@ impl fmt::Display for HeaderAt {
     }
 }
 
-/// A header of the best chain, and what follows from its neighbours.
+/// A header of the best chain, and what follows from its position there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredHeader {
@@ -53,15 +53,15 @@ pub struct StoredHeader {
     pub header: Header,
     /// Median time past, in Unix seconds.
     pub median_time: u32,
-    /// Work of the chain up to and with it.
+    /// Work of the chain up to and including this header.
     pub chainwork: Work,
-    /// The hash of the next header of the best chain; none at its tip.
+    /// The hash of the next header of the best chain; `None` at the tip.
     pub next_hash: Option<BlockHash>,
 }
 
 #[cfg(feature = "cli")]
 impl StoredHeader {
-    /// The header as `getblockheader` shows it on a chain with its tip at this height.
+    /// Returns what `getblockheader` prints for the header on a chain with its tip at this height.
     pub(crate) fn info(&self, tip: u32) -> HeaderInfo {
         HeaderInfo {
             confirmations: i64::from(tip) - i64::from(self.height) + 1,
@@ -79,7 +79,7 @@ impl StoredHeader {
 }
 
 impl ChainReader {
-    /// A header of the best chain, by height or hash; `None` where it has none.
+    /// Returns a header of the best chain by height or hash, or `None` if the chain does not have it.
     ///
     /// # Errors
     /// Stored data is damaged, or reading failed.
@@ -96,10 +96,34 @@ impl ChainReader {
             return Ok(None);
         }
         let span = HeaderRange::new(self, tip, height, height).next_span(1)?;
-        Ok(span.and_then(|span| stored(&span).pop()))
+        Ok(span.and_then(|span| stored_headers(&span).pop()))
     }
 
-    /// The headers of the best chain at these heights, up to the tip, read step by step.
+    /// Returns the header with this hash, on the best chain or on a side branch, and what `getblockheader` prints for it.
+    ///
+    /// # Errors
+    /// Reading failed.
+    #[cfg(feature = "cli")]
+    pub(crate) fn header_info(
+        &mut self,
+        hash: &BlockHash,
+    ) -> Result<Option<(Header, HeaderInfo)>, ReadError> {
+        let height = match self.locate(hash)? {
+            Some(Located::Active(height)) => height,
+            Some(Located::Side(side)) => return Ok(Some((side.header, side.info()))),
+            None => return Ok(None),
+        };
+        let tip = self.tip()?.height;
+        // A reorganisation may have come between the two reads.
+        if height > tip {
+            return Ok(None);
+        }
+        let span = HeaderRange::new(self, tip, height, height).next_span(1)?;
+        let span = span.filter(|span| span.hash_at(height) == Some(*hash));
+        Ok(span.and_then(|span| Some((*span.header_at(height)?, span.infos().pop()?))))
+    }
+
+    /// Returns the headers of the best chain at these heights, up to the tip. They are read in steps.
     pub fn headers(self, heights: RangeInclusive<u32>) -> Headers {
         Headers {
             reader: self,
@@ -113,8 +137,8 @@ impl ChainReader {
 
 /// Headers of the best chain in height order.
 ///
-/// An error ends it: among others when the chain is reorganised while it is read, so that headers of two branches are
-/// never taken for one chain.
+/// An error ends the iteration. A reorganisation during the iteration is such an error, so that headers of two branches
+/// are never returned as one chain.
 #[derive(Debug)]
 pub struct Headers {
     reader: ChainReader,
@@ -132,7 +156,7 @@ impl Headers {
             return Ok(());
         }
         let span = HeaderRange::new(&mut self.reader, tip, self.next, end).next_span(STEP)?;
-        let read = span.map(|span| stored(&span)).unwrap_or_default();
+        let read = span.map(|span| stored_headers(&span)).unwrap_or_default();
         let follows = |first: &StoredHeader| self.last.is_none_or(|last| first.header.prev == last);
         if !read.first().is_some_and(follows) {
             return Err(ReadError::Reorganised { height: self.next });
@@ -162,7 +186,8 @@ impl Iterator for Headers {
     }
 }
 
-fn stored(span: &HeaderSpan) -> Vec<StoredHeader> {
+/// Returns the headers of a span.
+fn stored_headers(span: &HeaderSpan) -> Vec<StoredHeader> {
     let facts = span.facts().into_iter();
     let owned = facts.map(|facts| StoredHeader {
         height: facts.height,

@@ -1,4 +1,4 @@
-//! Finding headers by hash, on the active chain and beside it.
+//! Finds headers by hash, on the active chain and on side branches.
 
 use super::as_text;
 use crate::chain::median_time_past;
@@ -11,24 +11,24 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Located {
     /// On the active chain, at this height.
     Active(u32),
-    /// On a branch beside it.
+    /// On a side branch.
     Side(SideHeader),
 }
 
-/// A header of a side branch, with what its own ancestors say of it.
+/// A header of a side branch, and what follows from its own ancestors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SideHeader {
     /// Its height.
     pub height: u32,
     /// The header.
     pub header: Header,
-    /// Work of its branch up to it.
+    /// Work of its branch up to and including this header.
     pub chainwork: Work,
     /// Median time past, in Unix seconds.
     pub median_time: u32,
 }
 
-/// The end of a branch beside the active chain.
+/// The end of a side branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SideSummary {
     /// Height of its last header.
@@ -38,14 +38,14 @@ pub struct SideSummary {
     pub hash: BlockHash,
     /// Height of the last header it shares with the active chain.
     pub fork_height: u32,
-    /// How many headers are its own.
+    /// Number of its own headers.
     pub length: u32,
     /// Work of the whole branch.
     #[serde(with = "as_text")]
     pub chainwork: Work,
 }
 
-/// Finds a hash.
+/// Returns where a hash is stored, if it is.
 ///
 /// # Errors
 /// Reading failed.
@@ -64,7 +64,7 @@ pub(crate) fn locate<S: HeaderStore + ?Sized>(
     Ok(None)
 }
 
-/// The ends of all branches beside the active chain.
+/// Returns the ends of all side branches.
 ///
 /// # Errors
 /// Reading failed.
@@ -92,7 +92,7 @@ fn side_header<S: HeaderStore + ?Sized>(
     at: usize,
 ) -> Result<SideHeader, StoreError> {
     let own = &side.headers[..=at];
-    // Ten ancestors from below the fork are enough, however short the branch is.
+    // Ten ancestors below the fork are enough for any branch.
     let from = side.fork_height.saturating_sub(10);
     let shared = store.headers(from, side.fork_height - from + 1)?;
     let times: Vec<u32> = shared.iter().chain(own).map(|header| header.time).collect();

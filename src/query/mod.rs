@@ -1,6 +1,6 @@
-//! Reading the stored chain: by height, hash, time and range; statistics; its check and its repair.
+//! Reads the stored chain by height, hash, time and range, computes statistics, and checks and repairs it.
 //!
-//! A chain that another process has open is read through that process ([`remote`]).
+//! If another process has the chain open, it is read through that process ([`remote`]).
 
 mod as_text;
 mod audit;
@@ -11,6 +11,7 @@ mod lookup;
 mod range;
 mod reader;
 pub(crate) mod remote;
+pub(crate) mod series;
 mod stats;
 
 pub(crate) use audit::{audit, mend};
@@ -20,8 +21,9 @@ pub(crate) use facts::HeaderFacts;
 pub use headers::{HeaderAt, Headers, StoredHeader};
 pub(crate) use lookup::{Located, SideSummary, locate, side_summaries};
 pub(crate) use range::{HeaderRange, HeaderSpan};
-pub(crate) use reader::open_store;
 pub use reader::{ChainReader, ReadError};
 pub use remote::Phase;
 pub(crate) use remote::StoreInfo;
-pub(crate) use stats::{NextRetarget, next_retarget, recent_hash_rate};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use remote::fuzz_control;
+pub(crate) use stats::{NextRetarget, hash_rate, next_retarget, recent_hash_rate};

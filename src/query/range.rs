@@ -1,20 +1,22 @@
-//! Walking over stored headers in bounded steps.
+//! Reads ranges of stored headers in bounded steps.
 
 use super::facts::{CONTEXT, HeaderFacts, header_facts, header_infos};
 use super::reader::{ChainReader, ReadError};
 use super::remote::MAX_RUN;
 use crate::core_json::HeaderInfo;
 use crate::primitives::BlockHash;
+#[cfg(feature = "cli")]
+use crate::primitives::Header;
 use crate::store::StoredRun;
 
-/// Headers in one step.
+/// Most headers in one step.
 const STEP: u32 = MAX_RUN;
 
-/// Headers of the active chain from one height to another, read step by step.
+/// Headers of the active chain from one height to another, which are read in steps.
 ///
 /// # Security
-/// While another process follows the chain, a reorganisation may come between two steps: each step has to
-/// link to the one before, so that headers of two branches are never handed out as one chain.
+/// Another process may reorganise the chain between two steps. Each step must link to the one before, so that headers
+/// of two branches are never returned as one chain.
 #[derive(Debug)]
 pub(crate) struct HeaderRange<'a> {
     reader: &'a mut ChainReader,
@@ -25,12 +27,12 @@ pub(crate) struct HeaderRange<'a> {
 }
 
 impl<'a> HeaderRange<'a> {
-    /// The headers `from..=to`; `tip` is the tip's height, at or above `to`.
+    /// Makes the range `from..=to`. `tip` is the height of the tip, which is at least `to`.
     pub(crate) fn new(reader: &'a mut ChainReader, tip: u32, from: u32, to: u32) -> Self {
         Self { reader, tip, next: from, to: (from <= to).then_some(to), last: None }
     }
 
-    /// The next headers as they are stored; `None` after the last.
+    /// Returns the next headers as they are stored, or `None` after the last.
     ///
     /// # Errors
     /// Reading failed, or the chain was reorganised meanwhile.
@@ -42,7 +44,7 @@ impl<'a> HeaderRange<'a> {
         Ok(Some(run))
     }
 
-    /// The next headers as `getblockheader` shows them; `None` after the last.
+    /// Returns what `getblockheader` prints for the next headers, or `None` after the last.
     ///
     /// # Errors
     /// As [`HeaderRange::next_run`].
@@ -50,13 +52,13 @@ impl<'a> HeaderRange<'a> {
         Ok(self.next_span(STEP)?.map(|span| span.infos()))
     }
 
-    /// The next headers, at most `most` of them, with what is needed to show them; `None` after the last.
+    /// Returns at most `max_headers` next headers with what is needed to show them, or `None` after the last.
     ///
     /// # Errors
     /// As [`HeaderRange::next_run`].
-    pub(crate) fn next_span(&mut self, most: u32) -> Result<Option<HeaderSpan>, ReadError> {
+    pub(crate) fn next_span(&mut self, max_headers: u32) -> Result<Option<HeaderSpan>, ReadError> {
         let Some(to) = self.to else { return Ok(None) };
-        let (from, step) = (self.next, most.clamp(1, STEP));
+        let (from, step) = (self.next, max_headers.clamp(1, STEP));
         let end = to.min(from.saturating_add(step - 1));
         let (first, after) = (from.saturating_sub(CONTEXT), self.tip.min(end.saturating_add(1)));
         let run = self.reader.run(first, after - first + 1)?;
@@ -64,15 +66,15 @@ impl<'a> HeaderRange<'a> {
         Ok(Some(HeaderSpan { run, tip: self.tip, from, to: end }))
     }
 
-    /// Makes sure that the run holds `from..=end` and links to what came before; moves on past it.
+    /// Checks that the run contains `from..=end` and links to the previous step, and moves past it.
     fn advance(&mut self, run: &StoredRun, from: u32, end: u32) -> Result<(), ReadError> {
         let at = |height: u32| usize::try_from(height - run.first_height).unwrap_or(usize::MAX);
-        let changed = |height| ReadError::Reorganised { height };
-        let first = run.headers.get(at(from)).ok_or(changed(from))?;
+        let reorganised = |height| ReadError::Reorganised { height };
+        let first = run.headers.get(at(from)).ok_or(reorganised(from))?;
         if self.last.is_some_and(|last| first.prev != last) {
-            return Err(changed(from));
+            return Err(reorganised(from));
         }
-        self.last = Some(*run.hashes.get(at(end)).ok_or(changed(end))?);
+        self.last = Some(*run.hashes.get(at(end)).ok_or(reorganised(end))?);
         match end.checked_add(1) {
             Some(next) if self.to.is_some_and(|to| next <= to) => self.next = next,
             _ => self.to = None,
@@ -81,7 +83,7 @@ impl<'a> HeaderRange<'a> {
     }
 }
 
-/// Stored headers that are shown later, or on another thread.
+/// Stored headers with what is needed to show them, also on another thread.
 #[derive(Debug)]
 pub(crate) struct HeaderSpan {
     run: StoredRun,
@@ -91,23 +93,30 @@ pub(crate) struct HeaderSpan {
 }
 
 impl HeaderSpan {
-    /// How many headers there are.
+    /// Returns the number of headers.
     pub(crate) fn count(&self) -> u32 {
         self.to - self.from + 1
     }
 
-    /// The headers as `getblockheader` shows them.
+    /// Returns what `getblockheader` prints for the headers.
     pub(crate) fn infos(&self) -> Vec<HeaderInfo> {
         header_infos(&self.run, self.tip, self.from, self.to)
     }
 
-    /// The hash of the header at a height, if it was read: those of the span and the one after it are.
+    /// Returns the hash of a header of the span, or of the header after it.
     pub(super) fn hash_at(&self, height: u32) -> Option<BlockHash> {
         let at = height.checked_sub(self.run.first_height)?;
         self.run.hashes.get(usize::try_from(at).ok()?).copied()
     }
 
-    /// The headers with what follows from those before them.
+    /// Returns a header of the span.
+    #[cfg(feature = "cli")]
+    pub(super) fn header_at(&self, height: u32) -> Option<&Header> {
+        let at = height.checked_sub(self.run.first_height)?;
+        self.run.headers.get(usize::try_from(at).ok()?)
+    }
+
+    /// Returns the headers with what follows from the headers before them.
     pub(crate) fn facts(&self) -> Vec<HeaderFacts<'_>> {
         header_facts(&self.run, self.from, self.to)
     }

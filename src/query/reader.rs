@@ -1,26 +1,15 @@
-//! Reading the stored chain: from the database itself, or from the process that has it open.
+//! Reads the stored chain from the database, or from the process that has it open.
 
 use super::lookup::{Located, SideSummary, locate, side_summaries};
-use super::remote::{ClientError, ControlClient, MAX_RUN, StoreInfo};
+use super::remote::{ControlClient, ControlError, MAX_RUN, StoreInfo};
 use crate::chain::{ChainTip, Params, ResumeError, params};
 use crate::primitives::{BlockHash, Network};
-use crate::store::Trouble;
-use crate::store::{HeaderStore, Holder, SledStore, StoreError, StoredRun, holder_text};
+use crate::store::{
+    HeaderStore, Holder, OpenRetry, SledStore, StoreError, StoredRun, Trouble, holder_text,
+};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-use tracing::warn;
-
-/// How long another process's short use of the folder (another query, a start, an end) is waited for.
-pub(crate) const OPEN_WAIT: Duration = Duration::from_secs(3);
-
-/// How long nothing is said of that.
-const SAY_AFTER: Duration = Duration::from_millis(400);
-
-/// Time between two attempts to open the folder.
-const OPEN_PAUSE: Duration = Duration::from_millis(30);
 
 /// Why the stored chain could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,28 +19,28 @@ pub enum ReadError {
     #[error("nothing is stored yet for {network} in {}: run `lightclient sync` first, or choose \
         another network or --data-dir", folder.display())]
     NothingStored {
-        /// The network asked for.
+        /// The network.
         network: Network,
         /// The network's folder.
         folder: PathBuf,
     },
-    /// Another process has the folder, and cannot be asked.
+    /// Another process uses the folder, and does not answer.
     #[error("{} is in use by {}, which does not answer ({reason}): wait for it, end it, \
         or choose another --data-dir", folder.display(), holder_text(holder.as_ref()))]
     NoAnswer {
         /// The network's folder.
         folder: PathBuf,
-        /// The other process, where it said.
+        /// The other process, if it is known.
         holder: Option<Holder>,
-        /// What became of asking it.
+        /// Why there is no answer.
         reason: String,
     },
-    /// The process that has the folder could not read what it was asked for.
+    /// The process that uses the folder answered with an error.
     #[error("{message}")]
-    Told {
+    Remote {
         /// Whether stored data is damaged.
         damaged: bool,
-        /// What it says.
+        /// The error's text.
         message: String,
     },
     /// The store failed.
@@ -60,140 +49,154 @@ pub enum ReadError {
     /// The stored chain is shorter than its tip says.
     #[error("stored data is damaged: {0}: run `lightclient verify --repair`")]
     Resume(#[from] ResumeError),
-    /// A branch with more work took over between two reads of one range.
+    /// The chain was reorganised between two reads of one range.
     #[error(
         "the chain was reorganised at height {height} while it was read: run the command again"
     )]
     Reorganised {
-        /// The first height that no longer follows.
+        /// The first height that does not follow from the headers before it.
         height: u32,
     },
 }
 
 impl ReadError {
-    /// What kind of trouble it is.
+    /// Returns the kind of the error.
     pub(crate) fn trouble(&self) -> Trouble {
         match self {
             Self::NothingStored { .. } => Trouble::NotFound,
             Self::NoAnswer { .. } => Trouble::InUse,
-            Self::Told { damaged: true, .. } | Self::Resume(_) => Trouble::Damaged,
-            Self::Told { .. } | Self::Reorganised { .. } => Trouble::Failed,
+            Self::Remote { damaged: true, .. } | Self::Resume(_) => Trouble::Damaged,
+            Self::Remote { .. } | Self::Reorganised { .. } => Trouble::Failed,
             Self::Store(error) => error.trouble(),
         }
     }
 }
 
-/// The stored chain of one network, wherever it can be read.
+/// Reads the stored chain of one network.
 #[derive(Debug)]
 pub struct ChainReader {
     folder: PathBuf,
     params: &'static Params,
-    source: Source,
+    source: ChainSource,
 }
 
+/// Where the chain is read from.
 #[derive(Debug)]
-enum Source {
+enum ChainSource {
     Local(Arc<SledStore>),
     Running(Box<ControlClient>),
 }
 
 impl ChainReader {
-    /// Opens the chain of a network in a data folder, as the program and [`Client`](crate::Client) have it: by asking
-    /// the process that has it open, or else by opening it.
+    /// Opens the chain of a network in a data folder of the program or of a [`Client`](crate::Client).
     ///
-    /// Blocks for up to 3 seconds while another process has the folder without answering.
+    /// If another process has the chain open, the reader asks that process. Blocks for up to 3 seconds while another
+    /// process uses the folder and does not answer.
     ///
     /// # Errors
     /// Nothing is stored, or the folder is in use, damaged or unreadable.
     pub fn open(data_dir: impl AsRef<Path>, network: Network) -> Result<Self, ReadError> {
-        Self::open_folder(&data_dir.as_ref().join(params(network).folder_name()), network)
+        Self::open_in(data_dir.as_ref(), params(network))
     }
 
-    /// Opens the chain in a network's folder: by asking the process that has it open, or else by opening it.
-    ///
-    /// Blocks for up to [`OPEN_WAIT`] while another process has the folder without answering.
+    /// Opens the chain of the signet with this challenge script in a data folder, as [`ChainReader::open`] does.
     ///
     /// # Errors
     /// Nothing is stored, or the folder is in use, damaged or unreadable.
-    pub(crate) fn open_folder(folder: &Path, network: Network) -> Result<Self, ReadError> {
+    pub fn open_signet(data_dir: impl AsRef<Path>, challenge: &[u8]) -> Result<Self, ReadError> {
+        // A program uses few signets, and their parameters are needed until it ends.
+        Self::open_in(data_dir.as_ref(), Box::leak(Box::new(Params::signet(challenge))))
+    }
+
+    fn open_in(data_dir: &Path, params: &'static Params) -> Result<Self, ReadError> {
+        Self::open_folder(&data_dir.join(params.folder_name()), params)
+    }
+
+    /// Opens the chain in a network's folder, as [`ChainReader::open`] does.
+    ///
+    /// # Errors
+    /// Nothing is stored, or the folder is in use, damaged or unreadable.
+    pub(crate) fn open_folder(folder: &Path, params: &'static Params) -> Result<Self, ReadError> {
+        let network = params.network;
         if !SledStore::exists(folder)? {
             return Err(ReadError::NothingStored { network, folder: folder.to_owned() });
         }
-        let params = params(network);
         let reader = |source| Self { folder: folder.to_owned(), params, source };
-        let until = Instant::now() + OPEN_WAIT;
-        let mut said = false;
+        let mut retry = OpenRetry::start();
         loop {
             let refusal = match ControlClient::connect(folder, network) {
-                Ok(client) => return Ok(reader(Source::Running(Box::new(client)))),
+                Ok(client) => return Ok(reader(ChainSource::Running(Box::new(client)))),
                 Err(error) => error,
             };
             match SledStore::open_to_read(folder, params) {
-                Ok(store) => return Ok(reader(Source::Local(Arc::new(store)))),
-                Err(StoreError::InUse { holder, .. }) if Instant::now() >= until => {
-                    return Err(no_answer(folder, holder, &refusal));
+                Ok(store) => {
+                    store.check_log()?;
+                    return Ok(reader(ChainSource::Local(Arc::new(store))));
                 }
                 Err(StoreError::InUse { holder, .. }) => {
-                    say_waiting(folder, holder.as_ref(), until, &mut said);
-                    sleep(OPEN_PAUSE);
+                    if !retry.pause(folder, holder.as_ref()) {
+                        return Err(no_answer(folder, holder, &refusal));
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// The chain of a store that this process has open.
+    /// Makes a reader of a store that this process has open.
     pub(crate) fn of_store(folder: &Path, store: Arc<SledStore>) -> Self {
         let params = store.params();
-        Self { folder: folder.to_owned(), params, source: Source::Local(store) }
+        Self { folder: folder.to_owned(), params, source: ChainSource::Local(store) }
     }
 
-    /// Leaves what was read as it is, for the end of the process: to take sled's tables apart first takes 1 ms, and 2 ms
-    /// for 5,000,000 headers. Nothing was written that had to be closed.
+    /// Forgets the reader without dropping it, just before the process ends. Dropping sled's tables would take 1 ms, or
+    /// 2 ms with 5,000,000 headers, and a reader has written nothing.
     pub(crate) fn leave(self) {
         mem::forget(self);
     }
 
-    /// The network's parameters.
+    /// Returns the parameters of the network.
     pub fn params(&self) -> &'static Params {
         self.params
     }
 
-    /// The end of the stored chain.
+    /// Returns the tip of the stored chain.
     ///
     /// # Errors
-    /// The running process could not be asked.
+    /// The process that has the chain open does not answer.
     pub fn tip(&mut self) -> Result<ChainTip, ReadError> {
         match &mut self.source {
-            Source::Local(store) => Ok(store.tip()),
-            Source::Running(client) => client.tip().map_err(|error| told(&self.folder, error)),
+            ChainSource::Local(store) => Ok(store.tip()),
+            ChainSource::Running(client) => {
+                client.tip().map_err(|error| remote_error(&self.folder, error))
+            }
         }
     }
 
-    /// Where a hash is stored.
+    /// Returns where a hash is stored, if it is.
     ///
     /// # Errors
     /// Reading failed.
     pub(crate) fn locate(&mut self, hash: &BlockHash) -> Result<Option<Located>, ReadError> {
         match &mut self.source {
-            Source::Local(store) => Ok(locate(store.as_ref(), hash)?),
-            Source::Running(client) => {
-                client.locate(hash).map_err(|error| told(&self.folder, error))
+            ChainSource::Local(store) => Ok(locate(store.as_ref(), hash)?),
+            ChainSource::Running(client) => {
+                client.locate(hash).map_err(|error| remote_error(&self.folder, error))
             }
         }
     }
 
-    /// `count` headers from height `from` on; fewer where the chain ends before.
+    /// Returns `count` headers from height `from` on, or fewer if the chain ends before.
     ///
     /// # Errors
     /// Reading failed, or the chain changed meanwhile.
     pub(crate) fn run(&mut self, from: u32, count: u32) -> Result<StoredRun, ReadError> {
         let client = match &mut self.source {
-            Source::Local(store) => return Ok(store.run(from, count)?),
-            Source::Running(client) => client,
+            ChainSource::Local(store) => return Ok(store.run(from, count)?),
+            ChainSource::Running(client) => client,
         };
         let mut next = |from: u32, left: u32| {
-            client.run(from, left.min(MAX_RUN)).map_err(|error| told(&self.folder, error))
+            client.run(from, left.min(MAX_RUN)).map_err(|error| remote_error(&self.folder, error))
         };
         let mut run = next(from, count)?;
         loop {
@@ -211,82 +214,48 @@ impl ChainReader {
         }
     }
 
-    /// The branches beside the active chain.
+    /// Returns the side branches.
     ///
     /// # Errors
     /// Reading failed.
     pub(crate) fn sides(&mut self) -> Result<Vec<SideSummary>, ReadError> {
         match &mut self.source {
-            Source::Local(store) => Ok(side_summaries(store.as_ref())?),
-            Source::Running(client) => client.sides().map_err(|error| told(&self.folder, error)),
+            ChainSource::Local(store) => Ok(side_summaries(store.as_ref())?),
+            ChainSource::Running(client) => {
+                client.sides().map_err(|error| remote_error(&self.folder, error))
+            }
         }
     }
 
-    /// What is known besides the chain: last sync, size, and the process that runs.
+    /// Returns what is known besides the chain: the last sync, the size, and the process that has it open.
     ///
     /// # Errors
     /// Reading failed.
     pub(crate) fn info(&mut self) -> Result<StoreInfo, ReadError> {
         match &mut self.source {
-            Source::Local(store) => Ok(StoreInfo {
+            ChainSource::Local(store) => Ok(StoreInfo {
                 last_sync: store.last_sync()?,
                 size_on_disk: store.size_on_disk()?,
                 live: None,
             }),
-            Source::Running(client) => client.info().map_err(|error| told(&self.folder, error)),
-        }
-    }
-}
-
-/// Opens a network's store for reading, waiting up to [`OPEN_WAIT`] for another process's short use of it.
-///
-/// # Errors
-/// The folder is in use for longer, or its database cannot be read.
-pub(super) fn open_to_read(folder: &Path, network: Network) -> Result<SledStore, StoreError> {
-    patiently(|| SledStore::open_to_read(folder, params(network)))
-}
-
-/// Opens a network's store for writing, waiting up to [`OPEN_WAIT`] for another process's short use of it.
-///
-/// # Errors
-/// The folder is in use for longer, or its database cannot be opened.
-pub(crate) fn open_store(folder: &Path, network: Network) -> Result<SledStore, StoreError> {
-    patiently(|| SledStore::open(folder, params(network)))
-}
-
-fn patiently(open: impl Fn() -> Result<SledStore, StoreError>) -> Result<SledStore, StoreError> {
-    let until = Instant::now() + OPEN_WAIT;
-    let mut said = false;
-    loop {
-        match open() {
-            Err(StoreError::InUse { folder, holder }) if Instant::now() < until => {
-                say_waiting(&folder, holder.as_ref(), until, &mut said);
-                sleep(OPEN_PAUSE);
+            ChainSource::Running(client) => {
+                client.info().map_err(|error| remote_error(&self.folder, error))
             }
-            other => return other,
         }
     }
 }
 
-/// Says once what is waited for, if it takes longer than the short use of another command.
-fn say_waiting(folder: &Path, holder: Option<&Holder>, until: Instant, said: &mut bool) {
-    let waited = OPEN_WAIT.saturating_sub(until.saturating_duration_since(Instant::now()));
-    if !*said && waited >= SAY_AFTER {
-        warn!("{} is in use by {}: waiting for it", folder.display(), holder_text(holder));
-        *said = true;
-    }
-}
-
-fn told(folder: &Path, error: ClientError) -> ReadError {
+/// Returns the error for a failed request to the process that has the chain open.
+fn remote_error(folder: &Path, error: ControlError) -> ReadError {
     match error {
-        ClientError::Failed { damaged, message } => ReadError::Told { damaged, message },
+        ControlError::Failed { damaged, message } => ReadError::Remote { damaged, message },
         error => no_answer(folder, None, &error),
     }
 }
 
-fn no_answer(folder: &Path, holder: Option<Holder>, error: &ClientError) -> ReadError {
+fn no_answer(folder: &Path, holder: Option<Holder>, error: &ControlError) -> ReadError {
     let reason = match error {
-        ClientError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        ControlError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
             "it has no control socket".to_owned()
         }
         error => error.to_string(),

@@ -1,4 +1,4 @@
-//! Figures that follow from stored headers.
+//! Computes statistics from stored headers.
 
 use super::reader::{ChainReader, ReadError};
 use crate::chain::{Branch, ChainTip, estimated_change_percent};
@@ -6,26 +6,27 @@ use crate::primitives::Work;
 use crate::store::StoredRun;
 use serde::{Deserialize, Serialize};
 
-/// How many blocks the hash rate is estimated over, as Bitcoin Core's `getnetworkhashps` does by default.
+/// Number of blocks for the estimate of the hash rate: the default of Bitcoin Core's `getnetworkhashps`.
 pub(crate) const HASH_RATE_BLOCKS: u32 = 120;
 
-/// Blocks of a period from which on its speed tells something: the time of fewer is chance.
-const LEAST_FOR_ESTIMATE: u32 = 100;
+/// A period with fewer blocks is too short to estimate the next change, because their time is mostly chance.
+const MIN_BLOCKS_FOR_ESTIMATE: u32 = 100;
 
 /// The next change of the difficulty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NextRetarget {
     /// Height of the first header with new bits.
     pub height: u32,
-    /// How many headers are missing up to it, itself included.
+    /// Number of headers up to and including that one.
     pub blocks_left: u32,
-    /// By how many percent the difficulty will change at the speed so far; none in the first 100 blocks of a period.
+    /// The change of difficulty in percent at the speed of the period so far; `None` in the first 100 blocks of a
+    /// period.
     pub estimated_change_percent: Option<f64>,
 }
 
-/// Hashes per second that the run's headers took, the first one's own work not counted.
+/// Returns the hashes per second over a run, without the work of its first header, or `None` if no time passed.
 ///
-/// Bitcoin Core `GetNetworkHashPS`. `None` where no time passed.
+/// Source: Bitcoin Core `GetNetworkHashPS`.
 pub(crate) fn hash_rate(run: &StoredRun) -> Option<f64> {
     let times = run.headers.iter().map(|header| header.time);
     let (first, last) = (times.clone().min()?, times.max()?);
@@ -33,7 +34,7 @@ pub(crate) fn hash_rate(run: &StoredRun) -> Option<f64> {
     (first < last).then(|| work.to_f64() / f64::from(last - first))
 }
 
-/// The hash rate over the last [`HASH_RATE_BLOCKS`] blocks.
+/// Returns the hash rate over the last [`HASH_RATE_BLOCKS`] blocks.
 ///
 /// # Errors
 /// Reading failed.
@@ -45,7 +46,7 @@ pub(crate) fn recent_hash_rate(
     Ok(hash_rate(&reader.run(first, tip.height - first + 1)?))
 }
 
-/// The next retarget; `None` on a network whose bits never change.
+/// Returns the next retarget, or `None` on a network without retargets.
 ///
 /// # Errors
 /// Reading failed.
@@ -68,7 +69,7 @@ pub(crate) fn next_retarget(
         height,
         blocks_left: height - tip.height,
         estimated_change_percent: estimated_change_percent(&branch)
-            .filter(|_| tip.height - params.period_start(tip.height) >= LEAST_FOR_ESTIMATE),
+            .filter(|_| tip.height - params.period_start(tip.height) >= MIN_BLOCKS_FOR_ESTIMATE),
     }))
 }
 

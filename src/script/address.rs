@@ -1,4 +1,4 @@
-//! Addresses: what people write for the scripts of some kinds.
+//! Addresses, which stand for scripts of certain kinds.
 
 use super::kind::ScriptKind;
 use super::opcode::{OP_1, OP_CHECKSIG, OP_DUP, OP_EQUAL, OP_EQUALVERIFY, OP_HASH160};
@@ -22,7 +22,7 @@ const fn prefixes(network: Network) -> Prefixes {
     Prefixes { pub_key_hash, script_hash, hrp: Hrp::parse_unchecked(hrp) }
 }
 
-/// The address of a script on a network: base58check for P2PKH and P2SH, bech32 (BIP173) for witness programs of
+/// Returns the address of a script on a network: base58check for P2PKH and P2SH, bech32 (BIP173) for witness programs of
 /// version 0, bech32m (BIP350) for later ones. `None` for kinds that have none.
 ///
 /// Source: Bitcoin Core `ExtractDestination`, `EncodeDestination`.
@@ -49,18 +49,18 @@ fn base58(version: u8, hash: &[u8; 20]) -> String {
     bs58::encode(hash).with_check_version(version).into_string()
 }
 
-/// Text that is no address of the network.
+/// Why a text is no address of the network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
-    /// An address of other networks.
+    /// It is an address of another network.
     #[error("{address} is an address of another network than {network}")]
     OtherNetwork {
         /// The text.
         address: String,
-        /// The network it was wanted for.
+        /// The network that the address should be of.
         network: Network,
     },
-    /// Neither base58check nor bech32, or with a wrong checksum, or of a length that none has.
+    /// It is neither base58check nor bech32, its checksum is wrong, or no address has its length.
     #[error("{address} is not a valid address (checksum mismatch)")]
     Malformed {
         /// The text.
@@ -68,10 +68,10 @@ pub(crate) enum AddressError {
     },
 }
 
-/// The script that an address of a network stands for. Source: Bitcoin Core `DecodeDestination`.
+/// Returns the script that an address of a network stands for. Source: Bitcoin Core `DecodeDestination`.
 ///
 /// # Errors
-/// It is no address, or another network's.
+/// The text is no address, or one of another network.
 pub(crate) fn script_of_address(address: &str, network: Network) -> Result<Vec<u8>, AddressError> {
     let other = || AddressError::OtherNetwork { address: address.to_owned(), network };
     let prefixes = prefixes(network);

@@ -9,14 +9,14 @@ use crate::primitives::hex;
 /// Longest push shown as a number, in bytes.
 const NUMBER_LEN: usize = 4;
 
-/// The script's instructions by name, pushes as hex or (up to four bytes) as a number.
+/// Returns the script's instructions by name, with pushes as hex or (up to four bytes) as a number.
 ///
 /// Source: Bitcoin Core `ScriptToAsmStr`.
 pub(crate) fn asm(script: &[u8]) -> String {
     text(script, false)
 }
 
-/// The same with the hash type of signatures by name, as an input's script is shown.
+/// Returns what [`asm`] does, with the hash types of signatures by name, as an input's script is shown.
 ///
 /// Source: Bitcoin Core `ScriptToAsmStr` with `fAttemptSighashDecode`.
 pub(crate) fn asm_of_script_sig(script: &[u8]) -> String {

@@ -1,4 +1,4 @@
-//! Output descriptors: what Bitcoin Core calls a script when it knows no keys.
+//! Output descriptors, as Bitcoin Core infers them without knowing any keys.
 
 use super::address::address_of;
 use super::instruction::Instructions;
@@ -18,7 +18,7 @@ const CHECKSUM: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 /// Characters of a checksum.
 const CHECKSUM_LEN: usize = 8;
 
-/// The descriptor of an output's script, with its checksum; its address is that of the network.
+/// Returns the descriptor of an output's script, with its checksum; its address is that of the network.
 ///
 /// Source: Bitcoin Core `InferDescriptor`, with a provider of no keys, as `ScriptToUniv` calls it.
 pub fn descriptor_of(script: &[u8], network: Network) -> String {
@@ -34,11 +34,31 @@ pub fn descriptor_of(script: &[u8], network: Network) -> String {
     let text = keys
         .or_else(|| address_of(script, network).map(|address| format!("addr({address})")))
         .unwrap_or_else(|| format!("raw({})", hex::encode(script)));
-    let checksum = checksum(&text);
-    format!("{text}#{checksum}")
+    with_checksum(&text)
 }
 
-/// `multi(required,key,…)`; none where a key is of a kind that descriptors do not know.
+/// Returns the descriptor of a witness program of version 0 whose witness script is known.
+///
+/// Source: Bitcoin Core `InferDescriptor`, with a provider of that script. A script that Bitcoin Core would read as
+/// Miniscript stays an address here.
+#[cfg(feature = "cli")]
+pub(crate) fn descriptor_of_witness(program: &[u8], script: &[u8], network: Network) -> String {
+    let is_script_hash = matches!(ScriptKind::of(program), ScriptKind::WitnessV0ScriptHash(_));
+    let keys = match ScriptKind::of(script) {
+        ScriptKind::Multisig { required, .. } if is_script_hash => multi(script, required),
+        _ => None,
+    };
+    match keys {
+        Some(keys) => with_checksum(&format!("wsh({keys})")),
+        None => descriptor_of(program, network),
+    }
+}
+
+fn with_checksum(text: &str) -> String {
+    format!("{text}#{}", checksum(text))
+}
+
+/// Returns `multi(required,key,…)`, or `None` if a key has a form that descriptors do not allow.
 fn multi(script: &[u8], required: u8) -> Option<String> {
     let keys = Instructions::new(script).filter_map(Result::ok).map(|instruction| instruction.data);
     let mut text = format!("multi({required}");
@@ -52,13 +72,13 @@ fn multi(script: &[u8], required: u8) -> Option<String> {
     Some(text + ")")
 }
 
-/// Whether a key has the form of OpenSSL's that gives both coordinates and the sign of one.
+/// Returns whether a key is hybrid, OpenSSL's form with both coordinates and the sign of one.
 /// Source: Bitcoin Core `CPubKey::IsValidNonHybrid`.
 fn is_hybrid(key: &[u8]) -> bool {
     matches!(key.first(), Some(6 | 7))
 }
 
-/// Whether a point of secp256k1 has this x: there is a y with y² = x³ + 7.
+/// Returns whether a point of secp256k1 has this x: there is a y with y² = x³ + 7.
 /// Source: Bitcoin Core `XOnlyPubKey::IsFullyValid`; BIP340, `lift_x`.
 fn is_on_curve(x: &[u8; 32]) -> bool {
     let (one, x) = (BigUint::from(1u8), BigUint::from_bytes_be(x));
@@ -69,9 +89,9 @@ fn is_on_curve(x: &[u8; 32]) -> bool {
     x < p && square.modpow(&((&p - 1u8) >> 1), &p) == one
 }
 
-/// The checksum of a descriptor. Source: BIP380; Bitcoin Core `DescriptorChecksum`.
+/// Returns the checksum of a descriptor. Source: BIP380; Bitcoin Core `DescriptorChecksum`.
 ///
-/// Every descriptor here is made of characters that have one.
+/// Every descriptor here consists of characters that a checksum covers.
 fn checksum(text: &str) -> String {
     let (mut state, mut groups, mut count) = (1u64, 0u64, 0);
     for byte in text.bytes() {
@@ -93,7 +113,7 @@ fn checksum(text: &str) -> String {
     (0..CHECKSUM_LEN).filter_map(|at| Some(char::from(*CHECKSUM.get(digit(at).ok()?)?))).collect()
 }
 
-/// Source: Bitcoin Core `PolyMod` in `descriptor.cpp`.
+/// Adds one symbol to the checksum. Source: Bitcoin Core `PolyMod` in `descriptor.cpp`.
 fn step(state: u64, value: u64) -> u64 {
     const GENERATOR: [u64; 5] =
         [0xf5_dee5_1989, 0xa9_fdca_3312, 0x1b_ab10_e32d, 0x37_06b1_677a, 0x64_4d62_6ffd];

@@ -7,18 +7,18 @@ use super::opcode::{OP_PUSHDATA1, OP_PUSHDATA2, OP_PUSHDATA4};
 pub(crate) struct Instruction<'a> {
     /// Its first byte.
     pub opcode: u8,
-    /// What it pushes, where it is a push of bytes (opcodes up to `OP_PUSHDATA4`); else empty.
+    /// The bytes that it pushes (opcodes up to `OP_PUSHDATA4`); empty for other instructions.
     pub data: &'a [u8],
 }
 
 impl Instruction<'_> {
-    /// Whether it pushes the bytes that follow it, or none (`OP_0`).
+    /// Returns whether it pushes the bytes that follow it, or no bytes (`OP_0`).
     pub(crate) fn is_data_push(&self) -> bool {
         self.opcode <= OP_PUSHDATA4
     }
 }
 
-/// A push whose bytes are not all there.
+/// A push with fewer bytes than its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("script ends inside a push at offset {at}")]
 pub(crate) struct Malformed {
@@ -26,7 +26,7 @@ pub(crate) struct Malformed {
     pub at: usize,
 }
 
-/// The instructions of a script. After an error there is nothing more.
+/// The instructions of a script. An error is the last item.
 ///
 /// Source: Bitcoin Core `GetScriptOp`.
 #[derive(Clone, Debug)]
@@ -36,12 +36,12 @@ pub(crate) struct Instructions<'a> {
 }
 
 impl<'a> Instructions<'a> {
-    /// Those of a script.
+    /// Returns the instructions of a script.
     pub(crate) fn new(script: &'a [u8]) -> Self {
         Self { script, at: 0 }
     }
 
-    /// Offset of the next instruction.
+    /// Returns the offset of the next instruction.
     pub(crate) fn position(&self) -> usize {
         self.at
     }
@@ -75,7 +75,7 @@ impl<'a> Iterator for Instructions<'a> {
     }
 }
 
-/// The number that up to four bytes stand for: little-endian, the top bit is the sign.
+/// Returns the number that up to four bytes stand for: little-endian, with the top bit as the sign.
 ///
 /// Source: Bitcoin Core `CScriptNum::set_vch`.
 pub(super) fn number(bytes: &[u8]) -> i64 {

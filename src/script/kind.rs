@@ -1,4 +1,4 @@
-//! What kind of script an output has.
+//! The kinds of output scripts.
 
 use super::instruction::{Instruction, Instructions, number};
 use super::opcode::{
@@ -15,7 +15,7 @@ const MAX_SCRIPT_LEN: usize = 10_000;
 /// The program of a pay-to-anchor output.
 const ANCHOR: [u8; 2] = [0x4e, 0x73];
 
-/// What kind of script an output has, with what tells it from others of its kind.
+/// The kind of an output's script, with the keys or hashes that distinguish it from others of its kind.
 ///
 /// Source: Bitcoin Core `Solver`, `TxoutType`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) enum ScriptKind<'a> {
     WitnessV1Taproot(&'a [u8; 32]),
     /// Pay to anchor: anyone may spend it, to raise the fee (P2A).
     Anchor,
-    /// A witness program that has no meaning yet.
+    /// A witness program of a version without a meaning yet.
     WitnessUnknown {
         /// Its version, 1 to 16.
         version: u8,
@@ -43,9 +43,9 @@ pub(crate) enum ScriptKind<'a> {
     },
     /// Data that nobody can spend: `OP_RETURN` and pushes.
     NullData(&'a [u8]),
-    /// Some of several keys, bare.
+    /// A bare multisig: a number of signatures by given keys.
     Multisig {
-        /// How many signatures it takes.
+        /// How many signatures are required.
         required: u8,
         /// How many keys there are.
         keys: u8,
@@ -55,7 +55,7 @@ pub(crate) enum ScriptKind<'a> {
 }
 
 impl<'a> ScriptKind<'a> {
-    /// The kind of a script.
+    /// Returns the kind of a script.
     pub(crate) fn of(script: &'a [u8]) -> Self {
         if let [OP_HASH160, 20, hash @ .., OP_EQUAL] = script
             && let Ok(hash) = hash.try_into()
@@ -96,7 +96,7 @@ impl<'a> ScriptKind<'a> {
         }
     }
 
-    /// The name that Bitcoin Core's RPC gives the kind, as `type`. Source: `GetTxnOutputType`.
+    /// Returns the name that Bitcoin Core's RPC gives the kind, as `type`. Source: `GetTxnOutputType`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::PubKey(_) => "pubkey",
@@ -113,7 +113,7 @@ impl<'a> ScriptKind<'a> {
         }
     }
 
-    /// The name that people give the kind.
+    /// Returns the name that people give the kind.
     pub(crate) fn short_name(&self) -> &'static str {
         match self {
             Self::PubKey(_) => "P2PK",
@@ -130,19 +130,18 @@ impl<'a> ScriptKind<'a> {
         }
     }
 
-    /// How many bytes an `OP_RETURN` carries: those of its pushes together.
+    /// Returns how many bytes an `OP_RETURN` carries in all its pushes.
     pub(crate) fn data_len(&self) -> Option<usize> {
         let Self::NullData(data) = self else { return None };
         let pushes = Instructions::new(data).filter_map(Result::ok);
         Some(pushes.map(|push| push.data.len()).sum())
     }
 
-    /// The text that an `OP_RETURN` carries: its pushes one after another, where they are UTF-8 without control
-    /// characters, and there is any.
+    /// Returns the text that an `OP_RETURN` carries in all its pushes; `None` if they are not UTF-8, or are blank.
     ///
     /// # Security
-    /// What comes out can be printed: control characters, those that turn the direction of writing among them, and
-    /// characters that cannot be seen make it data instead of text. Its length is the script's.
+    /// The text can be printed: data with control characters, characters that change the direction of writing, or characters
+    /// that cannot be seen is not taken for text. The text is as long as the script's data.
     pub(crate) fn text(&self) -> Option<String> {
         let Self::NullData(data) = self else { return None };
         let pushes = Instructions::new(data).filter_map(Result::ok);
@@ -152,7 +151,7 @@ impl<'a> ScriptKind<'a> {
     }
 }
 
-/// Control characters, those that change what is around them, and those that cannot be seen.
+/// Returns whether a character controls the terminal, changes the text around it, or cannot be seen.
 ///
 /// Source: Unicode's `Default_Ignorable_Code_Point`, without the variation selectors of emoji (U+FE00 to U+FE0F), and
 /// with separators, interlinear annotations and the blank Braille pattern.
@@ -165,12 +164,12 @@ fn is_unprintable(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether nobody can ever spend it. Source: Bitcoin Core `CScript::IsUnspendable`.
-pub(super) fn is_unspendable(script: &[u8]) -> bool {
+/// Returns whether nobody can ever spend an output with this script. Source: Bitcoin Core `CScript::IsUnspendable`.
+pub(crate) fn is_unspendable(script: &[u8]) -> bool {
     script.first() == Some(&OP_RETURN) || script.len() > MAX_SCRIPT_LEN
 }
 
-/// Version and program of a witness program. Source: BIP141; Bitcoin Core `CScript::IsWitnessProgram`.
+/// Returns the version and the program of a witness program. Source: BIP141; Bitcoin Core `CScript::IsWitnessProgram`.
 fn witness_program(script: &[u8]) -> Option<(u8, &[u8])> {
     let [version, length @ 2..=40, program @ ..] = script else { return None };
     let version = match version {
@@ -181,13 +180,13 @@ fn witness_program(script: &[u8]) -> Option<(u8, &[u8])> {
     (program.len() == usize::from(*length)).then_some((version, program))
 }
 
-/// Source: Bitcoin Core `CScript::IsPushOnly`.
+/// Returns whether the script only pushes data. Source: Bitcoin Core `CScript::IsPushOnly`.
 fn is_push_only(script: &[u8]) -> bool {
     Instructions::new(script)
         .all(|instruction| instruction.is_ok_and(|instruction| instruction.opcode <= OP_16))
 }
 
-/// Whether the length is that of a key with this first byte. Source: Bitcoin Core `CPubKey::ValidSize`.
+/// Returns whether the bytes have the length of a key with their first byte. Source: Bitcoin Core `CPubKey::ValidSize`.
 fn is_key(bytes: &[u8]) -> bool {
     match bytes.first() {
         Some(2 | 3) => bytes.len() == 33,
@@ -196,7 +195,7 @@ fn is_key(bytes: &[u8]) -> bool {
     }
 }
 
-/// Source: Bitcoin Core `MatchMultisig`.
+/// Returns the kind of a bare multisig script. Source: Bitcoin Core `MatchMultisig`.
 fn multisig(script: &[u8]) -> Option<ScriptKind<'_>> {
     if script.last() != Some(&OP_CHECKMULTISIG) {
         return None;
@@ -220,7 +219,7 @@ fn multisig(script: &[u8]) -> Option<ScriptKind<'_>> {
     })
 }
 
-/// A number from `min` to [`MAX_KEYS`], pushed in the shortest way. Source: Bitcoin Core `GetScriptNumber`.
+/// Returns a number from `min` to [`MAX_KEYS`], pushed in the shortest way. Source: Bitcoin Core `GetScriptNumber`.
 fn small_number(instruction: &Instruction<'_>, min: i64) -> Option<i64> {
     let count = match instruction.opcode {
         OP_1..=OP_16 => i64::from(instruction.opcode - OP_1 + 1),
@@ -230,7 +229,8 @@ fn small_number(instruction: &Instruction<'_>, min: i64) -> Option<i64> {
     (min..=MAX_KEYS).contains(&count).then_some(count)
 }
 
-/// Whether push and number are both in their shortest form: above 16, one byte below 0x80 for the numbers that matter.
+/// Returns whether both the push and the number have their shortest form. For the numbers here that are above 16, that is one
+/// byte below 0x80.
 ///
 /// Source: Bitcoin Core `CheckMinimalPush`, `CScriptNum` with `fRequireMinimal`.
 fn is_minimal(instruction: &Instruction<'_>) -> bool {

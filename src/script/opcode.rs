@@ -19,7 +19,7 @@ pub(super) const OP_CHECKMULTISIGVERIFY: u8 = 0xaf;
 const RESERVED: u8 = 0x50;
 const FIRST_NAMED: u8 = 0x61;
 
-/// Those from `OP_NOP` (0x61) to `OP_CHECKSIGADD` (0xba), without `OP_`.
+/// The names of the opcodes from `OP_NOP` (0x61) to `OP_CHECKSIGADD` (0xba), without `OP_`.
 const NAMES: [&str; 90] = [
     "NOP",
     "VER",

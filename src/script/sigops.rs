@@ -1,12 +1,12 @@
-//! How many signatures a script asks for.
+//! The count of signature operations.
 
 use super::instruction::Instructions;
 use super::opcode::{OP_CHECKMULTISIG, OP_CHECKMULTISIGVERIFY, OP_CHECKSIG, OP_CHECKSIGVERIFY};
 
-/// What a multisig counts for, whatever the number of its keys. Source: Bitcoin Core `MAX_PUBKEYS_PER_MULTISIG`.
+/// How many operations a multisig counts as, whatever the number of its keys. Source: Bitcoin Core `MAX_PUBKEYS_PER_MULTISIG`.
 const MULTISIG: usize = 20;
 
-/// The signature operations that a script has as it stands, each multisig counted as 20.
+/// Returns how many signature operations a script has, with 20 for each multisig.
 ///
 /// Source: Bitcoin Core `CScript::GetSigOpCount(false)`, of which a transaction's scripts together make
 /// `GetLegacySigOpCount`.

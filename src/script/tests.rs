@@ -21,7 +21,7 @@ fn theirs(network: Network) -> bitcoin::Network {
     }
 }
 
-/// Kind and address are what the oracle says.
+/// Checks that kind and address are the oracle's.
 fn assert_same(script: &[u8]) {
     let kind = ScriptKind::of(script);
     let oracle = Script::from_bytes(script);
@@ -144,7 +144,7 @@ fn every_kind_has_its_name() {
 }
 
 #[test]
-fn the_text_of_an_op_return_is_shown_where_it_is_text() {
+fn an_op_return_with_text_is_shown_as_text() {
     let text = |script: &str| ScriptKind::of(&hex::decode(script).unwrap()).text();
     assert_eq!(text("6a0568656c6c6f").as_deref(), Some("hello"));
     assert_eq!(text("6a0268650c6c6c6f20776f726c64203a29").as_deref(), Some("hello world :)"));
@@ -184,7 +184,7 @@ fn text_with_characters_that_cannot_be_seen_is_data() {
 }
 
 #[test]
-fn data_is_as_long_as_what_is_pushed() {
+fn the_length_of_data_is_that_of_all_pushes() {
     for (script, expected) in [
         ("6a", Some(0)),
         ("6a0568656c6c6f", Some(5)),
@@ -197,7 +197,7 @@ fn data_is_as_long_as_what_is_pushed() {
     }
 }
 
-/// What `bitcoin-cli decodescript` says of each.
+/// The expected texts are those of `bitcoin-cli decodescript`.
 #[test]
 fn asm_is_what_bitcoin_core_writes() {
     for (script, text) in [
@@ -248,7 +248,7 @@ fn signatures_in_an_input_are_shown_with_their_hash_type() {
 }
 
 #[test]
-fn an_address_of_another_network_is_told_from_no_address() {
+fn an_address_of_another_network_has_an_error_of_its_own() {
     let mainnet = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa";
     assert!(script_of_address(mainnet, Network::Mainnet).is_ok());
     for (address, network) in [

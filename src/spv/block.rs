@@ -24,31 +24,31 @@ pub struct CheckedBlock {
     wtxids: Vec<Wtxid>,
 }
 
-/// How a block is not the one that was wanted.
+/// Why a block is not the wanted one, or is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlockFault {
-    /// Another block.
+    /// It is another block.
     #[error("block {expected} expected, got {got}")]
     OtherBlock {
-        /// What was wanted.
+        /// Hash of the wanted block.
         expected: BlockHash,
-        /// What came.
+        /// Hash of the received block.
         got: BlockHash,
     },
-    /// No transactions, or a first one that makes no coins.
+    /// It has no transactions, or the first one is no coinbase.
     #[error("a coinbase expected as the block's first transaction, got {got}")]
     NoCoinbase {
-        /// What is there.
+        /// What comes first instead.
         got: String,
     },
-    /// A further coinbase.
+    /// It has a second coinbase.
     #[error("one coinbase expected, got another as transaction {position}")]
     SecondCoinbase {
         /// Its position, from 0.
         position: usize,
     },
-    /// More weight than a block may have.
+    /// It weighs more than a block may.
     #[error("a weight of at most {MAX_BLOCK_WEIGHT} expected, got {got}")]
     TooHeavy {
         /// The weight.
@@ -57,15 +57,15 @@ pub enum BlockFault {
     /// Transactions are repeated without a change to the root.
     #[error(transparent)]
     Duplicates(#[from] DuplicateNodes),
-    /// Other transactions.
+    /// The transactions are not those of the header's merkle root.
     #[error("merkle root {expected} expected, the transactions have {got}")]
     MerkleRoot {
-        /// The header's.
+        /// The header's root.
         expected: MerkleRoot,
-        /// That of the transactions.
+        /// The root of the transactions.
         got: MerkleRoot,
     },
-    /// A transaction that is valid nowhere.
+    /// A transaction is invalid in any block.
     #[error("transaction {position}: {fault}")]
     Transaction {
         /// Its position, from 0.
@@ -73,13 +73,13 @@ pub enum BlockFault {
         /// What is wrong with it.
         fault: InvalidTx,
     },
-    /// More signature operations than a block may have, those of witnesses and spent scripts left out.
+    /// It has more signature operations than a block may, even without those of witnesses and spent scripts.
     #[error("signature operations of a cost of at most {MAX_SIGOPS_COST} expected, got {got}")]
     TooManySigops {
-        /// Four times their number.
+        /// Their cost: four times their number.
         got: usize,
     },
-    /// Witnesses that the block does not commit to.
+    /// It has witnesses without a commitment to them.
     #[error(
         "no witnesses expected where the block commits to none, got one in transaction {position}"
     )]
@@ -87,24 +87,24 @@ pub enum BlockFault {
         /// The first transaction that has one, from 0.
         position: usize,
     },
-    /// A coinbase without the reserved value that the commitment is made with; the sender left the witnesses out.
+    /// The coinbase's witness lacks the reserved value, which is part of the commitment: the sender left the witnesses out.
     #[error("one item of {RESERVED_LEN} bytes expected as the coinbase's witness, got {got}")]
     ReservedValue {
         /// What is there.
         got: String,
     },
-    /// Other witnesses.
+    /// The witnesses are not those of the commitment.
     #[error("witness commitment {expected} expected, the witnesses have {got}")]
     WitnessCommitment {
-        /// The coinbase's.
+        /// The commitment in the coinbase.
         expected: Hash256,
-        /// That of the witnesses.
+        /// The commitment that the witnesses have.
         got: Hash256,
     },
 }
 
 impl CheckedBlock {
-    /// Holds a block to the hash, merkle root and witness commitment of the one wanted, which is at that height.
+    /// Checks that a block is the wanted one, which is at that height: its hash, merkle root and witness commitment.
     ///
     /// The hashing is shared between threads.
     ///
@@ -112,7 +112,7 @@ impl CheckedBlock {
     /// transactions and of the size without witnesses follow from that of the weight.)
     ///
     /// # Errors
-    /// It is another one, or not all of it and nothing else is there.
+    /// The block is another one, or is incomplete or invalid.
     pub fn check(
         block: Block,
         wanted: &BlockHash,
@@ -140,36 +140,36 @@ impl CheckedBlock {
         Ok(Self { block, txids, wtxids })
     }
 
-    /// The block.
+    /// Returns the block.
     pub fn block(&self) -> &Block {
         &self.block
     }
 
-    /// The txids of its transactions, in order.
+    /// Returns the txids of its transactions, in order.
     pub fn txids(&self) -> &[Txid] {
         &self.txids
     }
 
-    /// Their wtxids, in order.
+    /// Returns the wtxids of its transactions, in order.
     pub fn wtxids(&self) -> &[Wtxid] {
         &self.wtxids
     }
 
-    /// Where a transaction is in the block, from 0.
+    /// Returns the position of a transaction in the block, from 0.
     pub fn position(&self, txid: &Txid) -> Option<usize> {
         self.txids.iter().position(|other| other == txid)
     }
 }
 
-/// Both hashes of a transaction; they are one where there is no witness.
+/// Returns the txid and the wtxid of a transaction. Without a witness they are equal.
 fn ids(transaction: &TxView<'_>) -> (Txid, Wtxid) {
     let txid = transaction.txid();
     let wtxid = if transaction.has_witness() { transaction.wtxid() } else { Wtxid(txid.0) };
     (txid, wtxid)
 }
 
-/// A coinbase in front, and nowhere else: with it, no inner node of the tree can pass for a transaction
-/// (CVE-2017-12842), since none has an outpoint of zeros in it.
+/// Checks that the first transaction is a coinbase, and no other one is. With such a coinbase, no inner node of the tree
+/// can pass for a transaction (CVE-2017-12842), since none has an outpoint of zeros in it.
 fn check_coinbase(block: &Block) -> Result<(), BlockFault> {
     let mut transactions = block.transactions();
     match transactions.next() {
@@ -185,7 +185,7 @@ fn check_coinbase(block: &Block) -> Result<(), BlockFault> {
     }
 }
 
-/// What each transaction has to be by itself, and their signature operations together.
+/// Checks each transaction by itself, and the signature operations of all of them.
 fn check_transactions(transactions: &[TxView<'_>]) -> Result<(), BlockFault> {
     let sigops = transactions.par_iter().enumerate().map(|(position, transaction)| {
         transaction.check().map_err(|fault| BlockFault::Transaction { position, fault })?;
@@ -195,7 +195,7 @@ fn check_transactions(transactions: &[TxView<'_>]) -> Result<(), BlockFault> {
     if got > MAX_SIGOPS_COST { Err(BlockFault::TooManySigops { got }) } else { Ok(()) }
 }
 
-/// Source: Bitcoin Core `GetLegacySigOpCount`.
+/// Returns how many signature operations a transaction has. Source: Bitcoin Core `GetLegacySigOpCount`.
 fn sigops(transaction: &TxView<'_>) -> usize {
     let inputs = transaction.inputs().map(|input| legacy_sigops(input.script_sig));
     let outputs = transaction.outputs().map(|output| legacy_sigops(output.script_pubkey));

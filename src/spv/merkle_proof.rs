@@ -30,27 +30,27 @@ pub struct ProvenTx {
     pub position: u32,
 }
 
-/// What is wrong with a proof.
+/// Why a proof is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
-    /// A tree over nothing.
+    /// A block without transactions.
     #[error("the proof is of a block with 0 transactions, which none is")]
     NoTransactions,
     /// More transactions than fit in a block.
     #[error("the proof is of a block with {got} transactions: at most {limit} expected")]
     TooManyTransactions {
-        /// How many fit.
+        /// How many transactions fit into a block.
         limit: u32,
-        /// How many it says.
+        /// How many the proof claims.
         got: u32,
     },
     /// More hashes than transactions.
     #[error("at most {limit} hashes expected, got {got}")]
     TooManyHashes {
-        /// One for each transaction.
+        /// How many transactions the block is said to have.
         limit: u32,
-        /// How many there are.
+        /// How many hashes there are.
         got: usize,
     },
     /// The tree needs more bits or hashes than there are.
@@ -61,33 +61,33 @@ pub enum ProofError {
         /// How many hashes there are.
         hashes: usize,
     },
-    /// Bits, or set bits in the last byte, that the tree has no use for.
+    /// More bits than the tree needs, or set bits after them in the last byte.
     #[error("{expected} bits expected and the rest of their last byte 0, got more")]
     UnusedBits {
-        /// How many the tree needs.
+        /// How many of them the tree needs.
         expected: usize,
     },
-    /// Hashes that the tree has no use for.
+    /// More hashes than the tree needs.
     #[error("{expected} hashes expected, got {got}")]
     UnusedHashes {
-        /// How many the tree needs.
+        /// How many of them the tree needs.
         expected: usize,
         /// How many there are.
         got: usize,
     },
-    /// Two equal branches of one node, which lets transactions be claimed more than once.
+    /// A node has two equal branches, so transactions could be claimed more than once.
     #[error("two branches at height {height} of the merkle tree are equal (CVE-2012-2459)")]
     EqualBranches {
         /// Levels above the transactions.
         height: u32,
     },
-    /// A branch that is opened and has nothing in it, or a proof of nothing.
+    /// A branch is opened without containing a proven transaction, or the proof has none at all.
     #[error("a branch at height {height} of the merkle tree is opened and leads to no transaction")]
     EmptyBranch {
         /// Levels above the transactions.
         height: u32,
     },
-    /// An inner node that would be a transaction of 64 bytes as well: what is below it need not exist.
+    /// An inner node that is also a valid transaction of 64 bytes: the nodes below it need not exist.
     #[error(
         "an inner node at height {height} of the merkle tree reads as a transaction of 64 bytes: what \
          it seems to hold may not be in the block (CVE-2017-12842)"
@@ -99,27 +99,27 @@ pub enum ProofError {
     /// The tree's root is not the header's.
     #[error("merkle root {expected} expected, the proof leads to {got}")]
     WrongRoot {
-        /// The header's.
+        /// The header's root.
         expected: MerkleRoot,
-        /// What the hashes lead to.
+        /// The root that the hashes lead to.
         got: MerkleRoot,
     },
 }
 
 impl PartialMerkleTree<'_> {
-    /// The transactions that it shows to be in the block whose header has this root, in the block's order.
+    /// Returns the transactions that the proof shows to be in the block whose header has this root, in the block's order.
     ///
-    /// Source: Bitcoin Core `CPartialMerkleTree::ExtractMatches`, with all its checks. Refused beyond that: set bits
-    /// that only fill up the last byte, a branch opened for nothing, and an inner node that is a transaction of 64
-    /// bytes as well. Bitcoin Core makes no such proofs, and excludes the last by the number of transactions in the
-    /// block, which no header carries.
+    /// Source: Bitcoin Core `CPartialMerkleTree::ExtractMatches`, with all its checks. Three kinds of proofs are refused
+    /// besides, which Bitcoin Core never makes: with set bits in the padding of the last byte, with a branch that is opened
+    /// without need, and with an inner node that is also a transaction of 64 bytes. Bitcoin Core excludes the last kind by
+    /// the number of transactions in the block, which no header has.
     ///
     /// # Security
-    /// The number of transactions is the proof's word. What it could be used for, to show an inner node as a
-    /// transaction, takes a transaction of exactly 64 bytes (CVE-2017-12842): who accepts such ones needs the block.
+    /// The number of transactions is only claimed by the proof. A wrong number can only be used to show an inner node as a
+    /// transaction of exactly 64 bytes (CVE-2017-12842), so a caller that accepts such transactions needs the whole block.
     ///
     /// # Errors
-    /// It is no such proof.
+    /// The proof is invalid.
     pub(crate) fn extract(&self, root: &MerkleRoot) -> Result<Vec<ProvenTx>, ProofError> {
         self.check_counts()?;
         let mut walk = Walk { tree: self, bits: 0, hashes: 0, proven: Vec::new() };
@@ -159,7 +159,7 @@ impl PartialMerkleTree<'_> {
     }
 }
 
-/// A proof as it is made.
+/// A proof that is being built.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MerkleProof {
     /// Txids and inner nodes, in depth-first order.
@@ -169,7 +169,7 @@ pub(crate) struct MerkleProof {
 }
 
 impl MerkleProof {
-    /// The proof that some of a block's transactions are in it: those whose positions `proven` says yes to.
+    /// Returns the proof that the block contains the transactions for whose positions `proven` returns true.
     ///
     /// Source: Bitcoin Core `CPartialMerkleTree::TraverseAndBuild`.
     ///
@@ -221,12 +221,12 @@ impl Build<'_> {
     }
 }
 
-/// How many nodes there are so many levels above the transactions.
+/// Returns how many nodes a level has. Levels are counted from the transactions up.
 fn width(transactions: u32, height: u32) -> u32 {
     transactions.div_ceil(1 << height)
 }
 
-/// How many levels there are above the transactions.
+/// Returns how many levels there are above the transactions.
 fn tree_height(transactions: u32) -> u32 {
     transactions.next_power_of_two().trailing_zeros()
 }
@@ -239,7 +239,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// The hash of a node, from what the proof has of it. Source: Bitcoin Core `TraverseAndExtract`.
+    /// Returns the hash of a node, from the proof's bits and hashes for it. Source: Bitcoin Core `TraverseAndExtract`.
     fn node(&mut self, height: u32, position: u32) -> Result<Node, ProofError> {
         let opened = self.bit()?;
         if height == 0 || !opened {
@@ -298,10 +298,10 @@ impl Walk<'_> {
     }
 }
 
-/// Whether two nodes one after another could be a transaction of 64 bytes in a block.
+/// Returns whether two nodes together could be a transaction of 64 bytes in a block.
 ///
-/// Such a one has one input, one output (a valid one has at least one of each, and two do not fit) and four bytes of
-/// scripts. For two hashes it happens by chance once in a billion times.
+/// Such a transaction has one input and one output (a valid one has at least one of each, and two do not fit), and four
+/// bytes of scripts. Two hashes look like one by chance once in a billion times.
 fn reads_as_transaction(left: &Node, right: &Node) -> bool {
     const INPUT_COUNT: usize = 4;
     const SCRIPT_LEN: usize = INPUT_COUNT + 1 + 36;

@@ -5,29 +5,29 @@ use super::merkle_proof::{MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
 use crate::primitives::{BlockHash, Header, Txid};
 use crate::wire::{DecodeError, MerkleBlock};
 
-/// A proof that holds together: these transactions are in the block of this header.
+/// A proof that was checked: these transactions are in the block of this header.
 ///
-/// Whether that block is on the chain is the next question.
+/// Whether the block is on the chain was not checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedProof {
     /// The block's header.
     pub header: Header,
     /// Its hash.
     pub hash: BlockHash,
-    /// How many transactions the block has, by the proof's word.
+    /// How many transactions the block has, as the proof claims.
     pub transaction_count: u32,
     /// The transactions, in the block's order; at least one.
     pub proven: Vec<ProvenTx>,
 }
 
-/// Bytes that prove nothing.
+/// Why bytes are no valid proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidProof {
-    /// They are no proof at all.
+    /// They are not a proof.
     #[error(transparent)]
     Form(#[from] DecodeError),
-    /// They are a wrong one.
+    /// They are a proof, which is wrong.
     #[error(transparent)]
     Tree(#[from] ProofError),
 }
@@ -40,7 +40,7 @@ pub struct NotInBlock {
     pub block: BlockHash,
     /// The transaction.
     pub txid: Txid,
-    /// How many others it has.
+    /// How many transactions the block has.
     pub count: usize,
 }
 
@@ -48,7 +48,7 @@ impl CheckedProof {
     /// Checks a proof by itself.
     ///
     /// # Errors
-    /// It is none, or one of Bitcoin Core's checks fails.
+    /// The bytes are no proof, or one of Bitcoin Core's checks fails.
     pub fn check(bytes: &[u8]) -> Result<Self, InvalidProof> {
         let proof = MerkleBlock::from_bytes(bytes)?;
         let tree = PartialMerkleTree {
@@ -63,10 +63,10 @@ impl CheckedProof {
 }
 
 impl CheckedBlock {
-    /// The proof that the block has these transactions.
+    /// Returns the proof that the block has these transactions.
     ///
     /// # Errors
-    /// It does not have one of them.
+    /// The block does not have one of them.
     pub fn prove(&self, txids: &[Txid]) -> Result<MerkleBlock, NotInBlock> {
         let (all, header) = (self.txids(), *self.block().header());
         if let Some(txid) = txids.iter().find(|txid| self.position(txid).is_none()) {

@@ -1,9 +1,9 @@
 //! The candidate: a branch with more work than the chain, stored beside it until it is complete and replaces the chain's
 //! end in one batch.
 //!
-//! It is stored as the pages that the chain will have then, under keys of their own; the first of them begins
-//! with the chain's own headers up to the fork. A candidate that a process leaves behind is of no use to the next one,
-//! which removes it when it starts or discards one of its own.
+//! Its pages are those that the chain will have then, under keys of their own. The first page begins with the chain's own
+//! headers up to the fork. The next process cannot use a candidate that a process leaves behind, and removes it when it
+//! starts or discards a candidate of its own.
 
 use super::change_thread::Batch;
 use super::error::StoreError;
@@ -16,7 +16,7 @@ use super::write::append;
 use crate::chain::{ChainTip, CheckedHeaders};
 
 impl SledStore {
-    /// Adds headers to the candidate, or starts one: then the first header says where it leaves the chain.
+    /// Adds headers to the candidate. Without a candidate they start one, and the first of them names the fork.
     pub(super) fn extend_candidate(
         &self,
         writer: &mut Writer,
@@ -45,7 +45,7 @@ impl SledStore {
         Ok(Candidate { fork, tip: self.tip_at(fork)?, page: self.page_up_to(fork)? })
     }
 
-    /// Replaces everything above the fork by the candidate; returns the new tip and the bytes of its page.
+    /// Replaces everything above the fork by the candidate, and returns the new tip and the bytes of its page.
     pub(super) fn activate_candidate(
         &self,
         writer: &mut Writer,
@@ -59,7 +59,7 @@ impl SledStore {
         };
         self.remove_parity(pending, buckets, &self.end().tip, fork)?;
         buckets.cut(fork, pending.indexed_to())?;
-        pending.cut(fork);
+        pending.cut(buckets, fork);
         let mut prev = self.tip_at(fork)?.hash;
         for number in fork / PAGE..=tip.height / PAGE {
             let (first, key) = (number * PAGE, candidate_page_key(number));
@@ -69,11 +69,11 @@ impl SledStore {
             let decoded = decode_page(first, &bytes)?;
             let new = usize::try_from((fork + 1).saturating_sub(first)).expect("at most a page");
             let links = decoded.headers.get(new).is_none_or(|header| header.prev == prev);
-            if !links || decoded.hashes.len() < new {
+            if !links || decoded.headers.len() < new {
                 return Err(damaged("a candidate page does not follow the one before"));
             }
-            for (at, hash) in decoded.hashes.iter().enumerate().skip(new) {
-                pending.push(hash, &bytes[..PAGE_HEAD + RECORD * (at + 1)]);
+            for (at, hash) in decoded.hashes().enumerate().skip(new) {
+                pending.push(&hash, &bytes[..PAGE_HEAD + RECORD * (at + 1)]);
             }
             prev = decoded.last_hash();
             batch.insert(page_key(number), bytes.to_vec());
@@ -99,7 +99,7 @@ impl SledStore {
         self.apply_durably(&mut writer, batch, tip, pending)
     }
 
-    /// Adds the removal of all candidate pages to the batch; returns whether there are any.
+    /// Adds the removal of all candidate pages to the batch, and returns whether there are any.
     fn remove_candidate_pages(&self, batch: &mut Batch) -> Result<bool, StoreError> {
         let height = self.end().tip.height;
         let entries = self.records.scan(CANDIDATE_KEYS, height, "the candidate's pages")?;

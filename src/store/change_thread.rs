@@ -31,6 +31,11 @@ impl Batch {
         self.0.push((key.as_ref().to_vec(), None));
     }
 
+    /// Returns the keys of the records that it sets or removes.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|(key, _)| key.as_slice())
+    }
+
     /// Copies this into a batch of sled's.
     fn into_sled(self) -> sled::Batch {
         let mut batch = sled::Batch::default();

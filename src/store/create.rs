@@ -97,8 +97,8 @@ impl Folders {
 
 /// Creates a database that holds the network's genesis header, in a folder that does not exist yet.
 ///
-/// The caller opens it again by its final name. To rename it while it is open saved a bulk load 10 MiB (the C library
-/// keeps more memory after sled's page table of 4 MB was freed), but sled then hung in a flush in 4 of 9 runs of
+/// The caller opens it again by its final name. Renaming it while it was open saved 10 MiB in a bulk load (the C library
+/// keeps more memory after sled's page table of 4 MB was freed), but then sled hung in a flush in 4 of 9 runs of
 /// `tests/it/sync_branches.rs`.
 pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     let unfinished = path.with_extension("creating");
@@ -114,7 +114,7 @@ pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     rename(&unfinished, path)?;
     let mut above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
     above.next().map_or(Ok(()), sync_folder)?;
-    // The folders above may be new as well. One that cannot be opened was there before.
+    // The folders above may be new as well. A folder that cannot be opened was there before.
     above.take(2).for_each(|folder| drop(sync_folder(folder)));
     Ok(())
 }

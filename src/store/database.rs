@@ -38,7 +38,7 @@ pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
     };
     check_threads()?;
     wait_until_free(&path.join("db"))?;
-    // It panics at a clock before 1970.
+    // sled panics if the clock is set to a time before 1970.
     let config = quietly(config).map_err(|_| StoreError::Clock)?;
     let opened = guarded(0, "the database", || config.open());
     match opened {
@@ -70,7 +70,7 @@ fn check_threads() -> Result<(), StoreError> {
     }
     for (stay, thread) in threads {
         drop(stay);
-        // It does nothing that could panic.
+        // The thread does nothing that could panic.
         let _ = thread.join();
     }
     CHECKED.get_or_init(|| ());

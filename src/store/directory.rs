@@ -3,7 +3,9 @@
 //! A page whose key is lost gets its number from its neighbours: it begins with the hash that the page before ends
 //! with. None of this is trusted: the headers prove themselves by their hashes.
 
-use super::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, decode_page, lane_key, page_key};
+use super::layout::{
+    PAGE, PAGE_HEAD, RECORD, TIP_KEY, decode_page, lane_key, page_key, pending_lane_key,
+};
 use super::log::{Extent, Found, Values, sort_versions};
 use crate::primitives::BlockHash;
 use std::collections::{HashMap, HashSet};
@@ -21,6 +23,8 @@ pub(super) struct Directory {
     following: HashMap<BlockHash, Vec<Extent>>,
     /// The parents of all pages found: each is the last header of the page before.
     parents: HashSet<BlockHash>,
+    /// The last headers of all pages found.
+    ends: HashSet<BlockHash>,
 }
 
 /// The hashes of a page's parent and of its last header.
@@ -52,11 +56,13 @@ impl Directory {
                 placed.push((number, ends));
             }
         }
-        directory.parents.extend(placed.iter().map(|(_, ends)| ends.parent));
         for (extent, ends) in &keyless {
             directory.following.entry(ends.parent).or_default().push(*extent);
-            directory.parents.insert(ends.parent);
         }
+        let all =
+            || placed.iter().map(|(_, ends)| ends).chain(keyless.iter().map(|(_, ends)| ends));
+        directory.parents = all().map(|ends| ends.parent).collect();
+        directory.ends = all().map(|ends| ends.last).collect();
         directory.place(&keyless, placed);
         let pages = directory.pages.values_mut().chain(directory.following.values_mut());
         pages.for_each(|versions| sort_versions(versions));
@@ -92,6 +98,12 @@ impl Directory {
         self.read_all(self.pages.get(&number).map_or(&[], Vec::as_slice))
     }
 
+    /// Returns the versions of the pages from a number on, with their numbers, in any order.
+    pub(super) fn pages_from(&self, number: u32) -> impl Iterator<Item = (u32, Vec<u8>)> {
+        let pages = self.pages.keys().copied().filter(move |page| *page >= number);
+        pages.flat_map(|page| self.page(page).map(move |bytes| (page, bytes)))
+    }
+
     /// Returns the versions of any other record, the best first.
     pub(super) fn record(&self, key: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         self.read_all(self.found.of_key(key))
@@ -105,6 +117,11 @@ impl Directory {
     /// Returns whether a header is the parent of any page, and so the last one of its own page.
     pub(super) fn is_parent(&self, hash: &BlockHash) -> bool {
         self.parents.contains(hash)
+    }
+
+    /// Returns whether any page ends with a header.
+    pub(super) fn is_end(&self, hash: &BlockHash) -> bool {
+        self.ends.contains(hash)
     }
 
     /// Returns the fragments that may be the rest of a page without its head: they share a record with the derived page.
@@ -153,9 +170,11 @@ impl Values for OurValues {
     }
 }
 
-/// Returns the key that a parity record ends with.
+/// Returns the key that a parity record ends with, or what pending headers will add to one.
 fn lane_of_record(bytes: &[u8]) -> Option<[u8; 4]> {
     let (body, key) = bytes.split_last_chunk::<4>()?;
-    (has_page_length(body) && *key == lane_key(u16::from_be_bytes([key[1], key[2]]), key[3]))
-        .then_some(*key)
+    let lane = lane_key(u16::from_be_bytes([key[1], key[2]]), key[3]);
+    let is_pending = *key == pending_lane_key(lane)
+        && body.split_last_chunk::<4>().is_some_and(|(lane, _)| has_page_length(lane));
+    ((*key == lane && has_page_length(body)) || is_pending).then_some(*key)
 }

@@ -6,7 +6,7 @@ use crate::primitives::{BlockHash, Network};
 use std::io;
 use std::path::PathBuf;
 
-/// Why the store could not do what it was asked; every message says what to do about it.
+/// Why an operation of the store failed. Every message says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process holds the lock of the folder.
@@ -100,7 +100,7 @@ pub enum StoreError {
         the database with {got}: choose another --data-dir"
     )]
     OtherNetwork {
-        /// The network asked for.
+        /// The requested network.
         expected: Network,
         /// Its genesis hash.
         genesis: BlockHash,
@@ -112,7 +112,7 @@ pub enum StoreError {
     Gap {
         /// Height of the stored tip.
         tip: u32,
-        /// Height of the first header handed in.
+        /// Height of the first given header.
         got: u32,
     },
 }

@@ -30,12 +30,12 @@ thread_local! {
 static STOPS: AtomicU64 = AtomicU64::new(0);
 /// The panic message of the last of them.
 static LAST_STOP: Mutex<String> = Mutex::new(String::new());
-/// What the names of sled's own threads begin with.
+/// The prefix of the names of sled's own threads.
 const SLED_THREADS: &str = "sled-io";
 
 /// Puts a hook before the program's own, which is then skipped for threads whose panics are expected here.
 ///
-/// To swap hooks for a moment would silence other threads too, for good where two of them swap at once.
+/// Swapping hooks for a moment would silence other threads too, and for good if two threads swapped at once.
 fn watch_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -140,12 +140,12 @@ mod tests {
         assert_eq!(quietly(|| panic_any(9)), Err::<(), _>("it cannot be read".to_owned()));
     }
 
-    /// Says that this process is the child that has its thread stopped.
+    /// This variable tells the process that it is the child whose thread is stopped.
     const CHILD: &str = "LIGHTCLIENT_TEST_STOPPED_THREAD";
-    /// How the child ends if all was as expected; no run that does not come to it ends so.
+    /// The exit code of the child if everything went as expected. No other run ends with it.
     const AS_EXPECTED: i32 = 7;
 
-    /// To unwind out of a batch would make what there is of it readable.
+    /// Unwinding out of a batch would make a part of the batch readable.
     #[test]
     fn a_panic_in_a_change_stops_its_thread_without_unwinding() {
         let name = "store::guard::tests::a_panic_in_a_change_stops_its_thread_without_unwinding";
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn want_of_memory_or_threads_is_not_damage() {
+    fn a_lack_of_memory_or_threads_is_not_damage() {
         let bug = |what: &str| sled::Error::ReportableBug(what.to_owned());
         assert!(!is_damage(&bug("IO thread unexpectedly panicked")));
         assert!(is_damage(&bug("non-link/replace found in pull of pid 3")));

@@ -7,20 +7,28 @@
 //! full or when a bulk load ends. Entries that are not written yet are `pending`, in memory, and are made again from
 //! the pages after a crash.
 
+use super::cache::ReadCache;
 use super::change_thread::Batch;
 use super::error::StoreError;
-use super::layout::{PAGE, PAGE_HEAD, POSITION_BITS, RECORD, RUN, bucket_key};
-use super::parity::{Parity, combine};
+use super::layout::{PAGE, PAGE_HEAD, POSITION_BITS, RECORD, RUN, bucket_key, pending_lane_key};
+use super::parity::{Parity, combine, encode_pending_lane, lanes_of_run};
 use super::records::Records;
 use crate::primitives::BlockHash;
 use sled::IVec;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 const BUCKETS: u8 = 128;
 
+/// How far from a guess an entry is looked for first: twice the deviation that 1,024 even entries have.
+const FIRST_REACH: usize = 32;
+
 /// Up to this many new headers are indexed in the change that stores them.
 pub(super) const SMALL: usize = 256;
+
+/// This many headers after the last time, a bulk load stores what the pending ones will add to the parity records.
+const PARITY_INTERVAL: u32 = 16_384;
 
 /// Hashes that are not in the stored index yet, in height order.
 #[derive(Clone, Debug, Default)]
@@ -28,11 +36,13 @@ pub(super) struct Pending {
     /// Height of the first pending hash: everything below is in the stored index.
     first: u32,
     slots: Vec<Slot>,
-    /// What their headers add to the parity records.
+    /// What the pending headers add to the parity records.
     parity: Parity,
+    /// The height up to which (exclusively) that is stored. It is at most `first` while nothing of it is.
+    parity_stored_to: u32,
 }
 
-/// Where a hash belongs in its run: the bucket, and the entry's upper bits.
+/// A hash's place in its run: the bucket, and the entry's upper bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot {
     bucket: u8,
@@ -56,6 +66,12 @@ impl Pending {
         Self { first, ..Self::default() }
     }
 
+    /// Marks hashes that an interrupted bulk load has left: a part of their parity may be stored.
+    pub(super) fn after_interruption(mut self) -> Self {
+        self.parity_stored_to = self.first + 1;
+        self
+    }
+
     /// Returns the height up to which (exclusively) the stored index is complete.
     pub(super) fn indexed_to(&self) -> u32 {
         self.first
@@ -67,7 +83,7 @@ impl Pending {
         self.slots.push(Slot::of(hash));
     }
 
-    /// Height of the next header.
+    /// Returns the height of the next header.
     fn end(&self) -> u32 {
         self.first + u32::try_from(self.slots.len()).expect("heights fit in 32 bits")
     }
@@ -96,7 +112,8 @@ impl Pending {
     }
 
     /// Removes every pending hash above `height`.
-    pub(super) fn cut(&mut self, height: u32) {
+    pub(super) fn cut(&mut self, buckets: &mut Buckets<'_>, height: u32) {
+        self.remove_stored_parity(buckets);
         let kept = (height + 1).saturating_sub(self.first);
         self.slots.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
         self.first = self.first.min(height + 1);
@@ -123,6 +140,28 @@ impl Pending {
         }
     }
 
+    /// Stores what the pending headers will add to the parity records, if they have become many since the last time.
+    pub(super) fn write_parity_if_due(&mut self, buckets: &mut Buckets<'_>) {
+        let end = self.end();
+        if end - self.parity_stored_to.clamp(self.first, end) < PARITY_INTERVAL {
+            return;
+        }
+        for (key, lane) in self.parity.lanes() {
+            let stored_key = pending_lane_key(key);
+            buckets.changed.insert(stored_key, encode_pending_lane(lane, end, stored_key));
+        }
+        self.parity_stored_to = end;
+    }
+
+    /// Removes what is stored of the pending headers' parity, since it no longer matches the parity records.
+    fn remove_stored_parity(&mut self, buckets: &mut Buckets<'_>) {
+        if self.parity_stored_to > self.first {
+            let keys = lanes_of_run(self.first).map(pending_lane_key);
+            keys.for_each(|key| drop(buckets.changed.insert(key, Vec::new())));
+        }
+        self.parity_stored_to = 0;
+    }
+
     /// Moves all pending hashes into the buckets.
     pub(super) fn write_all(&mut self, buckets: &mut Buckets<'_>) -> Result<(), StoreError> {
         self.write(buckets, self.slots.len())
@@ -130,6 +169,7 @@ impl Pending {
 
     /// Moves the first `count` pending hashes.
     fn write(&mut self, buckets: &mut Buckets<'_>, count: usize) -> Result<(), StoreError> {
+        self.remove_stored_parity(buckets);
         let mut moved = self.slots.drain(..count).zip(self.first..).peekable();
         while let Some((_, height)) = moved.peek() {
             let run = height / RUN;
@@ -226,24 +266,55 @@ fn run_of(height: u32) -> u16 {
 /// Returns the heights of indexed headers that may have this hash, newest run first.
 pub(super) fn possible_heights(
     records: &Records,
+    cache: Option<&ReadCache>,
     indexed_to: u32,
     hash: &BlockHash,
 ) -> impl Iterator<Item = Result<u32, StoreError>> {
     let wanted = Slot::of(hash);
     let runs = indexed_to.div_ceil(RUN);
-    (0..runs).rev().flat_map(move |run| match bucket_heights(records, run * RUN, wanted) {
-        Ok(heights) => heights.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error)],
+    (0..runs).rev().flat_map(move |run| {
+        let key = bucket_key(run_of(run * RUN), wanted.bucket);
+        match ReadCache::bucket(cache, key, || read_bucket(records, key)) {
+            Ok(entries) => matching(&entries, wanted).map(|at| Ok(run * RUN + at)).collect(),
+            Err(error) => vec![Err(error)],
+        }
     })
 }
 
-fn bucket_heights(records: &Records, run_start: u32, wanted: Slot) -> Result<Vec<u32>, StoreError> {
-    let bucket = read(records, bucket_key(run_of(run_start), wanted.bucket))?.unwrap_or_default();
+/// Returns the entries of a bucket in the order of their values, and so of their upper bits.
+fn read_bucket(records: &Records, key: [u8; 4]) -> Result<Arc<[u32]>, StoreError> {
+    let bucket = read(records, key)?.unwrap_or_default();
     let (entries, _) = bucket.as_chunks::<4>();
-    let matching = entries.iter().filter(|entry| {
-        u32::from_le_bytes(**entry) >> POSITION_BITS == u32::from(wanted.fingerprint)
-    });
-    Ok(matching.map(|entry| run_start + position(entry)).collect())
+    let mut entries: Vec<u32> = entries.iter().map(|entry| u32::from_le_bytes(*entry)).collect();
+    entries.sort_unstable();
+    Ok(entries.into())
+}
+
+/// Returns the positions of the entries that may belong to a hash.
+fn matching(entries: &[u32], wanted: Slot) -> impl Iterator<Item = u32> {
+    let wanted = u32::from(wanted.fingerprint);
+    let from = first_of(entries, wanted);
+    let is_wanted = move |entry: &&u32| **entry >> POSITION_BITS == wanted;
+    entries[from..].iter().take_while(is_wanted).map(|entry| entry % RUN)
+}
+
+/// Returns where the entries begin whose upper bits are these or more.
+///
+/// Hashes are spread evenly, so that a guess is close: a search of all entries would wait for the memory at each step.
+fn first_of(entries: &[u32], wanted: u32) -> usize {
+    let is_before = |entry: &u32| entry >> POSITION_BITS < wanted;
+    let share = u64::from(wanted) * u64::try_from(entries.len()).unwrap_or(u64::MAX);
+    let guess = usize::try_from(share >> (u32::BITS - POSITION_BITS)).unwrap_or(entries.len());
+    let mut reach = FIRST_REACH;
+    loop {
+        let (from, to) = (guess.saturating_sub(reach), entries.len().min(guess + reach));
+        let begins_after = from == 0 || is_before(&entries[from - 1]);
+        let begins_before = to == entries.len() || !is_before(&entries[to]);
+        if begins_after && begins_before {
+            return from + entries[from..to].partition_point(is_before);
+        }
+        reach *= 4;
+    }
 }
 
 /// Returns the height of the first of these hashes that has no entry. Their heights start at `first`.

@@ -7,6 +7,7 @@
 //! | `h` + page number (u32 BE) | parent hash (32), work before the page (32, BE), then 48 bytes a header |
 //! | `i` + run (u16 BE) + bucket (u8) | hash index: u32 LE entries, see `index.rs` |
 //! | `p` + run (u16 BE) + lane (u8) | exclusive or of every 32nd page of the run, and the key again, see `parity.rs` |
+//! | `q` + run (u16 BE) + lane (u8) | what pending headers will add to the lane's record, see `parity.rs` |
 //! | `b` + page number (u32 BE) | a page of the candidate: as under `h`, see `candidate.rs` |
 //! | `s` + name (32) + part (u16 BE) | fork height (u32 LE), then 80 bytes a header |
 //! | `m:version` | schema version, u32 LE |
@@ -43,20 +44,20 @@ pub(super) const POSITION_BITS: u32 = 17;
 /// Headers in one part of a stored side branch.
 pub(super) const SIDE_PART: usize = 128;
 
-/// What the key of every candidate page begins with.
+/// The first byte of every candidate page's key.
 pub(super) const CANDIDATE_KEYS: &[u8] = b"b";
-/// What every side branch's key begins with.
+/// The first byte of every side branch's key.
 pub(super) const SIDE_KEYS: &[u8] = b"s";
 pub(super) const VERSION_KEY: &[u8] = b"m:version";
 pub(super) const TIP_KEY: &[u8] = b"m:tip";
 pub(super) const LAST_SYNC_KEY: &[u8] = b"m:last_sync";
 
-/// Key of the page that holds a height.
+/// Returns the key of the page that holds a height.
 pub(super) fn page_key(page: u32) -> [u8; 5] {
     numbered(b'h', page)
 }
 
-/// Key of a page of the candidate.
+/// Returns the key of a page of the candidate.
 pub(super) fn candidate_page_key(page: u32) -> [u8; 5] {
     numbered(b'b', page)
 }
@@ -67,19 +68,25 @@ fn numbered(prefix: u8, page: u32) -> [u8; 5] {
     key
 }
 
-/// Key of a bucket of the hash index.
+/// Returns the key of a bucket of the hash index.
 pub(super) fn bucket_key(run: u16, bucket: u8) -> [u8; 4] {
     let [high, low] = run.to_be_bytes();
     [b'i', high, low, bucket]
 }
 
-/// Key of the exclusive or of a lane's pages.
+/// Returns the key of a lane's parity record.
 pub(super) fn lane_key(run: u16, lane: u8) -> [u8; 4] {
     let [high, low] = run.to_be_bytes();
     [b'p', high, low, lane]
 }
 
-/// Key of a part of the side branch with this name.
+/// Returns the key of what pending headers will add to a lane's parity record.
+pub(super) fn pending_lane_key(lane: [u8; 4]) -> [u8; 4] {
+    let [_, high, low, lane] = lane;
+    [b'q', high, low, lane]
+}
+
+/// Returns the key of a part of the side branch with this name.
 pub(super) fn side_key(name: &BlockHash, part: u16) -> [u8; 35] {
     let mut key = [b's'; 35];
     key[1..33].copy_from_slice(&name.0);
@@ -87,7 +94,7 @@ pub(super) fn side_key(name: &BlockHash, part: u16) -> [u8; 35] {
     key
 }
 
-/// A page without headers yet.
+/// Returns a page that has no headers yet.
 pub(super) fn new_page(parent: &BlockHash, work_before: &Work) -> Vec<u8> {
     let mut page = Vec::with_capacity(PAGE_HEAD + RECORD * PAGE as usize);
     page.extend_from_slice(&parent.0);
@@ -102,24 +109,43 @@ pub(super) fn push_record(page: &mut Vec<u8>, header: &Header) {
     page.extend_from_slice(&bytes[36..]);
 }
 
-/// A decoded page: its headers with hashes, and what was before them.
+/// A decoded page: its headers, which name each other's hashes, and what was before them.
+#[derive(Debug)]
 pub(super) struct Page {
     pub(super) parent: BlockHash,
     pub(super) work_before: Work,
+    /// At least one.
     pub(super) headers: Vec<Header>,
-    pub(super) hashes: Vec<BlockHash>,
+    last: BlockHash,
+    /// The work of the first header: that of most others too.
+    first_work: Work,
+    /// How many headers from the first on have the same bits as it has.
+    same_bits: usize,
 }
 
 impl Page {
-    /// Hash of the last header, or of the parent in an empty page.
+    /// Returns the hash of the last header.
     pub(super) fn last_hash(&self) -> BlockHash {
-        self.hashes.last().copied().unwrap_or(self.parent)
+        self.last
     }
 
-    /// Work of the chain up to and with the page's first `count` headers.
+    /// Returns the hashes of all headers.
+    pub(super) fn hashes(&self) -> impl DoubleEndedIterator<Item = BlockHash> + ExactSizeIterator {
+        (0..self.headers.len()).map(|at| self.hash(at).unwrap_or(self.last))
+    }
+
+    /// Returns the hash of the header at a position.
+    pub(super) fn hash(&self, at: usize) -> Option<BlockHash> {
+        let next = self.headers.get(at + 1).map(|next| next.prev);
+        next.or_else(|| (at + 1 == self.headers.len()).then_some(self.last))
+    }
+
+    /// Returns the work of the chain up to the page's first `count` headers, those included.
     pub(super) fn work_after(&self, count: usize) -> Work {
+        let same = count.min(self.same_bits);
         let mut work = self.work_before.clone();
-        work += &Work::of_headers(&self.headers[..count]);
+        work += &self.first_work.times(u32::try_from(same).expect("at most a page"));
+        work += &Work::of_headers(&self.headers[same..count]);
         work
     }
 }
@@ -134,15 +160,17 @@ pub(super) fn decode_page(height: u32, bytes: &[u8]) -> Result<Page, StoreError>
     }
     let parent = BlockHash(array(&head[..32]));
     let mut headers = Vec::with_capacity(records.len());
-    let mut hashes = Vec::with_capacity(records.len());
     let mut prev = parent;
     for record in records {
         let header = decode_record(record, prev);
         prev = header.hash();
         headers.push(header);
-        hashes.push(prev);
     }
-    Ok(Page { parent, work_before: Work::from_be_bytes(&array(&head[32..])), headers, hashes })
+    let work_before = Work::from_be_bytes(&array(&head[32..]));
+    let bits = headers[0].bits;
+    let same_bits = headers.iter().take_while(|header| header.bits == bits).count();
+    let first_work = Work::of_bits(bits);
+    Ok(Page { parent, work_before, headers, last: prev, first_work, same_bits })
 }
 
 fn decode_record(record: &[u8; RECORD], prev: BlockHash) -> Header {
@@ -157,7 +185,7 @@ fn decode_record(record: &[u8; RECORD], prev: BlockHash) -> Header {
     }
 }
 
-/// The tip record: the tip, and the height up to which (exclusively) hashes are indexed.
+/// Returns the tip record: the tip, and the height up to which (exclusively) hashes are indexed.
 pub(super) fn encode_tip(tip: &ChainTip, indexed_to: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(72);
     bytes.extend_from_slice(&tip.height.to_le_bytes());
@@ -177,7 +205,7 @@ pub(super) fn decode_tip(bytes: &[u8]) -> Option<(ChainTip, u32)> {
     Some((tip, u32::from_le_bytes(array(&bytes[68..]))))
 }
 
-/// Exactly `N` bytes; the callers cut slices of constant length.
+/// Returns a slice as an array. The callers cut the slice to this length.
 pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.try_into().expect("the slice was cut to this length")
 }
@@ -192,7 +220,7 @@ mod tests {
     use crate::chain::{ChainTip, params};
     use crate::primitives::{BlockHash, Network, Work, hex};
 
-    /// The stored format is a promise to existing databases: change it only with a new schema version.
+    /// Existing databases have the stored format, so it may only be changed with a new schema version.
     #[test]
     fn schema_version_1_is_what_these_bytes_are() {
         let genesis = params(Network::Mainnet).genesis;

@@ -4,9 +4,9 @@
 
 use super::error::StoreError;
 use super::holder::Holder;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::OnceLock;
@@ -54,6 +54,12 @@ pub struct StoreLock {
 
 const LOCK: &str = "lock";
 
+/// Creates a folder of data, and those above it that are missing, for the user alone, as Bitcoin Core does by its umask. What
+/// is there keeps its mode.
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 impl StoreLock {
     /// Locks a folder for writing, and creates it if it does not exist.
     ///
@@ -62,7 +68,7 @@ impl StoreLock {
     pub fn take(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(LOCK);
         let io = |source| StoreError::Io { path: path.clone(), source };
-        fs::create_dir_all(folder)
+        create_folder(folder)
             .map_err(|source| StoreError::Io { path: folder.to_owned(), source })?;
         let mut file = match Exclusive::open(&path).map_err(io)? {
             Exclusive::Ours(file) => file,

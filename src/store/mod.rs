@@ -1,8 +1,9 @@
 //! The stored chain: the trait of a header store, its implementation with sled, and one in memory for tests.
 //!
 //! Every change updates headers, index and tip in one atomic step, and is durable when [`HeaderStore::commit`] returns.
-//! Stored data is not trusted: pages that are read are hashed again and compared with the next page.
+//! Stored data is not trusted: every page that is read is hashed again and compared with the next page.
 
+mod cache;
 mod candidate;
 mod change_thread;
 mod create;
@@ -10,6 +11,7 @@ mod damage;
 mod database;
 mod directory;
 mod engine;
+mod entries;
 mod error;
 mod guard;
 mod holder;
@@ -27,22 +29,31 @@ mod salvage;
 mod sides;
 mod trouble;
 mod verify;
+mod verify_parity;
+mod wait;
 mod write;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(unused, reason = "the fuzzer uses a part of it"))]
+#[allow(clippy::unwrap_used, reason = "all of it is a test")]
 mod tests;
 
+pub use entries::HeaderEntries;
 pub use error::StoreError;
 pub(crate) use error::holder_text;
 pub use holder::Holder;
 pub use layout::SCHEMA_VERSION;
+pub(crate) use lock::create_folder;
 pub use lock::{Exclusive, StoreLock, set_command};
 pub use memory::MemoryStore;
 pub use open::SledStore;
 pub use repair::{Repaired, repair};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use tests::{fuzz, regtest_database as mine_for_fuzz};
 pub use trouble::Trouble;
 
 pub use verify::{Fault, VerifyReport, log_fault, unreadable_fault, verify};
+pub(crate) use wait::OpenRetry;
 
 use crate::chain::{Ancestors, ChainTip, CheckedHeaders, SideBranch};
 use crate::primitives::{BlockHash, Header, Work};

@@ -1,5 +1,6 @@
 //! Opening the store: the first creation, the check of version and network, and damage told apart from other errors.
 
+use super::cache::ReadCache;
 use super::create::{Folders, create, exists};
 use super::database::open_sled;
 use super::engine::Engine;
@@ -7,12 +8,13 @@ use super::error::StoreError;
 use super::index::Pending;
 use super::layout::{PAGE, SCHEMA_VERSION, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip};
 use super::lock::StoreLock;
-use super::log::{remove_unfinished_snapshots, repair_settings, set_snapshots_aside};
+use super::log::{remove_unfinished_snapshots, repair_settings, set_snapshots_aside, sync_blobs};
 use super::records::{Files, Records, page_bytes};
 use super::sides::Record;
 use crate::chain::{self, ChainTip, Params};
 use crate::primitives::Network;
 use sled::Db;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, RwLock};
@@ -31,6 +33,8 @@ pub struct SledStore {
     /// sled's one data file, for the fsync that its `flush` does not do.
     pub(super) file: File,
     pub(super) end: RwLock<End>,
+    /// `None` unless [`SledStore::keep_in_memory`] was called. It changes only while `end` is locked for writing.
+    pub(super) cache: Option<ReadCache>,
     pub(super) writer: Mutex<Writer>,
     pub(super) lock: StoreLock,
 }
@@ -43,10 +47,12 @@ pub(super) struct End {
     pub(super) indexed_to: u32,
     /// The hashes from there on; `None` after an interrupted bulk load, until they are read back from the pages.
     pub(super) pending: Option<Pending>,
+    /// How many changes there have been since the store was opened.
+    pub(super) changes: u64,
 }
 
 /// The state that only the writer needs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Writer {
     /// The last page's bytes, for the next header to be added to.
     pub(super) page: Vec<u8>,
@@ -54,6 +60,8 @@ pub(super) struct Writer {
     pub(super) sides: Option<Vec<Record>>,
     /// The branch that may replace the end of the chain.
     pub(super) candidate: Option<Candidate>,
+    /// The files beside the log that are known to be durable.
+    pub(super) synced_blobs: BTreeSet<PathBuf>,
     /// Whether a change failed on its way to the disk, so that the disk's content is unknown until the next open.
     pub(super) failed: bool,
 }
@@ -129,13 +137,14 @@ impl SledStore {
             params,
             folder: path.to_owned(),
             file,
-            end: RwLock::new(End { tip, indexed_to, pending }),
-            writer: Mutex::new(Writer { page, sides: None, candidate: None, failed: false }),
+            end: RwLock::new(End { tip, indexed_to, pending, changes: 0 }),
+            cache: None,
+            writer: Mutex::new(Writer { page, ..Writer::default() }),
             lock,
         })
     }
 
-    /// The database for a change of it.
+    /// Returns the database for changing it.
     pub(super) fn engine(&self) -> Result<&Engine, StoreError> {
         match &self.records {
             Records::Sled(engine) => Ok(engine),
@@ -151,6 +160,17 @@ impl SledStore {
         }
     }
 
+    /// Refuses a database whose log has a hole: what was stored last may be in it.
+    ///
+    /// # Errors
+    /// The log has a hole.
+    pub fn check_log(&self) -> Result<(), StoreError> {
+        match &self.records {
+            Records::Sled(_) => Ok(()),
+            Records::Files(files) => check_log(files, &self.folder),
+        }
+    }
+
     /// Returns whether a network's folder holds a database.
     ///
     /// # Errors
@@ -159,7 +179,7 @@ impl SledStore {
         Folders::of(folder).hold_database()
     }
 
-    /// The network's parameters.
+    /// Returns the network's parameters.
     pub fn params(&self) -> &'static Params {
         self.params
     }
@@ -190,6 +210,7 @@ pub(super) fn open_database(path: &Path) -> Result<Db, StoreError> {
     check_log(&files, path)?;
     // A killed process may have left bytes that only the operating system has, and the snapshot that sled writes next
     // will cover them.
+    sync_blobs(path, &mut BTreeSet::new()).map_err(io)?;
     let db = path.join("db");
     let synced = File::open(&db).and_then(|file| file.sync_data());
     synced.map_err(|source| StoreError::Io { path: db, source })?;
@@ -225,7 +246,7 @@ pub(super) fn check_version(records: &Records) -> Result<(), StoreError> {
 /// Refuses a database of another network.
 pub(super) fn check_network(records: &Records, params: &Params) -> Result<(), StoreError> {
     let page = page_bytes(records, 0)?;
-    let first = decode_page(0, &page)?.hashes[0];
+    let first = decode_page(0, &page)?.headers[0].hash();
     let genesis = params.genesis.hash();
     if first == genesis {
         return Ok(());
@@ -245,7 +266,7 @@ pub(super) fn read_tip(records: &Records) -> Result<(ChainTip, u32), StoreError>
     decode_tip(&bytes).ok_or_else(|| StoreError::damaged(0, "the tip record is cut short"))
 }
 
-/// The last page, which must hold the tip as its last header.
+/// Reads the last page, which must have the tip as its last header.
 fn read_last_page(records: &Records, tip: &ChainTip) -> Result<Vec<u8>, StoreError> {
     let first = tip.height / PAGE * PAGE;
     let bytes = page_bytes(records, tip.height / PAGE)?;
@@ -260,7 +281,7 @@ fn read_last_page(records: &Records, tip: &ChainTip) -> Result<Vec<u8>, StoreErr
     Ok(bytes.to_vec())
 }
 
-/// Bytes of all files in a folder and below.
+/// Returns the total size in bytes of all files in a folder and its subfolders.
 pub(super) fn folder_size(folder: &Path) -> Result<u64, StoreError> {
     let io = |source| StoreError::Io { path: folder.to_owned(), source };
     let mut total = 0;

@@ -5,6 +5,9 @@
 //! records take 1.6 % more disk. Neighbours are in different lanes: sled writes up to 16 pages as one
 //! node, which a single hole makes unreadable. A record covers what the hash index covers, and is written in the same batch.
 //!
+//! A bulk load writes them only when a run is full. Until then, every 16,384 headers it writes what the pending headers will
+//! add to the records, and up to which height, so that what a killed sync leaves can be recovered too.
+//!
 //! A derived page is not trusted: its headers prove themselves by their hashes.
 
 use super::layout::{PAGE, PAGE_HEAD, RECORD, RUN, lane_key};
@@ -13,7 +16,7 @@ use std::collections::BTreeMap;
 /// Lanes of a run.
 const LANES: u32 = 32;
 /// Pages of a run.
-const RUN_PAGES: u32 = RUN / PAGE;
+pub(super) const RUN_PAGES: u32 = RUN / PAGE;
 
 /// The exclusive or of parts of pages, by lane.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +42,11 @@ impl Parity {
         }
     }
 
+    /// Returns the keys of all lanes and their bytes.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+        self.lanes.iter().map(|(key, lane)| (*key, lane.as_slice()))
+    }
+
     /// Removes and returns the lanes of all runs before the run of `before`, or of all runs.
     pub(super) fn take(&mut self, before: Option<u32>) -> Vec<([u8; 4], Vec<u8>)> {
         let rest = before.map(|height| self.lanes.split_off(&lane_of(height / RUN * RUN_PAGES)));
@@ -57,6 +65,36 @@ pub(super) fn others_of(page: u32) -> impl Iterator<Item = u32> {
     let first = page / RUN_PAGES * RUN_PAGES + page % LANES;
     let lane = (0..RUN_PAGES / LANES).map(move |at| first + at * LANES);
     lane.filter(move |other| *other != page)
+}
+
+/// Returns the keys of all lanes of the run that holds a height.
+pub(super) fn lanes_of_run(height: u32) -> impl Iterator<Item = [u8; 4]> {
+    let first = height / RUN * RUN_PAGES;
+    (first..first + LANES).map(lane_of)
+}
+
+/// Encodes what the pending headers up to height `end` (exclusively) will add to a lane's parity record.
+pub(super) fn encode_pending_lane(lane: &[u8], end: u32, key: [u8; 4]) -> Vec<u8> {
+    [lane, &end.to_le_bytes(), &key].concat()
+}
+
+/// Returns the bytes of a lane that pending headers add, and the height up to which (exclusively) they do; `None` if the
+/// record ends with another key.
+pub(super) fn decode_pending_lane(record: &[u8], key: [u8; 4]) -> Option<(&[u8], u32)> {
+    let (lane, end) = record.strip_suffix(&key)?.split_last_chunk::<4>()?;
+    Some((lane, u32::from_le_bytes(*end)))
+}
+
+/// Returns the number of the first page that a parity record covers.
+pub(super) fn first_page_of(lane: [u8; 4]) -> u32 {
+    let [_, high, low, lane] = lane;
+    u32::from(u16::from_be_bytes([high, low])) * RUN_PAGES + u32::from(lane)
+}
+
+/// Returns how many bytes of a page its parity record covers; `covered` is the height up to which (exclusively) headers are.
+pub(super) fn covered_bytes(number: u32, covered: u32) -> usize {
+    let headers = covered.saturating_sub(number * PAGE).min(PAGE);
+    PAGE_HEAD + RECORD * usize::try_from(headers).expect("at most a page")
 }
 
 /// Adds the bytes of `lane` to a parity record, or removes them again. The record ends with its key, so that a repair

@@ -1,14 +1,26 @@
 //! Reading the stored chain.
 
+use super::cache::ReadCache;
 use super::error::StoreError;
-use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, Page, SIDE_KEYS, SIDE_PART};
+use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, Page, SIDE_KEYS, SIDE_PART, page_key};
 use super::layout::{array, decode_page};
 use super::open::{End, SledStore, folder_size};
-use super::records::page_bytes;
+use super::records::{Records, page_bytes};
 use super::{Change, HeaderStore, StoredRun, StoredSide, index};
 use crate::chain::{Ancestors, ChainTip};
 use crate::primitives::{BlockHash, HEADER_LEN, Header, Work};
-use std::sync::{PoisonError, RwLockReadGuard};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use sled::IVec;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, PoisonError, RwLockReadGuard};
+
+/// From this many pages on they are hashed on all cores, which takes 10 µs to begin.
+const PARALLEL: usize = 4;
+
+/// Reads of one node after which sled evicts others.
+const EVICTING_READS: u32 = 62;
+/// The most pages in one node of sled's.
+const NODE_PAGES: usize = 16;
 
 impl SledStore {
     pub(super) fn end(&self) -> RwLockReadGuard<'_, End> {
@@ -16,47 +28,78 @@ impl SledStore {
     }
 
     /// Returns a page, hashed again and compared with the next page or the tip.
-    pub(super) fn page(&self, number: u32) -> Result<Page, StoreError> {
+    pub(super) fn page(&self, number: u32) -> Result<Arc<Page>, StoreError> {
         let end = self.end();
         self.page_of(&end, number)
     }
 
-    fn page_of(&self, end: &End, number: u32) -> Result<Page, StoreError> {
-        let height = number * PAGE;
-        let page = decode_page(height, &page_bytes(&self.records, number)?)?;
-        let count = PAGE.min(end.tip.height - height + 1);
-        if page.headers.len() != usize::try_from(count).expect("at most a page") {
-            return Err(StoreError::damaged(height, "a page is cut short"));
-        }
-        let (next_hash, next_work) = if number == end.tip.height / PAGE {
-            (end.tip.hash, end.tip.chainwork.clone())
-        } else {
-            self.page_start(number + 1)?
-        };
-        if page.last_hash() != next_hash {
-            return Err(StoreError::damaged(height, "a page's headers do not link to the next"));
-        }
-        if page.work_after(page.headers.len()) != next_work {
-            return Err(StoreError::damaged(height, "a page's work does not add up to the next's"));
-        }
-        Ok(page)
+    /// Keeps what is read and checked from now on in memory, up to about so many bytes: for a process that answers many
+    /// questions.
+    pub(crate) fn keep_in_memory(&mut self, bytes: usize) {
+        self.cache = Some(ReadCache::new(bytes));
     }
 
-    /// Returns the parent hash and the work before a page, without hashing the page.
-    fn page_start(&self, number: u32) -> Result<(BlockHash, Work), StoreError> {
-        let height = number * PAGE;
-        let bytes = page_bytes(&self.records, number)?;
-        if bytes.len() <= PAGE_HEAD {
-            return Err(StoreError::damaged(height, "a page is cut short"));
+    fn page_of(&self, end: &End, number: u32) -> Result<Arc<Page>, StoreError> {
+        if let Some(kept) = self.cache.as_ref().and_then(|cache| cache.page(number)) {
+            return Ok(kept);
         }
-        Ok((BlockHash(array(&bytes[..32])), Work::from_be_bytes(&array(&bytes[32..64]))))
+        let mut pages = self.read_pages(end, number..=number).check()?;
+        self.keep_pages(number, &pages);
+        pages.pop().ok_or_else(|| StoreError::damaged(number * PAGE, "a page is missing"))
+    }
+
+    /// Returns consecutive pages. Those that are not kept in memory are read and checked.
+    ///
+    /// `end` is unlocked before hashing: a thread that waits for others to hash may meanwhile read something else, and
+    /// would wait for ever for a change that waits for `end`.
+    pub(super) fn pages_of(
+        &self,
+        end: RwLockReadGuard<'_, End>,
+        numbers: RangeInclusive<u32>,
+    ) -> Result<Vec<Arc<Page>>, StoreError> {
+        let kept = |number| self.cache.as_ref().and_then(|cache| cache.page(number));
+        let pages: Vec<_> = numbers.clone().map(kept).collect();
+        let gaps = gaps(&pages, *numbers.start());
+        if gaps.is_empty() {
+            return Ok(pages.into_iter().flatten().collect());
+        }
+        let read: Vec<_> = gaps.iter().map(|gap| self.read_pages(&end, gap.clone())).collect();
+        let changes = end.changes;
+        drop(end);
+        let read = read.into_iter().map(PagesRead::check).collect::<Result<Vec<_>, _>>()?;
+        let end = self.end();
+        if end.changes == changes {
+            gaps.iter().zip(&read).for_each(|(gap, pages)| self.keep_pages(*gap.start(), pages));
+        }
+        let mut read = read.into_iter().flatten();
+        Ok(pages.into_iter().filter_map(|kept| kept.or_else(|| read.next())).collect())
+    }
+
+    /// Keeps pages in memory that are those of the chain as it is while `end` is locked.
+    fn keep_pages(&self, first: u32, pages: &[Arc<Page>]) {
+        if let Some(cache) = &self.cache {
+            (first..).zip(pages).for_each(|(number, page)| cache.keep_page(number, page));
+        }
+    }
+
+    fn read_pages(&self, end: &End, numbers: RangeInclusive<u32>) -> PagesRead {
+        // The next page's parent hash and work are those that a page ends with.
+        let with_next = *numbers.start()..=(end.tip.height / PAGE).min(numbers.end() + 1);
+        let read = PagesRead::new(&self.records, end.tip.clone(), numbers.clone(), with_next);
+        if self.cache.is_some() {
+            numbers.step_by(NODE_PAGES).for_each(|number| let_sled_evict(&self.records, number));
+        }
+        read
     }
 
     fn read_run(
         &self,
         from: u32,
         count: u32,
-        read: impl Fn(&End, u32) -> Result<Page, StoreError>,
+        read: impl FnOnce(
+            RwLockReadGuard<'_, End>,
+            RangeInclusive<u32>,
+        ) -> Result<Vec<Arc<Page>>, StoreError>,
     ) -> Result<StoredRun, StoreError> {
         let end = self.end();
         let last = end.tip.height.min(from.saturating_add(count.saturating_sub(1)));
@@ -69,8 +112,11 @@ impl SledStore {
         if count == 0 || from > last {
             return Ok(run);
         }
-        for number in from / PAGE..=last / PAGE {
-            let page = read(&end, number)?;
+        let len = usize::try_from(last - from + 1).expect("a count of headers fits in memory");
+        run.headers.reserve_exact(len);
+        run.hashes.reserve_exact(len);
+        let numbers = from / PAGE..=last / PAGE;
+        for (page, number) in read(end, numbers.clone())?.iter().zip(numbers) {
             let first = number * PAGE;
             let start = usize::try_from(from.saturating_sub(first)).expect("less than a page");
             let stop = usize::try_from(PAGE.min(last - first + 1)).expect("at most a page");
@@ -82,7 +128,7 @@ impl SledStore {
                 run.parent_work = page.work_after(start);
             }
             run.headers.extend_from_slice(&page.headers[start..stop]);
-            run.hashes.extend_from_slice(&page.hashes[start..stop]);
+            run.hashes.extend((start..stop).filter_map(|at| page.hash(at)));
         }
         Ok(run)
     }
@@ -94,7 +140,7 @@ impl SledStore {
         }
         let page = self.page_of(end, height / PAGE)?;
         let at = usize::try_from(height % PAGE).expect("less than a page");
-        Ok(page.hashes.get(at) == Some(hash))
+        Ok(page.hash(at) == Some(*hash))
     }
 
     /// Returns the side branches with the names in their keys.
@@ -133,6 +179,109 @@ impl SledStore {
     }
 }
 
+/// Returns the ranges of pages that are missing among consecutive ones, of which the first has this number.
+fn gaps(pages: &[Option<Arc<Page>>], first: u32) -> Vec<RangeInclusive<u32>> {
+    let mut next = first;
+    let parts = pages.chunk_by(|a, b| a.is_some() == b.is_some()).filter_map(|part| {
+        let from = next;
+        next += u32::try_from(part.len()).expect("numbers of pages fit in 32 bits");
+        part[0].is_none().then_some(from..=next - 1)
+    });
+    parts.collect()
+}
+
+/// Pages as they are stored, and what it takes to check them.
+struct PagesRead {
+    numbers: RangeInclusive<u32>,
+    tip: ChainTip,
+    /// The pages and the one after them, up to the first that cannot be read.
+    bytes: Vec<IVec>,
+    error: Option<StoreError>,
+}
+
+impl PagesRead {
+    /// Reads pages, and the next one.
+    fn new(
+        records: &Records,
+        tip: ChainTip,
+        numbers: RangeInclusive<u32>,
+        with_next: RangeInclusive<u32>,
+    ) -> Self {
+        let (mut bytes, mut error) = (Vec::new(), None);
+        for number in with_next {
+            match page_bytes(records, number) {
+                Ok(page) => bytes.push(page),
+                Err(unreadable) => {
+                    error = Some(unreadable);
+                    break;
+                }
+            }
+        }
+        Self { numbers, tip, bytes, error }
+    }
+
+    /// Decodes and hashes the pages, on all cores unless they are few.
+    fn check(self) -> Result<Vec<Arc<Page>>, StoreError> {
+        let Self { numbers, tip, bytes, error } = self;
+        let checked = |(number, at): (u32, usize)| {
+            let (hash, work) = match bytes.get(at + 1) {
+                Some(next) => page_start(number + 1, next)?,
+                None => (tip.hash, tip.chainwork.clone()),
+            };
+            check_page(number, tip.height, &bytes[at], &hash, &work).map(Arc::new)
+        };
+        // After an error, the last page that could be read has no next one.
+        let checkable = bytes.len().saturating_sub(usize::from(error.is_some()));
+        let numbers: Vec<_> = numbers.zip(0..checkable).collect();
+        let pages: Result<Vec<_>, _> = if numbers.len() < PARALLEL {
+            numbers.into_iter().map(checked).collect()
+        } else {
+            numbers.into_par_iter().map(checked).collect()
+        };
+        let pages = pages?;
+        error.map_or(Ok(pages), Err)
+    }
+}
+
+/// Reads a page so often that sled evicts other nodes from its cache. sled looks at the uses of a 256th of its nodes only
+/// once there have been 64 of them: without this, reads here and there brought all of the database into its cache.
+fn let_sled_evict(records: &Records, number: u32) {
+    // A later read that needs the page reports its error.
+    let read = |_| records.get(&page_key(number), 0, "a page").map(drop);
+    let _ = (0..EVICTING_READS).try_for_each(read);
+}
+
+/// Decodes and hashes a page of a chain, which has to end with this hash, and with this work of the chain.
+fn check_page(
+    number: u32,
+    tip_height: u32,
+    bytes: &[u8],
+    hash: &BlockHash,
+    work: &Work,
+) -> Result<Page, StoreError> {
+    let height = number * PAGE;
+    let page = decode_page(height, bytes)?;
+    let count = PAGE.min(tip_height - height + 1);
+    if page.headers.len() != usize::try_from(count).expect("at most a page") {
+        return Err(StoreError::damaged(height, "a page is cut short"));
+    }
+    if page.last_hash() != *hash {
+        return Err(StoreError::damaged(height, "a page's headers do not link to the next"));
+    }
+    if page.work_after(page.headers.len()) != *work {
+        return Err(StoreError::damaged(height, "a page's work does not add up to the next's"));
+    }
+    Ok(page)
+}
+
+/// Returns the parent hash and the work before a page, without hashing the page.
+fn page_start(number: u32, bytes: &[u8]) -> Result<(BlockHash, Work), StoreError> {
+    if bytes.len() <= PAGE_HEAD {
+        return Err(StoreError::damaged(number * PAGE, "a page is cut short"));
+    }
+    Ok((BlockHash(array(&bytes[..32])), Work::from_be_bytes(&array(&bytes[32..64]))))
+}
+
 impl Ancestors for SledStore {
     type Error = StoreError;
 
@@ -144,7 +293,9 @@ impl Ancestors for SledStore {
                 return Ok(Some(height));
             }
         }
-        for height in index::possible_heights(&self.records, end.indexed_to, hash) {
+        for height in
+            index::possible_heights(&self.records, self.cache.as_ref(), end.indexed_to, hash)
+        {
             let height = height?;
             if self.confirms(&end, height, hash)? {
                 return Ok(Some(height));
@@ -173,12 +324,13 @@ impl HeaderStore for SledStore {
     }
 
     fn run(&self, from: u32, count: u32) -> Result<StoredRun, StoreError> {
-        self.read_run(from, count, |end, number| self.page_of(end, number))
+        self.read_run(from, count, |end, numbers| self.pages_of(end, numbers))
     }
 
     fn run_unchecked(&self, from: u32, count: u32) -> Result<StoredRun, StoreError> {
-        self.read_run(from, count, |_, number| {
-            decode_page(number * PAGE, &page_bytes(&self.records, number)?)
+        let read = |number| decode_page(number * PAGE, &page_bytes(&self.records, number)?);
+        self.read_run(from, count, |_, numbers| {
+            numbers.map(|number| read(number).map(Arc::new)).collect()
         })
     }
 
@@ -217,5 +369,28 @@ impl HeaderStore for SledStore {
 
     fn size_on_disk(&self) -> Result<u64, StoreError> {
         folder_size(&self.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, gaps};
+    use crate::chain::params;
+    use crate::primitives::{BlockHash, Network, Work};
+    use crate::store::layout::{decode_page, new_page, push_record};
+    use std::sync::Arc;
+
+    fn page() -> Arc<Page> {
+        let mut bytes = new_page(&BlockHash::ZERO, &Work::default());
+        push_record(&mut bytes, &params(Network::Regtest).genesis);
+        Arc::new(decode_page(0, &bytes).unwrap())
+    }
+
+    #[test]
+    fn only_pages_that_are_not_kept_are_read() {
+        let kept = || Some(page());
+        assert_eq!(gaps(&[kept(), None, None, kept(), None], 7), [8..=9, 11..=11]);
+        assert_eq!(gaps(&[kept(), kept()], 7), []);
+        assert_eq!(gaps(&[None, None], 7), [7..=8]);
     }
 }

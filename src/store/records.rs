@@ -66,7 +66,7 @@ impl Files {
 }
 
 impl Records {
-    /// A record, if it is there; `height` and `record` are for the error.
+    /// Returns the value of a record, if there is one; `height` and `record` are for the error.
     pub(super) fn get(
         &self,
         key: &[u8],
@@ -82,7 +82,7 @@ impl Records {
         }
     }
 
-    /// All records whose keys begin with `prefix`, in the order of their keys.
+    /// Returns all records whose keys begin with `prefix`, in the order of their keys.
     pub(super) fn scan(
         &self,
         prefix: &[u8],
@@ -102,7 +102,7 @@ impl Records {
     }
 }
 
-/// A page's bytes.
+/// Returns the bytes of a page.
 pub(super) fn page_bytes(records: &Records, number: u32) -> Result<IVec, StoreError> {
     let read = |number: u32| records.get(&page_key(number), number * PAGE, "a page");
     match read(number) {

@@ -91,10 +91,10 @@ fn copy(
     }
 }
 
-/// The headers of a few pages.
-struct Step {
+/// What was recovered of the next few pages.
+struct CopyStep {
     good: CheckedHeaders,
-    /// The first fault that could be recovered.
+    /// The fault of the first page that was damaged and could be recovered.
     recovered: Option<Fault>,
     /// The fault of the header after the good ones.
     fault: Option<Fault>,
@@ -102,7 +102,7 @@ struct Step {
     ends: bool,
 }
 
-/// Returns a fault if the old tip record names headers that could not be copied, or is missing itself.
+/// Returns a fault if the old tip record names headers that could not be copied, or if there is no tip record.
 fn missing_end(old: &Salvage, copied: u32) -> Option<Fault> {
     let missing = |height| stored_fault(height, "page", "a header", "none");
     match old.tip() {
@@ -111,7 +111,7 @@ fn missing_end(old: &Salvage, copied: u32) -> Option<Fault> {
     }
 }
 
-fn read_step(old: &Salvage, branch: &mut Branch) -> Step {
+fn read_step(old: &Salvage, branch: &mut Branch) -> CopyStep {
     let first = branch.height() + 1;
     let mut headers: Vec<Header> = Vec::new();
     let (mut recovered, mut missing) = (None, None);
@@ -140,5 +140,5 @@ fn read_step(old: &Salvage, branch: &mut Branch) -> Step {
     let ends = headers.len() < usize::try_from(STEP * PAGE - first % PAGE).unwrap_or(0);
     let (good, fault) = check_headers(branch, headers);
     let ends = ends || fault.is_some();
-    Step { good, recovered, fault: fault.or(missing), ends }
+    CopyStep { good, recovered, fault: fault.or(missing), ends }
 }

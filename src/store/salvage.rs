@@ -3,10 +3,14 @@
 use super::directory::{Directory, Ends, OurValues};
 use super::error::StoreError;
 use super::layout::{
-    PAGE, PAGE_HEAD, RECORD, TIP_KEY, decode_page, decode_tip, page_key, push_record,
+    PAGE, PAGE_HEAD, RECORD, RUN, TIP_KEY, decode_page, decode_tip, page_key, pending_lane_key,
+    push_record,
 };
 use super::log::scan;
-use super::parity::{lane_body, lane_of, others_of, xor_at};
+use super::parity::{
+    RUN_PAGES, covered_bytes, decode_pending_lane, first_page_of, lane_body, lane_of, others_of,
+    xor_at,
+};
 use super::records::{Files, Records};
 use crate::chain::{ChainTip, Params, link_batch};
 use crate::primitives::{BlockHash, Header};
@@ -18,6 +22,9 @@ use std::path::Path;
 
 /// The most combinations of two damaged versions of a page that are tried.
 const MAX_MIXES: u32 = 4096;
+/// How many pages before a damaged one are recovered, at most, to find the parent of its first header. A node of sled's has
+/// at most this many pages.
+const MAX_STEPS_BACK: u32 = 16;
 
 /// A damaged database from which pages are recovered.
 #[derive(Debug)]
@@ -27,10 +34,14 @@ pub(super) struct Salvage {
     records: Option<Records>,
     /// The log; `None` if the file is missing.
     file: Option<File>,
-    /// The pages found anywhere in the file, which is searched only once a record is missing.
+    /// The records found anywhere in the file, which is searched when one of them is first needed.
     directory: OnceCell<Directory>,
-    tip: Option<(ChainTip, u32)>,
-    /// The damaged pages that their lanes needed, with their recovered bytes, or `None` if they could not be recovered.
+    /// The tip by the tip record, or by a later version of it; `None` if there is none.
+    tip: Option<ChainTip>,
+    /// The height up to which (exclusively) the tree's parity records cover the headers, if the tip record is there.
+    indexed_to: Option<u32>,
+    /// The damaged pages that other pages of their lanes needed: their recovered bytes, or `None` for a page whose recovery
+    /// has failed or has not ended yet.
     recovered: RefCell<HashMap<u32, Option<Vec<u8>>>>,
 }
 
@@ -56,10 +67,39 @@ impl Salvage {
             Err(error) => return Err(error),
         };
         let (directory, recovered) = (OnceCell::new(), RefCell::default());
-        let mut salvage = Self { params, records, file, directory, tip: None, recovered };
-        let tip = salvage.versions(TIP_KEY).find_map(|bytes| decode_tip(&bytes));
-        salvage.tip = tip;
+        let (tip, indexed_to) = (None, None);
+        let mut salvage = Self { params, records, file, directory, tip, indexed_to, recovered };
+        let known = salvage.versions(TIP_KEY).find_map(|bytes| decode_tip(&bytes));
+        if let Some((tip, indexed_to)) = known {
+            salvage.indexed_to = Some(indexed_to);
+            salvage.tip = Some(salvage.later_tip(&tip).unwrap_or(tip));
+        }
         Ok(salvage)
+    }
+
+    /// Returns the tip with the most work of those that are recorded anywhere in a damaged file, or that pages end with, if that
+    /// is more than the tree's tip has. A hole in the last batch makes the batch look as if it had never been complete, and
+    /// may lie in its tip record.
+    fn later_tip(&self, tree: &ChainTip) -> Option<ChainTip> {
+        let directory = self.directory();
+        let recorded = directory.record(TIP_KEY).filter_map(|bytes| decode_tip(&bytes));
+        let recorded = recorded.map(|(tip, _)| tip).filter(|tip| directory.is_end(&tip.hash));
+        let pages = directory.pages_from(tree.height / PAGE);
+        let ends = pages.filter_map(|(number, bytes)| self.tip_of_page(number, &bytes));
+        let is_later = |tip: &ChainTip| tip.height > tree.height && tip.chainwork > tree.chainwork;
+        let later = recorded.chain(ends).filter(is_later);
+        later.max_by(|one, other| one.chainwork.cmp(&other.chainwork))
+    }
+
+    /// Returns the last header of a page as a tip, if all headers of the page have proof of work.
+    fn tip_of_page(&self, number: u32, bytes: &[u8]) -> Option<ChainTip> {
+        let page = decode_page(number * PAGE, bytes).ok()?;
+        let count = page.headers.len();
+        let chainwork = page.work_after(count);
+        let (good, fault) = link_batch(self.params, page.headers);
+        let hash = good.last_hash().filter(|_| fault.is_none())?;
+        let height = number * PAGE + u32::try_from(count).ok()? - 1;
+        Some(ChainTip { height, hash, chainwork })
     }
 
     /// Returns the records that the database's tree leads to, if the tree can be opened.
@@ -69,7 +109,7 @@ impl Salvage {
 
     /// Returns the tip by the tip record, or by a version of it.
     pub(super) fn tip(&self) -> Option<&ChainTip> {
-        self.tip.as_ref().map(|(tip, _)| tip)
+        self.tip.as_ref()
     }
 
     /// Returns whether the tree leads to a page with just these headers.
@@ -81,8 +121,38 @@ impl Salvage {
 
     /// Returns the best version of a page whose headers follow `parent`; it is empty if there is none.
     pub(super) fn page(&self, number: u32, parent: &BlockHash) -> Piece {
+        let end = self.end_of(number);
+        let best = self.best_version(number, parent, end);
+        if best.is_confirmed {
+            return best;
+        }
+        let other = |other| self.recovered(other, MAX_STEPS_BACK);
+        self.by_lane(number, parent, end, best, other)
+    }
+
+    /// Returns a page as its lane gives it, or `best` if that has more headers. `other` returns the lane's other pages.
+    fn by_lane(
+        &self,
+        number: u32,
+        parent: &BlockHash,
+        end: Option<BlockHash>,
+        mut best: Piece,
+        other: impl Fn(u32) -> Vec<u8>,
+    ) -> Piece {
+        for derived in self.derived(number, other) {
+            best = self.combine(number, parent, end, &derived, best);
+            if best.is_confirmed {
+                break;
+            }
+        }
+        best
+    }
+
+    /// Returns the first version of a page that is confirmed, or else the longest one. Pages without a number are versions
+    /// too if they follow `parent`.
+    fn best_version(&self, number: u32, parent: &BlockHash, end: Option<BlockHash>) -> Piece {
         let following = std::iter::once_with(|| self.directory().following(parent)).flatten();
-        let (end, mut best) = (self.end_of(number), Piece::default());
+        let mut best = Piece::default();
         for bytes in self.page_versions(number).chain(following) {
             let piece = self.read(number, &bytes, parent, end);
             if piece.is_confirmed {
@@ -90,10 +160,7 @@ impl Salvage {
             }
             best = longer(best, piece);
         }
-        let Some(derived) = self.derive(number, |other| self.recovered(other, 2)) else {
-            return best;
-        };
-        self.combine(number, parent, end, &derived, best)
+        best
     }
 
     /// Reads the headers in a page's bytes as if its parent was `parent`.
@@ -104,7 +171,7 @@ impl Salvage {
     /// Returns the hash of a page's last header, as the next page or the tip record has it; `None` if neither is found.
     fn end_of(&self, number: u32) -> Option<BlockHash> {
         match &self.tip {
-            Some((tip, _)) if tip.height / PAGE == number => Some(tip.hash),
+            Some(tip) if tip.height / PAGE == number => Some(tip.hash),
             _ => Some(BlockHash(*self.page_versions(number + 1).next()?.first_chunk()?)),
         }
     }
@@ -119,7 +186,7 @@ impl Salvage {
         Some(stored.to_vec())
     }
 
-    /// Returns the versions of a record, the best first. The file is searched only for the second one.
+    /// Returns the versions of a record, the best first. The file is searched only if a second one is asked for.
     fn versions<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + 'a {
         let stored = self.stored(key).into_iter();
         stored.chain(std::iter::once_with(|| self.directory().record(key)).flatten())
@@ -137,8 +204,10 @@ impl Salvage {
     }
 
     /// Combines the versions of a page with the one derived from its lane. If no combination is confirmed, returns the
-    /// better of `best` and the derived page: on a test network, a damaged page may pass while no page is known to follow
-    /// it.
+    /// derived page, or `best` if that has more headers.
+    ///
+    /// Without a following page nothing is confirmed. On a test network, where half of all hashes are proof of work, such
+    /// a page may have a damaged header.
     fn combine(
         &self,
         number: u32,
@@ -153,25 +222,64 @@ impl Salvage {
         let headless = std::iter::once_with(|| self.directory().headless(derived)).flatten();
         let mixed = versions.chain(headless).find_map(|bytes| mixes.find(bytes, derived));
         let piece = mixed.unwrap_or_else(|| longer(read(derived), best));
-        // A partial page is of less use to its lane than its damaged bytes.
+        // The lane needs all bytes of a page, so headers from the beginning of one do not replace its damaged bytes.
         if piece.is_confirmed || piece.headers.len() == PAGE as usize {
             self.recovered.borrow_mut().insert(number, Some(bytes_of(&piece.headers)));
         }
         piece
     }
 
-    /// Derives a page from the parity record and the lane's other pages, which `other` returns.
-    fn derive(&self, number: u32, other: impl Fn(u32) -> Vec<u8>) -> Option<Vec<u8>> {
-        let key = lane_of(number);
+    /// Derives a page from each version of its parity record and the lane's other pages, which `other` returns.
+    fn derived(
+        &self,
+        number: u32,
+        other: impl Fn(u32) -> Vec<u8>,
+    ) -> impl Iterator<Item = Vec<u8>> {
+        let lanes = self.lanes(lane_of(number)).into_iter();
+        lanes.filter(move |(_, covered)| number * PAGE < *covered).map(
+            move |(mut page, covered)| {
+                for at in others_of(number).filter(|other| other * PAGE < covered) {
+                    let bytes = other(at);
+                    xor_at(&mut page, 0, &bytes[..bytes.len().min(covered_bytes(at, covered))]);
+                }
+                page.truncate(covered_bytes(number, covered));
+                page
+            },
+        )
+    }
+
+    /// Returns what the exclusive or of a lane's pages may be, and the height up to which (exclusively) each version
+    /// covers their headers. A hole in the last batch leaves the tree with older pending bytes than the log has.
+    fn lanes(&self, key: [u8; 4]) -> Vec<(Vec<u8>, u32)> {
         let body = |record: Vec<u8>| lane_body(&record, key).map(<[u8]>::to_vec);
-        let mut page = self.versions(&key).find_map(body)?;
-        let covered = self.tip.as_ref().map_or(u32::MAX, |(_, indexed_to)| *indexed_to);
-        for at in others_of(number).filter(|other| other * PAGE < covered) {
-            let bytes = other(at);
-            xor_at(&mut page, 0, &bytes[..bytes.len().min(covered_bytes(at, covered))]);
+        let stored = self.versions(&key).find_map(body);
+        let Some(indexed_to) = self.indexed_to else {
+            return stored.into_iter().map(|lane| (lane, u32::MAX)).collect();
+        };
+        let pending_key = pending_lane_key(key);
+        let mut pending: Vec<(Vec<u8>, u32)> = Vec::new();
+        // A run has no parity records before its first header is in the index.
+        let is_new = first_page_of(key) / RUN_PAGES * RUN >= indexed_to;
+        if stored.is_some() || is_new {
+            let decode = |record: Vec<u8>| {
+                let (lane, end) = decode_pending_lane(&record, pending_key)?;
+                self.is_pending(end).then(|| (lane.to_vec(), end))
+            };
+            pending.extend(self.versions(&pending_key).filter_map(decode));
+            pending.dedup();
         }
-        page.truncate(covered_bytes(number, covered));
-        Some(page)
+        let stored = stored.unwrap_or_default();
+        pending.iter_mut().for_each(|(lane, _)| xor_at(lane, 0, &stored));
+        if pending.is_empty() && !stored.is_empty() {
+            pending.push((stored, indexed_to));
+        }
+        pending
+    }
+
+    /// Returns whether headers up to a height (exclusively) are part of the chain, and not all of them in the index.
+    fn is_pending(&self, end: u32) -> bool {
+        let is_stored = self.tip.as_ref().is_some_and(|tip| end <= tip.height + 1);
+        is_stored && self.indexed_to.is_some_and(|indexed_to| end > indexed_to)
     }
 
     /// Returns the best version of a page, however damaged.
@@ -191,10 +299,13 @@ impl Salvage {
         self.recovered.borrow_mut().insert(number, None);
         let before = number.checked_sub(1).map(|before| self.recovered(before, steps - 1));
         let parent = before.and_then(|before| Ends::of(&before));
-        let derived = self.derive(number, |other| self.any_version(other));
-        let Some((Ends { last: parent, .. }, derived)) = parent.zip(derived) else { return page };
-        let best = self.read(number, &page, &parent, end);
-        self.combine(number, &parent, end, &derived, best);
+        let Some(Ends { last: parent, .. }) = parent else { return page };
+        let best = self.best_version(number, &parent, end);
+        if best.is_confirmed {
+            self.recovered.borrow_mut().insert(number, Some(bytes_of(&best.headers)));
+        } else {
+            self.by_lane(number, &parent, end, best, |other| self.any_version(other));
+        }
         self.any_version(number)
     }
 }
@@ -210,12 +321,6 @@ fn bytes_of(headers: &[Header]) -> Vec<u8> {
 
 fn longer(one: Piece, other: Piece) -> Piece {
     if other.headers.len() > one.headers.len() { other } else { one }
-}
-
-/// Returns how many bytes of a page its parity record covers.
-fn covered_bytes(number: u32, covered: u32) -> usize {
-    let headers = covered.saturating_sub(number * PAGE).min(PAGE);
-    PAGE_HEAD + RECORD * usize::try_from(headers).expect("at most a page")
 }
 
 /// Reads the headers of a page that link to `parent`, whatever parent the page itself names.

@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 
-/// What kind of trouble an error is.
+/// The kind of trouble that an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// Any other kind: the system, a file, a rule.
@@ -11,12 +11,12 @@ pub enum Trouble {
     InUse,
     /// Stored data is damaged.
     Damaged,
-    /// What was asked for is not stored.
+    /// The requested data is not stored.
     NotFound,
 }
 
 impl StoreError {
-    /// What kind of trouble it is.
+    /// Returns the kind of trouble.
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::InUse { .. } => Trouble::InUse,

@@ -8,10 +8,10 @@ use crate::chain::{link_batch, link_hashed};
 use crate::primitives::{BlockHash, Header, Work};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, Builder};
 
-/// Headers that a thread reads and hashes in one step, together with their index entries.
+/// How many headers a thread reads and hashes in one step, together with their index entries.
 const STEP: u32 = 8_192;
 /// The most threads that read. More of them only wait for the thread that checks in order.
 const MAX_WORKERS: usize = 8;
@@ -22,13 +22,13 @@ pub(crate) const NO_CLOCK: u32 = u32::MAX;
 /// The first fault of a stored chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The lowest height that is not good.
+    /// The lowest height that has a fault.
     pub height: u32,
     /// The broken rule: Bitcoin Core's name for a rule of headers, or `stored-…` for one of the database.
     pub rule: String,
     /// What was expected.
     pub expected: String,
-    /// What is there.
+    /// What was found.
     pub got: String,
 }
 
@@ -91,7 +91,6 @@ fn check_steps<S: HeaderStore + ?Sized>(
     progress: &mut impl FnMut(u32),
 ) -> Result<Option<Fault>, StoreError> {
     let params = branch.params();
-    let steps = tip / STEP + 1;
     let workers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     let (next, (sender, read)) = (AtomicU32::new(0), sync_channel(workers));
     thread::scope(|scope| {
@@ -99,23 +98,13 @@ fn check_steps<S: HeaderStore + ?Sized>(
         let read = read;
         for _ in 0..workers {
             let (sender, next) = (sender.clone(), &next);
-            let work = move || {
-                let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-                for number in numbers.take_while(|number| *number < steps) {
-                    let first = (number * STEP).max(1);
-                    let last = tip.min(number * STEP + (STEP - 1));
-                    // After a fault nobody receives the remaining steps.
-                    if sender.send((number, read_step(store, params, first, last))).is_err() {
-                        return;
-                    }
-                }
-            };
+            let work = move || read_steps(store, params, tip, next, &sender);
             let started = Builder::new().spawn_scoped(scope, work);
             started.map_err(|source| StoreError::Threads { source })?;
         }
         drop(sender);
         let mut waiting = BTreeMap::new();
-        for number in 0..steps {
+        for number in 0..steps_up_to(tip) {
             while !waiting.contains_key(&number) {
                 let Ok((number, step)) = read.recv() else { break };
                 waiting.insert(number, step);
@@ -131,6 +120,30 @@ fn check_steps<S: HeaderStore + ?Sized>(
     })
 }
 
+/// Returns how many steps lead to a tip.
+fn steps_up_to(tip: u32) -> u32 {
+    tip / STEP + 1
+}
+
+/// Reads the steps whose numbers `next` gives, until there are no more or nobody receives them.
+fn read_steps<S: HeaderStore + ?Sized>(
+    store: &S,
+    params: &Params,
+    tip: u32,
+    next: &AtomicU32,
+    sender: &SyncSender<(u32, Result<Step, StoreError>)>,
+) {
+    let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+    for number in numbers.take_while(|number| *number < steps_up_to(tip)) {
+        let first = (number * STEP).max(1);
+        let last = tip.min(number * STEP + (STEP - 1));
+        // After a fault nobody receives the remaining steps.
+        if sender.send((number, read_step(store, params, first, last))).is_err() {
+            return;
+        }
+    }
+}
+
 /// A step of the chain, as it was read.
 struct Step {
     pages: Vec<PageRead>,
@@ -141,7 +154,7 @@ struct Step {
 /// A page as it was read, up to its first fault.
 struct PageRead {
     first: u32,
-    /// The hash of the header before it, by the page itself.
+    /// The hash of the header before the page, as the page has it.
     parent: Option<BlockHash>,
     parent_work: Work,
     batch: LinkedBatch,
@@ -225,7 +238,7 @@ fn start_fault(branch: &Branch, page: &PageRead) -> Option<Fault> {
     None
 }
 
-/// Checks headers by every rule on top of the branch; returns the good ones and the first fault.
+/// Checks headers by every rule on top of the branch, and returns the good ones and the first fault.
 pub(super) fn check_headers(
     branch: &mut Branch,
     headers: Vec<Header>,
@@ -291,7 +304,8 @@ pub fn unreadable_fault() -> Fault {
     stored_fault(0, "database", "a database that opens", "files that cannot be read")
 }
 
-/// Returns the fault of a database whose headers are all good, but whose log has a hole and must not be written to.
+/// Returns the fault of a database whose headers are all good, but whose log has a hole and must not be written to. What was
+/// stored last, from `height` on, may be in the hole.
 pub fn log_fault(height: u32) -> Fault {
     stored_fault(height, "log", "a log without holes", "a damaged message")
 }

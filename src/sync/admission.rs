@@ -1,65 +1,67 @@
-//! Decides what is to be done with a batch of linked headers: keep it at once, let its branch show its work first, or neither.
+//! Decides whether a batch of linked headers is stored at once, has to wait until its branch has shown its work, or is dropped.
 //!
-//! | batch | what is done with it |
+//! The first line that fits a batch counts:
+//!
+//! | batch | decision |
 //! |---|---|
 //! | lies between two hints and extends the candidate | part of the candidate |
-//! | lies between two hints | kept: the hints vouch for its work |
-//! | goes on with what its sender shows in a presync | part of the presync |
+//! | lies between two hints | kept: the hints make its work credible |
+//! | extends its sender's presync | part of the presync |
 //! | extends the tip, and the chain has the minimum work or may still grow without it | kept |
-//! | follows no header that is known | orphan |
-//! | has no header that is not known | nothing is to be done |
+//! | follows no known header | orphan |
+//! | has only known headers | nothing to do |
 //! | ends a branch with enough work | kept |
 //! | is full, and its branch has not enough work yet | begins a presync |
 //! | ends a branch with too little work | passed over |
 //!
 //! # Security
-//! Bitcoin Core `TryLowWorkHeadersSync`: a branch whose end has less work than the threshold is not kept. Where its sender may
-//! have more of it, it goes on without being kept; else it is passed over, which is nobody's fault.
+//! Bitcoin Core `TryLowWorkHeadersSync`: a branch whose end has less work than the threshold is not stored. If its sender may
+//! have more of it, a presync goes on with it. Otherwise it is passed over, which is nobody's fault.
 
 use crate::primitives::Work;
 
-/// Headers that may be stored before their branch has shown enough work: about 5 MB. A chain shorter than that
-/// costs an attacker's victim nothing worth a second download.
+/// How many headers may be stored before their branch has shown enough work: about 5 MB. A second download would cost more than
+/// an attacker could waste with so few headers.
 pub const PRESYNC_ALLOWANCE: u32 = 65_536;
 
-/// What is to be done with a batch.
+/// The decision on a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Check it by all rules and store what is good.
+    /// Check it by all rules, and store its good headers.
     Keep,
-    /// Store what is good of it beside the chain, as the next part of the candidate.
+    /// Check it by all rules, and store its good headers beside the chain, as the next part of the candidate.
     Candidate,
-    /// Check it, without storing it, as a part of a branch that has to show its work.
+    /// Check it by all rules without storing it, as a part of a branch that has to show its work.
     Presync,
-    /// Drop it: its branch ends with it and has too little work.
+    /// Drop it, since its branch ends with it and has too little work.
     PassOver,
-    /// Nothing: all of it is known.
+    /// Drop it, since all its headers are known.
     Known,
-    /// Nothing: its parent is not known.
+    /// Drop it, since its parent is not known.
     Orphan,
 }
 
-/// What bounds the chain.
+/// The limits of the stored chain.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// No header above this height is kept.
+    /// No header above this height is stored.
     pub stop_height: u32,
-    /// Until the chain has this work, what is stored of it without hints is bounded.
+    /// Until the chain has this work, only a limited number of headers beyond the hints is stored.
     pub min_chain_work: Work,
-    /// The height up to which hints vouch for what is stored.
+    /// Up to this height the stored chain follows the hints.
     pub hint_backed_height: u32,
 }
 
-/// The stored chain's end, as far as admission depends on it.
+/// What the admission needs to know of the stored tip.
 #[derive(Clone, Debug)]
 pub struct TipFacts<'a> {
-    /// Its work.
+    /// The work of the stored chain.
     pub work: &'a Work,
-    /// The work below which a branch is not kept (Bitcoin Core `GetAntiDoSWorkThreshold`).
+    /// A branch with less work is not stored (Bitcoin Core `GetAntiDoSWorkThreshold`).
     pub threshold: Work,
 }
 
-/// What is known of a batch before its branch is looked up.
+/// What is known of a batch without looking its branch up.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BatchFacts {
     /// Whether it lies between two hints.
@@ -70,25 +72,25 @@ pub struct BatchFacts {
     pub extends_presync: bool,
     /// Whether it follows the stored tip.
     pub extends_tip: bool,
-    /// The height that the chain would have with it.
+    /// The height of the chain's tip if the batch is stored.
     pub end_height: u32,
 }
 
-/// A batch's branch, looked up in the header tree.
+/// What the header tree knows of a batch's branch.
 #[derive(Clone, Debug)]
 pub struct BranchFacts<'a> {
     /// Whether every header of the batch is known.
     pub is_known: bool,
     /// Height of the batch's last header.
     pub height: u32,
-    /// Work of the branch up to there.
+    /// Work of the branch up to that header.
     pub work: &'a Work,
-    /// Whether its sender may have more: the message was full.
+    /// Whether its sender may have more, since the message was full.
     pub is_full: bool,
 }
 
 impl Limits {
-    /// Decides by what is known without looking the batch's branch up; `None` if that does not suffice.
+    /// Returns the decision without looking the batch's branch up, or `None` if the branch has to be looked up.
     pub fn admit(&self, batch: BatchFacts, tip: &TipFacts<'_>) -> Option<Admission> {
         let proven = *tip.work >= self.min_chain_work;
         if batch.hinted {
@@ -103,7 +105,7 @@ impl Limits {
         }
     }
 
-    /// Decides by a batch's branch; `None` for that if the batch's parent is not known.
+    /// Returns the decision by the batch's branch; `None` stands for a batch whose parent is not known.
     pub fn admit_branch(&self, branch: Option<&BranchFacts<'_>>, tip: &TipFacts<'_>) -> Admission {
         match branch {
             None => Admission::Orphan,
@@ -118,19 +120,19 @@ impl Limits {
 
     /// Returns whether a branch with this end may be stored.
     ///
-    /// Hints that are far from each other vouch for nothing on the way: whether headers lead to the next one shows
-    /// only when that is reached, and until then a peer could fill the disk with what does not. Once it is reached, the
-    /// chain has either the minimum work, and is downloaded for keeps, or it is not synced, and to keep it would gain
-    /// nothing. Hints vouch for a chain's work where a range between two of them fits in memory.
+    /// Hints make a chain's work credible only where the range between two of them fits in memory. If they are further apart,
+    /// it shows only at the next hint whether headers lead to it, and until then a peer could fill the disk with others. At
+    /// that hint the chain either has the minimum work, and is downloaded to be stored, or counts as not synced, and storing
+    /// it would gain nothing.
     ///
-    /// While the chain itself has less than the minimum, the threshold would keep out whatever has more work
-    /// than it, even by a single header: such a branch may take over as long as the chain may grow at all.
+    /// While the chain itself has less than the minimum work, the threshold alone would keep out every branch with a little
+    /// more work than the chain. Such a branch may replace the chain's end as long as it is no longer than the chain may be.
     pub fn is_worth_keeping(&self, height: u32, work: &Work, tip: &TipFacts<'_>) -> bool {
         let takes_over = work > tip.work;
         *work >= tip.threshold || (takes_over && self.allows(height))
     }
 
-    /// Returns whether a chain that has not shown its work may be so long.
+    /// Returns whether a chain that has not shown its work may have this height.
     fn allows(&self, height: u32) -> bool {
         height.saturating_sub(self.hint_backed_height) <= PRESYNC_ALLOWANCE
     }
@@ -141,11 +143,12 @@ mod tests {
     use super::{Admission, BatchFacts, BranchFacts, Limits, PRESYNC_ALLOWANCE, TipFacts};
     use crate::primitives::Work;
 
-    /// A chain with the work of so many headers, whose minimum is 100,000, and whose threshold is what it has.
+    /// Returns a tip with this work. The threshold is the same work, or that of 100,000 headers if that is more.
     fn tip(work: &Work) -> TipFacts<'_> {
         TipFacts { work, threshold: work.clone().max(headers(100_000)) }
     }
 
+    /// Returns the work of so many headers.
     fn headers(count: u32) -> Work {
         Work::of_bits(0x207f_ffff).times(count)
     }
@@ -156,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_admitted_by_hints_candidate_presync_and_tip_in_this_order() {
+    fn hints_come_before_presyncs_and_presyncs_before_the_tip() {
         let none = BatchFacts::default();
         let tip_with = |facts: BatchFacts| BatchFacts { extends_tip: true, ..facts };
         let cases = [
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_without_the_minimum_work_grows_by_its_allowance_above_the_hints_and_no_further() {
+    fn a_chain_without_the_minimum_work_may_not_grow_beyond_its_allowance_above_the_hints() {
         let (low, enough) = (headers(1_000), headers(100_000));
         let last = 1_000 + PRESYNC_ALLOWANCE;
         let on_tip =
@@ -189,10 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn a_branch_is_kept_for_its_work_and_else_shows_more_of_it_or_is_passed_over() {
+    fn a_branch_with_too_little_work_is_presynced_if_it_may_go_on_and_else_passed_over() {
         let (low, enough) = (headers(1_000), headers(100_000));
         let long = 1_001 + PRESYNC_ALLOWANCE;
-        // Height, headers' worth of work, full, what is done on a chain with little and with enough work.
+        // Height, work in headers, whether the message is full, decision on a chain with little work, with enough work.
         let cases = [
             (2_000, 999, false, Admission::PassOver, Admission::PassOver),
             (2_000, 999, true, Admission::Presync, Admission::Presync),

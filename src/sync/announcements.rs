@@ -1,19 +1,19 @@
-//! Where `headers` and `inv` messages arrive. Answers go to the download; headers that nobody asked for (new blocks, BIP130) and
-//! announced blocks are judged here.
+//! Takes `headers` and `inv` messages. Answers go to the download; unsolicited headers (new blocks, BIP130) and announced blocks
+//! are judged here.
 
 use super::answers::Disposition;
 use super::header_sync::HeaderSync;
-use super::input::{Moment, Reply, StoredChain};
-use super::state::{Batch, Offences, Stage};
-use super::{BatchId, Command, DropReason};
+use super::input::{Reply, StoredChain};
+use super::state::{BatchState, Offences, Stage};
+use super::{BatchId, DropReason, SyncCommand};
 use crate::chain::is_too_new;
-use crate::primitives::{BlockHash, PeerId};
+use crate::primitives::{BlockHash, Moment, PeerId};
 
-/// Unsolicited headers that connect to nothing, and announced blocks that do not come, that a peer may send. Bitcoin Core bore
-/// ten (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
+/// How many unsolicited headers that connect to nothing, and announcements of blocks that it does not deliver, a peer may send.
+/// Bitcoin Core tolerated ten such messages (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
 const MAX_UNCONNECTING: u32 = 10;
 
-/// More unsolicited headers than this in one message are no announcement (Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`).
+/// Most headers in an announcement of new blocks (Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`).
 const MAX_ANNOUNCED: u32 = 8;
 
 impl HeaderSync {
@@ -40,45 +40,44 @@ impl HeaderSync {
             Disposition::Unsolicited => self.on_unsolicited(now, peer, reply, batch, chain),
         };
         if !taken {
-            self.commands.push(Command::Forget(vec![batch]));
+            self.commands.push(SyncCommand::Forget(vec![batch]));
         }
         if let Some(parent) = reply.foreign_parent {
-            let height = self.height_of_foreign_parent(peer, reply, parent, chain) + 1;
+            let height = self.height_of_foreign_parent(reply, parent, chain) + 1;
             self.drop_peer(peer, DropReason::OtherChain { height });
         }
     }
 
-    /// Has a batch's proof of work and links checked.
+    /// Gives the command to check a batch's proof of work and links.
     fn link(&mut self, batch: BatchId, peer: PeerId, unsolicited: bool) {
-        self.batches.insert(batch, Batch { peer, unsolicited, stage: Stage::Linking });
-        // What answers for a range begins where the range does, and is held to the hint at its end: to look its parent
-        // up in the whole index, where it mostly is not yet, would cost more with every run of it.
+        self.batches.insert(batch, BatchState { peer, unsolicited, stage: Stage::Linking });
+        // An answer for a range begins where the range does and has to end with the hint at the range's end. Looking its parent
+        // up in the index, which usually lacks it, would cost more with every run of the index.
         let may_leave = self.hints.hold && !self.download.is_hinted_batch(batch);
         let hints = may_leave.then_some(&self.settings.hints);
         let hint = hints.and_then(|hints| hints.at_or_below(self.tip.height));
-        self.commands.push(Command::Link { batch, hint });
+        self.commands.push(SyncCommand::Link { batch, hint });
     }
 
-    /// Height of another chain's parent, as the stored chain tells: a peer that does not know the tip answers
-    /// from further back.
+    /// Returns the height of the header that another chain's headers follow. A peer that does not know the tip answers from
+    /// further back, so that header need not be the tip.
     fn height_of_foreign_parent(
         &self,
-        peer: PeerId,
         reply: &Reply,
         parent: BlockHash,
         chain: &dyn StoredChain,
     ) -> u32 {
         let after_headers = || Some(chain.height_of(&reply.parent?)? + reply.count);
-        let pending = || self.download.pending_height(peer, parent);
+        let pending = || self.download.pending_height(parent);
         let height = chain.height_of(&parent).or_else(after_headers).or_else(pending);
         height.unwrap_or(self.tip.height)
     }
 
-    /// Headers of new blocks. Those that follow the tip are taken; for others the peer is asked. Returns whether the
+    /// Takes unsolicited headers that follow the tip, and has the peer asked for what leads to any others. Returns whether the
     /// batch is taken.
     ///
     /// # Security
-    /// One such message of a peer is judged at a time, so that a flood of them does not fill the memory.
+    /// At most one such message of each peer is kept at a time, so that a flood of them does not fill the memory.
     fn on_unsolicited(
         &mut self,
         now: Moment,
@@ -89,7 +88,7 @@ impl HeaderSync {
     ) -> bool {
         let Some(parent) = reply.parent else { return false };
         let on_tip = parent == self.tip.hash;
-        let is_one = |batch: &Batch| batch.peer == peer && batch.unsolicited;
+        let is_one = |batch: &BatchState| batch.peer == peer && batch.unsolicited;
         let judging = self.batches.values().any(is_one);
         let paused = self.is_paused(now, peer);
         let too_new = is_too_new(reply.first_time, now.unix);
@@ -97,16 +96,16 @@ impl HeaderSync {
             return false;
         }
         if on_tip && reply.count <= MAX_ANNOUNCED && !judging {
-            self.download.take_unsolicited(peer, reply.count, batch);
+            self.download.take_unsolicited(peer, reply, batch);
             self.link(batch, peer, true);
             return true;
         }
-        // Others were faster to announce it: that is no fault.
+        // Other peers announced the block first, which is no fault of this one.
         if self.is_on_chain(&reply.last, chain) {
             return false;
         }
-        // Blocks that come fast stand on announced ones, not on the tip: held against the peer are those that come
-        // though it was asked and had nothing to answer, and more on the tip while the first is being judged.
+        // When blocks come fast, a new one follows announced blocks and not our tip. So a message only counts as an offence if
+        // the peer was asked and had nothing, or if it follows the tip while the peer's first such message is being judged.
         if self.download.is_idle(peer) || on_tip {
             self.add_offence(now, peer, DropReason::UnsolicitedHeaders);
         }
@@ -114,7 +113,7 @@ impl HeaderSync {
         false
     }
 
-    /// A block is announced, with all before it. If it is not known, the peer is asked.
+    /// Makes the next poll ask a peer for the unknown block that it announced.
     pub(super) fn on_block_announced(
         &mut self,
         now: Moment,
@@ -131,14 +130,15 @@ impl HeaderSync {
         }
     }
 
-    /// A peer has answered, and there was nothing new: a block that it announced is known by now, or it does not have it.
+    /// Judges a peer's announcement once the peer has answered without anything new: either the block that it announced is known by
+    /// now, or the peer does not have it.
     pub(super) fn check_announced_block(
         &mut self,
         now: Moment,
         peer: PeerId,
         chain: &dyn StoredChain,
     ) {
-        // The answer to what was asked because of the announcement may be yet to come, or is too new for our clock.
+        // The answer to the request that the announcement caused may be on its way, or be too new for our clock.
         if !self.download.is_idle(peer) || self.is_paused(now, peer) {
             return;
         }
@@ -149,8 +149,8 @@ impl HeaderSync {
         }
     }
 
-    /// A peer has brought something new: it is no flooder.
-    pub(super) fn forgive(&mut self, peer: PeerId) {
+    /// Forgets a peer's offences, since it has brought something new.
+    pub(super) fn clear_offences(&mut self, peer: PeerId) {
         if let Some(record) = self.peers.get_mut(&peer) {
             record.offences = Offences::default();
             record.announced_block = None;

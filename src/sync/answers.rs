@@ -1,14 +1,15 @@
-//! What an answer brings: the next part of a range, of the prefetch or of the tail; and what became of the batches.
+//! Matches `headers` messages with requests, gives each answer to its range, the prefetch or the tail, and records what became of
+//! the batches.
 
 use super::FULL;
 use super::RangeKey;
 use super::download::Download;
 use super::input::Reply;
 use super::peers::{Answered, NextRequest, Peer, Purpose, Request, TipState};
-use super::progress::{Gain, MAX_REPEATS};
+use super::progress::{Gain, MAX_FRUITLESS_ANSWERS};
 use super::tail::TailBatch;
-use super::window::{LinkedPart, Part, Taken};
-use super::{BatchId, Command, DropReason};
+use super::window::{AnswerFit, LinkedPart, Part};
+use super::{BatchId, DropReason, SyncCommand};
 use crate::chain::ChainPoint;
 use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
@@ -18,45 +19,50 @@ use std::time::Duration;
 pub(super) enum Disposition {
     /// An answer that is needed.
     Take,
-    /// An answer that is not needed (any more).
+    /// An answer that is not needed, or no longer.
     Discard,
-    /// No answer to anything that was asked.
+    /// A message that answers no request.
     Unsolicited,
 }
 
 impl Download {
-    /// Says what a `headers` message is, and records that its request is answered.
+    /// Returns what a `headers` message is, and records that its request is answered.
     pub(super) fn on_headers(
         &mut self,
         now: Duration,
-        key: PeerId,
+        peer_id: PeerId,
         reply: &Reply,
         batch: BatchId,
     ) -> Disposition {
-        let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return Disposition::Discard };
         let Some(answered) = peer.take_request(reply.parent, &self.genesis) else {
             return Disposition::Unsolicited;
         };
         let Answered { request, given_up } = answered;
         let took = now.saturating_sub(request.asked_at);
-        peer.answered(now, &request, reply.count);
-        self.typical = Some(self.typical.map_or(took, |typical| (typical * 7 + took) / 8));
+        peer.record_answer(now, &request, reply.count);
+        let typical = self.typical_answer_time;
+        self.typical_answer_time = Some(typical.map_or(took, |usual| (usual * 7 + took) / 8));
         for lost in given_up {
             match lost.purpose {
                 Purpose::Range(range) => {
                     let range = self.ranges.get_mut(range);
-                    range.into_iter().for_each(|range| range.owners.retain(|owner| *owner != key));
+                    range
+                        .into_iter()
+                        .for_each(|range| range.owners.retain(|owner| *owner != peer_id));
                 }
-                Purpose::Prefetched => self.prefetched.disown(key),
+                Purpose::Prefetch => self.prefetched.remove_owner(peer_id),
                 Purpose::Tail | Purpose::TipCheck | Purpose::Abandoned => {}
             }
         }
         match request.purpose {
             Purpose::Range(range) => {
-                self.on_range_answer(now, key, range, &request, (batch, reply))
+                self.on_range_answer(now, peer_id, range, &request, (batch, reply))
             }
-            Purpose::Prefetched => self.on_prefetch_answer(key, &request, (batch, reply)),
-            Purpose::Tail | Purpose::TipCheck => self.on_tail_answer(key, &request, (batch, reply)),
+            Purpose::Prefetch => self.on_prefetch_answer(peer_id, &request, (batch, reply)),
+            Purpose::Tail | Purpose::TipCheck => {
+                self.on_tail_answer(peer_id, &request, (batch, reply))
+            }
             Purpose::Abandoned => Disposition::Discard,
         }
     }
@@ -64,84 +70,93 @@ impl Download {
     fn on_range_answer(
         &mut self,
         now: Duration,
-        key: PeerId,
+        peer_id: PeerId,
         range_key: RangeKey,
         request: &Request,
         (batch, reply): (BatchId, &Reply),
     ) -> Disposition {
-        let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
+        let (Some(peer), Some(range)) =
+            (self.peers.get_mut(&peer_id), self.ranges.get_mut(range_key))
         else {
             return Disposition::Discard;
         };
-        match range.take(peer, key, request, reply) {
-            Taken::Not => return Disposition::Discard,
-            // It contradicts what it sent itself.
-            Taken::FromStart if range.sender == Some(key) => {
-                return self.leaves_hints(key, range_key, reply.last);
+        match range.fit(peer, peer_id, request, reply) {
+            AnswerFit::None => return Disposition::Discard,
+            // The peer contradicts what it sent itself.
+            AnswerFit::FromStart if range.sender == Some(peer_id) => {
+                return self.record_left_hints(peer_id, range_key, reply.last);
             }
-            // It does not know what another peer sent of this range: its own answer is the fuller one.
-            Taken::FromStart => self.commands.push(Command::Forget(range.restart())),
-            Taken::FromCursor => {}
+            // The peer does not know what another peer sent of this range, and its own answer has more of it.
+            AnswerFit::FromStart => self.commands.push(SyncCommand::Forget(range.restart())),
+            AnswerFit::FromCursor => {}
         }
         let height = range.cursor.height.saturating_add(reply.count);
         let end = ChainPoint { height, hash: reply.last };
         if height > range.end.height || (height == range.end.height && end != range.end) {
-            return self.leaves_hints(key, range_key, reply.last);
+            return self.record_left_hints(peer_id, range_key, reply.last);
         }
-        range.parts.push(Part { batch, peer: key, end, linked: false });
+        range.parts.push(Part { batch, peer: peer_id, end, linked: false });
         range.cursor = end;
-        range.sender = Some(key);
+        range.sender = Some(peer_id);
         if range.is_received() {
-            self.drop_left(height);
+            self.drop_peers_that_left(height);
         } else if reply.count < FULL {
             peer.ends_at = Some(height);
         } else {
-            self.request_range(now, key, range_key);
+            self.request_range(now, peer_id, range_key);
         }
         Disposition::Take
     }
 
-    /// The peer's chain does not contain a hint: it is put aside until another peer shows that one does.
-    fn leaves_hints(&mut self, key: PeerId, range_key: RangeKey, got: BlockHash) -> Disposition {
+    /// Records that a peer's chain does not contain a hint. The peer gets no more requests for ranges, and is refused once another
+    /// peer has delivered the hint.
+    fn record_left_hints(
+        &mut self,
+        peer_id: PeerId,
+        range_key: RangeKey,
+        got: BlockHash,
+    ) -> Disposition {
         if let Some(range) = self.ranges.get_mut(range_key) {
             let ChainPoint { height, hash } = range.end;
-            if range.parts.iter().any(|part| part.peer == key) {
-                self.commands.push(Command::Forget(range.restart()));
+            if range.parts.iter().any(|part| part.peer == peer_id) {
+                self.commands.push(SyncCommand::Forget(range.restart()));
             }
-            self.left.insert(key, DropReason::LeftHints { height, expected: hash, got });
+            self.hints
+                .left_by
+                .insert(peer_id, DropReason::LeftHints { height, expected: hash, got });
         }
-        if let Some(peer) = self.peers.get_mut(&key) {
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.left_hints = true;
         }
         Disposition::Discard
     }
 
-    /// The hint at a height was reached: peers whose chain does not contain that one are refused.
-    fn drop_left(&mut self, reached: u32) {
-        if self.hints_proven {
-            // One peer's chain made these hints: another one's may have more work all the same.
+    /// Refuses the peers whose chain does not contain the hint at a height, once that hint was reached.
+    fn drop_peers_that_left(&mut self, reached: u32) {
+        if self.hints.proven {
+            // These hints come from one peer's chain: another peer's chain may still have more work.
             return;
         }
-        let left = std::mem::take(&mut self.left);
+        let left = std::mem::take(&mut self.hints.left_by);
         for (peer, reason) in left {
             if matches!(reason, DropReason::LeftHints { height, .. } if height == reached) {
                 self.remove_peer(peer);
-                self.commands.push(Command::Disconnect { peer, reason });
+                self.commands.push(SyncCommand::Disconnect { peer, reason });
             } else {
-                self.left.insert(peer, reason);
+                self.hints.left_by.insert(peer, reason);
             }
         }
     }
 
     fn on_tail_answer(
         &mut self,
-        key: PeerId,
+        peer_id: PeerId,
         request: &Request,
         (batch, reply): (BatchId, &Reply),
     ) -> Disposition {
-        let Some(peer) = self.peers.get_mut(&key) else { return Disposition::Discard };
-        // An answer that ends with the tip says that nothing follows it, unless it is full: then it ends there by chance.
-        // A peer that has the tip begins near it.
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return Disposition::Discard };
+        // An answer that ends with the tip shows that nothing follows it, unless it is full: then it ends there by chance.
+        // A peer that has the tip answers from near the tip on.
         let follows = reply.parent == request.locator.first().copied()
             || reply.parent == Some(self.connected.hash);
         let by_this_tip = follows && request.tip == self.connected.hash;
@@ -153,89 +168,88 @@ impl Download {
             peer.tip_state = TipState::Unknown;
         } else {
             peer.confirm_end();
-            self.tail.ended(key, !nothing_new);
+            self.tail.end_lead(peer_id, !nothing_new);
         }
         if nothing_new {
             return Disposition::Discard;
         }
         peer.cursor = Some(reply.last);
-        // A late one may bring what others have brought meanwhile.
-        let late = request.tip != self.connected.hash && !self.tail.is_led_by(key);
-        let leads = full && peer.repeats == 0 && !late;
-        self.tail.push(TailBatch::new(batch, key, reply.count, Some(request.tip)), leads);
-        // One that begins further back may bring what is known, and one that has reached what it announced may have
-        // nothing more, to which some peers give no answer at all.
+        // A late answer may repeat what other peers have sent meanwhile.
+        let late = request.tip != self.connected.hash && !self.tail.is_led_by(peer_id);
+        let may_lead = full && peer.fruitless_answers == 0 && !late;
+        self.tail.push(TailBatch::new(batch, peer_id, reply, Some(request.tip)), may_lead);
+        // An answer that begins further back may repeat known headers. A peer whose answers have reached the height that it
+        // announced may have nothing more, and some peers send no answer at all then.
         let height = self.connected.height.saturating_add(self.tail.count());
-        peer.holds = !self.presync && (!follows || late || height >= peer.announced);
+        peer.waits_for_connect = !self.presync && (!follows || late || height >= peer.announced);
         Disposition::Take
     }
 
-    /// Records what an answer has brought, once it is connected.
+    /// Records what an answer to a request for the tail has shown, once it is connected.
     ///
     /// # Security
-    /// A full answer without progress ends its sender's turn, and some of them cost it its place: answering for ever with
-    /// headers that are known, or with branches in turn, keeps no sync from ending. It does not count where the tip has
-    /// moved since the request: others may have brought the same meanwhile.
+    /// A full answer without progress ends its sender's lead, and after several in a row the sender is disconnected. Otherwise
+    /// a peer could keep a sync from ending by answering for ever with known headers, or with several branches in turn. An
+    /// answer does not count if the tip has moved since the request: other peers may have sent the same headers meanwhile.
     fn record_gain(&mut self, batch: &TailBatch, gain: &Gain) {
-        let (key, full) = (batch.peer, batch.count >= FULL);
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let (peer_id, full) = (batch.peer, batch.count >= FULL);
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         match (gain, peer.next_request) {
             (Gain::Branch(_), _) => peer.next_request = NextRequest::AfterSideBranch,
             (_, NextRequest::AfterSideBranch) => peer.next_request = NextRequest::FromTip,
             _ => {}
         }
-        if peer.shown.record(gain) {
+        if peer.verified.record(gain) {
             self.progressed = true;
-            peer.made_progress();
+            peer.record_progress();
             if full && !peer.is_at_end() {
-                self.tail.follow(key);
+                self.tail.offer_lead(peer_id);
             }
             return;
         }
         if !full || batch.asked_at_tip != Some(self.connected.hash) {
             return;
         }
-        let answers = peer.repeated();
+        let answers = peer.record_fruitless_answer();
         if *gain == Gain::None {
             peer.next_request = NextRequest::AboveKnown;
         }
-        self.tail.ended(key, false);
-        if answers > MAX_REPEATS {
-            self.remove_peer(key);
+        self.tail.end_lead(peer_id, false);
+        if answers > MAX_FRUITLESS_ANSWERS {
+            self.remove_peer(peer_id);
             let reason = DropReason::NoProgress { answers };
-            self.commands.push(Command::Disconnect { peer: key, reason });
+            self.commands.push(SyncCommand::Disconnect { peer: peer_id, reason });
         }
     }
 
-    /// As [`Download::set_at_end`], and no range above the connected height is asked of the peer either, until
+    /// Asks a peer for nothing above the connected height, neither the tail nor ranges, until
     /// [`Download::request_all_again`].
-    pub(super) fn pass_over(&mut self, key: PeerId) {
+    pub(super) fn stop_asking(&mut self, peer_id: PeerId) {
         let height = self.connected.height;
-        if let Some(peer) = self.peers.get_mut(&key) {
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.confirm_end();
-            peer.end_at(height);
+            peer.lower_end(height);
         }
     }
 
-    /// How many peers have said that they have nothing beyond the tip.
+    /// Returns how many peers have confirmed that nothing follows the tip.
     pub(super) fn confirmations(&self) -> usize {
         self.peers.values().filter(|peer| peer.has_confirmed()).count()
     }
 
-    /// Height of the header before a batch's first, as far as the requests before it tell.
-    pub(super) fn begin_height(&self, id: BatchId) -> u32 {
+    /// Returns the height of the header before a batch's first, unless it is a header of which only the hash is known.
+    pub(super) fn begin_height(&self, id: BatchId) -> Option<u32> {
         let range = self.ranges.with_batch(id).map(|range| range.begin_of(id, self.connected));
-        let open = || self.connected.height + self.tail.count_before(id);
-        range.or_else(|| self.prefetched.begin_of(id)).map_or_else(open, |begin| begin.height)
+        let begin = range.or_else(|| self.prefetched.begin_of(id)).map(|begin| begin.height);
+        begin.or_else(|| self.tail.begin_of(id, self.connected))
     }
 
-    /// Height of the last header that a peer sent, while it is not connected.
-    pub(super) fn pending_height(&self, key: PeerId, last: BlockHash) -> Option<u32> {
-        let is_cursor = self.peers.get(&key).is_some_and(|peer| peer.cursor == Some(last));
-        let open = || self.connected.height + self.tail.count_through(key);
+    /// Returns the height of the last header of a batch that is not connected, by its hash.
+    pub(super) fn pending_height(&self, last: BlockHash) -> Option<u32> {
+        let in_tail = || self.tail.height_of_end(last, self.connected);
         let received =
             self.ranges.height_of_end(last).or_else(|| self.prefetched.height_of_end(last));
-        received.or_else(|| is_cursor.then(open))
+        received.or_else(in_tail)
     }
 
     /// Returns whether a batch lies between two hints.
@@ -243,34 +257,22 @@ impl Download {
         self.ranges.with_batch(id).is_some()
     }
 
-    /// Gives up the shipped hints, which are wrong. Hints from a presync are kept.
-    pub(super) fn drop_shipped_hints(&mut self) {
-        if !self.hints_proven {
-            self.give_up_hints();
-        }
-    }
-
-    pub(super) fn give_up_hints(&mut self) {
-        self.hints_on = false;
-        self.left.clear();
-        self.peers.values_mut().for_each(|peer| peer.left_hints = false);
-    }
-
-    /// Records how a batch fared when its proof of work and links were checked: `good` headers are good, the last of which has
-    /// the hash `last`; with `faulty`, a bad one follows.
+    /// Records that the proof of work and the links of a batch were checked. Its first `good` headers are good, and the last of
+    /// them has the hash `last`; with `faulty`, a bad header follows.
     pub(super) fn on_linked(&mut self, id: BatchId, good: u32, last: BlockHash, faulty: bool) {
         let (connected, linked) = (self.connected, LinkedPart { good, last, faulty });
         let dropped = if let Some((_, range)) = self.ranges.with_batch_mut(id) {
-            range.linked(id, linked, connected)
+            range.on_linked(id, linked, connected)
         } else if self.prefetched.begin_of(id).is_some() {
-            self.prefetched.linked(id, linked)
+            self.prefetched.on_linked(id, linked)
         } else {
-            self.tail.linked(id, good > 0, faulty)
+            self.tail.on_linked(id, good > 0, faulty)
         };
-        self.commands.push(Command::Forget(dropped));
+        self.commands.push(SyncCommand::Forget(dropped));
     }
 
-    /// A batch was connected, or only its good part: the chain's end is here now, and this is what the batch has shown.
+    /// Records that a batch was connected, or only its good part unless `whole`. `connected` is the end of what is stored now, and
+    /// `gain` is what the batch has shown.
     pub(super) fn on_connected(
         &mut self,
         id: BatchId,
@@ -296,9 +298,9 @@ impl Download {
                 range.drop_from(id, resume_at)
             }
         } else {
-            self.tail.connected(id, whole)
+            self.tail.on_connected(id, whole)
         };
-        self.commands.push(Command::Forget(dropped));
+        self.commands.push(SyncCommand::Forget(dropped));
         self.hand_over_prefetched();
     }
 }

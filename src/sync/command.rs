@@ -1,16 +1,16 @@
-//! What the sync says is to be done.
+//! The commands that the sync gives, and the events that it reports.
 
-use super::BatchId;
-use crate::chain::{ChainPoint, ChainTip, Rejection, TooNew};
+use super::{BatchId, SlowBlocks};
+use crate::chain::{BatchFault, ChainPoint, ChainTip, Rejection, TooNew};
 use crate::primitives::{BlockHash, PeerId, Work};
 use std::time::Duration;
 
-/// Something to do.
+/// A command of the sync to its driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum SyncCommand {
     /// Send a `getheaders`.
     Request {
-        /// To whom.
+        /// The peer to send it to.
         peer: PeerId,
         /// Known hashes, newest first.
         locator: Vec<BlockHash>,
@@ -19,34 +19,34 @@ pub enum Command {
     },
     /// Check the proof of work and the links of a batch.
     Link {
-        /// Which one.
+        /// The batch.
         batch: BatchId,
-        /// The hint that a batch has to lead to if its parent is stored below that.
+        /// A hint that the stored chain has reached. A batch that starts below it has to lead to it.
         hint: Option<ChainPoint>,
     },
     /// Connect a linked batch to the chain, in the order of these commands.
     Connect {
-        /// Which one.
+        /// The batch.
         batch: BatchId,
-        /// Who sent it.
+        /// The peer that sent it.
         peer: PeerId,
-        /// Whether it lies between two hints, which vouch for its work.
+        /// Whether it lies between two hints, which make its work credible.
         hinted: bool,
-        /// Whether it came without being asked for.
+        /// Whether nobody requested it.
         unsolicited: bool,
-        /// Of the batches of an epoch, those after one that was refused are returned.
+        /// Once a batch is refused, all later batches of its epoch are returned unchecked.
         epoch: u64,
     },
-    /// Throw these batches away.
+    /// Drop these batches.
     Forget(Vec<BatchId>),
-    /// Disconnect a peer, which the sync has forgotten already.
+    /// Disconnect a peer. The sync has already forgotten it.
     Disconnect {
-        /// Whom.
+        /// The peer.
         peer: PeerId,
-        /// Why.
+        /// The reason.
         reason: DropReason,
     },
-    /// Tell those who watch.
+    /// Report an event.
     Report(SyncEvent),
     /// End the sync.
     Done(Stopped),
@@ -55,24 +55,24 @@ pub enum Command {
 /// Why a sync ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// Nothing more was to be had.
+    /// The peers have nothing more.
     CaughtUp,
-    /// The height asked for is reached.
+    /// The chain has reached the height to stop at.
     StopHeight,
-    /// A signal asked for it.
+    /// A signal interrupted it.
     Interrupted,
     /// There was no progress for too long.
     Timeout,
-    /// What followed was refused only because its time is ahead of our clock.
+    /// The next header was refused only because its time is too far ahead of our clock.
     Clock,
-    /// Nothing more was to be had, and the chain has less than the minimum chain work.
+    /// The peers have nothing more, and the chain has less than the minimum chain work.
     LowWork,
-    /// No peer could be used, or all of them were lost.
+    /// No peer could be used, or all peers were lost.
     NoPeers,
 }
 
 impl Stopped {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 7] = [
         Self::CaughtUp,
         Self::StopHeight,
@@ -83,7 +83,7 @@ impl Stopped {
         Self::NoPeers,
     ];
 
-    /// Its name in JSON.
+    /// Returns its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::CaughtUp => "caught-up",
@@ -103,7 +103,7 @@ pub enum DropReason {
     /// It left a request unanswered.
     #[error("no answer to getheaders for {} s", waited.as_secs())]
     Stalled {
-        /// For how long.
+        /// How long it was waited for.
         waited: Duration,
     },
     /// It announced a height and has sent no header.
@@ -112,38 +112,41 @@ pub enum DropReason {
         /// The height that it announced.
         height: u32,
     },
-    /// Its full answers bring nothing new, one after another.
+    /// It sent several full answers in a row that brought nothing new.
     #[error("keeps sending headers that bring no new work: {answers} full answers in a row")]
     NoProgress {
-        /// How many there were.
+        /// How many answers there were.
         answers: u32,
     },
     /// It does not deliver the branch whose work it has shown.
     #[error("showed a branch with more work and does not deliver it: height {height} is missing")]
     Withheld {
-        /// Height of the first hash of the branch that is missing.
+        /// Height of the first hint of the branch that was not reached.
         height: u32,
     },
-    /// Its chain does not contain a hint that another peer's does.
+    /// Its chain does not contain a hint that another peer's chain contains.
     #[error("its chain leaves the hints at height {height}: expected {expected}, got {got}")]
     LeftHints {
         /// Height of the hint.
         height: u32,
-        /// The hint.
+        /// Hash of the hint.
         expected: BlockHash,
-        /// What the peer has there, or the last header that it sent on the way.
+        /// The peer's hash at that height, or of the last header that it sent on the way.
         got: BlockHash,
     },
     /// It sent a header that breaks a rule.
     #[error("{0}")]
     InvalidHeader(Rejection),
+    /// It sent a header that breaks a rule, and the height of its parent is not known.
+    #[error("{0}")]
+    UnplacedHeader(BatchFault),
     /// Its headers go on with those of another chain (NETWORKS.md section 8).
     #[error("follows another chain from height {height}")]
     OtherChain {
         /// Height of the first such header.
         height: u32,
     },
-    /// It sent too many headers that were neither asked for nor of use.
+    /// It sent too many headers that were neither requested nor useful.
     #[error("keeps sending headers that nobody asked for")]
     UnsolicitedHeaders,
     /// It announced too many blocks that it did not deliver.
@@ -152,24 +155,24 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// Returns whether the peer may only have been slow: its address is not discouraged.
+    /// Returns whether the peer may only have been slow. Then its address is not discouraged.
     pub const fn is_silence(&self) -> bool {
         matches!(self, Self::Stalled { .. } | Self::SendsNoHeaders { .. })
     }
 }
 
-/// Something that those who watch a sync may want to know.
+/// An event of a sync that its observers may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SyncEvent {
-    /// A peer has sent verified work that is new.
+    /// A peer has sent new work, which was verified.
     NewWork(PeerId),
-    /// The stored chain has this tip now.
+    /// The stored chain has a new tip.
     NewTip(ChainTip),
-    /// The chain is complete as far as the peers know; the sync follows it from here on.
+    /// The chain is complete as far as the peers know. The sync follows it from now on.
     CaughtUp,
-    /// Something does not fit a chain that is complete.
+    /// Something contradicts that the chain is complete.
     Contradiction(Contradiction),
-    /// A range is asked of another peer because this one is late.
+    /// A range is requested from another peer, because this one is late.
     LateRange {
         /// The late peer.
         peer: PeerId,
@@ -178,33 +181,33 @@ pub enum SyncEvent {
     },
     /// No peer's chain has the hint at this height: the download goes on without hints.
     HintsGivenUp {
-        /// Height of the first hint that nobody has.
+        /// Height of the first hint that no peer's chain has.
         height: u32,
-        /// Whether the hints were those of one peer's branch, made in a presync.
+        /// Whether the hints come from one peer's branch, which a presync has checked.
         proven: bool,
     },
     /// The stored chain contradicts a hint: the download goes on without hints.
     HintsContradicted {
         /// The hint.
         hint: ChainPoint,
-        /// What the stored chain has at its height.
+        /// The stored chain's hash at its height.
         stored: BlockHash,
     },
-    /// Nothing more was to be had, the chain has too little work, and the sync waits for more.
+    /// The peers have nothing more, the chain has too little work, and the sync waits for more.
     LowWork {
         /// Height of the best chain that was seen.
         height: u32,
     },
     /// A header above the tip is too new for our clock.
     TooNew(TooNew),
-    /// A branch has shown its work and is downloaded for keeps.
+    /// A branch has shown its work, and is now downloaded to be stored.
     Proven {
         /// Height of the last common header.
         fork_height: u32,
         /// Height up to which it has shown its work.
         height: u32,
     },
-    /// The candidate does not take over.
+    /// The candidate was discarded, and does not replace the chain's end.
     CandidateDiscarded,
     /// A branch was not kept, because it has too little work.
     BranchNotKept {
@@ -215,21 +218,21 @@ pub enum SyncEvent {
         /// Its work, genesis included.
         work: Work,
     },
-    /// A branch beside the chain is not followed any further.
+    /// A branch beside the chain is too long to be followed further.
     SideBranchTooLong {
-        /// The height that it had reached.
+        /// The height that it has reached.
         height: u32,
     },
-    /// A branch beside the chain ends here.
+    /// A branch beside the chain ends at this tip.
     SideTip(ChainTip),
     /// Peers have different chains.
     PeersDisagree {
         /// The chain with the most work.
         best: ChainTip,
-        /// The end of the other one.
+        /// The end of the other chain.
         other: ChainTip,
     },
-    /// A branch with more work took over.
+    /// A branch with more work has become the chain.
     Reorganization {
         /// The tip before.
         old: ChainPoint,
@@ -240,7 +243,7 @@ pub enum SyncEvent {
     },
 }
 
-/// What does not fit a chain that is complete.
+/// A fact that contradicts that the chain is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contradiction {
     /// The chain ends below the height to stop at.
@@ -250,27 +253,29 @@ pub enum Contradiction {
         /// The height to stop at.
         stop: u32,
     },
-    /// Connected peers announced more than anybody delivered.
+    /// Connected peers announced heights that no peer has delivered.
     Undelivered {
-        /// The peers that did, and the heights that they announced; there is at least one.
+        /// The peers and the heights that they announced; there is at least one.
         announced: Vec<(PeerId, u32)>,
         /// Height of the tip.
         height: u32,
     },
-    /// The hints go further than the chain.
+    /// The last hint is above the tip.
     MissingHint {
         /// Height of the tip.
         height: u32,
         /// Height of the last hint.
         hint: u32,
     },
-    /// The tip is old, on a network where blocks come regularly.
+    /// The tip is old, on a network whose blocks are mined at regular intervals.
     OldTip {
         /// Height of the tip.
         height: u32,
         /// Seconds from its time to our clock.
         age: u64,
     },
+    /// Blocks come so slowly that the peers may be hiding some.
+    SlowBlocks(SlowBlocks),
     /// A few peers have a header that is too new for our clock.
     TooNewForFew(TooNew),
 }

@@ -1,40 +1,49 @@
 //! Decides when a sync ends, when it may report that it has caught up, and what contradicts that.
 
+use super::block_rate::BlockRate;
 use super::header_sync::HeaderSync;
-use super::input::{Moment, PeerSupply, StoredChain};
-use super::{Contradiction, DropReason, Stopped, SyncEvent};
-use crate::primitives::PeerId;
+use super::input::{PeerSupply, StoredChain};
+use super::{Contradiction, DropReason, SlowBlocks, Stopped, SyncEvent};
+use crate::primitives::{Moment, PeerId};
 use std::time::Duration;
 
 /// A tip at most this old (in seconds) is taken as complete: an attacker who hides the rest would have to mine a fresh
 /// tip.
 const FRESH_TIP: u64 = 24 * 60 * 60;
 
-/// Peers that have to confirm a chain that looks complete.
+/// How many peers have to confirm a chain that looks complete.
 const MIN_CONFIRMATIONS: usize = 2;
 
-/// At the tip every peer is asked again this often: announcements can get lost, and headers that were too
-/// early become valid.
+/// At the tip every peer is asked again this often: announcements can get lost, and headers that were too new become valid.
 pub(super) const REQUEST_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What is known once nothing is left to ask for.
+/// While the chain is followed, slow blocks are reported if they stay slow for this time, so that a computer that has slept has
+/// asked its peers again before.
+const SLOW_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// Slow blocks are reported again after this time.
+const SLOW_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is known once there is nothing left to request.
 #[derive(Clone, Debug)]
 struct Evidence {
     /// Height of the stored tip.
     height: u32,
     /// Seconds from the tip's time to our clock, 0 if the tip is ahead; `None` if it could not be read.
     tip_age: Option<u64>,
-    /// The connected peers that announced a greater height, and which.
+    /// Whether blocks come too slowly, and since when.
+    slow_blocks: Option<SlowBlocks>,
+    /// The connected peers that announced a greater height, and that height.
     announced: Vec<(PeerId, u32)>,
     /// Height of the last hint, while hints are on.
     last_hint: Option<u32>,
     /// The height to stop at.
     stop_height: Option<u32>,
-    /// Whether the network's whole chain is wanted, as opposed to any chain with less work.
+    /// Whether the network's whole chain is wanted. Otherwise a chain with less work will do.
     whole_chain: bool,
-    /// Whether the network's blocks come at regular intervals; on regtest they come when somebody wants one.
+    /// Whether the network's blocks are mined at regular intervals, as on every network but regtest.
     regular_blocks: bool,
-    /// Peers that answered that nothing follows our tip.
+    /// How many peers answered that nothing follows our tip.
     confirmations: usize,
     /// How many peers are wanted.
     wanted_peers: usize,
@@ -43,11 +52,11 @@ struct Evidence {
 }
 
 impl Evidence {
-    /// Returns whether enough peers have confirmed that nothing follows our tip, or no others will be heard soon.
+    /// Returns whether enough peers have confirmed that nothing follows our tip, or no more peers are to be expected.
     ///
     /// # Security
-    /// The first peers to connect are the nearest ones, or those that want to be first. While the chain that they show
-    /// looks incomplete, half of all wanted peers must confirm it.
+    /// The first peers to connect are the nearest ones, or attackers that want to be first. While their chain looks incomplete,
+    /// half of all wanted peers must confirm it.
     fn is_complete(&self) -> bool {
         let needed = if self.looks_complete() {
             MIN_CONFIRMATIONS
@@ -59,14 +68,15 @@ impl Evidence {
 
     fn looks_complete(&self) -> bool {
         let fresh = self.tip_age.is_some_and(|age| age <= FRESH_TIP);
-        self.announced.is_empty() && self.missing_hint().is_none() && fresh
+        let complete = self.announced.is_empty() && self.missing_hint().is_none();
+        complete && fresh && self.slow_blocks.is_none()
     }
 
     fn missing_hint(&self) -> Option<u32> {
         self.last_hint.filter(|hint| *hint > self.height)
     }
 
-    /// Returns what does not fit a chain that is complete.
+    /// Returns the facts that contradict that the chain is complete.
     fn contradictions(&self) -> Vec<Contradiction> {
         let height = self.height;
         let stop = self.stop_height.filter(|stop| *stop > height);
@@ -79,7 +89,10 @@ impl Evidence {
         let expects_fresh = self.whole_chain && self.regular_blocks;
         let age = self.tip_age.filter(|age| expects_fresh && *age > FRESH_TIP);
         let age = age.map(|age| Contradiction::OldTip { height, age });
-        [stop, undelivered, hint, age].into_iter().flatten().collect()
+        // That an old tip means slow blocks, too, need not be said.
+        let slow = self.slow_blocks.filter(|_| expects_fresh && age.is_none());
+        let slow = slow.map(Contradiction::SlowBlocks);
+        [stop, undelivered, hint, age, slow].into_iter().flatten().collect()
     }
 }
 
@@ -87,12 +100,12 @@ impl HeaderSync {
     /// Returns why the sync ends, if it does.
     pub(super) fn check_end(&mut self, now: Moment, chain: &dyn StoredChain) -> Option<Stopped> {
         if self.supply == PeerSupply::Exhausted && !self.is_working() {
-            return Some(self.blame_for(Stopped::NoPeers));
+            return Some(self.end_reason(Stopped::NoPeers));
         }
-        // At the tip, waiting is the job.
+        // At the tip, there is nothing to do but to wait.
         let limit = self.settings.timeout.filter(|_| !self.completion.caught_up);
         if limit.is_some_and(|limit| self.idle_for(now.since_start) >= limit) {
-            return Some(self.blame_for(Stopped::Timeout));
+            return Some(self.end_reason(Stopped::Timeout));
         }
         if !self.download.is_caught_up(now.since_start) {
             return None;
@@ -116,7 +129,7 @@ impl HeaderSync {
         })
     }
 
-    /// Nothing is left to ask for: begins to follow the chain, or asks all peers again after a while.
+    /// Begins to follow the chain if it is complete, and asks all peers again from time to time.
     fn check_following(&mut self, now: Moment, chain: &dyn StoredChain) {
         if !self.completion.caught_up && !self.is_stopped_by_clock() {
             if self.tip.chainwork >= self.settings.min_chain_work {
@@ -131,9 +144,38 @@ impl HeaderSync {
                 self.report(SyncEvent::LowWork { height });
             }
         }
+        if self.completion.caught_up {
+            self.check_block_rate(now, chain);
+        }
         if now.since_start.saturating_sub(self.completion.last_request) >= REQUEST_INTERVAL {
             self.request_all_again(now);
         }
+    }
+
+    /// Reports slow blocks while the chain is followed.
+    fn check_block_rate(&mut self, now: Moment, chain: &dyn StoredChain) {
+        let Some(slow) = self.slow_blocks(now, chain) else {
+            self.completion.slow_since = None;
+            return;
+        };
+        let (now, completion) = (now.since_start, &mut self.completion);
+        let since = *completion.slow_since.get_or_insert(now);
+        let passed = |from: Duration, limit: Duration| now.saturating_sub(from) >= limit;
+        let is_due = completion.slow_reported.is_none_or(|last| passed(last, SLOW_AGAIN));
+        if is_due && passed(since, SLOW_FOR) {
+            completion.slow_reported = Some(now);
+            self.report(SyncEvent::Contradiction(Contradiction::SlowBlocks(slow)));
+        }
+    }
+
+    /// Returns whether blocks come too slowly, and since when.
+    fn slow_blocks(&mut self, now: Moment, chain: &dyn StoredChain) -> Option<SlowBlocks> {
+        if !self.settings.steady_hash_rate || !self.settings.whole_chain {
+            return None;
+        }
+        let known = self.completion.block_rate.take().filter(|rate| rate.is_of(&self.tip));
+        let rate = known.unwrap_or_else(|| BlockRate::read(&self.tip, chain));
+        self.completion.block_rate.insert(rate).judge(now.unix)
     }
 
     /// Asks every peer again for what follows the tip.
@@ -142,29 +184,31 @@ impl HeaderSync {
         self.download.request_all_again();
     }
 
-    /// While nothing is stored: drops the peers that announced a height and have sent no header, so that nobody takes
-    /// their answer, that nothing follows genesis, for the end of the chain. Returns whether there were any.
+    /// Drops the peers that announced a height and have sent no header, while only genesis is stored, and returns whether there
+    /// were any. Otherwise their answer that nothing follows genesis would end the sync.
     fn drop_peers_without_headers(&mut self) -> bool {
         if self.tip.height > 0 {
             return false;
         }
-        let without =
-            self.peers.iter().filter(|(_, peer)| peer.announced > 0 && !peer.sent_headers);
-        let without: Vec<_> = without.map(|(id, peer)| (*id, peer.announced)).collect();
+        let has_sent_headers =
+            |peer: &PeerId| self.peers.get(peer).is_some_and(|peer| peer.sent_headers);
+        let announced = self.download.announced_heights();
+        let without: Vec<_> =
+            announced.filter(|(peer, height)| *height > 0 && !has_sent_headers(peer)).collect();
         for (peer, height) in &without {
             self.drop_peer(*peer, DropReason::SendsNoHeaders { height: *height });
         }
         !without.is_empty()
     }
 
-    /// What a sync ends with that gets no further, where `stopped` alone would hide the cause.
-    fn blame_for(&self, stopped: Stopped) -> Stopped {
+    /// Returns why a sync that gets no further ends. That is `stopped`, unless our clock or the lack of peers is the cause.
+    fn end_reason(&self, stopped: Stopped) -> Stopped {
         if self.is_stopped_by_clock() {
             Stopped::Clock
         } else if self.had_peers {
             stopped
         } else {
-            // No peer ever answered, however long the sync waited.
+            // No peer ever connected, however long the sync waited.
             Stopped::NoPeers
         }
     }
@@ -172,24 +216,30 @@ impl HeaderSync {
     fn report_contradictions(&mut self, now: Moment, chain: &dyn StoredChain) {
         let too_new = self.too_new.map(Contradiction::TooNewForFew);
         let contradictions = self.evidence(now, chain).contradictions();
+        // An old tip is slow, too.
+        let slow = self.completion.block_rate.as_ref().and_then(|rate| rate.judge(now.unix));
+        self.completion.slow_reported = slow.map(|_| now.since_start);
         for contradiction in too_new.into_iter().chain(contradictions) {
             self.report(SyncEvent::Contradiction(contradiction));
         }
     }
 
-    fn evidence(&self, now: Moment, chain: &dyn StoredChain) -> Evidence {
+    fn evidence(&mut self, now: Moment, chain: &dyn StoredChain) -> Evidence {
+        let slow_blocks = self.slow_blocks(now, chain);
         let (settings, height) = (&self.settings, self.tip.height);
-        // What is only too new was delivered.
-        let more = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.announced > height && peer.too_new_at.is_none());
-        let tip_age = chain.time_at(height).map(|time| now.unix.saturating_sub(u64::from(time)));
+        // A peer whose header is only too new has delivered it.
+        let is_too_new =
+            |peer: &PeerId| self.peers.get(peer).is_some_and(|peer| peer.too_new_at.is_some());
+        let more = self.download.announced_heights();
+        let more = more.filter(|(peer, announced)| *announced > height && !is_too_new(peer));
+        let tip = chain.times_and_bits(height, 1);
+        let tip_age = tip.first().map(|tip| now.unix.saturating_sub(u64::from(tip.time)));
         let last_hint = settings.hints.points().last().filter(|_| self.hints.hold);
         Evidence {
             height,
             tip_age,
-            announced: more.map(|(id, peer)| (*id, peer.announced)).collect(),
+            slow_blocks,
+            announced: more.collect(),
             last_hint: last_hint.map(|point| point.height),
             stop_height: settings.stop_height,
             whole_chain: settings.whole_chain,
@@ -206,11 +256,12 @@ mod tests {
     use super::{Contradiction, Evidence, FRESH_TIP};
     use crate::primitives::PeerId;
 
-    /// A chain of 1,000 that nothing contradicts.
-    fn fine() -> Evidence {
+    /// Returns the evidence for a complete chain of height 1,000.
+    fn complete() -> Evidence {
         Evidence {
             height: 1_000,
             tip_age: Some(600),
+            slow_blocks: None,
             announced: Vec::new(),
             last_hint: Some(900),
             stop_height: None,
@@ -223,15 +274,17 @@ mod tests {
     }
 
     #[test]
-    fn two_peers_confirm_a_chain_that_looks_complete_and_half_of_all_any_other() {
-        assert!(fine().is_complete());
-        assert!(!Evidence { confirmations: 1, ..fine() }.is_complete());
-        assert!(Evidence { confirmations: 0, expects_more_peers: false, ..fine() }.is_complete());
+    fn two_peers_confirm_a_chain_that_looks_complete_and_half_of_all_peers_any_other() {
+        assert!(complete().is_complete());
+        assert!(!Evidence { confirmations: 1, ..complete() }.is_complete());
+        assert!(
+            Evidence { confirmations: 0, expects_more_peers: false, ..complete() }.is_complete()
+        );
         for incomplete in [
-            Evidence { tip_age: Some(FRESH_TIP + 1), ..fine() },
-            Evidence { tip_age: None, ..fine() },
-            Evidence { last_hint: Some(1_001), ..fine() },
-            Evidence { announced: vec![(PeerId(7), 1_001)], ..fine() },
+            Evidence { tip_age: Some(FRESH_TIP + 1), ..complete() },
+            Evidence { tip_age: None, ..complete() },
+            Evidence { last_hint: Some(1_001), ..complete() },
+            Evidence { announced: vec![(PeerId(7), 1_001)], ..complete() },
         ] {
             assert!(!Evidence { confirmations: 3, ..incomplete.clone() }.is_complete());
             assert!(Evidence { confirmations: 4, ..incomplete }.is_complete());
@@ -239,21 +292,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_contradicts_a_chain_that_is_complete() {
-        assert_eq!(fine().contradictions(), []);
-        let reached = Evidence { stop_height: Some(1_000), last_hint: Some(1_000), ..fine() };
+    fn a_complete_chain_has_no_contradictions() {
+        assert_eq!(complete().contradictions(), []);
+        let reached = Evidence { stop_height: Some(1_000), last_hint: Some(1_000), ..complete() };
         assert_eq!(reached.contradictions(), []);
     }
 
     #[test]
-    fn whatever_a_complete_chain_would_not_have_is_a_contradiction() {
+    fn an_incomplete_chain_is_reported_with_every_contradiction() {
         let announced = vec![(PeerId(7), 3_000), (PeerId(8), 20_000)];
         let far = Evidence {
             stop_height: Some(9_000),
             last_hint: Some(2_016),
             tip_age: Some(273_600),
             announced: announced.clone(),
-            ..fine()
+            ..complete()
         };
         let height = 1_000;
         let expected = [
@@ -263,7 +316,7 @@ mod tests {
             Contradiction::OldTip { height, age: 273_600 },
         ];
         assert_eq!(far.contradictions(), expected);
-        // Whoever is content with less work than the network's does not expect the chain to go on.
+        // If less work than the network's will do, the chain need not go on to the last hint or to our time.
         let part = Evidence { whole_chain: false, ..far.clone() };
         assert_eq!(part.contradictions(), expected[..2]);
         let regtest = Evidence { regular_blocks: false, ..far };

@@ -1,12 +1,14 @@
-//! The download: what is known of each peer's chain, the two ways of downloading, and which of them is on.
+//! The download: which peer is asked for which headers, in ranges between hints or from the tip on.
 
-use super::input::StoredChain;
+use super::followed_hints::FollowedHints;
+use super::input::{Reply, StoredChain};
 use super::locator::locator;
+use super::peer_speed::PeerSpeed;
 use super::peers::{NextRequest, Peer, Purpose};
 use super::prefetched::Prefetched;
 use super::tail::{SOFT_DEADLINE, Tail, TailBatch};
 use super::window::{LEAST_WINDOW, RANGES_PER_MS, Ranges, SILENT, WINDOW};
-use super::{BatchId, Command, DropReason, FULL, RangeKey, SyncEvent};
+use super::{BatchId, DropReason, FULL, RangeKey, SyncCommand, SyncEvent};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::{BlockHash, PeerId};
 use std::cmp::Reverse;
@@ -17,13 +19,13 @@ use std::time::Duration;
 /// answer to `getheaders` (`HEADERS_RESPONSE_TIME`); half of it is ample for 162 kB.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
-/// A range is asked of a second peer after this many times the usual delay of an answer, and not sooner than the floor:
-/// below that, a race costs more than it saves.
+/// A range is requested from a second peer after this many times the usual answer time, and not before the floor.
 const RACE_FACTOR: u32 = 3;
 const RACE_FLOOR: Duration = Duration::from_millis(150);
-const RACE_UNMEASURED: Duration = Duration::from_secs(2);
+/// The same before any peer has answered.
+const RACE_BEFORE_ANSWERS: Duration = Duration::from_secs(2);
 
-/// Headers that a lone peer is asked for at first; several peers share them.
+/// How many headers the first peer is asked for at once until its speed is known; later peers get fewer.
 const FIRST_IN_FLIGHT: u32 = 8 * FULL;
 
 /// Decides which peer is asked for which headers.
@@ -31,33 +33,27 @@ const FIRST_IN_FLIGHT: u32 = 8 * FULL;
 pub(super) struct Download {
     pub(super) genesis: BlockHash,
     pub(super) peers: BTreeMap<PeerId, Peer>,
-    /// Where what is stored ends: at the tip, or at the candidate's end.
+    /// The end of what is stored: the tip, or the candidate's end.
     pub(super) connected: ChainPoint,
-    pub(super) hints_on: bool,
-    /// Whether the hints are those of a branch that has shown its work in a presync, and not the shipped ones.
-    pub(super) hints_proven: bool,
-    /// The peer that showed that branch.
-    pub(super) prover: Option<PeerId>,
+    pub(super) hints: FollowedHints,
     pub(super) ranges: Ranges,
-    /// The peers whose chain does not contain a hint, and which one.
-    pub(super) left: BTreeMap<PeerId, DropReason>,
     pub(super) prefetched: Prefetched,
     pub(super) tail: Tail,
-    /// How long an answer usually takes, of all peers, smoothed.
-    pub(super) typical: Option<Duration>,
-    /// The locator that was last made from the stored chain.
+    /// The usual answer time of all peers, smoothed.
+    pub(super) typical_answer_time: Option<Duration>,
+    /// The last locator that was made from the stored chain.
     pub(super) locator: Vec<BlockHash>,
-    pub(super) commands: Vec<Command>,
-    /// Whether more peers may come soon: until they have, hints that nobody follows are not given up.
-    pub(super) expecting: bool,
-    /// Whether a presync is under way: what arrives is checked and not stored, so that `connected` stays where it is.
+    pub(super) commands: Vec<SyncCommand>,
+    /// Whether more peers may connect soon: until then, hints that no peer follows are not given up.
+    pub(super) more_peers_expected: bool,
+    /// Whether a presync is under way: headers are checked and not stored, so `connected` does not move.
     pub(super) presync: bool,
     /// Whether there was progress since the last poll.
     pub(super) progressed: bool,
 }
 
 impl Download {
-    /// A download that goes on from the stored tip.
+    /// Returns a download that goes on from the stored tip.
     pub(super) fn new(
         genesis: BlockHash,
         hints: Hints,
@@ -69,139 +65,140 @@ impl Download {
             genesis,
             peers: BTreeMap::new(),
             connected,
-            hints_on: !hints.points().is_empty(),
-            hints_proven: false,
-            prover: None,
+            hints: FollowedHints { on: !hints.points().is_empty(), ..FollowedHints::default() },
             ranges: Ranges::new(hints, start, stop_height),
-            left: BTreeMap::new(),
             prefetched: Prefetched::default(),
             tail: Tail::default(),
-            typical: None,
+            typical_answer_time: None,
             locator: Vec::new(),
             commands: Vec::new(),
-            expecting: false,
+            more_peers_expected: false,
             presync: false,
             progressed: false,
         }
     }
 
-    /// A peer can be asked now. The height it announces only keeps it from being asked for more than that.
-    pub(super) fn add_peer(&mut self, key: PeerId, announced_height: u32, round_trip: Duration) {
+    /// Adds a peer that has connected. The height that it announced only keeps it from being asked for more.
+    pub(super) fn add_peer(&mut self, peer_id: PeerId, announced: u32, round_trip: Duration) {
         let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
         let window = FIRST_IN_FLIGHT / peers.saturating_add(1);
-        let mut peer = Peer::new(announced_height, window);
-        peer.record_round_trip(round_trip);
-        self.peers.insert(key, peer);
+        let speed = PeerSpeed::new(round_trip, window);
+        self.peers.insert(peer_id, Peer::new(announced, speed));
     }
 
-    /// A peer is gone; what it was asked for goes to others.
-    pub(super) fn remove_peer(&mut self, key: PeerId) {
-        self.peers.remove(&key);
-        self.left.remove(&key);
-        self.ranges.disown(key);
-        self.prefetched.disown(key);
+    /// Removes a peer that is gone. Other peers are asked for what it owed.
+    pub(super) fn remove_peer(&mut self, peer_id: PeerId) {
+        self.peers.remove(&peer_id);
+        self.hints.left_by.remove(&peer_id);
+        self.ranges.remove_owner(peer_id);
+        self.prefetched.remove_owner(peer_id);
     }
 
-    /// Takes headers that nobody asked for, because they follow a header that is stored.
-    pub(super) fn take_unsolicited(&mut self, key: PeerId, count: u32, batch: BatchId) {
-        self.tail.push(TailBatch::new(batch, key, count, None), false);
+    /// Returns the height that each peer announced in its handshake.
+    pub(super) fn announced_heights(&self) -> impl Iterator<Item = (PeerId, u32)> {
+        self.peers.iter().map(|(peer_id, peer)| (*peer_id, peer.announced))
     }
 
-    /// The peer announced something that is not known: it is asked for what follows the tip. What it said before, that
-    /// there is nothing more, is doubted once as long as the tip stays where it is.
-    pub(super) fn on_announcement(&mut self, key: PeerId) {
-        self.prefetched.reopen(key);
-        if let Some(peer) = self.peers.get_mut(&key) {
+    /// Queues unsolicited headers that follow the stored tip.
+    pub(super) fn take_unsolicited(&mut self, peer_id: PeerId, reply: &Reply, batch: BatchId) {
+        self.tail.push(TailBatch::new(batch, peer_id, reply, None), false);
+    }
+
+    /// Makes the next poll ask a peer that announced an unknown block for what follows the tip. Its earlier confirmation that
+    /// nothing follows is dropped, but only once for each tip.
+    pub(super) fn on_announcement(&mut self, peer_id: PeerId) {
+        self.prefetched.forget_end_by(peer_id);
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.on_announcement();
         }
     }
 
-    /// Returns whether nothing is expected of a peer: it is not asked anything, and is not to be.
-    pub(super) fn is_idle(&self, key: PeerId) -> bool {
-        self.peers.get(&key).is_some_and(|peer| peer.is_at_end() && peer.requests.is_empty())
+    /// Returns whether a peer owes no answer and will not be asked either.
+    pub(super) fn is_idle(&self, peer_id: PeerId) -> bool {
+        self.peers.get(&peer_id).is_some_and(|peer| peer.is_at_end() && peer.requests.is_empty())
     }
 
-    /// The peers that were asked and have not answered, and for how long.
+    /// Returns the peers that owe an answer, and for how long they have owed it.
     pub(super) fn unanswered(&self, now: Duration) -> Vec<(PeerId, Duration)> {
         let waited = |peer: &Peer| Some(now.saturating_sub(peer.waiting_since()?));
-        self.peers.iter().filter_map(|(key, peer)| Some((*key, waited(peer)?))).collect()
+        self.peers.iter().filter_map(|(peer_id, peer)| Some((*peer_id, waited(peer)?))).collect()
     }
 
-    /// What the peer sent is not kept any more: it is asked again by what is stored.
-    pub(super) fn start_over(&mut self, key: PeerId) {
-        self.ranges.disown(key);
-        self.prefetched.disown(key);
-        if let Some(peer) = self.peers.get_mut(&key) {
+    /// Forgets what a peer sent and is not stored. The peer is asked again with the stored tip's locator.
+    pub(super) fn start_over(&mut self, peer_id: PeerId) {
+        self.ranges.remove_owner(peer_id);
+        self.prefetched.remove_owner(peer_id);
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
             let left_hints = peer.left_hints;
             peer.start_over();
             peer.left_hints = left_hints;
         }
     }
 
-    /// The peer has nothing that could be used now.
-    pub(super) fn set_at_end(&mut self, key: PeerId) {
-        if let Some(peer) = self.peers.get_mut(&key) {
+    /// Records that a peer has nothing that can be used now.
+    pub(super) fn confirm_end_of(&mut self, peer_id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.confirm_end();
         }
     }
 
-    /// Sets whether what peers send beyond the hints is checked without being kept.
+    /// Sets whether the headers beyond the hints are checked without being stored.
     pub(super) fn set_presync(&mut self, presync: bool) {
         self.presync = presync;
     }
 
-    /// Asks a peer, besides everything else, for what follows the tip's parent: one that has the tip answers with it at
-    /// least. (Asked for what follows the tip, one that is behind and one that has it give the same empty answer.)
+    /// Asks a peer, besides everything else, for what follows the tip's parent. A peer that has the tip answers at least with
+    /// the tip. (If it were asked for what follows the tip, its answer would be empty, as that of a peer that is behind.)
     pub(super) fn check_tip(
         &mut self,
         now: Duration,
-        key: PeerId,
+        peer_id: PeerId,
         tip: u32,
         chain: &dyn StoredChain,
     ) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         let locator = locator(chain, tip, None);
-        peer.ask(Purpose::TipCheck, locator.clone(), now, FULL, self.connected.hash);
-        self.commands.push(Command::Request { peer: key, locator, stop: BlockHash::ZERO });
+        peer.record_request(Purpose::TipCheck, locator.clone(), now, FULL, self.connected.hash);
+        self.commands.push(SyncCommand::Request { peer: peer_id, locator, stop: BlockHash::ZERO });
     }
 
-    /// Every peer is asked again for what follows the tip.
+    /// Makes the next poll ask every peer for what follows the tip.
     pub(super) fn request_all_again(&mut self) {
-        self.peers.values_mut().for_each(Peer::ask_anew);
+        self.peers.values_mut().for_each(Peer::forget_end);
     }
 
-    /// The batches to be connected next, in this order.
+    /// Returns the batches to connect next, in this order.
     pub(super) fn connectable(&self) -> Vec<BatchId> {
-        let mut batches = self.ranges.connectable(self.connected.height, self.hints_proven);
+        let mut batches = self.ranges.connectable(self.connected.height, self.hints.proven);
         batches.extend(self.tail.connectable());
         batches
     }
 
-    /// Decides what to do now. `tip` is the height of the stored tip.
+    /// Returns the commands that are due now. `tip` is the height of the stored tip.
     pub(super) fn poll(
         &mut self,
         now: Duration,
         more_peers_expected: bool,
         tip: u32,
         chain: &dyn StoredChain,
-    ) -> Vec<Command> {
-        self.expecting = more_peers_expected;
+    ) -> Vec<SyncCommand> {
+        self.more_peers_expected = more_peers_expected;
         if std::mem::take(&mut self.progressed) {
-            self.tail.progressed(now);
+            self.tail.record_progress(now);
         }
-        self.take_silence_for_an_end(now);
+        self.confirm_silent_ends(now);
         self.drop_stalled(now);
         self.check_hints();
         self.hand_over_prefetched();
         let near_hint = self.is_near_hint(now);
         if near_hint {
-            self.tail.lead(None);
+            self.tail.set_leader(None);
         }
-        if self.is_hinted(now) {
+        if self.uses_ranges(now) {
             self.request_ranges(now);
         } else if !near_hint {
             if self.tail.is_idle() {
-                self.commands.push(Command::Forget(self.ranges.clear()));
+                self.commands.push(SyncCommand::Forget(self.ranges.clear()));
             }
             if !self.peers.is_empty() {
                 self.drop_prefetched();
@@ -211,54 +208,56 @@ impl Download {
         self.take_commands()
     }
 
-    pub(super) fn take_commands(&mut self) -> Vec<Command> {
+    pub(super) fn take_commands(&mut self) -> Vec<SyncCommand> {
         std::mem::take(&mut self.commands)
     }
 
-    /// Takes the silence of peers that have nothing more for what it says.
-    fn take_silence_for_an_end(&mut self, now: Duration) {
-        for (key, peer) in &mut self.peers {
+    /// Takes the silence of peers that can have nothing more as a confirmation of our tip.
+    fn confirm_silent_ends(&mut self, now: Duration) {
+        for (peer_id, peer) in &mut self.peers {
             if peer.is_silent_at_end(now, self.connected.height, SOFT_DEADLINE) {
                 peer.requests.pop_front();
                 peer.confirm_end();
-                self.tail.ended(*key, false);
+                self.tail.end_lead(*peer_id, false);
             }
         }
     }
 
+    /// Disconnects the peers that have left a request unanswered for too long.
     fn drop_stalled(&mut self, now: Duration) {
         let mut stalled = self.unanswered(now);
         stalled.retain(|(_, waited)| *waited >= ANSWER_DEADLINE);
         for (peer, waited) in stalled {
             self.remove_peer(peer);
             let reason = DropReason::Stalled { waited };
-            self.commands.push(Command::Disconnect { peer, reason });
+            self.commands.push(SyncCommand::Disconnect { peer, reason });
         }
     }
 
-    fn is_hinted(&self, now: Duration) -> bool {
-        self.tail.is_idle() && self.hints_lead(now, self.connected.height)
+    /// Returns whether the download goes by ranges now, and not by the tail.
+    fn uses_ranges(&self, now: Duration) -> bool {
+        self.tail.is_idle() && self.can_request_ranges(now, self.connected.height)
     }
 
-    /// Returns whether the tail has come to the end of a gap between hints. Headers that are not kept bring it
-    /// no nearer.
+    /// Returns whether the tail has reached the end of a gap between hints. Headers of a presync do not count, since they are
+    /// not stored.
     fn is_near_hint(&self, now: Duration) -> bool {
         let reached = self.connected.height.saturating_add(self.tail.count());
-        !self.presync && self.ranges.ends_gap(reached) && self.hints_lead(now, reached)
+        !self.presync && self.ranges.ends_gap(reached) && self.can_request_ranges(now, reached)
     }
 
-    /// Returns whether ranges can be used above a height.
-    fn hints_lead(&self, now: Duration, connected: u32) -> bool {
-        if !self.hints_on || !self.ranges.remain_above(connected) || self.ranges.is_gap(connected) {
+    /// Returns whether there is a peer to download ranges from, above a height.
+    fn can_request_ranges(&self, now: Duration, connected: u32) -> bool {
+        if !self.hints.on || !self.ranges.remain_above(connected) || self.ranges.is_gap(connected) {
             return false;
         }
         let head = self.ranges.get(self.ranges.head(connected));
         let needed = head.map_or(connected, |range| range.cursor.height);
-        // Whoever is late may never answer, and what it was asked for may not be there.
+        // A late peer may never answer, perhaps because it lacks what it was asked for.
         let patience = self.patience();
         let busy =
             head.is_some_and(|range| !range.parts.is_empty() || range.is_awaited(now, patience));
-        // Nor does one that is silent hold up those that have nothing more.
+        // A silent peer does not keep the others from going on without ranges, unless it is the only one.
         let alone = self.peers.len() == 1;
         let may_have = |peer: &Peer| {
             let speaks = alone || !peer.is_silent(now, SILENT);
@@ -267,33 +266,34 @@ impl Download {
         busy || self.peers.values().any(may_have)
     }
 
+    /// Requests the prefetch, and ranges from all peers that have room for them.
     fn request_ranges(&mut self, now: Duration) {
         let passed = self.ranges.fill(self.connected, self.window());
-        self.commands.push(Command::Forget(passed));
-        if self.ranges.is_ahead(self.connected.height) {
+        self.commands.push(SyncCommand::Forget(passed));
+        if self.ranges.keep_store_busy(self.connected.height) {
             return;
         }
-        // First of all: its answers come one after another, and the ranges fill what is left of the lines.
+        // The prefetch comes first: its answers come one after another, and the ranges use what is left of the lines.
         self.request_prefetch(now);
         let patience = self.patience();
-        let mut keys: Vec<PeerId> = self.peers.keys().copied().collect();
-        // What others left lying goes to those who have just answered.
-        keys.sort_by_key(|key| Reverse(self.peers[key].waiting_since().unwrap_or(now)));
-        // One range each, round after round, so that all peers get their share of the next ones.
+        let mut peer_ids: Vec<PeerId> = self.peers.keys().copied().collect();
+        // Ranges that others owe go to the peers that have answered last.
+        peer_ids.sort_by_key(|peer_id| Reverse(self.peers[peer_id].waiting_since().unwrap_or(now)));
+        // Each peer gets one range per round, so that all peers share the next ranges.
         loop {
             let mut asked = false;
-            for key in &keys {
-                let Some(peer) = self.peers.get(key) else { continue };
-                // One that keeps others waiting gets nothing more until it answers.
-                if peer.left_hints || !peer.has_room() || peer.is_late(now, patience) {
+            for peer_id in &peer_ids {
+                let Some(peer) = self.peers.get(peer_id) else { continue };
+                // A late peer gets nothing more until it answers.
+                if peer.left_hints || !peer.has_room_for_range() || peer.is_late(now, patience) {
                     continue;
                 }
                 let has_above = |height| peer.has_above(height);
-                let Some(range) = self.ranges.next_for(*key, now, patience, has_above) else {
+                let Some(range) = self.ranges.next_for(*peer_id, now, patience, has_above) else {
                     continue;
                 };
-                self.report_late(range);
-                self.request_range(now, *key, range);
+                self.report_late_owner(range);
+                self.request_range(now, *peer_id, range);
                 asked = true;
             }
             if !asked {
@@ -302,16 +302,19 @@ impl Download {
         }
     }
 
-    fn report_late(&mut self, range: RangeKey) {
+    /// Reports that a range is requested once more because its last owner is late.
+    fn report_late_owner(&mut self, range: RangeKey) {
         let Some(range) = self.ranges.get(range) else { return };
         if let Some(late) = range.owners.last() {
             let event = SyncEvent::LateRange { peer: *late, height: range.end.height };
-            self.commands.push(Command::Report(event));
+            self.commands.push(SyncCommand::Report(event));
         }
     }
 
-    pub(super) fn request_range(&mut self, now: Duration, key: PeerId, range_key: RangeKey) {
-        let (Some(peer), Some(range)) = (self.peers.get_mut(&key), self.ranges.get_mut(range_key))
+    /// Requests the rest of a range from a peer.
+    pub(super) fn request_range(&mut self, now: Duration, peer_id: PeerId, range_key: RangeKey) {
+        let (Some(peer), Some(range)) =
+            (self.peers.get_mut(&peer_id), self.ranges.get_mut(range_key))
         else {
             return;
         };
@@ -319,30 +322,36 @@ impl Download {
         if range.cursor != range.start {
             locator.push(range.start.hash);
         }
-        range.owners.push(key);
+        range.owners.push(peer_id);
         range.asked_at = now;
         let purpose = Purpose::Range(range_key);
         let stop = range.end.hash;
         let wanted = range.end.height.saturating_sub(range.cursor.height).min(FULL);
-        peer.ask(purpose, locator.clone(), now, wanted, self.connected.hash);
-        self.commands.push(Command::Request { peer: key, locator, stop });
+        peer.record_request(purpose, locator.clone(), now, wanted, self.connected.hash);
+        self.commands.push(SyncCommand::Request { peer: peer_id, locator, stop });
     }
 
+    /// Requests the tail from the peers that [`Tail::peers_to_ask`] returns.
     fn request_tail(&mut self, now: Duration, tip: u32, chain: &dyn StoredChain) {
-        let waiting =
-            self.expecting && self.hints_on && self.ranges.remain_above(self.connected.height);
-        self.peers.values_mut().for_each(|peer| peer.set_aside = waiting && peer.left_hints);
-        for key in self.tail.peers_to_ask(now, &mut self.peers, !self.presync) {
-            let Some(peer) = self.peers.get_mut(&key) else { continue };
+        let waiting = self.more_peers_expected
+            && self.hints.on
+            && self.ranges.remain_above(self.connected.height);
+        self.peers
+            .values_mut()
+            .for_each(|peer| peer.excluded_from_tail = waiting && peer.left_hints);
+        for peer_id in self.tail.peers_to_ask(now, &mut self.peers, !self.presync) {
+            let Some(peer) = self.peers.get_mut(&peer_id) else { continue };
             let above_known = peer.next_request == NextRequest::AboveKnown;
             if above_known {
                 peer.next_request = NextRequest::FromTip;
             }
             let common = peer.cursor.take_if(|_| above_known);
-            if std::mem::take(&mut peer.holds) && peer.cursor == Some(self.connected.hash) {
+            if std::mem::take(&mut peer.waits_for_connect)
+                && peer.cursor == Some(self.connected.hash)
+            {
                 peer.cursor = None;
             }
-            // In the middle of a stream the last hash counts; what is behind it may be older.
+            // While answers follow each other only the cursor counts, so an older locator behind it will do.
             if peer.cursor.is_none() || self.locator.is_empty() {
                 self.locator = locator(chain, tip, None);
             }
@@ -351,32 +360,34 @@ impl Download {
                 common.map_or_else(|| self.locator.clone(), |hash| locator(chain, tip, Some(hash)));
             let hashes: Vec<BlockHash> = cursor.into_iter().chain(behind).collect();
             let purpose = Purpose::Tail;
-            peer.ask(purpose, hashes.clone(), now, FULL, self.connected.hash);
-            peer.compared_since.get_or_insert(now);
+            peer.record_request(purpose, hashes.clone(), now, FULL, self.connected.hash);
+            peer.first_tail_request.get_or_insert(now);
             let stop = BlockHash::ZERO;
-            self.commands.push(Command::Request { peer: key, locator: hashes, stop });
+            self.commands.push(SyncCommand::Request { peer: peer_id, locator: hashes, stop });
         }
     }
 
-    /// How many ranges may be under way or wait to be connected: what the fastest store takes while an answer is
-    /// awaited, and some more, since peers do not answer in turn. Others would only cost memory.
+    /// Returns how many ranges may be under way or wait to be connected. That is what the fastest store takes while an answer is
+    /// awaited, and some more, since peers do not answer in order; further ranges would only cost memory.
     fn window(&self) -> usize {
-        let awaited = self.typical.map_or(u128::MAX, |typical| typical.as_millis());
+        let awaited = self.typical_answer_time.map_or(u128::MAX, |usual| usual.as_millis());
         let awaited = usize::try_from(awaited).unwrap_or(usize::MAX);
         let window = WINDOW.min(LEAST_WINDOW.saturating_add(awaited.saturating_mul(RANGES_PER_MS)));
         LEAST_WINDOW.max(window - self.prefetched.len().min(window))
     }
 
+    /// Returns how long an answer may take before another peer is asked for the same headers.
     pub(super) fn patience(&self) -> Duration {
-        self.typical.map_or(RACE_UNMEASURED, |typical| RACE_FLOOR.max(typical * RACE_FACTOR))
+        self.typical_answer_time
+            .map_or(RACE_BEFORE_ANSWERS, |usual| RACE_FLOOR.max(usual * RACE_FACTOR))
     }
 
-    /// Returns whether the peers have nothing beyond the tip, as far as they have been given the time to say so.
+    /// Returns whether the peers have nothing beyond the tip, as far as they have answered in time.
     pub(super) fn is_caught_up(&self, now: Duration) -> bool {
-        !self.is_hinted(now) && self.tail.is_caught_up(now, &self.peers)
+        !self.uses_ranges(now) && self.tail.is_caught_up(now, &self.peers)
     }
 
-    /// When [`Download::poll`] or [`Download::is_caught_up`] may say something new though nothing has happened.
+    /// Returns when [`Download::poll`] or [`Download::is_caught_up`] may return something new although nothing happens.
     pub(super) fn deadline(&self, now: Duration) -> Option<Duration> {
         let waiting = self.peers.values().filter_map(Peer::waiting_since);
         let own = waiting.flat_map(|since| [since + self.patience(), since + ANSWER_DEADLINE]);

@@ -1,44 +1,44 @@
-//! The state machine: what is known of peers, batches and the chain, and which part of it decides what.
+//! The state machine: its state, its inputs, and the commands that it gives.
 
 use super::download::Download;
 use super::hint_check::HintCheck;
-use super::input::{Input, Moment, PeerSupply, StoredChain};
+use super::input::{Input, PeerSupply, StoredChain};
 use super::progress::Progress;
 use super::settings::{Settings, Tally};
-use super::state::{Batch, Completion, PeerRecord, Stage};
-use super::{BatchId, Command, DropReason, Stopped, SyncEvent};
+use super::state::{BatchState, Completion, PeerRecord, Stage};
+use super::{BatchId, DropReason, Stopped, SyncCommand, SyncEvent};
 use crate::chain::{ChainTip, Hints, TooNew};
-use crate::primitives::PeerId;
+use crate::primitives::{Moment, PeerId};
 use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 
-/// A sync from its first peer to its end. See the [module](super).
+/// A sync, from its first peer to its end. See the [module](super).
 #[derive(Debug)]
 pub struct HeaderSync {
     pub(super) settings: Settings,
     pub(super) download: Download,
     pub(super) tip: ChainTip,
     pub(super) peers: BTreeMap<PeerId, PeerRecord>,
-    pub(super) batches: BTreeMap<BatchId, Batch>,
-    /// Batches that were on their way when one was refused belong to the epoch before.
+    pub(super) batches: BTreeMap<BatchId, BatchState>,
+    /// The epoch of the batches that are connected from now on; each refusal begins a new one.
     pub(super) epoch: u64,
     pub(super) supply: PeerSupply,
-    /// Whether any peer was ever connected.
+    /// Whether a peer was ever connected.
     pub(super) had_peers: bool,
     pub(super) hints: HintCheck,
     pub(super) progress: Progress,
     pub(super) completion: Completion,
-    /// The header above the tip that was refused only because it is ahead of our clock; of several, the earliest.
+    /// The header above the tip that was refused only because it is ahead of our clock; if there are several, the earliest.
     pub(super) too_new: Option<TooNew>,
-    /// How far a branch was checked that has not shown its work, while one is.
+    /// The height up to which a presync has checked its branch, while there is a presync.
     pub(super) presync_height: Option<u32>,
     pub(super) tally: Tally,
-    pub(super) commands: Vec<Command>,
+    pub(super) commands: Vec<SyncCommand>,
 }
 
 impl HeaderSync {
-    /// A sync that goes on from the stored tip.
+    /// Returns a sync that goes on from the stored tip.
     pub fn new(settings: Settings, tip: ChainTip, chain: &dyn StoredChain) -> Self {
         let mut commands = Vec::new();
         let hints = HintCheck::new(&settings.hints, tip.height, chain, &mut commands);
@@ -63,13 +63,13 @@ impl HeaderSync {
         }
     }
 
-    /// Records what has happened. [`HeaderSync::take_commands`], or the next [`HeaderSync::poll`], gives the commands that
-    /// follow from it.
+    /// Takes an event. [`HeaderSync::take_commands`], or the next [`HeaderSync::poll`], returns the commands that follow from
+    /// it.
     pub fn handle(&mut self, now: Moment, input: Input, chain: &dyn StoredChain) {
         match input {
             Input::PeerConnected { peer, announced, round_trip } => {
                 self.had_peers = true;
-                self.peers.insert(peer, PeerRecord::new(announced));
+                self.peers.insert(peer, PeerRecord::default());
                 self.download.add_peer(peer, announced, round_trip);
             }
             Input::PeerGone(peer) => self.forget_peer(peer),
@@ -98,18 +98,20 @@ impl HeaderSync {
                     batch.stage = Stage::Linked;
                 }
             }
-            Input::Orphan { batch, again } => self.on_orphan(batch, again),
+            Input::Orphan { batch, request_again } => self.on_orphan(batch, request_again),
             Input::Proven { proven, prover } => self.on_proven(proven, prover),
             Input::CandidateDiscarded(tip) => self.on_candidate_discarded(tip),
         }
     }
 
-    /// Decides what to do now.
-    pub fn poll(&mut self, now: Moment, chain: &dyn StoredChain) -> Vec<Command> {
+    /// Returns the commands that are due now.
+    pub fn poll(&mut self, now: Moment, chain: &dyn StoredChain) -> Vec<SyncCommand> {
+        // Ranges above a hint that the chain contradicts would follow nothing that is stored.
+        self.check_hints(chain);
         self.connect_linked();
         if self.has_reached_stop_height() {
-            // Before anybody is asked: there may be nothing to do at all.
-            self.commands.push(Command::Done(Stopped::StopHeight));
+            // This comes before any request, since there may be nothing to do at all.
+            self.commands.push(SyncCommand::Done(Stopped::StopHeight));
             return self.take_commands();
         }
         self.retry_too_new(now);
@@ -117,22 +119,23 @@ impl HeaderSync {
         let commands = self.download.poll(now.since_start, more_expected, self.tip.height, chain);
         self.carry_out(commands);
         if let Some(stopped) = self.check_end(now, chain) {
-            self.commands.push(Command::Done(stopped));
+            self.commands.push(SyncCommand::Done(stopped));
         }
         self.take_commands()
     }
 
-    /// Returns the commands that follow from what was handled, without any that only [`HeaderSync::poll`] gives.
-    pub fn take_commands(&mut self) -> Vec<Command> {
+    /// Returns the commands that follow from the events so far, without those that only [`HeaderSync::poll`] gives.
+    pub fn take_commands(&mut self) -> Vec<SyncCommand> {
         let commands = self.download.take_commands();
         self.carry_out(commands);
         let mut commands = mem::take(&mut self.commands);
-        commands
-            .retain(|command| !matches!(command, Command::Forget(batches) if batches.is_empty()));
+        commands.retain(
+            |command| !matches!(command, SyncCommand::Forget(batches) if batches.is_empty()),
+        );
         commands
     }
 
-    /// Hands over the linked batches whose turn it is to be connected.
+    /// Gives a command to connect each linked batch that follows what is connected.
     pub fn connect_linked(&mut self) {
         for id in self.download.connectable() {
             let Some(batch) = self.batches.get_mut(&id) else { continue };
@@ -140,23 +143,29 @@ impl HeaderSync {
                 continue;
             }
             batch.stage = Stage::Connecting;
-            let Batch { peer, unsolicited, .. } = *batch;
+            let BatchState { peer, unsolicited, .. } = *batch;
             let (hinted, epoch) = (self.download.is_hinted_batch(id), self.epoch);
-            self.commands.push(Command::Connect { batch: id, peer, hinted, unsolicited, epoch });
+            self.commands.push(SyncCommand::Connect {
+                batch: id,
+                peer,
+                hinted,
+                unsolicited,
+                epoch,
+            });
         }
     }
 
-    /// Takes over the download's commands, and what they mean for the rest of the state.
-    pub(super) fn carry_out(&mut self, commands: Vec<Command>) {
+    /// Passes the download's commands on, and applies them to the rest of the state.
+    pub(super) fn carry_out(&mut self, commands: Vec<SyncCommand>) {
         for command in commands {
             match &command {
-                Command::Disconnect { peer, .. } => {
+                SyncCommand::Disconnect { peer, .. } => {
                     self.peers.remove(peer);
                 }
-                Command::Forget(batches) => {
+                SyncCommand::Forget(batches) => {
                     self.batches.retain(|batch, _| !batches.contains(batch));
                 }
-                Command::Report(SyncEvent::HintsGivenUp { proven: false, .. }) => {
+                SyncCommand::Report(SyncEvent::HintsGivenUp { proven: false, .. }) => {
                     self.hints.hold = false;
                 }
                 _ => {}
@@ -172,35 +181,35 @@ impl HeaderSync {
 
     pub(super) fn drop_peer(&mut self, peer: PeerId, reason: DropReason) {
         self.forget_peer(peer);
-        self.commands.push(Command::Disconnect { peer, reason });
+        self.commands.push(SyncCommand::Disconnect { peer, reason });
     }
 
     pub(super) fn report(&mut self, event: SyncEvent) {
-        self.commands.push(Command::Report(event));
+        self.commands.push(SyncCommand::Report(event));
     }
 
-    /// Returns whether a batch is being checked or connected, and something may come of it without any peer.
+    /// Returns whether a batch is being checked or connected, so that the chain may grow without any peer.
     pub(super) fn is_working(&self) -> bool {
         self.batches.values().any(|batch| batch.stage != Stage::Linked)
     }
 
-    /// When [`HeaderSync::poll`] may have something new to ask though nothing has happened. What goes by minutes or by the wall
-    /// clock (the timeout, the next round of requests, a header that becomes valid) is found by polling twice a second.
+    /// Returns when [`HeaderSync::poll`] may give a new request although nothing happens. The timeout, the next round of requests
+    /// and a header that becomes valid have no deadline here: the caller polls twice a second.
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
         self.download.deadline(now)
     }
 
-    /// Whether the stored chain has reached the height to stop at.
+    /// Returns whether the stored chain has reached the height to stop at.
     pub fn has_reached_stop_height(&self) -> bool {
         self.settings.stop_height.is_some_and(|stop| self.tip.height >= stop)
     }
 
-    /// The stored tip.
+    /// Returns the stored tip.
     pub fn tip(&self) -> &ChainTip {
         &self.tip
     }
 
-    /// Returns whether the sync has caught up, and follows the chain.
+    /// Returns whether the sync has caught up and follows the chain.
     pub fn is_following(&self) -> bool {
         self.completion.caught_up
     }
@@ -210,41 +219,41 @@ impl HeaderSync {
         self.hints.hold
     }
 
-    /// How far a branch was checked that has not shown its work, while one is.
+    /// Returns the height up to which a presync has checked its branch, while there is a presync.
     pub fn presync_height(&self) -> Option<u32> {
         self.presync_height
     }
 
-    /// The header that the chain would go on with if our clock were right.
+    /// Returns the header that the chain would go on with if it were not too new for our clock.
     pub fn too_new(&self) -> Option<TooNew> {
         self.too_new
     }
 
-    /// What the sync has done so far.
+    /// Returns what the sync has done so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// For how long there has been no progress.
+    /// Returns how long there has been no progress.
     pub fn idle_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.progress.last)
     }
 
-    /// The peers that were asked and have not answered, and for how long.
+    /// Returns the peers that owe an answer, and for how long they have owed it.
     pub fn unanswered(&self, now: Duration) -> Vec<(PeerId, Duration)> {
         self.download.unanswered(now)
     }
 
-    /// The height that the chain is expected to have, by what peers announce, or by hints.
+    /// Returns the height that the chain probably has: the median of what peers announce, or else the last hint's height.
     pub fn estimated_height(&self) -> u32 {
-        let announced = self.peers.values().map(|peer| peer.announced).collect();
+        let announced = self.download.announced_heights().map(|(_, height)| height).collect();
         let hinted = self.settings.hints.points().last().filter(|_| self.hints.hold);
         let estimated = estimated_height(announced, hinted.map_or(0, |point| point.height));
         estimated.max(self.tip.height).min(self.settings.stop_height.unwrap_or(u32::MAX))
     }
 }
 
-/// The median of what peers announce; as long as nobody has announced anything, the last hint's height.
+/// Returns the median of the announced heights, or the last hint's height while no peer has announced one.
 fn estimated_height(mut announced: Vec<u32>, hinted: u32) -> u32 {
     announced.retain(|height| *height > 0);
     announced.sort_unstable();
@@ -256,9 +265,9 @@ mod tests {
     use super::estimated_height;
 
     #[test]
-    fn what_peers_announce_counts_more_than_hints() {
+    fn the_median_of_announced_heights_counts_and_hints_only_without_any() {
         assert_eq!(estimated_height(vec![], 953_567), 953_567);
-        assert_eq!(estimated_height(vec![0], 953_567), 953_567, "a peer that announces nothing");
+        assert_eq!(estimated_height(vec![0], 953_567), 953_567, "the peer announces no height");
         assert_eq!(estimated_height(vec![32_259], 953_567), 32_259);
         assert_eq!(estimated_height(vec![u32::MAX, 960_000, 7], 953_567), 960_000);
     }

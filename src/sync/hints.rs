@@ -1,18 +1,20 @@
-//! Hints that the stored chain contradicts, that are given up, and those that a peer's chain made when it showed its work.
+//! Decides when the download gives up its hints, and when it follows others.
 
 use super::download::Download;
+use super::followed_hints::FollowedHints;
 use super::header_sync::HeaderSync;
 use super::input::StoredChain;
 use super::prefetched::Prefetched;
 use super::tail::Tail;
 use super::window::Ranges;
-use super::{Command, DropReason, SyncEvent};
+use super::{DropReason, SyncCommand, SyncEvent};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::PeerId;
+use std::collections::BTreeMap;
 
 impl HeaderSync {
-    /// Between hints that are far from each other the download does not go by them: whether the chain has them
-    /// after all is looked at when there is no more of it.
+    /// Compares the stored chain with the last hint that it has reached. The download may have passed that hint without
+    /// following it: where hints are far from each other, and where no connected peer seems to have it.
     pub(super) fn check_hints(&mut self, chain: &dyn StoredChain) {
         if !self.hints.hold {
             return;
@@ -25,10 +27,10 @@ impl HeaderSync {
 }
 
 impl Download {
-    /// Starts again from `connected` with hints that one peer's chain made: nobody else is refused for leaving them. What was
-    /// received and not connected is forgotten.
+    /// Restarts the download from `connected` with the hints of one peer's chain; other peers are not refused for leaving
+    /// them. What was received and is not connected is forgotten.
     ///
-    /// `prover` is the peer whose chain it is: if nobody delivers it after all, that peer loses its place.
+    /// `prover` is the peer whose chain it is. That peer is disconnected if nobody delivers the chain after all.
     pub(super) fn restart_with_hints(
         &mut self,
         hints: Hints,
@@ -38,11 +40,8 @@ impl Download {
         let start = ChainPoint { height: 0, hash: self.genesis };
         self.ranges = Ranges::new(hints, start, self.ranges.stop_height());
         self.connected = connected;
-        self.hints_on = true;
-        self.hints_proven = true;
-        self.prover = prover;
+        self.hints = FollowedHints { on: true, proven: true, prover, left_by: BTreeMap::new() };
         self.presync = false;
-        self.left.clear();
         self.prefetched = Prefetched::default();
         self.tail = Tail::default();
         for peer in self.peers.values_mut() {
@@ -50,9 +49,9 @@ impl Download {
         }
     }
 
-    /// Hints that nobody follows, or that the chain with most work contradicts, are of no use.
+    /// Gives up hints that no peer follows, or that the chain with the most work contradicts.
     pub(super) fn check_hints(&mut self) {
-        if !self.hints_on || !self.ranges.remain_above(self.connected.height) {
+        if !self.hints.on || !self.ranges.remain_above(self.connected.height) {
             return;
         }
         let head = self.ranges.head(self.connected.height);
@@ -62,23 +61,36 @@ impl Download {
                 && self.connected.height < range.end.height
         });
         let all_left = self.peers.values().all(|peer| peer.left_hints);
-        let nobody = !self.expecting && !self.peers.is_empty() && all_left;
-        if !contradicted && !nobody {
+        let no_follower = !self.more_peers_expected && !self.peers.is_empty() && all_left;
+        if !contradicted && !no_follower {
             return;
         }
-        let left = self.left.values().filter_map(|reason| match reason {
+        let left_at = self.hints.left_by.values().filter_map(|reason| match reason {
             DropReason::LeftHints { height, .. } => Some(*height),
             _ => None,
         });
         let head = self.ranges.get(head).map_or(self.connected.height, |range| range.end.height);
-        let height = left.min().unwrap_or(head);
+        let height = left_at.min().unwrap_or(head);
         self.give_up_hints();
-        let proven = self.hints_proven;
-        self.commands.push(Command::Report(SyncEvent::HintsGivenUp { height, proven }));
-        if let Some(prover) = self.prover.take().filter(|key| self.peers.contains_key(key)) {
+        let proven = self.hints.proven;
+        self.commands.push(SyncCommand::Report(SyncEvent::HintsGivenUp { height, proven }));
+        if let Some(prover) = self.hints.prover.take().filter(|id| self.peers.contains_key(id)) {
             self.remove_peer(prover);
             let reason = DropReason::Withheld { height };
-            self.commands.push(Command::Disconnect { peer: prover, reason });
+            self.commands.push(SyncCommand::Disconnect { peer: prover, reason });
         }
+    }
+
+    /// Gives up the shipped hints, which are wrong. Hints from a presync are kept.
+    pub(super) fn drop_shipped_hints(&mut self) {
+        if !self.hints.proven {
+            self.give_up_hints();
+        }
+    }
+
+    fn give_up_hints(&mut self) {
+        self.hints.on = false;
+        self.hints.left_by.clear();
+        self.peers.values_mut().for_each(|peer| peer.left_hints = false);
     }
 }

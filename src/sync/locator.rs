@@ -7,15 +7,15 @@ use crate::primitives::BlockHash;
 /// Most hashes in a locator. Source: Bitcoin Core `MAX_LOCATOR_SZ`.
 const MAX_HASHES: usize = 101;
 
-/// Heights whose hashes make a locator for a chain with this tip: newest first, the ten below the tip one by one,
+/// Returns the heights of a locator for a chain with this tip: newest first, the ten heights below the tip one by one,
 /// then with gaps that double, and genesis at the end.
 ///
-/// Bitcoin Core `LocatorEntries`. A peer takes the first hash it knows, so the newest must come first:
-/// oldest first would make every request start far below the tip.
+/// Source: Bitcoin Core `LocatorEntries`. A peer takes the first hash that it knows, so the newest hash must come first.
+/// Otherwise every answer would start far below the tip.
 ///
 /// It starts with the tip's parent, as Bitcoin Core's does (`net_processing.cpp`, "start at the block preceding the
-/// currently best known header"): a peer that has the tip answers with it at least. Some nodes (bcoin, mako) send nothing
-/// at all when nothing follows a locator.
+/// currently best known header"), so that a peer that has the tip answers at least with the tip. Some nodes (bcoin, mako)
+/// send nothing at all when nothing follows a locator.
 pub(super) fn locator_heights(tip: u32) -> Vec<u32> {
     let mut heights = Vec::new();
     let (mut height, mut step) = (tip.saturating_sub(1), 1);
@@ -30,10 +30,10 @@ pub(super) fn locator_heights(tip: u32) -> Vec<u32> {
     heights
 }
 
-/// Heights whose hashes show a peer where its branch leaves ours, somewhere between a header that both have and the
-/// tip: newest first, closer to each other the nearer they are to `common`, which is the last one.
+/// Returns the heights of a locator that finds where a peer's branch leaves ours, between the header at `common`, which both
+/// have, and the tip. The newest height comes first, the gaps become smaller towards `common`, and `common` is the last.
 ///
-/// Each answer to such a locator begins within a twelfth of the way to the fork.
+/// The peer's answer begins below the fork, by at most a twelfth of the distance between `common` and the fork.
 pub(super) fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     let mut heights = vec![common];
     let mut distance = FULL;
@@ -45,8 +45,8 @@ pub(super) fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     heights
 }
 
-/// The locator of the stored chain, whose tip is at the height `tip`; with the hash of a header that a peer's chain is known to have, one that finds where that
-/// chain leaves ours. A header that cannot be read is left out: the next one still leads to the chain.
+/// Returns the locator of the stored chain, whose tip is at the height `tip`. With the hash `common` of a header that a peer's
+/// chain is known to have, the locator finds where that chain leaves ours. Headers that cannot be read are left out.
 pub(super) fn locator(
     chain: &dyn StoredChain,
     tip: u32,
@@ -62,7 +62,7 @@ mod tests {
     use super::{MAX_HASHES, locator_heights, spread_above};
 
     #[test]
-    fn from_the_tips_parent_down_by_ones_then_doubling_gaps_and_genesis_last() {
+    fn a_locator_starts_with_the_tips_parent_and_ends_with_genesis() {
         assert_eq!(locator_heights(0), [0]);
         assert_eq!(locator_heights(1), [0]);
         assert_eq!(locator_heights(4), [3, 2, 1, 0]);

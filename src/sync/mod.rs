@@ -1,24 +1,28 @@
-//! The sync as one pure state machine: whom to ask for which headers, what an answer is, when the chain is complete.
+//! The sync as one pure state machine. It decides which peer is asked for which headers, what an answer means, and when the chain
+//! is complete.
 //!
-//! [`HeaderSync`] takes what has happened ([`Input`]) and gives what is to be done ([`Command`]). The time and the stored chain come
-//! in as arguments. It never sees a header, only the ends and the length of a batch; the caller keeps batches under their
+//! [`HeaderSync`] takes events ([`Input`]) and returns commands ([`SyncCommand`]). The time and the stored chain come in as
+//! arguments. It never sees a header, only the ends and the length of a batch; the caller keeps batches under their
 //! [`BatchId`].
 //!
-//! Up to the last hint the chain is cut into ranges that several peers are asked for at once (`window`). What follows the
-//! last hint is the tail: one peer leads from the tip on, and the others are compared with it (`tail`).
+//! Up to the last hint the chain is cut into ranges, which are requested from several peers at once (`window`). What follows
+//! the last hint is the tail: one peer leads from the tip on, and the others are compared with it (`tail`).
 
 mod admission;
 mod announcements;
 mod answers;
+mod block_rate;
 mod command;
 mod completion;
 mod download;
+mod followed_hints;
 mod header_sync;
 mod hint_check;
 mod hints;
 mod input;
 mod locator;
 mod outcomes;
+mod peer_speed;
 mod peers;
 mod prefetch;
 mod prefetched;
@@ -27,25 +31,30 @@ mod progress;
 mod settings;
 mod state;
 mod tail;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(unused, reason = "the fuzzer uses a part of it"))]
+#[allow(clippy::unwrap_used, reason = "all of it is a test")]
 mod tests;
 mod too_new;
 mod window;
 
 pub use admission::{Admission, BatchFacts, BranchFacts, Limits, TipFacts};
-pub use command::{Command, Contradiction, DropReason, Stopped, SyncEvent};
+pub use block_rate::SlowBlocks;
+pub use command::{Contradiction, DropReason, Stopped, SyncCommand, SyncEvent};
 pub use download::ANSWER_DEADLINE;
 pub use header_sync::HeaderSync;
-pub use input::{Input, Linked, Moment, PeerSupply, Reply, StoredChain};
+pub use input::{Input, Linked, PeerSupply, Reply, StoredChain, TimeAndBits};
 pub use presync::{Presync, Presyncs, Proven};
 pub use settings::{ChainEnd, Settings};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use tests::fuzz;
 
-/// Names a batch of headers from its arrival until it is connected to the chain or dropped.
+/// The number of a batch of headers, from its arrival until it is connected to the chain or dropped.
 pub type BatchId = u64;
 
-/// Headers in a full answer (Bitcoin Core `MAX_HEADERS_RESULTS`). One with fewer than were asked for says that the peer has no
-/// more: of a range of 2,016 headers the second answer has 16.
+/// How many headers a full answer has (Bitcoin Core `MAX_HEADERS_RESULTS`). An answer with fewer headers than were requested
+/// shows that the peer has no more. The second answer of a range of 2,016 headers has 16.
 const FULL: u32 = 2000;
 
-/// Position of a range's end among the hints.
+/// The position of a range's end among the hints.
 type RangeKey = usize;

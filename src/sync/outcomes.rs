@@ -1,13 +1,13 @@
-//! What became of batches: what counts as progress, who is to blame, and what is reported.
+//! Takes the outcomes of batches: records progress, blames senders, and reports events.
 
 use super::header_sync::HeaderSync;
-use super::input::{Linked, Moment, StoredChain};
+use super::input::{Linked, StoredChain};
 use super::presync::Proven;
 use super::progress::Gain;
 use super::state::Stage;
-use super::{BatchId, Command, DropReason, SyncEvent};
+use super::{BatchId, DropReason, SyncCommand, SyncEvent};
 use crate::chain::{ChainPoint, ChainTip, ConnectOutcome, Hints, Rejection};
-use crate::primitives::{BlockHash, PeerId, Work};
+use crate::primitives::{BlockHash, Moment, PeerId, Work};
 
 impl HeaderSync {
     pub(super) fn on_linked(&mut self, id: BatchId, linked: &Linked) {
@@ -15,17 +15,21 @@ impl HeaderSync {
         batch.stage = Stage::Linked;
         let peer = batch.peer;
         if let Some((hint, got)) = linked.hint_mismatch {
-            // It leads away from the hints that the stored chain follows: nothing of its sender is of use.
+            // The batch leads away from the hints that the stored chain follows, so nothing that its sender has is useful.
             self.download.on_linked(id, 0, BlockHash::ZERO, true);
             let ChainPoint { height, hash: expected } = hint;
             return self.drop_peer(peer, DropReason::LeftHints { height, expected, got });
         }
-        let begin = linked.parent_height.unwrap_or_else(|| self.download.begin_height(id));
+        let begin = linked.parent_height.or_else(|| self.download.begin_height(id));
         let faulty = linked.fault.is_some();
         self.download.on_linked(id, linked.good, linked.last, faulty);
         if let Some(fault) = &linked.fault {
-            let rejection = fault.clone().at(begin + linked.good + 1);
-            self.drop_peer(peer, DropReason::InvalidHeader(rejection));
+            let fault = fault.clone();
+            let reason = match begin {
+                Some(begin) => DropReason::InvalidHeader(fault.at(begin + linked.good + 1)),
+                None => DropReason::UnplacedHeader(fault),
+            };
+            self.drop_peer(peer, reason);
         }
     }
 
@@ -47,7 +51,8 @@ impl HeaderSync {
         self.report_new_tip(&extended);
     }
 
-    /// A batch broke a rule that its ancestors set. What was queued behind it is returned and is queued anew.
+    /// Blames the sender of a batch that breaks a rule which depends on its ancestors. The batches queued behind it are returned,
+    /// and are queued anew.
     pub(super) fn on_refused(
         &mut self,
         now: Moment,
@@ -66,19 +71,31 @@ impl HeaderSync {
         }
     }
 
-    /// A batch goes on with what was not kept: its sender is asked again from what is stored, or left alone.
-    pub(super) fn on_orphan(&mut self, batch: BatchId, again: bool) {
+    /// Drops a batch whose parent is not known, and what follows it. Its sender is asked again from the stored tip on, or is not
+    /// asked any more.
+    ///
+    /// While a branch has to show its work, a peer's headers only follow what the peer itself has sent. So where several peers
+    /// have sent the prefetch, all but the first are asked again. Otherwise their answers, even that nothing follows, would be
+    /// taken for answers about the stored tip.
+    pub(super) fn on_orphan(&mut self, batch: BatchId, request_again: bool) {
         let Some(peer) = self.sender(batch) else { return };
+        let follows_other = self.download.tail.get(batch).map(|batch| batch.follows_other);
+        if follows_other.is_none() && !self.download.is_hinted_batch(batch) {
+            // It was dropped with one that it follows.
+            self.batches.remove(&batch);
+            return;
+        }
+        self.download.drop_followers(batch, peer);
         self.finish_batch(batch, self.download.connected, false, &Gain::None);
-        if again {
+        if request_again || follows_other == Some(true) {
             self.download.start_over(peer);
         } else {
-            self.download.set_at_end(peer);
+            self.download.confirm_end_of(peer);
         }
     }
 
-    /// A branch has shown its work: now it is downloaded to be kept, by the hashes that were noted on the way. If it
-    /// leaves the chain below its tip, it is a candidate, kept beside the chain until it has more work.
+    /// Restarts the download to store a branch that has shown its work. The hashes that the presync has kept are the hints. A
+    /// branch that leaves the chain below its tip is a candidate, stored beside the chain until it has more work.
     pub(super) fn on_proven(&mut self, proven: Proven, prover: PeerId) {
         let Proven { fork, points } = proven;
         let height = points.last().map_or(fork.height, |point| point.height);
@@ -86,6 +103,7 @@ impl HeaderSync {
         self.restart_with_hints(points, fork, Some(prover));
     }
 
+    /// Restarts the download from the tip, since the candidate was discarded.
     pub(super) fn on_candidate_discarded(&mut self, tip: ChainTip) {
         self.report(SyncEvent::CandidateDiscarded);
         let end = tip.point();
@@ -93,7 +111,7 @@ impl HeaderSync {
         self.restart_with_hints(Vec::new(), end, None);
     }
 
-    /// The download goes on from `end` by these hints; whatever was under way is of no use any more.
+    /// Restarts the download from `end` with these hints, and forgets all batches.
     fn restart_with_hints(
         &mut self,
         mut points: Vec<ChainPoint>,
@@ -102,7 +120,7 @@ impl HeaderSync {
     ) {
         self.epoch += 1;
         let batches = std::mem::take(&mut self.batches);
-        self.commands.push(Command::Forget(batches.into_keys().collect()));
+        self.commands.push(SyncCommand::Forget(batches.into_keys().collect()));
         self.presync_height = None;
         let last = points.last().map_or(0, |point| point.height);
         let hints = self.settings.hints.points().iter().filter(|_| self.hints.hold);
@@ -125,7 +143,7 @@ impl HeaderSync {
         }
     }
 
-    /// Counts and reports what a batch did to the chain; returns what it has shown.
+    /// Counts and reports what a batch did to the chain, and returns what it has shown.
     pub(super) fn record_outcome(
         &mut self,
         now: Moment,
@@ -148,7 +166,7 @@ impl HeaderSync {
         }
         if let Some(peer) = sender {
             if is_new(outcome) {
-                self.forgive(peer);
+                self.clear_offences(peer);
             } else {
                 self.check_announced_block(now, peer, chain);
             }
@@ -157,8 +175,8 @@ impl HeaderSync {
         gain
     }
 
-    /// Reports the tip if the chain has more work than before: once for all batches that were stored together, and after the
-    /// reorganisations among them.
+    /// Reports the tip if the chain has more work than before. That is done once for all batches that were stored together, after
+    /// any reorganizations among them.
     pub(super) fn report_new_tip(&mut self, gain: &Gain) {
         if *gain == Gain::Chain {
             self.report(SyncEvent::NewTip(self.tip.clone()));
@@ -187,7 +205,7 @@ impl HeaderSync {
             }
             ConnectOutcome::SideBranchTooLong { height } => {
                 if let Some(peer) = sender {
-                    self.download.set_at_end(peer);
+                    self.download.confirm_end_of(peer);
                 }
                 self.report(SyncEvent::SideBranchTooLong { height: *height });
             }
@@ -209,19 +227,24 @@ impl HeaderSync {
     fn record_reorganization(&mut self, old: ChainTip, depth: u32) {
         self.report(SyncEvent::SideTip(old.clone()));
         let (old_point, new) = (old.point(), self.tip.point());
-        // Both branches came in this very sync, and before it was complete: from two peers.
-        if self.tally.headers_added > 0 && !self.completion.caught_up {
+        if self.tally.headers_added > 0 {
             self.report_disagreement(old);
         }
         self.tally.reorgs += 1;
         self.report(SyncEvent::Reorganization { old: old_point, new, depth });
     }
 
+    /// Reports that peers have different chains, unless it is the network that changes to another branch: the chain is followed,
+    /// or all headers came from one peer.
     fn report_disagreement(&mut self, other: ChainTip) {
-        self.report(SyncEvent::PeersDisagree { best: self.tip.clone(), other });
+        let senders = self.peers.values().filter(|peer| peer.sent_headers).count();
+        let by_one = senders < 2 && self.tally.headers_added > 0;
+        if !self.completion.caught_up && !by_one {
+            self.report(SyncEvent::PeersDisagree { best: self.tip.clone(), other });
+        }
     }
 
-    /// What is not kept may yet be the most that the peers have to offer.
+    /// Remembers the branch with the most work that was not stored: the peers may have nothing better.
     fn record_rejected(&mut self, height: u32, work: &Work) {
         let best = &mut self.tally.best_rejected;
         if best.as_ref().is_none_or(|best| best.work < *work) {
@@ -234,7 +257,7 @@ impl HeaderSync {
     }
 }
 
-/// Returns whether a batch brought anything that was not known, and that is kept or may be.
+/// Returns whether a batch brought anything new that is stored, or may be later.
 fn is_new(outcome: &ConnectOutcome) -> bool {
     match outcome {
         ConnectOutcome::Unchanged

@@ -1,14 +1,14 @@
-//! What follows the last hint, asked for while the ranges before it are still coming.
+//! The prefetch: what follows the last hint is requested while the ranges before it are still arriving.
 //!
-//! Nothing cuts that part of the chain into ranges, so each of its requests waits for the answer to the one
-//! before: left to the end, every 2000 headers would cost a round trip in which nothing else happens. One peer is
-//! asked from the last hint on instead, and from the end of its answers; another takes over where it is late, gone, or
-//! much slower. What comes is linked like ranges, and kept until they reach it: then the tail goes on with
-//! it as if it had just come.
+//! Nothing cuts that part of the chain into ranges, so each of its requests has to wait for the answer to the one
+//! before. If it were left to the end, every 2000 headers would cost a round trip in which nothing else happens. Instead one
+//! peer is asked from the last hint on, and then from the end of each of its answers. Another peer takes over if the first is
+//! late, gone, or much slower. The answers are linked as those of ranges are, and wait until the ranges reach them. Then
+//! the tail goes on with them as if they had just arrived.
 //!
 //! # Security
-//! The part belongs to no hint: it is connected as any peer's chain beyond them is, with low-work protection and the
-//! comparison of peers, and it is thrown away where the hints turn out to be wrong.
+//! No hint covers these headers. They are connected as any peer's chain beyond the hints is, with low-work protection and the
+//! comparison of peers, and they are thrown away if the hints turn out to be wrong.
 
 use super::FULL;
 use super::answers::Disposition;
@@ -16,25 +16,25 @@ use super::download::Download;
 use super::input::Reply;
 use super::peers::{Peer, Purpose, Request};
 use super::prefetched::Prefetched;
-use super::window::{Part, Range, Taken};
-use super::{BatchId, Command};
+use super::window::{AnswerFit, Part, Range};
+use super::{BatchId, SyncCommand};
 use crate::chain::ChainPoint;
 use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
-/// Answers that may be kept before the ranges reach them: 2.6 MB, half a year of blocks. The ranges' own window is
-/// smaller by as much.
+/// How many answers may wait until the ranges reach them: 2.6 MB, half a year of blocks. The ranges' window is smaller by as
+/// many.
 pub(super) const MAX_PREFETCHED: usize = 16;
 
 impl Download {
-    /// Returns whether the chain may be asked for from the last hint on, where that is.
+    /// Returns the last hint if the chain may be requested from there on.
     fn prefetch_start(&self) -> Option<ChainPoint> {
         let last = self.ranges.last_hint().filter(|last| last.height > self.connected.height)?;
-        let useful = self.hints_on && !self.presync && self.tail.is_idle();
-        (useful && self.ranges.lead_to_the_end(self.connected.height)).then_some(last)
+        let useful = self.hints.on && !self.presync && self.tail.is_idle();
+        (useful && self.ranges.are_gapless_above(self.connected.height)).then_some(last)
     }
 
-    /// Asks for the next headers beyond the last hint, if it is time for that.
+    /// Requests the next headers beyond the last hint, if that is due.
     pub(super) fn request_prefetch(&mut self, now: Duration) {
         let Some(start) = self.prefetch_start() else { return };
         let patience = self.patience();
@@ -43,117 +43,132 @@ impl Download {
             return;
         }
         let (cursor, leader) = (range.cursor, self.prefetched.leader);
-        let may_be_asked = |key: PeerId, peer: &Peer| {
-            let free = !peer.left_hints && peer.has_place() && !peer.is_late(now, patience);
-            free && peer.has_above(cursor.height) && !range.owners.contains(&key)
+        let may_be_asked = |peer_id: PeerId, peer: &Peer| {
+            let free =
+                !peer.left_hints && peer.has_room_for_request() && !peer.is_late(now, patience);
+            free && peer.has_above(cursor.height) && !range.owners.contains(&peer_id)
         };
-        // Who leads goes on unless another one is twice as fast.
-        let delay = |key: PeerId, peer: &Peer| match peer.latency() {
-            latency if Some(key) == leader => latency / 2,
+        // The leader goes on unless another peer is twice as fast.
+        let delay = |peer_id: PeerId, peer: &Peer| match peer.speed.latency() {
+            latency if Some(peer_id) == leader => latency / 2,
             latency => latency,
         };
-        let open = self.peers.iter_mut().filter(|(key, peer)| may_be_asked(**key, peer));
-        let Some((key, peer)) = open.min_by_key(|(key, peer)| delay(**key, peer)) else { return };
+        let free = self.peers.iter_mut().filter(|(peer_id, peer)| may_be_asked(**peer_id, peer));
+        let Some((peer_id, peer)) = free.min_by_key(|(peer_id, peer)| delay(**peer_id, peer))
+        else {
+            return;
+        };
         let mut locator = vec![cursor.hash];
         if cursor != range.start {
             locator.push(range.start.hash);
         }
-        range.owners.push(*key);
+        range.owners.push(*peer_id);
         range.asked_at = now;
-        peer.ask(Purpose::Prefetched, locator.clone(), now, FULL, self.connected.hash);
-        self.commands.push(Command::Request { peer: *key, locator, stop: BlockHash::ZERO });
+        peer.record_request(Purpose::Prefetch, locator.clone(), now, FULL, self.connected.hash);
+        self.commands.push(SyncCommand::Request { peer: *peer_id, locator, stop: BlockHash::ZERO });
     }
 
     pub(super) fn on_prefetch_answer(
         &mut self,
-        key: PeerId,
+        peer_id: PeerId,
         request: &Request,
         (batch, reply): (BatchId, &Reply),
     ) -> Disposition {
-        let (Some(peer), Some(range)) = (self.peers.get_mut(&key), &mut self.prefetched.range)
+        let (Some(peer), Some(range)) = (self.peers.get_mut(&peer_id), &mut self.prefetched.range)
         else {
             return Disposition::Discard;
         };
-        match range.take(peer, key, request, reply) {
-            Taken::Not => {
+        match range.fit(peer, peer_id, request, reply) {
+            AnswerFit::None => {
                 let at_end =
                     reply.count == 0 && request.locator.first() == Some(&range.cursor.hash);
-                self.prefetched.ended = self.prefetched.ended.or(at_end.then_some(key));
+                self.prefetched.ended_by = self.prefetched.ended_by.or(at_end.then_some(peer_id));
                 return Disposition::Discard;
             }
-            // What it knows instead has to be more, and no contradiction of what it sent itself: else it is only behind.
-            Taken::FromStart if self.prefetched.leader == Some(key) || !is_more(range, reply) => {
-                peer.end_at(range.cursor.height);
+            // A peer that contradicts itself, or has no more than what is kept, is only behind.
+            AnswerFit::FromStart
+                if self.prefetched.leader == Some(peer_id) || !is_more(range, reply) =>
+            {
+                peer.lower_end(range.cursor.height);
                 return Disposition::Discard;
             }
-            Taken::FromStart => self.commands.push(Command::Forget(range.restart())),
-            Taken::FromCursor => {}
+            AnswerFit::FromStart => self.commands.push(SyncCommand::Forget(range.restart())),
+            AnswerFit::FromCursor => {}
         }
         let height = range.cursor.height.saturating_add(reply.count);
         let end = ChainPoint { height, hash: reply.last };
-        range.parts.push(Part { batch, peer: key, end, linked: false });
+        range.parts.push(Part { batch, peer: peer_id, end, linked: false });
         range.cursor = end;
-        // Others may be asked for the same, and are late: none of them owes what follows now.
+        // Other peers may have been asked for the same headers. Nobody has been asked for the next ones yet.
         range.owners.clear();
-        // A full answer says that there may be more, unless the peer has announced no more: then it is asked again
-        // once that is connected, by a locator that it has something to answer to.
+        // After a full answer there may be more, unless the peer has announced no more. Such a peer is asked again once the
+        // answer is connected, with a locator that starts below its tip, so that it has something to answer.
         let ends = reply.count < FULL || height >= peer.announced;
         peer.ends_at = ends.then_some(height);
-        self.prefetched.ended = (reply.count < FULL).then_some(key);
-        self.prefetched.leader = Some(key);
+        self.prefetched.ended_by = (reply.count < FULL).then_some(peer_id);
+        self.prefetched.leader = Some(peer_id);
         Disposition::Take
     }
 
-    /// Once the ranges have reached the last hint, the tail goes on from what follows it; on any other
-    /// chain it is of no use.
+    /// Hands what was prefetched over to the tail once the ranges have reached the last hint. If the chain has grown in another
+    /// way, it is dropped.
     pub(super) fn hand_over_prefetched(&mut self) {
         let Some(range) = &self.prefetched.range else { return };
         let reached = self.connected.height >= range.start.height;
-        if self.hints_on && !self.presync && !reached {
+        if self.hints.on && !self.presync && !reached {
             return;
         }
-        if !self.hints_on || self.presync || self.connected != range.start || !self.tail.is_idle() {
+        if !self.hints.on || self.presync || self.connected != range.start || !self.tail.is_idle() {
             return self.drop_prefetched();
         }
-        let Prefetched { range: Some(range), leader, ended } = std::mem::take(&mut self.prefetched)
+        let Prefetched { range: Some(range), leader, ended_by } =
+            std::mem::take(&mut self.prefetched)
         else {
             return;
         };
         let asked = range.owners.last().copied();
-        for (key, peer) in &mut self.peers {
-            let goes_on = Some(*key) == asked;
-            peer.give(
-                Purpose::Prefetched,
+        for (peer_id, peer) in &mut self.peers {
+            let goes_on = Some(*peer_id) == asked;
+            peer.change_purpose(
+                Purpose::Prefetch,
                 if goes_on { Purpose::Tail } else { Purpose::Abandoned },
             );
             if goes_on {
-                peer.compared_since.get_or_insert(range.asked_at);
+                peer.first_tail_request.get_or_insert(range.asked_at);
             }
-            if goes_on || (asked.is_none() && Some(*key) == leader) {
+            let ends = Some(*peer_id) == ended_by;
+            if goes_on || ends || (asked.is_none() && Some(*peer_id) == leader) {
                 peer.cursor = Some(range.cursor.hash);
             }
-            // Whoever has nothing more there need not be asked once more.
-            if Some(*key) == ended {
+            // A peer that has answered that nothing follows need not be asked again.
+            if ends {
                 peer.confirm_end();
             }
         }
-        let mut height = range.start.height;
-        for part in &range.parts {
-            self.tail.receive(part, part.end.height - height);
-            height = part.end.height;
-        }
-        self.tail.lead(asked.or(leader).filter(|key| self.peers.contains_key(key)));
+        self.tail.push_prefetched(&range.parts, range.start);
+        self.tail.set_leader(asked.or(leader).filter(|peer_id| self.peers.contains_key(peer_id)));
     }
 
-    /// What was received ahead is of no use any more.
+    /// Drops what follows a batch. All peers but its sender that have sent some of that, or were asked for more, are asked again
+    /// from the stored tip on.
+    pub(super) fn drop_followers(&mut self, batch: BatchId, sender: PeerId) {
+        let (dropped, peers) = self.tail.drop_followers(batch, &self.peers);
+        self.commands.push(SyncCommand::Forget(dropped));
+        let others = peers.into_iter().filter(|peer_id| *peer_id != sender);
+        others.for_each(|peer_id| self.start_over(peer_id));
+    }
+
+    /// Drops what was prefetched, and abandons the requests for it.
     pub(super) fn drop_prefetched(&mut self) {
-        self.peers.values_mut().for_each(|peer| peer.give(Purpose::Prefetched, Purpose::Abandoned));
+        self.peers
+            .values_mut()
+            .for_each(|peer| peer.change_purpose(Purpose::Prefetch, Purpose::Abandoned));
         let dropped = self.prefetched.clear();
-        self.commands.push(Command::Forget(dropped));
+        self.commands.push(SyncCommand::Forget(dropped));
     }
 }
 
-/// Returns whether an answer from the start shows another branch that may be longer than what is kept of the one before.
+/// Returns whether an answer from the range's start is another branch, and may be longer than what is kept.
 fn is_more(range: &Range, reply: &Reply) -> bool {
     let kept = range.cursor.height - range.start.height;
     let same = range.parts.first().is_some_and(|first| first.end.hash == reply.last);

@@ -1,17 +1,17 @@
-//! Proof of work before storage: a branch that nothing vouches for is first checked without being kept.
+//! Presyncs: a branch whose work nothing makes credible is first checked without being stored.
 //!
 //! Bitcoin Core's presync (`src/headerssync.h`) is the model: the peer's whole branch is downloaded once to see
-//! that its work is enough, and a second time to be stored. What is kept of the first download are the
-//! hashes of every 2016th header. They are hints, in other words: the second download asks for ranges between
-//! them, of all peers at once, and takes nothing that does not lead from one to the next. A branch that shows
-//! its work within a few messages is kept as it is, and needs no second download.
+//! that its work is enough, and a second time to be stored. The first download keeps only the hash of every 2016th
+//! header. These hashes serve as hints: the second download requests the ranges between them from all peers at once, and
+//! takes nothing that does not lead from one to the next. A branch that shows its work within a few messages is stored as it
+//! is, and needs no second download.
 
 use super::FULL;
 use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection};
 use crate::primitives::{BlockHash, PeerId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Distance of the hashes that are kept.
+/// The distance between the headers whose hashes are kept.
 const STEP: u32 = 2016;
 
 /// Most hashes that are kept of one branch (2.4 MB): enough for 132 million headers.
@@ -21,34 +21,35 @@ const MAX_POINTS: usize = 65_536;
 /// chain within the last seven weeks.
 const MAX_KEPT: usize = 4 * FULL as usize;
 
-/// Branches whose work is being looked at: one for each peer, and peers come and go.
+/// Most presyncs at the same time. Each peer has at most one, but peers come and go.
 const MAX_PRESYNCS: usize = 16;
 
-/// Most peers whose presync was given up that are remembered.
+/// Most evicted peers that are remembered.
 const MAX_EVICTED: usize = 1_024;
 
 /// The first download of a branch.
 #[derive(Debug)]
 pub struct Presync {
-    /// The last header that is stored.
+    /// The last header that the branch shares with the stored chain.
     fork: ChainPoint,
     branch: Branch,
     points: Vec<ChainPoint>,
-    /// All headers since the first one that was not known, while they are few.
+    /// All headers from the first unknown one on, while they are few.
     kept: Option<LinkedBatch>,
 }
 
 /// A branch that has shown its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proven {
-    /// Where it leaves the stored chain.
+    /// The last header that it shares with the stored chain.
     pub fork: ChainPoint,
-    /// Every 2016th header from there on, and the one whose work was enough where that is a branch's.
+    /// Every 2016th header after that, and for a branch below the tip also the header whose work was enough.
     pub points: Vec<ChainPoint>,
 }
 
 impl Presync {
-    /// A branch that leaves the stored chain at `fork`, whose first headers have these hashes and end in `state`.
+    /// Returns the presync of a branch that leaves the stored chain at `fork`. The hashes of its first headers are `shared`, and
+    /// `state` is its end.
     pub fn new(fork: ChainPoint, shared: &[BlockHash], state: Branch) -> Self {
         let mut presync =
             Self { fork, branch: state, points: Vec::new(), kept: Some(LinkedBatch::default()) };
@@ -56,7 +57,7 @@ impl Presync {
         presync
     }
 
-    /// The branch's end so far.
+    /// Returns the end of the branch so far.
     pub fn end(&self) -> &Branch {
         &self.branch
     }
@@ -66,7 +67,7 @@ impl Presync {
         self.points.len() >= MAX_POINTS
     }
 
-    /// Checks the next headers of the branch by every rule.
+    /// Checks the next headers of the branch by every rule, and returns the first fault.
     pub fn extend(&mut self, batch: LinkedBatch, now: u32) -> Option<Rejection> {
         self.keep(&batch);
         let (checked, rejection) = self.branch.extend(batch, now);
@@ -90,17 +91,17 @@ impl Presync {
         }
     }
 
-    /// All of the branch, if it is short enough to have been kept.
+    /// Returns all headers of the branch, if they were few enough to be kept.
     pub fn take_kept(&mut self) -> Option<LinkedBatch> {
         self.kept.take()
     }
 
-    /// The branch's hints. `tip` is the end of the stored chain.
+    /// Returns the branch's hints. `tip` is the end of the stored chain.
     pub fn proven(self, tip: BlockHash) -> Proven {
         let end = ChainPoint { height: self.branch.height(), hash: self.branch.hash() };
         let mut points = self.points;
-        // The end of an answer is no landmark; it only serves where there is none yet, and where less than all of
-        // the branch would not take over.
+        // Other peers' answers need not end where this one's did, so the end is a hint only if it has to be: if there is no
+        // other hint, or if the branch leaves the chain below its tip and has more work only with all its headers.
         let beside = self.fork.hash != tip;
         if points.is_empty() || (beside && points.last() != Some(&end)) {
             points.push(end);
@@ -109,21 +110,21 @@ impl Presync {
     }
 }
 
-/// The first downloads that are under way.
+/// The presyncs that are under way.
 #[derive(Debug, Default)]
 pub struct Presyncs {
     of: BTreeMap<PeerId, Presync>,
-    /// Peers whose first download was given up for others': what they send next leads nowhere.
+    /// Peers whose presync was dropped in favour of another peer's: the parent of what they send next is not known.
     evicted: BTreeSet<PeerId>,
 }
 
 impl Presyncs {
-    /// The peer's presync, if headers on top of `prev` go on with it; one that they do not go on with is over.
+    /// Removes and returns a peer's presync if `prev` is its end. Otherwise the presync is dropped.
     pub fn take(&mut self, peer: PeerId, prev: BlockHash) -> Option<Presync> {
         self.of.remove(&peer).filter(|presync| presync.end().hash() == prev)
     }
 
-    /// Keeps a presync until its peer sends more. Of too many the one with the least work goes, but not this one.
+    /// Keeps a presync until its peer sends more. If there are too many, the one with the least work among the others is dropped.
     pub fn keep(&mut self, peer: PeerId, presync: Presync) {
         self.evicted.remove(&peer);
         if self.of.len() >= MAX_PRESYNCS && !self.of.contains_key(&peer) {
@@ -132,7 +133,7 @@ impl Presyncs {
             if let Some(least) = least {
                 self.of.remove(&least);
                 self.evicted.insert(least);
-                // Peers that are gone stay in here: the oldest ones go first.
+                // Peers that have disconnected may still be in the set: those that connected first are removed.
                 if self.evicted.len() > MAX_EVICTED {
                     self.evicted.pop_first();
                 }
@@ -141,18 +142,18 @@ impl Presyncs {
         self.of.insert(peer, presync);
     }
 
-    /// Returns whether headers that lead nowhere are of a branch that was given up here; asked once.
+    /// Returns whether the peer's presync was dropped in favour of another peer's, and forgets that.
     pub fn was_evicted(&mut self, peer: PeerId) -> bool {
         self.evicted.remove(&peer)
     }
 
-    /// The peer is gone.
+    /// Forgets a peer that has disconnected.
     pub fn forget(&mut self, peer: PeerId) {
         self.of.remove(&peer);
         self.evicted.remove(&peer);
     }
 
-    /// All of them are over: what comes next is the second download of one.
+    /// Drops all presyncs, since the second download of one of them begins.
     pub fn clear(&mut self) {
         self.of.clear();
         self.evicted.clear();

@@ -1,34 +1,34 @@
-//! What progress is: new verified work, and nothing else.
+//! Progress: new verified work, and nothing else.
 //!
-//! Time-outs, the lead, "caught up" and retries hang on it. What merely arrives is no progress: peers can send the same
-//! headers, or branches that lead nowhere, for ever.
+//! Timeouts, the lead of the tail, "caught up" and retries depend on it. Mere arrival of headers is no progress: peers can send
+//! the same headers, or branches that lead nowhere, for ever.
 
 use crate::chain::ConnectOutcome;
 use crate::primitives::Work;
 use std::time::Duration;
 
-/// Full answers without progress that a peer may send in a row; one more costs it its place.
+/// How many full answers without progress a peer may send in a row. With one more it is disconnected.
 ///
 /// An honest peer on a branch that leaves our chain far below the tip begins with headers that we have, since locators
-/// have gaps there. After each such answer it is asked with a locator that closes in on the fork (`spread_above`): of
-/// a chain of five million headers the fourth answer has new ones.
-pub(super) const MAX_REPEATS: u32 = 3;
+/// have gaps there. After each such answer it is asked with a locator that closes in on the fork (`spread_above`). On
+/// a chain of five million headers, the fourth answer has new headers.
+pub(super) const MAX_FRUITLESS_ANSWERS: u32 = 3;
 
 /// What a connected batch has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Gain {
-    /// Nothing that was not known.
+    /// Nothing new.
     None,
     /// The stored chain has more work than before.
     Chain,
-    /// A branch that is not the stored chain was verified up to this work.
+    /// A branch beside the stored chain was verified up to this work.
     Branch(Work),
     /// The candidate was stored up to this height.
     Candidate(u32),
 }
 
 impl Gain {
-    /// What a batch with this outcome has shown.
+    /// Returns what a batch with this outcome has shown.
     pub(super) fn of(outcome: &ConnectOutcome) -> Self {
         match outcome {
             ConnectOutcome::Unchanged
@@ -48,12 +48,12 @@ impl Gain {
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     verified: VerifiedWork,
-    /// When there was progress last, as time since the start.
+    /// The time of the last progress, since the start.
     pub(super) last: Duration,
 }
 
 impl Progress {
-    /// Records what a batch has shown; returns whether that is progress.
+    /// Records what a batch has shown, and returns whether that is progress.
     pub(super) fn record(&mut self, gain: &Gain, now: Duration) -> bool {
         let progress = self.verified.record(gain);
         if progress {
@@ -63,7 +63,7 @@ impl Progress {
     }
 }
 
-/// The most that was verified so far: of one peer, or in a whole sync.
+/// The most work that was verified so far, from one peer or in a whole sync.
 #[derive(Clone, Debug, Default)]
 pub(super) struct VerifiedWork {
     branch: Option<Work>,
@@ -71,7 +71,7 @@ pub(super) struct VerifiedWork {
 }
 
 impl VerifiedWork {
-    /// Records what a batch has shown; returns whether that is progress.
+    /// Records what a batch has shown, and returns whether that is progress.
     pub(super) fn record(&mut self, gain: &Gain) -> bool {
         match gain {
             Gain::None => false,

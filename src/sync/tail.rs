@@ -1,10 +1,12 @@
 //! The tail: what follows the last hint. One peer leads from the tip on, and the others are compared with it.
 
 use super::BatchId;
-use super::peers::{ANSWER_FACTOR, NextRequest, Peer};
+use super::input::Reply;
+use super::peers::{NextRequest, Peer};
 use super::window::Part;
+use crate::chain::ChainPoint;
 use crate::primitives::{BlockHash, PeerId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// While this many batches wait to be connected (2.6 MB of headers), the leader is not asked for more.
@@ -20,8 +22,8 @@ const LEAD_FLOOR: Duration = Duration::from_millis(150);
 /// The floor during a presync, where the next leader has to begin with the first header again.
 const LEAD_FLOOR_PRESYNC: Duration = Duration::from_secs(1);
 
-/// A peer that was asked for what follows the tip is waited for at most this long without progress, whatever it answers
-/// meanwhile: a peer could otherwise keep a sync from ending by answers without new work, each just before its deadline.
+/// A peer that was asked for the tail is waited for at most this long without progress, whatever it answers meanwhile.
+/// Otherwise answers without new work, each sent just before its deadline, could keep a sync from ending.
 const COMPARE_LIMIT: Duration = Duration::from_secs(6);
 
 /// Once this many peers, and at least half of all, report nothing more, each remaining peer gets only its usual answer time;
@@ -34,8 +36,14 @@ pub(super) struct TailBatch {
     id: BatchId,
     pub(super) peer: PeerId,
     pub(super) count: u32,
+    /// The hash that its first header names as its parent.
+    parent: BlockHash,
+    /// Hash of its last header.
+    last: BlockHash,
+    /// Whether its sender was asked for what follows another peer's headers.
+    pub(super) follows_other: bool,
     linked: bool,
-    /// The chain's end when it was asked for, if it was asked for by what is stored.
+    /// The end of the connected chain when the batch was requested with the tip's locator; `None` for other batches.
     pub(super) asked_at_tip: Option<BlockHash>,
 }
 
@@ -43,10 +51,12 @@ impl TailBatch {
     pub(super) fn new(
         id: BatchId,
         peer: PeerId,
-        count: u32,
+        reply: &Reply,
         asked_at_tip: Option<BlockHash>,
     ) -> Self {
-        Self { id, peer, count, linked: false, asked_at_tip }
+        let Reply { parent, last, count, .. } = *reply;
+        let parent = parent.unwrap_or_default();
+        Self { id, peer, count, parent, last, follows_other: false, linked: false, asked_at_tip }
     }
 }
 
@@ -54,10 +64,10 @@ impl TailBatch {
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     leader: Option<PeerId>,
-    /// Who led before the leader, which has shown nothing yet.
-    before: Option<PeerId>,
+    /// The leader before the current one, until the current one has sent something.
+    previous_leader: Option<PeerId>,
     queue: VecDeque<TailBatch>,
-    /// When there was progress last, or another leader, beside which nobody else is asked.
+    /// When there was progress last, or when the leader changed: no other peer is asked beside a leader.
     compare_from: Duration,
 }
 
@@ -66,19 +76,19 @@ impl Tail {
         self.leader.is_none() && self.queue.is_empty()
     }
 
-    /// Takes an answer, whose sender leads if it may and nobody else does.
-    pub(super) fn push(&mut self, batch: TailBatch, leads: bool) {
+    /// Queues an answer. With `may_lead`, its sender becomes the leader if there is none.
+    pub(super) fn push(&mut self, batch: TailBatch, may_lead: bool) {
         self.queue.push_back(batch);
         if self.leader == Some(batch.peer) {
-            self.before = None;
+            self.previous_leader = None;
         }
-        if leads && self.leader.is_none() {
+        if may_lead && self.leader.is_none() {
             self.leader = Some(batch.peer);
         }
     }
 
     /// Records that there was progress.
-    pub(super) fn progressed(&mut self, now: Duration) {
+    pub(super) fn record_progress(&mut self, now: Duration) {
         self.compare_from = now;
     }
 
@@ -87,31 +97,46 @@ impl Tail {
         self.leader == Some(peer)
     }
 
-    /// Lets a peer lead that has brought new work, if nobody does.
-    pub(super) fn follow(&mut self, peer: PeerId) {
+    /// Makes a peer that has brought new work the leader if there is none.
+    pub(super) fn offer_lead(&mut self, peer: PeerId) {
         self.leader.get_or_insert(peer);
     }
 
-    /// A batch that waits to be connected.
+    /// Returns a batch that waits to be connected.
     pub(super) fn get(&self, id: BatchId) -> Option<&TailBatch> {
         self.queue.iter().find(|batch| batch.id == id)
     }
 
-    /// Takes over a part of the prefetch.
-    pub(super) fn receive(&mut self, part: &Part, count: u32) {
-        let Part { batch: id, peer, linked, .. } = *part;
-        self.queue.push_back(TailBatch { linked, ..TailBatch::new(id, peer, count, None) });
+    /// Queues the parts of the prefetch, which follow `begin`.
+    pub(super) fn push_prefetched(&mut self, parts: &[Part], mut begin: ChainPoint) {
+        let mut before = None;
+        for &Part { batch: id, peer, linked, end } in parts {
+            let (count, parent, last) = (end.height - begin.height, begin.hash, end.hash);
+            let follows_other = before.is_some_and(|before| before != peer);
+            let asked_at_tip = None;
+            self.queue.push_back(TailBatch {
+                id,
+                peer,
+                count,
+                parent,
+                last,
+                follows_other,
+                linked,
+                asked_at_tip,
+            });
+            (begin, before) = (end, Some(peer));
+        }
     }
 
-    /// Lets this peer lead. With nobody, what was received is connected, and then the hints may go on.
-    pub(super) fn lead(&mut self, leader: Option<PeerId>) {
+    /// Sets the leader. Without one, nothing more is requested until what was received is connected.
+    pub(super) fn set_leader(&mut self, leader: Option<PeerId>) {
         self.leader = leader;
-        self.before = None;
+        self.previous_leader = None;
     }
 
-    /// Records that a batch is linked. A faulty one costs what its sender sent after it, and itself if no header of
-    /// it is good; the batches of what is dropped come back.
-    pub(super) fn linked(&mut self, id: BatchId, any_good: bool, faulty: bool) -> Vec<BatchId> {
+    /// Records that a batch is linked, and returns the batches that are dropped. If it has a bad header, those are the
+    /// batches that its sender sent after it, and the batch itself if it has no good header.
+    pub(super) fn on_linked(&mut self, id: BatchId, any_good: bool, faulty: bool) -> Vec<BatchId> {
         let Some(at) = self.queue.iter().position(|batch| batch.id == id) else {
             return Vec::new();
         };
@@ -119,7 +144,7 @@ impl Tail {
         if faulty { self.drop_after(at, !any_good) } else { Vec::new() }
     }
 
-    /// Drops what the sender of a batch sent after it, and the batch itself if `itself` says so.
+    /// Drops the batches that the sender of a batch sent after it, and the batch itself if `itself` says so.
     fn drop_after(&mut self, at: usize, itself: bool) -> Vec<BatchId> {
         let (id, peer) = (self.queue[at].id, self.queue[at].peer);
         let mut dropped = Vec::new();
@@ -136,8 +161,8 @@ impl Tail {
         dropped
     }
 
-    /// A batch is connected; if not all of it was good, what its sender sent after it is dropped.
-    pub(super) fn connected(&mut self, id: BatchId, whole: bool) -> Vec<BatchId> {
+    /// Removes a batch that is connected. Unless all of it was good, what its sender sent after it is dropped and returned.
+    pub(super) fn on_connected(&mut self, id: BatchId, whole: bool) -> Vec<BatchId> {
         let Some(at) = self.queue.iter().position(|batch| batch.id == id) else {
             return Vec::new();
         };
@@ -150,32 +175,62 @@ impl Tail {
         dropped
     }
 
-    /// A peer has no more, after some headers or none, and leads no more if it did.
-    pub(super) fn ended(&mut self, peer: PeerId, some: bool) {
+    /// Takes the lead from a peer that has nothing more. If its last answer had no headers that count, the previous leader may
+    /// lead again.
+    pub(super) fn end_lead(&mut self, peer: PeerId, brought_headers: bool) {
         if self.leader == Some(peer) {
             self.leader = None;
-            self.before = self.before.filter(|_| !some);
+            self.previous_leader = self.previous_leader.filter(|_| !brought_headers);
         }
     }
 
-    /// How many headers wait.
+    /// Removes the batches that follow a batch, and returns them with the peers that sent them, or were asked for what comes
+    /// next.
+    pub(super) fn drop_followers(
+        &mut self,
+        id: BatchId,
+        peers: &BTreeMap<PeerId, Peer>,
+    ) -> (Vec<BatchId>, BTreeSet<PeerId>) {
+        let mut ends: Vec<_> = self.get(id).map(|batch| batch.last).into_iter().collect();
+        let (mut dropped, mut senders) = (Vec::new(), BTreeSet::new());
+        self.queue.retain(|batch| {
+            let follows = ends.contains(&batch.parent);
+            if follows {
+                dropped.push(batch.id);
+                ends.push(batch.last);
+                senders.insert(batch.peer);
+            }
+            !follows
+        });
+        let asks_on = |peer: &Peer| peer.cursor.is_some_and(|cursor| ends.contains(&cursor));
+        senders.extend(peers.iter().filter(|(_, peer)| asks_on(peer)).map(|(peer_id, _)| *peer_id));
+        (dropped, senders)
+    }
+
+    /// Returns how many headers wait.
     pub(super) fn count(&self) -> u32 {
         self.queue.iter().map(|batch| batch.count).sum()
     }
 
-    /// How many headers wait in front of a batch.
-    pub(super) fn count_before(&self, id: BatchId) -> u32 {
-        self.queue.iter().take_while(|batch| batch.id != id).map(|batch| batch.count).sum()
+    /// Returns the height of the header that a batch follows, if that is the connected one, or a batch before it leads there.
+    pub(super) fn begin_of(&self, id: BatchId, connected: ChainPoint) -> Option<u32> {
+        let at = self.queue.iter().position(|batch| batch.id == id)?;
+        let (mut parent, mut count) = (self.queue[at].parent, 0);
+        for before in self.queue.iter().take(at).rev() {
+            if parent != connected.hash && before.last == parent {
+                (parent, count) = (before.parent, count + before.count);
+            }
+        }
+        (parent == connected.hash).then_some(connected.height + count)
     }
 
-    /// How many headers wait up to the last batch of a peer.
-    pub(super) fn count_through(&self, peer: PeerId) -> u32 {
-        let batches =
-            self.queue.iter().rposition(|batch| batch.peer == peer).map_or(0, |at| at + 1);
-        self.queue.iter().take(batches).map(|batch| batch.count).sum()
+    /// Returns the height of the last header of a batch, by its hash, under the same condition.
+    pub(super) fn height_of_end(&self, last: BlockHash, connected: ChainPoint) -> Option<u32> {
+        let mut ending = self.queue.iter().filter(|batch| batch.last == last);
+        ending.find_map(|batch| Some(self.begin_of(batch.id, connected)? + batch.count))
     }
 
-    /// The batches that can be connected next, in the order they came.
+    /// Returns the batches that can be connected next, in the order in which they came.
     pub(super) fn connectable(&self) -> Vec<BatchId> {
         self.queue.iter().take_while(|batch| batch.linked).map(|batch| batch.id).collect()
     }
@@ -199,55 +254,48 @@ impl Tail {
             return Vec::new();
         }
         let mut candidates = Vec::new();
-        for (key, peer) in peers.iter_mut().filter(|(_, peer)| peer.may_be_asked_for_tail()) {
-            // What it has sent is connected: it is asked again by what is known now.
+        for (peer_id, peer) in peers.iter_mut().filter(|(_, peer)| peer.may_be_asked_for_tail()) {
+            // Everything that it has sent is connected: the next locator starts from what is known now.
             if peer.next_request == NextRequest::FromTip {
                 peer.cursor = None;
             }
-            candidates.push(*key);
+            candidates.push(*peer_id);
         }
         let comparing = peers.values().any(Peer::has_confirmed);
         if comparing {
             return candidates;
         }
-        let awaited = |peer: &Peer| {
-            peer.is_asked_for_tail() && !peer.slow && !peer.is_late(now, SOFT_DEADLINE)
+        let is_awaited = |peer: &Peer| {
+            peer.is_asked_for_tail() && !peer.lost_lead && !peer.is_late(now, SOFT_DEADLINE)
         };
-        let busy = peers.values().any(awaited);
-        if busy {
+        if peers.values().any(is_awaited) {
             return Vec::new();
         }
-        // One that owes an answer to an earlier request may owe it for ever.
-        let rank = |key: &PeerId| {
-            let peer = &peers[key];
-            (peer.waiting_since().is_some(), peer.repeats, peer.takes.unwrap_or(Duration::MAX))
-        };
-        let best = candidates.into_iter().min_by_key(rank);
-        self.leader = best;
+        self.leader = candidates.into_iter().min_by_key(|id| peers[id].lead_rank());
         self.compare_from = now;
-        best.into_iter().collect()
+        self.leader.into_iter().collect()
     }
 
     /// Returns whether the leader may be asked for more while what it has sent waits to be connected.
     fn has_room(&self, leader: &Peer) -> bool {
-        self.queue.is_empty() || (!leader.holds && self.queue.len() < WINDOW)
+        self.queue.is_empty() || (!leader.waits_for_connect && self.queue.len() < WINDOW)
     }
 
-    /// A leader that is gone, at its end, or too slow while there is another peer, leads no more.
+    /// Takes the lead from a leader that is gone, is at its end, or is too slow while there is another peer.
     fn check_leader(&mut self, now: Duration, peers: &mut BTreeMap<PeerId, Peer>) {
         if self.leader.is_none_or(|leader| !peers.contains_key(&leader)) {
             if self.leader.is_some() {
                 self.compare_from = now;
             }
-            // One that was tried in another's place and has nothing gives the lead back.
-            let free = |key: &PeerId| peers.get(key).is_some_and(Peer::may_be_asked_for_tail);
-            self.leader = self.before.take().filter(free);
+            // The leader that was tried in another's place has nothing, so the other one leads again.
+            let free = |id: &PeerId| peers.get(id).is_some_and(Peer::may_be_asked_for_tail);
+            self.leader = self.previous_leader.take().filter(free);
         }
         let Some(leader) = self.leader else { return };
         let others =
-            peers.iter().any(|(key, peer)| *key != leader && !peer.is_at_end() && !peer.slow);
+            peers.iter().any(|(id, peer)| *id != leader && !peer.is_at_end() && !peer.lost_lead);
         let not_alone = peers.len() > 1;
-        let since = peers.get(&leader).and_then(|peer| self.compared_since(peer));
+        let since = peers.get(&leader).and_then(|peer| self.without_progress_since(peer));
         let Some(peer) = peers.get_mut(&leader) else {
             self.leader = None;
             return;
@@ -257,7 +305,7 @@ impl Tail {
         let silent = late && peer.is_silent(now, SOFT_DEADLINE);
         let fruitless = asked && since.is_some_and(|since| now >= since + COMPARE_LIMIT);
         if (late && others) || ((silent || fruitless) && not_alone) {
-            peer.slow = true;
+            peer.lost_lead = true;
             self.leader = None;
             self.compare_from = now;
         } else if peer.is_at_end() && self.queue.is_empty() {
@@ -265,16 +313,16 @@ impl Tail {
         }
     }
 
-    /// Lets a peer lead that is expected to be much faster than the leader. It goes on where that one is, unless what
-    /// comes is not `kept`: then a peer's headers follow only what it sent itself.
+    /// Passes the lead to a peer that is expected to be much faster than the leader. The new leader goes on where the old one
+    /// is, unless the headers are not `kept`: then a peer's headers only follow what the peer itself has sent.
     fn pass_lead(&mut self, now: Duration, peers: &mut BTreeMap<PeerId, Peer>, kept: bool) {
-        let Some((leader, peer)) = self.leader.and_then(|key| Some((key, peers.get(&key)?))) else {
+        let Some((leader, peer)) = self.leader.and_then(|id| Some((id, peers.get(&id)?))) else {
             return;
         };
         let cursor = peer.cursor;
         let floor = if kept { LEAD_FLOOR } else { LEAD_FLOOR_PRESYNC };
-        let takes = peer.expected_at_least(now).filter(|takes| *takes >= floor);
-        let (Some(takes), Some((next, expected))) = (takes, best_beside(leader, peers)) else {
+        let takes = peer.answer_time_at_least(now).filter(|takes| *takes >= floor);
+        let (Some(takes), Some((next, expected))) = (takes, fastest_other(leader, peers)) else {
             return;
         };
         if takes < expected * LEAD_FACTOR {
@@ -283,12 +331,12 @@ impl Tail {
         if let Some(next) = peers.get_mut(&next).filter(|_| kept && cursor.is_some()) {
             next.cursor = cursor;
         }
-        self.before = Some(leader);
+        self.previous_leader = Some(leader);
         self.leader = Some(next);
         self.compare_from = now;
     }
 
-    /// When the leader's answer is so late that another peer is to lead.
+    /// Returns when the leader's answer will be so late that another peer is to lead.
     pub(super) fn lead_deadline(
         &self,
         peers: &BTreeMap<PeerId, Peer>,
@@ -296,13 +344,13 @@ impl Tail {
     ) -> Option<Duration> {
         let leader = self.leader?;
         let since = peers.get(&leader)?.waiting_since()?;
-        let (_, expected) = best_beside(leader, peers)?;
+        let (_, expected) = fastest_other(leader, peers)?;
         let floor = if kept { LEAD_FLOOR } else { LEAD_FLOOR_PRESYNC };
         Some(since + floor.max(expected * LEAD_FACTOR))
     }
 
-    /// Returns whether nothing beyond the tip is to be expected: some peers have said that they have none, and every other one
-    /// was asked and has had its time to answer.
+    /// Returns whether nothing beyond the tip is to be expected: some peers have confirmed that, and every other peer was
+    /// asked and has used up its time to answer.
     pub(super) fn is_caught_up(&self, now: Duration, peers: &BTreeMap<PeerId, Peer>) -> bool {
         let confirmed = peers.values().filter(|peer| peer.has_confirmed()).count();
         if !self.is_idle() || confirmed == 0 {
@@ -313,39 +361,40 @@ impl Tail {
             since.is_some_and(|since| now >= since + patience)
         };
         peers.values().filter(|peer| !peer.has_confirmed()).all(|peer| {
-            let patience = if enough { peer.patience(SOFT_DEADLINE) } else { SOFT_DEADLINE };
-            // A peer that has kept another request waiting for so long is not waited for once more.
-            peer.slow
+            let patience = if enough { peer.speed.patience(SOFT_DEADLINE) } else { SOFT_DEADLINE };
+            // The time counts from the oldest open request: a peer that owes any answer gets no second wait for this one.
+            peer.lost_lead
                 || is_over(peer.waiting_since(), patience)
-                || is_over(self.compared_since(peer), COMPARE_LIMIT)
+                || is_over(self.without_progress_since(peer), COMPARE_LIMIT)
         })
     }
 
-    /// Since when a peer's answer has been waited for without progress.
-    fn compared_since(&self, peer: &Peer) -> Option<Duration> {
-        peer.compared_since.map(|since| since.max(self.compare_from))
+    /// Returns since when a peer that was asked for the tail has been waited for without progress.
+    fn without_progress_since(&self, peer: &Peer) -> Option<Duration> {
+        peer.first_tail_request.map(|since| since.max(self.compare_from))
     }
 
-    /// The times at which something changes by waiting alone.
+    /// Returns the times at which the tail changes although nothing happens.
     pub(super) fn deadlines(
         &self,
         peers: &BTreeMap<PeerId, Peer>,
     ) -> impl Iterator<Item = Duration> {
         let waiting = peers.values().filter_map(|peer| Some((peer, peer.waiting_since()?)));
         waiting.flat_map(|(peer, since)| {
-            let limit = self.compared_since(peer).map(|since| since + COMPARE_LIMIT);
-            let silent = SOFT_DEADLINE.max(peer.takes.unwrap_or_default() * ANSWER_FACTOR);
-            let own =
-                [peer.patience(SOFT_DEADLINE), SOFT_DEADLINE, silent].map(|wait| since + wait);
-            own.into_iter().chain(limit)
+            let limit = self.without_progress_since(peer).map(|since| since + COMPARE_LIMIT);
+            let speed = &peer.speed;
+            let waits =
+                [speed.patience(SOFT_DEADLINE), SOFT_DEADLINE, speed.silence_limit(SOFT_DEADLINE)];
+            waits.map(|wait| since + wait).into_iter().chain(limit)
         })
     }
 }
 
-/// Of the peers beside the leader that could lead, the one that is expected to answer first.
-fn best_beside(leader: PeerId, peers: &BTreeMap<PeerId, Peer>) -> Option<(PeerId, Duration)> {
-    let free = |peer: &Peer| peer.may_be_asked_for_tail() && !peer.slow && peer.requests.is_empty();
-    let others = peers.iter().filter(|(key, peer)| **key != leader && free(peer));
-    let expected = others.filter_map(|(key, peer)| Some((*key, peer.expected()?)));
+/// Returns the peer beside the leader that could lead and is expected to answer first, and its expected answer time.
+fn fastest_other(leader: PeerId, peers: &BTreeMap<PeerId, Peer>) -> Option<(PeerId, Duration)> {
+    let free =
+        |peer: &Peer| peer.may_be_asked_for_tail() && !peer.lost_lead && peer.requests.is_empty();
+    let others = peers.iter().filter(|(id, peer)| **id != leader && free(peer));
+    let expected = others.map(|(id, peer)| (*id, peer.speed.expected_answer_time()));
     expected.min_by_key(|(_, expected)| *expected)
 }

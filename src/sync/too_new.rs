@@ -1,23 +1,22 @@
 //! Headers that are refused only because their time is too far ahead of our clock.
 //!
-//! Nobody is to blame for them. Bitcoin Core (`BLOCK_TIME_FUTURE`) leaves their sender alone, too, and takes them when
+//! Nobody is to blame for them. Bitcoin Core (`BLOCK_TIME_FUTURE`) does not punish their sender either, and takes them when
 //! they come again. Here a peer that sent one is not asked again for a minute, or until the header has become valid.
 
 use super::SyncEvent;
 use super::completion::REQUEST_INTERVAL;
 use super::header_sync::HeaderSync;
-use super::input::Moment;
 use crate::chain::{Rejection, TooNew};
-use crate::primitives::PeerId;
+use crate::primitives::{Moment, PeerId};
 use std::time::Duration;
 
-/// The shortest pause between two questions for a header that has become valid: the clock may be set to and fro.
+/// The shortest pause between two requests for a header that has become valid: the clock may be set to and fro.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl HeaderSync {
-    /// Passes over a peer whose next header is too new, and remembers the header.
+    /// Asks a peer whose next header is too new for nothing more for now, and remembers the header.
     pub(super) fn on_too_new(&mut self, now: Moment, peer: PeerId, rejection: &Rejection) {
-        self.download.pass_over(peer);
+        self.download.stop_asking(peer);
         let Some(header) = TooNew::of(rejection) else { return };
         if let Some(record) = self.peers.get_mut(&peer) {
             record.too_new_at = Some(now.since_start);
@@ -32,15 +31,15 @@ impl HeaderSync {
         self.too_new = Some(header);
     }
 
-    /// Returns whether a peer sent a header within the last minute that is still too new. What it announces meanwhile
-    /// follows that header: to ask for it would bring nothing, and to send it is no offence.
+    /// Returns whether a peer sent a header within the last minute that is still too new. What the peer announces meanwhile
+    /// follows that header, so asking for it would bring nothing, and sending it is no offence.
     pub(super) fn is_paused(&self, now: Moment, peer: PeerId) -> bool {
         let recent = |at: Duration| now.since_start.saturating_sub(at) < REQUEST_INTERVAL;
         let sent_at = self.peers.get(&peer).and_then(|peer| peer.too_new_at);
         self.too_new.is_some() && sent_at.is_some_and(recent)
     }
 
-    /// Asks all peers again as soon as the header that was too new is valid, also because the clock was set.
+    /// Asks all peers again as soon as the header that was too new is valid, with time or because the clock was set.
     pub(super) fn retry_too_new(&mut self, now: Moment) {
         let valid = self.too_new.is_some_and(|header| header.is_valid_at(now.unix));
         let pause = now.since_start.saturating_sub(self.completion.last_request);
@@ -50,7 +49,7 @@ impl HeaderSync {
         }
     }
 
-    /// The header has become valid, or the chain has grown to its height. Peers that were passed over are asked again.
+    /// Forgets the header, which has become valid or whose height the chain has reached, and has its senders asked again.
     pub(super) fn forget_too_new(&mut self) {
         self.too_new = None;
         for (peer, record) in &mut self.peers {
@@ -60,11 +59,11 @@ impl HeaderSync {
         }
     }
 
-    /// Returns whether it is our clock that the chain ends for: at least half of the peers that have answered go on with
-    /// a header that is too new for it.
+    /// Returns whether the sync cannot go on because of our clock: for at least half of the peers that have answered, the next
+    /// header is too new for it.
     ///
     /// # Security
-    /// Where blocks cost little a single peer can make up a header of any time. It does not speak for the others.
+    /// Where blocks cost little, a single peer can make up a header with any time. So one peer does not speak for the others.
     pub(super) fn is_stopped_by_clock(&self) -> bool {
         let senders = self.peers.values().filter(|peer| peer.too_new_at.is_some()).count();
         self.too_new.is_some() && senders * 2 >= self.download.confirmations()

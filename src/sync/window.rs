@@ -1,4 +1,4 @@
-//! The hinted part of the chain, cut into ranges that are downloaded in any order and connected in one.
+//! The hinted part of the chain, cut into ranges that are downloaded in any order and connected in height order.
 
 use super::BatchId;
 use super::RangeKey;
@@ -9,43 +9,44 @@ use crate::primitives::{BlockHash, PeerId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How many ranges may be started ahead of the connected height. A range of 2016 headers takes 161 kB of memory: 64
-/// of them are 10 MB, a third of what the download may take; 96 made nothing faster (measured, eight lines of
+/// How many ranges may be started ahead of the connected height. A range of 2016 headers takes 161 kB of memory, so 64
+/// ranges take 10 MB, a third of what the download may use. 96 ranges made nothing faster (measured, eight lines of
 /// 20 Mbit/s and 100 ms).
 pub(super) const WINDOW: usize = 64;
 
-/// Ranges that may be started however fast the peers answer.
+/// How many ranges may be started however fast the peers answer.
 pub(super) const LEAST_WINDOW: usize = 16;
 
-/// More than any store has taken: 2016 headers in a millisecond.
+/// Ranges that the fastest store connects in a millisecond. No store has been measured to take more.
 pub(super) const RANGES_PER_MS: usize = 1;
 
-/// With so many whole ranges waiting for nothing but the store, no more are asked for: it is the store that is
-/// slow then, and more headers in memory would not make it faster (measured).
+/// While this many complete ranges wait for the store, no more are requested: the store is the slow part then, and more
+/// headers in memory would not make it faster (measured).
 pub(super) const BACKLOG: usize = 4;
 
-/// Longest way to the next hint for which ranges are used, in headers: two periods. A longer one is open territory,
-/// in which a chain has to show its work and memory is bounded by the tail's window.
+/// Longest range, in headers: two periods. Where the next hint is further away, headers are downloaded as the tail is: the
+/// chain has to show its work, and the tail's window bounds the memory.
 const MAX_RANGE: u32 = 2 * 2016;
 
-/// Most peers that race for one range.
+/// Most peers that are asked for one range at the same time.
 const MAX_OWNERS: usize = 3;
 
-/// Once the last of them has not answered for so long, another peer is asked all the same: as many as that may be silent.
+/// Once the last owner of a range has not answered for this long, another peer is asked all the same, even beyond
+/// [`MAX_OWNERS`]: all owners may be silent.
 pub(super) const SILENT: Duration = Duration::from_secs(5);
 
-/// How a part fared when it was linked.
+/// The result of linking a part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LinkedPart {
     /// How many of its headers are good.
     pub(super) good: u32,
-    /// Hash of the last of them; any if there is none.
+    /// Hash of the last of them; any hash if there is none.
     pub(super) last: BlockHash,
-    /// Whether a bad one follows.
+    /// Whether a bad header follows.
     pub(super) faulty: bool,
 }
 
-/// Part of a range: one answer.
+/// A part of a range: one answer.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) batch: BatchId,
@@ -57,24 +58,24 @@ pub(super) struct Part {
 /// The headers after one hint, up to the next.
 #[derive(Clone, Debug)]
 pub(super) struct Range {
-    /// The hint it starts after (or genesis).
+    /// The hint (or genesis) that the range starts after.
     pub(super) start: ChainPoint,
-    /// The hint it ends with.
+    /// The hint that the range ends with.
     pub(super) end: ChainPoint,
-    /// Up to where it has been received, or was there before.
+    /// The last header that was received, or was stored before.
     pub(super) cursor: ChainPoint,
-    /// The peer that sent what ends at the cursor, connected or not.
+    /// The peer that sent the header at the cursor.
     pub(super) sender: Option<PeerId>,
-    /// What was received and is not connected yet, in order.
+    /// The answers that are not connected yet, in height order.
     pub(super) parts: Vec<Part>,
-    /// Who was asked for what follows the cursor.
+    /// The peers that were asked for what follows the cursor.
     pub(super) owners: Vec<PeerId>,
     /// When the last of them was asked.
     pub(super) asked_at: Duration,
 }
 
 impl Range {
-    /// All that follows a point.
+    /// Returns the range of everything that follows a point.
     pub(super) fn after(start: ChainPoint) -> Self {
         let end = ChainPoint { height: u32::MAX, hash: BlockHash::ZERO };
         Self::between(start, end, start)
@@ -89,8 +90,8 @@ impl Range {
         self.cursor == self.end
     }
 
-    /// Returns whether another peer may be asked, because none was, or the last one takes longer than `patience`, or none answers at
-    /// all.
+    /// Returns whether another peer may be asked: no peer was, or the last one takes longer than `patience`, or all of them are
+    /// silent.
     pub(super) fn wants_owner(&self, now: Duration, patience: Duration) -> bool {
         !self.is_received()
             && (self.owners.is_empty()
@@ -98,12 +99,12 @@ impl Range {
                 || now >= self.asked_at + patience.max(SILENT))
     }
 
-    /// Returns whether an answer is on its way that is not late.
+    /// Returns whether an answer is expected that is not late yet.
     pub(super) fn is_awaited(&self, now: Duration, patience: Duration) -> bool {
         !self.owners.is_empty() && now < self.asked_at + patience
     }
 
-    /// Drops the part of this batch and all after it; gives the dropped batches.
+    /// Drops the part of this batch and all parts after it, and returns their batches.
     pub(super) fn drop_from(&mut self, id: BatchId, resume_at: ChainPoint) -> Vec<BatchId> {
         let Some(at) = self.parts.iter().position(|part| part.batch == id) else {
             return Vec::new();
@@ -112,38 +113,39 @@ impl Range {
         self.parts.drain(at..).map(|part| part.batch).collect()
     }
 
-    /// Drops everything that is not connected and starts again from the hint before.
+    /// Drops all parts that are not connected, restarts from the range's start, and returns the batches of the dropped parts.
     pub(super) fn restart(&mut self) -> Vec<BatchId> {
         self.cursor = self.start;
         self.sender = None;
         self.parts.drain(..).map(|part| part.batch).collect()
     }
 
-    /// Returns whether an answer goes on with the range, and from where.
-    pub(super) fn take(
+    /// Returns how an answer fits the range. Its sender no longer owes it.
+    pub(super) fn fit(
         &mut self,
         peer: &mut Peer,
-        key: PeerId,
+        peer_id: PeerId,
         request: &Request,
         reply: &Reply,
-    ) -> Taken {
-        self.owners.retain(|owner| *owner != key);
+    ) -> AnswerFit {
+        self.owners.retain(|owner| *owner != peer_id);
         if reply.parent == Some(self.cursor.hash) {
-            return Taken::FromCursor;
+            return AnswerFit::FromCursor;
         }
         if request.locator.first() != Some(&self.cursor.hash) {
-            return Taken::Not;
+            return AnswerFit::None;
         }
         if reply.parent == Some(self.start.hash) {
-            return Taken::FromStart;
+            return AnswerFit::FromStart;
         }
-        // It knows no hash of the locator, or has nothing after it: it is behind.
-        peer.end_at(self.cursor.height);
-        Taken::Not
+        // The peer knows no hash of the locator, or has nothing after it: it is behind.
+        peer.lower_end(self.cursor.height);
+        AnswerFit::None
     }
 
-    /// Records how the part of this batch fared when it was linked; the batches of what goes with it come back.
-    pub(super) fn linked(
+    /// Records that the part of this batch was linked. If it has a bad header, drops that header and everything after it, and
+    /// returns the batches of the dropped parts.
+    pub(super) fn on_linked(
         &mut self,
         id: BatchId,
         linked: LinkedPart,
@@ -164,7 +166,7 @@ impl Range {
         self.parts.drain(at + 1..).map(|part| part.batch).collect()
     }
 
-    /// Where the part of this batch begins.
+    /// Returns the header before the first of this batch's part.
     pub(super) fn begin_of(&self, id: BatchId, connected: ChainPoint) -> ChainPoint {
         let at = self.parts.iter().position(|part| part.batch == id).unwrap_or(0);
         match at.checked_sub(1) {
@@ -177,27 +179,27 @@ impl Range {
     }
 }
 
-/// What an answer is to a range.
+/// How an answer fits a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    /// Nothing.
-    Not,
-    /// What follows its cursor.
+pub(super) enum AnswerFit {
+    /// It does not fit.
+    None,
+    /// It follows the cursor.
     FromCursor,
-    /// Another beginning, from a peer that does not know the cursor.
+    /// It follows the start: its sender does not know the cursor.
     FromStart,
 }
 
-/// All ranges that were started and are not connected.
+/// The ranges that were started and are not connected.
 #[derive(Debug)]
 pub(super) struct Ranges {
     hints: Hints,
     genesis: ChainPoint,
-    /// No range that starts here or above is begun.
+    /// No range that starts at this height or above is begun.
     stop_height: u32,
-    /// From this height on there is no gap up to the last hint.
+    /// Between this height and the last hint there is no gap.
     gapless_from: u32,
-    /// No range from here on is asked for yet.
+    /// The first range that is not to be requested yet.
     window_end: RangeKey,
     active: BTreeMap<RangeKey, Range>,
 }
@@ -224,13 +226,13 @@ impl Ranges {
         self.active.get(&key)
     }
 
-    /// Returns whether hints go on above the connected height.
+    /// Returns whether there are hints above the connected height, and the download does not stop there.
     pub(super) fn remain_above(&self, connected: u32) -> bool {
         connected < self.stop_height
             && self.hints.first_above(connected) < self.hints.points().len()
     }
 
-    /// The range that the next header to be connected is in.
+    /// Returns the range that holds the next header to connect.
     pub(super) fn head(&self, connected: u32) -> RangeKey {
         self.hints.first_above(connected)
     }
@@ -243,29 +245,29 @@ impl Ranges {
             .is_some_and(|end| end.height - connected > MAX_RANGE)
     }
 
-    /// The last hint, if the download is not to stop before what follows it.
+    /// Returns the last hint, unless the download stops there or below.
     pub(super) fn last_hint(&self) -> Option<ChainPoint> {
         self.hints.points().last().copied().filter(|last| last.height < self.stop_height)
     }
 
-    /// Returns whether ranges lead from the connected height to the last hint without a gap.
-    pub(super) fn lead_to_the_end(&self, connected: u32) -> bool {
+    /// Returns whether ranges without a gap lead from the connected height to the last hint.
+    pub(super) fn are_gapless_above(&self, connected: u32) -> bool {
         connected >= self.gapless_from
     }
 
-    /// Returns whether the connected height is behind a gap, and the hint at its end is near.
+    /// Returns whether the connected height is in a gap, and so close to the hint at its end that a range can follow.
     pub(super) fn ends_gap(&self, connected: u32) -> bool {
         let Some(end) = self.hints.points().get(self.head(connected)) else { return false };
         !self.is_gap(connected) && end.height - self.before(self.head(connected)).height > MAX_RANGE
     }
 
-    /// The hint before a range's end, or genesis.
+    /// Returns the hint before a range's end, or genesis.
     fn before(&self, key: RangeKey) -> ChainPoint {
         key.checked_sub(1).map_or(self.genesis, |at| self.hints.points()[at])
     }
 
-    /// Starts ranges up to the window's end, and forgets those that are connected; the batches of them that are left, since
-    /// other headers have brought the chain past them, come back.
+    /// Starts ranges up to the window's end, and removes those that the chain has passed. Returns the batches of removed
+    /// ranges that were not connected, since other headers took the chain past them.
     pub(super) fn fill(&mut self, connected: ChainPoint, window: usize) -> Vec<BatchId> {
         let head = self.head(connected.height);
         let rest = self.active.split_off(&head);
@@ -285,19 +287,19 @@ impl Ranges {
         passed.into_values().flat_map(|range| range.parts).map(|part| part.batch).collect()
     }
 
-    /// Returns whether enough has been received without a gap to keep the store busy.
-    pub(super) fn is_ahead(&self, connected: u32) -> bool {
+    /// Returns whether enough complete ranges follow the connected height to keep the store busy.
+    pub(super) fn keep_store_busy(&self, connected: u32) -> bool {
         let head = self.head(connected);
         let whole = (head..).map_while(|key| self.active.get(&key));
         whole.take_while(|range| range.is_received()).take(BACKLOG).count() == BACKLOG
     }
 
-    /// When each of the ranges that somebody owes was asked for.
+    /// Returns when each range that a peer owes was last requested.
     pub(super) fn asked(&self) -> impl Iterator<Item = Duration> {
         self.active.values().filter(|range| !range.owners.is_empty()).map(|range| range.asked_at)
     }
 
-    /// The first range that this peer may be asked for.
+    /// Returns the first range that this peer may be asked for.
     pub(super) fn next_for(
         &self,
         peer: PeerId,
@@ -314,7 +316,7 @@ impl Ranges {
                 suits.then_some(*key)
             })
         };
-        // A range that blocks the join is worth more than a new one at the far end.
+        // A late range that holds up the connecting is worth more than a new one at the far end.
         let late = wanted(false);
         let fresh = wanted(true);
         match (late, fresh) {
@@ -323,20 +325,20 @@ impl Ranges {
         }
     }
 
-    /// A peer is gone or passed over: it owns nothing any more.
-    pub(super) fn disown(&mut self, peer: PeerId) {
+    /// Removes a peer from the owners of every range.
+    pub(super) fn remove_owner(&mut self, peer: PeerId) {
         for range in self.active.values_mut() {
             range.owners.retain(|owner| *owner != peer);
         }
     }
 
-    /// Height of the header at the end of a part that is not connected.
+    /// Returns the height of the last header of a part that is not connected, by its hash.
     pub(super) fn height_of_end(&self, hash: BlockHash) -> Option<u32> {
         let parts = self.active.values().flat_map(|range| &range.parts);
         parts.map(|part| part.end).find(|end| end.hash == hash).map(|end| end.height)
     }
 
-    /// The range that holds a part of this batch.
+    /// Returns the range that has the part of this batch.
     pub(super) fn with_batch_mut(&mut self, id: BatchId) -> Option<(RangeKey, &mut Range)> {
         self.active
             .iter_mut()
@@ -344,15 +346,15 @@ impl Ranges {
             .map(|(key, range)| (*key, range))
     }
 
-    /// As [`Ranges::with_batch_mut`], to look at.
+    /// Returns the range that has the part of this batch.
     pub(super) fn with_batch(&self, id: BatchId) -> Option<&Range> {
         self.active.values().find(|range| range.parts.iter().any(|part| part.batch == id))
     }
 
-    /// The parts that can be connected next, in height order, as far as they are linked without a gap.
+    /// Returns the batches that can be connected next, in height order, as far as they are linked without a gap.
     ///
-    /// With `whole`, those of a range only once it has reached its end's hash: beyond the shipped hints anybody can make
-    /// headers that start as a range does, and what is stored of them would be in the way of the true ones.
+    /// With `whole`, a range counts only once it has reached its end's hash. Beyond the shipped hints, anybody can make
+    /// headers that start as a range does, and stored ones would be in the way of the true ones.
     pub(super) fn connectable(&self, connected: u32, whole: bool) -> Vec<BatchId> {
         let mut batches = Vec::new();
         for key in self.head(connected).. {
@@ -370,7 +372,7 @@ impl Ranges {
         batches
     }
 
-    /// Drops everything; gives the batches of what was received for nothing.
+    /// Drops all ranges, and returns the batches that nothing needs any more.
     pub(super) fn clear(&mut self) -> Vec<BatchId> {
         let ranges = std::mem::take(&mut self.active);
         ranges.into_values().flat_map(|range| range.parts).map(|part| part.batch).collect()

@@ -16,7 +16,7 @@ const ENTRY_LEN: usize = 4 + ENDPOINT_LEN;
 /// Source: Bitcoin Core `CAddress` serialised as V1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// What the node is said to offer.
+    /// The services that the node is said to offer.
     pub services: ServiceFlags,
     /// The address; an IPv4 one is mapped (`::ffff:a.b.c.d`).
     pub ip: Ipv6Addr,
@@ -25,11 +25,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The address `::`, port 0: what nodes send for "not telling".
+    /// The address `::` with port 0, which nodes send instead of an address of their own.
     pub const UNSPECIFIED: Self =
         Self { services: ServiceFlags::NONE, ip: Ipv6Addr::UNSPECIFIED, port: 0 };
 
-    /// The endpoint of a socket address.
+    /// Returns the endpoint of a socket address.
     pub fn new(address: SocketAddr, services: ServiceFlags) -> Self {
         let ip = match address.ip() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -38,7 +38,7 @@ impl Endpoint {
         Self { services, ip, port: address.port() }
     }
 
-    /// The socket address; a mapped IPv4 address comes out as IPv4.
+    /// Returns the socket address; a mapped IPv4 address comes out as IPv4.
     pub fn socket_addr(&self) -> SocketAddr {
         SocketAddr::new(self.ip.to_canonical(), self.port)
     }
@@ -61,9 +61,9 @@ impl Endpoint {
 /// One entry of an `addr` message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AddrEntry {
-    /// When the node was last seen, Unix time in seconds; the sender's word.
+    /// When the node was last seen, Unix time in seconds; as the sender claims.
     pub time: u32,
-    /// Where it is.
+    /// Its address.
     pub endpoint: Endpoint,
 }
 

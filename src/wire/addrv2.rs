@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Longest address in bytes, whatever its network. Source: BIP155.
 pub const MAX_ADDRV2_LEN: usize = 512;
 
-/// Time, services, network id, address length, port, each in its shortest form.
+/// Fewest bytes of an entry: time, services, network id, address length and port, each in its shortest form.
 const MIN_ENTRY_LEN: usize = 4 + 1 + 1 + 1 + 2;
 
 const IPV4: u8 = 1;
@@ -31,9 +31,9 @@ pub enum NetAddress {
     I2p([u8; 32]),
     /// Network 6.
     Cjdns(Ipv6Addr),
-    /// Any other network: carried, never used. The retired Tor v2 (3) is one of these, as in Bitcoin Core.
+    /// Any other network. Such an address is decoded and never used. The retired Tor v2 (3) is one of these, as in Bitcoin Core.
     Other {
-        /// BIP155 network id.
+        /// The BIP155 network id.
         id: u8,
         /// The address, at most [`MAX_ADDRV2_LEN`] bytes.
         bytes: Vec<u8>,
@@ -65,7 +65,7 @@ impl NetAddress {
         }
     }
 
-    /// BIP155 network id.
+    /// Returns the BIP155 network id.
     pub fn id(&self) -> u8 {
         match self {
             Self::Ipv4(_) => IPV4,
@@ -77,10 +77,10 @@ impl NetAddress {
         }
     }
 
-    /// The address as one a socket can connect to directly; `None` for the overlay networks.
+    /// Returns the address as one a socket can connect to directly; `None` for the overlay networks.
     ///
-    /// Also `None` for an IPv6 address that wraps an IPv4 or an old onion one: BIP155 has ids for networks, and
-    /// Bitcoin Core ignores such disguises.
+    /// Returns `None` also for an IPv6 address that wraps an IPv4 or an old onion address: BIP155 has an id for each network, and
+    /// Bitcoin Core ignores wrapped addresses.
     pub fn socket_addr(&self, port: u16) -> Option<SocketAddr> {
         const ONION_CAT: [u8; 6] = [0xfd, 0x87, 0xd8, 0x7e, 0xeb, 0x43];
         match self {
@@ -101,11 +101,11 @@ fn exactly<const N: usize>(network: u8, at: usize, bytes: &[u8]) -> Result<[u8; 
 /// One entry of an `addrv2` message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AddrV2Entry {
-    /// When the node was last seen, Unix time in seconds; the sender's word.
+    /// When the node was last seen, Unix time in seconds; as the sender claims.
     pub time: u32,
-    /// What the node is said to offer; a CompactSize on the wire.
+    /// The services that the node is said to offer; a CompactSize on the wire.
     pub services: ServiceFlags,
-    /// Where it is.
+    /// Its address.
     pub address: NetAddress,
     /// Port, big-endian on the wire; 0 where the network has none.
     pub port: u16,
@@ -128,7 +128,7 @@ impl AddrV2Entry {
         out.extend_from_slice(&self.port.to_be_bytes());
     }
 
-    /// See [`NetAddress::socket_addr`].
+    /// Returns what [`NetAddress::socket_addr`] does.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         self.address.socket_addr(self.port)
     }

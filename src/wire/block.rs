@@ -8,22 +8,22 @@ use std::fmt;
 
 /// A whole block, decoded but not checked against anything.
 ///
-/// It is the bytes as they came and a note of where the parts of each transaction are: decoding makes two
+/// It consists of the bytes as they came, and of the positions of each transaction's parts: decoding makes two
 /// allocations however many transactions there are, one of them the payload's own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Block {
     bytes: Vec<u8>,
     header: Header,
-    /// Where the first transaction begins.
+    /// The position of the first transaction.
     transactions_at: usize,
     layouts: Vec<Layout>,
 }
 
 impl Block {
-    /// The block whose bytes these are.
+    /// Decodes a block.
     ///
     /// # Errors
-    /// They are not one, or there are more.
+    /// The bytes are no block, or more bytes follow.
     pub fn decode(bytes: Vec<u8>) -> Result<Self, DecodeError> {
         let got = bytes.len();
         let block = Self::decode_front(bytes)?;
@@ -31,7 +31,7 @@ impl Block {
         if got == expected { Ok(block) } else { Err(DecodeError::Trailing { expected, got }) }
     }
 
-    /// The block at the front of a payload; what follows is let go.
+    /// Decodes the block at the front of a payload, and ignores what follows.
     pub(super) fn decode_front(mut bytes: Vec<u8>) -> Result<Self, DecodeError> {
         let reader = &mut Reader::new(&bytes);
         let header = Header::decode(&reader.array::<HEADER_LEN>()?);
@@ -46,42 +46,42 @@ impl Block {
         Ok(Self { bytes, header, transactions_at, layouts })
     }
 
-    /// Its bytes as they are on the wire.
+    /// Returns its bytes as they are on the wire.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Its header.
+    /// Returns its header.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// How many transactions it has.
+    /// Returns how many transactions the block has.
     pub fn len(&self) -> usize {
         self.layouts.len()
     }
 
-    /// Whether it has no transactions, which no valid block is.
+    /// Returns whether the block has no transactions. A valid block has at least one.
     pub fn is_empty(&self) -> bool {
         self.layouts.is_empty()
     }
 
-    /// Its transactions, in order.
+    /// Returns its transactions, in order.
     pub fn transactions(&self) -> Transactions<'_> {
         Transactions { bytes: &self.bytes[self.transactions_at..], layouts: self.layouts.iter() }
     }
 
-    /// All bytes.
+    /// Returns the size in bytes.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Bytes without what witnesses add.
+    /// Returns the size in bytes without what witnesses add.
     pub fn stripped_size(&self) -> usize {
         self.transactions_at + self.transactions().map(|tx| tx.stripped_size()).sum::<usize>()
     }
 
-    /// Weight in weight units (BIP141), header and count included.
+    /// Returns the weight in weight units (BIP141), header and count included.
     ///
     /// Source: Bitcoin Core `GetBlockWeight`.
     pub fn weight(&self) -> usize {
@@ -99,7 +99,7 @@ impl fmt::Debug for Block {
 /// The transactions of a block, in order.
 #[derive(Clone, Debug)]
 pub struct Transactions<'a> {
-    /// What is left of the block's bytes.
+    /// The bytes that are left of the block.
     bytes: &'a [u8],
     layouts: std::slice::Iter<'a, Layout>,
 }

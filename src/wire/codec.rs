@@ -1,4 +1,4 @@
-//! Reading and writing the pieces that messages are made of.
+//! Reading and writing the parts of messages.
 //!
 //! Integers are little-endian unless a name says otherwise.
 
@@ -26,32 +26,32 @@ macro_rules! integers {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the start of `bytes`.
+    /// Returns a reader at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    /// A reader of nothing.
+    /// Returns a reader of no bytes.
     pub(super) const fn empty() -> Self {
         Self { bytes: &[], at: 0 }
     }
 
-    /// Offset of the next byte.
+    /// Returns the offset of the next byte.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// How many bytes are left.
+    /// Returns how many bytes are left.
     pub fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    /// Whether every byte was read.
+    /// Returns whether every byte was read.
     pub fn is_empty(&self) -> bool {
         self.remaining() == 0
     }
 
-    /// The next `length` bytes.
+    /// Reads the next `length` bytes.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`].
@@ -67,14 +67,14 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// Everything that is left.
+    /// Returns all bytes that are left.
     pub fn rest(&mut self) -> &'a [u8] {
         let rest = &self.bytes[self.at..];
         self.at = self.bytes.len();
         rest
     }
 
-    /// The next `N` bytes.
+    /// Reads the next `N` bytes.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`].
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         i64: i64;
     }
 
-    /// A big-endian `u16`: only ports are encoded so.
+    /// Reads a big-endian `u16`. Only ports are encoded so.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`].
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         Ok(u16::from_be_bytes(self.array()?))
     }
 
-    /// One byte as a truth value: anything but zero is true, as in Bitcoin Core.
+    /// Reads one byte as a truth value: anything but zero is true, as in Bitcoin Core.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`].
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         Ok(self.u8()? != 0)
     }
 
-    /// A CompactSize: one byte below 253, else a marker byte and 2, 4 or 8 bytes.
+    /// Reads a CompactSize: one byte below 253, else a marker byte and 2, 4 or 8 bytes.
     ///
     /// Source: Bitcoin Core `ReadCompactSize` (without its range check: every caller has a limit of its own).
     ///
@@ -130,12 +130,12 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// The count in front of a list whose elements have at least `element_len` bytes each.
+    /// Reads the count in front of a list whose elements have at least `element_len` bytes each.
     ///
     /// The result may size an allocation: it is within `limit`, and that many elements can really follow.
     ///
     /// # Errors
-    /// Those of [`Reader::compact_size`]; [`DecodeError::TooMany`] above `limit`; [`DecodeError::Truncated`] if the
+    /// The errors of [`Reader::compact_size`]; [`DecodeError::TooMany`] above `limit`; [`DecodeError::Truncated`] if the
     /// bytes left cannot hold the list.
     pub fn count(
         &mut self,
@@ -158,19 +158,19 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    /// Bytes with their length in front, borrowed: nothing is allocated.
+    /// Reads bytes with their length in front. They are borrowed, so nothing is allocated.
     ///
     /// # Errors
-    /// Those of [`Reader::count`].
+    /// The errors of [`Reader::count`].
     pub fn var_bytes(&mut self, what: &'static str, limit: usize) -> Result<&'a [u8], DecodeError> {
         let length = self.count(what, limit, 1)?;
         self.take(length)
     }
 
-    /// A list with its count in front; see [`Reader::count`] for the limits.
+    /// Reads a list with its count in front; see [`Reader::count`] for the limits.
     ///
     /// # Errors
-    /// Those of [`Reader::count`], and of `element`.
+    /// The errors of [`Reader::count`], and of `element`.
     pub(super) fn list<T>(
         &mut self,
         what: &'static str,
@@ -227,12 +227,12 @@ pub fn put_var_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// A text as a terminal, a log line and HTML may show it; data that programs read is kept as it is.
+/// Returns a text as a terminal, a log line and HTML may show it. Data for programs is left as it is.
 pub fn safe_text(text: &str) -> String {
     sanitise(text.as_bytes())
 }
 
-/// The characters of `bytes` that are safe on a terminal, in a log line and in HTML.
+/// Returns the characters of `bytes` that are safe on a terminal, in a log line and in HTML.
 ///
 /// Source: Bitcoin Core `SanitizeString` with `SAFE_CHARS_DEFAULT`; the others are left out.
 pub(super) fn sanitise(bytes: &[u8]) -> String {

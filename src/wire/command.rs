@@ -13,6 +13,9 @@ pub struct Command([u8; COMMAND_LEN]);
 
 macro_rules! commands {
     ($($name:ident = $text:literal;)*) => {
+        /// The commands that have a name here, in the order of their names.
+        pub const ALL: &[Self] = &[$(Self::$name),*];
+
         $(
             #[doc = concat!("`", $text, "`")]
             pub const $name: Self = Self::new($text);
@@ -45,7 +48,7 @@ impl Command {
         WTXIDRELAY = "wtxidrelay";
     }
 
-    /// The command of that name, for names known when the program is built.
+    /// Returns the command of that name, for names that are known when the program is built.
     ///
     /// # Panics
     /// If the name is longer than twelve bytes or not printable ASCII; in a constant, the build fails.
@@ -62,7 +65,7 @@ impl Command {
         Self(bytes)
     }
 
-    /// The command of twelve bytes from the wire, or `None` if they are not printable ASCII followed by zeros only.
+    /// Returns the command of twelve bytes from the wire, or `None` if they are not printable ASCII followed by zeros only.
     pub fn from_bytes(bytes: [u8; COMMAND_LEN]) -> Option<Self> {
         let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(COMMAND_LEN);
         let (name, padding) = bytes.split_at(length);
@@ -70,12 +73,12 @@ impl Command {
         valid.then_some(Self(bytes))
     }
 
-    /// The twelve bytes for the wire.
+    /// Returns the twelve bytes for the wire.
     pub fn to_bytes(self) -> [u8; COMMAND_LEN] {
         self.0
     }
 
-    /// The name without its padding.
+    /// Returns the name without its padding.
     pub fn as_str(&self) -> &str {
         let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(COMMAND_LEN);
         std::str::from_utf8(&self.0[..length]).expect("both constructors take ASCII only")

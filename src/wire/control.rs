@@ -1,15 +1,15 @@
-//! Small messages about the conversation itself: `sendcmpct` and `reject`.
+//! Small messages: `sendcmpct`, `reject`, `ping` and `pong`.
 
 use super::codec::{Reader, put_var_bytes, sanitise};
 use super::command::COMMAND_LEN;
 use super::error::DecodeError;
 
-/// How the sender would like new blocks announced (BIP152). We never ask for compact blocks; peers offer them anyway.
+/// The way in which the sender wants new blocks announced (BIP152). We never ask for compact blocks, but peers offer them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendCmpct {
     /// Whether it wants `cmpctblock` instead of an announcement.
     pub announce: bool,
-    /// The compact block encoding it speaks; 2 since segwit.
+    /// The version of compact blocks that it supports; 2 since segwit.
     pub version: u64,
 }
 
@@ -35,12 +35,12 @@ pub struct Reject {
     pub code: u8,
     /// The peer's explanation, as it wrote it.
     pub reason: Vec<u8>,
-    /// Whatever else follows: the 32-byte hash of a refused block or transaction, else nothing.
+    /// The rest of the message: the 32-byte hash of a refused block or transaction, or nothing.
     pub data: Vec<u8>,
 }
 
 impl Reject {
-    /// Bitcoin Core's `MAX_REJECT_MESSAGE_LENGTH`, from when it knew the message.
+    /// Source: Bitcoin Core `MAX_REJECT_MESSAGE_LENGTH`, before the message was removed.
     const MAX_REASON: usize = 111;
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -59,7 +59,7 @@ impl Reject {
         out.extend_from_slice(&self.data);
     }
 
-    /// The reason with everything unsafe for a terminal or a log removed.
+    /// Returns the reason with everything unsafe for a terminal or a log removed.
     pub fn reason_text(&self) -> String {
         sanitise(&self.reason)
     }

@@ -1,8 +1,8 @@
-//! What can be wrong with bytes from a peer.
+//! Errors of decoding bytes from a peer.
 
 use super::command::Command;
 
-/// A payload that is not the message its command says.
+/// Why a payload could not be decoded.
 ///
 /// Every variant carries the offset in the payload at which decoding stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum DecodeError {
         at: usize,
         /// How many bytes the field (or the announced list) needs at least.
         expected: usize,
-        /// How many are left.
+        /// How many bytes are left.
         got: usize,
     },
     /// A CompactSize that is longer than its value needs.
@@ -38,7 +38,7 @@ pub enum DecodeError {
         at: usize,
         /// The protocol's limit.
         limit: u64,
-        /// What the peer claims.
+        /// The number that the peer claims.
         got: u64,
     },
     /// An address whose length is not that of its network (BIP155).
@@ -50,10 +50,10 @@ pub enum DecodeError {
         at: usize,
         /// The network's address length in bytes.
         expected: usize,
-        /// The length the peer used.
+        /// The length that the peer sent.
         got: usize,
     },
-    /// A header of a `headers` message that claims to bring transactions along.
+    /// A header of a `headers` message has a transaction count other than 0.
     #[error("header {index} at offset {at}: 0 transactions expected, count starts with byte {got}")]
     TransactionCount {
         /// Position of the header in the message, from 0.
@@ -73,26 +73,26 @@ pub enum DecodeError {
         /// The byte.
         got: u8,
     },
-    /// A transaction marked as one with witnesses (BIP144) that has none: it has a shorter form.
+    /// A transaction is marked as one with witnesses (BIP144) and has none, so it is not in its shortest form.
     #[error("witnesses at offset {at}: at least one that is not empty expected, got none")]
     SuperfluousWitness {
         /// Offset of the first witness, or where it would be.
         at: usize,
     },
-    /// More bytes than there may be: a `headers` message with more than its entries need, none of them marked as
-    /// another chain's, or something behind what should stand alone.
+    /// There are more bytes than allowed: a `headers` message has more than its entries need, and none of them is marked as
+    /// another chain's, or bytes follow a block, a transaction or a proof that should be alone.
     #[error("payload of {expected} bytes expected, got {got}")]
     Trailing {
         /// How long the payload should be.
         expected: usize,
-        /// How long it is.
+        /// How long the payload is.
         got: usize,
     },
 }
 
-/// A stream of bytes that is not a stream of messages.
+/// Why a stream of bytes could not be cut into messages.
 ///
-/// There is no way to find the next message after one of these, so the connection is over.
+/// After such an error there is no way to find the next message, so the connection has to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The first four bytes are not the network's. They may be another network's: compare `got`.
@@ -100,7 +100,7 @@ pub enum FrameError {
     WrongMagic {
         /// Our network's magic, wire order.
         expected: [u8; 4],
-        /// What came.
+        /// The bytes that came.
         got: [u8; 4],
     },
     /// A command that is not printable ASCII filled up with zeros.
@@ -114,7 +114,7 @@ pub enum FrameError {
     TooLong {
         /// The limit in bytes.
         limit: u32,
-        /// The length the peer claims.
+        /// The length that the peer claims.
         got: u32,
         /// The message.
         command: Command,
@@ -124,7 +124,7 @@ pub enum FrameError {
     BadChecksum {
         /// First four bytes of the payload's double SHA-256.
         expected: [u8; 4],
-        /// What the message's head says.
+        /// The checksum in the message's head.
         got: [u8; 4],
         /// The message.
         command: Command,

@@ -2,6 +2,7 @@
 
 use super::command::{COMMAND_LEN, Command};
 use super::error::FrameError;
+use super::headers::encode_entries;
 use super::message::Message;
 use crate::primitives::sha256d;
 
@@ -10,6 +11,9 @@ pub const FRAME_HEAD_LEN: usize = 24;
 
 /// Longest payload in bytes that any message may have. Source: Bitcoin Core `MAX_PROTOCOL_MESSAGE_LENGTH`.
 pub const MAX_PAYLOAD: u32 = 4_000_000;
+
+/// Bytes of the longest count in front of a list.
+const MAX_COUNT_LEN: usize = 9;
 
 /// A whole message, checked but not decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +52,7 @@ pub struct FrameDecoder {
 }
 
 impl FrameDecoder {
-    /// A decoder for one connection on the network of that magic, for payloads up to `max_payload` bytes.
+    /// Returns a decoder for one connection on the network with this magic, for payloads up to `max_payload` bytes.
     pub fn new(magic: [u8; 4], max_payload: u32) -> Self {
         Self { magic, max_payload, input: Vec::new(), start: 0, body: None }
     }
@@ -58,22 +62,22 @@ impl FrameDecoder {
         self.max_payload = max_payload;
     }
 
-    /// Whether a message has begun and not ended.
+    /// Returns whether a message has begun and not ended.
     pub fn is_mid_message(&self) -> bool {
         self.body.is_some() || self.start < self.input.len()
     }
 
-    /// The bytes that were not taken yet, from the head of a message on.
+    /// Returns the bytes of the message that has begun, and of all that follow it.
     pub fn unread(&self) -> &[u8] {
         &self.input[self.start..]
     }
 
-    /// Takes bytes as they arrived. Each is copied once, payloads straight to where they stay.
+    /// Takes bytes as they arrived. Each byte is copied once, and those of a payload go straight into its buffer.
     pub fn push(&mut self, mut bytes: &[u8]) {
         if let Some(body) = &mut self.body {
             bytes = body.fill(bytes);
         }
-        // Moving the rest down only once it is the smaller half costs each byte one move at most.
+        // The rest is moved down only once it is the smaller half, so each byte is moved at most once.
         if self.start >= self.input.len() - self.start {
             self.input.drain(..self.start);
             self.start = 0;
@@ -81,7 +85,7 @@ impl FrameDecoder {
         self.input.extend_from_slice(bytes);
     }
 
-    /// The next whole message, or `None` until more bytes are pushed.
+    /// Returns the next whole message, or `None` until more bytes are pushed.
     ///
     /// # Errors
     /// The stream is not the network's, or a message breaks a limit or its checksum.
@@ -135,7 +139,7 @@ impl Body {
         self.length - self.payload.len()
     }
 
-    /// Takes what belongs to this payload and gives back the rest.
+    /// Takes the bytes that belong to this payload, and returns the rest.
     fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(self.missing()));
         let arrived = self.payload.len() + taken.len();
@@ -157,22 +161,44 @@ impl Body {
     }
 }
 
-/// The first four bytes of the double SHA-256.
+/// Returns the first four bytes of the double SHA-256.
 fn checksum(payload: &[u8]) -> [u8; 4] {
     let [a, b, c, d, ..] = sha256d(payload);
     [a, b, c, d]
 }
 
-/// A message with its head, ready to be sent.
+/// Encodes a message with its head, ready to be sent.
 ///
 /// # Panics
 /// If the payload has 4 GiB or more, which only a [`Message::Unknown`] made by the caller could.
 pub fn encode_frame(magic: [u8; 4], message: &Message) -> Vec<u8> {
-    let mut out = Vec::with_capacity(FRAME_HEAD_LEN + 40);
+    frame(magic, message.command(), 40, |out| message.encode_payload(out))
+}
+
+/// A `headers` message with its head, ready to be sent. `entries` are the headers as they go over the wire: 80 bytes
+/// each, and a zero byte after each.
+///
+/// Whoever serves a stored chain needs no [`HeadersMessage`](super::HeadersMessage) in between.
+///
+/// # Panics
+/// If the entries have 4 GiB or more.
+pub fn encode_headers_frame(magic: [u8; 4], entries: &[u8]) -> Vec<u8> {
+    let size = entries.len() + MAX_COUNT_LEN;
+    frame(magic, Command::HEADERS, size, |out| encode_entries(entries, out))
+}
+
+/// A frame whose payload `write` appends; `size` is about the payload's length in bytes.
+fn frame(
+    magic: [u8; 4],
+    command: Command,
+    size: usize,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(FRAME_HEAD_LEN + size);
     out.extend_from_slice(&magic);
-    out.extend_from_slice(&message.command().to_bytes());
+    out.extend_from_slice(&command.to_bytes());
     out.extend_from_slice(&[0; 8]);
-    message.encode_payload(&mut out);
+    write(&mut out);
     let payload = &out[FRAME_HEAD_LEN..];
     let length = u32::try_from(payload.len()).expect("no message has 4 GiB").to_le_bytes();
     let checksum = checksum(payload);
@@ -183,8 +209,10 @@ pub fn encode_frame(magic: [u8; 4], message: &Message) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, Frame, FrameDecoder, FrameError, MAX_PAYLOAD, Message, encode_frame};
-    use crate::primitives::hex;
+    use super::{Command, Frame, FrameDecoder, FrameError, MAX_PAYLOAD, Message};
+    use super::{encode_frame, encode_headers_frame};
+    use crate::primitives::{Header, hex};
+    use crate::wire::HeadersMessage;
 
     const MAIN: [u8; 4] = [0xf9, 0xbe, 0xb4, 0xd9];
 
@@ -203,6 +231,19 @@ mod tests {
         assert_eq!(encode_frame(MAIN, &Message::Verack), verack());
         let frame = Frame { command: Command::VERACK, payload: Vec::new() };
         assert_eq!(decode(&verack()), Ok(Some(frame)));
+    }
+
+    #[test]
+    fn headers_from_their_entries_are_the_same_message() {
+        for count in [0, 1, 252, 253, 2000] {
+            let header = Header::decode(&[7; 80]);
+            let headers = Message::Headers(HeadersMessage::plain(vec![header; count]));
+            let entry = [&header.encode()[..], &[0]].concat();
+            assert_eq!(
+                encode_headers_frame(MAIN, &entry.repeat(count)),
+                encode_frame(MAIN, &headers)
+            );
+        }
     }
 
     #[test]

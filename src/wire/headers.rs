@@ -1,4 +1,4 @@
-//! `getheaders` and `headers`: the messages this program lives on.
+//! `getheaders` and `headers`: requests for headers, and headers.
 
 use super::codec::{Reader, put_count};
 use super::error::DecodeError;
@@ -24,7 +24,7 @@ const ENTRY_LEN: usize = HEADER_LEN + 1;
 /// and answers with up to [`MAX_HEADERS`] headers after it. Bytes after the stop hash are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetHeaders {
-    /// Protocol version of the sender; nobody looks at it.
+    /// Protocol version of the sender; peers ignore it.
     pub version: i32,
     /// Hashes of the sender's chain, newest first, at most [`MAX_LOCATOR`].
     pub locator: Vec<BlockHash>,
@@ -61,15 +61,15 @@ impl GetHeaders {
 /// decides: if the payload is just as long as its count of ordinary entries, all are ordinary; if it is longer, the
 /// first marked header is where the other chain begins, and nothing from there on is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers {
+pub struct HeadersMessage {
     /// The headers, oldest first, at most [`MAX_HEADERS`]; decoded, not checked.
     pub headers: Vec<Header>,
     /// The parent that another chain's first header names, if one follows after `headers`.
     pub foreign: Option<BlockHash>,
 }
 
-impl Headers {
-    /// A message of ordinary headers.
+impl HeadersMessage {
+    /// Returns a message of ordinary headers.
     pub fn plain(headers: Vec<Header>) -> Self {
         Self { headers, foreign: None }
     }
@@ -102,7 +102,7 @@ impl Headers {
         Ok(Self { headers, foreign: None })
     }
 
-    /// Writes the ordinary headers; what `foreign` stood for is not kept and cannot be written.
+    /// Writes the ordinary headers. The headers of the other chain were not kept, so they cannot be written.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.reserve(3 + self.headers.len() * ENTRY_LEN);
         put_count(out, self.headers.len());
@@ -112,7 +112,7 @@ impl Headers {
         }
     }
 
-    /// The payload of a `headers` message made of raw headers of any length, each followed by a transaction count
+    /// Returns the payload of a `headers` message made of raw headers of any length, each followed by a transaction count
     /// of 0: for tests and simulators that play a peer of the other chain.
     pub fn raw_payload(entries: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -125,13 +125,19 @@ impl Headers {
     }
 }
 
+/// Writes the payload of a `headers` message whose entries are in wire form already.
+pub(super) fn encode_entries(entries: &[u8], out: &mut Vec<u8>) {
+    put_count(out, entries.len() / ENTRY_LEN);
+    out.extend_from_slice(entries);
+}
+
 fn is_marked(header: &Header) -> bool {
     header.version.cast_unsigned() & FOREIGN_VERSION_BIT != 0
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DecodeError, GetHeaders, HEADER_LEN, Headers, Reader};
+    use super::{DecodeError, GetHeaders, HEADER_LEN, HeadersMessage, Reader};
     use crate::primitives::{BlockHash, Header, hex};
 
     const GENESIS: &str = "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b2\
@@ -148,14 +154,14 @@ mod tests {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Headers, DecodeError> {
-        Headers::decode(&mut Reader::new(bytes))
+    fn decode(bytes: &[u8]) -> Result<HeadersMessage, DecodeError> {
+        HeadersMessage::decode(&mut Reader::new(bytes))
     }
 
     #[test]
     fn the_genesis_header_decodes_to_its_known_hash() {
-        let headers = decode(&Headers::raw_payload(&[&genesis()])).unwrap();
-        assert_eq!(headers, Headers::plain(vec![Header::decode(&genesis())]));
+        let headers = decode(&HeadersMessage::raw_payload(&[&genesis()])).unwrap();
+        assert_eq!(headers, HeadersMessage::plain(vec![Header::decode(&genesis())]));
         assert_eq!(
             headers.headers[0].hash().to_string(),
             "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f"
@@ -170,7 +176,7 @@ mod tests {
                 long[4..36].fill(7);
                 let mut entries = vec![&plain[..]; before];
                 entries.extend(vec![&long[..]; after]);
-                let headers = decode(&Headers::raw_payload(&entries)).unwrap();
+                let headers = decode(&HeadersMessage::raw_payload(&entries)).unwrap();
                 assert_eq!(headers.foreign, Some(BlockHash([7; 32])));
                 assert_eq!(headers.headers, vec![Header::decode(&plain); before]);
             }
@@ -180,7 +186,7 @@ mod tests {
     #[test]
     fn a_marked_version_in_a_message_of_exact_length_is_just_a_version() {
         let (plain, odd) = (genesis(), marked(HEADER_LEN));
-        let headers = decode(&Headers::raw_payload(&[&plain, &odd, &plain])).unwrap();
+        let headers = decode(&HeadersMessage::raw_payload(&[&plain, &odd, &plain])).unwrap();
         assert_eq!(headers.foreign, None);
         assert_eq!(headers.headers.len(), 3);
         assert!(headers.headers[1].version < 0);
@@ -188,14 +194,14 @@ mod tests {
 
     #[test]
     fn bytes_left_over_without_a_marked_header_are_an_error() {
-        let mut bytes = Headers::raw_payload(&[&genesis()]);
+        let mut bytes = HeadersMessage::raw_payload(&[&genesis()]);
         bytes.push(0);
         assert_eq!(decode(&bytes), Err(DecodeError::Trailing { expected: 82, got: 83 }));
     }
 
     #[test]
     fn a_header_with_transactions_is_an_error() {
-        let mut bytes = Headers::raw_payload(&[&genesis(), &genesis()]);
+        let mut bytes = HeadersMessage::raw_payload(&[&genesis(), &genesis()]);
         bytes[162] = 7;
         assert_eq!(
             decode(&bytes),

@@ -1,4 +1,4 @@
-//! `inv`, `getdata`, `notfound`: lists of things by hash.
+//! `inv`, `getdata` and `notfound`: lists of objects, named by their hashes.
 
 use super::codec::{Reader, put_count};
 use super::error::DecodeError;
@@ -9,7 +9,7 @@ pub const MAX_INV: usize = 50_000;
 
 const ENTRY_LEN: usize = 36;
 
-/// What an inventory entry names. Source: Bitcoin Core `GetDataMsg` in `protocol.h`.
+/// The kind of object that an inventory entry names. Source: Bitcoin Core `GetDataMsg` in `protocol.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum InventoryKind {
     /// A transaction by its txid.
@@ -36,7 +36,7 @@ pub enum InventoryKind {
 const WITNESS: u32 = 1 << 30;
 
 impl InventoryKind {
-    /// The kind of a number from the wire.
+    /// Returns the kind of a number from the wire.
     pub fn from_u32(number: u32) -> Self {
         const WITNESS_TX: u32 = WITNESS | 1;
         const WITNESS_BLOCK: u32 = WITNESS | 2;
@@ -54,7 +54,7 @@ impl InventoryKind {
         }
     }
 
-    /// The number for the wire.
+    /// Returns the number for the wire.
     pub fn to_u32(self) -> u32 {
         match self {
             Self::Tx => 1,
@@ -70,12 +70,12 @@ impl InventoryKind {
     }
 }
 
-/// One thing, named by its hash.
+/// An inventory entry: an object, named by its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Inventory {
-    /// What it is.
+    /// The kind of object.
     pub kind: InventoryKind,
-    /// Its hash, wire order inside.
+    /// Its hash.
     pub hash: Hash256,
 }
 

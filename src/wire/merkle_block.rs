@@ -22,10 +22,10 @@ pub struct MerkleBlock {
 }
 
 impl MerkleBlock {
-    /// The proof whose bytes these are.
+    /// Decodes a proof.
     ///
     /// # Errors
-    /// They are not one, or there are more.
+    /// The bytes are no proof, or more bytes follow.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let reader = &mut Reader::new(bytes);
         let block = Self::decode(reader)?;
@@ -35,7 +35,7 @@ impl MerkleBlock {
         Err(DecodeError::Trailing { expected: reader.position(), got: bytes.len() })
     }
 
-    /// Its bytes, as `gettxoutproof` gives them.
+    /// Returns its bytes, as `gettxoutproof` does.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         self.encode(&mut out);

@@ -1,4 +1,4 @@
-//! One message of the protocol, whichever it is.
+//! The messages of the protocol.
 
 use super::addr::{self, AddrEntry};
 use super::addrv2::{self, AddrV2Entry};
@@ -7,7 +7,7 @@ use super::codec::Reader;
 use super::command::Command;
 use super::control::{Reject, SendCmpct, decode_ping, encode_ping};
 use super::error::DecodeError;
-use super::headers::{GetHeaders, Headers};
+use super::headers::{GetHeaders, HeadersMessage};
 use super::inv::{self, Inventory};
 use super::merkle_block::MerkleBlock;
 use super::tx::Transaction;
@@ -16,7 +16,7 @@ use super::version::Version;
 /// A message, decoded. See the module's doc for what a payload may have left over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// Who the sender is: the first message of each side.
+    /// The first message of each side: its version, services and height.
     Version(Version),
     /// The other side's `version` was taken.
     Verack,
@@ -27,7 +27,7 @@ pub enum Message {
     /// A request for headers.
     GetHeaders(GetHeaders),
     /// Headers.
-    Headers(Headers),
+    Headers(HeadersMessage),
     /// Asks for new blocks to be announced by header (BIP130).
     SendHeaders,
     /// Asks for addresses of other nodes.
@@ -42,11 +42,11 @@ pub enum Message {
     Inv(Vec<Inventory>),
     /// A request for blocks or transactions.
     GetData(Vec<Inventory>),
-    /// What of a request the sender does not have.
+    /// The requested objects that the sender does not have.
     NotFound(Vec<Inventory>),
     /// Lowest fee rate of transactions the sender wants announced, in satoshi per 1000 virtual bytes (BIP133).
     FeeFilter(i64),
-    /// How the sender would like blocks announced (BIP152).
+    /// The way in which the sender wants blocks announced (BIP152).
     SendCmpct(SendCmpct),
     /// Announce transactions by wtxid (BIP339); before `verack` only.
     WtxidRelay,
@@ -68,7 +68,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// The message's name.
+    /// Returns the message's name.
     pub fn command(&self) -> Command {
         match self {
             Self::Version(_) => Command::VERSION,
@@ -96,13 +96,13 @@ impl Message {
         }
     }
 
-    /// The message of a command and its payload.
+    /// Decodes the message of a command and its payload.
     ///
     /// A command without a decoder here is no error: it becomes [`Message::Unknown`]. Its payload is not copied, and
     /// neither is that of `tx` and `block`.
     ///
     /// # Errors
-    /// A payload that is not what its command says.
+    /// The payload is not that of its command.
     pub fn decode(command: Command, payload: Vec<u8>) -> Result<Self, DecodeError> {
         let reader = &mut Reader::new(&payload);
         Ok(match command {
@@ -111,7 +111,7 @@ impl Message {
             Command::PING => Self::Ping(decode_ping(reader)?),
             Command::PONG => Self::Pong(reader.u64()?),
             Command::GETHEADERS => Self::GetHeaders(GetHeaders::decode(reader)?),
-            Command::HEADERS => Self::Headers(Headers::decode(reader)?),
+            Command::HEADERS => Self::Headers(HeadersMessage::decode(reader)?),
             Command::SENDHEADERS => Self::SendHeaders,
             Command::GETADDR => Self::GetAddr,
             Command::ADDR => Self::Addr(addr::decode(reader)?),

@@ -1,6 +1,6 @@
 //! The P2P protocol as bytes and types: framing, CompactSize, one file for each family of messages.
 //!
-//! No I/O, no clock, no randomness: whoever owns a socket pushes bytes into a [`FrameDecoder`] and hands each
+//! The layer has no I/O, no clock and no randomness: the owner of a socket pushes bytes into a [`FrameDecoder`] and hands each
 //! [`Frame`] to [`Message::decode`]; the other way goes through [`encode_frame`].
 //!
 //! # Security
@@ -10,7 +10,7 @@
 //! # What may be left over at the end of a payload
 //! Bitcoin Core reads the fields it knows and ignores the rest of a payload, so that later protocol versions can
 //! append. We do the same for every message but `headers`: there the number of bytes is what tells ordinary entries
-//! from the longer ones of another chain (see [`Headers`]), so it must be exact.
+//! from the longer ones of another chain (see [`HeadersMessage`]), so it must be exact.
 
 mod addr;
 mod addrv2;
@@ -35,7 +35,11 @@ mod oracle;
 #[cfg(test)]
 mod prop;
 #[cfg(test)]
-mod tx_oracle;
+mod tx_forms;
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(unused, reason = "the fuzzer uses a part of it"))]
+#[allow(clippy::unwrap_used, reason = "all of it is a test")]
+pub(crate) mod tx_oracle;
 
 pub use addr::{AddrEntry, Endpoint, MAX_ADDRS};
 pub use addrv2::{AddrV2Entry, MAX_ADDRV2_LEN, NetAddress};
@@ -44,13 +48,15 @@ pub use codec::{Reader, put_compact_size, put_var_bytes, safe_text};
 pub use command::{COMMAND_LEN, Command};
 pub use control::{Reject, SendCmpct};
 pub use error::{DecodeError, FrameError};
-pub use frame::{FRAME_HEAD_LEN, Frame, FrameDecoder, MAX_PAYLOAD, encode_frame};
-pub use headers::{FOREIGN_VERSION_BIT, GetHeaders, Headers, MAX_HEADERS, MAX_LOCATOR};
+pub use frame::{
+    FRAME_HEAD_LEN, Frame, FrameDecoder, MAX_PAYLOAD, encode_frame, encode_headers_frame,
+};
+pub use headers::{FOREIGN_VERSION_BIT, GetHeaders, HeadersMessage, MAX_HEADERS, MAX_LOCATOR};
 pub use inv::{Inventory, InventoryKind, MAX_INV};
 pub use merkle_block::MerkleBlock;
 pub use message::Message;
 pub use services::ServiceFlags;
-pub use tx::{Transaction, TxView, WITNESS_SCALE_FACTOR};
+pub use tx::{Transaction, TxForm, TxView, WITNESS_SCALE_FACTOR};
 pub use tx_check::{InvalidTx, MAX_BLOCK_WEIGHT, MAX_MONEY};
 pub use tx_parts::{Inputs, OutPoint, Outputs, TxIn, TxOut, Witness};
 pub use version::{MAX_USER_AGENT, MIN_PEER_VERSION, PROTOCOL_VERSION, Version};

@@ -1,7 +1,7 @@
-//! The same messages through the `bitcoin` crate: an encoder and decoder that owes nothing to this one.
+//! Comparison of messages with the `bitcoin` crate, an independent encoder and decoder.
 
 use super::{
-    AddrEntry, AddrV2Entry, Command, Endpoint, FrameDecoder, GetHeaders, Headers, Inventory,
+    AddrEntry, AddrV2Entry, Command, Endpoint, FrameDecoder, GetHeaders, HeadersMessage, Inventory,
     InventoryKind, MAX_PAYLOAD, Message, NetAddress, Reject, SendCmpct, ServiceFlags, Version,
     encode_frame,
 };
@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 
 const MAGIC: [u8; 4] = [0xf9, 0xbe, 0xb4, 0xd9];
 
-/// Ours encodes to the bytes of theirs, and theirs' bytes decode to ours.
+/// Checks that both messages have the same bytes, and that the bytes decode to ours.
 fn assert_same(ours: &Message, theirs: NetworkMessage) {
     let theirs = RawNetworkMessage::new(Magic::BITCOIN, theirs);
     let bytes = serialize(&theirs);
@@ -145,7 +145,7 @@ fn two_thousand_headers_have_the_oracles_bytes() {
         .iter()
         .map(|header| Header::decode(&serialize(header).try_into().unwrap()))
         .collect();
-    assert_same(&Message::Headers(Headers::plain(ours)), NetworkMessage::Headers(theirs));
+    assert_same(&Message::Headers(HeadersMessage::plain(ours)), NetworkMessage::Headers(theirs));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use super::tx_oracle::any_transaction;
 use super::{
-    AddrEntry, AddrV2Entry, Block, Command, Endpoint, Frame, FrameDecoder, GetHeaders, Headers,
-    Inventory, InventoryKind, MAX_PAYLOAD, MerkleBlock, Message, NetAddress, Reject, SendCmpct,
-    ServiceFlags, Transaction, Version, encode_frame,
+    AddrEntry, AddrV2Entry, Block, Command, Endpoint, Frame, FrameDecoder, GetHeaders,
+    HeadersMessage, Inventory, InventoryKind, MAX_PAYLOAD, MerkleBlock, Message, NetAddress,
+    Reject, SendCmpct, ServiceFlags, Transaction, Version, encode_frame,
 };
 use crate::primitives::{BlockHash, Hash256, Header};
 use proptest::collection::vec;
@@ -70,8 +70,8 @@ fn inventory() -> impl Strategy<Value = Vec<Inventory>> {
     vec(entry, 0..300)
 }
 
-fn headers() -> impl Strategy<Value = Headers> {
-    vec(header(), 0..300).prop_map(Headers::plain)
+fn headers() -> impl Strategy<Value = HeadersMessage> {
+    vec(header(), 0..300).prop_map(HeadersMessage::plain)
 }
 
 fn get_headers() -> impl Strategy<Value = GetHeaders> {
@@ -194,7 +194,7 @@ fn payload(message: &Message) -> Vec<u8> {
     out
 }
 
-/// Payload lengths at which the message is whole although it could go on.
+/// Returns the payload lengths at which a message may end although more fields could follow.
 fn may_end_at(message: &Message, end: usize) -> bool {
     match message {
         Message::Version(version) => {

@@ -2,7 +2,7 @@
 
 use std::ops::BitOr;
 
-/// What a node says it can do for others: one bit for each service.
+/// The services that a node offers to others, one bit each.
 ///
 /// Source: Bitcoin Core `ServiceFlags` in `protocol.h`. Nothing here is verified; it is the peer's own word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -38,12 +38,12 @@ impl ServiceFlags {
         (Self::BLAKE2B_FORK, "BLAKE2B_FORK"),
     ];
 
-    /// Whether every bit of `other` is set.
+    /// Returns whether every bit of `other` is set.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// The names of the set bits, lowest first, as Bitcoin Core prints them; a bit without a name is `UNKNOWN[2^n]`.
+    /// Returns the names of the set bits, lowest first, as Bitcoin Core prints them; a bit without a name is `UNKNOWN[2^n]`.
     pub fn names(self) -> Vec<String> {
         (0..u64::BITS)
             .map(|bit| (bit, Self(1 << bit)))

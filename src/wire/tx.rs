@@ -12,7 +12,7 @@ use super::tx_parts::{
 use crate::primitives::{Txid, Wtxid, sha256d, sha256d_parts};
 use std::fmt;
 
-/// How much more a byte outside the witnesses weighs (BIP141). Source: Bitcoin Core `WITNESS_SCALE_FACTOR`.
+/// A byte outside the witnesses weighs this many times as much as one in a witness (BIP141). Source: Bitcoin Core `WITNESS_SCALE_FACTOR`.
 pub const WITNESS_SCALE_FACTOR: usize = 4;
 
 /// Bytes of the version in front and of the lock time at the end.
@@ -24,7 +24,7 @@ const MARKER_AND_FLAG: usize = 2;
 /// Fewest bytes of a transaction: one input, no outputs.
 pub(super) const MIN_TX_LEN: usize = WORD + 1 + MIN_INPUT_LEN + 1 + WORD;
 
-/// Where the parts of a transaction are, as offsets from its first byte.
+/// The offsets of a transaction's parts from its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     /// The first input, behind the count.
@@ -44,10 +44,24 @@ impl Layout {
     /// Source: Bitcoin Core `UnserializeTransaction`. One form more is refused here: no input and no output, which is
     /// no valid transaction, and which the flag of a later extension could be mistaken for.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::read_if(reader, |_| true)
+    }
+
+    /// Reads over a transaction that may have no inputs.
+    fn read_raw(reader: &mut Reader<'_>, form: TxForm) -> Result<Self, DecodeError> {
+        // A flag of 0 is the number of outputs: there is nothing in the transaction.
+        Self::read_if(reader, |next| form == TxForm::Extended && next != 0)
+    }
+
+    /// Reads over a transaction. No inputs are a marker where `is_flag` says so of the byte that follows.
+    fn read_if(
+        reader: &mut Reader<'_>,
+        is_flag: impl FnOnce(u8) -> bool,
+    ) -> Result<Self, DecodeError> {
         let start = reader.position();
         reader.take(WORD)?;
         let mut input_count = reader.count("inputs", usize::MAX, MIN_INPUT_LEN)?;
-        let marked = input_count == 0;
+        let marked = input_count == 0 && is_flag(reader.clone().u8()?);
         if marked {
             read_flag(reader)?;
             input_count = reader.count("inputs", usize::MAX, MIN_INPUT_LEN)?;
@@ -109,6 +123,15 @@ fn read_witnesses(reader: &mut Reader<'_>, inputs: usize) -> Result<(), DecodeEr
     if items == 0 { Err(DecodeError::SuperfluousWitness { at }) } else { Ok(()) }
 }
 
+/// The two ways to read a transaction that starts with no inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxForm {
+    /// As on the wire (BIP144): no inputs and a flag of 1 say that witnesses follow.
+    Extended,
+    /// As before BIP144: a transaction without inputs, as wallets hand around before they add some.
+    Legacy,
+}
+
 /// A transaction that owns its bytes. What it says is asked of its [`Transaction::view`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Transaction {
@@ -117,10 +140,10 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// The transaction whose bytes these are.
+    /// Decodes a transaction.
     ///
     /// # Errors
-    /// They are not one, or there are more.
+    /// The bytes are no transaction, or more bytes follow.
     pub fn decode(bytes: Vec<u8>) -> Result<Self, DecodeError> {
         let got = bytes.len();
         let transaction = Self::decode_front(bytes)?;
@@ -128,19 +151,33 @@ impl Transaction {
         if got == expected { Ok(transaction) } else { Err(DecodeError::Trailing { expected, got }) }
     }
 
-    /// The transaction at the front of a payload; what follows is let go.
+    /// Decodes bytes that may be a transaction without inputs, which no peer takes.
+    ///
+    /// # Errors
+    /// The bytes are no transaction of that form, or there are more.
+    pub fn decode_raw(bytes: Vec<u8>, form: TxForm) -> Result<Self, DecodeError> {
+        let layout = Layout::read_raw(&mut Reader::new(&bytes), form)?;
+        let (expected, got) = (layout.len, bytes.len());
+        if got == expected {
+            Ok(Self { bytes, layout })
+        } else {
+            Err(DecodeError::Trailing { expected, got })
+        }
+    }
+
+    /// Decodes the transaction at the front of a payload, and ignores what follows.
     pub(super) fn decode_front(mut bytes: Vec<u8>) -> Result<Self, DecodeError> {
         let layout = Layout::read(&mut Reader::new(&bytes))?;
         bytes.truncate(layout.len);
         Ok(Self { bytes, layout })
     }
 
-    /// Its bytes as they are on the wire, witnesses included.
+    /// Returns its bytes as they are on the wire, witnesses included.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// What it says.
+    /// Returns a view of the transaction.
     pub fn view(&self) -> TxView<'_> {
         TxView { bytes: &self.bytes, layout: &self.layout }
     }
@@ -160,51 +197,69 @@ pub struct TxView<'a> {
 }
 
 impl<'a> TxView<'a> {
-    /// Its bytes as they are on the wire, witnesses included.
+    /// Returns its bytes as they are on the wire, witnesses included.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// A copy that owns its bytes.
+    /// Returns a copy that owns its bytes.
     pub fn to_transaction(&self) -> Transaction {
         Transaction { bytes: self.bytes.to_vec(), layout: *self.layout }
     }
 
-    /// Its version. Source: Bitcoin Core `CTransaction::version`, unsigned since 28.0.
+    /// Returns its version. Source: Bitcoin Core `CTransaction::version`, unsigned since 28.0.
     pub fn version(&self) -> u32 {
         decoded_before(self.reader(0).u32())
     }
 
-    /// The time (from 500,000,000 on, Unix seconds) or height before which it may not be mined; 0 for any.
+    /// Returns the time (from 500,000,000 on, Unix seconds) or height before which it may not be mined; 0 for any.
     pub fn lock_time(&self) -> u32 {
         decoded_before(self.reader(self.layout.lock_time_at()).u32())
     }
 
-    /// Its inputs.
+    /// Returns its inputs.
     pub fn inputs(&self) -> Inputs<'a> {
         let witnesses = self.has_witness().then(|| self.reader(self.layout.witnesses_at));
         let inputs = self.reader(self.layout.inputs_at);
         Inputs { inputs, witnesses, left: self.layout.input_count }
     }
 
-    /// Its outputs.
+    /// Returns its outputs.
     pub fn outputs(&self) -> Outputs<'a> {
         let outputs = self.reader(self.layout.outputs_at);
         Outputs { outputs, left: self.layout.output_count }
     }
 
-    /// Whether it carries witnesses (BIP144).
+    /// Returns whether it carries witnesses (BIP144).
     pub fn has_witness(&self) -> bool {
         self.layout.has_witness()
     }
 
-    /// Whether it is the first of a block, which makes the coins. Source: Bitcoin Core `CTransaction::IsCoinBase`.
+    /// Returns whether it is the first of a block, which makes the coins. Source: Bitcoin Core `CTransaction::IsCoinBase`.
     pub fn is_coinbase(&self) -> bool {
         let mut inputs = self.inputs();
         inputs.len() == 1 && inputs.next().is_some_and(|input| input.previous == OutPoint::NULL)
     }
 
-    /// Double SHA-256 of everything but marker, flag and witnesses.
+    /// Returns a copy without marker, flag and witnesses, for peers that do not ask for these (BIP144).
+    pub fn without_witness(&self) -> Transaction {
+        if !self.has_witness() {
+            return self.to_transaction();
+        }
+        let (version, rest) = self.bytes.split_at(WORD);
+        let body = &rest[MARKER_AND_FLAG..self.layout.witnesses_at - WORD];
+        let bytes = [version, body, &self.bytes[self.layout.lock_time_at()..]].concat();
+        let layout = Layout {
+            inputs_at: self.layout.inputs_at - MARKER_AND_FLAG,
+            outputs_at: self.layout.outputs_at - MARKER_AND_FLAG,
+            witnesses_at: self.layout.witnesses_at - MARKER_AND_FLAG,
+            len: bytes.len(),
+            ..*self.layout
+        };
+        Transaction { bytes, layout }
+    }
+
+    /// Returns the double SHA-256 of everything but marker, flag and witnesses.
     pub fn txid(&self) -> Txid {
         if !self.has_witness() {
             return Txid(sha256d(self.bytes));
@@ -214,27 +269,27 @@ impl<'a> TxView<'a> {
         Txid(sha256d_parts(&[version, body, &self.bytes[self.layout.lock_time_at()..]]))
     }
 
-    /// Double SHA-256 of all bytes. (In a block's witness tree a coinbase stands with zeros instead.)
+    /// Returns the double SHA-256 of all bytes. (In a block's witness tree, zeros take the place of a coinbase's wtxid.)
     pub fn wtxid(&self) -> Wtxid {
         Wtxid(sha256d(self.bytes))
     }
 
-    /// All bytes.
+    /// Returns the size in bytes.
     pub fn size(&self) -> usize {
         self.layout.len
     }
 
-    /// Bytes without marker, flag and witnesses.
+    /// Returns the size in bytes without marker, flag and witnesses.
     pub fn stripped_size(&self) -> usize {
         self.layout.stripped_len()
     }
 
-    /// Weight in weight units (BIP141).
+    /// Returns the weight in weight units (BIP141).
     pub fn weight(&self) -> usize {
         self.layout.weight()
     }
 
-    /// Virtual size in virtual bytes: a quarter of the weight, rounded up (BIP141).
+    /// Returns the virtual size in virtual bytes: a quarter of the weight, rounded up (BIP141).
     pub fn vsize(&self) -> usize {
         self.weight().div_ceil(WITNESS_SCALE_FACTOR)
     }
@@ -251,13 +306,13 @@ impl fmt::Debug for TxView<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{DecodeError, MIN_TX_LEN, Transaction};
     use crate::primitives::hex;
     use crate::wire::Block;
 
     /// BIP143's example of a native P2WPKH input, signed.
-    const SEGWIT: &str = "01000000000102fff7f7881a8099afa6940d42d1e7f6362bec38171ea3edf433541db4e4ad969f\
+    pub(in crate::wire) const SEGWIT: &str = "01000000000102fff7f7881a8099afa6940d42d1e7f6362bec38171ea3edf433541db4e4ad969f\
         00000000494830450221008b9d1dc26ba6a9cb62127b02742fa9d754cd3bebf337f7a55d114c8e5cdd30be022040529b194b\
         a3f9281a99f2b1c0a19c0489bc22ede944ccf4ecbab4cc618ef3ed01eeffffffef51e1b804cc89d182d279655c3aa89e815b\
         1b309fe287d9b2b55d57b90ec68a0100000000ffffffff02202cb206000000001976a9148280b37df378db99f66f85c95a78\
@@ -266,7 +321,7 @@ mod tests {
         1928d43c212a8caed02de67eebee0121025476c2e83188368da1ff3e292e7acafcdb3566bb0ad253f62fc70f07aeee635711\
         000000";
 
-    fn decode(text: &str) -> Result<Transaction, DecodeError> {
+    pub(in crate::wire) fn decode(text: &str) -> Result<Transaction, DecodeError> {
         Transaction::decode(hex::decode(text).unwrap())
     }
 

@@ -1,4 +1,4 @@
-//! The rules that a transaction keeps or breaks by itself, whatever it spends and wherever it is.
+//! The rules for a transaction alone, whatever coins it spends and whatever block it is in.
 
 use super::tx::{TxView, WITNESS_SCALE_FACTOR};
 use super::tx_parts::OutPoint;
@@ -12,19 +12,22 @@ pub const MAX_MONEY: i64 = 2_100_000_000_000_000;
 /// Fewest and most bytes of a coinbase's script.
 const COINBASE_SCRIPT: std::ops::RangeInclusive<usize> = 2..=100;
 
-/// Why a transaction is valid nowhere. Amounts are in satoshi, positions count from 0.
+/// Why a transaction is invalid in any block. Amounts are in satoshi, positions count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTx {
-    /// Nothing is paid.
+    /// It has no inputs.
+    #[error("at least one input expected, got none")]
+    NoInputs,
+    /// It has no outputs.
     #[error("at least one output expected, got none")]
     NoOutputs,
-    /// More than a block holds, even without witnesses.
+    /// It weighs more than a block may, even without witnesses.
     #[error("a weight of at most {MAX_BLOCK_WEIGHT} without witnesses expected, got {got}")]
     Oversize {
         /// Its weight without witnesses, in weight units.
         got: usize,
     },
-    /// An amount below zero.
+    /// An output's amount is negative.
     #[error("an amount of 0 or more expected, got {got} satoshi in output {position}")]
     NegativeAmount {
         /// The output.
@@ -32,7 +35,7 @@ pub enum InvalidTx {
         /// Its amount.
         got: i64,
     },
-    /// An amount above all that there is.
+    /// An output's amount is greater than all coins together.
     #[error("an amount of at most {MAX_MONEY} satoshi expected, got {got} in output {position}")]
     AmountTooLarge {
         /// The output.
@@ -40,25 +43,25 @@ pub enum InvalidTx {
         /// Its amount.
         got: i64,
     },
-    /// Amounts that are together more than there is.
+    /// The amounts of the outputs are together greater than all coins.
     #[error("amounts of at most {MAX_MONEY} satoshi together expected, got {got}")]
     TotalTooLarge {
         /// The sum up to the first output that is too much.
         got: i64,
     },
-    /// An output that is spent twice (CVE-2018-17144).
+    /// Two inputs spend the same output (CVE-2018-17144).
     #[error("each output spent once expected, got {outpoint} twice")]
     DuplicateInput {
         /// The output.
         outpoint: OutPoint,
     },
-    /// A coinbase whose script is too short or too long.
+    /// It is a coinbase, and its script is too short or too long.
     #[error("a coinbase's script of 2 to 100 bytes expected, got {got}")]
     CoinbaseScript {
         /// Its length in bytes.
         got: usize,
     },
-    /// A coinbase's input among others.
+    /// It has an input of a coinbase among others.
     #[error("an outpoint expected in each of several inputs, got none in input {position}")]
     NullInput {
         /// The input.
@@ -67,9 +70,10 @@ pub enum InvalidTx {
 }
 
 impl InvalidTx {
-    /// Bitcoin Core's name of the rule.
+    /// Returns Bitcoin Core's name of the rule.
     pub fn rule(&self) -> &'static str {
         match self {
+            Self::NoInputs => "bad-txns-vin-empty",
             Self::NoOutputs => "bad-txns-vout-empty",
             Self::Oversize { .. } => "bad-txns-oversize",
             Self::NegativeAmount { .. } => "bad-txns-vout-negative",
@@ -83,14 +87,16 @@ impl InvalidTx {
 }
 
 impl TxView<'_> {
-    /// Checks what takes nothing but the transaction: neither coins nor signatures.
+    /// Checks the rules that need neither coins nor signatures.
     ///
-    /// Source: Bitcoin Core `CheckTransaction` (`consensus/tx_check.cpp`), in its order. That there are inputs is not
-    /// asked: without any it has not been decoded.
+    /// Source: Bitcoin Core `CheckTransaction` (`consensus/tx_check.cpp`), in its order.
     ///
     /// # Errors
     /// The first rule that it breaks.
     pub fn check(&self) -> Result<(), InvalidTx> {
+        if self.inputs().len() == 0 {
+            return Err(InvalidTx::NoInputs);
+        }
         if self.outputs().len() == 0 {
             return Err(InvalidTx::NoOutputs);
         }

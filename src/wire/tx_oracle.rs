@@ -1,4 +1,4 @@
-//! Transactions and blocks through the `bitcoin` crate, which owes nothing to this one.
+//! Comparison of transactions and blocks with the `bitcoin` crate.
 
 use super::{Block, DecodeError, MerkleBlock, Transaction, TxView};
 use crate::primitives::{HEADER_LEN, Header, hex};
@@ -10,7 +10,7 @@ use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, TxIn, TxOut, Witness};
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, Strategy, any};
 use proptest::sample::Index;
-use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
+use proptest::{prop_assert_eq, prop_oneof, proptest};
 
 /// Mainnet's block at height 831,332.
 const BLOCK: &[u8] = include_bytes!("../../fixtures/mainnet-0831332.bin");
@@ -48,7 +48,7 @@ fn output() -> impl Strategy<Value = TxOut> {
         .prop_map(|(value, script_pubkey)| TxOut { value: Amount::from_sat(value), script_pubkey })
 }
 
-/// Any transaction that has a form on the wire: with at least one input.
+/// Returns any transaction that has a form on the wire: with at least one input.
 pub(super) fn any_transaction() -> impl Strategy<Value = bitcoin::Transaction> {
     (any::<(i32, u32)>(), vec(input(), 1..5), vec(output(), 0..5)).prop_map(
         |((version, lock_time), input, output)| bitcoin::Transaction {
@@ -60,7 +60,7 @@ pub(super) fn any_transaction() -> impl Strategy<Value = bitcoin::Transaction> {
     )
 }
 
-/// Every field, hash and size of both is the same.
+/// Checks that every field, hash and size of both is the same.
 fn assert_same(ours: TxView<'_>, theirs: &bitcoin::Transaction) {
     assert_eq!(ours.bytes(), serialize(theirs));
     assert_eq!(ours.txid().0, theirs.compute_txid().to_byte_array());
@@ -126,13 +126,13 @@ fn a_block_cut_anywhere_is_truncated() {
     }
 }
 
-/// A block of some transactions, whose header stands for nothing.
+/// Returns a block of some transactions, whose header stands for nothing.
 fn any_block() -> impl Strategy<Value = bitcoin::Block> {
     let header: bitcoin::block::Header = deserialize(&BLOCK[..HEADER_LEN]).unwrap();
     vec(any_transaction(), 0..4).prop_map(move |txdata| bitcoin::Block { header, txdata })
 }
 
-/// Some bytes of a message replaced, by such as lengths and counts are made of.
+/// Returns changes that replace bytes of a message by others that occur in lengths and counts.
 fn changes() -> impl Strategy<Value = Vec<(Index, u8)>> {
     vec((any::<Index>(), prop_oneof![any::<u8>(), 0..3u8, 0xfc..=0xffu8]), 1..4)
 }
@@ -145,9 +145,37 @@ fn changed(mut bytes: Vec<u8>, changes: Vec<(Index, u8)>) -> Vec<u8> {
     bytes
 }
 
-/// What the oracle takes and Bitcoin Core refuses: a segwit marker and no inputs, so no witness either.
+/// Returns whether a transaction has a segwit marker and no inputs: the oracle accepts that, and Bitcoin Core refuses it.
 fn has_no_inputs(theirs: &bitcoin::Transaction) -> bool {
     theirs.input.is_empty()
+}
+
+/// Checks that bytes are taken or refused as a transaction as by the oracle.
+pub(crate) fn compare_transaction(bytes: &[u8]) {
+    match (Transaction::decode(bytes.to_vec()), deserialize::<bitcoin::Transaction>(bytes)) {
+        (Ok(ours), Ok(theirs)) => assert_same(ours.view(), &theirs),
+        (Err(_), Err(_)) => {}
+        (Err(_), Ok(theirs)) => assert!(has_no_inputs(&theirs)),
+        (Ok(_), Err(error)) => panic!("{}: the oracle: {error}", hex::encode(bytes)),
+    }
+}
+
+/// Checks that bytes are taken or refused as a block as by the oracle.
+pub(crate) fn compare_block(bytes: &[u8]) {
+    match (Block::decode(bytes.to_vec()), deserialize::<bitcoin::Block>(bytes)) {
+        (Ok(ours), Ok(theirs)) => {
+            assert_eq!(ours.bytes(), bytes);
+            assert_eq!(&ours.header().encode()[..], serialize(&theirs.header));
+            assert_eq!(ours.len(), theirs.txdata.len());
+            assert_eq!(u64::try_from(ours.weight()).unwrap(), theirs.weight().to_wu());
+            for (ours, theirs) in ours.transactions().zip(&theirs.txdata) {
+                assert_same(ours, theirs);
+            }
+        }
+        (Err(_), Err(_)) => {}
+        (Err(_), Ok(theirs)) => assert!(theirs.txdata.iter().any(has_no_inputs)),
+        (Ok(_), Err(error)) => panic!("{}: the oracle: {error}", hex::encode(bytes)),
+    }
 }
 
 proptest! {
@@ -165,15 +193,7 @@ proptest! {
         transaction in any_transaction(),
         changes in changes(),
     ) {
-        let bytes = changed(serialize(&transaction), changes);
-        match (Transaction::decode(bytes.clone()), deserialize::<bitcoin::Transaction>(&bytes)) {
-            (Ok(ours), Ok(theirs)) => assert_same(ours.view(), &theirs),
-            (Err(_), Err(_)) => {}
-            (Err(_), Ok(theirs)) => prop_assert!(has_no_inputs(&theirs)),
-            (Ok(_), Err(error)) => {
-                prop_assert!(false, "{}: the oracle: {error}", hex::encode(&bytes));
-            }
-        }
+        compare_transaction(&changed(serialize(&transaction), changes));
     }
 
     #[test]
@@ -184,21 +204,6 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        match (Block::decode(bytes.clone()), deserialize::<bitcoin::Block>(&bytes)) {
-            (Ok(ours), Ok(theirs)) => {
-                prop_assert_eq!(ours.bytes(), &bytes);
-                prop_assert_eq!(&ours.header().encode()[..], serialize(&theirs.header));
-                prop_assert_eq!(ours.len(), theirs.txdata.len());
-                prop_assert_eq!(u64::try_from(ours.weight()).unwrap(), theirs.weight().to_wu());
-                for (ours, theirs) in ours.transactions().zip(&theirs.txdata) {
-                    assert_same(ours, theirs);
-                }
-            }
-            (Err(_), Err(_)) => {}
-            (Err(_), Ok(theirs)) => prop_assert!(theirs.txdata.iter().any(has_no_inputs)),
-            (Ok(_), Err(error)) => {
-                prop_assert!(false, "{}: the oracle: {error}", hex::encode(&bytes));
-            }
-        }
+        compare_block(&bytes);
     }
 }

@@ -1,4 +1,4 @@
-//! Inputs, outputs and witnesses of a decoded transaction, read from its bytes as they are asked for.
+//! Inputs, outputs and witnesses of a decoded transaction, which are read from its bytes on demand.
 
 use super::codec::Reader;
 use super::error::DecodeError;
@@ -21,7 +21,7 @@ pub struct OutPoint {
 }
 
 impl OutPoint {
-    /// What a coinbase's input spends. Source: Bitcoin Core `COutPoint::IsNull`.
+    /// The outpoint that a coinbase's input names. Source: Bitcoin Core `COutPoint::IsNull`.
     pub const NULL: Self = Self { txid: Txid::ZERO, vout: u32::MAX };
 }
 
@@ -34,20 +34,20 @@ impl fmt::Display for OutPoint {
 /// An input of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TxIn<'a> {
-    /// What it spends.
+    /// The output that it spends.
     pub previous: OutPoint,
     /// Its script.
     pub script_sig: &'a [u8],
     /// Its sequence number.
     pub sequence: u32,
-    /// Its witness; empty where there is none.
+    /// Its witness; empty if there is none.
     pub witness: Witness<'a>,
 }
 
 /// An output of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxOut<'a> {
-    /// Amount in satoshi. Nobody has checked it: it may be negative or more than there are.
+    /// Amount in satoshi. It is not checked: it may be negative, or more than there are.
     pub value: i64,
     /// The script that says who may spend it.
     pub script_pubkey: &'a [u8],
@@ -71,7 +71,7 @@ impl Eq for Witness<'_> {}
 impl Witness<'_> {
     const EMPTY: Self = Self { items: Reader::empty(), left: 0 };
 
-    /// Whether it has no items.
+    /// Returns whether it has no items.
     pub fn is_empty(&self) -> bool {
         self.left == 0
     }
@@ -146,7 +146,7 @@ impl ExactSizeIterator for Outputs<'_> {}
 const STACK: &str = "witness items";
 const ITEM: &str = "witness item bytes";
 
-/// An input without its witness.
+/// Returns an input without its witness.
 pub(super) fn read_input<'a>(reader: &mut Reader<'a>) -> Result<TxIn<'a>, DecodeError> {
     Ok(TxIn {
         previous: OutPoint { txid: Txid(reader.array()?), vout: reader.u32()? },
@@ -163,7 +163,7 @@ pub(super) fn read_output<'a>(reader: &mut Reader<'a>) -> Result<TxOut<'a>, Deco
     })
 }
 
-/// Passes over one input's witness and tells how many items it has.
+/// Skips one input's witness, and returns how many items it has.
 pub(super) fn skip_witness(reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
     let count = reader.count(STACK, usize::MAX, 1)?;
     skip_items(reader, count)?;
@@ -177,7 +177,7 @@ fn skip_items(reader: &mut Reader<'_>, count: usize) -> Result<(), DecodeError> 
     Ok(())
 }
 
-/// What the decoder has already read once without an error.
+/// Unwraps what the decoder has already read once without an error.
 pub(super) fn decoded_before<T>(result: Result<T, DecodeError>) -> T {
     result.expect("a transaction is made by decoding it, and its bytes do not change")
 }

@@ -1,4 +1,4 @@
-//! `version`: who a peer says it is.
+//! `version`: what a peer claims of itself.
 
 use super::addr::Endpoint;
 use super::codec::{Reader, put_var_bytes};
@@ -26,13 +26,13 @@ pub const MAX_USER_AGENT: usize = 256;
 pub struct Version {
     /// Protocol version; signed as in Bitcoin Core, so that nonsense above 2^31 is below every minimum.
     pub version: i32,
-    /// What the sender offers.
+    /// The services that the sender offers.
     pub services: ServiceFlags,
     /// The sender's clock, Unix time in seconds.
     pub time: i64,
-    /// Where the sender thinks we are.
+    /// Our address, as the sender sees it.
     pub receiver: Endpoint,
-    /// Where the sender says it is; modern nodes leave it [`Endpoint::UNSPECIFIED`], also the default.
+    /// The sender's own address. Modern nodes leave it [`Endpoint::UNSPECIFIED`], which is the default.
     pub sender: Endpoint,
     /// A random number that lets a node recognise a connection to itself; 0 if absent.
     pub nonce: u64,
@@ -45,7 +45,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// The user agent, whole: what a terminal would obey is still in it, and a byte that is no UTF-8 is written as `\xff`.
+    /// Returns the user agent as it came: control characters are still in it, and a byte that is no UTF-8 is written as `\xff`.
     /// See [`safe_text`](super::safe_text).
     pub fn user_agent_text(&self) -> String {
         let mut text = String::with_capacity(self.user_agent.len());

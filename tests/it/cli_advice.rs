@@ -50,7 +50,7 @@ fn folder_in(place: &Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn whatever_finds_nothing_stored_advises_the_sync_that_is_missing() {
+fn commands_that_find_nothing_stored_advise_a_sync_of_the_same_chain() {
     let (peer, txid) = (peer(), "ab".repeat(32));
     let address = peer.connect();
     for args in [
@@ -107,7 +107,7 @@ fn damage_advises_a_repair_and_the_repair_a_sync_of_the_same_chain() {
 }
 
 #[test]
-fn advice_on_a_chain_that_is_not_whole_names_the_network_that_the_environment_chose() {
+fn advice_on_an_incomplete_chain_names_the_network_from_the_environment() {
     let place = tempfile::tempdir().expect("a folder");
     let program = Program::at(BINARY, folder_in(place.path())).env("LIGHTCLIENT_NETWORK", "main");
     let file = fixture("mainnet-0000000-0032259.bin");

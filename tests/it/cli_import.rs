@@ -47,7 +47,7 @@ fn assert_said(said: &str, parts: &[&str]) {
 }
 
 #[test]
-fn hex_digits_are_read_whatever_the_files_name_and_line_length() {
+fn hex_digits_are_recognised_with_any_file_name_and_line_length() {
     let digits: String = start()[..80 * 300].iter().map(|byte| format!("{byte:02X}")).collect();
     let lines: Vec<&str> = (0..300).map(|at| &digits[at * 160..][..160]).collect();
     let (prefixed, rows) = (format!("0x{}", lines.join("\r\n0x")), lines.join("\n").to_lowercase());
@@ -70,7 +70,7 @@ fn hex_digits_are_read_whatever_the_files_name_and_line_length() {
 }
 
 #[test]
-fn a_preface_is_named_with_the_bytes_to_skip() {
+fn the_error_for_bytes_before_the_headers_says_how_many_to_skip() {
     let content = [&b"OTSH\xff\x00\x17\x80abcdefghijkl"[..], &start()[..8000]].concat();
     let said = refused("ots.bin", &content, &[]);
     assert_said(&said, &["bytes 0 to 19 are no header, headers start at 20: --skip 20"]);
@@ -80,7 +80,7 @@ fn a_preface_is_named_with_the_bytes_to_skip() {
 }
 
 #[test]
-fn another_kind_of_file_is_called_what_it_is() {
+fn other_kinds_of_files_are_recognised() {
     let mut sparse = start()[..80 * 20].to_vec();
     sparse[..80 * 9].fill(0);
     let csv = fs::read(fixture("semicolon.csv")).expect("the fixture");
@@ -107,7 +107,7 @@ fn another_kind_of_file_is_called_what_it_is() {
 }
 
 #[test]
-fn bytes_missing_or_doubled_in_the_middle_are_found_and_what_is_before_them_is_kept() {
+fn missing_or_doubled_bytes_are_located_and_headers_before_them_are_kept() {
     let start = start();
     let (before, at) = ("9,999 headers before it were added", 80 * 10_000);
     let missing = [&start[..at + 40], &start[at + 50..]].concat();
@@ -115,8 +115,14 @@ fn bytes_missing_or_doubled_in_the_middle_are_found_and_what_is_before_them_is_k
     let sparse = [&start[..at], &[0; 800][..], &start[at + 800..]].concat();
     let gap = [&start[..at], &start[at + 160..]].concat();
     for (content, what) in [
-        (missing, "height 10,000: from byte 800000 on is no header, headers go on at byte 800070"),
-        (doubled, "height 10,000: from byte 800000 on is no header, headers go on at byte 800087"),
+        (
+            missing,
+            "height 10,000: no header starts at byte 800000, headers continue at byte 800070",
+        ),
+        (
+            doubled,
+            "height 10,000: no header starts at byte 800000, headers continue at byte 800087",
+        ),
         (sparse, "height 10,000: zeros from byte 800000 on (a sparse file)"),
         (gap, "header 10001: header 000000007136b5c4"),
     ] {
@@ -148,7 +154,7 @@ fn tables_are_read_as_other_tools_write_them() {
 }
 
 #[test]
-fn a_table_that_cannot_be_read_is_told_by_its_first_line() {
+fn errors_about_a_table_without_known_columns_name_its_first_line() {
     let table = fs::read_to_string(fixture("semicolon.csv")).expect("the fixture");
     let rows = table.split_once('\n').expect("lines").1;
     let said = refused("rows.csv", rows, &[]);
@@ -164,7 +170,7 @@ fn a_table_that_cannot_be_read_is_told_by_its_first_line() {
 }
 
 #[test]
-fn a_column_that_contradicts_its_header_is_told_with_both_values() {
+fn a_column_that_contradicts_its_header_is_reported_with_both_values() {
     let table = fs::read_to_string(fixture("semicolon.csv")).expect("the fixture");
     let kept = "the 4 headers before it were added, up to height 4";
     let said = refused("height.csv", table.replacen("\n5;", "\n6;", 1), &[]);
@@ -183,7 +189,7 @@ fn a_column_that_contradicts_its_header_is_told_with_both_values() {
 }
 
 #[test]
-fn several_branches_in_any_order_are_kept_beside_the_chain_and_the_rest_is_counted() {
+fn several_branches_in_any_order_become_side_branches_and_the_rest_is_counted() {
     let target = program().with("--regtest");
     let chain = regtest_chain(40, 1, 600);
     let (one, two) = (fork_chain(&chain, 30, 5, 2), fork_chain(&chain, 20, 3, 3));
@@ -205,7 +211,7 @@ fn several_branches_in_any_order_are_kept_beside_the_chain_and_the_rest_is_count
     let part = [bytes(&chain), bytes(&fork(&one, 5)), bytes(&fork(&stranger, 2))].concat();
     let (_folder, path) = file("part.bin", part);
     let ended = import(&fresh, &path, &[]).expect_code(1);
-    let kept = "the 40 headers before it were added, up to height 40, and one branch beside the chain was kept";
+    let kept = "the 40 headers before it were added, up to height 40, and one side branch was kept";
     assert_said(&ended.stderr, &["header 47: ", "2 of the file's headers are left out", kept]);
     assert_eq!(sides(&fresh), Some(1));
 }
@@ -221,11 +227,11 @@ fn a_branch_with_its_newest_header_first_is_one_branch() {
     let (_folder, path) = file("stale.bin", bytes(&branch));
     let said =
         target.run(&["import", text(&path), "--min-chain-work", "0"]).expect_success().stdout;
-    assert_said(&said, &["0 headers added", "others are kept on a branch beside the chain"]);
+    assert_said(&said, &["0 headers added", "others are kept on a side branch"]);
 }
 
 #[test]
-fn hex_digits_with_a_byte_order_mark_are_read_whatever_the_extension() {
+fn hex_digits_with_a_byte_order_mark_are_recognised_with_any_extension() {
     let digits: String = start()[..80 * 10].iter().map(|byte| format!("{byte:02x}")).collect();
     for name in ["marked.bin", "marked.hex", "marked.csv"] {
         let (_folder, path) = file(name, format!("\u{feff}{digits}"));
@@ -234,7 +240,7 @@ fn hex_digits_with_a_byte_order_mark_are_read_whatever_the_extension() {
 }
 
 #[test]
-fn a_json_array_is_named_and_how_to_make_lines_of_it() {
+fn the_error_for_a_json_array_says_how_to_make_lines_of_it() {
     let array = mainnet(BINARY).run(&["query", "0..0", "--json"]).expect_success().stdout;
     assert!(array.starts_with('['), "{array}");
     for name in ["array.jsonl", "array.bin"] {
@@ -262,7 +268,7 @@ fn hints_and_settings_are_read_with_a_byte_order_mark_and_crlf_and_utf16_is_name
 }
 
 #[test]
-fn a_clock_that_is_behind_is_blamed_and_no_option_is_to_be_lowered() {
+fn with_a_clock_behind_the_error_names_the_clock_and_advises_no_option() {
     let Some(library) = library("import at a wrong clock") else { return };
     let target = with_clock(program(), &library, "@2009-06-01 00:00:00");
     let ended = target.run(&["import", text(&fixture(MAINNET)), "--json"]).expect_code(1);

@@ -36,7 +36,7 @@ fn somebody_who_says(words: &'static [u8]) -> String {
 }
 
 #[test]
-fn who_hangs_up_on_our_first_word_may_be_on_another_network() {
+fn a_peer_that_hangs_up_at_once_may_be_on_another_network() {
     let address = somebody_who_says(b"");
     let connect = ["--connect", address.as_str()];
     let tried = format!("{address} (hung up during the handshake)\nhint: ");
@@ -59,7 +59,7 @@ fn who_hangs_up_on_our_first_word_may_be_on_another_network() {
 }
 
 #[test]
-fn every_command_that_knows_add_peer_dials_that_peer() {
+fn every_command_with_add_peer_dials_that_peer() {
     let address = somebody_who_says(b"");
     let txid = "a".repeat(64);
     for command in [&["sync"][..], &["tx", &txid], &["mempool", "--timeout", "20"]] {
@@ -70,7 +70,7 @@ fn every_command_that_knows_add_peer_dials_that_peer() {
 }
 
 #[test]
-fn a_web_server_is_told_as_such() {
+fn a_web_server_is_recognised() {
     let address = somebody_who_says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let ended = program().run(&["ping", &address]).expect_code(3);
     let told = "answers HTTP, not Bitcoin's protocol";
@@ -78,7 +78,7 @@ fn a_web_server_is_told_as_such() {
 }
 
 #[test]
-fn behind_a_login_page_its_answers_are_counted_and_the_next_run_dials_the_same_peers_at_once() {
+fn a_login_page_does_not_spoil_the_addresses_for_the_next_run() {
     const PEERS: u8 = 6;
     let addresses: Vec<IpAddr> =
         (1..=PEERS).map(|at| Ipv4Addr::new(127, 77, at, 9).into()).collect();
@@ -110,7 +110,7 @@ fn behind_a_login_page_its_answers_are_counted_and_the_next_run_dials_the_same_p
 }
 
 #[test]
-fn nobody_is_blamed_for_an_interruption() {
+fn an_interrupted_sync_blames_no_peer() {
     let mute = Script::honest().opening(Opening::Mute).start(&any_chain());
     // Its folder lives as long as it does.
     let program = program();

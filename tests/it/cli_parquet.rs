@@ -62,7 +62,7 @@ fn row_groups_have_131072_rows_on_a_network_of_short_periods() {
 }
 
 #[test]
-fn a_row_of_parquet_says_what_query_says() {
+fn a_row_of_parquet_has_the_values_of_query() {
     let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("headers.parquet");
     let _ = source.run(&["export", text(&file), "--from", "32256"]).expect_success();

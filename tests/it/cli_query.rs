@@ -53,7 +53,7 @@ fn field(text: &str, name: &str) -> String {
 }
 
 #[test]
-fn values_that_are_printed_are_understood_as_arguments() {
+fn printed_values_are_accepted_as_arguments() {
     let program = mainnet();
     let text = program.run(&["query", "32000"]).expect_success().stdout;
     let hash = field(&text, "hash");
@@ -241,7 +241,7 @@ fn the_status_has_the_keys_of_its_contract() {
 }
 
 #[test]
-fn a_tip_that_is_too_old_for_the_caller_is_exit_code_1() {
+fn a_tip_older_than_max_age_is_exit_code_1() {
     let program = mainnet();
     let age = |most: &str| program.run(&["status", "--json", "--max-age", most]);
     let old = age("2h").expect_code(1);
@@ -254,7 +254,7 @@ fn a_tip_that_is_too_old_for_the_caller_is_exit_code_1() {
 }
 
 #[test]
-fn what_is_not_stored_is_told_with_what_is() {
+fn the_error_for_a_missing_header_names_the_stored_heights() {
     let program = mainnet();
     let hash = "00000000000000000000000000000000000000000000000000000000000000ff";
     for (what, said) in [
@@ -270,7 +270,7 @@ fn what_is_not_stored_is_told_with_what_is() {
 }
 
 #[test]
-fn a_reader_that_has_enough_ends_the_program_quietly() {
+fn a_closed_pipe_ends_the_program_quietly() {
     let program = mainnet();
     let mut command = program.command(&["query", ".."]);
     let mut child =
@@ -296,4 +296,31 @@ fn colours_are_used_only_where_they_are_wanted() {
     assert!(is_colored(&no_color, &["query", "tip", "--color=always"]));
     let error = program.run(&["query", "99999", "--color", "always"]).expect_code(6);
     assert!(error.stderr.contains("\u{1b}["));
+}
+
+#[test]
+fn nothing_is_answered_from_a_database_whose_last_part_cannot_be_read() {
+    const STORED: u32 = 400;
+    let program = Program::new(env!("CARGO_BIN_EXE_lightclient"));
+    let (file, last) = (fixture("mainnet-0000000-0032259.bin"), STORED.to_string());
+    let file = file.to_str().expect("the path is text");
+    program.run(&["import", file, "--to", &last, "--min-chain-work", "0"]).expect_success();
+    let database = program.data_dir().join("mainnet/headers/db");
+    let mut bytes = fs::read(&database).expect("the database");
+    // The header of the only segment, and the head of its first message.
+    bytes[..24].fill(b'X');
+    fs::write(&database, bytes).expect("a write");
+    for args in
+        [&["status"][..], &["query", "tip"], &["query", "5"], &["export", "-", "--format", "bin"]]
+    {
+        let refused = program.run(args).expect_code(5);
+        assert!(
+            refused.stdout.is_empty() && refused.stderr.contains("verify --repair"),
+            "{args:?}"
+        );
+    }
+    let found = program.run(&["verify", "--json"]).expect_code(5).json();
+    assert_eq!(found["ok"], false);
+    program.run(&["verify", "--repair"]).expect_success();
+    assert_eq!(info(&program, "tip").height, STORED);
 }

@@ -129,7 +129,7 @@ fn side_branches_are_found_through_the_socket() {
 }
 
 #[test]
-fn a_deep_folder_and_a_socket_left_behind_are_no_obstacle() {
+fn a_deep_folder_and_a_stale_socket_do_no_harm() {
     let folder = tempfile::tempdir().expect("a folder");
     let deep = folder.path().join("a-folder-with-a-long-name/".repeat(8));
     fs::create_dir_all(deep.join("regtest")).expect("folders");
@@ -186,7 +186,7 @@ fn exchange(stream: &UnixStream, request: &str) -> String {
 }
 
 #[test]
-fn nonsense_long_lines_and_a_crowd_do_not_keep_others_from_reading() {
+fn bad_requests_and_many_clients_do_not_keep_others_from_reading() {
     let folder = tempfile::tempdir().expect("a folder");
     let program = program_in(folder.path()).with("--regtest");
     let server = Server::start(folder.path(), Network::Regtest, &regtest_chain(5, 1, 600));
@@ -223,7 +223,7 @@ fn nonsense_long_lines_and_a_crowd_do_not_keep_others_from_reading() {
 }
 
 #[test]
-fn a_folders_name_sends_no_orders_to_the_terminal() {
+fn control_characters_in_a_folders_name_are_escaped() {
     let parent = tempfile::tempdir().expect("a folder");
     let folder = parent.path().join("a\x1b[2Jb");
     let server = Server::start(&folder, Network::Regtest, &regtest_chain(5, 1, 600));

@@ -155,7 +155,7 @@ impl Screen {
 }
 
 #[test]
-fn new_blocks_are_whole_lines_above_the_bar_whatever_the_terminals_width() {
+fn new_blocks_are_whole_lines_above_the_bar_at_any_width() {
     for columns in [34, 50, 80, 120] {
         let mut headers = regtest_chain(100, 1, 600);
         let peer = Script::honest().start(&SharedChain::new(Network::Regtest, &headers));
@@ -203,7 +203,7 @@ fn followed(term: &str, locale: &str) -> String {
 }
 
 #[test]
-fn a_terminal_that_understands_nothing_gets_plain_text() {
+fn a_dumb_terminal_gets_plain_text() {
     for term in ["dumb", ""] {
         let written = followed(term, "C.UTF-8");
         assert!(!written.contains('\u{1b}'), "{term:?}: {written:?}");
@@ -213,7 +213,7 @@ fn a_terminal_that_understands_nothing_gets_plain_text() {
 }
 
 #[test]
-fn a_table_leaves_columns_out_where_there_is_no_room_for_them() {
+fn a_narrow_terminal_gets_fewer_columns() {
     let program = light_client(BINARY, Network::Regtest);
     let peer = Script::honest();
     let peer = peer.start(&SharedChain::new(Network::Regtest, &regtest_chain(10, 1, 600)));

@@ -54,6 +54,8 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["sync", "--timeout", "0"], "expected whole seconds above 0, got \"0\""),
     (&["sync", "--timeout", "abc"], "expected whole seconds above 0, got \"abc\""),
     (&["sync", "--timeout", "-1"], "expected whole seconds above 0, got \"-1\""),
+    (&["serve", "--timeout", "2"], "`serve` runs until it is stopped"),
+    (&["serve", "--rpc-user", "a:b", "--rpc-password", "c"], "a user name has no colon"),
     (&["sync", "--stop-height", "abc"], "expected a height, a whole number from 0 on"),
     (&["sync", "--connect", "127.0.0.1:99999"], "expected a port from 1 to 65535"),
     (&["sync", "--trace", "hex"], "as --trace=hex"),
@@ -86,7 +88,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
 ];
 
 #[test]
-fn mistakes_on_the_command_line_are_told_in_one_helpful_line() {
+fn a_usage_error_is_one_helpful_line() {
     let program = program();
     for (args, said) in MISTAKES {
         told(program.run(args), 2, said);
@@ -95,7 +97,7 @@ fn mistakes_on_the_command_line_are_told_in_one_helpful_line() {
 }
 
 #[test]
-fn nothing_stored_says_what_to_run_and_makes_nothing() {
+fn with_nothing_stored_commands_advise_a_sync_and_create_no_files() {
     let program = program();
     for args in [&["query", "tip"][..], &["status"], &["verify"], &["export", "x.bin"]] {
         told(program.run(args), 6, "nothing is stored yet for mainnet");
@@ -104,7 +106,7 @@ fn nothing_stored_says_what_to_run_and_makes_nothing() {
 }
 
 #[test]
-fn a_data_folder_that_cannot_be_looked_into_is_not_an_empty_one() {
+fn an_unreadable_data_folder_is_not_reported_as_empty() {
     let folder = tempfile::tempdir().expect("a folder");
     // Permissions keep nobody out who runs the tests as root: a file in the folder's place does.
     let file = folder.path().join("data");
@@ -116,7 +118,7 @@ fn a_data_folder_that_cannot_be_looked_into_is_not_an_empty_one() {
 }
 
 #[test]
-fn flags_beat_the_environment_beats_the_file() {
+fn flags_override_the_environment_which_overrides_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("lightclient.toml");
     let at = || Program::at(env!("CARGO_BIN_EXE_lightclient"), folder.path());
@@ -155,7 +157,7 @@ fn flags_beat_the_environment_beats_the_file() {
 }
 
 #[test]
-fn mistakes_in_settings_are_named() {
+fn errors_in_settings_name_the_mistake() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("lightclient.toml");
     let at = || Program::at(env!("CARGO_BIN_EXE_lightclient"), folder.path());
@@ -201,7 +203,7 @@ fn help_completions_and_the_manual_go_to_standard_output() {
 }
 
 #[test]
-fn every_command_has_a_page_and_pages_send_to_pages_that_there_are() {
+fn every_command_has_a_page_and_pages_refer_to_existing_pages() {
     let program = program();
     let page = program.run(&["man", "proof", "verify"]).expect_success().stdout;
     assert!(
@@ -272,7 +274,7 @@ fn bash_offers_words_and_files_for_arguments_and_options_where_one_is_begun() {
 }
 
 #[test]
-fn completions_name_the_formats() {
+fn completions_list_the_formats() {
     let script = program().run(&["completions", "bash"]).expect_success().stdout;
     assert!(script.contains("bin hex csv jsonl"), "{script}");
 }
@@ -294,7 +296,7 @@ fn help_that_cannot_be_written_is_a_failure() {
 }
 
 #[test]
-fn a_data_folder_that_cannot_be_used_is_named_with_what_to_do() {
+fn an_unusable_data_folder_is_named_with_advice() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("file");
     fs::write(&file, "").expect("a file");
@@ -312,7 +314,7 @@ fn a_data_folder_that_cannot_be_used_is_named_with_what_to_do() {
 }
 
 #[test]
-fn help_may_be_asked_for_as_a_command() {
+fn help_is_also_a_command() {
     let said = |args: &[&str]| {
         let run = command(Path::new(env!("CARGO_BIN_EXE_lightclient"))).args(args).output();
         run.expect("it runs")

@@ -1,4 +1,4 @@
-//! Blocks from peers that have them, have others, or lie.
+//! Tests of `block` with peers that have the block, do not have it, or lie.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use crate::support::blocks::Blocks;
@@ -13,7 +13,7 @@ use serde_json::json;
 use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
-/// So much later than others a peer answers that is to be asked second.
+/// The extra delay of a peer that is to be asked second.
 const LATER: Duration = Duration::from_millis(300);
 
 /// The keys of bitcoind's getblock, in its order.
@@ -40,7 +40,7 @@ const GETBLOCK: [&str; 20] = [
     "tx",
 ];
 
-/// The program with the headers of these blocks stored.
+/// Returns the program with the headers of these blocks stored.
 fn synced(blocks: &Blocks) -> Program {
     let program = light_client(BINARY, Network::Regtest);
     let peer = Script::honest().start(&blocks.chain());
@@ -57,7 +57,7 @@ fn with_peers(args: &[&str], peers: &[&ScriptedPeer]) -> Vec<String> {
     args
 }
 
-/// An honest peer that is connected to after the others.
+/// Returns an honest peer that connects more slowly than the others.
 fn honest_but_later(blocks: &Blocks) -> ScriptedPeer {
     let answer = |_: usize, block: &Block| Some(Message::Block(block.clone()));
     blocks.serving(Script::honest().round_trip(LATER), answer)
@@ -78,7 +78,7 @@ fn a_block_is_downloaded_checked_and_printed() {
         (&json!(3), &json!(21), &json!(3))
     );
     assert_eq!(json["tx"][20], json!(blocks.txid(3, 20)));
-    // The keys in the order of bitcoind's getblock.
+    // The keys are in the order of bitcoind's getblock.
     let text = block_3(&program, &[&peer], &[]).expect_success().stdout;
     let at = |key: &str| text.find(&format!("\n  \"{key}\": ")).unwrap_or_else(|| panic!("{key}"));
     assert!(GETBLOCK.map(at).is_sorted(), "{text}");
@@ -95,7 +95,7 @@ fn a_block_is_downloaded_checked_and_printed() {
 }
 
 #[test]
-fn the_bytes_of_a_block_go_to_standard_output_alone() {
+fn raw_blocks_are_written_to_standard_output_only() {
     let blocks = Blocks::new(2, 3);
     let (program, peer) = (synced(&blocks), blocks.honest());
     let command = with_peers(&["block", "2", "--raw", "-"], &[&peer]);
@@ -105,7 +105,7 @@ fn the_bytes_of_a_block_go_to_standard_output_alone() {
 }
 
 #[test]
-fn a_peer_that_lies_is_named_and_another_one_asked() {
+fn a_peer_that_lies_is_named_and_another_one_is_asked() {
     let blocks = Blocks::new(5, 20);
     let program = synced(&blocks);
     type Lie = fn(&Blocks, &Block) -> Message;
@@ -138,7 +138,7 @@ fn a_peer_that_lies_is_named_and_another_one_asked() {
     }
 }
 
-/// The block with one bit of a byte changed, counted from the end.
+/// Returns the block with one bit changed. The byte is counted from the end.
 fn changed(block: &Block, from_end: isize) -> Block {
     let mut bytes = block.bytes().to_vec();
     let at = bytes.len().checked_add_signed(from_end).unwrap();
@@ -146,7 +146,7 @@ fn changed(block: &Block, from_end: isize) -> Block {
     Block::decode(bytes).unwrap()
 }
 
-/// 21 transactions are an odd number: once more the last one leaves the root as it is.
+/// Returns the block with its last transaction repeated. That does not change the merkle root, since their number is odd.
 fn with_last_twice(block: &Block) -> Block {
     let last = block.transactions().last().unwrap();
     let mut bytes = [block.bytes(), last.bytes()].concat();
@@ -155,19 +155,19 @@ fn with_last_twice(block: &Block) -> Block {
     Block::decode(bytes).unwrap()
 }
 
-/// The last transaction but for its lock time is a witness of 64 bytes.
+/// Returns the block with a changed witness. Before its lock time the last transaction has a witness of 64 bytes.
 fn changed_witness(block: &Block) -> Block {
     changed(block, -10)
 }
 
 #[test]
-fn a_peer_that_delivers_nothing_costs_little_time_and_one_without_the_block_none() {
+fn a_silent_peer_costs_little_time_and_a_peer_without_the_block_costs_none() {
     let blocks = Blocks::new(3, 2);
     let program = synced(&blocks);
     let mute = blocks.serving(Script::honest(), |_, _| None);
     let honest = honest_but_later(&blocks);
     let ended = block_3(&program, &[&mute, &honest], &["--timeout", "4"]).expect_success();
-    // Asked as well after half the time, while the first one still has the other half.
+    // The second peer is asked after half of the first one's time.
     assert!(!ended.stderr.contains("did not deliver"), "{}", ended.stderr);
     mute.record().wait_for("a request", PATIENCE, |seen| seen.has("getdata").then_some(()));
 
@@ -187,12 +187,12 @@ fn a_peer_that_delivers_nothing_costs_little_time_and_one_without_the_block_none
 }
 
 #[test]
-fn a_peer_that_sends_too_much_too_slowly_or_for_ever_costs_little() {
+fn a_peer_that_sends_too_much_or_too_slowly_costs_little_time() {
     let blocks = Blocks::new(3, 20);
     let program = synced(&blocks);
     let honest = honest_but_later(&blocks);
     let command = Command::BLOCK;
-    // More than any message may have: its length alone is the fault.
+    // The message is longer than any may be, so its length alone is the fault.
     let oversized = blocks.serving(Script::honest(), move |_, _| {
         Some(Message::Unknown { command, payload: vec![0; 4_000_001] })
     });
@@ -201,7 +201,7 @@ fn a_peer_that_sends_too_much_too_slowly_or_for_ever_costs_little() {
     let alone = block_3(&program, &[&oversized], &["--timeout", "4"]).expect_code(1);
     assert!(alone.stderr.contains("no peer delivered"), "{}", alone.stderr);
 
-    // At 250 bytes a second a block of 3,000 takes twelve.
+    // At 250 bytes a second a block of 3,000 bytes takes twelve seconds.
     let slow = |_: usize, block: &Block| Some(Message::Block(block.clone()));
     let trickling = blocks.serving(Script::honest().rate(250.0), slow);
     assert!(blocks.block(3).size() > 2000);
@@ -210,7 +210,7 @@ fn a_peer_that_sends_too_much_too_slowly_or_for_ever_costs_little() {
     let alone = block_3(&program, &[&trickling], &["--timeout", "2"]).expect_code(1);
     assert!(alone.stderr.contains("did not deliver the block within 2 s"), "{}", alone.stderr);
 
-    // 54 MB of announcements that nobody asked for, and another block behind them.
+    // The peer sends 54 MB of announcements that nobody asked for, and then another block.
     let flood = {
         let block = blocks.block(2).clone();
         let chatter = move |message: &Message| {
@@ -226,13 +226,13 @@ fn a_peer_that_sends_too_much_too_slowly_or_for_ever_costs_little() {
 }
 
 #[test]
-fn a_block_that_nobody_can_be_asked_for_says_why() {
+fn an_error_says_why_no_peer_can_be_asked_for_a_block() {
     let blocks = Blocks::new(3, 2);
     let program = synced(&blocks);
     let peer = blocks.honest();
     program.run(&with_peers(&["block", "4"], &[&peer])).expect_code(6);
     program.run(&with_peers(&["block", "1..2"], &[&peer])).expect_code(2);
-    assert!(peer.seen().connections.is_empty(), "nobody is bothered for that");
+    assert!(peer.seen().connections.is_empty(), "no peer is dialled for that");
     let address = peer.connect();
     drop(peer);
     let args = ["block", "3", "--no-dns", "--connect", &address];

@@ -1,4 +1,4 @@
-//! Transactions from peers that have them, don't, say nothing, or lie; and proofs of those in blocks.
+//! Tests of `tx` with peers that have the transaction, do not have it, are silent or lie, and of `proof`.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use crate::support::blocks::{Blocks, payment};
@@ -21,7 +21,7 @@ fn transaction(at: u32) -> Transaction {
     Transaction::decode(serialize(&payment(0, at))).unwrap()
 }
 
-/// A peer that answers a request for a transaction like this.
+/// Starts a peer that answers requests for a transaction with `answer`.
 fn answering(answer: impl Fn(&Inventory) -> Vec<Message> + Send + Sync + 'static) -> ScriptedPeer {
     let hook = move |message: &Message| {
         let Message::GetData(list) = message else { return None };
@@ -62,7 +62,7 @@ fn a_transaction_that_one_of_several_peers_has_is_found() {
     let text = ask(&txid, &peers, &[]).expect_success().stdout;
     assert!(text.contains(&format!("sent by    {}", peers[2].connect())), "{text}");
     assert!(text.contains("OP_RETURN  \"paid\""), "{text}");
-    // Peers ignore those that want no transactions, and serve witnesses only to those that ask for them.
+    // Peers serve transactions only to those that want them announced, and witnesses only if they are requested.
     let asked = peers[2].seen().messages.into_iter().map(|received| received.message);
     let asked: Vec<Message> = asked.collect();
     assert!(asked.iter().any(|message| matches!(message, Message::Version(v) if v.relay)));
@@ -72,7 +72,7 @@ fn a_transaction_that_one_of_several_peers_has_is_found() {
 }
 
 #[test]
-fn not_found_is_an_answer_and_silence_another() {
+fn notfound_answers_and_silence_are_reported_differently() {
     let txid = transaction(2).view().txid().to_string();
     let peers = [without(), without()];
     let ended = ask(&txid, &[&peers[0], &peers[1]], &[]).expect_code(6);
@@ -98,7 +98,7 @@ fn not_found_is_an_answer_and_silence_another() {
 }
 
 #[test]
-fn a_peer_that_sends_another_transaction_is_named_and_not_believed() {
+fn a_peer_that_sends_another_transaction_is_named_and_dropped() {
     let txid = transaction(3).view().txid().to_string();
     let (liar, honest) = (having(4), having(3));
     let ended = ask(&txid, &[&liar], &[]).expect_code(3);
@@ -114,15 +114,15 @@ fn a_peer_that_sends_another_transaction_is_named_and_not_believed() {
     assert_eq!(ended.json()["txid"], txid);
     let ended = ask(&txid, &[&garbled], &["--timeout", "2"]).expect_code(3);
     assert!(ended.stderr.contains("malformed tx"), "{}", ended.stderr);
-    // Who is gone was not silent.
-    assert!(!ended.stderr.contains("silent were"), "{}", ended.stderr);
+    // A peer that disconnected is not listed as silent.
+    assert!(!ended.stderr.contains("no answer for"), "{}", ended.stderr);
     let ended = ask(&txid, &[&garbled, &without()], &["--timeout", "2"]).expect_code(6);
     assert!(!ended.stderr.contains("no answer from"), "{}", ended.stderr);
 }
 
 /// The same transaction with another witness has the same txid: only a block commits to it.
 #[test]
-fn a_made_up_witness_is_the_word_of_the_peer_that_sent_it() {
+fn a_made_up_witness_is_shown_as_its_peer_sent_it() {
     let real = payment(0, 7);
     let mut forged = real.clone();
     forged.input[0].witness = bitcoin::Witness::from_slice(&[[9; 3]]);
@@ -133,12 +133,12 @@ fn a_made_up_witness_is_the_word_of_the_peer_that_sent_it() {
     assert_eq!((&json["txid"], &json["hex"]), (&json!(txid), &json!(hex::encode(&bytes))));
     assert_ne!(json["hash"], json!(real.compute_wtxid().to_string()));
     let text = ask(&txid, &[&liar], &[]).expect_success().stdout;
-    assert!(text.contains("checked    its txid only: witnesses"), "{text}");
+    assert!(text.contains("checked    its txid only; witnesses"), "{text}");
     assert!(text.contains("witness  090909"), "{text}");
 }
 
 #[test]
-fn a_hundred_thousand_announcements_before_the_answer_are_passed_over() {
+fn a_hundred_thousand_announcements_before_the_answer_are_ignored() {
     let wanted = transaction(5);
     let txid = wanted.view().txid().to_string();
     let flood = answering(move |_| {
@@ -160,7 +160,7 @@ fn a_hundred_thousand_announcements_before_the_answer_are_passed_over() {
     assert!(ended.stderr.contains("at most 50000 expected, got 50001"), "{}", ended.stderr);
 }
 
-/// Headers of these blocks, stored.
+/// Returns the program with the headers of these blocks stored.
 fn synced(blocks: &Blocks) -> Program {
     let program = light_client(BINARY, Network::Regtest);
     let peer = Script::honest().start(&blocks.chain());
@@ -169,7 +169,7 @@ fn synced(blocks: &Blocks) -> Program {
 }
 
 #[test]
-fn a_transaction_of_a_block_comes_with_its_place_and_a_proof() {
+fn a_transaction_of_a_block_is_shown_with_its_position_and_a_proof() {
     let blocks = Blocks::new(6, 12);
     let (program, peer) = (synced(&blocks), blocks.honest());
     let address = peer.connect();
@@ -195,7 +195,7 @@ fn a_transaction_of_a_block_comes_with_its_place_and_a_proof() {
 }
 
 #[test]
-fn a_proof_is_read_as_digits_from_a_file_or_from_standard_input() {
+fn a_proof_is_read_from_the_command_line_a_file_or_standard_input() {
     let blocks = Blocks::new(6, 12);
     let (program, peer) = (synced(&blocks), blocks.honest());
     let (txid, other) = (blocks.txid(4, 9), blocks.txid(4, 2));
@@ -219,22 +219,22 @@ fn a_proof_is_read_as_digits_from_a_file_or_from_standard_input() {
         let args = ["proof", "verify", file.to_str().unwrap(), "--json"];
         assert_eq!(program.run(&args).expect_success().json(), expected);
     }
-    // A pipe has a name too, as the shell's `<(…)` gives it.
+    // A pipe can be read by its name too, as the shell's `<(…)` passes it.
     for name in ["-", "/dev/stdin"] {
         let piped = program.run_with_input(&["proof", "verify", name, "--json"], both.as_bytes());
         assert_eq!(piped.expect_success().json(), expected);
     }
     let ended = program.run(&["proof", "verify", "prof.hex\x1b[2J"]).expect_code(2);
-    let told = "\"prof.hex\\u{1b}[2J\" is no file, and no proof as hex digits: ";
+    let told = "\"prof.hex\\u{1b}[2J\" is neither a file nor a proof in hex digits: ";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
     let folder = program.data_dir().to_str().unwrap().to_owned();
     let ended = program.run(&["proof", "verify", &folder]).expect_code(1);
     assert!(ended.stderr.contains(&folder), "{}", ended.stderr);
 }
 
-/// Bitcoin Core knows the number of transactions of its blocks and shows nothing for such a proof; a header has none.
+/// Bitcoin Core knows how many transactions its blocks have, and rejects such a proof. A header does not say how many.
 #[test]
-fn a_proof_that_claims_too_few_transactions_shows_inner_nodes_and_says_what_it_may_be() {
+fn a_proof_that_claims_too_few_transactions_is_reported_as_inner_nodes() {
     let blocks = Blocks::new(2, 3);
     let (program, block) = (synced(&blocks), blocks.block(2));
     let ids: Vec<[u8; 32]> = block.transactions().map(|tx| tx.txid().0).collect();
@@ -249,11 +249,7 @@ fn a_proof_that_claims_too_few_transactions_shows_inner_nodes_and_says_what_it_m
     let proof = hex::encode(&shallow.to_bytes());
     let json = program.run(&["proof", "verify", &proof, "--json"]).expect_success().json();
     assert_eq!(json["txids"], json!([Txid(left.0).to_string()]));
-    assert_eq!(
-        json["transactions"],
-        json!(2),
-        "the proof's word, which who knows better can refuse"
-    );
+    assert_eq!(json["transactions"], json!(2), "the number that the proof claims");
     let caveat = "unless a proven transaction has exactly 64 bytes, or is none: ";
     assert!(json["caveat"].as_str().unwrap().starts_with(caveat), "{json}");
     let text = program.run(&["proof", "verify", &proof]).expect_success().stdout;
@@ -262,7 +258,7 @@ fn a_proof_that_claims_too_few_transactions_shows_inner_nodes_and_says_what_it_m
 }
 
 #[test]
-fn a_proof_counts_only_for_a_block_of_the_stored_best_chain() {
+fn a_proof_is_valid_only_for_a_block_of_the_stored_chain() {
     let blocks = Blocks::new(6, 3);
     let peer = blocks.honest();
     let (program, txid) = (synced(&blocks), blocks.txid(6, 2));
@@ -271,7 +267,7 @@ fn a_proof_counts_only_for_a_block_of_the_stored_best_chain() {
     let proof = program.run(&create).expect_success().stdout.trim().to_owned();
     let verify = |proof: &str| program.run(&["proof", "verify", proof]);
     verify(&proof).expect_success();
-    // One digit of the header: another block, which is on no chain. One of the hashes: another root.
+    // A changed header is that of another block, which is on no chain. A changed hash gives another root.
     let changed = |at: usize| {
         let digit = if &proof[at..=at] == "0" { "1" } else { "0" };
         format!("{}{digit}{}", &proof[..at], &proof[at + 1..])
@@ -283,30 +279,26 @@ fn a_proof_counts_only_for_a_block_of_the_stored_best_chain() {
     let ended = verify(&proof[..300]).expect_code(1);
     assert!(ended.stderr.contains("payload ends early"), "{}", ended.stderr);
     let ended = verify("no proof").expect_code(2);
-    assert!(ended.stderr.contains("no file, and no proof"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("neither a file nor a proof"), "{}", ended.stderr);
 
-    // A longer branch takes over: the same proof is of a block beside the chain.
+    // After a reorganisation the same proof is of a block beside the chain.
     let longer = fork_chain(&blocks.headers, 3, 9, 5);
     let (hash, having) = (blocks.headers[6].hash().to_string(), peer.connect());
     let _having = peer;
     let peer = Script::honest().start(&SharedChain::new(Network::Regtest, &longer));
     program.run(&sync_with(&[&peer], &[])).expect_success();
     let ended = verify(&proof).expect_code(1);
-    assert!(
-        ended.stderr.contains("on a branch beside the best chain, at height 6"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("on a side branch, at height 6"), "{}", ended.stderr);
     taken_from_beside(&program, &having, &hash, &txid, &proof);
     let fresh = light_client(BINARY, Network::Regtest);
     fresh.run(&sync_with(&[&peer], &[])).expect_success();
     fresh.run(&["proof", "verify", &proof]).expect_code(6);
 }
 
-/// What is taken from a block beside the chain all the same is unconfirmed, as by getrawtransaction, and said to be.
+/// Checks that a transaction of a block beside the chain is reported as unconfirmed, as by getrawtransaction.
 fn taken_from_beside(program: &Program, peer: &str, hash: &str, txid: &str, proof: &str) {
     let told =
-        format!("block {hash} at height 6 is on a branch beside the best chain: what it holds");
+        format!("block {hash} at height 6 is on a side branch: the best chain does not confirm");
     let from_it = |args: &[&str]| {
         let more = ["--block", hash, "--no-dns", "--connect", peer];
         let ended = program.run(&[args, &more].concat()).expect_success();

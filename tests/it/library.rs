@@ -78,7 +78,7 @@ fn a_client_catches_up_follows_and_answers_without_a_runtime() {
 }
 
 #[test]
-fn a_client_is_awaited_in_a_runtime_of_one_thread() {
+fn a_client_can_be_awaited_in_a_runtime_of_one_thread() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (folder, blocks) = (tempdir().unwrap(), Blocks::new(5, 20));
@@ -124,7 +124,7 @@ fn a_warning_of_the_log_is_an_event_too() {
 }
 
 #[test]
-fn a_folder_in_use_and_a_wrong_address_are_errors_of_their_own() {
+fn a_folder_in_use_and_a_wrong_address_have_their_own_errors() {
     let folder = tempdir().unwrap();
     let first = Client::builder(REGTEST).data_dir(folder.path()).build().unwrap();
     let second = Client::builder(REGTEST).data_dir(folder.path()).build();

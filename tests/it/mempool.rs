@@ -1,4 +1,4 @@
-//! `mempool`, with peers that announce what they have, what they don't have, and what nobody asked for.
+//! Tests of `mempool` with peers that announce transactions and blocks, whether they have them or not.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use crate::support::chain::regtest_chain;
@@ -32,7 +32,7 @@ fn args(peers: &[&ScriptedPeer], more: &[&str]) -> Vec<String> {
     front.into_iter().chain(connect).chain(more.iter().map(|&arg| arg.to_owned())).collect()
 }
 
-/// A watch whose peers are all connected.
+/// Starts a watch, and waits until all its peers are connected.
 fn watch(program: &Program, peers: &[&ScriptedPeer], more: &[&str]) -> Running {
     let running = program.start(&args(peers, more));
     peers.iter().for_each(|peer| peer.wait_ready(1, PATIENCE));
@@ -43,14 +43,14 @@ fn txid(transaction: &Transaction) -> String {
     transaction.view().txid().to_string()
 }
 
-/// What a peer was asked for, by message.
+/// Returns the `getdata` messages that a peer received.
 fn requests(peer: &ScriptedPeer) -> Vec<Vec<Inventory>> {
     let messages = peer.seen().messages.into_iter();
     let entries = |message| if let Message::GetData(list) = message { Some(list) } else { None };
     messages.filter_map(|received| entries(received.message)).collect()
 }
 
-/// How many things a peer was asked for.
+/// Returns how many entries a peer was asked for.
 fn requested(peer: &ScriptedPeer) -> usize {
     requests(peer).iter().map(Vec::len).sum()
 }
@@ -60,7 +60,7 @@ fn txids(lines: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn each_transaction_is_a_line_with_what_is_known_of_it_and_no_fee() {
+fn each_transaction_is_a_line_without_a_fee() {
     let all = transactions(100_000..100_003);
     let peer = Script::honest().having(&all, &[]).start(&any_chain());
     let running = watch(&program(), &[&peer], &["--count", "3"]);
@@ -79,14 +79,14 @@ fn each_transaction_is_a_line_with_what_is_known_of_it_and_no_fee() {
     assert!(
         ended.stderr.starts_with("3 transactions seen, 3 shown, 0 announcements dropped, 314 B (")
     );
-    // Asked for by wtxid, and so with their witnesses, in one message; and never by `mempool` (BIP35).
+    // They are requested by wtxid, and so with their witnesses, in one message. The `mempool` message (BIP35) is not used.
     let Message::Inv(entries) = announcement(&all) else { panic!("announced by inv") };
     assert_eq!(requests(&peer), [entries]);
     assert!(!peer.seen().has("mempool"));
 }
 
 #[test]
-fn json_has_the_keys_of_decoderawtransaction_and_full_all_fields() {
+fn json_has_the_keys_of_decoderawtransaction_and_full_prints_all_fields() {
     let all = transactions(1..3);
     let peer = Script::honest().having(&all, &[]).start(&any_chain());
     let running = watch(&program(), &[&peer], &["--json", "--count", "2"]);
@@ -114,7 +114,7 @@ fn json_has_the_keys_of_decoderawtransaction_and_full_all_fields() {
     let full = running.wait(PATIENCE).expect_success().stdout;
     for part in [
         "time       ",
-        "checked    by itself: witnesses, wtxid and sizes are the peer's word",
+        "checked    by itself; witnesses, wtxid and sizes are as the peer sent them",
         "inputs     0  ",
         "  sequence ffffffff",
         "   witness  ",
@@ -126,7 +126,7 @@ fn json_has_the_keys_of_decoderawtransaction_and_full_all_fields() {
 }
 
 #[test]
-fn only_what_is_asked_for_is_shown() {
+fn filters_decide_which_transactions_are_shown() {
     let all = transactions(1..101);
     let peer = Script::honest().having(&all, &[]).start(&any_chain());
     let running =
@@ -159,7 +159,7 @@ fn only_what_is_asked_for_is_shown() {
 }
 
 #[test]
-fn announced_by_8_peers_5_000_transactions_are_each_asked_for_and_shown_once() {
+fn transactions_that_8_peers_announce_are_requested_and_shown_once() {
     let all = transactions(0..5000);
     let chain = any_chain();
     let peers: Vec<ScriptedPeer> =
@@ -179,7 +179,7 @@ fn announced_by_8_peers_5_000_transactions_are_each_asked_for_and_shown_once() {
 }
 
 #[test]
-fn announced_by_wtxid_and_by_txid_each_is_asked_for_and_shown_once() {
+fn a_transaction_announced_by_wtxid_and_by_txid_is_requested_and_shown_once() {
     let (all, chain) = (transactions(0..200), any_chain());
     let modern = Script::honest().having(&all, &[]).start(&chain);
     let old = Script::honest().without_wtxid_relay().having(&all, &[]).start(&chain);
@@ -205,7 +205,7 @@ fn announced_by_wtxid_and_by_txid_each_is_asked_for_and_shown_once() {
 }
 
 #[test]
-fn what_a_block_contains_is_pending_no_more() {
+fn transactions_of_a_block_are_no_longer_pending() {
     let (all, headers) = (transactions(0..5), regtest_chain(10, 1, 600));
     let chain = SharedChain::new(REGTEST, &headers);
     let block = block_on(&headers[10], 11, &[&all[1..4], &[transaction(99)]].concat());
@@ -220,7 +220,7 @@ fn what_a_block_contains_is_pending_no_more() {
     let line =
         format!("block 11 {hash}: 5 transactions, 3 of them pending before, 2 pending left\n");
     running.wait_for_stdout(&line, PATIENCE);
-    // Announced now, the one that came with the block is old news.
+    // A transaction of the block that is announced now is not requested.
     peer.send(&announcement(&[transaction(99)]));
     peer.extend(&[*next.header()], Announce::Headers);
     let hash = next.header().hash();
@@ -236,7 +236,7 @@ fn what_a_block_contains_is_pending_no_more() {
 }
 
 #[test]
-fn with_a_stored_chain_a_block_has_to_build_on_it_and_be_what_its_header_says() {
+fn a_block_has_to_build_on_the_stored_chain_and_match_its_header() {
     let headers =
         crate::support::chain::regtest_chain_until(10, 1, 600, crate::support::chain::now() - 60);
     let chain = SharedChain::new(REGTEST, &headers);
@@ -246,7 +246,7 @@ fn with_a_stored_chain_a_block_has_to_build_on_it_and_be_what_its_header_says() 
     assert_eq!(kept(&program, REGTEST).headers.len(), 11);
 
     let block = block_on(&headers[10], 11, &transactions(0..3));
-    // One has another height in its coinbase, one other transactions, one builds on nothing.
+    // The first block has another height in its coinbase, the second other transactions, and the third no known parent.
     let high = block_on(&headers[10], 12, &[]);
     let mut bytes = block.bytes().to_vec();
     let last = bytes.len() - 5;
@@ -281,7 +281,7 @@ fn with_a_stored_chain_a_block_has_to_build_on_it_and_be_what_its_header_says() 
 }
 
 #[test]
-fn without_a_peer_it_ends_with_3_and_without_news_with_1() {
+fn the_exit_code_is_3_without_a_peer_and_1_without_a_transaction() {
     let chain = any_chain();
     let gone = Script::honest().start(&chain).connect();
     let ended = program().run(&["mempool", "--no-dns", "--connect", &gone]).expect_code(3);
@@ -323,7 +323,7 @@ fn a_lost_peer_is_dialled_again() {
 }
 
 #[test]
-fn what_is_summed_up_when_nobody_reads_any_more_is_what_came_and_was_read() {
+fn after_a_broken_pipe_the_summary_counts_what_was_received_and_read() {
     let all = transactions(0..100);
     let peer = Script::honest().having(&all, &[]).start(&any_chain());
     let program = program();
@@ -345,7 +345,7 @@ fn what_is_summed_up_when_nobody_reads_any_more_is_what_came_and_was_read() {
 }
 
 #[test]
-fn it_ends_quietly_when_nobody_reads_any_more() {
+fn a_broken_pipe_ends_the_watch_quietly() {
     let all = transactions(0..100);
     let peer = Script::honest().having(&all, &[]).start(&any_chain());
     let program = program();

@@ -1,4 +1,4 @@
-//! `mempool`, with peers that make transactions up, or their witnesses, or more of them than anybody could read.
+//! Tests of `mempool` with peers that make up transactions or witnesses, or announce too many.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use crate::support::measure::{Usage, wait_and_measure};
@@ -25,7 +25,7 @@ use std::time::Instant;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 
-/// A watch whose peers are all connected.
+/// Starts a watch, and waits until all its peers are connected.
 fn watch(peers: &[&ScriptedPeer], more: &[&str]) -> (Program, Running) {
     let connect = peers.iter().flat_map(|peer| ["--connect".to_owned(), peer.connect()]);
     let front = ["mempool".to_owned(), "--no-dns".to_owned()];
@@ -44,14 +44,15 @@ fn txids(lines: &[Value]) -> Vec<String> {
     lines.iter().map(|line| line["txid"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A peer that does wrong, how it is provoked to, and what is then said of it.
+/// A misbehaving peer, what makes it misbehave, and the message that is logged of it.
 struct Liar {
     peer: ScriptedPeer,
     sends: Vec<Message>,
     told: String,
 }
 
-/// One announces and sends nothing, one sends another transaction, one an unasked one, one too long a list.
+/// Returns four liars: one sends nothing that it announces, one sends another transaction, one sends a transaction without a
+/// request, and one sends a list that is too long.
 fn liars(chain: &SharedChain) -> [Liar; 4] {
     let answering = |answers: Vec<Message>| {
         let answer = move |message: &Message| {
@@ -88,7 +89,7 @@ fn liars(chain: &SharedChain) -> [Liar; 4] {
 }
 
 #[test]
-fn liars_are_named_and_what_the_honest_peer_has_is_shown() {
+fn liars_are_named_and_the_transactions_of_the_honest_peer_are_shown() {
     let (all, chain) = (transactions(0..200), any_chain());
     let honest = Script::honest().having(&all, &[]).start(&chain);
     let liars = liars(&chain);
@@ -104,7 +105,7 @@ fn liars_are_named_and_what_the_honest_peer_has_is_shown() {
     assert!(said.contains("50001"), "{said}");
     honest.send(&announcement(&all));
     drop(running.wait_for_stdout(&txid(&all[199]), PATIENCE));
-    // The mute one has 10 s, and is dropped then.
+    // The silent liar is dropped after 10 s.
     let mute = liars[0].peer.connect();
     let what = format!("dropped peer {mute}: announces transactions and does not send them");
     drop(running.wait_for_stderr(&what, PATIENCE));
@@ -115,11 +116,11 @@ fn liars_are_named_and_what_the_honest_peer_has_is_shown() {
     let summary = ended.stderr.lines().last().unwrap();
     let expected = "200 transactions seen, 200 shown, 95,000 announcements dropped, ";
     assert!(summary.starts_with(expected), "{summary}");
-    // Nobody dials those again who did wrong.
+    // The liars are not dialled again.
     assert!(liars.iter().all(|liar| liar.peer.seen().connections.len() == 1));
 }
 
-/// A transaction that spends this and pays these amounts to that script.
+/// Makes a transaction that spends an output and pays amounts to a script.
 fn spending(previous: OutPoint, script_sig: &[u8], amounts: &[i64], script: &[u8]) -> Transaction {
     let output = |amount: &i64| TxOut {
         value: Amount::from_sat(amount.cast_unsigned()),
@@ -143,7 +144,7 @@ fn outpoint(number: u8) -> OutPoint {
     OutPoint { txid: bitcoin::Txid::from_byte_array([number; 32]), vout: 0 }
 }
 
-/// What nobody can have in a memory pool, paying to a script, and what is said of it.
+/// Returns invalid transactions that pay to a script, each with the message that is logged of it.
 fn valid_nowhere(script: &[u8]) -> [(Transaction, &'static str); 5] {
     let one = outpoint(1);
     [
@@ -165,9 +166,9 @@ fn valid_nowhere(script: &[u8]) -> [(Transaction, &'static str); 5] {
 }
 
 #[test]
-fn what_is_valid_nowhere_is_not_shown_and_costs_its_sender_the_place() {
+fn an_invalid_transaction_is_not_shown_and_its_sender_is_dropped() {
     let chain = any_chain();
-    // What everybody who waits for a payment to that script would be glad to see.
+    // A user who waits for a payment to that script must not see these transactions.
     let script = transaction(41).view().outputs().next().unwrap().script_pubkey.to_vec();
     let address = lightclient::testing::address_of(&script, Network::Regtest).unwrap();
     let wrong = valid_nowhere(&script);
@@ -195,7 +196,7 @@ fn what_is_valid_nowhere_is_not_shown_and_costs_its_sender_the_place() {
 }
 
 #[test]
-fn made_up_witnesses_hide_nothing() {
+fn made_up_witnesses_do_not_hide_the_true_ones() {
     let (chain, real) = (any_chain(), transaction(7));
     let forged = with_witness(7, Some(&vec![0; 300_000]));
     assert_eq!(txid(&forged), txid(&real));
@@ -220,7 +221,7 @@ fn made_up_witnesses_hide_nothing() {
         }
         honest.send(&announcement(&transactions(8..10)));
         let ended = running.wait(PATIENCE).expect_success();
-        // It counts once, however often it is shown.
+        // The transaction counts once, however often it is shown.
         assert_eq!(ended.stdout.lines().count(), 4, "{}", ended.stdout);
         let told = "1 came again, 1 of them pending, with other witnesses";
         assert!(ended.stderr.contains("3 transactions seen, 3 shown"), "{}", ended.stderr);
@@ -234,7 +235,7 @@ fn made_up_witnesses_hide_nothing() {
 }
 
 #[test]
-fn the_witnesses_of_a_block_are_the_last_word() {
+fn witnesses_that_differ_from_those_of_a_block_are_not_shown() {
     let headers = crate::support::chain::regtest_chain(10, 1, 600);
     let chain = SharedChain::new(Network::Regtest, &headers);
     let (all, forged) = (transactions(6..8), with_witness(7, Some(&vec![9; 70])));
@@ -253,13 +254,13 @@ fn the_witnesses_of_a_block_are_the_last_word() {
 }
 
 #[test]
-fn what_is_larger_than_nodes_relay_is_counted_and_what_is_not_is_printed_in_little_memory() {
+fn too_heavy_transactions_are_counted_and_large_ones_are_printed_in_little_memory() {
     const OP_CHECKMULTISIGVERIFY: u8 = 0xaf;
     const COUNT: u8 = 24;
     let paying = |number: u8, length: usize| {
         spending(outpoint(number), &[], &[1], &vec![OP_CHECKMULTISIGVERIFY; length])
     };
-    // 64 bytes are not the script's.
+    // The rest of the transaction takes 64 bytes.
     let mut all = vec![
         paying(200, 100_000 - 63),
         paying(201, 900_000),
@@ -281,7 +282,7 @@ fn what_is_larger_than_nodes_relay_is_counted_and_what_is_not_is_printed_in_litt
     let mut summary = String::new();
     stderr.read_to_string(&mut summary).unwrap();
     assert!(usage.success, "{summary}");
-    // Twenty-five times as much JSON.
+    // The JSON is 25 times as large as the transaction.
     let printed = reading.join().unwrap();
     assert!(printed > 59_000_000, "{printed}");
     let Usage { peak, cpu, elapsed, .. } = usage;

@@ -1,4 +1,4 @@
-//! `mempool`: what waits to be mined until something else spends the same, and what waits in a pipe that nobody reads.
+//! Tests of `mempool`: pending transactions, and output to a pipe that is not read.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use crate::support::chain::regtest_chain;
@@ -28,7 +28,7 @@ fn program() -> Program {
     light_client(BINARY, REGTEST)
 }
 
-/// Announces one after the other, each when the one before it has come.
+/// Announces transactions one by one, each after the one before is shown.
 fn show(running: &Running, peer: &ScriptedPeer, transactions: &[&Transaction]) {
     for transaction in transactions {
         peer.send(&announcement(&[(*transaction).clone()]));
@@ -46,12 +46,12 @@ fn wait_for_block(running: &Running, block: &Block, rest: &str) {
 }
 
 #[test]
-fn what_a_later_one_or_a_block_spends_is_pending_no_more() {
+fn transactions_whose_coins_are_spent_otherwise_are_no_longer_pending() {
     let headers = regtest_chain(10, 1, 600);
     let chain = SharedChain::new(REGTEST, &headers);
     let (first, other) = (transaction(1), transaction(2));
     let child = child_of(&first, 7);
-    // One replaces the first and its child, which nobody can mine any more; one in a block spends what the other does.
+    // A later transaction replaces the first one and its child. A transaction of the block replaces the other one.
     let replacement = spending(1, 1000);
     let in_block = spending(2, 1001);
     let one = block_on(&headers[10], 11, std::slice::from_ref(&in_block));
@@ -74,12 +74,12 @@ fn what_a_later_one_or_a_block_spends_is_pending_no_more() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_does_not_keep_a_watch_from_ending() {
+fn a_full_pipe_does_not_keep_a_watch_from_ending() {
     let all = transactions(0..300);
     let peer = Script::honest().having(&all, &[]).start(&any_chain());
     let program = program();
     let (_reader, mut writer) = std::io::pipe().unwrap();
-    // As much as Linux lets a pipe hold: the program's first line does not fit any more.
+    // The pipe is full, so that not even the program's first line fits.
     writer.write_all(&[b'\n'; 65_536]).unwrap();
     let mut command = program.command(&args(&peer));
     command.stdout(writer).stderr(Stdio::null());
@@ -88,7 +88,7 @@ fn a_pipe_that_nobody_reads_does_not_keep_a_watch_from_ending() {
     peer.send(&announcement(&all[..1]));
     wait_for_request(&peer);
     peer.send(&announcement(&all));
-    // The first asks for an end, which waits for the pipe; the second does not.
+    // After the first signal the program still waits for the pipe. After the second it does not.
     poll_for("its end", PATIENCE, || {
         let ended = child.try_wait().unwrap();
         if ended.is_none() {
@@ -99,7 +99,7 @@ fn a_pipe_that_nobody_reads_does_not_keep_a_watch_from_ending() {
 }
 
 #[test]
-fn what_waited_for_a_slow_reader_is_shown_whole() {
+fn a_slow_reader_gets_every_line_whole() {
     let all = transactions(0..5000);
     let peer = Script::honest().having(&all, &[]).start(&any_chain());
     let program = program();
@@ -110,7 +110,7 @@ fn what_waited_for_a_slow_reader_is_shown_whole() {
     drop(command);
     peer.wait_ready(1, PATIENCE);
     all.chunks(100).for_each(|some| peer.send(&announcement(some)));
-    // 115 bytes each: far more than the pipe holds.
+    // With 115 bytes each, the lines are far more than the pipe holds.
     wait_for_request(&peer);
     let text = std::io::read_to_string(&mut reader).unwrap();
     assert_eq!(text.lines().count(), 5000);

@@ -1,4 +1,4 @@
-//! `mempool` beside a real bitcoind with a wallet.
+//! Tests of `mempool` with a real bitcoind and its wallet.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use crate::support::bitcoind::{Bitcoind, or_skip_loudly};
@@ -13,16 +13,16 @@ use lightclient::wire::Transaction;
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
-/// Whom a node trusts it tells at once, others every few seconds.
+/// With this option a node announces transactions to its peers at once, and not only every few seconds.
 const TRUSTED: &str = "-whitelist=noban@127.0.0.1";
 
-/// What bitcoind says of a transaction of its memory pool.
+/// Returns how bitcoind decodes a transaction of its memory pool.
 fn decoded(node: &Bitcoind, txid: &str) -> Value {
     let hex = node.rpc("getrawtransaction", json!([txid]));
     decoded_hex(node, hex.as_str().unwrap())
 }
 
-/// What bitcoind says of a transaction, without what it infers beyond it.
+/// Returns how bitcoind decodes a transaction, without the fields that it infers.
 fn decoded_hex(node: &Bitcoind, hex: &str) -> Value {
     let mut decoded = node.rpc("decoderawtransaction", json!([hex]));
     let keys = ["txid", "hash", "version", "size", "vsize", "weight", "locktime", "vin", "vout"];
@@ -44,17 +44,17 @@ fn wait_connected(node: &Bitcoind) {
             peer["subver"].as_str().unwrap().starts_with("/lightclient")
                 && peer["relaytxes"] == true
         });
-        // The last thing of the handshake that the node waits for.
+        // The node reports a version only once the handshake is complete.
         ours.filter(|peer| peer["version"] != 0).map(drop)
     });
 }
 
 #[test]
-fn payments_to_each_kind_of_address_arrive_as_bitcoind_decodes_them_and_leave_with_a_block() {
+fn payments_are_shown_as_bitcoind_decodes_them_until_a_block_confirms_them() {
     let Some(binary) = or_skip_loudly("watching payments in bitcoind's memory pool") else {
         return;
     };
-    // The second node has what it announces from the first.
+    // The second node has received its transactions from the first.
     let node = node_with_coins(&binary, &[TRUSTED]);
     let second = Bitcoind::start(&binary, &[format!("-connect={}", node.p2p())]);
     poll_for("the second node", PATIENCE, || (second.height() == 110).then_some(()));
@@ -78,7 +78,7 @@ fn payments_to_each_kind_of_address_arrive_as_bitcoind_decodes_them_and_leave_wi
     follow_a_block(&program, &node, &second);
 }
 
-/// Nodes of some kinds relay no such payments, so a scripted peer does.
+/// Some kinds of nodes do not relay such payments, so a scripted peer sends them.
 #[test]
 fn payments_to_bare_keys_and_multisigs_are_shown_as_bitcoind_decodes_them() {
     let Some(binary) = or_skip_loudly("comparing payments to bare scripts with bitcoind's") else {
@@ -104,7 +104,7 @@ fn payments_to_bare_keys_and_multisigs_are_shown_as_bitcoind_decodes_them() {
     assert_eq!(lines.len(), 2);
 }
 
-/// Three more payments, two of which a block then contains, and one that is replaced by one that pays more.
+/// Makes three more payments. A block confirms two of them, and the third is replaced by one with a higher fee.
 fn follow_a_block(program: &Program, node: &Bitcoind, second: &Bitcoind) {
     poll_for("the second node", PATIENCE, || (second.height() == 111).then_some(()));
     let mut running = program.start(&args(&[node, second], &[]));

@@ -96,7 +96,7 @@ fn a_sync_reaches_onion_and_i2p_peers_through_the_proxy_by_their_names_and_keeps
     onion.extend(&headers[301..], Announce::Headers);
     running.wait_for_stdout(&headers[301].hash().to_string(), PATIENCE);
     let folder = program.data_dir().join("regtest");
-    poll_for("both in the address book, as ones that answered", PATIENCE, || {
+    poll_for("both in the address manager, as ones that answered", PATIENCE, || {
         let addrman = load(&folder, params(REGTEST).magic, Scope::Local).ok()??;
         let answered = |address| addrman.get(&address).is_some_and(|known: &_| known.successes > 0);
         told().into_iter().all(answered).then_some(())

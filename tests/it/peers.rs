@@ -1,4 +1,4 @@
-//! `peers` and its crawl, over a population of 200.
+//! Tests of `peers` and its crawl, with a population of 200 peers.
 
 use crate::support::chain::regtest_chain;
 use crate::support::population::{Kind, Member, Plan, Population};
@@ -15,10 +15,10 @@ use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 
-/// 150 honest ones, 5 liars, 15 silent and 30 dead ones.
+/// A population of 150 honest peers, 5 liars, 15 silent peers and 30 dead addresses.
 const MIXED: [usize; 4] = [150, 5, 15, 30];
 
-/// Every liar names a thousand addresses of its own.
+/// Each liar sends a thousand addresses of its own.
 const KNOWN: usize = 200 + 5 * 1000;
 
 fn start(plan: Plan) -> (Population, Program) {
@@ -30,7 +30,7 @@ fn first_honest(population: &Population) -> &Member {
     population.members.iter().find(|member| member.kind == Kind::Honest).expect("one")
 }
 
-/// The arguments of a crawl from one honest member on.
+/// Returns the arguments of a crawl that starts with one honest member.
 fn crawl<'a>(first: &'a str, asks: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["peers", "--connect", first, "--crawl", asks, "--timeout", "1"], more].concat()
 }
@@ -45,7 +45,7 @@ fn by_address(rows: &Value) -> BTreeMap<String, Value> {
     map
 }
 
-/// What the program has to say of a member.
+/// Checks the program's row of a member.
 fn assert_row(row: &Value, member: &Member) {
     let error = row["error"].as_str().unwrap_or_default();
     if !member.is_reachable() {
@@ -69,7 +69,7 @@ fn assert_row(row: &Value, member: &Member) {
 }
 
 #[test]
-fn a_crawl_finds_every_reachable_peer_asks_each_once_and_counts_right() {
+fn a_crawl_finds_every_reachable_peer_and_asks_each_once() {
     let (population, program) = start(Plan::new(1, MIXED));
     let first = first_honest(&population).address.to_string();
     let jsonl = program.data_dir().join("peers.jsonl");
@@ -97,7 +97,7 @@ fn a_crawl_finds_every_reachable_peer_asks_each_once_and_counts_right() {
 }
 
 #[test]
-fn only_the_numbers_are_printed_when_they_are_asked_for() {
+fn count_prints_only_the_figures() {
     let (population, program) = start(Plan::new(2, MIXED));
     let first = first_honest(&population).address.to_string();
     let counts = program.run(&crawl(&first, "100000", &["--count", "--json"])).expect_success();
@@ -106,7 +106,7 @@ fn only_the_numbers_are_printed_when_they_are_asked_for() {
 }
 
 #[test]
-fn an_interrupted_crawl_goes_on_where_it_stopped_and_asks_nobody_twice() {
+fn an_interrupted_crawl_continues_and_asks_nobody_twice() {
     let mut plan = Plan::new(3, [160, 0, 5, 35]);
     plan.members.iter_mut().for_each(|member| member.latency += Duration::from_millis(60));
     let (population, program) = start(plan);
@@ -122,7 +122,7 @@ fn an_interrupted_crawl_goes_on_where_it_stopped_and_asks_nobody_twice() {
     for count in [20, 90] {
         let mut running = program.start(&args);
         asked(count);
-        // While one crawls another may not.
+        // A second crawl cannot run at the same time.
         let second = program.run(&args).expect_code(4);
         assert!(second.stderr.contains("another crawl is running"), "{}", second.stderr);
         running.interrupt();
@@ -139,7 +139,7 @@ fn an_interrupted_crawl_goes_on_where_it_stopped_and_asks_nobody_twice() {
 }
 
 #[test]
-fn a_killed_crawl_keeps_what_it_has_heard() {
+fn a_killed_crawl_keeps_the_peers_that_it_has_asked() {
     let mut plan = Plan::new(4, [180, 0, 0, 20]);
     plan.members.iter_mut().for_each(|member| member.latency += Duration::from_millis(60));
     let (population, program) = start(plan);
@@ -170,7 +170,7 @@ fn a_killed_crawl_keeps_what_it_has_heard() {
 }
 
 #[test]
-fn a_crawl_ends_at_its_number_and_restart_forgets_an_interrupted_one() {
+fn a_crawl_ends_at_its_limit_and_restart_forgets_an_interrupted_one() {
     let (population, program) = start(Plan::new(5, MIXED));
     let first = first_honest(&population).address.to_string();
     let args = crawl(&first, "25", &["--count", "--json"]);
@@ -180,7 +180,7 @@ fn a_crawl_ends_at_its_number_and_restart_forgets_an_interrupted_one() {
         let (reachable, known) = (counts["reachable"].as_u64(), counts["known"].as_u64());
         assert!(reachable > Some(5) && reachable <= Some(25) && known > Some(25), "{counts}");
     }
-    // Of the network's file nothing can be made: said so, and --restart helps.
+    // The journal cannot be read. The error says so, and --restart helps.
     let folder = program.data_dir().join("regtest");
     fs::write(folder.join("crawl.jsonl"), "{\"crawl\":{\"version\":99,\"network\":\"regtest\"}}\n")
         .unwrap();
@@ -190,7 +190,7 @@ fn a_crawl_ends_at_its_number_and_restart_forgets_an_interrupted_one() {
 }
 
 #[test]
-fn a_peer_named_by_the_user_is_asked_alone_and_whom_it_knows_is_listed() {
+fn a_named_peer_is_the_only_one_asked_and_its_addresses_are_listed() {
     let (population, program) = start(Plan::new(6, MIXED));
     let first = first_honest(&population);
     let address = first.address.to_string();
@@ -243,7 +243,7 @@ fn the_table_is_saved_as_csv() {
 }
 
 #[test]
-fn all_that_are_named_are_asked_and_listed_however_many_on_one_host() {
+fn all_named_peers_are_asked_even_if_they_share_a_host() {
     let free: Vec<TcpListener> =
         (0..12).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
     let named: HashSet<String> =
@@ -259,7 +259,7 @@ fn all_that_are_named_are_asked_and_listed_however_many_on_one_host() {
 }
 
 #[test]
-fn with_nobody_there_the_reasons_are_given() {
+fn without_any_peer_the_reasons_are_given() {
     let (population, program) = start(Plan::new(8, [1, 0, 1, 2]));
     let unreachable = population.members.iter().filter(|member| !member.is_reachable());
     let mut args = vec!["peers".to_owned(), "--timeout".to_owned(), "1".to_owned()];
@@ -268,13 +268,13 @@ fn with_nobody_there_the_reasons_are_given() {
     assert_eq!(ended.stdout, "0 of 3 peers reachable, 3 addresses known\n");
     assert!(ended.stderr.contains("no peer could be reached:\n  127."), "{}", ended.stderr);
     assert!(ended.stderr.contains("cannot connect"), "{}", ended.stderr);
-    // Regtest has no seeds but those of a DNS server of one's own.
+    // Regtest has seeds only if the user names a DNS server.
     let ended = program.run(&["peers"]).expect_code(3);
     assert!(ended.stderr.contains("no address was found"), "{}", ended.stderr);
 }
 
 #[test]
-fn mistakes_are_told_before_anybody_is_asked() {
+fn wrong_arguments_are_reported_before_anybody_is_dialled() {
     let (population, program) = start(Plan::new(9, [1, 0, 0, 0]));
     let first = first_honest(&population).address.to_string();
     for more in

@@ -1,4 +1,4 @@
-//! `peers` and `--trace` against real nodes.
+//! Tests of `peers` and `--trace` with real nodes.
 
 use crate::support::bitcoind::{Bitcoind, or_skip_loudly};
 use crate::support::chain::now;
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 
-/// So that an answer to `getaddr` is made anew for each connection: it is kept for a day otherwise.
+/// With this option a node makes a new answer to `getaddr` for each connection. Otherwise it repeats one for a day.
 const FRESH: &str = "-whitelist=addr@127.0.0.1";
 
-/// Of what a node knows it tells 23 in a hundred. Source: Bitcoin Core `MAX_PCT_ADDR_TO_SEND`.
+/// A node sends 23 % of the addresses that it knows. Source: Bitcoin Core `MAX_PCT_ADDR_TO_SEND`.
 const TOLD_PERCENT: usize = 23;
 
 fn peers(program: &Program, nodes: &[&Bitcoind]) -> Vec<Value> {
@@ -28,7 +28,7 @@ fn peers(program: &Program, nodes: &[&Bitcoind]) -> Vec<Value> {
 }
 
 #[test]
-fn what_two_nodes_say_of_themselves_is_what_their_own_rpc_says() {
+fn rows_of_two_nodes_agree_with_their_own_rpc() {
     let Some(binary) = or_skip_loudly("listing two bitcoinds") else { return };
     let nodes = [(); 2].map(|()| Bitcoind::start::<&str>(&binary, &[]));
     nodes[0].generate(7);
@@ -43,7 +43,7 @@ fn what_two_nodes_say_of_themselves_is_what_their_own_rpc_says() {
         assert_eq!(row["user_agent"], info["subversion"]);
         assert_eq!(row["version"], info["protocolversion"]);
         assert_eq!((&row["height"], &row["addresses"]), (&json!(height), &json!(0)));
-        // bitcoin-knots has a name of its own for its fork's bit, and serves bloom filters to its own machine.
+        // Bitcoin Knots has its own name for the bit of its fork, and serves bloom filters to local peers.
         let names = |value: &Value, fork: &str| -> BTreeSet<String> {
             let names: Vec<String> = serde_json::from_value(value.clone()).unwrap();
             let others = names.into_iter().filter(|name| name != "BLOOM");
@@ -56,7 +56,7 @@ fn what_two_nodes_say_of_themselves_is_what_their_own_rpc_says() {
     }
 }
 
-/// `ip:port` of everybody in a node's address manager.
+/// Returns the addresses (`ip:port`) in a node's address manager.
 fn addresses_known_to(node: &Bitcoind) -> BTreeSet<String> {
     let known = node.rpc("getnodeaddresses", json!([0]));
     let address =
@@ -64,7 +64,7 @@ fn addresses_known_to(node: &Bitcoind) -> BTreeSet<String> {
     known.as_array().expect("an array").iter().map(address).collect()
 }
 
-/// Lets a second node connect to the first and announce its address, which the first learns; the second ends then.
+/// Lets a second node connect to the first, so that the first learns its address. The second node is stopped then.
 fn announced_by_another(binary: &Path, node: &Bitcoind) -> String {
     node.generate(1);
     let to = format!("-connect={}", node.p2p());
@@ -74,7 +74,7 @@ fn announced_by_another(binary: &Path, node: &Bitcoind) -> String {
         (other.height() == 1).then_some(())
     });
     let mut clock = now();
-    // Now that it is up to date it announces itself, after a random time by its own clock.
+    // The node is up to date now, and announces itself after a random time by its own clock.
     poll_every(Duration::from_millis(20), "an announcement", PATIENCE, || {
         clock += 5;
         other.rpc("setmocktime", json!([clock]));
@@ -84,9 +84,9 @@ fn announced_by_another(binary: &Path, node: &Bitcoind) -> String {
 }
 
 #[test]
-fn whom_a_node_has_learned_of_is_listed_and_not_dialled() {
+fn addresses_that_a_node_sends_are_listed_and_not_dialled() {
     let Some(binary) = or_skip_loudly("listing whom a bitcoind knows") else { return };
-    // It must not go and look for them.
+    // The node must not look for peers itself.
     let node = Bitcoind::start(&binary, &[FRESH, "-connect=0", "-listen=1"]);
     let program = light_client(BINARY, Network::Regtest);
     let before = peers(&program, &[&node]);
@@ -102,7 +102,7 @@ fn whom_a_node_has_learned_of_is_listed_and_not_dialled() {
     let known = addresses_known_to(&node);
     assert!(known.contains(&announced), "{known:?}");
     let mut listed = BTreeSet::new();
-    // Which ones it tells is drawn anew each time: without this one they are in 78 of 100.
+    // Each answer is a random choice, which lacks this address in 78 of 100 cases.
     for round in 0..80 {
         if round >= 3 && listed.contains(&announced) {
             break;

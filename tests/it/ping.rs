@@ -1,4 +1,4 @@
-//! `ping`, against peers that answer late, wrongly, or not at all, and against a real node.
+//! Tests of `ping` with peers that answer late, wrongly, or not at all, and with a real node.
 
 use crate::support::bitcoind::{Bitcoind, or_skip_loudly};
 use crate::support::chain::regtest_chain;
@@ -24,7 +24,7 @@ fn start(script: Script) -> (ScriptedPeer, Program) {
     (script.start(&chain), light_client(BINARY, REGTEST))
 }
 
-/// The nonces of the pings that a peer was sent.
+/// Returns the nonces of the pings that a peer received.
 fn nonces(peer: &ScriptedPeer) -> Vec<u64> {
     let messages = peer.seen().messages.into_iter();
     let nonce = |message| if let Message::Ping(nonce) = message { nonce } else { None };
@@ -32,7 +32,7 @@ fn nonces(peer: &ScriptedPeer) -> Vec<u64> {
 }
 
 #[test]
-fn round_trips_are_printed_as_they_come_and_summed_up() {
+fn round_trips_are_printed_one_by_one_and_summed_up() {
     let late = Duration::from_millis(40);
     let (peer, program) = start(Script::honest().round_trip(late).user_agent("/Late:1.0/"));
     let ended = program.run(&["ping", &peer.connect(), "-c", "3", "-i", "0.05"]).expect_success();
@@ -142,7 +142,7 @@ fn ctrl_c_prints_the_summary() {
 }
 
 #[test]
-fn a_peer_that_hangs_up_ends_the_pinging_with_its_summary() {
+fn a_peer_that_disconnects_ends_the_run_with_its_summary() {
     let (peer, program) = start(Script::honest());
     let running = program.start(&["ping", &peer.connect(), "-i", "0.05"]);
     running.wait_for_stdout("seq=2 ", PATIENCE);
@@ -153,7 +153,7 @@ fn a_peer_that_hangs_up_ends_the_pinging_with_its_summary() {
 }
 
 #[test]
-fn mistakes_are_told_and_nothing_is_dialled() {
+fn wrong_arguments_are_reported_before_the_peer_is_dialled() {
     let program = light_client(BINARY, REGTEST);
     for args in [
         &["ping"][..],
@@ -168,15 +168,15 @@ fn mistakes_are_told_and_nothing_is_dialled() {
 }
 
 #[test]
-fn over_a_long_line_a_bitcoind_measures_the_same_round_trip() {
+fn bitcoind_measures_the_same_round_trip_over_a_slow_connection() {
     let Some(binary) = or_skip_loudly("pinging bitcoind") else { return };
     let node = Bitcoind::start::<&str>(&binary, &[]);
     let program = light_client(BINARY, REGTEST);
-    // What the machine itself takes is little beside it.
+    // The time that the machine itself needs is small compared with the delay.
     let delay = Duration::from_millis(60);
     let address = long_line(node.p2p(), delay).to_string();
     let running = program.start(&["ping", &address, "-c", "25", "-i", "0.01", "--json"]);
-    // bitcoind pings its new peer at once, and again whenever it is told to; it is this program that answers.
+    // bitcoind pings a new peer at once, and again on request. This program answers.
     let mut looks = 0;
     let theirs = poll_every(Duration::from_millis(50), "bitcoind's own pings", PATIENCE, || {
         node.rpc("ping", json!([]));

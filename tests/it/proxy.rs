@@ -1,4 +1,4 @@
-//! Through a SOCKS5 proxy everything goes through it, names as names; and what a DNS server names without one.
+//! Tests that with a SOCKS5 proxy every connection goes through it and names are resolved by it, and tests of `--dns-server`.
 
 use crate::support::blocks::Blocks;
 use crate::support::chain::regtest_chain;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 
-/// The name of regtest's DNS seed, which exists nowhere but on the tests' own server.
+/// The name of regtest's DNS seed, which only the tests' own server knows.
 const SEED: &str = "dummySeed.invalid";
 const PORT: u16 = 18444;
 
@@ -64,7 +64,7 @@ impl World {
         SocksProxy::start([(SEED.to_owned(), self.named()[0])])
     }
 
-    /// Every connection that any member saw came from the proxy, and nobody asked the DNS server.
+    /// Checks that all connections to members came from the proxy, and that the DNS server got no query.
     fn assert_all_went_through(&self, proxy: &SocksProxy) {
         let outgoing: HashSet<SocketAddr> = proxy.proxied().outgoing.into_iter().collect();
         let visits = self.population.all_visits();
@@ -77,7 +77,7 @@ impl World {
     }
 }
 
-/// A peer that goes by the seed's name, and tells of these.
+/// Starts a peer that the proxy connects to for the seed's name. It sends the addresses of `others`.
 fn seed_telling(others: &[&ScriptedPeer], chain: &SharedChain) -> ScriptedPeer {
     let addresses = others.iter().map(|peer| peer.address()).collect();
     Script::honest().on(Ipv4Addr::new(127, 1, 0, 1)).addresses(addresses).start(chain)
@@ -88,7 +88,7 @@ fn targets(proxy: &SocksProxy) -> Vec<Target> {
 }
 
 #[test]
-fn a_dns_server_of_ones_own_names_the_peers() {
+fn a_dns_server_that_the_user_chose_names_the_peers() {
     let world = world(1);
     let args = ["peers", "--dns-server", &world.dns_address(), "--timeout", "2", "--json"];
     let rows = world.program.run(&args).expect_success().json();
@@ -114,14 +114,14 @@ fn a_sync_finds_its_peers_through_the_dns_server_in_the_environment() {
     assert!(!dns.queries().is_empty());
     let headers: usize = population.all_visits().iter().map(|visits| visits.headers).sum();
     assert!(headers > 0);
-    // --no-dns leaves the address manager, which has the peers now.
+    // With --no-dns the peers come from the address manager, which knows them now.
     let asked = dns.queries().len();
     program.run(&["sync", "--no-dns"]).expect_success();
     assert_eq!(dns.queries().len(), asked);
 }
 
 #[test]
-fn with_a_proxy_a_sync_gives_it_the_seeds_name_and_goes_nowhere_else() {
+fn a_sync_with_a_proxy_connects_only_to_it_and_lets_it_resolve_the_seed() {
     let world = world(3);
     let proxy = world.proxy();
     let args = [
@@ -139,7 +139,7 @@ fn with_a_proxy_a_sync_gives_it_the_seeds_name_and_goes_nowhere_else() {
 }
 
 #[test]
-fn whom_the_proxy_takes_for_a_seed_is_asked_for_addresses_and_for_nothing_else() {
+fn a_peer_behind_a_seeds_name_is_asked_only_for_addresses() {
     let chain = SharedChain::new(Network::Regtest, &regtest_chain(300, 1, 600));
     let peers =
         [2, 3, 4].map(|range| Script::honest().on(Ipv4Addr::new(127, range, 0, 1)).start(&chain));
@@ -166,7 +166,7 @@ fn whom_the_proxy_takes_for_a_seed_is_asked_for_addresses_and_for_nothing_else()
 }
 
 #[test]
-fn every_connection_through_the_proxy_has_a_user_and_password_of_its_own() {
+fn every_connection_through_the_proxy_has_its_own_user_and_password() {
     let world = world(7);
     let names = [(SEED.to_owned(), world.named()[0])];
     for (proxy, authenticates) in [
@@ -191,14 +191,14 @@ fn every_connection_through_the_proxy_has_a_user_and_password_of_its_own() {
 }
 
 #[test]
-fn with_a_proxy_peers_and_ping_give_it_names_and_go_nowhere_else() {
+fn peers_and_ping_with_a_proxy_connect_only_to_it_and_let_it_resolve_names() {
     let world = world(4);
     let proxy = world.proxy();
     let more = ["--proxy", &proxy.address().to_string(), "--dns-server", &world.dns_address()];
     let crawl = [&["peers", "--crawl", "1000", "--timeout", "2", "--json"], &more[..]].concat();
     let rows = world.program.run(&crawl).expect_success().json();
     let reached = rows.as_array().unwrap().iter().filter(|row| row["connected"] == true).count();
-    // The seed is dialled by its name, and the same peer by its address as others tell it.
+    // The seed is dialled by its name, and the same peer by the address that others send.
     assert_eq!(reached, world.population.reachable() + 1, "{rows}");
     assert_eq!(targets(&proxy)[0], Target::Name(SEED.to_owned(), PORT));
     world.assert_all_went_through(&proxy);
@@ -219,7 +219,7 @@ fn with_a_proxy_peers_and_ping_give_it_names_and_go_nowhere_else() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_gone_around_by_nothing() {
+fn without_the_proxy_no_command_connects_directly() {
     let world = world(5);
     let nobody = {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -245,8 +245,8 @@ fn a_proxy_that_is_not_there_is_gone_around_by_nothing() {
     assert_eq!(world.dns.queries(), []);
 }
 
-/// Three peers that have whole blocks and a transaction, a fourth that goes by the seed's name, and the headers stored
-/// through the proxy.
+/// Three peers that have blocks and a transaction, a fourth behind the seed's name, and the program, which has stored the
+/// headers through the proxy.
 struct Full {
     blocks: Blocks,
     transaction: Transaction,
@@ -302,7 +302,7 @@ impl Full {
 }
 
 #[test]
-fn with_a_proxy_block_tx_and_mempool_find_their_peers_and_go_nowhere_else() {
+fn block_tx_and_mempool_with_a_proxy_connect_only_to_it() {
     let full = Full::synced();
     let txid = full.transaction.view().txid().to_string();
     let run = |command: &[&str]| full.program.run(&full.through(command)).expect_success().json();
@@ -322,7 +322,7 @@ fn with_a_proxy_block_tx_and_mempool_find_their_peers_and_go_nowhere_else() {
 }
 
 #[test]
-fn every_address_that_the_kernel_is_given_is_the_proxys() {
+fn system_calls_connect_only_to_the_proxy() {
     if !can_trace() {
         return;
     }
@@ -348,7 +348,7 @@ fn every_address_that_the_kernel_is_given_is_the_proxys() {
         let addresses = addresses_in(&fs::read_to_string(&log).unwrap());
         assert_eq!(addresses, HashSet::from([full.proxy.address().to_string()]), "{command:?}");
     }
-    // And the check can fail: without the proxy there are others.
+    // Without the proxy there are other addresses, which shows that this check can fail.
     let dns = full.dns.address().to_string();
     let direct = full.program.command(&["peers", "--dns-server", &dns]);
     let _ = Running::start(traced(&direct, &log), Stdio::null()).wait(PATIENCE).expect_success();

@@ -1,4 +1,4 @@
-//! How a proxy is named, and what is said when it is the proxy that fails.
+//! Tests of the ways to name a proxy, and of the errors when the proxy fails.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use crate::support::chain::regtest_chain;
@@ -7,18 +7,16 @@ use crate::support::peer::ScriptedPeer;
 use crate::support::run::Program;
 use crate::support::script::Script;
 use crate::support::served::SharedChain;
-use crate::support::socks::{Access, SocksProxy, front};
+use crate::support::socks::{Access, SocksProxy, front, scripted};
 use crate::support::sync::light_client;
 use lightclient::primitives::Network;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::thread;
+use std::net::{Ipv4Addr, TcpListener};
 
 /// The name of regtest's DNS seed, and its port.
 const SEED: &str = "dummySeed.invalid";
 
-/// Three peers, a fourth that goes by the seed's name and tells of them, and a DNS server that nobody may ask.
+/// Three peers, a fourth behind the seed's name that sends their addresses, and a DNS server that must not be asked.
 struct World {
     peers: Vec<ScriptedPeer>,
     seed: ScriptedPeer,
@@ -66,9 +64,9 @@ fn a_proxy_is_named_as_a_url_with_a_login_or_as_a_unix_socket() {
 }
 
 #[test]
-fn what_is_no_socks5_proxy_is_blamed_as_what_it_is() {
+fn a_server_that_is_no_socks5_proxy_is_described() {
     let world = world();
-    let web = somebody_who_answers(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    let web = scripted(&[b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"]);
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = mute.local_addr().unwrap();
     let absent = world.program.data_dir().join("absent");
@@ -91,24 +89,8 @@ fn what_is_no_socks5_proxy_is_blamed_as_what_it_is() {
     }
 }
 
-/// Where every client is answered with this.
-fn somebody_who_answers(words: &'static [u8]) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let mut client = client.unwrap();
-            // No greeting is shorter.
-            let mut first = [0; 3];
-            client.read_exact(&mut first).unwrap();
-            client.write_all(words).unwrap();
-        }
-    });
-    address
-}
-
 #[test]
-fn addresses_are_not_marked_while_the_proxy_is_down_and_the_password_is_nowhere() {
+fn while_the_proxy_is_down_no_address_counts_as_failed_and_no_password_is_logged() {
     let world = world();
     let proxy = SocksProxy::start([(SEED.to_owned(), world.seed.address())]);
     let dns = world.dns.address().to_string();

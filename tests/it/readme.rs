@@ -18,7 +18,7 @@ fn commands() -> Vec<Vec<String>> {
 }
 
 #[test]
-fn every_command_in_the_readme_is_understood() {
+fn every_command_in_the_readme_is_valid() {
     assert!(commands().len() >= 6, "{:?}", commands());
     for args in commands() {
         let run = command(Path::new(BINARY)).args(&args).arg("--help").output().expect("it runs");
@@ -27,7 +27,7 @@ fn every_command_in_the_readme_is_understood() {
 }
 
 #[test]
-fn every_option_in_the_readme_is_one_of_its_command() {
+fn every_option_in_the_readme_belongs_to_its_command() {
     let rows = README.lines().filter_map(|line| line.strip_prefix("| `"));
     let mut seen = 0;
     for row in rows.filter(|row| row.contains("--")) {

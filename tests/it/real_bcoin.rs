@@ -72,7 +72,7 @@ fn the_blocks_of_a_bcoin_are_followed() {
 }
 
 #[test]
-fn a_bcoin_that_is_behind_keeps_no_sync_from_ending() {
+fn a_bcoin_that_is_behind_does_not_keep_a_sync_from_ending() {
     let Some(binary) = or_skip_loudly("a bcoin beside a bitcoind") else { return };
     let Some(other) = bitcoind::or_skip_loudly("a bitcoind beside a bcoin") else { return };
     let node = Bcoin::start(&binary);

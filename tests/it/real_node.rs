@@ -45,7 +45,7 @@ fn header_of(node: &Bitcoind, hash: &Value) -> Value {
 }
 
 #[test]
-fn every_key_of_every_header_is_what_bitcoind_says() {
+fn every_key_of_every_header_has_the_value_of_bitcoind() {
     let Some(binary) = or_skip_loudly("comparing every header with bitcoind's") else { return };
     let node = Bitcoind::start::<&str>(&binary, &[]);
     let program = light_client(BINARY, REGTEST);
@@ -68,7 +68,7 @@ fn every_key_of_every_header_is_what_bitcoind_says() {
 }
 
 #[test]
-fn a_longer_branch_is_taken_over_and_the_old_one_kept_as_bitcoind_does() {
+fn a_longer_branch_becomes_the_chain_and_the_old_one_is_kept_as_in_bitcoind() {
     let Some(binary) = or_skip_loudly("reorganising with bitcoind") else { return };
     let node = Bitcoind::start::<&str>(&binary, &[]);
     let program = light_client(BINARY, REGTEST);

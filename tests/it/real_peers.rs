@@ -40,7 +40,7 @@ fn wait_for_tip(running: &Running, node: &Bitcoind) {
 }
 
 #[test]
-fn a_killed_node_is_replaced_by_one_that_was_told_of_and_the_chain_is_followed_on() {
+fn a_killed_node_is_replaced_by_one_that_it_announced_and_the_chain_is_still_followed() {
     let Some(binary) = or_skip_loudly("replacing a killed bitcoind") else { return };
     let [first, second] = two_nodes(&binary);
     // bitcoind tells nobody of loopback addresses, so somebody else does.

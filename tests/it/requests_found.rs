@@ -10,7 +10,9 @@ use crate::support::wait::{PATIENCE, poll_for};
 use lightclient::chain::params;
 use lightclient::primitives::Network;
 use lightclient::testing::unix_now_secs;
-use lightclient::testing::{AddrMan, Avoided, Claim, FILE_NAME, NetGroup, Scope, load, save};
+use lightclient::testing::{
+    AddrMan, AdvertisedAddress, AvoidReason, FILE_NAME, NetGroup, Scope, load, save,
+};
 use lightclient::wire::{Block, Message, ServiceFlags};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -34,7 +36,7 @@ fn tell(program: &Program, addresses: &[SocketAddr]) {
     let (mut addrman, now) = (addrman(program), unix_now_secs());
     let services = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
     for address in addresses {
-        let claim = Claim { address: (*address).into(), services, time: now };
+        let claim = AdvertisedAddress { address: (*address).into(), services, time: now };
         assert_eq!(addrman.add(&[claim], NetGroup::DNS, now), 1, "{address}");
     }
     save(&folder(program), &addrman.encode(params(REGTEST).magic)).expect("a folder");
@@ -73,7 +75,7 @@ fn a_block_comes_from_peers_of_the_addrman_which_notes_how_they_fared() {
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     let noted = addrman(&program);
     let avoided = noted.avoided(&liar.address().into(), unix_now_secs());
-    assert_eq!(avoided, Some(Avoided::Discouraged));
+    assert_eq!(avoided, Some(AvoidReason::Discouraged));
     assert_eq!(noted.get(&gone.into()).map(|known| known.tries), Some(1));
 
     let honest = serving(&blocks, 4);
@@ -162,6 +164,6 @@ fn a_watch_takes_two_of_a_netgroup_drops_who_lies_and_notes_it() {
     running.interrupt();
     running.wait(PATIENCE).expect_code(130);
     let avoided = addrman(&program).avoided(&liar.address().into(), unix_now_secs());
-    assert_eq!(avoided, Some(Avoided::Discouraged));
+    assert_eq!(avoided, Some(AvoidReason::Discouraged));
     assert_eq!(successes(&program, &far), 1);
 }

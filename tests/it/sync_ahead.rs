@@ -95,7 +95,7 @@ fn another_peer_goes_on_where_one_that_leads_beyond_the_hints_is_lost() {
 }
 
 #[test]
-fn what_a_liar_sends_beyond_the_hints_does_no_harm() {
+fn headers_of_a_liar_beyond_the_hints_do_no_harm() {
     let headers = chain(3);
     let served = SharedChain::new(REGTEST, &headers);
     // Less work from the last hint on, and from further on; from a peer that leads, since it is nearest.

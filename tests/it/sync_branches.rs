@@ -29,7 +29,7 @@ fn with_hints(headers: &[Header], heights: &[usize]) -> (Program, String) {
 }
 
 #[test]
-fn the_most_work_wins_whichever_peer_is_asked_first() {
+fn the_most_work_wins_in_any_order_of_peers() {
     let base = regtest_chain(4500, 1, 600);
     // Side branches of all lengths: within an answer, of more than one, from genesis on.
     for (fork, shorter, longer) in
@@ -198,7 +198,7 @@ fn a_peer_whose_chain_leaves_the_hints_is_refused_while_another_follows_them() {
 }
 
 #[test]
-fn a_hint_far_from_the_one_before_is_held_against_a_chain_when_it_is_near() {
+fn a_far_hint_is_compared_once_the_chain_is_near_it() {
     let good = regtest_chain(19_000, 15, 600);
     let stray = fork_chain(&good, 16_500, 3_000, 16);
     for heights in [&[17_000][..], &[2_016, 4_032, 17_000, 18_000]] {
@@ -218,7 +218,7 @@ fn a_hint_far_from_the_one_before_is_held_against_a_chain_when_it_is_near() {
 }
 
 #[test]
-fn a_far_hint_that_is_wrong_is_told_and_given_up() {
+fn a_wrong_far_hint_is_reported_and_dropped() {
     let good = regtest_chain(19_000, 17, 600);
     let other = fork_chain(&good, 100, 18_000, 18);
     let (program, hints) = with_hints(&other, &[17_000]);

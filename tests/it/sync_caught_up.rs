@@ -2,17 +2,15 @@
 
 use crate::support::chain::{extend_chain, regtest_chain};
 use crate::support::dns::{Manner, Zones};
+use crate::support::misbehaving::{crier, slow};
 use crate::support::peer::{Announce, ScriptedPeer};
 use crate::support::script::Script;
 use crate::support::served::SharedChain;
 use crate::support::sync::{kept, light_client, sync_with};
 use crate::support::wait::PATIENCE;
 use lightclient::chain::params;
-use lightclient::primitives::{Hash256, Header, Network, sha256d};
-use lightclient::wire::{Headers, Inventory, InventoryKind, Message};
+use lightclient::primitives::{Header, Network};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
@@ -29,31 +27,6 @@ fn chain(height: u32) -> (Vec<Header>, SharedChain) {
     (headers, shared)
 }
 
-/// A peer that has no headers, and with each answer announces a block that nobody has.
-fn crier(chain: &SharedChain) -> ScriptedPeer {
-    let cries = AtomicU64::new(0);
-    let script = Script::honest().round_trip(ms(100)).answering(move |message| {
-        let Message::GetHeaders(_) = message else { return None };
-        let cry = cries.fetch_add(1, Ordering::Relaxed);
-        let hash = Hash256(sha256d(&cry.to_le_bytes()));
-        let nothing = Headers { headers: Vec::new(), foreign: None };
-        let inv = Message::Inv(vec![Inventory { kind: InventoryKind::Block, hash }]);
-        Some(vec![Message::Headers(nothing), inv])
-    });
-    script.start(chain)
-}
-
-/// A peer whose handshake is quick, and whose answers are not.
-fn slow(chain: &SharedChain, each: Duration) -> ScriptedPeer {
-    let script = Script::honest().answering(move |message| {
-        if matches!(message, Message::GetHeaders(_)) {
-            thread::sleep(each);
-        }
-        None
-    });
-    script.start(chain)
-}
-
 fn all<'a>(few: &'a [ScriptedPeer], more: &'a [ScriptedPeer]) -> Vec<&'a ScriptedPeer> {
     few.iter().chain(more).collect()
 }
@@ -61,7 +34,7 @@ fn all<'a>(few: &'a [ScriptedPeer], more: &'a [ScriptedPeer]) -> Vec<&'a Scripte
 #[test]
 fn peers_that_announce_what_they_do_not_have_do_not_keep_a_sync_from_ending() {
     let (headers, chain) = chain(3_000);
-    let criers = [crier(&chain), crier(&chain)];
+    let criers = [crier().start(&chain), crier().start(&chain)];
     let honest = [Script::honest().round_trip(ms(20)).start(&chain)];
     for peers in [all(&criers, &honest), all(&honest, &criers)] {
         let program = light_client(BINARY, REGTEST);
@@ -75,9 +48,9 @@ fn peers_that_announce_what_they_do_not_have_do_not_keep_a_sync_from_ending() {
 }
 
 #[test]
-fn a_follower_drops_those_who_announce_what_they_do_not_have() {
+fn a_follower_drops_peers_that_announce_blocks_they_do_not_have() {
     let (headers, chain) = chain(3_000);
-    let criers = [crier(&chain), crier(&chain)];
+    let criers = [crier().start(&chain), crier().start(&chain)];
     let honest = [Script::honest().round_trip(ms(20)).start(&chain)];
     let program = light_client(BINARY, REGTEST);
     let mut running = program.start(&sync_with(&all(&criers, &honest), &["--follow", "-v"]));
@@ -102,10 +75,10 @@ fn a_follower_drops_those_who_announce_what_they_do_not_have() {
 }
 
 #[test]
-fn two_quick_peers_do_not_speak_for_those_whose_answers_take_their_time() {
+fn a_sync_waits_for_slow_answers_before_two_quick_peers_confirm_the_tip() {
     let (headers, chain) = chain(3_000);
     let behind = [100, 100].map(|end| Script::honest().serves_up_to(end).start(&chain));
-    let others = [400, 800, 400, 800, 400, 800].map(|each| slow(&chain, ms(each)));
+    let others = [400, 800, 400, 800, 400, 800].map(|each| slow(ms(each)).start(&chain));
     let program = light_client(BINARY, REGTEST);
     program.run(&sync_with(&all(&behind, &others), &[])).expect_success();
     kept(&program, REGTEST).assert_is(&headers);
@@ -115,7 +88,7 @@ fn two_quick_peers_do_not_speak_for_those_whose_answers_take_their_time() {
 fn a_slow_peer_does_not_lead_while_there_are_faster_ones() {
     let (headers, chain) = chain(20_000);
     // The first to be connected, and so the first to be asked.
-    let slow = [slow(&chain, ms(3_000))];
+    let slow = [slow(ms(3_000)).start(&chain)];
     let others = [30; 3].map(|each| Script::honest().round_trip(ms(each)).start(&chain));
     let program = light_client(BINARY, REGTEST);
     let args = sync_with(&all(&slow, &others), &["--hints", "none"]);
@@ -126,7 +99,7 @@ fn a_slow_peer_does_not_lead_while_there_are_faster_ones() {
 }
 
 #[test]
-fn the_first_two_to_be_connected_do_not_speak_for_those_that_are_being_connected() {
+fn a_sync_waits_for_peers_being_dialled_before_two_confirm_the_tip() {
     let (headers, chain) = chain(3_000);
     let behind = [100, 100].map(|end| Script::honest().serves_up_to(end).start(&chain));
     let others = [100; 6].map(|each| Script::honest().round_trip(ms(each)).start(&chain));
@@ -136,7 +109,7 @@ fn the_first_two_to_be_connected_do_not_speak_for_those_that_are_being_connected
 }
 
 #[test]
-fn one_peer_does_not_speak_for_those_that_dns_is_being_asked_for() {
+fn a_sync_waits_for_dns_before_one_peer_confirms_the_tip() {
     let (headers, chain) = chain(3_000);
     let added = Script::honest().serves_up_to(100).start(&chain);
     let port = params(REGTEST).port;

@@ -3,13 +3,14 @@
 use crate::support::chain::{fixture, mainnet_start, next_header, now, regtest_chain_until};
 use crate::support::faketime::{library, with_clock, with_clock_in};
 use crate::support::peer::{Announce, ScriptedPeer};
+use crate::support::record::{Received, Seen};
 use crate::support::run::{Finished, Program};
 use crate::support::script::Script;
 use crate::support::served::SharedChain;
 use crate::support::sync::{kept, light_client, on_network, sync_with};
 use crate::support::wait::PATIENCE;
 use lightclient::primitives::{Header, Network};
-use lightclient::wire::{Headers, Message};
+use lightclient::wire::{HeadersMessage, Message};
 use serde_json::json;
 use std::ffi::OsString;
 use std::fs;
@@ -84,7 +85,7 @@ fn a_sync_with_a_clock_of_2009_ends_within_seconds_and_names_the_clock() {
 }
 
 #[test]
-fn a_clock_hours_behind_is_told_and_once_it_is_right_the_sync_goes_on() {
+fn a_clock_hours_behind_is_reported_and_the_sync_continues_once_it_is_set() {
     let Some(library) = library("a sync with a clock that is hours behind") else { return };
     let headers = recent_chain();
     // Up to an hour ago, and up to six hours ago.
@@ -113,7 +114,7 @@ fn a_clock_hours_behind_is_told_and_once_it_is_right_the_sync_goes_on() {
 }
 
 #[test]
-fn a_single_peer_with_a_header_of_tomorrow_does_not_speak_for_the_others() {
+fn one_peer_with_a_header_of_tomorrow_does_not_stop_a_sync() {
     let headers = recent_chain();
     let mut early = headers.clone();
     early.push(next_header(&headers, now() + 20 * HOUR - 30, 1));
@@ -129,7 +130,7 @@ fn a_single_peer_with_a_header_of_tomorrow_does_not_speak_for_the_others() {
 }
 
 #[test]
-fn announcements_ahead_of_the_clock_are_no_offence_and_are_taken_when_the_clock_is_set() {
+fn announcements_ahead_of_the_clock_are_no_offence_and_are_accepted_once_it_is_set() {
     let Some(library) = library("following with a clock that is hours behind") else { return };
     let mut headers = recent_chain();
     let peers = start_peers(1, REGTEST, &headers);
@@ -146,7 +147,7 @@ fn announcements_ahead_of_the_clock_are_no_offence_and_are_taken_when_the_clock_
         headers.push(next);
     }
     // The same header again and again.
-    let first = Headers { headers: vec![headers[265]], foreign: None };
+    let first = HeadersMessage { headers: vec![headers[265]], foreign: None };
     (0..100).for_each(|_| peers[0].send(&Message::Headers(first.clone())));
     peers[0].announce(1, Announce::Inv);
     peers[0].send(&Message::Ping(Some(7)));
@@ -180,7 +181,7 @@ fn a_clock_before_1970_is_an_error_of_every_command() {
 }
 
 #[test]
-fn an_import_ahead_of_the_clock_keeps_what_is_good_and_names_the_clock() {
+fn an_import_ahead_of_the_clock_keeps_good_headers_and_names_the_clock() {
     let Some(library) = library("an import with a clock of 2009") else { return };
     let headers = mainnet_start();
     let good = headers.iter().position(|header| header.time > JUNE_2009).unwrap() - 1;
@@ -208,4 +209,77 @@ fn the_status_says_that_the_tip_is_ahead_of_the_clock() {
     let status = behind.run(&["status"]).expect_success().stdout;
     let tip = status.lines().find(|line| line.starts_with("tip time")).unwrap();
     assert!(tip.ends_with(" ahead of this computer's clock)"), "{tip}");
+}
+
+#[test]
+fn a_computer_that_wakes_up_after_two_weeks_pings_its_peers_and_drops_none() {
+    let Some(library) = library("a sleep of two weeks") else { return };
+    let headers = recent_chain();
+    let peers = start_peers(1, REGTEST, &headers);
+    let folder = tempfile::tempdir().unwrap();
+    let time = folder.path().join("time");
+    fs::write(&time, "+0").unwrap();
+    let program = with_clock_in(light_client(BINARY, REGTEST), &library, &time);
+    let mut running = program.start(&sync_with(&[&peers[0]], &["--follow", "-v"]));
+    running.wait_for_stderr("caught up at height 300", PATIENCE);
+    let pings = |seen: &Seen| {
+        let is_ping = |received: &&Received| matches!(received.message, Message::Ping(_));
+        seen.messages.iter().filter(is_ping).count()
+    };
+    let before = peers[0].record().look(pings);
+    fs::write(&time, "+14d").unwrap();
+    peers[0]
+        .record()
+        .wait_for("a ping after the sleep", PATIENCE, |seen| (pings(seen) > before).then_some(()));
+    let next = next_header(&headers, now() + 14 * 24 * HOUR, 7);
+    peers[0].extend(&[next], Announce::Inv);
+    running.wait_for_stderr("at height 301", PATIENCE);
+    running.interrupt();
+    let ended = running.wait(PATIENCE).expect_code(130);
+    assert!(!ended.stderr.contains("dropped"), "{}", ended.stderr);
+    assert_eq!(peers[0].seen().connections.len(), 1);
+}
+
+#[test]
+fn a_process_that_was_stopped_does_not_blame_its_peers() {
+    let Some(library) = library("a process that was stopped") else { return };
+    let headers = recent_chain();
+    let peers = start_slow_peers(1, REGTEST, &headers);
+    let folder = tempfile::tempdir().unwrap();
+    let time = folder.path().join("time");
+    fs::write(&time, "+0").unwrap();
+    // Both clocks jump, as they do for a process that was stopped for five minutes.
+    let program = with_clock_in(light_client(BINARY, REGTEST), &library, &time);
+    let program = program.env("DONT_FAKE_MONOTONIC", "0");
+    let running = program.start(&sync_with(&[&peers[0]], &[]));
+    peers[0].record().wait_for("a request", PATIENCE, |seen| seen.requests().next().map(drop));
+    fs::write(&time, "+5m").unwrap();
+    running.wait(PATIENCE).expect_success();
+    kept(&program, REGTEST).assert_is(&headers);
+}
+
+#[test]
+fn chains_of_2038_and_2106_are_synced_and_shown() {
+    let Some(library) = library("chains of 2038 and 2106") else { return };
+    for (clock, last, shown) in [
+        ("@2038-01-19 03:20:00", (1 << 31) + 100, "2038-01-19 03:15:48"),
+        ("@2106-02-07 06:20:00", u32::MAX - 600, "2106-02-07 06:18:15"),
+        ("@2107-01-01 00:00:00", u32::MAX, "2106-02-07 06:28:15"),
+    ] {
+        let headers = regtest_chain_until(50, 1, 600, last);
+        let peers = start_peers(1, REGTEST, &headers);
+        let program = program(REGTEST, &library, clock);
+        program.run(&sync_with(&[&peers[0]], &[])).expect_success();
+        kept(&program, REGTEST).assert_is(&headers);
+        let status = program.run(&["status"]).expect_success().stdout;
+        assert!(status.contains(shown), "{status}");
+        let status = program.run(&["status", "--json"]).expect_success().json();
+        let age = status["tip_age_s"].as_i64().expect("a number");
+        // The last clock is 11 months after the last time that a header can have.
+        let expected = if last == u32::MAX { 28_000_000..29_000_000 } else { 0..1_000 };
+        assert!(expected.contains(&age), "{age}");
+        program.run(&["verify"]).expect_success();
+        let tip = program.run(&["query", "tip", "--json"]).expect_success().json();
+        assert_eq!(tip["time"], json!(last));
+    }
 }

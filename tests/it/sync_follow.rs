@@ -9,7 +9,7 @@ use crate::support::sync::{kept, light_client, sync_args, sync_with};
 use crate::support::wait::{PATIENCE, poll_every, poll_for};
 use crate::support::wrong::{Wrong, with_wrong};
 use lightclient::primitives::{Header, Network};
-use lightclient::wire::{Headers, Message};
+use lightclient::wire::{HeadersMessage, Message};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -91,7 +91,7 @@ fn ranges(lines: &[Value]) -> Vec<&Value> {
 }
 
 #[test]
-fn the_chain_that_was_caught_up_with_is_told_first() {
+fn the_first_event_is_caught_up() {
     for json in [true, false] {
         let more: &[&str] = if json { &["--json"] } else { &[] };
         let follower = Follower::start(more);
@@ -111,7 +111,7 @@ fn the_chain_that_was_caught_up_with_is_told_first() {
 }
 
 #[test]
-fn each_new_block_is_told_at_once_however_it_is_announced() {
+fn each_new_block_is_reported_at_once_for_every_kind_of_announcement() {
     let mut follower = Follower::start(&["--json"]);
     for how in [Announce::AsAsked, Announce::Headers, Announce::Inv, Announce::AsAsked] {
         follower.grow(1, how);
@@ -198,7 +198,7 @@ fn blocks_that_come_fast_are_all_followed() {
 }
 
 #[test]
-fn a_reorganisation_is_told_and_the_old_branch_is_kept_beside() {
+fn a_reorganisation_is_reported_and_the_old_branch_becomes_a_side_branch() {
     let mut follower = Follower::start(&["--json"]);
     let old = follower.headers.clone();
     follower.headers = fork_chain(&old, 2497, 5, 3);
@@ -241,7 +241,7 @@ fn a_branch_of_the_same_length_is_no_reorganisation_until_it_is_longer() {
 }
 
 #[test]
-fn what_happens_is_told_in_words_without_json() {
+fn without_json_events_are_printed_as_text() {
     let mut follower = Follower::start(&[]);
     follower.grow(1, Announce::AsAsked);
     let told = follower.wait_for_tip(SOON);
@@ -266,7 +266,7 @@ fn what_happens_is_told_in_words_without_json() {
 }
 
 #[test]
-fn a_peer_that_hangs_up_is_dialled_again_and_followed_on() {
+fn a_peer_that_hangs_up_is_dialled_again_and_still_followed() {
     let mut follower = Follower::start(&["--json"]);
     for connections in 2..4 {
         follower.peer.hang_up();
@@ -296,7 +296,7 @@ fn a_peer_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
-fn without_a_peer_for_half_a_minute_that_is_said_and_so_is_its_end() {
+fn a_warning_follows_half_a_minute_without_a_peer_and_a_line_its_end() {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = port.local_addr().unwrap();
     drop(port);
@@ -313,7 +313,7 @@ fn without_a_peer_for_half_a_minute_that_is_said_and_so_is_its_end() {
 }
 
 #[test]
-fn others_are_told_the_new_tip_while_one_follows() {
+fn other_processes_see_the_new_tip_of_a_follower() {
     let mut follower = Follower::start(&["--json"]);
     let start = Instant::now();
     follower.grow(1, Announce::AsAsked);
@@ -326,7 +326,7 @@ fn others_are_told_the_new_tip_while_one_follows() {
 }
 
 #[test]
-fn a_peer_that_floods_is_dropped_and_the_others_are_followed_on() {
+fn a_peer_that_floods_is_dropped_and_the_others_are_still_followed() {
     let mut follower = Follower::start(&["--json"]);
     let flooder = Script::honest().start(&SharedChain::new(REGTEST, &follower.headers));
     let program = light_client(BINARY, REGTEST);
@@ -334,7 +334,7 @@ fn a_peer_that_floods_is_dropped_and_the_others_are_followed_on() {
     let mut running = program.start(&sync_with(&peers, &["--follow", "-v", "--json"]));
     running.wait_for_stderr("caught up at height 2,500: following", PATIENCE);
     let flood = |headers: Vec<Header>| {
-        let message = Message::Headers(Headers { headers, foreign: None });
+        let message = Message::Headers(HeadersMessage { headers, foreign: None });
         (0..500).for_each(|_| flooder.send(&message));
     };
     // On top of the tip, with its work, but hours ahead of any clock: of no use, and no offence.
@@ -345,7 +345,7 @@ fn a_peer_that_floods_is_dropped_and_the_others_are_followed_on() {
     running.wait_for_stdout(&follower.tip(), SOON);
     // On top of what nobody has: the peer is asked for that each time, and has nothing.
     let orphan = extend_chain(&follower.headers, 2, 10, 600).split_off(follower.headers.len() + 1);
-    let orphan = Message::Headers(Headers { headers: orphan, foreign: None });
+    let orphan = Message::Headers(HeadersMessage { headers: orphan, foreign: None });
     poll_every(Duration::from_millis(20), "the end of the flood", PATIENCE, || {
         flooder.send(&orphan);
         flooder.record().look(|seen| (seen.open() == 0).then_some(()))

@@ -138,7 +138,7 @@ fn the_address_manager_survives_kill_9_and_is_all_that_the_next_start_needs() {
 }
 
 #[test]
-fn a_damaged_address_manager_is_named_and_kept_aside_and_the_sync_succeeds() {
+fn a_damaged_address_manager_file_is_reported_and_kept_and_the_sync_succeeds() {
     let network = Lan::new();
     let other = network.honest(2);
     let guide = network.guide(1, &[&other]);
@@ -154,7 +154,7 @@ fn a_damaged_address_manager_is_named_and_kept_aside_and_the_sync_succeeds() {
         other.wait_ready(before + 1, PATIENCE);
         running.interrupt();
         let ended = running.wait(PATIENCE).expect_code(130);
-        let told = ended.stderr.lines().find(|line| line.contains("address book"));
+        let told = ended.stderr.lines().find(|line| line.contains("address manager"));
         assert!(told.is_some_and(|told| told.contains(FILE_NAME)), "{}", ended.stderr);
         let aside = file.with_file_name("addresses.dat.damaged");
         assert_eq!(fs::read(aside).unwrap(), damage);
@@ -208,7 +208,7 @@ fn a_found_peer_that_misbehaves_is_not_dialled_again_not_even_by_the_next_run() 
 }
 
 #[test]
-fn a_named_peer_that_misbehaves_is_dialled_once_and_a_follower_left_alone_ends() {
+fn a_misbehaving_named_peer_is_dialled_once_and_a_follower_without_peers_ends() {
     let network = Lan::new();
     let bad = network.peer(2, Script::honest().after(0, Then::Garbage));
     let program = light_client(BINARY, REGTEST);
@@ -227,7 +227,7 @@ fn the_same_address_twice_is_one_peer() {
 }
 
 #[test]
-fn without_any_address_the_reason_is_given_and_without_delay() {
+fn without_any_address_the_error_comes_at_once_with_the_reason() {
     let program = light_client(BINARY, REGTEST);
     let ended = program.run(&sync_adding(&[], &[])).expect_code(3);
     assert!(ended.stderr.contains("no address was found"), "{}", ended.stderr);

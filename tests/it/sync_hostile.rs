@@ -1,45 +1,18 @@
 //! Peers that never bring anything new, and the ends that a sync with them comes to.
 
 use crate::support::chain::{fork_chain, regtest_chain, spacing_for};
+use crate::support::misbehaving::{alternating, silent_at_end, slow};
 use crate::support::peer::ScriptedPeer;
 use crate::support::script::{Script, Then};
 use crate::support::served::SharedChain;
 use crate::support::sync::{kept, light_client, sync_with};
 use lightclient::primitives::{Header, Network};
-use lightclient::wire::{Headers, Message};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 const REGTEST: Network = Network::Regtest;
 const LIMIT: Duration = Duration::from_secs(10);
-
-/// A peer that answers every request with the first 2,000 headers of these chains in turn.
-fn alternating(chains: &[&[Header]]) -> Script {
-    let firsts: Vec<Vec<Header>> = chains.iter().map(|chain| chain[1..=2000].to_vec()).collect();
-    let answers = AtomicUsize::new(0);
-    Script::honest().answering(move |message| {
-        let next = || firsts[answers.fetch_add(1, Ordering::Relaxed) % firsts.len()].clone();
-        let again = || Message::Headers(Headers { headers: next(), foreign: None });
-        matches!(message, Message::GetHeaders(_)).then(|| vec![again()])
-    })
-}
-
-/// A peer that answers every request with the first 2,000 headers.
-fn repeating(headers: &[Header]) -> Script {
-    alternating(&[headers])
-}
-
-/// A peer that thinks about each request for so long.
-fn slow(each: Duration) -> Script {
-    Script::honest().answering(move |message| {
-        if matches!(message, Message::GetHeaders(_)) {
-            thread::sleep(each);
-        }
-        None
-    })
-}
 
 /// Syncs with a bad peer before and behind an honest one, then once more at the tip; no run may take longer than the limit.
 fn sync_beside_an_honest_peer(headers: &[Header], bad: &Script, limit: Duration) {
@@ -64,20 +37,11 @@ fn sync_beside_an_honest_peer(headers: &[Header], bad: &Script, limit: Duration)
     });
 }
 
-/// A peer that says nothing when nothing follows the locator, as bcoin and mako do.
-fn silent_at_its_end(headers: &[Header]) -> Script {
-    let served = SharedChain::new(REGTEST, headers);
-    Script::honest().answering(move |message| {
-        let Message::GetHeaders(request) = message else { return None };
-        served.now().answer(request, u32::MAX).is_empty().then(Vec::new)
-    })
-}
-
 #[test]
 fn the_same_headers_again_and_again_do_not_keep_a_sync_from_ending() {
     let headers = regtest_chain(9_000, 1, 600);
     let served = SharedChain::new(REGTEST, &headers);
-    let liar = repeating(&headers).start(&served);
+    let liar = alternating(&[&headers]).start(&served);
     for count in [1, 3] {
         let honest: Vec<_> = (0..count).map(|_| Script::honest().start(&served)).collect();
         let peers: Vec<_> = [&liar].into_iter().chain(&honest).collect();
@@ -104,7 +68,8 @@ fn the_same_headers_again_and_again_do_not_keep_a_sync_from_ending() {
 fn a_peer_that_is_silent_when_nothing_follows_costs_no_wait() {
     for height in [1, 2_000, 5_000] {
         let headers = regtest_chain(height, 2, 600);
-        let peer = silent_at_its_end(&headers).start(&SharedChain::new(REGTEST, &headers));
+        let served = SharedChain::new(REGTEST, &headers);
+        let peer = silent_at_end(served.clone()).start(&served);
         let program = light_client(BINARY, REGTEST);
         for _ in 0..2 {
             let ended = program.run(&sync_with(&[&peer], &["--json"])).expect_success();
@@ -152,7 +117,7 @@ fn two_branches_in_turn_do_not_keep_a_sync_from_ending() {
 #[test]
 fn a_full_answer_of_known_headers_and_then_silence_costs_a_sync_no_minute() {
     let headers = regtest_chain(9_000, 6, 600);
-    let bad = repeating(&headers).after(1, Then::Stall);
+    let bad = alternating(&[&headers]).after(1, Then::Stall);
     sync_beside_an_honest_peer(&headers, &bad, LIMIT);
 }
 

@@ -1,8 +1,8 @@
 //! A sync that is cut off at any moment, by whatever signal, and run again ends as if it had not been.
 
-use crate::support::chain::{fork_chain, mainnet_start, regtest_chain};
-use crate::support::peer::ScriptedPeer;
-use crate::support::run::{Finished, Program};
+use crate::support::chain::{extend_chain, fork_chain, mainnet_start, regtest_chain};
+use crate::support::peer::{Announce, ScriptedPeer};
+use crate::support::run::{Finished, Program, Running};
 use crate::support::script::Script;
 use crate::support::served::SharedChain;
 use crate::support::sync::{Kept, kept, light_client, sync_with};
@@ -11,6 +11,7 @@ use lightclient::primitives::{Header, Network};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -134,17 +135,17 @@ fn cut_off_the_real_chain(signal: Signal, code: Option<i32>, seed: u64) {
 }
 
 #[test]
-fn a_sync_interrupted_by_ctrl_c_goes_on_where_it_stopped() {
+fn a_sync_interrupted_by_ctrl_c_resumes_where_it_stopped() {
     cut_off_the_real_chain(Signal::INT, Some(130), 100);
 }
 
 #[test]
-fn a_sync_that_is_asked_to_end_goes_on_where_it_stopped() {
+fn a_sync_ended_by_sigterm_resumes_where_it_stopped() {
     cut_off_the_real_chain(Signal::TERM, Some(143), 200);
 }
 
 #[test]
-fn a_sync_that_is_killed_goes_on_where_it_stopped() {
+fn a_killed_sync_resumes_where_it_stopped() {
     cut_off_the_real_chain(Signal::KILL, None, 300);
 }
 
@@ -204,5 +205,30 @@ fn the_summary_of_an_interrupted_sync_says_so() {
         } else {
             assert_eq!(ended.json()["stopped"], "interrupted");
         }
+    }
+}
+
+#[test]
+fn a_closed_terminal_ends_a_sync_that_was_not_started_with_nohup() {
+    let headers = regtest_chain(100, 1, 600);
+    let more = extend_chain(&headers, 1, 2, 600);
+    for (disposition, code) in [("--default-signal=HUP", 129), ("--ignore-signal=HUP", 143)] {
+        let peer = Script::honest().start(&SharedChain::new(Network::Regtest, &headers));
+        let program = light_client(BINARY, Network::Regtest);
+        let direct = program.command(&sync_with(&[&peer], &["--follow", "--json"]));
+        let mut command = Command::new("env");
+        command.arg(disposition).arg(direct.get_program()).args(direct.get_args());
+        let mut running = Running::start(command, Stdio::null());
+        running.wait_for_stdout("caught-up", PATIENCE);
+        running.signal(Signal::HUP);
+        if code == 143 {
+            peer.extend(&more[headers.len()..], Announce::Headers);
+            let tip = more.last().expect("a chain").hash().to_string();
+            running.wait_for_stdout(&tip, PATIENCE);
+            running.terminate();
+        }
+        let ended = running.wait(PATIENCE).expect_code(code);
+        let last = ended.json_lines().pop().expect("the report");
+        assert_eq!(last["stopped"], "interrupted", "{disposition}");
     }
 }

@@ -180,7 +180,7 @@ fn chains_that_take_over_one_after_another_stay_within_the_allowance() {
 }
 
 #[test]
-fn one_far_hint_vouches_for_nothing_on_the_way_to_it() {
+fn one_far_hint_does_not_make_the_headers_before_it_valid() {
     let (program, chain) = (program(), chain(120_000, 13));
     let file = program.data_dir().join("far.hints");
     fs::create_dir_all(program.data_dir()).unwrap();

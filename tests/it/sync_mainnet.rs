@@ -68,7 +68,7 @@ fn the_real_headers_are_synced_and_a_second_sync_adds_none() {
 }
 
 #[test]
-fn what_was_synced_is_found_by_height_by_hash_and_as_the_tip() {
+fn synced_headers_are_found_by_height_by_hash_and_as_the_tip() {
     let peer = Script::honest().start(&real_chain());
     let program = light_client(BINARY, MAINNET);
     let told = program.run(&sync_with(&[&peer], &[])).expect_success();
@@ -114,7 +114,7 @@ fn the_same_is_kept_with_hints_without_and_from_several_peers() {
 }
 
 #[test]
-fn a_chain_below_the_minimum_work_is_kept_but_not_called_synced() {
+fn a_chain_below_the_minimum_work_is_kept_but_not_reported_as_synced() {
     let peer = Script::honest().start(&real_chain());
     let program = light_client(BINARY, MAINNET);
     let args = ["sync", "--no-dns", "--connect", &peer.connect(), "--json"];

@@ -63,7 +63,7 @@ fn a_stop_height_beyond_the_tip_is_not_reached() {
 }
 
 #[test]
-fn a_height_that_a_peer_announces_and_does_not_deliver_is_told() {
+fn a_height_that_a_peer_announces_and_does_not_deliver_is_reported() {
     let headers = regtest_chain(100, 1, 600);
     let chain = SharedChain::new(REGTEST, &headers);
     let liar = Script::honest().claims_height(20_000).start(&chain);
@@ -77,10 +77,10 @@ fn a_height_that_a_peer_announces_and_does_not_deliver_is_told() {
 }
 
 #[test]
-fn the_help_names_the_time_that_a_peer_is_given() {
+fn the_help_names_the_deadline_of_a_peer() {
     let help = light_client(BINARY, REGTEST).run(&["sync", "--help"]).expect_success().stdout;
     let words: Vec<&str> = help.split_whitespace().collect();
-    let told = format!("is given up after {} s]", ANSWER_DEADLINE.as_secs());
+    let told = format!("is dropped after {} s]", ANSWER_DEADLINE.as_secs());
     assert!(words.join(" ").contains(&told), "{help}");
 }
 
@@ -106,7 +106,7 @@ fn a_sync_without_progress_gives_up_after_the_time_given() {
 }
 
 #[test]
-fn a_peer_that_never_says_a_word_is_no_peer_however_long_it_is_waited_for() {
+fn a_silent_peer_does_not_count_as_a_peer() {
     let chain = SharedChain::new(REGTEST, &regtest_chain(10, 2, 600));
     let peer = Script::honest().opening(Opening::Mute).start(&chain);
     let args = sync_with(&[&peer], &["--json", "--timeout", "1"]);
@@ -120,7 +120,7 @@ fn a_peer_that_never_says_a_word_is_no_peer_however_long_it_is_waited_for() {
 }
 
 #[test]
-fn what_was_stored_before_all_peers_were_lost_is_summed_up() {
+fn the_summary_names_headers_stored_before_all_peers_were_lost() {
     let headers = regtest_chain(6000, 2, 600);
     let chain = SharedChain::new(REGTEST, &headers);
     let lost = "all peers were lost at height 4,000: ";
@@ -215,7 +215,7 @@ fn hints_of_another_chain_are_reported_as_wrong_and_the_sync_goes_on_without() {
 }
 
 #[test]
-fn hints_that_cannot_be_read_are_an_error_of_usage_that_names_the_line() {
+fn errors_about_a_hints_file_name_the_line() {
     let peer = Script::honest().start(&SharedChain::new(REGTEST, &regtest_chain(10, 1, 600)));
     let program = light_client(BINARY, REGTEST);
     std::fs::create_dir_all(program.data_dir()).unwrap();

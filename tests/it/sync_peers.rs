@@ -63,7 +63,7 @@ fn finish_with_each(cases: &[(Script, &[&str])]) {
 }
 
 #[test]
-fn peers_that_are_of_no_use_from_the_start_are_named() {
+fn peers_that_cannot_be_used_are_named() {
     let obsolete = Script::honest().protocol(31_799);
     let elsewhere = Script::honest().magic(params(Network::Testnet4).magic);
     finish_with_each(&[
@@ -76,7 +76,7 @@ fn peers_that_are_of_no_use_from_the_start_are_named() {
 }
 
 #[test]
-fn peers_that_break_off_are_named() {
+fn peers_that_disconnect_are_named() {
     finish_with_each(&[
         (Script::honest().after(0, Then::Garbage), &["broken message"]),
         (Script::honest().after(2, Then::Garbage), &["broken message"]),
@@ -87,7 +87,7 @@ fn peers_that_break_off_are_named() {
 }
 
 #[test]
-fn peers_that_hang_are_passed_over_and_named() {
+fn peers_that_hang_are_replaced_and_named() {
     finish_with_each(&[
         (Script::honest().opening(Opening::Mute), &["handshake"]),
         (Script::honest().after(0, Then::Stall), &["is late", "unanswered"]),
@@ -145,7 +145,7 @@ fn a_peer_that_cannot_be_reached_is_named_and_another_is_used() {
 }
 
 #[test]
-fn with_all_peers_gone_the_reasons_are_given_and_what_was_good_is_kept() {
+fn if_all_peers_are_lost_the_reasons_are_listed_and_good_headers_are_kept() {
     let headers = regtest_chain(6000, 2, 600);
     let chain = SharedChain::new(REGTEST, &headers);
     let peers = [

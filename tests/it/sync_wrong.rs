@@ -84,7 +84,7 @@ fn sync_from(network: Network, lie: &[Header], at: u32, kind: Wrong, more: &[&st
 }
 
 #[test]
-fn each_wrong_header_is_refused_and_the_good_ones_before_it_are_kept() {
+fn each_wrong_header_is_refused_and_good_headers_before_it_are_kept() {
     let good = regtest_chain(4100, 1, 600);
     let honest = Script::honest().start(&SharedChain::new(REGTEST, &good));
     for kind in Wrong::ALL {
@@ -129,7 +129,7 @@ fn a_wrong_header_on_mainnet_is_refused_with_hints_and_without() {
 }
 
 #[test]
-fn an_honest_peer_finishes_what_a_liar_began() {
+fn an_honest_peer_finishes_a_range_that_a_liar_began() {
     let good = regtest_chain(4100, 4, 600);
     let chain = SharedChain::new(REGTEST, &good);
     for kind in Wrong::ALL {
@@ -168,7 +168,7 @@ fn an_honest_peer_finishes_what_a_liar_began_on_mainnet() {
 }
 
 #[test]
-fn the_headers_of_another_chain_are_told_apart_and_those_before_are_kept() {
+fn headers_of_the_other_chain_are_recognised_and_those_before_are_kept() {
     let good = regtest_chain(3000, 5, 600);
     for from in [1, 40, 2000, 2001, 2500] {
         let split = ServedChain::new(REGTEST, &good).with_foreign(from, 4000);
@@ -190,7 +190,7 @@ fn the_headers_of_another_chain_are_told_apart_and_those_before_are_kept() {
 }
 
 #[test]
-fn the_headers_of_another_chain_are_told_apart_within_the_hints_too() {
+fn headers_of_the_other_chain_are_recognised_within_the_hints_too() {
     let good = mainnet_start();
     let split = ServedChain::new(MAINNET, &good).with_foreign(30_000, 9000);
     let other = Script::honest().start(&SharedChain::from(split));

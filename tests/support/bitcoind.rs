@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The bitcoind to use, or `None` after saying what is skipped without one.
+/// Returns the bitcoind to use. Without one, prints what is skipped and returns `None`.
 ///
 /// # Panics
 /// If there is none and `CI` is `true`.
@@ -32,7 +32,7 @@ pub struct Bitcoind {
 }
 
 impl Bitcoind {
-    /// Starts one in a new folder, with arguments beside those that keep it to itself.
+    /// Starts a bitcoind in a new folder, with further arguments. It looks for no peers.
     ///
     /// # Panics
     /// If it does not answer within a minute.
@@ -43,7 +43,7 @@ impl Bitcoind {
         node
     }
 
-    /// Starts one in a folder of the caller's, which may hold what an earlier one left.
+    /// Starts a bitcoind in an existing folder, which may have data of an earlier one.
     ///
     /// # Panics
     /// If it does not answer within a minute.
@@ -59,7 +59,7 @@ impl Bitcoind {
 
     fn launch<S: AsRef<OsStr>>(binary: &Path, dir: &Path, args: &[S]) -> Option<Self> {
         let [p2p, rpc] = free_addresses();
-        // What an earlier run left would be taken for this one's.
+        // The cookie of an earlier run would be mistaken for that of this one.
         fs::remove_file(cookie_path(dir)).ok();
         let mut child = Command::new(binary)
             .arg("-regtest")
@@ -84,25 +84,30 @@ impl Bitcoind {
         Some(Self { child, client, p2p, dir: dir.to_owned(), temporary: None })
     }
 
-    /// Where it speaks the P2P protocol.
+    /// Returns its P2P address.
     pub fn p2p(&self) -> SocketAddr {
         self.p2p
     }
 
-    /// Its process number.
+    /// Returns its RPC client.
+    pub fn client(&self) -> &RpcClient {
+        &self.client
+    }
+
+    /// Returns its process number.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its data folder.
+    /// Returns its data folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Calls a method.
+    /// Calls a method. [`Bitcoind::try_rpc`] returns errors instead of panicking.
     ///
     /// # Panics
-    /// If it is refused or not answered; [`Bitcoind::try_rpc`] tells that apart.
+    /// If the call is refused or not answered.
     #[track_caller]
     pub fn rpc(&self, method: &str, params: Value) -> Value {
         match self.try_rpc(method, params) {
@@ -120,34 +125,34 @@ impl Bitcoind {
         self.client.call(method, &params)
     }
 
-    /// Mines so many blocks on top of its chain and gives their hashes. No wallet is needed.
+    /// Mines blocks on top of its chain, and returns their hashes. It needs no wallet.
     pub fn generate(&self, count: u32) -> Vec<String> {
-        // Blocks whose coins anyone could take: nobody spends them here.
+        // Anyone can spend these coins. The tests do not.
         self.generate_to(count, "raw(51)")
     }
 
-    /// As [`Bitcoind::generate`], to a descriptor of the caller's: blocks that are the same in everything else, time
-    /// included, are others then.
+    /// Mines like [`Bitcoind::generate`], to a descriptor. Different descriptors make different blocks even at the same
+    /// time.
     pub fn generate_to(&self, count: u32, descriptor: &str) -> Vec<String> {
         let hashes = self.rpc("generatetodescriptor", json!([count, descriptor]));
         serde_json::from_value(hashes).expect("an array of hashes")
     }
 
-    /// Height of its chain of whole blocks.
+    /// Returns the height of its chain of complete blocks.
     pub fn height(&self) -> u64 {
         self.rpc("getblockcount", json!([])).as_u64().expect("a number")
     }
 
-    /// Ends it at once, as `kill -9` does.
+    /// Sends SIGKILL, as `kill -9` does.
     pub fn kill(mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
     }
 
-    /// Stops it and waits until it has written everything and ended.
+    /// Stops it, and waits until it has written everything and ended.
     ///
     /// # Panics
-    /// If it has not within that time.
+    /// If it does not end in time.
     pub fn stop(mut self, patience: Duration) {
         self.rpc("stop", json!([]));
         poll_for("bitcoind's end", patience, || self.child.try_wait().expect("a child"));
@@ -159,7 +164,7 @@ impl Drop for Bitcoind {
         if matches!(self.child.try_wait(), Ok(Some(_))) {
             return;
         }
-        // Asked first: a killed one leaves its lock file, which the next in a kept folder would have to explain.
+        // It is asked to stop first, because a killed bitcoind leaves a lock file, which matters if the folder is kept.
         let asked = self.client.call("stop", &json!([])).is_ok();
         let deadline = Instant::now() + Duration::from_secs(if asked { 20 } else { 0 });
         while Instant::now() < deadline {
@@ -173,7 +178,7 @@ impl Drop for Bitcoind {
     }
 }
 
-/// Two free loopback ports, kept apart by being bound at the same time.
+/// Returns two free loopback ports. Both are bound at the same time, so that they differ.
 fn free_addresses() -> [SocketAddr; 2] {
     let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let listeners: [TcpListener; 2] = [(), ()].map(bind);
@@ -184,7 +189,7 @@ fn cookie_path(dir: &Path) -> PathBuf {
     dir.join("regtest").join(".cookie")
 }
 
-/// A client for a bitcoind that has written its cookie and has finished starting.
+/// Returns a client once the bitcoind has written its cookie and has started.
 fn ready_client(address: SocketAddr, dir: &Path) -> Option<RpcClient> {
     let credentials = fs::read_to_string(cookie_path(dir)).ok()?;
     let client = RpcClient { address, credentials };

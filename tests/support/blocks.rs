@@ -15,17 +15,17 @@ use lightclient::primitives::{Header, MerkleRoot, Network};
 use lightclient::wire::{Block, Inventory, InventoryKind, Message};
 use std::sync::Arc;
 
-/// A chain of whole regtest blocks. Nothing but its hashes is valid about the transactions.
+/// A chain of complete regtest blocks. Of the transactions, only the hashes are valid.
 #[derive(Clone, Debug)]
 pub struct Blocks {
     /// Headers from genesis on.
     pub headers: Vec<Header>,
-    /// The block at each height; genesis is missing.
+    /// The block at each height, without genesis.
     pub blocks: Vec<Option<Block>>,
 }
 
 impl Blocks {
-    /// Genesis and `count` blocks on top of it, each with a coinbase and `transactions` more, half of them segwit.
+    /// Makes `count` blocks on top of genesis, each with a coinbase and `transactions` more, half of them segwit.
     pub fn new(count: u32, transactions: u32) -> Self {
         let mut headers = vec![params(Network::Regtest).genesis];
         let mut blocks = vec![None];
@@ -38,28 +38,29 @@ impl Blocks {
         Self { headers, blocks }
     }
 
-    /// The block at that height.
+    /// Returns the block at a height.
     pub fn block(&self, height: usize) -> &Block {
         self.blocks[height].as_ref().expect("every height above genesis has a block")
     }
 
-    /// The txid of a transaction in a block.
+    /// Returns the txid of a transaction in a block.
     pub fn txid(&self, height: usize, position: usize) -> String {
         let mut transactions = self.block(height).transactions();
         transactions.nth(position).expect("a position in the block").txid().to_string()
     }
 
-    /// The headers to be served.
+    /// Returns the headers as a chain to serve.
     pub fn chain(&self) -> SharedChain {
         SharedChain::new(Network::Regtest, &self.headers)
     }
 
-    /// A peer that has all blocks, and says `notfound` of everything else.
+    /// Starts a peer that has all blocks, and answers `notfound` for everything else.
     pub fn honest(&self) -> ScriptedPeer {
         self.serving(Script::honest(), |_, block| Some(Message::Block(block.clone())))
     }
 
-    /// A peer that answers requests for blocks as `answer` says; `None` is no answer. Of all else it says `notfound`.
+    /// Starts a peer that answers requests for blocks with `answer`, where `None` is no answer. It answers `notfound`
+    /// for everything else.
     pub fn serving(
         &self,
         script: Script,
@@ -101,7 +102,7 @@ fn block_on(parent: &Header, height: u32, count: u32) -> Block {
     Block::decode(bytes).expect("a whole block")
 }
 
-/// A transaction like no other.
+/// Makes a unique transaction.
 pub fn payment(height: u32, at: u32) -> Transaction {
     let previous = sha256d::Hash::hash(&[height.to_le_bytes(), at.to_le_bytes()].concat());
     let segwit = at % 2 == 1;
@@ -121,7 +122,7 @@ pub fn payment(height: u32, at: u32) -> Transaction {
     }
 }
 
-/// A coinbase that commits to the witnesses of the others.
+/// Makes a coinbase that commits to the witnesses of the others.
 fn coinbase(height: u32, others: &[Transaction]) -> Transaction {
     let zero = sha256d::Hash::all_zeros();
     let wtxids = others.iter().map(|tx| tx.compute_wtxid().to_raw_hash());

@@ -1,19 +1,21 @@
-//! The smallest client there can be, for tests of the peer itself.
+//! A minimal client, for tests of the scripted peer.
 
 use lightclient::chain::params;
 use lightclient::primitives::{BlockHash, Header, Network};
 use lightclient::wire::{
-    Endpoint, FrameDecoder, GetHeaders, Headers, MAX_PAYLOAD, Message, PROTOCOL_VERSION,
+    Endpoint, FrameDecoder, GetHeaders, HeadersMessage, MAX_PAYLOAD, Message, PROTOCOL_VERSION,
     ServiceFlags, Version, encode_frame,
 };
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
+use tokio::net::TcpSocket;
+use tokio::runtime::Builder;
 
 /// A connection that sends and receives whole messages.
 #[derive(Debug)]
 pub struct RawClient {
-    /// The socket: a bench reads from it without decoding.
+    /// The socket, from which a bench reads without decoding.
     pub stream: TcpStream,
     decoder: FrameDecoder,
     magic: [u8; 4],
@@ -22,9 +24,25 @@ pub struct RawClient {
 }
 
 impl RawClient {
-    /// Connects and says nothing yet.
+    /// Connects and sends nothing.
     pub fn connect(address: SocketAddr, network: Network) -> Self {
-        let stream = TcpStream::connect(address).expect("the peer listens");
+        Self::over(TcpStream::connect(address).expect("the peer listens"), network)
+    }
+
+    /// Connects from an address of the loopback network, and completes the handshake.
+    pub fn shake_hands_from(from: Ipv4Addr, address: SocketAddr, network: Network) -> Self {
+        let runtime = Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((from, 0).into()).expect("a free port");
+        let stream = runtime.block_on(socket.connect(address)).expect("the peer listens");
+        let stream = stream.into_std().expect("it leaves the runtime");
+        stream.set_nonblocking(false).expect("a connected socket takes the option");
+        let mut client = Self::over(stream, network);
+        client.finish_handshake();
+        client
+    }
+
+    fn over(stream: TcpStream, network: Network) -> Self {
         stream.set_nodelay(true).expect("a connected socket takes the option");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("it is not zero");
         let magic = params(network).magic;
@@ -36,20 +54,25 @@ impl RawClient {
         }
     }
 
-    /// Connects and does its part of the handshake; gives the peer's `version` too.
+    /// Connects and completes the handshake. Also returns the peer's `version`.
     pub fn shake_hands(address: SocketAddr, network: Network) -> (Self, Version) {
         let mut client = Self::connect(address, network);
-        client.send(&client.version());
-        let version = client.wait_for(|message| match message {
-            Message::Version(version) => Some(version),
-            _ => None,
-        });
-        client.send(&Message::Verack);
-        client.wait_for(|message| (message == Message::Verack).then_some(()));
+        let version = client.finish_handshake();
         (client, version)
     }
 
-    /// The `version` it introduces itself with.
+    fn finish_handshake(&mut self) -> Version {
+        self.send(&self.version());
+        let version = self.wait_for(|message| match message {
+            Message::Version(version) => Some(version),
+            _ => None,
+        });
+        self.send(&Message::Verack);
+        self.wait_for(|message| (message == Message::Verack).then_some(()));
+        version
+    }
+
+    /// Returns its `version`.
     pub fn version(&self) -> Message {
         Message::Version(Version {
             version: PROTOCOL_VERSION,
@@ -69,10 +92,10 @@ impl RawClient {
         self.stream.write_all(&encode_frame(self.magic, message)).expect("the peer is there");
     }
 
-    /// The next message, or what kept it from coming: the end of the stream, 30 s of silence, or bytes that are none.
+    /// Returns the next message.
     ///
     /// # Errors
-    /// As said.
+    /// The stream ended, nothing came for 30 s, or the bytes are no message.
     pub fn receive(&mut self) -> io::Result<Message> {
         let mut buffer = [0; 65536];
         loop {
@@ -86,12 +109,12 @@ impl RawClient {
         }
     }
 
-    /// How long to wait for bytes before [`RawClient::receive`] gives up.
+    /// Sets how long [`RawClient::receive`] waits.
     pub fn set_patience(&mut self, patience: Duration) {
         self.stream.set_read_timeout(Some(patience)).expect("it is not zero");
     }
 
-    /// Reads messages until one is what is waited for.
+    /// Reads messages until a function accepts one.
     ///
     /// # Panics
     /// If the connection ends before.
@@ -104,21 +127,26 @@ impl RawClient {
         }
     }
 
-    /// Asks for headers after `from` up to `stop`.
+    /// Returns the connection, so that it stays open and nobody reads it.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Requests the headers after `from` up to `stop`.
     pub fn ask(&mut self, from: BlockHash, stop: BlockHash) {
         let request = GetHeaders { version: PROTOCOL_VERSION, locator: vec![from], stop };
         self.send(&Message::GetHeaders(request));
     }
 
-    /// The next `headers` message.
-    pub fn headers(&mut self) -> Headers {
+    /// Returns the next `headers` message.
+    pub fn headers(&mut self) -> HeadersMessage {
         self.wait_for(|message| match message {
             Message::Headers(headers) => Some(headers),
             _ => None,
         })
     }
 
-    /// Downloads everything there is, one request after the other, and keeps it.
+    /// Downloads all headers, one request after the other.
     pub fn download(&mut self, genesis: Header) -> Vec<Header> {
         let mut chain = vec![genesis];
         loop {

@@ -1,4 +1,4 @@
-//! One conversation of a scripted peer: reads what the client says and orders the answers.
+//! One conversation of a scripted peer: reads the client's messages, and orders the answers.
 
 use super::chain::now;
 use super::link::{Order, Posted};
@@ -18,12 +18,12 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-/// What a full node with a pruned or a whole chain offers.
+/// The services of a full node.
 const SERVICES: ServiceFlags = ServiceFlags(
     ServiceFlags::NETWORK.0 | ServiceFlags::WITNESS.0 | ServiceFlags::NETWORK_LIMITED.0,
 );
 
-/// Where the writing thread of a connection takes its orders from.
+/// The orders for the writing thread of a connection.
 #[derive(Clone)]
 pub(super) struct Outbox {
     orders: Sender<Posted>,
@@ -36,7 +36,7 @@ impl Outbox {
     }
 
     pub(super) fn order(&self, order: Order) {
-        // Nobody takes it if the connection is over, which is all the same then.
+        // The connection may have ended.
         self.orders.send(Posted { at: Instant::now(), order }).ok();
     }
 
@@ -48,9 +48,9 @@ impl Outbox {
 /// What the two sides have agreed on.
 #[derive(Debug, Default)]
 pub(super) struct Agreed {
-    /// The client's `verack` has come.
+    /// Whether the client's `verack` has come.
     pub(super) ready: bool,
-    /// The client asked for announcements by `headers`.
+    /// Whether the client asked for announcements by `headers`.
     pub(super) send_headers: bool,
     send_addr_v2: bool,
 }
@@ -66,16 +66,16 @@ pub(super) struct Conversation {
     pub(super) client: SocketAddr,
     /// Whether our `version` has been sent.
     pub(super) introduced: bool,
-    /// How many `getheaders` were answered.
+    /// Number of answered `getheaders`.
     pub(super) answers: usize,
 }
 
 impl Conversation {
     /// Talks until one side closes the connection.
     pub(super) fn run(mut self, mut stream: TcpStream) {
-        if self.script.speaks_first
-            || matches!(self.script.opening, Opening::Garbage | Opening::Oversized)
-        {
+        let waits =
+            matches!(self.script.opening, Opening::Handshake | Opening::EchoNonce | Opening::Mute);
+        if self.script.speaks_first || !waits {
             self.introduce(0);
         }
         let mut decoder = FrameDecoder::new(params(self.chain.now().network()).magic, MAX_PAYLOAD);
@@ -94,7 +94,7 @@ impl Conversation {
         self.outbox.order(Order::Close);
     }
 
-    /// Answers what has arrived; false if the client sent what no client may.
+    /// Answers the messages that have arrived. Returns false if the client broke the protocol.
     fn take_messages(&mut self, decoder: &mut FrameDecoder) -> bool {
         loop {
             let frame = match decoder.next_frame() {
@@ -115,13 +115,17 @@ impl Conversation {
     }
 
     fn answer(&mut self, message: &Message) {
-        if let Some(replies) = self.script.hook.as_ref().and_then(|hook| hook(message)) {
+        let request = matches!(message, Message::GetHeaders(_));
+        let misbehaves = matches!(self.script.then, Some((after, _)) if self.answers >= after);
+        let hook = self.script.hook.as_ref().filter(|_| !(request && misbehaves));
+        if let Some(replies) = hook.and_then(|hook| hook(message)) {
+            self.answers += usize::from(request);
             replies.iter().for_each(|reply| self.outbox.send(reply));
             return;
         }
         match message {
             Message::Version(version) => self.greet(version.nonce),
-            Message::Verack => self.settle(),
+            Message::Verack => self.finish_handshake(),
             Message::Ping(Some(nonce)) if self.script.pongs => {
                 self.outbox.send(&Message::Pong(*nonce));
             }
@@ -153,6 +157,8 @@ impl Conversation {
             Opening::Oversized => {
                 self.outbox.order(Order::Send(self.oversized(b"version\0\0\0\0\0")))
             }
+            Opening::Says(bytes) => self.outbox.order(Order::Send(bytes.to_vec())),
+            Opening::HangUp => self.outbox.order(Order::Close),
             Opening::Mute => {}
         }
     }
@@ -162,7 +168,7 @@ impl Conversation {
         Message::Version(Version {
             version: self.script.protocol,
             services: SERVICES,
-            time: i64::from(now()),
+            time: i64::from(now()) + self.script.clock_ahead,
             receiver: Endpoint::new(self.client, ServiceFlags::NONE),
             sender: Endpoint::UNSPECIFIED,
             nonce,
@@ -172,8 +178,8 @@ impl Conversation {
         })
     }
 
-    /// Sends what Bitcoin Core sends once the handshake is done.
-    fn settle(&mut self) {
+    /// Sends what Bitcoin Core sends after the handshake.
+    fn finish_handshake(&mut self) {
         self.agreed.change(|agreed| agreed.ready = true);
         self.record.settled(self.connection);
         self.outbox.send(&Message::SendCmpct(SendCmpct { announce: false, version: 2 }));
@@ -219,6 +225,15 @@ impl Conversation {
             Then::Empty => self.post_headers(self.chain.now(), 0..0),
             Then::Garbage => self.outbox.order(Order::Send(garbage())),
             Then::Oversized => self.outbox.order(Order::Send(self.oversized(b"headers\0\0\0\0\0"))),
+            Then::BadChecksum => {
+                let chain = self.chain.now();
+                let heights = chain.answer(request, self.script.serves_up_to);
+                let message = chain.message(heights, self.outbox.magic);
+                let mut bytes = [&message.front[..], &chain.entries()[message.entries]].concat();
+                // The checksum is the last part of a message's head.
+                bytes[20] ^= 1;
+                self.outbox.order(Order::Send(bytes));
+            }
             Then::Trickle(rate) => {
                 self.outbox.order(Order::Slow(rate));
                 self.send_headers(request);
@@ -238,7 +253,7 @@ impl Conversation {
         self.outbox.order(Order::Answer(chain, message));
     }
 
-    /// The head of a message that claims more bytes than any may have.
+    /// Returns the head of a message that claims more bytes than any message may have.
     fn oversized(&self, command: &[u8; 12]) -> Vec<u8> {
         [&self.outbox.magic, &command[..], &[0xff; 4], &[0; 4], &[0; 1000]].concat()
     }

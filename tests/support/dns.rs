@@ -1,5 +1,5 @@
-//! A DNS server on loopback, over UDP and TCP on the same port, that answers as it is told. Its messages are made by
-//! hand, so that they are no mirror of the program's own.
+//! A DNS server on loopback, over UDP and TCP on the same port. It encodes its messages by itself, so that it does not
+//! repeat faults of the program's code.
 
 use super::wait::Watched;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ const LOOK_UP: Duration = Duration::from_millis(20);
 const A: u16 = 1;
 const AAAA: u16 = 28;
 
-/// What the server does about a name.
+/// How the server answers queries for a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Manner {
     /// Answers.
@@ -28,26 +28,30 @@ pub enum Manner {
     LosesFirst,
     /// Answers a datagram with "too long", and the stream in full.
     Truncates,
-    /// Answers by itself only after datagrams with another id, another name and another family, and one from a socket
-    /// that was not asked: each with an address that is not the name's.
+    /// Sends forged answers first: with another id, another name, another family, and from another socket. Each has an
+    /// address that the name does not have.
     ForgedFirst,
-    /// Says that it failed.
+    /// Answers with the code for a failure.
     Fails,
     /// Answers with bytes that are no message.
     Garbage,
+    /// Answers with a record whose name is a pointer to itself.
+    Loops,
+    /// Answers with a message that claims 65,535 records and has none.
+    Overstates,
 }
 
-/// The address that forged answers carry.
+/// The address in forged answers.
 pub const FORGED: Ipv4Addr = Ipv4Addr::new(127, 66, 66, 66);
 
-/// A query that came.
+/// A query that the server received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     /// The name, lower case.
     pub name: String,
-    /// Whether for IPv6 addresses.
+    /// Whether it asks for IPv6 addresses.
     pub six: bool,
-    /// Whether over TCP.
+    /// Whether it came over TCP.
     pub stream: bool,
     /// The query's id.
     pub id: u16,
@@ -76,12 +80,12 @@ struct Shared {
     stopping: AtomicBool,
 }
 
-/// What a server knows before it starts. Other names do not exist.
+/// The names that a server knows. Other names do not exist.
 #[derive(Clone, Debug, Default)]
 pub struct Zones(HashMap<String, Zone>);
 
 impl Zones {
-    /// Adds a name with its addresses, of both families, answered plainly.
+    /// Adds a name with its addresses of both families.
     #[must_use]
     pub fn with(self, name: &str, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         self.with_manner(name, addresses, Manner::Plain)
@@ -100,9 +104,9 @@ impl Zones {
         self
     }
 
-    /// Starts a server that knows them.
+    /// Starts a server with these names.
     pub fn serve(self) -> DnsServer {
-        // The same port for both: another process may have the one that the system gave for TCP.
+        // UDP needs the port that the system chose for TCP, and another process may have it.
         let (listener, socket) = (0..100)
             .find_map(|_| {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
@@ -123,12 +127,12 @@ impl Zones {
 }
 
 impl DnsServer {
-    /// Where it answers.
+    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The queries so far, in the order they came.
+    /// Returns the queries so far in order.
     pub fn queries(&self) -> Vec<Query> {
         self.shared.queries.lock().clone()
     }
@@ -160,7 +164,7 @@ impl Shared {
                 socket.send_to(&answer, from).ok();
             }
             if manner == Manner::ForgedFirst {
-                // The socket that was asked has not answered in truth yet; a stranger is quicker.
+                // The forged answer from another socket comes before the real one.
                 let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
                 stranger.send_to(&asked.forged().bytes(), from).ok();
                 socket.send_to(&self.in_full(&asked), from).ok();
@@ -168,7 +172,7 @@ impl Shared {
         }
     }
 
-    /// The datagrams that the manner asks for, except the true answer after forged ones.
+    /// Returns the datagrams to send, except the real answer after forged ones.
     fn datagrams(&self, asked: &Asked, manner: Manner) -> Vec<Vec<u8>> {
         let same = |query: &&Query| {
             !query.stream && query.name == asked.name && query.six == (asked.kind == AAAA)
@@ -182,6 +186,19 @@ impl Shared {
             }
             Manner::Truncates => vec![Answer { truncated: true, ..asked.answer(&[]) }.bytes()],
             Manner::Fails => vec![Answer { code: 2, ..asked.answer(&[]) }.bytes()],
+            Manner::Loops => {
+                let mut looping = asked.answer(&[]).bytes();
+                let here = u16::try_from(looping.len()).expect("a short message");
+                looping[7] = 1;
+                looping.extend((0xc000 | here).to_be_bytes());
+                looping.extend([0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+                vec![looping]
+            }
+            Manner::Overstates => {
+                let mut overstating = asked.answer(&[]).bytes();
+                overstating[6..8].fill(0xff);
+                vec![overstating]
+            }
             Manner::Garbage => vec![vec![0xff; 100], Vec::new(), vec![0; 12]],
             Manner::ForgedFirst => {
                 let other_id = Asked { id: asked.id.wrapping_add(1), ..asked.clone() };
@@ -199,7 +216,7 @@ impl Shared {
             if self.is_stopping() {
                 break;
             }
-            // A client that goes away, or says nothing, is its own test's business.
+            // The client may disconnect or send nothing.
             if let Ok(stream) = stream {
                 self.answer_stream(stream).ok();
             }

@@ -26,8 +26,8 @@ pub fn library(skipped: &str) -> Option<OsString> {
     library.map(|name| OsString::from_vec(name.trim_ascii_end().to_vec()))
 }
 
-/// The program with a wall clock that shows `time`: `-3h` from now, or `@2009-06-01 00:00:00` in UTC, from where it goes
-/// on. Time spans are measured as ever.
+/// The program with a wall clock that shows `time`: `-3h` from now, or `@2009-06-01 00:00:00` in UTC, from where it
+/// goes on. Time spans are measured as ever.
 #[must_use]
 pub fn with_clock(program: Program, library: &OsString, time: &str) -> Program {
     faked(program, library).env("FAKETIME", time)

@@ -1,4 +1,4 @@
-//! The way from a scripted peer to its client: in order, late by a round trip, no faster than a rate.
+//! Sends messages from a scripted peer to its client, in order, with a delay and at a limited rate.
 
 use super::record::Record;
 use super::served::{HeadersMessage, ServedChain};
@@ -9,19 +9,19 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-/// Something for the writing thread to do.
+/// What the writing thread is to do.
 pub(super) enum Order {
     /// Send these bytes.
     Send(Vec<u8>),
     /// Send these headers: the answer to a `getheaders`.
     Answer(Arc<ServedChain>, HeadersMessage),
-    /// From here on no faster than so many bytes in a second.
+    /// Send at most this many bytes per second from now on.
     Slow(f64),
     /// Close the connection.
     Close,
 }
 
-/// An order and when it was given: what is sent is on its way from then on.
+/// An order, and when it was given. The delay starts then.
 pub(super) struct Posted {
     pub(super) at: Instant,
     pub(super) order: Order,
@@ -32,12 +32,12 @@ pub(super) struct Link {
     pub(super) stream: TcpStream,
     pub(super) connection: usize,
     pub(super) record: Arc<Record>,
-    /// Set when the connection is over, so that no wait outlives it.
+    /// Set when the connection has ended, which ends all waits.
     pub(super) over: Arc<Watched<bool>>,
     pub(super) round_trip: Duration,
-    /// Bytes in a second.
+    /// Bytes per second.
     pub(super) rate: Option<f64>,
-    /// When the line has carried what was sent before.
+    /// When everything before has been sent at this rate.
     pub(super) free: Instant,
 }
 
@@ -60,12 +60,12 @@ impl Link {
                     break;
                 }
             };
-            // A client that is gone is no fault of the peer's; its own test will tell.
+            // The client may have disconnected, which its test will report.
             if carried.is_err() || *self.over.lock() {
                 break;
             }
         }
-        // The reading thread is woken by this and notes the end.
+        // This wakes the reading thread, which records the end.
         self.stream.shutdown(Shutdown::Both).ok();
     }
 
@@ -85,14 +85,14 @@ impl Link {
         }
     }
 
-    /// Notes an answer, before the end of it: what is asked after that came is noted later for certain.
+    /// Records an answer before its end is sent, so that a request that follows it is certainly recorded later.
     fn note(&self, answer: bool) {
         if answer {
             self.record.answered(self.connection);
         }
     }
 
-    /// Sends pieces of up to 5 ms, each when its last bit has gone through the line.
+    /// Sends pieces of up to 5 ms, each when its last bit would arrive at this rate.
     fn send_slowly(&mut self, rate: f64, bytes: &[u8]) -> io::Result<()> {
         for piece in bytes.chunks(piece_len(rate)) {
             let size = u32::try_from(piece.len()).expect("pieces are small");
@@ -105,7 +105,7 @@ impl Link {
         Ok(())
     }
 
-    /// Waits for that moment; true if the connection ended before.
+    /// Waits until a moment. Returns true if the connection ended before.
     fn wait_until(&self, moment: Instant) -> bool {
         moment > Instant::now() && self.over.wait_until(moment, |over| over.then_some(())).is_some()
     }
@@ -120,7 +120,7 @@ fn piece_len(rate: f64) -> usize {
     (rate / 200.0).clamp(1.0, 65536.0) as usize
 }
 
-/// Writes both in as few system calls as it takes, so that neither is copied nor sent in a packet of its own.
+/// Writes both parts together, so that neither is copied nor sent in a packet of its own.
 fn write_both(stream: &mut TcpStream, front: &[u8], back: &[u8]) -> io::Result<()> {
     let written = stream.write_vectored(&[IoSlice::new(front), IoSlice::new(back)])?;
     let (front_written, back_written) =

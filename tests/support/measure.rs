@@ -1,4 +1,4 @@
-//! What a process used: time, memory, processor time, disk. Linux only: read from `/proc`.
+//! Measures the time, memory, processor time and disk space of a process. It reads `/proc`, so it works on Linux only.
 
 use super::wait::Watched;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -10,30 +10,30 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How often the peak is read. The kernel keeps the peak itself: only what is added in the last moments of a
-/// process can be missed.
+/// How often the peak of memory is read. The kernel keeps the peak, so only the last moments of a process can be
+/// missed.
 const EVERY: Duration = Duration::from_millis(2);
 
-/// The unit of processor time in `/proc`: `USER_HZ` is 100 on every platform in use.
+/// The unit of processor time in `/proc` (`USER_HZ`), which is 100 on all common platforms.
 const TICK: Duration = Duration::from_millis(10);
 
 /// What a process used from its start to its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
-    /// From `started` to the end.
+    /// The time from `started` to the end.
     pub elapsed: Duration,
-    /// Processor time, user and system together, of all its threads.
+    /// User and system time of all threads.
     pub cpu: Duration,
-    /// Most memory that was resident, in bytes.
+    /// The peak of resident memory in bytes.
     pub peak: u64,
     /// Whether it ended with exit code 0.
     pub success: bool,
 }
 
-/// Waits for a child's end without a deadline of its own and says what it used.
+/// Waits until a child ends, without a deadline, and returns what it used.
 pub fn wait_and_measure(mut child: Child, started: Instant) -> Usage {
     let watch = UsageWatch::start(child.id());
-    // Ended but not yet waited for: its processor time can still be read.
+    // Until the child is waited for, its processor time can be read.
     waitid(WaitId::Pid(Pid::from_child(&child)), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
         .expect("a child can be waited for");
     let elapsed = started.elapsed();
@@ -42,7 +42,7 @@ pub fn wait_and_measure(mut child: Child, started: Instant) -> Usage {
     Usage { elapsed, cpu, peak, success }
 }
 
-/// Follows the memory and processor time of a process, to the last that can be read before its number is gone.
+/// Watches the memory and processor time of a process until it is gone.
 #[derive(Debug)]
 pub struct UsageWatch {
     stop: Arc<Watched<bool>>,
@@ -50,7 +50,7 @@ pub struct UsageWatch {
 }
 
 impl UsageWatch {
-    /// Begins with the process of that number.
+    /// Starts to watch the process with this number.
     pub fn start(id: u32) -> Self {
         let stop: Arc<Watched<bool>> = Arc::default();
         let stopping = Arc::clone(&stop);
@@ -69,22 +69,32 @@ impl UsageWatch {
         Self { stop, watching }
     }
 
-    /// The highest peak that was read, in bytes, and the last processor time.
+    /// Returns the highest peak in bytes, and the last processor time.
     pub fn stop(self) -> (u64, Duration) {
         self.stop.change(|stop| *stop = true);
         self.watching.join().expect("reading a file does not panic")
     }
 }
 
-/// Most memory the process has had resident, in bytes; `None` once it has ended.
+/// Returns the peak of resident memory in bytes, or `None` while the process still has its parent's memory and once it
+/// has ended.
+///
+/// Linux wakes the parent of a `vfork` before the child has its own memory (`exec_mmap` in fs/exec.c), so the first
+/// reads could tell the memory of this test. A program is executed once, so looking before reading is enough.
 pub fn peak_memory(id: u32) -> Option<u64> {
+    let executable = |process: &str| fs::read_link(format!("/proc/{process}/exe")).ok();
+    (executable(&id.to_string())? != executable("self")?).then(|| memory(id, "VmHWM:"))?
+}
+
+/// Returns a figure of a process's memory in bytes, by its key in `/proc`, or `None` once the process has ended.
+pub fn memory(id: u32, key: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
 
-/// Processor time of all threads of the process so far.
+/// Returns the processor time of all threads of a process so far.
 pub fn cpu_time(id: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     // The name, in parentheses, may hold anything; the numbers come after it, user and system time 11 further on.
@@ -94,7 +104,7 @@ pub fn cpu_time(id: u32) -> Option<Duration> {
     Some(TICK * u32::try_from(ticks).ok()?)
 }
 
-/// Bytes that the files under a folder take on the disk.
+/// Returns the bytes that the files under a folder take on the disk.
 pub fn disk_usage(path: &Path) -> u64 {
     let Ok(metadata) = fs::symlink_metadata(path) else { return 0 };
     // Whatever their file system's block size, `st_blocks` counts units of 512 bytes.

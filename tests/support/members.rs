@@ -1,4 +1,4 @@
-//! Who is in a population: made up from a seed, and introduced to each other.
+//! The members of a population, which are made from a seed, and their knowledge of each other.
 
 use lightclient::wire::{MAX_ADDRS, PROTOCOL_VERSION, ServiceFlags};
 use rand::rngs::StdRng;
@@ -13,47 +13,47 @@ use std::time::Duration;
 /// The first protocol version whose peers are asked for `addrv2`; older ones answer with `addr`.
 pub const ADDRV2_VERSION: i32 = PROTOCOL_VERSION;
 
-/// Populations that this process has made.
+/// Number of populations that this process has made.
 static POPULATIONS: AtomicUsize = AtomicUsize::new(0);
 
 /// What a member does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// What the protocol wants.
+    /// Follows the protocol.
     Honest,
-    /// As an honest one, but it names a thousand addresses where nobody is.
+    /// Follows the protocol, but sends a thousand addresses that nobody listens on.
     Liar,
-    /// Accepts, reads, says nothing.
+    /// Accepts and reads, and sends nothing.
     Silent,
-    /// Nobody listens there.
+    /// Does not listen.
     Dead,
 }
 
 /// A peer of the population.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Where it listens, or would.
+    /// Its address.
     pub address: SocketAddr,
-    /// What it does.
+    /// Its behaviour.
     pub kind: Kind,
-    /// Everything it sends arrives so much later.
+    /// The delay of everything that it sends.
     pub latency: Duration,
     /// Protocol version.
     pub version: i32,
-    /// What it offers.
+    /// Its services.
     pub services: ServiceFlags,
-    /// Its software.
+    /// Its user agent.
     pub user_agent: String,
-    /// The height that it claims.
+    /// The height that it announces.
     pub height: i32,
-    /// Whom it names when asked.
+    /// The addresses that it sends when asked.
     pub knows: Vec<SocketAddr>,
-    /// Whether it announces its own address, alone, before it answers.
+    /// Whether it announces its own address in a message of its own before it answers.
     pub announces_itself: bool,
 }
 
 impl Member {
-    /// Whether a handshake with it succeeds.
+    /// Returns whether a handshake with it succeeds.
     pub fn is_reachable(&self) -> bool {
         matches!(self.kind, Kind::Honest | Kind::Liar)
     }
@@ -69,10 +69,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// So many honest members, liars, silent and dead ones, in random order, everything about them from `seed`. Each is
-    /// in a network group (/16) with at most one other.
+    /// Makes a number of honest members, liars, silent and dead members in random order. `seed` determines everything.
+    /// A network group (/16) has at most two members.
     ///
-    /// Every honest member can be found from every other, over others that are honest.
+    /// Every honest member can be found from every other one through honest members.
     pub fn new(seed: u64, [honest, liars, silent, dead]: [usize; 4]) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let kinds = [
@@ -96,7 +96,7 @@ impl Plan {
         Self { members, listeners, number }
     }
 
-    /// Moves a member to that port of its own address: the network's, for those that DNS names.
+    /// Moves a member to another port. Members that DNS names need the port of the network.
     pub fn move_to(&mut self, at: usize, port: u16) {
         let old = self.members[at].address;
         let listener = listen(self.number, at, port);
@@ -109,7 +109,7 @@ impl Plan {
     }
 }
 
-/// Listens on an address that no other member has, of this or another population, here or in another process.
+/// Listens on an address that no other member of any population has, in this or another process.
 fn listen(population: usize, at: usize, port: u16) -> TcpListener {
     let octet = |number: usize| u8::try_from(number % 250 + 1).expect("at most 250");
     let process = usize::try_from(process::id()).expect("a process number");
@@ -140,13 +140,13 @@ fn member(address: SocketAddr, kind: Kind, rng: &mut StdRng) -> Member {
     }
 }
 
-/// Tells members of each other.
+/// Gives each member addresses of others.
 fn introduce(members: &mut [Member], rng: &mut StdRng) {
     let all: Vec<SocketAddr> = members.iter().map(|member| member.address).collect();
     let honest: Vec<usize> =
         (0..members.len()).filter(|at| members[*at].kind == Kind::Honest).collect();
     for (place, at) in honest.iter().enumerate() {
-        // A ring of the honest, and beside that whoever comes along, itself included now and then.
+        // The honest members form a ring. Each also knows random members, sometimes including itself.
         let next = honest[(place + 1) % honest.len()];
         let mut knows: HashSet<SocketAddr> = HashSet::from([all[next]]);
         knows.extend(all.sample(rng, 12).copied());
@@ -159,7 +159,7 @@ fn introduce(members: &mut [Member], rng: &mut StdRng) {
     for (at, member) in members.iter_mut().filter(|member| member.kind == Kind::Liar).enumerate() {
         member.knows = nowhere(at);
     }
-    // Everybody is known to somebody: the dead and the silent too.
+    // Every member is known to another one, also dead and silent ones.
     for (at, address) in all.iter().enumerate() {
         let teller = honest[at % honest.len()];
         if !members[teller].knows.contains(address) {
@@ -168,7 +168,7 @@ fn introduce(members: &mut [Member], rng: &mut StdRng) {
     }
 }
 
-/// A thousand addresses of one liar, where nobody listens.
+/// Returns a thousand addresses for a liar that nobody listens on.
 fn nowhere(liar: usize) -> Vec<SocketAddr> {
     let liar = u8::try_from(liar).expect("fewer than 50 liars");
     let address = |at: usize| {

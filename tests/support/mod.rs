@@ -1,9 +1,9 @@
-//! What the whole-program tests, the offline example and the benches share: chains made on the spot, a peer that
-//! plays any part in the protocol, a runner for the program, and a real bitcoind to compare with.
+//! Shared code of the whole-program tests, the offline example and the benches: chains made for a test, scripted peers,
+//! a runner for the program, and a real bitcoind to compare with.
 //!
 //! Integration tests, benches and the example include it with `#[path = "../tests/support/mod.rs"]`.
-//! The tests use all of it; the compiler says what they no longer use.
-//! Nothing here sleeps for luck: every wait is for a condition and has a deadline.
+//! The compiler reports what the tests no longer use.
+//! Nothing here sleeps for a fixed time: every wait is for a condition, and has a deadline.
 #![allow(unreachable_pub, reason = "`pub` marks what a support module offers to the others")]
 
 pub mod bcoin;
@@ -13,12 +13,18 @@ pub mod chain;
 pub mod client;
 mod conn;
 pub mod deaf;
+pub mod disk;
 pub mod dns;
+pub mod failing;
 pub mod faketime;
 pub mod files;
+pub mod invariant;
 mod link;
 pub mod measure;
 mod members;
+pub mod mine;
+pub mod misbehaving;
+pub mod misbehaviour;
 pub mod other;
 pub mod peer;
 pub mod population;
@@ -27,6 +33,7 @@ pub mod relay;
 pub mod rpc;
 pub mod run;
 pub mod script;
+pub mod serve;
 pub mod served;
 pub mod socks;
 pub mod strace;
@@ -34,4 +41,5 @@ pub mod sync;
 pub mod transactions;
 pub mod wait;
 pub mod wallet;
+pub mod web_clients;
 pub mod wrong;

@@ -1,4 +1,4 @@
-//! A peer of the network that follows a script, on a loopback port, over a chain that may change under it.
+//! A peer on a loopback port that follows a script, and serves a chain that may change.
 
 use super::conn::{Agreed, Conversation, Outbox};
 use super::link::{Link, Order};
@@ -16,10 +16,10 @@ use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How a new block is made known.
+/// How a new block is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announce {
-    /// As the client asked for: by `headers` if it sent `sendheaders`, else by `inv`.
+    /// By `headers` if the client sent `sendheaders`, otherwise by `inv`.
     AsAsked,
     /// By `headers`.
     Headers,
@@ -27,7 +27,7 @@ pub enum Announce {
     Inv,
 }
 
-/// A peer. It stops, and closes its connections, when dropped.
+/// A scripted peer. It stops and closes its connections when dropped.
 #[derive(Debug)]
 pub struct ScriptedPeer {
     stage: Arc<Stage>,
@@ -45,7 +45,7 @@ struct Stage {
     lines: Watched<Vec<Line>>,
 }
 
-/// An open connection as the peer's owner reaches it.
+/// An open connection.
 struct Line {
     stream: TcpStream,
     outbox: Outbox,
@@ -77,32 +77,32 @@ impl ScriptedPeer {
         Self { stage, address, listener }
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its address as `--connect` takes it.
+    /// Returns its address for `--connect`.
     pub fn connect(&self) -> String {
         self.address.to_string()
     }
 
-    /// The chain it serves.
+    /// Returns the chain that it serves.
     pub fn chain(&self) -> &SharedChain {
         &self.stage.chain
     }
 
-    /// What it has seen and done.
+    /// Returns the record of what it has seen and done.
     pub fn record(&self) -> &Record {
         &self.stage.record
     }
 
-    /// A copy of what it has seen so far.
+    /// Returns a copy of what it has seen so far.
     pub fn seen(&self) -> Seen {
         self.stage.record.seen()
     }
 
-    /// Waits until so many connections have done their handshake since the start.
+    /// Waits until this many connections have completed their handshake since the start.
     pub fn wait_ready(&self, count: usize, patience: Duration) {
         self.record().wait_for("a handshake", patience, |seen| {
             let ready = seen.connections.iter().filter(|connection| connection.ready).count();
@@ -110,13 +110,13 @@ impl ScriptedPeer {
         });
     }
 
-    /// Puts headers on top of the chain (every peer that shares it has them then) and announces them to its clients.
+    /// Adds headers to the chain, which other peers may share, and announces them to the clients of this peer.
     pub fn extend(&self, more: &[Header], how: Announce) {
         self.stage.chain.extend(more);
         self.announce(more.len(), how);
     }
 
-    /// Announces the last `count` headers of the chain to all clients whose handshake is done.
+    /// Announces the last `count` headers of the chain to all clients whose handshake is complete.
     pub fn announce(&self, count: usize, how: Announce) {
         let chain = self.stage.chain.now();
         let end = to_usize(chain.height()) + 1;
@@ -140,12 +140,12 @@ impl ScriptedPeer {
         }
     }
 
-    /// Sends a message to all clients, whatever it is.
+    /// Sends a message to all clients.
     pub fn send(&self, message: &Message) {
         self.stage.lines.lock().iter().for_each(|line| line.outbox.send(message));
     }
 
-    /// Closes all connections; new ones are accepted.
+    /// Closes all connections. New ones are accepted.
     pub fn hang_up(&self) {
         self.stage.hang_up();
     }
@@ -154,7 +154,7 @@ impl ScriptedPeer {
 impl Drop for ScriptedPeer {
     fn drop(&mut self) {
         self.stage.stopping.store(true, Ordering::SeqCst);
-        // Wakes the listener, which then sees that it is to stop.
+        // Wakes the listener, which then stops.
         drop(TcpStream::connect(self.address));
         if let Some(listener) = self.listener.take() {
             listener.join().ok();
@@ -173,7 +173,7 @@ impl Stage {
             if self.stopping.load(Ordering::SeqCst) {
                 break;
             }
-            // A client that is gone again before it was accepted is no fault of the peer's.
+            // The client may disconnect before it is accepted.
             if let Ok(stream) = stream
                 && let Ok(client) = stream.peer_addr()
             {
@@ -231,7 +231,7 @@ impl Stage {
         })
     }
 
-    /// Keeps the open connections; those that are over are let go, sockets and all.
+    /// Adds a connection, and drops those that have ended with their sockets.
     fn keep(&self, line: Line) {
         self.lines.change(|lines| {
             lines.retain(|line| !*line.over.lock());

@@ -1,5 +1,5 @@
-//! A network of scripted peers on loopback, each at an address of its own, all on one runtime: honest ones that name
-//! each other, liars, silent ones, and addresses where nobody is.
+//! A network of scripted peers on loopback, each with an address of its own: honest peers that know each other, liars,
+//! silent peers, and addresses that nobody listens on.
 
 pub use super::members::{Kind, Member, Plan};
 
@@ -27,27 +27,27 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// What happened at one member.
 #[derive(Clone, Debug, Default)]
 pub struct Visits {
-    /// The clients' ends of all connections.
+    /// The addresses of the clients of all connections.
     pub from: Vec<SocketAddr>,
-    /// Connections that are open.
+    /// Number of open connections.
     pub open: usize,
-    /// How often it was asked for addresses.
+    /// Number of requests for addresses.
     pub asked: usize,
-    /// How often it was asked for headers.
+    /// Number of requests for headers.
     pub headers: usize,
 }
 
-/// A population that is running. It goes away when dropped.
+/// A running population. It stops when dropped.
 #[derive(Debug)]
 pub struct Population {
-    /// The members, as they were planned.
+    /// The members.
     pub members: Vec<Member>,
     visits: Arc<Watched<Vec<Visits>>>,
     runtime: Option<Runtime>,
 }
 
 impl Plan {
-    /// Starts them, serving that chain.
+    /// Starts the members, which serve a chain.
     pub fn start(self, chain: &SharedChain) -> Population {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -70,20 +70,20 @@ impl Plan {
 }
 
 impl Population {
-    /// What happened at a member so far.
+    /// Returns what happened at a member so far.
     pub fn visits(&self, at: usize) -> Visits {
         self.visits.lock()[at].clone()
     }
 
-    /// What happened at all members so far.
+    /// Returns what happened at all members so far.
     pub fn all_visits(&self) -> Vec<Visits> {
         self.visits.lock().clone()
     }
 
-    /// Waits until there is something to find in what happened.
+    /// Waits until a function finds something in what happened, and returns it.
     ///
     /// # Panics
-    /// When there still is nothing at the deadline.
+    /// If it finds nothing before the deadline.
     pub fn wait_for<R>(
         &self,
         what: &str,
@@ -95,7 +95,7 @@ impl Population {
         found.unwrap_or_else(|| panic!("waited {patience:?} in vain for {what}"))
     }
 
-    /// How many members shake hands.
+    /// Returns the number of members that complete a handshake.
     pub fn reachable(&self) -> usize {
         self.members.iter().filter(|member| member.is_reachable()).count()
     }
@@ -109,7 +109,7 @@ impl Drop for Population {
     }
 }
 
-/// A member at its place.
+/// A running member.
 #[derive(Clone)]
 struct Stand {
     at: usize,
@@ -126,7 +126,7 @@ impl Stand {
     async fn listen(self, listener: std::net::TcpListener) {
         let listener = TcpListener::from_std(listener).expect("it is not blocking");
         loop {
-            // A client that is gone again before it was accepted is no fault of the member's.
+            // The client may disconnect before it is accepted.
             let Ok((stream, from)) = listener.accept().await else { continue };
             self.note(|visits| {
                 visits.from.push(from);
@@ -134,7 +134,7 @@ impl Stand {
             });
             let stand = self.clone();
             tokio::spawn(async move {
-                // How a conversation ends is the client's business.
+                // The client may end the conversation at any time.
                 stand.talk(stream, from).await.ok();
                 stand.note(|visits| visits.open -= 1);
             });
@@ -232,7 +232,7 @@ fn addresses(known: &[SocketAddr], member: &Member, addrv2: bool) -> Message {
     Message::AddrV2(known.iter().map(entry).collect())
 }
 
-/// The way to a client: in order, late by the member's latency.
+/// Sends messages to a client in order, with the latency of the member.
 struct Line {
     sender: UnboundedSender<(Instant, Vec<u8>)>,
     magic: [u8; 4],
@@ -245,7 +245,7 @@ impl Line {
     }
 
     fn post(&self, bytes: Vec<u8>) {
-        // Nobody carries it if the client is gone.
+        // The client may be gone.
         self.sender.send((Instant::now() + self.latency, bytes)).ok();
     }
 }

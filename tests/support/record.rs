@@ -1,4 +1,4 @@
-//! What a scripted peer saw: every message with its time, every connection.
+//! Records every message with its time, and every connection of a scripted peer.
 
 use super::wait::Watched;
 use lightclient::wire::{GetHeaders, Message};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 /// A message that a client sent.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// Which connection it came over, counted from 0.
+    /// The number of its connection, from 0.
     pub connection: usize,
-    /// When it was there as a whole.
+    /// When its last byte came.
     pub at: Instant,
     /// The message.
     pub message: Message,
@@ -19,31 +19,31 @@ pub struct Received {
 /// One connection that a client made.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// The client's end.
+    /// The address of the client.
     pub from: SocketAddr,
-    /// When it ended, whoever ended it.
+    /// When it ended.
     pub closed: Option<Instant>,
-    /// Whether the client's `verack` has come and was acted on: from then on it gets announcements.
+    /// Whether the client's `verack` has been handled. From then on it gets announcements.
     pub ready: bool,
     /// `getheaders` that are not answered yet.
     pub in_flight: usize,
-    /// Most `getheaders` that were unanswered at the same time.
+    /// The largest number of `getheaders` that were unanswered at the same time.
     pub max_in_flight: usize,
-    /// `headers` messages that were sent in answer, as a whole.
+    /// Number of `headers` messages that were sent completely as answers.
     pub answered: usize,
 }
 
-/// Everything seen so far.
+/// Everything that the peer has seen so far.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// All messages, in the order they came.
+    /// All messages in order.
     pub messages: Vec<Received>,
-    /// All connections, the first one first.
+    /// All connections in order.
     pub connections: Vec<Connection>,
 }
 
 impl Seen {
-    /// The `getheaders` among the messages.
+    /// Returns the `getheaders` among the messages.
     pub fn requests(&self) -> impl Iterator<Item = &GetHeaders> {
         self.messages.iter().filter_map(|received| match &received.message {
             Message::GetHeaders(request) => Some(request),
@@ -51,22 +51,22 @@ impl Seen {
         })
     }
 
-    /// Whether a message of that command came.
+    /// Returns whether a message with this command came.
     pub fn has(&self, command: &str) -> bool {
         self.messages.iter().any(|received| received.message.command().as_str() == command)
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     pub fn open(&self) -> usize {
         self.connections.iter().filter(|connection| connection.closed.is_none()).count()
     }
 
-    /// Most `getheaders` that any connection had unanswered at the same time.
+    /// Returns the largest number of `getheaders` that were unanswered at the same time on one connection.
     pub fn max_in_flight(&self) -> usize {
         self.connections.iter().map(|connection| connection.max_in_flight).max().unwrap_or(0)
     }
 
-    /// `headers` messages sent in answer, over all connections.
+    /// Returns the number of `headers` messages sent as answers on all connections.
     pub fn answered(&self) -> usize {
         self.connections.iter().map(|connection| connection.answered).sum()
     }
@@ -82,25 +82,25 @@ impl Seen {
     }
 }
 
-/// The record that the threads of a peer write and its owner reads.
+/// The record, which the threads of a peer write and tests read.
 #[derive(Debug, Default)]
 pub struct Record(Watched<Seen>);
 
 impl Record {
-    /// A copy of everything seen so far.
+    /// Returns a copy of everything seen so far.
     pub fn seen(&self) -> Seen {
         self.0.lock().clone()
     }
 
-    /// Something about what was seen so far, without a copy of it all.
+    /// Calls a function with what was seen so far, without copying it.
     pub fn look<R>(&self, look: impl FnOnce(&Seen) -> R) -> R {
         look(&self.0.lock())
     }
 
-    /// Waits until there is something to find in the record.
+    /// Waits until a function finds something in the record, and returns it.
     ///
     /// # Panics
-    /// When there still is nothing at the deadline.
+    /// If it finds nothing before the deadline.
     pub fn wait_for<R>(
         &self,
         what: &str,

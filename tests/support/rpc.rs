@@ -61,10 +61,11 @@ impl RpcClient {
         })
     }
 
-    fn post(&self, body: &str) -> io::Result<Value> {
-        let minute = Duration::from_secs(60);
-        let mut stream = TcpStream::connect_timeout(&self.address, minute)?;
-        stream.set_read_timeout(Some(minute))?;
+    /// Posts a body, and returns the head and the body of the answer.
+    ///
+    /// # Errors
+    /// No answer came within a minute.
+    pub fn post_text(&self, body: &str) -> io::Result<(String, String)> {
         let head = format!(
             "POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Basic {}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
@@ -72,18 +73,45 @@ impl RpcClient {
             base64(self.credentials.as_bytes()),
             body.len()
         );
-        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
+        self.send(&[head.as_bytes(), body.as_bytes()].concat())
+    }
+
+    /// Gets a path, and returns the head and the body of the answer.
+    ///
+    /// # Errors
+    /// No answer came within a minute.
+    pub fn get(&self, path: &str) -> io::Result<(String, String)> {
+        let host = self.address;
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        self.send(head.as_bytes())
+    }
+
+    /// Sends bytes, and returns the head and the body of what comes until the connection is closed.
+    ///
+    /// # Errors
+    /// It is not closed within a minute.
+    pub fn send(&self, request: &[u8]) -> io::Result<(String, String)> {
+        let minute = Duration::from_secs(60);
+        let mut stream = TcpStream::connect_timeout(&self.address, minute)?;
+        stream.set_read_timeout(Some(minute))?;
+        stream.write_all(request)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        Ok((head.to_owned(), body.to_owned()))
+    }
+
+    fn post(&self, body: &str) -> io::Result<Value> {
+        let (head, body) = self.post_text(body)?;
         // Errors come with a body too, whatever their HTTP status; only without one the status says all there is.
-        serde_json::from_str(body)
+        serde_json::from_str(&body)
             .map_err(|_| io::Error::other(head.lines().next().unwrap_or_default().to_owned()))
     }
 }
 
 /// RFC 4648, with padding: what HTTP's basic authentication is written in.
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {

@@ -1,4 +1,4 @@
-//! Runs the program as a user would: its own process, its own data folder, a deadline.
+//! Runs the program in a process of its own, with a data folder of its own and a deadline.
 
 use super::wait::{PATIENCE, Watched, poll_for};
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,22 +20,22 @@ use tempfile::TempDir;
 pub struct Program {
     binary: PathBuf,
     data_dir: PathBuf,
-    /// Removes the folder with the program, if it was made for it.
+    /// Removes the folder when dropped, if it was made for this program.
     _temporary: Option<TempDir>,
     flags: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
 }
 
 impl Program {
-    /// The program at that path (in integration tests and benches `env!("CARGO_BIN_EXE_lightclient")`) with a new data
-    /// folder that goes away with it.
+    /// Makes a program from the path of its binary (in integration tests and benches
+    /// `env!("CARGO_BIN_EXE_lightclient")`), with a new data folder that is removed with it.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         let temporary = TempDir::with_prefix("lightclient-").expect("a folder for temporary files");
         let data_dir = temporary.path().join("data");
         Self { _temporary: Some(temporary), ..Self::at(binary, data_dir) }
     }
 
-    /// The program with a data folder of the caller's.
+    /// Makes a program with an existing data folder.
     pub fn at(binary: impl Into<PathBuf>, data_dir: impl Into<PathBuf>) -> Self {
         Self {
             binary: binary.into(),
@@ -46,26 +46,27 @@ impl Program {
         }
     }
 
-    /// With a flag that every command gets, such as `--regtest`.
+    /// Adds a flag to every command, such as `--regtest`.
     #[must_use]
     pub fn with(mut self, flag: impl Into<OsString>) -> Self {
         self.flags.push(flag.into());
         self
     }
 
-    /// With an environment variable. Those of the tests' own environment that the program would read are not passed on.
+    /// Sets an environment variable. The program gets none of the variables that the tests themselves have for it.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// Where the data is.
+    /// Returns the data folder.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
-    /// The command that [`Program::start`] would run: the sub-command, data folder and flags, the other arguments.
+    /// Returns the command that [`Program::start`] runs: the subcommand, the data folder and flags, the other
+    /// arguments.
     pub fn command<S: AsRef<str>>(&self, args: &[S]) -> Command {
         let mut command = command(&self.binary);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -79,12 +80,12 @@ impl Program {
     /// Runs a command to its end.
     ///
     /// # Panics
-    /// If it has not ended within a minute.
+    /// If the command does not end within a minute.
     pub fn run<S: AsRef<str>>(&self, args: &[S]) -> Finished {
         self.start(args).wait(PATIENCE)
     }
 
-    /// Runs a command to its end with something to read on its standard input.
+    /// Runs a command to its end with this text on its standard input.
     pub fn run_with_input<S: AsRef<str>>(&self, args: &[S], input: &[u8]) -> Finished {
         let mut running = Running::start(self.command(args), Stdio::piped());
         let stdin = running.child.stdin.take().expect("it was piped");
@@ -100,7 +101,7 @@ impl Program {
     }
 }
 
-/// The bare program, without any setting that the environment of the tests may hold.
+/// Returns a command for the program, without settings from the environment of the tests.
 pub fn command(binary: &Path) -> Command {
     let mut command = Command::new(binary);
     let ours = |name: &OsString| name.to_string_lossy().starts_with("LIGHTCLIENT_");
@@ -111,7 +112,7 @@ pub fn command(binary: &Path) -> Command {
 }
 
 fn feed(mut stdin: ChildStdin, input: Vec<u8>) -> JoinHandle<()> {
-    // A program that stops reading is free to do so.
+    // The program may stop reading.
     thread::spawn(move || drop(stdin.write_all(&input)))
 }
 
@@ -135,24 +136,24 @@ impl Running {
         Self { child, started, stdout, stderr }
     }
 
-    /// Asks it to stop, as Ctrl-C does.
+    /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&mut self) {
         self.signal(Signal::INT);
     }
 
-    /// Asks it to stop, as `kill` does.
+    /// Sends SIGTERM, as `kill` does.
     pub fn terminate(&mut self) {
         self.signal(Signal::TERM);
     }
 
-    /// Ends it at once, as `kill -9` does.
+    /// Sends SIGKILL, as `kill -9` does.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
     }
 
-    /// Sends a signal; nothing happens if it has ended.
+    /// Sends a signal, unless the process has ended.
     pub fn signal(&mut self, signal: Signal) {
-        // While it has not been waited for its number is not given to another process.
+        // No other process gets the process number until this one has been waited for.
         if self.has_ended().is_none() {
             let id = Pid::from_child(&self.child);
             kill_process(id, signal).expect("a child may be signalled");
@@ -163,22 +164,27 @@ impl Running {
         self.child.try_wait().expect("a child can be waited for")
     }
 
-    /// Whether it is still running.
+    /// Returns its process number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns whether the process is still running.
     pub fn is_running(&mut self) -> bool {
         self.has_ended().is_none()
     }
 
-    /// Waits until its standard output holds that text.
+    /// Waits until standard output contains a text, and returns the output so far.
     ///
     /// # Panics
-    /// If it does not at the deadline, or the output has ended without.
+    /// If the deadline passes or the output ends before.
     pub fn wait_for_stdout(&self, text: &str, patience: Duration) -> String {
         self.stdout
             .wait_for(text, patience)
             .unwrap_or_else(|| self.give_up("output", text, patience))
     }
 
-    /// Waits until its standard error holds that text; see [`Running::wait_for_stdout`].
+    /// Waits until standard error contains a text, like [`Running::wait_for_stdout`].
     pub fn wait_for_stderr(&self, text: &str, patience: Duration) -> String {
         self.stderr
             .wait_for(text, patience)
@@ -193,10 +199,10 @@ impl Running {
         outputs(&self.stdout.text(), &self.stderr.text())
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     ///
     /// # Panics
-    /// If it has not ended by then; it is killed.
+    /// If the process does not end in time. It is then killed.
     pub fn wait(mut self, patience: Duration) -> Finished {
         let deadline = self.started + patience;
         let mut overdue = false;
@@ -226,23 +232,23 @@ impl Drop for Running {
 /// A command that has ended.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// Its exit code, unless a signal ended it.
+    /// The exit code, unless a signal ended the process.
     pub code: Option<i32>,
-    /// The signal that ended it.
+    /// The signal that ended the process.
     pub signal: Option<i32>,
-    /// What it wrote to standard output.
+    /// The text on standard output.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// The text on standard error.
     pub stderr: String,
-    /// From its start to its end.
+    /// The time from start to end.
     pub elapsed: Duration,
 }
 
 impl Finished {
-    /// The same, if it ended with that exit code.
+    /// Checks the exit code, and returns the command.
     ///
     /// # Panics
-    /// Otherwise, with everything it said.
+    /// If the exit code is another one. The message has all output.
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
         let ended = (self.code, self.signal);
@@ -250,19 +256,19 @@ impl Finished {
         self
     }
 
-    /// The same, if it ended well.
+    /// Checks that the exit code is 0, and returns the command.
     ///
     /// # Panics
-    /// Otherwise, with everything it said.
+    /// If the exit code is another one. The message has all output.
     #[track_caller]
     pub fn expect_success(self) -> Self {
         self.expect_code(0)
     }
 
-    /// Its standard output as one JSON value.
+    /// Returns standard output as one JSON value.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is not JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         match serde_json::from_str(&self.stdout) {
@@ -271,10 +277,10 @@ impl Finished {
         }
     }
 
-    /// Each line of its standard output as a JSON value.
+    /// Returns each line of standard output as a JSON value.
     ///
     /// # Panics
-    /// If one is none.
+    /// If a line is not JSON.
     #[track_caller]
     pub fn json_lines(&self) -> Vec<Value> {
         let parse = |line: &str| match serde_json::from_str(line) {
@@ -293,7 +299,7 @@ fn outputs(stdout: &dyn Display, stderr: &dyn Display) -> String {
     format!("--- standard output\n{stdout}\n--- standard error\n{stderr}\n---")
 }
 
-/// A stream being read by a thread of its own.
+/// A stream that a thread of its own reads.
 #[derive(Debug)]
 struct Captured {
     read: Arc<Watched<ReadSoFar>>,
@@ -324,7 +330,7 @@ impl Captured {
         String::from_utf8_lossy(&self.read.lock().bytes).into_owned()
     }
 
-    /// The text once it holds `wanted`; `None` if it never does.
+    /// Waits until the text contains `wanted`, and returns the text, or `None` if it never does.
     fn wait_for(&self, wanted: &str, patience: Duration) -> Option<String> {
         let found = self.read.wait_until(Instant::now() + patience, |read| {
             let text = String::from_utf8_lossy(&read.bytes);

@@ -1,4 +1,4 @@
-//! The part a scripted peer plays.
+//! The behaviour of a scripted peer.
 
 use super::peer::ScriptedPeer;
 use super::served::SharedChain;
@@ -13,17 +13,21 @@ use std::time::Duration;
 pub enum Opening {
     /// With a handshake like Bitcoin Core's.
     Handshake,
-    /// Accepts, reads, never says anything.
+    /// Accepts and reads, and never sends anything.
     Mute,
     /// Sends the client's own nonce back, as a connection to oneself does.
     EchoNonce,
-    /// Sends bytes that are no message at all.
+    /// Sends bytes that are no message.
     Garbage,
     /// Sends the head of a `version` message that claims 4 GiB.
     Oversized,
+    /// Sends these bytes.
+    Says(&'static [u8]),
+    /// Closes the connection.
+    HangUp,
 }
 
-/// What the peer does in place of another answer to `getheaders`.
+/// What the peer does instead of answering the next `getheaders`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Then {
     /// No answer, but pings are still answered.
@@ -32,19 +36,21 @@ pub enum Then {
     Silence,
     /// Closes the connection, right after the last answer if there was one.
     Close,
-    /// An empty `headers`, as if there were no more.
+    /// An empty `headers`, as if nothing followed.
     Empty,
     /// Bytes that are no message.
     Garbage,
     /// The head of a `headers` message that claims 4 GiB.
     Oversized,
-    /// The answer, at so many bytes in a second.
+    /// The answer, with a wrong checksum.
+    BadChecksum,
+    /// The answer, at this many bytes per second.
     Trickle(f64),
 }
 
 type Hook = dyn Fn(&Message) -> Option<Vec<Message>> + Send + Sync;
 
-/// Everything a peer can be told beforehand. What is not said is as in Bitcoin Core.
+/// The script of a peer. By default the peer behaves like Bitcoin Core.
 #[derive(Clone)]
 pub struct Script {
     pub(super) listen: SocketAddr,
@@ -54,6 +60,7 @@ pub struct Script {
     pub(super) user_agent: String,
     pub(super) protocol: i32,
     pub(super) wtxid_relay: bool,
+    pub(super) clock_ahead: i64,
     pub(super) round_trip: Duration,
     pub(super) rate: Option<f64>,
     pub(super) serves_up_to: u32,
@@ -72,7 +79,7 @@ impl fmt::Debug for Script {
 }
 
 impl Script {
-    /// A peer without fault, delay or limit.
+    /// Makes the script of a peer without fault, delay or limit.
     pub fn honest() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -82,6 +89,7 @@ impl Script {
             user_agent: "/Scripted:1.0/".to_owned(),
             protocol: PROTOCOL_VERSION,
             wtxid_relay: true,
+            clock_ahead: 0,
             round_trip: Duration::ZERO,
             rate: None,
             serves_up_to: u32::MAX,
@@ -93,60 +101,67 @@ impl Script {
         }
     }
 
-    /// Starts the peer on that chain.
+    /// Starts the peer with a chain.
     ///
     /// # Panics
-    /// If its address cannot be listened on.
+    /// If the peer cannot listen on its address.
     pub fn start(self, chain: &SharedChain) -> ScriptedPeer {
         ScriptedPeer::start(self, chain.clone())
     }
 
-    /// Listens on that address of the loopback network (any of `127.0.0.0/8`), on a free port.
+    /// Makes the peer listen on an address in `127.0.0.0/8`, on a free port.
     #[must_use]
     pub fn on(mut self, ip: Ipv4Addr) -> Self {
         self.listen.set_ip(IpAddr::V4(ip));
         self
     }
 
-    /// Listens on that port.
+    /// Makes the peer listen on a port.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.listen.set_port(port);
         self
     }
 
-    /// Sends its messages with another magic than its chain's; the client's are still understood.
+    /// Sends messages with another magic than that of its chain. It still reads those of the client.
     #[must_use]
     pub fn magic(mut self, magic: [u8; 4]) -> Self {
         self.magic = Some(magic);
         self
     }
 
-    /// Sends its `version` as soon as a client connects; otherwise it waits for the client's.
+    /// Sends its `version` as soon as a client connects. By default it waits for that of the client.
     #[must_use]
     pub fn speaks_first(mut self) -> Self {
         self.speaks_first = true;
         self
     }
 
-    /// The height in its `version`, whatever its chain has.
+    /// Sets the height in its `version`.
     #[must_use]
     pub fn claims_height(mut self, height: i32) -> Self {
         self.height = Some(height);
         self
     }
 
-    /// The user agent in its `version`.
+    /// Sets the user agent in its `version`.
     #[must_use]
     pub fn user_agent(mut self, user_agent: &str) -> Self {
         user_agent.clone_into(&mut self.user_agent);
         self
     }
 
-    /// The protocol version in its `version`.
+    /// Sets the protocol version in its `version`.
     #[must_use]
     pub fn protocol(mut self, protocol: i32) -> Self {
         self.protocol = protocol;
+        self
+    }
+
+    /// Sets how many seconds the time in its `version` is ahead.
+    #[must_use]
+    pub fn clock_ahead(mut self, seconds: i64) -> Self {
+        self.clock_ahead = seconds;
         self
     }
 
@@ -157,35 +172,35 @@ impl Script {
         self
     }
 
-    /// Everything it sends arrives so much later. (TCP's own handshake stays as fast as loopback is.)
+    /// Delays everything that it sends. The handshake of TCP is not delayed.
     #[must_use]
     pub fn round_trip(mut self, round_trip: Duration) -> Self {
         self.round_trip = round_trip;
         self
     }
 
-    /// Sends at most so many bytes in a second over each connection.
+    /// Sends at most this many bytes per second over each connection.
     #[must_use]
     pub fn rate(mut self, bytes_per_second: f64) -> Self {
         self.rate = Some(bytes_per_second);
         self
     }
 
-    /// Knows nothing of its chain above that height: a peer that is behind.
+    /// Serves its chain only up to a height, like a peer that is behind.
     #[must_use]
     pub fn serves_up_to(mut self, height: u32) -> Self {
         self.serves_up_to = height;
         self
     }
 
-    /// How it starts a conversation.
+    /// Sets how it starts a conversation.
     #[must_use]
     pub fn opening(mut self, opening: Opening) -> Self {
         self.opening = opening;
         self
     }
 
-    /// What it does once it has answered so many `getheaders` of a connection.
+    /// Sets what it does once it has answered this many `getheaders` of a connection.
     #[must_use]
     pub fn after(mut self, answers: usize, then: Then) -> Self {
         self.then = Some((answers, then));
@@ -199,14 +214,14 @@ impl Script {
         self
     }
 
-    /// The addresses it gives to who asks for some (`getaddr`).
+    /// Sets the addresses with which it answers `getaddr`.
     #[must_use]
     pub fn addresses(mut self, addresses: Vec<SocketAddr>) -> Self {
         self.addresses = addresses;
         self
     }
 
-    /// Answers messages as the function says; those that it gives `None` for as otherwise.
+    /// Answers messages as a function says. For messages for which it returns `None`, the peer does as usual.
     #[must_use]
     pub fn answering(
         mut self,

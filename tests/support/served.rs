@@ -1,5 +1,4 @@
-//! A chain as peers serve it: headers laid out as they go over the wire, found by hash, shared and changed while
-//! peers run.
+//! A chain that peers serve. Its headers are in wire form, are found by hash, and may change while peers run.
 
 use lightclient::primitives::{BlockHash, HEADER_LEN, Header, Network, sha256d};
 use lightclient::wire::{FOREIGN_VERSION_BIT, GetHeaders, MAX_HEADERS, put_compact_size};
@@ -14,12 +13,12 @@ const ENTRY_LEN: usize = HEADER_LEN + 1;
 const FOREIGN_LEN: usize = 164;
 const FOREIGN_ENTRY_LEN: usize = FOREIGN_LEN + 1;
 
-/// A `headers` message in two parts, so that 162 kB of headers are never copied: head and count, then a part of the
-/// chain's [`ServedChain::entries`].
+/// A `headers` message in two parts: head and count, then a part of [`ServedChain::entries`]. So 162 kB of headers are
+/// never copied.
 pub struct HeadersMessage {
     /// The 24 bytes of the message's head and the number of headers.
     pub front: Vec<u8>,
-    /// Which bytes of the entries follow.
+    /// The bytes of the entries that follow.
     pub entries: Range<usize>,
 }
 
@@ -30,14 +29,14 @@ pub struct ServedChain {
     entries: Vec<u8>,
     hashes: Vec<BlockHash>,
     heights: HashMap<BlockHash, usize>,
-    /// The first height whose header is a long one of the other chain.
+    /// The first height with a 164-byte header of the other chain.
     foreign_from: Option<usize>,
-    /// Checksums of messages by their first height and count: hashing 162 kB costs as much as sending them.
+    /// Checksums of messages by their first height and count, since hashing 162 kB takes as long as sending them.
     checksums: Mutex<HashMap<(usize, usize), [u8; 4]>>,
 }
 
 impl ServedChain {
-    /// The chain of these headers, which start with genesis. Nothing about them is checked.
+    /// Makes a chain of headers, which start with genesis. They are not checked.
     pub fn new(network: Network, headers: &[Header]) -> Self {
         let mut chain = Self {
             network,
@@ -51,7 +50,7 @@ impl ServedChain {
         chain
     }
 
-    /// This chain with everything from `height` on replaced by `count` 164-byte headers of the other chain.
+    /// Returns this chain with everything from `height` on replaced by `count` 164-byte headers of the other chain.
     pub fn with_foreign(&self, height: u32, count: u32) -> Self {
         let height = to_usize(height);
         let headers: Vec<Header> = (0..height).map(|height| self.header(height)).collect();
@@ -75,7 +74,7 @@ impl ServedChain {
             hashes: self.hashes.clone(),
             heights: self.heights.clone(),
             foreign_from: self.foreign_from,
-            // The last message of the chain so far will be a longer one.
+            // The last message of the chain becomes longer.
             checksums: Mutex::default(),
         };
         chain.push(more);
@@ -89,7 +88,7 @@ impl ServedChain {
     }
 
     fn push_raw(&mut self, header: &[u8]) {
-        // The other chain hashes in another way, but nobody checks that here: any unique name will do.
+        // The other chain has another hash function. Here any unique hash is enough.
         let hash = BlockHash(sha256d(header));
         self.entries.extend_from_slice(header);
         self.entries.push(0);
@@ -97,27 +96,27 @@ impl ServedChain {
         self.hashes.push(hash);
     }
 
-    /// The network it belongs to.
+    /// Returns the network.
     pub fn network(&self) -> Network {
         self.network
     }
 
-    /// Height of the last header.
+    /// Returns the height of the last header.
     pub fn height(&self) -> u32 {
         to_u32(self.hashes.len() - 1)
     }
 
-    /// Hash of the last header.
+    /// Returns the hash of the last header.
     pub fn tip(&self) -> BlockHash {
         *self.hashes.last().expect("a chain has a genesis")
     }
 
-    /// Hash of the header at that height.
+    /// Returns the hash of the header at a height.
     pub fn hash(&self, height: u32) -> BlockHash {
         self.hashes[to_usize(height)]
     }
 
-    /// The first 80 bytes at that height as a header.
+    /// Returns the first 80 bytes at a height as a header.
     pub fn header(&self, height: usize) -> Header {
         let (header, _) = self.entries[self.offset(height)..]
             .split_first_chunk::<HEADER_LEN>()
@@ -125,7 +124,7 @@ impl ServedChain {
         Header::decode(header)
     }
 
-    /// Every header with the zero after it, in wire form.
+    /// Returns all headers in wire form, each with the zero after it.
     pub fn entries(&self) -> &[u8] {
         &self.entries
     }
@@ -135,10 +134,10 @@ impl ServedChain {
         (height - long) * ENTRY_LEN + long * FOREIGN_ENTRY_LEN
     }
 
-    /// The heights of the headers that Bitcoin Core would send to one who asks so, if its chain ended at `limit`.
+    /// Returns the heights of the headers that Bitcoin Core would send for a request if its chain ended at `limit`.
     ///
-    /// The first hash of the locator that is known is where the two chains part, genesis if none is. With an empty
-    /// locator the stop hash alone is meant.
+    /// The chains fork at the first known hash of the locator, or at genesis if none is known. An empty locator
+    /// requests only the header of the stop hash.
     pub fn answer(&self, request: &GetHeaders, limit: u32) -> Range<usize> {
         let end = to_usize(limit.min(self.height())) + 1;
         let known =
@@ -155,7 +154,7 @@ impl ServedChain {
         }
     }
 
-    /// The message of the headers at those heights, for a network of that magic.
+    /// Returns the message with the headers at these heights, for a network with this magic.
     pub fn message(&self, heights: Range<usize>, magic: [u8; 4]) -> HeadersMessage {
         let entries = self.offset(heights.start)..self.offset(heights.end);
         let mut count = Vec::with_capacity(3);
@@ -184,22 +183,22 @@ impl ServedChain {
 
 const VERSION_OF_FOREIGN: u32 = FOREIGN_VERSION_BIT | 0x2000_0000;
 
-/// A chain that several peers serve and that can change under them; a clone is the same chain.
+/// A chain that several peers serve, and that can change meanwhile. A clone is the same chain.
 #[derive(Clone, Debug)]
 pub struct SharedChain(Arc<RwLock<Arc<ServedChain>>>);
 
 impl SharedChain {
-    /// A chain of these headers, which start with genesis.
+    /// Makes a chain of headers, which start with genesis.
     pub fn new(network: Network, headers: &[Header]) -> Self {
         Self::from(ServedChain::new(network, headers))
     }
 
-    /// The chain as it is now.
+    /// Returns the current chain.
     pub fn now(&self) -> Arc<ServedChain> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts another chain in its place: a reorganisation, if they share their beginning.
+    /// Replaces the chain. If both have the same beginning, this is a reorganisation.
     pub fn replace(&self, headers: &[Header]) {
         let next = Arc::new(ServedChain::new(self.now().network, headers));
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;

@@ -1,4 +1,4 @@
-//! A SOCKS5 proxy on loopback that writes down what it is asked for, and from where it reached out.
+//! A SOCKS5 proxy on loopback that records its requests and its own connections.
 
 use super::wait::Watched;
 use std::collections::HashMap;
@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What a client asked to be connected to.
+/// The destination of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Target {
-    /// A name, for the proxy to resolve.
+    /// A name, which the proxy resolves.
     Name(String, u16),
     /// An address.
     Address(SocketAddr),
@@ -23,29 +23,28 @@ pub enum Target {
 /// What the proxy has seen and done.
 #[derive(Clone, Debug, Default)]
 pub struct Proxied {
-    /// Whom it was asked to connect to, in order.
+    /// The destinations of all requests in order.
     pub targets: Vec<Target>,
-    /// User name and password of each of these requests; `None` where it was made without authentication.
+    /// User name and password of each request; `None` without authentication.
     pub credentials: Vec<Option<(String, String)>>,
-    /// Its own ends of the connections it made.
+    /// The local addresses of the connections that it made.
     pub outgoing: Vec<SocketAddr>,
 }
 
 /// How clients log in to a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// As Tor: with any user name and password, or without.
+    /// Any user name and password, or none, like Tor.
     Any,
-    /// As `ssh -D`: without.
+    /// None, like `ssh -D`.
     Without,
-    /// As some that are configured so: it takes a user name and a password where they are offered, and refuses them;
-    /// without any it lets everybody in.
+    /// None. If a client offers a user name and a password, the proxy asks for them and refuses them.
     RefusesLogins,
-    /// With this user name and password only.
+    /// Only this user name and password.
     Only(&'static str, &'static str),
 }
 
-/// A proxy. It stops when dropped; connections through it end with their ends.
+/// A SOCKS5 proxy. It stops when dropped. Connections through it end when one of their ends closes.
 #[derive(Debug)]
 pub struct SocksProxy {
     address: SocketAddr,
@@ -62,13 +61,13 @@ struct Shared {
 }
 
 impl SocksProxy {
-    /// Starts a proxy that knows these names; of any other it says that the host is unreachable. As Tor, it takes any
-    /// user name and password where they are offered.
+    /// Starts a proxy that knows these names, and reports any other as an unreachable host. It accepts any user name
+    /// and password, like Tor.
     pub fn start(names: impl IntoIterator<Item = (String, SocketAddr)>) -> Self {
         Self::with(Access::Any, names)
     }
 
-    /// As [`SocksProxy::start`], with this way to log in.
+    /// Starts a proxy like [`SocksProxy::start`], with another way to log in.
     pub fn with(access: Access, names: impl IntoIterator<Item = (String, SocketAddr)>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
@@ -84,12 +83,12 @@ impl SocksProxy {
         Self { address, shared, listener }
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it has seen and done so far.
+    /// Returns what it has seen and done so far.
     pub fn proxied(&self) -> Proxied {
         self.shared.proxied.lock().clone()
     }
@@ -98,7 +97,7 @@ impl SocksProxy {
 impl Drop for SocksProxy {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the listener, which then sees that it is to stop.
+        // Wakes the listener, which then stops.
         drop(TcpStream::connect(self.address));
         if let Some(listener) = self.listener.take() {
             listener.join().ok();
@@ -114,7 +113,7 @@ impl Shared {
             }
             let Ok(client) = client else { continue };
             let shared = Arc::clone(self);
-            // A client that breaks off is its own test's business.
+            // The client may disconnect at any time.
             thread::spawn(move || shared.serve(client).ok());
         }
     }
@@ -148,7 +147,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Agrees on a method with the client, and takes its credentials; `None` if it is turned away.
+    /// Agrees on a method with the client, and reads its credentials. Returns `None` if it refuses the client.
     #[allow(
         clippy::type_complexity,
         reason = "the user and password, if any, of a client that is let in"
@@ -186,7 +185,7 @@ impl Shared {
     }
 }
 
-/// Listens on a Unix socket and leads every client to `proxy`, for as long as the process lives.
+/// Listens on a Unix socket, and forwards every client to `proxy` until the process ends.
 pub fn front(path: &Path, proxy: SocketAddr) {
     let listener = UnixListener::bind(path).expect("a free path");
     thread::spawn(move || {
@@ -207,7 +206,34 @@ pub fn front(path: &Path, proxy: SocketAddr) {
     });
 }
 
-/// Copies until one side ends, and tells the other.
+/// Starts a server that answers what each client sends with one of these texts after the other, and then closes the
+/// connection; an empty text is none. Returns its address.
+pub fn scripted(answers: &'static [&'static [u8]]) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            // The client may disconnect at any time.
+            thread::spawn(move || client.and_then(|client| answer(client, answers)).ok());
+        }
+    });
+    address
+}
+
+fn answer(mut client: TcpStream, answers: &[&[u8]]) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    for answer in answers {
+        if client.read(&mut buffer)? == 0 {
+            break;
+        }
+        client.write_all(answer)?;
+    }
+    client.shutdown(Shutdown::Write)?;
+    // What is unread would reset the connection.
+    io::copy(&mut client, &mut io::sink()).map(drop)
+}
+
+/// Copies bytes until one side ends, and closes the other.
 fn pour(from: &mut TcpStream, to: &mut TcpStream) {
     io::copy(from, to).ok();
     from.shutdown(Shutdown::Both).ok();
@@ -222,7 +248,7 @@ fn read<const N: usize>(stream: &mut TcpStream) -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// A user name and a password, whatever they are.
+/// Reads a user name and a password.
 fn read_credentials(client: &mut TcpStream) -> io::Result<(String, String)> {
     let [1] = read(client)? else {
         return Err(io::Error::other("another version of the authentication"));
@@ -230,7 +256,7 @@ fn read_credentials(client: &mut TcpStream) -> io::Result<(String, String)> {
     Ok((read_text(client)?, read_text(client)?))
 }
 
-/// A text behind its length.
+/// Reads a text and its length.
 fn read_text(client: &mut TcpStream) -> io::Result<String> {
     let [length] = read(client)?;
     let mut text = vec![0; usize::from(length)];

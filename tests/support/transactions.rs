@@ -1,4 +1,4 @@
-//! Transactions and blocks made on the spot, and peers that announce them.
+//! Makes transactions and blocks, and peers that announce them.
 
 use super::chain::{mine, now};
 use super::script::Script;
@@ -9,30 +9,30 @@ use lightclient::wire::{Block, Inventory, InventoryKind, Message, Transaction, p
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The transaction of that number: one input, and one output of as many satoshi to a P2WPKH script of its own. Those of
-/// odd numbers have a witness of 64 bytes, and so two ids. It is valid in form only.
+/// Makes the transaction with a number. It has one input, and one output of as many satoshi to a P2WPKH script of its
+/// own. Odd numbers have a witness of 64 bytes, and so a wtxid that differs from the txid. Only the encoding is valid.
 pub fn transaction(number: u64) -> Transaction {
     let digest = sha256d(&number.to_le_bytes());
     let signature = [digest, digest].concat();
     with_witness(number, (number % 2 == 1).then_some(&signature))
 }
 
-/// The same transaction with that witness of one item, or none.
+/// Returns the transaction with a witness of one item, or without a witness.
 pub fn with_witness(number: u64, item: Option<&Vec<u8>>) -> Transaction {
     paying(&sha256d(&number.to_le_bytes()), number, item)
 }
 
-/// One of so many satoshi that spends what the transaction of that number does.
+/// Makes a transaction that spends the same output as the transaction with a number.
 pub fn spending(number: u64, amount: u64) -> Transaction {
     paying(&sha256d(&number.to_le_bytes()), amount, None)
 }
 
-/// One of so many satoshi that spends the output of another.
+/// Makes a transaction that spends the output of another.
 pub fn child_of(parent: &Transaction, amount: u64) -> Transaction {
     paying(&parent.view().txid().0, amount, None)
 }
 
-/// The first output of a transaction goes to a script of its own.
+/// Gives the first output of a transaction a script of its own.
 fn paying(previous: &[u8; 32], amount: u64, item: Option<&Vec<u8>>) -> Transaction {
     let program = [&[0, 20], &previous[..20]].concat();
     let mut witness = Vec::new();
@@ -60,15 +60,15 @@ fn decoded(parts: &[&[u8]]) -> Transaction {
     Transaction::decode(parts.concat()).expect("written as a transaction is")
 }
 
-/// Those of a range of numbers.
+/// Makes the transactions with these numbers.
 pub fn transactions(numbers: std::ops::Range<u64>) -> Vec<Transaction> {
     numbers.map(transaction).collect()
 }
 
-/// A coinbase that says the height, to a script that anyone may take it by, and commits to the others' witnesses.
+/// Makes a coinbase with the height and the witness commitment. Anyone can spend it.
 fn coinbase(height: u32, others: &[Transaction]) -> Transaction {
     let height = height.to_le_bytes();
-    // What stands for the coinbase itself is not looked at.
+    // The entry of the coinbase itself does not count.
     let wtxids = others.iter().map(|transaction| transaction.view().wtxid());
     let wtxids: Vec<Wtxid> = [Wtxid([0; 32])].into_iter().chain(wtxids).collect();
     let commitment = witness_commitment(&witness_root(&wtxids), &[0; 32]);
@@ -92,7 +92,7 @@ fn coinbase(height: u32, others: &[Transaction]) -> Transaction {
     ])
 }
 
-/// A regtest block at that height on top of a header, with a coinbase and these transactions.
+/// Makes a regtest block on top of a header, with a coinbase and these transactions.
 pub fn block_on(parent: &Header, height: u32, transactions: &[Transaction]) -> Block {
     let all = [&[coinbase(height, transactions)], transactions].concat();
     let txids: Vec<Txid> = all.iter().map(|transaction| transaction.view().txid()).collect();
@@ -106,7 +106,7 @@ pub fn block_on(parent: &Header, height: u32, transactions: &[Transaction]) -> B
     Block::decode(bytes).expect("written as a block is")
 }
 
-/// How transactions are announced among peers that both know BIP339.
+/// Returns the announcement of transactions between peers that both support BIP339.
 pub fn announcement(transactions: &[Transaction]) -> Message {
     let entry = |transaction: &Transaction| Inventory {
         kind: InventoryKind::Wtx,
@@ -115,7 +115,7 @@ pub fn announcement(transactions: &[Transaction]) -> Message {
     Message::Inv(transactions.iter().map(entry).collect())
 }
 
-/// How they are announced where one of the two does not.
+/// Returns the announcement of transactions if one of the two peers does not support BIP339.
 pub fn announcement_by_txid(transactions: &[Transaction]) -> Message {
     let entry = |transaction: &Transaction| Inventory {
         kind: InventoryKind::Tx,
@@ -124,7 +124,7 @@ pub fn announcement_by_txid(transactions: &[Transaction]) -> Message {
     Message::Inv(transactions.iter().map(entry).collect())
 }
 
-/// So many announcements of nothing, from that number on.
+/// Returns announcements of transactions that do not exist, from a number on.
 pub fn made_up(numbers: std::ops::Range<u64>) -> Message {
     let entry = |number: u64| Inventory {
         kind: InventoryKind::Wtx,
@@ -134,7 +134,7 @@ pub fn made_up(numbers: std::ops::Range<u64>) -> Message {
 }
 
 impl Script {
-    /// Sends those transactions and blocks to who asks for them, and says of the rest that it does not have it.
+    /// Serves these transactions and blocks, and answers `notfound` for all others.
     #[must_use]
     pub fn having(self, transactions: &[Transaction], blocks: &[Block]) -> Self {
         let transactions = transactions.iter().flat_map(|tx| {
@@ -156,7 +156,7 @@ impl Script {
     }
 }
 
-/// A chain for peers whose headers play no part.
+/// Returns a chain for peers whose headers do not matter.
 pub fn any_chain() -> SharedChain {
     SharedChain::new(
         lightclient::primitives::Network::Regtest,

@@ -1,24 +1,25 @@
-//! Waiting for a condition, never for a time.
+//! Waits for conditions, and never for a fixed time.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what should happen at once: generous, since machines are shared.
+/// How long a test waits for something that should happen at once. It is long because test machines may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(200);
 
-/// Polls until there is something, for what no event tells of (another process' port, a file).
+/// Polls until a function returns something. It is for conditions without an event, such as a file or another process's
+/// port.
 ///
 /// # Panics
-/// When there still is nothing at the deadline.
+/// If it returns nothing before the deadline.
 pub fn poll_for<T>(what: &str, patience: Duration, found: impl FnMut() -> Option<T>) -> T {
     poll_every(Duration::from_millis(2), what, patience, found)
 }
 
-/// Like [`poll_for`], at intervals of the caller's: for looks that cost the one who is looked at something.
+/// Polls like [`poll_for`], at a chosen interval, for conditions that are expensive to check.
 ///
 /// # Panics
-/// When there still is nothing at the deadline.
+/// If the function returns nothing before the deadline.
 pub fn poll_every<T>(
     interval: Duration,
     what: &str,
@@ -43,24 +44,24 @@ pub struct Watched<T> {
 }
 
 impl<T> Watched<T> {
-    /// Watches that value.
+    /// Makes a value to wait on.
     pub fn new(value: T) -> Self {
         Self { value: Mutex::new(value), changed: Condvar::new() }
     }
 
-    /// A look at the value. A thread that panicked while it held it is no reason to fail here: its own panic tells.
+    /// Locks the value. If another thread panicked while it held the lock, that thread reports the failure.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the value and wakes those who wait.
+    /// Changes the value, and wakes the threads that wait.
     pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let result = change(&mut self.lock());
         self.changed.notify_all();
         result
     }
 
-    /// Waits until there is something to find in the value; `None` at the deadline.
+    /// Waits until a function finds something in the value, and returns it, or `None` at the deadline.
     pub fn wait_until<R>(
         &self,
         deadline: Instant,

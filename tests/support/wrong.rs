@@ -1,4 +1,4 @@
-//! Headers that break one rule each, in chains that are good up to there.
+//! Makes chains in which one header breaks a rule.
 
 use super::chain::{extend_chain, mine, next_header, now};
 use lightclient::chain::{MEDIAN_TIME_SPAN, median_time_past, params};
@@ -9,24 +9,23 @@ use lightclient::primitives::{BlockHash, Header, MerkleRoot, Network, Target, he
 pub enum Wrong {
     /// A hash above the target of its bits ("high-hash").
     Work,
-    /// Bits that the retarget does not give, with the work that they ask for ("bad-diffbits").
+    /// Bits that do not follow from the retarget, with a valid proof of work ("bad-diffbits").
     Bits,
     /// A parent that is not the header before it ("prev-blk-not-found").
     Link,
-    /// A time that is just the median of the eleven headers before ("time-too-old").
+    /// A time equal to the median of the eleven headers before ("time-too-old").
     OldTime,
     /// A time three hours ahead of the clock ("time-too-new").
     FutureTime,
     /// Version 3, retired by BIP65 ("bad-version").
     Version,
-    /// A header that would do on another network: on regtest the real mainnet block 1 ("prev-blk-not-found": nothing
-    /// of mainnet stands on a regtest header), elsewhere one of regtest's trivial work ("high-hash": bits above the
-    /// limit).
+    /// A header that is valid on another network. On regtest it is the real mainnet block 1, whose parent is unknown
+    /// ("prev-blk-not-found"). Elsewhere it has the trivial work of regtest, with bits above the limit ("high-hash").
     OtherNetwork,
 }
 
 impl Wrong {
-    /// Every kind; all can be made on regtest, of other networks only [`Wrong::ELSEWHERE`].
+    /// All kinds. Regtest can have all of them, other networks only [`Wrong::ELSEWHERE`].
     pub const ALL: [Self; 7] = [
         Self::Work,
         Self::Bits,
@@ -40,7 +39,7 @@ impl Wrong {
     /// The kinds that need no mining at a real network's difficulty.
     pub const ELSEWHERE: [Self; 3] = [Self::Work, Self::Link, Self::OtherNetwork];
 
-    /// Bitcoin Core's name of the rule that the header breaks first on that network.
+    /// Returns Bitcoin Core's name of the rule that the header breaks on a network.
     pub fn rule(self, network: Network) -> &'static str {
         match self {
             Self::OtherNetwork if network != Network::Regtest => "high-hash",
@@ -55,9 +54,9 @@ impl Wrong {
 }
 
 impl Wrong {
-    /// What is to be told of the wrong header at height `at` of a chain: what was expected, and what it has.
+    /// Returns the expected and actual values that the error for the wrong header at height `at` must contain.
     ///
-    /// A time that depends on the clock is told as of now.
+    /// Values that depend on the clock are those of now.
     pub fn expected_and_got(self, network: Network, chain: &[Header], at: u32) -> (String, String) {
         let at = usize::try_from(at).expect("a height fits in memory");
         let (before, wrong) = (chain[at - 1], chain[at]);
@@ -81,13 +80,13 @@ impl Wrong {
     }
 }
 
-/// `base` with a wrong header at height `at`.
+/// Returns `base` with a wrong header at height `at`.
 ///
-/// What follows it is as long as in the base. On regtest it stands on the wrong header, so that nothing else is wrong
-/// with it; elsewhere the base's own headers follow.
+/// The chain stays as long as `base`. On regtest, valid headers on top of the wrong one follow. Elsewhere the headers
+/// of `base` follow.
 ///
 /// # Panics
-/// If the kind cannot be made on that network (see [`Wrong::ELSEWHERE`]) or `at` is not between 1 and the tip.
+/// If the network cannot have this kind (see [`Wrong::ELSEWHERE`]) or `at` is not between 1 and the tip.
 pub fn with_wrong(network: Network, base: &[Header], at: u32, kind: Wrong) -> Vec<Header> {
     let at = usize::try_from(at).expect("a height fits in memory");
     let (good, rest) = base.split_at(at);
@@ -116,7 +115,7 @@ pub fn with_wrong(network: Network, base: &[Header], at: u32, kind: Wrong) -> Ve
     chain
 }
 
-/// Headers on top of the wrong one, whose times are those that the good chain would have had.
+/// Mines headers on top of the wrong one, with the times of the good chain.
 fn follow(mut chain: Vec<Header>, time: u32, after: u32) -> Vec<Header> {
     if after == 0 {
         return chain;
@@ -144,8 +143,8 @@ fn wrong_on_regtest(good: &[Header], kind: Wrong) -> Header {
     }
 }
 
-/// The header with a nonce for which its hash is above the target.
-fn unmined(mut header: Header, target: Target) -> Header {
+/// Returns the header with a nonce for which its hash is above the target.
+pub fn unmined(mut header: Header, target: Target) -> Header {
     while target.is_met_by(&header.hash()) {
         header.nonce = header.nonce.wrapping_add(1);
     }

@@ -9,7 +9,7 @@ pub(super) struct PeriodRow {
     pub(super) header: Header,
 }
 
-/// Mainnet from genesis to 32,259.
+/// Returns mainnet from genesis to 32,259.
 pub(super) fn mainnet_first() -> Vec<Header> {
     decode_all(include_bytes!("../../../fixtures/mainnet-0000000-0032259.bin"))
 }
@@ -17,7 +17,7 @@ pub(super) fn mainnet_first() -> Vec<Header> {
 /// Height of the first header of [`mainnet_modern`].
 pub(super) const MODERN_START: u32 = 822_528;
 
-/// Mainnet from 822,528 to 826,659.
+/// Returns mainnet from 822,528 to 826,659.
 pub(super) fn mainnet_modern() -> Vec<Header> {
     decode_all(include_bytes!("../../../fixtures/mainnet-0822528-0826659.bin"))
 }
@@ -25,17 +25,17 @@ pub(super) fn mainnet_modern() -> Vec<Header> {
 /// Height of [`mainnet_stale`].
 pub(super) const STALE_HEIGHT: u32 = 823_226;
 
-/// The stale block of mainnet at 823,226.
+/// Returns the stale block of mainnet at 823,226.
 pub(super) fn mainnet_stale() -> Header {
     decode_all(include_bytes!("../../../fixtures/mainnet-stale-0823226.bin"))[0]
 }
 
-/// Testnet3 from genesis to 2,099.
+/// Returns testnet3 from genesis to 2,099.
 pub(super) fn testnet3_first() -> Vec<Header> {
     decode_all(include_bytes!("../../../fixtures/testnet3-0000000-0002099.bin"))
 }
 
-/// First and last header of each of mainnet's first 300 periods, with the chain's work there.
+/// Returns the first and last header of each of mainnet's first 300 periods, with the chain's work there.
 pub(super) fn mainnet_periods() -> Vec<PeriodRow> {
     let text = include_str!("../../../fixtures/mainnet-epoch-boundaries-0000000-0604799.csv");
     text.lines().skip(1).map(parse_row).collect()

@@ -1,4 +1,4 @@
-//! Forks and reorganisations of the header tree, one fact after another.
+//! Forks and reorganizations of the header tree.
 
 use super::memory::Memory;
 use super::miner::{World, linked, mine, mine_run, regtest};
@@ -28,7 +28,7 @@ fn a_tie_stays_with_the_first_seen_and_one_more_header_wins() {
 }
 
 #[test]
-fn a_reorganised_chain_comes_back_when_it_gets_more_work() {
+fn a_replaced_chain_comes_back_when_it_gets_more_work() {
     let (mut world, chain) = World::with_active(10);
     let rivals = mine_run(&chain[8], 1, 3);
     world.accept(&rivals);
@@ -94,7 +94,7 @@ fn a_fork_of_a_fork_is_a_branch_of_its_own() {
 }
 
 #[test]
-fn a_fork_high_on_a_long_fork_looks_back_on_that_fork_alone() {
+fn a_fork_of_a_long_fork_is_judged_by_that_forks_ancestors() {
     // More than a period above the active chain, around the boundaries of regtest's 144 headers.
     let (mut world, chain) = World::with_active(500);
     let side = mine_run(&chain[100], 1, 390);
@@ -111,7 +111,7 @@ fn a_fork_high_on_a_long_fork_looks_back_on_that_fork_alone() {
 }
 
 #[test]
-fn what_one_fork_has_is_known_though_another_shares_its_start() {
+fn the_headers_of_two_forks_with_a_common_start_are_known() {
     let (mut world, chain) = World::with_active(10);
     let first = mine_run(&chain[3], 1, 5);
     let second = mine_run(&first[0], 2, 4);
@@ -126,7 +126,7 @@ fn what_one_fork_has_is_known_though_another_shares_its_start() {
 }
 
 #[test]
-fn a_branch_that_is_sent_again_with_more_keeps_its_place() {
+fn a_branch_that_is_sent_again_with_more_headers_grows() {
     let (mut world, chain) = World::with_active(10);
     let first = mine_run(&chain[3], 1, 5);
     let second = mine_run(&chain[3], 2, 5);
@@ -137,7 +137,7 @@ fn a_branch_that_is_sent_again_with_more_keeps_its_place() {
 }
 
 #[test]
-fn branches_follow_the_chain_they_forked_from_into_the_side() {
+fn branches_stay_connected_when_their_chain_becomes_a_side_branch() {
     let (mut world, chain) = World::with_active(10);
     let low = mine_run(&chain[2], 1, 2);
     let high = mine_run(&chain[8], 2, 1);
@@ -227,7 +227,7 @@ fn a_fork_is_judged_by_its_own_ancestors() {
     assert_eq!(tree.sides()[0].tip().height(), 12_103);
 }
 
-/// The tree of a synthetic chain, of which the headers before `known` came before the tree.
+/// Returns the tree of a synthetic chain, of which the headers before `known` came before the tree.
 fn tree_of(chain: &Synthetic, known: usize) -> (HeaderTree, Memory) {
     let start = Synthetic { headers: chain.headers[..known].to_vec(), ..chain.clone() };
     let mut tree = HeaderTree::new(start.branch());
@@ -240,7 +240,7 @@ fn tree_of(chain: &Synthetic, known: usize) -> (HeaderTree, Memory) {
 }
 
 #[test]
-fn a_side_branch_comes_back_from_its_headers() {
+fn a_side_branch_is_restored_from_its_headers() {
     let (mut world, chain) = World::with_active(10);
     let side = mine_run(&chain[5], 1, 3);
     world.accept(&side);
@@ -254,7 +254,7 @@ fn a_side_branch_comes_back_from_its_headers() {
 }
 
 #[test]
-fn a_stored_branch_that_overlaps_what_is_known_is_cut_to_its_own_headers() {
+fn a_stored_branch_is_cut_to_the_headers_that_are_not_known() {
     let (mut world, chain) = World::with_active(10);
     let side = mine_run(&chain[5], 1, 3);
     world.accept(&side);

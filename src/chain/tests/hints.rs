@@ -5,7 +5,7 @@ use crate::chain::{Hints, HintsError};
 const HASH: &str = "00000000693067b0e6b440bc51450b9f3850561b07f6d3c021c54fbd6abb9763";
 
 #[test]
-fn comments_and_empty_lines_are_passed_over() {
+fn comments_and_empty_lines_are_skipped() {
     let hints = Hints::parse(&format!("# made by hand\n\n2015 {HASH}\n4031\t{HASH}\n")).unwrap();
     assert_eq!(hints.points().len(), 2);
     assert_eq!(hints.at_or_below(4030).unwrap().height, 2015);

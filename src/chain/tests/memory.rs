@@ -1,11 +1,11 @@
-//! The active chain in memory: what the store is to the tree outside of tests.
+//! The active chain in memory, which takes the place of the store in tests.
 
 use crate::chain::{Accepted, Ancestors, Branch, CheckedHeaders};
 use crate::primitives::{BlockHash, Header, Work};
 use std::collections::HashMap;
 use std::convert::Infallible;
 
-/// An active chain from `base` on, moved only by what the tree reports.
+/// An active chain from `base` on, which only the tree's answers change.
 pub(super) struct Memory {
     base: u32,
     headers: Vec<Header>,
@@ -26,7 +26,7 @@ impl Memory {
         Self::new(0, branch.chainwork().clone(), &[branch.params().genesis])
     }
 
-    /// Does what the store would do with the tree's answer; checks that it fits what is here.
+    /// Applies the tree's answer as the store would, and checks that it fits the chain.
     pub(super) fn apply(&mut self, accepted: &Accepted) {
         match accepted {
             Accepted::Extended(run) => self.connect(run),

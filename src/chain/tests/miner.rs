@@ -7,18 +7,22 @@ use crate::chain::{
 };
 use crate::primitives::{BlockHash, Header, MerkleRoot, Network, Target};
 
-/// Later than every mined header.
+/// A time that is later than every mined header.
 pub(super) const NOW: u32 = 2_000_000_000;
 
 pub(super) fn regtest() -> &'static Params {
     params(Network::Regtest)
 }
 
-/// A header on top of `parent`; `seed` tells siblings apart.
+/// Returns a header on top of `parent`; `seed` tells siblings apart.
 pub(super) fn mine(parent: &Header, seed: u32) -> Header {
+    mine_at(parent, seed, parent.time + 600)
+}
+
+/// Returns a header with this time on top of `parent`.
+pub(super) fn mine_at(parent: &Header, seed: u32, time: u32) -> Header {
     let mut root = [0; 32];
     root[..4].copy_from_slice(&seed.to_le_bytes());
-    let time = parent.time + 600;
     let (prev, merkle_root) = (parent.hash(), MerkleRoot(root));
     let mut header = Header { version: 4, prev, merkle_root, time, nonce: 0, ..*parent };
     let target = Target::from_bits(header.bits).unwrap();
@@ -28,8 +32,8 @@ pub(super) fn mine(parent: &Header, seed: u32) -> Header {
     header
 }
 
-/// `count` headers on top of `parent`, each the parent of the next.
-pub(super) fn mine_run(parent: &Header, seed: u32, count: usize) -> Vec<Header> {
+/// Returns `count` headers on top of `parent`, each the parent of the next.
+pub(crate) fn mine_run(parent: &Header, seed: u32, count: usize) -> Vec<Header> {
     let mut run: Vec<Header> = Vec::with_capacity(count);
     for _ in 0..count {
         run.push(mine(run.last().unwrap_or(parent), seed));
@@ -37,7 +41,7 @@ pub(super) fn mine_run(parent: &Header, seed: u32, count: usize) -> Vec<Header> 
     run
 }
 
-/// A regtest batch with its proof of work checked.
+/// Returns a regtest batch with its proof of work checked.
 pub(super) fn linked(headers: &[Header]) -> LinkedBatch {
     let (batch, fault) = link_batch(regtest(), headers.to_vec());
     assert_eq!(fault, None);
@@ -51,13 +55,13 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Regtest's genesis alone.
+    /// Returns a world with regtest's genesis alone.
     pub(super) fn genesis() -> Self {
         let genesis = Branch::genesis(regtest());
         Self { memory: Memory::genesis(&genesis), tree: HeaderTree::new(genesis) }
     }
 
-    /// Regtest with an active chain of `count` headers above genesis.
+    /// Returns a regtest world with an active chain of `count` headers above genesis.
     pub(super) fn with_active(count: usize) -> (Self, Vec<Header>) {
         let mut world = Self::genesis();
         let mut chain = vec![regtest().genesis];
@@ -66,7 +70,7 @@ impl World {
         (world, chain)
     }
 
-    /// Hands a batch to the tree and its answer to the memory; checks everything that must always hold.
+    /// Gives a batch to the tree and its answer to the memory, and checks all invariants.
     pub(super) fn judge(&mut self, batch: LinkedBatch) -> (Accepted, Option<Rejection>) {
         let answer = self.tree.accept(batch, &self.memory, NOW).unwrap();
         self.memory.apply(&answer.0);
@@ -74,20 +78,20 @@ impl World {
         answer
     }
 
-    /// A batch in which nothing is wrong.
+    /// Accepts a batch without any fault.
     pub(super) fn accept(&mut self, headers: &[Header]) -> Accepted {
         let (accepted, rejection) = self.judge(linked(headers));
         assert_eq!(rejection, None);
         accepted
     }
 
-    /// The side branch that ends with this header.
+    /// Returns the side branch that ends with this header.
     pub(super) fn side(&self, tip: &Header) -> Option<&SideBranch> {
         let tip = tip.hash();
         self.tree.sides().iter().find(|side| side.tip().hash() == tip)
     }
 
-    /// The ends of the side branches, oldest first.
+    /// Returns the ends of the side branches, oldest first.
     pub(super) fn side_tips(&self) -> Vec<BlockHash> {
         self.tree.sides().iter().map(|side| side.tip().hash()).collect()
     }
@@ -107,7 +111,7 @@ impl World {
         }
     }
 
-    /// The branch hangs on the active chain where it says, and has none of its headers.
+    /// Checks that the branch leaves the active chain at its fork, and shares no header above that.
     fn check_side(&self, side: &SideBranch) {
         assert!(side.fork_height() < self.memory.tip_height());
         assert_eq!(side.fork_hash(), self.memory.hash_at(side.fork_height()));

@@ -1,9 +1,9 @@
-//! The rules of required bits and median time word by word, looking at all ancestors each time.
+//! Naive models of the required bits and the median time, which look at all ancestors each time.
 
 use crate::chain::{Params, next_target};
 use crate::primitives::Header;
 
-/// `GetNextWorkRequired` for a header with this time on top of the last of `headers`.
+/// Returns `GetNextWorkRequired` for a header with this time on top of the last of `headers`.
 ///
 /// `headers` start at height `base`, a boundary.
 pub(super) fn required_bits(params: &Params, base: u32, headers: &[Header], time: u32) -> u32 {
@@ -36,7 +36,7 @@ pub(super) fn required_bits(params: &Params, base: u32, headers: &[Header], time
     headers[at].bits
 }
 
-/// `GetMedianTimePast` of the last of `headers`.
+/// Returns `GetMedianTimePast` of the last of `headers`.
 pub(super) fn median_time_past(headers: &[Header]) -> u32 {
     let mut times: Vec<u32> = headers.iter().rev().take(11).map(|header| header.time).collect();
     times.sort_unstable();

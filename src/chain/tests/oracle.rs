@@ -6,7 +6,7 @@ use num_bigint::{BigInt, BigUint, Sign};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-/// `CalculateNextWorkRequired` word by word, over integers without bounds.
+/// Returns `CalculateNextWorkRequired`, computed with integers without bounds.
 fn naive_next_target(params: &Params, base_bits: u32, first_time: u32, last_time: u32) -> BigUint {
     let timespan = BigInt::from(params.timespan);
     let mut actual = BigInt::from(last_time) - BigInt::from(first_time);

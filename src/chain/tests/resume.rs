@@ -9,7 +9,7 @@ use proptest::test_runner::Config;
 use proptest::{prop_assert_eq, proptest};
 use std::collections::BTreeSet;
 
-/// Every field of the state, the private ones too.
+/// Returns every field of the state, the private ones too.
 fn state(branch: &Branch) -> String {
     format!("{branch:?}")
 }
@@ -22,7 +22,7 @@ fn at(height: u32) -> usize {
     usize::try_from(height).unwrap()
 }
 
-/// The branch of real headers at `height`, from as few of them as will do, and from one more.
+/// Returns the branch of real headers at `height`, from as few of them as will do, and from one more.
 fn resumed(params: &'static Params, headers: &[Header], height: u32, work: &Work) -> [Branch; 2] {
     let from = at(Branch::resume_from(params, height));
     [from, from.saturating_sub(1)].map(|from| {
@@ -47,7 +47,7 @@ fn assert_resumes(network: Network, headers: &[Header], heights: &BTreeSet<usize
     }
 }
 
-/// Where off-by-one errors would be.
+/// Returns the heights at which off-by-one errors would show.
 fn edges() -> impl Iterator<Item = usize> {
     let near_boundary = |boundary: usize| boundary - 12..=boundary + 12;
     (1..=24).chain(near_boundary(2016)).chain(near_boundary(4032)).chain(near_boundary(32_240))
@@ -72,7 +72,7 @@ fn a_branch_resumes_around_every_edge_of_real_chains() {
 }
 
 #[test]
-fn one_ancestor_too_few_is_an_error_that_says_so() {
+fn one_ancestor_too_few_is_an_error() {
     let chain = Synthetic::steady(Network::Mainnet, 12_100, HARDER);
     let params = chain.params();
     for (height, from) in [(12_100, 12_090), (12_096, 12_086), (12_106, 12_096), (14_111, 12_096)] {

@@ -1,4 +1,4 @@
-//! One wrong header of each kind, each with a right one at its edge.
+//! One bad header of each kind, each beside a good one at the limit of the rule.
 
 use super::fixtures::mainnet_first;
 use super::synthetic::{HARDER, Synthetic, child, judge, violation};
@@ -13,7 +13,7 @@ fn mainnet() -> &'static Params {
     params(Network::Mainnet)
 }
 
-/// The fault of a batch of real headers whose fourth was changed; the three before it are kept.
+/// Returns the fault of a batch of real headers whose fourth was changed; the three before it are kept.
 fn fault_of(change: impl Fn(&mut Header)) -> BatchFault {
     let mut headers = mainnet_first()[1..9].to_vec();
     change(&mut headers[3]);
@@ -105,7 +105,7 @@ fn a_batch_that_starts_elsewhere_is_refused_as_a_whole() {
 }
 
 #[test]
-fn bits_other_than_the_required_are_refused_though_the_work_was_done() {
+fn other_bits_than_the_required_ones_are_refused_even_with_proof_of_work() {
     let chain = Synthetic::steady(Network::Mainnet, 300_000, HARDER);
     let tip = *chain.tip();
     for bits in [HARDER - 1, HARDER + 1, 0x1d00_ffff] {
@@ -182,7 +182,7 @@ fn a_clock_at_the_end_of_32_bits_refuses_no_time() {
 }
 
 #[test]
-fn a_timewarp_says_the_earliest_time() {
+fn a_timewarp_names_the_earliest_time() {
     let chain = Synthetic::steady(Network::Testnet4, 2016 * 6 - 1, 0x1d00_ffff);
     let tip = *chain.tip();
     let bits = required_bits(&chain.branch(), 0);
@@ -226,7 +226,7 @@ fn each_version_retires_at_its_height_and_not_before() {
 }
 
 #[test]
-fn before_bip34_any_version_goes() {
+fn before_bip34_any_version_is_valid() {
     let chain = Synthetic::steady(Network::Mainnet, 100_000, HARDER);
     for version in [0, 1, -1, i32::MIN] {
         let header = Header { version, ..child(chain.tip(), chain.tip().time + 600, HARDER) };
@@ -235,7 +235,7 @@ fn before_bip34_any_version_goes() {
 }
 
 #[test]
-fn the_first_rule_in_bitcoin_cores_order_is_the_one_that_is_named() {
+fn of_several_broken_rules_the_first_in_bitcoin_cores_order_is_named() {
     let chain = Synthetic::steady(Network::Testnet4, 2016 * 6 - 1, 0x1d00_ffff);
     let (branch, tip) = (chain.branch(), *chain.tip());
     let bits = required_bits(&branch, 0);
@@ -281,7 +281,7 @@ fn the_good_headers_before_a_bad_one_are_kept() {
 }
 
 #[test]
-fn runs_are_joined_only_where_one_ends_and_the_next_starts() {
+fn only_adjacent_runs_can_be_appended() {
     let headers = mainnet_first();
     let mut branch = Branch::genesis(mainnet());
     let mut run = |range: Range<usize>| {
@@ -301,7 +301,7 @@ fn runs_are_joined_only_where_one_ends_and_the_next_starts() {
 }
 
 #[test]
-fn only_a_time_ahead_of_the_clock_can_be_forgiven() {
+fn only_a_header_ahead_of_the_clock_may_become_valid() {
     let too_new = Violation::TimeTooNew { latest: 1, got: 2 };
     assert!(!too_new.is_permanent());
     let permanent = [

@@ -1,4 +1,4 @@
-//! The bounds on what is kept beside the active chain, and what an attacker may make of them.
+//! The bounds on the side branches, and how an attacker may use them.
 
 use super::memory::Memory;
 use super::miner::{NOW, World, linked, mine, mine_run, regtest};
@@ -9,7 +9,7 @@ use crate::chain::{
 use crate::primitives::{BlockHash, Header, MerkleRoot, Work};
 use std::convert::Infallible;
 
-/// `count` headers without proof of work, regtest's or not.
+/// Returns `count` headers without proof of work, regtest's or not.
 fn unmined(parent: &Header, seed: u8, count: usize) -> Vec<Header> {
     let mut run: Vec<Header> = Vec::with_capacity(count);
     for _ in 0..count {
@@ -20,7 +20,7 @@ fn unmined(parent: &Header, seed: u8, count: usize) -> Vec<Header> {
     run
 }
 
-/// Genesis and two more; the second is said to have a mountain of work, so that no branch can win.
+/// Returns a world with two headers above genesis. The second one claims a huge amount of work, so that no branch can win.
 fn world_that_nobody_beats() -> World {
     let genesis = regtest().genesis;
     let chain = [&[genesis][..], &unmined(&genesis, 0, 2)].concat();
@@ -37,7 +37,7 @@ fn accept_unmined(world: &mut World, headers: &[Header]) -> Accepted {
 }
 
 #[test]
-fn the_least_work_makes_room_for_a_new_branch() {
+fn the_branch_with_the_least_work_is_dropped_for_a_new_one() {
     let (mut world, chain) = World::with_active(20);
     let low = mine(&chain[2], 999);
     world.accept(&[low]);
@@ -56,7 +56,7 @@ fn the_least_work_makes_room_for_a_new_branch() {
 }
 
 #[test]
-fn of_branches_with_the_same_work_the_newest_makes_room() {
+fn of_branches_with_the_same_work_the_newest_is_dropped() {
     let (mut world, chain) = World::with_active(20);
     let sides: Vec<Header> = (1..=65).map(|seed| mine(&chain[10], seed)).collect();
     for side in &sides {
@@ -69,7 +69,7 @@ fn of_branches_with_the_same_work_the_newest_makes_room() {
 }
 
 #[test]
-fn a_loser_takes_the_place_of_the_least_when_all_are_taken() {
+fn a_replaced_chain_takes_the_place_of_the_branch_with_the_least_work() {
     let (mut world, chain) = World::with_active(20);
     let least = mine(&chain[5], 1);
     world.accept(&[least]);
@@ -85,7 +85,7 @@ fn a_loser_takes_the_place_of_the_least_when_all_are_taken() {
 }
 
 #[test]
-fn stubs_near_the_tip_cannot_keep_out_a_long_branch_with_more_work() {
+fn short_branches_near_the_tip_cannot_keep_out_a_long_one_with_more_work() {
     let (mut world, chain) = World::with_active(40);
     for seed in 1..=64 {
         world.accept(&[mine(&chain[39], seed)]);
@@ -154,7 +154,7 @@ fn a_long_cheap_branch_pushes_out_none_with_more_work() {
 }
 
 #[test]
-fn a_reorganisation_too_deep_to_keep_drops_the_loser_and_its_forks() {
+fn a_replaced_chain_that_is_too_long_is_dropped_with_its_forks() {
     let mut world = World::genesis();
     let genesis = regtest().genesis;
     let loser = unmined(&genesis, 1, MAX_SIDE_HEADERS + 1);
@@ -169,7 +169,7 @@ fn a_reorganisation_too_deep_to_keep_drops_the_loser_and_its_forks() {
 }
 
 #[test]
-fn a_deep_reorganisation_keeps_the_loser_and_bounds_its_forks() {
+fn a_long_replaced_chain_is_kept_and_its_forks_are_bounded() {
     let mut world = World::genesis();
     let genesis = regtest().genesis;
     let loser = unmined(&genesis, 1, 30_000);

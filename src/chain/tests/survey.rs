@@ -1,4 +1,4 @@
-//! What a batch would be, told before it is judged.
+//! Surveys of batches before they are judged.
 
 use super::miner::{World, linked, mine_run, regtest};
 use crate::chain::Survey;

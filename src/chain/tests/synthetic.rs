@@ -1,4 +1,4 @@
-//! Headers that follow every rule but proof of work, which no test could afford.
+//! Headers that follow every rule but proof of work, which would take too long.
 
 use super::model;
 use crate::chain::{Branch, LinkedBatch, Params, Rejection, Violation, params};
@@ -13,12 +13,12 @@ pub(super) const START: u32 = 1_700_000_000;
 /// A regular target of test networks, sixteen times as hard as their limit.
 pub(super) const HARDER: u32 = 0x1c0f_fff0;
 
-/// A header on top of `parent`.
+/// Returns a header on top of `parent`.
 pub(super) fn child(parent: &Header, time: u32, bits: u32) -> Header {
     Header { version: 4, prev: parent.hash(), time, bits, nonce: parent.nonce + 1, ..*parent }
 }
 
-/// The first of a run: nothing before it is known.
+/// Returns the first of a run: nothing before it is known.
 fn root(time: u32, bits: u32) -> Header {
     let (prev, merkle_root) = (BlockHash([0xaa; 32]), MerkleRoot([0xbb; 32]));
     Header { version: 4, prev, merkle_root, time, bits, nonce: 0 }
@@ -34,7 +34,7 @@ pub(super) struct Synthetic {
 }
 
 impl Synthetic {
-    /// A chain that ends at `height`, ten minutes from header to header, all with the same bits.
+    /// Returns a chain that ends at `height`, ten minutes from header to header, all with the same bits.
     pub(super) fn steady(network: Network, height: u32, bits: u32) -> Self {
         let params = params(network);
         // A period more than needed, for the median of the first headers of the last one.
@@ -67,13 +67,13 @@ impl Synthetic {
         })
     }
 
-    /// The branch at the chain's end.
+    /// Returns the branch at the chain's end.
     pub(super) fn branch(&self) -> Branch {
         let work = self.work_to(self.headers.len() - 1);
         Branch::resume(self.params(), self.height(), work, &self.headers).unwrap()
     }
 
-    /// Adds the header that the rules allow `gap` seconds after the last, or as near as they allow.
+    /// Adds a header `gap` seconds after the last one, or as close to that as the rules allow.
     pub(super) fn grow(&mut self, gap: i32) {
         let params = self.params();
         let parent = *self.tip();
@@ -87,7 +87,7 @@ impl Synthetic {
     }
 }
 
-/// What a branch says to one more header, without its proof of work.
+/// Judges one more header on top of a branch, without its proof of work.
 pub(super) fn judge(branch: &Branch, header: Header) -> Option<Rejection> {
     let mut branch = branch.clone();
     let (checked, rejection) = branch.extend(LinkedBatch::without_work(vec![header]), u32::MAX);
@@ -95,7 +95,7 @@ pub(super) fn judge(branch: &Branch, header: Header) -> Option<Rejection> {
     rejection
 }
 
-/// The rule that one more header breaks.
+/// Returns the rule that one more header breaks.
 pub(super) fn violation(branch: &Branch, header: Header) -> Option<Violation> {
     judge(branch, header).map(|rejection| rejection.violation)
 }

@@ -9,7 +9,7 @@ use proptest::{prop_assert_eq, proptest};
 
 const EASY: u32 = 0x1d00_ffff;
 
-/// A chain of testnet3 or testnet4 whose last period starts with `first` and goes on with `then`.
+/// Returns a chain of testnet3 or testnet4 whose last period starts with `first` and goes on with `then`.
 fn chain_with_period(network: Network, first: u32, then: u32, length: u32) -> Synthetic {
     let mut chain = Synthetic::steady(network, 2016 * 6 - 1, first);
     for at in 0..length {
@@ -33,7 +33,7 @@ fn after_exactly_20_minutes_the_regular_bits_are_required() {
 }
 
 #[test]
-fn after_more_than_20_minutes_the_limit_is_not_a_choice() {
+fn after_more_than_20_minutes_the_limit_is_required() {
     for network in [Network::Testnet3, Network::Testnet4] {
         let chain = Synthetic::steady(network, 12_100, HARDER);
         let tip = *chain.tip();
@@ -58,7 +58,7 @@ fn the_walk_back_passes_exceptions_and_stops_at_the_periods_first_header() {
 }
 
 #[test]
-fn mainnet_and_signet_know_no_20_minute_rule() {
+fn mainnet_and_signet_have_no_20_minute_rule() {
     for (network, bits) in [(Network::Mainnet, HARDER), (Network::Signet, 0x1d00_ffff)] {
         let chain = Synthetic::steady(network, 12_100, bits);
         assert_eq!(required_bits(&chain.branch(), u32::MAX), bits, "{network}");

@@ -1,4 +1,4 @@
-//! Which bits can follow which: no real header is refused, and what is beyond a factor of four is.
+//! Permitted transitions of the bits: real headers pass, and changes beyond a factor of four do not.
 
 use super::fixtures::{MODERN_START, mainnet_first, mainnet_modern, mainnet_periods};
 use crate::chain::{params, permitted_transition};

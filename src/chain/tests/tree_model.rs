@@ -2,37 +2,37 @@
 
 use super::miner::{World, linked, mine, regtest};
 use crate::chain::{Accepted, HeaderTree, Rejection};
+use crate::fuzz::Bytes;
 use crate::primitives::{BlockHash, Header};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
-use proptest::sample::Index;
 use proptest::test_runner::Config;
 use proptest::{prop_oneof, proptest};
 use std::collections::{BTreeSet, HashMap};
 
-/// What happens to the tree.
+/// An operation on the tree.
 #[derive(Clone, Debug)]
 enum Step {
     /// Mine on any header, known to the tree or not, and deliver nothing.
-    Mine { parent: Index, count: usize },
+    Mine { parent: usize, count: usize },
     /// Deliver the last `length` headers up to a mined one.
-    Deliver { end: Index, length: usize },
+    Deliver { end: usize, length: usize },
     /// Deliver everything up to a mined header, from genesis on, cut into batches.
-    DeliverAll { end: Index, cut: usize },
-    /// Restart: the side branches come back from what was stored.
+    DeliverAll { end: usize, cut: usize },
+    /// Restart: restore the side branches from their stored headers.
     Restart,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (any::<Index>(), 1usize..7).prop_map(|(parent, count)| Step::Mine { parent, count }),
-        6 => (any::<Index>(), 1usize..9).prop_map(|(end, length)| Step::Deliver { end, length }),
-        1 => (any::<Index>(), 1usize..9).prop_map(|(end, cut)| Step::DeliverAll { end, cut }),
+        4 => (any::<usize>(), 1usize..7).prop_map(|(parent, count)| Step::Mine { parent, count }),
+        6 => (any::<usize>(), 1usize..9).prop_map(|(end, length)| Step::Deliver { end, length }),
+        1 => (any::<usize>(), 1usize..9).prop_map(|(end, cut)| Step::DeliverAll { end, cut }),
         1 => proptest::strategy::Just(Step::Restart),
     ]
 }
 
-/// Every header that was mined; those delivered to the tree, with their height; the best of them.
+/// All mined headers, those that were delivered to the tree with their heights, and the best of these.
 struct Model {
     mined: Vec<Header>,
     known: HashMap<BlockHash, (Header, u32)>,
@@ -46,22 +46,22 @@ impl Model {
         Self { mined: vec![genesis], known: HashMap::from([(best, (genesis, 0))]), best }
     }
 
-    /// Mines on one of the latest headers, so that long branches come about.
-    fn mine(&mut self, parent: Index, count: usize) {
+    /// Mines on one of the latest headers, so that there are long branches.
+    fn mine(&mut self, parent: usize, count: usize) {
         let recent = self.mined.len().min(12);
-        let mut parent = self.mined[self.mined.len() - 1 - parent.index(recent)];
+        let mut parent = self.mined[self.mined.len() - 1 - parent % recent];
         for _ in 0..count {
             parent = mine(&parent, u32::try_from(self.mined.len()).unwrap());
             self.mined.push(parent);
         }
     }
 
-    /// The mined headers up to one of them, genesis left out.
-    fn path(&self, end: Index) -> Vec<Header> {
+    /// Returns the mined headers up to one of them, genesis left out.
+    fn path(&self, end: usize) -> Vec<Header> {
         let by_hash: HashMap<BlockHash, Header> =
             self.mined.iter().map(|header| (header.hash(), *header)).collect();
         let mut path = Vec::new();
-        let mut at = self.mined[end.index(self.mined.len())];
+        let mut at = self.mined[end % self.mined.len()];
         while let Some(parent) = by_hash.get(&at.prev) {
             path.push(at);
             at = *parent;
@@ -83,7 +83,7 @@ impl Model {
         }
     }
 
-    /// The hashes from genesis to a known header.
+    /// Returns the hashes from genesis to a known header.
     fn chain(&self, tip: BlockHash) -> Vec<BlockHash> {
         let mut chain = vec![tip];
         while let Some((parent, _)) = self.known.get(&self.known[&chain[chain.len() - 1]].0.prev) {
@@ -93,7 +93,7 @@ impl Model {
         chain
     }
 
-    /// Known headers that nothing known stands on, but for the best.
+    /// Returns the known headers without known children, except the best one.
     fn leaves(&self) -> BTreeSet<BlockHash> {
         let parents: BTreeSet<BlockHash> = self.known.values().map(|(one, _)| one.prev).collect();
         let leaf = |hash: &&BlockHash| !parents.contains(*hash) && **hash != self.best;
@@ -119,7 +119,7 @@ impl Model {
     }
 }
 
-/// What the tree says has to fit what the batch did to the model.
+/// Checks that the tree's answer fits what the batch did to the model.
 fn check_answer(
     (accepted, rejection): &(Accepted, Option<Rejection>),
     (model, before): (&Model, &BTreeSet<BlockHash>),
@@ -191,6 +191,23 @@ fn run(steps: &[Step]) {
         }
         model.check(&world);
     }
+}
+
+/// The fuzzer's target: two or three bytes are a step.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let mut input = Bytes(bytes);
+    let mut steps = Vec::new();
+    while !input.is_empty() && steps.len() < 80 {
+        let kind = input.u8() % 12;
+        let at = usize::from(input.u8());
+        steps.push(match kind {
+            0..4 => Step::Mine { parent: at, count: input.below(6) + 1 },
+            4..10 => Step::Deliver { end: at, length: input.below(8) + 1 },
+            10 => Step::DeliverAll { end: at, cut: input.below(8) + 1 },
+            _ => Step::Restart,
+        });
+    }
+    run(&steps);
 }
 
 proptest! {

@@ -1,4 +1,4 @@
-//! Real chains: what the network accepted has to be accepted, with the same bits and the same work.
+//! Real chains: headers that the network accepted are accepted, with the same bits and the same work.
 
 use super::fixtures::{
     MODERN_START, STALE_HEIGHT, mainnet_first, mainnet_modern, mainnet_periods, mainnet_stale,
@@ -33,7 +33,7 @@ fn modern_at(height: u32) -> usize {
     usize::try_from(height - MODERN_START).unwrap()
 }
 
-/// Modern mainnet up to `height`; its chain work starts from nothing at the file's first header.
+/// Returns modern mainnet up to `height`. Its chain work starts from zero at the file's first header.
 fn modern_branch(headers: &[Header], height: u32) -> Branch {
     let mainnet = params(Network::Mainnet);
     let start = &headers[..=modern_at(RESUMED)];
@@ -168,7 +168,7 @@ fn two_modern_retargets_are_accepted_on_a_resumed_branch() {
     }
 }
 
-/// A tree whose active chain ends right below the stale block, and its memory.
+/// Returns a tree whose active chain ends right below the stale block, and its memory.
 fn tree_below_stale(headers: &[Header]) -> (HeaderTree, Memory) {
     let below = STALE_HEIGHT - 1;
     let branch = modern_branch(headers, below);

@@ -1,14 +1,14 @@
-//! What a file says of its headers, and why one was not taken.
+//! What a file claims of its headers, and why a header was not taken.
 
-use crate::chain::{Rejection, Violation};
+use crate::chain::{BatchFault, Rejection, Violation};
 use crate::chainstate::writer::ChainError;
 use crate::primitives::{BlockHash, Network};
 use crate::store::Trouble;
 
-/// Why a header, and with it the rest of its file, was not taken. What was good before it is stored.
+/// Why a header was not taken, nor the rest of its file. The good headers before it are stored.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// It breaks a rule.
+    /// The header breaks a rule.
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// Headers have proof of work, but their parents are neither in the file nor stored.
@@ -18,7 +18,7 @@ pub enum ImportError {
         it first"
     )]
     Unconnected {
-        /// How many were seen.
+        /// How many such headers were seen.
         count: usize,
         /// Line of the first of them in the file, or its number in a binary file; from 1.
         line: u64,
@@ -37,7 +37,10 @@ pub enum ImportError {
         /// The rule that it breaks first.
         violation: Violation,
     },
-    /// The file says of a header what the header does not.
+    /// The header has no proof of work, and neither its parent nor the height of the header before it is known.
+    #[error(transparent)]
+    Unplaced(BatchFault),
+    /// The file contradicts the header.
     #[error(
         "line {line}: {column}: expected {expected}, got {got}: a value of this line was changed"
     )]
@@ -48,21 +51,21 @@ pub enum ImportError {
         column: &'static str,
         /// What the header has.
         expected: String,
-        /// What the file says.
+        /// What the file has.
         got: String,
     },
-    /// It starts with another genesis.
+    /// The file starts with another genesis.
     #[error("the first header is {}, not {expected}'s: choose the network with --network",
         found.map_or_else(|| format!("an unknown genesis ({hash})"), |n| format!("{n}'s genesis")))]
     OtherGenesis {
-        /// The network asked for.
+        /// The network that the file should be of.
         expected: Network,
-        /// The network whose genesis it is, if it is one's.
+        /// The network whose genesis it is, if it is a known one.
         found: Option<Network>,
         /// The header's hash.
         hash: BlockHash,
     },
-    /// It is not the one that the hints name at its height.
+    /// The header is not the one that the hints name at its height.
     #[error(
         "height {height}: hints: expected {expected}, got {got}: this is another chain than the \
         hints' (--hints none takes it all the same)"
@@ -75,7 +78,7 @@ pub enum ImportError {
         /// The header's hash.
         got: BlockHash,
     },
-    /// It belongs to a branch without more work than the stored chain, too long to be kept beside it.
+    /// The header's branch has no more work than the stored chain, and is too long to be kept beside it.
     #[error(
         "height {height}: the file's branch has less work than the stored chain and is too long to be \
         kept beside it"
@@ -90,7 +93,7 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    /// What kind of trouble it is.
+    /// Returns the kind of trouble.
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Chain(error) => error.trouble(),
@@ -99,7 +102,7 @@ impl ImportError {
     }
 }
 
-/// What a file says of a header beside its 80 bytes.
+/// What a file claims of a header besides its 80 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Claim {
     /// The line in the file, from 1.
@@ -111,7 +114,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    pub(super) fn check(&self, height: u32, hash: &BlockHash) -> Result<(), ImportError> {
+    /// Compares the claim with the header's hash, and with its height if that is known.
+    pub(super) fn check(&self, height: Option<u32>, hash: &BlockHash) -> Result<(), ImportError> {
         let wrong = |column, expected, got| ImportError::Contradicted {
             line: self.line,
             column,
@@ -121,8 +125,8 @@ impl Claim {
         if let Some(got) = self.hash.filter(|got| got != hash) {
             return Err(wrong("hash", hash.to_string(), got.to_string()));
         }
-        match self.height.filter(|got| *got != height) {
-            Some(got) => Err(wrong("height", height.to_string(), got.to_string())),
+        match height.zip(self.height).filter(|(height, got)| got != height) {
+            Some((height, got)) => Err(wrong("height", height.to_string(), got.to_string())),
             None => Ok(()),
         }
     }

@@ -1,9 +1,10 @@
-//! A branch that has shown its work, downloaded beside the chain until it takes over.
+//! The candidate: a branch that has shown its work, and is stored beside the chain until it has more work and replaces the
+//! chain's end.
 //!
-//! Whatever ends the program on the way, the stored chain is the old one or the new one: its work never
-//! becomes less. What was downloaded of the branch by then is downloaded again.
+//! If the program ends before that, the stored chain is still the old one, and the branch is downloaded again. So the work of
+//! the stored chain never becomes less.
 
-use super::{Candidate, ChainError, ChainWriter, collect, log_retargets, stored_branch};
+use super::{CandidateBranch, ChainError, ChainWriter, collect, log_retargets, stored_branch};
 use crate::chain::link_batch;
 use crate::chain::{Branch, ConnectOutcome, HeaderTree, LinkedBatch, MAX_SIDE_HEADERS, Rejection};
 use crate::store::{CandidateChange, Change, HeaderStore, StoredSide};
@@ -17,16 +18,16 @@ impl<S: HeaderStore> ChainWriter<S> {
         self.flush()?;
         self.discard_candidate()?;
         let branch = stored_branch(self.store.as_ref(), self.tree.active().params(), fork)?;
-        self.candidate = Some(Candidate { fork, branch, unstored: None });
+        self.candidate = Some(CandidateBranch { fork, branch, unstored: None });
         Ok(())
     }
 
-    /// The end of the candidate.
+    /// Returns the end of the candidate.
     pub(crate) fn candidate(&self) -> Option<&Branch> {
         self.candidate.as_ref().map(|candidate| &candidate.branch)
     }
 
-    /// Discards the candidate, and what was left of one before.
+    /// Discards the candidate, also one that an earlier process left.
     ///
     /// # Errors
     /// Writing the store failed.
@@ -35,8 +36,8 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(self.store.discard_candidate()?)
     }
 
-    /// Judges a batch by the branch's own ancestors and takes its good headers in; the first bad one's rejection
-    /// comes with them. With more work than the chain, the branch takes over.
+    /// Judges a batch by the branch's own ancestors, takes its good headers, and returns what they did and why the first bad
+    /// header was refused. Once the branch has more work than the chain, it replaces the chain's end.
     ///
     /// # Errors
     /// Reading or writing the store failed.
@@ -56,10 +57,10 @@ impl<S: HeaderStore> ChainWriter<S> {
                 candidate.unstored = Some(rest);
             }
         }
-        let takes_over = self
+        let has_more_work = self
             .candidate()
             .is_some_and(|branch| branch.chainwork() > self.tree.active().chainwork());
-        let outcome = if takes_over {
+        let outcome = if has_more_work {
             self.activate_candidate()?
         } else {
             ConnectOutcome::CandidateExtended { height }
@@ -67,7 +68,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok((outcome, rejection))
     }
 
-    /// Stores what was collected of the branch.
+    /// Stores the collected headers of the branch.
     pub(super) fn flush_candidate(&mut self) -> Result<(), ChainError> {
         let headers = self.candidate.as_mut().and_then(|candidate| candidate.unstored.take());
         if let Some(headers) = headers.filter(|headers| !headers.is_empty()) {
@@ -77,21 +78,21 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(())
     }
 
-    /// The branch takes the place of the chain's end, which becomes a branch beside it if it is short enough.
+    /// Replaces the chain's end by the branch. The old end becomes a side branch if it is short enough.
     fn activate_candidate(&mut self) -> Result<ConnectOutcome, ChainError> {
         self.flush()?;
-        let Some(Candidate { fork: fork_height, .. }) = self.candidate.take() else {
+        let Some(CandidateBranch { fork: fork_height, .. }) = self.candidate.take() else {
             return Ok(ConnectOutcome::Unchanged);
         };
         let old = self.store.tip();
-        let loser = self.stored_above(fork_height)?;
+        let old_end = self.stored_above(fork_height)?;
         let candidate = Some(CandidateChange::Activate);
         self.store.commit(&Change { candidate, ..Change::default() })?;
         let params = self.tree.active().params();
         let height = self.store.tip().height;
         let mut tree = HeaderTree::new(stored_branch(self.store.as_ref(), params, height)?);
-        // Others may leave it further up than the new chain does.
-        for side in loser.into_iter().chain(self.store.sides()?) {
+        // Side branches may leave the old end above the fork, so the old end has to come first.
+        for side in old_end.into_iter().chain(self.store.sides()?) {
             let (batch, _) = link_batch(params, side.headers);
             tree.restore_side(batch, self.store.as_ref())?;
         }

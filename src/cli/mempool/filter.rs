@@ -1,4 +1,4 @@
-//! Which transactions are shown.
+//! Selects the transactions to show.
 
 use crate::cli::CliError;
 use crate::core_json::Amount;
@@ -7,17 +7,19 @@ use crate::script::script_of_address;
 use crate::wire::TxView;
 use std::collections::HashSet;
 
-/// What a transaction needs to be shown.
+/// What a transaction must have to be shown.
 #[derive(Debug)]
 pub(super) struct Filter {
     min_amount: Option<Amount>,
-    /// The scripts of the addresses; empty for any.
+    /// The scripts of the addresses of which a transaction must pay one; empty for any.
     scripts: HashSet<Vec<u8>>,
 }
 
 impl Filter {
+    /// Makes a filter from a minimum amount and addresses.
+    ///
     /// # Errors
-    /// Text that is no address of the network.
+    /// A text is no address of the network.
     pub(super) fn new(
         min_amount: Option<Amount>,
         addresses: &[String],
@@ -29,7 +31,8 @@ impl Filter {
         Ok(Self { min_amount, scripts })
     }
 
-    pub(super) fn lets_through(&self, transaction: TxView<'_>) -> bool {
+    /// Returns whether to show a transaction.
+    pub(super) fn matches(&self, transaction: TxView<'_>) -> bool {
         let outputs = transaction.outputs();
         let amount = || Amount::sum(outputs.clone().map(|output| Amount(output.value)));
         self.min_amount.is_none_or(|min| amount() >= min)

@@ -1,34 +1,35 @@
-//! `mempool`: transactions as peers announce them.
+//! `lightclient mempool` shows transactions as peers announce them.
 
 mod filter;
 mod print;
 mod show;
 mod tally;
 
-use super::PeerArgs;
-use super::args::at_least_one;
-use super::context::Context;
+use super::PeerPoolArgs;
+use super::context::CommandContext;
 use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::network_args::peer_options;
 use super::no_peer::no_peer;
 use super::runtime::block_on;
+use super::value_parsers::at_least_one;
 use crate::chainstate::{unix_now, unix_now_millis};
 use crate::config::Layer;
 use crate::core_json::Amount;
 use crate::format;
 use crate::node::mempool::{
-    Limits, Mempool, MempoolError, MempoolFigures, MempoolOptions, Notice, Seen, stored_end,
+    MempoolError, MempoolEvent, MempoolFigures, MempoolLimits, MempoolOptions, MempoolWatch,
+    RecentHeader, stored_end,
 };
 use crate::node::shutdown::Ending;
 use crate::output::StatusLine;
 use filter::Filter;
-use print::{Lines, MOST_TEXT, QUEUE, Shown, print};
-use show::{Form, Show};
+use print::{MAX_TEXT, PrintJob, QUEUE, Rendered, print};
+use show::{ShowOptions, TxFormatter};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::vec;
-use tally::Tally;
+use tally::MempoolTally;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
@@ -55,13 +56,13 @@ Exit codes: 0 --count transactions were shown, 1 --timeout expired, 3 no peer co
 const TIMEOUT: &str = "Give up when no transaction arrives for this many seconds \
     [env: LIGHTCLIENT_TIMEOUT] [default: never]";
 
-/// How often the line that counts is drawn.
+/// How often the status line is updated.
 const TICK: Duration = Duration::from_millis(250);
 
-/// The arguments of `mempool`.
+/// Arguments of `mempool`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
-pub(crate) struct Args {
+pub(crate) struct MempoolArgs {
     /// Stop after showing this many transactions [default: run until interrupted]
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     #[arg(allow_negative_numbers = true)]
@@ -76,11 +77,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR")]
     address: Vec<String>,
     #[command(flatten)]
-    peers: PeerArgs,
+    peers: PeerPoolArgs,
 }
 
-impl Args {
-    /// What these options say of the settings.
+impl MempoolArgs {
+    /// Returns the settings that these options set.
     pub(super) fn layer(&self) -> Layer {
         self.peers.layer()
     }
@@ -89,14 +90,14 @@ impl Args {
 /// Runs the command.
 ///
 /// # Errors
-/// No peer could be used, nothing came for too long, or a signal ended it.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
-    let (filter, show) = look(args, context)?;
+/// No peer could be used, no transaction came for too long, or a signal ended the watch.
+pub(super) fn run(args: &MempoolArgs, context: &mut CommandContext) -> Result<(), CliError> {
+    let (filter, show) = what_to_show(args, context)?;
     let options = MempoolOptions {
         peers: peer_options(&context.config)?,
         folder: context.config.folder(),
-        stored: stored(context),
-        limits: Limits::default(),
+        stored: stored_headers(context),
+        limits: MempoolLimits::default(),
     };
     let (stop, stopped) = watch::channel(false);
     let interrupt = Interrupt::listen_and(move || {
@@ -104,124 +105,128 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     })?;
     let mut status = StatusLine::new(&context.bars);
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let patience = context.config.timeout;
-    let (tally, unwritten) = (Tally::start(Instant::now()), Vec::new().into_iter());
-    let mut seen = Seeing { filter, show, count: args.count, tally, unwritten };
+    let timeout = context.config.timeout;
+    let (tally, unwritten) = (MempoolTally::start(Instant::now()), Vec::new().into_iter());
+    let mut watch = TxWatch { filter, show, count: args.count, tally, unwritten };
     let mut written = 0;
     let (end, printed) = thread::scope(|scope| {
         let (line, out, quiet) = (&mut status, &mut context.out, context.quiet);
         let count = &mut written;
         let printing = scope.spawn(move || print(receiver, line, out, quiet, count));
-        let end = block_on(watch_until(options, patience, &mut seen, sender, stopped));
+        let end = block_on(watch_until(options, timeout, &mut watch, sender, stopped));
         (end, printing.join().expect("printing does not panic"))
     });
     status.finish();
-    seen.tally.shown = written;
-    // What was shown is out before the summary is.
+    watch.tally.shown = written;
+    // The results come before the summary.
     let flushed = context.out.flush();
-    // Where there was nobody to watch there is nothing to sum up.
-    let nobody = matches!(end, Ok(End::NoPeers(_))) && seen.tally.is_empty();
-    if !context.quiet && !nobody {
-        context.out.note(&seen.tally.summary(Instant::now()))?;
+    // Without a peer there is nothing to sum up.
+    let had_no_peer = matches!(end, Ok(WatchEnd::NoPeers(_))) && watch.tally.is_empty();
+    if !context.quiet && !had_no_peer {
+        context.out.note(&watch.tally.summary(Instant::now()))?;
     }
     printed?;
     flushed?;
-    end?.verdict(patience, interrupt.caught(), context)
+    end?.check_success(timeout, interrupt.caught(), context)
 }
 
-/// Which transactions are shown, and how.
-fn look(args: &Args, context: &Context) -> Result<(Filter, Show), CliError> {
+/// Returns which transactions to show, and how.
+fn what_to_show(
+    args: &MempoolArgs,
+    context: &CommandContext,
+) -> Result<(Filter, TxFormatter), CliError> {
     let (network, out) = (context.config.network, &context.out);
     let filter = Filter::new(args.min_amount, &args.address, network)?;
-    let form = Form { json: out.is_json(), color: out.has_color(), full: args.full };
-    Ok((filter, Show::new(network, form)))
+    let options = ShowOptions { json: out.is_json(), color: out.has_color(), full: args.full };
+    Ok((filter, TxFormatter::new(network, options)))
 }
 
-/// The end of the stored chain. A watch goes on without it.
-fn stored(context: &Context) -> Vec<Seen> {
+/// Returns the last stored headers. A watch works without them too.
+fn stored_headers(context: &CommandContext) -> Vec<RecentHeader> {
     let config = &context.config;
     stored_end(&config.folder(), config.network, unix_now()).unwrap_or_else(|error| {
-        warn!("new blocks are not held to the stored chain: {error}");
+        warn!("new blocks are not checked against the stored chain: {error}");
         Vec::new()
     })
 }
 
-/// Watches until it is enough; what is to be written goes to the thread that writes.
+/// Watches until the watch ends, and sends the lines to the thread that prints.
 ///
-/// While that one is behind nothing more is taken from the peers, and nobody is blamed for it.
+/// While that thread is behind, nothing is taken from the peers, and no peer is blamed for the delay.
 async fn watch_until(
     options: MempoolOptions,
-    patience: Option<Duration>,
-    seen: &mut Seeing,
-    sender: mpsc::Sender<Shown>,
+    timeout: Option<Duration>,
+    watch: &mut TxWatch,
+    sender: mpsc::Sender<PrintJob>,
     mut stop: watch::Receiver<bool>,
-) -> End {
-    let (mut mempool, mut tick) = (Mempool::start(options), tokio::time::interval(TICK));
-    let mut unsent = None;
-    let mut last_seen = Instant::now();
+) -> WatchEnd {
+    let (mut mempool, mut tick) = (MempoolWatch::start(options), tokio::time::interval(TICK));
+    let (mut unsent, mut last_sent) = (None, Instant::now());
     let end = loop {
-        unsent = unsent.or_else(|| seen.render());
-        if unsent.is_none() && seen.is_enough() {
-            break End::Counted;
+        unsent = unsent.or_else(|| watch.render());
+        if unsent.is_none() && watch.is_done() {
+            break WatchEnd::Done;
         }
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break End::Interrupted,
-            () = sender.closed() => break End::Unwritten,
+            _ = stop.wait_for(|stop| *stop) => break WatchEnd::Interrupted,
+            () = sender.closed() => break WatchEnd::PrintingFailed,
             _ = tick.tick() => {
-                seen.count_on(mempool.figures(), &sender);
-                let waited = patience.is_some_and(|patience| last_seen.elapsed() >= patience);
-                if waited && unsent.is_none() {
-                    break End::TimedOut(seen.tally.figures.peers);
+                watch.send_status(mempool.figures(), &sender);
+                let timed_out = timeout.is_some_and(|timeout| last_sent.elapsed() >= timeout);
+                if timed_out && unsent.is_none() {
+                    break WatchEnd::TimedOut(watch.tally.figures.peers);
                 }
             }
             Ok(permit) = sender.reserve(), if unsent.is_some() => {
-                permit.send(Shown::Lines(unsent.take().unwrap_or_default()));
-                last_seen = Instant::now();
+                permit.send(PrintJob::Rendered(unsent.take().unwrap_or_default()));
+                last_sent = Instant::now();
             }
-            notices = mempool.next(), if unsent.is_none() => match notices {
-                Err(error) => break End::NoPeers(error),
-                Ok(notices) => seen.unwritten = notices.into_iter(),
+            events = mempool.next(), if unsent.is_none() => match events {
+                Err(error) => break WatchEnd::NoPeers(error),
+                Ok(events) => watch.unwritten = events.into_iter(),
             },
         }
     };
-    seen.send_rest(unsent, &sender);
-    seen.tally.figures = mempool.figures();
+    watch.send_rest(unsent, &sender);
+    watch.tally.figures = mempool.figures();
     mempool.finish().await;
     end
 }
 
 /// Why the watch ended.
-enum End {
-    Counted,
+enum WatchEnd {
+    Done,
     Interrupted,
+    /// Nothing came for too long. Has the number of connected peers.
     TimedOut(usize),
     NoPeers(MempoolError),
-    /// Nobody takes what is shown; the thread that writes says why.
-    Unwritten,
+    /// The thread that prints has failed, and returns its error.
+    PrintingFailed,
 }
 
-impl End {
-    fn verdict(
+impl WatchEnd {
+    /// Returns the error for a watch that ended without success.
+    fn check_success(
         self,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
         signal: Option<Ending>,
-        context: &Context,
+        context: &CommandContext,
     ) -> Result<(), CliError> {
         match self {
-            Self::Counted | Self::Unwritten => Ok(()),
+            Self::Done | Self::PrintingFailed => Ok(()),
             Self::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(Ending::Interrupt))),
             Self::NoPeers(MempoolError::NoPeers { reasons }) => {
                 Err(no_peer(&context.config, &reasons))
             }
             Self::TimedOut(peers) => {
-                let seconds = patience.unwrap_or_default().as_secs();
+                let seconds = timeout.unwrap_or_default().as_secs();
                 let nothing = format!("nothing came for {seconds} s");
                 Err(match peers {
                     0 => CliError::NoPeer(format!("{nothing}, and no peer is connected")),
                     peers => CliError::Failed(format!(
                         "{nothing} from {}",
-                        format::counted(u64::try_from(peers).unwrap_or(u64::MAX), "peer")
+                        format::counted(format::to_u64(peers), "peer")
                     )),
                 })
             }
@@ -229,65 +234,65 @@ impl End {
     }
 }
 
-/// What is made of what is seen.
-struct Seeing {
+/// Turns the transactions and blocks of a watch into lines, and counts them.
+struct TxWatch {
     filter: Filter,
-    show: Show,
-    /// End after so many.
+    show: TxFormatter,
+    /// The number of transactions to show.
     count: Option<u64>,
-    tally: Tally,
-    /// What was seen and is not turned into lines yet.
-    unwritten: vec::IntoIter<Notice>,
+    tally: MempoolTally,
+    /// Events that are not turned into lines yet.
+    unwritten: vec::IntoIter<MempoolEvent>,
 }
 
-impl Seeing {
-    /// Shows the numbers so far.
-    fn count_on(&mut self, figures: MempoolFigures, sender: &mpsc::Sender<Shown>) {
+impl TxWatch {
+    /// Sends the status line with the numbers so far.
+    fn send_status(&mut self, figures: MempoolFigures, sender: &mpsc::Sender<PrintJob>) {
         self.tally.figures = figures;
-        // A line that does not fit is followed by a newer one.
-        sender.try_send(Shown::Status(self.tally.live(Instant::now()))).ok();
+        // If the queue is full, the next status line replaces this one.
+        sender.try_send(PrintJob::Status(self.tally.status(Instant::now()))).ok();
     }
 
-    fn is_enough(&self) -> bool {
+    fn is_done(&self) -> bool {
         self.count.is_some_and(|count| self.tally.shown >= count)
     }
 
-    /// Sends what still fits: those lines, and what comes after them.
-    fn send_rest(&mut self, mut unsent: Option<Lines>, sender: &mpsc::Sender<Shown>) {
+    /// Sends these lines and the remaining ones, as many as fit in the queue.
+    fn send_rest(&mut self, mut unsent: Option<Rendered>, sender: &mpsc::Sender<PrintJob>) {
         while let Some(lines) = unsent.take().or_else(|| self.render())
-            && sender.try_send(Shown::Lines(lines)).is_ok()
+            && sender.try_send(PrintJob::Rendered(lines)).is_ok()
         {}
     }
 
-    /// Turns what was seen into lines, as much as there is room for; none where nothing is left.
-    fn render(&mut self) -> Option<Lines> {
-        let mut lines = (self.unwritten.len() > 0).then(Lines::default)?;
+    /// Turns events into lines, up to a maximum of text. Returns `None` if no event is left.
+    fn render(&mut self) -> Option<Rendered> {
+        let mut lines = (self.unwritten.len() > 0).then(Rendered::default)?;
         let time = unix_now_millis();
-        while lines.out.len() < MOST_TEXT
-            && let Some(notice) = self.unwritten.next()
+        while lines.out.len() < MAX_TEXT
+            && let Some(event) = self.unwritten.next()
         {
-            match &notice {
-                Notice::Transaction(transaction) => {
+            match &event {
+                MempoolEvent::Transaction(transaction) => {
                     let view = transaction.view();
                     self.tally.add(view);
-                    // What came together with the last one wanted is seen, and not shown.
-                    if !self.is_enough() && self.filter.lets_through(view) {
+                    // Transactions that came together with the last one to show are only counted.
+                    if !self.is_done() && self.filter.matches(view) {
                         self.tally.shown += 1;
                         lines.shown += 1;
                         lines.out += &self.show.transaction(view, time);
                     }
                 }
-                Notice::OtherWitness(transaction) => {
+                MempoolEvent::OtherWitness(transaction) => {
                     let view = transaction.view();
-                    if !self.is_enough() && self.filter.lets_through(view) {
+                    if !self.is_done() && self.filter.matches(view) {
                         lines.out += &self.show.other_witness(view, time);
                     }
                 }
-                Notice::Block { .. } if self.show.is_json() => {
-                    lines.notes.extend(self.show.block(&notice));
+                MempoolEvent::Block { .. } if self.show.is_json() => {
+                    lines.notes.extend(self.show.block(&event));
                 }
-                Notice::Block { .. } => {
-                    lines.out.extend(self.show.block(&notice).map(|line| line + "\n"));
+                MempoolEvent::Block { .. } => {
+                    lines.out.extend(self.show.block(&event).map(|line| line + "\n"));
                 }
             }
         }

@@ -1,53 +1,57 @@
-//! What a watch writes, on a thread of its own: a pipe that nobody reads must not keep the program from ending.
+//! Prints the lines of a watch on a thread of its own, so that a pipe that nobody reads cannot keep the program from
+//! ending.
 
 use crate::cli::CliError;
 use crate::output::{Output, StatusLine};
 use std::io::{self, IsTerminal};
 use tokio::sync::mpsc::Receiver;
 
-/// Bytes of lines that are written together: a transaction of 400 kB may be JSON of many times that.
-pub(super) const MOST_TEXT: usize = 1 << 18;
+/// Bytes of text after which no further transaction is added to a print job. The JSON of one transaction may be much
+/// longer.
+pub(super) const MAX_TEXT: usize = 1 << 18;
 
-/// What may wait to be written. Each holds no more than [`MOST_TEXT`] and one transaction's lines.
+/// Print jobs that may wait. Each holds no more than [`MAX_TEXT`] and one transaction's lines.
 pub(super) const QUEUE: usize = 4;
 
-/// What is to be seen.
-pub(super) enum Shown {
-    /// Results, and lines about them.
-    Lines(Lines),
-    /// The line that counts.
+/// What the thread is to print.
+pub(super) enum PrintJob {
+    /// Results, and notes about them.
+    Rendered(Rendered),
+    /// The parts of the status line.
     Status(Vec<String>),
 }
 
-/// What is to be written, on which stream.
+/// The lines for standard output, and for standard error.
 #[derive(Default)]
-pub(super) struct Lines {
-    /// How many transactions are in it.
+pub(super) struct Rendered {
+    /// Number of transactions in the lines.
     pub(super) shown: u64,
+    /// Text for standard output.
     pub(super) out: String,
+    /// Lines for standard error.
     pub(super) notes: Vec<String>,
 }
 
-/// Writes until nobody sends any more, and counts the transactions that were written.
+/// Prints jobs until the channel closes, and counts the transactions that were printed.
 ///
 /// # Errors
-/// Standard output does not take it.
+/// Standard output cannot be written to.
 pub(super) fn print(
-    mut shown: Receiver<Shown>,
+    mut jobs: Receiver<PrintJob>,
     status: &mut StatusLine,
     out: &mut Output,
     quiet: bool,
     written: &mut u64,
 ) -> Result<(), CliError> {
     let terminal = io::stdout().is_terminal();
-    while let Some(shown) = shown.blocking_recv() {
-        match shown {
-            Shown::Status(parts) => status.set(&parts),
-            Shown::Lines(lines) => {
+    while let Some(job) = jobs.blocking_recv() {
+        match job {
+            PrintJob::Status(parts) => status.set(&parts),
+            PrintJob::Rendered(lines) => {
                 if terminal {
                     status.aside(|| write(&lines.out, out))?;
                 } else {
-                    // Whoever logs waits for what is written aside: for a pipe that could be for ever.
+                    // `aside` would make the log wait, and a pipe may never be read.
                     write(&lines.out, out)?;
                 }
                 *written += lines.shown;
@@ -66,6 +70,6 @@ fn write(text: &str, out: &mut Output) -> io::Result<()> {
         return Ok(());
     }
     out.text(text)?;
-    // Whoever reads a pipe wants it now.
+    // A program that reads the pipe needs the line now.
     out.flush()
 }

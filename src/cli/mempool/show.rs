@@ -1,56 +1,59 @@
-//! Transactions and blocks as lines.
+//! Shows transactions and blocks as text or JSON.
 
 use crate::cli::tx_text::describe;
 use crate::core_json::{Amount, TxInfo};
 use crate::format;
-use crate::node::mempool::Notice;
-use crate::output::Fields;
+use crate::node::mempool::MempoolEvent;
+use crate::output::FieldList;
 use crate::primitives::Network;
 use crate::script::ScriptKind;
 use crate::wire::TxView;
 use serde::Serialize;
 use std::fmt::Write;
 
-/// What is said of a transaction that came before.
+/// The note on a transaction that was shown before.
 const OTHER_WITNESS: &str = "(came before with other witnesses)";
 
-/// In which form.
+/// The form of the output.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
+pub(super) struct ShowOptions {
+    /// Whether to print JSON.
     pub(super) json: bool,
+    /// Whether to use colours.
     pub(super) color: bool,
-    /// With all fields.
+    /// Whether to show all fields.
     pub(super) full: bool,
 }
 
-/// What there is to say of a transaction, and when it came.
+/// What `mempool --json` prints for a transaction.
 #[derive(Serialize)]
 struct SeenTx {
-    /// Milliseconds since 1970.
+    /// When the transaction came, in milliseconds since 1970.
     time: u64,
     #[serde(flatten)]
     info: TxInfo,
 }
 
-/// How transactions are shown.
+/// Shows transactions and blocks in one form.
 #[derive(Debug)]
-pub(super) struct Show {
+pub(super) struct TxFormatter {
     network: Network,
-    form: Form,
+    options: ShowOptions,
 }
 
-impl Show {
-    pub(super) fn new(network: Network, form: Form) -> Self {
-        Self { network, form }
+impl TxFormatter {
+    pub(super) fn new(network: Network, options: ShowOptions) -> Self {
+        Self { network, options }
     }
 
     pub(super) fn is_json(&self) -> bool {
-        self.form.json
+        self.options.json
     }
 
-    /// A transaction that came at that time (milliseconds since 1970): one line, or with all fields a paragraph.
+    /// Returns the text for a transaction that came at a time in milliseconds since 1970: a line, or a paragraph with
+    /// all fields.
     pub(super) fn transaction(&self, tx: TxView<'_>, time: u64) -> String {
-        let Form { json, color, full } = self.form;
+        let ShowOptions { json, color, full } = self.options;
         if json {
             let seen = SeenTx { time, info: TxInfo::new(tx, self.network) };
             let line = serde_json::to_string(&seen).expect("text keys and numbers make JSON");
@@ -58,10 +61,10 @@ impl Show {
         }
         let time = time / 1000;
         if full {
-            let fields = Fields::default()
+            let fields = FieldList::default()
                 .with("time", format!("{time}  {} UTC", format::utc(time)))
                 .with("txid", tx.txid().to_string())
-                .with("checked", "by itself: witnesses, wtxid and sizes are the peer's word");
+                .with("checked", "by itself; witnesses, wtxid and sizes are as the peer sent them");
             return describe(fields, tx, self.network).render(color) + "\n";
         }
         let utc = format::utc(time);
@@ -73,29 +76,31 @@ impl Show {
             tx.inputs().len(),
             tx.outputs().len(),
             Amount::sum(tx.outputs().map(|output| Amount(output.value))),
-            kinds(tx),
+            output_types(tx),
         )
     }
 
-    /// A transaction that was shown before and came with other witnesses. (In JSON another `hash` with the same `txid`
-    /// says so.)
+    /// Returns the text for a transaction that was shown before and came again with other witnesses.
+    ///
+    /// JSON has no note: it shows the same `txid` with another `hash`.
     pub(super) fn other_witness(&self, tx: TxView<'_>, time: u64) -> String {
         let shown = self.transaction(tx, time);
-        if self.form.json {
+        if self.options.json {
             return shown;
         }
         let (indent, shown) =
-            if self.form.full { ("", shown) } else { ("  ", shown.replace('\n', "")) };
+            if self.options.full { ("", shown) } else { ("  ", shown.replace('\n', "")) };
         format!("{}{indent}{OTHER_WITNESS}\n", shown.strip_suffix('\n').unwrap_or(&shown))
     }
 
-    /// A block's line.
-    pub(super) fn block(&self, notice: &Notice) -> Option<String> {
-        let Notice::Block { height, hash, transactions, confirmed, replaced, pending } = notice
+    /// Returns the line for a block, or `None` if the event is about a transaction.
+    pub(super) fn block(&self, event: &MempoolEvent) -> Option<String> {
+        let MempoolEvent::Block { height, hash, transactions, confirmed, replaced, pending } =
+            event
         else {
             return None;
         };
-        let number = |number: &usize| u64::try_from(*number).unwrap_or(u64::MAX);
+        let number = |number: &usize| format::to_u64(*number);
         let height = height.map(|height| format!("{height} ")).unwrap_or_default();
         let replaced = match replaced {
             0 => String::new(),
@@ -110,8 +115,8 @@ impl Show {
     }
 }
 
-/// The kinds of a transaction's outputs, in their order: `2 P2WPKH, P2TR`.
-fn kinds(tx: TxView<'_>) -> String {
+/// Returns the types of a transaction's outputs, in their order: `2 P2WPKH, P2TR`.
+fn output_types(tx: TxView<'_>) -> String {
     let mut kinds: Vec<(&str, usize)> = Vec::new();
     for output in tx.outputs() {
         let name = ScriptKind::of(output.script_pubkey).short_name();
@@ -124,7 +129,7 @@ fn kinds(tx: TxView<'_>) -> String {
     for (at, (name, count)) in kinds.into_iter().enumerate() {
         let comma = if at == 0 { "" } else { ", " };
         let count = if count == 1 { String::new() } else { format!("{count} ") };
-        // Writing into a String does not fail.
+        // Writing to a String cannot fail.
         let _ = write!(text, "{comma}{count}{name}");
     }
     text

@@ -1,4 +1,4 @@
-//! The numbers of a watch, as a line while it goes on and as a summary.
+//! Counts what a watch sees, for its status line and its summary.
 
 use crate::format;
 use crate::node::mempool::MempoolFigures;
@@ -7,86 +7,92 @@ use crate::wire::TxView;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// Over what time the live speed is taken.
-const WINDOW: Duration = Duration::from_secs(10);
+/// The time over which the status line measures the speed.
+const SPEED_WINDOW: Duration = Duration::from_secs(10);
 
-/// How many kinds the live line names.
-const KINDS: usize = 4;
+/// Most output types that the status line names.
+const MAX_TYPES: usize = 4;
 
-/// What was counted so far.
+/// The numbers of a watch so far.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct MempoolTally {
     started: Instant,
-    /// Transactions that were shown.
+    /// Number of transactions shown.
     pub(super) shown: u64,
-    /// What the node counts.
+    /// The numbers that the node layer counts.
     pub(super) figures: MempoolFigures,
-    /// Bytes of all transactions.
+    /// Size of all transactions in bytes.
     bytes: u64,
-    /// Outputs by their kind.
-    kinds: BTreeMap<&'static str, u64>,
-    /// How many had been seen at some times of the window.
+    /// Number of outputs of each type.
+    output_types: BTreeMap<&'static str, u64>,
+    /// How many transactions had been seen at some times within the speed window.
     past: VecDeque<(Instant, u64)>,
 }
 
-impl Tally {
+impl MempoolTally {
+    /// Starts to count at a time.
     pub(super) fn start(now: Instant) -> Self {
         Self {
             started: now,
             shown: 0,
             figures: MempoolFigures::default(),
             bytes: 0,
-            kinds: BTreeMap::new(),
+            output_types: BTreeMap::new(),
             past: VecDeque::from([(now, 0)]),
         }
     }
 
+    /// Counts a transaction.
     pub(super) fn add(&mut self, tx: TxView<'_>) {
-        self.bytes += u64::try_from(tx.size()).unwrap_or(u64::MAX);
+        self.bytes += format::to_u64(tx.size());
         for output in tx.outputs() {
-            *self.kinds.entry(ScriptKind::of(output.script_pubkey).short_name()).or_default() += 1;
+            *self
+                .output_types
+                .entry(ScriptKind::of(output.script_pubkey).short_name())
+                .or_default() += 1;
         }
     }
 
-    /// Whether not even an announcement came.
+    /// Returns whether no announcement has come.
     pub(super) fn is_empty(&self) -> bool {
         self.figures.counts.announcements == 0
     }
 
-    /// The line of a moment, in parts, what matters most first: speed, numbers, peers, bytes, kinds of outputs.
-    pub(super) fn live(&mut self, now: Instant) -> Vec<String> {
+    /// Returns the parts of the status line, the most important first: speed, numbers, peers, bytes, output types.
+    pub(super) fn status(&mut self, now: Instant) -> Vec<String> {
         let seen = self.figures.counts.seen;
-        while self.past.len() > 1 && self.past.front().is_some_and(|(at, _)| *at + WINDOW < now) {
+        while self.past.len() > 1
+            && self.past.front().is_some_and(|(at, _)| *at + SPEED_WINDOW < now)
+        {
             self.past.pop_front();
         }
         let (since, before) = self.past.front().copied().unwrap_or((now, seen));
         self.past.push_back((now, seen));
-        let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let mut parts = vec![
             format!("{:.1} tx/s", speed(seen - before, now - since)),
             format!("{} seen", format::count(seen)),
             format!("{} shown", format::count(self.shown)),
-            format!("{} pending", format::count(number(self.figures.pending))),
-            format::counted(number(self.figures.peers), "peer"),
+            format!("{} pending", format::count(format::to_u64(self.figures.pending))),
+            format::counted(format::to_u64(self.figures.peers), "peer"),
             format::size(self.bytes),
         ];
         if self.figures.replaced > 0 {
             parts.push(format!("{} replaced", format::count(self.figures.replaced)));
         }
-        parts.extend(self.kinds());
+        parts.extend(self.common_types());
         parts
     }
 
-    /// The commonest kinds of outputs and their shares.
-    fn kinds(&self) -> Vec<String> {
-        let total: u64 = self.kinds.values().sum();
-        let mut kinds: Vec<_> = self.kinds.iter().collect();
-        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    /// Returns the most common output types and their shares.
+    fn common_types(&self) -> Vec<String> {
+        let total: u64 = self.output_types.values().sum();
+        let mut types: Vec<_> = self.output_types.iter().collect();
+        types.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let share = |(name, count): (&&str, &u64)| format!("{name} {} %", count * 100 / total);
-        kinds.into_iter().take(KINDS).map(share).collect()
+        types.into_iter().take(MAX_TYPES).map(share).collect()
     }
 
-    /// The summary of the whole watch.
+    /// Returns the summary of the whole watch.
     pub(super) fn summary(&self, now: Instant) -> String {
         let MempoolFigures {
             counts,
@@ -133,17 +139,17 @@ fn speed(count: u64, span: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{MempoolFigures, Tally};
+    use super::{MempoolFigures, MempoolTally};
     use std::time::{Duration, Instant};
 
     #[test]
-    fn the_live_speed_is_that_of_the_last_ten_seconds_and_the_summarys_that_of_all() {
+    fn the_status_line_has_the_speed_of_ten_seconds_and_the_summary_that_of_the_whole_watch() {
         let start = Instant::now();
-        let mut tally = Tally::start(start);
+        let mut tally = MempoolTally::start(start);
         for second in 1..=30 {
-            // Ten a second first, then none.
+            // Ten transactions a second for 15 seconds, then none.
             tally.figures.counts.seen = 10 * second.min(15);
-            let line = tally.live(start + Duration::from_secs(second)).join(", ");
+            let line = tally.status(start + Duration::from_secs(second)).join(", ");
             let expected = match second {
                 ..=15 => "10.0 tx/s",
                 20 => "5.0 tx/s",
@@ -158,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_is_told_and_nothing_else() {
-        let mut tally = Tally::start(Instant::now());
-        assert!(!tally.live(Instant::now()).join(", ").contains("replaced"));
+    fn only_counters_above_zero_are_named() {
+        let mut tally = MempoolTally::start(Instant::now());
+        assert!(!tally.status(Instant::now()).join(", ").contains("replaced"));
         tally.figures =
             MempoolFigures { pending_dropped: 3, replaced: 1200, ..MempoolFigures::default() };
-        let line = tally.live(Instant::now());
+        let line = tally.status(Instant::now());
         assert!(line.contains(&"1,200 replaced".to_owned()), "{line:?}");
         let summary = tally.summary(Instant::now() + Duration::from_secs(1));
         assert!(

@@ -1,16 +1,18 @@
-//! `peers`: finds peers, asks each for addresses, and prints them.
+//! `lightclient peers` finds peers, asks each for addresses, and prints them.
 
 mod table;
 
-use super::args::at_least_one;
-use super::network_args::{NetworkArgs, peer_options};
+use super::network_args::{ConnectArgs, peer_options};
 use super::no_peer::none_reached;
 use super::runtime::{block_on, endings};
-use super::{CliError, Context};
-use crate::config::{Config, Layer};
+use super::value_parsers::at_least_one;
+use super::{CliError, CommandContext};
+use crate::config::{AppConfig, Layer};
+use crate::format::to_u64;
 use crate::node::shutdown::Ending;
 use crate::node::{
-    Counts, CrawlOptions, Crawled, Found, Journal, PeerOptions, Source, crawl, find_all,
+    AddressSource, CrawlCounts, CrawlOptions, CrawlResult, FoundAddress, Journal, PeerOptions,
+    crawl, find_all,
 };
 use crate::output::{bar, waiting};
 use indicatif::MultiProgress;
@@ -33,12 +35,12 @@ Exit codes: 0 done, 3 no peer could be reached, 130 Ctrl-C (what was found so fa
 const TIMEOUT: &str = "Seconds to wait for the handshake of each peer, and again for its addresses \
     [env: LIGHTCLIENT_TIMEOUT] [default: 10]";
 
-/// The arguments of `peers`.
+/// Arguments of `peers`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("timeout", |arg| arg.help(TIMEOUT)))]
-pub(crate) struct Args {
+pub(crate) struct PeersArgs {
     #[command(flatten)]
-    network: NetworkArgs,
+    network: ConnectArgs,
     /// Ask the peers of peers too, until this many peers were asked or none is left
     #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     crawl: Option<u64>,
@@ -53,8 +55,8 @@ pub(crate) struct Args {
     out: Option<PathBuf>,
 }
 
-impl Args {
-    /// What these options say of the settings.
+impl PeersArgs {
+    /// Returns the settings that these options set.
     pub(super) fn layer(&self) -> Layer {
         self.network.layer()
     }
@@ -64,31 +66,31 @@ impl Args {
 ///
 /// # Errors
 /// No peer could be reached, or a file could not be written.
-pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
+pub(super) fn run(args: &PeersArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let file = args.out.as_deref().map(TableFile::new).transpose()?;
     let config = &context.config;
     let options = CrawlOptions {
         peers: peer_options(config)?,
-        asks: args.crawl.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+        max_peers: args.crawl.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
         follow: args.crawl.is_some(),
-        patience: config.timeout,
+        timeout: config.timeout,
     };
     let mut journal = match args.crawl {
         Some(_) => Some(Journal::open(&config.folder(), config.network, args.restart)?),
         None => None,
     };
     let folder = config.folder();
-    let work = work(&options, journal.as_mut(), &folder, &context.bars);
+    let work = find_and_ask(&options, journal.as_mut(), &folder, &context.bars);
     let (crawled, signal) = block_on(work)??;
-    // Whom a peer of the user's knows is what was asked for; of a whole network's it would be noise.
-    let shows_told = args.crawl.is_none() && !config.connect.is_empty();
+    // Addresses that were not asked are only interesting if they come from a peer that the user named.
+    let with_unasked = args.crawl.is_none() && !config.connect.is_empty();
     if let Some(file) = file {
-        file.write(&crawled, shows_told, &mut context.out)?;
+        file.write(&crawled, with_unasked, &mut context.out)?;
     }
     if args.count {
         table::print_counts(&crawled.counts, &mut context.out)?;
     } else {
-        table::print(&crawled, shows_told, &mut context.out)?;
+        table::print(&crawled, with_unasked, &mut context.out)?;
     }
     if let Some(signal) = signal {
         return Err(CliError::Interrupted(signal));
@@ -97,19 +99,19 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<(), CliError> {
     if let Some(journal) = journal.filter(|_| !crawled.failures.blame_the_proxy()) {
         journal.remove()?;
     }
-    verdict(&crawled, &context.config)
+    check_success(&crawled, &context.config)
 }
 
 /// Most addresses of the address manager that are asked.
-const ADDRMAN: usize = 1000;
+const MAX_FROM_ADDRMAN: usize = 1000;
 
-/// Finds and asks, until done or told to stop.
-async fn work(
+/// Finds peers and asks them, until all are asked or a signal comes.
+async fn find_and_ask(
     options: &CrawlOptions,
     journal: Option<&mut Journal>,
     folder: &Path,
     bars: &MultiProgress,
-) -> Result<(Crawled, Option<Ending>), CliError> {
+) -> Result<(CrawlResult, Option<Ending>), CliError> {
     let mut signal = endings()?;
     let resumed = journal.as_ref().is_some_and(|journal| journal.is_resumed());
     let start = tokio::select! {
@@ -118,7 +120,7 @@ async fn work(
     };
     let (stop, stopped) = watch::channel(false);
     let bar = bar(bars, 0, "peers asked");
-    let progress = |counts: Counts, expected: usize| {
+    let progress = |counts: CrawlCounts, expected: usize| {
         bar.set_length(to_u64(expected));
         bar.set_position(to_u64(counts.asked));
     };
@@ -130,7 +132,7 @@ async fn work(
             crawled = &mut crawling => break crawled,
             received = signal() => {
                 if ending.is_some() {
-                    // Asked twice: the journal is whole at any moment.
+                    // The second signal ends the process at once. The journal is complete at any time.
                     std::process::exit(i32::from(received.exit_code()));
                 }
                 ending = Some(received);
@@ -142,35 +144,35 @@ async fn work(
     Ok((crawled?, ending))
 }
 
-/// The addresses to start with: those that the user names, else those of the address manager and the seeds.
+/// Returns the addresses to start with: those that the user names, or else those of the address manager and the DNS
+/// seeds.
 async fn start(
     options: &PeerOptions,
     folder: &Path,
     resumed: bool,
     bars: &MultiProgress,
-) -> Vec<Found> {
+) -> Vec<FoundAddress> {
     if !options.connect.is_empty() {
-        let found = |address: &String| Found { address: address.clone(), source: Source::User };
+        let found = |address: &String| FoundAddress {
+            address: address.clone(),
+            source: AddressSource::User,
+        };
         return options.connect.iter().map(found).collect();
     }
     if resumed {
-        info!("going on with the crawl that was interrupted");
+        info!("resuming the interrupted crawl");
         return Vec::new();
     }
     let waiting = waiting(bars, "looking for addresses".to_owned());
-    let found = find_all(options, folder, ADDRMAN).await;
+    let found = find_all(options, folder, MAX_FROM_ADDRMAN).await;
     waiting.finish_and_clear();
     found
 }
 
-/// Fails if nobody could be reached.
-fn verdict(crawled: &Crawled, config: &Config) -> Result<(), CliError> {
+/// Returns an error if no peer could be reached.
+fn check_success(crawled: &CrawlResult, config: &AppConfig) -> Result<(), CliError> {
     if crawled.counts.reachable > 0 {
         return Ok(());
     }
     Err(none_reached(config, &crawled.failures))
-}
-
-fn to_u64(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -1,26 +1,25 @@
-//! Peers as text, JSON, and files.
+//! Prints peers as a table or JSON, and writes them to files.
 
-use super::to_u64;
 use crate::cli::CliError;
 use crate::files::Sink;
-use crate::format::{count, counted};
-use crate::node::{Counts, Crawled, PeerRow};
-use crate::output::{Align, Column, Fields, JsonArray, Output, header_line, row_line};
-use crate::output::{at, escaped, fitting, json_text};
+use crate::format::{count, counted, to_u64};
+use crate::node::{CrawlCounts, CrawlResult, PeerRow};
+use crate::output::{Align, Column, FieldList, JsonArray, Output, header_line, row_line};
+use crate::output::{columns_that_fit, escaped, json_text, pick};
 use crate::wire::safe_text;
 use std::cmp::Ordering;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Wider cells push the rest of their row to the right.
+/// Most characters of a column. Longer cells push the rest of their row to the right.
 const MAX_WIDTH: usize = 60;
 
-/// Places of the columns that are left out where there is no room, in this order: services, user agent, height.
-const LEAST: [usize; 3] = [1, 2, 3];
+/// Columns to leave out on a narrow terminal, the first one first: services, user agent, height.
+const LEAST_IMPORTANT: [usize; 3] = [1, 2, 3];
 
-/// The rows in the order they are printed: the quickest first, then those that could not be reached, then those that
-/// were only told of.
-fn sorted(crawled: &Crawled, shows_told: bool) -> Vec<&PeerRow> {
+/// Returns the rows in the order in which they are printed: reachable peers by latency, then unreachable ones, then
+/// addresses that were not asked.
+fn sorted(crawled: &CrawlResult, with_unasked: bool) -> Vec<&PeerRow> {
     let mut rows: Vec<&PeerRow> = crawled.asked.iter().collect();
     rows.sort_by(|a, b| {
         let by_latency = || match (a.latency_ms, b.latency_ms) {
@@ -30,15 +29,19 @@ fn sorted(crawled: &Crawled, shows_told: bool) -> Vec<&PeerRow> {
         let by_reach = b.connected.cmp(&a.connected);
         by_reach.then_with(by_latency).then_with(|| a.address.cmp(&b.address))
     });
-    if shows_told {
+    if with_unasked {
         rows.extend(&crawled.unasked);
     }
     rows
 }
 
 /// Prints the table.
-pub(super) fn print(crawled: &Crawled, shows_told: bool, out: &mut Output) -> Result<(), CliError> {
-    let rows = sorted(crawled, shows_told);
+pub(super) fn print(
+    crawled: &CrawlResult,
+    with_unasked: bool,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    let rows = sorted(crawled, with_unasked);
     if out.is_json() {
         let mut array = JsonArray::default();
         for row in rows {
@@ -46,23 +49,28 @@ pub(super) fn print(crawled: &Crawled, shows_told: bool, out: &mut Output) -> Re
         }
         return Ok(array.end(out)?);
     }
-    // Those that could not be reached are in the number below, and in JSON and files with the reason.
+    // Unreachable peers are only counted here. JSON and files have them with the reason.
     let shown: Vec<[String; 5]> = rows
         .iter()
         .filter(|row| row.connected || row.error.is_none())
         .map(|row| cells(row))
         .collect();
     let columns = columns(&shown);
-    let kept = fitting(&columns, &LEAST, out.columns());
-    let columns = at(&columns, &kept);
+    let kept = columns_that_fit(&columns, &LEAST_IMPORTANT, out.columns());
+    let columns = pick(&columns, &kept);
     if !shown.is_empty() {
         out.line(&header_line(&columns, out.has_color()))?;
     }
     for cells in &shown {
-        out.line(&row_line(&columns, &at(cells, &kept)))?;
+        out.line(&row_line(&columns, &pick(cells, &kept)))?;
     }
-    let Counts { known, reachable, asked } = crawled.counts;
-    out.line(&format!(
+    Ok(out.line(&summary(crawled.counts))?)
+}
+
+/// Returns the line below the table.
+fn summary(counts: CrawlCounts) -> String {
+    let CrawlCounts { known, reachable, asked } = counts;
+    format!(
         "{} of {} reachable, {} known",
         count(to_u64(reachable)),
         counted(to_u64(asked), "peer"),
@@ -71,8 +79,7 @@ pub(super) fn print(crawled: &Crawled, shows_told: bool, out: &mut Output) -> Re
         } else {
             format!("{} addresses", count(to_u64(known)))
         }
-    ))?;
-    Ok(())
+    )
 }
 
 fn columns(rows: &[[String; 5]]) -> [Column; 5] {
@@ -99,13 +106,13 @@ fn cells(row: &PeerRow) -> [String; 5] {
     ]
 }
 
-/// Prints the numbers alone.
-pub(super) fn print_counts(counts: &Counts, out: &mut Output) -> Result<(), CliError> {
+/// Prints only the numbers.
+pub(super) fn print_counts(counts: &CrawlCounts, out: &mut Output) -> Result<(), CliError> {
     if out.is_json() {
         return Ok(out.json(counts)?);
     }
     let number = |number: usize| count(to_u64(number));
-    let fields = Fields::default()
+    let fields = FieldList::default()
         .with("known", number(counts.known))
         .with("reachable", number(counts.reachable))
         .with("asked", number(counts.asked));
@@ -113,29 +120,29 @@ pub(super) fn print_counts(counts: &Counts, out: &mut Output) -> Result<(), CliE
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Format {
+enum TableFormat {
     Csv,
     JsonLines,
 }
 
-/// A file for the table.
+/// A file to write the table to.
 #[derive(Clone, Debug)]
 pub(super) struct TableFile {
     path: PathBuf,
-    format: Format,
+    format: TableFormat,
 }
 
 impl TableFile {
-    /// A file whose extension says its format.
+    /// Makes a file whose extension selects its format.
     ///
     /// # Errors
-    /// It says none of ours.
+    /// The extension is neither `csv` nor `jsonl`.
     pub(super) fn new(path: &Path) -> Result<Self, CliError> {
         let extension =
             path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         let format = match extension.as_deref() {
-            Some("csv") => Format::Csv,
-            Some("jsonl") => Format::JsonLines,
+            Some("csv") => TableFormat::Csv,
+            Some("jsonl") => TableFormat::JsonLines,
             _ => {
                 let path = path.display();
                 return Err(CliError::Usage(format!("--out {path}: expected .csv or .jsonl")));
@@ -144,18 +151,18 @@ impl TableFile {
         Ok(Self { path: path.to_owned(), format })
     }
 
-    /// Writes all rows; the file has its name once it is whole.
+    /// Writes all rows. The file gets its name when it is complete.
     pub(super) fn write(
         &self,
-        crawled: &Crawled,
-        shows_told: bool,
+        crawled: &CrawlResult,
+        with_unasked: bool,
         stdout: &mut Output,
     ) -> Result<(), CliError> {
-        let rows = sorted(crawled, shows_told);
+        let rows = sorted(crawled, with_unasked);
         let mut sink = Sink::create(&self.path, stdout)?;
         let written = match self.format {
-            Format::Csv => write_csv(&rows, &mut sink),
-            Format::JsonLines => write_json_lines(&rows, &mut sink),
+            TableFormat::Csv => write_csv(&rows, &mut sink),
+            TableFormat::JsonLines => write_json_lines(&rows, &mut sink),
         };
         written.map_err(|error| sink.error(error))?;
         Ok(sink.finish()?)
@@ -170,7 +177,7 @@ fn write_json_lines(rows: &[&PeerRow], sink: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
-/// One column for each key of the JSON; services are parted by `|`.
+/// Writes a column for each key of the JSON. Services are separated by `|`.
 fn write_csv(rows: &[&PeerRow], sink: &mut impl Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(sink);
     csv.write_record([
@@ -202,8 +209,8 @@ fn write_csv(rows: &[&PeerRow], sink: &mut impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Crawled, PeerRow, TableFile, sorted, write_csv};
-    use crate::node::{Counts, Failures};
+    use super::{CrawlResult, PeerRow, TableFile, sorted, write_csv};
+    use crate::node::{CrawlCounts, Failures};
     use std::path::Path;
 
     fn row(address: &str, latency_ms: Option<f64>, error: Option<&str>) -> PeerRow {
@@ -221,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quickest_come_first_and_the_unreachable_after_them() {
+    fn reachable_peers_come_first_by_latency() {
         let asked = vec![
             row("c", None, Some("no")),
             row("b", Some(20.0), None),
@@ -229,10 +236,10 @@ mod tests {
             row("d", Some(3.5), None),
         ];
         let unasked = vec![row("e", None, None)];
-        let counts = Counts::default();
-        let crawled = Crawled { asked, unasked, counts, failures: Failures::default() };
-        let order = |shows_told: bool| -> String {
-            sorted(&crawled, shows_told).iter().map(|row| row.address.as_str()).collect()
+        let counts = CrawlCounts::default();
+        let crawled = CrawlResult { asked, unasked, counts, failures: Failures::default() };
+        let order = |with_unasked: bool| -> String {
+            sorted(&crawled, with_unasked).iter().map(|row| row.address.as_str()).collect()
         };
         assert_eq!(order(true), "dbace");
         assert_eq!(order(false), "dbac");
@@ -250,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extension_says_the_format() {
+    fn the_extension_selects_the_format() {
         assert!(TableFile::new(Path::new("a.CSV")).is_ok());
         assert!(TableFile::new(Path::new("a.jsonl")).is_ok());
         for other in ["a.json", "a", "-", ".csv"] {

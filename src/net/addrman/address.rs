@@ -1,4 +1,4 @@
-//! An address that a peer can be reached at, and how it is written.
+//! Addresses of peers, and their textual form.
 
 use crate::wire::NetAddress;
 use data_encoding::BASE32_NOPAD;
@@ -13,67 +13,67 @@ const I2P: &str = ".b32.i2p";
 /// Version byte of an onion address. Source: Tor `rend-spec-v3`, section 6.
 const ONION_VERSION: u8 = 3;
 
-/// Where a peer is, without its port. Only networks that this program can reach, directly or through a proxy.
+/// The host of a peer, in a network that this program can reach directly or through a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Host {
-    /// On the internet, version 4.
+    /// An IPv4 address.
     V4(Ipv4Addr),
-    /// On the internet, version 6; never an IPv4 address in disguise.
+    /// An IPv6 address that is not an IPv4-mapped one.
     V6(Ipv6Addr),
-    /// The public key of an onion service.
+    /// An onion service, by its public key.
     Onion([u8; 32]),
-    /// The SHA-256 of an I2P destination.
+    /// An I2P destination, by its SHA-256.
     I2p([u8; 32]),
 }
 
-/// Networks that are reached, or not, each by itself.
+/// The network of an address. Each can be reachable or not, independently of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reach {
+pub enum AddressNetwork {
     /// IPv4.
-    V4,
+    Ipv4,
     /// IPv6.
-    V6,
-    /// Onion services, through a proxy that is Tor's.
+    Ipv6,
+    /// Onion services, which only Tor's proxy reaches.
     Onion,
-    /// I2P, through a proxy that is I2P's.
+    /// I2P, which only an I2P proxy reaches.
     I2p,
 }
 
-impl Reach {
-    /// All there are.
-    pub const ALL: [Self; 4] = [Self::V4, Self::V6, Self::Onion, Self::I2p];
+impl AddressNetwork {
+    /// All networks.
+    pub const ALL: [Self; 4] = [Self::Ipv4, Self::Ipv6, Self::Onion, Self::I2p];
 
-    /// Whether only a proxy leads there.
+    /// Returns whether only a proxy can reach it.
     pub fn needs_proxy(self) -> bool {
         matches!(self, Self::Onion | Self::I2p)
     }
 }
 
-impl fmt::Display for Reach {
+impl fmt::Display for AddressNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
             Self::Onion => "onion",
             Self::I2p => "I2P",
         })
     }
 }
 
-/// Where a peer listens.
+/// The address of a peer.
 ///
-/// Written as `1.2.3.4:8333`, `[2001:db8::1]:8333`, `….onion:8333`, `….b32.i2p:0`, and read from the same.
+/// Its textual form is `1.2.3.4:8333`, `[2001:db8::1]:8333`, `….onion:8333`, or `….b32.i2p:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerAddress {
-    /// Where it is.
+    /// The host.
     pub host: Host,
-    /// Port; 0 on I2P, where there are none.
+    /// The port; 0 on I2P, which has no ports.
     pub port: u16,
 }
 
 impl PeerAddress {
-    /// The address that an `addrv2` entry names; `None` where this program does not go (CJDNS, unknown networks) and
-    /// for IPv6 addresses that wrap one of another network, which BIP155 has no place for.
+    /// Returns the address in an `addrv2` entry; `None` if this program cannot reach its network (CJDNS, unknown ones),
+    /// and for an IPv6 address that wraps one of another network, which BIP155 forbids.
     pub fn new(address: &NetAddress, port: u16) -> Option<Self> {
         let host = match address {
             NetAddress::TorV3(key) => Host::Onion(*key),
@@ -83,7 +83,7 @@ impl PeerAddress {
         Some(Self { host, port })
     }
 
-    /// The address in the form that `addrv2` carries.
+    /// Returns the address as `addrv2` carries it.
     pub fn net_address(&self) -> NetAddress {
         match self.host {
             Host::V4(ip) => NetAddress::Ipv4(ip),
@@ -93,7 +93,7 @@ impl PeerAddress {
         }
     }
 
-    /// The address as one that a socket can connect to; `None` where only a proxy leads.
+    /// Returns the address that a socket can connect to; `None` if only a proxy can reach it.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self.host {
             Host::V4(ip) => Some(SocketAddr::from((ip, self.port))),
@@ -102,13 +102,13 @@ impl PeerAddress {
         }
     }
 
-    /// The network it is on.
-    pub fn reach(&self) -> Reach {
+    /// Returns the network of the address.
+    pub fn network(&self) -> AddressNetwork {
         match self.host {
-            Host::V4(_) => Reach::V4,
-            Host::V6(_) => Reach::V6,
-            Host::Onion(_) => Reach::Onion,
-            Host::I2p(_) => Reach::I2p,
+            Host::V4(_) => AddressNetwork::Ipv4,
+            Host::V6(_) => AddressNetwork::Ipv6,
+            Host::Onion(_) => AddressNetwork::Onion,
+            Host::I2p(_) => AddressNetwork::I2p,
         }
     }
 }
@@ -130,53 +130,53 @@ impl fmt::Display for PeerAddress {
             Host::V4(ip) => write!(f, "{ip}:{port}"),
             Host::V6(ip) => write!(f, "[{ip}]:{port}"),
             Host::Onion(key) => write!(f, "{}{ONION}:{port}", onion_name(key)),
-            Host::I2p(hash) => write!(f, "{}{I2P}:{port}", lower_base32(hash)),
+            Host::I2p(hash) => write!(f, "{}{I2P}:{port}", encode_base32(hash)),
         }
     }
 }
 
-/// A text that is no address of a peer.
+/// The text is not the address of a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected IP:PORT, NAME.onion:PORT or NAME.b32.i2p:PORT, got {got:?}")]
-pub struct AddressError {
+pub struct PeerAddressError {
     /// The text.
     pub got: String,
 }
 
 impl FromStr for PeerAddress {
-    type Err = AddressError;
+    type Err = PeerAddressError;
 
-    fn from_str(text: &str) -> Result<Self, AddressError> {
+    fn from_str(text: &str) -> Result<Self, PeerAddressError> {
         let overlay = || {
             let (name, port) = text.rsplit_once(':')?;
             let port = port.parse().ok()?;
             let host = match name.strip_suffix(ONION) {
                 Some(name) => Host::Onion(onion_key(name)?),
-                None => Host::I2p(decoded(name.strip_suffix(I2P)?)?.try_into().ok()?),
+                None => Host::I2p(decode_base32(name.strip_suffix(I2P)?)?.try_into().ok()?),
             };
             Some(Self { host, port })
         };
         let direct = text.parse::<SocketAddr>().ok().map(Self::from);
-        direct.or_else(overlay).ok_or_else(|| AddressError { got: text.to_owned() })
+        direct.or_else(overlay).ok_or_else(|| PeerAddressError { got: text.to_owned() })
     }
 }
 
-fn lower_base32(bytes: &[u8]) -> String {
+fn encode_base32(bytes: &[u8]) -> String {
     BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
 }
 
-fn decoded(name: &str) -> Option<Vec<u8>> {
+fn decode_base32(name: &str) -> Option<Vec<u8>> {
     BASE32_NOPAD.decode(name.to_ascii_uppercase().as_bytes()).ok()
 }
 
 /// Source: Tor `rend-spec-v3`, section 6: key, two bytes of checksum, version.
 fn onion_name(key: &[u8; 32]) -> String {
     let [first, second] = onion_checksum(key);
-    lower_base32(&[&key[..], &[first, second, ONION_VERSION]].concat())
+    encode_base32(&[&key[..], &[first, second, ONION_VERSION]].concat())
 }
 
 fn onion_key(name: &str) -> Option<[u8; 32]> {
-    let bytes = decoded(name)?;
+    let bytes = decode_base32(name)?;
     let (key, rest) = bytes.split_first_chunk::<32>()?;
     let [first, second] = onion_checksum(key);
     (rest == [first, second, ONION_VERSION]).then_some(*key)
@@ -199,7 +199,7 @@ mod tests {
     const TOR_PROJECT: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:443";
 
     #[test]
-    fn addresses_are_read_as_they_are_written() {
+    fn an_address_is_parsed_from_its_own_text() {
         let i2p = "ukeu3k5oycgaauneqgtnvselmt4yemvoilkln7jpvamvfx7dnkdq.b32.i2p:0";
         for text in ["1.2.3.4:8333", "[2001:470::1]:18333", TOR_PROJECT, i2p] {
             let address: PeerAddress = text.parse().unwrap();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_in_ipv6_clothes_is_ipv4_where_addr_brings_it_and_refused_where_addrv2_does() {
+    fn an_ipv4_mapped_address_is_ipv4_in_addr_and_refused_in_addrv2() {
         let mapped = "[::ffff:1.2.3.4]:8333".parse::<PeerAddress>().unwrap();
         assert_eq!(mapped.to_string(), "1.2.3.4:8333");
         let wrapped = NetAddress::Ipv6("::ffff:1.2.3.4".parse().unwrap());

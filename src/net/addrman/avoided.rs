@@ -5,74 +5,74 @@ use std::collections::BTreeMap;
 
 /// Seconds for which a peer that misbehaved is avoided. Source: Bitcoin Core `DEFAULT_MISBEHAVING_BANTIME`.
 pub const DISCOURAGED: u64 = 24 * 60 * 60;
-/// Seconds for which our own address is avoided: the provider may give it to somebody else.
+/// Seconds for which our own address is avoided. Later, the provider may have given it to somebody else.
 pub const AVOID_OWN: u64 = 7 * 24 * 60 * 60;
-/// Most addresses that are avoided; beyond, the one that expires first is forgotten. Whoever wants to get there has to
-/// have that many of its addresses dialled by us.
+/// Most addresses that are avoided. Beyond this, the one that expires first is forgotten: an attacker who wants that
+/// would have to make us dial this many addresses of theirs.
 pub const MAX_AVOIDED: usize = 4096;
 
 /// Why an address is avoided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Avoided {
+pub enum AvoidReason {
     /// The peer there misbehaved, or is of no use.
     Discouraged,
-    /// It is our own.
+    /// The address is our own.
     Own,
 }
 
-/// The avoided addresses, each until its time.
+/// The avoided addresses, each with the time (Unix seconds) until which it is avoided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Avoidance(BTreeMap<PeerAddress, (u64, Avoided)>);
+pub(super) struct AvoidedAddresses(BTreeMap<PeerAddress, (u64, AvoidReason)>);
 
-impl Avoidance {
-    pub(super) fn insert(&mut self, address: &PeerAddress, why: Avoided, now: u64) {
-        let until = now.saturating_add(match why {
-            Avoided::Discouraged => DISCOURAGED,
-            Avoided::Own => AVOID_OWN,
+impl AvoidedAddresses {
+    pub(super) fn insert(&mut self, address: &PeerAddress, reason: AvoidReason, now: u64) {
+        let until = now.saturating_add(match reason {
+            AvoidReason::Discouraged => DISCOURAGED,
+            AvoidReason::Own => AVOID_OWN,
         });
-        self.restore(*address, until, why);
+        self.restore(*address, until, reason);
     }
 
-    pub(super) fn restore(&mut self, address: PeerAddress, until: u64, why: Avoided) {
-        self.0.insert(key(&address, why), (until, why));
+    pub(super) fn restore(&mut self, address: PeerAddress, until: u64, reason: AvoidReason) {
+        self.0.insert(key(&address, reason), (until, reason));
         while self.0.len() > MAX_AVOIDED {
             let first = self.0.iter().min_by_key(|(_, (until, _))| *until).map(|(key, _)| *key);
             first.map(|key| self.0.remove(&key));
         }
     }
 
-    pub(super) fn get(&self, address: &PeerAddress, now: u64) -> Option<Avoided> {
-        let keys = [key(address, Avoided::Own), key(address, Avoided::Discouraged)];
+    pub(super) fn get(&self, address: &PeerAddress, now: u64) -> Option<AvoidReason> {
+        let keys = [key(address, AvoidReason::Own), key(address, AvoidReason::Discouraged)];
         let mut found = keys.iter().filter_map(|key| self.0.get(key));
-        found.find(|(until, _)| *until > now).map(|(_, why)| *why)
+        found.find(|(until, _)| *until > now).map(|(_, reason)| *reason)
     }
 
     pub(super) fn expire(&mut self, now: u64) {
         self.0.retain(|_, (until, _)| *until > now);
     }
 
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&PeerAddress, u64, Avoided)> {
-        self.0.iter().map(|(address, (until, why))| (address, *until, *why))
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&PeerAddress, u64, AvoidReason)> {
+        self.0.iter().map(|(address, (until, reason))| (address, *until, *reason))
     }
 }
 
-/// A machine that misbehaves does so on all of its ports (Bitcoin Core discourages without the port, too). On loopback
-/// every node of a test has the same address.
-fn key(address: &PeerAddress, why: Avoided) -> PeerAddress {
+/// Returns the address under which an entry is kept. A peer that misbehaved is avoided on all of its ports, as in
+/// Bitcoin Core. Loopback is the exception: there, all nodes of a test have the same IP address.
+fn key(address: &PeerAddress, reason: AvoidReason) -> PeerAddress {
     let loopback = match address.host {
         Host::V4(ip) => ip.is_loopback(),
         Host::V6(ip) => ip.is_loopback(),
         Host::Onion(_) | Host::I2p(_) => false,
     };
-    match why {
-        Avoided::Discouraged if !loopback => PeerAddress { port: 0, ..*address },
-        Avoided::Discouraged | Avoided::Own => *address,
+    match reason {
+        AvoidReason::Discouraged if !loopback => PeerAddress { port: 0, ..*address },
+        AvoidReason::Discouraged | AvoidReason::Own => *address,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AVOID_OWN, Avoidance, Avoided, DISCOURAGED, MAX_AVOIDED, PeerAddress};
+    use super::{AVOID_OWN, AvoidReason, AvoidedAddresses, DISCOURAGED, MAX_AVOIDED, PeerAddress};
     use std::net::{Ipv4Addr, SocketAddr};
 
     fn address(text: &str) -> PeerAddress {
@@ -80,11 +80,11 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_discouraged_on_all_its_ports_and_until_its_time() {
-        let mut avoided = Avoidance::default();
-        avoided.insert(&address("1.2.3.4:8333"), Avoided::Discouraged, 100);
+    fn a_peer_is_discouraged_on_all_its_ports_for_a_day() {
+        let mut avoided = AvoidedAddresses::default();
+        avoided.insert(&address("1.2.3.4:8333"), AvoidReason::Discouraged, 100);
         let end = 100 + DISCOURAGED;
-        assert_eq!(avoided.get(&address("1.2.3.4:9"), end - 1), Some(Avoided::Discouraged));
+        assert_eq!(avoided.get(&address("1.2.3.4:9"), end - 1), Some(AvoidReason::Discouraged));
         assert_eq!(avoided.get(&address("1.2.3.5:8333"), 100), None);
         assert_eq!(avoided.get(&address("1.2.3.4:8333"), end), None);
         avoided.expire(end);
@@ -92,24 +92,24 @@ mod tests {
     }
 
     #[test]
-    fn our_own_address_and_loopback_are_avoided_on_that_port_only() {
-        let mut avoided = Avoidance::default();
-        avoided.insert(&address("1.2.3.4:8333"), Avoided::Own, 100);
-        avoided.insert(&address("127.0.0.1:18444"), Avoided::Discouraged, 100);
+    fn our_own_address_and_loopback_are_avoided_on_one_port_only() {
+        let mut avoided = AvoidedAddresses::default();
+        avoided.insert(&address("1.2.3.4:8333"), AvoidReason::Own, 100);
+        avoided.insert(&address("127.0.0.1:18444"), AvoidReason::Discouraged, 100);
         let later = 99 + AVOID_OWN;
-        assert_eq!(avoided.get(&address("1.2.3.4:8333"), later), Some(Avoided::Own));
+        assert_eq!(avoided.get(&address("1.2.3.4:8333"), later), Some(AvoidReason::Own));
         assert_eq!(avoided.get(&address("1.2.3.4:8334"), 100), None);
         assert_eq!(avoided.get(&address("127.0.0.1:18445"), 100), None);
         assert!(avoided.get(&address("127.0.0.1:18444"), 100).is_some());
     }
 
     #[test]
-    fn the_list_is_bounded_and_loses_what_expires_first() {
-        let mut avoided = Avoidance::default();
+    fn the_list_is_bounded_and_forgets_first_what_expires_first() {
+        let mut avoided = AvoidedAddresses::default();
         for count in 0..u32::try_from(MAX_AVOIDED).unwrap() + 10 {
             let ip = Ipv4Addr::from(0x0100_0000 + count);
             let socket = SocketAddr::from((ip, 8333));
-            avoided.insert(&socket.into(), Avoided::Discouraged, u64::from(count));
+            avoided.insert(&socket.into(), AvoidReason::Discouraged, u64::from(count));
         }
         assert_eq!(avoided.iter().len(), MAX_AVOIDED);
         assert_eq!(avoided.get(&address("1.0.0.9:1"), 9), None);

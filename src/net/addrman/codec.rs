@@ -1,21 +1,26 @@
-//! The address manager as bytes.
+//! The format of the address manager's file.
 //!
-//! Version 1, numbers little-endian but for ports: `LCADDRS\n`, version u16, the network's magic (4), the key (32),
-//! when an address answered last u64, number of addresses u32, those, number of avoided addresses u32, those, and the
-//! double SHA-256 of all before it (32).
+//! This is version 1. Numbers are little-endian, except ports. The file consists of:
 //!
-//! An address is its BIP155 network id u8, 32 bytes (shorter ones padded with zeros), port u16 big-endian. A known
-//! address adds source group (6), services u64, last seen, last try, last counted failure and last success u64 each,
-//! tries u32, successes u32, latency in microseconds u32 (all ones: none), which of its places it has u8 (255: among
-//! those that have answered). An avoided one adds until when u64 and why u8 (0 discouraged, 1 own).
+//! - `LCADDRS\n`, version u16, the network's magic (4 bytes), the key (32 bytes), and the time of the last successful
+//!   handshake u64;
+//! - the number of known addresses u32, and the addresses;
+//! - the number of avoided addresses u32, and the addresses;
+//! - the double SHA-256 of all this (32 bytes).
+//!
+//! Each address begins with its BIP155 network id u8, 32 bytes (shorter ones padded with zeros), and the port u16
+//! big-endian. A known address continues with its source's group (6 bytes), services u64, last seen u64, last try u64,
+//! last counted failure u64, last success u64, tries u32, successes u32, latency in microseconds u32 (all ones: none),
+//! and its choice of position in the new table u8 (255: it is in the tried table). An avoided address continues with
+//! the time until which it is avoided u64, and the reason u8 (0 discouraged, 1 our own).
 
+use super::addr_info::AddrInfo;
 use super::address::{Host, PeerAddress};
-use super::avoided::{Avoided, MAX_AVOIDED};
+use super::avoided::{AvoidReason, MAX_AVOIDED};
 use super::group::NetGroup;
-use super::known::Known;
 use super::routable::Scope;
-use super::table::{CAPACITY, CHOICES, Key};
-use super::{AddrMan, Reach};
+use super::table::{CAPACITY, CHOICES};
+use super::{AddrMan, AddressNetwork};
 use crate::primitives::sha256d;
 use crate::wire::{DecodeError, Reader, ServiceFlags};
 use std::time::Duration;
@@ -26,50 +31,50 @@ const NO_LATENCY: u32 = u32::MAX;
 const TRIED: u8 = u8::MAX;
 const CHECKSUM: usize = 32;
 
-/// Bytes that are no address manager, or not this network's.
+/// The bytes are not an address manager of this network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddrManError {
-    /// It does not begin as one.
-    #[error("not an address book")]
+    /// The bytes do not begin like an address manager.
+    #[error("not an address manager")]
     NotAddresses,
-    /// It was written by a later program.
+    /// A later version of the program wrote it.
     #[error("format version {VERSION} expected, got {got}")]
     Version {
-        /// Its version.
+        /// The version in the file.
         got: u16,
     },
-    /// It is another network's.
+    /// It belongs to another network.
     #[error("network magic {expected:02x?} expected, got {got:02x?}")]
     Network {
-        /// Ours.
+        /// This network's magic.
         expected: [u8; 4],
-        /// Its.
+        /// The magic in the file.
         got: [u8; 4],
     },
-    /// Its checksum is wrong.
+    /// The checksum is wrong.
     #[error("the checksum does not match")]
     Checksum,
-    /// It says that it has more than any addrman.
+    /// It claims more addresses than there can be.
     #[error("at most {limit} addresses expected, got {got}")]
     TooMany {
-        /// The most there can be.
+        /// The most addresses that there can be.
         limit: usize,
-        /// What it says.
+        /// The number in the file.
         got: u32,
     },
-    /// An address is on a network or in a place that is not known.
-    #[error("byte {got} where a network, a place or a flag was expected")]
-    Unknown {
+    /// A byte for a network, a position or a reason is invalid.
+    #[error("byte {got} where a network, a position or a flag was expected")]
+    Invalid {
         /// The byte.
         got: u8,
     },
-    /// It ends early.
+    /// The bytes end too early.
     #[error(transparent)]
     Short(#[from] DecodeError),
 }
 
 impl AddrMan {
-    /// The address manager as bytes; `magic` is the network's, wire order.
+    /// Writes the address manager as bytes. `magic` is the network's, in wire order.
     pub fn encode(&self, magic: [u8; 4]) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         out.extend(VERSION.to_le_bytes());
@@ -77,12 +82,12 @@ impl AddrMan {
         out.extend(self.key.0);
         out.extend(self.last_good.to_le_bytes());
         out.extend(length(self.known.len()));
-        self.known.values().for_each(|known| put_known(&mut out, known));
+        self.known.values().for_each(|info| put_info(&mut out, info));
         out.extend(length(self.avoided.iter().len()));
-        for (address, until, why) in self.avoided.iter() {
+        for (address, until, reason) in self.avoided.iter() {
             put_address(&mut out, address);
             out.extend(until.to_le_bytes());
-            out.push(u8::from(why == Avoided::Own));
+            out.push(u8::from(reason == AvoidReason::Own));
         }
         let checksum = sha256d(&out);
         out.extend(checksum);
@@ -92,7 +97,7 @@ impl AddrMan {
     /// Reads what [`AddrMan::encode`] wrote. Addresses that the scope does not allow are left out.
     ///
     /// # Errors
-    /// It is not what was written, or not for this network.
+    /// The bytes are damaged, of a later version, or of another network.
     pub fn decode(bytes: &[u8], magic: [u8; 4], scope: Scope) -> Result<Self, AddrManError> {
         let Some((body, checksum)) = bytes.split_last_chunk::<CHECKSUM>() else {
             return Err(AddrManError::NotAddresses);
@@ -115,37 +120,39 @@ impl AddrMan {
         let mut addrman = Self::new(reader.array()?, scope);
         addrman.last_good = reader.u64()?;
         for _ in 0..count(&mut reader, CAPACITY)? {
-            addrman.restore(known(&mut reader)?);
+            addrman.restore(info(&mut reader)?);
         }
         for _ in 0..count(&mut reader, MAX_AVOIDED)? {
             let address = address(&mut reader)?;
             let until = reader.u64()?;
-            let why = if flag(&mut reader)? { Avoided::Own } else { Avoided::Discouraged };
-            addrman.avoided.restore(address, until, why);
+            let reason =
+                if flag(&mut reader)? { AvoidReason::Own } else { AvoidReason::Discouraged };
+            addrman.avoided.restore(address, until, reason);
         }
         Ok(addrman)
     }
 
-    /// Puts an address back in its place, which the key has kept for it.
-    fn restore(&mut self, known: Known) {
-        if !self.scope.allows(&known.address) {
+    /// Puts an address back into its position, which follows from the key.
+    fn restore(&mut self, info: AddrInfo) {
+        // An address that is listed twice would have a position in both tables.
+        if !self.scope.allows(&info.address) || self.known.contains_key(&info.address) {
             return;
         }
-        let (table, place) = if known.tried {
-            (&mut self.tried, Key::tried_place(&self.key, &known.address))
+        let (table, position) = if info.tried {
+            (&mut self.tried, self.key.tried_position(&info.address))
         } else {
-            let place = self.new_place(&known, known.choice);
-            (&mut self.new, place)
+            let position = self.new_position(&info, info.choice);
+            (&mut self.new, position)
         };
-        if let Some(other) = table.set(place, known.address) {
+        if let Some(other) = table.set(position, info.address) {
             self.known.remove(&other);
         }
-        self.known.insert(known.address, known);
+        self.known.insert(info.address, info);
     }
 }
 
 fn length(count: usize) -> [u8; 4] {
-    u32::try_from(count).expect("both tables have far fewer places").to_le_bytes()
+    u32::try_from(count).expect("both tables have far fewer positions").to_le_bytes()
 }
 
 fn count(reader: &mut Reader<'_>, limit: usize) -> Result<u32, AddrManError> {
@@ -158,7 +165,7 @@ fn flag(reader: &mut Reader<'_>) -> Result<bool, AddrManError> {
     match reader.u8()? {
         0 => Ok(false),
         1 => Ok(true),
-        got => Err(AddrManError::Unknown { got }),
+        got => Err(AddrManError::Invalid { got }),
     }
 }
 
@@ -170,11 +177,11 @@ fn put_address(out: &mut Vec<u8>, address: &PeerAddress) {
         Host::Onion(key) => bytes = key,
         Host::I2p(hash) => bytes = hash,
     }
-    out.push(match address.reach() {
-        Reach::V4 => 1,
-        Reach::V6 => 2,
-        Reach::Onion => 4,
-        Reach::I2p => 5,
+    out.push(match address.network() {
+        AddressNetwork::Ipv4 => 1,
+        AddressNetwork::Ipv6 => 2,
+        AddressNetwork::Onion => 4,
+        AddressNetwork::I2p => 5,
     });
     out.extend(bytes);
     out.extend(address.port.to_be_bytes());
@@ -191,27 +198,27 @@ fn address(reader: &mut Reader<'_>) -> Result<PeerAddress, AddrManError> {
         2 => Host::V6(v6.into()),
         4 => Host::Onion(bytes),
         5 => Host::I2p(bytes),
-        got => return Err(AddrManError::Unknown { got }),
+        got => return Err(AddrManError::Invalid { got }),
     };
     Ok(PeerAddress { host, port: reader.u16_be()? })
 }
 
-fn put_known(out: &mut Vec<u8>, known: &Known) {
-    put_address(out, &known.address);
-    out.extend(known.source.0);
-    let times = [known.last_seen, known.last_try, known.last_count, known.last_success];
-    for number in [known.services.0].into_iter().chain(times) {
+fn put_info(out: &mut Vec<u8>, info: &AddrInfo) {
+    put_address(out, &info.address);
+    out.extend(info.source.0);
+    let times = [info.last_seen, info.last_try, info.last_count, info.last_success];
+    for number in [info.services.0].into_iter().chain(times) {
         out.extend(number.to_le_bytes());
     }
-    let latency = known.latency.map(|latency| u32::try_from(latency.as_micros()));
+    let latency = info.latency.map(|latency| u32::try_from(latency.as_micros()));
     let latency = latency.map_or(NO_LATENCY, |latency| latency.unwrap_or(NO_LATENCY - 1));
-    for number in [known.tries, known.successes, latency] {
+    for number in [info.tries, info.successes, latency] {
         out.extend(number.to_le_bytes());
     }
-    out.push(if known.tried { TRIED } else { known.choice });
+    out.push(if info.tried { TRIED } else { info.choice });
 }
 
-fn known(reader: &mut Reader<'_>) -> Result<Known, AddrManError> {
+fn info(reader: &mut Reader<'_>) -> Result<AddrInfo, AddrManError> {
     let address = address(reader)?;
     let source = NetGroup(reader.array()?);
     let services = ServiceFlags(reader.u64()?);
@@ -219,12 +226,12 @@ fn known(reader: &mut Reader<'_>) -> Result<Known, AddrManError> {
     let (last_count, last_success) = (reader.u64()?, reader.u64()?);
     let (tries, successes) = (reader.u32()?, reader.u32()?);
     let latency = reader.u32()?;
-    let place = reader.u8()?;
-    if place != TRIED && place >= CHOICES {
-        return Err(AddrManError::Unknown { got: place });
+    let position = reader.u8()?;
+    if position != TRIED && position >= CHOICES {
+        return Err(AddrManError::Invalid { got: position });
     }
     let latency = Some(latency).filter(|latency| *latency != NO_LATENCY);
-    Ok(Known {
+    Ok(AddrInfo {
         address,
         source,
         services,
@@ -235,7 +242,7 @@ fn known(reader: &mut Reader<'_>) -> Result<Known, AddrManError> {
         successes,
         last_success,
         latency: latency.map(|micros| Duration::from_micros(micros.into())),
-        tried: place == TRIED,
-        choice: if place == TRIED { 0 } else { place },
+        tried: position == TRIED,
+        choice: if position == TRIED { 0 } else { position },
     })
 }

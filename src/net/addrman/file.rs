@@ -11,27 +11,27 @@ use tracing::warn;
 /// The address manager's file in the network's data folder.
 pub const FILE_NAME: &str = "addresses.dat";
 
-/// Where it is written before it takes that name.
+/// The name under which it is written before it replaces the old file.
 const UNFINISHED: &str = "addresses.dat.new";
-/// What a file that could not be read is called from then on.
+/// The new name of a file that could not be read.
 const DAMAGED: &str = "addresses.dat.damaged";
 
-/// More bytes than any addrman has: 256 for each address.
+/// The longest file that is read: 256 bytes for each address, more than there can be.
 const MAX_BYTES: usize = CAPACITY * 256;
 
 /// Why an address manager could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("address book {}: {source}", path.display())]
+    #[error("address manager {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is not what it should be.
-    #[error("address book {}: {source}", path.display())]
+    /// The file is damaged.
+    #[error("address manager {}: {source}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -40,7 +40,8 @@ pub enum LoadError {
     },
 }
 
-/// Reads the address manager in a network's data folder; `None` if there is none. `magic` is the network's, wire order.
+/// Reads the address manager from a network's data folder; `None` if there is no file. `magic` is the network's, in
+/// wire order.
 ///
 /// # Errors
 /// The file cannot be read, or is damaged.
@@ -58,10 +59,10 @@ pub fn load(folder: &Path, magic: [u8; 4], scope: Scope) -> Result<Option<AddrMa
     addrman.map(Some).map_err(|source| LoadError::Damaged { path, source })
 }
 
-/// Reads the address manager in a network's data folder, or starts an empty one with this key: a sync does not fail for
-/// want of old addresses. A damaged file is named in the log and kept aside.
+/// Reads the address manager from a network's data folder, or creates an empty one with this key. If the file is
+/// damaged, this logs a warning and renames it: a sync can do without old addresses.
 ///
-/// Only for the process that holds the folder's lock.
+/// Only the process that holds the folder's lock may call this.
 pub fn load_or_new(folder: &Path, magic: [u8; 4], scope: Scope, key: [u8; 32]) -> AddrMan {
     match load(folder, magic, scope) {
         Ok(Some(addrman)) => return addrman,
@@ -77,12 +78,12 @@ pub fn load_or_new(folder: &Path, magic: [u8; 4], scope: Scope, key: [u8; 32]) -
     AddrMan::new(key, scope)
 }
 
-/// Writes an address manager's bytes so that at any moment either the old or the new one is there as a whole.
+/// Replaces the address manager's file so that at any moment either the old or the new one is there as a whole.
 ///
-/// Only for the process that holds the folder's lock.
+/// Only the process that holds the folder's lock may call this.
 ///
 /// # Errors
-/// Those of the file system; the old addrman is still there.
+/// The file system's errors. The old file is then still there.
 pub fn save(folder: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = folder.join(UNFINISHED);
     let mut file = File::create(&unfinished)?;

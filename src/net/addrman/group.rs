@@ -1,4 +1,4 @@
-//! Network groups: ranges of addresses that are likely in one hand.
+//! Network groups: ranges of addresses that probably have one owner.
 
 use super::address::{Host, PeerAddress};
 use crate::primitives::sha256d;
@@ -10,19 +10,19 @@ const ONION: u8 = 4;
 const I2P: u8 = 5;
 const NAME: u8 = 0xf0;
 
-/// A range of addresses that is likely in one hand: a /16 of IPv4, a /32 of IPv6, a sixteenth of an overlay network.
+/// A range of addresses that probably has one owner: a /16 of IPv4, a /32 of IPv6, a sixteenth of an overlay network.
 ///
 /// Source: Bitcoin Core `NetGroupManager::GetGroup`, without a map of autonomous systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NetGroup(pub(super) [u8; 6]);
 
 impl NetGroup {
-    /// Who told an address that the DNS seeds gave.
+    /// The group of the DNS seeds as a source of addresses.
     pub const DNS: Self = Self([0xf1, 0, 0, 0, 0, 0]);
-    /// Who told an address that ships with the program.
-    pub const SHIPPED: Self = Self([0xf2, 0, 0, 0, 0, 0]);
+    /// The group of the fixed seeds, which ship with the program, as a source.
+    pub const FIXED_SEEDS: Self = Self([0xf2, 0, 0, 0, 0, 0]);
 
-    /// The group of an address.
+    /// Returns the group of an address.
     pub fn of(address: &PeerAddress) -> Self {
         match address.host {
             Host::V4(ip) => Self::of_v4(ip),
@@ -35,7 +35,7 @@ impl NetGroup {
         }
     }
 
-    /// The group of a peer whose address is not known, only the name by which a proxy reaches it.
+    /// Returns the group of a peer of which only the name is known, since a proxy resolves it.
     pub fn of_name(name: &str) -> Self {
         let [a, b, c, d, e, ..] = sha256d(name.as_bytes());
         Self([NAME, a, b, c, d, e])
@@ -48,16 +48,16 @@ impl NetGroup {
 
     fn of_v6(ip: Ipv6Addr) -> Self {
         let [a, b, c, d, e, ..] = ip.octets();
-        // Hurricane Electric gives whole /36 networks of 2001:470::/32 to anyone.
+        // Hurricane Electric gives /36 networks in 2001:470::/32 to anyone.
         let fifth = if [a, b, c, d] == [0x20, 0x01, 0x04, 0x70] { e | 0x0f } else { 0 };
         Self([V6, a, b, c, d, fifth])
     }
 }
 
-/// The IPv4 address that an IPv6 one stands for: whoever holds that holds this too.
+/// Returns the IPv4 address that an IPv6 address stands for, so that both have the same owner.
 ///
-/// Source: Bitcoin Core `CNetAddr::GetLinkedIPv4`: RFC 6052 and 6145 (translation), 3964 (6to4), 4380 (Teredo, whose
-/// client address is written inverted).
+/// Source: Bitcoin Core `CNetAddr::GetLinkedIPv4`: RFC 6052 and 6145 (translation), 3964 (6to4), 4380 (Teredo, which
+/// inverts the client's address).
 fn linked_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = ip.octets();
     let [.., a, b, c, d] = octets;
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_a_proxy_resolves_have_groups_of_their_own() {
+    fn each_name_that_a_proxy_resolves_is_a_group() {
         assert_eq!(NetGroup::of_name("a:1"), NetGroup::of_name("a:1"));
         assert_ne!(NetGroup::of_name("a:1"), NetGroup::of_name("b:1"));
     }

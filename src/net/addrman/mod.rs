@@ -1,30 +1,36 @@
-//! The address manager: where peers may be found, and how they fared.
+//! The address manager: addresses of peers, and how often each has answered.
 //!
-//! Pure but for [`file`](self::FILE_NAME): the time comes in as Unix seconds, randomness as an argument.
+//! Except for its file, it is pure: the time comes in as Unix seconds, randomness as an argument.
 //!
 //! # Security
-//! Two tables as in Bitcoin Core's address manager (`addrman.h`): addresses that somebody told ("new"), and those that
-//! have answered ("tried"). Each address has one place in each, which follows from a secret key, from the address and,
-//! among the new ones, from the network group of who told it. A place that is taken goes to another address only when
-//! its holder is as good as dead. So one peer, whatever it tells, reaches a sixteenth of the new table and displaces
-//! nothing that is alive; and no gossip at all reaches the tried table.
+//! As in Bitcoin Core (`addrman.h`), there are two tables: "new" for addresses from gossip and seeds, and "tried" for
+//! those that have answered. An address has only a few possible positions in the new table and one in the tried table.
+//! They follow from a secret key, from the address and, in the new table, from the network group of the source of
+//! the address. An address displaces another one only if that is as good as dead. So a single peer reaches a sixteenth
+//! of the new table, whatever it sends, and displaces no address that is alive; and gossip never reaches the tried
+//! table.
 
+mod addr_info;
 mod address;
+mod advertised;
 mod avoided;
 mod codec;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, reason = "all of it is a test")]
+pub(crate) mod fuzz;
 mod group;
-mod intake;
-mod known;
 mod routable;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use addr_info::AddrInfo;
 #[cfg(test)]
 pub(crate) use address::Host;
-pub use address::{PeerAddress, Reach};
-pub use avoided::Avoided;
+pub use address::{AddressNetwork, PeerAddress};
+pub use advertised::{AddrTokenBucket, AdvertisedAddress, advertised_addresses};
+pub use avoided::AvoidReason;
 #[cfg(test)]
 pub(crate) use avoided::DISCOURAGED;
 #[cfg(test)]
@@ -33,23 +39,21 @@ pub(crate) use codec::AddrManError;
 pub(crate) use file::LoadError;
 pub use file::{FILE_NAME, load, load_or_new, save};
 pub use group::NetGroup;
-pub use intake::{Claim, Quota, claims};
-pub use known::Known;
 pub use routable::Scope;
 pub use table::CAPACITY;
 
 use crate::wire::ServiceFlags;
-use avoided::Avoidance;
-use known::{HOUR, PENALTY};
+use addr_info::{GOSSIP_PENALTY, HOUR};
+use avoided::AvoidedAddresses;
 use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use table::{CHOICES, Key, Table};
 
-/// How often a draw may fail to fit before all addresses are looked through.
-const DRAWS: u32 = 64;
+/// After this many draws without success, [`AddrMan::select`] looks through all addresses.
+const MAX_DRAWS: u32 = 64;
 
-/// An address that has answered keeps its place for so many seconds, whoever else would have it.
+/// Seconds. An address that has answered keeps its position in the tried table at least this long.
 const TENURE: u64 = 7 * 24 * 60 * 60;
 
 /// Addresses of peers, at most [`CAPACITY`].
@@ -57,16 +61,16 @@ const TENURE: u64 = 7 * 24 * 60 * 60;
 pub struct AddrMan {
     key: Key,
     scope: Scope,
-    known: BTreeMap<PeerAddress, Known>,
+    known: BTreeMap<PeerAddress, AddrInfo>,
     new: Table,
     tried: Table,
-    avoided: Avoidance,
-    /// When any address answered last: failures since then may be our own network's.
+    avoided: AvoidedAddresses,
+    /// When any address last answered. Failures since then may be our own network's.
     last_good: u64,
 }
 
 impl AddrMan {
-    /// An empty address manager. `key` is random and secret, and stays with the address manager forever.
+    /// Creates an empty address manager. `key` is random and secret, and never changes.
     pub fn new(key: [u8; 32], scope: Scope) -> Self {
         Self {
             key: Key(key),
@@ -74,110 +78,110 @@ impl AddrMan {
             known: BTreeMap::new(),
             new: Table::of_new(),
             tried: Table::of_tried(),
-            avoided: Avoidance::default(),
+            avoided: AvoidedAddresses::default(),
             last_good: 1,
         }
     }
 
-    /// How many addresses there are.
+    /// Returns how many addresses there are.
     pub fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no addresses.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
 
-    /// Which addresses it takes.
+    /// Returns which addresses are accepted.
     pub fn scope(&self) -> Scope {
         self.scope
     }
 
-    /// How many of them have answered.
+    /// Returns how many addresses are in the tried table.
     pub fn tried_len(&self) -> usize {
         self.tried.len()
     }
 
-    /// What is known of an address.
-    pub fn get(&self, address: &PeerAddress) -> Option<&Known> {
+    /// Returns what is known of an address.
+    pub fn get(&self, address: &PeerAddress) -> Option<&AddrInfo> {
         self.known.get(address)
     }
 
-    /// All addresses, sorted.
-    pub fn iter(&self) -> impl Iterator<Item = &Known> {
+    /// Returns all addresses, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &AddrInfo> {
         self.known.values()
     }
 
-    /// Takes in what `source` told; gives back how many addresses were new to the address manager.
+    /// Adds addresses that `source` has sent, and returns how many of them are new.
     ///
     /// # Security
-    /// Who calls this for a peer limits how much it may tell: see [`Quota`].
-    pub fn add(&mut self, claims: &[Claim], source: NetGroup, now: u64) -> usize {
-        claims.iter().filter(|claim| self.add_one(claim, source, now)).count()
+    /// The caller limits how many addresses a peer may send: see [`AddrTokenBucket`].
+    pub fn add(&mut self, addresses: &[AdvertisedAddress], source: NetGroup, now: u64) -> usize {
+        addresses.iter().filter(|address| self.add_one(address, source, now)).count()
     }
 
-    fn add_one(&mut self, claim: &Claim, source: NetGroup, now: u64) -> bool {
-        let address = claim.address;
+    fn add_one(&mut self, advertised: &AdvertisedAddress, source: NetGroup, now: u64) -> bool {
+        let address = advertised.address;
         if !self.scope.allows(&address) || self.avoided(&address, now).is_some() {
             return false;
         }
-        let time = claim.sane_time(now);
-        if let Some(known) = self.known.get_mut(&address) {
-            known.hear(claim.services, time, now);
+        let time = advertised.valid_time(now);
+        if let Some(info) = self.known.get_mut(&address) {
+            info.update(advertised.services, time, now);
             return false;
         }
-        let last_seen = time.saturating_sub(PENALTY);
-        self.insert_new(Known::told(address, source, claim.services, last_seen), now)
+        let last_seen = time.saturating_sub(GOSSIP_PENALTY);
+        self.insert_new(AddrInfo::new(address, source, advertised.services, last_seen), now)
     }
 
-    /// Puts an address among the new ones: in a free place of its own if there is one, else in one whose holder is as
-    /// good as dead. False if there is neither.
-    fn insert_new(&mut self, mut known: Known, now: u64) -> bool {
-        let places: Vec<(u8, usize)> =
-            (0..CHOICES).map(|choice| (choice, self.new_place(&known, choice))).collect();
-        let terrible = |holder: PeerAddress| {
-            self.known.get(&holder).is_none_or(|known| known.is_terrible(now))
+    /// Puts an address into the new table: into a free position if it has one, else in the place of an address that is
+    /// as good as dead. Returns false if neither is possible.
+    fn insert_new(&mut self, mut info: AddrInfo, now: u64) -> bool {
+        let positions: Vec<(u8, usize)> =
+            (0..CHOICES).map(|choice| (choice, self.new_position(&info, choice))).collect();
+        let is_terrible = |address: PeerAddress| {
+            self.known.get(&address).is_none_or(|info| info.is_terrible(now))
         };
-        let free = |(_, place): &&(u8, usize)| self.new.get(*place).is_none();
-        let dead = |(_, place): &&(u8, usize)| self.new.get(*place).is_some_and(terrible);
-        let chosen = places.iter().find(free).or_else(|| places.iter().find(dead)).copied();
-        let Some((choice, place)) = chosen else { return false };
-        if let Some(holder) = self.new.set(place, known.address) {
-            self.known.remove(&holder);
+        let free = |(_, position): &&(u8, usize)| self.new.get(*position).is_none();
+        let dead = |(_, position): &&(u8, usize)| self.new.get(*position).is_some_and(is_terrible);
+        let chosen = positions.iter().find(free).or_else(|| positions.iter().find(dead)).copied();
+        let Some((choice, position)) = chosen else { return false };
+        if let Some(displaced) = self.new.set(position, info.address) {
+            self.known.remove(&displaced);
         }
-        known.tried = false;
-        known.choice = choice;
-        self.known.insert(known.address, known);
+        info.tried = false;
+        info.choice = choice;
+        self.known.insert(info.address, info);
         true
     }
 
-    fn new_place(&self, known: &Known, choice: u8) -> usize {
-        self.key.new_place(&known.address, &known.source, choice)
+    fn new_position(&self, info: &AddrInfo, choice: u8) -> usize {
+        self.key.new_position(&info.address, &info.source, choice)
     }
 
     fn remove(&mut self, address: &PeerAddress) {
-        let Some(known) = self.known.remove(address) else { return };
-        if known.tried {
-            self.tried.clear(self.key.tried_place(address));
+        let Some(info) = self.known.remove(address) else { return };
+        if info.tried {
+            self.tried.clear(self.key.tried_position(address));
         } else {
-            self.new.clear(self.new_place(&known, known.choice));
+            self.new.clear(self.new_position(&info, info.choice));
         }
     }
 
-    /// A dial failed, or was in vain. As long as no other address has answered since the last failure was counted, it
-    /// may well be our own network that is down: then it is not counted. Source: Bitcoin Core `AddrManImpl::Attempt_`.
+    /// Records a failed dial. It counts only if some address has answered since the last failure that counted for this
+    /// one: otherwise our own network may be down. Source: Bitcoin Core `AddrManImpl::Attempt_`.
     pub fn failed(&mut self, address: &PeerAddress, now: u64) {
         let last_good = self.last_good;
-        let Some(known) = self.known.get_mut(address) else { return };
-        known.last_try = now;
-        if known.last_count < last_good {
-            known.last_count = now;
-            known.tries = known.tries.saturating_add(1);
+        let Some(info) = self.known.get_mut(address) else { return };
+        info.last_try = now;
+        if info.last_count < last_good {
+            info.last_count = now;
+            info.tries = info.tries.saturating_add(1);
         }
     }
 
-    /// A handshake succeeded, and told these services.
+    /// Records a successful handshake, in which the peer announced these services.
     pub fn answered(
         &mut self,
         address: &PeerAddress,
@@ -186,117 +190,113 @@ impl AddrMan {
         now: u64,
     ) {
         self.last_good = now;
-        let Some(known) = self.known.get_mut(address) else { return };
-        known.services = services;
-        known.latency = Some(latency);
-        known.last_try = now;
-        known.last_success = now;
-        known.last_seen = known.last_seen.max(now);
-        known.successes = known.successes.saturating_add(1);
-        known.tries = 0;
-        if !known.tried {
+        let Some(info) = self.known.get_mut(address) else { return };
+        info.services = services;
+        info.latency = Some(latency);
+        info.last_try = now;
+        info.last_success = now;
+        info.last_seen = info.last_seen.max(now);
+        info.successes = info.successes.saturating_add(1);
+        info.tries = 0;
+        if !info.tried {
             self.promote(address, now);
         }
     }
 
-    /// Moves an address to the tried table, if its place there is free or its holder has not answered for long.
+    /// Moves an address to the tried table, if its position there is free or the address in it has not answered for
+    /// long.
     ///
-    /// Bitcoin Core dials the holder once more before it decides. A holder that is alive is dialled now and then
-    /// anyway, and that counts as an answer here.
+    /// Bitcoin Core dials that address once more before it decides. Here it keeps its position if it was connected
+    /// within the last week.
     fn promote(&mut self, address: &PeerAddress, now: u64) {
-        let place = self.key.tried_place(address);
-        if let Some(holder) = self.tried.get(place) {
-            let known = self.known.get(&holder);
-            let stays = known.is_some_and(|known| now.saturating_sub(known.last_success) < TENURE);
+        let position = self.key.tried_position(address);
+        if let Some(holder) = self.tried.get(position) {
+            let info = self.known.get(&holder);
+            let stays = info.is_some_and(|info| now.saturating_sub(info.last_success) < TENURE);
             if stays {
                 return;
             }
             self.demote(&holder, now);
         }
-        let Some(known) = self.known.get(address) else { return };
-        self.new.clear(self.new_place(known, known.choice));
-        self.tried.set(place, *address);
-        if let Some(known) = self.known.get_mut(address) {
-            known.tried = true;
-            known.choice = 0;
+        let Some(info) = self.known.get(address) else { return };
+        self.new.clear(self.new_position(info, info.choice));
+        self.tried.set(position, *address);
+        if let Some(info) = self.known.get_mut(address) {
+            info.tried = true;
+            info.choice = 0;
         }
     }
 
-    /// Moves an address back among the new ones, or out if there is no place.
+    /// Moves an address back to the new table, or forgets it if there is no position for it.
     fn demote(&mut self, address: &PeerAddress, now: u64) {
-        let Some(known) = self.known.get(address).copied() else { return };
+        let Some(info) = self.known.get(address).copied() else { return };
         self.remove(address);
-        self.insert_new(known, now);
+        self.insert_new(info, now);
     }
 
-    /// A peer is still connected, and answered a ping within that time. The time of its address is told as little as
-    /// that of any other. Source: Bitcoin Core `AddrManImpl::Connected_`.
-    pub fn still_there(&mut self, address: &PeerAddress, latency: Option<Duration>, now: u64) {
-        if let Some(known) = self.known.get_mut(address) {
-            known.latency = latency.or(known.latency);
-            known.last_success = known.last_success.max(now);
-            if now.saturating_sub(known.last_seen) > HOUR / 3 {
-                known.last_seen = now;
+    /// Records that a connected peer has answered a ping. `last_seen` changes at most every 20 minutes, so that gossip
+    /// does not reveal whom we are connected to. Source: Bitcoin Core `AddrManImpl::Connected_`.
+    pub fn still_connected(&mut self, address: &PeerAddress, latency: Duration, now: u64) {
+        if let Some(info) = self.known.get_mut(address) {
+            info.latency = Some(latency);
+            info.last_success = info.last_success.max(now);
+            if now.saturating_sub(info.last_seen) > HOUR / 3 {
+                info.last_seen = now;
             }
         }
     }
 
-    /// The peer at this address did what no good peer does, or is of no use: forgotten, and not taken in again for
-    /// `DISCOURAGED`.
+    /// Forgets an address whose peer misbehaved or is of no use, and does not accept it again for `DISCOURAGED`.
     pub fn discourage(&mut self, address: &PeerAddress, now: u64) {
         self.remove(address);
-        self.avoided.insert(address, Avoided::Discouraged, now);
+        self.avoided.insert(address, AvoidReason::Discouraged, now);
     }
 
-    /// This address leads to ourselves.
+    /// Forgets an address that leads to ourselves, and avoids it.
     pub fn record_own(&mut self, address: &PeerAddress, now: u64) {
         self.remove(address);
-        self.avoided.insert(address, Avoided::Own, now);
+        self.avoided.insert(address, AvoidReason::Own, now);
     }
 
-    /// Why an address is not to be dialled, if it is not.
-    pub fn avoided(&self, address: &PeerAddress, now: u64) -> Option<Avoided> {
+    /// Returns why an address is avoided; `None` if it is not.
+    pub fn avoided(&self, address: &PeerAddress, now: u64) -> Option<AvoidReason> {
         self.avoided.get(address, now)
     }
 
-    /// Forgets the dead, and whom to avoid once that has expired.
+    /// Forgets addresses that have failed too often, and expired entries of the avoided ones.
     pub fn tidy(&mut self, now: u64) {
-        let dead: Vec<PeerAddress> = self
-            .known
-            .values()
-            .filter(|known| known.is_dead(now))
-            .map(|known| known.address)
-            .collect();
+        let dead = self.known.values().filter(|info| info.is_dead(now));
+        let dead: Vec<PeerAddress> = dead.map(|info| info.address).collect();
         dead.iter().for_each(|address| self.remove(address));
         self.avoided.expire(now);
     }
 
-    /// Some address that fits: as likely from one table as from the other, bucket by bucket, and the less likely the
-    /// more often it failed. `None` only if none fits.
+    /// Returns a random address that fits, `None` only if none does. Both tables are equally likely, and so are the
+    /// buckets in each. An address is less likely the more often it has failed.
     pub fn select(
         &self,
         now: u64,
         rng: &mut dyn Rng,
-        fits: &mut dyn FnMut(&Known) -> bool,
+        fits: &mut dyn FnMut(&AddrInfo) -> bool,
     ) -> Option<PeerAddress> {
-        let mut fits = |known: &Known| self.avoided(&known.address, now).is_none() && fits(known);
-        let mut patience = 1.0;
-        for _ in 0..DRAWS {
+        let mut fits = |info: &AddrInfo| self.avoided(&info.address, now).is_none() && fits(info);
+        let mut chance_factor = 1.0;
+        for _ in 0..MAX_DRAWS {
             let (first, second) =
                 if rng.random() { (&self.tried, &self.new) } else { (&self.new, &self.tried) };
             let address = first.draw(rng).or_else(|| second.draw(rng))?;
-            let Some(known) = self.known.get(&address).filter(|known| fits(known)) else {
+            let Some(info) = self.known.get(&address).filter(|info| fits(info)) else {
                 continue;
             };
-            if rng.random::<f64>() < known.chance(now) * patience {
+            if rng.random::<f64>() < info.chance(now) * chance_factor {
                 return Some(address);
             }
-            // Source: Bitcoin Core `AddrManImpl::Select_`: a search gets less choosy as it goes on.
-            patience *= 1.2;
+            // With each draw, addresses that failed become more likely. Source: Bitcoin Core `AddrManImpl::Select_`.
+            chance_factor *= 1.2;
         }
         let fitting: Vec<PeerAddress> =
-            self.known.values().filter(|known| fits(known)).map(|known| known.address).collect();
-        let at = (!fitting.is_empty()).then(|| rng.random_range(0..fitting.len()))?;
-        fitting.get(at).copied()
+            self.known.values().filter(|info| fits(info)).map(|info| info.address).collect();
+        let index = (!fitting.is_empty()).then(|| rng.random_range(0..fitting.len()))?;
+        fitting.get(index).copied()
     }
 }

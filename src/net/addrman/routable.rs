@@ -1,23 +1,23 @@
-//! Which addresses are worth keeping.
+//! Decides which addresses a peer can have.
 
 use super::address::{Host, PeerAddress};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Ports below this belong to other services: gossip could turn every node against somebody's mail server.
-/// Bitcoin Core lists them one by one (`IsBadPort`), nearly all of them below.
+/// Lower ports belong to other services: gossip could make every node connect to somebody's mail server. Bitcoin Core
+/// lists such ports one by one (`IsBadPort`); nearly all are lower than this.
 const FIRST_PORT: u16 = 1024;
 
-/// Which addresses count as ones that a peer can have.
+/// The addresses that a peer can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Those of the internet and the overlay networks.
+    /// Addresses of the internet and of overlay networks.
     Public,
-    /// Loopback and private ones too: for a network that lives on one machine or in one house (regtest).
+    /// These, and loopback and private addresses too, for a network on one machine or in one house (regtest).
     Local,
 }
 
 impl Scope {
-    /// Whether a peer may be at this address.
+    /// Returns whether a peer can have this address.
     pub fn allows(self, address: &PeerAddress) -> bool {
         match address.host {
             Host::V4(ip) => self.allows_v4(ip) && address.port >= FIRST_PORT,
@@ -35,6 +35,17 @@ impl Scope {
     fn allows_v6(self, ip: Ipv6Addr) -> bool {
         let valid = !ip.is_unspecified() && !ip.is_multicast() && ip.to_ipv4_mapped().is_none();
         valid && (self == Self::Local || is_public_v6(ip))
+    }
+}
+
+impl PeerAddress {
+    /// Returns whether the internet, or an overlay network, leads to the address.
+    pub fn is_routable(&self) -> bool {
+        match self.host {
+            Host::V4(ip) => Scope::Public.allows_v4(ip),
+            Host::V6(ip) => Scope::Public.allows_v6(ip),
+            Host::Onion(_) | Host::I2p(_) => true,
+        }
     }
 }
 
@@ -66,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn private_own_and_reserved_addresses_are_not_public() {
+    fn private_loopback_and_reserved_addresses_are_not_public() {
         for text in [
             "0.0.0.0:8333",
             "0.1.2.3:8333",
@@ -102,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_network_has_private_addresses_and_loopback() {
+    fn the_local_scope_allows_private_addresses_and_loopback() {
         for text in ["127.3.4.5:18444", "10.0.0.1:18444", "[::1]:18444", "192.168.1.5:18444"] {
             assert!(allowed(Scope::Local, text), "{text}");
         }

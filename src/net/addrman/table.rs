@@ -1,29 +1,30 @@
-//! The two tables of the address manager: fixed numbers of buckets, and one place in them for each address.
+//! The two tables of the address manager. Each has a fixed number of buckets, and each address only a few possible
+//! positions in them.
 
 use super::address::{Host, PeerAddress};
 use super::group::NetGroup;
 use crate::primitives::sha256d;
 use rand::{Rng, RngExt};
 
-/// Addresses in a bucket. Source: Bitcoin Core `ADDRMAN_BUCKET_SIZE`.
+/// Positions in a bucket. Source: Bitcoin Core `ADDRMAN_BUCKET_SIZE`.
 const BUCKET: usize = 64;
-/// Buckets of addresses that never answered; a quarter of Bitcoin Core's 1024, and 16,384 addresses.
+/// Buckets of addresses that never answered: a quarter of Bitcoin Core's 1024, with 16,384 addresses.
 const NEW_BUCKETS: usize = 256;
-/// Buckets of addresses that have answered; a quarter of Bitcoin Core's 256, and 4,096 addresses.
+/// Buckets of addresses that have answered: a quarter of Bitcoin Core's 256, with 4,096 addresses.
 const TRIED_BUCKETS: usize = 64;
-/// How many of them one source group can write to: a sixteenth, as in Bitcoin Core.
+/// New buckets that one source group can write to: a sixteenth, as in Bitcoin Core.
 const NEW_BUCKETS_PER_SOURCE: u64 = 16;
-/// How many of them one network group can be in. (Bitcoin Core: a thirty-second. Of so few buckets that would be too
-/// little room for those that hold most of the nodes.)
+/// Tried buckets that one network group can be in: a sixteenth. Bitcoin Core allows a thirty-second, but with so few
+/// buckets the groups that hold most of the nodes would have too little room.
 const TRIED_BUCKETS_PER_GROUP: u64 = 4;
-/// Places within its bucket that an address may have: with one only, a few addresses of a small network would already
-/// be in each other's way.
+/// Possible positions of an address in its bucket. With only one, even the few addresses of a small network would
+/// displace each other.
 pub(super) const CHOICES: u8 = 4;
 
 /// Most addresses that an address manager can hold.
 pub const CAPACITY: usize = (NEW_BUCKETS + TRIED_BUCKETS) * BUCKET;
 
-/// An address manager's secret: whoever does not know it cannot tell which address displaces which.
+/// An address manager's secret key. Without it, nobody can tell which address displaces which.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key(pub(super) [u8; 32]);
 
@@ -34,9 +35,9 @@ impl std::fmt::Debug for Key {
 }
 
 impl Key {
-    fn hash(&self, what: u8, parts: &[&[u8]]) -> u64 {
+    fn hash(&self, tag: u8, parts: &[&[u8]]) -> u64 {
         let mut bytes = self.0.to_vec();
-        bytes.push(what);
+        bytes.push(tag);
         for part in parts {
             bytes.extend_from_slice(part);
         }
@@ -44,29 +45,29 @@ impl Key {
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
-    /// One of the places ([`CHOICES`]) of an address that never answered. Source: Bitcoin Core
-    /// `AddrInfo::GetNewBucket`.
-    pub(super) fn new_place(
+    /// Returns one of the [`CHOICES`] positions of an address in the new table.
+    /// Source: Bitcoin Core `AddrInfo::GetNewBucket`.
+    pub(super) fn new_position(
         &self,
         address: &PeerAddress,
         source: &NetGroup,
-        choice_in_bucket: u8,
+        choice: u8,
     ) -> usize {
         let group = NetGroup::of(address).0;
-        let choice = self.hash(b'g', &[&group, &source.0]) % NEW_BUCKETS_PER_SOURCE;
-        let bucket = self.hash(b'n', &[&source.0, &choice.to_le_bytes()]);
-        self.place((b'N', choice_in_bucket), bucket, NEW_BUCKETS, address)
+        let bucket_choice = self.hash(b'g', &[&group, &source.0]) % NEW_BUCKETS_PER_SOURCE;
+        let bucket = self.hash(b'n', &[&source.0, &bucket_choice.to_le_bytes()]);
+        self.position((b'N', choice), bucket, NEW_BUCKETS, address)
     }
 
-    /// The place of an address that has answered. Source: Bitcoin Core `AddrInfo::GetTriedBucket`.
-    pub(super) fn tried_place(&self, address: &PeerAddress) -> usize {
-        let choice = self.hash(b'a', &[&bytes_of(address)]) % TRIED_BUCKETS_PER_GROUP;
+    /// Returns the position of an address in the tried table. Source: Bitcoin Core `AddrInfo::GetTriedBucket`.
+    pub(super) fn tried_position(&self, address: &PeerAddress) -> usize {
+        let bucket_choice = self.hash(b'a', &[&bytes_of(address)]) % TRIED_BUCKETS_PER_GROUP;
         let group = NetGroup::of(address).0;
-        let bucket = self.hash(b't', &[&group, &choice.to_le_bytes()]);
-        self.place((b'T', 0), bucket, TRIED_BUCKETS, address)
+        let bucket = self.hash(b't', &[&group, &bucket_choice.to_le_bytes()]);
+        self.position((b'T', 0), bucket, TRIED_BUCKETS, address)
     }
 
-    fn place(
+    fn position(
         &self,
         (table, choice): (u8, u8),
         bucket: u64,
@@ -96,10 +97,10 @@ fn bytes_of(address: &PeerAddress) -> Vec<u8> {
     bytes
 }
 
-/// One of the two tables.
+/// One of the two tables. Bucket `b` has the positions from `b * BUCKET` on.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Table {
-    places: Vec<Option<PeerAddress>>,
+    positions: Vec<Option<PeerAddress>>,
     /// How many addresses each bucket has.
     counts: Vec<usize>,
     len: usize,
@@ -107,8 +108,8 @@ pub(super) struct Table {
 
 impl std::fmt::Debug for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Thousands of places, most of them empty, would say less.
-        write!(f, "Table({} of {} places taken)", self.len, self.places.len())
+        // The positions themselves, thousands and mostly empty, would say less.
+        write!(f, "Table({} of {} positions taken)", self.len, self.positions.len())
     }
 }
 
@@ -122,48 +123,49 @@ impl Table {
     }
 
     fn with_buckets(buckets: usize) -> Self {
-        Self { places: vec![None; buckets * BUCKET], counts: vec![0; buckets], len: 0 }
+        Self { positions: vec![None; buckets * BUCKET], counts: vec![0; buckets], len: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn get(&self, place: usize) -> Option<PeerAddress> {
-        self.places[place]
+    pub(super) fn get(&self, position: usize) -> Option<PeerAddress> {
+        self.positions[position]
     }
 
-    /// Takes a place, and gives back who had it.
-    pub(super) fn set(&mut self, place: usize, address: PeerAddress) -> Option<PeerAddress> {
-        let old = self.places[place].replace(address);
+    /// Puts an address into a position, and returns the one that was there.
+    pub(super) fn set(&mut self, position: usize, address: PeerAddress) -> Option<PeerAddress> {
+        let old = self.positions[position].replace(address);
         if old.is_none() {
-            self.counts[place / BUCKET] += 1;
+            self.counts[position / BUCKET] += 1;
             self.len += 1;
         }
         old
     }
 
-    pub(super) fn clear(&mut self, place: usize) {
-        if self.places[place].take().is_some() {
-            self.counts[place / BUCKET] -= 1;
+    pub(super) fn clear(&mut self, position: usize) {
+        if self.positions[position].take().is_some() {
+            self.counts[position / BUCKET] -= 1;
             self.len -= 1;
         }
     }
 
-    /// Some address: first a bucket is drawn, whatever it holds, so that many addresses in few buckets are drawn no
-    /// more often than few in as many.
+    /// Returns a random address. All buckets are equally likely, however many addresses they hold, so that an attacker
+    /// gains nothing by filling a few of them.
     pub(super) fn draw(&self, rng: &mut dyn Rng) -> Option<PeerAddress> {
         if self.len == 0 {
             return None;
         }
         let first = rng.random_range(0..self.counts.len());
-        let bucket = ahead(first, self.counts.len()).find(|bucket| self.counts[*bucket] > 0)?;
-        let places = &self.places[bucket * BUCKET..(bucket + 1) * BUCKET];
-        ahead(rng.random_range(0..BUCKET), BUCKET).find_map(|at| places[at])
+        let bucket =
+            wrapping_from(first, self.counts.len()).find(|bucket| self.counts[*bucket] > 0)?;
+        let bucket = &self.positions[bucket * BUCKET..(bucket + 1) * BUCKET];
+        wrapping_from(rng.random_range(0..BUCKET), BUCKET).find_map(|at| bucket[at])
     }
 }
 
-/// All numbers below a limit, from `first` on and round.
-fn ahead(first: usize, limit: usize) -> impl Iterator<Item = usize> {
+/// Returns all numbers below a limit, starting with `first` and wrapping around.
+fn wrapping_from(first: usize, limit: usize) -> impl Iterator<Item = usize> {
     (first..limit).chain(0..first)
 }

@@ -1,8 +1,8 @@
-//! Why a connection ended.
+//! The reasons for which connections end.
 
-use super::spoken::Spoken;
+use super::other_protocol::OtherProtocol;
 use crate::net::dial::{DialError, ProxyError};
-use crate::net::system_text::words;
+use crate::net::system_text::error_text;
 use crate::primitives::hex;
 use crate::wire::{Command, DecodeError, FrameError};
 use std::io;
@@ -16,39 +16,39 @@ pub enum Disconnect {
     Unreachable {
         /// The kind of the system's error.
         kind: io::ErrorKind,
-        /// The system's words.
+        /// The system's error as text.
         text: String,
     },
-    /// The proxy is of no use, which says nothing about the peer.
+    /// The proxy failed, which says nothing about the peer.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
-    /// The peer could not be reached in time.
+    /// No connection was made in time.
     #[error("no connection within {limit:?}")]
     ConnectTimeout {
         /// The deadline.
         limit: Duration,
     },
-    /// Connected, but no complete handshake in time.
+    /// The handshake was not complete in time.
     #[error("no complete handshake within {limit:?}")]
     HandshakeTimeout {
         /// The deadline.
         limit: Duration,
     },
-    /// The first bytes are not our network's.
-    #[error("{}: magic {} expected, got {}", whose(*name), hex::encode(expected), hex::encode(got))]
+    /// The first bytes are those of another network.
+    #[error("{}: magic {} expected, got {}", network_text(*name), hex::encode(expected), hex::encode(got))]
     WrongNetwork {
         /// Our magic.
         expected: [u8; 4],
-        /// The peer's.
+        /// The peer's magic.
         got: [u8; 4],
         /// The network of the peer's magic, if it is a known one.
         name: Option<&'static str>,
     },
-    /// The first bytes are not Bitcoin's.
-    #[error("answers {spoken}, not Bitcoin's protocol")]
+    /// The first bytes are not those of Bitcoin's protocol.
+    #[error("answers {protocol}, not Bitcoin's protocol")]
     OtherProtocol {
-        /// What they are.
-        spoken: Spoken,
+        /// The protocol of these bytes.
+        protocol: OtherProtocol,
     },
     /// The peer is this very program.
     #[error("connected to ourselves")]
@@ -56,26 +56,26 @@ pub enum Disconnect {
     /// The peer's protocol version is too old.
     #[error("protocol version {min} or later expected, got {got}")]
     Obsolete {
-        /// The oldest we talk to.
+        /// The oldest version that we accept.
         min: i32,
-        /// The peer's.
+        /// The peer's version.
         got: i32,
     },
-    /// Bytes that are no message.
+    /// The bytes are not a message.
     #[error("broken message: {0}")]
     Frame(#[from] FrameError),
-    /// A message that is not what its name says.
+    /// The payload is not that of the message's command.
     #[error("malformed {command}: {error}")]
     Decode {
-        /// The message.
+        /// The message's command.
         command: Command,
-        /// What is wrong with it.
+        /// What is wrong with the payload.
         error: DecodeError,
     },
-    /// A feature announced after `verack`, where it is not allowed (BIP155, BIP339).
+    /// The peer announced a feature after `verack`, which is forbidden (BIP155, BIP339).
     #[error("{command} after verack")]
     LateFeature {
-        /// The announcement.
+        /// The feature's command.
         command: Command,
     },
     /// The peer sent nothing for too long.
@@ -84,25 +84,25 @@ pub enum Disconnect {
         /// The limit.
         limit: Duration,
     },
-    /// A ping was not answered.
+    /// The peer did not answer a ping.
     #[error("ping not answered within {limit:?}")]
     PingTimeout {
         /// The limit.
         limit: Duration,
     },
-    /// A message began and did not end in time.
+    /// A message was not complete in time.
     #[error("message not complete within {limit:?}")]
     MessageTimeout {
         /// The limit.
         limit: Duration,
     },
-    /// The peer did not take what we sent.
+    /// The peer did not read what we sent.
     #[error("peer did not read for {limit:?}")]
     SendTimeout {
         /// The limit.
         limit: Duration,
     },
-    /// The peer ended the connection before the handshake was complete, as nodes of another network do.
+    /// The peer closed the connection before the handshake was complete, as nodes of other networks do.
     #[error("hung up during the handshake")]
     HungUp,
     /// The peer closed the connection.
@@ -113,44 +113,44 @@ pub enum Disconnect {
     Broken {
         /// The kind of the system's error.
         kind: io::ErrorKind,
-        /// The system's words.
+        /// The system's error as text.
         text: String,
     },
-    /// We ended it: by [`PeerHandle::disconnect`](super::PeerHandle::disconnect), or by dropping the handle or the
-    /// receiver of the events.
+    /// We ended the connection, by [`PeerHandle::disconnect`](super::PeerHandle::disconnect), or by dropping the handle
+    /// or the receiver of the events.
     #[error("ended by us")]
     Requested,
 }
 
-/// Where a peer of that network is.
-fn whose(name: Option<&str>) -> String {
+/// Says which network a peer is on.
+fn network_text(name: Option<&str>) -> String {
     match name {
         Some(name) => format!("peer is on {name}"),
         None => "peer is on another network".to_owned(),
     }
 }
 
-/// To whom the end of a connection is put down.
+/// Who is to blame for the end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
-    /// The peer did what no good peer does, or is of no use to us: not to be dialled again soon.
+pub enum Blame {
+    /// The peer misbehaved, or is of no use to us. It should not be dialled again soon.
     Peer,
-    /// Nobody in particular: the same peer may do better later.
+    /// Nobody in particular. The same peer may work later.
     Network,
-    /// This program wanted it so; says nothing about the peer.
-    Ours,
+    /// This program. The end says nothing about the peer.
+    Us,
 }
 
 impl Disconnect {
-    /// To whom this is put down.
-    pub fn fault(&self) -> Fault {
+    /// Returns who is to blame.
+    pub fn blame(&self) -> Blame {
         match self {
             Self::WrongNetwork { .. }
             | Self::Obsolete { .. }
             | Self::Frame(_)
             | Self::Decode { .. }
-            | Self::LateFeature { .. } => Fault::Peer,
-            // Whoever answers with HTTP may be the login page of a wireless network, in the place of every peer.
+            | Self::LateFeature { .. } => Blame::Peer,
+            // An HTTP answer may come from the login page of a wireless network, which then answers for every peer.
             Self::OtherProtocol { .. }
             | Self::Unreachable { .. }
             | Self::Proxy(_)
@@ -162,20 +162,22 @@ impl Disconnect {
             | Self::SendTimeout { .. }
             | Self::HungUp
             | Self::Closed
-            | Self::Broken { .. } => Fault::Network,
-            Self::Ourselves | Self::Requested => Fault::Ours,
+            | Self::Broken { .. } => Blame::Network,
+            Self::Ourselves | Self::Requested => Blame::Us,
         }
     }
 
     pub(super) fn not_dialled(error: DialError) -> Self {
         match error {
-            DialError::Peer(error) => Self::Unreachable { kind: error.kind(), text: words(&error) },
+            DialError::Peer(error) => {
+                Self::Unreachable { kind: error.kind(), text: error_text(&error) }
+            }
             DialError::Proxy(error) => Self::Proxy(error),
         }
     }
 
     pub(super) fn broken(error: &io::Error) -> Self {
-        Self::Broken { kind: error.kind(), text: words(error) }
+        Self::Broken { kind: error.kind(), text: error_text(error) }
     }
 }
 
@@ -184,7 +186,7 @@ mod tests {
     use super::Disconnect;
 
     #[test]
-    fn a_wrong_network_is_named_when_known() {
+    fn another_network_is_named_if_it_is_known() {
         let mut reason =
             Disconnect::WrongNetwork { expected: [1; 4], got: [2; 4], name: Some("testnet3") };
         assert!(

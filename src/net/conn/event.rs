@@ -1,34 +1,38 @@
-//! What happens on a connection.
+//! What a connection's task reports.
 
 use super::disconnect::Disconnect;
+use super::traffic::TrafficCounters;
 use crate::primitives::PeerId;
 use crate::wire::{Message, ServiceFlags};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Who called whom.
+/// Which side dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// We dialled; we speak first.
+    /// We dialled, so we send the first `version`.
     Outbound,
-    /// The peer dialled; it speaks first.
+    /// The peer dialled, so it sends the first `version`.
     Inbound,
 }
 
-/// What the handshake told about a peer. Everything but `latency` and `remote` is its own word.
+/// What is known of a peer after the handshake. All but `address`, `remote`, `local`, `direction`, `latency` and
+/// `traffic` is the peer's own word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerInfo {
     /// The address as it was given to [`Dialer::spawn`](crate::net::Dialer::spawn).
     pub address: String,
     /// The address at the other end of the socket; `None` through a proxy.
     pub remote: Option<SocketAddr>,
-    /// Who called whom.
+    /// The address at our end of the socket; `None` through a proxy.
+    pub local: Option<SocketAddr>,
+    /// Which side dialled.
     pub direction: Direction,
     /// Protocol version.
     pub version: i32,
-    /// What it offers.
+    /// The services that it offers.
     pub services: ServiceFlags,
-    /// Its software, safe to print.
+    /// The name of its software, safe to print.
     pub user_agent: String,
     /// Height of its best chain.
     pub start_height: i32,
@@ -40,39 +44,41 @@ pub struct PeerInfo {
     pub wtxid_relay: bool,
     /// Its clock minus ours, in seconds.
     pub time_offset: i64,
-    /// From sending our `version` to the end of the handshake: one round trip, two if we were called.
+    /// Time from our `version` to the end of the handshake: one round trip, or two if the peer dialled.
     pub latency: Duration,
+    /// The counters of the connection's bytes, which go on counting.
+    pub traffic: TrafficCounters,
 }
 
-/// What happens on a connection. `Connected` comes once or not at all, `Disconnected` once and last.
+/// An event on a connection. `Connected` comes at most once, `Disconnected` exactly once and last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum ConnectionEvent {
     /// The handshake is complete.
     Connected {
-        /// Whose.
+        /// The connection's number.
         peer: PeerId,
-        /// What it told.
+        /// What is known of the peer.
         info: Box<PeerInfo>,
     },
-    /// A message came. The handshake's messages, `ping` and `pong` are dealt with below and not reported.
+    /// The peer sent a message. The handshake's messages, `ping` and `pong` are not reported.
     Message {
-        /// From whom.
+        /// The connection's number.
         peer: PeerId,
         /// The message.
         message: Message,
     },
-    /// A ping was answered.
+    /// The peer answered a ping.
     Latency {
-        /// By whom.
+        /// The connection's number.
         peer: PeerId,
         /// The round-trip time.
         rtt: Duration,
     },
     /// The connection is over.
     Disconnected {
-        /// Whose.
+        /// The connection's number.
         peer: PeerId,
-        /// Why.
+        /// Why it ended.
         reason: Disconnect,
     },
 }

@@ -1,4 +1,4 @@
-//! The version handshake as a state machine: messages in, replies out.
+//! The version handshake, as a state machine that takes messages and returns replies.
 
 use super::disconnect::Disconnect;
 use super::event::Direction;
@@ -7,19 +7,18 @@ use crate::wire::{MIN_PEER_VERSION, Message, PROTOCOL_VERSION, Version};
 
 /// First version that knows `wtxidrelay` (BIP339).
 ///
-/// `sendaddrv2` (BIP155) is for every version on paper, but as in Bitcoin Core peers older than this are spared it:
-/// some drop a connection over a message they do not know.
+/// BIP155 allows `sendaddrv2` for every version, but as in Bitcoin Core older peers do not get it: some drop a
+/// connection when they receive an unknown message.
 const FEATURES_VERSION: i32 = 70016;
 
 /// One connection's handshake.
 ///
-/// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage`. As there, anything but `version` is ignored before the
-/// peer's `version`, anything but features and `verack` is ignored before its `verack`, and a second `version` is
-/// ignored. One thing is more tolerant than there: a `verack` may come before the peer's `version`, since it answers
-/// ours and not its own.
+/// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage`. As there, only `version` counts before the peer's `version`,
+/// only features and `verack` count before its `verack`, and a second `version` is ignored. Unlike there, a `verack`
+/// may come before the peer's `version`, since it answers ours.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    /// Our `version`, until it is sent.
+    /// Our `version`, until it was sent.
     own: Option<Version>,
     nonces: OwnNonces,
     theirs: Option<Version>,
@@ -28,9 +27,9 @@ pub(super) struct Handshake {
     wtxid_relay: bool,
 }
 
-/// What a complete handshake tells about the peer.
+/// The result of a complete handshake.
 #[derive(Debug)]
-pub(super) struct Agreed {
+pub(super) struct Negotiated {
     pub(super) version: Version,
     pub(super) wants_addrv2: bool,
     pub(super) wtxid_relay: bool,
@@ -48,7 +47,7 @@ impl Handshake {
         }
     }
 
-    /// What to send before anything was received: the side that dialled speaks first.
+    /// Returns what to send before anything was received. The side that dialled sends first.
     pub(super) fn start(&mut self, direction: Direction) -> Vec<Message> {
         match direction {
             Direction::Outbound => self.own.take().map(Message::Version).into_iter().collect(),
@@ -56,7 +55,7 @@ impl Handshake {
         }
     }
 
-    /// A message came. What to reply.
+    /// Takes a message and returns the replies.
     pub(super) fn on_message(&mut self, message: Message) -> Result<Vec<Message>, Disconnect> {
         match message {
             Message::Version(version) if self.theirs.is_none() => return self.on_version(version),
@@ -84,12 +83,12 @@ impl Handshake {
         Ok(replies)
     }
 
-    /// The result, once both `version` and `verack` came; `None` until then.
-    pub(super) fn finish(&mut self) -> Option<Agreed> {
+    /// Returns the result once both `version` and `verack` have come.
+    pub(super) fn finish(&mut self) -> Option<Negotiated> {
         if !self.verack {
             return None;
         }
-        self.theirs.take().map(|version| Agreed {
+        self.theirs.take().map(|version| Negotiated {
             version,
             wants_addrv2: self.wants_addrv2,
             wtxid_relay: self.wtxid_relay,
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_peer_hears_of_no_features() {
+    fn an_older_peer_gets_no_feature_messages() {
         let mut handshake = started(Direction::Outbound);
         let replies = handshake.on_message(Message::Version(version(70015, 2))).unwrap();
         assert_eq!(commands(&replies), ["verack"]);
@@ -172,9 +171,9 @@ mod tests {
         handshake.on_message(Message::WtxidRelay).unwrap();
         assert!(handshake.finish().is_none());
         handshake.on_message(Message::Verack).unwrap();
-        let agreed = handshake.finish().unwrap();
-        assert!(!agreed.wants_addrv2);
-        assert!(agreed.wtxid_relay);
+        let negotiated = handshake.finish().unwrap();
+        assert!(!negotiated.wants_addrv2);
+        assert!(negotiated.wtxid_relay);
     }
 
     #[test]

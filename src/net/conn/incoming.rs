@@ -1,26 +1,26 @@
-//! The half of a connection that the peer writes.
+//! The messages that a peer sends, decoded from a stream of bytes.
 
 use super::config::HANDSHAKE_MAX_PAYLOAD;
 use super::disconnect::Disconnect;
-use super::handle::{Context, Counters};
-use super::spoken::Spoken;
-use super::trace::{self, Way};
-use crate::wire::{Command, FrameDecoder, FrameError, Message};
+use super::handle::Context;
+use super::other_protocol::OtherProtocol;
+use super::trace::{self, MessageDirection};
+use crate::wire::{Command, FRAME_HEAD_LEN, FrameDecoder, FrameError, Message};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
-/// Bytes taken from the socket at once: most of a full `headers` message (162 kB) in one call.
+/// Most bytes that are read at once: most of a full `headers` message (162 kB).
 const READ_BUFFER: usize = 128 * 1024;
 
-/// The messages that a peer sends.
+/// Reads messages from a peer.
 pub(super) struct Incoming<R> {
     reader: R,
     buffer: Vec<u8>,
     decoder: FrameDecoder,
-    /// When the message that is coming in began.
-    begun: Option<Instant>,
-    /// Whether the peer sent a whole message yet.
-    greeted: bool,
+    /// When the first byte of an incomplete message came.
+    message_start: Option<Instant>,
+    /// Whether the peer has sent a whole message.
+    has_sent_message: bool,
     context: Context,
 }
 
@@ -30,51 +30,52 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             reader,
             buffer: vec![0; READ_BUFFER],
             decoder: FrameDecoder::new(context.config.magic, HANDSHAKE_MAX_PAYLOAD),
-            begun: None,
-            greeted: false,
+            message_start: None,
+            has_sent_message: false,
             context,
         }
     }
 
-    /// The handshake is done: the peer may send what the protocol allows.
+    /// Allows the largest messages of the protocol, since the handshake is complete.
     pub(super) fn allow_large_messages(&mut self) {
         self.decoder.set_max_payload(self.context.config.max_payload);
     }
 
-    /// Waits for bytes. Nothing is lost if the wait is given up.
+    /// Waits for bytes. No byte is lost if the wait is cancelled.
     pub(super) async fn fill(&mut self) -> Result<(), Disconnect> {
         let read = self.reader.read(&mut self.buffer).await;
         let length = read.map_err(|error| Disconnect::broken(&error))?;
         if length == 0 {
             return Err(Disconnect::Closed);
         }
-        Counters::add(&self.context.counters.received, length);
+        self.context.counters.received().add(length);
         self.decoder.push(&self.buffer[..length]);
         Ok(())
     }
 
-    /// The next message among the bytes that came, if there is a whole one.
+    /// Returns the next message, if all of its bytes have come.
     pub(super) fn next(&mut self) -> Result<Option<Message>, Disconnect> {
         loop {
             let frame = self.decoder.next_frame().map_err(|error| self.explain(error))?;
             let Some(frame) = frame else {
                 self.check_protocol()?;
-                self.record_beginning();
+                self.record_message_start();
                 return Ok(None);
             };
-            self.begun = None;
-            self.greeted = true;
+            self.message_start = None;
+            self.has_sent_message = true;
             let (command, size) = (frame.command, frame.payload.len());
+            self.context.counters.received().add_message(command, FRAME_HEAD_LEN + size);
             let dump = trace::dump(self.context.config.magic, command, &frame.payload);
             match Message::decode(command, frame.payload) {
                 Ok(message) => {
-                    trace::message(Way::Received, &self.context, &message, size);
-                    trace::bytes(Way::Received, &self.context, command, dump);
+                    trace::message(MessageDirection::Received, &self.context, &message, size);
+                    trace::bytes(MessageDirection::Received, &self.context, command, dump);
                     return Ok(Some(message));
                 }
                 Err(error) => {
                     trace::undecoded(&self.context, command, size, &error);
-                    trace::bytes(Way::Received, &self.context, command, dump);
+                    trace::bytes(MessageDirection::Received, &self.context, command, dump);
                     if !is_dispensable(command) {
                         return Err(Disconnect::Decode { command, error });
                     }
@@ -83,37 +84,40 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
-    /// When the message that is coming in must be complete.
+    /// Returns when an incomplete message must be complete.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.begun.map(|begun| begun + self.context.config.timers.message)
+        self.message_start.map(|start| start + self.context.config.timers.message)
     }
 
-    fn record_beginning(&mut self) {
+    fn record_message_start(&mut self) {
         if !self.decoder.is_mid_message() {
-            self.begun = None;
-        } else if self.begun.is_none() {
-            self.begun = Some(Instant::now());
+            self.message_start = None;
+        } else if self.message_start.is_none() {
+            self.message_start = Some(Instant::now());
         }
     }
 
-    /// Fails if the first bytes are another protocol's; they may be fewer than the head of a message.
+    /// Fails if the first bytes belong to another protocol. They may be fewer than the header of a message.
     fn check_protocol(&self) -> Result<(), Disconnect> {
         let (unread, magic) = (self.decoder.unread(), self.context.config.magic);
         let is_ours = magic.iter().zip(unread).all(|(expected, got)| expected == got);
-        match Spoken::by_first_bytes(unread) {
-            Some(spoken) if !self.greeted && !is_ours => Err(Disconnect::OtherProtocol { spoken }),
+        match OtherProtocol::by_first_bytes(unread) {
+            Some(protocol) if !self.has_sent_message && !is_ours => {
+                Err(Disconnect::OtherProtocol { protocol })
+            }
             _ => Ok(()),
         }
     }
 
-    /// A wrong magic is another network's if it is the first or a known one; else the stream is broken.
+    /// Returns what a framing error means. A wrong magic means another network if it comes first or is a known one;
+    /// otherwise the stream is broken.
     fn explain(&self, error: FrameError) -> Disconnect {
         let FrameError::WrongMagic { expected, got } = error else {
             return Disconnect::Frame(error);
         };
         let known = self.context.config.known_magics.iter().find(|(magic, _)| *magic == got);
         let name = known.map(|(_, name)| *name);
-        if self.greeted && name.is_none() {
+        if self.has_sent_message && name.is_none() {
             return Disconnect::Frame(error);
         }
         if let (None, Err(other)) = (name, self.check_protocol()) {
@@ -123,10 +127,10 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
     }
 }
 
-/// Whether a malformed message of that name is only logged.
+/// Returns whether a malformed message of this kind is only logged.
 ///
-/// Bitcoin Core logs and forgets any message it cannot decode. Here that goes for those on which nothing depends; a
-/// peer that garbles any other would leave a request of ours unanswered, and is dropped so that another gets it.
+/// Bitcoin Core only logs every message that it cannot decode. Here, other malformed messages end the connection: one
+/// of them may be the answer to a request, which another peer then gets.
 fn is_dispensable(command: Command) -> bool {
     matches!(command, Command::FEEFILTER | Command::REJECT | Command::SENDCMPCT)
 }

@@ -1,29 +1,27 @@
-//! Recognising a connection to ourselves.
+//! Recognises connections to ourselves.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The `version` nonces of our connections that are still shaking hands. Clones share one set.
+/// The `version` nonces of our connections that are still shaking hands, each with whether it came back to us. Clones
+/// share one set.
 ///
-/// Source: Bitcoin Core `CConnman::CheckIncomingNonce`. A node learns its own address from others sooner or later and
-/// dials it; the nonce it then receives is one that it sent.
+/// A node learns its own address from others sooner or later, and dials it. The nonce that it then receives is one that
+/// it sent. Source: Bitcoin Core `CConnman::CheckIncomingNonce`.
 #[derive(Clone, Debug, Default)]
-pub struct OwnNonces(Arc<Mutex<HashMap<u64, Met>>>);
-
-/// Whether a nonce came back to us.
-type Met = bool;
+pub struct OwnNonces(Arc<Mutex<HashMap<u64, bool>>>);
 
 impl OwnNonces {
-    /// An empty set.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A new nonce, in the set for as long as the result lives.
+    /// Returns a new nonce, which stays in the set as long as the result lives.
     pub(super) fn issue(&self) -> OwnNonce {
         let mut nonces = self.lock();
         let mut value = rand::random();
-        // 0 is what a peer without a nonce is taken to have sent.
+        // A `version` without a nonce counts as one with nonce 0.
         while value == 0 || nonces.contains_key(&value) {
             value = rand::random();
         }
@@ -31,15 +29,15 @@ impl OwnNonces {
         OwnNonce { value, all: self.clone() }
     }
 
-    /// Whether a nonce that a peer sent is one of ours; the connection it was issued for is told.
+    /// Returns whether a nonce that a peer sent is one of ours, and if so marks it as received.
     pub(super) fn recognise(&self, nonce: u64) -> bool {
-        self.lock().get_mut(&nonce).is_some_and(|met| {
-            *met = true;
+        self.lock().get_mut(&nonce).is_some_and(|received| {
+            *received = true;
             true
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Met>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, bool>> {
         // No panic can leave the map half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,9 +55,9 @@ impl OwnNonce {
         self.value
     }
 
-    /// Whether another connection of ours received this nonce. That one hangs up at once, so this is how the
-    /// dialling side learns whom it reached.
-    pub(super) fn was_met(&self) -> bool {
+    /// Returns whether another connection of ours received this nonce. That one hangs up at once, so the dialling side
+    /// learns only here that it reached ourselves.
+    pub(super) fn was_received(&self) -> bool {
         self.all.lock().get(&self.value).copied().unwrap_or(false)
     }
 }
@@ -79,16 +77,16 @@ mod tests {
         let nonces = OwnNonces::new();
         let nonce = nonces.issue();
         let value = nonce.value();
-        assert!(!nonce.was_met());
+        assert!(!nonce.was_received());
         assert!(!nonces.recognise(value.wrapping_add(1)));
         assert!(nonces.clone().recognise(value));
-        assert!(nonce.was_met());
+        assert!(nonce.was_received());
         drop(nonce);
         assert!(!nonces.recognise(value));
     }
 
     #[test]
-    fn the_nonce_of_a_peer_without_one_is_never_ours() {
+    fn nonce_zero_is_never_ours() {
         let nonces = OwnNonces::new();
         let _issued: Vec<_> = (0..100).map(|_| nonces.issue()).collect();
         assert!(!nonces.recognise(0));

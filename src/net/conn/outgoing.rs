@@ -1,30 +1,33 @@
-//! The half of a connection that we write.
+//! The messages that we send to a peer.
 
 use super::disconnect::Disconnect;
-use super::handle::{Context, Counters};
-use super::trace::{self, Way};
-use crate::wire::{FRAME_HEAD_LEN, Message, encode_frame};
+use super::handle::Context;
+use super::queued::{EncodedMessage, Queued};
+use super::trace::{self, MessageDirection};
+use crate::wire::{Command, FRAME_HEAD_LEN, Message, encode_frame};
 use std::convert::Infallible;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
-/// Messages that wait go out in one write until it has this many bytes.
+/// Waiting messages are joined into one write until it has this many bytes.
 const BATCH: usize = 64 * 1024;
 
-/// The messages that a peer gets.
+/// Writes messages to a peer.
 pub(super) struct Outgoing<W> {
     writer: W,
     batch: Vec<u8>,
+    /// The permits of the encoded messages in `batch`, which are given back once it is written.
+    permits: Vec<OwnedSemaphorePermit>,
     context: Context,
 }
 
 impl<W: AsyncWrite + Unpin> Outgoing<W> {
     pub(super) fn new(writer: W, context: Context) -> Self {
-        Self { writer, batch: Vec::new(), context }
+        Self { writer, batch: Vec::new(), permits: Vec::new(), context }
     }
 
-    /// Sends these messages, in one write.
+    /// Sends these messages in one write.
     pub(super) async fn write(&mut self, messages: &[Message]) -> Result<(), Disconnect> {
         for message in messages {
             self.add(message);
@@ -32,22 +35,22 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
         self.flush().await
     }
 
-    /// Sends what the two queues bring, `urgent` first, until the connection or the second queue ends.
+    /// Sends the messages of both queues, `urgent` ones first, until the connection or `queue` ends.
     pub(super) async fn run(
         mut self,
         mut urgent: mpsc::Receiver<Message>,
-        mut queue: mpsc::Receiver<Message>,
+        mut queue: mpsc::Receiver<Queued>,
     ) -> Result<Infallible, Disconnect> {
         loop {
-            let message = tokio::select! {
+            let queued = tokio::select! {
                 biased;
-                Some(message) = urgent.recv() => message,
-                message = queue.recv() => message.ok_or(Disconnect::Requested)?,
+                Some(message) = urgent.recv() => Queued::Message(message),
+                queued = queue.recv() => queued.ok_or(Disconnect::Requested)?,
             };
-            self.add(&message);
+            self.add_queued(queued);
             while self.batch.len() < BATCH {
-                match urgent.try_recv().or_else(|_| queue.try_recv()) {
-                    Ok(message) => self.add(&message),
+                match urgent.try_recv().map(Queued::Message).or_else(|_| queue.try_recv()) {
+                    Ok(queued) => self.add_queued(queued),
                     Err(_) => break,
                 }
             }
@@ -55,13 +58,29 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
         }
     }
 
+    fn add_queued(&mut self, queued: Queued) {
+        match queued {
+            Queued::Message(message) => self.add(&message),
+            Queued::Encoded(EncodedMessage { command, frame, permits }) => {
+                let payload = &frame[FRAME_HEAD_LEN..];
+                trace::encoded(MessageDirection::Sent, &self.context, command, payload);
+                self.permits.extend(permits);
+                self.add_frame(command, frame);
+            }
+        }
+    }
+
     fn add(&mut self, message: &Message) {
-        let (magic, command) = (self.context.config.magic, message.command());
-        let frame = encode_frame(magic, message);
-        let payload = &frame[FRAME_HEAD_LEN..];
-        trace::message(Way::Sent, &self.context, message, payload.len());
-        let dump = trace::dump(magic, command, payload);
-        trace::bytes(Way::Sent, &self.context, command, dump);
+        let frame = encode_frame(self.context.config.magic, message);
+        let size = frame.len() - FRAME_HEAD_LEN;
+        trace::message(MessageDirection::Sent, &self.context, message, size);
+        self.add_frame(message.command(), frame);
+    }
+
+    fn add_frame(&mut self, command: Command, frame: Vec<u8>) {
+        self.context.counters.sent().add_message(command, frame.len());
+        let dump = trace::dump(self.context.config.magic, command, &frame[FRAME_HEAD_LEN..]);
+        trace::bytes(MessageDirection::Sent, &self.context, command, dump);
         if self.batch.is_empty() {
             self.batch = frame;
         } else {
@@ -77,8 +96,10 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
         };
         let written = timeout(limit, write).await.map_err(|_| Disconnect::SendTimeout { limit })?;
         written.map_err(|error| Disconnect::broken(&error))?;
-        Counters::add(&self.context.counters.sent, self.batch.len());
-        self.batch.clear();
+        self.context.counters.sent().add(self.batch.len());
+        // The next frame takes its place, so that an idle connection holds no memory.
+        self.batch = Vec::new();
+        self.permits.clear();
         Ok(())
     }
 }

@@ -1,52 +1,50 @@
-//! When to ping, and how long the answer took. A state machine: time and nonces come in as arguments.
+//! Decides when to ping, and measures round-trip times. Time and nonces come in as arguments.
 
 use crate::wire::Message;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The last version whose pings have no nonce and get no answer. Source: Bitcoin Core `BIP0031_VERSION`.
+/// The last protocol version in which pings have no nonce and get no answer. Source: Bitcoin Core `BIP0031_VERSION`.
 const UNANSWERED_VERSION: i32 = 60000;
 
-/// One connection's pings.
-///
-/// Source: Bitcoin Core `PeerManagerImpl::MaybeSendPing`: the first at once, then one each interval, never a second
-/// one while the first is unanswered (unless asked for).
+/// The pings of one connection: the first at once, then one each interval, never two at a time unless the caller asks
+/// for one. Source: Bitcoin Core `PeerManagerImpl::MaybeSendPing`.
 #[derive(Debug)]
 pub(super) struct Pinger {
     interval: Duration,
-    patience: Duration,
+    timeout: Duration,
     answers: bool,
-    state: State,
+    state: PingState,
 }
 
 #[derive(Debug)]
-enum State {
-    /// Nothing is out; the next ping is due at this time.
+enum PingState {
+    /// No ping is unanswered; the next one is due at this time.
     Idle(Instant),
-    /// Waiting for the answer.
+    /// A ping is unanswered.
     Waiting { nonce: u64, sent: Instant },
 }
 
-/// An unanswered ping.
+/// A ping was not answered in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unanswered;
 
 impl Pinger {
-    /// For a peer of that protocol version, connected now.
-    pub(super) fn new(now: Instant, version: i32, interval: Duration, patience: Duration) -> Self {
+    /// Creates the pinger for a peer of this protocol version that connected now.
+    pub(super) fn new(now: Instant, version: i32, interval: Duration, timeout: Duration) -> Self {
         let answers = version > UNANSWERED_VERSION;
-        Self { interval, patience, answers, state: State::Idle(now) }
+        Self { interval, timeout, answers, state: PingState::Idle(now) }
     }
 
-    /// When [`Pinger::on_time`] wants to be called next.
+    /// Returns when to call [`Pinger::on_time`] next.
     pub(super) fn deadline(&self) -> Instant {
         match self.state {
-            State::Idle(due) => due,
-            State::Waiting { sent, .. } => sent + self.patience,
+            PingState::Idle(due) => due,
+            PingState::Waiting { sent, .. } => sent + self.timeout,
         }
     }
 
-    /// Time passed. The ping to send, if one is due; `nonce` is for it.
+    /// Returns the ping to send, with this nonce, if one is due.
     pub(super) fn on_time(
         &mut self,
         now: Instant,
@@ -54,27 +52,27 @@ impl Pinger {
     ) -> Result<Option<Message>, Unanswered> {
         match self.state {
             _ if now < self.deadline() => Ok(None),
-            State::Waiting { .. } => Err(Unanswered),
-            State::Idle(_) => Ok(Some(self.ping(now, nonce))),
+            PingState::Waiting { .. } => Err(Unanswered),
+            PingState::Idle(_) => Ok(Some(self.ping(now, nonce))),
         }
     }
 
-    /// The ping to send now, due or not. The answer to an earlier one does not count any more.
+    /// Returns a ping to send now, even if none is due. The answer to an earlier one no longer counts.
     pub(super) fn ping(&mut self, now: Instant, nonce: u64) -> Message {
         if self.answers {
-            self.state = State::Waiting { nonce, sent: now };
+            self.state = PingState::Waiting { nonce, sent: now };
             Message::Ping(Some(nonce))
         } else {
-            self.state = State::Idle(now + self.interval);
+            self.state = PingState::Idle(now + self.interval);
             Message::Ping(None)
         }
     }
 
-    /// A pong came. The round-trip time, if it answers our ping.
+    /// Returns the round-trip time, if a pong answers our ping.
     pub(super) fn on_pong(&mut self, now: Instant, nonce: u64) -> Option<Duration> {
         match self.state {
-            State::Waiting { nonce: ours, sent } if nonce == ours => {
-                self.state = State::Idle(sent + self.interval);
+            PingState::Waiting { nonce: ours, sent } if nonce == ours => {
+                self.state = PingState::Idle(sent + self.interval);
                 Some(now - sent)
             }
             _ => None,
@@ -89,10 +87,10 @@ mod tests {
     use tokio::time::Instant;
 
     const INTERVAL: Duration = Duration::from_secs(120);
-    const PATIENCE: Duration = Duration::from_secs(1200);
+    const TIMEOUT: Duration = Duration::from_secs(1200);
 
     fn pinger(start: Instant) -> Pinger {
-        Pinger::new(start, 70016, INTERVAL, PATIENCE)
+        Pinger::new(start, 70016, INTERVAL, TIMEOUT)
     }
 
     fn ping(nonce: u64) -> Result<Option<Message>, Unanswered> {
@@ -119,11 +117,11 @@ mod tests {
         assert_eq!(pinger.on_time(start, 7), ping(7));
         assert_eq!(pinger.on_pong(start, 8), None);
         assert_eq!(pinger.on_time(start + INTERVAL, 9), Ok(None));
-        assert_eq!(pinger.on_time(start + PATIENCE, 9), Err(Unanswered));
+        assert_eq!(pinger.on_time(start + TIMEOUT, 9), Err(Unanswered));
     }
 
     #[test]
-    fn a_ping_asked_for_replaces_the_one_that_is_out() {
+    fn a_requested_ping_replaces_the_unanswered_one() {
         let start = Instant::now();
         let mut pinger = pinger(start);
         assert_eq!(pinger.on_time(start, 1), ping(1));
@@ -133,10 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_from_before_bip31_gets_bare_pings_and_owes_no_answer() {
+    fn a_peer_from_before_bip31_gets_pings_without_a_nonce_and_need_not_answer() {
         let start = Instant::now();
-        let mut pinger = Pinger::new(start, 60000, INTERVAL, PATIENCE);
+        let mut pinger = Pinger::new(start, 60000, INTERVAL, TIMEOUT);
         assert_eq!(pinger.on_time(start, 1), Ok(Some(Message::Ping(None))));
-        assert_eq!(pinger.on_time(start + PATIENCE, 2), Ok(Some(Message::Ping(None))));
+        assert_eq!(pinger.on_time(start + TIMEOUT, 2), Ok(Some(Message::Ping(None))));
     }
 }

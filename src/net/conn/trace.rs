@@ -1,19 +1,19 @@
-//! Log lines for messages. Nothing is formatted unless someone listens.
+//! Logs messages. Nothing is formatted unless the log level asks for it.
 
 use super::handle::Context;
 use crate::wire::{
-    Command, DecodeError, GetHeaders, Headers, Message, Version, encode_frame, safe_text,
+    Command, DecodeError, GetHeaders, HeadersMessage, Message, Version, encode_frame, safe_text,
 };
 use std::fmt::{self, Write};
 
-/// Which way a message went, as the log says it.
+/// Whether a message was sent or received.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Way {
+pub(super) enum MessageDirection {
     Sent,
     Received,
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for MessageDirection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sent => "sent",
@@ -22,39 +22,61 @@ impl fmt::Display for Way {
     }
 }
 
-/// A message that was sent or received, with the length of its payload in bytes.
-pub(super) fn message(way: Way, context: &Context, message: &Message, size: usize) {
+/// Logs a message. `size` is the length of its payload in bytes.
+pub(super) fn message(
+    direction: MessageDirection,
+    context: &Context,
+    message: &Message,
+    size: usize,
+) {
     let (peer, command, fields) = (&context.address, message.command(), Fields(message));
-    tracing::debug!(target: "p2p", direction = %way, %peer, %command, size, %fields);
+    tracing::debug!(target: "p2p", %direction, %peer, %command, size, %fields);
 }
 
-/// A message received that could not be decoded.
+/// Logs a message that is encoded already. Its fields are decoded only if someone listens.
+pub(super) fn encoded(
+    direction: MessageDirection,
+    context: &Context,
+    command: Command,
+    payload: &[u8],
+) {
+    let (peer, size) = (&context.address, payload.len());
+    let fields = EncodedFields(command, payload);
+    tracing::debug!(target: "p2p", %direction, %peer, %command, size, %fields);
+}
+
+/// Logs a message that could not be decoded.
 pub(super) fn undecoded(context: &Context, command: Command, size: usize, error: &DecodeError) {
-    let (peer, direction) = (&context.address, Way::Received);
+    let (peer, direction) = (&context.address, MessageDirection::Received);
     tracing::debug!(target: "p2p", %direction, %peer, %command, size, %error);
 }
 
-/// A message's bytes as lines of text, if someone listens for that.
+/// Returns a hex dump of a message, if the log level asks for it.
 pub(super) fn dump(magic: [u8; 4], command: Command, payload: &[u8]) -> Option<String> {
-    let wanted = tracing::enabled!(target: "p2p::hex", tracing::Level::TRACE);
-    wanted.then(|| hex_dump(&frame(magic, command, payload)))
+    let enabled = tracing::enabled!(target: "p2p::hex", tracing::Level::TRACE);
+    enabled.then(|| hex_dump(&frame(magic, command, payload)))
 }
 
-/// Logs what [`dump`] made.
-pub(super) fn bytes(way: Way, context: &Context, command: Command, dump: Option<String>) {
+/// Logs the result of [`dump`].
+pub(super) fn bytes(
+    direction: MessageDirection,
+    context: &Context,
+    command: Command,
+    dump: Option<String>,
+) {
     if let Some(dump) = dump {
         let peer = &context.address;
-        tracing::trace!(target: "p2p::hex", direction = %way, %peer, %command, bytes = %dump);
+        tracing::trace!(target: "p2p::hex", %direction, %peer, %command, bytes = %dump);
     }
 }
 
-/// The whole message again. Its head follows from the rest: another one would not have been taken.
+/// Returns the whole message. Its header follows from the rest: a message with any other header is not accepted.
 fn frame(magic: [u8; 4], command: Command, payload: &[u8]) -> Vec<u8> {
     let payload = payload.to_vec();
     encode_frame(magic, &Message::Unknown { command, payload })
 }
 
-/// Sixteen bytes a line, with their place before them and as ASCII behind.
+/// Formats bytes as lines of sixteen, with the offset before them and the ASCII text after them.
 fn hex_dump(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 5);
     for (line, bytes) in bytes.chunks(16).enumerate() {
@@ -72,7 +94,7 @@ fn hex_dump(bytes: &[u8]) -> String {
     text
 }
 
-/// The fields of a message worth a line: lists by their length and ends.
+/// Shows the main fields of a message. A list is shown by its length and its first or last item.
 struct Fields<'a>(&'a Message);
 
 impl fmt::Display for Fields<'_> {
@@ -91,7 +113,9 @@ impl fmt::Display for Fields<'_> {
             Message::FeeFilter(rate) => write!(f, "sat_per_kvb={rate}"),
             Message::SendCmpct(s) => write!(f, "announce={} version={}", s.announce, s.version),
             Message::Reject(r) => write!(f, "code={:#04x} reason={}", r.code, r.reason_text()),
-            Message::Tx(_) | Message::Block(_) | Message::MerkleBlock(_) => transactions(self.0, f),
+            Message::Tx(_) | Message::Block(_) | Message::MerkleBlock(_) => {
+                write_transactions(self.0, f)
+            }
             Message::Verack
             | Message::Ping(None)
             | Message::SendHeaders
@@ -100,6 +124,16 @@ impl fmt::Display for Fields<'_> {
             | Message::WtxidRelay
             | Message::Unknown { .. } => Ok(()),
         }
+    }
+}
+
+/// The fields of a message that is encoded already.
+struct EncodedFields<'a>(Command, &'a [u8]);
+
+impl fmt::Display for EncodedFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = Message::decode(self.0, self.1.to_vec());
+        message.map_or(Ok(()), |message| Fields(&message).fmt(f))
     }
 }
 
@@ -121,16 +155,16 @@ fn write_request(f: &mut fmt::Formatter<'_>, request: &GetHeaders) -> fmt::Resul
     write!(f, " stop={}", request.stop)
 }
 
-fn write_headers(f: &mut fmt::Formatter<'_>, message: &Headers) -> fmt::Result {
-    let Headers { headers, foreign } = message;
+fn write_headers(f: &mut fmt::Formatter<'_>, message: &HeadersMessage) -> fmt::Result {
+    let HeadersMessage { headers, foreign } = message;
     write!(f, "count={}", headers.len())?;
     headers.first().map_or(Ok(()), |header| write!(f, " after={}", header.prev))?;
     headers.last().map_or(Ok(()), |header| write!(f, " last={}", header.hash()))?;
     foreign.map_or(Ok(()), |_| write!(f, " foreign={}", headers.len()))
 }
 
-/// The fields of messages that carry transactions.
-fn transactions(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Writes the fields of messages that carry transactions.
+fn write_transactions(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match message {
         Message::Tx(tx) => write!(f, "txid={}", tx.view().txid()),
         Message::Block(b) => write!(f, "hash={} transactions={}", b.header().hash(), b.len()),
@@ -143,10 +177,11 @@ fn transactions(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{Context, Fields, Way, bytes, dump, hex_dump, message};
+    use super::{Context, Fields, MessageDirection, bytes, dump, hex_dump, message};
+    use crate::net::TrafficCounters;
     use crate::net::tests::config;
     use crate::primitives::{BlockHash, PeerId};
-    use crate::wire::{Command, GetHeaders, Headers, Message};
+    use crate::wire::{Command, GetHeaders, HeadersMessage, Message};
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
     use tracing::Level;
@@ -169,11 +204,11 @@ mod tests {
             peer: PeerId(3),
             address: "192.0.2.1:8333".into(),
             config: Arc::new(config()),
-            counters: Arc::default(),
+            counters: TrafficCounters::default(),
         }
     }
 
-    /// What a log of that level says about a ping that was sent.
+    /// Returns what a log of this level contains for a ping that was sent.
     fn logged(level: Level) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
@@ -184,18 +219,18 @@ mod tests {
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(log, || {
-            message(Way::Sent, &context(), &Message::Ping(Some(0xabc)), 8);
+            message(MessageDirection::Sent, &context(), &Message::Ping(Some(0xabc)), 8);
             let dump =
                 dump([0xf9, 0xbe, 0xb4, 0xd9], Command::PING, &[0xbc, 0x0a, 0, 0, 0, 0, 0, 0]);
             assert_eq!(dump.is_some(), level == Level::TRACE);
-            bytes(Way::Sent, &context(), Command::PING, dump);
+            bytes(MessageDirection::Sent, &context(), Command::PING, dump);
         });
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
 
     #[test]
-    fn the_log_has_direction_peer_command_size_and_fields_and_bytes_when_asked_for() {
+    fn the_debug_log_has_the_main_fields_and_the_trace_log_the_bytes_too() {
         let line = "DEBUG p2p: direction=sent peer=192.0.2.1:8333 command=ping size=8 \
                     fields=nonce=0000000000000abc\n";
         assert_eq!(logged(Level::DEBUG), line);
@@ -216,15 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_told_by_their_length_and_ends() {
+    fn lists_are_shown_by_their_length_and_ends() {
         let stop = BlockHash([0xab; 32]);
         let request = GetHeaders { version: 1, locator: vec![BlockHash::ZERO; 3], stop };
         assert_eq!(
             Fields(&Message::GetHeaders(request)).to_string(),
             format!("locator=3 from={} stop={stop}", BlockHash::ZERO)
         );
-        let empty =
-            Message::Headers(Headers { headers: Vec::new(), foreign: Some(BlockHash::ZERO) });
+        let empty = Message::Headers(HeadersMessage {
+            headers: Vec::new(),
+            foreign: Some(BlockHash::ZERO),
+        });
         assert_eq!(Fields(&empty).to_string(), "count=0 foreign=0");
     }
 }

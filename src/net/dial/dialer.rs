@@ -1,9 +1,11 @@
-//! How peers are reached: directly, or through a SOCKS5 proxy that nothing goes around.
+//! Connects to peers, directly or through a SOCKS5 proxy.
 
 use super::dns::Resolver;
 use super::proxy::{DialError, Login, Proxy, ProxyAddress, ProxyError, ProxyFault};
 use super::{happy_eyeballs, socks};
-use crate::net::conn::{CONNECT_DEADLINE, Config, Direction, Event, Link, PeerHandle, spawn_with};
+use crate::net::conn::{
+    CONNECT_DEADLINE, Config, ConnectionEvent, Direction, PeerHandle, PeerStream, spawn_with,
+};
 use crate::primitives::{PeerId, hex};
 use std::future::Future;
 use std::io;
@@ -15,19 +17,19 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// How long a proxy may take to be connected to and to greet us. It is near, and nothing of the peer is known to it yet.
+/// How long connecting to a proxy and its greeting may take. The proxy is near, and has not contacted the peer yet.
 const PROXY_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How peers are reached.
+/// Connects to peers.
 ///
 /// # Security
-/// With a proxy no name is resolved here and no socket is opened to anything but the proxy: names go to it as they
-/// are, which is also how onion services are reached through Tor.
+/// With a proxy, this program resolves no names and opens no socket to anything but the proxy. The proxy gets names as
+/// they are, which is also how Tor reaches onion services.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialer {
     /// A SOCKS5 proxy for every connection.
     pub proxy: Option<Proxy>,
-    /// Who resolves names; without a proxy peers' names, with one the proxy's own.
+    /// Resolves the names of peers or, if there is a proxy, only the proxy's own name.
     pub resolver: Resolver,
 }
 
@@ -41,14 +43,14 @@ impl Dialer {
         id: PeerId,
         address: String,
         config: Arc<Config>,
-        events: mpsc::Sender<Event>,
+        events: mpsc::Sender<ConnectionEvent>,
     ) -> PeerHandle {
         let (target, resolver, outbound) = (address.clone(), self.resolver, Direction::Outbound);
         let Some(proxy) = self.proxy.clone() else {
             let dial = async move { dial_directly(resolver, &target).await };
             return spawn_with(id, address, outbound, dial, config, events);
         };
-        // What is left is the peer's, so that the proxy is blamed if it is silent.
+        // The limit leaves time for the peer: a silent proxy then fails before the whole dial does.
         let limit = PROXY_DEADLINE.min(config.timers.connect.mul_f64(0.8));
         match proxy.address.clone() {
             ProxyAddress::Tcp(at) => {
@@ -68,39 +70,39 @@ impl Dialer {
     }
 }
 
-async fn dial_directly(resolver: Resolver, address: &str) -> io::Result<Link<TcpStream>> {
+async fn dial_directly(resolver: Resolver, address: &str) -> io::Result<PeerStream<TcpStream>> {
     let stream = open(resolver, address).await?;
-    let remote = stream.peer_addr().ok();
-    Ok(Link { stream, remote })
+    let (remote, local) = (stream.peer_addr().ok(), stream.local_addr().ok());
+    Ok(PeerStream { stream, remote, local })
 }
 
-/// Connects to an address through a SOCKS5 proxy, which resolves the name if it is one.
+/// Connects to `host:port` through a SOCKS5 proxy, which resolves the name.
 async fn dial_through<S, F>(
     proxy: &Proxy,
     limit: Duration,
     address: &str,
     open: impl Fn() -> F,
-) -> Result<Link<S>, DialError>
+) -> Result<PeerStream<S>, DialError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     F: Future<Output = io::Result<S>>,
 {
     let (host, port) = split(address)?;
-    let greeted = timeout(limit, greeted(proxy, open)).await;
-    let mut stream = greeted.map_err(|_| proxy.error(ProxyFault::Silent { limit }))??;
+    let stream = timeout(limit, connect_to_proxy(proxy, open)).await;
+    let mut stream = stream.map_err(|_| proxy.error(ProxyFault::Silent { limit }))??;
     socks::request(&mut stream, host, port)
         .await
         .map_err(|error| io::Error::other(format!("proxy {proxy}: {error}")))?;
-    Ok(Link { stream, remote: None })
+    Ok(PeerStream { stream, remote: None, local: None })
 }
 
-/// A connection to the proxy that waits for a request.
+/// Connects to the proxy and logs in.
 ///
 /// # Security
-/// Tor puts connections with different user names and passwords on different circuits, so that no exit sees who all our
-/// peers are. A proxy that refuses made-up names, or to be offered any, takes us without.
-/// Source: Bitcoin Core `-proxyrandomize`; Tor's `IsolateSOCKSAuth`, which is on unless it is turned off.
-async fn greeted<S, F>(proxy: &Proxy, open: impl Fn() -> F) -> Result<S, ProxyError>
+/// Tor uses a different circuit for each user name and password, so that no exit sees all our peers
+/// (`IsolateSOCKSAuth`, which is on by default). Each connection therefore makes up a login, as with Bitcoin Core's
+/// `-proxyrandomize`. If the proxy refuses that, the connection is made without one.
+async fn connect_to_proxy<S, F>(proxy: &Proxy, open: impl Fn() -> F) -> Result<S, ProxyError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     F: Future<Output = io::Result<S>>,
@@ -122,24 +124,24 @@ where
     greeted.map(|()| stream).map_err(|fault| proxy.error(fault))
 }
 
-/// 16 hex digits.
+/// Returns 16 random hex digits.
 fn random_text() -> String {
     hex::encode(&rand::random::<[u8; 8]>())
 }
 
-/// Opens a TCP connection to `host:port`: to whichever of the name's addresses answers first.
+/// Opens a TCP connection to `host:port`, to the first of its addresses that answers.
 async fn open(resolver: Resolver, address: &str) -> io::Result<TcpStream> {
     let (host, port) = split(address)?;
     let addresses = resolver.lookup(host, CONNECT_DEADLINE).await?;
     let addresses: Vec<SocketAddr> =
         addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     let stream = happy_eyeballs::connect(&addresses).await?;
-    // Requests are small and answered one by one: waiting to fill a segment would only delay them.
+    // Requests are small and answered one by one, so Nagle's algorithm would only delay them.
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// The two parts of `host:port`; an IPv6 address is in brackets.
+/// Splits `host:port`. An IPv6 address is in brackets.
 fn split(address: &str) -> io::Result<(&str, u16)> {
     let parts = address.rsplit_once(':').and_then(|(host, port)| {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -155,7 +157,7 @@ mod tests {
     use super::split;
 
     #[test]
-    fn hosts_and_ports_come_apart() {
+    fn host_and_port_are_split() {
         assert_eq!(split("seed.example:8333").unwrap(), ("seed.example", 8333));
         assert_eq!(split("[::1]:1").unwrap(), ("::1", 1));
         assert_eq!(split("127.0.0.1:65535").unwrap(), ("127.0.0.1", 65535));

@@ -1,4 +1,4 @@
-//! Connecting to whichever of a host's addresses answers first ("Happy Eyeballs").
+//! Connects to the first of a host's addresses that answers ("Happy Eyeballs", RFC 8305).
 
 use std::future::Future;
 use std::io;
@@ -8,21 +8,21 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-/// From one attempt to the next. Source: RFC 8305 section 8, "Connection Attempt Delay".
+/// Time between two attempts. Source: RFC 8305 section 8, "Connection Attempt Delay".
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to the address that answers first. IPv6 and IPv4 take turns; the next attempt begins a quarter of a second
-/// after the last one, or as soon as that has failed, and whoever answers ends all others.
+/// Connects to the address that answers first. IPv6 and IPv4 addresses take turns. The next attempt begins a quarter of
+/// a second after the last one, or as soon as an attempt fails. The first success cancels all other attempts.
 ///
-/// There is no deadline in here: with many dead addresses the caller's own must be long enough.
+/// The caller sets the deadline, which must be long enough for several dead addresses.
 ///
 /// # Errors
-/// That of the attempt that failed last; there was no address.
+/// Every attempt failed (the error is that of the last one), or there is no address.
 pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     first_of(interleaved(addresses), TcpStream::connect).await
 }
 
-/// Source: RFC 8305 section 4, with one address of the first family (IPv6).
+/// Sorts addresses so that IPv6 and IPv4 alternate. Source: RFC 8305, section 4.
 fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let (six, four): (Vec<SocketAddr>, Vec<SocketAddr>) =
         addresses.iter().partition(|address| address.is_ipv6());
@@ -30,7 +30,7 @@ fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     turns.flat_map(|at| [six.get(at), four.get(at)]).flatten().copied().collect()
 }
 
-/// Source: RFC 8305 section 5.
+/// Returns the first successful connection. Source: RFC 8305, section 5.
 async fn first_of<T, F>(
     addresses: Vec<SocketAddr>,
     connect: impl Fn(SocketAddr) -> F,
@@ -40,7 +40,7 @@ where
     F: Future<Output = io::Result<T>> + Send + 'static,
 {
     let mut waiting = addresses.into_iter();
-    // Dropped with those that are still trying.
+    // Dropping this cancels the attempts that are still running.
     let mut attempts = JoinSet::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "no address to connect to");
     let mut next = Instant::now();
@@ -80,12 +80,12 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    /// So many addresses, by their ports from 1 on.
+    /// Returns `count` addresses with the ports from 1 on.
     fn ports(count: u16) -> Vec<SocketAddr> {
         (1..=count).map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect()
     }
 
-    /// Notes that an attempt was given up.
+    /// Records that an attempt was cancelled.
     struct Dropped(Arc<Mutex<Vec<u16>>>, u16);
 
     impl Drop for Dropped {
@@ -94,7 +94,7 @@ mod tests {
         }
     }
 
-    /// Dials `count` addresses, each of which ends after its time with its result; who won, and after how long.
+    /// Dials `count` addresses, for each of which `ends` gives a delay and a result. Returns the winner and the time.
     async fn race(
         count: u16,
         ends: impl Fn(u16) -> (Duration, io::Result<u16>),
@@ -112,15 +112,15 @@ mod tests {
 
     #[test]
     fn families_take_turns_and_keep_their_order() {
-        let given = addresses(&["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1", "[::1]:1", "[::2]:1"]);
+        let unsorted = addresses(&["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1", "[::1]:1", "[::2]:1"]);
         let turns = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "3.3.3.3:1"]);
-        assert_eq!(interleaved(&given), turns);
+        assert_eq!(interleaved(&unsorted), turns);
         assert_eq!(interleaved(&turns[1..2]), turns[1..2]);
         assert_eq!(interleaved(&[]), []);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_that_keeps_silent_costs_a_quarter_of_a_second() {
+    async fn an_address_that_does_not_answer_costs_a_quarter_of_a_second() {
         let never = Duration::from_secs(3600);
         let answers = |port| if port == 4 { (20 * MS, Ok(port)) } else { (never, Ok(port)) };
         let (won, took) = race(9, answers).await;
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_answers_late_still_wins_if_nobody_else_answers_before() {
+    async fn a_late_answer_wins_if_no_other_comes_before() {
         let (won, took) = race(2, |port| ((400 * MS).mul_f64(port.into()), Ok(port))).await;
         assert_eq!((won.unwrap(), took), (1, 400 * MS));
         let (won, took) = race(2, |port| (600 * MS / (2 * port).into(), Ok(port))).await;
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_brings_the_next_at_once_and_the_last_one_is_the_answer() {
+    async fn a_refusal_starts_the_next_attempt_and_the_last_refusal_is_the_error() {
         let refuse = |port| (10 * MS, Err(io::Error::other(format!("{port}"))));
         let (failed, took) = race(5, refuse).await;
         assert_eq!((failed.unwrap_err().to_string().as_str(), took), ("5", 50 * MS));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_loses_is_dropped() {
+    async fn losing_attempts_are_dropped() {
         let dropped = Arc::new(Mutex::new(Vec::new()));
         let won = first_of(ports(5), |address| {
             let (port, note) = (address.port(), Arc::clone(&dropped));
@@ -156,7 +156,7 @@ mod tests {
             }
         });
         assert_eq!(won.await.unwrap(), 3);
-        // What is aborted is dropped when its task is next looked at.
+        // The runtime drops an aborted task when it next runs it.
         tokio::task::yield_now().await;
         let mut dropped = dropped.lock().unwrap().clone();
         dropped.sort_unstable();

@@ -7,6 +7,8 @@ mod proxy;
 mod socks;
 
 pub use dialer::Dialer;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use dns::fuzz_dns;
 pub use dns::{
     MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,
 };

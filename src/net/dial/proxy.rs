@@ -1,6 +1,6 @@
-//! A SOCKS5 proxy: where it is, how to log in to it, and what can be wrong with it.
+//! SOCKS5 proxies: their addresses, logins and errors.
 
-use crate::net::system_text::words;
+use crate::net::system_text::error_text;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 /// A SOCKS5 proxy.
 ///
-/// Written without its user name and password, so that no log has them.
+/// Its text does not contain the user name and password, so that no log does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: ProxyAddress,
-    /// How to log in to it; without, each connection makes up a name of its own.
+    /// The login; without one, each connection makes up its own.
     pub login: Option<Box<Login>>,
 }
 
-/// Where a proxy listens.
+/// The address of a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyAddress {
     /// `host:port`.
@@ -26,7 +26,7 @@ pub enum ProxyAddress {
     Unix(PathBuf),
 }
 
-/// A user name and its password, of at most 255 bytes each (RFC 1929).
+/// A user name and a password, of at most 255 bytes each (RFC 1929).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// The user name.
@@ -42,13 +42,13 @@ impl fmt::Debug for Login {
 }
 
 impl Proxy {
-    /// A proxy at `host:port` without a login.
+    /// Creates a proxy at `host:port` without a login.
     #[cfg(test)]
     pub fn at(address: impl Into<String>) -> Self {
         Self { address: ProxyAddress::Tcp(address.into()), login: None }
     }
 
-    /// Whether it listens where Tor does by default.
+    /// Returns whether its address is one of Tor's defaults.
     fn looks_like_tor(&self) -> bool {
         match &self.address {
             ProxyAddress::Tcp(address) => [":9050", ":9150"].iter().any(|p| address.ends_with(p)),
@@ -71,11 +71,11 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// The proxy itself is of no use, so that nothing can be said of the peer behind it.
+/// The proxy itself failed, which says nothing about the peer behind it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the proxy {proxy} {}", fault.said(*is_tor))]
+#[error("the proxy {proxy} {}", fault.describe(*is_tor))]
 pub struct ProxyError {
-    /// Which proxy.
+    /// The proxy.
     pub proxy: String,
     is_tor: bool,
     /// What is wrong with it.
@@ -85,35 +85,35 @@ pub struct ProxyError {
 /// What is wrong with a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyFault {
-    /// No connection to it can be made.
+    /// The proxy cannot be connected to.
     Unreachable {
         /// The kind of the system's error.
         kind: io::ErrorKind,
-        /// The system's words.
+        /// The system's error as text.
         text: String,
     },
-    /// It did not greet us in time.
+    /// The proxy did not answer the greeting in time.
     Silent {
         /// The deadline.
         limit: Duration,
     },
-    /// What it sends is no SOCKS5.
+    /// The answer is not SOCKS5.
     NotSocks5 {
-        /// What it does instead.
+        /// What the proxy did instead, as the end of a sentence.
         instead: String,
     },
-    /// It takes nobody without a user name and password.
+    /// The proxy requires a user name and password.
     WantsLogin,
-    /// It refuses the user name and password.
+    /// The proxy refuses the user name and password.
     RefusesLogin,
 }
 
 impl ProxyFault {
     pub(in crate::net) fn unreachable(error: &io::Error) -> Self {
-        Self::Unreachable { kind: error.kind(), text: words(error) }
+        Self::Unreachable { kind: error.kind(), text: error_text(error) }
     }
 
-    fn said(&self, is_tor: bool) -> String {
+    fn describe(&self, is_tor: bool) -> String {
         let running = if is_tor { "is Tor running?" } else { "is it running?" };
         match self {
             Self::Unreachable { kind: io::ErrorKind::ConnectionRefused, .. } => {
@@ -138,10 +138,10 @@ impl ProxyFault {
 /// Why a connection could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// To the peer itself, as far as the system or the proxy knows.
+    /// The peer cannot be connected to, as far as the system or the proxy knows.
     #[error(transparent)]
     Peer(#[from] io::Error),
-    /// The proxy is of no use.
+    /// The proxy failed.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
 }
@@ -152,20 +152,20 @@ mod tests {
     use std::io;
 
     #[test]
-    fn a_proxy_is_blamed_by_its_address_and_its_password_is_never_written() {
+    fn an_error_names_the_proxy_and_never_its_password() {
         let login = Login { user: "alice".to_owned(), password: "hunter2".to_owned() };
         let proxy = Proxy { login: Some(Box::new(login)), ..Proxy::at("127.0.0.1:9050") };
         let refused = ProxyFault::unreachable(&io::ErrorKind::ConnectionRefused.into());
         let error = proxy.error(refused.clone());
-        let said = "the proxy 127.0.0.1:9050 refuses connections: is Tor running?";
-        assert_eq!(error.to_string(), said);
+        let expected = "the proxy 127.0.0.1:9050 refuses connections: is Tor running?";
+        assert_eq!(error.to_string(), expected);
         let written = format!("{proxy} {proxy:?} {error:?}");
         assert!(!written.contains("hunter2") && !written.contains("alice"), "{written}");
         let other = Proxy::at("proxy.example:1080").error(refused).to_string();
         assert_eq!(other, "the proxy proxy.example:1080 refuses connections: is it running?");
         let unix = Proxy { address: ProxyAddress::Unix("/run/tor/socks".into()), login: None };
         let absent = ProxyFault::Unreachable { kind: io::ErrorKind::NotFound, text: "x".into() };
-        let said = "the proxy unix:/run/tor/socks is not there: x: is Tor running?";
-        assert_eq!(unix.error(absent).to_string(), said);
+        let expected = "the proxy unix:/run/tor/socks is not there: x: is Tor running?";
+        assert_eq!(unix.error(absent).to_string(), expected);
     }
 }

@@ -1,7 +1,7 @@
-//! The client's side of SOCKS5. Source: RFC 1928, and RFC 1929 for user names and passwords.
+//! A SOCKS5 client. Source: RFC 1928, and RFC 1929 for user names and passwords.
 
 use super::proxy::{Login, ProxyFault};
-use crate::net::conn::Spoken;
+use crate::net::conn::OtherProtocol;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,15 +15,15 @@ const WITH_LOGIN: u8 = 2;
 const NO_METHOD: u8 = 0xff;
 const CONNECT: u8 = 1;
 
-/// How long the rest of an answer that is no SOCKS5 is waited for.
-const REST: Duration = Duration::from_millis(200);
+/// How long to wait for the rest of an answer that is not SOCKS5.
+const REST_DEADLINE: Duration = Duration::from_millis(200);
 
-/// The kinds of addresses.
+/// Types of addresses.
 const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
-/// Agrees with a proxy on how to log in, and does so if the proxy wants that.
+/// Greets a proxy, and logs in if the proxy asks for that.
 ///
 /// # Errors
 /// What is wrong with the proxy.
@@ -44,7 +44,7 @@ where
     }
 }
 
-/// Sends a part of the greeting, and waits for the proxy's.
+/// Sends one part of the greeting, and reads the answer.
 async fn exchange<S>(stream: &mut S, sent: &[u8], answer: &mut [u8]) -> Result<(), ProxyFault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -65,16 +65,16 @@ fn hung_up() -> ProxyFault {
     ProxyFault::NotSocks5 { instead: "hangs up".to_owned() }
 }
 
-/// What something else than SOCKS5 says, by its first bytes.
+/// Describes an answer that is not SOCKS5, by its first bytes.
 async fn instead<S: AsyncRead + Unpin>(stream: &mut S, first: &[u8]) -> String {
-    let mut said = first.to_vec();
+    let mut answer = first.to_vec();
     let mut more = [0; 64];
-    // Whatever comes with the first bytes is enough to know a protocol by.
-    if let Ok(Ok(count)) = timeout(REST, stream.read(&mut more)).await {
-        said.extend_from_slice(&more[..count]);
+    // A few bytes are enough to recognise a protocol.
+    if let Ok(Ok(count)) = timeout(REST_DEADLINE, stream.read(&mut more)).await {
+        answer.extend_from_slice(&more[..count]);
     }
-    match Spoken::by_first_bytes(&said) {
-        Some(spoken) => format!("answers {spoken}"),
+    match OtherProtocol::by_first_bytes(&answer) {
+        Some(protocol) => format!("answers {protocol}"),
         None => "answers something else".to_owned(),
     }
 }
@@ -91,7 +91,7 @@ where
     }
     let mut answer = [0; 2];
     match exchange(stream, &sent, &mut answer).await {
-        // RFC 1929 has the server close the connection upon a refusal; some do not even answer before.
+        // After a refusal the server closes the connection (RFC 1929); some servers do so without an answer.
         Err(ProxyFault::NotSocks5 { .. }) => Err(ProxyFault::RefusesLogin),
         Err(fault) => Err(fault),
         Ok(()) if answer[1] == 0 => Ok(()),
@@ -99,10 +99,10 @@ where
     }
 }
 
-/// Has the proxy connect to a host: a name, which the proxy resolves, or an address.
+/// Asks the proxy to connect to a host, which is an address or a name that the proxy resolves.
 ///
 /// # Errors
-/// The proxy did not reach it: of kind [`io::ErrorKind::Other`], in the RFC's words.
+/// The proxy did not reach the host. The error is of kind [`io::ErrorKind::Other`].
 pub(super) async fn request<S>(stream: &mut S, host: &str, port: u16) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -147,12 +147,12 @@ async fn read_reply<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
         NAME => usize::from(stream.read_u8().await?),
         _ => return Err(io::Error::other("its reply is no SOCKS5")),
     };
-    // The proxy's own end of the connection: of no use here.
+    // The address that the proxy connected from is not needed.
     stream.read_exact(&mut vec![0; length + 2]).await?;
     Ok(())
 }
 
-/// Source: RFC 1928 section 6; from 0xf0 on Tor's proposal 304.
+/// Describes a reply code. Source: RFC 1928, section 6; for codes from 0xf0 on, Tor's proposal 304.
 fn refusal(code: u8) -> String {
     let text = match code {
         1 => "it cannot connect",
@@ -179,7 +179,7 @@ mod tests {
     use crate::net::dial::{Login, ProxyFault};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    /// What comes of a greeting when the proxy answers with these bytes, one list after each that it is sent.
+    /// Greets a proxy that answers each message with the next of these byte strings.
     async fn greeted(login: Option<&Login>, answers: &[&[u8]]) -> Result<(), ProxyFault> {
         let (mut ours, mut theirs) = duplex(1024);
         let proxy = async {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_chooses_how_to_log_in() {
+    async fn the_proxy_decides_whether_we_log_in() {
         let login = Login { user: "u".to_owned(), password: "p".to_owned() };
         assert_eq!(greeted(None, &[&[5, 0]]).await, Ok(()));
         assert_eq!(greeted(Some(&login), &[&[5, 0]]).await, Ok(()));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_socks5_is_named() {
+    async fn a_protocol_other_than_socks5_is_named() {
         for (answer, expected) in [
             (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "answers HTTP"),
             (&[0, 91, 0, 0, 0, 0, 0, 0], "answers something else"),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_and_addresses_are_asked_for_as_they_are_and_a_refusal_is_put_in_words() {
+    async fn a_request_carries_the_name_or_address_and_a_refusal_is_explained() {
         for (host, code, sent) in [
             ("1.2.3.4", 0, &[5, 1, 0, 1, 1, 2, 3, 4, 0x20, 0x8d][..]),
             ("a.onion", 0, b"\x05\x01\x00\x03\x07a.onion\x20\x8d"),

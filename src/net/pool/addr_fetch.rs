@@ -1,54 +1,57 @@
-//! Behind a proxy the DNS seeds cannot be asked, only dialled by their names: whoever the proxy takes for one of them
-//! is asked for addresses, and hung up on.
+//! Addresses from the DNS seeds through a proxy.
+//!
+//! Behind a proxy the seeds cannot be asked by DNS. The pool has the proxy connect to their names instead, asks the
+//! node that answers for addresses, and disconnects it. Source: Bitcoin Core, `addr-fetch` connections.
 //!
 //! # Security
-//! Who resolves the names, an exit of Tor's for example, chooses who answers to all of them. That is why none of those
-//! is ever a peer. Source: Bitcoin Core, `addr-fetch` connections.
+//! Whoever resolves the names, a Tor exit for example, chooses the nodes that answer to all of them. That is why none
+//! of these nodes ever counts as a peer.
 
 use super::Pool;
-use super::slot::Slot;
-use super::types::{DialTarget, DisconnectReason, Moment, Search};
-use crate::primitives::PeerId;
+use super::connection::Connection;
+use super::types::{DialTarget, DisconnectReason, Search};
+use crate::primitives::{Moment, PeerId};
 use std::time::Duration;
 
-/// How long one has for its addresses after the handshake. Bitcoin Core gives five minutes, and sends its own at once.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long a node has for its addresses after the handshake. Bitcoin Core gives five minutes, and sends its own
+/// address at once.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 impl Pool {
-    /// Dials these names, all at once.
-    pub(super) fn fetch_addresses(&mut self, names: Vec<String>, now: Moment) {
-        self.fetched = Some(0);
+    /// Dials all these names at once.
+    pub(super) fn start_addr_fetches(&mut self, names: Vec<String>, now: Moment) {
+        self.address_search.fetched = Some(0);
         names.into_iter().for_each(|name| self.start(DialTarget::Seed(name), false, now));
     }
 
-    /// Whether a connection is only for its addresses.
+    /// Returns whether a connection is only for addresses.
     pub(super) fn is_addr_fetch(&self, id: PeerId) -> bool {
-        self.slots.get(&id).is_some_and(Slot::is_addr_fetch)
+        self.connections.get(&id).is_some_and(Connection::is_addr_fetch)
     }
 
-    /// So many addresses were told on such a connection. One alone is likely the peer's own, and others follow.
-    /// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage` ("addrfetch connection completed").
-    pub(super) fn was_told(&mut self, id: PeerId, count: usize) {
-        self.fetched = self.fetched.map(|sum| sum + count);
+    /// Counts the addresses that came on an address fetch, and ends it. A single address is probably the node's own,
+    /// and others follow. Source: Bitcoin Core `PeerManagerImpl::ProcessMessage` ("addrfetch connection completed").
+    pub(super) fn on_fetched_addresses(&mut self, id: PeerId, count: usize) {
+        self.address_search.fetched = self.address_search.fetched.map(|sum| sum + count);
         if count != 1 {
             self.disconnect(id, DisconnectReason::AddrFetch { count });
         }
     }
 
-    /// Hangs up on who has told nothing for too long; once nobody is left, the search is over.
+    /// Disconnects nodes that have sent no addresses in time. Once none is left, the search is over.
     pub(super) fn check_addr_fetches(&mut self, now: Moment) {
-        let Some(fetched) = self.fetched else { return };
-        let late = |slot: &Slot| {
-            let since = slot.ready.as_ref().map(|ready| ready.since);
-            slot.is_addr_fetch() && since.is_some_and(|since| now.since_start >= since + ANSWER)
+        let Some(fetched) = self.address_search.fetched else { return };
+        let late = |connection: &Connection| {
+            let since = connection.peer.as_ref().map(|peer| peer.since);
+            connection.is_addr_fetch()
+                && since.is_some_and(|since| now.since_start >= since + ANSWER_DEADLINE)
         };
-        let ids: Vec<PeerId> =
-            self.slots.iter().filter(|(_, slot)| late(slot)).map(|(id, _)| *id).collect();
-        ids.into_iter()
-            .for_each(|id| self.disconnect(id, DisconnectReason::AddrFetch { count: 0 }));
-        if !self.slots.values().any(Slot::is_addr_fetch) {
-            self.fetched = None;
-            self.searching.found(Search::Dns, fetched, now.since_start);
+        for id in self.connections_where(late) {
+            self.disconnect(id, DisconnectReason::AddrFetch { count: 0 });
+        }
+        if !self.connections.values().any(Connection::is_addr_fetch) {
+            self.address_search.fetched = None;
+            self.address_search.ended(Search::Dns, fetched, now.since_start);
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Pauses that double.
+//! Pauses that double each time.
 
 use std::time::Duration;
 
-/// More doublings than lead from any first pause to any longest one, and fewer than overflow.
+/// Doublings that lead from any first pause to any longest one, and do not overflow.
 const MAX_DOUBLINGS: u32 = 16;
 
-/// The pause after `before` others: `first`, doubled each time, up to `longest`.
-pub(super) fn pause(first: Duration, before: u32, longest: Duration) -> Duration {
-    (first * 2u32.pow(before.min(MAX_DOUBLINGS))).min(longest)
+/// Returns the pause that follows `earlier` others: `first` doubled that many times, up to `longest`.
+pub(super) fn pause(first: Duration, earlier: u32, longest: Duration) -> Duration {
+    (first * 2u32.pow(earlier.min(MAX_DOUBLINGS))).min(longest)
 }
 
 #[cfg(test)]
@@ -19,7 +19,7 @@ mod tests {
     fn a_pause_doubles_up_to_the_longest_and_never_overflows() {
         let [first, longest] = [1, 60].map(Duration::from_secs);
         let pauses =
-            [0, 1, 2, 5, 6, 7, u32::MAX].map(|before| pause(first, before, longest).as_secs());
+            [0, 1, 2, 5, 6, 7, u32::MAX].map(|earlier| pause(first, earlier, longest).as_secs());
         assert_eq!(pauses, [1, 2, 4, 32, 60, 60, 60]);
     }
 }

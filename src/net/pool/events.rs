@@ -1,129 +1,131 @@
-//! What happens on connections.
+//! What the pool does when something happens on a connection.
 
 use super::Pool;
-use super::slot::{Ready, Slot};
-use super::types::{Action, Admission, DialTarget, DisconnectReason, Moment, Needed, Rtt, Search};
-use crate::net::addrman::{Claim, NetGroup, PeerAddress, Quota};
-use crate::net::{Disconnect, Fault, PeerInfo};
-use crate::primitives::PeerId;
+use super::connection::{ConnectedPeer, Connection};
+use super::types::{Action, DialTarget, DisconnectReason, Needed, PeerAdmission, Rtt, Search};
+use crate::net::addrman::{AddrTokenBucket, AdvertisedAddress, NetGroup, PeerAddress};
+use crate::net::{Blame, Disconnect, PeerInfo};
+use crate::primitives::{Moment, PeerId};
 use crate::wire::ServiceFlags;
 use rand::Rng;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// Addresses from DNS or the shipped list that are dialled by and by, whatever else the address manager has.
+/// Most addresses from DNS or the fixed seeds that wait to be dialled, whatever else the address manager has.
 const MAX_FRESH: usize = 128;
 
-/// So many new addresses at once are worth saving soon.
-const GOOD_NEWS: usize = 10;
+/// This many new addresses at once are worth saving soon.
+const IMPORTANT_COUNT: usize = 10;
 
 impl Pool {
-    /// A handshake is complete: does the peer stay?
-    pub fn connected(&mut self, id: PeerId, info: &PeerInfo, now: Moment) -> Admission {
-        self.stir();
+    /// Takes in a peer whose handshake is complete, and returns what becomes of it.
+    pub fn connected(&mut self, id: PeerId, info: &PeerInfo, now: Moment) -> PeerAdmission {
+        self.wake();
         self.pace.succeeded();
-        self.proxy.works();
-        let Some(slot) = self.slots.get(&id) else {
-            return Admission::Disconnect(DisconnectReason::Surplus);
+        self.dial_history.proxy_works();
+        let Some(connection) = self.connections.get(&id) else {
+            return PeerAdmission::Disconnect(DisconnectReason::Surplus);
         };
-        match slot.target.clone() {
-            DialTarget::Named(at) => self.named.connected(at),
+        let (target, feeler) = (connection.target.clone(), connection.feeler);
+        match &target {
+            DialTarget::Named(index) => self.named.connected(*index),
             DialTarget::Seed(_) => {}
             DialTarget::Found(address) => {
-                self.reach.answered(address.reach());
-                self.addrman.answered(&address, info.services, info.latency, now.unix);
-                self.saving.changed = true;
-                self.saving.good_news |= !slot.feeler;
-                if self.is_foreign(info.services) {
-                    self.addrman.discourage(&address, now.unix);
+                self.dial_history.networks.answered(address.network());
+                self.addrman.answered(address, info.services, info.latency, now.unix);
+                self.save_state.changed = true;
+                self.save_state.important |= !feeler;
+                if self.is_on_other_chain(info.services) {
+                    self.addrman.discourage(address, now.unix);
                 }
             }
         }
-        if let Some(reason) = self.objection(id, info, now) {
-            if let (DisconnectReason::Duplicate { .. }, Some(DialTarget::Named(at))) =
-                (&reason, self.slots.get(&id).map(|slot| &slot.target))
+        if let Some(reason) = self.rejection(id, info, now) {
+            if let (DisconnectReason::Duplicate { .. }, DialTarget::Named(index)) =
+                (&reason, target)
             {
-                self.named.give_up(*at);
+                self.named.give_up(index, now.since_start);
             }
-            self.slots.remove(&id);
+            self.connections.remove(&id);
             self.pace.look_again();
-            return Admission::Disconnect(reason);
+            return PeerAdmission::Disconnect(reason);
         }
         self.admit(id, info, now);
-        if self.is_addr_fetch(id) { Admission::AddrFetch } else { Admission::Keep }
+        if self.is_addr_fetch(id) { PeerAdmission::AddrFetch } else { PeerAdmission::Keep }
     }
 
-    /// Why a peer is not kept, if it is not.
-    fn objection(&self, id: PeerId, info: &PeerInfo, now: Moment) -> Option<DisconnectReason> {
-        let slot = self.slots.get(&id)?;
-        if slot.is_named() {
-            let same = |other: &&Slot| {
-                let ready = other.ready.as_ref();
-                info.remote.is_some() && ready.is_some_and(|ready| ready.info.remote == info.remote)
-            };
-            let other = self.slots.values().find(same).filter(|other| other.is_named())?;
+    /// Returns why a peer is not kept; `None` if it is.
+    fn rejection(&self, id: PeerId, info: &PeerInfo, now: Moment) -> Option<DisconnectReason> {
+        let connection = self.connections.get(&id)?;
+        if connection.is_named() {
+            let same = |other: &&Connection| info.remote.is_some() && other.remote() == info.remote;
+            let other = self.connections.values().find(same).filter(|other| other.is_named())?;
             return Some(DisconnectReason::Duplicate { other: other.address(&self.named) });
         }
-        if self.is_foreign(info.services) {
+        if self.is_on_other_chain(info.services) {
             return Some(DisconnectReason::OtherChain);
         }
-        if slot.is_addr_fetch() {
+        if connection.is_addr_fetch() {
             return None;
         }
-        if slot.feeler {
+        if connection.feeler {
             return Some(DisconnectReason::Feeler);
         }
-        if let Some(needed) = self.lacks(info.services, now) {
+        if let Some(needed) = self.missing_services(info.services, now) {
             return Some(DisconnectReason::Services { needed, offered: info.services });
         }
-        let full = self.connected_count() >= self.wanted() + self.watch.extra();
-        full.then_some(DisconnectReason::Surplus)
+        (!self.has_slot(connection, now.since_start)).then_some(DisconnectReason::Surplus)
     }
 
     fn admit(&mut self, id: PeerId, info: &PeerInfo, now: Moment) {
-        // Who is only to tell addresses is no peer, and is asked for nothing else.
-        let fetch = self.is_addr_fetch(id);
-        self.ever_connected |= !fetch;
-        let mut quota = Quota::new(now.since_start);
-        if fetch || (!self.is_closed() && !self.settings.no_gossip) {
-            quota.asked();
+        let addr_fetch = self.is_addr_fetch(id);
+        self.ever_connected |= !addr_fetch;
+        let mut addr_tokens = AddrTokenBucket::new(now.since_start);
+        let asked_addresses = addr_fetch || (!self.is_named_only() && !self.settings.no_gossip);
+        if asked_addresses {
+            addr_tokens.on_getaddr();
             self.actions.push(Action::AskAddresses { id });
         }
-        if let Some(slot) = self.slots.get_mut(&id) {
-            slot.ready = Some(Ready {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.peer = Some(ConnectedPeer {
                 info: info.clone(),
                 since: now.since_start,
                 since_unix: now.unix,
                 rtt: Rtt::first(info.latency),
-                quota,
-                probe: None,
+                addr_tokens,
+                asked_addresses,
+                addresses_taken: 0,
+                addresses_refused: 0,
+                ping_deadline: None,
                 tip: None,
-                news: Duration::ZERO,
+                last_news: Duration::ZERO,
                 lag: None,
                 protected: false,
             });
         }
         self.disconnect_duplicate(id, info);
-        // A named peer that comes late takes the place of one that was found.
-        if self.connected_count() > self.wanted() + self.watch.extra() {
+        // A named peer that connects late takes the slot of one that was found.
+        if self.connected_count() > self.wanted_now() {
             self.evict_least_useful();
         }
     }
 
-    /// A named peer may have been found as well, and dialled by its address.
+    /// Disconnects the found connection to a named peer, if there is one.
     fn disconnect_duplicate(&mut self, id: PeerId, info: &PeerInfo) {
-        let same = |slot: &Slot| {
-            slot.found().and_then(PeerAddress::socket_addr) == info.remote && !slot.is_named()
+        if !self.is_named(id) || info.remote.is_none() {
+            return;
+        }
+        let same = |connection: &Connection| {
+            connection.found().and_then(PeerAddress::socket_addr) == info.remote
+                && !connection.is_named()
         };
-        let named = self.is_named(id) && info.remote.is_some();
-        let double = self.slots.iter().find(|(_, slot)| named && same(slot)).map(|(id, _)| *id);
-        if let Some(double) = double {
+        if let Some(duplicate) = self.connections_where(same).first() {
             let other = self.address(id).unwrap_or_default();
-            self.disconnect(double, DisconnectReason::Duplicate { other });
+            self.disconnect(*duplicate, DisconnectReason::Duplicate { other });
         }
     }
 
-    /// A connection ended, or was never made.
+    /// Forgets a connection that ended, or was never made.
     pub fn disconnected(
         &mut self,
         id: PeerId,
@@ -131,150 +133,164 @@ impl Pool {
         now: Moment,
         rng: &mut dyn Rng,
     ) {
-        self.stir();
-        self.pace.look_again();
-        let Some(slot) = self.slots.remove(&id) else { return };
-        let connected = slot.ready.is_some();
-        if slot.is_peer() && reason.fault() == Fault::Network {
+        let Some(connection) = self.forget(id) else { return };
+        let was_connected = connection.peer.is_some();
+        if connection.is_peer() && reason.blame() == Blame::Network {
             self.fruitless += 1;
         }
         match reason {
-            Disconnect::Proxy(_) => self.proxy.failed(),
-            _ => self.proxy.works(),
+            Disconnect::Proxy(_) => self.dial_history.proxy_failed(),
+            _ => self.dial_history.proxy_works(),
         }
-        match (slot.target, reason.fault()) {
+        match (connection.target, reason.blame()) {
             (DialTarget::Seed(_), _) => {}
-            (DialTarget::Named(at), Fault::Network) => self.named.lost(at, now.since_start, rng),
-            (DialTarget::Named(at), Fault::Peer | Fault::Ours) => self.named.give_up(at),
-            (DialTarget::Found(address), Fault::Peer) => self.blame(&address, now),
-            (DialTarget::Found(address), Fault::Ours) => {
+            (DialTarget::Named(index), Blame::Network) => {
+                self.named.lost(index, now.since_start, rng);
+            }
+            (DialTarget::Named(index), Blame::Peer | Blame::Us) => {
+                self.named.give_up(index, now.since_start);
+            }
+            (DialTarget::Found(address), Blame::Peer) => self.discourage(&address, now),
+            (DialTarget::Found(address), Blame::Us) => {
                 if *reason == Disconnect::Ourselves {
                     self.addrman.record_own(&address, now.unix);
-                    self.saving.changed = true;
+                    self.save_state.changed = true;
                 }
             }
-            (DialTarget::Found(address), Fault::Network) if connected => {
-                self.losses.add(address, now.since_start, rng);
+            (DialTarget::Found(address), Blame::Network) if was_connected => {
+                self.dial_history.lost_peers.add(address, now.since_start, rng);
             }
-            (DialTarget::Found(address), Fault::Network) => self.dial_failed(&address, reason, now),
+            (DialTarget::Found(address), Blame::Network) => self.dial_failed(&address, reason, now),
         }
     }
 
-    fn blame(&mut self, address: &PeerAddress, now: Moment) {
+    /// Forgets a connection and returns it.
+    fn forget(&mut self, id: PeerId) -> Option<Connection> {
+        self.wake();
+        self.pace.look_again();
+        self.connections.remove(&id)
+    }
+
+    fn discourage(&mut self, address: &PeerAddress, now: Moment) {
         self.addrman.discourage(address, now.unix);
-        self.saving.good_news = true;
+        self.save_state.important = true;
     }
 
     fn dial_failed(&mut self, address: &PeerAddress, reason: &Disconnect, now: Moment) {
-        let own = match reason {
+        let local = match reason {
             Disconnect::Proxy(_) => true,
-            // Behind a proxy these are its words.
+            // With a proxy, the error is the proxy's and not our system's.
             Disconnect::Unreachable { kind, .. } => {
-                self.settings.proxy_seeds.is_none() && is_own_trouble(*kind)
+                self.settings.proxy_seeds.is_none() && is_local_failure(*kind)
             }
             _ => false,
         };
         self.pace.failed();
-        self.reach.failed(address.reach(), own, now.since_start);
-        if !own {
-            self.record_tried(*address);
-            self.addrman.failed(address, now.unix);
-            self.saving.changed = true;
+        self.dial_history.networks.failed(address.network(), local, now.since_start);
+        if !local {
+            self.record_failure(*address, now);
         }
     }
 
-    /// A peer did what no good peer does, or is of no use, and was disconnected.
-    pub fn refused(&mut self, id: PeerId, now: Moment) {
-        self.stir();
-        self.pace.look_again();
-        let Some(slot) = self.slots.remove(&id) else { return };
-        match slot.target {
-            DialTarget::Named(at) => self.named.give_up(at),
-            DialTarget::Found(address) => self.blame(&address, now),
+    fn record_failure(&mut self, address: PeerAddress, now: Moment) {
+        self.dial_history.record_failure(address);
+        self.addrman.failed(&address, now.unix);
+        self.save_state.changed = true;
+    }
+
+    /// Forgets a peer that misbehaved and was disconnected.
+    pub fn misbehaved(&mut self, id: PeerId, now: Moment) {
+        let Some(connection) = self.forget(id) else { return };
+        match connection.target {
+            DialTarget::Named(index) => self.named.give_up(index, now.since_start),
+            DialTarget::Found(address) => self.discourage(&address, now),
             DialTarget::Seed(_) => {}
         }
     }
 
-    /// A peer left a request unanswered and was disconnected: that may be the network's doing.
+    /// Forgets a peer that left a request unanswered and was disconnected. The network may be to blame.
     pub fn stalled(&mut self, id: PeerId, now: Moment, rng: &mut dyn Rng) {
-        self.stir();
-        self.pace.look_again();
-        let Some(slot) = self.slots.remove(&id) else { return };
-        match slot.target {
-            DialTarget::Named(at) if self.persists() => {
-                self.named.lost(at, now.since_start, rng);
+        let Some(connection) = self.forget(id) else { return };
+        match connection.target {
+            DialTarget::Named(index) if self.persists() => {
+                self.named.lost(index, now.since_start, rng);
             }
-            DialTarget::Named(at) => self.named.give_up(at),
+            DialTarget::Named(index) => self.named.give_up(index, now.since_start),
             DialTarget::Found(address) => {
-                self.losses.add(address, now.since_start, rng);
-                self.record_tried(address);
-                self.addrman.failed(&address, now.unix);
-                self.saving.changed = true;
+                self.dial_history.lost_peers.add(address, now.since_start, rng);
+                self.record_failure(address, now);
             }
             DialTarget::Seed(_) => {}
         }
     }
 
-    /// A peer did nothing wrong, is of no use to the one thing that is wanted, and was disconnected.
+    /// Forgets a peer that did nothing wrong, but does not have what is needed, and was disconnected.
     pub fn dismissed(&mut self, id: PeerId, now: Moment) {
-        self.stir();
-        self.pace.look_again();
-        let Some(slot) = self.slots.remove(&id) else { return };
-        match slot.target {
-            DialTarget::Named(at) => self.named.give_up(at),
-            DialTarget::Found(address) => self.losses.add_final(address, now.since_start),
+        let Some(connection) = self.forget(id) else { return };
+        match connection.target {
+            DialTarget::Named(index) => self.named.give_up(index, now.since_start),
+            DialTarget::Found(address) => {
+                self.dial_history.lost_peers.add_final(address, now.since_start);
+            }
             DialTarget::Seed(_) => {}
         }
     }
 
-    /// A peer did something for us: its earlier failures are forgiven.
+    /// Forgives a peer's earlier failures, since it has done something for us.
     pub fn was_useful(&mut self, id: PeerId) {
         self.fruitless = 0;
-        if let Some(DialTarget::Named(at)) = self.slots.get(&id).map(|slot| &slot.target) {
-            self.named.was_useful(*at);
+        if let Some(DialTarget::Named(index)) = self.connections.get(&id).map(|peer| &peer.target) {
+            self.named.was_useful(*index);
         }
     }
 
-    /// Any message came.
-    pub fn heard(&mut self, id: PeerId) {
-        if let Some(ready) = self.slots.get_mut(&id).and_then(|slot| slot.ready.as_mut()) {
-            ready.probe = None;
+    /// Records that a peer is alive: it has sent a message.
+    pub fn message_received(&mut self, id: PeerId) {
+        let connection = self.connections.get_mut(&id);
+        if let Some(peer) = connection.and_then(|connection| connection.peer.as_mut()) {
+            peer.ping_deadline = None;
         }
     }
 
-    /// A ping was answered.
-    pub fn latency(&mut self, id: PeerId, rtt: Duration, now: Moment) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let address = slot.found().copied();
-        let Some(ready) = &mut slot.ready else { return };
-        ready.probe = None;
-        ready.rtt.add(rtt);
-        let smoothed = ready.rtt.smoothed;
+    /// Records the round-trip time of a ping.
+    pub fn ping_answered(&mut self, id: PeerId, rtt: Duration, now: Moment) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let address = connection.found().copied();
+        let Some(peer) = &mut connection.peer else { return };
+        peer.ping_deadline = None;
+        peer.rtt.add(rtt);
+        let smoothed = peer.rtt.smoothed;
         if let Some(address) = address {
-            self.addrman.still_there(&address, Some(smoothed), now.unix);
-            self.saving.changed = true;
+            self.addrman.still_connected(&address, smoothed, now.unix);
+            self.save_state.changed = true;
         }
     }
 
-    /// A peer told addresses.
-    pub fn addresses(&mut self, id: PeerId, claims: &[Claim], now: Moment) {
-        if self.is_closed() {
+    /// Takes in addresses that a peer has sent, as many as its token bucket allows.
+    pub fn addresses_received(&mut self, id: PeerId, addresses: &[AdvertisedAddress], now: Moment) {
+        if self.is_named_only() {
             return;
         }
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let Some(ready) = &mut slot.ready else { return };
-        let count = ready.quota.take(claims.len(), now.since_start);
-        let (source, fetch) = (slot.group(&self.named), slot.is_addr_fetch());
-        self.take_in(&claims[..count], source, now);
-        if fetch {
-            self.was_told(id, count);
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(peer) = &mut connection.peer else { return };
+        let count = peer.addr_tokens.take(addresses.len(), now.since_start);
+        peer.addresses_taken += count;
+        peer.addresses_refused += addresses.len() - count;
+        let (source, addr_fetch) = (connection.group(&self.named), connection.is_addr_fetch());
+        self.add_addresses(&addresses[..count], source, now);
+        if addr_fetch {
+            self.on_fetched_addresses(id, count);
         }
     }
 
-    /// What is needed, if a peer with these services does not have it.
-    pub(super) fn lacks(&self, services: ServiceFlags, now: Moment) -> Option<ServiceFlags> {
+    /// Returns the services that are needed, if these do not include them.
+    pub(super) fn missing_services(
+        &self,
+        services: ServiceFlags,
+        now: Moment,
+    ) -> Option<ServiceFlags> {
         let (recent, others) = match self.settings.needed {
-            Needed::Headers => (self.watch.is_near_tip(now), ServiceFlags::NONE),
+            Needed::Headers => (self.tip_monitor.is_near_tip(now), ServiceFlags::NONE),
             Needed::RecentBlocks => (true, ServiceFlags::WITNESS),
             Needed::AllBlocks => (false, ServiceFlags::WITNESS),
         };
@@ -283,40 +299,57 @@ impl Pool {
         (!enough).then_some(ServiceFlags::NETWORK | others)
     }
 
-    /// Whether a peer with these services follows another chain.
-    pub(super) fn is_foreign(&self, services: ServiceFlags) -> bool {
+    /// Returns whether a peer with these services follows another chain.
+    pub(super) fn is_on_other_chain(&self, services: ServiceFlags) -> bool {
         self.settings.other_chain && services.has(ServiceFlags::BLAKE2B_FORK)
     }
 
-    fn take_in(&mut self, claims: &[Claim], source: NetGroup, now: Moment) {
-        let mut ours = claims.to_vec();
-        ours.retain(|claim| !self.is_foreign(claim.services));
+    pub(super) fn add_addresses(
+        &mut self,
+        addresses: &[AdvertisedAddress],
+        source: NetGroup,
+        now: Moment,
+    ) {
+        let mut ours = addresses.to_vec();
+        ours.retain(|address| !self.is_on_other_chain(address.services));
         let added = self.addrman.add(&ours, source, now.unix);
-        self.saving.changed |= added > 0;
-        self.saving.good_news |= added >= GOOD_NEWS;
+        self.save_state.changed |= added > 0;
+        self.save_state.important |= added >= IMPORTANT_COUNT;
         if added > 0 {
             self.pace.look_again();
-            self.stir();
+            self.wake();
         }
     }
 
-    /// A search has ended with these addresses, in random order, and who told each of them.
-    pub fn found(&mut self, search: Search, told: &[(Claim, NetGroup)], now: Moment) {
-        self.searching.found(search, told.len(), now.since_start);
-        for (claim, source) in told {
-            self.take_in(&[*claim], *source, now);
+    /// Takes in the addresses that a search has found, in random order, each with its source.
+    pub fn search_ended(
+        &mut self,
+        search: Search,
+        found: &[(AdvertisedAddress, NetGroup)],
+        now: Moment,
+    ) {
+        let for_slots =
+            search == Search::FixedSeeds && self.fixed_seed_slots.found(found, now.since_start);
+        if for_slots {
+            return self.wake();
         }
-        let room = MAX_FRESH.saturating_sub(self.fresh.len());
+        self.address_search.ended(search, found.len(), now.since_start);
+        for (address, source) in found {
+            self.add_addresses(&[*address], *source, now);
+        }
+        let room = MAX_FRESH.saturating_sub(self.address_search.fresh.len());
         let scope = self.addrman.scope();
-        let usable = told.iter().map(|(claim, _)| claim.address).filter(|at| scope.allows(at));
-        self.fresh.extend(usable.take(room));
+        let addresses = found.iter().map(|(advertised, _)| advertised.address);
+        let allowed = addresses.filter(|address| scope.allows(address));
+        self.address_search.fresh.extend(allowed.take(room));
         self.pace.look_again();
-        self.stir();
+        self.wake();
     }
 }
 
-/// Whether a dial failed on this side of the network.
-fn is_own_trouble(kind: ErrorKind) -> bool {
-    let own = [ErrorKind::NetworkUnreachable, ErrorKind::NetworkDown, ErrorKind::AddrNotAvailable];
-    own.contains(&kind)
+/// Returns whether a dial failed on this side of the network.
+fn is_local_failure(kind: ErrorKind) -> bool {
+    let local =
+        [ErrorKind::NetworkUnreachable, ErrorKind::NetworkDown, ErrorKind::AddrNotAvailable];
+    local.contains(&kind)
 }

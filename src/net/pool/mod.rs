@@ -1,339 +1,349 @@
-//! Which peers to dial, to keep, and to part with.
+//! Decides which peers to dial, to keep and to disconnect.
 //!
-//! Pure: both clocks come in as a [`Moment`], randomness as an argument, what happens on connections as calls; what is
-//! to be done comes out of [`Pool::poll`] as [`Action`]s. The address manager is in here, its file is not.
+//! The pool is pure: both clocks come in as a [`Moment`], randomness as an argument, and connection events as method
+//! calls; [`Pool::poll`] returns the [`Action`]s to carry out. The pool owns the address manager, but not its file.
 //!
 //! # Security
-//! No more than [`MAX_PER_GROUP`] of the peers that were found are in one network group, so that one hoster, or one
-//! attacker with a range of addresses, cannot be all of them. Peers are found in the address manager, half of the time
-//! among those that have answered before; see [`addrman`](crate::net::addrman) for what gossip can do to it.
+//! At most [`MAX_PER_GROUP`] of the peers that were found are in one network group, so that one hoster, or one
+//! attacker with a range of addresses, cannot be all of them. At a first start some of the slots are kept for fixed
+//! seeds, so that whoever answers for DNS does not choose all peers. Half of the addresses to dial are drawn from those that
+//! have answered before; see [`addrman`](crate::net::addrman) for what gossip can do to the rest.
 
 mod addr_fetch;
 mod backoff;
+mod connection;
+mod control;
 mod dial;
+mod dial_history;
 mod events;
+mod fixed_seed_slots;
 mod liveness;
-mod losses;
+mod lost_peers;
 mod named;
+mod networks;
 mod pace;
-mod reach;
 mod search;
-mod slot;
 #[cfg(test)]
 mod tests;
+mod tip_monitor;
 mod types;
-mod watch;
 
+pub use named::AddPeerError;
 pub use types::{
-    Action, Admission, DisconnectReason, Moment, Needed, PeerStatus, Persistence, Place, Search,
-    Settings,
+    Action, BestHeader, DisconnectReason, Needed, PeerAdmission, PeerStatus, Persistence,
+    PoolSettings, Rtt, Search,
 };
 
-use crate::net::addrman::{AddrMan, PeerAddress};
-use crate::primitives::PeerId;
-use losses::Losses;
+use crate::net::addrman::{AddrMan, NetGroup};
+use crate::primitives::{Moment, PeerId};
+use connection::Connection;
+use dial_history::{DialHistory, ProxyState};
+use fixed_seed_slots::FixedSeedSlots;
 use named::NamedPeers;
 use pace::Pace;
 use rand::Rng;
-use reach::Reachability;
-use search::Searching;
-use slot::Slot;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use search::AddressSearch;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use watch::Watch;
+use tip_monitor::TipMonitor;
 
 /// Most found peers in one network group.
 pub const MAX_PER_GROUP: usize = 2;
 
-/// After so many connections in a row that ended without having brought anything, who does not persist dials nobody
-/// else: each address has tries of its own, but there is no end to the addresses that a hostile network has.
+/// After this many fruitless connections in a row, a pool that does not persist dials no more. Each address is dialled
+/// only a few times, but a hostile network has no end of addresses.
 const MAX_FRUITLESS: u32 = 32;
 
-/// A changed address manager is written after so long. Source: Bitcoin Core `DUMP_PEERS_INTERVAL`.
+/// How long a changed address manager may stay unsaved. Source: Bitcoin Core `DUMP_PEERS_INTERVAL`.
 const SAVE_AFTER: Duration = Duration::from_secs(15 * 60);
-/// Good news is written sooner, and soonest in the first minute: what is learnt then is worth most to the next start.
+/// Important changes are saved sooner, and in the first minute at once: the next start needs them most.
 const SAVE_SOON: Duration = Duration::from_secs(2 * 60);
-const SAVE_FIRST: Duration = Duration::from_secs(2);
-const FIRST: Duration = Duration::from_secs(60);
+const SAVE_AT_START: Duration = Duration::from_secs(2);
+const START: Duration = Duration::from_secs(60);
 
-/// The longest time without a [`Pool::poll`]: later ones count as a sleep of the computer.
-const TICK: Duration = Duration::from_millis(500);
+/// The longest time between two calls of [`Pool::poll`].
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Whether the address manager's file is behind.
+/// Whether the address manager has changed since it was saved.
 #[derive(Clone, Copy, Debug, Default)]
-struct Saving {
+struct SaveState {
     changed: bool,
-    good_news: bool,
-    last: Option<Duration>,
-}
-
-/// Whether anything gets through the proxy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum ProxyState {
-    /// Nothing is known of it, or there is none.
-    #[default]
-    Unknown,
-    /// It has failed, and never worked.
-    Failed,
-    /// It has connected us, or tried to.
-    Works,
-}
-
-impl ProxyState {
-    fn failed(&mut self) {
-        if *self == Self::Unknown {
-            *self = Self::Failed;
-        }
-    }
-
-    fn works(&mut self) {
-        *self = Self::Works;
-    }
+    /// Whether a change is worth saving soon.
+    important: bool,
+    last_save: Option<Duration>,
 }
 
 /// The connections, the address manager, and what is known of the network.
 #[derive(Debug)]
 pub struct Pool {
-    settings: Settings,
+    settings: PoolSettings,
     addrman: AddrMan,
     named: NamedPeers,
     ever_connected: bool,
-    /// Connections that ended since a peer was useful last.
+    /// Whether peers may be connected. The user can switch that off.
+    network_active: bool,
+    /// Connections that ended since a peer was last useful.
     fruitless: u32,
-    slots: BTreeMap<PeerId, Slot>,
+    connections: BTreeMap<PeerId, Connection>,
     next_id: u64,
-    /// Addresses that DNS or the shipped list gave just now.
-    fresh: VecDeque<PeerAddress>,
-    /// How many addresses the seeds behind a proxy have told, while any of them is asked.
-    fetched: Option<usize>,
-    losses: Losses,
-    /// Addresses that this pool has dialled for nothing.
-    tried: BTreeSet<PeerAddress>,
-    proxy: ProxyState,
-    reach: Reachability,
-    searching: Searching,
+    dial_history: DialHistory,
+    address_search: AddressSearch,
+    fixed_seed_slots: FixedSeedSlots,
     pace: Pace,
-    watch: Watch,
-    saving: Saving,
+    tip_monitor: TipMonitor,
+    save_state: SaveState,
     started: Moment,
     actions: Vec<Action>,
-    quiet_until: Duration,
+    next_poll: Duration,
 }
 
 impl Pool {
-    /// A pool without connections, at this moment.
-    pub fn new(settings: Settings, addrman: AddrMan, now: Moment) -> Self {
-        let only = !settings.connect.is_empty();
-        let names = if only { &settings.connect } else { &settings.add_peers };
-        let named = NamedPeers::new(names.iter(), settings.persistence);
+    /// Creates a pool without connections.
+    pub fn new(settings: PoolSettings, addrman: AddrMan, now: Moment) -> Self {
+        let named_only = !settings.connect.is_empty();
+        let names = if named_only { &settings.connect } else { &settings.add_peers };
+        let named = NamedPeers::new(names.iter(), named_only, settings.persistence);
+        let first_start = !named_only && settings.dns && addrman.tried_len() == 0;
+        let wanted = if first_start { settings.wanted } else { 0 };
         Self {
-            reach: Reachability::new(settings.proxy_seeds.is_some()),
-            searching: Searching::new(settings.dns),
-            watch: Watch::new(settings.stale_after, now),
+            dial_history: DialHistory::new(settings.proxy_seeds.is_some()),
+            address_search: AddressSearch::new(settings.dns),
+            fixed_seed_slots: FixedSeedSlots::first_start(wanted),
+            tip_monitor: TipMonitor::new(settings.stale_after, now),
             addrman,
             named,
             ever_connected: false,
+            network_active: true,
             fruitless: 0,
-            slots: BTreeMap::new(),
+            connections: BTreeMap::new(),
             next_id: 0,
-            fresh: VecDeque::new(),
-            fetched: None,
-            losses: Losses::default(),
-            tried: BTreeSet::new(),
-            proxy: ProxyState::default(),
             pace: Pace::default(),
-            saving: Saving::default(),
+            save_state: SaveState::default(),
             started: now,
             actions: Vec::new(),
-            quiet_until: Duration::ZERO,
+            next_poll: Duration::ZERO,
             settings,
         }
     }
 
-    /// Whether only named peers are dialled.
-    fn is_closed(&self) -> bool {
+    /// Returns whether only named peers are dialled.
+    fn is_named_only(&self) -> bool {
         !self.settings.connect.is_empty()
     }
 
-    /// How many peers are to be connected, the one more apart that a stale tip calls for.
+    /// Returns how many peers to keep connected, without the extra one that a stale tip calls for.
     pub fn wanted(&self) -> usize {
-        if self.is_closed() { self.named.len() } else { self.settings.wanted.max(self.named.len()) }
+        let least = if self.is_named_only() { 0 } else { self.settings.wanted };
+        least.max(self.named.len())
     }
 
-    /// Whether lost peers are replaced for ever.
+    /// Returns how many peers to have now: one extra while the tip is stale.
+    fn wanted_now(&self) -> usize {
+        self.wanted() + usize::from(self.tip_monitor.wants_extra_peer)
+    }
+
+    /// Returns whether lost peers are replaced forever.
     fn persists(&self) -> bool {
         match self.settings.persistence {
             Persistence::Brief => false,
             Persistence::OnceConnected => self.ever_connected,
-            Persistence::Always => true,
+            Persistence::Always | Persistence::Forever => true,
         }
     }
 
-    /// Whether so many connections have brought nothing that no other one is tried.
-    fn is_given_up(&self) -> bool {
+    /// Returns whether the pool dials no more, because too many connections were fruitless.
+    fn has_given_up(&self) -> bool {
         self.fruitless >= MAX_FRUITLESS && !self.persists()
     }
 
-    /// Decides what to do now. To be called after every event, and by [`Pool::deadline`] at the latest.
+    /// Decides what to do now. The caller calls this after every event, and by [`Pool::deadline`] at the latest.
     pub fn poll(&mut self, now: Moment, rng: &mut dyn Rng) -> Vec<Action> {
         self.detect_sleep(now);
-        if now.since_start >= self.quiet_until {
-            self.check_probes(now.since_start);
+        if now.since_start >= self.next_poll {
+            self.check_pings(now.since_start);
             self.check_lags(now.since_start);
-            self.check_extra(now.since_start);
+            self.check_extra_peer(now.since_start);
             self.check_addr_fetches(now);
-            self.search(now);
-            self.dial(now, rng);
+            if self.network_active {
+                self.search(now);
+                self.dial(now, rng);
+            }
             self.save(now);
-            self.quiet_until = self.deadline(now.since_start);
+            self.next_poll = self.deadline(now.since_start);
         }
         std::mem::take(&mut self.actions)
     }
 
-    /// When to poll again though nothing has happened.
+    /// Returns when to poll again if nothing happens before.
     pub fn deadline(&self, now: Duration) -> Duration {
-        let named = self.named.deadline().filter(|_| !self.is_given_up());
+        let named = self.named.deadline().filter(|_| !self.has_given_up());
         let due = [named, self.dial_deadline(now)];
-        due.into_iter().flatten().fold(now + TICK, Duration::min)
+        let due = due.into_iter().flatten().filter(|_| self.network_active);
+        due.fold(now + MAX_POLL_INTERVAL, Duration::min)
     }
 
-    /// Something has happened: the next poll looks at everything.
-    fn stir(&mut self) {
-        self.quiet_until = Duration::ZERO;
+    /// Makes the next poll decide again, since something has happened.
+    fn wake(&mut self) {
+        self.next_poll = Duration::ZERO;
     }
 
     fn search(&mut self, now: Moment) {
-        if self.is_closed() || self.is_given_up() {
+        if self.is_named_only() || self.has_given_up() {
             return;
         }
-        // The one more that a stale tip calls for is searched for like any other.
-        let wanted = self.wanted() + self.watch.extra();
         let (peers, addresses) = (self.connected_count(), self.addrman.len());
-        match self.searching.next(peers, wanted, addresses, now.since_start) {
+        match self.address_search.next(peers, self.wanted_now(), addresses, now.since_start) {
+            None if !self.address_search.is_running() && self.free_slots() > 0 => {
+                self.actions.extend(self.fixed_seed_slots.search());
+            }
             None => {}
             Some(Search::Dns) if self.settings.proxy_seeds.is_some() => {
                 let names = self.settings.proxy_seeds.iter().flatten().cloned().collect();
-                self.fetch_addresses(names, now);
+                self.start_addr_fetches(names, now);
             }
             Some(search) => self.actions.push(Action::Search(search)),
         }
     }
 
     fn save(&mut self, now: Moment) {
-        if self.is_closed() {
+        if self.is_named_only() {
             return;
         }
-        let Saving { changed, good_news, last } = self.saving;
-        let since = |limit| last.is_none_or(|last| now.since_start >= last + limit);
-        let young = now.since_start < self.started.since_start + FIRST;
-        let soon = if young { SAVE_FIRST } else { SAVE_SOON };
-        if (good_news && since(soon)) || (changed && since(SAVE_AFTER)) {
+        let SaveState { changed, important, last_save } = self.save_state;
+        let passed = |limit| last_save.is_none_or(|last| now.since_start >= last + limit);
+        let starting = now.since_start < self.started.since_start + START;
+        let soon = if starting { SAVE_AT_START } else { SAVE_SOON };
+        if (important && passed(soon)) || (changed && passed(SAVE_AFTER)) {
             self.addrman.tidy(now.unix);
-            self.saving = Saving { last: Some(now.since_start), ..Saving::default() };
+            self.save_state =
+                SaveState { last_save: Some(now.since_start), ..SaveState::default() };
             self.actions.push(Action::Save);
         }
     }
 
-    /// The address manager; of no interest to a pool of named peers only.
+    /// Returns the address manager. A pool with only named peers does not use it.
     pub fn addrman(&self) -> &AddrMan {
         &self.addrman
     }
 
-    /// Goes on with another address manager: the one that another process has written meanwhile.
+    /// Replaces the address manager by the one that another process has written.
     pub fn replace_addrman(&mut self, addrman: AddrMan) {
         self.addrman = addrman;
-        self.saving.changed = false;
-        self.saving.good_news = false;
+        self.save_state.changed = false;
+        self.save_state.important = false;
     }
 
-    /// Whether the address manager has changed since it was last to be saved.
+    /// Returns whether the address manager has changed since the last [`Action::Save`].
     pub fn is_unsaved(&self) -> bool {
-        !self.is_closed() && (self.saving.changed || self.saving.good_news)
+        !self.is_named_only() && (self.save_state.changed || self.save_state.important)
     }
 
-    /// The address manager could not be written now.
+    /// Records that the address manager could not be written now.
     pub fn not_saved(&mut self) {
-        self.saving.changed = true;
+        self.save_state.changed = true;
     }
 
-    /// How many peers are connected.
+    /// Returns how many peers are connected.
     pub fn connected_count(&self) -> usize {
-        self.slots.values().filter(|slot| slot.is_peer()).count()
+        self.connections.values().filter(|connection| connection.is_peer()).count()
     }
 
-    /// The connected peers.
+    /// Returns whether several peers are wanted, and all that are connected were found in one network group.
+    pub fn is_one_group(&self) -> bool {
+        let peers = self.connections.values().filter(|connection| connection.is_peer());
+        let groups = peers.map(|peer| peer.found().map(NetGroup::of));
+        // The user chose named peers.
+        let groups: Option<BTreeSet<NetGroup>> = groups.collect();
+        self.wanted() > 1 && groups.is_some_and(|groups| groups.len() == 1)
+    }
+
+    /// Returns the connected peers.
     pub fn peers(&self) -> impl Iterator<Item = PeerStatus> {
-        let peers = self.slots.iter().filter(|(_, slot)| slot.is_peer());
-        peers.filter_map(|(id, slot)| slot.status(*id, &self.named))
+        let peers = self.connections.iter().filter(|(_, connection)| connection.is_peer());
+        peers.filter_map(|(id, connection)| connection.status(*id, &self.named))
     }
 
-    /// Connections that are being made: `host:port`, and since when.
+    /// Returns the connections whose handshake is not complete: `host:port`, and when it was dialled.
     pub fn dialling(&self) -> impl Iterator<Item = (String, Duration)> {
-        let under_way = self.slots.values().filter(|slot| slot.ready.is_none());
-        under_way.map(|slot| (slot.address(&self.named), slot.began))
+        let dialling = self.connections.values().filter(|connection| connection.is_dialling());
+        dialling.map(|connection| (connection.address(&self.named), connection.dialled_at))
     }
 
-    /// Whether one more peer may well be connected soon: a named one whose dial began less than `recent` ago; or one
-    /// that is being dialled or looked for, while there is a place for it and the others have hardly been connected for
-    /// longer than that. (Others are looked for all the time when there are too few.)
+    /// Returns the numbers of the connections that fulfil a condition.
+    fn connections_where(&self, condition: impl Fn(&Connection) -> bool) -> Vec<PeerId> {
+        let found = self.connections.iter().filter(|(_, connection)| condition(connection));
+        found.map(|(id, _)| *id).collect()
+    }
+
+    /// Returns whether one more peer will probably be connected soon. That is so in two cases:
+    ///
+    /// - A named peer was dialled less than `recent` ago.
+    /// - A slot is free, a peer is being dialled or looked for, and no peer has been connected for longer than
+    ///   `recent`. Without the last condition the answer would always be yes while there are too few peers.
     pub fn expects_peers(&self, now: Duration, recent: Duration) -> bool {
-        let dialled =
-            |slot: &&Slot| slot.ready.is_none() && !slot.feeler && now <= slot.began + recent;
-        let mut under_way = self.slots.values().filter(dialled);
-        if under_way.clone().any(Slot::is_named) {
+        if !self.network_active {
+            return false;
+        }
+        let dialled_recently = |connection: &&Connection| {
+            connection.is_dialling() && !connection.feeler && now <= connection.dialled_at + recent
+        };
+        let mut dialled = self.connections.values().filter(dialled_recently);
+        if dialled.clone().any(Connection::is_named) {
             return true;
         }
-        let peers = self.slots.values().filter(|slot| slot.is_peer());
-        let since = peers.filter_map(|slot| slot.ready.as_ref()).map(|ready| ready.since).min();
-        let early = since.is_none_or(|since| now <= since + recent);
-        early && self.has_place() && (under_way.next().is_some() || self.may_find_more())
+        let peers = self.connections.values().filter(|connection| connection.is_peer());
+        let first = peers.filter_map(|peer| peer.peer.as_ref()).map(|peer| peer.since).min();
+        let early = first.is_none_or(|first| now <= first + recent);
+        early && self.free_slots() > 0 && (dialled.next().is_some() || self.may_find_more())
     }
 
-    /// Whether there may be somebody to dial whom no dial has begun for: addresses are looked for, or wait.
+    /// Returns whether there may be further addresses to dial: some are waiting, or are being looked for.
     fn may_find_more(&self) -> bool {
-        let waiting = !self.fresh.is_empty() || self.fetched.is_some();
-        !self.is_closed() && (waiting || self.searching.is_running() || !self.pace.found_nothing())
+        let searching = self.address_search.has_pending() || self.address_search.is_running();
+        !self.is_named_only() && (searching || !self.pace.found_nothing())
     }
 
-    /// `host:port` of a connection.
+    /// Returns the address of a connection as `host:port`.
     pub fn address(&self, id: PeerId) -> Option<String> {
-        self.slots.get(&id).map(|slot| slot.address(&self.named))
+        self.connections.get(&id).map(|connection| connection.address(&self.named))
     }
 
-    /// Whether the user named the peer.
+    /// Returns whether the user named the peer.
     pub fn is_named(&self, id: PeerId) -> bool {
-        self.slots.get(&id).is_some_and(Slot::is_named)
+        self.connections.get(&id).is_some_and(Connection::is_named)
     }
 
-    /// Whether nobody is connected, and nobody will ever be.
+    /// Returns whether no peer is connected, and none will ever be.
     pub fn is_exhausted(&self, now: Moment) -> bool {
-        let nobody_else = self.is_closed() || (!self.persists() && self.knows_nobody(now));
-        let nobody_left = self.named.are_given_up() && nobody_else;
-        self.slots.is_empty() && (nobody_left || self.is_given_up())
+        if self.settings.persistence == Persistence::Forever {
+            return false;
+        }
+        let no_found_left = self.is_named_only() || (!self.persists() && self.has_no_address(now));
+        let none_left = self.named.are_given_up() && no_found_left;
+        self.connections.is_empty() && (none_left || self.has_given_up())
     }
 
-    /// Whether nobody is being dialled, and nobody will be as long as those stay that are connected.
+    /// Returns whether no peer is being dialled, and none will be while the connected peers stay.
     pub fn dialing_is_over(&self, now: Moment) -> bool {
-        let dialling = self.slots.values().any(|slot| slot.ready.is_none());
+        let dialling = self.connections.values().any(Connection::is_dialling);
         let full = self.connected_count() >= self.wanted();
-        let nobody_else = self.is_closed() || full || self.knows_nobody(now);
-        let nobody_due = self.named.deadline().is_none() && nobody_else;
-        !dialling && (nobody_due || self.is_given_up())
+        let no_found_due = self.is_named_only() || full || self.has_no_address(now);
+        let none_due = self.named.deadline().is_none() && no_found_due;
+        !dialling && (none_due || self.has_given_up())
     }
 
-    /// Whether a proxy that never worked is in the way of everybody, and it is not waited for.
+    /// Returns whether the proxy never worked and the pool does not wait for it, so that no peer can be reached.
     fn is_cut_off(&self) -> bool {
-        self.proxy == ProxyState::Failed && !self.persists()
+        self.dial_history.proxy == ProxyState::Failed && !self.persists()
     }
 
-    /// Whether there is no address left to dial, now or soon, and no source to ask.
-    fn knows_nobody(&self, now: Moment) -> bool {
+    /// Returns whether there is no address to dial, now or soon, and no source left to ask.
+    fn has_no_address(&self, now: Moment) -> bool {
         if self.is_cut_off() {
             return true;
         }
-        let waits = !self.fresh.is_empty()
-            || self.fetched.is_some()
-            || self.losses.is_any_waiting(now.since_start);
-        self.searching.is_done() && self.pace.found_nothing() && !waits
+        let waiting = self.address_search.has_pending()
+            || self.dial_history.lost_peers.is_any_waiting(now.since_start);
+        self.address_search.is_done() && self.pace.found_nothing() && !waiting
     }
 }

@@ -1,34 +1,37 @@
-//! How fast to dial.
+//! How fast the pool dials.
 
 use std::time::Duration;
 
-/// Dials in flight for each free place: most addresses are dead or full. Those that are too many are cancelled, or hung
-/// up on right after the handshake.
-const DIALS_PER_PLACE: usize = 3;
-/// Fewest and most dials in flight while there is a free place.
+/// Dials in flight for each free slot: most addresses are dead, or their nodes are full. Connections beyond the free
+/// slots are cancelled, or closed right after the handshake.
+const DIALS_PER_SLOT: usize = 3;
+/// Fewest and most dials in flight while there is a free slot.
 const MIN_DIALS: usize = 8;
 const MAX_DIALS: usize = 32;
-/// Pause between those beyond one for each free place, as in RFC 8305: who answers at once makes them superfluous.
+/// Pause between dials beyond one for each free slot. They are unnecessary if the first ones answer at once (the idea
+/// of RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(100);
 
-/// After so many failures in a row the haste has not helped: from then on as Bitcoin Core, two a second.
-const HASTY: u32 = 100;
+/// After this many failures in a row, dialling fast has not helped. From then on the pool dials two addresses a
+/// second, as Bitcoin Core does.
+const FAST_DIALS: u32 = 100;
 const STEADY_PAUSE: Duration = Duration::from_millis(500);
 const STEADY_DIALS: usize = 4;
-/// After so many, with no peer at all, there is no network: slower, but still so that its return is noticed within
-/// seconds.
-const HOPELESS: u32 = 1000;
-const HOPELESS_PAUSE: Duration = Duration::from_secs(1);
+/// After this many failures in a row without any peer, there is probably no network. The pool then dials even slower,
+/// but still often enough to notice within seconds that the network is back.
+const NO_NETWORK: u32 = 1000;
+const NO_NETWORK_PAUSE: Duration = Duration::from_secs(1);
 
-/// How fast to dial.
+/// Decides how fast to dial.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// Failures since the last success.
     failures: u32,
     pub(super) last_dial: Option<Duration>,
-    /// The address manager is not looked through until then.
+    /// When the address manager is searched again, after it had no address to dial.
     pub(super) nothing_until: Option<Duration>,
     pub(super) next_feeler: Option<Duration>,
+    /// Whether the last address to dial was sought in the address manager first.
     pub(super) from_addrman: bool,
 }
 
@@ -41,7 +44,7 @@ impl Pace {
         self.failures = 0;
     }
 
-    /// There may be somebody to dial now.
+    /// Makes the next poll search the address manager, which may have an address to dial now.
     pub(super) fn look_again(&mut self) {
         self.nothing_until = None;
     }
@@ -50,17 +53,22 @@ impl Pace {
         self.nothing_until.is_some()
     }
 
-    /// Most dials that may be under way, and the pause between two of them.
-    pub(super) fn limits(&self, free: usize, dialling: usize, alone: bool) -> (usize, Duration) {
-        if free == 0 {
+    /// Returns how many dials may be in flight, and the pause between two of them.
+    pub(super) fn limits(
+        &self,
+        free_slots: usize,
+        dialling: usize,
+        alone: bool,
+    ) -> (usize, Duration) {
+        if free_slots == 0 {
             (0, Duration::ZERO)
-        } else if self.failures < HASTY {
-            let pause = if dialling < free { Duration::ZERO } else { HEAD_START };
-            ((free * DIALS_PER_PLACE).clamp(MIN_DIALS, MAX_DIALS), pause)
-        } else if self.failures < HOPELESS || !alone {
-            (free.min(STEADY_DIALS), STEADY_PAUSE)
+        } else if self.failures < FAST_DIALS {
+            let pause = if dialling < free_slots { Duration::ZERO } else { HEAD_START };
+            ((free_slots * DIALS_PER_SLOT).clamp(MIN_DIALS, MAX_DIALS), pause)
+        } else if self.failures < NO_NETWORK || !alone {
+            (free_slots.min(STEADY_DIALS), STEADY_PAUSE)
         } else {
-            (MIN_DIALS, HOPELESS_PAUSE)
+            (MIN_DIALS, NO_NETWORK_PAUSE)
         }
     }
 }

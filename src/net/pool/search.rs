@@ -1,42 +1,48 @@
-//! When addresses are looked for outside the address manager.
+//! Decides when to look for addresses outside the address manager.
 
 use super::backoff;
 use super::types::Search;
+use crate::net::addrman::PeerAddress;
+use std::collections::VecDeque;
 use std::time::Duration;
 
-/// With fewer addresses than this the next source is asked as well.
-pub(super) const ENOUGH: usize = 16;
+/// With fewer addresses than this, the next source is asked as well.
+const ENOUGH: usize = 16;
 
-/// With hardly a peer, the address manager is given so long before DNS is asked. (Bitcoin Core waits 11 s: DNS tells
-/// the seeds' operators, and the provider, that a node starts.)
-const HUNGRY: Duration = Duration::from_secs(5);
-/// With some peers, but too few, it is given so long.
-const SHORT: Duration = Duration::from_secs(60);
+/// How long the pool tries the address manager before it asks DNS, while it has hardly any peer. Bitcoin Core waits
+/// 11 s: a DNS query tells the seeds' operators, and the provider, that a node starts.
+const DELAY_WITH_FEW_PEERS: Duration = Duration::from_secs(5);
+/// The same while it has some peers, but fewer than wanted.
+const DELAY_WITH_SOME_PEERS: Duration = Duration::from_secs(60);
 /// Fewer peers than this are hardly any.
-const FEW: usize = 2;
+const FEW_PEERS: usize = 2;
 
 /// The pause until a source is asked again; it doubles each time.
-const PAUSE: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Clone, Debug, Default)]
-struct Source {
+struct SourceState {
+    /// How often the source was asked.
     asked: u32,
     running: bool,
-    next: Duration,
+    /// When the source may be asked again.
+    not_before: Duration,
+    /// When the last answer came.
     ended: Option<Duration>,
+    /// How many addresses the last answer had.
     found: usize,
 }
 
-impl Source {
+impl SourceState {
     fn start(&mut self, now: Duration) {
         self.running = true;
-        self.next = now + backoff::pause(PAUSE, self.asked, LONGEST_PAUSE);
+        self.not_before = now + backoff::pause(FIRST_PAUSE, self.asked, LONGEST_PAUSE);
         self.asked += 1;
     }
 
     fn is_ready(&self, now: Duration) -> bool {
-        !self.running && (self.asked == 0 || now >= self.next)
+        !self.running && (self.asked == 0 || now >= self.not_before)
     }
 
     fn end(&mut self, found: usize, now: Duration) {
@@ -46,28 +52,36 @@ impl Source {
     }
 }
 
-/// What is looked for, and how pressing it is.
+/// The sources of addresses, and what they have found.
 #[derive(Clone, Debug)]
-pub(super) struct Searching {
+pub(super) struct AddressSearch {
+    /// Addresses that were found and not dialled yet.
+    pub(super) fresh: VecDeque<PeerAddress>,
+    /// How many addresses the seeds behind a proxy have sent, while any of them is being asked.
+    pub(super) fetched: Option<usize>,
     dns_allowed: bool,
-    dns: Source,
-    shipped: Source,
-    hungry_since: Option<Duration>,
-    short_since: Option<Duration>,
+    dns: SourceState,
+    fixed_seeds: SourceState,
+    /// Since when there have been hardly any peers.
+    few_peers_since: Option<Duration>,
+    /// Since when there have been fewer peers than wanted.
+    too_few_peers_since: Option<Duration>,
 }
 
-impl Searching {
+impl AddressSearch {
     pub(super) fn new(dns_allowed: bool) -> Self {
         Self {
+            fresh: VecDeque::new(),
+            fetched: None,
             dns_allowed,
-            dns: Source::default(),
-            shipped: Source::default(),
-            hungry_since: None,
-            short_since: None,
+            dns: SourceState::default(),
+            fixed_seeds: SourceState::default(),
+            few_peers_since: None,
+            too_few_peers_since: None,
         }
     }
 
-    /// What to look at now, with so many peers of so many wanted, and so many addresses in the address manager.
+    /// Returns the source to ask now, if any. `addresses` is the number of addresses in the address manager.
     pub(super) fn next(
         &mut self,
         peers: usize,
@@ -76,112 +90,118 @@ impl Searching {
         now: Duration,
     ) -> Option<Search> {
         let since = |start: Option<Duration>, holds: bool| holds.then(|| start.unwrap_or(now));
-        self.hungry_since = since(self.hungry_since, peers < FEW.min(wanted));
-        self.short_since = since(self.short_since, peers < wanted);
-        self.short_since?;
-        let waited =
+        self.few_peers_since = since(self.few_peers_since, peers < FEW_PEERS.min(wanted));
+        self.too_few_peers_since = since(self.too_few_peers_since, peers < wanted);
+        self.too_few_peers_since?;
+        let passed =
             |start: Option<Duration>, limit| start.is_some_and(|start| now >= start + limit);
-        let pressing = waited(self.hungry_since, HUNGRY) || waited(self.short_since, SHORT);
-        let first = |source: &Source| source.asked == 0 && addresses < ENOUGH;
-        if self.dns_allowed && self.dns.is_ready(now) && (first(&self.dns) || pressing) {
+        let urgent = passed(self.few_peers_since, DELAY_WITH_FEW_PEERS)
+            || passed(self.too_few_peers_since, DELAY_WITH_SOME_PEERS);
+        let first = |source: &SourceState| source.asked == 0 && addresses < ENOUGH;
+        if self.dns_allowed && self.dns.is_ready(now) && (first(&self.dns) || urgent) {
             self.dns.start(now);
             return Some(Search::Dns);
         }
-        if self.dns.running || !self.shipped.is_ready(now) {
+        if self.dns.running || !self.fixed_seeds.is_ready(now) {
             return None;
         }
-        // DNS has had its turn, and its answers theirs.
+        // The fixed seeds are used only after DNS has answered, and its addresses were dialled.
         let dns_failed = !self.dns_allowed || (self.dns.ended.is_some() && self.dns.found < ENOUGH);
-        let tried = !self.dns_allowed || waited(self.dns.ended, HUNGRY);
-        if (dns_failed && first(&self.shipped)) || (tried && pressing) {
-            self.shipped.start(now);
-            return Some(Search::Shipped);
+        let dns_tried = !self.dns_allowed || passed(self.dns.ended, DELAY_WITH_FEW_PEERS);
+        if (dns_failed && first(&self.fixed_seeds)) || (dns_tried && urgent) {
+            self.fixed_seeds.start(now);
+            return Some(Search::FixedSeeds);
         }
         None
     }
 
-    /// A search has ended.
-    pub(super) fn found(&mut self, search: Search, found: usize, now: Duration) {
+    /// Records that a source has answered.
+    pub(super) fn ended(&mut self, search: Search, found: usize, now: Duration) {
         match search {
             Search::Dns => self.dns.end(found, now),
-            Search::Shipped => self.shipped.end(found, now),
+            Search::FixedSeeds => self.fixed_seeds.end(found, now),
         }
     }
 
-    /// Whether a source is being asked.
+    /// Returns whether found addresses wait to be dialled, or seeds behind a proxy are being asked.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.fresh.is_empty() || self.fetched.is_some()
+    }
+
+    /// Returns whether a source is being asked.
     pub(super) fn is_running(&self) -> bool {
-        self.dns.running || self.shipped.running
+        self.dns.running || self.fixed_seeds.running
     }
 
-    /// Whether every source has been asked, and none is being asked.
+    /// Returns whether every source has answered, and none is being asked.
     pub(super) fn is_done(&self) -> bool {
-        let done = |source: &Source| source.ended.is_some() && !source.running;
-        (!self.dns_allowed || done(&self.dns)) && done(&self.shipped)
+        let done = |source: &SourceState| source.ended.is_some() && !source.running;
+        (!self.dns_allowed || done(&self.dns)) && done(&self.fixed_seeds)
     }
 
-    /// The network may be another one now: everything is worth a try.
-    pub(super) fn hurry(&mut self, now: Duration) {
-        for source in [&mut self.dns, &mut self.shipped] {
+    /// Allows every source to be asked at once, since the network may be another one now.
+    pub(super) fn retry_now(&mut self, now: Duration) {
+        for source in [&mut self.dns, &mut self.fixed_seeds] {
             source.asked = source.asked.min(1);
-            source.next = source.next.min(now);
+            source.not_before = source.not_before.min(now);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Search, Searching};
+    use super::{AddressSearch, Duration, Search};
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
     #[test]
-    fn without_addresses_dns_is_asked_at_once_and_the_shipped_ones_when_it_gives_too_little() {
-        let mut searching = Searching::new(true);
-        assert_eq!(searching.next(0, 8, 0, at(0)), Some(Search::Dns));
-        assert_eq!(searching.next(0, 8, 0, at(4)), None);
-        searching.found(Search::Dns, 3, at(4));
-        assert!(!searching.is_done());
-        assert_eq!(searching.next(0, 8, 3, at(4)), Some(Search::Shipped));
-        searching.found(Search::Shipped, 100, at(4));
-        assert!(searching.is_done());
-        assert_eq!(searching.next(0, 8, 100, at(30)), None);
-        assert_eq!(searching.next(0, 8, 100, at(60)), Some(Search::Dns));
+    fn without_addresses_dns_is_asked_at_once_and_then_the_fixed_seeds_if_dns_has_too_few() {
+        let mut search = AddressSearch::new(true);
+        assert_eq!(search.next(0, 8, 0, at(0)), Some(Search::Dns));
+        assert_eq!(search.next(0, 8, 0, at(4)), None);
+        search.ended(Search::Dns, 3, at(4));
+        assert!(!search.is_done());
+        assert_eq!(search.next(0, 8, 3, at(4)), Some(Search::FixedSeeds));
+        search.ended(Search::FixedSeeds, 100, at(4));
+        assert!(search.is_done());
+        assert_eq!(search.next(0, 8, 100, at(30)), None);
+        assert_eq!(search.next(0, 8, 100, at(60)), Some(Search::Dns));
     }
 
     #[test]
-    fn a_full_addrman_is_tried_before_dns_and_dns_before_the_shipped_addresses() {
-        let mut searching = Searching::new(true);
-        assert_eq!(searching.next(0, 8, 500, at(0)), None);
-        assert_eq!(searching.next(1, 8, 500, at(4)), None);
-        assert_eq!(searching.next(1, 8, 500, at(5)), Some(Search::Dns));
-        searching.found(Search::Dns, 40, at(6));
-        assert_eq!(searching.next(1, 8, 540, at(7)), None);
-        assert_eq!(searching.next(1, 8, 540, at(11)), Some(Search::Shipped));
+    fn a_full_addrman_is_tried_before_dns_and_dns_before_the_fixed_seeds() {
+        let mut search = AddressSearch::new(true);
+        assert_eq!(search.next(0, 8, 500, at(0)), None);
+        assert_eq!(search.next(1, 8, 500, at(4)), None);
+        assert_eq!(search.next(1, 8, 500, at(5)), Some(Search::Dns));
+        search.ended(Search::Dns, 40, at(6));
+        assert_eq!(search.next(1, 8, 540, at(7)), None);
+        assert_eq!(search.next(1, 8, 540, at(11)), Some(Search::FixedSeeds));
     }
 
     #[test]
-    fn with_some_peers_the_search_waits_and_with_enough_it_never_starts() {
-        let mut searching = Searching::new(true);
+    fn the_search_waits_with_some_peers_and_never_starts_with_enough() {
+        let mut search = AddressSearch::new(true);
         for second in 0..1000 {
-            assert_eq!(searching.next(8, 8, 0, at(second)), None);
+            assert_eq!(search.next(8, 8, 0, at(second)), None);
         }
         for second in 1000..1060 {
-            assert_eq!(searching.next(3, 8, 500, at(second)), None);
+            assert_eq!(search.next(3, 8, 500, at(second)), None);
         }
-        assert_eq!(searching.next(3, 8, 500, at(1060)), Some(Search::Dns));
-        searching.found(Search::Dns, 40, at(1060));
-        assert_eq!(searching.next(8, 8, 500, at(1070)), None);
+        assert_eq!(search.next(3, 8, 500, at(1060)), Some(Search::Dns));
+        search.ended(Search::Dns, 40, at(1060));
+        assert_eq!(search.next(8, 8, 500, at(1070)), None);
     }
 
     #[test]
-    fn without_dns_the_shipped_addresses_come_first_and_questions_become_rare() {
-        let mut searching = Searching::new(false);
+    fn without_dns_the_fixed_seeds_comes_first_and_is_asked_ever_less_often() {
+        let mut search = AddressSearch::new(false);
         let mut asked = Vec::new();
         for second in 0..24 * 3600 {
-            if searching.next(0, 8, 0, at(second)) == Some(Search::Shipped) {
-                searching.found(Search::Shipped, 0, at(second));
+            if search.next(0, 8, 0, at(second)) == Some(Search::FixedSeeds) {
+                search.ended(Search::FixedSeeds, 0, at(second));
                 asked.push(second);
             }
         }

@@ -1,187 +1,190 @@
 //! What goes into the pool and what comes out.
 
-use crate::net::addrman::PeerAddress;
+use crate::net::TrafficCounters;
+use crate::net::addrman::{AddressNetwork, PeerAddress};
 use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Both clocks at one moment. They part when the computer sleeps or somebody sets the time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// Time since the start, by a clock that is never set.
-    pub since_start: Duration,
-    /// The wall clock: Unix time in seconds.
-    pub unix: u64,
-}
-
-/// How long peers are sought.
+/// How long the pool goes on looking for peers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Persistence {
-    /// Failures are final at some point, and then it is over.
+    /// The pool gives up after a number of failures.
     #[default]
     Brief,
-    /// The same until the first peer was connected; from then on those that were are replaced for ever.
+    /// As `Brief` until the first peer is connected. From then on, lost peers are replaced forever.
     OnceConnected,
-    /// Lost peers are replaced for ever.
+    /// Lost peers are replaced forever.
     Always,
+    /// As `Always`, and the pool never ends: peers can be named while it runs, and named peers that misbehaved or were
+    /// of no use are dialled again after a while.
+    Forever,
 }
 
-/// What peers have to offer. A named one is used whatever it offers.
+/// The data that peers have to offer. Peers that the user named are used whatever they offer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Needed {
-    /// Headers: of the whole chain while our tip is far from its end, and of its end afterwards.
+    /// Headers: of the whole chain while our tip is old, only of its end afterwards.
     #[default]
     Headers,
-    /// The last blocks, with witnesses: those that a node with pruned history serves too (BIP159).
+    /// The last blocks, with witnesses. Pruned nodes serve them too (BIP159).
     RecentBlocks,
     /// Any block, with witnesses.
     AllBlocks,
 }
 
-/// How the pool is to find and keep peers.
+/// How the pool finds and keeps peers.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Only these peers (`host:port`), and no search for others, if there is any.
+pub struct PoolSettings {
+    /// If not empty, the pool dials only these peers (`host:port`) and looks for no others.
     pub connect: Vec<String>,
-    /// These peers (`host:port`) beside those that are found.
+    /// Peers (`host:port`) to connect to in addition to those that are found.
     pub add_peers: Vec<String>,
     /// How many peers to keep connected.
     pub wanted: usize,
-    /// How long they are sought.
+    /// How long to go on looking for peers.
     pub persistence: Persistence,
-    /// What they have to offer.
+    /// The data that peers have to offer.
     pub needed: Needed,
-    /// Whether they are not to be asked for addresses.
+    /// Whether to send no `getaddr`.
     pub no_gossip: bool,
     /// Whether the DNS seeds may be asked.
     pub dns: bool,
-    /// With a proxy, names of DNS seeds (`host:port`) to connect to through it: nothing is resolved here then.
+    /// Names of DNS seeds (`host:port`) to connect to through the proxy, which then resolves all names; `None`
+    /// without a proxy.
     pub proxy_seeds: Option<Vec<String>>,
-    /// Whether peers with service bit 28 follow another chain than ours, as on the networks where that split off.
+    /// Whether service bit 28 marks peers of another chain, as on the networks where one split off.
     pub other_chain: bool,
-    /// After so long without a new tip one more peer is sought; `None` where blocks come when they like (regtest).
+    /// How long the tip may stay the same before the pool looks for one more peer; `None` where blocks come at any
+    /// time (regtest).
     pub stale_after: Option<Duration>,
 }
 
-/// Where addresses are looked for outside the address manager.
+/// A source of addresses outside the address manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Search {
     /// The DNS seeds.
     Dns,
-    /// The addresses that ship with the program.
-    Shipped,
+    /// The fixed seeds, which ship with the program.
+    FixedSeeds,
 }
 
-/// What the caller is to do.
+/// What the pool's caller has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Dial, and report under this number.
+    /// Dial a peer, and report the connection's events under this number.
     Dial {
         /// The connection's number.
         id: PeerId,
         /// `host:port`.
         address: String,
-        /// How long the connection may take to be made.
-        patience: Duration,
+        /// How long the attempt to connect may take.
+        timeout: Duration,
     },
-    /// End a connection, or the attempt to make one; the pool has forgotten it already.
+    /// End a connection, or the attempt to make one. The pool has already forgotten it.
     Disconnect {
-        /// Which.
+        /// The connection's number.
         id: PeerId,
-        /// Whose.
+        /// `host:port`.
         address: String,
-        /// Why.
+        /// Why it ends.
         reason: DisconnectReason,
     },
     /// Send `getaddr`.
     AskAddresses {
-        /// To whom.
+        /// The connection's number.
         id: PeerId,
     },
     /// Send a `getheaders` whose answer shows whether the peer has our tip.
     AskTip {
-        /// To whom.
+        /// The connection's number.
         id: PeerId,
     },
-    /// Ping now.
+    /// Ping the peer now.
     Ping {
-        /// Whom.
+        /// The connection's number.
         id: PeerId,
     },
-    /// Look for addresses, and report what is found, be it nothing.
+    /// Look for addresses, and report the result even if nothing was found.
     Search(Search),
-    /// Write the address manager.
+    /// Write the address manager's file.
     Save,
 }
 
-/// Why we part with a peer.
+/// Why the pool disconnects a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DisconnectReason {
-    /// There are enough others.
+    /// Enough other peers are connected.
     #[error("enough peers without it")]
     Surplus,
-    /// It was only to be seen whether the address answers.
+    /// The connection only tested whether the address answers.
     #[error("tested its address")]
     Feeler,
-    /// It does not offer what is needed.
-    #[error("offers {} where {} is needed", names(*offered), names(*needed))]
+    /// The peer does not offer the services that are needed.
+    #[error("offers {} where {} is needed", service_names(*offered), service_names(*needed))]
     Services {
-        /// What is needed.
+        /// The services that are needed.
         needed: ServiceFlags,
-        /// What it offers.
+        /// The services that the peer offers.
         offered: ServiceFlags,
     },
-    /// It follows the chain that split off in August 2026 (service bit 28).
+    /// The peer follows the chain that split off in August 2026 (service bit 28).
     #[error("follows another chain (service bit 28)")]
     OtherChain,
-    /// It is connected by another name already.
+    /// The peer is already connected under another name.
     #[error("the same peer as {other}")]
     Duplicate {
         /// The other name.
         other: String,
     },
-    /// Its tip stayed behind while ours moved.
-    #[error("stays behind: height {} where others have {ours}", told(*height))]
+    /// The peer's tip stayed behind while ours moved.
+    #[error("stays behind: height {} where others have {ours}", height_text(*height))]
     Lagging {
-        /// Height of the header with most work that it has shown.
+        /// Height of the header with most work that the peer has shown.
         height: Option<u32>,
-        /// Our height when that was noticed.
+        /// Our height when the pool noticed that the peer was behind.
         ours: u32,
     },
-    /// It did not answer a ping after the network had changed or the computer had slept.
+    /// The peer did not answer a ping after the network had changed or the computer had slept.
     #[error("no answer within {limit:?} after the network changed or the computer slept")]
     Unresponsive {
-        /// How long it was waited for.
+        /// How long the pool waited.
         limit: Duration,
     },
-    /// It was only to tell addresses.
-    #[error("told {count} addresses, for which it was dialled")]
+    /// The connection was only for addresses.
+    #[error("sent {count} addresses, for which it was dialled")]
     AddrFetch {
-        /// How many it told.
+        /// How many addresses the peer sent.
         count: usize,
     },
-    /// One more peer had been sought, and this one brought news least recently.
+    /// There was one peer too many, and this one was the last to bring news.
     #[error("others bring news sooner")]
     LeastUseful,
+    /// The user wants it.
+    #[error("as requested")]
+    Requested,
+    /// The user has switched the network off.
+    #[error("the network is switched off")]
+    NetworkOff,
 }
 
-fn told(height: Option<u32>) -> String {
+fn height_text(height: Option<u32>) -> String {
     height.map_or_else(|| "unknown".to_owned(), |height| height.to_string())
 }
 
-fn names(services: ServiceFlags) -> String {
+fn service_names(services: ServiceFlags) -> String {
     if services == ServiceFlags::NONE { "nothing".to_owned() } else { services.names().join(" ") }
 }
 
-/// Whether a peer whose handshake is complete stays.
+/// What becomes of a peer whose handshake is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// It is used.
+pub enum PeerAdmission {
+    /// The peer is used.
     Keep,
-    /// It is to tell addresses, and used for nothing else; the pool ends the connection then.
+    /// The peer is only asked for addresses. The pool ends the connection afterwards.
     AddrFetch,
-    /// It is to be disconnected; the pool has forgotten it already.
+    /// The caller has to disconnect the peer. The pool has already forgotten it.
     Disconnect(DisconnectReason),
 }
 
@@ -192,23 +195,25 @@ pub struct Rtt {
     pub last: Duration,
     /// The shortest.
     pub min: Duration,
-    /// Smoothed: each new one counts for an eighth. Source: RFC 6298, section 2.3.
+    /// The smoothed one, to which each new one contributes an eighth. Source: RFC 6298, section 2.3.
     pub smoothed: Duration,
 }
 
 impl Rtt {
-    pub(super) fn first(rtt: Duration) -> Self {
+    /// The times after the first round trip.
+    pub fn first(rtt: Duration) -> Self {
         Self { last: rtt, min: rtt, smoothed: rtt }
     }
 
-    pub(super) fn add(&mut self, rtt: Duration) {
+    /// Adds a round trip.
+    pub fn add(&mut self, rtt: Duration) {
         self.last = rtt;
         self.min = self.min.min(rtt);
         self.smoothed = (self.smoothed * 7 + rtt) / 8;
     }
 }
 
-/// A connected peer as others may want to see it.
+/// A connected peer, as status reports show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerStatus {
     /// The connection's number.
@@ -217,44 +222,58 @@ pub struct PeerStatus {
     pub address: String,
     /// The address at the other end of the socket; `None` through a proxy.
     pub remote: Option<SocketAddr>,
-    /// Whether the user named it.
+    /// The address at our end of the socket; `None` through a proxy.
+    pub local: Option<SocketAddr>,
+    /// The network of the address; `None` for a name, and for an address that the internet does not route to.
+    pub network: Option<AddressNetwork>,
+    /// Whether the user named the peer.
     pub named: bool,
     /// Protocol version.
     pub version: i32,
-    /// What it offers.
+    /// The services that the peer offers.
     pub services: ServiceFlags,
-    /// Its software.
+    /// The peer's software.
     pub user_agent: String,
-    /// The height that it announced.
+    /// The height that the peer announced in its `version`.
     pub start_height: i32,
-    /// Height of the verified header with most work that it has shown to have.
+    /// Height of the verified header with most work that the peer has shown.
     pub tip: Option<u32>,
-    /// Since when it is connected, Unix seconds.
+    /// When the handshake completed, in Unix seconds.
     pub connected_since: u64,
-    /// Its clock minus ours, in seconds.
+    /// The peer's clock minus ours, in seconds.
     pub time_offset: i64,
     /// Round-trip times.
     pub rtt: Rtt,
+    /// Whether the peer wants transactions announced.
+    pub relay: bool,
+    /// Whether the peer was asked for addresses.
+    pub asked_addresses: bool,
+    /// How many addresses of the peer were passed to the address manager.
+    pub addresses_taken: usize,
+    /// How many were ignored, because the peer sent too many.
+    pub addresses_refused: usize,
+    /// The counters of the connection's bytes, which go on counting.
+    pub traffic: TrafficCounters,
 }
 
-/// A header that was verified, by which peers are compared.
+/// A verified header at the end of our chain, or of a chain that a peer has shown.
 ///
-/// Work decides, not height: a chain that takes over may be a shorter one.
+/// Peers are compared by work, not by height: a chain with more work may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct BestHeader {
     /// Height of the header.
     pub height: u32,
-    /// Work of its chain up to there, big-endian: what is more compares as greater.
-    pub work: [u8; 32],
+    /// Work of the chain up to the header, big-endian, so that more work compares as greater.
+    pub chainwork: [u8; 32],
 }
 
-/// Whom a connection is to.
+/// What a connection leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DialTarget {
-    /// A peer that the user named, by its place in the list.
+    /// A peer that the user named, by its index in [`NamedPeers`](super::named::NamedPeers).
     Named(usize),
     /// An address that was found.
     Found(PeerAddress),
-    /// A DNS seed's name, resolved by the proxy.
+    /// The name of a DNS seed (`host:port`), which the proxy resolves.
     Seed(String),
 }

@@ -1,5 +1,7 @@
 use super::{PEER, Remote, Scene, config, connected, scene, scene_with, version};
-use crate::net::{Direction, Disconnect, Event, Link, SEND_QUEUE, SendError, spawn_with};
+use crate::net::{
+    ConnectionEvent, Direction, Disconnect, PeerStream, SEND_QUEUE, SendError, spawn_with,
+};
 use crate::wire::{Command, FRAME_HEAD_LEN, Message, encode_frame};
 use std::future;
 use std::io;
@@ -14,30 +16,30 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[tokio::test(start_paused = true)]
 async fn a_ping_is_answered_with_its_nonce() {
     let mut scene = connected().await;
-    scene.remote.say(&Message::Ping(Some(0xfeed))).await;
-    assert_eq!(scene.remote.hear().await, Message::Pong(0xfeed));
-    scene.remote.say(&Message::Ping(None)).await;
-    scene.remote.say(&Message::Ping(Some(2))).await;
-    assert_eq!(scene.remote.hear().await, Message::Pong(2));
+    scene.remote.send(&Message::Ping(Some(0xfeed))).await;
+    assert_eq!(scene.remote.receive().await, Message::Pong(0xfeed));
+    scene.remote.send(&Message::Ping(None)).await;
+    scene.remote.send(&Message::Ping(Some(2))).await;
+    assert_eq!(scene.remote.receive().await, Message::Pong(2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn pings_go_out_every_two_minutes_and_their_round_trips_are_reported() {
+async fn a_ping_is_sent_every_two_minutes_and_its_round_trip_time_is_reported() {
     let mut scene = connected().await;
     let start = Instant::now();
     for round in 1..4 {
-        let Message::Ping(Some(nonce)) = scene.remote.hear().await else { panic!("no ping") };
+        let Message::Ping(Some(nonce)) = scene.remote.receive().await else { panic!("no ping") };
         assert_eq!(start.elapsed(), 2 * MINUTE * round);
         sleep(Duration::from_millis(80)).await;
-        scene.remote.say(&Message::Pong(nonce.wrapping_add(1))).await;
-        scene.remote.say(&Message::Pong(nonce)).await;
+        scene.remote.send(&Message::Pong(nonce.wrapping_add(1))).await;
+        scene.remote.send(&Message::Pong(nonce)).await;
         let rtt = Duration::from_millis(80);
-        assert_eq!(scene.event().await, Event::Latency { peer: PEER, rtt });
+        assert_eq!(scene.event().await, ConnectionEvent::Latency { peer: PEER, rtt });
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ping_can_be_asked_for() {
+async fn the_handle_can_request_a_ping() {
     let mut scene = connected().await;
     let start = Instant::now();
     scene.handle.ping();
@@ -55,7 +57,7 @@ async fn a_peer_silent_for_twenty_minutes_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_talks_but_never_answers_pings_is_dropped() {
+async fn a_peer_that_sends_messages_but_no_pongs_is_dropped() {
     let mut scene = scene();
     scene.remote.shake_hands().await;
     scene.connection().await;
@@ -64,14 +66,14 @@ async fn a_peer_that_talks_but_never_answers_pings_is_dropped() {
     loop {
         tokio::select! {
             event = scene.events.recv() => match event.unwrap() {
-                Event::Message { .. } => {}
-                Event::Disconnected { reason, .. } => {
+                ConnectionEvent::Message { .. } => {}
+                ConnectionEvent::Disconnected { reason, .. } => {
                     assert_eq!(reason, Disconnect::PingTimeout { limit });
                     break;
                 }
                 other => panic!("unexpected {other:?}"),
             },
-            () = sleep(MINUTE) => scene.remote.say(&Message::GetAddr).await,
+            () = sleep(MINUTE) => scene.remote.send(&Message::GetAddr).await,
         }
     }
     assert_eq!(start.elapsed(), limit);
@@ -82,18 +84,22 @@ async fn a_peer_from_before_bip31_is_kept_without_pongs() {
     let mut scene = scene();
     let mut old = version();
     old.version = 60000;
-    scene.remote.say(&Message::Version(old)).await;
-    scene.remote.say(&Message::Verack).await;
+    scene.remote.send(&Message::Version(old)).await;
+    scene.remote.send(&Message::Verack).await;
     scene.connection().await;
     for _ in 0..30 {
-        assert_eq!(scene.remote.hear_until(Command::PING).await, Message::Ping(None));
-        scene.remote.say(&Message::GetAddr).await;
+        assert_eq!(scene.remote.receive_until(Command::PING).await, Message::Ping(None));
+        scene.remote.send(&Message::GetAddr).await;
         assert_eq!(scene.message().await, Message::GetAddr);
     }
 }
 
-/// Sends a message of `length` bytes, a byte each `pause`, until it is whole or the connection is over.
-async fn trickle(scene: &mut Scene<DuplexStream>, length: usize, pause: Duration) -> Event {
+/// Sends a message of `length` bytes, one byte each `pause`, until it is complete or the connection is over.
+async fn trickle(
+    scene: &mut Scene<DuplexStream>,
+    length: usize,
+    pause: Duration,
+) -> ConnectionEvent {
     let payload = vec![0; length - FRAME_HEAD_LEN];
     let message = Message::Unknown { command: Command::new("cmpctblock"), payload };
     for byte in encode_frame(super::MAGIC, &message) {
@@ -106,22 +112,22 @@ async fn trickle(scene: &mut Scene<DuplexStream>, length: usize, pause: Duration
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_trickles_in_for_two_minutes_ends_the_connection() {
+async fn a_message_that_is_incomplete_for_two_minutes_ends_the_connection() {
     let mut scene = connected().await;
     let start = Instant::now();
     let limit = 2 * MINUTE;
     let event = trickle(&mut scene, 1000, Duration::from_secs(1)).await;
     let reason = Disconnect::MessageTimeout { limit };
-    assert_eq!(event, Event::Disconnected { peer: PEER, reason });
+    assert_eq!(event, ConnectionEvent::Disconnected { peer: PEER, reason });
     assert_eq!(start.elapsed(), limit);
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_messages_in_time_are_fine_one_after_another() {
+async fn several_slow_messages_that_are_complete_in_time_are_accepted() {
     let mut scene = connected().await;
     for _ in 0..4 {
         let event = trickle(&mut scene, 90, Duration::from_secs(1)).await;
-        assert!(matches!(event, Event::Message { .. }));
+        assert!(matches!(event, ConnectionEvent::Message { .. }));
     }
 }
 
@@ -140,7 +146,7 @@ async fn a_peer_that_does_not_read_is_dropped_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_is_told_without_waiting() {
+async fn sending_to_a_full_queue_fails_at_once() {
     let scene = scene();
     for _ in 0..SEND_QUEUE {
         scene.handle.try_send(Message::GetAddr).unwrap();
@@ -149,25 +155,26 @@ async fn a_full_queue_is_told_without_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn layers_that_take_their_time_do_not_make_the_peer_silent() {
+async fn a_slow_receiver_of_events_does_not_make_the_peer_silent() {
     let (ours, theirs) = duplex(1 << 16);
     let (sender, mut events) = mpsc::channel(1);
-    let connect = async { Ok::<_, std::io::Error>(Link { stream: ours, remote: None }) };
+    let connect =
+        async { Ok::<_, std::io::Error>(PeerStream { stream: ours, remote: None, local: None }) };
     let (config, out) = (Arc::new(config()), Direction::Outbound);
     let _handle = spawn_with(PEER, String::new(), out, connect, config, sender);
     let mut remote = Remote::new(theirs);
     remote.shake_hands().await;
-    let Message::Ping(Some(nonce)) = remote.hear().await else { panic!("no ping") };
+    let Message::Ping(Some(nonce)) = remote.receive().await else { panic!("no ping") };
     for _ in 0..10 {
-        remote.say(&Message::GetAddr).await;
+        remote.send(&Message::GetAddr).await;
     }
     sleep(30 * MINUTE).await;
-    remote.say(&Message::Pong(nonce)).await;
-    assert!(matches!(events.recv().await, Some(Event::Connected { .. })));
+    remote.send(&Message::Pong(nonce)).await;
+    assert!(matches!(events.recv().await, Some(ConnectionEvent::Connected { .. })));
     for _ in 0..10 {
-        assert!(matches!(events.recv().await, Some(Event::Message { .. })));
+        assert!(matches!(events.recv().await, Some(ConnectionEvent::Message { .. })));
     }
-    assert!(matches!(events.recv().await, Some(Event::Latency { .. })));
+    assert!(matches!(events.recv().await, Some(ConnectionEvent::Latency { .. })));
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,8 +183,8 @@ async fn dropping_the_handle_ends_the_connection_at_once() {
     let start = Instant::now();
     drop(handle);
     let reason = Disconnect::Requested;
-    assert_eq!(events.recv().await, Some(Event::Disconnected { peer: PEER, reason }));
-    assert_eq!(remote.try_hear().await, None);
+    assert_eq!(events.recv().await, Some(ConnectionEvent::Disconnected { peer: PEER, reason }));
+    assert_eq!(remote.try_receive().await, None);
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
@@ -196,23 +203,23 @@ async fn a_disconnect_ends_even_a_connection_that_is_stuck_writing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_listening_ends_the_connection() {
+async fn dropping_the_receiver_of_events_ends_the_connection() {
     let Scene { handle, events, mut remote } = connected().await;
     drop(events);
-    remote.say(&Message::GetAddr).await;
-    assert_eq!(remote.try_hear().await, None);
+    remote.send(&Message::GetAddr).await;
+    assert_eq!(remote.try_receive().await, None);
     assert!(handle.is_closed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_never_made_is_given_up_after_ten_seconds() {
     let (sender, mut events) = mpsc::channel(1);
-    let connect = future::pending::<io::Result<Link<DuplexStream>>>();
+    let connect = future::pending::<io::Result<PeerStream<DuplexStream>>>();
     let start = Instant::now();
     let (config, out) = (Arc::new(config()), Direction::Outbound);
     let _handle = spawn_with(PEER, String::new(), out, connect, config, sender);
     let limit = Duration::from_secs(10);
     let reason = Disconnect::ConnectTimeout { limit };
-    assert_eq!(events.recv().await, Some(Event::Disconnected { peer: PEER, reason }));
+    assert_eq!(events.recv().await, Some(ConnectionEvent::Disconnected { peer: PEER, reason }));
     assert_eq!(start.elapsed(), limit);
 }

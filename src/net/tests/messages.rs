@@ -1,7 +1,7 @@
 use super::{MAGIC, Scene, config, connected, scene_with};
-use crate::net::{Config, Direction, Disconnect, Fault, Traffic};
+use crate::net::{Blame, Config, Direction, Disconnect, Traffic};
 use crate::primitives::Header;
-use crate::wire::{Command, DecodeError, FrameError, Headers, Message, encode_frame};
+use crate::wire::{Command, DecodeError, FrameError, HeadersMessage, Message, encode_frame};
 use tokio::io::DuplexStream;
 
 fn raw(command: Command, payload: &[u8]) -> Message {
@@ -9,7 +9,7 @@ fn raw(command: Command, payload: &[u8]) -> Message {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_messages_in_one_piece_come_out_in_order() {
+async fn several_messages_in_one_segment_are_reported_in_order() {
     let mut scene = connected().await;
     let messages: Vec<Message> =
         (0..50).map(Message::FeeFilter).chain([Message::GetAddr]).collect();
@@ -21,41 +21,41 @@ async fn several_messages_in_one_piece_come_out_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn queued_messages_go_out_in_order() {
+async fn queued_messages_are_sent_in_order() {
     let mut scene = connected().await;
     for rate in 0..200 {
         scene.handle.send(Message::FeeFilter(rate)).await.unwrap();
     }
     for rate in 0..200 {
-        assert_eq!(scene.remote.hear().await, Message::FeeFilter(rate));
+        assert_eq!(scene.remote.receive().await, Message::FeeFilter(rate));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_queued_before_the_handshake_go_out_after_it() {
+async fn messages_queued_before_the_handshake_are_sent_after_it() {
     let mut scene = super::scene();
     scene.handle.send(Message::GetAddr).await.unwrap();
     scene.remote.shake_hands().await;
-    assert_eq!(scene.remote.hear_until(Command::GETADDR).await, Message::GetAddr);
+    assert_eq!(scene.remote.receive_until(Command::GETADDR).await, Message::GetAddr);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_message_that_matters_ends_the_connection() {
+async fn a_malformed_message_that_may_be_an_answer_ends_the_connection() {
     let mut scene = connected().await;
-    scene.remote.say(&raw(Command::HEADERS, &[0xfd, 0xd1, 0x07])).await;
+    scene.remote.send(&raw(Command::HEADERS, &[0xfd, 0xd1, 0x07])).await;
     let reason = scene.end().await;
     let error = DecodeError::TooMany { what: "headers", at: 0, limit: 2000, got: 2001 };
     assert_eq!(reason, Disconnect::Decode { command: Command::HEADERS, error });
-    assert_eq!(reason.fault(), Fault::Peer);
+    assert_eq!(reason.blame(), Blame::Peer);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_message_that_does_not_matter_is_ignored() {
+async fn a_malformed_message_of_a_dispensable_kind_is_ignored() {
     let mut scene = connected().await;
     for command in [Command::FEEFILTER, Command::REJECT, Command::SENDCMPCT] {
-        scene.remote.say(&raw(command, &[])).await;
+        scene.remote.send(&raw(command, &[])).await;
     }
-    scene.remote.say(&Message::GetAddr).await;
+    scene.remote.send(&Message::GetAddr).await;
     assert_eq!(scene.message().await, Message::GetAddr);
 }
 
@@ -70,13 +70,13 @@ async fn a_wrong_checksum_ends_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_largest_message_passes_after_the_handshake_and_no_larger_one() {
+async fn the_largest_message_is_accepted_after_the_handshake_and_no_larger_one() {
     let mut scene = connected().await;
     let largest = raw(Command::new("blocktxn"), &vec![7; 4_000_000]);
     let Scene { remote, events, .. } = &mut scene;
-    let (_, event) = tokio::join!(remote.say(&largest), events.recv());
+    let (_, event) = tokio::join!(remote.send(&largest), events.recv());
     assert!(
-        matches!(event, Some(crate::net::Event::Message { message, .. }) if message == largest)
+        matches!(event, Some(crate::net::ConnectionEvent::Message { message, .. }) if message == largest)
     );
     let mut head = encode_frame(MAGIC, &Message::Verack);
     head[16..20].copy_from_slice(&4_000_001u32.to_le_bytes());
@@ -87,37 +87,37 @@ async fn the_largest_message_passes_after_the_handshake_and_no_larger_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_wants_less_is_sent_less() {
+async fn the_caller_can_lower_the_limit_of_the_payload() {
     let config = Config { max_payload: 1000, ..config() };
     let mut scene = scene_with(config, Direction::Outbound, 1 << 20);
     scene.remote.shake_hands().await;
     scene.connection().await;
-    scene.remote.say(&raw(Command::new("blocktxn"), &[7; 1000])).await;
+    scene.remote.send(&raw(Command::new("blocktxn"), &[7; 1000])).await;
     assert_eq!(scene.message().await, raw(Command::new("blocktxn"), &[7; 1000]));
-    scene.remote.say(&raw(Command::new("blocktxn"), &[7; 1001])).await;
+    scene.remote.send(&raw(Command::new("blocktxn"), &[7; 1001])).await;
     let expected =
         FrameError::TooLong { limit: 1000, got: 1001, command: Command::new("blocktxn") };
     assert_eq!(scene.end().await, Disconnect::Frame(expected));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_said_before_hanging_up_is_heard() {
+async fn messages_sent_before_closing_are_reported() {
     let mut scene: Scene<DuplexStream> = connected().await;
-    let headers = Message::Headers(Headers::plain(vec![Header::decode(&[3; 80]); 2000]));
-    scene.remote.say(&headers).await;
+    let headers = Message::Headers(HeadersMessage::plain(vec![Header::decode(&[3; 80]); 2000]));
+    scene.remote.send(&headers).await;
     scene.remote = super::Remote::new(tokio::io::duplex(1).0);
     assert_eq!(scene.message().await, headers);
     let reason = scene.end().await;
     assert!(matches!(reason, Disconnect::Closed | Disconnect::Broken { .. }), "{reason}");
-    assert_eq!(reason.fault(), Fault::Network);
+    assert_eq!(reason.blame(), Blame::Network);
 }
 
 #[tokio::test(start_paused = true)]
-async fn traffic_counts_every_byte_both_ways() {
+async fn traffic_counts_every_byte_in_both_directions() {
     let mut scene = connected().await;
     let before = scene.handle.traffic();
-    scene.remote.say(&Message::Ping(Some(1))).await;
-    scene.remote.hear().await;
+    scene.remote.send(&Message::Ping(Some(1))).await;
+    scene.remote.receive().await;
     tokio::task::yield_now().await;
     let after = scene.handle.traffic();
     let expected = Traffic { received: before.received + 32, sent: before.sent + 32 };

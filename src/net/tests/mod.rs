@@ -1,4 +1,4 @@
-//! Connections against a scripted peer: over memory with a paused clock, and over TCP.
+//! Tests of connections to a scripted peer, in memory with a paused clock and over TCP.
 
 mod handshake;
 mod liveness;
@@ -6,7 +6,8 @@ mod messages;
 mod tcp;
 
 use super::{
-    Config, Direction, Disconnect, Event, Link, OwnNonces, PeerHandle, PeerInfo, Timers, spawn_with,
+    Config, ConnectionEvent, Direction, Disconnect, OwnNonces, PeerHandle, PeerInfo, PeerStream,
+    Timers, spawn_with,
 };
 use crate::primitives::PeerId;
 use crate::wire::{
@@ -48,7 +49,7 @@ fn version() -> Version {
     }
 }
 
-/// The other side of a connection, doing what the test says.
+/// The peer's side of a connection, which the test controls.
 struct Remote<S> {
     stream: S,
     decoder: FrameDecoder,
@@ -59,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Remote<S> {
         Self { stream, decoder: FrameDecoder::new(MAGIC, MAX_PAYLOAD) }
     }
 
-    async fn say(&mut self, message: &Message) {
+    async fn send(&mut self, message: &Message) {
         self.write(&encode_frame(MAGIC, message)).await;
     }
 
@@ -67,8 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Remote<S> {
         self.stream.write_all(bytes).await.unwrap();
     }
 
-    /// The next message; `None` at the end of the stream.
-    async fn try_hear(&mut self) -> Option<Message> {
+    /// Returns the next message; `None` at the end of the stream.
+    async fn try_receive(&mut self) -> Option<Message> {
         loop {
             if let Some(frame) = self.decoder.next_frame().unwrap() {
                 return Some(Message::decode(frame.command, frame.payload).unwrap());
@@ -82,21 +83,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Remote<S> {
         }
     }
 
-    async fn hear(&mut self) -> Message {
-        self.try_hear().await.expect("the peer should still be there")
+    async fn receive(&mut self) -> Message {
+        self.try_receive().await.expect("the peer should still be there")
     }
 
-    async fn hear_version(&mut self) -> Version {
-        match self.hear().await {
+    async fn receive_version(&mut self) -> Version {
+        match self.receive().await {
             Message::Version(version) => version,
             other => panic!("version expected, got {other:?}"),
         }
     }
 
-    /// Skips to the message of that name.
-    async fn hear_until(&mut self, command: Command) -> Message {
+    /// Skips messages until one has this command, and returns it.
+    async fn receive_until(&mut self, command: Command) -> Message {
         loop {
-            let message = self.hear().await;
+            let message = self.receive().await;
             if message.command() == command {
                 return message;
             }
@@ -104,33 +105,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Remote<S> {
     }
 
     async fn shake_hands(&mut self) {
-        self.say(&Message::Version(version())).await;
-        self.hear_until(Command::VERACK).await;
-        self.say(&Message::Verack).await;
+        self.send(&Message::Version(version())).await;
+        self.receive_until(Command::VERACK).await;
+        self.send(&Message::Verack).await;
     }
 }
 
-/// A connection under test: its handle, its events, and the other side.
+/// A connection under test: its handle, its events, and the peer's side.
 struct Scene<S> {
     handle: PeerHandle,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<ConnectionEvent>,
     remote: Remote<S>,
 }
 
 fn scene_with(config: Config, direction: Direction, pipe: usize) -> Scene<DuplexStream> {
     let (ours, theirs) = duplex(pipe);
     let (sender, events) = mpsc::channel(1000);
-    let connect = async { Ok::<_, std::io::Error>(Link { stream: ours, remote: None }) };
+    let connect =
+        async { Ok::<_, std::io::Error>(PeerStream { stream: ours, remote: None, local: None }) };
     let handle = spawn_with(PEER, "peer".to_owned(), direction, connect, Arc::new(config), sender);
     Scene { handle, events, remote: Remote::new(theirs) }
 }
 
-/// We dialled a peer on an ample pipe.
+/// Returns an outbound connection with a large buffer.
 fn scene() -> Scene<DuplexStream> {
     scene_with(config(), Direction::Outbound, 1 << 20)
 }
 
-/// As [`scene`], past the handshake; the first ping is answered.
+/// Returns an outbound connection after the handshake and the first ping.
 async fn connected() -> Scene<DuplexStream> {
     let mut scene = scene();
     scene.remote.shake_hands().await;
@@ -140,28 +142,28 @@ async fn connected() -> Scene<DuplexStream> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Scene<S> {
-    async fn event(&mut self) -> Event {
+    async fn event(&mut self) -> ConnectionEvent {
         self.events.recv().await.expect("a disconnect ends the events")
     }
 
     async fn connection(&mut self) -> PeerInfo {
         match self.event().await {
-            Event::Connected { peer: PEER, info } => *info,
+            ConnectionEvent::Connected { peer: PEER, info } => *info,
             other => panic!("connection expected, got {other:?}"),
         }
     }
 
     async fn message(&mut self) -> Message {
         match self.event().await {
-            Event::Message { peer: PEER, message } => message,
+            ConnectionEvent::Message { peer: PEER, message } => message,
             other => panic!("message expected, got {other:?}"),
         }
     }
 
-    /// The reason of the end, which must be the next event and the last.
+    /// Expects the end of the connection as the next and last event, and returns its reason.
     async fn end(&mut self) -> Disconnect {
         let event = self.event().await;
-        let Event::Disconnected { peer: PEER, reason } = event else {
+        let ConnectionEvent::Disconnected { peer: PEER, reason } = event else {
             panic!("end expected, got {event:?}")
         };
         assert_eq!(self.events.recv().await, None);
@@ -169,8 +171,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Scene<S> {
     }
 
     async fn answer_ping(&mut self) {
-        let Message::Ping(Some(nonce)) = self.remote.hear().await else { panic!("ping expected") };
-        self.remote.say(&Message::Pong(nonce)).await;
-        assert!(matches!(self.event().await, Event::Latency { peer: PEER, .. }));
+        let Message::Ping(Some(nonce)) = self.remote.receive().await else {
+            panic!("ping expected")
+        };
+        self.remote.send(&Message::Pong(nonce)).await;
+        assert!(matches!(self.event().await, ConnectionEvent::Latency { peer: PEER, .. }));
     }
 }

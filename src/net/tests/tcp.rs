@@ -1,7 +1,7 @@
 use super::{PEER, Remote, Scene, config, version};
-use crate::net::{Dialer, Direction, Disconnect, Event, Fault, Link, spawn_with};
+use crate::net::{Blame, ConnectionEvent, Dialer, Direction, Disconnect, PeerStream, spawn_with};
 use crate::primitives::Header;
-use crate::wire::{Headers, Message};
+use crate::wire::{HeadersMessage, Message};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
@@ -20,7 +20,7 @@ async fn dialled() -> Scene<TcpStream> {
 #[tokio::test]
 async fn a_dialled_peer_delivers_headers_over_tcp() {
     let mut scene = dialled().await;
-    let ours = scene.remote.hear_version().await;
+    let ours = scene.remote.receive_version().await;
     assert_eq!(
         ours.receiver.socket_addr().port(),
         scene.remote.stream.local_addr().unwrap().port()
@@ -30,15 +30,15 @@ async fn a_dialled_peer_delivers_headers_over_tcp() {
     assert_eq!(info.remote.unwrap().ip().to_string(), "127.0.0.1");
     assert_eq!(info.direction, Direction::Outbound);
     scene.answer_ping().await;
-    let headers = Message::Headers(Headers::plain(vec![Header::decode(&[9; 80]); 2000]));
+    let headers = Message::Headers(HeadersMessage::plain(vec![Header::decode(&[9; 80]); 2000]));
     for _ in 0..20 {
-        scene.remote.say(&headers).await;
+        scene.remote.send(&headers).await;
         assert_eq!(scene.message().await, headers);
     }
     drop(scene.remote.stream);
     let event = scene.events.recv().await;
     let reason = Disconnect::Closed;
-    assert_eq!(event, Some(Event::Disconnected { peer: PEER, reason }));
+    assert_eq!(event, Some(ConnectionEvent::Disconnected { peer: PEER, reason }));
 }
 
 #[tokio::test]
@@ -47,28 +47,29 @@ async fn an_accepted_peer_is_answered_over_tcp() {
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (accepted, address) = listener.accept().await.unwrap();
     let (sender, events) = mpsc::channel(10);
-    let accept =
-        async move { Ok::<_, io::Error>(Link { stream: accepted, remote: Some(address) }) };
+    let accept = async move {
+        Ok::<_, io::Error>(PeerStream { stream: accepted, remote: Some(address), local: None })
+    };
     let (config, name) = (Arc::new(config()), address.to_string());
     let handle = spawn_with(PEER, name, Direction::Inbound, accept, config, sender);
     let mut scene = Scene { handle, events, remote: Remote::new(stream) };
-    scene.remote.say(&Message::Version(version())).await;
-    scene.remote.say(&Message::Verack).await;
-    scene.remote.hear_version().await;
+    scene.remote.send(&Message::Version(version())).await;
+    scene.remote.send(&Message::Verack).await;
+    scene.remote.receive_version().await;
     let info = scene.connection().await;
     assert_eq!((info.remote, info.direction), (Some(address), Direction::Inbound));
 }
 
 #[tokio::test]
-async fn a_closed_port_is_unreachable_and_nobodys_fault() {
+async fn a_closed_port_is_unreachable_and_nobody_is_blamed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     let (sender, mut events) = mpsc::channel(10);
     let _handle = Dialer::default().spawn(PEER, address, Arc::new(config()), sender);
-    let Some(Event::Disconnected { reason, .. }) = events.recv().await else {
+    let Some(ConnectionEvent::Disconnected { reason, .. }) = events.recv().await else {
         panic!("end expected")
     };
     assert!(matches!(reason, Disconnect::Unreachable { kind: ErrorKind::ConnectionRefused, .. }));
-    assert_eq!(reason.fault(), Fault::Network);
+    assert_eq!(reason.blame(), Blame::Network);
 }

@@ -1,82 +1,76 @@
-//! Which of the addresses that peers tell are worth a dial.
+//! The addresses that peers send, and which of them can be dialled.
 
-use crate::net::addrman::{PeerAddress, Scope};
-use crate::wire::{AddrEntry, AddrV2Entry, Message};
+use crate::net::addrman::{AdvertisedAddress, PeerAddress, Scope, advertised_addresses};
+use crate::wire::Message;
 use serde::{Deserialize, Serialize};
 
-/// An address that somebody named, and what it is said to offer.
+/// An address to crawl, and the services that it is said to offer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(String, u64)", into = "(String, u64)")]
-pub(super) struct Told {
+pub(super) struct CrawlAddress {
     /// `host:port`.
     pub(super) address: String,
-    /// Service bits.
+    /// Service bits, as whoever sent the address claims.
     pub(super) services: u64,
 }
 
-impl From<(String, u64)> for Told {
+impl From<(String, u64)> for CrawlAddress {
     fn from((address, services): (String, u64)) -> Self {
         Self { address, services }
     }
 }
 
-impl From<Told> for (String, u64) {
-    fn from(told: Told) -> Self {
-        (told.address, told.services)
+impl From<CrawlAddress> for (String, u64) {
+    fn from(address: CrawlAddress) -> Self {
+        (address.address, address.services)
     }
 }
 
-/// Which addresses can be asked.
+/// Which addresses can be dialled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reachable {
-    /// Which ones the network's peers can have.
+    /// Which addresses the network's peers can have.
     pub(super) scope: Scope,
-    /// Whether a proxy leads to overlay networks.
+    /// Whether there is a proxy, which can reach overlay networks.
     pub(super) through_proxy: bool,
 }
 
 impl Reachable {
     fn allows(self, address: &PeerAddress) -> bool {
-        self.scope.allows(address) && (self.through_proxy || !address.reach().needs_proxy())
+        self.scope.allows(address) && (self.through_proxy || !address.network().needs_proxy())
     }
 }
 
-/// What a peer's answer to `getaddr` holds.
+/// A peer's answer to `getaddr`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    /// How many addresses, whatever they are.
+pub(super) struct GetAddrAnswer {
+    /// How many addresses the peer sent, dialable or not.
     pub(super) count: usize,
-    /// Those that can be dialled.
-    pub(super) told: Vec<Told>,
+    /// The addresses that can be dialled.
+    pub(super) addresses: Vec<CrawlAddress>,
 }
 
-impl Answer {
-    /// The addresses in a message, if it is one of addresses; those that cannot be asked are only counted.
+impl GetAddrAnswer {
+    /// Returns the addresses in a message, or `None` if it is no `addr` or `addrv2`.
     pub(super) fn read(message: &Message, reachable: Reachable) -> Option<Self> {
-        let entries: Vec<(Option<PeerAddress>, u64)> = match message {
-            Message::Addr(entries) => entries.iter().map(of_addr).collect(),
-            Message::AddrV2(entries) => entries.iter().map(of_addrv2).collect(),
+        let count = match message {
+            Message::Addr(entries) => entries.len(),
+            Message::AddrV2(entries) => entries.len(),
             _ => return None,
         };
-        let told = entries.iter().filter_map(|(address, services)| {
-            let address = address.filter(|address| reachable.allows(address))?;
-            Some(Told { address: address.to_string(), services: *services })
+        let usable = advertised_addresses(message).into_iter();
+        let dialable = usable.filter(|advertised| reachable.allows(&advertised.address));
+        let addresses = dialable.map(|AdvertisedAddress { address, services, .. }| CrawlAddress {
+            address: address.to_string(),
+            services: services.0,
         });
-        Some(Self { count: entries.len(), told: told.collect() })
+        Some(Self { count, addresses: addresses.collect() })
     }
-}
-
-fn of_addr(entry: &AddrEntry) -> (Option<PeerAddress>, u64) {
-    (Some(entry.endpoint.socket_addr().into()), entry.endpoint.services.0)
-}
-
-fn of_addrv2(entry: &AddrV2Entry) -> (Option<PeerAddress>, u64) {
-    (PeerAddress::new(&entry.address, entry.port), entry.services.0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Reachable, Scope};
+    use super::{GetAddrAnswer, Reachable, Scope};
     use crate::wire::{AddrEntry, AddrV2Entry, Endpoint, Message, NetAddress, ServiceFlags};
 
     const PUBLIC: Reachable = Reachable { scope: Scope::Public, through_proxy: false };
@@ -86,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_and_private_addresses_are_peers_on_a_local_network_only() {
+    fn loopback_and_private_addresses_are_dialled_on_a_local_network_only() {
         for text in [
             "10.0.0.1:8333",
             "127.0.0.1:8333",
@@ -110,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_peer_can_listen_on_is_never_dialled() {
+    fn addresses_where_no_peer_can_listen_are_never_dialled() {
         for text in ["0.0.0.0:8333", "255.255.255.255:8333", "224.0.0.1:8333", "[::]:8333"] {
             assert!(!is_dialable(text, Scope::Local), "{text}");
         }
@@ -120,32 +114,35 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_addresses_are_read_and_all_are_counted() {
+    fn addr_and_addrv2_are_read_and_every_address_is_counted() {
         let endpoint = |text: &str| Endpoint::new(text.parse().unwrap(), ServiceFlags(9));
         let addr = Message::Addr(
             ["8.8.8.8:8333", "10.0.0.1:8333"]
                 .map(|text| AddrEntry { time: 1, endpoint: endpoint(text) })
                 .to_vec(),
         );
-        let answer = Answer::read(&addr, PUBLIC).unwrap();
-        assert_eq!((answer.count, answer.told.len()), (2, 1));
-        assert_eq!((answer.told[0].address.as_str(), answer.told[0].services), ("8.8.8.8:8333", 9));
+        let answer = GetAddrAnswer::read(&addr, PUBLIC).unwrap();
+        assert_eq!((answer.count, answer.addresses.len()), (2, 1));
+        assert_eq!(
+            (answer.addresses[0].address.as_str(), answer.addresses[0].services),
+            ("8.8.8.8:8333", 9)
+        );
         let entry =
             |address| AddrV2Entry { time: 1, services: ServiceFlags(1), address, port: 8333 };
         let addrv2 = Message::AddrV2(vec![
             entry(NetAddress::TorV3([1; 32])),
             entry(NetAddress::Ipv6("2a00:1450::1".parse().unwrap())),
         ]);
-        let answer = Answer::read(&addrv2, PUBLIC).unwrap();
+        let answer = GetAddrAnswer::read(&addrv2, PUBLIC).unwrap();
         assert_eq!(answer.count, 2);
         assert_eq!(
-            (answer.told.len(), answer.told[0].address.as_str()),
+            (answer.addresses.len(), answer.addresses[0].address.as_str()),
             (1, "[2a00:1450::1]:8333")
         );
         let proxied = Reachable { through_proxy: true, ..PUBLIC };
-        let answer = Answer::read(&addrv2, proxied).unwrap();
-        assert_eq!((answer.count, answer.told.len()), (2, 2));
-        assert!(answer.told[0].address.ends_with(".onion:8333"), "{answer:?}");
-        assert_eq!(Answer::read(&Message::Verack, PUBLIC), None);
+        let answer = GetAddrAnswer::read(&addrv2, proxied).unwrap();
+        assert_eq!((answer.count, answer.addresses.len()), (2, 2));
+        assert!(answer.addresses[0].address.ends_with(".onion:8333"), "{answer:?}");
+        assert_eq!(GetAddrAnswer::read(&Message::Verack, PUBLIC), None);
     }
 }

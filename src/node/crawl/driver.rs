@@ -1,12 +1,12 @@
-//! The crawl's connections, clock and file.
+//! Drives a crawl with connections, a clock and a journal.
 
-use super::address::{Answer, Reachable, Told};
-use super::journal::{Journal, JournalError, Line};
-use super::machine::{Act, Crawl, Plan};
-use super::row::{Counts, PeerRow};
-use crate::net::{Config, Dialer, Disconnect, Event, PeerHandle, Timers};
+use super::address::{CrawlAddress, GetAddrAnswer, Reachable};
+use super::journal::{Journal, JournalEntry, JournalError};
+use super::machine::{AskedPeer, Crawl, CrawlCommand, CrawlPlan};
+use super::row::{CrawlCounts, PeerRow};
+use crate::net::{Config, ConnectionEvent, Dialer, Disconnect, PeerHandle, Timers};
 use crate::node::peer_options::net_config;
-use crate::node::{Failures, Found, Greeting, PeerOptions, Source, scope_of};
+use crate::node::{AddressSource, Failures, FoundAddress, HandshakeInfo, PeerOptions, scope_of};
 use crate::primitives::PeerId;
 use crate::wire::Message;
 use std::collections::HashMap;
@@ -17,83 +17,85 @@ use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
 
-/// Connections at once. Few enough for a home router's table, many enough for most of them to be dead ones.
+/// Connections at once: few enough for a home router's table, and many enough to go on while most dials fail.
 pub const CONCURRENCY: usize = 64;
 
 /// How long a dial may take. Source: Bitcoin Core `DEFAULT_CONNECT_TIMEOUT`.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
-/// Through a proxy: a circuit of Tor's may have to be built first.
-const PROXY_PATIENCE: Duration = Duration::from_secs(20);
-/// How long the handshake may take, and then the addresses.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a dial through a proxy may take: Tor may have to build a circuit first.
+const PROXY_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the handshake may take, and after it the addresses.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long peers may finish when the crawl is interrupted.
-const LAST_CALL: Duration = Duration::from_secs(1);
+/// How long connected peers may still answer after the crawl is interrupted.
+const INTERRUPT_GRACE: Duration = Duration::from_secs(1);
 
-/// Events that may wait; beyond that the connections stop reading.
+/// How many events of connections may be queued. When the queue is full, the connections stop reading.
 const EVENT_QUEUE: usize = 8;
 
-/// Longest message that a peer may send: room for a thousand addresses of the longest kind, and no more, since there
-/// are many connections.
+/// Longest message that a peer may send. It has room for a thousand addresses of the longest kind; more would cost memory
+/// for each of the many connections.
 const MAX_MESSAGE: u32 = 600_000;
 
-/// Longer than a crawl speaks to anybody: only the pings that it asks for go out, after the first.
+/// Longer than any connection of a crawl lasts. After the first ping only those are sent that the crawl asks for.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
-/// What to crawl.
+/// The options of a crawl.
 #[derive(Clone, Debug)]
 pub struct CrawlOptions {
-    /// How to reach peers.
+    /// Which peers to connect to, and how to reach them.
     pub peers: PeerOptions,
     /// Most peers to ask.
-    pub asks: usize,
-    /// Whether the addresses that peers tell are asked too.
+    pub max_peers: usize,
+    /// Whether the addresses that peers send are asked too.
     pub follow: bool,
-    /// How long a peer may take for the connection, for the handshake, and for its addresses.
-    pub patience: Option<Duration>,
+    /// How long a peer may take for each of the connection, the handshake, and its addresses.
+    pub timeout: Option<Duration>,
 }
 
-/// What came of a crawl.
+/// The result of a crawl.
 #[derive(Clone, Debug)]
-pub struct Crawled {
-    /// The peers that were asked, in the order they finished.
+pub struct CrawlResult {
+    /// The peers that were asked, in the order in which they finished.
     pub asked: Vec<PeerRow>,
-    /// Addresses that were told and not asked.
+    /// The addresses that were not asked.
     pub unasked: Vec<PeerRow>,
-    /// The numbers.
-    pub counts: Counts,
+    /// The figures.
+    pub counts: CrawlCounts,
     /// Why peers could not be reached.
     pub failures: Failures,
 }
 
-/// Asks peers for addresses, `start` first. `progress` hears of the numbers and how many peers are expected to be
-/// asked; set to true, `stop` ends it. What happens is written to the journal, and an earlier run's is gone on from.
+/// Asks peers for addresses, those of `start` first, and continues the earlier run whose entries the journal holds.
+///
+/// `progress` is called with the figures, and with how many peers are expected to be asked. The crawl ends early when `stop`
+/// becomes true.
 ///
 /// # Errors
 /// The journal could not be written.
 pub async fn crawl(
     options: &CrawlOptions,
     journal: Option<&mut Journal>,
-    start: Vec<Found>,
-    mut progress: impl FnMut(Counts, usize),
+    start: Vec<FoundAddress>,
+    mut progress: impl FnMut(CrawlCounts, usize),
     mut stop: watch::Receiver<bool>,
-) -> Result<Crawled, JournalError> {
+) -> Result<CrawlResult, JournalError> {
     let mut driver = Driver::new(options, journal);
     driver.begin(start)?;
-    let mut last_call: Option<Instant> = None;
+    let mut interrupt_deadline: Option<Instant> = None;
     while driver.step()? {
         progress(driver.crawl.counts(), driver.crawl.expected());
-        let wake = driver.deadline().into_iter().chain(last_call).min();
+        let wake = driver.deadline().into_iter().chain(interrupt_deadline).min();
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop), if last_call.is_none() => {
-                driver.crawl.halt();
-                last_call = Some(Instant::now() + LAST_CALL);
+            _ = stop.wait_for(|stop| *stop), if interrupt_deadline.is_none() => {
+                driver.crawl.stop_dialing();
+                interrupt_deadline = Some(Instant::now() + INTERRUPT_GRACE);
             }
             Some(event) = driver.events.recv() => driver.on_event(event),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
-                if last_call.is_some_and(|at| at <= Instant::now()) {
-                    driver.crawl.abandon();
+                if interrupt_deadline.is_some_and(|at| at <= Instant::now()) {
+                    driver.crawl.interrupt();
                 }
             }
         }
@@ -103,7 +105,7 @@ pub async fn crawl(
     }
     let (counts, failures) = (driver.crawl.counts(), driver.failures);
     let (asked, unasked) = driver.crawl.into_rows();
-    Ok(Crawled { asked, unasked, counts, failures })
+    Ok(CrawlResult { asked, unasked, counts, failures })
 }
 
 struct Driver<'a> {
@@ -112,30 +114,31 @@ struct Driver<'a> {
     dialer: Dialer,
     config: Arc<Config>,
     reachable: Reachable,
+    /// The open connections and their addresses.
     handles: HashMap<PeerId, (PeerHandle, String)>,
     failures: Failures,
-    /// Whether anything was heard from beyond the proxy, if there is one.
-    heard: bool,
-    sender: Sender<Event>,
-    events: Receiver<Event>,
+    /// Whether the proxy, if there is one, is known to work.
+    proxy_works: bool,
+    sender: Sender<ConnectionEvent>,
+    events: Receiver<ConnectionEvent>,
     started: Instant,
 }
 
 impl<'a> Driver<'a> {
     fn new(options: &CrawlOptions, journal: Option<&'a mut Journal>) -> Self {
-        let CrawlOptions { peers, asks, follow, patience } = options;
-        let connect = if peers.proxy.is_some() { PROXY_PATIENCE } else { CONNECT_PATIENCE };
+        let CrawlOptions { peers, max_peers, follow, timeout } = options;
+        let connect = if peers.proxy.is_some() { PROXY_CONNECT_TIMEOUT } else { CONNECT_TIMEOUT };
         let timers = Timers {
-            connect: patience.unwrap_or(connect),
-            handshake: patience.unwrap_or(ANSWER_PATIENCE),
+            connect: timeout.unwrap_or(connect),
+            handshake: timeout.unwrap_or(ANSWER_TIMEOUT),
             ping_interval: NEVER,
             ..Timers::default()
         };
-        let plan = Plan {
-            asks: *asks,
+        let plan = CrawlPlan {
+            max_peers: *max_peers,
             follow: *follow,
             concurrency: CONCURRENCY,
-            patience: patience.unwrap_or(ANSWER_PATIENCE),
+            timeout: timeout.unwrap_or(ANSWER_TIMEOUT),
         };
         let (sender, events) = channel(EVENT_QUEUE);
         Self {
@@ -152,45 +155,45 @@ impl<'a> Driver<'a> {
             },
             handles: HashMap::new(),
             failures: Failures::default(),
-            heard: false,
+            proxy_works: false,
             sender,
             events,
             started: Instant::now(),
         }
     }
 
-    /// Takes in what an earlier run has done, and the addresses to start with.
-    fn begin(&mut self, start: Vec<Found>) -> Result<(), JournalError> {
+    /// Replays the journal, and adds the addresses to start with.
+    fn begin(&mut self, start: Vec<FoundAddress>) -> Result<(), JournalError> {
         let earlier = self.journal.as_mut().map(|journal| std::mem::take(&mut journal.earlier));
-        for line in earlier.unwrap_or_default() {
-            match line {
-                // Held to the limits when it was found.
-                Line::Found(told) => drop(self.crawl.start_with(told, true)),
-                Line::Asked { row, learned } => self.crawl.replay(row, learned),
-                Line::Crawl { .. } => {}
+        for entry in earlier.unwrap_or_default() {
+            match entry {
+                // These addresses were within the limits when the entry was written.
+                JournalEntry::Found(addresses) => drop(self.crawl.start_with(addresses, true)),
+                JournalEntry::Asked { row, learned } => self.crawl.replay(row, learned),
+                JournalEntry::Crawl { .. } => {}
             }
         }
-        // A list of its own for each source: they take turns.
-        let mut lists: Vec<(_, Vec<Told>)> = Vec::new();
-        for Found { address, source } in start {
-            let told = Told { address, services: 0 };
+        // Each source has a list of its own, so that the sources take turns.
+        let mut lists: Vec<(_, Vec<CrawlAddress>)> = Vec::new();
+        for FoundAddress { address, source } in start {
+            let address = CrawlAddress { address, services: 0 };
             match lists.iter_mut().find(|(known, _)| *known == source) {
-                Some((_, list)) => list.push(told),
-                None => lists.push((source, vec![told])),
+                Some((_, list)) => list.push(address),
+                None => lists.push((source, vec![address])),
             }
         }
         for (source, list) in lists {
-            let new = self.crawl.start_with(list, source == Source::User);
+            let new = self.crawl.start_with(list, source == AddressSource::User);
             if !new.is_empty() {
-                self.write(&Line::Found(new))?;
+                self.write(&JournalEntry::Found(new))?;
             }
         }
         Ok(())
     }
 
-    fn write(&mut self, line: &Line) -> Result<(), JournalError> {
+    fn write(&mut self, entry: &JournalEntry) -> Result<(), JournalError> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
-        block_in_place(|| journal.append(line))
+        block_in_place(|| journal.append(entry))
     }
 
     fn now(&self) -> Duration {
@@ -201,68 +204,68 @@ impl<'a> Driver<'a> {
         self.crawl.deadline().map(|at| self.started + at)
     }
 
-    /// Does what there is to do; false once there is nothing left.
+    /// Carries out the crawl's commands, and writes the journal. Returns false once the crawl has ended.
     fn step(&mut self) -> Result<bool, JournalError> {
         let now = self.now();
-        for act in self.crawl.poll(now, &mut rand::rng()) {
-            self.carry_out(act);
+        for command in self.crawl.poll(now, &mut rand::rng()) {
+            self.execute(command);
         }
-        for finished in self.crawl.take_finished() {
-            self.write(&Line::Asked { row: finished.row, learned: finished.learned })?;
+        for AskedPeer { row, learned } in self.crawl.take_finished() {
+            self.write(&JournalEntry::Asked { row, learned })?;
         }
         Ok(!self.crawl.is_done())
     }
 
-    fn carry_out(&mut self, act: Act) {
-        match act {
-            Act::Dial(id, address) => {
+    fn execute(&mut self, command: CrawlCommand) {
+        match command {
+            CrawlCommand::Dial(id, address) => {
                 let (config, sender) = (Arc::clone(&self.config), self.sender.clone());
                 let handle = self.dialer.spawn(id, address.clone(), config, sender);
                 self.handles.insert(id, (handle, address));
             }
-            Act::AskAddresses(id) => {
+            CrawlCommand::SendGetAddr(id) => {
                 if let Some((handle, _)) = self.handles.get(&id) {
-                    // What cannot be queued is not answered, and the deadline takes care of that.
+                    // A request that cannot be queued is not answered, and the peer runs into its deadline.
                     handle.try_send(Message::GetAddr).ok();
                 }
             }
-            Act::Ping(id) => {
+            CrawlCommand::Ping(id) => {
                 if let Some((handle, _)) = self.handles.get(&id) {
                     handle.ping();
                 }
             }
-            Act::HangUp(id) => drop(self.handles.remove(&id)),
+            CrawlCommand::Disconnect(id) => drop(self.handles.remove(&id)),
         }
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: ConnectionEvent) {
         let now = self.now();
         match event {
-            Event::Connected { peer, info } => {
-                self.heard = true;
-                self.crawl.connected(peer, Greeting::from(info.as_ref()), now);
+            ConnectionEvent::Connected { peer, info } => {
+                self.proxy_works = true;
+                self.crawl.on_connected(peer, HandshakeInfo::from(info.as_ref()), now);
             }
-            Event::Latency { peer, rtt } => self.crawl.pong(peer, rtt, now),
-            Event::Message { peer, message } => {
-                if let Some(answer) = Answer::read(&message, self.reachable) {
-                    self.crawl.addresses(peer, answer);
+            ConnectionEvent::Latency { peer, rtt } => self.crawl.on_pong(peer, rtt, now),
+            ConnectionEvent::Message { peer, message } => {
+                if let Some(answer) = GetAddrAnswer::read(&message, self.reachable) {
+                    self.crawl.on_addresses(peer, answer);
                 }
             }
-            Event::Disconnected { peer, reason } => self.over(peer, &reason),
+            ConnectionEvent::Disconnected { peer, reason } => self.on_disconnected(peer, &reason),
         }
     }
 
-    fn over(&mut self, id: PeerId, reason: &Disconnect) {
+    fn on_disconnected(&mut self, id: PeerId, reason: &Disconnect) {
         if let Some((_, address)) = self.handles.get(&id) {
             self.failures.add(address, reason);
         }
-        if matches!(reason, Disconnect::Proxy(_)) && !self.heard {
-            // Nobody else would be reached either, and nothing is known of this one.
-            self.crawl.halt();
-            self.crawl.give_back(id);
+        if matches!(reason, Disconnect::Proxy(_)) && !self.proxy_works {
+            // The proxy does not work, so nobody else can be reached either. Nothing was learnt of this peer.
+            self.crawl.stop_dialing();
+            self.crawl.requeue(id);
         } else {
-            self.heard = true;
-            self.crawl.over(id, reason.to_string());
+            self.proxy_works = true;
+            self.crawl.on_disconnected(id, reason.to_string());
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The file that a crawl goes on from.
+//! The file from which an interrupted crawl continues.
 //!
-//! JSON Lines, written as things happen and never changed: what the sources named, then each peer that was asked with
-//! what was new of what it told. Whoever reads it again gets the same state. A process that is killed loses nothing but
-//! its open connections; a machine that loses power, the last seconds.
+//! It is a JSON Lines file to which entries are only appended: the addresses to start with, then each peer that was asked
+//! with the new addresses that it sent. Replaying the entries restores the crawl's state. A killed process loses only its
+//! open connections; a power cut loses the last seconds.
 
-use super::address::Told;
+use super::address::CrawlAddress;
 use super::row::PeerRow;
+use crate::format::to_u64;
 use crate::primitives::Network;
-use crate::store::Exclusive;
-use crate::store::Trouble;
+use crate::store::{Exclusive, Trouble, create_folder};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,27 +16,27 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tracing::warn;
 
-/// Name of the file in the network's folder.
+/// The file's name in the network's folder.
 pub const JOURNAL_FILE: &str = "crawl.jsonl";
 
-/// How often what was written is made durable.
+/// How often the file is synced to the disk.
 const SYNC_INTERVAL: Duration = Duration::from_secs(5);
 
 const VERSION: u32 = 1;
 
-/// A line of the file.
+/// An entry of the journal, which is one line of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Line {
-    /// The first: what this is.
+pub(super) enum JournalEntry {
+    /// The first entry, which identifies the file.
     Crawl { version: u32, network: String },
-    /// Addresses to start with.
-    Found(Vec<Told>),
-    /// A peer that was asked, and what was new of what it told.
-    Asked { row: PeerRow, learned: Vec<Told> },
+    /// New addresses to start with.
+    Found(Vec<CrawlAddress>),
+    /// A peer that was asked, and the new addresses that it sent.
+    Asked { row: PeerRow, learned: Vec<CrawlAddress> },
 }
 
-/// Why a crawl cannot be kept or gone on with.
+/// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file cannot be read or written.
@@ -44,7 +44,7 @@ pub enum JournalError {
     Io {
         /// The file or its folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Another process is crawling.
@@ -53,7 +53,7 @@ pub enum JournalError {
         /// The network's folder.
         folder: PathBuf,
     },
-    /// The file is no crawl of this network that this program can read.
+    /// The file is not a journal of this network and version.
     #[error(
         "{}: not a crawl of {network} that this version can go on with: start again with --restart",
         path.display()
@@ -67,7 +67,7 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// What kind of trouble this is.
+    /// Returns what kind of trouble this is.
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Io { .. } | Self::Foreign { .. } => Trouble::Failed,
@@ -76,25 +76,25 @@ impl JournalError {
     }
 }
 
-/// An open file, locked against other processes until dropped.
+/// An open journal. Its file is locked against other processes until it is dropped.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
     path: PathBuf,
-    /// What an earlier run has written.
-    pub(super) earlier: Vec<Line>,
+    /// The entries of earlier runs.
+    pub(super) earlier: Vec<JournalEntry>,
     synced: Instant,
 }
 
 impl Journal {
-    /// Opens the file in the network's folder, which is made where it is missing; `restart` empties it.
+    /// Opens the journal in the network's folder. A missing folder is created, and `restart` empties the file.
     ///
     /// # Errors
-    /// Another process has it, it is of another kind, or the system refuses.
+    /// Another process has the file open, it is not a journal of this network, or it cannot be read or written.
     pub fn open(folder: &Path, network: Network, restart: bool) -> Result<Self, JournalError> {
         let path = folder.join(JOURNAL_FILE);
         let io = |source| JournalError::Io { path: path.clone(), source };
-        fs::create_dir_all(folder).map_err(io)?;
+        create_folder(folder).map_err(io)?;
         let Exclusive::Ours(mut file) = Exclusive::open(&path).map_err(io)? else {
             return Err(JournalError::InUse { folder: folder.to_owned() });
         };
@@ -103,13 +103,13 @@ impl Journal {
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
-        let (mut earlier, good) = whole_lines(&bytes);
+        let (mut earlier, good) = whole_entries(&bytes);
         if good < bytes.len() {
-            warn!("{}: the end is torn: going on from what is whole", path.display());
+            warn!("{}: the end is torn: continuing from the last whole entry", path.display());
             file.set_len(to_u64(good)).map_err(io)?;
         }
         file.seek(SeekFrom::Start(to_u64(good))).map_err(io)?;
-        let first = Line::Crawl { version: VERSION, network: network.name().to_owned() };
+        let first = JournalEntry::Crawl { version: VERSION, network: network.name().to_owned() };
         let mut journal = Self { file, path, earlier: Vec::new(), synced: Instant::now() };
         if earlier.is_empty() {
             journal.append(&first)?;
@@ -120,19 +120,19 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Whether an earlier run has left something to go on from.
+    /// Returns whether the journal has entries of an earlier run.
     pub fn is_resumed(&self) -> bool {
         !self.earlier.is_empty()
     }
 
-    /// Writes a line; the system has it when this returns, the disk soon.
-    pub(super) fn append(&mut self, line: &Line) -> Result<(), JournalError> {
-        let written = self.write(line);
+    /// Appends an entry. It survives the end of the process at once, and a power cut after at most [`SYNC_INTERVAL`].
+    pub(super) fn append(&mut self, entry: &JournalEntry) -> Result<(), JournalError> {
+        let written = self.write(entry);
         written.map_err(|source| JournalError::Io { path: self.path.clone(), source })
     }
 
-    fn write(&mut self, line: &Line) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(line)?;
+    fn write(&mut self, entry: &JournalEntry) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(entry)?;
         bytes.push(b'\n');
         self.file.write_all(&bytes)?;
         if self.synced.elapsed() >= SYNC_INTERVAL {
@@ -142,63 +142,63 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes everything durable.
+    /// Syncs the file to the disk.
     pub(super) fn sync(&self) -> Result<(), JournalError> {
         let synced = self.file.sync_data();
         synced.map_err(|source| JournalError::Io { path: self.path.clone(), source })
     }
 
-    /// Removes the file: the crawl is done.
+    /// Removes the file of a finished crawl.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The file cannot be removed.
     pub fn remove(self) -> Result<(), JournalError> {
         fs::remove_file(&self.path)
             .map_err(|source| JournalError::Io { path: self.path.clone(), source })
     }
 }
 
-/// The lines up to the first that is none, and how many bytes they have.
-fn whole_lines(bytes: &[u8]) -> (Vec<Line>, usize) {
-    let (mut lines, mut good) = (Vec::new(), 0);
+/// Returns the entries before the first line that is torn or damaged, and their length in bytes.
+fn whole_entries(bytes: &[u8]) -> (Vec<JournalEntry>, usize) {
+    let (mut entries, mut good) = (Vec::new(), 0);
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let parsed = line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice(line).ok());
         let Some(parsed) = parsed else { break };
-        lines.push(parsed);
+        entries.push(parsed);
         good += line.len();
     }
-    (lines, good)
-}
-
-fn to_u64(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
+    (entries, good)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{JOURNAL_FILE, Journal, JournalError, Line, PeerRow, Told};
+    use super::{CrawlAddress, JOURNAL_FILE, Journal, JournalEntry, JournalError, PeerRow};
     use crate::primitives::Network;
     use std::fs;
 
-    fn lines() -> Vec<Line> {
-        let told = |at: u32| Told { address: format!("127.0.0.{at}:18444"), services: 9 };
+    fn entries() -> Vec<JournalEntry> {
+        let address =
+            |at: u32| CrawlAddress { address: format!("127.0.0.{at}:18444"), services: 9 };
         vec![
-            Line::Found(vec![told(1), told(2)]),
-            Line::Asked {
+            JournalEntry::Found(vec![address(1), address(2)]),
+            JournalEntry::Asked {
                 row: PeerRow::failed("127.0.0.1:18444", Some("no".to_owned())),
                 learned: Vec::new(),
             },
-            Line::Asked { row: PeerRow::told("127.0.0.2:18444", 1), learned: vec![told(3)] },
+            JournalEntry::Asked {
+                row: PeerRow::unasked("127.0.0.2:18444", 1),
+                learned: vec![address(3)],
+            },
         ]
     }
 
     #[test]
-    fn a_file_cut_or_garbled_anywhere_gives_the_lines_before() {
+    fn a_journal_that_is_cut_anywhere_keeps_the_entries_before() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Journal::open(folder.path(), Network::Regtest, false).unwrap();
         let mut journal = open();
         assert!(!journal.is_resumed());
-        lines().iter().for_each(|line| journal.append(line).unwrap());
+        entries().iter().for_each(|entry| journal.append(entry).unwrap());
         drop(journal);
         let path = folder.path().join(JOURNAL_FILE);
         let whole = fs::read(&path).unwrap();
@@ -208,22 +208,22 @@ mod tests {
             fs::write(&path, &whole[..cut]).unwrap();
             let journal = open();
             let kept = ends.iter().filter(|end| **end <= cut).count().saturating_sub(1);
-            assert_eq!(journal.earlier, lines()[..kept], "cut at {cut}");
+            assert_eq!(journal.earlier, entries()[..kept], "cut at {cut}");
         }
-        // What a power cut may leave: the right length, and nothing in the last blocks.
+        // A power cut may leave a file of the right length whose last blocks are zeros.
         let mut zeroed = whole.clone();
         zeroed[ends[1] + 5..].fill(0);
         fs::write(&path, &zeroed).unwrap();
         let mut journal = open();
-        assert_eq!(journal.earlier, lines()[..1]);
-        // And it can be gone on from.
-        lines()[1..].iter().for_each(|line| journal.append(line).unwrap());
+        assert_eq!(journal.earlier, entries()[..1]);
+        // The crawl continues from there.
+        entries()[1..].iter().for_each(|entry| journal.append(entry).unwrap());
         drop(journal);
         assert_eq!(fs::read(&path).unwrap(), whole);
     }
 
     #[test]
-    fn only_one_process_has_it_and_only_for_its_network() {
+    fn a_journal_belongs_to_one_process_and_one_network() {
         let folder = tempfile::tempdir().unwrap();
         let open = |network, restart| Journal::open(folder.path(), network, restart);
         let journal = open(Network::Regtest, false).unwrap();

@@ -1,326 +1,333 @@
-//! The crawl as a state machine: what happens comes in, what to do comes out. No clock and no I/O; time is counted from
+//! The crawl as a state machine: events come in, commands go out. It has neither a clock nor I/O. Times are counted from
 //! the start, and randomness is an argument.
 
-use super::address::{Answer, Told};
-use super::queue::Queue;
-use super::row::{Counts, PeerRow};
-use crate::node::Greeting;
+use super::address::{CrawlAddress, GetAddrAnswer};
+use super::queue::AddressQueue;
+use super::row::{CrawlCounts, PeerRow};
+use crate::node::HandshakeInfo;
 use crate::primitives::PeerId;
 use rand::Rng;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-/// Most addresses that are remembered; what is told beyond is forgotten. A crawl that had asked so many took 85 MiB.
+/// Most addresses that a crawl remembers; further ones are ignored. A crawl that had asked that many took 85 MiB.
 pub(super) const MAX_KNOWN: usize = 200_000;
 
-/// Most addresses taken from one peer: what one message may hold (Bitcoin Core `MAX_ADDR_TO_SEND`).
+/// Most addresses taken from one peer: as many as one message may hold (Bitcoin Core `MAX_ADDR_TO_SEND`).
 pub(super) const MAX_PER_PEER: usize = 1000;
 
-/// Most ports of one host: a liar could otherwise turn a crawl against somebody.
+/// Most ports of one host. Without this bound a liar could turn a crawl against a host.
 pub(super) const MAX_PER_HOST: u16 = 8;
 
-/// How long a peer that has answered a ping sent after our `getaddr` may still take for its addresses.
+/// How much longer to wait for the addresses of a peer that has answered a ping sent after our `getaddr`.
 ///
-/// Bitcoin Core sends them before that pong, in one message, or has none to send (`MaybeSendAddr`).
+/// Bitcoin Core sends the addresses before that pong, in one message, or has none to send (`MaybeSendAddr`).
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
-/// How far and how fast to go.
+/// How many peers to ask, and how fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct CrawlPlan {
     /// Most peers to ask.
-    pub(super) asks: usize,
-    /// Whether the addresses that peers tell are asked too.
+    pub(super) max_peers: usize,
+    /// Whether the addresses that peers send are asked too.
     pub(super) follow: bool,
     /// Most connections at once.
     pub(super) concurrency: usize,
-    /// How long a connected peer is waited for.
-    pub(super) patience: Duration,
+    /// How long a connected peer may take to answer.
+    pub(super) timeout: Duration,
 }
 
-/// Something to do.
+/// What the driver has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Act {
-    /// Dial this address under this number.
+pub(super) enum CrawlCommand {
+    /// Dial this address, and give the connection this id.
     Dial(PeerId, String),
     /// Send `getaddr`.
-    AskAddresses(PeerId),
+    SendGetAddr(PeerId),
     /// Send a ping.
     Ping(PeerId),
-    /// End the connection.
-    HangUp(PeerId),
+    /// Close the connection.
+    Disconnect(PeerId),
 }
 
-/// A peer that was asked, and which of the addresses that it told were new.
+/// A peer that was asked, and the new addresses that it sent.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Finished {
+pub(super) struct AskedPeer {
     pub(super) row: PeerRow,
-    pub(super) learned: Vec<Told>,
+    pub(super) learned: Vec<CrawlAddress>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct KnownAddress {
     services: u64,
     asked: bool,
 }
 
-/// A peer being asked.
+/// A peer that is being asked.
 #[derive(Clone, Debug)]
-struct Asking {
+struct OpenPeer {
     address: String,
-    talk: Option<Talk>,
+    /// What the peer has said; `None` until the handshake is complete.
+    answers: Option<PeerAnswers>,
 }
 
-/// A conversation after the handshake.
+/// What a peer has said since the handshake.
 #[derive(Clone, Debug)]
-struct Talk {
-    greeting: Greeting,
+struct PeerAnswers {
+    info: HandshakeInfo,
     latency: Duration,
-    /// Pings that were answered. The first may have been sent before our `getaddr`, the second was not.
+    /// How many pings it has answered. The first may have been sent before our `getaddr`, the second was sent after it.
     pongs: u32,
-    /// How many addresses were told, of whatever network.
+    /// How many addresses it has sent, dialable or not.
     count: usize,
-    told: Vec<Told>,
+    addresses: Vec<CrawlAddress>,
     deadline: Duration,
 }
 
 /// A crawl.
 #[derive(Clone, Debug)]
 pub(super) struct Crawl {
-    plan: Plan,
-    known: HashMap<String, Known>,
+    plan: CrawlPlan,
+    known: HashMap<String, KnownAddress>,
+    /// How many ports of each host are known.
     hosts: HashMap<String, u16>,
-    queue: Queue,
-    /// How many addresses ever came into the queue.
+    queue: AddressQueue,
+    /// How many addresses have ever been queued.
     queued: usize,
-    asking: BTreeMap<PeerId, Asking>,
+    open: BTreeMap<PeerId, OpenPeer>,
     next_id: u64,
-    halted: bool,
-    acts: Vec<Act>,
-    finished: Vec<Finished>,
+    stopped_dialing: bool,
+    commands: Vec<CrawlCommand>,
+    finished: Vec<AskedPeer>,
     rows: Vec<PeerRow>,
     reachable: usize,
 }
 
 impl Crawl {
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(plan: CrawlPlan) -> Self {
         Self {
             plan,
             known: HashMap::new(),
             hosts: HashMap::new(),
-            queue: Queue::default(),
+            queue: AddressQueue::default(),
             queued: 0,
-            asking: BTreeMap::new(),
+            open: BTreeMap::new(),
             next_id: 0,
-            halted: false,
-            acts: Vec::new(),
+            stopped_dialing: false,
+            commands: Vec::new(),
             finished: Vec::new(),
             rows: Vec::new(),
             reachable: 0,
         }
     }
 
-    /// Addresses to start with, from one source. Gives back those that were new. What the user named is asked however
-    /// many ports of one host it is.
-    pub(super) fn start_with(&mut self, found: Vec<Told>, named: bool) -> Vec<Told> {
-        self.take_in(found, true, if named { u16::MAX } else { MAX_PER_HOST })
+    /// Adds addresses of one source to start with. Returns those that are new.
+    ///
+    /// Addresses that the user named are added whatever the number of ports of their host.
+    pub(super) fn start_with(
+        &mut self,
+        addresses: Vec<CrawlAddress>,
+        named_by_user: bool,
+    ) -> Vec<CrawlAddress> {
+        self.add(addresses, true, if named_by_user { u16::MAX } else { MAX_PER_HOST })
     }
 
-    /// A peer that was asked in an earlier run, with what was new of what it told then.
-    pub(super) fn replay(&mut self, row: PeerRow, learned: Vec<Told>) {
+    /// Adds a peer that was asked in an earlier run, and the addresses that were new then.
+    pub(super) fn replay(&mut self, row: PeerRow, learned: Vec<CrawlAddress>) {
         if let Some(known) = self.known.get_mut(&row.address) {
             known.asked = true;
         }
-        self.learn(learned, self.plan.follow);
-        self.keep(row);
+        self.add(learned, self.plan.follow, MAX_PER_HOST);
+        self.add_row(row);
     }
 
-    fn keep(&mut self, row: PeerRow) {
+    fn add_row(&mut self, row: PeerRow) {
         self.reachable += usize::from(row.connected);
         self.rows.push(row);
     }
 
-    /// Takes in addresses, and gives back those that were new.
-    fn learn(&mut self, told: Vec<Told>, wanted: bool) -> Vec<Told> {
-        self.take_in(told, wanted, MAX_PER_HOST)
-    }
-
-    fn take_in(&mut self, told: Vec<Told>, wanted: bool, max_per_host: u16) -> Vec<Told> {
+    /// Adds addresses of one source, and queues them if they are to be asked. Returns those that are new.
+    fn add(
+        &mut self,
+        addresses: Vec<CrawlAddress>,
+        to_be_asked: bool,
+        max_per_host: u16,
+    ) -> Vec<CrawlAddress> {
         let mut new = Vec::new();
-        for told in told {
-            let host = told.address.rsplit_once(':').map_or("", |(host, _)| host);
+        for address in addresses {
+            let host = address.address.rsplit_once(':').map_or("", |(host, _)| host);
             let ports = self.hosts.get(host).copied().unwrap_or(0);
             let full = self.known.len() >= MAX_KNOWN || ports >= max_per_host;
-            if full || self.known.contains_key(&told.address) {
+            if full || self.known.contains_key(&address.address) {
                 continue;
             }
             self.hosts.insert(host.to_owned(), ports.saturating_add(1));
-            let known = Known { services: told.services, asked: false };
-            self.known.insert(told.address.clone(), known);
-            new.push(told);
+            let known = KnownAddress { services: address.services, asked: false };
+            self.known.insert(address.address.clone(), known);
+            new.push(address);
         }
-        if wanted {
+        if to_be_asked {
             self.queued += new.len();
-            self.queue.push(new.iter().map(|told| told.address.clone()).collect());
+            self.queue.push(new.iter().map(|address| address.address.clone()).collect());
         }
         new
     }
 
-    /// What to do now.
-    pub(super) fn poll(&mut self, now: Duration, rng: &mut impl Rng) -> Vec<Act> {
+    /// Returns the commands to carry out now.
+    pub(super) fn poll(&mut self, now: Duration, rng: &mut impl Rng) -> Vec<CrawlCommand> {
         self.expire(now);
-        while self.asking.len() < self.plan.concurrency && self.may_dial() {
+        while self.open.len() < self.plan.concurrency && self.may_dial() {
             let Some(address) = self.queue.pop(rng) else { break };
-            // One of an earlier run may have been asked already.
+            // An address that an earlier run asked is still in the queue.
             let Some(known) = self.known.get_mut(&address).filter(|known| !known.asked) else {
                 continue;
             };
             known.asked = true;
             let id = PeerId(self.next_id);
             self.next_id += 1;
-            self.acts.push(Act::Dial(id, address.clone()));
-            self.asking.insert(id, Asking { address, talk: None });
+            self.commands.push(CrawlCommand::Dial(id, address.clone()));
+            self.open.insert(id, OpenPeer { address, answers: None });
         }
-        std::mem::take(&mut self.acts)
+        std::mem::take(&mut self.commands)
     }
 
     fn may_dial(&self) -> bool {
-        !self.halted && self.rows.len() + self.asking.len() < self.plan.asks
+        !self.stopped_dialing && self.rows.len() + self.open.len() < self.plan.max_peers
     }
 
+    /// Gives up the peers whose deadline has passed.
     fn expire(&mut self, now: Duration) {
-        let late = |asking: &Asking| asking.talk.as_ref().is_some_and(|talk| talk.deadline <= now);
-        let due: Vec<PeerId> =
-            self.asking.iter().filter(|(_, asking)| late(asking)).map(|(id, _)| *id).collect();
-        for id in due {
-            let limit = self.plan.patience;
-            self.finish(id, Some(format!("no answer to getaddr within {limit:?}")));
+        let is_late =
+            |peer: &OpenPeer| peer.answers.as_ref().is_some_and(|answers| answers.deadline <= now);
+        let late: Vec<PeerId> =
+            self.open.iter().filter(|(_, peer)| is_late(peer)).map(|(id, _)| *id).collect();
+        for id in late {
+            let timeout = self.plan.timeout;
+            self.finish(id, Some(format!("no answer to getaddr within {timeout:?}")));
         }
     }
 
-    /// When [`Crawl::poll`] has something to do though nothing happens.
+    /// Returns the time by which [`Crawl::poll`] has to be called again.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.asking.values().filter_map(|asking| Some(asking.talk.as_ref()?.deadline)).min()
+        self.open.values().filter_map(|peer| Some(peer.answers.as_ref()?.deadline)).min()
     }
 
-    /// A handshake is done.
-    pub(super) fn connected(&mut self, id: PeerId, greeting: Greeting, now: Duration) {
-        let deadline = now + self.plan.patience;
-        let Some(asking) = self.asking.get_mut(&id) else { return };
-        let latency = greeting.latency;
-        let talk = Talk { greeting, latency, pongs: 0, count: 0, told: Vec::new(), deadline };
-        asking.talk = Some(talk);
-        self.acts.push(Act::AskAddresses(id));
+    /// Handles a completed handshake.
+    pub(super) fn on_connected(&mut self, id: PeerId, info: HandshakeInfo, now: Duration) {
+        let deadline = now + self.plan.timeout;
+        let Some(peer) = self.open.get_mut(&id) else { return };
+        let latency = info.latency;
+        let addresses = Vec::new();
+        let answers = PeerAnswers { info, latency, pongs: 0, count: 0, addresses, deadline };
+        peer.answers = Some(answers);
+        self.commands.push(CrawlCommand::SendGetAddr(id));
     }
 
-    /// A ping was answered.
-    pub(super) fn pong(&mut self, id: PeerId, rtt: Duration, now: Duration) {
-        let Some(talk) = self.talk(id) else { return };
-        talk.latency = talk.latency.min(rtt);
-        talk.pongs += 1;
-        if talk.pongs == 1 {
-            self.acts.push(Act::Ping(id));
-        } else if talk.count > 0 {
+    /// Handles the answer to a ping.
+    pub(super) fn on_pong(&mut self, id: PeerId, rtt: Duration, now: Duration) {
+        let Some(answers) = self.answers_mut(id) else { return };
+        answers.latency = answers.latency.min(rtt);
+        answers.pongs += 1;
+        if answers.pongs == 1 {
+            self.commands.push(CrawlCommand::Ping(id));
+        } else if answers.count > 0 {
             self.finish(id, None);
         } else {
-            talk.deadline = talk.deadline.min(now + GRACE);
+            answers.deadline = answers.deadline.min(now + GRACE);
         }
     }
 
-    /// Addresses came.
-    pub(super) fn addresses(&mut self, id: PeerId, answer: Answer) {
-        let Some(talk) = self.talk(id) else { return };
-        let alone = answer.count == 1;
-        talk.count = (talk.count + answer.count).min(MAX_PER_PEER);
-        talk.told.extend(answer.told);
-        talk.told.truncate(MAX_PER_PEER);
-        // A single address may be the peer's own, announced unasked: the answer may be still to come.
-        if !alone || talk.pongs > 1 {
+    /// Handles an `addr` or `addrv2` message.
+    pub(super) fn on_addresses(&mut self, id: PeerId, answer: GetAddrAnswer) {
+        let Some(answers) = self.answers_mut(id) else { return };
+        let single = answer.count == 1;
+        answers.count = (answers.count + answer.count).min(MAX_PER_PEER);
+        answers.addresses.extend(answer.addresses);
+        answers.addresses.truncate(MAX_PER_PEER);
+        // A single address may be the peer's own, announced without being asked: the answer may still follow.
+        if !single || answers.pongs > 1 {
             self.finish(id, None);
         }
     }
 
-    /// A connection ended, or was never made.
-    pub(super) fn over(&mut self, id: PeerId, reason: String) {
+    /// Handles the end of a connection, or of an attempt to make one.
+    pub(super) fn on_disconnected(&mut self, id: PeerId, reason: String) {
         self.finish(id, Some(reason));
     }
 
-    fn talk(&mut self, id: PeerId) -> Option<&mut Talk> {
-        self.asking.get_mut(&id)?.talk.as_mut()
+    fn answers_mut(&mut self, id: PeerId) -> Option<&mut PeerAnswers> {
+        self.open.get_mut(&id)?.answers.as_mut()
     }
 
     fn finish(&mut self, id: PeerId, error: Option<String>) {
-        let Some(asking) = self.asking.remove(&id) else { return };
-        let (row, told) = match asking.talk {
-            None => (PeerRow::failed(&asking.address, error), Vec::new()),
-            Some(talk) => {
-                // It answered pings sent after the question: it has no addresses, which is no error.
-                let error = error.filter(|_| talk.pongs < 2 && talk.count == 0);
-                let Talk { greeting, latency, count, told, .. } = talk;
-                (PeerRow::reached(&asking.address, greeting, latency, count, error), told)
+        let Some(peer) = self.open.remove(&id) else { return };
+        let (row, addresses) = match peer.answers {
+            None => (PeerRow::failed(&peer.address, error), Vec::new()),
+            Some(answers) => {
+                // A peer that answered a ping after our `getaddr` but sent no addresses has none, which is no error.
+                let error = error.filter(|_| answers.pongs < 2 && answers.count == 0);
+                let PeerAnswers { info, latency, count, addresses, .. } = answers;
+                (PeerRow::reached(&peer.address, info, latency, count, error), addresses)
             }
         };
-        self.acts.push(Act::HangUp(id));
-        let learned = self.learn(told, self.plan.follow);
-        self.keep(row.clone());
-        self.finished.push(Finished { row, learned });
+        self.commands.push(CrawlCommand::Disconnect(id));
+        let learned = self.add(addresses, self.plan.follow, MAX_PER_HOST);
+        self.add_row(row.clone());
+        self.finished.push(AskedPeer { row, learned });
     }
 
-    /// Peers that were asked since the last call.
-    pub(super) fn take_finished(&mut self) -> Vec<Finished> {
+    /// Returns the peers whose answers are complete since the last call.
+    pub(super) fn take_finished(&mut self) -> Vec<AskedPeer> {
         std::mem::take(&mut self.finished)
     }
 
-    /// Dials nobody any more; who is being asked may finish.
-    pub(super) fn halt(&mut self) {
-        self.halted = true;
+    /// Stops dialling. Peers that are being asked may still answer.
+    pub(super) fn stop_dialing(&mut self) {
+        self.stopped_dialing = true;
     }
 
-    /// Ends what is going on. Who shook hands counts as asked; who did not will be, should the crawl go on.
-    pub(super) fn abandon(&mut self) {
-        self.halt();
-        for id in self.asking.keys().copied().collect::<Vec<_>>() {
-            if self.talk(id).is_some() {
+    /// Disconnects all peers. Those that completed the handshake count as asked; the others are asked if the crawl is
+    /// continued later.
+    pub(super) fn interrupt(&mut self) {
+        self.stop_dialing();
+        for id in self.open.keys().copied().collect::<Vec<_>>() {
+            if self.answers_mut(id).is_some() {
                 self.finish(id, Some("interrupted".to_owned()));
             } else {
-                self.give_back(id);
+                self.requeue(id);
             }
         }
     }
 
-    /// Takes back that an address is being asked: nothing was learnt of it.
-    pub(super) fn give_back(&mut self, id: PeerId) {
-        let Some(asking) = self.asking.remove(&id) else { return };
-        if let Some(known) = self.known.get_mut(&asking.address) {
+    /// Ends a connection of which nothing was learnt, and puts its address back into the queue.
+    pub(super) fn requeue(&mut self, id: PeerId) {
+        let Some(peer) = self.open.remove(&id) else { return };
+        if let Some(known) = self.known.get_mut(&peer.address) {
             known.asked = false;
         }
-        self.queue.give_back(asking.address);
-        self.acts.push(Act::HangUp(id));
+        self.queue.push_front(peer.address);
+        self.commands.push(CrawlCommand::Disconnect(id));
     }
 
-    /// Whether there is nothing left to do.
+    /// Returns whether the crawl has ended: nobody is being asked, and nobody will be.
     pub(super) fn is_done(&self) -> bool {
-        self.asking.is_empty() && !(self.may_dial() && self.has_waiting())
+        self.open.is_empty() && (!self.may_dial() || self.queue.is_empty())
     }
 
-    /// Whether addresses wait for their turn, though it may never come.
-    fn has_waiting(&self) -> bool {
-        !self.queue.is_empty()
+    pub(super) fn counts(&self) -> CrawlCounts {
+        CrawlCounts { known: self.known.len(), reachable: self.reachable, asked: self.rows.len() }
     }
 
-    pub(super) fn counts(&self) -> Counts {
-        Counts { known: self.known.len(), reachable: self.reachable, asked: self.rows.len() }
-    }
-
-    /// How many peers will be asked, as far as can be told.
+    /// Returns how many peers will have been asked at the end, as far as is known now.
     pub(super) fn expected(&self) -> usize {
-        self.queued.min(self.plan.asks)
+        self.queued.min(self.plan.max_peers)
     }
 
-    /// The peers that were asked, in that order, and those that were told of and not asked.
+    /// Returns the peers that were asked, in the order in which they finished, and those that were not.
     pub(super) fn into_rows(self) -> (Vec<PeerRow>, Vec<PeerRow>) {
         let unasked = self.known.iter().filter(|(_, known)| !known.asked);
         let mut unasked: Vec<PeerRow> =
-            unasked.map(|(address, known)| PeerRow::told(address, known.services)).collect();
+            unasked.map(|(address, known)| PeerRow::unasked(address, known.services)).collect();
         unasked.sort_by(|a, b| a.address.cmp(&b.address));
         (self.rows, unasked)
     }

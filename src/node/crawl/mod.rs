@@ -1,12 +1,12 @@
-//! Asking peers for the addresses of other peers, and those for more.
+//! Asks peers for the addresses of other peers, and those peers for more.
 //!
-//! [`crawl`] drives a state machine that knows neither clock nor socket. It is polite: a bounded number of connections
-//! at once, one for each address and never a second, a few addresses of the same host; each peer is asked once and hung
-//! up on. An interrupted crawl goes on from its [`Journal`].
+//! [`crawl`] drives a state machine that has neither a clock nor sockets. The crawl is polite: it has a bounded number of
+//! connections at once, dials each address once and only a few ports of a host, and disconnects a peer as soon as it has
+//! answered. An interrupted crawl continues from its [`Journal`].
 //!
 //! # Security
-//! Peers tell what they like. What one tells is bounded, waits for its turn beside what others told, and is dialled
-//! only if a peer can be there at all; the number of known addresses is bounded too.
+//! Peers can send any addresses. The crawl bounds how many it takes from one peer and in all, lets the peers that sent
+//! them take turns, and dials an address only if a peer can listen there.
 
 mod address;
 mod driver;
@@ -17,6 +17,6 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-pub use driver::{CrawlOptions, Crawled, crawl};
+pub use driver::{CrawlOptions, CrawlResult, crawl};
 pub use journal::{Journal, JournalError};
-pub use row::{Counts, PeerRow};
+pub use row::{CrawlCounts, PeerRow};

@@ -1,32 +1,32 @@
-//! Who is asked next.
+//! The addresses that are still to be asked.
 
 use rand::{Rng, RngExt};
 use std::collections::VecDeque;
 
-/// Addresses that wait for their turn, by who told them.
+/// The addresses that are still to be asked, in one list for each source that sent them.
 ///
 /// # Security
-/// Those who told take turns, and of what one told it is a random address: a peer that names a thousand made-up
-/// addresses costs a crawl no more than one that names ten, as long as others have any left.
+/// The sources take turns, and a random address of the source's list comes next. So a peer that sends a thousand made-up
+/// addresses gets no more of the crawl than one that sends ten, as long as the other lists are not empty.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Queue {
+pub(super) struct AddressQueue {
     lists: VecDeque<Vec<String>>,
 }
 
-impl Queue {
-    /// Adds what somebody told.
+impl AddressQueue {
+    /// Adds the addresses that one source sent.
     pub(super) fn push(&mut self, addresses: Vec<String>) {
         if !addresses.is_empty() {
             self.lists.push_back(addresses);
         }
     }
 
-    /// Puts an address back to be the next.
-    pub(super) fn give_back(&mut self, address: String) {
+    /// Puts an address back at the front, where it comes next.
+    pub(super) fn push_front(&mut self, address: String) {
         self.lists.push_front(vec![address]);
     }
 
-    /// The next address.
+    /// Removes and returns the next address.
     pub(super) fn pop(&mut self, rng: &mut impl Rng) -> Option<String> {
         let mut list = self.lists.pop_front()?;
         let at = rng.random_range(0..list.len());
@@ -35,7 +35,7 @@ impl Queue {
         Some(address)
     }
 
-    /// Whether nobody waits.
+    /// Returns whether no address is left.
     pub(super) fn is_empty(&self) -> bool {
         self.lists.is_empty()
     }
@@ -43,27 +43,27 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::Queue;
+    use super::AddressQueue;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
-    fn list(teller: char, count: usize) -> Vec<String> {
-        (0..count).map(|at| format!("{teller}{at}")).collect()
+    fn list(source: char, count: usize) -> Vec<String> {
+        (0..count).map(|at| format!("{source}{at}")).collect()
     }
 
     #[test]
-    fn who_told_a_thousand_gets_no_more_turns_than_who_told_ten() {
-        let mut queue = Queue::default();
+    fn a_source_of_a_thousand_addresses_gets_no_more_turns_than_one_of_ten() {
+        let mut queue = AddressQueue::default();
         queue.push(list('a', 1000));
         queue.push(list('b', 10));
         queue.push(Vec::new());
         queue.push(list('c', 10));
         let mut rng = StdRng::seed_from_u64(1);
         let first: Vec<String> = (0..30).filter_map(|_| queue.pop(&mut rng)).collect();
-        for teller in ['a', 'b', 'c'] {
-            assert_eq!(first.iter().filter(|at| at.starts_with(teller)).count(), 10, "{first:?}");
+        for source in ['a', 'b', 'c'] {
+            assert_eq!(first.iter().filter(|at| at.starts_with(source)).count(), 10, "{first:?}");
         }
-        queue.give_back("z".to_owned());
+        queue.push_front("z".to_owned());
         assert_eq!(queue.pop(&mut rng).as_deref(), Some("z"));
         let rest = std::iter::from_fn(|| queue.pop(&mut rng)).count();
         assert_eq!(rest, 990);

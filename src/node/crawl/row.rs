@@ -1,41 +1,41 @@
-//! What a peer said, as it is printed and kept.
+//! What a crawl knows of each peer, as it is printed and written to the journal.
 
-use crate::node::Greeting;
+use crate::node::HandshakeInfo;
 use crate::wire::ServiceFlags;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What is known of a peer. What was not heard is empty.
+/// What a crawl knows of a peer. Unknown values are empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerRow {
-    /// Where it was dialled, `host:port`.
+    /// The peer's address, `host:port`.
     pub address: String,
-    /// Its protocol version.
+    /// The peer's protocol version.
     pub version: Option<i32>,
-    /// What it offers, by name; for one that was only told of, what it is said to offer.
+    /// The names of the services that the peer offers or, if it was not asked, that it is said to offer.
     pub services: Vec<String>,
-    /// Its software, safe to print.
+    /// The peer's user agent, unescaped: see [`safe_text`](crate::wire::safe_text).
     pub user_agent: Option<String>,
-    /// Height of its best chain, its own word.
+    /// The height of the peer's best chain, as the peer claims.
     pub height: Option<i32>,
-    /// The shortest round trip in milliseconds.
+    /// The shortest round trip, in milliseconds.
     pub latency_ms: Option<f64>,
-    /// How many addresses it told.
+    /// How many addresses the peer sent.
     pub addresses: Option<usize>,
-    /// Whether it was connected and the handshake done.
+    /// Whether the handshake was completed.
     pub connected: bool,
     /// What went wrong.
     pub error: Option<String>,
 }
 
 impl PeerRow {
-    /// A peer that was told of and not asked.
-    pub(super) fn told(address: &str, services: u64) -> Self {
+    /// Makes the row of a peer that was not asked.
+    pub(super) fn unasked(address: &str, services: u64) -> Self {
         let services = ServiceFlags(services).names();
         Self { services, ..Self::failed(address, None) }
     }
 
-    /// A peer that could not be reached.
+    /// Makes the row of a peer that could not be reached.
     pub(super) fn failed(address: &str, error: Option<String>) -> Self {
         Self {
             address: address.to_owned(),
@@ -50,20 +50,20 @@ impl PeerRow {
         }
     }
 
-    /// A peer that shook hands and told so many addresses.
+    /// Makes the row of a peer that completed the handshake.
     pub(super) fn reached(
         address: &str,
-        greeting: Greeting,
+        info: HandshakeInfo,
         latency: Duration,
         addresses: usize,
         error: Option<String>,
     ) -> Self {
         Self {
             address: address.to_owned(),
-            version: Some(greeting.version),
-            services: greeting.services,
-            user_agent: Some(greeting.user_agent),
-            height: Some(greeting.height),
+            version: Some(info.version),
+            services: info.services,
+            user_agent: Some(info.user_agent),
+            height: Some(info.height),
             latency_ms: Some((latency.as_secs_f64() * 1e6).round() / 1e3),
             addresses: Some(addresses),
             connected: true,
@@ -72,13 +72,13 @@ impl PeerRow {
     }
 }
 
-/// The numbers of a crawl.
+/// The figures of a crawl.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Addresses known, asked or not.
+pub struct CrawlCounts {
+    /// Known addresses, asked or not.
     pub known: usize,
-    /// Peers that shook hands.
+    /// Peers that completed the handshake.
     pub reachable: usize,
-    /// Peers that were dialled, whatever came of it.
+    /// Peers that were dialled, successfully or not.
     pub asked: usize,
 }

@@ -1,31 +1,31 @@
-//! The state machine against a world in which time passes only as the test says.
+//! Tests of the state machine against simulated networks and clocks.
 
-use super::address::{Answer, Told};
-use super::machine::{Act, Crawl, Finished, GRACE, MAX_KNOWN, MAX_PER_HOST, Plan};
-use crate::node::Greeting;
+use super::address::{CrawlAddress, GetAddrAnswer};
+use super::machine::{AskedPeer, Crawl, CrawlCommand, CrawlPlan, GRACE, MAX_KNOWN, MAX_PER_HOST};
+use crate::node::HandshakeInfo;
 use crate::primitives::PeerId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const MS: Duration = Duration::from_millis(1);
 
-fn plan() -> Plan {
-    Plan { asks: usize::MAX, follow: true, concurrency: 8, patience: PATIENCE }
+fn plan() -> CrawlPlan {
+    CrawlPlan { max_peers: usize::MAX, follow: true, concurrency: 8, timeout: TIMEOUT }
 }
 
-fn told(addresses: impl IntoIterator<Item = String>) -> Vec<Told> {
-    addresses.into_iter().map(|address| Told { address, services: 9 }).collect()
+fn crawl_addresses(addresses: impl IntoIterator<Item = String>) -> Vec<CrawlAddress> {
+    addresses.into_iter().map(|address| CrawlAddress { address, services: 9 }).collect()
 }
 
 fn host(at: usize) -> String {
     format!("10.0.{}.{}:8333", at / 250, at % 250)
 }
 
-fn greeting(latency: Duration) -> Greeting {
-    Greeting {
+fn info(latency: Duration) -> HandshakeInfo {
+    HandshakeInfo {
         version: 70016,
         services: vec!["NETWORK".to_owned()],
         user_agent: "/sim/".to_owned(),
@@ -34,105 +34,106 @@ fn greeting(latency: Duration) -> Greeting {
     }
 }
 
-fn answer(addresses: Vec<Told>) -> Answer {
-    Answer { count: addresses.len(), told: addresses }
+fn answer(addresses: Vec<CrawlAddress>) -> GetAddrAnswer {
+    GetAddrAnswer { count: addresses.len(), addresses }
 }
 
-/// A crawl that has connected to the one peer it knows, and asked it.
-fn asked_one(plan: Plan) -> (Crawl, StdRng) {
+/// Makes a crawl that has connected to the only peer it knows, and sent it `getaddr`.
+fn asked_one(plan: CrawlPlan) -> (Crawl, StdRng) {
     let (mut crawl, mut rng) = (Crawl::new(plan), StdRng::seed_from_u64(1));
-    crawl.start_with(told([host(0)]), false);
-    assert_eq!(crawl.poll(Duration::ZERO, &mut rng), [Act::Dial(PeerId(0), host(0))]);
-    crawl.connected(PeerId(0), greeting(30 * MS), Duration::ZERO);
-    assert_eq!(crawl.poll(Duration::ZERO, &mut rng), [Act::AskAddresses(PeerId(0))]);
+    crawl.start_with(crawl_addresses([host(0)]), false);
+    assert_eq!(crawl.poll(Duration::ZERO, &mut rng), [CrawlCommand::Dial(PeerId(0), host(0))]);
+    crawl.on_connected(PeerId(0), info(30 * MS), Duration::ZERO);
+    assert_eq!(crawl.poll(Duration::ZERO, &mut rng), [CrawlCommand::SendGetAddr(PeerId(0))]);
     (crawl, rng)
 }
 
-fn only(crawl: &mut Crawl) -> Finished {
+fn only_finished(crawl: &mut Crawl) -> AskedPeer {
     let mut finished = crawl.take_finished();
     assert_eq!(finished.len(), 1);
     finished.remove(0)
 }
 
 #[test]
-fn a_lone_address_may_be_the_peers_own_and_the_answer_is_waited_for() {
+fn after_a_single_address_the_real_answer_is_waited_for() {
     let (mut crawl, mut rng) = asked_one(plan());
-    crawl.addresses(PeerId(0), answer(told([host(0)])));
+    crawl.on_addresses(PeerId(0), answer(crawl_addresses([host(0)])));
     assert_eq!(crawl.take_finished(), []);
-    crawl.addresses(PeerId(0), answer(told([host(1), host(2)])));
-    let finished = only(&mut crawl);
+    crawl.on_addresses(PeerId(0), answer(crawl_addresses([host(1), host(2)])));
+    let finished = only_finished(&mut crawl);
     assert_eq!((finished.row.addresses, finished.learned.len()), (Some(3), 2));
-    let acts = crawl.poll(MS, &mut rng);
-    assert_eq!(acts[0], Act::HangUp(PeerId(0)));
-    assert_eq!(acts.len(), 3, "and two are dialled: {acts:?}");
+    let commands = crawl.poll(MS, &mut rng);
+    assert_eq!(commands[0], CrawlCommand::Disconnect(PeerId(0)));
+    assert_eq!(commands.len(), 3, "and two are dialled: {commands:?}");
 }
 
 #[test]
-fn a_peer_that_knows_one_other_is_done_with_the_pong_after_the_question() {
+fn a_single_address_is_the_answer_once_a_later_ping_is_answered() {
     let (mut crawl, mut rng) = asked_one(plan());
-    crawl.addresses(PeerId(0), answer(told([host(1)])));
-    crawl.pong(PeerId(0), 20 * MS, 20 * MS);
-    assert_eq!(crawl.poll(20 * MS, &mut rng), [Act::Ping(PeerId(0))]);
-    crawl.pong(PeerId(0), 25 * MS, 45 * MS);
-    let row = only(&mut crawl).row;
+    crawl.on_addresses(PeerId(0), answer(crawl_addresses([host(1)])));
+    crawl.on_pong(PeerId(0), 20 * MS, 20 * MS);
+    assert_eq!(crawl.poll(20 * MS, &mut rng), [CrawlCommand::Ping(PeerId(0))]);
+    crawl.on_pong(PeerId(0), 25 * MS, 45 * MS);
+    let row = only_finished(&mut crawl).row;
     assert_eq!((row.addresses, row.latency_ms, row.error), (Some(1), Some(20.0), None));
 }
 
 #[test]
-fn a_peer_that_knows_nobody_is_no_failure_and_is_not_waited_for_long() {
+fn a_peer_without_addresses_is_soon_done_and_no_failure() {
     let (mut crawl, mut rng) = asked_one(plan());
-    crawl.pong(PeerId(0), 20 * MS, 20 * MS);
+    crawl.on_pong(PeerId(0), 20 * MS, 20 * MS);
     crawl.poll(20 * MS, &mut rng);
-    crawl.pong(PeerId(0), 20 * MS, 40 * MS);
+    crawl.on_pong(PeerId(0), 20 * MS, 40 * MS);
     assert_eq!(crawl.deadline(), Some(40 * MS + GRACE));
     assert_eq!(crawl.poll(39 * MS + GRACE, &mut rng), []);
-    assert_eq!(crawl.poll(40 * MS + GRACE, &mut rng), [Act::HangUp(PeerId(0))]);
-    let row = only(&mut crawl).row;
+    assert_eq!(crawl.poll(40 * MS + GRACE, &mut rng), [CrawlCommand::Disconnect(PeerId(0))]);
+    let row = only_finished(&mut crawl).row;
     assert_eq!((row.connected, row.addresses, row.error), (true, Some(0), None));
     assert!(crawl.is_done());
 }
 
 #[test]
-fn a_peer_that_falls_silent_after_the_handshake_is_given_up_in_time() {
+fn a_peer_that_is_silent_after_the_handshake_times_out() {
     let (mut crawl, mut rng) = asked_one(plan());
-    assert_eq!(crawl.deadline(), Some(PATIENCE));
-    crawl.poll(PATIENCE, &mut rng);
-    let row = only(&mut crawl).row;
+    assert_eq!(crawl.deadline(), Some(TIMEOUT));
+    crawl.poll(TIMEOUT, &mut rng);
+    let row = only_finished(&mut crawl).row;
     assert_eq!((row.connected, row.addresses), (true, Some(0)));
     assert_eq!(row.error.as_deref(), Some("no answer to getaddr within 10s"));
 }
 
 #[test]
-fn a_peer_that_hangs_up_after_its_answer_has_done_its_part() {
+fn a_peer_that_disconnects_after_its_answer_is_no_failure() {
     let (mut crawl, _) = asked_one(plan());
-    crawl.addresses(PeerId(0), answer(told([host(1)])));
-    crawl.over(PeerId(0), "closed by peer".to_owned());
-    assert_eq!(only(&mut crawl).row.error, None);
+    crawl.on_addresses(PeerId(0), answer(crawl_addresses([host(1)])));
+    crawl.on_disconnected(PeerId(0), "closed by peer".to_owned());
+    assert_eq!(only_finished(&mut crawl).row.error, None);
     let (mut crawl, _) = asked_one(plan());
-    crawl.over(PeerId(0), "closed by peer".to_owned());
-    assert_eq!(only(&mut crawl).row.error.as_deref(), Some("closed by peer"));
+    crawl.on_disconnected(PeerId(0), "closed by peer".to_owned());
+    assert_eq!(only_finished(&mut crawl).row.error.as_deref(), Some("closed by peer"));
 }
 
 #[test]
-fn what_one_peer_and_one_host_can_add_is_bounded_and_so_is_the_whole() {
+fn addresses_of_one_peer_and_of_one_host_and_in_all_are_bounded() {
     let (mut crawl, _) = asked_one(plan());
-    crawl.addresses(PeerId(0), answer(told((1..=5000).map(host))));
-    let finished = only(&mut crawl);
+    crawl.on_addresses(PeerId(0), answer(crawl_addresses((1..=5000).map(host))));
+    let finished = only_finished(&mut crawl);
     assert_eq!((finished.row.addresses, finished.learned.len()), (Some(1000), 1000));
     let mut crawl = Crawl::new(plan());
-    let ports = told((1..=60_000).map(|port| format!("10.9.9.9:{port}")));
+    let ports = crawl_addresses((1..=60_000).map(|port| format!("10.9.9.9:{port}")));
     assert_eq!(crawl.start_with(ports, false).len(), usize::from(MAX_PER_HOST));
-    let many =
-        told((0..=MAX_KNOWN).map(|at| format!("[2a00::{:x}:{:x}]:8333", at >> 16, at & 0xffff)));
+    let many = crawl_addresses(
+        (0..=MAX_KNOWN).map(|at| format!("[2a00::{:x}:{:x}]:8333", at >> 16, at & 0xffff)),
+    );
     assert_eq!(crawl.start_with(many, false).len(), MAX_KNOWN - usize::from(MAX_PER_HOST));
     assert_eq!(crawl.counts().known, MAX_KNOWN);
 }
 
 #[test]
-fn without_following_only_the_start_is_asked_and_the_rest_is_told_of() {
-    let (mut crawl, mut rng) = asked_one(Plan { follow: false, ..plan() });
-    crawl.addresses(PeerId(0), answer(told([host(2), host(1)])));
-    assert_eq!(crawl.poll(MS, &mut rng), [Act::HangUp(PeerId(0))]);
+fn without_follow_only_the_start_addresses_are_asked() {
+    let (mut crawl, mut rng) = asked_one(CrawlPlan { follow: false, ..plan() });
+    crawl.on_addresses(PeerId(0), answer(crawl_addresses([host(2), host(1)])));
+    assert_eq!(crawl.poll(MS, &mut rng), [CrawlCommand::Disconnect(PeerId(0))]);
     assert!(crawl.is_done());
     assert_eq!(crawl.expected(), 1);
     let counts = crawl.counts();
@@ -143,7 +144,7 @@ fn without_following_only_the_start_is_asked_and_the_rest_is_told_of() {
     assert_eq!(unasked, [host(1), host(2)]);
 }
 
-/// A network in which peers answer after a while, or never.
+/// A network whose peers answer after a while, or never.
 struct World {
     knows: Vec<Vec<usize>>,
     reachable: Vec<bool>,
@@ -163,7 +164,7 @@ impl World {
         Self { knows, reachable, numbers }
     }
 
-    /// Who can be heard of when one starts with the first, and goes on over those that answer.
+    /// Returns the peers that a crawl from the first one on can find, through the reachable ones.
     fn findable(&self) -> BTreeSet<usize> {
         let (mut found, mut next) = (BTreeSet::from([0]), vec![0]);
         while let Some(at) = next.pop() {
@@ -175,20 +176,20 @@ impl World {
     }
 }
 
-/// What happens to a connection, and when.
-enum Happens {
-    Connects,
-    Refuses,
-    Answers,
-    Pongs,
+/// What event on a connection.
+enum SimEvent {
+    Connected,
+    Refused,
+    Addresses,
+    Pong,
 }
 
-/// A crawl in that world up to its end, or to the moment it is interrupted at; what it did is what a journal holds.
+/// A crawl of a simulated network, up to its end or to an interruption.
 struct Run<'a> {
     world: &'a World,
     crawl: Crawl,
     now: Duration,
-    pending: BTreeMap<(Duration, u64), (PeerId, Happens)>,
+    pending: BTreeMap<(Duration, u64), (PeerId, SimEvent)>,
     open: HashMap<PeerId, usize>,
     dialled: Vec<usize>,
     asked: Vec<usize>,
@@ -196,7 +197,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(world: &'a World, plan: Plan) -> Self {
+    fn new(world: &'a World, plan: CrawlPlan) -> Self {
         Self {
             world,
             crawl: Crawl::new(plan),
@@ -209,60 +210,64 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Within [`GRACE`]: on a real connection the answer comes before the pongs to later pings.
-    fn later(&mut self, id: PeerId, happens: Happens, rng: &mut StdRng) {
+    /// Schedules an event within [`GRACE`], since on a real connection the answer comes before the pongs to later pings.
+    fn schedule(&mut self, id: PeerId, event: SimEvent, rng: &mut StdRng) {
         let at = self.now + rng.random_range(1..2000) * MS;
-        self.pending.insert((at, rng.random()), (id, happens));
+        self.pending.insert((at, rng.random()), (id, event));
     }
 
-    fn carry_out(&mut self, act: Act, rng: &mut StdRng) {
-        match act {
-            Act::Dial(id, address) => {
+    fn execute(&mut self, command: CrawlCommand, rng: &mut StdRng) {
+        match command {
+            CrawlCommand::Dial(id, address) => {
                 let at = self.world.numbers[&address];
                 self.dialled.push(at);
                 self.open.insert(id, at);
                 self.most_open = self.most_open.max(self.open.len());
                 let reachable = self.world.reachable[at];
-                self.later(id, if reachable { Happens::Connects } else { Happens::Refuses }, rng);
+                self.schedule(
+                    id,
+                    if reachable { SimEvent::Connected } else { SimEvent::Refused },
+                    rng,
+                );
             }
-            Act::AskAddresses(id) => {
+            CrawlCommand::SendGetAddr(id) => {
                 self.asked.push(self.open[&id]);
-                self.later(id, Happens::Answers, rng);
-                self.later(id, Happens::Pongs, rng);
+                self.schedule(id, SimEvent::Addresses, rng);
+                self.schedule(id, SimEvent::Pong, rng);
             }
-            Act::Ping(id) => self.later(id, Happens::Pongs, rng),
-            Act::HangUp(id) => drop(self.open.remove(&id)),
+            CrawlCommand::Ping(id) => self.schedule(id, SimEvent::Pong, rng),
+            CrawlCommand::Disconnect(id) => drop(self.open.remove(&id)),
         }
     }
 
-    fn happen(&mut self, id: PeerId, happens: &Happens) {
+    fn on_event(&mut self, id: PeerId, event: &SimEvent) {
         let Some(at) = self.open.get(&id).copied() else { return };
-        match happens {
-            Happens::Connects => self.crawl.connected(id, greeting(MS), self.now),
-            Happens::Refuses => self.crawl.over(id, "refused".to_owned()),
-            Happens::Pongs => self.crawl.pong(id, MS, self.now),
-            // One that knows nobody sends nothing.
-            Happens::Answers if self.world.knows[at].is_empty() => {}
-            Happens::Answers => {
+        match event {
+            SimEvent::Connected => self.crawl.on_connected(id, info(MS), self.now),
+            SimEvent::Refused => self.crawl.on_disconnected(id, "refused".to_owned()),
+            SimEvent::Pong => self.crawl.on_pong(id, MS, self.now),
+            // A peer that knows nobody sends nothing.
+            SimEvent::Addresses if self.world.knows[at].is_empty() => {}
+            SimEvent::Addresses => {
                 let known = self.world.knows[at].iter().map(|at| host(*at));
-                self.crawl.addresses(id, answer(told(known)));
+                self.crawl.on_addresses(id, answer(crawl_addresses(known)));
             }
         }
     }
 
-    /// Runs until done, or until `steps` things have happened. Gives who finished, and whether it is done.
-    fn run(&mut self, mut steps: usize, rng: &mut StdRng) -> (Vec<Finished>, bool) {
+    /// Runs to the end, or until `steps` events have happened. Returns the peers that were asked, and whether the crawl ended.
+    fn run(&mut self, mut steps: usize, rng: &mut StdRng) -> (Vec<AskedPeer>, bool) {
         let mut journal = Vec::new();
         loop {
-            for act in self.crawl.poll(self.now, rng) {
-                self.carry_out(act, rng);
+            for command in self.crawl.poll(self.now, rng) {
+                self.execute(command, rng);
             }
             journal.extend(self.crawl.take_finished());
             if self.crawl.is_done() {
                 return (journal, true);
             }
             if steps == 0 {
-                self.crawl.abandon();
+                self.crawl.interrupt();
                 journal.extend(self.crawl.take_finished());
                 return (journal, false);
             }
@@ -272,8 +277,8 @@ impl<'a> Run<'a> {
                 (Some((at, _)), Some(deadline)) if deadline < at => self.now = deadline,
                 (Some(key), _) => {
                     self.now = key.0;
-                    let (id, happens) = self.pending.remove(&key).unwrap();
-                    self.happen(id, &happens);
+                    let (id, event) = self.pending.remove(&key).unwrap();
+                    self.on_event(id, &event);
                 }
                 (None, Some(deadline)) => self.now = deadline,
                 (None, None) => panic!("a crawl that waits for nothing"),
@@ -283,12 +288,12 @@ impl<'a> Run<'a> {
 }
 
 #[test]
-fn everybody_who_can_be_heard_of_is_asked_once_whatever_the_network() {
+fn every_peer_that_can_be_found_is_asked_once() {
     for seed in 0..300 {
         let rng = &mut StdRng::seed_from_u64(seed);
         let world = World::random(rng);
         let mut run = Run::new(&world, plan());
-        run.crawl.start_with(told([host(0)]), false);
+        run.crawl.start_with(crawl_addresses([host(0)]), false);
         run.run(usize::MAX, rng);
         let dialled: BTreeSet<usize> = run.dialled.iter().copied().collect();
         assert_eq!(dialled, world.findable(), "seed {seed}");
@@ -302,15 +307,15 @@ fn everybody_who_can_be_heard_of_is_asked_once_whatever_the_network() {
 }
 
 #[test]
-fn an_interrupted_crawl_goes_on_and_asks_nobody_twice() {
+fn an_interrupted_crawl_continues_and_asks_nobody_twice() {
     for seed in 0..300 {
         let rng = &mut StdRng::seed_from_u64(1000 + seed);
         let world = World::random(rng);
         let (mut asked, mut journal) = (Vec::new(), Vec::new());
         loop {
             let mut run = Run::new(&world, plan());
-            run.crawl.start_with(told([host(0)]), false);
-            for Finished { row, learned } in journal.iter().cloned() {
+            run.crawl.start_with(crawl_addresses([host(0)]), false);
+            for AskedPeer { row, learned } in journal.iter().cloned() {
                 run.crawl.replay(row, learned);
             }
             let steps = rng.random_range(1..150);
@@ -331,17 +336,17 @@ fn an_interrupted_crawl_goes_on_and_asks_nobody_twice() {
 }
 
 #[test]
-fn a_crawl_ends_exactly_at_the_number_asked_for() {
-    for asks in [1, 2, 7, 30] {
+fn a_crawl_asks_exactly_as_many_peers_as_wanted() {
+    for max_peers in [1, 2, 7, 30] {
         let rng = &mut StdRng::seed_from_u64(5);
         let world = World {
             knows: (0..100).map(|at| vec![(at + 1) % 100, (at + 7) % 100]).collect(),
             reachable: vec![true; 100],
             numbers: (0..100).map(|at| (host(at), at)).collect(),
         };
-        let mut run = Run::new(&world, Plan { asks, ..plan() });
-        run.crawl.start_with(told([host(0)]), false);
+        let mut run = Run::new(&world, CrawlPlan { max_peers, ..plan() });
+        run.crawl.start_with(crawl_addresses([host(0)]), false);
         run.run(usize::MAX, rng);
-        assert_eq!((run.dialled.len(), run.crawl.counts().asked), (asks, asks));
+        assert_eq!((run.dialled.len(), run.crawl.counts().asked), (max_peers, max_peers));
     }
 }

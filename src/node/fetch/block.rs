@@ -1,77 +1,76 @@
-//! Downloading one block from whoever has it.
+//! Downloads one block.
 
-use super::crew::{Crew, Woken};
 use super::options::{FetchError, FetchOptions};
+use super::peers::{FetchPeers, NoEvent};
 use super::turns::Turns;
 use crate::net::pool::Needed;
 use crate::node::peers::PeerEvent;
 use crate::primitives::{BlockHash, Hash256, PeerId};
-use crate::spv::{BlockFault, CheckedBlock};
+use crate::spv::CheckedBlock;
 use crate::wire::{Block, Inventory, InventoryKind, Message};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-/// Longest time for one peer to deliver: 67 kB/s for the largest block.
-const DELIVERY: Duration = Duration::from_secs(60);
+/// How long one peer may take to send the block: 67 kB/s for the largest one.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// After this time without the block another peer is asked as well.
+/// How long to wait for the block before another peer is asked as well.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How many times the time for one peer all of them together have.
-const ROUNDS: u32 = 4;
+/// The download fails after this many times the time for one peer.
+const TIMEOUT_FACTOR: u32 = 4;
 
-/// How many blocks from its tip a node serves that keeps only the last ones (BIP159).
+/// How many blocks a pruned node serves, counted from its tip (BIP159).
 const LIMITED_DEPTH: u32 = 288;
 
-/// A block whose header is known.
+/// A block to download, whose header is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WantedBlock {
-    /// Its hash.
+    /// The block's hash.
     pub hash: BlockHash,
-    /// Its height.
+    /// The block's height.
     pub height: u32,
 }
 
-/// A block that came, and was held to its header.
+/// A block that was downloaded and matches its header.
 #[derive(Clone, Debug)]
 pub(crate) struct FetchedBlock {
     /// The block.
     pub checked: CheckedBlock,
-    /// Address of the peer that sent it.
+    /// The address of the peer that sent it.
     pub peer: String,
 }
 
-/// Downloads a block: from one peer, from further ones as well while those before are slow, from others if one is of
-/// no use.
+/// Downloads a block from one peer. Others are asked as well if the first is slow or does not have it.
 ///
 /// # Errors
-/// No peer could be used, or none of them delivered it.
+/// No peer could be used, or none of them sent the block.
 pub(crate) async fn fetch_block(
     options: FetchOptions,
     wanted: WantedBlock,
 ) -> Result<FetchedBlock, FetchError> {
-    let mut download = Download::new(options, wanted);
-    let fetched = download.run().await;
-    download.crew.finish().await;
+    let mut fetch = BlockFetch::new(options, wanted);
+    let fetched = fetch.run().await;
+    fetch.peers.finish().await;
     fetched
 }
 
-struct Download {
-    crew: Crew,
+struct BlockFetch {
+    peers: FetchPeers,
     options: FetchOptions,
     wanted: WantedBlock,
     delivery: Duration,
     turns: Turns,
 }
 
-impl Download {
+impl BlockFetch {
     fn new(options: FetchOptions, wanted: WantedBlock) -> Self {
-        let delivery = options.timeout.unwrap_or(DELIVERY);
+        let delivery = options.timeout.unwrap_or(DELIVERY_TIMEOUT);
         let recent = options.height.saturating_sub(wanted.height) < LIMITED_DEPTH;
         let needed = if recent { Needed::RecentBlocks } else { Needed::AllBlocks };
         Self {
-            crew: Crew::new(&options, needed, false),
+            peers: FetchPeers::new(&options, needed, false),
             wanted,
             delivery,
             turns: Turns::new(delivery, PATIENCE.min(delivery / 2), Instant::now()),
@@ -80,30 +79,31 @@ impl Download {
     }
 
     async fn run(&mut self) -> Result<FetchedBlock, FetchError> {
-        let end = Instant::now() + self.delivery * ROUNDS;
+        let end = self.options.deadline.unwrap_or(self.delivery * TIMEOUT_FACTOR);
+        let end = Instant::now() + end;
         loop {
             self.ask();
             let wake_at = self.turns.wake_at(Instant::now());
-            match self.crew.next(wake_at.min(end)).await {
+            match self.peers.next(wake_at.min(end)).await {
                 Ok(PeerEvent::Connected(id, _)) => self.turns.add(id),
                 Ok(PeerEvent::Message(id, Message::Block(block))) => {
                     if let Some(checked) = self.on_block(id, block).await? {
-                        let peer = self.crew.address(id);
+                        let peer = self.peers.address(id);
                         return Ok(FetchedBlock { checked, peer });
                     }
                 }
                 Ok(PeerEvent::Message(id, Message::NotFound(list))) => self.on_not_found(id, &list),
-                Ok(PeerEvent::Message(..)) | Err(Woken::DialingIsOver) => {}
-                Ok(PeerEvent::Disconnected(id)) => self.turns.forget(id),
-                Err(Woken::Deadline) if Instant::now() < end => self.give_up_late_ones(),
-                Err(Woken::Deadline | Woken::Exhausted) => return Err(self.failure()),
+                Ok(PeerEvent::Message(..)) | Err(NoEvent::DialingIsOver) => {}
+                Ok(PeerEvent::Disconnected(id)) => self.turns.remove(id),
+                Err(NoEvent::Deadline) if Instant::now() < end => self.drop_late_peers(),
+                Err(NoEvent::Deadline | NoEvent::Exhausted) => return Err(self.failure()),
             }
         }
     }
 
     fn ask(&mut self) {
         if let Some(id) = self.turns.ask(Instant::now()) {
-            self.crew.send(id, Message::GetData(vec![self.inventory()]));
+            self.peers.send(id, Message::GetData(vec![self.inventory()]));
         }
     }
 
@@ -125,7 +125,7 @@ impl Download {
         match spawn_blocking(check).await? {
             Ok(checked) => Ok(Some(checked)),
             Err(fault) => {
-                self.refuse(id, &lie(&fault));
+                self.refuse(id, &format!("sent a wrong block: {fault}"));
                 Ok(None)
             }
         }
@@ -133,32 +133,28 @@ impl Download {
 
     fn on_not_found(&mut self, id: PeerId, list: &[Inventory]) {
         if list.iter().any(|entry| entry.hash.0 == self.wanted.hash.0) {
-            self.turns.forget(id);
-            self.crew.dismiss(id, "does not have the block");
+            self.turns.remove(id);
+            self.peers.dismiss(id, "does not have the block");
         }
     }
 
     fn refuse(&mut self, id: PeerId, reason: &str) {
-        self.turns.forget(id);
-        self.crew.refuse(id, reason);
+        self.turns.remove(id);
+        self.peers.refuse(id, reason);
     }
 
-    fn give_up_late_ones(&mut self) {
-        let late = self.turns.late(Instant::now());
+    fn drop_late_peers(&mut self) {
+        let late = self.turns.take_late(Instant::now());
         let reason = format!("did not deliver the block within {} s", self.delivery.as_secs());
-        late.into_iter().for_each(|id| self.crew.stalled(id, &reason));
+        late.into_iter().for_each(|id| self.peers.stalled(id, &reason));
     }
 
     fn failure(&mut self) -> FetchError {
-        let reasons = Box::new(self.crew.reasons());
-        if self.crew.ever_connected() {
+        let reasons = Box::new(self.peers.take_failures());
+        if self.peers.ever_connected() {
             FetchError::Undelivered { hash: self.wanted.hash, reasons }
         } else {
             FetchError::NoPeers { reasons }
         }
     }
-}
-
-fn lie(fault: &BlockFault) -> String {
-    format!("sent a wrong block: {fault}")
 }

@@ -1,16 +1,19 @@
-//! Asking peers for one thing: a block, or a transaction that is not in one yet.
+//! Requests one block or one unconfirmed transaction from peers, or hands a transaction to them.
 //!
-//! Each request connects to peers of its own and is over when it is answered. Nothing is taken on a peer's word: a
-//! transaction is known by its txid, a block is held to its header, and a peer that sends something else is named and
-//! dropped.
+//! Each request connects to peers of its own, and disconnects them once it is answered. No answer is trusted: a transaction
+//! is checked by its txid, and a block against its header. A peer that sends anything else is dropped, and its address is
+//! logged.
 
 mod block;
-mod crew;
+mod broadcast;
 mod options;
+mod peers;
 mod turns;
 mod tx;
 
 pub(crate) use block::{FetchedBlock, WantedBlock, fetch_block};
+pub use broadcast::Broadcast;
+pub(crate) use broadcast::broadcast;
 pub use options::FetchError;
 pub(crate) use options::FetchOptions;
 pub(crate) use tx::{TxAnswer, fetch_tx};

@@ -1,4 +1,4 @@
-//! What a request can be told, and how it fails.
+//! The options of a request, and how it fails.
 
 use crate::node::failures::Failures;
 use crate::node::peer_options::PeerOptions;
@@ -6,48 +6,50 @@ use crate::primitives::BlockHash;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Whom to ask, and how.
+/// The options of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct FetchOptions {
     /// Which peers to connect to, and how to reach them.
     pub peers: PeerOptions,
-    /// The network's folder, for the address manager in it.
+    /// The network's folder, which holds the address manager's file.
     pub folder: PathBuf,
-    /// Height of the stored chain's end, which peers are told; 0 if nothing is stored.
+    /// The height of the stored tip, which is sent to peers; 0 if nothing is stored.
     pub height: u32,
-    /// How long an answer is waited for, instead of the request's own time.
+    /// How long to wait for an answer; `None` for the default of each kind of request.
     pub timeout: Option<Duration>,
+    /// How long a whole download of a block may take, instead of several times the time for one peer.
+    pub deadline: Option<Duration>,
 }
 
-/// Why a request has no answer.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// No peer could be spoken to.
+    /// No peer could be connected to.
     #[error(
         "no peer could be used{}: check the network, or name one with --connect",
-        listed(reasons)
+        after_colon(reasons)
     )]
     NoPeers {
-        /// Why.
+        /// Why each peer could not be used.
         reasons: Box<Failures>,
     },
-    /// Peers were there, and none delivered the block.
+    /// No connected peer delivered the block.
     #[error(
         "no peer delivered block {hash}{}: try again, or name another peer with --connect",
-        listed(reasons)
+        after_colon(reasons)
     )]
     Undelivered {
         /// The block.
         hash: BlockHash,
-        /// Why.
+        /// Why each peer could not be used.
         reasons: Box<Failures>,
     },
-    /// The check of a block broke off: a fault of this program.
+    /// The task that checks a block panicked, which is a fault of this program.
     #[error("checking a block failed: {0}")]
     Check(#[from] tokio::task::JoinError),
 }
 
-fn listed(reasons: &Failures) -> String {
+fn after_colon(reasons: &Failures) -> String {
     if reasons.is_empty() { String::new() } else { format!(": {reasons}") }
 }

@@ -1,70 +1,71 @@
-//! Who is asked for a block when, as a state machine: connections and the time go in, requests come out.
+//! Decides which peer is asked for a block, and when. It is a state machine: connections and the time go in, requests come
+//! out.
 
 use crate::primitives::PeerId;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Peers take turns: one more is asked whenever the last one has let the patience pass, while those before it keep
-/// their time to deliver.
+/// Decides which peer is asked for a block, and when.
 ///
-/// So a few that accept and say nothing cost the patience each. No more than the delivery time has patiences send at
-/// once, each up to 4 MB.
+/// The peers take turns. If a peer has not sent the block after `patience`, the next one is asked too, and the first keeps
+/// its time to deliver. So a silent peer delays the block only by `patience`, and at most `delivery / patience` peers send it
+/// at once, each up to 4 MB.
 #[derive(Debug)]
 pub(super) struct Turns {
     delivery: Duration,
     patience: Duration,
-    /// Who was asked, and until when that peer has time.
+    /// The peers that were asked, each with its deadline.
     asked: BTreeMap<PeerId, Instant>,
-    /// Who can be asked.
+    /// The peers that have not been asked, in the order of their connection.
     idle: VecDeque<PeerId>,
-    /// When one more is asked, though others were.
-    next: Instant,
+    /// When the next peer is asked, if the block has not come by then.
+    next_turn: Instant,
 }
 
 impl Turns {
-    /// Each peer has `delivery` to send the block, and `patience` before another one is asked as well.
+    /// Each peer has the time `delivery` to send the block. After `patience` another one is asked as well.
     pub(super) fn new(delivery: Duration, patience: Duration, now: Instant) -> Self {
-        Self { delivery, patience, asked: BTreeMap::new(), idle: VecDeque::new(), next: now }
+        Self { delivery, patience, asked: BTreeMap::new(), idle: VecDeque::new(), next_turn: now }
     }
 
-    /// A peer that can be asked.
+    /// Adds a connected peer.
     pub(super) fn add(&mut self, id: PeerId) {
         self.idle.push_back(id);
     }
 
-    /// Whom to ask now, if anyone.
+    /// Returns the peer to ask now, if it is time to ask one.
     pub(super) fn ask(&mut self, now: Instant) -> Option<PeerId> {
-        if !self.asked.is_empty() && now < self.next {
+        if !self.asked.is_empty() && now < self.next_turn {
             return None;
         }
         let id = self.idle.pop_front()?;
         self.asked.insert(id, now + self.delivery);
-        self.next = now + self.patience;
+        self.next_turn = now + self.patience;
         Some(id)
     }
 
-    /// Whether a peer was asked and still has time.
+    /// Returns whether a peer was asked and still has time.
     pub(super) fn is_asked(&self, id: PeerId) -> bool {
         self.asked.contains_key(&id)
     }
 
-    /// A peer is of no use any more.
-    pub(super) fn forget(&mut self, id: PeerId) {
+    /// Removes a peer.
+    pub(super) fn remove(&mut self, id: PeerId) {
         self.asked.remove(&id);
         self.idle.retain(|idle| *idle != id);
     }
 
-    /// Those whose time is over; they are forgotten.
-    pub(super) fn late(&mut self, now: Instant) -> Vec<PeerId> {
-        self.asked.extract_if(.., |_, until| *until <= now).map(|(id, _)| id).collect()
+    /// Removes and returns the peers whose deadline has passed.
+    pub(super) fn take_late(&mut self, now: Instant) -> Vec<PeerId> {
+        self.asked.extract_if(.., |_, deadline| *deadline <= now).map(|(id, _)| id).collect()
     }
 
-    /// When something is to be done though nothing happens.
+    /// Returns the time by which [`ask`](Self::ask) or [`take_late`](Self::take_late) has something to return.
     pub(super) fn wake_at(&self, now: Instant) -> Instant {
-        let late = self.asked.values().min().copied();
-        let more = (!self.idle.is_empty()).then_some(self.next);
-        late.into_iter().chain(more).min().unwrap_or(now + self.delivery)
+        let first_deadline = self.asked.values().min().copied();
+        let next_turn = (!self.idle.is_empty()).then_some(self.next_turn);
+        first_deadline.into_iter().chain(next_turn).min().unwrap_or(now + self.delivery)
     }
 }
 
@@ -79,14 +80,17 @@ mod tests {
     }
 
     #[test]
-    fn mute_peers_cost_the_patience_each_and_keep_their_time() {
+    fn a_silent_peer_delays_the_next_one_only_by_the_patience() {
         let start = Instant::now();
         let mut turns = Turns::new(seconds(60), seconds(8), start);
         (0..20).for_each(|id| turns.add(PeerId(id)));
         let (mut now, mut asked) = (start, Vec::new());
         while now < start + seconds(120) {
             assert!(
-                turns.late(now).iter().all(|id| asked.contains(&(*id, now - seconds(60) - start)))
+                turns
+                    .take_late(now)
+                    .iter()
+                    .all(|id| asked.contains(&(*id, now - seconds(60) - start)))
             );
             while let Some(id) = turns.ask(now) {
                 asked.push((id, now - start));
@@ -95,24 +99,24 @@ mod tests {
             assert!(turns.wake_at(now) > now);
             now = turns.wake_at(now);
         }
-        // The fourth one after 24 seconds, though three are mute.
+        // The fourth peer, for example, is asked after 24 seconds.
         let expected: Vec<(PeerId, Duration)> =
             (0..15).map(|turn| (PeerId(turn), seconds(8 * turn))).collect();
         assert_eq!(asked, expected);
     }
 
     #[test]
-    fn who_has_nothing_is_followed_by_the_next_at_once() {
+    fn after_a_peer_is_removed_the_next_is_asked_at_once() {
         let start = Instant::now();
         let mut turns = Turns::new(seconds(60), seconds(8), start);
         assert_eq!(turns.wake_at(start), start + seconds(60));
         (0..3).for_each(|id| turns.add(PeerId(id)));
         assert_eq!((turns.ask(start), turns.ask(start)), (Some(PeerId(0)), None));
         assert!(turns.is_asked(PeerId(0)) && !turns.is_asked(PeerId(1)));
-        turns.forget(PeerId(0));
-        turns.forget(PeerId(1));
+        turns.remove(PeerId(0));
+        turns.remove(PeerId(1));
         assert_eq!((turns.ask(start), turns.ask(start)), (Some(PeerId(2)), None));
-        turns.forget(PeerId(2));
+        turns.remove(PeerId(2));
         assert_eq!((turns.ask(start + seconds(100)), turns.is_asked(PeerId(2))), (None, false));
     }
 }

@@ -1,7 +1,7 @@
-//! Asking peers for a transaction.
+//! Requests one transaction from several peers.
 
-use super::crew::{Crew, Woken};
 use super::options::{FetchError, FetchOptions};
+use super::peers::{FetchPeers, NoEvent};
 use crate::net::pool::Needed;
 use crate::node::peers::PeerEvent;
 use crate::primitives::{Hash256, PeerId, Txid};
@@ -10,132 +10,138 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long an answer is waited for, connecting included.
-const ANSWERS: Duration = Duration::from_secs(15);
+/// How long to wait for an answer, including the time to connect.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What peers answered.
+/// The peers' answers to a request for a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TxAnswer {
-    /// One has it.
+    /// A peer sent it.
     Found {
-        /// The transaction; its txid is the one asked for.
+        /// The transaction, whose txid is the requested one.
         transaction: Transaction,
-        /// Address of the peer that sent it.
+        /// The address of the peer that sent it.
         peer: String,
     },
-    /// At least one said that it does not have it, and none has it.
+    /// No peer sent it, and at least one answered that it does not have it.
     NotFound {
-        /// Addresses of those that said so.
+        /// The addresses of the peers that do not have it.
         without: Vec<String>,
-        /// Addresses of those that said nothing.
+        /// The addresses of the peers that did not answer.
         silent: Vec<String>,
     },
-    /// None said anything.
+    /// No peer answered.
     Silence {
-        /// Addresses of those that were asked.
+        /// The addresses of the peers that were asked.
         silent: Vec<String>,
     },
 }
 
-/// Asks several peers at once.
+/// Requests a transaction from several peers at once.
 ///
-/// Source: Bitcoin Core `FindTxForGetData`: a peer serves what is in its memory pool and what is in its newest block,
-/// and nothing at all to those that want no transactions announced; so they are, and ignored.
+/// Bitcoin Core serves the transactions of its memory pool and of its newest block (`FindTxForGetData`), but only to peers that
+/// want transactions announced. So this request claims to want that, and ignores the announcements.
 ///
 /// # Errors
 /// No peer could be connected to in time.
 pub(crate) async fn fetch_tx(options: FetchOptions, txid: Txid) -> Result<TxAnswer, FetchError> {
-    let end = Instant::now() + options.timeout.unwrap_or(ANSWERS);
-    // A node with pruned history has a memory pool like any other.
-    let crew = Crew::new(&options, Needed::RecentBlocks, true);
-    let mut request = Request { crew, txid, asked: BTreeMap::new() };
-    let found = request.ask(end).await;
-    request.crew.finish().await;
-    found.map_or_else(|| request.verdict(), Ok)
+    let end = Instant::now() + options.timeout.unwrap_or(ANSWER_TIMEOUT);
+    // A pruned node has a memory pool too.
+    let peers = FetchPeers::new(&options, Needed::RecentBlocks, true);
+    let mut fetch = TxFetch { peers, txid, asked: BTreeMap::new() };
+    let answer = fetch.run(end).await;
+    fetch.peers.finish().await;
+    answer.map_or_else(|| fetch.into_answer(), Ok)
 }
 
-struct Request {
-    crew: Crew,
+struct TxFetch {
+    peers: FetchPeers,
     txid: Txid,
-    /// Who was asked.
-    asked: BTreeMap<PeerId, Asked>,
+    /// The peers that were asked. One that disconnected without an answer is removed.
+    asked: BTreeMap<PeerId, TxRequest>,
 }
 
-struct Asked {
+/// A request to one peer.
+struct TxRequest {
     address: String,
-    /// Whether it said that it does not have it.
-    without: bool,
+    /// Whether the peer answered that it does not have the transaction.
+    not_found: bool,
 }
 
-impl Request {
-    /// Asks until one has it, all have said that they do not, or the time is over.
-    async fn ask(&mut self, end: Instant) -> Option<TxAnswer> {
+impl TxFetch {
+    /// Asks peers until one sends the transaction, all have answered that they do not have it, or the time is over.
+    async fn run(&mut self, end: Instant) -> Option<TxAnswer> {
         while !self.is_answered() {
-            match self.crew.next(end).await {
+            match self.peers.next(end).await {
                 Ok(PeerEvent::Connected(id, _)) => self.on_connected(id),
                 Ok(PeerEvent::Message(id, Message::Tx(transaction))) => {
                     if transaction.view().txid() == self.txid {
-                        let peer = self.crew.address(id);
+                        let peer = self.peers.address(id);
                         return Some(TxAnswer::Found { transaction, peer });
                     }
-                    self.on_other(id, &transaction);
+                    self.on_other_tx(id, &transaction);
                 }
                 Ok(PeerEvent::Message(id, Message::NotFound(list))) => self.on_not_found(id, &list),
-                Ok(PeerEvent::Disconnected(id)) => self.on_lost(id),
-                Ok(PeerEvent::Message(..)) | Err(Woken::DialingIsOver) => {}
-                Err(Woken::Deadline | Woken::Exhausted) => break,
+                Ok(PeerEvent::Disconnected(id)) => self.on_disconnected(id),
+                Ok(PeerEvent::Message(..)) | Err(NoEvent::DialingIsOver) => {}
+                Err(NoEvent::Deadline | NoEvent::Exhausted) => break,
             }
         }
         None
     }
 
     fn on_connected(&mut self, id: PeerId) {
-        // By its txid even where the peer announces by wtxid: that is all that is known.
+        // Only the txid is known, so it is used even if the peer announces by wtxid.
         let inventory = Inventory { kind: InventoryKind::WitnessTx, hash: Hash256(self.txid.0) };
-        self.crew.send(id, Message::GetData(vec![inventory]));
-        self.asked.insert(id, Asked { address: self.crew.address(id), without: false });
+        self.peers.send(id, Message::GetData(vec![inventory]));
+        self.asked.insert(id, TxRequest { address: self.peers.address(id), not_found: false });
     }
 
-    fn on_other(&mut self, id: PeerId, transaction: &Transaction) {
+    fn on_other_tx(&mut self, id: PeerId, transaction: &Transaction) {
         let got = transaction.view().txid();
         let reason = format!("sent a wrong transaction: {} expected, got {got}", self.txid);
-        self.crew.refuse(id, &reason);
+        self.peers.refuse(id, &reason);
         self.asked.remove(&id);
     }
 
-    /// One that is gone without an answer is not silent: why it is gone is told where nobody answers.
-    fn on_lost(&mut self, id: PeerId) {
-        self.asked.retain(|asked, answer| *asked != id || answer.without);
+    /// Removes a peer that disconnected without an answer. It is not listed as silent: if nobody answers, the error says why
+    /// it disconnected.
+    fn on_disconnected(&mut self, id: PeerId) {
+        self.asked.retain(|peer, request| *peer != id || request.not_found);
     }
 
     fn on_not_found(&mut self, id: PeerId, list: &[Inventory]) {
-        if let Some(asked) = self.asked.get_mut(&id)
+        if let Some(request) = self.asked.get_mut(&id)
             && list.iter().any(|entry| entry.hash.0 == self.txid.0)
         {
-            asked.without = true;
+            request.not_found = true;
         }
     }
 
-    /// Whether all that were to be asked have said that they do not have it.
+    /// Returns whether as many peers as wanted, or all that can be had, have answered that they do not have it.
     fn is_answered(&self) -> bool {
-        let without = self.asked.values().filter(|asked| asked.without).count();
-        let waiting = self.asked.iter().any(|(id, asked)| !asked.without && self.crew.has(*id));
-        without > 0 && !waiting && (without >= self.crew.wanted() || self.crew.dialing_is_over())
+        let without = self.asked.values().filter(|request| request.not_found).count();
+        let is_open =
+            |(id, request): (&PeerId, &TxRequest)| !request.not_found && self.peers.contains(*id);
+        let waiting = self.asked.iter().any(is_open);
+        without > 0 && !waiting && (without >= self.peers.wanted() || self.peers.dialing_is_over())
     }
 
-    fn verdict(mut self) -> Result<TxAnswer, FetchError> {
-        let (without, silent): (Vec<Asked>, Vec<Asked>) =
-            self.asked.into_values().partition(|asked| asked.without);
-        // One that hung up and was dialled again was asked twice.
-        let addresses = |list: Vec<Asked>| -> BTreeSet<String> {
-            list.into_iter().map(|asked| asked.address).collect()
+    fn into_answer(mut self) -> Result<TxAnswer, FetchError> {
+        let (without, silent): (Vec<TxRequest>, Vec<TxRequest>) =
+            self.asked.into_values().partition(|request| request.not_found);
+        // A peer that disconnected and was dialled again was asked twice.
+        let addresses = |list: Vec<TxRequest>| -> BTreeSet<String> {
+            list.into_iter().map(|request| request.address).collect()
         };
         let (without, silent) = (addresses(without), addresses(silent));
         let silent: Vec<String> = silent.difference(&without).cloned().collect();
         match (without.is_empty(), silent.is_empty()) {
             (false, _) => Ok(TxAnswer::NotFound { without: without.into_iter().collect(), silent }),
             (true, false) => Ok(TxAnswer::Silence { silent }),
-            (true, true) => Err(FetchError::NoPeers { reasons: Box::new(self.crew.reasons()) }),
+            (true, true) => {
+                Err(FetchError::NoPeers { reasons: Box::new(self.peers.take_failures()) })
+            }
         }
     }
 }

@@ -1,41 +1,41 @@
-//! What a peer does that no good peer does, and which transactions no good peer has.
+//! Why a peer's transactions are refused, and the checks that need no coins.
 
 use crate::primitives::Txid;
 use crate::wire::{InvalidTx, TxView};
 
-/// Most weight units of a transaction that nodes relay: larger ones reach nobody but the one they are sent to.
+/// The greatest weight of a transaction that nodes relay. A heavier one reaches only the peers that it is sent to.
 ///
 /// Source: Bitcoin Core `MAX_STANDARD_TX_WEIGHT`.
 pub(crate) const MAX_STANDARD_TX_WEIGHT: usize = 400_000;
 
-/// What a peer did that no good peer does.
+/// Why a peer's transactions are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TxFault {
-    /// It sent a transaction that it was not asked for, in place of another or on its own.
+    /// The peer sent a transaction that it was not asked for.
     #[error("one of {asked} transactions that it was asked for expected, got {txid}")]
     Unasked {
-        /// How many requests it had open.
+        /// How many requests were open.
         asked: usize,
-        /// What it sent.
+        /// The transaction that it sent.
         txid: Txid,
     },
-    /// It announces and does not send.
+    /// The peer announces transactions and does not send them.
     #[error(
         "announces transactions and does not send them: no answer to {count} requests in a row"
     )]
     Unanswered {
-        /// How many.
+        /// How many requests in a row it left unanswered.
         count: usize,
     },
-    /// It has a transaction that is valid nowhere.
+    /// The peer sent a transaction that no chain can make valid.
     #[error("{txid} is valid nowhere: {fault} ({})", fault.rule())]
     Invalid {
         /// The transaction.
         txid: Txid,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         fault: InvalidTx,
     },
-    /// It has a coinbase outside of a block.
+    /// The peer sent a coinbase outside a block.
     #[error("{txid} is a coinbase, which exists in a block only")]
     Coinbase {
         /// The transaction.
@@ -43,13 +43,13 @@ pub(crate) enum TxFault {
     },
 }
 
-/// Checks what every memory pool checks before it looks at coins: a peer that has checked them too sends no other.
+/// Checks what every memory pool checks before it looks at coins, so that no honest peer relays a transaction that fails.
 ///
 /// Source: Bitcoin Core `MemPoolAccept::PreChecks`, its first two checks.
 ///
 /// # Errors
 /// The transaction breaks a rule, or is a coinbase.
-pub(super) fn check_loose(transaction: TxView<'_>, txid: Txid) -> Result<(), TxFault> {
-    transaction.check().map_err(|fault| TxFault::Invalid { txid, fault })?;
-    if transaction.is_coinbase() { Err(TxFault::Coinbase { txid }) } else { Ok(()) }
+pub(super) fn check_without_coins(tx: TxView<'_>, txid: Txid) -> Result<(), TxFault> {
+    tx.check().map_err(|fault| TxFault::Invalid { txid, fault })?;
+    if tx.is_coinbase() { Err(TxFault::Coinbase { txid }) } else { Ok(()) }
 }

@@ -1,41 +1,44 @@
-//! How much a watch keeps, and how long it waits.
+//! How much a watch keeps, and how long it waits for answers.
 
 use std::time::Duration;
 
-/// How much is kept and waited for.
+/// How much a watch keeps, and how long it waits for answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// Transactions that one peer has announced and that have not come: what it announces beyond is dropped.
+pub(crate) struct MempoolLimits {
+    /// How many transactions of one peer may be announced and not yet received. Further announcements are dropped.
     ///
     /// Source: Bitcoin Core `MAX_PEER_TX_ANNOUNCEMENTS`.
     pub announced: usize,
-    /// Requests that one peer has not answered. Ten times Bitcoin Core's `MAX_PEER_TX_REQUEST_IN_FLIGHT`: at a round
-    /// trip of 200 ms its 100 would let one peer send 500 transactions a second at most.
-    pub in_flight: usize,
-    /// Most entries of a `getdata`. Source: Bitcoin Core `MAX_GETDATA_SZ`.
-    pub batch: usize,
-    /// Time for an answer, after which another announcer is asked.
+    /// How many requests to one peer may be unanswered at once.
     ///
-    /// Bitcoin Core's `GETDATA_TX_INTERVAL` is 60 s; whoever watches would rather see it sooner, at the cost of the
-    /// same transaction coming twice from a line that is so slow.
-    pub patience: Duration,
-    /// So many requests in a row without an answer cost a peer its place.
+    /// This is ten times Bitcoin Core's `MAX_PEER_TX_REQUEST_IN_FLIGHT`: at a round trip of 200 ms its 100 would let one
+    /// peer send at most 500 transactions a second.
+    pub in_flight: usize,
+    /// Most entries of a `getdata` message. Source: Bitcoin Core `MAX_GETDATA_SZ`.
+    pub batch: usize,
+    /// How long a peer may take to answer a request. After that another announcer is asked.
+    ///
+    /// Bitcoin Core's `GETDATA_TX_INTERVAL` is 60 s. A watch shows transactions sooner with less, and receives some of
+    /// them twice from slow peers.
+    pub timeout: Duration,
+    /// How many requests in a row a peer may leave unanswered before it is dropped.
     pub unanswered: usize,
-    /// Ids of transactions that came, which are not asked for again. At about 40 bytes for each.
+    /// How many ids of received transactions are remembered, so that they are not requested again. Each takes about 40
+    /// bytes.
     pub known: usize,
-    /// Transactions that are in no block yet. A full memory pool of Bitcoin Core's default size has fewer.
+    /// How many transactions may be pending. A full memory pool of Bitcoin Core's default size has fewer.
     pub pending: usize,
-    /// Outpoints that those spend. At about 30 bytes for each.
+    /// How many outpoints the pending transactions may spend together. Each takes about 30 bytes.
     pub spends: usize,
 }
 
-impl Default for Limits {
+impl Default for MempoolLimits {
     fn default() -> Self {
         Self {
             announced: 5000,
             in_flight: 1000,
             batch: 1000,
-            patience: Duration::from_secs(10),
+            timeout: Duration::from_secs(10),
             unanswered: 1000,
             known: 600_000,
             pending: 300_000,

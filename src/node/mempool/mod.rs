@@ -1,29 +1,31 @@
-//! Watching transactions as peers announce them: `inv`, `getdata`, `tx`.
+//! Watches transactions as peers announce them: `inv`, `getdata`, `tx`.
 //!
-//! Two state machines decide (`Watch` for transactions, one beside it for the blocks that confirm them), with the
-//! connections and the clock in the driver. What is seen is what peers send: whether a transaction is valid takes the
-//! coins that it spends, which are not here, and so its fee is not known either. What a transaction breaks by itself
-//! (Bitcoin Core's `CheckTransaction`) is its sender's fault.
+//! Two state machines decide what is requested: `TxRequestTracker` for transactions, and `BlockRequestTracker` for the
+//! blocks that confirm them. `MempoolWatch` drives them with connections and a clock. A transaction's validity and fee
+//! depend on the coins that it spends, which a light client does not have. So only the rules that a transaction can break
+//! by itself are checked (Bitcoin Core's `CheckTransaction`), and a peer that sends one that breaks them is dropped.
 //!
 //! # Security
-//! Everything kept has a bound ([`Limits`]), and what is dropped for it is counted. An answer that nobody asked for,
-//! announcements that nothing follows, and headers without work cost a peer its place.
+//! Everything that is kept has a bound ([`MempoolLimits`]), and what is dropped to keep it is counted. A peer is dropped
+//! if it sends what it was not asked for, announces what it does not send, or sends headers without proof of work.
 
-mod blocks;
-mod driver;
+mod announcers;
+mod block_requests;
+mod check_block;
+mod events;
 mod fault;
-mod follow;
-mod known;
 mod limits;
-mod pending;
-mod types;
+mod pending_txs;
+mod rolling_set;
+mod stored_end;
+mod tx_requests;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use blocks::Seen;
-pub(crate) use driver::Mempool;
-pub(crate) use follow::stored_end;
-pub(crate) use limits::Limits;
-pub(crate) use types::{MempoolError, MempoolFigures, MempoolOptions, Notice};
+pub(crate) use block_requests::RecentHeader;
+pub(crate) use events::{MempoolError, MempoolEvent, MempoolFigures, MempoolOptions};
+pub(crate) use limits::MempoolLimits;
+pub(crate) use stored_end::stored_end;
+pub(crate) use watch::MempoolWatch;

@@ -1,397 +1,332 @@
-//! Whom to ask for which announced transaction, as a state machine: events and the time go in, requests come out.
-//!
-//! Each transaction is asked of one of those that announced it, and of another only when the first says that it does
-//! not have it, is gone, or lets the time pass. Source: Bitcoin Core `TxRequestTracker`, which keeps the same table:
-//! for each id its announcers, of whom one at a time is asked.
+//! Drives the state machines of a watch with connections and a clock.
 
-use super::fault::TxFault;
-use super::known::{Known, count};
-use super::limits::Limits;
-use crate::primitives::{Hash256, PeerId, Txid, Wtxid};
-use crate::wire::{Inventory, InventoryKind};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use super::block_requests::BlockRequestTracker;
+use super::check_block::check_block;
+use super::events::{MempoolError, MempoolEvent, MempoolFigures, MempoolOptions};
+use super::fault::{MAX_STANDARD_TX_WEIGHT, TxFault, check_without_coins};
+use super::pending_txs::PendingTxs;
+use super::tx_requests::{Arrival, TxRequestTracker};
+use crate::chain::Params;
+use crate::net::ConnectionEvent;
+use crate::net::pool::{Needed, Persistence};
+use crate::node::peers::{AddrManUse, PeerCommand, PeerEvent, Peers, Policy};
+use crate::primitives::{BlockHash, PeerId, Txid};
+use crate::spv::CheckedBlock;
+use crate::wire::{Block, HeadersMessage, Inventory, InventoryKind, Message, Transaction, TxView};
 use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::block_in_place;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
 
-/// What came with a transaction that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Arrival {
-    /// Its txid was not known.
-    New,
-    /// Its txid was known, and not with these witnesses: one of the two senders made them up, or both.
-    OtherWitness,
-    /// Nothing new.
-    Again,
+/// How many events of connections may be queued. When the queue is full, the connections stop reading. An event holds up
+/// to 4 MB.
+const EVENT_QUEUE: usize = 16;
+
+/// How many events of connections are handled before the watch reports.
+const MAX_EVENTS: usize = 1000;
+
+/// How many bytes of transactions are received before the watch reports.
+const MAX_UNREPORTED_BYTES: usize = 4_000_000;
+
+/// What the watch remembers of a peer.
+#[derive(Debug, Default)]
+struct MempoolPeerNote {
+    /// Whether the user has been warned that the peer announces too much.
+    flood_logged: bool,
 }
 
-/// What happened so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct WatchCounts {
-    /// Announcements of transactions, by all peers.
-    pub announcements: u64,
-    /// Announcements dropped because their peer has too many open.
-    pub dropped: u64,
-    /// Requests sent.
-    pub requests: u64,
-    /// Transactions that came, each once.
-    pub seen: u64,
-    /// Transactions that came once more, with the same witnesses or others.
-    pub again: u64,
-    /// Transactions that came and weigh more than nodes relay.
-    pub too_heavy: u64,
-    /// Transactions that were announced, and that none of their announcers sent.
-    pub lost: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Candidate,
-    Asked,
-    /// Asked in vain.
-    Done,
-}
-
+/// A watch of the transactions that peers announce, and of the blocks that confirm them.
 #[derive(Debug)]
-struct Peer {
-    wtxid_relay: bool,
-    /// In how many of the wanted ids it is listed.
-    announced: usize,
-    /// What it was asked for, and until when it has time.
-    in_flight: HashMap<Hash256, Duration>,
-    /// The same in the order of asking, with some that are answered.
-    asked: VecDeque<(Duration, Hash256)>,
-    /// What it may be asked for, with some that it may not be asked for any more.
-    queue: VecDeque<Hash256>,
-    /// What it was asked for in vain: an answer may still come.
-    late: Known,
-    /// Requests in a row that it did not answer.
-    unanswered: usize,
+pub(crate) struct MempoolWatch {
+    params: &'static Params,
+    peers: Peers<MempoolPeerNote>,
+    connection_events: Receiver<ConnectionEvent>,
+    tx_requests: TxRequestTracker,
+    block_requests: BlockRequestTracker,
+    pending: PendingTxs,
+    started: Instant,
+    /// How long the caller has spent outside of [`next`](Self::next) in all. Nothing is received then, so that time counts
+    /// against no peer's deadline.
+    paused: Duration,
+    /// When the caller last left [`next`](Self::next).
+    paused_since: Option<Instant>,
+    unreported: Vec<MempoolEvent>,
+    unreported_bytes: usize,
+    other_witnesses: u64,
 }
 
-/// The state machine.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    limits: Limits,
-    peers: BTreeMap<PeerId, Peer>,
-    /// What was announced and has not come: who announced it.
-    wanted: HashMap<Hash256, Vec<(PeerId, Standing)>>,
-    known: Known,
-    counts: WatchCounts,
-}
-
-impl Watch {
-    /// Nobody connected, nothing known.
-    pub(crate) fn new(limits: Limits) -> Self {
+impl MempoolWatch {
+    /// Starts a watch. Has to be called inside a tokio runtime of several threads.
+    pub(crate) fn start(options: MempoolOptions) -> Self {
+        let MempoolOptions { peers, folder, stored, limits } = options;
+        let params = peers.params;
+        let (sender, connection_events) = channel(EVENT_QUEUE);
+        let policy = Policy {
+            peers,
+            addrman: AddrManUse::Shared(folder),
+            needed: Needed::RecentBlocks,
+            persistence: Persistence::OnceConnected,
+            gossip: true,
+            relay: true,
+            height: stored.last().and_then(|header| header.height).unwrap_or(0),
+        };
         Self {
-            limits,
-            peers: BTreeMap::new(),
-            wanted: HashMap::new(),
-            known: Known::new(limits.known),
-            counts: WatchCounts::default(),
+            peers: Peers::new(policy, sender),
+            tx_requests: TxRequestTracker::new(limits),
+            block_requests: BlockRequestTracker::new(params, stored),
+            pending: PendingTxs::new(limits.pending, limits.spends),
+            params,
+            connection_events,
+            started: Instant::now(),
+            paused: Duration::ZERO,
+            paused_since: None,
+            unreported: Vec::new(),
+            unreported_bytes: 0,
+            other_witnesses: 0,
         }
     }
 
-    /// A peer is connected; with `wtxid_relay` it announces by wtxid (BIP339).
-    pub(crate) fn add_peer(&mut self, key: PeerId, wtxid_relay: bool) {
-        let peer = Peer {
-            wtxid_relay,
-            announced: 0,
-            in_flight: HashMap::new(),
-            asked: VecDeque::new(),
-            queue: VecDeque::new(),
-            late: Known::new(4 * self.limits.announced),
-            unanswered: 0,
-        };
-        self.peers.insert(key, peer);
+    /// Waits for the next events. It is cancel-safe: if the wait is given up, no event is lost.
+    ///
+    /// # Errors
+    /// No peer is connected, and none is left to dial.
+    pub(crate) async fn next(&mut self) -> Result<Vec<MempoolEvent>, MempoolError> {
+        self.paused += self.paused_since.take().map(|since| since.elapsed()).unwrap_or_default();
+        loop {
+            self.act_on_peers();
+            if self.peers.is_exhausted() {
+                let reasons = Box::new(self.peers.take_failures());
+                return Err(MempoolError::NoPeers { reasons });
+            }
+            let wake = self.wake_at();
+            tokio::select! {
+                biased;
+                () = self.peers.background() => {}
+                Some(event) = self.connection_events.recv() => self.on_events(event),
+                () = sleep_until(wake) => {}
+            }
+            self.send_requests();
+            if !self.unreported.is_empty() {
+                self.unreported_bytes = 0;
+                self.paused_since = Some(Instant::now());
+                return Ok(std::mem::take(&mut self.unreported));
+            }
+        }
     }
 
-    /// A peer is gone: what it was asked for is asked of others.
-    pub(crate) fn remove_peer(&mut self, key: PeerId) {
-        if self.peers.remove(&key).is_none() {
+    /// Ends the watch, and saves what was learnt of peers in the address manager's file.
+    pub(crate) async fn finish(&mut self) {
+        self.peers.finish().await;
+    }
+
+    /// Returns the figures so far.
+    pub(crate) fn figures(&self) -> MempoolFigures {
+        MempoolFigures {
+            counts: self.tx_requests.counts(),
+            forgotten: self.tx_requests.forgotten(),
+            pending: self.pending.len(),
+            replaced: self.pending.replaced(),
+            other_witnesses: self.other_witnesses,
+            pending_dropped: self.pending.dropped(),
+            blocks_skipped: self.block_requests.skipped(),
+            peers: self.peers.connected_count(),
+            bytes: self.peers.traffic().received,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.paused)
+    }
+
+    fn wake_at(&self) -> Instant {
+        let deadlines = [self.tx_requests.next_deadline(), self.block_requests.next_deadline()];
+        let deadlines = deadlines.into_iter().flatten().map(|at| self.started + self.paused + at);
+        deadlines.fold(Instant::now() + self.peers.nap(), Instant::min)
+    }
+
+    fn act_on_peers(&mut self) {
+        for command in self.peers.act() {
+            match command {
+                PeerCommand::Forget(peer) => self.forget(peer),
+                // The pool checks tips only for a task that reports its own.
+                PeerCommand::CheckTip(_) => {}
+            }
+        }
+    }
+
+    /// Handles an event and those that are already queued, so that requests are sent in fewer messages.
+    fn on_events(&mut self, first: ConnectionEvent) {
+        self.on_event(first);
+        for _ in 0..MAX_EVENTS {
+            if self.unreported_bytes > MAX_UNREPORTED_BYTES {
+                break;
+            }
+            let Ok(event) = self.connection_events.try_recv() else { break };
+            self.on_event(event);
+        }
+    }
+
+    fn on_event(&mut self, event: ConnectionEvent) {
+        match self.peers.on_event(event) {
+            None => {}
+            Some(PeerEvent::Connected(peer, info)) => {
+                self.tx_requests.add_peer(peer, info.wtxid_relay);
+            }
+            Some(PeerEvent::Message(peer, message)) => self.on_message(peer, message),
+            Some(PeerEvent::Disconnected(peer)) => self.forget(peer),
+        }
+    }
+
+    fn on_message(&mut self, peer: PeerId, message: Message) {
+        match message {
+            Message::Inv(list) => self.on_inv(peer, &list),
+            Message::Tx(tx) => self.on_tx(peer, tx),
+            Message::NotFound(list) => self.on_not_found(peer, &list),
+            Message::Headers(headers) => self.on_headers(peer, &headers),
+            Message::Block(block) => self.on_block(peer, block),
+            other => debug!("{peer}: ignored {}", other.command()),
+        }
+    }
+
+    fn on_inv(&mut self, peer: PeerId, list: &[Inventory]) {
+        self.tx_requests.on_inv(peer, list);
+        if self.tx_requests.is_full(peer) {
+            self.log_flood(peer);
+        }
+        // The last of several blocks is the newest, and its header leads to the others.
+        let block = list.iter().rfind(|entry| entry.kind == InventoryKind::Block);
+        if let Some(Inventory { hash, .. }) = block
+            && let Some(request) = self.block_requests.on_inv(peer, BlockHash(hash.0))
+        {
+            self.peers.send(peer, Message::GetHeaders(request));
+        }
+    }
+
+    /// Warns the user of a peer that announces too much, once for each connection.
+    fn log_flood(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| !peer.note.flood_logged) else {
+            return;
+        };
+        peer.note.flood_logged = true;
+        warn!(
+            "peer {} has announced more transactions than it sends: further ones are dropped",
+            peer.address()
+        );
+    }
+
+    fn on_tx(&mut self, peer: PeerId, tx: Transaction) {
+        let view = tx.view();
+        let txid = view.txid();
+        match self.arrival(peer, view, txid) {
+            Ok(Some(Arrival::New)) => {
+                let spends = view.inputs().map(|input| input.previous);
+                self.pending.insert(txid, spends, view.outputs().len());
+                self.report_tx(tx, MempoolEvent::Transaction);
+            }
+            // The witnesses of a transaction in a block are known to be the true ones.
+            Ok(Some(Arrival::OtherWitness)) if self.pending.contains(&txid) => {
+                self.other_witnesses += 1;
+                self.report_tx(tx, MempoolEvent::OtherWitness);
+            }
+            Ok(_) => {}
+            Err(fault) => self.refuse(peer, &format!("sent a wrong transaction: {fault}")),
+        }
+    }
+
+    /// Checks a transaction and records its arrival. Returns `None` if it is heavier than nodes relay.
+    fn arrival(
+        &mut self,
+        peer: PeerId,
+        tx: TxView<'_>,
+        txid: Txid,
+    ) -> Result<Option<Arrival>, TxFault> {
+        let wtxid = tx.wtxid();
+        check_without_coins(tx, txid)?;
+        if tx.weight() > MAX_STANDARD_TX_WEIGHT {
+            return self.tx_requests.on_too_heavy(peer, txid, wtxid).map(|()| None);
+        }
+        self.tx_requests.on_tx(peer, txid, wtxid).map(Some)
+    }
+
+    fn report_tx(&mut self, tx: Transaction, event: fn(Transaction) -> MempoolEvent) {
+        self.unreported_bytes += tx.bytes().len();
+        self.unreported.push(event(tx));
+    }
+
+    fn on_not_found(&mut self, peer: PeerId, list: &[Inventory]) {
+        self.tx_requests.on_not_found(peer, list);
+        for entry in list {
+            self.block_requests.on_not_found(peer, BlockHash(entry.hash.0));
+        }
+    }
+
+    fn on_headers(&mut self, peer: PeerId, message: &HeadersMessage) {
+        if message.foreign.is_some() {
+            self.refuse(peer, "follows another chain");
             return;
         }
-        let mut orphaned = Vec::new();
-        for (id, listed) in &mut self.wanted {
-            let Some(at) = listed.iter().position(|(peer, _)| *peer == key) else { continue };
-            let (_, standing) = listed.swap_remove(at);
-            if standing == Standing::Asked || listed.iter().all(|(_, s)| *s == Standing::Done) {
-                orphaned.push(*id);
-            }
-        }
-        orphaned.into_iter().for_each(|id| self.ask_another(id));
-    }
-
-    /// A peer announced things; what are no transactions is passed over.
-    ///
-    /// As in Bitcoin Core those are ignored that are not announced by the kind of id that was agreed on.
-    pub(crate) fn on_inv(&mut self, key: PeerId, list: &[Inventory]) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        let kind = if peer.wtxid_relay { InventoryKind::Wtx } else { InventoryKind::Tx };
-        for id in list.iter().filter(|entry| entry.kind == kind).map(|entry| entry.hash) {
-            self.counts.announcements += 1;
-            if self.known.contains(&id) {
-                continue;
-            }
-            let listed = self.wanted.get_mut(&id);
-            if listed.as_ref().is_some_and(|listed| listed.iter().any(|(peer, _)| *peer == key)) {
-                continue;
-            }
-            if peer.announced >= self.limits.announced {
-                self.counts.dropped += 1;
-                continue;
-            }
-            peer.announced += 1;
-            match listed {
-                Some(listed) => {
-                    let waiting = listed.iter().any(|(_, s)| *s == Standing::Asked);
-                    listed.push((key, Standing::Candidate));
-                    if waiting {
-                        // If it is not answered, those listed are queued then.
-                        continue;
-                    }
-                }
-                None => {
-                    self.wanted.insert(id, vec![(key, Standing::Candidate)]);
-                }
-            }
-            peer.queue.push_back(id);
-        }
-        self.tidy(key);
-    }
-
-    /// A peer said that it does not have some of what it was asked for.
-    pub(crate) fn on_not_found(&mut self, key: PeerId, list: &[Inventory]) {
-        for entry in list {
-            let Some(peer) = self.peers.get_mut(&key) else { return };
-            if peer.in_flight.remove(&entry.hash).is_some() {
-                peer.unanswered = 0;
-                self.in_vain(key, entry.hash);
-            }
+        match self.block_requests.on_headers(peer, &message.headers) {
+            Ok(Some(request)) => self.peers.send(peer, Message::GetHeaders(request)),
+            Ok(None) => {}
+            Err(fault) => self.refuse(peer, &fault.to_string()),
         }
     }
 
-    /// A peer sent a transaction. What is new about it.
-    ///
-    /// # Security
-    /// Its witnesses are that peer's word, since nobody checks signatures here. So the same transaction is asked for
-    /// again where it is announced with other witnesses: the first sender hides nothing from view.
-    ///
-    /// # Errors
-    /// The peer was never asked for it.
-    pub(crate) fn on_tx(
-        &mut self,
-        key: PeerId,
-        txid: Txid,
-        wtxid: Wtxid,
-    ) -> Result<Arrival, TxFault> {
-        if self.answered(key, txid, wtxid)?.is_none() {
-            return Ok(Arrival::Again);
-        }
-        let (by_txid, by_wtxid) = (Hash256(txid.0), Hash256(wtxid.0));
-        let arrival = match (self.known.contains(&by_txid), self.known.contains(&by_wtxid)) {
-            (false, _) => Arrival::New,
-            (true, false) => Arrival::OtherWitness,
-            (true, true) => Arrival::Again,
+    fn on_block(&mut self, peer: PeerId, block: Block) {
+        let hash = block.header().hash();
+        let header = match self.block_requests.on_block(peer, hash) {
+            Ok(Some(header)) => header,
+            Ok(None) => return,
+            Err(fault) => return self.refuse(peer, &fault.to_string()),
         };
-        let is_new = arrival == Arrival::New;
-        *(if is_new { &mut self.counts.seen } else { &mut self.counts.again }) += 1;
-        // By whichever of its ids others announce it.
-        self.mark_known(by_txid);
-        self.mark_known(by_wtxid);
-        Ok(arrival)
-    }
-
-    /// A peer sent a transaction that weighs more than nodes relay. With other witnesses it may weigh less: whoever
-    /// announces it so, or by its txid, is asked for it all the same.
-    ///
-    /// # Errors
-    /// The peer was never asked for it.
-    pub(crate) fn on_too_heavy(
-        &mut self,
-        key: PeerId,
-        txid: Txid,
-        wtxid: Wtxid,
-    ) -> Result<(), TxFault> {
-        let Some(id) = self.answered(key, txid, wtxid)? else { return Ok(()) };
-        self.counts.too_heavy += 1;
-        if id.0 == wtxid.0 {
-            self.mark_known(id)
-        } else {
-            self.in_vain(key, id)
-        }
-        Ok(())
-    }
-
-    /// By which id a peer was asked for what it sent; of one that was dropped something may still be in the queue.
-    fn answered(
-        &mut self,
-        key: PeerId,
-        txid: Txid,
-        wtxid: Wtxid,
-    ) -> Result<Option<Hash256>, TxFault> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(None) };
-        let id = Hash256(if peer.wtxid_relay { wtxid.0 } else { txid.0 });
-        let asked = peer.in_flight.len();
-        if peer.in_flight.remove(&id).is_none() && !peer.late.remove(&id) {
-            return Err(TxFault::Unasked { asked, txid });
-        }
-        peer.unanswered = 0;
-        Ok(Some(id))
-    }
-
-    /// These are in a block: nobody need send them any more, by whichever of their ids they are announced.
-    pub(crate) fn confirmed(&mut self, txids: &[Txid], wtxids: &[Wtxid]) {
-        txids.iter().for_each(|txid| self.mark_known(Hash256(txid.0)));
-        wtxids.iter().for_each(|wtxid| self.mark_known(Hash256(wtxid.0)));
-    }
-
-    /// Gives up the requests whose time is over; which peers have let too many of them pass.
-    pub(crate) fn expire(&mut self, now: Duration) -> Vec<(PeerId, TxFault)> {
-        let (mut late, mut faults) = (Vec::new(), Vec::new());
-        for (key, peer) in &mut self.peers {
-            while let Some((deadline, id)) = peer.asked.front().copied()
-                && deadline <= now
-            {
-                peer.asked.pop_front();
-                if peer.in_flight.get(&id) == Some(&deadline) {
-                    peer.in_flight.remove(&id);
-                    peer.late.insert(id);
-                    peer.unanswered += 1;
-                    late.push((*key, id));
-                }
-            }
-            let count = peer.unanswered;
-            if count >= self.limits.unanswered {
-                faults.push((*key, TxFault::Unanswered { count }));
-            }
-        }
-        late.into_iter().for_each(|(key, id)| self.in_vain(key, id));
-        faults
-    }
-
-    /// What to ask of whom now: `getdata` messages.
-    pub(crate) fn requests(&mut self, now: Duration) -> Vec<(PeerId, Vec<Inventory>)> {
-        let (limits, deadline) = (self.limits, now + self.limits.patience);
-        let mut requests = Vec::new();
-        for (key, peer) in &mut self.peers {
-            let kind = if peer.wtxid_relay { InventoryKind::Wtx } else { InventoryKind::WitnessTx };
-            let mut batch = Vec::new();
-            while peer.in_flight.len() < limits.in_flight
-                && let Some(id) = peer.queue.pop_front()
-            {
-                let Some(listed) = self.wanted.get_mut(&id) else { continue };
-                if !take(listed, *key) {
-                    continue;
-                }
-                peer.in_flight.insert(id, deadline);
-                peer.asked.push_back((deadline, id));
-                batch.push(Inventory { kind, hash: id });
-            }
-            if peer.asked.len() > 2 * limits.in_flight {
-                let in_flight = &peer.in_flight;
-                peer.asked.retain(|(deadline, id)| in_flight.get(id) == Some(deadline));
-            }
-            self.counts.requests += count(batch.len());
-            requests.extend(batch.chunks(limits.batch).map(|batch| (*key, batch.to_vec())));
-        }
-        requests
-    }
-
-    /// When [`Watch::expire`] has something to do, at the latest.
-    pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.peers.values().filter_map(|peer| peer.asked.front()).map(|(at, _)| *at).min()
-    }
-
-    /// What happened so far.
-    pub(crate) fn counts(&self) -> WatchCounts {
-        self.counts
-    }
-
-    /// How many ids were forgotten to make room: if one is announced again, it is seen again.
-    pub(crate) fn forgotten(&self) -> u64 {
-        self.known.forgotten()
-    }
-
-    /// Whether more is announced than the peer may have open.
-    pub(crate) fn is_full(&self, key: PeerId) -> bool {
-        self.peers.get(&key).is_some_and(|peer| peer.announced >= self.limits.announced)
-    }
-
-    /// An id that came, by whatever way.
-    fn mark_known(&mut self, id: Hash256) {
-        self.known.insert(id);
-        self.forget(id);
-    }
-
-    /// Takes an id out of the wanted ones. Who was asked may still answer.
-    fn forget(&mut self, id: Hash256) {
-        for (key, _) in self.wanted.remove(&id).unwrap_or_default() {
-            if let Some(peer) = self.peers.get_mut(&key) {
-                peer.announced -= 1;
+        let params = self.params;
+        match block_in_place(|| check_block(block, header, params)) {
+            Err(fault) => self.refuse(peer, &format!("sent a wrong block: {fault}")),
+            Ok((checked, height)) => {
+                self.block_requests.on_checked(hash, height);
+                self.on_checked_block(hash, height, &checked);
             }
         }
     }
 
-    /// A peer was asked in vain.
-    fn in_vain(&mut self, key: PeerId, id: Hash256) {
-        let Some(listed) = self.wanted.get_mut(&id) else { return };
-        let Some(own) = listed.iter_mut().find(|(peer, _)| *peer == key) else { return };
-        if own.1 == Standing::Asked {
-            own.1 = Standing::Done;
-            self.ask_another(id);
+    fn on_checked_block(&mut self, hash: BlockHash, height: Option<u32>, block: &CheckedBlock) {
+        let txids = block.txids();
+        self.tx_requests.on_block(txids, block.wtxids());
+        let spends = block.block().transactions();
+        let spends = spends.map(|view| view.inputs().map(|input| input.previous));
+        let removed = self.pending.remove_for_block(txids.iter().copied().zip(spends));
+        self.unreported.push(MempoolEvent::Block {
+            height,
+            hash,
+            transactions: txids.len(),
+            confirmed: removed.confirmed,
+            replaced: removed.replaced,
+            pending: self.pending.len(),
+        });
+    }
+
+    /// Gives up requests that have timed out, and sends new ones.
+    fn send_requests(&mut self) {
+        let now = self.now();
+        for (peer, fault) in self.tx_requests.expire(now) {
+            self.refuse(peer, &fault.to_string());
+        }
+        for (peer, request) in self.tx_requests.requests(now) {
+            self.peers.send(peer, Message::GetData(request));
+        }
+        if let Some((peer, block)) = self.block_requests.request(now) {
+            self.peers.send(peer, Message::GetData(vec![block]));
         }
     }
 
-    /// Queues an id at all who may be asked for it; without any, it is lost.
-    fn ask_another(&mut self, id: Hash256) {
-        let Some(listed) = self.wanted.get(&id) else { return };
-        let candidates = listed.iter().filter(|(_, standing)| *standing == Standing::Candidate);
-        let candidates: Vec<PeerId> = candidates.map(|(key, _)| *key).collect();
-        if candidates.is_empty() {
-            self.counts.lost += 1;
-            self.forget(id);
-        }
-        for key in candidates {
-            if let Some(peer) = self.peers.get_mut(&key) {
-                peer.queue.push_back(id);
-            }
-            self.tidy(key);
-        }
+    fn refuse(&mut self, peer: PeerId, reason: &str) {
+        self.peers.refuse(peer, reason);
+        self.forget(peer);
     }
 
-    /// Takes out of a queue what is of no use in it, when it has grown too long for what the peer has announced.
-    fn tidy(&mut self, key: PeerId) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        if peer.queue.len() > 2 * self.limits.announced {
-            let mut met = HashSet::new();
-            let (wanted, own) = (&self.wanted, (key, Standing::Candidate));
-            let may_ask = |id: &Hash256| wanted.get(id).is_some_and(|list| list.contains(&own));
-            peer.queue.retain(|id| may_ask(id) && met.insert(*id));
-        }
+    fn forget(&mut self, peer: PeerId) {
+        self.tx_requests.remove_peer(peer);
+        self.block_requests.remove_peer(peer);
     }
-
-    #[cfg(test)]
-    pub(super) fn kept(&self) -> [usize; 6] {
-        let peers = self.peers.values();
-        let most = |of: fn(&Peer) -> usize| self.peers.values().map(of).max().unwrap_or(0);
-        [
-            peers.map(|peer| peer.announced).sum(),
-            self.wanted.len(),
-            most(|peer| peer.in_flight.len()),
-            most(|peer| peer.queue.len()),
-            most(|peer| peer.asked.len()),
-            self.known.len(),
-        ]
-    }
-}
-
-/// Marks a candidate as asked, unless another one is.
-fn take(listed: &mut [(PeerId, Standing)], key: PeerId) -> bool {
-    if listed.iter().any(|(_, standing)| *standing == Standing::Asked) {
-        return false;
-    }
-    let own = listed.iter_mut().find(|entry| **entry == (key, Standing::Candidate));
-    own.is_some_and(|own| {
-        own.1 = Standing::Asked;
-        true
-    })
 }

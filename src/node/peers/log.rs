@@ -1,7 +1,7 @@
 //! Logs why peers were disconnected.
 
 use crate::net::pool::DisconnectReason;
-use crate::net::{Disconnect, Fault};
+use crate::net::{Blame, Disconnect};
 use tracing::{debug, info, warn};
 
 /// Logs routine disconnections at debug level, and all others at info level.
@@ -9,24 +9,25 @@ pub(super) fn log_disconnect(address: &str, reason: &DisconnectReason) {
     match reason {
         DisconnectReason::Surplus
         | DisconnectReason::Feeler
+        | DisconnectReason::NetworkOff
         | DisconnectReason::AddrFetch { .. } => {
-            debug!("parted with {address}: {reason}");
+            debug!("disconnected {address}: {reason}");
         }
-        _ => info!("parted with {address}: {reason}"),
+        _ => info!("disconnected {address}: {reason}"),
     }
 }
 
 /// Warns of every failure of a peer that the user named; of a peer that was found only if it was connected and at fault.
 pub(super) fn log_lost(address: &str, named: bool, connected: bool, reason: &Disconnect) {
-    let told = match reason {
+    let text = match reason {
         Disconnect::Unreachable { text, .. } => format!("cannot connect to {address}: {text}"),
         reason if connected => format!("lost peer {address}: {reason}"),
         reason => format!("{address}: {reason}"),
     };
-    match (named, connected, reason.fault()) {
-        (true, ..) | (false, true, Fault::Peer) => warn!("{told}"),
-        (false, true, _) => info!("{told}"),
+    match (named, connected, reason.blame()) {
+        (true, ..) | (false, true, Blame::Peer) => warn!("{text}"),
+        (false, true, _) => info!("{text}"),
         // Most addresses that are found belong to nodes that are gone, or to other services.
-        (false, false, _) => debug!("{told}"),
+        (false, false, _) => debug!("{text}"),
     }
 }

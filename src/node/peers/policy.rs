@@ -1,48 +1,49 @@
-//! What a task wants of its peers.
+//! What a task needs of its peers.
 
-use crate::net::pool::{Needed, Persistence, Settings};
+use crate::net::pool::{Needed, Persistence, PoolSettings};
 use crate::node::addresses::seed_names;
 use crate::node::peer_options::PeerOptions;
 use crate::primitives::Network;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Without a new header for so long one more peer is sought. Source: Bitcoin Core, three times the block spacing.
+/// After this time without a new header, one more peer is dialled. Source: Bitcoin Core `TipMayBeStale`, three times the
+/// block spacing.
 const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
 
-/// What a task wants of its peers.
+/// What a task needs of its peers.
 #[derive(Clone, Debug)]
 pub(in crate::node) struct Policy {
     /// Which peers to connect to, and how to reach them.
     pub(in crate::node) peers: PeerOptions,
-    /// How the address manager's file is used; not at all with named peers only.
+    /// How the address manager's file is used. If the user named all peers (`--connect`), it is not used at all.
     pub(in crate::node) addrman: AddrManUse,
-    /// What they have to offer.
+    /// What the peers have to offer.
     pub(in crate::node) needed: Needed,
-    /// How long they are sought.
+    /// How long to look for peers.
     pub(in crate::node) persistence: Persistence,
-    /// Whether they are asked for addresses.
+    /// Whether the peers are asked for addresses.
     pub(in crate::node) gossip: bool,
-    /// Whether they may announce transactions.
+    /// Whether the peers may announce transactions.
     pub(in crate::node) relay: bool,
-    /// The height that they are told: that of the stored chain's end.
+    /// The height of the stored tip, which is sent to the peers.
     pub(in crate::node) height: u32,
 }
 
-/// How the file of the address manager is used.
+/// How the address manager's file is used.
 #[derive(Clone, Debug)]
 pub(in crate::node) enum AddrManUse {
-    /// Not at all.
+    /// The file is not used.
     None,
-    /// The file in this folder is read and replaced: this process holds the folder's lock.
+    /// The file in this folder is read and replaced. This process holds the folder's lock.
     Held(PathBuf),
-    /// The file in this folder is read; it is replaced when nobody holds the folder's lock, and nobody else has
-    /// replaced it since.
+    /// The file in this folder is read. It is replaced only while no other process holds the folder's lock, and only if no
+    /// other process has replaced it since.
     Shared(PathBuf),
 }
 
 impl Policy {
-    /// What a peer is to send, in words.
+    /// Describes what a peer has to send.
     pub(super) fn wants(&self) -> &'static str {
         match self.needed {
             Needed::Headers => "new headers",
@@ -50,10 +51,11 @@ impl Policy {
         }
     }
 
-    pub(super) fn settings(&self) -> Settings {
+    /// Returns the settings of the pool.
+    pub(super) fn settings(&self) -> PoolSettings {
         let params = self.peers.params;
-        let named = self.peers.proxy.as_ref().map(|_| seed_names(params));
-        Settings {
+        let proxy_seeds = self.peers.proxy.as_ref().map(|_| seed_names(params));
+        PoolSettings {
             connect: self.peers.connect.clone(),
             add_peers: self.peers.add_peers.clone(),
             wanted: self.peers.wanted,
@@ -61,14 +63,15 @@ impl Policy {
             needed: self.needed,
             no_gossip: !self.gossip,
             dns: self.peers.asks_dns(),
-            proxy_seeds: named,
-            // Source: bitcoinknots `doc/blake2b-fork.md`. Its nodes set the bit on every network; only there it tells.
+            proxy_seeds,
+            // Source: bitcoinknots `doc/blake2b-fork.md`. Its nodes set the service bit on every network, but the chains differ only
+            // on these two.
             other_chain: matches!(params.network, Network::Mainnet | Network::Testnet4),
             stale_after: (params.network != Network::Regtest).then_some(STALE_AFTER),
         }
     }
 
-    /// How the address manager's file is used, which is of no interest where only named peers are dialled.
+    /// Returns how the address manager's file is used.
     pub(super) fn addrman_use(&self) -> AddrManUse {
         if self.peers.connect.is_empty() { self.addrman.clone() } else { AddrManUse::None }
     }

@@ -1,47 +1,47 @@
-//! Whether the network under us has changed.
+//! Notices that this computer has moved to another network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-/// How often it is looked.
+/// How often this computer's own address is checked.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The address of our own that leads to a peer.
+/// The own address from which packets to a peer leave. If it changes, this computer has moved to another network.
 #[derive(Debug, Default)]
 pub(super) struct Route {
-    /// The peer, and the address; `None` for a peer that no route led to.
+    /// The peer's address and the own one, which is `None` if there was no route to the peer.
     last: Option<(SocketAddr, Option<IpAddr>)>,
-    next: Duration,
+    next_check: Duration,
 }
 
 impl Route {
-    /// Whether the address that leads to a peer is another one than last time.
+    /// Returns whether the own address has changed since the last check. `any_remote` returns the address of a connected peer.
     pub(super) fn has_changed(
         &mut self,
         now: Duration,
-        far_end: impl FnOnce() -> Option<SocketAddr>,
+        any_remote: impl FnOnce() -> Option<SocketAddr>,
     ) -> bool {
-        if now < self.next {
+        if now < self.next_check {
             return false;
         }
-        self.next = now + INTERVAL;
-        // The same peer as last time, as long as the comparison is open; else one that is connected.
-        let Some(remote) = self.last.map(|(remote, _)| remote).or_else(far_end) else {
+        self.next_check = now + INTERVAL;
+        // The own address depends on the destination, so it is always determined for the same peer.
+        let Some(remote) = self.last.map(|(remote, _)| remote).or_else(any_remote) else {
             return false;
         };
         let local = local_address(remote);
         let before = self.last.replace((remote, local));
         match (before, local) {
             (Some((_, Some(before))), Some(local)) => before != local,
-            // A network that comes back is news; one that goes is not worth a dial.
+            // A network that has come back counts as a change. One that is gone does not: no peer can be dialled then.
             (Some((_, None)), Some(_)) => true,
             _ => false,
         }
     }
 }
 
-/// The address that packets to a peer would leave from. No packet is sent: connecting a datagram socket only asks the
-/// system for the route.
+/// Returns the own address from which packets to `remote` would leave. No packet is sent: connecting a datagram socket only
+/// asks the system for the route.
 fn local_address(remote: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = match remote {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -60,7 +60,7 @@ mod tests {
     const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8333);
 
     #[test]
-    fn a_route_that_stays_is_no_change_and_another_address_is_one() {
+    fn only_another_own_address_or_a_returning_network_is_a_change() {
         let at = |seconds| Duration::from_secs(seconds);
         let mut route = Route::default();
         assert!(!route.has_changed(at(0), || None));
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(local_address(PEER), Some(Ipv4Addr::LOCALHOST.into()));
         assert!(!route.has_changed(at(20), || Some(PEER)));
         route.last = Some((PEER, Some(Ipv4Addr::new(10, 0, 0, 1).into())));
-        assert!(!route.has_changed(at(29), || Some(PEER)), "not looked yet");
+        assert!(!route.has_changed(at(29), || Some(PEER)), "it is not checked yet");
         assert!(route.has_changed(at(30), || Some(PEER)));
         route.last = Some((PEER, None));
         assert!(route.has_changed(at(40), || Some(PEER)), "the network is back");

@@ -1,7 +1,8 @@
-//! What a task can ask of its connections, and what it can say about a peer.
+//! What a task can ask and report about its peers.
 
-use super::{Peer, Peers};
-use crate::net::pool::{PeerStatus, Place};
+use super::{PeerConnection, Peers};
+use crate::net::Traffic;
+use crate::net::pool::{BestHeader, PeerStatus};
 use crate::node::failures::Failures;
 use crate::primitives::PeerId;
 use crate::wire::Message;
@@ -11,97 +12,117 @@ impl<N: Default> Peers<N> {
     /// Sends a message to a peer. A message that cannot be queued is dropped: the connection has ended, or the peer does not
     /// read, and a deadline ends that too.
     pub(in crate::node) fn send(&self, id: PeerId, message: Message) {
-        self.connections.get(&id).map(|line| line.handle.try_send(message).ok());
+        self.connections.get(&id).map(|peer| peer.handle.try_send(message).ok());
     }
 
-    pub(in crate::node) fn get(&self, id: PeerId) -> Option<&Peer<N>> {
+    pub(in crate::node) fn get(&self, id: PeerId) -> Option<&PeerConnection<N>> {
         self.connections.get(&id)
     }
 
-    pub(in crate::node) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer<N>> {
+    pub(in crate::node) fn get_mut(&mut self, id: PeerId) -> Option<&mut PeerConnection<N>> {
         self.connections.get_mut(&id)
     }
 
     /// Returns the connected peers.
-    pub(in crate::node) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut Peer<N>)> {
-        let connected = self.connections.iter_mut().filter(|(_, line)| line.connected);
-        connected.map(|(id, line)| (*id, line))
+    pub(in crate::node) fn iter_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (PeerId, &mut PeerConnection<N>)> {
+        let connected = self.connections.iter_mut().filter(|(_, peer)| peer.connected);
+        connected.map(|(id, peer)| (*id, peer))
     }
 
-    /// Why peers could not be used.
+    /// Returns and clears the reasons why peers could not be used.
     pub(in crate::node) fn take_failures(&mut self) -> Failures {
         std::mem::take(&mut self.failures)
     }
 
-    /// A peer did something for us.
+    /// Records that a peer was useful.
     pub(in crate::node) fn was_useful(&mut self, id: PeerId) {
         self.pool.was_useful(id);
-        if let Some(line) = self.connections.get_mut(&id) {
-            line.useful = true;
+        if let Some(peer) = self.connections.get_mut(&id) {
+            peer.useful = true;
         }
     }
 
-    /// Our chain's tip; `time` is its header's, Unix seconds.
-    pub(in crate::node) fn set_tip(&mut self, tip: Place, time: u32) {
+    /// Gives the pool our tip. `time` is the time of its header in Unix seconds.
+    pub(in crate::node) fn set_tip(&mut self, tip: BestHeader, time: u32) {
         let now = self.now();
         self.pool.set_tip(tip, u64::from(time), now);
     }
 
-    /// A peer has shown to have this header, of our chain or of a branch beside it.
-    pub(in crate::node) fn has_tip(&mut self, id: PeerId, tip: Place) {
+    /// Records that a peer has shown to have this header, of our chain or of a side branch.
+    pub(in crate::node) fn has_tip(&mut self, id: PeerId, tip: BestHeader) {
         let now = self.now();
         self.pool.has_tip(id, tip, now);
     }
 
-    /// The chain is complete as far as the peers know.
+    /// Returns whether one owner may run all peers, since they are in one network group.
+    pub(in crate::node) fn are_one_group(&self) -> bool {
+        self.pool.is_one_group()
+    }
+
+    /// Records that the task has caught up and follows the chain.
     pub(in crate::node) fn follow(&mut self) {
         let now = self.now();
         self.pool.follow(now);
     }
 
-    /// Whether there is nobody left, connected or to be dialled.
+    /// Returns whether no peer is connected and none is left to dial.
     pub(in crate::node) fn is_exhausted(&self) -> bool {
         self.pool.is_exhausted(self.now())
     }
 
-    /// Whether nobody is being dialled, and nobody will be as long as those stay that are connected.
+    /// Returns whether no peer is being dialled, and none will be while the connected peers stay.
     pub(in crate::node) fn dialing_is_over(&self) -> bool {
         self.pool.dialing_is_over(self.now())
     }
 
-    /// How many are to be connected.
+    /// Returns how many connected peers are wanted.
     pub(in crate::node) fn wanted(&self) -> usize {
         self.pool.wanted()
     }
 
     pub(in crate::node) fn connected_count(&self) -> usize {
-        self.connections.values().filter(|line| line.connected).count()
+        self.connections.values().filter(|peer| peer.connected).count()
     }
 
-    /// How many were connected, all in all.
+    /// Returns how many peers have been connected in all.
     pub(in crate::node) fn ever_connected(&self) -> usize {
         self.ever_connected
     }
 
-    /// The connected peers, as others may want to see them.
+    /// Returns the status of the connected peers.
     pub(in crate::node) fn status(&self) -> Vec<PeerStatus> {
         self.pool.peers().collect()
     }
 
-    /// Whether one more peer may well be connected soon.
+    /// Returns whether one more peer is likely to be connected soon. Dials and connections younger than
+    /// `recent` count as recent.
     pub(in crate::node) fn expects_peers(&self, recent: Duration) -> bool {
         self.pool.expects_peers(self.started.elapsed(), recent)
     }
 
-    /// Peers whose handshake is under way, and for how long.
+    /// Returns the addresses that are being dialled, and for how long.
     pub(in crate::node) fn unconnected(&self) -> impl Iterator<Item = (String, Duration)> {
         let now = self.started.elapsed();
         self.pool.dialling().map(move |(address, since)| (address, now.saturating_sub(since)))
     }
 
-    /// Bytes received from all of them.
-    pub(in crate::node) fn bytes_received(&self) -> u64 {
-        let open: u64 = self.connections.values().map(|line| line.handle.traffic().received).sum();
-        self.bytes_of_gone + open
+    /// Returns how long to wait before [`Peers::act`] has to be called again.
+    pub(in crate::node) fn nap(&self) -> Duration {
+        let now = self.now().since_start;
+        self.pool.deadline(now).saturating_sub(now)
+    }
+
+    /// Returns whether peers may be connected.
+    pub(in crate::node) fn is_network_active(&self) -> bool {
+        self.pool.is_network_active()
+    }
+
+    /// Returns how many bytes were sent to all peers and received from them, those that are gone included.
+    pub(in crate::node) fn traffic(&self) -> Traffic {
+        let mut sum = self.traffic_of_ended;
+        self.connections.values().for_each(|peer| sum += peer.handle.traffic());
+        sum
     }
 }

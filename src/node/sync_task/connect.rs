@@ -1,7 +1,7 @@
-//! The thread that connects batches to the chain in order and stores them, and the checks before that.
+//! Runs the thread that connects batches to the chain and stores them, and the checks that come before.
 
 use super::connector::Connector;
-use super::tasks::{Job, Task, Verdict};
+use super::tasks::{ConnectJob, ConnectTask, Verdict};
 use crate::chain::{ChainPoint, LinkedBatch, Params, link_batch};
 use crate::chainstate::ChainWriter;
 use crate::chainstate::Clock;
@@ -13,28 +13,38 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc::UnboundedSender;
 
-/// What a batch is checked by before it is its turn to be connected.
+/// The check of a batch's proof of work and links, which needs no ancestors.
 #[derive(Debug)]
 pub(super) struct LinkCheck<S> {
     pub(super) params: &'static Params,
     pub(super) store: Arc<S>,
-    /// The hint that the batch has to lead to if its parent is stored below that.
+    /// The hint that the batch has to lead to if its parent is stored below the hint.
     pub(super) hint: Option<ChainPoint>,
 }
 
 impl<S: HeaderStore> LinkCheck<S> {
-    /// Checks a batch's work and links on the calling thread, which may block.
+    /// Checks a batch on the calling thread, and blocks on the store.
     fn link(&self, id: BatchId, headers: Vec<Header>) -> Verdict {
         let prev = headers.first().map(|header| header.prev);
         let (batch, fault) = link_batch(self.params, headers);
         let parent = prev.filter(|_| fault.is_some() || self.hint.is_some());
-        let parent_height = parent.and_then(|hash| self.store.height_of(&hash).ok().flatten());
-        let hint_mismatch = parent_height.and_then(|height| self.hint_mismatch(height, &batch));
+        let in_chain = parent.and_then(|hash| self.store.height_of(&hash).ok().flatten());
+        let hint_mismatch = in_chain.and_then(|height| self.hint_mismatch(height, &batch));
+        let beside = prev.filter(|_| fault.is_some() && in_chain.is_none());
+        let parent_height = in_chain.or_else(|| self.height_on_side(&beside?));
         Verdict::Linked { id, batch, fault, parent_height, hint_mismatch }
     }
 
-    /// Returns where a batch whose parent is stored leads away from the hint, which the stored chain has reached: the header
-    /// of the chain there, and the batch's.
+    /// Returns the height of a header of a branch that is stored beside the chain.
+    fn height_on_side(&self, hash: &BlockHash) -> Option<u32> {
+        self.store.sides().ok()?.iter().find_map(|side| {
+            let at = side.headers.iter().rposition(|header| header.hash() == *hash)?;
+            Some(side.fork_height + 1 + u32::try_from(at).ok()?)
+        })
+    }
+
+    /// Returns where a batch leaves the stored chain below the hint, if it does and the chain has the hint: the stored header,
+    /// and the hash of the batch's header at that height.
     fn hint_mismatch(
         &self,
         parent_height: u32,
@@ -52,10 +62,10 @@ impl<S: HeaderStore> LinkCheck<S> {
     }
 }
 
-/// The connect thread, as its sync holds it.
+/// A handle of the connect thread.
 #[derive(Debug)]
 pub(super) struct ConnectThread<S> {
-    tasks: Sender<Task>,
+    tasks: Sender<ConnectTask>,
     thread: JoinHandle<ChainWriter<S>>,
 }
 
@@ -74,25 +84,25 @@ impl<S: HeaderStore + 'static> ConnectThread<S> {
         Ok(Self { tasks, thread })
     }
 
-    /// Queues a batch. How many wait is bounded by the sync's windows.
-    pub(super) fn submit(&self, job: Job) {
-        // The thread ends early only after it has reported why, be it a panic.
-        self.tasks.send(Task::Connect(job)).ok();
+    /// Queues a batch. The windows of the download bound how many are queued.
+    pub(super) fn submit(&self, job: ConnectJob) {
+        // If the thread has ended early, it has reported why, even if it panicked.
+        self.tasks.send(ConnectTask::Connect(job)).ok();
     }
 
-    /// Forgets what is kept of a peer that is gone.
+    /// Makes the thread forget a peer that has disconnected.
     pub(super) fn forget(&self, peer: PeerId) {
-        self.tasks.send(Task::Forget(peer)).ok();
+        self.tasks.send(ConnectTask::Forget(peer)).ok();
     }
 
-    /// Lets the thread finish what it has, and gives the writer back.
+    /// Waits until the thread has finished its queue. Returns the writer, unless the thread panicked.
     pub(super) fn finish(self) -> Option<ChainWriter<S>> {
         drop(self.tasks);
         self.thread.join().ok()
     }
 }
 
-/// Spawns the check of a batch's work and links.
+/// Starts a check on the thread pool, which sends its verdict to `verdicts`.
 pub(super) fn spawn_link<S: HeaderStore + 'static>(
     check: LinkCheck<S>,
     id: BatchId,

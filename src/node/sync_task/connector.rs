@@ -1,6 +1,6 @@
-//! What the connect thread does: it carries out what `sync`'s admission decides about each batch.
+//! The work of the connect thread. It carries out what `sync::admission` decides about each batch.
 
-use super::tasks::{Job, Task, Verdict};
+use super::tasks::{ConnectJob, ConnectTask, Verdict};
 use crate::chain::{Branch, ChainPoint, ConnectOutcome, LinkedBatch, Rejection};
 use crate::chainstate::Clock;
 use crate::chainstate::{ChainError, ChainWriter};
@@ -13,10 +13,10 @@ use std::mem;
 use std::sync::mpsc::Receiver;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// Headers stored together at most: more saves no time and takes more memory (measured).
+/// About how many headers are stored in one write. More saves no time and takes more memory (measured).
 const STORE_BATCH: usize = 4_000;
 
-/// Reports when the thread ends by a panic: its sync would wait for ever.
+/// Reports a panic of the thread. Without the report the sync would wait for ever.
 struct PanicAlarm(UnboundedSender<Verdict>);
 
 impl Drop for PanicAlarm {
@@ -27,15 +27,15 @@ impl Drop for PanicAlarm {
     }
 }
 
-/// Which batch is meant, and whose it is.
+/// What is known of a batch besides its headers.
 #[derive(Clone, Copy, Debug)]
-struct Order {
+struct BatchInfo {
     id: BatchId,
     peer: PeerId,
     hinted: bool,
     unsolicited: bool,
     epoch: u64,
-    /// Whether its sender may have more.
+    /// Whether the batch filled its message, so that its sender may have more headers.
     full: bool,
 }
 
@@ -45,11 +45,13 @@ pub(super) struct Connector<S> {
     limits: Limits,
     clock: Clock,
     verdicts: UnboundedSender<Verdict>,
+    /// The epoch in which a batch was refused. Further batches of that epoch are returned.
     refused_epoch: Option<u64>,
     presyncs: Presyncs,
     /// The height up to which the candidate has shown its work.
     candidate_end: u32,
-    done: Vec<(BatchId, ConnectOutcome)>,
+    /// The outcomes that are reported after the next write.
+    outcomes: Vec<(BatchId, ConnectOutcome)>,
 }
 
 impl<S: HeaderStore> Connector<S> {
@@ -59,15 +61,24 @@ impl<S: HeaderStore> Connector<S> {
         clock: Clock,
         verdicts: UnboundedSender<Verdict>,
     ) -> Self {
-        let (refused_epoch, presyncs, done) = (None, Presyncs::default(), Vec::new());
-        Self { writer, limits, clock, verdicts, refused_epoch, presyncs, candidate_end: 0, done }
+        let (refused_epoch, presyncs, outcomes) = (None, Presyncs::default(), Vec::new());
+        Self {
+            writer,
+            limits,
+            clock,
+            verdicts,
+            refused_epoch,
+            presyncs,
+            candidate_end: 0,
+            outcomes,
+        }
     }
 
-    /// Works until nobody can send tasks any more.
-    pub(super) fn run(mut self, inbox: &Receiver<Task>) -> ChainWriter<S> {
+    /// Carries out tasks until their sender is dropped.
+    pub(super) fn run(mut self, inbox: &Receiver<ConnectTask>) -> ChainWriter<S> {
         let _alarm = PanicAlarm(self.verdicts.clone());
         while let Ok(task) = inbox.recv() {
-            if let Err(error) = self.work_off(task, inbox) {
+            if let Err(error) = self.run_tasks(task, inbox) {
                 self.report(Verdict::Failed(error));
                 break;
             }
@@ -75,13 +86,17 @@ impl<S: HeaderStore> Connector<S> {
         self.writer
     }
 
-    /// Does what is there to be done, up to a good amount to store, and stores it.
-    fn work_off(&mut self, task: Task, inbox: &Receiver<Task>) -> Result<(), ChainError> {
+    /// Carries out a task and those that are queued, until there is enough to store, and stores it.
+    fn run_tasks(
+        &mut self,
+        task: ConnectTask,
+        inbox: &Receiver<ConnectTask>,
+    ) -> Result<(), ChainError> {
         let mut next = Some(task);
         while let Some(task) = next {
             match task {
-                Task::Connect(job) => self.work(job)?,
-                Task::Forget(peer) => self.presyncs.forget(peer),
+                ConnectTask::Connect(job) => self.on_batch(job)?,
+                ConnectTask::Forget(peer) => self.presyncs.forget(peer),
             }
             next = None;
             if self.writer.unstored() < STORE_BATCH {
@@ -91,100 +106,100 @@ impl<S: HeaderStore> Connector<S> {
         self.store()
     }
 
-    fn work(&mut self, job: Job) -> Result<(), ChainError> {
-        let Job { id, peer, hinted, unsolicited, epoch, batch } = job;
+    fn on_batch(&mut self, job: ConnectJob) -> Result<(), ChainError> {
+        let ConnectJob { id, peer, hinted, unsolicited, epoch, batch } = job;
         if self.refused_epoch == Some(epoch) {
             self.report(Verdict::Returned { id, batch });
             return Ok(());
         }
         if self.writer.tree().active().height() >= self.limits.stop_height {
-            self.done.push((id, ConnectOutcome::Unchanged));
+            self.outcomes.push((id, ConnectOutcome::Unchanged));
             return Ok(());
         }
         let full = batch.headers().len() >= MAX_HEADERS;
-        let order = Order { id, peer, hinted, unsolicited, epoch, full };
-        if self.writer.candidate().is_some() && !order.hinted && !order.unsolicited {
-            // The download goes on without the candidate's hints: nobody has them any more.
-            return self.discard_candidate(&order);
+        let info = BatchInfo { id, peer, hinted, unsolicited, epoch, full };
+        if self.writer.candidate().is_some() && !info.hinted && !info.unsolicited {
+            // The download has given up the candidate's hints, since no peer has that branch any more.
+            return self.discard_candidate(&info);
         }
-        self.admit(&order, batch)
+        self.admit(&info, batch)
     }
 
-    fn admit(&mut self, order: &Order, batch: LinkedBatch) -> Result<(), ChainError> {
+    fn admit(&mut self, info: &BatchInfo, batch: LinkedBatch) -> Result<(), ChainError> {
         let active = self.writer.tree().active();
-        let Some(prev) = batch.prev() else { return self.keep(order, batch) };
+        let Some(prev) = batch.prev() else { return self.keep(info, batch) };
         let count = u32::try_from(batch.headers().len()).unwrap_or(u32::MAX);
         let candidate = self.writer.candidate().filter(|branch| branch.hash() == prev);
         let candidate_height = candidate.map(Branch::height);
-        let presync = if order.hinted { None } else { self.presyncs.take(order.peer, prev) };
+        let presync = if info.hinted { None } else { self.presyncs.take(info.peer, prev) };
         let extends_tip = prev == active.hash();
         let end_height = active.height().saturating_add(count);
         let facts = BatchFacts {
-            hinted: order.hinted,
+            hinted: info.hinted,
             extends_candidate: candidate_height.is_some(),
             extends_presync: presync.is_some(),
             extends_tip,
             end_height,
         };
         match (self.limits.admit(facts, &self.tip_facts()), presync) {
-            (Some(Admission::Presync), Some(presync)) => self.presync(order, presync, batch),
+            (Some(Admission::Presync), Some(presync)) => self.presync(info, presync, batch),
             (Some(Admission::Candidate), _) => {
                 let end = candidate_height.unwrap_or(end_height).saturating_add(count);
                 let batch = self.cut(batch, end);
-                self.extend_candidate(order, batch)
+                self.extend_candidate(info, batch)
             }
             (Some(_), _) if extends_tip => {
                 let batch = self.cut(batch, end_height);
-                self.keep(order, batch)
+                self.keep(info, batch)
             }
-            (Some(_), _) => self.keep(order, batch),
-            (None, _) => self.admit_branch(order, batch),
+            (Some(_), _) => self.keep(info, batch),
+            (None, _) => self.admit_branch(info, batch),
         }
     }
 
-    fn admit_branch(&mut self, order: &Order, batch: LinkedBatch) -> Result<(), ChainError> {
+    fn admit_branch(&mut self, info: &BatchInfo, batch: LinkedBatch) -> Result<(), ChainError> {
         let survey = self.writer.survey(batch)?;
         let branch = survey.as_ref().map(|survey| BranchFacts {
             is_known: survey.rest().last_hash().is_none(),
             height: survey.height(),
             work: survey.work(),
-            is_full: order.full,
+            is_full: info.full,
         });
         let admission = self.limits.admit_branch(branch.as_ref(), &self.tip_facts());
-        let Some(survey) = survey else { return self.orphan(order) };
+        let Some(survey) = survey else { return self.orphan(info) };
         let (height, work) = (survey.height(), survey.work().clone());
         match admission {
             Admission::Keep => {
                 let batch = self.cut(survey.into_rest(), height);
-                self.keep(order, batch)
+                self.keep(info, batch)
             }
             Admission::Presync => {
                 let fork = ChainPoint { height: survey.fork_height(), hash: survey.fork_hash() };
                 let state = self.writer.state_before(&survey)?;
                 let presync = Presync::new(fork, survey.shared(), state);
-                self.presync(order, presync, survey.into_rest())
+                self.presync(info, presync, survey.into_rest())
             }
             Admission::PassOver => {
                 let hash = survey.rest().last_hash().unwrap_or_default();
-                self.finish(order, ConnectOutcome::LowWork { height, hash, work })
+                self.finish(info, ConnectOutcome::LowWork { height, hash, work })
             }
             Admission::Known | Admission::Candidate | Admission::Orphan => {
                 let on_side = !survey.shared().is_empty();
                 let known = ConnectOutcome::KnownSideBranch { work };
-                self.finish(order, if on_side { known } else { ConnectOutcome::Unchanged })
+                self.finish(info, if on_side { known } else { ConnectOutcome::Unchanged })
             }
         }
     }
 
-    fn orphan(&mut self, order: &Order) -> Result<(), ChainError> {
+    fn orphan(&mut self, info: &BatchInfo) -> Result<(), ChainError> {
         self.store()?;
-        let again = self.presyncs.was_evicted(order.peer);
-        self.report(Verdict::Orphan { id: order.id, again });
+        let again = self.presyncs.was_evicted(info.peer);
+        self.report(Verdict::Orphan { id: info.id, again });
         Ok(())
     }
 
-    fn finish(&mut self, order: &Order, outcome: ConnectOutcome) -> Result<(), ChainError> {
-        self.done.push((order.id, outcome));
+    fn finish(&mut self, info: &BatchInfo, outcome: ConnectOutcome) -> Result<(), ChainError> {
+        self.outcomes.push((info.id, outcome));
         Ok(())
     }
 
@@ -194,7 +209,7 @@ impl<S: HeaderStore> Connector<S> {
         TipFacts { work: tree.active().chainwork(), threshold }
     }
 
-    /// Takes off what of a batch that ends at `end` is above the height to stop at.
+    /// Removes the headers above the stop height from a batch that ends at `end`.
     fn cut(&self, batch: LinkedBatch, end: u32) -> LinkedBatch {
         let above = end.saturating_sub(self.limits.stop_height);
         let count =
@@ -202,67 +217,67 @@ impl<S: HeaderStore> Connector<S> {
         batch.take(count)
     }
 
-    fn keep(&mut self, order: &Order, batch: LinkedBatch) -> Result<(), ChainError> {
+    fn keep(&mut self, info: &BatchInfo, batch: LinkedBatch) -> Result<(), ChainError> {
         let (outcome, rejection) = self.writer.accept(batch, self.clock.unix())?;
-        if order.hinted {
+        if info.hinted {
             self.limits.hint_backed_height = self.writer.tree().active().height();
         }
         match rejection {
-            None => self.done.push((order.id, outcome)),
-            Some(rejection) => self.refuse(order, outcome, rejection)?,
+            None => self.outcomes.push((info.id, outcome)),
+            Some(rejection) => self.refuse(info, outcome, rejection)?,
         }
         Ok(())
     }
 
     fn refuse(
         &mut self,
-        order: &Order,
+        info: &BatchInfo,
         outcome: ConnectOutcome,
         rejection: Rejection,
     ) -> Result<(), ChainError> {
         self.store()?;
-        self.refused_epoch = Some(order.epoch);
+        self.refused_epoch = Some(info.epoch);
         let (tip, end) = (self.writer.store().tip(), self.end());
-        self.report(Verdict::Refused { id: order.id, outcome, rejection, tip, end });
+        self.report(Verdict::Refused { id: info.id, outcome, rejection, tip, end });
         Ok(())
     }
 
     fn presync(
         &mut self,
-        order: &Order,
+        info: &BatchInfo,
         mut presync: Presync,
         batch: LinkedBatch,
     ) -> Result<(), ChainError> {
         if let Some(rejection) = presync.extend(batch, self.clock.unix()) {
-            return self.refuse(order, ConnectOutcome::Unchanged, rejection);
+            return self.refuse(info, ConnectOutcome::Unchanged, rejection);
         }
         let (height, hash) = (presync.end().height(), presync.end().hash());
         let work = presync.end().chainwork().clone();
         let worth = self.limits.is_worth_keeping(height, &work, &self.tip_facts());
         if worth && let Some(batch) = presync.take_kept() {
-            return self.keep(order, self.cut(batch, height));
+            return self.keep(info, self.cut(batch, height));
         }
         if work >= self.limits.min_chain_work && work > *self.writer.tree().active().chainwork() {
-            return self.prove(order, presync);
+            return self.prove(info, presync);
         }
         let outcome = if presync.is_too_long() {
             ConnectOutcome::SideBranchTooLong { height }
-        } else if order.full {
-            self.presyncs.keep(order.peer, presync);
+        } else if info.full {
+            self.presyncs.keep(info.peer, presync);
             ConnectOutcome::Presynced { height, work }
         } else if worth {
-            // It is too long to have been kept, and is reported all the same.
+            // It is too long to have been kept, but it is reported.
             ConnectOutcome::SideBranch { height, hash, work }
         } else {
             ConnectOutcome::LowWork { height, hash, work }
         };
-        self.done.push((order.id, outcome));
+        self.outcomes.push((info.id, outcome));
         Ok(())
     }
 
-    /// The branch is the best chain, and too long to have been kept: it is downloaded once more, beside the chain
-    /// if it is no continuation of that.
-    fn prove(&mut self, order: &Order, presync: Presync) -> Result<(), ChainError> {
+    /// Reports that a branch has shown the most work, but was too long to keep. It is downloaded a second time: as a
+    /// candidate beside the chain, or on top of the chain if it continues that.
+    fn prove(&mut self, info: &BatchInfo, presync: Presync) -> Result<(), ChainError> {
         self.presyncs.clear();
         self.store()?;
         let tip = self.writer.store().tip();
@@ -271,39 +286,39 @@ impl<S: HeaderStore> Connector<S> {
             self.writer.begin_candidate(proven.fork.height)?;
             self.candidate_end = proven.points.last().map_or(0, |point| point.height);
         }
-        // What was queued meanwhile was meant for the chain as it was.
-        self.refused_epoch = Some(order.epoch);
-        self.report(Verdict::Proven { proven, prover: order.peer });
+        // The batches that are queued already were meant for the old state of the download.
+        self.refused_epoch = Some(info.epoch);
+        self.report(Verdict::Proven { proven, prover: info.peer });
         Ok(())
     }
 
-    fn extend_candidate(&mut self, order: &Order, batch: LinkedBatch) -> Result<(), ChainError> {
+    fn extend_candidate(&mut self, info: &BatchInfo, batch: LinkedBatch) -> Result<(), ChainError> {
         let (outcome, rejection) = self.writer.extend_candidate(batch, self.clock.unix())?;
         if let Some(rejection) = rejection {
-            return self.refuse(order, outcome, rejection);
+            return self.refuse(info, outcome, rejection);
         }
         let Some(height) = self.writer.candidate().map(Branch::height) else {
             self.limits.hint_backed_height = self.writer.tree().active().height();
-            self.done.push((order.id, outcome));
+            self.outcomes.push((info.id, outcome));
             return Ok(());
         };
         if height >= self.candidate_end.min(self.limits.stop_height) {
-            // All of it, and the chain has grown meanwhile.
-            return self.discard_candidate(order);
+            // The candidate is complete and still has less work, so the chain has grown meanwhile.
+            return self.discard_candidate(info);
         }
-        self.done.push((order.id, outcome));
+        self.outcomes.push((info.id, outcome));
         Ok(())
     }
 
-    fn discard_candidate(&mut self, order: &Order) -> Result<(), ChainError> {
+    fn discard_candidate(&mut self, info: &BatchInfo) -> Result<(), ChainError> {
         self.store()?;
         self.writer.discard_candidate()?;
-        self.refused_epoch = Some(order.epoch);
+        self.refused_epoch = Some(info.epoch);
         self.report(Verdict::CandidateDiscarded(self.writer.store().tip()));
         Ok(())
     }
 
-    /// Where the download has come to: the stored chain's end, or that of the candidate.
+    /// Returns where the download continues: at the end of the candidate, if there is one, or else of the stored chain.
     fn end(&self) -> ChainPoint {
         let chain = || self.writer.store().tip().point();
         let candidate = self.writer.candidate();
@@ -312,16 +327,16 @@ impl<S: HeaderStore> Connector<S> {
 
     fn store(&mut self) -> Result<(), ChainError> {
         self.writer.flush()?;
-        if !self.done.is_empty() {
+        if !self.outcomes.is_empty() {
             let (tip, end) = (self.writer.store().tip(), self.end());
-            let done = mem::take(&mut self.done);
-            self.report(Verdict::Connected { done, tip, end });
+            let outcomes = mem::take(&mut self.outcomes);
+            self.report(Verdict::Connected { outcomes, tip, end });
         }
         Ok(())
     }
 
     fn report(&self, verdict: Verdict) {
-        // Nobody listens any more only when the sync is over; then the verdict is of no use.
+        // The receiver is gone only when the sync has ended, and then nobody needs the verdict.
         self.verdicts.send(verdict).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a sync: what was verified is stored, and the store is left ready for the next open.
+//! Ends a sync: stores what was verified, and leaves the store ready for the next open.
 
 use super::SyncTask;
 use super::connect::ConnectThread;
@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio::task::{block_in_place, spawn_blocking};
 use tracing::{info, warn};
 
-/// Shorter waits at the end are nobody's fault.
-const WORTH_TELLING: Duration = Duration::from_secs(1);
+/// A peer is reported only if it has let us wait for at least this time.
+const REPORTED_WAIT: Duration = Duration::from_secs(1);
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
     /// Ends a bulk load and records when the chain was last brought up to date.
@@ -25,12 +25,13 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         Ok(ended.map_err(ChainError::from)?)
     }
 
-    /// Logs the peers that have not answered; as warnings, unless the sync was interrupted before they had their time.
-    fn log_unanswered(&self, interrupted: bool) {
-        let log = |what: String| if interrupted { info!("{what}") } else { warn!("{what}") };
-        for (peer, waited) in self.sync.unanswered(self.now().since_start) {
-            if let Some(line) = self.peers.get(peer).filter(|_| waited >= WORTH_TELLING) {
-                let (address, waited) = (line.address(), waited.as_secs());
+    /// Logs the peers that have not answered: as warnings, or as information if the sync was interrupted.
+    fn log_unanswered(&mut self, interrupted: bool) {
+        let log = |text: String| if interrupted { info!("{text}") } else { warn!("{text}") };
+        let now = self.now().since_start;
+        for (id, waited) in self.sync.unanswered(now) {
+            if let Some(peer) = self.peers.get(id).filter(|_| waited >= REPORTED_WAIT) {
+                let (address, waited) = (peer.address(), waited.as_secs());
                 log(format!("{address} left a request unanswered for {waited} s"));
             }
         }
@@ -38,22 +39,22 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             return;
         }
         for (address, waited) in self.peers.unconnected() {
-            if waited >= WORTH_TELLING {
+            if waited >= REPORTED_WAIT {
                 let waited = waited.as_secs();
                 log(format!("{address} did not complete a handshake within {waited} s"));
             }
         }
     }
 
-    /// Why peers could not be used, those included that were given up while their handshake was under way.
+    /// Returns why peers could not be used, including those whose handshake was not complete.
     fn reasons_for_no_peer(&mut self) -> Failures {
         let mut failures = self.peers.take_failures();
-        let late = self.peers.unconnected().filter(|(_, waited)| *waited >= WORTH_TELLING);
+        let late = self.peers.unconnected().filter(|(_, waited)| *waited >= REPORTED_WAIT);
         late.for_each(|(address, waited)| failures.add_late(&address, waited));
         failures
     }
 
-    /// Lets the threads finish, and sums up.
+    /// Waits for the threads, and returns the outcome.
     pub(super) async fn end(
         mut self,
         ended: Result<Stopped, SyncError>,
@@ -100,17 +101,17 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             headers_added: tally.headers_added,
             reorgs: tally.reorgs,
             peers: self.peers.ever_connected(),
-            bytes_received: self.peers.bytes_received(),
+            bytes_received: self.peers.traffic().received,
             best_rejected: tally.best_rejected,
         }
     }
 }
 
-/// Ends a bulk load. With a clock, records that the chain is up to date now.
+/// Ends a bulk load. With a clock, it also records that the chain is up to date now.
 fn finish_bulk_load<S: HeaderStore>(store: &S, synced: Option<&Clock>) -> Result<(), StoreError> {
     if let Some(clock) = synced {
         let last_sync = Some(clock.unix_secs());
-        // One change: each of them costs an fsync.
+        // Both are one change, since each change costs an fsync.
         return store.commit(&Change { last_sync, finish_bulk_load: true, ..Change::default() });
     }
     store.finish_bulk_load()

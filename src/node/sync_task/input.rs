@@ -1,13 +1,13 @@
-//! Makes the state machine's inputs from what connections and threads report.
+//! Turns the events of connections and the verdicts of threads into inputs of the state machine.
 
 use super::tasks::Verdict;
-use super::{Batch, EVENT_QUEUE, SECOND_OPINION, SyncError, SyncTask};
-use crate::net::{Event, PeerInfo};
+use super::{EVENT_QUEUE, SECOND_OPINION, SyncError, SyncTask};
+use crate::net::{ConnectionEvent, PeerInfo};
 use crate::node::peers::PeerEvent;
 use crate::primitives::{BlockHash, Header, PeerId};
 use crate::store::HeaderStore;
 use crate::sync::{Input, Linked, PeerSupply, Reply};
-use crate::wire::{Headers, Inventory, InventoryKind, Message};
+use crate::wire::{HeadersMessage, Inventory, InventoryKind, Message};
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
     pub(super) fn peer_supply(&self) -> PeerSupply {
@@ -16,14 +16,14 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         } else if self.peers.expects_peers(SECOND_OPINION) {
             PeerSupply::MoreExpected
         } else {
-            PeerSupply::Settled
+            PeerSupply::NoMoreExpected
         }
     }
 
-    pub(super) fn on_events(&mut self, event: Event) -> Result<(), SyncError> {
+    pub(super) fn on_events(&mut self, event: ConnectionEvent) -> Result<(), SyncError> {
         self.on_event(event)?;
-        // What has already arrived is taken in one go: the state machine then decides once. But no more than that: peers
-        // that never stop sending must not keep it from deciding.
+        // Queued events are handled together, so that the state machine is polled once. Their number is bounded, so that peers
+        // that never stop sending cannot keep it from being polled.
         for _ in 1..EVENT_QUEUE {
             let Ok(event) = self.events.try_recv() else { break };
             self.on_event(event)?;
@@ -31,7 +31,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         Ok(())
     }
 
-    fn on_event(&mut self, event: Event) -> Result<(), SyncError> {
+    fn on_event(&mut self, event: ConnectionEvent) -> Result<(), SyncError> {
         match self.peers.on_event(event) {
             None => Ok(()),
             Some(PeerEvent::Connected(peer, info)) => self.on_connected(peer, &info),
@@ -69,8 +69,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         }
     }
 
-    fn on_headers(&mut self, peer: PeerId, message: Headers) -> Result<(), SyncError> {
-        let Headers { headers, foreign } = message;
+    fn on_headers(&mut self, peer: PeerId, message: HeadersMessage) -> Result<(), SyncError> {
+        let HeadersMessage { headers, foreign } = message;
         let reply = Reply {
             parent: headers.first().map(|header| header.prev),
             first_time: headers.first().map_or(0, |header| header.time),
@@ -81,9 +81,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         if !headers.is_empty() {
             self.record_newest(peer, reply.last);
         }
-        let batch = self.next_batch;
-        self.next_batch += 1;
-        self.batches.insert(batch, Batch::Received(headers));
+        let batch = self.batches.add(headers);
         self.handle(Input::Headers { peer, reply, batch })
     }
 
@@ -95,8 +93,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     }
 
     fn record_newest(&mut self, peer: PeerId, hash: BlockHash) {
-        if let Some(line) = self.peers.get_mut(peer) {
-            line.note.newest = Some(hash);
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.note.newest = Some(hash);
         }
     }
 
@@ -113,37 +111,30 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             Verdict::Linked { id, batch, fault, parent_height, hint_mismatch } => {
                 let good = u32::try_from(batch.hashes().len()).unwrap_or(u32::MAX);
                 let last = batch.last_hash().unwrap_or_default();
-                self.put_back(id, batch);
+                self.batches.put_back(id, batch);
                 let linked = Linked { good, last, fault, parent_height, hint_mismatch };
                 Input::Linked { batch: id, linked }
             }
-            Verdict::Connected { done, tip, end } => {
-                done.iter().for_each(|(id, _)| drop(self.batches.remove(id)));
-                Input::Connected { batches: done, tip, end }
+            Verdict::Connected { outcomes, tip, end } => {
+                outcomes.iter().for_each(|(id, _)| self.batches.remove(*id));
+                Input::Connected { batches: outcomes, tip, end }
             }
             Verdict::Refused { id, outcome, rejection, tip, end } => {
-                self.batches.remove(&id);
+                self.batches.remove(id);
                 Input::Refused { batch: id, outcome, rejection, tip, end }
             }
             Verdict::Returned { id, batch } => {
-                self.put_back(id, batch);
+                self.batches.put_back(id, batch);
                 Input::Returned(id)
             }
             Verdict::Orphan { id, again } => {
-                self.batches.remove(&id);
-                Input::Orphan { batch: id, again }
+                self.batches.remove(id);
+                Input::Orphan { batch: id, request_again: again }
             }
             Verdict::Proven { proven, prover } => Input::Proven { proven, prover },
             Verdict::CandidateDiscarded(tip) => Input::CandidateDiscarded(tip),
             Verdict::Failed(error) => return Err(error.into()),
         };
         self.handle(input)
-    }
-
-    /// Keeps a batch that a thread has given back, unless it was forgotten meanwhile.
-    fn put_back(&mut self, id: u64, batch: crate::chain::LinkedBatch) {
-        if let Some(kept) = self.batches.get_mut(&id) {
-            *kept = Batch::Linked(batch);
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! What those who watch a sync can see of it.
+//! What a sync publishes: its events, and its state.
 
 use crate::net::pool::PeerStatus;
 use crate::primitives::BlockHash;
@@ -6,80 +6,88 @@ use crate::query::Phase;
 use crate::sync::Stopped;
 use std::sync::Arc;
 
-/// What happens while a sync runs.
+/// An event of a running sync.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The sync has come further. Of several, only the last is given.
+    /// The sync has made progress. If several of these events are waiting, only the last is delivered.
     Progress {
-        /// Height of the stored tip.
+        /// The height of the stored tip.
         height: u32,
-        /// The height that the chain is expected to have, by what peers announce, or by hints.
+        /// The height that the chain is expected to have, according to peers or hints.
         estimated_height: u32,
         /// How many peers are connected.
         peers: usize,
     },
-    /// The stored chain is complete as far as the peers know. It comes once.
+    /// The stored chain is complete as far as the peers know. This event comes once.
     CaughtUp {
-        /// Height of the tip.
+        /// The height of the tip.
         height: u32,
-        /// Its hash.
+        /// The hash of the tip.
         hash: BlockHash,
-        /// Its time, in Unix seconds.
+        /// The time in the tip's header, in Unix seconds.
         time: u32,
     },
-    /// The chain has a new tip: after [`Event::CaughtUp`], one for each new header.
+    /// The chain has a new tip. After [`Event::CaughtUp`] there is one such event for each new header.
     Tip {
-        /// Height of the header.
+        /// The height of the tip.
         height: u32,
-        /// Its hash.
+        /// The hash of the tip.
         hash: BlockHash,
-        /// Its time, in Unix seconds.
+        /// The time in the tip's header, in Unix seconds.
         time: u32,
-        /// Where more than a hundred came at once: the first of them, of which this one is the last.
+        /// The first new height, if more than a hundred headers came at once; this event then stands for all of them.
         from: Option<u32>,
     },
-    /// A branch with more work took over.
+    /// A branch with more work has replaced the end of the chain.
     Reorganisation {
-        /// Height of the old tip.
+        /// The height of the old tip.
         old_height: u32,
-        /// Hash of the old tip.
+        /// The hash of the old tip.
         old_hash: BlockHash,
-        /// Height of the new tip.
+        /// The height of the new tip.
         height: u32,
-        /// Hash of the new tip.
+        /// The hash of the new tip.
         hash: BlockHash,
         /// How many headers of the old branch are no longer on the chain.
         depth: u32,
     },
-    /// Something that the user should know, in words: a clock that differs, no peers, hints that do not fit.
+    /// A message that the user should see: about a wrong clock or wrong hints, for example.
     Warning(String),
-    /// The sync has ended. Nothing follows.
+    /// No peer has been connected for a while; the message says for how long. It is repeated now and then.
+    Offline(String),
+    /// A peer is connected again, after [`Event::Offline`].
+    Online,
+    /// The sync has ended. No event follows.
     Stopped(Stopped),
-    /// The sync could not go on, for this reason; [`Client::shutdown`](crate::Client::shutdown) gives the error itself.
-    /// Nothing follows.
+    /// The sync failed, for this reason. [`Client::shutdown`](crate::Client::shutdown) returns the error itself. No event
+    /// follows.
     Failed(String),
 }
 
-/// A running sync at one moment.
+/// The state of a running sync.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Live {
-    /// What it is doing.
+    /// What the sync is doing.
     pub phase: Phase,
-    /// Height of the stored tip.
+    /// The height of the stored tip.
     pub height: u32,
-    /// Hash of the stored tip.
+    /// The hash of the stored tip.
     pub hash: BlockHash,
-    /// How far a branch is checked that is not kept yet, while one is.
+    /// The height up to which a branch was checked that has to show its work before it is kept, while there is one.
     pub presync_height: Option<u32>,
-    /// The height that the chain is expected to have: by what peers announce, or hints.
+    /// The height that the chain is expected to have, according to peers or hints.
     pub estimated_height: u32,
-    /// Peers that are connected.
+    /// How many peers are connected.
     pub peers: usize,
-    /// Who they are, at most a second ago.
+    /// The connected peers, at most a second ago.
     pub connections: Arc<Vec<PeerStatus>>,
     /// Bytes received from all peers.
     pub bytes_received: u64,
-    /// The peer that has owed an answer for longest while nothing comes from anybody, and for how many seconds.
+    /// Bytes sent to all peers.
+    pub bytes_sent: u64,
+    /// Whether the user has switched the network off, so that nobody is dialled.
+    pub network_off: bool,
+    /// If no peer sends anything: the address of the peer whose answer is most overdue, and for how many seconds.
     pub waiting_for: Option<(String, u64)>,
 }

@@ -1,8 +1,9 @@
-//! Drives a sync: carries messages, batches and the time to [`HeaderSync`], and does what its commands say.
+//! Drives a sync: hands messages, batches and the time to [`HeaderSync`], and carries out its commands.
 //!
-//! Messages come from the connections, verdicts from the threads that check and connect batches; after each of them the
-//! state machine is asked what to do next. It decides; nothing here does.
+//! Messages come from the connections, and verdicts from the threads that check and connect batches. After each of them the
+//! state machine is polled for the next commands. All decisions are made there.
 
+mod batches;
 mod commands;
 mod connect;
 mod connector;
@@ -13,6 +14,7 @@ mod offline;
 mod options;
 mod peer_clocks;
 mod publish;
+mod running_time;
 mod stored;
 mod tasks;
 #[cfg(test)]
@@ -24,50 +26,40 @@ mod words;
 pub use live::{Event, Live};
 pub use options::{SyncError, SyncOptions, SyncOutcome};
 
-use crate::chain::LinkedBatch;
 use crate::chainstate::{ChainError, ChainWriter};
-use crate::net::Event as PeerEvent;
+use crate::net::ConnectionEvent;
+use crate::node::peer_request::PeerRequestReceiver;
 use crate::node::peers::Peers;
-use crate::primitives::{BlockHash, Header};
+use crate::primitives::{BlockHash, Moment};
 use crate::store::HeaderStore;
-use crate::sync::{BatchId, Command, HeaderSync, Input, Limits, Moment, Stopped};
+use crate::sync::{HeaderSync, Input, Stopped, SyncCommand};
+use batches::Batches;
 use connect::ConnectThread;
 use offline::Offline;
 use peer_clocks::PeerClocks;
-use std::collections::HashMap;
+use running_time::RunningTime;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use stored::Stored;
 use tasks::Verdict;
 use tip_watch::TipWatch;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::sync::watch;
 
-/// Events that may wait for the task; beyond that the connections stop reading.
+/// How many events of connections may be queued. When the queue is full, the connections stop reading.
 const EVENT_QUEUE: usize = 8;
 
-/// How long "caught up" waits for further confirmations, of peers that are being dialled or looked for.
+/// How long "caught up" waits for the confirmations of peers that are still being dialled or looked for.
 const SECOND_OPINION: Duration = Duration::from_secs(5);
 
-/// The longest nap: those who watch want fresh numbers.
+/// The longest time between two updates of the published state.
 const TICK: Duration = Duration::from_millis(500);
 
-/// What the task itself remembers of a peer.
+/// What the task remembers of a peer.
 #[derive(Debug, Default)]
 struct PeerNote {
-    /// The last block that it announced or sent the header of, until it is known whether that is on our chain.
+    /// The last block that the peer announced or sent the header of, until it is found on our chain or a side branch.
     newest: Option<BlockHash>,
-}
-
-/// A batch as the task keeps it for the state machine.
-#[derive(Debug)]
-enum Batch {
-    /// As it came.
-    Received(Vec<Header>),
-    /// One of the threads has it.
-    Away,
-    /// Its proof of work and links are checked.
-    Linked(LinkedBatch),
 }
 
 /// A running sync.
@@ -78,12 +70,11 @@ pub struct SyncTask<S> {
     sync: HeaderSync,
     peers: Peers<PeerNote>,
     connect: Option<ConnectThread<S>>,
-    events: Receiver<PeerEvent>,
+    events: Receiver<ConnectionEvent>,
     verdicts: UnboundedReceiver<Verdict>,
     verdict_sender: UnboundedSender<Verdict>,
-    batches: HashMap<BatchId, Batch>,
-    next_batch: BatchId,
-    started: Instant,
+    batches: Batches,
+    time: RunningTime,
     peer_clocks: PeerClocks,
     offline: Offline,
     tips: TipWatch,
@@ -92,7 +83,7 @@ pub struct SyncTask<S> {
 }
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
-    /// Prepares a sync on top of what is stored. Blocks on the store.
+    /// Prepares a sync that continues the stored chain. Blocks on the store.
     ///
     /// # Errors
     /// The store could not be read, or a thread could not be started.
@@ -106,17 +97,14 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         let (verdict_sender, verdicts) = unbounded_channel();
         let (event_sender, events) = channel(EVENT_QUEUE);
         let stored = Stored { store: Arc::clone(&store) };
-        if let Some(hint) = options.hints.at_or_below(tip.height) {
-            // The state machine compares it, and would take one that cannot be read for one that is not stored.
+        let hint = options.hints.at_or_below(tip.height);
+        if let Some(hint) = hint {
+            // The state machine compares this header too, but would go on without an error if it could not be read.
             store.run(hint.height, 1).map_err(ChainError::from)?;
         }
         let sync = HeaderSync::new(options.settings(), tip.clone(), &stored);
-        let hinted = options.hints.at_or_below(tip.height).filter(|_| sync.hints_hold());
-        let limits = Limits {
-            stop_height: options.stop_height.unwrap_or(u32::MAX),
-            min_chain_work: options.min_chain_work.clone(),
-            hint_backed_height: hinted.map_or(0, |hint| hint.height),
-        };
+        let hinted = hint.filter(|_| sync.hints_hold());
+        let limits = options.limits(hinted.map_or(0, |hint| hint.height));
         let writer = ChainWriter::new(store, options.peers.params)?;
         let clock = options.clock.clone();
         let connect = ConnectThread::start(writer, limits, clock, verdict_sender.clone());
@@ -129,9 +117,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             events,
             verdicts,
             verdict_sender,
-            batches: HashMap::new(),
-            next_batch: 0,
-            started: Instant::now(),
+            batches: Batches::default(),
+            time: RunningTime::start(),
             peer_clocks: PeerClocks::default(),
             offline: Offline::default(),
             tips: TipWatch::default(),
@@ -140,11 +127,16 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         })
     }
 
-    /// Runs the sync to its end; `stop` ends it early. What was verified until then is stored.
+    /// Runs the sync to its end, or until `stop` becomes true. Headers that were verified by then are stored. Meanwhile the
+    /// peers do what `requests` ask.
     ///
     /// # Errors
     /// No peer could be used, or the store failed.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<SyncOutcome, SyncError> {
+    pub async fn run(
+        mut self,
+        mut stop: watch::Receiver<bool>,
+        mut requests: PeerRequestReceiver,
+    ) -> Result<SyncOutcome, SyncError> {
         let ended = loop {
             match self.step() {
                 Ok(None) => {}
@@ -155,6 +147,11 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break Ok(Stopped::Interrupted),
+                Some(request) = requests.recv() => {
+                    if let Err(error) = self.on_request(request) {
+                        break Err(error);
+                    }
+                }
                 Some(verdict) = self.verdicts.recv() => {
                     if let Err(error) = self.on_verdicts(verdict) {
                         break Err(error);
@@ -169,16 +166,21 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
                 () = nap => {}
             }
         };
+        // Whoever asks from now on is told that there are no peers.
+        drop(requests);
         self.end(ended).await
     }
 
-    /// Does everything that follows from what has just happened.
+    /// Lets the pool and the state machine act, and publishes the state. Returns why the sync ends, if it does.
     fn step(&mut self) -> Result<Option<Stopped>, SyncError> {
-        // Nobody is dialled if the stop height is reached: there may be nothing to do at all.
+        // Once the stop height is reached nobody is dialled, since there may be nothing left to do.
         if !self.sync.has_reached_stop_height() {
             self.act_on_peers()?;
         }
         let stopped = self.poll()?;
+        if stopped == Some(Stopped::CaughtUp) {
+            self.warn_of_one_group();
+        }
         self.publish();
         self.warn_offline();
         Ok(stopped)
@@ -186,37 +188,40 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
 
     fn poll(&mut self) -> Result<Option<Stopped>, SyncError> {
         self.handle(Input::PeerSupply(self.peer_supply()))?;
-        let commands = self.sync.poll(self.now(), &self.stored);
+        let now = self.now();
+        let commands = self.sync.poll(now, &self.stored);
         self.carry_out(commands)
     }
 
-    /// Hands an input over, and does at once what follows from it but new requests: a peer that is refused has to be refused
-    /// before it can leave, and a tip published before the next one.
+    /// Hands an input to the state machine, and carries out the commands that follow from it; new requests wait for the poll.
+    ///
+    /// This is done at once, because a peer has to be refused before it can disconnect, and a tip published before the next.
     fn handle(&mut self, input: Input) -> Result<(), SyncError> {
-        self.sync.handle(self.now(), input, &self.stored);
+        let now = self.now();
+        self.sync.handle(now, input, &self.stored);
         let commands = self.sync.take_commands();
         self.carry_out(commands)?;
         Ok(())
     }
 
-    fn carry_out(&mut self, commands: Vec<Command>) -> Result<Option<Stopped>, SyncError> {
+    fn carry_out(&mut self, commands: Vec<SyncCommand>) -> Result<Option<Stopped>, SyncError> {
         let mut stopped = None;
         for command in commands {
             match command {
-                Command::Done(reason) => stopped = Some(reason),
+                SyncCommand::Done(reason) => stopped = Some(reason),
                 command => self.execute(command)?,
             }
         }
         Ok(stopped)
     }
 
-    fn now(&self) -> Moment {
-        Moment { since_start: self.started.elapsed(), unix: self.options.clock.unix_secs() }
+    fn now(&mut self) -> Moment {
+        Moment { since_start: self.time.read(), unix: self.options.clock.unix_secs() }
     }
 
-    /// How long nothing has to be done unless something happens.
-    fn nap(&self) -> Duration {
-        let now = self.started.elapsed();
+    /// Returns how long to wait for an event before the next step.
+    fn nap(&mut self) -> Duration {
+        let now = self.time.read();
         let sync = self.sync.deadline(now).map(|at| at.saturating_sub(now));
         sync.into_iter().chain([self.peers.nap()]).fold(TICK, Duration::min)
     }

@@ -1,65 +1,87 @@
-//! Says that a sync which follows the chain has no peer, for those who read its log.
+//! Decides when a sync that follows the chain warns that it has no peer.
 
 use crate::format::rough_span;
 use std::time::Duration;
 
-/// Without a peer for so long, that is said.
-const FIRST: Duration = Duration::from_secs(30);
+/// How long the sync has no peer before the first warning.
+const FIRST_WARNING: Duration = Duration::from_secs(30);
 
-/// After so long it is said again, and after twice as long each time, up to the longest pause.
+/// The pause after the first warning. Each further pause is twice as long, up to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_secs(10 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Since when no peer is connected, and what was said of it.
+/// How long the sync has had no peer, and when it warns next.
 #[derive(Debug, Default)]
 pub(super) struct Offline {
+    /// When the last peer was lost.
     since: Option<Duration>,
-    /// When it is said again, and the pause after that.
+    /// The time of the next warning and the pause after it, once there was a first warning.
     next: Option<(Duration, Duration)>,
 }
 
+/// A change that is worth a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum OfflineNews {
+    /// There has been no peer for a while; the message says for how long.
+    Offline(String),
+    /// There is one again, or none is wanted.
+    Online,
+}
+
 impl Offline {
-    /// What to say now, if anything. `now` is the time since the start, `connected` the number of peers.
-    pub(super) fn poll(&mut self, now: Duration, connected: usize) -> Option<String> {
-        if connected > 0 {
+    /// Returns the news to publish now, if there are any. `now` is the time since the start, `connected` the number of peers.
+    pub(super) fn poll(
+        &mut self,
+        now: Duration,
+        wanted: bool,
+        connected: usize,
+    ) -> Option<OfflineNews> {
+        if connected > 0 || !wanted {
             let was_said = std::mem::take(self).next.is_some();
-            return was_said.then(|| "connected again".to_owned());
+            return was_said.then_some(OfflineNews::Online);
         }
         let since = *self.since.get_or_insert(now);
-        let (at, pause) = self.next.unwrap_or((since + FIRST, FIRST_PAUSE));
+        let (at, pause) = self.next.unwrap_or((since + FIRST_WARNING, FIRST_PAUSE));
         if now < at {
             return None;
         }
         self.next = Some((now + pause, (pause * 2).min(LONGEST_PAUSE)));
         let waited = rough_span(now.saturating_sub(since).as_secs());
-        Some(format!("no peer has been connected for {waited}: still looking for one"))
+        let text = format!("no peer has been connected for {waited}: still looking for one");
+        Some(OfflineNews::Offline(text))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Offline;
+    use super::{Offline, OfflineNews};
     use std::time::Duration;
 
     #[test]
-    fn being_offline_is_said_after_half_a_minute_then_rarely_and_so_is_its_end() {
+    fn being_offline_is_warned_of_after_half_a_minute_and_then_ever_more_rarely() {
         let mut offline = Offline::default();
-        let mut said = Vec::new();
+        let mut warnings = Vec::new();
         let start = 100;
-        // A day offline, looked at twice a second.
+        // The sync is offline for a day, and is polled twice a second.
         for half in 0..=2 * 86_400 {
             let now = Duration::from_millis(start + 500 * half);
-            said.extend(offline.poll(now, 0).map(|text| (half / 2, text)));
+            warnings.extend(offline.poll(now, true, 0).map(|news| (half / 2, news)));
         }
-        let times: Vec<u64> = said.iter().map(|(at, _)| *at).collect();
+        let times: Vec<u64> = warnings.iter().map(|(at, _)| *at).collect();
         assert_eq!(times, [30, 630, 1830, 4230, 9030, 18_630, 37_830, 59_430, 81_030]);
-        assert_eq!(said[1].1, "no peer has been connected for 10 min 30 s: still looking for one");
-        let back = offline.poll(Duration::from_secs(90_000), 1);
-        assert_eq!(back.as_deref(), Some("connected again"));
-        assert_eq!(offline.poll(Duration::from_secs(90_001), 1), None);
-        // A short interruption is not worth a word.
-        assert_eq!(offline.poll(Duration::from_secs(90_002), 0), None);
-        assert_eq!(offline.poll(Duration::from_secs(90_020), 0), None);
-        assert_eq!(offline.poll(Duration::from_secs(90_021), 2), None);
+        let text = "no peer has been connected for 10 min 30 s: still looking for one";
+        assert_eq!(warnings[1].1, OfflineNews::Offline(text.to_owned()));
+        let mut poll = |seconds, wanted, connected| {
+            offline.poll(Duration::from_secs(seconds), wanted, connected)
+        };
+        assert_eq!(poll(90_000, true, 1), Some(OfflineNews::Online));
+        assert_eq!(poll(90_001, true, 1), None);
+        // A short interruption is not mentioned.
+        assert_eq!(poll(90_002, true, 0), None);
+        assert_eq!(poll(90_020, true, 0), None);
+        assert_eq!(poll(90_021, true, 2), None);
+        // Nor is it one if nobody wants peers.
+        assert_eq!(poll(90_100, false, 0), None);
+        assert_eq!(poll(91_000, false, 0), None);
     }
 }

@@ -8,34 +8,36 @@ use crate::node::failures::Failures;
 use crate::node::peer_options::PeerOptions;
 use crate::node::peers::{AddrManUse, Policy};
 use crate::primitives::{Network, Work};
-use crate::sync::{ChainEnd, Settings, Stopped};
+use crate::sync::{ChainEnd, Limits, Settings, Stopped};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How to sync.
+/// The options of a sync.
 #[derive(Clone, Debug)]
 pub struct SyncOptions {
     /// Which peers to connect to, and how to reach them.
     pub peers: PeerOptions,
-    /// The folder with the address manager; `None` to do without. Only for the process that holds the folder's lock.
+    /// The folder with the address manager's file; `None` to use no file. The process has to hold the folder's lock.
     pub addrman_folder: Option<PathBuf>,
-    /// Stay at the tip and follow new blocks.
+    /// Whether to follow new blocks after the sync has caught up.
     pub follow: bool,
-    /// The height to stop at.
+    /// Whether to go on looking for peers whatever happens, since peers can be named while the sync runs.
+    pub never_give_up: bool,
+    /// The height to stop at, if any.
     pub stop_height: Option<u32>,
-    /// A chain with less work is not reported as synced.
+    /// The least work of a chain that is reported as synced.
     pub min_chain_work: Work,
-    /// Hashes of the expected chain; empty for none.
+    /// Hashes of the expected chain; may be empty.
     pub hints: Hints,
-    /// Give up when nothing was added for so long.
+    /// How long to go on without progress; `None` for ever.
     pub timeout: Option<Duration>,
     /// The clock that header times are compared with.
     pub clock: Clock,
 }
 
 impl SyncOptions {
-    /// What the state machine has to know.
+    /// Returns the settings of the state machine.
     pub(super) fn settings(&self) -> Settings {
         let params = self.peers.params;
         let named = self.peers.connect.len();
@@ -45,21 +47,40 @@ impl SyncOptions {
             hints: self.hints.clone(),
             stop_height: self.stop_height,
             min_chain_work: self.min_chain_work.clone(),
-            whole_chain: self.min_chain_work >= params.min_chain_work(),
+            whole_chain: self.wants_whole_chain(),
             regular_blocks: params.network != Network::Regtest,
+            steady_hash_rate: params.network == Network::Mainnet,
             wanted_peers: if named > 0 { named } else { found },
             follow: self.follow,
             timeout: self.timeout,
         }
     }
 
-    /// What is wanted of peers, which are told that height.
+    /// Returns whether the network's whole chain is wanted. Otherwise a chain with less work will do.
+    pub(super) fn wants_whole_chain(&self) -> bool {
+        self.min_chain_work >= self.peers.params.min_chain_work()
+    }
+
+    /// Returns the limits of what the connect thread keeps. The hints back the stored chain up to `hint_backed_height`.
+    pub(super) fn limits(&self, hint_backed_height: u32) -> Limits {
+        Limits {
+            stop_height: self.stop_height.unwrap_or(u32::MAX),
+            min_chain_work: self.min_chain_work.clone(),
+            hint_backed_height,
+        }
+    }
+
+    /// Returns what the sync needs of its peers. `height` is sent to them.
     pub(super) fn policy(&self, height: u32) -> Policy {
         Policy {
             peers: self.peers.clone(),
             addrman: self.addrman_folder.clone().map_or(AddrManUse::None, AddrManUse::Held),
             needed: Needed::Headers,
-            persistence: if self.follow { Persistence::Always } else { Persistence::Brief },
+            persistence: match (self.never_give_up, self.follow) {
+                (true, _) => Persistence::Forever,
+                (false, true) => Persistence::Always,
+                (false, false) => Persistence::Brief,
+            },
             gossip: true,
             relay: false,
             height,
@@ -67,22 +88,22 @@ impl SyncOptions {
     }
 }
 
-/// What a sync did.
+/// The outcome of a sync.
 #[derive(Clone, Debug)]
 pub struct SyncOutcome {
-    /// Why it ended.
+    /// Why the sync ended.
     pub stopped: Stopped,
     /// How many headers were added to the chain.
     pub headers_added: u64,
     /// How many reorganisations there were.
     pub reorgs: u32,
-    /// How many peers were connected, all in all.
+    /// How many peers were connected in all.
     pub peers: usize,
-    /// Bytes received from all of them.
+    /// Bytes received from all peers.
     pub bytes_received: u64,
-    /// Of the chains that were not kept for their little work, the one with the most.
+    /// The chain with the most work among those that were not kept because they had too little.
     pub best_rejected: Option<ChainEnd>,
-    /// The header that the chain would go on with if our clock were right, for [`Stopped::Clock`].
+    /// The next header of the chain, which is ahead of our clock, for [`Stopped::Clock`].
     pub too_new: Option<TooNew>,
     /// The median of the peers' clocks minus ours, in seconds; `None` without any peer.
     pub peer_clocks: Option<i64>,
@@ -90,7 +111,7 @@ pub struct SyncOutcome {
     pub reasons: Failures,
 }
 
-/// Why a sync could not go on.
+/// Why a sync failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
     /// The chain could not be read or stored.

@@ -3,16 +3,16 @@
 use crate::format::rough_span;
 use std::collections::VecDeque;
 
-/// The most peers whose clocks count: the last ones (Bitcoin Core `MAX_SIZE`).
+/// How many of the last connected peers' clocks are compared (Bitcoin Core `MAX_SIZE`).
 const MAX_SAMPLES: usize = 50;
 
-/// With fewer peers their clocks are no reason for a warning, as in Bitcoin Core.
+/// With fewer clocks than this there is no warning, as in Bitcoin Core.
 const MIN_SAMPLES: usize = 5;
 
-/// A median that differs from our clock by more seconds is a reason (Bitcoin Core `WARN_THRESHOLD`).
+/// If the median differs from our clock by more than this many seconds, there is a warning (Bitcoin Core `WARN_THRESHOLD`).
 const WARN_THRESHOLD: u64 = 10 * 60;
 
-/// How far the clocks of the peers that we dialled differ from ours, in seconds; positive if theirs is ahead.
+/// How far the clocks of peers differ from ours, in seconds. A difference is positive if the peer's clock is ahead.
 #[derive(Debug, Default)]
 pub(super) struct PeerClocks {
     offsets: VecDeque<i64>,
@@ -20,29 +20,33 @@ pub(super) struct PeerClocks {
 }
 
 impl PeerClocks {
-    /// Adds a peer's clock minus ours. Once, if the clocks of most peers say that ours is wrong, this is what to warn of.
+    /// Adds the difference of a peer's clock. Returns the warning to show if, for the first time, most clocks differ from ours.
     ///
     /// # Security
-    /// A peer may claim any time. The median is of outbound peers alone, and nothing follows from it but words.
+    /// A peer may claim any time. The median has only peers that we dialled, and its only effect is the warning.
     pub(super) fn add(&mut self, offset: i64) -> Option<String> {
         if self.offsets.len() == MAX_SAMPLES {
             self.offsets.pop_front();
         }
         self.offsets.push_back(offset);
-        let told =
-            self.difference().filter(|_| self.offsets.len() >= MIN_SAMPLES && !self.warned)?;
+        if self.warned || self.offsets.len() < MIN_SAMPLES {
+            return None;
+        }
+        let difference = self.difference()?;
         self.warned = true;
-        Some(format!("this computer's clock is {told} those of most peers: set it if it is wrong"))
+        Some(format!(
+            "this computer's clock is {difference} those of most peers: set it if it is wrong"
+        ))
     }
 
-    /// The median, however few there are; `None` without any.
+    /// Returns the median difference; `None` without any peer.
     pub(super) fn median(&self) -> Option<i64> {
         let mut sorted: Vec<i64> = self.offsets.iter().copied().collect();
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).copied()
     }
 
-    /// `3 h behind` or `2 d ahead of`, if our clock is that far from the median.
+    /// Describes how far our clock is from the median (`3 h behind`, `2 d ahead of`), if that is too far.
     fn difference(&self) -> Option<String> {
         let median = self.median().filter(|median| median.unsigned_abs() > WARN_THRESHOLD)?;
         let direction = if median > 0 { "behind" } else { "ahead of" };
@@ -60,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn most_of_five_clocks_that_differ_by_more_than_ten_minutes_are_told_once() {
+    fn a_warning_comes_once_if_most_of_five_clocks_differ_by_more_than_ten_minutes() {
         let behind =
             "this computer's clock is 3 h behind those of most peers: set it if it is wrong";
         assert_eq!(warnings(&[10_800, 10_801, 10_799, 0]), [""; 0], "too few");

@@ -1,11 +1,13 @@
-//! Publishes what happens in a sync: log lines, events, and where it stands.
+//! Publishes what happens in a sync: its log lines, events and state.
 
 use super::live::{Event, Live};
+use super::offline::OfflineNews;
 use super::words::{Level, message};
 use super::{SyncError, SyncTask};
 use crate::chain::ChainTip;
 use crate::format::count;
-use crate::primitives::PeerId;
+use crate::net::Traffic;
+use crate::primitives::{Network, PeerId};
 use crate::query::Phase;
 use crate::store::HeaderStore;
 use crate::sync::SyncEvent;
@@ -14,14 +16,14 @@ use std::time::Duration;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
 
-/// How many new headers are published one by one when they come at once: more are a gap that is caught up with.
+/// How many new headers are published one by one if they come at once. More are published as one event.
 const MAX_SINGLE_TIPS: u32 = 100;
 
-/// While nothing has come for so long, whose answer is missing is shown.
-const WORTH_SHOWING: Duration = Duration::from_secs(3);
+/// After this time without any answer, the peer that owes one is shown.
+const SHOWN_WAIT: Duration = Duration::from_secs(3);
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
-    /// Logs and publishes what the state machine reports, and passes on what the pool has to know.
+    /// Logs and publishes an event of the state machine, and tells the pool what it needs to know.
     pub(super) fn on_sync_event(&mut self, event: SyncEvent) -> Result<(), SyncError> {
         let address = |peer| self.address_of(peer);
         match message(&event, self.options.follow, address) {
@@ -35,7 +37,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             SyncEvent::CaughtUp => self.start_following()?,
             SyncEvent::SideTip(tip) => self.tips.add_side_tip(tip),
             SyncEvent::Reorganization { old, new, depth } => {
-                // What is new from there on is published after it.
+                // The headers above the fork are published again, after the reorganisation.
                 self.tips.rewind(old.height.saturating_sub(depth));
                 let event = Event::Reorganisation {
                     old_height: old.height,
@@ -52,15 +54,18 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     }
 
     fn address_of(&self, peer: PeerId) -> String {
-        self.peers.get(peer).map_or("a peer", |line| line.address()).to_owned()
+        self.peers.get(peer).map_or("a peer", |peer| peer.address()).to_owned()
     }
 
     fn start_following(&mut self) -> Result<(), SyncError> {
         let ChainTip { height, hash, .. } = *self.sync.tip();
         self.tips.start(height);
+        // A program that reads the message and then asks for the state has to find this one.
+        self.publish();
         info!("caught up at height {}: following", count(height));
+        self.warn_of_one_group();
         let header = block_in_place(|| self.stored.store.headers(height, 1));
-        // A header that cannot be read is not published: whatever needs it next will say why.
+        // A header that cannot be read is not published. Whoever reads it next reports the error.
         if let Some(header) = header.ok().and_then(|headers| headers.first().copied()) {
             self.send(Event::CaughtUp { height, hash, time: header.time });
         }
@@ -71,14 +76,24 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         Ok(())
     }
 
-    /// Publishes each header that is new on the chain since the last time, once the sync follows the chain.
+    /// Warns if one owner may run all peers that have confirmed the chain, which then may be incomplete.
+    pub(super) fn warn_of_one_group(&self) {
+        let is_regtest = self.options.peers.params.network == Network::Regtest;
+        if !is_regtest && self.options.wants_whole_chain() && self.peers.are_one_group() {
+            self.warn(
+                "all connected peers are in one network group: whoever runs it can hide blocks",
+            );
+        }
+    }
+
+    /// Publishes each header that is new since the last call, if the sync follows the chain.
     fn publish_tips(&mut self, tip: &ChainTip) {
         let ChainTip { height, hash, .. } = *tip;
         let Some(first) = self.tips.advance(height) else { return };
         info!("new tip {hash} at height {}", count(height));
         let range = (height - first >= MAX_SINGLE_TIPS).then_some(first);
         let read = if range.is_some() { height } else { first };
-        // A header that cannot be read is not published: whatever needs it next will say why.
+        // A header that cannot be read is not published. Whoever reads it next reports the error.
         let run = block_in_place(|| self.stored.store.run(read, height - read + 1));
         let Ok(run) = run else { return };
         for ((header, hash), height) in run.headers.iter().zip(run.hashes).zip(read..) {
@@ -94,13 +109,13 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     }
 
     fn send(&self, event: Event) {
-        // Whoever watched may be gone.
+        // The receiver may have been dropped.
         self.published.send(event).ok();
     }
 
-    /// Publishes where the sync stands, if anything has changed.
+    /// Publishes the state of the sync, if it has changed.
     pub(super) fn publish(&mut self) {
-        let connections = self.peer_status();
+        let (connections, waiting_for) = (self.peer_status(), self.waiting_for());
         let phase = if self.sync.is_following() {
             Phase::Following
         } else if self.peers.connected_count() == 0 {
@@ -111,6 +126,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             Phase::Downloading
         };
         let tip = self.sync.tip();
+        let Traffic { received, sent } = self.peers.traffic();
         let live = Live {
             phase,
             height: tip.height,
@@ -119,8 +135,10 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             estimated_height: self.sync.estimated_height(),
             peers: self.peers.connected_count(),
             connections,
-            bytes_received: self.peers.bytes_received(),
-            waiting_for: self.waiting_for(),
+            bytes_received: received,
+            bytes_sent: sent,
+            network_off: !self.peers.is_network_active(),
+            waiting_for,
         };
         self.live.send_if_modified(|old| {
             let changed = *old != live;
@@ -129,22 +147,32 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         });
     }
 
-    fn waiting_for(&self) -> Option<(String, u64)> {
+    fn waiting_for(&mut self) -> Option<(String, u64)> {
         let now = self.now().since_start;
-        if self.sync.is_following() || self.sync.idle_for(now) < WORTH_SHOWING {
+        if self.sync.is_following() || self.sync.idle_for(now) < SHOWN_WAIT {
             return None;
         }
         let unanswered = self.sync.unanswered(now);
         let (peer, waited) = unanswered.into_iter().max_by_key(|(_, waited)| *waited)?;
         let address = self.peers.get(peer)?.address().to_owned();
-        (waited >= WORTH_SHOWING).then_some((address, waited.as_secs()))
+        (waited >= SHOWN_WAIT).then_some((address, waited.as_secs()))
     }
 
-    /// Says so while a sync that follows the chain has no peer; any other ends.
+    /// Warns if a sync that follows the chain has no peer and wants one. Any other sync ends then.
     pub(super) fn warn_offline(&mut self) {
-        let message = self.offline.poll(self.now().since_start, self.peers.connected_count());
-        if let Some(text) = message.filter(|_| self.options.follow) {
-            self.warn(text);
-        }
+        let wanted = self.options.follow && self.peers.is_network_active();
+        let now = self.now().since_start;
+        let event = match self.offline.poll(now, wanted, self.peers.connected_count()) {
+            Some(OfflineNews::Offline(text)) => {
+                warn!("{text}");
+                Event::Offline(text)
+            }
+            Some(OfflineNews::Online) => {
+                warn!("connected again");
+                Event::Online
+            }
+            None => return,
+        };
+        self.send(event);
     }
 }

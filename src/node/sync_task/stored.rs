@@ -1,12 +1,13 @@
-//! The stored chain as the state machine reads it.
+//! Gives the state machine access to the stored chain.
 
 use crate::primitives::BlockHash;
 use crate::store::{HeaderStore, StoreError};
-use crate::sync::StoredChain;
+use crate::sync::{StoredChain, TimeAndBits};
 use std::sync::Arc;
 use tokio::task::block_in_place;
 
-/// Reads the store; what cannot be read counts as not stored. Whatever needs it next will say why.
+/// Reads the store for the state machine. A header that cannot be read counts as not stored; whoever reads it next reports
+/// the error.
 #[derive(Debug)]
 pub(super) struct Stored<S> {
     pub(super) store: Arc<S>,
@@ -21,7 +22,7 @@ impl<S: HeaderStore> Stored<S> {
 impl<S: HeaderStore> StoredChain for Stored<S> {
     fn hashes_at(&self, heights: &[u32]) -> Vec<BlockHash> {
         let read = |store: &S, height: u32| Some(*store.run(height, 1).ok()?.hashes.first()?);
-        // What cannot be read is left out: a locator leads to the chain without it.
+        // A hash that cannot be read is left out: a locator works without it.
         block_in_place(|| heights.iter().filter_map(|height| read(&self.store, *height)).collect())
     }
 
@@ -34,7 +35,8 @@ impl<S: HeaderStore> StoredChain for Stored<S> {
         sides.iter().flat_map(|side| &side.headers).any(|header| header.hash() == *hash)
     }
 
-    fn time_at(&self, height: u32) -> Option<u32> {
-        Some(self.read(|store| store.headers(height, 1))?.first()?.time)
+    fn times_and_bits(&self, first: u32, count: u32) -> Vec<TimeAndBits> {
+        let headers = self.read(|store| store.headers(first, count)).unwrap_or_default();
+        headers.iter().map(|header| TimeAndBits { time: header.time, bits: header.bits }).collect()
     }
 }

@@ -1,50 +1,50 @@
-//! What goes to the threads that check and connect batches, and what comes back.
+//! The tasks of the connect thread, and the verdicts of the threads that check and connect batches.
 
 use crate::chain::{BatchFault, ChainPoint, ChainTip, ConnectOutcome, LinkedBatch, Rejection};
 use crate::chainstate::ChainError;
 use crate::primitives::{BlockHash, PeerId};
 use crate::sync::{BatchId, Proven};
 
-/// A linked batch on its way to the chain.
+/// A linked batch to connect to the chain.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct ConnectJob {
     pub(super) id: BatchId,
-    /// Who sent it.
+    /// The peer that sent the batch.
     pub(super) peer: PeerId,
-    /// Whether it lies between two hints, which vouch for its work.
+    /// Whether the batch lies between two hints, so that its work need not be shown first.
     pub(super) hinted: bool,
-    /// Whether it came without being asked for.
+    /// Whether the batch came without a request.
     pub(super) unsolicited: bool,
-    /// Jobs of an epoch in which something was refused come back untouched.
+    /// Once a batch is refused, further batches of the same epoch are returned unchecked.
     pub(super) epoch: u64,
     pub(super) batch: LinkedBatch,
 }
 
-/// What the connect thread is to do.
+/// A task of the connect thread.
 #[derive(Debug)]
-pub(super) enum Task {
+pub(super) enum ConnectTask {
     /// Connect a batch to the chain.
-    Connect(Job),
-    /// Forget what is kept of a peer that is gone.
+    Connect(ConnectJob),
+    /// Forget what is kept of a peer that has disconnected.
     Forget(PeerId),
 }
 
-/// What became of a batch.
+/// What a thread reports of a batch.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// Proof of work and links were checked.
+    /// The batch's proof of work and links were checked.
     Linked {
         id: BatchId,
         batch: LinkedBatch,
         fault: Option<BatchFault>,
-        /// Height of the batch's parent, if that is stored.
+        /// The height of the batch's parent, if the parent is stored and the height is needed.
         parent_height: Option<u32>,
-        /// Where the batch leads away from the hints that the stored chain follows, and what it has there.
+        /// Where the batch leaves the stored chain below a hint that the chain has, and the hash of its header there.
         hint_mismatch: Option<(ChainPoint, BlockHash)>,
     },
-    /// These batches are stored: as part of the chain, or of the candidate, which ends at `end` then.
-    Connected { done: Vec<(BatchId, ConnectOutcome)>, tip: ChainTip, end: ChainPoint },
-    /// Only the batch's headers before the refused one are.
+    /// These batches were handled, and what was kept of them is stored. The download continues at `end`.
+    Connected { outcomes: Vec<(BatchId, ConnectOutcome)>, tip: ChainTip, end: ChainPoint },
+    /// A header of the batch was refused. Only the headers before it are stored.
     Refused {
         id: BatchId,
         outcome: ConnectOutcome,
@@ -52,22 +52,22 @@ pub(super) enum Verdict {
         tip: ChainTip,
         end: ChainPoint,
     },
-    /// The batch was not looked at, because one before it was refused.
+    /// The batch was not checked, because one before it was refused.
     Returned { id: BatchId, batch: LinkedBatch },
-    /// The batch leads nowhere: what its sender sent before was not kept. Nobody's fault.
+    /// The batch's parent is unknown, because what its sender sent before was not kept. This is nobody's fault.
     Orphan {
         id: BatchId,
-        /// Whether the branch is worth being sent once more, from its beginning.
+        /// Whether to request the branch again from its beginning.
         again: bool,
     },
-    /// A branch has shown enough work to be downloaded for keeps.
+    /// A branch has shown enough work to be downloaded again and kept.
     Proven {
         proven: Proven,
         /// The peer whose chain it is.
         prover: PeerId,
     },
-    /// The candidate was not to be had, or the chain has more work by now.
+    /// The candidate was discarded, because no peer has it or the chain has more work by now. The tip is given.
     CandidateDiscarded(ChainTip),
-    /// The store failed; nothing more is connected.
+    /// The store failed. Nothing more is connected.
     Failed(ChainError),
 }

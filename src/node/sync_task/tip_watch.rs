@@ -1,4 +1,4 @@
-//! Which tips were published, and what of the tips the pool knows.
+//! Remembers which tips were published, and which of them the pool knows.
 
 use crate::chain::{ChainTip, MAX_SIDE_BRANCHES};
 use crate::net::pool::PeerStatus;
@@ -7,33 +7,33 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What the task remembers of tips.
+/// What a sync remembers of tips.
 #[derive(Debug, Default)]
 pub(super) struct TipWatch {
-    /// Up to which height the chain was published, once the sync follows it.
+    /// The height up to which headers were published, once the sync follows the chain.
     published: Option<u32>,
-    /// Ends of branches beside the chain, the last ones.
+    /// The tips of the last branches beside the chain.
     pub(super) side_tips: VecDeque<ChainTip>,
-    /// When peers' tips were compared with ours last.
+    /// When peers' tips were last compared with ours.
     pub(super) compared: Option<Instant>,
-    /// The tip that the pool knows.
+    /// The tip that the pool was given.
     pub(super) pool_tip: Option<BlockHash>,
-    /// The peers as others see them, and since when.
+    /// The status of the peers, and when it was taken.
     pub(super) status: (Option<Instant>, Arc<Vec<PeerStatus>>),
 }
 
 impl TipWatch {
-    /// From this height on, new tips are published.
+    /// Starts to publish the headers above this height.
     pub(super) fn start(&mut self, height: u32) {
         self.published = Some(height);
     }
 
-    /// The chain goes on from this height anew.
+    /// Publishes the headers above this height again, if they were published.
     pub(super) fn rewind(&mut self, height: u32) {
         self.published = self.published.map(|published| published.min(height));
     }
 
-    /// The chain has reached a height; returns the first height that is to be published, if there is one.
+    /// Records that the chain has reached a height. Returns the first height to publish, if there is one.
     pub(super) fn advance(&mut self, height: u32) -> Option<u32> {
         let published = self.published.as_mut().filter(|published| **published < height)?;
         let first = published.saturating_add(1);
@@ -41,7 +41,7 @@ impl TipWatch {
         Some(first)
     }
 
-    /// Adds the end of a branch beside the chain: a peer whose tip it is has as much work to show as that has.
+    /// Adds the tip of a branch beside the chain. A peer with that tip has shown the branch's work.
     pub(super) fn add_side_tip(&mut self, tip: ChainTip) {
         if self.side_tips.len() == MAX_SIDE_BRANCHES {
             self.side_tips.pop_front();

@@ -1,7 +1,8 @@
-//! Gives the pool our tip, and what of our chain each peer has shown to have.
+//! Tells the pool our tip, and the tip that each peer has shown to have.
 
 use super::{SyncError, SyncTask};
-use crate::net::pool::{PeerStatus, Place};
+use crate::net::pool::{BestHeader, PeerStatus};
+use crate::node::peer_request::PeerRequest;
 use crate::node::peers::PeerCommand;
 use crate::primitives::{BlockHash, Work};
 use crate::store::HeaderStore;
@@ -10,18 +11,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 
-/// How often peers' tips are compared with ours, at most.
-const COMPARE: Duration = Duration::from_secs(1);
+/// The shortest time between two comparisons of peers' tips with ours.
+const COMPARE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How old what others see of the peers may be.
-const STATUS: Duration = Duration::from_secs(1);
+/// How old the published status of the peers may be.
+const MAX_STATUS_AGE: Duration = Duration::from_secs(1);
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
-    /// Lets the pool act.
+    /// Lets the pool act, and handles its commands.
     pub(super) fn act_on_peers(&mut self) -> Result<(), SyncError> {
         self.compare_tips();
-        for decision in self.peers.act() {
-            match decision {
+        for command in self.peers.act() {
+            match command {
                 PeerCommand::Forget(peer) => self.on_peer_gone(peer)?,
                 PeerCommand::CheckTip(peer) => self.handle(Input::CheckTip(peer))?,
             }
@@ -29,9 +30,19 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         Ok(())
     }
 
-    /// Gives the pool our tip, and what of our chain each peer has shown to have.
+    /// Does what others ask of the peers. They are answered once the new state is published.
+    pub(super) fn on_request(&mut self, request: PeerRequest) -> Result<(), SyncError> {
+        let send_answer = self.peers.on_request(request);
+        self.act_on_peers()?;
+        self.tips.status.0 = None;
+        self.publish();
+        send_answer();
+        Ok(())
+    }
+
+    /// Tells the pool our tip, and the tip that each peer has shown to have.
     fn compare_tips(&mut self) {
-        if self.tips.compared.is_some_and(|last| last.elapsed() < COMPARE) {
+        if self.tips.compared.is_some_and(|last| last.elapsed() < COMPARE_INTERVAL) {
             return;
         }
         self.tips.compared = Some(Instant::now());
@@ -41,31 +52,32 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             self.tips.pool_tip = Some(tip.hash);
             let header = block_in_place(|| store.headers(tip.height, 1));
             let time = header.ok().and_then(|headers| Some(headers.first()?.time)).unwrap_or(0);
-            self.peers.set_tip(place(tip.height, &tip.chainwork), time);
+            self.peers.set_tip(best_header(tip.height, &tip.chainwork), time);
         }
         if !self.sync.is_following() {
             return;
         }
         let mut shown = Vec::new();
-        for (id, line) in self.peers.iter_mut() {
-            let Some(hash) = line.note.newest else { continue };
-            // A hash that is not known yet may be by the next time.
+        for (id, peer) in self.peers.iter_mut() {
+            let Some(hash) = peer.note.newest else { continue };
+            // A hash that is not stored yet is looked up again next time.
             let side = self.tips.side_tips.iter().find(|tip| tip.hash == hash);
-            let side = side.map(|tip| place(tip.height, &tip.chainwork));
-            let found = side.or_else(|| block_in_place(|| stored_place(store.as_ref(), &hash)));
-            if let Some(place) = found {
-                line.note.newest = None;
-                shown.push((id, place));
+            let side = side.map(|tip| best_header(tip.height, &tip.chainwork));
+            let found =
+                side.or_else(|| block_in_place(|| stored_best_header(store.as_ref(), &hash)));
+            if let Some(header) = found {
+                peer.note.newest = None;
+                shown.push((id, header));
             }
         }
-        shown.into_iter().for_each(|(id, place)| self.peers.has_tip(id, place));
+        shown.into_iter().for_each(|(id, header)| self.peers.has_tip(id, header));
     }
 
-    /// The peers as others may see them; made anew only now and then, since this is asked all the time.
+    /// Returns the status of the peers. It is renewed only now and then, since it is published in every step.
     pub(super) fn peer_status(&mut self) -> Arc<Vec<PeerStatus>> {
         let count = self.peers.connected_count();
         let (at, status) = &self.tips.status;
-        let fresh = at.is_some_and(|at| at.elapsed() < STATUS) && status.len() == count;
+        let fresh = at.is_some_and(|at| at.elapsed() < MAX_STATUS_AGE) && status.len() == count;
         if !fresh {
             self.tips.status = (Some(Instant::now()), Arc::new(self.peers.status()));
         }
@@ -73,12 +85,12 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     }
 }
 
-fn place(height: u32, work: &Work) -> Place {
-    Place { height, work: work.to_be_bytes() }
+fn best_header(height: u32, work: &Work) -> BestHeader {
+    BestHeader { height, chainwork: work.to_be_bytes() }
 }
 
-/// Where a header of the stored chain is; one that cannot be read is none.
-fn stored_place<S: HeaderStore>(store: &S, hash: &BlockHash) -> Option<Place> {
+/// Returns the height and work of a header of the stored chain; `None` if it cannot be read.
+fn stored_best_header<S: HeaderStore>(store: &S, hash: &BlockHash) -> Option<BestHeader> {
     let height = store.height_of(hash).ok().flatten()?;
-    Some(place(height, &store.chainwork(height).ok()?))
+    Some(best_header(height, &store.chainwork(height).ok()?))
 }

@@ -1,18 +1,18 @@
-//! What a sync reports, in words.
+//! The messages for the events of a sync.
 
 use crate::format::{count, rough_span};
 use crate::primitives::PeerId;
-use crate::sync::{Contradiction, SyncEvent};
+use crate::sync::{Contradiction, SlowBlocks, SyncEvent};
 
-/// How grave a message is.
+/// How serious a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
     Info,
     Warning,
 }
 
-/// The message for an event, if there is one. `address` gives a peer's address; `follow` says whether the sync is to go on
-/// after it has caught up.
+/// Returns the message for an event, if there is one. `address` gives a peer's address. `follow` says whether the sync follows
+/// the chain after it has caught up.
 pub(super) fn message(
     event: &SyncEvent,
     follow: bool,
@@ -23,15 +23,15 @@ pub(super) fn message(
     warned.or_else(|| reorganization(event, follow)).or_else(logged)
 }
 
-/// The message for what the user should know of.
+/// Returns the message for an event that the user should know of.
 fn warning(event: &SyncEvent, address: impl Fn(PeerId) -> String) -> Option<String> {
     Some(match event {
         SyncEvent::Contradiction(contradiction) => contradiction_text(contradiction, address),
         SyncEvent::HintsGivenUp { height, proven: false } => format!(
-            "the hints are wrong at height {height}: no peer's chain has that one: going on without"
+            "the hints are wrong at height {height}, where no peer's chain has the hint: continuing without hints"
         ),
         SyncEvent::HintsContradicted { hint, stored } => format!(
-            "the hints are wrong at height {}: expected {}, the verified chain has {stored}: going on without",
+            "the hints are wrong at height {}: expected {}, the verified chain has {stored}: continuing without hints",
             hint.height, hint.hash
         ),
         SyncEvent::LowWork { height } => format!(
@@ -41,7 +41,7 @@ fn warning(event: &SyncEvent, address: impl Fn(PeerId) -> String) -> Option<Stri
             format!("{header}: it is taken when it becomes valid; if the clock is wrong, set it")
         }
         SyncEvent::SideBranchTooLong { height } => format!(
-            "a branch beside the chain is not followed beyond height {height}: too long for its work"
+            "a branch beside the chain is too long for its work: not followed above height {height}"
         ),
         SyncEvent::PeersDisagree { best, other } => format!(
             "peers disagree: the most work {:#} is at height {} ({}), another branch reaches height {} ({}) \
@@ -52,32 +52,38 @@ fn warning(event: &SyncEvent, address: impl Fn(PeerId) -> String) -> Option<Stri
     })
 }
 
-/// The message for what is worth a line in the log.
+/// Returns the message for an event that is only logged.
 fn information(event: &SyncEvent, address: impl Fn(PeerId) -> String) -> Option<String> {
     Some(match event {
         SyncEvent::LateRange { peer, height } => {
             let address = address(*peer);
-            format!("{address} is late: its headers up to {height} are asked of another peer")
+            format!("{address} is late: requesting its headers up to height {height} from another peer")
         }
         SyncEvent::HintsGivenUp { height, proven: true } => format!(
-            "no peer has the branch any more that showed its work: height {height} is missing"
+            "no peer has the branch that showed its work any more: height {height} is missing"
         ),
         SyncEvent::Proven { fork_height, height } => format!(
-            "the branch above height {fork_height} has enough work at height {height}: downloading it for keeps"
+            "the branch above height {fork_height} has enough work at height {height}: downloading it again to keep it"
         ),
         SyncEvent::CandidateDiscarded => {
-            "the branch that was downloaded for keeps does not take over: going on from the tip"
+            "the branch that was downloaded again has less work than the chain, or no peer has it: continuing from the tip"
                 .to_owned()
         }
         SyncEvent::BranchNotKept { height, hash, work } => format!(
             "a branch that ends at height {height} ({hash}) is not kept: its work {work:#} is too little"
         ),
+        SyncEvent::SideTip(tip) => format!(
+            "another branch reaches height {} ({}) with work {:#}",
+            count(tip.height),
+            tip.hash,
+            tip.chainwork
+        ),
         _ => return None,
     })
 }
 
-/// The message for a reorganisation. Whoever follows the chain expects it; in a single sync it means that peers have two
-/// chains.
+/// Returns the message for a reorganisation. It is normal while the sync follows the chain. Before that it is a warning, since it
+/// means that peers have different chains.
 fn reorganization(event: &SyncEvent, follow: bool) -> Option<(Level, String)> {
     let SyncEvent::Reorganization { old, new, depth } = event else { return None };
     let text = format!(
@@ -119,6 +125,11 @@ fn contradiction_text(contradiction: &Contradiction, address: impl Fn(PeerId) ->
             count(*height),
             rough_span(*age)
         ),
+        Contradiction::SlowBlocks(SlowBlocks { since, elapsed, percent }) => format!(
+            "since height {}, {} ago, work is added at {percent} % of the usual rate: the peers may be hiding blocks",
+            count(*since),
+            rough_span(*elapsed)
+        ),
         Contradiction::TooNewForFew(header) => format!("{header}: most peers do not have it"),
     }
 }
@@ -127,10 +138,10 @@ fn contradiction_text(contradiction: &Contradiction, address: impl Fn(PeerId) ->
 mod tests {
     use super::{Level, message};
     use crate::primitives::PeerId;
-    use crate::sync::{Contradiction, SyncEvent};
+    use crate::sync::{Contradiction, SlowBlocks, SyncEvent};
 
     #[test]
-    fn what_contradicts_a_complete_chain_is_said_with_its_numbers() {
+    fn a_contradiction_is_reported_with_its_numbers() {
         let address = |_| "127.0.0.1:18444".to_owned();
         let (one, height) = (vec![(PeerId(7), 20_000)], 1_000);
         let several = vec![(PeerId(7), 3_000), (PeerId(8), 20_000), (PeerId(9), 7_000)];
@@ -154,6 +165,15 @@ mod tests {
             (
                 Contradiction::OldTip { height, age: 273_600 },
                 "the last block, at height 1,000, is 3 d 4 h old: no peer has a newer one",
+            ),
+            (
+                Contradiction::SlowBlocks(SlowBlocks {
+                    since: 1_000,
+                    elapsed: 273_600,
+                    percent: 9,
+                }),
+                "since height 1,000, 3 d 4 h ago, work is added at 9 % of the usual rate: the peers may be hiding \
+                 blocks",
             ),
         ] {
             let event = SyncEvent::Contradiction(contradiction);

@@ -1,6 +1,6 @@
-//! The client's side.
+//! The client's side of the control socket.
 
-use super::protocol::{MAX_REPLY, PROTOCOL, Reply, Request, StoreInfo};
+use super::protocol::{ControlReply, ControlRequest, MAX_REPLY, PROTOCOL, StoreInfo};
 use super::socket::SocketPath;
 use crate::chain::ChainTip;
 use crate::primitives::{BlockHash, Network};
@@ -11,30 +11,30 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the greeting may take: nothing has to be read for it.
+/// How long the greeting may take. The server reads nothing from disk for it.
 const GREETING_WAIT: Duration = Duration::from_secs(3);
 
-/// How long an answer may take, and sending a request.
+/// How long an answer may take, and how long sending a request may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
-/// Why the running process could not be asked.
+/// Why a request to the running process failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ClientError {
-    /// It does not listen, does not answer in time, or went away.
+pub(crate) enum ControlError {
+    /// The process does not listen, does not answer in time, or closed the connection.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It has as many clients as it takes.
+    /// The process has too many clients.
     #[error("too many other commands are asking it")]
     Busy,
-    /// It answers in a form of its own, as another version of the program would.
+    /// The answer does not follow the protocol. The process may be another version of the program.
     #[error("its answers cannot be understood ({0})")]
-    Form(String),
-    /// It could not read what was asked for.
+    Protocol(String),
+    /// The process answered with an error.
     #[error("{message}")]
     Failed {
         /// Whether stored data is damaged.
         damaged: bool,
-        /// What it says.
+        /// The error's text.
         message: String,
     },
 }
@@ -48,93 +48,96 @@ pub(crate) struct ControlClient {
 }
 
 impl ControlClient {
-    /// Connects, and makes sure that both sides mean the same.
+    /// Connects, and checks that both sides have the same protocol and network.
     ///
     /// # Errors
-    /// Nobody listens there, or not in a language known here.
-    pub(crate) fn connect(folder: &Path, network: Network) -> Result<Self, ClientError> {
+    /// No process listens, or it has another protocol or network.
+    pub(crate) fn connect(folder: &Path, network: Network) -> Result<Self, ControlError> {
         let stream = BufReader::new(connect(folder)?);
         let mut client = Self { folder: folder.to_owned(), network, stream };
         client.greet()?;
         Ok(client)
     }
 
-    fn greet(&mut self) -> Result<(), ClientError> {
-        match self.exchange(&Request::Hello)? {
-            Reply::Hello { protocol: PROTOCOL, network } if network == self.network.name() => {
+    fn greet(&mut self) -> Result<(), ControlError> {
+        match self.exchange(&ControlRequest::Hello)? {
+            ControlReply::Hello { protocol: PROTOCOL, network }
+                if network == self.network.name() =>
+            {
                 Ok(self.stream.get_ref().set_read_timeout(Some(ANSWER_WAIT))?)
             }
-            Reply::Hello { protocol, network } => {
-                Err(ClientError::Form(format!("protocol {protocol} on {network}")))
+            ControlReply::Hello { protocol, network } => {
+                Err(ControlError::Protocol(format!("protocol {protocol} on {network}")))
             }
             other => Err(unexpected(&other)),
         }
     }
 
-    /// The end of the stored chain.
+    /// Returns the tip of the stored chain.
     ///
     /// # Errors
-    /// The process could not be asked, or could not read it.
-    pub(crate) fn tip(&mut self) -> Result<ChainTip, ClientError> {
-        match self.ask(&Request::Tip)? {
-            Reply::Tip(tip) => Ok(tip.into()),
+    /// The process does not answer, or answers with an error.
+    pub(crate) fn tip(&mut self) -> Result<ChainTip, ControlError> {
+        match self.ask(&ControlRequest::Tip)? {
+            ControlReply::Tip(tip) => Ok(tip.into()),
             other => Err(unexpected(&other)),
         }
     }
 
-    /// Where a hash is stored.
+    /// Returns where a hash is stored, if it is.
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
-    pub(crate) fn locate(&mut self, hash: &BlockHash) -> Result<Option<Located>, ClientError> {
-        match self.ask(&Request::Locate { hash: *hash })? {
-            Reply::Located { at: None } => Ok(None),
-            Reply::Located { at: Some(at) } => {
-                at.decode().map(Some).ok_or_else(|| ClientError::Form("a bad header".to_owned()))
+    pub(crate) fn locate(&mut self, hash: &BlockHash) -> Result<Option<Located>, ControlError> {
+        match self.ask(&ControlRequest::Locate { hash: *hash })? {
+            ControlReply::Located { at: None } => Ok(None),
+            ControlReply::Located { at: Some(at) } => at
+                .decode()
+                .map(Some)
+                .ok_or_else(|| ControlError::Protocol("a bad header".to_owned())),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Returns up to [`super::MAX_RUN`] headers from a height on.
+    ///
+    /// # Errors
+    /// As [`ControlClient::tip`].
+    pub(crate) fn run(&mut self, from: u32, count: u32) -> Result<StoredRun, ControlError> {
+        match self.ask(&ControlRequest::Run { from, count })? {
+            ControlReply::Run(run) => {
+                run.decode().ok_or_else(|| ControlError::Protocol("bad headers".to_owned()))
             }
             other => Err(unexpected(&other)),
         }
     }
 
-    /// Up to [`super::MAX_RUN`] headers from a height on.
+    /// Returns the side branches.
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
-    pub(crate) fn run(&mut self, from: u32, count: u32) -> Result<StoredRun, ClientError> {
-        match self.ask(&Request::Run { from, count })? {
-            Reply::Run(run) => {
-                run.decode().ok_or_else(|| ClientError::Form("bad headers".to_owned()))
-            }
+    pub(crate) fn sides(&mut self) -> Result<Vec<SideSummary>, ControlError> {
+        match self.ask(&ControlRequest::Sides)? {
+            ControlReply::Sides { sides } => Ok(sides),
             other => Err(unexpected(&other)),
         }
     }
 
-    /// The branches beside the active chain.
+    /// Returns what is known besides the chain.
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
-    pub(crate) fn sides(&mut self) -> Result<Vec<SideSummary>, ClientError> {
-        match self.ask(&Request::Sides)? {
-            Reply::Sides { sides } => Ok(sides),
+    pub(crate) fn info(&mut self) -> Result<StoreInfo, ControlError> {
+        match self.ask(&ControlRequest::Info)? {
+            ControlReply::Info(info) => Ok(info),
             other => Err(unexpected(&other)),
         }
     }
 
-    /// What is known besides the chain.
-    ///
-    /// # Errors
-    /// As [`ControlClient::tip`].
-    pub(crate) fn info(&mut self) -> Result<StoreInfo, ClientError> {
-        match self.ask(&Request::Info)? {
-            Reply::Info(info) => Ok(info),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Asks; once more on a new connection where the old one was closed for being idle.
-    fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
+    /// Sends a request. If the server has closed the idle connection, it connects again first.
+    fn ask(&mut self, request: &ControlRequest) -> Result<ControlReply, ControlError> {
         match self.exchange(request) {
-            Err(ClientError::Io(error)) if is_closed(&error) => {
+            Err(ControlError::Io(error)) if is_closed(&error) => {
                 self.stream = BufReader::new(connect(&self.folder)?);
                 self.greet()?;
                 self.exchange(request)
@@ -143,24 +146,28 @@ impl ControlClient {
         }
     }
 
-    fn exchange(&mut self, request: &Request) -> Result<Reply, ClientError> {
+    /// Sends a request on this connection, and returns the reply.
+    fn exchange(&mut self, request: &ControlRequest) -> Result<ControlReply, ControlError> {
         let mut text = serde_json::to_string(request).expect("requests have only string keys");
         text.push('\n');
-        let sent = self.stream.get_mut().write_all(text.as_bytes()).map_err(named);
+        let sent = self.stream.get_mut().write_all(text.as_bytes()).map_err(with_clear_timeout);
         let mut reply = Vec::new();
-        // A server that refuses writes why before it closes: read that even where sending failed.
+        // A server that refuses a client writes the reason before it closes, so the reply is read even if sending
+        // failed.
         let read = (&mut self.stream).take(MAX_REPLY).read_until(b'\n', &mut reply);
         if reply.is_empty() {
             sent?;
         }
-        if read.map_err(named)? == 0 {
+        if read.map_err(with_clear_timeout)? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         match serde_json::from_slice(&reply) {
-            Ok(Reply::Busy) => Err(ClientError::Busy),
-            Ok(Reply::Failed { damaged, message }) => Err(ClientError::Failed { damaged, message }),
+            Ok(ControlReply::Busy) => Err(ControlError::Busy),
+            Ok(ControlReply::Failed { damaged, message }) => {
+                Err(ControlError::Failed { damaged, message })
+            }
             Ok(reply) => Ok(reply),
-            Err(error) => Err(ClientError::Form(error.to_string())),
+            Err(error) => Err(ControlError::Protocol(error.to_string())),
         }
     }
 }
@@ -172,8 +179,8 @@ fn connect(folder: &Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// A timeout of a socket reads "resource temporarily unavailable": nobody would know what is meant.
-fn named(error: io::Error) -> io::Error {
+/// Gives the timeout of a socket a clear text. Its own is "resource temporarily unavailable".
+fn with_clear_timeout(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
@@ -187,7 +194,10 @@ fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
-fn unexpected(reply: &Reply) -> ClientError {
+fn unexpected(reply: &ControlReply) -> ControlError {
     let text = format!("{reply:?}");
-    ClientError::Form(format!("unexpected {}", text.split([' ', '(']).next().unwrap_or_default()))
+    ControlError::Protocol(format!(
+        "unexpected {}",
+        text.split([' ', '(']).next().unwrap_or_default()
+    ))
 }

@@ -1,14 +1,19 @@
-//! Reading the chain that a running process has open, through its control socket.
+//! Reads the chain that a running process has open, through its control socket.
 //!
-//! `<data folder>/<network>/control.sock`, for the user alone (mode 0600). The client writes one JSON request on a
-//! line, the server one JSON reply on a line; both bound a line's length and how long they wait for it.
+//! The socket is `<data folder>/<network>/control.sock`, which only the user can open (mode 0600). Each request and
+//! each reply is JSON on one line. Both sides limit the length of a line and how long they wait for it.
 
 mod client;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, reason = "all of it is a test")]
+mod fuzz;
 mod protocol;
 mod socket;
 
-pub(crate) use client::{ClientError, ControlClient};
+pub(crate) use client::{ControlClient, ControlError};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use fuzz::fuzz_control;
 pub use protocol::Phase;
+pub(crate) use protocol::{ControlReply, ControlRequest, MAX_REQUEST, MAX_RUN, PROTOCOL};
 pub(crate) use protocol::{LiveStatus, StoreInfo};
-pub(crate) use protocol::{MAX_REQUEST, MAX_RUN, PROTOCOL, Reply, Request};
 pub(crate) use socket::{SOCKET, SocketPath};

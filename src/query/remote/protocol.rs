@@ -1,4 +1,4 @@
-//! Requests and replies.
+//! The requests and replies on the control socket.
 
 use crate::chain::ChainTip;
 use crate::primitives::{BlockHash, HEADER_LEN, Header, Work, hex};
@@ -7,13 +7,13 @@ use crate::query::lookup::{Located, SideHeader, SideSummary};
 use crate::store::StoredRun;
 use serde::{Deserialize, Serialize};
 
-/// Version of the protocol; both sides have to speak the same.
+/// Version of the protocol, which both sides must have in common.
 pub(crate) const PROTOCOL: u32 = 1;
 
 /// Longest request in bytes, its newline included.
 pub(crate) const MAX_REQUEST: u64 = 4096;
 
-/// Longest reply in bytes, its newline included: [`MAX_RUN`] headers in hex, and room.
+/// Longest reply in bytes, its newline included: [`MAX_RUN`] headers in hex, and some room.
 pub(crate) const MAX_REPLY: u64 = 1 << 19;
 
 /// Most headers in one reply.
@@ -23,43 +23,43 @@ pub(crate) const MAX_RUN: u32 = 2000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// Looking for peers.
+    /// It looks for peers.
     #[default]
     Connecting,
-    /// Checking a branch that has to show its work before it is kept.
+    /// It checks a branch that has to show its work before it is stored.
     Presync,
-    /// Downloading headers.
+    /// It downloads headers.
     Downloading,
-    /// At the tip, waiting for new blocks.
+    /// It is at the tip, and waits for new blocks.
     Following,
-    /// Finishing.
+    /// It is about to end.
     Ending,
 }
 
 impl Phase {
-    /// Whether the chain is complete as far as the peers know.
+    /// Returns whether the chain is complete as far as the peers know.
     pub fn is_at_tip(self) -> bool {
         self == Self::Following
     }
 }
 
-/// What a running process says of itself.
+/// The state of a running process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LiveStatus {
     /// The command that runs: `sync` or `serve`.
     pub command: String,
-    /// What it is doing.
+    /// What its sync is doing.
     pub phase: Phase,
-    /// How far it has checked a branch that it does not keep yet; 0 if there is none.
+    /// The height up to which it has checked a branch that it does not store yet; 0 if there is none.
     #[serde(default)]
     pub presync_height: u32,
-    /// The height that it expects the chain to have.
+    /// The expected height of the chain.
     pub estimated_height: u32,
-    /// How many peers it is connected to.
+    /// Number of connected peers.
     pub peers: usize,
 }
 
-/// What is known of the stored data besides the chain.
+/// What is known about the stored data besides the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoreInfo {
     /// When the chain was last brought up to its network's tip, in Unix seconds.
@@ -70,9 +70,10 @@ pub(crate) struct StoreInfo {
     pub live: Option<LiveStatus>,
 }
 
+/// A request of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Request {
+pub(crate) enum ControlRequest {
     Hello,
     Tip,
     Locate {
@@ -87,9 +88,10 @@ pub(crate) enum Request {
     Info,
 }
 
+/// A reply of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
-pub(crate) enum Reply {
+pub(crate) enum ControlReply {
     Hello {
         protocol: u32,
         network: String,
@@ -103,7 +105,7 @@ pub(crate) enum Reply {
         sides: Vec<SideSummary>,
     },
     Info(StoreInfo),
-    /// The server has as many clients as it takes.
+    /// The server has too many clients.
     Busy,
     Failed {
         damaged: bool,
@@ -140,7 +142,7 @@ pub(crate) struct RunText {
     first_height: u32,
     #[serde(with = "as_text")]
     parent_work: Work,
-    /// 160 hex digits a header.
+    /// 160 hex digits for each header.
     headers: String,
 }
 
@@ -171,7 +173,7 @@ impl From<Located> for LocatedText {
 }
 
 impl LocatedText {
-    /// What it stands for; `None` for a header that is none.
+    /// Returns the location, or `None` if the header is not valid.
     pub(super) fn decode(self) -> Option<Located> {
         Some(match self {
             Self::Active { height } => Located::Active(height),
@@ -195,7 +197,7 @@ impl From<StoredRun> for RunText {
 }
 
 impl RunText {
-    /// What it stands for, hashed here; `None` for headers that are none.
+    /// Returns the run, with hashes computed here, or `None` if the headers are not valid.
     pub(super) fn decode(self) -> Option<StoredRun> {
         let bytes = hex::decode(&self.headers).ok()?;
         let (records, []) = bytes.as_chunks::<HEADER_LEN>() else { return None };
@@ -208,7 +210,7 @@ impl RunText {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_REPLY, MAX_RUN, Reply, Request, RunText};
+    use super::{ControlReply, ControlRequest, MAX_REPLY, MAX_RUN, RunText};
     use crate::chain::params;
     use crate::primitives::{Network, Work};
     use crate::store::StoredRun;
@@ -217,11 +219,11 @@ mod tests {
     fn requests_are_lines_that_other_programs_can_write() {
         let text = r#"{"ask":"run","from":5,"count":2}"#;
         assert_eq!(
-            serde_json::from_str::<Request>(text).unwrap(),
-            Request::Run { from: 5, count: 2 }
+            serde_json::from_str::<ControlRequest>(text).unwrap(),
+            ControlRequest::Run { from: 5, count: 2 }
         );
-        assert_eq!(serde_json::to_string(&Request::Tip).unwrap(), r#"{"ask":"tip"}"#);
-        assert!(serde_json::from_str::<Request>(r#"{"ask":"stop"}"#).is_err());
+        assert_eq!(serde_json::to_string(&ControlRequest::Tip).unwrap(), r#"{"ask":"tip"}"#);
+        assert!(serde_json::from_str::<ControlRequest>(r#"{"ask":"stop"}"#).is_err());
     }
 
     #[test]
@@ -234,9 +236,11 @@ mod tests {
             headers: vec![genesis; count],
             hashes: vec![genesis.hash(); count],
         };
-        let reply = serde_json::to_string(&Reply::Run(RunText::from(run.clone()))).unwrap();
+        let reply = serde_json::to_string(&ControlReply::Run(RunText::from(run.clone()))).unwrap();
         assert!(u64::try_from(reply.len()).unwrap() < MAX_REPLY);
-        let Reply::Run(text) = serde_json::from_str(&reply).unwrap() else { panic!("{reply}") };
+        let ControlReply::Run(text) = serde_json::from_str(&reply).unwrap() else {
+            panic!("{reply}")
+        };
         assert_eq!(text.decode(), Some(run));
     }
 }

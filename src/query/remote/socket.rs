@@ -1,25 +1,25 @@
-//! The socket's file.
+//! The path of the control socket.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-/// Name of the socket's file in a network's folder.
+/// Name of the socket in a network's folder.
 pub(crate) const SOCKET: &str = "control.sock";
 
-/// Longest path that every system takes for a socket (macOS: 104 bytes with the closing zero).
+/// Longest path of a socket that every system accepts (macOS: 104 bytes with the final zero).
 const MAX_PATH: usize = 103;
 
-/// A path for the socket that the system takes, however deep the folder is.
+/// A path of the socket that the system accepts, however long the path of the folder is.
 pub(crate) struct SocketPath {
     path: PathBuf,
-    // Keeps the descriptor that `path` goes through open.
+    // Keeps the descriptor open that `path` contains.
     _folder: Option<File>,
 }
 
 impl SocketPath {
-    /// The socket of a network's folder.
+    /// Makes the path of the socket in a network's folder.
     ///
     /// # Errors
     /// The folder cannot be opened.
@@ -33,6 +33,7 @@ impl SocketPath {
         Ok(Self { path, _folder: Some(handle) })
     }
 
+    /// Returns the path.
     pub(crate) fn as_path(&self) -> &Path {
         &self.path
     }

@@ -1,4 +1,4 @@
-//! A real block, and what it can be turned into.
+//! A real block, and changes of it that are refused.
 
 use crate::chain::params;
 use crate::primitives::{BlockHash, HEADER_LEN, MerkleRoot, Network};
@@ -24,7 +24,7 @@ fn check_at(block: &bitcoin::Block, height: u32) -> Result<CheckedBlock, BlockFa
     CheckedBlock::check(decoded, &header_hash(block), height, params(Network::Mainnet))
 }
 
-/// The check after a change that the header is made to stand for.
+/// Returns the check after a change that the header is made to stand for.
 fn check_changed(change: impl FnOnce(&mut Vec<Transaction>)) -> Result<CheckedBlock, BlockFault> {
     let mut block = real();
     change(&mut block.txdata);
@@ -35,7 +35,7 @@ fn check_changed(change: impl FnOnce(&mut Vec<Transaction>)) -> Result<CheckedBl
 }
 
 #[test]
-fn a_real_block_is_what_its_header_stands_for() {
+fn a_real_block_is_accepted() {
     let block = real();
     let checked = check_at(&block, HEIGHT).unwrap();
     assert_eq!(checked.txids().len(), 2355);
@@ -69,7 +69,7 @@ fn a_changed_transaction_is_refused_by_the_merkle_root() {
 }
 
 #[test]
-fn repeated_transactions_are_refused_though_the_root_is_right() {
+fn repeated_transactions_are_refused_although_the_root_is_right() {
     // 2355 is odd: the last transaction once more changes nothing in the root.
     let mut block = real();
     block.txdata.push(block.txdata[2354].clone());
@@ -89,7 +89,7 @@ fn a_changed_witness_is_refused_by_the_commitment() {
 }
 
 #[test]
-fn witnesses_that_were_left_out_are_missed() {
+fn a_block_without_its_witnesses_is_refused() {
     let mut block = real();
     block.txdata.iter_mut().flat_map(|tx| &mut tx.input).for_each(|input| input.witness.clear());
     let fault = check_at(&block, HEIGHT).unwrap_err();
@@ -128,7 +128,7 @@ fn a_block_has_one_coinbase_and_it_is_first() {
 }
 
 #[test]
-fn a_transaction_that_is_valid_nowhere_makes_the_block_invalid() {
+fn an_invalid_transaction_makes_the_block_invalid() {
     let too_much = |txs: &mut Vec<Transaction>| {
         txs[5].output[0].value = bitcoin::Amount::from_sat(MAX_MONEY.cast_unsigned() + 1);
     };

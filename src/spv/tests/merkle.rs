@@ -13,7 +13,7 @@ fn txids(count: usize, seed: u64) -> Vec<Txid> {
     (0..count).map(|at| Txid(sha256d_parts(&[&seed.to_le_bytes(), &at.to_le_bytes()]))).collect()
 }
 
-/// The root by the definition, one pair at a time.
+/// Returns the root by the definition, one pair at a time.
 fn naive_root(txids: &[Txid]) -> MerkleRoot {
     let mut level: Vec<[u8; 32]> = txids.iter().map(|txid| txid.0).collect();
     while level.len() > 1 {
@@ -67,9 +67,9 @@ proptest! {
         prop_assert_eq!(extracted, expected);
     }
 
-    /// Whatever is changed: what the oracle refuses is refused, and nothing is proven that is not in the block.
+    /// A changed proof is refused if the oracle refuses it, and never proves a transaction that is not in the block.
     #[test]
-    fn a_changed_proof_never_proves_what_is_not_there(
+    fn a_changed_proof_proves_no_other_transaction(
         count in 1..40usize, seed: u64, mark in 0..40usize, at: usize, byte: u8, said in 0..45u32,
     ) {
         let txids = txids(count, seed);
@@ -174,7 +174,7 @@ fn each_check_of_bitcoin_core_has_its_error() {
     assert_eq!(whole.extract(&other), Err(ProofError::WrongRoot { expected: other, got: root }));
 }
 
-/// What CVE-2017-12842 is about: a transaction of 64 bytes in the block that is passed off as an inner node.
+/// CVE-2017-12842: a transaction of 64 bytes in the block is passed off as an inner node.
 #[test]
 fn a_transaction_of_64_bytes_cannot_pass_for_an_inner_node() {
     let paid = Txid([0xfa; 32]);
@@ -206,7 +206,7 @@ fn a_transaction_of_64_bytes_cannot_pass_for_an_inner_node() {
 }
 
 #[test]
-fn the_last_commitment_counts_and_the_coinbase_stands_with_zeros() {
+fn the_last_commitment_counts_and_the_coinbases_wtxid_is_zero() {
     let script = |byte: u8| [&[0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed][..], &[byte; 32]].concat();
     let (first, last) = (script(1), [script(2), vec![7]].concat());
     let short = &script(3)[..37];

@@ -1,6 +1,7 @@
 //! The files beside the log, which can all be rebuilt from it.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,32 @@ pub(in crate::store) fn set_snapshots_aside(folder: &Path) -> io::Result<bool> {
     Ok(!snapshots.is_empty())
 }
 
+/// Makes the files durable that hold bodies too large for a segment, except those in `synced`, to which they are added.
+///
+/// sled never syncs them, and writes each of them once. A file that is gone holds nothing that is still needed.
+pub(in crate::store) fn sync_blobs(
+    folder: &Path,
+    synced: &mut BTreeSet<PathBuf>,
+) -> io::Result<()> {
+    let blobs = folder.join("blobs");
+    let paths = match names(&blobs) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        names => names?.into_iter().map(|(_, path)| path).collect::<BTreeSet<_>>(),
+    };
+    let mut is_new = false;
+    for path in paths.difference(synced) {
+        match File::open(path).and_then(|file| file.sync_all()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => result.map(|()| is_new = true)?,
+        }
+    }
+    if is_new {
+        File::open(&blobs)?.sync_all()?;
+    }
+    *synced = paths;
+    Ok(())
+}
+
 /// Rewrites sled's settings if they are damaged: they are always the same.
 pub(in crate::store) fn repair_settings(folder: &Path) -> io::Result<()> {
     let path = folder.join("conf");
@@ -57,7 +84,7 @@ pub(in crate::store) fn repair_settings(folder: &Path) -> io::Result<()> {
     }
     let new = folder.join("conf.new");
     fs::write(&new, right)?;
-    fs::File::open(&new)?.sync_all()?;
+    File::open(&new)?.sync_all()?;
     fs::rename(new, path)
 }
 

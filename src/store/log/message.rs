@@ -5,7 +5,7 @@ use super::{RED_ZONE, SEGMENT, SEGMENT_HEAD};
 /// A position in the log, counted through all segments ever written: sled's `Lsn`.
 pub(super) type Lsn = i64;
 
-/// What a segment's header says.
+/// The content of a segment's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHead {
     /// The position in the log at which the segment begins.
@@ -36,8 +36,8 @@ pub(super) fn segment_number(lsn: Lsn) -> u64 {
 
 /// What a message does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Nothing: its writer gave up.
+pub(super) enum MessageKind {
+    /// It does nothing, since its writer gave up.
     Canceled,
     /// Ends the segment.
     Cap,
@@ -55,7 +55,7 @@ pub(super) enum Kind {
     Link,
 }
 
-impl Kind {
+impl MessageKind {
     fn decode(byte: u8) -> Option<Self> {
         Some(match byte {
             1 => Self::Canceled,
@@ -76,23 +76,23 @@ fn is_in_file(kind: u8) -> bool {
 }
 
 /// Returns the number of the file that holds a message's body, if a file does.
-pub(super) fn file_number(message: &Message<'_>) -> Option<i64> {
+pub(super) fn file_number(message: &LogMessage<'_>) -> Option<i64> {
     let mut body = message.body;
     message.in_file.then(|| body.i64()).flatten()
 }
 
 /// Returns the body in a file of its own; `None` if it is damaged.
-pub(super) fn body_in_file(file: &[u8], kind: Kind) -> Option<Vec<u8>> {
+pub(super) fn body_in_file(file: &[u8], kind: MessageKind) -> Option<Vec<u8>> {
     let (crc, rest) = file.split_first_chunk::<4>()?;
     let (kind_byte, body) = rest.split_first()?;
     let good = crc32fast::hash(rest) == u32::from_le_bytes(*crc);
-    (good && Kind::decode(*kind_byte) == Some(kind)).then(|| body.to_vec())
+    (good && MessageKind::decode(*kind_byte) == Some(kind)).then(|| body.to_vec())
 }
 
 /// A message whose checksum matches.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Message<'a> {
-    pub(super) kind: Kind,
+pub(super) struct LogMessage<'a> {
+    pub(super) kind: MessageKind,
     /// The node it is about.
     pub(super) pid: u64,
     pub(super) body: &'a [u8],
@@ -116,7 +116,7 @@ pub(super) fn number_of_message(segment: &[u8], at: usize) -> Option<u64> {
 }
 
 /// Reads the message at a position of a segment's bytes; returns `None` if there is none or it is damaged.
-pub(super) fn read_message(segment: &[u8], at: usize, number: u64) -> Option<Message<'_>> {
+pub(super) fn read_message(segment: &[u8], at: usize, number: u64) -> Option<LogMessage<'_>> {
     let (message, crc) = read_unchecked(segment, at, number)?;
     let head = &segment[at + 4..at + message.len - message.body.len()];
     let mut hasher = crc32fast::Hasher::new();
@@ -135,12 +135,16 @@ pub(super) fn message_len(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Reads a message that may be damaged, and the checksum that it should have.
-pub(super) fn read_unchecked(segment: &[u8], at: usize, number: u64) -> Option<(Message<'_>, u32)> {
+pub(super) fn read_unchecked(
+    segment: &[u8],
+    at: usize,
+    number: u64,
+) -> Option<(LogMessage<'_>, u32)> {
     let bytes = segment.get(at..)?;
     let mut rest = bytes;
     let crc = rest.u32()? ^ u32::MAX;
     let kind_byte = rest.u8()?;
-    let kind = Kind::decode(kind_byte)?;
+    let kind = MessageKind::decode(kind_byte)?;
     let body_len = usize::try_from(rest.varint()?).ok()?;
     if rest.varint()? != number {
         return None;
@@ -148,7 +152,10 @@ pub(super) fn read_unchecked(segment: &[u8], at: usize, number: u64) -> Option<(
     let pid = rest.varint()?;
     let head = bytes.len() - rest.len();
     let body = rest.get(..body_len)?;
-    Some((Message { kind, pid, body, in_file: is_in_file(kind_byte), len: head + body_len }, crc))
+    Some((
+        LogMessage { kind, pid, body, in_file: is_in_file(kind_byte), len: head + body_len },
+        crc,
+    ))
 }
 
 /// Reads sled's numbers and byte strings from the front of bytes; each method returns `None` if they end too early.

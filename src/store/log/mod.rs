@@ -22,8 +22,12 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub(super) use files::{remove_unfinished_snapshots, repair_settings, set_snapshots_aside};
+pub(super) use files::{
+    remove_unfinished_snapshots, repair_settings, set_snapshots_aside, sync_blobs,
+};
 pub(super) use reader::Log;
+#[cfg(test)]
+pub(super) use replay::blocks_of_last_batch;
 pub(super) use scan::{Extent, Found, Values, scan, sort_versions};
 
 /// Bytes of a segment.

@@ -4,7 +4,7 @@ use super::message::Read;
 
 /// A node: the entries with keys from `lo` to `hi`, or the children that hold them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
+pub(super) struct TreeNode {
     /// The node to the right.
     pub(super) next: Option<u64>,
     /// The child that is being merged into its left neighbour.
@@ -25,23 +25,23 @@ enum Data {
 
 /// The next step in the search for a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step<'a> {
+pub(super) enum SearchStep<'a> {
     /// The search ends here, with the key's value if it has one.
     Here(Option<&'a [u8]>),
     /// The search goes on in this node.
     Go(u64),
 }
 
-impl Node {
+impl TreeNode {
     /// Returns `None` if the bytes are no node.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let parts = Parts::decode(bytes)?;
         let keys = parts.keys.iter().map(|key| key.to_vec());
         let data = match parts.values {
-            Values::Leaf(values) => {
+            NodeValues::Leaf(values) => {
                 Data::Leaf(keys.zip(values.iter().map(|value| value.to_vec())).collect())
             }
-            Values::Index(pids) => Data::Index(keys.zip(pids).collect()),
+            NodeValues::Index(pids) => Data::Index(keys.zip(pids).collect()),
         };
         Some(Self {
             next: parts.next,
@@ -87,23 +87,23 @@ impl Node {
     }
 
     /// Returns the next step in the search for a key; `None` if the search should not have come to this node.
-    pub(super) fn step(&self, key: &[u8]) -> Option<Step<'_>> {
+    pub(super) fn step(&self, key: &[u8]) -> Option<SearchStep<'_>> {
         if key < self.lo.as_slice() {
             return None;
         }
         if !self.hi.is_empty() && key >= self.hi.as_slice() {
-            return self.next.map(Step::Go);
+            return self.next.map(SearchStep::Go);
         }
         let suffix = key.get(self.prefix_len..)?;
         match &self.data {
             Data::Leaf(entries) => {
                 let at = entries.binary_search_by(|(known, _)| known.as_slice().cmp(suffix));
-                Some(Step::Here(at.ok().map(|at| entries[at].1.as_slice())))
+                Some(SearchStep::Here(at.ok().map(|at| entries[at].1.as_slice())))
             }
             Data::Index(children) => {
                 let after = children.partition_point(|(known, _)| known.as_slice() <= suffix);
                 let (_, pid) = children.get(after.checked_sub(1)?)?;
-                Some(Step::Go(*pid))
+                Some(SearchStep::Go(*pid))
             }
         }
     }
@@ -127,10 +127,10 @@ struct Parts<'a> {
     lo: &'a [u8],
     hi: &'a [u8],
     keys: Vec<&'a [u8]>,
-    values: Values<'a>,
+    values: NodeValues<'a>,
 }
 
-enum Values<'a> {
+enum NodeValues<'a> {
     Leaf(Vec<&'a [u8]>),
     Index(Vec<u64>),
 }
@@ -146,8 +146,8 @@ impl<'a> Parts<'a> {
         let count = usize::try_from(rest.varint()?).ok().filter(|count| *count <= rest.len())?;
         let keys = (0..count).map(|_| rest.bytes()).collect::<Option<Vec<_>>>()?;
         let values = match kind {
-            0 => Values::Leaf((0..count).map(|_| rest.bytes()).collect::<Option<_>>()?),
-            1 => Values::Index((0..count).map(|_| rest.varint()).collect::<Option<_>>()?),
+            0 => NodeValues::Leaf((0..count).map(|_| rest.bytes()).collect::<Option<_>>()?),
+            1 => NodeValues::Index((0..count).map(|_| rest.varint()).collect::<Option<_>>()?),
             _ => return None,
         };
         let parts = Self { next, merging_child, prefix_len, lo, hi, keys, values };
@@ -158,7 +158,7 @@ impl<'a> Parts<'a> {
 /// Returns the full keys of a leaf and their values, borrowed from its bytes; `None` if the bytes are no leaf.
 pub(super) fn leaf_entries(bytes: &[u8]) -> Option<Vec<(Vec<u8>, &[u8])>> {
     let parts = Parts::decode(bytes)?;
-    let Values::Leaf(values) = parts.values else { return None };
+    let NodeValues::Leaf(values) = parts.values else { return None };
     let prefix = &parts.lo[..parts.prefix_len];
     let keys = parts.keys.iter().map(|key| [prefix, key].concat());
     Some(keys.zip(values).collect())

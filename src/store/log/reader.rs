@@ -1,9 +1,10 @@
 //! Looking records up in sled's files.
 
 use super::message::{
-    Kind, Message, Read, body_in_file, file_number, message_len, read_message, segment_number,
+    LogMessage, MessageKind, Read, body_in_file, file_number, message_len, read_message,
+    segment_number,
 };
-use super::node::{Node, Step};
+use super::node::{SearchStep, TreeNode};
 use super::replay::{Replayed, read_up_to, replay};
 use super::snapshot::{NodePlace, Place, Snapshot};
 use super::{LogError, SEGMENT};
@@ -41,8 +42,8 @@ pub(in crate::store) struct Log {
     ignored_snapshot: bool,
     torn: Vec<Range<u64>>,
     /// The tree's inner nodes, by id, and the leaves read last.
-    inner: Mutex<HashMap<u64, Arc<Node>>>,
-    leaves: Mutex<VecDeque<(u64, Arc<Node>)>>,
+    inner: Mutex<HashMap<u64, Arc<TreeNode>>>,
+    leaves: Mutex<VecDeque<(u64, Arc<TreeNode>)>>,
 }
 
 impl Log {
@@ -102,14 +103,14 @@ impl Log {
         self.ignored_snapshot
     }
 
-    /// A record.
+    /// Returns the value of a record, if there is one.
     ///
     /// # Errors
     /// Reading failed, or a node on the way to it is damaged.
     pub(in crate::store) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
         let leaf = self.leaf_of(key)?;
         match leaf.step(key) {
-            Some(Step::Here(value)) => Ok(value.map(<[u8]>::to_vec)),
+            Some(SearchStep::Here(value)) => Ok(value.map(<[u8]>::to_vec)),
             _ => Err(LogError::damaged("a leaf of the tree does not hold its keys")),
         }
     }
@@ -140,12 +141,12 @@ impl Log {
         Err(LogError::damaged("the tree's leaves form a cycle"))
     }
 
-    fn leaf_of(&self, key: &[u8]) -> Result<Arc<Node>, LogError> {
+    fn leaf_of(&self, key: &[u8]) -> Result<Arc<TreeNode>, LogError> {
         let mut node = self.node(self.root)?;
         for _ in 0..MAX_DEPTH {
             match node.step(key) {
-                Some(Step::Here(_)) => return Ok(node),
-                Some(Step::Go(next)) => node = self.node(next)?,
+                Some(SearchStep::Here(_)) => return Ok(node),
+                Some(SearchStep::Go(next)) => node = self.node(next)?,
                 None => return Err(LogError::damaged("the tree does not lead to a key")),
             }
         }
@@ -155,7 +156,7 @@ impl Log {
     fn find_root(&self) -> Result<u64, LogError> {
         let damaged = || LogError::damaged("the root of the tree is missing");
         let NodePlace::At(place, _) = self.place(META)? else { return Err(damaged()) };
-        let body = self.body(META, *place, Kind::Meta)?;
+        let body = self.body(META, *place, MessageKind::Meta)?;
         let mut rest = body.as_slice();
         while !rest.is_empty() {
             let (name, pid) = (rest.bytes().ok_or_else(damaged)?, rest.varint());
@@ -171,7 +172,7 @@ impl Log {
         place.ok_or_else(|| LogError::damaged("a node of the tree is missing"))
     }
 
-    fn node(&self, pid: u64) -> Result<Arc<Node>, LogError> {
+    fn node(&self, pid: u64) -> Result<Arc<TreeNode>, LogError> {
         if let Some(node) = lock(&self.inner).get(&pid) {
             return Ok(node.clone());
         }
@@ -191,20 +192,20 @@ impl Log {
         Ok(node)
     }
 
-    fn read_node(&self, pid: u64) -> Result<Node, LogError> {
+    fn read_node(&self, pid: u64) -> Result<TreeNode, LogError> {
         let damaged = || LogError::damaged(format!("node {pid} of the tree is damaged"));
         let NodePlace::At(base, changes) = self.place(pid)? else { return Err(damaged()) };
-        let base = self.body(pid, *base, Kind::Node)?;
-        let mut node = Node::decode(&base).ok_or_else(damaged)?;
+        let base = self.body(pid, *base, MessageKind::Node)?;
+        let mut node = TreeNode::decode(&base).ok_or_else(damaged)?;
         for change in changes {
-            let link = self.body(pid, *change, Kind::Link)?;
+            let link = self.body(pid, *change, MessageKind::Link)?;
             node.apply(&link).ok_or_else(damaged)?;
         }
         Ok(node)
     }
 
-    /// The body of a message, which is of this kind and about this node.
-    fn body(&self, pid: u64, place: Place, kind: Kind) -> Result<Vec<u8>, LogError> {
+    /// Returns the body of a message, which must be of this kind and about this node.
+    fn body(&self, pid: u64, place: Place, kind: MessageKind) -> Result<Vec<u8>, LogError> {
         let damaged = || LogError::damaged(format!("the message at {} is damaged", place.offset));
         let in_segment = SEGMENT - place.offset % SEGMENT;
         let in_segment = usize::try_from(in_segment).map_err(|_| damaged())?;
@@ -213,7 +214,7 @@ impl Log {
         self.body_of(&message, pid, kind)?.ok_or_else(damaged)
     }
 
-    /// At least the bytes of the message at an offset, but no more than `max`.
+    /// Reads at least the bytes of the message at an offset, but at most `max` bytes.
     fn read_at_message(&self, offset: u64, max: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; GUESS.min(max)];
         let read = read_up_to(&self.file, &mut bytes, offset)?;
@@ -226,9 +227,9 @@ impl Log {
 
     fn body_of(
         &self,
-        message: &Message<'_>,
+        message: &LogMessage<'_>,
         pid: u64,
-        kind: Kind,
+        kind: MessageKind,
     ) -> Result<Option<Vec<u8>>, LogError> {
         if message.pid != pid || message.kind != kind {
             return Ok(None);

@@ -1,19 +1,20 @@
 //! Reads the log from the snapshot on, as sled does when it opens, but writes nothing.
 
 use super::message::{
-    Kind, Lsn, Message, Read, SegmentHead, file_number, number_of_message, segment_number,
+    LogMessage, Lsn, MessageKind, Read, SegmentHead, body_in_file, file_number, number_of_message,
+    segment_number,
 };
 use super::segment::{Item, Items};
 use super::snapshot::{NodePlace, Place, Snapshot};
 use super::{LogError, SEGMENT, SEGMENT_HEAD};
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// What the log says, up to its end.
+/// The content of the log, up to its end.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
     /// Where each node is, by id.
@@ -53,7 +54,7 @@ pub(super) fn replay(file: &File, blobs: &Path, snapshot: Snapshot) -> Result<Re
     let mut log = Replayed { nodes: snapshot.nodes, damage: None, blobs, torn: Vec::new() };
     let segments = log.find_segments(file, first)?;
     let stable = segments.values().map(|segment| segment.stable).fold(first, Lsn::max);
-    let batch = last_batch(file, &segments)?;
+    let batch = find_last_batch(file, &segments, from)?;
     let end = log.find_end(file, &segments, stable, batch)?;
     if end + 1 < from {
         log.record_damage("the log ends before the snapshot does");
@@ -78,7 +79,7 @@ impl Replayed {
         self.damage.get_or_insert_with(|| what.into());
     }
 
-    /// The segments in use from a position of the log on.
+    /// Returns the segments in use from a position of the log on.
     fn find_segments(&mut self, file: &File, first: Lsn) -> Result<Segments, LogError> {
         let mut segments = Segments::new();
         let mut headless = Vec::new();
@@ -120,21 +121,23 @@ impl Replayed {
         Ok(())
     }
 
-    /// The position of the log's last byte.
+    /// Returns the position of the log's last byte.
     ///
-    /// Each of our batches is on disk before the next one begins, so a batch that begins after a gap says that the gap
-    /// is damage. But after a power cut, of the last batch any part may be there and any other not: what a segment's
+    /// Each of our batches is on disk before the next one begins, so a gap in a batch before the last one is damage. But
+    /// after a power cut, or a panic of a thread of sled's that writes, any part of what follows the batch before the last
+    /// one may be there and any other not: the last batch, and nodes that sled wrote again before it. What a segment's
     /// header calls stable was handed to the system only. A segment that is missing below that was freed.
     fn find_end(
         &mut self,
         file: &File,
         segments: &Segments,
         stable: Lsn,
-        batch: Option<Lsn>,
+        batch: Option<LastBatch>,
     ) -> Result<Lsn, LogError> {
         let start_of = |lsn: Lsn| lsn - lsn % SEGMENT_LSN;
-        let first = start_of(batch.map_or(stable, |batch| batch.min(stable)));
+        let first = start_of(batch.map_or(stable, |batch| batch.start.min(stable)));
         let (mut end, mut tear) = (-1, None);
+        let mut unwritten = BTreeMap::new();
         let mut expected = start_of(stable);
         for (lsn, segment) in segments.range(first..) {
             if *lsn > expected {
@@ -147,7 +150,16 @@ impl Replayed {
                 match item {
                     Item::Gap => drop(tear.get_or_insert(end)),
                     Item::Message(message) => {
-                        if message.kind == Kind::Manifest && tear.take().is_some() {
+                        let start = lsn + Lsn::try_from(at).unwrap_or(0);
+                        if batch.is_some_and(|batch| start > batch.previous_end) {
+                            self.note_file(&message, end, &mut unwritten);
+                        }
+                        let is_damage = |tear: &mut Lsn| {
+                            !batch.is_some_and(|batch| batch.is_torn(start, *tear))
+                        };
+                        if message.kind == MessageKind::Manifest
+                            && tear.take_if(is_damage).is_some()
+                        {
                             self.record_damage("the log has a hole before its end");
                         }
                         end = lsn + Lsn::try_from(at + message.len).unwrap_or(0) - 1;
@@ -155,7 +167,22 @@ impl Replayed {
                 }
             }
         }
+        let tear = tear.into_iter().chain(unwritten.into_values()).min();
         Ok(tear.unwrap_or(end))
+    }
+
+    /// Records that a file which a message names never reached the disk, with the byte `end` before the message, unless the
+    /// node is written again: then sled has removed the file.
+    fn note_file(&self, message: &LogMessage<'_>, end: Lsn, unwritten: &mut BTreeMap<u64, Lsn>) {
+        let is_whole = file_number(message).is_none_or(|file| {
+            let body = fs::read(self.blobs.join(file.to_string()));
+            body.is_ok_and(|bytes| body_in_file(&bytes, message.kind).is_some())
+        });
+        if !is_whole {
+            unwritten.entry(message.pid).or_insert(end);
+        } else if matches!(message.kind, MessageKind::Node | MessageKind::Free) {
+            unwritten.remove(&message.pid);
+        }
     }
 
     /// Applies a segment's messages; returns whether the next segment follows.
@@ -174,9 +201,8 @@ impl Replayed {
             if gap {
                 self.record_damage("a message of the log is damaged");
             }
-            if message.kind == Kind::Manifest {
-                let last = (&mut &*message.body).i64().unwrap_or(Lsn::MAX);
-                if last > end {
+            if message.kind == MessageKind::Manifest {
+                if last_of_batch(&message) > end {
                     return false;
                 }
             } else if lsn >= from {
@@ -187,7 +213,7 @@ impl Replayed {
         true
     }
 
-    fn put(&mut self, message: &Message<'_>, place: Place) {
+    fn put(&mut self, message: &LogMessage<'_>, place: Place) {
         let Ok(at) = usize::try_from(message.pid) else { return };
         // sled removes the file once the node is written again further on, so the message is outdated.
         if file_number(message).is_some_and(|file| !self.blobs.join(file.to_string()).exists()) {
@@ -195,19 +221,19 @@ impl Replayed {
         }
         let known = self.nodes.get_mut(at);
         match (message.kind, known) {
-            (Kind::Canceled | Kind::Cap | Kind::Manifest, _) => {}
-            (Kind::Link, Some(NodePlace::At(base, changes))) => {
+            (MessageKind::Canceled | MessageKind::Cap | MessageKind::Manifest, _) => {}
+            (MessageKind::Link, Some(NodePlace::At(base, changes))) => {
                 if changes.last().unwrap_or(base).lsn < place.lsn {
                     changes.push(place);
                 }
             }
             // The node is written again further on.
-            (Kind::Link, _) => {}
+            (MessageKind::Link, _) => {}
             (kind, _) => {
                 if self.nodes.len() <= at {
                     self.nodes.resize(at + 1, NodePlace::Missing);
                 }
-                let free = kind == Kind::Free;
+                let free = kind == MessageKind::Free;
                 self.nodes[at] =
                     if free { NodePlace::Free } else { NodePlace::At(place, Vec::new()) };
             }
@@ -225,20 +251,81 @@ fn after(end: Lsn, segments: &Segments) -> Vec<Range<u64>> {
     segments.iter().rev().filter_map(cut).collect()
 }
 
-/// Returns where the last batch begins, if there is one.
-fn last_batch(file: &File, segments: &Segments) -> Result<Option<Lsn>, LogError> {
-    for (lsn, segment) in segments.iter().rev() {
-        let bytes = read_segment(file, segment.offset)?;
-        let items = Items::new(&bytes, segment_number(*lsn), SEGMENT_HEAD);
-        let is_manifest = |item: &Item<'_>| matches!(item, Item::Message(message) if message.kind == Kind::Manifest);
-        if let Some((at, _)) = items.filter(|(_, item)| is_manifest(item)).last() {
-            return Ok(Some(lsn.saturating_add(Lsn::try_from(at).unwrap_or(Lsn::MAX))));
-        }
-    }
-    Ok(None)
+/// Where the last batch is.
+#[derive(Clone, Copy, Debug)]
+struct LastBatch {
+    start: Lsn,
+    /// The last byte of the batch before it, or of what the snapshot covers.
+    previous_end: Lsn,
 }
 
-/// A segment's bytes; fewer where the file ends.
+impl LastBatch {
+    /// Returns whether the batch that begins at `start` is this one, and a gap after the byte `end` began only once the
+    /// batch before it was complete.
+    fn is_torn(self, start: Lsn, end: Lsn) -> bool {
+        start == self.start && end >= self.previous_end
+    }
+}
+
+/// Finds the last batch, if there is one; `from` is where the snapshot ends.
+fn find_last_batch(
+    file: &File,
+    segments: &Segments,
+    from: Lsn,
+) -> Result<Option<LastBatch>, LogError> {
+    let mut last: Option<Lsn> = None;
+    for (lsn, segment) in segments.iter().rev() {
+        let bytes = read_segment(file, segment.offset)?;
+        let mut batches: Vec<(Lsn, Lsn)> = Vec::new();
+        for (at, item) in Items::new(&bytes, segment_number(*lsn), SEGMENT_HEAD) {
+            let Item::Message(message) = item else { continue };
+            if message.kind == MessageKind::Manifest {
+                let start = lsn.saturating_add(Lsn::try_from(at).unwrap_or(Lsn::MAX));
+                batches.push((start, last_of_batch(&message)));
+            }
+        }
+        for (start, end) in batches.into_iter().rev() {
+            match last {
+                Some(start) => return Ok(Some(LastBatch { start, previous_end: end })),
+                None => last = Some(start),
+            }
+        }
+    }
+    Ok(last.map(|start| LastBatch { start, previous_end: from - 1 }))
+}
+
+/// Returns where in the file the blocks begin that hold parts of the last batch and nothing else.
+#[cfg(test)]
+pub(in crate::store) fn blocks_of_last_batch(
+    file: &File,
+    block: usize,
+) -> Result<Vec<u64>, LogError> {
+    let segments = Replayed::default().find_segments(file, 0)?;
+    let start = find_last_batch(file, &segments, 0)?.map_or(Lsn::MAX, |batch| batch.start);
+    let (mut end, mut blocks) = (start, Vec::new());
+    for (lsn, segment) in segments.range(start - start % SEGMENT_LSN..) {
+        let bytes = read_segment(file, segment.offset)?;
+        let position = |at: usize| lsn + Lsn::try_from(at).unwrap_or(Lsn::MAX);
+        for (at, item) in Items::new(&bytes, segment_number(*lsn), SEGMENT_HEAD) {
+            match item {
+                Item::Message(message) if position(at) == start => end = last_of_batch(&message),
+                _ => {}
+            }
+        }
+        // The first one has the segment's header, too.
+        let own = (block..SEGMENT_BYTES).step_by(block);
+        let own = own.filter(|at| position(*at) > start && position(at + block) <= end);
+        blocks.extend(own.map(|at| segment.offset + u64::try_from(at).unwrap_or(u64::MAX)));
+    }
+    Ok(blocks)
+}
+
+/// Returns the position of a batch's last byte, as the message that begins it has it.
+fn last_of_batch(manifest: &LogMessage<'_>) -> Lsn {
+    (&mut &*manifest.body).i64().unwrap_or(Lsn::MAX)
+}
+
+/// Reads the bytes of a segment, or fewer if the file ends there.
 pub(super) fn read_segment(file: &File, offset: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; SEGMENT_BYTES];
     let read = read_up_to(file, &mut bytes, offset)?;

@@ -3,7 +3,7 @@
 //! None of it is trusted: the headers of a page prove themselves by their hashes.
 
 use super::message::{
-    Kind, Message, Read, SegmentHead, may_begin_at, number_of_message, read_unchecked,
+    LogMessage, MessageKind, Read, SegmentHead, may_begin_at, number_of_message, read_unchecked,
 };
 use super::node::{leaf_entries, link_entry};
 use super::replay::{read_segment, read_up_to};
@@ -129,7 +129,8 @@ fn scan_segment(found: &mut Found, bytes: &[u8], offset: u64, number: u64, value
                 let order = order - i64::MAX;
                 let end = items.get(index + 1).map_or(bytes.len(), |(next, _)| *next);
                 let whole = read_unchecked(bytes, *at, number);
-                if let Some((message, _)) = whole.filter(|(message, _)| message.kind == Kind::Node)
+                if let Some((message, _)) =
+                    whole.filter(|(message, _)| message.kind == MessageKind::Node)
                 {
                     add_message(&message, values, |key, value| add(key, value, order));
                 }
@@ -145,19 +146,19 @@ fn scan_segment(found: &mut Found, bytes: &[u8], offset: u64, number: u64, value
 }
 
 fn add_message<'a>(
-    message: &Message<'a>,
+    message: &LogMessage<'a>,
     values: &impl Values,
     mut add: impl FnMut(Option<Vec<u8>>, &'a [u8]),
 ) {
     match message.kind {
         // No page is large enough for a file of its own.
         _ if message.in_file => {}
-        Kind::Node => {
+        MessageKind::Node => {
             let entries = leaf_entries(message.body).unwrap_or_default();
             entries.into_iter().for_each(|(key, value)| add(Some(key), value));
         }
         // The key lacks the prefix of its node.
-        Kind::Link => {
+        MessageKind::Link => {
             if let Some((key, value)) = link_entry(message.body) {
                 add(values.key_of(key, value), value);
             }

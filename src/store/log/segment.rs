@@ -1,12 +1,12 @@
 //! Iterates over the messages of a segment.
 
-use super::message::{Kind, Message, may_begin_at, read_message};
+use super::message::{LogMessage, MessageKind, may_begin_at, read_message};
 
 /// What a segment has at a position.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item<'a> {
     /// A message whose checksum fits.
-    Message(Message<'a>),
+    Message(LogMessage<'a>),
     /// Bytes that are no message, up to the next one or to the end.
     Gap,
 }
@@ -39,7 +39,7 @@ impl<'a> Iterator for Items<'a> {
         let at = self.at;
         if let Some(message) = read_message(self.bytes, at, self.number) {
             self.at += message.len;
-            self.ended = message.kind == Kind::Cap;
+            self.ended = message.kind == MessageKind::Cap;
             return Some((at, Item::Message(message)));
         }
         let mut after = (at + 1..self.bytes.len()).take_while(|at| may_begin_at(*at));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use tempfile::tempdir;
 
-/// Asks for what is near the end, where everything moves; gives how many times it asked.
+/// Reads headers near the end, which changes all the time, and returns how many times it has read.
 fn read_until(store: &SledStore, ended: &AtomicBool) -> u32 {
     let mut rounds = 0;
     while !ended.load(Ordering::Relaxed) {
@@ -25,16 +25,25 @@ fn read_until(store: &SledStore, ended: &AtomicBool) -> u32 {
 
 #[test]
 fn readers_never_see_damage_while_the_writer_commits_and_reorganises() {
-    let folder = tempdir().unwrap();
-    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    for keeps_in_memory in [false, true] {
+        let folder = tempdir().unwrap();
+        let mut store = SledStore::open(folder.path(), regtest()).unwrap();
+        if keeps_in_memory {
+            store.keep_in_memory(100_000);
+        }
+        read_beside_a_writer(&store);
+    }
+}
+
+fn read_beside_a_writer(store: &SledStore) {
     let mut branch = Branch::genesis(regtest());
-    append(&store, &mine(&mut branch, 500, 0));
+    append(store, &mine(&mut branch, 500, 0));
     let ended = AtomicBool::new(false);
     let rounds: u32 = thread::scope(|scope| {
-        let readers: Vec<_> = (0..2).map(|_| scope.spawn(|| read_until(&store, &ended))).collect();
+        let readers: Vec<_> = (0..2).map(|_| scope.spawn(|| read_until(store, &ended))).collect();
         for round in 1..60 {
             let fork = branch.clone();
-            append(&store, &mine(&mut branch, 200, round));
+            append(store, &mine(&mut branch, 200, round));
             branch = fork;
             let height = branch.height();
             let other = mine(&mut branch, 201, round + 100);

@@ -1,9 +1,10 @@
-//! Files that were cut, zeroed or overwritten: typed errors, never a panic, and `repair` gets out of it.
+//! Files that were cut, zeroed or overwritten cause typed errors and never a panic, and `repair` mends them.
 
-use super::mine::{append, mine, regtest, regtest_database};
+use super::mine::{append, as_killed, file, mine, regtest, regtest_database};
 use crate::chain::{Ancestors, Branch};
 use crate::store::create::Folders;
-use crate::store::layout::{RECORD, push_record};
+use crate::store::database::open_sled;
+use crate::store::log::blocks_of_last_batch;
 use crate::store::{Change, HeaderStore, SledStore, StoreError, repair, verify};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -14,11 +15,7 @@ use tempfile::{TempDir, tempdir};
 
 const HEADERS: u32 = 3000;
 
-fn file(folder: &Path, name: &str) -> PathBuf {
-    Folders::of(folder).database.join(name)
-}
-
-/// Whatever happened to the files: nothing panics, what is wrong is called damage, and repair mends it.
+/// Checks that nothing panics, that errors name the damage, and that repair mends it.
 fn assert_survives(folder: &Path, what: &str) {
     match SledStore::open(folder, regtest()) {
         Err(error) => assert!(error.is_damage(), "{what}: {error:?}"),
@@ -56,7 +53,7 @@ fn read_everything(store: &SledStore, what: &str) {
     }
 }
 
-/// A closed database; `reopened` ones have sled's own snapshot file of what is in the log.
+/// Returns a closed database; `reopened` ones have sled's own snapshot file.
 fn database(reopened: bool) -> TempDir {
     let folder = tempdir().unwrap();
     regtest_database(folder.path(), HEADERS);
@@ -140,7 +137,7 @@ fn a_folder_that_cannot_be_used_is_not_called_damaged() {
     assert!(matches!(error, StoreError::Io { .. }) && !error.is_damage(), "{error:?}");
 }
 
-/// The files beside the log, which can all be made again from it.
+/// Returns the files beside the log, which can all be rebuilt from it.
 fn derived_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(Folders::of(folder).database).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
@@ -162,7 +159,7 @@ fn assert_opens_whole(folder: &Path, what: &str) {
 }
 
 #[test]
-fn nothing_that_is_damaged_beside_the_log_keeps_the_store_from_opening_whole() {
+fn the_store_opens_completely_although_files_beside_the_log_are_damaged() {
     let mut random = StdRng::seed_from_u64(3);
     let folder = database(true);
     for round in 0..60 {
@@ -229,22 +226,7 @@ fn a_log_with_a_hole_is_not_opened_for_writing() {
     assert!(fs::read(&path).unwrap() == bytes, "nothing was erased");
 }
 
-/// The database of a store that is still open: as a kill leaves it.
-fn as_killed(store: &SledStore, from: &Path) -> TempDir {
-    let (folder, tip) = (tempdir().unwrap(), store.tip());
-    let database = Folders::of(folder.path()).database;
-    fs::create_dir_all(&database).unwrap();
-    for entry in fs::read_dir(Folders::of(from).database).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, database.join(path.file_name().unwrap())).unwrap();
-        }
-    }
-    assert_eq!(SledStore::open_to_read(folder.path(), regtest()).unwrap().tip(), tip);
-    folder
-}
-
-/// Has each segment's header say that all before it was handed to the system, as it does when sled was slow.
+/// Makes each segment's header say that everything before it was handed to the system, as it does when sled was slow.
 fn call_stable(log: &mut [u8]) {
     for segment in log.chunks_mut(512 * 1024).filter(|segment| segment[..20] != [0; 20]) {
         let lsn = i64::from_le_bytes(*segment[4..].first_chunk().unwrap()) ^ i64::MAX;
@@ -254,9 +236,9 @@ fn call_stable(log: &mut [u8]) {
     }
 }
 
-/// As after a power cut: the system writes what it was given in any order.
+/// After a power cut it may be so: the system writes what it was given in any order.
 #[test]
-fn a_batch_of_which_a_block_never_reached_the_disk_is_as_if_it_had_not_begun() {
+fn a_batch_is_void_if_a_block_of_it_never_reached_the_disk() {
     const BLOCK: usize = 4096;
     let folder = tempdir().unwrap();
     let store = SledStore::open(folder.path(), regtest()).unwrap();
@@ -266,22 +248,82 @@ fn a_batch_of_which_a_block_never_reached_the_disk_is_as_if_it_had_not_begun() {
     // More than two of the log's segments.
     let batch = mine(&mut branch, 30_000, 0);
     append(&store, &batch);
-    for lost in [500, 5000, 15_000, 29_000] {
-        let folder = as_killed(&store, folder.path());
+    let killed = as_killed(&store, folder.path());
+    // sled keeps a batch in random order, and after it writes some of its nodes again, anywhere in the file.
+    let log = fs::File::open(file(killed.path(), "db")).unwrap();
+    let blocks = blocks_of_last_batch(&log, BLOCK).unwrap();
+    assert!(blocks.len() > 250, "{} blocks", blocks.len());
+    for lost in [1, 60, 125, blocks.len() - 2] {
+        let folder = as_killed(&store, killed.path());
         let db = file(folder.path(), "db");
-        let (mut bytes, mut record) = (fs::read(&db).unwrap(), Vec::new());
-        push_record(&mut record, &batch.headers()[lost]);
-        let at = bytes.windows(RECORD).position(|window| window == record).unwrap();
+        let mut bytes = fs::read(&db).unwrap();
         call_stable(&mut bytes);
-        bytes[at / BLOCK * BLOCK..][..BLOCK].fill(0);
+        bytes[usize::try_from(blocks[lost]).unwrap()..][..BLOCK].fill(0);
         fs::write(&db, bytes).unwrap();
-        let what = format!("without the block of the batch's header {lost}");
+        let what = format!("without the batch's block {lost} of {}", blocks.len());
         let read = SledStore::open_to_read(folder.path(), regtest()).expect(&what);
         assert_eq!((read.tip(), read.damage()), (before.clone(), None), "{what}");
         drop(read);
         let store = SledStore::open(folder.path(), regtest()).expect(&what);
         assert_eq!(store.tip(), before, "{what}");
         append(&store, &batch);
+        assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None, "{what}");
+    }
+}
+
+/// sled writes nodes also between batches, and nothing waits until they are on disk.
+#[test]
+fn what_was_written_just_before_the_last_batch_may_be_lost_with_it() {
+    let folder = database(false);
+    let before = SledStore::open(folder.path(), regtest()).unwrap().tip();
+    let value = vec![0xab; 1000];
+    let db = open_sled(&Folders::of(folder.path()).database).unwrap();
+    db.insert(b"x", value.clone()).unwrap();
+    let mut batch = sled::Batch::default();
+    batch.insert(b"y", &[1]);
+    db.apply_batch(batch).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let path = file(folder.path(), "db");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = (0..bytes.len()).find(|at| bytes[*at..].starts_with(&value)).unwrap();
+    bytes[at..at + value.len()].fill(0);
+    fs::write(&path, &bytes).unwrap();
+    let read = SledStore::open_to_read(folder.path(), regtest()).unwrap();
+    assert_eq!((read.tip(), read.damage()), (before.clone(), None));
+    drop(read);
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    assert_eq!(store.tip(), before);
+    assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None);
+}
+
+/// sled syncs none of the files that hold what is too large for its log. After a power cut one may be empty, or missing.
+#[test]
+fn a_batch_is_void_if_a_file_that_it_names_never_reached_the_disk() {
+    for is_empty in [true, false] {
+        let folder = database(false);
+        let before = SledStore::open(folder.path(), regtest()).unwrap().tip();
+        let db = open_sled(&Folders::of(folder.path()).database).unwrap();
+        let mut batch = sled::Batch::default();
+        batch.insert(b"a", &[1]);
+        batch.insert(b"z", vec![7; 200_000]);
+        db.apply_batch(batch).unwrap();
+        db.flush().unwrap();
+        drop(db);
+        let blobs: Vec<_> = fs::read_dir(file(folder.path(), "blobs")).unwrap().collect();
+        assert!(!blobs.is_empty());
+        for path in blobs.into_iter().map(|entry| entry.unwrap().path()) {
+            if is_empty { fs::write(path, "") } else { fs::remove_file(path) }.unwrap();
+        }
+        let what = format!("empty files: {is_empty}");
+        let read = SledStore::open_to_read(folder.path(), regtest()).expect(&what);
+        assert_eq!((read.tip(), read.damage()), (before.clone(), None), "{what}");
+        for key in [b"a", b"z"] {
+            assert!(read.records.get(key, 0, "half a batch").unwrap().is_none(), "{what}: {key:?}");
+        }
+        drop(read);
+        let store = SledStore::open(folder.path(), regtest()).expect(&what);
+        assert_eq!(store.tip(), before, "{what}");
         assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None, "{what}");
     }
 }

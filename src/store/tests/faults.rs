@@ -1,12 +1,12 @@
-//! Records that were changed behind the store's back: what open, read and verify say of each.
+//! Records that were changed without the store: open, read and verify find each change.
 
 use super::mine::mainnet_database;
 use crate::chain::{Ancestors, params};
 use crate::primitives::Network;
 use crate::store::create::Folders;
 use crate::store::database::open_sled;
-use crate::store::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key};
-use crate::store::{Fault, HeaderStore, SledStore, StoreError, verify};
+use crate::store::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, bucket_key, lane_key, page_key};
+use crate::store::{Fault, HeaderStore, SledStore, StoreError, repair, verify};
 use std::path::Path;
 use tempfile::tempdir;
 
@@ -39,7 +39,7 @@ fn assert_damaged_at<T>(result: Result<T, StoreError>, expected: u32) {
     }
 }
 
-/// Where a header's record begins in its page.
+/// Returns where a header's record begins in its page.
 fn record(height: u32) -> usize {
     PAGE_HEAD + RECORD * (height % PAGE) as usize
 }
@@ -68,7 +68,7 @@ fn a_flipped_bit_in_any_field_of_a_header_is_found_at_its_height() {
 }
 
 #[test]
-fn a_header_whose_bits_were_changed_breaks_the_rule_of_its_bits() {
+fn a_header_with_changed_bits_breaks_the_rule_of_the_bits() {
     let folder = tempdir().unwrap();
     mainnet_database(folder.path(), 500);
     tamper(folder.path(), &page_key(300 / PAGE), |page| {
@@ -176,6 +176,29 @@ fn a_lost_index_entry_is_named_at_its_height() {
         let store = open(folder.path()).unwrap();
         assert_eq!(store.height_of(&headers.hashes()[6999]).unwrap(), None);
         assert_eq!(store.height_of(&headers.hashes()[6998]).unwrap(), Some(6999));
+    }
+}
+
+#[test]
+fn a_damaged_parity_record_is_named_and_a_repair_rewrites_it() {
+    for lane in [0, 5, 31] {
+        let folder = tempdir().unwrap();
+        mainnet_database(folder.path(), 9000);
+        let mainnet = params(Network::Mainnet);
+        assert_eq!(open(folder.path()).unwrap().parity_fault().unwrap(), None);
+        tamper(folder.path(), &lane_key(0, lane), |record| match lane {
+            0 => record[PAGE_HEAD + 7] ^= 1,
+            5 => record.truncate(100),
+            _ => *record.last_mut().unwrap() ^= 1,
+        });
+        let store = open(folder.path()).unwrap();
+        assert_eq!(verify(&store, mainnet, |_| ()).unwrap().fault, None, "the headers are good");
+        let fault = store.parity_fault().unwrap().unwrap();
+        let named = (fault.height, fault.rule.as_str());
+        assert_eq!(named, (u32::from(lane) * PAGE, "stored-parity"));
+        drop(store);
+        assert_eq!(repair(folder.path(), mainnet, |_| ()).unwrap().tip.height, 9000);
+        assert_eq!(open(folder.path()).unwrap().parity_fault().unwrap(), None);
     }
 }
 

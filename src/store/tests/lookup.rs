@@ -1,4 +1,4 @@
-//! From a hash to its height, wherever the hash is kept at the moment.
+//! Look-ups of heights by hash, in the index and among pending hashes.
 
 use super::mine::{append, mine, regtest};
 use crate::chain::{Ancestors, Branch};

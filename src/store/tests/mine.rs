@@ -1,19 +1,21 @@
-//! Regtest chains made on the spot, and the real one from the fixtures.
+//! Regtest chains that are mined for a test, mainnet's from the fixtures, and the files of a store.
 
 use crate::chain::{Branch, CheckedHeaders, Params, SPACING, link_batch, params};
 use crate::primitives::{HEADER_LEN, Header, MerkleRoot, Network};
+use crate::store::create::Folders;
 use crate::store::{Change, HeaderStore, SledStore};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tempfile::{TempDir, tempdir};
 
-/// A clock behind which every header of these tests lies.
+/// A time that is later than every header of these tests.
 pub(super) const NOW: u32 = 2_000_000_000;
 
 pub(super) fn regtest() -> &'static Params {
     params(Network::Regtest)
 }
 
-/// `count` headers on top of the branch; chains with another `salt` are other chains.
+/// Returns `count` headers on top of the branch. Another `salt` gives other headers.
 pub(super) fn mine(branch: &mut Branch, count: u32, salt: u8) -> CheckedHeaders {
     let mut headers = Vec::new();
     let (mut prev, mut time) = (branch.hash(), branch.time());
@@ -49,8 +51,8 @@ pub(super) fn append(store: &impl HeaderStore, headers: &CheckedHeaders) {
     store.commit(&Change { append: Some(headers), ..Change::default() }).unwrap();
 }
 
-/// A closed database with `count` regtest headers above genesis, and those headers.
-pub(super) fn regtest_database(folder: &Path, count: u32) -> CheckedHeaders {
+/// Returns a closed database with `count` regtest headers above genesis, and those headers.
+pub(crate) fn regtest_database(folder: &Path, count: u32) -> CheckedHeaders {
     let store = SledStore::open(folder, regtest()).unwrap();
     let headers = mine(&mut Branch::genesis(regtest()), count, 0);
     append(&store, &headers);
@@ -58,7 +60,7 @@ pub(super) fn regtest_database(folder: &Path, count: u32) -> CheckedHeaders {
     headers
 }
 
-/// A closed database with mainnet's first `count` headers above genesis, and those headers.
+/// Returns a closed database with mainnet's first `count` headers above genesis, and those headers.
 pub(super) fn mainnet_database(folder: &Path, count: usize) -> CheckedHeaders {
     let mainnet = params(Network::Mainnet);
     let store = SledStore::open(folder, mainnet).unwrap();
@@ -69,4 +71,24 @@ pub(super) fn mainnet_database(folder: &Path, count: usize) -> CheckedHeaders {
     append(&store, &headers);
     store.finish_bulk_load().unwrap();
     headers
+}
+
+/// Returns the path of a file of the database.
+pub(super) fn file(folder: &Path, name: &str) -> PathBuf {
+    Folders::of(folder).database.join(name)
+}
+
+/// Returns the database of a store that is still open: as it is after a kill.
+pub(super) fn as_killed(store: &SledStore, from: &Path) -> TempDir {
+    let (folder, tip) = (tempdir().unwrap(), store.tip());
+    let database = Folders::of(folder.path()).database;
+    fs::create_dir_all(&database).unwrap();
+    for entry in fs::read_dir(Folders::of(from).database).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, database.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    assert_eq!(SledStore::open_to_read(folder.path(), regtest()).unwrap().tip(), tip);
+    folder
 }

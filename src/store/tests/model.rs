@@ -1,14 +1,16 @@
 //! Random operations, with the store in memory as the model.
 
-use super::mine::{mine, regtest};
+use super::mine::{as_killed, file, mine, regtest};
 use crate::chain::{Ancestors, Branch, CheckedHeaders};
+use crate::fuzz::Bytes;
 use crate::primitives::BlockHash;
 use crate::store::{CandidateChange, Change, HeaderStore, MemoryStore, SledStore, verify};
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any};
 use proptest::{prop_oneof, proptest};
+use std::fs;
 use std::path::Path;
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -20,8 +22,8 @@ enum Op {
         depth: u32,
         count: u32,
     },
-    /// A branch is stored beside the chain in pieces, a change to the chain's end or a new process in between; then it
-    /// takes over, or does not.
+    /// Stores a candidate in pieces, with a change of the chain or a new process in between, and then activates or discards
+    /// it.
     Candidate {
         depth: u32,
         counts: Vec<u32>,
@@ -29,11 +31,21 @@ enum Op {
         activate: bool,
     },
     LastSync(u64),
-    /// The end of a sync.
+    /// Ends a sync.
     LastSyncAndFinishBulkLoad(u64),
     FinishBulkLoad,
     Reopen,
+    /// Goes on with the files as they are while the store is open.
+    Kill,
+    /// Appends headers, and cuts the power before these blocks of the database have reached the disk.
+    PowerCut {
+        count: u32,
+        lost: Vec<u8>,
+    },
 }
+
+/// How much of a file reaches a disk at once.
+const BLOCK: usize = 4096;
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
@@ -48,24 +60,37 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (0u64..2_000_000_000).prop_map(Op::LastSyncAndFinishBulkLoad),
         2 => Just(Op::FinishBulkLoad),
         3 => Just(Op::Reopen),
+        2 => Just(Op::Kill),
+        2 => (1u32..700, vec(any::<u8>(), 0..4))
+            .prop_map(|(count, lost)| Op::PowerCut { count, lost }),
     ];
     vec(op, 1..16)
 }
 
 /// The store under test, its model, and every hash that was ever stored.
-struct Pair<'a> {
-    folder: &'a Path,
+struct Pair {
     sled: Option<SledStore>,
     model: MemoryStore,
     seen: Vec<BlockHash>,
     salt: u8,
+    keeps_in_memory: bool,
+    folder: TempDir,
 }
 
-impl<'a> Pair<'a> {
-    fn new(folder: &'a Path) -> Self {
-        let model = MemoryStore::new(regtest());
-        let sled = Some(SledStore::open(folder, regtest()).unwrap());
-        Self { folder, sled, seen: vec![model.tip().hash], model, salt: 0 }
+fn open(folder: &Path, keeps_in_memory: bool) -> SledStore {
+    let mut store = SledStore::open(folder, regtest()).unwrap();
+    if keeps_in_memory {
+        store.keep_in_memory(50_000);
+    }
+    store
+}
+
+impl Pair {
+    fn new(keeps_in_memory: bool) -> Self {
+        let (folder, model) = (tempdir().unwrap(), MemoryStore::new(regtest()));
+        let sled = Some(open(folder.path(), keeps_in_memory));
+        let seen = vec![model.tip().hash];
+        Self { folder, keeps_in_memory, sled, seen, model, salt: 0 }
     }
 
     fn sled(&self) -> &SledStore {
@@ -92,8 +117,42 @@ impl<'a> Pair<'a> {
             Op::FinishBulkLoad => self.sled().finish_bulk_load().unwrap(),
             Op::Reopen => {
                 self.sled = None;
-                self.sled = Some(SledStore::open(self.folder, regtest()).unwrap());
+                self.sled = Some(open(self.folder.path(), self.keeps_in_memory));
             }
+            Op::Kill => self.go_on_with(as_killed(self.sled(), self.folder.path())),
+            Op::PowerCut { count, ref lost } => self.cut_power(count, lost),
+        }
+    }
+
+    /// Opens the files that a process has left.
+    fn go_on_with(&mut self, folder: TempDir) {
+        self.sled = Some(open(folder.path(), self.keeps_in_memory));
+        self.folder = folder;
+        self.model.discard_candidate().unwrap();
+    }
+
+    /// All of the change is stored, or nothing of it.
+    fn cut_power(&mut self, count: u32, lost: &[u8]) {
+        self.salt += 1;
+        let old = self.model.tip();
+        let new = self.mined_on(old.height, count);
+        self.seen.extend_from_slice(new.hashes());
+        let mut before = fs::read(file(self.folder.path(), "db")).unwrap();
+        let change = Change { append: Some(&new), ..Change::default() };
+        self.sled().commit(&change).unwrap();
+        let killed = as_killed(self.sled(), self.folder.path());
+        let path = file(killed.path(), "db");
+        let mut after = fs::read(&path).unwrap();
+        before.resize(after.len(), 0);
+        let blocks = (0..after.len()).step_by(BLOCK).map(|at| at..after.len().min(at + BLOCK));
+        let changed: Vec<_> = blocks.filter(|at| before[at.clone()] != after[at.clone()]).collect();
+        for block in lost.iter().map(|lost| &changed[usize::from(*lost) % changed.len()]) {
+            after[block.clone()].copy_from_slice(&before[block.clone()]);
+        }
+        fs::write(path, after).unwrap();
+        self.go_on_with(killed);
+        if lost.is_empty() || self.sled().tip() != old {
+            self.model.commit(&change).unwrap();
         }
     }
 
@@ -159,7 +218,7 @@ impl<'a> Pair<'a> {
         self.sled().commit(change).unwrap();
     }
 
-    /// Everything a caller can ask gives the same answer.
+    /// Checks that the store and its model give the same answers.
     fn compare(&self) {
         let (sled, model) = (self.sled(), &self.model);
         assert_eq!(sled.tip(), model.tip());
@@ -188,6 +247,57 @@ impl<'a> Pair<'a> {
         assert_eq!(report.fault, None);
         assert_eq!(report.checked, self.model.tip().height + 1);
         assert_eq!(report.hash, self.model.tip().hash);
+        assert_eq!(self.sled().parity_fault().unwrap(), None);
+    }
+}
+
+fn run(ops: &[Op], keeps_in_memory: bool) {
+    let mut pair = Pair::new(keeps_in_memory);
+    for op in ops {
+        pair.apply(op);
+        pair.compare();
+    }
+    pair.compare_all_hashes();
+    pair.apply(&Op::Reopen);
+    pair.compare();
+    pair.compare_all_hashes();
+}
+
+/// The fuzzer's target: a few bytes are an operation.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let mut input = Bytes(bytes);
+    let keeps_in_memory = input.below(2) == 1;
+    let mut ops = Vec::new();
+    while !input.is_empty() && ops.len() < 10 {
+        ops.push(op_of(&mut input));
+    }
+    run(&ops, keeps_in_memory);
+}
+
+fn op_of(input: &mut Bytes<'_>) -> Op {
+    let kind = input.u8() % 16;
+    let number = |input: &mut Bytes<'_>, below: u16| u32::from(input.u16() % below);
+    match kind {
+        0 | 1 => Op::Append(number(input, 12) + 1),
+        2 | 3 => Op::Append(number(input, 700) + 1),
+        4 => Op::Cut { depth: number(input, 300) },
+        5 => Op::Reorganise { depth: number(input, 20), count: number(input, 24) + 1 },
+        6 => Op::Reorganise { depth: number(input, 900), count: number(input, 900) + 1 },
+        7 | 8 => {
+            let counts = (0..=input.below(3)).map(|_| number(input, 300) + 1).collect();
+            let between = [None, Some(true), Some(false)][input.below(3)];
+            let activate = input.below(2) == 1;
+            Op::Candidate { depth: number(input, 400), counts, between, activate }
+        }
+        9 => Op::LastSync(u64::from(number(input, u16::MAX))),
+        10 => Op::LastSyncAndFinishBulkLoad(u64::from(number(input, u16::MAX))),
+        11 => Op::FinishBulkLoad,
+        12 => Op::Reopen,
+        13 => Op::Kill,
+        _ => {
+            let lost = (0..input.below(4)).map(|_| input.u8()).collect();
+            Op::PowerCut { count: number(input, 700) + 1, lost }
+        }
     }
 }
 
@@ -195,25 +305,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_of_changes_leaves_what_the_model_has(ops in ops()) {
-        let folder = tempdir().unwrap();
-        let mut pair = Pair::new(folder.path());
-        for op in &ops {
-            pair.apply(op);
-            pair.compare();
-        }
-        pair.compare_all_hashes();
-        pair.apply(&Op::Reopen);
-        pair.compare();
-        pair.compare_all_hashes();
+    fn any_sequence_of_changes_leaves_what_the_model_has(ops in ops(), keeps_in_memory: bool) {
+        run(&ops, keeps_in_memory);
     }
 }
 
 /// A cut and an append in one change rewrite the same index bucket: found by the test above.
 #[test]
-fn a_reorganisation_leaves_no_index_entry_of_what_it_removed() {
-    let folder = tempdir().unwrap();
-    let mut pair = Pair::new(folder.path());
+fn a_reorganization_leaves_no_index_entry_of_removed_headers() {
+    let mut pair = Pair::new(false);
     for op in [Op::Append(122), Op::Reorganise { depth: 15, count: 3 }] {
         pair.apply(&op);
     }

@@ -7,8 +7,9 @@ use crate::store::create::Folders;
 use crate::store::database::open_sled;
 use crate::store::layout::VERSION_KEY;
 use crate::store::{Change, HeaderStore, SCHEMA_VERSION, SledStore, StoreError, repair, verify};
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::{io, mem, process};
 use tempfile::tempdir;
@@ -29,7 +30,19 @@ fn an_empty_folder_becomes_a_chain_of_genesis_alone() {
 }
 
 #[test]
-fn a_second_open_says_who_has_the_folder_and_the_end_of_the_first_frees_it() {
+fn a_new_folder_is_for_the_user_alone_and_an_old_one_keeps_its_mode() {
+    let mode = |folder: &Path| fs::metadata(folder).unwrap().permissions().mode() & 0o777;
+    let folder = tempdir().unwrap();
+    let old = folder.path().join("old");
+    fs::create_dir(&old).unwrap();
+    fs::set_permissions(&old, Permissions::from_mode(0o755)).unwrap();
+    let new = old.join("new/regtest");
+    drop(SledStore::open(&new, regtest()).unwrap());
+    assert_eq!([&old, &old.join("new"), &new].map(|folder| mode(folder)), [0o755, 0o700, 0o700]);
+}
+
+#[test]
+fn a_folder_in_use_names_its_holder_and_is_free_once_that_has_ended() {
     let folder = tempdir().unwrap();
     let first = SledStore::open(folder.path(), regtest()).unwrap();
     match SledStore::open(folder.path(), regtest()) {
@@ -65,7 +78,7 @@ fn a_newer_schema_is_neither_opened_nor_repaired() {
 }
 
 #[test]
-fn a_schema_that_never_was_is_damage() {
+fn an_unknown_older_schema_is_damage() {
     let folder = tempdir().unwrap();
     regtest_database(folder.path(), 3);
     set_version(&folder, 0);
@@ -159,7 +172,7 @@ fn an_interrupted_creation_is_begun_again() {
     assert!(!unfinished.exists());
 }
 
-/// sled's own snapshot files, which it writes when it opens.
+/// Returns sled's own snapshot files, which sled writes when it opens.
 fn snapshots(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(Folders::of(folder).database).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
@@ -179,7 +192,7 @@ fn a_closed_bulk_load_leaves_nothing_for_the_next_open_to_write() {
 }
 
 #[test]
-fn nothing_is_kept_in_files_that_the_fsync_does_not_reach() {
+fn all_records_are_in_the_file_that_the_fsync_reaches() {
     let folder = tempdir().unwrap();
     regtest_database(folder.path(), 20_000);
     let blobs = fs::read_dir(Folders::of(folder.path()).database.join("blobs")).unwrap();

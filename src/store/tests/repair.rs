@@ -3,10 +3,12 @@
 use super::faults::tamper;
 use super::mine::{append, check, mainnet_database, mine, regtest, regtest_database};
 use crate::chain::{Ancestors, Branch, CheckedHeaders, params};
-use crate::primitives::Network;
+use crate::primitives::{Header, Network};
 use crate::store::create::Folders;
 use crate::store::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key, push_record};
 use crate::store::parity::lane_of;
+use crate::store::records::page_bytes;
+use crate::store::salvage::Salvage;
 use crate::store::{HeaderStore, SledStore, repair, verify};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -143,15 +145,41 @@ fn a_hole_of_64_bytes_anywhere_in_the_log_costs_no_header() {
 
 /// Zeros headers of a page wherever they lie in a file, with so many bytes before the first of each row.
 fn zero(bytes: &mut [u8], headers: &CheckedHeaders, heights: Range<u32>, before: usize) {
-    for height in heights.clone() {
+    let record_at = |height: u32| {
         let mut record = Vec::new();
         push_record(&mut record, &headers.headers()[height as usize - 1]);
+        record
+    };
+    // The headers of these tests have the same version and merkle root.
+    let start = record_at(heights.start)[..36].to_vec();
+    let places = (0..=bytes.len() - RECORD).filter(|at| bytes[*at..].starts_with(&start));
+    let places: Vec<usize> = places.collect();
+    for height in heights.clone() {
+        let record = record_at(height);
         let before = if height == heights.start { before } else { 0 };
-        let places = (0..=bytes.len() - RECORD).filter(|at| bytes[*at..].starts_with(&record));
-        for at in places.collect::<Vec<_>>() {
+        for at in places
+            .iter()
+            .copied()
+            .filter(|at| bytes[*at..].starts_with(&record))
+            .collect::<Vec<_>>()
+        {
             bytes[at - before..at + RECORD].fill(0);
         }
     }
+}
+
+/// A closed database of a chain that was stored in steps of so many headers.
+fn database_in_steps(folder: &Path, step: u32) -> CheckedHeaders {
+    let store = SledStore::open(folder, regtest()).unwrap();
+    let mut branch = Branch::genesis(regtest());
+    let mut all = Vec::new();
+    for _ in 0..40_000 / step {
+        let headers = mine(&mut branch, step, 0);
+        append(&store, &headers);
+        all.extend_from_slice(headers.headers());
+    }
+    store.finish_bulk_load().unwrap();
+    check(&mut Branch::genesis(regtest()), all)
 }
 
 /// The lane of two damaged pages, of which one has lost its head and its key too, mends both.
@@ -161,17 +189,7 @@ fn a_page_without_its_head_and_a_hole_in_another_of_its_lane_cost_no_header() {
     for (first, second) in [(PAGES[0], PAGES[1]), (PAGES[1], PAGES[0])] {
         for step in [1000, 8000, 40_000] {
             let folder = tempdir().unwrap();
-            let store = SledStore::open(folder.path(), regtest()).unwrap();
-            let mut branch = Branch::genesis(regtest());
-            let mut all = Vec::new();
-            for _ in 0..40_000 / step {
-                let headers = mine(&mut branch, step, 0);
-                append(&store, &headers);
-                all.extend_from_slice(headers.headers());
-            }
-            store.finish_bulk_load().unwrap();
-            drop(store);
-            let headers = check(&mut Branch::genesis(regtest()), all);
+            let headers = database_in_steps(folder.path(), step);
             damage(folder.path(), "db", |bytes| {
                 zero(bytes, &headers, first * PAGE..first * PAGE + 15, PAGE_HEAD + 8);
                 zero(bytes, &headers, second * PAGE + 47..second * PAGE + 52, 0);
@@ -180,6 +198,142 @@ fn a_page_without_its_head_and_a_hole_in_another_of_its_lane_cost_no_header() {
             assert_repaired(folder.path(), &headers, 40_000, &what);
         }
     }
+}
+
+/// Puts a page over the places where it ended, as a message that changes a node, and that names only the end of the key.
+fn put_changes(bytes: &mut [u8], number: u32, page: &[u8], ends: &[usize]) {
+    const SEGMENT: usize = 512 * 1024;
+    // So far before the place of the value in its node that the node no longer leads to it.
+    const SHIFT: usize = 8;
+    assert_eq!(page.len(), PAGE_HEAD + RECORD * PAGE as usize);
+    for end in ends {
+        let segment = end / SEGMENT * SEGMENT;
+        let lsn = i64::from_le_bytes(bytes[segment + 4..segment + 12].try_into().unwrap());
+        let segment_number =
+            u8::try_from((lsn ^ i64::MAX) / i64::try_from(SEGMENT).unwrap()).unwrap();
+        // The lengths of the body and of the page in three bytes each, the number of a node, and the last byte of the key.
+        let head = [10, 249, 3, 86, segment_number, 5];
+        let body = [&[0, 1, page_key(number)[4], 249, 3, 80], page].concat();
+        let crc = u32::MAX ^ crc32fast::hash(&[&body[..], &head].concat());
+        let message = [&crc.to_le_bytes()[..], &head, &body].concat();
+        bytes[end - SHIFT - message.len()..end - SHIFT].copy_from_slice(&message);
+        bytes[end - SHIFT..*end].fill(0);
+    }
+}
+
+/// sled may have written page 348 as a change of a node in which page 347 is next to page 349. The hole takes the end of page
+/// 347 and the head of page 349, and so both neighbours that would have told the number of page 348.
+#[test]
+fn a_page_without_a_number_between_two_damaged_ones_costs_no_header() {
+    const LOOSE: u32 = 348;
+    const HOLED: u32 = 253;
+    let folder = tempdir().unwrap();
+    let headers = database_in_steps(folder.path(), 8000);
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    let page = page_bytes(&store.records, LOOSE).unwrap();
+    drop(store);
+    damage(folder.path(), "db", |bytes| {
+        let starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&page));
+        let is_change = |at: &usize| bytes[..at - 3].ends_with(&[0, 1, page_key(LOOSE)[4]]);
+        let in_nodes = starts.filter(|at| !is_change(at));
+        let ends: Vec<usize> = in_nodes.map(|at| at + page.len()).collect();
+        let next = (LOOSE + 1) * PAGE;
+        zero(bytes, &headers, LOOSE * PAGE - 1..LOOSE * PAGE, 0);
+        zero(bytes, &headers, next..next + 15, PAGE_HEAD + 8);
+        zero(bytes, &headers, HOLED * PAGE + 47..HOLED * PAGE + 52, 0);
+        put_changes(bytes, LOOSE, &page, &ends);
+    });
+    assert_repaired(folder.path(), &headers, 40_000, "page 348 has no number");
+}
+
+/// Returns how many headers of a damaged database can be recovered, without writing any.
+fn recoverable(folder: &Path, headers: &CheckedHeaders) -> usize {
+    let old = Salvage::open(&Folders::of(folder).database, regtest()).unwrap();
+    let all: Vec<Header> = [&[regtest().genesis], headers.headers()].concat();
+    let mut parent = regtest().genesis.prev;
+    for (number, page) in (0..).zip(all.chunks(PAGE as usize)) {
+        let piece = old.page(number, &parent);
+        let same = piece.headers.iter().zip(page).take_while(|(got, expected)| got == expected);
+        let count = same.count();
+        if count < page.len() {
+            return (number * PAGE) as usize + count;
+        }
+        parent = page[count - 1].hash();
+    }
+    all.len()
+}
+
+/// A copy of what a sync has stored that is killed after its last change, and its headers.
+fn killed_database(folder: &Path, count: u32) -> CheckedHeaders {
+    let running = tempdir().unwrap();
+    let store = SledStore::open(running.path(), regtest()).unwrap();
+    let headers = mine(&mut Branch::genesis(regtest()), count, 0);
+    let mut branch = Branch::genesis(regtest());
+    for part in headers.headers().chunks(4000) {
+        append(&store, &check(&mut branch, part.to_vec()));
+    }
+    let [from, to] = [running.path(), folder].map(|folder| Folders::of(folder).database);
+    fs::create_dir(&to).unwrap();
+    fs::copy(from.join("db"), to.join("db")).unwrap();
+    headers
+}
+
+/// The hash index and the parity records of its headers have not been written yet. Of 40,000 headers, what they add to the
+/// parity records is stored twice, the second time in the last batch, which a hole makes look as if it had not been written.
+#[test]
+fn headers_that_a_killed_sync_had_stored_outlive_a_hole() {
+    for (count, heights) in [
+        (20_000, [100, 9000, 15_990, 17_000, 19_000]),
+        (40_000, [100, 25_000, 36_100, 38_000, 39_900]),
+    ] {
+        let folder = tempdir().unwrap();
+        let headers = killed_database(folder.path(), count);
+        let path = Folders::of(folder.path()).database.join("db");
+        let intact = fs::read(&path).unwrap();
+        for height in heights {
+            let mut bytes = intact.clone();
+            zero(&mut bytes, &headers, height..height + 2, 0);
+            fs::write(&path, bytes).unwrap();
+            let kept = recoverable(folder.path(), &headers);
+            assert_eq!(kept, count as usize + 1, "a hole at height {height}");
+        }
+    }
+}
+
+#[test]
+fn a_hole_of_64_bytes_in_what_a_killed_sync_left_costs_at_most_one_header_of_a_hundred() {
+    let mut random = StdRng::seed_from_u64(3);
+    let folder = tempdir().unwrap();
+    let headers = killed_database(folder.path(), 40_000);
+    let path = Folders::of(folder.path()).database.join("db");
+    let intact = fs::read(&path).unwrap();
+    let mut kept = 0;
+    for _ in 0..8 {
+        let mut bytes = intact.clone();
+        let at = random.random_range(0..bytes.len() - 64);
+        bytes[at..at + 64].fill(0);
+        fs::write(&path, bytes).unwrap();
+        kept += recoverable(folder.path(), &headers);
+    }
+    assert!(kept * 100 >= 8 * 40_001 * 99, "{kept} of {}", 8 * 40_001);
+}
+
+/// What the killed sync had stored of its last run's parity is gone once the parity records have it.
+#[test]
+fn a_sync_that_goes_on_after_it_was_killed_leaves_no_unfinished_parity() {
+    let folder = tempdir().unwrap();
+    let headers = killed_database(folder.path(), 20_000);
+    let unfinished = |store: &SledStore| store.records.scan(b"q", 0, "a record").unwrap().len();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    assert_eq!(unfinished(&store), 32);
+    let mut branch = Branch::genesis(regtest());
+    check(&mut branch, headers.headers().to_vec());
+    append(&store, &mine(&mut branch, 10, 0));
+    assert_eq!(unfinished(&store), 32, "the index is written later");
+    store.finish_bulk_load().unwrap();
+    assert_eq!(unfinished(&store), 0);
+    assert_eq!(store.parity_fault().unwrap(), None);
+    assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None);
 }
 
 /// The lanes of the pages of which a part of a file has headers.

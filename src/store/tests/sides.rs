@@ -56,7 +56,7 @@ fn side_branches_outlive_the_process_until_they_are_replaced() {
     assert_eq!(store.tip().height, 400, "the active chain is not touched");
 }
 
-/// sled keeps what is larger than a quarter of a segment in files of its own, as it does the records of long branches.
+/// sled keeps values larger than a quarter of a segment in files of their own, such as the records of long branches.
 #[test]
 fn long_side_branches_are_read_without_sled() {
     let folder = tempdir().unwrap();
@@ -107,7 +107,7 @@ impl Beside {
         Self { store, tree, records: Vec::new() }
     }
 
-    /// Takes headers in and stores what became of the branches: how many bytes of records that wrote.
+    /// Takes headers, stores the changed branches, and returns how many bytes of records that wrote.
     fn accept(&mut self, headers: &[Header]) -> usize {
         let (batch, _) = link_batch(regtest(), headers.to_vec());
         let (_, rejection) = self.tree.accept(batch, &self.store, NOW).unwrap();
@@ -121,7 +121,7 @@ impl Beside {
 }
 
 #[test]
-fn what_a_side_header_writes_does_not_grow_with_the_branches_or_their_length() {
+fn the_bytes_written_for_a_side_header_do_not_grow_with_the_branches() {
     let folder = tempdir().unwrap();
     let mut beside = Beside::new(folder.path());
     let long = mine(&mut Branch::genesis(regtest()), 399, 1);
@@ -142,7 +142,7 @@ fn what_a_side_header_writes_does_not_grow_with_the_branches_or_their_length() {
 }
 
 #[test]
-fn branches_that_fork_from_each_other_and_go_keep_their_records_apart() {
+fn branches_that_fork_from_each_other_have_records_of_their_own() {
     let folder = tempdir().unwrap();
     let mut beside = Beside::new(folder.path());
     let first = mine(&mut Branch::genesis(regtest()), 300, 1);

@@ -1,4 +1,4 @@
-//! What the engine makes of single peers and of small groups.
+//! Syncs from single peers and from small groups.
 
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
@@ -17,7 +17,7 @@ fn honest() -> SimPeer {
 }
 
 #[test]
-fn one_peer_without_hints_is_asked_one_range_after_another() {
+fn one_peer_without_hints_gets_one_request_after_another() {
     let mut world = World::new(Hints::default(), vec![honest()]);
     assert!(world.run());
     assert_eq!(world.best, tip());
@@ -25,7 +25,7 @@ fn one_peer_without_hints_is_asked_one_range_after_another() {
 }
 
 #[test]
-fn hints_turn_twenty_round_trips_into_a_few() {
+fn with_hints_a_sync_takes_a_few_round_trips_instead_of_twenty() {
     let mut slow = honest();
     slow.latency = Duration::from_secs(1);
     slow.rate = 1e9;
@@ -39,7 +39,7 @@ fn hints_turn_twenty_round_trips_into_a_few() {
 }
 
 #[test]
-fn several_peers_share_the_ranges_by_their_rate() {
+fn several_peers_share_the_ranges() {
     let slow = |rate| {
         let mut peer = honest();
         peer.rate = rate;
@@ -70,7 +70,7 @@ fn a_silent_peer_loses_its_ranges_long_before_it_is_dropped() {
 }
 
 #[test]
-fn a_range_that_went_to_a_second_silent_peer_goes_on_to_a_third_in_time() {
+fn a_range_that_two_silent_peers_owe_is_requested_from_a_third() {
     let mut silent = honest();
     silent.silent_after = Some(0);
     let mut world =
@@ -94,7 +94,7 @@ fn a_lone_peer_that_falls_silent_is_dropped_after_a_minute() {
 }
 
 #[test]
-fn a_peer_that_leaves_is_replaced_from_the_same_place() {
+fn another_peer_goes_on_where_one_has_left() {
     let mut leaver = honest();
     leaver.leaves_after = Some(4);
     for hints in [Hints::default(), hints(&chain(HEIGHT))] {
@@ -106,11 +106,11 @@ fn a_peer_that_leaves_is_replaced_from_the_same_place() {
 }
 
 #[test]
-fn a_bad_header_costs_its_sender_the_place_and_nobody_else_anything() {
+fn only_the_sender_of_a_bad_header_is_dropped() {
     for work in [true, false] {
         for height in [1, 1999, 2000, 2001, 17_777, 39_999] {
             let mut liar = honest();
-            // The liar's header replaces the true one, so that its descendants are its own as well.
+            // The bad header replaces the true one, so its descendants differ too.
             liar.chain = fork(&liar.chain, height - 1, 9, HEIGHT);
             let bad = HashSet::from([hash_of(9, height)]);
             if work {
@@ -130,7 +130,7 @@ fn a_bad_header_costs_its_sender_the_place_and_nobody_else_anything() {
 #[test]
 fn a_peer_that_is_behind_is_not_punished() {
     let mut behind = SimPeer::honest(&chain(9_000));
-    // Whatever it claims: that it is behind shows in its answers.
+    // Whatever height it announces, its answers show that it is behind.
     for announced in [0, 9_000, HEIGHT] {
         behind.announced = announced;
         let mut world =
@@ -142,7 +142,7 @@ fn a_peer_that_is_behind_is_not_punished() {
 }
 
 #[test]
-fn a_chain_that_ends_before_the_last_hint_is_taken_as_far_as_it_goes() {
+fn a_chain_that_ends_before_the_last_hint_is_stored_completely() {
     for end in [500, 2015, 2016, 9_000, 39_999] {
         let short = SimPeer::honest(&chain(end));
         let mut world = World::new(hints(&chain(HEIGHT)), vec![short]);
@@ -186,7 +186,7 @@ fn the_longer_branch_wins_whoever_is_asked_first() {
 }
 
 #[test]
-fn caught_up_means_that_a_second_peer_was_asked() {
+fn a_sync_has_not_caught_up_before_a_second_peer_was_asked() {
     let behind = SimPeer::honest(&chain(HEIGHT - 3));
     let mut late = honest();
     late.latency = Duration::from_secs(2);
@@ -196,13 +196,13 @@ fn caught_up_means_that_a_second_peer_was_asked() {
 }
 
 #[test]
-fn what_is_held_in_memory_stays_within_the_windows() {
+fn the_headers_in_memory_stay_within_the_window() {
     let mut late = honest();
     late.silent_after = Some(0);
     let long = chain(400_000);
     let mut quick = SimPeer::honest(&long);
     quick.rate = 1e9;
-    // The silent peer owns the first range: everything else piles up behind it until it is raced.
+    // The silent peer owes the first range. All other ranges wait for it until another peer is asked.
     late.chain = long.clone();
     late.announced = 400_000;
     let mut world = World::new(hints(&long), vec![late, quick]);
@@ -236,7 +236,7 @@ fn a_slow_line_is_no_reason_to_drop_a_peer() {
 }
 
 #[test]
-fn answers_that_get_lost_delay_a_sync_and_do_not_stop_it() {
+fn a_sync_succeeds_although_answers_get_lost() {
     for every in [3, 7, 20] {
         for hints in [Hints::default(), hints(&chain(HEIGHT))] {
             let lossy = || SimPeer { loses_every: Some(every), ..honest() };

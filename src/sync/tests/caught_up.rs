@@ -1,4 +1,4 @@
-//! When the engine says that there is no more: not before all were heard who can be, and not never.
+//! When the sync has caught up: not before every peer that answers in time was heard, but in bounded time.
 
 use super::low_work::LowWork;
 use super::sim_chain::SimChain;
@@ -7,7 +7,7 @@ use crate::chain::{ChainPoint, Hints};
 use crate::primitives::{BlockHash, PeerId};
 use crate::sync::answers::Disposition;
 use crate::sync::download::Download;
-use crate::sync::{Command, Reply};
+use crate::sync::{Reply, SyncCommand};
 use std::time::Duration;
 
 const HEIGHT: u32 = 3_000;
@@ -35,7 +35,7 @@ fn caught_up(peers: Vec<SimPeer>, hints: Hints) -> World {
 }
 
 #[test]
-fn blocks_that_are_announced_and_never_sent_do_not_keep_the_sync_from_ending() {
+fn a_sync_ends_although_peers_announce_blocks_that_they_never_send() {
     for end in [0, 100, HEIGHT] {
         let latency = ms(100);
         let wolf = SimPeer { cries_wolf: true, latency, ..SimPeer::honest(&chain(end)) };
@@ -55,7 +55,7 @@ fn blocks_that_are_announced_and_never_sent_do_not_keep_the_sync_from_ending() {
 }
 
 #[test]
-fn a_peer_that_announces_and_answers_with_nothing_does_not_keep_the_lead() {
+fn a_peer_that_announces_blocks_and_sends_nothing_loses_the_lead() {
     let wolf = SimPeer { cries_wolf: true, latency: ms(1), ..SimPeer::honest(&chain(0)) };
     let world = caught_up(vec![wolf, honest(50)], Hints::default());
     assert_eq!(world.best, tip());
@@ -63,7 +63,7 @@ fn a_peer_that_announces_and_answers_with_nothing_does_not_keep_the_lead() {
 }
 
 #[test]
-fn two_quick_peers_do_not_speak_for_six_that_take_their_time() {
+fn quick_peers_do_not_end_the_sync_before_six_slower_ones_have_answered() {
     for latency in [100, 400, 800, 1_900] {
         for quick in [2, 4] {
             let mut peers = vec![behind(1); quick];
@@ -76,7 +76,7 @@ fn two_quick_peers_do_not_speak_for_six_that_take_their_time() {
 }
 
 #[test]
-fn one_slow_peer_is_heard_though_all_others_agree() {
+fn one_slow_peer_is_waited_for_although_all_others_agree() {
     for latency in [300, 900, 1_900] {
         let peers = [vec![behind(5); 7], vec![honest(latency)]].concat();
         assert_eq!(caught_up(peers, Hints::default()).best, tip(), "{latency}");
@@ -84,7 +84,7 @@ fn one_slow_peer_is_heard_though_all_others_agree() {
 }
 
 #[test]
-fn peers_that_were_quick_and_have_fallen_silent_are_not_waited_for() {
+fn quick_peers_that_fall_silent_do_not_delay_the_end() {
     let mut silent = SimPeer { latency: ms(5), ..SimPeer::honest(&chain(40_000)) };
     silent.silent_after = Some(2);
     let good = SimPeer { silent_after: None, ..silent.clone() };
@@ -106,7 +106,7 @@ fn a_slow_peer_does_not_lead_while_there_are_faster_ones() {
         peers.insert(place, slow.clone());
         let world = caught_up(peers.clone(), Hints::default());
         assert_eq!(world.best.height, 20_000);
-        // The end is not said before the slow one was heard, which may have more.
+        // The sync does not end before the slow peer has answered, since that may have more.
         assert!(world.now < Duration::from_secs(7), "{place}: {:?}", world.now);
         let mut world = World::new(Hints::default(), peers);
         world.low_work =
@@ -119,7 +119,7 @@ fn a_slow_peer_does_not_lead_while_there_are_faster_ones() {
 
 const PEER: PeerId = PeerId(7);
 
-/// A download whose only peer has said that it has nothing beyond the tip, which is at this height.
+/// Returns a download whose only peer has confirmed the tip, which is at this height.
 fn at_tip(height: u32) -> (Download, SimChain) {
     let mut stored = SimChain::new(hash_of(0, 0));
     stored.connect(hash_of(0, 0), &chain(height)[1..]);
@@ -132,10 +132,10 @@ fn at_tip(height: u32) -> (Download, SimChain) {
     (download, stored)
 }
 
-/// The peers that are sent a request now.
+/// Returns the peers that get a request now.
 fn requests(download: &mut Download, now: Duration, stored: &SimChain) -> Vec<PeerId> {
     let asked = |command| match command {
-        Command::Request { peer, .. } => Some(peer),
+        SyncCommand::Request { peer, .. } => Some(peer),
         _ => None,
     };
     download.poll(now, false, stored.best.height, stored).into_iter().filter_map(asked).collect()
@@ -146,8 +146,8 @@ fn reply(parent: Option<BlockHash>, last: BlockHash, count: u32) -> Reply {
 }
 
 #[test]
-fn the_answer_to_whether_a_peer_has_the_tip_is_one_whatever_it_is() {
-    // The tip itself; more than that; another branch; nothing.
+fn any_message_answers_a_tip_check() {
+    // The answer is the tip itself, or has more, or is another branch, or is empty.
     for (parent, last, count) in [
         (Some(hash_of(0, 99)), hash_of(0, 100), 1),
         (Some(hash_of(0, 99)), hash_of(0, 103), 4),
@@ -166,7 +166,7 @@ fn the_answer_to_whether_a_peer_has_the_tip_is_one_whatever_it_is() {
 }
 
 #[test]
-fn the_answer_to_whether_a_peer_has_the_tip_is_not_taken_for_that_to_another_question() {
+fn the_answer_to_a_tip_check_does_not_answer_a_request_for_the_tail() {
     let (mut download, stored) = at_tip(100);
     download.on_announcement(PEER);
     download.check_tip(ms(20), PEER, stored.best.height, &stored);

@@ -1,4 +1,4 @@
-//! A clock that is wrong, and headers that claim to be of the future.
+//! Syncs with a wrong clock, and headers from the future.
 
 use super::world::{SimPeer, World, chain, fork, hash_of};
 use crate::chain::{ChainPoint, Hints};
@@ -18,7 +18,7 @@ fn honest() -> SimPeer {
 }
 
 #[test]
-fn a_clock_that_is_behind_ends_the_sync_by_its_name_and_costs_no_peer_its_place() {
+fn a_sync_whose_clock_is_behind_ends_because_of_the_clock_and_drops_no_peer() {
     for count in [1, 3, 8] {
         let mut world = World::new(Hints::default(), vec![honest(); count]);
         world.unix = u64::from(TIME) - 7_201;
@@ -32,7 +32,7 @@ fn a_clock_that_is_behind_ends_the_sync_by_its_name_and_costs_no_peer_its_place(
 }
 
 #[test]
-fn a_clock_that_is_just_right_takes_the_chain() {
+fn a_header_exactly_two_hours_ahead_is_valid() {
     let mut world = World::new(Hints::default(), vec![honest(); 3]);
     world.unix = u64::from(TIME) - 7_200;
     assert!(world.run());
@@ -40,7 +40,7 @@ fn a_clock_that_is_just_right_takes_the_chain() {
 }
 
 #[test]
-fn one_peer_whose_headers_are_of_the_future_does_not_speak_for_the_others() {
+fn one_peer_with_headers_from_the_future_does_not_put_the_clock_in_doubt() {
     let mut liar = SimPeer::honest(&fork(&chain(HEIGHT), HEIGHT, 7, HEIGHT + 5));
     liar.times = HashMap::from([(hash_of(7, HEIGHT + 1), TIME * 1_000)]);
     for place in 0..4 {
@@ -54,7 +54,7 @@ fn one_peer_whose_headers_are_of_the_future_does_not_speak_for_the_others() {
 }
 
 #[test]
-fn a_clock_that_is_set_lets_the_sync_go_on() {
+fn a_sync_goes_on_once_the_clock_is_set() {
     let mut world = World::new(Hints::default(), vec![honest(); 2]);
     world.unix = 0;
     assert_eq!(world.run_to_end(), Stopped::Clock);

@@ -6,7 +6,7 @@ use crate::chain::{ChainPoint, Hints};
 
 const HEIGHT: u32 = 80_000;
 
-/// The hints of a branch at these heights alone.
+/// Returns the hints of a branch at these heights alone.
 fn hints_at(branch: u8, heights: &[u32]) -> Hints {
     let points = heights.iter().map(|&height| ChainPoint { height, hash: hash_of(branch, height) });
     Hints::from_points(points.collect())
@@ -20,7 +20,7 @@ fn run(hints: Hints, peers: Vec<SimPeer>, low_work: Option<LowWork>) -> World {
     world
 }
 
-/// Gaps before, between and after hints; a hint just as far as is near enough, and one further; beyond the tip.
+/// Hints with gaps before, between and after them, at the longest distance of a range and one further, and beyond the tip.
 const SPARSE: [&[u32]; 8] = [
     &[70_000],
     &[4032, 8064],
@@ -33,7 +33,7 @@ const SPARSE: [&[u32]; 8] = [
 ];
 
 #[test]
-fn far_between_hints_are_no_ranges_and_memory_stays_bounded() {
+fn memory_stays_bounded_where_hints_are_far_from_each_other() {
     for heights in SPARSE {
         let honest = || {
             let mut peer = SimPeer::honest(&chain(HEIGHT));
@@ -49,7 +49,7 @@ fn far_between_hints_are_no_ranges_and_memory_stays_bounded() {
 }
 
 #[test]
-fn a_chain_in_a_gap_has_to_show_its_work() {
+fn a_chain_between_distant_hints_has_to_show_its_work() {
     for heights in SPARSE {
         for proven_at in [20_001, 45_000, 79_000] {
             let low_work = LowWork { allowance: 20_000, proven_at, given_up_after: None };
@@ -61,7 +61,7 @@ fn a_chain_in_a_gap_has_to_show_its_work() {
 }
 
 #[test]
-fn a_far_hint_is_held_against_a_chain_when_its_height_is_near() {
+fn a_peer_that_leaves_a_distant_hint_is_dropped_near_its_height() {
     for heights in [&[70_000][..], &[30_000, 60_000]] {
         let stray = SimPeer::honest(&fork(&chain(HEIGHT), heights[0] - 1_000, 7, HEIGHT + 500));
         let honest = SimPeer::honest(&chain(HEIGHT));
@@ -72,7 +72,7 @@ fn a_far_hint_is_held_against_a_chain_when_its_height_is_near() {
 }
 
 #[test]
-fn a_wrong_far_hint_is_given_up() {
+fn a_wrong_distant_hint_is_given_up() {
     for at in [3_000, 30_000, 77_000] {
         let wrong = hints_at(7, &[at]);
         let world = run(wrong, vec![SimPeer::honest(&chain(HEIGHT))], None);
@@ -82,7 +82,7 @@ fn a_wrong_far_hint_is_given_up() {
 }
 
 #[test]
-fn a_peer_whose_branch_was_given_up_starts_over() {
+fn a_peer_whose_presync_was_evicted_starts_over() {
     for given_up_after in [1, 2, 9] {
         let given_up_after = Some(given_up_after);
         let low_work = LowWork { allowance: 20_000, proven_at: 60_000, given_up_after };

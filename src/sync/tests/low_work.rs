@@ -1,28 +1,29 @@
-//! The node's presync in the simulated network: chains that have to show their work before they are kept.
+//! The node's presync in the simulated network: chains that have to show their work before they are stored.
 
 use super::world::{Batch, World, presynced};
 use crate::chain::ChainPoint;
 use crate::sync::{BatchId, Input, Proven};
 
-/// What a chain has to show before it is kept beyond some height, as the node's presync has it.
+/// The work that a chain has to show before it is stored beyond some height.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LowWork {
-    /// So many headers may be kept of a chain that has shown nothing.
+    /// How many headers may be stored of a chain that has shown nothing.
     pub(super) allowance: u32,
     /// A chain of this height has shown its work.
     pub(super) proven_at: u32,
-    /// Once, after so many batches of it, what a peer has shown is given up for others'.
+    /// After so many batches of a presync, it is evicted once.
     pub(super) given_up_after: Option<u32>,
 }
 
 impl World {
-    /// Takes a batch out that is not to be kept (yet).
+    /// Returns whether a batch is not to be stored now, and handles it then.
     pub(super) fn is_held_back(&mut self, id: BatchId, batch: &Batch, epoch: u64) -> bool {
         if self.low_work.is_none() {
             return false;
         }
         if !self.chain.knows(&batch.parent) && !self.goes_on(batch) {
-            self.handle(Input::Orphan { batch: id, again: true });
+            let request_again = self.evicted.remove(&batch.peer);
+            self.handle(Input::Orphan { batch: id, request_again });
             return true;
         }
         let held_back = self.presync(batch, epoch);
@@ -40,7 +41,7 @@ impl World {
             .is_some_and(|held_back| held_back.last() == Some(&batch.parent))
     }
 
-    /// Whether what has been shown so far is to be given up now.
+    /// Returns whether the presync is to be evicted now.
     fn is_given_up(&mut self) -> bool {
         let left = self.low_work.as_mut().and_then(|low| low.given_up_after.as_mut());
         left.is_some_and(|left| {
@@ -49,7 +50,7 @@ impl World {
         })
     }
 
-    /// Whether a batch is part of a chain that is not kept yet. One that has shown enough is downloaded again.
+    /// Returns whether a batch is part of a chain that is not stored yet. A chain that has shown enough is downloaded again.
     fn presync(&mut self, batch: &Batch, epoch: u64) -> bool {
         let Some(LowWork { allowance, proven_at, .. }) = self.low_work else { return false };
         let before = self.held_back.remove(&batch.peer);
@@ -63,7 +64,9 @@ impl World {
         held_back.extend_from_slice(&batch.hashes);
         let height = self.best.height + u32::try_from(held_back.len()).unwrap();
         if height < proven_at {
-            if !self.is_given_up() {
+            if self.is_given_up() {
+                self.evicted.insert(batch.peer);
+            } else {
                 self.held_back.insert(batch.peer, held_back);
             }
             return true;

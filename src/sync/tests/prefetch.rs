@@ -1,4 +1,4 @@
-//! What follows the last hint, while the ranges before it are coming.
+//! The prefetch of what follows the last hint while the ranges before it are arriving.
 
 use super::sim::{Habit, fit, habit, peer};
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
@@ -16,7 +16,7 @@ const HINTED: u32 = 60_000;
 const BEYOND: u32 = 30_000;
 const HEIGHT: u32 = HINTED + BEYOND;
 
-/// Headers that may wait for others at most: those of all ranges of the window, and what came ahead.
+/// Most headers that may be in memory: those of all ranges of the window, and the prefetched ones.
 const MOST_HELD: usize = (WINDOW + 1) * 2016 + (MAX_PREFETCHED + 1) * 2000;
 
 fn tip() -> ChainPoint {
@@ -27,7 +27,7 @@ fn shipped() -> Hints {
     hints(&chain(HINTED))
 }
 
-/// A peer at a second's distance, on a line that carries what a window asks for in no time.
+/// Returns a peer with a latency of one second and a very fast line.
 fn far() -> SimPeer {
     let mut peer = SimPeer::honest(&chain(HEIGHT));
     (peer.latency, peer.rate) = (Duration::from_secs(1), 1e9);
@@ -43,11 +43,11 @@ fn run(hints: Hints, peers: Vec<SimPeer>) -> World {
 }
 
 #[test]
-fn what_follows_the_last_hint_takes_no_round_trips_of_its_own() {
+fn the_prefetch_saves_the_round_trips_after_the_last_hint() {
     for count in [1, 3, 8] {
         let with = run(shipped(), vec![far(); count]);
         let all_hinted = run(hints(&chain(HEIGHT)), vec![far(); count]);
-        // All in one row would be 15 round trips more; one full answer after another is what it takes at least.
+        // Without the prefetch there would be 15 more round trips. One full answer after another is the least time.
         let longest = all_hinted.now.max(Duration::from_secs(16));
         assert!(
             with.now <= longest + Duration::from_secs(2),
@@ -60,17 +60,17 @@ fn what_follows_the_last_hint_takes_no_round_trips_of_its_own() {
 }
 
 #[test]
-fn nothing_is_downloaded_twice_for_it() {
+fn the_prefetch_downloads_nothing_twice() {
     for count in [1, 3] {
         let world = run(shipped(), vec![far(); count]);
-        // A range of 2016 headers is two requests, the rest one for each 2000, and every peer is asked for more.
+        // A range of 2016 headers takes two requests, the tail one for each 2000 headers, and every peer is asked for more.
         let least = 2 * 29 + 16 + count;
         assert!(world.requests <= least + count, "{count}: {} of {least}", world.requests);
     }
 }
 
 #[test]
-fn a_chain_that_ends_with_the_last_hint_needs_no_more_than_before() {
+fn a_chain_that_ends_with_the_last_hint_takes_no_additional_request() {
     let end = HINTED / 2016 * 2016 - 1;
     let mut peer = SimPeer::honest(&chain(end));
     (peer.latency, peer.rate) = (Duration::from_secs(1), 1e9);
@@ -81,7 +81,7 @@ fn a_chain_that_ends_with_the_last_hint_needs_no_more_than_before() {
 }
 
 #[test]
-fn another_peer_takes_over_from_one_that_leads_and_is_lost() {
+fn another_peer_takes_over_when_the_leader_is_lost() {
     for answers in [1, 2, 5, 9] {
         let (mut leaves, mut silent) = (far(), far());
         // The nearest leads.
@@ -106,9 +106,9 @@ fn a_slow_peer_does_not_lead_for_long() {
 }
 
 #[test]
-fn whoever_is_behind_leads_no_further_than_it_can() {
+fn a_peer_that_is_behind_does_not_end_the_prefetch() {
     for end in [1_000, HINTED - 500, HINTED + 1, HINTED + 3_999, HINTED + 10_000] {
-        // As far as the others: nobody is waited for very much longer than usual.
+        // It has the same latency as the others, so no peer is much later than usual.
         let mut behind = SimPeer { chain: chain(end), ..far() };
         for announced in [0, end, HEIGHT] {
             behind.announced = announced;
@@ -121,7 +121,7 @@ fn whoever_is_behind_leads_no_further_than_it_can() {
 #[test]
 fn another_branch_beyond_the_hints_wins_only_by_its_work() {
     for at in [HINTED, HINTED + 7_000] {
-        // One that would lead, with less.
+        // This peer would lead, but its branch has less work.
         let mut other = SimPeer::honest(&fork(&chain(HEIGHT), at, 7, HEIGHT - 1));
         for leaves_after in [None, Some(3), Some(8)] {
             other.leaves_after = leaves_after;
@@ -132,7 +132,7 @@ fn another_branch_beyond_the_hints_wins_only_by_its_work() {
 }
 
 #[test]
-fn a_bad_header_beyond_the_hints_costs_its_sender_alone() {
+fn only_the_sender_of_a_bad_header_beyond_the_hints_is_dropped() {
     for work in [true, false] {
         for height in [HINTED, HINTED + 1, HINTED + 9_000] {
             let mut liar = SimPeer::honest(&fork(&chain(HEIGHT), height - 1, 9, HEIGHT + 1000));
@@ -150,11 +150,11 @@ fn a_bad_header_beyond_the_hints_costs_its_sender_alone() {
 }
 
 #[test]
-fn a_wrong_last_hint_is_given_up_with_all_that_followed_it() {
+fn a_wrong_last_hint_is_given_up_with_the_headers_that_follow_it() {
     let mut points = shipped().points().to_vec();
     let last = points.len() - 1;
     points[last].hash = hash_of(9, points[last].height);
-    // One that has that hint and what follows it, but not what leads there; and a whole branch.
+    // The stray peer has that hint and what follows it, but its branch has less work than the honest chain.
     let dead_end = fork(&chain(HEIGHT), points[last].height - 1, 9, HEIGHT - 1);
     for stray in [None, Some(SimPeer::honest(&dead_end))] {
         let peers = stray.into_iter().chain([far(), far()]).collect();
@@ -166,9 +166,9 @@ fn a_wrong_last_hint_is_given_up_with_all_that_followed_it() {
 proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
 
-    /// However far the hints go, whoever the others are: the same chain, within bounds.
+    /// The result does not depend on the other peers nor on where the hints end, and memory stays bounded.
     #[test]
-    fn the_honest_chain_is_reached_whatever_others_send_ahead(
+    fn the_honest_chain_is_reached_whatever_others_prefetch(
         height in 10_000u32..50_000,
         hinted_to in 2_016u32..30_000,
         habits in proptest::collection::vec(
@@ -194,7 +194,7 @@ proptest! {
 }
 
 #[test]
-fn a_full_answer_that_ends_with_the_tip_by_chance_is_not_taken_for_the_end_of_its_senders_chain() {
+fn a_full_answer_that_ends_with_the_tip_by_chance_does_not_confirm_the_tip() {
     let height = 11_261;
     // The first ends at 4,016. The second sends what follows and leaves, so that the tip is exactly where the honest
     // peer's answer to the same request ends.

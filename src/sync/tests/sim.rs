@@ -1,4 +1,4 @@
-//! Random networks: whoever the peers are, one honest one among them is enough.
+//! Random networks: one honest peer is enough, whatever the others do.
 
 use super::world::{SimPeer, World, chain, fork, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
@@ -8,7 +8,7 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// What a peer may be, drawn by chance.
+/// The habit of a random peer.
 #[derive(Clone, Debug)]
 pub(super) enum Habit {
     Honest,
@@ -18,7 +18,7 @@ pub(super) enum Habit {
     Fork(u32),
     BadWork(u32),
     BadRule(u32),
-    /// Behind, and a block that it does not have is announced with each answer.
+    /// It is behind, and announces a block that it does not have with each answer.
     CriesWolf(u32),
 }
 
@@ -68,8 +68,8 @@ pub(super) fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, claims: 
 proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
 
-    /// Hints, no hints, hints of another branch; any mixture of peers, perhaps with two quick ones that are behind, and
-    /// an honest one that may be far away.
+    /// There are hints, or none, or hints of another branch. The peers are a random mixture, perhaps with two quick ones that are
+    /// behind, and with an honest one that may be far away.
     #[test]
     fn the_honest_chain_is_reached_whatever_the_others_do(
         height in 1u32..30_000,
@@ -109,7 +109,7 @@ proptest! {
     }
 }
 
-/// The habit with its heights within the chain.
+/// Returns the habit with its heights limited to the chain's.
 pub(super) fn fit(habit: &Habit, height: u32) -> Habit {
     match *habit {
         Habit::Behind(end) => Habit::Behind(end % height),

@@ -2,7 +2,7 @@
 
 use crate::chain::{ChainPoint, ChainTip, ConnectOutcome};
 use crate::primitives::{BlockHash, Work};
-use crate::sync::StoredChain;
+use crate::sync::{StoredChain, TimeAndBits};
 use std::collections::HashMap;
 
 pub(super) struct SimChain {
@@ -99,7 +99,8 @@ impl StoredChain for SimChain {
         self.knows(hash) && !self.has(*hash)
     }
 
-    fn time_at(&self, _: u32) -> Option<u32> {
-        Some(0)
+    fn times_and_bits(&self, first: u32, count: u32) -> Vec<TimeAndBits> {
+        let stored = (self.best.height + 1).saturating_sub(first).min(count);
+        vec![TimeAndBits { time: 0, bits: 0x207f_ffff }; stored as usize]
     }
 }

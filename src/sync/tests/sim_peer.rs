@@ -14,25 +14,25 @@ pub(super) struct SimPeer {
     pub(super) chain: Chain,
     pub(super) announced: u32,
     pub(super) latency: Duration,
-    /// The handshake's round trip, if it is another.
+    /// The handshake's round trip, if it is not the latency.
     pub(super) handshake: Option<Duration>,
     /// Headers per second.
     pub(super) rate: f64,
-    /// After so many answers it says nothing more.
+    /// After how many answers it falls silent.
     pub(super) silent_after: Option<usize>,
-    /// After so many answers it hangs up.
+    /// After how many answers it disconnects.
     pub(super) leaves_after: Option<usize>,
-    /// Each answer takes so long to make, one after another.
+    /// How long it works on each answer before it sends it.
     pub(super) thinks: Duration,
-    /// It says nothing when nothing follows the locator, as bcoin and mako do.
+    /// Whether it sends nothing when nothing follows the locator, as bcoin and mako do.
     pub(super) silent_at_end: bool,
-    /// It answers each request with the first headers of these chains in turn, whatever was asked.
+    /// If any, it answers every request with the first headers of these chains in turn.
     pub(super) repeats: Vec<Chain>,
-    /// With each answer it announces a block that it does not have.
+    /// Whether it announces a block that it does not have with each answer.
     pub(super) cries_wolf: bool,
-    /// It never answers every so manieth request: the answer is lost.
+    /// Every request with a number that is a multiple of this stays unanswered.
     pub(super) loses_every: Option<usize>,
-    /// The times of headers of its chain that are not 0, in Unix seconds.
+    /// The times of headers of its chain, in Unix seconds; those of all others are 0.
     pub(super) times: HashMap<BlockHash, u32>,
     /// Headers of its chain that have no proof of work.
     pub(super) bad_work: HashSet<BlockHash>,
@@ -61,8 +61,8 @@ impl SimPeer {
         }
     }
 
-    /// Answers as Bitcoin Core does: after the first known hash, from genesis if none is known. `answers` is how many
-    /// answers this makes.
+    /// Returns the headers after the first known hash, or from genesis if none is known, as Bitcoin Core does. `answers` is the
+    /// number of this answer.
     pub(super) fn answer(
         &self,
         locator: &[BlockHash],

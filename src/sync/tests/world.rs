@@ -2,6 +2,7 @@
 //!
 //! Headers are nothing but hashes here; a branch's work is its length.
 
+use super::chains::height_of;
 pub(super) use super::chains::{Chain, chain, fork, hash_of, hints};
 use super::low_work::LowWork;
 use super::sim_chain::{SimChain, tip_of, work_of};
@@ -9,11 +10,11 @@ pub(super) use super::sim_peer::SimPeer;
 use crate::chain::{
     BatchFault, ChainPoint, ConnectOutcome, Hints, MAX_FUTURE_SECS, Rejection, Violation,
 };
-use crate::primitives::{BlockHash, PeerId, Work};
-use crate::sync::{BatchId, Command, HeaderSync, Input, Linked, Moment, PeerSupply};
+use crate::primitives::{BlockHash, Moment, PeerId, Work};
+use crate::sync::{BatchId, HeaderSync, Input, Linked, PeerSupply, SyncCommand};
 use crate::sync::{Reply, Settings, Stopped, SyncEvent};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::time::Duration;
 
 /// A rule that a header can break.
@@ -45,8 +46,10 @@ pub(super) struct World {
     pub(super) most_held: usize,
     pub(super) requests: usize,
     pub(super) low_work: Option<LowWork>,
-    /// Branches that were checked and not kept, from the first header that is not.
+    /// Branches that were checked and not stored, from the first header that is not stored.
     pub(super) held_back: HashMap<PeerId, Vec<BlockHash>>,
+    /// The peers whose presync was evicted.
+    pub(super) evicted: BTreeSet<PeerId>,
     pub(super) batches: HashMap<BatchId, Batch>,
     next_batch: BatchId,
     refused_epoch: Option<u64>,
@@ -66,6 +69,7 @@ pub(super) fn settings(hints: Hints) -> Settings {
         min_chain_work: Work::default(),
         whole_chain: false,
         regular_blocks: false,
+        steady_hash_rate: false,
         wanted_peers: 8,
         follow: false,
         timeout: None,
@@ -89,6 +93,7 @@ impl World {
             requests: 0,
             low_work: None,
             held_back: HashMap::new(),
+            evicted: BTreeSet::new(),
             batches: HashMap::new(),
             next_batch: 0,
             refused_epoch: None,
@@ -109,7 +114,7 @@ impl World {
         self.peers.insert(peer, sim);
     }
 
-    /// Every peer is to be asked again for what follows the tip.
+    /// Makes the next poll ask every peer for what follows the tip.
     pub(super) fn request_all_again(&mut self) {
         self.sync.request_all_again(self.moment());
     }
@@ -122,7 +127,7 @@ impl World {
         Moment { since_start: self.now, unix: self.unix }
     }
 
-    /// Runs until the sync has caught up (true) or nobody is left (false).
+    /// Runs until the sync has caught up (true) or no peer is left (false).
     pub(super) fn run(&mut self) -> bool {
         match self.run_to_end() {
             Stopped::CaughtUp => true,
@@ -148,7 +153,7 @@ impl World {
         let mut last = Vec::new();
         for _ in 0..2_000 {
             let gone = self.peers.is_empty();
-            let supply = if gone { PeerSupply::Exhausted } else { PeerSupply::Settled };
+            let supply = if gone { PeerSupply::Exhausted } else { PeerSupply::NoMoreExpected };
             self.handle(Input::PeerSupply(supply));
             let commands = self.sync.poll(self.moment(), &self.chain);
             if commands.is_empty() || self.ended.is_some() {
@@ -162,26 +167,28 @@ impl World {
         panic!("it never comes to rest at {:?}: {last:?}", self.now);
     }
 
-    fn carry_out(&mut self, command: Command) {
+    fn carry_out(&mut self, command: SyncCommand) {
         match command {
-            Command::Request { peer, locator, stop } => self.ask(peer, &locator, &stop),
-            Command::Link { batch, .. } => self.link(batch),
-            Command::Connect { batch, hinted, epoch, .. } if self.refused_epoch != Some(epoch) => {
+            SyncCommand::Request { peer, locator, stop } => self.ask(peer, &locator, &stop),
+            SyncCommand::Link { batch, .. } => self.link(batch),
+            SyncCommand::Connect { batch, hinted, epoch, .. }
+                if self.refused_epoch != Some(epoch) =>
+            {
                 self.connect(batch, hinted, epoch);
             }
-            Command::Connect { batch, .. } => self.handle(Input::Returned(batch)),
-            Command::Forget(batches) => {
+            SyncCommand::Connect { batch, .. } => self.handle(Input::Returned(batch)),
+            SyncCommand::Forget(batches) => {
                 for batch in batches {
                     self.batches.remove(&batch);
                 }
             }
-            Command::Disconnect { peer, reason } => {
+            SyncCommand::Disconnect { peer, reason } => {
                 self.dropped.push((peer, reason.to_string()));
                 self.peers.remove(&peer);
             }
-            Command::Report(SyncEvent::HintsGivenUp { .. }) => self.hints_off = true,
-            Command::Report(_) => {}
-            Command::Done(stopped) => self.ended = Some(stopped),
+            SyncCommand::Report(SyncEvent::HintsGivenUp { .. }) => self.hints_off = true,
+            SyncCommand::Report(_) => {}
+            SyncCommand::Done(stopped) => self.ended = Some(stopped),
         }
     }
 
@@ -213,12 +220,30 @@ impl World {
         self.next += 1;
     }
 
+    /// Runs for some time of a sync that follows the chain, with both clocks.
+    pub(super) fn run_for(&mut self, span: Duration) {
+        let (start, unix) = (self.now, self.unix);
+        while self.now < start + span {
+            self.act();
+            assert_eq!(self.ended, None);
+            let tick = self.now + Duration::from_secs(1);
+            let event = self.queue.peek().map_or(tick, |Reverse((at, _))| *at);
+            self.wait_until(event.min(tick).min(start + span));
+            self.unix = unix + (self.now - start).as_secs();
+        }
+    }
+
     /// Moves the clock to the next thing that happens, or to the deadline of the state machine.
     fn wait(&mut self) {
         let deadline = self.sync.deadline(self.now);
         let event = self.queue.peek().map(|Reverse((at, _))| *at);
         let next = [deadline, event].into_iter().flatten().min();
-        let next = next.unwrap_or_else(|| panic!("nothing will ever happen: {:?}", self.sync));
+        self.wait_until(
+            next.unwrap_or_else(|| panic!("nothing will ever happen: {:?}", self.sync)),
+        );
+    }
+
+    fn wait_until(&mut self, next: Duration) {
         self.now = self.now.max(next);
         while let Some(Reverse((at, id))) = self.queue.peek().copied() {
             if at > self.now {
@@ -316,7 +341,7 @@ impl World {
         epoch: u64,
     ) {
         self.refused_epoch = Some(epoch);
-        let rejection = Rejection { height: self.best.height + 1, hash, violation };
+        let rejection = Rejection { height: height_of(&hash), hash, violation };
         let (tip, end) = (tip_of(self.best), self.best);
         self.handle(Input::Refused { batch, outcome, rejection, tip, end });
     }
@@ -327,7 +352,7 @@ impl World {
     }
 }
 
-/// What a branch of that height has shown.
+/// Returns the outcome of a presync up to that height.
 pub(super) fn presynced(height: u32) -> ConnectOutcome {
     ConnectOutcome::Presynced { height, work: work_of(height) }
 }

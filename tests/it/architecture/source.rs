@@ -3,10 +3,15 @@
 
 use std::collections::HashMap;
 
-/// Returns the code of a file, to its end, without comments, the contents of literals, and items under `#[cfg(test)]`;
-/// and the names of the files that are modules under `#[cfg(test)]`.
+/// The attributes of items that only tests and the fuzzer have, without the contents of their literals.
+const FOR_FUZZER: [&str; 2] =
+    ["#[cfg(any(test, feature = \"\"))]", "#[cfg(all(feature = \"\", any(test, feature = \"\")))]"];
+
+/// Returns the code of a file, to its end, without comments, the contents of literals, and items under `#[cfg(test)]`
+/// or that the fuzzer has besides; and the names of the files that are modules under these.
 pub(super) fn code(text: &str) -> (String, Vec<String>) {
-    without_tests(&without_comments(text))
+    let code = without_comments(text);
+    without_tests(&FOR_FUZZER.iter().fold(code, |code, other| code.replace(other, "#[cfg(test)]")))
 }
 
 fn without_comments(text: &str) -> String {
@@ -237,13 +242,16 @@ fn code_after_a_test_item_is_read() {
         fn only<'a>(x: [u8; 3]) -> [u8; 2] { crate::j::k() }
         #[cfg(test)]
         mod tests;
+        #[cfg(any(test, feature = "fuzzing"))]
+        #[allow(clippy::unwrap_used, reason = "mod x;")]
+        pub(crate) mod fuzz;
         pub(super) use self::l::M;
         fn after() { b::n::<u8>(); E::o(); std::mem::take(x) }
         #[cfg(test)]
         mod more { use super::p; }
     "##;
     let (code, tests) = code(text);
-    assert_eq!(tests, ["tests"]);
+    assert_eq!(tests, ["tests", "fuzz"]);
     let named: Vec<String> = paths(&code).iter().map(|named| named.path.join("::")).collect();
     assert_eq!(
         named,

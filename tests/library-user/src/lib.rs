@@ -6,8 +6,9 @@
 mod tests {
     use lightclient::chain::{ChainTip, Hints};
     use lightclient::primitives::{Work, hex};
+    use lightclient::wire::Transaction;
     use lightclient::{
-        Answer, BlockFault, BlockHash, ChainReader, CheckedBlock, CheckedProof, Client,
+        Answer, BlockFault, BlockHash, Broadcast, ChainReader, CheckedBlock, CheckedProof, Client,
         ClientBuilder, ClientError, Event, Events, FetchError, Header, HeaderAt, Headers,
         InvalidProof, Network, NotInBlock, ProofError, ProvenTx, ReadError, Stopped, StoredHeader,
         SyncError, SyncOutcome, Txid,
@@ -50,6 +51,7 @@ mod tests {
         is_error::<ReadError>();
         is_error::<SyncError>();
         is_sent::<Answer<CheckedBlock>>();
+        is_sent::<Broadcast>();
         is_sent::<ChainReader>();
         is_sent::<CheckedProof>();
         is_sent::<Client>();
@@ -78,12 +80,12 @@ mod tests {
         let _: fn(&Client) -> Result<(), ClientError> = Client::start;
         let _: fn(&Client) -> Events = Client::events;
         let _: fn(&Client) -> ChainTip = Client::tip;
+        let _: fn(&Client, Transaction) -> Answer<Broadcast> = Client::broadcast;
         let _: fn(&Client) -> usize = Client::peer_count;
         let _: fn(&Client, u32) -> Result<Option<StoredHeader>, ClientError> = Client::header;
         let _: fn(&Client, RangeInclusive<u32>) -> Headers = Client::headers;
         let _: fn(&Client, BlockHash) -> Answer<CheckedBlock> = Client::block;
-        let _: fn(&Client, Txid) -> Answer<Option<lightclient::wire::Transaction>> =
-            Client::transaction;
+        let _: fn(&Client, Txid) -> Answer<Option<Transaction>> = Client::transaction;
         let _: fn(Client) -> Answer<Option<SyncOutcome>> = Client::shutdown;
         let _: fn(&mut Events) -> Option<Event> = Events::wait;
     }
@@ -122,6 +124,11 @@ mod tests {
         let client = builder.build().expect("a client");
         assert!(folder.0.join("signet-54d26fbd").is_dir());
         assert_eq!(client.tip().height, 0);
+        drop(client);
+        let mut reader = ChainReader::open_signet(&folder.0, &[0x51]).expect("a chain");
+        assert_eq!(reader.tip().expect("it can be read").height, 0);
+        let public_signet = ChainReader::open(&folder.0, Network::Signet);
+        assert!(matches!(public_signet, Err(ReadError::NothingStored { .. })));
     }
 
     #[test]

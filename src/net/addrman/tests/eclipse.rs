@@ -1,7 +1,7 @@
-//! Attempts to take the address manager over.
+//! Tests of attacks that try to fill the address manager.
 
-use super::{NOW, addrman, claim, v4};
-use crate::net::addrman::{AddrMan, CAPACITY, Claim, NetGroup, PeerAddress};
+use super::{NOW, addrman, advertise, v4};
+use crate::net::addrman::{AddrMan, AdvertisedAddress, CAPACITY, NetGroup, PeerAddress};
 use crate::wire::ServiceFlags;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -10,17 +10,18 @@ use std::time::Duration;
 
 /// The first address of 8.0.0.0/8.
 const NET_8: u32 = 8 << 24;
-/// The attacker's range: 66.66.0.0/16.
+/// The attacker's network group: 66.66.0.0/16.
 const ATTACKER: u32 = (66 << 24) | (66 << 16);
 const RTT: Duration = Duration::from_millis(80);
 
-/// An address manager that knows addresses of many ranges from a few peers, and has reached every fourth.
-fn lived_in() -> (AddrMan, Vec<PeerAddress>, Vec<PeerAddress>) {
+/// Returns an address manager with addresses of many network groups from a few peers, all known addresses, and those
+/// that have answered: every fourth, if its position was free.
+fn filled() -> (AddrMan, Vec<PeerAddress>, Vec<PeerAddress>) {
     let mut addrman = addrman();
-    let told: Vec<PeerAddress> = (0..400).map(|i| v4(NET_8 + (i << 16) / 2 + i)).collect();
-    for (at, group) in told.chunks(100).zip(1u32..) {
-        let claims: Vec<Claim> = at.iter().copied().map(claim).collect();
-        addrman.add(&claims, NetGroup::of(&v4(group << 25)), NOW);
+    let sent: Vec<PeerAddress> = (0..400).map(|i| v4(NET_8 + (i << 16) / 2 + i)).collect();
+    for (at, group) in sent.chunks(100).zip(1u32..) {
+        let addresses: Vec<AdvertisedAddress> = at.iter().copied().map(advertise).collect();
+        addrman.add(&addresses, NetGroup::of(&v4(group << 25)), NOW);
     }
     let known: Vec<PeerAddress> = addrman.iter().map(|known| known.address).collect();
     let tried: Vec<PeerAddress> = known.iter().copied().step_by(4).collect();
@@ -33,13 +34,13 @@ fn lived_in() -> (AddrMan, Vec<PeerAddress>, Vec<PeerAddress>) {
 }
 
 #[test]
-fn a_thousand_addresses_from_one_peer_in_one_range_displace_nothing() {
-    let (mut addrman, known, tried) = lived_in();
+fn a_thousand_addresses_from_one_peer_in_one_group_displace_nothing() {
+    let (mut addrman, known, tried) = filled();
     assert!(known.len() > 350 && tried.len() > 80, "{} {}", known.len(), tried.len());
     let before = addrman.clone();
-    let flood: Vec<Claim> = (1..=1000).map(|i| claim(v4(ATTACKER + i))).collect();
+    let flood: Vec<AdvertisedAddress> = (1..=1000).map(|i| advertise(v4(ATTACKER + i))).collect();
     let taken = addrman.add(&flood, NetGroup::of(&v4(ATTACKER)), NOW);
-    // One range from one source: one bucket.
+    // One group from one source has one bucket.
     assert!(taken <= 64, "{taken}");
     for address in &known {
         assert_eq!(addrman.get(address), before.get(address));
@@ -52,25 +53,25 @@ fn a_thousand_addresses_from_one_peer_in_one_range_displace_nothing() {
 }
 
 #[test]
-fn a_source_that_tells_of_every_range_there_is_gets_a_sixteenth_of_the_addrman() {
+fn one_source_that_sends_addresses_of_every_group_gets_a_sixteenth_of_the_new_table() {
     let mut addrman = addrman();
     let mut rng = StdRng::seed_from_u64(2);
     for _ in 0..100 {
-        let flood: Vec<Claim> =
-            (0..1000).map(|_| claim(v4(rng.random_range(NET_8..NET_8 << 2)))).collect();
+        let flood: Vec<AdvertisedAddress> =
+            (0..1000).map(|_| advertise(v4(rng.random_range(NET_8..NET_8 << 2)))).collect();
         addrman.add(&flood, NetGroup::of(&v4(ATTACKER)), NOW);
     }
     assert!((900..=1024).contains(&addrman.len()), "{}", addrman.len());
 }
 
 #[test]
-fn a_flood_from_every_range_fills_the_addrman_to_its_bound_and_moves_no_address_that_answered() {
-    let (mut addrman, known, tried) = lived_in();
+fn a_flood_from_every_group_displaces_no_address_that_is_alive() {
+    let (mut addrman, known, tried) = filled();
     let mut rng = StdRng::seed_from_u64(3);
     for _ in 0..2000 {
         let source = NetGroup::of(&v4(rng.random_range(NET_8..NET_8 << 3)));
-        let flood: Vec<Claim> =
-            (0..50).map(|_| claim(v4(rng.random_range(NET_8..NET_8 << 3)))).collect();
+        let flood: Vec<AdvertisedAddress> =
+            (0..50).map(|_| advertise(v4(rng.random_range(NET_8..NET_8 << 3)))).collect();
         addrman.add(&flood, source, NOW);
     }
     assert!(addrman.len() > CAPACITY / 2 && addrman.len() <= CAPACITY, "{}", addrman.len());
@@ -85,20 +86,20 @@ fn a_flood_from_every_range_fills_the_addrman_to_its_bound_and_moves_no_address_
 }
 
 #[test]
-fn one_range_of_answering_nodes_gets_a_sixteenth_of_the_tried_table() {
+fn one_group_of_answering_nodes_gets_a_sixteenth_of_the_tried_table() {
     let mut addrman = addrman();
     for host in 0..5000u32 {
         let address = v4(ATTACKER + host);
-        // Told by ever other peers, so that it is taken in.
-        addrman.add(&[claim(address)], NetGroup::of(&v4((host + 256) << 17)), NOW);
+        // Each address comes from another group, so that it has a free position.
+        addrman.add(&[advertise(address)], NetGroup::of(&v4((host + 256) << 17)), NOW);
         addrman.answered(&address, ServiceFlags::NETWORK, RTT, NOW);
     }
     assert!((200..=256).contains(&addrman.tried_len()), "{}", addrman.tried_len());
 }
 
 #[test]
-fn the_same_addresses_have_other_places_in_another_addrman() {
-    let flood: Vec<Claim> = (1..=1000).map(|i| claim(v4(ATTACKER + i))).collect();
+fn positions_depend_on_the_key() {
+    let flood: Vec<AdvertisedAddress> = (1..=1000).map(|i| advertise(v4(ATTACKER + i))).collect();
     let kept = |key: u8| -> BTreeSet<PeerAddress> {
         let mut addrman = AddrMan::new([key; 32], super::Scope::Public);
         addrman.add(&flood, NetGroup::DNS, NOW);

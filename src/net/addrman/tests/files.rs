@@ -1,6 +1,6 @@
-//! The address manager's file: written as a whole, read back, kept aside when damaged.
+//! Tests of the address manager's file.
 
-use super::{MAGIC, NOW, addrman, claim, v4};
+use super::{MAGIC, NOW, addrman, advertise, v4};
 use crate::net::addrman::{
     AddrMan, FILE_NAME, LoadError, NetGroup, Scope, load, load_or_new, save,
 };
@@ -14,9 +14,9 @@ fn filled() -> AddrMan {
     let onion = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion:8333";
     let i2p = "ukeu3k5oycgaauneqgtnvselmt4yemvoilkln7jpvamvfx7dnkdq.b32.i2p:0";
     let v6 = "[2a00:1450::1]:8333";
-    let addresses = [onion, i2p, v6].map(|text| claim(text.parse().unwrap()));
+    let addresses = [onion, i2p, v6].map(|text| advertise(text.parse().unwrap()));
     addrman.add(&addresses, NetGroup::of(&v4(0x0101_0101)), NOW);
-    addrman.add(&[claim(v4(0x0801_0101))], NetGroup::DNS, NOW);
+    addrman.add(&[advertise(v4(0x0801_0101))], NetGroup::DNS, NOW);
     let services = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
     addrman.answered(&v4(0x0801_0101), services, Duration::from_micros(12_345), NOW);
     addrman.discourage(&v4(0x0901_0101), NOW);
@@ -25,7 +25,7 @@ fn filled() -> AddrMan {
 }
 
 #[test]
-fn a_saved_addrman_is_read_back_and_nothing_else_is_left_behind() {
+fn a_saved_addrman_is_read_back_and_no_other_file_remains() {
     let folder = tempfile::tempdir().unwrap();
     assert!(load(folder.path(), MAGIC, Scope::Public).unwrap().is_none());
     save(folder.path(), &addrman().encode(MAGIC)).unwrap();
@@ -35,7 +35,7 @@ fn a_saved_addrman_is_read_back_and_nothing_else_is_left_behind() {
 }
 
 #[test]
-fn a_write_that_was_cut_short_leaves_the_old_addrman() {
+fn an_interrupted_write_leaves_the_old_addrman() {
     let folder = tempfile::tempdir().unwrap();
     save(folder.path(), &filled().encode(MAGIC)).unwrap();
     fs::write(folder.path().join("addresses.dat.new"), b"LCADD").unwrap();
@@ -43,7 +43,7 @@ fn a_write_that_was_cut_short_leaves_the_old_addrman() {
 }
 
 #[test]
-fn a_damaged_file_is_kept_aside_and_an_empty_addrman_begun() {
+fn a_damaged_file_is_renamed_and_an_empty_addrman_created() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE_NAME);
     let good = filled().encode(MAGIC);
@@ -59,13 +59,13 @@ fn a_damaged_file_is_kept_aside_and_an_empty_addrman_begun() {
     }
 }
 
-/// The format of version 1, byte for byte: a change of it needs a new version.
+/// Pins the format of version 1: every change needs a new version.
 #[test]
-fn the_format_is_what_it_was() {
+fn the_format_has_not_changed() {
     let bytes = filled().encode(MAGIC);
     assert_eq!(bytes.len(), 8 + 2 + 4 + 32 + 8 + 4 + 4 * 94 + 4 + 2 * 44 + 32);
     assert_eq!(hex::encode(&sha256d(&bytes)), SNAPSHOT);
 }
 
-/// Double SHA-256 of the address manager above.
+/// Double SHA-256 of the file of [`filled`].
 const SNAPSHOT: &str = "2cef475d5eaab61209255536a598bd3265fcd593c53ffaed00c2e320cc2232dd";

@@ -1,9 +1,9 @@
-//! What holds whatever happens to an address manager.
+//! Tests of properties that always hold for an address manager.
 
-use super::{MAGIC, NOW, addrman, claim, v4};
+use super::{MAGIC, NOW, addrman, advertise, v4};
 use crate::net::addrman::{
-    AddrMan, AddrManError, Avoided, CAPACITY, Claim, DISCOURAGED, Known, NetGroup, PeerAddress,
-    Scope,
+    AddrInfo, AddrMan, AddrManError, AdvertisedAddress, AvoidReason, CAPACITY, DISCOURAGED,
+    NetGroup, PeerAddress, Scope,
 };
 use crate::wire::ServiceFlags;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -18,10 +18,10 @@ const DAY: u64 = 24 * 60 * 60;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Told { addresses: Vec<PeerAddress>, source: u32, age: u64 },
+    Added { addresses: Vec<PeerAddress>, source: u32, age: u64 },
     Failed(usize),
     Answered(usize),
-    StillThere(usize),
+    StillConnected(usize),
     Discouraged(usize),
     Own(usize),
     Tidied,
@@ -29,7 +29,7 @@ enum Step {
 }
 
 fn address() -> impl Strategy<Value = PeerAddress> {
-    // Few ranges and hosts, so that the same ones meet again.
+    // There are few groups and hosts, so that the same ones occur again.
     let ip = (1u32..40, 0u32..4, 0u32..3).prop_map(|(a, b, c)| v4((a << 24) | (b << 16) | c));
     let onion = (0u8..40).prop_map(|key| PeerAddress {
         host: crate::net::addrman::Host::Onion([key; 32]),
@@ -39,13 +39,13 @@ fn address() -> impl Strategy<Value = PeerAddress> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let told = (vec(address(), 0..60), 1u32..2000, 0u64..40 * DAY)
-        .prop_map(|(addresses, source, age)| Step::Told { addresses, source, age });
+    let added = (vec(address(), 0..60), 1u32..2000, 0u64..40 * DAY)
+        .prop_map(|(addresses, source, age)| Step::Added { addresses, source, age });
     prop_oneof![
-        4 => told,
+        4 => added,
         2 => any::<usize>().prop_map(Step::Failed),
         3 => any::<usize>().prop_map(Step::Answered),
-        1 => any::<usize>().prop_map(Step::StillThere),
+        1 => any::<usize>().prop_map(Step::StillConnected),
         1 => any::<usize>().prop_map(Step::Discouraged),
         1 => any::<usize>().prop_map(Step::Own),
         1 => Just(Step::Tidied),
@@ -53,22 +53,25 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Applies a step; those about a known address pick one.
+/// Applies a step. Steps with an index pick a known address.
 fn apply(addrman: &mut AddrMan, step: &Step, now: &mut u64) {
     let known: Vec<PeerAddress> = addrman.iter().map(|known| known.address).collect();
     let pick = |at: &usize| known[at % known.len()];
     match step {
-        Step::Told { addresses, source, age } => {
-            let claim = |address: &PeerAddress| Claim { time: *now - age, ..claim(*address) };
-            let claims: Vec<Claim> = addresses.iter().map(claim).collect();
-            addrman.add(&claims, NetGroup::of(&v4(source << 16)), *now);
+        Step::Added { addresses, source, age } => {
+            let aged = |address: &PeerAddress| AdvertisedAddress {
+                time: *now - age,
+                ..advertise(*address)
+            };
+            let addresses: Vec<AdvertisedAddress> = addresses.iter().map(aged).collect();
+            addrman.add(&addresses, NetGroup::of(&v4(source << 16)), *now);
         }
         Step::Tidied => addrman.tidy(*now),
         Step::Waited(seconds) => *now += seconds,
         _ if known.is_empty() => {}
         Step::Failed(at) => addrman.failed(&pick(at), *now),
         Step::Answered(at) => addrman.answered(&pick(at), ServiceFlags::NETWORK, RTT, *now),
-        Step::StillThere(at) => addrman.still_there(&pick(at), Some(RTT), *now),
+        Step::StillConnected(at) => addrman.still_connected(&pick(at), RTT, *now),
         Step::Discouraged(at) => addrman.discourage(&pick(at), *now),
         Step::Own(at) => addrman.record_own(&pick(at), *now),
     }
@@ -76,7 +79,7 @@ fn apply(addrman: &mut AddrMan, step: &Step, now: &mut u64) {
 
 proptest! {
     #[test]
-    fn a_addrman_stays_whole_and_survives_its_file(steps in vec(step(), 0..60), seed in any::<u64>()) {
+    fn an_addrman_stays_consistent_and_survives_its_file(steps in vec(step(), 0..60), seed in any::<u64>()) {
         let mut addrman = addrman();
         let mut now = NOW;
         let mut rng = StdRng::seed_from_u64(seed);
@@ -95,9 +98,9 @@ proptest! {
     }
 
     #[test]
-    fn no_byte_of_a_addrman_can_be_wrong_unnoticed(at in any::<usize>(), bit in 0u8..8, cut in any::<usize>()) {
+    fn a_changed_bit_or_a_truncated_file_is_detected(at in any::<usize>(), bit in 0u8..8, cut in any::<usize>()) {
         let mut addrman = addrman();
-        addrman.add(&[claim(v4(0x0801_0101)), claim(v4(0x0802_0202))], NetGroup::DNS, NOW);
+        addrman.add(&[advertise(v4(0x0801_0101)), advertise(v4(0x0802_0202))], NetGroup::DNS, NOW);
         addrman.discourage(&v4(0x0803_0303), NOW);
         let bytes = addrman.encode(MAGIC);
         let mut flipped = bytes.clone();
@@ -108,13 +111,13 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_are_refused(bytes in vec(any::<u8>(), 0..300)) {
         assert!(AddrMan::decode(&bytes, MAGIC, Scope::Public).is_err());
     }
 }
 
 #[test]
-fn a_addrman_of_another_network_or_version_is_refused() {
+fn an_addrman_of_another_network_or_version_is_refused() {
     let bytes = addrman().encode(MAGIC);
     let other = [1, 2, 3, 4];
     let wrong = AddrMan::decode(&bytes, other, Scope::Public);
@@ -126,22 +129,43 @@ fn a_addrman_of_another_network_or_version_is_refused() {
 }
 
 #[test]
-fn only_what_fits_is_selected_and_what_fits_is_found() {
+fn an_address_that_a_file_lists_twice_has_one_position() {
+    let (mut tried, mut new) = (addrman(), addrman());
+    let address = v4(0x0801_0101);
+    for addrman in [&mut tried, &mut new] {
+        addrman.add(&[advertise(address)], NetGroup::DNS, NOW);
+    }
+    tried.answered(&address, ServiceFlags::NETWORK, RTT, NOW);
+    let (tried, new) = (tried.encode(MAGIC), new.encode(MAGIC));
+    // Magic, version, network, key, time; the count; one address of 94 bytes; no avoided ones; the checksum.
+    let (head, entry) = (8 + 2 + 4 + 32 + 8, 54 + 4..54 + 4 + 94);
+    let count = 2u32.to_le_bytes();
+    let mut bytes =
+        [&tried[..head], &count, &tried[entry.clone()], &new[entry.start..new.len() - 32]].concat();
+    bytes.extend(crate::primitives::sha256d(&bytes));
+    let read = AddrMan::decode(&bytes, MAGIC, Scope::Public).unwrap();
+    assert_eq!((read.len(), read.tried_len(), read.new.len()), (1, 1, 0));
+}
+
+#[test]
+fn select_finds_the_only_address_that_fits() {
     let mut addrman = addrman();
-    let claims: Vec<Claim> = (0..2000).map(|i| claim(v4(0x0801_0000 + (i << 12)))).collect();
-    addrman.add(&claims, NetGroup::DNS, NOW);
+    let addresses: Vec<AdvertisedAddress> =
+        (0..2000).map(|i| advertise(v4(0x0801_0000 + (i << 12)))).collect();
+    addrman.add(&addresses, NetGroup::DNS, NOW);
     let only = addrman.iter().nth(300).unwrap().address;
     let mut rng = StdRng::seed_from_u64(1);
-    let mut fits = |known: &Known| known.address == only;
+    let mut fits = |known: &AddrInfo| known.address == only;
     assert_eq!(addrman.select(NOW, &mut rng, &mut fits), Some(only));
     assert_eq!(addrman.select(NOW, &mut rng, &mut |_| false), None);
 }
 
 #[test]
-fn every_address_is_drawn_sooner_or_later() {
+fn every_address_can_be_selected() {
     let mut addrman = addrman();
-    let claims: Vec<Claim> = (0..100).map(|i| claim(v4(0x0801_0000 + (i << 16)))).collect();
-    addrman.add(&claims, NetGroup::DNS, NOW);
+    let addresses: Vec<AdvertisedAddress> =
+        (0..100).map(|i| advertise(v4(0x0801_0000 + (i << 16)))).collect();
+    addrman.add(&addresses, NetGroup::DNS, NOW);
     let mut rng = StdRng::seed_from_u64(1);
     let drawn: BTreeSet<PeerAddress> =
         (0..20_000).filter_map(|_| addrman.select(NOW, &mut rng, &mut |_| true)).collect();
@@ -149,10 +173,10 @@ fn every_address_is_drawn_sooner_or_later() {
 }
 
 #[test]
-fn an_outage_of_our_own_kills_no_address() {
+fn an_outage_of_our_own_network_is_not_blamed_on_an_address() {
     let mut addrman = addrman();
     let [one, other] = [v4(0x0801_0101), v4(0x0902_0202)];
-    addrman.add(&[claim(one), claim(other)], NetGroup::DNS, NOW);
+    addrman.add(&[advertise(one), advertise(other)], NetGroup::DNS, NOW);
     for hour in 0..100 {
         addrman.failed(&one, NOW + hour * 3600);
     }
@@ -161,7 +185,7 @@ fn an_outage_of_our_own_kills_no_address() {
         addrman.answered(&other, ServiceFlags::NETWORK, RTT, NOW + hour * 3600);
         addrman.failed(&one, NOW + hour * 3600);
     }
-    // The last failure was in the same second as the success, and so on: each success lets one failure count.
+    // Each success of any address lets one more failure count.
     assert!(addrman.get(&one).unwrap().tries >= 3);
     addrman.tidy(NOW + 200 * 3600);
     assert_eq!(addrman.get(&one), None, "forgotten when dead");
@@ -169,43 +193,43 @@ fn an_outage_of_our_own_kills_no_address() {
 }
 
 #[test]
-fn what_is_discouraged_or_our_own_is_not_taken_in_until_that_expires() {
+fn discouraged_addresses_and_our_own_are_not_added_until_that_expires() {
     let mut addrman = addrman();
     let [bad, own] = [v4(0x0801_0101), v4(0x0902_0202)];
-    let told = [claim(bad), claim(own)];
-    assert_eq!(addrman.add(&told, NetGroup::DNS, NOW), 2);
+    let both = [advertise(bad), advertise(own)];
+    assert_eq!(addrman.add(&both, NetGroup::DNS, NOW), 2);
     addrman.discourage(&bad, NOW);
     addrman.record_own(&own, NOW);
-    assert_eq!(addrman.add(&told, NetGroup::DNS, NOW), 0);
-    assert_eq!(addrman.avoided(&bad, NOW), Some(Avoided::Discouraged));
-    assert_eq!(addrman.avoided(&own, NOW), Some(Avoided::Own));
-    assert_eq!(addrman.add(&told, NetGroup::DNS, NOW + DISCOURAGED), 1);
+    assert_eq!(addrman.add(&both, NetGroup::DNS, NOW), 0);
+    assert_eq!(addrman.avoided(&bad, NOW), Some(AvoidReason::Discouraged));
+    assert_eq!(addrman.avoided(&own, NOW), Some(AvoidReason::Own));
+    assert_eq!(addrman.add(&both, NetGroup::DNS, NOW + DISCOURAGED), 1);
     assert!(addrman.get(&bad).is_some());
 }
 
 #[test]
-fn unroutable_addresses_are_not_taken_in() {
+fn unroutable_addresses_are_not_added() {
     let mut addrman = addrman();
     assert_eq!(
-        addrman.add(&[claim(v4(0x0a00_0001)), claim(v4(0x7f00_0001))], NetGroup::DNS, NOW),
+        addrman.add(&[advertise(v4(0x0a00_0001)), advertise(v4(0x7f00_0001))], NetGroup::DNS, NOW),
         0
     );
 }
 
 #[test]
-fn gossip_makes_an_address_younger_and_does_not_outvote_its_own_word() {
+fn gossip_updates_the_time_and_never_the_services_that_the_node_itself_announced() {
     let mut addrman = addrman();
     let address = v4(0x0801_0101);
-    let at = |time| Claim { time, ..claim(address) };
+    let at = |time| AdvertisedAddress { time, ..advertise(address) };
     addrman.add(&[at(NOW - 5 * DAY)], NetGroup::DNS, NOW);
     assert_eq!(addrman.get(&address).unwrap().last_seen, NOW - 5 * DAY - 7200);
-    let more = Claim { services: ServiceFlags::WITNESS, ..at(NOW - 60) };
-    addrman.add(&[more], NetGroup::SHIPPED, NOW);
+    let more = AdvertisedAddress { services: ServiceFlags::WITNESS, ..at(NOW - 60) };
+    addrman.add(&[more], NetGroup::FIXED_SEEDS, NOW);
     let known = *addrman.get(&address).unwrap();
     assert_eq!(known.last_seen, NOW - 60 - 7200);
     assert_eq!(known.services, ServiceFlags::NETWORK | ServiceFlags::WITNESS);
     assert_eq!(known.source, NetGroup::DNS);
     addrman.answered(&address, ServiceFlags::NETWORK_LIMITED, RTT, NOW);
-    addrman.add(&[more], NetGroup::SHIPPED, NOW);
+    addrman.add(&[more], NetGroup::FIXED_SEEDS, NOW);
     assert_eq!(addrman.get(&address).unwrap().services, ServiceFlags::NETWORK_LIMITED);
 }

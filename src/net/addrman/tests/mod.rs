@@ -1,10 +1,10 @@
-//! The address manager's laws: what no flood can do, what no crash can lose.
+//! Tests of the address manager.
 
 mod eclipse;
 mod files;
 mod laws;
 
-use super::{AddrMan, Claim, PeerAddress, Scope};
+use super::{AddrMan, AdvertisedAddress, PeerAddress, Scope};
 use crate::wire::ServiceFlags;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -19,6 +19,6 @@ fn v4(ip: u32) -> PeerAddress {
     SocketAddr::from((Ipv4Addr::from(ip), 8333)).into()
 }
 
-fn claim(address: PeerAddress) -> Claim {
-    Claim { address, services: ServiceFlags::NETWORK, time: NOW - 600 }
+fn advertise(address: PeerAddress) -> AdvertisedAddress {
+    AdvertisedAddress { address, services: ServiceFlags::NETWORK, time: NOW - 600 }
 }

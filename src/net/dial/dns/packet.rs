@@ -1,16 +1,16 @@
-//! Queries and answers as bytes.
+//! Encodes DNS queries and decodes answers.
 
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Length of a message's head.
+/// Length of a message's header.
 const HEAD_LEN: usize = 12;
 
-/// Shortest entry of any section: a question about the root.
+/// Length of the shortest entry of any section: a question about the root.
 const MIN_ENTRY_LEN: usize = 5;
 
-/// Which addresses are asked for.
+/// The kind of addresses to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     /// `A` records.
@@ -28,24 +28,24 @@ impl Family {
     }
 }
 
-/// What a message from the server says to a query.
+/// The server's answer to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// The addresses; none if the name has none of that family.
+pub(super) enum DnsAnswer {
+    /// The addresses; none if the name has none of this family.
     Addresses(Vec<IpAddr>),
-    /// There is more than fits in a datagram: to be asked again over TCP.
+    /// The answer does not fit in a datagram, so the query has to be repeated over TCP.
     Truncated,
-    /// There is no such name.
+    /// The name does not exist.
     NoSuchName,
-    /// The server would not or could not answer, and says so with this code.
+    /// The server did not answer the question, but returned this code.
     Refused(String),
 }
 
-/// A name that no query can be made of.
+/// The name is not a valid host name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadName;
 
-/// The bytes of a query for the addresses of a name.
+/// Encodes a query for the addresses of a name.
 pub(super) fn query(id: u16, name: &str, family: Family) -> Result<Vec<u8>, BadName> {
     let name = Name::new(name).map_err(|_| BadName)?;
     if !name.is_valid_hostname() {
@@ -58,11 +58,11 @@ pub(super) fn query(id: u16, name: &str, family: Family) -> Result<Vec<u8>, BadN
     packet.build_bytes_vec().map_err(|_| BadName)
 }
 
-/// What a message says to the query of that id, name and family; `None` if it is no answer to it.
+/// Decodes the answer to the query with this id, name and family; `None` if the message is not an answer to it.
 ///
 /// # Security
-/// The claimed numbers of records are held against the message's length before the parser makes room for them.
-pub(super) fn answer(bytes: &[u8], id: u16, name: &str, family: Family) -> Option<Answer> {
+/// The claimed numbers of records are compared with the message's length before the parser reserves memory for them.
+pub(super) fn answer(bytes: &[u8], id: u16, name: &str, family: Family) -> Option<DnsAnswer> {
     if !is_plausible(bytes) {
         return None;
     }
@@ -76,14 +76,14 @@ pub(super) fn answer(bytes: &[u8], id: u16, name: &str, family: Family) -> Optio
         return None;
     }
     Some(match packet.rcode() {
-        _ if packet.has_flags(PacketFlag::TRUNCATION) => Answer::Truncated,
-        RCODE::NoError => Answer::Addresses(addresses(&packet, &asked, family)),
-        RCODE::NameError => Answer::NoSuchName,
-        code => Answer::Refused(format!("{code:?}")),
+        _ if packet.has_flags(PacketFlag::TRUNCATION) => DnsAnswer::Truncated,
+        RCODE::NoError => DnsAnswer::Addresses(addresses(&packet, &asked, family)),
+        RCODE::NameError => DnsAnswer::NoSuchName,
+        code => DnsAnswer::Refused(format!("{code:?}")),
     })
 }
 
-/// Whether the records that the head claims could be in the message.
+/// Returns whether the message is long enough for the records that its header claims.
 fn is_plausible(bytes: &[u8]) -> bool {
     let Some((head, body)) = bytes.split_at_checked(HEAD_LEN) else { return false };
     let counts = head[4..].chunks_exact(2);
@@ -92,7 +92,7 @@ fn is_plausible(bytes: &[u8]) -> bool {
     claimed * MIN_ENTRY_LEN <= body.len()
 }
 
-/// The addresses of the name, or of the one that it is an alias of.
+/// Returns the addresses of a name, or of the name that it is an alias of.
 fn addresses(packet: &Packet<'_>, asked: &Name<'_>, family: Family) -> Vec<IpAddr> {
     let mut names = vec![asked.clone()];
     let mut found = Vec::new();
@@ -111,9 +111,30 @@ fn addresses(packet: &Packet<'_>, asked: &Name<'_>, family: Family) -> Vec<IpAdd
     found
 }
 
+/// The fuzzer's target: answers to two queries, and names to query.
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, reason = "all of it is a test")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    for family in [Family::Ipv4, Family::Ipv6] {
+        if let Some(DnsAnswer::Addresses(found)) = answer(bytes, 0xbeef, "www.example.test", family)
+        {
+            assert!(found.iter().all(|ip| ip.is_ipv4() == (family == Family::Ipv4)));
+            // A record has a name, a type, a class, a lifetime, a length and an address.
+            assert!(found.len() * (1 + 10 + 4) <= bytes.len());
+        }
+        let Ok(name) = std::str::from_utf8(bytes) else { continue };
+        let Ok(mut message) = query(0xbeef, name, family) else { continue };
+        assert!(message.len() <= HEAD_LEN + 255 + 4);
+        assert_eq!(answer(&message, 0xbeef, name, family), None, "it is no response");
+        message[2] |= 0x80;
+        let empty = DnsAnswer::Addresses(Vec::new());
+        assert_eq!(answer(&message, 0xbeef, name, family), Some(empty));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Answer, BadName, Family, answer, query};
+    use super::{BadName, DnsAnswer, Family, answer, query};
     use crate::primitives::hex;
     use proptest::{prop_assert_eq, proptest};
 
@@ -128,7 +149,7 @@ mod tests {
         hex::decode(&text.replace(' ', "")).unwrap()
     }
 
-    fn alias(family: Family, name: &str) -> Option<Answer> {
+    fn alias(family: Family, name: &str) -> Option<DnsAnswer> {
         answer(&bytes(ALIAS), 0xbeef, name, family)
     }
 
@@ -144,13 +165,13 @@ mod tests {
 
     #[test]
     fn an_alias_is_followed_and_names_have_no_case() {
-        let both = Answer::Addresses(vec![[1, 2, 3, 4].into(), [5, 6, 7, 8].into()]);
+        let both = DnsAnswer::Addresses(vec![[1, 2, 3, 4].into(), [5, 6, 7, 8].into()]);
         assert_eq!(alias(Family::Ipv4, "www.example.test"), Some(both.clone()));
         assert_eq!(alias(Family::Ipv4, "WWW.example.TEST."), Some(both));
     }
 
     #[test]
-    fn an_answer_to_another_query_is_none() {
+    fn an_answer_to_another_query_does_not_count() {
         assert_eq!(alias(Family::Ipv6, "www.example.test"), None);
         assert_eq!(alias(Family::Ipv4, "example.test"), None);
         assert_eq!(answer(&bytes(ALIAS), 0xbeee, "www.example.test", Family::Ipv4), None);
@@ -160,34 +181,34 @@ mod tests {
     }
 
     #[test]
-    fn records_of_names_not_asked_for_are_left_out() {
+    fn records_of_other_names_are_left_out() {
         let other =
             ALIAS.replace("c00c 0005 0001 0000003c 0002 c010", "c00c 0005 0001 0000003c 0002 c018");
         let found = answer(&bytes(&other), 0xbeef, "www.example.test", Family::Ipv4);
-        assert_eq!(found, Some(Answer::Addresses(Vec::new())));
+        assert_eq!(found, Some(DnsAnswer::Addresses(Vec::new())));
     }
 
     #[test]
-    fn the_servers_codes_are_told_apart() {
+    fn the_servers_codes_are_distinguished() {
         let with_flags = |flags: &str| {
             let text = format!("beef {flags} 0001 0000 0000 0000 0473656564 00 0001 0001");
             answer(&bytes(&text), 0xbeef, "seed", Family::Ipv4).unwrap()
         };
-        assert_eq!(with_flags("8180"), Answer::Addresses(Vec::new()));
-        assert_eq!(with_flags("8183"), Answer::NoSuchName);
-        assert_eq!(with_flags("8380"), Answer::Truncated);
-        assert_eq!(with_flags("8182"), Answer::Refused("ServerFailure".to_owned()));
+        assert_eq!(with_flags("8180"), DnsAnswer::Addresses(Vec::new()));
+        assert_eq!(with_flags("8183"), DnsAnswer::NoSuchName);
+        assert_eq!(with_flags("8380"), DnsAnswer::Truncated);
+        assert_eq!(with_flags("8182"), DnsAnswer::Refused("ServerFailure".to_owned()));
     }
 
     #[test]
-    fn more_records_than_the_message_can_hold_are_refused_before_there_is_room_made_for_them() {
+    fn a_message_too_short_for_its_claimed_records_is_refused_before_memory_is_reserved() {
         let text = "beef 8180 0001 ffff ffff ffff 0473656564 00 0001 0001";
         assert_eq!(answer(&bytes(text), 0xbeef, "seed", Family::Ipv4), None);
     }
 
     proptest! {
         #[test]
-        fn a_message_cut_or_changed_anywhere_is_no_panic(
+        fn a_truncated_or_changed_message_causes_no_panic(
             end in 0usize..200, at in 0usize..200, byte: u8,
         ) {
             let mut message = bytes(ALIAS);
@@ -199,7 +220,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_no_answer_to_a_query_they_do_not_repeat(message: Vec<u8>) {
+        fn bytes_that_do_not_repeat_the_query_are_no_answer(message: Vec<u8>) {
             prop_assert_eq!(answer(&message, 0xbeef, "www.example.test", Family::Ipv4), None);
         }
     }

@@ -1,4 +1,4 @@
-//! Who turns names into addresses.
+//! Resolves names to addresses.
 
 use super::server;
 use std::io;
@@ -6,25 +6,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Who turns names into addresses.
+/// Resolves names to addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resolver {
-    /// The system, as its owner has set it up.
+    /// The system's resolver.
     ///
-    /// Its resolver runs on threads that cannot be stopped: at the end of the program, shut the runtime down with a
-    /// timeout so that a hanging query does not hold it.
+    /// It runs on threads that cannot be stopped. At the end of the program, shut the runtime down with a timeout, so
+    /// that it does not wait for a query that hangs.
     #[default]
     System,
-    /// This DNS server and nobody else.
+    /// This DNS server and no other.
     Server(SocketAddr),
 }
 
 impl Resolver {
-    /// The addresses of a host: of a name, or the address itself if it is one. None are given twice.
+    /// Returns the addresses of a host, each once. A host that is an address resolves to itself.
     ///
     /// # Errors
-    /// The name has no address, or none was found within `deadline`; or it [needs a proxy](needs_proxy), and nobody was
-    /// asked.
+    /// The name has no address, none was found within `deadline`, or the name [needs a proxy](needs_proxy) and no
+    /// server was asked.
     pub async fn lookup(self, host: &str, deadline: Duration) -> io::Result<Vec<IpAddr>> {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
@@ -35,7 +35,7 @@ impl Resolver {
         }
         let mut found = match self {
             Self::System => by_system(host, deadline).await?,
-            // RFC 6761 section 6.3: this name is not for DNS servers.
+            // DNS servers must not be asked for this name: RFC 6761, section 6.3.
             Self::Server(_) if is_localhost(host) => {
                 vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
             }
@@ -64,15 +64,15 @@ fn is_localhost(host: &str) -> bool {
     is_within("localhost", host)
 }
 
-/// Whether a host is named in an overlay network (`.onion`, `.i2p`): only a proxy knows where it is, and a DNS server
-/// that is asked would learn whom somebody looks for.
+/// Returns whether a host is in an overlay network (`.onion`, `.i2p`). Only a proxy can reach it, and a DNS server that
+/// is asked would learn which service somebody looks for.
 ///
-/// Source: RFC 7686 section 2 for `.onion`; `.i2p` is as private.
+/// Source: RFC 7686, section 2, for `.onion`; `.i2p` is treated alike.
 pub fn needs_proxy(host: &str) -> bool {
     is_within("onion", host) || is_within("i2p", host)
 }
 
-/// Whether a name is that domain or in it.
+/// Returns whether a name is the domain or in it.
 fn is_within(domain: &str, host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -84,11 +84,11 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
     use std::time::Duration;
 
-    /// Nobody answers there: whoever asks fails.
+    /// An address at which nobody answers.
     const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 254, 254, 254)), 1);
 
     #[tokio::test]
-    async fn addresses_and_localhost_are_asked_of_nobody() {
+    async fn addresses_and_localhost_are_resolved_without_a_query() {
         let resolver = Resolver::Server(NOBODY);
         for (host, count) in [("127.0.0.1", 1), ("::1", 1), ("localhost", 2), ("A.LocalHost.", 2)] {
             let found = resolver.lookup(host, Duration::from_secs(5)).await.unwrap();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_name_is_an_error_at_once() {
+    async fn an_invalid_name_is_an_error_at_once() {
         let resolver = Resolver::Server(NOBODY);
         let error = resolver.lookup("bad\0name", Duration::from_secs(60)).await.unwrap_err();
         assert!(error.to_string().contains("is no host name"), "{error}");

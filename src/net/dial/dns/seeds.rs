@@ -1,4 +1,4 @@
-//! Asking the DNS seeds for peers.
+//! Asks the DNS seeds for addresses of peers.
 
 use super::resolver::Resolver;
 use crate::wire::ServiceFlags;
@@ -10,39 +10,39 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// Most addresses taken from one seed. Source: Bitcoin Core `CConnman::ThreadDNSAddressSeed`.
+/// Most addresses that are accepted from one seed. Source: Bitcoin Core `CConnman::ThreadDNSAddressSeed`.
 pub const MAX_ADDRESSES_PER_SEED: usize = 256;
 
-/// How long one seed is waited for, all its queries included.
+/// How long one seed has to answer, with all its queries.
 pub const SEED_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What one seed said.
+/// The answer of one seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeedAnswer {
-    /// The seed's name as it was given, whichever of its subdomains answered.
+    /// The seed's name, without the subdomain that answered.
     pub seed: String,
-    /// Its addresses, at most [`MAX_ADDRESSES_PER_SEED`], each once; none if it failed.
+    /// At most [`MAX_ADDRESSES_PER_SEED`] addresses, each once; none if the seed failed.
     pub addresses: Vec<IpAddr>,
-    /// Why there are none.
+    /// Why there are no addresses.
     pub error: Option<String>,
 }
 
-/// The seeds being asked, all at once.
+/// Queries to all seeds at once.
 ///
 /// # Security
-/// A seed's operator chooses what it answers. That is why each answer comes with its seed's name, why a seed can add
-/// no more than its share, and why [`mixed`] takes from all of them in turn.
+/// A seed's operator chooses its answer. That is why each answer carries the seed's name, why the number of addresses
+/// from one seed is limited, and why [`mixed`] takes addresses from all seeds in turns.
 #[derive(Debug)]
 pub struct SeedQueries(JoinSet<SeedAnswer>);
 
 impl SeedQueries {
-    /// Asks every seed for peers that have these services, each for `deadline` at most.
+    /// Asks every seed for peers with these services, and waits for each at most `deadline`.
     ///
-    /// A seed that can filter has a subdomain for each set of service bits: an `x` and the bits in hex. One that
-    /// cannot does not know that name, and is asked by its plain name then.
+    /// A seed that can filter has a subdomain for each set of service bits: an `x` and the bits in hex. A seed without
+    /// this subdomain is asked by its plain name.
     ///
-    /// Source: Bitcoin Core `CConnman::ThreadDNSAddressSeed`, which makes an `addr-fetch` connection where the
-    /// subdomain gives nothing.
+    /// Source: Bitcoin Core `CConnman::ThreadDNSAddressSeed`, which makes an `addr-fetch` connection instead if the
+    /// subdomain has no addresses.
     pub fn start(
         resolver: Resolver,
         seeds: &[impl AsRef<str>],
@@ -56,9 +56,9 @@ impl SeedQueries {
         Self(queries)
     }
 
-    /// The next answer, in the order they come; `None` once every seed has answered or failed.
+    /// Returns the next answer, in the order in which they come; `None` once every seed has answered or failed.
     pub async fn next(&mut self) -> Option<SeedAnswer> {
-        // A query that panicked has nothing to say.
+        // A query that panicked has no answer.
         loop {
             if let Ok(answer) = self.0.join_next().await? {
                 return Some(answer);
@@ -66,7 +66,7 @@ impl SeedQueries {
         }
     }
 
-    /// All answers.
+    /// Returns all answers.
     pub async fn all(mut self) -> Vec<SeedAnswer> {
         let mut answers = Vec::new();
         while let Some(answer) = self.next().await {
@@ -76,9 +76,9 @@ impl SeedQueries {
     }
 }
 
-/// The addresses of all answers, each once, with the place of its seed in `answers`.
+/// Returns the addresses of all answers, each once, with the index of its answer.
 ///
-/// In random order, but one of each seed in turn for as long as they have some: a seed with ten times as many
+/// The order is random, but the seeds take turns as long as they have addresses left: a seed with ten times as many
 /// addresses is not ten times as likely to be dialled.
 pub fn mixed(answers: &[SeedAnswer], rng: &mut impl Rng) -> Vec<(IpAddr, usize)> {
     let mut lists: VecDeque<(usize, Vec<IpAddr>)> =
@@ -107,8 +107,8 @@ async fn ask(
     let end = Instant::now() + deadline;
     let filtered = format!("x{:x}.{seed}", services.0);
     let (mut addresses, mut failed) = (Vec::new(), None);
-    // The subdomain gets half of the time, so that the plain name has a chance where the seed's server keeps silent
-    // about names it does not know.
+    // The subdomain gets half of the time: some servers do not answer at all if they do not know a name, and the plain
+    // name needs the rest.
     for (name, within) in [(&filtered, deadline / 2), (&seed, deadline)] {
         let left = end.saturating_duration_since(Instant::now()).min(within);
         match resolver.lookup(&absolute(name), left).await {
@@ -128,7 +128,7 @@ async fn ask(
     SeedAnswer { seed, addresses, error }
 }
 
-/// With the dot that keeps the system from trying the name in its search domains too.
+/// Adds the final dot, which keeps the system from trying the name in its search domains.
 fn absolute(name: &str) -> String {
     if name.ends_with('.') { name.to_owned() } else { format!("{name}.") }
 }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_several_seeds_is_taken_once_and_the_order_is_random() {
+    fn an_address_from_several_seeds_occurs_once_and_the_order_is_random() {
         let shared = answer(0, 0..50);
         let answers = [shared.clone(), SeedAnswer { seed: "other".to_owned(), ..shared }];
         let orders: HashSet<Vec<IpAddr>> = (0..5)

@@ -1,6 +1,6 @@
-//! Asking one DNS server.
+//! Queries one DNS server.
 
-use super::packet::{Answer, Family, answer, query};
+use super::packet::{DnsAnswer, Family, answer, query};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -8,16 +8,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-/// How often a query is sent at most: a datagram may get lost.
+/// How often a query is sent at most, since datagrams can be lost.
 const ATTEMPTS: u32 = 2;
 
-/// Longest datagram taken. Without EDNS a server sends 512 bytes at most (RFC 1035 section 2.3.4); some send more.
+/// Longest datagram that is accepted. Without EDNS a server may send 512 bytes (RFC 1035, section 2.3.4); some send
+/// more.
 const MAX_DATAGRAM: usize = 4096;
 
-/// The addresses of a name, IPv4 and IPv6 asked for at the same time.
+/// Asks for the IPv4 and IPv6 addresses of a name at the same time.
 ///
 /// # Errors
-/// The server does not answer within `deadline`, refuses, or knows no such name; or the name is none.
+/// The server does not answer within `deadline` or refuses, or the name does not exist or is invalid.
 pub(super) async fn lookup(
     server: SocketAddr,
     name: &str,
@@ -50,30 +51,31 @@ async fn addresses(
     let answer = loop {
         attempts += 1;
         match timeout(each, ask(server, name, family)).await {
-            Ok(answer) => break answer.map_err(|error| named(server, error))?,
+            Ok(answer) => break answer.map_err(|error| with_server(server, error))?,
             Err(_) if attempts < ATTEMPTS => {}
             Err(_) => {
-                let text = format!("DNS server {server} did not answer within {deadline:?}");
+                let seconds = deadline.as_secs_f64();
+                let text = format!("DNS server {server} did not answer within {seconds:.1} s");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text));
             }
         }
     };
     match answer {
-        Answer::Addresses(found) => Ok(found),
-        Answer::NoSuchName => {
+        DnsAnswer::Addresses(found) => Ok(found),
+        DnsAnswer::NoSuchName => {
             Err(io::Error::new(io::ErrorKind::NotFound, format!("{name}: no such name")))
         }
-        Answer::Refused(code) => {
+        DnsAnswer::Refused(code) => {
             Err(io::Error::other(format!("DNS server {server} says {code} to {name}")))
         }
-        Answer::Truncated => {
+        DnsAnswer::Truncated => {
             Err(io::Error::other(format!("DNS server {server} truncates its answers over TCP")))
         }
     }
 }
 
-/// The error with the server's name in it.
-fn named(server: SocketAddr, error: io::Error) -> io::Error {
+/// Adds the server's address to an error.
+fn with_server(server: SocketAddr, error: io::Error) -> io::Error {
     let text = error.to_string();
     if error.kind() == io::ErrorKind::InvalidInput || text.starts_with("DNS server") {
         return error;
@@ -81,10 +83,10 @@ fn named(server: SocketAddr, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("DNS server {server}: {text}"))
 }
 
-/// Asks by datagram, and by stream where the answer does not fit in one.
-async fn ask(server: SocketAddr, name: &str, family: Family) -> io::Result<Answer> {
-    match ask_by_datagram(server, name, family).await? {
-        Answer::Truncated => ask_by_stream(server, name, family).await,
+/// Asks over UDP, and again over TCP if the answer was truncated.
+async fn ask(server: SocketAddr, name: &str, family: Family) -> io::Result<DnsAnswer> {
+    match ask_over_udp(server, name, family).await? {
+        DnsAnswer::Truncated => ask_over_tcp(server, name, family).await,
         answer => Ok(answer),
     }
 }
@@ -95,28 +97,28 @@ fn new_query(name: &str, family: Family) -> io::Result<(u16, Vec<u8>)> {
     Ok((id, query(id, name, family).map_err(bad)?))
 }
 
-async fn ask_by_datagram(server: SocketAddr, name: &str, family: Family) -> io::Result<Answer> {
+async fn ask_over_udp(server: SocketAddr, name: &str, family: Family) -> io::Result<DnsAnswer> {
     let (id, query) = new_query(name, family)?;
     let any = match server {
         SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
         SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
     };
-    // A new socket and so a new port for each query: with the id, one more thing for a forger to guess. Connected,
-    // it takes datagrams of the server only.
+    // A new socket has a new port, which a forger has to guess along with the id. A connected socket accepts datagrams
+    // only from the server.
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(server).await?;
     socket.send(&query).await?;
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
         let length = socket.recv(&mut buffer).await?;
-        // Anything else may be a forgery: the true answer can still come.
+        // Anything else may be a forgery, and the true answer may still come.
         if let Some(answer) = answer(&buffer[..length], id, name, family) {
             return Ok(answer);
         }
     }
 }
 
-async fn ask_by_stream(server: SocketAddr, name: &str, family: Family) -> io::Result<Answer> {
+async fn ask_over_tcp(server: SocketAddr, name: &str, family: Family) -> io::Result<DnsAnswer> {
     let (id, query) = new_query(name, family)?;
     let mut stream = TcpStream::connect(server).await?;
     let length = u16::try_from(query.len()).expect("a query has at most 271 bytes");

@@ -1,9 +1,9 @@
-//! A pool whose caller, network and clocks are the test.
+//! A pool for tests that play its caller, the network and the clocks.
 
-use crate::net::addrman::{AddrMan, Avoided, Claim, NetGroup, Scope};
-use crate::net::pool::{Action, Admission, Moment, Place, Pool, Search, Settings};
-use crate::net::{Direction, Disconnect, PeerInfo};
-use crate::primitives::PeerId;
+use crate::net::addrman::{AddrMan, AdvertisedAddress, AvoidReason, NetGroup, Scope};
+use crate::net::pool::{Action, BestHeader, PeerAdmission, Pool, PoolSettings, Search};
+use crate::net::{Direction, Disconnect, PeerInfo, TrafficCounters};
+use crate::primitives::{Moment, PeerId};
 use crate::wire::ServiceFlags;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -16,18 +16,18 @@ pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A header of a chain whose headers all have work 1.
-pub(super) fn at(height: u32) -> Place {
+/// Returns a header of a chain in which each header adds work 1.
+pub(super) fn at(height: u32) -> BestHeader {
     with_work(height, height)
 }
 
-pub(super) fn with_work(height: u32, total: u32) -> Place {
-    let mut work = [0; 32];
-    work[28..].copy_from_slice(&total.to_be_bytes());
-    Place { height, work }
+pub(super) fn with_work(height: u32, work: u32) -> BestHeader {
+    let mut chainwork = [0; 32];
+    chainwork[28..].copy_from_slice(&work.to_be_bytes());
+    BestHeader { height, chainwork }
 }
 
-/// A pool whose caller is the test.
+/// A pool and its clocks.
 pub(super) struct Bench {
     pub(super) pool: Pool,
     pub(super) now: Moment,
@@ -35,7 +35,7 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: PoolSettings) -> Self {
         let now = Moment { since_start: Duration::ZERO, unix: EPOCH };
         let addrman = AddrMan::new([1; 32], Scope::Public);
         let mut pool = Pool::new(settings, addrman, now);
@@ -43,17 +43,17 @@ impl Bench {
         Self { pool, now, rng: StdRng::seed_from_u64(1) }
     }
 
-    /// With these addresses from DNS.
-    pub(super) fn knowing(settings: Settings, addresses: &[&str]) -> Self {
+    /// Creates a pool to which DNS has given these addresses.
+    pub(super) fn with_addresses(settings: PoolSettings, addresses: &[&str]) -> Self {
         let mut bench = Self::new(settings);
-        let told: Vec<(Claim, NetGroup)> = addresses
+        let found: Vec<(AdvertisedAddress, NetGroup)> = addresses
             .iter()
             .map(|text| {
                 let address = text.parse().unwrap();
-                (Claim { address, services: FULL, time: EPOCH }, NetGroup::DNS)
+                (AdvertisedAddress { address, services: FULL, time: EPOCH }, NetGroup::DNS)
             })
             .collect();
-        bench.pool.found(Search::Dns, &told, bench.now);
+        bench.pool.search_ended(Search::Dns, &found, bench.now);
         bench
     }
 
@@ -66,7 +66,7 @@ impl Bench {
         self.pool.poll(self.now, &mut self.rng)
     }
 
-    /// Polls for so many seconds, and gives what was dialled.
+    /// Polls for so many seconds, and returns the dials.
     pub(super) fn dials(&mut self, seconds: u64) -> Vec<(PeerId, String)> {
         let mut dials = Vec::new();
         for _ in 0..seconds * 10 {
@@ -84,11 +84,12 @@ impl Bench {
         self.now.unix = EPOCH + self.now.since_start.as_secs();
     }
 
-    pub(super) fn connect(&mut self, id: PeerId, services: ServiceFlags) -> Admission {
+    pub(super) fn connect(&mut self, id: PeerId, services: ServiceFlags) -> PeerAdmission {
         let address = self.pool.address(id).unwrap_or_default();
         let info = PeerInfo {
             remote: address.parse().ok(),
             address,
+            local: None,
             direction: Direction::Outbound,
             version: 70016,
             services,
@@ -99,6 +100,7 @@ impl Bench {
             wtxid_relay: true,
             time_offset: 0,
             latency: Duration::from_millis(50),
+            traffic: TrafficCounters::default(),
         };
         self.pool.connected(id, &info, self.now)
     }
@@ -107,7 +109,7 @@ impl Bench {
         self.pool.disconnected(id, reason, self.now, &mut self.rng);
     }
 
-    pub(super) fn avoided(&self, address: &str) -> Option<Avoided> {
+    pub(super) fn avoided(&self, address: &str) -> Option<AvoidReason> {
         self.pool.addrman().avoided(&address.parse().unwrap(), self.now.unix)
     }
 }

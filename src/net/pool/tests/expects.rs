@@ -1,16 +1,17 @@
-//! Whether more peers may be connected soon.
+//! Tests when the pool expects more peers.
 
 use super::bench::{Bench, EPOCH, FULL, secs};
 use super::cases::following;
 use crate::net::Disconnect;
-use crate::net::addrman::{Claim, NetGroup};
-use crate::net::pool::{Action, Search, Settings};
+use crate::net::addrman::{AdvertisedAddress, NetGroup};
+use crate::net::pool::{Action, PoolSettings, Search};
 use crate::primitives::PeerId;
 
-/// A pool with one peer that the user named, which is connected, and the rest of eight places free.
+/// Returns a pool that wants eight peers and has one, which the user named.
 fn one_of_eight() -> Bench {
     let add_peers = vec!["node:8333".to_owned()];
-    let mut bench = Bench::new(Settings { add_peers, wanted: 8, dns: true, ..Settings::default() });
+    let mut bench =
+        Bench::new(PoolSettings { add_peers, wanted: 8, dns: true, ..PoolSettings::default() });
     assert!(bench.poll().contains(&Action::Search(Search::Dns)));
     bench.connect(PeerId(0), FULL);
     bench.poll();
@@ -22,21 +23,21 @@ fn expects(bench: &Bench) -> bool {
 }
 
 #[test]
-fn more_peers_are_expected_while_addresses_are_looked_for_or_wait_but_not_for_ever() {
+fn more_peers_are_expected_while_addresses_are_sought_or_waiting_but_not_forever() {
     let mut bench = one_of_eight();
     bench.wait(secs(3));
     bench.poll();
     assert!(expects(&bench), "DNS is being asked");
-    let told: Vec<(Claim, NetGroup)> = (1..=100)
+    let found: Vec<(AdvertisedAddress, NetGroup)> = (1..=100)
         .map(|range| {
             let address = format!("{range}.1.1.1:8333").parse().unwrap();
-            (Claim { address, services: FULL, time: EPOCH }, NetGroup::DNS)
+            (AdvertisedAddress { address, services: FULL, time: EPOCH }, NetGroup::DNS)
         })
         .collect();
-    bench.pool.found(Search::Dns, &told, bench.now);
+    bench.pool.search_ended(Search::Dns, &found, bench.now);
     assert!(expects(&bench), "none of them is dialled yet");
     let dials = bench.dials(1);
-    assert!(dials.len() < told.len());
+    assert!(dials.len() < found.len());
     for (id, _) in dials {
         bench.lose(id, &Disconnect::Closed);
     }
@@ -47,26 +48,26 @@ fn more_peers_are_expected_while_addresses_are_looked_for_or_wait_but_not_for_ev
 }
 
 #[test]
-fn nobody_is_expected_where_there_is_no_place_or_nobody_to_be_found() {
+fn no_peer_is_expected_without_a_free_slot_or_an_address() {
     let mut bench = one_of_eight();
-    bench.pool.found(Search::Dns, &[], bench.now);
-    assert!(bench.poll().contains(&Action::Search(Search::Shipped)) && expects(&bench));
-    bench.pool.found(Search::Shipped, &[], bench.now);
+    bench.pool.search_ended(Search::Dns, &[], bench.now);
+    assert!(bench.poll().contains(&Action::Search(Search::FixedSeeds)) && expects(&bench));
+    bench.pool.search_ended(Search::FixedSeeds, &[], bench.now);
     bench.poll();
     assert!(!expects(&bench), "every source has been asked");
     let mut bench =
-        Bench::knowing(following(2), &["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"]);
+        Bench::with_addresses(following(2), &["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"]);
     assert!(expects(&bench), "there are addresses");
     for (id, _) in bench.dials(1).iter().take(2) {
         assert!(expects(&bench));
         bench.connect(*id, FULL);
     }
-    assert!(!expects(&bench), "every place is taken");
+    assert!(!expects(&bench), "no slot is free");
     let connect = vec!["a:1".to_owned()];
-    let mut bench = Bench::new(Settings { connect, ..following(8) });
+    let mut bench = Bench::new(PoolSettings { connect, ..following(8) });
     bench.poll();
     assert!(expects(&bench), "it is being dialled");
     bench.connect(PeerId(0), FULL);
     bench.poll();
-    assert!(!expects(&bench), "nobody else was named");
+    assert!(!expects(&bench), "no other peer was named");
 }

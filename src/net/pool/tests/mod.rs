@@ -1,7 +1,10 @@
-//! The pool among simulated nodes and clocks.
+//! Tests of the pool with simulated nodes and clocks.
 
 mod bench;
 mod cases;
+mod clocks;
+mod control;
+mod eclipse;
 mod expects;
 mod outage;
 mod population;

@@ -1,16 +1,16 @@
-//! What fails on this side of the network, or in the place of every peer, is no address's fault.
+//! Tests that failures of our own network or proxy are not blamed on addresses.
 
 use super::bench::Bench;
 use super::cases::following;
-use crate::net::pool::{Persistence, Settings};
-use crate::net::{Disconnect, Spoken};
+use crate::net::pool::{Persistence, PoolSettings};
+use crate::net::{Disconnect, OtherProtocol};
 use crate::net::{Proxy, ProxyFault};
 use std::io::ErrorKind;
 
 #[test]
-fn a_proxy_that_is_down_is_no_fault_of_any_address() {
-    let settings = Settings { proxy_seeds: Some(Vec::new()), ..following(8) };
-    let mut bench = Bench::knowing(settings, &["8.8.8.8:8333"]);
+fn a_failed_proxy_is_not_blamed_on_addresses() {
+    let settings = PoolSettings { proxy_seeds: Some(Vec::new()), ..following(8) };
+    let mut bench = Bench::with_addresses(settings, &["8.8.8.8:8333"]);
     let id = bench.dials(1)[0].0;
     bench.lose(id, &proxy_down());
     let address = "8.8.8.8:8333".parse().unwrap();
@@ -25,17 +25,20 @@ fn proxy_down() -> Disconnect {
 }
 
 #[test]
-fn a_proxy_that_never_worked_is_tried_once_by_who_does_not_persist() {
-    let settings =
-        Settings { proxy_seeds: Some(Vec::new()), persistence: Persistence::Brief, ..following(8) };
-    let mut bench = Bench::knowing(settings.clone(), &["8.8.8.8:8333", "9.9.9.9:8333"]);
+fn a_brief_pool_gives_up_when_a_proxy_never_worked() {
+    let settings = PoolSettings {
+        proxy_seeds: Some(Vec::new()),
+        persistence: Persistence::Brief,
+        ..following(8)
+    };
+    let mut bench = Bench::with_addresses(settings.clone(), &["8.8.8.8:8333", "9.9.9.9:8333"]);
     let dials = bench.dials(1);
     assert_eq!(dials.len(), 2);
     dials.iter().for_each(|(id, _)| bench.lose(*id, &proxy_down()));
     assert!(bench.pool.is_exhausted(bench.now));
     assert_eq!(bench.dials(10), []);
-    // Where it has worked before, peers are looked for as ever.
-    let mut bench = Bench::knowing(settings, &["8.8.8.8:8333", "9.9.9.9:8333"]);
+    // If the proxy has worked before, the pool goes on.
+    let mut bench = Bench::with_addresses(settings, &["8.8.8.8:8333", "9.9.9.9:8333"]);
     let dials = bench.dials(1);
     bench.lose(dials[0].0, &Disconnect::HungUp);
     bench.lose(dials[1].0, &proxy_down());
@@ -44,14 +47,14 @@ fn a_proxy_that_never_worked_is_tried_once_by_who_does_not_persist() {
 
 #[test]
 fn a_run_right_after_a_failed_one_dials_at_once() {
-    let brief = Settings { persistence: Persistence::Brief, ..following(8) };
+    let brief = PoolSettings { persistence: Persistence::Brief, ..following(8) };
     let all = ["8.8.8.8:8333", "9.9.9.9:8333", "1.1.1.1:8333"];
-    let mut bench = Bench::knowing(brief.clone(), &all);
+    let mut bench = Bench::with_addresses(brief.clone(), &all);
     let down = Disconnect::Unreachable { kind: ErrorKind::ConnectionRefused, text: String::new() };
     for (id, _) in bench.dials(1) {
         bench.lose(id, &down);
     }
-    assert_eq!(bench.dials(5), [], "each once");
+    assert_eq!(bench.dials(5), [], "each address is dialled once");
     let addrman = bench.pool.addrman().clone();
     // In the same second, with the same address manager.
     let mut again = Bench::new(brief);
@@ -63,10 +66,10 @@ fn a_run_right_after_a_failed_one_dials_at_once() {
 }
 
 #[test]
-fn a_login_page_in_the_place_of_every_peer_costs_no_address_its_place() {
-    let mut bench = Bench::knowing(following(8), &["8.8.8.8:8333"]);
+fn a_login_page_that_answers_for_every_peer_is_not_blamed_on_addresses() {
+    let mut bench = Bench::with_addresses(following(8), &["8.8.8.8:8333"]);
     let id = bench.dials(1)[0].0;
-    bench.lose(id, &Disconnect::OtherProtocol { spoken: Spoken::Http });
+    bench.lose(id, &Disconnect::OtherProtocol { protocol: OtherProtocol::Http });
     assert_eq!(bench.avoided("8.8.8.8:8333"), None);
     assert_eq!(bench.pool.addrman().len(), 1);
 }

@@ -10,13 +10,13 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Honest,
-    /// Takes connections and never says a word.
+    /// Accepts connections and never sends anything.
     Mute,
-    /// Shakes hands, and never says anything again.
+    /// Shakes hands, and never sends anything again.
     Silent,
     /// Shakes hands, then sends headers that break a rule.
     Liar,
-    /// Shakes hands, answers pings, and its tip does not move.
+    /// Shakes hands and answers pings, but its tip never changes.
     Stuck,
     /// Follows the other chain.
     OtherChain,
@@ -30,11 +30,11 @@ pub(super) struct Node {
     pub(super) kind: Kind,
     pub(super) up: bool,
     pub(super) latency: Duration,
-    /// Which node's addresses it gives: those from this number on.
-    pub(super) tells: usize,
+    /// The index of the first node whose address it sends.
+    pub(super) first_sent: usize,
 }
 
-/// So many nodes of many ranges, four of them in each, of which this part is up.
+/// Returns `count` nodes, four in each network group, of which the part `up` is up.
 pub(super) fn population(count: u32, up: f64, kinds: &[(Kind, f64)], seed: u64) -> Vec<Node> {
     let mut rng = StdRng::seed_from_u64(seed);
     (0..count)
@@ -50,7 +50,7 @@ pub(super) fn population(count: u32, up: f64, kinds: &[(Kind, f64)], seed: u64) 
                 kind: kind.map_or(Kind::Honest, |(kind, _)| *kind),
                 up: rng.random_bool(up),
                 latency: Duration::from_millis(rng.random_range(10..400)),
-                tells: rng.random_range(0..1000),
+                first_sent: rng.random_range(0..1000),
             }
         })
         .collect()

@@ -1,23 +1,23 @@
-//! A pool for one request, and one for a watch.
+//! Tests the pool of a single request, and that of a watch.
 
 use super::bench::{Bench, FULL};
 use crate::net::Disconnect;
 use crate::net::pool::{
-    Action, Admission, DisconnectReason, Needed, Persistence, Search, Settings,
+    Action, DisconnectReason, Needed, PeerAdmission, Persistence, PoolSettings, Search,
 };
 use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
 
 const KNOWN: [&str; 3] = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
 
-/// Polls until every search has ended without an address; who was dialled.
+/// Polls until every search has ended without an address, and returns the dials.
 fn dial_all(bench: &mut Bench) -> Vec<PeerId> {
     let mut ids = Vec::new();
     for _ in 0..400 {
         for action in bench.poll() {
             match action {
                 Action::Dial { id, .. } => ids.push(id),
-                Action::Search(search) => bench.pool.found(search, &[], bench.now),
+                Action::Search(search) => bench.pool.search_ended(search, &[], bench.now),
                 _ => {}
             }
         }
@@ -27,12 +27,13 @@ fn dial_all(bench: &mut Bench) -> Vec<PeerId> {
 }
 
 #[test]
-fn who_is_of_no_use_is_not_dialled_again_and_not_blamed() {
-    let mut bench = Bench::knowing(Settings { wanted: 8, ..Settings::default() }, &KNOWN);
+fn a_dismissed_peer_is_not_dialled_again_and_not_blamed() {
+    let mut bench =
+        Bench::with_addresses(PoolSettings { wanted: 8, ..PoolSettings::default() }, &KNOWN);
     let ids = dial_all(&mut bench);
     assert_eq!(ids.len(), 3);
     assert!(!bench.pool.dialing_is_over(bench.now), "being dialled");
-    ids.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL), Admission::Keep));
+    ids.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL), PeerAdmission::Keep));
     bench.poll();
     assert!(bench.pool.dialing_is_over(bench.now) && !bench.pool.is_exhausted(bench.now));
     ids.iter().for_each(|id| bench.pool.dismissed(*id, bench.now));
@@ -43,9 +44,9 @@ fn who_is_of_no_use_is_not_dialled_again_and_not_blamed() {
 }
 
 #[test]
-fn a_named_peer_that_is_dialled_again_unsettles_and_one_of_no_use_does_not() {
+fn dialling_is_not_over_while_a_named_peer_has_another_try() {
     let connect = vec!["a:1".to_owned(), "b:1".to_owned()];
-    let mut bench = Bench::new(Settings { connect, ..Settings::default() });
+    let mut bench = Bench::new(PoolSettings { connect, ..PoolSettings::default() });
     let ids = dial_all(&mut bench);
     bench.connect(ids[0], FULL);
     bench.pool.dismissed(ids[0], bench.now);
@@ -57,7 +58,7 @@ fn a_named_peer_that_is_dialled_again_unsettles_and_one_of_no_use_does_not() {
 }
 
 #[test]
-fn blocks_take_witnesses_and_old_ones_the_whole_history() {
+fn peers_for_blocks_must_serve_witnesses_and_for_old_blocks_full_history() {
     let pruned = ServiceFlags::NETWORK_LIMITED | ServiceFlags::WITNESS;
     for (needed, offered, kept) in [
         (Needed::RecentBlocks, pruned, true),
@@ -66,21 +67,21 @@ fn blocks_take_witnesses_and_old_ones_the_whole_history() {
         (Needed::AllBlocks, FULL, true),
         (Needed::AllBlocks, pruned, false),
     ] {
-        let settings = Settings { wanted: 8, needed, ..Settings::default() };
-        let mut bench = Bench::knowing(settings, &KNOWN[..1]);
+        let settings = PoolSettings { wanted: 8, needed, ..PoolSettings::default() };
+        let mut bench = Bench::with_addresses(settings, &KNOWN[..1]);
         let id = bench.dials(1)[0].0;
         let needed = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
-        let refused = Admission::Disconnect(DisconnectReason::Services { needed, offered });
-        let expected = if kept { Admission::Keep } else { refused };
+        let refused = PeerAdmission::Disconnect(DisconnectReason::Services { needed, offered });
+        let expected = if kept { PeerAdmission::Keep } else { refused };
         assert_eq!(bench.connect(id, offered), expected, "{needed:?}");
     }
 }
 
 #[test]
-fn without_gossip_nobody_is_asked_for_addresses() {
+fn no_getaddr_is_sent_without_gossip() {
     let asked = |no_gossip| {
-        let settings = Settings { wanted: 8, no_gossip, ..Settings::default() };
-        let mut bench = Bench::knowing(settings, &KNOWN[..1]);
+        let settings = PoolSettings { wanted: 8, no_gossip, ..PoolSettings::default() };
+        let mut bench = Bench::with_addresses(settings, &KNOWN[..1]);
         let id = bench.dials(1)[0].0;
         bench.connect(id, FULL);
         bench.poll().contains(&Action::AskAddresses { id })
@@ -89,17 +90,20 @@ fn without_gossip_nobody_is_asked_for_addresses() {
 }
 
 #[test]
-fn a_watch_ends_without_a_first_peer_and_seeks_for_ever_after_it() {
-    let settings =
-        Settings { wanted: 8, persistence: Persistence::OnceConnected, ..Settings::default() };
-    let mut bench = Bench::knowing(settings.clone(), &KNOWN[..1]);
-    bench.pool.found(Search::Shipped, &[], bench.now);
+fn a_watch_gives_up_before_its_first_peer_and_never_after_it() {
+    let settings = PoolSettings {
+        wanted: 8,
+        persistence: Persistence::OnceConnected,
+        ..PoolSettings::default()
+    };
+    let mut bench = Bench::with_addresses(settings.clone(), &KNOWN[..1]);
+    bench.pool.search_ended(Search::FixedSeeds, &[], bench.now);
     let id = dial_all(&mut bench)[0];
     bench.lose(id, &Disconnect::Closed);
     assert!(dial_all(&mut bench).is_empty());
     assert!(bench.pool.is_exhausted(bench.now));
 
-    let mut bench = Bench::knowing(settings, &KNOWN[..1]);
+    let mut bench = Bench::with_addresses(settings, &KNOWN[..1]);
     for _ in 0..6 {
         let id = dial_all(&mut bench)[0];
         bench.connect(id, FULL);

@@ -1,24 +1,24 @@
-//! From nothing, and from an address manager, to eight peers.
+//! Tests how fast a start reaches eight peers, with and without addresses.
 
 use super::population::{Kind, Node, population};
 use super::world::{World, secs};
 use crate::net::addrman::{NetGroup, PeerAddress};
-use crate::net::pool::{DisconnectReason, Persistence, Search, Settings};
+use crate::net::pool::{DisconnectReason, Persistence, PoolSettings, Search};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> PoolSettings {
+    PoolSettings {
         wanted: 8,
         persistence: Persistence::Always,
         dns: true,
         other_chain: true,
-        ..Settings::default()
+        ..PoolSettings::default()
     }
 }
 
-/// Two hundred nodes, of which two thirds are dead and some of the others of no use; DNS names 40.
+/// Returns 200 nodes. Two thirds of them are down, and some of the others are useless. DNS has 40 of them.
 fn world(seed: u64) -> World {
     let kinds = [(Kind::Mute, 0.1), (Kind::OtherChain, 0.1), (Kind::Liar, 0.05)];
     let nodes = population(200, 0.33, &kinds, seed);
@@ -31,12 +31,40 @@ fn world(seed: u64) -> World {
 fn time_to_eight(world: &mut World) -> Duration {
     let start = world.now.since_start;
     let mut end = start;
-    while world.useful() < 8 {
-        assert!(end < start + secs(120), "{} useful peers after two minutes", world.useful());
+    while world.useful_peers() < 8 {
+        assert!(end < start + secs(120), "{} useful peers after two minutes", world.useful_peers());
         end += Duration::from_millis(100);
         world.run_until(end, |_| ());
     }
     end - start
+}
+
+#[test]
+fn a_start_does_not_wait_long_for_fixed_seeds_that_do_not_answer() {
+    let mut times = Vec::new();
+    for seed in 1..=20 {
+        let mut world = world(seed);
+        let down = world.nodes.iter().filter(|node| !node.up);
+        world.fixed_seeds = down.take(40).map(|node| node.address).collect();
+        times.push(time_to_eight(&mut world));
+    }
+    times.sort_unstable();
+    println!("with dead fixed seeds: median {:?}, worst {:?}", times[10], times[19]);
+    assert!(times[10] <= secs(10) && times[19] <= secs(25), "{times:?}");
+}
+
+#[test]
+fn fixed_seeds_that_answer_delay_no_start() {
+    let mut times = Vec::new();
+    for seed in 1..=20 {
+        let mut world = world(seed);
+        world.fixed_seeds =
+            world.nodes.iter().skip(2).step_by(5).map(|node| node.address).collect();
+        times.push(time_to_eight(&mut world));
+    }
+    times.sort_unstable();
+    println!("with fixed seeds: median {:?}, worst {:?}", times[10], times[19]);
+    assert!(times[10] <= secs(10) && times[19] <= secs(25), "{times:?}");
 }
 
 fn assert_spread(world: &World) {
@@ -49,13 +77,13 @@ fn assert_spread(world: &World) {
 }
 
 #[test]
-fn eight_peers_are_found_within_seconds_and_no_more_than_two_in_a_range() {
+fn eight_peers_are_found_within_seconds_and_at_most_two_in_a_network_group() {
     let mut times = Vec::new();
     for seed in 1..=20 {
         let mut world = world(seed);
         times.push(time_to_eight(&mut world));
         assert_spread(&world);
-        // Some more are on their way then, and are hung up on.
+        // Connections that complete later are closed.
         let later = world.now.since_start + secs(40);
         world.run_until(later, |world| assert!(world.pool.connected_count() <= 8));
         assert_spread(&world);
@@ -67,7 +95,7 @@ fn eight_peers_are_found_within_seconds_and_no_more_than_two_in_a_range() {
 }
 
 #[test]
-fn with_an_addrman_the_next_start_is_faster_and_asks_no_dns() {
+fn the_next_start_is_faster_with_the_address_manager_and_asks_no_dns() {
     let mut times = Vec::new();
     for seed in 1..=20 {
         let mut world = world(seed);
@@ -87,14 +115,14 @@ fn with_an_addrman_the_next_start_is_faster_and_asks_no_dns() {
 }
 
 #[test]
-fn an_addrman_of_dead_addresses_does_not_keep_the_client_from_the_network() {
+fn an_addrman_of_dead_addresses_does_not_prevent_a_start() {
     let nodes = population(4000, 0.0, &[], 1);
     let mut world = World::new(settings(), nodes, 1);
     let all: Vec<PeerAddress> = world.nodes.iter().map(|node| node.address).collect();
     let mut addrman = world.pool.addrman().clone();
     for (chunk, source) in all.chunks(100).zip(1u32..) {
         let source = NetGroup::of_name(&source.to_string());
-        addrman.add(&world.claims(chunk), source, world.now.unix);
+        addrman.add(&world.advertise(chunk), source, world.now.unix);
     }
     assert!(addrman.len() > 1000, "{}", addrman.len());
     for at in (0..4000).step_by(100) {
@@ -108,23 +136,23 @@ fn an_addrman_of_dead_addresses_does_not_keep_the_client_from_the_network() {
 }
 
 #[test]
-fn the_shipped_addresses_help_when_dns_does_not() {
+fn the_fixed_seeds_are_enough_without_dns() {
     let mut world = world(5);
-    world.shipped = std::mem::take(&mut world.dns);
+    world.fixed_seeds = std::mem::take(&mut world.dns);
     let took = time_to_eight(&mut world);
     assert!(took <= secs(30), "{took:?}");
     let asked: Vec<Search> = world.searches.iter().map(|(_, search)| *search).collect();
-    assert_eq!(asked[..2], [Search::Dns, Search::Shipped]);
+    assert_eq!(asked[..2], [Search::Dns, Search::FixedSeeds]);
 }
 
 #[test]
-fn an_attacker_with_one_range_gets_two_places_at_most() {
-    // Every node of the range answers, and tells of the others; of the honest ones a third is up.
+fn an_attacker_with_one_network_group_gets_two_slots_at_most() {
+    // All nodes of the attacker answer and send only each other's addresses; a third of the honest nodes is up.
     let mut nodes = population(200, 0.33, &[], 3);
     for (node, number) in population(1000, 1.0, &[], 4).into_iter().zip(1u32..) {
         let ip = Ipv4Addr::from((66 << 24) | (66 << 16) | number);
         let address = SocketAddr::from((ip, 8333)).into();
-        nodes.push(Node { address, tells: 200, ..node });
+        nodes.push(Node { address, first_sent: 200, ..node });
     }
     let mut world = World::new(settings(), nodes, 3);
     world.dns = world.nodes.iter().step_by(5).take(60).map(|node| node.address).collect();
@@ -132,5 +160,5 @@ fn an_attacker_with_one_range_gets_two_places_at_most() {
     assert_eq!(world.pool.connected_count(), 8);
     let surplus =
         |(_, reason): &&(Duration, DisconnectReason)| *reason == DisconnectReason::Surplus;
-    assert!(world.partings.iter().filter(surplus).count() < 100);
+    assert!(world.disconnects.iter().filter(surplus).count() < 100);
 }

@@ -1,14 +1,14 @@
-//! Peers whose tips stay behind, and a tip of our own that has become stale.
+//! Tests what the pool does when peers stay behind, and when our tip is stale.
 
 use super::bench::{Bench, FULL, at, secs, with_work};
 use super::cases::following;
-use crate::net::pool::{Action, Admission, DisconnectReason, Search, Settings};
+use crate::net::pool::{Action, DisconnectReason, PeerAdmission, PoolSettings, Search};
 use crate::primitives::PeerId;
 
 #[test]
 fn a_peer_that_stays_behind_is_asked_and_then_replaced() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
-    let mut bench = Bench::knowing(following(2), &known);
+    let mut bench = Bench::with_addresses(following(2), &known);
     let ids: Vec<PeerId> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
     ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
@@ -42,12 +42,12 @@ fn a_peer_that_stays_behind_is_asked_and_then_replaced() {
 #[test]
 fn peers_are_behind_by_work_and_not_by_height() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333", "12.1.1.1:8333"];
-    let mut bench = Bench::knowing(following(4), &known);
+    let mut bench = Bench::with_addresses(following(4), &known);
     let ids: Vec<PeerId> = bench.dials(1).into_iter().map(|(id, _)| id).take(4).collect();
     ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
-    // A shorter chain with more work has taken over. Two of four peers are protected: one has it, one another with as
-    // much. Of the others, one has it too, and one is higher on the old chain.
+    // A shorter chain with more work has become the best. The first two peers are protected: one has this chain, the
+    // other one with the same work. The third has it too, and the fourth has more height on the old chain.
     bench.pool.set_tip(with_work(90, 200), bench.now.unix, bench.now);
     bench.pool.has_tip(ids[0], with_work(90, 200), bench.now);
     bench.pool.has_tip(ids[1], with_work(95, 200), bench.now);
@@ -67,36 +67,40 @@ fn peers_are_behind_by_work_and_not_by_height() {
 }
 
 #[test]
-fn a_stale_tip_brings_one_more_peer_and_the_next_block_sends_the_least_useful_away() {
+fn a_stale_tip_brings_an_extra_peer_and_the_next_block_evicts_the_least_useful() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
-    let settings = Settings { stale_after: Some(secs(1800)), ..following(2) };
-    let mut bench = Bench::knowing(settings, &known);
+    let settings = PoolSettings { stale_after: Some(secs(1800)), ..following(2) };
+    let mut bench = Bench::with_addresses(settings, &known);
     let first: Vec<PeerId> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
     first.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
     first.iter().for_each(|id| bench.pool.has_tip(*id, at(100), bench.now));
-    // Meanwhile the address that never answered is tried: it does, and is let go.
+    // Meanwhile a feeler tests the address that has never answered, and is closed.
     let tried = bench.dials(1700);
     assert_eq!(tried.len(), 1);
-    assert_eq!(bench.connect(tried[0].0, FULL), Admission::Disconnect(DisconnectReason::Feeler));
+    assert_eq!(
+        bench.connect(tried[0].0, FULL),
+        PeerAdmission::Disconnect(DisconnectReason::Feeler)
+    );
     let more = bench.dials(200);
     assert_eq!(more.len(), 1);
-    assert_eq!(bench.connect(more[0].0, FULL), Admission::Keep);
+    assert_eq!(bench.connect(more[0].0, FULL), PeerAdmission::Keep);
     assert_eq!(bench.pool.connected_count(), 3);
     bench.pool.set_tip(at(101), bench.now.unix, bench.now);
     first.iter().for_each(|id| bench.pool.has_tip(*id, at(101), bench.now));
     bench.dials(100);
     let mut left: Vec<PeerId> = bench.pool.peers().map(|peer| peer.id).collect();
     left.sort_unstable();
-    assert_eq!(left, first, "who brought nothing goes");
+    assert_eq!(left, first, "the peer without news is evicted");
 }
 
 #[test]
-fn the_peer_that_a_stale_tip_calls_for_is_searched_for_too() {
-    let settings = Settings { stale_after: Some(secs(1800)), dns: true, ..following(2) };
-    let mut bench = Bench::knowing(settings, &["8.8.8.8:8333", "9.9.9.9:8333"]);
+fn addresses_are_sought_for_the_extra_peer_of_a_stale_tip() {
+    let settings = PoolSettings { stale_after: Some(secs(1800)), dns: true, ..following(2) };
+    let mut bench = Bench::with_addresses(settings, &["8.8.8.8:8333", "9.9.9.9:8333"]);
     let ids: Vec<PeerId> = bench.dials(1).into_iter().map(|(id, _)| id).collect();
-    bench.pool.found(Search::Dns, &[], bench.now);
+    bench.pool.search_ended(Search::Dns, &[], bench.now);
+    bench.pool.search_ended(Search::FixedSeeds, &[], bench.now);
     ids.iter().for_each(|id| drop(bench.connect(*id, FULL)));
     bench.pool.follow(bench.now);
     ids.iter().for_each(|id| bench.pool.has_tip(*id, at(100), bench.now));
@@ -106,6 +110,6 @@ fn the_peer_that_a_stale_tip_calls_for_is_searched_for_too() {
             bench.poll().contains(&Action::Search(Search::Dns))
         })
     };
-    assert!(!searched(&mut bench, 1790), "there are as many as are wanted");
-    assert!(searched(&mut bench, 200), "the address manager has nobody else");
+    assert!(!searched(&mut bench, 1790), "enough peers are connected");
+    assert!(searched(&mut bench, 200), "the address manager has no other address");
 }

@@ -1,23 +1,23 @@
-//! A week of following, in a few seconds.
+//! Simulates a week of following the chain, in a few seconds.
 
 use super::population::{Kind, population};
 use super::world::{World, secs};
 use crate::net::addrman::{CAPACITY, PeerAddress};
-use crate::net::pool::{DisconnectReason, Persistence, Settings};
+use crate::net::pool::{DisconnectReason, Persistence, PoolSettings};
 use std::cell::Cell;
 use std::time::Duration;
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 const HOUR: u64 = 3600;
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> PoolSettings {
+    PoolSettings {
         wanted: 8,
         persistence: Persistence::Always,
         dns: true,
         other_chain: true,
         stale_after: Some(secs(30 * 60)),
-        ..Settings::default()
+        ..PoolSettings::default()
     }
 }
 
@@ -34,13 +34,13 @@ fn world(seed: u64) -> World {
     let dns: Vec<PeerAddress> = nodes.iter().step_by(20).map(|node| node.address).collect();
     let mut world = World::new(settings(), nodes, seed);
     world.dns = dns;
-    world.turns = Some(secs(6 * HOUR));
+    world.up_or_down = Some(secs(6 * HOUR));
     world.pool.follow(world.now);
-    world.set_going();
+    world.start_changes();
     world
 }
 
-/// The longest time without a useful peer while there was a network, and how often the client was so.
+/// Measures the longest time without a useful peer while there is a network.
 #[derive(Default)]
 struct Gaps {
     since: Cell<Option<Duration>>,
@@ -50,7 +50,7 @@ struct Gaps {
 impl Gaps {
     fn look(&self, world: &World) {
         let now = world.now.since_start;
-        if world.useful() > 0 || world.offline {
+        if world.useful_peers() > 0 || world.offline {
             self.since.set(None);
             return;
         }
@@ -60,11 +60,11 @@ impl Gaps {
     }
 }
 
-/// Nodes die, come back, lie, fall silent and stay behind; for an hour there is no network, and once the computer
-/// sleeps for a night. After these the client has a useful peer again within a minute; otherwise it is never without
-/// one for more than ten seconds. What it keeps stays bounded.
+/// Nodes go down, come back, lie, fall silent and stay behind. For an hour there is no network, and once the computer
+/// sleeps for a night. After these, the pool has a useful peer again within a minute; otherwise it is never without one
+/// for more than ten seconds. The memory that it uses stays bounded.
 #[test]
-fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_flat() {
+fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_bounded() {
     for seed in 1..=2 {
         let mut world = world(seed);
         let (ordinary, after_outage, after_sleep) = <(Gaps, Gaps, Gaps)>::default();
@@ -78,7 +78,7 @@ fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_flat() {
         world.sleep(secs(8 * HOUR));
         world.run_until(WEEK, |world| {
             after_sleep.look(world);
-            // Eight peers and one more, and what is being dialled.
+            // Eight peers, one extra, and those that are being dialled.
             assert!(world.pool.peers().count() <= 9 && world.pool.dialling().count() <= 65);
         });
         let longest = [ordinary, after_outage, after_sleep].map(|gaps| gaps.longest.get());
@@ -86,13 +86,19 @@ fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_flat() {
         assert!(longest[1..].iter().all(|gap| *gap <= secs(60)), "seed {seed}: {longest:?}");
         let size = world.pool.addrman().len();
         assert!(size <= CAPACITY && size < size_then * 2, "seed {seed}: {size_then} then {size}");
-        assert!(world.pool.losses.len() <= 512 && world.pool.fresh.len() <= 128);
+        assert!(
+            world.pool.dial_history.lost_peers.len() <= 512
+                && world.pool.address_search.fresh.len() <= 128
+        );
         assert!(world.dials < 20_000, "seed {seed}: {} dials in a week", world.dials);
         assert!(world.saves < WEEK.as_secs() / 100, "seed {seed}: {} saves", world.saves);
         let lagging = |(_, reason): &&(Duration, DisconnectReason)| {
             matches!(reason, DisconnectReason::Lagging { .. })
         };
-        assert!(world.partings.iter().filter(lagging).count() > 5, "who stays behind is replaced");
+        assert!(
+            world.disconnects.iter().filter(lagging).count() > 5,
+            "peers that stay behind are replaced"
+        );
         println!(
             "seed {seed}: without a useful peer {longest:?} (ordinary, after the outage, after the sleep); \
              addrman {size_then} then {size} addresses, {} dials, {} saves",

@@ -1,12 +1,12 @@
-//! A world of nodes that are dialled, answer, announce blocks, lie, fall silent, die and come back; its clock only
-//! moves from one event to the next.
+//! A simulated network of nodes that answer dials, announce blocks, lie, fall silent, go down and come back. Its clock
+//! jumps from one event to the next.
 
 use super::bench::at;
 use super::population::{Kind, Node};
-use crate::net::addrman::{AddrMan, Claim, NetGroup, PeerAddress, Scope};
-use crate::net::pool::{Action, Admission, DisconnectReason, Moment, Pool, Search, Settings};
-use crate::net::{Direction, Disconnect, PeerInfo};
-use crate::primitives::PeerId;
+use crate::net::addrman::{AddrMan, AdvertisedAddress, NetGroup, PeerAddress, Scope};
+use crate::net::pool::{Action, DisconnectReason, PeerAdmission, Pool, PoolSettings, Search};
+use crate::net::{Direction, Disconnect, PeerInfo, TrafficCounters};
+use crate::primitives::{Moment, PeerId};
 use crate::wire::ServiceFlags;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -27,14 +27,14 @@ pub(super) fn secs(seconds: u64) -> Duration {
 enum Event {
     Answer(PeerId),
     Fail(PeerId, Failure),
-    Told(PeerId),
+    SendAddresses(PeerId),
     Pong(PeerId),
     Lie(PeerId),
     Announce(PeerId, u32),
     SearchEnds(Search),
     Block,
     /// A node goes down or comes back.
-    Turn(usize),
+    UpOrDown(usize),
     Gossip,
 }
 
@@ -54,23 +54,23 @@ pub(super) struct World {
     pub(super) rng: StdRng,
     pub(super) now: Moment,
     pub(super) height: u32,
-    /// Nothing gets through.
+    /// Whether no connection works.
     pub(super) offline: bool,
     pub(super) dns: Vec<PeerAddress>,
-    pub(super) shipped: Vec<PeerAddress>,
+    pub(super) fixed_seeds: Vec<PeerAddress>,
     /// How long a node stays up or down on average.
-    pub(super) turns: Option<Duration>,
-    pub(super) partings: Vec<(Duration, DisconnectReason)>,
+    pub(super) up_or_down: Option<Duration>,
+    pub(super) disconnects: Vec<(Duration, DisconnectReason)>,
     pub(super) searches: Vec<(Duration, Search)>,
     pub(super) dials: u64,
     pub(super) saves: u64,
     by_address: BTreeMap<String, usize>,
-    links: BTreeMap<PeerId, usize>,
+    dialled: BTreeMap<PeerId, usize>,
     events: BinaryHeap<Reverse<(Duration, Event)>>,
 }
 
 impl World {
-    pub(super) fn new(settings: Settings, nodes: Vec<Node>, seed: u64) -> Self {
+    pub(super) fn new(settings: PoolSettings, nodes: Vec<Node>, seed: u64) -> Self {
         let now = Moment { since_start: Duration::ZERO, unix: EPOCH };
         let addrman = AddrMan::new([3; 32], Scope::Public);
         let by_address = |(at, node): (usize, &Node)| (node.address.to_string(), at);
@@ -83,42 +83,42 @@ impl World {
             height: 900_000,
             offline: false,
             dns: Vec::new(),
-            shipped: Vec::new(),
-            turns: None,
-            partings: Vec::new(),
+            fixed_seeds: Vec::new(),
+            up_or_down: None,
+            disconnects: Vec::new(),
             searches: Vec::new(),
             dials: 0,
             saves: 0,
-            links: BTreeMap::new(),
+            dialled: BTreeMap::new(),
             events: BinaryHeap::new(),
         };
         world.pool.set_tip(at(world.height), EPOCH, now);
         world
     }
 
-    /// The same nodes with another pool, as after a restart.
-    pub(super) fn restart(&mut self, settings: Settings, addrman: AddrMan) {
-        self.links.clear();
+    /// Replaces the pool, as a restart of the program does.
+    pub(super) fn restart(&mut self, settings: PoolSettings, addrman: AddrMan) {
+        self.dialled.clear();
         self.events.clear();
         self.pool = Pool::new(settings, addrman, self.now);
         self.pool.set_tip(at(self.height), self.now.unix, self.now);
     }
 
-    pub(super) fn claims(&self, addresses: &[PeerAddress]) -> Vec<Claim> {
-        let claim = |address: &PeerAddress| Claim {
+    pub(super) fn advertise(&self, addresses: &[PeerAddress]) -> Vec<AdvertisedAddress> {
+        let advertise = |address: &PeerAddress| AdvertisedAddress {
             address: *address,
             services: FULL,
             time: self.now.unix - 3600,
         };
-        addresses.iter().map(claim).collect()
+        addresses.iter().map(advertise).collect()
     }
 
-    /// Starts blocks, gossip and the nodes' coming and going.
-    pub(super) fn set_going(&mut self) {
+    /// Starts blocks, gossip, and nodes that go down and come back.
+    pub(super) fn start_changes(&mut self) {
         self.schedule(secs(60), Event::Block);
         self.schedule(secs(30), Event::Gossip);
         for at in 0..self.nodes.len() {
-            self.schedule_turn(at);
+            self.schedule_up_or_down(at);
         }
     }
 
@@ -126,16 +126,16 @@ impl World {
         self.events.push(Reverse((self.now.since_start + after, event)));
     }
 
-    fn schedule_turn(&mut self, at: usize) {
-        if let Some(turns) = self.turns {
-            let after = turns.mul_f64(-(1.0 - self.rng.random::<f64>()).ln());
-            self.schedule(after, Event::Turn(at));
+    fn schedule_up_or_down(&mut self, at: usize) {
+        if let Some(average) = self.up_or_down {
+            let after = average.mul_f64(-(1.0 - self.rng.random::<f64>()).ln());
+            self.schedule(after, Event::UpOrDown(at));
         }
     }
 
-    /// Connected nodes that bring new blocks.
-    pub(super) fn useful(&self) -> usize {
-        let good = |id: &PeerId| self.links.get(id).is_some_and(|at| self.is_good(*at));
+    /// Returns how many connected nodes announce new blocks.
+    pub(super) fn useful_peers(&self) -> usize {
+        let good = |id: &PeerId| self.dialled.get(id).is_some_and(|at| self.is_good(*at));
         self.pool.peers().filter(|peer| good(&peer.id)).count()
     }
 
@@ -144,13 +144,13 @@ impl World {
         node.up && !self.offline && matches!(node.kind, Kind::Honest | Kind::Limited)
     }
 
-    /// Lets both clocks go on to this time since the start.
+    /// Runs until this time since the start.
     pub(super) fn run_until(&mut self, end: Duration, mut each: impl FnMut(&Self)) {
         while self.now.since_start < end {
-            self.act();
+            self.carry_out_actions();
             each(self);
             let pool = self.pool.deadline(self.now.since_start);
-            // An idle pool is looked at less often than in earnest, for the sake of the test's own time.
+            // An idle pool is polled less often than in practice, to save time.
             let idle = pool >= self.now.since_start + Duration::from_millis(500);
             let pool = if idle { self.now.since_start + secs(2) } else { pool };
             let next = self.events.peek().map_or(end, |Reverse((at, _))| *at);
@@ -161,10 +161,10 @@ impl World {
                     break;
                 }
                 self.events.pop();
-                self.happen(event);
+                self.on_event(event);
             }
         }
-        self.act();
+        self.carry_out_actions();
     }
 
     fn advance(&mut self, to: Duration) {
@@ -172,25 +172,25 @@ impl World {
         self.now = Moment { since_start: to, unix: start + to.as_secs() };
     }
 
-    /// The computer sleeps: only the wall clock goes on, and every connection dies without knowing it.
+    /// Simulates a sleep of the computer: only the wall clock goes on, and all connections die without a sign.
     pub(super) fn sleep(&mut self, how_long: Duration) {
         self.now.unix += how_long.as_secs();
-        self.links.clear();
+        self.dialled.clear();
         self.events.retain(|Reverse((_, event))| !matches!(event, Event::Pong(_)));
     }
 
-    fn act(&mut self) {
+    fn carry_out_actions(&mut self) {
         let actions = self.pool.poll(self.now, &mut self.rng);
         for action in actions {
             match action {
-                Action::Dial { id, address, patience } => self.dial(id, &address, patience),
+                Action::Dial { id, address, timeout } => self.dial(id, &address, timeout),
                 Action::Disconnect { id, reason, .. } => {
-                    self.links.remove(&id);
-                    self.partings.push((self.now.since_start, reason));
+                    self.dialled.remove(&id);
+                    self.disconnects.push((self.now.since_start, reason));
                 }
-                Action::AskAddresses { id } => self.schedule(secs(1), Event::Told(id)),
+                Action::AskAddresses { id } => self.schedule(secs(1), Event::SendAddresses(id)),
                 Action::AskTip { id } => {
-                    if self.links.get(&id).is_some_and(|at| self.is_good(*at)) {
+                    if self.dialled.get(&id).is_some_and(|at| self.is_good(*at)) {
                         self.schedule(secs(1), Event::Announce(id, self.height));
                     }
                 }
@@ -205,33 +205,33 @@ impl World {
         }
     }
 
-    fn dial(&mut self, id: PeerId, address: &str, patience: Duration) {
+    fn dial(&mut self, id: PeerId, address: &str, timeout: Duration) {
         self.dials += 1;
         let Some(at) = self.by_address.get(address).copied().filter(|_| !self.offline) else {
-            return self.schedule(patience, Event::Fail(id, Failure::NoConnection));
+            return self.schedule(timeout, Event::Fail(id, Failure::NoConnection));
         };
         let node = self.nodes[at].clone();
-        self.links.insert(id, at);
+        self.dialled.insert(id, at);
         match node.kind {
-            // Half of the dead are there and refuse, the others are not there.
+            // Half of the nodes that are down refuse connections, the others do not answer.
             _ if !node.up && at.is_multiple_of(2) => {
                 self.schedule(node.latency, Event::Fail(id, Failure::Refused));
             }
-            _ if !node.up => self.schedule(patience, Event::Fail(id, Failure::NoConnection)),
+            _ if !node.up => self.schedule(timeout, Event::Fail(id, Failure::NoConnection)),
             Kind::Mute => self.schedule(secs(30), Event::Fail(id, Failure::NoHandshake)),
             _ => self.schedule(node.latency * 3, Event::Answer(id)),
         }
     }
 
-    fn happen(&mut self, event: Event) {
+    fn on_event(&mut self, event: Event) {
         match event {
             Event::Answer(id) => self.answer(id),
             Event::Fail(id, failure) => self.fail(id, failure),
-            Event::Told(id) => self.tell(id),
+            Event::SendAddresses(id) => self.send_addresses(id),
             Event::Pong(id) => self.pong(id),
             Event::Lie(id) => {
-                self.pool.refused(id, self.now);
-                self.links.remove(&id);
+                self.pool.misbehaved(id, self.now);
+                self.dialled.remove(&id);
             }
             Event::Announce(id, height) => {
                 if self.pool.address(id).is_some() {
@@ -242,19 +242,19 @@ impl World {
             }
             Event::SearchEnds(search) => {
                 let offline = self.offline && search == Search::Dns;
-                let all = if search == Search::Dns { &self.dns } else { &self.shipped };
-                let found = if offline { Vec::new() } else { self.claims(&all.clone()) };
+                let all = if search == Search::Dns { &self.dns } else { &self.fixed_seeds };
+                let found = if offline { Vec::new() } else { self.advertise(&all.clone()) };
                 let found: Vec<_> = found.into_iter().map(|claim| (claim, NetGroup::DNS)).collect();
-                self.pool.found(search, &found, self.now);
+                self.pool.search_ended(search, &found, self.now);
             }
             Event::Block => self.block(),
-            Event::Turn(at) => self.turn(at),
+            Event::UpOrDown(at) => self.take_up_or_down(at),
             Event::Gossip => self.gossip(),
         }
     }
 
     fn answer(&mut self, id: PeerId) {
-        let Some(at) = self.links.get(&id).copied() else { return };
+        let Some(at) = self.dialled.get(&id).copied() else { return };
         if !self.nodes[at].up || self.offline {
             return self.fail(id, Failure::NoHandshake);
         }
@@ -263,6 +263,7 @@ impl World {
         let info = PeerInfo {
             address: node.address.to_string(),
             remote: node.address.socket_addr(),
+            local: None,
             direction: Direction::Outbound,
             version: 70016,
             services: match kind {
@@ -277,14 +278,15 @@ impl World {
             wtxid_relay: true,
             time_offset: 0,
             latency,
+            traffic: TrafficCounters::default(),
         };
         match self.pool.connected(id, &info, self.now) {
-            Admission::Disconnect(reason) => {
-                self.links.remove(&id);
-                self.partings.push((self.now.since_start, reason));
+            PeerAdmission::Disconnect(reason) => {
+                self.dialled.remove(&id);
+                self.disconnects.push((self.now.since_start, reason));
             }
-            Admission::AddrFetch => {}
-            Admission::Keep => match kind {
+            PeerAdmission::AddrFetch => {}
+            PeerAdmission::Keep => match kind {
                 Kind::Liar => self.schedule(secs(2), Event::Lie(id)),
                 Kind::Silent => self.schedule(secs(1200), Event::Fail(id, Failure::NoPong)),
                 _ => self.schedule(secs(120), Event::Pong(id)),
@@ -293,7 +295,7 @@ impl World {
     }
 
     fn fail(&mut self, id: PeerId, failure: Failure) {
-        self.links.remove(&id);
+        self.dialled.remove(&id);
         let limit = secs(1);
         let reason = match failure {
             Failure::Refused => {
@@ -308,24 +310,24 @@ impl World {
         self.pool.disconnected(id, &reason, self.now, &mut self.rng);
     }
 
-    fn tell(&mut self, id: PeerId) {
-        let Some(at) = self.links.get(&id).copied() else { return };
+    fn send_addresses(&mut self, id: PeerId) {
+        let Some(at) = self.dialled.get(&id).copied() else { return };
         if self.nodes[at].kind == Kind::Silent || self.offline {
             return;
         }
-        let from = self.nodes[at].tells;
+        let from = self.nodes[at].first_sent;
         let some: Vec<PeerAddress> = (0..self.nodes.len().min(100))
             .map(|step| self.nodes[(from + step * 7) % self.nodes.len()].address)
             .collect();
-        let claims = self.claims(&some);
-        self.pool.addresses(id, &claims, self.now);
+        let advertised = self.advertise(&some);
+        self.pool.addresses_received(id, &advertised, self.now);
     }
 
     fn pong(&mut self, id: PeerId) {
-        let Some(at) = self.links.get(&id).copied() else { return };
+        let Some(at) = self.dialled.get(&id).copied() else { return };
         if self.nodes[at].up && !self.offline && self.nodes[at].kind != Kind::Silent {
             let latency = self.nodes[at].latency;
-            self.pool.latency(id, latency, self.now);
+            self.pool.ping_answered(id, latency, self.now);
             self.schedule(secs(120), Event::Pong(id));
         } else {
             self.schedule(secs(1080), Event::Fail(id, Failure::NoPong));
@@ -334,8 +336,9 @@ impl World {
 
     fn block(&mut self) {
         self.height += 1;
-        let links: Vec<(PeerId, usize)> = self.links.iter().map(|(id, at)| (*id, *at)).collect();
-        for (id, at) in links {
+        let dialled: Vec<(PeerId, usize)> =
+            self.dialled.iter().map(|(id, at)| (*id, *at)).collect();
+        for (id, at) in dialled {
             if self.is_good(at) {
                 let after = self.nodes[at].latency;
                 self.schedule(after, Event::Announce(id, self.height));
@@ -345,21 +348,21 @@ impl World {
         self.schedule(after, Event::Block);
     }
 
-    /// A node goes down, or comes back. Of its connections some end at once, the others are found dead by their pings.
-    fn turn(&mut self, at: usize) {
+    /// Takes a node down, or up again. Half of the time its connections end at once; otherwise pings find them dead.
+    fn take_up_or_down(&mut self, at: usize) {
         self.nodes[at].up = !self.nodes[at].up;
         if !self.nodes[at].up && self.rng.random() {
             let ids: Vec<PeerId> =
-                self.links.iter().filter(|(_, node)| **node == at).map(|(id, _)| *id).collect();
+                self.dialled.iter().filter(|(_, node)| **node == at).map(|(id, _)| *id).collect();
             ids.into_iter()
                 .for_each(|id| self.schedule(Duration::ZERO, Event::Fail(id, Failure::HungUp)));
         }
-        self.schedule_turn(at);
+        self.schedule_up_or_down(at);
     }
 
-    /// Every connected node tells more addresses than it may, most of them made up.
+    /// Lets every connected node send more addresses than it may, all of them made up.
     fn gossip(&mut self) {
-        let ids: Vec<PeerId> = self.links.keys().copied().collect();
+        let ids: Vec<PeerId> = self.dialled.keys().copied().collect();
         for id in ids {
             let made_up: Vec<PeerAddress> = (0..20)
                 .map(|_| {
@@ -367,8 +370,8 @@ impl World {
                     SocketAddr::from((ip, 8333)).into()
                 })
                 .collect();
-            let claims = self.claims(&made_up);
-            self.pool.addresses(id, &claims, self.now);
+            let advertised = self.advertise(&made_up);
+            self.pool.addresses_received(id, &advertised, self.now);
         }
         self.schedule(secs(60), Event::Gossip);
     }

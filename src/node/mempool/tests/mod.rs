@@ -1,3 +1,3 @@
-mod blocks;
-mod cases;
+mod block_requests;
 mod model;
+mod tx_requests;

@@ -1,9 +1,9 @@
-//! The state machine of transactions against a model without queues or counters: a list of who announced what, looked
-//! through from end to end for every question.
+//! Compares the transaction requests with a naive model: a list of announcements without queues or counters, which is
+//! searched from end to end for every question.
 
 use crate::node::mempool::fault::TxFault;
-use crate::node::mempool::limits::Limits;
-use crate::node::mempool::watch::{Arrival, Watch};
+use crate::node::mempool::limits::MempoolLimits;
+use crate::node::mempool::tx_requests::{Arrival, TxRequestTracker};
 use crate::primitives::{Hash256, PeerId, Txid, Wtxid};
 use crate::wire::{Inventory, InventoryKind};
 use proptest::collection::vec;
@@ -12,30 +12,30 @@ use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-const LIMITS: Limits = Limits {
+const LIMITS: MempoolLimits = MempoolLimits {
     announced: 6,
     in_flight: 3,
     batch: 2,
-    patience: Duration::from_secs(10),
+    timeout: Duration::from_secs(10),
     unanswered: 4,
     known: 1000,
     pending: 1000,
     spends: 100,
 };
 
-/// Transactions there are; every third has no witness, and so a single id. The last three are the three before them
-/// with other witnesses.
+/// How many transactions there are. Every third has no witness, so its txid and wtxid are the same. Those from
+/// [`FIRST_MALLEATED`] on are the three before them with other witnesses.
 const TXS: u8 = 12;
-const OTHERS: u8 = 9;
+const FIRST_MALLEATED: u8 = 9;
 const PEERS: u64 = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
     Announce { peer: PeerId, txs: Vec<u8>, right_kind: bool },
     Send { peer: PeerId, tx: u8, heavy: bool },
-    Lack { peer: PeerId, tx: u8 },
-    Pass(u64),
-    Leave(PeerId),
+    NotFound { peer: PeerId, tx: u8 },
+    PassSeconds(u64),
+    Disconnect(PeerId),
     Mine(u8),
 }
 
@@ -46,21 +46,25 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => announce.prop_map(|(peer, txs, right_kind)| Step::Announce { peer, txs, right_kind }),
         6 => (peer.clone(), tx.clone(), proptest::bool::weighted(0.1))
             .prop_map(|(peer, tx, heavy)| Step::Send { peer, tx, heavy }),
-        2 => (peer.clone(), tx.clone()).prop_map(|(peer, tx)| Step::Lack { peer, tx }),
-        3 => (1..12_u64).prop_map(Step::Pass),
-        1 => peer.prop_map(Step::Leave),
+        2 => (peer.clone(), tx.clone()).prop_map(|(peer, tx)| Step::NotFound { peer, tx }),
+        3 => (1..12_u64).prop_map(Step::PassSeconds),
+        1 => peer.prop_map(Step::Disconnect),
         1 => tx.prop_map(Step::Mine),
-        1 => Just(Step::Pass(0)),
+        1 => Just(Step::PassSeconds(0)),
     ];
     vec(step, 1..120)
 }
 
 fn txid(tx: u8) -> Txid {
-    Txid([if tx < OTHERS { tx + 1 } else { tx - 2 }; 32])
+    Txid([if tx < FIRST_MALLEATED { tx + 1 } else { tx - 2 }; 32])
 }
 
 fn wtxid(tx: u8) -> Wtxid {
-    if tx.is_multiple_of(3) && tx < OTHERS { Wtxid(txid(tx).0) } else { Wtxid([tx + 101; 32]) }
+    if tx.is_multiple_of(3) && tx < FIRST_MALLEATED {
+        Wtxid(txid(tx).0)
+    } else {
+        Wtxid([tx + 101; 32])
+    }
 }
 
 fn wtxid_relay(peer: PeerId) -> bool {
@@ -73,16 +77,16 @@ fn id(peer: PeerId, tx: u8) -> Hash256 {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Told,
-    Asked,
-    Vain,
+    Candidate,
+    Requested,
+    Completed,
 }
 
 #[derive(Debug, Default)]
 struct Model {
-    told: Vec<(PeerId, Hash256, State)>,
-    flights: BTreeMap<(PeerId, Hash256), Duration>,
-    late: BTreeSet<(PeerId, Hash256)>,
+    announcements: Vec<(PeerId, Hash256, State)>,
+    in_flight: BTreeMap<(PeerId, Hash256), Duration>,
+    timed_out: BTreeSet<(PeerId, Hash256)>,
     known: BTreeSet<Hash256>,
     unanswered: BTreeMap<PeerId, usize>,
     dropped: u64,
@@ -92,21 +96,21 @@ struct Model {
 
 impl Model {
     fn announce(&mut self, peer: PeerId, id: Hash256) {
-        let told = self.told.iter().any(|(p, i, _)| (*p, *i) == (peer, id));
-        if self.known.contains(&id) || told {
+        let is_listed = self.announcements.iter().any(|(p, i, _)| (*p, *i) == (peer, id));
+        if self.known.contains(&id) || is_listed {
             return;
         }
-        if self.told.iter().filter(|(p, ..)| *p == peer).count() >= LIMITS.announced {
+        if self.announcements.iter().filter(|(p, ..)| *p == peer).count() >= LIMITS.announced {
             self.dropped += 1;
         } else {
-            self.told.push((peer, id, State::Told));
+            self.announcements.push((peer, id, State::Candidate));
         }
     }
 
-    /// Whether it was asked for.
-    fn answer(&mut self, peer: PeerId, tx: u8) -> Option<()> {
+    /// Takes the request that a transaction answers; `None` if there is none.
+    fn take_request(&mut self, peer: PeerId, tx: u8) -> Option<()> {
         let own = (peer, id(peer, tx));
-        if self.flights.remove(&own).is_none() && !self.late.remove(&own) {
+        if self.in_flight.remove(&own).is_none() && !self.timed_out.remove(&own) {
             return None;
         }
         self.unanswered.insert(peer, 0);
@@ -114,10 +118,10 @@ impl Model {
     }
 
     fn send(&mut self, peer: PeerId, tx: u8) -> Option<Arrival> {
-        self.answer(peer, tx)?;
+        self.take_request(peer, tx)?;
         let knows = |id: [u8; 32]| self.known.contains(&Hash256(id));
         let arrival = match (knows(txid(tx).0), knows(wtxid(tx).0)) {
-            (true, true) => Arrival::Again,
+            (true, true) => Arrival::Duplicate,
             (true, false) => Arrival::OtherWitness,
             (false, _) => Arrival::New,
         };
@@ -128,80 +132,89 @@ impl Model {
     }
 
     fn send_heavy(&mut self, peer: PeerId, tx: u8) -> Option<()> {
-        self.answer(peer, tx)?;
+        self.take_request(peer, tx)?;
         let own = id(peer, tx);
         if own.0 == wtxid(tx).0 {
             self.mark_known(own)
         } else {
-            self.vain(peer, own)
+            self.complete(peer, own)
         }
         Some(())
     }
 
     fn mark_known(&mut self, id: Hash256) {
         self.known.insert(id);
-        self.told.retain(|(_, told, _)| *told != id);
+        self.announcements.retain(|(_, other, _)| *other != id);
     }
 
-    fn vain(&mut self, peer: PeerId, id: Hash256) {
-        for told in &mut self.told {
-            if *told == (peer, id, State::Asked) {
-                told.2 = State::Vain;
+    fn complete(&mut self, peer: PeerId, id: Hash256) {
+        for announcement in &mut self.announcements {
+            if *announcement == (peer, id, State::Requested) {
+                announcement.2 = State::Completed;
             }
         }
-        self.bury();
+        self.remove_lost();
     }
 
-    /// Ids that nobody is left for.
-    fn bury(&mut self) {
-        let ids: BTreeSet<Hash256> = self.told.iter().map(|(_, id, _)| *id).collect();
+    /// Removes the ids that no candidate is left for.
+    fn remove_lost(&mut self) {
+        let ids: BTreeSet<Hash256> = self.announcements.iter().map(|(_, id, _)| *id).collect();
         for id in ids {
-            if self.told.iter().all(|(_, told, state)| *told != id || *state == State::Vain) {
-                self.told.retain(|(_, told, _)| *told != id);
+            if self
+                .announcements
+                .iter()
+                .all(|(_, other, state)| *other != id || *state == State::Completed)
+            {
+                self.announcements.retain(|(_, other, _)| *other != id);
                 self.lost += 1;
             }
         }
     }
 
     fn expire(&mut self, now: Duration) -> Vec<(PeerId, usize)> {
-        let flights = self.flights.iter();
-        let over: Vec<_> = flights.filter(|(_, at)| **at <= now).map(|(own, _)| *own).collect();
-        for own in over {
-            self.flights.remove(&own);
-            self.late.insert(own);
+        let in_flight = self.in_flight.iter();
+        let timed_out: Vec<_> =
+            in_flight.filter(|(_, at)| **at <= now).map(|(own, _)| *own).collect();
+        for own in timed_out {
+            self.in_flight.remove(&own);
+            self.timed_out.insert(own);
             *self.unanswered.entry(own.0).or_default() += 1;
-            self.vain(own.0, own.1);
+            self.complete(own.0, own.1);
         }
         let faults = self.unanswered.iter().filter(|(_, count)| **count >= LIMITS.unanswered);
         faults.map(|(peer, count)| (*peer, *count)).collect()
     }
 
-    fn leave(&mut self, peer: PeerId) {
+    fn remove_peer(&mut self, peer: PeerId) {
         let alone: BTreeSet<Hash256> =
-            self.told.iter().filter(|(p, ..)| *p == peer).map(|(_, id, _)| *id).collect();
-        self.told.retain(|(p, ..)| *p != peer);
-        self.flights.retain(|(p, _), _| *p != peer);
-        self.late.retain(|(p, _)| *p != peer);
+            self.announcements.iter().filter(|(p, ..)| *p == peer).map(|(_, id, _)| *id).collect();
+        self.announcements.retain(|(p, ..)| *p != peer);
+        self.in_flight.retain(|(p, _), _| *p != peer);
+        self.timed_out.retain(|(p, _)| *p != peer);
         self.unanswered.remove(&peer);
-        let gone = alone.iter().filter(|id| self.told.iter().all(|(_, told, _)| told != *id));
+        let gone =
+            alone.iter().filter(|id| self.announcements.iter().all(|(_, other, _)| other != *id));
         self.lost += u64::try_from(gone.count()).unwrap();
-        self.bury();
+        self.remove_lost();
     }
 
-    /// Whether that peer may be asked for that now.
+    /// Returns whether the peer may be asked for the id now.
     fn may_ask(&self, peer: PeerId, id: Hash256) -> bool {
-        self.told.contains(&(peer, id, State::Told))
-            && !self.told.iter().any(|(_, told, state)| *told == id && *state == State::Asked)
-            && self.flights.keys().filter(|(p, _)| *p == peer).count() < LIMITS.in_flight
+        self.announcements.contains(&(peer, id, State::Candidate))
+            && !self
+                .announcements
+                .iter()
+                .any(|(_, other, state)| *other == id && *state == State::Requested)
+            && self.in_flight.keys().filter(|(p, _)| *p == peer).count() < LIMITS.in_flight
     }
 
-    fn ask(&mut self, peer: PeerId, id: Hash256, deadline: Duration) {
-        for told in &mut self.told {
-            if *told == (peer, id, State::Told) {
-                told.2 = State::Asked;
+    fn mark_requested(&mut self, peer: PeerId, id: Hash256, deadline: Duration) {
+        for announcement in &mut self.announcements {
+            if *announcement == (peer, id, State::Candidate) {
+                announcement.2 = State::Requested;
             }
         }
-        self.flights.insert((peer, id), deadline);
+        self.in_flight.insert((peer, id), deadline);
     }
 }
 
@@ -209,9 +222,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
-    fn watch_does_what_a_naive_model_does(steps in steps(), again in any::<bool>()) {
-        let (mut watch, mut model) = (Watch::new(LIMITS), Model::default());
-        (0..PEERS).map(PeerId).for_each(|peer| watch.add_peer(peer, wtxid_relay(peer)));
+    fn the_tracker_behaves_as_the_naive_model(steps in steps(), again in any::<bool>()) {
+        let (mut tracker, mut model) = (TxRequestTracker::new(LIMITS), Model::default());
+        (0..PEERS).map(PeerId).for_each(|peer| tracker.add_peer(peer, wtxid_relay(peer)));
         let mut now = Duration::ZERO;
         for step in steps {
             match step {
@@ -219,90 +232,90 @@ proptest! {
                     let by_wtxid = wtxid_relay(peer) == right_kind;
                     let kind = if by_wtxid { InventoryKind::Wtx } else { InventoryKind::Tx };
                     let entry = |tx: &u8| Inventory { kind, hash: id(peer, *tx) };
-                    watch.on_inv(peer, &txs.iter().map(entry).collect::<Vec<_>>());
+                    tracker.on_inv(peer, &txs.iter().map(entry).collect::<Vec<_>>());
                     if right_kind {
                         txs.iter().for_each(|tx| model.announce(peer, id(peer, *tx)));
                     }
                 }
                 Step::Send { peer, tx, heavy } => {
-                    let asked = model.flights.keys().filter(|(p, _)| *p == peer).count();
+                    let asked = model.in_flight.keys().filter(|(p, _)| *p == peer).count();
                     let fault = TxFault::Unasked { asked, txid: txid(tx) };
                     if heavy {
                         let expected = model.send_heavy(peer, tx).ok_or(fault);
-                        prop_assert_eq!(watch.on_too_heavy(peer, txid(tx), wtxid(tx)), expected);
+                        prop_assert_eq!(tracker.on_too_heavy(peer, txid(tx), wtxid(tx)), expected);
                     } else {
                         let expected = model.send(peer, tx).ok_or(fault);
-                        prop_assert_eq!(watch.on_tx(peer, txid(tx), wtxid(tx)), expected);
+                        prop_assert_eq!(tracker.on_tx(peer, txid(tx), wtxid(tx)), expected);
                     }
                 }
-                Step::Lack { peer, tx } => {
+                Step::NotFound { peer, tx } => {
                     let entry = Inventory { kind: InventoryKind::Wtx, hash: id(peer, tx) };
-                    watch.on_not_found(peer, &[entry]);
-                    if model.flights.remove(&(peer, entry.hash)).is_some() {
+                    tracker.on_not_found(peer, &[entry]);
+                    if model.in_flight.remove(&(peer, entry.hash)).is_some() {
                         model.unanswered.insert(peer, 0);
-                        model.vain(peer, entry.hash);
+                        model.complete(peer, entry.hash);
                     }
                 }
-                Step::Pass(seconds) => now += Duration::from_secs(seconds),
-                Step::Leave(peer) => {
-                    watch.remove_peer(peer);
-                    model.leave(peer);
-                    watch.add_peer(peer, wtxid_relay(peer));
+                Step::PassSeconds(seconds) => now += Duration::from_secs(seconds),
+                Step::Disconnect(peer) => {
+                    tracker.remove_peer(peer);
+                    model.remove_peer(peer);
+                    tracker.add_peer(peer, wtxid_relay(peer));
                 }
                 Step::Mine(tx) => {
-                    watch.confirmed(&[txid(tx)], &[wtxid(tx)]);
+                    tracker.on_block(&[txid(tx)], &[wtxid(tx)]);
                     model.mark_known(Hash256(txid(tx).0));
                     model.mark_known(Hash256(wtxid(tx).0));
                 }
             }
             if again {
-                // Asking twice is asking once.
-                mark_known(&mut watch, &mut model, now)?;
+                // A second call at the same time must not request anything new.
+                compare(&mut tracker, &mut model, now)?;
             }
-            mark_known(&mut watch, &mut model, now)?;
+            compare(&mut tracker, &mut model, now)?;
         }
     }
 }
 
-/// Lets deadlines pass and requests go out, and compares everything that can be.
-fn mark_known(
-    watch: &mut Watch,
+/// Expires requests and sends new ones, and compares everything that both sides know.
+fn compare(
+    tracker: &mut TxRequestTracker,
     model: &mut Model,
     now: Duration,
 ) -> Result<(), proptest::test_runner::TestCaseError> {
     let faults = model.expire(now).into_iter();
     let faults: Vec<_> =
         faults.map(|(peer, count)| (peer, TxFault::Unanswered { count })).collect();
-    prop_assert_eq!(watch.expire(now), faults.clone());
+    prop_assert_eq!(tracker.expire(now), faults.clone());
     for (peer, _) in faults {
-        watch.remove_peer(peer);
-        model.leave(peer);
-        watch.add_peer(peer, wtxid_relay(peer));
+        tracker.remove_peer(peer);
+        model.remove_peer(peer);
+        tracker.add_peer(peer, wtxid_relay(peer));
     }
-    for (peer, entries) in watch.requests(now) {
+    for (peer, entries) in tracker.requests(now) {
         prop_assert!((1..=LIMITS.batch).contains(&entries.len()));
         for entry in entries {
             prop_assert!(model.may_ask(peer, entry.hash), "{peer} {entry:?}\n{model:?}");
             let kind =
                 if wtxid_relay(peer) { InventoryKind::Wtx } else { InventoryKind::WitnessTx };
             prop_assert_eq!(entry.kind, kind);
-            model.ask(peer, entry.hash, now + LIMITS.patience);
+            model.mark_requested(peer, entry.hash, now + LIMITS.timeout);
         }
     }
-    let forgone = model.told.iter().find(|(peer, id, _)| model.may_ask(*peer, *id));
-    prop_assert_eq!(forgone, None, "could have been asked");
-    let counts = watch.counts();
+    let missed = model.announcements.iter().find(|(peer, id, _)| model.may_ask(*peer, *id));
+    prop_assert_eq!(missed, None, "a request is missing");
+    let counts = tracker.counts();
     prop_assert_eq!(
         (counts.seen, counts.dropped, counts.lost),
         (model.seen, model.dropped, model.lost)
     );
-    let next = model.flights.values().min().copied();
-    // It may wake for one that has been answered, never too late for one that has not.
-    prop_assert!(next.is_none_or(|next| watch.next_deadline().is_some_and(|at| at <= next)));
-    let wanted: BTreeSet<Hash256> = model.told.iter().map(|(_, id, _)| *id).collect();
-    let [announced, ids, in_flight, queue, asked, _] = watch.kept();
-    prop_assert_eq!((announced, ids), (model.told.len(), wanted.len()));
-    prop_assert!(in_flight <= LIMITS.in_flight && queue <= 2 * LIMITS.announced);
-    prop_assert!(asked <= 2 * LIMITS.in_flight);
+    let next = model.in_flight.values().min().copied();
+    // The tracker may name the deadline of an answered request, but never one later than the first open request.
+    prop_assert!(next.is_none_or(|next| tracker.next_deadline().is_some_and(|at| at <= next)));
+    let wanted: BTreeSet<Hash256> = model.announcements.iter().map(|(_, id, _)| *id).collect();
+    let sizes = tracker.sizes();
+    prop_assert_eq!((sizes.announced, sizes.wanted), (model.announcements.len(), wanted.len()));
+    prop_assert!(sizes.in_flight <= LIMITS.in_flight && sizes.queue <= 2 * LIMITS.announced);
+    prop_assert!(sizes.deadlines <= 2 * LIMITS.in_flight);
     Ok(())
 }

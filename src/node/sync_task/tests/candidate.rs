@@ -1,11 +1,11 @@
-//! A branch that has shown its work, stored beside the chain until it takes over, as the connect thread sees it.
+//! Tests of candidates: branches that have shown their work, and are stored beside the chain until they replace its end.
 
 use super::presync::{FULL, genesis, linked, mine};
 use crate::chain::{ConnectOutcome, params};
 use crate::chainstate::ChainWriter;
 use crate::chainstate::Clock;
 use crate::node::sync_task::connector::Connector;
-use crate::node::sync_task::tasks::{Job, Task, Verdict};
+use crate::node::sync_task::tasks::{ConnectJob, ConnectTask, Verdict};
 use crate::primitives::{Header, Network, PeerId, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use crate::sync::Limits;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use tokio::sync::mpsc::unbounded_channel;
 
-/// How a batch comes.
+/// How a batch arrives.
 #[derive(Clone, Copy, PartialEq)]
 enum As {
     Answer,
@@ -34,31 +34,37 @@ fn text_of(outcome: &ConnectOutcome) -> String {
     }
 }
 
-/// What becomes of these batches on a chain of 9,000 headers, and of the chain; those between hints come after a
-/// branch was proven.
+/// Sends batches to the connect thread. Returns its verdicts as text, and the store.
 fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
     let regtest = params(Network::Regtest);
     let store = Arc::new(MemoryStore::new(regtest));
     let writer = ChainWriter::new(Arc::clone(&store), regtest).unwrap();
     let min_chain_work = Work::of_bits(genesis().bits);
     let limits = Limits { stop_height: u32::MAX, min_chain_work, hint_backed_height: 0 };
-    let (verdicts, mut told) = unbounded_channel();
+    let (verdicts, mut reports) = unbounded_channel();
     let (tasks, inbox) = channel();
     for (id, (how, headers)) in (0..).zip(batches) {
         let (hinted, unsolicited) = (*how == As::Hinted, *how == As::Unsolicited);
         let epoch = u64::from(*how != As::Answer);
         let batch = linked(headers);
         tasks
-            .send(Task::Connect(Job { id, peer: PeerId(1), hinted, unsolicited, epoch, batch }))
+            .send(ConnectTask::Connect(ConnectJob {
+                id,
+                peer: PeerId(1),
+                hinted,
+                unsolicited,
+                epoch,
+                batch,
+            }))
             .unwrap();
     }
     drop(tasks);
     Connector::new(writer, limits, Clock::default(), verdicts).run(&inbox);
     let mut became = Vec::new();
-    while let Ok(verdict) = told.try_recv() {
+    while let Ok(verdict) = reports.try_recv() {
         match verdict {
-            Verdict::Connected { done, end, .. } => {
-                became.extend(done.into_iter().map(|(_, outcome)| text_of(&outcome)));
+            Verdict::Connected { outcomes, end, .. } => {
+                became.extend(outcomes.into_iter().map(|(_, outcome)| text_of(&outcome)));
                 became.push(format!("at {}", end.height));
             }
             Verdict::Proven { proven, .. } => {
@@ -72,7 +78,7 @@ fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
     (became, store)
 }
 
-/// A chain of 9,000, and a branch of 10,000 beside it that shows its work.
+/// Returns the batches of a chain and of a branch beside it that has to show its work.
 fn shown(own: &[Header], branch: &[Header]) -> Vec<(As, Vec<Header>)> {
     let own = own.chunks(FULL).map(|part| (As::Answer, part.to_vec()));
     own.chain(branch.chunks(FULL).map(|part| (As::Answer, part.to_vec()))).collect()
@@ -85,7 +91,10 @@ fn run(more: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>, Vec<Header>,
         before.iter().map(|(how, part)| (*how, part.as_slice())).collect();
     batches.extend_from_slice(more);
     let (became, store) = work(&batches);
-    let at = became.iter().position(|one| one == "proven from 0 to 10000").expect("it shows it");
+    let at = became
+        .iter()
+        .position(|one| one == "proven from 0 to 10000")
+        .expect("the branch shows its work");
     (became[at + 1..].to_vec(), store, own, branch)
 }
 
@@ -93,7 +102,7 @@ fn run(more: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>, Vec<Header>,
 fn a_proven_branch_is_kept_beside_the_chain_until_it_has_more_work() {
     let branch = mine(&genesis(), 1, 10_000);
     let parts: Vec<(As, &[Header])> = branch.chunks(FULL).map(|part| (As::Hinted, part)).collect();
-    // All but the last: the chain is what it was.
+    // Without the last part the chain stays as it was.
     let (became, store, own, _) = run(&parts[..4]);
     assert_eq!(became.last().unwrap(), "at 8000");
     assert!(
@@ -105,11 +114,11 @@ fn a_proven_branch_is_kept_beside_the_chain_until_it_has_more_work() {
     assert_eq!(became[became.len() - 2..], ["10000 instead from 0 on", "at 10000"]);
     assert_eq!(store.tip().hash, branch[9_999].hash());
     let sides = store.sides().unwrap();
-    assert!(sides.len() == 1 && sides[0].headers == own, "the old chain is a branch now");
+    assert!(sides.len() == 1 && sides[0].headers == own, "the old chain is a side branch now");
 }
 
 #[test]
-fn a_proven_branch_is_let_go_if_the_chain_has_grown_beyond_it_meanwhile() {
+fn a_candidate_is_discarded_if_the_chain_has_more_work_meanwhile() {
     let (own, branch) = (mine(&genesis(), 0, 9_000), mine(&genesis(), 1, 10_000));
     let grown = mine(&own[8_999], 2, 1_500);
     let mut parts: Vec<(As, &[Header])> =
@@ -122,7 +131,7 @@ fn a_proven_branch_is_let_go_if_the_chain_has_grown_beyond_it_meanwhile() {
 }
 
 #[test]
-fn a_proven_branch_is_let_go_if_the_download_goes_on_without_it() {
+fn a_candidate_is_discarded_if_the_download_gives_up_its_hints() {
     let branch = mine(&genesis(), 1, 10_000);
     let other = mine(&genesis(), 3, 10);
     let (became, store, own, _) = run(&[(As::Hinted, &branch[..FULL]), (As::Later, &other)]);

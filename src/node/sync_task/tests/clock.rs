@@ -1,11 +1,11 @@
-//! Headers that are ahead of the clock, as the connect thread sees them.
+//! Tests of headers that are ahead of our clock.
 
 use super::presync::{genesis, linked, mine};
 use crate::chain::{ConnectOutcome, TooNew, params};
 use crate::chainstate::ChainWriter;
 use crate::chainstate::Clock;
 use crate::node::sync_task::connector::Connector;
-use crate::node::sync_task::tasks::{Job, Task, Verdict};
+use crate::node::sync_task::tasks::{ConnectJob, ConnectTask, Verdict};
 use crate::primitives::{Header, Network, PeerId, Work};
 use crate::store::{HeaderStore, MemoryStore};
 use crate::sync::Limits;
@@ -13,31 +13,31 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use tokio::sync::mpsc::unbounded_channel;
 
-/// What becomes of a batch at that time.
+/// Sends a batch to the connect thread. Returns its verdict.
 fn work(store: &Arc<MemoryStore>, headers: &[Header], clock: &Clock) -> Verdict {
     let writer = ChainWriter::new(Arc::clone(store), params(Network::Regtest)).unwrap();
     let min_chain_work = Work::of_bits(genesis().bits);
     let limits = Limits { stop_height: u32::MAX, min_chain_work, hint_backed_height: 0 };
-    let (verdicts, mut told) = unbounded_channel();
+    let (verdicts, mut reports) = unbounded_channel();
     let (tasks, inbox) = channel();
     let (id, peer, batch) = (1, PeerId(1), linked(headers));
-    let job = Job { id, peer, hinted: false, unsolicited: false, epoch: 0, batch };
-    tasks.send(Task::Connect(job)).unwrap();
+    let job = ConnectJob { id, peer, hinted: false, unsolicited: false, epoch: 0, batch };
+    tasks.send(ConnectTask::Connect(job)).unwrap();
     drop(tasks);
     Connector::new(writer, limits, clock.clone(), verdicts).run(&inbox);
-    let verdict = told.try_recv().unwrap();
-    assert!(told.try_recv().is_err(), "one verdict");
+    let verdict = reports.try_recv().unwrap();
+    assert!(reports.try_recv().is_err(), "one verdict");
     verdict
 }
 
 #[test]
-fn the_good_headers_before_one_that_is_too_new_are_kept_and_it_is_taken_when_the_clock_is_set() {
+fn headers_before_one_that_is_too_new_are_kept_and_that_one_once_the_clock_is_set() {
     let (store, headers) =
         (Arc::new(MemoryStore::new(params(Network::Regtest))), mine(&genesis(), 0, 100));
-    // Two hours before the time of the header at height 61, and one second.
+    // The header at height 61 is two hours and one second ahead.
     let clock = Clock::manual(u64::from(headers[60].time) - 7201);
     let Verdict::Refused { outcome, rejection, tip, .. } = work(&store, &headers, &clock) else {
-        panic!("it is too new");
+        panic!("the header is too new");
     };
     assert_eq!((outcome, tip.height), (ConnectOutcome::Extended(60), 60));
     let early = TooNew::of(&rejection).expect("it breaks no other rule");
@@ -55,7 +55,7 @@ fn the_good_headers_before_one_that_is_too_new_are_kept_and_it_is_taken_when_the
 }
 
 #[test]
-fn a_stored_branch_beside_the_chain_outlives_a_clock_of_1970() {
+fn a_stored_side_branch_survives_a_clock_of_1970() {
     let store = Arc::new(MemoryStore::new(params(Network::Regtest)));
     let clock = Clock::manual(2_000_000_000);
     let (own, side) = (mine(&genesis(), 0, 50), mine(&genesis(), 1, 40));

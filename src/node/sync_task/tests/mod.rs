@@ -1,4 +1,4 @@
-//! Parts of a session by themselves.
+//! Tests of the connect thread.
 
 mod candidate;
 mod clock;

@@ -1,10 +1,10 @@
-//! Branches that have to show their work, as the connect thread sees them.
+//! Tests of branches that have to show their work before they are kept.
 
 use crate::chain::{ConnectOutcome, LinkedBatch, link_batch, params};
 use crate::chainstate::ChainWriter;
 use crate::chainstate::Clock;
 use crate::node::sync_task::connector::Connector;
-use crate::node::sync_task::tasks::{Job, Task, Verdict};
+use crate::node::sync_task::tasks::{ConnectJob, ConnectTask, Verdict};
 use crate::primitives::{Header, MerkleRoot, Network, PeerId, Work};
 use crate::store::MemoryStore;
 use crate::sync::Limits;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use tokio::sync::mpsc::unbounded_channel;
 
-/// A full message.
+/// How many headers a full message has.
 pub(super) const FULL: usize = 2000;
 
 pub(super) fn mine(parent: &Header, seed: u64, count: usize) -> Vec<Header> {
@@ -42,8 +42,17 @@ pub(super) fn genesis() -> Header {
     params(Network::Regtest).genesis
 }
 
-/// What becomes of these batches, each from a peer and beyond the hints, on a chain of 9,000 headers that has not
-/// shown the work of a million.
+fn text_of(outcome: &ConnectOutcome) -> String {
+    match outcome {
+        ConnectOutcome::Presynced { height, .. } => format!("unproven at {height}"),
+        ConnectOutcome::LowWork { height, .. } => format!("low work at {height}"),
+        ConnectOutcome::Extended(count) => format!("{count} more"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Sends batches to the connect thread, each with its peer, on a chain of 9,000 headers. A chain has to show the work of a
+/// million headers. Returns the verdicts as text.
 fn work(batches: &[(u64, &[Header])], gone: Option<(usize, u64)>) -> Vec<String> {
     let regtest = params(Network::Regtest);
     let store = Arc::new(MemoryStore::new(regtest));
@@ -53,31 +62,25 @@ fn work(batches: &[(u64, &[Header])], gone: Option<(usize, u64)>) -> Vec<String>
         min_chain_work: Work::of_bits(genesis().bits).times(1_000_000),
         hint_backed_height: 0,
     };
-    let (verdicts, mut told) = unbounded_channel();
+    let (verdicts, mut reports) = unbounded_channel();
     let (tasks, inbox) = channel();
     let own = mine(&genesis(), 0, 9_000);
     let own: Vec<(u64, &[Header])> = own.chunks(FULL).map(|batch| (99, batch)).collect();
     for (at, (peer, headers)) in own.iter().chain(batches).enumerate() {
         if let Some((_, peer)) = gone.filter(|(before, _)| before + own.len() == at) {
-            tasks.send(Task::Forget(PeerId(peer))).unwrap();
+            tasks.send(ConnectTask::Forget(PeerId(peer))).unwrap();
         }
-        let (id, batch) = (u64::try_from(at).unwrap(), linked(headers));
-        let job =
-            Job { id, peer: PeerId(*peer), hinted: false, unsolicited: false, epoch: 0, batch };
-        tasks.send(Task::Connect(job)).unwrap();
+        let (id, peer, batch) = (u64::try_from(at).unwrap(), PeerId(*peer), linked(headers));
+        let job = ConnectJob { id, peer, hinted: false, unsolicited: false, epoch: 0, batch };
+        tasks.send(ConnectTask::Connect(job)).unwrap();
     }
     drop(tasks);
     Connector::new(writer, limits, Clock::default(), verdicts).run(&inbox);
     let mut became = Vec::new();
-    while let Ok(verdict) = told.try_recv() {
+    while let Ok(verdict) = reports.try_recv() {
         match verdict {
-            Verdict::Connected { done, .. } => {
-                became.extend(done.into_iter().map(|(_, outcome)| match outcome {
-                    ConnectOutcome::Presynced { height, .. } => format!("unproven at {height}"),
-                    ConnectOutcome::LowWork { height, .. } => format!("low work at {height}"),
-                    ConnectOutcome::Extended(count) => format!("{count} more"),
-                    other => format!("{other:?}"),
-                }))
+            Verdict::Connected { outcomes, .. } => {
+                became.extend(outcomes.iter().map(|(_, outcome)| text_of(outcome)));
             }
             Verdict::Orphan { again, .. } => became.push(format!("orphan, again: {again}")),
             other => became.push(format!("{other:?}")),
@@ -88,7 +91,7 @@ fn work(batches: &[(u64, &[Header])], gone: Option<(usize, u64)>) -> Vec<String>
 }
 
 #[test]
-fn a_branch_goes_on_where_its_peer_left_off_and_ends_with_an_answer_that_is_not_full() {
+fn a_presync_continues_with_its_peers_next_message_and_ends_with_one_that_is_not_full() {
     let branch = mine(&genesis(), 1, 4_100);
     let batches = [&branch[..FULL], &branch[FULL..2 * FULL], &branch[2 * FULL..]];
     let became = work(&batches.map(|batch| (1, batch)), None);
@@ -96,8 +99,8 @@ fn a_branch_goes_on_where_its_peer_left_off_and_ends_with_an_answer_that_is_not_
 }
 
 #[test]
-fn of_too_many_branches_the_least_work_is_given_up_and_may_start_over() {
-    // All but peer 5 have sent two messages.
+fn of_too_many_presyncs_the_one_with_least_work_is_evicted_and_may_start_over() {
+    // All peers but number 5 have sent two messages.
     let branches: Vec<Vec<Header>> =
         (0..17).map(|peer| mine(&genesis(), 10 + peer, 2 * FULL)).collect();
     let mut batches: Vec<(u64, &[Header])> = Vec::new();
@@ -108,7 +111,7 @@ fn of_too_many_branches_the_least_work_is_given_up_and_may_start_over() {
         }
     }
     batches.push((16, &branches[16][..FULL]));
-    // Peer 5's next message leads nowhere now; those of the others go on, the newest one's too.
+    // Peer 5's next message is an orphan now. The other presyncs continue, the newest one too.
     batches.push((5, &branches[5][FULL..]));
     batches.push((16, &branches[16][FULL..]));
     let became = work(&batches, None);
@@ -118,7 +121,7 @@ fn of_too_many_branches_the_least_work_is_given_up_and_may_start_over() {
 }
 
 #[test]
-fn what_a_peer_had_shown_goes_with_it() {
+fn a_presync_is_forgotten_with_its_peer() {
     let branch = mine(&genesis(), 3, 2 * FULL);
     let batches = [(1, &branch[..FULL]), (1, &branch[FULL..])];
     assert_eq!(work(&batches, None), ["unproven at 2000", "unproven at 4000"]);
@@ -127,7 +130,7 @@ fn what_a_peer_had_shown_goes_with_it() {
 }
 
 #[test]
-fn a_message_that_goes_on_with_something_else_ends_what_was_shown_before() {
+fn a_message_of_another_branch_ends_the_presync_before() {
     let (first, second) = (mine(&genesis(), 4, 2 * FULL), mine(&genesis(), 5, 2 * FULL));
     let batches =
         [&first[..FULL], &second[..FULL], &second[FULL..], &first[FULL..]].map(|batch| (1, batch));

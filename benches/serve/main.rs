@@ -1,0 +1,167 @@
+//! `serve` under load, beside a bitcoind with the same headers: `benches/run --case serve-header` and the like.
+//!
+//! The clients are threads of this process, and share the machine's cores with what they measure.
+#![allow(clippy::print_stdout, reason = "the table is what this program is for")]
+
+mod load;
+
+#[allow(dead_code, reason = "a part of what the tests use is enough for this bench")]
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use lightclient::primitives::{Header, Network, hex};
+use load::{Load, Target};
+use serde_json::{Value, json};
+use std::env;
+use std::net::TcpStream;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use support::bitcoind::Bitcoind;
+use support::chain::{regtest_chain, spacing_for};
+use support::measure::peak_memory;
+use support::other;
+use support::peer::ScriptedPeer;
+use support::rpc::RpcClient;
+use support::run::Program;
+use support::script::Script;
+use support::serve::Serving;
+use support::served::SharedChain;
+use support::wait::poll_every;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
+
+/// A mainnet-sized chain.
+const HEADERS: u32 = 930_000;
+
+/// No wait takes longer.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long each load lasts.
+const LOAD: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    if !args.iter().any(|arg| arg == "--bench") {
+        // `cargo test --all-targets` starts benches too: figures of an unoptimised build would mean nothing.
+        println!("serve under load: benches/run --case serve-header, or cargo bench --bench serve");
+        return ExitCode::SUCCESS;
+    }
+    let wanted: Vec<&String> = args.iter().filter(|arg| arg.starts_with("serve")).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| *wanted == name);
+    let headers = regtest_chain(HEADERS, 20_260_830, spacing_for(HEADERS));
+    let tip = headers.last().expect("a chain").hash().to_string();
+    let peer = Script::honest().start(&SharedChain::new(Network::Regtest, &headers));
+    let serving = Serving::start(BINARY, peer.address(), &["--hints", "none"]);
+    serving.wait_for_tip(&tip);
+    let node = bitcoind(&peer);
+    let ours = Target::new(serving.rpc.clone());
+    let yardstick = node.as_ref().map(|node| Target::new(node.client().clone()));
+    println!(
+        "{:14} {:>12} {:>10} {:>12} {:>10} {:>7}",
+        "case", "serve", "p99 ms", "bitcoind", "p99 ms", "ratio"
+    );
+    for (name, load) in Load::rpc(&headers) {
+        if is_wanted(name) {
+            compare(name, (&load, &ours), yardstick.as_ref().map(|node| (&load, node)));
+        }
+    }
+    drop(node);
+    if is_wanted("serve-rest") {
+        compare_rest(&headers, &ours);
+    }
+    if is_wanted("serve-stream") {
+        stream(&serving, "bin");
+        stream(&serving, "csv");
+    }
+    let peak = peak_memory(serving.running.id()).unwrap_or_default();
+    println!("serve-memory   {} MiB at most, under all of it", peak >> 20);
+    if is_wanted("serve-end") {
+        start_and_end(serving, &peer);
+    }
+    ExitCode::SUCCESS
+}
+
+/// A bitcoind that has the headers.
+fn bitcoind(peer: &ScriptedPeer) -> Option<Bitcoind> {
+    let binary = other::find("BITCOIND", "bitcoind")?;
+    let connect = format!("-connect={}", peer.address());
+    let args =
+        ["-checkblockindex=0", "-blocksonly", "-prune=550", "-v2transport=0", "-rest", &connect];
+    let node = Bitcoind::start(&binary, &args);
+    poll_every(Duration::from_millis(200), "bitcoind's headers", PATIENCE, || {
+        let info = node.rpc("getblockchaininfo", json!([]));
+        (info["headers"] == json!(HEADERS)).then_some(())
+    });
+    Some(node)
+}
+
+/// A bitcoind gives headers over REST only of blocks that it has, so it mines its own.
+fn compare_rest(headers: &[Header], ours: &Target) {
+    let Some(binary) = other::find("BITCOIND", "bitcoind") else {
+        return compare("serve-rest", (&Load::rest(headers), ours), None);
+    };
+    let node = Bitcoind::start(&binary, &["-rest", "-connect=0"]);
+    (0..40).for_each(|_| drop(node.generate(100)));
+    let mined = (0..4000).map(|height| {
+        let hash = node.rpc("getblockhash", json!([height]));
+        let text = node.rpc("getblockheader", json!([hash, false]));
+        let text = text.as_str().expect("hex digits");
+        Header::decode(&hex::decode_array(text).expect("a header"))
+    });
+    let load = Load::rest(&mined.collect::<Vec<Header>>());
+    let yardstick = Target::new(node.client().clone());
+    compare("serve-rest", (&Load::rest(headers), ours), Some((&load, &yardstick)));
+}
+
+fn compare(name: &str, (load, ours): (&Load, &Target), yardstick: Option<(&Load, &Target)>) {
+    let got = load.run(ours, LOAD);
+    let Some((load, yardstick)) = yardstick else {
+        println!("{name:14} {:>10.0}/s {:>10.2}", got.rate, got.p99_ms);
+        return;
+    };
+    let expected = load.run(yardstick, LOAD);
+    println!(
+        "{name:14} {:>10.0}/s {:>10.2} {:>10.0}/s {:>10.2} {:>6.1}x",
+        got.rate,
+        got.p99_ms,
+        expected.rate,
+        expected.p99_ms,
+        got.rate / expected.rate
+    );
+}
+
+fn stream(serving: &Serving, format: &str) {
+    let began = Instant::now();
+    let bytes = load::download(serving.rpc.address, &format!("/headers?format={format}"));
+    let seconds = began.elapsed().as_secs_f64();
+    let megabytes = f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) * 1024.0 / 1e6;
+    println!(
+        "serve-stream   {format}: {megabytes:.0} MB in {seconds:.2} s, {:.0} MB/s",
+        megabytes / seconds
+    );
+}
+
+/// Ends the server with a thousand connections open, and starts it again.
+fn start_and_end(mut serving: Serving, peer: &ScriptedPeer) {
+    let address = serving.rpc.address;
+    let open: Vec<TcpStream> = (0..1000).map_while(|_| TcpStream::connect(address).ok()).collect();
+    let (began, connections) = (Instant::now(), open.len());
+    serving.running.terminate();
+    let program = Program::at(BINARY, serving.program.data_dir()).with("--regtest");
+    serving.running.wait(PATIENCE);
+    let ended = began.elapsed();
+    println!(
+        "serve-end      {} ms after SIGTERM, with {connections} connections open",
+        ended.as_millis()
+    );
+    let began = Instant::now();
+    let again = Serving::start_in(program, peer.address(), &["--hints", "none"]);
+    let height = poll_every(Duration::from_millis(1), "an answer", PATIENCE, || answer(&again.rpc));
+    let started = began.elapsed();
+    println!("serve-start    {} ms to the first answer: {height}", started.as_millis());
+    drop(serving.program);
+}
+
+fn answer(rpc: &RpcClient) -> Option<Value> {
+    rpc.call("getblockcount", &json!([])).ok()
+}

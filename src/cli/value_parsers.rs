@@ -1,0 +1,61 @@
+//! Parses the values of options, for clap.
+
+use crate::config::ColorChoice;
+use crate::files::FileFormat;
+use crate::primitives::{Network, UnknownNetwork};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use std::ffi::OsStr;
+
+/// Parses a value with a function, and lists its names for shells that complete a command line.
+#[derive(Clone, Debug)]
+pub(super) struct NamedValueParser<T> {
+    names: Vec<&'static str>,
+    parse: fn(&str) -> Result<T, String>,
+}
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for NamedValueParser<T> {
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<T, clap::Error> {
+        let parse = self.parse;
+        StringValueParser::new().try_map(move |text| parse(&text)).parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.names.iter().map(PossibleValue::new)))
+    }
+}
+
+/// Accepts every name of a network, and lists one name of each.
+pub(super) fn network() -> NamedValueParser<Network> {
+    NamedValueParser {
+        names: Network::ALL.map(Network::name).to_vec(),
+        parse: |name| name.parse().map_err(|error: UnknownNetwork| error.to_string()),
+    }
+}
+
+/// Accepts the formats of header files.
+pub(super) fn file_format() -> NamedValueParser<FileFormat> {
+    let names = FileFormat::ALL.iter().map(|format| format.name()).collect();
+    NamedValueParser { names, parse: str::parse }
+}
+
+/// Accepts `auto`, `always` and `never`.
+pub(super) fn color() -> impl TypedValueParser<Value = ColorChoice> {
+    PossibleValuesParser::new(["auto", "always", "never"])
+        .try_map(|name| name.parse::<ColorChoice>())
+}
+
+/// Accepts a whole number above 0.
+///
+/// # Errors
+/// The text is something else.
+pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "expected a whole number above 0".to_owned())
+}

@@ -1,0 +1,55 @@
+//! Keeps slots for fixed seeds, the addresses that ship with the program, at a first start.
+//!
+//! # Security
+//! At a first start nothing but DNS names addresses. Whoever answers for all seeds would have every peer, and with them all
+//! addresses that are learnt later. The fixed seeds do not come from DNS, so some of the first peers are taken from them.
+
+use super::types::{Action, Search};
+use crate::net::addrman::{AdvertisedAddress, NetGroup, PeerAddress};
+use std::collections::{BTreeSet, VecDeque};
+use std::mem;
+use std::time::Duration;
+
+/// How many of the first peers are taken from the fixed seeds, and at most half of those that are wanted.
+const SLOTS: usize = 2;
+
+/// How long the slots are kept once there are fixed seeds to dial: as long as a dial may take. If all fixed seeds are dead, a start
+/// takes that much longer to have all of its peers.
+const KEPT_FOR: Duration = Duration::from_secs(5);
+
+/// The slots that only fixed seeds can have.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FixedSeedSlots {
+    pub(super) slots: usize,
+    /// Whether the fixed seeds are being looked up for the slots alone.
+    searching: bool,
+    /// Until when the slots are kept; `None` until the fixed seeds are known.
+    pub(super) until: Option<Duration>,
+    pub(super) addresses: BTreeSet<PeerAddress>,
+    /// The addresses that were not dialled yet, each with its source.
+    pub(super) waiting: VecDeque<(AdvertisedAddress, NetGroup)>,
+}
+
+impl FixedSeedSlots {
+    /// Keeps slots for a first start, which wants this many peers.
+    pub(super) fn first_start(wanted: usize) -> Self {
+        Self { slots: SLOTS.min(wanted / 2), ..Self::default() }
+    }
+
+    /// Returns the action to look up the fixed seeds, if the slots need them and nothing else has looked them up.
+    pub(super) fn search(&mut self) -> Option<Action> {
+        let due = self.slots > 0 && self.until.is_none() && !self.searching;
+        self.searching |= due;
+        due.then_some(Action::Search(Search::FixedSeeds))
+    }
+
+    /// Takes the fixed seeds, in random order, and returns whether they are for the slots alone.
+    pub(super) fn found(&mut self, found: &[(AdvertisedAddress, NetGroup)], now: Duration) -> bool {
+        if self.slots > 0 && self.until.is_none() {
+            self.waiting = found.iter().copied().collect();
+            self.addresses = found.iter().map(|(advertised, _)| advertised.address).collect();
+            self.until = Some(now + KEPT_FOR);
+        }
+        mem::take(&mut self.searching)
+    }
+}

@@ -1,0 +1,97 @@
+//! Answers peers that ask for addresses: all peers get the same part of the address manager for a day.
+
+use crate::net::PeerInfo;
+use crate::net::addrman::{self, AddrInfo, AddrMan, Scope};
+use crate::wire::{AddrEntry, AddrV2Entry, Endpoint, MAX_ADDRS, Message};
+use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
+use std::path::Path;
+
+/// Which part of all addresses an answer contains at most, in per cent. Source: Bitcoin Core `MAX_PCT_ADDR_TO_SEND`.
+const MAX_PERCENT: usize = 23;
+
+/// How many seconds all peers get the same answer: a random number between these. Source: Bitcoin Core `CConnman::GetAddresses`.
+const LIFETIME: (u64, u64) = (21 * 3600, 27 * 3600);
+
+/// How many seconds an empty answer is kept: a new folder has its first addresses soon.
+const EMPTY_LIFETIME: u64 = 600;
+
+/// Addresses are sent as last seen at least this many seconds ago.
+///
+/// # Security
+/// Times from gossip are set back by two hours. So only an address that we are connected to has a later time, which would
+/// reveal the connection.
+const SHOWN_AGE: u64 = 2 * 3600;
+
+/// The answer that all peers get until it expires.
+///
+/// # Security
+/// As in Bitcoin Core, it is cached so that nobody can read the whole address manager by asking often, or learn from its
+/// changes whom we are connected to.
+#[derive(Debug, Default)]
+pub(super) struct AddressCache {
+    chosen: Vec<AddrInfo>,
+    /// In Unix seconds.
+    expires: u64,
+}
+
+impl AddressCache {
+    /// Returns whether the answer has expired.
+    pub(super) fn is_stale(&self, now: u64) -> bool {
+        // If the clock was set back, the answer would be kept for years.
+        now >= self.expires || self.expires - now > LIFETIME.1
+    }
+
+    /// Makes a new answer.
+    pub(super) fn renew(&mut self, addrman: Option<&AddrMan>, now: u64, rng: &mut impl Rng) {
+        self.chosen = addrman.map(|addrman| choose(addrman, now, rng)).unwrap_or_default();
+        let lifetime = if self.chosen.is_empty() {
+            EMPTY_LIFETIME
+        } else {
+            rng.random_range(LIFETIME.0..LIFETIME.1)
+        };
+        self.expires = now + lifetime;
+    }
+
+    /// Returns the message for a peer; `None` if there is no address for it.
+    pub(super) fn message(&self, peer: &PeerInfo, now: u64) -> Option<Message> {
+        let time = |info: &AddrInfo| {
+            let shown = info.last_seen.min(now.saturating_sub(SHOWN_AGE));
+            u32::try_from(shown).unwrap_or(u32::MAX)
+        };
+        if peer.wants_addrv2 {
+            let entry = |info: &AddrInfo| AddrV2Entry {
+                time: time(info),
+                services: info.services,
+                address: info.address.net_address(),
+                port: info.address.port,
+            };
+            let entries: Vec<AddrV2Entry> = self.chosen.iter().map(entry).collect();
+            return (!entries.is_empty()).then_some(Message::AddrV2(entries));
+        }
+        let entry = |info: &AddrInfo| {
+            let endpoint = Endpoint::new(info.address.socket_addr()?, info.services);
+            Some(AddrEntry { time: time(info), endpoint })
+        };
+        let entries: Vec<AddrEntry> = self.chosen.iter().filter_map(entry).collect();
+        (!entries.is_empty()).then_some(Message::Addr(entries))
+    }
+}
+
+/// Returns some addresses that are worth dialling, in random order.
+///
+/// Source: Bitcoin Core `AddrManImpl::GetAddr_`. As there, the limit is a part of all addresses, including terrible ones.
+fn choose(addrman: &AddrMan, now: u64, rng: &mut impl Rng) -> Vec<AddrInfo> {
+    let mut all: Vec<AddrInfo> = addrman.iter().copied().collect();
+    let limit = MAX_ADDRS.min(all.len() * MAX_PERCENT / 100);
+    all.shuffle(rng);
+    all.retain(|info| !info.is_terrible(now));
+    all.truncate(limit);
+    all
+}
+
+/// Reads the address manager of a folder; `None` if there is none that can be read. Blocks on the file system.
+pub(super) fn read(folder: &Path, magic: [u8; 4], scope: Scope) -> Option<AddrMan> {
+    // The process that holds the folder's lock reports a damaged file.
+    addrman::load(folder, magic, scope).ok().flatten()
+}

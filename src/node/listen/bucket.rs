@@ -1,0 +1,79 @@
+//! A token bucket, which bounds how much a peer may ask for.
+
+use std::time::Duration;
+
+/// A token bucket. It may be overdrawn by one message, and further messages then wait until it is not overdrawn any more.
+#[derive(Clone, Debug)]
+pub(super) struct TokenBucket {
+    capacity: f64,
+    /// How many tokens are added each second.
+    rate: f64,
+    level: f64,
+    /// The time at which the bucket had `level` tokens.
+    at: Duration,
+}
+
+impl TokenBucket {
+    /// Makes a full bucket. Times count from any fixed moment.
+    pub(super) fn full(capacity: f64, rate: f64, now: Duration) -> Self {
+        Self { capacity, rate, level: capacity, at: now }
+    }
+
+    /// Takes tokens, even if there are not as many.
+    pub(super) fn take(&mut self, tokens: f64, now: Duration) {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.level = (self.level + passed * self.rate).min(self.capacity) - tokens;
+        self.at = now;
+    }
+
+    /// Returns whether the bucket is full.
+    pub(super) fn is_full(&self, now: Duration) -> bool {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.level + passed * self.rate >= self.capacity
+    }
+
+    /// Returns when the bucket will not be overdrawn any more; `None` if it is not overdrawn.
+    pub(super) fn ready_at(&self) -> Option<Duration> {
+        let missing = -self.level;
+        (missing > 0.0).then(|| self.at + Duration::from_secs_f64(missing / self.rate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TokenBucket;
+    use proptest::{prop_assert, proptest};
+    use std::time::Duration;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_is_overdrawn_has_to_flow_back_first() {
+        let mut bucket = TokenBucket::full(3.0, 2.0, SECOND);
+        (0..3).for_each(|_| bucket.take(1.0, SECOND));
+        assert_eq!(bucket.ready_at(), None);
+        bucket.take(1.0, SECOND);
+        assert_eq!(bucket.ready_at(), Some(SECOND + SECOND / 2));
+        bucket.take(1.0, 10 * SECOND);
+        assert_eq!(bucket.ready_at(), None, "it is full again, and not fuller");
+        bucket.take(2.5, 10 * SECOND);
+        assert_eq!(bucket.ready_at(), Some(10 * SECOND + SECOND / 4));
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_gets_more_than_the_capacity_and_the_rate(
+            waits in proptest::collection::vec(0_u64..3000, 1..200),
+        ) {
+            let (capacity, rate) = (10.0, 5.0);
+            let (mut now, mut taken) = (Duration::ZERO, 0.0);
+            let mut bucket = TokenBucket::full(capacity, rate, now);
+            for wait in waits {
+                now = (now + Duration::from_millis(wait)).max(bucket.ready_at().unwrap_or_default());
+                bucket.take(1.0, now);
+                taken += 1.0;
+                prop_assert!(taken <= capacity + 1.0 + rate * now.as_secs_f64() + 1e-6);
+            }
+        }
+    }
+}

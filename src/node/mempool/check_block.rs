@@ -1,0 +1,60 @@
+//! Checks a downloaded block.
+
+use super::block_requests::RecentHeader;
+use crate::chain::Params;
+use crate::spv::{BlockFault, CheckedBlock};
+use crate::wire::Block;
+
+/// Why a block cannot be in the chain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NewBlockFault {
+    /// The transactions do not match the header.
+    #[error(transparent)]
+    Block(#[from] BlockFault),
+    /// The coinbase does not state the height of the header (BIP34).
+    #[error("height {expected} expected in the coinbase, got {got:?}")]
+    Height {
+        /// The header's height.
+        expected: u32,
+        /// The height that the coinbase states, if it states one.
+        got: Option<u32>,
+    },
+}
+
+/// Checks a block against its header. Returns it with its height, which the coinbase states if the header's is unknown.
+pub(super) fn check_block(
+    block: Block,
+    header: RecentHeader,
+    params: &Params,
+) -> Result<(CheckedBlock, Option<u32>), NewBlockFault> {
+    let stated = coinbase_height(&block);
+    if let Some(expected) = header.height
+        && expected >= params.bip34_height
+        && stated != Some(expected)
+    {
+        return Err(NewBlockFault::Height { expected, got: stated });
+    }
+    let height = header.height.or(stated);
+    // A new block of unknown height is checked by the newest rules, which include the witness commitment.
+    let checked = CheckedBlock::check(block, &header.hash, height.unwrap_or(u32::MAX), params)?;
+    Ok((checked, height))
+}
+
+/// Returns the height with which the coinbase's script begins (BIP34).
+///
+/// Source: Bitcoin Core `ContextualCheckBlock`, which expects the number as `CScript` pushes it.
+fn coinbase_height(block: &Block) -> Option<u32> {
+    let coinbase = block.transactions().next()?;
+    let script = coinbase.inputs().next()?.script_sig;
+    match script {
+        [0, ..] => Some(0),
+        [opcode @ 0x51..=0x60, ..] => Some(u32::from(opcode - 0x50)),
+        [length @ 1..=5, rest @ ..] => {
+            let digits = rest.get(..usize::from(*length))?;
+            let value =
+                digits.iter().rev().fold(0_u64, |value, digit| value << 8 | u64::from(*digit));
+            u32::try_from(value).ok()
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,154 @@
+//! Requests to the peers of a running sync: to add, disconnect, ping and list them.
+
+use crate::net::addrman::{AddrInfo, AddressNetwork};
+use crate::net::pool::AddPeerError;
+use std::collections::BTreeMap;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many requests may wait for the sync. Senders of further ones wait.
+const REQUEST_QUEUE: usize = 64;
+
+/// The sync has ended, so there are no peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the sync is over: no peers are connected")]
+pub(crate) struct SyncEnded;
+
+/// A peer to disconnect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PeerChoice {
+    /// By the address as it was dialled, or the address at the other end of the socket.
+    Address(String),
+    /// By the connection's number.
+    Id(u64),
+}
+
+/// An address that the address manager knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListedAddress {
+    /// When a node was last connected to it, in Unix seconds.
+    pub(crate) time: u64,
+    /// The services that the node offers.
+    pub(crate) services: u64,
+    /// The host, without its port.
+    pub(crate) host: String,
+    /// The port.
+    pub(crate) port: u16,
+    /// The network.
+    pub(crate) network: AddressNetwork,
+}
+
+/// How many addresses of a network the address manager knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AddressCount {
+    /// Addresses that have never answered.
+    pub(crate) new: usize,
+    /// Addresses that have answered.
+    pub(crate) tried: usize,
+}
+
+/// A request, and the sender of its answer.
+#[derive(Debug)]
+pub(crate) enum PeerRequest {
+    /// Add a peer (`host:port`) to the named ones.
+    Add(String, oneshot::Sender<Result<(), AddPeerError>>),
+    /// Remove a peer from the added ones. The answer is whether it was one of them.
+    Remove(String, oneshot::Sender<bool>),
+    /// Dial a peer once.
+    Try(String, oneshot::Sender<Result<(), AddPeerError>>),
+    /// Disconnect a peer. The answer is whether there was one.
+    Disconnect(PeerChoice, oneshot::Sender<bool>),
+    /// Ping all peers.
+    Ping(oneshot::Sender<()>),
+    /// Switch the network on or off. The answer is whether it is on now.
+    SetNetworkActive(bool, oneshot::Sender<bool>),
+    /// Return this many random addresses of the address manager, of one network or of all.
+    Addresses(usize, Option<AddressNetwork>, oneshot::Sender<Vec<ListedAddress>>),
+    /// Count the address manager's addresses in each network.
+    CountAddresses(oneshot::Sender<BTreeMap<AddressNetwork, AddressCount>>),
+}
+
+/// Sends requests to the peers of a running sync.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerControl(mpsc::Sender<PeerRequest>);
+
+/// Receives the requests.
+pub(crate) type PeerRequestReceiver = mpsc::Receiver<PeerRequest>;
+
+impl PeerControl {
+    /// Creates the two ends of the channel for requests.
+    pub(crate) fn new() -> (Self, PeerRequestReceiver) {
+        let (sender, receiver) = mpsc::channel(REQUEST_QUEUE);
+        (Self(sender), receiver)
+    }
+
+    /// Sends a request, which `request` makes from the sender of its answer, and waits for the answer.
+    ///
+    /// # Errors
+    /// The sync has ended.
+    pub(crate) async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> PeerRequest,
+    ) -> Result<T, SyncEnded> {
+        let (sender, answer) = oneshot::channel();
+        self.0.send(request(sender)).await.map_err(|_| SyncEnded)?;
+        answer.await.map_err(|_| SyncEnded)
+    }
+}
+
+impl From<&AddrInfo> for ListedAddress {
+    fn from(info: &AddrInfo) -> Self {
+        let text = info.address.to_string();
+        let host = text.rsplit_once(':').map_or(text.as_str(), |(host, _)| host);
+        Self {
+            time: info.last_seen,
+            services: info.services.0,
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: info.address.port,
+            network: info.address.network(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ListedAddress, PeerControl, PeerRequest, SyncEnded};
+    use crate::net::addrman::{AddrMan, AdvertisedAddress, NetGroup, Scope};
+    use crate::wire::ServiceFlags;
+
+    #[tokio::test]
+    async fn a_request_is_answered_until_the_sync_is_over() {
+        let (control, mut requests) = PeerControl::new();
+        let answering = async {
+            let Some(PeerRequest::Remove(address, answer)) = requests.recv().await else {
+                panic!("another request");
+            };
+            assert_eq!(address, "a:1");
+            answer.send(true).unwrap();
+            // One more arrives, and is never answered.
+            drop(requests.recv().await);
+            drop(requests);
+        };
+        let asking = async {
+            let remove = |answer| PeerRequest::Remove("a:1".to_owned(), answer);
+            assert_eq!(control.ask(remove).await, Ok(true));
+            assert_eq!(control.ask(PeerRequest::Ping).await, Err(SyncEnded));
+            assert_eq!(control.ask(PeerRequest::Ping).await, Err(SyncEnded));
+        };
+        tokio::join!(answering, asking);
+    }
+
+    #[test]
+    fn a_known_address_has_its_host_without_brackets_and_port() {
+        let mut addrman = AddrMan::new([1; 32], Scope::Public);
+        for text in ["8.8.8.8:8333", "[2001:470::1]:8334"] {
+            let address = text.parse().unwrap();
+            let claim =
+                AdvertisedAddress { address, services: ServiceFlags(9), time: 1_800_000_000 };
+            assert_eq!(addrman.add(&[claim], NetGroup::DNS, 1_800_000_000), 1);
+        }
+        let known: Vec<ListedAddress> = addrman.iter().map(ListedAddress::from).collect();
+        let shown: Vec<_> = known.iter().map(|known| (known.host.as_str(), known.port)).collect();
+        assert_eq!(shown, [("8.8.8.8", 8333), ("2001:470::1", 8334)]);
+        assert_eq!(known[0].services, 9);
+    }
+}

@@ -1,0 +1,52 @@
+//! The time for which this process has run.
+
+use std::time::{Duration, Instant};
+
+/// A longer gap between two readings means that the process was stopped, or the computer suspended with this clock running: the task
+/// reads it twice a second.
+const MAX_GAP: Duration = Duration::from_secs(10);
+
+/// A clock that stands still while the process is stopped, so that peers are not blamed for answers that nobody has read.
+#[derive(Debug)]
+pub(super) struct RunningTime {
+    started: Instant,
+    last: Duration,
+    stopped: Duration,
+}
+
+impl RunningTime {
+    pub(super) fn start() -> Self {
+        let (last, stopped) = (Duration::ZERO, Duration::ZERO);
+        Self { started: Instant::now(), last, stopped }
+    }
+
+    /// Returns the time since the start.
+    pub(super) fn read(&mut self) -> Duration {
+        self.at(self.started.elapsed())
+    }
+
+    fn at(&mut self, elapsed: Duration) -> Duration {
+        let gap = elapsed.saturating_sub(self.last);
+        if gap > MAX_GAP {
+            self.stopped += gap;
+        }
+        self.last = elapsed;
+        elapsed.saturating_sub(self.stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_GAP, RunningTime};
+    use std::time::Duration;
+
+    #[test]
+    fn the_time_in_which_the_process_was_stopped_does_not_count() {
+        let (mut time, secs) = (RunningTime::start(), Duration::from_secs);
+        assert_eq!(time.at(secs(1)), secs(1));
+        assert_eq!(time.at(secs(1) + MAX_GAP), secs(1) + MAX_GAP);
+        assert_eq!(time.at(secs(3_611)), secs(1) + MAX_GAP);
+        assert_eq!(time.at(secs(3_612)), secs(2) + MAX_GAP);
+        assert_eq!(time.at(secs(9_000)), secs(2) + MAX_GAP);
+    }
+}

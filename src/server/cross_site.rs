@@ -1,0 +1,86 @@
+//! Refuses requests that a browser sends for a page of another site.
+//!
+//! # Security
+//! Such a page can make the browser send requests to any address, also to this computer: `Origin` and `Sec-Fetch-Site`,
+//! which browsers set and pages cannot change, show that. Or its site lets a name of its own point to this computer (DNS
+//! rebinding): `Host` shows that name.
+
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, Uri};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Returns why a request without credentials is refused; `None` if it is not.
+pub(super) fn refusal(headers: &HeaderMap, uri: &Uri) -> Option<&'static str> {
+    let host = match headers.get(HOST) {
+        Some(host) => host.to_str().ok(),
+        None => uri.authority().map(|authority| authority.as_str()),
+    };
+    // A request of HTTP/1.0 may have no host, and no browser sends such requests.
+    if let Some(host) = host
+        && !is_address_or_localhost(host)
+    {
+        return Some("Unknown host: use an IP address or localhost\n");
+    }
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(origin) = text(ORIGIN.as_str())
+        && origin.split_once("://").map(|(_, host)| host) != host
+    {
+        return Some("Cross-site request refused\n");
+    }
+    let is_cross_site = matches!(text("sec-fetch-site"), Some("cross-site" | "same-site"));
+    // A user may follow a link on another site.
+    if is_cross_site && text("sec-fetch-mode") != Some("navigate") {
+        return Some("Cross-site request refused\n");
+    }
+    None
+}
+
+fn is_address_or_localhost(host: &str) -> bool {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split_once(']').is_some_and(|(ip, _)| ip.parse::<Ipv6Addr>().is_ok());
+    }
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refusal;
+    use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+    fn refused(headers: &[(&str, &str)]) -> bool {
+        let headers = headers.iter().map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            (name, HeaderValue::from_str(value).unwrap())
+        });
+        refusal(&HeaderMap::from_iter(headers), &Uri::from_static("/")).is_some()
+    }
+
+    #[test]
+    fn names_that_anybody_can_own_are_no_hosts_of_ours() {
+        for host in
+            ["127.0.0.1:8332", "[::1]:8332", "[::1]", "localhost", "LOCALHOST:1", "10.0.0.1"]
+        {
+            assert!(!refused(&[("host", host)]), "{host}");
+        }
+        for host in ["evil.example", "evil.example:8332", "localhost.evil.example", "[evil]", ""] {
+            assert!(refused(&[("host", host)]), "{host}");
+        }
+        assert!(!refused(&[]));
+    }
+
+    #[test]
+    fn pages_from_elsewhere_may_link_and_not_ask() {
+        let host = ("host", "127.0.0.1:8332");
+        assert!(refused(&[host, ("origin", "https://evil.example")]));
+        assert!(refused(&[host, ("origin", "null")]));
+        assert!(!refused(&[host, ("origin", "http://127.0.0.1:8332")]));
+        assert!(refused(&[host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]));
+        assert!(!refused(&[
+            host,
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate")
+        ]));
+        assert!(!refused(&[host, ("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")]));
+    }
+}

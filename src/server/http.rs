@@ -1,0 +1,205 @@
+//! Accepts HTTP connections, bounds their number and how long they may be idle, and ends them.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt;
+use tracing::{debug, warn};
+
+/// Most connections at once. For one more, the one that has been idle for longest is closed.
+const MAX_CONNECTIONS: usize = 2048;
+
+/// How long a client may be idle, or take to send the head of a request. Source: Bitcoin Core `-rpcservertimeout`.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may read nothing of an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest head of a request in bytes. Bitcoin Core's `MAX_HEADERS_SIZE` is 8192, which hyper's least buffer is too.
+const MAX_HEAD: usize = 8192;
+
+/// How long unfinished answers may take when the server ends.
+const END_TIMEOUT: Duration = Duration::from_millis(1000);
+
+/// The open connections.
+#[derive(Debug, Default)]
+pub(super) struct HttpConnections {
+    next_id: AtomicU64,
+    all: Mutex<HashMap<u64, Arc<HttpConnection>>>,
+}
+
+#[derive(Debug)]
+struct HttpConnection {
+    opened: Instant,
+    /// Milliseconds from `opened` to the end of the last answer.
+    idle_from_ms: AtomicU64,
+    /// How many requests are being answered.
+    busy: AtomicUsize,
+    close: Notify,
+}
+
+impl HttpConnections {
+    fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<HttpConnection>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a connection. If there are too many, it closes the one that has been idle for longest; if all of those are busy,
+    /// it returns `None`.
+    fn add(self: &Arc<Self>) -> Option<(u64, Arc<HttpConnection>)> {
+        let mut all = self.all();
+        if all.len() >= MAX_CONNECTIONS {
+            let idle = all.iter().filter(|(_, known)| known.busy.load(Ordering::Relaxed) == 0);
+            let (oldest, known) = idle.min_by_key(|(_, known)| known.idle_from())?;
+            known.close.notify_one();
+            let oldest = *oldest;
+            all.remove(&oldest);
+        }
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(HttpConnection {
+            opened: Instant::now(),
+            idle_from_ms: AtomicU64::new(0),
+            busy: AtomicUsize::new(0),
+            close: Notify::new(),
+        });
+        all.insert(id, Arc::clone(&connection));
+        Some((id, connection))
+    }
+}
+
+impl HttpConnection {
+    fn idle_from(&self) -> Instant {
+        self.opened + Duration::from_millis(self.idle_from_ms.load(Ordering::Relaxed))
+    }
+
+    fn begin(self: &Arc<Self>) -> Busy {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+}
+
+/// Held while a request is answered, to the end of the answer's body.
+struct Busy(Arc<HttpConnection>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let now_ms = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.idle_from_ms.store(now_ms, Ordering::Relaxed);
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Accepts connections on all sockets until `stop` becomes true; then ends them, and returns.
+pub(super) async fn serve(
+    listeners: Vec<TcpListener>,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let connections = Arc::new(HttpConnections::default());
+    let mut accepting = JoinSet::new();
+    // Each connection holds a receiver until it has ended.
+    let ended = watch::Sender::new(());
+    for listener in listeners {
+        let (connections, router) = (Arc::clone(&connections), router.clone());
+        accepting.spawn(accept(listener, connections, router, stop.clone(), ended.subscribe()));
+    }
+    wait_for_stop(&mut stop).await;
+    accepting.shutdown().await;
+    if timeout(END_TIMEOUT, ended.closed()).await.is_err() {
+        debug!("http: unfinished answers are cut off");
+    }
+}
+
+async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
+    // An error means that nobody can set it any more.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn accept(
+    listener: TcpListener,
+    connections: Arc<HttpConnections>,
+    router: Router,
+    stop: watch::Receiver<bool>,
+    not_ended: watch::Receiver<()>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let Some((id, connection)) = connections.add() else {
+                    debug!("http: {peer} refused: all {MAX_CONNECTIONS} connections are busy");
+                    continue;
+                };
+                let (connections, router) = (Arc::clone(&connections), router.clone());
+                let (stop, not_ended) = (stop.clone(), not_ended.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = run(stream, router, &connection, stop).await {
+                        debug!("http: {peer}: {error}");
+                    }
+                    connections.all().remove(&id);
+                    drop(not_ended);
+                });
+            }
+            Err(error) => {
+                warn!("http: cannot accept a connection: {error}");
+                // The process is probably out of file descriptors, so a retry without a pause would only spin.
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Answers the requests of a connection until it ends or `stop` becomes true.
+async fn run(
+    stream: TcpStream,
+    router: Router,
+    connection: &Arc<HttpConnection>,
+    mut stop: watch::Receiver<bool>,
+) -> hyper::Result<()> {
+    // Answers are written as a whole: waiting for more would only delay them.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let service = service_fn(|request| answer(router.clone(), connection.begin(), request));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
+    tokio::select! {
+        ended = &mut serving => ended,
+        () = connection.close.notified() => Ok(()),
+        () = wait_for_stop(&mut stop) => {
+            // Unfinished answers are sent.
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    }
+}
+
+/// Answers a request. The answer's body keeps `busy` until it is sent.
+async fn answer(
+    router: Router,
+    busy: Busy,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let response = router.oneshot(request.map(Body::new)).await?;
+    Ok(response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _ = &busy;
+            frame
+        }))
+    }))
+}

@@ -1,0 +1,93 @@
+//! `/metrics`: the figures of the process for Prometheus.
+
+use super::state::ServerState;
+use crate::chainstate::unix_now;
+use axum::extract::State;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// Bounds of the histogram of answer times, in seconds.
+const BUCKETS: [f64; 8] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.1, 1.0, 10.0];
+
+/// Returns what writes the figures. The first call in a process starts to collect them.
+fn handle() -> Option<&'static PrometheusHandle> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    let install = || {
+        let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).ok()?.build_recorder();
+        let handle = recorder.handle();
+        // A program that uses the library may have a recorder of its own.
+        metrics::set_global_recorder(recorder).ok()?;
+        describe();
+        Some(handle)
+    };
+    HANDLE.get_or_init(install).as_ref()
+}
+
+fn describe() {
+    describe_gauge!("lightclient_tip_height", "Height of the stored chain's tip");
+    describe_gauge!("lightclient_tip_age_seconds", "Seconds since the tip's own time");
+    describe_gauge!("lightclient_estimated_height", "Height that the chain is expected to have");
+    describe_gauge!("lightclient_peers", "Peers that are connected");
+    describe_gauge!("lightclient_inbound_peers", "Peers that have connected to --listen");
+    describe_gauge!("lightclient_ready", "1 if the chain is current, as /readyz says");
+    describe_gauge!("lightclient_warnings", "Warnings that getblockchaininfo shows");
+    describe_gauge!("lightclient_uptime_seconds", "Seconds since the start");
+    describe_counter!("lightclient_received_bytes_total", "Bytes received from peers");
+    describe_counter!("lightclient_inbound_received_bytes_total", "Bytes from inbound peers");
+    describe_counter!("lightclient_inbound_sent_bytes_total", "Bytes sent to inbound peers");
+    describe_counter!("lightclient_rpc_calls_total", "Calls, by method and outcome");
+    describe_histogram!("lightclient_rpc_call_seconds", "Time that calls took, by method");
+}
+
+/// Starts to collect figures.
+pub(super) fn start() {
+    handle();
+}
+
+/// Records a call of a method. The method exists: names that clients make up would fill the memory.
+pub(super) fn record_call(method: &'static str, began: Instant, failed: bool) {
+    let outcome = if failed { "error" } else { "ok" };
+    counter!("lightclient_rpc_calls_total", "method" => method, "outcome" => outcome).increment(1);
+    histogram!("lightclient_rpc_call_seconds", "method" => method).record(began.elapsed());
+}
+
+/// Sums up what histograms have collected every few seconds, so that it does not pile up until somebody asks for
+/// `/metrics`.
+pub(super) async fn upkeep() {
+    let Some(handle) = handle() else { return };
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        handle.run_upkeep();
+    }
+}
+
+pub(super) async fn metrics(State(state): State<Arc<ServerState>>) -> String {
+    let Some(handle) = handle() else { return String::new() };
+    let live = state.live();
+    let now = i64::from(unix_now());
+    let set = |name: &'static str, value: f64| gauge!(name).set(value);
+    set("lightclient_tip_height", f64::from(state.tip().height));
+    if let Ok(time) = state.tip_time() {
+        let age = i32::try_from(now - i64::from(time)).unwrap_or(i32::MAX);
+        set("lightclient_tip_age_seconds", f64::from(age));
+    }
+    set("lightclient_estimated_height", f64::from(live.estimated_height));
+    set("lightclient_peers", f64::from(u32::try_from(live.peers).unwrap_or(u32::MAX)));
+    set("lightclient_ready", if state.not_ready(now).is_none() { 1.0 } else { 0.0 });
+    set(
+        "lightclient_warnings",
+        f64::from(u32::try_from(state.warnings().len()).unwrap_or(u32::MAX)),
+    );
+    set(
+        "lightclient_uptime_seconds",
+        f64::from(u32::try_from(state.uptime_s()).unwrap_or(u32::MAX)),
+    );
+    counter!("lightclient_received_bytes_total").absolute(live.bytes_received);
+    let inbound = state.client().inbound_peers();
+    set("lightclient_inbound_peers", f64::from(u32::try_from(inbound.count()).unwrap_or(u32::MAX)));
+    counter!("lightclient_inbound_received_bytes_total").absolute(inbound.traffic().received);
+    counter!("lightclient_inbound_sent_bytes_total").absolute(inbound.traffic().sent);
+    handle.render()
+}

@@ -1,0 +1,105 @@
+//! Draws the charts that addresses (URLs) ask for.
+
+use super::context::{PageContext, PageError};
+use super::search::find_height;
+use crate::charts::{ChartName, ChartRequest, draw};
+use crate::output::plot::Plot;
+use crate::query::ReadError;
+use serde::Deserialize;
+use std::sync::PoisonError;
+
+/// The parameters of a chart in an address.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct ChartQuery {
+    /// The chart's name, on the front page.
+    pub chart: Option<String>,
+    /// The first height, in a form that [`find_height`] understands.
+    pub from: Option<String>,
+    /// The last height, likewise.
+    pub to: Option<String>,
+    /// Whether the scale is logarithmic: `1` or `0`.
+    pub log: Option<String>,
+}
+
+/// A chart that was drawn.
+#[derive(Debug)]
+pub(super) struct PageChart {
+    /// What was asked for.
+    pub request: ChartRequest,
+    /// The drawing.
+    pub plot: Plot,
+    /// The height of the tip.
+    pub tip: u32,
+}
+
+impl ChartQuery {
+    fn has_log(&self) -> Option<bool> {
+        self.log.as_deref().map(|text| !matches!(text, "" | "0" | "false" | "no" | "off"))
+    }
+}
+
+/// Draws the chart of the front page. The default is the difficulty, and a logarithmic scale if the values grow.
+///
+/// # Errors
+/// There is no such chart or height, or reading failed.
+pub(super) fn front_chart(
+    context: &PageContext,
+    query: &ChartQuery,
+) -> Result<PageChart, PageError> {
+    let name = query.chart.as_deref().map_or(Ok(ChartName::Difficulty), parse_name)?;
+    let log = query.has_log().unwrap_or(name.grows());
+    draw_range(context, query, name, log)
+}
+
+/// Draws the chart with this name.
+///
+/// # Errors
+/// As [`front_chart`].
+pub(super) fn named_chart(
+    context: &PageContext,
+    name: &str,
+    query: &ChartQuery,
+) -> Result<PageChart, PageError> {
+    let name = parse_name(name)?;
+    draw_range(context, query, name, query.has_log().unwrap_or(false))
+}
+
+fn parse_name(text: &str) -> Result<ChartName, PageError> {
+    text.parse().map_err(|error| PageError::NotFound(format!("There is no such chart: {error}.")))
+}
+
+fn draw_range(
+    context: &PageContext,
+    query: &ChartQuery,
+    name: ChartName,
+    log: bool,
+) -> Result<PageChart, PageError> {
+    let mut reader = context.state.chain();
+    let tip = reader.tip()?.height;
+    let mut height_or = |text: &Option<String>, default: u32| {
+        let text = text.as_deref().filter(|text| !text.is_empty());
+        text.map_or(Ok(default), |text| find_height(&mut reader, text))
+    };
+    let from = match height_or(&query.from, 0) {
+        // If the range is longer than the chain, the whole chain is shown.
+        Err(PageError::NotFound(_))
+            if query.from.as_deref().is_some_and(|t| t.starts_with('-')) =>
+        {
+            0
+        }
+        other => other?,
+    };
+    let to = height_or(&query.to, tip)?;
+    if from > to {
+        let what = "The range ends before it starts.".to_owned();
+        return Err(PageError::Unclear(what));
+    }
+    let request = ChartRequest { name, from, to, log };
+    let mut summary = context.summary.lock().unwrap_or_else(PoisonError::into_inner);
+    let plot = match draw(&mut reader, &mut summary, request) {
+        // The chain changed while it was read. It is read once more.
+        Err(ReadError::Reorganised { .. }) => draw(&mut reader, &mut summary, request)?,
+        other => other?,
+    };
+    Ok(PageChart { request, plot, tip })
+}

@@ -1,0 +1,146 @@
+//! What the parts of the page share.
+
+use super::status::StatusReport;
+use crate::chainstate::unix_now;
+use crate::query::ReadError;
+use crate::query::series::ChainSummary;
+use crate::server::state::ServerState;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, broadcast};
+
+/// How many requests may read the stored chain at once. Others wait.
+const READERS: usize = 4;
+
+/// How many browsers may receive events.
+const LISTENERS: usize = 256;
+
+/// How many events may wait for a browser. One that is further behind is disconnected.
+const BACKLOG: usize = 64;
+
+/// The time over which the speed of a sync is measured.
+const SPEED_WINDOW: Duration = Duration::from_secs(10);
+
+/// An event for browsers.
+#[derive(Clone, Debug)]
+pub(super) struct PageEvent {
+    /// The event's name.
+    pub name: &'static str,
+    /// The event's data, as JSON.
+    pub data: Arc<str>,
+}
+
+/// What the parts of the page share.
+#[derive(Debug)]
+pub(crate) struct PageContext {
+    pub(super) state: Arc<ServerState>,
+    pub(super) summary: Mutex<ChainSummary>,
+    pub(super) page_events: broadcast::Sender<PageEvent>,
+    pub(super) listeners: Arc<Semaphore>,
+    readers: Semaphore,
+    heights: Mutex<VecDeque<(Instant, u32)>>,
+}
+
+impl PageContext {
+    /// Creates the page of a server.
+    pub(crate) fn new(state: Arc<ServerState>) -> Self {
+        Self {
+            state,
+            summary: Mutex::default(),
+            page_events: broadcast::channel(BACKLOG).0,
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
+            readers: Semaphore::new(READERS),
+            heights: Mutex::default(),
+        }
+    }
+
+    /// Reads the stored chain on a thread that may block.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Self) -> Result<T, PageError> + Send + 'static,
+    ) -> Result<T, PageError> {
+        let _permit = self.readers.acquire().await.map_err(|_| PageError::Busy)?;
+        let context = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || read(&context));
+        task.await.map_err(|_| PageError::Busy)?
+    }
+
+    /// Returns what the state of the chain follows from.
+    ///
+    /// # Errors
+    /// The tip could not be read.
+    pub(super) fn status_report(&self) -> Result<StatusReport, ReadError> {
+        let tip_time = self.state.tip_time()?;
+        Ok(StatusReport {
+            live: self.state.live(),
+            fault: self.state.fault(),
+            warnings: self.state.warnings(),
+            tip_age: i64::from(unix_now()) - i64::from(tip_time),
+            tip_time,
+            uptime: self.state.uptime_s(),
+            speed: self.speed(),
+        })
+    }
+
+    /// Records the height that was reached, from which the speed follows.
+    pub(super) fn record_height(&self, height: u32) {
+        let mut heights = self.heights();
+        heights.push_back((Instant::now(), height));
+        while heights.front().is_some_and(|first| first.0.elapsed() > SPEED_WINDOW) {
+            heights.pop_front();
+        }
+    }
+
+    /// Returns how many headers a second have arrived in the last few seconds.
+    fn speed(&self) -> Option<f64> {
+        let heights = self.heights();
+        let (first, last) = heights.front().zip(heights.back())?;
+        let seconds = first.0.elapsed().as_secs_f64();
+        (seconds > 0.5).then(|| f64::from(last.1.saturating_sub(first.1)) / seconds)
+    }
+
+    fn heights(&self) -> MutexGuard<'_, VecDeque<(Instant, u32)>> {
+        self.heights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a page cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PageError {
+    /// The request cannot be understood.
+    #[error("{0}")]
+    Unclear(String),
+    /// The header or chart does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// Reading failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The server is ending, or a thread panicked.
+    #[error("the server is busy")]
+    Busy,
+}
+
+impl PageError {
+    /// Returns the HTTP status.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Unclear(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Read(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        (self.status(), format!("{self}\n")).into_response()
+    }
+}

@@ -1,0 +1,88 @@
+//! Reads what a header's page shows from the stored chain.
+
+use super::context::{PageContext, PageError};
+use super::search::{SearchResult, find};
+use crate::chainstate::unix_now;
+use crate::core_json::HeaderInfo;
+use crate::primitives::{Header, Target, Work};
+use crate::query::SideSummary;
+
+/// What a header's page shows.
+#[derive(Debug)]
+pub(super) struct HeaderData {
+    /// The header.
+    pub header: Header,
+    /// What `getblockheader` prints for it.
+    pub info: HeaderInfo,
+    /// The height of the stored tip.
+    pub tip: u32,
+    /// Seconds since its parent, if that is stored.
+    pub interval: Option<i64>,
+    /// The first height of its period, and the number of headers of a period.
+    pub period: (u32, u32),
+    /// Side branches that have a header at this height.
+    pub sides: Vec<SideSummary>,
+    /// The leading zero bits of the hash, and those of the target.
+    pub zero_bits: (u32, u32),
+    /// How many hashes it takes on average to meet the target, and to get a hash as low as this one.
+    pub hashes: (f64, f64),
+    /// This computer's time, in Unix seconds.
+    pub now: u32,
+}
+
+/// Reads what the page of a header shows. [`find`] says which header a text means.
+///
+/// # Errors
+/// The header is not stored, or reading failed.
+pub(super) fn read(context: &PageContext, text: &str) -> Result<HeaderData, PageError> {
+    let mut reader = context.state.chain();
+    let tip = reader.tip()?.height;
+    let hash = match find(&mut reader, text)? {
+        SearchResult::Hash(hash) => Some(hash),
+        SearchResult::Height(height) => reader.header(height)?.map(|stored| stored.hash),
+    };
+    let gone = || PageError::NotFound("The chain changed meanwhile: try again.".to_owned());
+    let (header, info) = reader.header_info(&hash.ok_or_else(gone)?)?.ok_or_else(gone)?;
+    let parent = reader.header_info(&header.prev)?;
+    let params = reader.params();
+    let sides = reader.sides()?;
+    let (height, hash) = (info.height, header.hash());
+    let target = Target::from_bits(header.bits).unwrap_or(params.pow_limit);
+    let hash_target = Target::from_le_bytes(hash.0);
+    Ok(HeaderData {
+        interval: parent.map(|(parent, _)| i64::from(header.time) - i64::from(parent.time)),
+        period: (params.period_start(height), params.interval),
+        sides: sides.into_iter().filter(|side| has_height(side, height)).collect(),
+        zero_bits: (zero_bits(hash_target), zero_bits(target)),
+        hashes: (Work::of_target(target).to_f64(), Work::of_target(hash_target).to_f64()),
+        now: unix_now(),
+        tip: tip.max(height),
+        header,
+        info,
+    })
+}
+
+fn has_height(side: &SideSummary, height: u32) -> bool {
+    side.fork_height < height && height <= side.height
+}
+
+fn zero_bits(value: Target) -> u32 {
+    let bytes = value.to_le_bytes();
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    let next = bytes.iter().rev().nth(zeros).map_or(0, |byte| byte.leading_zeros());
+    u32::try_from(zeros).unwrap_or(32) * 8 + next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::zero_bits;
+    use crate::primitives::Target;
+
+    #[test]
+    fn zero_bits_are_counted_from_the_most_significant_end() {
+        assert_eq!(zero_bits(Target::from_bits(0x1d00_ffff).unwrap()), 32);
+        assert_eq!(zero_bits(Target::from_bits(0x207f_ffff).unwrap()), 1);
+        assert_eq!(zero_bits(Target::from_le_bytes([0; 32])), 256);
+        assert_eq!(zero_bits(Target::from_le_bytes([255; 32])), 0);
+    }
+}

@@ -1,0 +1,135 @@
+//! The page shows whether the chain is current, and what is in its headers.
+//!
+//! The server makes its HTML, and it works without the script. The script keeps it up to date, and zooms charts by dragging.
+//! Nothing is loaded from elsewhere.
+
+mod assets;
+mod chart;
+mod context;
+mod events;
+mod front_data;
+mod header_data;
+mod search;
+mod status;
+mod view;
+
+pub(super) use context::PageContext;
+pub(super) use events::publish;
+
+use crate::output::plot::{Embedding, Plot, file_style, png, svg};
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use chart::ChartQuery;
+use context::PageError;
+use data_encoding::BASE64;
+use maud::Markup;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// Returns the routes of the page.
+pub(super) fn router(context: Arc<PageContext>) -> Router {
+    Router::new()
+        .route("/", get(front))
+        .route("/header/{what}", get(header_page))
+        .route("/search", get(search_for))
+        .route("/chart/{file}", get(chart_file))
+        .route(
+            "/events",
+            get(|State(context): State<Arc<PageContext>>| async move { events::stream(&context) }),
+        )
+        .route("/page/{name}", get(assets::file))
+        .layer(middleware::from_fn(assets::add_security_headers))
+        .with_state(context)
+}
+
+async fn front(
+    State(context): State<Arc<PageContext>>,
+    Query(query): Query<ChartQuery>,
+) -> Response {
+    let read = context.read(move |context| {
+        Ok((front_data::read(context)?, chart::front_chart(context, &query)?))
+    });
+    match read.await {
+        Ok((facts, chart)) => html(view::front(context.state.params(), &facts, &chart)),
+        Err(error) => failed(&context, &error),
+    }
+}
+
+async fn header_page(
+    State(context): State<Arc<PageContext>>,
+    Path(what): Path<String>,
+) -> Response {
+    match context.read(move |context| header_data::read(context, &what)).await {
+        Ok(facts) => html(view::header(context.state.params(), &facts)),
+        Err(error) => failed(&context, &error),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct SearchQuery {
+    #[serde(default)]
+    q: String,
+}
+
+async fn search_for(
+    State(context): State<Arc<PageContext>>,
+    Query(SearchQuery { q }): Query<SearchQuery>,
+) -> Response {
+    let found = context.read(move |context| search::find(&mut context.state.chain(), &q));
+    match found.await {
+        Ok(search::SearchResult::Height(height)) => Redirect::to(&format!("/header/{height}")),
+        Ok(search::SearchResult::Hash(hash)) => Redirect::to(&format!("/header/{hash}")),
+        Err(error) => return failed(&context, &error),
+    }
+    .into_response()
+}
+
+async fn chart_file(
+    State(context): State<Arc<PageContext>>,
+    Path(file): Path<String>,
+    Query(query): Query<ChartQuery>,
+) -> Response {
+    let drawn = context.read(move |context| {
+        let (name, form) = file.rsplit_once('.').unwrap_or((&file, ""));
+        let draw: fn(&Plot) -> Response = match form {
+            "svg" => svg_answer,
+            "png" => png_answer,
+            _ => return Err(PageError::NotFound("Charts are .svg or .png.".to_owned())),
+        };
+        Ok(draw(&chart::named_chart(context, name, &query)?.plot))
+    });
+    drawn.await.unwrap_or_else(IntoResponse::into_response)
+}
+
+fn svg_answer(plot: &Plot) -> Response {
+    // The only style that is allowed is the chart's own.
+    let digest = BASE64.encode(&Sha256::digest(file_style().as_bytes()));
+    let policy = format!("default-src 'none'; style-src 'sha256-{digest}'");
+    let mut response =
+        ([(header::CONTENT_TYPE, "image/svg+xml")], svg(plot, Embedding::File)).into_response();
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+fn png_answer(plot: &Plot) -> Response {
+    match png(plot) {
+        Ok(bytes) => ([(header::CONTENT_TYPE, "image/png")], bytes).into_response(),
+        Err(error) => PageError::Unclear(error.to_string()).into_response(),
+    }
+}
+
+fn html(page: Markup) -> Response {
+    Html(page.into_string()).into_response()
+}
+
+fn failed(context: &PageContext, error: &PageError) -> Response {
+    (error.status(), html(view::failure(context.state.params(), &error.to_string())))
+        .into_response()
+}

@@ -1,0 +1,117 @@
+//! Finds headers by what people type: a height, a hash, or a date.
+
+use super::context::PageError;
+use crate::format::{UnixTime, count, number};
+use crate::primitives::BlockHash;
+use crate::query::{ChainReader, Located, last_at_or_before};
+
+/// The longest text that is searched for, in bytes.
+const MAX_TEXT: usize = 100;
+
+/// Digits of a hash.
+const HASH_DIGITS: usize = 64;
+
+/// A header that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SearchResult {
+    /// On the best chain, at this height.
+    Height(u32),
+    /// With this hash, on the best chain or on a side branch.
+    Hash(BlockHash),
+}
+
+/// Finds the header that a text means: a height as it is printed, `tip` or `tip-6`, a hash with or without `0x`, or a date or
+/// time, which means the last block at or before it.
+///
+/// # Errors
+/// The text means nothing, or nothing that is stored.
+pub(super) fn find(reader: &mut ChainReader, text: &str) -> Result<SearchResult, PageError> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_TEXT {
+        return Err(unclear(text));
+    }
+    let tip = reader.tip().map_err(PageError::Read)?.height;
+    if let Some(number) = number(text) {
+        return height(number, tip).map(SearchResult::Height);
+    }
+    if let Some(hash) = hash(text) {
+        return match reader.locate(&hash)? {
+            Some(Located::Active(_) | Located::Side(_)) => Ok(SearchResult::Hash(hash)),
+            None => Err(PageError::NotFound(format!("No stored header has the hash {hash}."))),
+        };
+    }
+    let moment: UnixTime = text.parse().map_err(|_| unclear(text))?;
+    let found = last_at_or_before(reader, tip, moment.0)?;
+    found.map(SearchResult::Height).ok_or_else(|| {
+        PageError::NotFound(format!(
+            "No block is that old as {text}: the first is of 2009 or later."
+        ))
+    })
+}
+
+/// Finds the height that a text means, on the best chain.
+///
+/// # Errors
+/// As [`find`], or the header is on a side branch.
+pub(super) fn find_height(reader: &mut ChainReader, text: &str) -> Result<u32, PageError> {
+    match find(reader, text)? {
+        SearchResult::Height(height) => Ok(height),
+        SearchResult::Hash(hash) => match reader.locate(&hash)? {
+            Some(Located::Active(height)) => Ok(height),
+            _ => Err(PageError::Unclear(format!("{hash} is on a side branch."))),
+        },
+    }
+}
+
+fn height(number: i64, tip: u32) -> Result<u32, PageError> {
+    let height = if number < 0 { i64::from(tip).saturating_add(1 + number) } else { number };
+    u32::try_from(height).ok().filter(|height| *height <= tip).ok_or_else(|| {
+        PageError::NotFound(if number < 0 {
+            format!("That is before genesis: the chain ends at height {}.", count(tip))
+        } else {
+            format!(
+                "Height {} is not stored: the chain ends at height {}.",
+                count(number.unsigned_abs()),
+                count(tip)
+            )
+        })
+    })
+}
+
+fn hash(text: &str) -> Option<BlockHash> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let is_hash = digits.len() == HASH_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    is_hash.then(|| digits.to_ascii_lowercase().parse().ok()).flatten()
+}
+
+fn unclear(text: &str) -> PageError {
+    let shown: String = text.chars().take(MAX_TEXT).collect();
+    PageError::Unclear(format!(
+        "“{shown}” is neither a height, nor a hash of 64 digits, nor a date as 2024-04-20."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{hash, height};
+
+    #[test]
+    fn hashes_are_understood_as_people_have_them() {
+        let text = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f";
+        for form in [text.to_owned(), text.to_uppercase(), format!("0x{text}"), format!("0X{text}")]
+        {
+            assert_eq!(hash(&form).map(|hash| hash.to_string()).as_deref(), Some(text), "{form}");
+        }
+        assert_eq!(hash(&text[1..]), None);
+        assert_eq!(hash(&text.replace('0', "g")), None);
+    }
+
+    #[test]
+    fn heights_count_from_either_end() {
+        assert_eq!(height(7, 9).unwrap(), 7);
+        assert_eq!(height(-1, 9).unwrap(), 9);
+        assert_eq!(height(-10, 9).unwrap(), 0);
+        assert_eq!(height(10, 9).unwrap_err().status(), 404);
+        assert_eq!(height(-11, 9).unwrap_err().status(), 404);
+    }
+}

@@ -1,0 +1,100 @@
+//! A method: its name, its parameters, its help, and how it is run.
+
+use super::error::RpcError;
+use super::params::{RpcParam, RpcParams, RpcType};
+use crate::server::state::ServerState;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// What a method returns: the text of a JSON value, or an error object.
+pub(crate) type RpcResult = Result<String, RpcError>;
+
+/// Bytes that most results fit in: those of a header, whose text need not be moved then while it grows.
+const USUAL_RESULT: usize = 1024;
+
+/// The work of a method that waits for something.
+pub(super) type RpcFuture = Pin<Box<dyn Future<Output = RpcResult> + Send>>;
+
+/// How a method is run.
+#[derive(Clone, Copy)]
+pub(super) enum RpcRun {
+    /// At once: it reads some headers at most.
+    Now(fn(&ServerState, &RpcParams) -> RpcResult),
+    /// It waits for peers, for a new tip, or for a long read on another thread.
+    Later(fn(Arc<ServerState>, RpcParams) -> RpcFuture),
+}
+
+/// A method.
+pub(super) struct Method {
+    /// Its name.
+    pub name: &'static str,
+    /// Its parameters, in order.
+    pub params: &'static [RpcParam],
+    /// What it does, for `help`.
+    pub about: &'static str,
+    /// Whether it cannot answer before the first sync has stored something.
+    pub needs_chain: bool,
+    /// How it is run.
+    pub run: RpcRun,
+}
+
+/// Methods that belong together.
+pub(super) struct MethodGroup {
+    /// The name that `help` shows.
+    pub name: &'static str,
+    /// Its methods.
+    pub methods: &'static [Method],
+}
+
+impl Method {
+    /// Returns the method and its parameters in a line, as `getblockhash height`.
+    pub(super) fn usage(&self) -> String {
+        let mut usage = self.name.to_owned();
+        let mut optional = 0;
+        for RpcParam { names, required, .. } in self.params {
+            let name = names.split('|').next().unwrap_or(names);
+            if *required {
+                let _ = write!(usage, " {name}");
+            } else {
+                usage += if optional == 0 { " ( " } else { " " };
+                usage += name;
+                optional += 1;
+            }
+        }
+        usage + if optional > 0 { " )" } else { "" }
+    }
+
+    /// Returns the method's help: usage, what it does, and its parameters.
+    pub(super) fn help(&self) -> String {
+        let mut help = format!("{}\n\n{}\n", self.usage(), self.about);
+        if !self.params.is_empty() {
+            help += "\nArguments:\n";
+        }
+        for (at, param) in self.params.iter().enumerate() {
+            let need = if param.required { "required" } else { "optional" };
+            let (number, name) = (at + 1, param.name());
+            let _ = writeln!(help, "{number}. {name} ({need}): {}", param.about);
+        }
+        help
+    }
+}
+
+/// Turns a value into a result.
+pub(super) fn done(value: &impl Serialize) -> RpcResult {
+    let mut text = Vec::with_capacity(USUAL_RESULT);
+    serde_json::to_writer(&mut text, value).map_err(|error| RpcError::internal(&error))?;
+    String::from_utf8(text).map_err(|error| RpcError::internal(&error))
+}
+
+/// A parameter that has to be given.
+pub(super) const fn required(names: &'static str, kind: RpcType, about: &'static str) -> RpcParam {
+    RpcParam { names, kind, required: true, about }
+}
+
+/// A parameter that may be left out.
+pub(super) const fn optional(names: &'static str, kind: RpcType, about: &'static str) -> RpcParam {
+    RpcParam { names, kind, required: false, about }
+}

@@ -1,0 +1,62 @@
+//! What these methods share: blocks from the cache or from peers, and results that are made on another thread.
+
+use crate::core_json::HeaderInfo;
+use crate::node::WantedBlock;
+use crate::primitives::BlockHash;
+use crate::server::block_cache::BlockError;
+use crate::server::peer_requests::TooBusy;
+use crate::server::rpc::error::{RpcCode, RpcError};
+use crate::server::rpc::method::RpcResult;
+use crate::server::state::ServerState;
+use crate::spv::CheckedBlock;
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
+
+impl From<TooBusy> for RpcError {
+    fn from(error: TooBusy) -> Self {
+        Self::new(RpcCode::Misc, error.to_string())
+    }
+}
+
+impl From<BlockError> for RpcError {
+    fn from(error: BlockError) -> Self {
+        let code = match error {
+            BlockError::NoPeers(_) => RpcCode::ClientNotConnected,
+            BlockError::Undelivered(_) | BlockError::TooBusy(_) => RpcCode::Misc,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// Returns a block whose header is stored, from the cache or from peers.
+pub(super) async fn download(
+    state: &ServerState,
+    hash: BlockHash,
+    not_stored: &str,
+) -> Result<Arc<CheckedBlock>, RpcError> {
+    let height = header_of(state, &hash, not_stored)?.height;
+    Ok(state.block(WantedBlock { hash, height }).await?)
+}
+
+/// Returns what `getblockheader` prints for a stored header.
+pub(super) fn header_of(
+    state: &ServerState,
+    hash: &BlockHash,
+    not_stored: &str,
+) -> Result<HeaderInfo, RpcError> {
+    let stored = state.chain().header_info(hash)?;
+    stored.map(|(_, info)| info).ok_or_else(|| RpcError::not_found(not_stored))
+}
+
+/// Makes a large result, such as the JSON of a block, on another thread. Only a few are made at once, since they take memory.
+pub(super) async fn make(
+    state: Arc<ServerState>,
+    make: impl FnOnce(&ServerState) -> RpcResult + Send + 'static,
+) -> RpcResult {
+    let permit = state.large_result_permit().await;
+    let made = spawn_blocking(move || {
+        let _permit = permit;
+        make(&state)
+    });
+    made.await.map_err(|error| RpcError::internal(&error))?
+}

@@ -1,0 +1,123 @@
+//! JSON-RPC as Bitcoin Core answers it.
+
+mod envelope;
+mod error;
+mod method;
+mod methods;
+mod params;
+
+pub(crate) use error::RpcCode;
+pub(crate) use methods::blocks::block;
+pub(crate) use methods::chain::blockchain_info;
+
+use super::metrics::record_call;
+use super::state::ServerState;
+use axum::body::Bytes;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use envelope::{RpcBody, RpcCall, RpcRequest, RpcVersion, read_body};
+use error::RpcError;
+use method::{RpcResult, RpcRun};
+use methods::method;
+use params::RpcParams;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How many calls a batch may have.
+const MAX_BATCH: usize = 10_000;
+
+/// How much text the replies of one batch may have in all (bytes): what exceeds it is an error of its own.
+const MAX_REPLIES: usize = 64 << 20;
+
+/// About how much text a reply has around its result (bytes).
+const REPLY_FRAME: usize = 256;
+
+/// Answers a body that was posted by somebody with credentials.
+pub(super) async fn answer(state: Arc<ServerState>, body: Bytes) -> Response {
+    match read_body(&body, MAX_BATCH) {
+        Ok(RpcBody::Single(call)) => single(&state, call).await,
+        Ok(RpcBody::Batch(calls)) => batch(&state, &calls).await,
+        Err(error) => failure(RpcCall::UNREAD, error),
+    }
+}
+
+async fn batch(state: &Arc<ServerState>, calls: &[&RawValue]) -> Response {
+    let mut replies = "[".to_owned();
+    let mut before = RpcCall::UNREAD;
+    for call in calls {
+        let (call, request) = RpcCall::read(call, before);
+        let is_too_much = replies.len() > MAX_REPLIES;
+        let result = if is_too_much { Err(too_much()) } else { run(state, request).await };
+        if !call.is_notification() {
+            replies += if replies.len() > 1 { "," } else { "" };
+            call.push_reply(&mut replies, &result);
+        }
+        before = call;
+    }
+    // An empty batch has an empty reply, one of notifications has none.
+    if replies.len() == 1 && !calls.is_empty() {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    json(StatusCode::OK, replies + "]\n")
+}
+
+fn too_much() -> RpcError {
+    let most = MAX_REPLIES >> 20;
+    RpcError::new(RpcCode::Misc, format!("The batch's replies exceed {most} MiB"))
+}
+
+async fn single(state: &Arc<ServerState>, call: &RawValue) -> Response {
+    let (call, request) = RpcCall::read(call, RpcCall::UNREAD);
+    let is_request = request.is_ok();
+    let result = run(state, request).await;
+    if call.is_notification() {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    match result {
+        Err(error) if is_request && call.version == RpcVersion::Two => {
+            reply(StatusCode::OK, call, &Err(error))
+        }
+        // A request that is none is an error of HTTP in every version.
+        Err(error) => failure(call, error),
+        Ok(result) => reply(StatusCode::OK, call, &Ok(result)),
+    }
+}
+
+/// Bitcoin Core `JSONErrorReply`: before 2.0, an error of a call is one of HTTP, too.
+fn failure(call: RpcCall<'_>, error: RpcError) -> Response {
+    let status = match error.code {
+        code if code == RpcCode::InvalidRequest as i32 => StatusCode::BAD_REQUEST,
+        code if code == RpcCode::MethodNotFound as i32 => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    reply(status, call, &Err(error))
+}
+
+fn reply(status: StatusCode, call: RpcCall<'_>, result: &RpcResult) -> Response {
+    let len = result.as_ref().map_or(0, String::len);
+    let mut text = String::with_capacity(len + REPLY_FRAME);
+    call.push_reply(&mut text, result);
+    json(status, text + "\n")
+}
+
+fn json(status: StatusCode, text: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+async fn run(state: &Arc<ServerState>, request: RpcRequest<'_>) -> RpcResult {
+    let (name, arguments) = request?;
+    let method = method(&name)?;
+    let params = RpcParams::new(arguments, method.params)
+        .map_err(|error| error.unwrap_or_else(|| RpcError::new(RpcCode::Misc, method.help())))?;
+    if method.needs_chain && state.is_warming_up() {
+        return Err(RpcError::new(RpcCode::InWarmup, "Waiting for the first headers from peers…"));
+    }
+    let began = Instant::now();
+    let result = match method.run {
+        RpcRun::Now(run) => run(state, &params),
+        RpcRun::Later(run) => run(Arc::clone(state), params).await,
+    };
+    record_call(method.name, began, result.is_err());
+    result
+}

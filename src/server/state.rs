@@ -1,0 +1,216 @@
+//! What all requests share: the client, its warnings and faults, and what limits the requests.
+
+use super::block_cache::{BlockCache, BlockError};
+use super::peer_requests::PeerRequestLimit;
+use crate::chain::{ChainTip, Params};
+use crate::client::Client;
+use crate::node::{Live, WantedBlock};
+use crate::primitives::{BlockHash, Txid};
+use crate::query::{ChainReader, Phase, ReadError};
+use crate::spv::CheckedBlock;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct ServerState {
+    client: Arc<Client>,
+    live: watch::Receiver<Live>,
+    started: Instant,
+    /// Ends the program when it becomes true.
+    stop: watch::Sender<bool>,
+    /// Why the sync failed, if it did. The stored chain can still be read.
+    fault: Mutex<Option<String>>,
+    /// The message that no peer is connected, while none is.
+    offline: Mutex<Option<String>>,
+    /// The warnings of the sync, the newest last.
+    warnings: Mutex<Vec<String>>,
+    /// The transactions that peers have fetched, the newest last.
+    sent: Mutex<VecDeque<Txid>>,
+    /// Permits for streams of headers.
+    streams: Arc<Semaphore>,
+    blocks: Arc<BlockCache>,
+    peer_requests: Arc<PeerRequestLimit>,
+    /// Permits for results as large as a block.
+    large_results: Arc<Semaphore>,
+}
+
+/// How many streams of headers may be open at once. Each has a thread.
+pub(super) const MAX_STREAMS: usize = 16;
+
+/// How many warnings are kept.
+const MAX_WARNINGS: usize = 16;
+
+/// How many transactions are remembered that peers have fetched.
+const MAX_SENT: usize = 1_000;
+
+/// How many results as large as a block may be made at once.
+const MAX_LARGE_RESULTS: usize = 2;
+
+impl ServerState {
+    /// Creates the state of a server that answers for `client`. `stop` ends the program when it becomes true.
+    pub(super) fn new(client: Arc<Client>, stop: watch::Sender<bool>) -> Self {
+        Self {
+            live: client.live(),
+            client,
+            started: Instant::now(),
+            stop,
+            fault: Mutex::default(),
+            offline: Mutex::default(),
+            warnings: Mutex::default(),
+            sent: Mutex::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            blocks: Arc::default(),
+            peer_requests: Arc::default(),
+            large_results: Arc::new(Semaphore::new(MAX_LARGE_RESULTS)),
+        }
+    }
+
+    /// Returns the client.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Returns the network's parameters.
+    pub(crate) fn params(&self) -> &'static Params {
+        self.client.params()
+    }
+
+    /// Returns a reader of the stored chain.
+    pub(crate) fn chain(&self) -> ChainReader {
+        self.client.reader()
+    }
+
+    /// Returns the end of the stored chain.
+    pub(crate) fn tip(&self) -> ChainTip {
+        self.client.tip()
+    }
+
+    /// Returns the time of the tip, in Unix seconds.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub(crate) fn tip_time(&self) -> Result<u32, ReadError> {
+        let height = self.tip().height;
+        Ok(self.chain().run(height, 1)?.headers.first().map_or(0, |header| header.time))
+    }
+
+    /// Returns the permit for one more stream of headers; `None` if as many as may be are open.
+    pub(crate) fn stream_permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.streams).try_acquire_owned().ok()
+    }
+
+    /// Returns a block from the cache or from peers.
+    ///
+    /// # Errors
+    /// No peer sends it, or too many requests to peers are under way.
+    pub(crate) async fn block(&self, wanted: WantedBlock) -> Result<Arc<CheckedBlock>, BlockError> {
+        self.blocks.get(&self.client, &self.peer_requests, wanted).await
+    }
+
+    /// Returns a block if it is in the cache.
+    pub(crate) fn cached_block(&self, hash: &BlockHash) -> Option<Arc<CheckedBlock>> {
+        self.blocks.cached(hash)
+    }
+
+    /// Returns the limit on requests to peers.
+    pub(crate) fn peer_requests(&self) -> &PeerRequestLimit {
+        &self.peer_requests
+    }
+
+    /// Waits until a result as large as a block may be made, and returns the permit.
+    pub(crate) async fn large_result_permit(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.large_results).acquire_owned().await.ok()
+    }
+
+    /// Records a transaction that peers have fetched.
+    pub(crate) fn add_sent(&self, txid: Txid) {
+        let mut sent = lock(&self.sent);
+        sent.retain(|known| *known != txid);
+        sent.push_back(txid);
+        if sent.len() > MAX_SENT {
+            sent.pop_front();
+        }
+    }
+
+    /// Returns whether peers have fetched a transaction before.
+    pub(crate) fn was_sent(&self, txid: &Txid) -> bool {
+        lock(&self.sent).contains(txid)
+    }
+
+    /// Returns the state of the sync.
+    pub(crate) fn live(&self) -> Live {
+        self.live.borrow().clone()
+    }
+
+    /// Returns a receiver of the changes of [`ServerState::live`].
+    pub(crate) fn live_changes(&self) -> watch::Receiver<Live> {
+        self.live.clone()
+    }
+
+    /// Returns whether the first sync has not stored any header yet.
+    pub(crate) fn is_warming_up(&self) -> bool {
+        let phase = self.live.borrow().phase;
+        matches!(phase, Phase::Connecting | Phase::Presync)
+            && self.tip().height == 0
+            && self.fault().is_none()
+    }
+
+    /// Returns how many seconds the server has run.
+    pub(crate) fn uptime_s(&self) -> u64 {
+        self.started.elapsed().as_secs()
+    }
+
+    /// Ends the program.
+    pub(crate) fn request_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Returns a receiver that becomes true when the program ends.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Records why the sync failed.
+    pub(crate) fn set_fault(&self, reason: String) {
+        *lock(&self.fault) = Some(reason);
+    }
+
+    /// Returns why the sync failed, if it did.
+    pub(crate) fn fault(&self) -> Option<String> {
+        lock(&self.fault).clone()
+    }
+
+    /// Records the message that no peer is connected, or that one is again.
+    pub(super) fn set_offline(&self, text: Option<String>) {
+        *lock(&self.offline) = text;
+    }
+
+    /// Records a warning, and drops the oldest one if there are too many.
+    pub(crate) fn add_warning(&self, text: String) {
+        let mut warnings = lock(&self.warnings);
+        warnings.retain(|known| *known != text);
+        warnings.push(text);
+        if warnings.len() > MAX_WARNINGS {
+            warnings.remove(0);
+        }
+    }
+
+    /// Returns what the user should know: why the sync failed, that no peer is connected, and the newest warnings.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let offline = lock(&self.offline).clone();
+        self.fault()
+            .into_iter()
+            .chain(offline)
+            .chain(lock(&self.warnings).iter().cloned())
+            .collect()
+    }
+}
+
+pub(super) fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No panic can leave a value half changed.
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}

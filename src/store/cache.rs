@@ -1,0 +1,68 @@
+//! What a process that answers many questions keeps in memory of the stored chain: checked pages, and the hash index.
+//!
+//! A page that is not kept is read through sled, which reads 16 of them, and its 64 headers are hashed. A change removes the
+//! records that it sets or removes, under the lock that readers hold while they read and keep.
+
+use super::error::StoreError;
+use super::layout::{PAGE, Page, page_key};
+use crate::primitives::HEADER_LEN;
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+
+/// How many buckets of the index are kept: those of a chain of 2,000,000 headers, in 8 MB.
+const BUCKETS: usize = 2048;
+
+/// Checked pages, and buckets of the hash index.
+#[derive(Debug)]
+pub(super) struct ReadCache {
+    pages: Cache<u32, Arc<Page>>,
+    buckets: Cache<[u8; 4], Arc<[u32]>>,
+}
+
+impl ReadCache {
+    /// Makes an empty cache, for about so many bytes of pages.
+    pub(super) fn new(bytes: usize) -> Self {
+        let page = HEADER_LEN * usize::try_from(PAGE).expect("a page is small");
+        Self { pages: Cache::new(bytes / page), buckets: Cache::new(BUCKETS) }
+    }
+
+    /// Returns a page if it is kept.
+    pub(super) fn page(&self, number: u32) -> Option<Arc<Page>> {
+        self.pages.get(&number)
+    }
+
+    /// Keeps a page.
+    pub(super) fn keep_page(&self, number: u32, page: &Arc<Page>) {
+        self.pages.insert(number, Arc::clone(page));
+    }
+
+    /// Returns the entries of a bucket that is kept, or else those that `read` returns, which are kept from then on.
+    pub(super) fn bucket(
+        cache: Option<&Self>,
+        key: [u8; 4],
+        read: impl FnOnce() -> Result<Arc<[u32]>, StoreError>,
+    ) -> Result<Arc<[u32]>, StoreError> {
+        let Some(cache) = cache else { return read() };
+        if let Some(kept) = cache.buckets.get(&key) {
+            return Ok(kept);
+        }
+        let new = read()?;
+        cache.buckets.insert(key, Arc::clone(&new));
+        Ok(new)
+    }
+
+    /// Forgets the records that a change sets or removes.
+    pub(super) fn forget<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        for key in keys {
+            if let Some(number) = key.last_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+                && page_key(number) == *key
+            {
+                self.pages.remove(&number);
+            }
+            // Other keys of this length are never kept.
+            if let Ok(key) = key.try_into() {
+                self.buckets.remove::<[u8; 4]>(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+"""Writes a timestamp for a file that is a coinbase, alone in its block: make_ots.py FILE HEIGHT
+
+Hashed twice, such a coinbase is the block's merkle root, which is what a timestamp of OpenTimestamps ends in.
+"""
+
+import sys
+from opentimestamps.core.notary import BitcoinBlockHeaderAttestation
+from opentimestamps.core.op import OpSHA256
+from opentimestamps.core.serialize import StreamSerializationContext
+from opentimestamps.core.timestamp import DetachedTimestampFile
+
+path, height = sys.argv[1], int(sys.argv[2])
+with open(path, "rb") as file:
+    detached = DetachedTimestampFile.from_fd(OpSHA256(), file)
+root = detached.timestamp.ops.add(OpSHA256())
+root.attestations.add(BitcoinBlockHeaderAttestation(height))
+with open(path + ".ots", "wb") as file:
+    detached.serialize(StreamSerializationContext(file))
