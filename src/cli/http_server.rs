@@ -1,4 +1,4 @@
-//! The HTTP server beside a sync, for `serve`.
+//! Starts the HTTP server of `serve`, and keeps it running after the sync has ended.
 
 use super::error::CliError;
 use crate::client::{Client, ClientError};
@@ -9,10 +9,10 @@ use serde_json::json;
 use std::sync::Arc;
 use tracing::{error, warn};
 
-/// Starts a server for a client that is about to sync.
+/// Starts the HTTP server for a client that is about to sync, and prints its addresses.
 ///
 /// # Errors
-/// The server cannot listen on an address, or cannot write the cookie file.
+/// The server cannot listen on an address or write the cookie file, or standard output cannot be written to.
 pub(super) fn start(
     options: &ServerOptions,
     client: &Arc<Client>,
@@ -36,14 +36,14 @@ pub(super) fn start(
     Ok(server)
 }
 
-/// Keeps answering after the sync has ended by itself, until a signal or the method `stop` ends the program.
+/// Keeps the server running after the sync has ended by itself, until a signal or the RPC method `stop` ends it.
 pub(super) fn keep_serving(server: &Server, outcome: &Result<SyncOutcome, ClientError>) {
     let mut stopping = server.state().stopping();
     if *stopping.borrow() {
         return;
     }
     let reason = match outcome {
-        Ok(outcome) => format!("the sync has ended: {:?}", outcome.stopped),
+        Ok(outcome) => format!("the sync has ended: {}", outcome.stopped.name()),
         Err(error) => format!("the sync cannot go on: {error}"),
     };
     error!("{reason}: the stored chain is still served");

@@ -7,7 +7,8 @@ use super::peer_server::peer_server_options;
 use super::servers::ServeOptions;
 use super::sync::{sync_options, watch_sync};
 use crate::config::{
-    AppConfig, BindAddress, Layer, Listen, RpcAuth, ServeLayer, ServiceBits, on_or_off, port,
+    AppConfig, BindAddress, HostPort, Layer, Listen, RpcAuth, ServeLayer, ServiceBits, on_or_off,
+    port,
 };
 use crate::node::SyncOptions;
 use crate::server::{RpcCredentials, ServerOptions};
@@ -52,6 +53,10 @@ pub(crate) struct ServeArgs {
     /// Listen on this port [env: LIGHTCLIENT_RPC_PORT] [default: that of Bitcoin Core's RPC]
     #[arg(long, value_name = "PORT", value_parser = port)]
     rpc_port: Option<u16>,
+    /// Answer requests without credentials also under this host name, as a monitor or a container may use it
+    /// (repeatable) [env: LIGHTCLIENT_RPC_ALLOW_HOST] [default: IP addresses and localhost only]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    rpc_allow_host: Vec<HostPort>,
     /// User who may call methods, with --rpc-password [env: LIGHTCLIENT_RPC_USER]
     #[arg(long, value_name = "USER")]
     rpc_user: Option<String>,
@@ -97,6 +102,8 @@ impl ServeArgs {
             serve: ServeLayer {
                 rpc_bind: (!self.rpc_bind.is_empty()).then(|| self.rpc_bind.clone()),
                 rpc_port: self.rpc_port,
+                rpc_allow_host: (!self.rpc_allow_host.is_empty())
+                    .then(|| self.rpc_allow_host.clone()),
                 rpc_user: self.rpc_user.clone(),
                 rpc_password: self.rpc_password.clone(),
                 rpc_auth: (!self.rpc_auth.is_empty()).then(|| self.rpc_auth.clone()),
@@ -157,6 +164,7 @@ fn server_options(config: &AppConfig) -> Result<ServerOptions, CliError> {
     let default_cookie = || config.folder().join(COOKIE_FILE);
     Ok(ServerOptions {
         bind,
+        allowed_hosts: serve.rpc_allow_host.clone().unwrap_or_default(),
         credentials: RpcCredentials {
             users: serve.rpc_auth.clone().unwrap_or_default(),
             password,

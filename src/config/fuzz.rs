@@ -1,25 +1,28 @@
-//! The fuzzer's target: settings files, and values of settings.
+//! The fuzz target for settings files and for values of settings.
 
+use super::file::layer_of_file;
 use super::layer::{KEYS, Layer};
-use super::load::layer_of_file;
 use std::path::Path;
 
-/// The error of a file or value is one line.
+/// Parses the bytes as a settings file, and as the value of each setting.
+///
+/// # Panics
+/// If an error has more than one line or has control characters, or if a layer over an empty one differs from itself.
 pub(crate) fn fuzz(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let path = Path::new("/folder/lightclient.toml");
     match layer_of_file(text, path, Some(Path::new("/home"))) {
         Ok(layer) => assert_eq!(layer.clone().over(Layer::default()), layer),
-        Err(error) => is_one_line(&error.to_string()),
+        Err(error) => assert_one_line(&error.to_string()),
     }
     let values = [text.to_owned()];
     for key in KEYS {
         if let Err(error) = Layer::default().set(key, &values) {
-            is_one_line(&error.to_string());
+            assert_one_line(&error.to_string());
         }
     }
 }
 
-fn is_one_line(text: &str) {
+fn assert_one_line(text: &str) {
     assert!(!text.chars().any(char::is_control), "{text:?}");
 }

@@ -30,6 +30,7 @@ pub(crate) const KEYS: &[&str] = &[
     "log-format",
     "rpc-bind",
     "rpc-port",
+    "rpc-allow-host",
     "rpc-user",
     "rpc-password",
     "rpc-auth",
@@ -51,9 +52,9 @@ pub(crate) struct Layer {
     pub signet_challenge: Option<SignetChallenge>,
     /// `data-dir`: the folder with a subfolder for each network.
     pub data_dir: Option<PathBuf>,
-    /// `connect`: only these peers.
+    /// `connect`: the only peers to connect to.
     pub connect: Option<Vec<HostPort>>,
-    /// `add-peer`: these peers in addition to those that are found.
+    /// `add-peer`: peers to connect to in addition to those that are found.
     pub add_peer: Option<Vec<HostPort>>,
     /// `peers`: how many peers to connect to at once.
     pub peers: Option<PeerCount>,
@@ -61,9 +62,9 @@ pub(crate) struct Layer {
     pub hints: Option<HintsSource>,
     /// `min-chain-work`: hex digits.
     pub min_chain_work: Option<MinChainWork>,
-    /// `timeout`: seconds without progress.
+    /// `timeout`: how many seconds to wait; what for depends on the command.
     pub timeout: Option<Duration>,
-    /// `no-dns`: whether to ask no DNS seeds.
+    /// `no-dns`: whether to do without DNS seeds.
     pub no_dns: Option<bool>,
     /// `dns-server`: a DNS server to ask instead of the system's.
     pub dns_server: Option<DnsServer>,
@@ -188,6 +189,7 @@ mod tests {
             ("log-format", "json", Some("xml")),
             ("rpc-bind", "127.0.0.1:8332", Some("example.com")),
             ("rpc-port", "8332", Some("65536")),
+            ("rpc-allow-host", "node.example", Some("a b")),
             ("rpc-user", "me", None),
             ("rpc-password", "secret", None),
             ("rpc-auth", RPC_AUTH, Some("me:secret")),

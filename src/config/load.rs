@@ -1,9 +1,11 @@
 //! Loads the settings from all sources.
 
 use super::default_data_dir;
-use super::error::ConfigError;
+use super::error::{ConfigError, ValueError};
+use super::file::file_layer;
 use super::host_port::HostPort;
 use super::layer::{KEYS, Layer};
+use super::paths::{expand_home, expand_homes};
 use super::serve::ServeLayer;
 use super::values::{
     ColorChoice, DnsServer, HintsSource, LogFormat, MinChainWork, PeerCount, SignetChallenge,
@@ -12,15 +14,13 @@ use crate::chain::{Params, params};
 use crate::net::Proxy;
 use crate::primitives::Network;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Name of the settings file in the data folder, which is read if no other file is named.
 pub(crate) const CONFIG_FILE: &str = "lightclient.toml";
 
-/// The prefix of all environment variables.
+/// The prefix of the environment variables that set settings.
 pub(crate) const VARIABLE_PREFIX: &str = "LIGHTCLIENT_";
 
 /// All settings. Those that no source sets have their defaults.
@@ -44,7 +44,7 @@ pub(crate) struct AppConfig {
     pub hints: HintsSource,
     /// The minimum chain work, if it is not the network's own.
     pub min_chain_work: Option<MinChainWork>,
-    /// How long to wait, which each command applies in its own way.
+    /// How long to wait; what for depends on the command.
     pub timeout: Option<Duration>,
     /// Whether to ask the network's DNS seeds.
     pub dns: bool,
@@ -58,11 +58,11 @@ pub(crate) struct AppConfig {
     pub log_format: LogFormat,
     /// The settings of `serve`.
     pub serve: ServeLayer,
-    /// Which settings the user has chosen.
+    /// Which settings the user has chosen, to repeat them in advice.
     pub chosen: ChosenSettings,
 }
 
-/// Which settings a flag, the environment or the file has set.
+/// What the user has chosen by a flag, the environment or the file. The commands that messages advise repeat it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ChosenSettings {
     /// Whether a network was chosen.
@@ -93,11 +93,12 @@ pub(crate) struct Sources<'a> {
 /// Loads the settings from all sources.
 ///
 /// # Errors
-/// A named file cannot be read, or a key or value is not valid.
+/// A settings file cannot be read, a key or value is not valid, a signet challenge and another network are chosen, or
+/// the home or data folder is not known.
 pub(crate) fn load(sources: Sources<'_>) -> Result<AppConfig, ConfigError> {
     let variable = |name: &str| {
         let value = (sources.variable)(&format!("{VARIABLE_PREFIX}{name}"));
-        // People set a variable to nothing in order to unset it for one command.
+        // An empty variable counts as unset, because people write `NAME= command` to unset it for one command.
         value.filter(|value| !value.is_empty())
     };
     let home = (sources.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
@@ -128,7 +129,7 @@ fn complete(layer: Layer, file: Option<PathBuf>) -> Result<AppConfig, ConfigErro
     let challenge = layer.signet_challenge.filter(|_| network == Network::Signet);
     Ok(AppConfig {
         network,
-        // A process loads its settings once, and needs the parameters until it ends.
+        // The parameters are leaked because a process loads its settings once and needs the parameters until it ends.
         params: challenge.as_ref().map_or_else(
             || params(network),
             |script| Box::leak(Box::new(Params::signet(&script.0))),
@@ -154,124 +155,34 @@ fn complete(layer: Layer, file: Option<PathBuf>) -> Result<AppConfig, ConfigErro
 /// Returns the settings from the environment.
 fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer, ConfigError> {
     let mut layer = Layer::default();
+    let name_of = |name: &str| format!("{VARIABLE_PREFIX}{name}");
     for key in KEYS {
         let name = key.replace('-', "_").to_uppercase();
         let Some(value) = variable(&name) else { continue };
-        if *key == "data-dir" {
+        let Some(text) = value.to_str() else {
             // A path need not be valid UTF-8.
-            layer.data_dir = Some(PathBuf::from(value));
+            let path = PathBuf::from(&value);
+            match *key {
+                "data-dir" => layer.data_dir = Some(path),
+                "hints" => layer.hints = Some(HintsSource::File(path)),
+                "rpc-cookie-file" => layer.serve.rpc_cookie_file = Some(path),
+                _ => {
+                    let source = ValueError::new("text in UTF-8", &value.to_string_lossy());
+                    return Err(ConfigError::Environment { variable: name_of(&name), source });
+                }
+            }
             continue;
-        }
-        let text = value.to_string_lossy();
+        };
         let values: Vec<String> = match *key {
-            "connect" | "add-peer" | "rpc-bind" | "rpc-auth" => {
+            "connect" | "add-peer" | "rpc-bind" | "rpc-allow-host" | "rpc-auth" => {
                 text.split(',').map(|item| item.trim().to_owned()).collect()
             }
-            _ => vec![text.into_owned()],
+            _ => vec![text.to_owned()],
         };
-        layer.set(key, &values).map_err(|source| ConfigError::Environment {
-            variable: format!("{VARIABLE_PREFIX}{name}"),
-            source,
-        })?;
+        let wrong = |source| ConfigError::Environment { variable: name_of(&name), source };
+        layer.set(key, &values).map_err(wrong)?;
     }
     Ok(layer)
-}
-
-/// Replaces `~` at the start of a path, which shells do not expand in a file or in `--data-dir=~/x`.
-fn expand_home(path: PathBuf, home: Option<&Path>) -> Result<PathBuf, ConfigError> {
-    let first = path.components().next().map(|first| first.as_os_str().to_string_lossy());
-    match first.as_deref() {
-        Some("~") if let Some(home) = home => {
-            Ok(path.iter().skip(1).fold(home.to_owned(), |p, n| p.join(n)))
-        }
-        Some(first) if first.starts_with('~') => Err(ConfigError::Home { path }),
-        _ => Ok(path),
-    }
-}
-
-/// Expands `~` in the paths of a layer.
-fn expand_homes(mut layer: Layer, home: Option<&Path>) -> Result<Layer, ConfigError> {
-    layer.data_dir = layer.data_dir.map(|path| expand_home(path, home)).transpose()?;
-    if let Some(HintsSource::File(path)) = layer.hints {
-        layer.hints = Some(HintsSource::File(expand_home(path, home)?));
-    }
-    let cookie_file = layer.serve.rpc_cookie_file;
-    layer.serve.rpc_cookie_file = cookie_file.map(|path| expand_home(path, home)).transpose()?;
-    Ok(layer)
-}
-
-/// Reads a text file, and removes its byte order mark.
-///
-/// # Errors
-/// The file cannot be read, or is not UTF-8. If it is UTF-16, the error says so.
-pub(crate) fn read_text(path: &Path) -> io::Result<String> {
-    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    let bytes = fs::read(path)?;
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(wrong("the text is UTF-16: save it as UTF-8"));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| wrong("the text is not UTF-8"))?;
-    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
-}
-
-/// Returns the settings from a file.
-fn file_layer(path: &Path, home: Option<&Path>) -> Result<Layer, ConfigError> {
-    let read = |source: io::Error| ConfigError::Read { path: path.to_owned(), source };
-    layer_of_file(&read_text(path).map_err(read)?, path, home)
-}
-
-/// Returns the settings from the text of a file.
-pub(super) fn layer_of_file(
-    text: &str,
-    path: &Path,
-    home: Option<&Path>,
-) -> Result<Layer, ConfigError> {
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        ConfigError::Syntax {
-            path: path.to_owned(),
-            line: before.matches('\n').count() + 1,
-            reason: error.message().lines().collect::<Vec<_>>().join(", "),
-        }
-    })?;
-    let mut layer = Layer::default();
-    for (key, value) in &table {
-        if !KEYS.contains(&key.as_str()) {
-            let (path, key) = (path.to_owned(), key.clone());
-            return Err(ConfigError::UnknownKey { path, key, known: KEYS });
-        }
-        layer.set(key, &texts(value)).map_err(|source| ConfigError::FileValue {
-            path: path.to_owned(),
-            key: key.clone(),
-            source,
-        })?;
-    }
-    let layer = layer.with_signet().map_err(ConfigError::ChallengeOf)?;
-    Ok(relative_to_file(expand_homes(layer, home)?, path))
-}
-
-/// Returns the text of a value, or the texts of the items of a list.
-fn texts(value: &toml::Value) -> Vec<String> {
-    match value {
-        toml::Value::String(text) => vec![text.clone()],
-        toml::Value::Array(items) => items.iter().flat_map(texts).collect(),
-        toml::Value::Integer(number) => vec![number.to_string()],
-        toml::Value::Boolean(value) => vec![value.to_string()],
-        toml::Value::Float(number) => vec![number.to_string()],
-        toml::Value::Datetime(time) => vec![time.to_string()],
-        toml::Value::Table(_) => vec!["a table".to_owned()],
-    }
-}
-
-/// Resolves relative paths of a settings file against the folder of the file.
-fn relative_to_file(mut layer: Layer, file: &Path) -> Layer {
-    let base = file.parent().unwrap_or(Path::new(""));
-    layer.data_dir = layer.data_dir.map(|path| base.join(path));
-    layer.serve.rpc_cookie_file = layer.serve.rpc_cookie_file.map(|path| base.join(path));
-    if let Some(HintsSource::File(path)) = layer.hints {
-        layer.hints = Some(HintsSource::File(base.join(path)));
-    }
-    layer
 }
 
 #[cfg(test)]
@@ -350,6 +261,12 @@ mod tests {
         assert!(message("peers = 0").contains("peers: expected a number from 1 to 125, got \"0\""));
         assert!(message("peers = 3\n= 4").contains("line 2"));
         assert!(!message("peers = 3\n= 4").contains('\n'));
+        assert!(
+            message("[hints]\nfile = \"x\"").contains("hints: expected a value, got \"a table\"")
+        );
+        assert!(
+            message("data-dir = 2026-11-27").contains("data-dir: expected a value, got \"a date\"")
+        );
         let error = loaded(folder.path(), Layer::default(), &[("LIGHTCLIENT_PEERS", "x")]);
         assert!(error.unwrap_err().to_string().contains("variable LIGHTCLIENT_PEERS: expected"));
     }

@@ -4,6 +4,8 @@
 //! (`LIGHTCLIENT_MIN_CHAIN_WORK`) and its key in the file (`min-chain-work = …`). All three are parsed in the same way.
 
 mod error;
+#[cfg(feature = "cli")]
+mod file;
 #[cfg(all(feature = "cli", any(test, feature = "fuzzing")))]
 #[allow(clippy::unwrap_used, reason = "all of it is a test")]
 mod fuzz;
@@ -12,6 +14,8 @@ mod host_port;
 mod layer;
 #[cfg(feature = "cli")]
 mod load;
+#[cfg(feature = "cli")]
+mod paths;
 mod proxy;
 #[cfg(feature = "cli")]
 mod serve;
@@ -19,13 +23,15 @@ mod serve;
 mod values;
 
 pub(crate) use error::ConfigError;
+#[cfg(feature = "cli")]
+pub(crate) use file::read_text;
 #[cfg(all(feature = "cli", any(test, feature = "fuzzing")))]
 pub(crate) use fuzz::fuzz;
 pub(crate) use host_port::HostPort;
 #[cfg(feature = "cli")]
 pub(crate) use layer::{KEYS, Layer};
 #[cfg(feature = "cli")]
-pub(crate) use load::{AppConfig, CONFIG_FILE, Sources, VARIABLE_PREFIX, load, read_text};
+pub(crate) use load::{AppConfig, CONFIG_FILE, Sources, VARIABLE_PREFIX, load};
 #[cfg(feature = "cli")]
 pub(crate) use serve::{BindAddress, Listen, RpcAuth, ServeLayer, ServiceBits, on_or_off, port};
 #[cfg(feature = "cli")]

@@ -119,6 +119,8 @@ pub(crate) struct ServeLayer {
     pub rpc_bind: Option<Vec<BindAddress>>,
     /// `rpc-port`: the port for addresses that have none.
     pub rpc_port: Option<u16>,
+    /// `rpc-allow-host`: host names that requests without credentials may name.
+    pub rpc_allow_host: Option<Vec<HostPort>>,
     /// `rpc-user`: who may call methods.
     pub rpc_user: Option<String>,
     /// `rpc-password`: that user's password.
@@ -149,6 +151,7 @@ impl ServeLayer {
     pub(super) fn set(&mut self, key: &str, values: &[String]) -> Result<bool, ValueError> {
         match key {
             "rpc-bind" => self.rpc_bind = Some(parsed(values)?),
+            "rpc-allow-host" => self.rpc_allow_host = Some(parsed(values)?),
             "rpc-auth" => self.rpc_auth = Some(parsed(values)?),
             _ => {
                 let [text] = values else { return Ok(false) };
@@ -180,6 +183,7 @@ impl ServeLayer {
         Self {
             rpc_bind: self.rpc_bind.or(below.rpc_bind),
             rpc_port: self.rpc_port.or(below.rpc_port),
+            rpc_allow_host: self.rpc_allow_host.or(below.rpc_allow_host),
             rpc_user: self.rpc_user.or(below.rpc_user),
             rpc_password: self.rpc_password.or(below.rpc_password),
             rpc_auth: self.rpc_auth.or(below.rpc_auth),

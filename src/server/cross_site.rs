@@ -3,14 +3,19 @@
 //! # Security
 //! Such a page can make the browser send requests to any address, also to this computer: `Origin` and `Sec-Fetch-Site`,
 //! which browsers set and pages cannot change, show that. Or its site lets a name of its own point to this computer (DNS
-//! rebinding): `Host` shows that name.
+//! rebinding): `Host` shows that name, which is not one that the user has allowed.
 
+use crate::config::HostPort;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Uri};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Returns why a request without credentials is refused; `None` if it is not.
-pub(super) fn refusal(headers: &HeaderMap, uri: &Uri) -> Option<&'static str> {
+pub(super) fn refusal(
+    headers: &HeaderMap,
+    uri: &Uri,
+    allowed_hosts: &[HostPort],
+) -> Option<&'static str> {
     let host = match headers.get(HOST) {
         Some(host) => host.to_str().ok(),
         None => uri.authority().map(|authority| authority.as_str()),
@@ -18,8 +23,11 @@ pub(super) fn refusal(headers: &HeaderMap, uri: &Uri) -> Option<&'static str> {
     // A request of HTTP/1.0 may have no host, and no browser sends such requests.
     if let Some(host) = host
         && !is_address_or_localhost(host)
+        && !allowed_hosts.iter().any(|allowed| is_named(host, allowed))
     {
-        return Some("Unknown host: use an IP address or localhost\n");
+        return Some(
+            "Unknown host: use an IP address or localhost, or serve with --rpc-allow-host\n",
+        );
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(origin) = text(ORIGIN.as_str())
@@ -43,6 +51,13 @@ fn is_address_or_localhost(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
+/// Returns whether `host`, as requests have it, is this name, on any port unless the name has one.
+fn is_named(host: &str, allowed: &HostPort) -> bool {
+    host.parse::<HostPort>().is_ok_and(|HostPort { host, port }| {
+        host.eq_ignore_ascii_case(&allowed.host) && (allowed.port.is_none() || allowed.port == port)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::refusal;
@@ -53,7 +68,20 @@ mod tests {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             (name, HeaderValue::from_str(value).unwrap())
         });
-        refusal(&HeaderMap::from_iter(headers), &Uri::from_static("/")).is_some()
+        let allowed = ["node.example", "proxy.example:8443"].map(|text| text.parse().unwrap());
+        refusal(&HeaderMap::from_iter(headers), &Uri::from_static("/"), &allowed).is_some()
+    }
+
+    #[test]
+    fn names_that_the_user_has_allowed_are_hosts_of_ours() {
+        for host in ["node.example", "Node.Example:8332", "proxy.example:8443"] {
+            assert!(!refused(&[("host", host)]), "{host}");
+        }
+        for host in ["proxy.example", "proxy.example:1", "x.node.example", "node.example."] {
+            assert!(refused(&[("host", host)]), "{host}");
+        }
+        let host = ("host", "node.example");
+        assert!(refused(&[host, ("origin", "https://evil.example")]));
     }
 
     #[test]

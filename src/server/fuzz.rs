@@ -38,6 +38,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     let client = Arc::new(client.dns(false).build().unwrap());
     let options = ServerOptions {
         bind: Vec::new(),
+        allowed_hosts: Vec::new(),
         credentials: RpcCredentials {
             users: Vec::new(),
             password: Some(("me".to_owned(), "secret".to_owned())),

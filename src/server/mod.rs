@@ -25,6 +25,7 @@ pub(crate) use options::{RpcCredentials, ServerOptions};
 pub(crate) use state::ServerState;
 
 use crate::client::{Client, Events};
+use crate::config::HostPort;
 use crate::node::Event;
 use auth::RpcAuthenticator;
 use axum::Router;
@@ -209,21 +210,22 @@ fn router(
         without_credentials = without_credentials.merge(rest::router());
     }
     let page = page.map(page::router).unwrap_or_default();
+    let allowed_hosts: Arc<[HostPort]> = options.allowed_hosts.clone().into();
     Router::new()
         .route("/", post(answer_rpc))
         .with_state(rpc)
         .merge(without_credentials.with_state(state))
         .merge(page)
-        .layer(middleware::from_fn_with_state(authenticator, refuse_cross_site))
+        .layer(middleware::from_fn_with_state((authenticator, allowed_hosts), refuse_cross_site))
 }
 
 /// Refuses requests that a browser sends for a page of another site, unless they have credentials.
 async fn refuse_cross_site(
-    State(authenticator): State<Arc<RpcAuthenticator>>,
+    State((authenticator, allowed_hosts)): State<(Arc<RpcAuthenticator>, Arc<[HostPort]>)>,
     request: Request,
     next: Next,
 ) -> Response {
-    match cross_site::refusal(request.headers(), request.uri()) {
+    match cross_site::refusal(request.headers(), request.uri(), &allowed_hosts) {
         Some(reason) if !authenticator.accepts(request.headers()) => {
             info!("http: request refused: {}", reason.trim_end());
             (StatusCode::FORBIDDEN, reason).into_response()

@@ -1,6 +1,6 @@
 //! The options of a server.
 
-use crate::config::RpcAuth;
+use crate::config::{HostPort, RpcAuth};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub(crate) struct ServerOptions {
     /// The addresses to listen on.
     pub bind: Vec<SocketAddr>,
+    /// Host names under which requests without credentials are answered, besides IP addresses and `localhost`.
+    pub allowed_hosts: Vec<HostPort>,
     /// Who may call methods.
     pub credentials: RpcCredentials,
     /// Whether to answer `/rest` and `/headers`.

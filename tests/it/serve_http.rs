@@ -119,13 +119,14 @@ fn passwords_are_checked_and_wrong_ones_take_time() {
 
 #[test]
 fn requests_of_pages_from_elsewhere_are_refused() {
-    let (serving, _peer) = serving(&[]);
+    let (serving, _peer) = serving(&["--rpc-allow-host", "node.example"]);
     let status = |headers: &str| {
         let request = format!("GET /healthz HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
         let (head, _) = serving.rpc.send(request.as_bytes()).unwrap();
         head.split(' ').nth(1).unwrap().to_owned()
     };
     assert_eq!(status("Host: 127.0.0.1\r\n"), "200");
+    assert_eq!(status("Host: node.example:8332\r\n"), "200");
     assert_eq!(status("Host: evil.example\r\n"), "403");
     assert_eq!(status("Host: localhost\r\nOrigin: https://evil.example\r\n"), "403");
     assert_eq!(status("Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"), "403");

@@ -47,9 +47,13 @@ const REASONS: &[(&str, &str)] = &[
     ),
     (
         "makes or signs transactions",
-        "analyzepsbt combinepsbt combinerawtransaction converttopsbt createmultisig createpsbt \
-         createrawtransaction decodepsbt deriveaddresses descriptorprocesspsbt finalizepsbt getdescriptorinfo \
-         joinpsbts signmessagewithprivkey signrawtransactionwithkey validateaddress verifymessage",
+        "analyzepsbt combinepsbt combinerawtransaction converttopsbt createpsbt \
+         createrawtransaction decodepsbt descriptorprocesspsbt finalizepsbt joinpsbts \
+         signmessagewithprivkey signrawtransactionwithkey",
+    ),
+    (
+        "is about addresses, keys or descriptors",
+        "createmultisig deriveaddresses getdescriptorinfo validateaddress verifymessage",
     ),
     (
         "serves the operation of a full node",

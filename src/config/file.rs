@@ -1,0 +1,79 @@
+//! The settings file.
+
+use super::error::{ConfigError, ValueError};
+use super::layer::{KEYS, Layer};
+use super::paths::{expand_homes, relative_to_file};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Reads a text file, and removes its byte order mark.
+///
+/// # Errors
+/// The file cannot be read, or is not UTF-8. If it is UTF-16, the error says so.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let bytes = fs::read(path)?;
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(wrong("the text is UTF-16: save it as UTF-8"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| wrong("the text is not UTF-8"))?;
+    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+}
+
+/// Returns the settings from a file.
+pub(super) fn file_layer(path: &Path, home: Option<&Path>) -> Result<Layer, ConfigError> {
+    let read = |source: io::Error| ConfigError::Read { path: path.to_owned(), source };
+    layer_of_file(&read_text(path).map_err(read)?, path, home)
+}
+
+/// Returns the settings from the text of a file.
+pub(super) fn layer_of_file(
+    text: &str,
+    path: &Path,
+    home: Option<&Path>,
+) -> Result<Layer, ConfigError> {
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        ConfigError::Syntax {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            reason: error.message().lines().collect::<Vec<_>>().join(", "),
+        }
+    })?;
+    let mut layer = Layer::default();
+    for (key, value) in &table {
+        if !KEYS.contains(&key.as_str()) {
+            let (path, key) = (path.to_owned(), key.clone());
+            return Err(ConfigError::UnknownKey { path, key, known: KEYS });
+        }
+        let set = texts(value).and_then(|values| layer.set(key, &values));
+        set.map_err(|source| ConfigError::FileValue {
+            path: path.to_owned(),
+            key: key.clone(),
+            source,
+        })?;
+    }
+    let layer = layer.with_signet().map_err(ConfigError::ChallengeOf)?;
+    Ok(relative_to_file(expand_homes(layer, home)?, path))
+}
+
+/// Returns the text of a value, or the texts of the items of a list.
+///
+/// # Errors
+/// The value is a table or a date, which no setting accepts.
+fn texts(value: &toml::Value) -> Result<Vec<String>, ValueError> {
+    let one = match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Boolean(value) => value.to_string(),
+        toml::Value::Float(number) => number.to_string(),
+        toml::Value::Array(items) => {
+            let texts: Result<Vec<_>, _> = items.iter().map(texts).collect();
+            return Ok(texts?.concat());
+        }
+        toml::Value::Datetime(_) => return Err(ValueError::new("a value", "a date")),
+        toml::Value::Table(_) => return Err(ValueError::new("a value", "a table")),
+    };
+    Ok(vec![one])
+}
