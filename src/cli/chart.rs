@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Columns of a chart where standard output is no terminal.
+/// Width of a chart in characters if standard output is not a terminal.
 const COLUMNS: usize = 100;
 
 const AFTER_HELP: &str = "\
@@ -50,7 +50,7 @@ pub(crate) struct ChartArgs {
 
 /// What `chart` prints with `--json`.
 #[derive(Debug, Serialize)]
-struct Drawn<'a> {
+struct ChartReport<'a> {
     network: &'a str,
     chart: &'a str,
     from: u32,
@@ -59,14 +59,14 @@ struct Drawn<'a> {
     description: &'a str,
 }
 
-/// The form of a file.
+/// The format of the file that `--out` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum ImageFormat {
     Svg,
     Png,
 }
 
-impl Form {
+impl ImageFormat {
     fn of(file: &Path) -> Result<Self, CliError> {
         let extension = file.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         match extension.as_str() {
@@ -83,9 +83,9 @@ impl Form {
 /// Draws the chart.
 ///
 /// # Errors
-/// Reading or writing failed, or heights are not stored.
+/// An argument is not valid, the stored chain cannot be read, or the chart cannot be written.
 pub(super) fn run(args: &ChartArgs, context: &mut CommandContext) -> Result<(), CliError> {
-    let form = args.out.as_deref().map(Form::of).transpose()?;
+    let format = args.out.as_deref().map(ImageFormat::of).transpose()?;
     let mut reader = context.open_chain()?;
     let tip = reader.tip()?.height;
     let (from, to) = resolve_range(args.from, args.to, &mut reader, tip)?;
@@ -98,16 +98,16 @@ pub(super) fn run(args: &ChartArgs, context: &mut CommandContext) -> Result<(), 
     }
     let plot = draw(&mut reader, &mut summary, request)?;
     reader.leave();
-    if let Some((file, form)) = args.out.as_deref().zip(form) {
-        write(&plot, file, form)?;
+    if let Some((file, format)) = args.out.as_deref().zip(format) {
+        write(&plot, file, format)?;
     }
     print(args, request, &plot, context)
 }
 
-fn write(plot: &Plot, file: &Path, form: Form) -> Result<(), CliError> {
-    let bytes = match form {
-        Form::Svg => svg(plot, Embedding::File).into_bytes(),
-        Form::Png => png(plot).map_err(|error| CliError::Failed(error.to_string()))?,
+fn write(plot: &Plot, file: &Path, format: ImageFormat) -> Result<(), CliError> {
+    let bytes = match format {
+        ImageFormat::Svg => svg(plot, Embedding::File).into_bytes(),
+        ImageFormat::Png => png(plot).map_err(|error| CliError::Failed(error.to_string()))?,
     };
     let failed = |source| CliError::File { doing: "write", path: file.to_owned(), source };
     fs::write(file, bytes).map_err(failed)
@@ -122,7 +122,7 @@ fn print(
     let file = args.out.as_ref().map(|file| file.display().to_string());
     let out = &mut context.out;
     if out.is_json() {
-        let drawn = Drawn {
+        let report = ChartReport {
             network: context.config.network.name(),
             chart: request.name.name(),
             from: request.from,
@@ -130,7 +130,7 @@ fn print(
             file,
             description: &plot.description,
         };
-        return Ok(out.json(&drawn)?);
+        return Ok(out.json(&report)?);
     }
     if let Some(file) = file {
         return Ok(out.line(&format!("drew {} to {file}", plot.title))?);
@@ -139,7 +139,7 @@ fn print(
         Some(_) if !is_utf8() => Charset::Ascii,
         _ => Charset::Unicode,
     };
-    let drawn = text(plot, out.columns().unwrap_or(COLUMNS), charset);
-    out.text(&drawn)?;
+    let drawing = text(plot, out.columns().unwrap_or(COLUMNS), charset);
+    out.text(&drawing)?;
     Ok(out.line(&plot.description)?)
 }

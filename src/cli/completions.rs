@@ -24,7 +24,7 @@ pub(crate) struct CompletionsArgs {
 /// Prints the script.
 ///
 /// # Errors
-/// Standard output cannot be written to.
+/// JSON output was requested, or standard output cannot be written to.
 pub(super) fn run(
     args: &CompletionsArgs,
     mut program: Command,
@@ -38,15 +38,15 @@ pub(super) fn run(
     clap_complete::generate(args.shell, &mut program, "lightclient", &mut script);
     let script = String::from_utf8_lossy(&script);
     match args.shell {
-        Shell::Bash => context.out.text(&with_words(&script))?,
+        Shell::Bash => context.out.text(&complete_words(&script))?,
         _ => context.out.text(&script)?,
     }
     Ok(())
 }
 
-/// Extends the script for bash so that it completes arguments with words and files. The script of clap completes
-/// options only.
-fn with_words(script: &str) -> String {
+/// Extends clap's script for bash. The extended script also completes file formats, `tip` and file names, and offers
+/// options only after a `-`.
+fn complete_words(script: &str) -> String {
     let formats = FileFormat::ALL.iter().filter(|format| **format != FileFormat::Hints);
     let formats: Vec<&str> = formats.map(|format| format.name()).collect();
     let words = include_str!("completions.bash").replace("FORMATS", &formats.join(" "));

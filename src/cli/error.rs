@@ -35,7 +35,7 @@ pub(crate) enum CliError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Headers could not be judged or stored.
+    /// Headers could not be checked or stored.
     #[error(transparent)]
     Chain(#[from] ChainError),
     /// A sync could not go on.
@@ -103,7 +103,7 @@ impl CliError {
         })
     }
 
-    /// Returns the error for threads that the system does not start.
+    /// Returns the error for the case that the system does not start a thread.
     pub(super) fn no_threads(error: &impl Display) -> Self {
         Self::Failed(format!(
             "cannot start threads: {error}: allow more processes or more memory (`ulimit -a`)"
@@ -159,7 +159,7 @@ pub(super) fn report(error: &CliError, color: ColorChoice, wording: &Wording) ->
         };
     }
     if !error.is_broken_pipe() && !matches!(error, CliError::Interrupted(_)) {
-        // If standard error cannot be written to either, there is nowhere to report it.
+        // If standard error cannot be written to, there is nowhere left to report the error.
         let _ = print(error, &wording.apply(&error.to_string()), has_color(color, &io::stderr()));
     }
     error.exit_code()
@@ -192,7 +192,7 @@ fn one_safe_line(text: &str) -> String {
     out
 }
 
-/// Returns the text of an error of clap on one line, without the usage paragraph.
+/// Returns the text of an error of clap on one line, with a reference to `--help` in place of the usage paragraph.
 pub(super) fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

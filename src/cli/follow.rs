@@ -83,7 +83,7 @@ pub(super) fn print_events(
     out: &mut Output,
     bars: &MultiProgress,
 ) -> Result<(), CliError> {
-    while let Some(event) = events.wait_for_news() {
+    while let Some(event) = events.wait_without_progress() {
         if let Some(line) = TipLine::of(event).filter(|_| follow) {
             write_beside_bars(bars, || print(&line, out))?;
         }

@@ -4,7 +4,7 @@ use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
 use super::value_parsers;
-use super::wrong_clock::clock_is_wrong;
+use super::wrong_clock::too_new_message;
 use super::{ChainArgs, CliError, CommandContext};
 use crate::chain::TooNew;
 use crate::chainstate::{Claim, ImportError, ImportOptions, Imported, Importer};
@@ -112,7 +112,7 @@ pub(super) fn run(args: &ImportArgs, context: &mut CommandContext) -> Result<(),
     let report = report(&store, &imported, file.bytes_read(), started, stopped);
     print(&report, &imported, &args.file, context)?;
     if let Some(header) = &too_new {
-        let (file, problem) = (args.file.display(), clock_is_wrong(Some(header), None));
+        let (file, problem) = (args.file.display(), too_new_message(Some(header), None));
         return Err(CliError::Failed(format!("{file}: {problem}")));
     }
     check_success(&report, &store, &min_work, interrupt.caught())

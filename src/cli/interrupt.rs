@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM for commands that block, and that have something to finish before they end.
+//! Catches Ctrl-C, SIGTERM and SIGHUP for commands that block, and that have something to finish before they end.
 
 use super::CliError;
 use crate::node::shutdown::{Ending, signals};
@@ -22,7 +22,7 @@ impl Interrupt {
         Self::listen_and(|| ())
     }
 
-    /// Starts to listen for signals, and calls a function at the first one.
+    /// Starts to listen for signals, and calls `on_first` at the first one.
     ///
     /// # Errors
     /// The system does not let the process catch signals.

@@ -10,7 +10,7 @@ use super::network_args::peer_options;
 use super::no_peer::{all_lost, no_peer};
 use super::runtime::start_hashing_threads;
 use super::servers::{ServeOptions, Servers};
-use super::wrong_clock::clock_is_wrong;
+use super::wrong_clock::too_new_message;
 use crate::chain::{ChainTip, Hints};
 use crate::chainstate::Clock;
 use crate::client::Client;
@@ -23,7 +23,7 @@ use crate::output::{Output, SyncBar, SyncProgress, SyncStage};
 use crate::primitives::Work;
 use crate::query::Phase;
 use crate::store::{HeaderStore, SledStore};
-use crate::sync::{ANSWER_DEADLINE, ChainEnd, Stopped};
+use crate::sync::{ANSWER_DEADLINE, Stopped};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -324,14 +324,16 @@ fn check_success(
         ))),
         Stopped::Clock => {
             let header = outcome.too_new.as_ref();
-            Err(CliError::Failed(clock_is_wrong(header, outcome.peer_clocks)))
+            Err(CliError::Failed(too_new_message(header, outcome.peer_clocks)))
         }
         Stopped::NoPeers if outcome.headers_added > 0 => Err(all_lost(&height, &outcome.reasons)),
         Stopped::NoPeers => Err(no_peer(config, &outcome.reasons)),
         Stopped::LowWork => {
-            let stored = ChainEnd { height: tip.height, work: tip.chainwork };
-            let best = outcome.best_rejected.as_ref().filter(|end| end.work > stored.work);
-            let ChainEnd { height, work } = best.unwrap_or(&stored);
+            let best = outcome.best_rejected.as_ref();
+            let best = best.filter(|rejected| rejected.chainwork > tip.chainwork);
+            let (height, work) = best.map_or((tip.height, &tip.chainwork), |rejected| {
+                (rejected.height, &rejected.chainwork)
+            });
             Err(CliError::Failed(format!(
                 "not synced: the peers' chain ends at height {height} with work {work:#}, below the \
                  minimum chain work {min_work:#}: try other peers, or name a lower --min-chain-work if \

@@ -1,4 +1,4 @@
-//! The error for headers that were refused because this computer's clock is behind.
+//! The error for headers that were refused because they are too far ahead of this computer's clock.
 
 use crate::chain::TooNew;
 use crate::format::rough_span;
@@ -8,9 +8,9 @@ const MAX_DIFFERENCE: u64 = 10 * 60;
 
 /// Returns a text that names the header that is ahead of the clock, and advises what to do.
 ///
-/// `peer_clocks` is the number of seconds that peers' clocks are ahead of ours, if there were peers. If their clocks
-/// agree with ours, the header's time is wrong.
-pub(super) fn clock_is_wrong(header: Option<&TooNew>, peer_clocks: Option<i64>) -> String {
+/// `peer_clocks` is the number of seconds that the peers' clocks are ahead of ours, negative if they are behind. It is
+/// `None` if there were no peers. If their clocks agree with ours, the header's time is wrong.
+pub(super) fn too_new_message(header: Option<&TooNew>, peer_clocks: Option<i64>) -> String {
     let Some(header) = header else {
         return "the next headers are ahead of this computer's clock: set the clock and run it again"
             .to_owned();
@@ -31,7 +31,7 @@ pub(super) fn clock_is_wrong(header: Option<&TooNew>, peer_clocks: Option<i64>) 
 
 #[cfg(test)]
 mod tests {
-    use super::clock_is_wrong;
+    use super::too_new_message;
     use crate::chain::TooNew;
     use crate::primitives::BlockHash;
 
@@ -40,7 +40,7 @@ mod tests {
         let clock = 1_795_104_020;
         let header =
             TooNew { height: 929_960, hash: BlockHash::ZERO, time: clock + 7200 + 180, clock };
-        let text = |peers| clock_is_wrong(Some(&header), peers);
+        let text = |peers| too_new_message(Some(&header), peers);
         let start =
             "height 929,960 is 2 h 3 min ahead of this computer's clock (2026-11-19 16:00 UTC)";
         let advice = "set the clock and run it again";

@@ -1,4 +1,4 @@
-//! Describes and builds a client.
+//! Collects the options of a client, and builds it.
 
 use super::{Client, ClientError};
 use crate::chain::{Hints, Params, params};
@@ -10,7 +10,7 @@ use crate::store::SledStore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Describes a [`Client`], and builds it.
+/// Collects the options of a [`Client`], and builds it.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
@@ -25,7 +25,7 @@ pub struct ClientBuilder {
 }
 
 impl Client {
-    /// Begins to describe a client of a network.
+    /// Returns a builder for a client of a network, with the default options.
     pub fn builder(network: Network) -> ClientBuilder {
         ClientBuilder {
             params: params(network),
@@ -48,10 +48,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Selects the signet with this challenge script, which has a folder of its own. The crate ships neither peers nor
-    /// a minimum chain work for it.
+    /// Selects the signet with this challenge script in place of the builder's network. A custom signet has a folder of
+    /// its own, and the crate ships no peers, no hints and no minimum chain work for it.
     pub fn signet_challenge(mut self, script: &[u8]) -> Self {
-        // A program uses few signets, and their parameters are needed until it ends.
+        // The parameters are leaked because a program uses few signets and needs their parameters until it ends.
         self.params = Box::leak(Box::new(Params::signet(script)));
         self
     }
@@ -62,7 +62,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the number of peers to connect to at once. The default is 8.
+    /// Sets the number of peers to connect to at once. The default is 8, and 0 counts as 1.
     pub fn peers(mut self, count: usize) -> Self {
         self.peers = Some(count.max(1));
         self
@@ -81,15 +81,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the hashes of the expected chain, which speed up the download and never make a header valid. The default is
-    /// the hints that ship with the crate; [`Hints::default`] has none.
+    /// Sets the hints, which are hashes of blocks of the expected chain. They speed up the download, and never make a
+    /// header valid. The default is the hints that ship with the crate. [`Hints::default`] has none.
     pub fn hints(mut self, hints: Hints) -> Self {
         self.hints = Some(hints);
         self
     }
 
-    /// Sets the work that a chain needs to be accepted as the network's. The default is the network's minimum chain
-    /// work.
+    /// Sets the minimum chain work. The client never reports a chain with less work as caught up. The default is the
+    /// network's minimum chain work.
     pub fn min_chain_work(mut self, work: Work) -> Self {
         self.min_chain_work = Some(work);
         self
@@ -98,7 +98,8 @@ impl ClientBuilder {
     /// Opens or creates the store, and returns the client. The client sends nothing before [`Client::start`].
     ///
     /// # Errors
-    /// The folder is in use by another process, damaged or unusable, or an address is not valid.
+    /// No data folder is known, the folder is in use by another process, damaged or unusable, an address or the hints
+    /// are not valid, or the system does not start a thread.
     pub fn build(self) -> Result<Client, ClientError> {
         let folder = self.folder()?;
         let options = self.options(&folder)?;
@@ -113,7 +114,7 @@ impl ClientBuilder {
 
     fn options(&self, folder: &Path) -> Result<SyncOptions, ClientError> {
         let params = self.params;
-        let own = PeerOptions::new(params);
+        let defaults = PeerOptions::new(params);
         let address = |text: &String| -> Result<String, ClientError> {
             let endpoint = text.parse::<HostPort>().map_err(|error| invalid(text, &error))?;
             Ok(endpoint.with_default_port(params.port))
@@ -125,10 +126,10 @@ impl ClientBuilder {
         Ok(SyncOptions {
             peers: PeerOptions {
                 connect: self.connect.iter().map(address).collect::<Result<_, ClientError>>()?,
-                wanted: self.peers.unwrap_or(own.wanted),
+                wanted: self.peers.unwrap_or(defaults.wanted),
                 dns: self.dns,
                 proxy: proxy.transpose()?,
-                ..own
+                ..defaults
             },
             addrman_folder: Some(folder.to_owned()),
             follow: true,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
-/// The receivers of a client's events; `None` once the sync has ended.
+/// The senders to all receivers of a client's events; `None` once the sync has ended.
 #[derive(Clone, Debug)]
 pub(super) struct Subscribers(Arc<Mutex<Option<Vec<UnboundedSender<Event>>>>>);
 
@@ -14,14 +14,14 @@ impl Subscribers {
         Self(Arc::new(Mutex::new(Some(Vec::new()))))
     }
 
-    /// Sends an event to all receivers.
+    /// Sends an event to all receivers, and forgets those that were dropped.
     pub(super) fn publish(&self, event: &Event) {
         if let Some(senders) = &mut *self.senders() {
             senders.retain(|sender| sender.send(event.clone()).is_ok());
         }
     }
 
-    /// Ends the events of all receivers.
+    /// Closes all channels. Each receiver still gets the events that it has not taken yet.
     pub(super) fn close(&self) {
         *self.senders() = None;
     }
@@ -39,9 +39,10 @@ impl Subscribers {
     }
 }
 
-/// A client's events, in order.
+/// A client's events.
 ///
-/// Events wait until they are taken, except [`Event::Progress`], of which only the newest is kept.
+/// Events wait until they are taken, in order. The exception is [`Event::Progress`]: only the newest is kept, and it
+/// comes before all events that wait.
 #[derive(Debug)]
 pub struct Events {
     receiver: UnboundedReceiver<Event>,
@@ -62,15 +63,15 @@ impl Events {
         }
     }
 
-    /// Waits for the next event that is not [`Event::Progress`], and returns it.
+    /// Waits for the next event that is not [`Event::Progress`]. Returns it, or `None` after the last one.
     #[cfg(feature = "cli")]
-    pub(crate) fn wait_for_news(&mut self) -> Option<Event> {
+    pub(crate) fn wait_without_progress(&mut self) -> Option<Event> {
         self.receiver.blocking_recv()
     }
 
-    /// Waits for the next event, and returns it, or `None` after the last one.
+    /// Waits for the next event. Returns it, or `None` after the last one.
     ///
-    /// Blocks the thread. In async code, use [`Events::next`] instead.
+    /// This method blocks the thread. In async code, use [`Events::next`] instead.
     pub fn wait(&mut self) -> Option<Event> {
         pollster::block_on(self.next())
     }

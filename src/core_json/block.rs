@@ -6,19 +6,19 @@ use crate::primitives::{Network, Txid};
 use crate::spv::CheckedBlock;
 use serde::Serialize;
 
-/// The keys of `getblock` that follow from the block alone: all but the fees, for which the spent coins have to be known.
+/// The keys of `getblock`, except the fees, which depend on the coins that the transactions spend.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct BlockInfo {
-    /// The keys of its header, with the number of its transactions among them.
+    /// The keys of the block's header, including the number of transactions (`nTx`).
     #[serde(flatten)]
     pub header: HeaderInfo,
-    /// Size in bytes without what witnesses add.
+    /// Size in bytes without witness data.
     pub strippedsize: usize,
     /// Size in bytes.
     pub size: usize,
     /// Weight in weight units.
     pub weight: usize,
-    /// Its transactions.
+    /// The transactions of the block.
     pub tx: BlockTxs,
 }
 
@@ -26,14 +26,15 @@ pub(crate) struct BlockInfo {
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum BlockTxs {
-    /// Their txids: verbosity 1.
+    /// The txids only: verbosity 1.
     Ids(Vec<String>),
     /// The whole transactions: verbosity 2.
     Whole(Vec<TxWithHex>),
 }
 
 impl BlockInfo {
-    /// Returns the keys of a block. With the network `whole`, they contain whole transactions.
+    /// Returns the keys of a block. If `whole` is a network, they contain whole transactions, with addresses of that
+    /// network. Otherwise, they contain only txids.
     pub(crate) fn new(header: HeaderInfo, checked: &CheckedBlock, whole: Option<Network>) -> Self {
         let (block, txids) = (checked.block(), checked.txids());
         let tx = match whole {

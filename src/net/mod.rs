@@ -37,5 +37,5 @@ pub(crate) use dial::ProxyFault;
 pub(crate) use dial::fuzz_dns;
 pub use dial::{
     Dialer, Login, MAX_ADDRESSES_PER_SEED, Proxy, ProxyAddress, ProxyError, Resolver,
-    SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,
+    SEED_DEADLINE, SeedAnswer, SeedQueries, interleave, needs_proxy,
 };

@@ -4,7 +4,7 @@ use super::shipped;
 use crate::chain::{Params, params};
 use crate::net::{
     Config, Dialer, OwnNonces, Proxy, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, Timers,
-    mixed,
+    interleave,
 };
 use crate::primitives::Network;
 use crate::wire::{MAX_PAYLOAD, ServiceFlags};
@@ -151,10 +151,11 @@ impl PeerOptions {
         if let Some(error) = self.server_fault(&answers) {
             warn!("{error}");
         }
-        let named = mixed(&answers, &mut rand::rng()).into_iter().map(|(ip, seed)| FoundAddress {
-            address: SocketAddr::new(ip, self.params.port).to_string(),
-            source: AddressSource::Dns(answers[seed].seed.clone()),
-        });
+        let named =
+            interleave(&answers, &mut rand::rng()).into_iter().map(|(ip, seed)| FoundAddress {
+                address: SocketAddr::new(ip, self.params.port).to_string(),
+                source: AddressSource::Dns(answers[seed].seed.clone()),
+            });
         named.collect()
     }
 }

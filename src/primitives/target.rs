@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Target([u8; 32]);
 
-/// `bits` that stand for no usable target.
+/// Why `bits` stand for no usable target.
 ///
 /// Source: the out-parameters of Bitcoin Core `arith_uint256::SetCompact`, and `DeriveTarget`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// Returns the target of 32 little-endian bytes.
+    /// Makes a target from 32 little-endian bytes.
     pub const fn from_le_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -43,7 +43,7 @@ impl Target {
     /// Bitcoin Core `arith_uint256::SetCompact`: one byte of exponent, a sign bit, 23 bits of mantissa.
     ///
     /// # Errors
-    /// Negative, overflowing and zero targets, which no header may carry.
+    /// The target is negative, zero or above 256 bits. No header may have such `bits`.
     pub fn from_bits(bits: u32) -> Result<Self, TargetError> {
         let [exponent, high, middle, low] = bits.to_be_bytes();
         let digits = [low, middle, high & 0x7f];
@@ -51,7 +51,7 @@ impl Target {
         let mut bytes = [0; 32];
         let mut mantissa_is_zero = true;
         for (digit, at) in digits.into_iter().zip(shift..) {
-            // Digits below byte 0 are truncated, as Core's right shift does.
+            // Digits below byte 0 are dropped, as by the right shift in Bitcoin Core.
             let Ok(at) = usize::try_from(at) else { continue };
             if digit == 0 {
                 continue;
@@ -68,11 +68,11 @@ impl Target {
         Ok(Self(bytes))
     }
 
-    /// Returns the compact form; digits below the first three are truncated.
+    /// Returns the compact form, which keeps only the two or three most significant bytes.
     ///
     /// # Consensus
-    /// Bitcoin Core `arith_uint256::GetCompact`: a mantissa with its top bit set would read as negative,
-    /// so it moves down one byte.
+    /// Bitcoin Core `arith_uint256::GetCompact`: a mantissa with its top bit set would read as negative. So it moves
+    /// down by one byte, and the exponent is one greater.
     pub fn to_bits(self) -> u32 {
         let size = self.0.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
         let digit = |back: usize| size.checked_sub(back).map_or(0, |at| self.0[at]);
@@ -120,7 +120,7 @@ impl Ord for Target {
 }
 
 impl fmt::Display for Target {
-    /// Writes 64 hex digits, the most significant first, as Bitcoin Core's `target`.
+    /// Writes 64 hex digits, the most significant first, as in the key `target` of Bitcoin Core's RPC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&hex::encode_reversed(&self.0))
     }

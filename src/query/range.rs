@@ -52,7 +52,8 @@ impl<'a> HeaderRange<'a> {
         Ok(self.next_span(STEP)?.map(|span| span.infos()))
     }
 
-    /// Returns at most `max_headers` next headers with what is needed to show them, or `None` after the last.
+    /// Returns the next headers, at most `max_headers`, with the headers around them that are needed to show them.
+    /// Returns `None` after the last.
     ///
     /// # Errors
     /// As [`HeaderRange::next_run`].
@@ -66,7 +67,7 @@ impl<'a> HeaderRange<'a> {
         Ok(Some(HeaderSpan { run, tip: self.tip, from, to: end }))
     }
 
-    /// Checks that the run contains `from..=end` and links to the previous step, and moves past it.
+    /// Checks that the run contains `from..=end` and links to the previous step. Then the range goes on after `end`.
     fn advance(&mut self, run: &StoredRun, from: u32, end: u32) -> Result<(), ReadError> {
         let at = |height: u32| usize::try_from(height - run.first_height).unwrap_or(usize::MAX);
         let reorganised = |height| ReadError::Reorganised { height };
@@ -83,7 +84,8 @@ impl<'a> HeaderRange<'a> {
     }
 }
 
-/// Stored headers with what is needed to show them, also on another thread.
+/// Stored headers, with the headers around them that are needed to show them. A span does not borrow the reader, so it
+/// can be shown on another thread.
 #[derive(Debug)]
 pub(crate) struct HeaderSpan {
     run: StoredRun,
@@ -116,7 +118,7 @@ impl HeaderSpan {
         self.run.headers.get(usize::try_from(at).ok()?)
     }
 
-    /// Returns the headers with what follows from the headers before them.
+    /// Returns the headers with the facts that follow from the headers before them, such as median time past and work.
     pub(crate) fn facts(&self) -> Vec<HeaderFacts<'_>> {
         header_facts(&self.run, self.from, self.to)
     }

@@ -139,7 +139,7 @@ impl HeaderSync {
             } else if !self.completion.low_work_reported {
                 self.completion.low_work_reported = true;
                 let rejected = self.tally.best_rejected.as_ref();
-                let more = rejected.filter(|end| end.work > self.tip.chainwork);
+                let more = rejected.filter(|end| end.chainwork > self.tip.chainwork);
                 let height = more.map_or(self.tip.height, |end| end.height);
                 self.report(SyncEvent::LowWork { height });
             }

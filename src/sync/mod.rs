@@ -45,7 +45,7 @@ pub use download::ANSWER_DEADLINE;
 pub use header_sync::HeaderSync;
 pub use input::{Input, Linked, PeerSupply, Reply, StoredChain, TimeAndBits};
 pub use presync::{Presync, Presyncs, Proven};
-pub use settings::{ChainEnd, Settings};
+pub use settings::{RejectedTip, Settings};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use tests::fuzz;
 

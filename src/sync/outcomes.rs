@@ -247,8 +247,8 @@ impl HeaderSync {
     /// Remembers the branch with the most work that was not stored: the peers may have nothing better.
     fn record_rejected(&mut self, height: u32, work: &Work) {
         let best = &mut self.tally.best_rejected;
-        if best.as_ref().is_none_or(|best| best.work < *work) {
-            *best = Some(super::ChainEnd { height, work: work.clone() });
+        if best.as_ref().is_none_or(|best| best.chainwork < *work) {
+            *best = Some(super::RejectedTip { height, chainwork: work.clone() });
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The settings of a sync.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Hash of the network's first header.
+    /// Hash of the network's genesis block.
     pub genesis: BlockHash,
     /// The hints; empty to sync without hints.
     pub hints: Hints,
@@ -15,27 +15,28 @@ pub struct Settings {
     pub stop_height: Option<u32>,
     /// A chain with less work is not reported as synced.
     pub min_chain_work: Work,
-    /// Whether the network's whole chain is wanted. Otherwise a chain with less work will do.
+    /// Whether the network's whole chain is wanted: `min_chain_work` is at least the network's own. Otherwise, an old
+    /// tip or a missing hint does not mean that the chain is incomplete.
     pub whole_chain: bool,
-    /// Whether the network's blocks are mined at regular intervals, as on every network but regtest.
+    /// Whether the network's blocks are mined continually, as on every network but regtest.
     pub regular_blocks: bool,
-    /// Whether the network's hash rate is steady enough to notice that blocks are missing, as on mainnet.
+    /// Whether the hash rate is so steady that slow blocks suggest that peers hide some, as on mainnet.
     pub steady_hash_rate: bool,
-    /// How many peers the sync is to have.
+    /// How many peers the sync wants to be connected to.
     pub wanted_peers: usize,
     /// Whether to go on after the sync has caught up.
     pub follow: bool,
-    /// How long a sync may go without progress.
+    /// How long the sync may go without progress before it has caught up; `None` for no limit.
     pub timeout: Option<Duration>,
 }
 
-/// Height and work of a chain's last header.
+/// The last header of a chain that was not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChainEnd {
-    /// Its height.
+pub struct RejectedTip {
+    /// The height of the header.
     pub height: u32,
     /// The work of the chain up to it, genesis included.
-    pub work: Work,
+    pub chainwork: Work,
 }
 
 /// What a sync has done.
@@ -43,8 +44,8 @@ pub struct ChainEnd {
 pub struct Tally {
     /// How many headers were added to the chain.
     pub headers_added: u64,
-    /// How many reorganizations there were.
+    /// How many reorganisations there were.
     pub reorgs: u32,
-    /// The end of the chain with the most work among those that were not kept because they have too little.
-    pub best_rejected: Option<ChainEnd>,
+    /// The end of the chain with the most work among the chains that were not stored because they have too little work.
+    pub best_rejected: Option<RejectedTip>,
 }

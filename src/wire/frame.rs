@@ -1,4 +1,4 @@
-//! Cutting a stream of bytes into messages, and the reverse.
+//! Cuts a stream of bytes into messages, and encodes messages for it.
 
 use super::command::{COMMAND_LEN, Command};
 use super::error::FrameError;
@@ -6,21 +6,21 @@ use super::headers::encode_entries;
 use super::message::Message;
 use crate::primitives::sha256d;
 
-/// Length of a message's head: magic 4, command 12, payload length 4 (little-endian), checksum 4.
+/// Length of a message's head in bytes: magic 4, command 12, payload length 4 (little-endian), checksum 4.
 pub const FRAME_HEAD_LEN: usize = 24;
 
 /// Longest payload in bytes that any message may have. Source: Bitcoin Core `MAX_PROTOCOL_MESSAGE_LENGTH`.
 pub const MAX_PAYLOAD: u32 = 4_000_000;
 
-/// Bytes of the longest count in front of a list.
+/// Length in bytes of the longest CompactSize, which is the count in front of a list.
 const MAX_COUNT_LEN: usize = 9;
 
 /// A whole message, checked but not decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Its name.
+    /// The name of the message.
     pub command: Command,
-    /// Its payload; length and checksum were right.
+    /// The payload, whose length and checksum are as the head says.
     pub payload: Vec<u8>,
 }
 
@@ -35,17 +35,17 @@ struct Body {
 
 /// Cuts the bytes of a connection into messages, however they were split on the way.
 ///
-/// Push what arrives, then take frames until there is none. A [`FrameError`] is final: there is no way to find where
-/// the next message starts.
+/// Push the bytes that arrive, then take frames until there is none. A [`FrameError`] is final: close the connection,
+/// since what follows cannot be trusted.
 ///
 /// # Security
-/// Magic, command and length are checked as soon as the head is there. A payload's buffer grows with the bytes that
-/// arrive, to at most twice of them, so a claimed length alone costs nothing.
+/// Magic, command and length are checked as soon as the head has arrived. A payload's buffer grows with the bytes that
+/// arrive, to at most twice their number, so a claimed length alone costs nothing.
 #[derive(Debug)]
 pub struct FrameDecoder {
     magic: [u8; 4],
     max_payload: u32,
-    /// Bytes not yet taken, from `start` on. While `body` waits for more, there are none.
+    /// The bytes from `start` on are not read yet. There are none while `body` is incomplete.
     input: Vec<u8>,
     start: usize,
     body: Option<Body>,
@@ -57,7 +57,7 @@ impl FrameDecoder {
         Self { magic, max_payload, input: Vec::new(), start: 0, body: None }
     }
 
-    /// Changes the limit for messages whose head was not taken yet.
+    /// Changes the payload limit for messages whose head was not read yet.
     pub fn set_max_payload(&mut self, max_payload: u32) {
         self.max_payload = max_payload;
     }
@@ -67,17 +67,18 @@ impl FrameDecoder {
         self.body.is_some() || self.start < self.input.len()
     }
 
-    /// Returns the bytes of the message that has begun, and of all that follow it.
+    /// Returns the bytes that have arrived and that belong to no message whose head was read.
     pub fn unread(&self) -> &[u8] {
         &self.input[self.start..]
     }
 
-    /// Takes bytes as they arrived. Each byte is copied once, and those of a payload go straight into its buffer.
+    /// Adds bytes that have arrived. While a payload is incomplete, its bytes go straight into its buffer.
     pub fn push(&mut self, mut bytes: &[u8]) {
         if let Some(body) = &mut self.body {
             bytes = body.fill(bytes);
         }
-        // The rest is moved down only once it is the smaller half, so each byte is moved at most once.
+        // The rest is moved down only if it is at most as long as what was read before it. So at most one byte is moved
+        // for each byte that is read.
         if self.start >= self.input.len() - self.start {
             self.input.drain(..self.start);
             self.start = 0;
@@ -88,7 +89,7 @@ impl FrameDecoder {
     /// Returns the next whole message, or `None` until more bytes are pushed.
     ///
     /// # Errors
-    /// The stream is not the network's, or a message breaks a limit or its checksum.
+    /// The magic is another network's, the command is malformed, the payload is too long, or its checksum is wrong.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         if self.body.is_none() {
             let Some((head, rest)) = self.unread().split_first_chunk::<FRAME_HEAD_LEN>() else {
@@ -161,7 +162,7 @@ impl Body {
     }
 }
 
-/// Returns the first four bytes of the double SHA-256.
+/// Returns the first four bytes of the payload's double SHA-256.
 fn checksum(payload: &[u8]) -> [u8; 4] {
     let [a, b, c, d, ..] = sha256d(payload);
     [a, b, c, d]
@@ -170,15 +171,15 @@ fn checksum(payload: &[u8]) -> [u8; 4] {
 /// Encodes a message with its head, ready to be sent.
 ///
 /// # Panics
-/// If the payload has 4 GiB or more, which only a [`Message::Unknown`] made by the caller could.
+/// If the payload has 4 GiB or more, which is only possible for a [`Message::Unknown`] that the caller made.
 pub fn encode_frame(magic: [u8; 4], message: &Message) -> Vec<u8> {
     frame(magic, message.command(), 40, |out| message.encode_payload(out))
 }
 
-/// A `headers` message with its head, ready to be sent. `entries` are the headers as they go over the wire: 80 bytes
-/// each, and a zero byte after each.
+/// Encodes a `headers` message with its head, ready to be sent. `entries` are the headers as they go over the wire: 80
+/// bytes each, and a zero byte after each.
 ///
-/// Whoever serves a stored chain needs no [`HeadersMessage`](super::HeadersMessage) in between.
+/// This saves a node that serves a stored chain from making a [`HeadersMessage`](super::HeadersMessage).
 ///
 /// # Panics
 /// If the entries have 4 GiB or more.
@@ -187,7 +188,7 @@ pub fn encode_headers_frame(magic: [u8; 4], entries: &[u8]) -> Vec<u8> {
     frame(magic, Command::HEADERS, size, |out| encode_entries(entries, out))
 }
 
-/// A frame whose payload `write` appends; `size` is about the payload's length in bytes.
+/// Encodes a message whose payload `write` appends. `size` is an estimate of the payload's length in bytes.
 fn frame(
     magic: [u8; 4],
     command: Command,

@@ -1,4 +1,4 @@
-//! `version`: what a peer claims of itself.
+//! `version`: the message in which a node describes itself.
 
 use super::addr::Endpoint;
 use super::codec::{Reader, put_var_bytes};
@@ -17,36 +17,38 @@ pub const MAX_USER_AGENT: usize = 256;
 
 /// The first message of each side.
 ///
-/// Everything after `receiver` came with later protocol versions, in the order of the fields. A payload may end
-/// before any of them (sender and nonce count as one), and the field then has the value that its doc gives. It may
-/// also go on after the last: what follows is ignored.
+/// Later protocol versions added the fields after `receiver`, in the order in which they are listed. A payload may end
+/// before any of these fields, but not between `sender` and `nonce`. A field that is absent has the value that its
+/// documentation gives. Bytes after the last field are ignored.
 ///
 /// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage`, `NetMsgType::VERSION`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// Protocol version; signed as in Bitcoin Core, so that nonsense above 2^31 is below every minimum.
+    /// The sender's protocol version. It is signed as in Bitcoin Core, so that a nonsensical version of 2^31 or more is
+    /// negative, and thus below every minimum.
     pub version: i32,
     /// The services that the sender offers.
     pub services: ServiceFlags,
     /// The sender's clock, Unix time in seconds.
     pub time: i64,
-    /// Our address, as the sender sees it.
+    /// The receiver's address, as the sender sees it.
     pub receiver: Endpoint,
-    /// The sender's own address. Modern nodes leave it [`Endpoint::UNSPECIFIED`], which is the default.
+    /// The sender's own address; [`Endpoint::UNSPECIFIED`] if absent. Bitcoin Core fills in only its services, and
+    /// leaves address and port zero.
     pub sender: Endpoint,
     /// A random number that lets a node recognise a connection to itself; 0 if absent.
     pub nonce: u64,
-    /// The sender's software as it wrote it, at most [`MAX_USER_AGENT`] bytes; empty if absent.
+    /// The sender's user agent as it came, at most [`MAX_USER_AGENT`] bytes; empty if absent.
     pub user_agent: Vec<u8>,
-    /// Height of the sender's best chain, its own word; -1 if absent.
+    /// The height of the sender's best chain, as the sender claims; -1 if absent.
     pub start_height: i32,
-    /// Whether the sender wants transactions announced (BIP37); true if absent.
+    /// Whether the sender wants transactions to be announced to it (BIP37); true if absent.
     pub relay: bool,
 }
 
 impl Version {
-    /// Returns the user agent as it came: control characters are still in it, and a byte that is no UTF-8 is written as `\xff`.
-    /// See [`safe_text`](super::safe_text).
+    /// Returns the user agent as text. Control characters are still in it, so use [`safe_text`](super::safe_text) to
+    /// show it. A byte that is not valid UTF-8 is written as its hex digits, such as `\xff`.
     pub fn user_agent_text(&self) -> String {
         let mut text = String::with_capacity(self.user_agent.len());
         for chunk in self.user_agent.utf8_chunks() {
@@ -105,7 +107,7 @@ mod tests {
     use super::{DecodeError, Endpoint, Reader, ServiceFlags, Version};
     use crate::primitives::hex;
 
-    /// The `version` example of the protocol documentation (a 0.7.2 node: no relay field).
+    /// The example of a `version` message in the Bitcoin Wiki's protocol documentation. Version 0.7.2 sends no `relay`.
     const SATOSHI_0_7_2: &str = "62ea0000010000000000000011b2d05000000000\
         010000000000000000000000000000000000ffff000000000000\
         010000000000000000000000000000000000ffff000000000000\

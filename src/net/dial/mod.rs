@@ -10,7 +10,8 @@ pub use dialer::Dialer;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use dns::fuzz_dns;
 pub use dns::{
-    MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed, needs_proxy,
+    MAX_ADDRESSES_PER_SEED, Resolver, SEED_DEADLINE, SeedAnswer, SeedQueries, interleave,
+    needs_proxy,
 };
 #[cfg(test)]
 pub(crate) use proxy::ProxyFault;

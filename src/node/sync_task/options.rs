@@ -8,7 +8,7 @@ use crate::node::failures::Failures;
 use crate::node::peer_options::PeerOptions;
 use crate::node::peers::{AddrManUse, Policy};
 use crate::primitives::{Network, Work};
-use crate::sync::{ChainEnd, Limits, Settings, Stopped};
+use crate::sync::{Limits, RejectedTip, Settings, Stopped};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -102,7 +102,7 @@ pub struct SyncOutcome {
     /// Bytes received from all peers.
     pub bytes_received: u64,
     /// The chain with the most work among those that were not kept because they had too little.
-    pub best_rejected: Option<ChainEnd>,
+    pub best_rejected: Option<RejectedTip>,
     /// The next header of the chain, which is ahead of our clock, for [`Stopped::Clock`].
     pub too_new: Option<TooNew>,
     /// The median of the peers' clocks minus ours, in seconds; `None` without any peer.

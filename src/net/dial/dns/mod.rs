@@ -15,4 +15,4 @@ mod server;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use packet::fuzz as fuzz_dns;
 pub use resolver::{Resolver, needs_proxy};
-pub use seeds::{MAX_ADDRESSES_PER_SEED, SEED_DEADLINE, SeedAnswer, SeedQueries, mixed};
+pub use seeds::{MAX_ADDRESSES_PER_SEED, SEED_DEADLINE, SeedAnswer, SeedQueries, interleave};

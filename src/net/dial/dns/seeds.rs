@@ -10,28 +10,31 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// Most addresses that are accepted from one seed. Source: Bitcoin Core `CConnman::ThreadDNSAddressSeed`.
+/// Most addresses that are accepted from one seed.
+///
+/// Bitcoin Core accepts 32 (`nMaxIPs` in `CConnman::ThreadDNSAddressSeed`). More do no harm here, because the seeds take turns
+/// (see [`interleave`]), and they leave room for IPv6 where a seed names its IPv4 addresses first.
 pub const MAX_ADDRESSES_PER_SEED: usize = 256;
 
-/// How long one seed has to answer, with all its queries.
+/// How long one seed has to answer all queries for it.
 pub const SEED_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The answer of one seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeedAnswer {
-    /// The seed's name, without the subdomain that answered.
+    /// The seed's name, without the subdomain for service bits.
     pub seed: String,
     /// At most [`MAX_ADDRESSES_PER_SEED`] addresses, each once; none if the seed failed.
     pub addresses: Vec<IpAddr>,
-    /// Why there are no addresses.
+    /// The error of the last query if there are no addresses.
     pub error: Option<String>,
 }
 
-/// Queries to all seeds at once.
+/// The running queries to all seeds.
 ///
 /// # Security
 /// A seed's operator chooses its answer. That is why each answer carries the seed's name, why the number of addresses
-/// from one seed is limited, and why [`mixed`] takes addresses from all seeds in turns.
+/// from one seed is limited, and why [`interleave`] takes addresses from all seeds in turn.
 #[derive(Debug)]
 pub struct SeedQueries(JoinSet<SeedAnswer>);
 
@@ -58,7 +61,7 @@ impl SeedQueries {
 
     /// Returns the next answer, in the order in which they come; `None` once every seed has answered or failed.
     pub async fn next(&mut self) -> Option<SeedAnswer> {
-        // A query that panicked has no answer.
+        // A query that panicked gives no answer, and is skipped.
         loop {
             if let Ok(answer) = self.0.join_next().await? {
                 return Some(answer);
@@ -80,7 +83,7 @@ impl SeedQueries {
 ///
 /// The order is random, but the seeds take turns as long as they have addresses left: a seed with ten times as many
 /// addresses is not ten times as likely to be dialled.
-pub fn mixed(answers: &[SeedAnswer], rng: &mut impl Rng) -> Vec<(IpAddr, usize)> {
+pub fn interleave(answers: &[SeedAnswer], rng: &mut impl Rng) -> Vec<(IpAddr, usize)> {
     let mut lists: VecDeque<(usize, Vec<IpAddr>)> =
         answers.iter().map(|answer| answer.addresses.clone()).enumerate().collect();
     lists.iter_mut().for_each(|(_, list)| list.shuffle(rng));
@@ -128,14 +131,14 @@ async fn ask(
     SeedAnswer { seed, addresses, error }
 }
 
-/// Adds the final dot, which keeps the system from trying the name in its search domains.
+/// Adds a final dot to the name, which keeps the system from trying the name in its search domains.
 fn absolute(name: &str) -> String {
     if name.ends_with('.') { name.to_owned() } else { format!("{name}.") }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SeedAnswer, mixed};
+    use super::{SeedAnswer, interleave};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
     use std::collections::HashSet;
@@ -150,7 +153,7 @@ mod tests {
     fn a_seed_with_many_addresses_gets_no_more_turns_than_one_with_few() {
         let answers = [answer(0, 0..=255), answer(1, 0..5), answer(2, []), answer(3, 0..5)];
         for random in 0..20 {
-            let mixed = mixed(&answers, &mut StdRng::seed_from_u64(random));
+            let mixed = interleave(&answers, &mut StdRng::seed_from_u64(random));
             assert_eq!(mixed.len(), 266);
             let first: Vec<usize> = mixed[..15].iter().map(|(_, seed)| *seed).collect();
             for seed in [0, 1, 3] {
@@ -165,7 +168,7 @@ mod tests {
         let answers = [shared.clone(), SeedAnswer { seed: "other".to_owned(), ..shared }];
         let orders: HashSet<Vec<IpAddr>> = (0..5)
             .map(|random| {
-                let mixed = mixed(&answers, &mut StdRng::seed_from_u64(random));
+                let mixed = interleave(&answers, &mut StdRng::seed_from_u64(random));
                 let all: Vec<IpAddr> = mixed.into_iter().map(|(address, _)| address).collect();
                 assert_eq!(all.iter().collect::<HashSet<_>>().len(), 50);
                 assert_eq!(all.len(), 50);
