@@ -28,7 +28,7 @@ pub enum Accepted {
         height: u32,
     },
     /// A branch with more work replaced the active chain's end.
-    Reorganised {
+    Reorganized {
         /// Height of the last common header.
         fork_height: u32,
         /// Height of the old end.
@@ -170,7 +170,7 @@ impl HeaderTree {
         let loser = own.map(|own| SideBranch::of_active(fork_height, winner.fork_hash(), own, old));
         self.sides.rebase(&winner, loser);
         let connected = winner.into_checked(fork_work);
-        Ok(Accepted::Reorganised { fork_height, old_height, old_hash, connected })
+        Ok(Accepted::Reorganized { fork_height, old_height, old_hash, connected })
     }
 
     /// Returns the active chain's headers above a fork. If they are too many for a side branch, reads nothing and returns `None`.

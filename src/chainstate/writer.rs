@@ -1,4 +1,4 @@
-//! The one writer of the stored chain, with the header tree in memory and the store behind it.
+//! The only writer of the stored chain. It keeps the header tree in memory, and writes to the store.
 
 mod candidate;
 
@@ -12,7 +12,7 @@ use std::mem;
 use std::sync::Arc;
 use tracing::info;
 
-/// Why a batch could not be judged or stored. Its sender is never to blame.
+/// Why a batch could not be checked or stored. The sender of the batch is never to blame.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
     /// The store failed.
@@ -38,7 +38,7 @@ impl ChainError {
         }
     }
 
-    /// Returns the kind of trouble.
+    /// Returns what kind of error this is.
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Store(error) => error.trouble(),
@@ -57,8 +57,8 @@ impl From<TreeError<StoreError>> for ChainError {
     }
 }
 
-/// The candidate: a branch that has shown its work, and is stored beside the chain until it has more work and replaces the chain's
-/// end.
+/// The candidate: a branch that has shown its work in a presync. It is stored beside the chain, and replaces the
+/// chain's end once it has more work.
 #[derive(Debug)]
 struct CandidateBranch {
     /// Height of the last header that it shares with the chain.
@@ -67,9 +67,9 @@ struct CandidateBranch {
     unstored: Option<CheckedHeaders>,
 }
 
-/// Judges linked batches and stores the good headers.
+/// Checks linked batches against their ancestors, and stores the valid headers.
 ///
-/// Headers that extend the chain are collected, and [`ChainWriter::flush`] stores them together: a few large
+/// The writer collects headers that extend the chain, and [`ChainWriter::flush`] stores them together: a few large
 /// writes cost far less than many small ones. Headers that are not flushed are not stored.
 #[derive(Debug)]
 pub(crate) struct ChainWriter<S> {
@@ -96,7 +96,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(Self { store, tree, unstored: None, candidate: None })
     }
 
-    /// Returns the tree: the chain's end, headers that are not stored yet included, and the branches beside it.
+    /// Returns the header tree: the chain's end, including headers that are not stored yet, and the side branches.
     pub(crate) fn tree(&self) -> &HeaderTree {
         &self.tree
     }
@@ -112,7 +112,8 @@ impl<S: HeaderStore> ChainWriter<S> {
         self.unstored.iter().chain(candidate).map(CheckedHeaders::len).sum()
     }
 
-    /// Judges a batch, takes its good headers, and returns what they did to the chain and why the first bad header was refused.
+    /// Checks a batch against its ancestors, and keeps the headers before the first invalid one. Returns what they did
+    /// to the chain, and why the invalid header was refused.
     ///
     /// # Errors
     /// Reading or writing the store failed.
@@ -127,16 +128,20 @@ impl<S: HeaderStore> ChainWriter<S> {
         }
         let old_bits = self.tree.active().bits();
         let (accepted, rejection) = self.tree.accept(batch, self.store.as_ref(), now)?;
-        Ok((self.take(accepted, old_bits)?, rejection))
+        Ok((self.store_accepted(accepted, old_bits)?, rejection))
     }
 
-    fn take(&mut self, accepted: Accepted, old_bits: u32) -> Result<ConnectOutcome, ChainError> {
+    fn store_accepted(
+        &mut self,
+        accepted: Accepted,
+        old_bits: u32,
+    ) -> Result<ConnectOutcome, ChainError> {
         match accepted {
             Accepted::Nothing => Ok(ConnectOutcome::Unchanged),
             Accepted::Extended(headers) => {
                 log_retargets(self.tree.active().params(), old_bits, &headers);
                 let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
-                if let Some(rest) = collect(&mut self.unstored, headers) {
+                if let Some(rest) = append_unstored(&mut self.unstored, headers) {
                     self.flush()?;
                     self.unstored = Some(rest);
                 }
@@ -151,7 +156,7 @@ impl<S: HeaderStore> ChainWriter<S> {
                 Ok(ConnectOutcome::SideBranch { height, hash, work })
             }
             Accepted::SideTooLong { height } => Ok(ConnectOutcome::SideBranchTooLong { height }),
-            Accepted::Reorganised { fork_height, old_height, old_hash, connected } => {
+            Accepted::Reorganized { fork_height, old_height, old_hash, connected } => {
                 let old_work = self.store.tip().chainwork;
                 self.store.commit(&Change {
                     cut_to: Some(fork_height),
@@ -180,7 +185,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(self.tree.survey(batch, self.store.as_ref())?)
     }
 
-    /// Returns the state at the parent of a survey's unknown headers.
+    /// Returns the branch that a survey's unknown headers extend, up to their parent.
     ///
     /// # Errors
     /// Reading the store failed.
@@ -200,8 +205,8 @@ impl<S: HeaderStore> ChainWriter<S> {
     }
 }
 
-/// Adds headers to those that wait to be stored, or returns them if they do not follow those.
-fn collect(
+/// Adds headers to `unstored`, or returns them if they do not follow its last header.
+fn append_unstored(
     unstored: &mut Option<CheckedHeaders>,
     headers: CheckedHeaders,
 ) -> Option<CheckedHeaders> {
@@ -214,7 +219,7 @@ fn collect(
     }
 }
 
-/// Returns the state at a height of the stored chain.
+/// Returns the stored chain up to a height as a [`Branch`].
 fn stored_branch<S: HeaderStore>(
     store: &S,
     params: &'static Params,
@@ -225,7 +230,8 @@ fn stored_branch<S: HeaderStore>(
     Ok(Branch::resume(params, height, store.chainwork(height)?, &recent)?)
 }
 
-/// Logs changes of the bits at boundaries. Elsewhere the 20-minute rule of test networks changes them all the time.
+/// Logs changes of the bits at retargets. Changes at other heights come from the 20-minute rule of test networks, and
+/// are frequent.
 fn log_retargets(params: &Params, mut bits: u32, headers: &CheckedHeaders) {
     for (header, height) in headers.headers().iter().zip(headers.first_height()..) {
         if header.bits != bits && params.is_boundary(height) {

@@ -4,7 +4,7 @@ use crate::output::plot::Tick;
 use crate::query::series::Bucket;
 use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 
-/// Most dates on an axis.
+/// The greatest number of dates on an axis.
 const MAX_DATES: i64 = 9;
 
 const HOUR: i64 = 3600;
@@ -86,19 +86,19 @@ impl DateStep {
     }
 }
 
-/// Returns round dates, each at the height at which the chain reached it: that of the first later header. The times of headers
-/// sometimes run backwards.
+/// Returns round dates, each at the height at which the chain first reached it. The times of headers sometimes run
+/// backwards, so a time counts only if it is later than all times before it.
 pub(super) fn date_ticks(buckets: &[Bucket], from: u32, to: u32) -> Vec<Tick> {
     let mut reached: Vec<(f64, i64)> = Vec::new();
-    let mut reach = |height: f64, time: u32| {
+    let mut record_if_later = |height: f64, time: u32| {
         let time = i64::from(time);
         if height >= f64::from(from) && reached.last().is_none_or(|last| last.1 < time) {
             reached.push((height, time));
         }
     };
     for bucket in buckets.iter().filter(|bucket| bucket.last >= from && bucket.first <= to) {
-        reach(f64::from(bucket.first) - 1.0, bucket.time_before);
-        reach(f64::from(bucket.last), bucket.time);
+        record_if_later(f64::from(bucket.first) - 1.0, bucket.time_before);
+        record_if_later(f64::from(bucket.last), bucket.time);
     }
     let ends = reached.first().zip(reached.last());
     let Some(((_, start), (_, end))) = ends else { return Vec::new() };
@@ -134,7 +134,7 @@ mod tests {
     use crate::primitives::Network;
     use crate::query::series::BucketBuilder;
 
-    /// Labels along a made-up chain with so many headers, a header every 10 minutes.
+    /// Returns the labels for a made-up chain with this many headers, one every 10 minutes.
     fn labels(headers: u32) -> Vec<String> {
         let mut header = params(Network::Mainnet).genesis;
         let mut collector = BucketBuilder::new((headers / 100).max(1), None);

@@ -7,10 +7,10 @@ use rayon::ThreadPoolBuilder;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs a future to its end on threads of its own, which have ended when this returns.
+/// Runs a future to its end on this thread, in a runtime that ends before this function returns.
 ///
 /// # Errors
-/// The system starts no threads.
+/// The system cannot start threads.
 pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     start_hashing_threads()?;
     let runtime = start_runtime().map_err(|error| CliError::no_threads(&error))?;
@@ -19,7 +19,7 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     Ok(output)
 }
 
-/// Starts the threads that hash. Rayon would start them at their first use, and panic if it cannot.
+/// Starts the threads that hash. Otherwise Rayon would start them at their first use, and would panic if it could not.
 pub(super) fn start_hashing_threads() -> Result<(), CliError> {
     static STARTED: AtomicBool = AtomicBool::new(false);
     if STARTED.swap(true, Ordering::Relaxed) {

@@ -61,9 +61,9 @@ pub struct Status {
     pub running: bool,
     /// Whether that process has caught up and follows new blocks.
     pub following: bool,
-    /// Number of peers that process is connected to.
+    /// Number of peers that the process is connected to.
     pub peers: usize,
-    /// The data folder, as `--data-dir` takes it.
+    /// Absolute path of the data folder that `--data-dir` names, without the network's subfolder.
     pub data_dir: PathBuf,
     /// Whether the chain has less than the minimum chain work, so that it is incomplete or not the network's.
     pub low_work: bool,
@@ -182,7 +182,7 @@ fn age_text(seconds: i64) -> String {
     }
 }
 
-/// Returns a text on when and by how much the difficulty changes. `tip_time` is the time of the tip.
+/// Returns a text that says when and by how much the difficulty will change. `tip_time` is the time of the tip.
 fn retarget_text(next: Option<&NextRetarget>, tip_time: u32) -> String {
     let Some(next) = next else { return "never on this network".to_owned() };
     let change = next.estimated_change_percent;

@@ -76,7 +76,8 @@ impl SyncArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// The store cannot be used, no peer could be used, or the chain is not the network's.
+/// The store or the peers cannot be used, the clock is wrong, the chain has too little work, or a timeout or signal
+/// ended the sync.
 pub(super) fn run(args: &SyncArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let started = Instant::now();
     let options = options(args, &context.config)?;
@@ -109,7 +110,8 @@ fn options(args: &SyncArgs, config: &AppConfig) -> Result<SyncOptions, CliError>
     })
 }
 
-/// Returns the options that `sync` and `serve` share: those of a sync that ends once it has caught up.
+/// Returns the options that `sync` and `serve` share. Unless the caller changes them, the sync ends once it has caught
+/// up.
 pub(super) fn sync_options(config: &AppConfig) -> Result<SyncOptions, CliError> {
     Ok(SyncOptions {
         peers: peer_options(config)?,
@@ -152,8 +154,8 @@ pub(super) fn hints(config: &AppConfig) -> Result<Hints, CliError> {
     }
 }
 
-/// Runs the sync and, for `serve`, the servers. Shows the progress of the sync and prints its events, until it
-/// ends or a signal comes.
+/// Runs the sync and, for `serve`, the servers. Shows the progress of the sync and prints its events, until the sync
+/// ends or a signal arrives.
 ///
 /// Events are printed on a thread of their own, so that a pipe that nobody reads does not block the sync.
 pub(super) fn watch_sync(
@@ -200,7 +202,7 @@ fn end(client: Arc<Client>, servers: Option<Servers>) -> Result<(), CliError> {
     if let Some(servers) = servers {
         servers.end();
     }
-    // A thread that still answers a request keeps the client until it is done.
+    // A thread that still answers a request also holds the client. That thread then drops it when it is done.
     if let Some(client) = Arc::into_inner(client) {
         client.shutdown().wait()?;
     }
@@ -283,7 +285,7 @@ fn summary(report: &SyncReport) -> [String; 2] {
             format!("{added} added in {took} ({} a second)", count(speed))
         }
     };
-    // Bytes that came without a usable peer are those of handshakes.
+    // If no peer could be used, the received bytes are only those of handshakes, and are not worth showing.
     let received = match report.peers {
         0 => "no peer used".to_owned(),
         peers => format!(

@@ -65,7 +65,7 @@ impl TxArgs {
     }
 }
 
-/// What `tx --block` prints.
+/// What `tx --block --json` prints.
 #[derive(Debug, Serialize)]
 struct Confirmed {
     in_active_chain: bool,
@@ -148,7 +148,7 @@ fn from_block(txid: &Txid, which: BlockId, context: &mut CommandContext) -> Resu
     let proof = fetched.checked.prove(&[*txid])?;
     let found = fetched.checked.position(txid);
     let found = found.and_then(|at| Some((at, fetched.checked.block().transactions().nth(at)?)));
-    // Always found: the proof above contains it.
+    // The block has the transaction, since otherwise `prove` above would have failed.
     let Some((position, view)) = found else { return Ok(()) };
     let proof = hex::encode(&proof.to_bytes());
     let info = &stored.info;

@@ -22,7 +22,7 @@ pub fn count(value: impl Into<u64>) -> String {
     text
 }
 
-/// Converts a number of things in memory, which fits on every supported platform.
+/// Converts a `usize`, such as a length in memory, to a `u64`. It fits on every supported platform.
 pub(crate) fn to_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
@@ -32,7 +32,7 @@ pub(crate) fn counted(value: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
 }
 
-/// Formats a number of bytes in decimal units: `81.3 MB`.
+/// Formats a number of bytes in decimal units: `81.30 MB`.
 pub(crate) fn size(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
@@ -68,7 +68,8 @@ fn scaled(value: f64, unit: &str) -> String {
     format!("{value:.decimals$} {}{unit}", PREFIXES[at])
 }
 
-/// Formats a difficulty with commas, and with as many decimals as are useful: `126,271,255,279,306.8`, `1.18`.
+/// Formats a difficulty with commas, with one decimal from 1000 on and up to eight below: `126,271,255,279,306.8`,
+/// `1.18`.
 pub(crate) fn decimal(value: f64) -> String {
     if value.abs() < 0.01 && value != 0.0 {
         return format!("{value:.4e}");
@@ -85,7 +86,8 @@ pub(crate) fn percent(value: f64) -> String {
     format!("{:+.0} %", value.round() + 0.0)
 }
 
-/// Formats a span of time in its two largest units: `3 d 4 h`, `12 min 5 s`, `0.42 s`.
+/// Formats a span of milliseconds in its two largest units, or below 10 s with two decimals: `3 d 4 h`, `12 min 5 s`,
+/// `0.42 s`.
 pub(crate) fn duration(milliseconds: u64) -> String {
     match milliseconds / 1000 {
         0..10 => format!("{:.2} s", to_f64(milliseconds) / 1000.0),

@@ -1,4 +1,5 @@
-//! Merkle proofs: those that are accepted here are accepted by the `bitcoin` crate, and show the same transactions.
+//! Checks that the `bitcoin` crate accepts every merkle proof that this crate accepts, and that both find the same
+//! transactions in it.
 
 use crate::primitives::{HEADER_LEN, MerkleRoot};
 use crate::spv::{CheckedProof, InvalidProof, ProofError};
@@ -8,7 +9,7 @@ use bitcoin::hashes::Hash;
 
 pub(super) fn run(bytes: &[u8]) {
     let mut bytes = bytes.to_vec();
-    // A root that the fuzzer could not find.
+    // The fuzzer cannot guess the merkle root of its proof, so the header gets the root that the proof leads to.
     if let Err(InvalidProof::Tree(ProofError::WrongRoot { got, .. })) = compare(&bytes) {
         let MerkleRoot(root) = got;
         bytes[36..68].copy_from_slice(&root);
@@ -33,7 +34,8 @@ fn compare(bytes: &[u8]) -> Result<CheckedProof, InvalidProof> {
         }
         (Ok(_), None) => panic!("accepted here alone"),
         (Err(_), None) => {}
-        // What is refused besides: see `PartialMerkleTree::extract`. The number of transactions has another bound there.
+        // `PartialMerkleTree::extract` says why it refuses proofs that the `bitcoin` crate accepts. The two also have
+        // different limits for the number of transactions.
         (Err(InvalidProof::Tree(error)), Some(_)) => assert!(
             matches!(
                 error,

@@ -1,4 +1,5 @@
-//! Messages, transactions and blocks: what is decoded survives encoding, and is what the `bitcoin` crate says.
+//! Checks messages, transactions and blocks: encoding what was decoded changes nothing, and the `bitcoin` crate decodes
+//! the same.
 
 use crate::chain::params;
 use crate::core_json::{TxInfo, decode_raw_tx};
@@ -16,7 +17,7 @@ const MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 
 const CHECKSUM_AT: usize = FRAME_HEAD_LEN - 4;
 
-/// The first byte says which message it is.
+/// Checks a message. The first byte selects its command, and the others are its payload.
 pub(super) fn run_message(bytes: &[u8]) {
     let Some((first, payload)) = bytes.split_first() else { return };
     let command = Command::ALL[usize::from(*first) % Command::ALL.len()];
@@ -25,18 +26,18 @@ pub(super) fn run_message(bytes: &[u8]) {
     let frame = encode_frame(MAGIC, &message);
     let again = decode_frame(&frame);
     match &message {
-        // The headers of the other chain are not kept.
+        // A decoded message does not keep the headers of another chain, so the encoded one lacks them.
         Message::Headers(HeadersMessage { headers, foreign: Some(_) }) => {
             assert_eq!(again, Message::Headers(HeadersMessage::plain(headers.clone())));
         }
         _ => assert_eq!(again, message),
     }
-    show(&message);
+    check_shown_text(&message);
     let undecoded = Message::Unknown { command, payload: payload.to_vec() };
     if let Ok(theirs) = deserialize::<RawNetworkMessage>(&encode_frame(MAGIC, &undecoded))
-        && !is_shown_otherwise(&message)
+        && !is_decoded_differently(&message)
     {
-        // Their checksum is that of the bytes that came, with what followed the message.
+        // Their checksum is not compared: it covers the received bytes, including any that follow the message.
         let theirs = serialize(&theirs);
         assert_eq!(theirs[..CHECKSUM_AT], frame[..CHECKSUM_AT], "{command}");
         assert_eq!(theirs[FRAME_HEAD_LEN..], frame[FRAME_HEAD_LEN..], "{command}");
@@ -50,16 +51,17 @@ fn decode_frame(frame: &[u8]) -> Message {
     Message::decode(frame.command, frame.payload).expect("it was encoded here")
 }
 
-/// Returns whether the `bitcoin` crate keeps other parts of such a message.
-fn is_shown_otherwise(message: &Message) -> bool {
+/// Returns whether the `bitcoin` crate keeps other parts of this message than we do, so that the two cannot be
+/// compared.
+fn is_decoded_differently(message: &Message) -> bool {
     match message {
         Message::Headers(HeadersMessage { foreign, .. }) => foreign.is_some(),
         _ => false,
     }
 }
 
-/// What is shown of a message is one line that controls no terminal.
-fn show(message: &Message) {
+/// Checks that the text that is shown of a message is one line without control characters.
+fn check_shown_text(message: &Message) {
     let text = match message {
         Message::Version(version) => safe_text(&version.user_agent_text()),
         Message::Reject(reject) => reject.reason_text(),
@@ -73,7 +75,7 @@ pub(super) fn run_transaction(bytes: &[u8]) {
     for is_witness in [None, Some(true), Some(false)] {
         if let Some(raw) = decode_raw_tx(bytes, is_witness) {
             assert_eq!(raw.bytes(), bytes);
-            show_transaction(&raw);
+            check_transaction_json(&raw);
         }
     }
     if let Ok(transaction) = Transaction::decode(bytes.to_vec()) {
@@ -85,7 +87,7 @@ pub(super) fn run_transaction(bytes: &[u8]) {
     }
 }
 
-fn show_transaction(transaction: &Transaction) {
+fn check_transaction_json(transaction: &Transaction) {
     let view = transaction.view();
     let rule = view.check().err().map(|fault| fault.rule());
     assert_eq!(rule == Some("bad-txns-vin-empty"), view.inputs().len() == 0);
@@ -93,7 +95,7 @@ fn show_transaction(transaction: &Transaction) {
     assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap().is_object());
 }
 
-/// The block is held to its own header, with the merkle root that it has.
+/// Checks a block against its own header, after setting the header's merkle root to that of the transactions.
 pub(super) fn run_block(bytes: &[u8]) {
     compare_block(bytes);
     let Ok(block) = Block::decode(bytes.to_vec()) else { return };

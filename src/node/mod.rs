@@ -1,7 +1,8 @@
-//! The tasks that run on the network: the sync, the crawl, single requests, the watch of transactions, the control socket.
+//! The tasks that exchange messages with peers (the sync, the crawl, single requests, pings, the watch of transactions,
+//! and the server for peers that connect), and the server of the control socket.
 //!
-//! They connect the pure state machines with connections, the store, the clock and random numbers. The layers above use the
-//! network only through this module.
+//! They connect the pure state machines with connections, the store, the clock and random numbers. The layers above
+//! reach peers only through this module.
 
 mod addresses;
 pub(crate) mod control;

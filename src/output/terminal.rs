@@ -1,4 +1,4 @@
-//! The terminal that bars are drawn on.
+//! The terminal that progress bars are drawn on.
 
 use console::Term;
 use indicatif::{MultiProgress, ProgressDrawTarget, TermLike};
@@ -17,14 +17,14 @@ const CLEAR: &str = "\r\u{1b}[J";
 const RATE: u8 = 20;
 
 /// With fewer columns, bars are hidden: their lines would wrap, and a line that wraps is not cleared completely.
-const NARROWEST: u16 = 26;
+const MIN_COLUMNS: u16 = 26;
 
 /// Returns the number of columns that a line on standard error may fill.
 pub(super) fn columns() -> usize {
     usize::from(WithMargin(Term::stderr()).width())
 }
 
-/// Returns whether the terminal has no escape codes, according to `TERM`.
+/// Returns whether the terminal understands no escape codes: `TERM` is `dumb`, empty or not set.
 pub(crate) fn is_dumb() -> bool {
     env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
@@ -46,10 +46,11 @@ pub(super) fn is_piped() -> bool {
     status.is_ok_and(|status| FileType::from_raw_mode(status.st_mode).is_fifo())
 }
 
-/// Returns the place for bars on standard error. Bars are hidden if it is no terminal or if `wanted` is false.
+/// Returns the place for bars on standard error. Bars are hidden if `wanted` is false, or if standard error is not a
+/// terminal, is a dumb one, or is too narrow.
 pub(crate) fn bars(wanted: bool) -> MultiProgress {
     let terminal = Term::buffered_stderr();
-    let has_room = terminal.width() >= NARROWEST;
+    let has_room = terminal.width() >= MIN_COLUMNS;
     let target = if wanted && io::stderr().is_terminal() && !is_dumb() && has_room {
         let terminal = Box::new(WithMargin(terminal));
         ProgressDrawTarget::term_like_with_hz(terminal, RATE)
@@ -93,7 +94,8 @@ impl<T: TermLike> TermLike for WithMargin<T> {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        // The line is cleared already. In a window that becomes narrower, spaces would wrap to another row.
+        // The line is cleared already, so spaces are left out. In a window that becomes narrower, they would wrap to
+        // another row.
         if text.chars().all(|c| c == ' ') { Ok(()) } else { self.0.write_str(text) }
     }
 
@@ -111,7 +113,7 @@ impl<T: TermLike> TermLike for WithMargin<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLEAR, MARGIN, NARROWEST, WithMargin};
+    use super::{CLEAR, MARGIN, MIN_COLUMNS, WithMargin};
     use crate::format::{count, size};
     use crate::output::bar::sized;
     use crate::output::{SyncBar, SyncProgress, SyncStage};
@@ -119,7 +121,7 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    const LONG: u64 = 5_000_000;
+    const TOTAL_HEADERS: u64 = 5_000_000;
 
     /// A terminal of this many columns that records what is written.
     #[derive(Clone, Debug)]
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn bars_leave_the_margin_free() {
-        for columns in [NARROWEST, 30, 49, 50, 60, 75, 76, 80, 120, 200] {
+        for columns in [MIN_COLUMNS, 30, 49, 50, 60, 75, 76, 80, 120, 200] {
             let written = lines(columns, |bars, room| {
                 let mut sync = SyncBar::sized(bars, 4_999_999, 5_000_000, move || room, false);
                 for stage in [
@@ -200,14 +202,14 @@ mod tests {
                     SyncStage::Stalled,
                     SyncStage::AtTip,
                 ] {
-                    for height in [LONG - 1, LONG] {
-                        sync.update(progress(stage, height, LONG));
+                    for height in [TOTAL_HEADERS - 1, TOTAL_HEADERS] {
+                        sync.update(progress(stage, height, TOTAL_HEADERS));
                     }
                 }
                 sync.finish();
                 for unit in [count as fn(u64) -> String, size] {
-                    let bar = sized(bars, LONG, "verifying headers", unit, move || room);
-                    (0..LONG).step_by(1_000_000).for_each(|at| bar.set_position(at));
+                    let bar = sized(bars, TOTAL_HEADERS, "verifying headers", unit, move || room);
+                    (0..TOTAL_HEADERS).step_by(1_000_000).for_each(|at| bar.set_position(at));
                     bar.finish_and_clear();
                 }
             });
@@ -231,7 +233,8 @@ mod tests {
                  0/s  8 peers  24.14 MB",
             ),
         ] {
-            // The speed is 0 until the bar has taken a second sample, which it may have by its own clock.
+            // A bar shows the speed 0 until it takes a second sample. Its own clock decides when, so the line is drawn
+            // up to 9 times.
             let mut shown =
                 (0..9).map(|_| last_line(columns, SyncStage::Downloading, 298_000, 930_000));
             assert!(shown.any(|shown| shown == line), "{columns}: {line}");

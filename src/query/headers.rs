@@ -159,7 +159,7 @@ impl Headers {
         let read = span.map(|span| stored_headers(&span)).unwrap_or_default();
         let follows = |first: &StoredHeader| self.last.is_none_or(|last| first.header.prev == last);
         if !read.first().is_some_and(follows) {
-            return Err(ReadError::Reorganised { height: self.next });
+            return Err(ReadError::Reorganized { height: self.next });
         }
         if let Some(last) = read.last() {
             (self.last, self.next) = (Some(last.hash), last.height.saturating_add(1));

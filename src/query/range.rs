@@ -70,7 +70,7 @@ impl<'a> HeaderRange<'a> {
     /// Checks that the run contains `from..=end` and links to the previous step. Then the range goes on after `end`.
     fn advance(&mut self, run: &StoredRun, from: u32, end: u32) -> Result<(), ReadError> {
         let at = |height: u32| usize::try_from(height - run.first_height).unwrap_or(usize::MAX);
-        let reorganised = |height| ReadError::Reorganised { height };
+        let reorganised = |height| ReadError::Reorganized { height };
         let first = run.headers.get(at(from)).ok_or(reorganised(from))?;
         if self.last.is_some_and(|last| first.prev != last) {
             return Err(reorganised(from));

@@ -53,7 +53,7 @@ pub enum ReadError {
     #[error(
         "the chain was reorganised at height {height} while it was read: run the command again"
     )]
-    Reorganised {
+    Reorganized {
         /// The first height that does not follow from the headers before it.
         height: u32,
     },
@@ -66,7 +66,7 @@ impl ReadError {
             Self::NothingStored { .. } => Trouble::NotFound,
             Self::NoAnswer { .. } => Trouble::InUse,
             Self::Remote { damaged: true, .. } | Self::Resume(_) => Trouble::Damaged,
-            Self::Remote { .. } | Self::Reorganised { .. } => Trouble::Failed,
+            Self::Remote { .. } | Self::Reorganized { .. } => Trouble::Failed,
             Self::Store(error) => error.trouble(),
         }
     }
@@ -207,7 +207,7 @@ impl ChainReader {
             let more = next(from + read, count - read)?;
             let Some(first) = more.headers.first() else { return Ok(run) };
             if Some(&first.prev) != run.hashes.last() {
-                return Err(ReadError::Reorganised { height: from + read });
+                return Err(ReadError::Reorganized { height: from + read });
             }
             run.headers.extend(more.headers);
             run.hashes.extend(more.hashes);

@@ -61,7 +61,7 @@ pub(crate) fn next_retarget(
     let from = Branch::resume_from(params, tip.height);
     let run = reader.run(from, tip.height - from + 1)?;
     if run.hashes.last() != Some(&tip.hash) {
-        return Err(ReadError::Reorganised { height: tip.height });
+        return Err(ReadError::Reorganized { height: tip.height });
     }
     let branch = Branch::resume(params, tip.height, tip.chainwork.clone(), &run.headers)?;
     let height = params.period_start(tip.height).saturating_add(params.interval);

@@ -20,10 +20,10 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// The most combinations of two damaged versions of a page that are tried.
+/// How many combinations of a damaged page with the one derived from its lane are tried at most.
 const MAX_MIXES: u32 = 4096;
-/// How many pages before a damaged one are recovered, at most, to find the parent of its first header. A node of sled's has
-/// at most this many pages.
+/// How many pages before a damaged one are recovered, at most, to find the parent of its first header. sled writes up
+/// to this many pages as one node, and a single hole makes all of them unreadable.
 const MAX_STEPS_BACK: u32 = 16;
 
 /// A damaged database from which pages are recovered.
@@ -36,18 +36,18 @@ pub(super) struct Salvage {
     file: Option<File>,
     /// The records found anywhere in the file, which is searched when one of them is first needed.
     directory: OnceCell<Directory>,
-    /// The tip by the tip record, or by a later version of it; `None` if there is none.
+    /// The tip of the tip record, or a later tip that was found in the file; `None` without a tip record.
     tip: Option<ChainTip>,
-    /// The height up to which (exclusively) the tree's parity records cover the headers, if the tip record is there.
+    /// The height up to which (exclusively) the tree's parity records cover the headers; `None` without a tip record.
     indexed_to: Option<u32>,
-    /// The damaged pages that other pages of their lanes needed: their recovered bytes, or `None` for a page whose recovery
-    /// has failed or has not ended yet.
+    /// The recovered bytes of damaged pages, which the recovery of other pages of their lanes needs; `None` for a page
+    /// whose recovery has failed or has not ended yet.
     recovered: RefCell<HashMap<u32, Option<Vec<u8>>>>,
 }
 
-/// The headers of one page that link to its parent.
+/// The headers that were recovered from one page: the first ones, as far as they link to the page's parent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Piece {
+pub(super) struct RecoveredPage {
     pub(super) headers: Vec<Header>,
     /// Whether the next page or the tip record confirms that the page ends with the last of them.
     is_confirmed: bool,
@@ -77,9 +77,11 @@ impl Salvage {
         Ok(salvage)
     }
 
-    /// Returns the tip with the most work of those that are recorded anywhere in a damaged file, or that pages end with, if that
-    /// is more than the tree's tip has. A hole in the last batch makes the batch look as if it had never been complete, and
-    /// may lie in its tip record.
+    /// Returns the tip with the most work that is found in the file, if it is higher and has more work than the tree's
+    /// tip. A tip comes from a tip record, if a page ends with its hash, or from the last header of a page.
+    ///
+    /// A hole in the last batch makes the whole batch look incomplete, so the tree does not have it. The hole may also
+    /// be in the batch's tip record.
     fn later_tip(&self, tree: &ChainTip) -> Option<ChainTip> {
         let directory = self.directory();
         let recorded = directory.record(TIP_KEY).filter_map(|bytes| decode_tip(&bytes));
@@ -107,20 +109,20 @@ impl Salvage {
         self.records.as_ref()
     }
 
-    /// Returns the tip by the tip record, or by a version of it.
+    /// Returns the tip of the tip record, or a later tip that was found in the file.
     pub(super) fn tip(&self) -> Option<&ChainTip> {
         self.tip.as_ref()
     }
 
-    /// Returns whether the tree leads to a page with just these headers.
-    pub(super) fn is_intact(&self, number: u32, piece: &Piece) -> bool {
+    /// Returns whether a piece is confirmed, and the tree leads to a page with exactly its headers.
+    pub(super) fn is_intact(&self, number: u32, piece: &RecoveredPage) -> bool {
         let stored = self.stored(&page_key(number));
         let page = stored.and_then(|bytes| decode_page(number * PAGE, &bytes).ok());
         piece.is_confirmed && page.is_some_and(|page| page.headers == piece.headers)
     }
 
     /// Returns the best version of a page whose headers follow `parent`; it is empty if there is none.
-    pub(super) fn page(&self, number: u32, parent: &BlockHash) -> Piece {
+    pub(super) fn page(&self, number: u32, parent: &BlockHash) -> RecoveredPage {
         let end = self.end_of(number);
         let best = self.best_version(number, parent, end);
         if best.is_confirmed {
@@ -130,15 +132,16 @@ impl Salvage {
         self.by_lane(number, parent, end, best, other)
     }
 
-    /// Returns a page as its lane gives it, or `best` if that has more headers. `other` returns the lane's other pages.
+    /// Returns the page that its lane gives, or `best` if that has more headers. `other` returns the lane's other
+    /// pages.
     fn by_lane(
         &self,
         number: u32,
         parent: &BlockHash,
         end: Option<BlockHash>,
-        mut best: Piece,
+        mut best: RecoveredPage,
         other: impl Fn(u32) -> Vec<u8>,
-    ) -> Piece {
+    ) -> RecoveredPage {
         for derived in self.derived(number, other) {
             best = self.combine(number, parent, end, &derived, best);
             if best.is_confirmed {
@@ -150,9 +153,14 @@ impl Salvage {
 
     /// Returns the first version of a page that is confirmed, or else the longest one. Pages without a number are versions
     /// too if they follow `parent`.
-    fn best_version(&self, number: u32, parent: &BlockHash, end: Option<BlockHash>) -> Piece {
+    fn best_version(
+        &self,
+        number: u32,
+        parent: &BlockHash,
+        end: Option<BlockHash>,
+    ) -> RecoveredPage {
         let following = std::iter::once_with(|| self.directory().following(parent)).flatten();
-        let mut best = Piece::default();
+        let mut best = RecoveredPage::default();
         for bytes in self.page_versions(number).chain(following) {
             let piece = self.read(number, &bytes, parent, end);
             if piece.is_confirmed {
@@ -164,7 +172,13 @@ impl Salvage {
     }
 
     /// Reads the headers in a page's bytes as if its parent was `parent`.
-    fn read(&self, number: u32, bytes: &[u8], parent: &BlockHash, end: Option<BlockHash>) -> Piece {
+    fn read(
+        &self,
+        number: u32,
+        bytes: &[u8],
+        parent: &BlockHash,
+        end: Option<BlockHash>,
+    ) -> RecoveredPage {
         read_piece(number, bytes, parent, self.params, |hash| self.is_end(end, hash))
     }
 
@@ -206,23 +220,24 @@ impl Salvage {
     /// Combines the versions of a page with the one derived from its lane. If no combination is confirmed, returns the
     /// derived page, or `best` if that has more headers.
     ///
-    /// Without a following page nothing is confirmed. On a test network, where half of all hashes are proof of work, such
-    /// a page may have a damaged header.
+    /// If neither a following page nor the tip record is found, nothing is confirmed. On regtest, where half of all
+    /// hashes meet the target, such a page may then have a damaged header.
     fn combine(
         &self,
         number: u32,
         parent: &BlockHash,
         end: Option<BlockHash>,
         derived: &[u8],
-        best: Piece,
-    ) -> Piece {
+        best: RecoveredPage,
+    ) -> RecoveredPage {
         let read = |bytes: &[u8]| self.read(number, bytes, parent, end);
         let mut mixes = Mixes { read: &read, left: 0 };
         let versions = self.page_versions(number).chain([derived.to_vec()]).take(3);
         let headless = std::iter::once_with(|| self.directory().headless(derived)).flatten();
         let mixed = versions.chain(headless).find_map(|bytes| mixes.find(bytes, derived));
         let piece = mixed.unwrap_or_else(|| longer(read(derived), best));
-        // The lane needs all bytes of a page, so headers from the beginning of one do not replace its damaged bytes.
+        // The lane needs all bytes of a page, so a page of which only the first headers are known does not replace a
+        // damaged one.
         if piece.is_confirmed || piece.headers.len() == PAGE as usize {
             self.recovered.borrow_mut().insert(number, Some(bytes_of(&piece.headers)));
         }
@@ -248,8 +263,9 @@ impl Salvage {
         )
     }
 
-    /// Returns what the exclusive or of a lane's pages may be, and the height up to which (exclusively) each version
-    /// covers their headers. A hole in the last batch leaves the tree with older pending bytes than the log has.
+    /// Returns the possible values of the exclusive or of a lane's pages, each with the height up to which
+    /// (exclusively) it covers their headers. There can be several: after a hole in the last batch, the tree has an
+    /// older record of the pending headers than the log.
     fn lanes(&self, key: [u8; 4]) -> Vec<(Vec<u8>, u32)> {
         let body = |record: Vec<u8>| lane_body(&record, key).map(<[u8]>::to_vec);
         let stored = self.versions(&key).find_map(body);
@@ -276,7 +292,8 @@ impl Salvage {
         pending
     }
 
-    /// Returns whether headers up to a height (exclusively) are part of the chain, and not all of them in the index.
+    /// Returns whether the headers up to a height (exclusively) are part of the chain, but not all of them are in the
+    /// index.
     fn is_pending(&self, end: u32) -> bool {
         let is_stored = self.tip.as_ref().is_some_and(|tip| end <= tip.height + 1);
         is_stored && self.indexed_to.is_some_and(|indexed_to| end > indexed_to)
@@ -288,8 +305,8 @@ impl Salvage {
         recovered.or_else(|| self.page_versions(number).next()).unwrap_or_default()
     }
 
-    /// Returns the bytes of a page for its lane. A damaged page is first recovered from its own lane, for which the page
-    /// before it may have to be recovered as well, up to `steps` pages back.
+    /// Returns the bytes of a page, from which another page of its lane is derived. A damaged page is first recovered
+    /// itself. For that, the page before it may have to be recovered as well, up to `steps` pages back.
     fn recovered(&self, number: u32, steps: u32) -> Vec<u8> {
         let (page, end) = (self.any_version(number), self.end_of(number));
         let is_whole = Ends::of(&page).is_some_and(|ends| self.is_end(end, &ends.last));
@@ -310,7 +327,8 @@ impl Salvage {
     }
 }
 
-/// Encodes a page for its lane, without the work before it: only headers are read from what the lane derives.
+/// Encodes a page for its lane. The work before the page is left at zero, since only the headers of a derived page are
+/// read.
 fn bytes_of(headers: &[Header]) -> Vec<u8> {
     let parent = headers.first().map_or(BlockHash::ZERO, |header| header.prev);
     let mut bytes = parent.0.to_vec();
@@ -319,7 +337,7 @@ fn bytes_of(headers: &[Header]) -> Vec<u8> {
     bytes
 }
 
-fn longer(one: Piece, other: Piece) -> Piece {
+fn longer(one: RecoveredPage, other: RecoveredPage) -> RecoveredPage {
     if other.headers.len() > one.headers.len() { other } else { one }
 }
 
@@ -330,7 +348,7 @@ fn read_piece(
     parent: &BlockHash,
     params: &Params,
     is_end: impl Fn(&BlockHash) -> bool,
-) -> Piece {
+) -> RecoveredPage {
     let mut bytes = bytes.to_vec();
     if let Some(stored) = bytes.first_chunk_mut() {
         *stored = parent.0;
@@ -342,11 +360,11 @@ fn read_piece(
     }
     let whole = bytes.len() - bytes.len().saturating_sub(PAGE_HEAD) % RECORD;
     bytes.truncate(whole);
-    let Ok(page) = decode_page(number * PAGE, &bytes) else { return Piece::default() };
+    let Ok(page) = decode_page(number * PAGE, &bytes) else { return RecoveredPage::default() };
     let (good, _) = link_batch(params, page.headers);
     let end = good.hashes().position(|hash| is_end(&hash));
     let count = end.map_or(good.headers().len(), |at| at + 1);
-    Piece { headers: good.headers()[..count].to_vec(), is_confirmed: end.is_some() }
+    RecoveredPage { headers: good.headers()[..count].to_vec(), is_confirmed: end.is_some() }
 }
 
 /// Combines a page that has a hole with the one derived from its lane, which is wrong wherever another page of the
@@ -356,25 +374,34 @@ struct Mixes<'a, R> {
     left: u32,
 }
 
-impl<R: Fn(&[u8]) -> Piece> Mixes<'_, R> {
-    fn find(&mut self, page: Vec<u8>, derived: &[u8]) -> Option<Piece> {
+impl<R: Fn(&[u8]) -> RecoveredPage> Mixes<'_, R> {
+    fn find(&mut self, page: Vec<u8>, derived: &[u8]) -> Option<RecoveredPage> {
         self.left = MAX_MIXES;
         let differ = |at: &usize| page.get(*at..*at + RECORD) != derived.get(*at..*at + RECORD);
         let len = page.len().min(derived.len());
         let places: Vec<usize> =
             (PAGE_HEAD..len.saturating_sub(RECORD - 1)).step_by(RECORD).filter(differ).collect();
-        self.try_from(page, derived, &places)
+        let piece = (self.read)(&page);
+        if piece.is_confirmed { Some(piece) } else { self.try_replacing(&page, derived, &places) }
     }
 
-    fn try_from(&mut self, page: Vec<u8>, derived: &[u8], places: &[usize]) -> Option<Piece> {
-        self.left = self.left.checked_sub(1)?;
-        let piece = (self.read)(&page);
-        if piece.is_confirmed {
-            return Some(piece);
-        }
-        let (first, rest) = places.split_first()?;
-        let mut other = page.clone();
-        other[*first..*first + RECORD].copy_from_slice(&derived[*first..*first + RECORD]);
-        self.try_from(other, derived, rest).or_else(|| self.try_from(page, derived, rest))
+    /// Tries each non-empty choice of places once.
+    fn try_replacing(
+        &mut self,
+        page: &[u8],
+        derived: &[u8],
+        places: &[usize],
+    ) -> Option<RecoveredPage> {
+        places.iter().zip(1..).find_map(|(place, next)| {
+            self.left = self.left.checked_sub(1)?;
+            let mut other = page.to_vec();
+            other[*place..*place + RECORD].copy_from_slice(&derived[*place..*place + RECORD]);
+            let piece = (self.read)(&other);
+            if piece.is_confirmed {
+                Some(piece)
+            } else {
+                self.try_replacing(&other, derived, &places[next..])
+            }
+        })
     }
 }

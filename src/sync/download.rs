@@ -22,7 +22,7 @@ pub const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 /// A range is requested from a second peer after this many times the usual answer time, and not before the floor.
 const RACE_FACTOR: u32 = 3;
 const RACE_FLOOR: Duration = Duration::from_millis(150);
-/// The same before any peer has answered.
+/// A range is requested from a second peer after this time if no peer has answered anything yet.
 const RACE_BEFORE_ANSWERS: Duration = Duration::from_secs(2);
 
 /// How many headers the first peer is asked for at once until its speed is known; later peers get fewer.
@@ -44,7 +44,7 @@ pub(super) struct Download {
     /// The last locator that was made from the stored chain.
     pub(super) locator: Vec<BlockHash>,
     pub(super) commands: Vec<SyncCommand>,
-    /// Whether more peers may connect soon: until then, hints that no peer follows are not given up.
+    /// Whether more peers may connect soon. While that is so, hints that no peer follows are not given up.
     pub(super) more_peers_expected: bool,
     /// Whether a presync is under way: headers are checked and not stored, so `connected` does not move.
     pub(super) presync: bool,
@@ -78,7 +78,8 @@ impl Download {
         }
     }
 
-    /// Adds a peer that has connected. The height that it announced only keeps it from being asked for more.
+    /// Adds a peer that has connected. The height that it announced is used only to not ask it for headers above that
+    /// height.
     pub(super) fn add_peer(&mut self, peer_id: PeerId, announced: u32, round_trip: Duration) {
         let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
         let window = FIRST_IN_FLIGHT / peers.saturating_add(1);
@@ -113,7 +114,7 @@ impl Download {
         }
     }
 
-    /// Returns whether a peer owes no answer and will not be asked either.
+    /// Returns whether a peer owes no answer, and is not asked for more because it has confirmed our tip.
     pub(super) fn is_idle(&self, peer_id: PeerId) -> bool {
         self.peers.get(&peer_id).is_some_and(|peer| peer.is_at_end() && peer.requests.is_empty())
     }
@@ -124,7 +125,8 @@ impl Download {
         self.peers.iter().filter_map(|(peer_id, peer)| Some((*peer_id, waited(peer)?))).collect()
     }
 
-    /// Forgets what a peer sent and is not stored. The peer is asked again with the stored tip's locator.
+    /// Abandons a peer's requests, and forgets what its answers have shown of its chain, except that it leaves the
+    /// hints. The peer is asked again with the stored tip's locator.
     pub(super) fn start_over(&mut self, peer_id: PeerId) {
         self.ranges.remove_owner(peer_id);
         self.prefetched.remove_owner(peer_id);
@@ -135,7 +137,7 @@ impl Download {
         }
     }
 
-    /// Records that a peer has nothing that can be used now.
+    /// Records that a peer has nothing more that can be used now, as if it had confirmed our tip.
     pub(super) fn confirm_end_of(&mut self, peer_id: PeerId) {
         if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.confirm_end();
@@ -147,8 +149,9 @@ impl Download {
         self.presync = presync;
     }
 
-    /// Asks a peer, besides everything else, for what follows the tip's parent. A peer that has the tip answers at least with
-    /// the tip. (If it were asked for what follows the tip, its answer would be empty, as that of a peer that is behind.)
+    /// Asks a peer, in addition to its other requests, for what follows the tip's parent. A peer that has the tip
+    /// answers at least with the tip. (If it were asked for what follows the tip, its answer would be empty, like that
+    /// of a peer that is behind.)
     pub(super) fn check_tip(
         &mut self,
         now: Duration,
@@ -234,7 +237,7 @@ impl Download {
         }
     }
 
-    /// Returns whether the download goes by ranges now, and not by the tail.
+    /// Returns whether the download requests ranges now, and not the tail.
     fn uses_ranges(&self, now: Duration) -> bool {
         self.tail.is_idle() && self.can_request_ranges(now, self.connected.height)
     }
@@ -246,22 +249,23 @@ impl Download {
         !self.presync && self.ranges.ends_gap(reached) && self.can_request_ranges(now, reached)
     }
 
-    /// Returns whether there is a peer to download ranges from, above a height.
+    /// Returns whether some peer can be asked for ranges above a height, or has already been asked for the next one.
     fn can_request_ranges(&self, now: Duration, connected: u32) -> bool {
         if !self.hints.on || !self.ranges.remain_above(connected) || self.ranges.is_gap(connected) {
             return false;
         }
         let head = self.ranges.get(self.ranges.head(connected));
         let needed = head.map_or(connected, |range| range.cursor.height);
-        // A late peer may never answer, perhaps because it lacks what it was asked for.
+        // An answer counts as expected only until it is late: a late peer may never answer, perhaps because it lacks
+        // the headers.
         let patience = self.patience();
         let busy =
             head.is_some_and(|range| !range.parts.is_empty() || range.is_awaited(now, patience));
         // A silent peer does not keep the others from going on without ranges, unless it is the only one.
         let alone = self.peers.len() == 1;
         let may_have = |peer: &Peer| {
-            let speaks = alone || !peer.is_silent(now, SILENT);
-            !peer.left_hints && peer.has_above(needed) && speaks
+            let may_answer = alone || !peer.is_silent(now, SILENT);
+            !peer.left_hints && peer.has_above(needed) && may_answer
         };
         busy || self.peers.values().any(may_have)
     }
@@ -273,11 +277,12 @@ impl Download {
         if self.ranges.keep_store_busy(self.connected.height) {
             return;
         }
-        // The prefetch comes first: its answers come one after another, and the ranges use what is left of the lines.
+        // The prefetch is requested first, since each of its requests has to wait for the answer before. Ranges use the
+        // remaining bandwidth.
         self.request_prefetch(now);
         let patience = self.patience();
         let mut peer_ids: Vec<PeerId> = self.peers.keys().copied().collect();
-        // Ranges that others owe go to the peers that have answered last.
+        // The peers that answered most recently are first in line for ranges that other peers owe.
         peer_ids.sort_by_key(|peer_id| Reverse(self.peers[peer_id].waiting_since().unwrap_or(now)));
         // Each peer gets one range per round, so that all peers share the next ranges.
         loop {
@@ -351,7 +356,7 @@ impl Download {
             {
                 peer.cursor = None;
             }
-            // While answers follow each other only the cursor counts, so an older locator behind it will do.
+            // A peer that knows the cursor ignores the hashes behind it, so these may be those of an older locator.
             if peer.cursor.is_none() || self.locator.is_empty() {
                 self.locator = locator(chain, tip, None);
             }
@@ -367,8 +372,9 @@ impl Download {
         }
     }
 
-    /// Returns how many ranges may be under way or wait to be connected. That is what the fastest store takes while an answer is
-    /// awaited, and some more, since peers do not answer in order; further ranges would only cost memory.
+    /// Returns how many ranges may be requested or wait to be connected: as many as the fastest store connects during
+    /// one answer time, and some more, since ranges do not arrive in order. Further ranges would only cost memory. Each
+    /// answer of the prefetch takes the place of a range.
     fn window(&self) -> usize {
         let awaited = self.typical_answer_time.map_or(u128::MAX, |usual| usual.as_millis());
         let awaited = usize::try_from(awaited).unwrap_or(usize::MAX);

@@ -27,10 +27,10 @@ impl HeaderSync {
 }
 
 impl Download {
-    /// Restarts the download from `connected` with the hints of one peer's chain; other peers are not refused for leaving
-    /// them. What was received and is not connected is forgotten.
+    /// Restarts the download from `connected` with these hints. What was received and is not connected is forgotten.
     ///
-    /// `prover` is the peer whose chain it is. That peer is disconnected if nobody delivers the chain after all.
+    /// `prover` is the peer whose chain the hints are from. Other peers are not refused for leaving them, and that peer is
+    /// disconnected if nobody delivers the chain after all. Without a prover the hints are the shipped ones.
     pub(super) fn restart_with_hints(
         &mut self,
         hints: Hints,
@@ -40,7 +40,9 @@ impl Download {
         let start = ChainPoint { height: 0, hash: self.genesis };
         self.ranges = Ranges::new(hints, start, self.ranges.stop_height());
         self.connected = connected;
-        self.hints = FollowedHints { on: true, proven: true, prover, left_by: BTreeMap::new() };
+        // Without a prover only shipped hints are left.
+        let proven = prover.is_some();
+        self.hints = FollowedHints { on: true, proven, prover, left_by: BTreeMap::new() };
         self.presync = false;
         self.prefetched = Prefetched::default();
         self.tail = Tail::default();

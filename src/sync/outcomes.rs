@@ -1,4 +1,4 @@
-//! Takes the outcomes of batches: records progress, blames senders, and reports events.
+//! Handles the outcomes of linking and connecting batches: records progress, drops peers at fault, and reports events.
 
 use super::header_sync::HeaderSync;
 use super::input::{Linked, StoredChain};
@@ -51,8 +51,9 @@ impl HeaderSync {
         self.report_new_tip(&extended);
     }
 
-    /// Blames the sender of a batch that breaks a rule which depends on its ancestors. The batches queued behind it are returned,
-    /// and are queued anew.
+    /// Drops the sender of a batch with a header that breaks a rule which depends on its ancestors. If the header is
+    /// only ahead of our clock, the sender stays connected. The connect thread returns the batches queued behind this
+    /// one, and they are connected in the new epoch.
     pub(super) fn on_refused(
         &mut self,
         now: Moment,
@@ -71,17 +72,18 @@ impl HeaderSync {
         }
     }
 
-    /// Drops a batch whose parent is not known, and what follows it. Its sender is asked again from the stored tip on, or is not
-    /// asked any more.
+    /// Drops a batch whose parent is not known, and the batches that follow it. If `request_again` is set, or if the
+    /// batch follows another peer's headers, its sender is asked again from the stored tip on. Otherwise the sender
+    /// counts as having nothing more.
     ///
-    /// While a branch has to show its work, a peer's headers only follow what the peer itself has sent. So where several peers
-    /// have sent the prefetch, all but the first are asked again. Otherwise their answers, even that nothing follows, would be
-    /// taken for answers about the stored tip.
+    /// During a presync, a peer's headers can only follow headers that the same peer has sent. So if several peers have
+    /// sent parts of the prefetch, all but the first are asked again. Otherwise their answers, even that nothing
+    /// follows, would be taken for answers about the stored tip.
     pub(super) fn on_orphan(&mut self, batch: BatchId, request_again: bool) {
         let Some(peer) = self.sender(batch) else { return };
         let follows_other = self.download.tail.get(batch).map(|batch| batch.follows_other);
         if follows_other.is_none() && !self.download.is_hinted_batch(batch) {
-            // It was dropped with one that it follows.
+            // The batch was dropped together with one that it follows.
             self.batches.remove(&batch);
             return;
         }
@@ -143,7 +145,7 @@ impl HeaderSync {
         }
     }
 
-    /// Counts and reports what a batch did to the chain, and returns what it has shown.
+    /// Records and reports what a batch did to the chain, and returns the verified work that it has brought.
     pub(super) fn record_outcome(
         &mut self,
         now: Moment,
@@ -175,8 +177,8 @@ impl HeaderSync {
         gain
     }
 
-    /// Reports the tip if the chain has more work than before. That is done once for all batches that were stored together, after
-    /// any reorganizations among them.
+    /// Reports the tip if the chain has more work than before. The callers do so once for all batches that were stored
+    /// together, after they have reported any reorganizations among them.
     pub(super) fn report_new_tip(&mut self, gain: &Gain) {
         if *gain == Gain::Chain {
             self.report(SyncEvent::NewTip(self.tip.clone()));
@@ -234,8 +236,8 @@ impl HeaderSync {
         self.report(SyncEvent::Reorganization { old: old_point, new, depth });
     }
 
-    /// Reports that peers have different chains, unless it is the network that changes to another branch: the chain is followed,
-    /// or all headers came from one peer.
+    /// Reports that peers have different chains. If the sync has caught up, or if all new headers came from one peer,
+    /// nothing is reported, since the network itself may have changed to another branch.
     fn report_disagreement(&mut self, other: ChainTip) {
         let senders = self.peers.values().filter(|peer| peer.sent_headers).count();
         let by_one = senders < 2 && self.tally.headers_added > 0;
@@ -244,7 +246,8 @@ impl HeaderSync {
         }
     }
 
-    /// Remembers the branch with the most work that was not stored: the peers may have nothing better.
+    /// Remembers the branch with the most work of those that were not stored. A sync that ends with too little work
+    /// names it, since the peers may have nothing better.
     fn record_rejected(&mut self, height: u32, work: &Work) {
         let best = &mut self.tally.best_rejected;
         if best.as_ref().is_none_or(|best| best.chainwork < *work) {
@@ -257,7 +260,7 @@ impl HeaderSync {
     }
 }
 
-/// Returns whether a batch brought anything new that is stored, or may be later.
+/// Returns whether a batch brought new headers that are stored now or may be stored later.
 fn is_new(outcome: &ConnectOutcome) -> bool {
     match outcome {
         ConnectOutcome::Unchanged

@@ -236,11 +236,13 @@ fn without_any_address_the_error_comes_at_once_with_the_reason() {
     program.run(&both).expect_code(2);
 }
 
-/// Addresses of the good peers that are connected and used: honest ones with the whole chain.
+/// Addresses of the good peers that are connected and used: those that have the whole chain. What one of them says of other
+/// addresses makes it no worse a source of headers.
 fn good_peers(population: &Population) -> Vec<SocketAddr> {
     let members = population.members.iter().zip(population.all_visits());
     let used = members.filter(|(member, visits)| {
-        let good = member.kind == Kind::Honest && member.services.has(ServiceFlags::NETWORK);
+        let has_chain = matches!(member.kind, Kind::Honest | Kind::Liar);
+        let good = has_chain && member.services.has(ServiceFlags::NETWORK);
         good && visits.open > 0 && visits.headers > 0
     });
     used.map(|(member, _)| member.address).collect()

@@ -18,7 +18,7 @@ fn a_tie_stays_with_the_first_seen_and_one_more_header_wins() {
     assert!(matches!(accepted, Accepted::Side { height: 10, hash } if hash == rivals[1].hash()));
     assert_eq!(world.memory.tip_hash(), chain[10].hash());
     let accepted = world.accept(&rivals[2..]);
-    let Accepted::Reorganised { fork_height, old_height, old_hash, connected } = accepted else {
+    let Accepted::Reorganized { fork_height, old_height, old_hash, connected } = accepted else {
         panic!("no reorganisation: {accepted:?}");
     };
     assert_eq!((fork_height, old_height, old_hash), (8, 10, chain[10].hash()));
@@ -34,7 +34,7 @@ fn a_replaced_chain_comes_back_when_it_gets_more_work() {
     world.accept(&rivals);
     let comeback = mine_run(&chain[10], 2, 2);
     assert!(matches!(world.accept(&comeback[..1]), Accepted::Side { height: 11, .. }));
-    let Accepted::Reorganised { fork_height, connected, .. } = world.accept(&comeback[1..]) else {
+    let Accepted::Reorganized { fork_height, connected, .. } = world.accept(&comeback[1..]) else {
         panic!("no reorganisation");
     };
     assert_eq!(fork_height, 8);
@@ -196,7 +196,7 @@ fn good_headers_before_a_bad_one_count_on_every_kind_of_branch() {
     assert_eq!(world.side_tips(), [side[1].hash()]);
     let winner = spoiled(&side[1], 4);
     let (accepted, rejection) = world.judge(LinkedBatch::without_work(winner.clone()));
-    assert!(matches!(accepted, Accepted::Reorganised { fork_height: 5, .. }));
+    assert!(matches!(accepted, Accepted::Reorganized { fork_height: 5, .. }));
     assert_eq!(rejection.unwrap().violation.rule(), "bad-version");
     assert_eq!(world.memory.tip_hash(), winner[3].hash());
     let (accepted, rejection) = world.judge(LinkedBatch::without_work(winner[4..].to_vec()));
@@ -221,7 +221,7 @@ fn a_fork_is_judged_by_its_own_ancestors() {
     let (accepted, rejection) = tree.accept(batch, &memory, u32::MAX).unwrap();
     assert_eq!(rejection, None);
     // One regular header has the work of sixteen exceptions: the shorter branch wins.
-    assert!(matches!(accepted, Accepted::Reorganised { fork_height: 12_100, .. }));
+    assert!(matches!(accepted, Accepted::Reorganized { fork_height: 12_100, .. }));
     memory.apply(&accepted);
     assert_eq!(tree.active().height(), 12_101);
     assert_eq!(tree.sides()[0].tip().height(), 12_103);

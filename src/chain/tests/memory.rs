@@ -30,7 +30,7 @@ impl Memory {
     pub(super) fn apply(&mut self, accepted: &Accepted) {
         match accepted {
             Accepted::Extended(run) => self.connect(run),
-            Accepted::Reorganised { fork_height, old_height, old_hash, connected } => {
+            Accepted::Reorganized { fork_height, old_height, old_hash, connected } => {
                 assert_eq!(*old_height, self.tip_height(), "the old end's height");
                 assert_eq!(*old_hash, self.tip_hash(), "the old end's hash");
                 assert_eq!(connected.first_height(), fork_height + 1);

@@ -78,7 +78,7 @@ fn a_replaced_chain_takes_the_place_of_the_branch_with_the_least_work() {
     }
     assert_eq!(world.tree.sides().len(), MAX_SIDE_BRANCHES);
     let winner = mine_run(&chain[15], 100, 6);
-    assert!(matches!(world.accept(&winner), Accepted::Reorganised { .. }));
+    assert!(matches!(world.accept(&winner), Accepted::Reorganized { .. }));
     assert_eq!(world.tree.sides().len(), MAX_SIDE_BRANCHES);
     assert!(world.side(&least).is_none());
     assert!(world.side(&chain[20]).is_some());
@@ -164,7 +164,7 @@ fn a_replaced_chain_that_is_too_long_is_dropped_with_its_forks() {
     accept_unmined(&mut world, &fork);
     accept_unmined(&mut world, &low);
     let winner = unmined(&genesis, 4, MAX_SIDE_HEADERS + 2);
-    assert!(matches!(accept_unmined(&mut world, &winner), Accepted::Reorganised { .. }));
+    assert!(matches!(accept_unmined(&mut world, &winner), Accepted::Reorganized { .. }));
     assert_eq!(world.side_tips(), [low[1].hash()]);
 }
 
@@ -222,5 +222,5 @@ fn a_chain_shorter_than_its_end_says_is_an_error_that_changes_nothing() {
     let answer = world.tree.accept(linked(&rival[2..]), &Short(&world.memory), NOW);
     let Err(TreeError::Resume(error)) = answer else { panic!("no error: {answer:?}") };
     assert_eq!(error, ResumeError { height: 10, from: 6, expected: 5, got: 4 });
-    assert!(matches!(world.accept(&rival[2..]), Accepted::Reorganised { .. }));
+    assert!(matches!(world.accept(&rival[2..]), Accepted::Reorganized { .. }));
 }

@@ -144,7 +144,7 @@ fn check_answer(
             assert_eq!(*height, model.known[hash].1);
             assert_eq!(model.best, best_before);
         }
-        Accepted::Reorganised { connected, .. } => {
+        Accepted::Reorganized { connected, .. } => {
             assert_eq!(connected.hashes().last(), Some(&model.best));
             assert!(connected.headers().ends_with(&news));
             assert_ne!(news[0].prev, best_before);

@@ -215,7 +215,7 @@ fn a_real_stale_block_seen_first_is_left_when_its_rival_gets_more_work() {
     assert!(matches!(accepted, Accepted::Side { height: STALE_HEIGHT, .. }));
     assert_eq!(tree.active().hash(), stale.hash(), "a tie stays with the first seen");
     let accepted = accept(&mut tree, &mut memory, &headers[rival + 1..=rival + 1]);
-    let Accepted::Reorganised { fork_height, connected, .. } = accepted else {
+    let Accepted::Reorganized { fork_height, connected, .. } = accepted else {
         panic!("no reorganisation: {accepted:?}");
     };
     assert_eq!(fork_height, STALE_HEIGHT - 1);

@@ -4,7 +4,9 @@
 //! If the program ends before that, the stored chain is still the old one, and the branch is downloaded again. So the work of
 //! the stored chain never becomes less.
 
-use super::{CandidateBranch, ChainError, ChainWriter, collect, log_retargets, stored_branch};
+use super::{
+    CandidateBranch, ChainError, ChainWriter, append_unstored, log_retargets, stored_branch,
+};
 use crate::chain::link_batch;
 use crate::chain::{Branch, ConnectOutcome, HeaderTree, LinkedBatch, MAX_SIDE_HEADERS, Rejection};
 use crate::store::{CandidateChange, Change, HeaderStore, StoredSide};
@@ -51,7 +53,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         let (headers, rejection) = candidate.branch.extend(batch, now);
         let height = candidate.branch.height();
         log_retargets(candidate.branch.params(), old_bits, &headers);
-        if let Some(rest) = collect(&mut candidate.unstored, headers) {
+        if let Some(rest) = append_unstored(&mut candidate.unstored, headers) {
             self.flush_candidate()?;
             if let Some(candidate) = &mut self.candidate {
                 candidate.unstored = Some(rest);

@@ -1,4 +1,4 @@
-//! What a connection's task reports.
+//! The events that the task of a connection reports.
 
 use super::disconnect::Disconnect;
 use super::traffic::TrafficCounters;
@@ -16,11 +16,12 @@ pub enum Direction {
     Inbound,
 }
 
-/// What is known of a peer after the handshake. All but `address`, `remote`, `local`, `direction`, `latency` and
-/// `traffic` is the peer's own word.
+/// What is known of a peer after the handshake. All fields except `address`, `remote`, `local`, `direction`, `latency`
+/// and `traffic` are the peer's own claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerInfo {
-    /// The address as it was given to [`Dialer::spawn`](crate::net::Dialer::spawn).
+    /// The address as it was given to [`Dialer::spawn`](crate::net::Dialer::spawn), or `remote` as text if the peer
+    /// dialled.
     pub address: String,
     /// The address at the other end of the socket; `None` through a proxy.
     pub remote: Option<SocketAddr>,
@@ -44,9 +45,9 @@ pub struct PeerInfo {
     pub wtxid_relay: bool,
     /// Its clock minus ours, in seconds.
     pub time_offset: i64,
-    /// Time from our `version` to the end of the handshake: one round trip, or two if the peer dialled.
+    /// Time from our `version` to the end of the handshake: about one round trip, whichever side dialled.
     pub latency: Duration,
-    /// The counters of the connection's bytes, which go on counting.
+    /// The counters of the connection's bytes. They keep counting while the connection lasts.
     pub traffic: TrafficCounters,
 }
 

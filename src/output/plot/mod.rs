@@ -1,7 +1,8 @@
 //! Draws charts as SVG, as PNG, or with the characters of a terminal.
 //!
-//! A [`Plot`] has series of numbers, axes with labels, and text, and knows nothing of Bitcoin. All three drawings use the same
-//! scales, and put labels inside the plotted area, so that it can be as wide as there is room.
+//! A [`Plot`] has series of numbers, axes with labels, and text, and knows nothing of Bitcoin. All three drawings use
+//! the same scales. SVG and PNG put the labels of the y axis inside the plotted area, so that it can have the whole
+//! width.
 
 mod axis;
 mod png;
@@ -26,7 +27,7 @@ pub(crate) struct Plot {
     pub y: Axis,
     /// The layers, from back to front.
     pub layers: Vec<PlotLayer>,
-    /// Values of the x axis that a vertical line marks.
+    /// Values on the x axis that are each marked by a vertical line.
     pub hairlines: Vec<Tick>,
 }
 
@@ -83,12 +84,12 @@ impl PlotLayer {
         }
     }
 
-    /// Returns whether it is drawn as an area.
+    /// Returns whether the layer is drawn as a filled area.
     fn is_filled(&self) -> bool {
         matches!(self, Self::Band(_) | Self::Area { .. })
     }
 
-    /// Returns the positions of the dots, or the corners of the line, or those around the area.
+    /// Returns the positions of the dots, the corners of the line, or the corners of the area's outline.
     fn outline(&self, plot: &Plot) -> Vec<Position> {
         let at = |x: f64, y: f64| (plot.x.position(x), 1.0 - plot.y.position(y));
         match self {
@@ -122,7 +123,7 @@ fn steps(points: &[Point]) -> impl Iterator<Item = (f64, f64)> + '_ {
 mod tests {
     use super::{Axis, Plot, PlotLayer, Point, Scale, Span, Tick};
 
-    /// A chart with one of everything.
+    /// A chart with a band, a line, a hairline, and labels on both axes.
     pub(super) fn sample() -> Plot {
         let points: Vec<Point> =
             (0..100_u32).map(|x| Point { x: f64::from(x), y: f64::from(x * x) }).collect();

@@ -1,7 +1,7 @@
 //! Draws charts as SVG.
 //!
-//! The plotted area can have any width, and text keeps its size: the positions of text are percentages, and only the lines are
-//! scaled. Colours are classes of `data/plot/plot.css`, so that a page's theme applies.
+//! The plotted area can have any width, and text keeps its size: the positions of text are percentages, and only the
+//! lines are scaled. The colours come from `data/plot/plot.css`, whose variables a page's theme can set.
 
 use super::{Plot, PlotLayer, Tick};
 use std::fmt::Write;
@@ -9,20 +9,23 @@ use std::fmt::Write;
 /// Height of the plotted area in pixels.
 const HEIGHT: f64 = 300.0;
 
-/// Height of the line of labels below it.
-const FOOT: f64 = 22.0;
+/// Height of the x axis labels below the plotted area.
+const X_LABELS_HEIGHT: f64 = 22.0;
 
 /// Width in pixels, if a style sheet sets no other.
 const WIDTH: f64 = 960.0;
 
-/// Height of the title above a chart in a file, and the space on both sides of it.
-const HEAD: f64 = 34.0;
+/// Height of the title above a chart in a file.
+const TITLE_HEIGHT: f64 = 34.0;
+
+/// Space to the left and to the right of a chart in a file.
 const MARGIN: f64 = 16.0;
 
-/// Width of the scaled part, in its own units.
-const UNITS: f64 = 1000.0;
+/// Width of the plotted area in the units of its view box.
+const VIEW_BOX_WIDTH: f64 = 1000.0;
 
-/// The style of a chart in a file, with light and dark colours, which a page would set.
+/// The style sheet of a chart in a file. It sets light and dark colours; a chart in a page gets its colours from the
+/// page.
 const FILE_STYLE: &str = concat!(
     include_str!("../../../data/plot/plot.css"),
     "svg{--paper:#fbfaf7;--ink:#20201e;--faint:#6d6b65;--rule:#e4e2dc;--accent:#a8480f}",
@@ -31,7 +34,7 @@ const FILE_STYLE: &str = concat!(
     ".plot{background:var(--paper)}.plot .title{font-size:13px;fill:var(--ink)}"
 );
 
-/// Returns the style of a chart in a file, whose hash a content security policy allows.
+/// Returns the style sheet of a chart in a file. A content security policy can allow it by its hash.
 pub(crate) fn file_style() -> &'static str {
     FILE_STYLE
 }
@@ -48,8 +51,8 @@ pub(crate) enum Embedding {
 /// Draws a chart.
 pub(crate) fn svg(plot: &Plot, embedding: Embedding) -> String {
     let mut out = String::with_capacity(1 << 14);
-    let (height, title) = (HEIGHT + FOOT, escaped(&plot.title));
-    let outer = if embedding == Embedding::File { height + HEAD } else { height };
+    let (height, title) = (HEIGHT + X_LABELS_HEIGHT, escaped(&plot.title));
+    let outer = if embedding == Embedding::File { height + TITLE_HEIGHT } else { height };
     // Writing to a String does not fail, here and below.
     let _ = write!(
         out,
@@ -60,13 +63,13 @@ pub(crate) fn svg(plot: &Plot, embedding: Embedding) -> String {
         let width = WIDTH - 2.0 * MARGIN;
         let _ = write!(
             out,
-            r#"<style>{FILE_STYLE}</style><text class="title" x="{MARGIN}" y="22">{title}</text><svg x="{MARGIN}" y="{HEAD}" width="{width}" height="{height}">"#
+            r#"<style>{FILE_STYLE}</style><text class="title" x="{MARGIN}" y="22">{title}</text><svg x="{MARGIN}" y="{TITLE_HEIGHT}" width="{width}" height="{height}">"#
         );
     }
     grid(&mut out, plot);
     let _ = write!(
         out,
-        r#"<svg class="box" width="100%" height="{HEIGHT}" viewBox="0 0 {UNITS} {HEIGHT}" preserveAspectRatio="none">"#
+        r#"<svg class="box" width="100%" height="{HEIGHT}" viewBox="0 0 {VIEW_BOX_WIDTH} {HEIGHT}" preserveAspectRatio="none">"#
     );
     for layer in &plot.layers {
         draw(&mut out, plot, layer);
@@ -79,7 +82,7 @@ pub(crate) fn svg(plot: &Plot, embedding: Embedding) -> String {
 
 fn grid(out: &mut String, plot: &Plot) {
     for tick in &plot.y.ticks {
-        let y = short(HEIGHT * (1.0 - plot.y.position(tick.at)));
+        let y = one_decimal(HEIGHT * (1.0 - plot.y.position(tick.at)));
         let _ = write!(out, r#"<line class="grid" x2="100%" y1="{y}" y2="{y}"/>"#);
     }
     for tick in &plot.hairlines {
@@ -98,8 +101,8 @@ fn draw(out: &mut String, plot: &Plot, layer: &PlotLayer) {
     let mut path = PathText::default();
     for (at, (x, y)) in layer.outline(plot).into_iter().enumerate() {
         match layer {
-            PlotLayer::Dots(_) => path.dot(x * UNITS, y * HEIGHT),
-            _ => path.corner(x * UNITS, y * HEIGHT, at == 0),
+            PlotLayer::Dots(_) => path.dot(x * VIEW_BOX_WIDTH, y * HEIGHT),
+            _ => path.corner(x * VIEW_BOX_WIDTH, y * HEIGHT, at == 0),
         }
     }
     if !path.text.is_empty() {
@@ -112,7 +115,7 @@ fn labels(out: &mut String, plot: &Plot) {
     for tick in &plot.y.ticks {
         let y = HEIGHT * (1.0 - plot.y.position(tick.at + plot.y.label_offset)) - 4.0;
         if y > 8.0 {
-            let _ = write!(out, r#"<text y="{}">{}</text>"#, short(y), escaped(&tick.label));
+            let _ = write!(out, r#"<text y="{}">{}</text>"#, one_decimal(y), escaped(&tick.label));
         }
     }
     for tick in &plot.hairlines {
@@ -123,7 +126,8 @@ fn labels(out: &mut String, plot: &Plot) {
     }
 }
 
-/// Writes a label at its value on the x axis: centred, or at the edges beside the value, inside the chart.
+/// Writes a label at its value on the x axis. The label is centred on the value, but near an edge it starts or ends at
+/// the value, so that it stays inside the chart.
 fn label(out: &mut String, plot: &Plot, tick: &Tick, y: f64, class: &str) {
     let position = plot.x.position(tick.at);
     let anchor = match position {
@@ -138,7 +142,8 @@ fn label(out: &mut String, plot: &Plot, tick: &Tick, y: f64, class: &str) {
     );
 }
 
-/// The text of a path. Its coordinates are tenths of a unit, relative to the point before.
+/// The text of a path. Its coordinates have at most one decimal. All but the first of a line are relative to the point
+/// before, which `at` holds in tenths of a unit.
 #[derive(Debug, Default)]
 struct PathText {
     text: String,
@@ -189,7 +194,7 @@ fn tenths(value: f64) -> i64 {
     (value * 10.0).round() as i64
 }
 
-fn short(value: f64) -> String {
+fn one_decimal(value: f64) -> String {
     format!("{value:.1}")
 }
 

@@ -98,7 +98,7 @@ fn draw_range(
     let mut summary = context.summary.lock().unwrap_or_else(PoisonError::into_inner);
     let plot = match draw(&mut reader, &mut summary, request) {
         // The chain changed while it was read. It is read once more.
-        Err(ReadError::Reorganised { .. }) => draw(&mut reader, &mut summary, request)?,
+        Err(ReadError::Reorganized { .. }) => draw(&mut reader, &mut summary, request)?,
         other => other?,
     };
     Ok(PageChart { request, plot, tip })

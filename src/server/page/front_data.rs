@@ -75,7 +75,7 @@ pub(super) fn read(context: &PageContext) -> Result<FrontData, PageError> {
     loop {
         attempts += 1;
         match read_once(context) {
-            Err(ReadError::Reorganised { .. }) if attempts < ATTEMPTS => {}
+            Err(ReadError::Reorganized { .. }) if attempts < ATTEMPTS => {}
             other => return Ok(other?),
         }
     }
@@ -89,7 +89,7 @@ fn read_once(context: &PageContext) -> Result<FrontData, ReadError> {
     let from = period.min(tip.height.saturating_sub(INTERVALS));
     let run = reader.run(from, tip.height - from + 1)?;
     if run.hashes.last() != Some(&tip.hash) {
-        return Err(ReadError::Reorganised { height: tip.height });
+        return Err(ReadError::Reorganized { height: tip.height });
     }
     let before = usize::try_from(period - from).unwrap_or(usize::MAX);
     let of_period = run.headers.get(before..).unwrap_or_default();

@@ -1,14 +1,14 @@
-//! sled's files, read without sled.
+//! Reads sled's files without sled.
 //!
-//! sled has no read-only mode: it needs its file open for writing, zeroes segments and writes a snapshot when it
-//! opens, and cuts its log at the first message that it cannot read. So commands that only read, and the repair of damaged
-//! files, use this module, and sled opens only logs that this module found intact. The format is that of sled 0.34, which
-//! its `conf` file names.
+//! sled has no read-only mode: it needs its file open for writing, zeroes segments and writes a snapshot when it opens,
+//! and cuts its log at the first message that it cannot read. So commands that only read, and the repair of damaged
+//! files, use this module, and sled opens only logs that this module found intact. The format is that of sled 0.34; the
+//! `conf` file names this version.
 //!
-//! The log (`db`) is made of segments of 512 KiB, each with a header that says where in the log it belongs, and of
-//! messages with checksums in them. A message replaces a node of the tree, adds a change to one, or frees one; the
-//! last message wins. The snapshot (`snap.*`) says where each node was at one point of the log, so that only
-//! what follows has to be read.
+//! The log (`db`) is made of segments of 512 KiB. Each segment has a header that says where in the log it belongs, and
+//! contains messages with checksums. A message replaces a node of the tree, adds a change to one, or frees one; later
+//! messages override earlier ones. The snapshot (`snap.*`) says where each node was at one point of the log, so that
+//! only what follows that point has to be read.
 
 mod files;
 mod message;
@@ -34,13 +34,13 @@ pub(super) use scan::{Extent, Found, Values, scan, sort_versions};
 const SEGMENT: u64 = 512 * 1024;
 /// Bytes of a segment's header.
 const SEGMENT_HEAD: usize = 20;
-/// No message starts this close to a segment's end.
+/// Every message starts at least this many bytes before the end of its segment.
 const RED_ZONE: usize = 32;
 
 /// Why sled's files cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LogError {
-    /// The system failed.
+    /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// A file contradicts itself.

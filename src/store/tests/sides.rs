@@ -163,7 +163,7 @@ fn branches_that_fork_from_each_other_have_records_of_their_own() {
     let winner = mine(&mut branch, 101, 4);
     let (batch, _) = link_batch(regtest(), winner.headers().to_vec());
     let (accepted, _) = beside.tree.accept(batch, &beside.store, NOW).unwrap();
-    let Accepted::Reorganised { fork_height, connected, .. } = accepted else { panic!() };
+    let Accepted::Reorganized { fork_height, connected, .. } = accepted else { panic!() };
     let (cut_to, append) = (Some(fork_height), Some(&connected));
     let sides = Some(beside.tree.sides());
     beside.store.commit(&Change { cut_to, append, sides, ..Change::default() }).unwrap();

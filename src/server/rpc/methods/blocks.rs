@@ -1,6 +1,7 @@
-//! What takes a block or a transaction from peers: blocks, transactions, and merkle proofs.
+//! The methods for blocks, transactions and merkle proofs. All but `verifytxoutproof` download from peers.
 //!
-//! All of it is checked against the stored headers. Source: Bitcoin Core `rpc/blockchain.cpp`, `rpc/rawtransaction.cpp`.
+//! Everything is checked against the stored headers, except a transaction without a block, of which only the id is
+//! checked. Source: Bitcoin Core `rpc/blockchain.cpp`, `rpc/rawtransaction.cpp`.
 
 mod answers;
 mod download;

@@ -1,4 +1,4 @@
-//! The methods of Bitcoin Core that need more than block headers, and why.
+//! The methods of Bitcoin Core that this program does not have, and why.
 
 /// Returns why this program does not have a method of Bitcoin Core; `None` if Bitcoin Core does not have it either.
 pub(super) fn reason(name: &str) -> Option<String> {
