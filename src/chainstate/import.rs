@@ -8,7 +8,7 @@ mod tests;
 pub(crate) use fault::{Claim, ImportError};
 
 use super::clock::Clock;
-use super::writer::{ChainError, ChainWriter};
+use super::writer::{ChainError, ChainWriter, append};
 use crate::chain::params as params_of;
 use crate::chain::{
     BatchFault, ConnectOutcome, Hints, LinkedBatch, Params, SideBranch, Violation, link_hashed,
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// How many headers are judged and stored together. Each batch costs an fsync, and each header costs memory (see
 /// [`HeaderStore::commit`]).
-const BATCH: usize = 5_000;
+const BATCH: usize = 8_000;
 
 /// How many headers are judged together while the file's branches are short.
 const SHORT: usize = 64;
@@ -54,6 +54,16 @@ pub struct Imported {
     /// How many branches beside the chain have headers of the file.
     pub sides: u32,
     side_ends: Vec<BlockHash>,
+}
+
+/// The result of judging a run of headers.
+struct Judged {
+    /// How many of them were good.
+    good: usize,
+    /// Why the next one is refused.
+    outcome: Result<(), ImportError>,
+    /// Why the next one has no proof of work, if that is so.
+    fault: Option<BatchFault>,
 }
 
 /// Headers that follow each other, with what the file claims of each.
@@ -190,24 +200,56 @@ impl<S: HeaderStore> Importer<S> {
 
     /// Judges the first headers as far as they follow each other. Returns how many of them were good, and an error if the next
     /// header is bad; a header that only starts another branch is not.
+    ///
+    /// What the run before this one added is stored meanwhile, unless this one starts another branch, whose ancestors have to
+    /// be stored first.
     fn judge_run(
         &mut self,
         headers: &[Header],
         claims: &[Claim],
     ) -> Result<(usize, Result<(), ImportError>), ImportError> {
         let Some(first) = headers.first() else { return Ok((0, Ok(()))) };
-        let (batch, fault) = self.link(headers.to_vec())?;
+        if first.prev != self.writer.tree().active().hash() {
+            self.writer.flush()?;
+        }
+        let (unstored, store) = (self.writer.take_unstored(), Arc::clone(self.writer.store()));
+        let mut stored = Ok(());
+        let judged = rayon::in_place_scope(|scope| {
+            if let Some(headers) = &unstored {
+                scope.spawn(|_| stored = append(store.as_ref(), headers));
+            }
+            self.judge_linked(headers, claims)
+        });
+        if let Err(error) = stored {
+            // Nothing can be stored on top of what is missing now.
+            drop(self.writer.take_unstored());
+            return Err(ChainError::from(error).into());
+        }
+        let Judged { good, outcome, fault } = judged?;
+        if outcome.is_err() {
+            return Ok((good, outcome));
+        }
+        Ok((good, self.refuse(fault, headers, claims)?))
+    }
+
+    /// Judges the first headers, while others are stored.
+    fn judge_linked(
+        &mut self,
+        headers: &[Header],
+        claims: &[Claim],
+    ) -> Result<Judged, ImportError> {
+        let (mut batch, fault) = self.link(headers.to_vec());
         // A header that has work, but another parent, starts another branch.
         let fault = fault.filter(|fault| !is_link(&fault.violation));
-        let Some(parent) = self.height_of(&first.prev)? else {
-            let count = self.keep_orphans(&batch, claims)?;
-            return Ok((count, self.refuse(fault, headers, claims)?));
+        let Some(parent) = self.height_of(&headers[0].prev)? else {
+            let good = self.keep_orphans(&batch, claims)?;
+            return Ok(Judged { good, outcome: Ok(()), fault });
         };
-        let (batch, mut early) = self.hold_to_hints(batch, parent + 1);
+        let mut early;
+        (batch, early) = self.hold_to_hints(batch, parent + 1);
         let contradicted = batch.hashes().zip(claims).zip(parent + 1..).zip(0..).find_map(
             |(((hash, claim), height), at)| Some((at, claim.check(Some(height), &hash).err()?)),
         );
-        let mut batch = batch;
         if let Some((at, error)) = contradicted {
             early = Some(error);
             batch = batch.take(at);
@@ -219,12 +261,10 @@ impl<S: HeaderStore> Importer<S> {
         let kept = self.count(&outcome);
         if let Some(rejection) = rejection {
             let good = rejection.height.saturating_sub(parent + 1);
-            return Ok((usize::try_from(good).unwrap_or(count), Err(rejection.into())));
+            let good = usize::try_from(good).unwrap_or(count);
+            return Ok(Judged { good, outcome: Err(rejection.into()), fault });
         }
-        if let Some(error) = early {
-            return Ok((count, Err(error)));
-        }
-        Ok((count, self.refuse(fault, headers, claims)?.and(kept)))
+        Ok(Judged { good: count, outcome: early.map_or(kept, Err), fault })
     }
 
     /// Returns why a header without proof of work is refused. Its height is that after its parent, which need not be the header
@@ -253,18 +293,11 @@ impl<S: HeaderStore> Importer<S> {
         }))
     }
 
-    /// Hashes headers on all cores and links them, while the previous batch is stored.
-    fn link(
-        &mut self,
-        headers: Vec<Header>,
-    ) -> Result<(LinkedBatch, Option<BatchFault>), ChainError> {
-        let hashes = &mut self.hashes;
+    /// Hashes headers on all cores, and links them.
+    fn link(&mut self, headers: Vec<Header>) -> (LinkedBatch, Option<BatchFault>) {
         let to_hash = headers.par_iter().with_min_len(CHUNK).map(Header::hash);
-        rayon::in_place_scope(|scope| {
-            scope.spawn(|_| to_hash.collect_into_vec(hashes));
-            self.writer.flush()
-        })?;
-        Ok(link_hashed(self.options.params, headers, &self.hashes))
+        to_hash.collect_into_vec(&mut self.hashes);
+        link_hashed(self.options.params, headers, &self.hashes)
     }
 
     /// Ends the import, also after an error: stores the good headers, and prepares the store for the next open.
@@ -352,15 +385,6 @@ impl<S: HeaderStore> Importer<S> {
             }
         }
         Ok(())
-    }
-
-    fn unconnected(&self, count: usize) -> ImportError {
-        let first =
-            self.orphans.first().and_then(|(headers, claims)| headers.first().zip(claims.first()));
-        let (hash, parent, line) = first.map_or_else(Default::default, |(header, claim)| {
-            (header.hash(), header.prev, claim.line)
-        });
-        ImportError::Unconnected { count, line, hash, parent, tip: self.height() }
     }
 }
 

@@ -198,11 +198,25 @@ impl<S: HeaderStore> ChainWriter<S> {
     /// # Errors
     /// Writing failed.
     pub(crate) fn flush(&mut self) -> Result<(), ChainError> {
-        if let Some(headers) = mem::take(&mut self.unstored) {
-            self.store.commit(&Change { append: Some(&headers), ..Change::default() })?;
+        if let Some(headers) = self.take_unstored() {
+            append(self.store.as_ref(), &headers)?;
         }
         self.flush_candidate()
     }
+
+    /// Removes and returns the headers that extend the chain and are not stored yet. The caller has to [`append`] them before
+    /// the writer stores anything else.
+    pub(super) fn take_unstored(&mut self) -> Option<CheckedHeaders> {
+        mem::take(&mut self.unstored)
+    }
+}
+
+/// Stores headers on top of the stored tip; they are durable when this returns.
+pub(super) fn append<S: HeaderStore>(
+    store: &S,
+    headers: &CheckedHeaders,
+) -> Result<(), StoreError> {
+    store.commit(&Change { append: Some(headers), ..Change::default() })
 }
 
 /// Adds headers to `unstored`, or returns them if they do not follow its last header.

@@ -6,6 +6,7 @@
 mod cache;
 mod candidate;
 mod change_thread;
+mod combinations;
 mod create;
 mod damage;
 mod database;

@@ -1,5 +1,6 @@
 //! Recovers the pages of a damaged database: from its tree, from anywhere in its log, or from the parity records.
 
+use super::combinations::find_combination;
 use super::directory::{Directory, Ends, OurValues};
 use super::error::StoreError;
 use super::layout::{
@@ -20,8 +21,6 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// How many combinations of a damaged page with the one derived from its lane are tried at most.
-const MAX_MIXES: u32 = 4096;
 /// How many pages before a damaged one are recovered, at most, to find the parent of its first header. sled writes up
 /// to this many pages as one node, and a single hole makes all of them unreadable.
 const MAX_STEPS_BACK: u32 = 16;
@@ -231,11 +230,13 @@ impl Salvage {
         best: RecoveredPage,
     ) -> RecoveredPage {
         let read = |bytes: &[u8]| self.read(number, bytes, parent, end);
-        let mut mixes = Mixes { read: &read, left: 0 };
+        let confirmed = |bytes: &[u8]| Some(read(bytes)).filter(|page| page.is_confirmed);
         let versions = self.page_versions(number).chain([derived.to_vec()]).take(3);
         let headless = std::iter::once_with(|| self.directory().headless(derived)).flatten();
-        let mixed = versions.chain(headless).find_map(|bytes| mixes.find(bytes, derived));
-        let piece = mixed.unwrap_or_else(|| longer(read(derived), best));
+        let combined = versions
+            .chain(headless)
+            .find_map(|bytes| find_combination(&bytes, derived, &confirmed));
+        let piece = combined.unwrap_or_else(|| longer(read(derived), best));
         // The lane needs all bytes of a page, so a page of which only the first headers are known does not replace a
         // damaged one.
         if piece.is_confirmed || piece.headers.len() == PAGE as usize {
@@ -365,43 +366,4 @@ fn read_piece(
     let end = good.hashes().position(|hash| is_end(&hash));
     let count = end.map_or(good.headers().len(), |at| at + 1);
     RecoveredPage { headers: good.headers()[..count].to_vec(), is_confirmed: end.is_some() }
-}
-
-/// Combines a page that has a hole with the one derived from its lane, which is wrong wherever another page of the
-/// lane has a hole.
-struct Mixes<'a, R> {
-    read: &'a R,
-    left: u32,
-}
-
-impl<R: Fn(&[u8]) -> RecoveredPage> Mixes<'_, R> {
-    fn find(&mut self, page: Vec<u8>, derived: &[u8]) -> Option<RecoveredPage> {
-        self.left = MAX_MIXES;
-        let differ = |at: &usize| page.get(*at..*at + RECORD) != derived.get(*at..*at + RECORD);
-        let len = page.len().min(derived.len());
-        let places: Vec<usize> =
-            (PAGE_HEAD..len.saturating_sub(RECORD - 1)).step_by(RECORD).filter(differ).collect();
-        let piece = (self.read)(&page);
-        if piece.is_confirmed { Some(piece) } else { self.try_replacing(&page, derived, &places) }
-    }
-
-    /// Tries each non-empty choice of places once.
-    fn try_replacing(
-        &mut self,
-        page: &[u8],
-        derived: &[u8],
-        places: &[usize],
-    ) -> Option<RecoveredPage> {
-        places.iter().zip(1..).find_map(|(place, next)| {
-            self.left = self.left.checked_sub(1)?;
-            let mut other = page.to_vec();
-            other[*place..*place + RECORD].copy_from_slice(&derived[*place..*place + RECORD]);
-            let piece = (self.read)(&other);
-            if piece.is_confirmed {
-                Some(piece)
-            } else {
-                self.try_replacing(&other, derived, &places[next..])
-            }
-        })
-    }
 }

@@ -78,8 +78,7 @@ impl Download {
         }
     }
 
-    /// Adds a peer that has connected. The height that it announced is used only to not ask it for headers above that
-    /// height.
+    /// Adds a peer that has connected. It is not asked for headers above the height that it announced.
     pub(super) fn add_peer(&mut self, peer_id: PeerId, announced: u32, round_trip: Duration) {
         let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
         let window = FIRST_IN_FLIGHT / peers.saturating_add(1);
@@ -149,9 +148,8 @@ impl Download {
         self.presync = presync;
     }
 
-    /// Asks a peer, in addition to its other requests, for what follows the tip's parent. A peer that has the tip
-    /// answers at least with the tip. (If it were asked for what follows the tip, its answer would be empty, like that
-    /// of a peer that is behind.)
+    /// Asks a peer also for what follows the tip's parent: if it has the tip, it answers at least with the tip. (Asked for what
+    /// follows the tip, it would answer with nothing, like a peer that is behind.)
     pub(super) fn check_tip(
         &mut self,
         now: Duration,
@@ -256,16 +254,14 @@ impl Download {
         }
         let head = self.ranges.get(self.ranges.head(connected));
         let needed = head.map_or(connected, |range| range.cursor.height);
-        // An answer counts as expected only until it is late: a late peer may never answer, perhaps because it lacks
-        // the headers.
+        // A late answer may never come, perhaps because the peer lacks the headers.
         let patience = self.patience();
         let busy =
             head.is_some_and(|range| !range.parts.is_empty() || range.is_awaited(now, patience));
         // A silent peer does not keep the others from going on without ranges, unless it is the only one.
         let alone = self.peers.len() == 1;
         let may_have = |peer: &Peer| {
-            let may_answer = alone || !peer.is_silent(now, SILENT);
-            !peer.left_hints && peer.has_above(needed) && may_answer
+            !peer.left_hints && peer.has_above(needed) && (alone || !peer.is_silent(now, SILENT))
         };
         busy || self.peers.values().any(may_have)
     }
@@ -277,8 +273,7 @@ impl Download {
         if self.ranges.keep_store_busy(self.connected.height) {
             return;
         }
-        // The prefetch is requested first, since each of its requests has to wait for the answer before. Ranges use the
-        // remaining bandwidth.
+        // Each request of the prefetch has to wait for the answer before. Ranges use the remaining bandwidth.
         self.request_prefetch(now);
         let patience = self.patience();
         let mut peer_ids: Vec<PeerId> = self.peers.keys().copied().collect();
@@ -372,9 +367,8 @@ impl Download {
         }
     }
 
-    /// Returns how many ranges may be requested or wait to be connected: as many as the fastest store connects during
-    /// one answer time, and some more, since ranges do not arrive in order. Further ranges would only cost memory. Each
-    /// answer of the prefetch takes the place of a range.
+    /// Returns how many ranges may be requested or wait to be connected: as many as the fastest store connects during one
+    /// answer time, and some more, since ranges do not arrive in order. A prefetched answer takes the place of a range.
     fn window(&self) -> usize {
         let awaited = self.typical_answer_time.map_or(u128::MAX, |usual| usual.as_millis());
         let awaited = usize::try_from(awaited).unwrap_or(usize::MAX);

@@ -54,4 +54,14 @@ impl<S: HeaderStore> Importer<S> {
         self.next = self.next.map(|next| next.saturating_add(read));
         Ok(count)
     }
+
+    /// Returns the error for headers whose parents are missing in the file.
+    pub(super) fn unconnected(&self, count: usize) -> ImportError {
+        let first =
+            self.orphans.first().and_then(|(headers, claims)| headers.first().zip(claims.first()));
+        let (hash, parent, line) = first.map_or_else(Default::default, |(header, claim)| {
+            (header.hash(), header.prev, claim.line)
+        });
+        ImportError::Unconnected { count, line, hash, parent, tip: self.height() }
+    }
 }
