@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// How many headers are judged and stored together. Each batch costs an fsync, and each header costs memory (see
 /// [`HeaderStore::commit`]).
-const BATCH: usize = 8_000;
+const BATCH: usize = 7_000;
 
 /// How many headers are judged together while the file's branches are short.
 const SHORT: usize = 64;

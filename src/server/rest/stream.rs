@@ -19,10 +19,10 @@ use tokio::task::spawn_blocking;
 use tracing::debug;
 
 /// How many bytes are sent at once.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 64 << 10;
 
 /// How many pieces may wait for a client that reads slowly.
-const PIECES: usize = 2;
+const PIECES: usize = 8;
 
 /// The parameters after the question mark.
 #[derive(Deserialize)]
