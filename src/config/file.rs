@@ -77,3 +77,19 @@ fn texts(value: &toml::Value) -> Result<Vec<String>, ValueError> {
     };
     Ok(vec![one])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::KEYS;
+
+    #[test]
+    fn the_example_of_a_settings_file_has_every_key() {
+        let text = include_str!("../../contrib/lightclient.toml");
+        let settings = text.lines().filter_map(|line| line.strip_prefix("# ")?.split_once(" = "));
+        let mut keys: Vec<&str> = settings.map(|(key, _)| key).collect();
+        let mut known = KEYS.to_vec();
+        keys.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(keys, known);
+    }
+}

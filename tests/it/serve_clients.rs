@@ -4,12 +4,13 @@
 use crate::support::bitcoind::{Bitcoind, or_skip_loudly};
 use crate::support::other;
 use crate::support::serve::Serving;
+use crate::support::wait::{PATIENCE, poll_for};
 use lightclient::primitives::hex;
 use serde_json::json;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 
@@ -121,6 +122,29 @@ fn python_bitcoinlib_works() {
          try:\n    proxy.getblockhash(13)\n    raise SystemExit(1)\nexcept IndexError:\n    pass\n"
     );
     succeeded(&run(&bin.join("python"), &["-c", &script]));
+}
+
+/// ElectrumX indexes all blocks, and only then ends, since a header node has no memory pool to ask for.
+#[test]
+fn electrumx_indexes_all_blocks_and_then_asks_for_a_memory_pool() {
+    let Some(bin) = python_clients() else { return };
+    let Some((_node, serving, _)) = both("ElectrumX against serve", 12) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let url = format!("http://{}@{}", serving.rpc.credentials, serving.rpc.address);
+    let mut electrumx = Command::new(bin.join("electrumx_server"))
+        .env("DB_DIRECTORY", folder.path())
+        .env("DAEMON_URL", url)
+        .envs([("COIN", "Bitcoin"), ("NET", "regtest"), ("SERVICES", ""), ("REPORT_SERVICES", "")])
+        .envs([("PEER_DISCOVERY", "off"), ("ALLOW_ROOT", "1")])
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    poll_for("the end of ElectrumX", PATIENCE, || electrumx.try_wait().unwrap());
+    let said = fs::read_to_string(&log).unwrap();
+    assert!(said.contains("synced to height 12"), "{said}");
+    assert!(said.contains("getrawmempool needs a memory pool"), "{said}");
 }
 
 /// bitcoincore-rpc, corepc-client and lightning-block-sync over RPC and REST.

@@ -211,9 +211,14 @@ impl Stage {
             answers: 0,
         };
         let writing = thread::spawn(move || link.run(&inbox));
-        let reading = self.read(conversation, copy(), Arc::clone(&over));
-        let threads = vec![writing, reading];
-        self.keep(Line { stream, outbox, agreed, over, threads });
+        let to_read = copy();
+        self.lines.change(|lines| {
+            // The sockets of those that have ended are closed.
+            lines.retain(|line| !*line.over.lock());
+            // It reads only now, so that whoever waits for the handshake finds the line here.
+            let reading = self.read(conversation, to_read, Arc::clone(&over));
+            lines.push(Line { stream, outbox, agreed, over, threads: vec![writing, reading] });
+        });
     }
 
     fn read(
@@ -229,14 +234,6 @@ impl Stage {
             over.change(|over| *over = true);
             record.closed(connection);
         })
-    }
-
-    /// Adds a connection, and drops those that have ended with their sockets.
-    fn keep(&self, line: Line) {
-        self.lines.change(|lines| {
-            lines.retain(|line| !*line.over.lock());
-            lines.push(line);
-        });
     }
 
     fn hang_up(&self) {
