@@ -137,8 +137,8 @@ fn electrumx_indexes_all_blocks_and_then_asks_for_a_memory_pool() {
         .env("DAEMON_URL", url)
         .envs([("COIN", "Bitcoin"), ("NET", "regtest"), ("SERVICES", ""), ("REPORT_SERVICES", "")])
         .envs([("PEER_DISCOVERY", "off"), ("ALLOW_ROOT", "1")])
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(&log).unwrap())
+        .stdout(fs::File::create(&log).unwrap())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     poll_for("the end of ElectrumX", PATIENCE, || electrumx.try_wait().unwrap());
