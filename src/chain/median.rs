@@ -1,12 +1,12 @@
 //! Median time past.
 
-/// The number of headers that the median is taken of (Bitcoin Core `CBlockIndex::nMedianTimeSpan`).
+/// The number of headers whose times the median is taken of (Bitcoin Core `CBlockIndex::nMedianTimeSpan`).
 pub const MEDIAN_TIME_SPAN: usize = 11;
 
 /// Returns the median of the times of the last 11 headers, or of fewer near genesis.
 ///
-/// Bitcoin Core `CBlockIndex::GetMedianTimePast`: of an even number, the upper of the two in the middle.
-/// Times beyond the last 11 are ignored; without any, the result is 0.
+/// Of an even number of times, this is the upper of the two in the middle. Times before the last 11 are ignored. With
+/// no times, the result is 0. Source: Bitcoin Core `CBlockIndex::GetMedianTimePast`.
 pub fn median_time_past(times: &[u32]) -> u32 {
     let recent = &times[times.len().saturating_sub(MEDIAN_TIME_SPAN)..];
     let mut sorted = [0; MEDIAN_TIME_SPAN];

@@ -31,11 +31,11 @@ pub(super) enum BlockId {
 pub(super) enum HeaderQuery {
     /// A single header.
     One(BlockId),
-    /// The headers from one to another, both included. A missing end is that of the chain.
+    /// The headers from one to another, both included. A missing end means genesis or the tip.
     Range(Option<BlockId>, Option<BlockId>),
 }
 
-/// Why a text that looks like a hash is none.
+/// Why a text that looks like a hash is not one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HashArgError {
     /// Too few or too many hex digits.
@@ -57,7 +57,7 @@ pub(super) enum HashArgError {
 /// Why a text names no block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ParseBlockIdError {
-    /// The text looks like a hash and is none.
+    /// The text looks like a hash, and is not one.
     #[error(transparent)]
     Hash(#[from] HashArgError),
     /// The number is greater than any height.
@@ -74,7 +74,7 @@ pub(super) enum ParseBlockIdError {
         /// Why it names no block.
         error: Box<ParseBlockIdError>,
     },
-    /// Anything else.
+    /// The text has none of the accepted forms.
     #[error("expected a height, a hash, tip, tip-6, or a negative number (-1 is the tip)")]
     Other,
 }
@@ -90,7 +90,7 @@ fn length_hint(digits: usize) -> &'static str {
 /// Parses a hash in upper or lower case, with or without `0x`.
 ///
 /// # Errors
-/// The text has another number of digits, or a character that is no hex digit.
+/// The text does not have 64 digits, or has a character that is no hex digit.
 fn parse_hash<H: FromStr>(text: &str) -> Result<H, HashArgError> {
     let digits = without_0x(text);
     if let Some((at, got)) = digits.chars().enumerate().find(|(_, c)| !c.is_ascii_hexdigit()) {
@@ -112,8 +112,8 @@ fn without_0x(text: &str) -> &str {
     text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text)
 }
 
-/// Returns whether the text looks like a hash: it starts with `0x`, or is a long word of letters and digits, or a
-/// shorter one of hex digits.
+/// Returns whether the text looks like a hash: a word of letters and digits that starts with `0x`, has at least 40
+/// characters, or consists of at least 8 hex digits.
 fn looks_like_hash(text: &str) -> bool {
     let digits = without_0x(text);
     let is_word = digits.chars().all(|c| c.is_ascii_alphanumeric()) && !digits.is_empty();
@@ -128,13 +128,13 @@ fn looks_like_hash(text: &str) -> bool {
 impl FromStr for BlockId {
     type Err = ParseBlockIdError;
 
-    /// Parses a height with or without separators, `tip`, `tip-6`, a negative number counted from the tip, or a hash.
+    /// Parses a height (`1000` or `1,000`), `tip`, `tip-6`, a negative number counted from the tip, or a hash.
     fn from_str(text: &str) -> Result<Self, ParseBlockIdError> {
         let text = text.trim().replace(MINUS, "-");
         if text.contains("..") {
             return Err(ParseBlockIdError::Range);
         }
-        // A long text of decimal digits is a hash.
+        // A text of 40 or more decimal digits is parsed as a hash.
         if text.len() < MIN_DIGITS_WITHOUT_ZEROS && is_number(&text) {
             return number(&text).map(Self::Height).ok_or(ParseBlockIdError::TooHigh(text));
         }

@@ -39,10 +39,10 @@ The block is downloaded and checked as by `lightclient block`. The proof is the 
 Example, where TXID is 64 hex digits:
   lightclient proof create TXID --block 170 > proof.hex";
 
-/// Longest proof that is read, in bytes: enough for hex digits that prove every transaction of a full block.
+/// Longest proof that is accepted, in bytes: enough to prove all transactions of a full block in hex digits.
 const MAX_PROOF: u64 = 4_000_000;
 
-/// Most characters of an argument that an error repeats.
+/// The greatest number of an argument's characters that an error message repeats.
 const MAX_REPEATED: usize = 80;
 
 /// Arguments of `proof`.
@@ -106,12 +106,12 @@ pub(crate) struct ProofReport {
     pub time: u32,
     /// Number of transactions in the block according to the proof. No header confirms it.
     pub transactions: u32,
-    /// The condition under which the proof does not show what it claims.
+    /// The one case in which the proof does not show that the transactions are in the block.
     pub caveat: String,
 }
 
-/// What no check of a proof can rule out. Bitcoin Core can, because it knows the number of transactions from its stored
-/// block.
+/// What a check of a proof against a header cannot rule out. Bitcoin Core rules it out, since its stored block tells
+/// it the number of transactions.
 const CAVEAT: &str = "a proven transaction has exactly 64 bytes, or is none: inner nodes of the merkle tree can be \
                       passed off as transactions (CVE-2017-12842)";
 
@@ -195,8 +195,8 @@ fn fields(result: &ProofReport, proof: &CheckedProof) -> FieldList {
     fields.with("unless", CAVEAT)
 }
 
-/// Returns the bytes of a proof. It comes from standard input, from a file of bytes or hex digits, or is given as hex
-/// digits.
+/// Returns the bytes of a proof. The argument is hex digits, or names a file of bytes or hex digits, or is `-` for
+/// standard input.
 fn read(proof: &OsStr) -> Result<Vec<u8>, CliError> {
     let path = Path::new(proof);
     let file_error = |source| CliError::File { doing: "read", path: path.to_owned(), source };

@@ -1,4 +1,4 @@
-//! Runs requests to peers for a block or a transaction.
+//! Runs requests to peers: for a block or a transaction, or to broadcast one.
 
 use super::block_id::BlockId;
 use super::network_args::peer_options;
@@ -11,7 +11,7 @@ use crate::node::{FetchError, FetchOptions, FetchedBlock, WantedBlock, fetch_blo
 use crate::output::waiting;
 use std::future::Future;
 
-/// Returns the options of a request as the settings say. `height` is the height of the stored tip.
+/// Returns the options of a request from the settings. `height` is what peers are told of our stored tip; 0 for none.
 pub(super) fn fetch_options(config: &AppConfig, height: u32) -> Result<FetchOptions, CliError> {
     Ok(FetchOptions {
         peers: peer_options(config)?,
@@ -22,10 +22,10 @@ pub(super) fn fetch_options(config: &AppConfig, height: u32) -> Result<FetchOpti
     })
 }
 
-/// Runs a request until it ends or a signal comes. A line on the terminal says what it waits for.
+/// Runs a request until it ends or the process gets a signal. Meanwhile, a line on the terminal shows `what`.
 ///
 /// # Errors
-/// The request failed, or a signal came.
+/// The request failed, or the process got a signal.
 pub(super) fn request<T>(
     context: &CommandContext,
     what: String,

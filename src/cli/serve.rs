@@ -29,7 +29,7 @@ Examples:
 /// The name of the cookie's file. Source: Bitcoin Core `COOKIEAUTH_FILE`.
 const COOKIE_FILE: &str = ".cookie";
 
-/// How much of the stored chain is kept in memory (bytes): 400,000 headers.
+/// How many bytes of the stored chain are kept in memory: room for 400,000 headers.
 const PAGES_IN_MEMORY: usize = 32 << 20;
 
 fn refuse_timeout(_: &str) -> Result<Duration, String> {
@@ -137,7 +137,7 @@ pub(super) fn run(context: &mut CommandContext) -> Result<(), CliError> {
     let store = Arc::new(store);
     let (outcome, signal) = watch_sync(options, &store, Some(&serve), context)?;
     info!("served {} new headers", outcome.headers_added);
-    // Without a signal, a client has ended the program with the method `stop`, which is no failure.
+    // If there was no signal, a client called the RPC method `stop`. That is no failure.
     signal.map_or(Ok(()), |signal| Err(CliError::Interrupted(signal)))
 }
 

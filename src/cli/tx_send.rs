@@ -27,7 +27,7 @@ Examples, where HEX is a signed transaction:
 const TIMEOUT: &str = "Seconds to wait for peers to request the transaction [env: LIGHTCLIENT_TIMEOUT] \
     [default: 30]";
 
-/// Most bytes of standard input that are read: hex digits of the largest transaction, and some space.
+/// The greatest number of bytes read from standard input: the largest transaction in hex digits, and some white space.
 const MAX_INPUT: u64 = 8_100_000;
 
 /// Arguments of `tx send`.
@@ -56,10 +56,10 @@ struct Sent {
     asked: usize,
 }
 
-/// Sends the transaction, and prints how many peers fetched it.
+/// Announces the transaction, sends it to the peers that request it, and prints how many did.
 ///
 /// # Errors
-/// It is no transaction, or is invalid in any block; no peer could be used, or none requested it.
+/// The argument is no transaction, or one that is invalid in any block; no peer could be used, or none requested it.
 pub(super) fn run(args: &TxSendArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let transaction = read(&args.transaction)?;
     transaction.view().check().map_err(|fault| {

@@ -22,7 +22,7 @@ pub(crate) struct ScriptInfo {
     segwit: Option<WitnessProgramInfo>,
 }
 
-/// The witness program that a script can be paid to by.
+/// The witness program that pays to a script.
 #[derive(Clone, Debug, Serialize)]
 struct WitnessProgramInfo {
     asm: String,
@@ -37,7 +37,7 @@ struct WitnessProgramInfo {
 }
 
 impl ScriptInfo {
-    /// Describes a script; addresses are those of the network.
+    /// Describes a script, with addresses in the form of `network`.
     ///
     /// Source: Bitcoin Core `decodescript` (`rpc/rawtransaction.cpp`).
     pub(crate) fn new(script: &[u8], network: Network) -> Self {

@@ -1,4 +1,4 @@
-//! The formats of files, and how the format of a file is chosen.
+//! The formats of header files, and the choice of a file's format.
 
 use super::error::FileError;
 use super::hex::is_hex;
@@ -27,7 +27,7 @@ pub(crate) enum FilePurpose {
 /// The format of a file of headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileFormat {
-    /// Raw headers of 80 bytes, nothing between them.
+    /// Raw headers of 80 bytes each, with nothing between them.
     Bin,
     /// The raw headers in hex digits, one on each line.
     Hex,
@@ -35,9 +35,9 @@ pub(crate) enum FileFormat {
     Csv,
     /// The JSON object of `query --json` on each line.
     Jsonl,
-    /// Lines `HEIGHT HASH`, one for the last header of each period.
+    /// Lines `HEIGHT HASH`, one for the last header of each retarget period.
     Hints,
-    /// A table in columns.
+    /// An Apache Parquet table, which stores each column by itself.
     #[cfg(feature = "parquet")]
     Parquet,
 }
@@ -109,11 +109,11 @@ impl FromStr for FileFormat {
     }
 }
 
-/// Returns the file and its format. An option, a word before the file (`csv FILE`) or the file's extension names the
-/// format.
+/// Returns the file and its format. The word before the file (`csv FILE`) names the format, or else the option, or else
+/// the file's extension.
 ///
 /// # Errors
-/// The format is not named, or is unknown.
+/// No file is named, or the format is not named or unknown.
 pub(crate) fn resolve<'a>(
     word: Option<&str>,
     file: &'a Path,
@@ -139,7 +139,7 @@ pub(crate) fn resolve<'a>(
     Ok((file, format_of(file, named, purpose)?))
 }
 
-/// Returns the format of a file: that of the option, or that of the extension.
+/// Returns the format that the option or the file's extension names. A file to import may also begin with hex digits.
 fn format_of(
     file: &Path,
     option: Option<FileFormat>,
@@ -170,7 +170,7 @@ fn format_of(
     })
 }
 
-/// Returns whether a regular file begins with a header in hex digits. Bytes read from a pipe would be lost.
+/// Returns whether a regular file begins with a header in hex digits. Reading from a pipe would lose its bytes.
 fn starts_with_hex(path: &Path) -> bool {
     let mut start = Vec::new();
     path.is_file()

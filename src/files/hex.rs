@@ -5,7 +5,7 @@ use crate::primitives::hex::{decode_array, digit};
 use crate::primitives::{HEADER_LEN, Header};
 use std::io::{BufRead, ErrorKind};
 
-/// Reads 160 digits per header. White space may stand anywhere between digits, and `0x` before a header.
+/// Reads headers of 160 hex digits each. White space may stand between any two digits, and `0x` before each header.
 pub(super) fn hex_headers(
     mut source: impl BufRead + Send + 'static,
 ) -> impl Iterator<Item = Result<HeaderEntry, EntryError>> + Send {
@@ -48,7 +48,7 @@ impl Default for PartialHeader {
 }
 
 impl PartialHeader {
-    /// Takes digits. Returns how many bytes it took, and whether the header is complete.
+    /// Takes digits up to the header's end. Returns how many bytes it took, and whether the header is complete.
     fn take(&mut self, bytes: &[u8], line: &mut u64) -> (usize, Result<bool, String>) {
         if self.digits == 0
             && let Some(used) = self.take_whole(bytes, line)
@@ -79,8 +79,8 @@ impl PartialHeader {
         (bytes.len(), Ok(false))
     }
 
-    /// Takes a whole header whose digits have no white space between them, as nearly all have. Returns how many bytes
-    /// it took.
+    /// Takes a whole header at once if its digits have no white space between them, which is the usual case. Returns
+    /// how many bytes it took.
     fn take_whole(&mut self, bytes: &[u8], line: &mut u64) -> Option<usize> {
         let blank = bytes.iter().take_while(|byte| b"\n\r\t ".contains(byte)).count();
         let digits = bytes[blank..].get(..2 * HEADER_LEN)?;

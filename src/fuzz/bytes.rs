@@ -1,6 +1,6 @@
-//! Reads the parts of a fuzzer's input.
+//! Reads numbers from a fuzzer's input.
 
-/// The bytes that are left of an input. Zeros follow them.
+/// The rest of a fuzzer's input. Reads past its end return zeros.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl Bytes<'_> {

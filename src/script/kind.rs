@@ -6,7 +6,7 @@ use super::opcode::{
     OP_HASH160, OP_PUSHDATA1, OP_PUSHDATA4, OP_RETURN,
 };
 
-/// Most keys of a bare multisig. Source: Bitcoin Core `MAX_PUBKEYS_PER_MULTISIG`.
+/// The greatest number of keys in a bare multisig. Source: Bitcoin Core `MAX_PUBKEYS_PER_MULTISIG`.
 const MAX_KEYS: i64 = 20;
 
 /// Longest script that can be spent. Source: Bitcoin Core `MAX_SCRIPT_SIZE`.
@@ -15,7 +15,7 @@ const MAX_SCRIPT_LEN: usize = 10_000;
 /// The program of a pay-to-anchor output.
 const ANCHOR: [u8; 2] = [0x4e, 0x73];
 
-/// The kind of an output's script, with the keys or hashes that distinguish it from others of its kind.
+/// The kind of an output's script, with the part of the script that its kind leaves open, such as a key or a hash.
 ///
 /// Source: Bitcoin Core `Solver`, `TxoutType`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,18 +32,18 @@ pub(crate) enum ScriptKind<'a> {
     WitnessV0ScriptHash(&'a [u8; 32]),
     /// Pay to a taproot output key (P2TR, BIP341).
     WitnessV1Taproot(&'a [u8; 32]),
-    /// Pay to anchor: anyone may spend it, to raise the fee (P2A).
+    /// Pay to anchor (P2A): anyone may spend it, to raise the transaction's fee.
     Anchor,
-    /// A witness program of a version without a meaning yet.
+    /// A witness program whose version and length have no meaning yet.
     WitnessUnknown {
         /// Its version, 1 to 16.
         version: u8,
         /// Its program, 2 to 40 bytes.
         program: &'a [u8],
     },
-    /// Data that nobody can spend: `OP_RETURN` and pushes.
+    /// Data in an output that nobody can spend: `OP_RETURN`, then only these pushes.
     NullData(&'a [u8]),
-    /// A bare multisig: a number of signatures by given keys.
+    /// A bare multisig: some of the given keys must sign.
     Multisig {
         /// How many signatures are required.
         required: u8,
@@ -113,7 +113,7 @@ impl<'a> ScriptKind<'a> {
         }
     }
 
-    /// Returns the name that people give the kind.
+    /// Returns the common short name of the kind, such as P2PKH.
     pub(crate) fn short_name(&self) -> &'static str {
         match self {
             Self::PubKey(_) => "P2PK",
@@ -130,18 +130,18 @@ impl<'a> ScriptKind<'a> {
         }
     }
 
-    /// Returns how many bytes an `OP_RETURN` carries in all its pushes.
+    /// Returns how many bytes all pushes of an `OP_RETURN` carry; `None` for other kinds.
     pub(crate) fn data_len(&self) -> Option<usize> {
         let Self::NullData(data) = self else { return None };
         let pushes = Instructions::new(data).filter_map(Result::ok);
         Some(pushes.map(|push| push.data.len()).sum())
     }
 
-    /// Returns the text that an `OP_RETURN` carries in all its pushes; `None` if they are not UTF-8, or are blank.
+    /// Returns the text that all pushes of an `OP_RETURN` form; `None` if they are not UTF-8, or are blank.
     ///
     /// # Security
-    /// The text can be printed: data with control characters, characters that change the direction of writing, or characters
-    /// that cannot be seen is not taken for text. The text is as long as the script's data.
+    /// The text is safe to print: data with control characters, invisible characters, or characters that change the
+    /// writing direction gives `None`. Only the script's length limits the text's length.
     pub(crate) fn text(&self) -> Option<String> {
         let Self::NullData(data) = self else { return None };
         let pushes = Instructions::new(data).filter_map(Result::ok);
@@ -186,7 +186,7 @@ fn is_push_only(script: &[u8]) -> bool {
         .all(|instruction| instruction.is_ok_and(|instruction| instruction.opcode <= OP_16))
 }
 
-/// Returns whether the bytes have the length of a key with their first byte. Source: Bitcoin Core `CPubKey::ValidSize`.
+/// Returns whether the first byte begins a public key of this length. Source: Bitcoin Core `CPubKey::ValidSize`.
 fn is_key(bytes: &[u8]) -> bool {
     match bytes.first() {
         Some(2 | 3) => bytes.len() == 33,
@@ -219,7 +219,7 @@ fn multisig(script: &[u8]) -> Option<ScriptKind<'_>> {
     })
 }
 
-/// Returns a number from `min` to [`MAX_KEYS`], pushed in the shortest way. Source: Bitcoin Core `GetScriptNumber`.
+/// Returns the number pushed, if it is in `min..=MAX_KEYS` and in its shortest form. Source: Core `GetScriptNumber`.
 fn small_number(instruction: &Instruction<'_>, min: i64) -> Option<i64> {
     let count = match instruction.opcode {
         OP_1..=OP_16 => i64::from(instruction.opcode - OP_1 + 1),
@@ -229,8 +229,8 @@ fn small_number(instruction: &Instruction<'_>, min: i64) -> Option<i64> {
     (min..=MAX_KEYS).contains(&count).then_some(count)
 }
 
-/// Returns whether both the push and the number have their shortest form. For the numbers here that are above 16, that is one
-/// byte below 0x80.
+/// Returns whether both the push and the number have their shortest form. Numbers up to 16 have
+/// opcodes of their own, and those from 17 to [`MAX_KEYS`] have one byte.
 ///
 /// Source: Bitcoin Core `CheckMinimalPush`, `CScriptNum` with `fRequireMinimal`.
 fn is_minimal(instruction: &Instruction<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! Whether a block is the one that its header stands for.
+//! Checks that a block's transactions are those that its header commits to.
 
 use crate::chain::{
     DuplicateNodes, Params, find_witness_commitment, merkle_root, witness_commitment, witness_root,
@@ -8,15 +8,15 @@ use crate::script::legacy_sigops;
 use crate::wire::{Block, InvalidTx, MAX_BLOCK_WEIGHT, TxView, WITNESS_SCALE_FACTOR};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-/// Most that a block's signature operations cost. Source: Bitcoin Core `MAX_BLOCK_SIGOPS_COST`.
+/// The greatest cost of a block's signature operations. Source: Bitcoin Core `MAX_BLOCK_SIGOPS_COST`.
 const MAX_SIGOPS_COST: usize = 80_000;
 
-/// Length of the value that a coinbase's witness reserves (BIP141).
+/// Length of the witness reserved value, which is the witness of the coinbase (BIP141).
 const RESERVED_LEN: usize = 32;
 
-/// A block whose transactions are those that its header stands for.
+/// A block whose transactions are those that its header commits to.
 ///
-/// Whether they are valid is another matter: that takes the coins that they spend.
+/// They may still be invalid: a full check needs the coins that they spend.
 #[derive(Clone, Debug)]
 pub struct CheckedBlock {
     block: Block,
@@ -54,7 +54,7 @@ pub enum BlockFault {
         /// The weight.
         got: usize,
     },
-    /// Transactions are repeated without a change to the root.
+    /// Some transactions are repeated in a way that does not change the merkle root (CVE-2012-2459).
     #[error(transparent)]
     Duplicates(#[from] DuplicateNodes),
     /// The transactions are not those of the header's merkle root.
@@ -65,7 +65,7 @@ pub enum BlockFault {
         /// The root of the transactions.
         got: MerkleRoot,
     },
-    /// A transaction is invalid in any block.
+    /// A transaction would be invalid in any block.
     #[error("transaction {position}: {fault}")]
     Transaction {
         /// Its position, from 0.
@@ -87,10 +87,10 @@ pub enum BlockFault {
         /// The first transaction that has one, from 0.
         position: usize,
     },
-    /// The coinbase's witness lacks the reserved value, which is part of the commitment: the sender left the witnesses out.
+    /// The coinbase's witness is not the reserved value of the commitment, as in a block sent without witnesses.
     #[error("one item of {RESERVED_LEN} bytes expected as the coinbase's witness, got {got}")]
     ReservedValue {
-        /// What is there.
+        /// What the coinbase's witness is instead.
         got: String,
     },
     /// The witnesses are not those of the commitment.
@@ -104,15 +104,15 @@ pub enum BlockFault {
 }
 
 impl CheckedBlock {
-    /// Checks that a block is the wanted one, which is at that height: its hash, merkle root and witness commitment.
+    /// Checks that a block is the wanted one: its hash, coinbase, weight, merkle root, transactions and witnesses.
     ///
-    /// The hashing is shared between threads.
+    /// Several threads share the hashing.
     ///
-    /// Source: Bitcoin Core `CheckBlock`, `CheckMerkleRoot`, `CheckWitnessMalleation`. (The limits of the number of
-    /// transactions and of the size without witnesses follow from that of the weight.)
+    /// Source: Bitcoin Core `CheckBlock`, `CheckMerkleRoot`, `CheckWitnessMalleation`. (The limits on the number of
+    /// transactions and on the size without witnesses follow from the limit on the weight.)
     ///
     /// # Errors
-    /// The block is another one, or is incomplete or invalid.
+    /// The block is another one, lacks its witnesses, or is invalid.
     pub fn check(
         block: Block,
         wanted: &BlockHash,
@@ -168,8 +168,8 @@ fn ids(transaction: &TxView<'_>) -> (Txid, Wtxid) {
     (txid, wtxid)
 }
 
-/// Checks that the first transaction is a coinbase, and no other one is. With such a coinbase, no inner node of the tree
-/// can pass for a transaction (CVE-2017-12842), since none has an outpoint of zeros in it.
+/// Checks that the first transaction is a coinbase, and no other one is. So nobody can pass off inner nodes of the tree
+/// as transactions (CVE-2017-12842): the first of them would need a coinbase's outpoint in place of hashes.
 fn check_coinbase(block: &Block) -> Result<(), BlockFault> {
     let mut transactions = block.transactions();
     match transactions.next() {
@@ -185,7 +185,7 @@ fn check_coinbase(block: &Block) -> Result<(), BlockFault> {
     }
 }
 
-/// Checks each transaction by itself, and the signature operations of all of them.
+/// Checks each transaction by itself, and the cost of all signature operations together.
 fn check_transactions(transactions: &[TxView<'_>]) -> Result<(), BlockFault> {
     let sigops = transactions.par_iter().enumerate().map(|(position, transaction)| {
         transaction.check().map_err(|fault| BlockFault::Transaction { position, fault })?;

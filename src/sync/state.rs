@@ -4,7 +4,7 @@ use super::block_rate::BlockRate;
 use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
-/// How long a peer's useless messages are remembered. Over weeks every peer announces a block too late at times.
+/// The time after which a peer's useless messages are forgotten: over weeks, every peer announces some blocks too late.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// How far a batch has come on its way to the chain.
@@ -18,7 +18,7 @@ pub(super) enum Stage {
     Connecting,
 }
 
-/// A batch that the caller keeps.
+/// A batch of headers. The driver keeps the headers themselves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BatchState {
     pub(super) peer: PeerId,
@@ -33,18 +33,18 @@ pub(super) struct Completion {
     pub(super) caught_up: bool,
     /// Whether it was reported that the chain has too little work.
     pub(super) low_work_reported: bool,
-    /// When all peers were last asked again.
+    /// When all peers were last asked again for what follows the tip.
     pub(super) last_request: Duration,
-    /// The work since many blocks of the stored chain, once it was needed.
+    /// The work since each of many earlier blocks of the stored chain. It is read when it is needed.
     pub(super) block_rate: Option<BlockRate>,
-    /// Since when blocks come too slowly, by the clock that stands still while the computer sleeps.
+    /// Since when blocks have come too slowly, by the monotonic clock, which stands still while the computer sleeps.
     pub(super) slow_since: Option<Duration>,
     /// When slow blocks were last reported.
     pub(super) slow_reported: Option<Duration>,
 }
 
-/// What a peer has announced and sent without a request. Its requests, its answers and the height of its handshake are in the
-/// download's record of it (`peers`).
+/// What a peer has announced and sent, and its offences. The download's record of the peer (`peers`) has its requests,
+/// its answers and the height of its handshake.
 #[derive(Debug, Default)]
 pub(super) struct PeerRecord {
     /// Whether it has sent any header.
@@ -56,7 +56,7 @@ pub(super) struct PeerRecord {
     pub(super) offences: Offences,
 }
 
-/// The number of useless messages that a peer has sent since it sent a useful one.
+/// The number of useless messages since the peer's last useful one, or since earlier ones were forgotten.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Offences {
     count: u32,

@@ -1,4 +1,4 @@
-//! Comparison of messages with the `bitcoin` crate, an independent encoder and decoder.
+//! Compares our encoding of messages with that of the `bitcoin` crate, which is independent of ours.
 
 use super::{
     AddrEntry, AddrV2Entry, Command, Endpoint, FrameDecoder, GetHeaders, HeadersMessage, Inventory,
@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 
 const MAGIC: [u8; 4] = [0xf9, 0xbe, 0xb4, 0xd9];
 
-/// Checks that both messages have the same bytes, and that the bytes decode to ours.
+/// Checks that both crates encode a message to the same bytes, and that each decodes them to its own message again.
 fn assert_same(ours: &Message, theirs: NetworkMessage) {
     let theirs = RawNetworkMessage::new(Magic::BITCOIN, theirs);
     let bytes = serialize(&theirs);

@@ -1,4 +1,4 @@
-//! Counts what a watch sees, for its status line and its summary.
+//! Counts the transactions that `mempool` receives, for its status line and its summary.
 
 use crate::format;
 use crate::node::mempool::MempoolFigures;
@@ -7,13 +7,13 @@ use crate::wire::TxView;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// The time over which the status line measures the speed.
+/// The length of the time before now over which the status line measures the speed.
 const SPEED_WINDOW: Duration = Duration::from_secs(10);
 
-/// Most output types that the status line names.
+/// The greatest number of output types that the status line names.
 const MAX_TYPES: usize = 4;
 
-/// The numbers of a watch so far.
+/// What one run of `mempool` has counted so far.
 #[derive(Debug)]
 pub(super) struct MempoolTally {
     started: Instant,
@@ -21,16 +21,16 @@ pub(super) struct MempoolTally {
     pub(super) shown: u64,
     /// The numbers that the node layer counts.
     pub(super) figures: MempoolFigures,
-    /// Size of all transactions in bytes.
+    /// Size of all received transactions in bytes, whether shown or not.
     bytes: u64,
-    /// Number of outputs of each type.
+    /// Number of the outputs of these transactions, by type.
     output_types: BTreeMap<&'static str, u64>,
-    /// How many transactions had been seen at some times within the speed window.
+    /// When the latest status lines were made, and how many transactions had been seen by then.
     past: VecDeque<(Instant, u64)>,
 }
 
 impl MempoolTally {
-    /// Starts to count at a time.
+    /// Creates a tally that starts at `now` with all numbers at zero.
     pub(super) fn start(now: Instant) -> Self {
         Self {
             started: now,
@@ -42,7 +42,7 @@ impl MempoolTally {
         }
     }
 
-    /// Counts a transaction.
+    /// Adds the size and the outputs of a received transaction.
     pub(super) fn add(&mut self, tx: TxView<'_>) {
         self.bytes += format::to_u64(tx.size());
         for output in tx.outputs() {
@@ -53,7 +53,7 @@ impl MempoolTally {
         }
     }
 
-    /// Returns whether no announcement has come.
+    /// Returns whether no peer has announced anything.
     pub(super) fn is_empty(&self) -> bool {
         self.figures.counts.announcements == 0
     }

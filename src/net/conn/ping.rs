@@ -4,11 +4,11 @@ use crate::wire::Message;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The last protocol version in which pings have no nonce and get no answer. Source: Bitcoin Core `BIP0031_VERSION`.
+/// The last protocol version whose pings have no nonce and get no answer. Source: Bitcoin Core `BIP0031_VERSION`.
 const UNANSWERED_VERSION: i32 = 60000;
 
-/// The pings of one connection: the first at once, then one each interval, never two at a time unless the caller asks
-/// for one. Source: Bitcoin Core `PeerManagerImpl::MaybeSendPing`.
+/// The pings of one connection. The first is due at once, later ones an interval after the one before, but none while a
+/// ping is unanswered. Source: Bitcoin Core `PeerManagerImpl::MaybeSendPing`.
 #[derive(Debug)]
 pub(super) struct Pinger {
     interval: Duration,
@@ -30,7 +30,7 @@ enum PingState {
 pub(super) struct Unanswered;
 
 impl Pinger {
-    /// Creates the pinger for a peer of this protocol version that connected now.
+    /// Creates the pinger of a connection that was made at `now`, to a peer with this protocol version.
     pub(super) fn new(now: Instant, version: i32, interval: Duration, timeout: Duration) -> Self {
         let answers = version > UNANSWERED_VERSION;
         Self { interval, timeout, answers, state: PingState::Idle(now) }
@@ -44,7 +44,7 @@ impl Pinger {
         }
     }
 
-    /// Returns the ping to send, with this nonce, if one is due.
+    /// Returns a ping with this nonce if one is due, or an error if the peer has not answered the last one in time.
     pub(super) fn on_time(
         &mut self,
         now: Instant,
@@ -57,7 +57,7 @@ impl Pinger {
         }
     }
 
-    /// Returns a ping to send now, even if none is due. The answer to an earlier one no longer counts.
+    /// Returns a ping to send now, even if none is due. A later answer to an earlier ping is ignored.
     pub(super) fn ping(&mut self, now: Instant, nonce: u64) -> Message {
         if self.answers {
             self.state = PingState::Waiting { nonce, sent: now };
@@ -68,7 +68,7 @@ impl Pinger {
         }
     }
 
-    /// Returns the round-trip time, if a pong answers our ping.
+    /// Returns the round-trip time if the pong has the nonce of our unanswered ping.
     pub(super) fn on_pong(&mut self, now: Instant, nonce: u64) -> Option<Duration> {
         match self.state {
             PingState::Waiting { nonce: ours, sent } if nonce == ours => {

@@ -1,4 +1,4 @@
-//! The peers of one request. They are dialled for it, replaced when they cannot help, and disconnected after it.
+//! The peers of one request. The request dials them, replaces those that cannot help, and disconnects them at its end.
 
 use super::options::FetchOptions;
 use crate::net::ConnectionEvent;
@@ -31,15 +31,15 @@ pub(super) enum NoEvent {
 pub(super) struct FetchPeers {
     peers: Peers<()>,
     events: Receiver<ConnectionEvent>,
-    /// The peers that the pool has disconnected, and whose end has not been reported yet.
+    /// The peers that the pool has disconnected, and that [`FetchPeers::next`] has not reported yet.
     disconnected: VecDeque<PeerId>,
-    /// Whether the request knows that dialling is over; reset by each event.
+    /// Whether [`FetchPeers::next`] has returned [`NoEvent::DialingIsOver`], until a connection or a search has news.
     dialing_is_over: bool,
 }
 
 impl FetchPeers {
-    /// Starts to look for peers. With `relay` they may announce transactions, and serve single ones. Blocks on the address
-    /// manager's file.
+    /// Starts to look for peers. Only with `relay` do they announce transactions and answer requests for one.
+    /// The call blocks while it reads the address manager's file.
     pub(super) fn new(options: &FetchOptions, needed: Needed, relay: bool) -> Self {
         let (sender, events) = channel(EVENT_QUEUE);
         let policy = Policy {
@@ -124,12 +124,12 @@ impl FetchPeers {
         self.peers.get(id).is_some()
     }
 
-    /// Returns how many peers are wanted at once.
+    /// Returns how many peers the request wants to be connected at a time.
     pub(super) fn wanted(&self) -> usize {
         self.peers.wanted()
     }
 
-    /// Returns whether no further peer is expected.
+    /// Returns whether [`FetchPeers::next`] has returned [`NoEvent::DialingIsOver`], and nothing has changed since.
     pub(super) fn dialing_is_over(&self) -> bool {
         self.dialing_is_over
     }
@@ -138,7 +138,7 @@ impl FetchPeers {
         self.peers.ever_connected() > 0
     }
 
-    /// Returns why peers could not be used, and which are still being dialled.
+    /// Returns and clears the reasons why peers could not be used, and adds the peers that are still being dialled.
     pub(super) fn take_failures(&mut self) -> Failures {
         let mut failures = self.peers.take_failures();
         for (address, _) in self.peers.unconnected() {
@@ -147,7 +147,7 @@ impl FetchPeers {
         failures
     }
 
-    /// Saves what was learnt of the peers in the address manager's file.
+    /// Saves what the request has learnt of peers to the address manager's file.
     pub(super) async fn finish(&mut self) {
         self.peers.finish().await;
     }

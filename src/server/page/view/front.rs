@@ -11,7 +11,7 @@ use crate::server::page::chart::PageChart;
 use crate::server::page::front_data::{FrontData, ListedHeader, Retarget};
 use maud::{Markup, PreEscaped, html};
 
-/// The ranges of a chart: their names, and how many blocks they have. 0 is the whole chain.
+/// The ranges that a chart can show: the name of each, and how many blocks it has. 0 means the whole chain.
 const RANGES: [(&str, u32); 4] = [("1M", 4_383), ("1Y", 52_596), ("5Y", 262_980), ("all", 0)];
 
 /// Returns the front page.
@@ -58,7 +58,7 @@ fn tip(data: &FrontData) -> Markup {
     }
 }
 
-/// Says how many peers have this tip, and how far the next branch is behind.
+/// Returns a line with the hash rate, how many peers have our tip, and how far the best side branch is behind.
 fn peers_and_branches(data: &FrontData) -> String {
     let (agreeing, peers) = data.report.agreeing();
     let peers = match (agreeing, peers) {
