@@ -114,6 +114,14 @@ impl StoreLock {
     }
 }
 
+impl Drop for StoreLock {
+    /// Unlocks the file instead of only closing it: a command that this process starts has all its files until it runs.
+    fn drop(&mut self) {
+        // Whatever fails here, the lock ends with the process at the latest.
+        let _ = self.file.as_ref().map(File::unlock);
+    }
+}
+
 fn in_use(folder: &Path, mut file: File) -> StoreError {
     // Readers share the lock and do not write their names: the file still names the last writer.
     let is_read = file.try_lock_shared().is_ok();
@@ -142,6 +150,17 @@ mod tests {
         let reader = StoreLock::share(folder.path());
         assert!(matches!(reader, Err(StoreError::InUse { holder: Some(_), .. })), "{reader:?}");
         drop(writer);
+    }
+
+    #[test]
+    fn a_folder_is_free_although_a_process_that_is_being_started_still_has_the_locks_file() {
+        let folder = tempdir().unwrap();
+        let lock = StoreLock::take(folder.path()).unwrap();
+        // Shares the lock, as the file of a process does between fork and exec.
+        let forked = lock.file.as_ref().unwrap().try_clone().unwrap();
+        drop(lock);
+        StoreLock::take(folder.path()).unwrap();
+        drop(forked);
     }
 
     #[test]
