@@ -77,7 +77,7 @@ impl ChangeThread {
         let run = move || {
             for task in inbox {
                 let result = guard::until_panic(|| match task {
-                    Task::Apply(batch) => apply(&db, batch),
+                    Task::Apply(batch) => db.apply_batch(batch.into_sled()),
                     Task::Flush => db.flush().map(|_| free_replaced()),
                 });
                 // A caller that has given up does not read the result.
@@ -109,15 +109,6 @@ impl ChangeThread {
         // It only waits for tasks, and cannot panic.
         let _ = self.thread.join();
     }
-}
-
-/// Applies a batch atomically.
-///
-/// sled reads the nodes that it changes. If a read failed half-way, sled would cancel the message that begins the batch, as it
-/// would if it panicked, and the changes made until then would count. So all nodes are read first.
-fn apply(db: &Db, batch: Batch) -> sled::Result<()> {
-    batch.keys().try_for_each(|key| db.get(key).map(drop))?;
-    db.apply_batch(batch.into_sled())
 }
 
 /// Frees the memory of values and nodes that sled has replaced.

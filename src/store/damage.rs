@@ -1,5 +1,6 @@
 //! Decides which errors of sled and of the system mean that stored data is damaged.
 
+use rustix::io::Errno;
 use std::io;
 
 /// Returns whether sled found its own files damaged, rather than the system or the caller at fault.
@@ -17,6 +18,11 @@ pub(super) fn is_damaged_file(error: &io::Error) -> bool {
     let kinds =
         [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData, io::ErrorKind::InvalidInput];
     kinds.contains(&error.kind())
+}
+
+/// Returns whether the disk cannot read a part of a file.
+pub(super) fn is_bad_block(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::IO)
 }
 
 /// Returns whether sled failed for lack of memory or threads, which does not mean that its files are damaged.

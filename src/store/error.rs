@@ -19,7 +19,7 @@ pub enum StoreError {
         holder: Option<Holder>,
     },
     /// A file or folder could not be used.
-    #[error("cannot use {}: {source}: {}", path.display(), advice(source.kind()))]
+    #[error("cannot use {}: {source}: {}", path.display(), advice(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -123,8 +123,11 @@ pub(crate) fn holder_text(holder: Option<&Holder>) -> String {
 }
 
 /// Returns what to do about a file or folder that cannot be used.
-fn advice(kind: io::ErrorKind) -> &'static str {
-    match kind {
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        _ if damage::is_bad_block(error) => {
+            "the disk is failing: choose another --data-dir, or copy what can be read with `lightclient verify --repair`"
+        }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "check its permissions, or choose another --data-dir"
         }

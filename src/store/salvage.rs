@@ -1,6 +1,7 @@
 //! Recovers the pages of a damaged database: from its tree, from anywhere in its log, or from the parity records.
 
 use super::combinations::find_combination;
+use super::damage::is_bad_block;
 use super::directory::{Directory, Ends, OurValues};
 use super::error::StoreError;
 use super::layout::{
@@ -63,6 +64,7 @@ impl Salvage {
         let records = match Files::open(folder) {
             Ok(files) => Some(Records::Files(files)),
             Err(StoreError::Unreadable { .. }) => None,
+            Err(StoreError::Io { source, .. }) if is_bad_block(&source) => None,
             Err(error) => return Err(error),
         };
         let (directory, recovered) = (OnceCell::new(), RefCell::default());

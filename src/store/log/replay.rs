@@ -6,13 +6,16 @@ use super::message::{
 };
 use super::segment::{Item, Items};
 use super::snapshot::{NodePlace, Place, Snapshot};
-use super::{LogError, SEGMENT, SEGMENT_HEAD};
+use super::{LogError, SEGMENT, SEGMENT_BYTES, SEGMENT_HEAD};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+/// The node that a message is about which begins a batch (`BATCH_MANIFEST_PID` in sled).
+const MANIFEST: u64 = u64::MAX - 666;
 
 /// The content of the log, up to its end.
 #[derive(Debug, Default)]
@@ -39,9 +42,8 @@ struct Segment {
 /// The segments, by where in the log they begin.
 type Segments = BTreeMap<Lsn, Segment>;
 
-/// [`SEGMENT`] in the types of log positions and of buffer lengths.
+/// [`SEGMENT`] as a distance of log positions.
 const SEGMENT_LSN: Lsn = 512 * 1024;
-const SEGMENT_BYTES: usize = 512 * 1024;
 
 /// Reads the log from where the snapshot ends.
 ///
@@ -54,12 +56,13 @@ pub(super) fn replay(file: &File, blobs: &Path, snapshot: Snapshot) -> Result<Re
     let mut log = Replayed { nodes: snapshot.nodes, damage: None, blobs, torn: Vec::new() };
     let segments = log.find_segments(file, first)?;
     let stable = segments.values().map(|segment| segment.stable).fold(first, Lsn::max);
-    let batch = find_last_batch(file, &segments, from)?;
-    let end = log.find_end(file, &segments, stable, batch)?;
+    let (batch, canceled) = find_last_batch(file, &segments, from)?;
+    let found = log.find_end(file, &segments, stable, batch)?;
+    let end = canceled.map_or(found, |start| found.min(start - 1));
     if end + 1 < from {
         log.record_damage("the log ends before the snapshot does");
     }
-    if end < stable - stable % SEGMENT_LSN {
+    if end < found || end < stable - stable % SEGMENT_LSN {
         log.torn = after(end, &segments);
     }
     for (lsn, segment) in segments.range(..=end) {
@@ -267,31 +270,36 @@ impl LastBatch {
     }
 }
 
-/// Finds the last batch, if there is one; `from` is where the snapshot ends.
+/// Finds the last batch, and where the first one begins that was canceled after it; `from` is where the snapshot ends.
+///
+/// A batch whose writer failed half-way begins with a canceled message, and sled would take its other messages for changes
+/// of their own (`RecoveryGuard` in sled's page cache). The writer stops there, so what follows is all of that batch.
 fn find_last_batch(
     file: &File,
     segments: &Segments,
     from: Lsn,
-) -> Result<Option<LastBatch>, LogError> {
-    let mut last: Option<Lsn> = None;
+) -> Result<(Option<LastBatch>, Option<Lsn>), LogError> {
+    let (mut last, mut canceled) = (None, None);
     for (lsn, segment) in segments.iter().rev() {
         let bytes = read_segment(file, segment.offset)?;
-        let mut batches: Vec<(Lsn, Lsn)> = Vec::new();
-        for (at, item) in Items::new(&bytes, segment_number(*lsn), SEGMENT_HEAD) {
+        let items: Vec<_> = Items::new(&bytes, segment_number(*lsn), SEGMENT_HEAD).collect();
+        for (at, item) in items.into_iter().rev() {
             let Item::Message(message) = item else { continue };
-            if message.kind == MessageKind::Manifest {
-                let start = lsn.saturating_add(Lsn::try_from(at).unwrap_or(Lsn::MAX));
-                batches.push((start, last_of_batch(&message)));
-            }
-        }
-        for (start, end) in batches.into_iter().rev() {
-            match last {
-                Some(start) => return Ok(Some(LastBatch { start, previous_end: end })),
-                None => last = Some(start),
+            let start = lsn.saturating_add(Lsn::try_from(at).unwrap_or(Lsn::MAX));
+            match (message.kind, last) {
+                (MessageKind::Manifest, Some(start)) => {
+                    let previous_end = last_of_batch(&message);
+                    return Ok((Some(LastBatch { start, previous_end }), canceled));
+                }
+                (MessageKind::Manifest, None) => last = Some(start),
+                (MessageKind::Canceled, None) if message.pid == MANIFEST && start >= from => {
+                    canceled = Some(start);
+                }
+                _ => {}
             }
         }
     }
-    Ok(last.map(|start| LastBatch { start, previous_end: from - 1 }))
+    Ok((last.map(|start| LastBatch { start, previous_end: from - 1 }), canceled))
 }
 
 /// Returns where in the file the blocks begin that hold parts of the last batch and nothing else.
@@ -301,7 +309,7 @@ pub(in crate::store) fn blocks_of_last_batch(
     block: usize,
 ) -> Result<Vec<u64>, LogError> {
     let segments = Replayed::default().find_segments(file, 0)?;
-    let start = find_last_batch(file, &segments, 0)?.map_or(Lsn::MAX, |batch| batch.start);
+    let start = find_last_batch(file, &segments, 0)?.0.map_or(Lsn::MAX, |batch| batch.start);
     let (mut end, mut blocks) = (start, Vec::new());
     for (lsn, segment) in segments.range(start - start % SEGMENT_LSN..) {
         let bytes = read_segment(file, segment.offset)?;

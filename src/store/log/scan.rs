@@ -6,11 +6,16 @@ use super::message::{
     LogMessage, MessageKind, Read, SegmentHead, may_begin_at, number_of_message, read_unchecked,
 };
 use super::node::{leaf_entries, link_entry};
-use super::replay::{read_segment, read_up_to};
+use super::replay::read_up_to;
 use super::segment::{Item, Items};
-use super::{LogError, SEGMENT, SEGMENT_HEAD};
+use super::{LogError, SEGMENT, SEGMENT_BYTES, SEGMENT_HEAD};
+use crate::store::damage::is_bad_block;
 use std::collections::HashMap;
 use std::fs::File;
+use std::io;
+
+/// The bytes of a file that a disk reads or cannot read as one: a sector of its, or a page of the system's.
+const BLOCK: usize = 4096;
 
 /// The place of a value in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +62,7 @@ impl Found {
     /// Reads a value; returns `None` if the system cannot read it.
     pub(in crate::store) fn read(&self, extent: &Extent) -> Option<Vec<u8>> {
         let mut bytes = vec![0; extent.len];
-        let read = read_up_to(self.file.as_ref()?, &mut bytes, extent.offset).ok()?;
+        let read = read_around_bad_blocks(self.file.as_ref()?, &mut bytes, extent.offset).ok()?;
         bytes.truncate(read);
         Some(bytes)
     }
@@ -93,7 +98,9 @@ pub(in crate::store) fn scan(file: &File, values: &impl Values) -> Result<Found,
     let mut offset = 0;
     let len = file.metadata()?.len();
     while offset < len {
-        let bytes = read_segment(file, offset)?;
+        let mut bytes = vec![0; SEGMENT_BYTES];
+        let read = read_around_bad_blocks(file, &mut bytes, offset)?;
+        bytes.truncate(read);
         if let Some(number) = segment_of(&bytes) {
             scan_segment(&mut found, &bytes, offset, number, values);
         }
@@ -101,6 +108,32 @@ pub(in crate::store) fn scan(file: &File, values: &impl Values) -> Result<Found,
     }
     found.keyed.values_mut().for_each(|extents| sort_versions(extents));
     Ok(found)
+}
+
+/// Reads as [`read_up_to`] does, and leaves zeros where the disk cannot read a block.
+fn read_around_bad_blocks(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    match read_up_to(file, buffer, offset) {
+        Err(error) if is_bad_block(&error) => {}
+        read => return read,
+    }
+    let mut at = 0;
+    for part in parts_by_block(buffer, offset) {
+        match read_up_to(file, part, offset + at as u64) {
+            Err(error) if is_bad_block(&error) => part.fill(0),
+            Err(error) => return Err(error),
+            Ok(read) if read < part.len() => return Ok(at + read),
+            Ok(_) => {}
+        }
+        at += part.len();
+    }
+    Ok(at)
+}
+
+/// Cuts a buffer where blocks of the file begin; `offset` is its place in the file.
+fn parts_by_block(buffer: &mut [u8], offset: u64) -> impl Iterator<Item = &mut [u8]> {
+    let before = usize::try_from(offset.next_multiple_of(BLOCK as u64) - offset).unwrap_or(0);
+    let (first, rest) = buffer.split_at_mut(before.min(buffer.len()));
+    std::iter::once(first).chain(rest.chunks_mut(BLOCK))
 }
 
 /// Returns the number that a segment's messages carry, from its header or else from its first message.

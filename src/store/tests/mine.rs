@@ -80,7 +80,14 @@ pub(super) fn file(folder: &Path, name: &str) -> PathBuf {
 
 /// Returns the database of a store that is still open: as it is after a kill.
 pub(super) fn as_killed(store: &SledStore, from: &Path) -> TempDir {
-    let (folder, tip) = (tempdir().unwrap(), store.tip());
+    let (folder, tip) = (copy_of(from), store.tip());
+    assert_eq!(SledStore::open_to_read(folder.path(), regtest()).unwrap().tip(), tip);
+    folder
+}
+
+/// Returns a folder with a copy of a database.
+pub(super) fn copy_of(from: &Path) -> TempDir {
+    let folder = tempdir().unwrap();
     let database = Folders::of(folder.path()).database;
     fs::create_dir_all(&database).unwrap();
     for entry in fs::read_dir(Folders::of(from).database).unwrap() {
@@ -89,6 +96,5 @@ pub(super) fn as_killed(store: &SledStore, from: &Path) -> TempDir {
             fs::copy(&path, database.join(path.file_name().unwrap())).unwrap();
         }
     }
-    assert_eq!(SledStore::open_to_read(folder.path(), regtest()).unwrap().tip(), tip);
     folder
 }

@@ -20,6 +20,8 @@ mod panics;
 mod repair;
 #[cfg(test)]
 mod sides;
+#[cfg(test)]
+mod unreadable;
 
 pub(crate) use mine::regtest_database;
 pub(crate) use model::fuzz;

@@ -3,12 +3,10 @@
 //! sled logs what it does, so a logger that panics injects a panic at any of these points. A panic parks its thread for ever,
 //! therefore each trial is a process of its own.
 
-use super::mine::{append, mine, regtest, regtest_database};
+use super::mine::{append, copy_of, mine, regtest, regtest_database};
 use crate::chain::{Ancestors, Branch};
-use crate::store::create::Folders;
 use crate::store::{Change, HeaderStore, SledStore, StoreError, verify};
 use log::{LevelFilter, Log, Metadata, Record};
-use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -105,17 +103,10 @@ fn wait_for(mut trial: Child, what: &str) -> i32 {
 
 /// Runs a trial with a copy of the database, and returns how it ended. The copy is opened again: it has either nothing of
 /// the change or all of it.
-fn panic_at(database: &Path, point: u32, thread: &str) -> i32 {
+fn panic_at(from: &Path, point: u32, thread: &str) -> i32 {
     let name = "store::tests::panics::a_panic_inside_sled_stops_the_store_and_leaves_no_torn_batch";
     let what = format!("message {point} of {thread}");
-    let folder = tempdir().unwrap();
-    let copied = Folders::of(folder.path()).database;
-    fs::create_dir(&copied).unwrap();
-    for entry in fs::read_dir(database).unwrap().map(Result::unwrap) {
-        if entry.path().is_file() {
-            fs::copy(entry.path(), copied.join(entry.file_name())).unwrap();
-        }
-    }
+    let folder = copy_of(from);
     let mut trial = Command::new(env::current_exe().unwrap());
     trial.args(["--exact", name, "--nocapture"]).stdout(Stdio::null());
     trial.env(FOLDER, folder.path()).env(POINT, point.to_string()).env(THREAD, thread);
@@ -139,11 +130,10 @@ fn a_panic_inside_sled_stops_the_store_and_leaves_no_torn_batch() {
     }
     let folder = tempdir().unwrap();
     regtest_database(folder.path(), BEFORE);
-    let database = Folders::of(folder.path()).database;
     for thread in ["store-change", "sled-io"] {
         let mut stopped = 0;
         for point in [1, 2, 5, 15, 40, 100] {
-            match panic_at(&database, point, thread) {
+            match panic_at(folder.path(), point, thread) {
                 STOPPED => stopped += 1,
                 NOT_REACHED => break,
                 other => panic!("message {point} of {thread}: the trial ended with {other}"),

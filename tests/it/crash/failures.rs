@@ -128,6 +128,10 @@ fn calls_that_fail_as_on_a_broken_disk_are_errors_and_lose_nothing_that_was_ackn
         let (task, folder) = (World::task(round), tempdir().expect("a folder"));
         world.prepare(task, folder.path());
         let failure = a_failure(&mut world, &failing, &mut calls, (task, folder.path()));
+        if task == Task::Repair && matches!(failure, Failure::Block(_)) {
+            // The block is damage enough: with a hole elsewhere, both may hit pages that only the other one could restore.
+            world.prepare_intact(folder.path());
+        }
         let running = world.start(task, folder.path(), &failing.prefix(folder.path(), failure));
         let ended = world.wait_for_end(task, running);
         failed += u32::from(ended.code == Some(1));
@@ -145,9 +149,8 @@ fn a_failure(
     (task, data_dir): (Task, &Path),
 ) -> Failure {
     let kind = ['r', 'w', 's'][world.random.random_range(0..3)];
-    // A repair takes a block that it cannot read for a hole: docs/crash.md has that as open.
-    let reads = kind == 'r' && task != Task::Repair;
-    if let Some(db) = fs::metadata(data_dir.join("regtest/headers/db")).ok().filter(|_| reads) {
+    if let Some(db) = fs::metadata(data_dir.join("regtest/headers/db")).ok().filter(|_| kind == 'r')
+    {
         return Failure::Block(world.random.random_range(0..db.len()) / 4096 * 4096);
     }
     let kind = if kind == 'r' { 'w' } else { kind };

@@ -135,6 +135,11 @@ impl World {
         copy(template.path(), data_dir);
     }
 
+    /// Fills a data folder with what a sync that ended by itself leaves.
+    pub(super) fn prepare_intact(&self, data_dir: &Path) {
+        copy(self.templates[0].path(), data_dir);
+    }
+
     /// Starts the task, behind a command that runs another one.
     pub(super) fn start(&mut self, task: Task, data_dir: &Path, prefix: &[String]) -> Running {
         let sync = ["--no-dns", "--min-chain-work", "0", "--connect"];
