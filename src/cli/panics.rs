@@ -6,7 +6,7 @@ use std::env;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Mutex;
-use std::thread;
+use std::{process, thread};
 
 /// Where the main thread panicked.
 static PLACE: Mutex<String> = Mutex::new(String::new());
@@ -30,10 +30,22 @@ pub(super) fn catch_panic<T>(work: impl FnOnce() -> Result<T, CliError>) -> Resu
             let _ = writeln!(io::stderr(), "error: {line}");
         }
     }));
+    panic::catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(CliError::Failed(text(&*panic, &last_place()))))
+}
+
+/// Calls a function on the main thread; if it panics, reports that and ends the process. Threads that wait for the function to
+/// end them would otherwise keep it running for ever.
+pub(super) fn exit_at_panic<T>(work: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let place = PLACE.lock().map(|place| place.clone()).unwrap_or_default();
-        Err(CliError::Failed(text(&*panic, &place)))
+        // If standard error cannot be written to, there is nowhere to report it.
+        let _ = writeln!(io::stderr(), "error: {}", text(&*panic, &last_place()));
+        process::exit(1)
     })
+}
+
+fn last_place() -> String {
+    PLACE.lock().map(|place| place.clone()).unwrap_or_default()
 }
 
 fn place(info: &PanicHookInfo<'_>) -> String {

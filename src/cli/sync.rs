@@ -8,6 +8,7 @@ use super::heights::file_height;
 use super::interrupt::Interrupt;
 use super::network_args::peer_options;
 use super::no_peer::{all_lost, no_peer};
+use super::panics::exit_at_panic;
 use super::runtime::start_hashing_threads;
 use super::servers::{ServeOptions, Servers};
 use super::wrong_clock::too_new_message;
@@ -186,7 +187,7 @@ pub(super) fn watch_sync(
             }
             printed
         });
-        let outcome = client.run(show_until_end(bar, live, store));
+        let outcome = exit_at_panic(|| client.run(show_until_end(bar, live, store)));
         if let Some(servers) = &servers {
             servers.keep_serving(&outcome);
         }

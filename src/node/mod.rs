@@ -45,6 +45,6 @@ pub(crate) use peer_request::{
 pub(crate) use ping::{HandshakeInfo, PingConnection, PingError, PingOutcome};
 pub use report::SyncReport;
 pub(crate) use run::{SyncChannels, run_sync};
-pub(crate) use runtime::{end_runtime, start_runtime};
+pub(crate) use runtime::{build_runtime, end_runtime, start_runtime};
 pub(crate) use sync_task::SyncOptions;
 pub use sync_task::{Event, Live, SyncError, SyncOutcome};

@@ -1,6 +1,7 @@
 //! The tokio runtime for connections, timers and signals.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
@@ -11,13 +12,31 @@ const NETWORK_THREADS: usize = 1;
 /// How long the end waits for threads that hang in the system's resolver.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(50);
 
+/// How long an idle thread for blocking work is kept: until the process ends.
+const KEEP_ALIVE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Builds a runtime that has a thread for blocking work. tokio would start it when it is first needed, and would panic if it
+/// could not; a task for which it cannot start a further one waits for this one.
+///
+/// # Errors
+/// The system cannot start threads.
+pub(crate) fn build_runtime(builder: &mut Builder) -> io::Result<Runtime> {
+    let runtime = builder.enable_all().thread_keep_alive(KEEP_ALIVE).build()?;
+    // Only this one can fail without a panic.
+    let tried = thread::Builder::new().spawn(|| ())?;
+    // It does nothing, and cannot panic.
+    let _ = tried.join();
+    drop(runtime.spawn_blocking(|| ()));
+    Ok(runtime)
+}
+
 /// Starts a runtime with threads of its own.
 ///
 /// # Errors
 /// The system cannot start threads.
 pub(crate) fn start_runtime() -> io::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(NETWORK_THREADS).thread_name("lightclient").enable_all().build()
+    build_runtime(builder.worker_threads(NETWORK_THREADS).thread_name("lightclient"))
 }
 
 /// Ends a runtime and its threads. A thread that does not end within [`SHUTDOWN_TIMEOUT`] is left behind.

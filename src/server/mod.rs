@@ -26,7 +26,7 @@ pub(crate) use state::ServerState;
 
 use crate::client::{Client, Events};
 use crate::config::HostPort;
-use crate::node::Event;
+use crate::node::{Event, build_runtime};
 use auth::RpcAuthenticator;
 use axum::Router;
 use axum::body::Body;
@@ -181,7 +181,7 @@ async fn record_events(mut events: Events, state: Arc<ServerState>, mut notifier
 
 fn start_runtime() -> io::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(HTTP_THREADS).thread_name("http").enable_all().build()
+    build_runtime(builder.worker_threads(HTTP_THREADS).thread_name("http"))
 }
 
 /// What the requests of JSON-RPC share.

@@ -2,6 +2,7 @@
 
 use super::listener::PeerListener;
 use super::options::ListenError;
+use crate::node::build_runtime;
 use crate::node::sync_task::Live;
 use crate::store::SledStore;
 use std::io;
@@ -32,7 +33,7 @@ impl PeerServer {
     ) -> Result<Self, ListenError> {
         let address = listener.address();
         let failed = |source: io::Error| ListenError::Thread { source };
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let runtime = build_runtime(&mut Builder::new_current_thread()).map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
         let run = move || {
             if let Err(error) = runtime.block_on(listener.run(store, live, stopped)) {

@@ -180,23 +180,54 @@ fn limits_of_memory_threads_and_files_are_errors_and_lose_nothing_that_was_ackno
     for round in 0..trials(21) {
         let (task, folder) = (World::task(round), tempdir().expect("a folder"));
         world.prepare(task, folder.path());
-        let limit = match (world.random.random_range(0..3), user) {
-            (0, Some(_)) => format!("--nproc={}", world.random.random_range(1..40)),
-            (1, _) => format!("--nofile={}", world.random.random_range(6..40)),
-            _ => format!("--as={}", world.random.random_range(150_000_u64..400_000) * 1024),
+        let prefix = match (world.random.random_range(0..3), user) {
+            (0, Some(user)) => {
+                give(folder.path(), user);
+                few_threads(world.random.random_range(1..40), user)
+            }
+            (1, _) => limited(&format!("--nofile={}", world.random.random_range(6..40))),
+            _ => {
+                let bytes = world.random.random_range(150_000_u64..400_000) * 1024;
+                limited(&format!("--as={bytes}"))
+            }
         };
-        let mut prefix = vec!["prlimit".to_owned(), limit.clone()];
-        if let Some(user) = user.filter(|_| limit.starts_with("--nproc")) {
-            give(folder.path(), user);
-            let ids = [format!("--reuid={user}"), format!("--regid={user}")];
-            prefix = [vec!["setpriv".to_owned(), "--clear-groups".to_owned()], ids.into(), prefix]
-                .concat();
-        }
         let running = world.start(task, folder.path(), &prefix);
         let ended = world.wait_for_end(task, running);
-        world.check(task, &ended, folder.path(), &format!("round {round}, {limit}"));
+        world.check(task, &ended, folder.path(), &format!("round {round}, {prefix:?}"));
     }
     world.tell("limits");
+}
+
+#[test]
+fn a_server_ends_at_a_signal_however_few_threads_it_may_have() {
+    let mut world = World::new(37);
+    if !geteuid().is_root() {
+        return say("few threads: skipped without root, since those of a user count together");
+    }
+    let files = tempdir().expect("a folder");
+    world.let_others_run(files.path());
+    let user = 65_000 + std::process::id() % 500;
+    for threads in 14..30 {
+        let folder = tempdir().expect("a folder");
+        world.prepare(Task::Serve, folder.path());
+        give(folder.path(), user);
+        let running = world.start(Task::Serve, folder.path(), &few_threads(threads, user));
+        let ended = world.wait_for_end(Task::Serve, running);
+        // Too early for its handlers, the signal itself ends it.
+        assert!(ended.signal.is_none_or(|signal| signal == 15), "{threads} threads: {ended:?}");
+    }
+}
+
+/// A command in front of another one, which runs it with a limit.
+fn limited(limit: &str) -> Vec<String> {
+    ["prlimit", limit].map(str::to_owned).to_vec()
+}
+
+/// A command in front of another one, which runs it as a user that may have so many threads.
+fn few_threads(threads: u32, user: u32) -> Vec<String> {
+    let ids = [format!("--reuid={user}"), format!("--regid={user}")];
+    let setpriv = ["setpriv", "--clear-groups"].map(str::to_owned).to_vec();
+    [setpriv, ids.to_vec(), limited(&format!("--nproc={threads}"))].concat()
 }
 
 /// Makes a user the owner of a folder and of all that is in it.
