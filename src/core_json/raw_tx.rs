@@ -1,10 +1,7 @@
 //! Raw transactions as Bitcoin Core's RPC reads them.
 
-use crate::script::{has_valid_ops, is_unspendable};
+use crate::script::{MAX_SCRIPT_SIZE, has_valid_ops, is_unspendable};
 use crate::wire::{Transaction, TxForm};
-
-/// Longest script that can be run. Source: Bitcoin Core `MAX_SCRIPT_SIZE`.
-const MAX_SCRIPT_LEN: usize = 10_000;
 
 /// Reads a raw transaction, which may have no inputs yet; `None` where the bytes are none.
 ///
@@ -33,10 +30,9 @@ pub(crate) fn is_burned(script: &[u8]) -> bool {
 /// Source: Bitcoin Core `CheckTxScriptsSanity`.
 fn has_sane_scripts(transaction: &Transaction) -> bool {
     let view = transaction.view();
-    let is_sane = |script: &[u8]| script.len() <= MAX_SCRIPT_LEN && has_valid_ops(script);
-    view.is_coinbase()
-        || view.inputs().all(|input| is_sane(input.script_sig))
-            && view.outputs().all(|output| is_sane(output.script_pubkey))
+    let is_sane = |script: &[u8]| script.len() <= MAX_SCRIPT_SIZE && has_valid_ops(script);
+    (view.is_coinbase() || view.inputs().all(|input| is_sane(input.script_sig)))
+        && view.outputs().all(|output| is_sane(output.script_pubkey))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::primitives::hex::{decode_array, digit};
 use crate::primitives::{HEADER_LEN, Header};
 use std::io::{BufRead, ErrorKind};
 
-/// Reads headers of 160 hex digits each. White space may stand between any two digits, and `0x` before each header.
+/// Reads headers of 160 hex digits each. White space may stand between any two digits, and `0x` or `0X` before each header.
 pub(super) fn hex_headers(
     mut source: impl BufRead + Send + 'static,
 ) -> impl Iterator<Item = Result<HeaderEntry, EntryError>> + Send {
@@ -101,7 +101,7 @@ impl PartialHeader {
 /// Returns whether a file begins with 160 hex digits, with or without white space between them.
 pub(super) fn is_hex(start: &[u8]) -> bool {
     let start = start.strip_prefix(BOM).unwrap_or(start).trim_ascii_start();
-    let start = start.strip_prefix(b"0x").unwrap_or(start);
+    let start = start.strip_prefix(b"0x").or_else(|| start.strip_prefix(b"0X")).unwrap_or(start);
     let mut digits = start.iter().filter(|byte| !byte.is_ascii_whitespace()).take(2 * HEADER_LEN);
     let count = digits.clone().count();
     count == 2 * HEADER_LEN && digits.all(|byte| digit(*byte).is_some())
@@ -109,7 +109,7 @@ pub(super) fn is_hex(start: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::hex_headers;
+    use super::{hex_headers, is_hex};
     use crate::chain::params;
     use crate::primitives::{Network, hex};
     use std::io::BufReader;
@@ -143,6 +143,15 @@ mod tests {
             let found: Result<Vec<u64>, String> = lines(&text, capacity).into_iter().collect();
             assert_eq!(found, Ok(vec![1, 3, 4, 4, 7, 8]), "{capacity}");
         }
+    }
+
+    #[test]
+    fn hex_digits_are_recognised_with_either_prefix_or_none() {
+        let digits = hex::encode(&params(Network::Mainnet).genesis.encode());
+        for prefix in ["", "0x", "0X", "\n "] {
+            assert!(is_hex(format!("{prefix}{digits}").as_bytes()), "{prefix:?}");
+        }
+        assert!(!is_hex(&digits.as_bytes()[1..]));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::opcode::{
 /// The greatest number of keys in a bare multisig. Source: Bitcoin Core `MAX_PUBKEYS_PER_MULTISIG`.
 const MAX_KEYS: i64 = 20;
 
-/// Longest script that can be spent. Source: Bitcoin Core `MAX_SCRIPT_SIZE`.
-const MAX_SCRIPT_LEN: usize = 10_000;
+/// Bytes of the longest script that can be run. Source: Bitcoin Core `MAX_SCRIPT_SIZE`.
+pub(crate) const MAX_SCRIPT_SIZE: usize = 10_000;
 
 /// The program of a pay-to-anchor output.
 const ANCHOR: [u8; 2] = [0x4e, 0x73];
@@ -166,7 +166,7 @@ fn is_unprintable(c: char) -> bool {
 
 /// Returns whether nobody can ever spend an output with this script. Source: Bitcoin Core `CScript::IsUnspendable`.
 pub(crate) fn is_unspendable(script: &[u8]) -> bool {
-    script.first() == Some(&OP_RETURN) || script.len() > MAX_SCRIPT_LEN
+    script.first() == Some(&OP_RETURN) || script.len() > MAX_SCRIPT_SIZE
 }
 
 /// Returns the version and the program of a witness program. Source: BIP141; Bitcoin Core `CScript::IsWitnessProgram`.

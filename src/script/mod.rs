@@ -24,7 +24,7 @@ pub(crate) use asm::{asm, asm_of_script_sig};
 pub use descriptor::descriptor_of;
 #[cfg(feature = "cli")]
 pub(crate) use descriptor::descriptor_of_witness;
-pub(crate) use kind::{ScriptKind, is_unspendable};
+pub(crate) use kind::{MAX_SCRIPT_SIZE, ScriptKind, is_unspendable};
 pub(crate) use sigops::legacy_sigops;
 pub(crate) use valid::has_valid_ops;
 #[cfg(feature = "cli")]

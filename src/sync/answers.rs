@@ -8,7 +8,7 @@ use super::input::Reply;
 use super::peers::{Answered, NextRequest, Peer, Purpose, Request, TipState};
 use super::progress::{Gain, MAX_FRUITLESS_ANSWERS};
 use super::tail::TailBatch;
-use super::window::{AnswerFit, LinkedPart, Part};
+use super::window::{AnswerFit, LinkedPart};
 use super::{BatchId, DropReason, SyncCommand};
 use crate::chain::ChainPoint;
 use crate::primitives::{BlockHash, PeerId};
@@ -90,18 +90,16 @@ impl Download {
             AnswerFit::FromStart => self.commands.push(SyncCommand::Forget(range.restart())),
             AnswerFit::FromCursor => {}
         }
-        let height = range.cursor.height.saturating_add(reply.count);
-        let end = ChainPoint { height, hash: reply.last };
-        if height > range.end.height || (height == range.end.height && end != range.end) {
+        let end = range.end_of(reply);
+        if end.height > range.end.height || (end.height == range.end.height && end != range.end) {
             return self.record_left_hints(peer_id, range_key, reply.last);
         }
-        range.parts.push(Part { batch, peer: peer_id, end, linked: false });
-        range.cursor = end;
+        range.push(batch, peer_id, end);
         range.sender = Some(peer_id);
         if range.is_received() {
-            self.drop_peers_that_left(height);
+            self.drop_peers_that_left(end.height);
         } else if reply.count < FULL {
-            peer.ends_at = Some(height);
+            peer.ends_at = Some(end.height);
         } else {
             self.request_range(now, peer_id, range_key);
         }

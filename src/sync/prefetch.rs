@@ -16,7 +16,7 @@ use super::download::Download;
 use super::input::Reply;
 use super::peers::{Peer, Purpose, Request};
 use super::prefetched::Prefetched;
-use super::window::{AnswerFit, Part, Range};
+use super::window::{AnswerFit, Range};
 use super::{BatchId, SyncCommand};
 use crate::chain::ChainPoint;
 use crate::primitives::{BlockHash, PeerId};
@@ -95,16 +95,14 @@ impl Download {
             AnswerFit::FromStart => self.commands.push(SyncCommand::Forget(range.restart())),
             AnswerFit::FromCursor => {}
         }
-        let height = range.cursor.height.saturating_add(reply.count);
-        let end = ChainPoint { height, hash: reply.last };
-        range.parts.push(Part { batch, peer: peer_id, end, linked: false });
-        range.cursor = end;
+        let end = range.end_of(reply);
+        range.push(batch, peer_id, end);
         // Other peers may have been asked for the same headers. Nobody has been asked for the next ones yet.
         range.owners.clear();
         // After a full answer there may be more, unless the peer has announced no more. Such a peer is asked again once the
         // answer is connected, with a locator that starts below its tip, so that it has something to answer.
-        let ends = reply.count < FULL || height >= peer.announced;
-        peer.ends_at = ends.then_some(height);
+        let ends = reply.count < FULL || end.height >= peer.announced;
+        peer.ends_at = ends.then_some(end.height);
         self.prefetched.ended_by = (reply.count < FULL).then_some(peer_id);
         self.prefetched.leader = Some(peer_id);
         Disposition::Take

@@ -104,6 +104,17 @@ impl Range {
         !self.owners.is_empty() && now < self.asked_at + patience
     }
 
+    /// Returns the last header of an answer that begins at the cursor.
+    pub(super) fn end_of(&self, reply: &Reply) -> ChainPoint {
+        ChainPoint { height: self.cursor.height.saturating_add(reply.count), hash: reply.last }
+    }
+
+    /// Appends an answer that begins at the cursor.
+    pub(super) fn push(&mut self, batch: BatchId, peer: PeerId, end: ChainPoint) {
+        self.parts.push(Part { batch, peer, end, linked: false });
+        self.cursor = end;
+    }
+
     /// Drops the part of this batch and all parts after it, and returns their batches.
     pub(super) fn drop_from(&mut self, id: BatchId, resume_at: ChainPoint) -> Vec<BatchId> {
         let Some(at) = self.parts.iter().position(|part| part.batch == id) else {

@@ -35,7 +35,7 @@ pub const SEND_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Longest payload in bytes until the handshake is done.
 ///
-/// A `version` has at most 358 bytes, and the feature messages have nearly none; the rest is room for future ones. A
+/// A `version` has at most 344 bytes, and the feature messages have nearly none; the rest is room for future ones. A
 /// peer that has not shown that it speaks our protocol cannot make us hold more than this.
 pub const HANDSHAKE_MAX_PAYLOAD: u32 = 4096;
 

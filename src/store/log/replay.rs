@@ -139,39 +139,47 @@ impl Replayed {
     ) -> Result<Lsn, LogError> {
         let start_of = |lsn: Lsn| lsn - lsn % SEGMENT_LSN;
         let first = start_of(batch.map_or(stable, |batch| batch.start.min(stable)));
-        let (mut end, mut tear) = (-1, None);
-        let mut unwritten = BTreeMap::new();
+        let mut search = EndSearch { batch, end: -1, tear: None, unwritten: BTreeMap::new() };
         let mut expected = start_of(stable);
         for (lsn, segment) in segments.range(first..) {
             if *lsn > expected {
-                tear.get_or_insert(end);
+                search.tear();
             }
             expected = expected.max(lsn + SEGMENT_LSN);
             let bytes = read_segment(file, segment.offset)?;
-            end = end.max(lsn + Lsn::try_from(SEGMENT_HEAD).unwrap_or(0) - 1);
+            search.end = search.end.max(lsn + Lsn::try_from(SEGMENT_HEAD).unwrap_or(0) - 1);
             for (at, item) in Items::new(&bytes, segment_number(*lsn), SEGMENT_HEAD) {
                 match item {
-                    Item::Gap => drop(tear.get_or_insert(end)),
+                    Item::Gap => search.tear(),
                     Item::Message(message) => {
-                        let start = lsn + Lsn::try_from(at).unwrap_or(0);
-                        if batch.is_some_and(|batch| start > batch.previous_end) {
-                            self.note_file(&message, end, &mut unwritten);
-                        }
-                        let is_damage = |tear: &mut Lsn| {
-                            !batch.is_some_and(|batch| batch.is_torn(start, *tear))
-                        };
-                        if message.kind == MessageKind::Manifest
-                            && tear.take_if(is_damage).is_some()
-                        {
-                            self.record_damage("the log has a hole before its end");
-                        }
-                        end = lsn + Lsn::try_from(at + message.len).unwrap_or(0) - 1;
+                        self.search_end(
+                            &mut search,
+                            &message,
+                            lsn + Lsn::try_from(at).unwrap_or(0),
+                        );
                     }
                 }
             }
         }
-        let tear = tear.into_iter().chain(unwritten.into_values()).min();
-        Ok(tear.unwrap_or(end))
+        Ok(search
+            .tear
+            .into_iter()
+            .chain(search.unwritten.into_values())
+            .min()
+            .unwrap_or(search.end))
+    }
+
+    /// Moves the end behind a message that begins at `start`.
+    fn search_end(&mut self, search: &mut EndSearch, message: &LogMessage<'_>, start: Lsn) {
+        if search.batch.is_some_and(|batch| start > batch.previous_end) {
+            self.note_file(message, search.end, &mut search.unwritten);
+        }
+        let is_torn = |tear: Lsn| search.batch.is_some_and(|batch| batch.is_torn(start, tear));
+        if message.kind == MessageKind::Manifest && search.tear.is_some_and(|tear| !is_torn(tear)) {
+            search.tear = None;
+            self.record_damage("the log has a hole before its end");
+        }
+        search.end = start + Lsn::try_from(message.len).unwrap_or(0) - 1;
     }
 
     /// Records that a file which a message names never reached the disk, with the byte `end` before the message, unless the
@@ -252,6 +260,23 @@ fn after(end: Lsn, segments: &Segments) -> Vec<Range<u64>> {
         Err(_) => Some(segment.offset..segment.offset + SEGMENT_HEAD as u64),
     };
     segments.iter().rev().filter_map(cut).collect()
+}
+
+/// The state of a search for the log's end.
+struct EndSearch {
+    batch: Option<LastBatch>,
+    /// The last byte of the message before.
+    end: Lsn,
+    /// The end before the first gap that is no damage.
+    tear: Option<Lsn>,
+    /// The ends before messages whose files never reached the disk, by node.
+    unwritten: BTreeMap<u64, Lsn>,
+}
+
+impl EndSearch {
+    fn tear(&mut self) {
+        self.tear.get_or_insert(self.end);
+    }
 }
 
 /// Where the last batch is.

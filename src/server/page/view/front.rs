@@ -211,7 +211,7 @@ fn peers(data: &FrontData) -> Markup {
                         @for peer in connections.iter() {
                             tr {
                                 td title=(peer.address) { (peer.user_agent.trim_matches('/')) }
-                                td.number { (peer.tip.map_or_else(|| peer.start_height.to_string(), format::count)) }
+                                td.number { (format::count(peer.tip.unwrap_or_else(|| u32::try_from(peer.start_height).unwrap_or(0)))) }
                                 td.number { (peer.rtt.last.as_millis()) }
                                 td { (age(u32::try_from(peer.connected_since).unwrap_or(data.now), data.now)) }
                             }
