@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::vec::IntoIter;
 
-/// Headers that are read in one step.
+/// The greatest number of headers that are read in one step.
 const STEP: u32 = 2016;
 
 /// Names a header: the one at a height of the best chain, or the one with a hash.
@@ -61,7 +61,7 @@ pub struct StoredHeader {
 
 #[cfg(feature = "cli")]
 impl StoredHeader {
-    /// Returns what `getblockheader` prints for the header on a chain with its tip at this height.
+    /// Returns what `getblockheader` prints for the header. `tip` is the height of the tip.
     pub(crate) fn info(&self, tip: u32) -> HeaderInfo {
         HeaderInfo {
             confirmations: i64::from(tip) - i64::from(self.height) + 1,
@@ -82,12 +82,12 @@ impl ChainReader {
     /// Returns a header of the best chain by height or hash, or `None` if the chain does not have it.
     ///
     /// # Errors
-    /// Stored data is damaged, or reading failed.
+    /// Stored data is damaged, reading failed, or the chain was reorganised meanwhile.
     pub fn header(&mut self, at: impl Into<HeaderAt>) -> Result<Option<StoredHeader>, ReadError> {
-        let height = match at.into() {
-            HeaderAt::Height(height) => height,
+        let (height, hash) = match at.into() {
+            HeaderAt::Height(height) => (height, None),
             HeaderAt::Hash(hash) => match self.locate(&hash)? {
-                Some(Located::Active(height)) => height,
+                Some(Located::Active(height)) => (height, Some(hash)),
                 Some(Located::Side(_)) | None => return Ok(None),
             },
         };
@@ -96,13 +96,15 @@ impl ChainReader {
             return Ok(None);
         }
         let span = HeaderRange::new(self, tip, height, height).next_span(1)?;
-        Ok(span.and_then(|span| stored_headers(&span).pop()))
+        let header = span.and_then(|span| stored_headers(&span).pop());
+        // The chain may have been reorganised between the two reads.
+        Ok(header.filter(|header| hash.is_none_or(|hash| header.hash == hash)))
     }
 
-    /// Returns the header with this hash, on the best chain or on a side branch, and what `getblockheader` prints for it.
+    /// Returns the header with this hash, on the best chain or a side branch, and what `getblockheader` prints for it.
     ///
     /// # Errors
-    /// Reading failed.
+    /// Reading failed, or the chain was reorganised meanwhile.
     #[cfg(feature = "cli")]
     pub(crate) fn header_info(
         &mut self,
@@ -114,7 +116,7 @@ impl ChainReader {
             None => return Ok(None),
         };
         let tip = self.tip()?.height;
-        // A reorganisation may have come between the two reads.
+        // The chain may have been reorganised between the two reads.
         if height > tip {
             return Ok(None);
         }
@@ -137,8 +139,8 @@ impl ChainReader {
 
 /// Headers of the best chain in height order.
 ///
-/// An error ends the iteration. A reorganisation during the iteration is such an error, so that headers of two branches
-/// are never returned as one chain.
+/// An error ends the iteration. It is an error if the chain was reorganised and the next headers do not link to those
+/// returned before, so headers of two branches are never returned as one chain.
 #[derive(Debug)]
 pub struct Headers {
     reader: ChainReader,
