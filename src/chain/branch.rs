@@ -1,4 +1,4 @@
-//! The state at the end of a branch: all that the rules need to judge the next header.
+//! The state at the end of a branch: all that the rules need to check the next header.
 
 use super::median::{MEDIAN_TIME_SPAN, median_time_past};
 use super::params::Params;
@@ -13,11 +13,11 @@ pub struct PeriodFirst {
     pub bits: u32,
 }
 
-/// The end of one branch, with everything that the rules need of its ancestors to judge the next header: the last times, the
-/// period's first header, the last regular bits, and the total work.
+/// The end of one branch, with everything about its ancestors that the rules need to check the next header: the last
+/// times, the period's first header, the last regular bits, and the chain work.
 ///
-/// It has a constant size, and each header moves it forward. A fork has a `Branch` of its own, made from its own ancestors, so
-/// its state never mixes with the active chain's.
+/// It has a constant size, and each header moves it forward. A fork has a `Branch` of its own, made from its own
+/// ancestors, so its state never mixes with the active chain's.
 #[derive(Clone, Debug)]
 pub struct Branch {
     params: &'static Params,
@@ -29,7 +29,7 @@ pub struct Branch {
     period_first: PeriodFirst,
     last_regular_bits: u32,
     chainwork: Work,
-    // The last bits and the work of one header with them: bits rarely change, and a division takes long.
+    // The last bits and the work of one header with them, kept because bits rarely change and a division takes long.
     step: (u32, Work),
 }
 
@@ -39,7 +39,7 @@ pub struct Branch {
 pub struct ResumeError {
     /// Height of the branch's end.
     pub height: u32,
-    /// The lowest ancestor needed.
+    /// Height of the lowest ancestor needed.
     pub from: u32,
     /// How many headers are needed, the branch's end included.
     pub expected: usize,
@@ -66,7 +66,7 @@ impl Branch {
         }
     }
 
-    /// Returns the lowest ancestor that [`Branch::resume`] at `height` has to be given.
+    /// Returns the height of the lowest ancestor that [`Branch::resume`] at `height` needs.
     pub(crate) fn resume_from(params: &Params, height: u32) -> u32 {
         let span = u32::try_from(MEDIAN_TIME_SPAN - 1).expect("11 fits");
         params.period_start(height).min(height.saturating_sub(span))
@@ -131,18 +131,18 @@ impl Branch {
         self.time
     }
 
-    /// Bits of the last header.
+    /// Returns the bits of the last header.
     pub fn bits(&self) -> u32 {
         self.bits
     }
 
-    /// Returns the period's first header; the last header itself at a boundary.
+    /// Returns time and bits of the period's first header, which is the last header itself at a boundary.
     pub fn period_first(&self) -> PeriodFirst {
         self.period_first
     }
 
-    /// Returns the last bits of the period that are not an exception of the 20-minute rule, found by walking back
-    /// from the end until a boundary or bits other than the limit's.
+    /// Returns the bits of the last header that is at a boundary or has bits other than the proof-of-work limit's:
+    /// Bitcoin Core's "last non-special-min-difficulty-rules-block".
     pub fn last_regular_bits(&self) -> u32 {
         self.last_regular_bits
     }
@@ -157,7 +157,7 @@ impl Branch {
         &self.chainwork
     }
 
-    /// Moves the end to a header that was checked.
+    /// Moves the end to the next header, which was checked.
     pub(super) fn push(&mut self, header: &Header, hash: BlockHash) {
         self.height += 1;
         self.hash = hash;

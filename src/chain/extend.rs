@@ -1,4 +1,4 @@
-//! The extension of a branch. Each header is judged by the state after the headers before it.
+//! Extends a branch. Each header is checked against the state after the headers before it.
 
 use super::batch::LinkedBatch;
 use super::branch::Branch;
@@ -9,8 +9,8 @@ use crate::primitives::Header;
 impl Branch {
     /// Checks the headers one after another and moves the branch's end to the last good one.
     ///
-    /// `now` is the wall clock in Unix seconds. Returns the good headers, and the rejection of the first bad header if there
-    /// is one.
+    /// `now` is the wall clock in Unix seconds. Returns the good headers, and the rejection of the first bad header if
+    /// there is one.
     pub fn extend(&mut self, batch: LinkedBatch, now: u32) -> (CheckedHeaders, Option<Rejection>) {
         let (mut headers, mut hashes) = batch.into_parts();
         let (first_height, prev) = (self.height() + 1, self.hash());

@@ -1,19 +1,19 @@
 //! Hints: the hashes of some headers of the expected chain, which cut it into ranges.
 //!
 //! # Security
-//! A hint never makes a header valid. Hints only make it possible to ask several peers at once. Every header from genesis on
-//! is checked, so wrong hints cost time and no safety.
+//! A hint never makes a header valid. Hints only make it possible to ask several peers at once. Every header from
+//! genesis on is checked, so wrong hints cost time, but not safety.
 
 use super::point::ChainPoint;
 use crate::primitives::{BlockHash, ParseHashError};
 
-/// Heights and hashes in ascending order.
+/// Hints in ascending order of height.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
     points: Vec<ChainPoint>,
 }
 
-/// A hints file that cannot be used.
+/// Why a hints file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HintsError {
     /// A line is not `HEIGHT HASH`.
@@ -37,7 +37,7 @@ pub enum HintsError {
     Order {
         /// Number of the line, from 1.
         line: usize,
-        /// The height in the line before.
+        /// The height of the hint before; 0 for the first hint.
         previous: u32,
         /// The height.
         got: u32,
@@ -45,8 +45,7 @@ pub enum HintsError {
 }
 
 impl Hints {
-    /// Reads lines of `HEIGHT HASH` (display order); empty lines, those that start with `#`
-    /// and a byte order mark are skipped.
+    /// Reads lines of `HEIGHT HASH` (display order). Skips empty lines, lines starting with `#`, and a byte order mark.
     ///
     /// # Errors
     /// The first line that cannot be used.

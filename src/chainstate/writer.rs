@@ -7,7 +7,7 @@ use crate::chain::{
 };
 use crate::chain::{CheckedHeaders, SideBranch, Survey, TreeError, link_batch};
 use crate::primitives::Work;
-use crate::store::{Change, HeaderStore, StoreError, Trouble};
+use crate::store::{Change, ErrorKind, HeaderStore, StoreError};
 use std::mem;
 use std::sync::Arc;
 use tracing::info;
@@ -39,11 +39,11 @@ impl ChainError {
     }
 
     /// Returns what kind of error this is.
-    pub fn trouble(&self) -> Trouble {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Store(error) => error.trouble(),
-            Self::Resume(_) => Trouble::Damaged,
-            Self::Panicked => Trouble::Failed,
+            Self::Store(error) => error.kind(),
+            Self::Resume(_) => ErrorKind::Damaged,
+            Self::Panicked => ErrorKind::Failed,
         }
     }
 }

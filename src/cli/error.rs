@@ -5,12 +5,12 @@ use crate::chainstate::ChainError;
 use crate::client::ClientError;
 use crate::config::{ColorChoice, ConfigError};
 use crate::files::{FileError, advice};
-use crate::node::shutdown::Ending;
+use crate::node::shutdown::EndSignal;
 use crate::node::{FetchError, JournalError, SyncError};
 use crate::output::Wording;
 use crate::query::ReadError;
 use crate::spv::NotInBlock;
-use crate::store::{StoreError, Trouble};
+use crate::store::{ErrorKind, StoreError};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -52,7 +52,7 @@ pub(crate) enum CliError {
     NotInBlock(#[from] NotInBlock),
     /// A signal ended the command, which has printed its summary.
     #[error("interrupted")]
-    Interrupted(Ending),
+    Interrupted(EndSignal),
     /// The command failed for any other reason.
     #[error("{0}")]
     Failed(String),
@@ -92,13 +92,13 @@ impl CliError {
             Self::Damaged(_) => 5,
             Self::NotFound(_) | Self::NotInBlock(_) => 6,
             Self::Interrupted(ending) => ending.exit_code(),
-            Self::Read(error) => code_of(error.trouble()),
-            Self::Store(error) => code_of(error.trouble()),
-            Self::Chain(error) => code_of(error.trouble()),
-            Self::Journal(error) => code_of(error.trouble()),
+            Self::Read(error) => code_of(error.kind()),
+            Self::Store(error) => code_of(error.kind()),
+            Self::Chain(error) => code_of(error.kind()),
+            Self::Journal(error) => code_of(error.kind()),
             Self::Fetch(FetchError::NoPeers { .. }) => 3,
             Self::Fetch(FetchError::Undelivered { .. } | FetchError::Check(_)) => 1,
-            Self::Sync(SyncError::Chain(error)) => code_of(error.trouble()),
+            Self::Sync(SyncError::Chain(error)) => code_of(error.kind()),
             Self::Sync(SyncError::Thread(_)) => 1,
         })
     }
@@ -140,12 +140,12 @@ impl From<FileError> for CliError {
     }
 }
 
-fn code_of(trouble: Trouble) -> u8 {
-    match trouble {
-        Trouble::Failed => 1,
-        Trouble::InUse => 4,
-        Trouble::Damaged => 5,
-        Trouble::NotFound => 6,
+fn code_of(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Failed => 1,
+        ErrorKind::InUse => 4,
+        ErrorKind::Damaged => 5,
+        ErrorKind::NotFound => 6,
     }
 }
 

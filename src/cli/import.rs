@@ -15,7 +15,7 @@ use crate::files::{
 };
 use crate::format;
 use crate::node::SyncReport;
-use crate::node::shutdown::Ending;
+use crate::node::shutdown::EndSignal;
 use crate::output::{bytes_bar, bytes_spinner};
 use crate::primitives::Work;
 use crate::store::{HeaderStore, SledStore};
@@ -322,10 +322,10 @@ fn check_success(
     report: &SyncReport,
     store: &SledStore,
     min_work: &Work,
-    signal: Option<Ending>,
+    signal: Option<EndSignal>,
 ) -> Result<(), CliError> {
     match report.stopped {
-        Stopped::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(Ending::Interrupt))),
+        Stopped::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(EndSignal::Interrupt))),
         Stopped::LowWork => {
             let work = store.tip().chainwork;
             let run = store.run(report.height, 1)?;

@@ -1,7 +1,7 @@
 //! Catches Ctrl-C, SIGTERM and SIGHUP for commands that block, and that have something to finish before they end.
 
 use super::CliError;
-use crate::node::shutdown::{Ending, signals};
+use crate::node::shutdown::{EndSignal, signals};
 use std::io;
 use std::process;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,7 @@ use tracing::info;
 
 /// Records the first signal for a command that checks for it now and then. The second signal ends the process at once.
 #[derive(Clone, Debug)]
-pub(super) struct Interrupt(Arc<OnceLock<Ending>>);
+pub(super) struct Interrupt(Arc<OnceLock<EndSignal>>);
 
 impl Interrupt {
     /// Starts to listen for signals.
@@ -55,7 +55,7 @@ impl Interrupt {
     }
 
     /// Returns the first signal, if one has come.
-    pub(super) fn caught(&self) -> Option<Ending> {
+    pub(super) fn caught(&self) -> Option<EndSignal> {
         self.0.get().copied()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Options of every command that connects to peers.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct ReachArgs {
+pub(crate) struct ProxyAndDnsArgs {
     /// Connect through this SOCKS5 proxy, which also resolves names; may be USER:PASSWORD@HOST:PORT or unix:PATH [env:
     /// LIGHTCLIENT_PROXY]
     #[arg(long, value_name = "HOST:PORT")]
@@ -17,7 +17,7 @@ pub(crate) struct ReachArgs {
     pub dns_server: Option<DnsServer>,
 }
 
-impl ReachArgs {
+impl ProxyAndDnsArgs {
     /// Returns the settings that these options set.
     pub(crate) fn layer(&self) -> Layer {
         Layer { proxy: self.proxy.clone(), dns_server: self.dns_server, ..Layer::default() }
@@ -34,7 +34,7 @@ pub(crate) struct ConnectArgs {
     #[arg(long)]
     pub no_dns: bool,
     #[command(flatten)]
-    reach: ReachArgs,
+    reach: ProxyAndDnsArgs,
     /// How long to wait, in seconds [env: LIGHTCLIENT_TIMEOUT]
     #[arg(long, value_name = "SECS", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,

@@ -1,12 +1,12 @@
 //! `lightclient ping` measures the round-trip times of a peer.
 
-use super::network_args::{ReachArgs, check_reach, peer_options};
+use super::network_args::{ProxyAndDnsArgs, check_reach, peer_options};
 use super::runtime::{block_on, endings};
 use super::value_parsers::at_least_one;
 use super::{CliError, CommandContext};
 use crate::config::{HostPort, Layer};
 use crate::format::{counted, milliseconds, to_u64};
-use crate::node::shutdown::Ending;
+use crate::node::shutdown::EndSignal;
 use crate::node::{HandshakeInfo, PeerOptions, PingConnection, PingError, PingOutcome};
 use crate::output::Output;
 use crate::wire::safe_text;
@@ -41,7 +41,7 @@ pub(crate) struct PingArgs {
     #[arg(value_parser = timeout, allow_negative_numbers = true)]
     timeout: u64,
     #[command(flatten)]
-    reach: ReachArgs,
+    reach: ProxyAndDnsArgs,
 }
 
 impl PingArgs {
@@ -140,7 +140,7 @@ async fn ping(
 /// Why the pinging ended.
 enum PingEnd {
     Done,
-    Interrupted(Ending),
+    Interrupted(EndSignal),
     Disconnected(PingError),
 }
 

@@ -1,7 +1,7 @@
 //! Runs asynchronous code.
 
 use super::CliError;
-use crate::node::shutdown::{Ending, signals};
+use crate::node::shutdown::{EndSignal, signals};
 use crate::node::{end_runtime, start_runtime};
 use rayon::ThreadPoolBuilder;
 use std::future::Future;
@@ -33,6 +33,6 @@ pub(super) fn start_hashing_threads() -> Result<(), CliError> {
 ///
 /// # Errors
 /// The system does not let the process catch signals.
-pub(super) fn endings() -> Result<impl AsyncFnMut() -> Ending, CliError> {
+pub(super) fn endings() -> Result<impl AsyncFnMut() -> EndSignal, CliError> {
     signals().map_err(|error| CliError::Failed(format!("cannot catch signals: {error}")))
 }

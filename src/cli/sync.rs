@@ -17,7 +17,7 @@ use crate::chainstate::Clock;
 use crate::client::Client;
 use crate::config::{AppConfig, HintsSource, Layer, read_text};
 use crate::format::{count, counted, duration, size, utc};
-use crate::node::shutdown::Ending;
+use crate::node::shutdown::EndSignal;
 use crate::node::{Live, SyncOptions, SyncOutcome};
 use crate::node::{SyncReport, shipped};
 use crate::output::{Output, SyncBar, SyncProgress, SyncStage};
@@ -164,7 +164,7 @@ pub(super) fn watch_sync(
     store: &Arc<SledStore>,
     serve: Option<&ServeOptions>,
     context: &mut CommandContext,
-) -> Result<(SyncOutcome, Option<Ending>), CliError> {
+) -> Result<(SyncOutcome, Option<EndSignal>), CliError> {
     start_hashing_threads()?;
     let (follow, folder) = (options.follow, context.config.folder());
     let expected = options.hints.points().last().map_or(0, |point| point.height);
@@ -316,12 +316,12 @@ fn check_success(
     tip: ChainTip,
     min_work: &Work,
     config: &AppConfig,
-    signal: Option<Ending>,
+    signal: Option<EndSignal>,
 ) -> Result<(), CliError> {
     let height = count(tip.height);
     match outcome.stopped {
         Stopped::CaughtUp | Stopped::StopHeight => Ok(()),
-        Stopped::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(Ending::Interrupt))),
+        Stopped::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(EndSignal::Interrupt))),
         Stopped::Timeout => Err(CliError::Failed(format!(
             "no progress for the time given, at height {height}: run it again to go on"
         ))),

@@ -29,15 +29,15 @@ pub(crate) enum FilePurpose {
 pub(crate) enum FileFormat {
     /// Raw headers of 80 bytes each, with nothing between them.
     Bin,
-    /// The raw headers in hex digits, one on each line.
+    /// The raw headers in hex digits, one per line.
     Hex,
     /// A table. Its first line has the names of the columns, which are keys of `getblockheader`.
     Csv,
-    /// The JSON object of `query --json` on each line.
+    /// One JSON object per line, as `query --json` prints it.
     Jsonl,
     /// Lines `HEIGHT HASH`, one for the last header of each retarget period.
     Hints,
-    /// An Apache Parquet table, which stores each column by itself.
+    /// An Apache Parquet table, which is stored column by column.
     #[cfg(feature = "parquet")]
     Parquet,
 }
@@ -109,11 +109,11 @@ impl FromStr for FileFormat {
     }
 }
 
-/// Returns the file and its format. The word before the file (`csv FILE`) names the format, or else the option, or else
-/// the file's extension.
+/// Returns the file and its format. The format comes from the word before the file (`csv FILE`), or else from the
+/// option, or else from the file itself.
 ///
 /// # Errors
-/// No file is named, or the format is not named or unknown.
+/// No file is named, or the format is missing or unknown.
 pub(crate) fn resolve<'a>(
     word: Option<&str>,
     file: &'a Path,
@@ -139,7 +139,7 @@ pub(crate) fn resolve<'a>(
     Ok((file, format_of(file, named, purpose)?))
 }
 
-/// Returns the format that the option or the file's extension names. A file to import may also begin with hex digits.
+/// Returns the format that the option or the file's extension names, or hex if a file to import starts with hex digits.
 fn format_of(
     file: &Path,
     option: Option<FileFormat>,
@@ -170,7 +170,7 @@ fn format_of(
     })
 }
 
-/// Returns whether a regular file begins with a header in hex digits. Reading from a pipe would lose its bytes.
+/// Returns whether a regular file begins with a header in hex digits. A pipe is not read: its bytes would be lost.
 fn starts_with_hex(path: &Path) -> bool {
     let mut start = Vec::new();
     path.is_file()

@@ -12,17 +12,17 @@ use rand::seq::SliceRandom;
 use std::net::SocketAddr;
 use tracing::warn;
 
-/// The default number of peers to be connected to at once. Source: Bitcoin Core
+/// The default number of peers to keep connected. Source: Bitcoin Core
 /// `MAX_OUTBOUND_FULL_RELAY_CONNECTIONS`.
 const WANTED_PEERS: usize = 8;
 
-/// The name and version of this software, as BIP14 has them.
+/// The name and version of this software, in the format of BIP14.
 pub(crate) const USER_AGENT: &str = concat!("/lightclient:", env!("CARGO_PKG_VERSION"), "/");
 
 /// If DNS gives fewer addresses than this, the fixed seeds are used as well.
 const ENOUGH_ADDRESSES: usize = 16;
 
-/// Returns the services that DNS seeds are asked for, by the prefix `x9`.
+/// Returns the services that DNS seeds are asked to filter by, with the subdomain `x9`.
 fn wanted_services() -> ServiceFlags {
     ServiceFlags::NETWORK | ServiceFlags::WITNESS
 }
@@ -54,11 +54,11 @@ pub(crate) struct FoundAddress {
 pub(crate) struct PeerOptions {
     /// The network.
     pub params: &'static Params,
-    /// The only peers to connect to (`host:port`). If it is empty, peers are looked for.
+    /// The only peers to connect to (`host:port`). If this is empty, peers are found automatically.
     pub connect: Vec<String>,
     /// Peers to connect to (`host:port`) in addition to those that are found.
     pub add_peers: Vec<String>,
-    /// How many peers to be connected to at once, if `connect` is empty.
+    /// How many peers to keep connected, if `connect` is empty.
     pub wanted: usize,
     /// Whether DNS seeds may be asked.
     pub dns: bool,
@@ -66,7 +66,7 @@ pub(crate) struct PeerOptions {
     pub resolver: Resolver,
     /// A SOCKS5 proxy for every connection; it also resolves the names.
     pub proxy: Option<Proxy>,
-    /// The nonces of all connections of this process, in and out.
+    /// The `version` nonces of all inbound and outbound connections, by which this process recognises itself.
     pub own_nonces: OwnNonces,
 }
 
@@ -93,7 +93,7 @@ impl PeerOptions {
     /// Returns addresses from the DNS seeds and, if those are too few, the fixed seeds. No address is returned twice.
     ///
     /// # Security
-    /// With a proxy nothing is resolved here. The names of the seeds are returned as addresses, and the proxy resolves them.
+    /// With a proxy, no name is resolved here. The names of the DNS seeds are returned, and the proxy resolves them.
     pub(crate) async fn find(&self) -> Vec<FoundAddress> {
         let mut found = if !self.asks_dns() {
             Vec::new()
@@ -110,8 +110,8 @@ impl PeerOptions {
         found
     }
 
-    /// Returns whether there are DNS seeds to ask. The name of regtest's seed does not exist, so it is asked for only at a
-    /// server that the user named.
+    /// Returns whether DNS seeds are to be asked. The name of regtest's seed does not exist, so it is looked up only at
+    /// a DNS server that the user named.
     pub(super) fn asks_dns(&self) -> bool {
         self.dns
             && !self.params.dns_seeds.is_empty()
@@ -126,7 +126,7 @@ impl PeerOptions {
         seeds.collect()
     }
 
-    /// Returns what is wrong with the user's DNS server, if no seed could be asked through it.
+    /// Returns the first error of the user's DNS server, if no seed gave an address.
     fn server_fault<'a>(&self, answers: &'a [SeedAnswer]) -> Option<&'a str> {
         let all_failed = answers.iter().all(|answer| answer.addresses.is_empty());
         let errors = answers.iter().filter_map(|answer| answer.error.as_deref());
@@ -160,7 +160,7 @@ impl PeerOptions {
     }
 }
 
-/// Returns the configuration of connections to peers of a network: what we send them about ourselves, and what they may send.
+/// Returns the configuration of connections to peers: what we tell them about ourselves, and what they may send.
 pub(super) fn net_config(own: &Params, start_height: u32, timers: Timers) -> Config {
     Config {
         magic: own.magic,

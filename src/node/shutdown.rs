@@ -5,7 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// A signal that asks the program to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum EndSignal {
     /// Ctrl-C (SIGINT).
     Interrupt,
     /// SIGTERM.
@@ -14,7 +14,7 @@ pub(crate) enum Ending {
     Hangup,
 }
 
-impl Ending {
+impl EndSignal {
     /// Returns the conventional exit code: 128 plus the signal's number.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
@@ -30,7 +30,7 @@ impl Ending {
 ///
 /// # Errors
 /// The system does not allow the signals to be caught.
-pub(crate) fn signals() -> io::Result<impl AsyncFnMut() -> Ending> {
+pub(crate) fn signals() -> io::Result<impl AsyncFnMut() -> EndSignal> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
@@ -42,9 +42,9 @@ pub(crate) fn signals() -> io::Result<impl AsyncFnMut() -> Ending> {
             }
         };
         tokio::select! {
-            _ = interrupt.recv() => Ending::Interrupt,
-            _ = terminate.recv() => Ending::Terminate,
-            _ = hung_up => Ending::Hangup,
+            _ = interrupt.recv() => EndSignal::Interrupt,
+            _ = terminate.recv() => EndSignal::Terminate,
+            _ = hung_up => EndSignal::Hangup,
         }
     })
 }

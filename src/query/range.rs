@@ -9,7 +9,7 @@ use crate::primitives::BlockHash;
 use crate::primitives::Header;
 use crate::store::StoredRun;
 
-/// Most headers in one step.
+/// The greatest number of headers in one step.
 const STEP: u32 = MAX_RUN;
 
 /// Headers of the active chain from one height to another, which are read in steps.
@@ -67,7 +67,7 @@ impl<'a> HeaderRange<'a> {
         Ok(Some(HeaderSpan { run, tip: self.tip, from, to: end }))
     }
 
-    /// Checks that the run contains `from..=end` and links to the previous step. Then the range goes on after `end`.
+    /// Checks that the run contains `from..=end` and links to the previous step. Then moves the range past `end`.
     fn advance(&mut self, run: &StoredRun, from: u32, end: u32) -> Result<(), ReadError> {
         let at = |height: u32| usize::try_from(height - run.first_height).unwrap_or(usize::MAX);
         let reorganised = |height| ReadError::Reorganized { height };
@@ -95,7 +95,7 @@ pub(crate) struct HeaderSpan {
 }
 
 impl HeaderSpan {
-    /// Returns the number of headers.
+    /// Returns the number of headers, without those around them.
     pub(crate) fn count(&self) -> u32 {
         self.to - self.from + 1
     }
@@ -105,20 +105,20 @@ impl HeaderSpan {
         header_infos(&self.run, self.tip, self.from, self.to)
     }
 
-    /// Returns the hash of a header of the span, or of the header after it.
+    /// Returns the hash of a header of the span, or of one around it.
     pub(super) fn hash_at(&self, height: u32) -> Option<BlockHash> {
         let at = height.checked_sub(self.run.first_height)?;
         self.run.hashes.get(usize::try_from(at).ok()?).copied()
     }
 
-    /// Returns a header of the span.
+    /// Returns a header of the span, or one around it.
     #[cfg(feature = "cli")]
     pub(super) fn header_at(&self, height: u32) -> Option<&Header> {
         let at = height.checked_sub(self.run.first_height)?;
         self.run.headers.get(usize::try_from(at).ok()?)
     }
 
-    /// Returns the headers with the facts that follow from the headers before them, such as median time past and work.
+    /// Returns the headers, each with what follows from those before it, such as median time past and chainwork.
     pub(crate) fn facts(&self) -> Vec<HeaderFacts<'_>> {
         header_facts(&self.run, self.from, self.to)
     }

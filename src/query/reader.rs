@@ -5,7 +5,7 @@ use super::remote::{ControlClient, ControlError, MAX_RUN, StoreInfo};
 use crate::chain::{ChainTip, Params, ResumeError, params};
 use crate::primitives::{BlockHash, Network};
 use crate::store::{
-    HeaderStore, Holder, OpenRetry, SledStore, StoreError, StoredRun, Trouble, holder_text,
+    ErrorKind, HeaderStore, Holder, OpenRetry, SledStore, StoreError, StoredRun, holder_text,
 };
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -61,13 +61,13 @@ pub enum ReadError {
 
 impl ReadError {
     /// Returns the kind of the error.
-    pub(crate) fn trouble(&self) -> Trouble {
+    pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::NothingStored { .. } => Trouble::NotFound,
-            Self::NoAnswer { .. } => Trouble::InUse,
-            Self::Remote { damaged: true, .. } | Self::Resume(_) => Trouble::Damaged,
-            Self::Remote { .. } | Self::Reorganized { .. } => Trouble::Failed,
-            Self::Store(error) => error.trouble(),
+            Self::NothingStored { .. } => ErrorKind::NotFound,
+            Self::NoAnswer { .. } => ErrorKind::InUse,
+            Self::Remote { damaged: true, .. } | Self::Resume(_) => ErrorKind::Damaged,
+            Self::Remote { .. } | Self::Reorganized { .. } => ErrorKind::Failed,
+            Self::Store(error) => error.kind(),
         }
     }
 }

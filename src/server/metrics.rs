@@ -1,4 +1,4 @@
-//! `/metrics`: the figures of the process for Prometheus.
+//! `/metrics`: the metrics of this process for Prometheus.
 
 use super::state::ServerState;
 use crate::chainstate::unix_now;
@@ -8,16 +8,16 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// Bounds of the histogram of answer times, in seconds.
+/// Bucket bounds of the histogram of RPC call times, in seconds.
 const BUCKETS: [f64; 8] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.1, 1.0, 10.0];
 
-/// Returns what writes the figures. The first call in a process starts to collect them.
+/// Returns the handle that renders the metrics. The first call in a process installs the recorder.
 fn handle() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     let install = || {
         let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).ok()?.build_recorder();
         let handle = recorder.handle();
-        // A program that uses the library may have a recorder of its own.
+        // This fails if the program that uses the library has installed its own recorder.
         metrics::set_global_recorder(recorder).ok()?;
         describe();
         Some(handle)
@@ -41,20 +41,20 @@ fn describe() {
     describe_histogram!("lightclient_rpc_call_seconds", "Time that calls took, by method");
 }
 
-/// Starts to collect figures.
+/// Starts to collect metrics.
 pub(super) fn start() {
     handle();
 }
 
-/// Records a call of a method. The method exists: names that clients make up would fill the memory.
+/// Records a call of an RPC method that exists. Each name takes memory, so clients must not be able to make names up.
 pub(super) fn record_call(method: &'static str, began: Instant, failed: bool) {
     let outcome = if failed { "error" } else { "ok" };
     counter!("lightclient_rpc_calls_total", "method" => method, "outcome" => outcome).increment(1);
     histogram!("lightclient_rpc_call_seconds", "method" => method).record(began.elapsed());
 }
 
-/// Sums up what histograms have collected every few seconds, so that it does not pile up until somebody asks for
-/// `/metrics`.
+/// Runs the recorder's upkeep every five seconds. Without it, histogram samples would pile up until `/metrics` is
+/// requested.
 pub(super) async fn upkeep() {
     let Some(handle) = handle() else { return };
     loop {

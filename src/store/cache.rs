@@ -1,7 +1,7 @@
-//! What a process that answers many questions keeps in memory of the stored chain: checked pages, and the hash index.
+//! The cache of a process that answers many queries: checked pages, and buckets of the hash index.
 //!
-//! A page that is not kept is read through sled, which reads 16 of them, and its 64 headers are hashed. A change removes the
-//! records that it sets or removes, under the lock that readers hold while they read and keep.
+//! A page that is not cached is read through sled, which reads 16 pages at once, and its 64 headers are hashed. A
+//! change evicts the records that it writes or removes. Readers cache only what no change has replaced meanwhile.
 
 use super::error::StoreError;
 use super::layout::{PAGE, Page, page_key};
@@ -9,7 +9,7 @@ use crate::primitives::HEADER_LEN;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 
-/// How many buckets of the index are kept: those of a chain of 2,000,000 headers, in 8 MB.
+/// How many buckets of the index are cached: those of a chain of 2,000,000 headers, in 8 MB.
 const BUCKETS: usize = 2048;
 
 /// Checked pages, and buckets of the hash index.
@@ -20,23 +20,23 @@ pub(super) struct ReadCache {
 }
 
 impl ReadCache {
-    /// Makes an empty cache, for about so many bytes of pages.
+    /// Returns an empty cache for about `bytes` bytes of pages.
     pub(super) fn new(bytes: usize) -> Self {
         let page = HEADER_LEN * usize::try_from(PAGE).expect("a page is small");
         Self { pages: Cache::new(bytes / page), buckets: Cache::new(BUCKETS) }
     }
 
-    /// Returns a page if it is kept.
+    /// Returns a page if it is cached.
     pub(super) fn page(&self, number: u32) -> Option<Arc<Page>> {
         self.pages.get(&number)
     }
 
-    /// Keeps a page.
+    /// Caches a page.
     pub(super) fn keep_page(&self, number: u32, page: &Arc<Page>) {
         self.pages.insert(number, Arc::clone(page));
     }
 
-    /// Returns the entries of a bucket that is kept, or else those that `read` returns, which are kept from then on.
+    /// Returns the cached entries of a bucket, or else those that `read` returns, and caches them if there is a cache.
     pub(super) fn bucket(
         cache: Option<&Self>,
         key: [u8; 4],
@@ -51,7 +51,7 @@ impl ReadCache {
         Ok(new)
     }
 
-    /// Forgets the records that a change sets or removes.
+    /// Evicts the records that a change writes or removes.
     pub(super) fn forget<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         for key in keys {
             if let Some(number) = key.last_chunk().map(|bytes| u32::from_be_bytes(*bytes))
@@ -59,7 +59,7 @@ impl ReadCache {
             {
                 self.pages.remove(&number);
             }
-            // Other keys of this length are never kept.
+            // Records under other keys of this length are never cached.
             if let Ok(key) = key.try_into() {
                 self.buckets.remove::<[u8; 4]>(key);
             }

@@ -76,7 +76,7 @@ impl ChangeThread {
         let (outbox, results) = channel();
         let run = move || {
             for task in inbox {
-                let result = guard::until_panic(|| match task {
+                let result = guard::park_on_panic(|| match task {
                     Task::Apply(batch) => db.apply_batch(batch.into_sled()),
                     Task::Flush => db.flush().map(|_| free_replaced()),
                 });

@@ -28,7 +28,7 @@ pub(super) struct Folders {
 }
 
 /// The prefix of an old database's name after a repair.
-const ASIDE: &str = "headers.damaged";
+const DAMAGED_PREFIX: &str = "headers.damaged";
 
 impl Folders {
     pub(super) fn of(network: &Path) -> Self {
@@ -57,7 +57,7 @@ impl Folders {
         }
         let io = |source| StoreError::Io { path: self.network.clone(), source };
         for entry in fs::read_dir(&self.network).map_err(io)? {
-            if entry.map_err(io)?.file_name().to_string_lossy().starts_with(ASIDE) {
+            if entry.map_err(io)?.file_name().to_string_lossy().starts_with(DAMAGED_PREFIX) {
                 return Ok(true);
             }
         }
@@ -66,12 +66,12 @@ impl Folders {
 
     /// Returns a name that no old database has yet.
     fn free_aside(&self) -> Result<PathBuf, StoreError> {
-        let mut path = self.network.join(ASIDE);
+        let mut path = self.network.join(DAMAGED_PREFIX);
         for number in 2.. {
             if !exists(&path)? {
                 break;
             }
-            path = self.network.join(format!("{ASIDE}.{number}"));
+            path = self.network.join(format!("{DAMAGED_PREFIX}.{number}"));
         }
         Ok(path)
     }

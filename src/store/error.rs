@@ -6,7 +6,7 @@ use crate::primitives::{BlockHash, Network};
 use std::io;
 use std::path::PathBuf;
 
-/// Why an operation of the store failed. Every message says what to do about it.
+/// Why an operation of the store failed. The message says what to do if the user can do something about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process holds the lock of the folder.
@@ -26,7 +26,7 @@ pub enum StoreError {
         /// The system's error.
         source: io::Error,
     },
-    /// sled failed in the middle of its work, so that this process cannot use the database any more. Stored data is intact.
+    /// sled failed in the middle of its work: this process cannot use the database any more. Stored data is intact.
     #[error("the database in {} stopped working ({reason}): make sure that there is memory enough, and run it again",
         folder.display())]
     Stopped {
@@ -35,7 +35,7 @@ pub enum StoreError {
         /// Why it stopped, in sled's words.
         reason: String,
     },
-    /// The system gives no threads.
+    /// The system cannot start a thread.
     #[error(
         "cannot start a thread for the database: {source}: allow more processes or more memory (`ulimit -a`)"
     )]
@@ -56,7 +56,7 @@ pub enum StoreError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The computer's clock is set to a time before 1970, at which sled panics.
+    /// The computer's clock is set to a time before 1970, with which sled panics.
     #[error("this computer's clock is set to a time before 1970: set the clock and run it again")]
     Clock,
     /// There is no room left on the disk.
@@ -158,7 +158,7 @@ impl StoreError {
 impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
         match error {
-            // sled hands out copies of its first error, whose text is not for people.
+            // sled returns copies of its first error, whose text means nothing to a user.
             sled::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => Self::full(),
             error => Self::Database(error),
         }

@@ -2,9 +2,9 @@
 
 use super::error::StoreError;
 
-/// The kind of trouble that an error is.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ErrorKind {
     /// Any other kind: the system, a file, a rule.
     Failed,
     /// Another process has the data folder.
@@ -16,12 +16,12 @@ pub enum Trouble {
 }
 
 impl StoreError {
-    /// Returns the kind of trouble.
-    pub fn trouble(&self) -> Trouble {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::InUse { .. } => Trouble::InUse,
-            _ if self.is_damage() => Trouble::Damaged,
-            _ => Trouble::Failed,
+            Self::InUse { .. } => ErrorKind::InUse,
+            _ if self.is_damage() => ErrorKind::Damaged,
+            _ => ErrorKind::Failed,
         }
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// Does the work; a panic parks the thread for ever without unwinding, and [`stops`] counts it.
-pub(super) fn until_panic<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn park_on_panic<T>(work: impl FnOnce() -> T) -> T {
     watch_panics();
     let outer = ON_PANIC.replace(OnPanic::Stop);
     let done = work();
@@ -124,7 +124,7 @@ fn stopped(reason: String) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use super::{guarded, quietly, stopped_since, stops, until_panic};
+    use super::{guarded, park_on_panic, quietly, stopped_since, stops};
     use crate::store::StoreError;
     use crate::store::damage::is_damage;
     use std::io;
@@ -169,7 +169,7 @@ mod tests {
         }
         let before = stops();
         let thread = thread::spawn(|| {
-            until_panic(|| {
+            park_on_panic(|| {
                 let _unwound = Unwound;
                 panic!("on purpose");
             })

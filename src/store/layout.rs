@@ -14,13 +14,13 @@
 //! | `m:tip` | height (u32 LE), hash (32), chain work (32, BE), indexed up to (u32 LE, exclusive) |
 //! | `m:last_sync` | Unix seconds, u64 LE |
 //!
-//! A side branch's name is the hash of its end when it was first written: it stays when the branch grows.
+//! A side branch's name is the hash of its last header when it was first written. The name stays when the branch grows.
 //!
-//! A page holds 64 headers without their previous hashes (3.1 KB). Measured with 930,000 headers, in one
-//! sitting: pages of 128 take as long to write and as much disk, but 64 MB of memory instead of 38 in
-//! batches of 2,000, and 23 µs for a header instead of 12, since all of a page is hashed. Pages of 32 gain
-//! little over that and take 3 % more disk. Values above 12 KB spill into files of their own (pages of 192
-//! did), which an fsync of sled's one file does not reach.
+//! A page holds 64 headers without their previous hashes (3.1 KB). Measured with 930,000 headers: pages of 128 take as
+//! long to write and as much disk, but 64 MB of memory instead of 38 (in batches of 2,000), and reading a header takes
+//! 23 µs instead of 12, since its whole page is hashed. Pages of 32 are little better than pages of 64, and take 3 %
+//! more disk. sled writes a node above 128 KB, a quarter of a segment, into a file of its own (pages of 192 made such
+//! nodes), which an fsync of its one data file does not reach.
 
 use super::error::StoreError;
 use crate::chain::ChainTip;
@@ -37,7 +37,7 @@ pub(super) const PAGE: u32 = 64;
 pub(super) const RECORD: usize = 48;
 /// Bytes in front of a page's records: parent hash and the work before the page.
 pub(super) const PAGE_HEAD: usize = 64;
-/// Headers in a run, of which the index and the parity records are made.
+/// Headers in a run, for which the hash index and the parity records are written together.
 pub(super) const RUN: u32 = 1 << POSITION_BITS;
 /// Bits of a position in a run.
 pub(super) const POSITION_BITS: u32 = 17;
@@ -52,7 +52,7 @@ pub(super) const VERSION_KEY: &[u8] = b"m:version";
 pub(super) const TIP_KEY: &[u8] = b"m:tip";
 pub(super) const LAST_SYNC_KEY: &[u8] = b"m:last_sync";
 
-/// Returns the key of the page that holds a height.
+/// Returns the key of a page of the chain.
 pub(super) fn page_key(page: u32) -> [u8; 5] {
     numbered(b'h', page)
 }
@@ -109,7 +109,7 @@ pub(super) fn push_record(page: &mut Vec<u8>, header: &Header) {
     page.extend_from_slice(&bytes[36..]);
 }
 
-/// A decoded page: its headers, which name each other's hashes, and what was before them.
+/// A decoded page: its headers, each with the hash of the one before, and the state before the first of them.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) parent: BlockHash,
@@ -117,9 +117,9 @@ pub(super) struct Page {
     /// At least one.
     pub(super) headers: Vec<Header>,
     last: BlockHash,
-    /// The work of the first header: that of most others too.
+    /// The work of the first header, which most others have too.
     first_work: Work,
-    /// How many headers from the first on have the same bits as it has.
+    /// How many headers, counted from the first, have its bits.
     same_bits: usize,
 }
 
@@ -140,7 +140,7 @@ impl Page {
         next.or_else(|| (at + 1 == self.headers.len()).then_some(self.last))
     }
 
-    /// Returns the work of the chain up to the page's first `count` headers, those included.
+    /// Returns the chain work up to and including the page's first `count` headers.
     pub(super) fn work_after(&self, count: usize) -> Work {
         let same = count.min(self.same_bits);
         let mut work = self.work_before.clone();
@@ -150,7 +150,7 @@ impl Page {
     }
 }
 
-/// Decodes a page and hashes its headers; `height` is its first header's.
+/// Decodes a page and hashes its headers; `height` is that of its first header, for errors.
 pub(super) fn decode_page(height: u32, bytes: &[u8]) -> Result<Page, StoreError> {
     let damaged = || StoreError::damaged(height, format!("a page of {} bytes", bytes.len()));
     let (head, records) = bytes.split_at_checked(PAGE_HEAD).ok_or_else(damaged)?;
@@ -185,7 +185,7 @@ fn decode_record(record: &[u8; RECORD], prev: BlockHash) -> Header {
     }
 }
 
-/// Returns the tip record: the tip, and the height up to which (exclusively) hashes are indexed.
+/// Encodes the tip record: the tip, and the height up to which (exclusively) hashes are indexed.
 pub(super) fn encode_tip(tip: &ChainTip, indexed_to: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(72);
     bytes.extend_from_slice(&tip.height.to_le_bytes());
@@ -220,7 +220,7 @@ mod tests {
     use crate::chain::{ChainTip, params};
     use crate::primitives::{BlockHash, Network, Work, hex};
 
-    /// Existing databases have the stored format, so it may only be changed with a new schema version.
+    /// Existing databases have this format, so a change of it needs a new schema version.
     #[test]
     fn schema_version_1_is_what_these_bytes_are() {
         let genesis = params(Network::Mainnet).genesis;

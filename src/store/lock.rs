@@ -1,4 +1,4 @@
-//! Locks that keep other processes out: of any file, and of a network's folder.
+//! Locks that keep other processes from using a file or a network's folder.
 //!
 //! sled has a lock of its own, but its error does not say who holds it.
 
@@ -21,10 +21,10 @@ pub enum Exclusive {
 }
 
 impl Exclusive {
-    /// Opens a file, which is made where it is missing, and locks it unless it is locked. Nothing is waited for.
+    /// Opens a file, creating it if it is missing, and tries to lock it without waiting.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The system cannot open, create or lock the file.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut options = File::options();
         let file = options.create(true).truncate(false).read(true).write(true).open(path)?;
@@ -38,8 +38,8 @@ impl Exclusive {
 
 static COMMAND: OnceLock<(String, u64)> = OnceLock::new();
 
-/// Sets the command that this process runs and its start in Unix seconds, which another process that finds a folder in
-/// use shows. Only the first call has an effect.
+/// Sets the command that this process runs and its start in Unix seconds. Another process shows both if it finds a
+/// folder in use by this one. Only the first call has an effect.
 pub fn set_command(name: &str, since: u64) {
     COMMAND.get_or_init(|| (name.to_owned(), since));
 }
@@ -48,14 +48,14 @@ pub fn set_command(name: &str, since: u64) {
 #[derive(Debug)]
 pub struct StoreLock {
     folder: PathBuf,
-    /// `None` if the lock file cannot be created: then no other process can write to the folder either.
+    /// `None` if the lock file cannot be opened, created or locked: then the folder is taken to be read-only.
     file: Option<File>,
 }
 
 const LOCK: &str = "lock";
 
-/// Creates a folder of data, and those above it that are missing, for the user alone, as Bitcoin Core does by its umask. What
-/// is there keeps its mode.
+/// Creates a data folder and its missing parents with access for the user alone, as Bitcoin Core does by its umask.
+/// Existing folders keep their mode.
 pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
@@ -64,7 +64,7 @@ impl StoreLock {
     /// Locks a folder for writing, and creates it if it does not exist.
     ///
     /// # Errors
-    /// Another process has it, or the folder cannot be written.
+    /// Another process has locked the folder, or it cannot be written.
     pub fn take(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(LOCK);
         let io = |source| StoreError::Io { path: path.clone(), source };
@@ -81,14 +81,15 @@ impl StoreLock {
         Ok(Self { folder: folder.to_owned(), file: Some(file) })
     }
 
-    /// Locks a folder for reading: others may read it at the same time, but not write. Nothing is written into the folder.
+    /// Locks a folder for reading: others may read it at the same time, but not write. The only thing written is a
+    /// missing lock file.
     ///
     /// # Errors
     /// Another process has locked the folder for writing.
     pub fn share(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(LOCK);
         let made = || File::options().create(true).append(true).open(&path);
-        // A folder without a lock file is a copy of another one, or is read-only.
+        // The lock file may be missing in a copy of a folder. If it cannot be created, the folder is read-only.
         let Ok(file) = File::open(&path).or_else(|_| made()) else {
             return Ok(Self { folder: folder.to_owned(), file: None });
         };
@@ -115,7 +116,7 @@ impl StoreLock {
 }
 
 impl Drop for StoreLock {
-    /// Unlocks the file instead of only closing it: a command that this process starts has all its files until it runs.
+    /// Unlocks the file instead of only closing it: between fork and exec, a child process shares all open files.
     fn drop(&mut self) {
         // Whatever fails here, the lock ends with the process at the latest.
         let _ = self.file.as_ref().map(File::unlock);
@@ -156,7 +157,7 @@ mod tests {
     fn a_folder_is_free_although_a_process_that_is_being_started_still_has_the_locks_file() {
         let folder = tempdir().unwrap();
         let lock = StoreLock::take(folder.path()).unwrap();
-        // Shares the lock, as the file of a process does between fork and exec.
+        // Shares the lock, as a child process does between fork and exec.
         let forked = lock.file.as_ref().unwrap().try_clone().unwrap();
         drop(lock);
         StoreLock::take(folder.path()).unwrap();

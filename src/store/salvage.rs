@@ -45,7 +45,7 @@ pub(super) struct Salvage {
     recovered: RefCell<HashMap<u32, Option<Vec<u8>>>>,
 }
 
-/// The headers that were recovered from one page: the first ones, as far as they link to the page's parent.
+/// The headers that were recovered from one page: its first ones, as far as they follow the page's parent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecoveredPage {
     pub(super) headers: Vec<Header>,
@@ -115,7 +115,7 @@ impl Salvage {
         self.tip.as_ref()
     }
 
-    /// Returns whether a piece is confirmed, and the tree leads to a page with exactly its headers.
+    /// Returns whether a recovered page is confirmed, and the tree leads to a page with exactly its headers.
     pub(super) fn is_intact(&self, number: u32, piece: &RecoveredPage) -> bool {
         let stored = self.stored(&page_key(number));
         let page = stored.and_then(|bytes| decode_page(number * PAGE, &bytes).ok());
@@ -133,7 +133,7 @@ impl Salvage {
         self.by_lane(number, parent, end, best, other)
     }
 
-    /// Returns the page that its lane gives, or `best` if that has more headers. `other` returns the lane's other
+    /// Returns the page as derived from its lane, or `best` if that has more headers. `other` returns the lane's other
     /// pages.
     fn by_lane(
         &self,
@@ -152,8 +152,8 @@ impl Salvage {
         best
     }
 
-    /// Returns the first version of a page that is confirmed, or else the longest one. Pages without a number are versions
-    /// too if they follow `parent`.
+    /// Returns the first version of a page that is confirmed, or else the longest one. Pages without a number are
+    /// versions too if they follow `parent`.
     fn best_version(
         &self,
         number: u32,
@@ -172,7 +172,7 @@ impl Salvage {
         best
     }
 
-    /// Reads the headers in a page's bytes as if its parent was `parent`.
+    /// Reads the headers in a page's bytes as if its parent were `parent`.
     fn read(
         &self,
         number: u32,
@@ -191,7 +191,7 @@ impl Salvage {
         }
     }
 
-    /// Returns whether a page ends with the header `hash`. Without a known end, any page that follows `hash` confirms it.
+    /// Returns whether a page ends with header `hash`. Without a known end, any page that follows `hash` confirms it.
     fn is_end(&self, end: Option<BlockHash>, hash: &BlockHash) -> bool {
         end.map_or_else(|| self.directory().is_parent(hash), |end| end == *hash)
     }
@@ -344,7 +344,7 @@ fn longer(one: RecoveredPage, other: RecoveredPage) -> RecoveredPage {
     if other.headers.len() > one.headers.len() { other } else { one }
 }
 
-/// Reads the headers of a page that link to `parent`, whatever parent the page itself names.
+/// Reads the headers of a page as if its parent were `parent`. Stops at its end, or before one without proof of work.
 fn read_piece(
     number: u32,
     bytes: &[u8],

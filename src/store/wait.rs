@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tracing::warn;
 
-/// How long an attempt to open a folder waits for another process: a query, a start and an end use it only briefly.
+/// How long to wait for another process that uses the folder: a query, a start and a shutdown use it only briefly.
 const OPEN_WAIT: Duration = Duration::from_secs(3);
 
 /// A shorter wait is not worth a warning.
@@ -25,7 +25,7 @@ pub(crate) struct OpenRetry {
 }
 
 impl OpenRetry {
-    /// Starts the time that the attempts may take together, 3 seconds.
+    /// Starts the time limit of 3 seconds for all attempts together.
     pub(crate) fn start() -> Self {
         Self { deadline: Instant::now() + OPEN_WAIT, warned: false }
     }

@@ -1,4 +1,4 @@
-//! Changing the stored chain: one sled batch, then flush and fsync.
+//! Changes the stored chain: each change is one sled batch, followed by a flush and an fsync.
 
 use super::change_thread::Batch;
 use super::error::StoreError;
@@ -16,7 +16,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{MutexGuard, PoisonError};
 
-/// How often a page is read after a bulk load wrote it. Of a peak of 60 MB, two reads save 7 MB, four 10, eight 11 (measured).
+/// How often a page is read after a large change. Of a 60 MB peak, 2 reads save 7 MB, 4 save 10, 8 save 11 (measured).
 const EXTRA_READS: u32 = 4;
 
 impl SledStore {
@@ -85,8 +85,8 @@ impl SledStore {
     /// Reads the pages that were just written, so that sled evicts them from its cache sooner.
     ///
     /// sled records each use of a node in one of 256 lists, and evicts only once a list has 64 entries. A bulk load
-    /// makes two entries for each page, and so kept 20 MB whatever the cache's size. A read from memory makes another
-    /// entry, in half a microsecond.
+    /// makes only two entries for each page: without these reads, 20 MB stay in memory whatever the cache's size. A
+    /// read from memory adds an entry in half a microsecond.
     fn make_evictable(&self, pages: RangeInclusive<u32>) {
         for key in pages.map(page_key) {
             // A later read that needs the page reports its error.
@@ -116,11 +116,11 @@ impl SledStore {
         Ok(writer)
     }
 
-    /// Applies a batch and makes it durable: sled's `flush` writes the log to the operating system, and only the fsync makes
-    /// it survive a power cut, as that of each file beside it does.
+    /// Applies a batch and makes it durable. sled's `flush` only hands the log to the operating system: the fsync of
+    /// the log and of each blob file makes the batch survive a power cut.
     ///
-    /// Readers see either nothing of the change or all of it. After a failure the store refuses further changes: once an
-    /// fsync has failed, a later one that succeeds does not say what was lost in between.
+    /// Readers see either nothing of the change or all of it. After a failure the store refuses further changes: after
+    /// a failed fsync, a later one can succeed although data was lost in between.
     pub(super) fn apply_durably(
         &self,
         writer: &mut Writer,
@@ -141,7 +141,7 @@ impl SledStore {
             *end = End { tip, indexed_to, pending: Some(pending), changes };
         }
         engine.flush()?;
-        // Before the log: a batch that is on disk as a whole names no file that is not.
+        // Before the log's fsync, so that a batch that is completely on disk names no file that is not.
         let synced = sync_blobs(&self.folder, &mut writer.synced_blobs);
         synced.map_err(|source| StoreError::Io { path: self.folder.join("blobs"), source })?;
         let synced = self.file.sync_data();
@@ -201,7 +201,7 @@ impl SledStore {
         Ok(ChainTip { height, hash, chainwork: page.work_after(at + 1) })
     }
 
-    /// Replaces the stored side branches by these.
+    /// Replaces the stored side branches with `sides`.
     fn put_sides(
         &self,
         writer: &mut Writer,
@@ -247,8 +247,8 @@ impl SledStore {
     }
 }
 
-/// Adds headers on top of the tip, page by page, under the keys of `page_key`. `each` is called with every header's hash
-/// and its page's bytes up to the header's end.
+/// Adds headers on top of the tip, page by page, under the keys of `page_key`. `each` is called with every header's
+/// hash and its page's bytes up to the header's end.
 pub(super) fn append(
     batch: &mut Batch,
     tip: &mut ChainTip,

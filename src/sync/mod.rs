@@ -1,12 +1,12 @@
-//! The sync as one pure state machine. It decides which peer is asked for which headers, what an answer means, and when the chain
-//! is complete.
+//! The sync as one pure state machine. It decides which peer is asked for which headers, what an answer means, and when
+//! the chain is complete.
 //!
-//! [`HeaderSync`] takes events ([`Input`]) and returns commands ([`SyncCommand`]). The time and the stored chain come in as
-//! arguments. It never sees a header, only the ends and the length of a batch; the caller keeps batches under their
-//! [`BatchId`].
+//! [`HeaderSync`] takes events ([`Input`]) and returns commands ([`SyncCommand`]). The time and the stored chain come
+//! in as arguments. It never sees the headers of an answer, only what [`Reply`] tells of them; the caller keeps them as
+//! a batch under its [`BatchId`].
 //!
-//! Up to the last hint the chain is cut into ranges, which are requested from several peers at once (`window`). What follows
-//! the last hint is the tail: one peer leads from the tip on, and the others are compared with it (`tail`).
+//! Up to the last hint the chain is cut into ranges, which are requested from several peers at once (`window`). What
+//! follows the last hint is the tail: one peer leads from the tip on, and the others are compared with it (`tail`).
 
 mod admission;
 mod announcements;
@@ -52,9 +52,9 @@ pub(crate) use tests::fuzz;
 /// The number of a batch of headers, from its arrival until it is connected to the chain or dropped.
 pub type BatchId = u64;
 
-/// How many headers a full answer has (Bitcoin Core `MAX_HEADERS_RESULTS`). An answer with fewer headers than were requested
-/// shows that the peer has no more. The second answer of a range of 2,016 headers has 16.
+/// How many headers a full answer has (Bitcoin Core `MAX_HEADERS_RESULTS`). An answer with fewer headers than were
+/// requested shows that the peer has no more. A range of 2,016 headers takes two answers, of 2,000 and of 16 headers.
 const FULL: u32 = 2000;
 
-/// The position of a range's end among the hints.
+/// Identifies a range by the position of its end among the hints.
 type RangeKey = usize;

@@ -1,14 +1,14 @@
 //! The prefetch: what follows the last hint is requested while the ranges before it are still arriving.
 //!
 //! Nothing cuts that part of the chain into ranges, so each of its requests has to wait for the answer to the one
-//! before. If it were left to the end, every 2000 headers would cost a round trip in which nothing else happens. Instead one
-//! peer is asked from the last hint on, and then from the end of each of its answers. Another peer takes over if the first is
-//! late, gone, or much slower. The answers are linked as those of ranges are, and wait until the ranges reach them. Then
-//! the tail goes on with them as if they had just arrived.
+//! before. If it were left to the end, every 2000 headers would cost a round trip in which nothing else happens.
+//! Instead one peer is asked from the last hint on, and then from the end of each of its answers. Another peer takes
+//! over if the first is late, gone, or much slower. The answers are linked as those of ranges are, and wait until the
+//! ranges reach them. Then the tail goes on with them as if they had just arrived.
 //!
 //! # Security
-//! No hint covers these headers. They are connected as any peer's chain beyond the hints is, with low-work protection and the
-//! comparison of peers, and they are thrown away if the hints turn out to be wrong.
+//! No hint covers these headers. They are connected as any peer's chain beyond the hints is, with low-work protection
+//! and the comparison of peers, and they are thrown away if the hints turn out to be wrong.
 
 use super::FULL;
 use super::answers::Disposition;
@@ -22,8 +22,8 @@ use crate::chain::ChainPoint;
 use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
-/// How many answers may wait until the ranges reach them: 2.6 MB, half a year of blocks. The ranges' window is smaller by as
-/// many.
+/// How many answers may wait until the ranges reach them: 2.6 MB, seven months of blocks. Each takes the place of a
+/// range in the window.
 pub(super) const MAX_PREFETCHED: usize = 16;
 
 impl Download {
@@ -85,7 +85,7 @@ impl Download {
                 self.prefetched.ended_by = self.prefetched.ended_by.or(at_end.then_some(peer_id));
                 return Disposition::Discard;
             }
-            // A peer that contradicts itself, or has no more than what is kept, is only behind.
+            // A leader that contradicts itself, or a peer that has no more than what is kept, replaces nothing.
             AnswerFit::FromStart
                 if self.prefetched.leader == Some(peer_id) || !is_more(range, reply) =>
             {
@@ -99,8 +99,8 @@ impl Download {
         range.push(batch, peer_id, end);
         // Other peers may have been asked for the same headers. Nobody has been asked for the next ones yet.
         range.owners.clear();
-        // After a full answer there may be more, unless the peer has announced no more. Such a peer is asked again once the
-        // answer is connected, with a locator that starts below its tip, so that it has something to answer.
+        // After a full answer there may be more, unless it reaches the height that the peer announced. Such a peer is
+        // asked again once the answer is connected. The locator starts below its tip, so that it has something to send.
         let ends = reply.count < FULL || end.height >= peer.announced;
         peer.ends_at = ends.then_some(end.height);
         self.prefetched.ended_by = (reply.count < FULL).then_some(peer_id);
@@ -108,8 +108,8 @@ impl Download {
         Disposition::Take
     }
 
-    /// Hands what was prefetched over to the tail once the ranges have reached the last hint. If the chain has grown in another
-    /// way, it is dropped.
+    /// Hands the prefetched headers over to the tail once the ranges have reached the last hint. Drops them if the
+    /// hints are off, a presync is running, or the chain has grown in another way.
     pub(super) fn hand_over_prefetched(&mut self) {
         let Some(range) = &self.prefetched.range else { return };
         let reached = self.connected.height >= range.start.height;
@@ -147,8 +147,8 @@ impl Download {
         self.tail.set_leader(asked.or(leader).filter(|peer_id| self.peers.contains_key(peer_id)));
     }
 
-    /// Drops what follows a batch. All peers but its sender that have sent some of that, or were asked for more, are asked again
-    /// from the stored tip on.
+    /// Drops the batches that follow `batch`. The peers that sent them, or were asked for what comes next, are asked
+    /// again from the stored tip on, except for the sender of `batch`.
     pub(super) fn drop_followers(&mut self, batch: BatchId, sender: PeerId) {
         let (dropped, peers) = self.tail.drop_followers(batch, &self.peers);
         self.commands.push(SyncCommand::Forget(dropped));

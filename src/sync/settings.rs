@@ -11,7 +11,7 @@ pub struct Settings {
     pub genesis: BlockHash,
     /// The hints; empty to sync without hints.
     pub hints: Hints,
-    /// The height to stop at.
+    /// The height to stop at, if any.
     pub stop_height: Option<u32>,
     /// A chain with less work is not reported as synced.
     pub min_chain_work: Work,
@@ -26,7 +26,7 @@ pub struct Settings {
     pub wanted_peers: usize,
     /// Whether to go on after the sync has caught up.
     pub follow: bool,
-    /// How long the sync may go without progress before it has caught up; `None` for no limit.
+    /// A sync that has not caught up ends after this long without progress; `None` for no limit.
     pub timeout: Option<Duration>,
 }
 
@@ -46,6 +46,6 @@ pub struct Tally {
     pub headers_added: u64,
     /// How many reorganisations there were.
     pub reorgs: u32,
-    /// The end of the chain with the most work among the chains that were not stored because they have too little work.
+    /// The tip with the most work among the chains that were not stored because they have too little work.
     pub best_rejected: Option<RejectedTip>,
 }

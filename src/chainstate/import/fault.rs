@@ -3,7 +3,7 @@
 use crate::chain::{BatchFault, Rejection, Violation};
 use crate::chainstate::writer::ChainError;
 use crate::primitives::{BlockHash, Network};
-use crate::store::Trouble;
+use crate::store::ErrorKind;
 
 /// Why a header was not taken, nor the rest of its file. The good headers before it are stored.
 #[derive(Debug, thiserror::Error)]
@@ -93,11 +93,11 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    /// Returns the kind of trouble.
-    pub fn trouble(&self) -> Trouble {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Chain(error) => error.trouble(),
-            _ => Trouble::Failed,
+            Self::Chain(error) => error.kind(),
+            _ => ErrorKind::Failed,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::node::mempool::{
     MempoolError, MempoolEvent, MempoolFigures, MempoolLimits, MempoolOptions, MempoolWatch,
     RecentHeader, stored_end,
 };
-use crate::node::shutdown::Ending;
+use crate::node::shutdown::EndSignal;
 use crate::output::StatusLine;
 use filter::Filter;
 use print::{MAX_TEXT, PrintJob, QUEUE, Rendered, print};
@@ -210,12 +210,12 @@ impl WatchEnd {
     fn check_success(
         self,
         timeout: Option<Duration>,
-        signal: Option<Ending>,
+        signal: Option<EndSignal>,
         context: &CommandContext,
     ) -> Result<(), CliError> {
         match self {
             Self::Done | Self::PrintingFailed => Ok(()),
-            Self::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(Ending::Interrupt))),
+            Self::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(EndSignal::Interrupt))),
             Self::NoPeers(MempoolError::NoPeers { reasons }) => {
                 Err(no_peer(&context.config, &reasons))
             }

@@ -9,7 +9,7 @@ use super::value_parsers::at_least_one;
 use super::{CliError, CommandContext};
 use crate::config::{AppConfig, Layer};
 use crate::format::to_u64;
-use crate::node::shutdown::Ending;
+use crate::node::shutdown::EndSignal;
 use crate::node::{
     AddressSource, CrawlCounts, CrawlOptions, CrawlResult, FoundAddress, Journal, PeerOptions,
     crawl, find_all,
@@ -111,7 +111,7 @@ async fn find_and_ask(
     journal: Option<&mut Journal>,
     folder: &Path,
     bars: &MultiProgress,
-) -> Result<(CrawlResult, Option<Ending>), CliError> {
+) -> Result<(CrawlResult, Option<EndSignal>), CliError> {
     let mut signal = endings()?;
     let resumed = journal.as_ref().is_some_and(|journal| journal.is_resumed());
     let start = tokio::select! {

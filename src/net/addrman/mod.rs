@@ -54,7 +54,7 @@ use table::{CHOICES, Key, Table};
 const MAX_DRAWS: u32 = 64;
 
 /// Seconds. An address that has answered keeps its position in the tried table at least this long.
-const TENURE: u64 = 7 * 24 * 60 * 60;
+const MIN_TRIED_SECS: u64 = 7 * 24 * 60 * 60;
 
 /// Addresses of peers, at most [`CAPACITY`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,7 +212,8 @@ impl AddrMan {
         let position = self.key.tried_position(address);
         if let Some(holder) = self.tried.get(position) {
             let info = self.known.get(&holder);
-            let stays = info.is_some_and(|info| now.saturating_sub(info.last_success) < TENURE);
+            let stays =
+                info.is_some_and(|info| now.saturating_sub(info.last_success) < MIN_TRIED_SECS);
             if stays {
                 return;
             }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The `version` nonces of our connections that are still shaking hands, each with whether it came back to us. Clones
-/// share one set.
+/// The `version` nonces of our connections whose handshake is not complete, each with whether we received it ourselves.
+/// Clones share one set.
 ///
-/// A node learns its own address from others sooner or later, and dials it. The nonce that it then receives is one that
-/// it sent. Source: Bitcoin Core `CConnman::CheckIncomingNonce`.
+/// Sooner or later, a node learns its own address from others and dials it. It then receives a nonce that it sent.
+/// Source: Bitcoin Core `CConnman::CheckIncomingNonce`.
 #[derive(Clone, Debug, Default)]
 pub struct OwnNonces(Arc<Mutex<HashMap<u64, bool>>>);
 
@@ -17,7 +17,7 @@ impl OwnNonces {
         Self::default()
     }
 
-    /// Returns a new nonce, which stays in the set as long as the result lives.
+    /// Returns a new nonce, which stays in the set until the result is dropped.
     pub(super) fn issue(&self) -> OwnNonce {
         let mut nonces = self.lock();
         let mut value = rand::random();
@@ -55,8 +55,8 @@ impl OwnNonce {
         self.value
     }
 
-    /// Returns whether another connection of ours received this nonce. That one hangs up at once, so the dialling side
-    /// learns only here that it reached ourselves.
+    /// Returns whether another connection of ours received this nonce. That connection closes at once, so this is how
+    /// the dialling side learns that it dialled itself.
     pub(super) fn was_received(&self) -> bool {
         self.all.lock().get(&self.value).copied().unwrap_or(false)
     }

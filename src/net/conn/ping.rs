@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The last protocol version whose pings have no nonce and get no answer. Source: Bitcoin Core `BIP0031_VERSION`.
-const UNANSWERED_VERSION: i32 = 60000;
+const BIP0031_VERSION: i32 = 60000;
 
 /// The pings of one connection. The first is due at once, later ones an interval after the one before, but none while a
 /// ping is unanswered. Source: Bitcoin Core `PeerManagerImpl::MaybeSendPing`.
@@ -32,7 +32,7 @@ pub(super) struct Unanswered;
 impl Pinger {
     /// Creates the pinger of a connection that was made at `now`, to a peer with this protocol version.
     pub(super) fn new(now: Instant, version: i32, interval: Duration, timeout: Duration) -> Self {
-        let answers = version > UNANSWERED_VERSION;
+        let answers = version > BIP0031_VERSION;
         Self { interval, timeout, answers, state: PingState::Idle(now) }
     }
 

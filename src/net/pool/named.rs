@@ -6,17 +6,17 @@ use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The pause before a peer is dialled again; it doubles with every failure.
+/// The first pause before a peer is dialled again. It doubles with every failure, up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often a pool that does not persist dials a lost peer again.
+/// How many times in a row a pool with [`Persistence::Brief`] dials a lost peer again.
 const RETRIES: u32 = 3;
 
-/// How long a pool that never ends leaves a peer alone that misbehaved or was of no use.
+/// How long a pool with [`Persistence::Forever`] waits before it redials a peer that misbehaved or was of no use.
 const GIVEN_UP_PAUSE: Duration = Duration::from_secs(10 * 60);
 
-/// Most named peers, besides those that were named at the start.
+/// Once there are this many named peers, none can be added. More can be named at the start.
 const MAX_NAMED: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,9 @@ enum NamedPeerState {
 #[derive(Clone, Debug)]
 struct NamedPeer {
     address: String,
-    /// Whether the peer is one of those that are the only ones to connect to. It is never removed.
+    /// Whether the peer is one of the only peers to connect to (Bitcoin Core `-connect`). It is never removed.
     fixed: bool,
-    /// Whether the peer is on the list of added peers. One that is neither fixed nor added is dialled once.
+    /// Whether the peer was added (Bitcoin Core `addnode`). One that is neither fixed nor added is dialled once.
     added: bool,
     failures: u32,
     was_connected: bool,
@@ -40,7 +40,7 @@ struct NamedPeer {
 }
 
 impl NamedPeer {
-    /// Makes the peer due, unless it is in use.
+    /// Makes the peer due for a dial, unless it is in use.
     fn make_due(&mut self, now: Duration) {
         if self.state != NamedPeerState::InUse {
             self.state = NamedPeerState::Waiting { not_before: now };
@@ -72,7 +72,7 @@ pub enum AddPeerError {
     TooMany,
 }
 
-/// The named peers, each with an index, which no other peer ever has.
+/// The named peers, each with an index that is never reused.
 #[derive(Clone, Debug)]
 pub(super) struct NamedPeers {
     peers: BTreeMap<usize, NamedPeer>,
@@ -122,7 +122,7 @@ impl NamedPeers {
         Ok(())
     }
 
-    /// Removes a peer from the list. Returns whether it was on it. A connection to it stays.
+    /// Removes an added peer from the list, and returns whether it was there. Its connection stays.
     pub(super) fn remove(&mut self, address: &str) -> bool {
         let Some((index, peer)) = self.find(address).filter(|(_, peer)| peer.added) else {
             return false;
@@ -179,7 +179,7 @@ impl NamedPeers {
         }
     }
 
-    /// Forgives a peer's earlier failures, since it has done something for us.
+    /// Resets a peer's failures, since it was useful.
     pub(super) fn was_useful(&mut self, index: usize) {
         if let Some(peer) = self.peers.get_mut(&index) {
             peer.failures = 0;
@@ -201,12 +201,12 @@ impl NamedPeers {
         }
         let pause = backoff::pause(FIRST_PAUSE, peer.failures, LONGEST_PAUSE);
         peer.failures += 1;
-        // The pause varies, so that the clients of a node that restarts do not all return at once.
+        // The pause is randomised, so that the peers of a node that restarts do not all reconnect at once.
         let pause = pause.mul_f64(rng.random_range(0.75..1.25));
         peer.state = NamedPeerState::Waiting { not_before: now + pause };
     }
 
-    /// Returns a peer whose connection has ended; forgets one that is not on the list any more.
+    /// Returns a peer whose connection has ended. If it is no longer on the list, forgets it and returns `None`.
     fn listed(&mut self, index: usize) -> Option<&mut NamedPeer> {
         if !self.peers.get(&index)?.is_listed() {
             self.peers.remove(&index);
@@ -221,7 +221,7 @@ impl NamedPeers {
         }
     }
 
-    /// Never dials a peer again, or not for a while: it misbehaved, or is of no use.
+    /// Gives up a peer that misbehaved or is of no use. With [`Persistence::Forever`] it is dialled again later.
     pub(super) fn give_up(&mut self, index: usize, now: Duration) {
         let not_before = now + GIVEN_UP_PAUSE;
         let persistence = self.persistence;
@@ -233,7 +233,7 @@ impl NamedPeers {
         }
     }
 
-    /// Makes all waiting peers due and forgives their failures, since the network may be another one now.
+    /// Makes all waiting peers due and resets their failures, since this computer may have changed its network.
     pub(super) fn retry_now(&mut self, now: Duration) {
         for peer in self.peers.values_mut() {
             if let NamedPeerState::Waiting { not_before } = &mut peer.state {
@@ -243,7 +243,7 @@ impl NamedPeers {
         }
     }
 
-    /// Returns whether every peer was given up.
+    /// Returns whether every peer has been given up.
     pub(super) fn are_given_up(&self) -> bool {
         self.peers.values().all(|peer| peer.state == NamedPeerState::GivenUp)
     }

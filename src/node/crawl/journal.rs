@@ -8,7 +8,7 @@ use super::address::CrawlAddress;
 use super::row::PeerRow;
 use crate::format::to_u64;
 use crate::primitives::Network;
-use crate::store::{Exclusive, Trouble, create_folder};
+use crate::store::{ErrorKind, Exclusive, create_folder};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -67,11 +67,11 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Returns what kind of trouble this is.
-    pub fn trouble(&self) -> Trouble {
+    /// Returns the kind of this error.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { .. } | Self::Foreign { .. } => Trouble::Failed,
-            Self::InUse { .. } => Trouble::InUse,
+            Self::Io { .. } | Self::Foreign { .. } => ErrorKind::Failed,
+            Self::InUse { .. } => ErrorKind::InUse,
         }
     }
 }

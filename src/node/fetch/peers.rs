@@ -62,7 +62,7 @@ impl FetchPeers {
     /// Waits for the next event, and dials peers meanwhile.
     pub(super) async fn next(&mut self, deadline: Instant) -> Result<PeerEvent, NoEvent> {
         loop {
-            for command in self.peers.act() {
+            for command in self.peers.poll() {
                 match command {
                     PeerCommand::Forget(id) => self.disconnected.push_back(id),
                     // The pool checks tips only for a task that reports its own.
@@ -79,18 +79,18 @@ impl FetchPeers {
             if self.dialing_is_over && !was_over {
                 return Err(NoEvent::DialingIsOver);
             }
-            let nap = Instant::now() + self.peers.nap();
+            let next_poll = Instant::now() + self.peers.time_until_poll();
             tokio::select! {
                 biased;
                 () = sleep_until(deadline) => return Err(NoEvent::Deadline),
-                () = self.peers.background() => self.dialing_is_over = false,
+                () = self.peers.next_background_result() => self.dialing_is_over = false,
                 Some(event) = self.events.recv() => {
                     self.dialing_is_over = false;
                     if let Some(event) = self.peers.on_event(event) {
                         return Ok(event);
                     }
                 }
-                () = sleep_until(nap) => {}
+                () = sleep_until(next_poll) => {}
             }
         }
     }

@@ -22,10 +22,11 @@ pub(crate) struct PeerServer {
 }
 
 impl PeerServer {
-    /// Starts to serve peers from the stored chain. New tips are announced while `live` says that the sync follows the chain.
+    /// Starts to serve peers from the stored chain. New tips are announced only while `live` says that the sync has
+    /// caught up.
     ///
     /// # Errors
-    /// The system does not start a thread, or cannot wait for connections.
+    /// The thread or its async runtime cannot be started.
     pub(crate) fn start(
         listener: PeerListener,
         store: Arc<SledStore>,
@@ -49,7 +50,7 @@ impl PeerServer {
         self.address
     }
 
-    /// Ends all connections. The store is not used any more when this returns.
+    /// Ends all connections, and waits until the thread no longer uses the store.
     pub(crate) fn end(self) {
         self.stop.send_replace(true);
         if self.thread.join().is_err() {

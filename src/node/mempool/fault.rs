@@ -3,7 +3,7 @@
 use crate::primitives::Txid;
 use crate::wire::{InvalidTx, TxView};
 
-/// The greatest weight of a transaction that nodes relay. A heavier one reaches only the peers that it is sent to.
+/// The greatest weight of a transaction that nodes relay. A peer that gets a heavier one does not pass it on.
 ///
 /// Source: Bitcoin Core `MAX_STANDARD_TX_WEIGHT`.
 pub(crate) const MAX_STANDARD_TX_WEIGHT: usize = 400_000;
@@ -14,7 +14,7 @@ pub(crate) enum TxFault {
     /// The peer sent a transaction that it was not asked for.
     #[error("one of {asked} transactions that it was asked for expected, got {txid}")]
     Unasked {
-        /// How many requests were open.
+        /// How many requests to the peer were in flight.
         asked: usize,
         /// The transaction that it sent.
         txid: Txid,
@@ -27,7 +27,7 @@ pub(crate) enum TxFault {
         /// How many requests in a row it left unanswered.
         count: usize,
     },
-    /// The peer sent a transaction that no chain can make valid.
+    /// The peer sent a transaction that is invalid on every chain.
     #[error("{txid} is valid nowhere: {fault} ({})", fault.rule())]
     Invalid {
         /// The transaction.
@@ -43,9 +43,9 @@ pub(crate) enum TxFault {
     },
 }
 
-/// Checks what every memory pool checks before it looks at coins, so that no honest peer relays a transaction that fails.
+/// Makes the checks that every mempool makes before it looks up coins. No honest peer relays a transaction that fails.
 ///
-/// Source: Bitcoin Core `MemPoolAccept::PreChecks`, its first two checks.
+/// Source: Bitcoin Core `MemPoolAccept::PreChecks` (the first two checks).
 ///
 /// # Errors
 /// The transaction breaks a rule, or is a coinbase.

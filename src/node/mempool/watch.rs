@@ -102,7 +102,7 @@ impl MempoolWatch {
             let wake = self.wake_at();
             tokio::select! {
                 biased;
-                () = self.peers.background() => {}
+                () = self.peers.next_background_result() => {}
                 Some(event) = self.connection_events.recv() => self.on_events(event),
                 () = sleep_until(wake) => {}
             }
@@ -142,11 +142,11 @@ impl MempoolWatch {
     fn wake_at(&self) -> Instant {
         let deadlines = [self.tx_requests.next_deadline(), self.block_requests.next_deadline()];
         let deadlines = deadlines.into_iter().flatten().map(|at| self.started + self.paused + at);
-        deadlines.fold(Instant::now() + self.peers.nap(), Instant::min)
+        deadlines.fold(Instant::now() + self.peers.time_until_poll(), Instant::min)
     }
 
     fn act_on_peers(&mut self) {
-        for command in self.peers.act() {
+        for command in self.peers.poll() {
             match command {
                 PeerCommand::Forget(peer) => self.forget(peer),
                 // The pool checks tips only for a task that reports its own.

@@ -136,7 +136,7 @@ impl<N: Default> Peers<N> {
     }
 
     /// Carries out the pool's decisions. Returns those that the task has to carry out.
-    pub(super) fn act(&mut self) -> Vec<PeerCommand> {
+    pub(super) fn poll(&mut self) -> Vec<PeerCommand> {
         let now = self.now();
         self.check_route(now);
         let actions = self.pool.poll(now, &mut rand::rng());
@@ -200,7 +200,7 @@ impl<N: Default> Peers<N> {
 
     /// Waits for the next result from the background, and handles it. It is cancel-safe: if the wait is given up, no result
     /// is lost.
-    pub(super) async fn background(&mut self) {
+    pub(super) async fn next_background_result(&mut self) {
         if let Some(result) = self.results.1.recv().await {
             self.on_result(result);
         }

@@ -1,21 +1,21 @@
-//! Notices that this computer has moved to another network.
+//! Detects that this computer has moved to another network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-/// How often this computer's own address is checked.
+/// How often the local address is checked.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The own address from which packets to a peer leave. If it changes, this computer has moved to another network.
+/// The local address from which packets to a peer leave. If it changes, this computer has moved to another network.
 #[derive(Debug, Default)]
 pub(super) struct Route {
-    /// The peer's address and the own one, which is `None` if there was no route to the peer.
+    /// The peer's address, and the local one, which is `None` if there was no route to the peer.
     last: Option<(SocketAddr, Option<IpAddr>)>,
     next_check: Duration,
 }
 
 impl Route {
-    /// Returns whether the own address has changed since the last check. `any_remote` returns the address of a connected peer.
+    /// Returns whether the local address has changed since the last check. `any_remote` returns a peer's address.
     pub(super) fn has_changed(
         &mut self,
         now: Duration,
@@ -25,7 +25,7 @@ impl Route {
             return false;
         }
         self.next_check = now + INTERVAL;
-        // The own address depends on the destination, so it is always determined for the same peer.
+        // The local address depends on the destination, so it is always determined for the same peer.
         let Some(remote) = self.last.map(|(remote, _)| remote).or_else(any_remote) else {
             return false;
         };
@@ -33,15 +33,15 @@ impl Route {
         let before = self.last.replace((remote, local));
         match (before, local) {
             (Some((_, Some(before))), Some(local)) => before != local,
-            // A network that has come back counts as a change. One that is gone does not: no peer can be dialled then.
+            // A network that comes back counts as a change. One that is lost does not: no peer can be dialled then.
             (Some((_, None)), Some(_)) => true,
             _ => false,
         }
     }
 }
 
-/// Returns the own address from which packets to `remote` would leave. No packet is sent: connecting a datagram socket only
-/// asks the system for the route.
+/// Returns the local address from which packets to `remote` would leave. No packet is sent: connecting a UDP socket
+/// only looks up the route.
 fn local_address(remote: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = match remote {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),

@@ -9,8 +9,8 @@ use crate::wire::Message;
 use std::time::Duration;
 
 impl<N: Default> Peers<N> {
-    /// Sends a message to a peer. A message that cannot be queued is dropped: the connection has ended, or the peer does not
-    /// read, and a deadline ends that too.
+    /// Queues a message to a peer. If it cannot be queued, it is dropped: either the connection has ended, or the
+    /// peer does not read, and a timeout will disconnect it.
     pub(in crate::node) fn send(&self, id: PeerId, message: Message) {
         self.connections.get(&id).map(|peer| peer.handle.try_send(message).ok());
     }
@@ -44,30 +44,30 @@ impl<N: Default> Peers<N> {
         }
     }
 
-    /// Gives the pool our tip. `time` is the time of its header in Unix seconds.
+    /// Tells the pool our tip. `time` is the time in its header, in Unix seconds.
     pub(in crate::node) fn set_tip(&mut self, tip: BestHeader, time: u32) {
         let now = self.now();
         self.pool.set_tip(tip, u64::from(time), now);
     }
 
-    /// Records that a peer has shown to have this header, of our chain or of a side branch.
+    /// Records that a peer has this header, which is on our chain or on a side branch.
     pub(in crate::node) fn has_tip(&mut self, id: PeerId, tip: BestHeader) {
         let now = self.now();
         self.pool.has_tip(id, tip, now);
     }
 
-    /// Returns whether one owner may run all peers, since they are in one network group.
+    /// Returns whether all connected peers are in one network group and may have one owner, though several are wanted.
     pub(in crate::node) fn are_one_group(&self) -> bool {
         self.pool.is_one_group()
     }
 
-    /// Records that the task has caught up and follows the chain.
+    /// Records that our chain has caught up. From now on, the peers' tips are compared with ours.
     pub(in crate::node) fn follow(&mut self) {
         let now = self.now();
         self.pool.follow(now);
     }
 
-    /// Returns whether no peer is connected and none is left to dial.
+    /// Returns whether no peer is connected or being dialled, and none ever will be.
     pub(in crate::node) fn is_exhausted(&self) -> bool {
         self.pool.is_exhausted(self.now())
     }
@@ -77,7 +77,7 @@ impl<N: Default> Peers<N> {
         self.pool.dialing_is_over(self.now())
     }
 
-    /// Returns how many connected peers are wanted.
+    /// Returns how many peers to keep connected.
     pub(in crate::node) fn wanted(&self) -> usize {
         self.pool.wanted()
     }
@@ -102,24 +102,24 @@ impl<N: Default> Peers<N> {
         self.pool.expects_peers(self.started.elapsed(), recent)
     }
 
-    /// Returns the addresses that are being dialled, and for how long.
+    /// Returns the addresses of connections whose handshake is not complete, each with the time since the dial began.
     pub(in crate::node) fn unconnected(&self) -> impl Iterator<Item = (String, Duration)> {
         let now = self.started.elapsed();
         self.pool.dialling().map(move |(address, since)| (address, now.saturating_sub(since)))
     }
 
-    /// Returns how long to wait before [`Peers::act`] has to be called again.
-    pub(in crate::node) fn nap(&self) -> Duration {
+    /// Returns how long to wait before [`Peers::poll`] has to be called again.
+    pub(in crate::node) fn time_until_poll(&self) -> Duration {
         let now = self.now().since_start;
         self.pool.deadline(now).saturating_sub(now)
     }
 
-    /// Returns whether peers may be connected.
+    /// Returns whether connections are allowed (Bitcoin Core `setnetworkactive`).
     pub(in crate::node) fn is_network_active(&self) -> bool {
         self.pool.is_network_active()
     }
 
-    /// Returns how many bytes were sent to all peers and received from them, those that are gone included.
+    /// Returns how many bytes were sent to and received from all peers, past connections included.
     pub(in crate::node) fn traffic(&self) -> Traffic {
         let mut sum = self.traffic_of_ended;
         self.connections.values().for_each(|peer| sum += peer.handle.traffic());

@@ -1,4 +1,4 @@
-//! Runs the thread that connects batches to the chain and stores them, and the checks that come before.
+//! Starts the thread that connects batches to the chain and stores them, and the checks that come before.
 
 use super::connector::Connector;
 use super::tasks::{ConnectJob, ConnectTask, Verdict};
@@ -18,12 +18,12 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(super) struct LinkCheck<S> {
     pub(super) params: &'static Params,
     pub(super) store: Arc<S>,
-    /// The hint that the batch has to lead to if its parent is stored below the hint.
+    /// The hint to check the batch against, if its parent is in the stored chain below the hint.
     pub(super) hint: Option<ChainPoint>,
 }
 
 impl<S: HeaderStore> LinkCheck<S> {
-    /// Checks a batch on the calling thread, and blocks on the store.
+    /// Checks a batch on the calling thread. Blocks while it reads the store.
     fn link(&self, id: BatchId, headers: Vec<Header>) -> Verdict {
         let prev = headers.first().map(|header| header.prev);
         let (batch, fault) = link_batch(self.params, headers);
@@ -35,7 +35,7 @@ impl<S: HeaderStore> LinkCheck<S> {
         Verdict::Linked { id, batch, fault, parent_height, hint_mismatch }
     }
 
-    /// Returns the height of a header of a branch that is stored beside the chain.
+    /// Returns the height of a header on a stored side branch.
     fn height_on_side(&self, hash: &BlockHash) -> Option<u32> {
         self.store.sides().ok()?.iter().find_map(|side| {
             let at = side.headers.iter().rposition(|header| header.hash() == *hash)?;
@@ -43,8 +43,8 @@ impl<S: HeaderStore> LinkCheck<S> {
         })
     }
 
-    /// Returns where a batch leaves the stored chain below the hint, if it does and the chain has the hint: the stored header,
-    /// and the hash of the batch's header at that height.
+    /// Compares the batch's last header at or below the hint with the stored one at its height. If they differ and the
+    /// stored chain contains the hint, returns the stored header, and the hash of the batch's header.
     fn hint_mismatch(
         &self,
         parent_height: u32,
@@ -62,7 +62,7 @@ impl<S: HeaderStore> LinkCheck<S> {
     }
 }
 
-/// A handle of the connect thread.
+/// A handle to the connect thread.
 #[derive(Debug)]
 pub(super) struct ConnectThread<S> {
     tasks: Sender<ConnectTask>,
@@ -84,7 +84,7 @@ impl<S: HeaderStore + 'static> ConnectThread<S> {
         Ok(Self { tasks, thread })
     }
 
-    /// Queues a batch. The windows of the download bound how many are queued.
+    /// Queues a batch. The download windows limit how many are queued.
     pub(super) fn submit(&self, job: ConnectJob) {
         // If the thread has ended early, it has reported why, even if it panicked.
         self.tasks.send(ConnectTask::Connect(job)).ok();

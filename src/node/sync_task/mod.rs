@@ -143,7 +143,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
                 Ok(Some(stopped)) => break Ok(stopped),
                 Err(error) => break Err(error),
             }
-            let nap = tokio::time::sleep(self.nap());
+            let next_poll = tokio::time::sleep(self.time_until_poll());
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break Ok(Stopped::Interrupted),
@@ -162,8 +162,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
                         break Err(error);
                     }
                 }
-                () = self.peers.background() => {}
-                () = nap => {}
+                () = self.peers.next_background_result() => {}
+                () = next_poll => {}
             }
         };
         // Whoever asks from now on is told that there are no peers.
@@ -220,9 +220,9 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     }
 
     /// Returns how long to wait for an event before the next step.
-    fn nap(&mut self) -> Duration {
+    fn time_until_poll(&mut self) -> Duration {
         let now = self.time.read();
         let sync = self.sync.deadline(now).map(|at| at.saturating_sub(now));
-        sync.into_iter().chain([self.peers.nap()]).fold(TICK, Duration::min)
+        sync.into_iter().chain([self.peers.time_until_poll()]).fold(TICK, Duration::min)
     }
 }

@@ -39,7 +39,8 @@ pub(super) enum Verdict {
         fault: Option<BatchFault>,
         /// The height of the batch's parent, if the parent is stored and the height is needed.
         parent_height: Option<u32>,
-        /// Where the batch leaves the stored chain below a hint that the chain has, and the hash of its header there.
+        /// The stored header and the hash of the batch's own, where the batch's last header at or below a hint differs from a
+        /// stored chain that has the hint.
         hint_mismatch: Option<(ChainPoint, BlockHash)>,
     },
     /// These batches were handled, and what was kept of them is stored. The download continues at `end`.

@@ -21,7 +21,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     /// Lets the pool act, and handles its commands.
     pub(super) fn act_on_peers(&mut self) -> Result<(), SyncError> {
         self.compare_tips();
-        for command in self.peers.act() {
+        for command in self.peers.poll() {
             match command {
                 PeerCommand::Forget(peer) => self.on_peer_gone(peer)?,
                 PeerCommand::CheckTip(peer) => self.handle(Input::CheckTip(peer))?,

@@ -16,13 +16,13 @@ pub(super) struct HeaderData {
     pub info: HeaderInfo,
     /// The height of the stored tip.
     pub tip: u32,
-    /// Seconds since its parent, if that is stored.
+    /// Seconds from its parent's time to its own, if the parent is stored.
     pub interval: Option<i64>,
-    /// The first height of its period, and the number of headers of a period.
+    /// The first height of its retarget period, and the number of headers in a period.
     pub period: (u32, u32),
     /// Side branches that have a header at this height.
     pub sides: Vec<SideSummary>,
-    /// The leading zero bits of the hash, and those of the target.
+    /// The numbers of leading zero bits of the hash and of the target.
     pub zero_bits: (u32, u32),
     /// How many hashes it takes on average to meet the target, and to get a hash as low as this one.
     pub hashes: (f64, f64),
@@ -30,10 +30,10 @@ pub(super) struct HeaderData {
     pub now: u32,
 }
 
-/// Reads what the page of a header shows. [`find`] says which header a text means.
+/// Reads what a header's page shows. `text` names the header in any form that [`find`] accepts.
 ///
 /// # Errors
-/// The header is not stored, or reading failed.
+/// The text names no stored header, the chain changed meanwhile, or reading failed.
 pub(super) fn read(context: &PageContext, text: &str) -> Result<HeaderData, PageError> {
     let mut reader = context.state.chain();
     let tip = reader.tip()?.height;

@@ -1,14 +1,14 @@
-//! The files beside the log, which can all be rebuilt from it.
+//! The files beside the log: sled's settings, its snapshots, and blob files with bodies too large for a segment.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What sled 0.34 writes into `conf` with the settings used here, and its checksum.
+/// What sled 0.34 writes into `conf`, before a checksum, with the settings used here.
 const SETTINGS: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\n";
 /// The prefix that hides an unusable snapshot from sled.
-const ASIDE: &str = "unusable-";
+const UNUSABLE_PREFIX: &str = "unusable-";
 const UNFINISHED: &str = ".generating";
 
 fn names(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
@@ -41,14 +41,14 @@ pub(in crate::store) fn set_snapshots_aside(folder: &Path) -> io::Result<bool> {
     let snapshots = snapshots(folder)?;
     for path in &snapshots {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        fs::rename(path, folder.join(format!("{ASIDE}{name}")))?;
+        fs::rename(path, folder.join(format!("{UNUSABLE_PREFIX}{name}")))?;
     }
     Ok(!snapshots.is_empty())
 }
 
-/// Makes the files durable that hold bodies too large for a segment, except those in `synced`, to which they are added.
+/// Makes the blob files durable that are not in `synced`, and then sets `synced` to all of them.
 ///
-/// sled never syncs them, and writes each of them once. A file that is gone holds nothing that is still needed.
+/// sled never syncs them, and writes each of them once. A file that is gone held nothing that is still needed.
 pub(in crate::store) fn sync_blobs(
     folder: &Path,
     synced: &mut BTreeSet<PathBuf>,
@@ -72,7 +72,7 @@ pub(in crate::store) fn sync_blobs(
     Ok(())
 }
 
-/// Rewrites sled's settings if they are damaged: they are always the same.
+/// Rewrites sled's settings if they are damaged or missing: they are always the same.
 pub(in crate::store) fn repair_settings(folder: &Path) -> io::Result<()> {
     let path = folder.join("conf");
     let mut right = SETTINGS.to_vec();
@@ -88,7 +88,7 @@ pub(in crate::store) fn repair_settings(folder: &Path) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-/// Returns whether the settings are intact but of another version, which sled itself reports.
+/// Returns whether settings that differ from ours are intact: then another version wrote them, as sled itself reports.
 fn is_of_another_version(bytes: &[u8]) -> bool {
     let parts = bytes.split_last_chunk::<4>();
     parts.is_some_and(|(text, crc)| crc32fast::hash(text) == u32::from_le_bytes(*crc))
