@@ -39,14 +39,16 @@ fn chain(count: u32, seed: u64) -> Vec<Header> {
 }
 
 #[test]
-fn a_chain_that_shows_its_work_is_downloaded_twice_and_stored_once() {
+fn a_chain_that_shows_its_work_is_downloaded_twice_beyond_its_allowance_and_stored_once() {
     let program = program();
     let report = sync(&program, &chain(100_000, 1), WORK_OF_80_000).expect_success().json();
     assert_eq!(report["height"], 100_000);
     assert_eq!(report["headers_added"], 100_000);
     assert_eq!(report["stopped"], "caught-up");
     let bytes = report["bytes_received"].as_u64().unwrap();
-    assert!(bytes > 81 * 120_000, "{bytes} bytes: the first download stores nothing");
+    // How much of the rest is, too, depends on how far the download is ahead of the store.
+    let twice = 80_000 - ALLOWANCE;
+    assert!(bytes > 81 * (100_000 + twice), "{bytes} bytes: the first download stores nothing");
     let again = sync(&program, &chain(100_000, 1), WORK_OF_80_000).expect_success().json();
     assert_eq!(again["headers_added"], 0);
 }
