@@ -22,7 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// The system cannot start threads.
 pub(crate) fn build_runtime(builder: &mut Builder) -> io::Result<Runtime> {
     let runtime = builder.enable_all().thread_keep_alive(KEEP_ALIVE).build()?;
-    // Only this one can fail without a panic.
+    // Tried first, since this fails without a panic.
     let tried = thread::Builder::new().spawn(|| ())?;
     // It does nothing, and cannot panic.
     let _ = tried.join();

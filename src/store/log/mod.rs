@@ -31,11 +31,11 @@ pub(super) use replay::blocks_of_last_batch;
 pub(super) use scan::{Extent, Found, Values, scan, sort_versions};
 
 /// Bytes of a segment.
-const SEGMENT: u64 = 512 * 1024;
+pub(super) const SEGMENT: u64 = 512 * 1024;
 /// [`SEGMENT`] as the length of a buffer.
 const SEGMENT_BYTES: usize = 512 * 1024;
 /// Bytes of a segment's header.
-const SEGMENT_HEAD: usize = 20;
+pub(super) const SEGMENT_HEAD: usize = 20;
 /// Every message starts at least this many bytes before the end of its segment.
 const RED_ZONE: usize = 32;
 

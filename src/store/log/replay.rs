@@ -14,8 +14,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// The node that a message is about which begins a batch (`BATCH_MANIFEST_PID` in sled).
-const MANIFEST: u64 = u64::MAX - 666;
+/// The node id in the message that begins a batch (`BATCH_MANIFEST_PID` in sled).
+const MANIFEST_PID: u64 = u64::MAX - 666;
 
 /// The content of the log, up to its end.
 #[derive(Debug, Default)]
@@ -161,12 +161,7 @@ impl Replayed {
                 }
             }
         }
-        Ok(search
-            .tear
-            .into_iter()
-            .chain(search.unwritten.into_values())
-            .min()
-            .unwrap_or(search.end))
+        Ok(search.result())
     }
 
     /// Moves the end behind a message that begins at `start`.
@@ -277,6 +272,11 @@ impl EndSearch {
     fn tear(&mut self) {
         self.tear.get_or_insert(self.end);
     }
+
+    /// Returns the position of the log's last byte.
+    fn result(self) -> Lsn {
+        self.tear.into_iter().chain(self.unwritten.into_values()).min().unwrap_or(self.end)
+    }
 }
 
 /// Where the last batch is.
@@ -317,7 +317,7 @@ fn find_last_batch(
                     return Ok((Some(LastBatch { start, previous_end }), canceled));
                 }
                 (MessageKind::Manifest, None) => last = Some(start),
-                (MessageKind::Canceled, None) if message.pid == MANIFEST && start >= from => {
+                (MessageKind::Canceled, None) if message.pid == MANIFEST_PID && start >= from => {
                     canceled = Some(start);
                 }
                 _ => {}

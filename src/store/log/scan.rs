@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 
-/// The bytes of a file that a disk reads or cannot read as one: a sector of its, or a page of the system's.
+/// How many bytes of a file a disk reads, or fails to read, as a whole: a sector, or a page of the system's cache.
 const BLOCK: usize = 4096;
 
 /// The place of a value in the file.
@@ -61,10 +61,7 @@ impl Found {
 
     /// Reads a value; returns `None` if the system cannot read it.
     pub(in crate::store) fn read(&self, extent: &Extent) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; extent.len];
-        let read = read_around_bad_blocks(self.file.as_ref()?, &mut bytes, extent.offset).ok()?;
-        bytes.truncate(read);
-        Some(bytes)
+        read_around_bad_blocks(self.file.as_ref()?, extent.len, extent.offset).ok()
     }
 
     fn add(&mut self, key: Option<Vec<u8>>, extent: Extent) {
@@ -98,9 +95,7 @@ pub(in crate::store) fn scan(file: &File, values: &impl Values) -> Result<Found,
     let mut offset = 0;
     let len = file.metadata()?.len();
     while offset < len {
-        let mut bytes = vec![0; SEGMENT_BYTES];
-        let read = read_around_bad_blocks(file, &mut bytes, offset)?;
-        bytes.truncate(read);
+        let bytes = read_around_bad_blocks(file, SEGMENT_BYTES, offset)?;
         if let Some(number) = segment_of(&bytes) {
             scan_segment(&mut found, &bytes, offset, number, values);
         }
@@ -110,12 +105,18 @@ pub(in crate::store) fn scan(file: &File, values: &impl Values) -> Result<Found,
     Ok(found)
 }
 
-/// Reads as [`read_up_to`] does, and leaves zeros where the disk cannot read a block.
-fn read_around_bad_blocks(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    match read_up_to(file, buffer, offset) {
-        Err(error) if is_bad_block(&error) => {}
-        read => return read,
-    }
+/// Reads so many bytes, or fewer if the file ends there. What the disk cannot read is left at zero.
+fn read_around_bad_blocks(file: &File, len: usize, offset: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    let read = match read_up_to(file, &mut bytes, offset) {
+        Err(error) if is_bad_block(&error) => read_by_block(file, &mut bytes, offset)?,
+        read => read?,
+    };
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+fn read_by_block(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut at = 0;
     for part in parts_by_block(buffer, offset) {
         match read_up_to(file, part, offset + at as u64) {

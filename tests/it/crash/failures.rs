@@ -213,7 +213,7 @@ fn a_server_ends_at_a_signal_however_few_threads_it_may_have() {
         give(folder.path(), user);
         let running = world.start(Task::Serve, folder.path(), &few_threads(threads, user));
         let ended = world.wait_for_end(Task::Serve, running);
-        // Too early for its handlers, the signal itself ends it.
+        // Until its handlers are set, the signal itself ends it.
         assert!(ended.signal.is_none_or(|signal| signal == 15), "{threads} threads: {ended:?}");
     }
 }
