@@ -18,7 +18,7 @@ pub struct Hints {
 pub enum HintsError {
     /// A line is not `HEIGHT HASH`.
     #[error("line {line}: expected `HEIGHT HASH`, got {got:?}")]
-    Form {
+    Syntax {
         /// Number of the line, from 1.
         line: usize,
         /// The line.
@@ -89,7 +89,7 @@ impl Hints {
 }
 
 fn parse_line(line: usize, content: &str) -> Result<ChainPoint, HintsError> {
-    let form = || HintsError::Form { line, got: content.to_owned() };
+    let form = || HintsError::Syntax { line, got: content.to_owned() };
     let (height, hash) = content.split_once(char::is_whitespace).ok_or_else(form)?;
     let height = height.parse().map_err(|_| form())?;
     let hash: BlockHash =

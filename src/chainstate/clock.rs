@@ -17,11 +17,11 @@ pub struct Clock {
 
 impl Clock {
     /// Returns a clock that stands still until it is set, for tests. Its clones show the same time. `unix` is in seconds.
-    pub fn manual(unix: u64) -> Self {
+    pub fn mock(unix: u64) -> Self {
         Self { manual: Some(Arc::new(AtomicU64::new(unix))) }
     }
 
-    /// Sets a clock made by [`Clock::manual`]; the system's clock is left alone.
+    /// Sets a clock made by [`Clock::mock`]; the system's clock is left alone.
     pub fn set(&self, unix: u64) {
         if let Some(manual) = &self.manual {
             manual.store(unix, Ordering::Relaxed);
@@ -60,7 +60,9 @@ pub(crate) fn unix_now_millis() -> u64 {
 
 /// The system's clock shows a time that no header can have, and that the database cannot work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this computer's clock is set to a time before 1970: set the clock and run it again")]
+#[error(
+    "this computer's clock is set to a time before 1970: set the clock and run the command again"
+)]
 pub(crate) struct ClockBefore1970;
 
 /// Checks that the system's clock can be used at all.
@@ -104,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_by_hand_is_the_same_for_all_its_clones() {
-        let clock = Clock::manual(1_000);
+        let clock = Clock::mock(1_000);
         let other = clock.clone();
         clock.set(5_000_000_000);
         assert_eq!((other.unix_secs(), other.unix()), (5_000_000_000, u32::MAX));

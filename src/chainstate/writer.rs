@@ -23,7 +23,7 @@ pub enum ChainError {
     Resume(#[from] ResumeError),
     /// The thread that connects and stores headers panicked.
     #[error(
-        "the thread that stores headers failed: run it again, and `lightclient verify` if it recurs"
+        "the thread that stores headers failed: run the command again, and `lightclient verify` if it recurs"
     )]
     Panicked,
 }

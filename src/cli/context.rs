@@ -47,6 +47,6 @@ impl CommandContext {
     /// # Errors
     /// The folder is in use, damaged or unusable.
     pub(super) fn open_store(&self) -> Result<SledStore, CliError> {
-        Ok(SledStore::open_patiently(&self.config.folder(), self.config.params)?)
+        Ok(SledStore::open_with_retry(&self.config.folder(), self.config.params)?)
     }
 }

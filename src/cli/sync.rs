@@ -323,11 +323,11 @@ fn check_success(
         Stopped::CaughtUp | Stopped::StopHeight => Ok(()),
         Stopped::Interrupted => Err(CliError::Interrupted(signal.unwrap_or(EndSignal::Interrupt))),
         Stopped::Timeout => Err(CliError::Failed(format!(
-            "no progress for the time given, at height {height}: run it again to go on"
+            "no progress for the time given, at height {height}: run the command again to go on"
         ))),
         Stopped::Clock => {
             let header = outcome.too_new.as_ref();
-            Err(CliError::Failed(too_new_message(header, outcome.peer_clocks)))
+            Err(CliError::Failed(too_new_message(header, outcome.peer_clock_offset)))
         }
         Stopped::NoPeers if outcome.headers_added > 0 => Err(all_lost(&height, &outcome.reasons)),
         Stopped::NoPeers => Err(no_peer(config, &outcome.reasons)),

@@ -103,7 +103,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, ClientError> {
         let folder = self.folder()?;
         let options = self.options(&folder)?;
-        let store = Arc::new(SledStore::open_patiently(&folder, self.params)?);
+        let store = Arc::new(SledStore::open_with_retry(&folder, self.params)?);
         Client::open(options, store, folder, "a program that uses lightclient")
     }
 

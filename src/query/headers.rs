@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::vec::IntoIter;
 
 /// The greatest number of headers that are read in one step.
-const STEP: u32 = 2016;
+const HEADERS_PER_STEP: u32 = 2016;
 
 /// Names a header: the one at a height of the best chain, or the one with a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,11 +153,12 @@ pub struct Headers {
 impl Headers {
     fn read_more(&mut self) -> Result<(), ReadError> {
         let tip = self.reader.tip()?.height;
-        let end = self.end.min(tip).min(self.next.saturating_add(STEP - 1));
+        let end = self.end.min(tip).min(self.next.saturating_add(HEADERS_PER_STEP - 1));
         if self.next > end {
             return Ok(());
         }
-        let span = HeaderRange::new(&mut self.reader, tip, self.next, end).next_span(STEP)?;
+        let span =
+            HeaderRange::new(&mut self.reader, tip, self.next, end).next_span(HEADERS_PER_STEP)?;
         let read = span.map(|span| stored_headers(&span)).unwrap_or_default();
         let follows = |first: &StoredHeader| self.last.is_none_or(|last| first.header.prev == last);
         if !read.first().is_some_and(follows) {

@@ -10,7 +10,7 @@ use crate::primitives::Header;
 use crate::store::StoredRun;
 
 /// The greatest number of headers in one step.
-const STEP: u32 = MAX_RUN;
+const HEADERS_PER_STEP: u32 = MAX_RUN;
 
 /// Headers of the active chain from one height to another, which are read in steps.
 ///
@@ -38,7 +38,7 @@ impl<'a> HeaderRange<'a> {
     /// Reading failed, or the chain was reorganised meanwhile.
     pub(crate) fn next_run(&mut self) -> Result<Option<StoredRun>, ReadError> {
         let Some(to) = self.to else { return Ok(None) };
-        let (from, end) = (self.next, to.min(self.next.saturating_add(STEP - 1)));
+        let (from, end) = (self.next, to.min(self.next.saturating_add(HEADERS_PER_STEP - 1)));
         let run = self.reader.run(from, end - from + 1)?;
         self.advance(&run, from, end)?;
         Ok(Some(run))
@@ -49,7 +49,7 @@ impl<'a> HeaderRange<'a> {
     /// # Errors
     /// As [`HeaderRange::next_run`].
     pub(crate) fn next_infos(&mut self) -> Result<Option<Vec<HeaderInfo>>, ReadError> {
-        Ok(self.next_span(STEP)?.map(|span| span.infos()))
+        Ok(self.next_span(HEADERS_PER_STEP)?.map(|span| span.infos()))
     }
 
     /// Returns the next headers, at most `max_headers`, with the headers around them that are needed to show them.
@@ -59,7 +59,7 @@ impl<'a> HeaderRange<'a> {
     /// As [`HeaderRange::next_run`].
     pub(crate) fn next_span(&mut self, max_headers: u32) -> Result<Option<HeaderSpan>, ReadError> {
         let Some(to) = self.to else { return Ok(None) };
-        let (from, step) = (self.next, max_headers.clamp(1, STEP));
+        let (from, step) = (self.next, max_headers.clamp(1, HEADERS_PER_STEP));
         let end = to.min(from.saturating_add(step - 1));
         let (first, after) = (from.saturating_sub(CONTEXT), self.tip.min(end.saturating_add(1)));
         let run = self.reader.run(first, after - first + 1)?;

@@ -4,7 +4,7 @@
 //! change evicts the records that it writes or removes. Readers cache only what no change has replaced meanwhile.
 
 use super::error::StoreError;
-use super::layout::{PAGE, Page, page_key};
+use super::layout::{HEADERS_PER_PAGE, Page, chain_page_key};
 use crate::primitives::HEADER_LEN;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) struct ReadCache {
 impl ReadCache {
     /// Returns an empty cache for about `bytes` bytes of pages.
     pub(super) fn new(bytes: usize) -> Self {
-        let page = HEADER_LEN * usize::try_from(PAGE).expect("a page is small");
+        let page = HEADER_LEN * usize::try_from(HEADERS_PER_PAGE).expect("a page is small");
         Self { pages: Cache::new(bytes / page), buckets: Cache::new(BUCKETS) }
     }
 
@@ -55,7 +55,7 @@ impl ReadCache {
     pub(super) fn forget<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         for key in keys {
             if let Some(number) = key.last_chunk().map(|bytes| u32::from_be_bytes(*bytes))
-                && page_key(number) == *key
+                && chain_page_key(number) == *key
             {
                 self.pages.remove(&number);
             }

@@ -9,7 +9,8 @@ use super::change_thread::Batch;
 use super::error::StoreError;
 use super::index::{Buckets, Pending};
 use super::layout::{
-    CANDIDATE_KEYS, PAGE, PAGE_HEAD, RECORD, candidate_page_key, decode_page, page_key,
+    CANDIDATE_KEYS, HEADERS_PER_PAGE, PAGE_HEAD_LEN, RECORD_LEN, candidate_page_key,
+    chain_page_key, decode_page,
 };
 use super::open::{Candidate, SledStore, Writer};
 use super::write::append;
@@ -61,8 +62,8 @@ impl SledStore {
         buckets.cut(fork, pending.indexed_to())?;
         pending.cut(buckets, fork);
         let mut prev = self.tip_at(fork)?.hash;
-        for number in fork / PAGE..=tip.height / PAGE {
-            let (first, key) = (number * PAGE, candidate_page_key(number));
+        for number in fork / HEADERS_PER_PAGE..=tip.height / HEADERS_PER_PAGE {
+            let (first, key) = (number * HEADERS_PER_PAGE, candidate_page_key(number));
             let damaged = |what| StoreError::damaged(first, what);
             let stored = self.records.get(&key, first, "a candidate page")?;
             let bytes = stored.ok_or_else(|| damaged("a candidate page is missing"))?;
@@ -73,16 +74,17 @@ impl SledStore {
                 return Err(damaged("a candidate page does not follow the one before"));
             }
             for (at, hash) in decoded.hashes().enumerate().skip(new) {
-                pending.push(&hash, &bytes[..PAGE_HEAD + RECORD * (at + 1)]);
+                pending.push(&hash, &bytes[..PAGE_HEAD_LEN + RECORD_LEN * (at + 1)]);
             }
             prev = decoded.last_hash();
-            batch.insert(page_key(number), bytes.to_vec());
+            batch.insert(chain_page_key(number), bytes.to_vec());
             batch.remove(key);
         }
         if prev != tip.hash {
             return Err(StoreError::damaged(tip.height, "the candidate ends with another header"));
         }
-        (tip.height / PAGE + 1..=old / PAGE).for_each(|number| batch.remove(page_key(number)));
+        (tip.height / HEADERS_PER_PAGE + 1..=old / HEADERS_PER_PAGE)
+            .for_each(|number| batch.remove(chain_page_key(number)));
         pending.write_due(buckets)?;
         Ok((tip, page))
     }

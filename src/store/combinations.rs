@@ -1,7 +1,7 @@
 //! Combines a page that has a hole with the one derived from its lane, which is wrong wherever another page of the lane has a
 //! hole.
 
-use super::layout::{PAGE_HEAD, RECORD};
+use super::layout::{PAGE_HEAD_LEN, RECORD_LEN};
 
 /// How many combinations are tried at most.
 const MAX_COMBINATIONS: u32 = 4096;
@@ -13,10 +13,12 @@ pub(super) fn find_combination<T>(
     derived: &[u8],
     confirmed: &impl Fn(&[u8]) -> Option<T>,
 ) -> Option<T> {
-    let differ = |at: &usize| page.get(*at..*at + RECORD) != derived.get(*at..*at + RECORD);
+    let differ = |at: &usize| page.get(*at..*at + RECORD_LEN) != derived.get(*at..*at + RECORD_LEN);
     let len = page.len().min(derived.len());
-    let places: Vec<usize> =
-        (PAGE_HEAD..len.saturating_sub(RECORD - 1)).step_by(RECORD).filter(differ).collect();
+    let places: Vec<usize> = (PAGE_HEAD_LEN..len.saturating_sub(RECORD_LEN - 1))
+        .step_by(RECORD_LEN)
+        .filter(differ)
+        .collect();
     let mut left = MAX_COMBINATIONS;
     confirmed(page).or_else(|| try_replacing(page, derived, &places, confirmed, &mut left))
 }
@@ -32,7 +34,7 @@ fn try_replacing<T>(
     places.iter().zip(1..).find_map(|(place, next)| {
         *left = left.checked_sub(1)?;
         let mut other = page.to_vec();
-        other[*place..*place + RECORD].copy_from_slice(&derived[*place..*place + RECORD]);
+        other[*place..*place + RECORD_LEN].copy_from_slice(&derived[*place..*place + RECORD_LEN]);
         confirmed(&other)
             .or_else(|| try_replacing(&other, derived, &places[next..], confirmed, left))
     })
@@ -40,13 +42,13 @@ fn try_replacing<T>(
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_COMBINATIONS, PAGE_HEAD, RECORD, find_combination};
+    use super::{MAX_COMBINATIONS, PAGE_HEAD_LEN, RECORD_LEN, find_combination};
     use std::cell::RefCell;
     use std::collections::HashSet;
 
     fn page(records: &[u8]) -> Vec<u8> {
-        let records = records.iter().flat_map(|record| [*record; RECORD]);
-        [0; PAGE_HEAD].into_iter().chain(records).collect()
+        let records = records.iter().flat_map(|record| [*record; RECORD_LEN]);
+        [0; PAGE_HEAD_LEN].into_iter().chain(records).collect()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::error::StoreError;
 use super::index::Pending;
 use super::layout::{
-    SCHEMA_VERSION, TIP_KEY, VERSION_KEY, encode_tip, new_page, page_key, push_record,
+    SCHEMA_VERSION, TIP_KEY, VERSION_KEY, chain_page_key, encode_tip, new_page, push_record,
 };
 use crate::chain::{ChainTip, Params};
 use crate::primitives::{BlockHash, Work};
@@ -126,7 +126,7 @@ fn first_batch(params: &Params) -> Batch {
     let tip = ChainTip { height: 0, hash: genesis.hash(), chainwork: Work::of_bits(genesis.bits) };
     let mut batch = Batch::default();
     batch.insert(VERSION_KEY, SCHEMA_VERSION.to_le_bytes().to_vec());
-    batch.insert(page_key(0), page);
+    batch.insert(chain_page_key(0), page);
     // The next commit indexes genesis.
     batch.insert(TIP_KEY, encode_tip(&tip, Pending::default().indexed_to()));
     batch

@@ -4,14 +4,15 @@
 //! with. None of this is trusted: the headers prove themselves by their hashes.
 
 use super::layout::{
-    PAGE, PAGE_HEAD, RECORD, TIP_KEY, decode_page, lane_key, page_key, pending_lane_key,
+    HEADERS_PER_PAGE, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY, chain_page_key, decode_page, lane_key,
+    pending_lane_key,
 };
 use super::log::{Extent, Found, Values, sort_versions};
 use crate::primitives::BlockHash;
 use std::collections::{HashMap, HashSet};
 
 /// Bytes of a full page.
-const FULL_PAGE: usize = PAGE_HEAD + RECORD * PAGE as usize;
+const FULL_PAGE: usize = PAGE_HEAD_LEN + RECORD_LEN * HEADERS_PER_PAGE as usize;
 
 /// The pages and other records found in a file.
 #[derive(Debug, Default)]
@@ -135,13 +136,14 @@ impl Directory {
 }
 
 fn has_common_record(bytes: &[u8], derived: &[u8]) -> bool {
-    let records = |page| <[u8]>::get(page, PAGE_HEAD..).unwrap_or_default().chunks_exact(RECORD);
-    records(bytes).zip(records(derived)).any(|(one, other)| one == other && *one != [0; RECORD])
+    let records =
+        |page| <[u8]>::get(page, PAGE_HEAD_LEN..).unwrap_or_default().chunks_exact(RECORD_LEN);
+    records(bytes).zip(records(derived)).any(|(one, other)| one == other && *one != [0; RECORD_LEN])
 }
 
 fn number_of(key: &[u8]) -> Option<u32> {
     let number = u32::from_be_bytes(*key.last_chunk()?);
-    (page_key(number) == *key).then_some(number)
+    (chain_page_key(number) == *key).then_some(number)
 }
 
 /// Returns whether bytes look like a page: a length of whole headers, and work that a chain may have.
@@ -150,8 +152,8 @@ fn is_page(bytes: &[u8]) -> bool {
 }
 
 fn has_page_length(bytes: &[u8]) -> bool {
-    let headers = bytes.len().checked_sub(PAGE_HEAD);
-    headers.is_some_and(|len| len > 0 && len % RECORD == 0 && bytes.len() <= FULL_PAGE)
+    let headers = bytes.len().checked_sub(PAGE_HEAD_LEN);
+    headers.is_some_and(|len| len > 0 && len % RECORD_LEN == 0 && bytes.len() <= FULL_PAGE)
 }
 
 /// Recognises records of this database without their keys.

@@ -1,7 +1,7 @@
 //! Reads stored headers in the form that a `headers` message carries them.
 
 use super::error::StoreError;
-use super::layout::PAGE;
+use super::layout::HEADERS_PER_PAGE;
 use super::open::SledStore;
 use crate::chain::ChainPoint;
 use crate::primitives::{BlockHash, HEADER_LEN, Header};
@@ -40,11 +40,11 @@ impl SledStore {
         }
         let mut reader = EntryReader::new(after, end.tip.height.min(after.saturating_add(limit)));
         // The page of the header before the first is needed too: the hash of that header is the first one's parent.
-        let numbers = after / PAGE..=reader.last / PAGE;
+        let numbers = after / HEADERS_PER_PAGE..=reader.last / HEADERS_PER_PAGE;
         let tip_height = end.tip.height;
         for (page, number) in self.pages_of(end, numbers.clone())?.iter().zip(numbers) {
             let headers = page.headers.iter().zip(page.hashes());
-            for ((header, hash), height) in headers.zip(number * PAGE..) {
+            for ((header, hash), height) in headers.zip(number * HEADERS_PER_PAGE..) {
                 reader.take(height, header, hash, stop);
             }
         }

@@ -27,7 +27,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// sled failed in the middle of its work: this process cannot use the database any more. Stored data is intact.
-    #[error("the database in {} stopped working ({reason}): make sure that there is memory enough, and run it again",
+    #[error("the database in {} stopped working ({reason}): make sure that there is memory enough, and run the command again",
         folder.display())]
     Stopped {
         /// The folder.
@@ -44,7 +44,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The lock file is gone: the folder was removed or replaced while it was in use.
-    #[error("{} was removed or replaced while it was in use: nothing more is stored, run it again",
+    #[error("{} was removed or replaced while it was in use: nothing more is stored, run the command again",
         folder.display())]
     Removed {
         /// The folder.
@@ -57,16 +57,20 @@ pub enum StoreError {
         folder: PathBuf,
     },
     /// The computer's clock is set to a time before 1970, with which sled panics.
-    #[error("this computer's clock is set to a time before 1970: set the clock and run it again")]
+    #[error(
+        "this computer's clock is set to a time before 1970: set the clock and run the command again"
+    )]
     Clock,
     /// There is no room left on the disk.
-    #[error("cannot store headers: {source}: make room, and run it again")]
+    #[error("cannot store headers: {source}: make room, and run the command again")]
     Full {
         /// The system's error.
         source: io::Error,
     },
     /// The database reported an error of its own.
-    #[error("the database failed: {0}: run it again, and `lightclient verify` if it recurs")]
+    #[error(
+        "the database failed: {0}: run the command again, and `lightclient verify` if it recurs"
+    )]
     Database(#[source] sled::Error),
     /// The database could not even be opened.
     #[error("the database in {} is damaged and does not open: run `lightclient verify --repair` to set \

@@ -10,7 +10,10 @@
 use super::cache::ReadCache;
 use super::change_thread::Batch;
 use super::error::StoreError;
-use super::layout::{PAGE, PAGE_HEAD, POSITION_BITS, RECORD, RUN, bucket_key, pending_lane_key};
+use super::layout::{
+    HEADERS_PER_PAGE, HEADERS_PER_RUN, PAGE_HEAD_LEN, POSITION_BITS, RECORD_LEN, bucket_key,
+    pending_lane_key,
+};
 use super::parity::{Parity, combine, encode_pending_lane, lanes_of_run};
 use super::records::Records;
 use crate::primitives::BlockHash;
@@ -57,7 +60,7 @@ impl Slot {
     }
 
     fn entry(self, height: u32) -> u32 {
-        (u32::from(self.fingerprint) << POSITION_BITS) | (height % RUN)
+        (u32::from(self.fingerprint) << POSITION_BITS) | (height % HEADERS_PER_RUN)
     }
 }
 
@@ -96,10 +99,11 @@ impl Pending {
         page: &[u8],
         height: u32,
     ) -> Result<(), StoreError> {
-        let from = (height + 1).max(number * PAGE);
+        let from = (height + 1).max(number * HEADERS_PER_PAGE);
+        let covered = usize::try_from(self.first.saturating_sub(number * HEADERS_PER_PAGE))
+            .unwrap_or(usize::MAX);
         let covered =
-            usize::try_from(self.first.saturating_sub(number * PAGE)).unwrap_or(usize::MAX);
-        let covered = page.len().min(covered.saturating_mul(RECORD).saturating_add(PAGE_HEAD));
+            page.len().min(covered.saturating_mul(RECORD_LEN).saturating_add(PAGE_HEAD_LEN));
         let mut stored = Parity::default();
         if from < self.first {
             stored.toggle_page(number, &page[..covered], from);
@@ -132,7 +136,8 @@ impl Pending {
             return self.write_all(buckets);
         }
         loop {
-            let to_run_end = usize::try_from(RUN - self.first % RUN).expect("17 bits");
+            let to_run_end =
+                usize::try_from(HEADERS_PER_RUN - self.first % HEADERS_PER_RUN).expect("17 bits");
             if self.slots.len() < to_run_end {
                 return Ok(());
             }
@@ -172,14 +177,18 @@ impl Pending {
         self.remove_stored_parity(buckets);
         let mut moved = self.slots.drain(..count).zip(self.first..).peekable();
         while let Some((_, height)) = moved.peek() {
-            let run = height / RUN;
+            let run = height / HEADERS_PER_RUN;
             let mut added = [const { Vec::new() }; BUCKETS as usize];
-            while let Some((slot, height)) = moved.next_if(|(_, height)| height / RUN == run) {
+            while let Some((slot, height)) =
+                moved.next_if(|(_, height)| height / HEADERS_PER_RUN == run)
+            {
                 let entry = slot.entry(height).to_le_bytes();
                 added[usize::from(slot.bucket)].extend_from_slice(&entry);
             }
             for (added, bucket) in added.iter().zip(0..).filter(|(added, _)| !added.is_empty()) {
-                buckets.bucket(bucket_key(run_of(run * RUN), bucket))?.extend_from_slice(added);
+                buckets
+                    .bucket(bucket_key(run_of(run * HEADERS_PER_RUN), bucket))?
+                    .extend_from_slice(added);
             }
         }
         drop(moved);
@@ -223,9 +232,10 @@ impl<'a> Buckets<'a> {
 
     /// Removes the entries of every header above `height`.
     pub(super) fn cut(&mut self, height: u32, indexed_to: u32) -> Result<(), StoreError> {
-        for run in height / RUN..indexed_to.div_ceil(RUN) {
-            let kept_in_run = (height + 1).saturating_sub(run * RUN);
-            for key in (0..BUCKETS).map(|bucket| bucket_key(run_of(run * RUN), bucket)) {
+        for run in height / HEADERS_PER_RUN..indexed_to.div_ceil(HEADERS_PER_RUN) {
+            let kept_in_run = (height + 1).saturating_sub(run * HEADERS_PER_RUN);
+            for key in (0..BUCKETS).map(|bucket| bucket_key(run_of(run * HEADERS_PER_RUN), bucket))
+            {
                 let Some(bytes) = read(self.records, key)? else { continue };
                 let (entries, _) = bytes.as_chunks::<4>();
                 let kept = entries.partition_point(|entry| position(entry) < kept_in_run);
@@ -250,17 +260,17 @@ impl<'a> Buckets<'a> {
 }
 
 fn position(entry: &[u8; 4]) -> u32 {
-    u32::from_le_bytes(*entry) % RUN
+    u32::from_le_bytes(*entry) % HEADERS_PER_RUN
 }
 
 /// Reads a bucket, whose entries are in height order, or a parity record.
 fn read(records: &Records, key: [u8; 4]) -> Result<Option<IVec>, StoreError> {
     let run = u32::from(u16::from_be_bytes([key[1], key[2]]));
-    records.get(&key, run * RUN, "the hash index")
+    records.get(&key, run * HEADERS_PER_RUN, "the hash index")
 }
 
 fn run_of(height: u32) -> u16 {
-    u16::try_from(height / RUN).expect("32 - 17 bits fit in 16")
+    u16::try_from(height / HEADERS_PER_RUN).expect("32 - 17 bits fit in 16")
 }
 
 /// Returns the heights of indexed headers that may have this hash, newest run first.
@@ -271,11 +281,13 @@ pub(super) fn possible_heights(
     hash: &BlockHash,
 ) -> impl Iterator<Item = Result<u32, StoreError>> {
     let wanted = Slot::of(hash);
-    let runs = indexed_to.div_ceil(RUN);
+    let runs = indexed_to.div_ceil(HEADERS_PER_RUN);
     (0..runs).rev().flat_map(move |run| {
-        let key = bucket_key(run_of(run * RUN), wanted.bucket);
+        let key = bucket_key(run_of(run * HEADERS_PER_RUN), wanted.bucket);
         match ReadCache::bucket(cache, key, || read_bucket(records, key)) {
-            Ok(entries) => matching(&entries, wanted).map(|at| Ok(run * RUN + at)).collect(),
+            Ok(entries) => {
+                matching(&entries, wanted).map(|at| Ok(run * HEADERS_PER_RUN + at)).collect()
+            }
             Err(error) => vec![Err(error)],
         }
     })
@@ -295,7 +307,7 @@ fn matching(entries: &[u32], wanted: Slot) -> impl Iterator<Item = u32> {
     let wanted = u32::from(wanted.fingerprint);
     let from = first_of(entries, wanted);
     let is_wanted = move |entry: &&u32| **entry >> POSITION_BITS == wanted;
-    entries[from..].iter().take_while(is_wanted).map(|entry| entry % RUN)
+    entries[from..].iter().take_while(is_wanted).map(|entry| entry % HEADERS_PER_RUN)
 }
 
 /// Returns where the entries begin whose upper bits are these or more.
@@ -341,10 +353,10 @@ pub(super) fn first_missing(
 /// Returns the height of the first wanted entry that a bucket lacks; both are in height order.
 fn first_absent(entries: &[[u8; 4]], wanted: &[(u32, u32)]) -> Option<u32> {
     let (lowest, _) = wanted.first()?;
-    let start = entries.partition_point(|entry| position(entry) < lowest % RUN);
+    let start = entries.partition_point(|entry| position(entry) < lowest % HEADERS_PER_RUN);
     let mut entries = entries[start..].iter();
     let mut has = |wanted: u32| {
-        let at_its_position = entries.find(|entry| position(entry) >= wanted % RUN);
+        let at_its_position = entries.find(|entry| position(entry) >= wanted % HEADERS_PER_RUN);
         at_its_position.is_some_and(|entry| u32::from_le_bytes(*entry) == wanted)
     };
     wanted.iter().find(|(entry, _)| !has(*entry)).map(|(_, height)| *height)

@@ -32,13 +32,13 @@ use crate::primitives::{BlockHash, Header, MerkleRoot, Work};
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Headers in a page.
-pub(super) const PAGE: u32 = 64;
+pub(super) const HEADERS_PER_PAGE: u32 = 64;
 /// Bytes of a stored header: all but its previous hash.
-pub(super) const RECORD: usize = 48;
+pub(super) const RECORD_LEN: usize = 48;
 /// Bytes in front of a page's records: parent hash and the work before the page.
-pub(super) const PAGE_HEAD: usize = 64;
+pub(super) const PAGE_HEAD_LEN: usize = 64;
 /// Headers in a run, for which the hash index and the parity records are written together.
-pub(super) const RUN: u32 = 1 << POSITION_BITS;
+pub(super) const HEADERS_PER_RUN: u32 = 1 << POSITION_BITS;
 /// Bits of a position in a run.
 pub(super) const POSITION_BITS: u32 = 17;
 /// Headers in one part of a stored side branch.
@@ -53,7 +53,7 @@ pub(super) const TIP_KEY: &[u8] = b"m:tip";
 pub(super) const LAST_SYNC_KEY: &[u8] = b"m:last_sync";
 
 /// Returns the key of a page of the chain.
-pub(super) fn page_key(page: u32) -> [u8; 5] {
+pub(super) fn chain_page_key(page: u32) -> [u8; 5] {
     numbered(b'h', page)
 }
 
@@ -94,9 +94,14 @@ pub(super) fn side_key(name: &BlockHash, part: u16) -> [u8; 35] {
     key
 }
 
+/// Returns the position of a height's record in its page.
+pub(super) fn index_in_page(height: u32) -> usize {
+    usize::try_from(height % HEADERS_PER_PAGE).expect("less than a page")
+}
+
 /// Returns a page that has no headers yet.
 pub(super) fn new_page(parent: &BlockHash, work_before: &Work) -> Vec<u8> {
-    let mut page = Vec::with_capacity(PAGE_HEAD + RECORD * PAGE as usize);
+    let mut page = Vec::with_capacity(PAGE_HEAD_LEN + RECORD_LEN * HEADERS_PER_PAGE as usize);
     page.extend_from_slice(&parent.0);
     page.extend_from_slice(&work_before.to_be_bytes());
     page
@@ -153,9 +158,9 @@ impl Page {
 /// Decodes a page and hashes its headers; `height` is that of its first header, for errors.
 pub(super) fn decode_page(height: u32, bytes: &[u8]) -> Result<Page, StoreError> {
     let damaged = || StoreError::damaged(height, format!("a page of {} bytes", bytes.len()));
-    let (head, records) = bytes.split_at_checked(PAGE_HEAD).ok_or_else(damaged)?;
-    let (records, rest) = records.as_chunks::<RECORD>();
-    if !rest.is_empty() || records.is_empty() || records.len() > PAGE as usize {
+    let (head, records) = bytes.split_at_checked(PAGE_HEAD_LEN).ok_or_else(damaged)?;
+    let (records, rest) = records.as_chunks::<RECORD_LEN>();
+    if !rest.is_empty() || records.is_empty() || records.len() > HEADERS_PER_PAGE as usize {
         return Err(damaged());
     }
     let parent = BlockHash(array(&head[..32]));
@@ -173,7 +178,7 @@ pub(super) fn decode_page(height: u32, bytes: &[u8]) -> Result<Page, StoreError>
     Ok(Page { parent, work_before, headers, last: prev, first_work, same_bits })
 }
 
-fn decode_record(record: &[u8; RECORD], prev: BlockHash) -> Header {
+fn decode_record(record: &[u8; RECORD_LEN], prev: BlockHash) -> Header {
     let word = |at: usize| array::<4>(&record[at..at + 4]);
     Header {
         version: i32::from_le_bytes(word(0)),
@@ -212,10 +217,10 @@ pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
-    use super::{PAGE_HEAD, RECORD};
+    use super::{PAGE_HEAD_LEN, RECORD_LEN};
     use super::{
-        bucket_key, candidate_page_key, decode_page, decode_tip, encode_tip, new_page, page_key,
-        push_record,
+        bucket_key, candidate_page_key, chain_page_key, decode_page, decode_tip, encode_tip,
+        new_page, push_record,
     };
     use crate::chain::{ChainTip, params};
     use crate::primitives::{BlockHash, Network, Work, hex};
@@ -226,9 +231,9 @@ mod tests {
         let genesis = params(Network::Mainnet).genesis;
         let mut page = new_page(&BlockHash::ZERO, &Work::default());
         push_record(&mut page, &genesis);
-        assert_eq!(page.len(), PAGE_HEAD + RECORD);
+        assert_eq!(page.len(), PAGE_HEAD_LEN + RECORD_LEN);
         assert_eq!(
-            hex::encode(&page[PAGE_HEAD..]),
+            hex::encode(&page[PAGE_HEAD_LEN..]),
             "01000000\
              3ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a\
              29ab5f49ffff001d1dac2b7c"
@@ -244,7 +249,7 @@ mod tests {
              02000000"
         );
         assert_eq!(decode_tip(&bytes), Some((tip, 2)));
-        assert_eq!(page_key(0x0102_0304), [b'h', 1, 2, 3, 4]);
+        assert_eq!(chain_page_key(0x0102_0304), [b'h', 1, 2, 3, 4]);
         assert_eq!(candidate_page_key(0x0102_0304), [b'b', 1, 2, 3, 4]);
         assert_eq!(bucket_key(0x0102, 3), [b'i', 1, 2, 3]);
     }

@@ -13,14 +13,14 @@ use std::sync::OnceLock;
 
 /// A file that only one process may use.
 #[derive(Debug)]
-pub enum Exclusive {
+pub enum FileLock {
     /// This process holds the lock, until the file is dropped or the process ends.
-    Ours(File),
+    Acquired(File),
     /// Another process holds the lock; the file can be read.
-    Taken(File),
+    HeldByOther(File),
 }
 
-impl Exclusive {
+impl FileLock {
     /// Opens a file, creating it if it is missing, and tries to lock it without waiting.
     ///
     /// # Errors
@@ -29,8 +29,8 @@ impl Exclusive {
         let mut options = File::options();
         let file = options.create(true).truncate(false).read(true).write(true).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self::Ours(file)),
-            Err(TryLockError::WouldBlock) => Ok(Self::Taken(file)),
+            Ok(()) => Ok(Self::Acquired(file)),
+            Err(TryLockError::WouldBlock) => Ok(Self::HeldByOther(file)),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
@@ -70,9 +70,9 @@ impl StoreLock {
         let io = |source| StoreError::Io { path: path.clone(), source };
         create_folder(folder)
             .map_err(|source| StoreError::Io { path: folder.to_owned(), source })?;
-        let mut file = match Exclusive::open(&path).map_err(io)? {
-            Exclusive::Ours(file) => file,
-            Exclusive::Taken(file) => return Err(in_use(folder, file)),
+        let mut file = match FileLock::open(&path).map_err(io)? {
+            FileLock::Acquired(file) => file,
+            FileLock::HeldByOther(file) => return Err(in_use(folder, file)),
         };
         file.set_len(0).map_err(io)?;
         file.rewind().map_err(io)?;

@@ -46,7 +46,7 @@ pub use error_kind::ErrorKind;
 pub use holder::Holder;
 pub use layout::SCHEMA_VERSION;
 pub(crate) use lock::create_folder;
-pub use lock::{Exclusive, StoreLock, set_command};
+pub use lock::{FileLock, StoreLock, set_command};
 pub use memory::MemoryStore;
 pub use open::SledStore;
 pub use repair::{Repaired, repair};

@@ -6,7 +6,10 @@ use super::database::open_sled;
 use super::engine::Engine;
 use super::error::StoreError;
 use super::index::Pending;
-use super::layout::{PAGE, SCHEMA_VERSION, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip};
+use super::layout::{
+    HEADERS_PER_PAGE, SCHEMA_VERSION, TIP_KEY, VERSION_KEY, array, decode_page, decode_tip,
+    index_in_page,
+};
 use super::lock::StoreLock;
 use super::log::{remove_unfinished_snapshots, repair_settings, set_snapshots_aside, sync_blobs};
 use super::records::{Files, Records, page_bytes};
@@ -268,10 +271,10 @@ pub(super) fn read_tip(records: &Records) -> Result<(ChainTip, u32), StoreError>
 
 /// Reads the last page, which must have the tip as its last header.
 fn read_last_page(records: &Records, tip: &ChainTip) -> Result<Vec<u8>, StoreError> {
-    let first = tip.height / PAGE * PAGE;
-    let bytes = page_bytes(records, tip.height / PAGE)?;
+    let first = tip.height / HEADERS_PER_PAGE * HEADERS_PER_PAGE;
+    let bytes = page_bytes(records, tip.height / HEADERS_PER_PAGE)?;
     let page = decode_page(first, &bytes)?;
-    let expected = usize::try_from(tip.height % PAGE).expect("less than a page") + 1;
+    let expected = index_in_page(tip.height) + 1;
     if page.headers.len() != expected || page.last_hash() != tip.hash {
         return Err(StoreError::damaged(first, "the last page does not end with the tip"));
     }

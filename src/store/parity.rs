@@ -10,13 +10,13 @@
 //!
 //! A derived page is not trusted: its headers prove themselves by their hashes.
 
-use super::layout::{PAGE, PAGE_HEAD, RECORD, RUN, lane_key};
+use super::layout::{HEADERS_PER_PAGE, HEADERS_PER_RUN, PAGE_HEAD_LEN, RECORD_LEN, lane_key};
 use std::collections::BTreeMap;
 
 /// Lanes of a run.
 const LANES: u32 = 32;
 /// Pages of a run.
-pub(super) const RUN_PAGES: u32 = RUN / PAGE;
+pub(super) const RUN_PAGES: u32 = HEADERS_PER_RUN / HEADERS_PER_PAGE;
 
 /// The exclusive or of parts of pages, by lane.
 #[derive(Clone, Debug, Default)]
@@ -28,15 +28,19 @@ impl Parity {
     /// Adds a header, or removes it again. `page` holds its page's bytes up to the header's end.
     pub(super) fn toggle(&mut self, height: u32, page: &[u8]) {
         // The first header of a page counts together with the page's head.
-        let start = if height.is_multiple_of(PAGE) { 0 } else { page.len().saturating_sub(RECORD) };
-        let lane = self.lanes.entry(lane_of(height / PAGE)).or_default();
+        let start = if height.is_multiple_of(HEADERS_PER_PAGE) {
+            0
+        } else {
+            page.len().saturating_sub(RECORD_LEN)
+        };
+        let lane = self.lanes.entry(lane_of(height / HEADERS_PER_PAGE)).or_default();
         xor_at(lane, start, &page[start..]);
     }
 
     /// Adds or removes the headers of a page from height `from` on. `page` holds all of its bytes.
     pub(super) fn toggle_page(&mut self, number: u32, page: &[u8], from: u32) {
-        let skip = from.saturating_sub(number * PAGE);
-        let start = if skip == 0 { 0 } else { PAGE_HEAD + RECORD * skip as usize };
+        let skip = from.saturating_sub(number * HEADERS_PER_PAGE);
+        let start = if skip == 0 { 0 } else { PAGE_HEAD_LEN + RECORD_LEN * skip as usize };
         if let Some(part) = page.get(start..) {
             xor_at(self.lanes.entry(lane_of(number)).or_default(), start, part);
         }
@@ -49,7 +53,8 @@ impl Parity {
 
     /// Removes and returns the lanes of all runs before the run of `before`, or of all runs.
     pub(super) fn take(&mut self, before: Option<u32>) -> Vec<([u8; 4], Vec<u8>)> {
-        let rest = before.map(|height| self.lanes.split_off(&lane_of(height / RUN * RUN_PAGES)));
+        let rest = before
+            .map(|height| self.lanes.split_off(&lane_of(height / HEADERS_PER_RUN * RUN_PAGES)));
         std::mem::replace(&mut self.lanes, rest.unwrap_or_default()).into_iter().collect()
     }
 }
@@ -69,7 +74,7 @@ pub(super) fn others_of(page: u32) -> impl Iterator<Item = u32> {
 
 /// Returns the keys of all lanes of the run that holds a height.
 pub(super) fn lanes_of_run(height: u32) -> impl Iterator<Item = [u8; 4]> {
-    let first = height / RUN * RUN_PAGES;
+    let first = height / HEADERS_PER_RUN * RUN_PAGES;
     (first..first + LANES).map(lane_of)
 }
 
@@ -93,8 +98,8 @@ pub(super) fn first_page_of(lane: [u8; 4]) -> u32 {
 
 /// Returns how many bytes of a page its parity record covers; `covered` is the height up to which (exclusively) headers are.
 pub(super) fn covered_bytes(number: u32, covered: u32) -> usize {
-    let headers = covered.saturating_sub(number * PAGE).min(PAGE);
-    PAGE_HEAD + RECORD * usize::try_from(headers).expect("at most a page")
+    let headers = covered.saturating_sub(number * HEADERS_PER_PAGE).min(HEADERS_PER_PAGE);
+    PAGE_HEAD_LEN + RECORD_LEN * usize::try_from(headers).expect("at most a page")
 }
 
 /// Adds the bytes of `lane` to a parity record, or removes them again. The record ends with its key, so that a repair

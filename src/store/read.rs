@@ -2,8 +2,10 @@
 
 use super::cache::ReadCache;
 use super::error::StoreError;
-use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, Page, SIDE_KEYS, SIDE_PART, page_key};
-use super::layout::{array, decode_page};
+use super::layout::{
+    HEADERS_PER_PAGE, LAST_SYNC_KEY, PAGE_HEAD_LEN, Page, SIDE_KEYS, SIDE_PART, array,
+    chain_page_key, decode_page, index_in_page,
+};
 use super::open::{End, SledStore, folder_size};
 use super::records::{Records, page_bytes};
 use super::{Change, HeaderStore, StoredRun, StoredSide, index};
@@ -45,7 +47,8 @@ impl SledStore {
         }
         let mut pages = self.read_pages(end, number..=number).check()?;
         self.keep_pages(number, &pages);
-        pages.pop().ok_or_else(|| StoreError::damaged(number * PAGE, "a page is missing"))
+        let height = number * HEADERS_PER_PAGE;
+        pages.pop().ok_or_else(|| StoreError::damaged(height, "a page is missing"))
     }
 
     /// Returns consecutive pages. Those that are not kept in memory are read and checked.
@@ -84,7 +87,8 @@ impl SledStore {
 
     fn read_pages(&self, end: &End, numbers: RangeInclusive<u32>) -> PagesRead {
         // The next page's parent hash and work are those that a page ends with.
-        let with_next = *numbers.start()..=(end.tip.height / PAGE).min(numbers.end() + 1);
+        let with_next =
+            *numbers.start()..=(end.tip.height / HEADERS_PER_PAGE).min(numbers.end() + 1);
         let read = PagesRead::new(&self.records, end.tip.clone(), numbers.clone(), with_next);
         if self.cache.is_some() {
             numbers.step_by(NODE_PAGES).for_each(|number| let_sled_evict(&self.records, number));
@@ -115,11 +119,12 @@ impl SledStore {
         let len = usize::try_from(last - from + 1).expect("a count of headers fits in memory");
         run.headers.reserve_exact(len);
         run.hashes.reserve_exact(len);
-        let numbers = from / PAGE..=last / PAGE;
+        let numbers = from / HEADERS_PER_PAGE..=last / HEADERS_PER_PAGE;
         for (page, number) in read(end, numbers.clone())?.iter().zip(numbers) {
-            let first = number * PAGE;
+            let first = number * HEADERS_PER_PAGE;
             let start = usize::try_from(from.saturating_sub(first)).expect("less than a page");
-            let stop = usize::try_from(PAGE.min(last - first + 1)).expect("at most a page");
+            let stop =
+                usize::try_from(HEADERS_PER_PAGE.min(last - first + 1)).expect("at most a page");
             if page.headers.len() < stop {
                 let there = u32::try_from(page.headers.len()).expect("at most a page");
                 return Err(StoreError::damaged(first + there, "a page is cut short"));
@@ -138,8 +143,8 @@ impl SledStore {
         if height > end.tip.height {
             return Ok(false);
         }
-        let page = self.page_of(end, height / PAGE)?;
-        let at = usize::try_from(height % PAGE).expect("less than a page");
+        let page = self.page_of(end, height / HEADERS_PER_PAGE)?;
+        let at = index_in_page(height);
         Ok(page.hash(at) == Some(*hash))
     }
 
@@ -247,7 +252,7 @@ impl PagesRead {
 /// once there have been 64 of them: without this, reads here and there brought all of the database into its cache.
 fn let_sled_evict(records: &Records, number: u32) {
     // A later read that needs the page reports its error.
-    let read = |_| records.get(&page_key(number), 0, "a page").map(drop);
+    let read = |_| records.get(&chain_page_key(number), 0, "a page").map(drop);
     let _ = (0..EVICTING_READS).try_for_each(read);
 }
 
@@ -259,9 +264,9 @@ fn check_page(
     hash: &BlockHash,
     work: &Work,
 ) -> Result<Page, StoreError> {
-    let height = number * PAGE;
+    let height = number * HEADERS_PER_PAGE;
     let page = decode_page(height, bytes)?;
-    let count = PAGE.min(tip_height - height + 1);
+    let count = HEADERS_PER_PAGE.min(tip_height - height + 1);
     if page.headers.len() != usize::try_from(count).expect("at most a page") {
         return Err(StoreError::damaged(height, "a page is cut short"));
     }
@@ -276,8 +281,8 @@ fn check_page(
 
 /// Returns the parent hash and the work before a page, without hashing the page.
 fn page_start(number: u32, bytes: &[u8]) -> Result<(BlockHash, Work), StoreError> {
-    if bytes.len() <= PAGE_HEAD {
-        return Err(StoreError::damaged(number * PAGE, "a page is cut short"));
+    if bytes.len() <= PAGE_HEAD_LEN {
+        return Err(StoreError::damaged(number * HEADERS_PER_PAGE, "a page is cut short"));
     }
     Ok((BlockHash(array(&bytes[..32])), Work::from_be_bytes(&array(&bytes[32..64]))))
 }
@@ -313,8 +318,8 @@ impl Ancestors for SledStore {
         if height >= end.tip.height {
             return Ok(end.tip.chainwork.clone());
         }
-        let page = self.page_of(&end, height / PAGE)?;
-        Ok(page.work_after(usize::try_from(height % PAGE).expect("less than a page") + 1))
+        let page = self.page_of(&end, height / HEADERS_PER_PAGE)?;
+        Ok(page.work_after(index_in_page(height) + 1))
     }
 }
 
@@ -328,10 +333,8 @@ impl HeaderStore for SledStore {
     }
 
     fn run_unchecked(&self, from: u32, count: u32) -> Result<StoredRun, StoreError> {
-        let read = |number| decode_page(number * PAGE, &page_bytes(&self.records, number)?);
-        self.read_run(from, count, |_, numbers| {
-            numbers.map(|number| read(number).map(Arc::new)).collect()
-        })
+        let read = |page| decode_page(page * HEADERS_PER_PAGE, &page_bytes(&self.records, page)?);
+        self.read_run(from, count, |_, pages| pages.map(|page| read(page).map(Arc::new)).collect())
     }
 
     fn missing_in_index(

@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::error::StoreError;
-use super::layout::{PAGE, page_key};
+use super::layout::{HEADERS_PER_PAGE, chain_page_key};
 use super::log::{Log, LogError};
 use sled::IVec;
 use std::path::{Path, PathBuf};
@@ -104,7 +104,8 @@ impl Records {
 
 /// Returns the bytes of a page.
 pub(super) fn page_bytes(records: &Records, number: u32) -> Result<IVec, StoreError> {
-    let read = |number: u32| records.get(&page_key(number), number * PAGE, "a page");
+    let read =
+        |number: u32| records.get(&chain_page_key(number), number * HEADERS_PER_PAGE, "a page");
     match read(number) {
         Err(error @ StoreError::Damaged { .. }) => {
             // sled stores many pages in one node, which is damaged as a whole. Whichever page was asked for, the
@@ -112,6 +113,7 @@ pub(super) fn page_bytes(records: &Records, number: u32) -> Result<IVec, StoreEr
             let below = (0..number).rev().map(read).map_while(Result::err);
             Err(below.take_while(StoreError::is_damage).last().unwrap_or(error))
         }
-        other => other?.ok_or_else(|| StoreError::damaged(number * PAGE, "a page is missing")),
+        other => other?
+            .ok_or_else(|| StoreError::damaged(number * HEADERS_PER_PAGE, "a page is missing")),
     }
 }

@@ -5,7 +5,7 @@
 
 use super::create::{Folders, create, remove_folder};
 use super::error::StoreError;
-use super::layout::PAGE;
+use super::layout::HEADERS_PER_PAGE;
 use super::lock::StoreLock;
 use super::open::{SledStore, check_network, check_version};
 use super::records::Records;
@@ -17,7 +17,7 @@ use crate::primitives::Header;
 use std::path::{Path, PathBuf};
 
 /// Pages copied in one step, 8,192 headers: larger steps take more memory and save no time (measured).
-const STEP: u32 = 128;
+const PAGES_PER_STEP: u32 = 128;
 
 /// The result of a repair.
 #[derive(Clone, Debug)]
@@ -116,12 +116,12 @@ fn read_step(old: &Salvage, branch: &mut Branch) -> CopyStep {
     let mut headers: Vec<Header> = Vec::new();
     let (mut recovered, mut missing) = (None, None);
     let mut parent = branch.hash();
-    for number in first / PAGE..first / PAGE + STEP {
+    for number in first / HEADERS_PER_PAGE..first / HEADERS_PER_PAGE + PAGES_PER_STEP {
         // Every step begins with a whole page, except the first one: the new database has genesis already.
         let before = if number == 0 { branch.params().genesis.prev } else { parent };
         let piece = old.page(number, &before);
-        let skip = usize::try_from(first.saturating_sub(number * PAGE)).unwrap_or(0);
-        let at = number * PAGE;
+        let skip = usize::try_from(first.saturating_sub(number * HEADERS_PER_PAGE)).unwrap_or(0);
+        let at = number * HEADERS_PER_PAGE;
         if recovered.is_none() && !piece.headers.is_empty() && !old.is_intact(number, &piece) {
             recovered =
                 Some(stored_fault(at.max(first), "page", "an intact page", "a damaged one"));
@@ -129,7 +129,7 @@ fn read_step(old: &Salvage, branch: &mut Branch) -> CopyStep {
         let count = piece.headers.len();
         headers.extend(piece.headers.into_iter().skip(skip));
         parent = headers.last().map_or(branch.hash(), Header::hash);
-        if count < usize::try_from(PAGE).expect("a page is small") {
+        if count < usize::try_from(HEADERS_PER_PAGE).expect("a page is small") {
             let next = at + u32::try_from(count).expect("a page is small");
             let known = old.tip().is_some_and(|tip| tip.height >= next);
             missing =
@@ -137,7 +137,9 @@ fn read_step(old: &Salvage, branch: &mut Branch) -> CopyStep {
             break;
         }
     }
-    let ends = headers.len() < usize::try_from(STEP * PAGE - first % PAGE).unwrap_or(0);
+    let ends = headers.len()
+        < usize::try_from(PAGES_PER_STEP * HEADERS_PER_PAGE - first % HEADERS_PER_PAGE)
+            .unwrap_or(0);
     let (good, fault) = check_headers(branch, headers);
     let ends = ends || fault.is_some();
     CopyStep { good, recovered, fault: fault.or(missing), ends }

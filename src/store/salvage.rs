@@ -5,8 +5,8 @@ use super::damage::is_bad_block;
 use super::directory::{Directory, Ends, OurValues};
 use super::error::StoreError;
 use super::layout::{
-    PAGE, PAGE_HEAD, RECORD, RUN, TIP_KEY, decode_page, decode_tip, page_key, pending_lane_key,
-    push_record,
+    HEADERS_PER_PAGE, HEADERS_PER_RUN, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY, chain_page_key,
+    decode_page, decode_tip, pending_lane_key, push_record,
 };
 use super::log::scan;
 use super::parity::{
@@ -87,7 +87,7 @@ impl Salvage {
         let directory = self.directory();
         let recorded = directory.record(TIP_KEY).filter_map(|bytes| decode_tip(&bytes));
         let recorded = recorded.map(|(tip, _)| tip).filter(|tip| directory.is_end(&tip.hash));
-        let pages = directory.pages_from(tree.height / PAGE);
+        let pages = directory.pages_from(tree.height / HEADERS_PER_PAGE);
         let ends = pages.filter_map(|(number, bytes)| self.tip_of_page(number, &bytes));
         let is_later = |tip: &ChainTip| tip.height > tree.height && tip.chainwork > tree.chainwork;
         let later = recorded.chain(ends).filter(is_later);
@@ -96,12 +96,12 @@ impl Salvage {
 
     /// Returns the last header of a page as a tip, if all headers of the page have proof of work.
     fn tip_of_page(&self, number: u32, bytes: &[u8]) -> Option<ChainTip> {
-        let page = decode_page(number * PAGE, bytes).ok()?;
+        let page = decode_page(number * HEADERS_PER_PAGE, bytes).ok()?;
         let count = page.headers.len();
         let chainwork = page.work_after(count);
         let (good, fault) = link_batch(self.params, page.headers);
         let hash = good.last_hash().filter(|_| fault.is_none())?;
-        let height = number * PAGE + u32::try_from(count).ok()? - 1;
+        let height = number * HEADERS_PER_PAGE + u32::try_from(count).ok()? - 1;
         Some(ChainTip { height, hash, chainwork })
     }
 
@@ -117,8 +117,8 @@ impl Salvage {
 
     /// Returns whether a recovered page is confirmed, and the tree leads to a page with exactly its headers.
     pub(super) fn is_intact(&self, number: u32, piece: &RecoveredPage) -> bool {
-        let stored = self.stored(&page_key(number));
-        let page = stored.and_then(|bytes| decode_page(number * PAGE, &bytes).ok());
+        let stored = self.stored(&chain_page_key(number));
+        let page = stored.and_then(|bytes| decode_page(number * HEADERS_PER_PAGE, &bytes).ok());
         piece.is_confirmed && page.is_some_and(|page| page.headers == piece.headers)
     }
 
@@ -186,7 +186,7 @@ impl Salvage {
     /// Returns the hash of a page's last header, as the next page or the tip record has it; `None` if neither is found.
     fn end_of(&self, number: u32) -> Option<BlockHash> {
         match &self.tip {
-            Some(tip) if tip.height / PAGE == number => Some(tip.hash),
+            Some(tip) if tip.height / HEADERS_PER_PAGE == number => Some(tip.hash),
             _ => Some(BlockHash(*self.page_versions(number + 1).next()?.first_chunk()?)),
         }
     }
@@ -209,7 +209,7 @@ impl Salvage {
 
     /// Returns the versions of a page, the best first.
     fn page_versions(&self, number: u32) -> impl Iterator<Item = Vec<u8>> + '_ {
-        let stored = self.stored(&page_key(number)).into_iter();
+        let stored = self.stored(&chain_page_key(number)).into_iter();
         stored.chain(std::iter::once_with(move || self.directory().page(number)).flatten())
     }
 
@@ -241,7 +241,7 @@ impl Salvage {
         let piece = combined.unwrap_or_else(|| longer(read(derived), best));
         // The lane needs all bytes of a page, so a page of which only the first headers are known does not replace a
         // damaged one.
-        if piece.is_confirmed || piece.headers.len() == PAGE as usize {
+        if piece.is_confirmed || piece.headers.len() == HEADERS_PER_PAGE as usize {
             self.recovered.borrow_mut().insert(number, Some(bytes_of(&piece.headers)));
         }
         piece
@@ -254,9 +254,9 @@ impl Salvage {
         other: impl Fn(u32) -> Vec<u8>,
     ) -> impl Iterator<Item = Vec<u8>> {
         let lanes = self.lanes(lane_of(number)).into_iter();
-        lanes.filter(move |(_, covered)| number * PAGE < *covered).map(
+        lanes.filter(move |(_, covered)| number * HEADERS_PER_PAGE < *covered).map(
             move |(mut page, covered)| {
-                for at in others_of(number).filter(|other| other * PAGE < covered) {
+                for at in others_of(number).filter(|other| other * HEADERS_PER_PAGE < covered) {
                     let bytes = other(at);
                     xor_at(&mut page, 0, &bytes[..bytes.len().min(covered_bytes(at, covered))]);
                 }
@@ -278,7 +278,7 @@ impl Salvage {
         let pending_key = pending_lane_key(key);
         let mut pending: Vec<(Vec<u8>, u32)> = Vec::new();
         // A run has no parity records before its first header is in the index.
-        let is_new = first_page_of(key) / RUN_PAGES * RUN >= indexed_to;
+        let is_new = first_page_of(key) / RUN_PAGES * HEADERS_PER_RUN >= indexed_to;
         if stored.is_some() || is_new {
             let decode = |record: Vec<u8>| {
                 let (lane, end) = decode_pending_lane(&record, pending_key)?;
@@ -335,7 +335,7 @@ impl Salvage {
 fn bytes_of(headers: &[Header]) -> Vec<u8> {
     let parent = headers.first().map_or(BlockHash::ZERO, |header| header.prev);
     let mut bytes = parent.0.to_vec();
-    bytes.resize(PAGE_HEAD, 0);
+    bytes.resize(PAGE_HEAD_LEN, 0);
     headers.iter().for_each(|header| push_record(&mut bytes, header));
     bytes
 }
@@ -356,14 +356,16 @@ fn read_piece(
     if let Some(stored) = bytes.first_chunk_mut() {
         *stored = parent.0;
     }
-    if number == 0 && bytes.len() >= PAGE_HEAD + RECORD {
+    if number == 0 && bytes.len() >= PAGE_HEAD_LEN + RECORD_LEN {
         let mut genesis = Vec::new();
         push_record(&mut genesis, &params.genesis);
-        bytes[PAGE_HEAD..PAGE_HEAD + RECORD].copy_from_slice(&genesis);
+        bytes[PAGE_HEAD_LEN..PAGE_HEAD_LEN + RECORD_LEN].copy_from_slice(&genesis);
     }
-    let whole = bytes.len() - bytes.len().saturating_sub(PAGE_HEAD) % RECORD;
+    let whole = bytes.len() - bytes.len().saturating_sub(PAGE_HEAD_LEN) % RECORD_LEN;
     bytes.truncate(whole);
-    let Ok(page) = decode_page(number * PAGE, &bytes) else { return RecoveredPage::default() };
+    let Ok(page) = decode_page(number * HEADERS_PER_PAGE, &bytes) else {
+        return RecoveredPage::default();
+    };
     let (good, _) = link_batch(params, page.headers);
     let end = good.hashes().position(|hash| is_end(&hash));
     let count = end.map_or(good.headers().len(), |at| at + 1);

@@ -2,7 +2,7 @@
 
 use super::HeaderStore;
 use super::error::StoreError;
-use super::layout::PAGE;
+use super::layout::HEADERS_PER_PAGE;
 use crate::chain::{BatchFault, Branch, CheckedHeaders, LinkedBatch, Params, Rejection};
 use crate::chain::{link_batch, link_hashed};
 use crate::primitives::{BlockHash, Header, Work};
@@ -12,7 +12,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, Builder};
 
 /// How many headers a thread reads and hashes in one step, together with their index entries.
-const STEP: u32 = 8_192;
+const HEADERS_PER_STEP: u32 = 8_192;
 /// The most threads that read. More of them only wait for the thread that checks in order.
 const MAX_WORKERS: usize = 8;
 
@@ -122,7 +122,7 @@ fn check_steps<S: HeaderStore + ?Sized>(
 
 /// Returns how many steps lead to a tip.
 fn steps_up_to(tip: u32) -> u32 {
-    tip / STEP + 1
+    tip / HEADERS_PER_STEP + 1
 }
 
 /// Reads the steps whose numbers `next` gives, until there are no more or nobody receives them.
@@ -135,8 +135,8 @@ fn read_steps<S: HeaderStore + ?Sized>(
 ) {
     let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
     for number in numbers.take_while(|number| *number < steps_up_to(tip)) {
-        let first = (number * STEP).max(1);
-        let last = tip.min(number * STEP + (STEP - 1));
+        let first = (number * HEADERS_PER_STEP).max(1);
+        let last = tip.min(number * HEADERS_PER_STEP + (HEADERS_PER_STEP - 1));
         // After a fault nobody receives the remaining steps.
         if sender.send((number, read_step(store, params, first, last))).is_err() {
             return;
@@ -171,7 +171,7 @@ fn read_step<S: HeaderStore + ?Sized>(
     let (mut pages, mut hashes) = (Vec::new(), Vec::new());
     let mut from = first;
     while from <= last {
-        let end = last.min(from - from % PAGE + (PAGE - 1));
+        let end = last.min(from - from % HEADERS_PER_PAGE + (HEADERS_PER_PAGE - 1));
         let page = read_page(store, params, from, end - from + 1)?;
         hashes.extend(page.batch.hashes());
         let faulty = page.damage.is_some() || page.batch_fault.is_some();

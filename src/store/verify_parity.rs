@@ -2,7 +2,7 @@
 
 use super::Fault;
 use super::error::StoreError;
-use super::layout::{PAGE, RUN};
+use super::layout::{HEADERS_PER_PAGE, HEADERS_PER_RUN};
 use super::open::SledStore;
 use super::parity::{Parity, covered_bytes, first_page_of, lane_body};
 use super::records::page_bytes;
@@ -18,10 +18,10 @@ impl SledStore {
     /// Reading failed, or a page is missing or damaged.
     pub(crate) fn parity_fault(&self) -> Result<Option<Fault>, StoreError> {
         let covered = self.end().indexed_to;
-        for run in 0..covered.div_ceil(RUN) {
+        for run in 0..covered.div_ceil(HEADERS_PER_RUN) {
             let mut parity = Parity::default();
-            let end = ((run + 1) * RUN).min(covered).div_ceil(PAGE);
-            for number in run * (RUN / PAGE)..end {
+            let end = ((run + 1) * HEADERS_PER_RUN).min(covered).div_ceil(HEADERS_PER_PAGE);
+            for number in run * (HEADERS_PER_RUN / HEADERS_PER_PAGE)..end {
                 let page = page_bytes(&self.records, number)?;
                 let len = page.len().min(covered_bytes(number, covered));
                 parity.toggle_page(number, &page[..len], 0);
@@ -37,7 +37,7 @@ impl SledStore {
     }
 
     fn lane_fault(&self, key: [u8; 4], expected: &[u8]) -> Result<Option<Fault>, StoreError> {
-        let height = first_page_of(key) * PAGE;
+        let height = first_page_of(key) * HEADERS_PER_PAGE;
         let fault = |got: &str| {
             Ok(Some(stored_fault(height, "parity", "the exclusive or of the lane's pages", got)))
         };

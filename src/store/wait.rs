@@ -52,7 +52,7 @@ impl SledStore {
     ///
     /// # Errors
     /// The folder is in use for longer, or its database cannot be opened.
-    pub(crate) fn open_patiently(
+    pub(crate) fn open_with_retry(
         folder: &Path,
         params: &'static Params,
     ) -> Result<Self, StoreError> {

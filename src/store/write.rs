@@ -3,8 +3,8 @@
 use super::change_thread::Batch;
 use super::error::StoreError;
 use super::index::{Buckets, Pending, SMALL};
-use super::layout::{LAST_SYNC_KEY, PAGE, PAGE_HEAD, RECORD, TIP_KEY};
-use super::layout::{encode_tip, new_page, page_key, push_record};
+use super::layout::{HEADERS_PER_PAGE, LAST_SYNC_KEY, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY};
+use super::layout::{chain_page_key, encode_tip, index_in_page, new_page, push_record};
 use super::log::sync_blobs;
 use super::open::{End, SledStore, Writer};
 use super::records::page_bytes;
@@ -36,7 +36,7 @@ impl SledStore {
         let first_written = tip.height;
         if let Some(headers) = change.append.filter(|headers| !headers.is_empty()) {
             let push = |hash: &BlockHash, page: &[u8]| pending.push(hash, page);
-            append(&mut batch, &mut tip, &mut page, headers, page_key, push)?;
+            append(&mut batch, &mut tip, &mut page, headers, chain_page_key, push)?;
             self.engine()?.count_added(headers.len());
             pending.write_due(&mut buckets)?;
         }
@@ -58,7 +58,7 @@ impl SledStore {
         buckets.put(&mut batch);
         batch.insert(TIP_KEY, encode_tip(&tip, pending.indexed_to()));
         writer.page = page;
-        let written = first_written / PAGE..=tip.height / PAGE;
+        let written = first_written / HEADERS_PER_PAGE..=tip.height / HEADERS_PER_PAGE;
         self.apply_durably(&mut writer, batch, tip, pending)?;
         if change.append.is_some_and(|headers| headers.len() > SMALL) {
             self.make_evictable(written);
@@ -88,7 +88,7 @@ impl SledStore {
     /// makes only two entries for each page: without these reads, 20 MB stay in memory whatever the cache's size. A
     /// read from memory adds an entry in half a microsecond.
     fn make_evictable(&self, pages: RangeInclusive<u32>) {
-        for key in pages.map(page_key) {
+        for key in pages.map(chain_page_key) {
             // A later read that needs the page reports its error.
             let read = |_| self.records.get(&key, 0, "a page").map(drop);
             let _ = (0..EXTRA_READS).try_for_each(read);
@@ -158,7 +158,7 @@ impl SledStore {
         tip: &ChainTip,
         height: u32,
     ) -> Result<(), StoreError> {
-        for number in (height + 1) / PAGE..=tip.height / PAGE {
+        for number in (height + 1) / HEADERS_PER_PAGE..=tip.height / HEADERS_PER_PAGE {
             let page = page_bytes(&self.records, number)?;
             pending.remove_page_parity(buckets, number, &page, height)?;
         }
@@ -177,25 +177,25 @@ impl SledStore {
         self.remove_parity(pending, buckets, tip, height)?;
         buckets.cut(height, pending.indexed_to())?;
         pending.cut(buckets, height);
-        for number in height / PAGE + 1..=tip.height / PAGE {
-            batch.remove(page_key(number));
+        for number in height / HEADERS_PER_PAGE + 1..=tip.height / HEADERS_PER_PAGE {
+            batch.remove(chain_page_key(number));
         }
         let page = self.page_up_to(height)?;
-        batch.insert(page_key(height / PAGE), page.clone());
+        batch.insert(chain_page_key(height / HEADERS_PER_PAGE), page.clone());
         Ok((self.tip_at(height)?, page))
     }
 
     /// Returns the bytes of the page that holds a height, without the headers above it.
     pub(super) fn page_up_to(&self, height: u32) -> Result<Vec<u8>, StoreError> {
-        let mut page = page_bytes(&self.records, height / PAGE)?.to_vec();
-        let kept = usize::try_from(height % PAGE).expect("less than a page") + 1;
-        page.truncate(PAGE_HEAD + RECORD * kept);
+        let mut page = page_bytes(&self.records, height / HEADERS_PER_PAGE)?.to_vec();
+        let kept = index_in_page(height) + 1;
+        page.truncate(PAGE_HEAD_LEN + RECORD_LEN * kept);
         Ok(page)
     }
 
     pub(super) fn tip_at(&self, height: u32) -> Result<ChainTip, StoreError> {
-        let page = self.page(height / PAGE)?;
-        let at = usize::try_from(height % PAGE).expect("less than a page");
+        let page = self.page(height / HEADERS_PER_PAGE)?;
+        let at = index_in_page(height);
         let hash =
             page.hash(at).ok_or_else(|| StoreError::damaged(height, "a page is cut short"))?;
         Ok(ChainTip { height, hash, chainwork: page.work_after(at + 1) })
@@ -234,12 +234,12 @@ impl SledStore {
             (end.tip.clone(), end.indexed_to)
         };
         let mut pending = Pending::starting_at(from).after_interruption();
-        for number in from / PAGE..=tip.height / PAGE {
-            let skip =
-                usize::try_from(from.saturating_sub(number * PAGE)).expect("less than a page");
+        for number in from / HEADERS_PER_PAGE..=tip.height / HEADERS_PER_PAGE {
+            let skip = usize::try_from(from.saturating_sub(number * HEADERS_PER_PAGE))
+                .expect("less than a page");
             let bytes = page_bytes(&self.records, number)?;
             for (at, hash) in self.page(number)?.hashes().enumerate().skip(skip) {
-                pending.push(&hash, &bytes[..PAGE_HEAD + RECORD * (at + 1)]);
+                pending.push(&hash, &bytes[..PAGE_HEAD_LEN + RECORD_LEN * (at + 1)]);
             }
         }
         self.end.write().unwrap_or_else(PoisonError::into_inner).pending = Some(pending.clone());
@@ -247,14 +247,14 @@ impl SledStore {
     }
 }
 
-/// Adds headers on top of the tip, page by page, under the keys of `page_key`. `each` is called with every header's
+/// Adds headers on top of the tip, page by page, under the keys of `chain_page_key`. `each` is called with every header's
 /// hash and its page's bytes up to the header's end.
 pub(super) fn append(
     batch: &mut Batch,
     tip: &mut ChainTip,
     page: &mut Vec<u8>,
     headers: &CheckedHeaders,
-    page_key: impl Fn(u32) -> [u8; 5],
+    chain_page_key: impl Fn(u32) -> [u8; 5],
     mut each: impl FnMut(&BlockHash, &[u8]),
 ) -> Result<(), StoreError> {
     if headers.first_height() != tip.height + 1 || headers.prev() != tip.hash {
@@ -263,9 +263,9 @@ pub(super) fn append(
     let mut step = (0, Work::default());
     for (header, hash) in headers.headers().iter().zip(headers.hashes()) {
         let height = tip.height + 1;
-        if height.is_multiple_of(PAGE) {
+        if height.is_multiple_of(HEADERS_PER_PAGE) {
             let full = std::mem::replace(page, new_page(&tip.hash, &tip.chainwork));
-            batch.insert(page_key(tip.height / PAGE), full);
+            batch.insert(chain_page_key(tip.height / HEADERS_PER_PAGE), full);
         }
         push_record(page, header);
         each(hash, page);
@@ -276,6 +276,6 @@ pub(super) fn append(
         tip.height = height;
         tip.hash = *hash;
     }
-    batch.insert(page_key(tip.height / PAGE), page.clone());
+    batch.insert(chain_page_key(tip.height / HEADERS_PER_PAGE), page.clone());
     Ok(())
 }

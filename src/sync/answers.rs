@@ -1,7 +1,7 @@
 //! Matches `headers` messages with requests, gives each answer to its range, the prefetch or the tail, and records what became of
 //! the batches.
 
-use super::FULL;
+use super::FULL_ANSWER;
 use super::RangeKey;
 use super::download::Download;
 use super::input::Reply;
@@ -98,7 +98,7 @@ impl Download {
         range.sender = Some(peer_id);
         if range.is_received() {
             self.drop_peers_that_left(end.height);
-        } else if reply.count < FULL {
+        } else if reply.count < FULL_ANSWER {
             peer.ends_at = Some(end.height);
         } else {
             self.request_range(now, peer_id, range_key);
@@ -158,7 +158,7 @@ impl Download {
         let follows = reply.parent == request.locator.first().copied()
             || reply.parent == Some(self.connected.hash);
         let by_this_tip = follows && request.tip == self.connected.hash;
-        let full = reply.count >= FULL;
+        let full = reply.count >= FULL_ANSWER;
         let ends_with_tip = !full && by_this_tip && reply.last == self.connected.hash;
         let nothing_new = reply.count == 0 || ends_with_tip;
         if full {
@@ -190,7 +190,7 @@ impl Download {
     /// a peer could keep a sync from ending by answering for ever with known headers, or with several branches in turn. An
     /// answer does not count if the tip has moved since the request: other peers may have sent the same headers meanwhile.
     fn record_gain(&mut self, batch: &TailBatch, gain: &Gain) {
-        let (peer_id, full) = (batch.peer, batch.count >= FULL);
+        let (peer_id, full) = (batch.peer, batch.count >= FULL_ANSWER);
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         match (gain, peer.next_request) {
             (Gain::Branch(_), _) => peer.next_request = NextRequest::AfterSideBranch,

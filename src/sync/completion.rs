@@ -138,7 +138,7 @@ impl HeaderSync {
                 self.report(SyncEvent::CaughtUp);
             } else if !self.completion.low_work_reported {
                 self.completion.low_work_reported = true;
-                let rejected = self.tally.best_rejected.as_ref();
+                let rejected = self.stats.best_rejected.as_ref();
                 let more = rejected.filter(|end| end.chainwork > self.tip.chainwork);
                 let height = more.map_or(self.tip.height, |end| end.height);
                 self.report(SyncEvent::LowWork { height });

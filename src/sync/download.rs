@@ -8,7 +8,7 @@ use super::peers::{NextRequest, Peer, Purpose};
 use super::prefetched::Prefetched;
 use super::tail::{SOFT_DEADLINE, Tail, TailBatch};
 use super::window::{LEAST_WINDOW, RANGES_PER_MS, Ranges, SILENT, WINDOW};
-use super::{BatchId, DropReason, FULL, RangeKey, SyncCommand, SyncEvent};
+use super::{BatchId, DropReason, FULL_ANSWER, RangeKey, SyncCommand, SyncEvent};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::{BlockHash, PeerId};
 use std::cmp::Reverse;
@@ -26,7 +26,7 @@ const RACE_FLOOR: Duration = Duration::from_millis(150);
 const RACE_BEFORE_ANSWERS: Duration = Duration::from_secs(2);
 
 /// How many headers the first peer is asked for at once until its speed is known; later peers get fewer.
-const FIRST_IN_FLIGHT: u32 = 8 * FULL;
+const FIRST_IN_FLIGHT: u32 = 8 * FULL_ANSWER;
 
 /// Decides which peer is asked for which headers.
 #[derive(Debug)]
@@ -159,7 +159,8 @@ impl Download {
     ) {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         let locator = locator(chain, tip, None);
-        peer.record_request(Purpose::TipCheck, locator.clone(), now, FULL, self.connected.hash);
+        let (purpose, ours) = (Purpose::TipCheck, self.connected.hash);
+        peer.record_request(purpose, locator.clone(), now, FULL_ANSWER, ours);
         self.commands.push(SyncCommand::Request { peer: peer_id, locator, stop: BlockHash::ZERO });
     }
 
@@ -324,9 +325,8 @@ impl Download {
         }
         range.owners.push(peer_id);
         range.asked_at = now;
-        let purpose = Purpose::Range(range_key);
-        let stop = range.end.hash;
-        let wanted = range.end.height.saturating_sub(range.cursor.height).min(FULL);
+        let (purpose, stop) = (Purpose::Range(range_key), range.end.hash);
+        let wanted = range.end.height.saturating_sub(range.cursor.height).min(FULL_ANSWER);
         peer.record_request(purpose, locator.clone(), now, wanted, self.connected.hash);
         self.commands.push(SyncCommand::Request { peer: peer_id, locator, stop });
     }
@@ -358,12 +358,12 @@ impl Download {
             let cursor = peer.cursor.filter(|cursor| !self.locator.contains(cursor));
             let behind =
                 common.map_or_else(|| self.locator.clone(), |hash| locator(chain, tip, Some(hash)));
-            let hashes: Vec<BlockHash> = cursor.into_iter().chain(behind).collect();
-            let purpose = Purpose::Tail;
-            peer.record_request(purpose, hashes.clone(), now, FULL, self.connected.hash);
+            let locator: Vec<BlockHash> = cursor.into_iter().chain(behind).collect();
+            let ours = self.connected.hash;
+            peer.record_request(Purpose::Tail, locator.clone(), now, FULL_ANSWER, ours);
             peer.first_tail_request.get_or_insert(now);
             let stop = BlockHash::ZERO;
-            self.commands.push(SyncCommand::Request { peer: peer_id, locator: hashes, stop });
+            self.commands.push(SyncCommand::Request { peer: peer_id, locator, stop });
         }
     }
 

@@ -4,8 +4,8 @@ use super::download::Download;
 use super::hint_check::HintCheck;
 use super::input::{Input, PeerSupply, StoredChain};
 use super::progress::Progress;
-use super::settings::{Settings, Tally};
-use super::state::{BatchState, Completion, PeerRecord, Stage};
+use super::settings::{Settings, SyncStats};
+use super::state::{BatchState, CompletionState, PeerRecord, Stage};
 use super::{BatchId, DropReason, Stopped, SyncCommand, SyncEvent};
 use crate::chain::{ChainTip, Hints, TooNew};
 use crate::primitives::{Moment, PeerId};
@@ -28,12 +28,12 @@ pub struct HeaderSync {
     pub(super) had_peers: bool,
     pub(super) hints: HintCheck,
     pub(super) progress: Progress,
-    pub(super) completion: Completion,
+    pub(super) completion: CompletionState,
     /// The header above the tip that was refused only because it is ahead of our clock; if there are several, the earliest.
     pub(super) too_new: Option<TooNew>,
     /// The height up to which a presync has checked its branch, while there is a presync.
     pub(super) presync_height: Option<u32>,
-    pub(super) tally: Tally,
+    pub(super) stats: SyncStats,
     pub(super) commands: Vec<SyncCommand>,
 }
 
@@ -55,10 +55,10 @@ impl HeaderSync {
             had_peers: false,
             hints,
             progress: Progress::default(),
-            completion: Completion::default(),
+            completion: CompletionState::default(),
             too_new: None,
             presync_height: None,
-            tally: Tally::default(),
+            stats: SyncStats::default(),
             commands,
         }
     }
@@ -230,8 +230,8 @@ impl HeaderSync {
     }
 
     /// Returns what the sync has done so far.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn stats(&self) -> &SyncStats {
+        &self.stats
     }
 
     /// Returns how long there has been no progress.

@@ -1,6 +1,6 @@
 //! Block locators.
 
-use super::FULL;
+use super::FULL_ANSWER;
 use super::input::StoredChain;
 use crate::primitives::BlockHash;
 
@@ -36,7 +36,7 @@ pub(super) fn locator_heights(tip: u32) -> Vec<u32> {
 /// The peer's answer begins below the fork, by at most a twelfth of the distance between `common` and the fork.
 pub(super) fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     let mut heights = vec![common];
-    let mut distance = FULL;
+    let mut distance = FULL_ANSWER;
     while heights.len() < MAX_HASHES && common.saturating_add(distance) < tip {
         heights.push(common + distance);
         distance = distance.saturating_add(distance / 12);

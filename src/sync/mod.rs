@@ -54,7 +54,7 @@ pub type BatchId = u64;
 
 /// How many headers a full answer has (Bitcoin Core `MAX_HEADERS_RESULTS`). An answer with fewer headers than were
 /// requested shows that the peer has no more. A range of 2,016 headers takes two answers, of 2,000 and of 16 headers.
-const FULL: u32 = 2000;
+const FULL_ANSWER: u32 = 2000;
 
 /// Identifies a range by the position of its end among the hints.
 type RangeKey = usize;

@@ -190,7 +190,7 @@ impl HeaderSync {
             ConnectOutcome::Unchanged
             | ConnectOutcome::KnownSideBranch { .. }
             | ConnectOutcome::CandidateExtended { .. } => {}
-            ConnectOutcome::Extended(count) => self.tally.headers_added += u64::from(*count),
+            ConnectOutcome::Extended(count) => self.stats.headers_added += u64::from(*count),
             ConnectOutcome::SideBranch { height, hash, work } => {
                 let end = ChainTip { height: *height, hash: *hash, chainwork: work.clone() };
                 self.report(SyncEvent::SideTip(end.clone()));
@@ -221,7 +221,7 @@ impl HeaderSync {
                 let old =
                     ChainTip { height: *old_height, hash: *old_hash, chainwork: old_work.clone() };
                 self.record_reorganization(old, old_height - fork_height);
-                self.tally.headers_added += u64::from(*connected);
+                self.stats.headers_added += u64::from(*connected);
             }
         }
     }
@@ -229,10 +229,10 @@ impl HeaderSync {
     fn record_reorganization(&mut self, old: ChainTip, depth: u32) {
         self.report(SyncEvent::SideTip(old.clone()));
         let (old_point, new) = (old.point(), self.tip.point());
-        if self.tally.headers_added > 0 {
+        if self.stats.headers_added > 0 {
             self.report_disagreement(old);
         }
-        self.tally.reorgs += 1;
+        self.stats.reorgs += 1;
         self.report(SyncEvent::Reorganization { old: old_point, new, depth });
     }
 
@@ -240,7 +240,7 @@ impl HeaderSync {
     /// nothing is reported, since the network itself may have changed to another branch.
     fn report_disagreement(&mut self, other: ChainTip) {
         let senders = self.peers.values().filter(|peer| peer.sent_headers).count();
-        let by_one = senders < 2 && self.tally.headers_added > 0;
+        let by_one = senders < 2 && self.stats.headers_added > 0;
         if !self.completion.caught_up && !by_one {
             self.report(SyncEvent::PeersDisagree { best: self.tip.clone(), other });
         }
@@ -249,7 +249,7 @@ impl HeaderSync {
     /// Remembers the branch with the most work of those that were not stored. A sync that ends with too little work
     /// names it, since the peers may have nothing better.
     fn record_rejected(&mut self, height: u32, work: &Work) {
-        let best = &mut self.tally.best_rejected;
+        let best = &mut self.stats.best_rejected;
         if best.as_ref().is_none_or(|best| best.chainwork < *work) {
             *best = Some(super::RejectedTip { height, chainwork: work.clone() });
         }

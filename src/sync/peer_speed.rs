@@ -1,14 +1,14 @@
 //! How fast a peer answers, and how many headers it is therefore asked for at once.
 
-use super::FULL;
+use super::FULL_ANSWER;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Most headers that one peer is asked for at once: 16 full answers are 2.6 MB on its line.
-const MAX_IN_FLIGHT: u32 = 16 * FULL;
+const MAX_IN_FLIGHT: u32 = 16 * FULL_ANSWER;
 
 /// Fewest headers that one peer may be asked for at once: while one answer is on its way, the peer prepares the next.
-const MIN_IN_FLIGHT: u32 = 2 * FULL;
+const MIN_IN_FLIGHT: u32 = 2 * FULL_ANSWER;
 
 /// A peer that has never answered gets this many times the round trip of its handshake, but no less than the floor.
 const FIRST_ANSWER_FACTOR: u32 = 8;
@@ -86,8 +86,9 @@ impl PeerSpeed {
         self.rates.push_back(f64::from(arrived) / took.as_secs_f64().max(SHORTEST));
         let rate = self.rates.iter().copied().fold(0.0, f64::max);
         let on_the_line = rate * fastest.as_secs_f64();
-        self.window =
-            FULL.saturating_add(whole(on_the_line * GAIN)).clamp(MIN_IN_FLIGHT, MAX_IN_FLIGHT);
+        self.window = FULL_ANSWER
+            .saturating_add(whole(on_the_line * GAIN))
+            .clamp(MIN_IN_FLIGHT, MAX_IN_FLIGHT);
     }
 
     /// Returns how long its fastest answer took; the longest possible time for a peer that has not answered yet.

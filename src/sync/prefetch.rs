@@ -10,7 +10,7 @@
 //! No hint covers these headers. They are connected as any peer's chain beyond the hints is, with low-work protection
 //! and the comparison of peers, and they are thrown away if the hints turn out to be wrong.
 
-use super::FULL;
+use super::FULL_ANSWER;
 use super::answers::Disposition;
 use super::download::Download;
 use super::input::Reply;
@@ -64,7 +64,13 @@ impl Download {
         }
         range.owners.push(*peer_id);
         range.asked_at = now;
-        peer.record_request(Purpose::Prefetch, locator.clone(), now, FULL, self.connected.hash);
+        peer.record_request(
+            Purpose::Prefetch,
+            locator.clone(),
+            now,
+            FULL_ANSWER,
+            self.connected.hash,
+        );
         self.commands.push(SyncCommand::Request { peer: *peer_id, locator, stop: BlockHash::ZERO });
     }
 
@@ -82,12 +88,14 @@ impl Download {
             AnswerFit::None => {
                 let at_end =
                     reply.count == 0 && request.locator.first() == Some(&range.cursor.hash);
-                self.prefetched.ended_by = self.prefetched.ended_by.or(at_end.then_some(peer_id));
+                self.prefetched.end_shown_by =
+                    self.prefetched.end_shown_by.or(at_end.then_some(peer_id));
                 return Disposition::Discard;
             }
             // A leader that contradicts itself, or a peer that has no more than what is kept, replaces nothing.
             AnswerFit::FromStart
-                if self.prefetched.leader == Some(peer_id) || !is_more(range, reply) =>
+                if self.prefetched.leader == Some(peer_id)
+                    || !may_be_longer_branch(range, reply) =>
             {
                 peer.lower_end(range.cursor.height);
                 return Disposition::Discard;
@@ -101,9 +109,9 @@ impl Download {
         range.owners.clear();
         // After a full answer there may be more, unless it reaches the height that the peer announced. Such a peer is
         // asked again once the answer is connected. The locator starts below its tip, so that it has something to send.
-        let ends = reply.count < FULL || end.height >= peer.announced;
+        let ends = reply.count < FULL_ANSWER || end.height >= peer.announced;
         peer.ends_at = ends.then_some(end.height);
-        self.prefetched.ended_by = (reply.count < FULL).then_some(peer_id);
+        self.prefetched.end_shown_by = (reply.count < FULL_ANSWER).then_some(peer_id);
         self.prefetched.leader = Some(peer_id);
         Disposition::Take
     }
@@ -119,7 +127,7 @@ impl Download {
         if !self.hints.on || self.presync || self.connected != range.start || !self.tail.is_idle() {
             return self.drop_prefetched();
         }
-        let Prefetched { range: Some(range), leader, ended_by } =
+        let Prefetched { range: Some(range), leader, end_shown_by } =
             std::mem::take(&mut self.prefetched)
         else {
             return;
@@ -134,7 +142,7 @@ impl Download {
             if goes_on {
                 peer.first_tail_request.get_or_insert(range.asked_at);
             }
-            let ends = Some(*peer_id) == ended_by;
+            let ends = Some(*peer_id) == end_shown_by;
             if goes_on || ends || (asked.is_none() && Some(*peer_id) == leader) {
                 peer.cursor = Some(range.cursor.hash);
             }
@@ -167,8 +175,8 @@ impl Download {
 }
 
 /// Returns whether an answer from the range's start is another branch, and may be longer than what is kept.
-fn is_more(range: &Range, reply: &Reply) -> bool {
+fn may_be_longer_branch(range: &Range, reply: &Reply) -> bool {
     let kept = range.cursor.height - range.start.height;
     let same = range.parts.first().is_some_and(|first| first.end.hash == reply.last);
-    !same && (reply.count >= FULL || reply.count > kept)
+    !same && (reply.count >= FULL_ANSWER || reply.count > kept)
 }

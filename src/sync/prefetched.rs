@@ -14,7 +14,7 @@ pub(super) struct Prefetched {
     /// The peer that sent the newest part.
     pub(super) leader: Option<PeerId>,
     /// The peer that answered that nothing follows the newest part.
-    pub(super) ended_by: Option<PeerId>,
+    pub(super) end_shown_by: Option<PeerId>,
 }
 
 impl Prefetched {
@@ -25,7 +25,7 @@ impl Prefetched {
 
     /// Records that a peer may have more by now.
     pub(super) fn forget_end_by(&mut self, peer: PeerId) {
-        self.ended_by = self.ended_by.filter(|other| *other != peer);
+        self.end_shown_by = self.end_shown_by.filter(|other| *other != peer);
     }
 
     /// Removes a peer from the owners, since no answer of it is expected any longer.

@@ -6,20 +6,20 @@
 //! takes nothing that does not lead from one to the next. A branch that shows its work within a few messages is stored as it
 //! is, and needs no second download.
 
-use super::FULL;
+use super::FULL_ANSWER;
 use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection};
 use crate::primitives::{BlockHash, PeerId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The distance between the headers whose hashes are kept.
-const STEP: u32 = 2016;
+const KEPT_HASH_INTERVAL: u32 = 2016;
 
 /// Most hashes that are kept of one branch (2.4 MB): enough for 132 million headers.
 const MAX_POINTS: usize = 65_536;
 
 /// Most headers that are kept of one branch while it shows its work (0.9 MB): all of a branch that leaves the
 /// chain within the last seven weeks.
-const MAX_KEPT: usize = 4 * FULL as usize;
+const MAX_KEPT: usize = 4 * FULL_ANSWER as usize;
 
 /// Most presyncs at the same time. Each peer has at most one, but peers come and go.
 const MAX_PRESYNCS: usize = 16;
@@ -85,7 +85,7 @@ impl Presync {
 
     fn record_points(&mut self, first: u32, hashes: &[BlockHash]) {
         for (hash, height) in hashes.iter().zip(first..) {
-            if (height + 1).is_multiple_of(STEP) {
+            if (height + 1).is_multiple_of(KEPT_HASH_INTERVAL) {
                 self.points.push(ChainPoint { height, hash: *hash });
             }
         }

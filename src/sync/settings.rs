@@ -1,4 +1,4 @@
-//! The settings of a sync, and the tally of what it has done.
+//! The settings of a sync, and the stats of what it has done.
 
 use crate::chain::Hints;
 use crate::primitives::{BlockHash, Work};
@@ -41,7 +41,7 @@ pub struct RejectedTip {
 
 /// What a sync has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct SyncStats {
     /// How many headers were added to the chain.
     pub headers_added: u64,
     /// How many reorganisations there were.

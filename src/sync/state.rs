@@ -28,7 +28,7 @@ pub(super) struct BatchState {
 
 /// How far a sync has come.
 #[derive(Debug, Default)]
-pub(super) struct Completion {
+pub(super) struct CompletionState {
     /// Whether the sync has caught up and follows the chain.
     pub(super) caught_up: bool,
     /// Whether it was reported that the chain has too little work.

@@ -53,7 +53,7 @@ fn requests(peers: &[ScriptedPeer]) -> usize {
 #[track_caller]
 fn assert_blames_the_clock(ended: &Finished, height: &str, ahead: &str) {
     let start = format!("error: height {height} is {ahead}");
-    let end = ": set the clock and run it again\n";
+    let end = ": set the clock and run the command again\n";
     let warned = "warning: this computer's clock is ";
     let mut lines = ended.stderr.split_inclusive('\n').filter(|line| !line.contains(warned));
     let line = lines.next().unwrap_or_default();
@@ -191,7 +191,11 @@ fn an_import_ahead_of_the_clock_keeps_good_headers_and_names_the_clock() {
     let ended = program.run(&args).expect_code(1);
     let told = format!("error: {}: height 16,{:03} is 2 h", file.display(), good + 1 - 16_000);
     assert!(ended.stderr.starts_with(&told), "{}", ended.stderr);
-    assert!(ended.stderr.ends_with(": set the clock and run it again\n"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.ends_with(": set the clock and run the command again\n"),
+        "{}",
+        ended.stderr
+    );
     let report = ended.json();
     assert_eq!((&report["stopped"], &report["height"]), (&json!("clock"), &json!(good)));
     kept(&program, MAINNET).assert_is(&headers[..=good]);

@@ -51,7 +51,7 @@ fn assert_blames_the_clock(stderr: &str, at: u32) {
     assert_eq!(height, at.to_string(), "{stderr}");
     // Three hours, less what has passed since.
     assert!(rest.starts_with("3 h ahead of this computer's clock (") || rest.starts_with("2 h 5"));
-    let advice = ", which peers' clocks agree with: run it again in ";
+    let advice = ", which peers' clocks agree with: run the command again in ";
     assert!(stderr.contains(advice), "{stderr}");
 }
 

@@ -15,7 +15,7 @@ fn comments_and_empty_lines_are_skipped() {
 #[test]
 fn a_bad_line_is_named() {
     let error = Hints::parse(&format!("2015 {HASH}\nnonsense")).unwrap_err();
-    assert_eq!(error, HintsError::Form { line: 2, got: "nonsense".to_owned() });
+    assert_eq!(error, HintsError::Syntax { line: 2, got: "nonsense".to_owned() });
     let error = Hints::parse(&format!("2015 {HASH}\n2015 {HASH}")).unwrap_err();
     assert_eq!(error, HintsError::Order { line: 2, previous: 2015, got: 2015 });
     assert!(matches!(Hints::parse("7 00"), Err(HintsError::Hash { line: 1, .. })));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 fn importer() -> Importer<MemoryStore> {
     let params = params(Network::Regtest);
-    let clock = Clock::manual(2_000_000_000);
+    let clock = Clock::mock(2_000_000_000);
     let options = ImportOptions { params, hints: Hints::default(), from: 0, to: None, clock };
     Importer::new(Arc::new(MemoryStore::new(params)), options).unwrap()
 }

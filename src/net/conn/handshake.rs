@@ -68,7 +68,7 @@ impl Handshake {
     }
 
     fn on_version(&mut self, version: Version) -> Result<Vec<Message>, Disconnect> {
-        if self.nonces.recognise(version.nonce) {
+        if self.nonces.check_incoming(version.nonce) {
             return Err(Disconnect::Ourselves);
         }
         if version.version < MIN_PEER_VERSION {

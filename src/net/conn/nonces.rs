@@ -30,7 +30,7 @@ impl OwnNonces {
     }
 
     /// Returns whether a nonce that a peer sent is one of ours, and if so marks it as received.
-    pub(super) fn recognise(&self, nonce: u64) -> bool {
+    pub(super) fn check_incoming(&self, nonce: u64) -> bool {
         self.lock().get_mut(&nonce).is_some_and(|received| {
             *received = true;
             true
@@ -78,17 +78,17 @@ mod tests {
         let nonce = nonces.issue();
         let value = nonce.value();
         assert!(!nonce.was_received());
-        assert!(!nonces.recognise(value.wrapping_add(1)));
-        assert!(nonces.clone().recognise(value));
+        assert!(!nonces.check_incoming(value.wrapping_add(1)));
+        assert!(nonces.clone().check_incoming(value));
         assert!(nonce.was_received());
         drop(nonce);
-        assert!(!nonces.recognise(value));
+        assert!(!nonces.check_incoming(value));
     }
 
     #[test]
     fn nonce_zero_is_never_ours() {
         let nonces = OwnNonces::new();
         let _issued: Vec<_> = (0..100).map(|_| nonces.issue()).collect();
-        assert!(!nonces.recognise(0));
+        assert!(!nonces.check_incoming(0));
     }
 }

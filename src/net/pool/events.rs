@@ -237,10 +237,10 @@ impl Pool {
     }
 
     /// Forgives a peer's earlier failures, since it has done something for us.
-    pub fn was_useful(&mut self, id: PeerId) {
+    pub fn record_useful(&mut self, id: PeerId) {
         self.fruitless = 0;
         if let Some(DialTarget::Named(index)) = self.connections.get(&id).map(|peer| &peer.target) {
-            self.named.was_useful(*index);
+            self.named.record_useful(*index);
         }
     }
 

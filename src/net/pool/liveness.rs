@@ -47,7 +47,7 @@ impl Pool {
     }
 
     /// Records that a peer has this header, which is on our chain or on a branch.
-    pub fn has_tip(&mut self, id: PeerId, tip: BestHeader, now: Moment) {
+    pub fn record_tip(&mut self, id: PeerId, tip: BestHeader, now: Moment) {
         let ours = self.tip_monitor.tip;
         let limit = MAX_PROTECTED.min(self.settings.wanted / 2);
         let protected = self.connected_peers().filter(|peer| peer.protected).count();

@@ -264,7 +264,7 @@ impl Pool {
     }
 
     /// Returns the connections whose handshake is not complete: `host:port`, and when it was dialled.
-    pub fn dialling(&self) -> impl Iterator<Item = (String, Duration)> {
+    pub fn pending_dials(&self) -> impl Iterator<Item = (String, Duration)> {
         let dialling = self.connections.values().filter(|connection| connection.is_dialling());
         dialling.map(|connection| (connection.address(&self.named), connection.dialled_at))
     }

@@ -180,7 +180,7 @@ impl NamedPeers {
     }
 
     /// Resets a peer's failures, since it was useful.
-    pub(super) fn was_useful(&mut self, index: usize) {
+    pub(super) fn record_useful(&mut self, index: usize) {
         if let Some(peer) = self.peers.get_mut(&index) {
             peer.failures = 0;
         }
@@ -285,7 +285,7 @@ mod tests {
             now = until;
         }
         peers.take_due(now);
-        peers.was_useful(0);
+        peers.record_useful(0);
         peers.lost(0, now, &mut rng);
         assert!(peers.deadline().unwrap() - now < Duration::from_secs(2));
     }

@@ -8,7 +8,7 @@ use super::address::CrawlAddress;
 use super::row::PeerRow;
 use crate::format::to_u64;
 use crate::primitives::Network;
-use crate::store::{ErrorKind, Exclusive, create_folder};
+use crate::store::{ErrorKind, FileLock, create_folder};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -95,7 +95,7 @@ impl Journal {
         let path = folder.join(JOURNAL_FILE);
         let io = |source| JournalError::Io { path: path.clone(), source };
         create_folder(folder).map_err(io)?;
-        let Exclusive::Ours(mut file) = Exclusive::open(&path).map_err(io)? else {
+        let FileLock::Acquired(mut file) = FileLock::open(&path).map_err(io)? else {
             return Err(JournalError::InUse { folder: folder.to_owned() });
         };
         if restart {

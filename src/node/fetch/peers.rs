@@ -141,7 +141,7 @@ impl FetchPeers {
     /// Returns and clears the reasons why peers could not be used, and adds the peers that are still being dialled.
     pub(super) fn take_failures(&mut self) -> Failures {
         let mut failures = self.peers.take_failures();
-        for (address, _) in self.peers.unconnected() {
+        for (address, _) in self.peers.pending_dials() {
             failures.add_undecided(&address);
         }
         failures

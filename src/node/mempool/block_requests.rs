@@ -53,7 +53,7 @@ pub(super) enum BlockRelayFault {
     },
     /// The peer sent a block that it was not asked for.
     #[error("sent block {hash}, which it was not asked for")]
-    Unasked {
+    Unsolicited {
         /// The block's hash.
         hash: BlockHash,
     },
@@ -279,7 +279,7 @@ impl BlockRequestTracker {
         } else {
             let at = self.timed_out.iter().position(|request| *request == (peer, hash));
             let request = at.and_then(|at| self.timed_out.remove(at));
-            request.ok_or(BlockRelayFault::Unasked { hash })?;
+            request.ok_or(BlockRelayFault::Unsolicited { hash })?;
         }
         let needed = self.unchecked.contains(&hash);
         Ok(self.headers.iter().rev().find(|header| needed && header.hash == hash).copied())

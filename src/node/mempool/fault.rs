@@ -13,7 +13,7 @@ pub(crate) const MAX_STANDARD_TX_WEIGHT: usize = 400_000;
 pub(crate) enum TxFault {
     /// The peer sent a transaction that it was not asked for.
     #[error("one of {asked} transactions that it was asked for expected, got {txid}")]
-    Unasked {
+    Unsolicited {
         /// How many requests to the peer were in flight.
         asked: usize,
         /// The transaction that it sent.

@@ -221,7 +221,7 @@ impl TxRequestTracker {
         let id = Hash256(if requests.wtxid_relay { wtxid.0 } else { txid.0 });
         let asked = requests.in_flight.len();
         if requests.in_flight.remove(&id).is_none() && !requests.timed_out.remove(&id) {
-            return Err(TxFault::Unasked { asked, txid });
+            return Err(TxFault::Unsolicited { asked, txid });
         }
         requests.unanswered = 0;
         Ok(Some(id))

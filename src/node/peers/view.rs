@@ -37,8 +37,8 @@ impl<N: Default> Peers<N> {
     }
 
     /// Records that a peer was useful.
-    pub(in crate::node) fn was_useful(&mut self, id: PeerId) {
-        self.pool.was_useful(id);
+    pub(in crate::node) fn record_useful(&mut self, id: PeerId) {
+        self.pool.record_useful(id);
         if let Some(peer) = self.connections.get_mut(&id) {
             peer.useful = true;
         }
@@ -51,9 +51,9 @@ impl<N: Default> Peers<N> {
     }
 
     /// Records that a peer has this header, which is on our chain or on a side branch.
-    pub(in crate::node) fn has_tip(&mut self, id: PeerId, tip: BestHeader) {
+    pub(in crate::node) fn record_tip(&mut self, id: PeerId, tip: BestHeader) {
         let now = self.now();
-        self.pool.has_tip(id, tip, now);
+        self.pool.record_tip(id, tip, now);
     }
 
     /// Returns whether all connected peers are in one network group and may have one owner, though several are wanted.
@@ -103,9 +103,9 @@ impl<N: Default> Peers<N> {
     }
 
     /// Returns the addresses of connections whose handshake is not complete, each with the time since the dial began.
-    pub(in crate::node) fn unconnected(&self) -> impl Iterator<Item = (String, Duration)> {
+    pub(in crate::node) fn pending_dials(&self) -> impl Iterator<Item = (String, Duration)> {
         let now = self.started.elapsed();
-        self.pool.dialling().map(move |(address, since)| (address, now.saturating_sub(since)))
+        self.pool.pending_dials().map(move |(address, since)| (address, now.saturating_sub(since)))
     }
 
     /// Returns how long to wait before [`Peers::poll`] has to be called again.

@@ -38,7 +38,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         if self.options.peers.connect.is_empty() {
             return;
         }
-        for (address, waited) in self.peers.unconnected() {
+        for (address, waited) in self.peers.pending_dials() {
             if waited >= REPORTED_WAIT {
                 let waited = waited.as_secs();
                 log(format!("{address} did not complete a handshake within {waited} s"));
@@ -49,7 +49,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     /// Returns why peers could not be used, including those whose handshake was not complete.
     fn reasons_for_no_peer(&mut self) -> Failures {
         let mut failures = self.peers.take_failures();
-        let late = self.peers.unconnected().filter(|(_, waited)| *waited >= REPORTED_WAIT);
+        let late = self.peers.pending_dials().filter(|(_, waited)| *waited >= REPORTED_WAIT);
         late.for_each(|(address, waited)| failures.add_late(&address, waited));
         failures
     }
@@ -92,17 +92,17 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         } else {
             Failures::default()
         };
-        let tally = self.sync.tally().clone();
+        let stats = self.sync.stats().clone();
         SyncOutcome {
             stopped,
             too_new: self.sync.too_new(),
-            peer_clocks: self.peer_clocks.median(),
+            peer_clock_offset: self.peer_clocks.median(),
             reasons,
-            headers_added: tally.headers_added,
-            reorgs: tally.reorgs,
+            headers_added: stats.headers_added,
+            reorgs: stats.reorgs,
             peers: self.peers.ever_connected(),
             bytes_received: self.peers.traffic().received,
-            best_rejected: tally.best_rejected,
+            best_rejected: stats.best_rejected,
         }
     }
 }

@@ -106,7 +106,7 @@ pub struct SyncOutcome {
     /// The next header of the chain, which is ahead of our clock, for [`Stopped::Clock`].
     pub too_new: Option<TooNew>,
     /// The median of the peers' clocks minus ours, in seconds; `None` without any peer.
-    pub peer_clocks: Option<i64>,
+    pub peer_clock_offset: Option<i64>,
     /// Why no peer could be used, for [`Stopped::NoPeers`].
     pub reasons: Failures,
 }

@@ -32,7 +32,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             None => {}
         }
         match event {
-            SyncEvent::NewWork(peer) => self.peers.was_useful(peer),
+            SyncEvent::NewWork(peer) => self.peers.record_useful(peer),
             SyncEvent::NewTip(tip) => self.publish_tips(&tip),
             SyncEvent::CaughtUp => self.start_following()?,
             SyncEvent::SideTip(tip) => self.tips.add_side_tip(tip),

@@ -70,7 +70,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
                 shown.push((id, header));
             }
         }
-        shown.into_iter().for_each(|(id, header)| self.peers.has_tip(id, header));
+        shown.into_iter().for_each(|(id, header)| self.peers.record_tip(id, header));
     }
 
     /// Returns the status of the peers. It is renewed only now and then, since it is published in every step.

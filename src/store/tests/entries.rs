@@ -4,7 +4,7 @@ use super::mine::{append, mainnet_database, mine, regtest, regtest_database};
 use crate::chain::{Branch, ChainPoint, params};
 use crate::primitives::{BlockHash, Network};
 use crate::store::change_thread::Batch;
-use crate::store::layout::page_key;
+use crate::store::layout::chain_page_key;
 use crate::store::{HeaderEntries, HeaderStore, SledStore, StoreError};
 use proptest::prelude::any;
 use proptest::{prop_assert_eq, proptest};
@@ -60,11 +60,11 @@ fn a_damaged_page_is_an_error_wherever_in_it_the_headers_are() {
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     append(&store, &mine(&mut Branch::genesis(regtest()), 200, 0));
     let engine = store.engine().unwrap();
-    let read = |db: &sled::Db| db.get(page_key(1));
+    let read = |db: &sled::Db| db.get(chain_page_key(1));
     let mut page = engine.read(64, "a page", read).unwrap().unwrap().to_vec();
     page[100] ^= 1;
     let mut batch = Batch::default();
-    batch.insert(page_key(1), page);
+    batch.insert(chain_page_key(1), page);
     engine.apply(batch).unwrap();
     for (after, limit) in [(63, 1), (64, 2), (100, 20), (0, 200)] {
         let found = store.header_entries(after, limit, &BlockHash::ZERO);

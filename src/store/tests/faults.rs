@@ -5,7 +5,9 @@ use crate::chain::{Ancestors, params};
 use crate::primitives::Network;
 use crate::store::create::Folders;
 use crate::store::database::open_sled;
-use crate::store::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, bucket_key, lane_key, page_key};
+use crate::store::layout::{
+    HEADERS_PER_PAGE, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY, bucket_key, chain_page_key, lane_key,
+};
 use crate::store::{Fault, HeaderStore, SledStore, StoreError, repair, verify};
 use std::path::Path;
 use tempfile::tempdir;
@@ -41,14 +43,14 @@ fn assert_damaged_at<T>(result: Result<T, StoreError>, expected: u32) {
 
 /// Returns where a header's record begins in its page.
 fn record(height: u32) -> usize {
-    PAGE_HEAD + RECORD * (height % PAGE) as usize
+    PAGE_HEAD_LEN + RECORD_LEN * (height % HEADERS_PER_PAGE) as usize
 }
 
 #[test]
 fn a_flipped_bit_in_any_field_of_a_header_is_found_at_its_height() {
     let folder = tempdir().unwrap();
     mainnet_database(folder.path(), 2000);
-    let key = page_key(1300 / PAGE);
+    let key = chain_page_key(1300 / HEADERS_PER_PAGE);
     for byte in [0, 3, 4, 35, 36, 44, 47] {
         let flip = |page: &mut Vec<u8>| page[record(1300) + byte] ^= 0x10;
         tamper(folder.path(), &key, flip);
@@ -71,7 +73,7 @@ fn a_flipped_bit_in_any_field_of_a_header_is_found_at_its_height() {
 fn a_header_with_changed_bits_breaks_the_rule_of_the_bits() {
     let folder = tempdir().unwrap();
     mainnet_database(folder.path(), 500);
-    tamper(folder.path(), &page_key(300 / PAGE), |page| {
+    tamper(folder.path(), &chain_page_key(300 / HEADERS_PER_PAGE), |page| {
         page[record(300) + 40..record(300) + 44].copy_from_slice(&0x207f_ffff_u32.to_le_bytes());
     });
     let (height, fault) = fault_of(folder.path());
@@ -91,9 +93,9 @@ fn a_flipped_bit_in_the_parent_hash_of_any_page_is_named() {
     let headers = mainnet_database(folder.path(), 9000);
     for number in [1, 2, 33, 69] {
         let flip = |page: &mut Vec<u8>| page[0] ^= 1;
-        tamper(folder.path(), &page_key(number), flip);
+        tamper(folder.path(), &chain_page_key(number), flip);
         let (height, fault) = fault_of(folder.path());
-        let first = number * PAGE;
+        let first = number * HEADERS_PER_PAGE;
         let parent = headers.hashes()[first as usize - 2];
         let mut stored = parent;
         stored.0[0] ^= 1;
@@ -104,8 +106,8 @@ fn a_flipped_bit_in_the_parent_hash_of_any_page_is_named() {
             got: stored.to_string(),
         };
         assert_eq!((height, fault), (first - 1, expected));
-        assert_damaged_at(open(folder.path()).unwrap().run(first - 1, 1), first - PAGE);
-        tamper(folder.path(), &page_key(number), flip);
+        assert_damaged_at(open(folder.path()).unwrap().run(first - 1, 1), first - HEADERS_PER_PAGE);
+        tamper(folder.path(), &chain_page_key(number), flip);
     }
 }
 
@@ -115,12 +117,15 @@ fn a_flipped_bit_in_the_work_of_any_page_is_named() {
     mainnet_database(folder.path(), 9000);
     for number in [1, 2, 33, 69] {
         let flip = |page: &mut Vec<u8>| page[63] ^= 1;
-        tamper(folder.path(), &page_key(number), flip);
+        tamper(folder.path(), &chain_page_key(number), flip);
         let (height, fault) = fault_of(folder.path());
-        assert_eq!((height, fault.height), (number * PAGE - 1, number * PAGE));
+        assert_eq!(
+            (height, fault.height),
+            (number * HEADERS_PER_PAGE - 1, number * HEADERS_PER_PAGE)
+        );
         assert_eq!(fault.rule, "stored-chainwork");
         assert_ne!(fault.expected, fault.got);
-        tamper(folder.path(), &page_key(number), flip);
+        tamper(folder.path(), &chain_page_key(number), flip);
     }
 }
 
@@ -128,8 +133,8 @@ fn a_flipped_bit_in_the_work_of_any_page_is_named() {
 fn a_page_that_lost_headers_is_named_at_the_first_missing_one() {
     let folder = tempdir().unwrap();
     mainnet_database(folder.path(), 9000);
-    let first = 40 * PAGE;
-    tamper(folder.path(), &page_key(40), |page| page.truncate(record(first + 50)));
+    let first = 40 * HEADERS_PER_PAGE;
+    tamper(folder.path(), &chain_page_key(40), |page| page.truncate(record(first + 50)));
     let (height, fault) = fault_of(folder.path());
     assert_eq!((height, fault.height), (first + 49, first + 50));
     assert_eq!(fault.rule, "stored-page");
@@ -137,7 +142,7 @@ fn a_page_that_lost_headers_is_named_at_the_first_missing_one() {
     assert_damaged_at(store.run(first + 40, 20), first);
     assert_damaged_at(store.run_unchecked(first + 40, 20), first + 50);
     drop(store);
-    tamper(folder.path(), &page_key(40), |page| page.truncate(30));
+    tamper(folder.path(), &chain_page_key(40), |page| page.truncate(30));
     let (height, fault) = fault_of(folder.path());
     assert_eq!((height, fault.height, fault.rule.as_str()), (first - 1, first, "stored-page"));
 }
@@ -147,11 +152,11 @@ fn a_missing_page_is_named_at_its_first_header() {
     let folder = tempdir().unwrap();
     mainnet_database(folder.path(), 9000);
     let db = open_sled(&Folders::of(folder.path()).database).unwrap();
-    db.remove(page_key(50)).unwrap();
+    db.remove(chain_page_key(50)).unwrap();
     db.flush().unwrap();
     drop(db);
     let (height, fault) = fault_of(folder.path());
-    assert_eq!((height, fault.height), (50 * PAGE - 1, 50 * PAGE));
+    assert_eq!((height, fault.height), (50 * HEADERS_PER_PAGE - 1, 50 * HEADERS_PER_PAGE));
     assert_eq!(fault.rule, "stored-page");
 }
 
@@ -187,7 +192,7 @@ fn a_damaged_parity_record_is_named_and_a_repair_rewrites_it() {
         let mainnet = params(Network::Mainnet);
         assert_eq!(open(folder.path()).unwrap().parity_fault().unwrap(), None);
         tamper(folder.path(), &lane_key(0, lane), |record| match lane {
-            0 => record[PAGE_HEAD + 7] ^= 1,
+            0 => record[PAGE_HEAD_LEN + 7] ^= 1,
             5 => record.truncate(100),
             _ => *record.last_mut().unwrap() ^= 1,
         });
@@ -195,7 +200,7 @@ fn a_damaged_parity_record_is_named_and_a_repair_rewrites_it() {
         assert_eq!(verify(&store, mainnet, |_| ()).unwrap().fault, None, "the headers are good");
         let fault = store.parity_fault().unwrap().unwrap();
         let named = (fault.height, fault.rule.as_str());
-        assert_eq!(named, (u32::from(lane) * PAGE, "stored-parity"));
+        assert_eq!(named, (u32::from(lane) * HEADERS_PER_PAGE, "stored-parity"));
         drop(store);
         assert_eq!(repair(folder.path(), mainnet, |_| ()).unwrap().tip.height, 9000);
         assert_eq!(open(folder.path()).unwrap().parity_fault().unwrap(), None);
@@ -228,9 +233,9 @@ fn a_damaged_genesis_or_last_page_is_damage_at_open() {
     mainnet_database(folder.path(), 700);
     for (number, byte) in [(0, record(0) + 7), (10, 3), (10, 40), (10, record(700) + 5)] {
         let flip = |page: &mut Vec<u8>| page[byte] ^= 2;
-        tamper(folder.path(), &page_key(number), flip);
-        assert_damaged_at(open(folder.path()), number * PAGE);
-        tamper(folder.path(), &page_key(number), flip);
+        tamper(folder.path(), &chain_page_key(number), flip);
+        assert_damaged_at(open(folder.path()), number * HEADERS_PER_PAGE);
+        tamper(folder.path(), &chain_page_key(number), flip);
     }
     assert_eq!(open(folder.path()).unwrap().tip().height, 700);
 }

@@ -3,7 +3,7 @@
 use super::mine::{append, mine, regtest};
 use crate::chain::{Ancestors, Branch};
 use crate::primitives::BlockHash;
-use crate::store::layout::RUN;
+use crate::store::layout::HEADERS_PER_RUN;
 use crate::store::{Change, HeaderStore, SledStore, verify};
 use tempfile::tempdir;
 
@@ -37,32 +37,32 @@ fn hashes_are_found_on_both_sides_of_a_run_boundary() {
     let mut branch = Branch::genesis(regtest());
     let mut hashes = vec![branch.hash()];
     let mut at_end_of_run = None;
-    while branch.height() < RUN + 700 {
-        if branch.height() == RUN - 5 {
+    while branch.height() < HEADERS_PER_RUN + 700 {
+        if branch.height() == HEADERS_PER_RUN - 5 {
             at_end_of_run = Some(branch.clone());
         }
-        let next = (RUN - 5).saturating_sub(branch.height()).min(10_007);
+        let next = (HEADERS_PER_RUN - 5).saturating_sub(branch.height()).min(10_007);
         let headers = mine(&mut branch, if next == 0 { 900 } else { next }, 0);
         append(&store, &headers);
         hashes.extend_from_slice(headers.hashes());
     }
-    let boundary = (RUN - 20) as usize..(RUN + 20) as usize;
+    let boundary = (HEADERS_PER_RUN - 20) as usize..(HEADERS_PER_RUN + 20) as usize;
     assert_found(&store, 0, &hashes, 997);
-    assert_found(&store, RUN - 20, &hashes[boundary.clone()], 1);
+    assert_found(&store, HEADERS_PER_RUN - 20, &hashes[boundary.clone()], 1);
     drop(store);
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     assert_found(&store, 0, &hashes, 997);
-    assert_found(&store, RUN - 20, &hashes[boundary], 1);
+    assert_found(&store, HEADERS_PER_RUN - 20, &hashes[boundary], 1);
 
     let mut branch = at_end_of_run.unwrap();
     let other = mine(&mut branch, 10, 1);
-    let cut_to = Some(RUN - 5);
+    let cut_to = Some(HEADERS_PER_RUN - 5);
     store.commit(&Change { cut_to, append: Some(&other), ..Change::default() }).unwrap();
-    assert_found(&store, RUN - 4, other.hashes(), 1);
-    let gone = &hashes[(RUN - 4) as usize..];
+    assert_found(&store, HEADERS_PER_RUN - 4, other.hashes(), 1);
+    let gone = &hashes[(HEADERS_PER_RUN - 4) as usize..];
     for hash in gone.iter().step_by(11) {
         assert_eq!(store.height_of(hash).unwrap(), None, "{hash}");
     }
     let report = verify(&store, regtest(), |_| ()).unwrap();
-    assert_eq!((report.fault, report.height), (None, RUN + 5));
+    assert_eq!((report.fault, report.height), (None, HEADERS_PER_RUN + 5));
 }

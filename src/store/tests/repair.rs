@@ -5,7 +5,9 @@ use super::mine::{append, check, mainnet_database, mine, regtest, regtest_databa
 use crate::chain::{Ancestors, Branch, CheckedHeaders, params};
 use crate::primitives::{Header, Network};
 use crate::store::create::Folders;
-use crate::store::layout::{PAGE, PAGE_HEAD, RECORD, TIP_KEY, bucket_key, page_key, push_record};
+use crate::store::layout::{
+    HEADERS_PER_PAGE, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY, bucket_key, chain_page_key, push_record,
+};
 use crate::store::parity::lane_of;
 use crate::store::records::page_bytes;
 use crate::store::salvage::Salvage;
@@ -23,12 +25,15 @@ fn a_bad_header_is_made_good_and_the_old_database_is_kept() {
     let folder = tempdir().unwrap();
     let headers = mainnet_database(folder.path(), 5000);
     let mainnet = params(Network::Mainnet);
-    let at = PAGE_HEAD + RECORD * (3333 % PAGE as usize) + 9;
-    tamper(folder.path(), &page_key(3333 / PAGE), |page| page[at] ^= 1);
+    let at = PAGE_HEAD_LEN + RECORD_LEN * (3333 % HEADERS_PER_PAGE as usize) + 9;
+    tamper(folder.path(), &chain_page_key(3333 / HEADERS_PER_PAGE), |page| page[at] ^= 1);
     let mut heard = Vec::new();
     let repaired = repair(folder.path(), mainnet, |height| heard.push(height)).unwrap();
     let fault = repaired.fault.unwrap();
-    assert_eq!((fault.height, fault.rule.as_str()), (3333 / PAGE * PAGE, "stored-page"));
+    assert_eq!(
+        (fault.height, fault.rule.as_str()),
+        (3333 / HEADERS_PER_PAGE * HEADERS_PER_PAGE, "stored-page")
+    );
     assert_eq!((repaired.tip.height, repaired.tip.hash), (5000, headers.hashes()[4999]));
     assert_eq!(heard.last(), Some(&5000));
     assert!(repaired.aside.join("db").exists());
@@ -45,8 +50,8 @@ fn all_headers_outlive_a_lost_tip_record_a_wrong_work_and_a_broken_index() {
     let headers = mainnet_database(folder.path(), 5000);
     let mainnet = params(Network::Mainnet);
     tamper(folder.path(), TIP_KEY, |tip| tip.truncate(3));
-    tamper(folder.path(), &page_key(20), |page| page[40] ^= 1);
-    tamper(folder.path(), &page_key(21), |page| page[0] ^= 1);
+    tamper(folder.path(), &chain_page_key(20), |page| page[40] ^= 1);
+    tamper(folder.path(), &chain_page_key(21), |page| page[0] ^= 1);
     tamper(folder.path(), &bucket_key(0, 1), |bucket| bucket.truncate(5));
     let repaired = repair(folder.path(), mainnet, |_| ()).unwrap();
     assert_eq!((repaired.tip.height, repaired.tip.hash), (5000, headers.hashes()[4999]));
@@ -152,7 +157,7 @@ fn zero(bytes: &mut [u8], headers: &CheckedHeaders, heights: Range<u32>, before:
     };
     // The headers of these tests have the same version and merkle root.
     let start = record_at(heights.start)[..36].to_vec();
-    let places = (0..=bytes.len() - RECORD).filter(|at| bytes[*at..].starts_with(&start));
+    let places = (0..=bytes.len() - RECORD_LEN).filter(|at| bytes[*at..].starts_with(&start));
     let places: Vec<usize> = places.collect();
     for height in heights.clone() {
         let record = record_at(height);
@@ -163,7 +168,7 @@ fn zero(bytes: &mut [u8], headers: &CheckedHeaders, heights: Range<u32>, before:
             .filter(|at| bytes[*at..].starts_with(&record))
             .collect::<Vec<_>>()
         {
-            bytes[at - before..at + RECORD].fill(0);
+            bytes[at - before..at + RECORD_LEN].fill(0);
         }
     }
 }
@@ -191,8 +196,18 @@ fn a_page_without_its_head_and_a_hole_in_another_of_its_lane_cost_no_header() {
             let folder = tempdir().unwrap();
             let headers = database_in_steps(folder.path(), step);
             damage(folder.path(), "db", |bytes| {
-                zero(bytes, &headers, first * PAGE..first * PAGE + 15, PAGE_HEAD + 8);
-                zero(bytes, &headers, second * PAGE + 47..second * PAGE + 52, 0);
+                zero(
+                    bytes,
+                    &headers,
+                    first * HEADERS_PER_PAGE..first * HEADERS_PER_PAGE + 15,
+                    PAGE_HEAD_LEN + 8,
+                );
+                zero(
+                    bytes,
+                    &headers,
+                    second * HEADERS_PER_PAGE + 47..second * HEADERS_PER_PAGE + 52,
+                    0,
+                );
             });
             let what = format!("page {first} without its head, stored in steps of {step}");
             assert_repaired(folder.path(), &headers, 40_000, &what);
@@ -205,7 +220,7 @@ fn put_changes(bytes: &mut [u8], number: u32, page: &[u8], ends: &[usize]) {
     const SEGMENT: usize = 512 * 1024;
     // So far before the place of the value in its node that the node no longer leads to it.
     const SHIFT: usize = 8;
-    assert_eq!(page.len(), PAGE_HEAD + RECORD * PAGE as usize);
+    assert_eq!(page.len(), PAGE_HEAD_LEN + RECORD_LEN * HEADERS_PER_PAGE as usize);
     for end in ends {
         let segment = end / SEGMENT * SEGMENT;
         let lsn = i64::from_le_bytes(bytes[segment + 4..segment + 12].try_into().unwrap());
@@ -213,7 +228,7 @@ fn put_changes(bytes: &mut [u8], number: u32, page: &[u8], ends: &[usize]) {
             u8::try_from((lsn ^ i64::MAX) / i64::try_from(SEGMENT).unwrap()).unwrap();
         // The lengths of the body and of the page in three bytes each, the number of a node, and the last byte of the key.
         let head = [10, 249, 3, 86, segment_number, 5];
-        let body = [&[0, 1, page_key(number)[4], 249, 3, 80], page].concat();
+        let body = [&[0, 1, chain_page_key(number)[4], 249, 3, 80], page].concat();
         let crc = u32::MAX ^ crc32fast::hash(&[&body[..], &head].concat());
         let message = [&crc.to_le_bytes()[..], &head, &body].concat();
         bytes[end - SHIFT - message.len()..end - SHIFT].copy_from_slice(&message);
@@ -234,13 +249,13 @@ fn a_page_without_a_number_between_two_damaged_ones_costs_no_header() {
     drop(store);
     damage(folder.path(), "db", |bytes| {
         let starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&page));
-        let is_change = |at: &usize| bytes[..at - 3].ends_with(&[0, 1, page_key(LOOSE)[4]]);
+        let is_change = |at: &usize| bytes[..at - 3].ends_with(&[0, 1, chain_page_key(LOOSE)[4]]);
         let in_nodes = starts.filter(|at| !is_change(at));
         let ends: Vec<usize> = in_nodes.map(|at| at + page.len()).collect();
-        let next = (LOOSE + 1) * PAGE;
-        zero(bytes, &headers, LOOSE * PAGE - 1..LOOSE * PAGE, 0);
-        zero(bytes, &headers, next..next + 15, PAGE_HEAD + 8);
-        zero(bytes, &headers, HOLED * PAGE + 47..HOLED * PAGE + 52, 0);
+        let next = (LOOSE + 1) * HEADERS_PER_PAGE;
+        zero(bytes, &headers, LOOSE * HEADERS_PER_PAGE - 1..LOOSE * HEADERS_PER_PAGE, 0);
+        zero(bytes, &headers, next..next + 15, PAGE_HEAD_LEN + 8);
+        zero(bytes, &headers, HOLED * HEADERS_PER_PAGE + 47..HOLED * HEADERS_PER_PAGE + 52, 0);
         put_changes(bytes, LOOSE, &page, &ends);
     });
     assert_repaired(folder.path(), &headers, 40_000, "page 348 has no number");
@@ -251,12 +266,12 @@ fn recoverable(folder: &Path, headers: &CheckedHeaders) -> usize {
     let old = Salvage::open(&Folders::of(folder).database, regtest()).unwrap();
     let all: Vec<Header> = [&[regtest().genesis], headers.headers()].concat();
     let mut parent = regtest().genesis.prev;
-    for (number, page) in (0..).zip(all.chunks(PAGE as usize)) {
+    for (number, page) in (0..).zip(all.chunks(HEADERS_PER_PAGE as usize)) {
         let piece = old.page(number, &parent);
         let same = piece.headers.iter().zip(page).take_while(|(got, expected)| got == expected);
         let count = same.count();
         if count < page.len() {
-            return (number * PAGE) as usize + count;
+            return (number * HEADERS_PER_PAGE) as usize + count;
         }
         parent = page[count - 1].hash();
     }
@@ -339,14 +354,14 @@ fn a_sync_that_goes_on_after_it_was_killed_leaves_no_unfinished_parity() {
 /// The lanes of the pages of which a part of a file has headers.
 fn lanes_in(bytes: &[u8], headers: &CheckedHeaders) -> HashSet<[u8; 4]> {
     // Of a header that is cut at either end, half is there.
-    const HALF: usize = RECORD / 2;
+    const HALF: usize = RECORD_LEN / 2;
     let windows: HashSet<&[u8]> = bytes.windows(HALF).collect();
     let mut lanes = HashSet::new();
     for (header, height) in headers.headers().iter().zip(1..) {
         let mut record = Vec::new();
         push_record(&mut record, header);
         if record.chunks(HALF).any(|half| windows.contains(half)) {
-            lanes.insert(lane_of(height / PAGE));
+            lanes.insert(lane_of(height / HEADERS_PER_PAGE));
         }
     }
     lanes
@@ -365,7 +380,8 @@ fn a_hole_and_no_way_into_the_tree_cost_no_header() {
             let lost = lanes_in(&bytes[START], &headers);
             let hole = loop {
                 let at = random.random_range(0..bytes.len() - 64);
-                let around = &bytes[at.saturating_sub(RECORD)..(at + 64 + RECORD).min(bytes.len())];
+                let around =
+                    &bytes[at.saturating_sub(RECORD_LEN)..(at + 64 + RECORD_LEN).min(bytes.len())];
                 if lanes_in(around, &headers).is_disjoint(&lost) {
                     break at..at + 64;
                 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Headers in a full message.
-const FULL: usize = 2000;
+const FULL_ANSWER: usize = 2000;
 
 /// How a peer behaves.
 #[derive(Clone, Debug)]
@@ -71,11 +71,11 @@ impl SimPeer {
     ) -> Vec<BlockHash> {
         if !self.repeats.is_empty() {
             let chain = &self.repeats[answers % self.repeats.len()];
-            return chain[1..chain.len().min(FULL + 1)].to_vec();
+            return chain[1..chain.len().min(FULL_ANSWER + 1)].to_vec();
         }
         let known = locator.iter().find_map(|hash| self.chain.iter().position(|own| own == hash));
         let from = known.unwrap_or(0) + 1;
-        let mut end = self.chain.len().min(from + FULL);
+        let mut end = self.chain.len().min(from + FULL_ANSWER);
         if let Some(at) = self.chain.iter().position(|hash| hash == stop)
             && at >= from
         {

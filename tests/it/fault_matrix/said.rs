@@ -14,7 +14,7 @@ fn without_chance(line: &str, names: &[(&str, &str)]) -> String {
     }
     // Spans are those of now, and a second may pass.
     line = without_span(line, " is ", " ahead of this computer's clock");
-    line = without_span(line, "run it again in ", "");
+    line = without_span(line, "run the command again in ", "");
     if line.contains("checksum [") {
         line = without_bytes(&line);
     }

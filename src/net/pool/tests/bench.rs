@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use std::time::Duration;
 
 pub(super) const EPOCH: u64 = 1_800_000_000;
-pub(super) const FULL: ServiceFlags = ServiceFlags(0x409);
+pub(super) const FULL_NODE: ServiceFlags = ServiceFlags(0x409);
 
 pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -50,7 +50,7 @@ impl Bench {
             .iter()
             .map(|text| {
                 let address = text.parse().unwrap();
-                (AdvertisedAddress { address, services: FULL, time: EPOCH }, NetGroup::DNS)
+                (AdvertisedAddress { address, services: FULL_NODE, time: EPOCH }, NetGroup::DNS)
             })
             .collect();
         bench.pool.search_ended(Search::Dns, &found, bench.now);

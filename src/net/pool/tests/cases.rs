@@ -1,6 +1,6 @@
 //! Tests of single decisions of the pool.
 
-use super::bench::{Bench, EPOCH, FULL, at, secs};
+use super::bench::{Bench, EPOCH, FULL_NODE, at, secs};
 use crate::net::Disconnect;
 use crate::net::addrman::{AdvertisedAddress, AvoidReason, PeerAddress};
 use crate::net::pool::{
@@ -38,8 +38,11 @@ fn with_connect_no_other_peer_is_dialled_sought_or_remembered() {
         PeerAdmission::Keep,
         "the user named it"
     );
-    let advertised =
-        AdvertisedAddress { address: "9.9.9.9:8333".parse().unwrap(), services: FULL, time: EPOCH };
+    let advertised = AdvertisedAddress {
+        address: "9.9.9.9:8333".parse().unwrap(),
+        services: FULL_NODE,
+        time: EPOCH,
+    };
     bench.pool.addresses_received(PeerId(0), &[advertised], bench.now);
     assert_eq!(bench.dials(100), []);
     assert!(bench.pool.addrman().get(&advertised.address).is_none() && !bench.pool.is_unsaved());
@@ -50,7 +53,7 @@ fn a_named_peer_that_misbehaves_is_given_up_and_the_pool_ends_with_the_last_one(
     let connect = vec!["a:1".to_owned(), "b:1".to_owned()];
     let mut bench = Bench::new(PoolSettings { connect, ..following(8) });
     assert_eq!(bench.dials(1).len(), 2);
-    bench.connect(PeerId(0), FULL);
+    bench.connect(PeerId(0), FULL_NODE);
     bench.pool.misbehaved(PeerId(0), bench.now);
     assert_eq!(bench.dials(3600), []);
     assert!(!bench.pool.is_exhausted(bench.now));
@@ -69,7 +72,7 @@ fn added_peers_are_dialled_first_and_take_the_slots_of_found_ones() {
     let dials = bench.dials(1);
     assert_eq!(dials[0].1, "node:8333");
     let found: Vec<PeerId> = dials[1..].iter().map(|(id, _)| *id).collect();
-    found.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL), PeerAdmission::Keep));
+    found.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL_NODE), PeerAdmission::Keep));
     bench.poll();
     assert_eq!(bench.connect(PeerId(0), ServiceFlags::NONE), PeerAdmission::Keep);
     let actions = bench.poll();
@@ -103,7 +106,7 @@ fn services_decide_which_peers_are_kept() {
     let (needed, offered) = (ServiceFlags::NETWORK, ServiceFlags::NETWORK_LIMITED);
     let refused = PeerAdmission::Disconnect(DisconnectReason::Services { needed, offered });
     assert_eq!(bench.connect(dials[1].0, offered), refused);
-    let other = FULL | ServiceFlags::BLAKE2B_FORK;
+    let other = FULL_NODE | ServiceFlags::BLAKE2B_FORK;
     assert_eq!(
         bench.connect(dials[2].0, other),
         PeerAdmission::Disconnect(DisconnectReason::OtherChain)
@@ -124,7 +127,7 @@ fn services_decide_which_peers_are_kept() {
 fn service_bit_28_means_nothing_on_networks_without_a_split() {
     let mut bench = Bench::with_addresses(following(8), &["8.8.8.8:8333"]);
     let id = bench.dials(1)[0].0;
-    assert_eq!(bench.connect(id, FULL | ServiceFlags::BLAKE2B_FORK), PeerAdmission::Keep);
+    assert_eq!(bench.connect(id, FULL_NODE | ServiceFlags::BLAKE2B_FORK), PeerAdmission::Keep);
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn an_address_that_leads_to_ourselves_is_avoided() {
 fn a_peer_that_misbehaved_is_avoided_for_a_day() {
     let mut bench = Bench::with_addresses(following(8), &["8.8.8.8:8333"]);
     let dials = bench.dials(1);
-    bench.connect(dials[0].0, FULL);
+    bench.connect(dials[0].0, FULL_NODE);
     bench.pool.misbehaved(dials[0].0, bench.now);
     assert_eq!(bench.avoided("8.8.8.8:8333"), Some(AvoidReason::Discouraged));
     assert_eq!(bench.dials(600), []);
@@ -152,7 +155,7 @@ fn a_peer_that_misbehaved_is_avoided_for_a_day() {
 fn a_lost_peer_is_dialled_again_within_seconds() {
     let mut bench = Bench::with_addresses(following(8), &["8.8.8.8:8333"]);
     let dials = bench.dials(1);
-    bench.connect(dials[0].0, FULL);
+    bench.connect(dials[0].0, FULL_NODE);
     bench.lose(dials[0].0, &Disconnect::Closed);
     assert_eq!(bench.dials(4).len(), 1);
 }
@@ -163,10 +166,10 @@ fn when_no_slot_is_free_dials_are_cancelled_without_blame() {
     let mut bench = Bench::with_addresses(following(1), &known);
     let dials = bench.dials(2);
     assert_eq!(dials.len(), 4, "one for the free slot, the others a moment later");
-    assert_eq!(bench.connect(dials[3].0, FULL), PeerAdmission::Keep);
+    assert_eq!(bench.connect(dials[3].0, FULL_NODE), PeerAdmission::Keep);
     // Another dial succeeds at the same moment.
     assert_eq!(
-        bench.connect(dials[0].0, FULL),
+        bench.connect(dials[0].0, FULL_NODE),
         PeerAdmission::Disconnect(DisconnectReason::Surplus)
     );
     let cancelled = bench.poll().into_iter().filter(|action| {
@@ -206,7 +209,7 @@ fn after_a_sleep_all_peers_are_pinged_and_the_dead_ones_replaced() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333"];
     let mut bench = Bench::with_addresses(following(2), &known);
     let dials = bench.dials(1);
-    dials.iter().for_each(|(id, _)| drop(bench.connect(*id, FULL)));
+    dials.iter().for_each(|(id, _)| drop(bench.connect(*id, FULL_NODE)));
     bench.poll();
     bench.wait_tenth();
     assert_eq!(pings(&bench.poll()), 0);
@@ -233,7 +236,7 @@ fn after_a_sleep_all_peers_are_pinged_and_the_dead_ones_replaced() {
 fn round_trip_times_are_kept_and_go_into_the_addrman() {
     let mut bench = Bench::with_addresses(following(8), &["8.8.8.8:8333"]);
     let id = bench.dials(1)[0].0;
-    bench.connect(id, FULL);
+    bench.connect(id, FULL_NODE);
     for millis in [30, 90, 70] {
         bench.pool.ping_answered(id, Duration::from_millis(millis), bench.now);
     }
@@ -270,9 +273,9 @@ fn onion_addresses_need_a_proxy_and_the_proxy_resolves_the_seeds() {
     all.extend(dialled);
     assert_eq!(all, ["seed.example:8333"]);
     // The seed sends an onion address.
-    bench.connect(PeerId(0), FULL);
+    bench.connect(PeerId(0), FULL_NODE);
     let advertised =
-        AdvertisedAddress { address: ONION.parse().unwrap(), services: FULL, time: EPOCH };
+        AdvertisedAddress { address: ONION.parse().unwrap(), services: FULL_NODE, time: EPOCH };
     bench.pool.addresses_received(PeerId(0), &[advertised], bench.now);
     assert_eq!(bench.dials(2), [(PeerId(1), ONION.to_owned())]);
 }
@@ -282,7 +285,7 @@ fn connections_that_end(bench: &mut Bench, seconds: u64) -> u32 {
     let mut count = 0;
     for _ in 0..seconds {
         for (id, _) in bench.dials(1) {
-            if bench.connect(id, FULL) == PeerAdmission::Keep {
+            if bench.connect(id, FULL_NODE) == PeerAdmission::Keep {
                 count += 1;
                 bench.lose(id, &Disconnect::Closed);
             }
@@ -317,10 +320,10 @@ fn one_useful_peer_makes_the_pool_dial_again() {
     let mut bench =
         Bench::with_addresses(PoolSettings { wanted: 8, ..PoolSettings::default() }, &known);
     let good = bench.dials(1)[0].0;
-    assert_eq!(bench.connect(good, FULL), PeerAdmission::Keep);
+    assert_eq!(bench.connect(good, FULL_NODE), PeerAdmission::Keep);
     connections_that_end(&mut bench, 60);
     // The good peer is kept, and no other is dialled.
     assert!(!bench.pool.is_exhausted(bench.now) && bench.dials(10).is_empty());
-    bench.pool.was_useful(good);
+    bench.pool.record_useful(good);
     assert!(!bench.dials(10).is_empty());
 }

@@ -1,6 +1,6 @@
 //! Tests of what the user can ask of a running pool.
 
-use super::bench::{Bench, FULL, secs};
+use super::bench::{Bench, FULL_NODE, secs};
 use super::cases::following;
 use crate::net::Disconnect;
 use crate::net::pool::{
@@ -39,7 +39,7 @@ fn a_peer_that_is_added_is_dialled_at_once_and_again_when_it_is_lost() {
     let again = bench.dials(2);
     assert_eq!(addresses(again.clone()), ["1.2.3.4:8333"]);
     // Once it is removed, its connection goes on, and is the last one.
-    assert_eq!(bench.connect(again[0].0, FULL), PeerAdmission::Keep);
+    assert_eq!(bench.connect(again[0].0, FULL_NODE), PeerAdmission::Keep);
     assert!(bench.pool.remove_named("1.2.3.4:8333"));
     assert!(!bench.pool.remove_named("1.2.3.4:8333"));
     assert_eq!(bench.pool.peers().count(), 1);
@@ -53,7 +53,7 @@ fn a_peer_to_try_once_is_dialled_once_beside_those_that_are_the_only_ones() {
     let connect = vec!["a:1".to_owned()];
     let mut bench = Bench::new(PoolSettings { connect, ..forever(8) });
     let first = bench.dials(1);
-    assert_eq!(bench.connect(first[0].0, FULL), PeerAdmission::Keep);
+    assert_eq!(bench.connect(first[0].0, FULL_NODE), PeerAdmission::Keep);
     assert_eq!(bench.pool.try_named("b:1", bench.now), Ok(()));
     let once = bench.dials(1);
     assert_eq!(addresses(once.clone()), ["b:1"]);
@@ -66,7 +66,7 @@ fn a_peer_to_try_once_is_dialled_once_beside_those_that_are_the_only_ones() {
 fn a_peer_is_disconnected_by_its_address_or_its_number() {
     let mut bench = Bench::with_addresses(forever(1), &["8.8.8.8:8333"]);
     let id = bench.dials(1)[0].0;
-    bench.connect(id, FULL);
+    bench.connect(id, FULL_NODE);
     assert_eq!(bench.pool.find("8.8.8.8:8333"), Some(id));
     assert_eq!(bench.pool.find("8.8.8.8:8334"), None);
     let mut rng = rand::rng();
@@ -76,7 +76,7 @@ fn a_peer_is_disconnected_by_its_address_or_its_number() {
     assert_eq!(bench.dials(10), [], "it is not dialled again at once");
     bench.pool.add_named("1.2.3.4:1", bench.now).unwrap();
     let named = bench.dials(1)[0].0;
-    bench.connect(named, FULL);
+    bench.connect(named, FULL_NODE);
     assert!(bench.pool.disconnect_requested(named, bench.now, &mut rng));
     bench.poll();
     assert_eq!(addresses(bench.dials(2)), ["1.2.3.4:1"], "a named peer is");
@@ -86,7 +86,7 @@ fn a_peer_is_disconnected_by_its_address_or_its_number() {
 fn all_peers_are_pinged_on_request() {
     let mut bench = Bench::with_addresses(forever(2), &["8.8.8.8:8333", "9.9.9.9:8333"]);
     let dials = bench.dials(1);
-    bench.connect(dials[0].0, FULL);
+    bench.connect(dials[0].0, FULL_NODE);
     bench.poll();
     bench.pool.ping_all();
     assert_eq!(bench.poll(), [Action::Ping { id: dials[0].0 }]);
@@ -99,13 +99,13 @@ fn with_the_network_off_nobody_is_connected_dialled_or_sought() {
     let mut bench = Bench::with_addresses(settings, &known);
     let dials = bench.dials(1);
     assert_eq!(dials.len(), 3);
-    bench.connect(dials[0].0, FULL);
+    bench.connect(dials[0].0, FULL_NODE);
     bench.pool.set_network_active(false, bench.now);
     assert!(!bench.pool.is_network_active());
     let ended = disconnects(&bench.poll());
     assert!(ended.len() == 3 && ended.iter().all(|(_, why)| *why == DisconnectReason::NetworkOff));
     // What was on its way is of no use any more.
-    assert!(matches!(bench.connect(dials[1].0, FULL), PeerAdmission::Disconnect(_)));
+    assert!(matches!(bench.connect(dials[1].0, FULL_NODE), PeerAdmission::Disconnect(_)));
     for _ in 0..600 {
         assert_eq!(bench.poll(), []);
         bench.wait(secs(1));
@@ -123,7 +123,7 @@ fn a_pool_that_never_ends_is_not_exhausted_when_the_only_peer_misbehaves() {
     let connect = vec!["a:1".to_owned()];
     let mut bench = Bench::new(PoolSettings { connect, ..forever(8) });
     let id = bench.dials(1)[0].0;
-    bench.connect(id, FULL);
+    bench.connect(id, FULL_NODE);
     bench.pool.misbehaved(id, bench.now);
     assert!(!bench.pool.is_exhausted(bench.now));
     assert_eq!(bench.dials(590), []);

@@ -3,7 +3,7 @@
 //! Every node of the attacker is up, answers as fast as an honest one, and sends only addresses of the attacker. Of 1,000
 //! honest nodes in 250 network groups, 400 are up.
 
-use super::bench::{Bench, FULL};
+use super::bench::{Bench, FULL_NODE};
 use super::cases::following;
 use super::population::{Kind, Node, population};
 use super::world::{World, secs};
@@ -167,7 +167,7 @@ fn peers_in_one_network_group_are_noticed_unless_the_user_named_them() {
     let is_one_group = |settings: PoolSettings, addresses: &[&str]| {
         let mut bench = Bench::with_addresses(settings, addresses);
         for (id, _) in bench.dials(1) {
-            bench.connect(id, FULL);
+            bench.connect(id, FULL_NODE);
         }
         bench.pool.is_one_group()
     };

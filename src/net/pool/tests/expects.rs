@@ -1,6 +1,6 @@
 //! Tests when the pool expects more peers.
 
-use super::bench::{Bench, EPOCH, FULL, secs};
+use super::bench::{Bench, EPOCH, FULL_NODE, secs};
 use super::cases::following;
 use crate::net::Disconnect;
 use crate::net::addrman::{AdvertisedAddress, NetGroup};
@@ -13,7 +13,7 @@ fn one_of_eight() -> Bench {
     let mut bench =
         Bench::new(PoolSettings { add_peers, wanted: 8, dns: true, ..PoolSettings::default() });
     assert!(bench.poll().contains(&Action::Search(Search::Dns)));
-    bench.connect(PeerId(0), FULL);
+    bench.connect(PeerId(0), FULL_NODE);
     bench.poll();
     bench
 }
@@ -31,7 +31,7 @@ fn more_peers_are_expected_while_addresses_are_sought_or_waiting_but_not_forever
     let found: Vec<(AdvertisedAddress, NetGroup)> = (1..=100)
         .map(|range| {
             let address = format!("{range}.1.1.1:8333").parse().unwrap();
-            (AdvertisedAddress { address, services: FULL, time: EPOCH }, NetGroup::DNS)
+            (AdvertisedAddress { address, services: FULL_NODE, time: EPOCH }, NetGroup::DNS)
         })
         .collect();
     bench.pool.search_ended(Search::Dns, &found, bench.now);
@@ -60,14 +60,14 @@ fn no_peer_is_expected_without_a_free_slot_or_an_address() {
     assert!(expects(&bench), "there are addresses");
     for (id, _) in bench.dials(1).iter().take(2) {
         assert!(expects(&bench));
-        bench.connect(*id, FULL);
+        bench.connect(*id, FULL_NODE);
     }
     assert!(!expects(&bench), "no slot is free");
     let connect = vec!["a:1".to_owned()];
     let mut bench = Bench::new(PoolSettings { connect, ..following(8) });
     bench.poll();
     assert!(expects(&bench), "it is being dialled");
-    bench.connect(PeerId(0), FULL);
+    bench.connect(PeerId(0), FULL_NODE);
     bench.poll();
     assert!(!expects(&bench), "no other peer was named");
 }

@@ -1,6 +1,6 @@
 //! Tests the pool behind a proxy, which resolves the seeds' names.
 
-use super::bench::{Bench, EPOCH, FULL, secs};
+use super::bench::{Bench, EPOCH, FULL_NODE, secs};
 use crate::net::Disconnect;
 use crate::net::addrman::AdvertisedAddress;
 use crate::net::pool::{
@@ -26,7 +26,7 @@ fn a_seed_behind_a_proxy_is_asked_for_addresses_and_does_not_count_as_a_peer() {
     assert_eq!(dials.len(), 8, "all at once: {dials:?}");
     let advertised = |host: u8| AdvertisedAddress {
         address: format!("8.{host}.8.8:8333").parse().unwrap(),
-        services: FULL,
+        services: FULL_NODE,
         time: EPOCH,
     };
     // Seeds need not offer any services.
@@ -70,7 +70,7 @@ fn the_fixed_seeds_follow_if_seeds_behind_a_proxy_send_too_few() {
     let mut bench = behind_a_proxy(2);
     let dials = bench.dials(1);
     bench.lose(dials[0].0, &Disconnect::Closed);
-    bench.connect(dials[1].0, FULL);
+    bench.connect(dials[1].0, FULL_NODE);
     let search = Action::Search(Search::FixedSeeds);
     assert!(!bench.poll().contains(&search), "one seed has not answered yet");
     assert!(!bench.pool.is_exhausted(bench.now));

@@ -1,6 +1,6 @@
 //! Tests the pool of a single request, and that of a watch.
 
-use super::bench::{Bench, FULL};
+use super::bench::{Bench, FULL_NODE};
 use crate::net::Disconnect;
 use crate::net::pool::{
     Action, DisconnectReason, Needed, PeerAdmission, Persistence, PoolSettings, Search,
@@ -33,7 +33,7 @@ fn a_dismissed_peer_is_not_dialled_again_and_not_blamed() {
     let ids = dial_all(&mut bench);
     assert_eq!(ids.len(), 3);
     assert!(!bench.pool.dialing_is_over(bench.now), "being dialled");
-    ids.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL), PeerAdmission::Keep));
+    ids.iter().for_each(|id| assert_eq!(bench.connect(*id, FULL_NODE), PeerAdmission::Keep));
     bench.poll();
     assert!(bench.pool.dialing_is_over(bench.now) && !bench.pool.is_exhausted(bench.now));
     ids.iter().for_each(|id| bench.pool.dismissed(*id, bench.now));
@@ -48,10 +48,10 @@ fn dialling_is_not_over_while_a_named_peer_has_another_try() {
     let connect = vec!["a:1".to_owned(), "b:1".to_owned()];
     let mut bench = Bench::new(PoolSettings { connect, ..PoolSettings::default() });
     let ids = dial_all(&mut bench);
-    bench.connect(ids[0], FULL);
+    bench.connect(ids[0], FULL_NODE);
     bench.pool.dismissed(ids[0], bench.now);
     assert!(!bench.pool.dialing_is_over(bench.now));
-    bench.connect(ids[1], FULL);
+    bench.connect(ids[1], FULL_NODE);
     assert!(bench.pool.dialing_is_over(bench.now));
     bench.lose(ids[1], &Disconnect::Closed);
     assert!(!bench.pool.dialing_is_over(bench.now), "there is another try");
@@ -64,7 +64,7 @@ fn peers_for_blocks_must_serve_witnesses_and_for_old_blocks_full_history() {
         (Needed::RecentBlocks, pruned, true),
         (Needed::RecentBlocks, ServiceFlags::NETWORK, false),
         (Needed::RecentBlocks, ServiceFlags::WITNESS, false),
-        (Needed::AllBlocks, FULL, true),
+        (Needed::AllBlocks, FULL_NODE, true),
         (Needed::AllBlocks, pruned, false),
     ] {
         let settings = PoolSettings { wanted: 8, needed, ..PoolSettings::default() };
@@ -83,7 +83,7 @@ fn no_getaddr_is_sent_without_gossip() {
         let settings = PoolSettings { wanted: 8, no_gossip, ..PoolSettings::default() };
         let mut bench = Bench::with_addresses(settings, &KNOWN[..1]);
         let id = bench.dials(1)[0].0;
-        bench.connect(id, FULL);
+        bench.connect(id, FULL_NODE);
         bench.poll().contains(&Action::AskAddresses { id })
     };
     assert!(asked(false) && !asked(true));
@@ -106,7 +106,7 @@ fn a_watch_gives_up_before_its_first_peer_and_never_after_it() {
     let mut bench = Bench::with_addresses(settings, &KNOWN[..1]);
     for _ in 0..6 {
         let id = dial_all(&mut bench)[0];
-        bench.connect(id, FULL);
+        bench.connect(id, FULL_NODE);
         bench.lose(id, &Disconnect::Closed);
         assert!(!bench.pool.is_exhausted(bench.now));
     }

@@ -79,7 +79,7 @@ fn for_a_week_there_is_always_a_useful_peer_and_memory_stays_bounded() {
         world.run_until(WEEK, |world| {
             after_sleep.look(world);
             // Eight peers, one extra, and those that are being dialled.
-            assert!(world.pool.peers().count() <= 9 && world.pool.dialling().count() <= 65);
+            assert!(world.pool.peers().count() <= 9 && world.pool.pending_dials().count() <= 65);
         });
         let longest = [ordinary, after_outage, after_sleep].map(|gaps| gaps.longest.get());
         assert!(longest[0] <= secs(10), "seed {seed}: {longest:?} without a useful peer");

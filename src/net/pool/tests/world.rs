@@ -17,7 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 pub(super) const EPOCH: u64 = 1_800_000_000;
-const FULL: ServiceFlags = ServiceFlags(0x409);
+const FULL_NODE: ServiceFlags = ServiceFlags(0x409);
 
 pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -107,7 +107,7 @@ impl World {
     pub(super) fn advertise(&self, addresses: &[PeerAddress]) -> Vec<AdvertisedAddress> {
         let advertise = |address: &PeerAddress| AdvertisedAddress {
             address: *address,
-            services: FULL,
+            services: FULL_NODE,
             time: self.now.unix - 3600,
         };
         addresses.iter().map(advertise).collect()
@@ -237,7 +237,7 @@ impl World {
                 if self.pool.address(id).is_some() {
                     let unix = self.now.unix;
                     self.pool.set_tip(at(height.max(self.height)), unix, self.now);
-                    self.pool.has_tip(id, at(height), self.now);
+                    self.pool.record_tip(id, at(height), self.now);
                 }
             }
             Event::SearchEnds(search) => {
@@ -267,9 +267,9 @@ impl World {
             direction: Direction::Outbound,
             version: 70016,
             services: match kind {
-                Kind::OtherChain => FULL | ServiceFlags::BLAKE2B_FORK,
+                Kind::OtherChain => FULL_NODE | ServiceFlags::BLAKE2B_FORK,
                 Kind::Limited => ServiceFlags::NETWORK_LIMITED,
-                _ => FULL,
+                _ => FULL_NODE,
             },
             user_agent: "/World:1/".to_owned(),
             start_height: 900_000,

@@ -56,7 +56,7 @@ fn a_header_is_requested_before_its_block() {
     assert_eq!(tracker.on_headers(PeerId(1), &[header]), Ok(None));
     assert_eq!(next_request(&mut tracker, 0), Some((PeerId(1), hash)));
     let recent = RecentHeader { hash, height: Some(10), bits: BITS };
-    assert_eq!(tracker.on_block(PeerId(2), hash), Err(BlockRelayFault::Unasked { hash }));
+    assert_eq!(tracker.on_block(PeerId(2), hash), Err(BlockRelayFault::Unsolicited { hash }));
     assert_eq!(tracker.on_block(PeerId(1), hash), Ok(Some(recent)));
     tracker.on_checked(hash, Some(10));
     assert_eq!((next_request(&mut tracker, 100), tracker.skipped()), (None, 0));
@@ -103,7 +103,7 @@ fn a_late_block_is_needed_until_another_peer_has_sent_it() {
     tracker.on_checked(hash, Some(10));
     assert_eq!(next_request(&mut tracker, 31), Some((PeerId(1), next)));
     assert_eq!(tracker.on_block(PeerId(2), hash), Ok(None), "the block was already received");
-    assert_eq!(tracker.on_block(PeerId(2), hash), Err(BlockRelayFault::Unasked { hash }));
+    assert_eq!(tracker.on_block(PeerId(2), hash), Err(BlockRelayFault::Unsolicited { hash }));
     // Second case: nobody else has announced the block, so the next block has been requested meanwhile.
     let mut tracker = self::tracker(stored(base));
     assert_eq!(tracker.on_headers(PeerId(1), &headers), Ok(None));

@@ -239,7 +239,7 @@ proptest! {
                 }
                 Step::Send { peer, tx, heavy } => {
                     let asked = model.in_flight.keys().filter(|(p, _)| *p == peer).count();
-                    let fault = TxFault::Unasked { asked, txid: txid(tx) };
+                    let fault = TxFault::Unsolicited { asked, txid: txid(tx) };
                     if heavy {
                         let expected = model.send_heavy(peer, tx).ok_or(fault);
                         prop_assert_eq!(tracker.on_too_heavy(peer, txid(tx), wtxid(tx)), expected);

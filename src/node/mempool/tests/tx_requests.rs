@@ -102,7 +102,7 @@ fn other_witnesses_of_a_known_transaction_are_recognised() {
     assert_eq!(tracker.on_tx(PeerId(2), txid, other), Ok(Arrival::Duplicate));
     assert_eq!((tracker.counts().seen, tracker.counts().again), (1, 2));
     // The request has been answered, so another answer was not asked for.
-    assert_eq!(tracker.on_tx(PeerId(2), txid, other), Err(TxFault::Unasked { asked: 0, txid }));
+    assert_eq!(tracker.on_tx(PeerId(2), txid, other), Err(TxFault::Unsolicited { asked: 0, txid }));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_too_heavy_transaction_is_still_requested_with_other_witnesses() {
     assert_eq!((tracker.counts().seen, tracker.counts().too_heavy), (1, 2));
     assert_eq!(
         tracker.on_too_heavy(PeerId(1), txid, heavy),
-        Err(TxFault::Unasked { asked: 0, txid }),
+        Err(TxFault::Unsolicited { asked: 0, txid }),
         "nobody asked"
     );
 }

@@ -1,6 +1,6 @@
 //! Tests of candidates: branches that have shown their work, and are stored beside the chain until they replace its end.
 
-use super::presync::{FULL, genesis, linked, mine};
+use super::presync::{FULL_ANSWER, genesis, linked, mine};
 use crate::chain::{ConnectOutcome, params};
 use crate::chainstate::ChainWriter;
 use crate::chainstate::Clock;
@@ -80,8 +80,8 @@ fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
 
 /// Returns the batches of a chain and of a branch beside it that has to show its work.
 fn shown(own: &[Header], branch: &[Header]) -> Vec<(As, Vec<Header>)> {
-    let own = own.chunks(FULL).map(|part| (As::Answer, part.to_vec()));
-    own.chain(branch.chunks(FULL).map(|part| (As::Answer, part.to_vec()))).collect()
+    let own = own.chunks(FULL_ANSWER).map(|part| (As::Answer, part.to_vec()));
+    own.chain(branch.chunks(FULL_ANSWER).map(|part| (As::Answer, part.to_vec()))).collect()
 }
 
 fn run(more: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>, Vec<Header>, Vec<Header>) {
@@ -101,7 +101,8 @@ fn run(more: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>, Vec<Header>,
 #[test]
 fn a_proven_branch_is_kept_beside_the_chain_until_it_has_more_work() {
     let branch = mine(&genesis(), 1, 10_000);
-    let parts: Vec<(As, &[Header])> = branch.chunks(FULL).map(|part| (As::Hinted, part)).collect();
+    let parts: Vec<(As, &[Header])> =
+        branch.chunks(FULL_ANSWER).map(|part| (As::Hinted, part)).collect();
     // Without the last part the chain stays as it was.
     let (became, store, own, _) = run(&parts[..4]);
     assert_eq!(became.last().unwrap(), "at 8000");
@@ -122,7 +123,7 @@ fn a_candidate_is_discarded_if_the_chain_has_more_work_meanwhile() {
     let (own, branch) = (mine(&genesis(), 0, 9_000), mine(&genesis(), 1, 10_000));
     let grown = mine(&own[8_999], 2, 1_500);
     let mut parts: Vec<(As, &[Header])> =
-        branch.chunks(FULL).map(|part| (As::Hinted, part)).collect();
+        branch.chunks(FULL_ANSWER).map(|part| (As::Hinted, part)).collect();
     parts.insert(2, (As::Unsolicited, &grown));
     let (became, store, ..) = run(&parts);
     assert_eq!(became.last().unwrap(), "discarded at 10500");
@@ -134,7 +135,7 @@ fn a_candidate_is_discarded_if_the_chain_has_more_work_meanwhile() {
 fn a_candidate_is_discarded_if_the_download_gives_up_its_hints() {
     let branch = mine(&genesis(), 1, 10_000);
     let other = mine(&genesis(), 3, 10);
-    let (became, store, own, _) = run(&[(As::Hinted, &branch[..FULL]), (As::Later, &other)]);
+    let (became, store, own, _) = run(&[(As::Hinted, &branch[..FULL_ANSWER]), (As::Later, &other)]);
     assert_eq!(became.last().unwrap(), "discarded at 9000");
     assert_eq!(store.tip().hash, own[8_999].hash());
 }

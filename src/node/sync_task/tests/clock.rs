@@ -35,7 +35,7 @@ fn headers_before_one_that_is_too_new_are_kept_and_that_one_once_the_clock_is_se
     let (store, headers) =
         (Arc::new(MemoryStore::new(params(Network::Regtest))), mine(&genesis(), 0, 100));
     // The header at height 61 is two hours and one second ahead.
-    let clock = Clock::manual(u64::from(headers[60].time) - 7201);
+    let clock = Clock::mock(u64::from(headers[60].time) - 7201);
     let Verdict::Refused { outcome, rejection, tip, .. } = work(&store, &headers, &clock) else {
         panic!("the header is too new");
     };
@@ -57,7 +57,7 @@ fn headers_before_one_that_is_too_new_are_kept_and_that_one_once_the_clock_is_se
 #[test]
 fn a_stored_side_branch_survives_a_clock_of_1970() {
     let store = Arc::new(MemoryStore::new(params(Network::Regtest)));
-    let clock = Clock::manual(2_000_000_000);
+    let clock = Clock::mock(2_000_000_000);
     let (own, side) = (mine(&genesis(), 0, 50), mine(&genesis(), 1, 40));
     work(&store, &own, &clock);
     work(&store, &side, &clock);

@@ -13,7 +13,7 @@ use std::sync::mpsc::channel;
 use tokio::sync::mpsc::unbounded_channel;
 
 /// How many headers a full message has.
-pub(super) const FULL: usize = 2000;
+pub(super) const FULL_ANSWER: usize = 2000;
 
 pub(super) fn mine(parent: &Header, seed: u64, count: usize) -> Vec<Header> {
     let mut run: Vec<Header> = Vec::with_capacity(count);
@@ -65,7 +65,7 @@ fn work(batches: &[(u64, &[Header])], gone: Option<(usize, u64)>) -> Vec<String>
     let (verdicts, mut reports) = unbounded_channel();
     let (tasks, inbox) = channel();
     let own = mine(&genesis(), 0, 9_000);
-    let own: Vec<(u64, &[Header])> = own.chunks(FULL).map(|batch| (99, batch)).collect();
+    let own: Vec<(u64, &[Header])> = own.chunks(FULL_ANSWER).map(|batch| (99, batch)).collect();
     for (at, (peer, headers)) in own.iter().chain(batches).enumerate() {
         if let Some((_, peer)) = gone.filter(|(before, _)| before + own.len() == at) {
             tasks.send(ConnectTask::Forget(PeerId(peer))).unwrap();
@@ -93,7 +93,8 @@ fn work(batches: &[(u64, &[Header])], gone: Option<(usize, u64)>) -> Vec<String>
 #[test]
 fn a_presync_continues_with_its_peers_next_message_and_ends_with_one_that_is_not_full() {
     let branch = mine(&genesis(), 1, 4_100);
-    let batches = [&branch[..FULL], &branch[FULL..2 * FULL], &branch[2 * FULL..]];
+    let batches =
+        [&branch[..FULL_ANSWER], &branch[FULL_ANSWER..2 * FULL_ANSWER], &branch[2 * FULL_ANSWER..]];
     let became = work(&batches.map(|batch| (1, batch)), None);
     assert_eq!(became, ["unproven at 2000", "unproven at 4000", "low work at 4100"]);
 }
@@ -102,18 +103,18 @@ fn a_presync_continues_with_its_peers_next_message_and_ends_with_one_that_is_not
 fn of_too_many_presyncs_the_one_with_least_work_is_evicted_and_may_start_over() {
     // All peers but number 5 have sent two messages.
     let branches: Vec<Vec<Header>> =
-        (0..17).map(|peer| mine(&genesis(), 10 + peer, 2 * FULL)).collect();
+        (0..17).map(|peer| mine(&genesis(), 10 + peer, 2 * FULL_ANSWER)).collect();
     let mut batches: Vec<(u64, &[Header])> = Vec::new();
     for (peer, branch) in (0..).zip(&branches[..16]) {
-        batches.push((peer, &branch[..FULL]));
+        batches.push((peer, &branch[..FULL_ANSWER]));
         if peer != 5 {
-            batches.push((peer, &branch[FULL..2 * FULL]));
+            batches.push((peer, &branch[FULL_ANSWER..2 * FULL_ANSWER]));
         }
     }
-    batches.push((16, &branches[16][..FULL]));
+    batches.push((16, &branches[16][..FULL_ANSWER]));
     // Peer 5's next message is an orphan now. The other presyncs continue, the newest one too.
-    batches.push((5, &branches[5][FULL..]));
-    batches.push((16, &branches[16][FULL..]));
+    batches.push((5, &branches[5][FULL_ANSWER..]));
+    batches.push((16, &branches[16][FULL_ANSWER..]));
     let became = work(&batches, None);
     let (before, after) = became.split_at(became.len() - 3);
     assert!(before.iter().all(|one| one.starts_with("unproven")), "{before:?}");
@@ -122,8 +123,8 @@ fn of_too_many_presyncs_the_one_with_least_work_is_evicted_and_may_start_over() 
 
 #[test]
 fn a_presync_is_forgotten_with_its_peer() {
-    let branch = mine(&genesis(), 3, 2 * FULL);
-    let batches = [(1, &branch[..FULL]), (1, &branch[FULL..])];
+    let branch = mine(&genesis(), 3, 2 * FULL_ANSWER);
+    let batches = [(1, &branch[..FULL_ANSWER]), (1, &branch[FULL_ANSWER..])];
     assert_eq!(work(&batches, None), ["unproven at 2000", "unproven at 4000"]);
     let gone = Some((1, 1));
     assert_eq!(work(&batches, gone), ["unproven at 2000", "orphan, again: false"]);
@@ -131,9 +132,15 @@ fn a_presync_is_forgotten_with_its_peer() {
 
 #[test]
 fn a_message_of_another_branch_ends_the_presync_before() {
-    let (first, second) = (mine(&genesis(), 4, 2 * FULL), mine(&genesis(), 5, 2 * FULL));
-    let batches =
-        [&first[..FULL], &second[..FULL], &second[FULL..], &first[FULL..]].map(|batch| (1, batch));
+    let (first, second) =
+        (mine(&genesis(), 4, 2 * FULL_ANSWER), mine(&genesis(), 5, 2 * FULL_ANSWER));
+    let batches = [
+        &first[..FULL_ANSWER],
+        &second[..FULL_ANSWER],
+        &second[FULL_ANSWER..],
+        &first[FULL_ANSWER..],
+    ]
+    .map(|batch| (1, batch));
     let became = work(&batches, None);
     assert_eq!(became[..3], ["unproven at 2000", "unproven at 2000", "unproven at 4000"]);
     assert_eq!(became[3], "orphan, again: false");
