@@ -5,7 +5,7 @@ use crate::config::AppConfig;
 use crate::node::Failures;
 use crate::primitives::Network;
 
-/// Returns the error for a command that could use no peer: one line per reason, and the advice on the last line.
+/// Returns the error for a command that could use no peer: the reasons, and then what to do.
 pub(super) fn no_peer(config: &AppConfig, failures: &Failures) -> CliError {
     with_advice("no peer could be used", config, failures)
 }
@@ -17,7 +17,11 @@ pub(super) fn none_reached(config: &AppConfig, failures: &Failures) -> CliError 
 
 /// Returns the error for a sync that stored headers and then lost all peers.
 pub(super) fn all_lost(height: &str, failures: &Failures) -> CliError {
-    error(&format!("all peers were lost at height {height}"), failures, "run it again to go on")
+    error(
+        &format!("all peers were lost at height {height}"),
+        failures,
+        "run the command again to go on",
+    )
 }
 
 fn with_advice(what: &str, config: &AppConfig, failures: &Failures) -> CliError {
@@ -25,24 +29,16 @@ fn with_advice(what: &str, config: &AppConfig, failures: &Failures) -> CliError 
 }
 
 fn error(what: &str, failures: &Failures, advice: &str) -> CliError {
-    let mut reasons = failures.lines();
-    if reasons.is_empty() {
-        reasons.push("no address was found".to_owned());
-    }
-    // A reason may repeat what a peer sent, and must stay on its line.
-    reasons.iter_mut().for_each(|reason| *reason = reason.replace(['\n', '\r'], " "));
-    let mut lines = match &reasons[..] {
-        [reason] => vec![format!("{what}: {reason}")],
-        _ => vec![format!("{what}:")],
-    };
-    if reasons.len() > 1 {
-        lines.extend(reasons.iter().map(|reason| format!("  {reason}")));
+    let mut parts = failures.lines();
+    if parts.is_empty() {
+        parts.push("no address was found".to_owned());
     }
     // Reasons about the proxy contain their own advice.
     if !failures.blame_the_proxy() {
-        lines.push(format!("hint: {advice}"));
+        parts.push(advice.to_owned());
     }
-    CliError::NoPeer(lines.join("\n"))
+    // A reason may repeat what a peer sent, and an error is one line.
+    CliError::NoPeer(format!("{what}: {}", parts.join("; ")).replace(['\n', '\r'], " "))
 }
 
 /// Returns advice that fits the settings. It names the network, because a node of another network hangs up without a

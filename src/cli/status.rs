@@ -117,6 +117,10 @@ fn read(
     let last = infos.and_then(|infos| infos.into_iter().next());
     let last = last.ok_or_else(|| CliError::Failed("the chain's tip cannot be read".to_owned()))?;
     let live = info.live.as_ref();
+    let following = live.is_some_and(|live| live.phase == Phase::Following);
+    // A running process records the time only when it ends.
+    let is_current = following && live.is_some_and(|live| live.peers > 0);
+    let now = unix_now_secs();
     Ok(Status {
         network: reader.params().network.name().to_owned(),
         height: tip.height,
@@ -128,13 +132,13 @@ fn read(
         next_retarget: next_retarget(reader, &tip)?,
         side_branches: reader.sides()?,
         size_on_disk: info.size_on_disk,
-        last_sync: info.last_sync,
+        last_sync: if is_current { Some(now) } else { info.last_sync },
         running: live.is_some(),
-        following: live.is_some_and(|live| live.phase == Phase::Following),
+        following,
         peers: live.map_or(0, |live| live.peers),
         data_dir: path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned()),
         low_work: tip.chainwork < *min_work,
-        tip_age_s: i64::try_from(unix_now_secs()).unwrap_or(i64::MAX) - i64::from(last.time),
+        tip_age_s: i64::try_from(now).unwrap_or(i64::MAX) - i64::from(last.time),
     })
 }
 

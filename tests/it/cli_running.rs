@@ -98,7 +98,9 @@ fn every_reading_command_gives_the_same_through_the_socket() {
     let through = read();
     let status = program.run(&["status"]).expect_success().stdout;
     assert!(status.contains("running        sync, following, 3 peers\n"), "{status}");
-    assert_eq!(program.run(&["status", "--json"]).expect_success().json()["running"], true);
+    let status = program.run(&["status", "--json"]).expect_success().json();
+    assert_eq!(status["running"], true);
+    assert!(status["last_sync"].is_u64(), "it is at the tip: {status}");
     let _ = program.run(&["query", "32260"]).expect_code(6);
     server.end();
     for ((args, through), local) in commands.iter().zip(through).zip(read()) {

@@ -25,7 +25,10 @@ fn without_chance(line: &str, names: &[(&str, &str)]) -> String {
     // How often a peer was of use before it was lost depends on how fast the disk is.
     for at in 1..words.len() {
         let is_count = words[at - 1].bytes().all(|byte| byte.is_ascii_digit());
-        if is_count && matches!(words[at].as_str(), "times" | "hung") && !words[at - 1].is_empty() {
+        if is_count
+            && matches!(words[at].trim_end_matches(';'), "times" | "hung")
+            && !words[at - 1].is_empty()
+        {
             "N".clone_into(&mut words[at - 1]);
         }
     }
