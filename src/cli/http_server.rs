@@ -5,9 +5,22 @@ use crate::client::{Client, ClientError};
 use crate::node::SyncOutcome;
 use crate::output::Output;
 use crate::server::{Server, ServerOptions};
+use rustix::fs::statvfs;
 use serde_json::json;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{error, warn};
+
+/// How often free space is looked for after the disk was full.
+const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The free space, in bytes, with which the sync goes on: some thirty segments of sled's log, so that it does not fail
+/// again at once.
+const NEEDED_SPACE: u64 = 16 << 20;
 
 /// Starts the HTTP server for a client that is about to sync, and prints its addresses.
 ///
@@ -37,17 +50,44 @@ pub(super) fn start(
 }
 
 /// Keeps the server running after the sync has ended by itself, until a signal or the RPC method `stop` ends it.
-pub(super) fn keep_serving(server: &Server, outcome: &Result<SyncOutcome, ClientError>) {
+///
+/// If the sync ended because the disk of the network's `folder` was full, this also returns once the disk has free space
+/// again. Returns true only then.
+pub(super) fn keep_serving(
+    server: &Server,
+    outcome: &Result<SyncOutcome, ClientError>,
+    folder: &Path,
+) -> bool {
     let mut stopping = server.state().stopping();
     if *stopping.borrow() {
-        return;
+        return false;
     }
     let reason = match outcome {
         Ok(outcome) => format!("the sync has ended: {}", outcome.stopped.name()),
+        Err(error) if error.is_disk_full() => {
+            "the disk is full: new headers are stored once it has free space".to_owned()
+        }
         Err(error) => format!("the sync cannot go on: {error}"),
     };
     error!("{reason}: the stored chain is still served");
     server.state().set_fault(reason);
+    let runtime = Builder::new_current_thread().enable_time().build();
+    if let (Ok(runtime), Err(error)) = (runtime, outcome)
+        && error.is_disk_full()
+    {
+        return runtime.block_on(has_free_space_before_stop(folder, stopping));
+    }
     // An error means that all senders are gone, so that the value cannot change any more.
     let _ = pollster::block_on(stopping.wait_for(|stop| *stop));
+    false
+}
+
+async fn has_free_space_before_stop(folder: &Path, mut stopping: watch::Receiver<bool>) -> bool {
+    while timeout(SPACE_CHECK_INTERVAL, stopping.wait_for(|stop| *stop)).await.is_err() {
+        let free = statvfs(folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        if free >= NEEDED_SPACE {
+            return true;
+        }
+    }
+    false
 }

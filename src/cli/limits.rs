@@ -1,20 +1,23 @@
-//! Makes do with little address space, and with little memory for a long time.
+//! Limits the memory that the C library's allocator reserves and keeps.
+//!
+//! The allocator reads its settings from the environment at the start, so the program starts itself again with them.
 
 use rustix::process::{Resource, getrlimit};
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// The environment variable that sets how many heaps the C library keeps.
+/// The environment variable that limits the number of the GNU C library's heaps (arenas).
 const HEAPS: &str = "MALLOC_ARENA_MAX";
 /// The environment variable that sets the stack size of Rust's threads, in bytes.
 const STACK: &str = "RUST_MIN_STACK";
-/// With at least this many bytes of address space nothing has to be saved.
+/// A limit of the address space counts as none from this many bytes on.
 const PLENTY: u64 = 2 << 30;
 
-/// The environment variable that sets from how many bytes on an allocation is given back to the system when it is freed.
+/// The environment variable that sets from how many bytes on an allocation is mapped on its own, outside the heaps. Such
+/// an allocation is given back to the system as soon as it is freed.
 const GIVEN_BACK: &str = "MALLOC_MMAP_THRESHOLD_";
-/// The environment variable that sets how many free bytes at a heap's end are kept. Answers of 160 KB come and go there.
+/// The environment variable that sets how many free bytes a heap keeps at its end. Answers of 160 KB come and go there.
 const KEPT_AT_END: &str = "MALLOC_TRIM_THRESHOLD_";
 
 /// Starts the program again with one heap and small stacks if its address space is limited (`ulimit -v`).
@@ -31,24 +34,29 @@ pub(super) fn save_address_space() {
 
 /// Starts the program again with two heaps for all threads, for a process that runs long.
 ///
-/// The GNU C library makes up to eight heaps for each core, of which each keeps the most that its threads have used at a
-/// time; and sled's buffers of 512 KiB, once freed, let it keep all smaller allocations in heaps too. ARCHITECTURE.md has
-/// the figures.
+/// The GNU C library makes up to eight heaps for each core, and each heap keeps as much memory as its threads have ever
+/// used at a time. Once one of sled's buffers of 512 KiB is freed, the library puts all smaller allocations into heaps too,
+/// unless a threshold is set. ARCHITECTURE.md has the figures.
 pub(super) fn share_heaps() {
     start_again(&[(HEAPS, "2"), (GIVEN_BACK, "400000"), (KEPT_AT_END, "1000000")]);
 }
 
 /// Starts the program again with these environment variables, unless the number of heaps is set already.
 fn start_again(variables: &[(&str, &str)]) {
-    if env::var_os(HEAPS).is_some() {
-        return;
+    if env::var_os(HEAPS).is_none() {
+        replace_process(variables);
     }
+}
+
+/// Starts the program again in this process, with the same arguments and these additional environment variables. Returns
+/// only if that fails.
+pub(super) fn replace_process(variables: &[(&str, &str)]) {
     let Ok(program) = env::current_exe() else { return };
     let mut args = env::args_os();
     let mut again = Command::new(program);
     if let Some(name) = args.next() {
         again.arg0(name);
     }
-    // `exec` returns only if it fails. The program then goes on as it is.
+    // `exec` returns only if it fails.
     let _ = again.args(args).envs(variables.iter().copied()).exec();
 }

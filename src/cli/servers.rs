@@ -7,6 +7,7 @@ use crate::client::{Client, ClientError};
 use crate::node::{PeerServer, SyncOutcome};
 use crate::output::Output;
 use crate::server::{Server, ServerOptions};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The options of the servers.
@@ -29,7 +30,7 @@ impl Servers {
     /// Starts the servers for a client that is about to sync.
     ///
     /// # Errors
-    /// A server cannot listen on an address, or the cookie file cannot be written.
+    /// A server cannot listen on an address, or the cookie file or standard output cannot be written to.
     pub(super) fn start(
         options: &ServeOptions,
         client: &Arc<Client>,
@@ -40,9 +41,14 @@ impl Servers {
         Ok(Self { http: start(&options.http, client, out)?, peers })
     }
 
-    /// Keeps answering after the sync has ended by itself, until a signal or the method `stop` ends the program.
-    pub(super) fn keep_serving(&self, outcome: &Result<SyncOutcome, ClientError>) {
-        keep_serving(&self.http, outcome);
+    /// Keeps answering after the sync has ended by itself, until a signal or the method `stop` ends the program, or until
+    /// a disk that was full has free space again. Returns true only for the latter.
+    pub(super) fn keep_serving(
+        &self,
+        outcome: &Result<SyncOutcome, ClientError>,
+        folder: &Path,
+    ) -> bool {
+        keep_serving(&self.http, outcome, folder)
     }
 
     /// Ends all connections.

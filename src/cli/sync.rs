@@ -6,6 +6,7 @@ use super::error::CliError;
 use super::follow::print_events;
 use super::heights::file_height;
 use super::interrupt::Interrupt;
+use super::limits::replace_process;
 use super::network_args::peer_options;
 use super::no_peer::{all_lost, no_peer};
 use super::panics::exit_at_panic;
@@ -30,6 +31,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::block_in_place;
+use tracing::info;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -169,7 +171,7 @@ pub(super) fn watch_sync(
     let (follow, folder) = (options.follow, context.config.folder());
     let expected = options.hints.points().last().map_or(0, |point| point.height);
     let command = if serve.is_some() { "serve" } else { "sync" };
-    let client = Arc::new(Client::open(options, Arc::clone(store), folder, command)?);
+    let client = Arc::new(Client::open(options, Arc::clone(store), folder.clone(), command)?);
     let servers =
         serve.map(|options| Servers::start(options, &client, &mut context.out)).transpose()?;
     let (stop_at_signal, stop_at_error) = (client.stop_sender(), client.stop_sender());
@@ -179,7 +181,7 @@ pub(super) fn watch_sync(
     let bar = SyncBar::new(&context.bars, store.tip().height, expected);
     let (events, live) = (client.events(), client.live());
     let (out, bars) = (&mut context.out, &context.bars);
-    let outcome = thread::scope(|scope| {
+    let (outcome, has_space_again) = thread::scope(|scope| {
         let printing = scope.spawn(move || {
             let printed = print_events(events, follow, out, bars);
             if printed.is_err() {
@@ -188,25 +190,34 @@ pub(super) fn watch_sync(
             printed
         });
         let outcome = exit_at_panic(|| client.run(show_until_end(bar, live, store)));
-        if let Some(servers) = &servers {
-            servers.keep_serving(&outcome);
-        }
+        let servers = servers.as_ref();
+        let has_space_again = servers.is_some_and(|it| it.keep_serving(&outcome, &folder));
         printing.join().expect("printing does not panic")?;
-        Ok::<_, CliError>(outcome?)
+        Ok::<_, CliError>((outcome, has_space_again))
     })?;
-    end(client, servers)?;
+    let ended = end(client, servers, has_space_again);
+    let outcome = outcome?;
+    ended?;
     Ok((outcome, interrupt.caught()))
 }
 
-/// Ends the servers and shuts down the client.
-fn end(client: Arc<Client>, servers: Option<Servers>) -> Result<(), CliError> {
+/// Ends the servers and shuts down the client. With `has_space_again` the program is then started again, since sled
+/// cannot be used after a write that failed.
+fn end(
+    client: Arc<Client>,
+    servers: Option<Servers>,
+    has_space_again: bool,
+) -> Result<(), CliError> {
     if let Some(servers) = servers {
         servers.end();
     }
     // A thread that still answers a request also holds the client. That thread then drops it when it is done.
-    if let Some(client) = Arc::into_inner(client) {
-        client.shutdown().wait()?;
+    let ended = Arc::into_inner(client).map_or(Ok(None), |client| client.shutdown().wait());
+    if has_space_again {
+        info!("the disk has free space again: starting again");
+        replace_process(&[]);
     }
+    ended?;
     Ok(())
 }
 

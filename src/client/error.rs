@@ -1,6 +1,8 @@
 //! The errors of a client.
 
 use crate::chain::HintsError;
+#[cfg(feature = "cli")]
+use crate::chainstate::ChainError;
 use crate::node::{FetchError, SyncError};
 use crate::query::{HeaderAt, ReadError};
 use crate::store::StoreError;
@@ -37,7 +39,7 @@ pub enum ClientError {
     /// No peer delivered a block or a transaction.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// A transaction that is valid nowhere.
+    /// The transaction breaks a consensus rule that can be checked without the coins that it spends.
     #[error("the transaction breaks the rule {}: {_0}", _0.rule())]
     InvalidTx(#[from] InvalidTx),
     /// Peers were asked, and none answered.
@@ -68,8 +70,17 @@ pub enum ClientError {
 
 #[cfg(feature = "cli")]
 impl ClientError {
-    /// Returns whether no peer could be asked.
+    /// Returns whether no peer could be used, or the network is switched off.
     pub(crate) fn is_without_peer(&self) -> bool {
         matches!(self, Self::Fetch(FetchError::NoPeers { .. }) | Self::NetworkOff)
+    }
+
+    /// Returns whether headers could not be stored because the disk was full.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::Full { .. })
+                | Self::Sync(SyncError::Chain(ChainError::Store(StoreError::Full { .. })))
+        )
     }
 }

@@ -1,4 +1,4 @@
-//! Opening the store: the first creation, the check of version and network, and damage told apart from other errors.
+//! Opens the store: creates it if it is missing, checks its version and network, and tells damage apart from other errors.
 
 use super::cache::ReadCache;
 use super::create::{Folders, create, exists};
@@ -20,7 +20,7 @@ use sled::Db;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, RwLock};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use tracing::debug;
 
 /// A chain in a sled database.
@@ -28,7 +28,7 @@ use tracing::debug;
 /// All methods block on the disk: async code calls them from threads meant for that.
 #[derive(Debug)]
 pub struct SledStore {
-    // Fields are dropped in this order: the database, at last the lock.
+    // Fields are dropped in this order: the database first, the lock last.
     pub(super) records: Records,
     pub(super) params: &'static Params,
     /// The database's own folder.
@@ -114,7 +114,7 @@ impl SledStore {
         params: &'static Params,
         lock: StoreLock,
     ) -> Result<Self, StoreError> {
-        let records = Records::Sled(Engine::new(open_database(path)?, path)?);
+        let records = Records::Sled(Engine::new(open_database(path)?, path)?, OnceLock::new());
         let file = open_file(File::options().write(true), path)?;
         Self::over(records, file, path, params, lock)
     }
@@ -133,8 +133,7 @@ impl SledStore {
         if indexed_to > tip.height + 1 {
             return Err(StoreError::damaged(tip.height, "more hashes are indexed than there are"));
         }
-        // Everything indexed: the usual case, and then nothing is pending.
-        let pending = (indexed_to == tip.height + 1).then(|| Pending::starting_at(indexed_to));
+        let pending = pending(&tip, indexed_to);
         Ok(Self {
             records,
             params,
@@ -150,17 +149,33 @@ impl SledStore {
     /// Returns the database for changing it.
     pub(super) fn engine(&self) -> Result<&Engine, StoreError> {
         match &self.records {
-            Records::Sled(engine) => Ok(engine),
+            Records::Sled(engine, _) => Ok(engine),
             Records::Files(_) => Err(StoreError::ReadOnly { folder: self.folder.clone() }),
+        }
+    }
+
+    /// Goes on reading from the files after a change failed and sled cannot be used any more. They have either nothing of
+    /// that change or all of it. If they cannot be read, reads fail as changes do.
+    pub(super) fn read_from_files(&self) {
+        let mut end = self.end.write().unwrap_or_else(PoisonError::into_inner);
+        let Records::Sled(_, files) = &self.records else { return };
+        let read = || {
+            let found = Files::open(&self.folder)?;
+            files.get_or_init(|| found);
+            read_tip(&self.records)
+        };
+        match read() {
+            Ok((tip, indexed_to)) => {
+                let changes = end.changes + 1;
+                *end = End { pending: pending(&tip, indexed_to), tip, indexed_to, changes };
+            }
+            Err(error) => debug!("{}: {error}", self.folder.display()),
         }
     }
 
     /// Returns what is wrong with the database's files, even if every record so far could be read.
     pub fn damage(&self) -> Option<&str> {
-        match &self.records {
-            Records::Sled(_) => None,
-            Records::Files(files) => files.damage(),
-        }
+        self.records.files().ok().and_then(Files::damage)
     }
 
     /// Refuses a database whose log has a hole: what was stored last may be in it.
@@ -168,10 +183,7 @@ impl SledStore {
     /// # Errors
     /// The log has a hole.
     pub fn check_log(&self) -> Result<(), StoreError> {
-        match &self.records {
-            Records::Sled(_) => Ok(()),
-            Records::Files(files) => check_log(files, &self.folder),
-        }
+        self.records.files().map_or(Ok(()), |files| check_log(files, &self.folder))
     }
 
     /// Returns whether a network's folder holds a database.
@@ -191,6 +203,11 @@ impl SledStore {
     pub(super) fn into_lock(self) -> StoreLock {
         self.lock
     }
+}
+
+/// Returns no pending hashes if everything is indexed, as usual; `None` if the pending hashes have to be read back first.
+fn pending(tip: &ChainTip, indexed_to: u32) -> Option<Pending> {
+    (indexed_to == tip.height + 1).then(|| Pending::starting_at(indexed_to))
 }
 
 fn open_file(options: &OpenOptions, folder: &Path) -> Result<File, StoreError> {

@@ -6,13 +6,14 @@ use super::layout::{HEADERS_PER_PAGE, chain_page_key};
 use super::log::{Log, LogError};
 use sled::IVec;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use tracing::debug;
 
 /// The records of a database.
 #[derive(Debug)]
 pub(super) enum Records {
-    /// Read and written through sled.
-    Sled(Engine),
+    /// Read and written through sled, until a change fails: from then on they are read from the files, which are set then.
+    Sled(Engine, OnceLock<Files>),
     /// Read from sled's files.
     Files(Files),
 }
@@ -66,6 +67,14 @@ impl Files {
 }
 
 impl Records {
+    /// Returns the files to read from, unless records are read through sled.
+    pub(super) fn files(&self) -> Result<&Files, &Engine> {
+        match self {
+            Self::Sled(engine, files) => files.get().ok_or(engine),
+            Self::Files(files) => Ok(files),
+        }
+    }
+
     /// Returns the value of a record, if there is one; `height` and `record` are for the error.
     pub(super) fn get(
         &self,
@@ -73,9 +82,9 @@ impl Records {
         height: u32,
         record: &str,
     ) -> Result<Option<IVec>, StoreError> {
-        match self {
-            Self::Sled(engine) => engine.read(height, record, |db| db.get(key)),
-            Self::Files(files) => {
+        match self.files() {
+            Err(engine) => engine.read(height, record, |db| db.get(key)),
+            Ok(files) => {
                 let value = files.log.get(key).map_err(|error| files.error(height, record, error));
                 Ok(value?.map(IVec::from))
             }
@@ -89,11 +98,9 @@ impl Records {
         height: u32,
         record: &str,
     ) -> Result<Vec<(IVec, IVec)>, StoreError> {
-        match self {
-            Self::Sled(engine) => {
-                engine.read(height, record, |db| db.scan_prefix(prefix).collect())
-            }
-            Self::Files(files) => {
+        match self.files() {
+            Err(engine) => engine.read(height, record, |db| db.scan_prefix(prefix).collect()),
+            Ok(files) => {
                 let found = files.log.scan(prefix, |key| key.starts_with(prefix));
                 let found = found.map_err(|error| files.error(height, record, error))?;
                 Ok(found.into_iter().map(|(key, value)| (key.into(), value.into())).collect())

@@ -1,6 +1,7 @@
 //! Changes the stored chain: each change is one sled batch, followed by a flush and an fsync.
 
 use super::change_thread::Batch;
+use super::engine::Engine;
 use super::error::StoreError;
 use super::index::{Buckets, Pending, SMALL};
 use super::layout::{HEADERS_PER_PAGE, LAST_SYNC_KEY, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY};
@@ -128,9 +129,25 @@ impl SledStore {
         tip: ChainTip,
         pending: Pending,
     ) -> Result<(), StoreError> {
-        let engine = self.engine()?;
-        self.lock.check()?;
+        // The caller has changed the writer's state already.
         writer.failed = true;
+        self.lock.check()?;
+        let engine = self.engine()?;
+        let applied = self.apply_and_sync(engine, writer, batch, tip, pending);
+        if engine.failure().is_some() {
+            self.read_from_files();
+        }
+        applied
+    }
+
+    fn apply_and_sync(
+        &self,
+        engine: &Engine,
+        writer: &mut Writer,
+        batch: Batch,
+        tip: ChainTip,
+        pending: Pending,
+    ) -> Result<(), StoreError> {
         {
             let mut end = self.end.write().unwrap_or_else(PoisonError::into_inner);
             if let Some(cache) = &self.cache {
@@ -141,7 +158,7 @@ impl SledStore {
             *end = End { tip, indexed_to, pending: Some(pending), changes };
         }
         engine.flush()?;
-        // Before the log's fsync, so that a batch that is completely on disk names no file that is not.
+        // This comes before the log's fsync, so that no batch is complete on disk before the files that it names.
         let synced = sync_blobs(&self.folder, &mut writer.synced_blobs);
         synced.map_err(|source| StoreError::Io { path: self.folder.join("blobs"), source })?;
         let synced = self.file.sync_data();
@@ -223,7 +240,7 @@ impl SledStore {
         Ok(())
     }
 
-    /// Returns the tip and the pending hashes, which are read back from the pages after an interrupted bulk load. The
+    /// Returns the tip and the pending hashes. After an interrupted bulk load, the hashes are read back from the pages. The
     /// writer's lock keeps both from changing.
     pub(super) fn load_pending(&self, _: &Writer) -> Result<(ChainTip, Pending), StoreError> {
         let (tip, from) = {
@@ -247,14 +264,14 @@ impl SledStore {
     }
 }
 
-/// Adds headers on top of the tip, page by page, under the keys of `chain_page_key`. `each` is called with every header's
-/// hash and its page's bytes up to the header's end.
+/// Adds headers on top of the tip, page by page, under the keys that `page_key` returns. Calls `each` with the hash
+/// of every header and the bytes of its page up to the end of the header.
 pub(super) fn append(
     batch: &mut Batch,
     tip: &mut ChainTip,
     page: &mut Vec<u8>,
     headers: &CheckedHeaders,
-    chain_page_key: impl Fn(u32) -> [u8; 5],
+    page_key: impl Fn(u32) -> [u8; 5],
     mut each: impl FnMut(&BlockHash, &[u8]),
 ) -> Result<(), StoreError> {
     if headers.first_height() != tip.height + 1 || headers.prev() != tip.hash {
@@ -265,7 +282,7 @@ pub(super) fn append(
         let height = tip.height + 1;
         if height.is_multiple_of(HEADERS_PER_PAGE) {
             let full = std::mem::replace(page, new_page(&tip.hash, &tip.chainwork));
-            batch.insert(chain_page_key(tip.height / HEADERS_PER_PAGE), full);
+            batch.insert(page_key(tip.height / HEADERS_PER_PAGE), full);
         }
         push_record(page, header);
         each(hash, page);
@@ -276,6 +293,6 @@ pub(super) fn append(
         tip.height = height;
         tip.hash = *hash;
     }
-    batch.insert(chain_page_key(tip.height / HEADERS_PER_PAGE), page.clone());
+    batch.insert(page_key(tip.height / HEADERS_PER_PAGE), page.clone());
     Ok(())
 }

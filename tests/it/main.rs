@@ -45,6 +45,7 @@ mod real_wallet;
 mod requests_found;
 mod serve_blocks;
 mod serve_clients;
+mod serve_full_disk;
 mod serve_http;
 mod serve_listen;
 mod serve_net;
