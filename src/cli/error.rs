@@ -50,7 +50,7 @@ pub(crate) enum CliError {
     /// A block does not contain the transaction.
     #[error(transparent)]
     NotInBlock(#[from] NotInBlock),
-    /// A signal ended the command, which has printed its summary.
+    /// A signal ended the command. No message is printed for this error.
     #[error("interrupted")]
     Interrupted(EndSignal),
     /// The command failed for any other reason.
@@ -103,7 +103,7 @@ impl CliError {
         })
     }
 
-    /// Returns the error for the case that the system does not start a thread.
+    /// Returns the error for a thread that the system did not start.
     pub(super) fn no_threads(error: &impl Display) -> Self {
         Self::Failed(format!(
             "cannot start threads: {error}: allow more processes or more memory (`ulimit -a`)"
@@ -160,26 +160,21 @@ pub(super) fn report(error: &CliError, color: ColorChoice, wording: &Wording) ->
     }
     if !error.is_broken_pipe() && !matches!(error, CliError::Interrupted(_)) {
         // If standard error cannot be written to, there is nowhere left to report the error.
-        let _ = print(error, &wording.apply(&error.to_string()), has_color(color, &io::stderr()));
+        let _ = print(&wording.apply(&error.to_string()), has_color(color, &io::stderr()));
     }
     error.exit_code()
 }
 
-fn print(error: &CliError, message: &str, color: bool) -> io::Result<()> {
+fn print(message: &str, color: bool) -> io::Result<()> {
     let style = if color {
         Style::new().bold().fg_color(Some(AnsiColor::Red.into()))
     } else {
         Style::new()
     };
-    let text = match error {
-        // Only this error has several lines.
-        CliError::NoPeer(_) => message.lines().map(one_safe_line).collect::<Vec<_>>().join("\n"),
-        _ => one_safe_line(message),
-    };
-    writeln!(io::stderr(), "{style}error{style:#}: {text}")
+    writeln!(io::stderr(), "{style}error{style:#}: {}", one_safe_line(message))
 }
 
-/// Puts a text on one line and escapes control characters, since the text may repeat what a peer or a file said.
+/// Puts a text on one line and escapes control characters, since the text may repeat data from a peer or a file.
 fn one_safe_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

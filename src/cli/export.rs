@@ -42,7 +42,7 @@ pub(crate) struct ExportArgs {
     /// The file; - is standard output
     #[arg(value_name = "FILE", required = true)]
     file: PathBuf,
-    /// Format of the file: bin, csv, jsonl, parquet or hints [default: by the extension]
+    /// Format of the file: bin, hex, csv, jsonl, parquet or hints [default: by the extension]
     #[arg(long, hide_possible_values = true, value_parser = value_parsers::file_format())]
     format: Option<FileFormat>,
     /// First height [default: 0]

@@ -10,7 +10,7 @@ pub(super) fn no_peer(config: &AppConfig, failures: &Failures) -> CliError {
     with_advice("no peer could be used", config, failures)
 }
 
-/// Returns the error for a command that could reach no peer. It reads like that of [`no_peer`].
+/// Returns the error for a command that could reach no peer, in the form of [`no_peer`].
 pub(super) fn none_reached(config: &AppConfig, failures: &Failures) -> CliError {
     with_advice("no peer could be reached", config, failures)
 }
@@ -37,7 +37,7 @@ fn error(what: &str, failures: &Failures, advice: &str) -> CliError {
     if !failures.blame_the_proxy() {
         parts.push(advice.to_owned());
     }
-    // A reason may repeat what a peer sent, and an error is one line.
+    // A reason may repeat line breaks that a peer sent, but an error is one line.
     CliError::NoPeer(format!("{what}: {}", parts.join("; ")).replace(['\n', '\r'], " "))
 }
 

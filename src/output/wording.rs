@@ -5,10 +5,10 @@ use crate::format::count;
 /// How a command starts where a message advises one.
 const COMMAND: &str = "`lightclient ";
 
-/// The words before a command that another process runs. It is no advice, and its options are not known.
+/// The words before a command that another process runs. Such a command is no advice, so no options are added to it.
 const RUNNING: &str = "in use by ";
 
-/// A height with at least this many digits has separators.
+/// A height with at least this many digits gets separators.
 const MIN_DIGITS: usize = 4;
 
 /// Completes messages from lower layers, which know neither the command line nor how numbers are shown.
@@ -20,7 +20,7 @@ pub(crate) struct Wording {
 
 impl Wording {
     /// Makes a wording that adds `options` to every command in a message, and also `sync_options` to `lightclient
-    /// sync`. Both are in the form of a shell.
+    /// sync`. Both are quoted for a shell, with a space before each option.
     pub(crate) fn new(options: String, sync_options: String) -> Self {
         Self { options, sync_options }
     }
@@ -82,16 +82,28 @@ fn with_separators(text: &str) -> String {
     out
 }
 
-/// Quotes a text as one word of a POSIX shell, with control characters as bash and zsh write them.
+/// Quotes a text as one word of a POSIX shell. A text with control characters becomes a `$'…'` of bash and zsh.
 pub(crate) fn shell_quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.to_owned();
     }
     if text.chars().any(char::is_control) {
-        return format!("$'{}'", text.escape_default());
+        return format!("$'{}'", text.chars().map(ansi_c_quoted).collect::<String>());
     }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Writes a character as it stands between `$'` and `'` in bash and zsh.
+fn ansi_c_quoted(c: char) -> String {
+    match c {
+        '\'' | '\\' => format!("\\{c}"),
+        c if c.is_control() => {
+            let text = c.to_string();
+            text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
+        }
+        c => c.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -138,7 +150,8 @@ mod tests {
             ("/it's", r"'/it'\''s'"),
             ("$HOME", "'$HOME'"),
             ("", "''"),
-            ("a\nb", r"$'a\nb'"),
+            ("a\nb", r"$'a\x0ab'"),
+            ("ü\u{1b}'", r"$'ü\x1b\''"),
         ] {
             assert_eq!(shell_quoted(text), quoted);
         }

@@ -56,7 +56,7 @@ impl Work {
         Self(BigUint::from_bytes_be(bytes))
     }
 
-    /// Returns the nearest floating-point number, for rates and charts.
+    /// Returns the work as a floating-point number, for rates and charts.
     pub fn to_f64(&self) -> f64 {
         self.0.to_bytes_be().iter().fold(0.0, |sum, &byte| sum * 256.0 + f64::from(byte))
     }
@@ -95,6 +95,9 @@ impl FromStr for Work {
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         if digits.is_empty() || digits.len() > 64 {
             return Err(HexError::Length { expected: Some(64), got: digits.len() });
+        }
+        if let Some((at, _)) = digits.char_indices().find(|(_, c)| !c.is_ascii_hexdigit()) {
+            return Err(HexError::Digit { at });
         }
         Ok(Self::from_be_bytes(&hex::decode_array(&format!("{digits:0>64}"))?))
     }

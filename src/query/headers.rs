@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::vec::IntoIter;
 
-/// The greatest number of headers that are read in one step.
+/// The number of headers to ask for in one step. [`HeaderRange::next_span`] returns at most 2000.
 const HEADERS_PER_STEP: u32 = 2016;
 
 /// Names a header: the one at a height of the best chain, or the one with a hash.
@@ -41,7 +41,7 @@ impl fmt::Display for HeaderAt {
     }
 }
 
-/// A header of the best chain, and what follows from its position there.
+/// A header of the best chain, and the values that depend on its position there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredHeader {
@@ -152,6 +152,9 @@ pub struct Headers {
 
 impl Headers {
     fn read_more(&mut self) -> Result<(), ReadError> {
+        if self.next > self.end {
+            return Ok(());
+        }
         let tip = self.reader.tip()?.height;
         let end = self.end.min(tip).min(self.next.saturating_add(HEADERS_PER_STEP - 1));
         if self.next > end {

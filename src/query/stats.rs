@@ -1,15 +1,15 @@
 //! Computes statistics from stored headers.
 
 use super::reader::{ChainReader, ReadError};
+use super::remote::MAX_RUN;
 use crate::chain::{Branch, ChainTip, estimated_change_percent};
-use crate::primitives::Work;
-use crate::store::StoredRun;
+use crate::primitives::{Header, Work};
 use serde::{Deserialize, Serialize};
 
 /// Number of blocks for the estimate of the hash rate: the default of Bitcoin Core's `getnetworkhashps`.
 pub(crate) const HASH_RATE_BLOCKS: u32 = 120;
 
-/// A period with fewer blocks is too short to estimate the next change, because their time is mostly chance.
+/// The next change is estimated only from at least this many blocks of a period: the time of fewer is mostly chance.
 const MIN_BLOCKS_FOR_ESTIMATE: u32 = 100;
 
 /// The next change of the difficulty.
@@ -17,21 +17,58 @@ const MIN_BLOCKS_FOR_ESTIMATE: u32 = 100;
 pub struct NextRetarget {
     /// Height of the first header with new bits.
     pub height: u32,
-    /// Number of headers up to and including that one.
+    /// Number of headers from the tip up to and including that one.
     pub blocks_left: u32,
-    /// The change of difficulty in percent at the speed of the period so far; `None` in the first 100 blocks of a
-    /// period.
+    /// The change of difficulty in percent if blocks keep coming as fast as in the period so far; `None` in the first
+    /// 100 blocks of a period.
     pub estimated_change_percent: Option<f64>,
 }
 
-/// Returns the hashes per second over a run, without the work of its first header, or `None` if no time passed.
+/// Returns the hashes per second over the headers from `first` to `last`, without the work of the first one, or `None` if
+/// no time passed.
 ///
 /// Source: Bitcoin Core `GetNetworkHashPS`.
-pub(crate) fn hash_rate(run: &StoredRun) -> Option<f64> {
-    let times = run.headers.iter().map(|header| header.time);
-    let (first, last) = (times.clone().min()?, times.max()?);
-    let work = Work::of_headers(&run.headers[1..]);
-    (first < last).then(|| work.to_f64() / f64::from(last - first))
+///
+/// # Errors
+/// Reading failed.
+pub(crate) fn hash_rate(
+    reader: &mut ChainReader,
+    first: u32,
+    last: u32,
+) -> Result<Option<f64>, ReadError> {
+    let mut span = WorkSpan::default();
+    let mut next = first;
+    while next <= last {
+        let run = reader.run(next, MAX_RUN.min(last - next + 1))?;
+        // The chain may have become shorter meanwhile.
+        let Ok(count @ 1..) = u32::try_from(run.headers.len()) else { break };
+        span.add(&run.headers);
+        next = next.saturating_add(count);
+    }
+    Ok(span.hash_rate())
+}
+
+/// The work of consecutive headers but the first, and their earliest and latest time.
+#[derive(Debug, Default)]
+struct WorkSpan {
+    work: Work,
+    times: Option<(u32, u32)>,
+}
+
+impl WorkSpan {
+    fn add(&mut self, headers: &[Header]) {
+        let skipped = usize::from(self.times.is_none()).min(headers.len());
+        self.work += &Work::of_headers(&headers[skipped..]);
+        for time in headers.iter().map(|header| header.time) {
+            let (first, last) = self.times.unwrap_or((time, time));
+            self.times = Some((first.min(time), last.max(time)));
+        }
+    }
+
+    fn hash_rate(&self) -> Option<f64> {
+        let (first, last) = self.times?;
+        (first < last).then(|| self.work.to_f64() / f64::from(last - first))
+    }
 }
 
 /// Returns the hash rate over the last [`HASH_RATE_BLOCKS`] blocks.
@@ -42,8 +79,7 @@ pub(crate) fn recent_hash_rate(
     reader: &mut ChainReader,
     tip: &ChainTip,
 ) -> Result<Option<f64>, ReadError> {
-    let first = tip.height.saturating_sub(HASH_RATE_BLOCKS);
-    Ok(hash_rate(&reader.run(first, tip.height - first + 1)?))
+    hash_rate(reader, tip.height.saturating_sub(HASH_RATE_BLOCKS), tip.height)
 }
 
 /// Returns the next retarget, or `None` on a network without retargets.
@@ -75,26 +111,24 @@ pub(crate) fn next_retarget(
 
 #[cfg(test)]
 mod tests {
-    use super::hash_rate;
+    use super::WorkSpan;
     use crate::chain::params;
-    use crate::primitives::{Network, Work};
-    use crate::store::StoredRun;
+    use crate::primitives::Network;
 
     #[test]
     fn the_first_header_counts_for_time_only() {
         let mut headers = vec![params(Network::Mainnet).genesis; 3];
         headers[1].time += 700;
         headers[2].time += 500;
-        let run = |headers: Vec<_>| StoredRun {
-            first_height: 0,
-            parent_work: Work::default(),
-            hashes: Vec::new(),
-            headers,
-        };
-        let rate = hash_rate(&run(headers.clone())).unwrap();
-        assert!((rate - 2.0 * 4_295_032_833.0 / 700.0).abs() < 1.0, "{rate}");
-        headers.truncate(1);
-        assert_eq!(hash_rate(&run(headers)), None);
-        assert_eq!(hash_rate(&run(Vec::new())), None);
+        for parts in [&[&headers[..]][..], &[&headers[..1], &headers[1..]], &[&[], &headers[..]]] {
+            let mut span = WorkSpan::default();
+            parts.iter().for_each(|part| span.add(part));
+            let rate = span.hash_rate().unwrap();
+            assert!((rate - 2.0 * 4_295_032_833.0 / 700.0).abs() < 1.0, "{rate}");
+        }
+        let mut span = WorkSpan::default();
+        assert_eq!(span.hash_rate(), None);
+        span.add(&headers[..1]);
+        assert_eq!(span.hash_rate(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Authenticates those who call methods: by a cookie file, a password, or salted hashes of passwords, as Bitcoin Core does.
+//! Authenticates RPC clients by a cookie file, a password, or salted hashes of passwords, as Bitcoin Core does.
 //!
 //! Source: Bitcoin Core `RPCAuthorized` (`httprpc.cpp`), `GenerateAuthCookie` (`rpc/request.cpp`).
 
@@ -17,10 +17,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use subtle::{Choice, ConstantTimeEq};
 
-/// The user of a cookie. Source: Bitcoin Core `COOKIEAUTH_USER`.
+/// The user name in a cookie file. Source: Bitcoin Core `COOKIEAUTH_USER`.
 const COOKIE_USER: &str = "__cookie__";
 
-/// Returns whether the user and the password are those of a salted hash.
+/// Returns whether the user and the password match a salted hash.
 fn matches_hash(known: &RpcAuth, user: &str, password: &str) -> Choice {
     let mut mac = Hmac::<Sha256>::new_from_slice(known.salt.as_bytes())
         .expect("HMAC takes keys of any length");
@@ -29,12 +29,12 @@ fn matches_hash(known: &RpcAuth, user: &str, password: &str) -> Choice {
     are_equal(user, &known.user) & are_equal(&hash, &known.hash)
 }
 
-/// Compares two texts in full, so that the time says nothing about where they differ.
+/// Compares two texts in full, so that the time taken does not reveal where they differ.
 fn are_equal(left: &str, right: &str) -> Choice {
     left.as_bytes().ct_eq(right.as_bytes())
 }
 
-/// Checks the credentials of requests. The cookie file is removed when this is dropped.
+/// Checks the credentials of requests. Removes the cookie file when dropped.
 #[derive(Debug)]
 pub(super) struct RpcAuthenticator {
     passwords: Vec<(String, String)>,
@@ -43,7 +43,8 @@ pub(super) struct RpcAuthenticator {
 }
 
 impl RpcAuthenticator {
-    /// Takes the credentials that are accepted. If no password is set, it writes a cookie with one.
+    /// Makes an authenticator that accepts these credentials. If they have no password, writes a random one to the cookie
+    /// file.
     ///
     /// # Errors
     /// The cookie cannot be written.
@@ -67,7 +68,7 @@ impl RpcAuthenticator {
     /// Returns whether a request has credentials that are accepted.
     ///
     /// # Security
-    /// The request's credentials are compared with all that are accepted, so that the time says nothing about those.
+    /// The request's credentials are compared with all accepted ones, so that the time taken does not reveal which match.
     pub(super) fn accepts(&self, headers: &HeaderMap) -> bool {
         let Some((user, password)) = basic_credentials(headers) else { return false };
         let by_password = self

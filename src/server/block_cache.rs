@@ -1,4 +1,4 @@
-//! Downloads blocks from peers, each once for all requests that wait for it, and keeps those that were requested last.
+//! Downloads each block from peers once for all requests that wait for it, and keeps the blocks that were requested last.
 
 use super::peer_requests::{PeerRequestLimit, TooBusy};
 use crate::client::{Client, ClientError};
@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How many bytes of blocks are kept, including what is known of their transactions.
+/// The most bytes that the kept blocks take, including [`BYTES_PER_TX`] for each transaction.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Memory of a block's transaction besides its bytes: both ids, and where its parts are.
+/// Bytes of memory for a transaction besides its encoding: its txid, its wtxid, and the positions of its parts.
 const BYTES_PER_TX: usize = 128;
 
-/// How many downloads may run or wait. A download goes on even if the request that started it is given up.
+/// How many downloads may run or wait. A download goes on even if the request that started it is cancelled.
 const MAX_DOWNLOADS: usize = 64;
 
 /// How long one peer may take to send a block.
@@ -25,10 +25,10 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a download may take, from all peers together.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why there is no block.
+/// Why a block cannot be returned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BlockError {
-    /// No peer could be connected to.
+    /// No peer could be asked.
     #[error("{0}")]
     NoPeers(String),
     /// No connected peer sent the block, or the download failed for another reason.
@@ -113,8 +113,8 @@ impl BlockCache {
         result.clone().unwrap_or_else(|| Err(broken_off()))
     }
 
-    /// Runs a download to its end, even if no request waits for it any more: one that is given up must not end it for the
-    /// others.
+    /// Runs a download to its end, even if no request waits for it any more. A request that is cancelled must not end the
+    /// download for the others.
     async fn finish(
         self: Arc<Self>,
         hash: BlockHash,
@@ -134,7 +134,7 @@ impl BlockCache {
     }
 }
 
-/// Forgets a download when it ends, in whatever way.
+/// Removes a download from the running ones when it is dropped, so also after a panic.
 struct DownloadEntry<'a> {
     cache: &'a BlockCache,
     hash: BlockHash,

@@ -1,16 +1,16 @@
 //! Refuses requests that a browser sends for a page of another site.
 //!
 //! # Security
-//! Such a page can make the browser send requests to any address, also to this computer: `Origin` and `Sec-Fetch-Site`,
-//! which browsers set and pages cannot change, show that. Or its site lets a name of its own point to this computer (DNS
-//! rebinding): `Host` shows that name, which is not one that the user has allowed.
+//! Such a page can make the browser send requests to any address, including this computer's. `Origin` and `Sec-Fetch-Site`,
+//! which browsers set and pages cannot change, reveal these requests. A site can also let its own name point to this
+//! computer (DNS rebinding). `Host` then contains that name, which the user has not allowed.
 
 use crate::config::HostPort;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Uri};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Returns why a request without credentials is refused; `None` if it is not.
+/// Returns why a request is refused unless it has credentials; `None` if it is not refused.
 pub(super) fn refusal(
     headers: &HeaderMap,
     uri: &Uri,
@@ -36,7 +36,7 @@ pub(super) fn refusal(
         return Some("Cross-site request refused\n");
     }
     let is_cross_site = matches!(text("sec-fetch-site"), Some("cross-site" | "same-site"));
-    // A user may follow a link on another site.
+    // Navigation is allowed: a user may follow a link on another site.
     if is_cross_site && text("sec-fetch-mode") != Some("navigate") {
         return Some("Cross-site request refused\n");
     }
@@ -51,7 +51,7 @@ fn is_address_or_localhost(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
-/// Returns whether `host`, as requests have it, is this name, on any port unless the name has one.
+/// Returns whether a `Host` header names an allowed host. If `allowed` has no port, any port matches.
 fn is_named(host: &str, allowed: &HostPort) -> bool {
     host.parse::<HostPort>().is_ok_and(|HostPort { host, port }| {
         host.eq_ignore_ascii_case(&allowed.host) && (allowed.port.is_none() || allowed.port == port)

@@ -1,4 +1,4 @@
-//! The fuzzer's targets: calls of JSON-RPC, and requests to REST and the page, on a chain of 120 headers.
+//! The fuzzer's targets: JSON-RPC calls, and requests to REST and the page, on a chain of 120 headers.
 
 use super::options::{RpcCredentials, ServerOptions};
 use super::page::PageContext;
@@ -67,7 +67,7 @@ fn answer(request: Request<Body>) -> Option<(StatusCode, Bytes)> {
     SERVICE.runtime.block_on(async { timeout(ANSWER_TIMEOUT, answer).await.ok()? })
 }
 
-/// The input is the body of a call.
+/// Sends the input as the body of a JSON-RPC request.
 pub(crate) fn fuzz_rpc(bytes: &[u8]) {
     let request = Request::builder()
         .method(Method::POST)
@@ -95,7 +95,7 @@ pub(crate) fn fuzz_rpc(bytes: &[u8]) {
     }
 }
 
-/// A reply has a result or an error, whose fault is not ours.
+/// Checks that a reply does not have both a result and an error, and that an error is not this program's fault.
 fn check_reply(reply: &Value) {
     let has = |key: &str| reply.get(key).is_some_and(|value| !value.is_null());
     assert!(!(has("result") && has("error")), "{reply}");
@@ -106,7 +106,7 @@ fn check_reply(reply: &Value) {
     }
 }
 
-/// The first line is path and query, the others are headers.
+/// Sends the input as a GET request: the first line is the path and query, the other lines are headers.
 pub(crate) fn fuzz_http(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let mut lines = text.lines();

@@ -22,7 +22,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-/// Most connections at once. For one more, the one that has been idle for longest is closed.
+/// Most connections at once. To accept one more, the server closes the connection that has been idle for longest.
 const MAX_CONNECTIONS: usize = 2048;
 
 /// How long a client may be idle, or take to send the head of a request. Source: Bitcoin Core `-rpcservertimeout`.
@@ -31,7 +31,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may read nothing of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longest head of a request in bytes. Bitcoin Core's `MAX_HEADERS_SIZE` is 8192, which hyper's least buffer is too.
+/// Longest head of a request in bytes: Bitcoin Core's `MAX_HEADERS_SIZE`, which is also the least that hyper accepts.
 const MAX_HEAD: usize = 8192;
 
 /// How long unfinished answers may take when the server ends.
@@ -59,8 +59,8 @@ impl HttpConnections {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a connection. If there are too many, it closes the one that has been idle for longest; if all of those are busy,
-    /// it returns `None`.
+    /// Adds a connection. If there are too many, closes the one that has been idle for longest. Returns `None` if all are
+    /// busy.
     fn add(self: &Arc<Self>) -> Option<(u64, Arc<HttpConnection>)> {
         let mut all = self.all();
         if all.len() >= MAX_CONNECTIONS {
@@ -126,7 +126,7 @@ pub(super) async fn serve(
 }
 
 async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
-    // An error means that nobody can set it any more.
+    // An error means that the sender is gone.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
@@ -170,7 +170,7 @@ async fn run(
     connection: &Arc<HttpConnection>,
     mut stop: watch::Receiver<bool>,
 ) -> hyper::Result<()> {
-    // Answers are written as a whole: waiting for more would only delay them.
+    // Answers are written as a whole, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
@@ -182,7 +182,7 @@ async fn run(
         ended = &mut serving => ended,
         () = connection.close.notified() => Ok(()),
         () = wait_for_stop(&mut stop) => {
-            // Unfinished answers are sent.
+            // Unfinished answers are still sent.
             serving.as_mut().graceful_shutdown();
             serving.await
         }

@@ -46,7 +46,7 @@ pub(super) fn start() {
     handle();
 }
 
-/// Records a call of an RPC method that exists. Each name takes memory, so clients must not be able to make names up.
+/// Records a call of an RPC method. Each new name takes memory, so clients must not be able to make up names.
 pub(super) fn record_call(method: &'static str, began: Instant, failed: bool) {
     let outcome = if failed { "error" } else { "ok" };
     counter!("lightclient_rpc_calls_total", "method" => method, "outcome" => outcome).increment(1);

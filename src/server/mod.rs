@@ -56,16 +56,16 @@ const MAX_BODY: usize = 0x0200_0000;
 /// Bodies up to this many KiB do not wait behind longer ones.
 const SMALL_BODY_KIB: u32 = 64;
 
-/// How much memory all small bodies, and all longer ones, may take, in KiB. Bodies beyond that wait.
+/// How much memory all small bodies together, and all longer ones together, may take, in KiB. Further bodies wait.
 const BODIES_KIB: [usize; 2] = [8 << 10, 33 << 10];
 
-/// How long a body may take to get its memory and to arrive.
+/// How long a request may wait for memory for its body, and for the body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the answer to wrong credentials is delayed, which slows down guessing. Source: Bitcoin Core `HTTPReq_JSONRPC`.
 const WRONG_PASSWORD_DELAY: Duration = Duration::from_millis(250);
 
-/// How many threads answer. They also read single headers, which takes microseconds.
+/// The number of threads that answer requests. They also read single headers, which takes microseconds.
 const HTTP_THREADS: usize = 2;
 
 /// Why a server cannot start.
@@ -104,7 +104,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens, and answers for `client` until [`Server::end`]. `stop_program` becomes true when a client calls `stop`.
+    /// Listens, and answers requests with the data of `client` until [`Server::end`]. `stop_program` becomes true when the
+    /// RPC method `stop` is called.
     ///
     /// # Errors
     /// An address is in use, or the cookie file cannot be written.
@@ -189,7 +190,7 @@ fn start_runtime() -> io::Result<Runtime> {
 struct RpcService {
     state: Arc<ServerState>,
     authenticator: Arc<RpcAuthenticator>,
-    /// The memory that is free for small bodies and for longer ones, in KiB.
+    /// The free memory for small bodies and for longer ones, in KiB.
     bodies: Arc<[Semaphore; 2]>,
 }
 

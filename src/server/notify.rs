@@ -2,25 +2,24 @@
 
 use super::state::lock;
 use crate::node::Event;
-use crate::primitives::BlockHash;
 use std::collections::VecDeque;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use tokio::process::Command;
 use tracing::{debug, warn};
 
-/// How many commands may wait for the one that runs. If there are more, the oldest is dropped, so that the newest tip is
-/// always told in the end.
+/// How many commands may wait for the one that runs. If there are more, the oldest is dropped, so that the command for the
+/// newest tip always runs in the end.
 const MAX_WAITING: usize = 1_000;
 
-/// Runs the user's commands one after the other, in the order of what happens.
+/// Runs the user's commands one after the other, in the order of the events.
 #[derive(Debug)]
 pub(super) struct Notifier {
     block: Option<String>,
     reorg: Option<String>,
-    /// The tip after a reorganisation, until its event has come. The headers of the new branch below it come first; they
-    /// were never the tip.
-    reorganised_to: Option<BlockHash>,
+    /// The height of the tip after a reorganisation, until a tip with at least this height follows. The headers of the new
+    /// branch below it, whose events come first, were never the tip.
+    reorganised_to: Option<u32>,
     queue: Arc<Mutex<Queue>>,
 }
 
@@ -51,18 +50,18 @@ impl Notifier {
         }
     }
 
-    /// Returns the command for an event, with its hashes filled in. They need no quotes, since they are hex digits.
+    /// Returns the command for an event, with its hashes filled in. Hashes need no quotes, since they are hex digits.
     fn command(&mut self, event: &Event) -> Option<String> {
         match event {
-            Event::Tip { hash, .. } => {
-                if self.reorganised_to.is_some_and(|tip| tip != *hash) {
+            Event::Tip { height, hash, .. } => {
+                if self.reorganised_to.is_some_and(|tip| *height < tip) {
                     return None;
                 }
                 self.reorganised_to = None;
                 self.block.as_ref().map(|command| command.replace("%s", &hash.to_string()))
             }
-            Event::Reorganisation { old_hash, hash, .. } => {
-                self.reorganised_to = Some(*hash);
+            Event::Reorganisation { old_hash, height, hash, .. } => {
+                self.reorganised_to = Some(*height);
                 self.reorg.as_ref().map(|command| {
                     command
                         .replace("%old", &old_hash.to_string())
@@ -74,7 +73,7 @@ impl Notifier {
     }
 }
 
-/// Runs the commands that wait, until there is none.
+/// Runs the waiting commands until none is left.
 async fn run_all(queue: Arc<Mutex<Queue>>) {
     loop {
         let next = {
@@ -100,13 +99,16 @@ mod tests {
     use crate::node::Event;
     use crate::primitives::BlockHash;
 
-    fn tip(hash: u8) -> Event {
-        Event::Tip { height: 1, hash: BlockHash([hash; 32]), time: 0, from: None }
+    /// A tip whose hash is made of its height.
+    fn tip(height: u8) -> Event {
+        let hash = BlockHash([height; 32]);
+        Event::Tip { height: u32::from(height), hash, time: 0, from: None }
     }
 
-    fn reorganisation(hash: u8) -> Event {
-        let (old_hash, hash) = (BlockHash([1; 32]), BlockHash([hash; 32]));
-        Event::Reorganisation { old_height: 1, old_hash, height: 2, hash, depth: 1 }
+    fn reorganisation(height: u8) -> Event {
+        let (old_hash, hash) = (BlockHash([1; 32]), BlockHash([height; 32]));
+        let height = u32::from(height);
+        Event::Reorganisation { old_height: 1, old_hash, height, hash, depth: 1 }
     }
 
     #[test]
@@ -126,6 +128,13 @@ mod tests {
         let events = [tip(1), reorganisation(4), tip(2), tip(3), tip(4), tip(5)];
         let commands: Vec<_> = events.iter().filter_map(|event| notifier.command(event)).collect();
         assert_eq!(commands, [1, 4, 5].map(|hash: u8| BlockHash([hash; 32]).to_string()));
+    }
+
+    #[test]
+    fn a_reorganisation_whose_tip_is_not_published_does_not_silence_later_tips() {
+        let mut notifier = Notifier::new(Some("%s".to_owned()), None);
+        let events = [reorganisation(4), tip(5), tip(6)];
+        assert_eq!(events.iter().filter_map(|event| notifier.command(event)).count(), 2);
     }
 
     #[tokio::test]

@@ -17,9 +17,9 @@ pub(crate) struct ServerOptions {
     pub rest: bool,
     /// Whether to show the page at `/`.
     pub page: bool,
-    /// The command for each new tip; `%s` is its hash.
+    /// The command to run for each new tip; `%s` in it stands for the tip's hash.
     pub block_notify: Option<String>,
-    /// The command for each reorganisation; `%old` and `%new` are the hashes of the tips.
+    /// The command to run for each reorganisation; `%old` and `%new` in it stand for the hashes of the old and the new tip.
     pub reorg_notify: Option<String>,
 }
 
@@ -30,6 +30,6 @@ pub(crate) struct RpcCredentials {
     pub users: Vec<RpcAuth>,
     /// A user with a password, as Bitcoin Core's `-rpcuser` and `-rpcpassword`.
     pub password: Option<(String, String)>,
-    /// The file of the cookie, which is written if there is no password, and removed when the server ends.
+    /// The cookie file. The server writes it if there is no password, and removes it when the server ends.
     pub cookie_file: PathBuf,
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How many requests to peers run at once. Each has up to as many connections as `--peers` says, and a download may hold a
-/// block from each of several of them.
+/// How many requests to peers run at once. Each has up to as many connections as `--peers` says, and a download may hold
+/// one block for each of several connections in memory.
 const MAX_REQUESTS: usize = 4;
 
 /// How long a request waits until it may run.
@@ -28,10 +28,10 @@ impl Default for PeerRequestLimit {
 }
 
 impl PeerRequestLimit {
-    /// Waits until a request may run, which it does until the permit is dropped.
+    /// Waits until one more request may run. The request counts as running until the permit is dropped.
     ///
     /// # Errors
-    /// No request ended for half a minute.
+    /// The request has waited for [`MAX_WAIT`].
     pub(crate) async fn acquire(&self) -> Result<OwnedSemaphorePermit, TooBusy> {
         let permit = timeout(MAX_WAIT, Arc::clone(&self.0).acquire_owned()).await;
         permit.map_err(|_| TooBusy)?.map_err(|_| TooBusy)

@@ -1,4 +1,4 @@
-//! What all requests share: the client, its warnings and faults, and what limits the requests.
+//! What all requests share: the client, its warnings and faults, and the limits on requests.
 
 use super::block_cache::{BlockCache, BlockError};
 use super::peer_requests::PeerRequestLimit;
@@ -23,7 +23,7 @@ pub(crate) struct ServerState {
     stop: watch::Sender<bool>,
     /// Why the sync failed, if it did. The stored chain can still be read.
     fault: Mutex<Option<String>>,
-    /// The message that no peer is connected, while none is.
+    /// The message that no peer is connected; `None` while one is.
     offline: Mutex<Option<String>>,
     /// The warnings of the sync, the newest last.
     warnings: Mutex<Vec<String>>,
@@ -43,7 +43,7 @@ pub(super) const MAX_STREAMS: usize = 16;
 /// How many warnings are kept.
 const MAX_WARNINGS: usize = 16;
 
-/// How many transactions are remembered that peers have fetched.
+/// How many of the transactions that peers have fetched are remembered.
 const MAX_SENT: usize = 1_000;
 
 /// How many results as large as a block may be made at once.
@@ -97,7 +97,7 @@ impl ServerState {
         Ok(self.chain().run(height, 1)?.headers.first().map_or(0, |header| header.time))
     }
 
-    /// Returns the permit for one more stream of headers; `None` if as many as may be are open.
+    /// Returns the permit for one more stream of headers, or `None` if [`MAX_STREAMS`] are open.
     pub(crate) fn stream_permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.streams).try_acquire_owned().ok()
     }
@@ -184,12 +184,12 @@ impl ServerState {
         lock(&self.fault).clone()
     }
 
-    /// Records the message that no peer is connected, or that one is again.
+    /// Sets the message that no peer is connected, or removes it once one is.
     pub(super) fn set_offline(&self, text: Option<String>) {
         *lock(&self.offline) = text;
     }
 
-    /// Records a warning, and drops the oldest one if there are too many.
+    /// Records a warning as the newest. Drops the oldest one if there are too many.
     pub(crate) fn add_warning(&self, text: String) {
         let mut warnings = lock(&self.warnings);
         warnings.retain(|known| *known != text);

@@ -36,7 +36,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// `None` where the bytes are no page.
+    /// Returns `None` if the bytes are not a page.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         let page = decode_page(0, bytes).ok().filter(|_| is_page(bytes))?;
         Some(Self { parent: page.parent, last: page.last_hash() })
@@ -120,7 +120,7 @@ impl Directory {
         self.parents.contains(hash)
     }
 
-    /// Returns whether any page ends with a header.
+    /// Returns whether any page ends with this header.
     pub(super) fn is_end(&self, hash: &BlockHash) -> bool {
         self.ends.contains(hash)
     }
@@ -141,12 +141,13 @@ fn has_common_record(bytes: &[u8], derived: &[u8]) -> bool {
     records(bytes).zip(records(derived)).any(|(one, other)| one == other && *one != [0; RECORD_LEN])
 }
 
+/// Returns the number of the page with this key. A number whose heights do not fit in 32 bits comes from a damaged key.
 fn number_of(key: &[u8]) -> Option<u32> {
     let number = u32::from_be_bytes(*key.last_chunk()?);
-    (chain_page_key(number) == *key).then_some(number)
+    (chain_page_key(number) == *key && number < u32::MAX / HEADERS_PER_PAGE).then_some(number)
 }
 
-/// Returns whether bytes look like a page: a length of whole headers, and work that a chain may have.
+/// Returns whether bytes look like a page: whole headers, and less than 2^128 as the work before them.
 fn is_page(bytes: &[u8]) -> bool {
     has_page_length(bytes) && bytes[32..48].iter().all(|byte| *byte == 0)
 }
@@ -172,7 +173,7 @@ impl Values for OurValues {
     }
 }
 
-/// Returns the key that a parity record ends with, or what pending headers will add to one.
+/// Returns the key at the end of a parity record, or of a record of what pending headers will add to one.
 fn lane_of_record(bytes: &[u8]) -> Option<[u8; 4]> {
     let (body, key) = bytes.split_last_chunk::<4>()?;
     let lane = lane_key(u16::from_be_bytes([key[1], key[2]]), key[3]);

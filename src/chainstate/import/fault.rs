@@ -5,7 +5,7 @@ use crate::chainstate::writer::ChainError;
 use crate::primitives::{BlockHash, Network};
 use crate::store::ErrorKind;
 
-/// Why a header was not taken, nor the rest of its file. The good headers before it are stored.
+/// Why a header, and the rest of its file, was not imported. The good headers before it are stored.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The header breaks a rule.
@@ -29,12 +29,12 @@ pub enum ImportError {
         /// Height of the stored chain's end.
         tip: u32,
     },
-    /// The first bytes are no header: neither its parent is known nor has it proof of work.
+    /// The first bytes are not a header of this network: its parent is not known, and it has no proof of work.
     #[error("what should be the first header is none of {network}: it has no proof of work ({})", violation.rule())]
     NoHeader {
         /// The network.
         network: Network,
-        /// The rule that it breaks first.
+        /// The first rule that the bytes break, read as a header.
         violation: Violation,
     },
     /// The header has no proof of work, and neither its parent nor the height of the header before it is known.
@@ -58,7 +58,7 @@ pub enum ImportError {
     #[error("the first header is {}, not {expected}'s: choose the network with --network",
         found.map_or_else(|| format!("an unknown genesis ({hash})"), |n| format!("{n}'s genesis")))]
     OtherGenesis {
-        /// The network that the file should be of.
+        /// The network that the headers are imported into.
         expected: Network,
         /// The network whose genesis it is, if it is a known one.
         found: Option<Network>,
@@ -80,7 +80,7 @@ pub enum ImportError {
     },
     /// The header's branch has no more work than the stored chain, and is too long to be kept beside it.
     #[error(
-        "height {height}: the file's branch has less work than the stored chain and is too long to be \
+        "height {height}: the file's branch has no more work than the stored chain and is too long to be \
         kept beside it"
     )]
     SideTooLong {

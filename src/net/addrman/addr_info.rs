@@ -36,7 +36,7 @@ pub struct AddrInfo {
     pub source: NetGroup,
     /// The services that the node offers: as it said itself if it was ever connected, as gossip says otherwise.
     pub services: ServiceFlags,
-    /// When a node was last connected to it, as far as we or gossip know.
+    /// When any node was last connected to this address, as far as we or gossip know.
     pub last_seen: u64,
     /// Failed dials since the last success, without those during outages of our own network.
     pub tries: u32,
@@ -50,9 +50,9 @@ pub struct AddrInfo {
     pub last_success: u64,
     /// The last round-trip time.
     pub latency: Option<Duration>,
-    /// Whether it is in the table of addresses that have answered.
+    /// Whether it is in the tried table, and not in the new one.
     pub tried: bool,
-    /// Which of its possible positions it has in the table of addresses that have not.
+    /// Which of its possible positions it has in the new table; 0 in the tried table.
     pub(super) choice: u8,
 }
 
@@ -80,12 +80,12 @@ impl AddrInfo {
         }
     }
 
-    /// Updates a known address from gossip. Its time counts if it is clearly later.
+    /// Updates a known address from gossip. The time in the gossip counts if it is clearly later.
     /// Source: Bitcoin Core `AddrManImpl::AddSingle`.
     pub(super) fn update(&mut self, services: ServiceFlags, time: u64, now: u64) {
         let online = now.saturating_sub(time) < DAY;
         let interval = if online { HOUR } else { DAY };
-        if self.last_seen + interval + GOSSIP_PENALTY < time {
+        if self.last_seen.saturating_add(interval + GOSSIP_PENALTY) < time {
             self.last_seen = time - GOSSIP_PENALTY;
         }
         // What the node said itself is worth more than gossip about it.
@@ -122,8 +122,8 @@ impl AddrInfo {
         recent * 0.66_f64.powi(tries)
     }
 
-    /// Returns whether it was dialled within so many seconds. A last try in the future does not count, since the clock
-    /// was set back then.
+    /// Returns whether it was dialled within so many seconds. A last try in the future does not count: the clock was set
+    /// back since.
     fn was_tried_within(&self, now: u64, seconds: u64) -> bool {
         self.last_try != 0 && now.checked_sub(self.last_try).is_some_and(|ago| ago <= seconds)
     }

@@ -2,7 +2,7 @@
 //!
 //! It is a JSON Lines file to which entries are only appended: the addresses to start with, then each peer that was asked
 //! with the new addresses that it sent. Replaying the entries restores the crawl's state. A killed process loses only its
-//! open connections; a power cut loses the last seconds.
+//! open connections; a power cut loses at most the entries since the last sync to the disk.
 
 use super::address::CrawlAddress;
 use super::row::PeerRow;
@@ -19,7 +19,7 @@ use tracing::warn;
 /// The file's name in the network's folder.
 pub const JOURNAL_FILE: &str = "crawl.jsonl";
 
-/// How often the file is synced to the disk.
+/// The shortest time between two syncs of the file to the disk.
 const SYNC_INTERVAL: Duration = Duration::from_secs(5);
 
 const VERSION: u32 = 1;
@@ -104,19 +104,26 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
         let (mut earlier, good) = whole_entries(&bytes);
+        let first = JournalEntry::Crawl { version: VERSION, network: network.name().to_owned() };
+        // A file that does not begin as a journal of this network is left as it is.
+        let is_ours = match earlier.first() {
+            Some(entry) => *entry == first,
+            None => is_torn(&bytes, &first),
+        };
+        if !is_ours {
+            return Err(JournalError::Foreign { path, network });
+        }
         if good < bytes.len() {
             warn!("{}: the end is torn: continuing from the last whole entry", path.display());
             file.set_len(to_u64(good)).map_err(io)?;
         }
         file.seek(SeekFrom::Start(to_u64(good))).map_err(io)?;
-        let first = JournalEntry::Crawl { version: VERSION, network: network.name().to_owned() };
-        let mut journal = Self { file, path, earlier: Vec::new(), synced: Instant::now() };
-        if earlier.is_empty() {
+        let is_new = earlier.is_empty();
+        earlier.drain(..usize::from(!is_new));
+        let mut journal = Self { file, path, earlier, synced: Instant::now() };
+        if is_new {
             journal.append(&first)?;
-        } else if earlier.remove(0) != first {
-            return Err(JournalError::Foreign { path: journal.path, network });
         }
-        journal.earlier = earlier;
         Ok(journal)
     }
 
@@ -125,7 +132,8 @@ impl Journal {
         !self.earlier.is_empty()
     }
 
-    /// Appends an entry. It survives the end of the process at once, and a power cut after at most [`SYNC_INTERVAL`].
+    /// Appends an entry, which then survives the end of the process. It survives a power cut once the file is synced: with
+    /// this entry if the last sync was at least [`SYNC_INTERVAL`] ago, or else with a later one.
     pub(super) fn append(&mut self, entry: &JournalEntry) -> Result<(), JournalError> {
         let written = self.write(entry);
         written.map_err(|source| JournalError::Io { path: self.path.clone(), source })
@@ -168,6 +176,12 @@ fn whole_entries(bytes: &[u8]) -> (Vec<JournalEntry>, usize) {
         good += line.len();
     }
     (entries, good)
+}
+
+/// Returns whether bytes are what a power cut left of a file with this one entry: its beginning, and zeros.
+fn is_torn(bytes: &[u8], entry: &JournalEntry) -> bool {
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    serde_json::to_vec(entry).is_ok_and(|whole| whole.starts_with(&bytes[..end]))
 }
 
 #[cfg(test)]
@@ -231,6 +245,14 @@ mod tests {
         drop(journal);
         assert!(matches!(open(Network::Signet, false), Err(JournalError::Foreign { .. })));
         assert!(!open(Network::Signet, true).unwrap().is_resumed());
+        open(Network::Signet, false).unwrap().remove().unwrap();
+        let path = folder.path().join(JOURNAL_FILE);
+        for foreign in ["my notes", "my notes\n", "{\"crawl\":{\"version\":2}}\nand more"] {
+            fs::write(&path, foreign).unwrap();
+            assert!(matches!(open(Network::Signet, false), Err(JournalError::Foreign { .. })));
+            assert_eq!(fs::read_to_string(&path).unwrap(), foreign, "it is left as it is");
+        }
+        fs::write(&path, [0; 40]).unwrap();
         open(Network::Signet, false).unwrap().remove().unwrap();
         assert!(!folder.path().join(JOURNAL_FILE).exists());
     }

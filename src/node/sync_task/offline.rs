@@ -13,10 +13,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 /// How long the sync has had no peer, and when it warns next.
 #[derive(Debug, Default)]
 pub(super) struct Offline {
-    /// When the last peer was lost.
+    /// Since when no peer has been connected.
     since: Option<Duration>,
     /// The time of the next warning and the pause after it, once there was a first warning.
     next: Option<(Duration, Duration)>,
+    /// Whether there was a warning since the last peer was connected.
+    was_said: bool,
 }
 
 /// A change that is worth a message.
@@ -24,27 +26,32 @@ pub(super) struct Offline {
 pub(super) enum OfflineNews {
     /// There has been no peer for a while; the message says for how long.
     Offline(String),
-    /// There is one again, or none is wanted.
+    /// A peer is connected again.
     Online,
 }
 
 impl Offline {
-    /// Returns the news to publish now, if there are any. `now` is the time since the start, `connected` the number of peers.
+    /// Returns the news to publish now, if there are any. `now` is the time since the start, `connected` the number of
+    /// peers.
     pub(super) fn poll(
         &mut self,
         now: Duration,
         wanted: bool,
         connected: usize,
     ) -> Option<OfflineNews> {
-        if connected > 0 || !wanted {
-            let was_said = std::mem::take(self).next.is_some();
-            return was_said.then_some(OfflineNews::Online);
+        if connected > 0 {
+            return std::mem::take(self).was_said.then_some(OfflineNews::Online);
+        }
+        if !wanted {
+            (self.since, self.next) = (None, None);
+            return None;
         }
         let since = *self.since.get_or_insert(now);
         let (at, pause) = self.next.unwrap_or((since + FIRST_WARNING, FIRST_PAUSE));
         if now < at {
             return None;
         }
+        self.was_said = true;
         self.next = Some((now + pause, (pause * 2).min(LONGEST_PAUSE)));
         let waited = rough_span(now.saturating_sub(since).as_secs());
         let text = format!("no peer has been connected for {waited}: still looking for one");
@@ -83,5 +90,10 @@ mod tests {
         // Nor is it one if nobody wants peers.
         assert_eq!(poll(90_100, false, 0), None);
         assert_eq!(poll(91_000, false, 0), None);
+        // A network that is switched off connects no peer.
+        assert_eq!(poll(92_000, true, 0), None);
+        assert!(matches!(poll(92_030, true, 0), Some(OfflineNews::Offline(_))));
+        assert_eq!(poll(92_031, false, 0), None);
+        assert_eq!(poll(92_032, true, 1), Some(OfflineNews::Online));
     }
 }

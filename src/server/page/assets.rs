@@ -15,10 +15,10 @@ const STYLE: &str = concat!(
 /// The script.
 const SCRIPT: &str = include_str!("../../../data/page/page.js");
 
-/// The icon, in black, which is replaced by the colour of a state.
+/// The icon in black. The colour of a state replaces the black.
 const ICON: &str = include_str!("../../../data/page/icon.svg");
 
-/// The page loads nothing from elsewhere and has no scripts and styles in its HTML. No page may show it in a frame.
+/// Lets the page load nothing from elsewhere, forbids scripts and styles in its HTML, and lets no page show it in a frame.
 pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -36,7 +36,7 @@ pub(super) async fn file(Path(name): Path<String>) -> Response {
     (headers, text).into_response()
 }
 
-/// Returns the icon of a state by its file name, as `icon-current.svg`.
+/// Returns the icon of a state by its file name, such as `icon-current.svg`.
 fn icon(name: &str) -> Option<String> {
     let key = name.strip_prefix("icon-")?.strip_suffix(".svg")?;
     let status = ChainStatus::ALL.into_iter().find(|status| status.key() == key)?;

@@ -1,4 +1,4 @@
-//! Draws the charts that addresses (URLs) ask for.
+//! Draws the charts that URLs ask for.
 
 use super::context::{PageContext, PageError};
 use super::search::find_height;
@@ -8,16 +8,16 @@ use crate::query::ReadError;
 use serde::Deserialize;
 use std::sync::PoisonError;
 
-/// The parameters of a chart in an address.
+/// The parameters of a chart in a URL.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct ChartQuery {
-    /// The chart's name, on the front page.
+    /// The chart's name, which only the front page reads.
     pub chart: Option<String>,
     /// The first height, in a form that [`find_height`] understands.
     pub from: Option<String>,
-    /// The last height, likewise.
+    /// The last height, in such a form.
     pub to: Option<String>,
-    /// Whether the scale is logarithmic: `1` or `0`.
+    /// Whether the scale is logarithmic, as `1` or `0`.
     pub log: Option<String>,
 }
 
@@ -38,7 +38,7 @@ impl ChartQuery {
     }
 }
 
-/// Draws the chart of the front page. The default is the difficulty, and a logarithmic scale if the values grow.
+/// Draws the chart of the front page. The default is the difficulty, on a logarithmic scale if [`ChartName::grows`].
 ///
 /// # Errors
 /// There is no such chart or height, or reading failed.

@@ -18,7 +18,7 @@ const READERS: usize = 4;
 /// How many browsers may receive events.
 const LISTENERS: usize = 256;
 
-/// How many events may wait for a browser. One that is further behind is disconnected.
+/// How many events may wait for a browser. A browser that is further behind is disconnected.
 const BACKLOG: usize = 64;
 
 /// The time over which the speed of a sync is measured.
@@ -40,7 +40,7 @@ pub(crate) struct PageContext {
     pub(super) summary: Mutex<ChainSummary>,
     pub(super) page_events: broadcast::Sender<PageEvent>,
     pub(super) listeners: Arc<Semaphore>,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     heights: Mutex<VecDeque<(Instant, u32)>>,
 }
 
@@ -52,7 +52,7 @@ impl PageContext {
             summary: Mutex::default(),
             page_events: broadcast::channel(BACKLOG).0,
             listeners: Arc::new(Semaphore::new(LISTENERS)),
-            readers: Semaphore::new(READERS),
+            readers: Arc::new(Semaphore::new(READERS)),
             heights: Mutex::default(),
         }
     }
@@ -65,13 +65,18 @@ impl PageContext {
         self: &Arc<Self>,
         read: impl FnOnce(&Self) -> Result<T, PageError> + Send + 'static,
     ) -> Result<T, PageError> {
-        let _permit = self.readers.acquire().await.map_err(|_| PageError::Busy)?;
+        let permit = Arc::clone(&self.readers).acquire_owned().await;
+        let permit = permit.map_err(|_| PageError::Busy)?;
         let context = Arc::clone(self);
-        let task = tokio::task::spawn_blocking(move || read(&context));
+        // The thread holds the permit, and goes on when the client hangs up.
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(&context)
+        });
         task.await.map_err(|_| PageError::Busy)?
     }
 
-    /// Returns what the state of the chain follows from.
+    /// Returns what the state of the chain is decided from.
     ///
     /// # Errors
     /// The tip could not be read.
@@ -88,7 +93,7 @@ impl PageContext {
         })
     }
 
-    /// Records the height that was reached, from which the speed follows.
+    /// Records the stored height, from which the speed is computed.
     pub(super) fn record_height(&self, height: u32) {
         let mut heights = self.heights();
         heights.push_back((Instant::now(), height));
@@ -97,7 +102,7 @@ impl PageContext {
         }
     }
 
-    /// Returns how many headers a second have arrived in the last few seconds.
+    /// Returns how many headers a second were stored in the last [`SPEED_WINDOW`]; `None` at first.
     fn speed(&self) -> Option<f64> {
         let heights = self.heights();
         let (first, last) = heights.front().zip(heights.back())?;

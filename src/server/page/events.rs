@@ -20,8 +20,8 @@ use tokio::time::{MissedTickBehavior, interval};
 /// How often progress and peers are compared with what was last sent.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Sends browsers the events of the client's sync, and its progress and peers when they change. After the sync has ended,
-/// only the age of the tip changes.
+/// Sends browsers the events of the client's sync, and its progress and peers when these change. After the sync has ended,
+/// only the age of the tip still changes.
 pub(crate) async fn publish(context: Arc<PageContext>, mut events: Events) {
     let mut ticks = interval(UPDATE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -118,7 +118,7 @@ fn peers(live: &Live) -> String {
     json!({ "peers": peers.collect::<Vec<_>>() }).to_string()
 }
 
-/// Answers with a stream of events. The first one is the progress now.
+/// Answers with a stream of events. The first one is the current progress.
 pub(super) fn stream(context: &Arc<PageContext>) -> Response {
     let Ok(permit) = Arc::clone(&context.listeners).try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many listeners\n").into_response();
@@ -147,7 +147,7 @@ struct EventListener {
 }
 
 impl EventListener {
-    /// Returns the next event, or `None` if the program ends or the browser is too far behind. It will connect again.
+    /// Returns the next event, or `None` if the program ends or the browser is too far behind. The browser then reconnects.
     async fn next(&mut self) -> Option<PageEvent> {
         if let Some(first) = self.first.take() {
             return Some(first);

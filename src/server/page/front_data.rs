@@ -1,4 +1,4 @@
-//! Reads what the front page shows from the stored chain.
+//! Reads from the stored chain what the front page shows.
 
 use super::context::{PageContext, PageError};
 use super::status::StatusReport;
@@ -8,19 +8,19 @@ use crate::primitives::{BlockHash, Header};
 use crate::query::series::VersionGroup;
 use crate::query::{ChainReader, NextRetarget, ReadError, next_retarget, recent_hash_rate};
 
-/// How many intervals between blocks are shown: those of a day.
+/// How many intervals between blocks are shown: about a day's.
 const INTERVALS: u32 = 144;
 
 /// How many headers are listed.
 const LISTED: usize = 24;
 
-/// How often the chain is read if it changes meanwhile.
+/// How many times the chain is read at most, if it is reorganised meanwhile.
 const ATTEMPTS: usize = 3;
 
 /// What the front page shows.
 #[derive(Debug)]
 pub(super) struct FrontData {
-    /// What the state of the chain follows from.
+    /// What the state of the chain is decided from.
     pub report: StatusReport,
     /// The end of the chain.
     pub tip: ChainTip,
@@ -34,7 +34,7 @@ pub(super) struct FrontData {
     pub retarget: Option<Retarget>,
     /// How many headers the current period has so far.
     pub period_count: u32,
-    /// How many of them belong to each group of versions. Groups without any are left out.
+    /// How many of these headers belong to each group of versions. Groups without any are left out.
     pub signals: Vec<(VersionGroup, u32)>,
     /// How many blocks the best side branch is behind the chain, if there is one.
     pub lead: Option<u32>,
@@ -147,7 +147,7 @@ fn retarget(reader: &mut ChainReader, tip: &ChainTip) -> Result<Option<Retarget>
     let Some(next) = next_retarget(reader, tip)? else { return Ok(None) };
     let time = reader.run(tip.height, 1)?.headers.first().map_or(0, |header| header.time);
     let speed = 1.0 + next.estimated_change_percent.unwrap_or(0.0) / 100.0;
-    // A change is bounded by a factor of four, and a period by 2,016 blocks.
+    // A retarget changes the difficulty by at most a factor of four, so even a whole period takes eight weeks at most.
     let left = f64::from(next.blocks_left) * f64::from(SPACING) / speed.clamp(0.25, 4.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a span of weeks")]
     let expected = u64::from(time) + left as u64;

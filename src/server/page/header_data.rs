@@ -1,4 +1,4 @@
-//! Reads what a header's page shows from the stored chain.
+//! Reads from the stored chain what a header's page shows.
 
 use super::context::{PageContext, PageError};
 use super::search::{SearchResult, find};

@@ -1,7 +1,7 @@
 //! The page shows whether the chain is current, and what is in its headers.
 //!
-//! The server makes its HTML, and it works without the script. The script keeps it up to date, and zooms charts by dragging.
-//! Nothing is loaded from elsewhere.
+//! The server makes the HTML, so the page works without the script. The script keeps the page up to date, and lets the user
+//! zoom charts by dragging. The page loads nothing from elsewhere.
 
 mod assets;
 mod chart;
@@ -130,6 +130,7 @@ fn html(page: Markup) -> Response {
 }
 
 fn failed(context: &PageContext, error: &PageError) -> Response {
-    (error.status(), html(view::failure(context.state.params(), &error.to_string())))
-        .into_response()
+    let status = error.status();
+    let title = status.canonical_reason().unwrap_or("Error");
+    (status, html(view::failure(context.state.params(), title, &error.to_string()))).into_response()
 }

@@ -5,7 +5,7 @@ use crate::format::{UnixTime, count, number};
 use crate::primitives::BlockHash;
 use crate::query::{ChainReader, Located, last_at_or_before};
 
-/// The longest text that is searched for, in bytes.
+/// The longest text that can be searched for, in bytes.
 const MAX_TEXT: usize = 100;
 
 /// Digits of a hash.
@@ -20,11 +20,11 @@ pub(super) enum SearchResult {
     Hash(BlockHash),
 }
 
-/// Finds the header that a text means: a height as it is printed, `tip` or `tip-6`, a hash with or without `0x`, or a date or
-/// time, which means the last block at or before it.
+/// Finds the header that a text means: a height in a form that [`number`] accepts, such as `tip-6`; a hash with or without
+/// `0x`; or a date or time, for the last block at or before it.
 ///
 /// # Errors
-/// The text means nothing, or nothing that is stored.
+/// The text cannot be understood, its header is not stored, or reading failed.
 pub(super) fn find(reader: &mut ChainReader, text: &str) -> Result<SearchResult, PageError> {
     let text = text.trim();
     if text.is_empty() || text.len() > MAX_TEXT {

@@ -1,16 +1,16 @@
-//! Decides whether the stored chain is current, and says so in a word and in a sentence.
+//! Decides whether the stored chain is current, and describes its state in a word and in a sentence.
 
 use crate::format;
 use crate::node::Live;
 use crate::query::Phase;
 
-/// A tip at most this old (in seconds) is current. Two hours without a block come about once in three years.
+/// A tip at most this old (in seconds) is current. Two hours without a block happen about once in three years.
 const MAX_TIP_AGE: i64 = 2 * 60 * 60;
 
 /// How far (in seconds) a tip may be ahead of a correct clock. Source: Bitcoin Core `MAX_FUTURE_BLOCK_TIME`.
 const MAX_FUTURE_BLOCK_TIME: i64 = 2 * 60 * 60;
 
-/// How long (in seconds) after the start the program may be without a peer.
+/// For this long (in seconds) after the start, the program counts as syncing while it has no peer.
 const START_TIME: u64 = 30;
 
 /// The state of the stored chain.
@@ -35,7 +35,7 @@ pub(super) enum ChainStatus {
 }
 
 impl ChainStatus {
-    /// Returns the word for people.
+    /// Returns the word that the page shows.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::FullDisk => "full disk",
@@ -43,7 +43,7 @@ impl ChainStatus {
         }
     }
 
-    /// Returns the word for style sheets and file names.
+    /// Returns the word that style sheets and file names use.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Current => "current",
@@ -70,7 +70,7 @@ impl ChainStatus {
     ];
 }
 
-/// What the state of the chain follows from.
+/// What the state of the chain is decided from.
 #[derive(Clone, Debug)]
 pub(super) struct StatusReport {
     /// The state of the sync.
@@ -85,7 +85,7 @@ pub(super) struct StatusReport {
     pub tip_time: u32,
     /// How many seconds the program has run.
     pub uptime: u64,
-    /// How many headers a second arrive, while headers are downloaded.
+    /// How many headers a second were stored in the last few seconds, if that is known.
     pub speed: Option<f64>,
 }
 
@@ -122,7 +122,7 @@ impl StatusReport {
         (agreeing, self.live.connections.len())
     }
 
-    /// Returns which share of the expected headers is stored, from 0 to 1; `None` while no height is expected.
+    /// Returns the share of the expected headers that is stored, from 0 to 1; `None` while no height is expected.
     pub(super) fn share(&self) -> Option<f64> {
         let (height, expected) = (self.live.height, self.live.estimated_height);
         (expected > 0).then(|| (f64::from(height) / f64::from(expected)).min(1.0))

@@ -22,8 +22,7 @@ pub(crate) enum RestFormat {
 }
 
 impl RestFormat {
-    /// Splits a file name at its last point. If the extension is unknown, the format is `None` and the name is the whole file
-    /// name.
+    /// Splits a file name at its last dot. If the extension is unknown, returns the whole file name and `None`.
     ///
     /// Source: Bitcoin Core `ParseDataFormat`.
     pub(crate) fn split(file: &str) -> (&str, Option<Self>) {
@@ -63,7 +62,7 @@ impl RestError {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// Returns the error for a header or path that does not exist.
+    /// Returns the error for a block, header or path that does not exist.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
@@ -112,7 +111,7 @@ pub(super) fn parse_hash(text: &str) -> Result<BlockHash, RestError> {
     text.parse().map_err(|_| RestError::bad_request(format!("Invalid hash: {text}")))
 }
 
-/// Removes characters that could have a meaning where the text is shown.
+/// Removes all characters that could be special where the text is shown, such as `<` in HTML.
 ///
 /// Source: Bitcoin Core `SanitizeString`.
 pub(crate) fn sanitize(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! `/rest/headers`: up to 2000 headers of the best chain, from one with a hash on.
+//! `/rest/headers`: up to 2000 headers of the best chain, from the one with the requested hash on.
 
 use super::answer::{RestError, RestFormat, RestResult, check_warmup, json, parse_hash, respond};
 use crate::core_json::HeaderInfo;
@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 /// Most headers in an answer. Source: Bitcoin Core `MAX_REST_HEADERS_RESULTS`.
 const MAX_HEADERS: u32 = 2000;
 
-/// The number of headers if the request does not say it.
+/// The number of headers if the request does not give one.
 const DEFAULT_COUNT: &str = "5";
 
 /// The parameters after the question mark.
@@ -49,8 +49,12 @@ async fn answer(state: Arc<ServerState>, file: String, count: String) -> RestRes
     })?;
     let hash = parse_hash(text)?;
     let format = format.ok_or_else(RestError::unknown_format)?;
-    let _permit = state.large_result_permit().await;
-    let read = move || read_headers(&state, &hash, count, format);
+    let permit = state.large_result_permit().await;
+    // The thread holds the permit, and goes on when the client hangs up.
+    let read = move || {
+        let _permit = permit;
+        read_headers(&state, &hash, count, format)
+    };
     spawn_blocking(read).await.map_err(|error| RestError::internal(&error))?
 }
 
@@ -81,7 +85,7 @@ fn read_headers(
     Ok(respond(format, hex::encode(&Header::encode_all(&headers)) + "\n"))
 }
 
-/// Returns what `getblockheader` prints for the headers of the best chain from a height on.
+/// Returns what `getblockheader` prints for up to `count` headers of the best chain from a height on.
 fn infos(reader: &mut ChainReader, from: u32, count: u32) -> Result<Vec<HeaderInfo>, RestError> {
     let failed = |error| RestError::internal(&error);
     let tip = reader.tip().map_err(failed)?.height;

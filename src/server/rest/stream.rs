@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::spawn_blocking;
 use tracing::debug;
 
-/// How many bytes are sent at once.
+/// About how many bytes are sent at once.
 const PIECE: usize = 64 << 10;
 
 /// How many pieces may wait for a client that reads slowly.
@@ -83,12 +83,13 @@ fn write_range(
     })();
     if let Err(error) = written {
         debug!("http: /headers ended early: {error}");
-        // The error breaks the connection, so that a client does not take a part for the whole. The client may be gone.
+        // The error breaks the connection, so that a client does not take a part for the whole. Sending it fails if the
+        // client is gone.
         let _ = pieces.blocking_send(Err(io::Error::other(error)));
     }
 }
 
-/// Collects bytes into pieces, and sends those.
+/// Collects bytes into pieces, and sends each piece.
 struct PieceWriter {
     piece: Vec<u8>,
     pieces: Sender<io::Result<Bytes>>,

@@ -1,6 +1,6 @@
 //! Requests and replies around the methods: single calls and batches, JSON-RPC 1.0, 1.1 and 2.0.
 //!
-//! Source: Bitcoin Core `HTTPReq_JSONRPC` (`httprpc.cpp`), `JSONRPCRequest::parse` and `JSONRPCReplyObj` (`rpc/request.cpp`).
+//! Source: Bitcoin Core `HTTPReq_JSONRPC` (`httprpc.cpp`); `JSONRPCRequest::parse`, `JSONRPCReplyObj` (`rpc/request.cpp`).
 
 use super::error::{RpcCode, RpcError};
 use super::method::RpcResult;
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What a body asks for.
+/// The calls in a body.
 #[derive(Debug)]
 pub(super) enum RpcBody<'a> {
     /// One call.
@@ -22,7 +22,7 @@ pub(super) enum RpcBody<'a> {
 /// Reads a body.
 ///
 /// # Errors
-/// It is no JSON, or neither an object nor an array; or a batch has more than `most` calls.
+/// The body is not JSON, or neither an object nor an array; or a batch has more than `most` calls.
 pub(super) fn read_body(body: &[u8], most: usize) -> Result<RpcBody<'_>, RpcError> {
     let parse_error = |message: &str| RpcError::new(RpcCode::ParseError, message);
     let value: &RawValue = serde_json::from_slice(body).map_err(|_| parse_error("Parse error"))?;
@@ -50,28 +50,29 @@ pub(super) enum RpcVersion {
     /// 1.0 and 1.1: replies have both `result` and `error`, one of them null, and errors are HTTP errors too.
     #[default]
     Legacy,
-    /// 2.0: replies have one of both, and calls without an id have no reply.
+    /// 2.0: replies have either `result` or `error`, and calls without an id get no reply.
     Two,
 }
 
-/// A method and its parameters, or why there are none.
+/// The method and the parameters of a call, or the error if the call is not valid.
 pub(super) type RpcRequest<'a> = Result<(Cow<'a, str>, RpcArguments), RpcError>;
 
-/// What a call says about its reply.
+/// The parts of a call that its reply depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RpcCall<'a> {
-    /// Its id, as it came.
+    /// Its id, as the client sent it.
     pub id: Option<&'a RawValue>,
     /// Its version.
     pub version: RpcVersion,
 }
 
 impl<'a> RpcCall<'a> {
-    /// What is replied to before any call could be read.
+    /// The id and version of the reply if no call could be read.
     pub(super) const UNREAD: RpcCall<'static> =
         RpcCall { id: Some(RawValue::NULL), version: RpcVersion::Legacy };
 
-    /// Reads a call. What is no object has the version and the id of the call before it in its batch, as in Bitcoin Core.
+    /// Reads a call. If it is not an object, its reply has the version and the id of the call before it in the batch, as in
+    /// Bitcoin Core.
     pub(super) fn read(text: &'a RawValue, before: Self) -> (Self, RpcRequest<'a>) {
         let Ok(fields) = serde_json::from_str::<CallFields<'a>>(text.get()) else {
             return (before, Err(invalid_request("Invalid Request object")));
@@ -86,7 +87,7 @@ impl<'a> RpcCall<'a> {
         (call(version), request)
     }
 
-    /// Whether nobody waits for a reply.
+    /// Returns whether the client expects no reply.
     pub(super) fn is_notification(&self) -> bool {
         self.version == RpcVersion::Two && self.id.is_none()
     }
@@ -114,7 +115,7 @@ impl<'a> RpcCall<'a> {
     }
 }
 
-/// The fields of a call that mean something, as they came.
+/// The fields of a call that are used, as the client sent them.
 #[derive(Default)]
 struct CallFields<'a> {
     id: Option<&'a RawValue>,
@@ -135,7 +136,7 @@ enum CallField {
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for CallFields<'a> {
-    /// Unlike a derived one, it takes the last of equal fields, and tells null from a field that is not there.
+    /// Unlike a derived implementation, takes the last of fields with the same name, and tells null from a missing field.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(CallVisitor)
     }
@@ -199,7 +200,7 @@ fn arguments_of(value: Option<&RawValue>) -> Result<RpcArguments, RpcError> {
     let Some(value) = value.filter(|value| !is_null(value)) else {
         return Ok(RpcArguments::Positional(Vec::new()));
     };
-    // What is nested deeper than 128 is no parameter of any method.
+    // serde_json refuses values nested more than 127 levels deep. No method has such a parameter.
     match value.get().as_bytes().first() {
         Some(b'[') => serde_json::from_str(value.get()).map(RpcArguments::Positional),
         Some(b'{') => serde_json::from_str(value.get()).map(RpcArguments::Named),

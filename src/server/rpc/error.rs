@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Bitcoin Core `RPCErrorCode` (`rpc/protocol.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RpcCode {
-    /// The request is no request object.
+    /// The call is not a valid request object.
     InvalidRequest = -32600,
     /// There is no such method.
     MethodNotFound = -32601,
@@ -15,7 +15,7 @@ pub(crate) enum RpcCode {
     InvalidParams = -32602,
     /// This program is at fault.
     InternalError = -32603,
-    /// The body is no JSON.
+    /// The body is not JSON.
     ParseError = -32700,
     /// Any other error, such as a wrong number of parameters.
     Misc = -1,
@@ -33,7 +33,7 @@ pub(crate) enum RpcCode {
     NodeAlreadyAdded = -23,
     /// The peer was not added.
     NodeNotAdded = -24,
-    /// A rule refuses a transaction or block.
+    /// A transaction or block cannot be submitted.
     VerifyError = -25,
     /// A rule refuses a transaction or block. The message is the rule's name.
     VerifyRejected = -26,
@@ -73,7 +73,7 @@ impl RpcError {
         Self::new(RpcCode::InvalidAddressOrKey, message)
     }
 
-    /// Returns the error for a fault of this program, whose message is the cause.
+    /// Returns the error for a fault of this program. The message is the cause.
     pub(crate) fn internal(cause: &impl ToString) -> Self {
         Self::new(RpcCode::InternalError, cause.to_string())
     }

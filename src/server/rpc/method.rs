@@ -12,18 +12,18 @@ use std::sync::Arc;
 /// What a method returns: the text of a JSON value, or an error object.
 pub(crate) type RpcResult = Result<String, RpcError>;
 
-/// Bytes that most results fit in: those of a header, whose text need not be moved then while it grows.
+/// The bytes to reserve for a result. The JSON of a header fits, so that it is not reallocated while it is written.
 const USUAL_RESULT: usize = 1024;
 
-/// The work of a method that waits for something.
+/// The future of a method that waits for something.
 pub(super) type RpcFuture = Pin<Box<dyn Future<Output = RpcResult> + Send>>;
 
 /// How a method is run.
 #[derive(Clone, Copy)]
 pub(super) enum RpcRun {
-    /// At once: it reads some headers at most.
+    /// Runs at once, on a thread that answers requests, so it should read few headers.
     Now(fn(&ServerState, &RpcParams) -> RpcResult),
-    /// It waits for peers, for a new tip, or for a long read on another thread.
+    /// Waits for peers, for a new tip, or for a long read on another thread.
     Later(fn(Arc<ServerState>, RpcParams) -> RpcFuture),
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Method {
     pub params: &'static [RpcParam],
     /// What it does, for `help`.
     pub about: &'static str,
-    /// Whether it cannot answer before the first sync has stored something.
+    /// Whether it needs a stored header besides genesis.
     pub needs_chain: bool,
     /// How it is run.
     pub run: RpcRun,
@@ -50,7 +50,7 @@ pub(super) struct MethodGroup {
 }
 
 impl Method {
-    /// Returns the method and its parameters in a line, as `getblockhash height`.
+    /// Returns the method and its parameters in one line, such as `getblockhash height`.
     pub(super) fn usage(&self) -> String {
         let mut usage = self.name.to_owned();
         let mut optional = 0;
@@ -82,19 +82,19 @@ impl Method {
     }
 }
 
-/// Turns a value into a result.
+/// Returns a value, as JSON, as the result of a method.
 pub(super) fn done(value: &impl Serialize) -> RpcResult {
     let mut text = Vec::with_capacity(USUAL_RESULT);
     serde_json::to_writer(&mut text, value).map_err(|error| RpcError::internal(&error))?;
     String::from_utf8(text).map_err(|error| RpcError::internal(&error))
 }
 
-/// A parameter that has to be given.
+/// Makes a parameter that must be given.
 pub(super) const fn required(names: &'static str, kind: RpcType, about: &'static str) -> RpcParam {
     RpcParam { names, kind, required: true, about }
 }
 
-/// A parameter that may be left out.
+/// Makes a parameter that may be left out.
 pub(super) const fn optional(names: &'static str, kind: RpcType, about: &'static str) -> RpcParam {
     RpcParam { names, kind, required: false, about }
 }

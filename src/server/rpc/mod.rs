@@ -27,13 +27,13 @@ use std::time::Instant;
 /// How many calls a batch may have.
 const MAX_BATCH: usize = 10_000;
 
-/// How much text the replies of one batch may have in all (bytes): what exceeds it is an error of its own.
+/// Once the replies of a batch are longer than this in all (bytes), each further call gets an error.
 const MAX_REPLIES: usize = 64 << 20;
 
-/// About how much text a reply has around its result (bytes).
+/// About how many bytes a reply has around its result.
 const REPLY_FRAME: usize = 256;
 
-/// Answers a body that was posted by somebody with credentials.
+/// Answers the body of a request whose credentials were accepted.
 pub(super) async fn answer(state: Arc<ServerState>, body: Bytes) -> Response {
     match read_body(&body, MAX_BATCH) {
         Ok(RpcBody::Single(call)) => single(&state, call).await,
@@ -55,7 +55,7 @@ async fn batch(state: &Arc<ServerState>, calls: &[&RawValue]) -> Response {
         }
         before = call;
     }
-    // An empty batch has an empty reply, one of notifications has none.
+    // The reply to an empty batch is an empty array. A batch of notifications has no reply.
     if replies.len() == 1 && !calls.is_empty() {
         return StatusCode::NO_CONTENT.into_response();
     }
@@ -78,13 +78,13 @@ async fn single(state: &Arc<ServerState>, call: &RawValue) -> Response {
         Err(error) if is_request && call.version == RpcVersion::Two => {
             reply(StatusCode::OK, call, &Err(error))
         }
-        // A request that is none is an error of HTTP in every version.
+        // If the call is not a valid request, the HTTP status is an error, too, in every version.
         Err(error) => failure(call, error),
         Ok(result) => reply(StatusCode::OK, call, &Ok(result)),
     }
 }
 
-/// Bitcoin Core `JSONErrorReply`: before 2.0, an error of a call is one of HTTP, too.
+/// Replies with an error, which sets the HTTP status, too. Source: Bitcoin Core `JSONErrorReply`.
 fn failure(call: RpcCall<'_>, error: RpcError) -> Response {
     let status = match error.code {
         code if code == RpcCode::InvalidRequest as i32 => StatusCode::BAD_REQUEST,

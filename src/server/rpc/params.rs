@@ -1,4 +1,4 @@
-//! The parameters of methods: their names and types, and the checks before a method runs, which are Bitcoin Core's.
+//! The parameters of methods: their names and types, and Bitcoin Core's checks of them before a method runs.
 //!
 //! Source: Bitcoin Core `transformNamedArguments` (`rpc/server.cpp`), `RPCHelpMan::HandleRequest` and
 //! `RPCArg::MatchesType` (`rpc/util.cpp`).
@@ -67,7 +67,7 @@ pub(crate) struct RpcParam {
     pub names: &'static str,
     /// Its type.
     pub kind: RpcType,
-    /// Whether it has to be given.
+    /// Whether a call must give it.
     pub required: bool,
     /// What it is, for `help`.
     pub about: &'static str,
@@ -92,8 +92,8 @@ impl RpcParams {
     /// Puts arguments into a method's order and checks their types.
     ///
     /// # Errors
-    /// A name is unknown, a parameter is given twice or has the wrong type, or there are too many or too few. In the last case
-    /// the error is `None`, and its message is the method's help.
+    /// A name is unknown, a parameter is given twice or has the wrong type, or there are too many or too few. In the
+    /// last case the error is `None`, and the caller replies with the method's help.
     pub(super) fn new(
         arguments: RpcArguments,
         params: &[RpcParam],
@@ -153,7 +153,7 @@ impl RpcParams {
     /// Source: Bitcoin Core `ParseVerbosity`.
     ///
     /// # Errors
-    /// It is neither, or a number that [`RpcParams::integer`] does not accept.
+    /// The value is neither, or is a number that [`RpcParams::integer`] does not accept.
     pub(crate) fn verbosity(&self, at: usize) -> Result<Option<i32>, RpcError> {
         match self.value(at) {
             Value::Bool(verbose) => Ok(Some(i32::from(*verbose))),
@@ -162,10 +162,10 @@ impl RpcParams {
         }
     }
 
-    /// Returns the bytes of hex digits. As in Bitcoin Core's `ParseHexV`, there is at least one.
+    /// Decodes a parameter of hex digits. As in Bitcoin Core's `ParseHexV`, there must be at least one byte.
     ///
     /// # Errors
-    /// The text is something else. The message contains `name`, which is the parameter's.
+    /// The text is empty or not hex. The message contains `name`, the parameter's name.
     pub(crate) fn hex(&self, at: usize, name: &str) -> Result<Vec<u8>, RpcError> {
         let text = self.text(at);
         let bytes = hex::decode(text).ok().filter(|bytes| !bytes.is_empty());
@@ -192,7 +192,7 @@ impl RpcParams {
 /// Parses a hash as Bitcoin Core's `ParseHashV` does.
 ///
 /// # Errors
-/// The text is not 64 hex digits. The message contains `name`, which is the parameter's.
+/// The text is not 64 hex digits. The message contains `name`, the parameter's name.
 pub(crate) fn parse_hash<T: FromStr>(text: &str, name: &str) -> Result<T, RpcError> {
     if text.len() != 64 {
         let got = text.len();

@@ -93,7 +93,7 @@ fn damage_anywhere_never_gives_a_wrong_answer_and_a_repair_and_a_sync_restore_ev
     let templates = [template(LastEnd::Killed), synced(&peer)];
     let mut random = StdRng::seed_from_u64(37);
     let mut tallies = BTreeMap::<(bool, Damage), Tally>::new();
-    for round in 0..trials(40) {
+    for round in trials(40) {
         let damage = Damage::ALL[round as usize % Damage::ALL.len()];
         let is_closed: bool = random.random();
         let folder = copy_of(&templates[usize::from(is_closed)]);

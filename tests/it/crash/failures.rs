@@ -20,7 +20,7 @@ const SMALL_DISK: u32 = 24 << 10;
 #[test]
 fn whatever_is_killed_loses_nothing_that_was_acknowledged() {
     let mut world = World::new(31);
-    for round in 0..trials(14) {
+    for round in trials(14) {
         let (task, folder) = (World::task(round), tempdir().expect("a folder"));
         world.prepare(task, folder.path());
         let mut running = world.start(task, folder.path(), &[]);
@@ -60,7 +60,7 @@ fn a_disk_that_becomes_read_only_during_any_command_loses_nothing_that_was_ackno
 /// Lets something happen to the disk below a task, and checks what is on it once it has been mounted again.
 fn on_a_disk(what: &str, world: &mut World, happen: impl Fn(&mut World, &Disk, Task) -> Finished) {
     let Some(mut disk) = Disk::ext4_or_skip_loudly(what) else { return };
-    for round in 0..trials(7) {
+    for round in trials(7) {
         let task = World::task(round);
         // What is copied there has to be on the disk before anything happens.
         disk.unmount();
@@ -86,7 +86,7 @@ fn a_disk_that_was_full_and_has_room_again_has_every_header_that_was_stored() {
         Err(reason) => return skip(&format!("full disks (root, tmpfs, loop devices): {reason}")),
     };
     let mut full = 0;
-    for round in 0..trials(14) {
+    for round in trials(14) {
         let (task, disk) = (World::task(round), &disks[world.random.random_range(0..2)]);
         let (data_dir, filler) = (disk.folder(), disk.folder().with_file_name("filler"));
         world.prepare(task, &data_dir);
@@ -124,7 +124,7 @@ fn calls_that_fail_as_on_a_broken_disk_are_errors_and_lose_nothing_that_was_ackn
     let mut world = World::new(35);
     let mut calls = BTreeMap::<(Task, char), u64>::new();
     let mut failed = 0;
-    for round in 0..trials(21) {
+    for round in trials(21) {
         let (task, folder) = (World::task(round), tempdir().expect("a folder"));
         world.prepare(task, folder.path());
         let failure = a_failure(&mut world, &failing, &mut calls, (task, folder.path()));
@@ -177,7 +177,7 @@ fn limits_of_memory_threads_and_files_are_errors_and_lose_nothing_that_was_ackno
     } else {
         say("limits of threads: skipped without root, since those of a user count together");
     }
-    for round in 0..trials(21) {
+    for round in trials(21) {
         let (task, folder) = (World::task(round), tempdir().expect("a folder"));
         world.prepare(task, folder.path());
         let prefix = match (world.random.random_range(0..3), user) {

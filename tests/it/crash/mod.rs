@@ -28,10 +28,15 @@ const STORED: u32 = 20_000;
 /// Seconds between headers.
 const SPACING: u32 = 20;
 
-/// `short` of them, or as many as are asked for.
-fn trials(short: u32) -> u32 {
+/// Numbers `short` trials, or as many as are asked for. Long runs report their progress.
+fn trials(short: u32) -> impl Iterator<Item = u32> {
     let asked = std::env::var("LIGHTCLIENT_TRIALS").ok();
-    asked.map_or(short, |count| count.parse().expect("LIGHTCLIENT_TRIALS is a number"))
+    let count = asked.map_or(short, |count| count.parse().expect("LIGHTCLIENT_TRIALS is a number"));
+    (0..count).inspect(move |number| {
+        if *number > 0 && number % 250 == 0 {
+            say(&format!("{number} of {count} trials"));
+        }
+    })
 }
 
 fn say(what: &str) {

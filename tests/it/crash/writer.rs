@@ -28,7 +28,7 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
     }
     let mut random = StdRng::seed_from_u64(30);
     let mut folder = tempdir().unwrap();
-    for kill in 0..trials(30) {
+    for kill in trials(30) {
         if kill % 10 == 0 {
             folder = tempdir().unwrap();
         }
@@ -75,7 +75,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
     disk.unmount();
     let mut random = StdRng::seed_from_u64(20);
 
-    for cut in 0..trials(20) {
+    for cut in trials(20) {
         if cut % 5 == 0 {
             disk.format();
         }

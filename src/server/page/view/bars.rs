@@ -4,13 +4,13 @@ use super::text::interval;
 use maud::{Markup, html};
 use std::fmt::Write;
 
-/// Height of the row of bars, in its own units.
+/// Height of the row of bars, in units of the drawing.
 const STRIP_HEIGHT: f64 = 40.0;
 
-/// An interval (in seconds) whose bar is as high as the row.
+/// The bar of an interval this long (in seconds), or longer, is as high as the row.
 const LONGEST: f64 = 7200.0;
 
-/// Intervals longer than this (in seconds) have another colour. One in four hundred is that long.
+/// Intervals longer than this (in seconds) have another colour. About one in four hundred is that long.
 const LONG: i64 = 3600;
 
 /// Bits of a hash.
@@ -53,7 +53,7 @@ fn strip_text(seconds: &[i64]) -> String {
     }
 }
 
-/// Draws a number of 256 bits on a logarithmic scale: one cell for each bit below its leading zeros.
+/// Draws a number of 256 bits on a logarithmic scale: one cell for each bit that is not a leading zero.
 pub(super) fn cells(name: &str, zero_bits: u32) -> Markup {
     let text = format!("{name}: {zero_bits} leading zero bits of {BITS}");
     html! {

@@ -114,7 +114,7 @@ fn fields(data: &HeaderData) -> Markup {
     }
 }
 
-/// The header's 80 bytes. The page highlights those of the field that the user points at.
+/// Shows the header's 80 bytes. The page highlights the bytes of the field that the user points at.
 fn bytes(data: &HeaderData) -> Markup {
     let raw: [u8; HEADER_LEN] = data.header.encode();
     html! {

@@ -57,15 +57,15 @@ impl PageFrame<'_> {
     }
 }
 
-/// Returns a page that says why the requested one cannot be shown.
-pub(super) fn failure(params: &Params, reason: &str) -> Markup {
+/// Returns a page that says why the requested one cannot be shown. `title` is what its HTTP status means.
+pub(super) fn failure(params: &Params, title: &str, reason: &str) -> Markup {
     let contents = html! {
         section.failure {
-            h1 { "Not found" }
+            h1 { (title) }
             p { (reason) }
             p { a href="/" { "To the tip" } }
         }
     };
-    let frame = PageFrame { params, title: "Not found", icon: "alone", now: 0, live: false };
+    let frame = PageFrame { params, title, icon: "alone", now: 0, live: false };
     frame.wrap(&contents)
 }

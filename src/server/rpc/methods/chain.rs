@@ -1,4 +1,4 @@
-//! What the stored chain answers: heights, hashes, headers, tips, statistics.
+//! The methods for the stored chain: heights, hashes, headers, tips, statistics.
 //!
 //! Source: Bitcoin Core `rpc/blockchain.cpp`, `rpc/mining.cpp`.
 
@@ -84,7 +84,7 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
             ],
             about: "Returns the estimated hashes a second of the network.",
             needs_chain: true,
-            run: RpcRun::Now(getnetworkhashps),
+            run: RpcRun::Later(getnetworkhashps),
         },
         Method {
             name: "waitfornewblock",

@@ -1,4 +1,4 @@
-//! Raw transactions: sent to the network, and shown. Source: Bitcoin Core `rpc/mempool.cpp`, `rpc/rawtransaction.cpp`.
+//! Sends and decodes raw transactions. Source: Bitcoin Core `rpc/mempool.cpp`, `rpc/rawtransaction.cpp`.
 
 use crate::core_json::{Amount, ScriptInfo, TxInfo, decode_raw_tx, is_burned};
 use crate::primitives::hex;
@@ -12,10 +12,10 @@ use crate::wire::{MAX_MONEY, Transaction};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// The parameter that asks for our own form of a result.
+/// The position of the parameter `verbose`, which Bitcoin Core does not have.
 const VERBOSE: usize = 3;
 
-/// The fee rate from which on `maxfeerate` is taken for a mistake: 1 BTC/kvB. Source: Bitcoin Core `ParseFeeRate`.
+/// A `maxfeerate` of at least this is refused as a mistake: 1 BTC/kvB. Source: Bitcoin Core `ParseFeeRate`.
 const TOO_HIGH_FEE_RATE: Amount = Amount(100_000_000);
 
 pub(super) const GROUP: MethodGroup = MethodGroup {
@@ -96,7 +96,7 @@ fn sendrawtransaction(state: Arc<ServerState>, params: RpcParams) -> RpcFuture {
         check(&transaction)?;
         let _permit = state.peer_requests().acquire().await?;
         let sent = state.client().broadcast(transaction).await?;
-        // Peers that have fetched it do not ask again.
+        // Peers that have fetched the transaction before do not ask for it again.
         if sent.asked == 0 && !state.was_sent(&sent.txid) {
             return Err(nobody_asked(sent.announced));
         }
@@ -129,7 +129,7 @@ fn check_burned(transaction: &Transaction, most: Amount) -> Result<(), RpcError>
     Ok(())
 }
 
-/// What Bitcoin Core refuses without a look at the chain, in its order.
+/// Checks what Bitcoin Core checks without looking at the chain, in the same order.
 fn check(transaction: &Transaction) -> Result<(), RpcError> {
     let refused = |rule: &str| RpcError::new(RpcCode::VerifyRejected, rule);
     transaction.view().check().map_err(|fault| refused(fault.rule()))?;
@@ -142,7 +142,7 @@ fn amount(value: &Value) -> Result<Option<Amount>, RpcError> {
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) => text.clone(),
-        // A floating-point number is never written with an exponent here.
+        // `to_string` never writes an `f64` with an exponent.
         Value::Number(number) => number.as_i64().map_or_else(
             || number.as_f64().unwrap_or(f64::INFINITY).to_string(),
             |number| number.to_string(),
@@ -158,7 +158,7 @@ fn amount(value: &Value) -> Result<Option<Amount>, RpcError> {
     Ok(Some(amount))
 }
 
-/// `bitcoin-cli` sends named parameters that it does not know as text.
+/// Reads a boolean. It may be text, because `bitcoin-cli` sends named parameters that it does not know as text.
 fn is_true(value: &Value) -> Result<bool, RpcError> {
     match value {
         Value::Null => Ok(false),

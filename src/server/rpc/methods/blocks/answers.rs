@@ -1,4 +1,4 @@
-//! Blocks, and transactions in them or in a peer's memory pool.
+//! Answers with blocks, and with transactions from blocks or from a peer's memory pool.
 
 use super::download::{download, header_of, make};
 use crate::core_json::{BlockInfo, HeaderInfo, TxWithHex};
@@ -29,7 +29,7 @@ pub(crate) async fn block(state: Arc<ServerState>, hash: BlockHash, verbosity: i
         if verbosity <= 0 {
             return done(&hex::encode(block.block().bytes()));
         }
-        // Read again: the chain may have gone on while the block came.
+        // The header is read again, because the chain may have grown while the block was downloaded.
         let header = header_of(state, &hash, BLOCK_NOT_FOUND)?;
         let whole = (verbosity > 1).then_some(state.params().network);
         done(&BlockInfo::new(header, &block, whole))
@@ -37,7 +37,7 @@ pub(crate) async fn block(state: Arc<ServerState>, hash: BlockHash, verbosity: i
     .await
 }
 
-/// What `getrawtransaction` says of a transaction, in Bitcoin Core's order.
+/// The keys of `getrawtransaction`, in Bitcoin Core's order.
 #[derive(Serialize)]
 struct FoundTx {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ struct FoundTx {
     place: Option<PlaceOfTx>,
 }
 
-/// The block of a transaction. Source: Bitcoin Core `TxToJSON`.
+/// The keys about a transaction's block. Source: Bitcoin Core `TxToJSON`.
 #[derive(Serialize)]
 struct PlaceOfTx {
     blockhash: String,
@@ -74,7 +74,7 @@ impl PlaceOfTx {
 pub(super) fn getrawtransaction(state: Arc<ServerState>, params: RpcParams) -> RpcFuture {
     Box::pin(async move {
         let txid = params.txid(0, "parameter 1")?;
-        // The merkle root of a single transaction is its id.
+        // The merkle root of a block with a single transaction is that transaction's id.
         if txid.0 == state.params().genesis.merkle_root.0 {
             return Err(RpcError::not_found(
                 "The genesis block coinbase is not considered an ordinary transaction and cannot be retrieved",

@@ -1,4 +1,4 @@
-//! What these methods share: blocks from the cache or from peers, and results that are made on another thread.
+//! Gets blocks from the cache or from peers, and makes large results on another thread.
 
 use crate::core_json::HeaderInfo;
 use crate::node::WantedBlock;
@@ -48,7 +48,7 @@ pub(super) fn header_of(
     stored.map(|(_, info)| info).ok_or_else(|| RpcError::not_found(not_stored))
 }
 
-/// Makes a large result, such as the JSON of a block, on another thread. Only a few are made at once, since they take memory.
+/// Makes a large result, such as the JSON of a block, on another thread. Only a few are made at once, to bound the memory.
 pub(super) async fn make(
     state: Arc<ServerState>,
     make: impl FnOnce(&ServerState) -> RpcResult + Send + 'static,

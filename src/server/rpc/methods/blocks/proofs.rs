@@ -67,7 +67,7 @@ pub(super) fn verifytxoutproof(state: &ServerState, params: &RpcParams) -> RpcRe
     done(&txids)
 }
 
-/// Checks a proof; what follows it is ignored, as in Bitcoin Core.
+/// Checks a proof. Ignores the bytes that follow it, as Bitcoin Core does.
 fn read(bytes: &[u8]) -> Result<CheckedProof, InvalidProof> {
     match CheckedProof::check(bytes) {
         Err(InvalidProof::Form(DecodeError::Trailing { expected, .. })) => {
@@ -77,7 +77,7 @@ fn read(bytes: &[u8]) -> Result<CheckedProof, InvalidProof> {
     }
 }
 
-/// Bitcoin Core's words for the two faults of form that are common.
+/// Returns the message for a proof that cannot be decoded. For the two common faults it is Bitcoin Core's.
 fn form_error(error: &InvalidProof) -> String {
     match error {
         InvalidProof::Form(DecodeError::Truncated { .. }) => {

@@ -4,12 +4,14 @@ use crate::core_json::{Float, HeaderInfo, serialize_float, sixteen_digits};
 use crate::primitives::Network;
 use crate::query::{StoredHeader, hash_rate};
 use crate::server::rpc::error::{RpcCode, RpcError};
-use crate::server::rpc::method::{RpcResult, done};
+use crate::server::rpc::method::{RpcFuture, RpcResult, done};
 use crate::server::rpc::params::RpcParams;
 use crate::server::state::ServerState;
 use serde::Serialize;
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
 
-/// Over how many blocks the hash rate is estimated where nothing else is said. Source: Bitcoin Core `getnetworkhashps`.
+/// Over how many blocks the hash rate is estimated by default. Source: Bitcoin Core `getnetworkhashps`.
 const DEFAULT_BLOCKS: i64 = 120;
 
 /// The keys of `getblockchaininfo`, in Bitcoin Core's order.
@@ -44,7 +46,7 @@ pub(crate) fn blockchain_info(state: &ServerState) -> Result<BlockchainInfo, Rpc
     Ok(BlockchainInfo {
         chain: chain_name(params.network),
         blocks: info.height,
-        // Headers that a branch under check has shown are known, and not stored yet.
+        // The headers of a presync are known, but not stored yet.
         headers: live.presync_height.unwrap_or(0).max(info.height),
         bestblockhash: info.hash,
         bits: info.bits,
@@ -62,7 +64,7 @@ pub(crate) fn blockchain_info(state: &ServerState) -> Result<BlockchainInfo, Rpc
     })
 }
 
-/// Returns Bitcoin Core's name of a network.
+/// Returns Bitcoin Core's name for a network.
 pub(crate) fn chain_name(network: Network) -> &'static str {
     match network {
         Network::Mainnet => "main",
@@ -76,7 +78,7 @@ pub(crate) fn chain_name(network: Network) -> &'static str {
 fn tip(state: &ServerState) -> Result<StoredHeader, RpcError> {
     let mut reader = state.chain();
     let height = reader.tip()?.height;
-    // The chain may become shorter, by a branch with more work, between the two reads: then its tip is read again.
+    // Between the two reads, a shorter branch with more work may replace the chain's end. Then the new tip is read.
     let stored = match reader.header(height)? {
         Some(stored) => Some(stored),
         None => {
@@ -100,8 +102,20 @@ pub(super) fn getdifficulty(state: &ServerState, _: &RpcParams) -> RpcResult {
     done(&Float(tip_info(state)?.difficulty))
 }
 
-/// Bitcoin Core `GetNetworkHashPS`.
-pub(super) fn getnetworkhashps(state: &ServerState, params: &RpcParams) -> RpcResult {
+/// Runs on another thread, since it may read the whole chain.
+pub(super) fn getnetworkhashps(state: Arc<ServerState>, params: RpcParams) -> RpcFuture {
+    Box::pin(async move {
+        let permit = state.large_result_permit().await;
+        let estimated = spawn_blocking(move || {
+            let _permit = permit;
+            network_hash_rate(&state, &params)
+        });
+        estimated.await.map_err(|error| RpcError::internal(&error))?
+    })
+}
+
+/// Source: Bitcoin Core `GetNetworkHashPS`.
+fn network_hash_rate(state: &ServerState, params: &RpcParams) -> RpcResult {
     let blocks = params.integer::<i32>(0)?.map_or(DEFAULT_BLOCKS, i64::from);
     let height = params.integer::<i32>(1)?.map_or(-1, i64::from);
     let tip = state.tip().height;
@@ -120,6 +134,6 @@ pub(super) fn getnetworkhashps(state: &ServerState, params: &RpcParams) -> RpcRe
         return done(&0);
     }
     let first = height - blocks.min(height);
-    let run = state.chain().run(first, height - first + 1)?;
-    done(&Float(sixteen_digits(hash_rate(&run).unwrap_or(0.0))))
+    let rate = hash_rate(&mut state.chain(), first, height)?;
+    done(&Float(sixteen_digits(rate.unwrap_or(0.0))))
 }

@@ -53,10 +53,11 @@ async fn wait(
     let (mut changes, mut stopping) = (state.live_changes(), state.stopping());
     let mut stopping = std::pin::pin!(async move { stopping.wait_for(|stop| *stop).await.is_ok() });
     let wanted = async {
-        // The tip is read after each change: what `changes` holds may be older.
+        let mut is_syncing = true;
+        // The tip is read from the store after each change, because the value in `changes` may be older.
         while !is_wanted(&state.tip()) {
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() { std::future::pending::<()>().await },
+                changed = changes.changed(), if is_syncing => is_syncing = changed.is_ok(),
                 _ = &mut stopping => return,
             }
         }

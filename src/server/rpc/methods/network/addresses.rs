@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// A network whose addresses the address manager does not keep.
 const CJDNS: &str = "cjdns";
 
-/// Returns Bitcoin Core's name of a network.
+/// Returns Bitcoin Core's name for a network.
 pub(super) fn network_name(network: AddressNetwork) -> &'static str {
     match network {
         AddressNetwork::Ipv4 => "ipv4",

@@ -75,7 +75,7 @@ pub(super) fn disconnectnode(state: Arc<ServerState>, params: RpcParams) -> RpcF
         let choice = match (params.has(0), params.has(1)) {
             (true, false) => Some(PeerChoice::Address(params.text(0).to_owned())),
             (_, true) if params.text(0).is_empty() => {
-                // A negative number is that of no peer.
+                // No peer has a negative number, and none has `u64::MAX`.
                 let id: i64 = params.integer(1)?.unwrap_or_default();
                 Some(PeerChoice::Id(u64::try_from(id).unwrap_or(u64::MAX)))
             }
@@ -109,7 +109,8 @@ pub(super) fn setnetworkactive(state: Arc<ServerState>, params: RpcParams) -> Rp
         state.client().inbound_peers().set_active(active);
         let peers = state.client().peer_control();
         let now = peers.ask(|answer| PeerRequest::SetNetworkActive(active, answer)).await?;
-        // What is asked next must find the network as it is now. An error means that the sync has ended.
+        // The reply waits for the live state to change, so that the next call sees it. An error means that the sync has
+        // ended.
         state.client().live().wait_for(|live| live.network_off != now).await.ok();
         done(&now)
     })

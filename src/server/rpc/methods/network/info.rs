@@ -1,4 +1,4 @@
-//! What this program tells peers about itself, how it reaches networks, and how many bytes were exchanged.
+//! Shows what this program tells peers about itself, how it reaches networks, and how many bytes were exchanged.
 
 use crate::chainstate::unix_now_millis;
 use crate::core_json::Amount;
@@ -9,11 +9,11 @@ use crate::server::state::ServerState;
 use serde::Serialize;
 use serde_json::json;
 
-/// The version of Bitcoin Core whose RPC this is. Clients choose by it what they ask for.
+/// The version of Bitcoin Core (31.0) whose RPC this program offers. Clients decide by it which calls to make.
 const CORE_VERSION: u32 = 310_000;
 
-/// The lowest fee rate at which Bitcoin Core relays transactions, in satoshi for 1,000 virtual bytes. Source: Bitcoin
-/// Core 29 `DEFAULT_MIN_RELAY_TX_FEE`, `DEFAULT_INCREMENTAL_RELAY_FEE`.
+/// The lowest fee rate at which Bitcoin Core 29.0 relays transactions, in satoshi for 1,000 virtual bytes. Later versions
+/// relay at 100. Source: Bitcoin Core 29.0 `DEFAULT_MIN_RELAY_TX_FEE`, `DEFAULT_INCREMENTAL_RELAY_FEE`.
 const RELAY_FEE: Amount = Amount(1000);
 
 /// The keys of `getnetworkinfo`, in Bitcoin Core's order.
@@ -47,7 +47,7 @@ struct NetworkReach {
     proxy_randomize_credentials: bool,
 }
 
-/// Returns how many peers connected to us, and to how many we connected.
+/// Returns the numbers of inbound and of outbound connections.
 fn connection_counts(state: &ServerState) -> (usize, usize) {
     (state.client().inbound_peers().count(), state.live().peers)
 }
@@ -99,7 +99,7 @@ fn networks(state: &ServerState) -> Vec<NetworkReach> {
         .into()
 }
 
-/// Returns the median of the peers' clocks minus ours, in seconds; 0 without peers.
+/// Returns the median of how far the peers' clocks are ahead of ours, in seconds; 0 without peers.
 fn median_offset(peers: &[PeerStatus]) -> i64 {
     let mut offsets: Vec<i64> = peers.iter().map(|peer| peer.time_offset).collect();
     offsets.sort_unstable();

@@ -113,7 +113,7 @@ impl<'a> RpcPeerInfo<'a> {
     }
 }
 
-/// Writes seconds with the microseconds that Bitcoin Core's clock has.
+/// Writes a time in seconds, rounded down to microseconds, the precision of Bitcoin Core's clock.
 fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(Duration::from_micros(micros(*time)).as_secs_f64())
 }
