@@ -86,7 +86,7 @@ pub use spv::{
 };
 pub use sync::Stopped;
 
-/// What the tests and benches of this crate need of its inner parts. It is no part of the API, and changes without
+/// Inner parts of this crate that its tests and benches use. This module is not part of the API, and changes without
 /// notice.
 #[doc(hidden)]
 pub mod testing {
@@ -96,12 +96,12 @@ pub mod testing {
     use crate::store::Fault;
     use std::path::Path;
 
-    /// The lowest ancestor that [`resume_branch`] has to be given.
+    /// Returns the height of the lowest ancestor that [`resume_branch`] needs.
     pub fn resume_from(params: &Params, height: u32) -> u32 {
         Branch::resume_from(params, height)
     }
 
-    /// A branch whose headers nobody checks: see `Branch::resume`.
+    /// Returns a branch whose headers are not checked: see `Branch::resume`.
     ///
     /// # Errors
     /// Too few ancestors.
@@ -114,7 +114,7 @@ pub mod testing {
         Branch::resume(params, height, chainwork, ancestors)
     }
 
-    /// The first fault that `verify` finds in a network's folder.
+    /// Returns the first fault that `verify` finds in a network's folder.
     ///
     /// # Errors
     /// Nothing is stored, the folder is in use, or reading failed for a reason other than damage.

@@ -4,7 +4,7 @@ use super::branch::ResumeError;
 use crate::primitives::{BlockHash, Header, Work};
 use std::error::Error;
 
-/// The active chain as the tree needs to look back on it: handed in, so that the tree itself does no I/O.
+/// Read access to the active chain. The caller hands it in, so that the tree itself does no I/O.
 pub trait Ancestors {
     /// The error of reading.
     type Error: Error;
@@ -28,7 +28,7 @@ pub trait Ancestors {
     fn chainwork(&self, height: u32) -> Result<Work, Self::Error>;
 }
 
-/// Why the tree could not judge a batch; never the fault of who sent it.
+/// Why the tree could not judge a batch. The sender of the batch is never at fault.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError<E: Error> {
     /// The active chain could not be read.

@@ -7,7 +7,7 @@ use crate::primitives::{BlockHash, Header, Target};
 /// Headers with proof of work, each the parent of the next. Their ancestors are not known yet.
 ///
 /// Each header has its parent's hash, so only the last header's own hash is kept besides. While many batches wait to be
-/// connected, that saves a third of their memory.
+/// connected, that saves more than a quarter of their memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkedBatch {
     headers: Vec<Header>,
@@ -24,12 +24,12 @@ pub struct BatchFault {
     pub index: usize,
     /// Its hash.
     pub hash: BlockHash,
-    /// The rule.
+    /// The rule that it breaks.
     pub violation: Violation,
 }
 
 impl BatchFault {
-    /// Returns the fault as a rejection; `height` is the faulty header's.
+    /// Returns the fault as a rejection; `height` is the height of the faulty header.
     pub fn at(self, height: u32) -> Rejection {
         Rejection { height, hash: self.hash, violation: self.violation }
     }
@@ -88,10 +88,10 @@ impl LinkedBatch {
         self
     }
 
-    /// Adds the batch that follows this one, any to an empty one; gives it back where it does not.
+    /// Appends the batch that follows this one. An empty batch takes any other.
     ///
     /// # Errors
-    /// `next` does not start where this batch ends.
+    /// Returns `next` if it does not start where this batch ends.
     pub fn append(&mut self, mut next: Self) -> Result<(), Self> {
         if next.headers.is_empty() {
             return Ok(());
@@ -117,15 +117,16 @@ impl LinkedBatch {
     }
 }
 
-/// Hashes the headers and checks proof of work and links; the good ones before a fault are returned.
+/// Hashes the headers, and checks their proof of work and links. Returns the good headers before the first fault, and the
+/// fault.
 ///
-/// Batches may be checked in any order and on any thread. That the bits are the required ones is checked
-/// when the batch is joined to its branch: until then its proof of work stands only for itself.
+/// Batches may be checked in any order and on any thread. Whether the bits are the required ones is checked
+/// when the batch extends its branch. Until then, the proof of work is only known to fit the headers' own bits.
 pub fn link_batch(params: &Params, headers: Vec<Header>) -> (LinkedBatch, Option<BatchFault>) {
     link(params, headers, |_, header| header.hash())
 }
 
-/// Works as [`link_batch`], with the hashes of the headers, which the caller has just computed.
+/// Does the same as [`link_batch`], with the headers' hashes, which the caller has just computed.
 ///
 /// # Security
 /// Proof of work is checked on these hashes: they must have been computed from these very headers.

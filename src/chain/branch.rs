@@ -7,9 +7,9 @@ use crate::primitives::{BlockHash, Header, Work};
 /// Time and bits of a period's first header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeriodFirst {
-    /// Unix seconds.
+    /// Time in Unix seconds.
     pub time: u32,
-    /// Compact target.
+    /// The target in compact form.
     pub bits: u32,
 }
 
@@ -78,7 +78,7 @@ impl Branch {
     /// [`Branch::resume_from`] or below; `chainwork` is the work of the whole branch.
     ///
     /// # Errors
-    /// Too few ancestors.
+    /// There are too few ancestors.
     pub(crate) fn resume(
         params: &'static Params,
         height: u32,
@@ -157,7 +157,7 @@ impl Branch {
         &self.chainwork
     }
 
-    /// Moves the end to the next header, which was checked.
+    /// Moves the end to the next header, which the caller has checked.
     pub(super) fn push(&mut self, header: &Header, hash: BlockHash) {
         self.height += 1;
         self.hash = hash;

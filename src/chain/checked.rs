@@ -62,10 +62,10 @@ impl CheckedHeaders {
         self.headers.is_empty()
     }
 
-    /// Adds the run that follows this one; gives it back where it does not.
+    /// Appends the run that follows this one.
     ///
     /// # Errors
-    /// `next` does not start where this run ends.
+    /// Returns `next` if it does not start where this run ends.
     pub fn append(&mut self, mut next: Self) -> Result<(), Self> {
         if self.hashes.last().copied().unwrap_or(self.prev) != next.prev {
             return Err(next);

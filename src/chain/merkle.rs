@@ -14,8 +14,8 @@ const COINBASE_WTXID: Node = [0; 32];
 /// Source: BIP141; Bitcoin Core `GetWitnessCommitmentIndex`.
 const COMMITMENT_HEADER: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
 
-/// Two equal nodes side by side: a block with some transactions twice at its end has the same root as one without
-/// (CVE-2012-2459).
+/// Two equal nodes side by side: a block that repeats some transactions at its end has the same root as the block without
+/// the repetition (CVE-2012-2459).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "transactions are repeated: nodes {} and {position} at height {height} of the merkle tree are equal \
@@ -39,9 +39,9 @@ pub fn merkle_root(txids: &[Txid]) -> Result<MerkleRoot, DuplicateNodes> {
     root_of(txids.iter().map(|txid| txid.0).collect()).map(MerkleRoot)
 }
 
-/// Returns the root of the tree over wtxids. The first one, the coinbase's, is not looked at.
+/// Returns the root of the tree over wtxids. Zeros take the place of the first one, the coinbase's (BIP141).
 ///
-/// Source: Bitcoin Core `BlockWitnessMerkleRoot`. A repetition of transactions shows in the tree of txids already.
+/// Source: Bitcoin Core `BlockWitnessMerkleRoot`. [`merkle_root`] already refuses repeated transactions.
 pub fn witness_root(wtxids: &[Wtxid]) -> [u8; 32] {
     let mut level: Vec<Node> = wtxids.iter().map(|wtxid| wtxid.0).collect();
     if let Some(coinbase) = level.first_mut() {
@@ -80,7 +80,7 @@ fn root_of(mut level: Vec<Node>) -> Result<Node, DuplicateNodes> {
     Ok(level.first().copied().unwrap_or_default())
 }
 
-/// Puts the level above in place of a level.
+/// Replaces a level with the level above it.
 fn next_level(level: &mut Vec<Node>) {
     let width = level.len().div_ceil(2);
     for at in 0..width {
@@ -90,7 +90,8 @@ fn next_level(level: &mut Vec<Node>) {
     level.truncate(width);
 }
 
-/// Returns all levels of the tree, the lowest first. The last one has one node. Without transactions there are no levels.
+/// Returns all levels of the tree, the lowest first. The last one has one node. Without transactions there is one level,
+/// which is empty.
 pub(crate) fn levels(txids: &[Txid]) -> Vec<Vec<Node>> {
     let mut levels = Vec::new();
     let mut level: Vec<Node> = txids.iter().map(|txid| txid.0).collect();

@@ -1,8 +1,8 @@
-//! Header consensus: parameters, the rules, the tree that picks the best chain, and the merkle tree
-//! by which a header stands for its transactions.
+//! Header consensus: parameters, the rules, the tree that picks the best chain, and the merkle tree,
+//! whose root in the header commits to the transactions.
 //!
 //! The layer is pure: ancestors, the time and the headers come in as arguments.
-//! Only this module makes [`CheckedHeaders`], and the store accepts nothing else.
+//! Only this module makes [`CheckedHeaders`], and the store accepts no other headers.
 
 mod ancestors;
 mod batch;

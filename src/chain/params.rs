@@ -25,7 +25,7 @@ pub struct Params {
     pub timespan: u32,
     /// Blocks from one retarget to the next.
     pub interval: u32,
-    /// Whether a header more than 20 minutes after its parent may have, and must have, the minimum difficulty.
+    /// Whether a header more than 20 minutes after its parent must have the minimum difficulty, except at a boundary.
     pub min_difficulty: bool,
     /// Whether BIP94 is in force: retargets start from the period's first bits, and a timewarp at a boundary is refused.
     pub bip94: bool,
@@ -39,11 +39,12 @@ pub struct Params {
     pub bip65_height: u32,
     /// From this height on a block with witnesses has to commit to them (BIP141).
     pub segwit_height: u32,
-    /// Host names that answer with addresses of peers; a subdomain selects peers with certain services. Regtest's name does not
-    /// exist, and is for a DNS server of the user's.
+    /// Host names that answer with addresses of peers; a subdomain selects peers with certain services. Regtest's name
+    /// resolves only on a DNS server that the user has set up for it.
     pub dns_seeds: &'static [&'static str],
     /// The script that signs a signet's blocks, in hex digits; empty for other networks.
     pub signet_challenge: &'static str,
+    /// Little-endian.
     min_chain_work: [u8; 32],
 }
 
@@ -69,7 +70,7 @@ impl Params {
         if magic == SIGNET.magic {
             return Self { ..SIGNET };
         }
-        // A program follows few signets, and parameters are there to its end.
+        // The string is leaked: parameters live until the program ends, and a program follows few signets.
         let signet_challenge = hex::encode(challenge).leak();
         Self { magic, signet_challenge, dns_seeds: &[], min_chain_work: [0; 32], ..SIGNET }
     }
@@ -79,7 +80,8 @@ impl Params {
         self.network == Network::Signet && self.magic != SIGNET.magic
     }
 
-    /// Returns the name of the network's subfolder of the data folder: `mainnet`, or with the magic `signet-7ec653a5`.
+    /// Returns the name of the network's subfolder of the data folder: `mainnet`, or with a custom signet's magic
+    /// `signet-7ec653a5`.
     pub fn folder_name(&self) -> String {
         let name = self.network.name();
         if self.is_custom_signet() {
@@ -94,7 +96,7 @@ impl Params {
         height - height % self.interval
     }
 
-    /// Returns whether the retarget happens at this height.
+    /// Returns whether a period begins at this height, and so the bits may change.
     pub fn is_boundary(&self, height: u32) -> bool {
         height.is_multiple_of(self.interval)
     }
@@ -134,7 +136,7 @@ const fn genesis(merkle_root: &str, time: u32, bits: u32, nonce: u32) -> Header 
     }
 }
 
-/// Returns the target whose most significant byte that is not zero is `top`, followed by `ones` bytes of 0xff.
+/// Returns the target of the byte `top` above `ones` bytes of 0xff. All higher bytes are zero.
 const fn limit(ones: usize, top: u8) -> Target {
     let mut bytes = [0; 32];
     let mut i = 0;

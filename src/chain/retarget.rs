@@ -6,8 +6,8 @@ use crate::primitives::Target;
 
 /// Returns the target of a new period.
 ///
-/// `base_bits` are the bits to start from, `first_time` and `last_time` the times of the old period's first
-/// and last header. The old period spans `interval - 1` gaps: Bitcoin's off-by-one is consensus.
+/// `base_bits` are the bits to start from. `first_time` and `last_time` are the times of the old period's first
+/// and last header, so only `interval - 1` gaps are measured: Bitcoin's off-by-one is consensus.
 ///
 /// # Consensus
 /// Bitcoin Core `CalculateNextWorkRequired`: the span is signed (times may run backwards), clamped to a
@@ -24,9 +24,9 @@ pub fn next_target(params: &Params, base_bits: u32, first_time: u32, last_time: 
 /// Returns the bits that a header on top of `branch` with this time must carry.
 ///
 /// # Consensus
-/// Bitcoin Core `GetNextWorkRequired`. Testnet3 and testnet4: more than 20 minutes after its parent a header
-/// must carry the limit, any other the last bits of the period that were not such an exception. BIP94: a
-/// new period starts from its predecessor's first bits, which no exception can have lowered.
+/// Bitcoin Core `GetNextWorkRequired`. On networks with `min_difficulty`, a header more than 20 minutes after its parent
+/// must carry the limit's bits. Any other header must carry the last bits in the period that were not such an exception.
+/// With BIP94, the retarget starts from the old period's first bits, since the first header is never such an exception.
 pub fn required_bits(branch: &Branch, time: u32) -> u32 {
     let params = branch.params();
     if params.is_boundary(branch.height() + 1) {
@@ -68,8 +68,8 @@ pub fn estimated_change_percent(branch: &Branch) -> Option<f64> {
 /// and that no header of a valid chain fails.
 ///
 /// # Consensus
-/// Bitcoin Core `PermittedDifficultyTransition`: the same bits within a period, at most a factor of four at its
-/// boundary. Networks with blocks of minimum difficulty permit anything.
+/// Bitcoin Core `PermittedDifficultyTransition`: the bits stay the same within a period, and change by at most a factor of
+/// four at a boundary. Networks with `min_difficulty` permit any bits.
 pub fn permitted_transition(params: &Params, height: u32, parent_bits: u32, bits: u32) -> bool {
     if params.min_difficulty {
         return true;

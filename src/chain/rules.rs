@@ -1,4 +1,4 @@
-//! The rules a header is held to, each a check of its own, and what a broken one says.
+//! The rules for a header, each with a check of its own, and the violations that the checks return.
 //!
 //! Names are Bitcoin Core's reject reasons (`src/validation.cpp`).
 
@@ -48,7 +48,7 @@ pub enum Violation {
         /// The header's bits.
         got: u32,
     },
-    /// The time is not after the median of the last 11.
+    /// The time is not after the median of the last 11 times.
     TimeTooOld {
         /// Median time past of the parent.
         median: u32,
@@ -69,7 +69,7 @@ pub enum Violation {
         /// The header's time.
         got: u32,
     },
-    /// The version is one that was retired at a lower height.
+    /// The version was retired at this height or below.
     BadVersion {
         /// The lowest version allowed at the height.
         lowest: i32,
@@ -122,7 +122,7 @@ impl Violation {
         }
     }
 
-    /// Returns whether the header can never become valid. A header ahead of the clock can: it is only too early.
+    /// Returns whether the header can never become valid. A header that is too far ahead of the clock can, with time.
     pub fn is_permanent(&self) -> bool {
         !matches!(self, Self::TimeTooNew { .. })
     }
@@ -224,9 +224,9 @@ fn check_future(header: &Header, now: u32) -> Result<(), Violation> {
     Err(Violation::TimeTooNew { latest, got: header.time })
 }
 
-/// Checks BIP34, BIP66 and BIP65: versions 1, 2 and 3 are retired from their heights on ("bad-version").
+/// Checks BIP34, BIP66 and BIP65: each refuses the versions below 2, 3 and 4 from its height on ("bad-version").
 ///
-/// The comparison is signed: a set bit 31 is always too low there. Every other bit is free.
+/// The comparison is signed, so a version with bit 31 set is too low. BIP9 and BIP320 may use the other bits.
 fn check_version(branch: &Branch, header: &Header) -> Result<(), Violation> {
     let params = branch.params();
     let height = branch.height() + 1;

@@ -36,12 +36,12 @@ impl Fork {
         Self { active_height: height, side: None }
     }
 
-    /// Returns the height of the last header of the active chain.
+    /// Returns the height of the last header that the batch's branch shares with the active chain.
     pub(super) fn active_height(&self) -> u32 {
         self.active_height
     }
 
-    /// Returns the side branch that it goes through, and how many of that branch's headers belong to it.
+    /// Returns the index of the side branch with the fork, and how many of that branch's headers lead to the fork.
     pub(super) fn side(&self) -> Option<(usize, usize)> {
         self.side
     }
@@ -116,7 +116,7 @@ impl SideBranch {
     }
 }
 
-/// All branches beside the active chain. None of them begins with all of another one.
+/// All branches beside the active chain. No branch is the beginning of another one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SideSet {
     branches: Vec<SideBranch>,
@@ -135,16 +135,16 @@ impl SideSet {
         })
     }
 
-    /// Goes from `fork` along the branches as far as the batch does, and takes off what they have.
+    /// Moves `fork` along the branches as far as the batch follows them, and removes the headers passed from the batch.
     ///
-    /// Branches may share their first headers, so the one that the fork names need not be the one that the
+    /// Branches may share their first headers, so the branch that the fork names need not be the one that the
     /// batch follows.
     pub(super) fn follow(&self, fork: Fork, batch: LinkedBatch) -> (Fork, LinkedBatch) {
         let (shared, kept) = match fork.side {
             Some((index, kept)) => (&self.branches[index].hashes[..kept], kept),
             None => (&[][..], 0),
         };
-        // A hash commits to all before it: where it stands on two branches, they fork at one height.
+        // A hash commits to all headers before it, so branches that contain it leave the active chain at the same height.
         let known = |branch: &SideBranch| match branch.hashes.strip_prefix(shared) {
             Some(rest) => rest.iter().zip(batch.hashes()).take_while(|(a, b)| **a == *b).count(),
             None => 0,
@@ -158,7 +158,7 @@ impl SideSet {
         }
     }
 
-    /// Returns the state at the fork, from the fork's own ancestors.
+    /// Returns the branch that ends with the fork, made from the fork's own ancestors.
     pub(super) fn state_at<A: Ancestors>(
         &self,
         params: &'static Params,
@@ -186,7 +186,7 @@ impl SideSet {
         Branch::resume(params, height, chainwork, &recent).map_err(TreeError::Resume)
     }
 
-    /// Keeps the run that grew from `fork` to `tip`, if the bounds leave room for it: whether they did.
+    /// Adds the run from `fork` to `tip` to the branches, and returns whether the bounds leave room for it.
     pub(super) fn keep(&mut self, fork: &Fork, run: &CheckedHeaders, tip: Branch) -> bool {
         let hash = tip.hash();
         self.grow(fork, run, tip);
@@ -194,7 +194,7 @@ impl SideSet {
         self.branches.iter().any(|branch| branch.tip.hash() == hash)
     }
 
-    /// Takes out the branch that the run makes of the one that it grew from.
+    /// Adds the run to the branches, and removes and returns the branch that ends with it.
     pub(super) fn take(&mut self, fork: &Fork, run: &CheckedHeaders, tip: Branch) -> SideBranch {
         let index = self.grow(fork, run, tip);
         self.branches.remove(index)
@@ -225,7 +225,8 @@ impl SideSet {
         index
     }
 
-    /// Drops branches until the rest are few and short enough: the one with the least work first, and of several such the newest.
+    /// Drops branches until at most `places` remain, with at most `room` headers in all: the one with the least work first,
+    /// and of several such the newest.
     ///
     /// # Security
     /// The branch that grew last, `spared`, is not dropped. Otherwise short branches near the active end, each with more work than

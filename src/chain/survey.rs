@@ -68,7 +68,7 @@ impl HeaderTree {
     /// Returns the work that a branch off the active chain has to reach to be worth keeping.
     ///
     /// # Consensus
-    /// Bitcoin Core `GetAntiDoSWorkThreshold`: the minimum chain work, or that of the active chain's end less
+    /// Bitcoin Core `GetAntiDoSWorkThreshold`: the minimum chain work, or the work of the active chain less
     /// 144 times the work of its last header, whichever is more.
     pub fn low_work_threshold(&self, min_chain_work: &Work) -> Work {
         let active = self.active();

@@ -26,7 +26,7 @@ const BATCH: usize = 7_000;
 /// How many headers are judged together while the file's branches are short.
 const SHORT: usize = 64;
 
-/// Fewest headers that are hashed on one core.
+/// The fewest headers that one rayon job hashes.
 const CHUNK: usize = 512;
 
 /// The options of an import.
@@ -38,7 +38,7 @@ pub struct ImportOptions {
     pub hints: Hints,
     /// Headers below this height are skipped.
     pub from: u32,
-    /// The height to stop at.
+    /// The height of the last header to import; `None` to import all.
     pub to: Option<u32>,
     /// The clock that header times are compared with.
     pub clock: Clock,
@@ -119,7 +119,7 @@ impl<S: HeaderStore> Importer<S> {
         self.refused
     }
 
-    /// Takes the next header, and returns whether the height to stop at is reached.
+    /// Takes the next header. Returns `true`, and leaves the header out, if it is above the last height to import.
     ///
     /// # Errors
     /// A header is refused: this one, or an earlier one that waited to be judged.
@@ -165,14 +165,14 @@ impl<S: HeaderStore> Importer<S> {
     pub fn judge(&mut self) -> Result<(), ImportError> {
         let (mut headers, mut claims) = (mem::take(&mut self.waiting), mem::take(&mut self.claims));
         let base = self.pushed - headers.len() as u64;
-        // Each run says where the next one begins.
+        // `next` goes back to the first waiting header. Each run moves it forward again.
         let waiting = u32::try_from(headers.len()).unwrap_or(u32::MAX);
         self.next = self.next.map(|next| next.saturating_sub(waiting));
         let (mut done, mut size) = (0, BATCH);
         while done < headers.len() {
             let end = headers.len().min(done + size);
             let (count, outcome) = self.judge_run(&headers[done..end], &claims[done..end])?;
-            // While branches are short, a smaller number of headers of the next branch is hashed in vain.
+            // A run that another branch cuts short has hashed the headers after the cut in vain, so the next one is short.
             size = if done + count == end { size.saturating_mul(4).min(BATCH) } else { SHORT };
             done += count;
             if outcome.is_err() {
@@ -198,11 +198,11 @@ impl<S: HeaderStore> Importer<S> {
         if count == 0 { Ok(()) } else { Err(self.unconnected(count)) }
     }
 
-    /// Judges the first headers as far as they follow each other. Returns how many of them were good, and an error if the next
-    /// header is bad; a header that only starts another branch is not.
+    /// Judges the first headers, as far as they follow each other. Returns how many of them were good, and an error if the
+    /// next header is bad. A header that only starts another branch is not an error.
     ///
-    /// What the run before this one added is stored meanwhile, unless this one starts another branch, whose ancestors have to
-    /// be stored first.
+    /// The headers that the run before added are stored meanwhile. But if this run starts another branch, they are stored
+    /// first, because the branch's ancestors are read from the store.
     fn judge_run(
         &mut self,
         headers: &[Header],
@@ -221,7 +221,7 @@ impl<S: HeaderStore> Importer<S> {
             self.judge_linked(headers, claims)
         });
         if let Err(error) = stored {
-            // Nothing can be stored on top of what is missing now.
+            // The headers that were judged meanwhile build on those that could not be stored.
             drop(self.writer.take_unstored());
             return Err(ChainError::from(error).into());
         }
@@ -232,7 +232,7 @@ impl<S: HeaderStore> Importer<S> {
         Ok((good, self.refuse(fault, headers, claims)?))
     }
 
-    /// Judges the first headers, while others are stored.
+    /// Judges the first headers, as far as they follow each other.
     fn judge_linked(
         &mut self,
         headers: &[Header],
@@ -267,8 +267,8 @@ impl<S: HeaderStore> Importer<S> {
         Ok(Judged { good: count, outcome: early.map_or(kept, Err), fault })
     }
 
-    /// Returns why a header without proof of work is refused. Its height is that after its parent, which need not be the header
-    /// before it; if nobody knows the parent, the height that the file's order suggests.
+    /// Returns why a header without proof of work is refused. Its height is the one after its parent, which need not be the
+    /// header before it in the file. If the parent is not known, the error has the height that the file's order suggests.
     fn refuse(
         &mut self,
         fault: Option<BatchFault>,
@@ -307,14 +307,14 @@ impl<S: HeaderStore> Importer<S> {
     pub fn finish(mut self) -> Result<Imported, ChainError> {
         self.writer.flush()?;
         self.writer.store().finish_bulk_load()?;
-        // A branch whose newest headers come first arrives in several runs.
+        // A branch that arrived in several runs has several entries in `side_ends`, and is counted once.
         let (sides, ends) = (self.writer.tree().sides().iter(), &self.done.side_ends);
         let sides = sides.filter(|side| ends.iter().any(|end| height_on(side, end).is_some()));
         self.done.sides = u32::try_from(sides.count()).unwrap_or(u32::MAX);
         Ok(self.done)
     }
 
-    /// Returns the height of the chain's end now.
+    /// Returns the height of the chain's current end.
     pub fn height(&self) -> u32 {
         self.writer.tree().active().height()
     }
@@ -350,7 +350,7 @@ impl<S: HeaderStore> Importer<S> {
         })
     }
 
-    /// Cuts the batch where it leaves the hints.
+    /// Cuts the batch before the first header that contradicts a hint. `first` is the height of its first header.
     fn hold_to_hints(&self, batch: LinkedBatch, first: u32) -> (LinkedBatch, Option<ImportError>) {
         let points = self.options.hints.points();
         let start = points.partition_point(|point| point.height < first);

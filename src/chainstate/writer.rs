@@ -113,7 +113,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     }
 
     /// Checks a batch against its ancestors, and keeps the headers before the first invalid one. Returns what they did
-    /// to the chain, and why the invalid header was refused.
+    /// to the chain, and why the invalid header was refused. `now` is in Unix seconds.
     ///
     /// # Errors
     /// Reading or writing the store failed.

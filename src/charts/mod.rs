@@ -36,7 +36,7 @@ impl ChartName {
         }
     }
 
-    /// Returns whether the values have grown so much that they need a logarithmic scale.
+    /// Returns whether the values have grown by orders of magnitude, so that a logarithmic scale suits them.
     pub(crate) fn grows(self) -> bool {
         matches!(self, Self::Difficulty | Self::HashRate)
     }
@@ -58,7 +58,7 @@ impl fmt::Display for ChartName {
     }
 }
 
-/// The error for a name that no chart has.
+/// The error for text that is not the name of a chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of difficulty, hashrate, interval and versions")]
 pub(crate) struct UnknownChart;

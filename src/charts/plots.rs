@@ -11,20 +11,21 @@ use crate::query::series::{
 };
 use crate::query::{ChainReader, ReadError};
 
-/// The number of blocks between two halvings of the subsidy, also on regtest.
+/// The number of blocks between two halvings of the subsidy, on all networks but regtest.
 const HALVING: u32 = 210_000;
+/// The same on regtest.
 const REGTEST_HALVING: u32 = 150;
 
 /// If a chart has more halvings than this, none is marked.
 const MAX_HALVINGS: usize = 8;
 
-/// About how many round numbers the vertical axis has.
+/// The approximate number of ticks on the vertical axis.
 const Y_TICKS: u32 = 5;
 
 /// Intervals shorter than this (in minutes) are drawn as this long on a logarithmic scale.
 const MIN_INTERVAL: f64 = 1.0 / 60.0;
 
-/// How much of a row's height a share of 1 fills.
+/// The part of a row's height that a share of 1 fills.
 const ROW_FILL: f64 = 0.64;
 
 /// Draws a chart.
@@ -115,7 +116,7 @@ impl Drawing {
     /// Draws a row with an area for each group of versions.
     fn versions(&self) -> Plot {
         let headers = self.request.to - self.request.from + 1;
-        // The shares are those of a period, or of a day if the chart has only few periods.
+        // Each share is that of as many headers as a period has, or of a day's if the chart has only few periods.
         let span = if headers >= 20 * self.params.interval { self.params.interval } else { 144 };
         let rows = version_rows(self.inside(), span);
         let mut y = Axis {

@@ -8,9 +8,9 @@ use std::path;
 
 /// Returns the wording that adds this run's options to the commands that messages advise.
 ///
-/// The options are the network and the data folder, and for `sync` also the peers and the proxy that the command line
-/// named. Settings from the environment or from a settings file in its usual place apply to the next command too, so
-/// they are not repeated. A chosen network or folder is always repeated, because people paste advice into other shells.
+/// The options are the network, the data folder and the settings file, and for `sync` also the peers and the proxy. Peers
+/// and a proxy are repeated only if the command line named them: settings from the environment or a settings file apply
+/// to the next command too. The others are always repeated if chosen, because people paste advice into other shells.
 pub(super) fn wording(config: &AppConfig, flags: &Layer) -> Wording {
     let mut options = String::new();
     // Writing to a String cannot fail.

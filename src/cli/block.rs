@@ -124,7 +124,7 @@ fn check_options(args: &BlockArgs, to_stdout: bool, json: bool) -> Result<(), Cl
     Err(CliError::Usage(problem.to_owned()))
 }
 
-/// Adds what is in the block to the fields.
+/// Adds the block's sizes, outputs and coinbase to the fields.
 fn describe(fields: FieldList, checked: &CheckedBlock, context: &CommandContext) -> FieldList {
     let block = checked.block();
     let count = |number: usize| format::count(format::to_u64(number));

@@ -18,7 +18,7 @@ pub(super) fn has_color(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
     }
 }
 
-/// Returns what `--color` or `LIGHTCLIENT_COLOR` says, for help and usage errors, which are printed before the
+/// Reads the choice from `--color` or `LIGHTCLIENT_COLOR`, for help and usage errors, which are printed before the
 /// arguments are parsed.
 pub(super) fn color_before_parsing(args: &[OsString]) -> ColorChoice {
     let texts = args.iter().map(|arg| arg.to_str().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! What every command gets to work with.
+//! The context in which a command runs.
 
 use super::color::has_color;
 use super::error::CliError;
@@ -10,7 +10,7 @@ use crate::store::SledStore;
 use indicatif::MultiProgress;
 use std::io;
 
-/// What every command gets to work with: the settings, the output, and the progress bars.
+/// The context in which a command runs: the settings, the output, and the progress bars.
 pub(crate) struct CommandContext {
     /// All settings.
     pub config: AppConfig,

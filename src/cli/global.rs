@@ -11,7 +11,7 @@ use tracing::Level;
 const NETWORK: &str = "Network (mainnet by default)";
 const GLOBAL: &str = "Options for every command";
 
-/// The tracing target of messages on the wire.
+/// The `tracing` target under which P2P messages are logged.
 pub(super) const TRACE_TARGET: &str = "p2p";
 
 /// Options for every command.

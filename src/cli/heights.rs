@@ -3,7 +3,7 @@
 use super::CliError;
 use crate::format::{count, number};
 
-/// Returns the height that a number means. A negative number counts from the tip.
+/// Returns the height that a number stands for. A negative number counts from the tip, which is -1.
 ///
 /// # Errors
 /// The chain has no such height.

@@ -153,7 +153,7 @@ fn progress_bar(file: &HeaderFile, context: &CommandContext) -> ProgressBar {
     }
 }
 
-/// Why [`feed`] stopped before the end of the file.
+/// Why [`feed`] failed.
 enum FeedError {
     Empty,
     File(HeaderFileError),
@@ -171,7 +171,7 @@ fn feed(
     if unreadable.is_none() && interrupt.caught().is_none() {
         importer.end().map_err(FeedError::Import)?;
     } else {
-        // A bad header before the end of what was read is reported first.
+        // A bad header among those that were read is reported before the unreadable rest.
         importer.judge().map_err(FeedError::Import)?;
     }
     if interrupt.caught().is_some() {
@@ -245,7 +245,7 @@ fn stopped(
     })
 }
 
-/// Returns a text on what was stored before a fault.
+/// Returns a text that says what was stored before a fault.
 fn kept(imported: &Imported, height: u32) -> String {
     let added = (imported.headers_added > 0).then(|| {
         format!(

@@ -124,7 +124,7 @@ fn page(command: Command) -> Result<String, CliError> {
     let man = clap_mangen::Man::new(command.after_help(""));
     man.source(concat!("lightclient ", env!("CARGO_PKG_VERSION"))).render(&mut page)?;
     let page = String::from_utf8_lossy(&page);
-    // clap_mangen writes the heading of the emptied text. The notes take its place.
+    // clap_mangen writes the heading EXTRA although the text below it is empty. The notes replace that heading.
     let notes = if notes.is_empty() { String::new() } else { section(&notes) };
     let notes = notes + &environment() + FILES;
     Ok(page.replacen(".SH EXTRA\n", &notes, 1))
@@ -165,7 +165,7 @@ fn without_help(command: Command) -> Command {
     if has_help { command.mut_subcommand("help", |help| help.hide(true)) } else { command }
 }
 
-/// Returns the text after the options as a section. Paragraphs are filled, and indented lines stay as they are.
+/// Returns the text after the options as a section of a page. Paragraphs are filled, and indented lines stay as they are.
 fn section(text: &str) -> String {
     let mut page = ".SH NOTES\n".to_owned();
     let mut is_verbatim = false;

@@ -34,8 +34,8 @@ pub(super) fn catch_panic<T>(work: impl FnOnce() -> Result<T, CliError>) -> Resu
         .unwrap_or_else(|panic| Err(CliError::Failed(text(&*panic, &last_place()))))
 }
 
-/// Calls a function on the main thread; if it panics, reports that and ends the process. Threads that wait for the function to
-/// end them would otherwise keep it running for ever.
+/// Calls a function on the main thread. If the function panics, reports the panic and ends the process: threads that wait
+/// for the function to end them would otherwise keep the process running for ever.
 pub(super) fn exit_at_panic<T>(work: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         // If standard error cannot be written to, there is nowhere to report it.

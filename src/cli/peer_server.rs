@@ -40,7 +40,7 @@ pub(super) fn peer_server_options(
 /// Starts to serve peers for a client that is about to sync.
 ///
 /// # Errors
-/// The server cannot listen on the address.
+/// The server cannot listen on the address, or standard output cannot be written to.
 pub(super) fn start_peer_server(
     options: PeerServerOptions,
     client: &Client,

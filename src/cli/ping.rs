@@ -77,7 +77,7 @@ fn interval(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
-/// Parses whole seconds, at most an hour.
+/// Parses whole seconds, from 1 to 3600.
 fn timeout(text: &str) -> Result<u64, String> {
     let seconds = text.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
     seconds.ok_or_else(|| "expected whole seconds from 1 to 3600".to_owned())
@@ -144,7 +144,7 @@ enum PingEnd {
     Disconnected(PingError),
 }
 
-/// Prints what the peer said of itself.
+/// Prints the peer's user agent, protocol version, height and services.
 fn print_handshake(
     address: &str,
     handshake: &HandshakeInfo,
@@ -161,7 +161,7 @@ fn print_handshake(
     Ok(())
 }
 
-/// Prints the result of a ping, and adds its time to the others.
+/// Prints the result of a ping, and adds its round-trip time to `times`.
 fn record(
     pinged: PingOutcome,
     address: &str,

@@ -110,8 +110,8 @@ pub(crate) struct ProofReport {
     pub caveat: String,
 }
 
-/// What a check of a proof against a header cannot rule out. Bitcoin Core rules it out, since its stored block tells
-/// it the number of transactions.
+/// The case that a check of a proof against a header cannot rule out. Bitcoin Core rules it out, since its block index has
+/// the number of the block's transactions.
 const CAVEAT: &str = "a proven transaction has exactly 64 bytes, or is none: inner nodes of the merkle tree can be \
                       passed off as transactions (CVE-2017-12842)";
 

@@ -132,7 +132,7 @@ fn fields(info: &HeaderInfo) -> FieldList {
         .with("chain work", &info.chainwork)
 }
 
-/// Columns to leave out on a narrow terminal, the first one first: difficulty, bits, time.
+/// Columns to leave out on a narrow terminal, in this order: difficulty, bits, time.
 const LEAST_IMPORTANT: [usize; 3] = [4, 3, 1];
 
 const COLUMNS: [Column; 5] = [

@@ -11,7 +11,7 @@ use crate::node::{FetchError, FetchOptions, FetchedBlock, WantedBlock, fetch_blo
 use crate::output::waiting;
 use std::future::Future;
 
-/// Returns the options of a request from the settings. `height` is what peers are told of our stored tip; 0 for none.
+/// Returns the options of a request from the settings. `height` is the height of our tip that is sent to peers; 0 for none.
 pub(super) fn fetch_options(config: &AppConfig, height: u32) -> Result<FetchOptions, CliError> {
     Ok(FetchOptions {
         peers: peer_options(config)?,

@@ -19,7 +19,7 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     Ok(output)
 }
 
-/// Starts the threads that hash. Otherwise Rayon would start them at their first use, and would panic if it could not.
+/// Starts Rayon's threads, which hash. Otherwise Rayon would start them at their first use, and panic if it could not.
 pub(super) fn start_hashing_threads() -> Result<(), CliError> {
     static STARTED: AtomicBool = AtomicBool::new(false);
     if STARTED.swap(true, Ordering::Relaxed) {

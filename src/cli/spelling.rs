@@ -41,7 +41,7 @@ fn as_option(text: &str) -> Option<String> {
     })
 }
 
-/// Replaces the hyphen of a range or a grouped number by a minus sign.
+/// Replaces the hyphen at the start of a range or a grouped number by [`MINUS`].
 ///
 /// clap accepts `-5` as a value, but neither `-5..-1` nor `-1,000`. If it allowed any value to start with a hyphen, it
 /// would accept every mistyped option as a value.

@@ -118,7 +118,7 @@ fn read(
     let last = last.ok_or_else(|| CliError::Failed("the chain's tip cannot be read".to_owned()))?;
     let live = info.live.as_ref();
     let following = live.is_some_and(|live| live.phase == Phase::Following);
-    // A running process records the time only when it ends.
+    // A running process stores `last_sync` only when it ends.
     let is_current = following && live.is_some_and(|live| live.peers > 0);
     let now = unix_now_secs();
     Ok(Status {

@@ -54,7 +54,7 @@ pub(super) fn header_of(
     }
 }
 
-/// Returns the first and the last height of a range. A missing end means that of the chain.
+/// Returns the first and the last height of a range. A missing end means genesis or the tip.
 ///
 /// # Errors
 /// An end is not stored or is on a side branch, or the range ends before it starts.

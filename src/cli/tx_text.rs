@@ -7,8 +7,8 @@ use crate::primitives::{Network, hex};
 use crate::script::{ScriptKind, address_of, asm, asm_of_script_sig};
 use crate::wire::{TxIn, TxOut, TxView};
 
-/// Most characters of a script, witness item or text: the hex of the longest item that a script may push (Bitcoin Core
-/// `MAX_SCRIPT_ELEMENT_SIZE`). `--json` has no such limit.
+/// The greatest number of characters that are shown of a script, witness item or text: the hex of the longest item that a
+/// script may push (Bitcoin Core `MAX_SCRIPT_ELEMENT_SIZE`). `--json` has no such limit.
 const MAX_CHARACTERS: usize = 2 * 520;
 
 /// A lock time below this is a height, any other is in Unix seconds. Source: Bitcoin Core `LOCKTIME_THRESHOLD`.
@@ -78,7 +78,7 @@ fn input_lines(at: usize, input: &TxIn<'_>, coinbase: bool) -> Vec<String> {
     lines
 }
 
-/// Returns a script as text, or the script of a coinbase as hex, since it may hold any bytes.
+/// Returns the text for the script of an input: its instructions, or hex for a coinbase, whose script may have any bytes.
 fn script_text(script: &[u8], coinbase: bool) -> String {
     if coinbase { data_text(script) } else { cut(asm_of_script_sig(script)) }
 }

@@ -6,7 +6,7 @@ use crate::primitives::{Network, UnknownNetwork};
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use std::ffi::OsStr;
 
-/// Parses a value with a function, and lists its names for shells that complete a command line.
+/// Parses a value with a function, and lists the accepted names for the completion of shells.
 #[derive(Clone, Debug)]
 pub(super) struct NamedValueParser<T> {
     names: Vec<&'static str>,

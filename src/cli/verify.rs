@@ -46,7 +46,7 @@ pub struct FaultReport {
 pub struct Verified {
     /// Number of good headers, genesis included.
     pub checked: u32,
-    /// Height of the last good header.
+    /// Height of the last good header; after a repair, of the repaired chain's tip.
     pub height: u32,
     /// Whether no fault was found.
     pub ok: bool,
@@ -71,7 +71,7 @@ impl From<store::Fault> for FaultReport {
 pub(super) fn run(args: &VerifyArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let (folder, network) = (context.config.folder(), context.config.network);
     let progress = bar(&context.bars, 0, "verifying headers");
-    // While the database is not open, and where it does not open, the number of headers is not known.
+    // The number of headers is not known until the database is open, and stays unknown if it cannot be opened.
     let mut stored = 0;
     let report = audit(&folder, network, |tip, height| {
         stored = u64::from(tip) + 1;

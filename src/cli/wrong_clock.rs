@@ -8,7 +8,7 @@ const MAX_DIFFERENCE: u64 = 10 * 60;
 
 /// Returns a text that names the header that is ahead of the clock, and advises what to do.
 ///
-/// `peer_clock_offset` is the number of seconds that the peers' clocks are ahead of ours, negative if they are behind. It is
+/// `peer_clock_offset` is the number of seconds that the peers' clocks are ahead of ours, negative if they are behind, or
 /// `None` if there were no peers. If their clocks agree with ours, the header's time is wrong.
 pub(super) fn too_new_message(header: Option<&TooNew>, peer_clock_offset: Option<i64>) -> String {
     let Some(header) = header else {

@@ -63,7 +63,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes a client on an open store. Other processes that read the store see `command` as what this process does.
+    /// Makes a client on an open store. `command` is the name of the running command, for processes that query this one.
     pub(crate) fn open(
         options: SyncOptions,
         store: Arc<SledStore>,
@@ -157,8 +157,9 @@ impl Client {
 
     /// Announces a transaction to peers, and sends it to those that request it.
     ///
-    /// The answer comes when two peers have fetched it, or after 30 seconds. It is no error if no peer requests it: peers
-    /// only request what they do not have, and do not say whether they accept it.
+    /// The answer comes when two peers have fetched it, 10 seconds after the first peer has requested it, or after 30
+    /// seconds in all. It is no error if no peer requests it: peers only request what they do not have, and do not say
+    /// whether they accept it.
     ///
     /// # Errors
     /// The answer is an error if the transaction breaks a rule that can be checked without coins, or if no peer could be
@@ -244,8 +245,8 @@ impl Client {
         ChainReader::of_store(&self.folder, Arc::clone(&self.store))
     }
 
-    /// Starts to serve the stored headers to peers that connect to `address`, until [`PeerServer::end`]. `services`
-    /// are offered to them.
+    /// Starts to serve the stored headers to peers that connect to `address`, until [`PeerServer::end`]. The server
+    /// announces `services` to them.
     ///
     /// # Errors
     /// The address is in use, or is not one of this computer, or the system does not start a thread.

@@ -14,7 +14,7 @@ use std::thread::Builder as ThreadBuilder;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-/// An async runtime on a thread of its own. It ends when the client is gone and no work has to be finished.
+/// An async runtime on a thread of its own. It ends when the client is dropped and all work that must be finished is done.
 #[derive(Debug)]
 pub(super) struct Runner {
     handle: Handle,
@@ -89,7 +89,7 @@ pub(super) struct SyncParts {
     pub(super) options: SyncOptions,
     pub(super) store: Arc<SledStore>,
     pub(super) folder: PathBuf,
-    /// What other processes that read the folder see as the work of this one.
+    /// The name of the running command, for processes that query this one.
     pub(super) command: &'static str,
     pub(super) live: watch::Sender<Live>,
     pub(super) requests: PeerRequestReceiver,
@@ -130,7 +130,7 @@ impl ClientSync {
         runner.handle.block_on(async { tokio::join!(sync, companion).0 })
     }
 
-    /// Ends the sync soon.
+    /// Asks the sync to end.
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);
     }

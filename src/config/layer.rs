@@ -62,7 +62,7 @@ pub(crate) struct Layer {
     pub hints: Option<HintsSource>,
     /// `min-chain-work`: hex digits.
     pub min_chain_work: Option<MinChainWork>,
-    /// `timeout`: how many seconds to wait; what for depends on the command.
+    /// `timeout`: how many seconds to wait. Its meaning depends on the command.
     pub timeout: Option<Duration>,
     /// `no-dns`: whether to do without DNS seeds.
     pub no_dns: Option<bool>,

@@ -44,7 +44,7 @@ pub(crate) struct AppConfig {
     pub hints: HintsSource,
     /// The minimum chain work, if it is not the network's own.
     pub min_chain_work: Option<MinChainWork>,
-    /// How long to wait; what for depends on the command.
+    /// How long to wait. The meaning depends on the command.
     pub timeout: Option<Duration>,
     /// Whether to ask the network's DNS seeds.
     pub dns: bool,
@@ -62,7 +62,7 @@ pub(crate) struct AppConfig {
     pub chosen: ChosenSettings,
 }
 
-/// What the user has chosen by a flag, the environment or the file. The commands that messages advise repeat it.
+/// The choices of the user that advised commands repeat, whether made by a flag, the environment or the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ChosenSettings {
     /// Whether a network was chosen.

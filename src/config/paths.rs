@@ -1,4 +1,4 @@
-//! Makes the paths of settings whole.
+//! Expands `~` in the paths of settings, and resolves relative paths.
 
 use super::error::ConfigError;
 use super::layer::Layer;

@@ -11,7 +11,7 @@ const EXPECTED: &str = "[socks5://][USER:PASSWORD@]HOST:PORT as 127.0.0.1:9050, 
 /// The accepted schemes. They have the same meaning here, since the proxy always resolves names.
 const SCHEMES: [&str; 2] = ["socks5://", "socks5h://"];
 
-/// Most bytes of a user name or a password. Source: RFC 1929.
+/// The greatest length of a user name or a password, in bytes. Source: RFC 1929.
 const MAX_LOGIN: usize = 255;
 
 impl FromStr for Proxy {

@@ -85,7 +85,7 @@ impl FromStr for ServiceBits {
     }
 }
 
-/// A user and a salted hash of the password: `USER:SALT$HASH`, as Bitcoin Core's `-rpcauth` and its script `rpcauth.py` have it.
+/// A user and a salted hash of the password: `USER:SALT$HASH`, as in Bitcoin Core's `-rpcauth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RpcAuth {
     /// The user.
@@ -119,9 +119,9 @@ pub(crate) struct ServeLayer {
     pub rpc_bind: Option<Vec<BindAddress>>,
     /// `rpc-port`: the port for addresses that have none.
     pub rpc_port: Option<u16>,
-    /// `rpc-allow-host`: host names that requests without credentials may name.
+    /// `rpc-allow-host`: host names that requests without credentials may have in `Host`.
     pub rpc_allow_host: Option<Vec<HostPort>>,
-    /// `rpc-user`: who may call methods.
+    /// `rpc-user`: the user who may call methods.
     pub rpc_user: Option<String>,
     /// `rpc-password`: that user's password.
     pub rpc_password: Option<String>,

@@ -137,7 +137,7 @@ impl FromStr for DnsServer {
     }
 }
 
-/// Most peers to connect to at once.
+/// The greatest number of peers to connect to at once.
 pub(crate) const MAX_PEERS: u16 = 125;
 
 /// How many peers to connect to at once, from 1 to [`MAX_PEERS`].

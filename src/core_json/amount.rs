@@ -13,12 +13,13 @@ const DECIMALS: usize = 8;
 
 /// An amount in satoshi, shown in bitcoin with eight decimals.
 ///
-/// It is not checked: it may be negative, or more than there are bitcoin. Source: Bitcoin Core `ValueFromAmount`.
+/// The range is not checked: an amount may be negative, or more than there are bitcoin. Source: Bitcoin Core
+/// `ValueFromAmount`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(pub i64);
 
 impl Amount {
-    /// Returns the sum of amounts. If it is out of range, that is the largest or the smallest possible amount.
+    /// Returns the sum of amounts. A sum that is out of range saturates at the largest or the smallest amount.
     pub fn sum(amounts: impl IntoIterator<Item = Self>) -> Self {
         Self(amounts.into_iter().fold(0, |sum, amount| sum.saturating_add(amount.0)))
     }
@@ -31,7 +32,7 @@ impl fmt::Display for Amount {
     }
 }
 
-/// Text that is no amount of bitcoin.
+/// The error for text that is not an amount of bitcoin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("bitcoin with up to eight decimals expected, as 0.5, got {0:?}")]
 pub struct ParseAmountError(String);
@@ -39,7 +40,7 @@ pub struct ParseAmountError(String);
 impl FromStr for Amount {
     type Err = ParseAmountError;
 
-    /// Parses a decimal number of bitcoin that is not negative. Source: Bitcoin Core `ParseFixedPoint`.
+    /// Parses a decimal number of bitcoin. Unlike Bitcoin Core's `ParseFixedPoint`, this accepts no sign and no exponent.
     fn from_str(text: &str) -> Result<Self, ParseAmountError> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -47,7 +48,7 @@ impl FromStr for Amount {
             if !are_digits(whole) || !are_digits(decimals) || decimals.len() > DECIMALS {
                 return None;
             }
-            // Padded with zeros the decimals are satoshi.
+            // The decimals are padded to eight digits, which are satoshi.
             let small: i64 = format!("{decimals:0<DECIMALS$}").parse().ok()?;
             whole.parse::<i64>().ok()?.checked_mul(i64::try_from(COIN).ok()?)?.checked_add(small)
         };

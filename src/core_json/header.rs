@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 pub struct HeaderInfo {
     /// Hash of the header.
     pub hash: String,
-    /// Headers on the active chain from this one to the tip, both included; -1 beside the active chain.
+    /// Headers on the active chain from this one to the tip, both included; -1 on a side branch.
     pub confirmations: i64,
     /// Height of the header.
     pub height: u32,
@@ -29,10 +29,10 @@ pub struct HeaderInfo {
     pub bits: String,
     /// Target, 64 hex digits.
     pub target: String,
-    /// How many times harder than difficulty 1.
+    /// How many times harder than difficulty 1, mainnet's easiest target.
     #[serde(serialize_with = "serialize_float")]
     pub difficulty: f64,
-    /// Work of the chain up to this header, 64 hex digits.
+    /// Work of the chain up to and including this header, 64 hex digits.
     pub chainwork: String,
     /// How many transactions its block has; `None` if only the header is known.
     #[serde(rename = "nTx", default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,8 @@ pub struct HeaderInfo {
 }
 
 impl HeaderInfo {
-    /// Returns the keys that follow from the header alone. The caller fills in confirmations, median time, work and next header.
+    /// Returns the keys that follow from the header and its height. The caller fills in confirmations, median time, work
+    /// and next hash.
     pub(crate) fn new(header: &Header, hash: &BlockHash, height: u32, bits: &BitsInfo) -> Self {
         Self {
             hash: hex::encode_reversed(&hash.0),
@@ -70,28 +71,27 @@ impl HeaderInfo {
 }
 
 impl HeaderInfo {
-    /// Returns the object with `nTx` 0, as Bitcoin Core has it for a header whose block it does not have: clients require the
-    /// key.
+    /// Sets `nTx` to 0, as Bitcoin Core does for a header whose block it does not have. Clients require the key.
     pub(crate) fn without_block(self) -> Self {
         Self { transaction_count: Some(0), ..self }
     }
 }
 
-/// What follows from bits alone. It can be computed once for all headers with the same bits.
+/// The values that follow from bits alone. They can be computed once for all headers with the same bits.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BitsInfo {
     /// The bits.
     pub bits: u32,
-    /// The work of one header with them.
+    /// The work of one header with these bits.
     pub work: Work,
-    /// Their target, 64 hex digits.
+    /// The target, 64 hex digits; all zeros if no header may have these bits.
     pub target: String,
-    /// How many times harder than difficulty 1.
+    /// How many times harder than difficulty 1, mainnet's easiest target.
     pub difficulty: f64,
 }
 
 impl BitsInfo {
-    /// Works out what bits mean.
+    /// Computes the values for these bits.
     pub(crate) fn of(bits: u32) -> Self {
         let target = Target::from_bits(bits);
         Self {
@@ -105,7 +105,7 @@ impl BitsInfo {
 
 /// Returns how many times harder than mainnet's easiest target it is to meet these bits.
 ///
-/// Bitcoin Core `GetDifficulty`: the same steps in the same order, so that the same digits come out.
+/// Source: Bitcoin Core `GetDifficulty`. The steps and their order are the same, so that all digits are.
 pub(crate) fn difficulty(bits: u32) -> f64 {
     let mantissa = bits & 0x00ff_ffff;
     let mut difficulty = f64::from(0x0000_ffff) / f64::from(mantissa);
@@ -121,12 +121,12 @@ pub(crate) fn difficulty(bits: u32) -> f64 {
     difficulty
 }
 
-/// Rounds a number as Bitcoin Core does when it prints it: to 16 significant digits, one less than can be needed.
+/// Rounds a number to 16 significant digits, as Bitcoin Core does when it prints one. An `f64` can need 17.
 pub(crate) fn sixteen_digits(value: f64) -> f64 {
     format!("{value:.15e}").parse().unwrap_or(value)
 }
 
-/// Serializes a number as Bitcoin Core prints it: 1, not 1.0, which JSON libraries tell apart.
+/// Serializes a number as Bitcoin Core prints it: 1, not 1.0. Some JSON libraries tell these apart.
 ///
 /// # Errors
 /// The serializer's own.

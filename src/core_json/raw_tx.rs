@@ -3,10 +3,10 @@
 use crate::script::{MAX_SCRIPT_SIZE, has_valid_ops, is_unspendable};
 use crate::wire::{Transaction, TxForm};
 
-/// Reads a raw transaction, which may have no inputs yet; `None` where the bytes are none.
+/// Decodes a raw transaction, which may have no inputs yet. Returns `None` if the bytes are not a transaction.
 ///
-/// Without inputs it may look like one with witnesses. The caller may know which it is (`is_witness`); else the form whose
-/// scripts make sense is taken, with witnesses first.
+/// A transaction without inputs may also decode as one with witnesses (BIP144). `is_witness` says which form it has, if the
+/// caller knows. Otherwise both forms are tried, the one with witnesses first, and a form with sane scripts is preferred.
 ///
 /// Source: Bitcoin Core `DecodeTx` (`core_read.cpp`).
 pub(crate) fn decode_raw_tx(bytes: &[u8], is_witness: Option<bool>) -> Option<Transaction> {
@@ -22,12 +22,12 @@ pub(crate) fn decode_raw_tx(bytes: &[u8], is_witness: Option<bool>) -> Option<Tr
     extended.or(legacy)
 }
 
-/// Whether coins paid to a script are lost. Source: Bitcoin Core `sendrawtransaction`, with `maxburnamount`.
+/// Returns whether coins paid to a script are lost. Source: Bitcoin Core `sendrawtransaction` (`maxburnamount`).
 pub(crate) fn is_burned(script: &[u8]) -> bool {
     is_unspendable(script) || !has_valid_ops(script)
 }
 
-/// Source: Bitcoin Core `CheckTxScriptsSanity`.
+/// Returns whether all scripts parse and are short enough to run. Source: Bitcoin Core `CheckTxScriptsSanity`.
 fn has_sane_scripts(transaction: &Transaction) -> bool {
     let view = transaction.view();
     let is_sane = |script: &[u8]| script.len() <= MAX_SCRIPT_SIZE && has_valid_ops(script);

@@ -21,7 +21,7 @@ pub struct TxInfo {
     pub vsize: usize,
     /// Weight in weight units.
     pub weight: usize,
-    /// Lock time: a height, or from 500,000,000 on Unix seconds.
+    /// Lock time: a height if below 500,000,000, otherwise Unix seconds.
     pub locktime: u32,
     /// Inputs.
     pub vin: Vec<InputInfo>,
@@ -44,7 +44,7 @@ pub struct InputInfo {
     /// Its script.
     #[serde(rename = "scriptSig", skip_serializing_if = "Option::is_none")]
     pub script_sig: Option<ScriptSigInfo>,
-    /// The items of its witness as hex; absent where there are none.
+    /// The items of its witness as hex; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub txinwitness: Vec<String>,
     /// Its sequence number.
@@ -81,16 +81,16 @@ pub struct ScriptPubKeyInfo {
     pub desc: String,
     /// As hex.
     pub hex: String,
-    /// Its address, where it has one.
+    /// Its address, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Bitcoin Core's name of its kind.
+    /// Bitcoin Core's name for its kind.
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
 
 impl TxInfo {
-    /// Returns the keys of a transaction, with addresses of the network.
+    /// Returns the keys of a transaction, with addresses in the form of `network`.
     ///
     /// Source: Bitcoin Core `TxToUniv`, `ScriptToUniv`.
     pub fn new(transaction: TxView<'_>, network: Network) -> Self {
@@ -155,7 +155,7 @@ pub(crate) struct TxWithHex {
 }
 
 impl TxWithHex {
-    /// Returns the keys and the bytes of a transaction, with addresses of the network.
+    /// Returns the keys and the bytes of a transaction, with addresses in the form of `network`.
     pub(crate) fn new(transaction: TxView<'_>, network: Network) -> Self {
         Self { info: TxInfo::new(transaction, network), hex: hex::encode(transaction.bytes()) }
     }

@@ -9,7 +9,7 @@ pub(crate) use number::{is_number, number};
 use chrono::DateTime;
 use std::time::Duration;
 
-/// Formats a number with a comma before every third digit: `930,000`.
+/// Formats a number with commas between groups of three digits: `930,000`.
 pub fn count(value: impl Into<u64>) -> String {
     let digits = value.into().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -68,8 +68,8 @@ fn scaled(value: f64, unit: &str) -> String {
     format!("{value:.decimals$} {}{unit}", PREFIXES[at])
 }
 
-/// Formats a difficulty with commas, with one decimal from 1000 on and up to eight below: `126,271,255,279,306.8`,
-/// `1.18`.
+/// Formats a difficulty with commas, with at most one decimal from 1000 on and eight below, or with an exponent below
+/// 0.01: `126,271,255,279,306.8`, `1.18`, `4.6565e-10`.
 pub(crate) fn decimal(value: f64) -> String {
     if value.abs() < 0.01 && value != 0.0 {
         return format!("{value:.4e}");

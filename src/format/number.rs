@@ -23,14 +23,14 @@ pub(crate) fn is_number(text: &str) -> bool {
         || grouped(text).is_some()
 }
 
-/// Parses a number without a sign, with or without separators before every third digit.
+/// Parses a number without a sign, with or without separators between groups of three digits.
 fn digits(text: &str) -> Option<i64> {
     let is_plain = text.chars().all(|c| c.is_ascii_digit());
     let text = if is_plain { text.to_owned() } else { grouped(text)? };
     text.parse().ok()
 }
 
-/// Returns the digits of a number that has the same separator before every third digit.
+/// Returns the digits of a number that has one kind of separator between groups of three digits.
 fn grouped(text: &str) -> Option<String> {
     let separator = [',', '_'].into_iter().find(|separator| text.contains(*separator))?;
     let mut groups = text.split(separator);

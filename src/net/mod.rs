@@ -13,7 +13,7 @@
 //!
 //! # Logging
 //! Every message is a `debug` event of target `p2p` with its direction, peer, command, size and main fields, and a
-//! `trace` event of target `p2p::hex` with its payload.
+//! `trace` event of target `p2p::hex` with a hex dump of the whole message.
 
 pub mod addrman;
 mod conn;

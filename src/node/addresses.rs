@@ -11,7 +11,7 @@ use rand::RngExt;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// How long ago, in seconds, fixed seeds count as seen: a random time between the two. Source: Bitcoin Core
+/// How long ago, in seconds, a fixed seed counts as last seen: a random time in this range. Source: Bitcoin Core
 /// `ConvertSeeds`.
 const FIXED_SEED_AGE: (u64, u64) = (7 * 24 * 3600, 14 * 24 * 3600);
 /// The same for addresses from DNS. Source: Bitcoin Core `ThreadDNSAddressSeed`.
@@ -22,8 +22,8 @@ pub(crate) fn scope_of(network: Network) -> Scope {
     if network == Network::Regtest { Scope::Local } else { Scope::Public }
 }
 
-/// Opens the address manager of a folder, whose lock this process has to hold; without a folder it is empty. Blocks on the
-/// file system.
+/// Opens the address manager of `folder`, or returns an empty one without a folder. This process has to hold the folder's
+/// lock. Blocks on the file system.
 pub(super) fn open_addrman(params: &Params, folder: Option<&Path>) -> AddrMan {
     let (scope, key) = (scope_of(params.network), rand::random());
     match folder {
@@ -32,8 +32,8 @@ pub(super) fn open_addrman(params: &Params, folder: Option<&Path>) -> AddrMan {
     }
 }
 
-/// Looks for addresses outside the address manager. Returns them in random order, each with the group of its source, so that
-/// no seed can fill the places of another.
+/// Looks for addresses outside the address manager. Returns them in random order, each with the network group of its
+/// source, so that the addresses of one DNS seed cannot take the places of another's.
 pub(super) async fn search(
     options: &PeerOptions,
     search: Search,

@@ -28,12 +28,11 @@ pub const MAX_CLIENTS: u32 = 16;
 /// How many clients may wait for a place. Further ones are told that the server is busy.
 pub const MAX_WAITING: u32 = 48;
 
-/// How long after the last reply a client may take to send a request, before it is disconnected. So a silent client does not
-/// keep others out.
+/// How long a client may take to send its next request before it is disconnected, so that it does not keep others out.
 const REQUEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a client waits for a place. It is longer than [`REQUEST_WAIT`], after which silent clients are gone, and
-/// shorter than clients wait for a reply.
+/// How long a client waits for a place before it is told that the server is busy. This is longer than [`REQUEST_WAIT`],
+/// after which silent clients are gone, and shorter than the client's own wait for the reply.
 const PLACE_WAIT: Duration = Duration::from_millis(2500);
 
 /// How long a client may take to read a reply.
@@ -86,8 +85,8 @@ struct Served<S> {
 
 /// Answers clients until `stop` is ready. Then the socket is closed and removed.
 ///
-/// `command` is the name of the running command, and `live` the state of its sync. The caller has to keep the store open until
-/// this returns, since another process may take the folder once it is closed.
+/// `command` is the name of the running command, and `live` the state of its sync. The caller has to keep the store open
+/// until this returns, since another process may take the folder once it is closed.
 pub async fn serve<S: HeaderStore + 'static>(
     listener: ControlListener,
     store: Arc<S>,
@@ -118,7 +117,7 @@ pub async fn serve<S: HeaderStore + 'static>(
         }
     }
     clients.shutdown().await;
-    // A read on another thread still holds its client's place, and the store.
+    // A read on another thread may still use the store. It keeps its client's place until it ends.
     let _all_places = places.acquire_many(MAX_CLIENTS).await;
 }
 

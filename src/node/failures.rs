@@ -22,7 +22,7 @@ pub struct Failures {
     count: usize,
 }
 
-/// The kinds of failures that are reported as one.
+/// A kind of failure. The failures of one kind are reported together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum FailureKind {
     OtherProtocol(OtherProtocol),
@@ -30,7 +30,7 @@ enum FailureKind {
     Refused,
     TimedOut,
     HungUp,
-    /// The peer disconnected before it sent what is named here.
+    /// The peer disconnected before it sent the data that is named here.
     Left(&'static str),
     OtherNetwork,
     NotReachedByProxy,
@@ -153,7 +153,7 @@ impl Failures {
         self.proxy.is_some() && self.count == 0
     }
 
-    /// Returns whether most of the dialled addresses answered HTTP, as the login page of a network does.
+    /// Returns whether most failures are answers in HTTP, as the login page of a network sends them (captive portal).
     pub fn look_captive(&self) -> bool {
         let http = self
             .kinds
@@ -162,8 +162,8 @@ impl Failures {
         http > MAX_LISTED && http * 2 > self.count
     }
 
-    /// Returns a short line for each kind of failure, the most frequent first. A failure that is the only one of its kind comes
-    /// with its address.
+    /// Returns the lines to show: the proxy's fault, or else the remarks, and then the failures. A few failures are listed
+    /// one by one. More are counted by kind, the kind with the most addresses first; a kind with one address shows it.
     pub fn lines(&self) -> Vec<String> {
         // With a broken proxy no address can be found either. A line about that would only distract.
         let remarks = if self.proxy.is_some() { &[] } else { &self.remarks[..] };

@@ -62,7 +62,7 @@ pub(crate) struct PeerOptions {
     pub wanted: usize,
     /// Whether DNS seeds may be asked.
     pub dns: bool,
-    /// What resolves names.
+    /// The resolver of names, if there is no proxy.
     pub resolver: Resolver,
     /// A SOCKS5 proxy for every connection; it also resolves the names.
     pub proxy: Option<Proxy>,
@@ -160,7 +160,8 @@ impl PeerOptions {
     }
 }
 
-/// Returns the configuration of connections to peers: what we tell them about ourselves, and what they may send.
+/// Returns the configuration of connections to peers: the content of our `version`, the limits for messages, and the
+/// deadlines.
 pub(super) fn net_config(own: &Params, start_height: u32, timers: Timers) -> Config {
     Config {
         magic: own.magic,

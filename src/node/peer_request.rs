@@ -1,4 +1,4 @@
-//! Requests to the peers of a running sync: to add, disconnect, ping and list them.
+//! Requests to a running sync: to add, disconnect and ping peers, to switch the network off, and to list known addresses.
 
 use crate::net::addrman::{AddrInfo, AddressNetwork};
 use crate::net::pool::AddPeerError;
@@ -25,7 +25,7 @@ pub(crate) enum PeerChoice {
 /// An address that the address manager knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListedAddress {
-    /// When a node was last connected to it, in Unix seconds.
+    /// When a node was last connected to the address, as far as we or gossip know, in Unix seconds.
     pub(crate) time: u64,
     /// The services that the node offers.
     pub(crate) services: u64,
@@ -33,7 +33,7 @@ pub(crate) struct ListedAddress {
     pub(crate) host: String,
     /// The port.
     pub(crate) port: u16,
-    /// The network.
+    /// The kind of network: IPv4, IPv6, Tor or I2P.
     pub(crate) network: AddressNetwork,
 }
 

@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// How many events of the connection may be queued. When the queue is full, the connection stops reading.
 const EVENT_QUEUE: usize = 8;
 
-/// Longer than any run of pings. After the first ping only those are sent that are asked for.
+/// The interval of the connection's own pings, longer than any run. So after the first ping, only requested ones are sent.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Why a peer cannot be pinged, or not any longer.
+/// Why a peer cannot be pinged, or no longer can be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{address}: {reason}")]
 pub(crate) struct PingError {
@@ -33,7 +33,7 @@ pub(crate) struct HandshakeInfo {
     pub version: i32,
     /// The names of the services that it offers.
     pub services: Vec<String>,
-    /// Its user agent, unescaped: see [`safe_text`](crate::wire::safe_text).
+    /// Its user agent as received. Before it is shown, [`safe_text`](crate::wire::safe_text) has to make it safe.
     pub user_agent: String,
     /// The height of its best chain.
     pub height: i32,
@@ -79,8 +79,8 @@ pub(crate) struct PingConnection {
 impl PingConnection {
     /// Dials a peer (`host:port`) and completes the handshake.
     ///
-    /// A ping is sent `interval` after the one before, or when that one is answered or lost, whichever is later. `timeout` is
-    /// the time for each of the connection, the handshake, and an answer.
+    /// A ping is sent `interval` after the one before, or when that one is answered or lost, whichever is later. `timeout`
+    /// is the time for each of the connection, the handshake, and an answer.
     ///
     /// # Errors
     /// The peer cannot be used.
@@ -121,7 +121,7 @@ impl PingConnection {
 
     /// Sends the next ping when it is due, and waits for its answer.
     ///
-    /// If the wait is given up, the ping still counts as sent.
+    /// If the wait for the answer is given up, the ping still counts as sent.
     ///
     /// # Errors
     /// The connection has ended.
@@ -136,7 +136,7 @@ impl PingConnection {
         let (deadline, first) = (self.last + self.timeout, self.sent == 1);
         loop {
             match timeout_at(deadline, self.events.recv()).await {
-                // If the round trip is longer than the time since this ping, it is the late answer to an earlier one.
+                // A round trip longer than the time since this ping belongs to an earlier ping, which was answered late.
                 Ok(Some(ConnectionEvent::Latency { rtt, .. }))
                     if first || rtt <= self.last.elapsed() =>
                 {

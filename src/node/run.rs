@@ -19,7 +19,7 @@ pub(crate) struct SyncChannels {
     pub events: UnboundedSender<Event>,
     /// The sync ends early when this becomes true.
     pub stop: watch::Receiver<bool>,
-    /// The sync's peers do what these ask.
+    /// Requests to the sync's peers.
     pub requests: PeerRequestReceiver,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct SyncChannels {
 /// `command` is the name of the running command, which other processes can see.
 ///
 /// # Errors
-/// No peer could be used, or the store failed.
+/// The chain could not be read or stored, or a thread could not be started.
 pub(crate) async fn run_sync(
     options: SyncOptions,
     store: Arc<SledStore>,
@@ -55,7 +55,7 @@ pub(crate) async fn run_sync(
     let outcome = task.run(stop, requests).await;
     drop(ended);
     if let Some(server) = server {
-        // When the server has ended, no client uses the store any more, and it can be closed.
+        // Once the server has ended, no client uses the store any more, and the caller can close it.
         server.await.ok();
     }
     outcome

@@ -9,22 +9,22 @@ use tokio::runtime::{Builder, Runtime};
 /// (measured), which the allocator keeps for past messages.
 const NETWORK_THREADS: usize = 1;
 
-/// How long the end waits for threads that hang in the system's resolver.
+/// How long [`end_runtime`] waits for threads, which may hang in the system's resolver.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// How long an idle thread for blocking work is kept: until the process ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Builds a runtime that has a thread for blocking work. tokio would start it when it is first needed, and would panic if it
-/// could not; a task for which it cannot start a further one waits for this one.
+/// Builds a runtime, and starts one thread for blocking work. Otherwise tokio would start that thread when it is first
+/// needed, and panic if it cannot. If tokio cannot start a further thread later, the task waits for this one.
 ///
 /// # Errors
 /// The system cannot start threads.
 pub(crate) fn build_runtime(builder: &mut Builder) -> io::Result<Runtime> {
     let runtime = builder.enable_all().thread_keep_alive(KEEP_ALIVE).build()?;
-    // Tried first, since this fails without a panic.
+    // A thread is started here first, since this reports the failure without a panic.
     let tried = thread::Builder::new().spawn(|| ())?;
-    // It does nothing, and cannot panic.
+    // The thread does nothing, so it cannot panic.
     let _ = tried.join();
     drop(runtime.spawn_blocking(|| ()));
     Ok(runtime)

@@ -49,12 +49,12 @@ pub(crate) fn signals() -> io::Result<impl AsyncFnMut() -> EndSignal> {
     })
 }
 
-/// Returns whether the program was told to go on without its terminal, as `nohup` does: then SIGHUP is ignored from the start,
-/// and catching it would end that.
+/// Returns whether SIGHUP must not be caught, because the program was started with it ignored, as by `nohup`, to outlive
+/// its terminal.
 fn ignores_hangup() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
-    // The lowest bit is signal 1. Where nothing is known, the signal keeps its usual effect.
+    // The lowest bit is signal 1 (SIGHUP). If the bits cannot be read, the signal is not caught and keeps its usual effect.
     ignored.is_none_or(|signals| signals & 1 == 1)
 }

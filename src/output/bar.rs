@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How often bars are drawn when nothing happens, since times and speeds still change.
 pub(super) const TICK: Duration = Duration::from_millis(200);
 
-/// Formats a number: `1,234`, or `1.23 kB`.
+/// A function that formats a position: as `1,234`, or for bytes as `1.23 kB`.
 type Unit = fn(u64) -> String;
 
 /// Adds a bar that counts up to `length`, with per cent, speed and time left. It is hidden if `bars` is.

@@ -46,7 +46,7 @@ pub(super) fn is_piped() -> bool {
     status.is_ok_and(|status| FileType::from_raw_mode(status.st_mode).is_fifo())
 }
 
-/// Returns the place for bars on standard error. Bars are hidden if `wanted` is false, or if standard error is not a
+/// Returns the group of bars on standard error. The bars are hidden if `wanted` is false, or if standard error is not a
 /// terminal, is a dumb one, or is too narrow.
 pub(crate) fn bars(wanted: bool) -> MultiProgress {
     let terminal = Term::buffered_stderr();

@@ -68,11 +68,11 @@ hash_type! {
     MerkleRoot
 }
 hash_type! {
-    /// The double SHA-256 of a transaction without its witnesses: by which outpoints and merkle proofs name it.
+    /// The double SHA-256 of a transaction without its witnesses. Outpoints and merkle proofs name the transaction by it.
     Txid
 }
 hash_type! {
-    /// The double SHA-256 of a transaction with its witnesses (BIP141); without any, the same as the txid.
+    /// The double SHA-256 of a transaction with its witnesses (BIP141). It equals the txid if there are no witnesses.
     Wtxid
 }
 hash_type! {

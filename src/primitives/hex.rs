@@ -1,11 +1,11 @@
-//! Lower-case hexadecimal, both ways.
+//! Hexadecimal: encodes in lower case, and decodes either case.
 
 use std::fmt;
 
 /// Text that is not hexadecimal of the expected length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HexError {
-    /// The text has another number of digits than the value needs (or an odd one).
+    /// The text does not have the number of digits that the value needs, or has an odd number of them.
     Length {
         /// How many digits were expected; `None` if any even number would do.
         expected: Option<usize>,
@@ -65,7 +65,7 @@ pub fn push_reversed(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Bytes whose digits are appended together: those of a hash.
+/// How many bytes are encoded at once: those of a hash.
 const PART: usize = 32;
 
 fn push_part<'a>(text: &mut String, part: impl ExactSizeIterator<Item = &'a u8>) {
@@ -81,7 +81,7 @@ fn push_part<'a>(text: &mut String, part: impl ExactSizeIterator<Item = &'a u8>)
 /// Decodes digits of either case, first byte first.
 ///
 /// # Errors
-/// An odd number of digits, or a character that is none.
+/// The number of digits is odd, or a character is not a hex digit.
 pub fn decode(text: &str) -> Result<Vec<u8>, HexError> {
     let digits = text.as_bytes();
     if !digits.len().is_multiple_of(2) {
@@ -95,13 +95,13 @@ pub fn decode(text: &str) -> Result<Vec<u8>, HexError> {
 /// Decodes `2 * N` digits of either case into `N` bytes.
 ///
 /// # Errors
-/// Another number of digits, or a character that is none.
+/// The number of digits is not `2 * N`, or a character is not a hex digit.
 pub fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     if text.len() != N * 2 {
         return Err(HexError::Length { expected: Some(N * 2), got: text.len() });
     }
     let mut bytes = [0; N];
-    // A digit's value has no high bits: one look at all of them together is enough.
+    // A digit's value is at most 15, and `NO_DIGIT` is 255, so one comparison of all values, ORed together, is enough.
     let mut all = 0;
     for (byte, [high, low]) in bytes.iter_mut().zip(text.as_bytes().as_chunks().0) {
         let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
@@ -115,10 +115,10 @@ pub fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     Err(HexError::Digit { at: at.unwrap_or_default() })
 }
 
-/// Decodes 64 digits into 32 bytes, last byte first, at compile time, for hashes in the source.
+/// Decodes 64 lower-case digits into 32 bytes, last byte first, at compile time, for hashes in the source.
 ///
 /// # Panics
-/// If the text is not 64 hex digits. In a constant, that is a compile error.
+/// If the text is not 64 lower-case hex digits. In a constant, that is a compile error.
 pub const fn reversed_literal(text: &str) -> [u8; 32] {
     let digits = text.as_bytes();
     assert!(digits.len() == 64, "a hash has 64 hex digits");

@@ -1,11 +1,11 @@
-//! Both clocks at one moment.
+//! The monotonic clock and the wall clock at one moment.
 
 use std::time::Duration;
 
-/// Both clocks at one moment. They part when the computer sleeps or somebody sets the time.
+/// The monotonic clock and the wall clock at one moment. They diverge when the computer sleeps or somebody sets the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
-    /// Time since the task started, by a clock that is never set. Every wait is measured by it.
+    /// Time since the task started, by the monotonic clock. Every wait is measured by it.
     pub(crate) since_start: Duration,
     /// The wall clock, in Unix seconds, which is compared with the times of headers and addresses.
     pub(crate) unix: u64,

@@ -12,7 +12,7 @@ pub enum Network {
     Testnet3,
     /// The current test network (BIP94).
     Testnet4,
-    /// The default signed test network (BIP325).
+    /// A signed test network (BIP325): the default signet or a custom one.
     Signet,
     /// A private network for tests: trivial work, no retarget.
     Regtest,

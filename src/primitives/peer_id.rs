@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The number of a connection. Whoever opens a connection gives it a number that no other connection of its task has.
+/// The number of a connection. No two connections of one task have the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub u64);
 

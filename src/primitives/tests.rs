@@ -23,7 +23,7 @@ fn naive_from_bits(bits: u32) -> Result<BigUint, TargetError> {
     Ok(value)
 }
 
-/// Returns every exponent, and mantissas with as many zero bytes as there are.
+/// Generates bits with any exponent, and mantissas with any number of leading zeros.
 fn any_bits() -> impl Strategy<Value = u32> {
     let near = (0u32..=40, any::<u32>(), 0u32..=24);
     prop_oneof![

@@ -1,4 +1,4 @@
-//! Serializes values as their text, for serde: hashes and work.
+//! Lets serde write hashes and work as text, and read them back.
 
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::Serializer;

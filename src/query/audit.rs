@@ -9,10 +9,10 @@ use crate::store::{
 };
 use std::path::Path;
 
-/// Checks every stored header of a network's folder again, from genesis, and the redundant data that a repair would need.
+/// Checks every stored header of a network's folder again, from genesis, and the parity records, which a repair needs.
 ///
 /// Calls `progress` with the height of the tip and each height reached. If the database is too damaged to be opened,
-/// the report has a fault at height 0.
+/// no header is checked, and the report has the reason as its fault.
 ///
 /// # Errors
 /// Nothing is stored, the folder is in use, or reading failed for a reason other than damage.

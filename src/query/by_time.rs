@@ -7,8 +7,8 @@ use crate::chain::median_time_past;
 
 /// Returns the height of the highest header up to `tip` whose time is at or before `unix` (Unix seconds).
 ///
-/// Header times sometimes run backwards, so headers below it may be later, but every header above it is later than
-/// `unix`. Returns `None` if even genesis is later.
+/// Header times sometimes run backwards: headers below the returned height may also be later than `unix`, but all headers
+/// above it are. Returns `None` if even genesis is later.
 ///
 /// # Errors
 /// Reading failed.
@@ -17,8 +17,8 @@ pub(crate) fn last_at_or_before(
     tip: u32,
     unix: i64,
 ) -> Result<Option<u32>, ReadError> {
-    // Median time past never decreases along a chain, so a binary search works on it. A header is later than the median
-    // time past of its parent (a consensus rule), so no header is at or before `unix` once that has reached `unix`.
+    // Median time past never decreases along a chain, so a binary search works on it. By consensus, a header is later than
+    // the median time past of its parent, so it is later than `unix` if that median has reached `unix`.
     let (mut low, mut high) = (0, tip);
     while low < high {
         let middle = low + (high - low).div_ceil(2);
@@ -28,7 +28,7 @@ pub(crate) fn last_at_or_before(
             high = middle - 1;
         }
     }
-    // At least six of the eleven times behind a median are at or before it, so one of these headers matches.
+    // At least six of the eleven times behind a median are at or before the median, so one of these headers matches.
     let first = low.saturating_sub(CONTEXT + 1);
     let run = reader.run(first, low - first + 1)?;
     let found = run.headers.iter().rposition(|header| i64::from(header.time) <= unix);

@@ -1,4 +1,4 @@
-//! Computes what follows for a stored header from the headers before it.
+//! Computes the values of a stored header that depend on the headers before it.
 
 use super::lookup::SideHeader;
 use crate::chain::{MEDIAN_TIME_SPAN, median_time_past};
@@ -7,12 +7,12 @@ use crate::primitives::{BlockHash, Header, Work, hex};
 use crate::store::StoredRun;
 use std::sync::Arc;
 
-/// The number of headers before a header that its median time past needs.
+/// How many headers before a header its median time past needs.
 pub(super) const CONTEXT: u32 = 10;
 
 const _: () = assert!(CONTEXT as usize == MEDIAN_TIME_SPAN - 1);
 
-/// A stored header, and what follows for it from the headers before it.
+/// A stored header, and the values that follow from it and from the headers before it.
 #[derive(Clone, Debug)]
 pub(crate) struct HeaderFacts<'a> {
     /// Height of the header.
@@ -23,13 +23,13 @@ pub(crate) struct HeaderFacts<'a> {
     pub hash: &'a BlockHash,
     /// Median time past in Unix seconds.
     pub median_time: u32,
-    /// What follows from its bits.
+    /// The work, target and difficulty that its bits stand for.
     pub bits: Arc<BitsInfo>,
-    /// Work of the chain up to this header.
+    /// Work of the chain up to and including this header.
     pub chainwork: Work,
 }
 
-/// Returns the facts on the headers of a run at heights `from..=to`.
+/// Returns the facts for the headers of a run at heights `from..=to`.
 ///
 /// The run starts [`CONTEXT`] headers before `from`, or at genesis.
 pub(super) fn header_facts(run: &StoredRun, from: u32, to: u32) -> Vec<HeaderFacts<'_>> {

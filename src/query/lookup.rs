@@ -6,7 +6,7 @@ use crate::primitives::{BlockHash, Header, Work};
 use crate::store::{HeaderStore, StoreError, StoredSide};
 use serde::{Deserialize, Serialize};
 
-/// Where a hash is stored.
+/// Where a header is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Located {
     /// On the active chain, at this height.
@@ -15,14 +15,14 @@ pub(crate) enum Located {
     Side(SideHeader),
 }
 
-/// A header of a side branch, and what follows from its own ancestors.
+/// A header of a side branch, and the values that depend on its ancestors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SideHeader {
     /// Its height.
     pub height: u32,
     /// The header.
     pub header: Header,
-    /// Work of its branch up to and including this header.
+    /// Work of all headers from genesis up to and including this one.
     pub chainwork: Work,
     /// Median time past, in Unix seconds.
     pub median_time: u32,
@@ -40,12 +40,12 @@ pub struct SideSummary {
     pub fork_height: u32,
     /// Number of its own headers.
     pub length: u32,
-    /// Work of the whole branch.
+    /// Work of all headers from genesis up to its last one.
     #[serde(with = "as_text")]
     pub chainwork: Work,
 }
 
-/// Returns where a hash is stored, if it is.
+/// Returns where the header with this hash is stored, or `None` if it is not.
 ///
 /// # Errors
 /// Reading failed.
@@ -92,7 +92,7 @@ fn side_header<S: HeaderStore + ?Sized>(
     at: usize,
 ) -> Result<SideHeader, StoreError> {
     let own = &side.headers[..=at];
-    // Ten ancestors below the fork are enough for any branch.
+    // Median time past needs 11 headers, of which at least one is the branch's own.
     let from = side.fork_height.saturating_sub(10);
     let shared = store.headers(from, side.fork_height - from + 1)?;
     let times: Vec<u32> = shared.iter().chain(own).map(|header| header.time).collect();

@@ -52,8 +52,8 @@ impl<'a> HeaderRange<'a> {
         Ok(self.next_span(HEADERS_PER_STEP)?.map(|span| span.infos()))
     }
 
-    /// Returns the next headers, at most `max_headers`, with the headers around them that are needed to show them.
-    /// Returns `None` after the last.
+    /// Returns the next headers, at most `max_headers`, or `None` after the last. The span also has the headers around them
+    /// that median time past and the hash of the next header need.
     ///
     /// # Errors
     /// As [`HeaderRange::next_run`].
@@ -84,8 +84,8 @@ impl<'a> HeaderRange<'a> {
     }
 }
 
-/// Stored headers, with the headers around them that are needed to show them. A span does not borrow the reader, so it
-/// can be shown on another thread.
+/// Stored headers, with the headers around them that median time past and the hash of the next header need. A span does
+/// not borrow the reader, so another thread can use it.
 #[derive(Debug)]
 pub(crate) struct HeaderSpan {
     run: StoredRun,
@@ -95,7 +95,7 @@ pub(crate) struct HeaderSpan {
 }
 
 impl HeaderSpan {
-    /// Returns the number of headers, without those around them.
+    /// Returns the number of headers, not counting those around them.
     pub(crate) fn count(&self) -> u32 {
         self.to - self.from + 1
     }
@@ -118,7 +118,7 @@ impl HeaderSpan {
         self.run.headers.get(usize::try_from(at).ok()?)
     }
 
-    /// Returns the headers, each with what follows from those before it, such as median time past and chainwork.
+    /// Returns the headers, each with the values that depend on those before it: median time past and chainwork.
     pub(crate) fn facts(&self) -> Vec<HeaderFacts<'_>> {
         header_facts(&self.run, self.from, self.to)
     }

@@ -104,7 +104,7 @@ impl ChainReader {
     /// # Errors
     /// Nothing is stored, or the folder is in use, damaged or unreadable.
     pub fn open_signet(data_dir: impl AsRef<Path>, challenge: &[u8]) -> Result<Self, ReadError> {
-        // A program uses few signets, and their parameters are needed until it ends.
+        // The parameters are leaked: a program uses few signets, and needs their parameters until it ends.
         Self::open_in(data_dir.as_ref(), Box::leak(Box::new(Params::signet(challenge))))
     }
 
@@ -149,8 +149,8 @@ impl ChainReader {
         Self { folder: folder.to_owned(), params, source: ChainSource::Local(store) }
     }
 
-    /// Forgets the reader without dropping it, just before the process ends. Dropping sled's tables would take 1 ms, or
-    /// 2 ms with 5,000,000 headers, and a reader has written nothing.
+    /// Leaks the reader, just before the process ends. Dropping sled's tables would take 1 ms, or 2 ms with 5,000,000
+    /// headers, and is not needed, because a reader writes nothing.
     pub(crate) fn leave(self) {
         mem::forget(self);
     }
@@ -173,7 +173,7 @@ impl ChainReader {
         }
     }
 
-    /// Returns where a hash is stored, if it is.
+    /// Returns where the header with this hash is stored, or `None` if it is not.
     ///
     /// # Errors
     /// Reading failed.
@@ -186,7 +186,7 @@ impl ChainReader {
         }
     }
 
-    /// Returns `count` headers from height `from` on, or fewer if the chain ends before.
+    /// Returns `count` headers from height `from` on, or fewer if the chain ends earlier.
     ///
     /// # Errors
     /// Reading failed, or the chain changed meanwhile.
@@ -227,7 +227,7 @@ impl ChainReader {
         }
     }
 
-    /// Returns what is known besides the chain: the last sync, the size, and the process that has it open.
+    /// Returns when the last sync was, the size on disk, and the state of the process that has the chain open.
     ///
     /// # Errors
     /// Reading failed.

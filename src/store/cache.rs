@@ -59,7 +59,7 @@ impl ReadCache {
             {
                 self.pages.remove(&number);
             }
-            // Records under other keys of this length are never cached.
+            // The cache has no parity records, whose keys have 4 bytes too.
             if let Ok(key) = key.try_into() {
                 self.buckets.remove::<[u8; 4]>(key);
             }

@@ -2,7 +2,7 @@
 //! end in one batch.
 //!
 //! Its pages are those that the chain will have then, under keys of their own. The first page begins with the chain's own
-//! headers up to the fork. The next process cannot use a candidate that a process leaves behind, and removes it when it
+//! headers up to the fork. A process cannot use a candidate that an earlier one left behind. It removes that one when it
 //! starts or discards a candidate of its own.
 
 use super::change_thread::Batch;
@@ -17,7 +17,7 @@ use super::write::append;
 use crate::chain::{ChainTip, CheckedHeaders};
 
 impl SledStore {
-    /// Adds headers to the candidate. Without a candidate they start one, and the first of them names the fork.
+    /// Adds headers to the candidate. Without a candidate they start one, whose fork is the parent of the first of them.
     pub(super) fn extend_candidate(
         &self,
         writer: &mut Writer,

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 /// Records to write and to remove, all at once.
 ///
-/// Only the change thread turns it into sled's own batch: sled keeps the values, and with all its memory from one thread's
-/// heap the peak of a bulk load is 6 MiB lower (measured).
+/// Only the change thread turns it into sled's own batch. sled keeps the values, and the peak of a bulk load is 6 MiB lower
+/// if all of sled's memory comes from one thread's heap (measured).
 #[derive(Debug, Default)]
 pub(super) struct Batch(Vec<(Vec<u8>, Option<Vec<u8>>)>);
 
@@ -36,7 +36,7 @@ impl Batch {
         self.0.iter().map(|(key, _)| key.as_slice())
     }
 
-    /// Copies this into a batch of sled's.
+    /// Turns this into sled's own batch.
     fn into_sled(self) -> sled::Batch {
         let mut batch = sled::Batch::default();
         for (key, value) in self.0 {
@@ -70,7 +70,7 @@ impl ChangeThread {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     pub(super) fn start(db: Db) -> Result<Self, StoreError> {
         let (tasks, inbox) = channel();
         let (outbox, results) = channel();

@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 use std::io;
 
-/// Returns whether sled found its own files damaged, rather than the system or the caller at fault.
+/// Returns whether sled failed because its files are damaged, and not because of the system or the caller.
 pub(super) fn is_damage(error: &sled::Error) -> bool {
     match error {
         sled::Error::Corruption { .. } => true,

@@ -17,7 +17,7 @@ const CACHE_BYTES: u64 = 1 << 20;
 
 /// How long sled may take to close a database's file. It takes milliseconds.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
-/// How often to check whether it has.
+/// How often to check whether sled has closed it.
 const CLOSE_POLL: Duration = Duration::from_millis(1);
 
 /// Threads that sled starts when it is first used. If the system refuses one of them, sled waits for ever.
@@ -54,7 +54,7 @@ pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
     }
 }
 
-/// Checks that the system allows the threads that sled starts when it is first used: sled does not notice if it gets none.
+/// Checks that the system allows the threads that sled starts when it is first used: sled does not notice a refusal.
 fn check_threads() -> Result<(), StoreError> {
     static CHECKED: OnceLock<()> = OnceLock::new();
     if CHECKED.get().is_some() {

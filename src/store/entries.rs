@@ -59,8 +59,9 @@ struct EntryReader {
     last: u32,
     has_met_stop: bool,
     bytes: Vec<u8>,
-    /// The header at `after`, then the last one that was kept.
+    /// Hash of the header at `after`.
     parent: BlockHash,
+    /// The last header that was kept; the one at `after` before the first.
     kept: ChainPoint,
 }
 

@@ -121,7 +121,7 @@ pub enum StoreError {
     },
 }
 
-/// Names the process that holds a folder's lock, as far as it is known.
+/// Describes the process that holds a folder's lock, as far as it is known.
 pub(crate) fn holder_text(holder: Option<&Holder>) -> String {
     holder.map_or_else(|| "another process".to_owned(), Holder::to_string)
 }
@@ -141,7 +141,7 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 impl StoreError {
-    /// Returns whether stored data is damaged, rather than the system or the caller at fault.
+    /// Returns whether damaged data is the cause, and not the system or the caller.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Unreadable { .. } | Self::Damaged { .. } => true,

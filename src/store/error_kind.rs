@@ -1,4 +1,4 @@
-//! Kinds of failure that whoever called has to tell apart.
+//! The kinds of errors that a caller has to tell apart.
 
 use super::error::StoreError;
 
@@ -7,7 +7,7 @@ use super::error::StoreError;
 pub enum ErrorKind {
     /// Any other kind: the system, a file, a rule.
     Failed,
-    /// Another process has the data folder.
+    /// Another process uses the data folder.
     InUse,
     /// Stored data is damaged.
     Damaged,

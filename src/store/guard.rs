@@ -16,7 +16,7 @@ use tracing::debug;
 enum OnPanic {
     /// The program's own hook runs.
     Usual,
-    /// The caller catches it, so nothing is printed.
+    /// The caller catches the panic, so nothing is printed.
     Caught,
     /// The thread parks for ever and does not unwind.
     Stop,
@@ -33,7 +33,7 @@ static LAST_STOP: Mutex<String> = Mutex::new(String::new());
 /// The prefix of the names of sled's own threads.
 const SLED_THREADS: &str = "sled-io";
 
-/// Puts a hook before the program's own, which is then skipped for threads whose panics are expected here.
+/// Installs a panic hook that runs the program's own hook, except on threads whose panics are expected here.
 ///
 /// Swapping hooks for a moment would silence other threads too, and for good if two threads swapped at once.
 fn watch_panics() {
@@ -68,13 +68,13 @@ pub(super) fn stops() -> u64 {
     STOPS.load(Ordering::Acquire)
 }
 
-/// Returns why the last thread stopped, if any has stopped since `before` were counted.
+/// Returns why the last thread stopped, if any has stopped since [`stops`] returned `before`.
 pub(super) fn stopped_since(before: u64) -> Option<String> {
     let last = || LAST_STOP.lock().unwrap_or_else(PoisonError::into_inner).clone();
     (stops() > before).then(last)
 }
 
-/// Does the work; a panic in it becomes an error with the panic's message, and nothing is printed.
+/// Runs the work. A panic in it becomes an error with the panic's message, and nothing is printed.
 pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     watch_panics();
     let outer = ON_PANIC.replace(OnPanic::Caught);
@@ -83,7 +83,7 @@ pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     done.map_err(|panic| message(&*panic))
 }
 
-/// Does the work; a panic parks the thread for ever without unwinding, and [`stops`] counts it.
+/// Runs the work. A panic in it parks the thread for ever without unwinding, and [`stops`] counts it.
 pub(super) fn park_on_panic<T>(work: impl FnOnce() -> T) -> T {
     watch_panics();
     let outer = ON_PANIC.replace(OnPanic::Stop);
@@ -97,7 +97,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
     said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it cannot be read").to_owned()
 }
 
-/// Works on the database; damage that it meets becomes an error that names `height` and `record`.
+/// Runs work on the database. Damage that it meets becomes an error that names `height` and `record`.
 pub(super) fn guarded<T>(
     height: u32,
     record: &str,

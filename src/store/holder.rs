@@ -6,7 +6,7 @@ use std::fmt;
 /// The process that holds the lock of a folder, as its entry in the lock file names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process number.
+    /// Its process ID.
     pub pid: u32,
     /// The command that it runs, and when it started, in Unix seconds.
     pub command: Option<(String, u64)>,

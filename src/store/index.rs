@@ -1,7 +1,7 @@
 //! The index from hash to height.
 //!
-//! One sled key for each header costs forty times the headers themselves (measured), so the index is made
-//! of runs of 131,072 headers, each of 128 buckets chosen by seven bits of the hash. An entry is 32 bits:
+//! A sled key for each header would cost forty times as much as the headers themselves (measured). So the index is divided
+//! into runs of 131,072 headers, and each run into 128 buckets by seven bits of the hash. An entry is 32 bits:
 //! 15 more bits of the hash, and the 17-bit position in the run. A look-up reads one bucket of each run,
 //! newest first, and confirms every possible height by the header's own hash. A run is written once, when it is
 //! full or when a bulk load ends. Entries that are not written yet are `pending`, in memory, and are made again from
@@ -24,13 +24,13 @@ use std::sync::Arc;
 
 const BUCKETS: u8 = 128;
 
-/// How far from a guess an entry is looked for first: twice the deviation that 1,024 even entries have.
+/// How many entries on each side of the guess are searched first: twice the standard deviation among 1,024 random entries.
 const FIRST_REACH: usize = 32;
 
 /// Up to this many new headers are indexed in the change that stores them.
 pub(super) const SMALL: usize = 256;
 
-/// This many headers after the last time, a bulk load stores what the pending ones will add to the parity records.
+/// After this many new headers, a bulk load stores again what the pending headers will add to the parity records.
 const PARITY_INTERVAL: u32 = 16_384;
 
 /// Hashes that are not in the stored index yet, in height order.
@@ -41,7 +41,7 @@ pub(super) struct Pending {
     slots: Vec<Slot>,
     /// What the pending headers add to the parity records.
     parity: Parity,
-    /// The height up to which (exclusively) that is stored. It is at most `first` while nothing of it is.
+    /// The height up to which (exclusively) the database has `parity` too; at most `first` if it has nothing of it.
     parity_stored_to: u32,
 }
 
@@ -54,7 +54,7 @@ struct Slot {
 
 impl Slot {
     fn of(hash: &BlockHash) -> Self {
-        // The low-order bytes: a header's proof of work does not touch them.
+        // The low-order bytes of the hash. Proof of work makes only the high-order ones zero.
         let [bucket, high, low, ..] = hash.0;
         Self { bucket: bucket % BUCKETS, fingerprint: u16::from_be_bytes([high, low]) >> 1 }
     }
@@ -69,7 +69,7 @@ impl Pending {
         Self { first, ..Self::default() }
     }
 
-    /// Marks hashes that an interrupted bulk load has left: a part of their parity may be stored.
+    /// Marks the hashes as left by an interrupted bulk load, so that what may be stored of their parity is removed later.
     pub(super) fn after_interruption(mut self) -> Self {
         self.parity_stored_to = self.first + 1;
         self
@@ -80,7 +80,7 @@ impl Pending {
         self.first
     }
 
-    /// Adds the next header; `page` holds its page's bytes up to the header's end.
+    /// Adds the next header. `page` holds the bytes of the header's page up to the end of the header.
     pub(super) fn push(&mut self, hash: &BlockHash, page: &[u8]) {
         self.parity.toggle(self.end(), page);
         self.slots.push(Slot::of(hash));
@@ -91,7 +91,7 @@ impl Pending {
         self.first + u32::try_from(self.slots.len()).expect("heights fit in 32 bits")
     }
 
-    /// Removes the headers of a page above `height` from the parity records. `page` holds all of its bytes.
+    /// Removes the headers of a page above `height` from the parity records. `page` holds all bytes of the page.
     pub(super) fn remove_page_parity(
         &mut self,
         buckets: &mut Buckets<'_>,
@@ -145,7 +145,7 @@ impl Pending {
         }
     }
 
-    /// Stores what the pending headers will add to the parity records, if they have become many since the last time.
+    /// Stores what the pending headers will add to the parity records, if enough headers were added since the last time.
     pub(super) fn write_parity_if_due(&mut self, buckets: &mut Buckets<'_>) {
         let end = self.end();
         if end - self.parity_stored_to.clamp(self.first, end) < PARITY_INTERVAL {
@@ -158,7 +158,7 @@ impl Pending {
         self.parity_stored_to = end;
     }
 
-    /// Removes what is stored of the pending headers' parity, since it no longer matches the parity records.
+    /// Removes the stored parity of the pending headers, since it no longer matches the parity records.
     fn remove_stored_parity(&mut self, buckets: &mut Buckets<'_>) {
         if self.parity_stored_to > self.first {
             let keys = lanes_of_run(self.first).map(pending_lane_key);
@@ -172,7 +172,7 @@ impl Pending {
         self.write(buckets, self.slots.len())
     }
 
-    /// Moves the first `count` pending hashes.
+    /// Moves the first `count` pending hashes into the buckets.
     fn write(&mut self, buckets: &mut Buckets<'_>, count: usize) -> Result<(), StoreError> {
         self.remove_stored_parity(buckets);
         let mut moved = self.slots.drain(..count).zip(self.first..).peekable();
@@ -213,7 +213,7 @@ impl<'a> Buckets<'a> {
         Self { records, changed: BTreeMap::new() }
     }
 
-    /// Returns a record for changing: a bucket or a parity record.
+    /// Returns a bucket or a parity record for changing.
     fn bucket(&mut self, key: [u8; 4]) -> Result<&mut Vec<u8>, StoreError> {
         match self.changed.entry(key) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
@@ -310,9 +310,9 @@ fn matching(entries: &[u32], wanted: Slot) -> impl Iterator<Item = u32> {
     entries[from..].iter().take_while(is_wanted).map(|entry| entry % HEADERS_PER_RUN)
 }
 
-/// Returns where the entries begin whose upper bits are these or more.
+/// Returns the position of the first entry whose upper bits are at least `wanted`.
 ///
-/// Hashes are spread evenly, so that a guess is close: a search of all entries would wait for the memory at each step.
+/// Hashes are spread evenly, so a guess is close. A binary search of all entries would wait for memory at each step.
 fn first_of(entries: &[u32], wanted: u32) -> usize {
     let is_before = |entry: &u32| entry >> POSITION_BITS < wanted;
     let share = u64::from(wanted) * u64::try_from(entries.len()).unwrap_or(u64::MAX);

@@ -124,7 +124,7 @@ pub(super) struct Page {
     last: BlockHash,
     /// The work of the first header, which most others have too.
     first_work: Work,
-    /// How many headers, counted from the first, have its bits.
+    /// How many headers at the start of the page have the bits of the first.
     same_bits: usize,
 }
 

@@ -101,7 +101,7 @@ pub struct Change<'a> {
 /// What a change does with the candidate: a branch that is stored beside the chain until it is complete.
 #[derive(Clone, Copy, Debug)]
 pub enum CandidateChange<'a> {
-    /// Adds these headers. Without a candidate they start one, and the first of them says where it leaves the chain.
+    /// Adds these headers. Without a candidate they start one, which leaves the chain below the first of them.
     Extend(&'a CheckedHeaders),
     /// Replaces everything above the fork by the candidate.
     Activate,

@@ -25,7 +25,7 @@ pub(super) struct Parity {
 }
 
 impl Parity {
-    /// Adds a header, or removes it again. `page` holds its page's bytes up to the header's end.
+    /// Adds a header, or removes it again. `page` holds the bytes of the header's page up to the end of the header.
     pub(super) fn toggle(&mut self, height: u32, page: &[u8]) {
         // The first header of a page counts together with the page's head.
         let start = if height.is_multiple_of(HEADERS_PER_PAGE) {
@@ -37,7 +37,7 @@ impl Parity {
         xor_at(lane, start, &page[start..]);
     }
 
-    /// Adds or removes the headers of a page from height `from` on. `page` holds all of its bytes.
+    /// Adds or removes the headers of a page from height `from` on. `page` holds all bytes of the page.
     pub(super) fn toggle_page(&mut self, number: u32, page: &[u8], from: u32) {
         let skip = from.saturating_sub(number * HEADERS_PER_PAGE);
         let start = if skip == 0 { 0 } else { PAGE_HEAD_LEN + RECORD_LEN * skip as usize };
@@ -51,7 +51,7 @@ impl Parity {
         self.lanes.iter().map(|(key, lane)| (*key, lane.as_slice()))
     }
 
-    /// Removes and returns the lanes of all runs before the run of `before`, or of all runs.
+    /// Removes and returns the lanes of all runs before the run that holds height `before`; without it, those of all runs.
     pub(super) fn take(&mut self, before: Option<u32>) -> Vec<([u8; 4], Vec<u8>)> {
         let rest = before
             .map(|height| self.lanes.split_off(&lane_of(height / HEADERS_PER_RUN * RUN_PAGES)));
@@ -96,7 +96,7 @@ pub(super) fn first_page_of(lane: [u8; 4]) -> u32 {
     u32::from(u16::from_be_bytes([high, low])) * RUN_PAGES + u32::from(lane)
 }
 
-/// Returns how many bytes of a page its parity record covers; `covered` is the height up to which (exclusively) headers are.
+/// Returns how many bytes of a page its parity record covers. Headers are covered up to height `covered` (exclusively).
 pub(super) fn covered_bytes(number: u32, covered: u32) -> usize {
     let headers = covered.saturating_sub(number * HEADERS_PER_PAGE).min(HEADERS_PER_PAGE);
     PAGE_HEAD_LEN + RECORD_LEN * usize::try_from(headers).expect("at most a page")
@@ -112,7 +112,7 @@ pub(super) fn combine(record: &mut Vec<u8>, key: [u8; 4], lane: &[u8]) {
     record.extend_from_slice(&key);
 }
 
-/// Returns a parity record without its key; `None` if it ends with another one.
+/// Returns a parity record without its key; `None` if the record ends with another key.
 pub(super) fn lane_body(record: &[u8], key: [u8; 4]) -> Option<&[u8]> {
     record.strip_suffix(&key)
 }

@@ -16,12 +16,12 @@ use sled::IVec;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLockReadGuard};
 
-/// From this many pages on they are hashed on all cores, which takes 10 µs to begin.
+/// At least this many pages are hashed on all cores. To start that takes 10 µs.
 const PARALLEL: usize = 4;
 
 /// Reads of one node after which sled evicts others.
 const EVICTING_READS: u32 = 62;
-/// The most pages in one node of sled's.
+/// The most pages in one node of sled's tree.
 const NODE_PAGES: usize = 16;
 
 impl SledStore {
@@ -35,8 +35,8 @@ impl SledStore {
         self.page_of(&end, number)
     }
 
-    /// Keeps what is read and checked from now on in memory, up to about so many bytes: for a process that answers many
-    /// questions.
+    /// Caches what is read and checked from now on, with about `bytes` bytes for pages. This is for a process that answers
+    /// many queries.
     pub(crate) fn keep_in_memory(&mut self, bytes: usize) {
         self.cache = Some(ReadCache::new(bytes));
     }
@@ -51,7 +51,7 @@ impl SledStore {
         pages.pop().ok_or_else(|| StoreError::damaged(height, "a page is missing"))
     }
 
-    /// Returns consecutive pages. Those that are not kept in memory are read and checked.
+    /// Returns consecutive pages. Those that are not cached are read and checked.
     ///
     /// `end` is unlocked before hashing: a thread that waits for others to hash may meanwhile read something else, and
     /// would wait for ever for a change that waits for `end`.
@@ -78,7 +78,7 @@ impl SledStore {
         Ok(pages.into_iter().filter_map(|kept| kept.or_else(|| read.next())).collect())
     }
 
-    /// Keeps pages in memory that are those of the chain as it is while `end` is locked.
+    /// Caches pages. The caller holds the lock of `end`, so that they are pages of the current chain.
     fn keep_pages(&self, first: u32, pages: &[Arc<Page>]) {
         if let Some(cache) = &self.cache {
             (first..).zip(pages).for_each(|(number, page)| cache.keep_page(number, page));
@@ -86,7 +86,7 @@ impl SledStore {
     }
 
     fn read_pages(&self, end: &End, numbers: RangeInclusive<u32>) -> PagesRead {
-        // The next page's parent hash and work are those that a page ends with.
+        // The next page begins with the hash and the chain work at the end of the page before.
         let with_next =
             *numbers.start()..=(end.tip.height / HEADERS_PER_PAGE).min(numbers.end() + 1);
         let read = PagesRead::new(&self.records, end.tip.clone(), numbers.clone(), with_next);
@@ -184,7 +184,7 @@ impl SledStore {
     }
 }
 
-/// Returns the ranges of pages that are missing among consecutive ones, of which the first has this number.
+/// Returns the numbers of the pages that are `None`, as ranges. The pages are consecutive from number `first` on.
 fn gaps(pages: &[Option<Arc<Page>>], first: u32) -> Vec<RangeInclusive<u32>> {
     let mut next = first;
     let parts = pages.chunk_by(|a, b| a.is_some() == b.is_some()).filter_map(|part| {
@@ -195,7 +195,7 @@ fn gaps(pages: &[Option<Arc<Page>>], first: u32) -> Vec<RangeInclusive<u32>> {
     parts.collect()
 }
 
-/// Pages as they are stored, and what it takes to check them.
+/// Stored pages that are not checked yet, and what the check needs.
 struct PagesRead {
     numbers: RangeInclusive<u32>,
     tip: ChainTip,
@@ -248,15 +248,15 @@ impl PagesRead {
     }
 }
 
-/// Reads a page so often that sled evicts other nodes from its cache. sled looks at the uses of a 256th of its nodes only
-/// once there have been 64 of them: without this, reads here and there brought all of the database into its cache.
+/// Reads a page so often that sled evicts other nodes from its cache. sled evicts only when one of its 256 lists of uses
+/// has 64 entries (see `make_evictable`). Without these reads, scattered reads brought the whole database into its cache.
 fn let_sled_evict(records: &Records, number: u32) {
     // A later read that needs the page reports its error.
     let read = |_| records.get(&chain_page_key(number), 0, "a page").map(drop);
     let _ = (0..EVICTING_READS).try_for_each(read);
 }
 
-/// Decodes and hashes a page of a chain, which has to end with this hash, and with this work of the chain.
+/// Decodes and hashes a page, and checks that it ends with this hash and this chain work.
 fn check_page(
     number: u32,
     tip_height: u32,

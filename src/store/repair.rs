@@ -91,7 +91,7 @@ fn copy(
     }
 }
 
-/// What was recovered of the next few pages.
+/// The result of recovering the next pages.
 struct CopyStep {
     good: CheckedHeaders,
     /// The fault of the first page that was damaged and could be recovered.

@@ -183,7 +183,7 @@ impl Salvage {
         read_piece(number, bytes, parent, self.params, |hash| self.is_end(end, hash))
     }
 
-    /// Returns the hash of a page's last header, as the next page or the tip record has it; `None` if neither is found.
+    /// Returns the hash of a page's last header, from the next page or the tip record; `None` if neither is found.
     fn end_of(&self, number: u32) -> Option<BlockHash> {
         match &self.tip {
             Some(tip) if tip.height / HEADERS_PER_PAGE == number => Some(tip.hash),
@@ -344,7 +344,8 @@ fn longer(one: RecoveredPage, other: RecoveredPage) -> RecoveredPage {
     if other.headers.len() > one.headers.len() { other } else { one }
 }
 
-/// Reads the headers of a page as if its parent were `parent`. Stops at its end, or before one without proof of work.
+/// Reads the headers of a page as if its parent were `parent`. Stops after the page's end, or before a header that has no
+/// proof of work.
 fn read_piece(
     number: u32,
     bytes: &[u8],

@@ -125,7 +125,7 @@ fn steps_up_to(tip: u32) -> u32 {
     tip / HEADERS_PER_STEP + 1
 }
 
-/// Reads the steps whose numbers `next` gives, until there are no more or nobody receives them.
+/// Takes step numbers from `next` and reads these steps, until the tip is reached or nobody receives them.
 fn read_steps<S: HeaderStore + ?Sized>(
     store: &S,
     params: &Params,
@@ -147,7 +147,7 @@ fn read_steps<S: HeaderStore + ?Sized>(
 /// A step of the chain, as it was read.
 struct Step {
     pages: Vec<PageRead>,
-    /// The first of its headers that is not in the index.
+    /// The height of its first header that is not in the index.
     missing_in_index: Result<Option<u32>, StoreError>,
 }
 

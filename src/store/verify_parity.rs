@@ -9,8 +9,8 @@ use super::records::page_bytes;
 use super::verify::stored_fault;
 
 impl SledStore {
-    /// Returns a fault if a parity record is not the exclusive or of its pages. Its height is that of the first header of
-    /// these pages.
+    /// Returns a fault if a parity record is not the exclusive or of its pages. The fault's height is that of the first
+    /// header in these pages.
     ///
     /// The headers themselves may all be good. But if one of these pages is damaged later, it cannot be recovered.
     ///

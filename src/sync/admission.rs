@@ -72,7 +72,7 @@ pub struct BatchFacts {
     pub extends_presync: bool,
     /// Whether it follows the stored tip.
     pub extends_tip: bool,
-    /// The height of the chain's tip if the batch is stored.
+    /// The height that the chain's tip would have if the batch were stored.
     pub end_height: u32,
 }
 
@@ -85,7 +85,7 @@ pub struct BranchFacts<'a> {
     pub height: u32,
     /// Work of the branch up to that header.
     pub work: &'a Work,
-    /// Whether its sender may have more, since the message was full.
+    /// Whether the message was full, so that its sender may have more.
     pub is_full: bool,
 }
 
@@ -120,13 +120,14 @@ impl Limits {
 
     /// Returns whether a branch with this end may be stored.
     ///
-    /// Hints make a chain's work credible only where the range between two of them fits in memory. If they are further apart,
-    /// it shows only at the next hint whether headers lead to it, and until then a peer could fill the disk with others. At
-    /// that hint the chain either has the minimum work, and is downloaded to be stored, or counts as not synced, and storing
-    /// it would gain nothing.
+    /// Hints make a chain's work credible only where the range between two of them fits in memory. In a longer gap, only
+    /// the next hint shows whether headers lead to it, and until then a peer could fill the disk with other headers. So
+    /// there, too, a chain has to show the minimum work before all of it is stored. A chain with less work counts as not
+    /// synced, and storing it would gain nothing.
     ///
     /// While the chain itself has less than the minimum work, the threshold alone would keep out every branch with a little
-    /// more work than the chain. Such a branch may replace the chain's end as long as it is no longer than the chain may be.
+    /// more work than the chain. Such a branch may replace the chain's end, up to the height that the chain itself may
+    /// have.
     pub fn is_worth_keeping(&self, height: u32, work: &Work, tip: &TipFacts<'_>) -> bool {
         let takes_over = work > tip.work;
         *work >= tip.threshold || (takes_over && self.allows(height))
@@ -148,7 +149,7 @@ mod tests {
         TipFacts { work, threshold: work.clone().max(headers(100_000)) }
     }
 
-    /// Returns the work of so many headers.
+    /// Returns the work of `count` headers.
     fn headers(count: u32) -> Work {
         Work::of_bits(0x207f_ffff).times(count)
     }

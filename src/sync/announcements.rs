@@ -9,8 +9,8 @@ use super::{BatchId, DropReason, SyncCommand};
 use crate::chain::is_too_new;
 use crate::primitives::{BlockHash, Moment, PeerId};
 
-/// How many unsolicited headers that connect to nothing, and announcements of blocks that it does not deliver, a peer may send.
-/// Bitcoin Core tolerated ten such messages (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
+/// How many offences a peer may commit: unsolicited `headers` messages that connect to nothing, and announcements of blocks
+/// that it does not deliver. Bitcoin Core tolerated ten `headers` messages (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
 const MAX_UNCONNECTING: u32 = 10;
 
 /// Most headers in an announcement of new blocks (Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`).
@@ -51,8 +51,9 @@ impl HeaderSync {
     /// Gives the command to check a batch's proof of work and links.
     fn link(&mut self, batch: BatchId, peer: PeerId, unsolicited: bool) {
         self.batches.insert(batch, BatchState { peer, unsolicited, stage: Stage::Linking });
-        // An answer for a range begins where the range does and has to end with the hint at the range's end. Looking its parent
-        // up in the index, which usually lacks it, would cost more with every run of the index.
+        // An answer for a range has to lead to the hint at the range's end, so it is compared with no other hint here. The
+        // comparison would look up the batch's parent in the hash index, which usually lacks it: a search through every
+        // run.
         let may_leave = self.hints.hold && !self.download.is_hinted_batch(batch);
         let hints = may_leave.then_some(&self.settings.hints);
         let hint = hints.and_then(|hints| hints.at_or_below(self.tip.height));

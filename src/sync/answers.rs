@@ -106,8 +106,8 @@ impl Download {
         Disposition::Take
     }
 
-    /// Records that a peer's chain does not contain a hint. The peer gets no more requests for ranges, and is refused once another
-    /// peer has delivered the hint.
+    /// Records that a peer's chain does not contain a hint. The peer gets no more requests for ranges. If the hint is a
+    /// shipped one, the peer is disconnected once another peer has delivered it.
     fn record_left_hints(
         &mut self,
         peer_id: PeerId,
@@ -129,7 +129,7 @@ impl Download {
         Disposition::Discard
     }
 
-    /// Refuses the peers whose chain does not contain the hint at a height, once that hint was reached.
+    /// Disconnects the peers whose chain does not contain the hint at `reached`, a height that another peer has delivered.
     fn drop_peers_that_left(&mut self, reached: u32) {
         if self.hints.proven {
             // These hints come from one peer's chain: another peer's chain may still have more work.
@@ -220,8 +220,8 @@ impl Download {
         }
     }
 
-    /// Asks a peer for nothing above the connected height, neither the tail nor ranges, until
-    /// [`Download::request_all_again`].
+    /// Stops asking a peer for the tail and for ranges above the connected height, until [`Download::request_all_again`] or
+    /// [`Download::on_announcement`].
     pub(super) fn stop_asking(&mut self, peer_id: PeerId) {
         let height = self.connected.height;
         if let Some(peer) = self.peers.get_mut(&peer_id) {
@@ -235,7 +235,7 @@ impl Download {
         self.peers.values().filter(|peer| peer.has_confirmed()).count()
     }
 
-    /// Returns the height of the header before a batch's first, unless it is a header of which only the hash is known.
+    /// Returns the height of the header before a batch's first header; `None` if only the hash of that header is known.
     pub(super) fn begin_height(&self, id: BatchId) -> Option<u32> {
         let range = self.ranges.with_batch(id).map(|range| range.begin_of(id, self.connected));
         let begin = range.or_else(|| self.prefetched.begin_of(id)).map(|begin| begin.height);
@@ -250,7 +250,7 @@ impl Download {
         received.or_else(in_tail)
     }
 
-    /// Returns whether a batch lies between two hints.
+    /// Returns whether a batch belongs to a range, and so lies between two hints, or between genesis and the first hint.
     pub(super) fn is_hinted_batch(&self, id: BatchId) -> bool {
         self.ranges.with_batch(id).is_some()
     }
@@ -269,8 +269,8 @@ impl Download {
         self.commands.push(SyncCommand::Forget(dropped));
     }
 
-    /// Records that a batch was connected, or only its good part unless `whole`. `connected` is the end of what is stored now, and
-    /// `gain` is what the batch has shown.
+    /// Records that a batch was connected; unless `whole`, that was only its good part. `connected` is the end of what is
+    /// stored now, and `gain` is what the batch has shown.
     pub(super) fn on_connected(
         &mut self,
         id: BatchId,

@@ -14,35 +14,35 @@ const INTERVAL: u32 = 2016;
 /// How many blocks to look back: a year.
 const YEAR: u32 = 26 * INTERVAL;
 
-/// The lowest hash rate that an honest chain is taken to have, as a part of the one that the highest difficulty of a year before
-/// stands for.
+/// The lowest hash rate that an honest chain is assumed to have, as a share of the hash rate that the highest difficulty of
+/// at least a year before implies.
 ///
-/// Mainnet's lowest since 2010 is 0.55, in July 2021 after mining had ended in China: the difficulty fell from 25.0 T to 13.7 T.
-/// It may be lower for a day, since of short spans only a much lower one is judged.
+/// Mainnet's lowest share since 2010 is 0.55, in July 2021 after mining had ended in China: the difficulty fell from 25.0 T
+/// to 13.7 T. For a day the share may be lower, since over a short span only a much lower rate counts as slow.
 const LOWEST_HONEST_RATE: f64 = 0.5;
 
-/// One judgement in so many at most is wrong about a chain with [`LOWEST_HONEST_RATE`].
+/// At most one judgement in this many is wrong about a chain with [`LOWEST_HONEST_RATE`].
 const JUDGEMENTS: f64 = 1e6;
 
-/// Blocks come too slowly.
+/// The finding that blocks come too slowly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlowBlocks {
-    /// Height of the block since which they do.
+    /// Height of the block after which they have come too slowly.
     pub since: u32,
     /// Seconds from that block's time to our clock.
     pub elapsed: u64,
-    /// The work since then, in percent of the usual.
+    /// The work after that block, in percent of the work that is usual in this time.
     pub percent: u32,
 }
 
-/// What follows a block.
+/// The blocks after a certain block, up to the tip.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Window {
     /// Height of the block.
     since: u32,
     /// The latest time of the block and the ten before it, in Unix seconds: single times can be hours off.
     time: u32,
-    /// The work after it, in blocks of the highest difficulty before.
+    /// The work after the block, in blocks of the highest difficulty up to it.
     blocks: f64,
 }
 
@@ -64,8 +64,8 @@ impl BlockRate {
         self.tip == tip.hash
     }
 
-    /// Returns since when blocks come so slowly that a chain with half the usual hash rate would once in a million syncs. `now` is in
-    /// Unix seconds.
+    /// Returns since when blocks come too slowly, if they do: so slowly that with half the usual hash rate this happens in
+    /// at most one of a million syncs. `now` is in Unix seconds.
     pub(super) fn judge(&self, now: u64) -> Option<SlowBlocks> {
         let judged = self.windows.iter().map(|window| {
             let elapsed = now.saturating_sub(u64::from(window.time));
@@ -83,7 +83,7 @@ impl BlockRate {
     }
 }
 
-/// Returns the negative logarithm of a bound on the probability of so few blocks where `mean` are expected.
+/// Returns -ln of an upper bound on the probability that at most `blocks` blocks come where `mean` are expected.
 ///
 /// This is Chernoff's bound of the Poisson distribution. It holds for sums of work, too, if no block has more than 1: lighter
 /// blocks, of which there are more, vary less.
@@ -114,7 +114,7 @@ fn windows(tip: u32, chain: &dyn StoredChain) -> Option<Vec<Window>> {
     lengths(tip.min(YEAR)).map(window).collect()
 }
 
-/// Returns the first heights of the periods of two years, each with the work of one of its blocks.
+/// Returns the first height of each period of the last two years, with the work of one of the period's blocks.
 fn read_periods(tip: u32, chain: &dyn StoredChain) -> Option<Vec<(u32, f64)>> {
     let first = tip.saturating_sub(2 * YEAR) / INTERVAL;
     let periods = (first..=tip / INTERVAL).map(|period| {
@@ -137,8 +137,8 @@ fn blocks_after(since: u32, tip: u32, periods: &[(u32, f64)]) -> f64 {
     periods.iter().map(in_period).sum()
 }
 
-/// Returns the numbers of blocks to look back: each up to four, then each a quarter more than the last. Where an attacker leaves
-/// the honest chain, some window has few blocks from before.
+/// Returns the numbers of blocks to look back: all up to eight, then each about a quarter more than the one before.
+/// Wherever an attacker leaves the honest chain, some window begins shortly before and has few honest blocks.
 fn lengths(most: u32) -> impl Iterator<Item = u32> {
     let next = |length: &u32| Some(length + (length / 4).max(1));
     std::iter::successors(Some(0), next).take_while(move |length| *length <= most)

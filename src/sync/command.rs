@@ -30,7 +30,7 @@ pub enum SyncCommand {
         batch: BatchId,
         /// The peer that sent it.
         peer: PeerId,
-        /// Whether it lies between two hints, which make its work credible.
+        /// Whether it lies between two hints (or genesis and the first), which make its work credible.
         hinted: bool,
         /// Whether nobody requested it.
         unsolicited: bool,
@@ -124,14 +124,14 @@ pub enum DropReason {
         /// Height of the first hint of the branch that was not reached.
         height: u32,
     },
-    /// Its chain does not contain a hint that another peer's chain contains.
+    /// Its chain leaves the hints, which the stored chain or another peer's chain follows.
     #[error("its chain leaves the hints at height {height}: expected {expected}, got {got}")]
     LeftHints {
-        /// Height of the hint.
+        /// Height of the hint that its chain lacks, or of a stored header below a hint.
         height: u32,
-        /// Hash of the hint.
+        /// Hash of the hint or of the stored header.
         expected: BlockHash,
-        /// The peer's hash at that height, or of the last header that it sent on the way.
+        /// The peer's hash at that height, or the hash of the last header that it sent towards the hint.
         got: BlockHash,
     },
     /// It sent a header that breaks a rule.
@@ -140,7 +140,7 @@ pub enum DropReason {
     /// It sent a header that breaks a rule, and the height of its parent is not known.
     #[error("{0}")]
     UnplacedHeader(BatchFault),
-    /// Its headers go on with those of another chain (NETWORKS.md section 8).
+    /// Its headers go on with those of another chain, which has the same magic and longer headers.
     #[error("follows another chain from height {height}")]
     OtherChain {
         /// Height of the first such header.
@@ -227,7 +227,7 @@ pub enum SyncEvent {
     SideTip(ChainTip),
     /// Peers have different chains.
     PeersDisagree {
-        /// The chain with the most work.
+        /// The end of the chain with the most work.
         best: ChainTip,
         /// The end of the other chain.
         other: ChainTip,

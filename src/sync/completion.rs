@@ -17,8 +17,8 @@ const MIN_CONFIRMATIONS: usize = 2;
 /// At the tip every peer is asked again this often: announcements can get lost, and headers that were too new become valid.
 pub(super) const REQUEST_INTERVAL: Duration = Duration::from_secs(60);
 
-/// While the chain is followed, slow blocks are reported if they stay slow for this time, so that a computer that has slept has
-/// asked its peers again before.
+/// While the chain is followed, slow blocks are reported only if they stay slow for this time. A computer that has slept
+/// can ask its peers for the missing blocks first.
 const SLOW_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Slow blocks are reported again after this time.
@@ -89,7 +89,7 @@ impl Evidence {
         let expects_fresh = self.whole_chain && self.regular_blocks;
         let age = self.tip_age.filter(|age| expects_fresh && *age > FRESH_TIP);
         let age = age.map(|age| Contradiction::OldTip { height, age });
-        // That an old tip means slow blocks, too, need not be said.
+        // An old tip implies slow blocks, so these are not reported besides.
         let slow = self.slow_blocks.filter(|_| expects_fresh && age.is_none());
         let slow = slow.map(Contradiction::SlowBlocks);
         [stop, undelivered, hint, age, slow].into_iter().flatten().collect()
@@ -201,7 +201,7 @@ impl HeaderSync {
         !without.is_empty()
     }
 
-    /// Returns why a sync that gets no further ends. That is `stopped`, unless our clock or the lack of peers is the cause.
+    /// Returns why a sync that makes no progress ends: `stopped`, unless our clock or the lack of peers is the cause.
     fn end_reason(&self, stopped: Stopped) -> Stopped {
         if self.is_stopped_by_clock() {
             Stopped::Clock
@@ -216,7 +216,7 @@ impl HeaderSync {
     fn report_contradictions(&mut self, now: Moment, chain: &dyn StoredChain) {
         let too_new = self.too_new.map(Contradiction::TooNewForFew);
         let contradictions = self.evidence(now, chain).contradictions();
-        // An old tip is slow, too.
+        // A report of an old tip counts as one of slow blocks, so that they are not reported again soon.
         let slow = self.completion.block_rate.as_ref().and_then(|rate| rate.judge(now.unix));
         self.completion.slow_reported = slow.map(|_| now.since_start);
         for contradiction in too_new.into_iter().chain(contradictions) {

@@ -78,7 +78,7 @@ impl Download {
         }
     }
 
-    /// Adds a peer that has connected. It is not asked for headers above the height that it announced.
+    /// Adds a peer that has connected. It is not asked for ranges or the prefetch above the height that it announced.
     pub(super) fn add_peer(&mut self, peer_id: PeerId, announced: u32, round_trip: Duration) {
         let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
         let window = FIRST_IN_FLIGHT / peers.saturating_add(1);
@@ -148,8 +148,8 @@ impl Download {
         self.presync = presync;
     }
 
-    /// Asks a peer also for what follows the tip's parent: if it has the tip, it answers at least with the tip. (Asked for what
-    /// follows the tip, it would answer with nothing, like a peer that is behind.)
+    /// Asks a peer for what follows the tip's parent: a peer that has the tip answers at least with the tip. (If asked for
+    /// what follows the tip, it would answer with nothing, like a peer that is behind.)
     pub(super) fn check_tip(
         &mut self,
         now: Duration,
@@ -278,7 +278,7 @@ impl Download {
         self.request_prefetch(now);
         let patience = self.patience();
         let mut peer_ids: Vec<PeerId> = self.peers.keys().copied().collect();
-        // The peers that answered most recently are first in line for ranges that other peers owe.
+        // Idle peers, and then those that have kept us waiting least, are first in line for ranges that other peers owe.
         peer_ids.sort_by_key(|peer_id| Reverse(self.peers[peer_id].waiting_since().unwrap_or(now)));
         // Each peer gets one range per round, so that all peers share the next ranges.
         loop {

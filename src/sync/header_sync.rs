@@ -29,7 +29,8 @@ pub struct HeaderSync {
     pub(super) hints: HintCheck,
     pub(super) progress: Progress,
     pub(super) completion: CompletionState,
-    /// The header above the tip that was refused only because it is ahead of our clock; if there are several, the earliest.
+    /// The header above the tip that was refused only because its time is too far ahead; of several, the one with the
+    /// earliest time.
     pub(super) too_new: Option<TooNew>,
     /// The height up to which a presync has checked its branch, while there is a presync.
     pub(super) presync_height: Option<u32>,
@@ -244,7 +245,8 @@ impl HeaderSync {
         self.download.unanswered(now)
     }
 
-    /// Returns the height that the chain probably has: the median of what peers announce, or else the last hint's height.
+    /// Returns the height that the chain probably has: the median of what peers announce, or else the last hint's height,
+    /// but at least the tip's height and at most the height to stop at.
     pub fn estimated_height(&self) -> u32 {
         let announced = self.download.announced_heights().map(|(_, height)| height).collect();
         let hinted = self.settings.hints.points().last().filter(|_| self.hints.hold);

@@ -29,8 +29,8 @@ impl HeaderSync {
 impl Download {
     /// Restarts the download from `connected` with these hints. What was received and is not connected is forgotten.
     ///
-    /// `prover` is the peer whose chain the hints are from. Other peers are not refused for leaving them, and that peer is
-    /// disconnected if nobody delivers the chain after all. Without a prover the hints are the shipped ones.
+    /// `prover` is the peer whose chain the hints are from. Other peers are not disconnected for leaving these hints, but
+    /// the prover is if no peer delivers the chain after all. Without a prover, the hints are the shipped ones.
     pub(super) fn restart_with_hints(
         &mut self,
         hints: Hints,
@@ -40,7 +40,6 @@ impl Download {
         let start = ChainPoint { height: 0, hash: self.genesis };
         self.ranges = Ranges::new(hints, start, self.ranges.stop_height());
         self.connected = connected;
-        // Without a prover only shipped hints are left.
         let proven = prover.is_some();
         self.hints = FollowedHints { on: true, proven, prover, left_by: BTreeMap::new() };
         self.presync = false;

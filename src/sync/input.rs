@@ -33,7 +33,7 @@ pub struct TimeAndBits {
 /// Whether more peers will connect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PeerSupply {
-    /// Peers are being dialled or looked for, and have not been for long.
+    /// Another peer is likely to connect soon: peers are being dialled or looked for, and this began recently.
     #[default]
     MoreExpected,
     /// No more peers than the connected ones are to be expected soon.
@@ -53,7 +53,7 @@ pub struct Reply {
     pub last: BlockHash,
     /// How many headers there are.
     pub count: u32,
-    /// If headers of another chain, which is not Bitcoin's, follow these: the parent hash of the first of them.
+    /// The parent hash of the first header of another chain (not Bitcoin's), if the message goes on with such headers.
     pub foreign_parent: Option<BlockHash>,
 }
 
@@ -66,9 +66,10 @@ pub struct Linked {
     pub last: BlockHash,
     /// What is wrong with the next header.
     pub fault: Option<BatchFault>,
-    /// Height of the batch's parent, if that is stored, in the chain or beside it.
+    /// Height of the batch's parent, if the parent is stored, in the chain or beside it, and the height is needed.
     pub parent_height: Option<u32>,
-    /// A hint that the stored chain has reached and the batch leads away from, and the hash that the batch has at its height.
+    /// Set if the stored chain has the hint and the batch leaves that chain: the stored header at the height of the batch's
+    /// last header at or below the hint, and the hash of the batch's own header there.
     pub hint_mismatch: Option<(ChainPoint, BlockHash)>,
 }
 
@@ -79,7 +80,7 @@ pub enum Input {
     PeerConnected {
         /// Its connection.
         peer: PeerId,
-        /// The height that it announced in its handshake. Nothing makes it true.
+        /// The height that it announced in its handshake, which may be false.
         announced: u32,
         /// The round trip of its handshake.
         round_trip: Duration,
@@ -92,9 +93,9 @@ pub enum Input {
     Headers {
         /// The sender.
         peer: PeerId,
-        /// Its ends.
+        /// The ends and the length of the message.
         reply: Reply,
-        /// The number under which the caller keeps it until [`SyncCommand::Forget`](super::SyncCommand::Forget).
+        /// The number under which the caller keeps the headers until [`SyncCommand::Forget`](super::SyncCommand::Forget).
         batch: BatchId,
     },
     /// A peer announced a block with `inv`.
@@ -104,7 +105,7 @@ pub enum Input {
         /// Hash of the last block of the message.
         hash: BlockHash,
     },
-    /// Somebody wants to know whether a peer has our tip.
+    /// The caller wants to know whether a peer has our tip.
     CheckTip(PeerId),
     /// A batch's proof of work and links were checked.
     Linked {
@@ -144,13 +145,13 @@ pub enum Input {
         /// Whether the branch is to be requested once more, from its beginning.
         request_again: bool,
     },
-    /// A branch has shown enough work to be downloaded for keeps.
+    /// A branch has shown enough work to be downloaded again and stored.
     Proven {
         /// The branch.
         proven: Proven,
         /// The peer that showed it.
         prover: PeerId,
     },
-    /// The candidate was discarded, because nobody delivers it or the chain has more work by now. The stored tip is given.
+    /// The candidate was discarded, because nobody delivers it or the chain has more work by now. Carries the stored tip.
     CandidateDiscarded(ChainTip),
 }

@@ -13,9 +13,9 @@ const MAX_HASHES: usize = 101;
 /// Source: Bitcoin Core `LocatorEntries`. A peer takes the first hash that it knows, so the newest hash must come first.
 /// Otherwise every answer would start far below the tip.
 ///
-/// It starts with the tip's parent, as Bitcoin Core's does (`net_processing.cpp`, "start at the block preceding the
-/// currently best known header"), so that a peer that has the tip answers at least with the tip. Some nodes (bcoin, mako)
-/// send nothing at all when nothing follows a locator.
+/// The locator starts with the tip's parent, as Bitcoin Core's does (`net_processing.cpp`, "start at the block preceding
+/// the currently best known header"), so that a peer that has the tip answers at least with the tip. Some nodes (bcoin,
+/// mako) send nothing at all when nothing follows a locator.
 pub(super) fn locator_heights(tip: u32) -> Vec<u32> {
     let mut heights = Vec::new();
     let (mut height, mut step) = (tip.saturating_sub(1), 1);
@@ -33,7 +33,7 @@ pub(super) fn locator_heights(tip: u32) -> Vec<u32> {
 /// Returns the heights of a locator that finds where a peer's branch leaves ours, between the header at `common`, which both
 /// have, and the tip. The newest height comes first, the gaps become smaller towards `common`, and `common` is the last.
 ///
-/// The peer's answer begins below the fork, by at most a twelfth of the distance between `common` and the fork.
+/// The peer's answer begins at `common`, or below the fork by at most a twelfth of the distance from `common` to the fork.
 pub(super) fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     let mut heights = vec![common];
     let mut distance = FULL_ANSWER;

@@ -51,9 +51,9 @@ impl HeaderSync {
         self.report_new_tip(&extended);
     }
 
-    /// Drops the sender of a batch with a header that breaks a rule which depends on its ancestors. If the header is
-    /// only ahead of our clock, the sender stays connected. The connect thread returns the batches queued behind this
-    /// one, and they are connected in the new epoch.
+    /// Disconnects the sender of a batch with a header that breaks a rule which depends on its ancestors. If the header is
+    /// only too far ahead of our clock, the sender stays connected. The connect thread returns the batches queued behind
+    /// this one, and they are connected in the new epoch.
     pub(super) fn on_refused(
         &mut self,
         now: Moment,

@@ -18,10 +18,10 @@ const FIRST_ANSWER_FLOOR: Duration = Duration::from_secs(1);
 const ANSWER_FACTOR: u32 = 4;
 const ANSWER_FLOOR: Duration = Duration::from_millis(250);
 
-/// How many of the last answers count for the best rate: an older record may be of another line.
+/// The best rate is that of this many of the last answers: the line may have become slower since an older one.
 const RATES: usize = 16;
 
-/// The window is this many times what the line has carried, so that a line that has become faster shows.
+/// The window is this many times what the line has carried: otherwise a line that has become faster would not be noticed.
 const GAIN: f64 = 1.25;
 
 /// The shortest delay that counts, in seconds: clocks cannot tell shorter ones apart.
@@ -96,8 +96,8 @@ impl PeerSpeed {
         self.fastest_answer.unwrap_or(Duration::MAX)
     }
 
-    /// Returns how long its next answer will probably take: as long as its others, or else at least its handshake's round
-    /// trip.
+    /// Returns how long its next answer will probably take: its usual answer time, or the handshake's round trip if it has
+    /// not answered yet.
     pub(super) fn expected_answer_time(&self) -> Duration {
         self.answer_time.unwrap_or(self.round_trip)
     }

@@ -73,7 +73,7 @@ pub(super) struct Peer {
     pub(super) ends_at: Option<u32>,
     /// Whether its chain leaves the hints: such a peer is not asked for ranges.
     pub(super) left_hints: bool,
-    /// Whether it is not asked for the tail either, as long as a peer may come whose chain follows the hints.
+    /// Whether it is not asked for the tail, because a peer whose chain follows the hints may still connect.
     pub(super) excluded_from_tail: bool,
     pub(super) tip_state: TipState,
     /// Whether an announcement has already caused a recheck of its tip since our tip moved.
@@ -94,7 +94,8 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Returns a peer that was asked for nothing yet. The height that it announced only keeps it from being asked for more.
+    /// Returns a peer that has not been asked for anything yet. Until it has answered, it counts as having no headers above
+    /// the height that it announced, unless that is 0.
     pub(super) fn new(announced: u32, speed: PeerSpeed) -> Self {
         Self {
             requests: VecDeque::new(),
@@ -175,7 +176,8 @@ impl Peer {
         self.first_tail_request = None;
     }
 
-    /// Records that it announced a block that is not known. A peer that is being asked already, or will be, is asked anyway.
+    /// Records that it announced an unknown block. If it had confirmed our tip, it is asked again; if not, it is asked
+    /// anyway.
     ///
     /// # Security
     /// From the second announcement on, its confirmation still counts until the tip moves. Announcing costs nothing, and
@@ -192,12 +194,12 @@ impl Peer {
         }
     }
 
-    /// Returns whether its silence means that nothing follows the tip: its answer to a request for the tail is late, and it
-    /// has announced less than `height`, which we have, or only genesis.
+    /// Returns whether its silence means that nothing follows the tip: its answer to a request for the tail or for a tip
+    /// check is late, and the height that it announced is 0, or is below `height`, which our chain has reached.
     ///
-    /// bcoin and mako send nothing at all when nothing follows a locator. A locator of our longer chain may begin at their tip,
-    /// and genesis has no parent to begin at. A peer that announced exactly our tip can answer with the tip itself, so its
-    /// silence is not excused.
+    /// bcoin and mako send nothing at all when nothing follows a locator. For a chain shorter than ours, the first known
+    /// hash of our locator may be their tip, and a locator from genesis cannot start below genesis. A peer that announced
+    /// exactly our height can answer with the tip itself, so its silence is not excused.
     pub(super) fn is_silent_at_end(&self, now: Duration, height: u32, limit: Duration) -> bool {
         let asks = |request: &Request| matches!(request.purpose, Purpose::Tail | Purpose::TipCheck);
         let asked = self.requests.front().is_some_and(asks);
@@ -263,12 +265,12 @@ impl Peer {
         self.ends_at.is_none_or(|end| end > height)
     }
 
-    /// Returns whether a request for what follows the tip is open.
+    /// Returns whether it owes an answer to a request for the tail.
     pub(super) fn is_asked_for_tail(&self) -> bool {
         self.requests.iter().any(|request| request.purpose == Purpose::Tail)
     }
 
-    /// Returns whether it may have more of what follows the tip, and is not being asked for that.
+    /// Returns whether it may be asked for the tail: it may have more, is not excluded, and owes no such answer.
     pub(super) fn may_be_asked_for_tail(&self) -> bool {
         !self.is_at_end() && !self.excluded_from_tail && !self.is_asked_for_tail()
     }
@@ -280,7 +282,8 @@ impl Peer {
         (owes, self.fruitless_answers, self.speed.answer_time.unwrap_or(Duration::MAX))
     }
 
-    /// Returns since when the peer could work on its oldest open request: requests queue up at the peer.
+    /// Returns when the peer could begin to work on its oldest open request: when we sent that, or when the peer answered
+    /// the request before, whichever is later.
     pub(super) fn waiting_since(&self) -> Option<Duration> {
         self.requests.front().map(|request| request.asked_at.max(self.speed.answered_at))
     }
@@ -304,9 +307,9 @@ impl Peer {
     /// Finds and removes the request that an answer with this first parent belongs to; `None` for the parent stands for an
     /// empty answer.
     ///
-    /// Peers answer in order, so that is the first request, unless its locator lacks the parent. Then the message answers a
-    /// later request, and those before it are given up, or it is an announcement and answers none. A locator
-    /// of which a peer knows no hash is answered from genesis on.
+    /// Peers answer in order, so an answer belongs to the first request, unless its locator lacks the parent. Then the
+    /// message answers a later request, and the requests before that are given up; or it is an announcement and answers
+    /// none. A peer that knows no hash of a locator answers from genesis on.
     pub(super) fn take_request(
         &mut self,
         parent: Option<BlockHash>,

@@ -17,7 +17,7 @@ const KEPT_HASH_INTERVAL: u32 = 2016;
 /// Most hashes that are kept of one branch (2.4 MB): enough for 132 million headers.
 const MAX_POINTS: usize = 65_536;
 
-/// Most headers that are kept of one branch while it shows its work (0.9 MB): all of a branch that leaves the
+/// Most headers that are kept of one branch while it shows its work (0.6 MB): all of a branch that leaves the
 /// chain within the last seven weeks.
 const MAX_KEPT: usize = 4 * FULL_ANSWER as usize;
 
@@ -43,7 +43,8 @@ pub struct Presync {
 pub struct Proven {
     /// The last header that it shares with the stored chain.
     pub fork: ChainPoint,
-    /// Every 2016th header after that, and for a branch below the tip also the header whose work was enough.
+    /// Every 2016th header after that. The header whose work was enough follows if the branch leaves the chain below the
+    /// tip, or if there is no other point.
     pub points: Vec<ChainPoint>,
 }
 
@@ -119,7 +120,7 @@ pub struct Presyncs {
 }
 
 impl Presyncs {
-    /// Removes and returns a peer's presync if `prev` is its end. Otherwise the presync is dropped.
+    /// Removes a peer's presync, and returns it if it ends with `prev`.
     pub fn take(&mut self, peer: PeerId, prev: BlockHash) -> Option<Presync> {
         self.of.remove(&peer).filter(|presync| presync.end().hash() == prev)
     }

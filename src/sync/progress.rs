@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// An honest peer on a branch that leaves our chain far below the tip begins with headers that we have, since locators
 /// have gaps there. After each such answer it is asked with a locator that closes in on the fork (`spread_above`). On
-/// a chain of five million headers, the fourth answer has new headers.
+/// a chain of five million headers, the fourth answer has new headers at the latest.
 pub(super) const MAX_FRUITLESS_ANSWERS: u32 = 3;
 
 /// What a connected batch has shown.

@@ -44,7 +44,7 @@ pub(super) struct CompletionState {
 }
 
 /// What a peer has announced and sent, and its offences. The download's record of the peer (`peers`) has its requests,
-/// its answers and the height of its handshake.
+/// its answers and the height that it announced in its handshake.
 #[derive(Debug, Default)]
 pub(super) struct PeerRecord {
     /// Whether it has sent any header.

@@ -43,7 +43,7 @@ pub(super) struct TailBatch {
     /// Whether its sender was asked for what follows another peer's headers.
     pub(super) follows_other: bool,
     linked: bool,
-    /// The end of the connected chain when the batch was requested with the tip's locator; `None` for other batches.
+    /// The end of the connected chain when the batch was requested; `None` if it was unsolicited or prefetched.
     pub(super) asked_at_tip: Option<BlockHash>,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Tail {
     /// The leader before the current one, until the current one has sent something.
     previous_leader: Option<PeerId>,
     queue: VecDeque<TailBatch>,
-    /// When there was progress last, or when the leader changed: no other peer is asked beside a leader.
+    /// When there was last progress, or the leader last changed. [`COMPARE_LIMIT`] counts from then at the earliest.
     compare_from: Duration,
 }
 
@@ -144,7 +144,7 @@ impl Tail {
         if faulty { self.drop_after(at, !any_good) } else { Vec::new() }
     }
 
-    /// Drops the batches that the sender of a batch sent after it, and the batch itself if `itself` says so.
+    /// Drops the batches that the sender of a batch sent after it, and with `itself` also the batch.
     fn drop_after(&mut self, at: usize, itself: bool) -> Vec<BatchId> {
         let (id, peer) = (self.queue[at].id, self.queue[at].peer);
         let mut dropped = Vec::new();
@@ -175,8 +175,8 @@ impl Tail {
         dropped
     }
 
-    /// Takes the lead from a peer that has nothing more. If its last answer had no headers that count, the previous leader may
-    /// lead again.
+    /// Takes the lead from a peer that has nothing more or no new work. Unless its last answer `brought_headers`, the
+    /// previous leader may lead again.
     pub(super) fn end_lead(&mut self, peer: PeerId, brought_headers: bool) {
         if self.leader == Some(peer) {
             self.leader = None;
@@ -212,7 +212,7 @@ impl Tail {
         self.queue.iter().map(|batch| batch.count).sum()
     }
 
-    /// Returns the height of the header that a batch follows, if that is the connected one, or a batch before it leads there.
+    /// Returns the height of a batch's parent, if that is the connected header, or if other batches lead from there to it.
     pub(super) fn begin_of(&self, id: BatchId, connected: ChainPoint) -> Option<u32> {
         let at = self.queue.iter().position(|batch| batch.id == id)?;
         let (mut parent, mut count) = (self.queue[at].parent, 0);
@@ -224,7 +224,7 @@ impl Tail {
         (parent == connected.hash).then_some(connected.height + count)
     }
 
-    /// Returns the height of the last header of a batch, by its hash, under the same condition.
+    /// Returns the height of the last header of a batch, by its hash, if [`Tail::begin_of`] knows where the batch begins.
     pub(super) fn height_of_end(&self, last: BlockHash, connected: ChainPoint) -> Option<u32> {
         let mut ending = self.queue.iter().filter(|batch| batch.last == last);
         ending.find_map(|batch| Some(self.begin_of(batch.id, connected)? + batch.count))
@@ -313,8 +313,8 @@ impl Tail {
         }
     }
 
-    /// Passes the lead to a peer that is expected to be much faster than the leader. The new leader goes on where the old one
-    /// is, unless the headers are not `kept`: then a peer's headers only follow what the peer itself has sent.
+    /// Passes the lead to a peer that is expected to be much faster than the leader. If headers are `kept`, it goes on
+    /// where the leader is. In a presync they are not kept: a peer's headers can only follow what the same peer has sent.
     fn pass_lead(&mut self, now: Duration, peers: &mut BTreeMap<PeerId, Peer>, kept: bool) {
         let Some((leader, peer)) = self.leader.and_then(|id| Some((id, peers.get(&id)?))) else {
             return;
@@ -374,7 +374,7 @@ impl Tail {
         peer.first_tail_request.map(|since| since.max(self.compare_from))
     }
 
-    /// Returns the times at which the tail changes although nothing happens.
+    /// Returns the times at which the tail may change although nothing happens.
     pub(super) fn deadlines(
         &self,
         peers: &BTreeMap<PeerId, Peer>,

@@ -10,7 +10,7 @@ use crate::chain::{Rejection, TooNew};
 use crate::primitives::{Moment, PeerId};
 use std::time::Duration;
 
-/// The shortest pause between two requests for a header that has become valid: the clock may be set to and fro.
+/// The shortest pause between two requests for a header that has become valid: the clock may be set back and forth.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl HeaderSync {
@@ -59,8 +59,8 @@ impl HeaderSync {
         }
     }
 
-    /// Returns whether the sync cannot go on because of our clock: for at least half of the peers that have answered, the next
-    /// header is too new for it.
+    /// Returns whether the sync cannot go on because of our clock: at least half of the peers that have reported the end of
+    /// their chain have a next header that is too new.
     ///
     /// # Security
     /// Where blocks cost little, a single peer can make up a header with any time. So one peer does not speak for the others.

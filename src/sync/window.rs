@@ -14,10 +14,10 @@ use std::time::Duration;
 /// 20 Mbit/s and 100 ms).
 pub(super) const WINDOW: usize = 64;
 
-/// How many ranges may be started however fast the peers answer.
+/// At least this many ranges may be started, however fast the peers answer.
 pub(super) const LEAST_WINDOW: usize = 16;
 
-/// Ranges that the fastest store connects in a millisecond. No store has been measured to take more.
+/// How many ranges the fastest store connects in a millisecond. No measured store has connected more.
 pub(super) const RANGES_PER_MS: usize = 1;
 
 /// While this many complete ranges wait for the store, no more are requested: the store is the slow part then, and more
@@ -31,8 +31,8 @@ const MAX_RANGE: u32 = 2 * 2016;
 /// Most peers that are asked for one range at the same time.
 const MAX_OWNERS: usize = 3;
 
-/// Once the last owner of a range has not answered for this long, another peer is asked all the same, even beyond
-/// [`MAX_OWNERS`]: all owners may be silent.
+/// Once the last owner of a range has not answered for this long, another peer is asked even beyond [`MAX_OWNERS`], since
+/// all owners may be silent.
 pub(super) const SILENT: Duration = Duration::from_secs(5);
 
 /// The result of linking a part.
@@ -68,7 +68,7 @@ pub(super) struct Range {
     pub(super) sender: Option<PeerId>,
     /// The answers that are not connected yet, in height order.
     pub(super) parts: Vec<Part>,
-    /// The peers that were asked for what follows the cursor.
+    /// The peers that were asked for a part of the range and have not answered.
     pub(super) owners: Vec<PeerId>,
     /// When the last of them was asked.
     pub(super) asked_at: Duration,
@@ -115,7 +115,8 @@ impl Range {
         self.cursor = end;
     }
 
-    /// Drops the part of this batch and all parts after it, and returns their batches.
+    /// Drops the part of this batch and all parts after it, moves the cursor to `resume_at`, and returns the dropped
+    /// batches.
     pub(super) fn drop_from(&mut self, id: BatchId, resume_at: ChainPoint) -> Vec<BatchId> {
         let Some(at) = self.parts.iter().position(|part| part.batch == id) else {
             return Vec::new();
@@ -131,7 +132,7 @@ impl Range {
         self.parts.drain(..).map(|part| part.batch).collect()
     }
 
-    /// Returns how an answer fits the range. Its sender no longer owes it.
+    /// Returns how an answer fits the range, and removes its sender from the owners.
     pub(super) fn fit(
         &mut self,
         peer: &mut Peer,
@@ -177,7 +178,7 @@ impl Range {
         self.parts.drain(at + 1..).map(|part| part.batch).collect()
     }
 
-    /// Returns the header before the first of this batch's part.
+    /// Returns the header before the first header of this batch's part.
     pub(super) fn begin_of(&self, id: BatchId, connected: ChainPoint) -> ChainPoint {
         let at = self.parts.iter().position(|part| part.batch == id).unwrap_or(0);
         match at.checked_sub(1) {
@@ -206,7 +207,7 @@ pub(super) enum AnswerFit {
 pub(super) struct Ranges {
     hints: Hints,
     genesis: ChainPoint,
-    /// No range that starts at this height or above is begun.
+    /// A range that starts at this height or above is never begun.
     stop_height: u32,
     /// Between this height and the last hint there is no gap.
     gapless_from: u32,
@@ -364,8 +365,9 @@ impl Ranges {
 
     /// Returns the batches that can be connected next, in height order, as far as they are linked without a gap.
     ///
-    /// With `whole`, a range counts only once it has reached its end's hash. Beyond the shipped hints, anybody can make
-    /// headers that start as a range does, and stored ones would be in the way of the true ones.
+    /// With `whole`, a range counts only once it has reached its end's hash and all its parts are linked. Beyond the
+    /// shipped hints, anybody can make headers that follow a range's start, and if they were stored, the true ones would
+    /// not fit.
     pub(super) fn connectable(&self, connected: u32, whole: bool) -> Vec<BatchId> {
         let mut batches = Vec::new();
         for key in self.head(connected).. {

@@ -31,7 +31,8 @@ pub enum NetAddress {
     I2p([u8; 32]),
     /// Network 6.
     Cjdns(Ipv6Addr),
-    /// Any other network. Such an address is decoded and never used. The retired Tor v2 (3) is one of these, as in Bitcoin Core.
+    /// Any other network. Such an address is decoded and never used. The retired Tor v2 (3) is one of these, as in Bitcoin
+    /// Core.
     Other {
         /// The BIP155 network id.
         id: u8,
@@ -77,10 +78,10 @@ impl NetAddress {
         }
     }
 
-    /// Returns the address as one a socket can connect to directly; `None` for the overlay networks.
+    /// Returns the address as one that a socket can connect to directly; `None` for all other networks.
     ///
-    /// Returns `None` also for an IPv6 address that wraps an IPv4 or an old onion address: BIP155 has an id for each network, and
-    /// Bitcoin Core ignores wrapped addresses.
+    /// Returns `None` also for an IPv6 address that wraps an IPv4 or an old onion address: BIP155 has an id for each
+    /// network, and Bitcoin Core ignores wrapped addresses.
     pub fn socket_addr(&self, port: u16) -> Option<SocketAddr> {
         const ONION_CAT: [u8; 6] = [0xfd, 0x87, 0xd8, 0x7e, 0xeb, 0x43];
         match self {
@@ -128,7 +129,7 @@ impl AddrV2Entry {
         out.extend_from_slice(&self.port.to_be_bytes());
     }
 
-    /// Returns what [`NetAddress::socket_addr`] does.
+    /// Returns the address and port for a socket, as [`NetAddress::socket_addr`] does.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         self.address.socket_addr(self.port)
     }

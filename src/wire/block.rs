@@ -8,8 +8,8 @@ use std::fmt;
 
 /// A whole block, decoded but not checked against anything.
 ///
-/// It consists of the bytes as they came, and of the positions of each transaction's parts: decoding makes two
-/// allocations however many transactions there are, one of them the payload's own.
+/// It consists of the bytes as they came, and of the offsets of each transaction's parts. However many transactions there
+/// are, it takes two allocations: the payload and the list of offsets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Block {
     bytes: Vec<u8>,
@@ -76,7 +76,7 @@ impl Block {
         self.bytes.len()
     }
 
-    /// Returns the size in bytes without what witnesses add.
+    /// Returns the size in bytes without the transactions' markers, flags and witnesses.
     pub fn stripped_size(&self) -> usize {
         self.transactions_at + self.transactions().map(|tx| tx.stripped_size()).sum::<usize>()
     }

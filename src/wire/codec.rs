@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// Returns all bytes that are left.
+    /// Reads all bytes that are left.
     pub fn rest(&mut self) -> &'a [u8] {
         let rest = &self.bytes[self.at..];
         self.at = self.bytes.len();
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         let claimed = self.compact_size()?;
         let count = usize::try_from(claimed).unwrap_or(usize::MAX);
         if count > limit {
-            // Lossless: a limit is a small constant, and usize has at most 64 bits.
+            // Lossless, since usize has at most 64 bits.
             let limit = u64::try_from(limit).unwrap_or(u64::MAX);
             return Err(DecodeError::TooMany { what, at, limit, got: claimed });
         }
@@ -216,7 +216,7 @@ pub fn put_compact_size(out: &mut Vec<u8>, value: u64) {
     }
 }
 
-/// Appends the number of elements of something in memory as a CompactSize.
+/// Appends the length of a list in memory as a CompactSize.
 pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
     put_compact_size(out, u64::try_from(count).expect("usize has at most 64 bits"));
 }
@@ -227,7 +227,7 @@ pub fn put_var_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Returns a text as a terminal, a log line and HTML may show it. Data for programs is left as it is.
+/// Returns the characters of a text that are safe to show. Output for programs, such as JSON, keeps the whole text.
 pub fn safe_text(text: &str) -> String {
     sanitise(text.as_bytes())
 }

@@ -7,7 +7,7 @@ use super::error::DecodeError;
 /// The way in which the sender wants new blocks announced (BIP152). We never ask for compact blocks, but peers offer them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendCmpct {
-    /// Whether it wants `cmpctblock` instead of an announcement.
+    /// Whether the sender wants a `cmpctblock` at once instead of an announcement ("high-bandwidth mode").
     pub announce: bool,
     /// The version of compact blocks that it supports; 2 since segwit.
     pub version: u64,

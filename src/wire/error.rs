@@ -4,7 +4,7 @@ use super::command::Command;
 
 /// Why a payload could not be decoded.
 ///
-/// Every variant carries the offset in the payload at which decoding stopped.
+/// Every variant says where the error is, as an offset in bytes from the start of the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The payload ends inside a field.
@@ -24,9 +24,9 @@ pub enum DecodeError {
     NonCanonical {
         /// Offset of the CompactSize.
         at: usize,
-        /// Bytes of the shortest form of the same value.
+        /// Length in bytes of the shortest form of the same value.
         expected: usize,
-        /// Bytes used.
+        /// Length in bytes of the form that was used.
         got: usize,
     },
     /// A count or length above what the protocol allows.
@@ -79,8 +79,8 @@ pub enum DecodeError {
         /// Offset of the first witness, or where it would be.
         at: usize,
     },
-    /// There are more bytes than allowed: a `headers` message has more than its entries need, and none of them is marked as
-    /// another chain's, or bytes follow a block, a transaction or a proof that should be alone.
+    /// There are more bytes than allowed. Either a `headers` message has more than its entries need, and no entry is marked
+    /// as another chain's; or bytes follow a block, a transaction or a proof that should be alone.
     #[error("payload of {expected} bytes expected, got {got}")]
     Trailing {
         /// How long the payload should be.

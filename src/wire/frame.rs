@@ -6,7 +6,8 @@ use super::headers::encode_entries;
 use super::message::Message;
 use crate::primitives::sha256d;
 
-/// Length of a message's head in bytes: magic 4, command 12, payload length 4 (little-endian), checksum 4.
+/// Length in bytes of a message's head (Bitcoin Core `CMessageHeader`): magic 4, command 12, payload length 4
+/// (little-endian), checksum 4.
 pub const FRAME_HEAD_LEN: usize = 24;
 
 /// Longest payload in bytes that any message may have. Source: Bitcoin Core `MAX_PROTOCOL_MESSAGE_LENGTH`.

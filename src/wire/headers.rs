@@ -57,9 +57,9 @@ impl GetHeaders {
 /// # Consensus
 /// Some peers with our magic follow a chain whose headers are longer and marked by bit 31 of the version. Up to where
 /// that chain left ours, its headers are ours too, and a message may hold both sizes. Bit 31 alone proves nothing: a
-/// miner may set it in an ordinary header, which is then bad for its version, not for its size. So the length
+/// miner may set it in an ordinary header, which is then invalid for its version but has the usual size. So the length
 /// decides: if the payload is just as long as its count of ordinary entries, all are ordinary; if it is longer, the
-/// first marked header is where the other chain begins, and nothing from there on is read.
+/// other chain begins at the first marked header, and nothing from there on is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeadersMessage {
     /// The headers, oldest first, at most [`MAX_HEADERS`]; decoded, not checked.

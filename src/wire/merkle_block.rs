@@ -1,4 +1,4 @@
-//! `merkleblock`: a header and a part of its merkle tree (BIP37); also what `gettxoutproof` gives.
+//! `merkleblock`: a header and a part of its merkle tree (BIP37). Bitcoin Core's `gettxoutproof` returns the same bytes.
 
 use super::codec::{Reader, put_count, put_var_bytes};
 use super::error::DecodeError;
@@ -35,7 +35,7 @@ impl MerkleBlock {
         Err(DecodeError::Trailing { expected: reader.position(), got: bytes.len() })
     }
 
-    /// Returns its bytes, as `gettxoutproof` does.
+    /// Returns its bytes, as `gettxoutproof` returns them in hex.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         self.encode(&mut out);

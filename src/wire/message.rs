@@ -18,9 +18,9 @@ use super::version::Version;
 pub enum Message {
     /// The first message of each side: its version, services and height.
     Version(Version),
-    /// The other side's `version` was taken.
+    /// Acknowledges the other side's `version`.
     Verack,
-    /// Asks for a [`Message::Pong`] with the same nonce (BIP31); `None` from peers older than that, who expect none.
+    /// Asks for a [`Message::Pong`] with the same nonce (BIP31); `None` from older peers, which expect no answer.
     Ping(Option<u64>),
     /// The answer to a ping, with its nonce.
     Pong(u64),
@@ -48,7 +48,7 @@ pub enum Message {
     FeeFilter(i64),
     /// The way in which the sender wants blocks announced (BIP152).
     SendCmpct(SendCmpct),
-    /// Announce transactions by wtxid (BIP339); before `verack` only.
+    /// Asks for transactions to be announced by wtxid (BIP339); before `verack` only.
     WtxidRelay,
     /// A refusal (BIP61).
     Reject(Reject),

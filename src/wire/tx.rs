@@ -1,6 +1,6 @@
 //! `tx`: a transaction, with or without witnesses.
 //!
-//! A decoded transaction is its bytes and a note of where its parts are: hashing takes slices of what came, and
+//! A decoded transaction consists of its bytes and the offsets of its parts: hashing takes slices of these bytes, and
 //! nothing is allocated for inputs, outputs, scripts or witnesses.
 
 use super::codec::Reader;
@@ -12,7 +12,8 @@ use super::tx_parts::{
 use crate::primitives::{Txid, Wtxid, sha256d, sha256d_parts};
 use std::fmt;
 
-/// A byte outside the witnesses weighs this many times as much as one in a witness (BIP141). Source: Bitcoin Core `WITNESS_SCALE_FACTOR`.
+/// A byte outside the witnesses weighs this many times as much as one in a witness (BIP141).
+/// Source: Bitcoin Core `WITNESS_SCALE_FACTOR`.
 pub const WITNESS_SCALE_FACTOR: usize = 4;
 
 /// Bytes of the version in front and of the lock time at the end.
@@ -33,27 +34,27 @@ pub(super) struct Layout {
     /// The first output, behind the count.
     outputs_at: usize,
     output_count: usize,
-    /// The first witness; the lock time, where there are none.
+    /// The first witness, or the lock time if there are no witnesses.
     witnesses_at: usize,
     len: usize,
 }
 
 impl Layout {
-    /// Reads over a transaction.
+    /// Reads a transaction to its end, and returns the offsets of its parts.
     ///
-    /// Source: Bitcoin Core `UnserializeTransaction`. One form more is refused here: no input and no output, which is
-    /// no valid transaction, and which the flag of a later extension could be mistaken for.
+    /// Source: Bitcoin Core `UnserializeTransaction`. Unlike there, a transaction without inputs and outputs is refused:
+    /// it is never valid, and its bytes look like BIP144's marker with a flag of 0.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Self::read_if(reader, |_| true)
     }
 
-    /// Reads over a transaction that may have no inputs.
+    /// Reads a transaction that may have no inputs.
     fn read_raw(reader: &mut Reader<'_>, form: TxForm) -> Result<Self, DecodeError> {
-        // A flag of 0 is the number of outputs: there is nothing in the transaction.
+        // A flag of 0 is in fact the number of outputs: the transaction is empty.
         Self::read_if(reader, |next| form == TxForm::Extended && next != 0)
     }
 
-    /// Reads over a transaction. No inputs are a marker where `is_flag` says so of the byte that follows.
+    /// Reads a transaction. An input count of 0 is BIP144's marker if `is_flag` is true for the byte that follows.
     fn read_if(
         reader: &mut Reader<'_>,
         is_flag: impl FnOnce(u8) -> bool,
@@ -123,16 +124,16 @@ fn read_witnesses(reader: &mut Reader<'_>, inputs: usize) -> Result<(), DecodeEr
     if items == 0 { Err(DecodeError::SuperfluousWitness { at }) } else { Ok(()) }
 }
 
-/// The two ways to read a transaction that starts with no inputs.
+/// The two ways to read a transaction whose first input count is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxForm {
-    /// As on the wire (BIP144): no inputs and a flag of 1 say that witnesses follow.
+    /// As on the wire (BIP144): the count is a marker, and a flag of 1 after it says that there are witnesses.
     Extended,
-    /// As before BIP144: a transaction without inputs, as wallets hand around before they add some.
+    /// As before BIP144: there are no inputs. Wallets pass such transactions on before they add inputs.
     Legacy,
 }
 
-/// A transaction that owns its bytes. What it says is asked of its [`Transaction::view`].
+/// A transaction that owns its bytes. [`Transaction::view`] gives access to its parts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Transaction {
     bytes: Vec<u8>,
@@ -151,10 +152,10 @@ impl Transaction {
         if got == expected { Ok(transaction) } else { Err(DecodeError::Trailing { expected, got }) }
     }
 
-    /// Decodes bytes that may be a transaction without inputs, which no peer takes.
+    /// Decodes a transaction that may have no inputs. No peer accepts one without inputs.
     ///
     /// # Errors
-    /// The bytes are no transaction of that form, or there are more.
+    /// The bytes are no transaction of that form, or more bytes follow.
     pub fn decode_raw(bytes: Vec<u8>, form: TxForm) -> Result<Self, DecodeError> {
         let layout = Layout::read_raw(&mut Reader::new(&bytes), form)?;
         let (expected, got) = (layout.len, bytes.len());
@@ -189,7 +190,7 @@ impl fmt::Debug for Transaction {
     }
 }
 
-/// A transaction in someone's buffer: its own, or that of the block it is in.
+/// A view of a transaction in a buffer: that of a [`Transaction`], or that of the block that contains it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TxView<'a> {
     pub(super) bytes: &'a [u8],
@@ -212,7 +213,8 @@ impl<'a> TxView<'a> {
         decoded_before(self.reader(0).u32())
     }
 
-    /// Returns the time (from 500,000,000 on, Unix seconds) or height before which it may not be mined; 0 for any.
+    /// Returns the lock time. The transaction may be mined only above this height or, from 500,000,000 on, after this time
+    /// (Unix seconds), unless all its sequence numbers are final. Source: Bitcoin Core `IsFinalTx`.
     pub fn lock_time(&self) -> u32 {
         decoded_before(self.reader(self.layout.lock_time_at()).u32())
     }
@@ -235,7 +237,7 @@ impl<'a> TxView<'a> {
         self.layout.has_witness()
     }
 
-    /// Returns whether it is the first of a block, which makes the coins. Source: Bitcoin Core `CTransaction::IsCoinBase`.
+    /// Returns whether it is a coinbase: its only input spends nothing. Source: Bitcoin Core `CTransaction::IsCoinBase`.
     pub fn is_coinbase(&self) -> bool {
         let mut inputs = self.inputs();
         inputs.len() == 1 && inputs.next().is_some_and(|input| input.previous == OutPoint::NULL)

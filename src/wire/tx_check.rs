@@ -61,7 +61,7 @@ pub enum InvalidTx {
         /// Its length in bytes.
         got: usize,
     },
-    /// It has an input of a coinbase among others.
+    /// One of several inputs spends nothing, as only the single input of a coinbase may.
     #[error("an outpoint expected in each of several inputs, got none in input {position}")]
     NullInput {
         /// The input.
@@ -118,7 +118,7 @@ impl TxView<'_> {
             if got > MAX_MONEY {
                 return Err(InvalidTx::AmountTooLarge { position, got });
             }
-            // Neither of the two is above MAX_MONEY.
+            // This cannot overflow, since neither summand is above MAX_MONEY.
             total += got;
             if total > MAX_MONEY {
                 return Err(InvalidTx::TotalTooLarge { got: total });

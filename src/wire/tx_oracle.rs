@@ -150,7 +150,7 @@ fn has_no_inputs(theirs: &bitcoin::Transaction) -> bool {
     theirs.input.is_empty()
 }
 
-/// Checks that bytes are taken or refused as a transaction as by the oracle.
+/// Checks that we accept or refuse bytes as a transaction as the oracle does, except for one without inputs.
 pub(crate) fn compare_transaction(bytes: &[u8]) {
     match (Transaction::decode(bytes.to_vec()), deserialize::<bitcoin::Transaction>(bytes)) {
         (Ok(ours), Ok(theirs)) => assert_same(ours.view(), &theirs),
@@ -160,7 +160,7 @@ pub(crate) fn compare_transaction(bytes: &[u8]) {
     }
 }
 
-/// Checks that bytes are taken or refused as a block as by the oracle.
+/// Checks that we accept or refuse bytes as a block as the oracle does, except for transactions without inputs.
 pub(crate) fn compare_block(bytes: &[u8]) {
     match (Block::decode(bytes.to_vec()), deserialize::<bitcoin::Block>(bytes)) {
         (Ok(ours), Ok(theirs)) => {

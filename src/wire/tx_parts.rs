@@ -47,7 +47,7 @@ pub struct TxIn<'a> {
 /// An output of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxOut<'a> {
-    /// Amount in satoshi. It is not checked: it may be negative, or more than there are.
+    /// Amount in satoshi. It is not checked: it may be negative, or greater than all coins together.
     pub value: i64,
     /// The script that says who may spend it.
     pub script_pubkey: &'a [u8],

@@ -206,7 +206,7 @@ fn good_headers_before_a_bad_one_count_on_every_kind_of_branch() {
 
 #[test]
 fn a_fork_is_judged_by_its_own_ancestors() {
-    // Testnet4: the active chain's 20-minute exceptions are nothing to a fork from before them.
+    // Testnet4: the active chain's 20-minute exceptions do not affect a fork from before them.
     let chain = Synthetic::steady(Network::Testnet4, 12_100, HARDER);
     let mut active = chain.clone();
     for _ in 0..3 {

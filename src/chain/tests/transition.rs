@@ -48,7 +48,7 @@ proptest! {
             [&target / 8u32, &target / 4u32, &target * 4u32, &target * 8u32].map(of);
         prop_assert!(permitted(2016, bits, quarter) && permitted(2016, bits, four));
         prop_assert!(!permitted(2016, bits, eighth) && !permitted(2016, bits, eight));
-        // By another's count of the same rule.
+        // The `bitcoin` crate gives the same bound.
         let theirs = bitcoin::Target::from_compact(bitcoin::CompactTarget::from_consensus(bits));
         let easiest = theirs.max_transition_threshold(bitcoin::params::MAINNET.clone());
         prop_assert_eq!(of(target * 4u32), easiest.to_compact_lossy().to_consensus());

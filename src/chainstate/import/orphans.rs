@@ -11,7 +11,7 @@ use std::mem;
 const MAX_ORPHANS: usize = 16_384;
 
 impl<S: HeaderStore> Importer<S> {
-    /// Takes the runs whose parents have been read, and the runs that follow those.
+    /// Judges the runs whose parents have been read, and the runs that follow those.
     pub(super) fn connect_orphans(&mut self) -> Result<(), ImportError> {
         self.writer.flush()?;
         let mut runs: Vec<Option<Run>> =

@@ -38,8 +38,9 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(self.store.discard_candidate()?)
     }
 
-    /// Judges a batch by the branch's own ancestors, takes its good headers, and returns what they did and why the first bad
-    /// header was refused. Once the branch has more work than the chain, it replaces the chain's end.
+    /// Checks a batch against the candidate's own ancestors, and keeps the headers before the first invalid one. Returns
+    /// what they did, and why the invalid header was refused. Once the candidate has more work than the chain, it replaces
+    /// the chain's end. Without a candidate, the batch goes to [`ChainWriter::accept`].
     ///
     /// # Errors
     /// Reading or writing the store failed.

@@ -7,11 +7,11 @@ use crate::script::script_of_address;
 use crate::wire::TxView;
 use std::collections::HashSet;
 
-/// What a transaction must have to be shown.
+/// The conditions that a transaction must meet to be shown.
 #[derive(Debug)]
 pub(super) struct Filter {
     min_amount: Option<Amount>,
-    /// The scripts of the addresses of which a transaction must pay one; empty for any.
+    /// The scripts of the given addresses, of which an output must have one. If empty, any output will do.
     scripts: HashSet<Vec<u8>>,
 }
 

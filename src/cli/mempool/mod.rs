@@ -198,7 +198,7 @@ async fn watch_until(
 enum WatchEnd {
     Done,
     Interrupted,
-    /// Nothing came for too long. Has the number of connected peers.
+    /// No event came within the timeout. Holds the number of connected peers.
     TimedOut(usize),
     NoPeers(MempoolError),
     /// The thread that prints has failed, and returns its error.
@@ -238,7 +238,7 @@ impl WatchEnd {
 struct TxWatch {
     filter: Filter,
     show: TxFormatter,
-    /// The number of transactions to show.
+    /// The number of transactions to show; `None` for no limit.
     count: Option<u64>,
     tally: MempoolTally,
     /// Events that are not turned into lines yet.
@@ -264,7 +264,7 @@ impl TxWatch {
         {}
     }
 
-    /// Turns events into lines, up to a maximum of text. Returns `None` if no event is left.
+    /// Turns events into lines until their text has [`MAX_TEXT`] bytes. Returns `None` if no event is left.
     fn render(&mut self) -> Option<Rendered> {
         let mut lines = (self.unwritten.len() > 0).then(Rendered::default)?;
         let time = unix_now_millis();

@@ -1,5 +1,5 @@
-//! Prints the lines of a watch on a thread of its own, so that a pipe that nobody reads cannot keep the program from
-//! ending.
+//! Prints the lines of a watch on a thread of its own, so that a slow reader of a pipe does not block the connections.
+//! If nobody reads the pipe, the program still waits for it after the first signal, and ends at the second.
 
 use crate::cli::CliError;
 use crate::output::{Output, StatusLine};
@@ -13,7 +13,7 @@ pub(super) const MAX_TEXT: usize = 1 << 18;
 /// Print jobs that may wait. Each holds no more than [`MAX_TEXT`] and one transaction's lines.
 pub(super) const QUEUE: usize = 4;
 
-/// What the thread is to print.
+/// A job for the thread that prints.
 pub(super) enum PrintJob {
     /// Results, and notes about them.
     Rendered(Rendered),

@@ -1,4 +1,4 @@
-//! Shows transactions and blocks as text or JSON.
+//! Formats transactions and blocks as text or JSON.
 
 use crate::cli::tx_text::describe;
 use crate::core_json::{Amount, TxInfo};
@@ -34,7 +34,7 @@ struct SeenTx {
     info: TxInfo,
 }
 
-/// Shows transactions and blocks in one form.
+/// Formats transactions and blocks as the options ask.
 #[derive(Debug)]
 pub(super) struct TxFormatter {
     network: Network,
@@ -50,8 +50,8 @@ impl TxFormatter {
         self.options.json
     }
 
-    /// Returns the text for a transaction that came at a time in milliseconds since 1970: a line, or a paragraph with
-    /// all fields.
+    /// Returns the text for a transaction: a line, a paragraph with all fields, or JSON. `time` is when it came, in
+    /// milliseconds since 1970.
     pub(super) fn transaction(&self, tx: TxView<'_>, time: u64) -> String {
         let ShowOptions { json, color, full } = self.options;
         if json {

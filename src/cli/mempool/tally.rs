@@ -7,7 +7,7 @@ use crate::wire::TxView;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// The length of the time before now over which the status line measures the speed.
+/// The status line shows the average speed over this time.
 const SPEED_WINDOW: Duration = Duration::from_secs(10);
 
 /// The greatest number of output types that the status line names.

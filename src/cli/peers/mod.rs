@@ -102,7 +102,7 @@ pub(super) fn run(args: &PeersArgs, context: &mut CommandContext) -> Result<(), 
     check_success(&crawled, &context.config)
 }
 
-/// Most addresses of the address manager that are asked.
+/// The greatest number of addresses that are taken from the address manager.
 const MAX_FROM_ADDRMAN: usize = 1000;
 
 /// Finds peers and asks them, until all are asked or a signal comes.
@@ -145,7 +145,7 @@ async fn find_and_ask(
 }
 
 /// Returns the addresses to start with: those that the user names, or else those of the address manager and the DNS
-/// seeds.
+/// seeds. A resumed crawl has the latter in its journal already.
 async fn start(
     options: &PeerOptions,
     folder: &Path,

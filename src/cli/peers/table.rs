@@ -11,10 +11,10 @@ use std::cmp::Ordering;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Most characters of a column. Longer cells push the rest of their row to the right.
+/// The greatest width of a column, in characters. Longer cells push the rest of their row to the right.
 const MAX_WIDTH: usize = 60;
 
-/// Columns to leave out on a narrow terminal, the first one first: services, user agent, height.
+/// Columns to leave out on a narrow terminal, in this order: services, user agent, height.
 const LEAST_IMPORTANT: [usize; 3] = [1, 2, 3];
 
 /// Returns the rows in the order in which they are printed: reachable peers by latency, then unreachable ones, then
@@ -133,7 +133,7 @@ pub(super) struct TableFile {
 }
 
 impl TableFile {
-    /// Makes a file whose extension selects its format.
+    /// Returns the file to write, in the format that its extension selects. Nothing is created yet.
     ///
     /// # Errors
     /// The extension is neither `csv` nor `jsonl`.

@@ -83,7 +83,7 @@ impl AddrTokenBucket {
         self.tokens += MAX_TOKENS;
     }
 
-    /// Takes tokens for up to `count` addresses, and returns how many there were.
+    /// Takes tokens for up to `count` addresses, and returns for how many there were enough.
     pub fn take(&mut self, count: usize, now: Duration) -> usize {
         let passed = now.saturating_sub(self.refilled_at).as_secs_f64();
         self.refilled_at = now;

@@ -37,13 +37,13 @@ pub enum AddrManError {
     /// The bytes do not begin like an address manager.
     #[error("not an address manager")]
     NotAddresses,
-    /// A later version of the program wrote it.
+    /// The format's version is not ours: a later version of the program may have written it.
     #[error("format version {VERSION} expected, got {got}")]
     Version {
         /// The version in the file.
         got: u16,
     },
-    /// It belongs to another network.
+    /// The bytes belong to another network.
     #[error("network magic {expected:02x?} expected, got {got:02x?}")]
     Network {
         /// This network's magic.
@@ -54,7 +54,7 @@ pub enum AddrManError {
     /// The checksum is wrong.
     #[error("the checksum does not match")]
     Checksum,
-    /// It claims more addresses than there can be.
+    /// The bytes claim more addresses than there can be.
     #[error("at most {limit} addresses expected, got {got}")]
     TooMany {
         /// The most addresses that there can be.

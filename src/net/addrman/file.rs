@@ -11,12 +11,12 @@ use tracing::warn;
 /// The address manager's file in the network's data folder.
 pub const FILE_NAME: &str = "addresses.dat";
 
-/// The name under which it is written before it replaces the old file.
+/// The name of a new file until it replaces the old one.
 const UNFINISHED: &str = "addresses.dat.new";
 /// The new name of a file that could not be read.
 const DAMAGED: &str = "addresses.dat.damaged";
 
-/// The longest file that is read: 256 bytes for each address, more than there can be.
+/// Most bytes of a file that are read: 256 for each address, which is more than an address takes.
 const MAX_BYTES: usize = CAPACITY * 256;
 
 /// Why an address manager could not be read.
@@ -59,8 +59,8 @@ pub fn load(folder: &Path, magic: [u8; 4], scope: Scope) -> Result<Option<AddrMa
     addrman.map(Some).map_err(|source| LoadError::Damaged { path, source })
 }
 
-/// Reads the address manager from a network's data folder, or creates an empty one with this key. If the file is
-/// damaged, this logs a warning and renames it: a sync can do without old addresses.
+/// Reads the address manager from a network's data folder, or creates an empty one with this key. If the file cannot be
+/// read or is damaged, this logs a warning and renames it: a sync can do without old addresses.
 ///
 /// Only the process that holds the folder's lock may call this.
 pub fn load_or_new(folder: &Path, magic: [u8; 4], scope: Scope, key: [u8; 32]) -> AddrMan {
@@ -91,6 +91,6 @@ pub fn save(folder: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     drop(file);
     fs::rename(&unfinished, folder.join(FILE_NAME))?;
-    // The new name is durable only with its folder.
+    // The new name is durable only once the folder is synced, too.
     File::open(folder)?.sync_all()
 }

@@ -53,7 +53,7 @@ use table::{CHOICES, Key, Table};
 /// After this many draws without success, [`AddrMan::select`] looks through all addresses.
 const MAX_DRAWS: u32 = 64;
 
-/// Seconds. An address that has answered keeps its position in the tried table at least this long.
+/// Seconds. An address keeps its position in the tried table at least this long after it last answered.
 const MIN_TRIED_SECS: u64 = 7 * 24 * 60 * 60;
 
 /// Addresses of peers, at most [`CAPACITY`].
@@ -65,7 +65,7 @@ pub struct AddrMan {
     new: Table,
     tried: Table,
     avoided: AvoidedAddresses,
-    /// When any address last answered. Failures since then may be our own network's.
+    /// When any address last answered. Our own network may be to blame for failures since then.
     last_good: u64,
 }
 
@@ -203,11 +203,10 @@ impl AddrMan {
         }
     }
 
-    /// Moves an address to the tried table, if its position there is free or the address in it has not answered for
-    /// long.
+    /// Moves an address to the tried table, if its position there is free or the holder of that position has not
+    /// answered for [`MIN_TRIED_SECS`].
     ///
-    /// Bitcoin Core dials that address once more before it decides. Here it keeps its position if it was connected
-    /// within the last week.
+    /// Bitcoin Core dials the holder once more before it decides.
     fn promote(&mut self, address: &PeerAddress, now: u64) {
         let position = self.key.tried_position(address);
         if let Some(holder) = self.tried.get(position) {
@@ -247,7 +246,7 @@ impl AddrMan {
         }
     }
 
-    /// Forgets an address whose peer misbehaved or is of no use, and does not accept it again for `DISCOURAGED`.
+    /// Forgets an address whose peer misbehaved or is of no use, and does not accept it again for `DISCOURAGED` seconds.
     pub fn discourage(&mut self, address: &PeerAddress, now: u64) {
         self.remove(address);
         self.avoided.insert(address, AvoidReason::Discouraged, now);

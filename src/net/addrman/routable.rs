@@ -12,7 +12,7 @@ const FIRST_PORT: u16 = 1024;
 pub enum Scope {
     /// Addresses of the internet and of overlay networks.
     Public,
-    /// These, and loopback and private addresses too, for a network on one machine or in one house (regtest).
+    /// Those of `Public`, and loopback and private addresses too, for a network on one machine or in one house (regtest).
     Local,
 }
 

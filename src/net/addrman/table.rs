@@ -8,9 +8,9 @@ use rand::{Rng, RngExt};
 
 /// Positions in a bucket. Source: Bitcoin Core `ADDRMAN_BUCKET_SIZE`.
 const BUCKET: usize = 64;
-/// Buckets of addresses that never answered: a quarter of Bitcoin Core's 1024, with 16,384 addresses.
+/// Buckets of the new table: a quarter of Bitcoin Core's 1024, with 16,384 positions.
 const NEW_BUCKETS: usize = 256;
-/// Buckets of addresses that have answered: a quarter of Bitcoin Core's 256, with 4,096 addresses.
+/// Buckets of the tried table: a quarter of Bitcoin Core's 256, with 4,096 positions.
 const TRIED_BUCKETS: usize = 64;
 /// New buckets that one source group can write to: a sixteenth, as in Bitcoin Core.
 const NEW_BUCKETS_PER_SOURCE: u64 = 16;

@@ -27,7 +27,7 @@ pub const SILENCE_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// is not worth keeping. Bitcoin Core has no such limit, but waits as long for the answer to a `getheaders`.
 pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(2 * 60);
 
-/// Longest time until the peer's side has taken one write.
+/// Longest time that one write may take.
 ///
 /// A write is one message, or several small ones. Without this limit, a peer that does not read could fill our queue
 /// with the answers to its requests.
@@ -36,7 +36,7 @@ pub const SEND_DEADLINE: Duration = Duration::from_secs(60);
 /// Longest payload in bytes until the handshake is done.
 ///
 /// A `version` has at most 344 bytes, and the feature messages have nearly none; the rest is room for future ones. A
-/// peer that has not shown that it speaks our protocol cannot make us hold more than this.
+/// peer that has not shown that it speaks our protocol cannot make us collect a longer message.
 pub const HANDSHAKE_MAX_PAYLOAD: u32 = 4096;
 
 /// The deadlines of a connection. The defaults are the constants of this module.
@@ -82,7 +82,7 @@ pub struct Config {
     pub start_height: i32,
     /// Whether we want transactions announced.
     pub relay: bool,
-    /// Longest payload in bytes that is accepted after the handshake. A connection cannot make us hold more.
+    /// Longest payload in bytes that is accepted after the handshake. No incomplete message takes more memory.
     pub max_payload: u32,
     /// The deadlines.
     pub timers: Timers,

@@ -47,7 +47,7 @@ impl Handshake {
         }
     }
 
-    /// Returns what to send before anything was received. The side that dialled sends first.
+    /// Returns the messages to send before anything was received. The side that dialled sends first.
     pub(super) fn start(&mut self, direction: Direction) -> Vec<Message> {
         match direction {
             Direction::Outbound => self.own.take().map(Message::Version).into_iter().collect(),

@@ -9,7 +9,7 @@ use crate::wire::{Command, FRAME_HEAD_LEN, FrameDecoder, FrameError, Message};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
-/// Most bytes that are read at once: most of a full `headers` message (162 kB).
+/// Most bytes that are read at once. A full `headers` message has 162 kB.
 const READ_BUFFER: usize = 128 * 1024;
 
 /// Reads messages from a peer.
@@ -36,7 +36,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
-    /// Allows the largest messages of the protocol, since the handshake is complete.
+    /// Allows payloads of up to [`Config::max_payload`](super::Config::max_payload), since the handshake is complete.
     pub(super) fn allow_large_messages(&mut self) {
         self.decoder.set_max_payload(self.context.config.max_payload);
     }
@@ -130,7 +130,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
 /// Returns whether a malformed message of this kind is only logged.
 ///
 /// Bitcoin Core only logs every message that it cannot decode. Here, other malformed messages end the connection: one
-/// of them may be the answer to a request, which another peer then gets.
+/// of them may be the answer to a request, and another peer then gets that request.
 fn is_dispensable(command: Command) -> bool {
     matches!(command, Command::FEEFILTER | Command::REJECT | Command::SENDCMPCT)
 }

@@ -97,7 +97,7 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
         let written = timeout(limit, write).await.map_err(|_| Disconnect::SendTimeout { limit })?;
         written.map_err(|error| Disconnect::broken(&error))?;
         self.context.counters.sent().add(self.batch.len());
-        // The next frame takes its place, so that an idle connection holds no memory.
+        // The batch's memory is freed, so that an idle connection holds none. The next frame becomes the new batch.
         self.batch = Vec::new();
         self.permits.clear();
         Ok(())

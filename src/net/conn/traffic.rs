@@ -39,7 +39,7 @@ pub struct TrafficCounters(Arc<Counters>);
 struct Counters {
     received: DirectionCounters,
     sent: DirectionCounters,
-    /// When the ping was sent that waits for its answer, in microseconds of Unix time; 0 while none does.
+    /// When the unanswered ping was sent, in microseconds of Unix time; 0 if no ping is unanswered.
     ping_sent: AtomicU64,
 }
 
@@ -82,7 +82,7 @@ impl TrafficCounters {
         Traffic { received: self.received().bytes(), sent: self.sent().bytes() }
     }
 
-    /// Returns for how long a ping has waited for its answer; `None` if none does.
+    /// Returns how long ago the unanswered ping was sent; `None` if no ping is unanswered.
     pub fn ping_wait(&self) -> Option<Duration> {
         let sent = self.0.ping_sent.load(Ordering::Relaxed);
         (sent > 0).then(|| unix_time().saturating_sub(Duration::from_micros(sent)))

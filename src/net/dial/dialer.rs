@@ -23,8 +23,8 @@ const PROXY_DEADLINE: Duration = Duration::from_secs(5);
 /// Connects to peers.
 ///
 /// # Security
-/// With a proxy, this program resolves no names and opens no socket to anything but the proxy. The proxy gets names as
-/// they are, which is also how Tor reaches onion services.
+/// With a proxy, the dialer resolves no name but the proxy's own, and connects to nothing but the proxy. The proxy gets the
+/// names of peers unresolved, which is also how Tor reaches onion services.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialer {
     /// A SOCKS5 proxy for every connection.
@@ -50,7 +50,7 @@ impl Dialer {
             let dial = async move { dial_directly(resolver, &target).await };
             return spawn_with(id, address, outbound, dial, config, events);
         };
-        // The limit leaves time for the peer: a silent proxy then fails before the whole dial does.
+        // This limit ends before the dial's, so that a silent proxy is reported as such and not as a silent peer.
         let limit = PROXY_DEADLINE.min(config.timers.connect.mul_f64(0.8));
         match proxy.address.clone() {
             ProxyAddress::Tcp(at) => {

@@ -13,8 +13,8 @@ use super::types::{DialTarget, DisconnectReason, Search};
 use crate::primitives::{Moment, PeerId};
 use std::time::Duration;
 
-/// How long a node has for its addresses after the handshake. Bitcoin Core gives five minutes, and sends its own
-/// address at once.
+/// How long a node has to send its addresses after the handshake. Bitcoin Core waits five minutes
+/// (`10 * AVG_ADDRESS_BROADCAST_INTERVAL`).
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 impl Pool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Doublings that lead from any first pause to any longest one, and do not overflow.
+/// Most doublings: enough to get from any first pause to any longest one, and few enough not to overflow.
 const MAX_DOUBLINGS: u32 = 16;
 
 /// Returns the pause that follows `earlier` others: `first` doubled that many times, up to `longest`.

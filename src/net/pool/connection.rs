@@ -111,7 +111,7 @@ impl Connection {
         }
     }
 
-    /// Returns the network of the address; `None` for a name, and for an address that the internet does not route to.
+    /// Returns the network of the peer's address; `None` if only a name is known, or if the address is not routable.
     fn network(&self, named: &NamedPeers) -> Option<AddressNetwork> {
         let known = self.found().copied().or_else(|| self.remote().map(PeerAddress::from));
         let address = known.or_else(|| self.address(named).parse().ok())?;

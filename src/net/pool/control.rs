@@ -1,5 +1,5 @@
-//! Carries out the user's requests to a running pool: adds, removes, disconnects and pings peers, and switches the network on
-//! and off.
+//! Carries out the user's requests to a running pool: adds, removes, disconnects and pings peers, and switches the network
+//! on and off.
 
 use super::Pool;
 use super::connection::Connection;
@@ -43,8 +43,8 @@ impl Pool {
         self.connections_where(same).first().copied()
     }
 
-    /// Disconnects a peer because the user wants it. Returns whether there was one. A named peer is dialled again as if it had
-    /// been lost, and another one is not for a while.
+    /// Disconnects a peer at the user's request, and returns whether there was one. A named peer is dialled again as if it
+    /// had been lost; the address of any other peer is left alone for a while.
     pub fn disconnect_requested(&mut self, id: PeerId, now: Moment, rng: &mut dyn Rng) -> bool {
         let Some(target) = self.connections.get(&id).map(|connection| connection.target.clone())
         else {

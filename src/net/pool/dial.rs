@@ -15,7 +15,7 @@ use std::time::Duration;
 const SLOW_DIAL: Duration = Duration::from_secs(2);
 /// Most dials of found peers in flight, slow ones included.
 const MAX_DIALLING: usize = 64;
-/// How long an address rests after a failed dial, doubled with each failure that counts. Seconds.
+/// Seconds that an address rests after a failed dial, doubled with each failure that counts.
 const REST: u64 = 10;
 const MAX_REST_DOUBLINGS: u32 = 6;
 
@@ -125,7 +125,8 @@ impl Pool {
         self.actions.push(Action::Dial { id, address, timeout });
     }
 
-    /// Returns the next address to dial: in turns one that was just found, and one from the address manager.
+    /// Returns the next address to dial: a fixed seed while slots are kept for these; then, in turns, one that was just
+    /// found and one from the address manager.
     fn next_target(&mut self, now: Moment, rng: &mut dyn Rng) -> Option<DialTarget> {
         self.pace.from_addrman = !self.pace.from_addrman;
         let in_use = self.in_use();
@@ -210,8 +211,8 @@ impl Pool {
             && !self.is_resting(info, now)
     }
 
-    /// Returns whether an address is left alone because it did not answer lately. A pool that does not persist dials
-    /// each address only once.
+    /// Returns whether an address is left alone because it did not answer lately. A pool that does not persist never
+    /// repeats a dial that failed.
     ///
     /// While no peer is connected, failures of earlier runs do not count: the network may have been the reason.
     fn is_resting(&self, info: &AddrInfo, now: Moment) -> bool {
@@ -265,7 +266,7 @@ impl Pool {
         if over { 0 } else { slots.saturating_sub(peers.count()) }
     }
 
-    /// Returns how many more found peers can connect that are no fixed seeds.
+    /// Returns how many more found peers that are not fixed seeds can connect.
     fn slots_for_others(&self, now: Duration) -> usize {
         self.free_slots().saturating_sub(self.slots_for_fixed_seeds(now))
     }

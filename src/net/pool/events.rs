@@ -11,7 +11,7 @@ use rand::Rng;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// Most addresses from DNS or the fixed seeds that wait to be dialled, whatever else the address manager has.
+/// Most addresses from DNS or the fixed seeds that wait in a queue of their own; the address manager has the others.
 const MAX_FRESH: usize = 128;
 
 /// This many new addresses at once are worth saving soon.
@@ -283,7 +283,7 @@ impl Pool {
         }
     }
 
-    /// Returns the services that are needed, if these do not include them.
+    /// Returns the services that a peer needs to offer; `None` if `services` include them.
     pub(super) fn missing_services(
         &self,
         services: ServiceFlags,
@@ -347,7 +347,7 @@ impl Pool {
     }
 }
 
-/// Returns whether a dial failed on this side of the network.
+/// Returns whether this kind of error means that a dial did not even leave this computer.
 fn is_local_failure(kind: ErrorKind) -> bool {
     let local =
         [ErrorKind::NetworkUnreachable, ErrorKind::NetworkDown, ErrorKind::AddrNotAvailable];

@@ -1,8 +1,8 @@
 //! Keeps slots for fixed seeds, the addresses that ship with the program, at a first start.
 //!
 //! # Security
-//! At a first start nothing but DNS names addresses. Whoever answers for all seeds would have every peer, and with them all
-//! addresses that are learnt later. The fixed seeds do not come from DNS, so some of the first peers are taken from them.
+//! At a first start, all other addresses come from DNS. Whoever answers for all DNS seeds would choose every peer, and with
+//! them all addresses that are learnt later. That is why some of the first peers are taken from the fixed seeds.
 
 use super::types::{Action, Search};
 use crate::net::addrman::{AdvertisedAddress, NetGroup, PeerAddress};
@@ -10,11 +10,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 use std::time::Duration;
 
-/// How many of the first peers are taken from the fixed seeds, and at most half of those that are wanted.
+/// How many of the first peers are taken from the fixed seeds, but at most half of the wanted peers.
 const SLOTS: usize = 2;
 
-/// How long the slots are kept once there are fixed seeds to dial: as long as a dial may take. If all fixed seeds are dead, a start
-/// takes that much longer to have all of its peers.
+/// How long the slots are kept once there are fixed seeds to dial: as long as a dial may take. If all fixed seeds are dead,
+/// a start takes that much longer to have all of its peers.
 const KEPT_FOR: Duration = Duration::from_secs(5);
 
 /// The slots that only fixed seeds can have.

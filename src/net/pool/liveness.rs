@@ -7,7 +7,7 @@ use crate::primitives::{Moment, PeerId};
 use std::cmp::Reverse;
 use std::time::Duration;
 
-/// Seconds. If the two clocks differ by more than this between two polls, the computer has slept.
+/// Seconds. If the clocks of [`Moment`] drift apart by more than this between two polls, the computer has slept.
 const MAX_CLOCK_DRIFT: u64 = 30;
 /// Polls further apart than this mean a sleep too: the process was stopped, or the machine was suspended with both
 /// clocks running.
@@ -19,11 +19,11 @@ const PING_DEADLINE: Duration = Duration::from_secs(10);
 /// Source: Bitcoin Core `CHAIN_SYNC_TIMEOUT`, `HEADERS_RESPONSE_TIME`.
 const LAG_LIMIT: Duration = Duration::from_secs(20 * 60);
 const LAG_ANSWER_DEADLINE: Duration = Duration::from_secs(2 * 60);
-/// Peers that had our tip first are not replaced for staying behind later, so that a majority of others cannot have
-/// all of them replaced. Source: Bitcoin Core `MAX_OUTBOUND_PEERS_TO_PROTECT_FROM_DISCONNECT`.
+/// At most this many of the first peers that had our tip may stay behind later, so that a majority of others cannot have
+/// all peers replaced. Source: Bitcoin Core `MAX_OUTBOUND_PEERS_TO_PROTECT_FROM_DISCONNECT`.
 const MAX_PROTECTED: usize = 4;
 
-/// How often the pool checks whether there is one peer too many, and how long a new peer is safe.
+/// How often the pool checks whether there is one peer too many, and how long after a connection it evicts no peer.
 /// Source: Bitcoin Core `EXTRA_PEER_CHECK_INTERVAL`, `MINIMUM_CONNECT_TIME`.
 const EXTRA_CHECK_INTERVAL: Duration = Duration::from_secs(45);
 const MINIMUM_CONNECT_TIME: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ impl Pool {
         }
     }
 
-    /// Starts comparing the peers' tips with ours: our chain is complete as far as the peers know.
+    /// Starts to compare the peers' tips with ours, once our chain is complete as far as the peers know.
     pub fn follow(&mut self, now: Moment) {
         if !self.tip_monitor.following {
             self.tip_monitor.following = true;
@@ -83,7 +83,8 @@ impl Pool {
         self.wake();
     }
 
-    /// Detects that the computer has slept: the wall clock went on while the other stood still.
+    /// Detects that the computer has slept: the wall clock went on while the other clock stood still, or the last poll
+    /// was long ago.
     pub(super) fn detect_sleep(&mut self, now: Moment) {
         let last = self.tip_monitor.last_poll;
         let passed = now.since_start.saturating_sub(last.since_start);
@@ -161,7 +162,7 @@ impl Pool {
         }
     }
 
-    /// Disconnects the found peer that brought news least recently; of several, the one that connected last.
+    /// Disconnects the unprotected found peer that brought news least recently; of several, the one that connected last.
     pub(super) fn evict_least_useful(&mut self) {
         let found = self.connections.iter().filter(|(_, it)| it.is_peer() && !it.is_named());
         let found = found.filter_map(|(id, connection)| Some((*id, connection.peer.as_ref()?)));

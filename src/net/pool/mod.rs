@@ -4,10 +4,10 @@
 //! calls; [`Pool::poll`] returns the [`Action`]s to carry out. The pool owns the address manager, but not its file.
 //!
 //! # Security
-//! At most [`MAX_PER_GROUP`] of the peers that were found are in one network group, so that one hoster, or one
+//! At most [`MAX_PER_GROUP`] of the peers that were found are in one network group, so that one hosting provider, or one
 //! attacker with a range of addresses, cannot be all of them. At a first start some of the slots are kept for fixed
-//! seeds, so that whoever answers for DNS does not choose all peers. Half of the addresses to dial are drawn from those that
-//! have answered before; see [`addrman`](crate::net::addrman) for what gossip can do to the rest.
+//! seeds, so that whoever answers for DNS does not choose all peers. Half of the draws from the address manager are from
+//! its tried table; see [`addrman`](crate::net::addrman) for what gossip can do to the rest.
 
 mod addr_fetch;
 mod backoff;
@@ -50,13 +50,13 @@ use tip_monitor::TipMonitor;
 /// Most found peers in one network group.
 pub const MAX_PER_GROUP: usize = 2;
 
-/// After this many fruitless connections in a row, a pool that does not persist dials no more. Each address is dialled
-/// only a few times, but a hostile network has no end of addresses.
+/// After this many fruitless connections in a row, a pool that does not persist dials no more. To limit the dials of each
+/// address is not enough, since a hostile network has no end of addresses.
 const MAX_FRUITLESS: u32 = 32;
 
 /// How long a changed address manager may stay unsaved. Source: Bitcoin Core `DUMP_PEERS_INTERVAL`.
 const SAVE_AFTER: Duration = Duration::from_secs(15 * 60);
-/// Important changes are saved sooner, and in the first minute at once: the next start needs them most.
+/// The same for an important change, later on and within `START`. The next start needs these changes most.
 const SAVE_SOON: Duration = Duration::from_secs(2 * 60);
 const SAVE_AT_START: Duration = Duration::from_secs(2);
 const START: Duration = Duration::from_secs(60);
@@ -252,7 +252,7 @@ impl Pool {
     pub fn is_one_group(&self) -> bool {
         let peers = self.connections.values().filter(|connection| connection.is_peer());
         let groups = peers.map(|peer| peer.found().map(NetGroup::of));
-        // The user chose named peers.
+        // One named peer, which the user chose, is enough to make this `None`.
         let groups: Option<BTreeSet<NetGroup>> = groups.collect();
         self.wanted() > 1 && groups.is_some_and(|groups| groups.len() == 1)
     }

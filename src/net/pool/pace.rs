@@ -5,11 +5,11 @@ use std::time::Duration;
 /// Dials in flight for each free slot: most addresses are dead, or their nodes are full. Connections beyond the free
 /// slots are cancelled, or closed right after the handshake.
 const DIALS_PER_SLOT: usize = 3;
-/// Fewest and most dials in flight while there is a free slot.
+/// The lowest and the highest limit on dials in flight while there is a free slot.
 const MIN_DIALS: usize = 8;
 const MAX_DIALS: usize = 32;
-/// Pause between dials beyond one for each free slot. They are unnecessary if the first ones answer at once (the idea
-/// of RFC 8305).
+/// Pause between further dials, once one is in flight for each free slot. They are unnecessary if the first ones answer
+/// at once (the idea of RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(100);
 
 /// After this many failures in a row, dialling fast has not helped. From then on the pool dials two addresses a

@@ -9,8 +9,8 @@ use std::time::Duration;
 /// With fewer addresses than this, the next source is asked as well.
 const ENOUGH: usize = 16;
 
-/// How long the pool tries the address manager before it asks DNS, while it has hardly any peer. Bitcoin Core waits
-/// 11 s: a DNS query tells the seeds' operators, and the provider, that a node starts.
+/// How long the pool tries the address manager before it asks DNS, while it has hardly any peer: a DNS query tells the
+/// seeds' operators, and the provider, that a node starts. Bitcoin Core waits 11 s (`DNSSEEDS_DELAY_FEW_PEERS`).
 const DELAY_WITH_FEW_PEERS: Duration = Duration::from_secs(5);
 /// The same while it has some peers, but fewer than wanted.
 const DELAY_WITH_SOME_PEERS: Duration = Duration::from_secs(60);
@@ -57,7 +57,7 @@ impl SourceState {
 pub(super) struct AddressSearch {
     /// Addresses that were found and not dialled yet.
     pub(super) fresh: VecDeque<PeerAddress>,
-    /// How many addresses the seeds behind a proxy have sent, while any of them is being asked.
+    /// How many addresses the seeds have sent through the proxy; `None` while no seed is being asked there.
     pub(super) fetched: Option<usize>,
     dns_allowed: bool,
     dns: SourceState,
@@ -105,7 +105,7 @@ impl AddressSearch {
         if self.dns.running || !self.fixed_seeds.is_ready(now) {
             return None;
         }
-        // The fixed seeds are used only after DNS has answered, and its addresses were dialled.
+        // The fixed seeds are asked after DNS: at once if it has found too few addresses, else once these were tried.
         let dns_failed = !self.dns_allowed || (self.dns.ended.is_some() && self.dns.found < ENOUGH);
         let dns_tried = !self.dns_allowed || passed(self.dns.ended, DELAY_WITH_FEW_PEERS);
         if (dns_failed && first(&self.fixed_seeds)) || (dns_tried && urgent) {
@@ -123,7 +123,7 @@ impl AddressSearch {
         }
     }
 
-    /// Returns whether found addresses wait to be dialled, or seeds behind a proxy are being asked.
+    /// Returns whether found addresses wait to be dialled, or seeds are being asked through a proxy.
     pub(super) fn has_pending(&self) -> bool {
         !self.fresh.is_empty() || self.fetched.is_some()
     }

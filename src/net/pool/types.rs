@@ -25,7 +25,7 @@ pub enum Persistence {
 /// The data that peers have to offer. Peers that the user named are used whatever they offer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Needed {
-    /// Headers: of the whole chain while our tip is old, only of its end afterwards.
+    /// Headers. Once our tip is recent, pruned nodes (BIP159) are enough; before that, a peer has to serve the whole chain.
     #[default]
     Headers,
     /// The last blocks, with witnesses. Pruned nodes serve them too (BIP159).
@@ -158,10 +158,10 @@ pub enum DisconnectReason {
         /// How many addresses the peer sent.
         count: usize,
     },
-    /// There was one peer too many, and this one was the last to bring news.
+    /// There was one peer too many, and this one had brought no news for the longest time.
     #[error("others bring news sooner")]
     LeastUseful,
-    /// The user wants it.
+    /// The user asked for it.
     #[error("as requested")]
     Requested,
     /// The user has switched the network off.
@@ -200,7 +200,7 @@ pub struct Rtt {
 }
 
 impl Rtt {
-    /// The times after the first round trip.
+    /// Returns the times after the first round trip.
     pub fn first(rtt: Duration) -> Self {
         Self { last: rtt, min: rtt, smoothed: rtt }
     }
@@ -224,7 +224,7 @@ pub struct PeerStatus {
     pub remote: Option<SocketAddr>,
     /// The address at our end of the socket; `None` through a proxy.
     pub local: Option<SocketAddr>,
-    /// The network of the address; `None` for a name, and for an address that the internet does not route to.
+    /// The network of the peer's address; `None` if only a name is known (through a proxy), or if it is not routable.
     pub network: Option<AddressNetwork>,
     /// Whether the user named the peer.
     pub named: bool,
@@ -248,11 +248,11 @@ pub struct PeerStatus {
     pub relay: bool,
     /// Whether the peer was asked for addresses.
     pub asked_addresses: bool,
-    /// How many addresses of the peer were passed to the address manager.
+    /// How many of the addresses that the peer sent were passed to the address manager.
     pub addresses_taken: usize,
-    /// How many were ignored, because the peer sent too many.
+    /// How many of them were ignored, because the peer sent too many.
     pub addresses_refused: usize,
-    /// The counters of the connection's bytes, which go on counting.
+    /// The counters of the connection's bytes. They keep counting while the connection lasts.
     pub traffic: TrafficCounters,
 }
 
@@ -267,7 +267,7 @@ pub struct BestHeader {
     pub chainwork: [u8; 32],
 }
 
-/// What a connection leads to.
+/// What the pool dials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DialTarget {
     /// A peer that the user named, by its index in [`NamedPeers`](super::named::NamedPeers).

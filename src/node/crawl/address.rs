@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct CrawlAddress {
     /// `host:port`.
     pub(super) address: String,
-    /// Service bits, as whoever sent the address claims.
+    /// The service bits that the sender of the address claims for it.
     pub(super) services: u64,
 }
 

@@ -17,14 +17,15 @@ use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
 
-/// Connections at once: few enough for a home router's table, and many enough to go on while most dials fail.
+/// How many connections may be open at once: few enough for a home router's table, and many enough to go on while most
+/// dials fail.
 pub const CONCURRENCY: usize = 64;
 
 /// How long a dial may take. Source: Bitcoin Core `DEFAULT_CONNECT_TIMEOUT`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a dial through a proxy may take: Tor may have to build a circuit first.
 const PROXY_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the handshake may take, and after it the addresses.
+/// How long the handshake may take, and after it the answer to `getaddr`.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long connected peers may still answer after the crawl is interrupted.
@@ -33,11 +34,12 @@ const INTERRUPT_GRACE: Duration = Duration::from_secs(1);
 /// How many events of connections may be queued. When the queue is full, the connections stop reading.
 const EVENT_QUEUE: usize = 8;
 
-/// Longest message that a peer may send. It has room for a thousand addresses of the longest kind; more would cost memory
-/// for each of the many connections.
+/// The longest payload, in bytes, that a peer may send. It has room for a thousand addresses of the longest kind; more
+/// would cost memory for each of the many connections.
 const MAX_MESSAGE: u32 = 600_000;
 
-/// Longer than any connection of a crawl lasts. After the first ping only those are sent that the crawl asks for.
+/// The interval of a connection's own pings, longer than any connection of a crawl lasts. So after the first ping, only
+/// those are sent that the crawl requests.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
 /// The options of a crawl.
@@ -45,11 +47,11 @@ const NEVER: Duration = Duration::from_secs(24 * 3600);
 pub struct CrawlOptions {
     /// Which peers to connect to, and how to reach them.
     pub peers: PeerOptions,
-    /// Most peers to ask.
+    /// The greatest number of peers to ask.
     pub max_peers: usize,
     /// Whether the addresses that peers send are asked too.
     pub follow: bool,
-    /// How long a peer may take for each of the connection, the handshake, and its addresses.
+    /// How long a peer may take for each of the connection, the handshake, and its addresses; `None` for the defaults.
     pub timeout: Option<Duration>,
 }
 
@@ -68,8 +70,8 @@ pub struct CrawlResult {
 
 /// Asks peers for addresses, those of `start` first, and continues the earlier run whose entries the journal holds.
 ///
-/// `progress` is called with the figures, and with how many peers are expected to be asked. The crawl ends early when `stop`
-/// becomes true.
+/// `progress` is called with the figures, and with how many peers are expected to be asked. The crawl ends early when
+/// `stop` becomes true.
 ///
 /// # Errors
 /// The journal could not be written.
@@ -260,7 +262,7 @@ impl<'a> Driver<'a> {
             self.failures.add(address, reason);
         }
         if matches!(reason, Disconnect::Proxy(_)) && !self.proxy_works {
-            // The proxy does not work, so nobody else can be reached either. Nothing was learnt of this peer.
+            // The proxy does not work, so no other peer can be reached either. Nothing was learnt of this peer.
             self.crawl.stop_dialing();
             self.crawl.requeue(id);
         } else {

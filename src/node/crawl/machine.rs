@@ -10,13 +10,13 @@ use rand::Rng;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-/// Most addresses that a crawl remembers; further ones are ignored. A crawl that had asked that many took 85 MiB.
+/// How many addresses a crawl remembers; further ones are ignored. A crawl that had asked that many took 85 MiB.
 pub(super) const MAX_KNOWN: usize = 200_000;
 
-/// Most addresses taken from one peer: as many as one message may hold (Bitcoin Core `MAX_ADDR_TO_SEND`).
+/// How many addresses are taken from one peer: as many as one message may hold (Bitcoin Core `MAX_ADDR_TO_SEND`).
 pub(super) const MAX_PER_PEER: usize = 1000;
 
-/// Most ports of one host. Without this bound a liar could turn a crawl against a host.
+/// How many ports of one host are dialled. Without this bound, made-up addresses could turn a crawl against a host.
 pub(super) const MAX_PER_HOST: u16 = 8;
 
 /// How much longer to wait for the addresses of a peer that has answered a ping sent after our `getaddr`.
@@ -27,11 +27,11 @@ pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// How many peers to ask, and how fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CrawlPlan {
-    /// Most peers to ask.
+    /// The greatest number of peers to ask.
     pub(super) max_peers: usize,
     /// Whether the addresses that peers send are asked too.
     pub(super) follow: bool,
-    /// Most connections at once.
+    /// The greatest number of connections at once.
     pub(super) concurrency: usize,
     /// How long a connected peer may take to answer.
     pub(super) timeout: Duration,
@@ -67,11 +67,11 @@ struct KnownAddress {
 #[derive(Clone, Debug)]
 struct OpenPeer {
     address: String,
-    /// What the peer has said; `None` until the handshake is complete.
+    /// What the peer has sent; `None` until the handshake is complete.
     answers: Option<PeerAnswers>,
 }
 
-/// What a peer has said since the handshake.
+/// What a peer has sent in the handshake and since.
 #[derive(Clone, Debug)]
 struct PeerAnswers {
     info: HandshakeInfo,
@@ -276,7 +276,7 @@ impl Crawl {
         self.finished.push(AskedPeer { row, learned });
     }
 
-    /// Returns the peers whose answers are complete since the last call.
+    /// Returns and clears the peers that have been asked since the last call, whether they answered or failed.
     pub(super) fn take_finished(&mut self) -> Vec<AskedPeer> {
         std::mem::take(&mut self.finished)
     }
@@ -309,7 +309,7 @@ impl Crawl {
         self.commands.push(CrawlCommand::Disconnect(id));
     }
 
-    /// Returns whether the crawl has ended: nobody is being asked, and nobody will be.
+    /// Returns whether the crawl has ended: no peer is being asked, and none will be.
     pub(super) fn is_done(&self) -> bool {
         self.open.is_empty() && (!self.may_dial() || self.queue.is_empty())
     }

@@ -12,9 +12,9 @@ pub struct PeerRow {
     pub address: String,
     /// The peer's protocol version.
     pub version: Option<i32>,
-    /// The names of the services that the peer offers or, if it was not asked, that it is said to offer.
+    /// The names of the services that the peer offers or, if it was not asked, that others claim for it.
     pub services: Vec<String>,
-    /// The peer's user agent, unescaped: see [`safe_text`](crate::wire::safe_text).
+    /// The peer's user agent as received. Before it is shown, [`safe_text`](crate::wire::safe_text) has to make it safe.
     pub user_agent: Option<String>,
     /// The height of the peer's best chain, as the peer claims.
     pub height: Option<i32>,
@@ -35,7 +35,7 @@ impl PeerRow {
         Self { services, ..Self::failed(address, None) }
     }
 
-    /// Makes the row of a peer that could not be reached.
+    /// Makes the row of a peer of which nothing but the address is known.
     pub(super) fn failed(address: &str, error: Option<String>) -> Self {
         Self {
             address: address.to_owned(),

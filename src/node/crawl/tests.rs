@@ -176,7 +176,7 @@ impl World {
     }
 }
 
-/// What event on a connection.
+/// An event on a connection.
 enum SimEvent {
     Connected,
     Refused,
@@ -255,7 +255,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs to the end, or until `steps` events have happened. Returns the peers that were asked, and whether the crawl ended.
+    /// Runs to the end, or until `steps` events have happened. Returns the peers that were asked, and whether the crawl
+    /// ended.
     fn run(&mut self, mut steps: usize, rng: &mut StdRng) -> (Vec<AskedPeer>, bool) {
         let mut journal = Vec::new();
         loop {

@@ -38,7 +38,7 @@ pub struct Broadcast {
     pub asked: usize,
 }
 
-/// Announces a transaction to peers until two have fetched it, or no other peer is expected to.
+/// Announces a transaction to peers until two have fetched it, no other peer is expected to, or the time is over.
 ///
 /// # Errors
 /// No peer could be used.
@@ -79,11 +79,11 @@ struct BroadcastPeer {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RequestState {
-    /// It has not requested the transaction yet.
+    /// The peer has not requested the transaction yet.
     Announced,
-    /// It was sent the transaction, at this time.
+    /// The transaction was sent to the peer at this time.
     Sent(Instant),
-    /// It has read the transaction, or had enough time to.
+    /// The peer has read the transaction, or had enough time to.
     Fetched,
 }
 
@@ -157,8 +157,8 @@ impl BroadcastTask {
     }
 
     /// Sends the transaction to a peer that has requested it, and requests the same transaction back. Peers answer in
-    /// order, so the answer shows that the peer has read the transaction. It could be lost if the connection were closed
-    /// before.
+    /// order, so the answer shows that the peer has read the transaction. If the connection were closed before, the
+    /// transaction could be lost.
     fn send_to(&mut self, id: PeerId, asked: Inventory) {
         let Some(peer) =
             self.announced_to.get_mut(&id).filter(|peer| peer.state == RequestState::Announced)

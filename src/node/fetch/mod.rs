@@ -1,7 +1,7 @@
 //! Requests one block or one unconfirmed transaction from peers, or hands a transaction to them.
 //!
 //! Each request connects to peers of its own, and disconnects them once it is answered. No answer is trusted: a transaction
-//! is checked by its txid, and a block against its header. A peer that sends anything else is dropped, and its address is
+//! is checked by its txid, and a block against its header. A peer that sends a wrong one is dropped, and its address is
 //! logged.
 
 mod block;

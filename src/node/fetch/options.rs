@@ -15,9 +15,9 @@ pub(crate) struct FetchOptions {
     pub folder: PathBuf,
     /// The height of the stored tip, which is sent to peers; 0 if nothing is stored.
     pub height: u32,
-    /// How long to wait for an answer; `None` for the default of each kind of request.
+    /// How long to wait for an answer (of each peer, for a block); `None` for the default of each kind of request.
     pub timeout: Option<Duration>,
-    /// How long a whole download of a block may take, instead of several times the time for one peer.
+    /// How long the whole download of a block may take; `None` for a multiple of the time that one peer has.
     pub deadline: Option<Duration>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct FetchOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// No peer could be connected to.
+    /// No peer could be used.
     #[error(
         "no peer could be used{}: check the network, or name one with --connect",
         after_colon(reasons)

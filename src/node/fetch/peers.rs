@@ -33,7 +33,7 @@ pub(super) struct FetchPeers {
     events: Receiver<ConnectionEvent>,
     /// The peers that the pool has disconnected, and that [`FetchPeers::next`] has not reported yet.
     disconnected: VecDeque<PeerId>,
-    /// Whether [`FetchPeers::next`] has returned [`NoEvent::DialingIsOver`], until a connection or a search has news.
+    /// Whether [`FetchPeers::next`] has returned [`NoEvent::DialingIsOver`] since the last event or result of a search.
     dialing_is_over: bool,
 }
 

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 /// Decides which peer is asked for a block, and when.
 ///
 /// The peers take turns. If a peer has not sent the block after `patience`, the next one is asked too, and the first keeps
-/// its time to deliver. So a silent peer delays the block only by `patience`, and at most `delivery / patience` peers send it
-/// at once, each up to 4 MB.
+/// its time to deliver. So a silent peer delays the block only by `patience`, and about `delivery / patience` peers at most
+/// send it at once, each up to 4 MB.
 #[derive(Debug)]
 pub(super) struct Turns {
     delivery: Duration,
@@ -24,7 +24,7 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// Each peer has the time `delivery` to send the block. After `patience` another one is asked as well.
+    /// Starts without peers. Each peer has the time `delivery` to send the block. After `patience` another is asked too.
     pub(super) fn new(delivery: Duration, patience: Duration, now: Instant) -> Self {
         Self { delivery, patience, asked: BTreeMap::new(), idle: VecDeque::new(), next_turn: now }
     }

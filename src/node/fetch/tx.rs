@@ -39,8 +39,8 @@ pub(crate) enum TxAnswer {
 
 /// Requests a transaction from several peers at once.
 ///
-/// Bitcoin Core serves the transactions of its memory pool and of its newest block (`FindTxForGetData`), but only to peers that
-/// want transactions announced. So this request claims to want that, and ignores the announcements.
+/// Bitcoin Core serves the transactions of its memory pool and of its newest block (`FindTxForGetData`), but only to peers
+/// that want transactions announced. So this request claims to want that, and ignores the announcements.
 ///
 /// # Errors
 /// No peer could be connected to in time.
@@ -104,8 +104,8 @@ impl TxFetch {
         self.asked.remove(&id);
     }
 
-    /// Removes a peer that disconnected without an answer. It is not listed as silent: if nobody answers, the error says why
-    /// it disconnected.
+    /// Removes a peer that disconnected without an answer. It is not listed as silent: if nobody answers, the error says
+    /// why it disconnected.
     fn on_disconnected(&mut self, id: PeerId) {
         self.asked.retain(|peer, request| *peer != id || request.not_found);
     }
@@ -118,7 +118,7 @@ impl TxFetch {
         }
     }
 
-    /// Returns whether as many peers as wanted, or all that can be had, have answered that they do not have it.
+    /// Returns whether as many peers as wanted, or all that can be had, have answered that they lack the transaction.
     fn is_answered(&self) -> bool {
         let without = self.asked.values().filter(|request| request.not_found).count();
         let is_open =

@@ -1,4 +1,4 @@
-//! Answers peers that ask for addresses: all peers get the same part of the address manager for a day.
+//! Answers peers that ask for addresses: for about a day, all of them get the same part of the address manager.
 
 use crate::net::PeerInfo;
 use crate::net::addrman::{self, AddrInfo, AddrMan, Scope};
@@ -7,27 +7,28 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 use std::path::Path;
 
-/// Which part of all addresses an answer contains at most, in per cent. Source: Bitcoin Core `MAX_PCT_ADDR_TO_SEND`.
+/// The largest share of all addresses that an answer contains, in per cent. Source: Bitcoin Core `MAX_PCT_ADDR_TO_SEND`.
 const MAX_PERCENT: usize = 23;
 
-/// How many seconds all peers get the same answer: a random number between these. Source: Bitcoin Core `CConnman::GetAddresses`.
+/// How many seconds all peers get the same answer: a random number in this range. Source: Bitcoin Core
+/// `CConnman::GetAddresses`.
 const LIFETIME: (u64, u64) = (21 * 3600, 27 * 3600);
 
-/// How many seconds an empty answer is kept: a new folder has its first addresses soon.
+/// How many seconds an empty answer is kept. This is short, since a new folder has its first addresses soon.
 const EMPTY_LIFETIME: u64 = 600;
 
 /// Addresses are sent as last seen at least this many seconds ago.
 ///
 /// # Security
-/// Times from gossip are set back by two hours. So only an address that we are connected to has a later time, which would
-/// reveal the connection.
+/// The address manager sets times from gossip back by two hours. So only an address that we are connected to can have a
+/// later time, which would reveal the connection.
 const SHOWN_AGE: u64 = 2 * 3600;
 
 /// The answer that all peers get until it expires.
 ///
 /// # Security
-/// As in Bitcoin Core, it is cached so that nobody can read the whole address manager by asking often, or learn from its
-/// changes whom we are connected to.
+/// As in Bitcoin Core, the answer is cached. A peer that asks often can neither read the whole address manager, nor learn
+/// from changed answers which peers we are connected to.
 #[derive(Debug, Default)]
 pub(super) struct AddressCache {
     chosen: Vec<AddrInfo>,
@@ -38,7 +39,7 @@ pub(super) struct AddressCache {
 impl AddressCache {
     /// Returns whether the answer has expired.
     pub(super) fn is_stale(&self, now: u64) -> bool {
-        // If the clock was set back, the answer would be kept for years.
+        // If the clock has been set back since, the answer would otherwise be kept far too long.
         now >= self.expires || self.expires - now > LIFETIME.1
     }
 

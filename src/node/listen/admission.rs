@@ -6,13 +6,14 @@ use crate::primitives::PeerId;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Most inbound connections. Source: Bitcoin Core `DEFAULT_MAX_PEER_CONNECTIONS`, less its outbound connections.
+/// The greatest number of inbound connections. Source: Bitcoin Core `DEFAULT_MAX_PEER_CONNECTIONS` (125), less its 11
+/// outbound connections.
 pub(super) const MAX_CONNECTIONS: usize = 114;
 
-/// Most connections from one [`Origin`]: a quarter of all. Several programs may share an address, as behind Tor.
+/// The greatest number of connections from one [`Origin`]: a quarter of all. Several nodes can share one, as behind Tor.
 pub(super) const MAX_PER_ORIGIN: usize = MAX_CONNECTIONS / 4;
 
-/// Most connections from one network group: half of all.
+/// The greatest number of connections from one network group: half of all.
 pub(super) const MAX_PER_GROUP: usize = MAX_CONNECTIONS / 2;
 
 /// Where a connection comes from: an IPv4 address, or the first 64 bits of an IPv6 address. Whoever has one IPv6 address
@@ -50,9 +51,9 @@ pub(super) enum InboundAdmission {
 /// Decides what to do with a new connection.
 ///
 /// # Security
-/// Somebody with many addresses could use up all connections. So when there are as many as may be, a new one replaces the
-/// youngest connection of the largest network group, unless its own group is as large. Bitcoin Core's `SelectNodeToEvict` has
-/// the same rule, after it has protected peers by properties that a header node cannot measure.
+/// An attacker with many addresses could use up all connections. So once there are [`MAX_CONNECTIONS`], a new one replaces
+/// the youngest connection of the largest network group, unless its own group would become as large. Bitcoin Core's
+/// `SelectNodeToEvict` chooses the same way, after it has protected peers by properties that a header node cannot measure.
 pub(super) fn decide(candidates: &[EvictionCandidate], newcomer: IpAddr) -> InboundAdmission {
     let group = group_of(newcomer);
     let origin = Origin::of(newcomer);
@@ -95,7 +96,7 @@ mod tests {
         IpAddr::V4(Ipv4Addr::new(20, group, 0, host))
     }
 
-    /// What happens when these addresses connect one after the other.
+    /// Returns the connections that are left after these addresses have connected one after the other.
     fn fill(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<EvictionCandidate> {
         let mut candidates: Vec<EvictionCandidate> = Vec::new();
         for (number, ip) in (0..).zip(addresses) {

@@ -7,7 +7,7 @@ use crate::wire::{
     GetHeaders, HeadersMessage, MAX_HEADERS, Message, encode_frame, encode_headers_frame,
 };
 
-/// How often the headers are looked for and read if the chain changes between the two.
+/// How often an answer is tried, if the chain changes between the search for the fork and the reading of the headers.
 const ATTEMPTS: u32 = 3;
 
 /// An answer to `getheaders`.
@@ -24,8 +24,9 @@ pub(super) struct PeerAnswer {
 /// Returns the answer of Bitcoin Core to a request for headers; `None` if it would not answer.
 ///
 /// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage`, `NetMsgType::GETHEADERS`. The headers start after the
-/// first hash of the locator that is on the chain, or after genesis, and end with the stop hash. An empty locator asks for the
-/// header of the stop hash alone. A chain below the minimum chain work is not served, since the peer could not use it.
+/// first hash of the locator that is on the chain, or after genesis, and end with the stop hash. An empty locator asks for
+/// the header of the stop hash alone. While the chain is below the minimum chain work, the answer has no headers, since the
+/// peer could not use them.
 ///
 /// # Errors
 /// The store could not be read.
@@ -50,7 +51,7 @@ pub(super) fn answer(
     for _ in 0..ATTEMPTS {
         let (fork, hash) = find_fork(store, &request.locator)?;
         let found = store.header_entries(fork, limit, &request.stop)?;
-        // Otherwise, the chain was reorganised between the two.
+        // Otherwise, the chain was reorganised after the fork was found.
         if let Some(entries) = found.filter(|found| hash.is_none_or(|hash| hash == found.parent)) {
             let HeaderEntries { last, at_tip, bytes, .. } = entries;
             let is_full = last.height - fork == limit;
@@ -64,8 +65,8 @@ pub(super) fn answer(
     Ok(Some(empty()))
 }
 
-/// Returns the height and the hash of the first header of a locator that is on the chain; that of genesis, without a hash, if
-/// none is.
+/// Returns the height and the hash of a locator's first header that is on the chain. If none is, returns the height of
+/// genesis and no hash.
 ///
 /// Source: Bitcoin Core `Chainstate::FindForkInGlobalIndex`.
 fn find_fork(
@@ -87,7 +88,7 @@ fn single(
 ) -> Result<Option<PeerAnswer>, StoreError> {
     let Some(height) = store.height_of(hash)? else { return Ok(None) };
     let run = store.run(height, 1)?;
-    // The chain may have been reorganised since.
+    // The chain may have been reorganised since the height was looked up.
     if run.hashes != [*hash] {
         return Ok(None);
     }

@@ -19,7 +19,7 @@ impl TokenBucket {
         Self { capacity, rate, level: capacity, at: now }
     }
 
-    /// Takes tokens, even if there are not as many.
+    /// Takes tokens, even if the bucket has fewer.
     pub(super) fn take(&mut self, tokens: f64, now: Duration) {
         let passed = now.saturating_sub(self.at).as_secs_f64();
         self.level = (self.level + passed * self.rate).min(self.capacity) - tokens;

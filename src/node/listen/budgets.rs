@@ -8,11 +8,12 @@ use std::time::Duration;
 /// How many `getheaders` an address may send at once: as many as ten downloads of 4,000,000 headers need.
 const BURST: f64 = 20_000.0;
 
-/// How many it may send each second after that. An answer costs half a millisecond, so this is a tenth of a core.
+/// How many `getheaders` an address may send each second after that. An answer costs half a millisecond, so this is a tenth
+/// of a core.
 const PER_SECOND: f64 = 200.0;
 
-/// How many addresses are remembered, whose buckets are not full again. Somebody with more addresses than that is not slowed
-/// down, and still has no more connections than `admission` allows.
+/// How many addresses are remembered. Those whose buckets are full again are forgotten first. An attacker with more
+/// addresses than this is not slowed down, but still has no more connections than `admission` allows.
 const MAX_REMEMBERED: usize = 4096;
 
 /// The buckets of all addresses that have sent messages lately.

@@ -36,7 +36,7 @@ pub(super) struct Shared {
     pub(super) ahead: Arc<Semaphore>,
     pub(super) addresses: Mutex<AddressCache>,
     pub(super) budgets: StdMutex<Budgets>,
-    /// Whether the log says already that the store cannot be read.
+    /// Whether it has been logged that the store cannot be read.
     pub(super) warned: AtomicBool,
     pub(super) started: Instant,
 }
@@ -216,7 +216,7 @@ impl ServedPeer {
         self.connection.handle.try_send_encoded(message).map_err(|_| Ended)?;
         self.ahead =
             continues_after.filter(|_| may_continue).and_then(|hash| read_ahead(shared, hash));
-        // This only records what the peer has: there is nothing to send.
+        // This only records which headers the peer has: there is nothing to send.
         up_to.map(|up_to| self.peer.handle(PeerInput::Answered { up_to }));
         Ok(())
     }

@@ -78,7 +78,7 @@ impl InboundPeers {
         handle.inspect(|handle| handle.disconnect()).is_some()
     }
 
-    /// Accepts connections from now on, or disconnects all peers and accepts none.
+    /// If `active`, accepts connections from now on. Otherwise disconnects all peers, and accepts none.
     pub(crate) fn set_active(&self, active: bool) {
         let mut table = self.table();
         table.is_paused = !active;

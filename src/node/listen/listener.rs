@@ -22,10 +22,10 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-/// Longest payload in bytes that a peer may send. The longest useful message is a full `headers` (162 kB).
+/// The longest payload, in bytes, that a peer may send. The longest useful message is a full `headers` (162 kB).
 const MAX_PAYLOAD: u32 = 256 * 1024;
 
-/// How many events may wait for a connection's task. While so many wait, the connection stops reading.
+/// How many events of a connection may be queued for its task. When the queue is full, the connection stops reading.
 const EVENT_QUEUE: usize = 1;
 
 /// How long to wait after the system could not accept a connection, as when too many files are open.
@@ -57,7 +57,7 @@ impl PeerListener {
         Ok(Self { options, socket, address, peers })
     }
 
-    /// Returns the address that it listens on, with the port that the system chose if the options say 0.
+    /// Returns the socket's address. If the options say port 0, the system has chosen the port.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -100,13 +100,13 @@ impl PeerListener {
             never = server.accept_all(&socket, &mut tasks) => match never {},
         }
         tasks.shutdown().await;
-        // A read on another thread still holds the permit, and the store.
+        // A read on another thread may still use the store. It keeps the permit until it ends.
         drop(reading.acquire().await);
         Ok(())
     }
 }
 
-/// Accepts connections.
+/// Accepts connections, and starts their tasks.
 struct HeaderServer {
     shared: Arc<Shared>,
     peers: InboundPeers,
@@ -139,7 +139,8 @@ impl HeaderServer {
             debug!("no room for a connection from {remote}");
             return;
         };
-        // Small messages do not wait for the acknowledgement of earlier ones. If the option cannot be set, they are only slower.
+        // Small messages do not wait for the acknowledgement of earlier ones. If the option cannot be set, they are only
+        // slower.
         stream.set_nodelay(true).ok();
         let (shared, tips) = (Arc::clone(&self.shared), self.tips.clone());
         tasks.spawn(async move {

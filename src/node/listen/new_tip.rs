@@ -5,15 +5,15 @@ use crate::primitives::{BlockHash, Header};
 use crate::store::StoredRun;
 use std::collections::VecDeque;
 
-/// Most headers in an announcement. If there are more new blocks, the last one is announced by `inv`.
+/// The greatest number of headers in an announcement. If there are more new blocks, the last one is announced by `inv`.
 /// Source: Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`.
 pub(super) const MAX_BLOCKS_TO_ANNOUNCE: usize = 8;
 
-/// How many headers at the chain's end are compared to find the fork of a reorganisation. A deeper reorganisation is announced
-/// by `inv`, as to peers that have nothing of the chain.
+/// How many headers at the chain's end are compared to find the fork of a reorganisation. A deeper reorganisation is
+/// announced by `inv`, as to peers that have nothing of the chain.
 pub(super) const COMPARED: u32 = 144;
 
-/// How many earlier forks are remembered with a tip, for peers that missed the tips between.
+/// How many forks are remembered with a tip, its own included, for peers that missed earlier tips.
 const REMEMBERED: usize = 16;
 
 /// A new tip of the stored chain.
@@ -25,7 +25,7 @@ pub(super) struct NewTip {
     pub(super) point: ChainPoint,
     /// The last headers of the chain with their hashes, the tip at the end.
     headers: Vec<(BlockHash, Header)>,
-    /// For earlier tips and, last, for this one: the height up to which the chain was the same as with the tip before.
+    /// For each of the last tips, this one at the end: the height up to which the chain is the same as with the tip before.
     forks: VecDeque<u32>,
 }
 
@@ -51,7 +51,7 @@ impl NewTip {
     }
 }
 
-/// The end of the chain with the last tip.
+/// The end of the chain as it was with the last tip, from which the next tip's fork is found.
 #[derive(Debug, Default)]
 pub(super) struct TipHistory {
     number: u64,

@@ -1,5 +1,5 @@
-//! Decides how to answer a peer that connected to us. It is a state machine: messages and new tips go in, decisions come out.
-//! The handshake, pings and deadlines are those of every connection (`net/conn`).
+//! Decides how to answer a peer that connected to us. It is a state machine: messages and new tips go in, decisions come
+//! out. The handshake, pings and deadlines are those of every connection (`net/conn`).
 //!
 //! Source: Bitcoin Core `PeerManagerImpl::ProcessMessage` and `SendMessages` in `net_processing.cpp`.
 
@@ -8,11 +8,12 @@ use crate::net::PeerInfo;
 use crate::primitives::{BlockHash, Hash256};
 use crate::wire::{Command, GetHeaders, HeadersMessage, Inventory, InventoryKind, Message};
 
-/// The cost of any message but `getheaders`, measured in `getheaders`: it is decoded, and the answer is at most as long.
+/// The cost of any message but `getheaders`, which costs 1. Such a message is decoded, and its answer is no longer than the
+/// message itself, except that of `getaddr`, which is answered once.
 const OTHER_COST: f64 = 0.05;
 
-/// Requests for services that we do not offer, for which a peer is disconnected, as by a Bitcoin Core without `NODE_BLOOM` and
-/// `NODE_COMPACT_FILTERS`. Other messages that need no answer are ignored.
+/// The requests for services that we do not offer. A peer that sends one is disconnected, as a Bitcoin Core without
+/// `NODE_BLOOM` and `NODE_COMPACT_FILTERS` does. Other messages that need no answer are ignored.
 const NOT_OFFERED: [Command; 7] = [
     Command::new("mempool"),
     Command::new("filterload"),
@@ -93,8 +94,8 @@ impl InboundPeer {
 
     /// Returns the announcement of our tip to a peer that is behind.
     ///
-    /// Bitcoin Core announces nothing here. But a Bitcoin Core that connects to us requests headers only from peers that offer
-    /// blocks, or that announce a block which it does not know.
+    /// Bitcoin Core announces nothing here. But a Bitcoin Core that connects to us requests headers only from peers that
+    /// offer blocks, or that announce a block which it does not know.
     pub(super) fn first_announcement(
         &self,
         info: &PeerInfo,
@@ -131,8 +132,8 @@ impl InboundPeer {
                 self.announced = last.or(self.announced);
                 None
             }
-            // Bitcoin Core sends `notfound` only for transactions. Here a client that asks for a block, because the user has us
-            // claim services that we do not have, gets an answer too.
+            // Bitcoin Core sends `notfound` only for transactions. Here a client that asks for a block gets it too: the
+            // user can make our `version` claim services that we do not have.
             Message::GetData(list) if list.is_empty() => None,
             Message::GetData(list) => Some(PeerOutput::Send(Message::NotFound(list))),
             Message::Tx(_) => Some(PeerOutput::Disconnect(ProtocolViolation::Transaction(command))),
@@ -152,7 +153,7 @@ impl InboundPeer {
 
     fn on_inv(&mut self, list: &[Inventory]) -> Option<PeerOutput> {
         use InventoryKind::{Tx, WitnessTx, Wtx};
-        // Our `version` says that we want none. Source: Bitcoin Core, `reject_tx_invs`.
+        // Our `version` says that we want no transactions. Source: Bitcoin Core, `reject_tx_invs`.
         if list.iter().any(|entry| matches!(entry.kind, Tx | Wtx | WitnessTx)) {
             return Some(PeerOutput::Disconnect(ProtocolViolation::Transaction(Command::INV)));
         }

@@ -1,7 +1,7 @@
 //! Reads the answer to the next request of a peer that downloads the chain, before the peer sends it.
 //!
-//! A client without hints requests headers only when it has those before. The half millisecond that reading an answer takes
-//! would be a third of its download (measured).
+//! A client without hints requests headers only once it has the headers before them. The half millisecond that it takes to
+//! read an answer would be a third of the client's download time (measured).
 
 use super::answer::PeerAnswer;
 use crate::primitives::BlockHash;
@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// How many answers may wait for their requests, for all peers: 2.6 MB.
+/// How many answers may wait for their requests, for all peers together: 2.6 MB.
 pub(super) const MAX_AHEAD: usize = 16;
 
 /// How long an answer waits for its request. A peer that downloads sends it sooner.
@@ -32,7 +32,7 @@ pub(super) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Makes the answer to a request for the headers after `after`.
+    /// Keeps the answer to a request for the headers after `after`, which is being read.
     pub(super) fn new(
         after: BlockHash,
         reading: PendingAnswer,
@@ -46,7 +46,7 @@ impl ReadAhead {
         self.expires
     }
 
-    /// Returns the answer if it is the one to this request.
+    /// Returns the answer if it answers this request and is not too old.
     pub(super) fn take_for(self, request: &GetHeaders) -> Option<PendingAnswer> {
         let asks_for_it =
             request.stop == BlockHash::ZERO && request.locator.first() == Some(&self.after);

@@ -149,11 +149,12 @@ impl BlockRequestTracker {
         }
         let (Some(last), false) = (headers.last(), self.anchored) else { return Ok(None) };
         if headers.len() == 1 || requested == Some(last.hash()) {
-            // Nothing is stored that it could build on, so its proof of work is enough.
+            // Without stored headers, this one need not build on any: its proof of work is enough.
             self.push(peer, RecentHeader { hash: last.hash(), height: None, bits: last.bits });
             return Ok(None);
         }
-        // The peer knows none of our headers. A request with an empty locator is answered with the one header that it names.
+        // The peer knows none of our headers. A request with an empty locator is answered with the one header that it
+        // names.
         Ok(requested.map(|hash| {
             self.header_requests.insert(peer, hash);
             headers_up_to(hash, Vec::new())
@@ -263,7 +264,7 @@ impl BlockRequestTracker {
         self.in_flight.map(|(_, deadline)| deadline)
     }
 
-    /// Takes a block's arrival. Returns its header if the block is still needed.
+    /// Records that a block has arrived. Returns its header if the block is still needed.
     ///
     /// A block that arrives after its deadline is still needed if no other peer has sent it.
     ///
@@ -285,7 +286,7 @@ impl BlockRequestTracker {
         Ok(self.headers.iter().rev().find(|header| needed && header.hash == hash).copied())
     }
 
-    /// Records that a block that was needed has been checked, and that it has this height.
+    /// Records that a needed block has passed its check, and the height that the check found.
     pub(super) fn on_checked(&mut self, hash: BlockHash, height: Option<u32>) {
         if self.queue.front().is_some_and(|first| first.hash == hash)
             && let Some((peer, _)) = self.in_flight
@@ -296,7 +297,7 @@ impl BlockRequestTracker {
         let before = self.queue.len();
         self.queue.retain(|queued| queued.hash != hash);
         if self.queue.len() == before {
-            // It was counted as skipped when it was given up.
+            // The block was counted as skipped when it was given up.
             self.skipped = self.skipped.saturating_sub(1);
         }
         self.unchecked.remove(&hash);

@@ -27,7 +27,7 @@ pub(crate) struct MempoolOptions {
 pub(crate) enum MempoolEvent {
     /// A transaction arrived for the first time. It passed the checks that need no coins; its signatures are unchecked.
     Transaction(Transaction),
-    /// A pending transaction arrived again with other witnesses. At most one of the two was signed like that.
+    /// A pending transaction arrived again with other witnesses. Nobody checks signatures here, so either may be made up.
     OtherWitness(Transaction),
     /// A new block arrived and matches its header.
     Block {

@@ -6,8 +6,8 @@
 //! by itself are checked (Bitcoin Core's `CheckTransaction`), and a peer that sends one that breaks them is dropped.
 //!
 //! # Security
-//! Everything that is kept has a bound ([`MempoolLimits`]), and what is dropped to keep it is counted. A peer is dropped
-//! if it sends what it was not asked for, announces what it does not send, or sends headers without proof of work.
+//! Everything that is kept has a bound ([`MempoolLimits`]), and whatever is dropped to stay within it is counted. A peer is
+//! dropped if it sends what it was not asked for, announces what it does not send, or sends headers without proof of work.
 
 mod announcers;
 mod block_requests;

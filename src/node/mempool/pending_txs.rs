@@ -31,8 +31,8 @@ pub(super) struct RemovedForBlock {
 /// fees are unknown here, so a late copy of a replaced transaction is taken for the newer one, until a block confirms
 /// one of the two.
 ///
-/// Outpoints are kept as 64-bit digests under a secret key, so nobody can choose two with the same digest. The odds that any
-/// two of a million have the same one are one in 37 million.
+/// Outpoints are kept as 64-bit digests under a secret key, so nobody can choose two with the same digest. The odds that
+/// any two of a million have the same one are one in 37 million.
 #[derive(Debug)]
 pub(super) struct PendingTxs {
     max_txs: usize,
@@ -162,7 +162,8 @@ mod tests {
 
     const OUTPUTS: u32 = 2;
 
-    /// The outpoints that each transaction of a test spends: coins (number 200 and above), or outputs of other transactions.
+    /// The outpoints that each transaction of a test spends: coins (number 200 and above), or outputs of other
+    /// transactions.
     type Spends = Vec<Vec<(u8, u32)>>;
 
     fn outpoints(spends: &[(u8, u32)]) -> impl Iterator<Item = OutPoint> {

@@ -12,7 +12,7 @@ const DEPTH: u32 = 100;
 /// The greatest age, in seconds, of a stored tip that new blocks have to build on. If it is older, more blocks may be
 /// missing than one `headers` message holds.
 ///
-/// It is half of the average time for the 2000 headers of a message, since blocks may come faster than on average.
+/// This is half of the average time for the 2000 headers of a message, since blocks may come faster than on average.
 const MAX_TIP_AGE: u32 = 1000 * crate::chain::SPACING;
 
 /// Returns the last headers of the stored chain, oldest first. There are none if nothing is stored, or if the tip is old.

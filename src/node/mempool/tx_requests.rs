@@ -20,7 +20,7 @@ use std::time::Duration;
 pub(crate) enum Arrival {
     /// Its txid was not known.
     New,
-    /// Its txid was known, but with other witnesses. One of the two senders made theirs up, or both did.
+    /// Its txid was known, but with other witnesses. Either sender may have made its witnesses up.
     OtherWitness,
     /// The same transaction with the same witnesses was known.
     Duplicate,
@@ -139,7 +139,7 @@ impl TxRequestTracker {
             if !announcers.is_requested() {
                 requests.queue.push_back(id);
             }
-            // Otherwise the candidates are queued if that request is not answered.
+            // If another peer has been asked already, the id is queued at the candidates once that request fails.
         }
         self.compact_queue(peer);
     }
@@ -209,8 +209,8 @@ impl TxRequestTracker {
         Ok(())
     }
 
-    /// Takes the request that a transaction answers. Returns the id that was requested, or `None` if the peer has been
-    /// removed, since its last messages may still be in the queue.
+    /// Takes the request that a transaction answers. Returns the id that was requested. Returns `None` if the peer has been
+    /// removed: its last messages may still be in the queue.
     fn take_request(
         &mut self,
         peer: PeerId,
@@ -323,7 +323,7 @@ impl TxRequestTracker {
         }
     }
 
-    /// Ends a request that brought nothing, and asks another announcer.
+    /// Ends a request that was not answered with the transaction, so that another announcer is asked.
     fn complete(&mut self, peer: PeerId, id: Hash256) {
         if self.wanted.get_mut(&id).is_some_and(|announcers| announcers.mark_completed(peer)) {
             self.queue_at_candidates(id);
@@ -346,7 +346,7 @@ impl TxRequestTracker {
         }
     }
 
-    /// Removes repeated and unwanted ids from a peer's queue once it is longer than what the peer may announce.
+    /// Removes repeated and unwanted ids from a peer's queue once it is longer than twice the announcement limit.
     fn compact_queue(&mut self, peer: PeerId) {
         let Some(requests) = self.peers.get_mut(&peer) else { return };
         if requests.queue.len() > 2 * self.limits.announced {

@@ -46,10 +46,10 @@ pub(crate) struct MempoolWatch {
     block_requests: BlockRequestTracker,
     pending: PendingTxs,
     started: Instant,
-    /// How long the caller has spent outside of [`next`](Self::next) in all. Nothing is received then, so that time counts
-    /// against no peer's deadline.
+    /// How long the caller has taken, in all, to call [`next`](Self::next) again after it returned. Nothing is received
+    /// then, so that time counts against no peer's deadline.
     paused: Duration,
-    /// When the caller last left [`next`](Self::next).
+    /// When [`next`](Self::next) last returned events, until it is called again.
     paused_since: Option<Instant>,
     unreported: Vec<MempoolEvent>,
     unreported_bytes: usize,
@@ -224,7 +224,7 @@ impl MempoolWatch {
                 self.pending.insert(txid, spends, view.outputs().len());
                 self.report_tx(tx, MempoolEvent::Transaction);
             }
-            // The witnesses of a transaction in a block are known to be the true ones.
+            // Once a block contains the transaction, the block's witnesses are the valid ones, and others do not matter.
             Ok(Some(Arrival::OtherWitness)) if self.pending.contains(&txid) => {
                 self.other_witnesses += 1;
                 self.report_tx(tx, MempoolEvent::OtherWitness);

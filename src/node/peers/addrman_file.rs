@@ -14,8 +14,8 @@ use tracing::{debug, warn};
 pub(super) enum SaveOutcome {
     /// The file was written, and now holds this address manager.
     Saved(AddrMan),
-    /// Nothing was written: another process holds the lock, the folder is missing, or the file cannot be read. A later attempt
-    /// may succeed.
+    /// Nothing was written: another process holds the lock, the folder is missing, or the file cannot be read. A later
+    /// attempt may succeed.
     Postponed,
     /// Another process has replaced the file since we last read or wrote it; this is what the file holds now.
     Replaced(AddrMan),
@@ -86,7 +86,8 @@ fn replace(params: &Params, folder: &Path, addrman: AddrMan) -> SaveOutcome {
     }
 }
 
-/// Holds the folder's lock only while it compares and writes: other processes wait longer than that before they give up.
+/// Writes the file unless another process has replaced it. Holds the folder's lock only meanwhile: other processes wait
+/// longer than that for the lock.
 fn replace_if_same(
     params: &Params,
     folder: &Path,

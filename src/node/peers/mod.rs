@@ -88,7 +88,7 @@ pub(super) struct Peers<N> {
     config: Config,
     events: Sender<ConnectionEvent>,
     dialer: Dialer,
-    /// The channel of the background's results.
+    /// The channel for the results of background work.
     results: (UnboundedSender<BackgroundResult>, UnboundedReceiver<BackgroundResult>),
     file: AddrManFile,
     saving: Option<JoinHandle<()>>,
@@ -97,7 +97,7 @@ pub(super) struct Peers<N> {
     ever_connected: usize,
     traffic_of_ended: Traffic,
     failures: Failures,
-    /// The proxy's fault that was logged last, until the proxy works.
+    /// The fault of the proxy that was logged last. It is cleared once the proxy works.
     proxy_fault: Option<ProxyError>,
 }
 
@@ -235,7 +235,7 @@ impl<N: Default> Peers<N> {
         }
     }
 
-    /// Saves what has not been saved in the address manager's file.
+    /// Saves the unsaved changes of the address manager in its file, and waits for the end of the write.
     pub(super) async fn finish(&mut self) {
         self.wait_until_saved().await;
         if self.pool.is_unsaved() {
@@ -326,7 +326,7 @@ impl<N: Default> Peers<N> {
         }
     }
 
-    /// Handles the end of a connection, after which its address may be dialled again. Returns whether the peer was still known.
+    /// Handles the end of a connection; its address may be dialled again then. Returns whether the peer was still known.
     fn on_disconnected(&mut self, id: PeerId, reason: &Disconnect) -> bool {
         if let Disconnect::Proxy(error) = reason {
             self.warn_of_proxy(error);

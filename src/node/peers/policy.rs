@@ -64,8 +64,8 @@ impl Policy {
             no_gossip: !self.gossip,
             dns: self.peers.asks_dns(),
             proxy_seeds,
-            // Source: bitcoinknots `doc/blake2b-fork.md`. Its nodes set the service bit on every network, but the chains differ only
-            // on these two.
+            // Source: bitcoinknots `doc/blake2b-fork.md`. Nodes of that fork set its service bit on every network, but the
+            // chains differ only on these two.
             other_chain: matches!(params.network, Network::Mainnet | Network::Testnet4),
             stale_after: (params.network != Network::Regtest).then_some(STALE_AFTER),
         }

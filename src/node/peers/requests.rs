@@ -19,7 +19,7 @@ fn send_later<T: Send + 'static>(answer: Sender<T>, value: T) -> SendAnswer {
 }
 
 impl<N: Default> Peers<N> {
-    /// Passes a request to the pool, and returns what sends the answer.
+    /// Passes a request to the pool. Returns the function that sends the answer.
     pub(in crate::node) fn on_request(&mut self, request: PeerRequest) -> SendAnswer {
         let now = self.now();
         match request {

@@ -96,8 +96,8 @@ impl<N: Default> Peers<N> {
         self.pool.peers().collect()
     }
 
-    /// Returns whether one more peer is likely to be connected soon. Dials and connections younger than
-    /// `recent` count as recent.
+    /// Returns whether one more peer is likely to be connected soon. Dials and connections younger than `recent` count as
+    /// new: see `Pool::expects_peers`.
     pub(in crate::node) fn expects_peers(&self, recent: Duration) -> bool {
         self.pool.expects_peers(self.started.elapsed(), recent)
     }

@@ -11,7 +11,7 @@ use std::mem;
 enum BatchContent {
     /// The headers as they were received.
     Received(Vec<Header>),
-    /// Nothing: one of the threads has the batch.
+    /// Nothing, since a thread has the batch.
     WithThread,
     /// The headers after their proof of work and links were checked.
     Linked(LinkedBatch),

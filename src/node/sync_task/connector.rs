@@ -45,7 +45,7 @@ pub(super) struct Connector<S> {
     limits: Limits,
     clock: Clock,
     verdicts: UnboundedSender<Verdict>,
-    /// The epoch in which a batch was refused. Further batches of that epoch are returned.
+    /// The epoch in which a batch was refused, or a branch proven or discarded. Further batches of that epoch are returned.
     refused_epoch: Option<u64>,
     presyncs: Presyncs,
     /// The height up to which the candidate has shown its work.
@@ -266,7 +266,7 @@ impl<S: HeaderStore> Connector<S> {
             self.presyncs.keep(info.peer, presync);
             ConnectOutcome::Presynced { height, work }
         } else if worth {
-            // It is too long to have been kept, but it is reported.
+            // The branch was too long for its headers to be kept, so it is only reported.
             ConnectOutcome::SideBranch { height, hash, work }
         } else {
             ConnectOutcome::LowWork { height, hash, work }
@@ -275,8 +275,8 @@ impl<S: HeaderStore> Connector<S> {
         Ok(())
     }
 
-    /// Reports that a branch has shown the most work, but was too long to keep. It is downloaded a second time: as a
-    /// candidate beside the chain, or on top of the chain if it continues that.
+    /// Reports that a branch has shown the most work, but was too long to keep. The sync then downloads it a second time:
+    /// as a candidate beside the chain, or on top of the chain if the branch extends it.
     fn prove(&mut self, info: &BatchInfo, presync: Presync) -> Result<(), ChainError> {
         self.presyncs.clear();
         self.store()?;
@@ -286,7 +286,7 @@ impl<S: HeaderStore> Connector<S> {
             self.writer.begin_candidate(proven.fork.height)?;
             self.candidate_end = proven.points.last().map_or(0, |point| point.height);
         }
-        // The batches that are queued already were meant for the old state of the download.
+        // The batches that are queued already belong to the old state of the download, and are returned.
         self.refused_epoch = Some(info.epoch);
         self.report(Verdict::Proven { proven, prover: info.peer });
         Ok(())

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::task::{block_in_place, spawn_blocking};
 use tracing::{info, warn};
 
-/// A peer is reported only if it has let us wait for at least this time.
+/// A peer is reported only if it has kept us waiting for at least this time.
 const REPORTED_WAIT: Duration = Duration::from_secs(1);
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
@@ -111,7 +111,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
 fn finish_bulk_load<S: HeaderStore>(store: &S, synced: Option<&Clock>) -> Result<(), StoreError> {
     if let Some(clock) = synced {
         let last_sync = Some(clock.unix_secs());
-        // Both are one change, since each change costs an fsync.
+        // The time is stored and the bulk load ended in one change, since each change costs an fsync.
         return store.commit(&Change { last_sync, finish_bulk_load: true, ..Change::default() });
     }
     store.finish_bulk_load()

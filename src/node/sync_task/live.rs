@@ -74,20 +74,21 @@ pub struct Live {
     pub height: u32,
     /// The hash of the stored tip.
     pub hash: BlockHash,
-    /// The height up to which a branch was checked that has to show its work before it is kept, while there is one.
+    /// While a branch has to show its work before it is kept (presync): the height up to which the branch was checked.
     pub presync_height: Option<u32>,
     /// The height that the chain is expected to have, according to peers or hints.
     pub estimated_height: u32,
     /// How many peers are connected.
     pub peers: usize,
-    /// The connected peers, at most a second ago.
+    /// The connected peers, as of at most a second ago.
     pub connections: Arc<Vec<PeerStatus>>,
     /// Bytes received from all peers.
     pub bytes_received: u64,
     /// Bytes sent to all peers.
     pub bytes_sent: u64,
-    /// Whether the user has switched the network off, so that nobody is dialled.
+    /// Whether the user has switched the network off, so that no peer is dialled.
     pub network_off: bool,
-    /// If no peer sends anything: the address of the peer whose answer is most overdue, and for how many seconds.
+    /// If no peer has answered for a while: the address of the peer that has owed an answer for longest, and for how many
+    /// seconds.
     pub waiting_for: Option<(String, u64)>,
 }

@@ -1,7 +1,7 @@
 //! Drives a sync: hands messages, batches and the time to [`HeaderSync`], and carries out its commands.
 //!
 //! Messages come from the connections, and verdicts from the threads that check and connect batches. After each of them the
-//! state machine is polled for the next commands. All decisions are made there.
+//! state machine is polled for the next commands. The state machine makes all decisions.
 
 mod batches;
 mod commands;
@@ -99,7 +99,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         let stored = Stored { store: Arc::clone(&store) };
         let hint = options.hints.at_or_below(tip.height);
         if let Some(hint) = hint {
-            // The state machine compares this header too, but would go on without an error if it could not be read.
+            // The state machine compares this header with the hint. It would not report that the header cannot be read.
             store.run(hint.height, 1).map_err(ChainError::from)?;
         }
         let sync = HeaderSync::new(options.settings(), tip.clone(), &stored);
@@ -128,10 +128,10 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     }
 
     /// Runs the sync to its end, or until `stop` becomes true. Headers that were verified by then are stored. Meanwhile the
-    /// peers do what `requests` ask.
+    /// `requests` to the peers are carried out.
     ///
     /// # Errors
-    /// No peer could be used, or the store failed.
+    /// The chain could not be read or stored.
     pub async fn run(
         mut self,
         mut stop: watch::Receiver<bool>,
@@ -166,14 +166,14 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
                 () = next_poll => {}
             }
         };
-        // Whoever asks from now on is told that there are no peers.
+        // From now on requests fail, since there are no peers.
         drop(requests);
         self.end(ended).await
     }
 
     /// Lets the pool and the state machine act, and publishes the state. Returns why the sync ends, if it does.
     fn step(&mut self) -> Result<Option<Stopped>, SyncError> {
-        // Once the stop height is reached nobody is dialled, since there may be nothing left to do.
+        // Once the stop height is reached no peer is dialled, since there may be nothing left to do.
         if !self.sync.has_reached_stop_height() {
             self.act_on_peers()?;
         }
@@ -193,9 +193,9 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         self.carry_out(commands)
     }
 
-    /// Hands an input to the state machine, and carries out the commands that follow from it; new requests wait for the poll.
+    /// Hands an input to the state machine, and carries out the commands that follow. New requests wait for the poll.
     ///
-    /// This is done at once, because a peer has to be refused before it can disconnect, and a tip published before the next.
+    /// They are carried out at once: a peer has to be refused before it can disconnect, a tip published before the next.
     fn handle(&mut self, input: Input) -> Result<(), SyncError> {
         let now = self.now();
         self.sync.handle(now, input, &self.stored);

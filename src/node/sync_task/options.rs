@@ -28,7 +28,7 @@ pub struct SyncOptions {
     pub stop_height: Option<u32>,
     /// The least work of a chain that is reported as synced.
     pub min_chain_work: Work,
-    /// Hashes of the expected chain; may be empty.
+    /// The hints, hashes of the expected chain; may be empty.
     pub hints: Hints,
     /// How long to go on without progress; `None` for ever.
     pub timeout: Option<Duration>,
@@ -56,7 +56,7 @@ impl SyncOptions {
         }
     }
 
-    /// Returns whether the network's whole chain is wanted. Otherwise a chain with less work will do.
+    /// Returns whether the chain needs at least the network's minimum chain work. Otherwise a part of the chain is enough.
     pub(super) fn wants_whole_chain(&self) -> bool {
         self.min_chain_work >= self.peers.params.min_chain_work()
     }

@@ -20,10 +20,11 @@ pub(super) struct PeerClocks {
 }
 
 impl PeerClocks {
-    /// Adds the difference of a peer's clock. Returns the warning to show if, for the first time, most clocks differ from ours.
+    /// Adds the difference of a peer's clock. Returns the warning to show if, for the first time, most clocks differ from
+    /// ours.
     ///
     /// # Security
-    /// A peer may claim any time. The median has only peers that we dialled, and its only effect is the warning.
+    /// A peer may claim any time. The median covers only peers that we dialled, and is only shown to the user.
     pub(super) fn add(&mut self, offset: i64) -> Option<String> {
         if self.offsets.len() == MAX_SAMPLES {
             self.offsets.pop_front();

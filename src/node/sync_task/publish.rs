@@ -37,7 +37,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             SyncEvent::CaughtUp => self.start_following()?,
             SyncEvent::SideTip(tip) => self.tips.add_side_tip(tip),
             SyncEvent::Reorganization { old, new, depth } => {
-                // The headers above the fork are published again, after the reorganisation.
+                // The heights above the fork have new headers, which are published after the reorganisation.
                 self.tips.rewind(old.height.saturating_sub(depth));
                 let event = Event::Reorganisation {
                     old_height: old.height,
@@ -60,7 +60,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     fn start_following(&mut self) -> Result<(), SyncError> {
         let ChainTip { height, hash, .. } = *self.sync.tip();
         self.tips.start(height);
-        // A program that reads the message and then asks for the state has to find this one.
+        // The state is published first, so that a program that reads the message and then asks for the state finds it.
         self.publish();
         info!("caught up at height {}: following", count(height));
         self.warn_of_one_group();
@@ -158,7 +158,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         (waited >= SHOWN_WAIT).then_some((address, waited.as_secs()))
     }
 
-    /// Warns if a sync that follows the chain has no peer and wants one. Any other sync ends then.
+    /// Warns if a sync that is to follow the chain has no peer and wants one. Any other sync ends without peers.
     pub(super) fn warn_offline(&mut self) {
         let wanted = self.options.follow && self.peers.is_network_active();
         let now = self.now().since_start;

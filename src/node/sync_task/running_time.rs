@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// A longer gap between two readings means that the process was stopped, or the computer suspended with this clock running: the task
-/// reads it twice a second.
+/// If two readings are further apart than this, the process was stopped, or the computer was suspended while the clock ran
+/// on: the task reads the clock twice a second.
 const MAX_GAP: Duration = Duration::from_secs(10);
 
 /// A clock that stands still while the process is stopped, so that peers are not blamed for answers that nobody has read.

@@ -29,7 +29,7 @@ pub(super) enum ConnectTask {
     Forget(PeerId),
 }
 
-/// What a thread reports of a batch.
+/// The report of a thread on a batch.
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// The batch's proof of work and links were checked.
@@ -39,13 +39,13 @@ pub(super) enum Verdict {
         fault: Option<BatchFault>,
         /// The height of the batch's parent, if the parent is stored and the height is needed.
         parent_height: Option<u32>,
-        /// The stored header and the hash of the batch's own, where the batch's last header at or below a hint differs from a
-        /// stored chain that has the hint.
+        /// If the stored chain has the hint, but differs from the batch's last header at or below the hint: the stored
+        /// header at that height, and the hash of the batch's header.
         hint_mismatch: Option<(ChainPoint, BlockHash)>,
     },
     /// These batches were handled, and what was kept of them is stored. The download continues at `end`.
     Connected { outcomes: Vec<(BatchId, ConnectOutcome)>, tip: ChainTip, end: ChainPoint },
-    /// A header of the batch was refused. Only the headers before it are stored.
+    /// A header of the batch was refused. At most the headers before it are stored.
     Refused {
         id: BatchId,
         outcome: ConnectOutcome,
@@ -55,7 +55,7 @@ pub(super) enum Verdict {
     },
     /// The batch was not checked, because one before it was refused.
     Returned { id: BatchId, batch: LinkedBatch },
-    /// The batch's parent is unknown, because what its sender sent before was not kept. This is nobody's fault.
+    /// The batch's parent is unknown, since what its sender sent before was not kept. The sender is not at fault.
     Orphan {
         id: BatchId,
         /// Whether to request the branch again from its beginning.
@@ -67,8 +67,8 @@ pub(super) enum Verdict {
         /// The peer whose chain it is.
         prover: PeerId,
     },
-    /// The candidate was discarded, because no peer has it or the chain has more work by now. The tip is given.
+    /// The candidate was discarded, because no peer has it or the chain has more work by now. The chain ends at this tip.
     CandidateDiscarded(ChainTip),
-    /// The store failed. Nothing more is connected.
+    /// The store failed, or the connect thread panicked. Nothing more is connected.
     Failed(ChainError),
 }

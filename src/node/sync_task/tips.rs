@@ -30,7 +30,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         Ok(())
     }
 
-    /// Does what others ask of the peers. They are answered once the new state is published.
+    /// Carries out a request to the peers. The answer is sent once the new state is published.
     pub(super) fn on_request(&mut self, request: PeerRequest) -> Result<(), SyncError> {
         let send_answer = self.peers.on_request(request);
         self.act_on_peers()?;
@@ -73,7 +73,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         shown.into_iter().for_each(|(id, header)| self.peers.record_tip(id, header));
     }
 
-    /// Returns the status of the peers. It is renewed only now and then, since it is published in every step.
+    /// Returns the status of the peers. Since it is published in every step, it is renewed only once it is older than
+    /// [`MAX_STATUS_AGE`] or the number of peers has changed.
     pub(super) fn peer_status(&mut self) -> Arc<Vec<PeerStatus>> {
         let count = self.peers.connected_count();
         let (at, status) = &self.tips.status;

@@ -11,8 +11,8 @@ pub(super) enum Level {
     Warning,
 }
 
-/// Returns the message for an event, if there is one. `address` gives a peer's address. `follow` says whether the sync follows
-/// the chain after it has caught up.
+/// Returns the message for an event, if there is one. `address` gives a peer's address. `follow` says whether the sync
+/// follows the chain after it has caught up.
 pub(super) fn message(
     event: &SyncEvent,
     follow: bool,
@@ -82,8 +82,8 @@ fn information(event: &SyncEvent, address: impl Fn(PeerId) -> String) -> Option<
     })
 }
 
-/// Returns the message for a reorganisation. It is normal while the sync follows the chain. Before that it is a warning, since it
-/// means that peers have different chains.
+/// Returns the message for a reorganisation. If the sync is to follow the chain, reorganisations are normal. In any other
+/// sync the message is a warning, since peers have different chains.
 fn reorganization(event: &SyncEvent, follow: bool) -> Option<(Level, String)> {
     let SyncEvent::Reorganization { old, new, depth } = event else { return None };
     let text = format!(

@@ -59,7 +59,7 @@ impl Axis {
         Self { from, to, scale, ticks, label_offset: 0.0 }
     }
 
-    /// Returns the position of a value: 0 at the start of the axis, 1 at its end. Values beyond an end are drawn at that end.
+    /// Returns the position of a value: 0 at the start of the axis, 1 at its end. A value beyond an end is put at that end.
     pub(crate) fn position(&self, value: f64) -> f64 {
         let along = |value: f64| match self.scale {
             Scale::Linear => value,
@@ -92,7 +92,7 @@ fn logarithmic(lowest: f64, highest: f64, count: u32) -> (f64, f64, Vec<f64>) {
     let highest = if highest > lowest { highest } else { lowest * 10.0 };
     let decades = (highest / lowest).log10();
     if decades < 1.0 {
-        // Powers of ten would be too few.
+        // On less than a decade, powers of ten would give too few labels.
         let step = round_step((highest - lowest) / f64::from(count.max(1)));
         let first = (lowest / step).floor();
         let values = (0..=count * 2 + 2).map(|at| (first + f64::from(at)) * step);

@@ -1,7 +1,7 @@
 //! Draws charts as SVG, as PNG, or with the characters of a terminal.
 //!
 //! A [`Plot`] has series of numbers, axes with labels, and text, and knows nothing of Bitcoin. All three drawings use
-//! the same scales. SVG and PNG put the labels of the y axis inside the plotted area, so that it can have the whole
+//! the same scales. SVG and PNG put the labels of the y axis inside the plotted area, so that the area can have the whole
 //! width.
 
 mod axis;

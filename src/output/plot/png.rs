@@ -23,8 +23,9 @@ const FAINT: [u8; 4] = [109, 107, 101, 255];
 const RULE: [u8; 4] = [228, 226, 220, 255];
 const ACCENT: [u8; 4] = [168, 72, 15, 255];
 
-/// The opacity (of 255) of an area behind a line, and of one without a line.
+/// The opacity of a band behind a line, from 0 to 255.
 const BAND_ALPHA: u8 = 46;
+/// The opacity of an area without a line, from 0 to 255.
 const AREA_ALPHA: u8 = 191;
 
 /// Why a chart could not be drawn as PNG.
@@ -142,7 +143,8 @@ impl Canvas {
         }
     }
 
-    /// Writes a text at a position on the x axis: centred, or at the edges beside the position, inside the chart.
+    /// Writes a label at a position on the x axis. The label is centred on the position, but near an edge it starts or
+    /// ends there, so that it stays inside the chart.
     fn label(&mut self, position: f64, text: &str, y: f32) {
         let anchor = match position {
             ..0.04 => Anchor::Start,
@@ -200,7 +202,7 @@ fn paint(color: [u8; 4]) -> Paint<'static> {
     paint
 }
 
-/// Collects the outlines of the letters of a line. The y axis points down.
+/// Collects the outlines of the letters of a text. The y axis of the font points up, and that of the image down.
 struct Glyphs {
     path: PathBuilder,
     x: f32,

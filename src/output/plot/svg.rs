@@ -142,8 +142,8 @@ fn label(out: &mut String, plot: &Plot, tick: &Tick, y: f64, class: &str) {
     );
 }
 
-/// The text of a path. Its coordinates have at most one decimal. All but the first of a line are relative to the point
-/// before, which `at` holds in tenths of a unit.
+/// The attribute `d` of a path. Coordinates have at most one decimal. The first point of a line is absolute, and every
+/// other one relative to the point before, which `at` holds in tenths of a unit.
 #[derive(Debug, Default)]
 struct PathText {
     text: String,

@@ -22,7 +22,7 @@ pub(crate) enum Charset {
     Ascii,
 }
 
-/// Draws a chart with at most this many columns.
+/// Draws a chart for a terminal of this many columns. The plotted area has at least 8.
 pub(crate) fn text(plot: &Plot, columns: usize, charset: Charset) -> String {
     let gutter = plot.y.ticks.iter().map(|tick| width(&tick.label)).max().unwrap_or(0);
     let across = columns.saturating_sub(gutter + 1).max(8);
@@ -89,7 +89,7 @@ fn ascii(line: &str) -> String {
     line.replace('–', "-").replace(|c: char| !c.is_ascii(), "?")
 }
 
-/// The dots of a chart, row by row: whether each is set.
+/// The dots of a chart, row by row, each set or not.
 struct Dots {
     columns: usize,
     on: Vec<bool>,
@@ -165,6 +165,7 @@ impl Dots {
                     bits |= if is_on(x, y) { *bit } else { 0 };
                 }
             }
+            // 0x1b has the bits of the upper two rows of dots, and 0xe4 those of the lower two.
             match (bits, charset) {
                 (0, _) => ' ',
                 (bits, Charset::Unicode) => char::from_u32(0x2800 + u32::from(bits)).unwrap_or('*'),

@@ -84,7 +84,7 @@ impl ControlClient {
         }
     }
 
-    /// Returns where a hash is stored, if it is.
+    /// Returns where the header with this hash is stored, or `None` if it is not.
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
@@ -123,7 +123,7 @@ impl ControlClient {
         }
     }
 
-    /// Returns what is known besides the chain.
+    /// Returns what is known about the stored data besides the chain.
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
@@ -134,7 +134,7 @@ impl ControlClient {
         }
     }
 
-    /// Sends a request. If the server has closed the idle connection, it connects again first.
+    /// Sends a request, and returns the reply. Connects again if the server has closed the idle connection.
     fn ask(&mut self, request: &ControlRequest) -> Result<ControlReply, ControlError> {
         match self.exchange(request) {
             Err(ControlError::Io(error)) if is_closed(&error) => {
@@ -179,7 +179,7 @@ fn connect(folder: &Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// Gives the timeout of a socket a clear text. Its own is "resource temporarily unavailable".
+/// Replaces the text of a socket's timeout, which is "resource temporarily unavailable", by a clear one.
 fn with_clear_timeout(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {

@@ -7,13 +7,13 @@ use crate::query::lookup::{Located, SideHeader, SideSummary};
 use crate::store::StoredRun;
 use serde::{Deserialize, Serialize};
 
-/// Version of the protocol, which both sides must have in common.
+/// Version of the protocol, which must be the same on both sides.
 pub(crate) const PROTOCOL: u32 = 1;
 
 /// Longest request in bytes, its newline included.
 pub(crate) const MAX_REQUEST: u64 = 4096;
 
-/// Longest reply in bytes, its newline included: [`MAX_RUN`] headers in hex, and some room.
+/// Longest reply in bytes, its newline included. [`MAX_RUN`] headers in hex fit, with room to spare.
 pub(crate) const MAX_REPLY: u64 = 1 << 19;
 
 /// Most headers in one reply.
@@ -46,11 +46,11 @@ impl Phase {
 /// The state of a running process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LiveStatus {
-    /// The command that runs: `sync` or `serve`.
+    /// The command that the process runs: `sync` or `serve`.
     pub command: String,
     /// What its sync is doing.
     pub phase: Phase,
-    /// The height up to which it has checked a branch that it does not store yet; 0 if there is none.
+    /// The height that the presync of a branch has reached; 0 without a presync.
     #[serde(default)]
     pub presync_height: u32,
     /// The expected height of the chain.
@@ -173,7 +173,7 @@ impl From<Located> for LocatedText {
 }
 
 impl LocatedText {
-    /// Returns the location, or `None` if the header is not valid.
+    /// Returns the location, or `None` if `header` is not the hex of 80 bytes.
     pub(super) fn decode(self) -> Option<Located> {
         Some(match self {
             Self::Active { height } => Located::Active(height),
@@ -197,7 +197,7 @@ impl From<StoredRun> for RunText {
 }
 
 impl RunText {
-    /// Returns the run, with hashes computed here, or `None` if the headers are not valid.
+    /// Returns the run, with hashes computed from the headers, or `None` if `headers` is not the hex of whole headers.
     pub(super) fn decode(self) -> Option<StoredRun> {
         let bytes = hex::decode(&self.headers).ok()?;
         let (records, []) = bytes.as_chunks::<HEADER_LEN>() else { return None };

@@ -4,18 +4,18 @@ use super::versions::VersionCounts;
 use crate::core_json::BitsInfo;
 use crate::primitives::Header;
 
-/// The summary of a few consecutive headers.
+/// The summary of consecutive headers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Bucket {
     /// Height of the first header.
     pub first: u32,
     /// Height of the last header.
     pub last: u32,
-    /// Time of the header before the first one, in Unix seconds; that of genesis if there is none.
+    /// Time of the header before the first one, in Unix seconds. In the first bucket, this is the time of genesis.
     pub time_before: u32,
     /// Time of the last header, in Unix seconds.
     pub time: u32,
-    /// The work of all headers: how many hashes they have taken on average.
+    /// The work of all headers: how many hashes it takes on average to mine them.
     pub work: f64,
     /// The lowest difficulty.
     pub lowest_difficulty: f64,
@@ -27,7 +27,7 @@ pub(crate) struct Bucket {
     pub versions: VersionCounts,
 }
 
-/// The distribution of intervals: the seconds from a header's parent to the header. They are negative if times run backwards.
+/// The distribution of intervals: the seconds from a header's parent to the header, negative if times run backwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Intervals {
     /// One in ten intervals is shorter.
@@ -39,7 +39,7 @@ pub(crate) struct Intervals {
 }
 
 impl Intervals {
-    /// Sums up intervals, and sorts them. Without any, all values are 0.
+    /// Sorts intervals, and returns their distribution. All values are 0 if there are no intervals.
     pub(crate) fn of(seconds: &mut [i64]) -> Self {
         seconds.sort_unstable();
         let at = |tenths: usize| {

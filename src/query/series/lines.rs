@@ -4,7 +4,7 @@ use super::bucket::{Bucket, Intervals};
 use super::sample::{MAX_POINTS, Sample, downsample};
 use super::versions::VersionGroup;
 
-/// A group of versions whose share never reaches this is left out.
+/// A group of versions is left out if its share never reaches this.
 const MIN_SHARE: f64 = 0.005;
 
 /// Fewest headers for an estimate of the hash rate. With fewer, the intervals are mostly chance.
@@ -20,7 +20,7 @@ pub(crate) fn difficulty(buckets: &[Bucket]) -> Vec<Sample> {
         }
     };
     for bucket in buckets {
-        // Some networks allow headers of minimum difficulty between the others.
+        // Both extremes are drawn, because some networks allow headers of minimum difficulty between the others.
         step(bucket.first, bucket.lowest_difficulty);
         step(bucket.first.midpoint(bucket.last), bucket.highest_difficulty);
     }
@@ -63,8 +63,8 @@ pub(crate) struct IntervalPoint {
     pub seconds: Intervals,
 }
 
-/// Returns the intervals between blocks. Several buckets are summed up by the median of their medians, and so on. That is close
-/// to the median of all their headers, and needs no further reading.
+/// Returns the intervals between blocks. A point that stands for several buckets has the median of their lows, of their
+/// medians and of their highs. These are close to the values for all their headers, and no header is read again.
 pub(crate) fn intervals(buckets: &[Bucket]) -> Vec<IntervalPoint> {
     let group = buckets.len().div_ceil(MAX_POINTS).max(1);
     let points = without_genesis(buckets).chunks(group).map(|buckets| {
@@ -87,7 +87,7 @@ pub(crate) fn intervals(buckets: &[Bucket]) -> Vec<IntervalPoint> {
     points.collect()
 }
 
-/// Returns the buckets without one that has only genesis, which has no interval.
+/// Leaves out the first bucket if its only header is genesis, which has no interval.
 fn without_genesis(buckets: &[Bucket]) -> &[Bucket] {
     match buckets {
         [first, rest @ ..] if first.last == 0 => rest,
@@ -104,7 +104,7 @@ pub(crate) struct VersionRow {
     pub shares: Vec<Sample>,
 }
 
-/// Returns the share of each group of versions, for `span` headers at a time. Groups that hardly occur are left out.
+/// Returns the share of each group of versions in every `span` headers. Groups that hardly occur are left out.
 pub(crate) fn version_rows(buckets: &[Bucket], span: u32) -> Vec<VersionRow> {
     let Some(first) = buckets.first() else { return Vec::new() };
     let period = |bucket: &Bucket| (bucket.first - first.first % span) / span.max(1);

@@ -1,4 +1,4 @@
-//! Values at heights, and a way to draw many of them with few.
+//! Values at heights, and a way to reduce their number without changing how they look when drawn.
 
 /// Most points of a series.
 pub(crate) const MAX_POINTS: usize = 1500;
@@ -12,8 +12,8 @@ pub(crate) struct Sample {
     pub value: f64,
 }
 
-/// Returns at most `most` of the samples, which look the same when drawn: the first and the last, and the lowest and the
-/// highest of each column of the drawing. `most` is at least 4.
+/// Reduces samples to at most `most`, which look the same when drawn. Keeps the first and the last sample, and the lowest
+/// and the highest of each column of the drawing. A `most` below 4 counts as 4.
 pub(crate) fn downsample(samples: Vec<Sample>, most: usize) -> Vec<Sample> {
     if samples.len() <= most {
         return samples;

@@ -1,4 +1,4 @@
-//! Keeps the buckets of a whole chain, and reads those of a short range.
+//! Keeps the buckets of a whole chain, and reads the headers of a short range into smaller ones.
 
 use super::bucket::{Bucket, BucketBuilder};
 use super::lines::HASH_RATE_WINDOW;
@@ -6,13 +6,13 @@ use super::sample::MAX_POINTS;
 use crate::primitives::BlockHash;
 use crate::query::{ChainReader, HeaderRange, ReadError};
 
-/// The number of headers in a bucket of the summary: those of a day. It divides the period of every network.
+/// The number of headers in a bucket of the summary: about a day's. Every network's retarget period is a multiple of it.
 const BUCKET: u32 = 144;
 
 /// A range of at most this many headers is read from the stored chain, in smaller buckets than those of the summary.
 const MAX_READ: u32 = 20_000;
 
-/// The buckets of a whole chain. It is made once, and extended as the chain grows.
+/// The buckets of a whole chain. A summary is made once, and extended as the chain grows.
 #[derive(Debug, Default)]
 pub(crate) struct ChainSummary {
     buckets: Vec<Bucket>,
@@ -26,7 +26,7 @@ impl ChainSummary {
         to - from >= MAX_READ
     }
 
-    /// Adds the new headers. If a reorganisation has replaced some of the others, all are read again.
+    /// Adds the new headers. If a reorganisation has replaced headers that were added before, all are read again.
     ///
     /// Calls `progress` with each height reached.
     ///
@@ -56,7 +56,7 @@ impl ChainSummary {
             last_hash = run.hashes.last().copied().or(last_hash);
             progress(run.first_height);
         }
-        // After an error above, the summary is as before.
+        // Buckets are added only after all reading, so that an error above adds none.
         self.last_hash = last_hash;
         self.buckets.extend(collector.finish());
         Ok(())
@@ -67,7 +67,7 @@ impl ChainSummary {
         self.buckets.last().map_or(0, |bucket| bucket.last + 1)
     }
 
-    /// Returns the buckets of a range of heights, both included, and enough buckets before it for the hash rate at its start.
+    /// Returns the buckets of a range of heights, both included, and those before it that the hash rate at its start needs.
     ///
     /// In a short range the buckets have few headers, down to one.
     ///
@@ -94,7 +94,7 @@ impl ChainSummary {
     }
 }
 
-/// Returns the smallest size of buckets of which this many headers need no more than [`MAX_POINTS`].
+/// Returns the smallest bucket size with which this many headers need no more than [`MAX_POINTS`] buckets.
 fn bucket_size(headers: u32) -> u32 {
     let fits = |size: &u32| usize::try_from(headers / size).is_ok_and(|count| count < MAX_POINTS);
     (1..BUCKET).filter(|size| BUCKET.is_multiple_of(*size)).find(fits).unwrap_or(BUCKET)

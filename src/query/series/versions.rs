@@ -1,8 +1,8 @@
-//! Groups headers by their versions: the first ones are plain numbers, later ones have the bits of BIP9.
+//! Groups headers by their versions: early versions are plain numbers, later ones are version bits (BIP9).
 
 use std::fmt;
 
-/// The bits below this one signal deployments (BIP9). Miners may use this one and those above freely (BIP320).
+/// The bits below this one signal deployments (BIP9). Miners may use bits 13 to 28 freely (BIP320).
 const FIRST_FREE_BIT: u8 = 13;
 
 /// Free bits as BIP320 lists them: 13 to 28.
@@ -27,7 +27,7 @@ impl VersionGroup {
     /// All groups, in the order in which they are shown.
     pub(crate) const ALL: [Self; GROUPS] = groups();
 
-    /// Returns the name of the soft fork that a bit signalled, if there was one.
+    /// Returns the name of the soft fork that the version or bit signalled, if there was one; for the free bits, their BIP.
     pub(crate) fn deployment(self) -> Option<&'static str> {
         match self {
             Self::Number(2) => Some("BIP34"),

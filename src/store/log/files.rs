@@ -46,9 +46,9 @@ pub(in crate::store) fn set_snapshots_aside(folder: &Path) -> io::Result<bool> {
     Ok(!snapshots.is_empty())
 }
 
-/// Makes the blob files durable that are not in `synced`, and then sets `synced` to all of them.
+/// Makes the blob files durable that are not in `synced`, and then sets `synced` to all blob files.
 ///
-/// sled never syncs them, and writes each of them once. A file that is gone held nothing that is still needed.
+/// sled writes each of them once, and never syncs it. A file that sled has removed meanwhile is no longer needed.
 pub(in crate::store) fn sync_blobs(
     folder: &Path,
     synced: &mut BTreeSet<PathBuf>,
@@ -88,7 +88,7 @@ pub(in crate::store) fn repair_settings(folder: &Path) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-/// Returns whether settings that differ from ours are intact: then another version wrote them, as sled itself reports.
+/// Returns whether settings that differ from ours are intact: then another version of sled wrote them, which sled reports.
 fn is_of_another_version(bytes: &[u8]) -> bool {
     let parts = bytes.split_last_chunk::<4>();
     parts.is_some_and(|(text, crc)| crc32fast::hash(text) == u32::from_le_bytes(*crc))

@@ -10,7 +10,7 @@ pub(super) type Lsn = i64;
 pub(super) struct SegmentHead {
     /// The position in the log at which the segment begins.
     pub(super) lsn: Lsn,
-    /// Up to where the log was on disk when the segment was begun.
+    /// Up to where sled had handed the log to the operating system when it began the segment.
     pub(super) stable: Lsn,
 }
 
@@ -37,11 +37,11 @@ pub(super) fn segment_number(lsn: Lsn) -> u64 {
 /// What a message does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MessageKind {
-    /// It does nothing, since its writer gave up.
+    /// Does nothing, since its writer gave up.
     Canceled,
     /// Ends the segment.
     Cap,
-    /// Begins a batch, and names the position of its last message: without that one the batch is void.
+    /// Begins a batch, and names the position of the batch's last byte: if the log ends before it, the batch is void.
     Manifest,
     /// Frees a node.
     Free,
@@ -81,7 +81,7 @@ pub(super) fn file_number(message: &LogMessage<'_>) -> Option<i64> {
     message.in_file.then(|| body.i64()).flatten()
 }
 
-/// Returns the body in a file of its own; `None` if it is damaged.
+/// Returns the body of a message from the bytes of its own file; `None` if it is damaged.
 pub(super) fn body_in_file(file: &[u8], kind: MessageKind) -> Option<Vec<u8>> {
     let (crc, rest) = file.split_first_chunk::<4>()?;
     let (kind_byte, body) = rest.split_first()?;
@@ -93,10 +93,10 @@ pub(super) fn body_in_file(file: &[u8], kind: MessageKind) -> Option<Vec<u8>> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogMessage<'a> {
     pub(super) kind: MessageKind,
-    /// The node it is about.
+    /// The id of the node that the message is about.
     pub(super) pid: u64,
     pub(super) body: &'a [u8],
-    /// Whether the body is only the number of the file that holds it, as for one larger than a quarter of a segment.
+    /// Whether `body` is only the number of the file that holds the real body, which is larger than a quarter of a segment.
     pub(super) in_file: bool,
     /// Bytes up to the next message.
     pub(super) len: usize,
@@ -193,7 +193,7 @@ pub(super) trait Read<'a> {
         })
     }
 
-    /// Reads a byte string after its length.
+    /// Reads a length and a byte string of this length.
     fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = self.varint()?;
         self.take(usize::try_from(len).ok()?)

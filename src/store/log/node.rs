@@ -164,7 +164,7 @@ pub(super) fn leaf_entries(bytes: &[u8]) -> Option<Vec<(Vec<u8>, &[u8])>> {
     Some(keys.zip(values).collect())
 }
 
-/// Returns the id of an optional node, which is stored as 0 if there is none.
+/// Decodes an optional node id: 0 stands for none.
 fn optional(number: u64) -> Option<u64> {
     (number != 0).then_some(number)
 }

@@ -1,4 +1,4 @@
-//! Looking records up in sled's files.
+//! Looks records up in sled's files.
 
 use super::message::{
     LogMessage, MessageKind, Read, body_in_file, file_number, message_len, read_message,
@@ -24,7 +24,7 @@ const TREE: &[u8] = b"__sled__default";
 const LEAVES: usize = 32;
 /// The most nodes on the way to a key: more of them are a cycle.
 const MAX_DEPTH: usize = 1 << 16;
-/// Bytes read at once for a message whose length is not known yet: most changes and small nodes have fewer.
+/// Bytes read at once for a message whose length is not known yet: most changes and small nodes are shorter.
 const GUESS: usize = 8 * 1024;
 
 /// A key and its value.
@@ -34,7 +34,7 @@ type Entry = (Vec<u8>, Vec<u8>);
 #[derive(Debug)]
 pub(in crate::store) struct Log {
     file: File,
-    /// The folder of bodies that have files of their own.
+    /// The folder of message bodies that have files of their own.
     blobs: PathBuf,
     nodes: Vec<NodePlace>,
     root: u64,
@@ -47,7 +47,7 @@ pub(in crate::store) struct Log {
 }
 
 impl Log {
-    /// Reads a database's snapshot, and the log from there on; the whole log where the snapshot cannot be used.
+    /// Reads a database's snapshot and the log after it, or the whole log if there is no usable snapshot.
     ///
     /// # Errors
     /// There is no log, or it does not lead to a tree.
@@ -106,7 +106,7 @@ impl Log {
     /// Returns the value of a record, if there is one.
     ///
     /// # Errors
-    /// Reading failed, or a node on the way to it is damaged.
+    /// Reading failed, or a node on the way to the record is damaged.
     pub(in crate::store) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
         let leaf = self.leaf_of(key)?;
         match leaf.step(key) {
@@ -115,7 +115,7 @@ impl Log {
         }
     }
 
-    /// Returns the records from key `from` on, up to the first key that is not `wanted`.
+    /// Returns the records from key `from` on, and stops before the first key for which `wanted` returns `false`.
     ///
     /// # Errors
     /// As [`Log::get`].

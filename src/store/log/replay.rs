@@ -22,12 +22,12 @@ const MANIFEST_PID: u64 = u64::MAX - 666;
 pub(super) struct Replayed {
     /// Where each node is, by id.
     pub(super) nodes: Vec<NodePlace>,
-    /// What is wrong with the log that no interrupted write explains. sled would cut the log there, and erase the rest.
+    /// What is wrong with the log, if no interrupted write explains it. sled would cut the log there, and erase the rest.
     pub(super) damage: Option<String>,
-    /// The folder of bodies that have files of their own.
+    /// The folder of message bodies that have files of their own.
     pub(super) blobs: PathBuf,
-    /// The parts of the file with a torn batch, which never reached the disk as a whole but which sled would read as if
-    /// it had. The last part comes first.
+    /// The parts of the file that hold the torn batch, the last part first. The batch never reached the disk as a whole,
+    /// but sled would read it as if it had.
     pub(super) torn: Vec<Range<u64>>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Replayed {
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     offset: u64,
-    /// Up to where the log was on disk when the segment was begun.
+    /// Up to where sled had handed the log to the operating system when it began the segment.
     stable: Lsn,
 }
 
@@ -106,7 +106,7 @@ impl Replayed {
         Ok(segments)
     }
 
-    /// Finds the place of a segment whose header is damaged from its messages. A free segment has none.
+    /// Finds the place of a segment with a damaged header: its first message has the number. A free segment has no message.
     fn find_headless(
         &mut self,
         file: &File,
@@ -127,9 +127,9 @@ impl Replayed {
     /// Returns the position of the log's last byte.
     ///
     /// Each of our batches is on disk before the next one begins, so a gap in a batch before the last one is damage. But
-    /// after a power cut, or a panic of a thread of sled's that writes, any part of what follows the batch before the last
-    /// one may be there and any other not: the last batch, and nodes that sled wrote again before it. What a segment's
-    /// header calls stable was handed to the system only. A segment that is missing below that was freed.
+    /// after a power cut, or a panic in one of sled's writing threads, any part of what follows the second-to-last batch
+    /// may be missing: parts of the last batch, and of nodes that sled wrote again before it. The log up to `stable` was
+    /// only handed to the operating system. A segment that is missing below `stable` was freed.
     fn find_end(
         &mut self,
         file: &File,
@@ -164,7 +164,7 @@ impl Replayed {
         Ok(search.result())
     }
 
-    /// Moves the end behind a message that begins at `start`.
+    /// Moves the end to the last byte of a message that begins at `start`.
     fn search_end(&mut self, search: &mut EndSearch, message: &LogMessage<'_>, start: Lsn) {
         if search.batch.is_some_and(|batch| start > batch.previous_end) {
             self.note_file(message, search.end, &mut search.unwritten);
@@ -177,8 +177,8 @@ impl Replayed {
         search.end = start + Lsn::try_from(message.len).unwrap_or(0) - 1;
     }
 
-    /// Records that a file which a message names never reached the disk, with the byte `end` before the message, unless the
-    /// node is written again: then sled has removed the file.
+    /// Records a message whose file never reached the disk, by its node and the byte `end` before the message. The record
+    /// is removed if the node is written again: then sled has removed the file.
     fn note_file(&self, message: &LogMessage<'_>, end: Lsn, unwritten: &mut BTreeMap<u64, Lsn>) {
         let is_whole = file_number(message).is_none_or(|file| {
             let body = fs::read(self.blobs.join(file.to_string()));
@@ -221,7 +221,7 @@ impl Replayed {
 
     fn put(&mut self, message: &LogMessage<'_>, place: Place) {
         let Ok(at) = usize::try_from(message.pid) else { return };
-        // sled removes the file once the node is written again further on, so the message is outdated.
+        // sled removes a file once its node is written again further on. So without its file the message is outdated.
         if file_number(message).is_some_and(|file| !self.blobs.join(file.to_string()).exists()) {
             return;
         }
@@ -247,7 +247,7 @@ impl Replayed {
     }
 }
 
-/// Returns the bytes that make sled read on after a position: the rest of its segment, and the headers of later ones.
+/// Returns the bytes that make sled read on after `end`: the rest of its segment, and the headers of later segments.
 fn after(end: Lsn, segments: &Segments) -> Vec<Range<u64>> {
     let cut = |(lsn, segment): (&Lsn, &Segment)| match u64::try_from(end + 1 - lsn) {
         Ok(kept) if kept < SEGMENT => Some(segment.offset + kept..segment.offset + SEGMENT),
@@ -260,11 +260,11 @@ fn after(end: Lsn, segments: &Segments) -> Vec<Range<u64>> {
 /// The state of a search for the log's end.
 struct EndSearch {
     batch: Option<LastBatch>,
-    /// The last byte of the message before.
+    /// The last byte of the message or segment header that was read last.
     end: Lsn,
-    /// The end before the first gap that is no damage.
+    /// The last byte before the first gap, which may be a torn write instead of damage.
     tear: Option<Lsn>,
-    /// The ends before messages whose files never reached the disk, by node.
+    /// By node, the last byte before the first message whose file never reached the disk.
     unwritten: BTreeMap<u64, Lsn>,
 }
 
@@ -288,14 +288,14 @@ struct LastBatch {
 }
 
 impl LastBatch {
-    /// Returns whether the batch that begins at `start` is this one, and a gap after the byte `end` began only once the
-    /// batch before it was complete.
+    /// Returns whether the batch that begins at `start` is this one, and a gap after the byte `end` comes after the end of
+    /// the batch before.
     fn is_torn(self, start: Lsn, end: Lsn) -> bool {
         start == self.start && end >= self.previous_end
     }
 }
 
-/// Finds the last batch, and where the first one begins that was canceled after it; `from` is where the snapshot ends.
+/// Returns the last batch, and where the first canceled batch after it begins. `from` is where the snapshot ends.
 ///
 /// A batch whose writer failed half-way begins with a canceled message, and sled would take its other messages for changes
 /// of their own (`RecoveryGuard` in sled's page cache). The writer stops there, so what follows is all of that batch.
@@ -353,7 +353,7 @@ pub(in crate::store) fn blocks_of_last_batch(
     Ok(blocks)
 }
 
-/// Returns the position of a batch's last byte, as the message that begins it has it.
+/// Returns the position of a batch's last byte, which the message that begins the batch names.
 fn last_of_batch(manifest: &LogMessage<'_>) -> Lsn {
     (&mut &*manifest.body).i64().unwrap_or(Lsn::MAX)
 }

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 
-/// How many bytes of a file a disk reads, or fails to read, as a whole: a sector, or a page of the system's cache.
+/// The bytes of a file that a disk reads, or fails to read, as a whole: a sector, or a page of the system's cache.
 const BLOCK: usize = 4096;
 
 /// The place of a value in the file.
@@ -32,7 +32,7 @@ pub(in crate::store) struct Found {
     keyed: HashMap<Vec<u8>, Vec<Extent>>,
     /// Values whose keys are lost.
     keyless: Vec<Extent>,
-    /// The ends of values in damaged stretches whose beginning is lost.
+    /// Offsets in damaged stretches at which values may end whose beginnings are lost.
     ends: Vec<u64>,
     file: Option<File>,
 }
@@ -43,7 +43,7 @@ impl Found {
         self.keyed.iter().map(|(key, extents)| (key.as_slice(), extents.as_slice()))
     }
 
-    /// Returns the values that a key may have had, the last one written first and damaged ones last.
+    /// Returns the values that a key may have had: the newest first, damaged ones last.
     pub(in crate::store) fn of_key(&self, key: &[u8]) -> &[Extent] {
         self.keyed.get(key).map_or(&[], Vec::as_slice)
     }
@@ -53,7 +53,7 @@ impl Found {
         &self.keyless
     }
 
-    /// Returns the bytes of values of length `len` that may end in damaged stretches. They may be anything.
+    /// Returns the `len` bytes before each place at which a lost value may end. They may be anything.
     pub(in crate::store) fn fragments(&self, len: usize) -> impl Iterator<Item = Vec<u8>> {
         let starts = self.ends.iter().filter_map(move |end| end.checked_sub(len as u64));
         starts.filter_map(move |offset| self.read(&Extent { offset, len, order: 0 }))
@@ -72,7 +72,7 @@ impl Found {
     }
 }
 
-/// Sorts the version that was written last first, and damaged ones last.
+/// Sorts the versions of a value: the newest first, damaged ones last.
 pub(in crate::store) fn sort_versions(extents: &mut [Extent]) {
     extents.sort_by_key(|extent| std::cmp::Reverse(extent.order));
 }
@@ -105,7 +105,7 @@ pub(in crate::store) fn scan(file: &File, values: &impl Values) -> Result<Found,
     Ok(found)
 }
 
-/// Reads so many bytes, or fewer if the file ends there. What the disk cannot read is left at zero.
+/// Reads `len` bytes, or fewer if the file ends there. Blocks that the disk cannot read are left at zero.
 fn read_around_bad_blocks(file: &File, len: usize, offset: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let read = match read_up_to(file, &mut bytes, offset) {
@@ -137,7 +137,7 @@ fn parts_by_block(buffer: &mut [u8], offset: u64) -> impl Iterator<Item = &mut [
     std::iter::once(first).chain(rest.chunks_mut(BLOCK))
 }
 
-/// Returns the number that a segment's messages carry, from its header or else from its first message.
+/// Returns the number that a segment's messages carry, from the segment's header or else from its first intact message.
 fn segment_of(bytes: &[u8]) -> Option<u64> {
     let head = bytes.first_chunk::<SEGMENT_HEAD>().and_then(SegmentHead::decode);
     let by_head = head.and_then(|head| u64::try_from(head.lsn).ok()).map(|lsn| lsn / SEGMENT);
@@ -201,7 +201,7 @@ fn add_message<'a>(
     }
 }
 
-/// Adds the values in a damaged stretch with the number of bytes that the length before each of them takes.
+/// Calls `add` for each value in a damaged stretch, with the number of bytes of the value's length prefix.
 fn add_loose<'a>(bytes: &'a [u8], values: &impl Values, mut add: impl FnMut(usize, &'a [u8])) {
     for at in 0..bytes.len() {
         let mut rest = &bytes[at..];

@@ -5,7 +5,7 @@ use super::message::{LogMessage, MessageKind, may_begin_at, read_message};
 /// What a segment has at a position.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item<'a> {
-    /// A message whose checksum fits.
+    /// A message whose checksum matches.
     Message(LogMessage<'a>),
     /// Bytes that are no message, up to the next one or to the end.
     Gap,

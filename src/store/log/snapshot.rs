@@ -6,14 +6,14 @@ use super::message::{Lsn, Read};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) lsn: Lsn,
-    /// Its offset in the file.
+    /// The offset of the message in the file, in bytes.
     pub(super) offset: u64,
 }
 
 /// Where a node is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum NodePlace {
-    /// Nothing was written for its id. sled leaves no such gap.
+    /// No node was ever written with this id. sled leaves no such gap.
     #[default]
     Missing,
     Free,

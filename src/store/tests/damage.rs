@@ -236,7 +236,7 @@ fn call_stable(log: &mut [u8]) {
     }
 }
 
-/// After a power cut it may be so: the system writes what it was given in any order.
+/// A power cut can lose any block, since the system writes the blocks in any order.
 #[test]
 fn a_batch_is_void_if_a_block_of_it_never_reached_the_disk() {
     const BLOCK: usize = 4096;

@@ -215,7 +215,7 @@ fn a_tip_record_that_contradicts_the_pages_is_damage_at_open() {
         let flip = |tip: &mut Vec<u8>| tip[byte] ^= 0x80;
         tamper(folder.path(), TIP_KEY, flip);
         match open(folder.path()) {
-            // To count as indexed less than there is costs time, not truth.
+            // If the record says that less is indexed than is, look-ups take longer but are right.
             Ok(store) => {
                 assert!(byte == 68 && store.height_of(&store.tip().hash).unwrap() == Some(700));
             }

@@ -148,7 +148,7 @@ fn a_hole_of_64_bytes_anywhere_in_the_log_costs_no_header() {
     }
 }
 
-/// Zeros headers of a page wherever they lie in a file, with so many bytes before the first of each row.
+/// Zeros headers of a page wherever they lie in a file, and `before` bytes in front of the first of them.
 fn zero(bytes: &mut [u8], headers: &CheckedHeaders, heights: Range<u32>, before: usize) {
     let record_at = |height: u32| {
         let mut record = Vec::new();
@@ -351,9 +351,9 @@ fn a_sync_that_goes_on_after_it_was_killed_leaves_no_unfinished_parity() {
     assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None);
 }
 
-/// The lanes of the pages of which a part of a file has headers.
+/// Returns the lanes of the pages whose headers are found in a part of a file.
 fn lanes_in(bytes: &[u8], headers: &CheckedHeaders) -> HashSet<[u8; 4]> {
-    // Of a header that is cut at either end, half is there.
+    // A header that is cut at either end still has one whole half.
     const HALF: usize = RECORD_LEN / 2;
     let windows: HashSet<&[u8]> = bytes.windows(HALF).collect();
     let mut lanes = HashSet::new();
@@ -367,7 +367,7 @@ fn lanes_in(bytes: &[u8], headers: &CheckedHeaders) -> HashSet<[u8; 4]> {
     lanes
 }
 
-/// Of each lane, one page.
+/// The damage hits at most one page of each lane.
 #[test]
 fn a_hole_and_no_way_into_the_tree_cost_no_header() {
     // The messages that say where the tree begins are among the first.

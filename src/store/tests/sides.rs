@@ -148,7 +148,7 @@ fn branches_that_fork_from_each_other_have_records_of_their_own() {
     let first = mine(&mut Branch::genesis(regtest()), 300, 1);
     beside.accept(&first.headers()[..140]);
     beside.accept(&first.headers()[140..150]);
-    // From within the first branch, in the part that is not the last; then from its end.
+    // One branch forks within the first branch, in a part that is not the last; the other near its end.
     for (at, salt) in [(50, 2), (149, 3)] {
         let mut branch = Branch::genesis(regtest());
         let (batch, _) = link_batch(regtest(), first.headers()[..at].to_vec());

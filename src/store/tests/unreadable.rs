@@ -63,11 +63,11 @@ fn a_change_that_cannot_read_a_node_leaves_no_torn_batch() {
         failed_changes += u32::from(was_opened && result.is_err());
         segment.restore().unwrap();
         let what = format!("without the segment at {offset}: {result:?}");
-        // A store that failed has its files for the rest of the process.
+        // A store that failed keeps its files open until the process ends.
         let copied = copy_of(copied.path());
         let store = SledStore::open(copied.path(), regtest()).expect(&what);
         let height = store.tip().height;
-        // All of it may be there nevertheless, if it failed only when it was complete.
+        // A change that failed only after it was complete may be there as a whole.
         let is_whole = height == BEFORE + ADDED || (height == BEFORE && result.is_err());
         assert!(is_whole, "{what}: height {height}");
         assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None, "{what}");

@@ -147,7 +147,7 @@ impl Driver {
         self.handle(Input::PeerGone(peer));
     }
 
-    /// Records that the sender of a batch has broken a rule, also if it is gone by now.
+    /// Records that the sender of a batch has broken a rule, even if it has disconnected by now.
     fn record_bad(&mut self, peer: PeerId) {
         let state = self.peers.get_mut(&peer).or_else(|| self.gone.get_mut(&peer));
         state.into_iter().for_each(|state| state.is_bad = true);

@@ -6,7 +6,7 @@ use crate::sync::{DropReason, Stopped};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A request that is repeated sooner, without any message of the peer in between, is one without a pause.
+/// A peer must not get the same request again within this time, unless it has sent a message in between.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Most requests that a peer may owe at once.
@@ -48,7 +48,7 @@ impl Driver {
         assert!(!locator.is_empty() && locator.len() <= 101);
         let request = (locator, stop);
         if std::mem::take(&mut state.is_tip_checked) {
-            // At genesis it is what the download asks too.
+            // At genesis, the download sends the same request as the tip check.
             return state.requests.push_back(request);
         }
         // A prefetch that gave way to the tail for a moment is asked for again, although its answer is still owed.
@@ -66,7 +66,7 @@ impl Driver {
     }
 
     pub(super) fn check_disconnect(&mut self, peer: PeerId, reason: &DropReason) {
-        // A peer that is gone by itself may have been found out since.
+        // A batch of a peer that has disconnected by itself may have turned out to be bad since.
         let known = self.peers.get(&peer).or_else(|| self.gone.get(&peer));
         let is_bad = known.expect("only peers are dropped").is_bad;
         if self.honest == Some(peer) {

@@ -1,4 +1,4 @@
-//! Which height a header without proof of work is said to have.
+//! The height that is reported for a header without proof of work.
 
 use super::sim_chain::{SimChain, tip_of};
 use super::world::{chain, hash_of, settings};

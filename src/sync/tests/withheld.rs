@@ -225,7 +225,7 @@ fn time_and_bits(bytes: &[u8]) -> TimeAndBits {
     TimeAndBits { time, bits }
 }
 
-/// In 2009 the difficulty was the lowest that there is, and the hash rate below it: no sync ends there, for the lack of work.
+/// In 2009 the hash rate was too low even for the minimum difficulty. No sync ends there, for lack of work.
 #[test]
 fn real_chains_cause_no_false_warning() {
     let recent = fixture("mainnet-0822528-0826659.bin");

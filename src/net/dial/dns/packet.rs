@@ -96,7 +96,7 @@ fn is_plausible(bytes: &[u8]) -> bool {
 fn addresses(packet: &Packet<'_>, asked: &Name<'_>, family: Family) -> Vec<IpAddr> {
     let mut names = vec![asked.clone()];
     let mut found = Vec::new();
-    // A server lists an alias before what it stands for (RFC 1034 section 3.6.2), so one pass is enough.
+    // A server lists an alias before the records of its target (RFC 1034 section 3.6.2), so one pass is enough.
     for record in packet.answers.iter().filter(|record| record.class == CLASS::IN) {
         if !names.contains(&record.name) {
             continue;

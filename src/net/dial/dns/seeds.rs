@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 /// Most addresses that are accepted from one seed.
 ///
-/// Bitcoin Core accepts 32 (`nMaxIPs` in `CConnman::ThreadDNSAddressSeed`). More do no harm here, because the seeds take turns
-/// (see [`interleave`]), and they leave room for IPv6 where a seed names its IPv4 addresses first.
+/// Bitcoin Core accepts 32 (`nMaxIPs` in `CConnman::ThreadDNSAddressSeed`). More do no harm here, because the seeds take
+/// turns (see [`interleave`]), and they leave room for IPv6 where a seed names its IPv4 addresses first.
 pub const MAX_ADDRESSES_PER_SEED: usize = 256;
 
 /// How long one seed has to answer all queries for it.

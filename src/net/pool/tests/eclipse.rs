@@ -155,7 +155,8 @@ fn an_attacker_in_three_network_groups_never_has_all_peers() {
     }
 }
 
-/// Of all nodes that are up, the attacker has 96 %: eight peers chosen among them would all be the attacker's in 72 of 100 starts.
+/// Of all nodes that are up, the attacker has 96 %: eight peers chosen among them would all be the attacker's in 72 of 100
+/// starts.
 #[test]
 fn peers_that_have_answered_before_keep_out_an_attacker_in_every_network_group() {
     let (eclipsed, honest) = measure(MANY_GROUPS, true);

@@ -11,7 +11,7 @@ pub(super) fn regtest() -> &'static Params {
     params(Network::Regtest)
 }
 
-/// These headers and `count` more on top; another `salt` gives other headers.
+/// Returns these headers with `count` more on top. Another `salt` gives other headers.
 pub(super) fn grow(chain: &[Header], count: u32, salt: u8) -> Vec<Header> {
     let mut chain = chain.to_vec();
     for _ in 0..count {

@@ -45,7 +45,7 @@ fn a_peer_downloads_the_chain_and_follows_it_through_a_reorganisation() {
     assert!(served.peers.traffic().sent >= sent.bytes());
 }
 
-/// The answer that follows is read before it is asked for: that must not show when something else is asked for instead.
+/// The next answer is read before its request arrives. It must not be sent if the peer requests something else instead.
 #[test]
 fn what_was_read_ahead_is_given_only_to_who_asks_for_it() {
     let chain = chain(6500);
@@ -196,7 +196,7 @@ fn of_a_thousand_connections_from_one_address_a_few_are_kept_and_others_find_roo
     assert!(other.download() == chain);
     drop(crowd);
     wait_for("their end", || served.peers.count() == 1);
-    // Who comes back at once is served again, as often as it likes.
+    // A client that reconnects at once is served again, however often it does so.
     for _ in 0..100 {
         assert!(Client::shake_hands(served.address, 100).download() == chain);
         wait_for("the end of the connection", || served.peers.count() == 1);

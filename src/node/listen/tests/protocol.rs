@@ -232,8 +232,8 @@ fn some_message() -> impl Strategy<Value = Message> {
 }
 
 proptest! {
-    /// Whatever a peer sends, headers that it is sent unasked connect to each other, end in the tip, and are eight at most;
-    /// addresses are answered once.
+    /// Whatever a peer sends, announced headers connect to each other, end in the tip, and are eight at most. Only the
+    /// first `getaddr` is answered.
     #[test]
     fn announcements_are_as_bip130_wants_them(
         messages in proptest::collection::vec((some_message(), 0_u32..12), 0..40),

@@ -60,7 +60,7 @@ impl ServedPeer {
         served
     }
 
-    /// The sync follows the chain, which ends as this one does.
+    /// Publishes that the sync follows the chain, and that its tip is that of `chain`.
     pub(super) fn publish(&self, chain: &[Header]) {
         let height = u32::try_from(chain.len() - 1).unwrap();
         let hash = chain.last().unwrap().hash();
