@@ -7,13 +7,14 @@ use super::runtime::{block_on, endings};
 use super::stored::ShownHeader;
 use super::{CliError, CommandContext};
 use crate::config::AppConfig;
-use crate::node::{FetchError, FetchOptions, FetchedBlock, WantedBlock, fetch_block};
+use crate::node::{FetchError, FetchOptions, FetchTraffic, FetchedBlock, WantedBlock, fetch_block};
 use crate::output::waiting;
 use std::future::Future;
 
 /// Returns the options of a request from the settings. `height` is the height of our tip that is sent to peers; 0 for none.
 pub(super) fn fetch_options(config: &AppConfig, height: u32) -> Result<FetchOptions, CliError> {
     Ok(FetchOptions {
+        traffic: FetchTraffic::default(),
         peers: peer_options(config)?,
         folder: config.folder(),
         height,

@@ -8,10 +8,12 @@ use crate::chain::ChainTip;
 use crate::chain::Params;
 #[cfg(feature = "cli")]
 use crate::node::Proxy;
+#[cfg(feature = "cli")]
+use crate::node::Traffic;
 use crate::node::{
-    Broadcast, FetchOptions, InboundPeers, ListenError, ListenOptions, Live, PeerControl,
-    PeerListener, PeerServer, SyncOptions, SyncOutcome, TxAnswer, WantedBlock, broadcast,
-    fetch_block, fetch_tx,
+    Broadcast, FetchOptions, FetchTraffic, InboundPeers, ListenError, ListenOptions, Live,
+    PeerControl, PeerListener, PeerServer, SyncOptions, SyncOutcome, TxAnswer, WantedBlock,
+    broadcast, fetch_block, fetch_tx,
 };
 use crate::primitives::Txid;
 use crate::query::{ChainReader, HeaderAt, Headers, StoredHeader};
@@ -60,6 +62,7 @@ pub struct Client {
     runner: Runner,
     /// The peers that connected to us.
     inbound: InboundPeers,
+    fetch_traffic: FetchTraffic,
 }
 
 impl Client {
@@ -94,6 +97,7 @@ impl Client {
             task,
             runner,
             inbound,
+            fetch_traffic: FetchTraffic::default(),
         })
     }
 
@@ -170,6 +174,23 @@ impl Client {
             transaction.view().check()?;
             Ok(broadcast(options, transaction).await?)
         })
+    }
+
+    /// As [`Client::broadcast`], with another longest time than 30 seconds.
+    #[cfg(feature = "cli")]
+    pub(crate) fn broadcast_within(
+        &self,
+        transaction: Transaction,
+        timeout: Duration,
+    ) -> Answer<Broadcast> {
+        let options = FetchOptions { timeout: Some(timeout), ..self.fetch_options() };
+        self.ask_peers(async move { Ok(broadcast(options, transaction).await?) })
+    }
+
+    /// Returns the bytes that downloads and broadcasts have sent and received on connections of their own.
+    #[cfg(feature = "cli")]
+    pub(crate) fn fetch_traffic(&self) -> Traffic {
+        self.fetch_traffic.total()
     }
 
     /// Downloads a block whose header is stored, on the best chain or on a side branch, within `deadline`. Each peer gets
@@ -298,6 +319,7 @@ impl Client {
             height: self.store.tip().height,
             timeout: None,
             deadline: None,
+            traffic: self.fetch_traffic.clone(),
         }
     }
 }

@@ -27,7 +27,7 @@ mod sync_task;
 
 pub(crate) use crate::net::addrman::AddressNetwork;
 pub(crate) use crate::net::pool::{AddPeerError, PeerStatus};
-pub(crate) use crate::net::{Proxy, Resolver, needs_proxy};
+pub(crate) use crate::net::{Proxy, Resolver, Traffic, needs_proxy};
 pub(crate) use crate::wire::PROTOCOL_VERSION;
 pub(crate) use addresses::{find_all, scope_of};
 pub(crate) use crawl::{CrawlCounts, CrawlOptions, CrawlResult, Journal, JournalError};
@@ -35,7 +35,8 @@ pub(crate) use crawl::{PeerRow, crawl};
 pub(crate) use failures::Failures;
 pub use fetch::{Broadcast, FetchError};
 pub(crate) use fetch::{
-    FetchOptions, FetchedBlock, TxAnswer, WantedBlock, broadcast, fetch_block, fetch_tx,
+    FetchOptions, FetchTraffic, FetchedBlock, TxAnswer, WantedBlock, broadcast, fetch_block,
+    fetch_tx,
 };
 pub(crate) use listen::{InboundPeers, ListenError, ListenOptions, PeerListener, PeerServer};
 pub(crate) use peer_options::{AddressSource, FoundAddress, PeerOptions, USER_AGENT};

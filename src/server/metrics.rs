@@ -84,7 +84,8 @@ pub(super) async fn metrics(State(state): State<Arc<ServerState>>) -> String {
         "lightclient_uptime_seconds",
         f64::from(u32::try_from(state.uptime_s()).unwrap_or(u32::MAX)),
     );
-    counter!("lightclient_received_bytes_total").absolute(live.bytes_received);
+    counter!("lightclient_received_bytes_total")
+        .absolute(live.bytes_received + state.client().fetch_traffic().received);
     let inbound = state.client().inbound_peers();
     set("lightclient_inbound_peers", f64::from(u32::try_from(inbound.count()).unwrap_or(u32::MAX)));
     counter!("lightclient_inbound_received_bytes_total").absolute(inbound.traffic().received);

@@ -31,7 +31,7 @@ use auth::RpcAuthenticator;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -166,7 +166,7 @@ impl Server {
     }
 }
 
-/// Records warnings and faults, and runs the user's commands, until the sync is over.
+/// Records warnings, and runs the user's commands, until the sync is over.
 async fn record_events(mut events: Events, state: Arc<ServerState>, mut notifier: Notifier) {
     while let Some(event) = events.next().await {
         notifier.on_event(&event);
@@ -174,7 +174,6 @@ async fn record_events(mut events: Events, state: Arc<ServerState>, mut notifier
             Event::Warning(text) => state.add_warning(text),
             Event::Offline(text) => state.set_offline(Some(text)),
             Event::Online => state.set_offline(None),
-            Event::Failed(reason) => state.set_fault(reason),
             _ => {}
         }
     }
@@ -220,19 +219,24 @@ fn router(
         .layer(middleware::from_fn_with_state((authenticator, allowed_hosts), refuse_cross_site))
 }
 
-/// Refuses requests that a browser sends for a page of another site, unless they have credentials.
+/// Refuses requests that a browser sends for a page of another site, unless they have credentials. Calls of methods always
+/// need them, and are answered with a challenge if they have none, as by Bitcoin Core.
 async fn refuse_cross_site(
     State((authenticator, allowed_hosts)): State<(Arc<RpcAuthenticator>, Arc<[HostPort]>)>,
     request: Request,
     next: Next,
 ) -> Response {
     match cross_site::refusal(request.headers(), request.uri(), &allowed_hosts) {
-        Some(reason) if !authenticator.accepts(request.headers()) => {
+        Some(reason) if !is_call(&request) && !authenticator.accepts(request.headers()) => {
             info!("http: request refused: {}", reason.trim_end());
             (StatusCode::FORBIDDEN, reason).into_response()
         }
         _ => next.run(request).await,
     }
+}
+
+fn is_call(request: &Request) -> bool {
+    request.method() == Method::POST && request.uri().path() == "/"
 }
 
 async fn answer_rpc(State(service): State<RpcService>, headers: HeaderMap, body: Body) -> Response {

@@ -203,4 +203,8 @@ fn a_payment_that_is_sent_reaches_bitcoinds_memory_pool_and_a_second_node() {
     in_pool(&node, &txid);
     // As Bitcoin Core, which announces it again: wallets send what is not confirmed from time to time.
     assert_eq!(server.call("sendrawtransaction", json!([hex])), txid);
+    // What a peer has from somebody else counts as sent.
+    let (txid, hex) = pay();
+    node.rpc("sendrawtransaction", json!([hex]));
+    assert_eq!(server.call("sendrawtransaction", json!([hex])), txid);
 }

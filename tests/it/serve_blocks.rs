@@ -6,7 +6,7 @@ use crate::support::chain::fork_chain;
 use crate::support::peer::ScriptedPeer;
 use crate::support::script::Script;
 use crate::support::serve::Serving;
-use crate::support::wait::{PATIENCE, Watched};
+use crate::support::wait::{PATIENCE, Watched, poll_for};
 use bitcoin::consensus::serialize;
 use lightclient::primitives::{Hash256, hex, sha256d};
 use lightclient::wire::{Inventory, MerkleBlock, Message, Transaction};
@@ -63,6 +63,11 @@ fn many_askers_of_one_block_share_a_download_and_later_ones_need_none() {
     server.call("getrawtransaction", json!([blocks.txid(2, 3), true, hash]));
     server.call("gettxoutproof", json!([[blocks.txid(2, 3)], hash]));
     assert_eq!(downloads(&peer), 1);
+    let block = blocks.block(2).bytes().len() as u64;
+    poll_for("the block's bytes in the total", PATIENCE, || {
+        let received = server.call("getnettotals", json!([]))["totalbytesrecv"].as_u64().unwrap();
+        (received > block).then_some(())
+    });
 }
 
 #[test]

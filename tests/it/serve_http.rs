@@ -130,6 +130,11 @@ fn requests_of_pages_from_elsewhere_are_refused() {
     assert_eq!(status("Host: evil.example\r\n"), "403");
     assert_eq!(status("Host: localhost\r\nOrigin: https://evil.example\r\n"), "403");
     assert_eq!(status("Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"), "403");
+    // Some clients send their credentials only when they are asked for them.
+    let call =
+        "POST / HTTP/1.1\r\nHost: bitcoind\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+    let (head, _) = serving.rpc.send(call.as_bytes()).unwrap();
+    assert!(head.starts_with("HTTP/1.1 401 ") && head.to_lowercase().contains("www-authenticate"));
 }
 
 #[test]

@@ -153,6 +153,17 @@ fn traffic_is_counted_by_peer_and_message() {
 }
 
 #[test]
+fn what_a_peer_calls_itself_is_shown_as_bitcoin_core_shows_it() {
+    let agent = "/<b>evil\u{1b}[31m\r\n:1.0(x)/";
+    let peer = Script::honest().user_agent(agent);
+    let peer = peer.start(&SharedChain::new(Network::Regtest, &chain()));
+    let serving = Serving::start(BINARY, peer.address(), &[]);
+    let peer = wait_for_peer(&serving.rpc, &peer.address().to_string(), |_| true);
+    // Source: Bitcoin Core `SanitizeString`.
+    assert_eq!(peer["subver"], "/bevil31m:1.0(x)/");
+}
+
+#[test]
 fn without_a_peer_it_goes_on_looking_and_says_so() {
     let port = free_port();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -288,7 +299,7 @@ fn errors_about_the_network_are_those_of_bitcoind() {
             [node.client(), &serving.rpc].map(|rpc| refusal(rpc, "addnode", &params));
         // Both are the method's help, which knows another parameter there.
         assert_eq!(expected.0, got.0);
-        assert!(got.1.starts_with("addnode node command ( v2transport )"), "{}", got.1);
+        assert!(got.1.starts_with("addnode \"node\" \"command\" ( v2transport )"), "{}", got.1);
     }
     for rpc in [node.client(), &serving.rpc] {
         call(rpc, "addnode", json!(["127.0.0.1:1", "add"]));

@@ -3,7 +3,7 @@
 use super::options::{FetchError, FetchOptions};
 use super::peers::{FetchPeers, NoEvent};
 use super::turns::Turns;
-use crate::net::pool::Needed;
+use crate::net::pool::RequiredData;
 use crate::node::peers::PeerEvent;
 use crate::primitives::{BlockHash, Hash256, PeerId};
 use crate::spv::CheckedBlock;
@@ -68,7 +68,7 @@ impl BlockFetch {
     fn new(options: FetchOptions, wanted: WantedBlock) -> Self {
         let delivery = options.timeout.unwrap_or(DELIVERY_TIMEOUT);
         let recent = options.height.saturating_sub(wanted.height) < LIMITED_DEPTH;
-        let needed = if recent { Needed::RecentBlocks } else { Needed::AllBlocks };
+        let needed = if recent { RequiredData::RecentBlocks } else { RequiredData::AllBlocks };
         Self {
             peers: FetchPeers::new(&options, needed, false),
             wanted,

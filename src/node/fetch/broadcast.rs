@@ -3,7 +3,7 @@
 use super::options::{FetchError, FetchOptions};
 use super::peers::{FetchPeers, NoEvent};
 use crate::net::PeerInfo;
-use crate::net::pool::Needed;
+use crate::net::pool::RequiredData;
 use crate::node::peers::PeerEvent;
 use crate::primitives::{Hash256, PeerId, Txid, Wtxid};
 use crate::wire::{Inventory, InventoryKind, Message, Transaction};
@@ -49,7 +49,7 @@ pub(crate) async fn broadcast(
     let end = Instant::now() + options.timeout.unwrap_or(BROADCAST_TIMEOUT);
     // Bitcoin Core only answers requests for transactions from peers that want transactions announced (`relay`). Such a
     // request serves as the read receipt.
-    let peers = FetchPeers::new(&options, Needed::RecentBlocks, true);
+    let peers = FetchPeers::new(&options, RequiredData::RecentBlocks, true);
     let mut task = BroadcastTask {
         peers,
         announcement: Announcement::new(&transaction),

@@ -15,5 +15,5 @@ pub(crate) use block::{FetchedBlock, WantedBlock, fetch_block};
 pub use broadcast::Broadcast;
 pub(crate) use broadcast::broadcast;
 pub use options::FetchError;
-pub(crate) use options::FetchOptions;
+pub(crate) use options::{FetchOptions, FetchTraffic};
 pub(crate) use tx::{TxAnswer, fetch_tx};

@@ -1,9 +1,11 @@
 //! The options of a request, and how it fails.
 
+use crate::net::Traffic;
 use crate::node::failures::Failures;
 use crate::node::peer_options::PeerOptions;
 use crate::primitives::BlockHash;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The options of a request.
@@ -19,6 +21,28 @@ pub(crate) struct FetchOptions {
     pub timeout: Option<Duration>,
     /// How long the whole download of a block may take; `None` for a multiple of the time that one peer has.
     pub deadline: Option<Duration>,
+    /// Where the bytes that the request sends and receives are counted.
+    pub traffic: FetchTraffic,
+}
+
+/// The bytes that requests have sent and received. All clones share one count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FetchTraffic(Arc<Mutex<Traffic>>);
+
+impl FetchTraffic {
+    /// Returns the bytes of all requests that have ended.
+    pub(crate) fn total(&self) -> Traffic {
+        *self.lock()
+    }
+
+    pub(super) fn add(&self, traffic: Traffic) {
+        *self.lock() += traffic;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Traffic> {
+        // No panic can leave the sum half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Why a request failed.

@@ -1,8 +1,8 @@
 //! The peers of one request. The request dials them, replaces those that cannot help, and disconnects them at its end.
 
-use super::options::FetchOptions;
+use super::options::{FetchOptions, FetchTraffic};
 use crate::net::ConnectionEvent;
-use crate::net::pool::{Needed, Persistence};
+use crate::net::pool::{Persistence, RequiredData};
 use crate::node::failures::Failures;
 use crate::node::peers::{AddrManUse, PeerCommand, PeerEvent, Peers, Policy};
 use crate::primitives::PeerId;
@@ -35,12 +35,19 @@ pub(super) struct FetchPeers {
     disconnected: VecDeque<PeerId>,
     /// Whether [`FetchPeers::next`] has returned [`NoEvent::DialingIsOver`] since the last event or result of a search.
     dialing_is_over: bool,
+    traffic: FetchTraffic,
+}
+
+impl Drop for FetchPeers {
+    fn drop(&mut self) {
+        self.traffic.add(self.peers.traffic());
+    }
 }
 
 impl FetchPeers {
     /// Starts to look for peers. Only with `relay` do they announce transactions and answer requests for one.
     /// The call blocks while it reads the address manager's file.
-    pub(super) fn new(options: &FetchOptions, needed: Needed, relay: bool) -> Self {
+    pub(super) fn new(options: &FetchOptions, needed: RequiredData, relay: bool) -> Self {
         let (sender, events) = channel(EVENT_QUEUE);
         let policy = Policy {
             peers: options.peers.clone(),
@@ -56,6 +63,7 @@ impl FetchPeers {
             events,
             disconnected: VecDeque::new(),
             dialing_is_over: false,
+            traffic: options.traffic.clone(),
         }
     }
 

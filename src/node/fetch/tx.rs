@@ -2,7 +2,7 @@
 
 use super::options::{FetchError, FetchOptions};
 use super::peers::{FetchPeers, NoEvent};
-use crate::net::pool::Needed;
+use crate::net::pool::RequiredData;
 use crate::node::peers::PeerEvent;
 use crate::primitives::{Hash256, PeerId, Txid};
 use crate::wire::{Inventory, InventoryKind, Message, Transaction};
@@ -47,7 +47,7 @@ pub(crate) enum TxAnswer {
 pub(crate) async fn fetch_tx(options: FetchOptions, txid: Txid) -> Result<TxAnswer, FetchError> {
     let end = Instant::now() + options.timeout.unwrap_or(ANSWER_TIMEOUT);
     // A pruned node has a memory pool too.
-    let peers = FetchPeers::new(&options, Needed::RecentBlocks, true);
+    let peers = FetchPeers::new(&options, RequiredData::RecentBlocks, true);
     let mut fetch = TxFetch { peers, txid, asked: BTreeMap::new() };
     let answer = fetch.run(end).await;
     fetch.peers.finish().await;

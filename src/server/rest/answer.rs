@@ -22,12 +22,14 @@ pub(crate) enum RestFormat {
 }
 
 impl RestFormat {
-    /// Splits a file name at its last dot. If the extension is unknown, returns the whole file name and `None`.
+    /// Splits a file name at its last dot. If the extension is unknown, returns the whole file name and `None`; if it is
+    /// empty, the name without the dot.
     ///
     /// Source: Bitcoin Core `ParseDataFormat`.
     pub(crate) fn split(file: &str) -> (&str, Option<Self>) {
         let Some((name, extension)) = file.rsplit_once('.') else { return (file, None) };
         match extension {
+            "" => (name, None),
             "bin" => (name, Some(Self::Bin)),
             "hex" => (name, Some(Self::Hex)),
             "json" => (name, Some(Self::Json)),
@@ -109,14 +111,6 @@ pub(crate) fn json(value: &impl Serialize) -> RestResult {
 /// The text is not 64 hex digits.
 pub(super) fn parse_hash(text: &str) -> Result<BlockHash, RestError> {
     text.parse().map_err(|_| RestError::bad_request(format!("Invalid hash: {text}")))
-}
-
-/// Removes all characters that could be special where the text is shown, such as `<` in HTML.
-///
-/// Source: Bitcoin Core `SanitizeString`.
-pub(crate) fn sanitize(text: &str) -> String {
-    let is_safe = |c: &char| c.is_ascii_alphanumeric() || " .,;-_/:?@()".contains(*c);
-    text.chars().filter(is_safe).collect()
 }
 
 /// Returns an error until the first header is stored. Source: Bitcoin Core `CheckWarmup`.

@@ -10,6 +10,7 @@ mod stream;
 use super::rpc::blockchain_info;
 use super::state::ServerState;
 use crate::primitives::hex;
+use crate::wire::safe_text;
 use answer::{RestError, RestFormat, RestResult, check_warmup, json, respond};
 use axum::Router;
 use axum::extract::{Path, State};
@@ -46,9 +47,10 @@ async fn blockhashbyheight(
 ) -> RestResult {
     check_warmup(&state)?;
     let (text, format) = RestFormat::split(&file);
-    let height: i32 = text.parse().ok().filter(|height| *height >= 0).ok_or_else(|| {
-        RestError::bad_request(format!("Invalid height: {}", answer::sanitize(text)))
-    })?;
+    let height: i32 =
+        text.parse().ok().filter(|height| *height >= 0).ok_or_else(|| {
+            RestError::bad_request(format!("Invalid height: {}", safe_text(text)))
+        })?;
     let stored =
         state.chain().header(height.unsigned_abs()).map_err(|e| RestError::internal(&e))?;
     let hash = stored.ok_or_else(|| RestError::not_found("Block height out of range"))?.hash;

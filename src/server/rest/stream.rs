@@ -5,6 +5,7 @@ use crate::files::{FileFormat, HeaderWriter, Sink};
 use crate::query::HeaderRange;
 use crate::server::state::{MAX_STREAMS, ServerState};
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -34,9 +35,12 @@ pub(super) struct StreamQuery {
 
 pub(super) async fn headers(
     State(state): State<Arc<ServerState>>,
-    Query(query): Query<StreamQuery>,
+    query: Result<Query<StreamQuery>, QueryRejection>,
 ) -> RestResult {
     check_warmup(&state)?;
+    let Query(query) = query.map_err(|_| {
+        RestError::bad_request("expected from and to as heights, and format, each at most once")
+    })?;
     let (format, content_type) = match query.format.as_deref() {
         Some("bin") | None => (FileFormat::Bin, "application/octet-stream"),
         Some("csv") => (FileFormat::Csv, "text/csv"),

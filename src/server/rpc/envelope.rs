@@ -6,6 +6,7 @@ use super::error::{RpcCode, RpcError};
 use super::method::RpcResult;
 use super::params::RpcArguments;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -136,7 +137,7 @@ enum CallField {
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for CallFields<'a> {
-    /// Unlike a derived implementation, takes the last of fields with the same name, and tells null from a missing field.
+    /// Unlike a derived implementation, takes the first of fields with the same name, and tells null from a missing field.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(CallVisitor)
     }
@@ -156,14 +157,40 @@ impl<'de> Visitor<'de> for CallVisitor {
         while let Some(field) = map.next_key()? {
             let value = map.next_value()?;
             match field {
-                CallField::Id => fields.id = Some(value),
-                CallField::Jsonrpc => fields.jsonrpc = Some(value),
-                CallField::Method => fields.method = Some(value),
-                CallField::Params => fields.params = Some(value),
+                CallField::Id => drop(fields.id.get_or_insert(value)),
+                CallField::Jsonrpc => drop(fields.jsonrpc.get_or_insert(value)),
+                CallField::Method => drop(fields.method.get_or_insert(value)),
+                CallField::Params => drop(fields.params.get_or_insert(value)),
                 CallField::Other => {}
             }
         }
         Ok(fields)
+    }
+}
+
+/// Named parameters, with names that occur several times.
+struct NamedArguments(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for NamedArguments {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = NamedArguments;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(NamedArguments(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
     }
 }
 
@@ -203,7 +230,8 @@ fn arguments_of(value: Option<&RawValue>) -> Result<RpcArguments, RpcError> {
     // serde_json refuses values nested more than 127 levels deep. No method has such a parameter.
     match value.get().as_bytes().first() {
         Some(b'[') => serde_json::from_str(value.get()).map(RpcArguments::Positional),
-        Some(b'{') => serde_json::from_str(value.get()).map(RpcArguments::Named),
+        Some(b'{') => serde_json::from_str(value.get())
+            .map(|NamedArguments(named)| RpcArguments::Named(named)),
         _ => return Err(wrong()),
     }
     .map_err(|_| RpcError::new(RpcCode::ParseError, "Parse error"))
@@ -214,6 +242,7 @@ mod tests {
     use super::{RpcBody, RpcCall, read_body};
     use crate::server::rpc::error::RpcError;
     use crate::server::rpc::params::RpcArguments;
+    use serde_json::json;
     use serde_json::value::RawValue;
 
     fn call(text: &str) -> (Result<String, RpcError>, String) {
@@ -236,7 +265,7 @@ mod tests {
         );
         assert_eq!(
             reply(r#"{"id":1,"method":"a","x":{"id":2},"\u0069d":3}"#),
-            r#"{"result":7,"error":null,"id":3}"#
+            r#"{"result":7,"error":null,"id":1}"#
         );
         assert_eq!(
             reply(r#"{"jsonrpc":"2.0","id":[1, 2]}"#),
@@ -282,6 +311,8 @@ mod tests {
     fn parameters_keep_their_form() {
         let raw = RawValue::from_string(r#"{"method":"a","params":{"b":1}}"#.to_owned()).unwrap();
         let (_, arguments) = RpcCall::read(&raw, RpcCall::UNREAD).1.unwrap();
-        assert!(matches!(arguments, RpcArguments::Named(map) if map["b"] == 1));
+        assert!(
+            matches!(arguments, RpcArguments::Named(pairs) if pairs[0] == ("b".to_owned(), json!(1)))
+        );
     }
 }

@@ -50,17 +50,19 @@ pub(super) struct MethodGroup {
 }
 
 impl Method {
-    /// Returns the method and its parameters in one line, such as `getblockhash height`.
+    /// Returns the method and its parameters in one line, such as `getblockhash height`. As in Bitcoin Core, texts are in quotes.
     pub(super) fn usage(&self) -> String {
         let mut usage = self.name.to_owned();
         let mut optional = 0;
-        for RpcParam { names, required, .. } in self.params {
-            let name = names.split('|').next().unwrap_or(names);
-            if *required {
+        for param in self.params {
+            let name = match param.kind {
+                RpcType::Text => format!("\"{}\"", param.name()),
+                _ => param.name().to_owned(),
+            };
+            if param.required {
                 let _ = write!(usage, " {name}");
             } else {
-                usage += if optional == 0 { " ( " } else { " " };
-                usage += name;
+                let _ = write!(usage, "{}{name}", if optional == 0 { " ( " } else { " " });
                 optional += 1;
             }
         }

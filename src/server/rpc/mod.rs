@@ -71,7 +71,7 @@ async fn single(state: &Arc<ServerState>, call: &RawValue) -> Response {
     let (call, request) = RpcCall::read(call, RpcCall::UNREAD);
     let is_request = request.is_ok();
     let result = run(state, request).await;
-    if call.is_notification() {
+    if is_request && call.is_notification() {
         return StatusCode::NO_CONTENT.into_response();
     }
     match result {

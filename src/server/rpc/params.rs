@@ -13,8 +13,8 @@ use std::str::FromStr;
 pub(crate) enum RpcArguments {
     /// In the method's order.
     Positional(Vec<serde_json::Value>),
-    /// By name.
-    Named(serde_json::Map<String, serde_json::Value>),
+    /// By name, in the order of the call. A name may occur several times.
+    Named(Vec<(String, serde_json::Value)>),
 }
 
 /// The type of a parameter.
@@ -143,7 +143,10 @@ impl RpcParams {
         if value.is_null() {
             return Ok(None);
         }
-        let number = value.as_i64().and_then(|number| T::try_from(number).ok());
+        // serde_json reads -0 as a float.
+        let is_minus_zero = value.as_f64().map(f64::to_bits) == Some((-0.0_f64).to_bits());
+        let number = if is_minus_zero { Some(0) } else { value.as_i64() };
+        let number = number.and_then(|number| T::try_from(number).ok());
         let error = || RpcError::new(RpcCode::Misc, "JSON integer out of range");
         number.map(Some).ok_or_else(error)
     }
@@ -214,14 +217,22 @@ fn not_hex(text: &str, name: &str) -> RpcError {
 }
 
 fn in_order(
-    mut named: Map<String, Value>,
+    arguments: Vec<(String, Value)>,
     params: &[RpcParam],
 ) -> Result<Vec<Value>, Option<RpcError>> {
     let invalid = |message: String| Some(RpcError::invalid(message));
-    let mut values = match named.remove("args") {
-        Some(Value::Array(values)) => values,
-        Some(_) | None => Vec::new(),
-    };
+    let mut named = Map::new();
+    for (name, value) in arguments {
+        if named.contains_key(&name) {
+            return Err(invalid(format!("Parameter {name} specified multiple times")));
+        }
+        named.insert(name, value);
+    }
+    let mut values = Vec::new();
+    if let Some(Value::Array(positional)) = named.get_mut("args") {
+        values = std::mem::take(positional);
+        named.remove("args");
+    }
     let positional = values.len();
     for (at, param) in params.iter().enumerate() {
         let names: Vec<String> =
@@ -282,7 +293,7 @@ mod tests {
     fn read(params: Value) -> Result<RpcParams, Option<RpcError>> {
         let arguments = match params {
             Value::Array(values) => RpcArguments::Positional(values),
-            Value::Object(named) => RpcArguments::Named(named),
+            Value::Object(named) => RpcArguments::Named(named.into_iter().collect()),
             other => panic!("{other}"),
         };
         RpcParams::new(arguments, PARAMS)
@@ -295,6 +306,15 @@ mod tests {
         assert_eq!(read(json!({"args": ["ab", 1], "count": 5})).unwrap(), expected);
         let left_out = read(json!({"count": 5, "hash": "ab"})).unwrap();
         assert!(!left_out.has(1) && left_out.integer::<u32>(2) == Ok(Some(5)));
+    }
+
+    #[test]
+    fn a_name_that_occurs_twice_is_an_error_and_args_may_be_any_name() {
+        let twice = vec![("count".to_owned(), json!(1)), ("count".to_owned(), json!(2))];
+        let error = RpcParams::new(RpcArguments::Named(twice), PARAMS).unwrap_err().unwrap();
+        assert_eq!(error.message, "Parameter count specified multiple times");
+        let error = read(json!({"args": "ab"})).unwrap_err().unwrap();
+        assert_eq!(error.message, "Unknown named parameter args");
     }
 
     #[test]

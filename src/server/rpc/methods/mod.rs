@@ -37,7 +37,11 @@ const CONTROL: MethodGroup = MethodGroup {
         },
         Method {
             name: "stop",
-            params: &[],
+            params: &[optional(
+                "wait",
+                RpcType::Number,
+                "Read and not used, as tests of clients send it",
+            )],
             about: "Ends the program.",
             needs_chain: false,
             run: RpcRun::Now(stop),
@@ -67,7 +71,7 @@ pub(super) fn method(name: &str) -> Result<&'static Method, RpcError> {
 }
 
 fn help(_: &ServerState, params: &RpcParams) -> RpcResult {
-    if !params.has(0) {
+    if params.text(0).is_empty() {
         return done(&overview(METHODS));
     }
     let name = params.text(0);

@@ -1,7 +1,7 @@
 //! Sends and decodes raw transactions. Source: Bitcoin Core `rpc/mempool.cpp`, `rpc/rawtransaction.cpp`.
 
 use crate::core_json::{Amount, ScriptInfo, TxInfo, decode_raw_tx, is_burned};
-use crate::primitives::hex;
+use crate::primitives::{Txid, hex};
 use crate::server::rpc::error::{RpcCode, RpcError};
 use crate::server::rpc::method::{
     Method, MethodGroup, RpcFuture, RpcResult, RpcRun, done, optional, required,
@@ -11,9 +11,19 @@ use crate::server::state::ServerState;
 use crate::wire::{MAX_MONEY, Transaction};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The position of the parameter `verbose`, which Bitcoin Core does not have.
 const VERBOSE: usize = 3;
+
+/// How long a transaction is announced. With [`LOOKUP_TIMEOUT`] that is less than the 15 seconds that clients such as
+/// bitcoincore-rpc wait for an answer. Peers ask for a transaction after four seconds at most (Bitcoin Core
+/// `NONPREF_PEER_TX_DELAY`, `OVERLOADED_PEER_TX_DELAY`).
+const BROADCAST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long peers are then asked for a transaction that none of them asked for.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A `maxfeerate` of at least this is refused as a mistake: 1 BTC/kvB. Source: Bitcoin Core `ParseFeeRate`.
 const TOO_HIGH_FEE_RATE: Amount = Amount(100_000_000);
@@ -85,19 +95,20 @@ fn decode(
 fn sendrawtransaction(state: Arc<ServerState>, params: RpcParams) -> RpcFuture {
     Box::pin(async move {
         let most_burned = amount(params.any(2))?.unwrap_or_default();
+        let fee_rate = amount(params.any(1))?;
         let error = "TX decode failed. Make sure the tx has at least one input.";
         let transaction = decode(&params, Some(true), error)?;
         check_burned(&transaction, most_burned)?;
-        if amount(params.any(1))?.is_some_and(|rate| rate >= TOO_HIGH_FEE_RATE) {
+        if fee_rate.is_some_and(|rate| rate >= TOO_HIGH_FEE_RATE) {
             let message = "Fee rates larger than or equal to 1BTC/kvB are not accepted";
             return Err(RpcError::invalid(message));
         }
         let is_verbose = is_true(params.any(VERBOSE))?;
         check(&transaction)?;
         let _permit = state.peer_requests().acquire().await?;
-        let sent = state.client().broadcast(transaction).await?;
-        // Peers that have fetched the transaction before do not ask for it again.
-        if sent.asked == 0 && !state.was_sent(&sent.txid) {
+        let sent = state.client().broadcast_within(transaction, BROADCAST_TIMEOUT).await?;
+        // Peers do not ask for a transaction that they have.
+        if sent.asked == 0 && !state.was_sent(&sent.txid) && !is_known(&state, sent.txid).await {
             return Err(nobody_asked(sent.announced));
         }
         state.add_sent(sent.txid);
@@ -109,6 +120,12 @@ fn sendrawtransaction(state: Arc<ServerState>, params: RpcParams) -> RpcFuture {
         }
         done(&txid)
     })
+}
+
+/// Returns whether a peer has the transaction already. Like Bitcoin Core, this program then takes it for sent.
+async fn is_known(state: &ServerState, txid: Txid) -> bool {
+    let found = timeout(LOOKUP_TIMEOUT, state.client().transaction(txid)).await;
+    matches!(found, Ok(Ok(Some(_))))
 }
 
 fn nobody_asked(announced: usize) -> RpcError {

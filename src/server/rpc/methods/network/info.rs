@@ -107,10 +107,12 @@ fn median_offset(peers: &[PeerStatus]) -> i64 {
 }
 
 pub(super) fn getnettotals(state: &ServerState, _: &RpcParams) -> RpcResult {
-    let (live, inbound) = (state.live(), state.client().inbound_peers().traffic());
+    let live = state.live();
+    let mut others = state.client().inbound_peers().traffic();
+    others += state.client().fetch_traffic();
     done(&json!({
-        "totalbytesrecv": live.bytes_received + inbound.received,
-        "totalbytessent": live.bytes_sent + inbound.sent,
+        "totalbytesrecv": live.bytes_received + others.received,
+        "totalbytessent": live.bytes_sent + others.sent,
         "timemillis": unix_now_millis(),
         // No limit is set.
         "uploadtarget": {

@@ -6,6 +6,7 @@ use crate::node::PeerStatus;
 use crate::server::rpc::method::{RpcResult, done};
 use crate::server::rpc::params::RpcParams;
 use crate::server::state::ServerState;
+use crate::wire::safe_text;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ struct RpcPeerInfo<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_seconds")]
     pingwait: Option<Duration>,
     version: i32,
-    subver: &'a str,
+    subver: String,
     inbound: bool,
     bip152_hb_to: bool,
     bip152_hb_from: bool,
@@ -91,7 +92,7 @@ impl<'a> RpcPeerInfo<'a> {
             minping: peer.rtt.min,
             pingwait: peer.traffic.ping_wait(),
             version: peer.version,
-            subver: &peer.user_agent,
+            subver: safe_text(&peer.user_agent),
             startingheight: peer.start_height,
             presynced_headers: NO_HEIGHT,
             synced_headers: peer.tip.map_or(NO_HEIGHT, i64::from),
