@@ -7,7 +7,7 @@ use crate::table::{Row, Sample, Table, median, times};
 use crate::world::World;
 use lightclient::chain::params;
 use lightclient::primitives::{BlockHash, Network};
-use lightclient::wire::FRAME_HEAD_LEN;
+use lightclient::wire::MESSAGE_HEADER_LEN;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -87,11 +87,13 @@ impl Span {
     fn whole_headers_messages(&mut self, mut bytes: &[u8]) -> usize {
         let mut whole = 0;
         while !bytes.is_empty() {
-            let wanted = FRAME_HEAD_LEN.saturating_sub(self.head.len());
+            let wanted = MESSAGE_HEADER_LEN.saturating_sub(self.head.len());
             let (head, rest) = bytes.split_at(wanted.min(bytes.len()));
             self.head.extend_from_slice(head);
             bytes = rest;
-            let Some((head, _)) = self.head.split_first_chunk::<FRAME_HEAD_LEN>() else { break };
+            let Some((head, _)) = self.head.split_first_chunk::<MESSAGE_HEADER_LEN>() else {
+                break;
+            };
             if wanted > 0 {
                 let length = u32::from_le_bytes([head[16], head[17], head[18], head[19]]);
                 self.payload = usize::try_from(length).expect("usize has at least 32 bits");

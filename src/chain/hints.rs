@@ -83,7 +83,7 @@ impl Hints {
     }
 
     /// Returns the position of the first point above a height.
-    pub(crate) fn first_above(&self, height: u32) -> usize {
+    pub(crate) fn index_above(&self, height: u32) -> usize {
         self.points.partition_point(|point| point.height <= height)
     }
 }

@@ -26,19 +26,19 @@ pub struct SideBranch {
 
 /// The last known header of a batch's branch: on the active chain, or on a side branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fork {
-    active_height: u32,
+pub(super) struct ForkPoint {
+    shared_height: u32,
     side: Option<(usize, usize)>,
 }
 
-impl Fork {
+impl ForkPoint {
     pub(super) fn from_active(height: u32) -> Self {
-        Self { active_height: height, side: None }
+        Self { shared_height: height, side: None }
     }
 
     /// Returns the height of the last header that the batch's branch shares with the active chain.
-    pub(super) fn active_height(&self) -> u32 {
-        self.active_height
+    pub(super) fn shared_height(&self) -> u32 {
+        self.shared_height
     }
 
     /// Returns the index of the side branch with the fork, and how many of that branch's headers lead to the fork.
@@ -128,10 +128,10 @@ impl SideSet {
     }
 
     /// Returns where a hash is on one of the branches.
-    pub(super) fn find(&self, hash: &BlockHash) -> Option<Fork> {
+    pub(super) fn find(&self, hash: &BlockHash) -> Option<ForkPoint> {
         self.branches.iter().enumerate().find_map(|(index, branch)| {
             let at = branch.hashes.iter().rposition(|known| known == hash)?;
-            Some(Fork { active_height: branch.fork_height, side: Some((index, at + 1)) })
+            Some(ForkPoint { shared_height: branch.fork_height, side: Some((index, at + 1)) })
         })
     }
 
@@ -139,7 +139,7 @@ impl SideSet {
     ///
     /// Branches may share their first headers, so the branch that the fork names need not be the one that the
     /// batch follows.
-    pub(super) fn follow(&self, fork: Fork, batch: LinkedBatch) -> (Fork, LinkedBatch) {
+    pub(super) fn follow(&self, fork: ForkPoint, batch: LinkedBatch) -> (ForkPoint, LinkedBatch) {
         let (shared, kept) = match fork.side {
             Some((index, kept)) => (&self.branches[index].hashes[..kept], kept),
             None => (&[][..], 0),
@@ -152,7 +152,7 @@ impl SideSet {
         let longest = self.branches.iter().map(known).enumerate().max_by_key(|(_, known)| *known);
         match longest {
             Some((index, known)) if known > 0 => {
-                (Fork { side: Some((index, kept + known)), ..fork }, batch.skip(known))
+                (ForkPoint { side: Some((index, kept + known)), ..fork }, batch.skip(known))
             }
             _ => (fork, batch),
         }
@@ -162,7 +162,7 @@ impl SideSet {
     pub(super) fn state_at<A: Ancestors>(
         &self,
         params: &'static Params,
-        fork: &Fork,
+        fork: &ForkPoint,
         ancestors: &A,
     ) -> Result<Branch, TreeError<A::Error>> {
         let kept = match fork.side {
@@ -172,7 +172,7 @@ impl SideSet {
             Some((index, kept)) => &self.branches[index].headers[..kept],
             None => &[],
         };
-        let fork_height = fork.active_height;
+        let fork_height = fork.shared_height;
         let height = fork_height + u32::try_from(kept.len()).expect("bounded");
         let from = Branch::resume_from(params, height);
         let mut recent = if from <= fork_height {
@@ -187,7 +187,7 @@ impl SideSet {
     }
 
     /// Adds the run from `fork` to `tip` to the branches, and returns whether the bounds leave room for it.
-    pub(super) fn keep(&mut self, fork: &Fork, run: &CheckedHeaders, tip: Branch) -> bool {
+    pub(super) fn keep(&mut self, fork: &ForkPoint, run: &CheckedHeaders, tip: Branch) -> bool {
         let hash = tip.hash();
         self.grow(fork, run, tip);
         self.make_room(MAX_SIDE_BRANCHES, MAX_SIDE_HEADERS, Some(hash), |own| own.headers.len());
@@ -195,13 +195,18 @@ impl SideSet {
     }
 
     /// Adds the run to the branches, and removes and returns the branch that ends with it.
-    pub(super) fn take(&mut self, fork: &Fork, run: &CheckedHeaders, tip: Branch) -> SideBranch {
+    pub(super) fn take(
+        &mut self,
+        fork: &ForkPoint,
+        run: &CheckedHeaders,
+        tip: Branch,
+    ) -> SideBranch {
         let index = self.grow(fork, run, tip);
         self.branches.remove(index)
     }
 
     /// Adds the run to the branch that it continues, or as a branch of its own, and returns the index of that branch.
-    fn grow(&mut self, fork: &Fork, run: &CheckedHeaders, tip: Branch) -> usize {
+    fn grow(&mut self, fork: &ForkPoint, run: &CheckedHeaders, tip: Branch) -> usize {
         let index = match fork.side {
             Some((index, kept)) if kept == self.branches[index].headers.len() => index,
             _ => {
@@ -213,7 +218,7 @@ impl SideSet {
                     }
                     None => (run.prev(), Vec::new(), Vec::new()),
                 };
-                let (fork_height, tip) = (fork.active_height, tip.clone());
+                let (fork_height, tip) = (fork.shared_height, tip.clone());
                 self.branches.push(SideBranch { fork_height, fork_hash, headers, hashes, tip });
                 self.branches.len() - 1
             }

@@ -3,7 +3,7 @@
 use super::ancestors::{Ancestors, TreeError};
 use super::batch::LinkedBatch;
 use super::branch::Branch;
-use super::side::Fork;
+use super::side::ForkPoint;
 use super::tree::HeaderTree;
 use crate::primitives::{BlockHash, Work};
 
@@ -15,7 +15,7 @@ const NEAR_TIP: u32 = 144;
 /// The unknown headers of a batch, and where they would be put.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    fork: Fork,
+    fork: ForkPoint,
     fork_hash: BlockHash,
     shared: Vec<BlockHash>,
     rest: LinkedBatch,
@@ -26,7 +26,7 @@ pub struct Survey {
 impl Survey {
     /// Returns the height of the last header that the batch's branch shares with the active chain.
     pub fn fork_height(&self) -> u32 {
-        self.fork.active_height()
+        self.fork.shared_height()
     }
 
     /// Returns the hash of the last header that the batch's branch shares with the active chain.
@@ -87,7 +87,7 @@ impl HeaderTree {
     ) -> Result<Option<Survey>, A::Error> {
         let Some(prev) = batch.prev() else { return Ok(None) };
         let Some((fork, rest)) = self.place(batch, ancestors)? else { return Ok(None) };
-        let mut work = ancestors.chainwork(fork.active_height())?;
+        let mut work = ancestors.chainwork(fork.shared_height())?;
         let (shared, fork_hash) = match fork.side() {
             Some((at, kept)) => {
                 let side = &self.sides()[at];
@@ -98,7 +98,7 @@ impl HeaderTree {
         };
         work += &Work::of_headers(rest.headers());
         let new = u32::try_from(shared.len() + rest.headers().len()).unwrap_or(u32::MAX);
-        let height = fork.active_height().saturating_add(new);
+        let height = fork.shared_height().saturating_add(new);
         Ok(Some(Survey { fork, fork_hash, shared, rest, height, work }))
     }
 

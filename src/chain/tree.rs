@@ -5,7 +5,7 @@ use super::batch::LinkedBatch;
 use super::branch::{Branch, ResumeError};
 use super::checked::CheckedHeaders;
 use super::rules::{Rejection, Violation};
-use super::side::{Fork, MAX_SIDE_HEADERS, SideBranch, SideSet};
+use super::side::{ForkPoint, MAX_SIDE_HEADERS, SideBranch, SideSet};
 use crate::primitives::{BlockHash, Header};
 
 /// What a batch did to the tree.
@@ -101,24 +101,26 @@ impl HeaderTree {
         &self,
         mut batch: LinkedBatch,
         ancestors: &A,
-    ) -> Result<Option<(Fork, LinkedBatch)>, A::Error> {
+    ) -> Result<Option<(ForkPoint, LinkedBatch)>, A::Error> {
         let Some(prev) = batch.prev() else { return Ok(None) };
         let fork = if prev == self.active.hash() {
-            Fork::from_active(self.active.height())
+            ForkPoint::from_active(self.active.height())
         } else if let Some(fork) = self.sides.find(&prev) {
             fork
         } else {
             let Some(parent) = ancestors.height_of(&prev)? else { return Ok(None) };
             let known = known_prefix(&batch, ancestors)?;
             batch = batch.skip(known);
-            Fork::from_active(parent + u32::try_from(known).expect("a part of the active chain"))
+            ForkPoint::from_active(
+                parent + u32::try_from(known).expect("a part of the active chain"),
+            )
         };
         Ok(Some(self.sides.follow(fork, batch)))
     }
 
     pub(super) fn side_state<A: Ancestors>(
         &self,
-        fork: &Fork,
+        fork: &ForkPoint,
         ancestors: &A,
     ) -> Result<Branch, TreeError<A::Error>> {
         self.sides.state_at(self.active.params(), fork, ancestors)
@@ -133,7 +135,7 @@ impl HeaderTree {
     /// Puts the batch on a branch beside the active chain, which becomes the active chain if it has more work.
     fn grow<A: Ancestors>(
         &mut self,
-        fork: &Fork,
+        fork: &ForkPoint,
         batch: LinkedBatch,
         ancestors: &A,
         now: u32,
@@ -156,12 +158,12 @@ impl HeaderTree {
 
     fn reorganise<A: Ancestors>(
         &mut self,
-        fork: &Fork,
+        fork: &ForkPoint,
         run: &CheckedHeaders,
         tip: Branch,
         ancestors: &A,
     ) -> Result<Accepted, TreeError<A::Error>> {
-        let fork_height = fork.active_height();
+        let fork_height = fork.shared_height();
         let fork_work = ancestors.chainwork(fork_height).map_err(TreeError::Ancestors)?;
         let own = self.read_active_above(fork_height, ancestors)?;
         let winner = self.sides.take(fork, run, tip.clone());

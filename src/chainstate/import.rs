@@ -246,7 +246,7 @@ impl<S: HeaderStore> Importer<S> {
             return Ok(Judged { good, outcome: Ok(()), fault });
         };
         let mut early;
-        (batch, early) = self.hold_to_hints(batch, parent + 1);
+        (batch, early) = self.cut_at_hint(batch, parent + 1);
         let contradicted = batch.hashes().zip(claims).zip(parent + 1..).zip(0..).find_map(
             |(((hash, claim), height), at)| Some((at, claim.check(Some(height), &hash).err()?)),
         );
@@ -351,7 +351,7 @@ impl<S: HeaderStore> Importer<S> {
     }
 
     /// Cuts the batch before the first header that contradicts a hint. `first` is the height of its first header.
-    fn hold_to_hints(&self, batch: LinkedBatch, first: u32) -> (LinkedBatch, Option<ImportError>) {
+    fn cut_at_hint(&self, batch: LinkedBatch, first: u32) -> (LinkedBatch, Option<ImportError>) {
         let points = self.options.hints.points();
         let start = points.partition_point(|point| point.height < first);
         for point in &points[start..] {

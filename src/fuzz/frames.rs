@@ -1,7 +1,7 @@
 //! Framing: a stream gives the same messages however it is cut.
 
 use super::Bytes;
-use crate::wire::{FRAME_HEAD_LEN, Frame, FrameDecoder, FrameError, Message, encode_frame};
+use crate::wire::{Frame, FrameDecoder, FrameError, MESSAGE_HEADER_LEN, Message, encode_frame};
 
 const MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 
@@ -71,8 +71,8 @@ fn check_reencoding(stream: &[u8], (frames, end): &(Vec<Frame>, Result<bool, Fra
     match end {
         Ok(is_mid_message) => {
             assert_eq!(*is_mid_message, left > 0);
-            assert!(left < FRAME_HEAD_LEN + MAX_PAYLOAD as usize);
+            assert!(left < MESSAGE_HEADER_LEN + MAX_PAYLOAD as usize);
         }
-        Err(_) => assert!(left >= FRAME_HEAD_LEN),
+        Err(_) => assert!(left >= MESSAGE_HEADER_LEN),
     }
 }

@@ -7,7 +7,7 @@ use crate::primitives::Network;
 use crate::spv::{CheckedBlock, CheckedProof};
 use crate::wire::tx_oracle::{compare_block, compare_transaction};
 use crate::wire::{
-    Block, Command, FRAME_HEAD_LEN, FrameDecoder, HeadersMessage, MAX_PAYLOAD, Message,
+    Block, Command, FrameDecoder, HeadersMessage, MAX_PAYLOAD, MESSAGE_HEADER_LEN, Message,
     Transaction, encode_frame, safe_text,
 };
 use bitcoin::consensus::{deserialize, serialize};
@@ -15,7 +15,7 @@ use bitcoin::p2p::message::RawNetworkMessage;
 
 const MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 
-const CHECKSUM_AT: usize = FRAME_HEAD_LEN - 4;
+const CHECKSUM_AT: usize = MESSAGE_HEADER_LEN - 4;
 
 /// Checks a message. The first byte selects its command, and the others are its payload.
 pub(super) fn run_message(bytes: &[u8]) {
@@ -40,7 +40,7 @@ pub(super) fn run_message(bytes: &[u8]) {
         // Their checksum is not compared: it covers the received bytes, including any that follow the message.
         let theirs = serialize(&theirs);
         assert_eq!(theirs[..CHECKSUM_AT], frame[..CHECKSUM_AT], "{command}");
-        assert_eq!(theirs[FRAME_HEAD_LEN..], frame[FRAME_HEAD_LEN..], "{command}");
+        assert_eq!(theirs[MESSAGE_HEADER_LEN..], frame[MESSAGE_HEADER_LEN..], "{command}");
     }
 }
 

@@ -31,7 +31,7 @@ enum FailureKind {
     TimedOut,
     HungUp,
     /// The peer disconnected before it sent the data that is named here.
-    Left(&'static str),
+    DisconnectedEarly(&'static str),
     OtherNetwork,
     NotReachedByProxy,
     /// The peer is still being dialled.
@@ -81,7 +81,7 @@ impl FailureKind {
             Self::Refused => format!("{count} refused the connection"),
             Self::TimedOut => format!("{count} did not answer in time"),
             Self::HungUp => format!("{count} hung up"),
-            Self::Left(what) => {
+            Self::DisconnectedEarly(what) => {
                 format!("{count} peers connected and disconnected without sending {what}")
             }
             Self::OtherNetwork => format!("{count} are on another network"),
@@ -104,7 +104,7 @@ impl Failures {
     /// Adds a peer that disconnected before it had sent `what`.
     pub(super) fn add_left(&mut self, address: &str, what: &'static str, reason: &Disconnect) {
         let text = format!("disconnected without sending {what}: {reason}");
-        self.count(address, FailureKind::Left(what), &text);
+        self.count(address, FailureKind::DisconnectedEarly(what), &text);
     }
 
     /// Adds a peer that could not be used for any other reason.
@@ -124,7 +124,7 @@ impl Failures {
     }
 
     /// Adds something that went wrong before any peer was dialled. A repeated remark is ignored.
-    pub(super) fn remark(&mut self, remark: &str) {
+    pub(super) fn add_remark(&mut self, remark: &str) {
         if self.remarks.iter().all(|known| known != remark) {
             self.remarks.push(remark.to_owned());
         }
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_repeated_remark_is_listed_once() {
         let mut failures = Failures::default();
-        (0..3).for_each(|_| failures.remark("the DNS seeds named no address"));
+        (0..3).for_each(|_| failures.add_remark("the DNS seeds named no address"));
         assert_eq!(failures.lines(), ["the DNS seeds named no address"]);
         assert!(!failures.is_empty());
     }

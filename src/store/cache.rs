@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 use std::sync::Arc;
 
 /// How many buckets of the index are cached: those of a chain of 2,000,000 headers, in 8 MB.
-const BUCKETS: usize = 2048;
+const CACHED_BUCKETS: usize = 2048;
 
 /// Checked pages, and buckets of the hash index.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl ReadCache {
     /// Returns an empty cache for about `bytes` bytes of pages.
     pub(super) fn new(bytes: usize) -> Self {
         let page = HEADER_LEN * usize::try_from(HEADERS_PER_PAGE).expect("a page is small");
-        Self { pages: Cache::new(bytes / page), buckets: Cache::new(BUCKETS) }
+        Self { pages: Cache::new(bytes / page), buckets: Cache::new(CACHED_BUCKETS) }
     }
 
     /// Returns a page if it is cached.

@@ -7,7 +7,7 @@
 
 use super::change_thread::Batch;
 use super::error::StoreError;
-use super::index::{Buckets, Pending};
+use super::index::{IndexChanges, Pending};
 use super::layout::{
     CANDIDATE_KEYS, HEADERS_PER_PAGE, PAGE_HEAD_LEN, RECORD_LEN, candidate_page_key,
     chain_page_key, decode_page,
@@ -51,7 +51,7 @@ impl SledStore {
         &self,
         writer: &mut Writer,
         batch: &mut Batch,
-        buckets: &mut Buckets<'_>,
+        buckets: &mut IndexChanges<'_>,
         pending: &mut Pending,
     ) -> Result<(ChainTip, Vec<u8>), StoreError> {
         let old = self.end().tip.height;

@@ -7,7 +7,7 @@ use std::io;
 pub(super) fn is_damage(error: &sled::Error) -> bool {
     match error {
         sled::Error::Corruption { .. } => true,
-        sled::Error::ReportableBug(what) => !is_no_damage(what),
+        sled::Error::ReportableBug(what) => !is_resource_shortage(what),
         sled::Error::Io(error) => is_damaged_file(error),
         sled::Error::CollectionNotFound(_) | sled::Error::Unsupported(_) => false,
     }
@@ -26,7 +26,7 @@ pub(super) fn is_bad_block(error: &io::Error) -> bool {
 }
 
 /// Returns whether sled failed for lack of memory or threads, which does not mean that its files are damaged.
-pub(super) fn is_no_damage(reason: &str) -> bool {
+pub(super) fn is_resource_shortage(reason: &str) -> bool {
     // The last one is how sled's page table reports that it got no memory.
     let signs = ["allocate", "IO thread", "thread pool", "converting zero"];
     signs.iter().any(|sign| reason.contains(sign))

@@ -16,7 +16,7 @@ const FULL_PAGE: usize = PAGE_HEAD_LEN + RECORD_LEN * HEADERS_PER_PAGE as usize;
 
 /// The pages and other records found in a file.
 #[derive(Debug, Default)]
-pub(super) struct Directory {
+pub(super) struct FoundPages {
     found: Found,
     /// The versions of each page, the best first.
     pages: HashMap<u32, Vec<Extent>>,
@@ -43,7 +43,7 @@ impl Ends {
     }
 }
 
-impl Directory {
+impl FoundPages {
     pub(super) fn new(found: Found) -> Self {
         let mut directory = Self::default();
         let ends = |extent: &Extent| Some((*extent, Ends::of(&found.read(extent)?)?));

@@ -1,6 +1,6 @@
 //! Turns the errors and the panics by which sled reports damage into one typed error.
 
-use super::damage::{is_damage, is_no_damage};
+use super::damage::{is_damage, is_resource_shortage};
 use super::error::StoreError;
 use std::any::Any;
 use std::cell::Cell;
@@ -113,7 +113,7 @@ pub(super) fn guarded<T>(
         Ok(Err(error)) if is_damage(&error) => Err(unreadable(&error.to_string())),
         Ok(Err(sled::Error::ReportableBug(reason))) => Err(stopped(reason)),
         Ok(Err(error)) => Err(error.into()),
-        Err(panic) if is_no_damage(&panic) => Err(stopped(panic)),
+        Err(panic) if is_resource_shortage(&panic) => Err(stopped(panic)),
         Err(panic) => Err(unreadable(&panic)),
     }
 }

@@ -22,13 +22,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-const BUCKETS: u8 = 128;
+const BUCKETS_PER_RUN: u8 = 128;
 
 /// How many entries on each side of the guess are searched first: twice the standard deviation among 1,024 random entries.
 const FIRST_REACH: usize = 32;
 
 /// Up to this many new headers are indexed in the change that stores them.
-pub(super) const SMALL: usize = 256;
+pub(super) const MAX_IMMEDIATE: usize = 256;
 
 /// After this many new headers, a bulk load stores again what the pending headers will add to the parity records.
 const PARITY_INTERVAL: u32 = 16_384;
@@ -56,7 +56,7 @@ impl Slot {
     fn of(hash: &BlockHash) -> Self {
         // The low-order bytes of the hash. Proof of work makes only the high-order ones zero.
         let [bucket, high, low, ..] = hash.0;
-        Self { bucket: bucket % BUCKETS, fingerprint: u16::from_be_bytes([high, low]) >> 1 }
+        Self { bucket: bucket % BUCKETS_PER_RUN, fingerprint: u16::from_be_bytes([high, low]) >> 1 }
     }
 
     fn entry(self, height: u32) -> u32 {
@@ -94,7 +94,7 @@ impl Pending {
     /// Removes the headers of a page above `height` from the parity records. `page` holds all bytes of the page.
     pub(super) fn remove_page_parity(
         &mut self,
-        buckets: &mut Buckets<'_>,
+        buckets: &mut IndexChanges<'_>,
         number: u32,
         page: &[u8],
         height: u32,
@@ -116,7 +116,7 @@ impl Pending {
     }
 
     /// Removes every pending hash above `height`.
-    pub(super) fn cut(&mut self, buckets: &mut Buckets<'_>, height: u32) {
+    pub(super) fn cut(&mut self, buckets: &mut IndexChanges<'_>, height: u32) {
         self.remove_stored_parity(buckets);
         let kept = (height + 1).saturating_sub(self.first);
         self.slots.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
@@ -131,8 +131,8 @@ impl Pending {
     }
 
     /// Moves the hashes that are due into the buckets: a few new ones at once, and those of a bulk load once a run is full.
-    pub(super) fn write_due(&mut self, buckets: &mut Buckets<'_>) -> Result<(), StoreError> {
-        if self.slots.len() <= SMALL {
+    pub(super) fn write_due(&mut self, buckets: &mut IndexChanges<'_>) -> Result<(), StoreError> {
+        if self.slots.len() <= MAX_IMMEDIATE {
             return self.write_all(buckets);
         }
         loop {
@@ -146,7 +146,7 @@ impl Pending {
     }
 
     /// Stores what the pending headers will add to the parity records, if enough headers were added since the last time.
-    pub(super) fn write_parity_if_due(&mut self, buckets: &mut Buckets<'_>) {
+    pub(super) fn write_parity_if_due(&mut self, buckets: &mut IndexChanges<'_>) {
         let end = self.end();
         if end - self.parity_stored_to.clamp(self.first, end) < PARITY_INTERVAL {
             return;
@@ -159,7 +159,7 @@ impl Pending {
     }
 
     /// Removes the stored parity of the pending headers, since it no longer matches the parity records.
-    fn remove_stored_parity(&mut self, buckets: &mut Buckets<'_>) {
+    fn remove_stored_parity(&mut self, buckets: &mut IndexChanges<'_>) {
         if self.parity_stored_to > self.first {
             let keys = lanes_of_run(self.first).map(pending_lane_key);
             keys.for_each(|key| drop(buckets.changed.insert(key, Vec::new())));
@@ -168,17 +168,17 @@ impl Pending {
     }
 
     /// Moves all pending hashes into the buckets.
-    pub(super) fn write_all(&mut self, buckets: &mut Buckets<'_>) -> Result<(), StoreError> {
+    pub(super) fn write_all(&mut self, buckets: &mut IndexChanges<'_>) -> Result<(), StoreError> {
         self.write(buckets, self.slots.len())
     }
 
     /// Moves the first `count` pending hashes into the buckets.
-    fn write(&mut self, buckets: &mut Buckets<'_>, count: usize) -> Result<(), StoreError> {
+    fn write(&mut self, buckets: &mut IndexChanges<'_>, count: usize) -> Result<(), StoreError> {
         self.remove_stored_parity(buckets);
         let mut moved = self.slots.drain(..count).zip(self.first..).peekable();
         while let Some((_, height)) = moved.peek() {
             let run = height / HEADERS_PER_RUN;
-            let mut added = [const { Vec::new() }; BUCKETS as usize];
+            let mut added = [const { Vec::new() }; BUCKETS_PER_RUN as usize];
             while let Some((slot, height)) =
                 moved.next_if(|(_, height)| height / HEADERS_PER_RUN == run)
             {
@@ -203,12 +203,12 @@ impl Pending {
 
 /// The buckets and parity records that one change of the store touches.
 #[derive(Debug)]
-pub(super) struct Buckets<'a> {
+pub(super) struct IndexChanges<'a> {
     records: &'a Records,
     changed: BTreeMap<[u8; 4], Vec<u8>>,
 }
 
-impl<'a> Buckets<'a> {
+impl<'a> IndexChanges<'a> {
     pub(super) fn of(records: &'a Records) -> Self {
         Self { records, changed: BTreeMap::new() }
     }
@@ -234,7 +234,8 @@ impl<'a> Buckets<'a> {
     pub(super) fn cut(&mut self, height: u32, indexed_to: u32) -> Result<(), StoreError> {
         for run in height / HEADERS_PER_RUN..indexed_to.div_ceil(HEADERS_PER_RUN) {
             let kept_in_run = (height + 1).saturating_sub(run * HEADERS_PER_RUN);
-            for key in (0..BUCKETS).map(|bucket| bucket_key(run_of(run * HEADERS_PER_RUN), bucket))
+            for key in
+                (0..BUCKETS_PER_RUN).map(|bucket| bucket_key(run_of(run * HEADERS_PER_RUN), bucket))
             {
                 let Some(bytes) = read(self.records, key)? else { continue };
                 let (entries, _) = bytes.as_chunks::<4>();

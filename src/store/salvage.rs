@@ -2,7 +2,7 @@
 
 use super::combinations::find_combination;
 use super::damage::is_bad_block;
-use super::directory::{Directory, Ends, OurValues};
+use super::directory::{Ends, FoundPages, OurValues};
 use super::error::StoreError;
 use super::layout::{
     HEADERS_PER_PAGE, HEADERS_PER_RUN, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY, chain_page_key,
@@ -35,7 +35,7 @@ pub(super) struct Salvage {
     /// The log; `None` if the file is missing.
     file: Option<File>,
     /// The records found anywhere in the file, which is searched when one of them is first needed.
-    directory: OnceCell<Directory>,
+    directory: OnceCell<FoundPages>,
     /// The tip of the tip record, or a later tip that was found in the file; `None` without a tip record.
     tip: Option<ChainTip>,
     /// The height up to which (exclusively) the tree's parity records cover the headers; `None` without a tip record.
@@ -213,9 +213,9 @@ impl Salvage {
         stored.chain(std::iter::once_with(move || self.directory().page(number)).flatten())
     }
 
-    fn directory(&self) -> &Directory {
+    fn directory(&self) -> &FoundPages {
         let found = || self.file.as_ref().and_then(|file| scan(file, &OurValues).ok());
-        self.directory.get_or_init(|| Directory::new(found().unwrap_or_default()))
+        self.directory.get_or_init(|| FoundPages::new(found().unwrap_or_default()))
     }
 
     /// Combines the versions of a page with the one derived from its lane. If no combination is confirmed, returns the

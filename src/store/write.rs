@@ -3,7 +3,7 @@
 use super::change_thread::Batch;
 use super::engine::Engine;
 use super::error::StoreError;
-use super::index::{Buckets, Pending, SMALL};
+use super::index::{IndexChanges, MAX_IMMEDIATE, Pending};
 use super::layout::{HEADERS_PER_PAGE, LAST_SYNC_KEY, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY};
 use super::layout::{chain_page_key, encode_tip, index_in_page, new_page, push_record};
 use super::log::sync_blobs;
@@ -28,7 +28,7 @@ impl SledStore {
 
     pub(super) fn commit_change(&self, change: &Change<'_>) -> Result<(), StoreError> {
         let mut writer = self.usable_writer()?;
-        let (mut batch, mut buckets) = (Batch::default(), Buckets::of(&self.records));
+        let (mut batch, mut buckets) = (Batch::default(), IndexChanges::of(&self.records));
         let (mut tip, mut pending) = self.load_pending(&writer)?;
         let mut page = writer.page.clone();
         if let Some(height) = change.cut_to.filter(|height| *height < tip.height) {
@@ -61,7 +61,7 @@ impl SledStore {
         writer.page = page;
         let written = first_written / HEADERS_PER_PAGE..=tip.height / HEADERS_PER_PAGE;
         self.apply_durably(&mut writer, batch, tip, pending)?;
-        if change.append.is_some_and(|headers| headers.len() > SMALL) {
+        if change.append.is_some_and(|headers| headers.len() > MAX_IMMEDIATE) {
             self.make_evictable(written);
         }
         Ok(())
@@ -171,7 +171,7 @@ impl SledStore {
     pub(super) fn remove_parity(
         &self,
         pending: &mut Pending,
-        buckets: &mut Buckets<'_>,
+        buckets: &mut IndexChanges<'_>,
         tip: &ChainTip,
         height: u32,
     ) -> Result<(), StoreError> {
@@ -186,7 +186,7 @@ impl SledStore {
     fn cut(
         &self,
         batch: &mut Batch,
-        buckets: &mut Buckets<'_>,
+        buckets: &mut IndexChanges<'_>,
         pending: &mut Pending,
         tip: &ChainTip,
         height: u32,

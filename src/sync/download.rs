@@ -7,7 +7,7 @@ use super::peer_speed::PeerSpeed;
 use super::peers::{NextRequest, Peer, Purpose};
 use super::prefetched::Prefetched;
 use super::tail::{SOFT_DEADLINE, Tail, TailBatch};
-use super::window::{LEAST_WINDOW, RANGES_PER_MS, Ranges, SILENT, WINDOW};
+use super::window::{MAX_WINDOW, MIN_WINDOW, RANGES_PER_MS, Ranges, SILENCE};
 use super::{BatchId, DropReason, FULL_ANSWER, RangeKey, SyncCommand, SyncEvent};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::{BlockHash, PeerId};
@@ -262,7 +262,7 @@ impl Download {
         // A silent peer does not keep the others from going on without ranges, unless it is the only one.
         let alone = self.peers.len() == 1;
         let may_have = |peer: &Peer| {
-            !peer.left_hints && peer.has_above(needed) && (alone || !peer.is_silent(now, SILENT))
+            !peer.left_hints && peer.has_above(needed) && (alone || !peer.is_silent(now, SILENCE))
         };
         busy || self.peers.values().any(may_have)
     }
@@ -271,7 +271,7 @@ impl Download {
     fn request_ranges(&mut self, now: Duration) {
         let passed = self.ranges.fill(self.connected, self.window());
         self.commands.push(SyncCommand::Forget(passed));
-        if self.ranges.keep_store_busy(self.connected.height) {
+        if self.ranges.has_backlog(self.connected.height) {
             return;
         }
         // Each request of the prefetch has to wait for the answer before. Ranges use the remaining bandwidth.
@@ -371,9 +371,9 @@ impl Download {
     /// answer time, and some more, since ranges do not arrive in order. A prefetched answer takes the place of a range.
     fn window(&self) -> usize {
         let awaited = self.typical_answer_time.map_or(u128::MAX, |usual| usual.as_millis());
-        let awaited = usize::try_from(awaited).unwrap_or(usize::MAX);
-        let window = WINDOW.min(LEAST_WINDOW.saturating_add(awaited.saturating_mul(RANGES_PER_MS)));
-        LEAST_WINDOW.max(window - self.prefetched.len().min(window))
+        let more = usize::try_from(awaited).unwrap_or(usize::MAX).saturating_mul(RANGES_PER_MS);
+        let window = MIN_WINDOW.saturating_add(more).min(MAX_WINDOW);
+        MIN_WINDOW.max(window - self.prefetched.len().min(window))
     }
 
     /// Returns how long an answer may take before another peer is asked for the same headers.
@@ -392,7 +392,7 @@ impl Download {
         let waiting = self.peers.values().filter_map(Peer::waiting_since);
         let own = waiting.flat_map(|since| [since + self.patience(), since + ANSWER_DEADLINE]);
         let asked = self.ranges.asked().chain(self.prefetched.asked());
-        let waits = [self.patience(), self.patience().max(SILENT)];
+        let waits = [self.patience(), self.patience().max(SILENCE)];
         let own = own.chain(asked.flat_map(|since| waits.map(|wait| since + wait)));
         let lead = self.tail.lead_deadline(&self.peers, !self.presync);
         own.chain(lead).chain(self.tail.deadlines(&self.peers)).filter(|at| *at > now).min()

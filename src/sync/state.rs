@@ -5,7 +5,7 @@ use crate::primitives::{BlockHash, PeerId};
 use std::time::Duration;
 
 /// The time after which a peer's useless messages are forgotten: over weeks, every peer announces some blocks too late.
-const REMEMBERED: Duration = Duration::from_secs(600);
+const OFFENCE_MEMORY: Duration = Duration::from_secs(600);
 
 /// How far a batch has come on its way to the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub(super) struct Offences {
 impl Offences {
     /// Adds one message, and returns how many there are now.
     pub(super) fn add(&mut self, now: Duration) -> u32 {
-        if self.since.is_none_or(|since| now.saturating_sub(since) > REMEMBERED) {
+        if self.since.is_none_or(|since| now.saturating_sub(since) > OFFENCE_MEMORY) {
             *self = Self { count: 0, since: Some(now) };
         }
         self.count += 1;
@@ -76,7 +76,7 @@ impl Offences {
 
 #[cfg(test)]
 mod tests {
-    use super::{Offences, REMEMBERED};
+    use super::{OFFENCE_MEMORY, Offences};
     use std::time::Duration;
 
     #[test]
@@ -84,7 +84,7 @@ mod tests {
         let (mut offences, start) = (Offences::default(), Duration::from_secs(5));
         let counts: Vec<u32> = (0..20).map(|_| offences.add(start)).collect();
         assert_eq!(counts, (1..=20).collect::<Vec<_>>());
-        assert_eq!(offences.add(start + REMEMBERED), 21);
-        assert_eq!(offences.add(start + REMEMBERED + Duration::from_secs(1)), 1);
+        assert_eq!(offences.add(start + OFFENCE_MEMORY), 21);
+        assert_eq!(offences.add(start + OFFENCE_MEMORY + Duration::from_secs(1)), 1);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// While this many batches wait to be connected (2.6 MB of headers), the leader is not asked for more.
-const WINDOW: usize = 16;
+const MAX_QUEUED: usize = 16;
 
 /// A leader that takes longer than this for an answer loses the lead, if there is another peer.
 pub(super) const SOFT_DEADLINE: Duration = Duration::from_secs(5);
@@ -278,7 +278,7 @@ impl Tail {
 
     /// Returns whether the leader may be asked for more while what it has sent waits to be connected.
     fn has_room(&self, leader: &Peer) -> bool {
-        self.queue.is_empty() || (!leader.waits_for_connect && self.queue.len() < WINDOW)
+        self.queue.is_empty() || (!leader.waits_for_connect && self.queue.len() < MAX_QUEUED)
     }
 
     /// Takes the lead from a leader that is gone, is at its end, or is too slow while there is another peer.

@@ -12,10 +12,10 @@ use std::time::Duration;
 /// How many ranges may be started ahead of the connected height. A range of 2016 headers takes 161 kB of memory, so 64
 /// ranges take 10 MB, a third of what the download may use. 96 ranges made nothing faster (measured, eight lines of
 /// 20 Mbit/s and 100 ms).
-pub(super) const WINDOW: usize = 64;
+pub(super) const MAX_WINDOW: usize = 64;
 
 /// At least this many ranges may be started, however fast the peers answer.
-pub(super) const LEAST_WINDOW: usize = 16;
+pub(super) const MIN_WINDOW: usize = 16;
 
 /// How many ranges the fastest store connects in a millisecond. No measured store has connected more.
 pub(super) const RANGES_PER_MS: usize = 1;
@@ -33,7 +33,7 @@ const MAX_OWNERS: usize = 3;
 
 /// Once the last owner of a range has not answered for this long, another peer is asked even beyond [`MAX_OWNERS`], since
 /// all owners may be silent.
-pub(super) const SILENT: Duration = Duration::from_secs(5);
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
 /// The result of linking a part.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +96,7 @@ impl Range {
         !self.is_received()
             && (self.owners.is_empty()
                 || (self.owners.len() < MAX_OWNERS && now >= self.asked_at + patience)
-                || now >= self.asked_at + patience.max(SILENT))
+                || now >= self.asked_at + patience.max(SILENCE))
     }
 
     /// Returns whether an answer is expected that is not late yet.
@@ -241,12 +241,12 @@ impl Ranges {
     /// Returns whether there are hints above the connected height, and the download does not stop there.
     pub(super) fn remain_above(&self, connected: u32) -> bool {
         connected < self.stop_height
-            && self.hints.first_above(connected) < self.hints.points().len()
+            && self.hints.index_above(connected) < self.hints.points().len()
     }
 
     /// Returns the range that holds the next header to connect.
     pub(super) fn head(&self, connected: u32) -> RangeKey {
-        self.hints.first_above(connected)
+        self.hints.index_above(connected)
     }
 
     /// Returns whether the next hint is too far above the connected height for a range.
@@ -300,7 +300,7 @@ impl Ranges {
     }
 
     /// Returns whether enough complete ranges follow the connected height to keep the store busy.
-    pub(super) fn keep_store_busy(&self, connected: u32) -> bool {
+    pub(super) fn has_backlog(&self, connected: u32) -> bool {
         let head = self.head(connected);
         let whole = (head..).map_while(|key| self.active.get(&key));
         whole.take_while(|range| range.is_received()).take(BACKLOG).count() == BACKLOG

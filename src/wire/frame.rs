@@ -8,7 +8,7 @@ use crate::primitives::sha256d;
 
 /// Length in bytes of a message's head (Bitcoin Core `CMessageHeader`): magic 4, command 12, payload length 4
 /// (little-endian), checksum 4.
-pub const FRAME_HEAD_LEN: usize = 24;
+pub const MESSAGE_HEADER_LEN: usize = 24;
 
 /// Longest payload in bytes that any message may have. Source: Bitcoin Core `MAX_PROTOCOL_MESSAGE_LENGTH`.
 pub const MAX_PAYLOAD: u32 = 4_000_000;
@@ -93,10 +93,10 @@ impl FrameDecoder {
     /// The magic is another network's, the command is malformed, the payload is too long, or its checksum is wrong.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         if self.body.is_none() {
-            let Some((head, rest)) = self.unread().split_first_chunk::<FRAME_HEAD_LEN>() else {
+            let Some((head, rest)) = self.unread().split_first_chunk::<MESSAGE_HEADER_LEN>() else {
                 return Ok(None);
             };
-            let mut body = self.read_head(head)?;
+            let mut body = self.read_message_header(head)?;
             let left = body.fill(rest).len();
             self.start = self.input.len() - left;
             self.body = Some(body);
@@ -110,7 +110,7 @@ impl FrameDecoder {
         }
     }
 
-    fn read_head(&self, head: &[u8; FRAME_HEAD_LEN]) -> Result<Body, FrameError> {
+    fn read_message_header(&self, head: &[u8; MESSAGE_HEADER_LEN]) -> Result<Body, FrameError> {
         let magic = part::<4>(head, 0);
         if magic != self.magic {
             return Err(FrameError::WrongMagic { expected: self.magic, got: magic });
@@ -130,7 +130,7 @@ impl FrameDecoder {
     }
 }
 
-fn part<const N: usize>(head: &[u8; FRAME_HEAD_LEN], at: usize) -> [u8; N] {
+fn part<const N: usize>(head: &[u8; MESSAGE_HEADER_LEN], at: usize) -> [u8; N] {
     let mut part = [0; N];
     part.copy_from_slice(&head[at..at + N]);
     part
@@ -196,12 +196,12 @@ fn frame(
     size: usize,
     write: impl FnOnce(&mut Vec<u8>),
 ) -> Vec<u8> {
-    let mut out = Vec::with_capacity(FRAME_HEAD_LEN + size);
+    let mut out = Vec::with_capacity(MESSAGE_HEADER_LEN + size);
     out.extend_from_slice(&magic);
     out.extend_from_slice(&command.to_bytes());
     out.extend_from_slice(&[0; 8]);
     write(&mut out);
-    let payload = &out[FRAME_HEAD_LEN..];
+    let payload = &out[MESSAGE_HEADER_LEN..];
     let length = u32::try_from(payload.len()).expect("no message has 4 GiB").to_le_bytes();
     let checksum = checksum(payload);
     out[16..20].copy_from_slice(&length);

@@ -49,7 +49,7 @@ pub use command::{COMMAND_LEN, Command};
 pub use control::{Reject, SendCmpct};
 pub use error::{DecodeError, FrameError};
 pub use frame::{
-    FRAME_HEAD_LEN, Frame, FrameDecoder, MAX_PAYLOAD, encode_frame, encode_headers_frame,
+    Frame, FrameDecoder, MAX_PAYLOAD, MESSAGE_HEADER_LEN, encode_frame, encode_headers_frame,
 };
 pub use headers::{FOREIGN_VERSION_BIT, GetHeaders, HeadersMessage, MAX_HEADERS, MAX_LOCATOR};
 pub use inv::{Inventory, InventoryKind, MAX_INV};

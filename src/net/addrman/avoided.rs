@@ -4,7 +4,7 @@ use super::address::{Host, PeerAddress};
 use std::collections::BTreeMap;
 
 /// Seconds for which a peer that misbehaved is avoided. Source: Bitcoin Core `DEFAULT_MISBEHAVING_BANTIME`.
-pub const DISCOURAGED: u64 = 24 * 60 * 60;
+pub const DISCOURAGE_SECS: u64 = 24 * 60 * 60;
 /// Seconds for which our own address is avoided. Later, the provider may have given it to somebody else.
 pub const AVOID_OWN: u64 = 7 * 24 * 60 * 60;
 /// Most addresses that are avoided. Beyond this, the one that expires first is forgotten: an attacker who wants that
@@ -27,7 +27,7 @@ pub(super) struct AvoidedAddresses(BTreeMap<PeerAddress, (u64, AvoidReason)>);
 impl AvoidedAddresses {
     pub(super) fn insert(&mut self, address: &PeerAddress, reason: AvoidReason, now: u64) {
         let until = now.saturating_add(match reason {
-            AvoidReason::Discouraged => DISCOURAGED,
+            AvoidReason::Discouraged => DISCOURAGE_SECS,
             AvoidReason::Own => AVOID_OWN,
         });
         self.restore(*address, until, reason);
@@ -72,7 +72,9 @@ fn key(address: &PeerAddress, reason: AvoidReason) -> PeerAddress {
 
 #[cfg(test)]
 mod tests {
-    use super::{AVOID_OWN, AvoidReason, AvoidedAddresses, DISCOURAGED, MAX_AVOIDED, PeerAddress};
+    use super::{
+        AVOID_OWN, AvoidReason, AvoidedAddresses, DISCOURAGE_SECS, MAX_AVOIDED, PeerAddress,
+    };
     use std::net::{Ipv4Addr, SocketAddr};
 
     fn address(text: &str) -> PeerAddress {
@@ -83,7 +85,7 @@ mod tests {
     fn a_peer_is_discouraged_on_all_its_ports_for_a_day() {
         let mut avoided = AvoidedAddresses::default();
         avoided.insert(&address("1.2.3.4:8333"), AvoidReason::Discouraged, 100);
-        let end = 100 + DISCOURAGED;
+        let end = 100 + DISCOURAGE_SECS;
         assert_eq!(avoided.get(&address("1.2.3.4:9"), end - 1), Some(AvoidReason::Discouraged));
         assert_eq!(avoided.get(&address("1.2.3.5:8333"), 100), None);
         assert_eq!(avoided.get(&address("1.2.3.4:8333"), end), None);

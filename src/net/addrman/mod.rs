@@ -32,7 +32,7 @@ pub use address::{AddressNetwork, PeerAddress};
 pub use advertised::{AddrTokenBucket, AdvertisedAddress, advertised_addresses};
 pub use avoided::AvoidReason;
 #[cfg(test)]
-pub(crate) use avoided::DISCOURAGED;
+pub(crate) use avoided::DISCOURAGE_SECS;
 #[cfg(test)]
 pub(crate) use codec::AddrManError;
 #[cfg(test)]
@@ -246,7 +246,7 @@ impl AddrMan {
         }
     }
 
-    /// Forgets an address whose peer misbehaved or is of no use, and does not accept it again for `DISCOURAGED` seconds.
+    /// Forgets an address whose peer misbehaved or is of no use, and does not accept it again for `DISCOURAGE_SECS` seconds.
     pub fn discourage(&mut self, address: &PeerAddress, now: u64) {
         self.remove(address);
         self.avoided.insert(address, AvoidReason::Discouraged, now);

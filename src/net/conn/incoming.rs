@@ -5,7 +5,7 @@ use super::disconnect::Disconnect;
 use super::handle::Context;
 use super::other_protocol::OtherProtocol;
 use super::trace::{self, MessageDirection};
-use crate::wire::{Command, FRAME_HEAD_LEN, FrameDecoder, FrameError, Message};
+use crate::wire::{Command, FrameDecoder, FrameError, MESSAGE_HEADER_LEN, Message};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
@@ -65,7 +65,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             self.message_start = None;
             self.has_sent_message = true;
             let (command, size) = (frame.command, frame.payload.len());
-            self.context.counters.received().add_message(command, FRAME_HEAD_LEN + size);
+            self.context.counters.received().add_message(command, MESSAGE_HEADER_LEN + size);
             let dump = trace::dump(self.context.config.magic, command, &frame.payload);
             match Message::decode(command, frame.payload) {
                 Ok(message) => {

@@ -4,7 +4,7 @@ use super::disconnect::Disconnect;
 use super::handle::Context;
 use super::queued::{EncodedMessage, Queued};
 use super::trace::{self, MessageDirection};
-use crate::wire::{Command, FRAME_HEAD_LEN, Message, encode_frame};
+use crate::wire::{Command, MESSAGE_HEADER_LEN, Message, encode_frame};
 use std::convert::Infallible;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -62,7 +62,7 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
         match queued {
             Queued::Message(message) => self.add(&message),
             Queued::Encoded(EncodedMessage { command, frame, permits }) => {
-                let payload = &frame[FRAME_HEAD_LEN..];
+                let payload = &frame[MESSAGE_HEADER_LEN..];
                 trace::encoded(MessageDirection::Sent, &self.context, command, payload);
                 self.permits.extend(permits);
                 self.add_frame(command, frame);
@@ -72,14 +72,14 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
 
     fn add(&mut self, message: &Message) {
         let frame = encode_frame(self.context.config.magic, message);
-        let size = frame.len() - FRAME_HEAD_LEN;
+        let size = frame.len() - MESSAGE_HEADER_LEN;
         trace::message(MessageDirection::Sent, &self.context, message, size);
         self.add_frame(message.command(), frame);
     }
 
     fn add_frame(&mut self, command: Command, frame: Vec<u8>) {
         self.context.counters.sent().add_message(command, frame.len());
-        let dump = trace::dump(self.context.config.magic, command, &frame[FRAME_HEAD_LEN..]);
+        let dump = trace::dump(self.context.config.magic, command, &frame[MESSAGE_HEADER_LEN..]);
         trace::bytes(MessageDirection::Sent, &self.context, command, dump);
         if self.batch.is_empty() {
             self.batch = frame;

@@ -64,7 +64,7 @@ impl Pool {
             return None;
         }
         let due = self.pace.last_dial.map_or(now, |last| last + pause);
-        Some(due.max(self.pace.nothing_until.unwrap_or(now)))
+        Some(due.max(self.pace.no_address_until.unwrap_or(now)))
     }
 
     pub(super) fn dial(&mut self, now: Moment, rng: &mut dyn Rng) {
@@ -85,7 +85,7 @@ impl Pool {
         // The loop ends, since each dial brings the limit closer.
         while self.dial_deadline(now.since_start).is_some_and(|due| due <= now.since_start) {
             let Some(target) = self.next_target(now, rng) else {
-                self.pace.nothing_until = Some(now.since_start + LOOK_AGAIN);
+                self.pace.no_address_until = Some(now.since_start + LOOK_AGAIN);
                 return;
             };
             self.pace.last_dial = Some(now.since_start);
@@ -137,16 +137,16 @@ impl Pool {
             return None;
         }
         if !self.pace.from_addrman
-            && let Some(address) = self.next_fresh(&in_use, now)
+            && let Some(address) = self.next_queued(&in_use, now)
         {
             return Some(DialTarget::Found(address));
         }
         let mut fits = |info: &AddrInfo| self.fits(info, &in_use, now);
         let known = self.addrman.select(now.unix, rng, &mut fits);
-        known.or_else(|| self.next_fresh(&in_use, now)).map(DialTarget::Found)
+        known.or_else(|| self.next_queued(&in_use, now)).map(DialTarget::Found)
     }
 
-    fn next_fresh(&mut self, in_use: &InUse, now: Moment) -> Option<PeerAddress> {
+    fn next_queued(&mut self, in_use: &InUse, now: Moment) -> Option<PeerAddress> {
         while let Some(address) = self.address_search.fresh.pop_front() {
             if self.may_dial(&address, in_use, now) {
                 return Some(address);

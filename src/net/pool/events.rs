@@ -2,7 +2,9 @@
 
 use super::Pool;
 use super::connection::{ConnectedPeer, Connection};
-use super::types::{Action, DialTarget, DisconnectReason, Needed, PeerAdmission, Rtt, Search};
+use super::types::{
+    Action, DialTarget, DisconnectReason, PeerAdmission, RequiredData, Rtt, Search,
+};
 use crate::net::addrman::{AddrTokenBucket, AdvertisedAddress, NetGroup, PeerAddress};
 use crate::net::{Blame, Disconnect, PeerInfo};
 use crate::primitives::{Moment, PeerId};
@@ -12,7 +14,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 /// Most addresses from DNS or the fixed seeds that wait in a queue of their own; the address manager has the others.
-const MAX_FRESH: usize = 128;
+const MAX_QUEUED: usize = 128;
 
 /// This many new addresses at once are worth saving soon.
 const IMPORTANT_COUNT: usize = 10;
@@ -289,10 +291,10 @@ impl Pool {
         services: ServiceFlags,
         now: Moment,
     ) -> Option<ServiceFlags> {
-        let (recent, others) = match self.settings.needed {
-            Needed::Headers => (self.tip_monitor.is_near_tip(now), ServiceFlags::NONE),
-            Needed::RecentBlocks => (true, ServiceFlags::WITNESS),
-            Needed::AllBlocks => (false, ServiceFlags::WITNESS),
+        let (recent, others) = match self.settings.required_data {
+            RequiredData::Headers => (self.tip_monitor.is_near_tip(now), ServiceFlags::NONE),
+            RequiredData::RecentBlocks => (true, ServiceFlags::WITNESS),
+            RequiredData::AllBlocks => (false, ServiceFlags::WITNESS),
         };
         let limited = recent && services.has(ServiceFlags::NETWORK_LIMITED);
         let enough = (limited || services.has(ServiceFlags::NETWORK)) && services.has(others);
@@ -337,7 +339,7 @@ impl Pool {
         for (address, source) in found {
             self.add_addresses(&[*address], *source, now);
         }
-        let room = MAX_FRESH.saturating_sub(self.address_search.fresh.len());
+        let room = MAX_QUEUED.saturating_sub(self.address_search.fresh.len());
         let scope = self.addrman.scope();
         let addresses = found.iter().map(|(advertised, _)| advertised.address);
         let allowed = addresses.filter(|address| scope.allows(address));

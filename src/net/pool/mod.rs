@@ -30,8 +30,8 @@ mod types;
 
 pub use named::AddPeerError;
 pub use types::{
-    Action, BestHeader, DisconnectReason, Needed, PeerAdmission, PeerStatus, Persistence,
-    PoolSettings, Rtt, Search,
+    Action, BestHeader, DisconnectReason, PeerAdmission, PeerStatus, Persistence, PoolSettings,
+    RequiredData, Rtt, Search,
 };
 
 use crate::net::addrman::{AddrMan, NetGroup};
@@ -300,7 +300,7 @@ impl Pool {
     /// Returns whether there may be further addresses to dial: some are waiting, or are being looked for.
     fn may_find_more(&self) -> bool {
         let searching = self.address_search.has_pending() || self.address_search.is_running();
-        !self.is_named_only() && (searching || !self.pace.found_nothing())
+        !self.is_named_only() && (searching || !self.pace.has_no_address())
     }
 
     /// Returns the address of a connection as `host:port`.
@@ -344,6 +344,6 @@ impl Pool {
         }
         let waiting = self.address_search.has_pending()
             || self.dial_history.lost_peers.is_any_waiting(now.since_start);
-        self.address_search.is_done() && self.pace.found_nothing() && !waiting
+        self.address_search.is_done() && self.pace.has_no_address() && !waiting
     }
 }

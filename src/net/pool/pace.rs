@@ -29,7 +29,7 @@ pub(super) struct Pace {
     failures: u32,
     pub(super) last_dial: Option<Duration>,
     /// When the address manager is searched again, after it had no address to dial.
-    pub(super) nothing_until: Option<Duration>,
+    pub(super) no_address_until: Option<Duration>,
     pub(super) next_feeler: Option<Duration>,
     /// Whether the last address to dial was sought in the address manager first.
     pub(super) from_addrman: bool,
@@ -46,11 +46,11 @@ impl Pace {
 
     /// Makes the next poll search the address manager, which may have an address to dial now.
     pub(super) fn look_again(&mut self) {
-        self.nothing_until = None;
+        self.no_address_until = None;
     }
 
-    pub(super) fn found_nothing(&self) -> bool {
-        self.nothing_until.is_some()
+    pub(super) fn has_no_address(&self) -> bool {
+        self.no_address_until.is_some()
     }
 
     /// Returns how many dials may be in flight, and the pause between two of them.

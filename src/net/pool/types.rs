@@ -24,7 +24,7 @@ pub enum Persistence {
 
 /// The data that peers have to offer. Peers that the user named are used whatever they offer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Needed {
+pub enum RequiredData {
     /// Headers. Once our tip is recent, pruned nodes (BIP159) are enough; before that, a peer has to serve the whole chain.
     #[default]
     Headers,
@@ -46,7 +46,7 @@ pub struct PoolSettings {
     /// How long to go on looking for peers.
     pub persistence: Persistence,
     /// The data that peers have to offer.
-    pub needed: Needed,
+    pub required_data: RequiredData,
     /// Whether to send no `getaddr`.
     pub no_gossip: bool,
     /// Whether the DNS seeds may be asked.

@@ -2,7 +2,7 @@ use super::{PEER, Remote, Scene, config, connected, scene, scene_with, version};
 use crate::net::{
     ConnectionEvent, Direction, Disconnect, PeerStream, SEND_QUEUE, SendError, spawn_with,
 };
-use crate::wire::{Command, FRAME_HEAD_LEN, Message, encode_frame};
+use crate::wire::{Command, MESSAGE_HEADER_LEN, Message, encode_frame};
 use std::future;
 use std::io;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ async fn trickle(
     length: usize,
     pause: Duration,
 ) -> ConnectionEvent {
-    let payload = vec![0; length - FRAME_HEAD_LEN];
+    let payload = vec![0; length - MESSAGE_HEADER_LEN];
     let message = Message::Unknown { command: Command::new("cmpctblock"), payload };
     for byte in encode_frame(super::MAGIC, &message) {
         scene.remote.write(&[byte]).await;

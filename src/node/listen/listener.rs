@@ -79,7 +79,7 @@ impl PeerListener {
         let socket = socket.map_err(|source| ListenError::Bind { address, source })?;
         let reading = Arc::new(Semaphore::new(1));
         let (tip_sender, tips) = watch::channel(None);
-        let server = HeaderServer {
+        let server = HeaderListener {
             shared: Arc::new(Shared {
                 options: self.options,
                 store: Arc::clone(&store),
@@ -107,13 +107,13 @@ impl PeerListener {
 }
 
 /// Accepts connections, and starts their tasks.
-struct HeaderServer {
+struct HeaderListener {
     shared: Arc<Shared>,
     peers: InboundPeers,
     tips: watch::Receiver<Option<Arc<NewTip>>>,
 }
 
-impl HeaderServer {
+impl HeaderListener {
     async fn accept_all(
         &self,
         socket: &TcpListener,

@@ -8,7 +8,7 @@ use super::pending_txs::PendingTxs;
 use super::tx_requests::{Arrival, TxRequestTracker};
 use crate::chain::Params;
 use crate::net::ConnectionEvent;
-use crate::net::pool::{Needed, Persistence};
+use crate::net::pool::{Persistence, RequiredData};
 use crate::node::peers::{AddrManUse, PeerCommand, PeerEvent, Peers, Policy};
 use crate::primitives::{BlockHash, PeerId, Txid};
 use crate::spv::CheckedBlock;
@@ -65,7 +65,7 @@ impl MempoolWatch {
         let policy = Policy {
             peers,
             addrman: AddrManUse::Shared(folder),
-            needed: Needed::RecentBlocks,
+            needed: RequiredData::RecentBlocks,
             persistence: Persistence::OnceConnected,
             gossip: true,
             relay: true,

@@ -227,11 +227,11 @@ impl<N: Default> Peers<N> {
         };
         info!("{} addresses of peers found: {source}", found.len());
         if search == Search::Dns && found.is_empty() {
-            self.failures.remark("the DNS seeds named no address");
+            self.failures.add_remark("the DNS seeds named no address");
         }
         self.pool.search_ended(search, found, self.now());
         if found.is_empty() && self.pool.addrman().is_empty() {
-            self.failures.remark("no address was found");
+            self.failures.add_remark("no address was found");
         }
     }
 

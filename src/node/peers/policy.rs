@@ -1,6 +1,6 @@
 //! What a task needs of its peers.
 
-use crate::net::pool::{Needed, Persistence, PoolSettings};
+use crate::net::pool::{Persistence, PoolSettings, RequiredData};
 use crate::node::addresses::seed_names;
 use crate::node::peer_options::PeerOptions;
 use crate::primitives::Network;
@@ -19,7 +19,7 @@ pub(in crate::node) struct Policy {
     /// How the address manager's file is used. If the user named all peers (`--connect`), it is not used at all.
     pub(in crate::node) addrman: AddrManUse,
     /// What the peers have to offer.
-    pub(in crate::node) needed: Needed,
+    pub(in crate::node) needed: RequiredData,
     /// How long to look for peers.
     pub(in crate::node) persistence: Persistence,
     /// Whether the peers are asked for addresses.
@@ -46,8 +46,8 @@ impl Policy {
     /// Describes what a peer has to send.
     pub(super) fn wants(&self) -> &'static str {
         match self.needed {
-            Needed::Headers => "new headers",
-            Needed::RecentBlocks | Needed::AllBlocks => "what was asked for",
+            RequiredData::Headers => "new headers",
+            RequiredData::RecentBlocks | RequiredData::AllBlocks => "what was asked for",
         }
     }
 
@@ -60,7 +60,7 @@ impl Policy {
             add_peers: self.peers.add_peers.clone(),
             wanted: self.peers.wanted,
             persistence: self.persistence,
-            needed: self.needed,
+            required_data: self.needed,
             no_gossip: !self.gossip,
             dns: self.peers.asks_dns(),
             proxy_seeds,

@@ -46,7 +46,7 @@ pub(super) struct Connector<S> {
     clock: Clock,
     verdicts: UnboundedSender<Verdict>,
     /// The epoch in which a batch was refused, or a branch proven or discarded. Further batches of that epoch are returned.
-    refused_epoch: Option<u64>,
+    stale_epoch: Option<u64>,
     presyncs: Presyncs,
     /// The height up to which the candidate has shown its work.
     candidate_end: u32,
@@ -61,17 +61,8 @@ impl<S: HeaderStore> Connector<S> {
         clock: Clock,
         verdicts: UnboundedSender<Verdict>,
     ) -> Self {
-        let (refused_epoch, presyncs, outcomes) = (None, Presyncs::default(), Vec::new());
-        Self {
-            writer,
-            limits,
-            clock,
-            verdicts,
-            refused_epoch,
-            presyncs,
-            candidate_end: 0,
-            outcomes,
-        }
+        let (stale_epoch, presyncs, outcomes) = (None, Presyncs::default(), Vec::new());
+        Self { writer, limits, clock, verdicts, stale_epoch, presyncs, candidate_end: 0, outcomes }
     }
 
     /// Carries out tasks until their sender is dropped.
@@ -108,7 +99,7 @@ impl<S: HeaderStore> Connector<S> {
 
     fn on_batch(&mut self, job: ConnectJob) -> Result<(), ChainError> {
         let ConnectJob { id, peer, hinted, unsolicited, epoch, batch } = job;
-        if self.refused_epoch == Some(epoch) {
+        if self.stale_epoch == Some(epoch) {
             self.report(Verdict::Returned { id, batch });
             return Ok(());
         }
@@ -236,7 +227,7 @@ impl<S: HeaderStore> Connector<S> {
         rejection: Rejection,
     ) -> Result<(), ChainError> {
         self.store()?;
-        self.refused_epoch = Some(info.epoch);
+        self.stale_epoch = Some(info.epoch);
         let (tip, end) = (self.writer.store().tip(), self.end());
         self.report(Verdict::Refused { id: info.id, outcome, rejection, tip, end });
         Ok(())
@@ -287,7 +278,7 @@ impl<S: HeaderStore> Connector<S> {
             self.candidate_end = proven.points.last().map_or(0, |point| point.height);
         }
         // The batches that are queued already belong to the old state of the download, and are returned.
-        self.refused_epoch = Some(info.epoch);
+        self.stale_epoch = Some(info.epoch);
         self.report(Verdict::Proven { proven, prover: info.peer });
         Ok(())
     }
@@ -313,7 +304,7 @@ impl<S: HeaderStore> Connector<S> {
     fn discard_candidate(&mut self, info: &BatchInfo) -> Result<(), ChainError> {
         self.store()?;
         self.writer.discard_candidate()?;
-        self.refused_epoch = Some(info.epoch);
+        self.stale_epoch = Some(info.epoch);
         self.report(Verdict::CandidateDiscarded(self.writer.store().tip()));
         Ok(())
     }

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stored::Stored;
 use tasks::Verdict;
-use tip_watch::TipWatch;
+use tip_watch::PublishedTips;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::sync::watch;
 
@@ -77,7 +77,7 @@ pub struct SyncTask<S> {
     time: RunningTime,
     peer_clocks: PeerClocks,
     offline: Offline,
-    tips: TipWatch,
+    tips: PublishedTips,
     live: watch::Sender<Live>,
     published: UnboundedSender<Event>,
 }
@@ -121,7 +121,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             time: RunningTime::start(),
             peer_clocks: PeerClocks::default(),
             offline: Offline::default(),
-            tips: TipWatch::default(),
+            tips: PublishedTips::default(),
             live,
             published,
         })

@@ -3,7 +3,7 @@
 use crate::chain::{Hints, TooNew};
 use crate::chainstate::ChainError;
 use crate::chainstate::Clock;
-use crate::net::pool::{Needed, Persistence};
+use crate::net::pool::{Persistence, RequiredData};
 use crate::node::failures::Failures;
 use crate::node::peer_options::PeerOptions;
 use crate::node::peers::{AddrManUse, Policy};
@@ -75,7 +75,7 @@ impl SyncOptions {
         Policy {
             peers: self.peers.clone(),
             addrman: self.addrman_folder.clone().map_or(AddrManUse::None, AddrManUse::Held),
-            needed: Needed::Headers,
+            needed: RequiredData::Headers,
             persistence: match (self.never_give_up, self.follow) {
                 (true, _) => Persistence::Forever,
                 (false, true) => Persistence::Always,

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// What a sync remembers of tips.
 #[derive(Debug, Default)]
-pub(super) struct TipWatch {
+pub(super) struct PublishedTips {
     /// The height up to which headers were published, once the sync follows the chain.
     published: Option<u32>,
     /// The tips of the last branches beside the chain.
@@ -22,7 +22,7 @@ pub(super) struct TipWatch {
     pub(super) status: (Option<Instant>, Arc<Vec<PeerStatus>>),
 }
 
-impl TipWatch {
+impl PublishedTips {
     /// Starts to publish the headers above this height.
     pub(super) fn start(&mut self, height: u32) {
         self.published = Some(height);

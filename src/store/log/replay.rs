@@ -143,14 +143,14 @@ impl Replayed {
         let mut expected = start_of(stable);
         for (lsn, segment) in segments.range(first..) {
             if *lsn > expected {
-                search.tear();
+                search.record_tear();
             }
             expected = expected.max(lsn + SEGMENT_LSN);
             let bytes = read_segment(file, segment.offset)?;
             search.end = search.end.max(lsn + Lsn::try_from(SEGMENT_HEAD).unwrap_or(0) - 1);
             for (at, item) in Items::new(&bytes, segment_number(*lsn), SEGMENT_HEAD) {
                 match item {
-                    Item::Gap => search.tear(),
+                    Item::Gap => search.record_tear(),
                     Item::Message(message) => {
                         self.search_end(
                             &mut search,
@@ -269,7 +269,7 @@ struct EndSearch {
 }
 
 impl EndSearch {
-    fn tear(&mut self) {
+    fn record_tear(&mut self) {
         self.tear.get_or_insert(self.end);
     }
 

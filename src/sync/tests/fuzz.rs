@@ -37,7 +37,7 @@ pub(super) struct Driver {
     pub(super) to_link: Vec<(BatchId, Option<ChainPoint>)>,
     pub(super) to_connect: VecDeque<(BatchId, Batch, bool, u64)>,
     pub(super) forgotten: Vec<BatchId>,
-    refused_epoch: Option<u64>,
+    stale_epoch: Option<u64>,
     next: u64,
     pub(super) now: Duration,
     pub(super) ended: Option<Stopped>,
@@ -76,7 +76,7 @@ impl Driver {
             to_link: Vec::new(),
             to_connect: VecDeque::new(),
             forgotten: Vec::new(),
-            refused_epoch: None,
+            stale_epoch: None,
             next: 0,
             now: Duration::ZERO,
             ended: None,
@@ -261,7 +261,7 @@ impl Driver {
     /// Connects the next batch to the chain, or returns it.
     fn connect_one(&mut self) {
         let Some((id, batch, hinted, epoch)) = self.to_connect.pop_front() else { return };
-        if self.refused_epoch == Some(epoch) {
+        if self.stale_epoch == Some(epoch) {
             if !self.forgotten.contains(&id) {
                 self.batches.insert(id, batch);
             }
@@ -301,7 +301,7 @@ impl Driver {
         (hash, violation): (BlockHash, Violation),
         epoch: u64,
     ) {
-        self.refused_epoch = Some(epoch);
+        self.stale_epoch = Some(epoch);
         if violation.is_permanent() {
             self.record_bad(batch.peer);
         }

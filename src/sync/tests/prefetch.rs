@@ -5,7 +5,7 @@ use super::world::{SimPeer, World, chain, fork, hash_of, hints};
 use crate::chain::{ChainPoint, Hints};
 use crate::primitives::PeerId;
 use crate::sync::prefetch::MAX_PREFETCHED;
-use crate::sync::window::WINDOW;
+use crate::sync::window::MAX_WINDOW;
 use proptest::prelude::any;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ const BEYOND: u32 = 30_000;
 const HEIGHT: u32 = HINTED + BEYOND;
 
 /// Most headers that may be in memory: those of all ranges of the window, and the prefetched ones.
-const MOST_HELD: usize = (WINDOW + 1) * 2016 + (MAX_PREFETCHED + 1) * 2000;
+const MOST_HELD: usize = (MAX_WINDOW + 1) * 2016 + (MAX_PREFETCHED + 1) * 2000;
 
 fn tip() -> ChainPoint {
     ChainPoint { height: HEIGHT, hash: hash_of(0, HEIGHT) }

@@ -52,7 +52,7 @@ pub(super) struct World {
     pub(super) evicted: BTreeSet<PeerId>,
     pub(super) batches: HashMap<BatchId, Batch>,
     next_batch: BatchId,
-    refused_epoch: Option<u64>,
+    stale_epoch: Option<u64>,
     ended: Option<Stopped>,
     answers: HashMap<PeerId, usize>,
     busy_until: HashMap<PeerId, Duration>,
@@ -96,7 +96,7 @@ impl World {
             evicted: BTreeSet::new(),
             batches: HashMap::new(),
             next_batch: 0,
-            refused_epoch: None,
+            stale_epoch: None,
             ended: None,
             answers: HashMap::new(),
             busy_until: HashMap::new(),
@@ -172,7 +172,7 @@ impl World {
             SyncCommand::Request { peer, locator, stop } => self.ask(peer, &locator, &stop),
             SyncCommand::Link { batch, .. } => self.link(batch),
             SyncCommand::Connect { batch, hinted, epoch, .. }
-                if self.refused_epoch != Some(epoch) =>
+                if self.stale_epoch != Some(epoch) =>
             {
                 self.connect(batch, hinted, epoch);
             }
@@ -340,14 +340,14 @@ impl World {
         (hash, violation): (BlockHash, Violation),
         epoch: u64,
     ) {
-        self.refused_epoch = Some(epoch);
+        self.stale_epoch = Some(epoch);
         let rejection = Rejection { height: height_of(&hash), hash, violation };
         let (tip, end) = (tip_of(self.best), self.best);
         self.handle(Input::Refused { batch, outcome, rejection, tip, end });
     }
 
     pub(super) fn restarted(&mut self, epoch: u64) {
-        self.refused_epoch = Some(epoch);
+        self.stale_epoch = Some(epoch);
         self.low_work = None;
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{MAGIC, NOW, addrman, advertise, v4};
 use crate::net::addrman::{
-    AddrInfo, AddrMan, AddrManError, AdvertisedAddress, AvoidReason, CAPACITY, DISCOURAGED,
+    AddrInfo, AddrMan, AddrManError, AdvertisedAddress, AvoidReason, CAPACITY, DISCOURAGE_SECS,
     NetGroup, PeerAddress, Scope,
 };
 use crate::wire::ServiceFlags;
@@ -203,7 +203,7 @@ fn discouraged_addresses_and_our_own_are_not_added_until_that_expires() {
     assert_eq!(addrman.add(&both, NetGroup::DNS, NOW), 0);
     assert_eq!(addrman.avoided(&bad, NOW), Some(AvoidReason::Discouraged));
     assert_eq!(addrman.avoided(&own, NOW), Some(AvoidReason::Own));
-    assert_eq!(addrman.add(&both, NetGroup::DNS, NOW + DISCOURAGED), 1);
+    assert_eq!(addrman.add(&both, NetGroup::DNS, NOW + DISCOURAGE_SECS), 1);
     assert!(addrman.get(&bad).is_some());
 }
 

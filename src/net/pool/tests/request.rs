@@ -3,7 +3,7 @@
 use super::bench::{Bench, FULL_NODE};
 use crate::net::Disconnect;
 use crate::net::pool::{
-    Action, DisconnectReason, Needed, PeerAdmission, Persistence, PoolSettings, Search,
+    Action, DisconnectReason, PeerAdmission, Persistence, PoolSettings, RequiredData, Search,
 };
 use crate::primitives::PeerId;
 use crate::wire::ServiceFlags;
@@ -60,14 +60,14 @@ fn dialling_is_not_over_while_a_named_peer_has_another_try() {
 #[test]
 fn peers_for_blocks_must_serve_witnesses_and_for_old_blocks_full_history() {
     let pruned = ServiceFlags::NETWORK_LIMITED | ServiceFlags::WITNESS;
-    for (needed, offered, kept) in [
-        (Needed::RecentBlocks, pruned, true),
-        (Needed::RecentBlocks, ServiceFlags::NETWORK, false),
-        (Needed::RecentBlocks, ServiceFlags::WITNESS, false),
-        (Needed::AllBlocks, FULL_NODE, true),
-        (Needed::AllBlocks, pruned, false),
+    for (required_data, offered, kept) in [
+        (RequiredData::RecentBlocks, pruned, true),
+        (RequiredData::RecentBlocks, ServiceFlags::NETWORK, false),
+        (RequiredData::RecentBlocks, ServiceFlags::WITNESS, false),
+        (RequiredData::AllBlocks, FULL_NODE, true),
+        (RequiredData::AllBlocks, pruned, false),
     ] {
-        let settings = PoolSettings { wanted: 8, needed, ..PoolSettings::default() };
+        let settings = PoolSettings { wanted: 8, required_data, ..PoolSettings::default() };
         let mut bench = Bench::with_addresses(settings, &KNOWN[..1]);
         let id = bench.dials(1)[0].0;
         let needed = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
