@@ -7,15 +7,15 @@ use super::tx_text::printable;
 use super::{CliError, CommandContext, PeerPoolArgs};
 use crate::config::Layer;
 use crate::core_json::{Amount, BlockInfo};
+use crate::files::{Sink, is_stdout};
 use crate::format;
 use crate::output::{FieldList, Output};
 use crate::primitives::hex;
 use crate::script::address_of;
 use crate::spv::CheckedBlock;
 use clap::builder::PossibleValuesParser;
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
 The header of the block must be stored already (run `lightclient sync` first). The block is requested from peers until \
@@ -69,7 +69,7 @@ impl BlockArgs {
 /// # Errors
 /// The header is not stored, no peer delivered the block, or the file cannot be written.
 pub(super) fn run(args: &BlockArgs, context: &mut CommandContext) -> Result<(), CliError> {
-    let to_stdout = args.raw.as_deref() == Some(Path::new("-"));
+    let to_stdout = args.raw.as_deref().is_some_and(is_stdout);
     check_options(args, to_stdout, context.out.is_json())?;
     let Downloaded { stored, fetched } = download(args.which, context)?;
     let (block, out) = (fetched.checked.block(), &mut context.out);
@@ -77,11 +77,7 @@ pub(super) fn run(args: &BlockArgs, context: &mut CommandContext) -> Result<(), 
         return Ok(out.write_all(block.bytes())?);
     }
     if let Some(path) = &args.raw {
-        fs::write(path, block.bytes()).map_err(|source| CliError::File {
-            doing: "write",
-            path: path.clone(),
-            source,
-        })?;
+        Sink::create(path, out)?.write_whole(block.bytes())?;
     }
     if args.is_hex() {
         return Ok(print_hex(block.bytes(), out)?);

@@ -4,12 +4,12 @@ use super::block_id::BlockId;
 use super::stored::resolve_range;
 use super::{CliError, CommandContext};
 use crate::charts::{ChartName, ChartRequest, draw};
+use crate::files::Sink;
 use crate::output::bar;
 use crate::output::is_utf8;
 use crate::output::plot::{Charset, Embedding, Plot, png, svg, text};
 use crate::query::series::ChainSummary;
 use serde::Serialize;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Width of a chart in characters if standard output is not a terminal.
@@ -99,18 +99,17 @@ pub(super) fn run(args: &ChartArgs, context: &mut CommandContext) -> Result<(), 
     let plot = draw(&mut reader, &mut summary, request)?;
     reader.leave();
     if let Some((file, format)) = args.out.as_deref().zip(format) {
-        write(&plot, file, format)?;
+        let bytes = image(&plot, format)?;
+        Sink::create(file, &mut context.out)?.write_whole(&bytes)?;
     }
     print(args, request, &plot, context)
 }
 
-fn write(plot: &Plot, file: &Path, format: ImageFormat) -> Result<(), CliError> {
-    let bytes = match format {
-        ImageFormat::Svg => svg(plot, Embedding::File).into_bytes(),
-        ImageFormat::Png => png(plot).map_err(|error| CliError::Failed(error.to_string()))?,
-    };
-    let failed = |source| CliError::File { doing: "write", path: file.to_owned(), source };
-    fs::write(file, bytes).map_err(failed)
+fn image(plot: &Plot, format: ImageFormat) -> Result<Vec<u8>, CliError> {
+    match format {
+        ImageFormat::Svg => Ok(svg(plot, Embedding::File).into_bytes()),
+        ImageFormat::Png => png(plot).map_err(|error| CliError::Failed(error.to_string())),
+    }
 }
 
 fn print(

@@ -5,7 +5,9 @@ use super::interrupt::Interrupt;
 use super::stored::resolve_range;
 use super::value_parsers;
 use super::{CliError, CommandContext};
-use crate::files::{FileFormat, FilePurpose, HeaderWriter, Sink, resolve};
+use crate::files::{
+    FileFormat, FilePurpose, HeaderWriter, Sink, is_stdout, replaces_file, resolve,
+};
 use crate::format;
 use crate::output::bar;
 use crate::query::HeaderRange;
@@ -24,7 +26,8 @@ Formats, by extension or --format:
   hints   lines `HEIGHT HASH` of the last header of each period, for --hints
 
 An existing FILE is replaced, with a warning, unless --no-clobber is given. FILE is written under a temporary name \
-and renamed when it is complete. Heights may be negative: -1 is the tip, and so is tip.
+and renamed when it is complete; a pipe, a device or an open file (/dev/fd/3) is written to directly. Heights may be \
+negative: -1 is the tip, and so is tip.
 
 Examples:
   lightclient export headers.csv
@@ -83,7 +86,7 @@ pub struct Exported {
 pub(super) fn run(args: &ExportArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let (file, format) =
         resolve(args.word.as_deref(), &args.file, args.format, FilePurpose::Export)?;
-    let to_stdout = file == Path::new("-");
+    let to_stdout = is_stdout(file);
     if to_stdout && context.out.is_json() {
         let what = "standard output gets the file and nothing else: leave --json out (--format jsonl \
                     is JSON), or name a file";
@@ -95,7 +98,7 @@ pub(super) fn run(args: &ExportArgs, context: &mut CommandContext) -> Result<(),
             format.name()
         )));
     }
-    let replaced = !to_stdout && file.is_file();
+    let replaced = replaces_file(file);
     if args.no_clobber && replaced {
         let file = file.display();
         let what = format!("{file} exists, and --no-clobber keeps it: choose another name");
@@ -118,7 +121,7 @@ fn write_file(
     let range = HeaderRange::new(&mut reader, tip, from, to);
     let mut writer = HeaderWriter::new(range, format, interval)?;
     let headers = write(&mut writer, file, to - from, context)?;
-    if file == Path::new("-") {
+    if is_stdout(file) {
         return Ok(());
     }
     if replaced {

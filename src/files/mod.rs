@@ -24,6 +24,6 @@ pub(crate) use format::{FileFormat, FilePurpose, resolve};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use fuzz::fuzz;
 pub(crate) use read::{HeaderFile, HeaderFileError};
-pub(crate) use sink::Sink;
+pub(crate) use sink::{Sink, is_stdout, replaces_file};
 pub(crate) use sniff::misplaced;
 pub(crate) use write::HeaderWriter;

@@ -3,14 +3,18 @@
 use super::error::FileError;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process;
+
+/// Most symbolic links that are followed to an open file, as in Linux (`MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
 
 /// The destination of an exported file: standard output, or a file that gets its name only when it is complete.
 pub(crate) enum Sink<'a> {
     /// Standard output.
     Stdout(&'a mut (dyn Write + Send)),
-    /// A pipe or device, which is written to directly.
+    /// A pipe, a device or an open file, which is written to directly.
     Special(BufWriter<File>, PathBuf),
     /// A regular file, which is written beside its final place.
     PartialFile(PartialFile),
@@ -24,7 +28,7 @@ pub(crate) struct PartialFile {
 }
 
 impl<'a> Sink<'a> {
-    /// Opens the destination; `-` is standard output.
+    /// Opens the destination; `-` and `/dev/stdout` are standard output.
     ///
     /// # Errors
     /// The file cannot be created.
@@ -33,8 +37,11 @@ impl<'a> Sink<'a> {
         stdout: &'a mut (dyn Write + Send),
     ) -> Result<Self, FileError> {
         let io = |source| FileError::Io { doing: "write", path: path.to_owned(), source };
-        if path == Path::new("-") {
+        if is_stdout(path) {
             return Ok(Self::Stdout(stdout));
+        }
+        if let Some(opened) = opened_file(path) {
+            return Ok(Self::Special(BufWriter::new(reopen(&opened).map_err(io)?), opened));
         }
         // A symbolic link stays, and the file that it points to is replaced.
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -65,6 +72,15 @@ impl<'a> Sink<'a> {
         }
     }
 
+    /// Writes the whole file.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub(crate) fn write_whole(mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.write_all(bytes).map_err(|error| self.error(error))?;
+        self.finish()
+    }
+
     /// Syncs the complete file to disk, and gives it its name.
     ///
     /// # Errors
@@ -77,6 +93,48 @@ impl<'a> Sink<'a> {
         };
         finished.map_err(|error| self.error(error))
     }
+}
+
+/// Returns whether the path names standard output: `-`, `/dev/stdout` or another name of file descriptor 1.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-") || opened_file(path).is_some_and(|opened| is_descriptor(&opened, "1"))
+}
+
+/// Returns whether writing to the path replaces a file.
+pub(crate) fn replaces_file(path: &Path) -> bool {
+    path.is_file() && opened_file(path).is_none()
+}
+
+/// Follows symbolic links to a file descriptor: `/dev/stderr` and `/dev/fd/2` to `/proc/PID/fd/2`.
+///
+/// Such a link can lead on to a regular file, as in `> log`. That file must not be replaced: it may hold what others
+/// wrote, and it would be another file than the one that is open.
+fn opened_file(path: &Path) -> Option<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = fs::canonicalize(parent.unwrap_or(Path::new("."))).ok()?;
+        path = folder.join(path.file_name()?);
+        if folder.ends_with("fd") && ["/dev", "/proc"].iter().any(|root| folder.starts_with(root)) {
+            return Some(path);
+        }
+        path = folder.join(fs::read_link(&path).ok()?);
+    }
+    None
+}
+
+/// Returns whether the path is that of a file descriptor of this process.
+fn is_descriptor(path: &Path, number: &str) -> bool {
+    fs::canonicalize("/dev/fd").is_ok_and(|folder| path == folder.join(number))
+}
+
+/// Opens an open file again, to write at its end.
+fn reopen(path: &Path) -> io::Result<File> {
+    if is_descriptor(path, "2") {
+        // This handle shares its position in the file with the messages of the log.
+        return Ok(io::stderr().as_fd().try_clone_to_owned()?.into());
+    }
+    File::options().append(true).open(path)
 }
 
 impl PartialFile {

@@ -12,7 +12,7 @@ use lightclient::testing::SyncReport;
 use lightclient::testing::Verified;
 use lightclient::testing::count;
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -382,4 +382,19 @@ fn replacing_a_file_is_a_warning_and_no_clobber_keeps_the_file() {
     let replaced = export(&["--to", "10"]).expect_success();
     assert!(replaced.stderr.contains("existed and was replaced"), "{}", replaced.stderr);
     assert_eq!(fs::metadata(&file).expect("the file").len(), 880);
+}
+
+#[test]
+fn an_export_to_an_open_file_is_added_to_what_it_holds() {
+    let (source, folder) = (mainnet(BINARY), tempfile::tempdir().expect("a folder"));
+    let log = folder.path().join("log");
+    for (name, lines) in [("/dev/stdout", 12), ("/proc/self/fd/1", 12), ("/dev/stderr", 13)] {
+        fs::write(&log, "held before\n").expect("a file");
+        let open = || File::options().append(true).open(&log).expect("the file");
+        let mut command = source.command(&["export", "csv", name, "--to", "9"]);
+        assert!(command.stdout(open()).stderr(open()).status().expect("it runs").success());
+        let text = fs::read_to_string(&log).expect("the file");
+        assert!(text.starts_with("held before\nheight,"), "{name}: {text}");
+        assert_eq!(text.lines().count(), lines, "{name}: {text}");
+    }
 }
