@@ -132,16 +132,16 @@ impl<S: HeaderStore> Importer<S> {
     /// # Errors
     /// The same, or the file contradicts the header.
     pub fn push_claimed(&mut self, header: Header, claim: Claim) -> Result<bool, ImportError> {
-        if !mem::replace(&mut self.begun, true) {
+        // Files that were joined with `cat` have genesis more than once. The headers of one batch follow each other.
+        if !mem::replace(&mut self.begun, true) || header == self.options.params.genesis {
+            self.judge()?;
             self.next = self.place_first(&header)?;
         }
         if self.next.zip(self.options.to).is_some_and(|(next, to)| next > to) {
             return Ok(true);
         }
-        let passed = match self.next {
-            Some(height) => height == 0 || height < self.options.from,
-            None => false,
-        };
+        let from = self.options.from.max(1);
+        let passed = self.next.is_some_and(|height| height < from);
         self.next = self.next.map(|height| height.saturating_add(1));
         self.pushed += 1;
         if passed {

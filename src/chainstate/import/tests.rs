@@ -90,3 +90,17 @@ fn a_header_whose_parent_is_damaged_has_the_height_that_the_order_of_the_file_su
     let error = importer.end().unwrap_err();
     assert!(is_rejected_at(&error, 6), "{error}");
 }
+
+#[test]
+fn genesis_in_the_middle_of_a_file_begins_the_chain_again() {
+    let (genesis, trunk) = (params(Network::Regtest).genesis, trunk(10));
+    let mut importer = importer();
+    for header in [&[genesis], &trunk[..5], &[genesis], &trunk[..]].concat() {
+        assert!(!importer.push(header).unwrap());
+    }
+    importer.end().unwrap();
+    assert_eq!((importer.height(), importer.finish().unwrap().headers_added), (10, 10));
+    let bad = [&[genesis], &trunk[..5], &[genesis, without_work(genesis.hash())]].concat();
+    let error = refusal(&bad, Some(1));
+    assert!(is_rejected_at(&error, 1), "{error}");
+}
