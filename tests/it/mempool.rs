@@ -99,9 +99,9 @@ fn json_has_the_keys_of_decoderawtransaction_and_full_prints_all_fields() {
     let expected =
         ["hash", "locktime", "size", "time", "txid", "version", "vin", "vout", "vsize", "weight"];
     assert_eq!(keys, expected);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    let ago = now - u128::from(lines[0]["time"].as_u64().unwrap());
-    assert!(ago < PATIENCE.as_millis(), "{ago} ms ago");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let ago = now - lines[0]["time"].as_u64().unwrap();
+    assert!(ago < PATIENCE.as_secs(), "{ago} s ago");
     assert_eq!(lines[1]["vout"][0]["value"], json!(2e-8));
     let script = &lines[1]["vout"][0]["scriptPubKey"];
     let address = script["address"].as_str().unwrap();

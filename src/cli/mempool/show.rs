@@ -28,7 +28,7 @@ pub(super) struct ShowOptions {
 /// What `mempool --json` prints for a transaction.
 #[derive(Serialize)]
 struct SeenTx {
-    /// When the transaction came, in milliseconds since 1970.
+    /// When the transaction came, in Unix seconds.
     time: u64,
     #[serde(flatten)]
     info: TxInfo,
@@ -54,12 +54,12 @@ impl TxFormatter {
     /// milliseconds since 1970.
     pub(super) fn transaction(&self, tx: TxView<'_>, time: u64) -> String {
         let ShowOptions { json, color, full } = self.options;
+        let time = time / 1000;
         if json {
             let seen = SeenTx { time, info: TxInfo::new(tx, self.network) };
             let line = serde_json::to_string(&seen).expect("text keys and numbers make JSON");
             return line + "\n";
         }
-        let time = time / 1000;
         if full {
             let fields = FieldList::default()
                 .with("time", format!("{time}  {} UTC", format::utc(time)))
