@@ -10,6 +10,10 @@ pub(crate) struct UnixTime(pub i64);
 /// A number with this many digits is a year.
 const YEAR_DIGITS: usize = 4;
 
+/// A number with this many digits is a date, YYYYMMDD, if there is such a date. As Unix seconds it would be before 1974,
+/// and so before every block.
+const DATE_DIGITS: usize = 8;
+
 /// A number of at least this size is taken as milliseconds. As seconds it would be in the year 5138.
 const MIN_MILLISECONDS: i64 = 100_000_000_000;
 
@@ -93,9 +97,14 @@ fn from_number(text: &str, number: i64) -> Result<UnixTime, ParseTimeError> {
     }
     if text.len() == YEAR_DIGITS {
         let date = date(&format!("{text}-01"))?;
-        return Ok(UnixTime(date.and_time(NaiveTime::MIN).and_utc().timestamp()));
+        return Ok(start_of(date));
     }
-    Ok(UnixTime(number))
+    let date = NaiveDate::parse_from_str(text, "%Y%m%d").ok().filter(|_| text.len() == DATE_DIGITS);
+    Ok(date.map_or(UnixTime(number), start_of))
+}
+
+fn start_of(date: NaiveDate) -> UnixTime {
+    UnixTime(date.and_time(NaiveTime::MIN).and_utc().timestamp())
 }
 
 /// Removes the name of the UTC time zone from the end of the text.
@@ -173,7 +182,12 @@ mod tests {
         for text in ["2009-01-03 18:15", "2009-01-03T18:15Z", "2009-01-03T19:15+01:00"] {
             assert_eq!(text.parse(), Ok(UnixTime(1_231_006_500)), "{text}");
         }
-        assert_eq!("2009-01-03".parse(), Ok(UnixTime(1_230_940_800)));
+        for text in ["2009-01-03", "20090103"] {
+            assert_eq!(text.parse(), Ok(UnixTime(1_230_940_800)), "{text}");
+        }
+        for (text, seconds) in [("20091301", 20_091_301), ("-2009010", -2_009_010), ("0", 0)] {
+            assert_eq!(text.parse(), Ok(UnixTime(seconds)), "{text}");
+        }
         for text in ["2009", "2009-01", "2009-01-01", "2009-1-1", "2009-01-01 UTC"] {
             assert_eq!(text.parse(), Ok(UnixTime(1_230_768_000)), "{text}");
         }

@@ -11,7 +11,8 @@ pub(crate) fn number(text: &str) -> Option<i64> {
     match (from_tip, text.strip_prefix('-')) {
         (Some(_), _) if text.len() == 3 => Some(TIP),
         (Some(_), _) => TIP.checked_sub(digits(text[3..].trim_start().strip_prefix('-')?.trim())?),
-        (None, Some(rest)) => digits(rest).map(|number| -number),
+        // -1 is the tip, so -0 is nothing.
+        (None, Some(rest)) => digits(rest).filter(|number| *number > 0).map(|number| -number),
         (None, None) => digits(text),
     }
 }
@@ -62,6 +63,7 @@ mod tests {
             ("tip6", None),
             ("tip--6", None),
             ("--6", None),
+            ("-0", None),
             ("+6", None),
             ("", None),
             ("99999999999999999999", None),
