@@ -47,7 +47,9 @@ pub(super) fn layer_of_file(
             let (path, key) = (path.to_owned(), key.clone());
             return Err(ConfigError::UnknownKey { path, key, known: KEYS });
         }
-        let set = texts(value).and_then(|values| layer.set(key, &values));
+        let set = refuse_decimal(key, value)
+            .and_then(|()| texts(value))
+            .and_then(|values| layer.set(key, &values));
         set.map_err(|source| ConfigError::FileValue {
             path: path.to_owned(),
             key: key.clone(),
@@ -56,6 +58,20 @@ pub(super) fn layer_of_file(
     }
     let layer = layer.with_signet().map_err(ConfigError::ChallengeOf)?;
     Ok(relative_to_file(expand_homes(layer, home)?, path))
+}
+
+/// Settings that are hex digits.
+const HEX_KEYS: [&str; 3] = ["min-chain-work", "signet-challenge", "listen-services"];
+
+/// Refuses an integer where hex digits are expected: TOML reads `100` as decimal and `0x100` as 256, and neither is what
+/// the same digits mean in a flag.
+fn refuse_decimal(key: &str, value: &toml::Value) -> Result<(), ValueError> {
+    match value {
+        toml::Value::Integer(number) if HEX_KEYS.contains(&key) && !(0..10).contains(number) => {
+            Err(ValueError::new("hex digits in quotes, as \"0x100\"", &number.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns the text of a value, or the texts of the items of a list.

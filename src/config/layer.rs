@@ -119,6 +119,27 @@ impl Layer {
         Ok(())
     }
 
+    /// Returns whether this layer sets the setting `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        match key {
+            "network" => self.network.is_some(),
+            "signet-challenge" => self.signet_challenge.is_some(),
+            "data-dir" => self.data_dir.is_some(),
+            "connect" => self.connect.is_some(),
+            "add-peer" => self.add_peer.is_some(),
+            "peers" => self.peers.is_some(),
+            "hints" => self.hints.is_some(),
+            "min-chain-work" => self.min_chain_work.is_some(),
+            "timeout" => self.timeout.is_some(),
+            "no-dns" => self.no_dns.is_some(),
+            "dns-server" => self.dns_server.is_some(),
+            "proxy" => self.proxy.is_some(),
+            "color" => self.color.is_some(),
+            "log-format" => self.log_format.is_some(),
+            _ => self.serve.has(key),
+        }
+    }
+
     /// Returns this layer with signet as the network if it has a signet challenge.
     ///
     /// # Errors
@@ -204,7 +225,8 @@ mod tests {
             assert!(KEYS.contains(&key), "{key}");
             let mut layer = Layer::default();
             layer.set(key, &[good.to_owned()]).unwrap();
-            assert_ne!(layer, Layer::default(), "{key}");
+            let set: Vec<_> = KEYS.iter().filter(|known| layer.has(known)).collect();
+            assert_eq!(set, [&key]);
             if let Some(bad) = bad {
                 assert_eq!(layer.set(key, &[bad.to_owned()]).unwrap_err().got, bad, "{key}");
             }

@@ -102,7 +102,8 @@ pub(crate) fn load(sources: Sources<'_>) -> Result<AppConfig, ConfigError> {
         value.filter(|value| !value.is_empty())
     };
     let home = (sources.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    let environment = environment(&variable)?.with_signet().map_err(ConfigError::ChallengeOf)?;
+    let environment =
+        environment(&variable, &sources.flags)?.with_signet().map_err(ConfigError::ChallengeOf)?;
     let flags = sources.flags.with_signet().map_err(ConfigError::ChallengeOf)?;
     let above = expand_homes(flags.over(environment), home.as_deref())?;
     let named = sources.file.or_else(|| variable("CONFIG").map(PathBuf::from));
@@ -116,6 +117,15 @@ pub(crate) fn load(sources: Sources<'_>) -> Result<AppConfig, ConfigError> {
     };
     let below = file.map(|path| file_layer(&path, home.as_deref())).transpose()?;
     complete(above.over(below.unwrap_or_default()), named)
+}
+
+/// Returns the settings for a command that reads no settings but its flags, and has no use for a data folder.
+///
+/// # Errors
+/// None: the only missing setting without a default is the data folder.
+pub(crate) fn only_flags(flags: Layer) -> Result<AppConfig, ConfigError> {
+    let data_dir = flags.data_dir.clone().or_else(|| Some(PathBuf::new()));
+    complete(Layer { data_dir, ..flags }, None)
 }
 
 /// Fills in the defaults.
@@ -152,11 +162,15 @@ fn complete(layer: Layer, file: Option<PathBuf>) -> Result<AppConfig, ConfigErro
     })
 }
 
-/// Returns the settings from the environment.
-fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer, ConfigError> {
+/// Returns the settings from the environment, except those that flags set: a wrong variable is no error if a flag
+/// overrides it.
+fn environment(
+    variable: &dyn Fn(&str) -> Option<OsString>,
+    flags: &Layer,
+) -> Result<Layer, ConfigError> {
     let mut layer = Layer::default();
     let name_of = |name: &str| format!("{VARIABLE_PREFIX}{name}");
-    for key in KEYS {
+    for key in KEYS.iter().filter(|key| !flags.has(key)) {
         let name = key.replace('-', "_").to_uppercase();
         let Some(value) = variable(&name) else { continue };
         let Some(text) = value.to_str() else {
@@ -227,6 +241,15 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_variable_is_no_error_if_a_flag_overrides_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let wrong = [("LIGHTCLIENT_PEERS", "abc")];
+        let flags = Layer { peers: Some(PeerCount(3)), ..Layer::default() };
+        assert_eq!(loaded(folder.path(), flags, &wrong).unwrap().peers, PeerCount(3));
+        assert!(loaded(folder.path(), Layer::default(), &wrong).is_err());
+    }
+
+    #[test]
     fn a_signet_challenge_from_any_source_chooses_its_signet() {
         let folder = tempfile::tempdir().unwrap();
         let challenge = || Layer { signet_challenge: "51".parse().ok(), ..Layer::default() };
@@ -259,6 +282,11 @@ mod tests {
         };
         assert!(message("peer = 3").contains("unknown key \"peer\": the keys are network"));
         assert!(message("peers = 0").contains("peers: expected a number from 1 to 125, got \"0\""));
+        for (text, got) in [("100", "100"), ("0x100", "256")] {
+            let told = message(&format!("min-chain-work = {text}"));
+            let said = format!("expected hex digits in quotes, as \"0x100\", got \"{got}\"");
+            assert!(told.contains(&said), "{told}");
+        }
         assert!(message("peers = 3\n= 4").contains("line 2"));
         assert!(!message("peers = 3\n= 4").contains('\n'));
         assert!(

@@ -24,12 +24,9 @@ impl FromStr for Proxy {
             text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
         });
         let rest = &text[scheme.map_or(0, |scheme| scheme.len())..];
-        let (login, address) = match rest.rsplit_once('@') {
-            Some((login, address)) => {
-                (Some(Box::new(read_login(login).ok_or_else(error)?)), address)
-            }
-            None => (None, rest),
-        };
+        let (login, address) = split_login(rest);
+        let login = login.map(|login| read_login(login).map(Box::new).ok_or_else(error));
+        let login = login.transpose()?;
         let address = match address.strip_prefix("unix:") {
             Some("") => return Err(error()),
             Some(path) => ProxyAddress::Unix(PathBuf::from(path)),
@@ -43,6 +40,17 @@ impl FromStr for Proxy {
             }
         };
         Ok(Self { address, login })
+    }
+}
+
+/// Splits `USER:PASSWORD@ADDRESS`. A path after `unix:` may have an `@` too.
+fn split_login(text: &str) -> (Option<&str>, &str) {
+    if text.starts_with("unix:") {
+        return (None, text);
+    }
+    match text.find("@unix:").or_else(|| text.rfind('@')) {
+        Some(at) => (Some(&text[..at]), &text[at + 1..]),
+        None => (None, text),
     }
 }
 
@@ -103,6 +111,9 @@ mod tests {
             ("socks5://alice:p@ss:w@[::1]:1", "[::1]:1", login("alice", "p@ss:w")),
             ("socks5://al%40ce:100%25%zz@h:1", "h:1", login("al@ce", "100%%zz")),
             ("unix:/run/tor/socks", "unix:/run/tor/socks", None),
+            ("unix:/path/with@sign", "unix:/path/with@sign", None),
+            ("unix:@abstract", "unix:@abstract", None),
+            ("a:b@unix:/with@sign", "unix:/with@sign", login("a", "b")),
             ("a:b@unix:/run/tor/socks", "unix:/run/tor/socks", login("a", "b")),
         ] {
             assert_eq!(parsed(text), (place.to_owned(), expected), "{text}");

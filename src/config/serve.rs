@@ -178,6 +178,26 @@ impl ServeLayer {
         Ok(true)
     }
 
+    /// Returns whether this layer sets the setting `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        match key {
+            "rpc-bind" => self.rpc_bind.is_some(),
+            "rpc-port" => self.rpc_port.is_some(),
+            "rpc-allow-host" => self.rpc_allow_host.is_some(),
+            "rpc-user" => self.rpc_user.is_some(),
+            "rpc-password" => self.rpc_password.is_some(),
+            "rpc-auth" => self.rpc_auth.is_some(),
+            "rpc-cookie-file" => self.rpc_cookie_file.is_some(),
+            "listen" => self.listen.is_some(),
+            "listen-services" => self.listen_services.is_some(),
+            "rest" => self.rest.is_some(),
+            "page" => self.page.is_some(),
+            "block-notify" => self.block_notify.is_some(),
+            "reorg-notify" => self.reorg_notify.is_some(),
+            _ => false,
+        }
+    }
+
     /// Returns this layer, with the settings that it does not set taken from the layer below.
     pub(super) fn over(self, below: Self) -> Self {
         Self {
