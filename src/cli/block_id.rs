@@ -1,5 +1,6 @@
 //! Parses the names of blocks and headers on the command line.
 
+use super::hex_arg::without_0x;
 use super::spelling::MINUS;
 use crate::format::{is_number, number};
 use crate::primitives::{BlockHash, Txid};
@@ -106,10 +107,6 @@ fn parse_hash<H: FromStr>(text: &str) -> Result<H, HashArgError> {
 /// As [`parse_hash`].
 pub(super) fn txid(text: &str) -> Result<Txid, HashArgError> {
     parse_hash(text.trim())
-}
-
-fn without_0x(text: &str) -> &str {
-    text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text)
 }
 
 /// Returns whether the text looks like a hash: a word of letters and digits that starts with `0x`, has at least 40
@@ -225,7 +222,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<HeaderQuery>().unwrap_err().to_string(), error, "{text}");
         }
-        for text in ["genesis", "", "1,00", "12,345,67", ",123", "1,234_567", "tip+1", "1.5"] {
+        for text in ["genesis", "", "-0", "1,00", "12,345,67", ",123", "1,234_567", "tip+1", "1.5"]
+        {
             assert_eq!(text.parse::<HeaderQuery>(), Err(ParseBlockIdError::Other), "{text}");
         }
         let end = "1..x".parse::<HeaderQuery>().unwrap_err().to_string();

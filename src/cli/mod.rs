@@ -15,6 +15,7 @@ pub(crate) mod export;
 mod follow;
 mod global;
 mod heights;
+mod hex_arg;
 mod http_server;
 pub(crate) mod import;
 mod interrupt;
@@ -171,6 +172,12 @@ impl CliCommand {
         }
     }
 
+    /// Returns whether the environment and a settings file matter to the command. Packages run the others when they are
+    /// built.
+    fn reads_settings(&self) -> bool {
+        !matches!(self, Self::Completions(_) | Self::Man(_))
+    }
+
     fn run(self, context: &mut CommandContext) -> Result<(), CliError> {
         match self {
             Self::Query(args) => query::run(&args, context),
@@ -266,7 +273,11 @@ fn run(cli: Cli, color: &mut ColorChoice, wording: &mut Wording) -> Result<(), C
     let flags = cli.command.layer().over(cli.global.layer()?);
     let file = cli.global.config.clone();
     let sources = Sources { flags: flags.clone(), file, variable: &|name| env::var_os(name) };
-    let config = config::load(sources)?;
+    let config = if cli.command.reads_settings() {
+        config::load(sources)?
+    } else {
+        config::only_flags(flags.clone())?
+    };
     *color = config.color;
     *wording = advice::wording(&config, &flags);
     let mut context = CommandContext::new(config, &cli.global, wording.clone());

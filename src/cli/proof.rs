@@ -2,6 +2,7 @@
 
 use super::block::BLOCK_TIMEOUT;
 use super::block_id::{BlockId, txid};
+use super::hex_arg::hex_digits;
 use super::request::{Downloaded, download};
 use super::stored::warn_if_on_side_branch;
 use super::{CliError, CommandContext, PeerPoolArgs};
@@ -18,8 +19,9 @@ use std::io::{self, Read};
 use std::path::Path;
 
 const AFTER_VERIFY: &str = "\
-A proof is what `bitcoin-cli gettxoutproof` and `lightclient proof create` print. It is given as hex digits, as a file \
-of hex digits or raw bytes, or on standard input (-). Its block must be on the stored best chain.
+A proof is what `bitcoin-cli gettxoutproof` and `lightclient proof create` print. It is given as hex digits, with or \
+without 0x or quotes, as a file of hex digits or raw bytes, or on standard input (-). Its block must be on the stored \
+best chain.
 
 All checks of Bitcoin Core are made except one: a header does not tell how many transactions its block has, so \
 the number that the proof claims is printed (with --json: `transactions` and `caveat`). A proof that claims too few can \
@@ -200,22 +202,42 @@ fn fields(result: &ProofReport, proof: &CheckedProof) -> FieldList {
 fn read(proof: &OsStr) -> Result<Vec<u8>, CliError> {
     let path = Path::new(proof);
     let file_error = |source| CliError::File { doing: "read", path: path.to_owned(), source };
-    let bytes = if proof == "-" {
-        read_all(io::stdin().lock()).map_err(file_error)?
+    let (name, bytes) = if proof == "-" {
+        ("standard input".to_owned(), read_all(io::stdin().lock()).map_err(file_error)?)
     } else if path.exists() {
         // The path need not be a regular file: it may be a pipe.
-        read_all(File::open(path).map_err(file_error)?).map_err(file_error)?
+        let bytes = read_all(File::open(path).map_err(file_error)?).map_err(file_error)?;
+        (path.display().to_string(), bytes)
     } else {
-        let digits = proof.to_str().map(str::trim).unwrap_or_default();
-        return hex::decode(digits).map_err(|error| {
-            let name: String = proof.to_string_lossy().chars().take(MAX_REPEATED).collect();
-            CliError::Usage(format!(
-                "{name:?} is neither a file nor a proof in hex digits: {error}"
-            ))
-        });
+        return of_argument(&proof.to_string_lossy()).map_err(CliError::Usage);
     };
-    let digits = str::from_utf8(&bytes).ok().and_then(|text| hex::decode(text.trim()).ok());
-    Ok(digits.unwrap_or(bytes))
+    bytes_or_digits(bytes).map_err(|problem| CliError::Failed(format!("{name} {problem}")))
+}
+
+fn of_argument(text: &str) -> Result<Vec<u8>, String> {
+    let digits = hex_digits(text);
+    if digits.is_empty() {
+        return Err(
+            "the proof is empty: give hex digits, a file, or - for standard input".to_owned()
+        );
+    }
+    hex::decode(digits).map_err(|error| {
+        let name: String = text.chars().take(MAX_REPEATED).collect();
+        format!("{name:?} is neither a file nor a proof in hex digits: {error}")
+    })
+}
+
+/// Decodes bytes that are hex digits, and returns others as they are. A proof is not text: the number of transactions in
+/// it has zero bytes.
+fn bytes_or_digits(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+    let is_text = |text: &&str| text.chars().all(|c| !c.is_control() || c.is_whitespace());
+    let Some(text) = str::from_utf8(&bytes).ok().filter(is_text) else { return Ok(bytes) };
+    match hex_digits(text) {
+        "" => Err("is empty: a proof as hex digits or raw bytes expected".to_owned()),
+        digits => hex::decode(digits).map_err(|error| {
+            format!("has neither a proof in hex digits nor in raw bytes: {error}")
+        }),
+    }
 }
 
 fn read_all(source: impl Read) -> io::Result<Vec<u8>> {

@@ -1,5 +1,6 @@
 //! `lightclient tx send` announces a transaction, and sends it to the peers that request it.
 
+use super::hex_arg::hex_digits;
 use super::request::{fetch_options, request};
 use super::{CliError, CommandContext, PeerPoolArgs};
 use crate::config::Layer;
@@ -94,7 +95,11 @@ fn peers(count: usize) -> String {
 fn read(argument: &str) -> Result<Transaction, CliError> {
     let text = if argument == "-" { read_input()? } else { argument.to_owned() };
     let wrong = |reason: String| CliError::Usage(format!("no transaction as hex digits: {reason}"));
-    let bytes = hex::decode(text.trim()).map_err(|error| wrong(error.to_string()))?;
+    let digits = hex_digits(&text);
+    if digits.is_empty() {
+        return Err(wrong("the input is empty".to_owned()));
+    }
+    let bytes = hex::decode(digits).map_err(|error| wrong(error.to_string()))?;
     Transaction::decode(bytes).map_err(|error| wrong(error.to_string()))
 }
 

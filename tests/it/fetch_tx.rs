@@ -220,16 +220,39 @@ fn a_proof_is_read_from_the_command_line_a_file_or_standard_input() {
         assert_eq!(program.run(&args).expect_success().json(), expected);
     }
     // A pipe can be read by its name too, as the shell's `<(…)` passes it.
-    for name in ["-", "/dev/stdin"] {
-        let piped = program.run_with_input(&["proof", "verify", name, "--json"], both.as_bytes());
-        assert_eq!(piped.expect_success().json(), expected);
+    let verify = |name, input: &str| {
+        program.run_with_input(&["proof", "verify", name, "--json"], input.as_bytes())
+    };
+    let quoted = program.run(&[&create[..], &["--json"]].concat()).expect_success().stdout;
+    assert!(quoted.starts_with('"'), "{quoted}");
+    for (name, input) in [("-", &both), ("/dev/stdin", &both), ("-", &quoted)] {
+        assert_eq!(verify(name, input).expect_success().json(), expected);
     }
+    let prefixed = format!("0x{}", both.trim());
+    assert_eq!(verify(&prefixed, "").expect_success().json(), expected);
+}
+
+#[test]
+fn input_that_is_no_proof_is_named_and_described() {
+    let program = light_client(BINARY, Network::Regtest);
+    let verify =
+        |input: &[u8]| program.run_with_input(&["proof", "verify", "-"], input).expect_code(1);
+    for (input, said) in [
+        (&b"\n"[..], "standard input is empty: a proof as hex digits or raw bytes expected"),
+        (b"error: no such txid\n", "has neither a proof in hex digits nor in raw bytes: "),
+        (&[0; 40], "the proof is not valid: "),
+    ] {
+        let ended = verify(input);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    let ended = program.run(&["proof", "verify", ""]).expect_code(2);
+    assert!(ended.stderr.contains("the proof is empty: give hex digits"), "{}", ended.stderr);
     let ended = program.run(&["proof", "verify", "prof.hex\x1b[2J"]).expect_code(2);
     let told = "\"prof.hex\\u{1b}[2J\" is neither a file nor a proof in hex digits: ";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
-    let folder = program.data_dir().to_str().unwrap().to_owned();
-    let ended = program.run(&["proof", "verify", &folder]).expect_code(1);
-    assert!(ended.stderr.contains(&folder), "{}", ended.stderr);
+    let folder = env!("CARGO_MANIFEST_DIR");
+    let ended = program.run(&["proof", "verify", folder]).expect_code(1);
+    assert!(ended.stderr.contains(folder), "{}", ended.stderr);
 }
 
 /// Bitcoin Core knows how many transactions its blocks have, and rejects such a proof. A header does not say how many.
