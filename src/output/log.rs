@@ -4,9 +4,10 @@ use super::wording::Wording;
 use anstyle::{AnsiColor, Style};
 use chrono::Utc;
 use indicatif::MultiProgress;
-use serde_json::json;
+use serde_json::{Map, Value};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
@@ -94,13 +95,7 @@ where
     ) -> fmt::Result {
         let level = *event.metadata().level();
         if self.json {
-            let mut text = String::new();
-            context.field_format().format_fields(Writer::new(&mut text), event)?;
-            let now = Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
-            let text = if level > Level::WARN { text } else { self.wording.apply(&text) };
-            let level = level.as_str().to_lowercase();
-            let line = json!({ "time": now, "level": level, "message": text });
-            return writeln!(writer, "{line}");
+            return writeln!(writer, "{}", self.json_line(event));
         }
         let color = level_color(level).filter(|_| writer.has_ansi_escapes());
         let style =
@@ -122,6 +117,47 @@ where
         let mut text = String::new();
         context.field_format().format_fields(Writer::new(&mut text), event)?;
         writeln!(writer, "{}", self.wording.apply(&text))
+    }
+}
+
+impl LineFormat {
+    /// Returns the line for an event: an object with its time, its level, its message if it has one, and its other fields.
+    fn json_line(&self, event: &Event<'_>) -> Value {
+        let level = *event.metadata().level();
+        let mut fields = JsonFields::default();
+        event.record(&mut fields);
+        let mut line = fields.0;
+        if let Some(Value::String(message)) =
+            line.get_mut("message").filter(|_| level <= Level::WARN)
+        {
+            *message = self.wording.apply(message);
+        }
+        let now = Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        line.insert("time".to_owned(), now.into());
+        line.insert("level".to_owned(), level.as_str().to_lowercase().into());
+        line.into()
+    }
+}
+
+/// Collects the fields of an event as JSON.
+#[derive(Default)]
+struct JsonFields(Map<String, Value>);
+
+impl Visit for JsonFields {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").into());
     }
 }
 
@@ -160,5 +196,47 @@ impl Write for LogWriter<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LineFormat, Wording};
+    use serde_json::Value;
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn fields_are_keys_of_a_line_in_json() {
+        let (lines, wording) = (Lines::default(), Wording::new(" --regtest".into(), String::new()));
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt()
+            .event_format(LineFormat { timed: false, dated: false, json: true, wording })
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(log, || {
+            tracing::info!(peer = %"192.0.2.1:8333", size = 8_usize, fields = %"nonce=0a");
+            tracing::warn!("run `lightclient status`");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&lines[0]["peer"], &lines[0]["size"]), (&"192.0.2.1:8333".into(), &8.into()));
+        assert_eq!((&lines[0]["fields"], &lines[0]["level"]), (&"nonce=0a".into(), &"info".into()));
+        assert!(lines[0]["time"].is_string() && lines[0].get("message").is_none(), "{text}");
+        assert_eq!(lines[1]["message"], "run `lightclient status --regtest`");
     }
 }
