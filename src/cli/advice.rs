@@ -8,9 +8,10 @@ use std::path;
 
 /// Returns the wording that adds this run's options to the commands that messages advise.
 ///
-/// The options are the network, the data folder and the settings file, and for `sync` also the peers and the proxy. Peers
-/// and a proxy are repeated only if the command line named them: settings from the environment or a settings file apply
-/// to the next command too. The others are always repeated if chosen, because people paste advice into other shells.
+/// The options are the network, the data folder and the settings file, and for commands that choose their peers also the
+/// peers and the proxy. Peers and a proxy are repeated only if the command line named them: settings from the
+/// environment or a settings file apply to the next command too. The others are always repeated if chosen, because people
+/// paste advice into other shells.
 pub(super) fn wording(config: &AppConfig, flags: &Layer) -> Wording {
     let mut options = String::new();
     // Writing to a String cannot fail.
@@ -27,17 +28,17 @@ pub(super) fn wording(config: &AppConfig, flags: &Layer) -> Wording {
         let file = path::absolute(file).unwrap_or_else(|_| file.clone());
         push(&mut options, "--config", file.as_os_str());
     }
-    let mut for_sync = String::new();
+    let mut for_peers = String::new();
     for peer in flags.connect.iter().flatten() {
-        push(&mut for_sync, "--connect", peer.to_string().as_ref());
+        push(&mut for_peers, "--connect", peer.to_string().as_ref());
     }
     if let Some(proxy) = &flags.proxy {
         // The password is not printed. A command that is pasted with this placeholder fails at the proxy, and does not
         // go around it.
         let login = if proxy.login.is_some() { "USER:PASSWORD@" } else { "" };
-        push(&mut for_sync, "--proxy", format!("{login}{proxy}").as_ref());
+        push(&mut for_peers, "--proxy", format!("{login}{proxy}").as_ref());
     }
-    Wording::new(options, for_sync)
+    Wording::new(options, for_peers)
 }
 
 fn push(options: &mut String, name: &str, value: &OsStr) {

@@ -3,24 +3,44 @@
 use super::CliError;
 use crate::format::{count, number};
 
-/// Returns the height that a number stands for. A negative number counts from the tip, which is -1.
+/// Returns what to do for headers above the tip. While a process syncs in the same folder, another sync cannot start.
+pub(super) fn newer_headers_advice(is_running: bool) -> &'static str {
+    if is_running {
+        "the process that is running in this folder will fetch newer headers"
+    } else {
+        "run `lightclient sync` for newer headers"
+    }
+}
+
+/// Returns the height that a number stands for. A negative number counts from the tip, which is -1. `newer` is the
+/// advice if the height is above the tip.
 ///
 /// # Errors
 /// The chain has no such height.
-pub(super) fn height_from(number: i64, tip: u32) -> Result<u32, CliError> {
+pub(super) fn height_from(number: i64, tip: u32, newer: &str) -> Result<u32, CliError> {
     let height = if number < 0 { i64::from(tip).saturating_add(1 + number) } else { number };
     let stored = u32::try_from(height).ok().filter(|height| *height <= tip);
     stored.ok_or_else(|| {
         let (end, shown) = (count(tip), count(number.unsigned_abs()));
         CliError::NotFound(if number < 0 {
-            format!("-{shown} is before genesis: the stored chain ends at height {end}")
-        } else {
+            // The user may have written either form.
+            let (back, first) = (count(number.unsigned_abs() - 1), count(u64::from(tip) + 1));
             format!(
-                "height {shown} is not stored: the stored chain ends at height {end}; run \
-                `lightclient sync` for newer headers"
+                "-{shown} (tip-{back}) is before genesis: the stored chain ends at height {end}, so its first header \
+                is -{first} (tip-{end})"
             )
+        } else {
+            format!("height {shown} is not stored: the stored chain ends at height {end}; {newer}")
         })
     })
+}
+
+/// Returns the error for a range of which the end is before the start.
+pub(super) fn range_error(from: u32, to: u32) -> String {
+    let (from, to) = (count(from), count(to));
+    format!(
+        "the range ends before it starts: from height {from} to {to}: give the lower height first"
+    )
 }
 
 /// Parses a height of a chain whose end is not known yet, so that negative numbers have no meaning.
@@ -55,11 +75,14 @@ mod tests {
 
     #[test]
     fn negative_numbers_count_from_the_tip() {
-        assert_eq!(height_from(-1, 9).unwrap(), 9);
-        assert_eq!(height_from(-10, 9).unwrap(), 0);
-        assert_eq!(height_from(9, 9).unwrap(), 9);
+        assert_eq!(height_from(-1, 9, "").unwrap(), 9);
+        assert_eq!(height_from(-10, 9, "").unwrap(), 0);
+        assert_eq!(height_from(9, 9, "").unwrap(), 9);
         for number in [10, -11, i64::MAX, i64::MIN] {
-            assert!(matches!(height_from(number, 9), Err(CliError::NotFound(_))), "{number}");
+            assert!(matches!(height_from(number, 9, ""), Err(CliError::NotFound(_))), "{number}");
         }
+        let before = height_from(-1001, 999, "").unwrap_err().to_string();
+        assert!(before.starts_with("-1,001 (tip-1,000) is before genesis: "), "{before}");
+        assert!(before.ends_with("so its first header is -1,000 (tip-999)"), "{before}");
     }
 }

@@ -1,6 +1,6 @@
 //! `lightclient import` reads headers from a file, and checks them as if a peer had sent them.
 
-use super::heights::file_height;
+use super::heights::{file_height, range_error};
 use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
 use super::value_parsers;
@@ -60,7 +60,7 @@ pub(crate) struct ImportArgs {
     #[arg(allow_negative_numbers = true)]
     from: u32,
     /// Skip this many bytes at the beginning of the file
-    #[arg(long, value_name = "BYTES", default_value = "0")]
+    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = value_parsers::whole_number)]
     skip: u64,
     /// Stop after this height
     #[arg(long, value_name = "HEIGHT", value_parser = file_height, allow_negative_numbers = true)]
@@ -83,6 +83,9 @@ impl ImportArgs {
 pub(super) fn run(args: &ImportArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let started = Instant::now();
     let format = format_of(args)?;
+    if let Some(to) = args.to.filter(|to| *to < args.from) {
+        return Err(CliError::Usage(range_error(args.from, to)));
+    }
     let options = options(args, context)?;
     let min_work = min_chain_work(&context.config);
     let mut file = HeaderFile::open(&args.file, format, args.skip)

@@ -205,7 +205,7 @@ fn print(summary: &Summary, elapsed: Duration, out: &mut Output) -> Result<(), C
         return Ok(out.json(summary)?);
     }
     let Summary { address, sent, received, .. } = summary;
-    let lost = (sent - received) * 100 / (*sent).max(1);
+    let lost = percent_lost(*sent, *received);
     out.line(&format!(
         "\n--- {address} ping statistics ---\n{} sent, {received} answered, {lost} % lost, time {} ms",
         counted(*sent, "ping"),
@@ -215,6 +215,12 @@ fn print(summary: &Summary, elapsed: Duration, out: &mut Output) -> Result<(), C
         out.line(&format!("round trip min/avg/max = {min:.3}/{avg:.3}/{max:.3} ms"))?;
     }
     Ok(())
+}
+
+/// Returns the share of lost pings in per cent, rounded to the nearest.
+fn percent_lost(sent: u64, received: u64) -> u64 {
+    let sent = sent.max(1);
+    ((sent - received.min(sent)) * 100 + sent / 2) / sent
 }
 
 fn check_success(end: PingEnd, summary: &Summary) -> Result<(), CliError> {
@@ -227,5 +233,18 @@ fn check_success(end: PingEnd, summary: &Summary) -> Result<(), CliError> {
             Err(CliError::Failed(format!("{} did not answer any ping", summary.address)))
         }
         PingEnd::Done => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent_lost;
+
+    #[test]
+    fn the_share_of_lost_pings_is_rounded() {
+        let cases = [(3, 1, 67), (3, 2, 33), (3, 3, 0), (8, 7, 13), (1, 0, 100), (0, 0, 100)];
+        for (sent, received, percent) in cases {
+            assert_eq!(percent_lost(sent, received), percent, "{received} of {sent}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `lightclient query` prints stored headers by height, hash, range or time.
 
 use super::block_id::HeaderQuery;
+use super::heights::newer_headers_advice;
 use super::stored::{header_at, height_text, resolve_range};
 use super::time_arg::check_past;
 use super::{CliError, CommandContext};
@@ -22,8 +23,8 @@ WHAT is one of
   100..199          a range, both ends included
   -10.., ..9, ..    the last ten, the first ten, everything
 
-TIME is in UTC: 2009, 2009-01, 2009-01-12, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", RFC 3339 with an offset, or \
-Unix seconds. Missing parts are the first possible: a date alone means its first second. Block times are not strictly \
+TIME is in UTC: 2009, 2009-01, 2009-01-12, 20090112, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", RFC 3339 with an \
+offset, or Unix seconds. Missing parts are the first possible: a date alone means its first second. Block times are not strictly \
 increasing: the result is the highest block whose time is at or before TIME.
 
 Examples:
@@ -90,9 +91,10 @@ fn height_at(reader: &mut ChainReader, tip: u32, time: UnixTime) -> Result<u32, 
             check_past(time, unix_now().into())?;
         }
         warn!(
-            "the stored chain ends at height {} ({} UTC): a later block may be closer, run `lightclient sync`",
+            "the stored chain ends at height {} ({} UTC): a later block may be closer, {}",
             format::count(tip),
-            format::utc(u64::from(end))
+            format::utc(u64::from(end)),
+            newer_headers_advice(reader.is_remote())
         );
     }
     Ok(found)

@@ -1,5 +1,6 @@
 //! `lightclient status` prints the state of the stored chain.
 
+use super::heights::newer_headers_advice;
 use super::span::span;
 use super::sync::min_chain_work;
 use super::{CliError, CommandContext};
@@ -86,7 +87,8 @@ pub(super) fn run(args: &StatusArgs, context: &mut CommandContext) -> Result<(),
     if out.is_json() {
         out.json(&status)?;
     } else {
-        let low_work = status.low_work.then(|| out.wording().apply(&low_work_text(&min_work)));
+        let low_work =
+            status.low_work.then(|| out.wording().apply(&low_work_text(&min_work, status.running)));
         let fields = fields(&status, &info, network, low_work);
         out.text(&fields.render(out.has_color()))?;
     }
@@ -97,10 +99,11 @@ fn check_age(status: &Status, max_age: Option<Duration>) -> Result<(), CliError>
     let age = u64::try_from(status.tip_age_s).unwrap_or(0);
     match max_age {
         Some(max_age) if age > max_age.as_secs() => Err(CliError::Failed(format!(
-            "the tip, at height {}, is {} old, more than {}: run `lightclient sync`",
+            "the tip, at height {}, is {} old, more than {}: {}",
             format::count(status.height),
             format::span(age),
-            format::span(max_age.as_secs())
+            format::span(max_age.as_secs()),
+            newer_headers_advice(status.running)
         ))),
         _ => Ok(()),
     }
@@ -172,8 +175,9 @@ fn fields(
         .with("running", running_text(info))
 }
 
-fn low_work_text(min_work: &Work) -> String {
-    format!("below the minimum of {min_work:#}: not the whole chain, run `lightclient sync`")
+fn low_work_text(min_work: &Work, is_running: bool) -> String {
+    let advice = newer_headers_advice(is_running);
+    format!("below the minimum of {min_work:#}: not the whole chain, {advice}")
 }
 
 /// Returns a text for an age in seconds.

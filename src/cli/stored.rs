@@ -2,7 +2,7 @@
 
 use super::CliError;
 use super::block_id::BlockId;
-use super::heights::height_from;
+use super::heights::{height_from, newer_headers_advice, range_error};
 use crate::core_json::HeaderInfo;
 use crate::format;
 use crate::primitives::{BlockHash, Header};
@@ -64,22 +64,21 @@ pub(super) fn resolve_range(
     reader: &mut ChainReader,
     tip: u32,
 ) -> Result<(u32, u32), CliError> {
+    let newer = newer_headers_advice(reader.is_remote());
     let mut height = |end: Option<BlockId>, default: u32| match end {
         None => Ok(default),
-        Some(BlockId::Height(number)) => height_from(number, tip),
+        Some(BlockId::Height(number)) => height_from(number, tip, newer),
         Some(BlockId::Hash(hash)) => match header_of(reader, tip, &hash)?.info {
             info if info.confirmations > 0 => Ok(info.height),
             _ => Err(CliError::Usage(format!(
-                "block {hash} is on a side branch: a range is of the best chain"
+                "block {hash} is on a side branch: a range is of the best chain, so give a height or a hash of that, \
+                or query this block alone"
             ))),
         },
     };
     let (from, to) = (height(from, 0)?, height(to, tip)?);
     if from > to {
-        let (from, to) = (format::count(from), format::count(to));
-        return Err(CliError::Usage(format!(
-            "the range ends before it starts: from height {from} to {to}"
-        )));
+        return Err(CliError::Usage(range_error(from, to)));
     }
     Ok((from, to))
 }
@@ -112,7 +111,10 @@ impl BlockId {
     /// As [`header_at`].
     pub(super) fn find(self, reader: &mut ChainReader, tip: u32) -> Result<ShownHeader, CliError> {
         match self {
-            Self::Height(height) => header_at(reader, tip, height_from(height, tip)?),
+            Self::Height(number) => {
+                let newer = newer_headers_advice(reader.is_remote());
+                header_at(reader, tip, height_from(number, tip, newer)?)
+            }
             Self::Hash(hash) => header_of(reader, tip, &hash),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::config::ColorChoice;
 use crate::files::FileFormat;
+use crate::format::number;
 use crate::primitives::{Network, UnknownNetwork};
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use std::ffi::OsStr;
@@ -51,11 +52,35 @@ pub(super) fn color() -> impl TypedValueParser<Value = ColorChoice> {
         .try_map(|name| name.parse::<ColorChoice>())
 }
 
-/// Accepts a whole number above 0.
+/// Accepts a whole number above 0, with or without separators: `5000`, `5,000`.
 ///
 /// # Errors
 /// The text is something else.
 pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
-    let count = text.parse().ok().filter(|count| *count > 0);
+    let count = whole_number(text).ok().filter(|count| *count > 0);
     count.ok_or_else(|| "expected a whole number above 0".to_owned())
+}
+
+/// Accepts a whole number, with or without separators.
+///
+/// # Errors
+/// The text is something else.
+pub(super) fn whole_number(text: &str) -> Result<u64, String> {
+    let count = number(text).and_then(|number| u64::try_from(number).ok());
+    count.ok_or_else(|| "expected a whole number from 0 on".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at_least_one;
+
+    #[test]
+    fn counts_may_have_separators() {
+        for (text, count) in [("7", 7), ("5,000", 5000), ("1_000_000", 1_000_000)] {
+            assert_eq!(at_least_one(text), Ok(count), "{text}");
+        }
+        for text in ["", "0", "-1", "tip", "5,00", "abc"] {
+            assert!(at_least_one(text).is_err(), "{text}");
+        }
+    }
 }

@@ -11,18 +11,22 @@ const RUNNING: &str = "in use by ";
 /// A height with at least this many digits gets separators.
 const MIN_DIGITS: usize = 4;
 
+/// Commands that choose their peers, so that they take `--connect` and `--proxy`.
+const PEER_COMMANDS: [&str; 7] =
+    ["sync", "serve", "peers", "block", "tx", "proof create", "mempool"];
+
 /// Completes messages from lower layers, which know neither the command line nor how numbers are shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wording {
     options: String,
-    sync_options: String,
+    peer_options: String,
 }
 
 impl Wording {
-    /// Makes a wording that adds `options` to every command in a message, and also `sync_options` to `lightclient
-    /// sync`. Both are quoted for a shell, with a space before each option.
-    pub(crate) fn new(options: String, sync_options: String) -> Self {
-        Self { options, sync_options }
+    /// Makes a wording that adds `options` to every command in a message, and also `peer_options` to commands that choose
+    /// their peers. Both are quoted for a shell, with a space before each option.
+    pub(crate) fn new(options: String, peer_options: String) -> Self {
+        Self { options, peer_options }
     }
 
     /// Completes the commands and heights in a message.
@@ -43,14 +47,19 @@ impl Wording {
             };
             out.push_str(command);
             out.push_str(&self.options);
-            if command.starts_with("sync") {
-                out.push_str(&self.sync_options);
+            if takes_peers(command) {
+                out.push_str(&self.peer_options);
             }
             out.push('`');
             out.push_str(rest);
         }
         out
     }
+}
+
+fn takes_peers(command: &str) -> bool {
+    let rest = PEER_COMMANDS.iter().find_map(|name| command.strip_prefix(name));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 /// Adds separators to each number that follows the word "height" or "heights".
@@ -119,6 +128,8 @@ mod tests {
                 "`lightclient verify --repair`, then `lightclient sync`",
                 "`lightclient verify --repair --regtest`, then `lightclient sync --regtest --connect a`",
             ),
+            ("see `lightclient tx 00`", "see `lightclient tx 00 --regtest --connect a`"),
+            ("`lightclient txt`", "`lightclient txt --regtest`"),
             ("lightclient sync", "lightclient sync"),
             ("is in use by `lightclient sync`: wait", "is in use by `lightclient sync`: wait"),
             ("an open `lightclient sync", "an open `lightclient sync"),

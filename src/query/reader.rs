@@ -155,6 +155,11 @@ impl ChainReader {
         mem::forget(self);
     }
 
+    /// Returns whether the chain is read from another process, which downloads headers.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self.source, ChainSource::Running(_))
+    }
+
     /// Returns the parameters of the network.
     pub fn params(&self) -> &'static Params {
         self.params

@@ -97,6 +97,9 @@ fn nobody_asks_for_what_all_have_and_that_is_said() {
     let ended = send(&sent, &[&knowing()], &["--timeout", "1"]).expect_code(1);
     let told = format!("transaction {txid} was announced to 1 peer, and none requested it");
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    let (_, advice) = ended.stderr.split_once("`lightclient tx ").unwrap();
+    let (advice, _) = advice.split_once('`').unwrap();
+    assert!(advice.contains(" --connect 127.0.0.1:"), "to the same peer: {advice}");
     assert_eq!(ended.stdout, "");
 
     // Half of the others waits no longer than a second peer may take.
@@ -123,9 +126,11 @@ fn what_is_no_transaction_or_valid_nowhere_is_sent_to_nobody() {
         let args = ["tx", "send", digits, "--no-dns", "--connect", &peer.connect()];
         program.run(&args)
     };
-    for digits in ["zz", "", "02000000000000000000"] {
+    let truncated = "02000000000000000000";
+    for (digits, said) in [("zz", "character 1"), ("", "the input is empty"), (truncated, "")] {
         let ended = send(digits).expect_code(2);
-        assert!(ended.stderr.contains("no transaction as hex digits"), "{}", ended.stderr);
+        let said = format!("no transaction as hex digits: {said}");
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
     }
     let mut wrong = payment(0, 2);
     wrong.output.clear();
@@ -134,7 +139,7 @@ fn what_is_no_transaction_or_valid_nowhere_is_sent_to_nobody() {
     assert_eq!(peer.seen().connections.len(), 0);
     let digits = hex::encode(transaction(4).bytes());
     let args = ["tx", "send", "-", "--no-dns", "--connect", &peer.connect()];
-    program.run_with_input(&args, format!("{digits}\n").as_bytes()).expect_success();
+    program.run_with_input(&args, format!("\"{digits}\"\n").as_bytes()).expect_success();
 }
 
 #[test]

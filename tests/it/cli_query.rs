@@ -76,7 +76,11 @@ fn printed_values_are_accepted_as_arguments() {
     let txid = format!("0X{}", hash.to_uppercase());
     let tx = ["tx", &txid, "--block", "tip-40,000", "--connect", "127.0.0.1:1"];
     let missing = program.run(&tx).expect_code(6);
-    assert!(missing.stderr.contains("-40,001 is before genesis"), "{}", missing.stderr);
+    assert!(
+        missing.stderr.contains("-40,001 (tip-40,000) is before genesis"),
+        "{}",
+        missing.stderr
+    );
 }
 
 #[test]
@@ -192,6 +196,16 @@ fn a_header_beside_the_chain_is_found_by_its_hash() {
             program.run_with_input(&["import", "-", "--format", "bin"], &bytes).expect_success();
     }
     let last = fork.last().expect("a header").hash().to_string();
+    for (range, said) in [
+        (
+            format!("{last}..tip"),
+            "is on a side branch: a range is of the best chain, so give a height",
+        ),
+        ("5..3".to_owned(), "from height 5 to 3: give the lower height first"),
+    ] {
+        let refused = program.run(&["query", &range]).expect_code(2).stderr;
+        assert!(refused.contains(said), "{refused}");
+    }
     let side = info(&program, &last);
     assert_eq!((side.height, side.confirmations), (25, -1));
     assert_eq!(side.previousblockhash, Some(fork[24].hash().to_string()));
@@ -259,7 +273,7 @@ fn the_error_for_a_missing_header_names_the_stored_heights() {
     let hash = "00000000000000000000000000000000000000000000000000000000000000ff";
     for (what, said) in [
         ("32260", "height 32,260 is not stored: the stored chain ends at height 32,259"),
-        ("-32261", "-32,261 is before genesis"),
+        ("-32261", "-32,261 (tip-32,260) is before genesis"),
         ("0..40000", "height 40,000 is not stored"),
         (hash, "no stored header has the hash"),
     ] {

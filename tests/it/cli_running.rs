@@ -101,7 +101,15 @@ fn every_reading_command_gives_the_same_through_the_socket() {
     let status = program.run(&["status", "--json"]).expect_success().json();
     assert_eq!(status["running"], true);
     assert!(status["last_sync"].is_u64(), "it is at the tip: {status}");
-    let _ = program.run(&["query", "32260"]).expect_code(6);
+    // Another sync cannot start while this one runs.
+    for (args, code) in [
+        (&["query", "32260"][..], 6),
+        (&["export", "-", "--format", "bin", "--to", "32260"], 6),
+        (&["status", "--max-age", "1h"], 1),
+    ] {
+        let told = program.run(args).expect_code(code).stderr;
+        assert!(told.contains("running in this folder will fetch newer headers"), "{told}");
+    }
     server.end();
     for ((args, through), local) in commands.iter().zip(through).zip(read()) {
         assert!(through == local, "{args:?}");

@@ -29,6 +29,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["query", "5", "--at", "2009-01-12"], "cannot be used with"),
     (&["query", "--at", "yesterday"], "YYYY-MM-DD"),
     (&["query", "1..x"], "a range is A..B, as 100..200"),
+    (&["query", "--", "-0"], "expected a height, a hash, tip, tip-6, or a negative number"),
     (
         &["query", "tip", "--network", "bitcoin"],
         "unknown network \"bitcoin\": expected mainnet, testnet3",
@@ -70,6 +71,10 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["export", "-", "--format", "csv", "--json"], "leave --json out"),
     (&["import", "a.bin", "--from", "-10"], "is not known before it was read"),
     (&["import", "a.bin", "--to", "tip"], "is not known before it was read"),
+    (
+        &["import", "a.bin", "--from", "10", "--to", "5"],
+        "the range ends before it starts: from height 10 to 5",
+    ),
     (&["import", "csv"], "no file is named: lightclient import csv FILE"),
     (&["import", "-"], "use --format bin, hex, csv or jsonl\n"),
     (
@@ -174,6 +179,24 @@ fn errors_in_settings_name_the_mistake() {
     let with_env = at().env("LIGHTCLIENT_TIMEOUT", "soon");
     told(with_env.run(&["status"]), 2, "environment variable LIGHTCLIENT_TIMEOUT: expected whole");
     told(at().run(&["status", "--config", "gone.toml"]), 2, "configuration file gone.toml");
+}
+
+#[test]
+fn settings_that_are_not_used_may_be_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("lightclient.toml");
+    fs::write(&config, "peers = 0").expect("a file");
+    let wrong = Program::at(env!("CARGO_BIN_EXE_lightclient"), folder.path())
+        .env("LIGHTCLIENT_NETWORK", "bitcoin")
+        .env("LIGHTCLIENT_CONFIG", "gone.toml");
+    for args in [&["completions", "bash"][..], &["man"], &["man", "sync"]] {
+        assert_eq!(wrong.run(args).expect_success().stderr, "", "{args:?}");
+    }
+    fs::remove_file(&config).expect("the file");
+    told(wrong.run(&["status"]), 2, "environment variable LIGHTCLIENT_NETWORK: expected");
+    let wrong = Program::at(env!("CARGO_BIN_EXE_lightclient"), folder.path())
+        .env("LIGHTCLIENT_NETWORK", "bitcoin");
+    told(wrong.run(&["status", "--regtest"]), 6, "nothing is stored yet for regtest");
 }
 
 #[test]
