@@ -43,7 +43,7 @@ impl Tick {
 impl Axis {
     /// Returns an axis for all values from `lowest` to `highest`, with about `count` round numbers as labels.
     ///
-    /// A linear axis starts at 0 unless a value is below. A logarithmic one shows only values above 0.
+    /// A linear axis starts at 0, or at the lowest value if that is below. A logarithmic one shows only values above 0.
     pub(crate) fn fitted(
         lowest: f64,
         highest: f64,
@@ -81,10 +81,11 @@ fn round_step(step: f64) -> f64 {
 fn linear(from: f64, to: f64, count: u32) -> (f64, f64, Vec<f64>) {
     let to = if to > from { to } else { from + 1.0 };
     let step = round_step((to - from) / f64::from(count.max(1)));
-    let first = (from / step).floor();
+    // Adding 0.0 turns -0.0 into 0.0.
+    let first = (from / step).ceil() + 0.0;
     let values = (0..=count * 2 + 2).map(|at| (first + f64::from(at)) * step);
     let headroom = to + (to - from) * 0.06;
-    (first * step, headroom, values.filter(|value| *value <= headroom).collect())
+    (from, headroom, values.filter(|value| *value <= headroom).collect())
 }
 
 fn logarithmic(lowest: f64, highest: f64, count: u32) -> (f64, f64, Vec<f64>) {
@@ -121,10 +122,18 @@ mod tests {
     fn ticks_are_round_numbers() {
         assert_eq!(labels(0.0, 9801.0, Scale::Linear), ["0", "5000", "10000"]);
         assert_eq!(labels(3.0, 7.9, Scale::Linear), ["0", "2", "4", "6", "8"]);
-        assert_eq!(labels(-3.0, 7.9, Scale::Linear), ["-5", "0", "5"]);
+        assert_eq!(labels(-3.0, 7.9, Scale::Linear), ["0", "5"]);
+        assert_eq!(labels(-7.0, 7.9, Scale::Linear), ["-5", "0", "5"]);
         assert_eq!(labels(1.0, 1e14, Scale::Log), ["1", "10000", "100000000", "1000000000000"]);
         assert_eq!(labels(100.0, 140.0, Scale::Log), ["100", "110", "120", "130", "140"]);
         assert!((round_step(0.03) - 0.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_linear_axis_does_not_start_below_all_values() {
+        // The interval that one in ten is below may be a few seconds below zero, because times run backwards.
+        let axis = Axis::fitted(-0.1, 230.0, Scale::Linear, 5, |value| format!("{value} min"));
+        assert_eq!((axis.from, axis.ticks[0].label.as_str()), (-0.1, "0 min"));
     }
 
     proptest! {

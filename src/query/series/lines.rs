@@ -104,10 +104,10 @@ pub(crate) struct VersionRow {
     pub shares: Vec<Sample>,
 }
 
-/// Returns the share of each group of versions in every `span` headers. Groups that hardly occur are left out.
+/// Returns the share of each group of versions in every `span` headers, beginning at multiples of `span` as retarget
+/// periods do. Groups that hardly occur are left out.
 pub(crate) fn version_rows(buckets: &[Bucket], span: u32) -> Vec<VersionRow> {
-    let Some(first) = buckets.first() else { return Vec::new() };
-    let period = |bucket: &Bucket| (bucket.first - first.first % span) / span.max(1);
+    let period = |bucket: &Bucket| bucket.first / span.max(1);
     let periods: Vec<&[Bucket]> = buckets.chunk_by(|a, b| period(a) == period(b)).collect();
     let rows = VersionGroup::ALL.into_iter().map(|group| {
         let shares = periods.iter().map(|period| share(period, group)).collect();
@@ -121,4 +121,26 @@ fn share(period: &[Bucket], group: VersionGroup) -> Sample {
     let having: u32 = period.iter().map(|bucket| u32::from(bucket.versions.of(group))).sum();
     let height = period.first().map_or(0, |bucket| bucket.first);
     Sample { height, value: f64::from(having) / f64::from(headers.max(1)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_rows;
+    use crate::chain::params;
+    use crate::primitives::{Header, Network};
+    use crate::query::series::{BucketBuilder, VersionGroup};
+
+    #[test]
+    fn shares_of_versions_do_not_mix_two_retarget_periods() {
+        let mut collector = BucketBuilder::new(144, None);
+        for height in 1000..6048 {
+            let version = if height < 4032 { 1 } else { 2 };
+            let header = Header { version, ..params(Network::Mainnet).genesis };
+            collector.add(height, &header);
+        }
+        let rows = version_rows(&collector.finish(), 2016);
+        let row = rows.iter().find(|row| row.group == VersionGroup::Number(2)).unwrap();
+        let shares: Vec<_> = row.shares.iter().map(|share| (share.height, share.value)).collect();
+        assert_eq!(shares, [(1000, 0.0), (2016, 0.0), (4032, 1.0)]);
+    }
 }
