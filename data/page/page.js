@@ -26,7 +26,7 @@
 
   // Sections of the page, taken anew from the server
   const load = async (address) => {
-    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(20000) });
     if (!answer.ok) throw new Error(answer.statusText);
     return new DOMParser().parseFromString(await answer.text(), "text/html");
   };
@@ -56,18 +56,49 @@
   };
   const setIcon = (state) => { find("link[rel=icon]").href = `/page/icon-${state}.svg`; };
 
-  // Events
+  // Events. The server sends one at least every 15 seconds.
+  let peers, silence, loss;
+  const showLoss = () => {
+    find("#tip").dataset.state = "stopped";
+    find("#word").textContent = "no answer";
+    find("#sentence").textContent = "The server does not answer: what is shown here may be old.";
+    document.title = `no answer · ${find("#height").textContent} · lightclient`;
+    setIcon("stopped");
+  };
   const listen = () => {
     const events = new EventSource("/events");
-    events.addEventListener("tip", refresh);
-    events.addEventListener("reorganisation", refresh);
-    let peers;
-    events.addEventListener("peers", (event) => {
-      const addresses = JSON.parse(event.data).peers.map((peer) => peer.address + peer.height).join();
+    const retry = () => {
+      events.close();
+      clearTimeout(silence);
+      loss ??= setTimeout(showLoss, 5000);
+      setTimeout(listen, 1000);
+    };
+    const hear = () => {
+      clearTimeout(silence);
+      silence = setTimeout(retry, 45000);
+    };
+    const on = (name, act) => events.addEventListener(name, (event) => { hear(); act(event); });
+    hear();
+    on("error", retry);
+    on("open", () => {
+      if (loss) refresh();
+      clearTimeout(loss);
+      loss = undefined;
+    });
+    on("alive", () => {});
+    on("tip", refresh);
+    on("reorganisation", refresh);
+    on("peers", (event) => {
+      const now = JSON.parse(event.data).peers;
+      const addresses = now.map((peer) => peer.address + peer.height).join();
       if (peers !== undefined && addresses !== peers) refresh();
       peers = addresses;
+      for (const row of all("#peers tr[data-peer]")) {
+        const peer = now.find((peer) => peer.address === row.dataset.peer);
+        if (peer) find(".bytes", row).textContent = peer.bytes_text;
+      }
     });
-    events.addEventListener("progress", (event) => {
+    on("progress", (event) => {
       const now = JSON.parse(event.data), tip = find("#tip");
       if (tip.dataset.state !== now.state) { refresh(); return; }
       find("#sentence").textContent = now.sentence;
@@ -78,7 +109,11 @@
       if (bar && now.estimated_height) bar.value = now.height / now.estimated_height;
     });
   };
-  if ("live" in document.body.dataset) listen();
+  if ("live" in document.body.dataset) {
+    // The icon has to be there once the server is not.
+    new Image().src = "/page/icon-stopped.svg";
+    listen();
+  }
 
   // Charts
   const show = async (address, remember = true) => {

@@ -19,7 +19,7 @@ const program = process.env.LIGHTCLIENT ?? join(here, "../../target/debug/lightc
 const PATIENCE = 60_000;
 const BLOCKS = 600;
 
-let folder, node, served, browser, address, rpc;
+let folder, node, served, start, browser, address, rpc;
 
 async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
@@ -59,6 +59,12 @@ async function startNode() {
   return `127.0.0.1:${p2p}`;
 }
 
+async function end(child) {
+  if (!child || child.exitCode !== null) return;
+  child.kill("SIGTERM");
+  await once(child, "exit");
+}
+
 /** Mines blocks whose intervals are as chance would have them, the last one four minutes ago. */
 async function mine() {
   let seed = 7;
@@ -80,11 +86,14 @@ before(async () => {
   const peer = await startNode();
   await mine();
   const port = await freePort();
-  served = spawn(program, [
-    "serve", "--regtest", "--data-dir", join(folder, "data"), "--rpc-port", String(port), "--connect", peer,
-  ], { stdio: "ignore" });
+  start = async () => {
+    served = spawn(program, [
+      "serve", "--regtest", "--data-dir", join(folder, "data"), "--rpc-port", String(port), "--connect", peer,
+    ], { stdio: "ignore" });
+    await until("caught up", async () => (await fetch(`${address}/readyz`)).ok);
+  };
   address = `http://127.0.0.1:${port}`;
-  await until("caught up", async () => (await fetch(`${address}/readyz`)).ok);
+  await start();
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox"],
@@ -93,11 +102,8 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  for (const child of [served, node]) {
-    if (!child || child.exitCode !== null) continue;
-    child.kill("SIGTERM");
-    await once(child, "exit");
-  }
+  await end(served);
+  await end(node);
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -106,7 +112,7 @@ async function open(t, path, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   t.after(() => context.close());
   const page = await context.newPage();
-  const faults = [];
+  const faults = page.faults = [];
   page.on("console", (message) => { if (message.type() === "error") faults.push(message.text()); });
   page.on("pageerror", (error) => faults.push(String(error)));
   page.on("request", (request) => { if (!request.url().startsWith(address)) faults.push(request.url()); });
@@ -172,6 +178,32 @@ test("a block that is mined appears by itself", async (t) => {
   assert.match(await page.locator("link[rel=icon]").getAttribute("href"), /icon-current/);
 });
 
+test("the page says when the server does not answer, and when it does again", async (t) => {
+  const page = await open(t, "/");
+  const shown = () => page.evaluate(() => [
+    document.querySelector("#tip").dataset.state, document.querySelector("#word").innerText,
+    document.querySelector("link[rel=icon]").href.split("/").pop(), document.title.split(" · ")[0],
+  ]);
+  const before = await shown();
+  assert.equal(before[1], "current");
+  await page.clock.install();
+  // Once because the connection is lost, and once because nothing comes through it.
+  await end(served);
+  await until("the loss", async () => (await shown())[1] === "no answer");
+  assert.deepEqual(await shown(), ["stopped", "no answer", "icon-stopped.svg", "no answer"]);
+  await start();
+  await until("the server's return", async () => (await shown())[1] !== "no answer");
+  await until("the server's state", async () => assert.deepEqual(await shown(), before) ?? true);
+  served.kill("SIGSTOP");
+  t.after(() => served.kill("SIGCONT"));
+  await page.clock.fastForward(60_000);
+  await until("the loss", async () => (await shown())[1] === "no answer");
+  served.kill("SIGCONT");
+  await until("the server's state", async () => assert.deepEqual(await shown(), before) ?? true);
+  // Chromium logs each try to connect.
+  page.faults.length = 0;
+});
+
 test("the age of the tip ticks", async (t) => {
   const page = await open(t, "/");
   const age = () => page.locator("#tip .age").innerText();
@@ -212,7 +244,7 @@ test("it works without a script", async (t) => {
 });
 
 test("on 360 pixels it is one column", async (t) => {
-  for (const path of ["/", "/?chart=versions", "/header/7", "/search?q=nonsense"]) {
+  for (const path of ["/", "/?chart=versions", "/header/7", `/search?q=${"a".repeat(90)}`]) {
     const context = { viewport: { width: 360, height: 740 } };
     // A page that is not found is an error to the console too.
     const page = await (path.startsWith("/search") ? browser.newPage(context) : open(t, path, context));

@@ -24,15 +24,16 @@ pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-sr
 
 /// Answers with a file.
 pub(super) async fn file(Path(name): Path<String>) -> Response {
-    let (kind, text) = match name.as_str() {
-        "page.css" => ("text/css; charset=utf-8", STYLE.to_owned()),
-        "page.js" => ("text/javascript; charset=utf-8", SCRIPT.to_owned()),
+    let (kind, text, age) = match name.as_str() {
+        "page.css" => ("text/css; charset=utf-8", STYLE.to_owned(), "max-age=60"),
+        "page.js" => ("text/javascript; charset=utf-8", SCRIPT.to_owned(), "max-age=60"),
         name => match icon(name) {
-            Some(icon) => ("image/svg+xml", icon),
+            // Browsers have to keep the icon that says that the server is gone.
+            Some(icon) => ("image/svg+xml", icon, "max-age=604800"),
             None => return StatusCode::NOT_FOUND.into_response(),
         },
     };
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=60")];
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, age)];
     (headers, text).into_response()
 }
 

@@ -21,6 +21,9 @@ use tokio::time::{MissedTickBehavior, interval};
 const UPDATE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Sends browsers the events of the client's sync, and its progress and peers when these change. After the sync has ended,
+/// The longest time without an event. The script takes three times as long for the loss of the connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
 /// only the age of the tip still changes.
 pub(crate) async fn publish(context: Arc<PageContext>, mut events: Events) {
     let mut ticks = interval(UPDATE_INTERVAL);
@@ -135,7 +138,9 @@ pub(super) fn stream(context: &Arc<PageContext>) -> Response {
         let event = Event::default().event(page_event.name).data(&*page_event.data);
         Some((Ok::<_, Infallible>(event), listener))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response()
+    // Browsers do not show comments to the script, which has to notice that the server is gone. So an event is sent.
+    let alive = Event::default().event("alive").data("{}");
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).event(alive)).into_response()
 }
 
 /// A browser that receives events.
