@@ -5,6 +5,7 @@ use super::status::StatusReport;
 use crate::client::Events;
 use crate::format;
 use crate::node::{Event as SyncEvent, Live};
+use crate::wire::safe_text;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -20,10 +21,10 @@ use tokio::time::{MissedTickBehavior, interval};
 /// How often progress and peers are compared with what was last sent.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Sends browsers the events of the client's sync, and its progress and peers when these change. After the sync has ended,
 /// The longest time without an event. The script takes three times as long for the loss of the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// Sends browsers the events of the client's sync, and its progress and peers when these change. After the sync has ended,
 /// only the age of the tip still changes.
 pub(crate) async fn publish(context: Arc<PageContext>, mut events: Events) {
     let mut ticks = interval(UPDATE_INTERVAL);
@@ -110,12 +111,14 @@ fn progress(report: &StatusReport) -> String {
 
 fn peers(live: &Live) -> String {
     let peers = live.connections.iter().map(|peer| {
+        let traffic = peer.traffic.totals();
         json!({
             "address": peer.address,
-            "user_agent": peer.user_agent,
+            "user_agent": safe_text(&peer.user_agent),
             "height": peer.tip.map_or(i64::from(peer.start_height), i64::from),
             "latency_ms": u64::try_from(peer.rtt.last.as_millis()).unwrap_or(u64::MAX),
             "connected": peer.connected_since,
+            "bytes_text": format::size(traffic.received + traffic.sent),
         })
     });
     json!({ "peers": peers.collect::<Vec<_>>() }).to_string()

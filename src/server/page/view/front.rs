@@ -2,13 +2,15 @@
 
 use super::PageFrame;
 use super::bars::{share, strip};
-use super::text::{age, date, hash, interval, version_words};
+use super::text::{age, date, hash, interval, milliseconds, version_words};
 use crate::chain::Params;
 use crate::charts::ChartName;
 use crate::format;
+use crate::node::PeerStatus;
 use crate::output::plot::{Embedding, svg};
 use crate::server::page::chart::PageChart;
 use crate::server::page::front_data::{FrontData, ListedHeader, Retarget};
+use crate::wire::safe_text;
 use maud::{Markup, PreEscaped, html};
 
 /// The ranges that a chart can show: the name of each, and how many blocks it has. 0 means the whole chain.
@@ -131,7 +133,7 @@ fn retarget(data: &FrontData) -> Markup {
     let Some(Retarget { next, interval, expected }) = &data.retarget else {
         return html! { section { h2 { "next retarget" } p { "never on this network" } } };
     };
-    let mined = interval - next.blocks_left;
+    let mined = data.period_count;
     html! {
         section {
             h2 { "next retarget" }
@@ -206,19 +208,29 @@ fn peers(data: &FrontData) -> Markup {
                 table {
                     caption.hidden { "Connected peers" }
                     thead { tr { th scope="col" { "software" } th scope="col" { "height" } th scope="col" { "ms" }
-                        th scope="col" { "since" } } }
+                        th.wide scope="col" { "bytes" } th scope="col" { "since" } } }
                     tbody {
-                        @for peer in connections.iter() {
-                            tr {
-                                td title=(peer.address) { (peer.user_agent.trim_matches('/')) }
-                                td.number { (format::count(peer.tip.unwrap_or_else(|| u32::try_from(peer.start_height).unwrap_or(0)))) }
-                                td.number { (peer.rtt.last.as_millis()) }
-                                td { (age(u32::try_from(peer.connected_since).unwrap_or(data.now), data.now)) }
-                            }
-                        }
+                        @for peer in connections.iter() { (peer_row(peer, data.now)) }
                     }
                 }
             }
+        }
+    }
+}
+
+fn peer_row(peer: &PeerStatus, now: u32) -> Markup {
+    let traffic = peer.traffic.totals();
+    // A peer may announce a height below zero, which says nothing.
+    let height = peer.tip.or_else(|| u32::try_from(peer.start_height).ok());
+    let software = safe_text(&peer.user_agent);
+    let software = software.trim_matches('/');
+    html! {
+        tr data-peer=(peer.address) {
+            td title={ (software) " at " (peer.address) } { (software) }
+            td.number { @if let Some(height) = height { (format::count(height)) } }
+            td.number { (milliseconds(peer.rtt.last)) }
+            td.number.bytes.wide { (format::size(traffic.received + traffic.sent)) }
+            td { (age(u32::try_from(peer.connected_since).unwrap_or(now), now)) }
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::format;
 use crate::query::series::VersionGroup;
 use maud::{Markup, html};
+use std::time::Duration;
 
 /// Formats a hash. Its leading zeros are dimmed, and a click selects all of it.
 pub(super) fn hash(text: &str) -> Markup {
@@ -44,6 +45,14 @@ pub(super) fn interval(seconds: i64) -> String {
     format!("{sign}{}", format::span(seconds.unsigned_abs()))
 }
 
+/// Formats a round-trip time in whole milliseconds: `12`, `< 1`.
+pub(super) fn milliseconds(time: Duration) -> String {
+    match time.as_millis() {
+        0 => "< 1".to_owned(),
+        more => more.to_string(),
+    }
+}
+
 /// Names the groups of versions that a version belongs to.
 pub(super) fn version_words(version: i32) -> String {
     let groups = VersionGroup::ALL.into_iter().filter(|group| group.has(version));
@@ -74,7 +83,8 @@ pub(super) fn scientific(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{age_text, datetime, hash, interval, scientific, version_words};
+    use super::{age_text, datetime, hash, interval, milliseconds, scientific, version_words};
+    use std::time::Duration;
 
     #[test]
     fn numbers_and_times_read_as_people_write_them() {
@@ -85,6 +95,8 @@ mod tests {
         assert_eq!(age_text(1725, 1000), "in 12 min 5 s");
         assert_eq!(datetime(1_231_006_505), "2009-01-03T18:15:05Z");
         assert_eq!(interval(-65), "−1 min 5 s");
+        assert_eq!(milliseconds(Duration::from_micros(213)), "< 1");
+        assert_eq!(milliseconds(Duration::from_micros(12_900)), "12");
     }
 
     #[test]
