@@ -6,13 +6,9 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path;
 
-/// Returns the wording that adds this run's options to the commands that messages advise.
-///
-/// The options are the network, the data folder and the settings file, and for commands that choose their peers also the
-/// peers and the proxy. Peers and a proxy are repeated only if the command line named them: settings from the
-/// environment or a settings file apply to the next command too. The others are always repeated if chosen, because people
-/// paste advice into other shells.
-pub(super) fn wording(config: &AppConfig, flags: &Layer) -> Wording {
+/// Returns the network, the data folder and the settings file of this run as options, quoted for a shell, with a space
+/// before each. They are repeated if chosen in any way, because people paste commands into other shells.
+pub(super) fn options(config: &AppConfig) -> String {
     let mut options = String::new();
     // Writing to a String cannot fail.
     if let Some(challenge) = &config.signet_challenge {
@@ -28,6 +24,14 @@ pub(super) fn wording(config: &AppConfig, flags: &Layer) -> Wording {
         let file = path::absolute(file).unwrap_or_else(|_| file.clone());
         push(&mut options, "--config", file.as_os_str());
     }
+    options
+}
+
+/// Returns the wording that adds this run's options to the commands that messages advise.
+///
+/// The options are those of [`options`], and for commands that choose their peers also the peers and the proxy. These two are
+/// repeated only if the command line named them: settings from the environment or a file apply to the next command too.
+pub(super) fn wording(config: &AppConfig, flags: &Layer) -> Wording {
     let mut for_peers = String::new();
     for peer in flags.connect.iter().flatten() {
         push(&mut for_peers, "--connect", peer.to_string().as_ref());
@@ -38,7 +42,7 @@ pub(super) fn wording(config: &AppConfig, flags: &Layer) -> Wording {
         let login = if proxy.login.is_some() { "USER:PASSWORD@" } else { "" };
         push(&mut for_peers, "--proxy", format!("{login}{proxy}").as_ref());
     }
-    Wording::new(options, for_peers)
+    Wording::new(options(config), for_peers)
 }
 
 fn push(options: &mut String, name: &str, value: &OsStr) {

@@ -1,5 +1,6 @@
 //! `lightclient serve` follows the chain, and answers requests over HTTP as Bitcoin Core does.
 
+use super::advice;
 use super::args::{ChainArgs, PeerPoolArgs};
 use super::context::CommandContext;
 use super::error::CliError;
@@ -174,5 +175,6 @@ fn server_options(config: &AppConfig) -> Result<ServerOptions, CliError> {
         page: serve.page.unwrap_or(true),
         block_notify: serve.block_notify.clone(),
         reorg_notify: serve.reorg_notify.clone(),
+        command_options: advice::options(config),
     })
 }

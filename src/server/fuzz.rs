@@ -48,11 +48,12 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
         page: true,
         block_notify: None,
         reorg_notify: None,
+        command_options: String::new(),
     };
     metrics::start();
     let authenticator = Arc::new(RpcAuthenticator::new(&options.credentials).unwrap());
     let state = Arc::new(ServerState::new(client, watch::channel(false).0));
-    let page = Some(Arc::new(PageContext::new(Arc::clone(&state))));
+    let page = Some(Arc::new(PageContext::new(Arc::clone(&state), &options, &[])));
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     Service { runtime, router: router(state, authenticator, &options, page) }
 });

@@ -127,10 +127,12 @@ impl Server {
         let authenticator = Arc::new(RpcAuthenticator::new(&options.credentials).map_err(cookie)?);
         let (events, page_events) = (client.events(), client.events());
         let state = Arc::new(ServerState::new(client, stop_program));
-        let page = options.page.then(|| Arc::new(PageContext::new(Arc::clone(&state))));
+        let addresses: Vec<_> =
+            listeners.iter().filter_map(|bound| bound.local_addr().ok()).collect();
+        let page = || PageContext::new(Arc::clone(&state), options, &addresses);
+        let page = options.page.then(|| Arc::new(page()));
         let publish = page.clone().map(|page| page::publish(page, page_events));
         let router = router(Arc::clone(&state), authenticator, options, page);
-        let addresses = listeners.iter().filter_map(|bound| bound.local_addr().ok()).collect();
         let (stop, stopped) = watch::channel(false);
         let notifier = Notifier::new(options.block_notify.clone(), options.reorg_notify.clone());
         let record = record_events(events, Arc::clone(&state), notifier);

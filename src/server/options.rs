@@ -21,6 +21,8 @@ pub(crate) struct ServerOptions {
     pub block_notify: Option<String>,
     /// The command to run for each reorganisation; `%old` and `%new` in it stand for the hashes of the old and the new tip.
     pub reorg_notify: Option<String>,
+    /// The options with which `lightclient` reads the same chain, quoted for a shell, with a space before each.
+    pub command_options: String,
 }
 
 /// Who may call methods.

@@ -1,14 +1,17 @@
 //! What the parts of the page share.
 
+use super::commands::Commands;
 use super::status::StatusReport;
 use crate::chainstate::unix_now;
 use crate::query::ReadError;
 use crate::query::series::ChainSummary;
+use crate::server::options::ServerOptions;
 use crate::server::state::ServerState;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, broadcast};
 
@@ -38,6 +41,7 @@ pub(super) struct PageEvent {
 pub(crate) struct PageContext {
     pub(super) state: Arc<ServerState>,
     pub(super) summary: Mutex<ChainSummary>,
+    pub(super) commands: Commands,
     pub(super) page_events: broadcast::Sender<PageEvent>,
     pub(super) listeners: Arc<Semaphore>,
     readers: Arc<Semaphore>,
@@ -45,10 +49,15 @@ pub(crate) struct PageContext {
 }
 
 impl PageContext {
-    /// Creates the page of a server.
-    pub(crate) fn new(state: Arc<ServerState>) -> Self {
+    /// Creates the page of a server that listens on these addresses.
+    pub(crate) fn new(
+        state: Arc<ServerState>,
+        options: &ServerOptions,
+        addresses: &[SocketAddr],
+    ) -> Self {
         Self {
             state,
+            commands: Commands::new(options, addresses, state.params().network),
             summary: Mutex::default(),
             page_events: broadcast::channel(BACKLOG).0,
             listeners: Arc::new(Semaphore::new(LISTENERS)),

@@ -5,6 +5,7 @@
 
 mod assets;
 mod chart;
+mod commands;
 mod context;
 mod events;
 mod front_data;
@@ -65,7 +66,7 @@ async fn header_page(
     Path(what): Path<String>,
 ) -> Response {
     match context.read(move |context| header_data::read(context, &what)).await {
-        Ok(facts) => html(view::header(context.state.params(), &facts)),
+        Ok(facts) => html(view::header(context.state.params(), &context.commands, &facts)),
         Err(error) => failed(&context, &error),
     }
 }

@@ -8,7 +8,7 @@ mod params;
 
 pub(crate) use error::RpcCode;
 pub(crate) use methods::blocks::block;
-pub(crate) use methods::chain::blockchain_info;
+pub(crate) use methods::chain::{blockchain_info, chain_name};
 
 use super::metrics::record_call;
 use super::state::ServerState;

@@ -6,6 +6,7 @@ use super::text::{age, hash, interval, scientific, utc, version_words};
 use crate::chain::Params;
 use crate::format;
 use crate::primitives::{HEADER_LEN, hex};
+use crate::server::page::commands::Commands;
 use crate::server::page::header_data::HeaderData;
 use maud::{Markup, html};
 use std::ops::Range;
@@ -21,7 +22,7 @@ const FIELDS: [(&str, Range<usize>); 6] = [
 ];
 
 /// Returns the page of a header.
-pub(crate) fn header(params: &Params, data: &HeaderData) -> Markup {
+pub(crate) fn header(params: &Params, commands: &Commands, data: &HeaderData) -> Markup {
     let info = &data.info;
     let height = format::count(info.height);
     let contents = html! {
@@ -33,7 +34,7 @@ pub(crate) fn header(params: &Params, data: &HeaderData) -> Markup {
                 (bytes(data))
             }
             (in_chain(params, data))
-            (commands(params, data))
+            (elsewhere(commands, data))
         }
     };
     PageFrame { params, title: &height, icon: "current", now: data.now, live: false }
@@ -176,14 +177,11 @@ fn subsidy_era(params: &Params, height: u32) -> Option<String> {
     (!params.no_retarget).then(|| format::count(height / 210_000))
 }
 
-fn commands(params: &Params, data: &HeaderData) -> Markup {
-    let (network, hash) = (params.network, &data.info.hash);
+fn elsewhere(commands: &Commands, data: &HeaderData) -> Markup {
     html! {
         section {
             h2 { "the same elsewhere" }
-            pre { code { "lightclient --" (network) " query " (hash) " --json" } }
-            pre { code { "bitcoin-cli -rpcport=" (params.rpc_port) " getblockheader " (hash) } }
-            pre { code { "/rest/headers/" (hash) ".json?count=1" } }
+            @for command in commands.of_header(&data.info.hash) { pre { code { (command) } } }
         }
     }
 }

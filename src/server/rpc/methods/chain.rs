@@ -12,7 +12,7 @@ use crate::server::rpc::method::{
 };
 use crate::server::rpc::params::{RpcParams, RpcType};
 use crate::server::state::ServerState;
-pub(crate) use figures::blockchain_info;
+pub(crate) use figures::{blockchain_info, chain_name};
 use figures::{getblockchaininfo, getdifficulty, getnetworkhashps};
 use serde::Serialize;
 use waiting::{waitforblock, waitforblockheight, waitfornewblock};
