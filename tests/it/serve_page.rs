@@ -1,18 +1,21 @@
 //! The page of `serve`, as a browser without a script gets it, and its events.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
-use crate::support::chain::{extend_chain, fork_chain, regtest_chain};
+use crate::support::chain::{extend_chain, fixture, fork_chain, regtest_chain};
 use crate::support::peer::{Announce, ScriptedPeer};
 use crate::support::script::Script;
 use crate::support::serve::Serving;
 use crate::support::served::SharedChain;
+use crate::support::sync::light_client;
 use crate::support::wait::{PATIENCE, poll_for};
 use lightclient::primitives::{Header, Network, hex};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lightclient");
 const HEIGHT: u32 = 2500;
@@ -155,8 +158,6 @@ fn a_header_has_a_page_by_height_and_by_hash() {
         "10 min after its parent",
         "header 129 of 144",
         "One in 2 hashes would do",
-        &format!("getblockheader {hash}"),
-        &format!("lightclient --regtest query {hash} --json"),
     ] {
         assert!(body.contains(part), "{part}: {body}");
     }
@@ -178,8 +179,23 @@ fn search_finds_heights_hashes_and_dates() {
     let hash = page.hash(7);
     assert_eq!(location(&format!("0X{}", hash.to_uppercase())), to(&hash));
     // Header 144 is a day after genesis, of 2011-02-02 23:16:42.
-    assert_eq!(location("2011-02-03+23:20"), to("144"));
+    assert_eq!(location("2011-02-03+23:20"), to("1296775200"));
+    assert_eq!(location("1296775200"), to("1296775200"));
+    let (_, _, body) = page.get("/header/1296775200");
+    assert!(body.contains("<title>144 · lightclient</title>"), "{body}");
+    assert!(
+        body.contains("This is the last block at or before 2011-02-03 23:20:00 UTC."),
+        "{body}"
+    );
+    let (_, _, body) = page.get("/header/1296688700");
+    assert!(body.contains("Only genesis is at or before 2011-02-02 23:18:20 UTC."), "{body}");
+    let (status, _, body) = page.get("/search?q=1200000000");
+    assert!(status == 404 && body.contains("genesis is of 2011-02-02 23:16:42 UTC"), "{body}");
+    for empty in ["", "+", "%09"] {
+        assert_eq!(location(empty), (303, Some("/".to_owned())), "{empty}");
+    }
     assert_eq!(location("2600").0, 404);
+    assert_eq!(location("999999999").0, 404);
     assert_eq!(location("1999-01-01").0, 404);
     assert_eq!(location("%3Cscript%3E").0, 400);
     assert_eq!(location(&"9".repeat(3000)).0, 400);
@@ -244,11 +260,97 @@ fn what_happens_is_told_as_events() {
     );
     let (.., body) = page.get(&format!("/header/{old}"));
     assert!(body.contains("on a branch beside the chain"), "{body}");
+    let best = page.hash(2501);
+    assert!(body.contains(&format!("<a href=\"/header/{best}\">the best chain</a>")), "{body}");
+    assert!(!body.contains("from height"), "the branch is no other one than its own: {body}");
     let (.., body) = page.get("/header/2501");
     assert!(
         body.contains(&format!("href=\"/header/{old}\"")),
         "the other branch is linked: {body}"
     );
+}
+
+#[test]
+fn queries_that_cannot_be_read_are_answered_with_a_page() {
+    let page = Page::start(&[]);
+    for path in ["/?from=5&from=6", "/search?q=5&q=6", "/header/%ff"] {
+        let (status, head, body) = page.get(path);
+        assert!(status == 400 && head.contains("content-type: text/html"), "{path}: {head}");
+        assert!(body.contains("<h1>Bad Request</h1>"), "{path}: {body}");
+    }
+}
+
+#[test]
+fn the_commands_of_a_header_can_be_pasted() {
+    let folder = TempDir::with_prefix("it's ").unwrap();
+    let cookie = folder.path().join("cookie");
+    let headers = regtest_chain(10, 1, 600);
+    let peer = Script::honest().start(&SharedChain::new(Network::Regtest, &headers));
+    let options = ["--rpc-cookie-file", cookie.to_str().unwrap()];
+    let serving = Serving::start(BINARY, peer.address(), &options);
+    serving.running.wait_for_stderr("caught up at height 10", PATIENCE);
+    let page = Page { serving, peer, headers };
+    let hash = page.hash(7);
+    let (.., body) = page.get(&format!("/header/{hash}"));
+    let commands: Vec<String> = body
+        .split("<pre><code>")
+        .skip(1)
+        .map(|part| part.split("</code>").next().unwrap().to_owned())
+        .collect();
+    let address = page.serving.rpc.address;
+    assert_eq!(
+        commands[1..],
+        [
+            format!(
+                "bitcoin-cli -chain=regtest -rpcport={} '-rpccookiefile={}' getblockheader {hash}",
+                address.port(),
+                cookie.display().to_string().replace('\'', r"'\''")
+            ),
+            format!("curl '{address}/rest/headers/{hash}.json?count=1'"),
+        ]
+    );
+    // The tests have a data folder of their own, and name the network.
+    let command = commands[0].replace("lightclient ", &format!("{BINARY} "));
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed["hash"], hash, "{command}");
+}
+
+#[test]
+fn the_first_periods_of_mainnet_are_shown_as_they_are() {
+    let program = light_client(BINARY, Network::Mainnet);
+    let file = fixture("mainnet-0000000-0032259.bin");
+    program.run(&["import", "--min-chain-work", "0", file.to_str().unwrap()]).expect_success();
+    // Nobody listens there: the chain is served without a peer.
+    let nobody = "127.0.0.1:9".parse().unwrap();
+    let serving = Serving::start_in(program, nobody, &[]);
+    let get = |path: &str| serving.rpc.get(path).unwrap().1;
+    let front = get("/");
+    assert!(front.contains("4 of 2,016 mined"), "{front}");
+    assert!(get("/header/32259").contains("header 4 of 2,016"), "both count alike");
+    let axis = get("/chart/interval.svg");
+    assert!(axis.contains(">0 min<") && !axis.contains(">-"), "no tick below 0: {axis}");
+    let body = get("/header/2009-01-05");
+    assert!(body.contains("Only genesis is at or before 2009-01-05 00:00:00 UTC."), "{body}");
+}
+
+#[test]
+fn what_a_peer_says_of_itself_is_made_safe() {
+    let headers = regtest_chain(10, 1, 600);
+    let script = Script::honest().user_agent("/Evil\u{1b}[31m<b>'&:1.0/").claims_height(-1);
+    let peer = script.start(&SharedChain::new(Network::Regtest, &headers[..1]));
+    let serving = Serving::start(BINARY, peer.address(), &[]);
+    let page = Page { serving, peer, headers };
+    let body = poll_for("the peer", PATIENCE, || {
+        let (.., body) = page.get("/");
+        body.contains("Evil").then_some(body)
+    });
+    assert!(body.contains(">Evil31mb:1.0</td>"), "{body}");
+    assert!(body.contains("<td class=\"number\"></td>"), "no height instead of 0: {body}");
+    assert!(body.contains(" B</td>") || body.contains(" kB</td>"), "its bytes: {body}");
+    let mut stream = page.listen();
+    let peers = next_event(&mut stream, "peers");
+    assert_eq!(peers["peers"][0]["user_agent"], "/Evil31mb:1.0/");
 }
 
 #[test]

@@ -7,11 +7,12 @@ use crate::query::ReadError;
 use crate::query::series::ChainSummary;
 use crate::server::options::ServerOptions;
 use crate::server::state::ServerState;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, broadcast};
 
@@ -40,8 +41,8 @@ pub(super) struct PageEvent {
 #[derive(Debug)]
 pub(crate) struct PageContext {
     pub(super) state: Arc<ServerState>,
-    pub(super) summary: Mutex<ChainSummary>,
     pub(super) commands: Commands,
+    pub(super) summary: Mutex<ChainSummary>,
     pub(super) page_events: broadcast::Sender<PageEvent>,
     pub(super) listeners: Arc<Semaphore>,
     readers: Arc<Semaphore>,
@@ -56,8 +57,8 @@ impl PageContext {
         addresses: &[SocketAddr],
     ) -> Self {
         Self {
-            state,
             commands: Commands::new(options, addresses, state.params().network),
+            state,
             summary: Mutex::default(),
             page_events: broadcast::channel(BACKLOG).0,
             listeners: Arc::new(Semaphore::new(LISTENERS)),
@@ -150,6 +151,18 @@ impl PageError {
             Self::Read(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+}
+
+impl From<QueryRejection> for PageError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::Unclear(format!("{}.", rejection.body_text()))
+    }
+}
+
+impl From<PathRejection> for PageError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::Unclear(format!("{}.", rejection.body_text()))
     }
 }
 

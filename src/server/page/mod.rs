@@ -19,6 +19,7 @@ pub(super) use events::publish;
 
 use crate::output::plot::{Embedding, Plot, file_style, png, svg};
 use axum::Router;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware;
@@ -28,6 +29,7 @@ use chart::ChartQuery;
 use context::PageError;
 use data_encoding::BASE64;
 use maud::Markup;
+use search::SearchResult;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -50,9 +52,10 @@ pub(super) fn router(context: Arc<PageContext>) -> Router {
 
 async fn front(
     State(context): State<Arc<PageContext>>,
-    Query(query): Query<ChartQuery>,
+    query: Result<Query<ChartQuery>, QueryRejection>,
 ) -> Response {
     let read = context.read(move |context| {
+        let Query(query) = query?;
         Ok((front_data::read(context)?, chart::front_chart(context, &query)?))
     });
     match read.await {
@@ -63,9 +66,9 @@ async fn front(
 
 async fn header_page(
     State(context): State<Arc<PageContext>>,
-    Path(what): Path<String>,
+    what: Result<Path<String>, PathRejection>,
 ) -> Response {
-    match context.read(move |context| header_data::read(context, &what)).await {
+    match context.read(move |context| header_data::read(context, &what?)).await {
         Ok(facts) => html(view::header(context.state.params(), &context.commands, &facts)),
         Err(error) => failed(&context, &error),
     }
@@ -79,23 +82,33 @@ struct SearchQuery {
 
 async fn search_for(
     State(context): State<Arc<PageContext>>,
-    Query(SearchQuery { q }): Query<SearchQuery>,
+    query: Result<Query<SearchQuery>, QueryRejection>,
 ) -> Response {
-    let found = context.read(move |context| search::find(&mut context.state.chain(), &q));
+    let found = context.read(move |context| {
+        let Query(SearchQuery { q }) = query?;
+        if q.trim().is_empty() {
+            return Ok("/".to_owned());
+        }
+        Ok(match search::find(&mut context.state.chain(), &q)? {
+            SearchResult::Height(height) => format!("/header/{height}"),
+            SearchResult::Hash(hash) => format!("/header/{hash}"),
+            // The page of a time says that it shows the last block before.
+            SearchResult::Time { unix, .. } => format!("/header/{unix}"),
+        })
+    });
     match found.await {
-        Ok(search::SearchResult::Height(height)) => Redirect::to(&format!("/header/{height}")),
-        Ok(search::SearchResult::Hash(hash)) => Redirect::to(&format!("/header/{hash}")),
-        Err(error) => return failed(&context, &error),
+        Ok(address) => Redirect::to(&address).into_response(),
+        Err(error) => failed(&context, &error),
     }
-    .into_response()
 }
 
 async fn chart_file(
     State(context): State<Arc<PageContext>>,
-    Path(file): Path<String>,
-    Query(query): Query<ChartQuery>,
+    file: Result<Path<String>, PathRejection>,
+    query: Result<Query<ChartQuery>, QueryRejection>,
 ) -> Response {
     let drawn = context.read(move |context| {
+        let (Path(file), Query(query)) = (file?, query?);
         let (name, form) = file.rsplit_once('.').unwrap_or((&file, ""));
         let draw: fn(&Plot) -> Response = match form {
             "svg" => svg_answer,

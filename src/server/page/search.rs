@@ -1,12 +1,16 @@
 //! Finds headers by what people type: a height, a hash, or a date.
 
 use super::context::PageError;
-use crate::format::{UnixTime, count, number};
+use crate::format::{UnixTime, count, number, utc};
 use crate::primitives::BlockHash;
 use crate::query::{ChainReader, Located, last_at_or_before};
+use std::ops::RangeInclusive;
 
 /// The longest text that can be searched for, in bytes.
 const MAX_TEXT: usize = 100;
+
+/// The numbers that are taken as Unix times if the chain has no such height: from 2001 up to the latest time of a header.
+const UNIX_TIMES: RangeInclusive<i64> = 1_000_000_000..=0xffff_ffff;
 
 /// Digits of a hash.
 const HASH_DIGITS: usize = 64;
@@ -18,10 +22,12 @@ pub(super) enum SearchResult {
     Height(u32),
     /// With this hash, on the best chain or on a side branch.
     Hash(BlockHash),
+    /// The last block at or before a time (Unix seconds), at this height on the best chain.
+    Time { unix: u32, height: u32 },
 }
 
 /// Finds the header that a text means: a height in a form that [`number`] accepts, such as `tip-6`; a hash with or without
-/// `0x`; or a date or time, for the last block at or before it.
+/// `0x`; or a date or time, for the last block at or before it. A number that is too great for a height is a Unix time.
 ///
 /// # Errors
 /// The text cannot be understood, its header is not stored, or reading failed.
@@ -32,6 +38,9 @@ pub(super) fn find(reader: &mut ChainReader, text: &str) -> Result<SearchResult,
     }
     let tip = reader.tip().map_err(PageError::Read)?.height;
     if let Some(number) = number(text) {
+        if number > i64::from(tip) && UNIX_TIMES.contains(&number) {
+            return last_before(reader, tip, number);
+        }
         return height(number, tip).map(SearchResult::Height);
     }
     if let Some(hash) = hash(text) {
@@ -41,12 +50,20 @@ pub(super) fn find(reader: &mut ChainReader, text: &str) -> Result<SearchResult,
         };
     }
     let moment: UnixTime = text.parse().map_err(|_| unclear(text))?;
-    let found = last_at_or_before(reader, tip, moment.0)?;
-    found.map(SearchResult::Height).ok_or_else(|| {
-        PageError::NotFound(format!(
-            "No block is that old as {text}: the first is of 2009 or later."
-        ))
+    last_before(reader, tip, moment.0)
+}
+
+fn last_before(reader: &mut ChainReader, tip: u32, unix: i64) -> Result<SearchResult, PageError> {
+    let found = last_at_or_before(reader, tip, unix)?;
+    found.map(|height| SearchResult::Time { unix: saturated(unix), height }).ok_or_else(|| {
+        let genesis = utc(u64::from(reader.params().genesis.time));
+        PageError::NotFound(format!("No block is as old as that: genesis is of {genesis} UTC."))
     })
+}
+
+/// Returns a time as headers have it. No header is later than the latest time that fits.
+fn saturated(unix: i64) -> u32 {
+    u32::try_from(unix.max(0)).unwrap_or(u32::MAX)
 }
 
 /// Finds the height that a text means, on the best chain.
@@ -55,7 +72,7 @@ pub(super) fn find(reader: &mut ChainReader, text: &str) -> Result<SearchResult,
 /// As [`find`], or the header is on a side branch.
 pub(super) fn find_height(reader: &mut ChainReader, text: &str) -> Result<u32, PageError> {
     match find(reader, text)? {
-        SearchResult::Height(height) => Ok(height),
+        SearchResult::Height(height) | SearchResult::Time { height, .. } => Ok(height),
         SearchResult::Hash(hash) => match reader.locate(&hash)? {
             Some(Located::Active(height)) => Ok(height),
             _ => Err(PageError::Unclear(format!("{hash} is on a side branch."))),

@@ -61,6 +61,10 @@ fn heading(data: &HeaderData) -> Markup {
         h1 { (format::count(info.height)) }
         p.tip-hash { (hash(&info.hash)) }
         p.place { (place) " · " (utc(info.time)) " · " (age(info.time, data.now)) }
+        @if let Some(time) = data.searched_time {
+            @let what = if info.height == 0 { "Only genesis is" } else { "This is the last block" };
+            p.place { (what) " at or before " (utc(time)) "." }
+        }
     }
 }
 
@@ -162,7 +166,10 @@ fn in_chain(params: &Params, data: &HeaderData) -> Markup {
 
 fn branches(data: &HeaderData) -> Markup {
     html! {
-        @if data.sides.is_empty() { span.faint { "none at this height" } }
+        @if data.sides.is_empty() && data.best.is_none() { span.faint { "none at this height" } }
+        @if let Some(best) = &data.best {
+            p { a href={ "/header/" (best) } { "the best chain" } ", with " (hash(&best.to_string())) " at this height" }
+        }
         @for side in &data.sides {
             p {
                 a href={ "/header/" (side.hash) } { (format::counted(u64::from(side.length), "header")) }
