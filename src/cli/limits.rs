@@ -8,17 +8,17 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// The environment variable that limits the number of the GNU C library's heaps (arenas).
-const HEAPS: &str = "MALLOC_ARENA_MAX";
+const ARENA_MAX_VAR: &str = "MALLOC_ARENA_MAX";
 /// The environment variable that sets the stack size of Rust's threads, in bytes.
-const STACK: &str = "RUST_MIN_STACK";
+const MIN_STACK_VAR: &str = "RUST_MIN_STACK";
 /// A limit of the address space counts as none from this many bytes on.
-const PLENTY: u64 = 2 << 30;
+const AMPLE_ADDRESS_SPACE: u64 = 2 << 30;
 
 /// The environment variable that sets from how many bytes on an allocation is mapped on its own, outside the heaps. Such
 /// an allocation is given back to the system as soon as it is freed.
-const GIVEN_BACK: &str = "MALLOC_MMAP_THRESHOLD_";
+const MMAP_THRESHOLD_VAR: &str = "MALLOC_MMAP_THRESHOLD_";
 /// The environment variable that sets how many free bytes a heap keeps at its end. Answers of 160 KB come and go there.
-const KEPT_AT_END: &str = "MALLOC_TRIM_THRESHOLD_";
+const TRIM_THRESHOLD_VAR: &str = "MALLOC_TRIM_THRESHOLD_";
 
 /// Starts the program again with one heap and small stacks if its address space is limited (`ulimit -v`).
 ///
@@ -27,8 +27,8 @@ const KEPT_AT_END: &str = "MALLOC_TRIM_THRESHOLD_";
 /// command (measured).
 pub(super) fn save_address_space() {
     let limit = getrlimit(Resource::As).current;
-    if limit.is_some_and(|limit| limit < PLENTY) {
-        start_again(&[(HEAPS, "1"), (STACK, "524288")]);
+    if limit.is_some_and(|limit| limit < AMPLE_ADDRESS_SPACE) {
+        start_again(&[(ARENA_MAX_VAR, "1"), (MIN_STACK_VAR, "524288")]);
     }
 }
 
@@ -38,12 +38,16 @@ pub(super) fn save_address_space() {
 /// used at a time. Once one of sled's buffers of 512 KiB is freed, the library puts all smaller allocations into heaps too,
 /// unless a threshold is set. ARCHITECTURE.md has the figures.
 pub(super) fn share_heaps() {
-    start_again(&[(HEAPS, "2"), (GIVEN_BACK, "400000"), (KEPT_AT_END, "1000000")]);
+    start_again(&[
+        (ARENA_MAX_VAR, "2"),
+        (MMAP_THRESHOLD_VAR, "400000"),
+        (TRIM_THRESHOLD_VAR, "1000000"),
+    ]);
 }
 
 /// Starts the program again with these environment variables, unless the number of heaps is set already.
 fn start_again(variables: &[(&str, &str)]) {
-    if env::var_os(HEAPS).is_none() {
+    if env::var_os(ARENA_MAX_VAR).is_none() {
         replace_process(variables);
     }
 }

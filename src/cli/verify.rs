@@ -4,7 +4,7 @@ use super::{CliError, CommandContext};
 use crate::chainstate::{ahead_of_clock, unix_now_secs};
 use crate::format;
 use crate::output::{FieldList, Output, bar};
-use crate::query::{audit, mend};
+use crate::query::{audit, repair_folder};
 use crate::store;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -92,7 +92,7 @@ pub(super) fn run(args: &VerifyArgs, context: &mut CommandContext) -> Result<(),
     if args.repair && !verified.ok {
         let progress = bar(&context.bars, stored, "copying headers");
         let repaired =
-            mend(&folder, network, |height| progress.set_position(u64::from(height) + 1));
+            repair_folder(&folder, network, |height| progress.set_position(u64::from(height) + 1));
         progress.finish_and_clear();
         let repaired = repaired?;
         verified.height = repaired.tip.height;

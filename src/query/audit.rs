@@ -69,7 +69,7 @@ fn opening_fault(error: &StoreError) -> Fault {
 ///
 /// # Errors
 /// The folder is in use or unusable.
-pub(crate) fn mend(
+pub(crate) fn repair_folder(
     folder: &Path,
     network: Network,
     progress: impl FnMut(u32),

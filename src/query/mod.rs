@@ -14,7 +14,7 @@ pub(crate) mod remote;
 pub(crate) mod series;
 mod stats;
 
-pub(crate) use audit::{audit, mend};
+pub(crate) use audit::{audit, repair_folder};
 pub(crate) use by_time::last_at_or_before;
 #[cfg(feature = "parquet")]
 pub(crate) use facts::HeaderFacts;

@@ -127,7 +127,7 @@ impl ServerState {
     }
 
     /// Records a transaction that peers have fetched.
-    pub(crate) fn add_sent(&self, txid: Txid) {
+    pub(crate) fn record_broadcast(&self, txid: Txid) {
         let mut sent = lock(&self.sent);
         sent.retain(|known| *known != txid);
         sent.push_back(txid);
@@ -137,7 +137,7 @@ impl ServerState {
     }
 
     /// Returns whether peers have fetched a transaction before.
-    pub(crate) fn was_sent(&self, txid: &Txid) -> bool {
+    pub(crate) fn was_broadcast(&self, txid: &Txid) -> bool {
         lock(&self.sent).contains(txid)
     }
 

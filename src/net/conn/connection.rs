@@ -233,13 +233,14 @@ impl<R: AsyncRead + Unpin> MessageLoop<R> {
             tokio::select! {
                 // Bytes come before deadlines: the peer may have sent some while this task waited for the layers above.
                 biased;
-                filled = self.incoming.fill() => {
-                    filled?;
-                    self.last_byte = Instant::now();
-                }
+                // First, so that a peer that always has bytes to read is pinged nevertheless.
                 () = self.ping.notified() => {
                     let ping = self.pinger.ping(Instant::now(), rand::random());
                     self.send(ping).await?;
+                }
+                filled = self.incoming.fill() => {
+                    filled?;
+                    self.last_byte = Instant::now();
                 }
                 () = sleep_until(due) => self.on_time(Instant::now()).await?,
             }

@@ -14,12 +14,12 @@ mod offline;
 mod options;
 mod peer_clocks;
 mod publish;
+mod published_tips;
 mod running_time;
 mod stored;
 mod tasks;
 #[cfg(test)]
 mod tests;
-mod tip_watch;
 mod tips;
 mod words;
 
@@ -37,12 +37,12 @@ use batches::Batches;
 use connect::ConnectThread;
 use offline::Offline;
 use peer_clocks::PeerClocks;
+use published_tips::PublishedTips;
 use running_time::RunningTime;
 use std::sync::Arc;
 use std::time::Duration;
 use stored::Stored;
 use tasks::Verdict;
-use tip_watch::PublishedTips;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::sync::watch;
 

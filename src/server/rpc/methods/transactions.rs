@@ -108,10 +108,11 @@ fn sendrawtransaction(state: Arc<ServerState>, params: RpcParams) -> RpcFuture {
         let _permit = state.peer_requests().acquire().await?;
         let sent = state.client().broadcast_within(transaction, BROADCAST_TIMEOUT).await?;
         // Peers do not ask for a transaction that they have.
-        if sent.asked == 0 && !state.was_sent(&sent.txid) && !is_known(&state, sent.txid).await {
+        if sent.asked == 0 && !state.was_broadcast(&sent.txid) && !is_known(&state, sent.txid).await
+        {
             return Err(nobody_asked(sent.announced));
         }
-        state.add_sent(sent.txid);
+        state.record_broadcast(sent.txid);
         let txid = sent.txid.to_string();
         if is_verbose {
             return done(
