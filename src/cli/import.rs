@@ -174,7 +174,7 @@ fn feed(
     if unreadable.is_none() && interrupt.caught().is_none() {
         importer.end().map_err(FeedError::Import)?;
     } else {
-        // A bad header among those that were read is reported before the unreadable rest.
+        // After Ctrl-C or a read error, a bad header among those that were read is reported instead.
         importer.judge().map_err(FeedError::Import)?;
     }
     if interrupt.caught().is_some() {
@@ -215,7 +215,7 @@ fn push_headers(
     Ok((Stopped::CaughtUp, None))
 }
 
-/// Returns why the import ended. Errors name the file and say what was kept.
+/// Returns why the import ended. An error in the file's contents names the file and says what was kept.
 fn stopped(
     fed: Result<Stopped, FeedError>,
     args: &ImportArgs,

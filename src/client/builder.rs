@@ -98,8 +98,8 @@ impl ClientBuilder {
     /// Opens or creates the store, and returns the client. The client sends nothing before [`Client::start`].
     ///
     /// # Errors
-    /// No data folder is known, the folder is in use by another process, damaged or unusable, an address or the hints
-    /// are not valid, or the system does not start a thread.
+    /// No data folder is known; the folder is in use by another process, damaged or unusable; an address or the hints
+    /// are not valid; or the system does not start a thread.
     pub fn build(self) -> Result<Client, ClientError> {
         let folder = self.folder()?;
         let options = self.options(&folder)?;

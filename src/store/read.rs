@@ -123,8 +123,7 @@ impl SledStore {
         for (page, number) in read(end, numbers.clone())?.iter().zip(numbers) {
             let first = number * HEADERS_PER_PAGE;
             let start = usize::try_from(from.saturating_sub(first)).expect("less than a page");
-            let stop =
-                usize::try_from(HEADERS_PER_PAGE.min(last - first + 1)).expect("at most a page");
+            let stop = index_in_page(last.min(first + (HEADERS_PER_PAGE - 1))) + 1;
             if page.headers.len() < stop {
                 let there = u32::try_from(page.headers.len()).expect("at most a page");
                 return Err(StoreError::damaged(first + there, "a page is cut short"));

@@ -23,7 +23,7 @@ use std::io;
 use std::path::Path;
 
 /// How many pages before a damaged one are recovered, at most, to find the parent of its first header. sled writes up
-/// to this many pages as one node, and a single hole makes all of them unreadable.
+/// to this many pages as one node: if a part of it is lost, none of them can be read.
 const MAX_STEPS_BACK: u32 = 16;
 
 /// A damaged database from which pages are recovered.
@@ -78,11 +78,12 @@ impl Salvage {
         Ok(salvage)
     }
 
-    /// Returns the tip with the most work that is found in the file, if it is higher and has more work than the tree's
-    /// tip. A tip comes from a tip record, if a page ends with its hash, or from the last header of a page.
+    /// Returns the tip with the most work that is found in the file, if it is above `tree` and has more work. `tree` is the
+    /// tree's tip, or one from the log if the tree cannot be opened. The tips looked at are those of tip records whose hash
+    /// is the last one of some page, and the last headers of pages.
     ///
-    /// A hole in the last batch makes the whole batch look incomplete, so the tree does not have it. The hole may also
-    /// be in the batch's tip record.
+    /// A hole in the last batch makes the whole batch look incomplete, so the tree does not have it. If the batch's tip
+    /// record is lost too, only the pages show its tip.
     fn later_tip(&self, tree: &ChainTip) -> Option<ChainTip> {
         let directory = self.directory();
         let recorded = directory.record(TIP_KEY).filter_map(|bytes| decode_tip(&bytes));
@@ -122,7 +123,7 @@ impl Salvage {
         piece.is_confirmed && page.is_some_and(|page| page.headers == piece.headers)
     }
 
-    /// Returns the best version of a page whose headers follow `parent`; it is empty if there is none.
+    /// Recovers a page that follows `parent`: from a copy of it, or else from its lane. It is empty if neither works.
     pub(super) fn page(&self, number: u32, parent: &BlockHash) -> RecoveredPage {
         let end = self.end_of(number);
         let best = self.best_version(number, parent, end);
@@ -152,8 +153,8 @@ impl Salvage {
         best
     }
 
-    /// Returns the first version of a page that is confirmed, or else the longest one. Pages without a number are
-    /// versions too if they follow `parent`.
+    /// Returns the first version of a page that is confirmed, or else the longest one. A page in
+    /// the log whose number is unknown is a version too, if it follows `parent`.
     fn best_version(
         &self,
         number: u32,
@@ -201,7 +202,8 @@ impl Salvage {
         Some(stored.to_vec())
     }
 
-    /// Returns the versions of a record, the best first. The file is searched only if a second one is asked for.
+    /// Returns the versions of a record, the best first. The tree's comes first. The file is searched only if that is missing
+    /// or not enough.
     fn versions<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + 'a {
         let stored = self.stored(key).into_iter();
         stored.chain(std::iter::once_with(|| self.directory().record(key)).flatten())
@@ -221,8 +223,8 @@ impl Salvage {
     /// Combines the versions of a page with the one derived from its lane. If no combination is confirmed, returns the
     /// derived page, or `best` if that has more headers.
     ///
-    /// If neither a following page nor the tip record is found, nothing is confirmed. On regtest, where half of all
-    /// hashes meet the target, such a page may then have a damaged header.
+    /// If neither a following page nor the tip record is found, nothing is confirmed. Proof of work
+    /// still exposes a damaged header, except on regtest, where half of all hashes meet the target.
     fn combine(
         &self,
         number: u32,
@@ -266,8 +268,7 @@ impl Salvage {
         )
     }
 
-    /// Returns the possible values of the exclusive or of a lane's pages, each with the height up to which
-    /// (exclusively) it covers their headers. There can be several: after a hole in the last batch, the tree has an
+    /// Returns each possible exclusive or of a lane's pages, and the first height whose header it does not cover. There can be several: after a hole in the last batch, the tree has an
     /// older record of the pending headers than the log.
     fn lanes(&self, key: [u8; 4]) -> Vec<(Vec<u8>, u32)> {
         let body = |record: Vec<u8>| lane_body(&record, key).map(<[u8]>::to_vec);
@@ -330,8 +331,8 @@ impl Salvage {
     }
 }
 
-/// Encodes a page for its lane. The work before the page is left at zero, since only the headers of a derived page are
-/// read.
+/// Encodes a page for its lane. The work in its head is left at zero. That makes the work of a derived page wrong, but
+/// nothing reads it.
 fn bytes_of(headers: &[Header]) -> Vec<u8> {
     let parent = headers.first().map_or(BlockHash::ZERO, |header| header.prev);
     let mut bytes = parent.0.to_vec();

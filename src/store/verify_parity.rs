@@ -53,7 +53,7 @@ impl SledStore {
     }
 }
 
-/// Compares the bytes of lanes. A lane from which headers were removed ends with zeros.
+/// Compares the bytes of lanes. Zeros at the end do not count: removed headers leave zeros behind.
 fn is_equal(one: &[u8], other: &[u8]) -> bool {
     let common = one.len().min(other.len());
     let rest = one[common..].iter().chain(&other[common..]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Most headers that one peer is asked for at once: 16 full answers are 2.6 MB on its line.
 const MAX_IN_FLIGHT: u32 = 16 * FULL_ANSWER;
 
-/// Fewest headers that one peer may be asked for at once: while one answer is on its way, the peer prepares the next.
+/// The smallest window: two full answers, so that the peer prepares one while the other is on its way.
 const MIN_IN_FLIGHT: u32 = 2 * FULL_ANSWER;
 
 /// A peer that has never answered gets this many times the round trip of its handshake, but no less than the floor.
@@ -18,10 +18,11 @@ const FIRST_ANSWER_FLOOR: Duration = Duration::from_secs(1);
 const ANSWER_FACTOR: u32 = 4;
 const ANSWER_FLOOR: Duration = Duration::from_millis(250);
 
-/// The best rate is that of this many of the last answers: the line may have become slower since an older one.
+/// The best rate is the highest of this many last answers. Older ones may be from when the line was faster.
 const RATES: usize = 16;
 
-/// The window is this many times what the line has carried: otherwise a line that has become faster would not be noticed.
+/// The window is this many times what the line holds, plus a full answer. Asking for more than it holds shows when the line
+/// has become faster.
 const GAIN: f64 = 1.25;
 
 /// The shortest delay that counts, in seconds: clocks cannot tell shorter ones apart.
@@ -64,8 +65,8 @@ impl PeerSpeed {
     /// `delivered_before` headers.
     ///
     /// The window follows from what the line carries in the shortest answer time there was: less would leave the line idle, and
-    /// more would queue up at the peer and delay the next request. As in BBR for TCP, the rate is what arrived since the
-    /// request was sent.
+    /// more would queue up at the peer and delay the next request. As in BBR for TCP, the rate is all that arrived since
+    /// the request was sent, divided by that time.
     pub(super) fn record_answer(
         &mut self,
         now: Duration,
@@ -92,7 +93,7 @@ impl PeerSpeed {
     }
 
     /// Returns how long its fastest answer took; the longest possible time for a peer that has not answered yet.
-    pub(super) fn latency(&self) -> Duration {
+    pub(super) fn fastest_answer(&self) -> Duration {
         self.fastest_answer.unwrap_or(Duration::MAX)
     }
 
@@ -111,7 +112,8 @@ impl PeerSpeed {
         own.min(limit)
     }
 
-    /// Returns how long the peer may stay silent before it may never answer: `limit`, or more if its answers usually take long.
+    /// Returns how long the peer may stay silent before we expect no answer any more: `limit`, or more if its answers usually
+    /// take long.
     pub(super) fn silence_limit(&self, limit: Duration) -> Duration {
         limit.max(self.answer_time.unwrap_or_default() * ANSWER_FACTOR)
     }

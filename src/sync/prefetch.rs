@@ -49,9 +49,9 @@ impl Download {
             free && peer.has_above(cursor.height) && !range.owners.contains(&peer_id)
         };
         // The leader goes on unless another peer is twice as fast.
-        let delay = |peer_id: PeerId, peer: &Peer| match peer.speed.latency() {
-            latency if Some(peer_id) == leader => latency / 2,
-            latency => latency,
+        let delay = |peer_id: PeerId, peer: &Peer| match peer.speed.fastest_answer() {
+            time if Some(peer_id) == leader => time / 2,
+            time => time,
         };
         let free = self.peers.iter_mut().filter(|(peer_id, peer)| may_be_asked(**peer_id, peer));
         let Some((peer_id, peer)) = free.min_by_key(|(peer_id, peer)| delay(**peer_id, peer))
@@ -86,10 +86,9 @@ impl Download {
         };
         match range.fit(peer, peer_id, request, reply) {
             AnswerFit::None => {
-                let at_end =
-                    reply.count == 0 && request.locator.first() == Some(&range.cursor.hash);
-                self.prefetched.end_shown_by =
-                    self.prefetched.end_shown_by.or(at_end.then_some(peer_id));
+                if reply.count == 0 && request.locator.first() == Some(&range.cursor.hash) {
+                    self.prefetched.end_shown_by.get_or_insert(peer_id);
+                }
                 return Disposition::Discard;
             }
             // A leader that contradicts itself, or a peer that has no more than what is kept, replaces nothing.

@@ -1,7 +1,7 @@
 //! Headers that are refused only because their time is too far ahead of our clock.
 //!
 //! Nobody is to blame for them. Bitcoin Core (`BLOCK_TIME_FUTURE`) does not punish their sender either, and takes them when
-//! they come again. Here a peer that sent one is not asked again for a minute, or until the header has become valid.
+//! they come again. Here a peer that sent one is not asked again for a minute, or less if the header becomes valid sooner.
 
 use super::SyncEvent;
 use super::completion::REQUEST_INTERVAL;
@@ -14,7 +14,8 @@ use std::time::Duration;
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl HeaderSync {
-    /// Asks a peer whose next header is too new for nothing more for now, and remembers the header.
+    /// Stops asking a peer whose next header is too new. Remembers the header, if it is above the tip and becomes valid before
+    /// the one that is remembered.
     pub(super) fn on_too_new(&mut self, now: Moment, peer: PeerId, rejection: &Rejection) {
         self.download.stop_asking(peer);
         let Some(header) = TooNew::of(rejection) else { return };
@@ -31,8 +32,8 @@ impl HeaderSync {
         self.too_new = Some(header);
     }
 
-    /// Returns whether a peer sent a header within the last minute that is still too new. What the peer announces meanwhile
-    /// follows that header, so asking for it would bring nothing, and sending it is no offence.
+    /// Returns whether a peer sent a header within the last minute that is still too new. What it announces meanwhile
+    /// builds on that header: we need not ask for it, and do not punish the peer for it.
     pub(super) fn is_paused(&self, now: Moment, peer: PeerId) -> bool {
         let recent = |at: Duration| now.since_start.saturating_sub(at) < REQUEST_INTERVAL;
         let sent_at = self.peers.get(&peer).and_then(|peer| peer.too_new_at);
@@ -63,7 +64,7 @@ impl HeaderSync {
     /// their chain have a next header that is too new.
     ///
     /// # Security
-    /// Where blocks cost little, a single peer can make up a header with any time. So one peer does not speak for the others.
+    /// Where blocks cost little, a single peer can make up a header with any time. So a minority of the peers does not decide.
     pub(super) fn is_stopped_by_clock(&self) -> bool {
         let senders = self.peers.values().filter(|peer| peer.too_new_at.is_some()).count();
         self.too_new.is_some() && senders * 2 >= self.download.confirmations()

@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
 
     /// Reads the count in front of a list whose elements have at least `element_len` bytes each.
     ///
-    /// The result may size an allocation: it is within `limit`, and that many elements can really follow.
+    /// Allocating for this many elements is safe: the count is within `limit`, and the bytes left can hold them.
     ///
     /// # Errors
     /// The errors of [`Reader::compact_size`]; [`DecodeError::TooMany`] above `limit`; [`DecodeError::Truncated`] if the
@@ -232,9 +232,9 @@ pub fn safe_text(text: &str) -> String {
     sanitise(text.as_bytes())
 }
 
-/// Returns the characters of `bytes` that are safe on a terminal, in a log line and in HTML.
+/// Returns the characters of `bytes` that are safe on a terminal, in a log line and in HTML, and leaves all others out.
 ///
-/// Source: Bitcoin Core `SanitizeString` with `SAFE_CHARS_DEFAULT`; the others are left out.
+/// Source: Bitcoin Core `SanitizeString` with `SAFE_CHARS_DEFAULT`.
 pub(super) fn sanitise(bytes: &[u8]) -> String {
     bytes
         .iter()

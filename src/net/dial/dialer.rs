@@ -100,8 +100,8 @@ where
 ///
 /// # Security
 /// Tor uses a different circuit for each user name and password, so that no exit sees all our peers
-/// (`IsolateSOCKSAuth`, which is on by default). Each connection therefore makes up a login, as with Bitcoin Core's
-/// `-proxyrandomize`. If the proxy refuses that, the connection is made without one.
+/// (`IsolateSOCKSAuth`, which is on by default). So each connection makes up a login, unless one is configured
+/// (Bitcoin Core `-proxyrandomize`). If the proxy refuses that, the connection is made without one.
 async fn connect_to_proxy<S, F>(proxy: &Proxy, open: impl Fn() -> F) -> Result<S, ProxyError>
 where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -102,7 +102,8 @@ where
 /// Asks the proxy to connect to a host, which is an address or a name that the proxy resolves.
 ///
 /// # Errors
-/// The proxy did not reach the host (an error of kind [`io::ErrorKind::Other`]), or the connection to the proxy broke.
+/// Of kind [`io::ErrorKind::Other`] if the proxy refused, hung up or sent no SOCKS5, or if the name is too long; of any
+/// other kind if the connection to the proxy broke.
 pub(super) async fn request<S>(stream: &mut S, host: &str, port: u16) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
