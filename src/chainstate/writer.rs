@@ -57,8 +57,8 @@ impl From<TreeError<StoreError>> for ChainError {
     }
 }
 
-/// The candidate: a branch that has shown its work in a presync. It is stored beside the chain, and replaces the
-/// chain's end once it has more work.
+/// The candidate: a branch that has shown its work in a presync. It is stored beside the chain as it
+/// arrives again, and replaces the chain's end once what has arrived has more work.
 #[derive(Debug)]
 struct CandidateBranch {
     /// Height of the last header that it shares with the chain.
@@ -185,7 +185,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(self.tree.survey(batch, self.store.as_ref())?)
     }
 
-    /// Returns the branch that a survey's unknown headers extend, up to their parent.
+    /// Returns the branch that ends with the parent of a survey's first unknown header.
     ///
     /// # Errors
     /// Reading the store failed.

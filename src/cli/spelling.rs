@@ -5,7 +5,7 @@ use std::ffi::OsString;
 /// The typographic minus sign, into which word processors turn a hyphen.
 pub(super) const MINUS: char = '\u{2212}';
 
-/// Options of Bitcoin Core's tools, with one hyphen, and their names here.
+/// Options with one hyphen, as Bitcoin Core has them or its values of `-chain` suggest, and their names here.
 const OPTIONS: [(&str, &str); 7] = [
     ("-main", "--mainnet"),
     ("-mainnet", "--mainnet"),

@@ -1,4 +1,4 @@
-//! Reads and writes files of headers: raw, hex, CSV, JSON Lines, Parquet, hints.
+//! Reads and writes files of headers (raw, hex, CSV, JSON Lines), and writes Parquet and hints.
 
 mod entry;
 mod error;

@@ -47,7 +47,7 @@ pub(crate) enum HeaderFileError {
         /// What is wrong.
         what: String,
     },
-    /// The file is of another kind.
+    /// The file does not start with headers that can be read.
     #[error("{}: {what}", path.display())]
     Other {
         /// The file.
@@ -80,7 +80,7 @@ impl HeaderFile {
     /// Opens a file, or standard input for `-`.
     ///
     /// # Errors
-    /// The file cannot be opened, or is of another kind.
+    /// The file cannot be opened, or does not start with headers that can be read.
     pub(crate) fn open(
         path: &Path,
         format: FileFormat,
@@ -183,7 +183,7 @@ fn read_ahead(mut headers: FileEntries) -> io::Result<FileEntries> {
         }
     };
     let mut thread = Some(Builder::new().name("read-file".to_owned()).spawn(read)?);
-    // If the thread panicked, the file did not end here.
+    // The channel also closes when the thread panics. That must not look like the end of the file, so the panic goes on.
     let end = std::iter::from_fn(move || match thread.take().map(JoinHandle::join)? {
         Ok(()) => None,
         Err(panic) => resume_unwind(panic),
@@ -239,7 +239,7 @@ fn describe_zeros(source: &mut impl BufRead, skipped: u64) -> io::Result<String>
             break;
         }
     }
-    // A header does not begin with zeros: its version is not 0.
+    // A header begins with at most 3 zeros, since its version is not 0. So rounding down to 80 bytes finds its start.
     let header_len = HEADER_LEN as u64;
     let (headers, at) = (zeros / header_len, skipped + zeros / header_len * header_len);
     Ok(format!(

@@ -17,7 +17,7 @@ pub(crate) fn number(text: &str) -> Option<i64> {
     }
 }
 
-/// Returns whether the text is a number in a form that [`number`] accepts, of any size.
+/// Returns whether [`number`] accepts the text, or would if a number without a sign could be of any size.
 pub(crate) fn is_number(text: &str) -> bool {
     number(text).is_some()
         || !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())

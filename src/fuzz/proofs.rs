@@ -34,8 +34,8 @@ fn compare(bytes: &[u8]) -> Result<CheckedProof, InvalidProof> {
         }
         (Ok(_), None) => panic!("accepted here alone"),
         (Err(_), None) => {}
-        // `PartialMerkleTree::extract` says why it refuses proofs that the `bitcoin` crate accepts. The two also have
-        // different limits for the number of transactions.
+        // The docs of our `PartialMerkleTree::extract` say why it refuses proofs that the `bitcoin` crate accepts. The two
+        // also have different limits for the number of transactions.
         (Err(InvalidProof::Tree(error)), Some(_)) => assert!(
             matches!(
                 error,

@@ -39,7 +39,7 @@ pub(crate) struct SyncProgress {
     pub peers: usize,
     /// Bytes received.
     pub received: u64,
-    /// The address of the peer whose answer is late, and for how many seconds it has been asked.
+    /// The address of the peer whose answer is late, and how many seconds ago it was asked.
     pub waiting_for: Option<(String, u64)>,
 }
 
@@ -158,7 +158,7 @@ fn download_parts(progress: &SyncProgress, state: &ProgressState) -> Vec<(u8, Li
     parts
 }
 
-/// Returns the first parts of a line: height, total and per cent; the height alone while no total is known.
+/// Returns the first parts of a line: height, total (at least the height) and per cent; only the height if both are 0.
 fn height_parts(frame: &str, progress: &SyncProgress) -> Vec<(u8, LinePart)> {
     let stage = if progress.stage == SyncStage::Presync { "presync " } else { "" };
     let height = format!("{frame} {stage}{}", count(progress.height));

@@ -6,8 +6,8 @@ use rustix::fs::FileType;
 use std::env;
 use std::io::{self, IsTerminal};
 
-/// Columns that bars leave free. At Ctrl-C the terminal writes `^C` behind the bar. In a full line `^C` would wrap to
-/// the next line, and the bar would no longer be where it is cleared.
+/// Columns that bars leave free. At Ctrl-C the terminal writes `^C` behind the bar. In a full line `^C` would wrap and
+/// move the cursor down a row, and then the wrong row would be cleared.
 const MARGIN: u16 = 4;
 
 /// Moves the cursor to the start of the line, and clears the screen from there.
@@ -94,8 +94,8 @@ impl<T: TermLike> TermLike for WithMargin<T> {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        // The line is cleared already, so spaces are left out. In a window that becomes narrower, they would wrap to
-        // another row.
+        // A line is padded by a write of only spaces. The line is cleared already, so that write is skipped: in a window that
+        // becomes narrower, the spaces would wrap to another row.
         if text.chars().all(|c| c == ' ') { Ok(()) } else { self.0.write_str(text) }
     }
 
@@ -233,8 +233,8 @@ mod tests {
                  0/s  8 peers  24.14 MB",
             ),
         ] {
-            // A bar shows the speed 0 until it takes a second sample. Its own clock decides when, so the line is drawn
-            // up to 9 times.
+            // A bar shows the speed 0 until it takes a second sample. Its own clock decides when, so up to 9
+            // new bars are tried until one shows 0.
             let mut shown =
                 (0..9).map(|_| last_line(columns, SyncStage::Downloading, 298_000, 930_000));
             assert!(shown.any(|shown| shown == line), "{columns}: {line}");

@@ -104,7 +104,7 @@ impl Drop for Busy {
     }
 }
 
-/// Accepts connections on all sockets until `stop` becomes true; then ends them, and returns.
+/// Accepts connections on all sockets until `stop` becomes true, then waits a moment for them to end.
 pub(super) async fn serve(
     listeners: Vec<TcpListener>,
     router: Router,

@@ -1,5 +1,5 @@
-//! Combines a page that has a hole with the one derived from its lane, which is wrong wherever another page of the lane has a
-//! hole.
+//! Repairs a page of which some records are lost, with records of the page that is derived from its lane. A derived record
+//! is wrong if another page of the lane has lost the record at the same place.
 
 use super::layout::{PAGE_HEAD_LEN, RECORD_LEN};
 

@@ -23,7 +23,8 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a change may still take after one of sled's threads has failed: the remaining ones may finish it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// This many added headers make a bulk load. Fewer delay the next open by less than a millisecond.
+/// With this many added headers, the database is opened once more when it is closed. Fewer delay the next open by
+/// less than a millisecond.
 const BULK_LOAD: usize = 20_000;
 
 /// An open sled database.
@@ -42,8 +43,8 @@ pub(super) struct Engine {
     full: AtomicBool,
     /// Headers added since the database was opened.
     added: AtomicUsize,
-    /// How many threads had stopped before the database was opened. A thread that writes a buffer may stop between two
-    /// changes, and the next change then waits for it in vain.
+    /// How many threads had stopped before the database was opened. A higher count later means that a thread has died
+    /// since. It may have died between two changes, and the next change would then wait for it in vain.
     stops_before: u64,
 }
 

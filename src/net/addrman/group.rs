@@ -48,13 +48,13 @@ impl NetGroup {
 
     fn of_v6(ip: Ipv6Addr) -> Self {
         let [a, b, c, d, e, ..] = ip.octets();
-        // Hurricane Electric gives /36 networks in 2001:470::/32 to anyone.
+        // Anyone can get a network in Hurricane Electric's 2001:470::/32, so groups there are /36, as in Bitcoin Core.
         let fifth = if [a, b, c, d] == [0x20, 0x01, 0x04, 0x70] { e | 0x0f } else { 0 };
         Self([V6, a, b, c, d, fifth])
     }
 }
 
-/// Returns the IPv4 address that an IPv6 address stands for, so that both have the same owner.
+/// Returns the IPv4 address that an IPv6 address contains. Its owner owns both, so both are in one group.
 ///
 /// Source: Bitcoin Core `CNetAddr::GetLinkedIPv4`: RFC 6052 and 6145 (translation), 3964 (6to4), 4380 (Teredo, which
 /// inverts the client's address).

@@ -71,7 +71,7 @@ impl Axis {
     }
 }
 
-/// Returns the smallest number that is at least `step`, and 1, 2 or 5 times a power of ten.
+/// Returns the smallest number of the form 1, 2 or 5 times a power of ten that is not more than 0.1 % below `step`.
 fn round_step(step: f64) -> f64 {
     let magnitude = 10_f64.powf(step.log10().floor());
     let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * magnitude >= step * 0.999);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_linear_axis_does_not_start_below_all_values() {
-        // The interval that one in ten is below may be a few seconds below zero, because times run backwards.
+        // The 10th percentile of block intervals may be a few seconds below 0, because times sometimes run backwards.
         let axis = Axis::fitted(-0.1, 230.0, Scale::Linear, 5, |value| format!("{value} min"));
         assert_eq!((axis.from, axis.ticks[0].label.as_str()), (-0.1, "0 min"));
     }

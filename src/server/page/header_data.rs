@@ -17,7 +17,7 @@ pub(super) struct HeaderData {
     pub header: Header,
     /// What `getblockheader` prints for it.
     pub info: HeaderInfo,
-    /// The height of the stored tip.
+    /// The height of the stored tip, or the header's own if that is greater.
     pub tip: u32,
     /// Seconds from its parent's time to its own, if the parent is stored.
     pub interval: Option<i64>,
@@ -27,7 +27,7 @@ pub(super) struct HeaderData {
     pub sides: Vec<SideSummary>,
     /// The hash at this height on the best chain, if the header itself is on a side branch.
     pub best: Option<BlockHash>,
-    /// The time (Unix seconds) whose last block at or before it was searched for.
+    /// If a time was searched for: that time, in Unix seconds. The header is the last one at or before it.
     pub searched_time: Option<u32>,
     /// The numbers of leading zero bits of the hash and of the target.
     pub zero_bits: (u32, u32),
