@@ -172,7 +172,7 @@ impl<S: HeaderStore> Importer<S> {
         while done < headers.len() {
             let end = headers.len().min(done + size);
             let (count, outcome) = self.judge_run(&headers[done..end], &claims[done..end])?;
-            // A run that another branch cuts short has hashed the headers after the cut in vain, so the next one is short.
+            // A run that another branch cuts short wasted the hashing of the headers after the cut, so the next one is short.
             size = if done + count == end { size.saturating_mul(4).min(BATCH) } else { SHORT };
             done += count;
             if outcome.is_err() {

@@ -31,7 +31,7 @@ pub const MAX_WAITING: u32 = 48;
 /// How long a client may take to send its next request before it is disconnected, so that it does not keep others out.
 const REQUEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a client waits for a place before it is told that the server is busy. This is longer than [`REQUEST_WAIT`],
+/// How long a client waits for a place before the server answers that it is busy. This is longer than [`REQUEST_WAIT`],
 /// after which silent clients are gone, and shorter than the client's own wait for the reply.
 const PLACE_WAIT: Duration = Duration::from_millis(2500);
 

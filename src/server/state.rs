@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinError, spawn_blocking};
 
 /// What all requests share.
 #[derive(Debug)]
@@ -120,10 +121,23 @@ impl ServerState {
         &self.peer_requests
     }
 
-    /// Waits until a result as large as a block may be made, and returns the permit.
-    pub(crate) async fn large_result_permit(&self) -> Option<OwnedSemaphorePermit> {
+    /// Makes a result that may be as large as a block, or that reads many headers, on another thread. Only a few are made
+    /// at once, to bound the memory.
+    ///
+    /// # Errors
+    /// Making it panicked.
+    pub(crate) async fn make_large<T: Send + 'static>(
+        self: Arc<Self>,
+        make: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
         // The semaphore is never closed.
-        Arc::clone(&self.large_results).acquire_owned().await.ok()
+        let permit = Arc::clone(&self.large_results).acquire_owned().await.ok();
+        // The thread holds the permit, and goes on when the client hangs up.
+        let made = spawn_blocking(move || {
+            let _permit = permit;
+            make(&self)
+        });
+        made.await
     }
 
     /// Records a transaction that peers have fetched.

@@ -44,7 +44,7 @@ pub(super) struct Engine {
     /// Headers added since the database was opened.
     added: AtomicUsize,
     /// How many threads had stopped before the database was opened. A higher count later means that a thread has died
-    /// since. It may have died between two changes, and the next change would then wait for it in vain.
+    /// since. It may have died between two changes, and the next change would then wait for it for ever.
     stops_before: u64,
 }
 

@@ -8,7 +8,6 @@ use crate::server::state::ServerState;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use std::sync::Arc;
-use tokio::task::spawn_blocking;
 
 /// Most headers in an answer. Source: Bitcoin Core `MAX_REST_HEADERS_RESULTS`.
 const MAX_HEADERS: u32 = 2000;
@@ -49,13 +48,8 @@ async fn answer(state: Arc<ServerState>, file: String, count: String) -> RestRes
     })?;
     let hash = parse_hash(text)?;
     let format = format.ok_or_else(RestError::unknown_format)?;
-    let permit = state.large_result_permit().await;
-    // The thread holds the permit, and goes on when the client hangs up.
-    let read = move || {
-        let _permit = permit;
-        read_headers(&state, &hash, count, format)
-    };
-    spawn_blocking(read).await.map_err(|error| RestError::internal(&error))?
+    let read = state.make_large(move |state| read_headers(state, &hash, count, format)).await;
+    read.map_err(|error| RestError::internal(&error))?
 }
 
 fn read_headers(

@@ -10,7 +10,6 @@ use crate::server::rpc::method::RpcResult;
 use crate::server::state::ServerState;
 use crate::spv::CheckedBlock;
 use std::sync::Arc;
-use tokio::task::spawn_blocking;
 
 impl From<TooBusy> for RpcError {
     fn from(error: TooBusy) -> Self {
@@ -48,15 +47,10 @@ pub(super) fn header_of(
     stored.map(|(_, info)| info).ok_or_else(|| RpcError::not_found(not_stored))
 }
 
-/// Makes a large result, such as the JSON of a block, on another thread. Only a few are made at once, to bound the memory.
+/// Makes a large result, such as the JSON of a block, on another thread.
 pub(super) async fn make(
     state: Arc<ServerState>,
     make: impl FnOnce(&ServerState) -> RpcResult + Send + 'static,
 ) -> RpcResult {
-    let permit = state.large_result_permit().await;
-    let made = spawn_blocking(move || {
-        let _permit = permit;
-        make(&state)
-    });
-    made.await.map_err(|error| RpcError::internal(&error))?
+    state.make_large(make).await.map_err(|error| RpcError::internal(&error))?
 }

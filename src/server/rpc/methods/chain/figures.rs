@@ -9,7 +9,6 @@ use crate::server::rpc::params::RpcParams;
 use crate::server::state::ServerState;
 use serde::Serialize;
 use std::sync::Arc;
-use tokio::task::spawn_blocking;
 
 /// Over how many blocks the hash rate is estimated by default. Source: Bitcoin Core `getnetworkhashps`.
 const DEFAULT_BLOCKS: i64 = 120;
@@ -105,12 +104,8 @@ pub(super) fn getdifficulty(state: &ServerState, _: &RpcParams) -> RpcResult {
 /// Runs on another thread, since it may read the whole chain.
 pub(super) fn getnetworkhashps(state: Arc<ServerState>, params: RpcParams) -> RpcFuture {
     Box::pin(async move {
-        let permit = state.large_result_permit().await;
-        let estimated = spawn_blocking(move || {
-            let _permit = permit;
-            network_hash_rate(&state, &params)
-        });
-        estimated.await.map_err(|error| RpcError::internal(&error))?
+        let rate = state.make_large(move |state| network_hash_rate(state, &params)).await;
+        rate.map_err(|error| RpcError::internal(&error))?
     })
 }
 
