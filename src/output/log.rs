@@ -203,35 +203,23 @@ impl Write for LogWriter<'_> {
 mod tests {
     use super::{LineFormat, Wording};
     use serde_json::Value;
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use std::fs;
+    use std::sync::Arc;
+    use tempfile::NamedTempFile;
 
     #[test]
     fn fields_are_keys_of_a_line_in_json() {
-        let (lines, wording) = (Lines::default(), Wording::new(" --regtest".into(), String::new()));
-        let writer = lines.clone();
+        let (file, wording) =
+            (NamedTempFile::new().unwrap(), Wording::new(" --regtest".into(), String::new()));
         let log = tracing_subscriber::fmt()
             .event_format(LineFormat { timed: false, dated: false, json: true, wording })
-            .with_writer(move || writer.clone())
+            .with_writer(Arc::new(file.reopen().unwrap()))
             .finish();
         tracing::subscriber::with_default(log, || {
             tracing::info!(peer = %"192.0.2.1:8333", size = 8_usize, fields = %"nonce=0a");
             tracing::warn!("run `lightclient status`");
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let text = fs::read_to_string(file.path()).unwrap();
         let lines: Vec<Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!((&lines[0]["peer"], &lines[0]["size"]), (&"192.0.2.1:8333".into(), &8.into()));

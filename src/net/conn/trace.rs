@@ -182,22 +182,10 @@ mod tests {
     use crate::net::tests::config;
     use crate::primitives::{BlockHash, PeerId};
     use crate::wire::{Command, GetHeaders, HeadersMessage, Message};
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
+    use std::fs;
+    use std::sync::Arc;
+    use tempfile::NamedTempFile;
     use tracing::Level;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn context() -> Context {
         Context {
@@ -210,13 +198,12 @@ mod tests {
 
     /// Returns what a log of this level contains for a ping that was sent.
     fn logged(level: Level) -> String {
-        let lines = Lines::default();
-        let writer = lines.clone();
+        let file = NamedTempFile::new().unwrap();
         let log = tracing_subscriber::fmt()
             .with_max_level(level)
             .without_time()
             .with_ansi(false)
-            .with_writer(move || writer.clone())
+            .with_writer(Arc::new(file.reopen().unwrap()))
             .finish();
         tracing::subscriber::with_default(log, || {
             message(MessageDirection::Sent, &context(), &Message::Ping(Some(0xabc)), 8);
@@ -225,8 +212,7 @@ mod tests {
             assert_eq!(dump.is_some(), level == Level::TRACE);
             bytes(MessageDirection::Sent, &context(), Command::PING, dump);
         });
-        let bytes = lines.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        fs::read_to_string(file.path()).unwrap()
     }
 
     #[test]
