@@ -1,5 +1,6 @@
 //! Clients that ask as fast as they are answered.
 
+use crate::support::measure::cpu_time;
 use crate::support::rpc::RpcClient;
 use lightclient::primitives::Header;
 use serde_json::{Value, json};
@@ -12,12 +13,14 @@ use std::time::{Duration, Instant};
 pub(crate) struct Target {
     rpc: RpcClient,
     authorization: String,
+    /// The server's process.
+    process: u32,
 }
 
 impl Target {
-    pub(crate) fn new(rpc: RpcClient) -> Self {
+    pub(crate) fn new(rpc: RpcClient, process: u32) -> Self {
         let credentials = data_encoding::BASE64.encode(rpc.credentials.as_bytes());
-        Self { rpc, authorization: format!("Authorization: Basic {credentials}\r\n") }
+        Self { rpc, authorization: format!("Authorization: Basic {credentials}\r\n"), process }
     }
 }
 
@@ -36,6 +39,8 @@ pub(crate) struct Figures {
     pub(crate) rate: f64,
     /// Milliseconds that 99 of 100 requests took at most.
     pub(crate) p99_ms: f64,
+    /// Microseconds of processor time that the server took for an answer. The clients' own time is not in it.
+    pub(crate) cpu_us: f64,
 }
 
 impl Load {
@@ -75,7 +80,7 @@ impl Load {
     pub(crate) fn run(&self, target: &Target, time: Duration) -> Figures {
         let requests: Vec<Vec<u8>> =
             self.requests.iter().map(|what| request(target, what)).collect();
-        let began = Instant::now();
+        let (began, cpu_before) = (Instant::now(), cpu_time(target.process));
         let mut times: Vec<Duration> = thread::scope(|scope| {
             let clients: Vec<_> = (0..self.clients)
                 .map(|client| {
@@ -94,7 +99,13 @@ impl Load {
         let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
         let count =
             f64::from(u32::try_from(times.len()).unwrap_or(u32::MAX)) * f64::from(self.answers);
-        Figures { rate: count / elapsed, p99_ms: p99.as_secs_f64() * 1000.0 }
+        let cpu = cpu_time(target.process).zip(cpu_before).map(|(after, before)| after - before);
+        let cpu = cpu.unwrap_or_default().as_secs_f64();
+        Figures {
+            rate: count / elapsed,
+            p99_ms: p99.as_secs_f64() * 1000.0,
+            cpu_us: cpu * 1e6 / count,
+        }
     }
 }
 

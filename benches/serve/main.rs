@@ -1,6 +1,7 @@
 //! `serve` under load, beside a bitcoind with the same headers: `benches/run --case serve-header` and the like.
 //!
-//! The clients are threads of this process, and share the machine's cores with what they measure.
+//! The clients are threads of this process, and share the machine's cores with what they measure. The processor time of
+//! an answer is that of the server alone.
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod load;
@@ -54,11 +55,11 @@ fn main() -> ExitCode {
     let serving = Serving::start(BINARY, peer.address(), &["--hints", "none"]);
     serving.wait_for_tip(&tip);
     let node = bitcoind(&peer);
-    let ours = Target::new(serving.rpc.clone());
-    let yardstick = node.as_ref().map(|node| Target::new(node.client().clone()));
+    let ours = Target::new(serving.rpc.clone(), serving.running.id());
+    let yardstick = node.as_ref().map(|node| Target::new(node.client().clone(), node.id()));
     println!(
-        "{:14} {:>12} {:>10} {:>12} {:>10} {:>7}",
-        "case", "serve", "p99 ms", "bitcoind", "p99 ms", "ratio"
+        "{:14} {:>12} {:>10} {:>8} {:>12} {:>10} {:>8} {:>7} {:>7}",
+        "case", "serve", "p99 ms", "CPU us", "bitcoind", "p99 ms", "CPU us", "rate", "CPU"
     );
     for (name, load) in Load::rpc(&headers) {
         if is_wanted(name) {
@@ -109,24 +110,24 @@ fn compare_rest(headers: &[Header], ours: &Target) {
         Header::decode(&hex::decode_array(text).expect("a header"))
     });
     let load = Load::rest(&mined.collect::<Vec<Header>>());
-    let yardstick = Target::new(node.client().clone());
+    let yardstick = Target::new(node.client().clone(), node.id());
     compare("serve-rest", (&Load::rest(headers), ours), Some((&load, &yardstick)));
 }
 
 fn compare(name: &str, (load, ours): (&Load, &Target), yardstick: Option<(&Load, &Target)>) {
     let got = load.run(ours, LOAD);
+    print!("{name:14} {:>10.0}/s {:>10.2} {:>8.1}", got.rate, got.p99_ms, got.cpu_us);
     let Some((load, yardstick)) = yardstick else {
-        println!("{name:14} {:>10.0}/s {:>10.2}", got.rate, got.p99_ms);
-        return;
+        return println!();
     };
     let expected = load.run(yardstick, LOAD);
     println!(
-        "{name:14} {:>10.0}/s {:>10.2} {:>10.0}/s {:>10.2} {:>6.1}x",
-        got.rate,
-        got.p99_ms,
+        " {:>10.0}/s {:>10.2} {:>8.1} {:>6.1}x {:>6.1}x",
         expected.rate,
         expected.p99_ms,
-        got.rate / expected.rate
+        expected.cpu_us,
+        got.rate / expected.rate,
+        expected.cpu_us / got.cpu_us
     );
 }
 
