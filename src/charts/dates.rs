@@ -86,8 +86,8 @@ impl DateStep {
     }
 }
 
-/// Returns ticks at round dates, each at the height where the chain first reached the date. The times of headers sometimes
-/// run backwards, so a time counts only if it is later than all times before it.
+/// Returns ticks at round dates, each at the height where the chain first reached the date. Header times sometimes run
+/// backwards, so a header whose time is not later than all earlier ones is passed over.
 pub(super) fn date_ticks(buckets: &[Bucket], from: u32, to: u32) -> Vec<Tick> {
     let mut reached: Vec<(f64, i64)> = Vec::new();
     let mut record_if_later = |height: f64, time: u32| {

@@ -91,7 +91,7 @@ mod tests {
     use super::ChartName;
 
     #[test]
-    fn names_are_understood_as_people_write_them() {
+    fn names_may_have_capitals_separators_and_a_plural_s() {
         for chart in ChartName::ALL {
             assert_eq!(chart.name().parse(), Ok(chart));
             assert_eq!(chart.title().to_uppercase().parse(), Ok(chart));

@@ -13,7 +13,7 @@ use crate::query::{ChainReader, ReadError};
 
 /// The number of blocks between two halvings of the subsidy, on all networks but regtest.
 const HALVING: u32 = 210_000;
-/// The same on regtest.
+/// The number of blocks between two halvings on regtest.
 const REGTEST_HALVING: u32 = 150;
 
 /// If a chart has more halvings than this, none is marked.
@@ -55,7 +55,7 @@ struct Drawing {
 }
 
 impl Drawing {
-    /// Returns the buckets of the range, without those before it.
+    /// Returns the buckets without those that end before the range.
     fn inside(&self) -> &[Bucket] {
         let from = self.request.from;
         let first = self.buckets.partition_point(|bucket| bucket.last < from);
@@ -110,13 +110,13 @@ impl Drawing {
             return self.plot("Interval", text, y, vec![PlotLayer::Dots(points(&medians))]);
         }
         let layers = vec![PlotLayer::Band(spread), PlotLayer::Line(points(&medians))];
-        self.plot("Median interval, and that of eight in ten blocks", text, y, layers)
+        self.plot("Median interval, and the range of eight in ten blocks", text, y, layers)
     }
 
     /// Draws a row with an area for each group of versions.
     fn versions(&self) -> Plot {
         let headers = self.request.to - self.request.from + 1;
-        // Each share is that of as many headers as a period has, or of a day's if the chart has only few periods.
+        // Each share is taken over a period's headers, or over a day's (144) in a chart of fewer than 20 periods.
         let span = if headers >= 20 * self.params.interval { self.params.interval } else { 144 };
         let rows = version_rows(self.inside(), span);
         let mut y = Axis {
@@ -149,7 +149,7 @@ impl Drawing {
         let has_points = layers.iter().any(|layer| !layer.is_empty());
         let title = format!("{title}, {}", self.params.network);
         Plot {
-            title: if has_points { title } else { title + ": too few headers for it" },
+            title: if has_points { title } else { title + ": too few headers to draw it" },
             description,
             x: Axis {
                 from: f64::from(from),
@@ -258,7 +258,8 @@ mod tests {
     use crate::query::series::{BucketBuilder, MAX_POINTS, Sample};
     use std::fs;
 
-    /// A chart of mainnet's first 300 periods; each half of one is made of the header at its end.
+    /// A chart of mainnet's first 300 periods. The first half of each period repeats the period's first header, the
+    /// second half repeats its last.
     fn drawn(name: ChartName) -> Drawing {
         let table = fs::read_to_string("fixtures/mainnet-epoch-boundaries-0000000-0604799.csv");
         let mut collector = BucketBuilder::new(2016, None);
@@ -286,7 +287,7 @@ mod tests {
     #[test]
     fn ten_years_of_real_difficulty_have_their_steps_and_halvings() {
         let plot = drawn(ChartName::Difficulty).difficulty();
-        // Of 299 retargets, the 15 of the first year changed nothing; the two ends are points too.
+        // The first 15 of 299 retargets changed nothing. The two ends of the range are points, too.
         assert_eq!(points(&plot), 286);
         let halvings: Vec<String> = plot.hairlines.iter().map(|tick| tick.at.to_string()).collect();
         assert_eq!(halvings, ["210000", "420000"]);
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn real_versions_come_and_go() {
+    fn real_headers_give_a_row_for_each_version_group() {
         let plot = drawn(ChartName::Versions).versions();
         let rows: Vec<&str> = plot.y.ticks.iter().map(|tick| tick.label.as_str()).collect();
         for row in ["version 1", "version 2, BIP34", "version 4, BIP65", "bit 1, segwit"] {
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_units_of_people() {
+    fn values_are_labelled_with_units_and_prefixes() {
         assert_eq!(minutes_label(0.0), "0 min");
         assert_eq!(minutes_label(0.1), "6 s");
         assert_eq!(minutes_label(12.5), "12.5 min");
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_is_told_by_its_ends_and_extremes() {
+    fn a_series_is_described_by_its_ends_and_extremes() {
         let samples: Vec<Sample> = [5.0, 9.0, 2.0, 4.0]
             .into_iter()
             .zip(1000..)

@@ -34,7 +34,7 @@ fn error(what: &str, failures: &Failures, advice: &str) -> CliError {
         parts.push("no address was found".to_owned());
     }
     // Reasons about the proxy contain their own advice.
-    if !failures.blame_the_proxy() {
+    if !failures.only_proxy_failed() {
         parts.push(advice.to_owned());
     }
     // A reason may repeat line breaks that a peer sent, but an error is one line.
@@ -49,7 +49,7 @@ fn advice(config: &AppConfig, failures: &Failures) -> String {
         format!("check the address, and that it is a {network} peer's, or leave --connect out")
     } else if network == Network::Regtest {
         "on regtest none can be found: name one with --connect".to_owned()
-    } else if failures.look_captive() {
+    } else if failures.suggest_captive_portal() {
         "open any page in a browser, to see whether this network wants a login".to_owned()
     } else {
         "check the internet connection, or name a peer with --connect".to_owned()

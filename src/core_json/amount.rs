@@ -13,7 +13,7 @@ const DECIMALS: usize = 8;
 
 /// An amount in satoshi, shown in bitcoin with eight decimals.
 ///
-/// The range is not checked: an amount may be negative, or more than there are bitcoin. Source: Bitcoin Core
+/// The range is not checked: an amount may be negative, or more than 21 million bitcoin. Source: Bitcoin Core
 /// `ValueFromAmount`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(pub i64);
@@ -34,7 +34,7 @@ impl fmt::Display for Amount {
 
 /// The error for text that is not an amount of bitcoin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("bitcoin with up to eight decimals expected, as 0.5, got {0:?}")]
+#[error("bitcoin with up to eight decimals expected, such as 0.5, got {0:?}")]
 pub struct ParseAmountError(String);
 
 impl FromStr for Amount {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_read_as_it_is_written_and_nothing_else() {
+    fn only_decimals_without_sign_and_exponent_are_parsed() {
         for (text, satoshi) in [
             ("0", 0),
             ("0.00000001", 1),

@@ -29,12 +29,12 @@ pub struct HeaderInfo {
     pub bits: String,
     /// Target, 64 hex digits.
     pub target: String,
-    /// How many times harder than difficulty 1, mainnet's easiest target.
+    /// How many times harder to meet than mainnet's easiest target, which has difficulty 1.
     #[serde(serialize_with = "serialize_float")]
     pub difficulty: f64,
     /// Work of the chain up to and including this header, 64 hex digits.
     pub chainwork: String,
-    /// How many transactions its block has; `None` if only the header is known.
+    /// How many transactions the block has; `None` if only the header is known.
     #[serde(rename = "nTx", default, skip_serializing_if = "Option::is_none")]
     pub transaction_count: Option<usize>,
     /// Hash of the parent; none at genesis.
@@ -86,7 +86,7 @@ pub(crate) struct BitsInfo {
     pub work: Work,
     /// The target, 64 hex digits; all zeros if no header may have these bits.
     pub target: String,
-    /// How many times harder than difficulty 1, mainnet's easiest target.
+    /// How many times harder to meet than mainnet's easiest target, which has difficulty 1.
     pub difficulty: f64,
 }
 
@@ -105,7 +105,7 @@ impl BitsInfo {
 
 /// Returns how many times harder than mainnet's easiest target it is to meet these bits.
 ///
-/// Source: Bitcoin Core `GetDifficulty`. The steps and their order are the same, so that all digits are.
+/// Source: Bitcoin Core `GetDifficulty`. The steps and their order are the same, so that all digits are equal.
 pub(crate) fn difficulty(bits: u32) -> f64 {
     let mantissa = bits & 0x00ff_ffff;
     let mut difficulty = f64::from(0x0000_ffff) / f64::from(mantissa);
@@ -129,7 +129,7 @@ pub(crate) fn sixteen_digits(value: f64) -> f64 {
 /// Serializes a number as Bitcoin Core prints it: 1, not 1.0. Some JSON libraries tell these apart.
 ///
 /// # Errors
-/// The serializer's own.
+/// The serializer failed.
 pub(crate) fn serialize_float<S: Serializer>(
     value: &f64,
     serializer: S,

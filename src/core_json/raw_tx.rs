@@ -58,8 +58,8 @@ mod tests {
         assert_eq!(parts("02", None), None);
     }
 
-    /// Both forms take all bytes: one input with a witness and one output, or no input and one output whose script is
-    /// most of the other form.
+    /// The bytes decode in both forms: with witnesses, as one input and one output; without, as no input and one output
+    /// whose script holds most of the bytes.
     #[test]
     fn where_both_forms_fit_the_scripts_decide() {
         let both = |script: &str| {
@@ -71,7 +71,7 @@ mod tests {
         for (script, is_witness, expected) in [
             ("51", None, (1, 1)),
             ("51", Some(false), (0, 1)),
-            // A push that breaks off, in the form with witnesses only.
+            // Decoded with witnesses, the output's script is a push that lacks its data.
             ("4c", None, (0, 1)),
             ("4c", Some(true), (1, 1)),
         ] {

@@ -2,7 +2,7 @@
 
 use crate::primitives::{Network, hex};
 use crate::script::{
-    ScriptKind, address_of, asm, can_be_hashed, descriptor_of, descriptor_of_witness,
+    ScriptKind, address_of, asm, can_be_wrapped, descriptor_of, descriptor_of_witness,
     script_hash_of, witness_program_of,
 };
 use serde::Serialize;
@@ -41,7 +41,7 @@ impl ScriptInfo {
     ///
     /// Source: Bitcoin Core `decodescript` (`rpc/rawtransaction.cpp`).
     pub(crate) fn new(script: &[u8], network: Network) -> Self {
-        let is_hashed = can_be_hashed(script);
+        let is_hashed = can_be_wrapped(script);
         let program = if is_hashed { witness_program_of(script) } else { None };
         Self {
             asm: asm(script),

@@ -32,16 +32,17 @@ pub struct TxInfo {
 /// An input.
 #[derive(Clone, Debug, Serialize)]
 pub struct InputInfo {
-    /// The script of a coinbase's input, as hex. A coinbase spends no output.
+    /// The script of a coinbase's input, as hex; absent in other transactions. A coinbase spends no
+    /// output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coinbase: Option<String>,
-    /// The transaction whose output it spends.
+    /// Txid of the transaction whose output the input spends; absent in a coinbase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub txid: Option<String>,
-    /// Position of that output.
+    /// Position of the spent output in its transaction, from 0; absent in a coinbase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vout: Option<u32>,
-    /// Its script.
+    /// The input's script; absent in a coinbase.
     #[serde(rename = "scriptSig", skip_serializing_if = "Option::is_none")]
     pub script_sig: Option<ScriptSigInfo>,
     /// The items of its witness as hex; absent if there are none.
@@ -65,7 +66,7 @@ pub struct ScriptSigInfo {
 pub struct OutputInfo {
     /// Amount in bitcoin.
     pub value: Amount,
-    /// Position.
+    /// Position in the transaction, from 0.
     pub n: usize,
     /// Its script.
     #[serde(rename = "scriptPubKey")]

@@ -21,7 +21,7 @@ const MIN_MILLISECONDS: i64 = 100_000_000_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseTimeError {
     /// The number is too great to be in seconds.
-    #[error("{got} is a time in milliseconds or less: Unix time is in seconds{}", seconds_hint(*.got))]
+    #[error("{got} is in milliseconds or a smaller unit: Unix time is in seconds{}", seconds_hint(*.got))]
     Milliseconds {
         /// The number.
         got: i64,
@@ -46,7 +46,7 @@ pub(crate) enum ParseTimeError {
     TimeOfDay(String),
     /// The text has another form.
     #[error(
-        "expected YYYY-MM-DD, \"YYYY-MM-DD HH:MM\" or \"YYYY-MM-DD HH:MM:SS\" (UTC), RFC 3339 as \
+        "expected YYYY-MM-DD, \"YYYY-MM-DD HH:MM\" or \"YYYY-MM-DD HH:MM:SS\" (UTC), RFC 3339 such as \
         2009-01-03T19:15:05+01:00, or Unix seconds"
     )]
     Other,
@@ -200,7 +200,7 @@ mod tests {
         for (text, said) in [
             (
                 "1231006505000",
-                "is a time in milliseconds or less: Unix time is in seconds, 1231006505?",
+                "is in milliseconds or a smaller unit: Unix time is in seconds, 1231006505?",
             ),
             ("1231006505000000000", "Unix time is in seconds"),
             ("2009-02-30", "there is no 2009-02-30: that month has 28 days"),

@@ -4,14 +4,14 @@
 const TIP: i64 = -1;
 
 /// Parses a number as people type it and as the program prints it: `32259`, `32,259`, `-1`, `tip`, `tip-6`. Returns
-/// `None` for other text, and for a number that does not fit.
+/// `None` for other text, and for a number that an `i64` cannot hold.
 pub(crate) fn number(text: &str) -> Option<i64> {
     let text = text.trim();
     let from_tip = text.get(..3).filter(|word| word.eq_ignore_ascii_case("tip"));
     match (from_tip, text.strip_prefix('-')) {
         (Some(_), _) if text.len() == 3 => Some(TIP),
         (Some(_), _) => TIP.checked_sub(digits(text[3..].trim_start().strip_prefix('-')?.trim())?),
-        // -1 is the tip, so -0 is nothing.
+        // -1 is the tip, so -0 has no meaning.
         (None, Some(rest)) => digits(rest).filter(|number| *number > 0).map(|number| -number),
         (None, None) => digits(text),
     }

@@ -40,7 +40,7 @@ fn compare(bytes: &[u8]) -> Result<CheckedProof, InvalidProof> {
             matches!(
                 error,
                 ProofError::UnusedBits { .. }
-                    | ProofError::EmptyBranch { .. }
+                    | ProofError::BranchWithoutMatch { .. }
                     | ProofError::Ambiguous { .. }
                     | ProofError::TooManyTransactions { .. }
             ),

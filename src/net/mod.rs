@@ -2,18 +2,18 @@
 //! the address manager, which provide addresses; and the pool, which decides which peers to dial, to keep and to
 //! disconnect.
 //!
-//! [`Dialer::spawn`] starts a task for a peer and returns a [`PeerHandle`]; the task reports [`ConnectionEvent`]s. It
-//! handles the handshake, pings and deadlines itself, knows nothing of chains, and reports all other messages as they
-//! came.
+//! [`Dialer::spawn`] starts a task for a peer and returns a [`PeerHandle`]; the task reports [`ConnectionEvent`]s. The
+//! task handles the handshake, pings and deadlines itself. It knows nothing of chains, and reports every other message
+//! that comes after the handshake unchanged.
 //!
 //! # Security
-//! Every wait for a peer has a deadline ([`Timers`]), every buffer a bound (`HANDSHAKE_MAX_PAYLOAD`, then
-//! [`Config::max_payload`]). If a peer sends faster than the layers above take its messages, the task does not read
-//! from it meanwhile, so that TCP slows it down.
+//! Every wait for a peer has a deadline ([`Timers`]), and every buffer has a bound (`HANDSHAKE_MAX_PAYLOAD`, then
+//! [`Config::max_payload`]). While a peer sends faster than the layers above take its messages, the task stops reading
+//! from the socket, so that TCP's flow control slows the peer down.
 //!
 //! # Logging
-//! Every message is a `debug` event of target `p2p` with its direction, peer, command, size and main fields, and a
-//! `trace` event of target `p2p::hex` with a hex dump of the whole message.
+//! Every message is logged as a `debug` event of target `p2p` with its direction, peer, command, size and main
+//! fields, and a `trace` event of target `p2p::hex` with a hex dump of the whole message.
 
 pub mod addrman;
 mod conn;

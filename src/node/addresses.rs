@@ -1,4 +1,5 @@
-//! Finds addresses of peers: in the address manager, through DNS, and among those that ship with the program.
+//! Finds addresses of peers: in the address manager, through DNS, and among the fixed seeds, which ship with the
+//! program.
 
 use super::peer_options::{AddressSource, FoundAddress, PeerOptions};
 use crate::chain::Params;
@@ -11,19 +12,20 @@ use rand::RngExt;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// How long ago, in seconds, a fixed seed counts as last seen: a random time in this range. Source: Bitcoin Core
+/// A fixed seed counts as last seen a random number of seconds ago, in this range (end exclusive). Source: Bitcoin Core
 /// `ConvertSeeds`.
 const FIXED_SEED_AGE: (u64, u64) = (7 * 24 * 3600, 14 * 24 * 3600);
-/// The same for addresses from DNS. Source: Bitcoin Core `ThreadDNSAddressSeed`.
+/// An address from DNS counts as last seen a random number of seconds ago, in this range (end exclusive). Source:
+/// Bitcoin Core `ThreadDNSAddressSeed`.
 const DNS_AGE: (u64, u64) = (3 * 24 * 3600, 7 * 24 * 3600);
 
-/// Returns which addresses a network's peers can have. Those of regtest are on this machine or in the local network.
+/// Returns which addresses a network's peers can have: on regtest, local ones too.
 pub(crate) fn scope_of(network: Network) -> Scope {
     if network == Network::Regtest { Scope::Local } else { Scope::Public }
 }
 
-/// Opens the address manager of `folder`, or returns an empty one without a folder. This process has to hold the folder's
-/// lock. Blocks on the file system.
+/// Opens the address manager of `folder`, or returns an empty one if `folder` is `None`. This process has to hold the
+/// folder's lock. The call blocks on the file system.
 pub(super) fn open_addrman(params: &Params, folder: Option<&Path>) -> AddrMan {
     let (scope, key) = (scope_of(params.network), rand::random());
     match folder {
@@ -33,7 +35,7 @@ pub(super) fn open_addrman(params: &Params, folder: Option<&Path>) -> AddrMan {
 }
 
 /// Looks for addresses outside the address manager. Returns them in random order, each with the network group of its
-/// source, so that the addresses of one DNS seed cannot take the places of another's.
+/// source. The address manager limits the places of each group, so one DNS seed cannot displace another's addresses.
 pub(super) async fn search(
     options: &PeerOptions,
     search: Search,
@@ -63,8 +65,8 @@ pub(super) fn seed_names(params: &Params) -> Vec<String> {
     params.dns_seeds.iter().map(|name| format!("{name}:{}", params.port)).collect()
 }
 
-/// Returns up to `count` addresses of the address manager in `folder`, and then those that [`PeerOptions::find`] finds. No
-/// address is returned twice.
+/// Returns up to `count` addresses of the address manager in `folder`, and then the addresses that
+/// [`PeerOptions::find`] finds. No address is returned twice.
 ///
 /// The address manager's file is only read, since another process may use it. If it cannot be read, it counts as empty.
 ///
@@ -84,7 +86,8 @@ pub(crate) async fn find_all(
     known.chain(others.filter(|found| seen.insert(found.address.clone()))).collect()
 }
 
-/// Returns up to `count` addresses of the address manager in `folder`, in its order of preference.
+/// Returns up to `count` addresses that [`AddrMan::select`] draws from the address manager in `folder`, in the order of
+/// the draws. No address is returned twice.
 fn from_addrman(options: &PeerOptions, folder: &Path, count: usize) -> Vec<String> {
     let params = options.params;
     let addrman = addrman::load(folder, params.magic, scope_of(params.network)).ok().flatten();

@@ -1,4 +1,4 @@
-//! The control socket's server: lets other processes read the chain that this one has open.
+//! The control socket's server: it lets other processes read the chain that this process has open.
 
 use crate::chain::Params;
 use crate::node::sync_task::Live;
@@ -22,17 +22,18 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-/// How many clients are answered at once. Further ones wait for a place.
+/// How many clients are answered at once. Further clients wait for a place.
 pub const MAX_CLIENTS: u32 = 16;
 
-/// How many clients may wait for a place. Further ones are told that the server is busy.
+/// How many clients may wait for a place. The server replies to further clients that it is busy.
 pub const MAX_WAITING: u32 = 48;
 
-/// How long a client may take to send its next request before it is disconnected, so that it does not keep others out.
+/// How long a client may take to send its next request before it is disconnected, so that silent clients do not keep
+/// others out.
 const REQUEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a client waits for a place before the server answers that it is busy. This is longer than [`REQUEST_WAIT`],
-/// after which silent clients are gone, and shorter than the client's own wait for the reply.
+/// after which silent clients have given up their places, and shorter than the client's own wait for the greeting.
 const PLACE_WAIT: Duration = Duration::from_millis(2500);
 
 /// How long a client may take to read a reply.
@@ -47,9 +48,10 @@ pub struct ControlListener {
 }
 
 impl ControlListener {
-    /// Binds the socket in a network's folder. Has to be called inside a tokio runtime.
+    /// Binds the socket in a network's folder. This has to be called inside a tokio runtime.
     ///
-    /// The caller has the folder's store open, so a socket that exists already is a leftover, and is replaced.
+    /// The caller has the folder's store open, so no other process serves it. A socket that exists already is left over
+    /// from a process that was killed, and is replaced.
     ///
     /// # Errors
     /// The socket cannot be created.
@@ -75,7 +77,7 @@ impl Drop for ControlListener {
     }
 }
 
-/// What requests are answered from. All clients share it.
+/// The data from which requests are answered. All clients share it.
 struct Served<S> {
     store: Arc<S>,
     params: &'static Params,
@@ -86,7 +88,7 @@ struct Served<S> {
 /// Answers clients until `stop` is ready. Then the socket is closed and removed.
 ///
 /// `command` is the name of the running command, and `live` the state of its sync. The caller has to keep the store open
-/// until this returns, since another process may take the folder once it is closed.
+/// until this returns: once the store is closed, another process may open it and bind its own socket here.
 pub async fn serve<S: HeaderStore + 'static>(
     listener: ControlListener,
     store: Arc<S>,
@@ -117,11 +119,13 @@ pub async fn serve<S: HeaderStore + 'static>(
         }
     }
     clients.shutdown().await;
-    // A read on another thread may still use the store. It keeps its client's place until it ends.
+    // Reads on other threads may still use the store. Each keeps its client's place until it ends, so all places are free
+    // only after the last read.
     let _all_places = places.acquire_many(MAX_CLIENTS).await;
 }
 
-/// Answers a client as soon as there is a place for it.
+/// Starts a task that answers a client as soon as there is a place for it. If too many clients wait, or this one waits
+/// for too long, the client is refused.
 fn accept_client<S: HeaderStore + 'static>(
     stream: UnixStream,
     served: &Arc<Served<S>>,

@@ -1,4 +1,4 @@
-//! Counts why peers could not be used, since hundreds of them may fail in the same way.
+//! Counts the reasons why peers could not be used, since hundreds of peers may fail for the same reason.
 
 use crate::net::{Disconnect, OtherProtocol};
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,18 +6,18 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// Up to this many failures are listed one by one, with their addresses. If there are more, they are counted by kind.
+/// Up to this many failures are listed one by one, with their addresses. More than this many are counted by kind.
 const MAX_LISTED: usize = 4;
 
 /// Why peers could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
-    /// What is wrong with the proxy, without which no peer can be reached.
+    /// The error of the proxy, without which no peer can be reached; `None` if the proxy has not failed.
     proxy: Option<String>,
-    /// What went wrong before any peer was dialled.
+    /// Problems before any peer was dialled, such as DNS seeds without an address.
     remarks: Vec<String>,
     kinds: BTreeMap<FailureKind, FailureTally>,
-    /// The last failures of any kind.
+    /// The last failures of any kind, up to [`MAX_LISTED`].
     last: Vec<String>,
     count: usize,
 }
@@ -102,7 +102,12 @@ impl Failures {
     }
 
     /// Adds a peer that disconnected before it had sent `what`.
-    pub(super) fn add_left(&mut self, address: &str, what: &'static str, reason: &Disconnect) {
+    pub(super) fn add_disconnected_early(
+        &mut self,
+        address: &str,
+        what: &'static str,
+        reason: &Disconnect,
+    ) {
         let text = format!("disconnected without sending {what}: {reason}");
         self.count(address, FailureKind::DisconnectedEarly(what), &text);
     }
@@ -113,7 +118,7 @@ impl Failures {
     }
 
     /// Adds a peer that was given up before its handshake was complete.
-    pub(super) fn add_late(&mut self, address: &str, waited: Duration) {
+    pub(super) fn add_handshake_timeout(&mut self, address: &str, waited: Duration) {
         let text = format!("no complete handshake within {} s", waited.as_secs());
         self.count(address, FailureKind::TimedOut, &text);
     }
@@ -148,13 +153,14 @@ impl Failures {
         self.proxy.is_none() && self.remarks.is_empty() && self.count == 0
     }
 
-    /// Returns whether nothing but the proxy failed.
-    pub fn blame_the_proxy(&self) -> bool {
+    /// Returns whether the proxy failed and no other failure of a peer was counted.
+    pub fn only_proxy_failed(&self) -> bool {
         self.proxy.is_some() && self.count == 0
     }
 
-    /// Returns whether most failures are answers in HTTP, as the login page of a network sends them (captive portal).
-    pub fn look_captive(&self) -> bool {
+    /// Returns whether most failures, and more than four, are HTTP answers: a network that shows a login page first
+    /// (captive portal) answers every connection so.
+    pub fn suggest_captive_portal(&self) -> bool {
         let http = self
             .kinds
             .get(&FailureKind::OtherProtocol(OtherProtocol::Http))
@@ -162,8 +168,9 @@ impl Failures {
         http > MAX_LISTED && http * 2 > self.count
     }
 
-    /// Returns the lines to show: the proxy's fault, or else the remarks, and then the failures. A few failures are listed
-    /// one by one. More are counted by kind, the kind with the most addresses first; a kind with one address shows it.
+    /// Returns the lines to show: the proxy's fault, or else the remarks, and then the failures. Up to four failures are
+    /// listed one by one. More than four are counted by kind, the kind with the most addresses first. A kind with one
+    /// address shows that address.
     pub fn lines(&self) -> Vec<String> {
         // With a broken proxy no address can be found either. A line about that would only distract.
         let remarks = if self.proxy.is_some() { &[] } else { &self.remarks[..] };
@@ -174,7 +181,7 @@ impl Failures {
         }
         let mut kinds: Vec<(&FailureKind, &FailureTally)> = self.kinds.iter().collect();
         kinds.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.addresses.len()));
-        // They are counted by address, since one peer may be dialled several times.
+        // Each kind is counted by address, since one peer may be dialled several times.
         lines.extend(kinds.into_iter().map(|(kind, tally)| match (tally.addresses.len(), kind) {
             (1, _) => times(&tally.last, tally.count),
             (peers, FailureKind::Other) => format!("{}, as {}", kind.describe(peers), tally.last),
@@ -184,7 +191,7 @@ impl Failures {
     }
 }
 
-/// Returns each text once, with how often it occurs.
+/// Returns each text once, with the number of times that it occurs if that is more than one.
 fn counted(texts: &[String]) -> Vec<String> {
     let mut lines: Vec<(&String, usize)> = Vec::new();
     for text in texts {
@@ -226,7 +233,7 @@ mod tests {
         (0..25).for_each(|at| failures.add(&format!("[2001::{at}]:8333"), &no_route));
         let expected = ["112 answered HTTP: a login page or a proxy?", "25 had no route"];
         assert_eq!(failures.lines(), expected);
-        assert!(failures.look_captive() && !failures.blame_the_proxy());
+        assert!(failures.suggest_captive_portal() && !failures.only_proxy_failed());
     }
 
     #[test]
@@ -245,18 +252,22 @@ mod tests {
         assert_eq!(failures.lines(), [often, "b:1 (offers nothing)"]);
         failures.add("c:1", &refused);
         assert_eq!(failures.lines(), ["2 refused the connection", "b:1 (offers nothing)"]);
-        assert!(!failures.look_captive());
+        assert!(!failures.suggest_captive_portal());
     }
 
     #[test]
     fn peers_that_connect_and_disconnect_are_counted_by_address() {
         let mut failures = Failures::default();
-        (0..4).for_each(|_| failures.add_left("a:1", "new headers", &Disconnect::Closed));
+        (0..4).for_each(|_| {
+            failures.add_disconnected_early("a:1", "new headers", &Disconnect::Closed)
+        });
         let once = "a:1 (disconnected without sending new headers: closed by peer), 4 times";
         assert_eq!(failures.lines(), [once]);
-        (0..4).for_each(|_| failures.add_left("a:1", "new headers", &Disconnect::Closed));
+        (0..4).for_each(|_| {
+            failures.add_disconnected_early("a:1", "new headers", &Disconnect::Closed)
+        });
         assert_eq!(failures.lines(), [once.replace('4', "8")]);
-        failures.add_left("b:1", "new headers", &Disconnect::Closed);
+        failures.add_disconnected_early("b:1", "new headers", &Disconnect::Closed);
         let several = "2 peers connected and disconnected without sending new headers";
         assert_eq!(failures.lines(), [several]);
     }

@@ -1,8 +1,8 @@
 //! The tasks that exchange messages with peers (the sync, the crawl, single requests, pings, the watch of transactions,
 //! and the server for peers that connect), and the server of the control socket.
 //!
-//! They connect the pure state machines with connections, the store, the clock and random numbers. The layers above
-//! reach peers only through this module.
+//! Each task drives pure state machines: it gives them events, the time and random numbers, and carries out their
+//! commands. The layers above reach peers only through this module.
 
 mod addresses;
 pub(crate) mod control;
@@ -13,7 +13,7 @@ mod fetch;
 mod listen;
 pub(crate) mod mempool;
 mod peer_options;
-#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "`serve` asks"))]
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only `serve` sends requests"))]
 mod peer_request;
 mod peers;
 mod ping;

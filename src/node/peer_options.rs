@@ -30,13 +30,13 @@ fn wanted_services() -> ServiceFlags {
 /// Where an address came from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum AddressSource {
-    /// The user named it.
+    /// The user named the address.
     User,
-    /// The DNS seed of this name returned it.
+    /// The DNS seed of this name returned the address.
     Dns(String),
-    /// It was in the address manager, which remembers addresses of earlier runs.
+    /// The address was in the address manager, which remembers addresses of earlier runs.
     AddrMan,
-    /// It is one of the fixed seeds, which ship with the program.
+    /// The address is one of the fixed seeds, which ship with the program.
     FixedSeed,
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum AddressSource {
 pub(crate) struct FoundAddress {
     /// `host:port`. With a proxy the host may be the name of a seed, which the proxy resolves.
     pub address: String,
-    /// Where it came from.
+    /// Where the address came from.
     pub source: AddressSource,
 }
 
@@ -66,12 +66,13 @@ pub(crate) struct PeerOptions {
     pub resolver: Resolver,
     /// A SOCKS5 proxy for every connection; it also resolves the names.
     pub proxy: Option<Proxy>,
-    /// The `version` nonces of all inbound and outbound connections, by which this process recognises itself.
+    /// The `version` nonces of all inbound and outbound connections, by which this process recognises a connection to
+    /// itself.
     pub own_nonces: OwnNonces,
 }
 
 impl PeerOptions {
-    /// Returns the default options: eight peers of this network, which are found through DNS and dialled directly.
+    /// Returns the default options: eight peers of this network, found automatically and dialled directly.
     pub(crate) fn new(params: &'static Params) -> Self {
         Self {
             params,
@@ -110,8 +111,8 @@ impl PeerOptions {
         found
     }
 
-    /// Returns whether DNS seeds are to be asked. The name of regtest's seed does not exist, so it is looked up only at
-    /// a DNS server that the user named.
+    /// Returns whether DNS seeds are to be asked. The name of regtest's seed (`dummySeed.invalid.`) does not exist in the
+    /// public DNS, so only a DNS server that the user named is asked for it.
     pub(super) fn asks_dns(&self) -> bool {
         self.dns
             && !self.params.dns_seeds.is_empty()
@@ -184,7 +185,7 @@ mod tests {
     use crate::primitives::Network;
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-    /// An address where nobody answers, so that a test that waited for an answer would be noticed.
+    /// The address of a DNS server that does not answer: these tests must not need one.
     const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 254, 254, 254)), 1);
 
     fn options(network: Network) -> PeerOptions {

@@ -5,7 +5,7 @@ use crate::net::pool::AddPeerError;
 use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
 
-/// How many requests may wait for the sync. Senders of further ones wait.
+/// How many requests may wait for the sync. While the queue is full, further senders wait.
 const REQUEST_QUEUE: usize = 64;
 
 /// The sync has ended, so there are no peers.
@@ -25,19 +25,19 @@ pub(crate) enum PeerChoice {
 /// An address that the address manager knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListedAddress {
-    /// When a node was last connected to the address, as far as we or gossip know, in Unix seconds.
+    /// When the node was last seen, by us or according to gossip, in Unix seconds.
     pub(crate) time: u64,
-    /// The services that the node offers.
+    /// The service bits that the node is said to offer.
     pub(crate) services: u64,
     /// The host, without its port.
     pub(crate) host: String,
     /// The port.
     pub(crate) port: u16,
-    /// The kind of network: IPv4, IPv6, Tor or I2P.
+    /// The network of the address: IPv4, IPv6, onion or I2P.
     pub(crate) network: AddressNetwork,
 }
 
-/// How many addresses of a network the address manager knows.
+/// How many addresses of an [`AddressNetwork`] the address manager knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AddressCount {
     /// Addresses that have never answered.
@@ -49,29 +49,29 @@ pub(crate) struct AddressCount {
 /// A request, and the sender of its answer.
 #[derive(Debug)]
 pub(crate) enum PeerRequest {
-    /// Add a peer (`host:port`) to the named ones.
+    /// Add a peer (`host:port`) to those that are kept connected (Bitcoin Core `addnode add`).
     Add(String, oneshot::Sender<Result<(), AddPeerError>>),
-    /// Remove a peer from the added ones. The answer is whether it was one of them.
+    /// Remove a peer from those that were added (`addnode remove`). The answer is whether the peer was among them.
     Remove(String, oneshot::Sender<bool>),
-    /// Dial a peer once.
-    Try(String, oneshot::Sender<Result<(), AddPeerError>>),
-    /// Disconnect a peer. The answer is whether there was one.
+    /// Dial a peer once (`addnode onetry`).
+    DialOnce(String, oneshot::Sender<Result<(), AddPeerError>>),
+    /// Disconnect a peer. The answer is whether such a peer was found.
     Disconnect(PeerChoice, oneshot::Sender<bool>),
     /// Ping all peers.
     Ping(oneshot::Sender<()>),
     /// Switch the network on or off. The answer is whether it is on now.
     SetNetworkActive(bool, oneshot::Sender<bool>),
-    /// Return this many random addresses of the address manager, of one network or of all.
+    /// Return at most this many random addresses of the address manager, of one network or, with `None`, of all.
     Addresses(usize, Option<AddressNetwork>, oneshot::Sender<Vec<ListedAddress>>),
     /// Count the address manager's addresses in each network.
     CountAddresses(oneshot::Sender<BTreeMap<AddressNetwork, AddressCount>>),
 }
 
-/// Sends requests to the peers of a running sync.
+/// Sends requests about peers to a running sync.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerControl(mpsc::Sender<PeerRequest>);
 
-/// Receives the requests.
+/// The end of the channel at which the sync receives the requests.
 pub(crate) type PeerRequestReceiver = mpsc::Receiver<PeerRequest>;
 
 impl PeerControl {
@@ -124,7 +124,7 @@ mod tests {
             };
             assert_eq!(address, "a:1");
             answer.send(true).unwrap();
-            // One more arrives, and is never answered.
+            // The second request arrives, and is never answered.
             drop(requests.recv().await);
             drop(requests);
         };

@@ -11,10 +11,11 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// How many events of the connection may be queued. When the queue is full, the connection stops reading.
 const EVENT_QUEUE: usize = 8;
 
-/// The interval of the connection's own pings, longer than any run. So after the first ping, only requested ones are sent.
+/// The interval of the connection's own pings. It is longer than any run, so the connection sends only the first ping
+/// by itself, and the others on request.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Why a peer cannot be pinged, or no longer can be.
+/// Why a peer cannot be pinged, or can no longer be pinged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{address}: {reason}")]
 pub(crate) struct PingError {
@@ -31,13 +32,13 @@ pub(crate) struct PingError {
 pub(crate) struct HandshakeInfo {
     /// The protocol version.
     pub version: i32,
-    /// The names of the services that it offers.
+    /// The names of the services that the peer offers.
     pub services: Vec<String>,
-    /// Its user agent as received. Before it is shown, [`safe_text`](crate::wire::safe_text) has to make it safe.
+    /// The peer's user agent as received. Before it is shown, [`safe_text`](crate::wire::safe_text) has to make it safe.
     pub user_agent: String,
-    /// The height of its best chain.
+    /// The height of the peer's best chain.
     pub height: i32,
-    /// The round trip of the handshake.
+    /// The round-trip time, measured in the handshake.
     pub latency: Duration,
 }
 
@@ -64,7 +65,7 @@ pub(crate) enum PingOutcome {
 
 /// A connection on which pings are sent, one after the other.
 ///
-/// The nonces are random, and an answer counts only if it has the nonce of the last ping.
+/// Each ping has a random nonce, and a `pong` counts only if it has the nonce of the last ping.
 #[derive(Debug)]
 pub(crate) struct PingConnection {
     address: String,
@@ -79,8 +80,8 @@ pub(crate) struct PingConnection {
 impl PingConnection {
     /// Dials a peer (`host:port`) and completes the handshake.
     ///
-    /// A ping is sent `interval` after the one before, or when that one is answered or lost, whichever is later. `timeout`
-    /// is the time for each of the connection, the handshake, and an answer.
+    /// A ping is sent `interval` after the previous ping, or once the previous ping is answered or lost, whichever is
+    /// later. The connection, the handshake and each answer may take up to `timeout` each.
     ///
     /// # Errors
     /// The peer cannot be used.
@@ -121,7 +122,7 @@ impl PingConnection {
 
     /// Sends the next ping when it is due, and waits for its answer.
     ///
-    /// If the wait for the answer is given up, the ping still counts as sent.
+    /// If the caller drops the future while it waits for the answer, the ping still counts as sent.
     ///
     /// # Errors
     /// The connection has ended.
@@ -136,7 +137,7 @@ impl PingConnection {
         let (deadline, first) = (self.last + self.timeout, self.sent == 1);
         loop {
             match timeout_at(deadline, self.events.recv()).await {
-                // A round trip longer than the time since this ping belongs to an earlier ping, which was answered late.
+                // If the round trip is longer than the time since this ping was sent, an earlier ping was answered late.
                 Ok(Some(ConnectionEvent::Latency { rtt, .. }))
                     if first || rtt <= self.last.elapsed() =>
                 {

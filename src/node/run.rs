@@ -23,7 +23,7 @@ pub(crate) struct SyncChannels {
     pub requests: PeerRequestReceiver,
 }
 
-/// Runs a sync on an open store, and answers other processes until it ends.
+/// Runs a sync on an open store, and answers other processes until the sync ends.
 ///
 /// `command` is the name of the running command, which other processes can see.
 ///

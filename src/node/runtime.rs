@@ -5,14 +5,14 @@ use std::thread;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
-/// How many threads receive and decode messages. One decodes ten million headers a second, and each further one costs 3 MiB
-/// (measured), which the allocator keeps for past messages.
+/// How many threads receive and decode messages. One thread decodes ten million headers a second. Each further thread
+/// costs 3 MiB (measured), since the allocator keeps the memory of past messages for each thread.
 const NETWORK_THREADS: usize = 1;
 
-/// How long [`end_runtime`] waits for threads, which may hang in the system's resolver.
+/// How long [`end_runtime`] waits for the runtime's threads, which may hang in the system's resolver.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// How long an idle thread for blocking work is kept: until the process ends.
+/// How long an idle thread for blocking work is kept: in effect, until the process ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Builds a runtime, and starts one thread for blocking work. Otherwise tokio would start that thread when it is first
@@ -22,7 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// The system cannot start threads.
 pub(crate) fn build_runtime(builder: &mut Builder) -> io::Result<Runtime> {
     let runtime = builder.enable_all().thread_keep_alive(KEEP_ALIVE).build()?;
-    // A thread is started here first, since this reports the failure without a panic.
+    // Where the system cannot start threads, std reports an error here, and tokio would panic below.
     let tried = thread::Builder::new().spawn(|| ())?;
     // The thread does nothing, so it cannot panic.
     let _ = tried.join();

@@ -25,8 +25,8 @@ impl EndSignal {
     }
 }
 
-/// Catches the signals from now on. The returned function waits for the next one. Has to be called once, inside a tokio
-/// runtime.
+/// Catches the signals of [`EndSignal`] from now on. The returned function waits for the next signal. Call this only
+/// once, inside a tokio runtime.
 ///
 /// # Errors
 /// The system does not allow the signals to be caught.
@@ -49,8 +49,8 @@ pub(crate) fn signals() -> io::Result<impl AsyncFnMut() -> EndSignal> {
     })
 }
 
-/// Returns whether SIGHUP must not be caught, because the program was started with it ignored, as by `nohup`, to outlive
-/// its terminal.
+/// Returns whether the program was started with SIGHUP ignored. `nohup` does so to let a program outlive its terminal,
+/// so the signal must then not be caught.
 fn ignores_hangup() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

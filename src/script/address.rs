@@ -23,7 +23,7 @@ const fn prefixes(network: Network) -> Prefixes {
 }
 
 /// Returns the address of a script on a network: base58check for P2PKH and P2SH, bech32 (BIP173) for witness programs of
-/// version 0, bech32m (BIP350) for later ones. `None` for kinds that have none.
+/// version 0, bech32m (BIP350) for later ones. `None` for kinds without addresses.
 ///
 /// Source: Bitcoin Core `ExtractDestination`, `EncodeDestination`.
 pub fn address_of(script: &[u8], network: Network) -> Option<String> {
@@ -52,16 +52,16 @@ fn base58(version: u8, hash: &[u8; 20]) -> String {
 /// Why a text is no address of the network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
-    /// It is an address of another network.
+    /// The text is an address of another network.
     #[error("{address} is an address of another network than {network}")]
     OtherNetwork {
         /// The text.
         address: String,
-        /// The network that the address should be of.
+        /// The expected network.
         network: Network,
     },
-    /// It is neither base58check nor bech32, its checksum is wrong, or no address has its length.
-    #[error("{address} is not a valid address (checksum mismatch)")]
+    /// The text is neither base58check nor bech32, or its checksum, length or prefix is not one of an address.
+    #[error("{address} is not a valid address: form, length or checksum is wrong")]
     Malformed {
         /// The text.
         address: String,

@@ -16,7 +16,7 @@ pub(crate) fn asm(script: &[u8]) -> String {
     text(script, false)
 }
 
-/// Returns what [`asm`] does, with the hash types of signatures by name, as an input's script is shown.
+/// Returns an input's script as [`asm`] does, but with the hash types of signatures by name.
 ///
 /// Source: Bitcoin Core `ScriptToAsmStr` with `fAttemptSighashDecode`.
 pub(crate) fn asm_of_script_sig(script: &[u8]) -> String {

@@ -18,7 +18,7 @@ const CHECKSUM: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 /// Characters of a checksum.
 const CHECKSUM_LEN: usize = 8;
 
-/// Returns the descriptor of an output's script, with its checksum; its address is that of the network.
+/// Returns the descriptor of an output's script, with its checksum, and with addresses in the form of `network`.
 ///
 /// Source: Bitcoin Core `InferDescriptor`, with a provider of no keys, as `ScriptToUniv` calls it.
 pub fn descriptor_of(script: &[u8], network: Network) -> String {
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(checksum("raw(deadbeef)"), "89f8spxm");
     }
 
-    /// What `bitcoin-cli decodescript` says of each, on mainnet.
+    /// The expected descriptors are those of `bitcoin-cli decodescript` on mainnet.
     #[test]
     fn descriptors_are_those_that_bitcoin_core_infers() {
         let genesis = "4104678afdb0fe5548271967f1a67130b7105cd6a828e03909a67962e0ea1f61deb649f6bc3f4cef\
@@ -144,7 +144,7 @@ mod tests {
             (hybrid, "raw(4106678afdb0fe55"),
             (format!("76a914{}88ac", "00".repeat(20)), "addr(1111111111111111111114oLvT2)#"),
             (format!("5120{}", "00".repeat(32)), "addr(bc1pqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"),
-            // The x of the generator.
+            // The x coordinate of secp256k1's generator.
             (
                 "512079be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".to_owned(),
                 "rawtr(79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798)#",

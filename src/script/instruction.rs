@@ -5,20 +5,20 @@ use super::opcode::{OP_PUSHDATA1, OP_PUSHDATA2, OP_PUSHDATA4};
 /// One step of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Instruction<'a> {
-    /// Its first byte.
+    /// The first byte of the instruction.
     pub opcode: u8,
-    /// The bytes that it pushes (opcodes up to `OP_PUSHDATA4`); empty for other instructions.
+    /// The bytes that a push (opcodes up to `OP_PUSHDATA4`) pushes; empty for other instructions.
     pub data: &'a [u8],
 }
 
 impl Instruction<'_> {
-    /// Returns whether it pushes the bytes that follow it, or no bytes (`OP_0`).
+    /// Returns whether the instruction pushes bytes that follow its opcode, or no bytes (`OP_0`).
     pub(crate) fn is_data_push(&self) -> bool {
         self.opcode <= OP_PUSHDATA4
     }
 }
 
-/// A push with fewer bytes than its length.
+/// A push whose length is greater than the rest of the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("script ends inside a push at offset {at}")]
 pub(crate) struct Malformed {

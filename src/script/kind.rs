@@ -137,7 +137,8 @@ impl<'a> ScriptKind<'a> {
         Some(pushes.map(|push| push.data.len()).sum())
     }
 
-    /// Returns the text that all pushes of an `OP_RETURN` form; `None` if they are not UTF-8, or are blank.
+    /// Returns the text that all pushes of an `OP_RETURN` form together; `None` if the bytes are not UTF-8 or are
+    /// blank.
     ///
     /// # Security
     /// The text is safe to print: data with control characters, invisible characters, or characters that change the
@@ -186,7 +187,7 @@ fn is_push_only(script: &[u8]) -> bool {
         .all(|instruction| instruction.is_ok_and(|instruction| instruction.opcode <= OP_16))
 }
 
-/// Returns whether the first byte begins a public key of this length. Source: Bitcoin Core `CPubKey::ValidSize`.
+/// Returns whether the bytes have the prefix and the length of a public key. Source: Bitcoin Core `CPubKey::ValidSize`.
 fn is_key(bytes: &[u8]) -> bool {
     match bytes.first() {
         Some(2 | 3) => bytes.len() == 33,

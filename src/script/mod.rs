@@ -1,7 +1,7 @@
 //! Scripts as people read them: instructions, text, kind, address.
 //!
-//! Scripts are not executed and not judged: they are only classified and shown, by the names and in the forms of
-//! Bitcoin Core. Any bytes are a script, and none make a function here panic.
+//! Scripts are not executed: they are only classified, measured and shown, with the names and in the forms of Bitcoin
+//! Core. Any bytes are a script, and no bytes make a function here panic.
 
 mod address;
 mod asm;
@@ -28,4 +28,4 @@ pub(crate) use kind::{MAX_SCRIPT_SIZE, ScriptKind, is_unspendable};
 pub(crate) use sigops::legacy_sigops;
 pub(crate) use valid::has_valid_ops;
 #[cfg(feature = "cli")]
-pub(crate) use wrapped::{can_be_hashed, script_hash_of, witness_program_of};
+pub(crate) use wrapped::{can_be_wrapped, script_hash_of, witness_program_of};

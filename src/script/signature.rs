@@ -28,7 +28,7 @@ fn is_strict_der(signature: &[u8]) -> bool {
     after_number(rest).is_some_and(<[u8]>::is_empty)
 }
 
-/// Returns what follows a positive number in its shortest form.
+/// Returns the bytes that follow a DER integer; `None` if the integer is negative or not in its shortest form.
 fn after_number(bytes: &[u8]) -> Option<&[u8]> {
     let [0x02, length, rest @ ..] = bytes else { return None };
     let (number, rest) = rest.split_at_checked(usize::from(*length))?;

@@ -8,8 +8,7 @@ const MULTISIG: usize = 20;
 
 /// Returns how many signature operations a script has, with 20 for each multisig.
 ///
-/// Source: Bitcoin Core `CScript::GetSigOpCount(false)`, of which a transaction's scripts together make
-/// `GetLegacySigOpCount`.
+/// Source: Bitcoin Core `CScript::GetSigOpCount(false)`. The sum over a transaction's scripts is `GetLegacySigOpCount`.
 pub(crate) fn legacy_sigops(script: &[u8]) -> usize {
     let instructions = Instructions::new(script).map_while(Result::ok);
     instructions
@@ -30,7 +29,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_script_has_as_many_as_the_oracle_says(
+        fn any_script_has_as_many_sigops_as_the_bitcoin_crate_counts(
             script in vec(prop_oneof![0xac..=0xafu8, 0..=0x60u8, proptest::num::u8::ANY], 0..60)
         ) {
             let expected = Script::from_bytes(&script).count_sigops_legacy();

@@ -1,4 +1,5 @@
-//! Scripts against the `bitcoin` crate, real data and Bitcoin Core's own words.
+//! Compares scripts of a real block and generated scripts with the `bitcoin` crate (the oracle), and texts with those
+//! that Bitcoin Core prints.
 
 use super::address::AddressError;
 use super::{ScriptKind, address_of, asm, asm_of_script_sig, script_of_address};
@@ -21,7 +22,7 @@ fn theirs(network: Network) -> bitcoin::Network {
     }
 }
 
-/// Checks that kind and address are the oracle's.
+/// Asserts that the oracle finds the same kind and address.
 fn assert_same(script: &[u8]) {
     let kind = ScriptKind::of(script);
     let oracle = Script::from_bytes(script);
@@ -30,7 +31,7 @@ fn assert_same(script: &[u8]) {
     assert_eq!(matches!(kind, ScriptKind::WitnessV0KeyHash(_)), oracle.is_p2wpkh());
     assert_eq!(matches!(kind, ScriptKind::WitnessV0ScriptHash(_)), oracle.is_p2wsh());
     assert_eq!(matches!(kind, ScriptKind::WitnessV1Taproot(_)), oracle.is_p2tr());
-    // The oracle asks for valid points where Core asks for the right length; and for any multisig's form only.
+    // The oracle does not check keys. All P2PK scripts here have valid prefixes, and some multisig scripts do not.
     assert!(matches!(kind, ScriptKind::PubKey(_)) || !oracle.is_p2pk());
     assert!(!matches!(kind, ScriptKind::Multisig { .. }) || oracle.is_multisig());
     assert!(!matches!(kind, ScriptKind::NullData(_)) || oracle.is_op_return());
@@ -132,7 +133,7 @@ fn every_kind_has_its_name() {
         (format!("5121{key}52ae"), "nonstandard"),
         (format!("0021{key}51ae"), "nonstandard"),
         (format!("5121{key}51ae51"), "nonstandard"),
-        // Above 16, numbers are pushed; the shortest way only.
+        // Numbers above 16 are pushed as bytes. Only the shortest push is accepted.
         (format!("51{}0111ae", format!("21{key}").repeat(17)), "multisig"),
         (format!("51{}021100ae", format!("21{key}").repeat(17)), "nonstandard"),
         (format!("51{}4c0111ae", format!("21{key}").repeat(17)), "nonstandard"),
@@ -155,7 +156,7 @@ fn an_op_return_with_text_is_shown_as_text() {
 }
 
 #[test]
-fn text_with_characters_that_cannot_be_seen_is_data() {
+fn data_with_invisible_characters_is_not_shown_as_text() {
     let text = |character: char| {
         let text = format!("a{character}b").into_bytes();
         let length = u8::try_from(text.len()).unwrap();
@@ -177,14 +178,14 @@ fn text_with_characters_that_cannot_be_seen_is_data() {
     ] {
         assert_eq!(text(hidden), None, "{:04x}", u32::from(hidden));
     }
-    // What accents, emoji and other scripts are made of can be seen.
+    // Accents, emoji and the letters of other languages are visible.
     for seen in ['\u{301}', '\u{fe0f}', '\u{3163}', '\u{2801}', '\u{1f600}', '\u{e9}'] {
         assert!(text(seen).is_some(), "{:04x}", u32::from(seen));
     }
 }
 
 #[test]
-fn the_length_of_data_is_that_of_all_pushes() {
+fn the_length_of_data_is_the_sum_of_all_pushes() {
     for (script, expected) in [
         ("6a", Some(0)),
         ("6a0568656c6c6f", Some(5)),

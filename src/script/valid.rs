@@ -1,4 +1,4 @@
-//! Whether a script can be run at all.
+//! Checks that a script consists of valid instructions.
 
 use super::instruction::Instructions;
 
@@ -8,7 +8,8 @@ const MAX_OPCODE: u8 = 0xb9;
 /// Most bytes that one push may have. Source: Bitcoin Core `MAX_SCRIPT_ELEMENT_SIZE`.
 const MAX_PUSH_LEN: usize = 520;
 
-/// Returns whether every instruction of a script is whole, known, and no push of too many bytes.
+/// Returns whether every instruction of a script is complete, has an opcode up to [`MAX_OPCODE`],
+/// and pushes at most [`MAX_PUSH_LEN`] bytes.
 ///
 /// Source: Bitcoin Core `CScript::HasValidOps`.
 pub(crate) fn has_valid_ops(script: &[u8]) -> bool {

@@ -1,4 +1,4 @@
-//! Scripts by the hash of others: what `decodescript` shows of a script that is to be paid to.
+//! Scripts that pay to the hash of another script, as `decodescript` shows them.
 
 use super::instruction::Instructions;
 use super::kind::{ScriptKind, is_unspendable};
@@ -10,15 +10,15 @@ use sha2::Sha256;
 /// Length of a compressed public key in bytes.
 const COMPRESSED_KEY_LEN: usize = 33;
 
-/// Returns the script that pays to the hash of another one (P2SH, BIP16).
+/// Returns the script that pays to the hash of `script` (P2SH, BIP16).
 pub(crate) fn script_hash_of(script: &[u8]) -> Vec<u8> {
     [&[OP_HASH160, 20][..], &hash160(script), &[OP_EQUAL]].concat()
 }
 
-/// Returns whether a script can be paid to by its hash.
+/// Returns whether `decodescript` shows scripts that pay to the hash of this one.
 ///
 /// Source: Bitcoin Core `decodescript`, `can_wrap`.
-pub(crate) fn can_be_hashed(script: &[u8]) -> bool {
+pub(crate) fn can_be_wrapped(script: &[u8]) -> bool {
     let is_wrapped_never = matches!(
         ScriptKind::of(script),
         ScriptKind::NullData(_)
@@ -36,9 +36,10 @@ pub(crate) fn can_be_hashed(script: &[u8]) -> bool {
             .any(|instruction| means_success(instruction.opcode))
 }
 
-/// Returns the witness program that a script can be paid to by: the hash of its key where it is one, else its own hash.
+/// Returns the witness program that pays to a script: with the hash of its key for P2PK and P2PKH, otherwise with the
+/// script's hash. `None` if segwit allows neither. The caller has checked that the script [`can_be_wrapped`].
 ///
-/// Source: Bitcoin Core `decodescript`, `can_wrap_P2WSH`. The script is one that [`can_be_hashed`].
+/// Source: Bitcoin Core `decodescript`, `can_wrap_P2WSH`.
 pub(crate) fn witness_program_of(script: &[u8]) -> Option<Vec<u8>> {
     let key_hash = |hash: &[u8]| [&[0, 20], hash].concat();
     match ScriptKind::of(script) {
@@ -57,7 +58,7 @@ fn has_long_keys(multisig: &[u8]) -> bool {
     pushes.into_iter().any(|push| push.data.len() > COMPRESSED_KEY_LEN)
 }
 
-/// Whether taproot gives an opcode the meaning of success. Source: BIP342; Bitcoin Core `IsOpSuccess`.
+/// Returns whether an opcode is one of `OP_SUCCESSx`. Source: BIP342; Bitcoin Core `IsOpSuccess`.
 fn is_op_success(opcode: u8) -> bool {
     matches!(opcode, 80 | 98 | 126..=129 | 131..=134 | 137..=138 | 141..=142 | 149..=153 | 187..=254)
 }
@@ -69,28 +70,28 @@ fn hash160(bytes: &[u8]) -> [u8; 20] {
 
 #[cfg(test)]
 mod tests {
-    use super::{can_be_hashed, script_hash_of, witness_program_of};
+    use super::{can_be_wrapped, script_hash_of, witness_program_of};
     use crate::primitives::hex;
 
     const KEY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 
-    /// What bitcoind's `decodescript` says of the public key of the generator.
+    /// The expected program is that of bitcoind's `decodescript` for the public key of secp256k1's generator.
     #[test]
     fn a_key_is_hashed_as_bitcoin_core_does() {
         let script = hex::decode(&format!("21{KEY}ac")).unwrap();
-        assert!(can_be_hashed(&script));
+        assert!(can_be_wrapped(&script));
         let program = witness_program_of(&script).map(|program| hex::encode(&program));
         assert_eq!(program.as_deref(), Some("0014751e76e8199196d454941c45d1b3a323f1433bd6"));
         assert_eq!(script_hash_of(&script).len(), 23);
     }
 
     #[test]
-    fn scripts_that_nobody_could_spend_so_are_not_hashed() {
+    fn scripts_that_bitcoin_core_does_not_wrap_are_not_hashed() {
         for text in ["6a", "ba", "7e", "50", "4c", "51024e73"] {
-            assert!(!can_be_hashed(&hex::decode(text).unwrap()), "{text}");
+            assert!(!can_be_wrapped(&hex::decode(text).unwrap()), "{text}");
         }
         let program = hex::decode(&format!("0014{}", "33".repeat(20))).unwrap();
-        assert!(can_be_hashed(&program));
+        assert!(can_be_wrapped(&program));
         assert_eq!(witness_program_of(&program), None);
         let long = format!("04{}", "22".repeat(64));
         let multisig = hex::decode(&format!("5121{KEY}41{long}52ae")).unwrap();

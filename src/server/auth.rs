@@ -29,7 +29,7 @@ fn matches_hash(known: &RpcAuth, user: &str, password: &str) -> Choice {
     are_equal(user, &known.user) & are_equal(&hash, &known.hash)
 }
 
-/// Compares two texts in full, so that the time taken does not reveal where they differ.
+/// Compares two texts so that the time taken does not reveal where they differ, but only whether their lengths do.
 fn are_equal(left: &str, right: &str) -> Choice {
     left.as_bytes().ct_eq(right.as_bytes())
 }
@@ -98,7 +98,8 @@ fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
-/// Writes a cookie that only its owner can read. The file appears as a whole, by a rename.
+/// Writes a cookie file that only its owner can read. Writes it under another name first and renames it, so that no
+/// client reads a part of it.
 fn write_cookie(path: &Path, secret: &str) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".tmp");

@@ -72,7 +72,7 @@ impl BlockCache {
     /// Returns a block that is kept, or downloads it.
     ///
     /// # Errors
-    /// No peer sends it, or too many blocks are requested at once.
+    /// No peer sends the block, or too many requests to peers are under way.
     pub(crate) async fn get(
         self: &Arc<Self>,
         client: &Arc<Client>,
@@ -113,8 +113,8 @@ impl BlockCache {
         result.clone().unwrap_or_else(|| Err(broken_off()))
     }
 
-    /// Runs a download to its end, even if no request waits for it any more. A request that is cancelled must not end the
-    /// download for the others.
+    /// Runs a download to its end, even if no request waits for it any more: one cancelled request must not end the
+    /// download for other requests.
     async fn finish(
         self: Arc<Self>,
         hash: BlockHash,
@@ -134,7 +134,7 @@ impl BlockCache {
     }
 }
 
-/// Removes a download from the running ones when it is dropped, so also after a panic.
+/// When dropped, removes its download from the running ones, even if the download panicked.
 struct DownloadEntry<'a> {
     cache: &'a BlockCache,
     hash: BlockHash,
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_who_ask_for_one_block_share_a_download() {
+    async fn requests_for_the_same_block_share_a_download() {
         let (cache, downloads) = (Arc::new(BlockCache::default()), Arc::new(AtomicUsize::new(0)));
         let (deliver, delivered) = tokio::sync::watch::channel(false);
         let askers: Vec<_> = (0..50)
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_told_to_all_and_not_kept() {
+    async fn a_failed_download_is_not_kept() {
         let cache = Arc::new(BlockCache::default());
         let error = || BlockError::Undelivered("for a test".to_owned());
         let failed = cache.get_by(hash(1), async move { Err(error()) }).await;
@@ -246,7 +246,7 @@ mod tests {
         let most = MAX_BYTES / bytes_of(&block());
         for at in 0..20 {
             cache.get_by(hash(at), async { Ok(block()) }).await.unwrap();
-            // The first one is asked for again and again.
+            // The first block is requested each time, so that another block is always the oldest.
             assert!(cache.cached(&hash(0)).is_some());
         }
         assert!(cache.state().bytes <= MAX_BYTES && cache.state().blocks.len() == most);

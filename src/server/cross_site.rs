@@ -1,16 +1,16 @@
 //! Refuses requests that a browser sends for a page of another site.
 //!
 //! # Security
-//! Such a page can make the browser send requests to any address, including this computer's. `Origin` and `Sec-Fetch-Site`,
-//! which browsers set and pages cannot change, reveal these requests. A site can also let its own name point to this
-//! computer (DNS rebinding). `Host` then contains that name, which the user has not allowed.
+//! A page of another site can make the browser send requests to any address, including this computer's. `Origin` and
+//! `Sec-Fetch-Site`, which browsers set and pages cannot change, reveal these requests. A site can also let its own
+//! name point to this computer (DNS rebinding). `Host` then contains that name, which the user has not allowed.
 
 use crate::config::HostPort;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Uri};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Returns why a request is refused unless it has credentials; `None` if it is not refused.
+/// Returns why a request without credentials is refused; `None` if it is accepted.
 pub(super) fn refusal(
     headers: &HeaderMap,
     uri: &Uri,
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_the_user_has_allowed_are_hosts_of_ours() {
+    fn host_names_that_the_user_has_allowed_are_accepted() {
         for host in ["node.example", "Node.Example:8332", "proxy.example:8443"] {
             assert!(!refused(&[("host", host)]), "{host}");
         }

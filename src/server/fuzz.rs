@@ -61,7 +61,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
 /// Returns status and body, if the answer came in time.
 fn answer(request: Request<Body>) -> Option<(StatusCode, Bytes)> {
     let answer = async {
-        let response = SERVICE.router.clone().oneshot(request).await.expect("it cannot fail");
+        let response = SERVICE.router.clone().oneshot(request).await.expect("routers never fail");
         let status = response.status();
         Some((status, response.into_body().collect().await.ok()?.to_bytes()))
     };
@@ -85,7 +85,7 @@ pub(crate) fn fuzz_rpc(bytes: &[u8]) {
         Value::Array(replies) => {
             assert_eq!(status, StatusCode::OK);
             let calls: Vec<Value> = serde_json::from_slice(bytes).unwrap_or_default();
-            // A number too large for `Value` is still a call.
+            // `Value` refuses JSON that the server accepts, such as the number 1e999. Then `calls` is empty.
             assert!(replies.len() <= calls.len() || calls.is_empty());
             replies.iter().for_each(check_reply);
         }
@@ -96,7 +96,7 @@ pub(crate) fn fuzz_rpc(bytes: &[u8]) {
     }
 }
 
-/// Checks that a reply does not have both a result and an error, and that an error is not this program's fault.
+/// Checks that a reply does not have both a result and an error, and that an error is not an internal one.
 fn check_reply(reply: &Value) {
     let has = |key: &str| reply.get(key).is_some_and(|value| !value.is_null());
     assert!(!(has("result") && has("error")), "{reply}");
@@ -116,8 +116,8 @@ pub(crate) fn fuzz_http(bytes: &[u8]) {
         request = request.header(name, value);
     }
     let Ok(request) = request.body(Body::empty()) else { return };
-    let is_page = request.uri().path() == "/metrics";
+    let is_metrics = request.uri().path() == "/metrics";
     let Some((status, body)) = answer(request) else { return };
     assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{body:?}");
-    assert!(is_page || !body.is_empty() || !status.is_server_error());
+    assert!(is_metrics || !body.is_empty() || !status.is_server_error());
 }

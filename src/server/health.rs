@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// A tip at most this old (in seconds) counts as current.
 ///
-/// In Bitcoin Core that is a day (`DEFAULT_MAX_TIP_AGE`), and a monitor should notice sooner. At ten minutes a block, eight
-/// hours without one happen less than once in a million years.
+/// Bitcoin Core's limit is a day (`DEFAULT_MAX_TIP_AGE`), but a monitor should notice a stalled chain sooner. At ten
+/// minutes a block on average, eight hours without a block happen less than once in a million years.
 const MAX_TIP_AGE: i64 = 8 * 60 * 60;
 
 pub(super) async fn healthz() -> &'static str {
@@ -24,7 +24,7 @@ pub(super) async fn readyz(State(state): State<Arc<ServerState>>) -> (StatusCode
 }
 
 impl ServerState {
-    /// Returns why the chain is not current at this Unix time, if it is not.
+    /// Returns why the chain is not current at this time (Unix seconds); `None` if it is.
     pub(super) fn not_ready(&self, now: i64) -> Option<String> {
         if let Some(fault) = self.fault() {
             return Some(fault);

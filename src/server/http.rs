@@ -47,7 +47,7 @@ pub(super) struct HttpConnections {
 #[derive(Debug)]
 struct HttpConnection {
     opened: Instant,
-    /// Milliseconds from `opened` to the end of the last answer.
+    /// Milliseconds from `opened` to the end of the last answer; 0 before the first one.
     idle_from_ms: AtomicU64,
     /// How many requests are being answered.
     busy: AtomicUsize,
@@ -104,7 +104,8 @@ impl Drop for Busy {
     }
 }
 
-/// Accepts connections on all sockets until `stop` becomes true, then waits a moment for them to end.
+/// Accepts connections on all sockets until `stop` becomes true, then waits up to [`END_TIMEOUT`] for the connections
+/// to end.
 pub(super) async fn serve(
     listeners: Vec<TcpListener>,
     router: Router,
@@ -189,7 +190,7 @@ async fn run(
     }
 }
 
-/// Answers a request. The answer's body keeps `busy` until it is sent.
+/// Answers a request. The answer's body holds `busy` until the body is sent.
 async fn answer(
     router: Router,
     busy: Busy,

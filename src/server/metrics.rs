@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 /// Bucket bounds of the histogram of RPC call times, in seconds.
 const BUCKETS: [f64; 8] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.1, 1.0, 10.0];
 
-/// Returns the handle that renders the metrics. The first call in a process installs the recorder.
+/// Returns the handle that renders the metrics; `None` if the recorder could not be installed. The first call in a
+/// process installs it.
 fn handle() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     let install = || {
@@ -37,8 +38,8 @@ fn describe() {
     describe_counter!("lightclient_received_bytes_total", "Bytes received from peers");
     describe_counter!("lightclient_inbound_received_bytes_total", "Bytes from inbound peers");
     describe_counter!("lightclient_inbound_sent_bytes_total", "Bytes sent to inbound peers");
-    describe_counter!("lightclient_rpc_calls_total", "Calls, by method and outcome");
-    describe_histogram!("lightclient_rpc_call_seconds", "Time that calls took, by method");
+    describe_counter!("lightclient_rpc_calls_total", "RPC calls, by method and outcome");
+    describe_histogram!("lightclient_rpc_call_seconds", "Time that RPC calls took, by method");
 }
 
 /// Starts to collect metrics.
@@ -46,7 +47,7 @@ pub(super) fn start() {
     handle();
 }
 
-/// Records a call of an RPC method. Each new name takes memory, so clients must not be able to make up names.
+/// Records a call of an RPC method. Each new name takes memory, so `method` must never be a name that a client made up.
 pub(super) fn record_call(method: &'static str, began: Instant, failed: bool) {
     let outcome = if failed { "error" } else { "ok" };
     counter!("lightclient_rpc_calls_total", "method" => method, "outcome" => outcome).increment(1);

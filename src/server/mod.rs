@@ -1,6 +1,7 @@
 //! `serve`: JSON-RPC, REST, the page, events and metrics over HTTP.
 //!
-//! The answers come from the stored chain, through [`Client`] and `query`, while the client's sync runs.
+//! Headers come from the stored chain, through [`Client`] and `query`, while the client's sync runs. Blocks and
+//! transactions come from peers.
 
 mod auth;
 mod block_cache;
@@ -59,7 +60,7 @@ const SMALL_BODY_KIB: u32 = 64;
 /// How much memory all small bodies together, and all longer ones together, may take, in KiB. Further bodies wait.
 const BODIES_KIB: [usize; 2] = [8 << 10, 33 << 10];
 
-/// How long a request may wait for memory for its body, and for the body to arrive.
+/// How long a request may take in total to get memory for its body and to send the body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the answer to wrong credentials is delayed, which slows down guessing. Source: Bitcoin Core `HTTPReq_JSONRPC`.
@@ -71,7 +72,7 @@ const HTTP_THREADS: usize = 2;
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerError {
-    /// An address cannot be listened on.
+    /// The server cannot listen on an address.
     #[error(
         "cannot listen on {address}: {source}: is another node running? Choose another --rpc-bind or --rpc-port"
     )]
@@ -108,7 +109,7 @@ impl Server {
     /// RPC method `stop` is called.
     ///
     /// # Errors
-    /// An address is in use, or the cookie file cannot be written.
+    /// The server cannot listen on an address, write the cookie file, or start a thread.
     pub(crate) fn start(
         options: &ServerOptions,
         client: Arc<Client>,
@@ -154,7 +155,7 @@ impl Server {
         &self.addresses
     }
 
-    /// Returns what requests share.
+    /// Returns the state that all requests share.
     pub(crate) fn state(&self) -> &ServerState {
         &self.state
     }
@@ -168,7 +169,7 @@ impl Server {
     }
 }
 
-/// Records warnings, and runs the user's commands, until the sync is over.
+/// Records warnings and whether a peer is connected, and runs the user's commands, until the sync is over.
 async fn record_events(mut events: Events, state: Arc<ServerState>, mut notifier: Notifier) {
     while let Some(event) = events.next().await {
         notifier.on_event(&event);
@@ -186,7 +187,7 @@ fn start_runtime() -> io::Result<Runtime> {
     build_runtime(builder.worker_threads(HTTP_THREADS).thread_name("http"))
 }
 
-/// What the requests of JSON-RPC share.
+/// The state that all JSON-RPC requests share.
 #[derive(Clone)]
 struct RpcService {
     state: Arc<ServerState>,
@@ -221,8 +222,8 @@ fn router(
         .layer(middleware::from_fn_with_state((authenticator, allowed_hosts), refuse_cross_site))
 }
 
-/// Refuses requests that a browser sends for a page of another site, unless they have credentials. Calls of methods always
-/// need them, and are answered with a challenge if they have none, as by Bitcoin Core.
+/// Refuses requests that a browser sends for a page of another site, unless they have credentials. RPC calls are not
+/// refused here: [`answer_rpc`] answers calls without credentials with a challenge, as Bitcoin Core does.
 async fn refuse_cross_site(
     State((authenticator, allowed_hosts)): State<(Arc<RpcAuthenticator>, Arc<[HostPort]>)>,
     request: Request,

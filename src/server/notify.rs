@@ -1,4 +1,4 @@
-//! Runs the user's commands for new tips and reorganisations, as Bitcoin Core's `-blocknotify`.
+//! Runs the user's commands for new tips and reorganisations, as Bitcoin Core does for `-blocknotify`.
 
 use super::state::lock;
 use crate::node::Event;
@@ -17,8 +17,8 @@ const MAX_WAITING: usize = 1_000;
 pub(super) struct Notifier {
     block: Option<String>,
     reorg: Option<String>,
-    /// The height of the tip after a reorganisation, until a tip with at least this height follows. The headers of the new
-    /// branch below it, whose events come first, were never the tip.
+    /// After a reorganisation: the height of the new tip, until an event reports a tip of at least this height. Events
+    /// for the new branch's lower headers come first and run no command, because these headers were never the tip.
     reorganised_to: Option<u32>,
     queue: Arc<Mutex<Queue>>,
 }
@@ -42,7 +42,7 @@ impl Notifier {
         if queue.waiting.len() >= MAX_WAITING
             && let Some(dropped) = queue.waiting.pop_front()
         {
-            warn!("{MAX_WAITING} commands wait for the one that runs: not run: {dropped}");
+            warn!("{MAX_WAITING} commands are waiting: the oldest one is dropped: {dropped}");
         }
         queue.waiting.push_back(command);
         if !std::mem::replace(&mut queue.running, true) {
@@ -99,7 +99,7 @@ mod tests {
     use crate::node::Event;
     use crate::primitives::BlockHash;
 
-    /// A tip whose hash is made of its height.
+    /// Returns the event for a tip whose hash repeats its height in each byte.
     fn tip(height: u8) -> Event {
         let hash = BlockHash([height; 32]);
         Event::Tip { height: u32::from(height), hash, time: 0, from: None }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_a_reorganisation_brings_below_its_tip_are_no_tips() {
+    fn headers_below_the_tip_of_a_reorganisation_run_no_command() {
         let mut notifier = Notifier::new(Some("%s".to_owned()), None);
         let events = [tip(1), reorganisation(4), tip(2), tip(3), tip(4), tip(5)];
         let commands: Vec<_> = events.iter().filter_map(|event| notifier.command(event)).collect();
@@ -149,7 +149,7 @@ mod tests {
             hash[..4].copy_from_slice(&number.to_le_bytes());
             BlockHash(hash)
         };
-        // Nothing else runs in between, so that all of them wait.
+        // No other task runs during this loop, so that all commands wait.
         let count = u32::try_from(super::MAX_WAITING).unwrap() + 5;
         for number in 0..count {
             let hash = hash(number);

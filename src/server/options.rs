@@ -11,7 +11,7 @@ pub(crate) struct ServerOptions {
     pub bind: Vec<SocketAddr>,
     /// Host names under which requests without credentials are answered, besides IP addresses and `localhost`.
     pub allowed_hosts: Vec<HostPort>,
-    /// Who may call methods.
+    /// Who may call RPC methods.
     pub credentials: RpcCredentials,
     /// Whether to answer `/rest` and `/headers`.
     pub rest: bool,
@@ -25,7 +25,7 @@ pub(crate) struct ServerOptions {
     pub command_options: String,
 }
 
-/// Who may call methods.
+/// Who may call RPC methods.
 #[derive(Clone, Debug)]
 pub(crate) struct RpcCredentials {
     /// Users with a salted hash of their password, as Bitcoin Core's `-rpcauth`.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How many requests to peers run at once. Each has up to as many connections as `--peers` says, and a download may hold
-/// one block for each of several connections in memory.
+/// How many requests to peers run at once. Each request opens up to `--peers` connections, and a download may hold a
+/// block from each of several connections in memory.
 const MAX_REQUESTS: usize = 4;
 
-/// How long a request waits until it may run.
+/// How long a request waits for its turn before it is refused.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Too many requests to peers are under way.

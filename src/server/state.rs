@@ -1,4 +1,4 @@
-//! What all requests share: the client, its warnings and faults, and the limits on requests.
+//! The state that all requests share: the client, its warnings and faults, and the limits on requests.
 
 use super::block_cache::{BlockCache, BlockError};
 use super::peer_requests::PeerRequestLimit;
@@ -14,7 +14,7 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, spawn_blocking};
 
-/// What all requests share.
+/// The state that all requests share.
 #[derive(Debug)]
 pub(crate) struct ServerState {
     client: Arc<Client>,
@@ -28,7 +28,7 @@ pub(crate) struct ServerState {
     offline: Mutex<Option<String>>,
     /// The warnings of the sync, the newest last.
     warnings: Mutex<Vec<String>>,
-    /// The transactions that peers have fetched, the newest last.
+    /// The ids of sent transactions, which peers fetched or already had, the newest last.
     sent: Mutex<VecDeque<Txid>>,
     /// Permits for streams of headers.
     streams: Arc<Semaphore>,
@@ -44,14 +44,15 @@ pub(super) const MAX_STREAMS: usize = 16;
 /// How many warnings are kept.
 const MAX_WARNINGS: usize = 16;
 
-/// How many of the transactions that peers have fetched are remembered.
+/// How many ids of sent transactions are remembered.
 const MAX_SENT: usize = 1_000;
 
 /// How many results as large as a block may be made at once.
 const MAX_LARGE_RESULTS: usize = 2;
 
 impl ServerState {
-    /// Creates the state of a server that answers for `client`. `stop` ends the program when it becomes true.
+    /// Creates the state of a server that answers with the data of `client`. `stop` ends the program when it becomes
+    /// true.
     pub(super) fn new(client: Arc<Client>, stop: watch::Sender<bool>) -> Self {
         Self {
             live: client.live(),
@@ -106,7 +107,7 @@ impl ServerState {
     /// Returns a block from the cache or from peers.
     ///
     /// # Errors
-    /// No peer sends it, or too many requests to peers are under way.
+    /// No peer sends the block, or too many requests to peers are under way.
     pub(crate) async fn block(&self, wanted: WantedBlock) -> Result<Arc<CheckedBlock>, BlockError> {
         self.blocks.get(&self.client, &self.peer_requests, wanted).await
     }
@@ -132,7 +133,7 @@ impl ServerState {
     ) -> Result<T, JoinError> {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.large_results).acquire_owned().await.ok();
-        // The thread holds the permit, and goes on when the client hangs up.
+        // The thread holds the permit, and goes on even if the client hangs up.
         let made = spawn_blocking(move || {
             let _permit = permit;
             make(&self)
@@ -140,7 +141,7 @@ impl ServerState {
         made.await
     }
 
-    /// Records a transaction that peers have fetched.
+    /// Records that a transaction was sent: peers fetched it or already had it.
     pub(crate) fn record_broadcast(&self, txid: Txid) {
         let mut sent = lock(&self.sent);
         sent.retain(|known| *known != txid);
@@ -150,7 +151,7 @@ impl ServerState {
         }
     }
 
-    /// Returns whether peers have fetched a transaction before.
+    /// Returns whether a transaction is recorded as sent.
     pub(crate) fn was_broadcast(&self, txid: &Txid) -> bool {
         lock(&self.sent).contains(txid)
     }

@@ -11,12 +11,12 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 /// The greatest cost of a block's signature operations. Source: Bitcoin Core `MAX_BLOCK_SIGOPS_COST`.
 const MAX_SIGOPS_COST: usize = 80_000;
 
-/// Length of the witness reserved value, which is the witness of the coinbase (BIP141).
+/// Length in bytes of the witness reserved value, which is the witness of the coinbase (BIP141).
 const RESERVED_LEN: usize = 32;
 
 /// A block whose transactions are those that its header commits to.
 ///
-/// They may still be invalid: a full check needs the coins that they spend.
+/// The transactions may still be invalid: a full check needs the coins that they spend.
 #[derive(Clone, Debug)]
 pub struct CheckedBlock {
     block: Block,
@@ -28,7 +28,7 @@ pub struct CheckedBlock {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlockFault {
-    /// It is another block.
+    /// The block is another one.
     #[error("block {expected} expected, got {got}")]
     OtherBlock {
         /// Hash of the wanted block.
@@ -36,22 +36,22 @@ pub enum BlockFault {
         /// Hash of the received block.
         got: BlockHash,
     },
-    /// It has no transactions, or the first one is no coinbase.
+    /// The block has no transactions, or the first one is no coinbase.
     #[error("a coinbase expected as the block's first transaction, got {got}")]
     NoCoinbase {
-        /// What comes first instead.
+        /// The first transaction, as text.
         got: String,
     },
-    /// It has a second coinbase.
+    /// The block has a second coinbase.
     #[error("one coinbase expected, got another as transaction {position}")]
     SecondCoinbase {
-        /// Its position, from 0.
+        /// The second coinbase's position, from 0.
         position: usize,
     },
-    /// It weighs more than a block may.
+    /// The block weighs more than [`MAX_BLOCK_WEIGHT`].
     #[error("a weight of at most {MAX_BLOCK_WEIGHT} expected, got {got}")]
     TooHeavy {
-        /// The weight.
+        /// The block's weight.
         got: usize,
     },
     /// Some transactions are repeated in a way that does not change the merkle root (CVE-2012-2459).
@@ -68,18 +68,18 @@ pub enum BlockFault {
     /// A transaction would be invalid in any block.
     #[error("transaction {position}: {fault}")]
     Transaction {
-        /// Its position, from 0.
+        /// The transaction's position, from 0.
         position: usize,
-        /// What is wrong with it.
+        /// The rule that the transaction breaks.
         fault: InvalidTx,
     },
-    /// It has more signature operations than a block may, even without those of witnesses and spent scripts.
+    /// The block has more signature operations than a block may, even without those of witnesses and spent scripts.
     #[error("signature operations of a cost of at most {MAX_SIGOPS_COST} expected, got {got}")]
     TooManySigops {
-        /// Their cost: four times their number.
+        /// The cost of the signature operations: four times their number.
         got: usize,
     },
-    /// It has witnesses without a commitment to them.
+    /// The block has witnesses without a commitment to them.
     #[error(
         "no witnesses expected where the block commits to none, got one in transaction {position}"
     )]
@@ -87,10 +87,10 @@ pub enum BlockFault {
         /// The first transaction that has one, from 0.
         position: usize,
     },
-    /// The coinbase's witness is not the reserved value of the commitment, as in a block sent without witnesses.
+    /// The coinbase's witness is not a reserved value, as in a block sent without witnesses.
     #[error("one item of {RESERVED_LEN} bytes expected as the coinbase's witness, got {got}")]
     ReservedValue {
-        /// What the coinbase's witness is instead.
+        /// The number of items of the coinbase's witness or, with one item, its number of bytes.
         got: String,
     },
     /// The witnesses are not those of the commitment.
@@ -106,7 +106,7 @@ pub enum BlockFault {
 impl CheckedBlock {
     /// Checks that a block is the wanted one: its hash, coinbase, weight, merkle root, transactions and witnesses.
     ///
-    /// Several threads share the hashing.
+    /// `height` decides whether segwit's rules apply. Several threads share the hashing.
     ///
     /// Source: Bitcoin Core `CheckBlock`, `CheckMerkleRoot`, `CheckWitnessMalleation`. (The limits on the number of
     /// transactions and on the size without witnesses follow from the limit on the weight.)
@@ -155,7 +155,7 @@ impl CheckedBlock {
         &self.wtxids
     }
 
-    /// Returns the position of a transaction in the block, from 0.
+    /// Returns the position of a transaction in the block, from 0; `None` if the block does not have it.
     pub fn position(&self, txid: &Txid) -> Option<usize> {
         self.txids.iter().position(|other| other == txid)
     }
@@ -168,8 +168,11 @@ fn ids(transaction: &TxView<'_>) -> (Txid, Wtxid) {
     (txid, wtxid)
 }
 
-/// Checks that the first transaction is a coinbase, and no other one is. So nobody can pass off inner nodes of the tree
-/// as transactions (CVE-2017-12842): the first of them would need a coinbase's outpoint in place of hashes.
+/// Checks that the first transaction is a coinbase, and no other one is.
+///
+/// # Security
+/// This keeps peers from passing off inner nodes of the merkle tree as the block's transactions (CVE-2017-12842): the
+/// bytes of the first node are two hashes, which cannot be made to contain a coinbase's outpoint.
 fn check_coinbase(block: &Block) -> Result<(), BlockFault> {
     let mut transactions = block.transactions();
     match transactions.next() {

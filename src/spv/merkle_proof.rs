@@ -3,7 +3,8 @@
 use crate::chain::{Node, levels, parent};
 use crate::primitives::{Hash256, MerkleRoot, Txid};
 
-/// Most transactions that a block can have: its weight is limited, and each has at least 60 bytes outside witnesses.
+/// Most transactions that a block can have: its weight is limited, and each transaction has at least 60 bytes without
+/// witnesses.
 ///
 /// Source: Bitcoin Core `MAX_BLOCK_WEIGHT / MIN_TRANSACTION_WEIGHT`.
 pub(crate) const MAX_BLOCK_TXS: u32 = 4_000_000 / (4 * 60);
@@ -13,7 +14,7 @@ pub(crate) const MAX_BLOCK_TXS: u32 = 4_000_000 / (4 * 60);
 /// Source: BIP37; Bitcoin Core `CPartialMerkleTree`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PartialMerkleTree<'a> {
-    /// How many transactions the block is said to have.
+    /// How many transactions the block has, as the proof claims.
     pub transaction_count: u32,
     /// Txids and inner nodes, in depth-first order.
     pub hashes: &'a [Hash256],
@@ -35,7 +36,7 @@ pub struct ProvenTx {
 #[non_exhaustive]
 pub enum ProofError {
     /// A block without transactions.
-    #[error("the proof is of a block with 0 transactions, which none is")]
+    #[error("the proof claims a block with 0 transactions, but each block has at least one")]
     NoTransactions,
     /// More transactions than fit in a block.
     #[error("the proof is of a block with {got} transactions: at most {limit} expected")]
@@ -48,7 +49,7 @@ pub enum ProofError {
     /// More hashes than transactions.
     #[error("at most {limit} hashes expected, got {got}")]
     TooManyHashes {
-        /// How many transactions the block is said to have.
+        /// How many transactions the block has, as the proof claims.
         limit: u32,
         /// How many hashes there are.
         got: usize,
@@ -62,17 +63,17 @@ pub enum ProofError {
         hashes: usize,
     },
     /// More bits than the tree needs, or set bits after them in the last byte.
-    #[error("{expected} bits expected and the rest of their last byte 0, got more")]
+    #[error("{expected} bits expected, then zeros to the end of the byte, got more")]
     UnusedBits {
-        /// How many of them the tree needs.
+        /// How many bits the tree needs.
         expected: usize,
     },
     /// More hashes than the tree needs.
     #[error("{expected} hashes expected, got {got}")]
     UnusedHashes {
-        /// How many of them the tree needs.
+        /// How many hashes the tree needs.
         expected: usize,
-        /// How many there are.
+        /// How many hashes there are.
         got: usize,
     },
     /// A node has two equal branches, so transactions could be claimed more than once.
@@ -81,9 +82,9 @@ pub enum ProofError {
         /// Levels above the transactions.
         height: u32,
     },
-    /// A branch is opened without containing a proven transaction, or the proof has none at all.
-    #[error("a branch at height {height} of the merkle tree is opened and leads to no transaction")]
-    EmptyBranch {
+    /// The proof shows the nodes of a branch that has no proven transaction, or proves no transaction at all.
+    #[error("no transaction is proven in the branch at height {height} of the merkle tree")]
+    BranchWithoutMatch {
         /// Levels above the transactions.
         height: u32,
     },
@@ -109,10 +110,10 @@ pub enum ProofError {
 impl PartialMerkleTree<'_> {
     /// Returns the transactions that the proof shows to be in the block whose header has this root, in the block's order.
     ///
-    /// Source: Bitcoin Core `CPartialMerkleTree::ExtractMatches`, with all its checks. Three kinds of proofs are refused
-    /// besides, which Bitcoin Core never makes: with set bits in the padding of the last byte, with a branch that is opened
-    /// without need, and with an inner node that is also a transaction of 64 bytes. Bitcoin Core excludes the last kind by
-    /// the number of transactions in the block, which no header has.
+    /// Source: Bitcoin Core `CPartialMerkleTree::ExtractMatches`, with all its checks. Three more kinds of proofs are
+    /// refused. Bitcoin Core makes no proofs with set bits in the padding of the last byte, or with the nodes of a
+    /// branch that has no proven transaction. Proofs with an inner node that could be a transaction of 64 bytes may
+    /// be forged. Bitcoin Core detects the forgery by the block's number of transactions, which no header has.
     ///
     /// # Security
     /// The number of transactions is only claimed by the proof. A wrong number can only be used to show an inner node as a
@@ -130,7 +131,7 @@ impl PartialMerkleTree<'_> {
             return Err(ProofError::WrongRoot { expected: *root, got });
         }
         if walk.proven.is_empty() {
-            return Err(ProofError::EmptyBranch { height });
+            return Err(ProofError::BranchWithoutMatch { height });
         }
         Ok(walk.proven)
     }
@@ -174,10 +175,10 @@ impl MerkleProof {
     /// Source: Bitcoin Core `CPartialMerkleTree::TraverseAndBuild`.
     ///
     /// # Panics
-    /// If there are more than 2^32 transactions, which no block has, or none.
+    /// If there are no transactions.
     pub(crate) fn build(txids: &[Txid], proven: impl Fn(usize) -> bool) -> Self {
         let levels = levels(txids);
-        // Whether there is a transaction to prove below each node.
+        // For each node of each level: whether a transaction to prove is at it or below it.
         let mut opened: Vec<Vec<bool>> = vec![(0..txids.len()).map(proven).collect()];
         for level in &levels[1..] {
             let below = &opened[opened.len() - 1];
@@ -221,7 +222,7 @@ impl Build<'_> {
     }
 }
 
-/// Returns how many nodes a level has. Levels are counted from the transactions up.
+/// Returns how many nodes a level has. The transactions are level 0.
 fn width(transactions: u32, height: u32) -> u32 {
     transactions.div_ceil(1 << height)
 }
@@ -261,7 +262,7 @@ impl Walk<'_> {
             left
         };
         if self.proven.len() == before {
-            return Err(ProofError::EmptyBranch { height });
+            return Err(ProofError::BranchWithoutMatch { height });
         }
         if reads_as_transaction(&left, &right) {
             return Err(ProofError::Ambiguous { height });
@@ -300,8 +301,8 @@ impl Walk<'_> {
 
 /// Returns whether two nodes together could be a transaction of 64 bytes in a block.
 ///
-/// Such a transaction has one input and one output (a valid one has at least one of each, and two do not fit), and four
-/// bytes of scripts. Two hashes look like one by chance once in a billion times.
+/// A valid transaction of 64 bytes has one input and one output, because two do not fit, and four bytes of scripts. Two
+/// hashes look like such a transaction by chance about once in a billion times.
 fn reads_as_transaction(left: &Node, right: &Node) -> bool {
     const INPUT_COUNT: usize = 4;
     const SCRIPT_LEN: usize = INPUT_COUNT + 1 + 36;

@@ -1,7 +1,7 @@
-//! Holds a block, a transaction or a merkle proof to a header.
+//! Checks a block, a transaction or a merkle proof against a header.
 //!
-//! Pure: what a peer or a file gave comes in as bytes or decoded messages, verdicts go out. Whether the header is on the
-//! chain is the caller's question.
+//! This module does no I/O: bytes or decoded messages come in, and verdicts go out. The caller checks whether the
+//! header is on the chain.
 
 mod block;
 mod merkle_proof;

@@ -12,7 +12,7 @@ use crate::wire::{DecodeError, MerkleBlock};
 pub struct CheckedProof {
     /// The block's header.
     pub header: Header,
-    /// Its hash.
+    /// The header's hash.
     pub hash: BlockHash,
     /// How many transactions the block has, as the proof claims.
     pub transaction_count: u32,
@@ -20,14 +20,14 @@ pub struct CheckedProof {
     pub proven: Vec<ProvenTx>,
 }
 
-/// Why bytes are no valid proof.
+/// Why bytes are not a valid proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidProof {
-    /// They are not a proof.
+    /// The bytes cannot be decoded as a proof.
     #[error(transparent)]
     Form(#[from] DecodeError),
-    /// They are a proof, which is wrong.
+    /// The bytes can be decoded, but the proof is wrong.
     #[error(transparent)]
     Tree(#[from] ProofError),
 }
@@ -45,10 +45,10 @@ pub struct NotInBlock {
 }
 
 impl CheckedProof {
-    /// Checks a proof by itself.
+    /// Checks a proof without looking at the chain.
     ///
     /// # Errors
-    /// The bytes are no proof, or one of Bitcoin Core's checks fails.
+    /// The bytes cannot be decoded as a proof, or the proof is wrong.
     pub fn check(bytes: &[u8]) -> Result<Self, InvalidProof> {
         let proof = MerkleBlock::from_bytes(bytes)?;
         let tree = PartialMerkleTree {
@@ -66,7 +66,7 @@ impl CheckedBlock {
     /// Returns the proof that the block has these transactions.
     ///
     /// # Errors
-    /// The block does not have one of them.
+    /// The block does not have one of the transactions.
     pub fn prove(&self, txids: &[Txid]) -> Result<MerkleBlock, NotInBlock> {
         let (all, header) = (self.txids(), *self.block().header());
         if let Some(txid) = txids.iter().find(|txid| self.position(txid).is_none()) {

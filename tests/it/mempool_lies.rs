@@ -62,13 +62,14 @@ fn liars(chain: &SharedChain) -> [Liar; 4] {
     };
     let unasked = |asked: u64, got: u64| {
         let got = txid(&transaction(got));
-        format!("{asked} transactions that it was asked for expected, got {got}")
+        format!("{asked} requested transactions expected, got {got}")
     };
     [
         Liar {
             peer: answering(Vec::new()),
             sends: vec![made_up(0..50_000), made_up(50_000..100_000)],
-            told: "has announced more transactions than it sends: further ones are dropped".into(),
+            told: "announces more transactions than it sends: further announcements are dropped"
+                .into(),
         },
         Liar {
             peer: answering(vec![Message::Tx(transaction(7777))]),

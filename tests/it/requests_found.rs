@@ -76,7 +76,7 @@ fn a_block_comes_from_peers_of_the_addrman_which_notes_how_they_fared() {
     let noted = addrman(&program);
     let avoided = noted.avoided(&liar.address().into(), unix_now_secs());
     assert_eq!(avoided, Some(AvoidReason::Discouraged));
-    assert_eq!(noted.get(&gone.into()).map(|known| known.tries), Some(1));
+    assert_eq!(noted.get(&gone.into()).map(|known| known.failures), Some(1));
 
     let honest = serving(&blocks, 4);
     tell(&program, &[honest.address()]);

@@ -157,7 +157,7 @@ fn a_header_has_a_page_by_height_and_by_hash() {
         "501 confirmations",
         "10 min after its parent",
         "header 129 of 144",
-        "One in 2 hashes would do",
+        "One in 2 hashes meets the target",
     ] {
         assert!(body.contains(part), "{part}: {body}");
     }
@@ -190,7 +190,7 @@ fn search_finds_heights_hashes_and_dates() {
     let (_, _, body) = page.get("/header/1296688700");
     assert!(body.contains("Only genesis is at or before 2011-02-02 23:18:20 UTC."), "{body}");
     let (status, _, body) = page.get("/search?q=1200000000");
-    assert!(status == 404 && body.contains("genesis is of 2011-02-02 23:16:42 UTC"), "{body}");
+    assert!(status == 404 && body.contains("genesis is from 2011-02-02 23:16:42 UTC"), "{body}");
     for empty in ["", "+", "%09"] {
         assert_eq!(location(empty), (303, Some("/".to_owned())), "{empty}");
     }

@@ -96,7 +96,7 @@ pub(super) fn run(args: &PeersArgs, context: &mut CommandContext) -> Result<(), 
         return Err(CliError::Interrupted(signal));
     }
     context.out.flush()?;
-    if let Some(journal) = journal.filter(|_| !crawled.failures.blame_the_proxy()) {
+    if let Some(journal) = journal.filter(|_| !crawled.failures.only_proxy_failed()) {
         journal.remove()?;
     }
     check_success(&crawled, &context.config)

@@ -26,7 +26,7 @@ pub enum Host {
     I2p([u8; 32]),
 }
 
-/// The network of an address. Each can be reachable or not, independently of the others.
+/// The network of an address. Each network can be reachable or not, independently of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AddressNetwork {
     /// IPv4.
@@ -43,7 +43,7 @@ impl AddressNetwork {
     /// All networks.
     pub const ALL: [Self; 4] = [Self::Ipv4, Self::Ipv6, Self::Onion, Self::I2p];
 
-    /// Returns whether only a proxy can reach it.
+    /// Returns whether only a proxy can reach this network.
     pub fn needs_proxy(self) -> bool {
         matches!(self, Self::Onion | Self::I2p)
     }
@@ -72,8 +72,9 @@ pub struct PeerAddress {
 }
 
 impl PeerAddress {
-    /// Returns the address in an `addrv2` entry; `None` if this program cannot reach its network (CJDNS, unknown ones),
-    /// and for an IPv6 address that wraps one of another network, which BIP155 forbids.
+    /// Returns the address in an `addrv2` entry. Returns `None` if this program cannot reach the address's network
+    /// (CJDNS or an unknown one), and for an IPv6 address that wraps an address of another network, which BIP155
+    /// forbids.
     pub fn new(address: &NetAddress, port: u16) -> Option<Self> {
         let host = match address {
             NetAddress::TorV3(key) => Host::Onion(*key),
@@ -169,7 +170,7 @@ fn decode_base32(name: &str) -> Option<Vec<u8>> {
     BASE32_NOPAD.decode(name.to_ascii_uppercase().as_bytes()).ok()
 }
 
-/// Source: Tor `rend-spec-v3`, section 6: key, two bytes of checksum, version.
+/// Encodes a key, two bytes of checksum and the version. Source: Tor `rend-spec-v3`, section 6.
 fn onion_name(key: &[u8; 32]) -> String {
     let [first, second] = onion_checksum(key);
     encode_base32(&[&key[..], &[first, second, ONION_VERSION]].concat())

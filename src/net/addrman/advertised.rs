@@ -10,7 +10,7 @@ const RATE: f64 = 0.1;
 /// `MAX_ADDR_PROCESSING_TOKEN_BUCKET`.
 const MAX_TOKENS: f64 = 1000.0;
 
-/// Times up to this one (in 1973) are invalid. Source: Bitcoin Core, `ProcessMessage`, `addr`.
+/// Unix seconds (in 1973). Times up to and including this are invalid. Source: Bitcoin Core, `ProcessMessage`, `addr`.
 const EARLIEST: u64 = 100_000_000;
 /// Seconds. Times further ahead of our clock than this are invalid.
 const MAX_AHEAD: u64 = 10 * 60;
@@ -65,7 +65,8 @@ pub fn advertised_addresses(message: &Message) -> Vec<AdvertisedAddress> {
     }
 }
 
-/// The limit on the addresses that a peer may send. Source: Bitcoin Core `Peer::m_addr_token_bucket`.
+/// The limit on the addresses that a peer may send: each address takes one token. Times are those of the monotonic
+/// clock. Source: Bitcoin Core `Peer::m_addr_token_bucket`.
 #[derive(Clone, Copy, Debug)]
 pub struct AddrTokenBucket {
     tokens: f64,
@@ -83,7 +84,7 @@ impl AddrTokenBucket {
         self.tokens += MAX_TOKENS;
     }
 
-    /// Takes tokens for up to `count` addresses, and returns for how many there were enough.
+    /// Takes up to `count` tokens, one for each address, and returns how many it took.
     pub fn take(&mut self, count: usize, now: Duration) -> usize {
         let passed = now.saturating_sub(self.refilled_at).as_secs_f64();
         self.refilled_at = now;

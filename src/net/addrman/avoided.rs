@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 /// Seconds for which a peer that misbehaved is avoided. Source: Bitcoin Core `DEFAULT_MISBEHAVING_BANTIME`.
 pub const DISCOURAGE_SECS: u64 = 24 * 60 * 60;
-/// Seconds for which our own address is avoided. Later, the provider may have given it to somebody else.
-pub const AVOID_OWN: u64 = 7 * 24 * 60 * 60;
-/// Most addresses that are avoided. Beyond this, the one that expires first is forgotten: an attacker who wants that
-/// would have to make us dial this many addresses of theirs.
+/// Seconds for which our own address is avoided. After that, our provider may have given the address to somebody else.
+pub const AVOID_OWN_SECS: u64 = 7 * 24 * 60 * 60;
+/// Most addresses that are avoided. When another one is added, the entry that expires first is forgotten. An attacker
+/// who wants an entry forgotten would have to make us dial this many of the attacker's addresses.
 pub const MAX_AVOIDED: usize = 4096;
 
 /// Why an address is avoided.
@@ -28,7 +28,7 @@ impl AvoidedAddresses {
     pub(super) fn insert(&mut self, address: &PeerAddress, reason: AvoidReason, now: u64) {
         let until = now.saturating_add(match reason {
             AvoidReason::Discouraged => DISCOURAGE_SECS,
-            AvoidReason::Own => AVOID_OWN,
+            AvoidReason::Own => AVOID_OWN_SECS,
         });
         self.restore(*address, until, reason);
     }
@@ -57,7 +57,7 @@ impl AvoidedAddresses {
 }
 
 /// Returns the address under which an entry is kept. A peer that misbehaved is avoided on all of its ports, as in
-/// Bitcoin Core. Loopback is the exception: there, all nodes of a test have the same IP address.
+/// Bitcoin Core, so its entry has port 0. Loopback addresses keep their port, since all nodes of a test share one.
 fn key(address: &PeerAddress, reason: AvoidReason) -> PeerAddress {
     let loopback = match address.host {
         Host::V4(ip) => ip.is_loopback(),
@@ -73,7 +73,7 @@ fn key(address: &PeerAddress, reason: AvoidReason) -> PeerAddress {
 #[cfg(test)]
 mod tests {
     use super::{
-        AVOID_OWN, AvoidReason, AvoidedAddresses, DISCOURAGE_SECS, MAX_AVOIDED, PeerAddress,
+        AVOID_OWN_SECS, AvoidReason, AvoidedAddresses, DISCOURAGE_SECS, MAX_AVOIDED, PeerAddress,
     };
     use std::net::{Ipv4Addr, SocketAddr};
 
@@ -98,7 +98,7 @@ mod tests {
         let mut avoided = AvoidedAddresses::default();
         avoided.insert(&address("1.2.3.4:8333"), AvoidReason::Own, 100);
         avoided.insert(&address("127.0.0.1:18444"), AvoidReason::Discouraged, 100);
-        let later = 99 + AVOID_OWN;
+        let later = 99 + AVOID_OWN_SECS;
         assert_eq!(avoided.get(&address("1.2.3.4:8333"), later), Some(AvoidReason::Own));
         assert_eq!(avoided.get(&address("1.2.3.4:8334"), 100), None);
         assert_eq!(avoided.get(&address("127.0.0.1:18445"), 100), None);

@@ -1,17 +1,17 @@
 //! The format of the address manager's file.
 //!
-//! This is version 1. Numbers are little-endian, except ports. The file consists of:
+//! This is version 1. Numbers are little-endian, except ports. Times are in Unix seconds. The file consists of:
 //!
 //! - `LCADDRS\n`, version u16, the network's magic (4 bytes), the key (32 bytes), and the time of the last successful
 //!   handshake u64;
-//! - the number of known addresses u32, and the addresses;
-//! - the number of avoided addresses u32, and the addresses;
-//! - the double SHA-256 of all this (32 bytes).
+//! - the number of known addresses u32, and these addresses;
+//! - the number of avoided addresses u32, and these addresses;
+//! - the double SHA-256 of all bytes before it (32 bytes).
 //!
 //! Each address begins with its BIP155 network id u8, 32 bytes (shorter ones padded with zeros), and the port u16
 //! big-endian. A known address continues with its source's group (6 bytes), services u64, last seen u64, last try u64,
-//! last counted failure u64, last success u64, tries u32, successes u32, latency in microseconds u32 (all ones: none),
-//! and its choice of position in the new table u8 (255: it is in the tried table). An avoided address continues with
+//! last counted failure u64, last success u64, failures u32, successes u32, latency in microseconds u32 (all ones: none),
+//! and its choice of position in the new table u8 (255: in the tried table instead). An avoided address continues with
 //! the time until which it is avoided u64, and the reason u8 (0 discouraged, 1 our own).
 
 use super::addr_info::AddrInfo;
@@ -31,13 +31,13 @@ const NO_LATENCY: u32 = u32::MAX;
 const TRIED: u8 = u8::MAX;
 const CHECKSUM: usize = 32;
 
-/// The bytes are not an address manager of this network.
+/// Why bytes cannot be read as an address manager of this network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddrManError {
     /// The bytes do not begin like an address manager.
     #[error("not an address manager")]
     NotAddresses,
-    /// The format's version is not ours: a later version of the program may have written it.
+    /// The format's version is not ours: a later version of the program may have written the file.
     #[error("format version {VERSION} expected, got {got}")]
     Version {
         /// The version in the file.
@@ -62,7 +62,7 @@ pub enum AddrManError {
         /// The number in the file.
         got: u32,
     },
-    /// A byte for a network, a position or a reason is invalid.
+    /// A byte that stands for a network, a position or a flag is invalid.
     #[error("byte {got} where a network, a position or a flag was expected")]
     Invalid {
         /// The byte.
@@ -94,7 +94,7 @@ impl AddrMan {
         out
     }
 
-    /// Reads what [`AddrMan::encode`] wrote. Addresses that the scope does not allow are left out.
+    /// Reads the bytes that [`AddrMan::encode`] wrote. Known addresses that `scope` does not allow are left out.
     ///
     /// # Errors
     /// The bytes are damaged, of a later version, or of another network.
@@ -132,9 +132,9 @@ impl AddrMan {
         Ok(addrman)
     }
 
-    /// Puts an address back into its position, which follows from the key.
+    /// Puts an address back into its position, which follows from `info` and the key.
     fn restore(&mut self, info: AddrInfo) {
-        // An address that is listed twice would have a position in both tables.
+        // An address that the file lists twice would otherwise have two positions.
         if !self.scope.allows(&info.address) || self.known.contains_key(&info.address) {
             return;
         }
@@ -206,13 +206,13 @@ fn address(reader: &mut Reader<'_>) -> Result<PeerAddress, AddrManError> {
 fn put_info(out: &mut Vec<u8>, info: &AddrInfo) {
     put_address(out, &info.address);
     out.extend(info.source.0);
-    let times = [info.last_seen, info.last_try, info.last_count, info.last_success];
+    let times = [info.last_seen, info.last_try, info.last_counted_failure, info.last_success];
     for number in [info.services.0].into_iter().chain(times) {
         out.extend(number.to_le_bytes());
     }
     let latency = info.latency.map(|latency| u32::try_from(latency.as_micros()));
     let latency = latency.map_or(NO_LATENCY, |latency| latency.unwrap_or(NO_LATENCY - 1));
-    for number in [info.tries, info.successes, latency] {
+    for number in [info.failures, info.successes, latency] {
         out.extend(number.to_le_bytes());
     }
     out.push(if info.tried { TRIED } else { info.choice });
@@ -223,8 +223,8 @@ fn info(reader: &mut Reader<'_>) -> Result<AddrInfo, AddrManError> {
     let source = NetGroup(reader.array()?);
     let services = ServiceFlags(reader.u64()?);
     let (last_seen, last_try) = (reader.u64()?, reader.u64()?);
-    let (last_count, last_success) = (reader.u64()?, reader.u64()?);
-    let (tries, successes) = (reader.u32()?, reader.u32()?);
+    let (last_counted_failure, last_success) = (reader.u64()?, reader.u64()?);
+    let (failures, successes) = (reader.u32()?, reader.u32()?);
     let latency = reader.u32()?;
     let position = reader.u8()?;
     if position != TRIED && position >= CHOICES {
@@ -236,9 +236,9 @@ fn info(reader: &mut Reader<'_>) -> Result<AddrInfo, AddrManError> {
         source,
         services,
         last_seen,
-        tries,
+        failures,
         last_try,
-        last_count,
+        last_counted_failure,
         successes,
         last_success,
         latency: latency.map(|micros| Duration::from_micros(micros.into())),

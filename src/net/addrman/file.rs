@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use tracing::warn;
 
-/// The address manager's file in the network's data folder.
+/// The name of the address manager's file in the network's data folder.
 pub const FILE_NAME: &str = "addresses.dat";
 
 /// The name of a new file until it replaces the old one.
@@ -30,7 +30,7 @@ pub enum LoadError {
         /// The system's error.
         source: io::Error,
     },
-    /// The file is damaged.
+    /// The file's content is not an address manager of this network.
     #[error("address manager {}: {source}", path.display())]
     Damaged {
         /// The file.
@@ -44,7 +44,7 @@ pub enum LoadError {
 /// wire order.
 ///
 /// # Errors
-/// The file cannot be read, or is damaged.
+/// The file cannot be read, or its content is not an address manager of this network.
 pub fn load(folder: &Path, magic: [u8; 4], scope: Scope) -> Result<Option<AddrMan>, LoadError> {
     let path = folder.join(FILE_NAME);
     let file = match File::open(&path) {
@@ -59,8 +59,8 @@ pub fn load(folder: &Path, magic: [u8; 4], scope: Scope) -> Result<Option<AddrMa
     addrman.map(Some).map_err(|source| LoadError::Damaged { path, source })
 }
 
-/// Reads the address manager from a network's data folder, or creates an empty one with this key. If the file cannot be
-/// read or is damaged, this logs a warning and renames it: a sync can do without old addresses.
+/// Reads the address manager from a network's data folder, or creates an empty one with this key. If [`load`] fails,
+/// this logs a warning and renames the file: a sync can do without old addresses.
 ///
 /// Only the process that holds the folder's lock may call this.
 pub fn load_or_new(folder: &Path, magic: [u8; 4], scope: Scope, key: [u8; 32]) -> AddrMan {
@@ -70,20 +70,24 @@ pub fn load_or_new(folder: &Path, magic: [u8; 4], scope: Scope, key: [u8; 32]) -
         Err(error) => {
             let aside = folder.join(DAMAGED);
             match fs::rename(folder.join(FILE_NAME), &aside) {
-                Ok(()) => warn!("{error}: starting an empty one, kept it as {}", aside.display()),
-                Err(failed) => warn!("{error}: starting an empty one; keeping it aside: {failed}"),
+                Ok(()) => {
+                    warn!("{error}: starting an empty one; the old file is now {}", aside.display())
+                }
+                Err(failed) => {
+                    warn!("{error}: starting an empty one; cannot rename the old file: {failed}")
+                }
             }
         }
     }
     AddrMan::new(key, scope)
 }
 
-/// Replaces the address manager's file so that at any moment either the old or the new one is there as a whole.
+/// Replaces the address manager's file. At any moment there is a complete file, either the old or the new one.
 ///
 /// Only the process that holds the folder's lock may call this.
 ///
 /// # Errors
-/// The file system's errors. The old file is then still there.
+/// The file system's errors. The file is then still a complete one, the old or the new.
 pub fn save(folder: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = folder.join(UNFINISHED);
     let mut file = File::create(&unfinished)?;

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 const MAGIC: [u8; 4] = [0xf9, 0xbe, 0xb4, 0xd9];
 const NOW: u64 = 1_800_000_000;
 
-/// The bytes are a file without its checksum.
+/// Decodes `bytes` as a file without its checksum, and checks that the address manager is consistent.
 pub(crate) fn run(bytes: &[u8]) {
     let mut file = bytes.to_vec();
     file.extend(sha256d(bytes));
@@ -32,6 +32,6 @@ fn check(addrman: &AddrMan) {
     assert_eq!((addrman.tried_len(), addrman.new.len()), (tried, addrman.len() - tried));
     let mut rng = StdRng::seed_from_u64(1);
     let drawn = addrman.select(NOW, &mut rng, &mut |_| true);
-    // With times that no clock has shown, it may be that no address is worth a try.
+    // A file may list every known address as an avoided one too, so that there is none to select.
     assert!(drawn.is_none_or(|address| addrman.get(&address).is_some()));
 }

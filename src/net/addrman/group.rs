@@ -19,7 +19,7 @@ pub struct NetGroup(pub(super) [u8; 6]);
 impl NetGroup {
     /// The group of the DNS seeds as a source of addresses.
     pub const DNS: Self = Self([0xf1, 0, 0, 0, 0, 0]);
-    /// The group of the fixed seeds, which ship with the program, as a source.
+    /// The group of the fixed seeds, which ship with the program, as a source of addresses.
     pub const FIXED_SEEDS: Self = Self([0xf2, 0, 0, 0, 0, 0]);
 
     /// Returns the group of an address.
@@ -35,7 +35,7 @@ impl NetGroup {
         }
     }
 
-    /// Returns the group of a peer of which only the name is known, since a proxy resolves it.
+    /// Returns the group of a peer of which only the name is known, since a proxy resolves the name.
     pub fn of_name(name: &str) -> Self {
         let [a, b, c, d, e, ..] = sha256d(name.as_bytes());
         Self([NAME, a, b, c, d, e])
@@ -54,7 +54,7 @@ impl NetGroup {
     }
 }
 
-/// Returns the IPv4 address that an IPv6 address contains. Its owner owns both, so both are in one group.
+/// Returns the IPv4 address that an IPv6 address contains. The two addresses have one owner, so they are in one group.
 ///
 /// Source: Bitcoin Core `CNetAddr::GetLinkedIPv4`: RFC 6052 and 6145 (translation), 3964 (6to4), 4380 (Teredo, which
 /// inverts the client's address).
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_that_a_proxy_resolves_is_a_group() {
+    fn each_name_that_a_proxy_resolves_has_a_group_of_its_own() {
         assert_eq!(NetGroup::of_name("a:1"), NetGroup::of_name("a:1"));
         assert_ne!(NetGroup::of_name("a:1"), NetGroup::of_name("b:1"));
     }

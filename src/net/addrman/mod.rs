@@ -1,14 +1,14 @@
 //! The address manager: addresses of peers, and how often each has answered.
 //!
-//! Except for its file, it is pure: the time comes in as Unix seconds, randomness as an argument.
+//! Except for its file, the address manager is pure: callers pass the time (in Unix seconds) and the random generator.
 //!
 //! # Security
 //! As in Bitcoin Core (`addrman.h`), there are two tables: "new" for addresses from gossip and seeds, and "tried" for
-//! those that have answered. An address has only a few possible positions in the new table and one in the tried table.
-//! They follow from a secret key, from the address and, in the new table, from the network group of the source of
-//! the address. An address displaces another one only if that is as good as dead. So a single peer reaches a sixteenth
-//! of the new table, whatever it sends, and displaces no address that is alive; and gossip never reaches the tried
-//! table.
+//! those that have answered. An address has only a few possible positions in the new table and one in the tried
+//! table. These positions follow from a secret key, from the address and, in the new table, from the network group of
+//! the source of the address. In the new table, an address displaces only a terrible one ([`AddrInfo::is_terrible`]).
+//! So whatever a single peer sends, its addresses get at most a sixteenth of the new table, and displace no address
+//! that is alive. Gossip never reaches the tried table.
 
 mod addr_info;
 mod address;
@@ -65,7 +65,7 @@ pub struct AddrMan {
     new: Table,
     tried: Table,
     avoided: AvoidedAddresses,
-    /// When any address last answered. Our own network may be to blame for failures since then.
+    /// When any handshake last succeeded, in Unix seconds; 1 if none did, so that an address's first failure counts.
     last_good: u64,
 }
 
@@ -113,7 +113,7 @@ impl AddrMan {
         self.known.values()
     }
 
-    /// Adds addresses that `source` has sent, and returns how many of them are new.
+    /// Adds addresses that `source` has sent, and returns how many of them were unknown and got a position.
     ///
     /// # Security
     /// The caller limits how many addresses a peer may send: see [`AddrTokenBucket`].
@@ -135,8 +135,8 @@ impl AddrMan {
         self.insert_new(AddrInfo::new(address, source, advertised.services, last_seen), now)
     }
 
-    /// Puts an address into the new table: into a free position if it has one, else in the place of an address that is
-    /// as good as dead. Returns false if neither is possible.
+    /// Puts an address into the new table: into one of its positions that is free, or else into one whose address is
+    /// terrible. Returns false if there is neither.
     fn insert_new(&mut self, mut info: AddrInfo, now: u64) -> bool {
         let positions: Vec<(u8, usize)> =
             (0..CHOICES).map(|choice| (choice, self.new_position(&info, choice))).collect();
@@ -169,15 +169,15 @@ impl AddrMan {
         }
     }
 
-    /// Records a failed dial. It counts only if some address has answered since the last failure that counted for this
-    /// one: otherwise our own network may be down. Source: Bitcoin Core `AddrManImpl::Attempt_`.
+    /// Records a failed dial. The failure counts only if some handshake has succeeded since this address's last counted
+    /// failure: otherwise our own network may be down. Source: Bitcoin Core `AddrManImpl::Attempt_`.
     pub fn failed(&mut self, address: &PeerAddress, now: u64) {
         let last_good = self.last_good;
         let Some(info) = self.known.get_mut(address) else { return };
         info.last_try = now;
-        if info.last_count < last_good {
-            info.last_count = now;
-            info.tries = info.tries.saturating_add(1);
+        if info.last_counted_failure < last_good {
+            info.last_counted_failure = now;
+            info.failures = info.failures.saturating_add(1);
         }
     }
 
@@ -197,7 +197,7 @@ impl AddrMan {
         info.last_success = now;
         info.last_seen = info.last_seen.max(now);
         info.successes = info.successes.saturating_add(1);
-        info.tries = 0;
+        info.failures = 0;
         if !info.tried {
             self.promote(address, now);
         }
@@ -206,7 +206,7 @@ impl AddrMan {
     /// Moves an address to the tried table, if its position there is free or the holder of that position has not
     /// answered for [`MIN_TRIED_SECS`].
     ///
-    /// Bitcoin Core dials the holder once more before it decides.
+    /// Bitcoin Core instead dials the holder once more before it decides.
     fn promote(&mut self, address: &PeerAddress, now: u64) {
         let position = self.key.tried_position(address);
         if let Some(holder) = self.tried.get(position) {
@@ -252,7 +252,7 @@ impl AddrMan {
         self.avoided.insert(address, AvoidReason::Discouraged, now);
     }
 
-    /// Forgets an address that leads to ourselves, and avoids it.
+    /// Forgets an address that leads to ourselves, and does not accept it again for `AVOID_OWN` seconds.
     pub fn record_own(&mut self, address: &PeerAddress, now: u64) {
         self.remove(address);
         self.avoided.insert(address, AvoidReason::Own, now);
@@ -263,7 +263,7 @@ impl AddrMan {
         self.avoided.get(address, now)
     }
 
-    /// Forgets addresses that have failed too often, and expired entries of the avoided ones.
+    /// Forgets addresses that have failed too often, and removes expired entries from the avoided addresses.
     pub fn tidy(&mut self, now: u64) {
         let dead = self.known.values().filter(|info| info.is_dead(now));
         let dead: Vec<PeerAddress> = dead.map(|info| info.address).collect();
@@ -271,8 +271,9 @@ impl AddrMan {
         self.avoided.expire(now);
     }
 
-    /// Returns a random address that fits, `None` only if none does. Both tables are equally likely, and so are the
-    /// buckets in each. An address is less likely the more often it has failed.
+    /// Returns a random address that is not avoided and for which `fits` returns true; `None` only if there is none.
+    /// Both tables are equally likely, and so are the buckets in each table. The more often an address has failed,
+    /// the less likely it is.
     pub fn select(
         &self,
         now: u64,
@@ -291,7 +292,8 @@ impl AddrMan {
             if rng.random::<f64>() < info.chance(now) * chance_factor {
                 return Some(address);
             }
-            // With each draw, addresses that failed become more likely. Source: Bitcoin Core `AddrManImpl::Select_`.
+            // With each rejected draw, addresses that failed become more likely. Source: Bitcoin Core
+            // `AddrManImpl::Select_`.
             chance_factor *= 1.2;
         }
         let fitting: Vec<PeerAddress> =

@@ -3,8 +3,8 @@
 use super::address::{Host, PeerAddress};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Lower ports belong to other services: gossip could make every node connect to somebody's mail server. Bitcoin Core
-/// lists such ports one by one (`IsBadPort`); nearly all are lower than this.
+/// The lowest port that is accepted. Lower ports belong to other services: gossip could make every node connect to
+/// somebody's mail server. Bitcoin Core lists such ports one by one (`IsBadPort`); nearly all of them are below 1024.
 const FIRST_PORT: u16 = 1024;
 
 /// The addresses that a peer can have.
@@ -12,7 +12,7 @@ const FIRST_PORT: u16 = 1024;
 pub enum Scope {
     /// Addresses of the internet and of overlay networks.
     Public,
-    /// Those of `Public`, and loopback and private addresses too, for a network on one machine or in one house (regtest).
+    /// All unicast addresses, even loopback and private ones, for a network on one machine or in one house (regtest).
     Local,
 }
 
@@ -39,7 +39,7 @@ impl Scope {
 }
 
 impl PeerAddress {
-    /// Returns whether the internet, or an overlay network, leads to the address.
+    /// Returns whether the host can be reached over the internet or an overlay network. The port does not matter.
     pub fn is_routable(&self) -> bool {
         match self.host {
             Host::V4(ip) => Scope::Public.allows_v4(ip),

@@ -7,7 +7,7 @@ use crate::primitives::sha256d;
 use rand::{Rng, RngExt};
 
 /// Positions in a bucket. Source: Bitcoin Core `ADDRMAN_BUCKET_SIZE`.
-const BUCKET: usize = 64;
+const BUCKET_SIZE: usize = 64;
 /// Buckets of the new table: a quarter of Bitcoin Core's 1024, with 16,384 positions.
 const NEW_BUCKETS: usize = 256;
 /// Buckets of the tried table: a quarter of Bitcoin Core's 256, with 4,096 positions.
@@ -17,12 +17,12 @@ const NEW_BUCKETS_PER_SOURCE: u64 = 16;
 /// Tried buckets that one network group can be in: a sixteenth. Bitcoin Core allows a thirty-second, but with so few
 /// buckets the groups that hold most of the nodes would have too little room.
 const TRIED_BUCKETS_PER_GROUP: u64 = 4;
-/// Possible positions of an address in its bucket. With only one, even the few addresses of a small network would
-/// displace each other.
+/// Possible positions in the new table of an address from one source, all in one bucket. With only one, even the few
+/// addresses of a small network would compete for positions.
 pub(super) const CHOICES: u8 = 4;
 
 /// Most addresses that an address manager can hold.
-pub const CAPACITY: usize = (NEW_BUCKETS + TRIED_BUCKETS) * BUCKET;
+pub const CAPACITY: usize = (NEW_BUCKETS + TRIED_BUCKETS) * BUCKET_SIZE;
 
 /// An address manager's secret key. Without it, nobody can tell which address displaces which.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Key {
         let bucket = below(bucket, buckets);
         let parts = [&bucket.to_le_bytes()[..], &[choice], &bytes_of(address)];
         let position = self.hash(table, &parts);
-        bucket * BUCKET + below(position, BUCKET)
+        bucket * BUCKET_SIZE + below(position, BUCKET_SIZE)
     }
 }
 
@@ -97,7 +97,7 @@ fn bytes_of(address: &PeerAddress) -> Vec<u8> {
     bytes
 }
 
-/// One of the two tables. Bucket `b` has the positions from `b * BUCKET` on.
+/// One of the two tables. Bucket `b` has the `BUCKET_SIZE` positions from `b * BUCKET_SIZE` on.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Table {
     positions: Vec<Option<PeerAddress>>,
@@ -108,7 +108,7 @@ pub(super) struct Table {
 
 impl std::fmt::Debug for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The positions themselves, thousands and mostly empty, would say less.
+        // A list of thousands of positions, most of them empty, would be unreadable.
         write!(f, "Table({} of {} positions taken)", self.len, self.positions.len())
     }
 }
@@ -123,7 +123,7 @@ impl Table {
     }
 
     fn with_buckets(buckets: usize) -> Self {
-        Self { positions: vec![None; buckets * BUCKET], counts: vec![0; buckets], len: 0 }
+        Self { positions: vec![None; buckets * BUCKET_SIZE], counts: vec![0; buckets], len: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -134,11 +134,11 @@ impl Table {
         self.positions[position]
     }
 
-    /// Puts an address into a position, and returns the one that was there.
+    /// Puts an address into a position, and returns the address that was there.
     pub(super) fn set(&mut self, position: usize, address: PeerAddress) -> Option<PeerAddress> {
         let old = self.positions[position].replace(address);
         if old.is_none() {
-            self.counts[position / BUCKET] += 1;
+            self.counts[position / BUCKET_SIZE] += 1;
             self.len += 1;
         }
         old
@@ -146,13 +146,13 @@ impl Table {
 
     pub(super) fn clear(&mut self, position: usize) {
         if self.positions[position].take().is_some() {
-            self.counts[position / BUCKET] -= 1;
+            self.counts[position / BUCKET_SIZE] -= 1;
             self.len -= 1;
         }
     }
 
-    /// Returns a random address. All buckets are equally likely, however many addresses they hold, so that an attacker
-    /// gains nothing by filling a few of them.
+    /// Returns a random address; `None` if the table is empty. All buckets are equally likely, however many addresses
+    /// they hold, so that an attacker gains nothing by filling a few of them.
     pub(super) fn draw(&self, rng: &mut dyn Rng) -> Option<PeerAddress> {
         if self.len == 0 {
             return None;
@@ -160,8 +160,8 @@ impl Table {
         let first = rng.random_range(0..self.counts.len());
         let bucket =
             wrapping_from(first, self.counts.len()).find(|bucket| self.counts[*bucket] > 0)?;
-        let bucket = &self.positions[bucket * BUCKET..(bucket + 1) * BUCKET];
-        wrapping_from(rng.random_range(0..BUCKET), BUCKET).find_map(|at| bucket[at])
+        let bucket = &self.positions[bucket * BUCKET_SIZE..(bucket + 1) * BUCKET_SIZE];
+        wrapping_from(rng.random_range(0..BUCKET_SIZE), BUCKET_SIZE).find_map(|at| bucket[at])
     }
 }
 

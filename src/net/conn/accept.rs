@@ -12,8 +12,8 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-/// Starts the task of a connection that a peer has opened, given the addresses of its end and of ours. The peer sends the
-/// first message.
+/// Starts the task of a connection that a peer has opened. `remote` is the address at the peer's end, `local` the one
+/// at ours. The peer sends the first message.
 ///
 /// # Security
 /// The handshake has to be complete within [`Timers::handshake`](super::Timers::handshake). Until then, a message may have

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Longest time to connect to a peer, including name resolution.
 ///
-/// Bitcoin Core gives a dialled address 5 s (`DEFAULT_CONNECT_TIMEOUT`); the rest is for the name.
+/// Bitcoin Core gives a dialled address 5 s (`DEFAULT_CONNECT_TIMEOUT`); the rest is for resolving a name.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Longest time from the connection to both sides' `verack`.
@@ -22,9 +22,9 @@ pub const SILENCE_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// Longest time from the first byte of a message to its last.
 ///
-/// A peer that sends a message very slowly looks alive, while it ties up as much as 4 MB of memory and, worse, a
-/// request of ours. Two minutes mean 33 kB/s for the largest message and 1.3 kB/s for a full `headers`; a slower peer
-/// is not worth keeping. Bitcoin Core has no such limit, but waits as long for the answer to a `getheaders`.
+/// A peer that sends a message very slowly looks alive, while it ties up to 4 MB of memory and, worse, a request of
+/// ours. Two minutes mean 33 kB/s for the largest message and 1.3 kB/s for a full `headers`; a slower peer is not worth
+/// keeping. Bitcoin Core has no such limit, but also waits two minutes for the answer to a `getheaders`.
 pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(2 * 60);
 
 /// Longest time that one write may take.
@@ -35,8 +35,8 @@ pub const SEND_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Longest payload in bytes until the handshake is done.
 ///
-/// A `version` has at most 344 bytes, and the feature messages have nearly none; the rest is room for future ones. A
-/// peer that has not shown that it speaks our protocol cannot make us collect a longer message.
+/// A `version` has at most 344 bytes, and the feature messages have nearly none; the rest is room for future
+/// messages. A peer that has not shown that it speaks our protocol cannot make us collect a longer message.
 pub const HANDSHAKE_MAX_PAYLOAD: u32 = 4096;
 
 /// The deadlines of a connection. The defaults are the constants of this module.
@@ -69,7 +69,7 @@ impl Default for Timers {
     }
 }
 
-/// What we send a peer about ourselves, and what we accept from it.
+/// The settings of a connection: what we tell the peer about ourselves, and the limits on its messages.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The network's magic, in wire order.
@@ -80,13 +80,13 @@ pub struct Config {
     pub user_agent: String,
     /// Height of our best chain.
     pub start_height: i32,
-    /// Whether we want transactions announced.
+    /// Whether the peer should announce transactions to us (BIP37).
     pub relay: bool,
-    /// Longest payload in bytes that is accepted after the handshake. No incomplete message takes more memory.
+    /// Longest payload in bytes that is accepted after the handshake.
     pub max_payload: u32,
     /// The deadlines.
     pub timers: Timers,
-    /// The nonces of all our connections, by which we recognise ourselves.
+    /// The nonces of all our connections, by which we recognise a connection to ourselves.
     pub own_nonces: OwnNonces,
     /// Magics of other networks and their names, to tell which network a peer is on.
     pub known_magics: Vec<([u8; 4], &'static str)>,

@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// Most pings and pongs that wait to be written. When there are this many, the task stops reading from the peer.
 const URGENT_QUEUE: usize = 8;
 
-/// What a connection's task is started with.
+/// The arguments with which a connection's task starts.
 pub(super) struct ConnectionTask {
     pub(super) context: Context,
     pub(super) direction: Direction,
@@ -106,7 +106,7 @@ where
     let mut handshake = Handshake::new(own, nonces);
     match negotiate(task.direction, &mut handshake, incoming, outgoing).await {
         Ok((negotiated, latency)) => Ok(peer_info(task, (remote, local), &negotiated, latency)),
-        // The end that recognises the nonce hangs up at once; this is the other end.
+        // Another connection of ours received our nonce and closed at once, so this connection leads to ourselves.
         Err(Disconnect::Closed | Disconnect::Broken { .. }) if nonce.was_received() => {
             Err(Disconnect::Ourselves)
         }
@@ -135,7 +135,7 @@ where
             }
             outgoing.write(&replies).await?;
             if let Some(negotiated) = handshake.finish() {
-                // The next message may already be in the buffer.
+                // The next message may already be in the buffer, and it may be a large one.
                 incoming.allow_large_messages();
                 return Ok((negotiated, sent.elapsed()));
             }
@@ -150,7 +150,7 @@ fn own_version(config: &Config, nonce: u64, remote: Option<SocketAddr>) -> Versi
         services: config.services,
         time: unix_time(),
         receiver: remote.map_or(Endpoint::UNSPECIFIED, |a| Endpoint::new(a, ServiceFlags::NONE)),
-        // As in Bitcoin Core: nobody relies on the address that a node claims for itself here.
+        // Our own address is left out, as in Bitcoin Core: no node relies on this field.
         sender: Endpoint { services: config.services, ..Endpoint::UNSPECIFIED },
         nonce,
         user_agent: config.user_agent.clone().into_bytes(),
@@ -231,9 +231,9 @@ impl<R: AsyncRead + Unpin> MessageLoop<R> {
             }
             let due = self.deadline();
             tokio::select! {
-                // Bytes come before deadlines: the peer may have sent some while this task waited for the layers above.
+                // Bytes come before deadlines: the peer may have sent bytes while this task waited to report an event.
                 biased;
-                // First, so that a peer that always has bytes to read is pinged nevertheless.
+                // Requested pings come first, so that a peer that always has bytes to read is pinged too.
                 () = self.ping.notified() => {
                     let ping = self.pinger.ping(Instant::now(), rand::random());
                     self.send(ping).await?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Why a connection ended, or never began.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Disconnect {
-    /// The peer could not be reached: refused, unreachable, or its name does not resolve.
+    /// The dial failed: the peer refuses connections or is unreachable, or its name does not resolve.
     #[error("cannot connect: {text}")]
     Unreachable {
         /// The kind of the system's error.
@@ -34,7 +34,7 @@ pub enum Disconnect {
         /// The deadline.
         limit: Duration,
     },
-    /// The first bytes are those of another network.
+    /// The peer sent the magic of another network.
     #[error("{}: magic {} expected, got {}", network_text(*name), hex::encode(expected), hex::encode(got))]
     WrongNetwork {
         /// Our magic.
@@ -44,10 +44,10 @@ pub enum Disconnect {
         /// The network of the peer's magic, if it is a known one.
         name: Option<&'static str>,
     },
-    /// The first bytes are not those of Bitcoin's protocol.
+    /// The peer's first bytes are not those of Bitcoin's protocol.
     #[error("answers {protocol}, not Bitcoin's protocol")]
     OtherProtocol {
-        /// The protocol of these bytes.
+        /// The protocol that the first bytes belong to.
         protocol: OtherProtocol,
     },
     /// The peer is this very program.
@@ -96,13 +96,13 @@ pub enum Disconnect {
         /// The limit.
         limit: Duration,
     },
-    /// The peer did not read what we sent.
+    /// The peer did not read our messages in time.
     #[error("peer did not read for {limit:?}")]
     SendTimeout {
         /// The limit.
         limit: Duration,
     },
-    /// The peer closed the connection before the handshake was complete, as nodes of other networks do.
+    /// The connection closed or broke before the handshake was complete. Nodes of other networks close it like this.
     #[error("hung up during the handshake")]
     HungUp,
     /// The peer closed the connection.
@@ -150,7 +150,7 @@ impl Disconnect {
             | Self::Frame(_)
             | Self::Decode { .. }
             | Self::LateFeature { .. } => Blame::Peer,
-            // An HTTP answer may come from the login page of a wireless network, which then answers for every peer.
+            // An HTTP answer may come from a wireless network's login page, which answers in place of every peer.
             Self::OtherProtocol { .. }
             | Self::Unreachable { .. }
             | Self::Proxy(_)

@@ -31,19 +31,19 @@ pub struct PeerInfo {
     pub direction: Direction,
     /// Protocol version.
     pub version: i32,
-    /// The services that it offers.
+    /// The services that the peer offers.
     pub services: ServiceFlags,
-    /// The name of its software, safe to print.
+    /// The peer's user agent (BIP14). It may contain control characters, so escape it before you print it.
     pub user_agent: String,
-    /// Height of its best chain.
+    /// Height of the peer's best chain.
     pub start_height: i32,
-    /// Whether it wants transactions announced.
+    /// Whether the peer wants us to announce transactions.
     pub relay: bool,
-    /// Whether it wants `addrv2` instead of `addr`.
+    /// Whether the peer wants `addrv2` instead of `addr`.
     pub wants_addrv2: bool,
-    /// Whether it announces transactions by wtxid.
+    /// Whether the peer announces transactions by wtxid.
     pub wtxid_relay: bool,
-    /// Its clock minus ours, in seconds.
+    /// The peer's clock minus ours, in seconds.
     pub time_offset: i64,
     /// Time from our `version` to the end of the handshake: about one round trip, whichever side dialled.
     pub latency: Duration,

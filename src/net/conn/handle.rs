@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{Notify, watch};
 
-/// Most messages that wait for a peer, without those that are being written.
+/// Most messages that wait to be written to a peer, not counting those that are being written.
 pub const SEND_QUEUE: usize = 64;
 
 /// A message that could not be queued.
@@ -27,7 +27,8 @@ pub enum SendError {
 #[derive(Clone, Debug)]
 pub(super) struct Context {
     pub(super) peer: PeerId,
-    /// The address as it was given to [`Dialer::spawn`](crate::net::Dialer::spawn).
+    /// The address as it was given to [`Dialer::spawn`](crate::net::Dialer::spawn), or the remote address as text if
+    /// the peer dialled.
     pub(super) address: Arc<str>,
     pub(super) config: Arc<Config>,
     pub(super) counters: TrafficCounters,

@@ -5,20 +5,20 @@ use super::event::Direction;
 use super::nonces::OwnNonces;
 use crate::wire::{MIN_PEER_VERSION, Message, PROTOCOL_VERSION, Version};
 
-/// First version that knows `wtxidrelay` (BIP339).
+/// First protocol version that knows `wtxidrelay` (BIP339).
 ///
-/// BIP155 allows `sendaddrv2` for every version, but as in Bitcoin Core older peers do not get it: some drop a
-/// connection when they receive an unknown message.
+/// BIP155 allows `sendaddrv2` for every version, but as in Bitcoin Core, peers with an older version do not get it:
+/// some of them drop a connection when they receive an unknown message.
 const FEATURES_VERSION: i32 = 70016;
 
 /// One connection's handshake.
 ///
-/// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage`. As there, only `version` counts before the peer's `version`,
-/// only features and `verack` count before its `verack`, and a second `version` is ignored. Unlike there, a `verack`
-/// may come before the peer's `version`, since it answers ours.
+/// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage`. A second `version` is ignored, as in Bitcoin Core. Between
+/// the peer's `version` and `verack`, only `wtxidrelay` and `sendaddrv2` count. Unlike in Bitcoin Core, the peer's
+/// `verack` may come before its `version`, since `verack` answers our `version`.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    /// Our `version`, until it was sent.
+    /// Our `version`, until it is sent.
     own: Option<Version>,
     nonces: OwnNonces,
     theirs: Option<Version>,
@@ -47,7 +47,7 @@ impl Handshake {
         }
     }
 
-    /// Returns the messages to send before anything was received. The side that dialled sends first.
+    /// Returns the messages to send before the first one is received. The side that dialled sends first.
     pub(super) fn start(&mut self, direction: Direction) -> Vec<Message> {
         match direction {
             Direction::Outbound => self.own.take().map(Message::Version).into_iter().collect(),

@@ -9,7 +9,7 @@ use crate::wire::{Command, FrameDecoder, FrameError, MESSAGE_HEADER_LEN, Message
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
-/// Most bytes that are read at once. A full `headers` message has 162 kB.
+/// Most bytes that are read at once. A full `headers` message has 162 kB, so it takes two reads.
 const READ_BUFFER: usize = 128 * 1024;
 
 /// Reads messages from a peer.
@@ -17,7 +17,7 @@ pub(super) struct Incoming<R> {
     reader: R,
     buffer: Vec<u8>,
     decoder: FrameDecoder,
-    /// When the first byte of an incomplete message came.
+    /// When the first byte of an incomplete message came; `None` if no message is incomplete.
     message_start: Option<Instant>,
     /// Whether the peer has sent a whole message.
     has_sent_message: bool,
@@ -84,7 +84,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
-    /// Returns when an incomplete message must be complete.
+    /// Returns when an incomplete message must be complete; `None` if no message is incomplete.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.message_start.map(|start| start + self.context.config.timers.message)
     }
@@ -97,7 +97,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
-    /// Fails if the first bytes belong to another protocol. They may be fewer than the header of a message.
+    /// Fails if the peer's first bytes belong to another protocol, even if they are too few for a message header.
     fn check_protocol(&self) -> Result<(), Disconnect> {
         let (unread, magic) = (self.decoder.unread(), self.context.config.magic);
         let is_ours = magic.iter().zip(unread).all(|(expected, got)| expected == got);
@@ -109,8 +109,8 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
-    /// Returns what a framing error means. A wrong magic means another network if it comes first or is a known one;
-    /// otherwise the stream is broken.
+    /// Returns the reason for which a framing error ends the connection. A wrong magic means another network if no
+    /// message came before it, or if a known network has this magic; otherwise the stream is broken.
     fn explain(&self, error: FrameError) -> Disconnect {
         let FrameError::WrongMagic { expected, got } = error else {
             return Disconnect::Frame(error);

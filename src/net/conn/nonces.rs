@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The `version` nonces of our connections whose handshake is not complete, each with whether we received it ourselves.
-/// Clones share one set.
+/// The `version` nonces of our connections whose handshake is not complete. Each has a flag: whether one of our own
+/// connections has received it. Clones share one set.
 ///
 /// Sooner or later, a node learns its own address from others and dials it. It then receives a nonce that it sent.
 /// Source: Bitcoin Core `CConnman::CheckIncomingNonce`.
@@ -73,7 +73,7 @@ mod tests {
     use super::OwnNonces;
 
     #[test]
-    fn a_nonce_is_recognised_while_its_connection_lives() {
+    fn a_nonce_is_recognised_until_it_is_dropped() {
         let nonces = OwnNonces::new();
         let nonce = nonces.issue();
         let value = nonce.value();

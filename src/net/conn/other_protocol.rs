@@ -47,7 +47,7 @@ impl OtherProtocol {
     }
 }
 
-/// Returns whether these bytes can be a command: printable, and padded with zeros.
+/// Returns whether these bytes can be a command: one or more printable ASCII characters, padded with zeros.
 fn is_command(bytes: &[u8]) -> bool {
     let name = bytes.iter().take_while(|byte| byte.is_ascii_graphic()).count();
     name > 0 && bytes[name..].iter().all(|byte| *byte == 0)
@@ -83,7 +83,7 @@ mod tests {
             (&key, Some(OtherProtocol::Encrypted)),
             (&key[..40], None),
             (b"", None),
-            // A version message of an unknown network.
+            // A `version` message of an unknown network.
             (&[&b"\x01\x02\x03\x04version\0\0\0\0\0"[..], &[0; 60]].concat(), None),
         ] {
             assert_eq!(OtherProtocol::by_first_bytes(bytes), expected, "{bytes:?}");

@@ -10,14 +10,14 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
-/// Waiting messages are joined into one write until it has this many bytes.
+/// A write takes up further waiting messages while it has fewer bytes than this.
 const BATCH: usize = 64 * 1024;
 
 /// Writes messages to a peer.
 pub(super) struct Outgoing<W> {
     writer: W,
     batch: Vec<u8>,
-    /// The permits of the encoded messages in `batch`, which are given back once it is written.
+    /// The permits of the encoded messages in `batch`, which are given back once the batch is written.
     permits: Vec<OwnedSemaphorePermit>,
     context: Context,
 }

@@ -7,12 +7,13 @@ use tokio::time::Instant;
 /// The last protocol version whose pings have no nonce and get no answer. Source: Bitcoin Core `BIP0031_VERSION`.
 const BIP0031_VERSION: i32 = 60000;
 
-/// The pings of one connection. The first is due at once, later ones an interval after the one before, but none while a
-/// ping is unanswered. Source: Bitcoin Core `PeerManagerImpl::MaybeSendPing`.
+/// The pings of one connection. The first ping is due at once. Each later ping is due one interval after the last ping
+/// was sent, or once that ping is answered, whichever is later. Source: Bitcoin Core `PeerManagerImpl::MaybeSendPing`.
 #[derive(Debug)]
 pub(super) struct Pinger {
     interval: Duration,
     timeout: Duration,
+    /// Whether the peer answers pings, as its protocol version demands.
     answers: bool,
     state: PingState,
 }
@@ -57,7 +58,7 @@ impl Pinger {
         }
     }
 
-    /// Returns a ping to send now, even if none is due. A later answer to an earlier ping is ignored.
+    /// Returns a ping to send now, even if none is due. An answer to an earlier ping no longer counts.
     pub(super) fn ping(&mut self, now: Instant, nonce: u64) -> Message {
         if self.answers {
             self.state = PingState::Waiting { nonce, sent: now };
@@ -68,7 +69,7 @@ impl Pinger {
         }
     }
 
-    /// Returns the round-trip time if the pong has the nonce of our unanswered ping.
+    /// Returns the round-trip time if the pong has the nonce of our unanswered ping, otherwise `None`.
     pub(super) fn on_pong(&mut self, now: Instant, nonce: u64) -> Option<Duration> {
         match self.state {
             PingState::Waiting { nonce: ours, sent } if nonce == ours => {

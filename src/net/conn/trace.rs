@@ -33,7 +33,7 @@ pub(super) fn message(
     tracing::debug!(target: "p2p", %direction, %peer, %command, size, %fields);
 }
 
-/// Logs a message that is encoded already. Its fields are decoded only if someone listens.
+/// Logs a message that is encoded already. Its fields are decoded only if the log level asks for them.
 pub(super) fn encoded(
     direction: MessageDirection,
     context: &Context,
@@ -70,7 +70,7 @@ pub(super) fn bytes(
     }
 }
 
-/// Returns the whole message. Its header follows from the rest: a message with any other header is not accepted.
+/// Returns the whole message. Its header follows from the arguments: no other header is accepted.
 fn frame(magic: [u8; 4], command: Command, payload: &[u8]) -> Vec<u8> {
     let payload = payload.to_vec();
     encode_frame(magic, &Message::Unknown { command, payload })
@@ -94,7 +94,7 @@ fn hex_dump(bytes: &[u8]) -> String {
     text
 }
 
-/// Shows the main fields of a message. A list is shown by its length and its first or last item.
+/// Shows the main fields of a message. A list is shown by its length and, if useful, its first or last item.
 struct Fields<'a>(&'a Message);
 
 impl fmt::Display for Fields<'_> {

@@ -31,7 +31,7 @@ impl AddAssign for Traffic {
 }
 
 /// The counters of one connection, shared by all who hold a copy. The connection's task counts, and others read
-/// without a lock. Two are equal if they count the same connection.
+/// without a lock. Two copies are equal if they count the same connection.
 #[derive(Clone, Debug, Default)]
 pub struct TrafficCounters(Arc<Counters>);
 
@@ -47,6 +47,7 @@ struct Counters {
 #[derive(Debug)]
 pub struct DirectionCounters {
     bytes: AtomicU64,
+    /// When bytes last went this way, in Unix seconds; 0 if none did.
     last: AtomicU64,
     by_message: [AtomicU64; COUNTERS],
 }
@@ -67,12 +68,12 @@ impl Default for DirectionCounters {
 }
 
 impl TrafficCounters {
-    /// Returns what was received.
+    /// Returns the counters of received bytes.
     pub fn received(&self) -> &DirectionCounters {
         &self.0.received
     }
 
-    /// Returns what was sent.
+    /// Returns the counters of sent bytes.
     pub fn sent(&self) -> &DirectionCounters {
         &self.0.sent
     }

@@ -17,7 +17,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// How long connecting to a proxy and its greeting may take. The proxy is near, and has not contacted the peer yet.
+/// How long connecting to a proxy and the greeting may take. The proxy is usually near, and has not dialled the peer
+/// yet.
 const PROXY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Connects to peers.
@@ -50,7 +51,7 @@ impl Dialer {
             let dial = async move { dial_directly(resolver, &target).await };
             return spawn_with(id, address, outbound, dial, config, events);
         };
-        // This limit ends before the dial's, so that a silent proxy is reported as such and not as a silent peer.
+        // This limit ends before the dial's, so that a silent proxy is not reported as a silent peer.
         let limit = PROXY_DEADLINE.min(config.timers.connect.mul_f64(0.8));
         match proxy.address.clone() {
             ProxyAddress::Tcp(at) => {
@@ -99,9 +100,9 @@ where
 /// Connects to the proxy and logs in.
 ///
 /// # Security
-/// Tor uses a different circuit for each user name and password, so that no exit sees all our peers
-/// (`IsolateSOCKSAuth`, which is on by default). So each connection makes up a login, unless one is configured
-/// (Bitcoin Core `-proxyrandomize`). If the proxy refuses that, the connection is made without one.
+/// Tor uses a different circuit for each user name and password (`IsolateSOCKSAuth`, which is on by default). So each
+/// connection makes up a login (Bitcoin Core `-proxyrandomize`), unless the user has set one, and no exit sees all our
+/// peers. If the proxy refuses the made-up login, the connection is made without a login.
 async fn connect_to_proxy<S, F>(proxy: &Proxy, open: impl Fn() -> F) -> Result<S, ProxyError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -129,7 +130,7 @@ fn random_text() -> String {
     hex::encode(&rand::random::<[u8; 8]>())
 }
 
-/// Opens a TCP connection to `host:port`, to the first of its addresses that answers.
+/// Opens a TCP connection to `host:port`, to the first of the host's addresses that answers.
 async fn open(resolver: Resolver, address: &str) -> io::Result<TcpStream> {
     let (host, port) = split(address)?;
     let addresses = resolver.lookup(host, CONNECT_DEADLINE).await?;

@@ -85,7 +85,7 @@ mod tests {
         (1..=count).map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect()
     }
 
-    /// Records that an attempt was cancelled.
+    /// Records the port of an attempt when the attempt is dropped.
     struct Dropped(Arc<Mutex<Vec<u16>>>, u16);
 
     impl Drop for Dropped {
@@ -94,7 +94,8 @@ mod tests {
         }
     }
 
-    /// Dials `count` addresses, for each of which `ends` gives a delay and a result. Returns the winner and the time.
+    /// Dials `count` addresses. `ends` returns the delay and the result of the attempt to a port. Returns the first
+    /// success, or else the last error, and the time that passed.
     async fn race(
         count: u16,
         ends: impl Fn(u16) -> (Duration, io::Result<u16>),

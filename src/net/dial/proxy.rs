@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// A SOCKS5 proxy.
 ///
-/// Its text does not contain the user name and password, so that no log does.
+/// The text of a proxy does not contain the user name and password, so that they never get into a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
     /// The address on which it listens.
@@ -48,7 +48,7 @@ impl Proxy {
         Self { address: ProxyAddress::Tcp(address.into()), login: None }
     }
 
-    /// Returns whether its address is one of Tor's defaults.
+    /// Returns whether the address looks like Tor's: it has one of Tor's default ports, or the path contains `tor`.
     fn looks_like_tor(&self) -> bool {
         match &self.address {
             ProxyAddress::Tcp(address) => [":9050", ":9150"].iter().any(|p| address.ends_with(p)),
@@ -99,7 +99,7 @@ pub enum ProxyFault {
     },
     /// The answer is not SOCKS5.
     NotSocks5 {
-        /// What the proxy did instead, as the end of a sentence.
+        /// What the proxy did instead, as the end of a sentence that begins with "it".
         instead: String,
     },
     /// The proxy requires a user name and password.

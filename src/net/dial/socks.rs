@@ -26,7 +26,7 @@ const IPV6: u8 = 4;
 /// Greets a proxy, and logs in if the proxy asks for that.
 ///
 /// # Errors
-/// What is wrong with the proxy.
+/// The connection broke, or the proxy refuses the login or does not speak SOCKS5.
 pub(super) async fn greet<S>(stream: &mut S, login: Option<&Login>) -> Result<(), ProxyFault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -102,8 +102,8 @@ where
 /// Asks the proxy to connect to a host, which is an address or a name that the proxy resolves.
 ///
 /// # Errors
-/// Of kind [`io::ErrorKind::Other`] if the proxy refused, hung up or sent no SOCKS5, or if the name is too long; of any
-/// other kind if the connection to the proxy broke.
+/// Of kind [`io::ErrorKind::Other`] if the proxy refused, hung up or did not answer in SOCKS5, or if the name is too
+/// long; of any other kind if the connection to the proxy broke.
 pub(super) async fn request<S>(stream: &mut S, host: &str, port: u16) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -137,7 +137,7 @@ async fn read_reply<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
     let mut head = [0; 4];
     stream.read_exact(&mut head).await?;
     let [VERSION, code, _, kind] = head else {
-        return Err(io::Error::other("its reply is no SOCKS5"));
+        return Err(io::Error::other("its reply is not SOCKS5"));
     };
     if code != 0 {
         return Err(io::Error::other(refusal(code)));
@@ -146,7 +146,7 @@ async fn read_reply<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
         IPV4 => 4,
         IPV6 => 16,
         NAME => usize::from(stream.read_u8().await?),
-        _ => return Err(io::Error::other("its reply is no SOCKS5")),
+        _ => return Err(io::Error::other("its reply is not SOCKS5")),
     };
     // The address that the proxy connected from is not needed.
     stream.read_exact(&mut vec![0; length + 2]).await?;
@@ -157,17 +157,17 @@ async fn read_reply<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
 fn refusal(code: u8) -> String {
     let text = match code {
         1 => "it cannot connect",
-        2 => "its rules do not allow that",
+        2 => "its rules do not allow this connection",
         3 => "network unreachable",
         4 => "host unreachable",
         5 => "connection refused",
         6 => "no answer in time",
-        7 => "it makes no connections",
+        7 => "it does not support the command to connect",
         8 => "it does not know this kind of address",
         0xf0 => "the onion service is unknown",
         0xf1..=0xf3 => "the onion service cannot be reached",
         0xf4 | 0xf5 => "the onion service wants an authorization",
-        0xf6 => "this is no onion address",
+        0xf6 => "this is not a valid onion address",
         0xf7 => "the onion service did not answer in time",
         _ => return format!("code {code}"),
     };
@@ -186,7 +186,7 @@ mod tests {
         let proxy = async {
             let mut sent = [0; 1024];
             for answer in answers {
-                assert!(theirs.read(&mut sent).await.unwrap() > 0, "it was sent nothing");
+                assert!(theirs.read(&mut sent).await.unwrap() > 0, "the proxy was sent nothing");
                 theirs.write_all(answer).await.unwrap();
             }
             drop(theirs);

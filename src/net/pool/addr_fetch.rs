@@ -1,11 +1,11 @@
 //! Addresses from the DNS seeds through a proxy.
 //!
-//! Behind a proxy the seeds cannot be asked by DNS. The pool has the proxy connect to their names instead, asks the
-//! node that answers for addresses, and disconnects it. Source: Bitcoin Core, `addr-fetch` connections.
+//! Behind a proxy, the pool cannot ask the seeds by DNS. Instead it dials the seeds' names through the proxy, requests
+//! addresses from each node that answers, and disconnects the node. Source: Bitcoin Core, `addr-fetch` connections.
 //!
 //! # Security
-//! Whoever resolves the names, a Tor exit for example, chooses the nodes that answer to all of them. That is why none
-//! of these nodes ever counts as a peer.
+//! The resolver of the names, such as a Tor exit, chooses which nodes answer for all seeds. That is why none of these
+//! nodes ever counts as a peer.
 
 use super::Pool;
 use super::connection::Connection;
@@ -18,7 +18,7 @@ use std::time::Duration;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 impl Pool {
-    /// Dials all these names at once.
+    /// Dials the seeds with these names, all at once.
     pub(super) fn start_addr_fetches(&mut self, names: Vec<String>, now: Moment) {
         self.address_search.fetched = Some(0);
         names.into_iter().for_each(|name| self.start(DialTarget::Seed(name), false, now));
@@ -29,8 +29,9 @@ impl Pool {
         self.connections.get(&id).is_some_and(Connection::is_addr_fetch)
     }
 
-    /// Counts the addresses that came on an address fetch, and ends it. A single address is probably the node's own,
-    /// and others follow. Source: Bitcoin Core `PeerManagerImpl::ProcessMessage` ("addrfetch connection completed").
+    /// Counts the addresses that a node has sent on an address fetch, and ends the connection. A single address does
+    /// not end the connection, since it is probably the node's own, and others follow. Source: Bitcoin Core
+    /// `PeerManagerImpl::ProcessMessage` ("addrfetch connection completed").
     pub(super) fn on_fetched_addresses(&mut self, id: PeerId, count: usize) {
         self.address_search.fetched = self.address_search.fetched.map(|sum| sum + count);
         if count != 1 {
@@ -38,7 +39,7 @@ impl Pool {
         }
     }
 
-    /// Disconnects nodes that have sent no addresses in time. Once none is left, the search is over.
+    /// Disconnects nodes that have sent no addresses in time. Once no address fetch is left, the search is over.
     pub(super) fn check_addr_fetches(&mut self, now: Moment) {
         let Some(fetched) = self.address_search.fetched else { return };
         let late = |connection: &Connection| {

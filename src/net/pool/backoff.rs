@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Most doublings: enough to get from any first pause to any longest one, and few enough not to overflow.
 const MAX_DOUBLINGS: u32 = 16;
 
-/// Returns the pause that follows `earlier` others: `first` doubled that many times, up to `longest`.
+/// Returns the next pause after `earlier` pauses: `first` doubled `earlier` times, but at most `longest`.
 pub(super) fn pause(first: Duration, earlier: u32, longest: Duration) -> Duration {
     (first * 2u32.pow(earlier.min(MAX_DOUBLINGS))).min(longest)
 }

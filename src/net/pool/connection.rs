@@ -14,7 +14,7 @@ pub(super) struct Connection {
     pub(super) target: DialTarget,
     /// Whether the connection only tests if the address answers.
     pub(super) feeler: bool,
-    /// When it was dialled.
+    /// When the pool dialled.
     pub(super) dialled_at: Duration,
     /// The peer, once the handshake is complete.
     pub(super) peer: Option<ConnectedPeer>,
@@ -31,7 +31,7 @@ pub(super) struct ConnectedPeer {
     pub(super) asked_addresses: bool,
     pub(super) addresses_taken: usize,
     pub(super) addresses_refused: usize,
-    /// By when the peer has to answer a ping, after the network has changed.
+    /// By when the peer has to answer the ping that followed a change of the network; `None` if none is unanswered.
     pub(super) ping_deadline: Option<Duration>,
     /// The verified header with most work that the peer has shown.
     pub(super) tip: Option<BestHeader>,
@@ -57,7 +57,7 @@ impl Connection {
         Self { target, feeler, dialled_at: now, peer: None }
     }
 
-    /// Returns the address, if it was found and not named.
+    /// Returns the address if the pool found it; `None` for a named peer or a seed.
     pub(super) fn found(&self) -> Option<&PeerAddress> {
         match &self.target {
             DialTarget::Found(address) => Some(address),
@@ -70,7 +70,7 @@ impl Connection {
         self.peer.as_ref().and_then(|peer| peer.info.remote)
     }
 
-    /// Returns the index of the named peer.
+    /// Returns the index of the named peer; `None` if the user did not name it.
     pub(super) fn named(&self) -> Option<usize> {
         match self.target {
             DialTarget::Named(index) => Some(index),
@@ -92,7 +92,8 @@ impl Connection {
         self.peer.is_none()
     }
 
-    /// Returns whether the peer is connected and counts as one: feelers and address fetches do not.
+    /// Returns whether the handshake is complete and the connection counts as a peer, unlike feelers and address
+    /// fetches.
     pub(super) fn is_peer(&self) -> bool {
         self.peer.is_some() && !self.feeler && !self.is_addr_fetch()
     }

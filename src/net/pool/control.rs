@@ -12,19 +12,20 @@ impl Pool {
     /// Adds a peer (`host:port`) to the named ones.
     ///
     /// # Errors
-    /// It was added before, or there are too many.
+    /// The peer was added before, or there are too many named peers.
     pub fn add_named(&mut self, address: &str, now: Moment) -> Result<(), AddPeerError> {
         self.wake();
         self.named.add(address, now.since_start)
     }
 
-    /// Removes a peer from the added ones. Returns whether it was one of them. A connection to it stays.
+    /// Removes an added peer, and returns whether there was one with this address. An open connection to the peer
+    /// stays.
     pub fn remove_named(&mut self, address: &str) -> bool {
         self.wake();
         self.named.remove(address)
     }
 
-    /// Dials a peer (`host:port`) now. If it was not named before, it is dialled only once.
+    /// Dials a peer (`host:port`) now. A peer that was not named before is dialled only once.
     ///
     /// # Errors
     /// There are too many named peers.
@@ -33,7 +34,7 @@ impl Pool {
         self.named.try_once(address, now.since_start)
     }
 
-    /// Returns the connection with this address, as it was dialled or as it is at the other end of the socket.
+    /// Returns the connection with this address: either the dialled address, or the one at the other end of the socket.
     pub fn find(&self, address: &str) -> Option<PeerId> {
         let socket = address.parse().ok();
         let same = |connection: &Connection| {
@@ -44,7 +45,7 @@ impl Pool {
     }
 
     /// Disconnects a peer at the user's request, and returns whether there was one. A named peer is dialled again as if it
-    /// had been lost; the address of any other peer is left alone for a while.
+    /// had been lost; the address of any other peer is not dialled again for two hours.
     pub fn disconnect_requested(&mut self, id: PeerId, now: Moment, rng: &mut dyn Rng) -> bool {
         let Some(target) = self.connections.get(&id).map(|connection| connection.target.clone())
         else {
@@ -74,7 +75,7 @@ impl Pool {
         self.network_active
     }
 
-    /// Disconnects all peers and stops dialling, or starts dialling again.
+    /// If `active` is false, disconnects all peers and stops dialling; otherwise starts dialling again.
     pub fn set_network_active(&mut self, active: bool, now: Moment) {
         if active == self.network_active {
             return;

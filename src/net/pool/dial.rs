@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::fixed_seed_slots::FixedSeedSlots;
+use super::pace::LOOK_AGAIN;
 use super::types::{Action, DialTarget, DisconnectReason};
 use super::{MAX_PER_GROUP, Pool};
 use crate::net::addrman::{AddrInfo, NetGroup, PeerAddress};
@@ -15,18 +16,15 @@ use std::time::Duration;
 const SLOW_DIAL: Duration = Duration::from_secs(2);
 /// Most dials of found peers in flight, slow ones included.
 const MAX_DIALLING: usize = 64;
-/// Seconds that an address rests after a failed dial, doubled with each failure that counts.
-const REST: u64 = 10;
-const MAX_REST_DOUBLINGS: u32 = 6;
-
-/// When the address manager had no address to dial, it is searched again after this.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Seconds for which an address is not dialled again after a failed dial, doubled for each failure that counts.
+const FAILED_DIAL_PAUSE_SECS: u64 = 10;
+const MAX_PAUSE_DOUBLINGS: u32 = 6;
 
 /// How long a dial to an address may take. Source: Bitcoin Core `DEFAULT_CONNECT_TIMEOUT`.
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a dial to a name may take, which has to be resolved first.
+/// How long a dial to a name may take, including the resolution of the name.
 const NAME_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a dial through a proxy may take. Tor may have to build a circuit; Bitcoin Core gives it 20 s.
+/// How long a dial through a proxy may take. Tor may have to build a circuit. Bitcoin Core waits 20 s too.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Dials in flight for each slot that is kept for fixed seeds: most addresses are dead, or their nodes are full.
@@ -54,7 +52,7 @@ impl Pool {
         (dialling.clone().count(), dialling.filter(not_slow).count())
     }
 
-    /// Returns when the next dial of a found peer is due; `None` if none is.
+    /// Returns when the next dial of a found peer is due; `None` if no further dial may start for now.
     pub(super) fn dial_deadline(&self, now: Duration) -> Option<Duration> {
         let (dialling, not_slow) = self.dialling_counts(now);
         let alone = self.connected_count() == 0;
@@ -128,7 +126,7 @@ impl Pool {
     /// Returns the next address to dial: a fixed seed while slots are kept for these; then, in turns, one that was just
     /// found and one from the address manager.
     fn next_target(&mut self, now: Moment, rng: &mut dyn Rng) -> Option<DialTarget> {
-        self.pace.from_addrman = !self.pace.from_addrman;
+        self.pace.addrman_first = !self.pace.addrman_first;
         let in_use = self.in_use();
         if let Some(address) = self.next_fixed_seed(&in_use, now) {
             return Some(DialTarget::Found(address));
@@ -136,7 +134,7 @@ impl Pool {
         if self.slots_for_others(now.since_start) == 0 {
             return None;
         }
-        if !self.pace.from_addrman
+        if !self.pace.addrman_first
             && let Some(address) = self.next_queued(&in_use, now)
         {
             return Some(DialTarget::Found(address));
@@ -170,7 +168,7 @@ impl Pool {
         for address in &addresses {
             *groups.entry(NetGroup::of(address)).or_default() += 1;
         }
-        // A named peer counts for its group once its address is known, but the group's limit does not hold for it.
+        // A named peer counts for its group once its address is known, but is dialled even if the group is full.
         for connection in self.connections.values().filter(|connection| connection.is_named()) {
             if let Some(remote) = connection.remote() {
                 *groups.entry(NetGroup::of(&remote.into())).or_default() += 1;
@@ -223,12 +221,12 @@ impl Pool {
         if !failed && self.connected_count() == 0 {
             return false;
         }
-        let rest = REST << info.tries.min(MAX_REST_DOUBLINGS);
+        let rest = FAILED_DIAL_PAUSE_SECS << info.failures.min(MAX_PAUSE_DOUBLINGS);
         (failed && !self.persists()) || now.unix < info.last_try + rest
     }
 
-    /// Tests from time to time whether an address that has never answered does, so that the address manager has
-    /// addresses that work. Source: Bitcoin Core, feeler connections.
+    /// Tests from time to time whether an address of the new table answers, so that the tried table gets more
+    /// addresses. Source: Bitcoin Core, feeler connections.
     fn dial_feeler(&mut self, now: Moment, rng: &mut dyn Rng) {
         let due = self.pace.next_feeler;
         if !self.tip_monitor.following || due.is_some_and(|due| now.since_start < due) {
@@ -271,13 +269,13 @@ impl Pool {
         self.free_slots().saturating_sub(self.slots_for_fixed_seeds(now))
     }
 
-    /// Returns whether a found peer has a slot.
+    /// Returns whether a slot is free for this found peer.
     pub(super) fn has_slot(&self, connection: &Connection, now: Duration) -> bool {
         let is_fixed_seed = self.is_fixed_seed(connection);
         (if is_fixed_seed { self.free_slots() } else { self.slots_for_others(now) }) > 0
     }
 
-    /// Returns the next fixed seed to dial for the slots that are kept.
+    /// Returns the next fixed seed to dial for the slots that are kept for fixed seeds.
     fn next_fixed_seed(&mut self, in_use: &InUse, now: Moment) -> Option<PeerAddress> {
         let kept = self.slots_for_fixed_seeds(now.since_start);
         if self.fixed_seed_dials() >= kept * FIXED_SEED_DIALS_PER_SLOT {

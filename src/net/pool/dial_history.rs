@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 /// Whether the proxy works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ProxyState {
-    /// The proxy was not used yet, or there is none.
+    /// The proxy has not been used yet, or there is none.
     #[default]
     Unknown,
     /// The proxy has failed, and never worked.
     Failed,
-    /// The proxy has made a connection, or has tried to.
+    /// The proxy has made a connection, or at least tried to reach a peer.
     Works,
 }
 
@@ -60,7 +60,7 @@ impl DialHistory {
         self.proxy = ProxyState::Works;
     }
 
-    /// Forgets all failures, since the network may be another one now.
+    /// Forgets all failures, since this computer may be in another network now.
     pub(super) fn on_network_changed(&mut self) {
         self.lost_peers.clear();
         self.failed.clear();

@@ -13,14 +13,14 @@ use rand::Rng;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// Most addresses from DNS or the fixed seeds that wait in a queue of their own; the address manager has the others.
+/// Most addresses from DNS or the fixed seeds that wait in a queue of their own. The address manager gets them all.
 const MAX_QUEUED: usize = 128;
 
 /// This many new addresses at once are worth saving soon.
 const IMPORTANT_COUNT: usize = 10;
 
 impl Pool {
-    /// Takes in a peer whose handshake is complete, and returns what becomes of it.
+    /// Takes in a peer whose handshake is complete, and returns whether the pool keeps it.
     pub fn connected(&mut self, id: PeerId, info: &PeerInfo, now: Moment) -> PeerAdmission {
         self.wake();
         self.pace.succeeded();
@@ -56,7 +56,7 @@ impl Pool {
         if self.is_addr_fetch(id) { PeerAdmission::AddrFetch } else { PeerAdmission::Keep }
     }
 
-    /// Returns why a peer is not kept; `None` if it is.
+    /// Returns why a peer is not kept; `None` if it is kept.
     fn rejection(&self, id: PeerId, info: &PeerInfo, now: Moment) -> Option<DisconnectReason> {
         let connection = self.connections.get(&id)?;
         if connection.is_named() {
@@ -106,13 +106,13 @@ impl Pool {
             });
         }
         self.disconnect_duplicate(id, info);
-        // A named peer that connects late takes the slot of one that was found.
+        // A named peer that connects late takes the slot of a found peer.
         if self.connected_count() > self.wanted_now() {
             self.evict_least_useful();
         }
     }
 
-    /// Disconnects the found connection to a named peer, if there is one.
+    /// Disconnects the connection to a found address that belongs to the named peer `id`, if there is one.
     fn disconnect_duplicate(&mut self, id: PeerId, info: &PeerInfo) {
         if !self.is_named(id) || info.remote.is_none() {
             return;
@@ -238,7 +238,7 @@ impl Pool {
         }
     }
 
-    /// Forgives a peer's earlier failures, since it has done something for us.
+    /// Resets the counts of fruitless connections and of a named peer's failures, since the peer has been useful.
     pub fn record_useful(&mut self, id: PeerId) {
         self.fruitless = 0;
         if let Some(DialTarget::Named(index)) = self.connections.get(&id).map(|peer| &peer.target) {
@@ -246,7 +246,7 @@ impl Pool {
         }
     }
 
-    /// Records that a peer is alive: it has sent a message.
+    /// Records that a peer is alive, since it has sent a message.
     pub fn message_received(&mut self, id: PeerId) {
         let connection = self.connections.get_mut(&id);
         if let Some(peer) = connection.and_then(|connection| connection.peer.as_mut()) {
@@ -285,7 +285,7 @@ impl Pool {
         }
     }
 
-    /// Returns the services that a peer needs to offer; `None` if `services` include them.
+    /// Returns the services that a peer needs to offer; `None` if `services` are enough.
     pub(super) fn missing_services(
         &self,
         services: ServiceFlags,
@@ -303,7 +303,7 @@ impl Pool {
 
     /// Returns whether a peer with these services follows another chain.
     pub(super) fn is_on_other_chain(&self, services: ServiceFlags) -> bool {
-        self.settings.other_chain && services.has(ServiceFlags::BLAKE2B_FORK)
+        self.settings.avoids_blake2b_fork && services.has(ServiceFlags::BLAKE2B_FORK)
     }
 
     pub(super) fn add_addresses(

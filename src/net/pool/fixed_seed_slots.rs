@@ -1,8 +1,8 @@
 //! Keeps slots for fixed seeds, the addresses that ship with the program, at a first start.
 //!
 //! # Security
-//! At a first start, all other addresses come from DNS. Whoever answers for all DNS seeds would choose every peer, and with
-//! them all addresses that are learnt later. That is why some of the first peers are taken from the fixed seeds.
+//! At a first start, all other addresses come from DNS. An attacker who answers for all DNS seeds would choose every
+//! peer, and these peers all later addresses. That is why some of the first peers are taken from the fixed seeds.
 
 use super::types::{Action, Search};
 use crate::net::addrman::{AdvertisedAddress, NetGroup, PeerAddress};
@@ -10,11 +10,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 use std::time::Duration;
 
-/// How many of the first peers are taken from the fixed seeds, but at most half of the wanted peers.
+/// How many of the first peers are taken from the fixed seeds; if fewer than four peers are wanted, half of these.
 const SLOTS: usize = 2;
 
 /// How long the slots are kept once there are fixed seeds to dial: as long as a dial may take. If all fixed seeds are dead,
-/// a start takes that much longer to have all of its peers.
+/// it takes up to this much longer until all wanted peers are connected.
 const KEPT_FOR: Duration = Duration::from_secs(5);
 
 /// The slots that only fixed seeds can have.
@@ -26,12 +26,12 @@ pub(super) struct FixedSeedSlots {
     /// Until when the slots are kept; `None` until the fixed seeds are known.
     pub(super) until: Option<Duration>,
     pub(super) addresses: BTreeSet<PeerAddress>,
-    /// The addresses that were not dialled yet, each with its source.
+    /// The addresses that have not been dialled yet, each with its source.
     pub(super) waiting: VecDeque<(AdvertisedAddress, NetGroup)>,
 }
 
 impl FixedSeedSlots {
-    /// Keeps slots for a first start, which wants this many peers.
+    /// Keeps slots for a first start that wants this many peers; keeps none if `wanted` is 0.
     pub(super) fn first_start(wanted: usize) -> Self {
         Self { slots: SLOTS.min(wanted / 2), ..Self::default() }
     }

@@ -7,10 +7,10 @@ use crate::primitives::{Moment, PeerId};
 use std::cmp::Reverse;
 use std::time::Duration;
 
-/// Seconds. If the clocks of [`Moment`] drift apart by more than this between two polls, the computer has slept.
+/// Seconds. If the clocks of [`Moment`] drift apart by more than this between two polls, the pool assumes a sleep.
 const MAX_CLOCK_DRIFT: u64 = 30;
-/// Polls further apart than this mean a sleep too: the process was stopped, or the machine was suspended with both
-/// clocks running.
+/// The pool also assumes a sleep if two polls are further apart than this: the process was stopped, or the computer was
+/// suspended with both clocks running.
 const MAX_POLL_GAP: Duration = Duration::from_secs(60);
 /// How long peers have to answer a ping after a sleep or a change of the network.
 const PING_DEADLINE: Duration = Duration::from_secs(10);
@@ -19,17 +19,17 @@ const PING_DEADLINE: Duration = Duration::from_secs(10);
 /// Source: Bitcoin Core `CHAIN_SYNC_TIMEOUT`, `HEADERS_RESPONSE_TIME`.
 const LAG_LIMIT: Duration = Duration::from_secs(20 * 60);
 const LAG_ANSWER_DEADLINE: Duration = Duration::from_secs(2 * 60);
-/// At most this many of the first peers that had our tip may stay behind later, so that a majority of others cannot have
-/// all peers replaced. Source: Bitcoin Core `MAX_OUTBOUND_PEERS_TO_PROTECT_FROM_DISCONNECT`.
+/// At most this many of the first peers that had our tip may stay behind later, so that a majority of the peers cannot
+/// cause the replacement of all others. Source: Bitcoin Core `MAX_OUTBOUND_PEERS_TO_PROTECT_FROM_DISCONNECT`.
 const MAX_PROTECTED: usize = 4;
 
-/// How often the pool checks whether there is one peer too many, and how long after a connection it evicts no peer.
-/// Source: Bitcoin Core `EXTRA_PEER_CHECK_INTERVAL`, `MINIMUM_CONNECT_TIME`.
+/// How often the pool checks whether there is one peer too many, and for how long after a new connection it evicts
+/// none. Source: Bitcoin Core `EXTRA_PEER_CHECK_INTERVAL`, `MINIMUM_CONNECT_TIME`.
 const EXTRA_CHECK_INTERVAL: Duration = Duration::from_secs(45);
 const MINIMUM_CONNECT_TIME: Duration = Duration::from_secs(30);
 
 impl Pool {
-    /// Sets our chain's tip. `time` is the one in its header, in Unix seconds.
+    /// Sets our chain's tip. `time` is the time in the tip's header, in Unix seconds.
     pub fn set_tip(&mut self, tip: BestHeader, time: u64, now: Moment) {
         if (tip, time) != (self.tip_monitor.tip, self.tip_monitor.tip_time) {
             self.tip_monitor.tip = tip;
@@ -83,8 +83,8 @@ impl Pool {
         self.wake();
     }
 
-    /// Detects that the computer has slept: the wall clock went on while the other clock stood still, or the last poll
-    /// was long ago.
+    /// Detects that the computer has slept: the wall clock went on while the monotonic clock stood still, or the last
+    /// poll was long ago.
     pub(super) fn detect_sleep(&mut self, now: Moment) {
         let last = self.tip_monitor.last_poll;
         let passed = now.since_start.saturating_sub(last.since_start);
@@ -146,7 +146,7 @@ impl Pool {
         behind.into_iter().for_each(|(id, reason)| self.disconnect(id, reason));
     }
 
-    /// Calls for one extra peer while the tip is stale, and disconnects the least useful one afterwards.
+    /// Calls for one extra peer while the tip is stale, and disconnects the least useful peer afterwards.
     /// Source: Bitcoin Core `PeerManagerImpl::CheckForStaleTipAndEvictPeers`.
     pub(super) fn check_extra_peer(&mut self, now: Duration) {
         if !self.tip_monitor.following || now < self.tip_monitor.next_extra_check {
@@ -162,7 +162,8 @@ impl Pool {
         }
     }
 
-    /// Disconnects the unprotected found peer that brought news least recently; of several, the one that connected last.
+    /// Disconnects the unprotected found peer that has gone longest without showing a better tip. If that is so for
+    /// several peers, disconnects the one that connected last.
     pub(super) fn evict_least_useful(&mut self) {
         let found = self.connections.iter().filter(|(_, it)| it.is_peer() && !it.is_named());
         let found = found.filter_map(|(id, connection)| Some((*id, connection.peer.as_ref()?)));

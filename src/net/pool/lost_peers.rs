@@ -6,14 +6,14 @@ use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The pause after the first loss; it doubles with every further one.
+/// The pause after the first loss. It doubles with every further loss, up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 60);
 /// A loss is forgotten after this long without another one.
 const FORGET_AFTER: Duration = Duration::from_secs(2 * 60 * 60);
 /// After this many losses, a pool that does not persist gives a peer up.
 const MAX_LOSSES: u32 = 3;
-/// Most addresses that are remembered. The one lost longest ago is forgotten first.
+/// Most addresses that are remembered. The peer that was lost longest ago is forgotten first.
 const MAX_REMEMBERED: usize = 512;
 
 #[derive(Clone, Copy, Debug)]
@@ -45,13 +45,13 @@ impl LostPeers {
         self.0.insert(address, Loss { count: earlier + 1, at: now, not_before });
     }
 
-    /// Records that a peer is of no use, as if it had been lost too often.
+    /// Records that a peer must not be dialled again until the loss is forgotten, as if it had been lost too often.
     pub(super) fn add_final(&mut self, address: PeerAddress, now: Duration) {
         self.make_room(now);
         self.0.insert(address, Loss { count: MAX_LOSSES, at: now, not_before: now + FORGET_AFTER });
     }
 
-    /// Returns whether an address is left alone, for now or forever.
+    /// Returns whether an address must not be dialled now. `persistent` is whether the pool persists.
     pub(super) fn is_resting(
         &self,
         address: &PeerAddress,
@@ -64,7 +64,7 @@ impl LostPeers {
         })
     }
 
-    /// Returns whether any address that is left alone will be dialled again later.
+    /// Returns whether any lost peer that is not given up still waits for the end of its pause.
     pub(super) fn is_any_waiting(&self, now: Duration) -> bool {
         self.0.values().any(|loss| loss.count < MAX_LOSSES && loss.not_before > now)
     }

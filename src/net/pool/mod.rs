@@ -4,10 +4,11 @@
 //! calls; [`Pool::poll`] returns the [`Action`]s to carry out. The pool owns the address manager, but not its file.
 //!
 //! # Security
-//! At most [`MAX_PER_GROUP`] of the peers that were found are in one network group, so that one hosting provider, or one
-//! attacker with a range of addresses, cannot be all of them. At a first start some of the slots are kept for fixed
-//! seeds, so that whoever answers for DNS does not choose all peers. Half of the draws from the address manager are from
-//! its tried table; see [`addrman`](crate::net::addrman) for what gossip can do to the rest.
+//! At most [`MAX_PER_GROUP`] of the peers that were found are in one network group, so that one hosting provider, or
+//! one attacker with a range of addresses, cannot have all of them. At a first start some of the slots are kept for
+//! fixed seeds, so that an attacker who answers for the DNS seeds does not choose all peers. Half of the draws from
+//! the address manager are from its tried table, the others from the new table; [`addrman`](crate::net::addrman)
+//! limits what gossip can do to the new table.
 
 mod addr_fetch;
 mod backoff;
@@ -40,7 +41,7 @@ use connection::Connection;
 use dial_history::{DialHistory, ProxyState};
 use fixed_seed_slots::FixedSeedSlots;
 use named::NamedPeers;
-use pace::Pace;
+use pace::{LOOK_AGAIN, Pace};
 use rand::Rng;
 use search::AddressSearch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,16 +51,17 @@ use tip_monitor::TipMonitor;
 /// Most found peers in one network group.
 pub const MAX_PER_GROUP: usize = 2;
 
-/// After this many fruitless connections in a row, a pool that does not persist dials no more. To limit the dials of each
-/// address is not enough, since a hostile network has no end of addresses.
+/// After this many fruitless connections in a row, a pool that does not persist dials no more. A limit on the dials
+/// of each address is not enough, since an attacker may have any number of addresses.
 const MAX_FRUITLESS: u32 = 32;
 
 /// How long a changed address manager may stay unsaved. Source: Bitcoin Core `DUMP_PEERS_INTERVAL`.
 const SAVE_AFTER: Duration = Duration::from_secs(15 * 60);
-/// The same for an important change, later on and within `START`. The next start needs these changes most.
+/// How long an important change may stay unsaved: `SAVE_AT_START` during the first `START_PERIOD`, `SAVE_SOON` afterwards.
+/// The next start needs the important changes most.
 const SAVE_SOON: Duration = Duration::from_secs(2 * 60);
 const SAVE_AT_START: Duration = Duration::from_secs(2);
-const START: Duration = Duration::from_secs(60);
+const START_PERIOD: Duration = Duration::from_secs(60);
 
 /// The longest time between two calls of [`Pool::poll`].
 const MAX_POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -80,9 +82,9 @@ pub struct Pool {
     addrman: AddrMan,
     named: NamedPeers,
     ever_connected: bool,
-    /// Whether peers may be connected. The user can switch that off.
+    /// Whether the network is on: the user can switch it off, so that no peer is connected.
     network_active: bool,
-    /// Connections that ended since a peer was last useful.
+    /// Connections to peers that closed or broke since a peer was last useful.
     fruitless: u32,
     connections: BTreeMap<PeerId, Connection>,
     next_id: u64,
@@ -142,7 +144,7 @@ impl Pool {
         self.wanted() + usize::from(self.tip_monitor.wants_extra_peer)
     }
 
-    /// Returns whether lost peers are replaced forever.
+    /// Returns whether the pool never stops replacing lost peers.
     fn persists(&self) -> bool {
         match self.settings.persistence {
             Persistence::Brief => false,
@@ -211,7 +213,7 @@ impl Pool {
         }
         let SaveState { changed, important, last_save } = self.save_state;
         let passed = |limit| last_save.is_none_or(|last| now.since_start >= last + limit);
-        let starting = now.since_start < self.started.since_start + START;
+        let starting = now.since_start < self.started.since_start + START_PERIOD;
         let soon = if starting { SAVE_AT_START } else { SAVE_SOON };
         if (important && passed(soon)) || (changed && passed(SAVE_AFTER)) {
             self.addrman.tidy(now.unix);
@@ -238,7 +240,7 @@ impl Pool {
         !self.is_named_only() && (self.save_state.changed || self.save_state.important)
     }
 
-    /// Records that the address manager could not be written now.
+    /// Records that the caller did not write the address manager, so that the pool asks for a save again later.
     pub fn not_saved(&mut self) {
         self.save_state.changed = true;
     }
@@ -263,7 +265,8 @@ impl Pool {
         peers.filter_map(|(id, connection)| connection.status(*id, &self.named))
     }
 
-    /// Returns the connections whose handshake is not complete: `host:port`, and when it was dialled.
+    /// Returns each connection whose handshake is not complete: `host:port`, and the [`Moment::since_start`] of its
+    /// dial.
     pub fn pending_dials(&self) -> impl Iterator<Item = (String, Duration)> {
         let dialling = self.connections.values().filter(|connection| connection.is_dialling());
         dialling.map(|connection| (connection.address(&self.named), connection.dialled_at))
@@ -277,9 +280,10 @@ impl Pool {
 
     /// Returns whether one more peer will probably be connected soon. That is so in two cases:
     ///
-    /// - A named peer was dialled less than `recent` ago.
-    /// - A slot is free, a peer is being dialled or looked for, and no peer has been connected for longer than
-    ///   `recent`. Without the last condition the answer would always be yes while there are too few peers.
+    /// - A named peer is being dialled, for no longer than `recent`.
+    /// - A slot is free, a peer is being dialled (for no longer than `recent`) or looked for, and no peer has been
+    ///   connected for longer than `recent`. Without the last condition, the answer could be yes as long as there are
+    ///   too few peers.
     pub fn expects_peers(&self, now: Duration, recent: Duration) -> bool {
         if !self.network_active {
             return false;
@@ -342,8 +346,10 @@ impl Pool {
         if self.is_cut_off() {
             return true;
         }
+        // A pause that has just ended counts too: the address manager is searched again only a moment later.
+        let searched = now.since_start.saturating_sub(LOOK_AGAIN);
         let waiting = self.address_search.has_pending()
-            || self.dial_history.lost_peers.is_any_waiting(now.since_start);
+            || self.dial_history.lost_peers.is_any_waiting(searched);
         self.address_search.is_done() && self.pace.has_no_address() && !waiting
     }
 }

@@ -30,9 +30,10 @@ enum NamedPeerState {
 #[derive(Clone, Debug)]
 struct NamedPeer {
     address: String,
-    /// Whether the peer is one of the only peers to connect to (Bitcoin Core `-connect`). It is never removed.
+    /// Whether the peer is one of the only peers to connect to (Bitcoin Core `-connect`). Fixed peers are never
+    /// removed.
     fixed: bool,
-    /// Whether the peer was added (Bitcoin Core `addnode`). One that is neither fixed nor added is dialled once.
+    /// Whether the peer was added (Bitcoin Core `addnode`). A peer that is neither fixed nor added is dialled once.
     added: bool,
     failures: u32,
     was_connected: bool,
@@ -66,7 +67,7 @@ impl NamedPeer {
 /// Why a peer cannot be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddPeerError {
-    /// It was added before.
+    /// The peer was added before.
     AlreadyAdded,
     /// There are too many named peers.
     TooMany,
@@ -81,7 +82,7 @@ pub(super) struct NamedPeers {
 }
 
 impl NamedPeers {
-    /// Creates the list. An address that occurs twice is one peer. Peers that are `fixed` cannot be removed.
+    /// Creates the list, with all peers either `fixed` or added. An address that occurs twice is one peer.
     pub(super) fn new<'a>(
         addresses: impl Iterator<Item = &'a String>,
         fixed: bool,
@@ -107,7 +108,7 @@ impl NamedPeers {
         found.map(|(index, peer)| (*index, peer))
     }
 
-    /// Adds a peer to the list. It is due now, unless it is in use.
+    /// Adds a peer to the list. The peer is due now, unless it is in use.
     pub(super) fn add(&mut self, address: &str, now: Duration) -> Result<(), AddPeerError> {
         let full = self.peers.len() >= MAX_NAMED;
         match self.find(address) {
@@ -134,7 +135,7 @@ impl NamedPeers {
         true
     }
 
-    /// Makes a peer due now. If it is not on the list, it is dialled only once.
+    /// Makes a peer due now. A peer that is not on the list is dialled only once.
     pub(super) fn try_once(&mut self, address: &str, now: Duration) -> Result<(), AddPeerError> {
         let full = self.peers.len() >= MAX_NAMED;
         match self.find(address) {
@@ -164,7 +165,7 @@ impl NamedPeers {
         Some(*index)
     }
 
-    /// Returns when the next peer is due.
+    /// Returns when the next peer is due; `None` if every peer is in use or given up.
     pub(super) fn deadline(&self) -> Option<Duration> {
         let due = self.peers.values().filter_map(|peer| match peer.state {
             NamedPeerState::Waiting { not_before } => Some(not_before),
@@ -214,14 +215,14 @@ impl NamedPeers {
         self.peers.get_mut(&index)
     }
 
-    /// Makes a peer due at once, since its connection is dead.
+    /// Makes a peer due at once, since the pool has ended its connection.
     pub(super) fn redial(&mut self, index: usize, now: Duration) {
         if let Some(peer) = self.listed(index) {
             peer.state = NamedPeerState::Waiting { not_before: now };
         }
     }
 
-    /// Gives up a peer that misbehaved or is of no use. With [`Persistence::Forever`] it is dialled again later.
+    /// Gives up a peer that misbehaved or is of no use. With [`Persistence::Forever`] the peer is dialled again later.
     pub(super) fn give_up(&mut self, index: usize, now: Duration) {
         let not_before = now + GIVEN_UP_PAUSE;
         let persistence = self.persistence;
@@ -332,7 +333,7 @@ mod tests {
         assert_eq!(peers.len(), 3);
         let dialled: Vec<_> = (0..4).map(|_| peers.take_due(now)).collect();
         assert_eq!(dialled, [Some(0), Some(1), Some(2), None]);
-        // Its connection goes on, and is not replaced when it ends.
+        // The connection of a removed peer goes on, and is not replaced when it ends.
         assert!(peers.remove("new:1"));
         assert_eq!((peers.len(), peers.address(2)), (3, "new:1"));
         peers.lost(2, now, &mut rng);
@@ -348,7 +349,7 @@ mod tests {
         assert_eq!(dialled, [0, 1, 2]);
         peers.lost(2, now, &mut rng);
         assert_eq!(peers.len(), 2);
-        // One that waits for its next dial is dialled now.
+        // A peer that waits for its next dial is dialled now.
         peers.lost(0, now, &mut rng);
         assert_eq!(peers.take_due(now), None);
         assert_eq!(peers.try_once("node:1", now), Ok(()));

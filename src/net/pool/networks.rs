@@ -1,4 +1,4 @@
-//! Learns from failed dials which networks can be reached, since no system reports that reliably.
+//! Learns from failed dials which networks can be reached, since no operating system reports that reliably.
 
 use super::backoff;
 use crate::net::addrman::AddressNetwork;
@@ -11,8 +11,8 @@ const LOCAL_FAILURES: u32 = 3;
 const LOCAL_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_LOCAL_PAUSE: Duration = Duration::from_secs(60);
 
-/// After this many failed dials in a row, an overlay network is left alone for a while. Single services are often
-/// gone, but not this many at once.
+/// After this many failed dials in a row, an overlay network is left alone for a while. Single onion services or I2P
+/// destinations are often down, but not this many at once.
 const OVERLAY_FAILURES: u32 = 8;
 const OVERLAY_PAUSE: Duration = Duration::from_secs(10 * 60);
 const LONGEST_OVERLAY_PAUSE: Duration = Duration::from_secs(60 * 60);
@@ -43,7 +43,7 @@ impl Networks {
         (self.through_proxy || !network.needs_proxy()) && !resting
     }
 
-    /// Returns when the next network is worth another try.
+    /// Returns when the next network is worth another try; `None` if no network is left alone now.
     #[cfg(test)]
     pub(super) fn deadline(&self, now: Duration) -> Option<Duration> {
         self.failures
@@ -53,7 +53,7 @@ impl Networks {
             .min()
     }
 
-    /// Records that a dial failed. `local` means that it did not even leave this computer.
+    /// Records that a dial failed. `local` means that the dial did not even leave this computer.
     pub(super) fn failed(&mut self, network: AddressNetwork, local: bool, now: Duration) {
         let (limit, first, longest) = if local {
             (LOCAL_FAILURES, LOCAL_PAUSE, LONGEST_LOCAL_PAUSE)

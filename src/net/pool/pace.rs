@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-/// Dials in flight for each free slot: most addresses are dead, or their nodes are full. Connections beyond the free
-/// slots are cancelled, or closed right after the handshake.
+/// Dials in flight for each free slot: most addresses are dead, or their nodes are full. Dials beyond the free slots
+/// are cancelled, or their connections closed right after the handshake.
 const DIALS_PER_SLOT: usize = 3;
 /// The lowest and the highest limit on dials in flight while there is a free slot.
 const MIN_DIALS: usize = 8;
 const MAX_DIALS: usize = 32;
-/// Pause between further dials, once one is in flight for each free slot. They are unnecessary if the first ones answer
-/// at once (the idea of RFC 8305).
+/// Pause between further dials, once one dial is in flight for each free slot. The pool can do without the further
+/// dials if the first ones answer at once (the idea of RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(100);
 
 /// After this many failures in a row, dialling fast has not helped. From then on the pool dials two addresses a
@@ -17,10 +17,13 @@ const HEAD_START: Duration = Duration::from_millis(100);
 const FAST_DIALS: u32 = 100;
 const STEADY_PAUSE: Duration = Duration::from_millis(500);
 const STEADY_DIALS: usize = 4;
-/// After this many failures in a row without any peer, there is probably no network. The pool then dials even slower,
-/// but still often enough to notice within seconds that the network is back.
+/// After this many failures in a row without any peer, there is probably no network. The pool then dials only once a
+/// second, which is still often enough to notice within seconds that the network is back.
 const NO_NETWORK: u32 = 1000;
 const NO_NETWORK_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the pool waits before it searches the address manager again, after it found no address to dial there.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Decides how fast to dial.
 #[derive(Debug, Default)]
@@ -31,8 +34,8 @@ pub(super) struct Pace {
     /// When the address manager is searched again, after it had no address to dial.
     pub(super) no_address_until: Option<Duration>,
     pub(super) next_feeler: Option<Duration>,
-    /// Whether the last address to dial was sought in the address manager first.
-    pub(super) from_addrman: bool,
+    /// Whether the pool looked for the last address to dial in the address manager first.
+    pub(super) addrman_first: bool,
 }
 
 impl Pace {
@@ -53,7 +56,8 @@ impl Pace {
         self.no_address_until.is_some()
     }
 
-    /// Returns how many dials may be in flight, and the pause between two of them.
+    /// Returns how many dials may be in flight, and the pause between two dials. `dialling` dials are in flight, not
+    /// counting slow ones; `alone` means that no peer is connected.
     pub(super) fn limits(
         &self,
         free_slots: usize,

@@ -12,9 +12,9 @@ const ENOUGH: usize = 16;
 /// How long the pool tries the address manager before it asks DNS, while it has hardly any peer: a DNS query tells the
 /// seeds' operators, and the provider, that a node starts. Bitcoin Core waits 11 s (`DNSSEEDS_DELAY_FEW_PEERS`).
 const DELAY_WITH_FEW_PEERS: Duration = Duration::from_secs(5);
-/// The same while it has some peers, but fewer than wanted.
+/// The same delay while the pool has some peers, but fewer than wanted.
 const DELAY_WITH_SOME_PEERS: Duration = Duration::from_secs(60);
-/// Fewer peers than this are hardly any.
+/// Fewer peers than this count as hardly any.
 const FEW_PEERS: usize = 2;
 
 /// The pause until a source is asked again; it doubles each time.
@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Clone, Debug, Default)]
 struct SourceState {
-    /// How often the source was asked.
+    /// How many times the source was asked.
     asked: u32,
     running: bool,
     /// When the source may be asked again.
@@ -57,14 +57,14 @@ impl SourceState {
 pub(super) struct AddressSearch {
     /// Addresses that were found and not dialled yet.
     pub(super) fresh: VecDeque<PeerAddress>,
-    /// How many addresses the seeds have sent through the proxy; `None` while no seed is being asked there.
+    /// How many addresses the seeds have sent through the proxy; `None` while no seed is being asked through it.
     pub(super) fetched: Option<usize>,
     dns_allowed: bool,
     dns: SourceState,
     fixed_seeds: SourceState,
-    /// Since when there have been hardly any peers.
+    /// Since when there have been hardly any peers; `None` if there are more.
     few_peers_since: Option<Duration>,
-    /// Since when there have been fewer peers than wanted.
+    /// Since when there have been fewer peers than wanted; `None` if there are enough.
     too_few_peers_since: Option<Duration>,
 }
 
@@ -81,7 +81,7 @@ impl AddressSearch {
         }
     }
 
-    /// Returns the source to ask now, if any. `addresses` is the number of addresses in the address manager.
+    /// Returns the source to ask now, if any. `peers` are connected, and `addresses` are in the address manager.
     pub(super) fn next(
         &mut self,
         peers: usize,
@@ -105,7 +105,8 @@ impl AddressSearch {
         if self.dns.running || !self.fixed_seeds.is_ready(now) {
             return None;
         }
-        // The fixed seeds are asked after DNS: at once if it has found too few addresses, else once these were tried.
+        // The fixed seeds are asked after DNS: at once if DNS has found too few addresses, otherwise some seconds
+        // later, so that the pool can try the addresses from DNS first.
         let dns_failed = !self.dns_allowed || (self.dns.ended.is_some() && self.dns.found < ENOUGH);
         let dns_tried = !self.dns_allowed || passed(self.dns.ended, DELAY_WITH_FEW_PEERS);
         if (dns_failed && first(&self.fixed_seeds)) || (dns_tried && urgent) {
@@ -139,7 +140,7 @@ impl AddressSearch {
         (!self.dns_allowed || done(&self.dns)) && done(&self.fixed_seeds)
     }
 
-    /// Allows every source to be asked at once, since the network may be another one now.
+    /// Allows every source to be asked at once, since this computer may be in another network now.
     pub(super) fn retry_now(&mut self, now: Duration) {
         for source in [&mut self.dns, &mut self.fixed_seeds] {
             source.asked = source.asked.min(1);
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn without_dns_the_fixed_seeds_comes_first_and_is_asked_ever_less_often() {
+    fn without_dns_the_fixed_seeds_come_first_and_are_asked_ever_less_often() {
         let mut search = AddressSearch::new(false);
         let mut asked = Vec::new();
         for second in 0..24 * 3600 {

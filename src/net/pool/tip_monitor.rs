@@ -4,7 +4,7 @@ use super::types::BestHeader;
 use crate::primitives::Moment;
 use std::time::Duration;
 
-/// Seconds. While our tip is older than this, a chain has to be downloaded, which only nodes with full history serve.
+/// Seconds. While our tip is older than this, only nodes with full history are sure to serve the headers that we need.
 const NEAR_TIP: u64 = 24 * 60 * 60;
 
 /// What the pool knows of our tip, and whether it wants one more peer because the tip is stale.

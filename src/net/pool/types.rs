@@ -1,4 +1,4 @@
-//! What goes into the pool and what comes out.
+//! The pool's settings, the actions that it returns, and the status that it reports.
 
 use crate::net::TrafficCounters;
 use crate::net::addrman::{AddressNetwork, PeerAddress};
@@ -13,9 +13,9 @@ pub enum Persistence {
     /// The pool gives up after a number of failures.
     #[default]
     Brief,
-    /// As `Brief` until the first peer is connected. From then on, lost peers are replaced forever.
+    /// As `Brief` until the first peer is connected. From then on, the pool never stops replacing lost peers.
     OnceConnected,
-    /// Lost peers are replaced forever.
+    /// The pool never stops replacing lost peers.
     Always,
     /// As `Always`, and the pool never ends: peers can be named while it runs, and named peers that misbehaved or were
     /// of no use are dialled again after a while.
@@ -54,8 +54,8 @@ pub struct PoolSettings {
     /// Names of DNS seeds (`host:port`) to connect to through the proxy, which then resolves all names; `None`
     /// without a proxy.
     pub proxy_seeds: Option<Vec<String>>,
-    /// Whether service bit 28 marks peers of another chain, as on the networks where one split off.
-    pub other_chain: bool,
+    /// Whether service bit 28 marks peers that follow another chain, as on networks whose chain has split.
+    pub avoids_blake2b_fork: bool,
     /// How long the tip may stay the same before the pool looks for one more peer; `None` where blocks come at any
     /// time (regtest).
     pub stale_after: Option<Duration>,
@@ -158,10 +158,10 @@ pub enum DisconnectReason {
         /// How many addresses the peer sent.
         count: usize,
     },
-    /// There was one peer too many, and this one had brought no news for the longest time.
+    /// There was one peer too many, and this peer had gone longest without showing a better tip.
     #[error("others bring news sooner")]
     LeastUseful,
-    /// The user asked for it.
+    /// The user asked the pool to disconnect the peer.
     #[error("as requested")]
     Requested,
     /// The user has switched the network off.
@@ -191,11 +191,11 @@ pub enum PeerAdmission {
 /// Round-trip times of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rtt {
-    /// The last one.
+    /// The last round-trip time.
     pub last: Duration,
-    /// The shortest.
+    /// The shortest round-trip time.
     pub min: Duration,
-    /// The smoothed one, to which each new one contributes an eighth. Source: RFC 6298, section 2.3.
+    /// The smoothed round-trip time, to which each new one contributes an eighth. Source: RFC 6298, section 2.3.
     pub smoothed: Duration,
 }
 
@@ -232,7 +232,7 @@ pub struct PeerStatus {
     pub version: i32,
     /// The services that the peer offers.
     pub services: ServiceFlags,
-    /// The peer's software.
+    /// The peer's user agent (BIP14). It may contain control characters, so escape it before you print it.
     pub user_agent: String,
     /// The height that the peer announced in its `version`.
     pub start_height: i32,
@@ -244,13 +244,13 @@ pub struct PeerStatus {
     pub time_offset: i64,
     /// Round-trip times.
     pub rtt: Rtt,
-    /// Whether the peer wants transactions announced.
+    /// Whether the peer wants us to announce transactions.
     pub relay: bool,
     /// Whether the peer was asked for addresses.
     pub asked_addresses: bool,
     /// How many of the addresses that the peer sent were passed to the address manager.
     pub addresses_taken: usize,
-    /// How many of them were ignored, because the peer sent too many.
+    /// How many of the addresses that the peer sent were ignored, because there were too many.
     pub addresses_refused: usize,
     /// The counters of the connection's bytes. They keep counting while the connection lasts.
     pub traffic: TrafficCounters,

@@ -94,7 +94,7 @@ async fn a_peer_from_before_bip31_is_kept_without_pongs() {
     }
 }
 
-/// Sends a message of `length` bytes, one byte each `pause`, until it is complete or the connection is over.
+/// Sends a message of `length` bytes, one byte every `pause`, until an event comes, and returns the event.
 async fn trickle(
     scene: &mut Scene<DuplexStream>,
     length: usize,

@@ -4,7 +4,7 @@ use crate::net::addrman::{AdvertisedAddress, PeerAddress, Scope, advertised_addr
 use crate::wire::Message;
 use serde::{Deserialize, Serialize};
 
-/// An address to crawl, and the services that it is said to offer.
+/// An address to crawl, and the services that the peer there is said to offer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(String, u64)", into = "(String, u64)")]
 pub(super) struct CrawlAddress {
@@ -51,7 +51,7 @@ pub(super) struct GetAddrAnswer {
 }
 
 impl GetAddrAnswer {
-    /// Returns the addresses in a message, or `None` if it is no `addr` or `addrv2`.
+    /// Returns the addresses in an `addr` or `addrv2` message, or `None` for any other message.
     pub(super) fn read(message: &Message, reachable: Reachable) -> Option<Self> {
         let count = match message {
             Message::Addr(entries) => entries.len(),

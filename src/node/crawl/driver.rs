@@ -17,15 +17,15 @@ use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
 
-/// How many connections may be open at once: few enough for a home router's table, and many enough to go on while most
-/// dials fail.
+/// How many connections may be open at once. A home router can track this many. With far fewer, the crawl would stall
+/// while most dials wait for their timeout.
 pub const CONCURRENCY: usize = 64;
 
 /// How long a dial may take. Source: Bitcoin Core `DEFAULT_CONNECT_TIMEOUT`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a dial through a proxy may take: Tor may have to build a circuit first.
 const PROXY_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the handshake may take, and after it the answer to `getaddr`.
+/// How long the handshake may take, and how long the answer to `getaddr` may take after the handshake.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long connected peers may still answer after the crawl is interrupted.
@@ -34,12 +34,12 @@ const INTERRUPT_GRACE: Duration = Duration::from_secs(1);
 /// How many events of connections may be queued. When the queue is full, the connections stop reading.
 const EVENT_QUEUE: usize = 8;
 
-/// The longest payload, in bytes, that a peer may send. It has room for a thousand addresses of the longest kind; more
-/// would cost memory for each of the many connections.
+/// The longest payload, in bytes, that a peer may send. A thousand addresses of the longest kind fit into it. A higher
+/// limit would cost memory for each of the many connections.
 const MAX_MESSAGE: u32 = 600_000;
 
-/// The interval of a connection's own pings, longer than any connection of a crawl lasts. So after the first ping, only
-/// those are sent that the crawl requests.
+/// The interval of a connection's own pings. No connection of a crawl lasts so long, so the connection sends only the
+/// first ping by itself, and the others when the crawl requests them.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
 /// The options of a crawl.
@@ -51,7 +51,7 @@ pub struct CrawlOptions {
     pub max_peers: usize,
     /// Whether the addresses that peers send are asked too.
     pub follow: bool,
-    /// How long a peer may take for each of the connection, the handshake, and its addresses; `None` for the defaults.
+    /// How long each of the connection, the handshake and the answer to `getaddr` may take; `None` for the defaults.
     pub timeout: Option<Duration>,
 }
 
@@ -68,10 +68,11 @@ pub struct CrawlResult {
     pub failures: Failures,
 }
 
-/// Asks peers for addresses, those of `start` first, and continues the earlier run whose entries the journal holds.
+/// Asks peers for addresses, beginning with the peers in `start`. If the journal holds entries of an earlier run,
+/// continues that run.
 ///
-/// `progress` is called with the figures, and with how many peers are expected to be asked. The crawl ends early when
-/// `stop` becomes true.
+/// `progress` is called with the figures so far, and with the number of peers that will probably be asked in all. The
+/// crawl ends early when `stop` becomes true.
 ///
 /// # Errors
 /// The journal could not be written.
@@ -169,7 +170,7 @@ impl<'a> Driver<'a> {
         let earlier = self.journal.as_mut().map(|journal| std::mem::take(&mut journal.earlier));
         for entry in earlier.unwrap_or_default() {
             match entry {
-                // These addresses were within the limits when the entry was written.
+                // These addresses passed the bound of ports for each host when the entry was written.
                 JournalEntry::Found(addresses) => drop(self.crawl.start_with(addresses, true)),
                 JournalEntry::Asked { row, learned } => self.crawl.replay(row, learned),
                 JournalEntry::Crawl { .. } => {}
@@ -262,7 +263,8 @@ impl<'a> Driver<'a> {
             self.failures.add(address, reason);
         }
         if matches!(reason, Disconnect::Proxy(_)) && !self.proxy_works {
-            // The proxy does not work, so no other peer can be reached either. Nothing was learnt of this peer.
+            // The proxy does not work, so no other peer can be reached either. Nothing was learnt of this peer, which is
+            // asked when the crawl continues.
             self.crawl.stop_dialing();
             self.crawl.requeue(id);
         } else {

@@ -1,8 +1,9 @@
 //! The file from which an interrupted crawl continues.
 //!
-//! It is a JSON Lines file to which entries are only appended: the addresses to start with, then each peer that was asked
-//! with the new addresses that it sent. Replaying the entries restores the crawl's state. A killed process loses only its
-//! open connections; a power cut loses at most the entries since the last sync to the disk.
+//! The journal is a JSON Lines file to which entries are only appended: first the addresses to start with, then each
+//! peer that was asked, with the new addresses that it sent. Replaying the entries restores the crawl's state. A
+//! killed process loses only its open connections; a power cut loses at most the entries since the last sync to the
+//! disk.
 
 use super::address::CrawlAddress;
 use super::row::PeerRow;
@@ -87,7 +88,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal in the network's folder. A missing folder is created, and `restart` empties the file.
+    /// Opens the journal in the network's folder. A missing folder or file is created. If `restart`, the file is emptied.
     ///
     /// # Errors
     /// Another process has the file open, it is not a journal of this network, or it cannot be read or written.
@@ -132,8 +133,8 @@ impl Journal {
         !self.earlier.is_empty()
     }
 
-    /// Appends an entry, which then survives the end of the process. It survives a power cut once the file is synced: with
-    /// this entry if the last sync was at least [`SYNC_INTERVAL`] ago, or else with a later one.
+    /// Appends an entry, which then survives the end of the process. Syncs the file to the disk if the last sync was at
+    /// least [`SYNC_INTERVAL`] ago. Only synced entries survive a power cut.
     pub(super) fn append(&mut self, entry: &JournalEntry) -> Result<(), JournalError> {
         let written = self.write(entry);
         written.map_err(|source| JournalError::Io { path: self.path.clone(), source })
@@ -178,7 +179,8 @@ fn whole_entries(bytes: &[u8]) -> (Vec<JournalEntry>, usize) {
     (entries, good)
 }
 
-/// Returns whether bytes are what a power cut left of a file with this one entry: its beginning, and zeros.
+/// Returns whether `bytes` is what a power cut may leave of a file with this one entry: the beginning of the entry,
+/// which may be empty, and then only zeros.
 fn is_torn(bytes: &[u8], entry: &JournalEntry) -> bool {
     let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     serde_json::to_vec(entry).is_ok_and(|whole| whole.starts_with(&bytes[..end]))

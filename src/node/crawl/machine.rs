@@ -1,5 +1,5 @@
-//! The crawl as a state machine: events come in, commands go out. It has neither a clock nor I/O. Times are counted from
-//! the start, and randomness is an argument.
+//! The crawl as a state machine without a clock or I/O: events go in, commands come out. Times are counted from the
+//! start of the crawl, and randomness is an argument.
 
 use super::address::{CrawlAddress, GetAddrAnswer};
 use super::queue::AddressQueue;
@@ -10,18 +10,20 @@ use rand::Rng;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-/// How many addresses a crawl remembers; further ones are ignored. A crawl that had asked that many took 85 MiB.
+/// How many addresses a crawl remembers; further addresses are ignored. A crawl that had asked this many peers took
+/// 85 MiB of memory (measured).
 pub(super) const MAX_KNOWN: usize = 200_000;
 
 /// How many addresses are taken from one peer: as many as one message may hold (Bitcoin Core `MAX_ADDR_TO_SEND`).
 pub(super) const MAX_PER_PEER: usize = 1000;
 
-/// How many ports of one host are dialled. Without this bound, made-up addresses could turn a crawl against a host.
+/// How many ports of one host are dialled. Without this bound, a peer that sends made-up addresses could make the crawl
+/// flood a victim with connections.
 pub(super) const MAX_PER_HOST: u16 = 8;
 
-/// How much longer to wait for the addresses of a peer that has answered a ping sent after our `getaddr`.
+/// How much longer to wait for addresses once a peer has answered a ping that was sent after our `getaddr`.
 ///
-/// Bitcoin Core sends the addresses before that pong, in one message, or has none to send (`MaybeSendAddr`).
+/// This suffices: Bitcoin Core sends its addresses, if it has any, in one message before that `pong` (`MaybeSendAddr`).
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// How many peers to ask, and how fast.
@@ -33,7 +35,7 @@ pub(super) struct CrawlPlan {
     pub(super) follow: bool,
     /// The greatest number of connections at once.
     pub(super) concurrency: usize,
-    /// How long a connected peer may take to answer.
+    /// How long a connected peer may take to answer `getaddr`.
     pub(super) timeout: Duration,
 }
 
@@ -76,9 +78,10 @@ struct OpenPeer {
 struct PeerAnswers {
     info: HandshakeInfo,
     latency: Duration,
-    /// How many pings it has answered. The first may have been sent before our `getaddr`, the second was sent after it.
+    /// How many pings the peer has answered. The first ping may have been sent before our `getaddr`; the second was sent
+    /// after it.
     pongs: u32,
-    /// How many addresses it has sent, dialable or not.
+    /// How many addresses the peer has sent, dialable or not, counted up to [`MAX_PER_PEER`].
     count: usize,
     addresses: Vec<CrawlAddress>,
     deadline: Duration,
@@ -121,9 +124,9 @@ impl Crawl {
         }
     }
 
-    /// Adds addresses of one source to start with. Returns those that are new.
+    /// Adds addresses of one source to start with. Returns the new addresses.
     ///
-    /// Addresses that the user named are added whatever the number of ports of their host.
+    /// [`MAX_PER_HOST`] does not apply to addresses that the user named.
     pub(super) fn start_with(
         &mut self,
         addresses: Vec<CrawlAddress>,
@@ -132,7 +135,7 @@ impl Crawl {
         self.add(addresses, true, if named_by_user { u16::MAX } else { MAX_PER_HOST })
     }
 
-    /// Adds a peer that was asked in an earlier run, and the addresses that were new then.
+    /// Adds a peer that was asked in an earlier run, and the addresses that were new when the peer sent them.
     pub(super) fn replay(&mut self, row: PeerRow, learned: Vec<CrawlAddress>) {
         if let Some(known) = self.known.get_mut(&row.address) {
             known.asked = true;
@@ -146,7 +149,7 @@ impl Crawl {
         self.rows.push(row);
     }
 
-    /// Adds addresses of one source, and queues them if they are to be asked. Returns those that are new.
+    /// Adds addresses of one source. Queues the new addresses if `to_be_asked`, and returns them.
     fn add(
         &mut self,
         addresses: Vec<CrawlAddress>,
@@ -207,7 +210,7 @@ impl Crawl {
         }
     }
 
-    /// Returns the time by which [`Crawl::poll`] has to be called again.
+    /// Returns the time by which [`Crawl::poll`] has to be called again; `None` if no connected peer has a deadline.
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.open.values().filter_map(|peer| Some(peer.answers.as_ref()?.deadline)).min()
     }
@@ -244,7 +247,7 @@ impl Crawl {
         answers.count = (answers.count + answer.count).min(MAX_PER_PEER);
         answers.addresses.extend(answer.addresses);
         answers.addresses.truncate(MAX_PER_PEER);
-        // A single address may be the peer's own, announced without being asked: the answer may still follow.
+        // A peer may announce its own address unasked, so after a message with one address the answer may still follow.
         if !single || answers.pongs > 1 {
             self.finish(id, None);
         }
@@ -264,7 +267,8 @@ impl Crawl {
         let (row, addresses) = match peer.answers {
             None => (PeerRow::failed(&peer.address, error), Vec::new()),
             Some(answers) => {
-                // A peer that answered a ping after our `getaddr` but sent no addresses has none, which is no error.
+                // A peer that sent addresses has answered. A peer that answered a ping sent after our `getaddr`, and sent
+                // no addresses before, has none to send. Neither is an error.
                 let error = error.filter(|_| answers.pongs < 2 && answers.count == 0);
                 let PeerAnswers { info, latency, count, addresses, .. } = answers;
                 (PeerRow::reached(&peer.address, info, latency, count, error), addresses)
@@ -286,8 +290,8 @@ impl Crawl {
         self.stopped_dialing = true;
     }
 
-    /// Disconnects all peers. Those that completed the handshake count as asked; the others are asked if the crawl is
-    /// continued later.
+    /// Disconnects all peers. Peers that completed the handshake count as asked. The others go back into the queue, for a
+    /// crawl that continues this one.
     pub(super) fn interrupt(&mut self) {
         self.stop_dialing();
         for id in self.open.keys().copied().collect::<Vec<_>>() {
@@ -318,12 +322,13 @@ impl Crawl {
         CrawlCounts { known: self.known.len(), reachable: self.reachable, asked: self.rows.len() }
     }
 
-    /// Returns how many peers will have been asked at the end, as far as is known now.
+    /// Returns how many peers the crawl will have asked at its end if it learns of no further addresses.
     pub(super) fn expected(&self) -> usize {
         self.queued.min(self.plan.max_peers)
     }
 
-    /// Returns the peers that were asked, in the order in which they finished, and those that were not.
+    /// Returns the peers that were asked, in the order in which they finished, and the addresses that were not asked,
+    /// sorted by address.
     pub(super) fn into_rows(self) -> (Vec<PeerRow>, Vec<PeerRow>) {
         let unasked = self.known.iter().filter(|(_, known)| !known.asked);
         let mut unasked: Vec<PeerRow> =

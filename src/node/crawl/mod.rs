@@ -5,8 +5,8 @@
 //! answered. An interrupted crawl continues from its [`Journal`].
 //!
 //! # Security
-//! Peers can send any addresses. The crawl bounds how many it takes from one peer and in all, lets the peers that sent
-//! them take turns, and dials an address only if a peer can listen there.
+//! Peers can send any addresses. The crawl bounds how many addresses it takes from one peer and in all. It dials one
+//! address from each sender in turn, and only addresses where a peer can listen.
 
 mod address;
 mod driver;

@@ -1,13 +1,13 @@
-//! The addresses that are still to be asked.
+//! The addresses of peers that are still to be asked.
 
 use rand::{Rng, RngExt};
 use std::collections::VecDeque;
 
-/// The addresses that are still to be asked, in one list for each source that sent them.
+/// The addresses of peers that are still to be asked, in one list for each source that sent them.
 ///
 /// # Security
-/// The sources take turns, and a random address of the source's list comes next. So a peer that sends a thousand made-up
-/// addresses gets no more of the crawl than one that sends ten, as long as the other lists are not empty.
+/// The sources take turns, and each turn takes a random address from the source's list. So a peer that sends a thousand
+/// made-up addresses gets no more turns than a peer that sends ten, as long as the other lists are not empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AddressQueue {
     lists: VecDeque<Vec<String>>,
@@ -21,7 +21,7 @@ impl AddressQueue {
         }
     }
 
-    /// Puts an address back at the front, where it comes next.
+    /// Puts an address back, so that the next call of [`AddressQueue::pop`] returns it.
     pub(super) fn push_front(&mut self, address: String) {
         self.lists.push_front(vec![address]);
     }

@@ -5,7 +5,7 @@ use crate::wire::ServiceFlags;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What a crawl knows of a peer. Unknown values are empty.
+/// What a crawl knows of a peer. Unknown values are `None` or empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerRow {
     /// The peer's address, `host:port`.
@@ -18,13 +18,13 @@ pub struct PeerRow {
     pub user_agent: Option<String>,
     /// The height of the peer's best chain, as the peer claims.
     pub height: Option<i32>,
-    /// The shortest round trip, in milliseconds.
+    /// The shortest round-trip time, of the handshake or a ping, in milliseconds.
     pub latency_ms: Option<f64>,
-    /// How many addresses the peer sent.
+    /// How many addresses the peer sent, counted up to 1000.
     pub addresses: Option<usize>,
     /// Whether the handshake was completed.
     pub connected: bool,
-    /// What went wrong.
+    /// What went wrong, if anything.
     pub error: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl PeerRow {
         Self { services, ..Self::failed(address, None) }
     }
 
-    /// Makes the row of a peer of which nothing but the address is known.
+    /// Makes the row of a peer that did not complete the handshake.
     pub(super) fn failed(address: &str, error: Option<String>) -> Self {
         Self {
             address: address.to_owned(),

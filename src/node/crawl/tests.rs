@@ -144,7 +144,7 @@ fn without_follow_only_the_start_addresses_are_asked() {
     assert_eq!(unasked, [host(1), host(2)]);
 }
 
-/// A network whose peers answer after a while, or never.
+/// A simulated network: which addresses each peer knows, and which peers are reachable.
 struct World {
     knows: Vec<Vec<usize>>,
     reachable: Vec<bool>,
@@ -164,7 +164,7 @@ impl World {
         Self { knows, reachable, numbers }
     }
 
-    /// Returns the peers that a crawl from the first one on can find, through the reachable ones.
+    /// Returns the peers that a crawl can find if it starts at peer 0. Only reachable peers send addresses.
     fn findable(&self) -> BTreeSet<usize> {
         let (mut found, mut next) = (BTreeSet::from([0]), vec![0]);
         while let Some(at) = next.pop() {
@@ -189,6 +189,7 @@ struct Run<'a> {
     world: &'a World,
     crawl: Crawl,
     now: Duration,
+    /// The events to come, by their time and a random number that orders events of the same time.
     pending: BTreeMap<(Duration, u64), (PeerId, SimEvent)>,
     open: HashMap<PeerId, usize>,
     dialled: Vec<usize>,
@@ -210,7 +211,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Schedules an event within [`GRACE`], since on a real connection the answer comes before the pongs to later pings.
+    /// Schedules an event at a random time within [`GRACE`], the time for which the crawl waits if the answer comes after
+    /// the second pong.
     fn schedule(&mut self, id: PeerId, event: SimEvent, rng: &mut StdRng) {
         let at = self.now + rng.random_range(1..2000) * MS;
         self.pending.insert((at, rng.random()), (id, event));
@@ -255,8 +257,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs to the end, or until `steps` events have happened. Returns the peers that were asked, and whether the crawl
-    /// ended.
+    /// Runs the crawl to its end, or interrupts it after `steps` events and deadlines. Returns the peers that were asked,
+    /// and whether the crawl ended.
     fn run(&mut self, mut steps: usize, rng: &mut StdRng) -> (Vec<AskedPeer>, bool) {
         let mut journal = Vec::new();
         loop {

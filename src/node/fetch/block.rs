@@ -12,16 +12,16 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-/// How long one peer may take to send the block: 67 kB/s for the largest one.
+/// How long one peer may take to send the block. The largest block (4 MB) needs 67 kB/s.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long to wait for the block before another peer is asked as well.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// The download fails after this many times the time for one peer.
+/// The whole download may take this many times as long as one peer may take.
 const TIMEOUT_FACTOR: u32 = 4;
 
-/// How many blocks a pruned node serves, counted from its tip (BIP159).
+/// How many blocks every pruned node serves, counted back from its tip (BIP159).
 const LIMITED_DEPTH: u32 = 288;
 
 /// A block to download, whose header is known.
@@ -42,7 +42,7 @@ pub(crate) struct FetchedBlock {
     pub peer: String,
 }
 
-/// Downloads a block from one peer. Others are asked as well if the first is slow or does not have it.
+/// Downloads a block from one peer. If that peer is slow or does not have the block, other peers are asked as well.
 ///
 /// # Errors
 /// No peer could be used, or none of them sent the block.

@@ -30,15 +30,16 @@ const RECEIPT_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Broadcast {
-    /// The transaction.
+    /// The transaction's txid.
     pub txid: Txid,
-    /// The number of peers that it was announced to.
+    /// The number of peers that the transaction was announced to.
     pub announced: usize,
-    /// The number of peers that requested it. Peers only request what they do not have.
+    /// The number of peers that requested the transaction. A peer that already has it does not.
     pub asked: usize,
 }
 
-/// Announces a transaction to peers until two have fetched it, no other peer is expected to, or the time is over.
+/// Announces a transaction to peers, and sends it to those that request it. The broadcast ends once two peers have
+/// fetched the transaction, once one peer has and no other is expected to, or when the time is over.
 ///
 /// # Errors
 /// No peer could be used.
@@ -47,8 +48,8 @@ pub(crate) async fn broadcast(
     transaction: Transaction,
 ) -> Result<Broadcast, FetchError> {
     let end = Instant::now() + options.timeout.unwrap_or(BROADCAST_TIMEOUT);
-    // Bitcoin Core only answers requests for transactions from peers that want transactions announced (`relay`). Such a
-    // request serves as the read receipt.
+    // Bitcoin Core answers requests for transactions only from peers that want transactions announced (`relay`). The answer
+    // to such a request serves as the read receipt.
     let peers = FetchPeers::new(&options, RequiredData::RecentBlocks, true);
     let mut task = BroadcastTask {
         peers,
@@ -102,7 +103,7 @@ impl BroadcastTask {
         }
     }
 
-    /// Returns until when to wait for the next event, or `None` if the broadcast is over.
+    /// Returns the time until which to wait for the next event, or `None` if the broadcast is over.
     fn wake_at(&self) -> Option<Instant> {
         let receipt = |peer: &BroadcastPeer| match peer.state {
             RequestState::Sent(at) => Some(at + RECEIPT_TIMEOUT),
@@ -157,8 +158,8 @@ impl BroadcastTask {
     }
 
     /// Sends the transaction to a peer that has requested it, and requests the same transaction back. Peers answer in
-    /// order, so the answer shows that the peer has read the transaction. If the connection were closed before, the
-    /// transaction could be lost.
+    /// order, so the answer shows that the peer has read the transaction. If the connection were closed before the answer,
+    /// the transaction could be lost.
     fn send_to(&mut self, id: PeerId, asked: Inventory) {
         let Some(peer) =
             self.announced_to.get_mut(&id).filter(|peer| peer.state == RequestState::Announced)
@@ -222,7 +223,7 @@ impl Announcement {
         Self { txid: view.txid(), wtxid: view.wtxid() }
     }
 
-    /// Returns the entry for an `inv`: the wtxid if both sides support that (BIP339), or else the txid.
+    /// Returns the entry for an `inv`: by wtxid if the peer supports that (BIP339), or else by txid.
     fn entry(&self, wtxid_relay: bool) -> Inventory {
         if wtxid_relay {
             Inventory { kind: InventoryKind::Wtx, hash: Hash256(self.wtxid.0) }
@@ -250,7 +251,7 @@ mod tests {
     const BLOCK: &[u8] = include_bytes!("../../../fixtures/mainnet-0831332.bin");
 
     #[test]
-    fn a_transaction_is_named_by_the_id_that_was_agreed_on_and_asked_for_by_any() {
+    fn an_announcement_uses_the_agreed_kind_of_id_and_a_request_may_use_either() {
         let block = Block::decode(BLOCK.to_vec()).unwrap();
         let segwit = block.transactions().skip(1).find(|tx| tx.has_witness()).unwrap();
         let announcement = Announcement::new(&segwit.to_transaction());

@@ -1,8 +1,8 @@
 //! Requests one block or one unconfirmed transaction from peers, or hands a transaction to them.
 //!
-//! Each request connects to peers of its own, and disconnects them once it is answered. No answer is trusted: a transaction
-//! is checked by its txid, and a block against its header. A peer that sends a wrong one is dropped, and its address is
-//! logged.
+//! Each request connects to peers of its own, and disconnects them at its end. No answer is trusted: a transaction is
+//! checked by its txid, and a block against its header. A peer that sends another transaction or a wrong block is
+//! dropped, and its address is logged.
 
 mod block;
 mod broadcast;

@@ -17,9 +17,10 @@ pub(crate) struct FetchOptions {
     pub folder: PathBuf,
     /// The height of the stored tip, which is sent to peers; 0 if nothing is stored.
     pub height: u32,
-    /// How long to wait for an answer (of each peer, for a block); `None` for the default of each kind of request.
+    /// How long the request may take. For a block, this is the time for each peer, and `deadline` limits the request.
+    /// `None` means the default of each kind of request.
     pub timeout: Option<Duration>,
-    /// How long the whole download of a block may take; `None` for a multiple of the time that one peer has.
+    /// How long the whole download of a block may take; `None` means four times the time for one peer.
     pub deadline: Option<Duration>,
     /// Where the bytes that the request sends and receives are counted.
     pub traffic: FetchTraffic,
@@ -51,7 +52,7 @@ impl FetchTraffic {
 pub enum FetchError {
     /// No peer could be used.
     #[error(
-        "no peer could be used{}: check the network, or name one with --connect",
+        "no peer could be used{}: check the network, or name a peer with --connect",
         after_colon(reasons)
     )]
     NoPeers {

@@ -45,7 +45,7 @@ impl Drop for FetchPeers {
 }
 
 impl FetchPeers {
-    /// Starts to look for peers. Only with `relay` do they announce transactions and answer requests for one.
+    /// Starts to look for peers. Peers announce and send transactions only if `relay` is true.
     /// The call blocks while it reads the address manager's file.
     pub(super) fn new(options: &FetchOptions, needed: RequiredData, relay: bool) -> Self {
         let (sender, events) = channel(EVENT_QUEUE);
@@ -67,13 +67,13 @@ impl FetchPeers {
         }
     }
 
-    /// Waits for the next event, and dials peers meanwhile.
+    /// Waits for the next event until `deadline`, and dials peers meanwhile.
     pub(super) async fn next(&mut self, deadline: Instant) -> Result<PeerEvent, NoEvent> {
         loop {
             for command in self.peers.poll() {
                 match command {
                     PeerCommand::Forget(id) => self.disconnected.push_back(id),
-                    // The pool checks tips only for a task that reports its own.
+                    // The pool checks its peers' tips only if the task reports its own tip, which a request does not.
                     PeerCommand::CheckTip(_) => {}
                 }
             }

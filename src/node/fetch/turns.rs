@@ -1,5 +1,5 @@
-//! Decides which peer is asked for a block, and when. It is a state machine: connections and the time go in, requests come
-//! out.
+//! Decides which peer is asked for a block, and when. This is a state machine: connections and the time go in, and
+//! requests come out.
 
 use crate::primitives::PeerId;
 use std::collections::{BTreeMap, VecDeque};
@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 /// Decides which peer is asked for a block, and when.
 ///
-/// The peers take turns. If a peer has not sent the block after `patience`, the next one is asked too, and the first keeps
-/// its time to deliver. So a silent peer delays the block only by `patience`, and about `delivery / patience` peers at most
-/// send it at once, each up to 4 MB.
+/// The peers take turns. If a peer has not sent the block after `patience`, the next peer is asked too, and the first
+/// peer keeps its time to deliver. So a silent peer delays the block only by `patience`. At most about
+/// `delivery / patience` peers send the block at once, each up to 4 MB.
 #[derive(Debug)]
 pub(super) struct Turns {
     delivery: Duration,
@@ -24,7 +24,8 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// Starts without peers. Each peer has the time `delivery` to send the block. After `patience` another is asked too.
+    /// Starts without peers. Each peer has the time `delivery` to send the block. After `patience`, another peer is asked
+    /// too.
     pub(super) fn new(delivery: Duration, patience: Duration, now: Instant) -> Self {
         Self { delivery, patience, asked: BTreeMap::new(), idle: VecDeque::new(), next_turn: now }
     }
@@ -61,7 +62,8 @@ impl Turns {
         self.asked.extract_if(.., |_, deadline| *deadline <= now).map(|(id, _)| id).collect()
     }
 
-    /// Returns the time by which [`ask`](Self::ask) or [`take_late`](Self::take_late) has something to return.
+    /// Returns when [`ask`](Self::ask) or [`take_late`](Self::take_late) may next have something to return. Without peers,
+    /// this is `now` plus the time to deliver.
     pub(super) fn wake_at(&self, now: Instant) -> Instant {
         let first_deadline = self.asked.values().min().copied();
         let next_turn = (!self.idle.is_empty()).then_some(self.next_turn);

@@ -16,16 +16,16 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// The peers' answers to a request for a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TxAnswer {
-    /// A peer sent it.
+    /// A peer sent the transaction.
     Found {
         /// The transaction, whose txid is the requested one.
         transaction: Transaction,
         /// The address of the peer that sent it.
         peer: String,
     },
-    /// No peer sent it, and at least one answered that it does not have it.
+    /// No peer sent the transaction, and at least one peer answered that it does not have it.
     NotFound {
-        /// The addresses of the peers that do not have it.
+        /// The addresses of the peers that do not have the transaction.
         without: Vec<String>,
         /// The addresses of the peers that did not answer.
         silent: Vec<String>,
@@ -40,10 +40,10 @@ pub(crate) enum TxAnswer {
 /// Requests a transaction from several peers at once.
 ///
 /// Bitcoin Core serves the transactions of its memory pool and of its newest block (`FindTxForGetData`), but only to peers
-/// that want transactions announced. So this request claims to want that, and ignores the announcements.
+/// that want transactions announced. So this request sets `relay` in its `version`, and ignores the announcements.
 ///
 /// # Errors
-/// No peer could be connected to in time.
+/// No peer could be connected to in time, or each disconnected without an answer.
 pub(crate) async fn fetch_tx(options: FetchOptions, txid: Txid) -> Result<TxAnswer, FetchError> {
     let end = Instant::now() + options.timeout.unwrap_or(ANSWER_TIMEOUT);
     // A pruned node has a memory pool too.
@@ -57,7 +57,7 @@ pub(crate) async fn fetch_tx(options: FetchOptions, txid: Txid) -> Result<TxAnsw
 struct TxFetch {
     peers: FetchPeers,
     txid: Txid,
-    /// The peers that were asked. One that disconnected without an answer is removed.
+    /// The peers that were asked, without those that disconnected before they answered.
     asked: BTreeMap<PeerId, TxRequest>,
 }
 
@@ -69,7 +69,8 @@ struct TxRequest {
 }
 
 impl TxFetch {
-    /// Asks peers until one sends the transaction, all have answered that they do not have it, or the time is over.
+    /// Asks peers until one sends the transaction, enough have answered that they do not have it, no peer is left, or `end`
+    /// has passed. Returns the answer only if a peer sent the transaction.
     async fn run(&mut self, end: Instant) -> Option<TxAnswer> {
         while !self.is_answered() {
             match self.peers.next(end).await {
@@ -104,8 +105,8 @@ impl TxFetch {
         self.asked.remove(&id);
     }
 
-    /// Removes a peer that disconnected without an answer. It is not listed as silent: if nobody answers, the error says
-    /// why it disconnected.
+    /// Removes a peer that disconnected without an answer, so that it is not listed as silent. If no peer is left, the
+    /// error says why each one disconnected.
     fn on_disconnected(&mut self, id: PeerId) {
         self.asked.retain(|peer, request| *peer != id || request.not_found);
     }
@@ -118,7 +119,8 @@ impl TxFetch {
         }
     }
 
-    /// Returns whether as many peers as wanted, or all that can be had, have answered that they lack the transaction.
+    /// Returns whether as many peers as wanted, or all that could be reached, have answered that they do not have the
+    /// transaction.
     fn is_answered(&self) -> bool {
         let without = self.asked.values().filter(|request| request.not_found).count();
         let is_open =

@@ -1,4 +1,4 @@
-//! Answers peers that ask for addresses: for about a day, all of them get the same part of the address manager.
+//! Answers `getaddr`: for about a day, all peers get the same part of the address manager.
 
 use crate::net::PeerInfo;
 use crate::net::addrman::{self, AddrInfo, AddrMan, Scope};
@@ -14,14 +14,14 @@ const MAX_PERCENT: usize = 23;
 /// `CConnman::GetAddresses`.
 const LIFETIME: (u64, u64) = (21 * 3600, 27 * 3600);
 
-/// How many seconds an empty answer is kept. This is short, since a new folder has its first addresses soon.
+/// How many seconds an empty answer is kept. This is short, since a new address manager has its first addresses soon.
 const EMPTY_LIFETIME: u64 = 600;
 
-/// Addresses are sent as last seen at least this many seconds ago.
+/// Each address is sent with a last-seen time at least this many seconds in the past.
 ///
 /// # Security
-/// The address manager sets times from gossip back by two hours. So only an address that we are connected to can have a
-/// later time, which would reveal the connection.
+/// The address manager sets times from gossip back by two hours. So only an address to which we have been connected can
+/// have a time within the last two hours, which would reveal the connection.
 const SHOWN_AGE: u64 = 2 * 3600;
 
 /// The answer that all peers get until it expires.
@@ -32,14 +32,14 @@ const SHOWN_AGE: u64 = 2 * 3600;
 #[derive(Debug, Default)]
 pub(super) struct AddressCache {
     chosen: Vec<AddrInfo>,
-    /// In Unix seconds.
+    /// When the answer expires, in Unix seconds.
     expires: u64,
 }
 
 impl AddressCache {
     /// Returns whether the answer has expired.
     pub(super) fn is_stale(&self, now: u64) -> bool {
-        // If the clock has been set back since, the answer would otherwise be kept far too long.
+        // If the clock has been set back since the answer was made, it would otherwise be kept far too long.
         now >= self.expires || self.expires - now > LIFETIME.1
     }
 
@@ -54,7 +54,7 @@ impl AddressCache {
         self.expires = now + lifetime;
     }
 
-    /// Returns the message for a peer; `None` if there is no address for it.
+    /// Returns the message for a peer; `None` if it would have no addresses. `addr` carries only IP addresses.
     pub(super) fn message(&self, peer: &PeerInfo, now: u64) -> Option<Message> {
         let time = |info: &AddrInfo| {
             let shown = info.last_seen.min(now.saturating_sub(SHOWN_AGE));
@@ -81,7 +81,8 @@ impl AddressCache {
 
 /// Returns some addresses that are worth dialling, in random order.
 ///
-/// Source: Bitcoin Core `AddrManImpl::GetAddr_`. As there, the limit is a part of all addresses, including terrible ones.
+/// Source: Bitcoin Core `AddrManImpl::GetAddr_`, where the limit is a percentage of all addresses too, including
+/// terrible ones.
 fn choose(addrman: &AddrMan, now: u64, rng: &mut impl Rng) -> Vec<AddrInfo> {
     let mut all: Vec<AddrInfo> = addrman.iter().copied().collect();
     let limit = MAX_ADDRS.min(all.len() * MAX_PERCENT / 100);
@@ -91,8 +92,8 @@ fn choose(addrman: &AddrMan, now: u64, rng: &mut impl Rng) -> Vec<AddrInfo> {
     all
 }
 
-/// Reads the address manager of a folder; `None` if there is none that can be read. Blocks on the file system.
+/// Reads the address manager of a folder; `None` if there is no file, or it cannot be read. Blocks on the file system.
 pub(super) fn read(folder: &Path, magic: [u8; 4], scope: Scope) -> Option<AddrMan> {
-    // The process that holds the folder's lock reports a damaged file.
+    // No error is logged here: the process that holds the folder's lock reports a damaged file.
     addrman::load(folder, magic, scope).ok().flatten()
 }

@@ -10,14 +10,15 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 /// outbound connections.
 pub(super) const MAX_CONNECTIONS: usize = 114;
 
-/// The greatest number of connections from one [`Origin`]: a quarter of all. Several nodes can share one, as behind Tor.
+/// The greatest number of connections from one [`Origin`]: a quarter of all. Several nodes can share an origin, as
+/// behind a Tor exit.
 pub(super) const MAX_PER_ORIGIN: usize = MAX_CONNECTIONS / 4;
 
 /// The greatest number of connections from one network group: half of all.
 pub(super) const MAX_PER_GROUP: usize = MAX_CONNECTIONS / 2;
 
-/// Where a connection comes from: an IPv4 address, or the first 64 bits of an IPv6 address. Whoever has one IPv6 address
-/// has all others with the same 64 bits.
+/// Where a connection comes from: an IPv4 address, or the first 64 bits of an IPv6 address. The owner of an IPv6
+/// address usually controls all addresses with the same first 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Origin(IpAddr);
 
@@ -31,7 +32,8 @@ impl Origin {
     }
 }
 
-/// An inbound connection, which may have to give way to a new one. Source: Bitcoin Core `NodeEvictionCandidate`.
+/// An inbound connection that may be disconnected to make room for a new one. Source: Bitcoin Core
+/// `NodeEvictionCandidate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EvictionCandidate {
     /// Later connections have greater numbers.
@@ -43,7 +45,7 @@ pub(super) struct EvictionCandidate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InboundAdmission {
     Accept,
-    /// Accept it, and disconnect this peer instead.
+    /// Accept the new connection, and disconnect this peer to make room.
     Replace(PeerId),
     Refuse,
 }
@@ -51,9 +53,10 @@ pub(super) enum InboundAdmission {
 /// Decides what to do with a new connection.
 ///
 /// # Security
-/// An attacker with many addresses could use up all connections. So once there are [`MAX_CONNECTIONS`], a new one replaces
-/// the youngest connection of the largest network group, unless its own group would become as large. Bitcoin Core's
-/// `SelectNodeToEvict` chooses the same way, after it has protected peers by properties that a header node cannot measure.
+/// An attacker with many addresses could use up all connections. So once there are [`MAX_CONNECTIONS`], a new
+/// connection replaces the youngest connection of the largest network group. It is refused if its own group would then
+/// be as large as the largest group is now. Bitcoin Core's `SelectNodeToEvict` chooses the same way, but first
+/// protects peers by properties that a light client cannot measure.
 pub(super) fn decide(candidates: &[EvictionCandidate], newcomer: IpAddr) -> InboundAdmission {
     let group = group_of(newcomer);
     let origin = Origin::of(newcomer);
@@ -143,14 +146,14 @@ mod tests {
             of_group.map(|candidate| candidate.peer).max().unwrap()
         };
         let InboundAdmission::Replace(evicted) = decide(&full, ip(7, 7)) else {
-            panic!("it is let in")
+            panic!("a newcomer from a third group must be accepted")
         };
         assert!(evicted == youngest(0) || evicted == youngest(1));
         assert_eq!(decide(&full, ip(0, 250)), InboundAdmission::Refuse, "its own group is full");
     }
 
     #[test]
-    fn among_equals_nobody_is_replaced() {
+    fn if_all_groups_are_equally_large_nobody_is_replaced() {
         let all = fill((0..MAX_CONNECTIONS).map(|n| ip(u8::try_from(n).unwrap(), 1)));
         assert_eq!(all.len(), MAX_CONNECTIONS);
         assert_eq!(decide(&all, ip(250, 1)), InboundAdmission::Refuse);
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_places_of_a_crowd_go_to_newcomers_until_all_groups_are_as_large() {
+    fn newcomers_from_small_groups_take_the_places_of_large_groups() {
         let crowd =
             (0..200_u32).map(|n| ip(u8::try_from(n % 3).unwrap(), u8::try_from(n).unwrap()));
         let newcomers = (0..60_u8).map(|n| ip(100 + n, 1));

@@ -7,7 +7,7 @@ use crate::wire::{
     GetHeaders, HeadersMessage, MAX_HEADERS, Message, encode_frame, encode_headers_frame,
 };
 
-/// How often an answer is tried, if the chain changes between the search for the fork and the reading of the headers.
+/// How often an answer is tried if the chain changes between the search for the fork and the reading of the headers.
 const ATTEMPTS: u32 = 3;
 
 /// An answer to `getheaders`.
@@ -17,11 +17,12 @@ pub(super) struct PeerAnswer {
     pub(super) frame: Vec<u8>,
     /// The height up to which the peer has our chain once it has read the message; `None` if that is not known.
     pub(super) up_to: Option<u32>,
-    /// The last header, if the message is full and more headers follow, so that the peer will ask for those.
+    /// The hash of the last header if the message is full and the chain goes on: the peer will then ask for the headers
+    /// after it. Otherwise `None`.
     pub(super) continues_after: Option<BlockHash>,
 }
 
-/// Returns the answer of Bitcoin Core to a request for headers; `None` if it would not answer.
+/// Returns the answer that Bitcoin Core would give to a request for headers; `None` if Core would not answer.
 ///
 /// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage`, `NetMsgType::GETHEADERS`. The headers start after the
 /// first hash of the locator that is on the chain, or after genesis, and end with the stop hash. An empty locator asks for
@@ -51,7 +52,7 @@ pub(super) fn answer(
     for _ in 0..ATTEMPTS {
         let (fork, hash) = find_fork(store, &request.locator)?;
         let found = store.header_entries(fork, limit, &request.stop)?;
-        // Otherwise, the chain was reorganised after the fork was found.
+        // If the headers do not follow the fork, the chain was reorganised after the fork was found: try again.
         if let Some(entries) = found.filter(|found| hash.is_none_or(|hash| hash == found.parent)) {
             let HeaderEntries { last, at_tip, bytes, .. } = entries;
             let is_full = last.height - fork == limit;

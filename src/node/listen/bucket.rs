@@ -1,8 +1,9 @@
-//! A token bucket, which bounds how much a peer may ask for.
+//! A token bucket, which bounds how often peers may send requests.
 
 use std::time::Duration;
 
-/// A token bucket. It may be overdrawn by one message, and further messages then wait until it is not overdrawn any more.
+/// A token bucket. One message may take its level below zero (overdraw it). Further messages then wait until the level
+/// is back at zero.
 #[derive(Clone, Debug)]
 pub(super) struct TokenBucket {
     capacity: f64,
@@ -32,7 +33,7 @@ impl TokenBucket {
         self.level + passed * self.rate >= self.capacity
     }
 
-    /// Returns when the bucket will not be overdrawn any more; `None` if it is not overdrawn.
+    /// Returns when the level will be back at zero; `None` if the last [`take`](Self::take) did not overdraw the bucket.
     pub(super) fn ready_at(&self) -> Option<Duration> {
         let missing = -self.level;
         (missing > 0.0).then(|| self.at + Duration::from_secs_f64(missing / self.rate))
@@ -48,7 +49,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn what_is_overdrawn_has_to_flow_back_first() {
+    fn an_overdrawn_bucket_is_ready_once_its_level_is_back_at_zero() {
         let mut bucket = TokenBucket::full(3.0, 2.0, SECOND);
         (0..3).for_each(|_| bucket.take(1.0, SECOND));
         assert_eq!(bucket.ready_at(), None);

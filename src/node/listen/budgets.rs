@@ -1,4 +1,4 @@
-//! Bounds how much each address may ask for, by token buckets that outlive connections.
+//! Bounds how often each address may send requests, with token buckets that outlive connections.
 
 use super::admission::Origin;
 use super::bucket::TokenBucket;
@@ -8,25 +8,25 @@ use std::time::Duration;
 /// How many `getheaders` an address may send at once: as many as ten downloads of 4,000,000 headers need.
 const BURST: f64 = 20_000.0;
 
-/// How many `getheaders` an address may send each second after that. An answer costs half a millisecond, so this is a tenth
-/// of a core.
+/// How many `getheaders` an address may send each second after the burst. An answer costs half a millisecond, so this
+/// is a tenth of a core.
 const PER_SECOND: f64 = 200.0;
 
-/// How many addresses are remembered. Those whose buckets are full again are forgotten first. An attacker with more
+/// How many addresses are remembered. Addresses whose buckets are full again are forgotten first. An attacker with more
 /// addresses than this is not slowed down, but still has no more connections than `admission` allows.
 const MAX_REMEMBERED: usize = 4096;
 
 /// The buckets of all addresses that have sent messages lately.
 ///
 /// # Security
-/// If each connection had a bucket of its own, a peer that connects again, or several times, would get a full one.
+/// If each connection had a bucket of its own, a peer could get a full bucket by connecting again.
 #[derive(Debug, Default)]
 pub(super) struct Budgets(BTreeMap<Origin, TokenBucket>);
 
 impl Budgets {
-    /// Charges an address for a message. Returns when its next message may be read; `None` if that is now.
+    /// Charges an address for a message. Returns when the address's next message may be read; `None` means at once.
     ///
-    /// The cost is measured in `getheaders`. Times count from any fixed moment.
+    /// A `getheaders` costs 1. Times count from any fixed moment.
     pub(super) fn charge(&mut self, origin: Origin, cost: f64, now: Duration) -> Option<Duration> {
         if !self.0.contains_key(&origin) {
             self.make_room(now);
@@ -43,7 +43,7 @@ impl Budgets {
         }
         self.0.retain(|_, bucket| !bucket.is_full(now));
         if self.0.len() >= MAX_REMEMBERED {
-            // All addresses get full buckets, which makes room for as many others.
+            // All buckets are forgotten. Each address starts again with a full bucket.
             self.0.clear();
         }
     }
@@ -72,7 +72,11 @@ mod tests {
         }
         assert_eq!(asked, BURST);
         let next = Duration::from_secs_f64(1.0 / PER_SECOND);
-        assert_eq!(budgets.charge(origin(1), 0.0, NOW), Some(NOW + next), "whoever asks again");
+        assert_eq!(
+            budgets.charge(origin(1), 0.0, NOW),
+            Some(NOW + next),
+            "the bucket is overdrawn"
+        );
         assert_eq!(budgets.charge(origin(2), 1.0, NOW), None, "another address");
         assert_eq!(budgets.charge(origin(1), 1.0, NOW + 3 * next), None);
     }

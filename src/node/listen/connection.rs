@@ -22,17 +22,18 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
-/// How many answers of up to 162 kB may wait for a peer to read. While one is sent, the next is read from the store.
+/// How many answers, of up to 162 kB each, may be unsent for one peer. While one answer is sent, the next is read from
+/// the store.
 const ANSWERS_IN_FLIGHT: usize = 2;
 
-/// What all connections share.
+/// The options, the store and the limits that all connections share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) options: ListenOptions,
     pub(super) store: Arc<SledStore>,
-    /// The one permit to read the store. Peers take turns, and a flood of requests costs at most one core.
+    /// The only permit to read the store. Peers take turns, and a flood of requests costs at most one core.
     pub(super) reading: Arc<Semaphore>,
-    /// The permits to read answers ahead of their requests.
+    /// The permits to read answers before they are requested.
     pub(super) ahead: Arc<Semaphore>,
     pub(super) addresses: Mutex<AddressCache>,
     pub(super) budgets: StdMutex<Budgets>,
@@ -42,7 +43,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Charges an address for a message. Returns when its next message may be read; `None` if that is now.
+    /// Charges an address for a message. Returns when the address's next message may be read; `None` means at once.
     fn charge(&self, origin: Origin, message: &Message) -> Option<Instant> {
         let (cost, now) = (cost(message), self.started.elapsed());
         // No panic can leave the buckets half changed.
@@ -50,7 +51,8 @@ impl Shared {
         budgets.charge(origin, cost, now).map(|at| self.started + at)
     }
 
-    /// Logs that the store cannot be read, only once: peers that connect again would fill the log.
+    /// Logs that the store cannot be read. Only the first failure is logged, or peers that connect again would fill the
+    /// log.
     fn log_unreadable(&self, error: &StoreError) {
         if !self.warned.swap(true, Ordering::Relaxed) {
             warn!("cannot serve headers: {error}");
@@ -76,7 +78,7 @@ struct ServedPeer {
     answer_permits: Arc<Semaphore>,
     /// The permit for the next answer. Without it, no message is read.
     answer_permit: Option<OwnedSemaphorePermit>,
-    /// When the next message may be read. Until then TCP slows the peer down.
+    /// When the next message may be read; `None` means at once. Until then, TCP's flow control slows the peer down.
     ready_at: Option<Instant>,
     /// The answer to the request that the peer will probably send next.
     ahead: Option<ReadAhead>,
@@ -113,7 +115,7 @@ impl InboundConnection {
 }
 
 impl ServedPeer {
-    /// Waits for the next event, and handles it. No message is lost if another event comes first.
+    /// Waits for the next message, tip or expiry, and handles it. No message is lost if another event comes first.
     async fn step(&mut self) -> Result<(), Ended> {
         let Self {
             connection: InboundConnection { events, tips, .. },
@@ -216,7 +218,7 @@ impl ServedPeer {
         self.connection.handle.try_send_encoded(message).map_err(|_| Ended)?;
         self.ahead =
             continues_after.filter(|_| may_continue).and_then(|hash| read_ahead(shared, hash));
-        // This only records which headers the peer has: there is nothing to send.
+        // The state machine only records which headers the peer has, and returns nothing to send.
         up_to.map(|up_to| self.peer.handle(PeerInput::Answered { up_to }));
         Ok(())
     }
@@ -254,7 +256,8 @@ fn start_reading(
     })
 }
 
-/// Begins to read the answer to the next request of a peer that downloads, unless the store is being read for another peer.
+/// Begins to read the answer to the next request of a peer that downloads, unless the store is being read for another
+/// peer or too many answers wait for their requests.
 fn read_ahead(shared: &Arc<Shared>, after: BlockHash) -> Option<ReadAhead> {
     let ahead_permit = Arc::clone(&shared.ahead).try_acquire_owned().ok()?;
     let permit = Arc::clone(&shared.reading).try_acquire_owned().ok()?;

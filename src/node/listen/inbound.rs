@@ -25,20 +25,20 @@ struct InboundTable {
     /// The bytes of connections that are over.
     ended_traffic: Traffic,
     services: ServiceFlags,
-    /// Whether no connection is accepted.
+    /// Whether the network is switched off, so that no connection is accepted.
     is_paused: bool,
 }
 
 #[derive(Debug)]
 struct InboundEntry {
     remote: SocketAddr,
-    /// When it was accepted, in Unix seconds.
+    /// When the connection was accepted, in Unix seconds.
     since: u64,
     /// `None` until the connection's task has started.
     handle: Option<Arc<PeerHandle>>,
     info: Option<Arc<PeerInfo>>,
     rtt: Option<Rtt>,
-    /// Whether it was disconnected, to make room or because the network was switched off.
+    /// Whether we have disconnected the peer, to make room or because the network was switched off.
     evicted: bool,
 }
 
@@ -67,7 +67,7 @@ impl InboundPeers {
         sum
     }
 
-    /// Disconnects a peer. Returns whether there was one.
+    /// Disconnects a peer. Returns whether such a peer was connected.
     pub(crate) fn disconnect(&self, choice: &PeerChoice) -> bool {
         let table = self.table();
         let chosen = table.entries.iter().find(|(peer, entry)| match choice {
@@ -102,7 +102,8 @@ impl InboundPeers {
         self.table().services = services;
     }
 
-    /// Decides whether to accept a new connection, and adds it to the list if so.
+    /// Decides whether to accept a new connection, and adds it to the list if so. `now` is in Unix seconds. Returns `None`
+    /// if the connection is refused.
     pub(super) fn admit(&self, remote: SocketAddr, now: u64) -> Option<AdmittedPeer> {
         let mut table = self.table();
         if table.is_paused {
@@ -172,7 +173,7 @@ impl InboundEntry {
     }
 }
 
-/// A connection in the list. It is removed when this is dropped.
+/// A connection in the list. When this value is dropped, the connection is removed from the list.
 #[derive(Debug)]
 pub(super) struct AdmittedPeer {
     pub(super) peer: PeerId,
@@ -180,7 +181,7 @@ pub(super) struct AdmittedPeer {
 }
 
 impl AdmittedPeer {
-    /// Records the handle of the connection's task, which has started.
+    /// Records the handle of the connection, whose task has started. Disconnects the peer if it was evicted before.
     pub(super) fn record_handle(&self, handle: &Arc<PeerHandle>) {
         self.change(|entry| {
             entry.handle = Some(Arc::clone(handle));

@@ -62,7 +62,8 @@ impl PeerListener {
         self.address
     }
 
-    /// Serves peers from the stored chain until `stop` becomes true. When it returns, it does not use the store any more.
+    /// Serves peers from the stored chain until `stop` becomes true. Once this returns, the listener no longer uses the
+    /// store.
     ///
     /// New tips are announced while `live` says that the sync follows the chain.
     ///
@@ -100,7 +101,7 @@ impl PeerListener {
             never = server.accept_all(&socket, &mut tasks) => match never {},
         }
         tasks.shutdown().await;
-        // A read on another thread may still use the store. It keeps the permit until it ends.
+        // A read on another thread may still use the store. Such a read keeps the permit until it ends.
         drop(reading.acquire().await);
         Ok(())
     }
@@ -139,8 +140,8 @@ impl HeaderListener {
             debug!("no room for a connection from {remote}");
             return;
         };
-        // Small messages do not wait for the acknowledgement of earlier ones. If the option cannot be set, they are only
-        // slower.
+        // With this option, small messages do not wait for the acknowledgement of earlier messages. If it cannot be set,
+        // they are only slower.
         stream.set_nodelay(true).ok();
         let (shared, tips) = (Arc::clone(&self.shared), self.tips.clone());
         tasks.spawn(async move {
@@ -158,7 +159,7 @@ impl HeaderListener {
     }
 }
 
-/// Returns the height of the stored chain; `None` if the program is ending.
+/// Returns the height of the stored tip; `None` if the program is ending.
 async fn tip_height(shared: Arc<Shared>) -> Option<u32> {
     // Reading the tip blocks while headers are stored.
     let permit = Arc::clone(&shared.reading).acquire_owned().await.ok()?;
@@ -172,7 +173,7 @@ async fn tip_height(shared: Arc<Shared>) -> Option<u32> {
     read.await.ok()
 }
 
-/// Returns the settings of a connection. `height` is that of the stored chain, for our `version`.
+/// Returns the settings of a connection. Our `version` states `height`, the height of the stored tip.
 fn config(options: &ListenOptions, height: u32) -> Config {
     Config {
         services: options.services,

@@ -9,28 +9,30 @@ use std::collections::VecDeque;
 /// Source: Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`.
 pub(super) const MAX_BLOCKS_TO_ANNOUNCE: usize = 8;
 
-/// How many headers at the chain's end are compared to find the fork of a reorganisation. A deeper reorganisation is
-/// announced by `inv`, as to peers that have nothing of the chain.
+/// How many headers at the chain's end are compared to find the fork of a reorganisation. After a deeper
+/// reorganisation, peers count as having only genesis, and the tip is announced by `inv`.
 pub(super) const COMPARED: u32 = 144;
 
-/// How many forks are remembered with a tip, its own included, for peers that missed earlier tips.
+/// How many of the latest forks each tip carries, including its own, for peers' tasks that missed earlier tips.
 const REMEMBERED: usize = 16;
 
 /// A new tip of the stored chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NewTip {
-    /// The tips are numbered, since a peer's task takes only the last one and may miss others.
+    /// The tip's number, counted from 1. A peer's task takes only the latest tip, and sees by the number which it missed.
     pub(super) number: u64,
     /// The tip.
     pub(super) point: ChainPoint,
-    /// The last headers of the chain with their hashes, the tip at the end.
+    /// The last headers of the chain, up to [`MAX_BLOCKS_TO_ANNOUNCE`], with their hashes. The tip is at the end.
     headers: Vec<(BlockHash, Header)>,
-    /// For each of the last tips, this one at the end: the height up to which the chain is the same as with the tip before.
+    /// For each of the latest tips, with this tip at the end: the height of the last header that its chain shares with the
+    /// chain of the previous tip.
     forks: VecDeque<u32>,
 }
 
 impl NewTip {
-    /// Returns the height up to which the chain is the same as with tip number `since`, if that is still known.
+    /// Returns the height of the last header that this chain shares with the chain of tip number `since`; `None` if that
+    /// tip is too old or later than this one.
     pub(super) fn shared_with(&self, since: u64) -> Option<u32> {
         let missed = usize::try_from(self.number.checked_sub(since)?).ok()?;
         let first = self.forks.len().checked_sub(missed)?;
@@ -97,7 +99,8 @@ impl TipHistory {
         })
     }
 
-    /// Returns the height of the last header that the chain had before and has now; 0 if none is among those compared.
+    /// Returns the height of the last header that the previous chain and this one share; 0 if none of the compared headers
+    /// is shared.
     fn fork_height(&self, end: &StoredRun) -> u32 {
         let now = |height: u32| {
             let at = usize::try_from(height.checked_sub(end.first_height)?).ok()?;
@@ -116,7 +119,7 @@ mod tests {
     use crate::primitives::{BlockHash, Header, Network, Work};
     use crate::store::StoredRun;
 
-    /// Headers on top of a chain of them; no rule is checked here.
+    /// Returns these headers with `count` more on top, which need not be valid. Another `salt` gives other headers.
     pub(super) fn grow(chain: &[Header], count: usize, salt: u32) -> Vec<Header> {
         let mut chain = chain.to_vec();
         for _ in 0..count {
@@ -135,12 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tip_knows_since_when_the_chain_is_the_same() {
+    fn a_tip_knows_which_height_its_chain_shares_with_each_earlier_tip() {
         let mut history = TipHistory::default();
         let chain = grow(&[params(Network::Regtest).genesis], 20, 1);
         let first = advance(&mut history, &chain).unwrap();
         assert_eq!((first.number, first.point.height, first.shared_with(1)), (1, 20, Some(20)));
-        assert_eq!(first.shared_with(0), Some(0), "nobody was told anything before");
+        assert_eq!(first.shared_with(0), Some(0), "before the first tip, only genesis is shared");
         assert_eq!(advance(&mut history, &chain), None, "the same tip");
         let longer = grow(&chain, 3, 1);
         assert_eq!(advance(&mut history, &longer).unwrap().shared_with(1), Some(20));
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_long_ago_is_forgotten() {
+    fn forks_before_the_last_sixteen_are_forgotten() {
         let mut history = TipHistory::default();
         let mut chain = vec![params(Network::Regtest).genesis];
         for _ in 0..=REMEMBERED {

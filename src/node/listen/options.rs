@@ -25,7 +25,7 @@ pub(crate) struct ListenOptions {
     pub min_chain_work: Work,
     /// The folder of the address manager whose addresses are sent to peers that ask; `None` to send none.
     pub addrman_folder: Option<PathBuf>,
-    /// The nonces of all our connections, by which we recognise ourselves.
+    /// The `version` nonces of all our connections, by which we recognise a connection to ourselves.
     pub own_nonces: OwnNonces,
     /// The deadlines of a connection.
     pub timers: Timers,

@@ -1,5 +1,5 @@
-//! Decides how to answer a peer that connected to us. It is a state machine: messages and new tips go in, decisions come
-//! out. The handshake, pings and deadlines are those of every connection (`net/conn`).
+//! Decides how to answer a peer that connected to us. This is a state machine: messages and new tips go in, decisions
+//! come out. `net/conn` does the handshake, the pings and the deadlines, as for every connection.
 //!
 //! Source: Bitcoin Core `PeerManagerImpl::ProcessMessage` and `SendMessages` in `net_processing.cpp`.
 
@@ -8,12 +8,12 @@ use crate::net::PeerInfo;
 use crate::primitives::{BlockHash, Hash256};
 use crate::wire::{Command, GetHeaders, HeadersMessage, Inventory, InventoryKind, Message};
 
-/// The cost of any message but `getheaders`, which costs 1. Such a message is decoded, and its answer is no longer than the
-/// message itself, except that of `getaddr`, which is answered once.
+/// The cost of any message other than `getheaders`, which costs 1. Other messages are cheap: they are only decoded, and
+/// their answers are no longer than the messages. `getaddr` has a longer answer, but is answered only once.
 const OTHER_COST: f64 = 0.05;
 
-/// The requests for services that we do not offer. A peer that sends one is disconnected, as a Bitcoin Core without
-/// `NODE_BLOOM` and `NODE_COMPACT_FILTERS` does. Other messages that need no answer are ignored.
+/// The requests for services that we do not offer. A peer that sends one of these is disconnected, as by a Bitcoin Core
+/// node without `NODE_BLOOM` and `NODE_COMPACT_FILTERS`.
 const NOT_OFFERED: [Command; 7] = [
     Command::new("mempool"),
     Command::new("filterload"),
@@ -24,7 +24,7 @@ const NOT_OFFERED: [Command; 7] = [
     Command::new("getcfcheckpt"),
 ];
 
-/// An event.
+/// An event that concerns a peer.
 #[derive(Debug)]
 pub(super) enum PeerInput<'a> {
     /// The peer sent a message.
@@ -35,7 +35,7 @@ pub(super) enum PeerInput<'a> {
     NewTip(&'a NewTip),
 }
 
-/// A decision.
+/// What to do for a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PeerOutput {
     /// Send a message.
@@ -51,15 +51,15 @@ pub(super) enum PeerOutput {
 /// Why a peer is disconnected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ProtocolViolation {
-    /// It asked for a service that we do not offer.
-    #[error("{0} asks for what we do not offer")]
+    /// The peer asked for a service that we do not offer.
+    #[error("sent {0}, which asks for a service that we do not offer")]
     NotOffered(Command),
-    /// It sent or announced a transaction, although our `version` says that we want none.
-    #[error("{0} brings a transaction, which we asked it not to")]
+    /// The peer sent or announced a transaction, although our `version` says that we want none.
+    #[error("sent or announced a transaction in {0}, although we want none")]
     Transaction(Command),
 }
 
-/// Returns the cost of a message for its sender, measured in `getheaders`.
+/// Returns the cost of a message for its sender's [`Budgets`](super::budgets::Budgets).
 pub(super) fn cost(message: &Message) -> f64 {
     if matches!(message, Message::GetHeaders(_)) { 1.0 } else { OTHER_COST }
 }
@@ -67,14 +67,14 @@ pub(super) fn cost(message: &Message) -> f64 {
 /// The state of one peer.
 #[derive(Clone, Debug)]
 pub(super) struct InboundPeer {
-    /// Whether it sent `sendheaders` (BIP130).
+    /// Whether the peer sent `sendheaders` (BIP130).
     prefers_headers: bool,
     has_asked_for_addresses: bool,
-    /// The height up to which it has our chain, as far as we know.
+    /// The height up to which the peer has our chain, as far as we know; `None` if we know nothing.
     ///
     /// Source: Bitcoin Core `PeerHasHeader`, with `pindexBestKnownBlock` and `pindexBestHeaderSent`.
     has_up_to: Option<u32>,
-    /// The last block that it announced.
+    /// The last block that the peer announced.
     announced: Option<BlockHash>,
     /// The number of the last tip that was handled.
     tip_number: u64,
@@ -94,8 +94,8 @@ impl InboundPeer {
 
     /// Returns the announcement of our tip to a peer that is behind.
     ///
-    /// Bitcoin Core announces nothing here. But a Bitcoin Core that connects to us requests headers only from peers that
-    /// offer blocks, or that announce a block which it does not know.
+    /// Bitcoin Core announces nothing at this point. We do, since a Bitcoin Core node that connects to us requests headers
+    /// only from peers that offer blocks, or that announce a block that the node does not know.
     pub(super) fn first_announcement(
         &self,
         info: &PeerInfo,
@@ -132,8 +132,8 @@ impl InboundPeer {
                 self.announced = last.or(self.announced);
                 None
             }
-            // Bitcoin Core sends `notfound` only for transactions. Here a client that asks for a block gets it too: the
-            // user can make our `version` claim services that we do not have.
+            // Bitcoin Core sends `notfound` only for transactions. We send it for blocks too, since peers may ask us for
+            // blocks: the user can make our `version` claim services that we do not have.
             Message::GetData(list) if list.is_empty() => None,
             Message::GetData(list) => Some(PeerOutput::Send(Message::NotFound(list))),
             Message::Tx(_) => Some(PeerOutput::Disconnect(ProtocolViolation::Transaction(command))),
@@ -144,7 +144,7 @@ impl InboundPeer {
         }
     }
 
-    /// Answers only once: addresses cost traffic, and a peer that asks often could learn when each of them changes.
+    /// Answers only once: addresses cost traffic, and a peer that asks often could learn when each address changes.
     fn on_getaddr(&mut self) -> Option<PeerOutput> {
         let first = !self.has_asked_for_addresses;
         self.has_asked_for_addresses = true;

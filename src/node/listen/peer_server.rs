@@ -45,7 +45,7 @@ impl PeerServer {
         Ok(Self { address, stop, thread })
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that the listener listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

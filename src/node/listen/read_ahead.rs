@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// How many answers may wait for their requests, for all peers together: 2.6 MB.
 pub(super) const MAX_AHEAD: usize = 16;
 
-/// How long an answer waits for its request. A peer that downloads sends it sooner.
+/// How long an answer waits for its request. A peer that downloads sends its next request sooner.
 const LIFETIME: Duration = Duration::from_secs(2);
 
 /// An answer that is being read; it is `None` if Bitcoin Core would not answer.

@@ -5,7 +5,7 @@ use crate::primitives::PeerId;
 /// The state of one peer's announcement of one transaction; the names are Bitcoin Core's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AnnouncementState {
-    /// The peer has not been asked.
+    /// The peer has not been asked for the transaction.
     Candidate,
     /// The peer has been asked and still has time.
     Requested,
@@ -25,8 +25,8 @@ impl Announcers {
         self.list.push((peer, AnnouncementState::Candidate));
     }
 
-    /// Removes a peer. Returns whether another one has to be asked now: the peer was the one asked, or only peers are
-    /// left that were asked before.
+    /// Removes a peer. Returns whether the caller has to look for another peer to ask: the removed peer still had time to
+    /// answer, or no remaining peer can still send the transaction.
     pub(super) fn remove(&mut self, peer: PeerId) -> bool {
         let Some(at) = self.list.iter().position(|(other, _)| *other == peer) else { return false };
         let (_, state) = self.list.swap_remove(at);
@@ -62,13 +62,13 @@ impl Announcers {
         self.list.into_iter().map(|(peer, _)| peer)
     }
 
-    /// Marks a candidate as asked, unless another peer is. Returns whether it was marked.
+    /// Marks a candidate as asked, unless another peer has been asked and still has time. Returns whether it was marked.
     pub(super) fn mark_requested(&mut self, peer: PeerId) -> bool {
         !self.is_requested()
             && self.change(peer, AnnouncementState::Candidate, AnnouncementState::Requested)
     }
 
-    /// Marks the request to a peer as ended without an answer. Returns false if there was none.
+    /// Marks the request to a peer as ended without the transaction. Returns false if there was no such request.
     pub(super) fn mark_completed(&mut self, peer: PeerId) -> bool {
         self.change(peer, AnnouncementState::Requested, AnnouncementState::Completed)
     }

@@ -1,4 +1,4 @@
-//! Decides which announced blocks are downloaded and from which peer. It is a state machine, like that of the transactions.
+//! Decides which announced blocks are downloaded and from which peer. This is a state machine, like `tx_requests`.
 //!
 //! Peers announce a block by its hash (`inv`): this program does not ask for announcements by header (`sendheaders`).
 //! The header is requested first. A block is downloaded only once its header has shown proof of work.
@@ -9,17 +9,17 @@ use crate::wire::{GetHeaders, Inventory, InventoryKind, MAX_LOCATOR, PROTOCOL_VE
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
-/// How long a peer may take to send a block: 130 kB/s for the largest one.
+/// How long a peer may take to send a block. The largest block (4 MB) needs 133 kB/s.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many blocks may be queued for download. When there are more, the oldest are skipped.
 const MAX_QUEUED: usize = 8;
 
-/// How many headers are kept for new ones to build on. Source: Bitcoin Core `MIN_BLOCKS_TO_KEEP`, the deepest
+/// How many headers are kept for new headers to build on. Source: Bitcoin Core `MIN_BLOCKS_TO_KEEP`, the deepest
 /// reorganisation that a pruned node can follow.
 const MAX_HEADERS: usize = 288;
 
-/// How many timed-out requests are remembered, so that a late answer to one is no fault.
+/// How many timed-out requests are remembered, so that a late answer to such a request is no fault.
 const MAX_TIMED_OUT: usize = 32;
 
 /// Why a peer's headers or blocks are refused.
@@ -46,9 +46,9 @@ pub(super) enum BlockRelayFault {
         got: u32,
     },
     /// The headers of a message do not follow one another.
-    #[error("header {hash} does not follow the one before it in the message")]
+    #[error("header {hash} does not follow the header before it in the message")]
     Unlinked {
-        /// The hash of the first header that does not follow the one before it.
+        /// The hash of the first header that does not follow the header before it.
         hash: BlockHash,
     },
     /// The peer sent a block that it was not asked for.
@@ -59,7 +59,7 @@ pub(super) enum BlockRelayFault {
     },
 }
 
-/// One of the newest headers, on which new ones may build.
+/// One of the newest headers, on which new headers may build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecentHeader {
     /// The header's hash.
@@ -86,7 +86,7 @@ pub(super) struct BlockRequestTracker {
     anchored: bool,
     /// The newest headers, oldest first.
     headers: VecDeque<RecentHeader>,
-    /// The headers whose blocks have not been checked. If nobody sent such a block, a later announcement queues it again.
+    /// The headers whose blocks have not been checked. If no peer sent such a block, a later announcement queues it again.
     unchecked: HashSet<BlockHash>,
     /// The header that each peer was asked for.
     header_requests: BTreeMap<PeerId, BlockHash>,
@@ -149,20 +149,19 @@ impl BlockRequestTracker {
         }
         let (Some(last), false) = (headers.last(), self.anchored) else { return Ok(None) };
         if headers.len() == 1 || requested == Some(last.hash()) {
-            // Without stored headers, this one need not build on any: its proof of work is enough.
+            // Without stored headers, a header need not build on a known header: its proof of work is enough.
             self.push(peer, RecentHeader { hash: last.hash(), height: None, bits: last.bits });
             return Ok(None);
         }
-        // The peer knows none of our headers. A request with an empty locator is answered with the one header that it
-        // names.
+        // The peer knows none of our headers. If the locator is empty, the answer is only the header of the stop hash.
         Ok(requested.map(|hash| {
             self.header_requests.insert(peer, hash);
             headers_up_to(hash, Vec::new())
         }))
     }
 
-    /// Checks that each header has proof of work and follows the one before. Source: Bitcoin Core `CheckHeadersPoW`,
-    /// `CheckHeadersAreContinuous`.
+    /// Checks that each header has proof of work and follows the header before it. Source: Bitcoin Core
+    /// `CheckHeadersPoW`, `CheckHeadersAreContinuous`.
     fn check_work(&self, headers: &[Header]) -> Result<(), BlockRelayFault> {
         let mut before: Option<BlockHash> = None;
         for header in headers {
@@ -180,8 +179,8 @@ impl BlockRequestTracker {
         Ok(())
     }
 
-    /// Adds a header whose work was checked. A known header only gains an announcer; one without a known parent is
-    /// ignored.
+    /// Adds a header whose work was checked. For a known header, only the announcer is added. A header without a known
+    /// parent is ignored.
     fn add_header(&mut self, peer: PeerId, header: &Header) -> Result<(), BlockRelayFault> {
         let (hash, got) = (header.hash(), header.bits);
         if self.is_known(&hash) {
@@ -234,6 +233,7 @@ impl BlockRequestTracker {
             }
         } else if self.unchecked.contains(hash) {
             // The block was given up: its earlier announcers did not send it, or sent another block under its header.
+            self.skipped = self.skipped.saturating_sub(1);
             self.queue.push_back(QueuedBlock { hash: *hash, announcers: VecDeque::from([peer]) });
             self.enforce_limits();
         }
@@ -259,7 +259,7 @@ impl BlockRequestTracker {
         None
     }
 
-    /// Returns the time by which [`request`](Self::request) has to be called again.
+    /// Returns the time by which [`request`](Self::request) has to be called again; `None` if no block is requested.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.in_flight.map(|(_, deadline)| deadline)
     }
@@ -269,7 +269,7 @@ impl BlockRequestTracker {
     /// A block that arrives after its deadline is still needed if no other peer has sent it.
     ///
     /// # Errors
-    /// The peer was never asked for the block.
+    /// The peer has no unanswered request for the block.
     pub(super) fn on_block(
         &mut self,
         peer: PeerId,
@@ -291,7 +291,7 @@ impl BlockRequestTracker {
         if self.queue.front().is_some_and(|first| first.hash == hash)
             && let Some((peer, _)) = self.in_flight
         {
-            // A late block made this request needless; its answer may still arrive.
+            // The block came late from another peer, so this request is no longer needed. Its answer may still arrive.
             self.time_out(peer);
         }
         let before = self.queue.len();
@@ -313,7 +313,7 @@ impl BlockRequestTracker {
         }
     }
 
-    /// Forgets a peer. What it was asked for is requested from others.
+    /// Forgets a peer. A block that it was asked for is requested from another announcer.
     pub(super) fn remove_peer(&mut self, peer: PeerId) {
         self.header_requests.remove(&peer);
         self.timed_out.retain(|(id, _)| *id != peer);
@@ -321,7 +321,7 @@ impl BlockRequestTracker {
         self.in_flight = self.in_flight.filter(|(id, _)| *id != peer);
     }
 
-    /// Returns how many announced blocks were not downloaded, because there were too many at once or nobody sent them.
+    /// Returns how many announced blocks were not downloaded, because there were too many at once or no peer sent them.
     pub(super) fn skipped(&self) -> u64 {
         self.skipped
     }

@@ -21,7 +21,8 @@ pub(super) enum NewBlockFault {
     },
 }
 
-/// Checks a block against its header. Returns it with its height, which the coinbase states if the header's is unknown.
+/// Checks a block against its header. Returns the block and its height. If the header's height is unknown, this is the
+/// height that the coinbase states, if it states one.
 pub(super) fn check_block(
     block: Block,
     header: RecentHeader,

@@ -25,9 +25,11 @@ pub(crate) struct MempoolOptions {
 /// What a watch reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MempoolEvent {
-    /// A transaction arrived for the first time. It passed the checks that need no coins; its signatures are unchecked.
+    /// A transaction arrived for the first time. The transaction passed the checks that need no coins; its signatures are
+    /// unchecked.
     Transaction(Transaction),
-    /// A pending transaction arrived again with other witnesses. Nobody checks signatures here, so either may be made up.
+    /// A pending transaction arrived again with other witnesses. The watch checks no signatures, so the first or these
+    /// witnesses may be made up.
     OtherWitness(Transaction),
     /// A new block arrived and matches its header.
     Block {
@@ -73,7 +75,7 @@ pub(crate) struct MempoolFigures {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MempoolError {
     /// No peer is connected, and none is left to dial.
-    #[error("no peer could be used: {reasons}: check the network, or name one with --connect")]
+    #[error("no peer could be used: {reasons}: check the network, or name a peer with --connect")]
     NoPeers {
         /// Why each peer could not be used.
         reasons: Box<Failures>,

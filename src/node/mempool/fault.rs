@@ -12,11 +12,11 @@ pub(crate) const MAX_STANDARD_TX_WEIGHT: usize = 400_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TxFault {
     /// The peer sent a transaction that it was not asked for.
-    #[error("one of {asked} transactions that it was asked for expected, got {txid}")]
+    #[error("one of {asked} requested transactions expected, got {txid}")]
     Unsolicited {
         /// How many requests to the peer were in flight.
         asked: usize,
-        /// The transaction that it sent.
+        /// The transaction that the peer sent.
         txid: Txid,
     },
     /// The peer announces transactions and does not send them.
@@ -24,7 +24,7 @@ pub(crate) enum TxFault {
         "announces transactions and does not send them: no answer to {count} requests in a row"
     )]
     Unanswered {
-        /// How many requests in a row it left unanswered.
+        /// How many requests in a row the peer left unanswered.
         count: usize,
     },
     /// The peer sent a transaction that is invalid on every chain.
@@ -43,7 +43,8 @@ pub(crate) enum TxFault {
     },
 }
 
-/// Makes the checks that every mempool makes before it looks up coins. No honest peer relays a transaction that fails.
+/// Makes the checks that every mempool makes before it looks up coins. No honest peer relays a transaction that fails
+/// them.
 ///
 /// Source: Bitcoin Core `MemPoolAccept::PreChecks` (the first two checks).
 ///

@@ -10,29 +10,29 @@ use std::hash::{BuildHasher, RandomState};
 #[derive(Debug)]
 struct PendingTx {
     txid: Txid,
-    /// Digests of the outpoints that it spends.
+    /// Digests of the outpoints that the transaction spends.
     spends: Box<[u64]>,
-    /// How many outputs it has.
+    /// How many outputs the transaction has.
     outputs: u32,
 }
 
 /// How many pending transactions were removed for a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RemovedForBlock {
-    /// The block contains them.
+    /// How many the block contains.
     pub(super) confirmed: usize,
-    /// The block spends what they, or their ancestors, spend.
+    /// How many conflict with the block, which spends an outpoint that they, or their ancestors, spend.
     pub(super) replaced: usize,
 }
 
-/// The pending transactions, up to a limit. When there are more, the oldest are dropped.
+/// The pending transactions. When there are more than the limits allow, the oldest are dropped.
 ///
 /// When two transactions spend the same outpoint, the later one replaces the earlier one (BIP125) and its descendants. The
-/// fees are unknown here, so a late copy of a replaced transaction is taken for the newer one, until a block confirms
-/// one of the two.
+/// fees are unknown here, so a late copy of a replaced transaction is taken for the newer of the two, until a block
+/// confirms one of them.
 ///
-/// Outpoints are kept as 64-bit digests under a secret key, so nobody can choose two with the same digest. The odds that
-/// any two of a million have the same one are one in 37 million.
+/// Outpoints are kept as 64-bit digests under a secret key, so nobody can choose two outpoints with the same digest.
+/// The probability that two of a million outpoints have the same digest by chance is one in 37 million.
 #[derive(Debug)]
 pub(super) struct PendingTxs {
     max_txs: usize,
@@ -89,8 +89,8 @@ impl PendingTxs {
         }
     }
 
-    /// Removes the transactions that a block contains, and those that conflict with it. `block` gives the txid of each
-    /// of the block's transactions, and the outpoints that it spends.
+    /// Removes the transactions that a block contains, and those that conflict with it. `block` gives the txid of each of
+    /// the block's transactions, and the outpoints that this transaction spends.
     pub(super) fn remove_for_block<S: Iterator<Item = OutPoint>>(
         &mut self,
         block: impl Iterator<Item = (Txid, S)>,
@@ -186,7 +186,7 @@ mod tests {
         pending.remove_for_block(block)
     }
 
-    /// The same behaviour without any index.
+    /// A simple implementation of the same behaviour, without any index.
     #[derive(Default)]
     struct Naive {
         pending: Vec<u8>,
@@ -287,14 +287,15 @@ mod tests {
     #[test]
     fn descendants_of_a_replaced_transaction_are_removed_with_it() {
         let mut pending = PendingTxs::new(100, 100);
-        // The second and third spend an output of the one before. The last one spends the same coin as the first.
+        // Transaction 1 spends an output of transaction 0, and 2 an output of 1. Transaction 4 spends the same coin as 0,
+        // so it replaces 0, 1 and 2.
         let spends: Spends = vec![vec![(200, 0)], vec![(0, 1)], vec![(1, 0)], vec![(201, 0)]];
         let spends: Spends = spends.into_iter().chain([vec![(200, 0), (202, 5)]]).collect();
         (0..4).for_each(|number| insert(&mut pending, &spends, number));
         assert_eq!((pending.len(), pending.replaced()), (4, 0));
         insert(&mut pending, &spends, 4);
         assert_eq!((pending.len(), pending.replaced()), (2, 3));
-        // A block contains the first and the second after all.
+        // A block contains transactions 0 and 1 after all, so transaction 4 conflicts with it.
         let removed = remove_for_block(&mut pending, &spends, &[0, 1]);
         assert_eq!(removed, RemovedForBlock { confirmed: 0, replaced: 1 });
         assert_eq!(pending.len(), 1);

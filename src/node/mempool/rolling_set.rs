@@ -7,8 +7,8 @@ use std::mem;
 
 /// A set that remembers the last ids inserted: at least half of its limit, and at most its limit.
 ///
-/// It has two generations. When the young one holds half of the limit, the old one is forgotten. Bitcoin Core's
-/// `CRollingBloomFilter` works likewise, but has false positives.
+/// The set has two generations. When the young generation holds half of the limit, it replaces the old generation,
+/// whose ids are then forgotten. Bitcoin Core's `CRollingBloomFilter` works in a similar way, but has false positives.
 #[derive(Debug)]
 pub(super) struct RollingSet {
     half: usize,

@@ -9,13 +9,14 @@ use std::path::Path;
 /// How many headers below the tip are read. A deeper reorganisation cannot be followed.
 const DEPTH: u32 = 100;
 
-/// The greatest age, in seconds, of a stored tip that new blocks have to build on. If it is older, more blocks may be
-/// missing than one `headers` message holds.
+/// The greatest age, in seconds, of a stored tip that new blocks have to build on. If the tip is older, more blocks
+/// may be missing than one `headers` message holds.
 ///
-/// This is half of the average time for the 2000 headers of a message, since blocks may come faster than on average.
+/// In this time, 1000 blocks are found on average: half of the 2000 headers of a message, since blocks may come faster.
 const MAX_TIP_AGE: u32 = 1000 * crate::chain::SPACING;
 
-/// Returns the last headers of the stored chain, oldest first. There are none if nothing is stored, or if the tip is old.
+/// Returns the last headers of the stored chain, oldest first. Returns none if nothing is stored, or if the tip is
+/// older than [`MAX_TIP_AGE`] at `now` (in Unix seconds).
 ///
 /// # Errors
 /// The stored chain cannot be read.

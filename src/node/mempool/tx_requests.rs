@@ -1,9 +1,9 @@
-//! Decides which announced transactions are requested from which peer. It is a state machine: announcements and the time
-//! go in, requests come out.
+//! Decides which announced transactions are requested from which peer. This is a state machine: announcements and the
+//! time go in, requests come out.
 //!
-//! Each transaction is requested from one of the peers that announced it. Another one is asked only if the first does not
-//! have it, disconnects, or does not answer in time. Source: Bitcoin Core `TxRequestTracker`, which keeps the same table
-//! of announcements and the same three states.
+//! Each transaction is requested from one of the peers that announced it. Another peer is asked only if the first does
+//! not have the transaction, disconnects, or does not answer in time. Source: Bitcoin Core `TxRequestTracker`, which
+//! keeps the same table of announcements and the same three states.
 
 use super::announcers::Announcers;
 use super::fault::TxFault;
@@ -15,7 +15,7 @@ use crate::wire::{Inventory, InventoryKind};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-/// How a transaction that arrived compares with those before it.
+/// How a transaction that arrived compares with the transactions that arrived before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     /// Its txid was not known.
@@ -26,12 +26,12 @@ pub(crate) enum Arrival {
     Duplicate,
 }
 
-/// What a watch has counted so far.
+/// The counts of a watch so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WatchCounts {
     /// Announcements of transactions, by all peers.
     pub announcements: u64,
-    /// Announcements dropped because their peer had too many open ones.
+    /// Announcements dropped because their peer had too many announcements open.
     pub dropped: u64,
     /// Requests sent.
     pub requests: u64,
@@ -45,7 +45,7 @@ pub(crate) struct WatchCounts {
     pub lost: u64,
 }
 
-/// What is known of a peer's announcements and of the requests to it.
+/// A peer's announcements, and the requests to the peer.
 #[derive(Debug)]
 struct PeerRequests {
     wtxid_relay: bool,
@@ -101,7 +101,7 @@ impl TxRequestTracker {
         self.peers.insert(peer, requests);
     }
 
-    /// Forgets a peer. What it was asked for is requested from others.
+    /// Forgets a peer. The transactions that it was asked for are requested from other announcers.
     pub(crate) fn remove_peer(&mut self, peer: PeerId) {
         if self.peers.remove(&peer).is_none() {
             return;
@@ -155,14 +155,14 @@ impl TxRequestTracker {
         }
     }
 
-    /// Records that a peer sent a transaction. Returns how it compares with those before it.
+    /// Records that a peer sent a transaction. Returns how it compares with earlier transactions.
     ///
     /// # Security
-    /// Nobody checks signatures here, so the witnesses may be made up. If the same transaction is announced with other
-    /// witnesses, it is requested again: the first sender cannot hide the true ones.
+    /// The watch checks no signatures, so the witnesses may be made up. If the same transaction is announced with other
+    /// witnesses, it is requested again. So a sender of made-up witnesses cannot hide the valid ones.
     ///
     /// # Errors
-    /// The peer was never asked for the transaction.
+    /// The peer has no unanswered request for the transaction.
     pub(crate) fn on_tx(
         &mut self,
         peer: PeerId,
@@ -180,7 +180,7 @@ impl TxRequestTracker {
         };
         let is_new = arrival == Arrival::New;
         *(if is_new { &mut self.counts.seen } else { &mut self.counts.again }) += 1;
-        // Other peers may announce it by either id.
+        // Other peers may announce the transaction by either id.
         self.mark_known(by_txid);
         self.mark_known(by_wtxid);
         Ok(arrival)
@@ -192,7 +192,7 @@ impl TxRequestTracker {
     /// is still asked for it.
     ///
     /// # Errors
-    /// The peer was never asked for the transaction.
+    /// The peer has no unanswered request for the transaction.
     pub(crate) fn on_too_heavy(
         &mut self,
         peer: PeerId,
@@ -209,8 +209,8 @@ impl TxRequestTracker {
         Ok(())
     }
 
-    /// Takes the request that a transaction answers. Returns the id that was requested. Returns `None` if the peer has been
-    /// removed: its last messages may still be in the queue.
+    /// Removes the request that a transaction answers. Returns the id that was requested, or `None` if the peer has been
+    /// removed: the last messages of such a peer may still be in the queue.
     fn take_request(
         &mut self,
         peer: PeerId,
@@ -233,7 +233,8 @@ impl TxRequestTracker {
         wtxids.iter().for_each(|wtxid| self.mark_known(Hash256(wtxid.0)));
     }
 
-    /// Gives up the requests whose deadline has passed. Returns the peers that have left too many in a row unanswered.
+    /// Gives up the requests whose deadline has passed. Returns the peers that have left too many requests in a row
+    /// unanswered.
     pub(crate) fn expire(&mut self, now: Duration) -> Vec<(PeerId, TxFault)> {
         let (mut timed_out, mut faults) = (Vec::new(), Vec::new());
         for (peer, requests) in &mut self.peers {
@@ -314,7 +315,7 @@ impl TxRequestTracker {
         self.remove_wanted(id);
     }
 
-    /// Removes an id from the wanted ones. A peer that was asked for it may still answer.
+    /// Removes a wanted id. A peer that was asked for the transaction may still answer.
     fn remove_wanted(&mut self, id: Hash256) {
         for peer in self.wanted.remove(&id).unwrap_or_default().into_peers() {
             if let Some(requests) = self.peers.get_mut(&peer) {
@@ -373,7 +374,7 @@ impl TxRequestTracker {
     }
 }
 
-/// How much a tracker keeps: in all, or at most for one peer (`in_flight`, `queue`, `deadlines`).
+/// How many entries a tracker keeps: in all, or for the peer with the most (`in_flight`, `queue`, `deadlines`).
 #[cfg(test)]
 #[derive(Debug)]
 pub(super) struct TrackerSizes {

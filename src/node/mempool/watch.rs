@@ -29,7 +29,7 @@ const MAX_EVENTS: usize = 1000;
 /// How many bytes of transactions are received before the watch reports.
 const MAX_UNREPORTED_BYTES: usize = 4_000_000;
 
-/// What the watch remembers of a peer.
+/// The watch's own data on a peer.
 #[derive(Debug, Default)]
 struct MempoolPeerNote {
     /// Whether the user has been warned that the peer announces too much.
@@ -49,7 +49,7 @@ pub(crate) struct MempoolWatch {
     /// How long the caller has taken, in all, to call [`next`](Self::next) again after it returned. Nothing is received
     /// then, so that time counts against no peer's deadline.
     paused: Duration,
-    /// When [`next`](Self::next) last returned events, until it is called again.
+    /// When [`next`](Self::next) last returned events; `None` once it is called again.
     paused_since: Option<Instant>,
     unreported: Vec<MempoolEvent>,
     unreported_bytes: usize,
@@ -57,7 +57,7 @@ pub(crate) struct MempoolWatch {
 }
 
 impl MempoolWatch {
-    /// Starts a watch. Has to be called inside a tokio runtime of several threads.
+    /// Starts a watch. This has to be called inside a tokio runtime of several threads.
     pub(crate) fn start(options: MempoolOptions) -> Self {
         let MempoolOptions { peers, folder, stored, limits } = options;
         let params = peers.params;
@@ -87,7 +87,7 @@ impl MempoolWatch {
         }
     }
 
-    /// Waits for the next events. It is cancel-safe: if the wait is given up, no event is lost.
+    /// Waits for the next events. This is cancel-safe: if the caller drops the future, no event is lost.
     ///
     /// # Errors
     /// No peer is connected, and none is left to dial.
@@ -149,13 +149,13 @@ impl MempoolWatch {
         for command in self.peers.poll() {
             match command {
                 PeerCommand::Forget(peer) => self.forget(peer),
-                // The pool checks tips only for a task that reports its own.
+                // The pool checks its peers' tips only if the task reports its own tip, which a watch does not.
                 PeerCommand::CheckTip(_) => {}
             }
         }
     }
 
-    /// Handles an event and those that are already queued, so that requests are sent in fewer messages.
+    /// Handles an event and the events that are already queued, so that requests are sent in fewer messages.
     fn on_events(&mut self, first: ConnectionEvent) {
         self.on_event(first);
         for _ in 0..MAX_EVENTS {
@@ -210,7 +210,7 @@ impl MempoolWatch {
         };
         peer.note.flood_logged = true;
         warn!(
-            "peer {} has announced more transactions than it sends: further ones are dropped",
+            "peer {} announces more transactions than it sends: further announcements are dropped",
             peer.address()
         );
     }
@@ -224,7 +224,7 @@ impl MempoolWatch {
                 self.pending.insert(txid, spends, view.outputs().len());
                 self.report_tx(tx, MempoolEvent::Transaction);
             }
-            // Once a block contains the transaction, the block's witnesses are the valid ones, and others do not matter.
+            // Once a block contains the transaction, its witnesses in the block are valid, and others do not matter.
             Ok(Some(Arrival::OtherWitness)) if self.pending.contains(&txid) => {
                 self.other_witnesses += 1;
                 self.report_tx(tx, MempoolEvent::OtherWitness);

@@ -23,12 +23,13 @@ pub(super) enum SaveOutcome {
     Failed,
 }
 
-/// The address manager's file, and what is known of its content.
+/// The address manager's file, and its content when this process last read or wrote it.
 #[derive(Debug)]
 pub(super) struct AddrManFile {
     params: &'static Params,
     usage: AddrManUse,
-    /// What the file held when this process last read or wrote it. It is kept only if other processes may replace the file.
+    /// The content of the file when this process last read or wrote it. Only [`AddrManUse::Shared`] needs it, since other
+    /// processes may then replace the file.
     base: Option<AddrMan>,
 }
 
@@ -86,8 +87,8 @@ fn replace(params: &Params, folder: &Path, addrman: AddrMan) -> SaveOutcome {
     }
 }
 
-/// Writes the file unless another process has replaced it. Holds the folder's lock only meanwhile: other processes wait
-/// longer than that for the lock.
+/// Writes the file unless another process has replaced it. Holds the folder's lock only while this runs, which is
+/// shorter than other processes wait for the lock.
 fn replace_if_same(
     params: &Params,
     folder: &Path,
@@ -100,7 +101,7 @@ fn replace_if_same(
     match read(params, folder) {
         Some(Some(other)) if base.as_ref() != Some(&other) => SaveOutcome::Replaced(other),
         Some(_) => match replace(params, folder, addrman) {
-            // The file rounds latencies, so it is read back: the next comparison must be with what it really holds.
+            // Latencies are rounded in the file, so it is read back: the next comparison must be with its true content.
             SaveOutcome::Saved(addrman) => {
                 SaveOutcome::Saved(read(params, folder).flatten().unwrap_or(addrman))
             }
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_the_lock_the_file_is_replaced_only_if_nobody_else_has_it_or_has_changed_it() {
+    async fn a_shared_file_is_replaced_only_if_the_lock_is_free_and_no_one_else_changed_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let (mut file, empty) = shared(folder.path());
         let one = with(&empty, "127.0.0.1:18444");

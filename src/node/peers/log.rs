@@ -17,7 +17,7 @@ pub(super) fn log_disconnect(address: &str, reason: &DisconnectReason) {
     }
 }
 
-/// Logs a lost connection. It is a warning if the user named the peer, or if the peer was connected and is at fault.
+/// Logs a lost connection: as a warning if the user named the peer, or if the peer was connected and is at fault.
 pub(super) fn log_lost(address: &str, named: bool, connected: bool, reason: &Disconnect) {
     let text = match reason {
         Disconnect::Unreachable { text, .. } => format!("cannot connect to {address}: {text}"),

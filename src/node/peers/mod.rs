@@ -1,4 +1,4 @@
-//! Carries out the pool's decisions for one task, and reports connection events back to it.
+//! Carries out the pool's decisions for one task, and reports connection events back to the pool.
 //!
 //! A sync, a watch of transactions and a single request choose their peers by the same rules (netgroups, backoff,
 //! replacement, discouragement, the address manager). A [`Policy`] says what each of them needs of its peers.
@@ -34,7 +34,7 @@ use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_ch
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-/// The connection to a peer, which may not be complete yet, and what the task remembers of the peer (`note`).
+/// The connection to a peer, whose handshake may not be complete, and the task's own data on the peer (`note`).
 #[derive(Debug)]
 pub(super) struct PeerConnection<N> {
     handle: PeerHandle,
@@ -75,7 +75,7 @@ pub(super) enum PeerEvent {
 enum BackgroundResult {
     /// A search found these addresses, each with the group of its source.
     Searched(Search, Vec<(AdvertisedAddress, NetGroup)>),
-    /// The address manager's file was written, or not.
+    /// An attempt to save the address manager has ended.
     Saved(SaveOutcome),
 }
 
@@ -97,7 +97,7 @@ pub(super) struct Peers<N> {
     ever_connected: usize,
     traffic_of_ended: Traffic,
     failures: Failures,
-    /// The fault of the proxy that was logged last. It is cleared once the proxy works.
+    /// The last fault of the proxy that was logged; `None` once the proxy works.
     proxy_fault: Option<ProxyError>,
 }
 
@@ -198,8 +198,8 @@ impl<N: Default> Peers<N> {
         });
     }
 
-    /// Waits for the next result from the background, and handles it. It is cancel-safe: if the wait is given up, no result
-    /// is lost.
+    /// Waits for the next result from the background, and handles it. This is cancel-safe: if the caller drops the future,
+    /// no result is lost.
     pub(super) async fn next_background_result(&mut self) {
         if let Some(result) = self.results.1.recv().await {
             self.on_result(result);
@@ -275,7 +275,7 @@ impl<N: Default> Peers<N> {
             ConnectionEvent::Message { peer, message } => {
                 let is_used = self.connections.get(&peer)?.connected;
                 self.on_message(peer, &message);
-                // A peer that is only asked for addresses is not one of the task's.
+                // The task does not see peers that are only asked for addresses.
                 is_used.then_some(PeerEvent::Message(peer, message))
             }
             ConnectionEvent::Latency { peer, rtt } => {
@@ -326,7 +326,7 @@ impl<N: Default> Peers<N> {
         }
     }
 
-    /// Handles the end of a connection; its address may be dialled again then. Returns whether the peer was still known.
+    /// Handles the end of a connection, whose address may be dialled again. Returns whether the peer was still known.
     fn on_disconnected(&mut self, id: PeerId, reason: &Disconnect) -> bool {
         if let Disconnect::Proxy(error) = reason {
             self.warn_of_proxy(error);
@@ -337,7 +337,7 @@ impl<N: Default> Peers<N> {
         self.pool.disconnected(id, reason, now, &mut rand::rng());
         let Some(peer) = self.disconnect(id) else { return false };
         if peer.connected && !peer.useful && reason.blame() == Blame::Network {
-            self.failures.add_left(&peer.address, self.policy.wants(), reason);
+            self.failures.add_disconnected_early(&peer.address, self.policy.wants(), reason);
         } else {
             self.failures.add(&peer.address, reason);
         }

@@ -38,12 +38,12 @@ pub(in crate::node) enum AddrManUse {
     /// The file in this folder is read and replaced. This process holds the folder's lock.
     Held(PathBuf),
     /// The file in this folder is read. It is replaced only while no other process holds the folder's lock, and only if no
-    /// other process has replaced it since.
+    /// other process has replaced it since this process last read or wrote it.
     Shared(PathBuf),
 }
 
 impl Policy {
-    /// Describes what a peer has to send.
+    /// Describes the data that a peer has to send, for a message.
     pub(super) fn wants(&self) -> &'static str {
         match self.needed {
             RequiredData::Headers => "new headers",
@@ -66,7 +66,7 @@ impl Policy {
             proxy_seeds,
             // Source: bitcoinknots `doc/blake2b-fork.md`. Nodes of that fork set its service bit on every network, but the
             // chains differ only on these two.
-            other_chain: matches!(params.network, Network::Mainnet | Network::Testnet4),
+            avoids_blake2b_fork: matches!(params.network, Network::Mainnet | Network::Testnet4),
             stale_after: (params.network != Network::Regtest).then_some(STALE_AFTER),
         }
     }

@@ -31,7 +31,7 @@ impl<N: Default> Peers<N> {
                 let removed = self.pool.remove_named(&address);
                 send_later(answer, removed)
             }
-            PeerRequest::Try(address, answer) => {
+            PeerRequest::DialOnce(address, answer) => {
                 let tried = self.pool.try_named(&address, now);
                 send_later(answer, tried)
             }

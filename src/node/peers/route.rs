@@ -9,7 +9,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// The local address from which packets to a peer leave. If it changes, this computer has moved to another network.
 #[derive(Debug, Default)]
 pub(super) struct Route {
-    /// The peer's address, and the local one, which is `None` if there was no route to the peer.
+    /// The peer's address, and the local address, which is `None` if there was no route to the peer.
     last: Option<(SocketAddr, Option<IpAddr>)>,
     next_check: Duration,
 }
@@ -33,7 +33,8 @@ impl Route {
         let before = self.last.replace((remote, local));
         match (before, local) {
             (Some((_, Some(before))), Some(local)) => before != local,
-            // A network that comes back counts as a change. One that is lost does not: no peer can be dialled then.
+            // A network that comes back counts as a change. A lost network does not, since no peer can be dialled without
+            // it.
             (Some((_, None)), Some(_)) => true,
             _ => false,
         }
@@ -68,7 +69,7 @@ mod tests {
         assert_eq!(local_address(PEER), Some(Ipv4Addr::LOCALHOST.into()));
         assert!(!route.has_changed(at(20), || Some(PEER)));
         route.last = Some((PEER, Some(Ipv4Addr::new(10, 0, 0, 1).into())));
-        assert!(!route.has_changed(at(29), || Some(PEER)), "it is not checked yet");
+        assert!(!route.has_changed(at(29), || Some(PEER)), "the next check is not due yet");
         assert!(route.has_changed(at(30), || Some(PEER)));
         route.last = Some((PEER, None));
         assert!(route.has_changed(at(40), || Some(PEER)), "the network is back");

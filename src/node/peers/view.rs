@@ -1,4 +1,4 @@
-//! What a task can ask and report about its peers.
+//! The questions and reports of a task about its peers.
 
 use super::{PeerConnection, Peers};
 use crate::net::Traffic;

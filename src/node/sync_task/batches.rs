@@ -6,12 +6,12 @@ use crate::sync::BatchId;
 use std::collections::HashMap;
 use std::mem;
 
-/// What is kept of a batch.
+/// The stored form of a batch.
 #[derive(Debug)]
 enum BatchContent {
     /// The headers as they were received.
     Received(Vec<Header>),
-    /// Nothing, since a thread has the batch.
+    /// Nothing: a thread is working on the batch.
     WithThread,
     /// The headers after their proof of work and links were checked.
     Linked(LinkedBatch),
@@ -54,7 +54,7 @@ impl Batches {
         Some(mem::replace(content, BatchContent::WithThread))
     }
 
-    /// Keeps a batch that a thread has returned, unless it has been removed meanwhile.
+    /// Keeps a batch that a thread has returned, unless [`Batches::remove`] has removed it in the meantime.
     pub(super) fn put_back(&mut self, id: BatchId, batch: LinkedBatch) {
         if let Some(content) = self.contents.get_mut(&id) {
             *content = BatchContent::Linked(batch);

@@ -1,4 +1,4 @@
-//! Starts the thread that connects batches to the chain and stores them, and the checks that come before.
+//! Starts the thread that connects batches to the chain and stores them, and the checks that each batch passes before.
 
 use super::connector::Connector;
 use super::tasks::{ConnectJob, ConnectTask, Verdict};
@@ -43,8 +43,8 @@ impl<S: HeaderStore> LinkCheck<S> {
         })
     }
 
-    /// Compares the batch's last header at or below the hint with the stored one at its height. If they differ and the
-    /// stored chain contains the hint, returns the stored header, and the hash of the batch's header.
+    /// Compares the batch's last header at or below the hint with the stored header at the same height. If they differ and
+    /// the stored chain contains the hint, returns the stored header, and the hash of the batch's header.
     fn hint_mismatch(
         &self,
         parent_height: u32,

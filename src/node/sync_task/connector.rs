@@ -13,7 +13,7 @@ use std::mem;
 use std::sync::mpsc::Receiver;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// About how many headers are stored in one write. More saves no time and takes more memory (measured).
+/// About how many headers are stored in one write. A larger number saves no time and takes more memory (measured).
 const STORE_BATCH: usize = 4_000;
 
 /// Reports a panic of the thread. Without the report the sync would wait for ever.
@@ -27,7 +27,7 @@ impl Drop for PanicAlarm {
     }
 }
 
-/// What is known of a batch besides its headers.
+/// The properties of a batch other than its headers.
 #[derive(Clone, Copy, Debug)]
 struct BatchInfo {
     id: BatchId,
@@ -77,7 +77,8 @@ impl<S: HeaderStore> Connector<S> {
         self.writer
     }
 
-    /// Carries out a task and those that are queued, until there is enough to store, and stores it.
+    /// Carries out a task, and queued tasks until the queue is empty or [`STORE_BATCH`] headers are unstored. Then stores
+    /// the headers.
     fn run_tasks(
         &mut self,
         task: ConnectTask,
@@ -266,8 +267,8 @@ impl<S: HeaderStore> Connector<S> {
         Ok(())
     }
 
-    /// Reports that a branch has shown the most work, but was too long to keep. The sync then downloads it a second time:
-    /// as a candidate beside the chain, or on top of the chain if the branch extends it.
+    /// Reports that a branch has shown more work than the chain, but was too long for its headers to be kept. The sync then
+    /// downloads it a second time: as a candidate beside the chain, or on top of the chain if the branch extends it.
     fn prove(&mut self, info: &BatchInfo, presync: Presync) -> Result<(), ChainError> {
         self.presyncs.clear();
         self.store()?;
@@ -294,7 +295,7 @@ impl<S: HeaderStore> Connector<S> {
             return Ok(());
         };
         if height >= self.candidate_end.min(self.limits.stop_height) {
-            // The candidate is complete and still has less work, so the chain has grown meanwhile.
+            // The candidate is complete and still has less work than the chain, which must have grown since.
             return self.discard_candidate(info);
         }
         self.outcomes.push((info.id, outcome));
@@ -327,7 +328,7 @@ impl<S: HeaderStore> Connector<S> {
     }
 
     fn report(&self, verdict: Verdict) {
-        // The receiver is gone only when the sync has ended, and then nobody needs the verdict.
+        // The receiver is gone only once the sync has ended, and no verdict is needed any more.
         self.verdicts.send(verdict).ok();
     }
 }

@@ -50,7 +50,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     fn reasons_for_no_peer(&mut self) -> Failures {
         let mut failures = self.peers.take_failures();
         let late = self.peers.pending_dials().filter(|(_, waited)| *waited >= REPORTED_WAIT);
-        late.for_each(|(address, waited)| failures.add_late(&address, waited));
+        late.for_each(|(address, waited)| failures.add_handshake_timeout(&address, waited));
         failures
     }
 
@@ -66,7 +66,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         let connect = self.connect.take();
         let finished = spawn_blocking(move || connect.and_then(ConnectThread::finish)).await;
         if finished.ok().flatten().is_none() {
-            warn!("the connect thread ended before its time");
+            warn!("the connect thread panicked");
         }
         while let Ok(verdict) = self.verdicts.try_recv() {
             if let Err(error) = self.on_verdict(verdict) {

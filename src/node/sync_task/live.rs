@@ -54,7 +54,8 @@ pub enum Event {
     },
     /// A message that the user should see: about a wrong clock or wrong hints, for example.
     Warning(String),
-    /// No peer has been connected for a while; the message says for how long. It is repeated now and then.
+    /// No peer has been connected for a while; the message says for how long. While this lasts, the event is repeated, at
+    /// growing intervals.
     Offline(String),
     /// A peer is connected again, after [`Event::Offline`].
     Online,

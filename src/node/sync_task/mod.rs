@@ -10,6 +10,7 @@ mod connector;
 mod ending;
 mod input;
 mod live;
+mod messages;
 mod offline;
 mod options;
 mod peer_clocks;
@@ -21,7 +22,6 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tips;
-mod words;
 
 pub use live::{Event, Live};
 pub use options::{SyncError, SyncOptions, SyncOutcome};
@@ -99,7 +99,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         let stored = Stored { store: Arc::clone(&store) };
         let hint = options.hints.at_or_below(tip.height);
         if let Some(hint) = hint {
-            // The state machine compares this header with the hint. It would not report that the header cannot be read.
+            // The state machine compares this header with the hint, but does not report a header that cannot be read.
             store.run(hint.height, 1).map_err(ChainError::from)?;
         }
         let sync = HeaderSync::new(options.settings(), tip.clone(), &stored);
@@ -127,8 +127,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         })
     }
 
-    /// Runs the sync to its end, or until `stop` becomes true. Headers that were verified by then are stored. Meanwhile the
-    /// `requests` to the peers are carried out.
+    /// Runs the sync to its end, or until `stop` becomes true, and stores the headers that were verified. While the sync
+    /// runs, it carries out the `requests` to its peers.
     ///
     /// # Errors
     /// The chain could not be read or stored.
@@ -173,7 +173,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
 
     /// Lets the pool and the state machine act, and publishes the state. Returns why the sync ends, if it does.
     fn step(&mut self) -> Result<Option<Stopped>, SyncError> {
-        // Once the stop height is reached no peer is dialled, since there may be nothing left to do.
+        // Once the stop height is reached, no peer is dialled: the sync may be about to end.
         if !self.sync.has_reached_stop_height() {
             self.act_on_peers()?;
         }
@@ -195,7 +195,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
 
     /// Hands an input to the state machine, and carries out the commands that follow. New requests wait for the poll.
     ///
-    /// They are carried out at once: a peer has to be refused before it can disconnect, a tip published before the next.
+    /// The commands are carried out at once: a peer has to be refused before its disconnection is handled, and a tip has
+    /// to be published before the next input.
     fn handle(&mut self, input: Input) -> Result<(), SyncError> {
         let now = self.now();
         self.sync.handle(now, input, &self.stored);

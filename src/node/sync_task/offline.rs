@@ -17,8 +17,8 @@ pub(super) struct Offline {
     since: Option<Duration>,
     /// The time of the next warning and the pause after it, once there was a first warning.
     next: Option<(Duration, Duration)>,
-    /// Whether there was a warning since the last peer was connected.
-    was_said: bool,
+    /// Whether a warning was published since a peer was last connected.
+    warning_published: bool,
 }
 
 /// A change that is worth a message.
@@ -31,8 +31,8 @@ pub(super) enum OfflineNews {
 }
 
 impl Offline {
-    /// Returns the news to publish now, if there are any. `now` is the time since the start, `connected` the number of
-    /// peers.
+    /// Returns the news to publish now, if there are any. `now` is the time since the start, `wanted` says whether the sync
+    /// wants a peer, and `connected` is the number of connected peers.
     pub(super) fn poll(
         &mut self,
         now: Duration,
@@ -40,7 +40,7 @@ impl Offline {
         connected: usize,
     ) -> Option<OfflineNews> {
         if connected > 0 {
-            return std::mem::take(self).was_said.then_some(OfflineNews::Online);
+            return std::mem::take(self).warning_published.then_some(OfflineNews::Online);
         }
         if !wanted {
             (self.since, self.next) = (None, None);
@@ -51,7 +51,7 @@ impl Offline {
         if now < at {
             return None;
         }
-        self.was_said = true;
+        self.warning_published = true;
         self.next = Some((now + pause, (pause * 2).min(LONGEST_PAUSE)));
         let waited = rough_span(now.saturating_sub(since).as_secs());
         let text = format!("no peer has been connected for {waited}: still looking for one");
@@ -83,14 +83,14 @@ mod tests {
         };
         assert_eq!(poll(90_000, true, 1), Some(OfflineNews::Online));
         assert_eq!(poll(90_001, true, 1), None);
-        // A short interruption is not mentioned.
+        // A short interruption causes no message.
         assert_eq!(poll(90_002, true, 0), None);
         assert_eq!(poll(90_020, true, 0), None);
         assert_eq!(poll(90_021, true, 2), None);
-        // Nor is it one if nobody wants peers.
+        // Nothing is published while no peer is wanted.
         assert_eq!(poll(90_100, false, 0), None);
         assert_eq!(poll(91_000, false, 0), None);
-        // A network that is switched off connects no peer.
+        // After a warning, `Online` is published even if the network was switched off in between.
         assert_eq!(poll(92_000, true, 0), None);
         assert!(matches!(poll(92_030, true, 0), Some(OfflineNews::Offline(_))));
         assert_eq!(poll(92_031, false, 0), None);

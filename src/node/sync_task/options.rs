@@ -61,7 +61,8 @@ impl SyncOptions {
         self.min_chain_work >= self.peers.params.min_chain_work()
     }
 
-    /// Returns the limits of what the connect thread keeps. The hints back the stored chain up to `hint_backed_height`.
+    /// Returns the limits by which the connect thread decides which batches to keep. The hints back the stored chain up to
+    /// `hint_backed_height`.
     pub(super) fn limits(&self, hint_backed_height: u32) -> Limits {
         Limits {
             stop_height: self.stop_height.unwrap_or(u32::MAX),
@@ -70,7 +71,7 @@ impl SyncOptions {
         }
     }
 
-    /// Returns what the sync needs of its peers. `height` is sent to them.
+    /// Returns the policy for the sync's peers. `height` is the height of the stored tip, which is sent to the peers.
     pub(super) fn policy(&self, height: u32) -> Policy {
         Policy {
             peers: self.peers.clone(),
@@ -101,7 +102,7 @@ pub struct SyncOutcome {
     pub peers: usize,
     /// Bytes received from all peers.
     pub bytes_received: u64,
-    /// The chain with the most work among those that were not kept because they had too little.
+    /// The chain with the most work among those that were not kept because they had too little work.
     pub best_rejected: Option<RejectedTip>,
     /// The next header of the chain, which is ahead of our clock, for [`Stopped::Clock`].
     pub too_new: Option<TooNew>,

@@ -24,7 +24,8 @@ impl PeerClocks {
     /// ours.
     ///
     /// # Security
-    /// A peer may claim any time. The median covers only peers that we dialled, and is only shown to the user.
+    /// A peer may claim any time. So only the clocks of peers that we dialled count, and the median is only shown to the
+    /// user.
     pub(super) fn add(&mut self, offset: i64) -> Option<String> {
         if self.offsets.len() == MAX_SAMPLES {
             self.offsets.pop_front();

@@ -1,8 +1,8 @@
 //! Publishes what happens in a sync: its log lines, events and state.
 
 use super::live::{Event, Live};
+use super::messages::{Level, message};
 use super::offline::OfflineNews;
-use super::words::{Level, message};
 use super::{SyncError, SyncTask};
 use crate::chain::ChainTip;
 use crate::format::count;
@@ -19,11 +19,11 @@ use tracing::{info, warn};
 /// How many new headers are published one by one if they come at once. More are published as one event.
 const MAX_SINGLE_TIPS: u32 = 100;
 
-/// After this time without any answer, the peer that owes one is shown.
+/// After this time without any answer, the peer that has owed an answer for longest is shown.
 const SHOWN_WAIT: Duration = Duration::from_secs(3);
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
-    /// Logs and publishes an event of the state machine, and tells the pool what it needs to know.
+    /// Logs and publishes an event of the state machine, and tells the pool which peers were useful.
     pub(super) fn on_sync_event(&mut self, event: SyncEvent) -> Result<(), SyncError> {
         let address = |peer| self.address_of(peer);
         match message(&event, self.options.follow, address) {
@@ -60,12 +60,13 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
     fn start_following(&mut self) -> Result<(), SyncError> {
         let ChainTip { height, hash, .. } = *self.sync.tip();
         self.tips.start(height);
-        // The state is published first, so that a program that reads the message and then asks for the state finds it.
+        // The state is published first, so that a program that reads the message and then the state sees that the sync
+        // follows the chain.
         self.publish();
         info!("caught up at height {}: following", count(height));
         self.warn_of_one_group();
         let header = block_in_place(|| self.stored.store.headers(height, 1));
-        // A header that cannot be read is not published. Whoever reads it next reports the error.
+        // A header that cannot be read is not published. The next reader of the store reports the error.
         if let Some(header) = header.ok().and_then(|headers| headers.first().copied()) {
             self.send(Event::CaughtUp { height, hash, time: header.time });
         }
@@ -93,7 +94,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         info!("new tip {hash} at height {}", count(height));
         let range = (height - first >= MAX_SINGLE_TIPS).then_some(first);
         let read = if range.is_some() { height } else { first };
-        // A header that cannot be read is not published. Whoever reads it next reports the error.
+        // A header that cannot be read is not published. The next reader of the store reports the error.
         let run = block_in_place(|| self.stored.store.run(read, height - read + 1));
         let Ok(run) = run else { return };
         for ((header, hash), height) in run.headers.iter().zip(run.hashes).zip(read..) {
@@ -158,7 +159,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         (waited >= SHOWN_WAIT).then_some((address, waited.as_secs()))
     }
 
-    /// Warns if a sync that is to follow the chain has no peer and wants one. Any other sync ends without peers.
+    /// Warns if a sync that is to follow the chain has no peer and wants one. Any other sync ends if it has no peers.
     pub(super) fn warn_offline(&mut self) {
         let wanted = self.options.follow && self.peers.is_network_active();
         let now = self.now().since_start;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What a sync remembers of tips.
+/// The tips that a sync has published, and the tips of peers that it has compared.
 #[derive(Debug, Default)]
 pub(super) struct PublishedTips {
     /// The height up to which headers were published, once the sync follows the chain.
@@ -28,7 +28,7 @@ impl PublishedTips {
         self.published = Some(height);
     }
 
-    /// Publishes the headers above this height again, if they were published.
+    /// Lets the headers above this height be published again, if they were published.
     pub(super) fn rewind(&mut self, height: u32) {
         self.published = self.published.map(|published| published.min(height));
     }

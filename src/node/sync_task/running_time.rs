@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-/// If two readings are further apart than this, the process was stopped, or the computer was suspended while the clock ran
-/// on: the task reads the clock twice a second.
+/// The task reads the clock at least twice a second. So if two readings are further apart than this, the process was
+/// stopped, or the computer was suspended while the clock ran on.
 const MAX_GAP: Duration = Duration::from_secs(10);
 
 /// A clock that stands still while the process is stopped, so that peers are not blamed for answers that nobody has read.
 #[derive(Debug)]
 pub(super) struct RunningTime {
     started: Instant,
+    /// The time of the last reading, without the correction for stops.
     last: Duration,
+    /// For how long the process was stopped in all.
     stopped: Duration,
 }
 

@@ -15,7 +15,7 @@ pub(super) struct ConnectJob {
     pub(super) hinted: bool,
     /// Whether the batch came without a request.
     pub(super) unsolicited: bool,
-    /// Once a batch is refused, further batches of the same epoch are returned unchecked.
+    /// Once a batch is refused, or a branch proven or discarded, further batches of the same epoch are returned.
     pub(super) epoch: u64,
     pub(super) batch: LinkedBatch,
 }
@@ -25,7 +25,7 @@ pub(super) struct ConnectJob {
 pub(super) enum ConnectTask {
     /// Connect a batch to the chain.
     Connect(ConnectJob),
-    /// Forget what is kept of a peer that has disconnected.
+    /// Forget the presync of a peer that has disconnected.
     Forget(PeerId),
 }
 
@@ -43,7 +43,7 @@ pub(super) enum Verdict {
         /// header at that height, and the hash of the batch's header.
         hint_mismatch: Option<(ChainPoint, BlockHash)>,
     },
-    /// These batches were handled, and what was kept of them is stored. The download continues at `end`.
+    /// These batches were handled, and those of their headers that were kept are stored. The download continues at `end`.
     Connected { outcomes: Vec<(BatchId, ConnectOutcome)>, tip: ChainTip, end: ChainPoint },
     /// A header of the batch was refused. At most the headers before it are stored.
     Refused {
@@ -53,9 +53,9 @@ pub(super) enum Verdict {
         tip: ChainTip,
         end: ChainPoint,
     },
-    /// The batch was not checked, because one before it was refused.
+    /// The batch was not connected, because its epoch is over: a batch was refused, or a branch proven or discarded.
     Returned { id: BatchId, batch: LinkedBatch },
-    /// The batch's parent is unknown, since what its sender sent before was not kept. The sender is not at fault.
+    /// The batch's parent is unknown, since the sender's earlier headers were not kept. The sender is not at fault.
     Orphan {
         id: BatchId,
         /// Whether to request the branch again from its beginning.
@@ -64,7 +64,7 @@ pub(super) enum Verdict {
     /// A branch has shown enough work to be downloaded again and kept.
     Proven {
         proven: Proven,
-        /// The peer whose chain it is.
+        /// The peer that sent the branch.
         prover: PeerId,
     },
     /// The candidate was discarded, because no peer has it or the chain has more work by now. The chain ends at this tip.

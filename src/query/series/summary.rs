@@ -7,7 +7,7 @@ use crate::primitives::BlockHash;
 use crate::query::{ChainReader, HeaderRange, ReadError};
 
 /// The number of headers in a bucket of the summary: about a day's. Every network's retarget period is a multiple of it.
-const BUCKET: u32 = 144;
+const BUCKET_SIZE: u32 = 144;
 
 /// A range of at most this many headers is read from the stored chain, in smaller buckets than those of the summary.
 const MAX_READ: u32 = 20_000;
@@ -44,8 +44,8 @@ impl ChainSummary {
             *self = Self::default();
         }
         let time_before = self.buckets.last().map(|bucket| bucket.time);
-        let mut collector = BucketBuilder::new(BUCKET, time_before);
-        let end = (tip + 1) / BUCKET * BUCKET;
+        let mut collector = BucketBuilder::new(BUCKET_SIZE, time_before);
+        let end = (tip + 1) / BUCKET_SIZE * BUCKET_SIZE;
         let (from, Some(end)) = (self.next(), end.checked_sub(1)) else { return Ok(()) };
         let mut last_hash = self.last_hash;
         let mut range = HeaderRange::new(reader, tip, from, end);
@@ -88,7 +88,7 @@ impl ChainSummary {
         let mut buckets: Vec<Bucket> = wanted.cloned().collect();
         let rest = buckets.last().map_or(first, |bucket| bucket.last + 1);
         if rest <= to {
-            buckets.extend(read(reader, rest, to, BUCKET)?);
+            buckets.extend(read(reader, rest, to, BUCKET_SIZE)?);
         }
         Ok(buckets)
     }
@@ -97,7 +97,10 @@ impl ChainSummary {
 /// Returns the smallest bucket size with which this many headers need no more than [`MAX_POINTS`] buckets.
 fn bucket_size(headers: u32) -> u32 {
     let fits = |size: &u32| usize::try_from(headers / size).is_ok_and(|count| count < MAX_POINTS);
-    (1..BUCKET).filter(|size| BUCKET.is_multiple_of(*size)).find(fits).unwrap_or(BUCKET)
+    (1..BUCKET_SIZE)
+        .filter(|size| BUCKET_SIZE.is_multiple_of(*size))
+        .find(fits)
+        .unwrap_or(BUCKET_SIZE)
 }
 
 fn read(reader: &mut ChainReader, from: u32, to: u32, size: u32) -> Result<Vec<Bucket>, ReadError> {
@@ -115,18 +118,18 @@ fn read(reader: &mut ChainReader, from: u32, to: u32, size: u32) -> Result<Vec<B
 
 #[cfg(test)]
 mod tests {
-    use super::{BUCKET, MAX_POINTS, MAX_READ, bucket_size};
+    use super::{BUCKET_SIZE, MAX_POINTS, MAX_READ, bucket_size};
     use crate::chain::params;
     use crate::primitives::Network;
 
     #[test]
     fn buckets_neither_straddle_periods_nor_give_too_many_points() {
         for network in Network::ALL {
-            assert_eq!(params(network).interval % BUCKET, 0, "{network}");
+            assert_eq!(params(network).interval % BUCKET_SIZE, 0, "{network}");
         }
         for headers in 1..=MAX_READ {
             let size = bucket_size(headers);
-            assert_eq!(BUCKET % size, 0);
+            assert_eq!(BUCKET_SIZE % size, 0);
             assert!((headers / size) as usize <= MAX_POINTS, "{headers}");
         }
         assert_eq!((bucket_size(1000), bucket_size(3000), bucket_size(MAX_READ)), (1, 3, 16));

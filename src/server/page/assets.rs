@@ -6,29 +6,29 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// The style sheet: that of charts, and that of the page.
+/// The style sheets of the page and of the charts, as one file.
 const STYLE: &str = concat!(
     include_str!("../../../data/page/page.css"),
     include_str!("../../../data/plot/plot.css")
 );
 
-/// The script.
+/// The page's script.
 const SCRIPT: &str = include_str!("../../../data/page/page.js");
 
-/// The icon in black. The colour of a state replaces the black.
+/// The icon in black (`#000000`), which [`icon`] replaces by the color of a state.
 const ICON: &str = include_str!("../../../data/page/icon.svg");
 
 /// Lets the page load nothing from elsewhere, forbids scripts and styles in its HTML, and lets no page show it in a frame.
 pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Answers with a file.
+/// Answers with the file of this name.
 pub(super) async fn file(Path(name): Path<String>) -> Response {
     let (kind, text, age) = match name.as_str() {
         "page.css" => ("text/css; charset=utf-8", STYLE.to_owned(), "max-age=60"),
         "page.js" => ("text/javascript; charset=utf-8", SCRIPT.to_owned(), "max-age=60"),
         name => match icon(name) {
-            // Browsers have to keep the icon that says that the server is gone.
+            // Browsers have to keep the icon that says that the server is gone: they cannot load it then.
             Some(icon) => ("image/svg+xml", icon, "max-age=604800"),
             None => return StatusCode::NOT_FOUND.into_response(),
         },
@@ -73,7 +73,7 @@ mod tests {
     use crate::server::page::status::ChainStatus;
 
     #[test]
-    fn files_name_no_other_place_and_are_small() {
+    fn files_name_no_other_server_and_are_small() {
         for text in [STYLE, SCRIPT] {
             assert!(!text.contains("http://") && !text.contains("https://"), "{text}");
             assert!(!text.contains("@import") && !text.contains("eval("), "{text}");

@@ -15,16 +15,17 @@ pub(super) struct ChartQuery {
     pub chart: Option<String>,
     /// The first height, in a form that [`find_height`] understands.
     pub from: Option<String>,
-    /// The last height, in such a form.
+    /// The last height, in a form that [`find_height`] understands.
     pub to: Option<String>,
-    /// Whether the scale is logarithmic, as `1` or `0`.
+    /// `0`, `false`, `no`, `off` or nothing for a linear scale, any other text for a logarithmic one; `None` for the
+    /// chart's default.
     pub log: Option<String>,
 }
 
 /// A chart that was drawn.
 #[derive(Debug)]
 pub(super) struct PageChart {
-    /// What was asked for.
+    /// The chart's name, range and scale.
     pub request: ChartRequest,
     /// The drawing.
     pub plot: Plot,
@@ -38,10 +39,11 @@ impl ChartQuery {
     }
 }
 
-/// Draws the chart of the front page. The default is the difficulty, on a logarithmic scale if [`ChartName::grows`].
+/// Draws the chart of the front page. The default chart is the difficulty, and the default scale is logarithmic if
+/// [`ChartName::grows`].
 ///
 /// # Errors
-/// There is no such chart or height, or reading failed.
+/// There is no such chart or height, the heights cannot be understood, or reading failed.
 pub(super) fn front_chart(
     context: &PageContext,
     query: &ChartQuery,
@@ -51,7 +53,7 @@ pub(super) fn front_chart(
     draw_range(context, query, name, log)
 }
 
-/// Draws the chart with this name.
+/// Draws the chart with this name. The default scale is linear.
 ///
 /// # Errors
 /// As [`front_chart`].
@@ -81,7 +83,7 @@ fn draw_range(
         text.map_or(Ok(default), |text| find_height(&mut reader, text))
     };
     let from = match height_or(&query.from, 0) {
-        // If the range is longer than the chain, the whole chain is shown.
+        // `from=-N` means the last N headers. If the chain has fewer, the whole chain is shown.
         Err(PageError::NotFound(_))
             if query.from.as_deref().is_some_and(|t| t.starts_with('-')) =>
         {

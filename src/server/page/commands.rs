@@ -8,14 +8,14 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path;
 
-/// The options with which commands reach this server and its stored chain. They can be pasted into a shell.
+/// The options with which commands reach this server and its stored chain, quoted for a shell.
 #[derive(Debug)]
 pub(super) struct Commands {
     /// The options of `lightclient`, with a space before each.
     lightclient: String,
     /// The options of `bitcoin-cli`, with a space before each.
     bitcoin_cli: String,
-    /// The server's address if it answers REST.
+    /// The server's address; `None` if the server does not answer REST.
     rest: Option<SocketAddr>,
 }
 
@@ -56,7 +56,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Returns the options of `bitcoin-cli`. It asks for the password itself, so that no command contains one.
+/// Returns the options of `bitcoin-cli`. They never contain a password: `bitcoin-cli` asks the user for it.
 fn bitcoin_cli_options(
     credentials: &RpcCredentials,
     address: Option<SocketAddr>,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_password_commands_name_the_user_alone() {
+    fn commands_name_the_user_but_not_the_password() {
         assert_eq!(
             commands(Some(("it's me", "secret")), false, &["[::1]:9332"])[1..],
             ["bitcoin-cli -chain=signet -rpcconnect=::1 -rpcport=9332 '-rpcuser=it'\\''s me' \

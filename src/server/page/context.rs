@@ -1,4 +1,4 @@
-//! What the parts of the page share.
+//! The state that the parts of the page share, and their errors.
 
 use super::commands::Commands;
 use super::status::StatusReport;
@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, broadcast};
 const READERS: usize = 4;
 
 /// How many browsers may receive events.
-const LISTENERS: usize = 256;
+const MAX_EVENT_STREAMS: usize = 256;
 
 /// How many events may wait for a browser. A browser that is further behind is disconnected.
 const BACKLOG: usize = 64;
@@ -37,14 +37,14 @@ pub(super) struct PageEvent {
     pub data: Arc<str>,
 }
 
-/// What the parts of the page share.
+/// The state that the parts of the page share.
 #[derive(Debug)]
 pub(crate) struct PageContext {
     pub(super) state: Arc<ServerState>,
     pub(super) commands: Commands,
     pub(super) summary: Mutex<ChainSummary>,
     pub(super) page_events: broadcast::Sender<PageEvent>,
-    pub(super) listeners: Arc<Semaphore>,
+    pub(super) event_streams: Arc<Semaphore>,
     readers: Arc<Semaphore>,
     heights: Mutex<VecDeque<(Instant, u32)>>,
 }
@@ -61,7 +61,7 @@ impl PageContext {
             state,
             summary: Mutex::default(),
             page_events: broadcast::channel(BACKLOG).0,
-            listeners: Arc::new(Semaphore::new(LISTENERS)),
+            event_streams: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
             readers: Arc::new(Semaphore::new(READERS)),
             heights: Mutex::default(),
         }
@@ -70,7 +70,7 @@ impl PageContext {
     /// Reads the stored chain on a thread that may block.
     ///
     /// # Errors
-    /// Reading failed.
+    /// `read` failed or panicked, or the server is ending.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Self) -> Result<T, PageError> + Send + 'static,
@@ -78,7 +78,7 @@ impl PageContext {
         let permit = Arc::clone(&self.readers).acquire_owned().await;
         let permit = permit.map_err(|_| PageError::Busy)?;
         let context = Arc::clone(self);
-        // The thread holds the permit, and goes on when the client hangs up.
+        // The thread holds the permit, and goes on even if the client hangs up.
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             read(&context)
@@ -86,7 +86,7 @@ impl PageContext {
         task.await.map_err(|_| PageError::Busy)?
     }
 
-    /// Returns what the state of the chain is decided from.
+    /// Collects the data that the state of the chain is decided from.
     ///
     /// # Errors
     /// The tip could not be read.
@@ -112,7 +112,8 @@ impl PageContext {
         }
     }
 
-    /// Returns how many headers a second were stored in the last [`SPEED_WINDOW`]; `None` at first.
+    /// Returns how many headers a second were stored in the last [`SPEED_WINDOW`]; `None` in the
+    /// first half second.
     fn speed(&self) -> Option<f64> {
         let heights = self.heights();
         let (first, last) = heights.front().zip(heights.back())?;

@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 /// How often progress and peers are compared with what was last sent.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The longest time without an event. The script takes three times as long for the loss of the connection.
+/// The longest time without an event. After three times as long, the script takes the connection as lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Sends browsers the events of the client's sync, and its progress and peers when these change. After the sync has ended,
@@ -41,7 +41,7 @@ pub(crate) async fn publish(context: Arc<PageContext>, mut events: Events) {
     }
 }
 
-/// What was last sent to browsers.
+/// The data that was last sent to browsers, as JSON.
 #[derive(Debug, Default)]
 struct LastSent {
     progress: String,
@@ -49,7 +49,7 @@ struct LastSent {
 }
 
 impl LastSent {
-    /// Sends what has changed.
+    /// Sends the progress and the peers if they have changed.
     fn update(&mut self, context: &PageContext) {
         let live = context.state.live();
         context.record_height(live.height);
@@ -82,7 +82,7 @@ impl PageContext {
                 });
                 self.send("reorganisation", data.to_string());
             }
-            // Everything else shows in the progress.
+            // The other events change only the progress.
             _ => {}
         }
     }
@@ -126,7 +126,7 @@ fn peers(live: &Live) -> String {
 
 /// Answers with a stream of events. The first one is the current progress.
 pub(super) fn stream(context: &Arc<PageContext>) -> Response {
-    let Ok(permit) = Arc::clone(&context.listeners).try_acquire_owned() else {
+    let Ok(permit) = Arc::clone(&context.event_streams).try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many listeners\n").into_response();
     };
     let page_events = context.page_events.subscribe();
@@ -141,7 +141,7 @@ pub(super) fn stream(context: &Arc<PageContext>) -> Response {
         let event = Event::default().event(page_event.name).data(&*page_event.data);
         Some((Ok::<_, Infallible>(event), listener))
     });
-    // Browsers do not show comments to the script, which has to notice that the server is gone. So an event is sent.
+    // The script needs regular events to notice that the server is gone. Browsers hide comments from it.
     let alive = Event::default().event("alive").data("{}");
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).event(alive)).into_response()
 }

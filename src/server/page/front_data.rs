@@ -20,7 +20,7 @@ const ATTEMPTS: usize = 3;
 /// What the front page shows.
 #[derive(Debug)]
 pub(super) struct FrontData {
-    /// What the state of the chain is decided from.
+    /// The data that the state of the chain is decided from.
     pub report: StatusReport,
     /// The end of the chain.
     pub tip: ChainTip,
@@ -28,15 +28,15 @@ pub(super) struct FrontData {
     pub latest: Vec<ListedHeader>,
     /// Seconds between the last blocks, the newest last.
     pub intervals: Vec<i64>,
-    /// Hashes per second over the last 120 blocks.
+    /// Hashes per second over the last 120 blocks; `None` if no time passed.
     pub hash_rate: Option<f64>,
     /// The next retarget, if the network has any.
     pub retarget: Option<Retarget>,
     /// How many headers the current period has so far.
     pub period_count: u32,
-    /// How many of these headers belong to each group of versions. Groups without any are left out.
+    /// How many headers of the current period belong to each group of versions. Groups without headers are left out.
     pub signals: Vec<(VersionGroup, u32)>,
-    /// How many blocks the best side branch is behind the chain, if there is one.
+    /// How many blocks the side branch with the most work is behind the tip; `None` without side branches.
     pub lead: Option<u32>,
     /// This computer's time, in Unix seconds.
     pub now: u32,
@@ -58,11 +58,11 @@ pub(super) struct ListedHeader {
 /// The next change of the difficulty.
 #[derive(Clone, Debug)]
 pub(super) struct Retarget {
-    /// Its height, and the expected change.
+    /// The height of the retarget, and the expected change.
     pub next: NextRetarget,
     /// The number of headers of a period.
     pub interval: u32,
-    /// When it is expected, in Unix seconds.
+    /// The expected time of the retarget, in Unix seconds.
     pub expected: u64,
 }
 
@@ -115,7 +115,7 @@ fn latest(from: u32, headers: &[Header], hashes: &[BlockHash]) -> Vec<ListedHead
             height,
             hash: *hash,
             header: *header,
-            interval: at.checked_sub(1).map(|before| seconds(&headers[before], header)),
+            interval: at.checked_sub(1).map(|before| interval_between(&headers[before], header)),
         })
         .collect();
     listed.reverse();
@@ -124,12 +124,12 @@ fn latest(from: u32, headers: &[Header], hashes: &[BlockHash]) -> Vec<ListedHead
 
 fn intervals(headers: &[Header]) -> Vec<i64> {
     let pairs = headers.windows(2).rev().take(INTERVALS as usize);
-    let mut intervals: Vec<i64> = pairs.map(|pair| seconds(&pair[0], &pair[1])).collect();
+    let mut intervals: Vec<i64> = pairs.map(|pair| interval_between(&pair[0], &pair[1])).collect();
     intervals.reverse();
     intervals
 }
 
-fn seconds(parent: &Header, header: &Header) -> i64 {
+fn interval_between(parent: &Header, header: &Header) -> i64 {
     i64::from(header.time) - i64::from(parent.time)
 }
 

@@ -90,7 +90,7 @@ fn other_sides(reader: &mut ChainReader, info: &HeaderInfo) -> Result<Vec<SideSu
     Ok(others)
 }
 
-/// Returns whether a side branch has this header among its last [`MAX_WALK`].
+/// Returns whether a side branch has this header, at most [`MAX_WALK`] headers below its end.
 fn has_header(
     reader: &mut ChainReader,
     side: &SideSummary,

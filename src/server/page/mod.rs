@@ -92,7 +92,7 @@ async fn search_for(
         Ok(match search::find(&mut context.state.chain(), &q)? {
             SearchResult::Height(height) => format!("/header/{height}"),
             SearchResult::Hash(hash) => format!("/header/{hash}"),
-            // The page of a time says that it shows the last block before.
+            // The page for a time says that it shows the last block at or before that time.
             SearchResult::Time { unix, .. } => format!("/header/{unix}"),
         })
     });

@@ -26,8 +26,9 @@ pub(super) enum SearchResult {
     Time { unix: u32, height: u32 },
 }
 
-/// Finds the header that a text means: a height in a form that [`number`] accepts, such as `tip-6`; a hash with or without
-/// `0x`; or a date or time, for the last block at or before it. A number that is too great for a height is a Unix time.
+/// Finds the header that a text means: a height in a form that [`number`] accepts, such as `tip-6`; a hash with or
+/// without `0x`; or a date or time, for the last block at or before it. A number above the tip's height is a Unix time
+/// if it is one of [`UNIX_TIMES`].
 ///
 /// # Errors
 /// The text cannot be understood, its header is not stored, or reading failed.
@@ -57,11 +58,11 @@ fn last_before(reader: &mut ChainReader, tip: u32, unix: i64) -> Result<SearchRe
     let found = last_at_or_before(reader, tip, unix)?;
     found.map(|height| SearchResult::Time { unix: saturated(unix), height }).ok_or_else(|| {
         let genesis = utc(u64::from(reader.params().genesis.time));
-        PageError::NotFound(format!("No block is as old as that: genesis is of {genesis} UTC."))
+        PageError::NotFound(format!("No block is that old: genesis is from {genesis} UTC."))
     })
 }
 
-/// Returns a time as headers have it. No header is later than the latest time that fits.
+/// Returns the time that a header's 32 bits can hold and that is nearest to `unix`.
 fn saturated(unix: i64) -> u32 {
     u32::try_from(unix.max(0)).unwrap_or(u32::MAX)
 }
@@ -104,7 +105,7 @@ fn hash(text: &str) -> Option<BlockHash> {
 fn unclear(text: &str) -> PageError {
     let shown: String = text.chars().take(MAX_TEXT).collect();
     PageError::Unclear(format!(
-        "“{shown}” is neither a height, nor a hash of 64 digits, nor a date as 2024-04-20."
+        "“{shown}” is neither a height, nor a hash of 64 digits, nor a date such as 2024-04-20."
     ))
 }
 
@@ -113,7 +114,7 @@ mod tests {
     use super::{hash, height};
 
     #[test]
-    fn hashes_are_understood_as_people_have_them() {
+    fn hashes_may_have_capitals_and_a_prefix() {
         let text = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f";
         for form in [text.to_owned(), text.to_uppercase(), format!("0x{text}"), format!("0X{text}")]
         {

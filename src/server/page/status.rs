@@ -70,7 +70,7 @@ impl ChainStatus {
     ];
 }
 
-/// What the state of the chain is decided from.
+/// The data that the state of the chain is decided from.
 #[derive(Clone, Debug)]
 pub(super) struct StatusReport {
     /// The state of the sync.
@@ -114,7 +114,7 @@ impl StatusReport {
         -self.tip_age > MAX_FUTURE_BLOCK_TIME || has_warning && agreeing < peers
     }
 
-    /// Returns how many peers have shown the stored tip or more, and how many are connected.
+    /// Returns how many peers have shown a chain at least as high as the stored one, and how many peers are connected.
     pub(super) fn agreeing(&self) -> (usize, usize) {
         let height = self.live.height;
         let agrees = |tip: Option<u32>| tip.is_some_and(|tip| tip >= height);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn each_state_has_its_cause() {
+    fn phase_peers_age_and_fault_decide_the_state() {
         let now = |phase, peers, age| report(phase, peers, age).status();
         assert_eq!(now(Phase::Following, 8, 600), ChainStatus::Current);
         assert_eq!(now(Phase::Following, 8, 7201), ChainStatus::Behind);

@@ -22,8 +22,8 @@ pub(crate) enum RestFormat {
 }
 
 impl RestFormat {
-    /// Splits a file name at its last dot. If the extension is unknown, returns the whole file name and `None`; if it is
-    /// empty, the name without the dot.
+    /// Splits a file name at its last dot. If the extension is unknown, returns the whole file name and `None`; if the
+    /// extension is empty, the name without the dot and `None`.
     ///
     /// Source: Bitcoin Core `ParseDataFormat`.
     pub(crate) fn split(file: &str) -> (&str, Option<Self>) {

@@ -30,12 +30,14 @@ async fn answer(state: Arc<ServerState>, file: &str, verbosity: i32) -> RestResu
     let hash = parse_hash(text)?;
     let format = format.ok_or_else(RestError::unknown_format)?;
     let verbosity = if format == RestFormat::Json { verbosity } else { 0 };
-    let block = rpc::block(state, hash, verbosity).await.map_err(|error| {
-        if error.code == RpcCode::InvalidAddressOrKey as i32 {
+    let block = rpc::block(state, hash, verbosity).await.map_err(|error| match error.code {
+        code if code == RpcCode::InvalidAddressOrKey as i32 => {
             RestError::not_found(format!("{text} not found"))
-        } else {
-            RestError::new(StatusCode::SERVICE_UNAVAILABLE, error.message)
         }
+        code if code == RpcCode::InternalError as i32 => {
+            RestError::new(StatusCode::INTERNAL_SERVER_ERROR, error.message)
+        }
+        _ => RestError::new(StatusCode::SERVICE_UNAVAILABLE, error.message),
     })?;
     let digits = block.trim_matches('"');
     match format {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Most headers in an answer. Source: Bitcoin Core `MAX_REST_HEADERS_RESULTS`.
 const MAX_HEADERS: u32 = 2000;
 
-/// The number of headers if the request does not give one.
+/// The number of headers if the request has no `count`.
 const DEFAULT_COUNT: &str = "5";
 
 /// The parameters after the question mark.

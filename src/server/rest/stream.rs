@@ -87,8 +87,8 @@ fn write_range(
     })();
     if let Err(error) = written {
         debug!("http: /headers ended early: {error}");
-        // The error breaks the connection, so that a client does not take a part for the whole. Sending it fails if the
-        // client is gone.
+        // The error breaks the connection, so that a client does not take a part for the whole. Sending the error fails
+        // if the client is gone.
         let _ = pieces.blocking_send(Err(io::Error::other(error)));
     }
 }

@@ -1,4 +1,4 @@
-//! Requests and replies around the methods: single calls and batches, JSON-RPC 1.0, 1.1 and 2.0.
+//! Reads calls and writes replies: single calls and batches, JSON-RPC 1.0, 1.1 and 2.0.
 //!
 //! Source: Bitcoin Core `HTTPReq_JSONRPC` (`httprpc.cpp`); `JSONRPCRequest::parse`, `JSONRPCReplyObj` (`rpc/request.cpp`).
 
@@ -72,8 +72,8 @@ impl<'a> RpcCall<'a> {
     pub(super) const UNREAD: RpcCall<'static> =
         RpcCall { id: Some(RawValue::NULL), version: RpcVersion::Legacy };
 
-    /// Reads a call. If it is not an object, its reply has the version and the id of the call before it in the batch, as in
-    /// Bitcoin Core.
+    /// Reads a call. If `text` is not an object, the reply has the version and the id of `before`, the previous call of
+    /// the batch, as in Bitcoin Core.
     pub(super) fn read(text: &'a RawValue, before: Self) -> (Self, RpcRequest<'a>) {
         let Ok(fields) = serde_json::from_str::<CallFields<'a>>(text.get()) else {
             return (before, Err(invalid_request("Invalid Request object")));
@@ -168,7 +168,7 @@ impl<'de> Visitor<'de> for CallVisitor {
     }
 }
 
-/// Named parameters, with names that occur several times.
+/// Named parameters in the client's order. A name may occur several times, which `RpcParams` refuses.
 struct NamedArguments(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for NamedArguments {
@@ -227,7 +227,7 @@ fn arguments_of(value: Option<&RawValue>) -> Result<RpcArguments, RpcError> {
     let Some(value) = value.filter(|value| !is_null(value)) else {
         return Ok(RpcArguments::Positional(Vec::new()));
     };
-    // serde_json refuses values nested more than 127 levels deep. No method has such a parameter.
+    // serde_json refuses values nested more than 127 levels deep. No method has a parameter that deep.
     match value.get().as_bytes().first() {
         Some(b'[') => serde_json::from_str(value.get()).map(RpcArguments::Positional),
         Some(b'{') => serde_json::from_str(value.get())
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_call_is_named_in_bitcoin_cores_words() {
+    fn invalid_calls_get_the_messages_of_bitcoin_core() {
         for (text, message) in [
             ("5", "Invalid Request object"),
             (r#"{"jsonrpc":2}"#, "jsonrpc field must be a string"),

@@ -4,14 +4,14 @@ use crate::client::ClientError;
 use crate::query::ReadError;
 use serde::Serialize;
 
-/// Bitcoin Core `RPCErrorCode` (`rpc/protocol.h`).
+/// The codes of errors. Source: Bitcoin Core `RPCErrorCode` (`rpc/protocol.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RpcCode {
     /// The call is not a valid request object.
     InvalidRequest = -32600,
     /// There is no such method.
     MethodNotFound = -32601,
-    /// The parameters exclude each other.
+    /// A call gave both or neither of two parameters that exclude each other.
     InvalidParams = -32602,
     /// This program is at fault.
     InternalError = -32603,

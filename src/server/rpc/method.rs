@@ -9,10 +9,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// What a method returns: the text of a JSON value, or an error object.
+/// The result of a method: the text of a JSON value, or an error object.
 pub(crate) type RpcResult = Result<String, RpcError>;
 
-/// The bytes to reserve for a result. The JSON of a header fits, so that it is not reallocated while it is written.
+/// The bytes to reserve for a result. The JSON of a header fits, so writing it does not reallocate the buffer.
 const USUAL_RESULT: usize = 1024;
 
 /// The future of a method that waits for something.
@@ -21,7 +21,7 @@ pub(super) type RpcFuture = Pin<Box<dyn Future<Output = RpcResult> + Send>>;
 /// How a method is run.
 #[derive(Clone, Copy)]
 pub(super) enum RpcRun {
-    /// Runs at once, on a thread that answers requests, so it should read few headers.
+    /// Runs at once, on a thread that answers requests, so the method should read few headers.
     Now(fn(&ServerState, &RpcParams) -> RpcResult),
     /// Waits for peers, for a new tip, or for a long read on another thread.
     Later(fn(Arc<ServerState>, RpcParams) -> RpcFuture),
@@ -50,7 +50,8 @@ pub(super) struct MethodGroup {
 }
 
 impl Method {
-    /// Returns the method and its parameters in one line, such as `getblockhash height`. As in Bitcoin Core, texts are in quotes.
+    /// Returns the method and its parameters in one line, such as `getblockhash height`. As in Bitcoin Core, strings
+    /// are in quotes.
     pub(super) fn usage(&self) -> String {
         let mut usage = self.name.to_owned();
         let mut optional = 0;

@@ -84,7 +84,7 @@ async fn single(state: &Arc<ServerState>, call: &RawValue) -> Response {
     }
 }
 
-/// Replies with an error, which sets the HTTP status, too. Source: Bitcoin Core `JSONErrorReply`.
+/// Replies with an error, which also sets the HTTP status. Source: Bitcoin Core `JSONErrorReply`.
 fn failure(call: RpcCall<'_>, error: RpcError) -> Response {
     let status = match error.code {
         code if code == RpcCode::InvalidRequest as i32 => StatusCode::BAD_REQUEST,

@@ -92,8 +92,8 @@ impl RpcParams {
     /// Puts arguments into a method's order and checks their types.
     ///
     /// # Errors
-    /// A name is unknown, a parameter is given twice or has the wrong type, or there are too many or too few. In the
-    /// last case the error is `None`, and the caller replies with the method's help.
+    /// A name is unknown, a parameter is given twice or has the wrong type, or the number of parameters is wrong. For a
+    /// wrong number the error is `None`, and the caller replies with the method's help.
     pub(super) fn new(
         arguments: RpcArguments,
         params: &[RpcParam],
@@ -156,7 +156,7 @@ impl RpcParams {
     /// Source: Bitcoin Core `ParseVerbosity`.
     ///
     /// # Errors
-    /// The value is neither, or is a number that [`RpcParams::integer`] does not accept.
+    /// The value is neither a number nor a boolean, or is a number that [`RpcParams::integer`] does not accept.
     pub(crate) fn verbosity(&self, at: usize) -> Result<Option<i32>, RpcError> {
         match self.value(at) {
             Value::Bool(verbose) => Ok(Some(i32::from(*verbose))),
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_occurs_twice_is_an_error_and_args_may_be_any_name() {
+    fn a_name_that_occurs_twice_is_an_error_and_args_must_be_an_array() {
         let twice = vec![("count".to_owned(), json!(1)), ("count".to_owned(), json!(2))];
         let error = RpcParams::new(RpcArguments::Named(twice), PARAMS).unwrap_err().unwrap();
         assert_eq!(error.message, "Parameter count specified multiple times");
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_parameters_are_named_in_bitcoin_cores_words() {
+    fn wrong_parameters_get_the_messages_of_bitcoin_core() {
         let message = |params| read(params).unwrap_err().map(|error| (error.code, error.message));
         let error = |code, text: &str| Some((code, text.to_owned()));
         assert_eq!(message(json!([])), None);
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn verbosity_is_a_number_or_a_truth() {
+    fn verbosity_is_a_number_or_a_boolean() {
         let verbosity = |value: Value| read(json!(["ab", value])).unwrap().verbosity(1);
         assert_eq!(verbosity(json!(true)), Ok(Some(1)));
         assert_eq!(verbosity(json!(false)), Ok(Some(0)));

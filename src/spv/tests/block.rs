@@ -24,7 +24,8 @@ fn check_at(block: &bitcoin::Block, height: u32) -> Result<CheckedBlock, BlockFa
     CheckedBlock::check(decoded, &header_hash(block), height, params(Network::Mainnet))
 }
 
-/// Returns the check after a change that the header is made to stand for.
+/// Checks the real block after a change of its transactions. The header gets the merkle root of the
+/// changed ones.
 fn check_changed(change: impl FnOnce(&mut Vec<Transaction>)) -> Result<CheckedBlock, BlockFault> {
     let mut block = real();
     change(&mut block.txdata);
@@ -60,7 +61,7 @@ fn a_changed_transaction_is_refused_by_the_merkle_root() {
     block.txdata[1000].lock_time = bitcoin::absolute::LockTime::from_consensus(77);
     let fault = check_at(&block, HEIGHT).unwrap_err();
     assert!(matches!(fault, BlockFault::MerkleRoot { expected: e, .. } if e == expected));
-    // So is a changed order, and a transaction left out.
+    // A changed order and a missing transaction are refused, too.
     let mut block = real();
     block.txdata.swap(3, 4);
     assert!(matches!(check_at(&block, HEIGHT), Err(BlockFault::MerkleRoot { .. })));
@@ -70,7 +71,7 @@ fn a_changed_transaction_is_refused_by_the_merkle_root() {
 
 #[test]
 fn repeated_transactions_are_refused_although_the_root_is_right() {
-    // 2355 is odd: the last transaction once more changes nothing in the root.
+    // 2355 is odd, so repeating the last transaction does not change the root.
     let mut block = real();
     block.txdata.push(block.txdata[2354].clone());
     assert!(block.check_merkle_root());
@@ -94,7 +95,7 @@ fn a_block_without_its_witnesses_is_refused() {
     block.txdata.iter_mut().flat_map(|tx| &mut tx.input).for_each(|input| input.witness.clear());
     let fault = check_at(&block, HEIGHT).unwrap_err();
     assert_eq!(fault, BlockFault::ReservedValue { got: "0 items".to_owned() });
-    // Before segwit there were none, and a block from then has nothing missing.
+    // Below segwit's activation height, a block without witnesses is complete.
     assert!(check_at(&block, 481_823).is_ok());
     let fault = check_at(&real(), 481_823).unwrap_err();
     assert_eq!(fault, BlockFault::UnexpectedWitness { position: 0 });
@@ -112,7 +113,7 @@ fn witnesses_without_a_commitment_are_refused() {
 }
 
 #[test]
-fn a_block_has_one_coinbase_and_it_is_first() {
+fn only_the_first_transaction_of_a_block_is_a_coinbase() {
     let fault = check_changed(|txs| drop(txs.remove(0))).unwrap_err();
     assert!(matches!(fault, BlockFault::NoCoinbase { .. }), "{fault}");
     let second = |txs: &mut Vec<Transaction>| {
@@ -154,7 +155,7 @@ fn more_signature_operations_than_a_block_may_have_are_refused() {
     let with = |count: usize| {
         check_changed(|txs| {
             txs.truncate(1);
-            // Those of the coinbase's own outputs are gone.
+            // The other outputs are removed, so that their signature operations do not count.
             txs[0].output.truncate(1);
             txs[0].output[0].script_pubkey = vec![0xac; count].into();
         })

@@ -1,4 +1,4 @@
-//! Merkle roots, commitments and proofs: real ones, laws against the `bitcoin` crate, and each forgery by name.
+//! Merkle roots, commitments and proofs: comparisons with the `bitcoin` crate (the oracle), and each kind of forgery.
 
 use crate::chain::{DuplicateNodes, find_witness_commitment, merkle_root, witness_root};
 use crate::primitives::{Hash256, MerkleRoot, Txid, Wtxid, sha256d, sha256d_parts};
@@ -53,7 +53,7 @@ proptest! {
 
         let extracted = tree(count, &proof).extract(&root);
         if !marked.contains(&true) {
-            let empty = matches!(extracted, Err(ProofError::EmptyBranch { .. }));
+            let empty = matches!(extracted, Err(ProofError::BranchWithoutMatch { .. }));
             prop_assert!(empty);
             return Ok(());
         }
@@ -101,8 +101,8 @@ proptest! {
             let ours: Vec<u32> = proven.iter().map(|proven| proven.position).collect();
             prop_assert_eq!(ours, positions);
         } else if agreed {
-            // Beyond the oracle: an opened branch with nothing in it, and padding that is not zero.
-            let stricter = matches!(ours, Err(ProofError::EmptyBranch { .. } | ProofError::UnusedBits { .. }));
+            // The oracle accepts the nodes of a branch without a proven transaction, and padding that is not zero.
+            let stricter = matches!(ours, Err(ProofError::BranchWithoutMatch { .. } | ProofError::UnusedBits { .. }));
             prop_assert!(stricter, "{ours:?}");
         }
     }
@@ -110,13 +110,13 @@ proptest! {
 
 #[test]
 fn repeated_transactions_have_the_same_root_and_are_refused() {
-    // Six transactions; the last two once more give a tree of eight with the same root.
+    // Repeating the last two of six transactions gives a tree of eight with the same root.
     let mut ids = txids(6, 1);
     let root = merkle_root(&ids).unwrap();
     ids.extend_from_within(4..);
     assert_eq!(naive_root(&ids), root);
     assert_eq!(merkle_root(&ids), Err(DuplicateNodes { height: 1, position: 3 }));
-    // An odd one, repeated.
+    // Repeating the last of an odd number of transactions does the same.
     let mut ids = txids(3, 1);
     ids.extend_from_within(2..);
     assert_eq!(merkle_root(&ids), Err(DuplicateNodes { height: 0, position: 3 }));
@@ -193,13 +193,14 @@ fn a_transaction_of_64_bytes_cannot_pass_for_an_inner_node() {
         let root = merkle_root(&block).unwrap();
         let deeper = [left, right, paid];
         assert_eq!(naive_root(&deeper[..2]).0, block[0].0);
-        // The tree (left, right), (paid, paid) would need paid's parent; a tree of two levels shows it.
+        // The forged tree has `left` and `right` below the transaction. `paid`, the third of three, is paired with
+        // itself.
         let other = sha256d(&[paid.0, paid.0].concat());
         let root_of_deeper = MerkleRoot(sha256d(&[block[0].0, other].concat()));
         let proof = MerkleProof::build(&deeper, |at| at == 1);
         let refused = tree(3, &proof).extract(&root_of_deeper);
         assert_eq!(refused, Err(ProofError::Ambiguous { height: 1 }));
-        // The honest proof of the odd transaction itself does not open it.
+        // An honest proof of the transaction of 64 bytes has it as a leaf, and is accepted.
         let honest = MerkleProof::build(&block, |at| at == 0);
         assert_eq!(tree(2, &honest).extract(&root).unwrap()[0].txid, block[0]);
     }

@@ -14,8 +14,8 @@ const NET_8: u32 = 8 << 24;
 const ATTACKER: u32 = (66 << 24) | (66 << 16);
 const RTT: Duration = Duration::from_millis(80);
 
-/// Returns an address manager with addresses of many network groups from a few peers, all known addresses, and those
-/// that have answered: every fourth, if its position was free.
+/// Returns an address manager, all of its addresses, and those in its tried table. A few peers have sent the addresses,
+/// which are in many network groups. Every fourth address has answered, and is tried if its position was free.
 fn filled() -> (AddrMan, Vec<PeerAddress>, Vec<PeerAddress>) {
     let mut addrman = addrman();
     let sent: Vec<PeerAddress> = (0..400).map(|i| v4(NET_8 + (i << 16) / 2 + i)).collect();
@@ -40,7 +40,7 @@ fn a_thousand_addresses_from_one_peer_in_one_group_displace_nothing() {
     let before = addrman.clone();
     let flood: Vec<AdvertisedAddress> = (1..=1000).map(|i| advertise(v4(ATTACKER + i))).collect();
     let taken = addrman.add(&flood, NetGroup::of(&v4(ATTACKER)), NOW);
-    // One group from one source has one bucket.
+    // All addresses of one group from one source share one bucket.
     assert!(taken <= 64, "{taken}");
     for address in &known {
         assert_eq!(addrman.get(address), before.get(address));
@@ -90,7 +90,7 @@ fn one_group_of_answering_nodes_gets_a_sixteenth_of_the_tried_table() {
     let mut addrman = addrman();
     for host in 0..5000u32 {
         let address = v4(ATTACKER + host);
-        // Each address comes from another group, so that it has a free position.
+        // Each address comes from a source in another group, so that it finds a free position in the new table.
         addrman.add(&[advertise(address)], NetGroup::of(&v4((host + 256) << 17)), NOW);
         addrman.answered(&address, ServiceFlags::NETWORK, RTT, NOW);
     }

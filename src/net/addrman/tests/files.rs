@@ -59,7 +59,7 @@ fn a_damaged_file_is_renamed_and_an_empty_addrman_created() {
     }
 }
 
-/// Pins the format of version 1: every change needs a new version.
+/// Pins the format of version 1: every change of the format needs a new version.
 #[test]
 fn the_format_has_not_changed() {
     let bytes = filled().encode(MAGIC);

@@ -137,7 +137,7 @@ fn an_address_that_a_file_lists_twice_has_one_position() {
     }
     tried.answered(&address, ServiceFlags::NETWORK, RTT, NOW);
     let (tried, new) = (tried.encode(MAGIC), new.encode(MAGIC));
-    // Magic, version, network, key, time; the count; one address of 94 bytes; no avoided ones; the checksum.
+    // Both files: magic, version, network, key, time; count; one address of 94 bytes; no avoided ones; checksum.
     let (head, entry) = (8 + 2 + 4 + 32 + 8, 54 + 4..54 + 4 + 94);
     let count = 2u32.to_le_bytes();
     let mut bytes =
@@ -180,20 +180,20 @@ fn an_outage_of_our_own_network_is_not_blamed_on_an_address() {
     for hour in 0..100 {
         addrman.failed(&one, NOW + hour * 3600);
     }
-    assert_eq!(addrman.get(&one).unwrap().tries, 1);
+    assert_eq!(addrman.get(&one).unwrap().failures, 1);
     for hour in 100..103 {
         addrman.answered(&other, ServiceFlags::NETWORK, RTT, NOW + hour * 3600);
         addrman.failed(&one, NOW + hour * 3600);
     }
     // Each success of any address lets one more failure count.
-    assert!(addrman.get(&one).unwrap().tries >= 3);
+    assert!(addrman.get(&one).unwrap().failures >= 3);
     addrman.tidy(NOW + 200 * 3600);
     assert_eq!(addrman.get(&one), None, "forgotten when dead");
     assert!(addrman.get(&other).is_some());
 }
 
 #[test]
-fn discouraged_addresses_and_our_own_are_not_added_until_that_expires() {
+fn discouraged_addresses_and_our_own_are_not_added_while_they_are_avoided() {
     let mut addrman = addrman();
     let [bad, own] = [v4(0x0801_0101), v4(0x0902_0202)];
     let both = [advertise(bad), advertise(own)];

@@ -1,11 +1,11 @@
 //! Name resolution, by the system's resolver or a DNS server of the user's choice, and queries to the DNS seeds.
 //!
 //! The system's resolver follows the machine's settings (hosts file, search domains, encrypted DNS). The user's own
-//! server is asked directly, over UDP, and over TCP if its answer is too long for that.
+//! server is asked directly, over UDP, and over TCP if the answer is too long for UDP.
 //!
 //! # Security
-//! DNS answers can be forged, so an address from DNS is only something to dial. An answer counts if it comes from the
-//! server that was asked, repeats the query's random id and its question, and is not longer than its transport allows.
+//! DNS answers can be forged, so addresses from DNS are dialled, but not trusted otherwise. An answer from the user's
+//! own server counts only if it comes from this server's address, and repeats the query's random id and question.
 
 mod packet;
 mod resolver;

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_is_followed_and_names_have_no_case() {
+    fn an_alias_is_followed_and_the_case_of_names_does_not_matter() {
         let both = DnsAnswer::Addresses(vec![[1, 2, 3, 4].into(), [5, 6, 7, 8].into()]);
         assert_eq!(alias(Family::Ipv4, "www.example.test"), Some(both.clone()));
         assert_eq!(alias(Family::Ipv4, "WWW.example.TEST."), Some(both));

@@ -11,8 +11,8 @@ use tokio::time::timeout;
 pub enum Resolver {
     /// The system's resolver.
     ///
-    /// It runs on threads that cannot be stopped. At the end of the program, shut the runtime down with a timeout, so
-    /// that it does not wait for a query that hangs.
+    /// Its queries run on threads that cannot be stopped. At the end of the program, shut the runtime down with a
+    /// timeout, so that the shutdown does not wait for a query that hangs.
     #[default]
     System,
     /// This DNS server and no other.
@@ -23,8 +23,8 @@ impl Resolver {
     /// Returns the addresses of a host, each once. A host that is an address resolves to itself.
     ///
     /// # Errors
-    /// The name has no address, none was found within `deadline`, or the name [needs a proxy](needs_proxy) and no
-    /// server was asked.
+    /// The name has no address, no answer came within `deadline`, or the server failed. A name that
+    /// [needs a proxy](needs_proxy) is an error at once: no server is asked for it.
     pub async fn lookup(self, host: &str, deadline: Duration) -> io::Result<Vec<IpAddr>> {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
@@ -64,8 +64,8 @@ fn is_localhost(host: &str) -> bool {
     is_within("localhost", host)
 }
 
-/// Returns whether a host is in an overlay network (`.onion`, `.i2p`). Only a proxy can reach it, and a DNS server that
-/// is asked would learn which service somebody looks for.
+/// Returns whether a host is in an overlay network (`.onion`, `.i2p`). Only a proxy can reach such a host, and a query
+/// would tell the DNS server which service the user looks for.
 ///
 /// Source: RFC 7686, section 2, for `.onion`; `.i2p` is treated alike.
 pub fn needs_proxy(host: &str) -> bool {

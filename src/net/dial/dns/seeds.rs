@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 /// Most addresses that are accepted from one seed.
 ///
-/// Bitcoin Core accepts 32 (`nMaxIPs` in `CConnman::ThreadDNSAddressSeed`). More do no harm here, because the seeds take
-/// turns (see [`interleave`]), and they leave room for IPv6 where a seed names its IPv4 addresses first.
+/// Bitcoin Core accepts 32 (`nMaxIPs` in `CConnman::ThreadDNSAddressSeed`). A larger limit leaves room for IPv6
+/// addresses where the IPv4 addresses come first. It does no harm, since the seeds take turns (see [`interleave`]).
 pub const MAX_ADDRESSES_PER_SEED: usize = 256;
 
 /// How long one seed has to answer all queries for it.
@@ -26,7 +26,7 @@ pub struct SeedAnswer {
     pub seed: String,
     /// At most [`MAX_ADDRESSES_PER_SEED`] addresses, each once; none if the seed failed.
     pub addresses: Vec<IpAddr>,
-    /// The error of the last query if there are no addresses.
+    /// The error of the last query if there are no addresses; otherwise `None`.
     pub error: Option<String>,
 }
 
@@ -39,10 +39,10 @@ pub struct SeedAnswer {
 pub struct SeedQueries(JoinSet<SeedAnswer>);
 
 impl SeedQueries {
-    /// Asks every seed for peers with these services, and waits for each at most `deadline`.
+    /// Asks every seed for peers with these services, and waits at most `deadline` for each seed.
     ///
-    /// A seed that can filter has a subdomain for each set of service bits: an `x` and the bits in hex. A seed without
-    /// this subdomain is asked by its plain name.
+    /// A seed that can filter has a subdomain for each set of service bits: an `x` and the bits in hex. If the query
+    /// for this subdomain fails, the seed is asked by its plain name.
     ///
     /// Source: Bitcoin Core `CConnman::ThreadDNSAddressSeed`, which makes an `addr-fetch` connection instead if the
     /// subdomain has no addresses.
@@ -110,8 +110,8 @@ async fn ask(
     let end = Instant::now() + deadline;
     let filtered = format!("x{:x}.{seed}", services.0);
     let (mut addresses, mut failed) = (Vec::new(), None);
-    // The subdomain gets half of the time: some servers do not answer at all if they do not know a name, and the plain
-    // name needs the rest.
+    // The query for the subdomain gets half of the time, and the one for the plain name the rest: some servers do not
+    // answer at all for a name that they do not know.
     for (name, within) in [(&filtered, deadline / 2), (&seed, deadline)] {
         let left = end.saturating_duration_since(Instant::now()).min(within);
         match resolver.lookup(&absolute(name), left).await {

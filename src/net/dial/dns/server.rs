@@ -18,7 +18,8 @@ const MAX_DATAGRAM: usize = 4096;
 /// Asks for the IPv4 and IPv6 addresses of a name at the same time.
 ///
 /// # Errors
-/// The server does not answer within `deadline` or refuses, or the name does not exist or is invalid.
+/// No address was found, and for one of the two families the server did not answer within `deadline` or refused, or the
+/// name does not exist or is invalid.
 pub(super) async fn lookup(
     server: SocketAddr,
     name: &str,

@@ -1,4 +1,4 @@
-//! A pool for tests that play its caller, the network and the clocks.
+//! A pool for tests that act as its caller, as the network and as the clocks.
 
 use crate::net::addrman::{AddrMan, AdvertisedAddress, AvoidReason, NetGroup, Scope};
 use crate::net::pool::{Action, BestHeader, PeerAdmission, Pool, PoolSettings, Search};
@@ -66,7 +66,7 @@ impl Bench {
         self.pool.poll(self.now, &mut self.rng)
     }
 
-    /// Polls for so many seconds, and returns the dials.
+    /// Polls every tenth of a second for `seconds`, and returns the dials.
     pub(super) fn dials(&mut self, seconds: u64) -> Vec<(PeerId, String)> {
         let mut dials = Vec::new();
         for _ in 0..seconds * 10 {

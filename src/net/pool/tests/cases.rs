@@ -97,10 +97,10 @@ fn a_peer_that_is_named_and_found_is_dialled_once() {
 #[test]
 fn services_decide_which_peers_are_kept() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
-    let settings = PoolSettings { other_chain: true, ..following(8) };
+    let settings = PoolSettings { avoids_blake2b_fork: true, ..following(8) };
     let mut bench = Bench::with_addresses(settings, &known);
     let dials = bench.dials(2);
-    // The tip is recent, so the last blocks are enough.
+    // The tip is recent, so a peer that keeps only the last blocks is enough.
     assert_eq!(bench.connect(dials[0].0, ServiceFlags::NETWORK_LIMITED), PeerAdmission::Keep);
     bench.pool.set_tip(at(101), EPOCH - 2 * 24 * 3600, bench.now);
     let (needed, offered) = (ServiceFlags::NETWORK, ServiceFlags::NETWORK_LIMITED);
@@ -176,7 +176,7 @@ fn when_no_slot_is_free_dials_are_cancelled_without_blame() {
         matches!(action, Action::Disconnect { reason: DisconnectReason::Surplus, .. })
     });
     assert_eq!(cancelled.count(), 2);
-    let blamed = bench.pool.addrman().iter().filter(|known| known.tries > 0);
+    let blamed = bench.pool.addrman().iter().filter(|known| known.failures > 0);
     assert_eq!(blamed.count(), 0);
     bench.lose(dials[3].0, &Disconnect::Closed);
     assert!(bench.dials(1).len() >= 3, "the others are dialled again at once");
@@ -205,6 +205,36 @@ fn a_brief_pool_dials_each_address_once_and_is_exhausted() {
 }
 
 #[test]
+fn a_brief_pool_is_not_exhausted_before_it_dials_a_lost_peer_again() {
+    let settings = PoolSettings { wanted: 8, dns: true, ..PoolSettings::default() };
+    for tenths in 0..10 {
+        let mut bench = Bench::with_addresses(settings.clone(), &["8.8.8.8:8333"]);
+        let (id, _) = bench.dials(1)[0];
+        assert_eq!(bench.connect(id, FULL_NODE), PeerAdmission::Keep);
+        (0..400 + tenths).for_each(|_| {
+            poll_without_results(&mut bench);
+            bench.wait_tenth();
+        });
+        bench.lose(id, &Disconnect::Closed);
+        while !poll_without_results(&mut bench) {
+            assert!(!bench.pool.is_exhausted(bench.now), "{:?}", bench.now);
+            bench.wait_tenth();
+        }
+    }
+}
+
+/// Polls, lets every search end without an address, and returns whether a dial starts.
+fn poll_without_results(bench: &mut Bench) -> bool {
+    let actions = bench.poll();
+    for action in &actions {
+        if let Action::Search(search) = action {
+            bench.pool.search_ended(*search, &[], bench.now);
+        }
+    }
+    actions.iter().any(|action| matches!(action, Action::Dial { .. }))
+}
+
+#[test]
 fn after_a_sleep_all_peers_are_pinged_and_the_dead_ones_replaced() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333"];
     let mut bench = Bench::with_addresses(following(2), &known);
@@ -227,7 +257,7 @@ fn after_a_sleep_all_peers_are_pinged_and_the_dead_ones_replaced() {
     };
     assert!(actions.iter().any(gone), "{actions:?}");
     assert_eq!(bench.pool.connected_count(), 1);
-    // After a stop of the process both clocks are ahead.
+    // After a pause of the process, both clocks are ahead.
     bench.wait(secs(3600));
     assert_eq!(pings(&bench.poll()), 1);
 }
@@ -242,7 +272,7 @@ fn round_trip_times_are_kept_and_go_into_the_addrman() {
     }
     let rtt = bench.pool.peers().next().unwrap().rtt;
     assert_eq!((rtt.last, rtt.min), (Duration::from_millis(70), Duration::from_millis(30)));
-    // 50, then an eighth of each of the three.
+    // The handshake took 50 ms. Each of the three pings contributes an eighth.
     let expected =
         ((50.0 * 7.0 / 8.0 + 30.0 / 8.0) * 7.0 / 8.0 + 90.0 / 8.0) * 7.0 / 8.0 + 70.0 / 8.0;
     assert!((rtt.smoothed.as_secs_f64() * 1000.0 - expected).abs() < 0.001, "{rtt:?}");
@@ -280,7 +310,7 @@ fn onion_addresses_need_a_proxy_and_the_proxy_resolves_the_seeds() {
     assert_eq!(bench.dials(2), [(PeerId(1), ONION.to_owned())]);
 }
 
-/// Lets every dialled address connect and close at once, and returns the number of connections.
+/// For `seconds`, lets every dialled address connect and close at once. Returns the number of connections.
 fn connections_that_end(bench: &mut Bench, seconds: u64) -> u32 {
     let mut count = 0;
     for _ in 0..seconds {
@@ -303,7 +333,7 @@ fn the_pool_gives_up_when_every_peer_closes_at_once_however_many_there_are() {
     let count = connections_that_end(&mut bench, 60);
     assert!((MAX_FRUITLESS..MAX_FRUITLESS + 32).contains(&count), "{count}");
     assert!(bench.pool.is_exhausted(bench.now) && bench.dials(60).is_empty());
-    // Named peers are no exception. A pool that persists goes on.
+    // A pool with named peers gives up too. A pool that persists does not.
     let named = PoolSettings { connect: addresses.clone(), ..brief };
     let mut bench = Bench::new(named);
     assert!(connections_that_end(&mut bench, 60) < MAX_FRUITLESS + 120);

@@ -1,4 +1,4 @@
-//! Weeks on a computer that sleeps, and whose clock is set to and fro.
+//! Simulates weeks on a computer that sleeps, and whose clock is set forward and back.
 
 use super::population::population;
 use super::world::{World, secs};
@@ -61,7 +61,7 @@ fn after_each_sleep_of_hours_to_weeks_there_are_useful_peers_within_a_minute() {
 }
 
 #[test]
-fn a_clock_that_is_set_to_and_fro_costs_no_peer() {
+fn a_clock_that_is_set_forward_or_back_costs_no_peer() {
     for seed in 1..=3 {
         let mut world = world(seed);
         for step in [HOUR, 3 * HOUR, 21 * DAY] {

@@ -1,4 +1,4 @@
-//! Tests of what the user can ask of a running pool.
+//! Tests of the user's requests to a running pool.
 
 use super::bench::{Bench, FULL_NODE, secs};
 use super::cases::following;
@@ -38,7 +38,7 @@ fn a_peer_that_is_added_is_dialled_at_once_and_again_when_it_is_lost() {
     bench.lose(dials[0].0, &Disconnect::Closed);
     let again = bench.dials(2);
     assert_eq!(addresses(again.clone()), ["1.2.3.4:8333"]);
-    // Once it is removed, its connection goes on, and is the last one.
+    // Once the peer is removed, its connection goes on, but the peer is not dialled again.
     assert_eq!(bench.connect(again[0].0, FULL_NODE), PeerAdmission::Keep);
     assert!(bench.pool.remove_named("1.2.3.4:8333"));
     assert!(!bench.pool.remove_named("1.2.3.4:8333"));
@@ -49,7 +49,7 @@ fn a_peer_that_is_added_is_dialled_at_once_and_again_when_it_is_lost() {
 }
 
 #[test]
-fn a_peer_to_try_once_is_dialled_once_beside_those_that_are_the_only_ones() {
+fn a_peer_to_try_once_is_dialled_once_even_if_others_were_named_as_the_only_peers() {
     let connect = vec!["a:1".to_owned()];
     let mut bench = Bench::new(PoolSettings { connect, ..forever(8) });
     let first = bench.dials(1);
@@ -79,7 +79,7 @@ fn a_peer_is_disconnected_by_its_address_or_its_number() {
     bench.connect(named, FULL_NODE);
     assert!(bench.pool.disconnect_requested(named, bench.now, &mut rng));
     bench.poll();
-    assert_eq!(addresses(bench.dials(2)), ["1.2.3.4:1"], "a named peer is");
+    assert_eq!(addresses(bench.dials(2)), ["1.2.3.4:1"], "a named peer is dialled again");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn with_the_network_off_nobody_is_connected_dialled_or_sought() {
     assert!(!bench.pool.is_network_active());
     let ended = disconnects(&bench.poll());
     assert!(ended.len() == 3 && ended.iter().all(|(_, why)| *why == DisconnectReason::NetworkOff));
-    // What was on its way is of no use any more.
+    // A handshake that was on its way does not make a peer any more.
     assert!(matches!(bench.connect(dials[1].0, FULL_NODE), PeerAdmission::Disconnect(_)));
     for _ in 0..600 {
         assert_eq!(bench.poll(), []);

@@ -1,7 +1,7 @@
 //! Measures how often an attacker with many addresses gets every connection of a start.
 //!
 //! Every node of the attacker is up, answers as fast as an honest one, and sends only addresses of the attacker. Of 1,000
-//! honest nodes in 250 network groups, 400 are up.
+//! honest nodes in 250 network groups, about 400 are up.
 
 use super::bench::{Bench, FULL_NODE};
 use super::cases::following;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 const HONEST: u32 = 1_000;
 
-/// The first byte of the attacker's first address. Honest nodes have lower ones.
+/// The first byte of the attacker's lowest address. The addresses of honest nodes have a lower first byte.
 const ATTACKER: u32 = 66;
 
 const DAY: u64 = 24 * 3_600;
@@ -50,7 +50,7 @@ fn is_hostile(address: &PeerAddress) -> bool {
     first.is_some_and(|first| first >= ATTACKER)
 }
 
-/// Returns a world at its first start, in which DNS has 40 of all nodes that are up.
+/// Returns a world at its first start, in which DNS has 40 random nodes of all that are up.
 fn world(attack: Attack, seed: u64) -> World {
     let mut nodes = population(HONEST, 0.4, &[], seed);
     nodes.extend((0..attack.addresses).map(|number| {
@@ -75,8 +75,9 @@ fn world(attack: Attack, seed: u64) -> World {
     world
 }
 
-/// Makes the world one after months: the address manager has the honest nodes, of which every tenth answered a day ago, and
-/// was then sent every address of the attacker, a hundred by each of as many peers.
+/// Restarts the world's pool with the address manager of a node that has run for months. The address manager knows
+/// the honest nodes, of which every tenth answered a day ago. Then the attacker's peers sent all of the attacker's
+/// addresses, a hundred by each peer.
 fn after_months(world: &mut World, seed: u64) {
     let mut addrman =
         AddrMan::new([u8::try_from(seed % 251).expect("it is small"); 32], Scope::Public);
@@ -148,15 +149,15 @@ fn measure(attack: Attack, months: bool) -> (u64, usize) {
 
 #[test]
 fn an_attacker_in_three_network_groups_never_has_all_peers() {
-    // The attacker can have six of eight peers.
+    // With two peers in each of three groups, the attacker can have six of eight peers.
     for months in [false, true] {
         let (eclipsed, honest) = measure(FEW_GROUPS, months);
         assert!(eclipsed == 0 && honest >= 24, "{eclipsed}, {honest}");
     }
 }
 
-/// Of all nodes that are up, the attacker has 96 %: eight peers chosen among them would all be the attacker's in 72 of 100
-/// starts.
+/// Of all nodes that are up, the attacker has 96 %: if the pool chose eight of these nodes at random, they would all
+/// be the attacker's in 73 of 100 starts.
 #[test]
 fn peers_that_have_answered_before_keep_out_an_attacker_in_every_network_group() {
     let (eclipsed, honest) = measure(MANY_GROUPS, true);

@@ -1,4 +1,4 @@
-//! Tests when the pool expects more peers.
+//! Tests of whether the pool expects more peers.
 
 use super::bench::{Bench, EPOCH, FULL_NODE, secs};
 use super::cases::following;

@@ -15,7 +15,7 @@ fn a_failed_proxy_is_not_blamed_on_addresses() {
     bench.lose(id, &proxy_down());
     let address = "8.8.8.8:8333".parse().unwrap();
     let known = bench.pool.addrman().get(&address).unwrap();
-    assert_eq!((known.tries, known.last_try), (0, 0));
+    assert_eq!((known.failures, known.last_try), (0, 0));
     assert!(!bench.dials(10).is_empty(), "a pool that persists dials again");
 }
 
@@ -56,7 +56,7 @@ fn a_run_right_after_a_failed_one_dials_at_once() {
     }
     assert_eq!(bench.dials(5), [], "each address is dialled once");
     let addrman = bench.pool.addrman().clone();
-    // In the same second, with the same address manager.
+    // The next run begins in the same second, with the same address manager.
     let mut again = Bench::new(brief);
     again.now = bench.now;
     again.pool.replace_addrman(addrman);

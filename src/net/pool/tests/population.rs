@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// What a node is like while it is up.
+/// How a node behaves while it is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Honest,
@@ -30,11 +30,12 @@ pub(super) struct Node {
     pub(super) kind: Kind,
     pub(super) up: bool,
     pub(super) latency: Duration,
-    /// The index of the first node whose address it sends.
+    /// The index of the first node whose address this node sends.
     pub(super) first_sent: usize,
 }
 
-/// Returns `count` nodes, four in each network group, of which the part `up` is up.
+/// Returns `count` nodes, four in each network group. About the share `up` (0 to 1) of them is up. `kinds` has each
+/// kind and its share; all other nodes are honest.
 pub(super) fn population(count: u32, up: f64, kinds: &[(Kind, f64)], seed: u64) -> Vec<Node> {
     let mut rng = StdRng::seed_from_u64(seed);
     (0..count)

@@ -1,4 +1,4 @@
-//! Tests the pool of a single request, and that of a watch.
+//! Tests the pool of a single request, and the pool of a watch.
 
 use super::bench::{Bench, FULL_NODE};
 use crate::net::Disconnect;
@@ -39,7 +39,7 @@ fn a_dismissed_peer_is_not_dialled_again_and_not_blamed() {
     ids.iter().for_each(|id| bench.pool.dismissed(*id, bench.now));
     assert!(dial_all(&mut bench).is_empty());
     assert!(bench.pool.is_exhausted(bench.now));
-    assert!(bench.pool.addrman().iter().all(|known| known.tries == 0 && known.successes == 1));
+    assert!(bench.pool.addrman().iter().all(|known| known.failures == 0 && known.successes == 1));
     assert!(KNOWN.iter().all(|address| bench.avoided(address).is_none()));
 }
 
@@ -90,7 +90,7 @@ fn no_getaddr_is_sent_without_gossip() {
 }
 
 #[test]
-fn a_watch_gives_up_before_its_first_peer_and_never_after_it() {
+fn a_watch_can_give_up_before_its_first_peer_connects_and_never_afterwards() {
     let settings = PoolSettings {
         wanted: 8,
         persistence: Persistence::OnceConnected,

@@ -13,12 +13,12 @@ fn settings() -> PoolSettings {
         wanted: 8,
         persistence: Persistence::Always,
         dns: true,
-        other_chain: true,
+        avoids_blake2b_fork: true,
         ..PoolSettings::default()
     }
 }
 
-/// Returns 200 nodes. Two thirds of them are down, and some of the others are useless. DNS has 40 of them.
+/// Returns a world of 200 nodes. Two thirds are down, and some of the others are useless. DNS has 40 of the 200.
 fn world(seed: u64) -> World {
     let kinds = [(Kind::Mute, 0.1), (Kind::OtherChain, 0.1), (Kind::Liar, 0.05)];
     let nodes = population(200, 0.33, &kinds, seed);
@@ -147,7 +147,7 @@ fn the_fixed_seeds_are_enough_without_dns() {
 
 #[test]
 fn an_attacker_with_one_network_group_gets_two_slots_at_most() {
-    // All nodes of the attacker answer and send only each other's addresses; a third of the honest nodes is up.
+    // All nodes of the attacker answer and send only each other's addresses; a third of the honest nodes are up.
     let mut nodes = population(200, 0.33, &[], 3);
     for (node, number) in population(1000, 1.0, &[], 4).into_iter().zip(1u32..) {
         let ip = Ipv4Addr::from((66 << 24) | (66 << 16) | number);

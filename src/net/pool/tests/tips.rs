@@ -46,8 +46,9 @@ fn peers_are_behind_by_work_and_not_by_height() {
     let ids: Vec<PeerId> = bench.dials(1).into_iter().map(|(id, _)| id).take(4).collect();
     ids.iter().for_each(|id| drop(bench.connect(*id, FULL_NODE)));
     bench.pool.follow(bench.now);
-    // A shorter chain with more work has become the best. The first two peers are protected: one has this chain, the
-    // other one with the same work. The third has it too, and the fourth has more height on the old chain.
+    // A shorter chain with more work has become the best. The first peer has its tip, and the second another tip with
+    // the same work: the pool protects these two. The third has a tip with the same work too. The fourth is higher,
+    // but on the old chain with less work.
     bench.pool.set_tip(with_work(90, 200), bench.now.unix, bench.now);
     bench.pool.record_tip(ids[0], with_work(90, 200), bench.now);
     bench.pool.record_tip(ids[1], with_work(95, 200), bench.now);

@@ -58,7 +58,7 @@ pub(super) struct World {
     pub(super) offline: bool,
     pub(super) dns: Vec<PeerAddress>,
     pub(super) fixed_seeds: Vec<PeerAddress>,
-    /// How long a node stays up or down on average.
+    /// How long a node stays up or down on average; `None` if no node changes.
     pub(super) up_or_down: Option<Duration>,
     pub(super) disconnects: Vec<(Duration, DisconnectReason)>,
     pub(super) searches: Vec<(Duration, Search)>,
@@ -113,7 +113,7 @@ impl World {
         addresses.iter().map(advertise).collect()
     }
 
-    /// Starts blocks, gossip, and nodes that go down and come back.
+    /// Schedules the first block, the first gossip, and when each node first goes down or comes back.
     pub(super) fn start_changes(&mut self) {
         self.schedule(secs(60), Event::Block);
         self.schedule(secs(30), Event::Gossip);
@@ -144,7 +144,7 @@ impl World {
         node.up && !self.offline && matches!(node.kind, Kind::Honest | Kind::Limited)
     }
 
-    /// Runs until this time since the start.
+    /// Runs until `end`, a time since the start, and calls `each` after each poll of the pool.
     pub(super) fn run_until(&mut self, end: Duration, mut each: impl FnMut(&Self)) {
         while self.now.since_start < end {
             self.carry_out_actions();
@@ -348,7 +348,8 @@ impl World {
         self.schedule(after, Event::Block);
     }
 
-    /// Takes a node down, or up again. Half of the time its connections end at once; otherwise pings find them dead.
+    /// Takes a node down, or up again. Half of the time its connections end at once; otherwise pings on them
+    /// stay unanswered.
     fn take_up_or_down(&mut self, at: usize) {
         self.nodes[at].up = !self.nodes[at].up;
         if !self.nodes[at].up && self.rng.random() {
@@ -360,7 +361,7 @@ impl World {
         self.schedule_up_or_down(at);
     }
 
-    /// Lets every connected node send more addresses than it may, all of them made up.
+    /// Lets every connected node send more addresses than the pool accepts. All of these addresses are made up.
     fn gossip(&mut self) {
         let ids: Vec<PeerId> = self.dialled.keys().copied().collect();
         for id in ids {

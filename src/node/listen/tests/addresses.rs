@@ -1,4 +1,4 @@
-//! Which addresses are told, and how.
+//! Tests of the answers to `getaddr`.
 
 use super::protocol::info;
 use crate::net::PeerInfo;
@@ -35,7 +35,7 @@ fn entries(message: Option<Message>) -> Vec<AddrV2Entry> {
 }
 
 #[test]
-fn a_quarter_of_the_addresses_is_told_and_a_thousand_at_most() {
+fn an_answer_has_23_percent_of_the_addresses_and_a_thousand_at_most() {
     let mut rng = StdRng::seed_from_u64(1);
     let few = addrman(200);
     let mut cache = AddressCache::default();
@@ -64,7 +64,8 @@ fn the_answer_stays_the_same_for_a_day_and_an_empty_one_does_not() {
     assert!(cache.is_stale(NOW - 2 * DAY), "the clock was set back");
 }
 
-/// An address with a later time than gossip can bring is one that we are connected to.
+/// Gossip never brings a time within the last two hours. Such a time would show that we have been connected to the
+/// address.
 #[test]
 fn times_do_not_tell_whom_we_are_connected_to() {
     let mut addrman = addrman(100);
@@ -102,7 +103,7 @@ fn a_peer_without_addrv2_is_told_what_addr_can_carry() {
                 assert_eq!(entries.len(), 1);
                 carried += 1;
             }
-            // The one that was drawn is the onion service.
+            // The drawn address is the onion service, which only `addrv2` can carry.
             None => assert_eq!(entries(cache.message(&info(0), NOW)).len(), 1),
             other => panic!("{other:?}"),
         }

@@ -1,4 +1,4 @@
-//! Answers to `getheaders`, against Bitcoin Core's rules.
+//! Tests that answers to `getheaders` follow Bitcoin Core's rules.
 
 use super::chains::{chain, grow, regtest, replace, stored};
 use crate::node::listen::answer::{PeerAnswer, answer};
@@ -66,7 +66,7 @@ fn only_a_full_message_below_the_tip_is_continued() {
 }
 
 #[test]
-fn who_has_the_tip_gets_an_empty_message() {
+fn a_peer_that_has_the_tip_gets_an_empty_message() {
     let folder = tempdir().unwrap();
     let chain = chain(100);
     let store = stored(folder.path(), &chain);

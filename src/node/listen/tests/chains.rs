@@ -1,4 +1,4 @@
-//! Regtest chains, stored and not.
+//! Makes regtest chains, and stores them.
 
 use crate::chain::{Branch, Params, SPACING, link_batch, params};
 use crate::node::listen::new_tip::{NewTip, TipHistory};
@@ -32,19 +32,19 @@ pub(super) fn grow(chain: &[Header], count: u32, salt: u8) -> Vec<Header> {
     chain
 }
 
-/// A chain of that height, genesis first.
+/// Returns a chain of this height, genesis first.
 pub(super) fn chain(height: u32) -> Vec<Header> {
     grow(&[regtest().genesis], height, 0)
 }
 
-/// A store with that chain.
+/// Returns a new store in `folder` that holds this chain.
 pub(super) fn stored(folder: &Path, chain: &[Header]) -> Arc<SledStore> {
     let store = Arc::new(SledStore::open(folder, regtest()).unwrap());
     replace(&store, chain);
     store
 }
 
-/// Puts that chain in the place of the one that is stored.
+/// Replaces the stored chain with this one.
 pub(super) fn replace(store: &SledStore, chain: &[Header]) {
     let (batch, fault) = link_batch(regtest(), chain[1..].to_vec());
     assert_eq!(fault, None);
@@ -54,7 +54,7 @@ pub(super) fn replace(store: &SledStore, chain: &[Header]) {
     store.commit(&change).unwrap();
 }
 
-/// The tips of these chains, one after the other.
+/// Returns the tips that are announced if the stored chain becomes each of these chains in turn.
 pub(super) fn tips(chains: &[&[Header]]) -> Vec<NewTip> {
     let mut history = TipHistory::default();
     let mut advance = |chain: &&[Header]| {

@@ -1,7 +1,7 @@
 //! The listener over loopback, with peers that behave and peers that do not.
 
 use super::chains::{chain, grow, regtest};
-use super::scene::{Client, ServedPeer, connect_from, runtime, version, wait_for};
+use super::scene::{Client, TestListener, connect_from, runtime, version, wait_for};
 use crate::net::addrman::{AddrMan, AdvertisedAddress, NetGroup, Scope, save};
 use crate::net::{ConnectionEvent, Dialer, Disconnect, Timers};
 use crate::node::listen::{ListenOptions, PeerListener};
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 #[test]
 fn a_peer_downloads_the_chain_and_follows_it_through_a_reorganisation() {
     let first = chain(4500);
-    let served = ServedPeer::start(&first, |options| options.services = ServiceFlags(9));
+    let served = TestListener::start(&first, |options| options.services = ServiceFlags(9));
     let mut client = Client::connect(served.address);
     client.say(&version(0));
     let Message::Version(ours) = client.hear_until(Command::VERSION) else { unreachable!() };
@@ -45,11 +45,11 @@ fn a_peer_downloads_the_chain_and_follows_it_through_a_reorganisation() {
     assert!(served.peers.traffic().sent >= sent.bytes());
 }
 
-/// The next answer is read before its request arrives. It must not be sent if the peer requests something else instead.
+/// An answer that was read before its request must not be sent if the peer then requests other headers.
 #[test]
-fn what_was_read_ahead_is_given_only_to_who_asks_for_it() {
+fn an_answer_that_was_read_ahead_is_sent_only_for_its_request() {
     let chain = chain(6500);
-    let served = ServedPeer::start(&chain, |_| ());
+    let served = TestListener::start(&chain, |_| ());
     let mut client = Client::shake_hands(served.address, 6500);
     for (from, stop, first, last) in [
         (0, None, 1, 2000),
@@ -66,7 +66,7 @@ fn what_was_read_ahead_is_given_only_to_who_asks_for_it() {
         client.say(&Message::GetHeaders(GetHeaders { version: 70016, locator, stop }));
         assert!(client.headers() == chain[first..=last], "after {from}");
     }
-    // A reorganisation between the two.
+    // A reorganisation happens between two requests, so the answer that was read ahead is of the old chain.
     client.ask(chain[0].hash());
     assert_eq!(client.headers().len(), 2000);
     let other = grow(&chain[..=1500], 6000, 1);
@@ -81,7 +81,7 @@ fn what_was_read_ahead_is_given_only_to_who_asks_for_it() {
 #[test]
 fn a_peer_that_is_behind_is_told_of_the_tip_when_it_connects() {
     let chain = chain(20);
-    let served = ServedPeer::start(&chain, |_| ());
+    let served = TestListener::start(&chain, |_| ());
     let mut client = Client::shake_hands(served.address, 3);
     let Message::Inv(announced) = client.hear_until(Command::INV) else { unreachable!() };
     assert_eq!(announced[0].hash.0, chain[20].hash().0);
@@ -92,7 +92,7 @@ fn a_peer_that_is_behind_is_told_of_the_tip_when_it_connects() {
 
 #[test]
 fn addresses_come_from_the_file_once() {
-    let served = ServedPeer::start(&chain(1), |_| ());
+    let served = TestListener::start(&chain(1), |_| ());
     let mut addrman = AddrMan::new([1; 32], Scope::Local);
     for host in 1..=100 {
         let address = SocketAddr::from(([127, 0, 1, host], 18444)).into();
@@ -112,9 +112,9 @@ fn addresses_come_from_the_file_once() {
 }
 
 #[test]
-fn who_says_nothing_is_dropped_and_so_is_who_says_something_else() {
+fn peers_that_are_silent_or_break_the_protocol_are_disconnected() {
     let short = Timers { handshake: Duration::from_millis(300), ..Timers::default() };
-    let served = ServedPeer::start(&chain(10), |options| options.timers = short);
+    let served = TestListener::start(&chain(10), |options| options.timers = short);
     let head = |magic: [u8; 4], length: u32| {
         let mut bytes = encode_frame(magic, &Message::Verack);
         bytes[16..20].copy_from_slice(&length.to_le_bytes());
@@ -132,7 +132,7 @@ fn who_says_nothing_is_dropped_and_so_is_who_says_something_else() {
         client.stream.write_all(&opening).unwrap();
         assert_eq!(client.hear_to_the_end(), [], "after {opening:02x?}");
     }
-    // After the handshake, what is too long is refused from its head alone.
+    // After the handshake, a message that is too long is refused once its header has arrived.
     let mut client = Client::shake_hands(served.address, 10);
     client.stream.write_all(&head(regtest().magic, 300_000)).unwrap();
     client.hear_to_the_end();
@@ -146,7 +146,7 @@ fn who_says_nothing_is_dropped_and_so_is_who_says_something_else() {
 fn a_peer_that_does_not_read_is_held_back_then_dropped_and_others_are_served_meanwhile() {
     let chain = chain(2000);
     let timers = Timers { send: Duration::from_secs(2), ..Timers::default() };
-    let served = ServedPeer::start(&chain, |options| options.timers = timers);
+    let served = TestListener::start(&chain, |options| options.timers = timers);
     let mut slow = Client::shake_hands(served.address, 2000);
     slow.stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     let request =
@@ -163,7 +163,7 @@ fn a_peer_that_does_not_read_is_held_back_then_dropped_and_others_are_served_mea
 #[test]
 fn a_flood_of_requests_does_not_keep_others_waiting() {
     let chain = chain(2000);
-    let served = ServedPeer::start(&chain, |_| ());
+    let served = TestListener::start(&chain, |_| ());
     let mut flood = Client::shake_hands(served.address, 2000);
     let mut reader = flood.stream.try_clone().unwrap();
     let reading = std::thread::spawn(move || {
@@ -183,7 +183,7 @@ fn a_flood_of_requests_does_not_keep_others_waiting() {
 #[test]
 fn of_a_thousand_connections_from_one_address_a_few_are_kept_and_others_find_room() {
     let chain = chain(100);
-    let served = ServedPeer::start(&chain, |_| ());
+    let served = TestListener::start(&chain, |_| ());
     let crowd: Vec<TcpStream> =
         (0..1000).filter_map(|_| TcpStream::connect(served.address).ok()).collect();
     wait_for("an answer to all", || {
@@ -210,9 +210,9 @@ fn is_closed(stream: &TcpStream) -> bool {
 }
 
 #[test]
-fn it_stops_at_once_and_lets_go_of_the_store() {
+fn the_listener_stops_at_once_and_releases_the_store() {
     let chain = chain(2000);
-    let served = ServedPeer::start(&chain, |_| ());
+    let served = TestListener::start(&chain, |_| ());
     let mut busy = Client::shake_hands(served.address, 0);
     (0..50).for_each(|_| busy.ask(chain[0].hash()));
     let _idle: Vec<Client> = (0..20).map(|_| Client::shake_hands(served.address, 2000)).collect();
@@ -227,7 +227,7 @@ fn a_connection_to_ourselves_is_recognised() {
     let served = {
         let mut nonces = None;
         let served =
-            ServedPeer::start(&chain(1), |options| nonces = Some(options.own_nonces.clone()));
+            TestListener::start(&chain(1), |options| nonces = Some(options.own_nonces.clone()));
         let own_nonces = nonces.unwrap();
         let mut config = net_config(regtest(), 1, Timers::default());
         config.own_nonces = own_nonces;
@@ -249,7 +249,7 @@ fn a_connection_to_ourselves_is_recognised() {
 
 #[test]
 fn an_address_in_use_is_named() {
-    let served = ServedPeer::start(&chain(1), |_| ());
+    let served = TestListener::start(&chain(1), |_| ());
     let taken = SocketAddr::from((Ipv4Addr::UNSPECIFIED, served.address.port()));
     let error =
         PeerListener::bind(ListenOptions::new(regtest(), taken), served.peers.clone()).unwrap_err();

@@ -1,4 +1,4 @@
-//! The protocol's state machine, the answers from a store, and the driver over loopback.
+//! Tests of the protocol's state machine, of the answers from a store, and of the listener over loopback.
 
 mod addresses;
 mod answers;

@@ -1,4 +1,4 @@
-//! What a peer receives, message by message.
+//! Tests of what a peer is sent in response to its messages and to new tips.
 
 use super::chains::{chain, grow, tips};
 use crate::net::{Direction, PeerInfo, TrafficCounters};
@@ -98,7 +98,7 @@ fn a_peer_that_was_never_answered_is_told_by_inv() {
 }
 
 #[test]
-fn after_a_reorganisation_headers_go_on_from_the_fork_or_inv_says_that_there_is_more() {
+fn after_a_reorganisation_headers_start_at_the_fork_or_inv_announces_the_tip() {
     let ten = chain(10);
     for (fork, length, by_headers) in [(8, 3, true), (3, 8, true), (2, 9, false)] {
         let other = grow(&ten[..=fork], length, 1);
@@ -118,7 +118,7 @@ fn after_a_reorganisation_headers_go_on_from_the_fork_or_inv_says_that_there_is_
 }
 
 #[test]
-fn a_tip_that_was_missed_is_made_up_for() {
+fn the_headers_of_missed_tips_are_announced_with_the_next_tip() {
     let ten = chain(10);
     let (eleven, twelve) = (grow(&ten, 1, 0), grow(&ten, 2, 0));
     let other = grow(&ten[..=9], 4, 1);
@@ -181,7 +181,7 @@ fn blocks_and_transactions_are_not_found() {
 }
 
 #[test]
-fn what_bitcoin_core_disconnects_for_ends_the_connection_and_the_rest_is_ignored() {
+fn a_message_for_which_bitcoin_core_disconnects_ends_the_connection_and_others_are_ignored() {
     let unknown = |name: &str| {
         let payload = vec![1; 40];
         Message::Unknown { command: Command::new(name), payload }

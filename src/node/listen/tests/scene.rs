@@ -21,8 +21,8 @@ use tokio::sync::watch;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A listener on a stored chain, which ends when this is dropped.
-pub(super) struct ServedPeer {
+/// A listener that serves a stored chain. Dropping this value stops the listener.
+pub(super) struct TestListener {
     pub(super) address: SocketAddr,
     pub(super) store: Arc<SledStore>,
     pub(super) live: watch::Sender<Live>,
@@ -32,7 +32,7 @@ pub(super) struct ServedPeer {
     pub(super) folder: TempDir,
 }
 
-impl ServedPeer {
+impl TestListener {
     pub(super) fn start(chain: &[Header], change: impl FnOnce(&mut ListenOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = stored(&folder.path().join("store"), chain);
@@ -79,7 +79,7 @@ impl ServedPeer {
     }
 }
 
-impl Drop for ServedPeer {
+impl Drop for TestListener {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         self.thread.take().map(JoinHandle::join);
@@ -125,7 +125,7 @@ impl Client {
         self.stream.write_all(&encode_frame(regtest().magic, message)).unwrap();
     }
 
-    /// The next message; `None` at the end of the connection.
+    /// Returns the next message; `None` at the end of the connection.
     pub(super) fn try_hear(&mut self) -> Option<Message> {
         let mut buffer = [0; 65536];
         loop {
@@ -149,7 +149,7 @@ impl Client {
         }
     }
 
-    /// Looks at each message up to the one of that name.
+    /// Passes each message to `look`, up to the first message with this command.
     pub(super) fn hear_to(&mut self, command: Command, look: impl Fn(&Message)) {
         loop {
             let message = self.try_hear().expect("the connection goes on");
@@ -160,7 +160,7 @@ impl Client {
         }
     }
 
-    /// Everything until the listener closes the connection.
+    /// Returns all messages until the listener closes the connection.
     pub(super) fn hear_to_the_end(&mut self) -> Vec<Message> {
         std::iter::from_fn(|| self.try_hear()).collect()
     }
@@ -204,7 +204,7 @@ pub(super) fn version(start_height: i32) -> Message {
     })
 }
 
-/// A client whose own address is this one.
+/// Connects a client from the address `own` to `address`, and completes the handshake.
 pub(super) fn connect_from(own: SocketAddr, address: SocketAddr) -> Client {
     let stream = runtime().block_on(async {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();

@@ -82,9 +82,17 @@ fn another_announcer_is_asked_if_the_first_is_late_or_gone_or_lacks_the_block() 
     assert_eq!(next_request(&mut tracker, 32), Some((PeerId(4), hash)));
     assert_eq!(next_request(&mut tracker, 62), None);
     assert_eq!(tracker.skipped(), 1);
-    // A peer that announces it only now is asked too.
+    // A peer that announces the block only now is asked too.
     assert_eq!(tracker.on_inv(PeerId(5), hash), None);
     assert_eq!(next_request(&mut tracker, 63), Some((PeerId(5), hash)));
+    assert_eq!(tracker.skipped(), 0);
+    // A block that is given up twice is one skipped block.
+    assert_eq!((next_request(&mut tracker, 93), tracker.skipped()), (None, 1));
+    assert_eq!(tracker.on_inv(PeerId(6), hash), None);
+    assert_eq!(next_request(&mut tracker, 94), Some((PeerId(6), hash)));
+    assert!(tracker.on_block(PeerId(6), hash).unwrap().is_some());
+    tracker.on_checked(hash, Some(10));
+    assert_eq!(tracker.skipped(), 0);
 }
 
 #[test]
@@ -117,7 +125,7 @@ fn a_late_block_is_needed_until_another_peer_has_sent_it() {
 }
 
 #[test]
-fn headers_without_work_or_links_or_below_the_limit_are_refused() {
+fn headers_without_work_or_links_or_with_a_target_above_the_limit_are_refused() {
     let base = BlockHash([9; 32]);
     let mut tracker = tracker(stored(base));
     let good = chain(base, 2);
@@ -149,14 +157,14 @@ fn bits_on_mainnet_have_to_be_possible_after_those_of_the_parent() {
     let base = RecentHeader { hash: BlockHash([9; 32]), height: Some(840_000), bits: 0x1703_4219 };
     let mut tracker = BlockRequestTracker::new(mainnet, vec![base]);
     let genesis = mainnet.genesis;
-    // Mainnet's genesis is a header with the lowest work. It does not build on the stored header here.
+    // Mainnet's genesis has the lowest possible work. It does not build on the stored header here.
     assert_eq!(
         tracker.on_headers(PeerId(1), &[genesis]),
         Ok(None),
         "it builds on nothing stored, and is ignored"
     );
     assert_eq!(next_request(&mut tracker, 0), None);
-    // It builds on the stored header now, whose bits it cannot follow.
+    // Genesis builds on the stored header now, but its bits cannot follow those of the stored header.
     let after = RecentHeader { hash: genesis.prev, ..base };
     let mut tracker = BlockRequestTracker::new(mainnet, vec![after]);
     assert_eq!(
@@ -191,7 +199,8 @@ fn without_a_stored_chain_the_first_block_is_accepted_and_later_ones_build_on_it
         assert_eq!(recent.height, Some(height));
         tracker.on_checked(recent.hash, recent.height);
     }
-    // A peer that knows none of our headers answers with others. It is asked again for the one header that it announced.
+    // A peer that knows none of our headers answers with other headers. It is asked again, only for the header that it
+    // announced.
     let other = chain(BlockHash([8; 32]), 3);
     assert!(tracker.on_inv(PeerId(2), other[2].hash()).is_some());
     let again = tracker.on_headers(PeerId(2), &other[..2]).unwrap().unwrap();

@@ -23,8 +23,8 @@ const LIMITS: MempoolLimits = MempoolLimits {
     spends: 100,
 };
 
-/// How many transactions there are. Every third has no witness, so its txid and wtxid are the same. Those from
-/// [`FIRST_MALLEATED`] on are the three before them with other witnesses.
+/// How many transactions there are. Transactions 9 to 11 are transactions 6 to 8 with other witnesses. Every third of
+/// the first nine has no witness, so its txid and wtxid are the same.
 const TXS: u8 = 12;
 const FIRST_MALLEATED: u8 = 9;
 const PEERS: u64 = 4;
@@ -107,7 +107,7 @@ impl Model {
         }
     }
 
-    /// Takes the request that a transaction answers; `None` if there is none.
+    /// Removes the request that a transaction answers; `None` if there is none.
     fn take_request(&mut self, peer: PeerId, tx: u8) -> Option<()> {
         let own = (peer, id(peer, tx));
         if self.in_flight.remove(&own).is_none() && !self.timed_out.remove(&own) {
@@ -156,7 +156,7 @@ impl Model {
         self.remove_lost();
     }
 
-    /// Removes the ids that no candidate is left for.
+    /// Removes the ids whose announcers have all been asked and have not sent the transaction.
     fn remove_lost(&mut self) {
         let ids: BTreeSet<Hash256> = self.announcements.iter().map(|(_, id, _)| *id).collect();
         for id in ids {
@@ -277,7 +277,7 @@ proptest! {
     }
 }
 
-/// Expires requests and sends new ones, and compares everything that both sides know.
+/// Lets the tracker and the model expire requests and send new ones, and compares all that both know.
 fn compare(
     tracker: &mut TxRequestTracker,
     model: &mut Model,

@@ -36,7 +36,7 @@ fn made_up_announcements_are_bounded_and_do_not_hinder_other_peers() {
     assert_eq!(tracker.counts().dropped, 95_000);
     assert_eq!(entries(tracker.requests(Duration::ZERO)).len(), 1000);
 
-    // The other peer really has one of these transactions. It is asked after the first peer has timed out.
+    // Peer 2 really has one of these transactions. It is asked for this transaction once peer 1 has timed out.
     tracker.on_inv(PeerId(2), &announced(500..501));
     tracker.on_inv(PeerId(2), &announced(200_000..200_001));
     let asked = entries(tracker.requests(Duration::from_secs(1)));
@@ -63,7 +63,7 @@ fn transactions_that_8_peers_announce_are_requested_once() {
     let mut asked = Vec::new();
     for first in (0..100_000).step_by(1000) {
         for peer in 0..8 {
-            // Each peer announces them in another order.
+            // Each peer announces the transactions in another order.
             let middle = first + 125 * u32::try_from(peer).unwrap();
             tracker.on_inv(PeerId(peer), &announced(middle..first + 1000));
             tracker.on_inv(PeerId(peer), &announced(first..middle));
@@ -101,7 +101,7 @@ fn other_witnesses_of_a_known_transaction_are_recognised() {
     assert_eq!(tracker.on_tx(PeerId(1), txid, other), Ok(Arrival::OtherWitness));
     assert_eq!(tracker.on_tx(PeerId(2), txid, other), Ok(Arrival::Duplicate));
     assert_eq!((tracker.counts().seen, tracker.counts().again), (1, 2));
-    // The request has been answered, so another answer was not asked for.
+    // Peer 2 has already answered the request, so a second answer is unsolicited.
     assert_eq!(tracker.on_tx(PeerId(2), txid, other), Err(TxFault::Unsolicited { asked: 0, txid }));
 }
 

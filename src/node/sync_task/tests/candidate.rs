@@ -15,7 +15,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 /// How a batch arrives.
 #[derive(Clone, Copy, PartialEq)]
-enum As {
+enum BatchKind {
     Answer,
     Hinted,
     Unsolicited,
@@ -35,7 +35,7 @@ fn text_of(outcome: &ConnectOutcome) -> String {
 }
 
 /// Sends batches to the connect thread. Returns its verdicts as text, and the store.
-fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
+fn work(batches: &[(BatchKind, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
     let regtest = params(Network::Regtest);
     let store = Arc::new(MemoryStore::new(regtest));
     let writer = ChainWriter::new(Arc::clone(&store), regtest).unwrap();
@@ -44,8 +44,8 @@ fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
     let (verdicts, mut reports) = unbounded_channel();
     let (tasks, inbox) = channel();
     for (id, (how, headers)) in (0..).zip(batches) {
-        let (hinted, unsolicited) = (*how == As::Hinted, *how == As::Unsolicited);
-        let epoch = u64::from(*how != As::Answer);
+        let (hinted, unsolicited) = (*how == BatchKind::Hinted, *how == BatchKind::Unsolicited);
+        let epoch = u64::from(*how != BatchKind::Answer);
         let batch = linked(headers);
         tasks
             .send(ConnectTask::Connect(ConnectJob {
@@ -78,16 +78,20 @@ fn work(batches: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>) {
     (became, store)
 }
 
-/// Returns the batches of a chain and of a branch beside it that has to show its work.
-fn shown(own: &[Header], branch: &[Header]) -> Vec<(As, Vec<Header>)> {
-    let own = own.chunks(FULL_ANSWER).map(|part| (As::Answer, part.to_vec()));
-    own.chain(branch.chunks(FULL_ANSWER).map(|part| (As::Answer, part.to_vec()))).collect()
+/// Returns the batches of a chain, and of a branch beside the chain that has to show its work.
+fn shown(own: &[Header], branch: &[Header]) -> Vec<(BatchKind, Vec<Header>)> {
+    let own = own.chunks(FULL_ANSWER).map(|part| (BatchKind::Answer, part.to_vec()));
+    own.chain(branch.chunks(FULL_ANSWER).map(|part| (BatchKind::Answer, part.to_vec()))).collect()
 }
 
-fn run(more: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>, Vec<Header>, Vec<Header>) {
+/// Connects a chain of 9,000 headers, and a branch of 10,000 headers that shows its work, and then the batches `more`.
+/// Returns the verdicts on `more` as text, the store, the chain and the branch.
+fn run(
+    more: &[(BatchKind, &[Header])],
+) -> (Vec<String>, Arc<MemoryStore>, Vec<Header>, Vec<Header>) {
     let (own, branch) = (mine(&genesis(), 0, 9_000), mine(&genesis(), 1, 10_000));
     let before = shown(&own, &branch);
-    let mut batches: Vec<(As, &[Header])> =
+    let mut batches: Vec<(BatchKind, &[Header])> =
         before.iter().map(|(how, part)| (*how, part.as_slice())).collect();
     batches.extend_from_slice(more);
     let (became, store) = work(&batches);
@@ -101,8 +105,8 @@ fn run(more: &[(As, &[Header])]) -> (Vec<String>, Arc<MemoryStore>, Vec<Header>,
 #[test]
 fn a_proven_branch_is_kept_beside_the_chain_until_it_has_more_work() {
     let branch = mine(&genesis(), 1, 10_000);
-    let parts: Vec<(As, &[Header])> =
-        branch.chunks(FULL_ANSWER).map(|part| (As::Hinted, part)).collect();
+    let parts: Vec<(BatchKind, &[Header])> =
+        branch.chunks(FULL_ANSWER).map(|part| (BatchKind::Hinted, part)).collect();
     // Without the last part the chain stays as it was.
     let (became, store, own, _) = run(&parts[..4]);
     assert_eq!(became.last().unwrap(), "at 8000");
@@ -122,9 +126,9 @@ fn a_proven_branch_is_kept_beside_the_chain_until_it_has_more_work() {
 fn a_candidate_is_discarded_if_the_chain_has_more_work_meanwhile() {
     let (own, branch) = (mine(&genesis(), 0, 9_000), mine(&genesis(), 1, 10_000));
     let grown = mine(&own[8_999], 2, 1_500);
-    let mut parts: Vec<(As, &[Header])> =
-        branch.chunks(FULL_ANSWER).map(|part| (As::Hinted, part)).collect();
-    parts.insert(2, (As::Unsolicited, &grown));
+    let mut parts: Vec<(BatchKind, &[Header])> =
+        branch.chunks(FULL_ANSWER).map(|part| (BatchKind::Hinted, part)).collect();
+    parts.insert(2, (BatchKind::Unsolicited, &grown));
     let (became, store, ..) = run(&parts);
     assert_eq!(became.last().unwrap(), "discarded at 10500");
     assert!(became.contains(&"1500 more".to_owned()), "{became:?}");
@@ -135,7 +139,8 @@ fn a_candidate_is_discarded_if_the_chain_has_more_work_meanwhile() {
 fn a_candidate_is_discarded_if_the_download_gives_up_its_hints() {
     let branch = mine(&genesis(), 1, 10_000);
     let other = mine(&genesis(), 3, 10);
-    let (became, store, own, _) = run(&[(As::Hinted, &branch[..FULL_ANSWER]), (As::Later, &other)]);
+    let (became, store, own, _) =
+        run(&[(BatchKind::Hinted, &branch[..FULL_ANSWER]), (BatchKind::Later, &other)]);
     assert_eq!(became.last().unwrap(), "discarded at 9000");
     assert_eq!(store.tip().hash, own[8_999].hash());
 }

@@ -31,7 +31,7 @@ fn work(store: &Arc<MemoryStore>, headers: &[Header], clock: &Clock) -> Verdict 
 }
 
 #[test]
-fn headers_before_one_that_is_too_new_are_kept_and_that_one_once_the_clock_is_set() {
+fn headers_before_a_too_new_header_are_kept_and_that_header_once_it_is_valid() {
     let (store, headers) =
         (Arc::new(MemoryStore::new(params(Network::Regtest))), mine(&genesis(), 0, 100));
     // The header at height 61 is two hours and one second ahead.

@@ -51,8 +51,9 @@ fn text_of(outcome: &ConnectOutcome) -> String {
     }
 }
 
-/// Sends batches to the connect thread, each with its peer, on a chain of 9,000 headers. A chain has to show the work of a
-/// million headers. Returns the verdicts as text.
+/// Sends batches to the connect thread, each with the number of its peer, on top of a chain of 9,000 headers. A branch
+/// has to show the work of a million headers. If `gone` is `(index, peer)`, this peer disconnects before the batch
+/// with this index. Returns the verdicts as text.
 fn work(batches: &[(u64, &[Header])], gone: Option<(usize, u64)>) -> Vec<String> {
     let regtest = params(Network::Regtest);
     let store = Arc::new(MemoryStore::new(regtest));
@@ -131,7 +132,7 @@ fn a_presync_is_forgotten_with_its_peer() {
 }
 
 #[test]
-fn a_message_of_another_branch_ends_the_presync_before() {
+fn a_message_of_another_branch_ends_the_peers_first_presync() {
     let (first, second) =
         (mine(&genesis(), 4, 2 * FULL_ANSWER), mine(&genesis(), 5, 2 * FULL_ANSWER));
     let batches = [

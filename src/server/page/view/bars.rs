@@ -10,14 +10,14 @@ const STRIP_HEIGHT: f64 = 40.0;
 /// The bar of an interval this long (in seconds), or longer, is as high as the row.
 const LONGEST: f64 = 7200.0;
 
-/// Intervals longer than this (in seconds) have another colour. About one in four hundred is that long.
+/// Intervals longer than this (in seconds) have another color. About one in four hundred is that long.
 const LONG: i64 = 3600;
 
 /// Bits of a hash.
 const BITS: u32 = 256;
 
-/// Draws the intervals between blocks as a row of bars. Their heights are the square roots of the intervals, so that long
-/// ones fit.
+/// Draws the intervals between blocks as a row of bars. The height of a bar grows with the square root of its interval,
+/// so that long intervals fit.
 pub(super) fn strip(seconds: &[i64]) -> Markup {
     let width = seconds.len().max(1);
     let (mut usual, mut long) = (String::new(), String::new());

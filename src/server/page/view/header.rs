@@ -78,8 +78,8 @@ fn work(data: &HeaderData) -> Markup {
                 dt { "target" } dd { (cells("target", target_bits)) }
                 dt { "hash" } dd { (cells("hash", hash_bits)) }
             }
-            p { "One in " (scientific(needed)) " hashes would do; one in " (scientific(found)) " is as low as this one." }
-            p.faint { "A cell for each of 256 bits, from the highest one that is set: one cell less is twice the work." }
+            p { "One in " (scientific(needed)) " hashes meets the target; one in " (scientific(found)) " is as low as this one." }
+            p.faint { "One cell for each bit from the highest set bit down: each cell fewer doubles the work." }
         }
     }
 }
@@ -158,7 +158,7 @@ fn in_chain(params: &Params, data: &HeaderData) -> Markup {
                 tr { th scope="row" { "target" } td { (hash(&info.target)) } }
                 tr { th scope="row" { "work of the chain" } td { (hash(&info.chainwork)) } }
                 tr { th scope="row" { "other branches" } td { (branches(data)) } }
-                @if let Some(subsidy) = subsidy_era(params, info.height) { tr { th scope="row" { "halvings" } td { (subsidy) } } }
+                @if let Some(subsidy) = halvings(params, info.height) { tr { th scope="row" { "halvings" } td { (subsidy) } } }
             }
         }
     }
@@ -180,14 +180,14 @@ fn branches(data: &HeaderData) -> Markup {
 }
 
 /// Returns how often the subsidy has halved up to a height; `None` on regtest, where it halves every 150 blocks.
-fn subsidy_era(params: &Params, height: u32) -> Option<String> {
+fn halvings(params: &Params, height: u32) -> Option<String> {
     (!params.no_retarget).then(|| format::count(height / 210_000))
 }
 
 fn elsewhere(commands: &Commands, data: &HeaderData) -> Markup {
     html! {
         section {
-            h2 { "the same elsewhere" }
+            h2 { "the same on a command line" }
             @for command in commands.of_header(&data.info.hash) { pre { code { (command) } } }
         }
     }

@@ -11,13 +11,13 @@ pub(super) use header::header;
 use crate::chain::Params;
 use maud::{DOCTYPE, Markup, html};
 
-/// What all pages have in common.
+/// The parts that all pages have in common.
 struct PageFrame<'a> {
     params: &'a Params,
     title: &'a str,
     /// The key of the state that the icon shows.
     icon: &'a str,
-    /// This computer's time in Unix seconds, if the page has ages.
+    /// This computer's time in Unix seconds; 0 if the page shows no ages.
     now: u32,
     /// Whether the script keeps the page up to date.
     live: bool,
@@ -57,7 +57,7 @@ impl PageFrame<'_> {
     }
 }
 
-/// Returns a page that says why the requested one cannot be shown. `title` is what its HTTP status means.
+/// Returns a page that says why the requested one cannot be shown. `title` names the HTTP status.
 pub(super) fn failure(params: &Params, title: &str, reason: &str) -> Markup {
     let contents = html! {
         section.failure {

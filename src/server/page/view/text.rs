@@ -11,7 +11,7 @@ pub(super) fn hash(text: &str) -> Markup {
     html! { code.hash { i { (zeros) } (rest) } }
 }
 
-/// Formats how long ago a time is: `12 min ago`. The script keeps it up to date.
+/// Formats how long ago a time is: `12 min ago`. The page's script keeps the text up to date.
 pub(super) fn age(time: u32, now: u32) -> Markup {
     html! { time data-at=(time) datetime=(datetime(time)) title=(utc(time)) { (age_text(time, now)) } }
 }
@@ -64,7 +64,7 @@ pub(super) fn version_words(version: i32) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// Formats a great number with a power of ten: `5.43 × 10²³`.
+/// Formats a number, from a million on with a power of ten: `5.43 × 10²³`.
 pub(super) fn scientific(value: f64) -> String {
     if !(1e6..).contains(&value) {
         return format::decimal(value.round());
@@ -100,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn zeros_of_a_hash_are_set_apart() {
+    fn leading_zeros_of_a_hash_are_marked() {
         let shown = hash("000000000019d6").into_string();
         assert_eq!(shown, "<code class=\"hash\"><i>0000000000</i>19d6</code>");
     }
 
     #[test]
-    fn versions_are_told_by_the_soft_forks_that_they_signal() {
+    fn versions_are_named_by_the_soft_forks_that_they_signal() {
         assert_eq!(version_words(0x2000_0000), "no bits");
         assert_eq!(version_words(0x2000_0012), "segwit, segsignal");
         assert_eq!(version_words(0x2fff_e004), "taproot, rolled bits");

@@ -1,6 +1,6 @@
 //! The methods for blocks, transactions and merkle proofs. All but `verifytxoutproof` download from peers.
 //!
-//! Everything is checked against the stored headers, except a transaction without a block, of which only the id is
+//! Everything is checked against the stored headers, except a transaction requested without its block: only its id is
 //! checked. Source: Bitcoin Core `rpc/blockchain.cpp`, `rpc/rawtransaction.cpp`.
 
 mod answers;
@@ -24,10 +24,10 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                     "verbosity|verbose",
                     RpcType::Any,
                     "0 for hex digits, 1 for an object (default), 2 for an object with whole transactions; 3 is \
-                     answered as 2, since what the inputs spend is not known, nor are fees",
+                     answered as 2, since the spent outputs and the fees are not known",
                 ),
             ],
-            about: "Downloads a block, and holds it to its stored header: hash, merkle root, witness commitment.",
+            about: "Downloads a block, and checks it against its stored header: hash, merkle root, witness commitment.",
             needs_chain: true,
             run: RpcRun::Later(getblock),
         },
@@ -38,13 +38,13 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                 optional(
                     "verbosity|verbose",
                     RpcType::Any,
-                    "0 for hex digits (default), 1 for an object; 2 is answered as 1, since what the inputs spend is \
+                    "0 for hex digits (default), 1 for an object; 2 is answered as 1, since the spent outputs are \
                      not known",
                 ),
                 optional("blockhash", RpcType::Text, "The block that the transaction is in"),
             ],
-            about: "Returns a transaction: from its block, or without blockhash from the memory pool of a peer. Of a \
-                    transaction from there only the id is checked: the witnesses are the peer's word.",
+            about: "Returns a transaction from the given block or, without blockhash, from a peer's memory pool. Of a \
+                    transaction from a memory pool only the id is checked, not the witnesses.",
             needs_chain: true,
             run: RpcRun::Later(getrawtransaction),
         },
@@ -55,7 +55,7 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                 optional(
                     "blockhash",
                     RpcType::Text,
-                    "The block that they are in; it cannot be left out here",
+                    "The hash of their block; required, unlike in Bitcoin Core",
                 ),
             ],
             about: "Returns a proof that transactions are in a block, as hex digits.",
@@ -65,10 +65,11 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
         Method {
             name: "verifytxoutproof",
             params: &[required("proof", RpcType::Text, "The proof, as hex digits")],
-            about: "Checks a proof against the stored chain, and returns the ids of the transactions that it proves. How \
-                    many transactions the block has is the proof's word, unless the block was asked for just before: a \
-                    proof that claims too few can show an inner node of the merkle tree as a transaction \
-                    (CVE-2017-12842). One that reads as a transaction of 64 bytes is refused.",
+            about: "Checks a proof against the stored chain, and returns the ids of the transactions that it proves. The \
+                    proof itself says how many transactions the block has, and the server checks the number only if it \
+                    still has the block from an earlier call: a proof that claims too few can show an inner node of the \
+                    merkle tree as a transaction (CVE-2017-12842). A proof with an inner node that could be a transaction \
+                    of 64 bytes is refused.",
             needs_chain: true,
             run: RpcRun::Now(verifytxoutproof),
         },

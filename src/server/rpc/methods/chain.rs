@@ -54,7 +54,7 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
         Method {
             name: "getblockchaininfo",
             params: &[],
-            about: "Returns where the chain and its sync stand.",
+            about: "Returns the state of the chain and of its sync.",
             needs_chain: true,
             run: RpcRun::Now(getblockchaininfo),
         },
@@ -68,7 +68,7 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
         Method {
             name: "getdifficulty",
             params: &[],
-            about: "Returns the difficulty of the tip, as a multiple of the lowest one.",
+            about: "Returns the difficulty of the tip, as a multiple of the minimum difficulty.",
             needs_chain: true,
             run: RpcRun::Now(getdifficulty),
         },
@@ -78,11 +78,15 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                 optional(
                     "nblocks",
                     RpcType::Number,
-                    "Over how many blocks; -1 for those since the last retarget (default: 120)",
+                    "The number of blocks; -1 for all since the last retarget (default: 120)",
                 ),
-                optional("height", RpcType::Number, "Up to which height; -1 for the tip (default)"),
+                optional(
+                    "height",
+                    RpcType::Number,
+                    "The height of the last block; -1 for the tip (default)",
+                ),
             ],
-            about: "Returns the estimated hashes a second of the network.",
+            about: "Estimates the network's hashes per second from a number of blocks.",
             needs_chain: true,
             run: RpcRun::Later(getnetworkhashps),
         },
@@ -93,7 +97,7 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                 optional(
                     "current_tip",
                     RpcType::Text,
-                    "Waits until the tip is another than this (default: the tip at the call)",
+                    "The hash of the current tip: waits for another tip (default: the tip at the call)",
                 ),
             ],
             about: "Waits for a new tip, and returns it.",

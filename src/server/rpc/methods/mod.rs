@@ -40,7 +40,7 @@ const CONTROL: MethodGroup = MethodGroup {
             params: &[optional(
                 "wait",
                 RpcType::Number,
-                "Read and not used, as tests of clients send it",
+                "Ignored: accepted because tests of clients send it",
             )],
             about: "Ends the program.",
             needs_chain: false,
@@ -59,7 +59,8 @@ const CONTROL: MethodGroup = MethodGroup {
 /// Finds a method.
 ///
 /// # Errors
-/// No method has this name. If Bitcoin Core has one, the message says why this program does not.
+/// No method has this name. If Bitcoin Core has such a method, the message says why this program
+/// lacks it.
 pub(super) fn method(name: &str) -> Result<&'static Method, RpcError> {
     let mut all = METHODS.iter().flat_map(|group| group.methods);
     all.find(|method| method.name == name).ok_or_else(|| {
@@ -75,7 +76,7 @@ fn help(_: &ServerState, params: &RpcParams) -> RpcResult {
         return done(&overview(METHODS));
     }
     let name = params.text(0);
-    // Bitcoin Core answers this as a result, not as an error.
+    // As in Bitcoin Core, the text for an unknown command is a result, not an error.
     let text = method(name).map_or_else(
         |_: RpcError| format!("help: unknown command: {name}"),
         |method| method.help(),

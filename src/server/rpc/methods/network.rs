@@ -1,4 +1,4 @@
-//! The network and its peers: which are connected, how many bytes were exchanged, and which to connect to.
+//! The methods for peers: list them, count the bytes exchanged, list known addresses, connect and disconnect.
 //!
 //! Source: Bitcoin Core `rpc/net.cpp`.
 
@@ -22,7 +22,7 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
         Method {
             name: "getnetworkinfo",
             params: &[],
-            about: "Returns what this program is to its peers, and which networks it reaches.",
+            about: "Returns what this program tells peers about itself, and which networks it reaches.",
             needs_chain: false,
             run: RpcRun::Now(getnetworkinfo),
         },
@@ -50,14 +50,14 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
         Method {
             name: "getnodeaddresses",
             params: &[
-                optional("count", RpcType::Number, "How many; 0 for all (default: 1)"),
+                optional("count", RpcType::Number, "How many addresses; 0 for all (default: 1)"),
                 optional(
                     "network",
                     RpcType::Text,
-                    "Of this network only: ipv4, ipv6, onion, i2p or cjdns",
+                    "Only addresses of this network: ipv4, ipv6, onion, i2p or cjdns",
                 ),
             ],
-            about: "Returns random addresses of nodes that peers and earlier runs know of.",
+            about: "Returns random addresses of nodes from the address manager.",
             needs_chain: false,
             run: RpcRun::Later(getnodeaddresses),
         },
@@ -73,9 +73,13 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
             name: "disconnectnode",
             params: &[
                 optional("address", RpcType::Text, "The peer's address, as getpeerinfo has it"),
-                optional("nodeid", RpcType::Number, "Or its number, with an empty address"),
+                optional(
+                    "nodeid",
+                    RpcType::Number,
+                    "The peer's id, as getpeerinfo has it; requires an empty address",
+                ),
             ],
-            about: "Disconnects a peer. One that was added or named is connected again.",
+            about: "Disconnects a peer. A peer of addnode or --connect is connected again.",
             needs_chain: false,
             run: RpcRun::Later(disconnectnode),
         },

@@ -17,12 +17,12 @@ use tokio::time::timeout;
 /// The position of the parameter `verbose`, which Bitcoin Core does not have.
 const VERBOSE: usize = 3;
 
-/// How long a transaction is announced. With [`LOOKUP_TIMEOUT`] that is less than the 15 seconds that clients such as
-/// bitcoincore-rpc wait for an answer. Peers ask for a transaction after four seconds at most (Bitcoin Core
+/// How long a transaction is announced at most. With [`LOOKUP_TIMEOUT`] this is less than the 15 seconds that clients
+/// such as bitcoincore-rpc wait for an answer. Peers ask for a transaction after four seconds at most (Bitcoin Core
 /// `NONPREF_PEER_TX_DELAY`, `OVERLOADED_PEER_TX_DELAY`).
 const BROADCAST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long peers are then asked for a transaction that none of them asked for.
+/// How long to look for the transaction in peers' memory pools after no peer asked for it.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A `maxfeerate` of at least this is refused as a mistake: 1 BTC/kvB. Source: Bitcoin Core `ParseFeeRate`.
@@ -38,12 +38,12 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                 optional(
                     "maxfeerate",
                     RpcType::Any,
-                    "Read and not used: what the inputs are worth is not known, and so neither is the fee",
+                    "Checked but not applied: the values of the inputs are not known, so neither is the fee",
                 ),
                 optional(
                     "maxburnamount",
                     RpcType::Any,
-                    "Most bitcoin that an output may have which nobody can spend (default: 0)",
+                    "The most bitcoin that an unspendable output may have (default: 0)",
                 ),
                 optional(
                     "verbose",
@@ -52,9 +52,9 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                      fetched it). Bitcoin Core does not have this parameter",
                 ),
             ],
-            about: "Announces a transaction to peers and hands it to those that ask for it, until two have. Returns its \
-                    id. Only its form is checked. It is an error if no peer asks; peers ask only for what they do not \
-                    have.",
+            about: "Announces a transaction to peers, and sends it to peers that ask for it, until two have it. Returns \
+                    its id. Only its form is checked. The call fails if no peer asks for the transaction and none has \
+                    it already.",
             needs_chain: false,
             run: RpcRun::Later(sendrawtransaction),
         },
@@ -65,17 +65,17 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                 optional(
                     "iswitness",
                     RpcType::Bool,
-                    "true if it has inputs, false if it has none yet; whatever makes sense if this is left out",
+                    "true to decode it with witnesses (BIP144), false without; both are tried if this is left out",
                 ),
             ],
-            about: "Returns what a transaction says.",
+            about: "Returns the contents of a transaction.",
             needs_chain: false,
             run: RpcRun::Now(decoderawtransaction),
         },
         Method {
             name: "decodescript",
             params: &[required("hexstring", RpcType::Text, "The script, as hex digits")],
-            about: "Returns what a script says, and the addresses that pay to its hash.",
+            about: "Returns the contents of a script, and the addresses that pay to its hash.",
             needs_chain: false,
             run: RpcRun::Now(decodescript),
         },
@@ -123,7 +123,8 @@ fn sendrawtransaction(state: Arc<ServerState>, params: RpcParams) -> RpcFuture {
     })
 }
 
-/// Returns whether a peer has the transaction already. Like Bitcoin Core, this program then takes it for sent.
+/// Returns whether a peer has the transaction already. The call then succeeds, as in Bitcoin Core for a transaction in
+/// its own memory pool.
 async fn is_known(state: &ServerState, txid: Txid) -> bool {
     let found = timeout(LOOKUP_TIMEOUT, state.client().transaction(txid)).await;
     matches!(found, Ok(Ok(Some(_))))
@@ -176,7 +177,7 @@ fn amount(value: &Value) -> Result<Option<Amount>, RpcError> {
     Ok(Some(amount))
 }
 
-/// Reads a boolean. It may be text, because `bitcoin-cli` sends named parameters that it does not know as text.
+/// Reads a boolean or its text: `bitcoin-cli` sends named parameters that it does not know as text.
 fn is_true(value: &Value) -> Result<bool, RpcError> {
     match value {
         Value::Null => Ok(false),
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn true_may_be_text() {
+    fn a_boolean_may_be_text() {
         assert_eq!(is_true(&json!("true")), Ok(true));
         assert_eq!(is_true(&json!(null)), Ok(false));
         assert_eq!(is_true(&json!([])).unwrap_err().code, -3);

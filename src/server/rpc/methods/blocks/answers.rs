@@ -45,12 +45,12 @@ struct FoundTx {
     #[serde(flatten)]
     transaction: TxWithHex,
     #[serde(flatten)]
-    place: Option<PlaceOfTx>,
+    place: Option<BlockOfTx>,
 }
 
 /// The keys about a transaction's block. Source: Bitcoin Core `TxToJSON`.
 #[derive(Serialize)]
-struct PlaceOfTx {
+struct BlockOfTx {
     blockhash: String,
     confirmations: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +59,7 @@ struct PlaceOfTx {
     blocktime: Option<u32>,
 }
 
-impl PlaceOfTx {
+impl BlockOfTx {
     fn new(header: HeaderInfo) -> Self {
         let time = (header.confirmations > 0).then_some(header.time);
         Self {
@@ -136,6 +136,6 @@ fn show(
     done(&FoundTx {
         in_active_chain: header.as_ref().map(|header| header.confirmations > 0),
         transaction: TxWithHex::new(transaction, state.params().network),
-        place: header.map(PlaceOfTx::new),
+        place: header.map(BlockOfTx::new),
     })
 }

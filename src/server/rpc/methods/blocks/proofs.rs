@@ -77,7 +77,7 @@ fn read(bytes: &[u8]) -> Result<CheckedProof, InvalidProof> {
     }
 }
 
-/// Returns the message for a proof that cannot be decoded. For the two common faults it is Bitcoin Core's.
+/// Returns the message for a proof that cannot be decoded. For the two common faults, the message is Bitcoin Core's.
 fn form_error(error: &InvalidProof) -> String {
     match error {
         InvalidProof::Form(DecodeError::Truncated { .. }) => {

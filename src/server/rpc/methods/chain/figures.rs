@@ -10,7 +10,7 @@ use crate::server::state::ServerState;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Over how many blocks the hash rate is estimated by default. Source: Bitcoin Core `getnetworkhashps`.
+/// The number of blocks over which the hash rate is estimated by default. Source: Bitcoin Core `getnetworkhashps`.
 const DEFAULT_BLOCKS: i64 = 120;
 
 /// The keys of `getblockchaininfo`, in Bitcoin Core's order.
@@ -101,7 +101,7 @@ pub(super) fn getdifficulty(state: &ServerState, _: &RpcParams) -> RpcResult {
     done(&Float(tip_info(state)?.difficulty))
 }
 
-/// Runs on another thread, since it may read the whole chain.
+/// Computes the hash rate on another thread, since the call may read the whole chain.
 pub(super) fn getnetworkhashps(state: Arc<ServerState>, params: RpcParams) -> RpcFuture {
     Box::pin(async move {
         let rate = state.make_large(move |state| network_hash_rate(state, &params)).await;

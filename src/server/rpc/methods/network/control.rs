@@ -15,11 +15,11 @@ pub(super) const ADDNODE: Method = Method {
         required(
             "command",
             RpcType::Text,
-            "add to connect to it from now on, remove for the contrary, onetry to connect once",
+            "add to keep a connection to it, remove to stop that, onetry to connect once",
         ),
-        optional("v2transport", RpcType::Bool, "Only false: BIP324 is not spoken here"),
+        optional("v2transport", RpcType::Bool, "Must be false: this program does not have BIP324"),
     ],
-    about: "Adds a peer to those to connect to, removes it, or tries it once.",
+    about: "Adds a peer to connect to, removes it, or connects to it once.",
     needs_chain: false,
     run: RpcRun::Later(addnode),
 };
@@ -53,7 +53,7 @@ fn addnode(state: Arc<ServerState>, params: RpcParams) -> RpcFuture {
                 removed.then_some(()).ok_or_else(not_added)?;
             }
             "add" => peers.ask(|answer| PeerRequest::Add(address, answer)).await??,
-            _ => peers.ask(|answer| PeerRequest::Try(address, answer)).await??,
+            _ => peers.ask(|answer| PeerRequest::DialOnce(address, answer)).await??,
         }
         done(&())
     })
@@ -75,7 +75,7 @@ pub(super) fn disconnectnode(state: Arc<ServerState>, params: RpcParams) -> RpcF
         let choice = match (params.has(0), params.has(1)) {
             (true, false) => Some(PeerChoice::Address(params.text(0).to_owned())),
             (_, true) if params.text(0).is_empty() => {
-                // No peer has a negative number, and none has `u64::MAX`.
+                // No peer has a negative id, or the id `u64::MAX`.
                 let id: i64 = params.integer(1)?.unwrap_or_default();
                 Some(PeerChoice::Id(u64::try_from(id).unwrap_or(u64::MAX)))
             }
@@ -109,8 +109,8 @@ pub(super) fn setnetworkactive(state: Arc<ServerState>, params: RpcParams) -> Rp
         state.client().inbound_peers().set_active(active);
         let peers = state.client().peer_control();
         let now = peers.ask(|answer| PeerRequest::SetNetworkActive(active, answer)).await?;
-        // The reply waits for the live state to change, so that the next call sees it. An error means that the sync has
-        // ended.
+        // The reply waits for the live state to change, so that the next call sees the change. An error means that the
+        // sync has ended.
         state.client().live().wait_for(|live| live.network_off != now).await.ok();
         done(&now)
     })

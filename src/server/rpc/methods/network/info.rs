@@ -9,7 +9,7 @@ use crate::server::state::ServerState;
 use serde::Serialize;
 use serde_json::json;
 
-/// The version of Bitcoin Core (31.0) whose RPC this program offers. Clients decide by it which calls to make.
+/// The version of Bitcoin Core (31.0) whose RPC this program offers. Clients use it to decide which calls to make.
 const CORE_VERSION: u32 = 310_000;
 
 /// The lowest fee rate at which Bitcoin Core 29.0 relays transactions, in satoshi for 1,000 virtual bytes. Later versions
@@ -114,7 +114,7 @@ pub(super) fn getnettotals(state: &ServerState, _: &RpcParams) -> RpcResult {
         "totalbytesrecv": live.bytes_received + others.received,
         "totalbytessent": live.bytes_sent + others.sent,
         "timemillis": unix_now_millis(),
-        // No limit is set.
+        // There is no upload limit.
         "uploadtarget": {
             "timeframe": 24 * 60 * 60,
             "target": 0,

@@ -104,7 +104,8 @@ impl<'a> RpcPeerInfo<'a> {
             bytesrecv_per_msg: received.by_message(),
             connection_type: if peer.named { "manual" } else { "outbound-full-relay" },
             transport_protocol_type: "v1",
-            // Transactions and blocks are not exchanged with peers.
+            // The other fields are about transactions and blocks, which are not exchanged over
+            // these connections.
             ..Self::default()
         }
     }
