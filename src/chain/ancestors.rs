@@ -21,7 +21,7 @@ pub trait Ancestors {
     /// The error of reading.
     fn headers(&self, from: u32, count: u32) -> Result<Vec<Header>, Self::Error>;
 
-    /// Returns the work of the active chain up to a height.
+    /// Returns the work of the active chain up to and including the header at a height.
     ///
     /// # Errors
     /// The error of reading.
@@ -34,7 +34,7 @@ pub enum TreeError<E: Error> {
     /// The active chain could not be read.
     #[error(transparent)]
     Ancestors(E),
-    /// The active chain handed in was shorter than its end says.
+    /// The caller's `Ancestors` returned fewer headers than the active chain has.
     #[error(transparent)]
     Resume(ResumeError),
 }

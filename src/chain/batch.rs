@@ -6,12 +6,12 @@ use crate::primitives::{BlockHash, Header, Target};
 
 /// Headers with proof of work, each the parent of the next. Their ancestors are not known yet.
 ///
-/// Each header has its parent's hash, so only the last header's own hash is kept besides. While many batches wait to be
-/// connected, that saves more than a quarter of their memory.
+/// Each header contains its parent's hash, so only the hash of the last header is kept besides the headers. This saves
+/// more than a quarter of the memory of the batches that wait to be connected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkedBatch {
     headers: Vec<Header>,
-    /// Hash of the last header; any hash if there is none.
+    /// Hash of the last header; without meaning if there are no headers.
     last: BlockHash,
 }
 
@@ -20,11 +20,11 @@ pub struct LinkedBatch {
 #[error("{}: expected {}, got {} (header {hash})",
     violation.rule(), violation.expected(), violation.got())]
 pub struct BatchFault {
-    /// Its position among the headers that were given.
+    /// The faulty header's position among the headers that were given, from 0.
     pub index: usize,
-    /// Its hash.
+    /// The faulty header's hash.
     pub hash: BlockHash,
-    /// The rule that it breaks.
+    /// The rule that the header breaks.
     pub violation: Violation,
 }
 
@@ -56,7 +56,8 @@ impl LinkedBatch {
         (!self.headers.is_empty()).then_some(self.last)
     }
 
-    /// Returns the hash of the parent of the header at this position, which may be the one after the last.
+    /// Returns the parent hash of the header at this position. The position after the last header is allowed too: then
+    /// the last header is the parent.
     fn hash_before(&self, at: usize) -> BlockHash {
         self.headers.get(at).map_or(self.last, |header| header.prev)
     }
@@ -78,7 +79,7 @@ impl LinkedBatch {
         self
     }
 
-    /// Returns the first `count` headers of the batch.
+    /// Returns the first `count` headers of the batch, or all if it has fewer.
     #[must_use]
     pub fn take(mut self, count: usize) -> Self {
         if count < self.headers.len() {
@@ -88,7 +89,7 @@ impl LinkedBatch {
         self
     }
 
-    /// Appends the batch that follows this one. An empty batch takes any other.
+    /// Appends the batch that follows this one. Any batch can follow an empty one.
     ///
     /// # Errors
     /// Returns `next` if it does not start where this batch ends.
@@ -104,7 +105,7 @@ impl LinkedBatch {
         Ok(())
     }
 
-    /// Returns headers without proof of work, for tests of the other rules.
+    /// Returns a batch of headers whose proof of work and links are not checked, for tests of the other rules.
     #[cfg(test)]
     pub(super) fn without_work(headers: Vec<Header>) -> Self {
         let last = headers.last().map(Header::hash).unwrap_or_default();
@@ -117,8 +118,8 @@ impl LinkedBatch {
     }
 }
 
-/// Hashes the headers, and checks their proof of work and links. Returns the good headers before the first fault, and the
-/// fault.
+/// Hashes the headers, and checks their proof of work and links. Returns the good headers before the first fault, and
+/// the fault.
 ///
 /// Batches may be checked in any order and on any thread. Whether the bits are the required ones is checked
 /// when the batch extends its branch. Until then, the proof of work is only known to fit the headers' own bits.
@@ -126,7 +127,7 @@ pub fn link_batch(params: &Params, headers: Vec<Header>) -> (LinkedBatch, Option
     link(params, headers, |_, header| header.hash())
 }
 
-/// Does the same as [`link_batch`], with the headers' hashes, which the caller has just computed.
+/// Does the same as [`link_batch`], but takes the hashes of the headers from the caller, who has computed them already.
 ///
 /// # Security
 /// Proof of work is checked on these hashes: they must have been computed from these very headers.

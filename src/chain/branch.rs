@@ -16,8 +16,8 @@ pub struct PeriodFirst {
 /// The end of one branch, with everything about its ancestors that the rules need to check the next header: the last
 /// times, the period's first header, the last regular bits, and the chain work.
 ///
-/// It has a constant size, and each header moves it forward. A fork has a `Branch` of its own, made from its own
-/// ancestors, so its state never mixes with the active chain's.
+/// A `Branch` has a constant size, and each header moves it forward. A fork has a `Branch` of its own, made from the
+/// fork's own ancestors, so that its state never mixes with the active chain's.
 #[derive(Clone, Debug)]
 pub struct Branch {
     params: &'static Params,
@@ -29,7 +29,8 @@ pub struct Branch {
     period_first: PeriodFirst,
     last_regular_bits: u32,
     chainwork: Work,
-    // The last bits and the work of one header with them, kept because bits rarely change and a division takes long.
+    // The last header's bits, and the work of one header with these bits. Both are kept because bits rarely change,
+    // and the division for the work takes long.
     step: (u32, Work),
 }
 

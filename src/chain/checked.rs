@@ -2,11 +2,11 @@
 
 use crate::primitives::{BlockHash, Header, Work};
 
-/// A run of headers of one branch that have passed every rule on top of their own ancestors.
+/// Consecutive headers of one branch that have passed every rule on top of their own ancestors.
 ///
 /// # Security
-/// Only `chain` can make one, and only by checking. Code that takes `CheckedHeaders` can never get headers that a peer merely
-/// claimed.
+/// Only `chain` can make `CheckedHeaders`, and only by checking headers. Code that takes them can never get headers
+/// that a peer merely claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedHeaders {
     first_height: u32,
@@ -62,10 +62,10 @@ impl CheckedHeaders {
         self.headers.is_empty()
     }
 
-    /// Appends the run that follows this one.
+    /// Appends `next`, the headers that follow these.
     ///
     /// # Errors
-    /// Returns `next` if it does not start where this run ends.
+    /// Returns `next` if its first header does not follow the last of these headers.
     pub fn append(&mut self, mut next: Self) -> Result<(), Self> {
         if self.hashes.last().copied().unwrap_or(self.prev) != next.prev {
             return Err(next);

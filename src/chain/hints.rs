@@ -1,8 +1,8 @@
 //! Hints: the hashes of some headers of the expected chain, which cut it into ranges.
 //!
 //! # Security
-//! A hint never makes a header valid. Hints only make it possible to ask several peers at once. Every header from
-//! genesis on is checked, so wrong hints cost time, but not safety.
+//! A hint never makes a header valid. Hints only make it possible to download from several peers at once. Every header
+//! from genesis on is checked, so wrong hints cost time, but not safety.
 
 use super::point::ChainPoint;
 use crate::primitives::{BlockHash, ParseHashError};
@@ -21,7 +21,7 @@ pub enum HintsError {
     Syntax {
         /// Number of the line, from 1.
         line: usize,
-        /// The line.
+        /// The text of the line.
         got: String,
     },
     /// A line has no valid hash.
@@ -29,17 +29,17 @@ pub enum HintsError {
     Hash {
         /// Number of the line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong with the hash.
         source: ParseHashError,
     },
     /// The heights do not ascend.
-    #[error("line {line}: height {got} does not follow {previous}")]
+    #[error("line {line}: height {got} is not above {previous}")]
     Order {
         /// Number of the line, from 1.
         line: usize,
         /// The height of the hint before; 0 for the first hint.
         previous: u32,
-        /// The height.
+        /// The height in the line.
         got: u32,
     },
 }
@@ -48,7 +48,7 @@ impl Hints {
     /// Reads lines of `HEIGHT HASH` (display order). Skips empty lines, lines starting with `#`, and a byte order mark.
     ///
     /// # Errors
-    /// The first line that cannot be used.
+    /// A line cannot be used: the error names the first such line.
     pub fn parse(text: &str) -> Result<Self, HintsError> {
         let mut points: Vec<ChainPoint> = Vec::new();
         for (number, content) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
@@ -66,7 +66,7 @@ impl Hints {
         Ok(Self { points })
     }
 
-    /// Returns hints from points in ascending order.
+    /// Returns hints from points in ascending order of height.
     pub fn from_points(points: Vec<ChainPoint>) -> Self {
         Self { points }
     }
@@ -82,7 +82,7 @@ impl Hints {
         above.checked_sub(1).map(|at| self.points[at])
     }
 
-    /// Returns the position of the first point above a height.
+    /// Returns the index of the first point above a height, or the number of points if there is none.
     pub(crate) fn index_above(&self, height: u32) -> usize {
         self.points.partition_point(|point| point.height <= height)
     }

@@ -5,8 +5,8 @@ use crate::primitives::{MerkleRoot, Txid, Wtxid, sha256d_parts};
 /// A node of the tree: a txid or wtxid at the bottom, a double SHA-256 of two nodes above. Wire order.
 pub(crate) type Node = [u8; 32];
 
-/// The coinbase's entry in the tree of wtxids (BIP141). Its own wtxid cannot be there, since its witness is part of the
-/// commitment.
+/// The coinbase's entry in the tree of wtxids (BIP141). The coinbase's own wtxid cannot be there, since it depends on
+/// the commitment, which is in an output of the coinbase.
 const COINBASE_WTXID: Node = [0; 32];
 
 /// The start of the output script that commits to the witnesses: `OP_RETURN`, a push of 36 bytes, and four fixed bytes.
@@ -14,8 +14,8 @@ const COINBASE_WTXID: Node = [0; 32];
 /// Source: BIP141; Bitcoin Core `GetWitnessCommitmentIndex`.
 const COMMITMENT_HEADER: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
 
-/// Two equal nodes side by side: a block that repeats some transactions at its end has the same root as the block without
-/// the repetition (CVE-2012-2459).
+/// Two equal nodes side by side: a block that repeats some transactions at its end has the same root as the block
+/// without the repetition (CVE-2012-2459).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "transactions are repeated: nodes {} and {position} at height {height} of the merkle tree are equal \
@@ -23,7 +23,7 @@ const COMMITMENT_HEADER: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
     position - 1
 )]
 pub struct DuplicateNodes {
-    /// Levels above the transactions.
+    /// How many levels the two nodes are above the transactions.
     pub height: u32,
     /// Position of the second node in its level, from 0.
     pub position: usize,
@@ -53,13 +53,14 @@ pub fn witness_root(wtxids: &[Wtxid]) -> [u8; 32] {
     level.first().copied().unwrap_or_default()
 }
 
-/// Returns the witness commitment of a block: the hash of the witness tree's root and the value reserved in the coinbase's
-/// witness (BIP141).
+/// Returns the witness commitment of a block: the hash of the witness tree's root and the value reserved in the
+/// coinbase's witness (BIP141).
 pub fn witness_commitment(witness_root: &[u8; 32], reserved: &[u8]) -> [u8; 32] {
     sha256d_parts(&[witness_root, reserved])
 }
 
-/// Returns the witness commitment in the scripts of a coinbase's outputs. If several scripts have its form, the last one counts.
+/// Returns the witness commitment in the scripts of a coinbase's outputs. If several scripts have its form, the last
+/// one counts.
 ///
 /// Source: BIP141; Bitcoin Core `GetWitnessCommitmentIndex`.
 pub fn find_witness_commitment<'a>(scripts: impl Iterator<Item = &'a [u8]>) -> Option<[u8; 32]> {
@@ -90,8 +91,8 @@ fn next_level(level: &mut Vec<Node>) {
     level.truncate(width);
 }
 
-/// Returns all levels of the tree, the lowest first. The last one has one node. Without transactions there is one level,
-/// which is empty.
+/// Returns all levels of the tree, the lowest first. The last level has one node. Without transactions there is one
+/// level, which is empty.
 pub(crate) fn levels(txids: &[Txid]) -> Vec<Vec<Node>> {
     let mut levels = Vec::new();
     let mut level: Vec<Node> = txids.iter().map(|txid| txid.0).collect();

@@ -2,11 +2,11 @@
 
 use crate::primitives::{BlockHash, Work};
 
-/// What a batch of headers did to the chain. Bitcoin Core has no name for it: `ProcessNewBlockHeaders` only changes the block
-/// index.
+/// What a batch of headers did to the chain. Bitcoin Core has no such type: `ProcessNewBlockHeaders` only changes
+/// the block index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectOutcome {
-    /// All headers of the batch were already on the chain, or there was no good one.
+    /// All headers of the batch were already on the chain, or the first new one was refused.
     Unchanged,
     /// The chain grew by this many headers.
     Extended(u32),
@@ -29,11 +29,12 @@ pub enum ConnectOutcome {
         /// The height that the branch had reached.
         height: u32,
     },
-    /// A branch that has not shown enough work yet was checked without being stored. Its sender may have more of it.
-    Presynced {
-        /// The height up to which it was checked.
+    /// A branch that has not shown enough work yet was checked without being stored. The sender may have more headers
+    /// of the branch.
+    PresyncAdvanced {
+        /// The height up to which the branch was checked.
         height: u32,
-        /// Its work up to that height, genesis included.
+        /// The branch's work up to this height, genesis included.
         work: Work,
     },
     /// A branch ended without enough work, and was not stored.
@@ -45,9 +46,10 @@ pub enum ConnectOutcome {
         /// The branch's work, genesis included.
         work: Work,
     },
-    /// The candidate grew: a branch that has shown its work and is stored beside the chain until it has more work.
+    /// The candidate grew: a branch that has shown its work, and is stored beside the chain until its stored headers
+    /// have more work than the chain.
     CandidateExtended {
-        /// The height that it has reached.
+        /// The height that the candidate has reached.
         height: u32,
     },
     /// A branch with more work replaced the chain's end.

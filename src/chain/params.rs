@@ -27,24 +27,25 @@ pub struct Params {
     pub interval: u32,
     /// Whether a header more than 20 minutes after its parent must have the minimum difficulty, except at a boundary.
     pub min_difficulty: bool,
-    /// Whether BIP94 is in force: retargets start from the period's first bits, and a timewarp at a boundary is refused.
+    /// Whether BIP94 is in force: retargets start from the old period's first bits, and a timewarp at a boundary is
+    /// refused.
     pub bip94: bool,
     /// Whether the bits never change.
     pub no_retarget: bool,
-    /// From this height on versions below 2 are refused.
+    /// From this height on, versions below 2 are refused.
     pub bip34_height: u32,
-    /// From this height on versions below 3 are refused.
+    /// From this height on, versions below 3 are refused.
     pub bip66_height: u32,
-    /// From this height on versions below 4 are refused.
+    /// From this height on, versions below 4 are refused.
     pub bip65_height: u32,
-    /// From this height on a block with witnesses has to commit to them (BIP141).
+    /// From this height on, a block with witnesses has to commit to them (BIP141).
     pub segwit_height: u32,
     /// Host names that answer with addresses of peers; a subdomain selects peers with certain services. Regtest's name
     /// resolves only on a DNS server that the user has set up for it.
     pub dns_seeds: &'static [&'static str],
-    /// The script that signs a signet's blocks, in hex digits; empty for other networks.
+    /// The script that the signature of a signet's block has to satisfy, in hex digits; empty for other networks.
     pub signet_challenge: &'static str,
-    /// Little-endian.
+    /// The minimum chain work, little-endian.
     min_chain_work: [u8; 32],
 }
 
@@ -52,17 +53,20 @@ pub struct Params {
 pub const SPACING: u32 = 600;
 
 impl Params {
-    /// Returns the least work that the network's chain has: a chain with less is never reported as synced.
+    /// Returns the minimum chain work (Bitcoin Core `nMinimumChainWork`): a chain with less is never reported as
+    /// synced.
     pub fn min_chain_work(&self) -> Work {
         let mut bytes = self.min_chain_work;
         bytes.reverse();
         Work::from_be_bytes(&bytes)
     }
 
-    /// Returns the parameters of the signet with this challenge script: those of the default signet with another magic, without
-    /// its seeds and its minimum chain work. With the default signet's challenge, these are the default signet's.
+    /// Returns the parameters of the signet with this challenge script. They are those of the default signet, but with
+    /// another magic and without seeds and minimum chain work. For the default signet's
+    /// challenge, returns the default signet's own parameters.
     ///
-    /// The magic is the first four bytes of the double SHA-256 of the challenge with its length before it. Source: BIP325.
+    /// The magic is the first four bytes of the double SHA-256 of the challenge's length (CompactSize) and the
+    /// challenge. Source: BIP325.
     pub fn signet(challenge: &[u8]) -> Self {
         let length = compact_size(challenge.len());
         let hash = sha256d_parts(&[&length, challenge]);
@@ -75,13 +79,14 @@ impl Params {
         Self { magic, signet_challenge, dns_seeds: &[], min_chain_work: [0; 32], ..SIGNET }
     }
 
-    /// Returns whether this is a signet other than the default one. The program ships neither hints nor seeds for such a signet.
+    /// Returns whether this is a signet other than the default one. The program ships neither hints nor seeds for such
+    /// a signet.
     pub fn is_custom_signet(&self) -> bool {
         self.network == Network::Signet && self.magic != SIGNET.magic
     }
 
-    /// Returns the name of the network's subfolder of the data folder: `mainnet`, or with a custom signet's magic
-    /// `signet-7ec653a5`.
+    /// Returns the name of the network's subfolder of the data folder: the network's name, to which a custom signet
+    /// adds its magic, such as `signet-7ec653a5`.
     pub fn folder_name(&self) -> String {
         let name = self.network.name();
         if self.is_custom_signet() {
@@ -136,7 +141,7 @@ const fn genesis(merkle_root: &str, time: u32, bits: u32, nonce: u32) -> Header 
     }
 }
 
-/// Returns the target of the byte `top` above `ones` bytes of 0xff. All higher bytes are zero.
+/// Returns the target whose lowest `ones` bytes are 0xff and whose next byte is `top`. All higher bytes are zero.
 const fn limit(ones: usize, top: u8) -> Target {
     let mut bytes = [0; 32];
     let mut i = 0;

@@ -7,7 +7,7 @@ use crate::primitives::{BlockHash, Work};
 pub struct ChainPoint {
     /// Height of the header.
     pub height: u32,
-    /// Its hash.
+    /// Hash of the header.
     pub hash: BlockHash,
 }
 
@@ -16,7 +16,7 @@ pub struct ChainPoint {
 pub struct ChainTip {
     /// Height of the last header.
     pub height: u32,
-    /// Its hash.
+    /// Hash of the last header.
     pub hash: BlockHash,
     /// Work of the whole chain, genesis included.
     pub chainwork: Work,

@@ -24,9 +24,10 @@ pub fn next_target(params: &Params, base_bits: u32, first_time: u32, last_time: 
 /// Returns the bits that a header on top of `branch` with this time must carry.
 ///
 /// # Consensus
-/// Bitcoin Core `GetNextWorkRequired`. On networks with `min_difficulty`, a header more than 20 minutes after its parent
-/// must carry the limit's bits. Any other header must carry the last bits in the period that were not such an exception.
-/// With BIP94, the retarget starts from the old period's first bits, since the first header is never such an exception.
+/// Bitcoin Core `GetNextWorkRequired`. On networks with `min_difficulty`, a header more than 20 minutes after its
+/// parent must carry the limit's bits. Any other header must carry the last bits in the period that were not such an
+/// exception. With BIP94, the retarget starts from the old period's first bits, since the first header is never such
+/// an exception.
 pub fn required_bits(branch: &Branch, time: u32) -> u32 {
     let params = branch.params();
     if params.is_boundary(branch.height() + 1) {
@@ -48,9 +49,10 @@ pub fn required_bits(branch: &Branch, time: u32) -> u32 {
 
 /// Returns by how many percent the difficulty would change if the period went on at its speed so far.
 ///
-/// At the period's last header that is the coming change, but for the compact form's rounding: the speed so
-/// far is stretched over the `interval - 1` gaps that the retarget measures.
-/// `None` where bits never change, and at a period's first header, when nothing is known yet.
+/// At the period's last header, the estimate is the coming change, except for the rounding of the compact form: the
+/// speed so far is stretched over the `interval - 1` gaps that the retarget measures.
+///
+/// Returns `None` where bits never change, and at a period's first header, when nothing is known yet.
 pub fn estimated_change_percent(branch: &Branch) -> Option<f64> {
     let params = branch.params();
     let gaps = branch.height() % params.interval;
@@ -64,12 +66,12 @@ pub fn estimated_change_percent(branch: &Branch) -> Option<f64> {
     Some((ratio - 1.0) * 100.0)
 }
 
-/// Returns whether `bits` can follow the parent's at this height on any chain of the network: a check that needs no ancestors,
-/// and that no header of a valid chain fails.
+/// Returns whether `bits` can follow the parent's bits at this height on some chain of the network. The check needs no
+/// ancestors, and no header of a valid chain fails it.
 ///
 /// # Consensus
-/// Bitcoin Core `PermittedDifficultyTransition`: the bits stay the same within a period, and change by at most a factor of
-/// four at a boundary. Networks with `min_difficulty` permit any bits.
+/// Bitcoin Core `PermittedDifficultyTransition`: the bits stay the same within a period, and change by at most a
+/// factor of four at a boundary. Networks with `min_difficulty` permit any bits.
 pub fn permitted_transition(params: &Params, height: u32, parent_bits: u32, bits: u32) -> bool {
     if params.min_difficulty {
         return true;
@@ -78,7 +80,7 @@ pub fn permitted_transition(params: &Params, height: u32, parent_bits: u32, bits
         return bits == parent_bits;
     }
     let Ok(target) = Target::from_bits(bits) else { return false };
-    // The targets after the shortest and the longest span, in compact form, since a header's bits were rounded too.
+    // The targets after the shortest and the longest span, in compact form, since a header's bits are rounded too.
     let at = |span: u32| next_target(params, parent_bits, 0, span).to_bits();
     let [hardest, easiest] = [at(params.timespan / 4), at(params.timespan * 4)];
     let [hardest, easiest] = [hardest, easiest].map(Target::from_bits);

@@ -17,7 +17,7 @@ pub enum Violation {
     BadTarget {
         /// The header's bits.
         bits: u32,
-        /// What is wrong with them.
+        /// What is wrong with the bits.
         error: TargetError,
     },
     /// The bits stand for a target above the network's limit.
@@ -34,11 +34,11 @@ pub enum Violation {
         /// The header's hash.
         hash: BlockHash,
     },
-    /// The parent is not the header before it.
+    /// The header does not name the header before it as its parent.
     PrevBlkNotFound {
-        /// Hash of the header before it.
+        /// Hash of the header before.
         expected: BlockHash,
-        /// The parent it names.
+        /// Hash that the header names as its parent.
         got: BlockHash,
     },
     /// The bits are not those that the retarget gives.
@@ -55,21 +55,21 @@ pub enum Violation {
         /// The header's time.
         got: u32,
     },
-    /// BIP94: the time at a boundary is more than 600 s before its parent's.
+    /// BIP94: the time of a period's first header is more than 600 s before the parent's time.
     Timewarp {
-        /// The earliest time allowed.
+        /// The earliest time allowed, in Unix seconds.
         earliest: i64,
         /// The header's time.
         got: u32,
     },
     /// The time is more than two hours ahead of the wall clock.
     TimeTooNew {
-        /// The latest time allowed.
+        /// The latest time allowed, in Unix seconds.
         latest: i64,
         /// The header's time.
         got: u32,
     },
-    /// The version was retired at this height or below.
+    /// The version is no longer allowed at this height.
     BadVersion {
         /// The lowest version allowed at the height.
         lowest: i32,
@@ -122,7 +122,7 @@ impl Violation {
         }
     }
 
-    /// Returns whether the header can never become valid. A header that is too far ahead of the clock can, with time.
+    /// Returns whether the header can never become valid. Only a header that is too far ahead of the clock can.
     pub fn is_permanent(&self) -> bool {
         !matches!(self, Self::TimeTooNew { .. })
     }
@@ -135,9 +135,9 @@ impl Violation {
 pub struct Rejection {
     /// The height that the header would have had.
     pub height: u32,
-    /// Its hash.
+    /// The header's hash.
     pub hash: BlockHash,
-    /// The rule that it breaks.
+    /// The rule that the header breaks.
     pub violation: Violation,
 }
 
@@ -164,7 +164,7 @@ pub(super) fn check_work(target: Target, hash: &BlockHash) -> Result<(), Violati
     Err(Violation::HighHash { target, hash: *hash })
 }
 
-/// Checks that the header names its predecessor ("prev-blk-not-found").
+/// Checks that the header names `expected` as its parent ("prev-blk-not-found").
 pub(super) fn check_link(expected: &BlockHash, header: &Header) -> Result<(), Violation> {
     if header.prev == *expected {
         return Ok(());
@@ -202,7 +202,8 @@ fn check_median_time(branch: &Branch, header: &Header) -> Result<(), Violation> 
     Err(Violation::TimeTooOld { median, got: header.time })
 }
 
-/// Checks BIP94: at a boundary the time is at most 600 s before the parent's ("time-timewarp-attack").
+/// Checks BIP94: the time of a period's first header is at most 600 s before the parent's time
+/// ("time-timewarp-attack").
 fn check_timewarp(branch: &Branch, header: &Header) -> Result<(), Violation> {
     let params = branch.params();
     let earliest = i64::from(branch.time()) - i64::from(SPACING);
@@ -224,7 +225,8 @@ fn check_future(header: &Header, now: u32) -> Result<(), Violation> {
     Err(Violation::TimeTooNew { latest, got: header.time })
 }
 
-/// Checks BIP34, BIP66 and BIP65: each refuses the versions below 2, 3 and 4 from its height on ("bad-version").
+/// Checks BIP34, BIP66 and BIP65. From their heights on, they refuse versions below 2, 3 and 4, respectively
+/// ("bad-version").
 ///
 /// The comparison is signed, so a version with bit 31 set is too low. BIP9 and BIP320 may use the other bits.
 fn check_version(branch: &Branch, header: &Header) -> Result<(), Violation> {

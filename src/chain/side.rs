@@ -10,8 +10,8 @@ use crate::primitives::{BlockHash, Header, Work};
 /// Most branches that are kept beside the active chain.
 pub const MAX_SIDE_BRANCHES: usize = 64;
 
-/// Most headers in all side branches together: about 7 MB of memory. The branch with the least work is dropped first, but a
-/// branch that grows is spared up to half of this number.
+/// Most headers in all side branches together: about 7 MB of memory. The branch with the least work is dropped first.
+/// But the branch that grew last is spared while it has at most half of this number.
 pub const MAX_SIDE_HEADERS: usize = 65_536;
 
 /// A branch beside the active chain: the checked headers above the fork.
@@ -41,7 +41,8 @@ impl ForkPoint {
         self.shared_height
     }
 
-    /// Returns the index of the side branch with the fork, and how many of that branch's headers lead to the fork.
+    /// Returns the index of the side branch with the fork, and how many of that branch's headers lead to the fork;
+    /// `None` if the fork is on the active chain.
     pub(super) fn side(&self) -> Option<(usize, usize)> {
         self.side
     }
@@ -102,7 +103,8 @@ impl SideBranch {
         self.hashes.drain(..count);
     }
 
-    /// Moves the fork down to `trunk`'s, whose headers up to the old fork become this branch's own.
+    /// Moves this branch's fork down to the fork of `trunk`. The trunk's headers up to the old fork become this
+    /// branch's own.
     fn prepend_from(&mut self, trunk: &Self) {
         let shared = count(self.fork_height - trunk.fork_height);
         self.headers.splice(0..0, trunk.headers[..shared].iter().copied());
@@ -135,7 +137,8 @@ impl SideSet {
         })
     }
 
-    /// Moves `fork` along the branches as far as the batch follows them, and removes the headers passed from the batch.
+    /// Moves `fork` along the branches as far as the batch follows them, and removes the headers that it passes from
+    /// the batch.
     ///
     /// Branches may share their first headers, so the branch that the fork names need not be the one that the
     /// batch follows.
@@ -144,7 +147,8 @@ impl SideSet {
             Some((index, kept)) => (&self.branches[index].hashes[..kept], kept),
             None => (&[][..], 0),
         };
-        // A hash commits to all headers before it, so branches that contain it leave the active chain at the same height.
+        // A hash commits to all headers before it, so branches that contain it leave the active chain at the same
+        // height.
         let known = |branch: &SideBranch| match branch.hashes.strip_prefix(shared) {
             Some(rest) => rest.iter().zip(batch.hashes()).take_while(|(a, b)| **a == *b).count(),
             None => 0,
@@ -158,7 +162,7 @@ impl SideSet {
         }
     }
 
-    /// Returns the branch that ends with the fork, made from the fork's own ancestors.
+    /// Returns the state of the branch that ends with the fork, made from the fork's own ancestors.
     pub(super) fn state_at<A: Ancestors>(
         &self,
         params: &'static Params,
@@ -186,7 +190,8 @@ impl SideSet {
         Branch::resume(params, height, chainwork, &recent).map_err(TreeError::Resume)
     }
 
-    /// Adds the run from `fork` to `tip` to the branches, and returns whether the bounds leave room for it.
+    /// Adds the headers of `run`, from `fork` to `tip`, to the branches. Returns whether the bounds leave room for
+    /// them.
     pub(super) fn keep(&mut self, fork: &ForkPoint, run: &CheckedHeaders, tip: Branch) -> bool {
         let hash = tip.hash();
         self.grow(fork, run, tip);
@@ -194,7 +199,7 @@ impl SideSet {
         self.branches.iter().any(|branch| branch.tip.hash() == hash)
     }
 
-    /// Adds the run to the branches, and removes and returns the branch that ends with it.
+    /// Adds the headers of `run` to the branches, and removes and returns the branch that ends with them.
     pub(super) fn take(
         &mut self,
         fork: &ForkPoint,
@@ -205,7 +210,8 @@ impl SideSet {
         self.branches.remove(index)
     }
 
-    /// Adds the run to the branch that it continues, or as a branch of its own, and returns the index of that branch.
+    /// Adds the headers of `run` to the branch that they continue, or else as a new branch. Returns the index of the
+    /// branch.
     fn grow(&mut self, fork: &ForkPoint, run: &CheckedHeaders, tip: Branch) -> usize {
         let index = match fork.side {
             Some((index, kept)) if kept == self.branches[index].headers.len() => index,
@@ -230,13 +236,14 @@ impl SideSet {
         index
     }
 
-    /// Drops branches until at most `places` remain, with at most `room` headers in all: the one with the least work first,
-    /// and of several such the newest.
+    /// Drops branches until at most `places` remain, with at most `room` headers in all. The branch with the least
+    /// work is dropped first, and of branches with the same work the newest.
     ///
     /// # Security
-    /// The branch that grew last, `spared`, is not dropped. Otherwise short branches near the active end, each with more work than
-    /// the first batches of a long branch, could keep out a branch that has the most work in the end. But it is spared only up
-    /// to half of the room. Otherwise a long, cheap branch could push out all others.
+    /// The branch that grew last, `spared`, is not dropped. Otherwise short branches near the active end, each with
+    /// more work than the first batches of a long branch, could keep out a branch that has the most work in the end.
+    /// But a branch with more than half of [`MAX_SIDE_HEADERS`] is not spared. Otherwise a long, cheap branch could
+    /// push out all others.
     fn make_room(
         &mut self,
         places: usize,
@@ -258,7 +265,8 @@ impl SideSet {
 
     /// Makes every branch fork from the new active chain, and adds the old end, `loser`, as a branch.
     ///
-    /// If the old end was too long to be kept, there is no `loser`, and the branches that forked from it are dropped too.
+    /// If the old end was too long to be kept, there is no `loser`, and the branches that forked from it are dropped
+    /// too.
     pub(super) fn rebase(&mut self, winner: &SideBranch, loser: Option<SideBranch>) {
         let fork_height = winner.fork_height;
         if let Some(loser) = &loser {

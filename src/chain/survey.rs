@@ -1,4 +1,5 @@
-//! The survey of a batch before it is judged: where its branch leaves the known headers, its height and its claimed work.
+//! Surveys a batch before the tree judges it: where the batch's branch leaves the known headers, and the branch's
+//! height and claimed work.
 
 use super::ancestors::{Ancestors, TreeError};
 use super::batch::LinkedBatch;
@@ -7,12 +8,12 @@ use super::side::ForkPoint;
 use super::tree::HeaderTree;
 use crate::primitives::{BlockHash, Work};
 
-/// A branch may have less work than the active chain by as much as the work of this many headers, and still be kept.
+/// A branch is worth keeping even if it has less work than the active chain, by up to the work of this many headers.
 ///
-/// Bitcoin Core `GetAntiDoSWorkThreshold`: about a day.
+/// Bitcoin Core `GetAntiDoSWorkThreshold`: about a day of headers.
 const NEAR_TIP: u32 = 144;
 
-/// The unknown headers of a batch, and where they would be put.
+/// The unknown headers of a batch, and where the tree would put them.
 #[derive(Clone, Debug)]
 pub struct Survey {
     fork: ForkPoint,
@@ -34,7 +35,8 @@ impl Survey {
         self.fork_hash
     }
 
-    /// Returns the hashes of the side branch's headers between the fork and the unknown headers.
+    /// Returns the hashes of the side branch's headers between the fork and the unknown headers; none if the unknown
+    /// headers follow the active chain.
     pub fn shared(&self) -> &[BlockHash] {
         &self.shared
     }
@@ -65,7 +67,7 @@ impl Survey {
 }
 
 impl HeaderTree {
-    /// Returns the work that a branch off the active chain has to reach to be worth keeping.
+    /// Returns the work that a branch beside the active chain has to reach to be worth keeping.
     ///
     /// # Consensus
     /// Bitcoin Core `GetAntiDoSWorkThreshold`: the minimum chain work, or the work of the active chain less
@@ -76,7 +78,7 @@ impl HeaderTree {
         near_tip.max(min_chain_work.clone())
     }
 
-    /// Finds where a batch would be put; `None` if its parent is not known.
+    /// Finds where the tree would put a batch; `None` if the batch is empty or its parent is not known.
     ///
     /// # Errors
     /// The active chain could not be read.

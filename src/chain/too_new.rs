@@ -3,22 +3,22 @@
 use super::rules::{MAX_FUTURE_SECS, Rejection, Violation};
 use crate::primitives::BlockHash;
 
-/// A header that was refused only because its time is more than two hours ahead of our clock. It may become valid, and its
-/// sender is not to blame.
+/// A header that was refused only because its time is more than two hours ahead of our clock. The header may
+/// become valid, and its sender is not to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooNew {
     /// The height that the header would have.
     pub height: u32,
-    /// Its hash.
+    /// The header's hash.
     pub hash: BlockHash,
-    /// Its time, in Unix seconds.
+    /// The header's time, in Unix seconds.
     pub time: u32,
-    /// Our clock when it was refused, in Unix seconds.
+    /// Our clock when the header was refused, in Unix seconds.
     pub clock: u32,
 }
 
 impl TooNew {
-    /// Returns the header of a rejection, or `None` if it was not refused because of the clock.
+    /// Returns the header of a rejection, or `None` if the header was refused for another reason.
     pub fn of(rejection: &Rejection) -> Option<Self> {
         let Rejection { height, hash, violation: Violation::TimeTooNew { latest, got } } =
             rejection
@@ -29,18 +29,18 @@ impl TooNew {
         Some(Self { height: *height, hash: *hash, time: *got, clock })
     }
 
-    /// Returns how many seconds after its refusal the header becomes valid.
+    /// Returns how many seconds after its refusal the header is no longer too new.
     pub fn valid_in(&self) -> u64 {
         u64::from(self.time).saturating_sub(u64::from(self.clock) + u64::from(MAX_FUTURE_SECS))
     }
 
-    /// Returns whether the header would be accepted at this time (Unix seconds).
+    /// Returns whether the header is no longer too new at this time (Unix seconds).
     pub fn is_valid_at(&self, now: u64) -> bool {
         !is_too_new(self.time, now)
     }
 }
 
-/// Returns whether a header's time is too far ahead of our clock; both are Unix seconds.
+/// Returns whether a header's time is too far ahead of our clock, `now`. Both are Unix seconds.
 pub(crate) fn is_too_new(time: u32, now: u64) -> bool {
     u64::from(time) > now.saturating_add(u64::from(MAX_FUTURE_SECS))
 }

@@ -11,7 +11,7 @@ use crate::primitives::{BlockHash, Header};
 /// What a batch did to the tree.
 #[derive(Debug)]
 pub enum Accepted {
-    /// All its headers were known, or the first unknown one was refused.
+    /// All headers of the batch were known, or the first unknown one was refused.
     Nothing,
     /// The active chain grew by these headers.
     Extended(CheckedHeaders),
@@ -65,11 +65,11 @@ impl HeaderTree {
 
     /// Judges a batch by its own ancestors, and takes its good headers.
     ///
-    /// `now` is the wall clock in Unix seconds. If there is a rejection, it is that of the first bad header; the good headers
-    /// before it are kept.
+    /// `now` is the wall clock in Unix seconds. If there is a rejection, it is that of the first bad header; the good
+    /// headers before it are kept.
     ///
     /// # Errors
-    /// The active chain could not be read. The tree has not changed.
+    /// The active chain could not be read. The tree is unchanged then.
     pub fn accept<A: Ancestors>(
         &mut self,
         batch: LinkedBatch,
@@ -96,7 +96,8 @@ impl HeaderTree {
         (Accepted::Extended(checked), rejection)
     }
 
-    /// Returns the last known header of the batch's branch and the unknown headers of the batch; `None` for an orphan.
+    /// Returns the last known header of the batch's branch and the unknown headers of the batch; `None` for an
+    /// orphan or an empty batch.
     pub(super) fn place<A: Ancestors>(
         &self,
         mut batch: LinkedBatch,
@@ -132,7 +133,7 @@ impl HeaderTree {
         Rejection { height: self.active.height() + 1, hash, violation }
     }
 
-    /// Puts the batch on a branch beside the active chain, which becomes the active chain if it has more work.
+    /// Puts the batch on a branch beside the active chain. The branch becomes the active chain if it has more work.
     fn grow<A: Ancestors>(
         &mut self,
         fork: &ForkPoint,
@@ -175,7 +176,8 @@ impl HeaderTree {
         Ok(Accepted::Reorganized { fork_height, old_height, old_hash, connected })
     }
 
-    /// Returns the active chain's headers above a fork. If they are too many for a side branch, reads nothing and returns `None`.
+    /// Returns the active chain's headers above a fork. If they are too many for a side branch, reads nothing and
+    /// returns `None`.
     fn read_active_above<A: Ancestors>(
         &self,
         fork_height: u32,
@@ -197,9 +199,10 @@ impl HeaderTree {
 
     /// Restores a branch that was stored, from its own headers.
     ///
-    /// Branches that do not connect or that break a rule are dropped, since the chain does not depend on them. The wall
-    /// clock does not matter here: the times were compared with it when the headers arrived, and if it is wrong today,
-    /// stored headers must not be lost.
+    /// Drops a branch that does not connect or that has more work than the active chain, and cuts a branch before the
+    /// first header that breaks a rule. The chain does not depend on these headers. Their times are not compared with
+    /// the wall clock: they were when the headers arrived, and a clock that is wrong today must not cost stored
+    /// headers.
     ///
     /// # Errors
     /// The active chain could not be read.

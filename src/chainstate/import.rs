@@ -371,7 +371,7 @@ impl<S: HeaderStore> Importer<S> {
             // The importer has no presyncs and no candidate.
             ConnectOutcome::Unchanged
             | ConnectOutcome::KnownSideBranch { .. }
-            | ConnectOutcome::Presynced { .. }
+            | ConnectOutcome::PresyncAdvanced { .. }
             | ConnectOutcome::LowWork { .. }
             | ConnectOutcome::CandidateExtended { .. } => {}
             ConnectOutcome::Extended(added) => self.done.headers_added += u64::from(*added),

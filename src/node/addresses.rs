@@ -143,7 +143,7 @@ mod tests {
         assert!(!found.contains(&onion.to_owned()));
         let proxy = Some(Proxy::at("127.0.0.1:9050"));
         let found = addresses(&PeerOptions { proxy, ..direct }, folder.path(), 2).await;
-        assert!(found[..2].contains(&onion.to_owned()), "the proxy may reach it");
+        assert!(found[..2].contains(&onion.to_owned()), "the proxy can reach an onion address");
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ use tracing::{debug, warn};
 /// How many clients are answered at once. Further clients wait for a place.
 pub const MAX_CLIENTS: u32 = 16;
 
-/// How many clients may wait for a place. The server replies to further clients that it is busy.
+/// How many clients may wait for a place. The server answers further clients that it is busy.
 pub const MAX_WAITING: u32 = 48;
 
 /// How long a client may take to send its next request before it is disconnected, so that silent clients do not keep
@@ -33,7 +33,7 @@ pub const MAX_WAITING: u32 = 48;
 const REQUEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a client waits for a place before the server answers that it is busy. This is longer than [`REQUEST_WAIT`],
-/// after which silent clients have given up their places, and shorter than the client's own wait for the greeting.
+/// after which silent clients have lost their places, and shorter than the client's own wait for the greeting.
 const PLACE_WAIT: Duration = Duration::from_millis(2500);
 
 /// How long a client may take to read a reply.
@@ -50,8 +50,8 @@ pub struct ControlListener {
 impl ControlListener {
     /// Binds the socket in a network's folder. This has to be called inside a tokio runtime.
     ///
-    /// The caller has the folder's store open, so no other process serves it. A socket that exists already is left over
-    /// from a process that was killed, and is replaced.
+    /// The caller has the folder's store open, so no other process serves this folder. A socket that exists already is
+    /// left over from a process that was killed, and is replaced.
     ///
     /// # Errors
     /// The socket cannot be created.
@@ -119,13 +119,13 @@ pub async fn serve<S: HeaderStore + 'static>(
         }
     }
     clients.shutdown().await;
-    // Reads on other threads may still use the store. Each keeps its client's place until it ends, so all places are free
-    // only after the last read.
+    // Reads on other threads may still use the store. Each read keeps its client's place until the read ends, so all
+    // places are free only after the last read.
     let _all_places = places.acquire_many(MAX_CLIENTS).await;
 }
 
-/// Starts a task that answers a client as soon as there is a place for it. If too many clients wait, or this one waits
-/// for too long, the client is refused.
+/// Starts a task that answers a client as soon as there is a place for it. If too many clients wait, or this client
+/// waits for too long, the server only answers that it is busy.
 fn accept_client<S: HeaderStore + 'static>(
     stream: UnixStream,
     served: &Arc<Served<S>>,

@@ -153,13 +153,13 @@ impl Failures {
         self.proxy.is_none() && self.remarks.is_empty() && self.count == 0
     }
 
-    /// Returns whether the proxy failed and no other failure of a peer was counted.
+    /// Returns whether the proxy failed, and no peer failed for another reason.
     pub fn only_proxy_failed(&self) -> bool {
         self.proxy.is_some() && self.count == 0
     }
 
-    /// Returns whether most failures, and more than four, are HTTP answers: a network that shows a login page first
-    /// (captive portal) answers every connection so.
+    /// Returns whether most failures, and more than four, are HTTP answers. A network that shows a login page first
+    /// (captive portal) answers every connection with HTTP.
     pub fn suggest_captive_portal(&self) -> bool {
         let http = self
             .kinds

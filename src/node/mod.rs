@@ -6,7 +6,7 @@
 
 mod addresses;
 pub(crate) mod control;
-#[allow(unreachable_pub, reason = "its own module says what it offers")]
+#[allow(unreachable_pub, reason = "`crawl/mod.rs` decides what other modules can use")]
 mod crawl;
 mod failures;
 mod fetch;
@@ -22,7 +22,7 @@ mod run;
 mod runtime;
 pub(crate) mod shipped;
 pub(crate) mod shutdown;
-#[allow(unreachable_pub, reason = "its own module says what it offers")]
+#[allow(unreachable_pub, reason = "`sync_task/mod.rs` decides what other modules can use")]
 mod sync_task;
 
 pub(crate) use crate::net::addrman::AddressNetwork;

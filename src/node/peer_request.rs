@@ -16,9 +16,9 @@ pub(crate) struct SyncEnded;
 /// A peer to disconnect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PeerChoice {
-    /// By the address as it was dialled, or the address at the other end of the socket.
+    /// The peer that was dialled at this address, or whose socket has this remote address.
     Address(String),
-    /// By the connection's number.
+    /// The peer whose connection has this number.
     Id(u64),
 }
 
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_address_has_its_host_without_brackets_and_port() {
+    fn a_listed_host_has_neither_brackets_nor_a_port() {
         let mut addrman = AddrMan::new([1; 32], Scope::Public);
         for text in ["8.8.8.8:8333", "[2001:470::1]:8334"] {
             let address = text.parse().unwrap();

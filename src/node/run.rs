@@ -19,7 +19,7 @@ pub(crate) struct SyncChannels {
     pub events: UnboundedSender<Event>,
     /// The sync ends early when this becomes true.
     pub stop: watch::Receiver<bool>,
-    /// Requests to the sync's peers.
+    /// The sync receives requests about its peers here.
     pub requests: PeerRequestReceiver,
 }
 
@@ -48,7 +48,9 @@ pub(crate) async fn run_sync(
         })),
         Err(error) => {
             // The sync itself does not need the socket.
-            warn!("other commands cannot read while this runs: control socket: {error}");
+            warn!(
+                "other commands cannot read the chain while this one runs: control socket: {error}"
+            );
             None
         }
     };

@@ -15,14 +15,15 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(50);
 /// How long an idle thread for blocking work is kept: in effect, until the process ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Builds a runtime, and starts one thread for blocking work. Otherwise tokio would start that thread when it is first
-/// needed, and panic if it cannot. If tokio cannot start a further thread later, the task waits for this one.
+/// Builds a runtime, and starts one thread for blocking work. Otherwise tokio would start this thread only for the first
+/// blocking work, and would panic if the start failed. If tokio later cannot start further threads, blocking work waits
+/// for this thread.
 ///
 /// # Errors
 /// The system cannot start threads.
 pub(crate) fn build_runtime(builder: &mut Builder) -> io::Result<Runtime> {
     let runtime = builder.enable_all().thread_keep_alive(KEEP_ALIVE).build()?;
-    // Where the system cannot start threads, std reports an error here, and tokio would panic below.
+    // If the system cannot start threads, std returns an error here. Without this attempt, tokio would panic below.
     let tried = thread::Builder::new().spawn(|| ())?;
     // The thread does nothing, so it cannot panic.
     let _ = tried.join();

@@ -19,8 +19,8 @@ pub(crate) fn hints(params: &Params) -> Result<Hints, HintsError> {
     })
 }
 
-/// Returns the addresses (`ip:port`) of long-running nodes, which are used if DNS is off or gives too few. There are
-/// none for regtest and custom signets.
+/// Returns the addresses (`ip:port`) of long-running nodes, which are used if DNS is off or gives too few
+/// addresses. There are none for regtest and custom signets.
 pub(crate) fn fixed_seeds(params: &Params) -> Vec<String> {
     let text = match params.network {
         _ if params.is_custom_signet() => "",

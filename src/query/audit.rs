@@ -25,7 +25,7 @@ pub(crate) fn audit(
     if !SledStore::exists(folder)? {
         return Err(ReadError::NothingStored { network, folder: folder.to_owned() });
     }
-    let store = match SledStore::open_to_read_patiently(folder, params(network)) {
+    let store = match SledStore::open_to_read_with_retry(folder, params(network)) {
         Ok(store) => store,
         Err(error) if error.is_damage() => {
             let fault = Some(opening_fault(&error));

@@ -10,8 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The most bytes that the kept blocks take, including [`BYTES_PER_TX`] for each transaction.
+/// The most bytes that the kept blocks take, including [`BYTES_PER_BLOCK`] and [`BYTES_PER_TX`].
 const MAX_BYTES: usize = 16 << 20;
+
+/// Bytes of memory for a block besides its transactions. Measured: 4,000 blocks of 250 bytes took 4 MB.
+const BYTES_PER_BLOCK: usize = 640;
 
 /// Bytes of memory for a transaction besides its encoding: its txid, its wtxid, and the positions of its parts.
 const BYTES_PER_TX: usize = 128;
@@ -167,7 +170,7 @@ impl CacheState {
 }
 
 fn bytes_of(block: &CheckedBlock) -> usize {
-    block.block().size() + block.block().len() * BYTES_PER_TX
+    BYTES_PER_BLOCK + block.block().size() + block.block().len() * BYTES_PER_TX
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The cache of a process that answers many queries: checked pages, and buckets of the hash index.
 //!
 //! A page that is not cached is read through sled, which reads 16 pages at once, and its 64 headers are hashed. A
-//! change evicts the records that it writes or removes. Readers cache only what no change has replaced meanwhile.
+//! change evicts the records that it writes or removes. Readers cache a page only if there was no change since they
+//! read it.
 
 use super::error::StoreError;
 use super::layout::{HEADERS_PER_PAGE, Page, chain_page_key};
@@ -59,7 +60,7 @@ impl ReadCache {
             {
                 self.pages.remove(&number);
             }
-            // The cache has no parity records, whose keys have 4 bytes too.
+            // Keys of parity records have 4 bytes too, but the cache never holds these records.
             if let Ok(key) = key.try_into() {
                 self.buckets.remove::<[u8; 4]>(key);
             }

@@ -1,9 +1,9 @@
-//! The candidate: a branch with more work than the chain, stored beside it until it is complete and replaces the chain's
-//! end in one batch.
+//! The candidate: a branch with more work than the chain, stored beside it until it is complete and replaces the
+//! chain's end in one batch.
 //!
-//! Its pages are those that the chain will have then, under keys of their own. The first page begins with the chain's own
-//! headers up to the fork. A process cannot use a candidate that an earlier one left behind. It removes that one when it
-//! starts or discards a candidate of its own.
+//! The candidate's pages are those that the chain will have after the replacement, under other keys. The first page
+//! begins with the chain's own headers up to the fork. A process cannot use a candidate that an earlier process left
+//! behind, and removes it when it starts or discards a candidate of its own.
 
 use super::change_thread::Batch;
 use super::error::StoreError;
@@ -17,14 +17,15 @@ use super::write::append;
 use crate::chain::{ChainTip, CheckedHeaders};
 
 impl SledStore {
-    /// Adds headers to the candidate. Without a candidate they start one, whose fork is the parent of the first of them.
+    /// Adds headers to the candidate. Without a candidate, they start one that forks from the chain at the first
+    /// header's parent.
     pub(super) fn extend_candidate(
         &self,
         writer: &mut Writer,
         batch: &mut Batch,
         headers: &CheckedHeaders,
     ) -> Result<(), StoreError> {
-        let mut candidate = match writer.candidate.take() {
+        let mut candidate = match writer.candidate.clone() {
             Some(candidate) => candidate,
             None => {
                 self.remove_candidate_pages(batch)?;
@@ -46,7 +47,7 @@ impl SledStore {
         Ok(Candidate { fork, tip: self.tip_at(fork)?, page: self.page_up_to(fork)? })
     }
 
-    /// Replaces everything above the fork by the candidate, and returns the new tip and the bytes of its page.
+    /// Replaces the chain above the fork with the candidate, and returns the new tip and the bytes of its page.
     pub(super) fn activate_candidate(
         &self,
         writer: &mut Writer,
@@ -89,7 +90,7 @@ impl SledStore {
         Ok((tip, page))
     }
 
-    /// Removes the candidate, also one of an earlier process.
+    /// Removes the candidate, even if an earlier process stored it.
     pub(super) fn remove_candidate(&self) -> Result<(), StoreError> {
         let mut writer = self.usable_writer()?;
         let mut batch = Batch::default();

@@ -1,13 +1,14 @@
-//! Repairs a page of which some records are lost, with records of the page that is derived from its lane. A derived record
-//! is wrong if another page of the lane has lost the record at the same place.
+//! Repairs a page that has lost some records. It takes these records from the derived page, which is computed from the
+//! other pages of the lane. A derived record is wrong if another page of the lane has lost the record at the same
+//! place.
 
 use super::layout::{PAGE_HEAD_LEN, RECORD_LEN};
 
 /// How many combinations are tried at most.
 const MAX_COMBINATIONS: u32 = 4096;
 
-/// Replaces records of `page` by those of `derived` until `confirmed` returns something, and returns that; `None` if no
-/// combination is confirmed.
+/// Replaces records of `page` with those of `derived` until `confirmed` returns a value, and returns this value;
+/// `None` if no combination that was tried is confirmed.
 pub(super) fn find_combination<T>(
     page: &[u8],
     derived: &[u8],

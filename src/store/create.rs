@@ -49,8 +49,8 @@ impl Folders {
         Ok(exists(&self.database)? || self.hold_finished_repair()?)
     }
 
-    /// Returns whether a repair was interrupted after it had renamed the old database, which it does once the new one is
-    /// complete.
+    /// Returns whether a repair was interrupted after it had renamed the old database, which it does once the new one
+    /// is complete.
     fn hold_finished_repair(&self) -> Result<bool, StoreError> {
         if exists(&self.database)? || !exists(&self.repaired)? {
             return Ok(false);
@@ -97,9 +97,9 @@ impl Folders {
 
 /// Creates a database that holds the network's genesis header, in a folder that does not exist yet.
 ///
-/// The caller opens it again by its final name. Renaming it while it was open saved 10 MiB in a bulk load (the C library
-/// keeps more memory after sled's page table of 4 MB was freed), but then sled hung in a flush in 4 of 9 runs of
-/// `tests/it/sync_branches.rs`.
+/// The caller opens the database again by its final name. Renaming an open database saved 10 MiB in a bulk load (the C
+/// library keeps more memory after sled's page table of 4 MB was freed), but then sled hung in a flush in 4 of 9 runs
+/// of `tests/it/sync_branches.rs`.
 pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     let unfinished = path.with_extension("creating");
     remove_folder(&unfinished)?;
@@ -114,7 +114,7 @@ pub(super) fn create(path: &Path, params: &Params) -> Result<(), StoreError> {
     rename(&unfinished, path)?;
     let mut above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
     above.next().map_or(Ok(()), sync_folder)?;
-    // The folders above may be new as well. A folder that cannot be opened was there before.
+    // The folders above may be new as well. A folder that cannot be opened was there before, and needs no fsync.
     above.take(2).for_each(|folder| drop(sync_folder(folder)));
     Ok(())
 }
@@ -141,7 +141,7 @@ fn sync_folder(path: &Path) -> Result<(), StoreError> {
     sync_file(path)
 }
 
-/// Returns whether a path exists; one that cannot be examined is an error.
+/// Returns whether a path exists; a path that cannot be examined is an error.
 pub(super) fn exists(path: &Path) -> Result<bool, StoreError> {
     path.try_exists().map_err(|source| StoreError::Io { path: path.to_owned(), source })
 }

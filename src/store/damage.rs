@@ -27,7 +27,7 @@ pub(super) fn is_bad_block(error: &io::Error) -> bool {
 
 /// Returns whether sled failed for lack of memory or threads, which does not mean that its files are damaged.
 pub(super) fn is_resource_shortage(reason: &str) -> bool {
-    // The last one is how sled's page table reports that it got no memory.
+    // With the last sign, sled's page table reports that it got no memory.
     let signs = ["allocate", "IO thread", "thread pool", "converting zero"];
     signs.iter().any(|sign| reason.contains(sign))
 }

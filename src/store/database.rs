@@ -11,13 +11,13 @@ use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
-/// The size of sled's cache. sled exceeds it, since it evicts late (see `make_evictable`): with 64 KB or 8 MB the peak, the
-/// time to write and the time to read were the same (measured).
+/// The size of sled's cache in bytes. sled evicts late (see `make_evictable`) and exceeds any size: with 64 KB and with
+/// 8 MB, the peak memory and the times to write and to read were the same (measured).
 const CACHE_BYTES: u64 = 1 << 20;
 
-/// How long sled may take to close a database's file. It takes milliseconds.
+/// How long sled may take to close a database's file. Usually it takes milliseconds.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
-/// How often to check whether sled has closed it.
+/// Time between two checks whether sled has closed the file.
 const CLOSE_POLL: Duration = Duration::from_millis(1);
 
 /// Threads that sled starts when it is first used. If the system refuses one of them, sled waits for ever.
@@ -79,7 +79,7 @@ fn check_threads() -> Result<(), StoreError> {
 
 /// Waits for sled's own lock, which its threads hold for a moment after a database is closed.
 ///
-/// Other processes are kept out by [`StoreLock`](super::StoreLock), so it is never held for long.
+/// [`StoreLock`](super::StoreLock) keeps other processes out, so sled's lock is never held for long.
 fn wait_until_free(file: &Path) -> Result<(), StoreError> {
     let io = |source| StoreError::Io { path: file.to_owned(), source };
     let deadline = Instant::now() + CLOSE_DEADLINE;

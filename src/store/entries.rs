@@ -6,15 +6,15 @@ use super::open::SledStore;
 use crate::chain::ChainPoint;
 use crate::primitives::{BlockHash, HEADER_LEN, Header};
 
-/// A header and the count of transactions that follow it.
+/// Bytes of a header and of the transaction count that follows it.
 const ENTRY_LEN: usize = HEADER_LEN + 1;
 
 /// Consecutive headers of the stored chain in the form that a `headers` message carries them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderEntries {
-    /// Hash of the header before the first.
+    /// Hash of the header before the first one.
     pub parent: BlockHash,
-    /// The last header; the one before the first if there is none.
+    /// The last header; the parent if there are no headers.
     pub last: ChainPoint,
     /// Whether the last header is the chain's tip.
     pub at_tip: bool,
@@ -52,7 +52,7 @@ impl SledStore {
     }
 }
 
-/// Keeps the headers that are wanted.
+/// Collects the entries of the wanted headers.
 struct EntryReader {
     after: u32,
     /// Height of the last header that is wanted.
@@ -61,7 +61,7 @@ struct EntryReader {
     bytes: Vec<u8>,
     /// Hash of the header at `after`.
     parent: BlockHash,
-    /// The last header that was kept; the one at `after` before the first.
+    /// The last header that was collected, or the header at `after` as long as there is none.
     kept: ChainPoint,
 }
 

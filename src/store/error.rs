@@ -27,7 +27,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// sled failed in the middle of its work: this process cannot use the database any more. Stored data is intact.
-    #[error("the database in {} stopped working ({reason}): make sure that there is memory enough, and run the command again",
+    #[error("the database in {} stopped working ({reason}): make sure that there is enough memory, and run the command again",
         folder.display())]
     Stopped {
         /// The folder.
@@ -72,7 +72,7 @@ pub enum StoreError {
         "the database failed: {0}: run the command again, and `lightclient verify` if it recurs"
     )]
     Database(#[source] sled::Error),
-    /// The database could not even be opened.
+    /// The database is too damaged to be opened.
     #[error("the database in {} is damaged and does not open: run `lightclient verify --repair` to set \
         it aside and keep every header that can be read", folder.display())]
     Unreadable {
@@ -162,7 +162,7 @@ impl StoreError {
 impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
         match error {
-            // sled returns copies of its first error, whose text means nothing to a user.
+            // After its first error, sled returns copies of that error, whose text means nothing to a user.
             sled::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => Self::full(),
             error => Self::Database(error),
         }

@@ -5,7 +5,7 @@ use super::error::StoreError;
 /// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Any other kind: the system, a file, a rule.
+    /// Any other error, such as one of the system or of a file, or a broken rule.
     Failed,
     /// Another process uses the data folder.
     InUse,

@@ -28,14 +28,15 @@ thread_local! {
 
 /// Counts the threads that stopped while they worked on a database.
 static STOPS: AtomicU64 = AtomicU64::new(0);
-/// The panic message of the last of them.
+/// The panic message of the thread that stopped last.
 static LAST_STOP: Mutex<String> = Mutex::new(String::new());
 /// The prefix of the names of sled's own threads.
 const SLED_THREADS: &str = "sled-io";
 
 /// Installs a panic hook that runs the program's own hook, except on threads whose panics are expected here.
 ///
-/// Swapping hooks for a moment would silence other threads too, and for good if two threads swapped at once.
+/// The hook stays installed. Swapping hooks around each piece of work would silence other threads too, and for good if
+/// two threads swapped at once.
 fn watch_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -74,7 +75,7 @@ pub(super) fn stopped_since(before: u64) -> Option<String> {
     (stops() > before).then(last)
 }
 
-/// Runs the work. A panic in it becomes an error with the panic's message, and nothing is printed.
+/// Runs the work. If the work panics, returns the panic's message as an error and prints nothing.
 pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     watch_panics();
     let outer = ON_PANIC.replace(OnPanic::Caught);
@@ -83,7 +84,7 @@ pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     done.map_err(|panic| message(&*panic))
 }
 
-/// Runs the work. A panic in it parks the thread for ever without unwinding, and [`stops`] counts it.
+/// Runs the work. If the work panics, the thread parks for ever without unwinding, and [`stops`] counts it.
 pub(super) fn park_on_panic<T>(work: impl FnOnce() -> T) -> T {
     watch_panics();
     let outer = ON_PANIC.replace(OnPanic::Stop);
@@ -97,14 +98,14 @@ fn message(panic: &(dyn Any + Send)) -> String {
     said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it cannot be read").to_owned()
 }
 
-/// Runs work on the database. Damage that it meets becomes an error that names `height` and `record`.
+/// Runs work on the database. If the work meets damage, returns an error that names `height` and `record`.
 pub(super) fn guarded<T>(
     height: u32,
     record: &str,
     work: impl FnOnce() -> sled::Result<T>,
 ) -> Result<T, StoreError> {
     let unreadable = |reason: &str| {
-        // sled's own message names offsets in its files: it is of use only in the debug log.
+        // sled's own message names offsets in its files, so it is useful only in the debug log.
         debug!("{record} from height {height} on: {reason}");
         StoreError::damaged(height, format!("{record} cannot be read"))
     };
@@ -140,9 +141,9 @@ mod tests {
         assert_eq!(quietly(|| panic_any(9)), Err::<(), _>("it cannot be read".to_owned()));
     }
 
-    /// This variable tells the process that it is the child whose thread is stopped.
+    /// The environment variable that tells a process that it is the test's child process.
     const CHILD: &str = "LIGHTCLIENT_TEST_STOPPED_THREAD";
-    /// The exit code of the child if everything went as expected. No other run ends with it.
+    /// The exit code of the child process if everything went as expected. No test run ends with this code by itself.
     const AS_EXPECTED: i32 = 7;
 
     /// Unwinding out of a batch would make a part of the batch readable.
@@ -153,7 +154,8 @@ mod tests {
             let held = panic::catch_unwind(stop_a_thread).is_ok();
             process::exit(if held { AS_EXPECTED } else { 1 });
         }
-        // The stopped thread keeps the lock of the panic hook, which the test harness takes when it ends.
+        // The stopped thread keeps the lock of the panic hook, which the test harness takes when it ends. So the
+        // test stops a thread only in a child process.
         let mut child = process::Command::new(env::current_exe().unwrap());
         let ended = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().unwrap();
         let said = String::from_utf8_lossy(&ended.stderr);

@@ -6,9 +6,9 @@ use std::fmt;
 /// The process that holds the lock of a folder, as its entry in the lock file names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process ID.
+    /// The process ID.
     pub pid: u32,
-    /// The command that it runs, and when it started, in Unix seconds.
+    /// The command that the process runs, and its start in Unix seconds; `None` if the lock file does not name them.
     pub command: Option<(String, u64)>,
 }
 

@@ -1,11 +1,11 @@
 //! The index from hash to height.
 //!
-//! A sled key for each header would cost forty times as much as the headers themselves (measured). So the index is divided
-//! into runs of 131,072 headers, and each run into 128 buckets by seven bits of the hash. An entry is 32 bits:
-//! 15 more bits of the hash, and the 17-bit position in the run. A look-up reads one bucket of each run,
-//! newest first, and confirms every possible height by the header's own hash. A run is written once, when it is
-//! full or when a bulk load ends. Entries that are not written yet are `pending`, in memory, and are made again from
-//! the pages after a crash.
+//! A sled key for each header would cost forty times as much as the headers themselves (measured). So the index is
+//! divided into runs of 131,072 headers, and each run into 128 buckets by seven bits of the hash. An entry is 32 bits:
+//! 15 more bits of the hash, and the 17-bit position in the run. A look-up reads one bucket of each run, newest first,
+//! and confirms every possible height by the header's own hash. A bulk load writes a run once, when the run is full or
+//! the load ends. Entries that are not written yet are `pending`: they are in memory, and after a crash they are made
+//! again from the pages.
 
 use super::cache::ReadCache;
 use super::change_thread::Batch;
@@ -24,7 +24,8 @@ use std::sync::Arc;
 
 const BUCKETS_PER_RUN: u8 = 128;
 
-/// How many entries on each side of the guess are searched first: twice the standard deviation among 1,024 random entries.
+/// How many entries on each side of the guess are searched first: twice the greatest standard deviation of an entry's
+/// position among 1,024 random entries.
 const FIRST_REACH: usize = 32;
 
 /// Up to this many new headers are indexed in the change that stores them.
@@ -41,7 +42,8 @@ pub(super) struct Pending {
     slots: Vec<Slot>,
     /// What the pending headers add to the parity records.
     parity: Parity,
-    /// The height up to which (exclusively) the database has `parity` too; at most `first` if it has nothing of it.
+    /// The height up to which (exclusively) the database has `parity` too; at most `first` if the database has nothing
+    /// of it.
     parity_stored_to: u32,
 }
 
@@ -69,7 +71,8 @@ impl Pending {
         Self { first, ..Self::default() }
     }
 
-    /// Marks the hashes as left by an interrupted bulk load, so that what may be stored of their parity is removed later.
+    /// Marks the hashes as left by an interrupted bulk load, so that a later change removes the parity that may be
+    /// stored for them.
     pub(super) fn after_interruption(mut self) -> Self {
         self.parity_stored_to = self.first + 1;
         self
@@ -91,7 +94,7 @@ impl Pending {
         self.first + u32::try_from(self.slots.len()).expect("heights fit in 32 bits")
     }
 
-    /// Removes the headers of a page above `height` from the parity records. `page` holds all bytes of the page.
+    /// Removes the headers above `height` in page `number` from the parity records. `page` holds all bytes of the page.
     pub(super) fn remove_page_parity(
         &mut self,
         buckets: &mut IndexChanges<'_>,
@@ -130,7 +133,8 @@ impl Pending {
         heights.filter_map(|(slot, height)| (*slot == wanted).then_some(height)).collect()
     }
 
-    /// Moves the hashes that are due into the buckets: a few new ones at once, and those of a bulk load once a run is full.
+    /// Moves pending hashes into the buckets: all of them if they are at most [`MAX_IMMEDIATE`], or else only those of
+    /// runs that are full.
     pub(super) fn write_due(&mut self, buckets: &mut IndexChanges<'_>) -> Result<(), StoreError> {
         if self.slots.len() <= MAX_IMMEDIATE {
             return self.write_all(buckets);
@@ -145,7 +149,8 @@ impl Pending {
         }
     }
 
-    /// Stores what the pending headers will add to the parity records, if enough headers were added since the last time.
+    /// Stores what the pending headers will add to the parity records, if enough headers were added since the last
+    /// time.
     pub(super) fn write_parity_if_due(&mut self, buckets: &mut IndexChanges<'_>) {
         let end = self.end();
         if end - self.parity_stored_to.clamp(self.first, end) < PARITY_INTERVAL {
@@ -158,7 +163,7 @@ impl Pending {
         self.parity_stored_to = end;
     }
 
-    /// Removes the stored parity of the pending headers, since it no longer matches the parity records.
+    /// Removes the stored parity of the pending headers, which the change makes outdated.
     fn remove_stored_parity(&mut self, buckets: &mut IndexChanges<'_>) {
         if self.parity_stored_to > self.first {
             let keys = lanes_of_run(self.first).map(pending_lane_key);
@@ -248,7 +253,7 @@ impl<'a> IndexChanges<'a> {
         Ok(())
     }
 
-    /// Puts the changed buckets into the batch.
+    /// Puts the changed buckets and parity records into the batch.
     pub(super) fn put(self, batch: &mut Batch) {
         for (key, entries) in self.changed {
             if entries.is_empty() {
@@ -303,7 +308,7 @@ fn read_bucket(records: &Records, key: [u8; 4]) -> Result<Arc<[u32]>, StoreError
     Ok(entries.into())
 }
 
-/// Returns the positions of the entries that may belong to a hash.
+/// Returns the positions in the run of the headers that may have a hash, from their bucket's sorted entries.
 fn matching(entries: &[u32], wanted: Slot) -> impl Iterator<Item = u32> {
     let wanted = u32::from(wanted.fingerprint);
     let from = first_of(entries, wanted);
@@ -311,7 +316,7 @@ fn matching(entries: &[u32], wanted: Slot) -> impl Iterator<Item = u32> {
     entries[from..].iter().take_while(is_wanted).map(|entry| entry % HEADERS_PER_RUN)
 }
 
-/// Returns the position of the first entry whose upper bits are at least `wanted`.
+/// Returns the index of the first entry whose upper bits are at least `wanted`.
 ///
 /// Hashes are spread evenly, so a guess is close. A binary search of all entries would wait for memory at each step.
 fn first_of(entries: &[u32], wanted: u32) -> usize {
@@ -330,7 +335,7 @@ fn first_of(entries: &[u32], wanted: u32) -> usize {
     }
 }
 
-/// Returns the height of the first of these hashes that has no entry. Their heights start at `first`.
+/// Returns the height of the first of these hashes that has no entry. The heights of the hashes start at `first`.
 pub(super) fn first_missing(
     records: &Records,
     first: u32,

@@ -19,8 +19,8 @@
 //! A page holds 64 headers without their previous hashes (3.1 KB). Measured with 930,000 headers: pages of 128 take as
 //! long to write and as much disk, but 64 MB of memory instead of 38 (in batches of 2,000), and reading a header takes
 //! 23 µs instead of 12, since its whole page is hashed. Pages of 32 are little better than pages of 64, and take 3 %
-//! more disk. sled writes a node above 128 KB, a quarter of a segment, into a file of its own (pages of 192 made such
-//! nodes), which an fsync of its one data file does not reach.
+//! more disk. sled writes a node above 128 KB, a quarter of a segment, into a file of its own, which an fsync of sled's
+//! data file does not reach. Pages of 192 made such nodes.
 
 use super::error::StoreError;
 use crate::chain::ChainTip;
@@ -80,7 +80,7 @@ pub(super) fn lane_key(run: u16, lane: u8) -> [u8; 4] {
     [b'p', high, low, lane]
 }
 
-/// Returns the key of what pending headers will add to a lane's parity record.
+/// Returns the key of the record of what pending headers will add to a lane's parity record, whose key is `lane`.
 pub(super) fn pending_lane_key(lane: [u8; 4]) -> [u8; 4] {
     let [_, high, low, lane] = lane;
     [b'q', high, low, lane]
@@ -114,15 +114,15 @@ pub(super) fn push_record(page: &mut Vec<u8>, header: &Header) {
     page.extend_from_slice(&bytes[36..]);
 }
 
-/// A decoded page: its headers, each with the hash of the one before, and the state before the first of them.
+/// A decoded page: its headers, and the parent hash and the chain work before the first header.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) parent: BlockHash,
     pub(super) work_before: Work,
-    /// At least one.
+    /// The page's headers, at least one.
     pub(super) headers: Vec<Header>,
     last: BlockHash,
-    /// The work of the first header, which most others have too.
+    /// The work of the first header. Most other headers have the same work.
     first_work: Work,
     /// How many headers at the start of the page have the bits of the first.
     same_bits: usize,
@@ -155,7 +155,7 @@ impl Page {
     }
 }
 
-/// Decodes a page and hashes its headers; `height` is that of its first header, for errors.
+/// Decodes a page and hashes its headers. `height` is the height of the page's first header, for errors.
 pub(super) fn decode_page(height: u32, bytes: &[u8]) -> Result<Page, StoreError> {
     let damaged = || StoreError::damaged(height, format!("a page of {} bytes", bytes.len()));
     let (head, records) = bytes.split_at_checked(PAGE_HEAD_LEN).ok_or_else(damaged)?;
@@ -227,7 +227,7 @@ mod tests {
 
     /// Existing databases have this format, so a change of it needs a new schema version.
     #[test]
-    fn schema_version_1_is_what_these_bytes_are() {
+    fn the_stored_bytes_of_schema_version_1_do_not_change() {
         let genesis = params(Network::Mainnet).genesis;
         let mut page = new_page(&BlockHash::ZERO, &Work::default());
         push_record(&mut page, &genesis);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_length_is_damage() {
+    fn a_page_of_a_wrong_length_is_damage() {
         let genesis = params(Network::Mainnet).genesis;
         let mut page = new_page(&BlockHash::ZERO, &Work::default());
         assert!(decode_page(0, &page).is_err(), "no header");

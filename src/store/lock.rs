@@ -38,8 +38,8 @@ impl FileLock {
 
 static COMMAND: OnceLock<(String, u64)> = OnceLock::new();
 
-/// Sets the command that this process runs and its start in Unix seconds. Another process shows both if it finds a
-/// folder in use by this one. Only the first call has an effect.
+/// Sets the command that this process runs and its start in Unix seconds. A process that finds a folder in use by this
+/// process shows both to its user. Only the first call has an effect.
 pub fn set_command(name: &str, since: u64) {
     COMMAND.get_or_init(|| (name.to_owned(), since));
 }
@@ -64,7 +64,7 @@ impl StoreLock {
     /// Locks a folder for writing, and creates it if it does not exist.
     ///
     /// # Errors
-    /// Another process has locked the folder, or it cannot be written.
+    /// Another process has locked the folder, or the folder cannot be written.
     pub fn take(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(LOCK);
         let io = |source| StoreError::Io { path: path.clone(), source };
@@ -116,7 +116,8 @@ impl StoreLock {
 }
 
 impl Drop for StoreLock {
-    /// Unlocks the file instead of only closing it: between fork and exec, a child process shares all open files.
+    /// Unlocks the file instead of only closing it: between fork and exec, a child process shares all open files, and
+    /// would keep the lock.
     fn drop(&mut self) {
         // Whatever fails here, the lock ends with the process at the latest.
         let _ = self.file.as_ref().map(File::unlock);
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_free_although_a_process_that_is_being_started_still_has_the_locks_file() {
+    fn a_dropped_lock_frees_the_folder_even_while_a_child_process_has_the_lock_file_open() {
         let folder = tempdir().unwrap();
         let lock = StoreLock::take(folder.path()).unwrap();
         // Shares the lock, as a child process does between fork and exec.

@@ -59,7 +59,7 @@ impl Inner {
 }
 
 impl Inner {
-    /// Removes everything above a height, and adds these headers on top.
+    /// Removes all headers above height `base`, and adds `append` on top.
     fn put(&mut self, base: u32, append: Option<&CheckedHeaders>) -> Result<(), StoreError> {
         let append = append.filter(|headers| !headers.is_empty());
         let follows = |headers: &CheckedHeaders| {
@@ -88,7 +88,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Adds headers to the candidate, or starts one.
+    /// Adds headers to the candidate, or starts a candidate with them.
     fn extend_candidate(&mut self, headers: &CheckedHeaders) -> Result<(), StoreError> {
         let (tip, got) = (self.tip().height, headers.first_height());
         let gap = StoreError::Gap { tip, got };

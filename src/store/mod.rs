@@ -10,11 +10,11 @@ mod combinations;
 mod create;
 mod damage;
 mod database;
-mod directory;
 mod engine;
 mod entries;
 mod error;
 mod error_kind;
+mod found_pages;
 mod guard;
 mod holder;
 mod index;
@@ -68,42 +68,42 @@ pub struct StoredRun {
     pub parent_work: Work,
     /// The headers.
     pub headers: Vec<Header>,
-    /// Their hashes, computed when they were read.
+    /// The headers' hashes, computed when the headers were read.
     pub hashes: Vec<BlockHash>,
 }
 
-/// A stored branch beside the active chain; it is checked again before it is used.
+/// A stored branch beside the active chain. The caller has to check its headers again before it uses them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSide {
-    /// Height of the last header it shares with the active chain.
+    /// Height of the last header that the branch shares with the active chain.
     pub fork_height: u32,
-    /// Its own headers, from `fork_height + 1` on.
+    /// The branch's own headers, from height `fork_height + 1` on.
     pub headers: Vec<Header>,
 }
 
 /// One atomic change of the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Change<'a> {
-    /// Remove everything above this height first.
+    /// The height above which all headers are removed, before `append` is added.
     pub cut_to: Option<u32>,
-    /// Then add these headers on top.
+    /// Headers to add on top of the remaining ones.
     pub append: Option<&'a CheckedHeaders>,
-    /// Replace the side branches by these.
+    /// The side branches that replace the stored ones.
     pub sides: Option<&'a [SideBranch]>,
-    /// What happens to the candidate.
+    /// What the change does with the candidate; `None` leaves the candidate as it is.
     pub candidate: Option<CandidateChange<'a>>,
     /// When a sync last reached the network's tip, in Unix seconds.
     pub last_sync: Option<u64>,
-    /// End a bulk load, as [`HeaderStore::finish_bulk_load`] does.
+    /// Whether the change ends a bulk load, as [`HeaderStore::finish_bulk_load`] does.
     pub finish_bulk_load: bool,
 }
 
 /// What a change does with the candidate: a branch that is stored beside the chain until it is complete.
 #[derive(Clone, Copy, Debug)]
 pub enum CandidateChange<'a> {
-    /// Adds these headers. Without a candidate they start one, which leaves the chain below the first of them.
+    /// Adds these headers. Without a candidate, they start one that forks from the chain at the first header's parent.
     Extend(&'a CheckedHeaders),
-    /// Replaces everything above the fork by the candidate.
+    /// Replaces the chain above the candidate's fork with the candidate.
     Activate,
 }
 
@@ -118,23 +118,24 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     /// Reading failed, or records contradict each other.
     fn run(&self, from: u32, count: u32) -> Result<StoredRun, StoreError>;
 
-    /// Works as [`HeaderStore::run`] but does not compare records with each other.
+    /// Works like [`HeaderStore::run`], but does not compare records with each other.
     ///
     /// # Errors
     /// Reading failed, or a record is missing or cut short.
     fn run_unchecked(&self, from: u32, count: u32) -> Result<StoredRun, StoreError>;
 
-    /// Returns the height of the first of these hashes that the index does not contain. Their heights start at `first`.
+    /// Returns the height of the first of these hashes that the index does not contain; `None` if it contains them all.
+    /// The heights of the hashes start at `first`.
     ///
     /// # Errors
     /// Reading failed.
     fn missing_in_index(&self, first: u32, hashes: &[BlockHash])
     -> Result<Option<u32>, StoreError>;
 
-    /// Applies a change atomically; it is durable when this returns.
+    /// Applies a change atomically. The change is durable when the method returns.
     ///
-    /// Each change costs an fsync, so a bulk load should commit 4,000 to 10,000 headers at a time: more of them save no
-    /// time and take more memory, and 500 at a time take four times as long (measured).
+    /// Each change costs an fsync, so a bulk load should commit 4,000 to 10,000 headers at a time. Measured: larger
+    /// changes save no time and take more memory, and with 500 headers in each, the load takes four times as long.
     ///
     /// # Errors
     /// Writing failed, or the headers do not follow the tip they are put on.
@@ -142,14 +143,14 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
 
     /// Ends a bulk load: writes the index entries that were kept in memory.
     ///
-    /// Without it nothing is lost, but after the next open the first look-up by hash or the first change
-    /// reads up to 131,071 headers.
+    /// If a process ends without this call, nothing is lost. But after the next open, the first look-up by hash or the
+    /// first change reads up to 131,071 headers to make the missing entries again.
     ///
     /// # Errors
     /// Reading or writing failed.
     fn finish_bulk_load(&self) -> Result<(), StoreError>;
 
-    /// Removes the candidate, also one that an earlier process left; writes nothing if there is none.
+    /// Removes the candidate, even if an earlier process stored it. Writes nothing if there is no candidate.
     ///
     /// # Errors
     /// Reading or writing failed.
@@ -161,7 +162,7 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     /// Reading failed.
     fn sides(&self) -> Result<Vec<StoredSide>, StoreError>;
 
-    /// Returns when a sync last reached the network's tip, in Unix seconds.
+    /// Returns when a sync last reached the network's tip, in Unix seconds; `None` if none is known to have.
     ///
     /// # Errors
     /// Reading failed.

@@ -1,4 +1,5 @@
-//! Opens the store: creates it if it is missing, checks its version and network, and tells damage apart from other errors.
+//! Opens the store: creates it if it is missing, checks its version and network, and tells damage apart from other
+//! errors.
 
 use super::cache::ReadCache;
 use super::create::{Folders, create, exists};
@@ -33,10 +34,11 @@ pub struct SledStore {
     pub(super) params: &'static Params,
     /// The database's own folder.
     pub(super) folder: PathBuf,
-    /// sled's one data file, for the fsync that its `flush` does not do.
+    /// sled's data file. The store fsyncs it, since sled's `flush` does not.
     pub(super) file: File,
     pub(super) end: RwLock<End>,
-    /// `None` unless [`SledStore::keep_in_memory`] was called. It changes only while `end` is locked for writing.
+    /// `None` unless [`SledStore::keep_in_memory`] was called. Readers add records while they hold `end` locked for
+    /// reading, and a change evicts records while it holds `end` locked for writing.
     pub(super) cache: Option<ReadCache>,
     pub(super) writer: Mutex<Writer>,
     pub(super) lock: StoreLock,
@@ -48,7 +50,7 @@ pub(super) struct End {
     pub(super) tip: ChainTip,
     /// Height up to which (exclusively) the database's index is complete.
     pub(super) indexed_to: u32,
-    /// The hashes from there on; `None` after an interrupted bulk load, until they are read back from the pages.
+    /// The hashes from `indexed_to` on; `None` after an interrupted bulk load, until they are read back from the pages.
     pub(super) pending: Option<Pending>,
     /// How many changes there have been since the store was opened.
     pub(super) changes: u64,
@@ -57,13 +59,13 @@ pub(super) struct End {
 /// The state that only the writer needs.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    /// The last page's bytes, for the next header to be added to.
+    /// The bytes of the chain's last page, to which the next header is added.
     pub(super) page: Vec<u8>,
     /// How the side branches are stored; `None` until a change first needs it.
     pub(super) sides: Option<Vec<Record>>,
     /// The branch that may replace the end of the chain.
     pub(super) candidate: Option<Candidate>,
-    /// The files beside the log that are known to be durable.
+    /// The blob files (bodies too large for the log) that are known to be durable.
     pub(super) synced_blobs: BTreeSet<PathBuf>,
     /// Whether a change failed on its way to the disk, so that the disk's content is unknown until the next open.
     pub(super) failed: bool,
@@ -76,15 +78,15 @@ pub(super) struct Candidate {
     pub(super) fork: u32,
     /// The branch's end.
     pub(super) tip: ChainTip,
-    /// The last page's bytes.
+    /// The bytes of the branch's last page.
     pub(super) page: Vec<u8>,
 }
 
 impl SledStore {
-    /// Opens the store in a network's folder; an empty one is given the network's genesis header.
+    /// Opens the store in a network's folder. If there is none, creates one with the network's genesis header.
     ///
     /// # Errors
-    /// The folder is in use or unusable, or what it holds is damaged, newer, or of another network.
+    /// The folder is in use or unusable, or its database is damaged, of a newer program, or of another network.
     pub fn open(folder: &Path, params: &'static Params) -> Result<Self, StoreError> {
         let lock = StoreLock::take(folder)?;
         let folders = Folders::of(folder);
@@ -95,10 +97,11 @@ impl SledStore {
         Self::open_locked(&folders.database, params, lock)
     }
 
-    /// Opens the store in a network's folder for reading: nothing is written, and others may read at the same time.
+    /// Opens the store in a network's folder for reading. Writes nothing but a missing lock file, and lets other
+    /// processes read at the same time.
     ///
     /// # Errors
-    /// The folder is in use or unusable, or what it holds is damaged, newer, or of another network.
+    /// The folder is in use or unusable, or its database is damaged, of a newer program, or of another network.
     pub fn open_to_read(folder: &Path, params: &'static Params) -> Result<Self, StoreError> {
         let lock = StoreLock::share(folder)?;
         let folders = Folders::of(folder);
@@ -108,7 +111,7 @@ impl SledStore {
         Self::over(records, file, path, params, lock)
     }
 
-    /// Opens the database in a folder of its own, under a lock that the caller has taken.
+    /// Opens the database in its own folder, `path`, for writing, under a lock that the caller has taken.
     pub(super) fn open_locked(
         path: &Path,
         params: &'static Params,
@@ -154,8 +157,9 @@ impl SledStore {
         }
     }
 
-    /// Goes on reading from the files after a change failed and sled cannot be used any more. They have either nothing of
-    /// that change or all of it. If they cannot be read, reads fail as changes do.
+    /// Makes all later reads use the files, since a change has failed and sled cannot be used any more. The files have
+    /// either nothing of that change or all of it. If the files cannot be read, every later read fails, as every change
+    /// does.
     pub(super) fn read_from_files(&self) {
         let mut end = self.end.write().unwrap_or_else(PoisonError::into_inner);
         let Records::Sled(_, files) = &self.records else { return };
@@ -173,15 +177,16 @@ impl SledStore {
         }
     }
 
-    /// Returns what is wrong with the database's files, even if every record so far could be read.
+    /// Returns what is wrong with the database's files, even if every record so far could be read; `None` if they are
+    /// intact, or while the store reads through sled.
     pub fn damage(&self) -> Option<&str> {
         self.records.files().ok().and_then(Files::damage)
     }
 
-    /// Refuses a database whose log has a hole: what was stored last may be in it.
+    /// Checks that the log is intact, since damage may hide the headers that were stored last.
     ///
     /// # Errors
-    /// The log has a hole.
+    /// The log is damaged.
     pub fn check_log(&self) -> Result<(), StoreError> {
         self.records.files().map_or(Ok(()), |files| check_log(files, &self.folder))
     }
@@ -189,7 +194,7 @@ impl SledStore {
     /// Returns whether a network's folder holds a database.
     ///
     /// # Errors
-    /// The folder cannot be looked into.
+    /// The folder cannot be examined.
     pub fn exists(folder: &Path) -> Result<bool, StoreError> {
         Folders::of(folder).hold_database()
     }
@@ -205,7 +210,8 @@ impl SledStore {
     }
 }
 
-/// Returns no pending hashes if everything is indexed, as usual; `None` if the pending hashes have to be read back first.
+/// Returns an empty list of pending hashes if all hashes are indexed, which is usual; `None` if the pending hashes have
+/// to be read back from the pages first.
 fn pending(tip: &ChainTip, indexed_to: u32) -> Option<Pending> {
     (indexed_to == tip.height + 1).then(|| Pending::starting_at(indexed_to))
 }
@@ -228,8 +234,8 @@ pub(super) fn open_database(path: &Path) -> Result<Db, StoreError> {
         set_snapshots_aside(path).map_err(io)?;
     }
     check_log(&files, path)?;
-    // A killed process may have left bytes that only the operating system has, and the snapshot that sled writes next
-    // will cover them.
+    // A killed process may have left bytes in the operating system's cache alone. The snapshot that sled writes next
+    // relies on these bytes, so they have to be on disk first.
     sync_blobs(path, &mut BTreeSet::new()).map_err(io)?;
     let db = path.join("db");
     let synced = File::open(&db).and_then(|file| file.sync_data());

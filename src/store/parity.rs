@@ -2,13 +2,15 @@
 //!
 //! Of each run of 131,072 headers (2,048 pages) every 32nd page belongs to the same lane, and a lane's record is the
 //! exclusive or of its 64 pages. So any page of a lane can be derived from the record and the other 63 pages. The
-//! records take 1.6 % more disk. Neighbours are in different lanes: sled writes up to 16 pages as one
-//! node, which a single hole makes unreadable. A record covers what the hash index covers, and is written in the same batch.
+//! records take 1.6 % more disk. Neighbours are in different lanes: sled writes up to 16 pages as one node, which a
+//! single hole makes unreadable. A record covers the headers that the hash index covers, and is written in the same
+//! batch.
 //!
-//! A bulk load writes them only when a run is full. Until then, every 16,384 headers it writes what the pending headers will
-//! add to the records, and up to which height, so that what a killed sync leaves can be recovered too.
+//! A bulk load writes the records of a run only when the run is full or the load ends. Until then, it stores every
+//! 16,384 headers what the pending headers will add to the records, and up to which height. So the headers of a killed
+//! sync can be recovered too.
 //!
-//! A derived page is not trusted: its headers prove themselves by their hashes.
+//! A derived page is not trusted: the repair checks it by the hashes of its headers.
 
 use super::layout::{HEADERS_PER_PAGE, HEADERS_PER_RUN, PAGE_HEAD_LEN, RECORD_LEN, lane_key};
 use std::collections::BTreeMap;
@@ -51,7 +53,8 @@ impl Parity {
         self.lanes.iter().map(|(key, lane)| (*key, lane.as_slice()))
     }
 
-    /// Removes and returns the lanes of all runs before the run that holds height `before`; without it, those of all runs.
+    /// Removes and returns the lanes of all runs before the run that holds height `before`. If `before` is `None`,
+    /// removes and returns the lanes of all runs.
     pub(super) fn take(&mut self, before: Option<u32>) -> Vec<([u8; 4], Vec<u8>)> {
         let rest = before
             .map(|height| self.lanes.split_off(&lane_of(height / HEADERS_PER_RUN * RUN_PAGES)));
@@ -83,8 +86,8 @@ pub(super) fn encode_pending_lane(lane: &[u8], end: u32, key: [u8; 4]) -> Vec<u8
     [lane, &end.to_le_bytes(), &key].concat()
 }
 
-/// Returns the bytes of a lane that pending headers add, and the height up to which (exclusively) they do; `None` if the
-/// record ends with another key.
+/// Returns the bytes that pending headers will add to a lane, and the height up to which (exclusively) these headers
+/// go; `None` if the record ends with another key.
 pub(super) fn decode_pending_lane(record: &[u8], key: [u8; 4]) -> Option<(&[u8], u32)> {
     let (lane, end) = record.strip_suffix(&key)?.split_last_chunk::<4>()?;
     Some((lane, u32::from_le_bytes(*end)))

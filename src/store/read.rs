@@ -16,10 +16,10 @@ use sled::IVec;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLockReadGuard};
 
-/// At least this many pages are hashed on all cores. To start that takes 10 µs.
+/// From this number of pages on, all cores share the hashing. Starting them takes 10 µs.
 const PARALLEL: usize = 4;
 
-/// Reads of one node after which sled evicts others.
+/// After this many reads of one node, sled evicts other nodes.
 const EVICTING_READS: u32 = 62;
 /// The most pages in one node of sled's tree.
 const NODE_PAGES: usize = 16;
@@ -29,14 +29,14 @@ impl SledStore {
         self.end.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a page, hashed again and compared with the next page or the tip.
+    /// Returns a page that was hashed and compared with the next page or the tip, now or when it was cached.
     pub(super) fn page(&self, number: u32) -> Result<Arc<Page>, StoreError> {
         let end = self.end();
         self.page_of(&end, number)
     }
 
-    /// Caches what is read and checked from now on, with about `bytes` bytes for pages. This is for a process that answers
-    /// many queries.
+    /// Makes the store cache the pages and index buckets that it reads from now on, with about `bytes` bytes for pages.
+    /// This is for a process that answers many queries.
     pub(crate) fn keep_in_memory(&mut self, bytes: usize) {
         self.cache = Some(ReadCache::new(bytes));
     }
@@ -51,10 +51,10 @@ impl SledStore {
         pages.pop().ok_or_else(|| StoreError::damaged(height, "a page is missing"))
     }
 
-    /// Returns consecutive pages. Those that are not cached are read and checked.
+    /// Returns consecutive pages. Reads and checks the pages that are not cached.
     ///
-    /// `end` is unlocked before hashing: a thread that waits for others to hash may meanwhile read something else, and
-    /// would wait for ever for a change that waits for `end`.
+    /// `end` is unlocked before hashing. A thread that waits for others to hash may meanwhile run another read, which
+    /// would lock `end` again: it would wait for a change that waits for this thread to unlock `end`, for ever.
     pub(super) fn pages_of(
         &self,
         end: RwLockReadGuard<'_, End>,
@@ -171,7 +171,7 @@ impl SledStore {
         Ok(sides)
     }
 
-    /// Returns the end with the pending hashes, which the first use after an interrupted bulk load reads back.
+    /// Returns the end with the pending hashes. After an interrupted bulk load, first reads them back from the pages.
     fn end_with_pending(&self) -> Result<RwLockReadGuard<'_, End>, StoreError> {
         let end = self.end();
         if end.pending.is_some() {
@@ -204,7 +204,7 @@ struct PagesRead {
 }
 
 impl PagesRead {
-    /// Reads pages, and the next one.
+    /// Reads the pages `with_next`: those of `numbers`, which are to be checked, and the next page if there is one.
     fn new(
         records: &Records,
         tip: ChainTip,
@@ -234,7 +234,7 @@ impl PagesRead {
             };
             check_page(number, tip.height, &bytes[at], &hash, &work).map(Arc::new)
         };
-        // After an error, the last page that could be read has no next one.
+        // After an error, the last page that could be read cannot be checked: its next page is missing.
         let checkable = bytes.len().saturating_sub(usize::from(error.is_some()));
         let numbers: Vec<_> = numbers.zip(0..checkable).collect();
         let pages: Result<Vec<_>, _> = if numbers.len() < PARALLEL {
@@ -247,10 +247,10 @@ impl PagesRead {
     }
 }
 
-/// Reads a page so often that sled evicts other nodes from its cache. sled evicts only when one of its 256 lists of uses
-/// has 64 entries (see `make_evictable`). Without these reads, scattered reads brought the whole database into its cache.
+/// Reads a page so often that sled evicts other nodes from its cache. sled evicts only when one of its 256 lists of
+/// uses has 64 entries (see `make_evictable`). Otherwise scattered reads brought the whole database into its cache.
 fn let_sled_evict(records: &Records, number: u32) {
-    // A later read that needs the page reports its error.
+    // An error is ignored: a later read that needs the page reports it.
     let read = |_| records.get(&chain_page_key(number), 0, "a page").map(drop);
     let _ = (0..EVICTING_READS).try_for_each(read);
 }
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pages_that_are_not_kept_are_read() {
+    fn only_pages_that_are_not_cached_are_read() {
         let kept = || Some(page());
         assert_eq!(gaps(&[kept(), None, None, kept(), None], 7), [8..=9, 11..=11]);
         assert_eq!(gaps(&[kept(), kept()], 7), []);

@@ -12,9 +12,10 @@ use tracing::debug;
 /// The records of a database.
 #[derive(Debug)]
 pub(super) enum Records {
-    /// Read and written through sled, until a change fails: from then on they are read from the files, which are set then.
+    /// Records are read and written through sled. Once a change has failed, the files are set, and records are read
+    /// from them.
     Sled(Engine, OnceLock<Files>),
-    /// Read from sled's files.
+    /// Records are read from sled's files.
     Files(Files),
 }
 
@@ -40,7 +41,7 @@ impl Files {
         }
     }
 
-    /// Returns what is wrong with the log although its records can be read.
+    /// Returns what is wrong with the log, although its records can be read; `None` if it is intact.
     pub(super) fn damage(&self) -> Option<&str> {
         self.log.damage()
     }
@@ -115,8 +116,8 @@ pub(super) fn page_bytes(records: &Records, number: u32) -> Result<IVec, StoreEr
         |number: u32| records.get(&chain_page_key(number), number * HEADERS_PER_PAGE, "a page");
     match read(number) {
         Err(error @ StoreError::Damaged { .. }) => {
-            // sled stores many pages in one node, which is damaged as a whole. Whichever page was asked for, the
-            // error names the first page of the node.
+            // sled stores many pages in one node, and damage makes the whole node unreadable. Whichever of its pages is
+            // read, the error names the first one.
             let below = (0..number).rev().map(read).map_while(Result::err);
             Err(below.take_while(StoreError::is_damage).last().unwrap_or(error))
         }

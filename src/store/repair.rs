@@ -1,7 +1,7 @@
 //! Repair: copies the good headers into a new database, which then replaces the old one.
 //!
-//! The damaged database is only read, and kept beside the new one. Its pages are used wherever they are found, and every
-//! header is checked by all rules again.
+//! Repair only reads the damaged database, and keeps it beside the new one. It uses pages from anywhere in the damaged
+//! file, and checks every header by all rules again.
 
 use super::create::{Folders, create, remove_folder};
 use super::error::StoreError;
@@ -32,7 +32,7 @@ pub struct Repaired {
 
 /// Rebuilds the database in a network's folder from all its headers that can be recovered.
 ///
-/// Headers are not compared with the clock, which was done when they arrived. `progress` is called with each height
+/// Headers are not compared with the clock again: they were when they arrived. `progress` is called with each height
 /// reached. Side branches are not copied: peers send them again.
 ///
 /// # Errors
@@ -61,7 +61,7 @@ pub fn repair(
     Ok(Repaired { tip, fault, aside })
 }
 
-/// Refuses a database of a newer program or of another network: it is not damaged.
+/// Refuses a database of a newer program or of another network, since such a database is not damaged.
 fn check_is_ours(records: &Records, params: &Params) -> Result<(), StoreError> {
     for check in [check_version(records), check_network(records, params)] {
         match check {

@@ -2,8 +2,8 @@
 
 use super::combinations::find_combination;
 use super::damage::is_bad_block;
-use super::directory::{Ends, FoundPages, OurValues};
 use super::error::StoreError;
+use super::found_pages::{Ends, FoundPages, OurValues};
 use super::layout::{
     HEADERS_PER_PAGE, HEADERS_PER_RUN, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY, chain_page_key,
     decode_page, decode_tip, pending_lane_key, push_record,
@@ -35,7 +35,7 @@ pub(super) struct Salvage {
     /// The log; `None` if the file is missing.
     file: Option<File>,
     /// The records found anywhere in the file, which is searched when one of them is first needed.
-    directory: OnceCell<FoundPages>,
+    found_pages: OnceCell<FoundPages>,
     /// The tip of the tip record, or a later tip that was found in the file; `None` without a tip record.
     tip: Option<ChainTip>,
     /// The height up to which (exclusively) the tree's parity records cover the headers; `None` without a tip record.
@@ -49,7 +49,7 @@ pub(super) struct Salvage {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecoveredPage {
     pub(super) headers: Vec<Header>,
-    /// Whether the next page or the tip record confirms that the page ends with the last of them.
+    /// Whether the next page or the tip record confirms that the page ends with the last of these headers.
     is_confirmed: bool,
 }
 
@@ -67,9 +67,9 @@ impl Salvage {
             Err(StoreError::Io { source, .. }) if is_bad_block(&source) => None,
             Err(error) => return Err(error),
         };
-        let (directory, recovered) = (OnceCell::new(), RefCell::default());
+        let (found_pages, recovered) = (OnceCell::new(), RefCell::default());
         let (tip, indexed_to) = (None, None);
-        let mut salvage = Self { params, records, file, directory, tip, indexed_to, recovered };
+        let mut salvage = Self { params, records, file, found_pages, tip, indexed_to, recovered };
         let known = salvage.versions(TIP_KEY).find_map(|bytes| decode_tip(&bytes));
         if let Some((tip, indexed_to)) = known {
             salvage.indexed_to = Some(indexed_to);
@@ -78,17 +78,17 @@ impl Salvage {
         Ok(salvage)
     }
 
-    /// Returns the tip with the most work that is found in the file, if it is above `tree` and has more work. `tree` is the
-    /// tree's tip, or one from the log if the tree cannot be opened. The tips looked at are those of tip records whose hash
-    /// is the last one of some page, and the last headers of pages.
+    /// Returns the tip with the most work that is found in the file, if it is above `tree` and has more work. `tree`
+    /// is the tree's tip, or one from the log if the tree cannot be opened. A tip record counts only if some page ends
+    /// with the record's hash. The last header of a page counts too.
     ///
     /// A hole in the last batch makes the whole batch look incomplete, so the tree does not have it. If the batch's tip
     /// record is lost too, only the pages show its tip.
     fn later_tip(&self, tree: &ChainTip) -> Option<ChainTip> {
-        let directory = self.directory();
-        let recorded = directory.record(TIP_KEY).filter_map(|bytes| decode_tip(&bytes));
-        let recorded = recorded.map(|(tip, _)| tip).filter(|tip| directory.is_end(&tip.hash));
-        let pages = directory.pages_from(tree.height / HEADERS_PER_PAGE);
+        let found = self.found_pages();
+        let recorded = found.record(TIP_KEY).filter_map(|bytes| decode_tip(&bytes));
+        let recorded = recorded.map(|(tip, _)| tip).filter(|tip| found.is_end(&tip.hash));
+        let pages = found.pages_from(tree.height / HEADERS_PER_PAGE);
         let ends = pages.filter_map(|(number, bytes)| self.tip_of_page(number, &bytes));
         let is_later = |tip: &ChainTip| tip.height > tree.height && tip.chainwork > tree.chainwork;
         let later = recorded.chain(ends).filter(is_later);
@@ -123,7 +123,8 @@ impl Salvage {
         piece.is_confirmed && page.is_some_and(|page| page.headers == piece.headers)
     }
 
-    /// Recovers a page that follows `parent`: from a copy of it, or else from its lane. It is empty if neither works.
+    /// Recovers a page that follows `parent`: from a copy of the page, or else from its lane. Returns an empty page if
+    /// neither works.
     pub(super) fn page(&self, number: u32, parent: &BlockHash) -> RecoveredPage {
         let end = self.end_of(number);
         let best = self.best_version(number, parent, end);
@@ -153,15 +154,15 @@ impl Salvage {
         best
     }
 
-    /// Returns the first version of a page that is confirmed, or else the longest one. A page in
-    /// the log whose number is unknown is a version too, if it follows `parent`.
+    /// Returns the first version of a page that is confirmed, or else the longest version. A page in the log whose
+    /// number is unknown is a version too, if it follows `parent`.
     fn best_version(
         &self,
         number: u32,
         parent: &BlockHash,
         end: Option<BlockHash>,
     ) -> RecoveredPage {
-        let following = std::iter::once_with(|| self.directory().following(parent)).flatten();
+        let following = std::iter::once_with(|| self.found_pages().following(parent)).flatten();
         let mut best = RecoveredPage::default();
         for bytes in self.page_versions(number).chain(following) {
             let piece = self.read(number, &bytes, parent, end);
@@ -194,7 +195,7 @@ impl Salvage {
 
     /// Returns whether a page ends with header `hash`. Without a known end, any page that follows `hash` confirms it.
     fn is_end(&self, end: Option<BlockHash>, hash: &BlockHash) -> bool {
-        end.map_or_else(|| self.directory().is_parent(hash), |end| end == *hash)
+        end.map_or_else(|| self.found_pages().is_parent(hash), |end| end == *hash)
     }
 
     fn stored(&self, key: &[u8]) -> Option<Vec<u8>> {
@@ -202,29 +203,29 @@ impl Salvage {
         Some(stored.to_vec())
     }
 
-    /// Returns the versions of a record, the best first. The tree's comes first. The file is searched only if that is missing
-    /// or not enough.
+    /// Returns the versions of a record, the best first: the tree's version, then those in the file. The file is
+    /// searched only if the caller needs more than the tree's version.
     fn versions<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + 'a {
         let stored = self.stored(key).into_iter();
-        stored.chain(std::iter::once_with(|| self.directory().record(key)).flatten())
+        stored.chain(std::iter::once_with(|| self.found_pages().record(key)).flatten())
     }
 
     /// Returns the versions of a page, the best first.
     fn page_versions(&self, number: u32) -> impl Iterator<Item = Vec<u8>> + '_ {
         let stored = self.stored(&chain_page_key(number)).into_iter();
-        stored.chain(std::iter::once_with(move || self.directory().page(number)).flatten())
+        stored.chain(std::iter::once_with(move || self.found_pages().page(number)).flatten())
     }
 
-    fn directory(&self) -> &FoundPages {
+    fn found_pages(&self) -> &FoundPages {
         let found = || self.file.as_ref().and_then(|file| scan(file, &OurValues).ok());
-        self.directory.get_or_init(|| FoundPages::new(found().unwrap_or_default()))
+        self.found_pages.get_or_init(|| FoundPages::new(found().unwrap_or_default()))
     }
 
     /// Combines the versions of a page with the one derived from its lane. If no combination is confirmed, returns the
     /// derived page, or `best` if that has more headers.
     ///
-    /// If neither a following page nor the tip record is found, nothing is confirmed. Proof of work
-    /// still exposes a damaged header, except on regtest, where half of all hashes meet the target.
+    /// If neither a following page nor the tip record is found, nothing is confirmed. Proof of work still exposes a
+    /// damaged header, except on regtest, where half of all hashes meet the target.
     fn combine(
         &self,
         number: u32,
@@ -236,13 +237,13 @@ impl Salvage {
         let read = |bytes: &[u8]| self.read(number, bytes, parent, end);
         let confirmed = |bytes: &[u8]| Some(read(bytes)).filter(|page| page.is_confirmed);
         let versions = self.page_versions(number).chain([derived.to_vec()]).take(3);
-        let headless = std::iter::once_with(|| self.directory().headless(derived)).flatten();
+        let headless = std::iter::once_with(|| self.found_pages().headless(derived)).flatten();
         let combined = versions
             .chain(headless)
             .find_map(|bytes| find_combination(&bytes, derived, &confirmed));
         let piece = combined.unwrap_or_else(|| longer(read(derived), best));
-        // The lane needs all bytes of a page, so a page of which only the first headers are known does not replace a
-        // damaged one.
+        // The lane needs all bytes of a page, so a page of which only the first headers are known does not replace the
+        // damaged page.
         if piece.is_confirmed || piece.headers.len() == HEADERS_PER_PAGE as usize {
             self.recovered.borrow_mut().insert(number, Some(bytes_of(&piece.headers)));
         }
@@ -268,8 +269,9 @@ impl Salvage {
         )
     }
 
-    /// Returns each possible exclusive or of a lane's pages, and the first height whose header it does not cover. There can be several: after a hole in the last batch, the tree has an
-    /// older record of the pending headers than the log.
+    /// Returns each possible exclusive or of a lane's pages, and the first height whose header it does not cover.
+    /// There can be several: after a hole in the last batch, the tree has an older record of the pending headers than
+    /// the log.
     fn lanes(&self, key: [u8; 4]) -> Vec<(Vec<u8>, u32)> {
         let body = |record: Vec<u8>| lane_body(&record, key).map(<[u8]>::to_vec);
         let stored = self.versions(&key).find_map(body);
@@ -303,7 +305,7 @@ impl Salvage {
         is_stored && self.indexed_to.is_some_and(|indexed_to| end > indexed_to)
     }
 
-    /// Returns the best version of a page, however damaged.
+    /// Returns the bytes of the best version of a page, even if it is damaged; no bytes if there is no version.
     fn any_version(&self, number: u32) -> Vec<u8> {
         let recovered = self.recovered.borrow().get(&number).cloned().flatten();
         recovered.or_else(|| self.page_versions(number).next()).unwrap_or_default()
@@ -331,8 +333,8 @@ impl Salvage {
     }
 }
 
-/// Encodes a page for its lane. The work in its head is left at zero. That makes the work of a derived page wrong, but
-/// nothing reads it.
+/// Encodes a page for its lane. The work in the page's head is left at zero. This makes the work of a derived page
+/// wrong, but nothing reads that work.
 fn bytes_of(headers: &[Header]) -> Vec<u8> {
     let parent = headers.first().map_or(BlockHash::ZERO, |header| header.prev);
     let mut bytes = parent.0.to_vec();
@@ -345,8 +347,8 @@ fn longer(one: RecoveredPage, other: RecoveredPage) -> RecoveredPage {
     if other.headers.len() > one.headers.len() { other } else { one }
 }
 
-/// Reads the headers of a page as if its parent were `parent`. Stops after the page's end, or before a header that has no
-/// proof of work.
+/// Reads the headers of a page as if its parent were `parent`. Stops after the page's end, or before a header that has
+/// no proof of work.
 fn read_piece(
     number: u32,
     bytes: &[u8],

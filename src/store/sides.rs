@@ -1,8 +1,8 @@
 //! Computes which records of the side branches a change has to write.
 //!
 //! # Security
-//! A peer can make a branch grow by one header at a time. So a branch's records have a name that stays when it grows, and
-//! a change writes only the new headers, however many and however long the branches are.
+//! A peer can make a branch grow by one header at a time. So a branch's records have a name that stays when the branch
+//! grows, and a change writes only the parts with new headers, however many and however long the branches are.
 
 use super::StoredSide;
 use super::layout::{SIDE_PART, side_key};
@@ -12,7 +12,7 @@ use crate::primitives::{BlockHash, Header};
 /// A side branch as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// The name in its keys: the hash of its last header when it was first written.
+    /// The name in the branch's keys: the hash of its last header when the branch was first written.
     pub(super) name: BlockHash,
     fork_height: u32,
     len: usize,
@@ -26,7 +26,8 @@ impl Record {
         Self { name, fork_height: side.fork_height, len: side.headers.len(), end }
     }
 
-    /// Returns whether the branch begins with all of the stored headers: a hash commits to everything before it.
+    /// Returns whether `side` begins with all headers of this stored branch. One hash decides, since a hash commits to
+    /// all headers before it.
     fn begins(&self, side: &SideBranch) -> bool {
         let last = self.len.checked_sub(1).and_then(|at| side.hashes().get(at));
         self.fork_height == side.fork_height() && last == Some(&self.end)
@@ -36,7 +37,7 @@ impl Record {
 /// Keys with their new values, or `None` for removed ones.
 pub(super) type Writes = Vec<([u8; 35], Option<Vec<u8>>)>;
 
-/// Returns the writes that replace the stored branches by `sides`, and updates `records` to match.
+/// Returns the writes that replace the stored branches with `sides`, and updates `records` to match.
 pub(super) fn writes(records: &mut Vec<Record>, sides: &[SideBranch]) -> Writes {
     let mut old = std::mem::take(records);
     let mut puts = Writes::new();

@@ -13,10 +13,10 @@ use std::thread::{self, Builder};
 
 /// How many headers a thread reads and hashes in one step, together with their index entries.
 const HEADERS_PER_STEP: u32 = 8_192;
-/// The most threads that read. More of them only wait for the thread that checks in order.
+/// The most threads that read. More of them would only wait for the thread that checks headers in height order.
 const MAX_WORKERS: usize = 8;
 
-/// A time that no header is ahead of: stored headers are not compared with the clock.
+/// A clock that no header's time is ahead of, for stored headers: their times are not compared with the real clock.
 pub(crate) const NO_CLOCK: u32 = u32::MAX;
 
 /// The first fault of a stored chain.
@@ -39,9 +39,9 @@ pub struct VerifyReport {
     pub checked: u32,
     /// Height of the last good header.
     pub height: u32,
-    /// Its hash.
+    /// Hash of the last good header.
     pub hash: BlockHash,
-    /// Its time, in Unix seconds.
+    /// Time of the last good header, in Unix seconds.
     pub time: u32,
     /// The first fault, if any.
     pub fault: Option<Fault>,
@@ -49,11 +49,11 @@ pub struct VerifyReport {
 
 /// Checks every stored header again: proof of work, links, every rule, the stored work and the index.
 ///
-/// Headers are not compared with the clock, which was done when they arrived. `progress` is called with each height
+/// Headers are not compared with the clock again: they were when they arrived. `progress` is called with each height
 /// reached.
 ///
 /// # Errors
-/// Reading failed for another reason than damage, which the report names.
+/// Reading failed for a reason other than damage, or a thread could not be started. The report names damage as a fault.
 pub fn verify<S: HeaderStore + ?Sized>(
     store: &S,
     params: &'static Params,
@@ -120,7 +120,7 @@ fn check_steps<S: HeaderStore + ?Sized>(
     })
 }
 
-/// Returns how many steps lead to a tip.
+/// Returns how many steps a chain with its tip at height `tip` has.
 fn steps_up_to(tip: u32) -> u32 {
     tip / HEADERS_PER_STEP + 1
 }
@@ -147,14 +147,14 @@ fn read_steps<S: HeaderStore + ?Sized>(
 /// A step of the chain, as it was read.
 struct Step {
     pages: Vec<PageRead>,
-    /// The height of its first header that is not in the index.
+    /// The height of the step's first header that is not in the index; `None` if all are.
     missing_in_index: Result<Option<u32>, StoreError>,
 }
 
 /// A page as it was read, up to its first fault.
 struct PageRead {
     first: u32,
-    /// The hash of the header before the page, as the page has it.
+    /// The hash of the header before the page, as stored in the page; `None` if no header could be read.
     parent: Option<BlockHash>,
     parent_work: Work,
     batch: LinkedBatch,
@@ -304,8 +304,8 @@ pub fn unreadable_fault() -> Fault {
     stored_fault(0, "database", "a database that opens", "files that cannot be read")
 }
 
-/// Returns the fault of a database whose headers are all good, but whose log has a hole and must not be written to. What was
-/// stored last, from `height` on, may be in the hole.
+/// Returns the fault of a database whose headers are all good, but whose log has a hole and must not be written to. The
+/// headers from `height` on, which were stored last, may be in the hole.
 pub fn log_fault(height: u32) -> Fault {
     stored_fault(height, "log", "a log without holes", "a damaged message")
 }

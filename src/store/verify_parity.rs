@@ -12,7 +12,7 @@ impl SledStore {
     /// Returns a fault if a parity record is not the exclusive or of its pages. The fault's height is that of the first
     /// header in these pages.
     ///
-    /// The headers themselves may all be good. But if one of these pages is damaged later, it cannot be recovered.
+    /// The headers themselves may all be good. But if one of these pages is damaged later, its headers may be lost.
     ///
     /// # Errors
     /// Reading failed, or a page is missing or damaged.

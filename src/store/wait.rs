@@ -12,7 +12,7 @@ use tracing::warn;
 /// How long to wait for another process that uses the folder: a query, a start and a shutdown use it only briefly.
 const OPEN_WAIT: Duration = Duration::from_secs(3);
 
-/// A shorter wait is not worth a warning.
+/// How long to wait before a warning: a shorter wait is not worth one.
 const WARN_AFTER: Duration = Duration::from_millis(400);
 
 /// Time between two attempts to open the folder.
@@ -64,7 +64,7 @@ impl SledStore {
     ///
     /// # Errors
     /// The folder is in use for longer, or its database cannot be read.
-    pub(crate) fn open_to_read_patiently(
+    pub(crate) fn open_to_read_with_retry(
         folder: &Path,
         params: &'static Params,
     ) -> Result<Self, StoreError> {

@@ -21,7 +21,8 @@ use std::sync::{MutexGuard, PoisonError};
 const EXTRA_READS: u32 = 4;
 
 impl SledStore {
-    /// Locks the writer's state. A panic while it was locked can only have left a batch that was not applied.
+    /// Locks the writer's state, even if a thread panicked while it held the lock: such a panic can only have left a
+    /// batch that was not applied.
     pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,7 +91,7 @@ impl SledStore {
     /// read from memory adds an entry in half a microsecond.
     fn make_evictable(&self, pages: RangeInclusive<u32>) {
         for key in pages.map(chain_page_key) {
-            // A later read that needs the page reports its error.
+            // An error is ignored: a later read that needs the page reports it.
             let read = |_| self.records.get(&key, 0, "a page").map(drop);
             let _ = (0..EXTRA_READS).try_for_each(read);
         }
@@ -111,7 +112,8 @@ impl SledStore {
             return Err(failure);
         }
         if writer.failed {
-            let source = io::Error::other("an earlier change could not be written: start again");
+            let source =
+                io::Error::other("an earlier change could not be written: run the command again");
             return Err(StoreError::Io { path: self.folder.clone(), source });
         }
         Ok(writer)
@@ -121,7 +123,7 @@ impl SledStore {
     /// the log and of each blob file makes the batch survive a power cut.
     ///
     /// Readers see either nothing of the change or all of it. After a failure the store refuses further changes: after
-    /// a failed fsync, a later one can succeed although data was lost in between.
+    /// a failed fsync, a later fsync can succeed although the data of the failed one is lost.
     pub(super) fn apply_durably(
         &self,
         writer: &mut Writer,
@@ -129,7 +131,7 @@ impl SledStore {
         tip: ChainTip,
         pending: Pending,
     ) -> Result<(), StoreError> {
-        // The caller has changed the writer's state already.
+        // The caller has changed the writer's state already, so a failure from here on must stop all further changes.
         writer.failed = true;
         self.lock.check()?;
         let engine = self.engine()?;
@@ -240,8 +242,8 @@ impl SledStore {
         Ok(())
     }
 
-    /// Returns the tip and the pending hashes. After an interrupted bulk load, the hashes are read back from the pages. The
-    /// writer's lock keeps both from changing.
+    /// Returns the tip and the pending hashes. After an interrupted bulk load, the hashes are read back from the
+    /// pages. The caller's lock of the writer keeps the tip and the hashes from changing.
     pub(super) fn load_pending(&self, _: &Writer) -> Result<(ChainTip, Pending), StoreError> {
         let (tip, from) = {
             let end = self.end();

@@ -157,7 +157,7 @@ impl HeaderSync {
             matches!(outcome, ConnectOutcome::Unchanged | ConnectOutcome::KnownSideBranch { .. });
         if !known {
             self.presync_height = None;
-            self.download.set_presync(matches!(outcome, ConnectOutcome::Presynced { .. }));
+            self.download.set_presync(matches!(outcome, ConnectOutcome::PresyncAdvanced { .. }));
         }
         let gain = Gain::of(outcome);
         let sender = self.sender(batch);
@@ -196,7 +196,7 @@ impl HeaderSync {
                 self.report(SyncEvent::SideTip(end.clone()));
                 self.report_disagreement(end);
             }
-            ConnectOutcome::Presynced { height, work } => {
+            ConnectOutcome::PresyncAdvanced { height, work } => {
                 self.presync_height = Some(*height);
                 self.record_rejected(*height, work);
             }
@@ -270,7 +270,7 @@ fn is_new(outcome: &ConnectOutcome) -> bool {
         ConnectOutcome::Extended(count) => *count > 0,
         ConnectOutcome::CandidateExtended { .. }
         | ConnectOutcome::SideBranch { .. }
-        | ConnectOutcome::Presynced { .. }
+        | ConnectOutcome::PresyncAdvanced { .. }
         | ConnectOutcome::Reorganized { .. } => true,
     }
 }

@@ -37,7 +37,7 @@ impl Gain {
             ConnectOutcome::Extended(_) | ConnectOutcome::Reorganized { .. } => Self::Chain,
             ConnectOutcome::SideBranch { work, .. }
             | ConnectOutcome::KnownSideBranch { work }
-            | ConnectOutcome::Presynced { work, .. }
+            | ConnectOutcome::PresyncAdvanced { work, .. }
             | ConnectOutcome::LowWork { work, .. } => Self::Branch(work.clone()),
             ConnectOutcome::CandidateExtended { height } => Self::Candidate(*height),
         }

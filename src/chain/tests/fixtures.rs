@@ -9,7 +9,7 @@ pub(super) struct PeriodRow {
     pub(super) header: Header,
 }
 
-/// Returns mainnet from genesis to 32,259.
+/// Returns mainnet's headers from genesis to height 32,259.
 pub(super) fn mainnet_first() -> Vec<Header> {
     decode_all(include_bytes!("../../../fixtures/mainnet-0000000-0032259.bin"))
 }
@@ -17,7 +17,7 @@ pub(super) fn mainnet_first() -> Vec<Header> {
 /// Height of the first header of [`mainnet_modern`].
 pub(super) const MODERN_START: u32 = 822_528;
 
-/// Returns mainnet from 822,528 to 826,659.
+/// Returns mainnet's headers from height 822,528 to 826,659.
 pub(super) fn mainnet_modern() -> Vec<Header> {
     decode_all(include_bytes!("../../../fixtures/mainnet-0822528-0826659.bin"))
 }
@@ -25,12 +25,12 @@ pub(super) fn mainnet_modern() -> Vec<Header> {
 /// Height of [`mainnet_stale`].
 pub(super) const STALE_HEIGHT: u32 = 823_226;
 
-/// Returns the stale block of mainnet at 823,226.
+/// Returns the header of mainnet's stale block at height 823,226.
 pub(super) fn mainnet_stale() -> Header {
     decode_all(include_bytes!("../../../fixtures/mainnet-stale-0823226.bin"))[0]
 }
 
-/// Returns testnet3 from genesis to 2,099.
+/// Returns testnet3's headers from genesis to height 2,099.
 pub(super) fn testnet3_first() -> Vec<Header> {
     decode_all(include_bytes!("../../../fixtures/testnet3-0000000-0002099.bin"))
 }

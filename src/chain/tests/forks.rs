@@ -95,7 +95,8 @@ fn a_fork_of_a_fork_is_a_branch_of_its_own() {
 
 #[test]
 fn a_fork_of_a_long_fork_is_judged_by_that_forks_ancestors() {
-    // More than a period above the active chain, around the boundaries of regtest's 144 headers.
+    // The parents lie around the boundaries of regtest's periods of 144 headers, some more than a period above the
+    // fork.
     let (mut world, chain) = World::with_active(500);
     let side = mine_run(&chain[100], 1, 390);
     world.accept(&side);
@@ -215,7 +216,7 @@ fn a_fork_is_judged_by_its_own_ancestors() {
     let (mut tree, mut memory) = tree_of(&active, chain.headers.len());
     let fork_parent = *chain.tip();
     let fork = child(&fork_parent, fork_parent.time + 300, HARDER);
-    // Its time is before the active chain's median: only its own counts.
+    // The fork's time is before the active tip's time: only the fork's own ancestors count.
     assert!(fork.time < active.tip().time);
     let batch = LinkedBatch::without_work(vec![fork]);
     let (accepted, rejection) = tree.accept(batch, &memory, u32::MAX).unwrap();
@@ -227,7 +228,7 @@ fn a_fork_is_judged_by_its_own_ancestors() {
     assert_eq!(tree.sides()[0].tip().height(), 12_103);
 }
 
-/// Returns the tree of a synthetic chain, of which the headers before `known` came before the tree.
+/// Returns a tree on the first `known` headers of a synthetic chain that has then accepted the others, and its memory.
 fn tree_of(chain: &Synthetic, known: usize) -> (HeaderTree, Memory) {
     let start = Synthetic { headers: chain.headers[..known].to_vec(), ..chain.clone() };
     let mut tree = HeaderTree::new(start.branch());

@@ -1,10 +1,10 @@
-//! Headers of 2038, when times pass 31 bits, and of 2106, when they reach 32.
+//! Headers of 2038, when times no longer fit in 31 bits, and of 2106, when they reach the end of 32 bits.
 
 use super::miner::{World, linked, mine_at, regtest};
 use crate::chain::{Branch, Violation, estimated_change_percent, next_target, params};
 use crate::primitives::{Header, Network, Work};
 
-/// The first second that a signed number of 32 bits does not have: 2038-01-19 03:14:08 UTC.
+/// The first second that does not fit in a signed 32-bit integer: 2038-01-19 03:14:08 UTC.
 const SIGNED_END: u32 = 1 << 31;
 
 /// Returns regtest's genesis and headers with these times on top of it.
@@ -17,11 +17,11 @@ fn chain(times: impl IntoIterator<Item = u32>) -> Vec<Header> {
 }
 
 #[test]
-fn a_chain_passes_2038_and_reaches_the_last_second_of_2106() {
+fn a_chain_passes_2038_and_reaches_the_last_32_bit_second_in_2106() {
     for end in [SIGNED_END + 6_000, u32::MAX] {
         let headers = chain((0..30).rev().map(|left| end - left * 600));
         let mut world = World::genesis();
-        // The clock is that of the last header.
+        // The clock shows the last header's time.
         let (accepted, rejection) =
             world.tree.accept(linked(&headers[1..]), &world.memory, end).unwrap();
         assert_eq!(rejection, None);
@@ -35,8 +35,8 @@ fn a_chain_passes_2038_and_reaches_the_last_second_of_2106() {
 }
 
 #[test]
-fn after_the_last_second_of_2106_no_header_follows_and_the_median_is_named() {
-    // Six of eleven headers have the last second, so it is the median.
+fn after_the_last_32_bit_second_no_header_follows_and_the_median_is_named() {
+    // Six of the last eleven headers have the last second, so this second is the median.
     let headers = chain((0..5).map(|at| u32::MAX - 5 + at).chain([u32::MAX; 7]));
     let mut world = World::genesis();
     let (_, rejection) = world.tree.accept(linked(&headers[1..]), &world.memory, u32::MAX).unwrap();

@@ -14,7 +14,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// `headers` are the chain from height `base` on; `base_work` is the work up to and with the first.
+    /// `headers` are the chain from height `base` on; `base_work` is the work up to and including the first.
     pub(super) fn new(base: u32, base_work: Work, headers: &[Header]) -> Self {
         let heights = HashMap::from([(headers[0].hash(), base)]);
         let mut memory = Self { base, headers: vec![headers[0]], works: vec![base_work], heights };

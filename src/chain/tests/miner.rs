@@ -70,7 +70,7 @@ impl World {
         (world, chain)
     }
 
-    /// Gives a batch to the tree and its answer to the memory, and checks all invariants.
+    /// Gives a batch to the tree, applies the tree's answer to the memory, and checks all invariants.
     pub(super) fn judge(&mut self, batch: LinkedBatch) -> (Accepted, Option<Rejection>) {
         let answer = self.tree.accept(batch, &self.memory, NOW).unwrap();
         self.memory.apply(&answer.0);
@@ -78,7 +78,7 @@ impl World {
         answer
     }
 
-    /// Accepts a batch without any fault.
+    /// Judges a batch of which no header may be refused.
     pub(super) fn accept(&mut self, headers: &[Header]) -> Accepted {
         let (accepted, rejection) = self.judge(linked(headers));
         assert_eq!(rejection, None);

@@ -141,7 +141,7 @@ proptest! {
         let old = bitcoin::Target::from_compact(compact);
         let next = next_target(params(network), bits, first, last).to_bits();
         let next = bitcoin::Target::from_compact(bitcoin::CompactTarget::from_consensus(next));
-        // Bitcoin Core rounds both ends as the bits are rounded.
+        // Bitcoin Core rounds both bounds to the compact form, as it rounds the bits.
         prop_assert!(next >= rounded(old.min_transition_threshold()));
         prop_assert!(next <= rounded(old.max_transition_threshold(oracle_params(network))));
     }

@@ -22,7 +22,8 @@ fn at(height: u32) -> usize {
     usize::try_from(height).unwrap()
 }
 
-/// Returns the branch of real headers at `height`, from as few of them as will do, and from one more.
+/// Returns the branch of real headers at `height` twice: made from the fewest ancestors that suffice, and from one
+/// more.
 fn resumed(params: &'static Params, headers: &[Header], height: u32, work: &Work) -> [Branch; 2] {
     let from = at(Branch::resume_from(params, height));
     [from, from.saturating_sub(1)].map(|from| {

@@ -289,7 +289,7 @@ fn only_adjacent_runs_can_be_appended() {
         branch.extend(batch, u32::MAX).0
     };
     let (mut first, second, third) = (run(1..4), run(4..6), run(6..9));
-    assert_eq!(first.append(third.clone()), Err(third.clone()), "the second is missing");
+    assert_eq!(first.append(third.clone()), Err(third.clone()), "the second run is missing");
     assert_eq!(first.append(second), Ok(()));
     assert_eq!(first.append(third), Ok(()));
     assert_eq!((first.headers(), first.first_height()), (&headers[1..9], 1));

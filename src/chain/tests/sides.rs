@@ -9,7 +9,7 @@ use crate::chain::{
 use crate::primitives::{BlockHash, Header, MerkleRoot, Work};
 use std::convert::Infallible;
 
-/// Returns `count` headers without proof of work, regtest's or not.
+/// Returns `count` regtest headers, whose hashes may or may not meet the target.
 fn unmined(parent: &Header, seed: u8, count: usize) -> Vec<Header> {
     let mut run: Vec<Header> = Vec::with_capacity(count);
     for _ in 0..count {
@@ -20,7 +20,8 @@ fn unmined(parent: &Header, seed: u8, count: usize) -> Vec<Header> {
     run
 }
 
-/// Returns a world with two headers above genesis. The second one claims a huge amount of work, so that no branch can win.
+/// Returns a world with two headers above genesis. The second one claims a huge amount of work, so that no branch can
+/// win.
 fn world_that_nobody_beats() -> World {
     let genesis = regtest().genesis;
     let chain = [&[genesis][..], &unmined(&genesis, 0, 2)].concat();
@@ -65,7 +66,7 @@ fn of_branches_with_the_same_work_the_newest_is_dropped() {
     let place = |side: &Header| world.side_tips().iter().position(|tip| *tip == side.hash());
     let places: Vec<Option<usize>> = sides.iter().map(place).collect();
     let expected: Vec<Option<usize>> = (0..63).map(Some).chain([None, Some(63)]).collect();
-    assert_eq!(places, expected, "but for the very last, which was spared");
+    assert_eq!(places, expected, "the last branch is spared, so the newest before it is dropped");
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn short_branches_near_the_tip_cannot_keep_out_a_long_one_with_more_work() {
     for seed in 1..=64 {
         world.accept(&[mine(&chain[39], seed)]);
     }
-    // Its first batches have less work than every stub.
+    // The rival's first batches have less work than every short branch.
     let rival = mine_run(&chain[5], 1000, 36);
     for batch in rival.chunks(5) {
         world.accept(batch);
@@ -124,7 +125,7 @@ fn a_branch_may_grow_to_the_bound_and_not_beyond() {
     let fits = &long[..MAX_SIDE_HEADERS - 1];
     assert!(matches!(accept_unmined(&mut world, fits), Accepted::Side { .. }));
     assert_eq!(world.side_tips(), [stub[0].hash(), fits[fits.len() - 1].hash()]);
-    // One more for both: the least work is the stub's.
+    // One header too many for both branches: the stub has the least work.
     assert!(matches!(accept_unmined(&mut world, &long[fits.len()..]), Accepted::Side { .. }));
     assert_eq!(world.side_tips(), [long[MAX_SIDE_HEADERS - 1].hash()]);
     let over = unmined(&long[MAX_SIDE_HEADERS - 1], 2, 1);

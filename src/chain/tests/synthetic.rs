@@ -10,7 +10,7 @@ use proptest::prop_oneof;
 /// Time of the first synthetic header.
 pub(super) const START: u32 = 1_700_000_000;
 
-/// A regular target of test networks, sixteen times as hard as their limit.
+/// The bits of a regular target of test networks, sixteen times as hard as their limit.
 pub(super) const HARDER: u32 = 0x1c0f_fff0;
 
 /// Returns a header on top of `parent`.
@@ -18,13 +18,13 @@ pub(super) fn child(parent: &Header, time: u32, bits: u32) -> Header {
     Header { version: 4, prev: parent.hash(), time, bits, nonce: parent.nonce + 1, ..*parent }
 }
 
-/// Returns the first of a run: nothing before it is known.
+/// Returns the first header of a chain, whose parent is not known.
 fn root(time: u32, bits: u32) -> Header {
     let (prev, merkle_root) = (BlockHash([0xaa; 32]), MerkleRoot([0xbb; 32]));
     Header { version: 4, prev, merkle_root, time, bits, nonce: 0 }
 }
 
-/// A chain from a boundary on.
+/// A chain that starts at a period's first header.
 #[derive(Clone, Debug)]
 pub(super) struct Synthetic {
     pub(super) network: Network,
@@ -37,7 +37,7 @@ impl Synthetic {
     /// Returns a chain that ends at `height`, ten minutes from header to header, all with the same bits.
     pub(super) fn steady(network: Network, height: u32, bits: u32) -> Self {
         let params = params(network);
-        // A period more than needed, for the median of the first headers of the last one.
+        // One period more than needed, for the median time past at the start of the last period.
         let base = params.period_start(height).saturating_sub(params.interval);
         let mut headers = vec![root(START, bits)];
         for _ in base..height {
@@ -59,7 +59,8 @@ impl Synthetic {
         self.base + u32::try_from(self.headers.len()).unwrap() - 1
     }
 
-    /// Work of the headers of the chain up to a position; what is before them counts nothing.
+    /// Returns the work of the chain's headers up to a position, inclusive. Headers before the chain's first one count
+    /// nothing.
     pub(super) fn work_to(&self, at: usize) -> Work {
         self.headers[..=at].iter().fold(Work::default(), |mut sum, header| {
             sum += &Work::of_bits(header.bits);
@@ -100,7 +101,7 @@ pub(super) fn violation(branch: &Branch, header: Header) -> Option<Violation> {
     judge(branch, header).map(|rejection| rejection.violation)
 }
 
-/// Gaps around every edge of the rules, and far from them.
+/// Seconds from a header to the next: around every limit of the rules, and far from these limits.
 fn gap() -> impl Strategy<Value = i32> {
     prop_oneof![
         3 => 0..1200,

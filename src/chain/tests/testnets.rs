@@ -84,7 +84,7 @@ fn testnet3_starts_a_period_from_the_last_bits_and_testnet4_from_the_first() {
 fn testnet4_allows_a_boundary_600_seconds_back_and_not_601() {
     let chain = chain_with_period(Network::Testnet4, HARDER, HARDER, 2016);
     let mut branch = chain.branch();
-    // The parent is ahead of the ten before it, so that the median leaves room to go back.
+    // The parent is 3,000 seconds after its median time past, which leaves room to go back.
     let tip = *chain.tip();
     let bits = required_bits(&branch, 0);
     assert!(branch.params().is_boundary(branch.height() + 1));
@@ -98,7 +98,7 @@ fn testnet4_allows_a_boundary_600_seconds_back_and_not_601() {
     let (_, rejection) = branch.extend(LinkedBatch::without_work(vec![boundary]), u32::MAX);
     assert_eq!(rejection, None);
     let back = child(&boundary, boundary.time - 601, bits);
-    assert_eq!(violation(&branch, back), None, "only boundaries are held to it");
+    assert_eq!(violation(&branch, back), None, "the rule holds only at boundaries");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn mainnet_and_testnet3_have_no_timewarp_rule() {
 #[test]
 fn a_period_that_ends_before_it_began_is_retargeted_by_a_quarter() {
     let mut chain = Synthetic::steady(Network::Mainnet, 2016 * 6 - 1, HARDER);
-    // Times that stand still but for the median: a first header far ahead, the rest behind it.
+    // The period's first header is far ahead, and each of the others is only a second after the median.
     let parent = *chain.tip();
     chain.headers.push(child(&parent, parent.time + 1_000_000, HARDER));
     for _ in 1..2016 {

@@ -13,13 +13,13 @@ use std::collections::{BTreeSet, HashMap};
 /// An operation on the tree.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Mine on any header, known to the tree or not, and deliver nothing.
+    /// Mines on one of the last 12 mined headers, known to the tree or not, and delivers nothing.
     Mine { parent: usize, count: usize },
-    /// Deliver the last `length` headers up to a mined one.
+    /// Delivers the last `length` headers up to and including a mined one.
     Deliver { end: usize, length: usize },
-    /// Deliver everything up to a mined header, from genesis on, cut into batches.
+    /// Delivers all headers from genesis to a mined one, in batches of `cut` headers.
     DeliverAll { end: usize, cut: usize },
-    /// Restart: restore the side branches from their stored headers.
+    /// Restarts: restores the side branches from their stored headers.
     Restart,
 }
 
@@ -70,7 +70,8 @@ impl Model {
         path
     }
 
-    /// Regtest headers have the same work each: the highest is the best, the first of a tie.
+    /// Records a batch. All regtest headers have the same work, so the highest header is the best, and in a tie the
+    /// first one delivered.
     fn deliver(&mut self, batch: &[Header]) {
         for header in batch {
             let Some((_, parent)) = self.known.get(&header.prev) else { return };

@@ -33,7 +33,8 @@ fn modern_at(height: u32) -> usize {
     usize::try_from(height - MODERN_START).unwrap()
 }
 
-/// Returns modern mainnet up to `height`. Its chain work starts from zero at the file's first header.
+/// Returns the branch of modern mainnet that ends at `height`. Its chain work counts only from the file's first header
+/// on.
 fn modern_branch(headers: &[Header], height: u32) -> Branch {
     let mainnet = params(Network::Mainnet);
     let start = &headers[..=modern_at(RESUMED)];

@@ -41,7 +41,7 @@ impl Reachable {
     }
 }
 
-/// A peer's answer to `getaddr`.
+/// The addresses in an `addr` or `addrv2` message, which is usually a peer's answer to `getaddr`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GetAddrAnswer {
     /// How many addresses the peer sent, dialable or not.
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_where_no_peer_can_listen_are_never_dialled() {
+    fn invalid_hosts_and_ports_below_1024_are_not_dialled_on_any_network() {
         for text in ["0.0.0.0:8333", "255.255.255.255:8333", "224.0.0.1:8333", "[::]:8333"] {
             assert!(!is_dialable(text, Scope::Local), "{text}");
         }

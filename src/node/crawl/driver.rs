@@ -38,7 +38,7 @@ const EVENT_QUEUE: usize = 8;
 /// limit would cost memory for each of the many connections.
 const MAX_MESSAGE: u32 = 600_000;
 
-/// The interval of a connection's own pings. No connection of a crawl lasts so long, so the connection sends only the
+/// The interval of a connection's own pings. No connection of a crawl lasts this long, so the connection sends only the
 /// first ping by itself, and the others when the crawl requests them.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
@@ -49,7 +49,7 @@ pub struct CrawlOptions {
     pub peers: PeerOptions,
     /// The greatest number of peers to ask.
     pub max_peers: usize,
-    /// Whether the addresses that peers send are asked too.
+    /// Whether the crawl also asks the peers whose addresses other peers send.
     pub follow: bool,
     /// How long each of the connection, the handshake and the answer to `getaddr` may take; `None` for the defaults.
     pub timeout: Option<Duration>,
@@ -62,7 +62,7 @@ pub struct CrawlResult {
     pub asked: Vec<PeerRow>,
     /// The addresses that were not asked.
     pub unasked: Vec<PeerRow>,
-    /// The figures.
+    /// How many addresses are known, and how many peers were asked and reached.
     pub counts: CrawlCounts,
     /// Why peers could not be reached.
     pub failures: Failures,
@@ -71,8 +71,8 @@ pub struct CrawlResult {
 /// Asks peers for addresses, beginning with the peers in `start`. If the journal holds entries of an earlier run,
 /// continues that run.
 ///
-/// `progress` is called with the figures so far, and with the number of peers that will probably be asked in all. The
-/// crawl ends early when `stop` becomes true.
+/// `progress` is called with the figures so far, and with the number of peers that will have been asked in the end if no
+/// further addresses are found. The crawl ends early when `stop` becomes true.
 ///
 /// # Errors
 /// The journal could not be written.
@@ -117,7 +117,7 @@ struct Driver<'a> {
     dialer: Dialer,
     config: Arc<Config>,
     reachable: Reachable,
-    /// The open connections and their addresses.
+    /// The connections, including those that are still being dialled, and the peers' addresses.
     handles: HashMap<PeerId, (PeerHandle, String)>,
     failures: Failures,
     /// Whether the proxy, if there is one, is known to work.
@@ -170,7 +170,7 @@ impl<'a> Driver<'a> {
         let earlier = self.journal.as_mut().map(|journal| std::mem::take(&mut journal.earlier));
         for entry in earlier.unwrap_or_default() {
             match entry {
-                // These addresses passed the bound of ports for each host when the entry was written.
+                // These addresses were within the limit of ports for each host when the entry was written.
                 JournalEntry::Found(addresses) => drop(self.crawl.start_with(addresses, true)),
                 JournalEntry::Asked { row, learned } => self.crawl.replay(row, learned),
                 JournalEntry::Crawl { .. } => {}
@@ -263,8 +263,8 @@ impl<'a> Driver<'a> {
             self.failures.add(address, reason);
         }
         if matches!(reason, Disconnect::Proxy(_)) && !self.proxy_works {
-            // The proxy does not work, so no other peer can be reached either. Nothing was learnt of this peer, which is
-            // asked when the crawl continues.
+            // The proxy does not work, so no other peer can be reached either. Nothing was learnt of this peer, so
+            // a crawl that continues this one asks it.
             self.crawl.stop_dialing();
             self.crawl.requeue(id);
         } else {

@@ -23,6 +23,7 @@ pub const JOURNAL_FILE: &str = "crawl.jsonl";
 /// The shortest time between two syncs of the file to the disk.
 const SYNC_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The version of the file's format.
 const VERSION: u32 = 1;
 
 /// An entry of the journal, which is one line of the file.
@@ -77,7 +78,7 @@ impl JournalError {
     }
 }
 
-/// An open journal. Its file is locked against other processes until it is dropped.
+/// An open journal. Its file is locked against other processes until the journal is dropped.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
@@ -91,7 +92,7 @@ impl Journal {
     /// Opens the journal in the network's folder. A missing folder or file is created. If `restart`, the file is emptied.
     ///
     /// # Errors
-    /// Another process has the file open, it is not a journal of this network, or it cannot be read or written.
+    /// Another process has the file open, or the file is not a journal of this network, or cannot be read or written.
     pub fn open(folder: &Path, network: Network, restart: bool) -> Result<Self, JournalError> {
         let path = folder.join(JOURNAL_FILE);
         let io = |source| JournalError::Io { path: path.clone(), source };
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_is_cut_anywhere_keeps_the_entries_before() {
+    fn a_journal_that_is_cut_anywhere_keeps_the_entries_before_the_cut() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Journal::open(folder.path(), Network::Regtest, false).unwrap();
         let mut journal = open();
@@ -232,7 +233,7 @@ mod tests {
         fs::write(&path, &zeroed).unwrap();
         let mut journal = open();
         assert_eq!(journal.earlier, entries()[..1]);
-        // The crawl continues from there.
+        // The crawl continues from the last whole entry.
         entries()[1..].iter().for_each(|entry| journal.append(entry).unwrap());
         drop(journal);
         assert_eq!(fs::read(&path).unwrap(), whole);

@@ -31,7 +31,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(2);
 pub(super) struct CrawlPlan {
     /// The greatest number of peers to ask.
     pub(super) max_peers: usize,
-    /// Whether the addresses that peers send are asked too.
+    /// Whether the crawl also asks the peers whose addresses other peers send.
     pub(super) follow: bool,
     /// The greatest number of connections at once.
     pub(super) concurrency: usize,
@@ -290,8 +290,8 @@ impl Crawl {
         self.stopped_dialing = true;
     }
 
-    /// Disconnects all peers. Peers that completed the handshake count as asked. The others go back into the queue, for a
-    /// crawl that continues this one.
+    /// Disconnects all peers. Peers that completed the handshake count as asked. The others do not, so a crawl that
+    /// continues this one asks them.
     pub(super) fn interrupt(&mut self) {
         self.stop_dialing();
         for id in self.open.keys().copied().collect::<Vec<_>>() {

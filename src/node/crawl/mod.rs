@@ -1,4 +1,4 @@
-//! Asks peers for the addresses of other peers, and those peers for more.
+//! Asks peers for the addresses of other peers, and then asks these peers too.
 //!
 //! [`crawl`] drives a state machine that has neither a clock nor sockets. The crawl is polite: it has a bounded number of
 //! connections at once, dials each address once and only a few ports of a host, and disconnects a peer as soon as it has
@@ -6,7 +6,7 @@
 //!
 //! # Security
 //! Peers can send any addresses. The crawl bounds how many addresses it takes from one peer and in all. It dials one
-//! address from each sender in turn, and only addresses where a peer can listen.
+//! address from each sender in turn, and only addresses that the network's peers can have.
 
 mod address;
 mod driver;

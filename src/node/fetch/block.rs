@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-/// How long one peer may take to send the block. The largest block (4 MB) needs 67 kB/s.
+/// How long one peer may take to send the block. To send the largest block (4 MB) in this time takes 67 kB/s.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long to wait for the block before another peer is asked as well.
@@ -38,14 +38,14 @@ pub(crate) struct WantedBlock {
 pub(crate) struct FetchedBlock {
     /// The block.
     pub checked: CheckedBlock,
-    /// The address of the peer that sent it.
+    /// The address of the peer that sent the block.
     pub peer: String,
 }
 
 /// Downloads a block from one peer. If that peer is slow or does not have the block, other peers are asked as well.
 ///
 /// # Errors
-/// No peer could be used, or none of them sent the block.
+/// No peer could be used, no peer sent the block, or the thread that checked a block panicked.
 pub(crate) async fn fetch_block(
     options: FetchOptions,
     wanted: WantedBlock,

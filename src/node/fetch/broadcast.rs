@@ -19,8 +19,8 @@ const ENOUGH_PEERS: usize = 2;
 /// transaction from an inbound peer (`NONPREF_PEER_TX_DELAY`, `OVERLOADED_PEER_TX_DELAY`).
 const BROADCAST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait for a second peer after the first one has requested the transaction. The second peer may already have
-/// it from the first.
+/// How long to wait for a second peer after the first peer has requested the transaction. A second peer may never request
+/// it, since the first peer may have relayed it to all others.
 const SECOND_PEER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait for the answer that shows that a peer has read the transaction.
@@ -34,12 +34,12 @@ pub struct Broadcast {
     pub txid: Txid,
     /// The number of peers that the transaction was announced to.
     pub announced: usize,
-    /// The number of peers that requested the transaction. A peer that already has it does not.
+    /// The number of peers that requested the transaction. A peer that already has the transaction does not request it.
     pub asked: usize,
 }
 
 /// Announces a transaction to peers, and sends it to those that request it. The broadcast ends once two peers have
-/// fetched the transaction, once one peer has and no other is expected to, or when the time is over.
+/// fetched the transaction, once one peer has fetched it and no other peer is expected to, or at the timeout.
 ///
 /// # Errors
 /// No peer could be used.
@@ -48,8 +48,8 @@ pub(crate) async fn broadcast(
     transaction: Transaction,
 ) -> Result<Broadcast, FetchError> {
     let end = Instant::now() + options.timeout.unwrap_or(BROADCAST_TIMEOUT);
-    // Bitcoin Core answers requests for transactions only from peers that want transactions announced (`relay`). The answer
-    // to such a request serves as the read receipt.
+    // Bitcoin Core answers requests for transactions only from peers that want transactions announced (`relay`). We
+    // request the transaction back from each peer that fetched it, as a read receipt.
     let peers = FetchPeers::new(&options, RequiredData::RecentBlocks, true);
     let mut task = BroadcastTask {
         peers,
@@ -84,7 +84,7 @@ enum RequestState {
     Announced,
     /// The transaction was sent to the peer at this time.
     Sent(Instant),
-    /// The peer has read the transaction, or had enough time to.
+    /// The peer has read the transaction, had enough time to read it, or disconnected.
     Fetched,
 }
 

@@ -1,4 +1,4 @@
-//! The options of a request, and how it fails.
+//! The options and the errors of a request.
 
 use crate::net::Traffic;
 use crate::node::failures::Failures;

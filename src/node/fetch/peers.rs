@@ -33,7 +33,7 @@ pub(super) struct FetchPeers {
     events: Receiver<ConnectionEvent>,
     /// The peers that the pool has disconnected, and that [`FetchPeers::next`] has not reported yet.
     disconnected: VecDeque<PeerId>,
-    /// Whether [`FetchPeers::next`] has returned [`NoEvent::DialingIsOver`] since the last event or result of a search.
+    /// Whether [`FetchPeers::next`] has returned [`NoEvent::DialingIsOver`] since the last event or background result.
     dialing_is_over: bool,
     traffic: FetchTraffic,
 }
@@ -127,7 +127,7 @@ impl FetchPeers {
         self.peers.get(id).map(|peer| peer.address().to_owned()).unwrap_or_default()
     }
 
-    /// Returns whether a peer is still dialled or connected.
+    /// Returns whether a peer is still being dialled or connected.
     pub(super) fn contains(&self, id: PeerId) -> bool {
         self.peers.get(id).is_some()
     }

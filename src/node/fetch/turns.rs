@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// Decides which peer is asked for a block, and when.
 ///
 /// The peers take turns. If a peer has not sent the block after `patience`, the next peer is asked too, and the first
-/// peer keeps its time to deliver. So a silent peer delays the block only by `patience`. At most about
+/// peer may still send the block until its deadline. So a silent peer delays the block only by `patience`. At most about
 /// `delivery / patience` peers send the block at once, each up to 4 MB.
 #[derive(Debug)]
 pub(super) struct Turns {

@@ -132,7 +132,7 @@ impl TxFetch {
     fn into_answer(mut self) -> Result<TxAnswer, FetchError> {
         let (without, silent): (Vec<TxRequest>, Vec<TxRequest>) =
             self.asked.into_values().partition(|request| request.not_found);
-        // A peer that disconnected and was dialled again was asked twice.
+        // A peer that disconnected and was dialled again was asked twice, so repeated addresses are removed.
         let addresses = |list: Vec<TxRequest>| -> BTreeSet<String> {
             list.into_iter().map(|request| request.address).collect()
         };

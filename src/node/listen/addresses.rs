@@ -10,11 +10,12 @@ use std::path::Path;
 /// The largest share of all addresses that an answer contains, in per cent. Source: Bitcoin Core `MAX_PCT_ADDR_TO_SEND`.
 const MAX_PERCENT: usize = 23;
 
-/// How many seconds all peers get the same answer: a random number in this range. Source: Bitcoin Core
+/// How many seconds all peers get the same answer: a random number in this range (end exclusive). Source: Bitcoin Core
 /// `CConnman::GetAddresses`.
 const LIFETIME: (u64, u64) = (21 * 3600, 27 * 3600);
 
-/// How many seconds an empty answer is kept. This is short, since a new address manager has its first addresses soon.
+/// How many seconds an empty answer is kept. This is short, since a new address manager soon gets its first
+/// addresses.
 const EMPTY_LIFETIME: u64 = 600;
 
 /// Each address is sent with a last-seen time at least this many seconds in the past.
@@ -39,7 +40,7 @@ pub(super) struct AddressCache {
 impl AddressCache {
     /// Returns whether the answer has expired.
     pub(super) fn is_stale(&self, now: u64) -> bool {
-        // If the clock has been set back since the answer was made, it would otherwise be kept far too long.
+        // Without the second condition, an answer would be kept far too long if the clock was set back.
         now >= self.expires || self.expires - now > LIFETIME.1
     }
 

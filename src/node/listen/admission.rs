@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 /// outbound connections.
 pub(super) const MAX_CONNECTIONS: usize = 114;
 
-/// The greatest number of connections from one [`Origin`]: a quarter of all. Several nodes can share an origin, as
-/// behind a Tor exit.
+/// The greatest number of connections from one [`Origin`]: a quarter of all. Several nodes can share an origin, for
+/// example behind a Tor exit.
 pub(super) const MAX_PER_ORIGIN: usize = MAX_CONNECTIONS / 4;
 
 /// The greatest number of connections from one network group: half of all.
@@ -54,9 +54,9 @@ pub(super) enum InboundAdmission {
 ///
 /// # Security
 /// An attacker with many addresses could use up all connections. So once there are [`MAX_CONNECTIONS`], a new
-/// connection replaces the youngest connection of the largest network group. It is refused if its own group would then
-/// be as large as the largest group is now. Bitcoin Core's `SelectNodeToEvict` chooses the same way, but first
-/// protects peers by properties that a light client cannot measure.
+/// connection replaces the youngest connection of the largest network group. The new connection is refused if its
+/// own group would then be at least as large as the largest group is now. Bitcoin Core's `SelectNodeToEvict` chooses the
+/// peer to disconnect in the same way, but first protects peers by properties that a light client cannot measure.
 pub(super) fn decide(candidates: &[EvictionCandidate], newcomer: IpAddr) -> InboundAdmission {
     let group = group_of(newcomer);
     let origin = Origin::of(newcomer);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_two_groups_cannot_keep_others_out() {
+    fn an_attacker_in_two_groups_cannot_keep_others_out() {
         let attacked = |n: u32| ip(u8::try_from(n % 2).unwrap(), u8::try_from(n % 200).unwrap());
         let full = fill((0..2000).map(attacked));
         assert_eq!(full.len(), MAX_CONNECTIONS);

@@ -56,7 +56,7 @@ mod tests {
         bucket.take(1.0, SECOND);
         assert_eq!(bucket.ready_at(), Some(SECOND + SECOND / 2));
         bucket.take(1.0, 10 * SECOND);
-        assert_eq!(bucket.ready_at(), None, "it is full again, and not fuller");
+        assert_eq!(bucket.ready_at(), None, "the bucket is full again, not above its capacity");
         bucket.take(2.5, 10 * SECOND);
         assert_eq!(bucket.ready_at(), Some(10 * SECOND + SECOND / 4));
     }

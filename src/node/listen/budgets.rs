@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_those_who_ask_for_little_are_forgotten_first() {
+    fn memory_is_bounded_and_addresses_with_few_requests_are_forgotten_first() {
         let mut budgets = Budgets::default();
         budgets.charge(origin(0), BURST + 1.0, NOW);
         for number in 1..MAX_REMEMBERED + 100 {

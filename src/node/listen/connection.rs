@@ -84,7 +84,7 @@ struct ServedPeer {
     ahead: Option<ReadAhead>,
 }
 
-/// The connection's task has to end. The reason has been logged.
+/// The connection's task has to end.
 struct Ended;
 
 impl InboundConnection {
@@ -115,7 +115,8 @@ impl InboundConnection {
 }
 
 impl ServedPeer {
-    /// Waits for the next message, tip or expiry, and handles it. No message is lost if another event comes first.
+    /// Waits for the next message, the next tip or the expiry of the answer that was read ahead, and handles it. No message
+    /// is lost if another event comes first.
     async fn step(&mut self) -> Result<(), Ended> {
         let Self {
             connection: InboundConnection { events, tips, .. },

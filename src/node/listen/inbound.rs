@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The number of the first inbound connection. Outbound connections have smaller numbers, so that one list can hold both.
+/// The number of the first inbound connection. Outbound connections have smaller numbers, so that one list can hold both
+/// kinds.
 const FIRST_ID: u64 = 1 << 32;
 
 /// The inbound connections. Clones share one list.
@@ -181,7 +182,7 @@ pub(super) struct AdmittedPeer {
 }
 
 impl AdmittedPeer {
-    /// Records the handle of the connection, whose task has started. Disconnects the peer if it was evicted before.
+    /// Records the handle of the connection, whose task has started. Disconnects the peer if it has been evicted already.
     pub(super) fn record_handle(&self, handle: &Arc<PeerHandle>) {
         self.change(|entry| {
             entry.handle = Some(Arc::clone(handle));

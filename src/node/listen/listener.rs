@@ -28,7 +28,7 @@ const MAX_PAYLOAD: u32 = 256 * 1024;
 /// How many events of a connection may be queued for its task. When the queue is full, the connection stops reading.
 const EVENT_QUEUE: usize = 1;
 
-/// How long to wait after the system could not accept a connection, as when too many files are open.
+/// How long to wait after the system could not accept a connection, for example because too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A socket that peers can connect to.
@@ -44,7 +44,7 @@ impl PeerListener {
     /// Starts to listen. [`PeerListener::run`] accepts the connections, and `peers` lists them.
     ///
     /// # Errors
-    /// The address is in use, or not ours.
+    /// The address is in use, or is not an address of this computer.
     pub(crate) fn bind(options: ListenOptions, peers: InboundPeers) -> Result<Self, ListenError> {
         let address = options.address;
         let bound = StdListener::bind(address).and_then(|socket| {
@@ -137,11 +137,11 @@ impl HeaderListener {
     /// Starts the task of a connection, or closes the connection if it is not admitted.
     fn accept(&self, stream: TcpStream, remote: SocketAddr, tasks: &mut JoinSet<()>) {
         let Some(admitted) = self.peers.admit(remote, unix_now_secs()) else {
-            debug!("no room for a connection from {remote}");
+            debug!("refused a connection from {remote}");
             return;
         };
-        // With this option, small messages do not wait for the acknowledgement of earlier messages. If it cannot be set,
-        // they are only slower.
+        // With this option, small messages do not wait for the acknowledgement of earlier messages. If the option
+        // cannot be set, small messages are only slower.
         stream.set_nodelay(true).ok();
         let (shared, tips) = (Arc::clone(&self.shared), self.tips.clone());
         tasks.spawn(async move {

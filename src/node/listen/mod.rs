@@ -5,9 +5,9 @@
 //!
 //! # Security
 //! Peers are hostile. `admission` bounds their number, in all and for each address and network group. A token bucket for
-//! each address (`budgets`) bounds how fast its peers' messages are read. While two answers (of 162 kB) wait for a peer,
-//! none of its messages is read, and a peer that reads nothing for a minute is disconnected. The store is read for one peer
-//! at a time.
+//! each address (`budgets`) bounds how fast its peers' messages are read. While two answers (of up to 162 kB each) wait for
+//! a peer, none of its messages is read, and a peer that reads nothing for a minute is disconnected. The store is read for
+//! one peer at a time.
 
 mod addresses;
 mod admission;

@@ -19,7 +19,8 @@ const REMEMBERED: usize = 16;
 /// A new tip of the stored chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NewTip {
-    /// The tip's number, counted from 1. A peer's task takes only the latest tip, and sees by the number which it missed.
+    /// The tip's number, counted from 1. A peer's task takes only the latest tip, and sees from the number how many tips it
+    /// has missed.
     pub(super) number: u64,
     /// The tip.
     pub(super) point: ChainPoint,
@@ -53,7 +54,7 @@ impl NewTip {
     }
 }
 
-/// The end of the chain as it was with the last tip, from which the next tip's fork is found.
+/// The end of the chain as it was with the last recorded tip. The fork of the next tip is found from it.
 #[derive(Debug, Default)]
 pub(super) struct TipHistory {
     number: u64,
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reorganisation_deeper_than_what_is_compared_shares_nothing() {
+    fn after_a_reorganisation_below_the_compared_headers_only_genesis_counts_as_shared() {
         let mut history = TipHistory::default();
         let chain = grow(&[params(Network::Regtest).genesis], 400, 1);
         advance(&mut history, &chain).unwrap();

@@ -49,7 +49,7 @@ impl ListenOptions {
 /// Why peers cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
-    /// The address is in use, or not ours.
+    /// The address is in use, or is not an address of this computer.
     #[error(
         "cannot listen for peers on {address}: {source}: is another node running? Choose another --listen"
     )]

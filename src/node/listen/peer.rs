@@ -81,7 +81,8 @@ pub(super) struct InboundPeer {
 }
 
 impl InboundPeer {
-    /// Creates the state of a peer whose handshake is complete. `tip` is the last tip that was announced to others.
+    /// Creates the state of a peer whose handshake is complete. `tip` is the last tip that was announced to other
+    /// peers.
     pub(super) fn new(tip: Option<&NewTip>) -> Self {
         Self {
             prefers_headers: false,
@@ -144,7 +145,7 @@ impl InboundPeer {
         }
     }
 
-    /// Answers only once: addresses cost traffic, and a peer that asks often could learn when each address changes.
+    /// Answers only the first `getaddr` of a connection, to save traffic, as Bitcoin Core does.
     fn on_getaddr(&mut self) -> Option<PeerOutput> {
         let first = !self.has_asked_for_addresses;
         self.has_asked_for_addresses = true;
@@ -162,7 +163,8 @@ impl InboundPeer {
         None
     }
 
-    /// Announces a new tip: by `headers` if the peer wants that and has the header before them, or else by `inv`.
+    /// Announces a new tip: by `headers` if the peer prefers `headers` and has the parent of the first header, or else by
+    /// `inv`.
     ///
     /// Source: Bitcoin Core `SendMessages`, "Try sending block announcements via headers".
     fn on_new_tip(&mut self, tip: &NewTip) -> Option<PeerOutput> {

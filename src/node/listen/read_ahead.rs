@@ -1,7 +1,7 @@
 //! Reads the answer to the next request of a peer that downloads the chain, before the peer sends it.
 //!
-//! A client without hints requests headers only once it has the headers before them. The half millisecond that it takes to
-//! read an answer would be a third of the client's download time (measured).
+//! A client without hints requests headers only once it has the headers before them. To read an answer takes half a
+//! millisecond, which would be a third of the client's download time (measured).
 
 use super::answer::PeerAnswer;
 use crate::primitives::BlockHash;
@@ -24,7 +24,7 @@ pub(super) type PendingAnswer = JoinHandle<Result<Option<PeerAnswer>, StoreError
 /// An answer whose request has not come yet.
 #[derive(Debug)]
 pub(super) struct ReadAhead {
-    /// The header before the first one of the answer.
+    /// The hash of the header before the answer's first header.
     after: BlockHash,
     reading: PendingAnswer,
     expires: Instant,
@@ -32,7 +32,7 @@ pub(super) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Keeps the answer to a request for the headers after `after`, which is being read.
+    /// Keeps an answer that is being read. It answers a request for the headers after `after`.
     pub(super) fn new(
         after: BlockHash,
         reading: PendingAnswer,

@@ -41,8 +41,8 @@ pub(super) async fn follow(
                 debug!("cannot announce a new tip: {error}");
             }
         }
-        // The store may be ahead of the tip that the sync has published, which would then look new again. So the tip is
-        // read again only after the sync has published another state.
+        // The store may be ahead of the tip that the sync has published, and the published tip would then look new again.
+        // So the tip is read again only after the sync has published another state.
         if live.changed().await.is_err() {
             return;
         }
@@ -51,7 +51,7 @@ pub(super) async fn follow(
 
 fn read_tip(store: &SledStore, history: &mut TipHistory) -> Result<Option<NewTip>, StoreError> {
     let from = TipHistory::read_from(store.tip().height);
-    // The chain may have grown since the tip was read, so twice as many headers are read.
+    // The chain may have grown since the tip was read, so up to twice as many headers are read.
     let end = store.run(from, 2 * COMPARED)?;
     Ok(history.advance(&end))
 }

@@ -25,8 +25,8 @@ impl Announcers {
         self.list.push((peer, AnnouncementState::Candidate));
     }
 
-    /// Removes a peer. Returns whether the caller has to look for another peer to ask: the removed peer still had time to
-    /// answer, or no remaining peer can still send the transaction.
+    /// Removes a peer. Returns whether the caller has to ask another peer or give the transaction up: the removed peer
+    /// still had time to answer, or every remaining peer was asked and did not send the transaction.
     pub(super) fn remove(&mut self, peer: PeerId) -> bool {
         let Some(at) = self.list.iter().position(|(other, _)| *other == peer) else { return false };
         let (_, state) = self.list.swap_remove(at);

@@ -9,7 +9,7 @@ use crate::wire::{GetHeaders, Inventory, InventoryKind, MAX_LOCATOR, PROTOCOL_VE
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
-/// How long a peer may take to send a block. The largest block (4 MB) needs 133 kB/s.
+/// How long a peer may take to send a block. To send the largest block (4 MB) in this time takes 133 kB/s.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many blocks may be queued for download. When there are more, the oldest are skipped.
@@ -117,7 +117,8 @@ impl BlockRequestTracker {
         tracker
     }
 
-    /// Records that a peer announced a block. Returns the request for the block's header, if it is unknown.
+    /// Records that a peer announced a block. Returns a request for the block's header, unless the header is
+    /// known or the peer has already been asked for it.
     pub(super) fn on_inv(&mut self, peer: PeerId, hash: BlockHash) -> Option<GetHeaders> {
         if self.is_known(&hash) {
             self.add_announcer(peer, &hash);
@@ -153,7 +154,8 @@ impl BlockRequestTracker {
             self.push(peer, RecentHeader { hash: last.hash(), height: None, bits: last.bits });
             return Ok(None);
         }
-        // The peer knows none of our headers. If the locator is empty, the answer is only the header of the stop hash.
+        // The peer knows none of our headers, so it answered with the first headers of its chain. To a request with an
+        // empty locator, a peer answers with the header of the stop hash alone.
         Ok(requested.map(|hash| {
             self.header_requests.insert(peer, hash);
             headers_up_to(hash, Vec::new())

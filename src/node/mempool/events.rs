@@ -41,7 +41,8 @@ pub(crate) enum MempoolEvent {
         transactions: usize,
         /// How many of its transactions were pending.
         confirmed: usize,
-        /// How many pending transactions can never be confirmed now: the block spends what they, or their ancestors, spend.
+        /// How many pending transactions conflict with the block: it spends an outpoint that they, or their ancestors,
+        /// spend.
         replaced: usize,
         /// How many transactions are still pending.
         pending: usize,
@@ -57,7 +58,7 @@ pub(crate) struct MempoolFigures {
     pub forgotten: u64,
     /// Transactions that are pending now: no block that was seen contains them.
     pub pending: usize,
-    /// Pending transactions that a later one or a block replaced, and their descendants.
+    /// Pending transactions that a later transaction or a block replaced, and their descendants.
     pub replaced: u64,
     /// Pending transactions that arrived again with other witnesses.
     pub other_witnesses: u64,

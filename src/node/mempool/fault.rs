@@ -3,7 +3,8 @@
 use crate::primitives::Txid;
 use crate::wire::{InvalidTx, TxView};
 
-/// The greatest weight of a transaction that nodes relay. A peer that gets a heavier one does not pass it on.
+/// The greatest weight of a transaction that nodes relay. A peer that gets a heavier transaction does not pass
+/// it on.
 ///
 /// Source: Bitcoin Core `MAX_STANDARD_TX_WEIGHT`.
 pub(crate) const MAX_STANDARD_TX_WEIGHT: usize = 400_000;

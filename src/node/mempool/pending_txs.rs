@@ -19,9 +19,9 @@ struct PendingTx {
 /// How many pending transactions were removed for a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RemovedForBlock {
-    /// How many the block contains.
+    /// How many of them the block contains.
     pub(super) confirmed: usize,
-    /// How many conflict with the block, which spends an outpoint that they, or their ancestors, spend.
+    /// How many of them conflict with the block, which spends an outpoint that they, or their ancestors, spend.
     pub(super) replaced: usize,
 }
 

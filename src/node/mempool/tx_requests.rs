@@ -18,9 +18,9 @@ use std::time::Duration;
 /// How a transaction that arrived compares with the transactions that arrived before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// Its txid was not known.
+    /// The txid was not known.
     New,
-    /// Its txid was known, but with other witnesses. Either sender may have made its witnesses up.
+    /// The txid was known, but with other witnesses. Either sender may have made its witnesses up.
     OtherWitness,
     /// The same transaction with the same witnesses was known.
     Duplicate,
@@ -55,7 +55,7 @@ struct PeerRequests {
     in_flight: HashMap<Hash256, Duration>,
     /// The same requests in the order of their deadlines. Some of them may have been answered.
     deadlines: VecDeque<(Duration, Hash256)>,
-    /// The ids to ask the peer for. Some of them may not be wanted from it any more.
+    /// The ids to ask the peer for. Some of them may not be wanted from this peer any more.
     queue: VecDeque<Hash256>,
     /// The ids whose deadline has passed. A late answer to one of them is no fault.
     timed_out: RollingSet,
@@ -287,7 +287,7 @@ impl TxRequestTracker {
         messages
     }
 
-    /// Returns the time by which [`expire`](Self::expire) has to be called again.
+    /// Returns the time by which [`expire`](Self::expire) has to be called again; `None` if no request has a deadline.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         let first = self.peers.values().filter_map(|requests| requests.deadlines.front());
         first.map(|(deadline, _)| *deadline).min()

@@ -28,13 +28,14 @@ pub(super) enum SaveOutcome {
 pub(super) struct AddrManFile {
     params: &'static Params,
     usage: AddrManUse,
-    /// The content of the file when this process last read or wrote it. Only [`AddrManUse::Shared`] needs it, since other
-    /// processes may then replace the file.
+    /// The content of the file when this process last read or wrote it; `None` if there was none. Only
+    /// [`AddrManUse::Shared`] needs this, since other processes may replace a shared file.
     base: Option<AddrMan>,
 }
 
 impl AddrManFile {
-    /// Opens the file. Returns it with the address manager in it, or with an empty one. Blocks on the file system.
+    /// Opens the file. Also returns the address manager in the file, or an empty one if there is none. Blocks on the file
+    /// system.
     pub(super) fn open(params: &'static Params, usage: AddrManUse) -> (Self, AddrMan) {
         let (base, addrman) = match &usage {
             AddrManUse::None => (None, open_addrman(params, None)),
@@ -87,8 +88,8 @@ fn replace(params: &Params, folder: &Path, addrman: AddrMan) -> SaveOutcome {
     }
 }
 
-/// Writes the file unless another process has replaced it. Holds the folder's lock only while this runs, which is
-/// shorter than other processes wait for the lock.
+/// Writes the file unless another process has replaced it. Holds the folder's lock only during this call. Other processes
+/// wait for the lock longer than the call takes.
 fn replace_if_same(
     params: &Params,
     folder: &Path,
@@ -101,7 +102,7 @@ fn replace_if_same(
     match read(params, folder) {
         Some(Some(other)) if base.as_ref() != Some(&other) => SaveOutcome::Replaced(other),
         Some(_) => match replace(params, folder, addrman) {
-            // Latencies are rounded in the file, so it is read back: the next comparison must be with its true content.
+            // Latencies are rounded in the file, so the file is read back: the next comparison must use its true content.
             SaveOutcome::Saved(addrman) => {
                 SaveOutcome::Saved(read(params, folder).flatten().unwrap_or(addrman))
             }

@@ -1,7 +1,7 @@
 //! Carries out the pool's decisions for one task, and reports connection events back to the pool.
 //!
 //! A sync, a watch of transactions and a single request choose their peers by the same rules (netgroups, backoff,
-//! replacement, discouragement, the address manager). A [`Policy`] says what each of them needs of its peers.
+//! replacement, discouragement, the address manager). A [`Policy`] says what a task needs of its peers.
 
 mod addrman_file;
 mod log;
@@ -152,7 +152,7 @@ impl<N: Default> Peers<N> {
                 return Some(PeerCommand::Forget(id));
             }
             Action::AskTip { id } => return Some(PeerCommand::CheckTip(id)),
-            // A request that cannot be queued is not answered. Other peers are asked for addresses too.
+            // A request that cannot be queued is dropped, since other peers are asked for addresses too.
             Action::AskAddresses { id } => self.send(id, Message::GetAddr),
             Action::Ping { id } => drop(self.connections.get(&id).map(|peer| peer.handle.ping())),
             Action::Search(what) => self.search(what),
@@ -212,7 +212,7 @@ impl<N: Default> Peers<N> {
             BackgroundResult::Saved(SaveOutcome::Saved(addrman)) => self.file.holds(addrman),
             BackgroundResult::Saved(SaveOutcome::Postponed) => self.pool.not_saved(),
             BackgroundResult::Saved(SaveOutcome::Replaced(addrman)) => {
-                debug!("another process has written the address manager: continuing with that");
+                debug!("another process has written the address manager: continuing with its file");
                 self.pool.replace_addrman(addrman.clone());
                 self.file.holds(addrman);
             }
@@ -326,7 +326,7 @@ impl<N: Default> Peers<N> {
         }
     }
 
-    /// Handles the end of a connection, whose address may be dialled again. Returns whether the peer was still known.
+    /// Handles the end of a connection. Returns whether the peer was still known.
     fn on_disconnected(&mut self, id: PeerId, reason: &Disconnect) -> bool {
         if let Disconnect::Proxy(error) = reason {
             self.warn_of_proxy(error);

@@ -16,7 +16,7 @@ const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
 pub(in crate::node) struct Policy {
     /// Which peers to connect to, and how to reach them.
     pub(in crate::node) peers: PeerOptions,
-    /// How the address manager's file is used. If the user named all peers (`--connect`), it is not used at all.
+    /// How the address manager's file is used. If the user named all peers (`--connect`), the file is not used at all.
     pub(in crate::node) addrman: AddrManUse,
     /// What the peers have to offer.
     pub(in crate::node) needed: RequiredData,
@@ -43,7 +43,7 @@ pub(in crate::node) enum AddrManUse {
 }
 
 impl Policy {
-    /// Describes the data that a peer has to send, for a message.
+    /// Names the data that a peer has to send, for the text of a failure.
     pub(super) fn wants(&self) -> &'static str {
         match self.needed {
             RequiredData::Headers => "new headers",
@@ -64,8 +64,8 @@ impl Policy {
             no_gossip: !self.gossip,
             dns: self.peers.asks_dns(),
             proxy_seeds,
-            // Source: bitcoinknots `doc/blake2b-fork.md`. Nodes of that fork set its service bit on every network, but the
-            // chains differ only on these two.
+            // Source: bitcoinknots `doc/blake2b-fork.md`. Nodes of the fork set its service bit on every network, but the
+            // chains differ only on these two networks.
             avoids_blake2b_fork: matches!(params.network, Network::Mainnet | Network::Testnet4),
             stale_after: (params.network != Network::Regtest).then_some(STALE_AFTER),
         }

@@ -8,7 +8,7 @@ use rand::seq::IteratorRandom;
 use std::collections::BTreeMap;
 use tokio::sync::oneshot::Sender;
 
-/// Sends the answer to a request. The task calls it once its published state shows the result.
+/// Sends the answer to a request. The task calls this function once the state that it publishes shows the result.
 pub(in crate::node) type SendAnswer = Box<dyn FnOnce() + Send>;
 
 fn send_later<T: Send + 'static>(answer: Sender<T>, value: T) -> SendAnswer {
@@ -74,7 +74,7 @@ impl<N: Default> Peers<N> {
     ) -> Vec<ListedAddress> {
         let known = self.pool.addrman().iter().map(ListedAddress::from);
         let wanted = known.filter(|known| network.is_none_or(|network| known.network == network));
-        // `sample` reserves memory for as many as are requested.
+        // `sample` reserves memory for as many addresses as are requested, so `count` is bounded first.
         wanted.sample(&mut rand::rng(), count.min(self.pool.addrman().len()))
     }
 

@@ -61,7 +61,7 @@ mod tests {
     const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8333);
 
     #[test]
-    fn only_another_own_address_or_a_returning_network_is_a_change() {
+    fn only_another_local_address_or_a_returning_network_is_a_change() {
         let at = |seconds| Duration::from_secs(seconds);
         let mut route = Route::default();
         assert!(!route.has_changed(at(0), || None));

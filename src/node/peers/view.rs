@@ -1,4 +1,4 @@
-//! The questions and reports of a task about its peers.
+//! The methods with which a task reads and updates the state of its peers.
 
 use super::{PeerConnection, Peers};
 use crate::net::Traffic;
@@ -56,7 +56,8 @@ impl<N: Default> Peers<N> {
         self.pool.record_tip(id, tip, now);
     }
 
-    /// Returns whether all connected peers are in one network group and may have one owner, though several are wanted.
+    /// Returns whether several peers are wanted, and all connected peers are in one network group, so that one owner may
+    /// run them all.
     pub(in crate::node) fn are_one_group(&self) -> bool {
         self.pool.is_one_group()
     }
@@ -96,8 +97,8 @@ impl<N: Default> Peers<N> {
         self.pool.peers().collect()
     }
 
-    /// Returns whether one more peer is likely to be connected soon. Dials and connections younger than `recent` count as
-    /// new: see `Pool::expects_peers`.
+    /// Returns whether one more peer will probably be connected soon. A dial that has taken longer than `recent` does not
+    /// count: see `Pool::expects_peers`.
     pub(in crate::node) fn expects_peers(&self, recent: Duration) -> bool {
         self.pool.expects_peers(self.started.elapsed(), recent)
     }

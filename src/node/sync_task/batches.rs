@@ -6,7 +6,7 @@ use crate::sync::BatchId;
 use std::collections::HashMap;
 use std::mem;
 
-/// The stored form of a batch.
+/// The headers of a batch, in the form that they have now.
 #[derive(Debug)]
 enum BatchContent {
     /// The headers as they were received.

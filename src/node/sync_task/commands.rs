@@ -29,7 +29,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
             }
             SyncCommand::Disconnect { peer, reason } => self.disconnect(peer, &reason),
             SyncCommand::Report(event) => self.on_sync_event(event)?,
-            // `carry_out` handles it.
+            // `carry_out` handles this command.
             SyncCommand::Done(_) => {}
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! Starts the thread that connects batches to the chain and stores them, and the checks that each batch passes before.
+//! Starts the connect thread, which connects batches to the chain and stores them. Also starts the checks of proof of work
+//! and links, which each batch passes first.
 
 use super::connector::Connector;
 use super::tasks::{ConnectJob, ConnectTask, Verdict};
@@ -18,7 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(super) struct LinkCheck<S> {
     pub(super) params: &'static Params,
     pub(super) store: Arc<S>,
-    /// The hint to check the batch against, if its parent is in the stored chain below the hint.
+    /// The hint to check the batch against, if the batch's parent is in the stored chain below the hint.
     pub(super) hint: Option<ChainPoint>,
 }
 

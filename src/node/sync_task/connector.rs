@@ -256,7 +256,7 @@ impl<S: HeaderStore> Connector<S> {
             ConnectOutcome::SideBranchTooLong { height }
         } else if info.full {
             self.presyncs.keep(info.peer, presync);
-            ConnectOutcome::Presynced { height, work }
+            ConnectOutcome::PresyncAdvanced { height, work }
         } else if worth {
             // The branch was too long for its headers to be kept, so it is only reported.
             ConnectOutcome::SideBranch { height, hash, work }
@@ -268,7 +268,7 @@ impl<S: HeaderStore> Connector<S> {
     }
 
     /// Reports that a branch has shown more work than the chain, but was too long for its headers to be kept. The sync then
-    /// downloads it a second time: as a candidate beside the chain, or on top of the chain if the branch extends it.
+    /// downloads the branch a second time: on top of the chain if the branch starts at the tip, or else as a candidate.
     fn prove(&mut self, info: &BatchInfo, presync: Presync) -> Result<(), ChainError> {
         self.presyncs.clear();
         self.store()?;
@@ -278,7 +278,7 @@ impl<S: HeaderStore> Connector<S> {
             self.writer.begin_candidate(proven.fork.height)?;
             self.candidate_end = proven.points.last().map_or(0, |point| point.height);
         }
-        // The batches that are queued already belong to the old state of the download, and are returned.
+        // Batches that are already queued belong to the old state of the download, and are returned.
         self.stale_epoch = Some(info.epoch);
         self.report(Verdict::Proven { proven, prover: info.peer });
         Ok(())
@@ -295,7 +295,7 @@ impl<S: HeaderStore> Connector<S> {
             return Ok(());
         };
         if height >= self.candidate_end.min(self.limits.stop_height) {
-            // The candidate is complete and still has less work than the chain, which must have grown since.
+            // The candidate has reached its end or the stop height, and still has no more work than the chain.
             return self.discard_candidate(info);
         }
         self.outcomes.push((info.id, outcome));
@@ -310,7 +310,8 @@ impl<S: HeaderStore> Connector<S> {
         Ok(())
     }
 
-    /// Returns where the download continues: at the end of the candidate, if there is one, or else of the stored chain.
+    /// Returns where the download continues: at the end of the candidate, if there is one, or else at the end of the
+    /// stored chain.
     fn end(&self) -> ChainPoint {
         let chain = || self.writer.store().tip().point();
         let candidate = self.writer.candidate();

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 const REPORTED_WAIT: Duration = Duration::from_secs(1);
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
-    /// Ends a bulk load and records when the chain was last brought up to date.
+    /// Ends a bulk load and records that the chain is up to date now.
     pub(super) fn mark_synced(&self) -> Result<(), SyncError> {
         let store = self.stored.store.as_ref();
         let ended = block_in_place(|| finish_bulk_load(store, Some(&self.options.clock)));
@@ -54,7 +54,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         failures
     }
 
-    /// Waits for the threads, and returns the outcome.
+    /// Waits until the connect thread has finished its queue, saves the address manager, and ends a bulk load. Returns the
+    /// outcome.
     pub(super) async fn end(
         mut self,
         ended: Result<Stopped, SyncError>,

@@ -22,8 +22,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
 
     pub(super) fn on_events(&mut self, event: ConnectionEvent) -> Result<(), SyncError> {
         self.on_event(event)?;
-        // Queued events are handled together, so that the state machine is polled once. Their number is bounded, so that
-        // peers that never stop sending cannot keep it from being polled.
+        // Queued events are handled together, so that the state machine is polled once. Their number is bounded, since
+        // otherwise peers that never stop sending could prevent the poll.
         for _ in 1..EVENT_QUEUE {
             let Ok(event) = self.events.try_recv() else { break };
             self.on_event(event)?;

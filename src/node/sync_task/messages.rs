@@ -38,7 +38,7 @@ fn warning(event: &SyncEvent, address: impl Fn(PeerId) -> String) -> Option<Stri
             "the peers' chain has less than the minimum chain work: not synced at height {height}, waiting for more"
         ),
         SyncEvent::TooNew(header) => {
-            format!("{header}: it is taken when it becomes valid; if the clock is wrong, set it")
+            format!("{header}: it is accepted once it is valid; if our clock is wrong, correct it")
         }
         SyncEvent::SideBranchTooLong { height } => format!(
             "a branch beside the chain is too long for its work: not followed above height {height}"

@@ -1,7 +1,7 @@
 //! Drives a sync: hands messages, batches and the time to [`HeaderSync`], and carries out its commands.
 //!
-//! Messages come from the connections, and verdicts from the threads that check and connect batches. After each of them the
-//! state machine is polled for the next commands. The state machine makes all decisions.
+//! Events come from the connections, and verdicts from the threads that check and connect batches. After each event or
+//! verdict, the state machine is polled for the next commands. The state machine makes all decisions.
 
 mod batches;
 mod commands;

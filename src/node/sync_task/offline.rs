@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How long the sync has no peer before the first warning.
 const FIRST_WARNING: Duration = Duration::from_secs(30);
 
-/// The pause after the first warning. Each further pause is twice as long, up to the longest one.
+/// The pause after the first warning. Each further pause is twice as long as the pause before it, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(10 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -15,7 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 pub(super) struct Offline {
     /// Since when no peer has been connected.
     since: Option<Duration>,
-    /// The time of the next warning and the pause after it, once there was a first warning.
+    /// The time of the next warning and the pause after it; `None` before the first warning.
     next: Option<(Duration, Duration)>,
     /// Whether a warning was published since a peer was last connected.
     warning_published: bool,
@@ -65,7 +65,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn being_offline_is_warned_of_after_half_a_minute_and_then_ever_more_rarely() {
+    fn a_sync_without_peers_warns_after_half_a_minute_and_then_ever_more_rarely() {
         let mut offline = Offline::default();
         let mut warnings = Vec::new();
         let start = 100;

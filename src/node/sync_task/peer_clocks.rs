@@ -48,7 +48,8 @@ impl PeerClocks {
         sorted.get(sorted.len() / 2).copied()
     }
 
-    /// Describes how far our clock is from the median (`3 h behind`, `2 d ahead of`), if that is too far.
+    /// Describes how far our clock is from the median (`3 h behind`, `2 d ahead of`); `None` if they
+    /// differ by at most [`WARN_THRESHOLD`].
     fn difference(&self) -> Option<String> {
         let median = self.median().filter(|median| median.unsigned_abs() > WARN_THRESHOLD)?;
         let direction = if median > 0 { "behind" } else { "ahead of" };

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
 
-/// How many new headers are published one by one if they come at once. More are published as one event.
+/// How many new headers are published one by one if they come at once. If more come, one event stands for all of them.
 const MAX_SINGLE_TIPS: u32 = 100;
 
 /// After this time without any answer, the peer that has owed an answer for longest is shown.
@@ -77,7 +77,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         Ok(())
     }
 
-    /// Warns if one owner may run all peers that have confirmed the chain, which then may be incomplete.
+    /// Warns if one owner may run all connected peers. The peers could then hide a part of the chain.
     pub(super) fn warn_of_one_group(&self) {
         let is_regtest = self.options.peers.params.network == Network::Regtest;
         if !is_regtest && self.options.wants_whole_chain() && self.peers.are_one_group() {

@@ -1,4 +1,4 @@
-//! Remembers which tips were published, and which of them the pool knows.
+//! Remembers which tips were published, which tip the pool knows, and the peers' status.
 
 use crate::chain::{ChainTip, MAX_SIDE_BRANCHES};
 use crate::net::pool::PeerStatus;
@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The tips that a sync has published, and the tips of peers that it has compared.
+/// The tips and the peers' status that a sync has published, and the data with which it compares the peers' tips.
 #[derive(Debug, Default)]
 pub(super) struct PublishedTips {
     /// The height up to which headers were published, once the sync follows the chain.
@@ -16,7 +16,7 @@ pub(super) struct PublishedTips {
     pub(super) side_tips: VecDeque<ChainTip>,
     /// When peers' tips were last compared with ours.
     pub(super) compared: Option<Instant>,
-    /// The tip that the pool was given.
+    /// The last tip that the pool was given.
     pub(super) pool_tip: Option<BlockHash>,
     /// The status of the peers, and when it was taken.
     pub(super) status: (Option<Instant>, Arc<Vec<PeerStatus>>),

@@ -22,7 +22,7 @@ impl RunningTime {
         Self { started: Instant::now(), last, stopped }
     }
 
-    /// Returns the time since the start.
+    /// Returns the time since the start, without the time for which the process was stopped.
     pub(super) fn read(&mut self) -> Duration {
         self.at(self.started.elapsed())
     }

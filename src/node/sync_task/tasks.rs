@@ -43,9 +43,9 @@ pub(super) enum Verdict {
         /// header at that height, and the hash of the batch's header.
         hint_mismatch: Option<(ChainPoint, BlockHash)>,
     },
-    /// These batches were handled, and those of their headers that were kept are stored. The download continues at `end`.
+    /// These batches were handled. All headers that were kept are stored. The download continues at `end`.
     Connected { outcomes: Vec<(BatchId, ConnectOutcome)>, tip: ChainTip, end: ChainPoint },
-    /// A header of the batch was refused. At most the headers before it are stored.
+    /// A header of the batch was refused. Of this batch, at most the headers before the refused header are stored.
     Refused {
         id: BatchId,
         outcome: ConnectOutcome,

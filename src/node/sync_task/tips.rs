@@ -1,4 +1,4 @@
-//! Tells the pool our tip, and the tip that each peer has shown to have.
+//! Tells the pool our tip, and for each peer the last header that the peer was found to have.
 
 use super::{SyncError, SyncTask};
 use crate::net::pool::{BestHeader, PeerStatus};
@@ -40,7 +40,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         Ok(())
     }
 
-    /// Tells the pool our tip, and the tip that each peer has shown to have.
+    /// Tells the pool our tip and, once the sync follows the chain, for each peer the last header that the peer was
+    /// found to have.
     fn compare_tips(&mut self) {
         if self.tips.compared.is_some_and(|last| last.elapsed() < COMPARE_INTERVAL) {
             return;
@@ -90,7 +91,7 @@ fn best_header(height: u32, work: &Work) -> BestHeader {
     BestHeader { height, chainwork: work.to_be_bytes() }
 }
 
-/// Returns the height and work of a header of the stored chain; `None` if it cannot be read.
+/// Returns the height and work of a header; `None` if it is not on the stored chain or cannot be read.
 fn stored_best_header<S: HeaderStore>(store: &S, hash: &BlockHash) -> Option<BestHeader> {
     let height = store.height_of(hash).ok().flatten()?;
     Some(best_header(height, &store.chainwork(height).ok()?))

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What sled 0.34 writes into `conf`, before a checksum, with the settings used here.
+/// The text that sled 0.34 writes into `conf` with this program's settings. A checksum follows it in the file.
 const SETTINGS: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\n";
 /// The prefix that hides an unusable snapshot from sled.
 const UNUSABLE_PREFIX: &str = "unusable-";
@@ -46,9 +46,9 @@ pub(in crate::store) fn set_snapshots_aside(folder: &Path) -> io::Result<bool> {
     Ok(!snapshots.is_empty())
 }
 
-/// Makes the blob files durable that are not in `synced`, and then sets `synced` to all blob files.
+/// Makes all blob files durable that are not in `synced` yet, and then sets `synced` to all blob files.
 ///
-/// sled writes each of them once, and never syncs it. A file that sled has removed meanwhile is no longer needed.
+/// sled writes each blob file once, and never syncs it. A file that sled has removed meanwhile is no longer needed.
 pub(in crate::store) fn sync_blobs(
     folder: &Path,
     synced: &mut BTreeSet<PathBuf>,
@@ -72,7 +72,7 @@ pub(in crate::store) fn sync_blobs(
     Ok(())
 }
 
-/// Rewrites sled's settings if they are damaged or missing: they are always the same.
+/// Rewrites sled's settings if they are damaged or missing. Their content is known, since it is always the same.
 pub(in crate::store) fn repair_settings(folder: &Path) -> io::Result<()> {
     let path = folder.join("conf");
     let mut right = SETTINGS.to_vec();
@@ -88,7 +88,8 @@ pub(in crate::store) fn repair_settings(folder: &Path) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-/// Returns whether settings that differ from ours are intact: then another version of sled wrote them, which sled reports.
+/// Returns whether settings that differ from ours are intact. Then another version of sled wrote them, and sled itself
+/// reports this.
 fn is_of_another_version(bytes: &[u8]) -> bool {
     let parts = bytes.split_last_chunk::<4>();
     parts.is_some_and(|(text, crc)| crc32fast::hash(text) == u32::from_le_bytes(*crc))

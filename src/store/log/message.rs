@@ -15,7 +15,7 @@ pub(super) struct SegmentHead {
 }
 
 impl SegmentHead {
-    /// Returns `None` if the checksum does not match: the segment is free or damaged.
+    /// Decodes a segment's header. Returns `None` if it is not valid: the segment is free, or its header is damaged.
     pub(super) fn decode(bytes: &[u8; SEGMENT_HEAD]) -> Option<Self> {
         let mut rest = &bytes[..];
         let crc = rest.u32()? ^ u32::MAX;
@@ -41,7 +41,8 @@ pub(super) enum MessageKind {
     Canceled,
     /// Ends the segment.
     Cap,
-    /// Begins a batch, and names the position of the batch's last byte: if the log ends before it, the batch is void.
+    /// Begins a batch, and names the position of the batch's last byte. If the log ends before that byte, the batch is
+    /// void.
     Manifest,
     /// Frees a node.
     Free,
@@ -96,9 +97,10 @@ pub(super) struct LogMessage<'a> {
     /// The id of the node that the message is about.
     pub(super) pid: u64,
     pub(super) body: &'a [u8],
-    /// Whether `body` is only the number of the file that holds the real body, which is larger than a quarter of a segment.
+    /// Whether the real body is in a file of its own, since it is larger than a quarter of a segment. Then `body` is
+    /// only the number of that file.
     pub(super) in_file: bool,
-    /// Bytes up to the next message.
+    /// The length of the whole message in bytes.
     pub(super) len: usize,
 }
 
@@ -125,7 +127,8 @@ pub(super) fn read_message(segment: &[u8], at: usize, number: u64) -> Option<Log
     (hasher.finalize() == crc).then_some(message)
 }
 
-/// Returns the length that a message's head names. The bytes may end before the message does, and may be damaged.
+/// Returns the length in bytes of the message at the start of `bytes`, according to its head. The message may be
+/// damaged, and may continue beyond the end of `bytes`.
 pub(super) fn message_len(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
     let (_crc, _kind) = (rest.u32()?, rest.u8()?);
@@ -158,7 +161,8 @@ pub(super) fn read_unchecked(
     ))
 }
 
-/// Reads sled's numbers and byte strings from the front of bytes; each method returns `None` if they end too early.
+/// Reads sled's numbers and byte strings from the front of a slice. Each method returns `None` if the slice is too
+/// short.
 pub(super) trait Read<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]>;
 

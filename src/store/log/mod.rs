@@ -1,14 +1,14 @@
 //! Reads sled's files without sled.
 //!
-//! sled has no read-only mode: it needs its file open for writing, zeroes segments and writes a snapshot when it opens,
-//! and cuts its log at the first message that it cannot read. So commands that only read, and the repair of damaged
-//! files, use this module, and sled opens only logs that this module found intact. The format is that of sled 0.34; the
-//! `conf` file names this version.
+//! sled has no read-only mode: it needs its file open for writing, zeroes segments and writes a snapshot when it
+//! opens, and cuts its log at the first message that it cannot read. So commands that only read use this module, and
+//! so does the repair of damaged files. sled opens only logs that this module found intact. The format is that of sled
+//! 0.34; the `conf` file names this version.
 //!
 //! The log (`db`) is made of segments of 512 KiB. Each segment has a header that says where in the log it belongs, and
 //! contains messages with checksums. A message replaces a node of the tree, adds a change to one, or frees one; later
 //! messages override earlier ones. The snapshot (`snap.*`) says where each node was at one point of the log, so that
-//! only what follows that point has to be read.
+//! only the log after that point has to be read.
 
 mod files;
 mod message;
@@ -18,9 +18,6 @@ mod replay;
 mod scan;
 mod segment;
 mod snapshot;
-
-#[cfg(test)]
-mod tests;
 
 pub(super) use files::{
     remove_unfinished_snapshots, repair_settings, set_snapshots_aside, sync_blobs,

@@ -2,7 +2,7 @@
 
 use super::message::Read;
 
-/// A node: the entries with keys from `lo` to `hi`, or the children that hold them.
+/// A node: the entries with keys from `lo` to `hi` (exclusive), or the children that hold these entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TreeNode {
     /// The node to the right.
@@ -12,7 +12,7 @@ pub(super) struct TreeNode {
     /// Every key of the node begins with this many bytes of `lo`, and is stored without them.
     prefix_len: usize,
     pub(super) lo: Vec<u8>,
-    /// The first key to the right; empty in the last node.
+    /// The first key that belongs to the node to the right; empty in the last node.
     pub(super) hi: Vec<u8>,
     data: Data,
 }
@@ -29,11 +29,11 @@ pub(super) enum SearchStep<'a> {
     /// The search ends here, with the key's value if it has one.
     Here(Option<&'a [u8]>),
     /// The search goes on in this node.
-    Go(u64),
+    Next(u64),
 }
 
 impl TreeNode {
-    /// Returns `None` if the bytes are no node.
+    /// Decodes a node; returns `None` if the bytes are not a node.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let parts = Parts::decode(bytes)?;
         let keys = parts.keys.iter().map(|key| key.to_vec());
@@ -57,7 +57,7 @@ impl TreeNode {
         matches!(self.data, Data::Index(_))
     }
 
-    /// Applies a change to the node; returns `None` if the bytes are no change.
+    /// Applies a change to the node; returns `None` if the bytes are not a change.
     pub(super) fn apply(&mut self, mut link: &[u8]) -> Option<()> {
         let rest = &mut link;
         match (rest.u8()?, &mut self.data) {
@@ -86,13 +86,13 @@ impl TreeNode {
         Some(())
     }
 
-    /// Returns the next step in the search for a key; `None` if the search should not have come to this node.
+    /// Returns the next step in the search for a key; `None` if no intact tree would lead the search to this node.
     pub(super) fn step(&self, key: &[u8]) -> Option<SearchStep<'_>> {
         if key < self.lo.as_slice() {
             return None;
         }
         if !self.hi.is_empty() && key >= self.hi.as_slice() {
-            return self.next.map(SearchStep::Go);
+            return self.next.map(SearchStep::Next);
         }
         let suffix = key.get(self.prefix_len..)?;
         match &self.data {
@@ -103,7 +103,7 @@ impl TreeNode {
             Data::Index(children) => {
                 let after = children.partition_point(|(known, _)| known.as_slice() <= suffix);
                 let (_, pid) = children.get(after.checked_sub(1)?)?;
-                Some(SearchStep::Go(*pid))
+                Some(SearchStep::Next(*pid))
             }
         }
     }
@@ -155,7 +155,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Returns the full keys of a leaf and their values, borrowed from its bytes; `None` if the bytes are no leaf.
+/// Returns the full keys of a leaf and their values, borrowed from its bytes; `None` if the bytes are not a leaf.
 pub(super) fn leaf_entries(bytes: &[u8]) -> Option<Vec<(Vec<u8>, &[u8])>> {
     let parts = Parts::decode(bytes)?;
     let NodeValues::Leaf(values) = parts.values else { return None };

@@ -20,9 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 const META: u64 = 0;
 /// sled's name of the tree that a database has from the start.
 const TREE: &[u8] = b"__sled__default";
-/// Leaves kept in memory. Neighbouring headers, or the buckets of one index run, lie in few of them.
+/// Leaves kept in memory. Neighbouring headers, or the buckets of one index run, lie in few leaves.
 const LEAVES: usize = 32;
-/// The most nodes on the way to a key: more of them are a cycle.
+/// The most nodes that a search or a scan visits. More of them are taken for a cycle.
 const MAX_DEPTH: usize = 1 << 16;
 /// Bytes read at once for a message whose length is not known yet: most changes and small nodes are shorter.
 const GUESS: usize = 8 * 1024;
@@ -41,8 +41,9 @@ pub(in crate::store) struct Log {
     damage: Option<String>,
     ignored_snapshot: bool,
     torn: Vec<Range<u64>>,
-    /// The tree's inner nodes, by id, and the leaves read last.
+    /// The tree's inner nodes that were read so far, by id.
     inner: Mutex<HashMap<u64, Arc<TreeNode>>>,
+    /// The leaves that were read last, with their ids.
     leaves: Mutex<VecDeque<(u64, Arc<TreeNode>)>>,
 }
 
@@ -75,7 +76,8 @@ impl Log {
         Ok(log)
     }
 
-    /// Returns what is wrong with the log although it can be read. sled would erase everything after the damage.
+    /// Returns what is wrong with the log, although a tree could be read from it; `None` if it is intact. sled would
+    /// erase everything after the damage.
     pub(in crate::store) fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }
@@ -146,7 +148,7 @@ impl Log {
         for _ in 0..MAX_DEPTH {
             match node.step(key) {
                 Some(SearchStep::Here(_)) => return Ok(node),
-                Some(SearchStep::Go(next)) => node = self.node(next)?,
+                Some(SearchStep::Next(next)) => node = self.node(next)?,
                 None => return Err(LogError::damaged("the tree does not lead to a key")),
             }
         }
@@ -204,7 +206,7 @@ impl Log {
         Ok(node)
     }
 
-    /// Returns the body of a message, which must be of this kind and about this node.
+    /// Returns the body of the message at `place`, which must be of kind `kind` and about node `pid`.
     fn body(&self, pid: u64, place: Place, kind: MessageKind) -> Result<Vec<u8>, LogError> {
         let damaged = || LogError::damaged(format!("the message at {} is damaged", place.offset));
         let in_segment = SEGMENT - place.offset % SEGMENT;

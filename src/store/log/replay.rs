@@ -22,12 +22,13 @@ const MANIFEST_PID: u64 = u64::MAX - 666;
 pub(super) struct Replayed {
     /// Where each node is, by id.
     pub(super) nodes: Vec<NodePlace>,
-    /// What is wrong with the log, if no interrupted write explains it. sled would cut the log there, and erase the rest.
+    /// What is wrong with the log, if no interrupted write explains it. sled would cut the log at the damage, and
+    /// erase the rest.
     pub(super) damage: Option<String>,
     /// The folder of message bodies that have files of their own.
     pub(super) blobs: PathBuf,
-    /// The parts of the file that hold the torn batch, the last part first. The batch never reached the disk as a whole,
-    /// but sled would read it as if it had.
+    /// The parts of the file that hold the torn batch, the last part first. The batch never reached the disk as a
+    /// whole, but sled would read it as if it had.
     pub(super) torn: Vec<Range<u64>>,
 }
 
@@ -82,7 +83,7 @@ impl Replayed {
         self.damage.get_or_insert_with(|| what.into());
     }
 
-    /// Returns the segments in use from a position of the log on.
+    /// Returns the segments in use from position `first` of the log on.
     fn find_segments(&mut self, file: &File, first: Lsn) -> Result<Segments, LogError> {
         let mut segments = Segments::new();
         let mut headless = Vec::new();
@@ -106,7 +107,8 @@ impl Replayed {
         Ok(segments)
     }
 
-    /// Finds the place of a segment with a damaged header: its first message has the number. A free segment has no message.
+    /// Finds the place of a segment with a damaged header: its first message carries the segment's number. A free
+    /// segment has no message at its start.
     fn find_headless(
         &mut self,
         file: &File,
@@ -126,10 +128,11 @@ impl Replayed {
 
     /// Returns the position of the log's last byte.
     ///
-    /// Each of our batches is on disk before the next one begins, so a gap in a batch before the last one is damage. But
-    /// after a power cut, or a panic in one of sled's writing threads, any part of what follows the second-to-last batch
-    /// may be missing: parts of the last batch, and of nodes that sled wrote again before it. The log up to `stable` was
-    /// only handed to the operating system. A segment that is missing below `stable` was freed.
+    /// The store fsyncs each batch before the next one begins, so a gap in a batch before the last one is damage. But
+    /// after a power cut, or a panic in one of sled's writing threads, any part of the log after the second-to-last
+    /// batch may be missing: parts of the last batch, or of nodes that sled wrote again before that batch. `stable`
+    /// does not help: sled has handed the log up to there to the operating system, but need not have synced it. A
+    /// segment that is missing below `stable` was freed.
     fn find_end(
         &mut self,
         file: &File,
@@ -164,10 +167,11 @@ impl Replayed {
         Ok(search.result())
     }
 
-    /// Moves the end to the last byte of a message that begins at `start`.
+    /// Moves the end to the last byte of the message that begins at `start`. Records damage if a gap before the message
+    /// cannot be a torn write.
     fn search_end(&mut self, search: &mut EndSearch, message: &LogMessage<'_>, start: Lsn) {
         if search.batch.is_some_and(|batch| start > batch.previous_end) {
-            self.note_file(message, search.end, &mut search.unwritten);
+            self.record_file(message, search.end, &mut search.unwritten);
         }
         let is_torn = |tear: Lsn| search.batch.is_some_and(|batch| batch.is_torn(start, tear));
         if message.kind == MessageKind::Manifest && search.tear.is_some_and(|tear| !is_torn(tear)) {
@@ -177,9 +181,9 @@ impl Replayed {
         search.end = start + Lsn::try_from(message.len).unwrap_or(0) - 1;
     }
 
-    /// Records a message whose file never reached the disk, by its node and the byte `end` before the message. The record
-    /// is removed if the node is written again: then sled has removed the file.
-    fn note_file(&self, message: &LogMessage<'_>, end: Lsn, unwritten: &mut BTreeMap<u64, Lsn>) {
+    /// Records a message whose blob file never reached the disk: the message's node, and `end`, the last byte before
+    /// the message. Removes the record if the node is written again, since then sled itself has removed the file.
+    fn record_file(&self, message: &LogMessage<'_>, end: Lsn, unwritten: &mut BTreeMap<u64, Lsn>) {
         let is_whole = file_number(message).is_none_or(|file| {
             let body = fs::read(self.blobs.join(file.to_string()));
             body.is_ok_and(|bytes| body_in_file(&bytes, message.kind).is_some())
@@ -191,7 +195,7 @@ impl Replayed {
         }
     }
 
-    /// Applies a segment's messages; returns whether the next segment follows.
+    /// Applies a segment's messages; returns whether the log goes on in the next segment.
     fn apply(&mut self, bytes: &[u8], start: Lsn, offset: u64, from: Lsn, end: Lsn) -> bool {
         let mut gap = false;
         for (at, item) in Items::new(bytes, segment_number(start), SEGMENT_HEAD) {
@@ -200,7 +204,7 @@ impl Replayed {
                 return false;
             }
             let Item::Message(message) = item else {
-                // A free segment may be overwritten only in part. Then no message follows the gap.
+                // sled may have overwritten a free segment only in part. Then no message follows the gap.
                 gap = true;
                 continue;
             };
@@ -221,7 +225,8 @@ impl Replayed {
 
     fn put(&mut self, message: &LogMessage<'_>, place: Place) {
         let Ok(at) = usize::try_from(message.pid) else { return };
-        // sled removes a file once its node is written again further on. So without its file the message is outdated.
+        // sled removes a blob file once its node is written again later in the log. So a message without its file is
+        // outdated.
         if file_number(message).is_some_and(|file| !self.blobs.join(file.to_string()).exists()) {
             return;
         }
@@ -233,7 +238,7 @@ impl Replayed {
                     changes.push(place);
                 }
             }
-            // The node is written again further on.
+            // Without the node that it changes, the message is outdated: the node is written again later in the log.
             (MessageKind::Link, _) => {}
             (kind, _) => {
                 if self.nodes.len() <= at {
@@ -247,7 +252,8 @@ impl Replayed {
     }
 }
 
-/// Returns the bytes that make sled read on after `end`: the rest of its segment, and the headers of later segments.
+/// Returns the parts of the file that make sled read on after `end`: the rest of the segment that contains `end`, and
+/// the headers of later segments. The last segment comes first.
 fn after(end: Lsn, segments: &Segments) -> Vec<Range<u64>> {
     let cut = |(lsn, segment): (&Lsn, &Segment)| match u64::try_from(end + 1 - lsn) {
         Ok(kept) if kept < SEGMENT => Some(segment.offset + kept..segment.offset + SEGMENT),
@@ -288,8 +294,8 @@ struct LastBatch {
 }
 
 impl LastBatch {
-    /// Returns whether the batch that begins at `start` is this one, and a gap after the byte `end` comes after the end of
-    /// the batch before.
+    /// Returns whether this batch begins at `start`, and a gap after the byte `end` comes after the end of the previous
+    /// batch.
     fn is_torn(self, start: Lsn, end: Lsn) -> bool {
         start == self.start && end >= self.previous_end
     }
@@ -297,8 +303,9 @@ impl LastBatch {
 
 /// Returns the last batch, and where the first canceled batch after it begins. `from` is where the snapshot ends.
 ///
-/// A batch whose writer failed half-way begins with a canceled message, and sled would take its other messages for changes
-/// of their own (`RecoveryGuard` in sled's page cache). The writer stops there, so what follows is all of that batch.
+/// A batch whose writer failed half-way begins with a canceled message, and sled would take its other messages for
+/// changes of their own (`RecoveryGuard` in sled's page cache). The writer then stops, so the rest of the log is of
+/// that batch.
 fn find_last_batch(
     file: &File,
     segments: &Segments,
@@ -327,7 +334,7 @@ fn find_last_batch(
     Ok((last.map(|start| LastBatch { start, previous_end: from - 1 }), canceled))
 }
 
-/// Returns where in the file the blocks begin that hold parts of the last batch and nothing else.
+/// Returns the file offsets of the blocks, each of `block` bytes, that hold parts of the last batch and nothing else.
 #[cfg(test)]
 pub(in crate::store) fn blocks_of_last_batch(
     file: &File,
@@ -345,7 +352,7 @@ pub(in crate::store) fn blocks_of_last_batch(
                 _ => {}
             }
         }
-        // The first one has the segment's header, too.
+        // The segment's first block holds the segment's header too.
         let own = (block..SEGMENT_BYTES).step_by(block);
         let own = own.filter(|at| position(*at) > start && position(at + block) <= end);
         blocks.extend(own.map(|at| segment.offset + u64::try_from(at).unwrap_or(u64::MAX)));
@@ -366,7 +373,7 @@ pub(super) fn read_segment(file: &File, offset: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Fills the buffer, or as much of it as the file has.
+/// Reads until the buffer is full or the file ends; returns the number of bytes read.
 pub(super) fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut read = 0;
     while read < buffer.len() {

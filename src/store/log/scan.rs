@@ -1,6 +1,6 @@
 //! Finds everything in the log that may once have been a record, for the repair of a database.
 //!
-//! None of it is trusted: the headers of a page prove themselves by their hashes.
+//! Nothing found here is trusted: the repair checks each page by the hashes of its headers.
 
 use super::message::{
     LogMessage, MessageKind, Read, SegmentHead, may_begin_at, number_of_message, read_unchecked,
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 
-/// The bytes of a file that a disk reads, or fails to read, as a whole: a sector, or a page of the system's cache.
+/// How many bytes a disk reads, or fails to read, as a whole: a sector, or a page of the system's cache.
 const BLOCK: usize = 4096;
 
 /// The place of a value in the file.
@@ -22,17 +22,17 @@ const BLOCK: usize = 4096;
 pub(in crate::store) struct Extent {
     offset: u64,
     len: usize,
-    /// Later versions have a greater number; damaged ones have the least.
+    /// Newer versions have greater numbers. Versions from damaged messages have negative numbers.
     order: i64,
 }
 
-/// All values that were found.
+/// All values that a scan has found.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Found {
     keyed: HashMap<Vec<u8>, Vec<Extent>>,
     /// Values whose keys are lost.
     keyless: Vec<Extent>,
-    /// Offsets in damaged stretches at which values may end whose beginnings are lost.
+    /// Offsets in damaged parts of the file at which a value may end whose beginning is lost.
     ends: Vec<u64>,
     file: Option<File>,
 }
@@ -53,7 +53,7 @@ impl Found {
         &self.keyless
     }
 
-    /// Returns the `len` bytes before each place at which a lost value may end. They may be anything.
+    /// Returns the `len` bytes before each place at which a lost value may end. These bytes need not be a value.
     pub(in crate::store) fn fragments(&self, len: usize) -> impl Iterator<Item = Vec<u8>> {
         let starts = self.ends.iter().filter_map(move |end| end.checked_sub(len as u64));
         starts.filter_map(move |offset| self.read(&Extent { offset, len, order: 0 }))
@@ -79,10 +79,11 @@ pub(in crate::store) fn sort_versions(extents: &mut [Extent]) {
 
 /// Recognises values by their bytes.
 pub(in crate::store) trait Values {
-    /// Returns whether bytes in a damaged stretch look like a value.
+    /// Returns whether bytes in a damaged part of the file look like a value.
     fn is_value(&self, bytes: &[u8]) -> bool;
 
-    /// Returns the key of a value if the value shows it; `end` is the known end of the key.
+    /// Returns the key of a value if the value shows it. `end` holds the last bytes of the key, as far as they are
+    /// known.
     fn key_of(&self, end: &[u8], value: &[u8]) -> Option<Vec<u8>>;
 }
 
@@ -130,7 +131,7 @@ fn read_by_block(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usiz
     Ok(at)
 }
 
-/// Cuts a buffer where blocks of the file begin; `offset` is its place in the file.
+/// Cuts a buffer where blocks of the file begin; `offset` is the buffer's place in the file.
 fn parts_by_block(buffer: &mut [u8], offset: u64) -> impl Iterator<Item = &mut [u8]> {
     let before = usize::try_from(offset.next_multiple_of(BLOCK as u64) - offset).unwrap_or(0);
     let (first, rest) = buffer.split_at_mut(before.min(buffer.len()));
@@ -201,7 +202,7 @@ fn add_message<'a>(
     }
 }
 
-/// Calls `add` for each value in a damaged stretch, with the number of bytes of the value's length prefix.
+/// Calls `add` for each value in a damaged part of the file, with the number of bytes of the value's length prefix.
 fn add_loose<'a>(bytes: &'a [u8], values: &impl Values, mut add: impl FnMut(usize, &'a [u8])) {
     for at in 0..bytes.len() {
         let mut rest = &bytes[at..];

@@ -2,18 +2,18 @@
 
 use super::message::{LogMessage, MessageKind, may_begin_at, read_message};
 
-/// What a segment has at a position.
+/// What a segment contains at a position.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item<'a> {
     /// A message whose checksum matches.
     Message(LogMessage<'a>),
-    /// Bytes that are no message, up to the next one or to the end.
+    /// Bytes that are not an intact message, up to the next intact one or to the segment's end.
     Gap,
 }
 
 /// The messages of a segment in order, and what lies between them.
 ///
-/// After a gap the iterator continues with the next message of the same segment number, if there is one.
+/// After a gap, the iterator continues with the next intact message that carries the segment's number, if there is one.
 #[derive(Clone, Debug)]
 pub(super) struct Items<'a> {
     bytes: &'a [u8],

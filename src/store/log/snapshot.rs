@@ -24,14 +24,14 @@ pub(super) enum NodePlace {
 /// The content of a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {
-    /// The snapshot covers the log before this position.
+    /// The position up to which (exclusively) the snapshot covers the log; `None` if it covers nothing.
     pub(super) stable: Option<Lsn>,
     /// The nodes, by id.
     pub(super) nodes: Vec<NodePlace>,
 }
 
 impl Snapshot {
-    /// Returns `None` if the file is cut short or damaged.
+    /// Decodes a snapshot file; returns `None` if it is cut short or damaged.
     pub(super) fn decode(file: &[u8]) -> Option<Self> {
         let (body, crc) = file.split_last_chunk::<4>()?;
         let (body, _length) = body.split_last_chunk::<8>()?;

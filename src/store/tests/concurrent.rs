@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use tempfile::tempdir;
 
-/// Reads headers near the end, which changes all the time, and returns how many times it has read.
+/// Reads headers near the tip until `ended` is set, and returns how many times it has read them.
 fn read_until(store: &SledStore, ended: &AtomicBool) -> u32 {
     let mut rounds = 0;
     while !ended.load(Ordering::Relaxed) {

@@ -115,7 +115,7 @@ fn flipped_bits_anywhere_in_the_files_are_survived() {
             .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>())
             .unwrap();
         let files: Vec<PathBuf> = names.into_iter().filter(|path| path.is_file()).collect();
-        // Mostly the data, sometimes what sled keeps beside it.
+        // Mostly the log, sometimes a file beside it.
         let path = match round % 4 {
             0 => files[random.random_range(0..files.len())].clone(),
             _ => file(folder.path(), "db"),
@@ -226,7 +226,7 @@ fn a_log_with_a_hole_is_not_opened_for_writing() {
     assert!(fs::read(&path).unwrap() == bytes, "nothing was erased");
 }
 
-/// Makes each segment's header say that everything before it was handed to the system, as it does when sled was slow.
+/// Makes each segment's header say that sled had handed everything before the segment to the system.
 fn call_stable(log: &mut [u8]) {
     for segment in log.chunks_mut(512 * 1024).filter(|segment| segment[..20] != [0; 20]) {
         let lsn = i64::from_le_bytes(*segment[4..].first_chunk().unwrap()) ^ i64::MAX;
@@ -249,7 +249,7 @@ fn a_batch_is_void_if_a_block_of_it_never_reached_the_disk() {
     let batch = mine(&mut branch, 30_000, 0);
     append(&store, &batch);
     let killed = as_killed(&store, folder.path());
-    // sled keeps a batch in random order, and after it writes some of its nodes again, anywhere in the file.
+    // sled writes a batch in random order, and then writes some of the batch's nodes again, anywhere in the file.
     let log = fs::File::open(file(killed.path(), "db")).unwrap();
     let blocks = blocks_of_last_batch(&log, BLOCK).unwrap();
     assert!(blocks.len() > 250, "{} blocks", blocks.len());
@@ -297,7 +297,8 @@ fn what_was_written_just_before_the_last_batch_may_be_lost_with_it() {
     assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None);
 }
 
-/// sled syncs none of the files that hold what is too large for its log. After a power cut one may be empty, or missing.
+/// sled syncs none of the blob files, which hold nodes too large for its log. After a power cut, a blob file may be
+/// empty or missing.
 #[test]
 fn a_batch_is_void_if_a_file_that_it_names_never_reached_the_disk() {
     for is_empty in [true, false] {

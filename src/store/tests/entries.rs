@@ -10,7 +10,7 @@ use proptest::prelude::any;
 use proptest::{prop_assert_eq, proptest};
 use tempfile::tempdir;
 
-/// What is expected, made the slow way.
+/// Returns the expected entries, made header by header from [`HeaderStore::run`].
 fn expected(store: &SledStore, after: u32, limit: u32, stop: &BlockHash) -> Option<HeaderEntries> {
     let run = store.run(after, limit.saturating_add(1)).unwrap();
     let parent = *run.hashes.first()?;
@@ -40,7 +40,7 @@ fn real_headers_come_out_as_they_are_stored() {
 }
 
 #[test]
-fn any_range_and_stop_hash_give_what_the_slow_way_gives() {
+fn any_range_and_stop_hash_give_the_headers_that_run_gives() {
     let folder = tempdir().unwrap();
     let headers = regtest_database(folder.path(), 300);
     let store = SledStore::open(folder.path(), regtest()).unwrap();
@@ -53,7 +53,7 @@ fn any_range_and_stop_hash_give_what_the_slow_way_gives() {
     });
 }
 
-/// A page that is on the disk but wrong must not reach a peer, also where only its beginning is asked for.
+/// A wrong page must not reach a peer, even if the peer requests only headers before the wrong byte.
 #[test]
 fn a_damaged_page_is_an_error_wherever_in_it_the_headers_are() {
     let folder = tempdir().unwrap();

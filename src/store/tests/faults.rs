@@ -1,4 +1,4 @@
-//! Records that were changed without the store: open, read and verify find each change.
+//! Records that were changed directly in sled: opening, reading and verifying find each change.
 
 use super::mine::mainnet_database;
 use crate::chain::{Ancestors, params};
@@ -70,7 +70,7 @@ fn a_flipped_bit_in_any_field_of_a_header_is_found_at_its_height() {
 }
 
 #[test]
-fn a_header_with_changed_bits_breaks_the_rule_of_the_bits() {
+fn changed_bits_above_the_limit_are_named() {
     let folder = tempdir().unwrap();
     mainnet_database(folder.path(), 500);
     tamper(folder.path(), &chain_page_key(300 / HEADERS_PER_PAGE), |page| {
@@ -215,7 +215,7 @@ fn a_tip_record_that_contradicts_the_pages_is_damage_at_open() {
         let flip = |tip: &mut Vec<u8>| tip[byte] ^= 0x80;
         tamper(folder.path(), TIP_KEY, flip);
         match open(folder.path()) {
-            // If the record says that less is indexed than is, look-ups take longer but are right.
+            // If the record says that fewer hashes are indexed than are, look-ups take longer but are right.
             Ok(store) => {
                 assert!(byte == 68 && store.height_of(&store.tip().hash).unwrap() == Some(700));
             }

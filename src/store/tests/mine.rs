@@ -1,4 +1,4 @@
-//! Regtest chains that are mined for a test, mainnet's from the fixtures, and the files of a store.
+//! Regtest chains that are mined for a test, mainnet's first headers from the fixtures, and the files of a store.
 
 use crate::chain::{Branch, CheckedHeaders, Params, SPACING, link_batch, params};
 use crate::primitives::{HEADER_LEN, Header, MerkleRoot, Network};
@@ -15,7 +15,8 @@ pub(super) fn regtest() -> &'static Params {
     params(Network::Regtest)
 }
 
-/// Returns `count` headers on top of the branch. Another `salt` gives other headers.
+/// Returns `count` headers on top of the branch, and moves the branch to the last one. Another `salt` gives other
+/// headers.
 pub(super) fn mine(branch: &mut Branch, count: u32, salt: u8) -> CheckedHeaders {
     let mut headers = Vec::new();
     let (mut prev, mut time) = (branch.hash(), branch.time());
@@ -29,7 +30,7 @@ pub(super) fn mine(branch: &mut Branch, count: u32, salt: u8) -> CheckedHeaders 
             bits: branch.bits(),
             nonce: 0,
         };
-        // Below the limit's target for certain: the second try finds one, on average.
+        // A hash that passes is certainly below the limit's target. This takes two tries on average.
         while header.hash().0[31] >= 0x7f {
             header.nonce += 1;
         }
@@ -51,7 +52,7 @@ pub(super) fn append(store: &impl HeaderStore, headers: &CheckedHeaders) {
     store.commit(&Change { append: Some(headers), ..Change::default() }).unwrap();
 }
 
-/// Returns a closed database with `count` regtest headers above genesis, and those headers.
+/// Creates a closed database with `count` regtest headers above genesis, and returns these headers.
 pub(crate) fn regtest_database(folder: &Path, count: u32) -> CheckedHeaders {
     let store = SledStore::open(folder, regtest()).unwrap();
     let headers = mine(&mut Branch::genesis(regtest()), count, 0);
@@ -60,7 +61,7 @@ pub(crate) fn regtest_database(folder: &Path, count: u32) -> CheckedHeaders {
     headers
 }
 
-/// Returns a closed database with mainnet's first `count` headers above genesis, and those headers.
+/// Creates a closed database with mainnet's first `count` headers above genesis, and returns these headers.
 pub(super) fn mainnet_database(folder: &Path, count: usize) -> CheckedHeaders {
     let mainnet = params(Network::Mainnet);
     let store = SledStore::open(folder, mainnet).unwrap();
@@ -78,7 +79,7 @@ pub(super) fn file(folder: &Path, name: &str) -> PathBuf {
     Folders::of(folder).database.join(name)
 }
 
-/// Returns the database of a store that is still open: as it is after a kill.
+/// Returns a folder with a copy of an open store's database, as a kill of the process would leave it.
 pub(super) fn as_killed(store: &SledStore, from: &Path) -> TempDir {
     let (folder, tip) = (copy_of(from), store.tip());
     assert_eq!(SledStore::open_to_read(folder.path(), regtest()).unwrap().tip(), tip);

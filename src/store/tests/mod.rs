@@ -1,4 +1,4 @@
-//! The store against its model, against damage, against misuse.
+//! Tests of the store: against a model, with damaged files, and with misuse.
 
 #[cfg(test)]
 mod concurrent;

@@ -22,8 +22,8 @@ enum Op {
         depth: u32,
         count: u32,
     },
-    /// Stores a candidate in pieces, with a change of the chain or a new process in between, and then activates or discards
-    /// it.
+    /// Stores a candidate in pieces, and then activates or discards it. In between, `Some(true)` extends the chain, and
+    /// `Some(false)` opens the store anew, which ends the operation.
     Candidate {
         depth: u32,
         counts: Vec<u32>,
@@ -31,20 +31,20 @@ enum Op {
         activate: bool,
     },
     LastSync(u64),
-    /// Ends a sync.
+    /// Stores the time of a sync and finishes its bulk load in one change, as at a sync's end.
     LastSyncAndFinishBulkLoad(u64),
     FinishBulkLoad,
     Reopen,
-    /// Goes on with the files as they are while the store is open.
+    /// Goes on with a copy of the open store's files, as after a kill.
     Kill,
-    /// Appends headers, and cuts the power before these blocks of the database have reached the disk.
+    /// Appends headers, and cuts the power before the blocks that `lost` selects have reached the disk.
     PowerCut {
         count: u32,
         lost: Vec<u8>,
     },
 }
 
-/// How much of a file reaches a disk at once.
+/// How many bytes of a file reach a disk at once.
 const BLOCK: usize = 4096;
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -131,7 +131,7 @@ impl Pair {
         self.model.discard_candidate().unwrap();
     }
 
-    /// All of the change is stored, or nothing of it.
+    /// Appends headers and cuts the power. Afterwards, the store has all of the change or nothing of it.
     fn cut_power(&mut self, count: u32, lost: &[u8]) {
         self.salt += 1;
         let old = self.model.tip();
@@ -178,7 +178,7 @@ impl Pair {
         match between {
             Some(true) => self.change(self.model.tip().height, 100),
             Some(false) => {
-                // The candidate of a process is of no use to the next one.
+                // A process cannot use the candidate of an earlier process.
                 self.apply(&Op::Reopen);
                 self.model.discard_candidate().unwrap();
                 let gone = self.sled().commit(&Change {

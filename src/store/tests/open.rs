@@ -42,7 +42,7 @@ fn a_new_folder_is_for_the_user_alone_and_an_old_one_keeps_its_mode() {
 }
 
 #[test]
-fn a_folder_in_use_names_its_holder_and_is_free_once_that_has_ended() {
+fn a_folder_in_use_names_its_holder_and_is_free_once_the_holder_closes_it() {
     let folder = tempdir().unwrap();
     let first = SledStore::open(folder.path(), regtest()).unwrap();
     match SledStore::open(folder.path(), regtest()) {
@@ -157,7 +157,7 @@ fn a_database_that_was_emptied_is_damaged_not_new() {
     let error = SledStore::open(folder.path(), regtest()).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { height: 0, .. }), "{error}");
     let repaired = repair(folder.path(), regtest(), |_| ()).unwrap();
-    assert_eq!(repaired.tip.height, 3, "the log has them still");
+    assert_eq!(repaired.tip.height, 3, "the log still has them");
     assert!(repaired.fault.is_some());
 }
 
@@ -208,5 +208,5 @@ fn a_folder_that_is_removed_while_it_is_used_is_noticed_by_the_next_change() {
     let change = Change { last_sync: Some(9), ..Change::default() };
     let error = store.commit(&change).unwrap_err();
     assert!(matches!(error, StoreError::Removed { .. }) && !error.is_damage(), "{error}");
-    assert!(!folder.exists(), "nothing is made in its place");
+    assert!(!folder.exists(), "the failed change does not create the folder again");
 }

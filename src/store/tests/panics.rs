@@ -1,7 +1,8 @@
-//! Panics inside sled in the middle of a change: the process stops using the store, and the next one reads no torn batch.
+//! Panics inside sled in the middle of a change: the process stops using sled, and the next process reads no torn
+//! batch.
 //!
-//! sled logs what it does, so a logger that panics injects a panic at any of these points. A panic parks its thread for ever,
-//! therefore each trial is a process of its own.
+//! sled logs what it does, so a logger that panics injects a panic at any of these points. A panic parks its thread for
+//! ever, therefore each trial is a process of its own.
 
 use super::mine::{append, copy_of, mine, regtest, regtest_database};
 use crate::chain::Branch;
@@ -20,11 +21,11 @@ const BEFORE: u32 = 3000;
 /// Headers that the change adds: more than one segment of the log.
 const ADDED: u32 = 20_000;
 
-/// The variable with the database's folder, for the process of a trial.
+/// The environment variable with the database's folder, for the process of a trial.
 const FOLDER: &str = "LIGHTCLIENT_TEST_PANIC_FOLDER";
-/// The variable with the number of the log message at which the trial panics.
+/// The environment variable with the number of the log message at which the trial panics.
 const POINT: &str = "LIGHTCLIENT_TEST_PANIC_POINT";
-/// The variable with the prefix of the name of the thread that panics.
+/// The environment variable with the prefix of the name of the thread that panics.
 const THREAD: &str = "LIGHTCLIENT_TEST_PANIC_THREAD";
 
 /// The exit code of a trial in which sled panicked and the store stopped.
@@ -90,7 +91,7 @@ fn run_trial(folder: &Path) -> i32 {
     STOPPED
 }
 
-/// Waits for a trial; one that hangs is killed and fails the test.
+/// Waits for a trial, and returns its exit code. A trial that hangs is killed and fails the test.
 fn wait_for(mut trial: Child, what: &str) -> i32 {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -105,8 +106,8 @@ fn wait_for(mut trial: Child, what: &str) -> i32 {
     }
 }
 
-/// Runs a trial with a copy of the database, and returns how it ended. The copy is opened again: it has either nothing of
-/// the change or all of it.
+/// Runs a trial with a copy of the database, and returns its exit code. Then opens the copy, and checks that it has
+/// either nothing of the change or all of it.
 fn panic_at(from: &Path, point: u32, thread: &str) -> i32 {
     let name = "store::tests::panics::a_panic_inside_sled_stops_the_store_and_leaves_no_torn_batch";
     let what = format!("message {point} of {thread}");

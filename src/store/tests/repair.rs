@@ -1,4 +1,4 @@
-//! What `repair` keeps, and where it leaves the rest.
+//! Which headers `repair` recovers, and where it leaves the old database.
 
 use super::faults::tamper;
 use super::mine::{append, check, mainnet_database, mine, regtest, regtest_database};
@@ -73,7 +73,7 @@ fn repairing_an_intact_database_changes_nothing() {
     assert_eq!(store.run(1, 40_000).unwrap().headers, headers.headers());
 }
 
-/// The old database is out of the way, the new one not yet in its place.
+/// The old database has been renamed, and the new one has not got its final name yet.
 #[test]
 fn a_repair_that_was_interrupted_between_its_renames_is_finished_by_the_next_open() {
     let folder = tempdir().unwrap();
@@ -85,7 +85,7 @@ fn a_repair_that_was_interrupted_between_its_renames_is_finished_by_the_next_ope
     assert_eq!(SledStore::open(folder.path(), regtest()).unwrap().tip().height, 300);
 }
 
-/// What an interrupted repair had copied so far never takes the place of anything.
+/// The unfinished copy of an interrupted repair never replaces the database.
 #[test]
 fn a_repair_that_was_interrupted_while_copying_leaves_the_database_as_it_was() {
     let folder = tempdir().unwrap();
@@ -115,7 +115,7 @@ fn a_repaired_chain_can_be_extended() {
     assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None);
 }
 
-/// A file of a closed database, changed behind its back.
+/// Changes a file of a closed database.
 fn damage(folder: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
     let path = Folders::of(folder).database.join(name);
     let mut bytes = fs::read(&path).unwrap();
@@ -173,7 +173,7 @@ fn zero(bytes: &mut [u8], headers: &CheckedHeaders, heights: Range<u32>, before:
     }
 }
 
-/// A closed database of a chain that was stored in steps of so many headers.
+/// Creates a closed database of 40,000 headers, stored `step` headers at a time, and returns the headers.
 fn database_in_steps(folder: &Path, step: u32) -> CheckedHeaders {
     let store = SledStore::open(folder, regtest()).unwrap();
     let mut branch = Branch::genesis(regtest());
@@ -187,7 +187,7 @@ fn database_in_steps(folder: &Path, step: u32) -> CheckedHeaders {
     check(&mut Branch::genesis(regtest()), all)
 }
 
-/// The lane of two damaged pages, of which one has lost its head and its key too, mends both.
+/// Two pages of one lane are damaged, and one of them has lost its head and its key too.
 #[test]
 fn a_page_without_its_head_and_a_hole_in_another_of_its_lane_cost_no_header() {
     const PAGES: [u32; 2] = [253, 349];
@@ -215,10 +215,10 @@ fn a_page_without_its_head_and_a_hole_in_another_of_its_lane_cost_no_header() {
     }
 }
 
-/// Puts a page over the places where it ended, as a message that changes a node, and that names only the end of the key.
+/// Replaces each copy of a page, which ends at one of `ends`, with a message that sets this page in another node.
 fn put_changes(bytes: &mut [u8], number: u32, page: &[u8], ends: &[usize]) {
     const SEGMENT: usize = 512 * 1024;
-    // So far before the place of the value in its node that the node no longer leads to it.
+    // How far the page moves toward the start of the file, so that the node around it no longer leads to it.
     const SHIFT: usize = 8;
     assert_eq!(page.len(), PAGE_HEAD_LEN + RECORD_LEN * HEADERS_PER_PAGE as usize);
     for end in ends {
@@ -226,7 +226,7 @@ fn put_changes(bytes: &mut [u8], number: u32, page: &[u8], ends: &[usize]) {
         let lsn = i64::from_le_bytes(bytes[segment + 4..segment + 12].try_into().unwrap());
         let segment_number =
             u8::try_from((lsn ^ i64::MAX) / i64::try_from(SEGMENT).unwrap()).unwrap();
-        // The lengths of the body and of the page in three bytes each, the number of a node, and the last byte of the key.
+        // The body's and the page's length in three bytes each, a node's number, and the last byte of the key.
         let head = [10, 249, 3, 86, segment_number, 5];
         let body = [&[0, 1, chain_page_key(number)[4], 249, 3, 80], page].concat();
         let crc = u32::MAX ^ crc32fast::hash(&[&body[..], &head].concat());
@@ -236,8 +236,8 @@ fn put_changes(bytes: &mut [u8], number: u32, page: &[u8], ends: &[usize]) {
     }
 }
 
-/// sled may have written page 348 as a change of a node in which page 347 is next to page 349. The hole takes the end of page
-/// 347 and the head of page 349, and so both neighbours that would have told the number of page 348.
+/// sled may have written page 348 as a change of a node in which page 347 is next to page 349. The hole takes the end
+/// of page 347 and the head of page 349, and so both neighbours that would have shown the number of page 348.
 #[test]
 fn a_page_without_a_number_between_two_damaged_ones_costs_no_header() {
     const LOOSE: u32 = 348;
@@ -278,7 +278,7 @@ fn recoverable(folder: &Path, headers: &CheckedHeaders) -> usize {
     all.len()
 }
 
-/// A copy of what a sync has stored that is killed after its last change, and its headers.
+/// Creates the database that a sync leaves if it is killed after its last change, and returns its headers.
 fn killed_database(folder: &Path, count: u32) -> CheckedHeaders {
     let running = tempdir().unwrap();
     let store = SledStore::open(running.path(), regtest()).unwrap();
@@ -293,8 +293,8 @@ fn killed_database(folder: &Path, count: u32) -> CheckedHeaders {
     headers
 }
 
-/// The hash index and the parity records of its headers have not been written yet. Of 40,000 headers, what they add to the
-/// parity records is stored twice, the second time in the last batch, which a hole makes look as if it had not been written.
+/// The killed sync has written neither hash index nor parity records. With 40,000 headers, it has stored twice what
+/// they add to the parity records, the second time in the last batch, which a hole makes void.
 #[test]
 fn headers_that_a_killed_sync_had_stored_outlive_a_hole() {
     for (count, heights) in [
@@ -333,7 +333,7 @@ fn a_hole_of_64_bytes_in_what_a_killed_sync_left_costs_at_most_one_header_of_a_h
     assert!(kept * 100 >= 8 * 40_001 * 99, "{kept} of {}", 8 * 40_001);
 }
 
-/// What the killed sync had stored of its last run's parity is gone once the parity records have it.
+/// The pending parity that the killed sync had stored is removed once the parity records are written.
 #[test]
 fn a_sync_that_goes_on_after_it_was_killed_leaves_no_unfinished_parity() {
     let folder = tempdir().unwrap();
@@ -370,7 +370,7 @@ fn lanes_in(bytes: &[u8], headers: &CheckedHeaders) -> HashSet<[u8; 4]> {
 /// The damage hits at most one page of each lane.
 #[test]
 fn a_hole_and_no_way_into_the_tree_cost_no_header() {
-    // The messages that say where the tree begins are among the first.
+    // The messages that say where the tree begins are among the first of the log.
     const START: Range<usize> = 20..4000;
     let mut random = StdRng::seed_from_u64(10);
     let folder = tempdir().unwrap();

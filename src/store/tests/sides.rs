@@ -6,7 +6,9 @@ use crate::primitives::{HEADER_LEN, Header};
 use crate::store::change_thread::Batch;
 use crate::store::layout::SIDE_PART;
 use crate::store::sides::{Record, writes};
-use crate::store::{Change, HeaderStore, SledStore, StoredSide};
+use crate::store::{
+    CandidateChange, Change, HeaderStore, MemoryStore, SledStore, StoreError, StoredSide,
+};
 use std::collections::HashSet;
 use std::path::Path;
 use tempfile::tempdir;
@@ -56,7 +58,8 @@ fn side_branches_outlive_the_process_until_they_are_replaced() {
     assert_eq!(store.tip().height, 400, "the active chain is not touched");
 }
 
-/// sled keeps values larger than a quarter of a segment in files of their own, such as the records of long branches.
+/// sled keeps nodes larger than a quarter of a segment in files of their own, and the records of long branches can make
+/// such nodes.
 #[test]
 fn long_side_branches_are_read_without_sled() {
     let folder = tempdir().unwrap();
@@ -68,7 +71,7 @@ fn long_side_branches_are_read_without_sled() {
     let expected = as_set(beside.store.sides().unwrap());
     let height = beside.store.tip().height;
     drop(beside);
-    // A leaf with this among its values is too large for a segment, however sled puts its records together.
+    // A leaf with this value is larger than a quarter of a segment, whatever other records sled puts into it.
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     let large = vec![7; 200_000];
     let mut batch = Batch::default();
@@ -78,7 +81,10 @@ fn long_side_branches_are_read_without_sled() {
     drop(store);
     for _ in 0..2 {
         let blobs = folder.path().join("headers").join("blobs");
-        assert!(std::fs::read_dir(blobs).unwrap().count() > 0, "some are in files of their own");
+        assert!(
+            std::fs::read_dir(blobs).unwrap().count() > 0,
+            "some nodes are in files of their own"
+        );
         let read = SledStore::open_to_read(folder.path(), regtest()).unwrap();
         assert_eq!(read.tip().height, height);
         assert_eq!(as_set(read.sides().unwrap()), expected);
@@ -89,7 +95,7 @@ fn long_side_branches_are_read_without_sled() {
     }
 }
 
-/// A tree on a stored chain of 400, and the branches beside it.
+/// A tree on a stored chain of 400 headers, and the branches beside it.
 struct Beside {
     store: SledStore,
     tree: HeaderTree,
@@ -107,7 +113,7 @@ impl Beside {
         Self { store, tree, records: Vec::new() }
     }
 
-    /// Takes headers, stores the changed branches, and returns how many bytes of records that wrote.
+    /// Gives headers to the tree, stores the changed branches, and returns how many bytes of records are written.
     fn accept(&mut self, headers: &[Header]) -> usize {
         let (batch, _) = link_batch(regtest(), headers.to_vec());
         let (_, rejection) = self.tree.accept(batch, &self.store, NOW).unwrap();
@@ -156,7 +162,7 @@ fn branches_that_fork_from_each_other_have_records_of_their_own() {
         beside.accept(mine(&mut branch, 100, salt).headers());
     }
     beside.accept(&first.headers()[150..300]);
-    // One takes over: the old chain becomes a branch, and the others fork from another height.
+    // One branch takes over: the old chain becomes a branch, and the others fork from another height.
     let mut branch = Branch::genesis(regtest());
     let (batch, _) = link_batch(regtest(), first.headers().to_vec());
     branch.extend(batch, NOW);
@@ -171,4 +177,25 @@ fn branches_that_fork_from_each_other_have_records_of_their_own() {
     let store = SledStore::open(folder.path(), regtest()).unwrap();
     assert_eq!(as_set(store.sides().unwrap()), as_set(stored(beside.tree.sides())));
     assert_eq!(store.sides().unwrap().len(), 3);
+}
+
+#[test]
+fn a_candidate_stays_as_it_was_when_headers_do_not_follow_it() {
+    let folder = tempdir().unwrap();
+    let sled = SledStore::open(folder.path(), regtest()).unwrap();
+    for store in [&sled as &dyn HeaderStore, &MemoryStore::new(regtest())] {
+        let active = mine(&mut Branch::genesis(regtest()), 100, 0);
+        store.commit(&Change { append: Some(&active), ..Change::default() }).unwrap();
+        let mut branch = Branch::genesis(regtest());
+        let parts: Vec<_> = [70, 30, 20].map(|count| mine(&mut branch, count, 1)).into();
+        let change =
+            |candidate| store.commit(&Change { candidate: Some(candidate), ..Change::default() });
+        change(CandidateChange::Extend(&parts[0])).unwrap();
+        let gap = change(CandidateChange::Extend(&parts[2])).unwrap_err();
+        assert!(matches!(gap, StoreError::Gap { .. }), "{gap}");
+        change(CandidateChange::Extend(&parts[1])).unwrap();
+        change(CandidateChange::Extend(&parts[2])).unwrap();
+        change(CandidateChange::Activate).unwrap();
+        assert_eq!(store.tip().hash, branch.hash());
+    }
 }

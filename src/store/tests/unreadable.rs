@@ -10,11 +10,13 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use tempfile::tempdir;
 
+/// Headers in the database before the change.
 const BEFORE: u32 = 40_000;
-/// More than one segment of the log, so that sled writes a part before the change has ended.
+/// Headers that the change adds: more than one segment of the log, so that sled writes a part before the change has
+/// ended.
 const ADDED: u32 = 20_000;
 
-/// A segment of a database's log of which zeros are read.
+/// A segment of a database's log that is overwritten with zeros for a while, so that its nodes cannot be read.
 struct Unreadable {
     file: File,
     offset: u64,

@@ -354,5 +354,5 @@ impl World {
 
 /// Returns the outcome of a presync up to that height.
 pub(super) fn presynced(height: u32) -> ConnectOutcome {
-    ConnectOutcome::Presynced { height, work: work_of(height) }
+    ConnectOutcome::PresyncAdvanced { height, work: work_of(height) }
 }

@@ -87,7 +87,7 @@ fn an_empty_locator_asks_for_one_header() {
 }
 
 #[test]
-fn a_hash_of_a_branch_that_lost_is_not_on_the_chain() {
+fn locator_hashes_on_a_replaced_branch_are_skipped() {
     let folder = tempdir().unwrap();
     let old = chain(100);
     let store = stored(folder.path(), &old);

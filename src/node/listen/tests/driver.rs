@@ -1,4 +1,4 @@
-//! The listener over loopback, with peers that behave and peers that do not.
+//! Tests of the listener over loopback, with peers that behave and peers that do not.
 
 use super::chains::{chain, grow, regtest};
 use super::scene::{Client, TestListener, connect_from, runtime, version, wait_for};
@@ -91,7 +91,7 @@ fn a_peer_that_is_behind_is_told_of_the_tip_when_it_connects() {
 }
 
 #[test]
-fn addresses_come_from_the_file_once() {
+fn addresses_come_from_the_file_and_are_sent_once() {
     let served = TestListener::start(&chain(1), |_| ());
     let mut addrman = AddrMan::new([1; 32], Scope::Local);
     for host in 1..=100 {
@@ -152,7 +152,7 @@ fn a_peer_that_does_not_read_is_held_back_then_dropped_and_others_are_served_mea
     let request =
         GetHeaders { version: 70016, locator: vec![chain[0].hash()], stop: BlockHash::ZERO };
     let request = encode_frame(regtest().magic, &Message::GetHeaders(request));
-    // 1.6 GB of answers, none of which is read.
+    // The answers would take 1.6 GB. The client reads none of them.
     let taken = (0..10_000).take_while(|_| slow.stream.write_all(&request).is_ok()).count();
     let sent = served.peers.traffic().sent;
     assert!(sent < 64 << 20, "{sent} bytes for {taken} requests");
@@ -181,7 +181,7 @@ fn a_flood_of_requests_does_not_keep_others_waiting() {
 }
 
 #[test]
-fn of_a_thousand_connections_from_one_address_a_few_are_kept_and_others_find_room() {
+fn of_a_thousand_connections_from_one_address_a_few_are_kept_and_other_addresses_find_room() {
     let chain = chain(100);
     let served = TestListener::start(&chain, |_| ());
     let crowd: Vec<TcpStream> =
@@ -195,7 +195,7 @@ fn of_a_thousand_connections_from_one_address_a_few_are_kept_and_others_find_roo
     let mut other = connect_from(elsewhere, served.address);
     assert!(other.download() == chain);
     drop(crowd);
-    wait_for("their end", || served.peers.count() == 1);
+    wait_for("the end of these connections", || served.peers.count() == 1);
     // A client that reconnects at once is served again, however often it does so.
     for _ in 0..100 {
         assert!(Client::shake_hands(served.address, 100).download() == chain);

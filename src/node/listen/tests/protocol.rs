@@ -128,7 +128,11 @@ fn the_headers_of_missed_tips_are_announced_with_the_next_tip() {
     answered(&mut peer, 10);
     assert_eq!(told(&mut peer.clone(), &tips[2]), Some(headers(&twelve[11..])));
     let all = grow(&other, 1, 1);
-    assert_eq!(told(&mut peer, &tips[4]), Some(headers(&all[10..])), "the fork was before that");
+    assert_eq!(
+        told(&mut peer, &tips[4]),
+        Some(headers(&all[10..])),
+        "the fork is below the missed tips"
+    );
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl TestListener {
         let thread = Some(std::thread::spawn(run));
         let served = Self { address, store, live, peers, stop, thread, folder };
         served.publish(chain);
-        // The tip is announced once the listener has seen it.
+        // A peer that connects hears of the tip only once the listener has seen the tip.
         wait_for("the first tip", || {
             let mut client = Client::shake_hands(served.address, -1);
             client.ask(chain[chain.len() - 1].hash());
@@ -60,7 +60,7 @@ impl TestListener {
         served
     }
 
-    /// Publishes that the sync follows the chain, and that its tip is that of `chain`.
+    /// Publishes that the sync follows the chain, and that the tip is the last header of `chain`.
     pub(super) fn publish(&self, chain: &[Header]) {
         let height = u32::try_from(chain.len() - 1).unwrap();
         let hash = chain.last().unwrap().hash();

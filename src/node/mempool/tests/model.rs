@@ -107,7 +107,7 @@ impl Model {
         }
     }
 
-    /// Removes the request that a transaction answers; `None` if there is none.
+    /// Removes the request that a transaction answers. Returns `None` if there is no such request.
     fn take_request(&mut self, peer: PeerId, tx: u8) -> Option<()> {
         let own = (peer, id(peer, tx));
         if self.in_flight.remove(&own).is_none() && !self.timed_out.remove(&own) {
@@ -310,7 +310,7 @@ fn compare(
         (model.seen, model.dropped, model.lost)
     );
     let next = model.in_flight.values().min().copied();
-    // The tracker may name the deadline of an answered request, but never one later than the first open request.
+    // The tracker may name the deadline of an answered request, but never a time after the first open request's deadline.
     prop_assert!(next.is_none_or(|next| tracker.next_deadline().is_some_and(|at| at <= next)));
     let wanted: BTreeSet<Hash256> = model.announcements.iter().map(|(_, id, _)| *id).collect();
     let sizes = tracker.sizes();

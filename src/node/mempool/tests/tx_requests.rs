@@ -131,7 +131,7 @@ fn a_too_heavy_transaction_is_still_requested_with_other_witnesses() {
     assert_eq!(
         tracker.on_too_heavy(PeerId(1), txid, heavy),
         Err(TxFault::Unsolicited { asked: 0, txid }),
-        "nobody asked"
+        "peer 1 has no open request for it"
     );
 }
 

@@ -26,7 +26,7 @@ enum BatchKind {
 fn text_of(outcome: &ConnectOutcome) -> String {
     match outcome {
         ConnectOutcome::Extended(count) => format!("{count} more"),
-        ConnectOutcome::Presynced { height, .. } => format!("unproven at {height}"),
+        ConnectOutcome::PresyncAdvanced { height, .. } => format!("unproven at {height}"),
         ConnectOutcome::Reorganized { fork_height, connected, .. } => {
             format!("{connected} instead from {fork_height} on")
         }

@@ -34,7 +34,7 @@ fn work(store: &Arc<MemoryStore>, headers: &[Header], clock: &Clock) -> Verdict 
 fn headers_before_a_too_new_header_are_kept_and_that_header_once_it_is_valid() {
     let (store, headers) =
         (Arc::new(MemoryStore::new(params(Network::Regtest))), mine(&genesis(), 0, 100));
-    // The header at height 61 is two hours and one second ahead.
+    // The header at height 61 is two hours and one second ahead of the clock.
     let clock = Clock::mock(u64::from(headers[60].time) - 7201);
     let Verdict::Refused { outcome, rejection, tip, .. } = work(&store, &headers, &clock) else {
         panic!("the header is too new");

@@ -44,16 +44,16 @@ pub(super) fn genesis() -> Header {
 
 fn text_of(outcome: &ConnectOutcome) -> String {
     match outcome {
-        ConnectOutcome::Presynced { height, .. } => format!("unproven at {height}"),
+        ConnectOutcome::PresyncAdvanced { height, .. } => format!("unproven at {height}"),
         ConnectOutcome::LowWork { height, .. } => format!("low work at {height}"),
         ConnectOutcome::Extended(count) => format!("{count} more"),
         other => format!("{other:?}"),
     }
 }
 
-/// Sends batches to the connect thread, each with the number of its peer, on top of a chain of 9,000 headers. A branch
-/// has to show the work of a million headers. If `gone` is `(index, peer)`, this peer disconnects before the batch
-/// with this index. Returns the verdicts as text.
+/// Lets the connect thread connect a chain of 9,000 headers, and then sends it `batches`, each with the number of its
+/// peer. A branch has to show the work of a million headers. If `gone` is `(index, peer)`, this peer disconnects before
+/// the batch with this index. Returns the verdicts as text.
 fn work(batches: &[(u64, &[Header])], gone: Option<(usize, u64)>) -> Vec<String> {
     let regtest = params(Network::Regtest);
     let store = Arc::new(MemoryStore::new(regtest));
@@ -102,7 +102,7 @@ fn a_presync_continues_with_its_peers_next_message_and_ends_with_one_that_is_not
 
 #[test]
 fn of_too_many_presyncs_the_one_with_least_work_is_evicted_and_may_start_over() {
-    // All peers but number 5 have sent two messages.
+    // Of the first 16 peers, all but peer 5 have sent two messages.
     let branches: Vec<Vec<Header>> =
         (0..17).map(|peer| mine(&genesis(), 10 + peer, 2 * FULL_ANSWER)).collect();
     let mut batches: Vec<(u64, &[Header])> = Vec::new();

@@ -1,7 +1,7 @@
 //! The pages found anywhere in a damaged file, whether sled's tree leads to them or not.
 //!
 //! A page whose key is lost gets its number from its neighbours: it begins with the hash that the page before ends
-//! with. None of this is trusted: the headers prove themselves by their hashes.
+//! with. None of this is trusted: the repair checks each page by the hashes of its headers.
 
 use super::layout::{
     HEADERS_PER_PAGE, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY, chain_page_key, decode_page, lane_key,
@@ -18,7 +18,7 @@ const FULL_PAGE: usize = PAGE_HEAD_LEN + RECORD_LEN * HEADERS_PER_PAGE as usize;
 #[derive(Debug, Default)]
 pub(super) struct FoundPages {
     found: Found,
-    /// The versions of each page, the best first.
+    /// The versions of each page: the newest first, damaged ones last.
     pages: HashMap<u32, Vec<Extent>>,
     /// Pages without keys, by the hash of their parent.
     following: HashMap<BlockHash, Vec<Extent>>,
@@ -45,33 +45,34 @@ impl Ends {
 
 impl FoundPages {
     pub(super) fn new(found: Found) -> Self {
-        let mut directory = Self::default();
+        let mut pages = Self::default();
         let ends = |extent: &Extent| Some((*extent, Ends::of(&found.read(extent)?)?));
         let keyless: Vec<_> = found.keyless().iter().filter_map(ends).collect();
         let mut placed = Vec::new();
         for (key, extents) in found.keyed() {
             let Some(number) = number_of(key) else { continue };
-            // If a length in the log is damaged, the value of a page's key may be no page.
+            // If a length in the log is damaged, the value under a page's key may not be a page.
             for (extent, ends) in extents.iter().filter_map(ends) {
-                directory.pages.entry(number).or_default().push(extent);
+                pages.pages.entry(number).or_default().push(extent);
                 placed.push((number, ends));
             }
         }
         for (extent, ends) in &keyless {
-            directory.following.entry(ends.parent).or_default().push(*extent);
+            pages.following.entry(ends.parent).or_default().push(*extent);
         }
         let all =
             || placed.iter().map(|(_, ends)| ends).chain(keyless.iter().map(|(_, ends)| ends));
-        directory.parents = all().map(|ends| ends.parent).collect();
-        directory.ends = all().map(|ends| ends.last).collect();
-        directory.place(&keyless, placed);
-        let pages = directory.pages.values_mut().chain(directory.following.values_mut());
-        pages.for_each(|versions| sort_versions(versions));
-        directory.found = found;
-        directory
+        pages.parents = all().map(|ends| ends.parent).collect();
+        pages.ends = all().map(|ends| ends.last).collect();
+        pages.place(&keyless, placed);
+        let extents = pages.pages.values_mut().chain(pages.following.values_mut());
+        extents.for_each(|versions| sort_versions(versions));
+        pages.found = found;
+        pages
     }
 
-    /// Numbers the pages without keys: first the one with genesis, then the neighbours of those `placed` already.
+    /// Numbers the pages without keys: first the page with genesis, then the neighbours of the pages that are `placed`
+    /// already.
     fn place(&mut self, keyless: &[(Extent, Ends)], mut placed: Vec<(u32, Ends)>) {
         let (mut by_parent, mut by_last) =
             (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
@@ -125,7 +126,8 @@ impl FoundPages {
         self.ends.contains(hash)
     }
 
-    /// Returns the fragments that may be the rest of a page without its head: they share a record with the derived page.
+    /// Returns the fragments that may be the rest of a page without its head: they share a record with the derived
+    /// page.
     pub(super) fn headless(&self, derived: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         self.found.fragments(FULL_PAGE).filter(|bytes| has_common_record(bytes, derived))
     }
