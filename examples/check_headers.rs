@@ -1,4 +1,4 @@
-//! Checks raw 80-byte headers from a file by every rule that headers allow, from genesis on, and stores nothing.
+//! Checks a file of raw 80-byte headers from genesis on, by every rule that needs headers only, and stores nothing.
 //!
 //! `cargo run --example check_headers -- mainnet fixtures/mainnet-0000000-0032259.bin`
 #![allow(clippy::print_stdout, reason = "it is there to print")]
@@ -11,7 +11,7 @@ use std::error::Error;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Headers that are checked at once.
+/// How many headers are checked at once.
 const STEP: usize = 2000;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut chain = Branch::genesis(params);
     for step in headers[1..].chunks(STEP) {
-        // Proof of work and links, which need no ancestors; then everything that does.
+        // `link_batch` checks proof of work and links, which need no ancestors. `extend` checks the other rules.
         let (batch, fault) = link_batch(params, step.to_vec());
         let (_, rejection) = chain.extend(batch, now);
         if let Some(rejection) = rejection {

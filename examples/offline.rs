@@ -1,14 +1,14 @@
-//! The main job without internet: `cargo run --release --example offline`.
+//! A sync of real headers without internet: `cargo run --release --example offline`.
 //!
 //! A peer on loopback serves the first 32,260 real mainnet headers. The program downloads and checks them, is
-//! interrupted half-way, goes on from there, and answers from what it stored. Every command is printed before its
-//! output, so that it can be tried by hand.
+//! interrupted half-way, continues from there, and answers queries from the stored chain. Every command is printed
+//! before its output, so that it can be repeated by hand.
 //!
-//! `cargo run --release --example offline -- --serve` only starts the peer, on a slow line, prints its address, and ends
-//! when its standard input does: for trying commands by hand.
+//! `cargo run --release --example offline -- --serve` only starts the peer with a slow connection, and prints the
+//! peer's address, to try commands by hand. The peer ends when standard input ends.
 #![allow(clippy::print_stdout, reason = "showing what happens is what this program is for")]
 
-// By its path, since support is no crate of its own.
+// Included by its path, because `support` is not a crate.
 #[allow(dead_code, reason = "a part of what the tests use is enough for this example")]
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -33,7 +33,7 @@ const TIP: &str = "000000008a5b32a0610b2b0eeb5390e30e157324bf28c09ab83ccbb99184c
 /// Bits of block 32256, the first ever to differ from genesis'.
 const FIRST_NEW_BITS: &str = "1d00d86a";
 
-/// Bytes in a second of the line that leaves time for an interruption: the whole chain takes two seconds.
+/// Bytes per second of the slow peer. The whole chain takes two seconds, which leaves time for an interruption.
 const SLOW: f64 = 1_300_000.0;
 
 fn main() -> ExitCode {
@@ -60,7 +60,7 @@ fn serve() {
     let chain = SharedChain::new(Network::Mainnet, &mainnet_start());
     let peer = Script::honest().rate(SLOW / 3.0).start(&chain);
     println!("{}", peer.connect());
-    // An error ends it as well as the end of the input does.
+    // An error of standard input ends the peer too.
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
 }
 
@@ -95,7 +95,7 @@ fn offline() -> Result<(), String> {
     Ok(())
 }
 
-/// Starts a sync over the slow line, stops it as Ctrl-C does, and gives the height it had reached.
+/// Starts a sync with the slow peer, stops it as Ctrl-C does, and returns the height that the sync reached.
 fn interrupted_sync(shell: &Shell, peer: &ScriptedPeer) -> Result<u32, String> {
     let mut sync = shell.start(&sync_from(peer));
     poll_for("half of the headers", PATIENCE, || {
@@ -113,8 +113,8 @@ fn interrupted_sync(shell: &Shell, peer: &ScriptedPeer) -> Result<u32, String> {
     Ok(height)
 }
 
-/// The network's minimum chain work is far beyond its first 32,260 headers: without the last option the program would
-/// rightly refuse to call them synced.
+/// Returns the arguments of a sync with one peer. Mainnet's minimum chain work is far above the work of its first
+/// 32,260 headers, so without `--min-chain-work 0`, the program would not report the sync as complete.
 fn sync_from(peer: &ScriptedPeer) -> Vec<String> {
     ["sync", "--mainnet", "--connect", &peer.connect(), "--min-chain-work", "0"]
         .map(str::to_owned)
@@ -125,7 +125,7 @@ fn expect(condition: bool, otherwise: &str) -> Result<(), String> {
     condition.then_some(()).ok_or_else(|| otherwise.to_owned())
 }
 
-/// Runs commands as a user would type them, in a data folder that goes away in the end.
+/// Runs commands as a user would type them, with a temporary data folder.
 struct Shell {
     binary: PathBuf,
     data: TempDir,
@@ -155,7 +155,7 @@ impl Shell {
         shown(self.start(args).wait(PATIENCE), code)
     }
 
-    /// What is stored by now, asked without showing it.
+    /// Returns height and hash of the stored tip, without printing the command.
     fn height_and_hash(&self) -> Result<(u32, String), String> {
         let status = Running::start(self.command(&["status", "--json"]), Stdio::null());
         let status = status.wait(PATIENCE).expect_success().json();
@@ -165,7 +165,7 @@ impl Shell {
     }
 }
 
-/// Prints what a command has said, and checks its exit code.
+/// Prints the output of a command, and checks its exit code.
 fn shown(finished: Finished, code: i32) -> Result<Finished, String> {
     print!("{}{}", finished.stderr, finished.stdout);
     if finished.code == Some(code) {
@@ -174,7 +174,7 @@ fn shown(finished: Finished, code: i32) -> Result<Finished, String> {
     Err(format!("the exit code is {:?}, not {code}", finished.code))
 }
 
-/// Where the program is, once it is built from the same sources as this example.
+/// Builds the program from the same sources as this example, and returns its path.
 ///
 /// `cargo run --example` builds the library only. Naming the example again makes the features of all dependencies the
 /// same, so that nothing but the program itself is left to build.

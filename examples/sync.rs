@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let Ok(network) = network.parse() else {
-        eprintln!("{network}: mainnet, testnet3, testnet4, signet or regtest");
+        eprintln!("unknown network {network}: mainnet, testnet3, testnet4, signet or regtest");
         return ExitCode::from(2);
     };
     match sync(network, &folder, args.next()) {
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the network's tip was reached.
+/// Returns whether the sync reached the network's tip.
 fn sync(network: Network, folder: &str, peer: Option<String>) -> Result<bool, ClientError> {
     let mut builder = Client::builder(network).data_dir(folder);
     if let Some(peer) = peer {

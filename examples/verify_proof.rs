@@ -1,4 +1,4 @@
-//! Checks a proof of `bitcoin-cli gettxoutproof` against a stored chain: which transactions are in which block.
+//! Checks a proof from `bitcoin-cli gettxoutproof` against a stored chain, and prints the block and the proven txids.
 //!
 //! `cargo run --example verify_proof -- mainnet ./headers HEX`
 #![allow(clippy::print_stdout, reason = "it is there to print")]
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let network: Network = network.parse()?;
     let proof = CheckedProof::check(&hex::decode(proof)?)?;
 
-    // The proof brings its header: it counts if that is on the chain.
+    // The proof contains the block's header, and proves something only if that header is on the stored chain.
     let mut reader = ChainReader::open(folder, network)?;
     let Some(block) = reader.header(proof.hash)? else {
         return Err(format!("block {} is not on the stored chain", proof.hash).into());

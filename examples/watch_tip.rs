@@ -26,7 +26,7 @@ async fn watch(network: Network, folder: &str, peer: Option<String>) -> Result<(
     let client = builder.build()?;
     let mut events = client.events();
     client.start()?;
-    // Made once: a signal that came between two of them would be lost.
+    // Made once, because a signal between two calls of `ctrl_c` would be lost.
     let mut ctrl_c = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {

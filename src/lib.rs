@@ -1,15 +1,16 @@
-//! A Bitcoin light client that downloads and verifies block headers only.
+//! A Bitcoin light client that syncs and verifies block headers only.
 //!
-//! It downloads every header since genesis from several peers at once, checks every consensus rule that headers
-//! alone allow, stores the chain in a sled database, and answers questions from it. The program
-//! `lightclient` is a thin layer on top of this crate.
+//! The client downloads every header since genesis from several peers at once, checks every consensus rule that can be
+//! checked with headers alone, and stores the chain in a sled database. Blocks are downloaded only on request, and
+//! checked against their headers. The program `lightclient` is a thin layer on top of this crate.
 //!
-//! [`Client`] is the front door: it syncs, follows the chain, and answers questions about it. [`ChainReader`] reads a
-//! chain that another process keeps.
+//! Start with [`Client`], which syncs, follows the chain, and answers questions about the chain. [`ChainReader`] reads
+//! a stored chain without a sync of its own, also while another process is syncing it.
 //!
 //! # Layers
-//! Each module is a layer; `ARCHITECTURE.md` draws which of them uses which, and a test keeps the drawing true.
-//! [`primitives`], [`wire`], `script`, [`chain`], `spv` and `sync` are pure: no clock, no I/O, no randomness, no logging.
+//! Each module is a layer; `ARCHITECTURE.md` shows which layer uses which others, and a test compares this with the
+//! code. [`primitives`], [`wire`], `script`, [`chain`], `spv` and `sync` are pure: no clock, no I/O, no randomness, no
+//! logging.
 //!
 //! # Checking headers
 //! ```

@@ -8,27 +8,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The clock of a task: the system's, or in tests one that is set by hand.
+/// A wall clock: the system's, or a mock clock that shows the time that a test has set.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    /// The time of a clock that is set by hand, in Unix seconds.
+    /// The time of a mock clock, in Unix seconds; `None` for the system's clock.
     manual: Option<Arc<AtomicU64>>,
 }
 
 impl Clock {
-    /// Returns a clock that stands still until it is set, for tests. Its clones show the same time. `unix` is in seconds.
+    /// Returns a mock clock, which shows `unix` (Unix seconds) until [`Clock::set`] changes it. All clones share one
+    /// time.
     pub fn mock(unix: u64) -> Self {
         Self { manual: Some(Arc::new(AtomicU64::new(unix))) }
     }
 
-    /// Sets a clock made by [`Clock::mock`]; the system's clock is left alone.
+    /// Sets a clock made by [`Clock::mock`] to `unix` (Unix seconds). Does nothing to the system's clock.
     pub fn set(&self, unix: u64) {
         if let Some(manual) = &self.manual {
             manual.store(unix, Ordering::Relaxed);
         }
     }
 
-    /// Returns the seconds since 1970, or 0 if the system's clock is set before that.
+    /// Returns the seconds since 1970, or 0 if the system's clock is set to a time before 1970.
     pub fn unix_secs(&self) -> u64 {
         match &self.manual {
             Some(manual) => manual.load(Ordering::Relaxed),
@@ -36,7 +37,7 @@ impl Clock {
         }
     }
 
-    /// Returns the seconds since 1970, for comparing with the times of headers, which have 32 bits and last until 2106.
+    /// Returns the seconds since 1970 in 32 bits, as header times have; from 2106 on, `u32::MAX`.
     pub fn unix(&self) -> u32 {
         u32::try_from(self.unix_secs()).unwrap_or(u32::MAX)
     }
@@ -52,7 +53,7 @@ pub fn unix_now_secs() -> u64 {
     Clock::default().unix_secs()
 }
 
-/// Returns the milliseconds since 1970 by the system's clock, or 0 if it is set before that.
+/// Returns the milliseconds since 1970 by the system's clock, or 0 if the clock is set to a time before 1970.
 pub(crate) fn unix_now_millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -68,7 +69,7 @@ pub(crate) struct ClockBefore1970;
 /// Checks that the system's clock can be used at all.
 ///
 /// # Errors
-/// It is set to a time before 1970.
+/// The clock is set to a time before 1970.
 pub(crate) fn check_system_clock() -> Result<(), ClockBefore1970> {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(Err(ClockBefore1970), |_| Ok(()))
 }
@@ -81,8 +82,8 @@ impl fmt::Display for TooNew {
     }
 }
 
-/// Returns how far a stored header's time is ahead of the clock, as in `8 h 3 min`, if that is more than headers may be ahead.
-/// Both are Unix seconds.
+/// Returns how far the header time `time` is ahead of the clock's time `now`, as in `8 h 3 min`, or `None` if consensus
+/// allows the difference. Both times are in Unix seconds.
 pub(crate) fn ahead_of_clock(time: u32, now: u64) -> Option<String> {
     let ahead = u64::from(time).saturating_sub(now);
     (ahead > u64::from(MAX_FUTURE_SECS)).then(|| rough_span(ahead))
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_by_hand_is_the_same_for_all_its_clones() {
+    fn all_clones_of_a_mock_clock_show_the_same_time() {
         let clock = Clock::mock(1_000);
         let other = clock.clone();
         clock.set(5_000_000_000);

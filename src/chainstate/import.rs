@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// [`HeaderStore::commit`]).
 const BATCH: usize = 7_000;
 
-/// How many headers are judged together while the file's branches are short.
+/// How many headers are judged together after a run that another branch has cut short.
 const SHORT: usize = 64;
 
 /// The fewest headers that one rayon job hashes.
@@ -58,18 +58,18 @@ pub struct Imported {
 
 /// The result of judging a run of headers.
 struct Judged {
-    /// How many of them were good.
+    /// How many headers of the run were good.
     good: usize,
-    /// Why the next one is refused.
+    /// Why the header after the good ones is refused.
     outcome: Result<(), ImportError>,
-    /// Why the next one has no proof of work, if that is so.
+    /// The fault of the first header without valid proof of work, if the run has one before another branch starts.
     fault: Option<BatchFault>,
 }
 
 /// Headers that follow each other, with what the file claims of each.
 type Run = (Vec<Header>, Vec<Claim>);
 
-/// Takes headers one by one, in the order of a chain, and stores them in large batches.
+/// Takes the headers of a file one by one, checks them, and stores them in large batches.
 #[derive(Debug)]
 pub struct Importer<S> {
     options: ImportOptions,
@@ -92,7 +92,7 @@ pub struct Importer<S> {
 }
 
 impl<S: HeaderStore> Importer<S> {
-    /// Returns an import into a store.
+    /// Returns an importer that writes to a store.
     ///
     /// # Errors
     /// The store could not be read.
@@ -114,7 +114,7 @@ impl<S: HeaderStore> Importer<S> {
         })
     }
 
-    /// Returns the position in the file of the header that was refused, from 0; `None` if it is not known, or no header was.
+    /// Returns the position of the refused header in the file, from 0; `None` if there is no such header or position.
     pub fn refused(&self) -> Option<u64> {
         self.refused
     }
@@ -130,7 +130,7 @@ impl<S: HeaderStore> Importer<S> {
     /// Works as [`Importer::push`], and compares the header with what the file claims of it.
     ///
     /// # Errors
-    /// The same, or the file contradicts the header.
+    /// As for [`Importer::push`], or the file contradicts the header.
     pub fn push_claimed(&mut self, header: Header, claim: Claim) -> Result<bool, ImportError> {
         // Files that were joined with `cat` have genesis more than once. The headers of one batch follow each other.
         if !mem::replace(&mut self.begun, true) || header == self.options.params.genesis {
@@ -172,7 +172,7 @@ impl<S: HeaderStore> Importer<S> {
         while done < headers.len() {
             let end = headers.len().min(done + size);
             let (count, outcome) = self.judge_run(&headers[done..end], &claims[done..end])?;
-            // A run that another branch cuts short wasted the hashing of the headers after the cut, so the next one is short.
+            // If another branch cuts a run short, the headers after it were hashed in vain, so the next run is short.
             size = if done + count == end { size.saturating_mul(4).min(BATCH) } else { SHORT };
             done += count;
             if outcome.is_err() {
@@ -198,11 +198,11 @@ impl<S: HeaderStore> Importer<S> {
         if count == 0 { Ok(()) } else { Err(self.unconnected(count)) }
     }
 
-    /// Judges the first headers, as far as they follow each other. Returns how many of them were good, and an error if the
-    /// next header is bad. A header that only starts another branch is not an error.
+    /// Judges the first headers, as far as they follow each other. Returns how many of them were good, and an error if
+    /// the next header is bad. A header that only starts another branch is not an error.
     ///
-    /// The headers that the run before added are stored meanwhile. But if this run starts another branch, they are stored
-    /// first, because the branch's ancestors are read from the store.
+    /// The headers that the previous run added are stored at the same time. But if this run starts another branch,
+    /// those headers are stored first, because the branch's ancestors are read from the store.
     fn judge_run(
         &mut self,
         headers: &[Header],
@@ -267,8 +267,8 @@ impl<S: HeaderStore> Importer<S> {
         Ok(Judged { good: count, outcome: early.map_or(kept, Err), fault })
     }
 
-    /// Returns why a header without proof of work is refused. Its height is the one after its parent, which need not be the
-    /// header before it in the file. If the parent is not known, the error has the height that the file's order suggests.
+    /// Returns why a header without proof of work is refused. The error has the height after the header's parent, which
+    /// need not precede the header in the file. Without a known parent, the height follows from the file's order.
     fn refuse(
         &mut self,
         fault: Option<BatchFault>,
@@ -324,7 +324,7 @@ impl<S: HeaderStore> Importer<S> {
         self.writer.tree().active().chainwork() >= least
     }
 
-    /// Returns the height of the file's first header, if it can be known.
+    /// Returns the height of a header that begins a file or a chain in it; `None` if the header's parent is unknown.
     fn place_first(&self, header: &Header) -> Result<Option<u32>, ImportError> {
         if header.prev != BlockHash::ZERO {
             return Ok(self.height_of(&header.prev)?.map(|parent| parent.saturating_add(1)));
@@ -350,7 +350,7 @@ impl<S: HeaderStore> Importer<S> {
         })
     }
 
-    /// Cuts the batch before the first header that contradicts a hint. `first` is the height of its first header.
+    /// Cuts the batch, whose first header has height `first`, before the first header that contradicts a hint.
     fn cut_at_hint(&self, batch: LinkedBatch, first: u32) -> (LinkedBatch, Option<ImportError>) {
         let points = self.options.hints.points();
         let start = points.partition_point(|point| point.height < first);

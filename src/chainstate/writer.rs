@@ -57,13 +57,14 @@ impl From<TreeError<StoreError>> for ChainError {
     }
 }
 
-/// The candidate: a branch that has shown its work in a presync. It is stored beside the chain as it
-/// arrives again, and replaces the chain's end once what has arrived has more work.
+/// The candidate: a branch that has shown its work in a presync. Its headers are downloaded a second time and stored
+/// beside the chain. Once they have more work than the chain, the candidate replaces the chain's end.
 #[derive(Debug)]
 struct CandidateBranch {
     /// Height of the last header that it shares with the chain.
     fork: u32,
     branch: Branch,
+    /// Headers that wait for [`ChainWriter::flush_candidate`].
     unstored: Option<CheckedHeaders>,
 }
 
@@ -80,10 +81,10 @@ pub(crate) struct ChainWriter<S> {
 }
 
 impl<S: HeaderStore> ChainWriter<S> {
-    /// Returns a writer that goes on from the stored tip.
+    /// Returns a writer that continues at the stored tip.
     ///
     /// # Errors
-    /// The store could not be read.
+    /// Reading or writing the store failed.
     pub(crate) fn new(store: Arc<S>, params: &'static Params) -> Result<Self, ChainError> {
         // An earlier process may have left a candidate that it did not complete.
         store.discard_candidate()?;
@@ -112,8 +113,8 @@ impl<S: HeaderStore> ChainWriter<S> {
         self.unstored.iter().chain(candidate).map(CheckedHeaders::len).sum()
     }
 
-    /// Checks a batch against its ancestors, and keeps the headers before the first invalid one. Returns what they did
-    /// to the chain, and why the invalid header was refused. `now` is in Unix seconds.
+    /// Checks a batch against its ancestors, and keeps the headers before the first invalid one. Returns how the kept
+    /// headers changed the chain, and why the invalid header was refused, if there is one. `now` is in Unix seconds.
     ///
     /// # Errors
     /// Reading or writing the store failed.
@@ -193,7 +194,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(self.tree.state_before(survey, self.store.as_ref())?)
     }
 
-    /// Stores the collected headers; they are durable when this returns.
+    /// Stores the collected headers, which are durable when the method returns.
     ///
     /// # Errors
     /// Writing failed.
@@ -204,14 +205,14 @@ impl<S: HeaderStore> ChainWriter<S> {
         self.flush_candidate()
     }
 
-    /// Removes and returns the headers that extend the chain and are not stored yet. The caller has to [`append`] them before
-    /// the writer stores anything else.
+    /// Removes and returns the headers that extend the chain and are not stored yet. The caller has to [`append`] them
+    /// before the writer stores anything else.
     pub(super) fn take_unstored(&mut self) -> Option<CheckedHeaders> {
         mem::take(&mut self.unstored)
     }
 }
 
-/// Stores headers on top of the stored tip; they are durable when this returns.
+/// Stores headers on top of the stored tip. The headers are durable when the function returns.
 pub(super) fn append<S: HeaderStore>(
     store: &S,
     headers: &CheckedHeaders,
@@ -245,7 +246,7 @@ fn stored_branch<S: HeaderStore>(
 }
 
 /// Logs changes of the bits at retargets. Changes at other heights come from the 20-minute rule of test networks, and
-/// are frequent.
+/// are too frequent to be logged. `bits` are those of the header before.
 fn log_retargets(params: &Params, mut bits: u32, headers: &CheckedHeaders) {
     for (header, height) in headers.headers().iter().zip(headers.first_height()..) {
         if header.bits != bits && params.is_boundary(height) {

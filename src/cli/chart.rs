@@ -97,7 +97,7 @@ pub(super) fn run(args: &ChartArgs, context: &mut CommandContext) -> Result<(), 
         bar.finish_and_clear();
     }
     let plot = draw(&mut reader, &mut summary, request)?;
-    reader.leave();
+    reader.leak();
     if let Some((file, format)) = args.out.as_deref().zip(format) {
         let bytes = image(&plot, format)?;
         Sink::create(file, &mut context.out)?.write_whole(&bytes)?;

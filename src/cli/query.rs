@@ -72,7 +72,7 @@ pub(super) fn run(args: &QueryArgs, context: &mut CommandContext) -> Result<(), 
         (Some(HeaderQuery::One(block)), None) => block.find(&mut reader, tip)?,
         (None, None) => header_at(&mut reader, tip, tip)?,
     };
-    reader.leave();
+    reader.leak();
     print_one(&found.header, &found.info, args.raw, context)
 }
 

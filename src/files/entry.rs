@@ -3,13 +3,13 @@
 use crate::primitives::{BlockHash, Header};
 use std::io::{self, BufRead, Read};
 
-/// Longest line of a text file in bytes: four times the longest line that `export` writes.
+/// The longest line of a text file in bytes, several times as long as any line that `export` writes.
 const MAX_LINE: u64 = 4096;
 
 /// The byte order mark in UTF-8.
 pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Why a header cannot be read. The caller adds the name of the file.
+/// Why a header cannot be read. [`HeaderFile`](super::HeaderFile) adds the name of the file.
 #[derive(Debug)]
 pub(super) enum EntryError {
     Io(io::Error),
@@ -22,16 +22,16 @@ impl From<io::Error> for EntryError {
     }
 }
 
-/// A header in a file, and what its line says about it.
+/// A header in a file, and its position there, with the height and hash that its line claims.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeaderEntry {
     /// The header.
     pub(crate) header: Header,
-    /// The number of its line, or in a binary file the number of the header. Both count from 1.
+    /// The number of the header's line, or in a binary file the number of the header. Both count from 1.
     pub(crate) line: u64,
-    /// Its height, if the file has it.
+    /// The header's height, if the file states it.
     pub(crate) height: Option<u32>,
-    /// Its hash, if the file has it.
+    /// The header's hash, if the file states it.
     pub(crate) hash: Option<BlockHash>,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn in_line(number: u64, what: String) -> EntryError {
     EntryError::Content { place: format!("line {number}"), what }
 }
 
-/// Reads lines without their line ends and the byte order mark, and skips empty lines.
+/// Reads lines, strips their line ends and the byte order mark, and skips blank lines.
 pub(super) struct Lines<R> {
     source: R,
     line: Vec<u8>,
@@ -62,7 +62,7 @@ impl<R: BufRead> Lines<R> {
         Self { source, line: Vec::new(), number: 0 }
     }
 
-    /// Returns the next line and its number, from 1, or `None` at the end.
+    /// Returns the next line that is not blank and its number, from 1, or `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<(u64, &str)>, EntryError> {
         loop {
             self.line.clear();

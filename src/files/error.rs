@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Why headers could not be written to a file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    /// The format is unknown or missing.
+    /// The command line does not name one file and its format.
     #[error("{0}")]
     Usage(String),
     /// A file cannot be read or written.
@@ -28,7 +28,7 @@ pub(crate) enum FileError {
     Read(#[from] ReadError),
 }
 
-/// Returns advice for an error of the system about a file.
+/// Returns advice for a system error about a file.
 pub(crate) fn advice(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the path",

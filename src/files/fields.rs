@@ -5,7 +5,7 @@ use crate::primitives::{BlockHash, HEADER_LEN, Header, MerkleRoot, hex};
 use chrono::{DateTime, NaiveDateTime};
 use std::borrow::Cow;
 
-/// The names of the fields, which are keys of `getblockheader`. `header` is the 80 bytes in hex digits.
+/// The names of the fields: keys of `getblockheader`, and `header` for the 80 bytes in hex digits.
 pub(super) const NAMES: [&str; 10] = [
     "version",
     "previousblockhash",
@@ -29,15 +29,15 @@ const HASH: usize = 7;
 const HEIGHT: usize = 8;
 const HEADER: usize = 9;
 
-/// The values of a line, in the order of [`NAMES`].
+/// The values of a line, in the order of [`NAMES`]; `None` for a field that the line does not have.
 pub(super) type FieldTexts<'a> = [Option<Cow<'a, str>>; NAMES.len()];
 
-/// Returns the index of a name in [`NAMES`].
+/// Returns the index of a name in [`NAMES`], or `None` for an unknown name.
 pub(super) fn place_of(name: &str) -> Option<usize> {
     NAMES.iter().position(|known| known.eq_ignore_ascii_case(name.trim()))
 }
 
-/// Returns the names of the fields that are missing for a header.
+/// Returns the names of the fields that a header needs and that are missing. `has` tells whether a field is present.
 pub(super) fn missing(has: impl Fn(usize) -> bool) -> Vec<&'static str> {
     if has(HEADER) {
         return Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn missing(has: impl Fn(usize) -> bool) -> Vec<&'static str> {
 /// Returns the header that the fields describe.
 ///
 /// # Errors
-/// A value is missing or not valid, or two values contradict each other. The text names both.
+/// A value is missing or not valid, or two values contradict each other. The text names the field and the values.
 pub(super) fn entry(fields: &FieldTexts<'_>, line: u64) -> Result<HeaderEntry, String> {
     let value = |place: usize| {
         let text = fields[place].as_deref().map(str::trim);
@@ -84,7 +84,7 @@ pub(super) fn entry(fields: &FieldTexts<'_>, line: u64) -> Result<HeaderEntry, S
     Ok(HeaderEntry { header, line, height: height.transpose()?, hash: hash.transpose()? })
 }
 
-/// The parsed values of the fields of the 80 bytes.
+/// The parsed values of the fields that make up a header.
 struct FieldValues {
     version: Option<i64>,
     version_hex: Option<u32>,
@@ -137,7 +137,7 @@ impl FieldValues {
     }
 }
 
-/// Returns an error if a value differs from that in the header.
+/// Returns an error if the value `got` is present and differs from the header's value `expected`.
 fn check_same<T: PartialEq>(
     name: &str,
     expected: T,
@@ -154,7 +154,7 @@ fn check_same<T: PartialEq>(
     }
 }
 
-/// Parses a whole number. Pandas writes it as `7.0` in a column with missing values.
+/// Parses a whole number, also with `.0` at the end: Pandas writes 7 as `7.0` in a column with missing values.
 fn integer(name: &str, text: &str) -> Result<i64, String> {
     let whole = text.strip_suffix(".0").unwrap_or(text);
     whole.parse().map_err(|_| format!("{name}: expected a whole number, got {}", short(text)))
@@ -189,7 +189,7 @@ fn time(text: &str) -> Result<i64, String> {
         })
         .map_err(|()| {
             format!(
-                "time: expected Unix seconds or a time as 2009-01-03 18:15:05, got {}",
+                "time: expected Unix seconds or a time like 2009-01-03 18:15:05, got {}",
                 short(text)
             )
         })?;
@@ -205,7 +205,7 @@ fn digits<const N: usize>(text: &str) -> Option<[u8; N]> {
     hex::decode_array(text).ok()
 }
 
-/// Quotes a value for a message, and cuts it if it is long.
+/// Quotes a value for a message, and cuts it after 80 characters.
 pub(super) fn short(text: &str) -> String {
     let most = HEADER_LEN;
     if text.chars().count() <= most {

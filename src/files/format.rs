@@ -126,7 +126,9 @@ pub(crate) fn resolve<'a>(
     };
     let word = word.map(|word| {
         word.parse().map_err(|_| {
-            FileError::Usage(format!("{command} takes one file: {word:?} is no format before it"))
+            FileError::Usage(format!(
+                "{command} takes one file, or a format and a file: {word:?} is no format"
+            ))
         })
     });
     let named = word.transpose()?.or(option);
@@ -139,7 +141,8 @@ pub(crate) fn resolve<'a>(
     Ok((file, format_of(file, named, purpose)?))
 }
 
-/// Returns the format that the option or the file's extension names, or hex if a file to import starts with hex digits.
+/// Returns the format that the option names, or else the file's extension, or else hex if a file to import starts with
+/// a header in hex digits.
 fn format_of(
     file: &Path,
     option: Option<FileFormat>,
@@ -170,7 +173,8 @@ fn format_of(
     })
 }
 
-/// Returns whether a regular file begins with a header in hex digits. A pipe is not read: its bytes would be lost.
+/// Returns whether a regular file begins with a header in hex digits. A pipe is not read, because the bytes read here
+/// would be missing later.
 fn starts_with_hex(path: &Path) -> bool {
     let mut start = Vec::new();
     path.is_file()
@@ -203,7 +207,7 @@ mod tests {
         assert_eq!(format(Some("csv"), "a").unwrap(), FileFormat::Csv);
         assert_eq!(format(None, "a.csv").unwrap(), FileFormat::Csv);
         let said = |word, file| format(word, file).unwrap_err().to_string();
-        assert!(said(Some("a.csv"), "b.csv").contains("takes one file: \"a.csv\" is no format"));
+        assert!(said(Some("a.csv"), "b.csv").ends_with("a file: \"a.csv\" is no format"));
         assert!(said(None, "csv").contains("no file is named: lightclient import csv FILE"));
         assert!(said(None, "-").ends_with("use --format bin, hex, csv or jsonl"));
         assert!(!said(None, "a.txt").contains("hints"));

@@ -5,7 +5,8 @@ use crate::primitives::hex::{decode_array, digit};
 use crate::primitives::{HEADER_LEN, Header};
 use std::io::{BufRead, ErrorKind};
 
-/// Reads headers of 160 hex digits each. White space may stand between any two digits, and `0x` or `0X` before each header.
+/// Reads headers of 160 hex digits each. White space may stand between any two digits, and `0x` or `0X` before each
+/// header.
 pub(super) fn hex_headers(
     mut source: impl BufRead + Send + 'static,
 ) -> impl Iterator<Item = Result<HeaderEntry, EntryError>> + Send {
@@ -48,7 +49,8 @@ impl Default for PartialHeader {
 }
 
 impl PartialHeader {
-    /// Takes digits up to the header's end. Returns how many bytes it took, and whether the header is complete.
+    /// Takes digits up to the header's end, and adds the line ends before it to `line`. Returns how many bytes were
+    /// used, and whether the header is complete.
     fn take(&mut self, bytes: &[u8], line: &mut u64) -> (usize, Result<bool, String>) {
         if self.digits == 0
             && let Some(used) = self.take_whole(bytes, line)
@@ -80,7 +82,7 @@ impl PartialHeader {
     }
 
     /// Takes a whole header at once if its digits have no white space between them, which is the usual case. Returns
-    /// how many bytes it took.
+    /// how many bytes were used, or `None` if the bytes do not begin with a whole header.
     fn take_whole(&mut self, bytes: &[u8], line: &mut u64) -> Option<usize> {
         let blank = bytes.iter().take_while(|byte| b"\n\r\t ".contains(byte)).count();
         let digits = bytes[blank..].get(..2 * HEADER_LEN)?;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::BufRead;
 
-/// Reads an object on each line, and ignores unknown keys.
+/// Reads a JSON object on each line, and ignores unknown keys.
 pub(super) fn jsonl_headers(source: impl BufRead + Send + 'static) -> FileEntries {
     let mut lines = Lines::new(source);
     Box::new(std::iter::from_fn(move || next(&mut lines).transpose()))
@@ -26,7 +26,7 @@ fn next(lines: &mut Lines<impl BufRead>) -> Result<Option<HeaderEntry>, EntryErr
     read.map(Some).map_err(|what| in_line(number, what))
 }
 
-/// The index of `previousblockhash`, which genesis does not have.
+/// The index of `previousblockhash` in the field names. Genesis does not have this key.
 const PREVIOUS_BLOCK_HASH: usize = 1;
 
 fn object(line: &str) -> Result<Object<'_>, String> {
@@ -34,7 +34,7 @@ fn object(line: &str) -> Result<Object<'_>, String> {
         if !line.trim_start().starts_with('{') {
             return format!("expected a JSON object, got {}", short(line));
         }
-        // The library's own message names its types.
+        // The message of `serde_json` is not used, because it names Rust types.
         let column = error.column();
         if error.is_eof() {
             format!("the line ends within its JSON object, at column {column}")
@@ -44,7 +44,7 @@ fn object(line: &str) -> Result<Object<'_>, String> {
     })
 }
 
-/// The fields of a JSON object.
+/// The fields of a JSON object that describe a header.
 struct Object<'a>(FieldTexts<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
@@ -76,7 +76,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 }
 
-/// A JSON value as text.
+/// A JSON string or number as text; `None` for `null`.
 struct Scalar<'a>(Option<Cow<'a, str>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {

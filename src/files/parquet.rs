@@ -38,18 +38,18 @@ const SCHEMA: &str = "message headers {
 /// Columns with few distinct values, for which a dictionary saves space.
 const REPEATING: [&str; 4] = ["version", "versionHex", "bits", "difficulty"];
 
-/// Rows of a row group, close to the 122,880 that DuckDB writes. Smaller groups are slower to read, and larger ones
-/// take the writer more memory.
+/// The number of rows in a row group, close to the 122,880 that DuckDB writes. Smaller groups are slower to read, and
+/// larger ones take the writer more memory.
 const GROUP_ROWS: u32 = 131_072;
 
-/// Spans of headers that are encoded together.
+/// How many spans of headers are encoded together.
 const SPANS: usize = 4;
 
 /// Writes headers to a Parquet file.
 pub(super) struct ParquetWriter {
     /// The library's writer, which never seeks.
     file: SerializedFileWriter<Outbox>,
-    /// Bytes that the library has written, and that are not in the sink yet.
+    /// The bytes that the library has written, and that have not been moved to the sink yet.
     out: Outbox,
     properties: WriterPropertiesPtr,
     /// The buffers that columns are encoded into, one for each column. Every row group uses them again.
@@ -84,7 +84,7 @@ impl ParquetWriter {
     /// Starts a file.
     ///
     /// # Errors
-    /// The schema is wrong, which does not happen in practice.
+    /// [`SCHEMA`] is wrong, which the tests rule out.
     pub(super) fn new() -> io::Result<Self> {
         let schema = parse_message_type(SCHEMA).map_err(io::Error::other)?;
         let properties = Arc::new(properties());
@@ -95,7 +95,7 @@ impl ParquetWriter {
         Ok(Self { file, out, properties, buffers })
     }
 
-    /// Writes the next headers as a row group, and returns their number.
+    /// Writes the next headers as a row group, and returns their number, which is 0 after the last.
     ///
     /// Columns are encoded in parallel while the next headers are read. Memory holds only the compressed columns of the
     /// row group and a few spans of headers.

@@ -17,13 +17,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, JoinHandle};
 
-/// Bytes at the beginning of a file from which its format is detected.
+/// The format of a file is detected from this many bytes at its beginning.
 const DETECT_BYTES: usize = 1 << 16;
 
-/// Headers in one batch of the reading thread.
+/// How many headers the reading thread sends at once.
 const BATCH: usize = 256;
 
-/// Batches that the reading thread may be ahead.
+/// How many batches of headers may wait for [`HeaderFile::next_header`].
 const MAX_AHEAD: usize = 16;
 
 /// Why a file's next header cannot be read.
@@ -77,7 +77,7 @@ pub(crate) struct HeaderFile {
 }
 
 impl HeaderFile {
-    /// Opens a file, or standard input for `-`.
+    /// Opens a file, or standard input for `-`, and skips its first `skip` bytes.
     ///
     /// # Errors
     /// The file cannot be opened, or does not start with headers that can be read.
@@ -99,7 +99,7 @@ impl HeaderFile {
         Self::of_stream(path, format, file, size, skip)
     }
 
-    /// Opens a stream.
+    /// Reads headers from a stream after its first `skip` bytes. Errors name the stream as `path`.
     pub(super) fn of_stream(
         path: &Path,
         format: FileFormat,
@@ -145,7 +145,7 @@ impl HeaderFile {
         self.unit
     }
 
-    /// Returns the number of bytes read so far.
+    /// Returns the number of bytes read so far, including skipped bytes and those read ahead.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Ordering::Relaxed)
     }
@@ -183,7 +183,7 @@ fn read_ahead(mut headers: FileEntries) -> io::Result<FileEntries> {
         }
     };
     let mut thread = Some(Builder::new().name("read-file".to_owned()).spawn(read)?);
-    // The channel also closes when the thread panics. That must not look like the end of the file, so the panic goes on.
+    // The channel also closes when the thread panics. A panic must not look like the end of the file, so it is resumed.
     let end = std::iter::from_fn(move || match thread.take().map(JoinHandle::join)? {
         Ok(()) => None,
         Err(panic) => resume_unwind(panic),
@@ -239,12 +239,13 @@ fn describe_zeros(source: &mut impl BufRead, skipped: u64) -> io::Result<String>
             break;
         }
     }
-    // A header begins with at most 3 zeros, since its version is not 0. So rounding down to 80 bytes finds its start.
+    // A header begins with at most 3 zeros, since its version is not 0. So rounding down to a multiple of 80 bytes
+    // finds the start of the first header.
     let header_len = HEADER_LEN as u64;
-    let (headers, at) = (zeros / header_len, skipped + zeros / header_len * header_len);
+    let (headers, at) = ((skipped + zeros) / header_len, skipped + zeros / header_len * header_len);
     Ok(format!(
         "zeros up to height {} (a sparse file, as Electrum keeps it below its checkpoint): headers start \
-        at byte {at}, height {headers}: sync or import what comes before it, then --skip {at}",
+        at byte {at}, height {headers}: sync or import the headers below, then import with --skip {at}",
         headers.saturating_sub(1)
     ))
 }

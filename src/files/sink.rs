@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// Most symbolic links that are followed to an open file, as in Linux (`MAXSYMLINKS`).
+/// How many symbolic links are followed to an open file: as many as Linux follows (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
 
 /// The destination of an exported file: standard output, or a file that gets its name only when it is complete.
@@ -16,11 +16,11 @@ pub(crate) enum Sink<'a> {
     Stdout(&'a mut (dyn Write + Send)),
     /// A pipe, a device or an open file, which is written to directly.
     Special(BufWriter<File>, PathBuf),
-    /// A regular file, which is written beside its final place.
+    /// A regular file, which is written under another name in the same folder, and renamed when it is complete.
     PartialFile(PartialFile),
 }
 
-/// An incomplete file. It is removed when dropped.
+/// An incomplete file under its temporary name. Dropping the value removes that file.
 pub(crate) struct PartialFile {
     file: BufWriter<File>,
     path: PathBuf,
@@ -72,7 +72,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Writes the whole file.
+    /// Writes `bytes` as the whole file.
     ///
     /// # Errors
     /// Writing failed.
@@ -81,7 +81,7 @@ impl<'a> Sink<'a> {
         self.finish()
     }
 
-    /// Syncs the complete file to disk, and gives it its name.
+    /// Completes the file. A regular file is synced to disk and gets its final name.
     ///
     /// # Errors
     /// Writing failed.
@@ -105,10 +105,11 @@ pub(crate) fn replaces_file(path: &Path) -> bool {
     path.is_file() && opened_file(path).is_none()
 }
 
-/// Follows symbolic links to a file descriptor: `/dev/stderr` and `/dev/fd/2` to `/proc/PID/fd/2`.
+/// Follows symbolic links to a file descriptor: `/dev/stderr` and `/dev/fd/2` to `/proc/PID/fd/2`. Returns `None` for
+/// the path of any other file.
 ///
-/// Such a link can lead on to a regular file, as in `> log`. That file must not be replaced: it may hold what others
-/// wrote, and it would be another file than the one that is open.
+/// The descriptor can belong to a regular file, as in `> log`. Replacing that file would lose what other processes have
+/// written to it, and the descriptor would still belong to the old file.
 fn opened_file(path: &Path) -> Option<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -123,15 +124,15 @@ fn opened_file(path: &Path) -> Option<PathBuf> {
     None
 }
 
-/// Returns whether the path is that of a file descriptor of this process.
+/// Returns whether the path is that of file descriptor `number` of this process.
 fn is_descriptor(path: &Path, number: &str) -> bool {
     fs::canonicalize("/dev/fd").is_ok_and(|folder| path == folder.join(number))
 }
 
-/// Opens an open file again, to write at its end.
+/// Opens a file by the path of its descriptor, to write at its end.
 fn reopen(path: &Path) -> io::Result<File> {
     if is_descriptor(path, "2") {
-        // This handle shares its position in the file with the messages of the log.
+        // The duplicate shares its position in the file with standard error, which log messages are written to.
         return Ok(io::stderr().as_fd().try_clone_to_owned()?.into());
     }
     File::options().append(true).open(path)
@@ -147,7 +148,7 @@ impl PartialFile {
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
-        // After the rename there is no file with this name, and the error is expected.
+        // After the rename, there is no file with the temporary name, and the error is expected.
         let _ = fs::remove_file(&self.path);
     }
 }

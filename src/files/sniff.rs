@@ -1,4 +1,4 @@
-//! Detects what a file is by its first bytes.
+//! Detects what a file contains by its first bytes.
 
 use super::entry::BOM;
 use super::fields::{place_of, short};
@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// What a file is, by its first bytes.
+/// What a file contains, by its first bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Detected {
     /// Headers in this format.
@@ -27,14 +27,15 @@ const OTHER_KINDS: [(&[u8], &str); 6] = [
     (b"\x28\xb5\x2f\xfd", "a Zstandard file: unpack it first"),
     (b"\xfd7zXZ", "an xz file: unpack it first"),
     (b"PK\x03\x04", "a zip file: unpack it first"),
-    (b"PAR1", "a Parquet file, which import does not read: write it as CSV"),
-    (b"SQLite format 3", "an SQLite database, which import does not read: write its table as CSV"),
+    (b"PAR1", "a Parquet file, which import does not read: convert it to CSV"),
+    (b"SQLite format 3", "an SQLite database, which import does not read: convert it to CSV"),
 ];
 
 /// The description of a JSON array, which `jq -s` and `query --json` write for several headers.
 const ARRAY: &str = "a JSON array, not JSON Lines: make a line of each element with `jq -c '.[]'`";
 
-/// Detects what a file is that should have the format `expected`. `start` is its beginning after `skipped` bytes.
+/// Detects what a file contains that should have the format `expected`. `start` is the file's beginning after `skipped`
+/// bytes.
 pub(super) fn detect(start: &[u8], expected: FileFormat, skipped: u64) -> Detected {
     if start.is_empty() {
         return Detected::Format(expected);
@@ -68,7 +69,7 @@ pub(super) fn utf16(start: &[u8]) -> Option<&'static str> {
     marked.then_some("the text is UTF-16: save it as UTF-8")
 }
 
-/// Detects what a file is that should have raw headers.
+/// Detects what a file contains that should have raw headers.
 fn detect_bin(start: &[u8], skipped: u64) -> Detected {
     if start.len() >= HEADER_LEN && start[..HEADER_LEN].iter().all(|byte| *byte == 0) {
         return Detected::Zeros;
@@ -80,7 +81,7 @@ fn detect_bin(start: &[u8], skipped: u64) -> Detected {
     let network = Network::ALL.into_iter().find(|n| magic == Some(&params(*n).magic));
     if let Some(network) = network {
         return Detected::Other(format!(
-            "blocks of {}, not headers, as Bitcoin Core keeps them in blk files: export headers, or run \
+            "blocks of {}, not headers (a blk file of Bitcoin Core): import a file of headers, or run \
             `lightclient sync`",
             network.name()
         ));
@@ -102,7 +103,7 @@ fn detect_bin(start: &[u8], skipped: u64) -> Detected {
     }
 }
 
-/// Returns the first line if the file is certainly text.
+/// Returns the first line if all of the first 320 bytes are text.
 fn text(start: &[u8]) -> Option<&str> {
     let start = start.strip_prefix(BOM).unwrap_or(start);
     let start = &start[..start.len().min(4 * HEADER_LEN)];
@@ -140,7 +141,7 @@ fn starts_array(text: &[u8]) -> bool {
     text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start().starts_with(b"[")
 }
 
-/// Returns whether the first two headers are parent and child.
+/// Returns whether the bytes begin with two headers of which the second names the first as its parent.
 fn starts_with_headers(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(|first: &[u8; HEADER_LEN]| {
         bytes.get(HEADER_LEN + 4..HEADER_LEN + 36) == Some(&Header::decode(first).hash().0[..])
@@ -153,15 +154,16 @@ fn has_work(bytes: &[u8]) -> bool {
     Network::ALL.into_iter().any(|network| link_batch(params(network), vec![header]).1.is_none())
 }
 
-/// Returns the offset of the first two headers that are parent and child.
+/// Returns the offset of the first two headers in the bytes of which the second names the first as its parent.
 pub(super) fn find_headers(bytes: &[u8]) -> Option<usize> {
     (0..bytes.len().saturating_sub(HEADER_LEN + 36)).find(|at| starts_with_headers(&bytes[*at..]))
 }
 
 /// Describes missing or doubled bytes in a file of raw headers.
 ///
-/// `refused` is the number of the refused header, from 0. Returns `None` unless further headers follow at an offset
-/// that is no multiple of 80 bytes, or zeros follow.
+/// `skip` is how many bytes of the file were skipped, and `refused` is the number of the refused header, from 0.
+/// Returns `None` unless, from the refused header on, there are at least 80 zeros, or headers at an offset that is not
+/// a multiple of 80 bytes.
 pub(crate) fn misplaced(path: &Path, skip: u64, refused: u64) -> Option<String> {
     let at = skip + refused * HEADER_LEN as u64;
     let mut file = File::open(path).ok()?;

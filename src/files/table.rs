@@ -1,4 +1,4 @@
-//! Reads headers from a table: CSV, with commas, semicolons or tabs.
+//! Reads headers from a table: CSV, with commas, semicolons, tabs or vertical bars.
 
 use super::entry::{EntryError, FileEntries, HeaderEntry, Lines, in_line};
 use super::fields::{FieldTexts, NAMES, entry, missing, place_of, short};
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::io::BufRead;
 
-/// Most names of columns that a message lists.
+/// How many names of columns a message lists at most.
 const MAX_LISTED: usize = 16;
 
 /// Reads a table whose first line names its columns, and ignores columns with unknown names.
@@ -23,13 +23,13 @@ fn next(
     loop {
         let Some((number, line)) = lines.next()? else {
             return table.as_ref().map_or(Ok(None), |table| match &table.fault {
-                // A table without rows has no header, whatever its columns are.
-                Some(fault) if table.has_rows => Err(in_line(1, fault.clone())),
+                // A table without rows contains no block headers, whatever its columns are.
+                Some(fault) if table.has_rows => Err(in_line(table.line, fault.clone())),
                 _ => Ok(None),
             });
         };
         match table {
-            None => *table = Some(CsvTable::of(line)),
+            None => *table = Some(CsvTable::of(line, number)),
             Some(table) => {
                 table.has_rows = true;
                 if let Some(fault) = &table.fault {
@@ -48,19 +48,19 @@ struct CsvTable {
     /// The field of each column, as an index into [`NAMES`].
     columns: Vec<Option<usize>>,
     line: u64,
-    /// Why headers cannot be read from the table.
+    /// Why headers cannot be read from the table; `None` if they can.
     fault: Option<String>,
     /// Whether a row has been read.
     has_rows: bool,
 }
 
 impl CsvTable {
-    /// Reads the names of the columns from the first line.
-    fn of(line: &str) -> Self {
+    /// Reads the names of the columns from the first line that is not blank, whose number is `number`.
+    fn of(line: &str, number: u64) -> Self {
         let (delimiter, names) = split_names(line);
         let columns: Vec<Option<usize>> = names.iter().map(|name| place_of(name)).collect();
         let fault = fault_of(&names, &columns);
-        Self { delimiter, columns, line: 1, fault, has_rows: false }
+        Self { delimiter, columns, line: number, fault, has_rows: false }
     }
 
     fn entry(&self, line: &str, number: u64) -> Result<HeaderEntry, String> {
@@ -93,7 +93,7 @@ fn split_names(line: &str) -> (char, Vec<String>) {
     best
 }
 
-/// Returns why headers cannot be read from a table with these columns, if they cannot.
+/// Returns why headers cannot be read from a table with these columns; `None` if they can.
 fn fault_of(names: &[String], columns: &[Option<usize>]) -> Option<String> {
     let found = || {
         let listed: Vec<String> = names.iter().take(MAX_LISTED).map(|name| short(name)).collect();

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use std::io::{self, Write};
 use std::mem;
 
-/// Spans that are formatted in parallel, while the next ones are read and the previous ones are written.
+/// How many spans are formatted in parallel, while the next spans are read and the previous ones are written.
 const SPANS: usize = 4;
 
 /// Writes a range of stored headers to a file, step by step.
@@ -38,8 +38,8 @@ enum WriterState {
 
 /// Writes headers as lines of text.
 ///
-/// It uses the same buffers for every step. Allocating as much memory as the file has bytes would take as long as
-/// writing the file.
+/// The writer uses the same buffers for every step. Allocating as much memory as the file has bytes would take as long
+/// as writing the file.
 struct LineWriter {
     format: FileFormat,
     /// Headers to format in the next step.
@@ -56,7 +56,7 @@ impl<'a> HeaderWriter<'a> {
     /// Makes a writer for a range. `interval` is the number of blocks in a retarget period.
     ///
     /// # Errors
-    /// The Parquet schema is wrong, which does not happen in practice.
+    /// The Parquet schema is wrong, which the tests rule out.
     pub(crate) fn new(
         range: HeaderRange<'a>,
         format: FileFormat,
@@ -81,7 +81,8 @@ impl<'a> HeaderWriter<'a> {
         }
     }
 
-    /// Writes the next headers, and returns their number, or `None` after the last.
+    /// Takes the next step of writing. Returns how many headers were encoded, which may be 0, or `None` once all
+    /// headers are written.
     ///
     /// # Errors
     /// Reading or writing failed.
@@ -161,7 +162,8 @@ fn read_spans(range: &mut HeaderRange<'_>) -> Result<Vec<HeaderSpan>, ReadError>
     spans.take(SPANS).collect()
 }
 
-/// Formats the headers of a span. The first text of a table begins with the names of its columns.
+/// Formats the headers of a span as CSV or JSON Lines. The first text of a CSV file begins with the names of the
+/// columns.
 fn format_lines(
     format: FileFormat,
     span: &HeaderSpan,

@@ -5,10 +5,11 @@ use crate::wire::{Frame, FrameDecoder, FrameError, MESSAGE_HEADER_LEN, Message, 
 
 const MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 
-/// The limit before the handshake is done, which the fuzzer's streams can reach.
+/// A limit that the fuzzer's streams can reach.
 const MAX_PAYLOAD: u32 = 1024;
 
-/// The first byte says how many cuts follow, and the second whether heads and checksums are made right.
+/// Cuts a stream in several ways. The input has the number of cuts, the cuts, a byte that says whether heads and checksums are
+/// added, and then the stream.
 pub(super) fn run(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let cuts: Vec<usize> = (0..bytes.u8() % 16).map(|_| usize::from(bytes.u8()) + 1).collect();
@@ -27,7 +28,8 @@ pub(super) fn run(bytes: &[u8]) {
     check_reencoding(&stream, &whole);
 }
 
-/// Returns messages with right heads: each has the command of its first byte, and a length of its second.
+/// Returns a stream of messages with valid heads. In the input, a message has a byte for its command, a byte for its length, and
+/// its payload.
 fn framed(mut rest: &[u8]) -> Vec<u8> {
     let mut stream = Vec::new();
     while let [command, length, after @ ..] = rest {
@@ -41,7 +43,7 @@ fn framed(mut rest: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// Returns the messages, and how the stream ends: by an error, or by so many bytes of the next message.
+/// Returns the messages, and how the stream ends: with an error, or else whether in the middle of a message.
 fn decode<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Frame>, Result<bool, FrameError>) {
     let mut decoder = FrameDecoder::new(MAGIC, MAX_PAYLOAD);
     let mut frames = Vec::new();
@@ -58,7 +60,7 @@ fn decode<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Frame>, Result<boo
     (frames, Ok(decoder.is_mid_message()))
 }
 
-/// Checks that the messages are what the stream consists of.
+/// Checks that the stream begins with the encoded messages, and that the rest of it fits `end`.
 fn check_reencoding(stream: &[u8], (frames, end): &(Vec<Frame>, Result<bool, FrameError>)) {
     let mut again = Vec::new();
     for Frame { command, payload } in frames {

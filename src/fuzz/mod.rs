@@ -1,5 +1,5 @@
-//! The targets of the fuzzer in `fuzz/`: one function for each kind of input that peers, users and files give. Each panics
-//! if a law is broken. The tests replay the corpora through the same functions.
+//! The targets of the fuzzer in `fuzz/`: one function for each kind of input that peers, users and files give. Each function
+//! panics if a law is broken. The tests replay the corpora through the same functions.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 #![allow(unreachable_pub, reason = "the program in `fuzz/` reaches it")]

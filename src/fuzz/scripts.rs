@@ -1,4 +1,4 @@
-//! Scripts: any bytes are one, and what is said of them is what the `bitcoin` crate says.
+//! Checks scripts: any bytes are a script, and the `bitcoin` crate says the same of it as this crate.
 
 use crate::core_json::ScriptInfo;
 use crate::primitives::Network;
@@ -23,7 +23,7 @@ pub(super) fn run(bytes: &[u8]) {
             assert_eq!(script_of_address(&address, network), Ok(bytes.to_vec()));
         }
     }
-    // The same bytes as a text that should be an address.
+    // The bytes may also be the text of an address.
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(script) = script_of_address(text, Network::Mainnet)
     {
@@ -40,7 +40,7 @@ fn check_text(bytes: &[u8]) {
     ];
     for text in texts {
         assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text:?}");
-        // Each byte has two hex digits, or a name; `decodescript` shows the script in several forms.
+        // Each byte is shown as two hex digits or as a name, and `decodescript` shows the script in several forms.
         assert!(text.len() <= 1000 + 40 * bytes.len());
     }
     if let Some(text) = ScriptKind::of(bytes).text() {

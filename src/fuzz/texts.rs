@@ -1,11 +1,11 @@
-//! Files and words of text.
+//! Checks hints and addresses of peers, which users write as text.
 
 use crate::chain::Hints;
 use crate::config::HostPort;
 use crate::net::PeerAddress;
 use std::fmt::Write;
 
-/// Hints come back as they were written, in ascending order.
+/// Checks that hints are read back as they were written, and that their heights ascend.
 pub(super) fn run_hints(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     run_address(text);
@@ -22,7 +22,7 @@ pub(super) fn run_hints(bytes: &[u8]) {
     assert_eq!(Hints::parse(&written), Ok(hints));
 }
 
-/// An address of a peer is read back from what is shown of it.
+/// Checks that an address of a peer is read back from its displayed form.
 fn run_address(text: &str) {
     if let Ok(address) = text.parse::<HostPort>() {
         assert_eq!(address.to_string().parse::<HostPort>().unwrap(), address);

@@ -68,11 +68,11 @@ hash_type! {
     MerkleRoot
 }
 hash_type! {
-    /// The double SHA-256 of a transaction without its witnesses. Outpoints and merkle proofs name the transaction by it.
+    /// The double SHA-256 of a transaction without its witnesses. Outpoints and merkle proofs contain this hash.
     Txid
 }
 hash_type! {
-    /// The double SHA-256 of a transaction with its witnesses (BIP141). It equals the txid if there are no witnesses.
+    /// The double SHA-256 of a transaction with its witnesses (BIP141). Without witnesses, wtxid and txid are equal.
     Wtxid
 }
 hash_type! {

@@ -12,7 +12,7 @@ pub const HEADER_LEN: usize = 80;
 pub struct Header {
     /// Signed version; BIP9 and BIP320 use its bits.
     pub version: i32,
-    /// Hash of the parent's header; all zero in genesis.
+    /// Hash of the parent header; all zero in genesis.
     pub prev: BlockHash,
     /// Root of the merkle tree of the block's transactions.
     pub merkle_root: MerkleRoot,

@@ -65,7 +65,7 @@ pub fn push_reversed(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// How many bytes are encoded at once: those of a hash.
+/// How many bytes are encoded at once: as many as a hash has.
 const PART: usize = 32;
 
 fn push_part<'a>(text: &mut String, part: impl ExactSizeIterator<Item = &'a u8>) {
@@ -189,7 +189,7 @@ mod tests {
         for byte in 0..=127_u8 {
             let text = format!("{}0", char::from(byte));
             let expected = u8::from_str_radix(&text, 16).map_err(|_| HexError::Digit { at: 0 });
-            // The standard library takes a sign.
+            // `from_str_radix` accepts a leading `+`.
             let expected = if byte == b'+' { Err(HexError::Digit { at: 0 }) } else { expected };
             assert_eq!(decode_array::<1>(&text), expected.map(|byte| [byte]), "{text}");
         }

@@ -71,8 +71,8 @@ impl Target {
     /// Returns the compact form, which keeps only the two or three most significant bytes.
     ///
     /// # Consensus
-    /// Bitcoin Core `arith_uint256::GetCompact`: a mantissa with its top bit set would read as negative. So it moves
-    /// down by one byte, and the exponent is one greater.
+    /// Bitcoin Core `arith_uint256::GetCompact`: a mantissa with its top bit set would read as negative. Such a
+    /// mantissa moves down by one byte, and the exponent grows by one.
     pub fn to_bits(self) -> u32 {
         let size = self.0.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
         let digit = |back: usize| size.checked_sub(back).map_or(0, |at| self.0[at]);

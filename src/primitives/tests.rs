@@ -1,4 +1,4 @@
-//! Targets, work and headers: Bitcoin Core's vectors, and laws against the `bitcoin` crate.
+//! Tests of targets, work and headers with Bitcoin Core's vectors, and comparisons with the `bitcoin` crate.
 
 use crate::primitives::{BlockHash, Header, MerkleRoot, Target, TargetError, Work, sha256d};
 use num_bigint::BigUint;
@@ -32,7 +32,7 @@ fn any_bits() -> impl Strategy<Value = u32> {
     ]
 }
 
-/// Targets of every length, not only of 256 bits.
+/// Generates targets of any length from 0 to 32 bytes.
 fn any_target() -> impl Strategy<Value = Target> {
     (uniform32(any::<u8>()), 0usize..=32).prop_map(|(mut bytes, kept)| {
         bytes[kept..].fill(0);

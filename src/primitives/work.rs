@@ -42,7 +42,8 @@ impl Work {
         Self(&self.0 * count)
     }
 
-    /// Returns the work as 32 big-endian bytes. Of more than 256 bits, which no chain can reach, the low ones are kept.
+    /// Returns the work as 32 big-endian bytes. Work of more than 256 bits, which no chain can reach, loses its high
+    /// bits.
     pub fn to_be_bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for (to, digit) in iter::zip(bytes.iter_mut().rev(), self.0.to_bytes_le()) {
@@ -51,7 +52,7 @@ impl Work {
         bytes
     }
 
-    /// Returns the work of 32 big-endian bytes.
+    /// Returns the work that 32 big-endian bytes encode.
     pub fn from_be_bytes(bytes: &[u8; 32]) -> Self {
         Self(BigUint::from_bytes_be(bytes))
     }
@@ -78,7 +79,8 @@ impl Sub<&Work> for &Work {
 }
 
 impl fmt::Display for Work {
-    /// Writes 64 hex digits, as Bitcoin Core's `chainwork`; with `#` the short form that `-minimumchainwork` takes: `0x138a`.
+    /// Writes 64 hex digits, as Bitcoin Core's `chainwork`; with `#` the short form that `-minimumchainwork` takes:
+    /// `0x138a`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {
             return write!(f, "{:#x}", self.0);

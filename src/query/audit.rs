@@ -9,7 +9,7 @@ use crate::store::{
 };
 use std::path::Path;
 
-/// Checks every stored header of a network's folder again, from genesis, and the parity records, which a repair needs.
+/// Checks every stored header of a network's folder again, from genesis, and then the parity records that repairs need.
 ///
 /// Calls `progress` with the height of the tip and each height reached. If the database is too damaged to be opened,
 /// no header is checked, and the report has the reason as its fault.

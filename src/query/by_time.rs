@@ -28,7 +28,7 @@ pub(crate) fn last_at_or_before(
             high = middle - 1;
         }
     }
-    // At least six of the eleven times behind a median are at or before the median, so one of these headers matches.
+    // Unless `low` is 0, the median of the eleven times below it is before `unix`, so one of these headers matches.
     let first = low.saturating_sub(CONTEXT + 1);
     let run = reader.run(first, low - first + 1)?;
     let found = run.headers.iter().rposition(|header| i64::from(header.time) <= unix);

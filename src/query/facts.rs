@@ -7,7 +7,7 @@ use crate::primitives::{BlockHash, Header, Work, hex};
 use crate::store::StoredRun;
 use std::sync::Arc;
 
-/// How many headers before a header its median time past needs.
+/// The median time past of a header needs this many headers before it.
 pub(super) const CONTEXT: u32 = 10;
 
 const _: () = assert!(CONTEXT as usize == MEDIAN_TIME_SPAN - 1);
@@ -19,11 +19,11 @@ pub(crate) struct HeaderFacts<'a> {
     pub height: u32,
     /// The header.
     pub header: &'a Header,
-    /// Its hash.
+    /// Hash of the header.
     pub hash: &'a BlockHash,
     /// Median time past in Unix seconds.
     pub median_time: u32,
-    /// The work, target and difficulty that its bits stand for.
+    /// The work, target and difficulty that the header's bits stand for.
     pub bits: Arc<BitsInfo>,
     /// Work of the chain up to and including this header.
     pub chainwork: Work,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_can_be_read_back() {
+    fn the_json_of_a_header_can_be_read_back() {
         let info = genesis_info(3);
         let text = serde_json::to_string(&info).unwrap();
         assert_eq!(serde_json::from_str::<HeaderInfo>(&text).unwrap(), info);

@@ -14,9 +14,9 @@ const HEADERS_PER_STEP: u32 = 2016;
 /// Names a header: the one at a height of the best chain, or the one with a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderAt {
-    /// By height.
+    /// The header at this height.
     Height(u32),
-    /// By hash.
+    /// The header with this hash.
     Hash(BlockHash),
 }
 
@@ -45,9 +45,9 @@ impl fmt::Display for HeaderAt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredHeader {
-    /// Its height.
+    /// Height of the header.
     pub height: u32,
-    /// Its hash.
+    /// Hash of the header.
     pub hash: BlockHash,
     /// The header.
     pub header: Header,
@@ -97,7 +97,7 @@ impl ChainReader {
         }
         let span = HeaderRange::new(self, tip, height, height).next_span(1)?;
         let header = span.and_then(|span| stored_headers(&span).pop());
-        // The chain may have been reorganised between the two reads.
+        // The chain may have been reorganised after `locate`.
         Ok(header.filter(|header| hash.is_none_or(|hash| header.hash == hash)))
     }
 
@@ -116,7 +116,7 @@ impl ChainReader {
             None => return Ok(None),
         };
         let tip = self.tip()?.height;
-        // The chain may have been reorganised between the two reads.
+        // The chain may have been reorganised after `locate`.
         if height > tip {
             return Ok(None);
         }
@@ -125,7 +125,8 @@ impl ChainReader {
         Ok(span.and_then(|span| Some((*span.header_at(height)?, span.infos().pop()?))))
     }
 
-    /// Returns the headers of the best chain at these heights, up to the tip. They are read in steps.
+    /// Returns an iterator over the headers of the best chain at these heights, up to the tip. The iterator reads in
+    /// steps, so it also returns headers that another process adds meanwhile.
     pub fn headers(self, heights: RangeInclusive<u32>) -> Headers {
         Headers {
             reader: self,
@@ -139,8 +140,8 @@ impl ChainReader {
 
 /// Headers of the best chain in height order.
 ///
-/// An error ends the iteration. It is an error if the chain was reorganised and the next headers do not link to those
-/// returned before, so headers of two branches are never returned as one chain.
+/// An error ends the iteration. If the next headers do not link to those returned before, the iterator returns
+/// [`ReadError::Reorganized`], so that headers of two branches are never returned as one chain.
 #[derive(Debug)]
 pub struct Headers {
     reader: ChainReader,

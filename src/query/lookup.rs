@@ -18,7 +18,7 @@ pub(crate) enum Located {
 /// A header of a side branch, and the values that depend on its ancestors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SideHeader {
-    /// Its height.
+    /// Height of the header.
     pub height: u32,
     /// The header.
     pub header: Header,
@@ -28,24 +28,24 @@ pub(crate) struct SideHeader {
     pub median_time: u32,
 }
 
-/// The end of a side branch.
+/// Where a side branch leaves the active chain, and where it ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SideSummary {
-    /// Height of its last header.
+    /// Height of the branch's last header.
     pub height: u32,
-    /// Hash of its last header.
+    /// Hash of the branch's last header.
     #[serde(with = "as_text")]
     pub hash: BlockHash,
-    /// Height of the last header it shares with the active chain.
+    /// Height of the last header that the branch shares with the active chain.
     pub fork_height: u32,
-    /// Number of its own headers.
+    /// Number of the branch's headers above the fork.
     pub length: u32,
-    /// Work of all headers from genesis up to its last one.
+    /// Work of all headers from genesis up to and including the branch's last one.
     #[serde(with = "as_text")]
     pub chainwork: Work,
 }
 
-/// Returns where the header with this hash is stored, or `None` if it is not.
+/// Returns where the header with this hash is stored, or `None` if it is not stored.
 ///
 /// # Errors
 /// Reading failed.
@@ -64,7 +64,7 @@ pub(crate) fn locate<S: HeaderStore + ?Sized>(
     Ok(None)
 }
 
-/// Returns the ends of all side branches.
+/// Returns a summary of every side branch.
 ///
 /// # Errors
 /// Reading failed.

@@ -9,13 +9,13 @@ use crate::primitives::BlockHash;
 use crate::primitives::Header;
 use crate::store::StoredRun;
 
-/// The greatest number of headers in one step.
+/// The greatest number of headers that one step returns.
 const HEADERS_PER_STEP: u32 = MAX_RUN;
 
-/// Headers of the active chain from one height to another, which are read in steps.
+/// Reads a range of the active chain's headers in steps.
 ///
 /// # Security
-/// Another process may reorganise the chain between two steps. Each step must link to the one before, so that headers
+/// Another process may reorganise the chain between two steps. Each step must link to the step before, so that headers
 /// of two branches are never returned as one chain.
 #[derive(Debug)]
 pub(crate) struct HeaderRange<'a> {
@@ -27,7 +27,7 @@ pub(crate) struct HeaderRange<'a> {
 }
 
 impl<'a> HeaderRange<'a> {
-    /// Makes the range `from..=to`. `tip` is the height of the tip, which is at least `to`.
+    /// Makes the range `from..=to`, which is empty if `from` is above `to`. `tip` is the tip's height, at least `to`.
     pub(crate) fn new(reader: &'a mut ChainReader, tip: u32, from: u32, to: u32) -> Self {
         Self { reader, tip, next: from, to: (from <= to).then_some(to), last: None }
     }
@@ -52,8 +52,8 @@ impl<'a> HeaderRange<'a> {
         Ok(self.next_span(HEADERS_PER_STEP)?.map(|span| span.infos()))
     }
 
-    /// Returns the next headers, at most `max_headers`, or `None` after the last. The span also has the headers around them
-    /// that median time past and the hash of the next header need.
+    /// Returns the next headers, or `None` after the last: at most `max_headers`, and never more than [`MAX_RUN`]. The
+    /// span also has the headers around them that median time past and the hash of the next header need.
     ///
     /// # Errors
     /// As [`HeaderRange::next_run`].
@@ -105,20 +105,20 @@ impl HeaderSpan {
         header_infos(&self.run, self.tip, self.from, self.to)
     }
 
-    /// Returns the hash of a header of the span, or of one around it.
+    /// Returns the hash of a header of the span or around it, or `None` if the span does not reach this height.
     pub(super) fn hash_at(&self, height: u32) -> Option<BlockHash> {
         let at = height.checked_sub(self.run.first_height)?;
         self.run.hashes.get(usize::try_from(at).ok()?).copied()
     }
 
-    /// Returns a header of the span, or one around it.
+    /// Returns a header of the span or around it, or `None` if the span does not reach this height.
     #[cfg(feature = "cli")]
     pub(super) fn header_at(&self, height: u32) -> Option<&Header> {
         let at = height.checked_sub(self.run.first_height)?;
         self.run.headers.get(usize::try_from(at).ok()?)
     }
 
-    /// Returns the headers, each with the values that depend on those before it: median time past and chainwork.
+    /// Returns the headers, each with median time past and chainwork, which depend on the headers before it.
     pub(crate) fn facts(&self) -> Vec<HeaderFacts<'_>> {
         header_facts(&self.run, self.from, self.to)
     }

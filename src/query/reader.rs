@@ -1,4 +1,4 @@
-//! Reads the stored chain from the database, or from the process that has it open.
+//! Reads the stored chain from the database, or from the process that has the database open.
 
 use super::lookup::{Located, SideSummary, locate, side_summaries};
 use super::remote::{ControlClient, ControlError, MAX_RUN, StoreInfo};
@@ -24,7 +24,7 @@ pub enum ReadError {
         /// The network's folder.
         folder: PathBuf,
     },
-    /// Another process uses the folder, and does not answer.
+    /// Another process uses the folder, and does not answer requests.
     #[error("{} is in use by {}, which does not answer ({reason}): wait for it, end it, \
         or choose another --data-dir", folder.display(), holder_text(holder.as_ref()))]
     NoAnswer {
@@ -54,7 +54,7 @@ pub enum ReadError {
         "the chain was reorganised at height {height} while it was read: run the command again"
     )]
     Reorganized {
-        /// The first height that does not follow from the headers before it.
+        /// The height of the first header that does not link to the headers read before.
         height: u32,
     },
 }
@@ -151,11 +151,11 @@ impl ChainReader {
 
     /// Leaks the reader, just before the process ends. Dropping sled's tables would take 1 ms, or 2 ms with 5,000,000
     /// headers, and is not needed, because a reader writes nothing.
-    pub(crate) fn leave(self) {
+    pub(crate) fn leak(self) {
         mem::forget(self);
     }
 
-    /// Returns whether the chain is read from another process, which downloads headers.
+    /// Returns whether the chain is read through another process, which is running a sync.
     pub(crate) fn is_remote(&self) -> bool {
         matches!(self.source, ChainSource::Running(_))
     }
@@ -178,7 +178,7 @@ impl ChainReader {
         }
     }
 
-    /// Returns where the header with this hash is stored, or `None` if it is not.
+    /// Returns where the header with this hash is stored, or `None` if it is not stored.
     ///
     /// # Errors
     /// Reading failed.
@@ -232,7 +232,7 @@ impl ChainReader {
         }
     }
 
-    /// Returns when the last sync was, the size on disk, and the state of the process that has the chain open.
+    /// Returns when a sync last reached the tip, the size on disk, and the state of the process that has the folder.
     ///
     /// # Errors
     /// Reading failed.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 /// Number of blocks for the estimate of the hash rate: the default of Bitcoin Core's `getnetworkhashps`.
 pub(crate) const HASH_RATE_BLOCKS: u32 = 120;
 
-/// The next change is estimated only from at least this many blocks of a period: the time of fewer is mostly chance.
+/// The next change is estimated only from at least this many intervals between blocks of the period: the time of fewer
+/// intervals is mostly chance.
 const MIN_BLOCKS_FOR_ESTIMATE: u32 = 100;
 
 /// The next change of the difficulty.
@@ -17,15 +18,15 @@ const MIN_BLOCKS_FOR_ESTIMATE: u32 = 100;
 pub struct NextRetarget {
     /// Height of the first header with new bits.
     pub height: u32,
-    /// Number of headers from the tip up to and including that one.
+    /// Number of headers after the tip, up to and including the one at `height`.
     pub blocks_left: u32,
     /// The change of difficulty in percent if blocks keep coming as fast as in the period so far; `None` in the first
     /// 100 blocks of a period.
     pub estimated_change_percent: Option<f64>,
 }
 
-/// Returns the hashes per second over the headers from `first` to `last`, without the work of the first one, or `None` if
-/// no time passed.
+/// Returns the hashes per second over the headers at heights `first..=last`, or `None` if all have the same time. The
+/// work of the first header does not count, since miners did that work before the header's time.
 ///
 /// Source: Bitcoin Core `GetNetworkHashPS`.
 ///
@@ -48,7 +49,7 @@ pub(crate) fn hash_rate(
     Ok(span.hash_rate())
 }
 
-/// The work of consecutive headers but the first, and their earliest and latest time.
+/// The work of consecutive headers except the first, and the earliest and latest time of all of them.
 #[derive(Debug, Default)]
 struct WorkSpan {
     work: Work,
@@ -71,7 +72,7 @@ impl WorkSpan {
     }
 }
 
-/// Returns the hash rate over the last [`HASH_RATE_BLOCKS`] blocks.
+/// Returns the hashes per second over the last [`HASH_RATE_BLOCKS`] blocks, or `None` if no time passed.
 ///
 /// # Errors
 /// Reading failed.
@@ -85,7 +86,7 @@ pub(crate) fn recent_hash_rate(
 /// Returns the next retarget, or `None` on a network without retargets.
 ///
 /// # Errors
-/// Reading failed.
+/// Reading failed, or the chain was reorganised meanwhile.
 pub(crate) fn next_retarget(
     reader: &mut ChainReader,
     tip: &ChainTip,

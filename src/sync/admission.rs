@@ -4,10 +4,10 @@
 //!
 //! | batch | decision |
 //! |---|---|
-//! | lies between two hints and extends the candidate | part of the candidate |
+//! | lies between two hints and extends the candidate | stored as part of the candidate |
 //! | lies between two hints | kept: the hints make its work credible |
-//! | extends its sender's presync | part of the presync |
-//! | extends the tip, and the chain has the minimum work or may still grow without it | kept |
+//! | extends its sender's presync | checked as part of the presync |
+//! | extends the tip, and the chain has the minimum work or is within its allowance (`PRESYNC_ALLOWANCE`) | kept |
 //! | follows no known header | orphan |
 //! | has only known headers | nothing to do |
 //! | ends a branch with enough work | kept |
@@ -15,38 +15,38 @@
 //! | ends a branch with too little work | passed over |
 //!
 //! # Security
-//! Bitcoin Core `TryLowWorkHeadersSync`: a branch whose end has less work than the threshold is not stored. If its sender may
-//! have more of it, a presync goes on with it. Otherwise it is passed over, which is nobody's fault.
+//! Bitcoin Core `TryLowWorkHeadersSync`: a branch whose end has less work than the threshold is not stored. If the sender may
+//! have more of the branch, the branch is checked in a presync. Otherwise it is passed over, and the sender is not punished.
 
 use crate::primitives::Work;
 
-/// How many headers may be stored before their branch has shown enough work: about 5 MB. A second download would cost more than
-/// an attacker could waste with so few headers.
+/// How many headers above the hints may be stored before their branch has shown enough work: about 5 MB. Downloading an honest
+/// chain of this length twice would cost more than storing a worthless one.
 pub const PRESYNC_ALLOWANCE: u32 = 65_536;
 
 /// The decision on a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Check it by all rules, and store its good headers.
+    /// Check the batch by all rules, and store its good headers.
     Keep,
-    /// Check it by all rules, and store its good headers beside the chain, as the next part of the candidate.
+    /// Check the batch by all rules, and store its good headers beside the chain, as the next part of the candidate.
     Candidate,
-    /// Check it by all rules without storing it, as a part of a branch that has to show its work.
+    /// Check the batch by all rules without storing it, as a part of a branch that has to show its work.
     Presync,
-    /// Drop it, since its branch ends with it and has too little work.
+    /// Drop the batch, since its branch ends with it and has too little work.
     PassOver,
-    /// Drop it, since all its headers are known.
+    /// Drop the batch, since all its headers are known.
     Known,
-    /// Drop it, since its parent is not known.
+    /// Drop the batch, since its parent is not known.
     Orphan,
 }
 
-/// The limits of the stored chain.
+/// The limits on which headers are stored.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// No header above this height is stored.
     pub stop_height: u32,
-    /// Until the chain has this work, only a limited number of headers beyond the hints is stored.
+    /// A chain with less work may have at most `PRESYNC_ALLOWANCE` headers above `hint_backed_height`.
     pub min_chain_work: Work,
     /// Up to this height the stored chain follows the hints.
     pub hint_backed_height: u32,
@@ -64,15 +64,15 @@ pub struct TipFacts<'a> {
 /// What is known of a batch without looking its branch up.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BatchFacts {
-    /// Whether it lies between two hints.
+    /// Whether the batch lies between two hints, or between genesis and the first hint.
     pub hinted: bool,
-    /// Whether it follows the candidate's end.
+    /// Whether the batch follows the candidate's end.
     pub extends_candidate: bool,
-    /// Whether it follows the end of its sender's presync.
+    /// Whether the batch follows the end of its sender's presync.
     pub extends_presync: bool,
-    /// Whether it follows the stored tip.
+    /// Whether the batch follows the stored tip.
     pub extends_tip: bool,
-    /// The height that the chain's tip would have if the batch were stored.
+    /// The height that the chain's tip would have if the batch extended the chain.
     pub end_height: u32,
 }
 
@@ -85,12 +85,13 @@ pub struct BranchFacts<'a> {
     pub height: u32,
     /// Work of the branch up to that header.
     pub work: &'a Work,
-    /// Whether the message was full, so that its sender may have more.
+    /// Whether the batch is a full message, so that its sender may have more.
     pub is_full: bool,
 }
 
 impl Limits {
-    /// Returns the decision without looking the batch's branch up, or `None` if the branch has to be looked up.
+    /// Returns the decision on a batch, or `None` if the decision depends on the batch's branch. Then the caller looks the
+    /// branch up, and calls [`Limits::admit_branch`].
     pub fn admit(&self, batch: BatchFacts, tip: &TipFacts<'_>) -> Option<Admission> {
         let proven = *tip.work >= self.min_chain_work;
         if batch.hinted {
@@ -105,7 +106,7 @@ impl Limits {
         }
     }
 
-    /// Returns the decision by the batch's branch; `None` stands for a batch whose parent is not known.
+    /// Returns the decision on a batch whose branch was looked up; `None` stands for a batch whose parent is not known.
     pub fn admit_branch(&self, branch: Option<&BranchFacts<'_>>, tip: &TipFacts<'_>) -> Admission {
         match branch {
             None => Admission::Orphan,
@@ -118,12 +119,12 @@ impl Limits {
         }
     }
 
-    /// Returns whether a branch with this end may be stored.
+    /// Returns whether a branch that ends at `height` and has this work may be stored.
     ///
-    /// Hints make a chain's work credible only where the range between two of them fits in memory. In a longer gap, only
-    /// the next hint shows whether headers lead to it, and until then a peer could fill the disk with other headers. So
-    /// there, too, a chain has to show the minimum work before all of it is stored. A chain with less work counts as not
-    /// synced, and storing it would gain nothing.
+    /// Hints make a chain's work credible only where the headers between two hints fit in memory. In a longer gap, headers
+    /// would be stored before the next hint shows whether they lead to it, so a peer could fill the disk with other headers.
+    /// So in such a gap, too, a chain has to show the minimum work before all of it is stored. A chain with less work counts
+    /// as not synced, and storing it would gain nothing.
     ///
     /// While the chain itself has less than the minimum work, the threshold alone would keep out every branch with a little
     /// more work than the chain. Such a branch may replace the chain's end, up to the height that the chain itself may
@@ -144,7 +145,7 @@ mod tests {
     use super::{Admission, BatchFacts, BranchFacts, Limits, PRESYNC_ALLOWANCE, TipFacts};
     use crate::primitives::Work;
 
-    /// Returns a tip with this work. The threshold is the same work, or that of 100,000 headers if that is more.
+    /// Returns a tip with this work. The threshold is `work`, but at least the work of 100,000 headers.
     fn tip(work: &Work) -> TipFacts<'_> {
         TipFacts { work, threshold: work.clone().max(headers(100_000)) }
     }
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_come_before_presyncs_and_presyncs_before_the_tip() {
+    fn hints_decide_before_a_presync_and_a_presync_before_the_tip() {
         let none = BatchFacts::default();
         let tip_with = |facts: BatchFacts| BatchFacts { extends_tip: true, ..facts };
         let cases = [
@@ -196,7 +197,8 @@ mod tests {
     fn a_branch_with_too_little_work_is_presynced_if_it_may_go_on_and_else_passed_over() {
         let (low, enough) = (headers(1_000), headers(100_000));
         let long = 1_001 + PRESYNC_ALLOWANCE;
-        // Height, work in headers, whether the message is full, decision on a chain with little work, with enough work.
+        // Height, work in headers, whether the message is full, the decision if the chain has too little work, and the
+        // decision if it has enough.
         let cases = [
             (2_000, 999, false, Admission::PassOver, Admission::PassOver),
             (2_000, 999, true, Admission::Presync, Admission::Presync),

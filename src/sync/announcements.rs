@@ -9,9 +9,10 @@ use super::{BatchId, DropReason, SyncCommand};
 use crate::chain::is_too_new;
 use crate::primitives::{BlockHash, Moment, PeerId};
 
-/// How many offences a peer may commit: unsolicited `headers` messages that connect to nothing, and announcements of blocks
-/// that it does not deliver. Bitcoin Core tolerated ten `headers` messages (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
-const MAX_UNCONNECTING: u32 = 10;
+/// How many offences a peer may commit without being disconnected: unsolicited `headers` messages that are of no use, and
+/// announcements of blocks that the peer does not deliver. Bitcoin Core tolerated ten unconnecting `headers` messages
+/// (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
+const MAX_OFFENCES: u32 = 10;
 
 /// Most headers in an announcement of new blocks (Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`).
 const MAX_ANNOUNCED: u32 = 8;
@@ -51,17 +52,16 @@ impl HeaderSync {
     /// Gives the command to check a batch's proof of work and links.
     fn link(&mut self, batch: BatchId, peer: PeerId, unsolicited: bool) {
         self.batches.insert(batch, BatchState { peer, unsolicited, stage: Stage::Linking });
-        // An answer for a range has to lead to the hint at the range's end, so it is compared with no other hint here. The
-        // comparison would look up the batch's parent in the hash index, which usually lacks it: a search through every
-        // run.
+        // An answer for a range has to lead to the hint at the range's end, so it is compared with no other hint here. A
+        // comparison would search every run of the hash index for the batch's parent, which is usually not stored yet.
         let may_leave = self.hints.hold && !self.download.is_hinted_batch(batch);
         let hints = may_leave.then_some(&self.settings.hints);
         let hint = hints.and_then(|hints| hints.at_or_below(self.tip.height));
         self.commands.push(SyncCommand::Link { batch, hint });
     }
 
-    /// Returns the height of the header that another chain's headers follow. A peer that does not know the tip answers from
-    /// further back, so that header need not be the tip.
+    /// Returns the height of the header that another chain's headers follow. The header need not be the tip, since a peer that
+    /// does not know the tip answers from a lower header on.
     fn height_of_foreign_parent(
         &self,
         reply: &Reply,
@@ -74,11 +74,11 @@ impl HeaderSync {
         height.unwrap_or(self.tip.height)
     }
 
-    /// Takes unsolicited headers that follow the tip, and has the peer asked for what leads to any others. Returns whether the
-    /// batch is taken.
+    /// Takes unsolicited headers that follow the tip. If unknown headers follow another header, makes the next poll ask the peer
+    /// for the headers between. Returns whether the batch is taken.
     ///
     /// # Security
-    /// At most one such message of each peer is kept at a time, so that a flood of them does not fill the memory.
+    /// At most one unsolicited message of each peer is kept at a time, so that a flood of messages does not fill the memory.
     fn on_unsolicited(
         &mut self,
         now: Moment,
@@ -101,12 +101,13 @@ impl HeaderSync {
             self.link(batch, peer, true);
             return true;
         }
-        // Other peers announced the block first, which is no fault of this one.
+        // Another peer delivered the block first, which is not this peer's fault.
         if self.is_on_chain(&reply.last, chain) {
             return false;
         }
-        // When blocks come fast, a new one follows announced blocks and not our tip. So a message only counts as an offence if
-        // the peer was asked and had nothing, or if it follows the tip while the peer's first such message is being judged.
+        // When blocks come fast, a new block follows blocks that we have not received yet. So a message is an offence in two
+        // cases only: the peer had answered that it has nothing more; or the message follows our tip, but is longer than an
+        // announcement or arrives while the peer's last one is being judged.
         if self.download.is_idle(peer) || on_tip {
             self.add_offence(now, peer, DropReason::UnsolicitedHeaders);
         }
@@ -139,7 +140,7 @@ impl HeaderSync {
         peer: PeerId,
         chain: &dyn StoredChain,
     ) {
-        // The answer to the request that the announcement caused may be on its way, or be too new for our clock.
+        // The answer to the request that the announcement caused may still arrive, or its headers may be too new.
         if !self.download.is_idle(peer) || self.is_paused(now, peer) {
             return;
         }
@@ -160,7 +161,7 @@ impl HeaderSync {
 
     fn add_offence(&mut self, now: Moment, peer: PeerId, reason: DropReason) {
         let Some(record) = self.peers.get_mut(&peer) else { return };
-        if record.offences.add(now.since_start) > MAX_UNCONNECTING {
+        if record.offences.add(now.since_start) > MAX_OFFENCES {
             self.drop_peer(peer, reason);
         }
     }

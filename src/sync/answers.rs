@@ -19,7 +19,7 @@ use std::time::Duration;
 pub(super) enum Disposition {
     /// An answer that is needed.
     Take,
-    /// An answer that is not needed, or no longer.
+    /// An answer that is not needed.
     Discard,
     /// A message that answers no request.
     Unsolicited,
@@ -82,11 +82,11 @@ impl Download {
         };
         match range.fit(peer, peer_id, request, reply) {
             AnswerFit::None => return Disposition::Discard,
-            // The peer contradicts what it sent itself.
+            // The answer contradicts the headers that the same peer sent for this range.
             AnswerFit::FromStart if range.sender == Some(peer_id) => {
                 return self.record_left_hints(peer_id, range_key, reply.last);
             }
-            // The peer does not know what another peer sent of this range, and its own answer has more of it.
+            // The peer does not know the headers that another peer sent for this range: its own answer replaces them.
             AnswerFit::FromStart => self.commands.push(SyncCommand::Forget(range.restart())),
             AnswerFit::FromCursor => {}
         }
@@ -107,7 +107,7 @@ impl Download {
     }
 
     /// Records that a peer's chain does not contain a hint. The peer gets no more requests for ranges. If the hint is a
-    /// shipped one, the peer is disconnected once another peer has delivered it.
+    /// shipped one, the peer is disconnected once another peer has delivered the header with the hint's hash.
     fn record_left_hints(
         &mut self,
         peer_id: PeerId,
@@ -129,7 +129,7 @@ impl Download {
         Disposition::Discard
     }
 
-    /// Disconnects the peers whose chain does not contain the hint at `reached`, a height that another peer has delivered.
+    /// Disconnects the peers whose chain does not contain the hint at height `reached`. Another peer has delivered that hint.
     fn drop_peers_that_left(&mut self, reached: u32) {
         if self.hints.proven {
             // These hints come from one peer's chain: another peer's chain may still have more work.
@@ -153,8 +153,8 @@ impl Download {
         (batch, reply): (BatchId, &Reply),
     ) -> Disposition {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return Disposition::Discard };
-        // An answer that ends with the tip shows that nothing follows it, unless it is full: then it ends there by chance.
-        // A peer that has the tip answers from near the tip on.
+        // An answer that ends with the tip shows that nothing follows the tip, unless the answer is full and ends there by
+        // chance. A peer that has the tip answers from the locator's first hash on.
         let follows = reply.parent == request.locator.first().copied()
             || reply.parent == Some(self.connected.hash);
         let by_this_tip = follows && request.tip == self.connected.hash;
@@ -176,8 +176,8 @@ impl Download {
         let late = request.tip != self.connected.hash && !self.tail.is_led_by(peer_id);
         let may_lead = full && peer.fruitless_answers == 0 && !late;
         self.tail.push(TailBatch::new(batch, peer_id, reply, Some(request.tip)), may_lead);
-        // An answer that begins further back may repeat known headers. A peer whose answers have reached the height that it
-        // announced may have nothing more, and some peers send no answer at all then.
+        // An answer that begins below the locator's first hash may repeat known headers. A peer whose answers have reached the
+        // height that it announced may have nothing more, and some peers then leave a request unanswered.
         let height = self.connected.height.saturating_add(self.tail.count());
         peer.waits_for_connect = !self.presync && (!follows || late || height >= peer.announced);
         Disposition::Take
@@ -242,7 +242,7 @@ impl Download {
         begin.or_else(|| self.tail.begin_of(id, self.connected))
     }
 
-    /// Returns the height of the last header of a batch that is not connected, by its hash.
+    /// Returns the height of the header with the hash `last`, if it is the last one of a batch that is not connected.
     pub(super) fn pending_height(&self, last: BlockHash) -> Option<u32> {
         let in_tail = || self.tail.height_of_end(last, self.connected);
         let received =
@@ -255,8 +255,8 @@ impl Download {
         self.ranges.with_batch(id).is_some()
     }
 
-    /// Records that the proof of work and the links of a batch were checked. Its first `good` headers are good, and the last of
-    /// them has the hash `last`; with `faulty`, a bad header follows.
+    /// Records that the proof of work and the links of a batch were checked. The batch's first `good` headers are good, and the
+    /// last good one has the hash `last`. If `faulty`, a bad header follows.
     pub(super) fn on_linked(&mut self, id: BatchId, good: u32, last: BlockHash, faulty: bool) {
         let (connected, linked) = (self.connected, LinkedPart { good, last, faulty });
         let dropped = if let Some((_, range)) = self.ranges.with_batch_mut(id) {
@@ -269,8 +269,8 @@ impl Download {
         self.commands.push(SyncCommand::Forget(dropped));
     }
 
-    /// Records that a batch was connected; unless `whole`, that was only its good part. `connected` is the end of what is
-    /// stored now, and `gain` is what the batch has shown.
+    /// Records that a batch was connected, or only its good headers if not `whole`. `connected` is the end of what is stored
+    /// now, and `gain` is what the batch has shown.
     pub(super) fn on_connected(
         &mut self,
         id: BatchId,

@@ -1,8 +1,9 @@
 //! Judges whether blocks come so slowly that the peers may be hiding some.
 //!
-//! An attacker who is all of our peers can show an honest chain up to some block, followed by blocks of its own. It chooses
-//! their times freely, so that the tip looks fresh. It cannot choose the time of the last honest block, nor make more work
-//! than its share of the hash rate gives. So the work since each of many earlier blocks is compared with the time since then.
+//! An attacker who controls all of our peers can show an honest chain up to some block, followed by the attacker's own
+//! blocks. The attacker chooses the times of its own blocks freely, so that the tip looks fresh. But the attacker cannot choose
+//! the time of the last honest block, nor add more work than its share of the hash rate yields. So the work since each of
+//! many earlier blocks is compared with the time since that block.
 
 use super::input::{StoredChain, TimeAndBits};
 use crate::chain::{ChainTip, MEDIAN_TIME_SPAN, SPACING};
@@ -14,8 +15,8 @@ const INTERVAL: u32 = 2016;
 /// How many blocks to look back: a year.
 const YEAR: u32 = 26 * INTERVAL;
 
-/// The lowest hash rate that an honest chain is assumed to have, as a share of the hash rate that the highest difficulty of
-/// at least a year before implies.
+/// The lowest hash rate that an honest chain is assumed to have, as a share of the hash rate that the highest difficulty in
+/// at least the year before implies.
 ///
 /// Mainnet's lowest share since 2010 is 0.55, in July 2021 after mining had ended in China: the difficulty fell from 25.0 T
 /// to 13.7 T. For a day the share may be lower, since over a short span only a much lower rate counts as slow.
@@ -31,7 +32,7 @@ pub struct SlowBlocks {
     pub since: u32,
     /// Seconds from that block's time to our clock.
     pub elapsed: u64,
-    /// The work after that block, in percent of the work that is usual in this time.
+    /// The work after that block, in percent of the work that is usual in the elapsed time.
     pub percent: u32,
 }
 
@@ -42,7 +43,7 @@ struct Window {
     since: u32,
     /// The latest time of the block and the ten before it, in Unix seconds: single times can be hours off.
     time: u32,
-    /// The work after the block, in blocks of the highest difficulty up to it.
+    /// The work after the block, as a number of blocks with the highest difficulty up to the block.
     blocks: f64,
 }
 
@@ -59,23 +60,23 @@ impl BlockRate {
         Self { tip: tip.hash, windows: windows(tip.height, chain).unwrap_or_default() }
     }
 
-    /// Returns whether this is about the chain with that tip.
+    /// Returns whether this was read from the chain with that tip.
     pub(super) fn is_of(&self, tip: &ChainTip) -> bool {
         self.tip == tip.hash
     }
 
-    /// Returns since when blocks come too slowly, if they do: so slowly that with half the usual hash rate this happens in
-    /// at most one of a million syncs. `now` is in Unix seconds.
+    /// Returns since when blocks come too slowly, or `None` if they do not. Blocks come too slowly if, with half the usual
+    /// hash rate, at most one of a million judgements would find so little work. `now` is in Unix seconds.
     pub(super) fn judge(&self, now: u64) -> Option<SlowBlocks> {
         let judged = self.windows.iter().map(|window| {
             let elapsed = now.saturating_sub(u64::from(window.time));
-            // Elapsed times of more than 136 years are cut.
+            // Longer elapsed times count as 136 years.
             let usual = f64::from(u32::try_from(elapsed).unwrap_or(u32::MAX)) / f64::from(SPACING);
             (surprise(window.blocks, usual * LOWEST_HONEST_RATE), window, elapsed, usual)
         });
         let (surprise, window, elapsed, usual) =
             judged.max_by(|(a, ..), (b, ..)| a.total_cmp(b))?;
-        // Each window has an equal part of the error, since any of them may be wrong.
+        // Any window may be wrong, so each one gets an equal part of the permitted error.
         let windows = f64::from(u32::try_from(self.windows.len()).unwrap_or(u32::MAX));
         let is_slow = surprise > (JUDGEMENTS * windows).ln();
         let percent = percent(window.blocks / usual);
@@ -85,8 +86,8 @@ impl BlockRate {
 
 /// Returns -ln of an upper bound on the probability that at most `blocks` blocks come where `mean` are expected.
 ///
-/// This is Chernoff's bound of the Poisson distribution. It holds for sums of work, too, if no block has more than 1: lighter
-/// blocks, of which there are more, vary less.
+/// This is Chernoff's bound for the Poisson distribution. The bound also holds for a sum of work in which no block counts as
+/// more than one: many lighter blocks vary less.
 fn surprise(blocks: f64, mean: f64) -> f64 {
     if blocks >= mean {
         return 0.0;
@@ -95,7 +96,7 @@ fn surprise(blocks: f64, mean: f64) -> f64 {
     mean - blocks + log
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 50")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 50 if slow")]
 fn percent(share: f64) -> u32 {
     (share * 100.0).round() as u32
 }
@@ -125,7 +126,8 @@ fn read_periods(tip: u32, chain: &dyn StoredChain) -> Option<Vec<(u32, f64)>> {
     periods.collect()
 }
 
-/// Returns the work after a block, in blocks of the highest difficulty up to then. No block counts as more than one.
+/// Returns the work after block `since`, as a number of blocks with the highest difficulty up to `since`. No block counts as
+/// more than one.
 fn blocks_after(since: u32, tip: u32, periods: &[(u32, f64)]) -> f64 {
     let before = periods.iter().filter(|(start, _)| *start <= since);
     let highest = before.map(|(_, work)| *work).fold(0.0, f64::max);
@@ -138,7 +140,7 @@ fn blocks_after(since: u32, tip: u32, periods: &[(u32, f64)]) -> f64 {
 }
 
 /// Returns the numbers of blocks to look back: all up to eight, then each about a quarter more than the one before.
-/// Wherever an attacker leaves the honest chain, some window begins shortly before and has few honest blocks.
+/// Wherever an attacker leaves the honest chain, some window begins shortly before that block and has few honest blocks.
 fn lengths(most: u32) -> impl Iterator<Item = u32> {
     let next = |length: &u32| Some(length + (length / 4).max(1));
     std::iter::successors(Some(0), next).take_while(move |length| *length <= most)
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn no_block_is_far_before_the_next_window() {
+    fn each_window_is_at_most_a_quarter_or_one_block_longer_than_the_one_before() {
         let lengths: Vec<u32> = lengths(52_416).collect();
         assert_eq!(lengths[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]);
         assert_eq!(lengths.len(), 49);

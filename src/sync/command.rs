@@ -14,27 +14,28 @@ pub enum SyncCommand {
         peer: PeerId,
         /// Known hashes, newest first.
         locator: Vec<BlockHash>,
-        /// The last header wanted; zero for as many as fit.
+        /// Hash of the last header wanted; zero for as many headers as fit.
         stop: BlockHash,
     },
     /// Check the proof of work and the links of a batch.
     Link {
         /// The batch.
         batch: BatchId,
-        /// A hint that the stored chain has reached. A batch that starts below it has to lead to it.
+        /// A hint that the stored chain has reached: a batch must not leave the chain at or below it. `None` to compare
+        /// the batch with no hint.
         hint: Option<ChainPoint>,
     },
-    /// Connect a linked batch to the chain, in the order of these commands.
+    /// Connect a linked batch to the chain. Batches are connected in the order of their commands.
     Connect {
         /// The batch.
         batch: BatchId,
         /// The peer that sent it.
         peer: PeerId,
-        /// Whether it lies between two hints (or genesis and the first), which make its work credible.
+        /// Whether the batch lies between two hints (or genesis and the first hint), which make its work credible.
         hinted: bool,
-        /// Whether nobody requested it.
+        /// Whether nobody requested the batch.
         unsolicited: bool,
-        /// Once a batch is refused, all later batches of its epoch are returned unchecked.
+        /// Once a batch is refused, or a branch proven or discarded, later batches of the same epoch are returned unchecked.
         epoch: u64,
     },
     /// Drop these batches.
@@ -59,7 +60,7 @@ pub enum Stopped {
     CaughtUp,
     /// The chain has reached the height to stop at.
     StopHeight,
-    /// A signal interrupted it.
+    /// A signal interrupted the sync.
     Interrupted,
     /// There was no progress for too long.
     Timeout,
@@ -83,7 +84,7 @@ impl Stopped {
         Self::NoPeers,
     ];
 
-    /// Returns its name in JSON.
+    /// Returns the reason's name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::CaughtUp => "caught-up",
@@ -100,31 +101,31 @@ impl Stopped {
 /// Why a peer is disconnected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DropReason {
-    /// It left a request unanswered.
+    /// The peer left a request unanswered.
     #[error("no answer to getheaders for {} s", waited.as_secs())]
     Stalled {
-        /// How long it was waited for.
+        /// How long we waited for the answer.
         waited: Duration,
     },
-    /// It announced a height and has sent no header.
+    /// The peer announced a height and has sent no header.
     #[error("announces height {height} and sends no headers")]
     SendsNoHeaders {
         /// The height that it announced.
         height: u32,
     },
-    /// It sent several full answers in a row that brought nothing new.
+    /// The peer sent several full answers in a row that brought nothing new.
     #[error("keeps sending headers that bring no new work: {answers} full answers in a row")]
     NoProgress {
         /// How many answers there were.
         answers: u32,
     },
-    /// It does not deliver the branch whose work it has shown.
+    /// The peer does not deliver the branch whose work it has shown.
     #[error("showed a branch with more work and does not deliver it: height {height} is missing")]
     Withheld {
         /// Height of the first hint of the branch that was not reached.
         height: u32,
     },
-    /// Its chain leaves the hints, which the stored chain or another peer's chain follows.
+    /// The peer's chain leaves the hints, which the stored chain or another peer's chain follows.
     #[error("its chain leaves the hints at height {height}: expected {expected}, got {got}")]
     LeftHints {
         /// Height of the hint that its chain lacks, or of a stored header below a hint.
@@ -134,29 +135,29 @@ pub enum DropReason {
         /// The peer's hash at that height, or the hash of the last header that it sent towards the hint.
         got: BlockHash,
     },
-    /// It sent a header that breaks a rule.
+    /// The peer sent a header that breaks a rule.
     #[error("{0}")]
     InvalidHeader(Rejection),
-    /// It sent a header that breaks a rule, and the height of its parent is not known.
+    /// The peer sent a header that breaks a rule, and the height of its parent is not known.
     #[error("{0}")]
     UnplacedHeader(BatchFault),
-    /// Its headers go on with those of another chain, which has the same magic and longer headers.
+    /// The peer's message goes on with headers of another chain, which has the same magic and longer headers.
     #[error("follows another chain from height {height}")]
     OtherChain {
-        /// Height of the first such header.
+        /// Height of the other chain's first header.
         height: u32,
     },
-    /// It sent too many headers that were neither requested nor useful.
+    /// The peer sent too many headers that were neither requested nor useful.
     #[error("keeps sending headers that nobody asked for")]
     UnsolicitedHeaders,
-    /// It announced too many blocks that it did not deliver.
+    /// The peer announced too many blocks that it did not deliver.
     #[error("keeps announcing blocks that it does not have")]
     UndeliveredBlocks,
 }
 
 impl DropReason {
     /// Returns whether the peer may only have been slow. Then its address is not discouraged.
-    pub const fn is_silence(&self) -> bool {
+    pub const fn may_only_be_slow(&self) -> bool {
         matches!(self, Self::Stalled { .. } | Self::SendsNoHeaders { .. })
     }
 }
@@ -172,7 +173,7 @@ pub enum SyncEvent {
     CaughtUp,
     /// Something contradicts that the chain is complete.
     Contradiction(Contradiction),
-    /// A range is requested from another peer, because this one is late.
+    /// A range is requested from another peer, because `peer` is late.
     LateRange {
         /// The late peer.
         peer: PeerId,
@@ -204,7 +205,7 @@ pub enum SyncEvent {
     Proven {
         /// Height of the last common header.
         fork_height: u32,
-        /// Height up to which it has shown its work.
+        /// Height of the branch's last hint, at or shortly below the header with which its work was enough.
         height: u32,
     },
     /// The candidate was discarded, and does not replace the chain's end.
@@ -276,6 +277,6 @@ pub enum Contradiction {
     },
     /// Blocks come so slowly that the peers may be hiding some.
     SlowBlocks(SlowBlocks),
-    /// A few peers have a header that is too new for our clock.
+    /// A minority of the peers has a header that is too new for our clock.
     TooNewForFew(TooNew),
 }

@@ -17,8 +17,8 @@ const MIN_CONFIRMATIONS: usize = 2;
 /// At the tip every peer is asked again this often: announcements can get lost, and headers that were too new become valid.
 pub(super) const REQUEST_INTERVAL: Duration = Duration::from_secs(60);
 
-/// While the chain is followed, slow blocks are reported only if they stay slow for this time. A computer that has slept
-/// can ask its peers for the missing blocks first.
+/// While the chain is followed, slow blocks are reported only if they stay slow for this time, so that a computer that has
+/// slept can first ask its peers for the missing blocks.
 const SLOW_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Slow blocks are reported again after this time.
@@ -33,11 +33,11 @@ struct Evidence {
     tip_age: Option<u64>,
     /// Whether blocks come too slowly, and since when.
     slow_blocks: Option<SlowBlocks>,
-    /// The connected peers that announced a greater height, and that height.
+    /// The connected peers that announced a height above the tip, and that height. A peer whose header is too new is left out.
     announced: Vec<(PeerId, u32)>,
     /// Height of the last hint, while hints are on.
     last_hint: Option<u32>,
-    /// The height to stop at.
+    /// The height to stop at, if any.
     stop_height: Option<u32>,
     /// Whether the network's whole chain is wanted. Otherwise a chain with less work will do.
     whole_chain: bool,
@@ -89,7 +89,7 @@ impl Evidence {
         let expects_fresh = self.whole_chain && self.regular_blocks;
         let age = self.tip_age.filter(|age| expects_fresh && *age > FRESH_TIP);
         let age = age.map(|age| Contradiction::OldTip { height, age });
-        // An old tip implies slow blocks, so these are not reported besides.
+        // An old tip implies slow blocks, so only the old tip is reported.
         let slow = self.slow_blocks.filter(|_| expects_fresh && age.is_none());
         let slow = slow.map(Contradiction::SlowBlocks);
         [stop, undelivered, hint, age, slow].into_iter().flatten().collect()
@@ -102,7 +102,7 @@ impl HeaderSync {
         if self.supply == PeerSupply::Exhausted && !self.is_working() {
             return Some(self.end_reason(Stopped::NoPeers));
         }
-        // At the tip, there is nothing to do but to wait.
+        // A sync that has caught up waits for new blocks without a limit.
         let limit = self.settings.timeout.filter(|_| !self.completion.caught_up);
         if limit.is_some_and(|limit| self.idle_for(now.since_start) >= limit) {
             return Some(self.end_reason(Stopped::Timeout));
@@ -129,7 +129,8 @@ impl HeaderSync {
         })
     }
 
-    /// Begins to follow the chain if it is complete, and asks all peers again from time to time.
+    /// Reports once that the sync has caught up, or that the chain has too little work. Asks all peers again every
+    /// [`REQUEST_INTERVAL`].
     fn check_following(&mut self, now: Moment, chain: &dyn StoredChain) {
         if !self.completion.caught_up && !self.is_stopped_by_clock() {
             if self.tip.chainwork >= self.settings.min_chain_work {
@@ -168,7 +169,7 @@ impl HeaderSync {
         }
     }
 
-    /// Returns whether blocks come too slowly, and since when.
+    /// Returns since when blocks come too slowly; `None` if they do not, or if the hash rate is not steady enough to tell.
     fn slow_blocks(&mut self, now: Moment, chain: &dyn StoredChain) -> Option<SlowBlocks> {
         if !self.settings.steady_hash_rate || !self.settings.whole_chain {
             return None;
@@ -184,8 +185,8 @@ impl HeaderSync {
         self.download.request_all_again();
     }
 
-    /// Drops the peers that announced a height and have sent no header, while only genesis is stored, and returns whether there
-    /// were any. Otherwise their answer that nothing follows genesis would end the sync.
+    /// If only genesis is stored, drops the peers that announced a height and have sent no header, and returns whether there
+    /// were any. The sync would otherwise end with their answer that nothing follows genesis.
     fn drop_peers_without_headers(&mut self) -> bool {
         if self.tip.height > 0 {
             return false;
@@ -216,7 +217,7 @@ impl HeaderSync {
     fn report_contradictions(&mut self, now: Moment, chain: &dyn StoredChain) {
         let too_new = self.too_new.map(Contradiction::TooNewForFew);
         let contradictions = self.evidence(now, chain).contradictions();
-        // A report of an old tip counts as one of slow blocks, so that they are not reported again soon.
+        // A report of an old tip counts as a report of slow blocks, so that no second one follows soon.
         let slow = self.completion.block_rate.as_ref().and_then(|rate| rate.judge(now.unix));
         self.completion.slow_reported = slow.map(|_| now.since_start);
         for contradiction in too_new.into_iter().chain(contradictions) {
@@ -227,7 +228,7 @@ impl HeaderSync {
     fn evidence(&mut self, now: Moment, chain: &dyn StoredChain) -> Evidence {
         let slow_blocks = self.slow_blocks(now, chain);
         let (settings, height) = (&self.settings, self.tip.height);
-        // A peer whose header is only too new has delivered it.
+        // A peer that sent a header which is too new has delivered what it announced.
         let is_too_new =
             |peer: &PeerId| self.peers.get(peer).is_some_and(|peer| peer.too_new_at.is_some());
         let more = self.download.announced_heights();
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn two_peers_confirm_a_chain_that_looks_complete_and_half_of_all_peers_any_other() {
+    fn two_peers_confirm_a_complete_looking_chain_and_half_of_the_wanted_peers_an_incomplete_one() {
         assert!(complete().is_complete());
         assert!(!Evidence { confirmations: 1, ..complete() }.is_complete());
         assert!(
@@ -316,7 +317,7 @@ mod tests {
             Contradiction::OldTip { height, age: 273_600 },
         ];
         assert_eq!(far.contradictions(), expected);
-        // If less work than the network's will do, the chain need not go on to the last hint or to our time.
+        // A part of the chain need not reach the last hint, and its tip may be old.
         let part = Evidence { whole_chain: false, ..far.clone() };
         assert_eq!(part.contradictions(), expected[..2]);
         let regtest = Evidence { regular_blocks: false, ..far };

@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A peer that leaves a request unanswered for this long is dropped. Bitcoin Core waits 2 minutes for an
-/// answer to `getheaders` (`HEADERS_RESPONSE_TIME`); half of it is ample for 162 kB.
+/// answer to `getheaders` (`HEADERS_RESPONSE_TIME`); half of that time is ample for 162 kB.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
-/// A range is requested from a second peer after this many times the usual answer time, and not before the floor.
+/// A range is requested from a second peer after this many times the usual answer time, but not before [`RACE_FLOOR`].
 const RACE_FACTOR: u32 = 3;
 const RACE_FLOOR: Duration = Duration::from_millis(150);
 /// A range is requested from a second peer after this time if no peer has answered anything yet.
@@ -78,7 +78,7 @@ impl Download {
         }
     }
 
-    /// Adds a peer that has connected. It is not asked for ranges or the prefetch above the height that it announced.
+    /// Adds a peer that has connected. At first, it is asked for no range or prefetch above the height that it announced.
     pub(super) fn add_peer(&mut self, peer_id: PeerId, announced: u32, round_trip: Duration) {
         let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
         let window = FIRST_IN_FLIGHT / peers.saturating_add(1);
@@ -86,7 +86,7 @@ impl Download {
         self.peers.insert(peer_id, Peer::new(announced, speed));
     }
 
-    /// Removes a peer that is gone. Other peers are asked for what it owed.
+    /// Removes a peer that is gone. Other peers are then asked for the headers that it owed.
     pub(super) fn remove_peer(&mut self, peer_id: PeerId) {
         self.peers.remove(&peer_id);
         self.hints.left_by.remove(&peer_id);
@@ -124,8 +124,8 @@ impl Download {
         self.peers.iter().filter_map(|(peer_id, peer)| Some((*peer_id, waited(peer)?))).collect()
     }
 
-    /// Abandons a peer's requests, and forgets what its answers have shown of its chain, except that it leaves the
-    /// hints. The peer is asked again with the stored tip's locator.
+    /// Abandons a peer's requests, and forgets what its answers have shown of its chain, except whether the
+    /// chain leaves the hints. The peer is asked again with the stored tip's locator.
     pub(super) fn start_over(&mut self, peer_id: PeerId) {
         self.ranges.remove_owner(peer_id);
         self.prefetched.remove_owner(peer_id);
@@ -274,11 +274,11 @@ impl Download {
         if self.ranges.has_backlog(self.connected.height) {
             return;
         }
-        // Each request of the prefetch has to wait for the answer before. Ranges use the remaining bandwidth.
+        // Each prefetch request has to wait for the previous answer, so it comes first. Ranges use the remaining bandwidth.
         self.request_prefetch(now);
         let patience = self.patience();
         let mut peer_ids: Vec<PeerId> = self.peers.keys().copied().collect();
-        // Idle peers, and then those that have kept us waiting least, are first in line for ranges that other peers owe.
+        // Idle peers, then the peers that have kept us waiting least, are first in line for ranges that other peers owe.
         peer_ids.sort_by_key(|peer_id| Reverse(self.peers[peer_id].waiting_since().unwrap_or(now)));
         // Each peer gets one range per round, so that all peers share the next ranges.
         loop {
@@ -351,7 +351,7 @@ impl Download {
             {
                 peer.cursor = None;
             }
-            // A peer that knows the cursor ignores the hashes behind it, so these may be those of an older locator.
+            // A peer that knows the cursor ignores the hashes after it, so these hashes may come from an older locator.
             if peer.cursor.is_none() || self.locator.is_empty() {
                 self.locator = locator(chain, tip, None);
             }
@@ -387,7 +387,7 @@ impl Download {
         !self.uses_ranges(now) && self.tail.is_caught_up(now, &self.peers)
     }
 
-    /// Returns when [`Download::poll`] or [`Download::is_caught_up`] may return something new although nothing happens.
+    /// Returns when [`Download::poll`] or [`Download::is_caught_up`] may return something new without any input.
     pub(super) fn deadline(&self, now: Duration) -> Option<Duration> {
         let waiting = self.peers.values().filter_map(Peer::waiting_since);
         let own = waiting.flat_map(|since| [since + self.patience(), since + ANSWER_DEADLINE]);

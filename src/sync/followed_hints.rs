@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 pub(super) struct FollowedHints {
     /// Whether the hints are followed.
     pub(super) on: bool,
-    /// Whether the hints are those of a branch that has shown its work in a presync, and not the shipped ones.
+    /// Whether the hints come from a branch that has shown its work in a presync. Otherwise they are the shipped hints.
     pub(super) proven: bool,
     /// The peer that showed that branch.
     pub(super) prover: Option<PeerId>,
-    /// The peers whose chain does not contain a hint, and which hint that is.
+    /// For each peer whose chain does not contain a hint, the reason to disconnect it, which names the hint.
     pub(super) left_by: BTreeMap<PeerId, DropReason>,
 }

@@ -21,7 +21,7 @@ pub struct HeaderSync {
     pub(super) tip: ChainTip,
     pub(super) peers: BTreeMap<PeerId, PeerRecord>,
     pub(super) batches: BTreeMap<BatchId, BatchState>,
-    /// The epoch of the batches that are connected from now on; each refusal begins a new one.
+    /// The epoch of the batches that are connected from now on. Each refusal and each restart of the download begins a new one.
     pub(super) epoch: u64,
     pub(super) supply: PeerSupply,
     /// Whether a peer was ever connected.
@@ -111,7 +111,7 @@ impl HeaderSync {
         self.check_hints(chain);
         self.connect_linked();
         if self.has_reached_stop_height() {
-            // This comes before any request, since there may be nothing to do at all.
+            // The sync ends here before any request, since there may be nothing to request.
             self.commands.push(SyncCommand::Done(Stopped::StopHeight));
             return self.take_commands();
         }
@@ -194,7 +194,7 @@ impl HeaderSync {
         self.batches.values().any(|batch| batch.stage != Stage::Linked)
     }
 
-    /// Returns when [`HeaderSync::poll`] may give a new request although nothing happens. The timeout, the next round of requests
+    /// Returns when [`HeaderSync::poll`] may give a new request without any input. The timeout, the next round of requests
     /// and a header that becomes valid have no deadline here: the caller polls twice a second.
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
         self.download.deadline(now)
@@ -245,8 +245,8 @@ impl HeaderSync {
         self.download.unanswered(now)
     }
 
-    /// Returns the height that the chain probably has: the median of what peers announce, or else the last hint's height,
-    /// but at least the tip's height and at most the height to stop at.
+    /// Returns the height that the chain probably has: the median of the heights that peers announce, or else the last hint's
+    /// height, but at least the tip's height and at most the height to stop at.
     pub fn estimated_height(&self) -> u32 {
         let announced = self.download.announced_heights().map(|(_, height)| height).collect();
         let hinted = self.settings.hints.points().last().filter(|_| self.hints.hold);
@@ -267,7 +267,7 @@ mod tests {
     use super::estimated_height;
 
     #[test]
-    fn the_median_of_announced_heights_counts_and_hints_only_without_any() {
+    fn the_estimated_height_is_the_median_of_announced_heights_or_else_the_last_hint() {
         assert_eq!(estimated_height(vec![], 953_567), 953_567);
         assert_eq!(estimated_height(vec![0], 953_567), 953_567, "the peer announces no height");
         assert_eq!(estimated_height(vec![32_259], 953_567), 32_259);

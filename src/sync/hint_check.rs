@@ -26,7 +26,7 @@ impl HintCheck {
         check
     }
 
-    /// Compares the stored chain with the last hint at or below its tip, unless that was compared before.
+    /// Compares the stored chain with the last hint at or below its tip, unless that hint was the last one compared.
     pub(super) fn compare(
         &mut self,
         hints: &Hints,

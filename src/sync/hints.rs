@@ -1,4 +1,4 @@
-//! Decides when the download gives up its hints, and when it follows others.
+//! Gives up the download's hints when they are of no use, and restarts the download with other hints.
 
 use super::download::Download;
 use super::followed_hints::FollowedHints;
@@ -13,8 +13,8 @@ use crate::primitives::PeerId;
 use std::collections::BTreeMap;
 
 impl HeaderSync {
-    /// Compares the stored chain with the last hint that it has reached. The download may have passed that hint without
-    /// following it: where hints are far from each other, and where no connected peer seems to have it.
+    /// Compares the stored chain with the last hint that it has reached. The download may have passed that hint as
+    /// part of the tail: where hints are far apart, or where no connected peer seemed to have the hint.
     pub(super) fn check_hints(&mut self, chain: &dyn StoredChain) {
         if !self.hints.hold {
             return;
@@ -27,10 +27,11 @@ impl HeaderSync {
 }
 
 impl Download {
-    /// Restarts the download from `connected` with these hints. What was received and is not connected is forgotten.
+    /// Restarts the download from `connected` with these hints. Headers that were received and are not connected
+    /// are forgotten.
     ///
     /// `prover` is the peer whose chain the hints are from. Other peers are not disconnected for leaving these hints, but
-    /// the prover is if no peer delivers the chain after all. Without a prover, the hints are the shipped ones.
+    /// the prover is disconnected if no peer delivers its chain after all. Without a prover, the hints are the shipped ones.
     pub(super) fn restart_with_hints(
         &mut self,
         hints: Hints,

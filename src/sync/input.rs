@@ -11,13 +11,13 @@ pub trait StoredChain {
     /// Returns the hashes of the headers at these heights, in the same order, without those that are not stored.
     fn hashes_at(&self, heights: &[u32]) -> Vec<BlockHash>;
 
-    /// Returns the height of a header of the stored chain.
+    /// Returns the height of a header of the stored chain; `None` if the chain does not have this header.
     fn height_of(&self, hash: &BlockHash) -> Option<u32>;
 
     /// Returns whether a header is part of a branch that is stored beside the chain.
     fn is_on_side_branch(&self, hash: &BlockHash) -> bool;
 
-    /// Returns times and bits of the headers from height `first` on, `count` at most.
+    /// Returns times and bits of at most `count` headers from height `first` on, in height order.
     fn times_and_bits(&self, first: u32, count: u32) -> Vec<TimeAndBits>;
 }
 
@@ -47,9 +47,9 @@ pub enum PeerSupply {
 pub struct Reply {
     /// The parent hash of the first header; `None` for an empty message.
     pub parent: Option<BlockHash>,
-    /// Time of the first header in Unix seconds.
+    /// Time of the first header in Unix seconds; 0 for an empty message.
     pub first_time: u32,
-    /// Hash of the last header.
+    /// Hash of the last header; zero for an empty message.
     pub last: BlockHash,
     /// How many headers there are.
     pub count: u32,
@@ -60,16 +60,16 @@ pub struct Reply {
 /// The result of checking a batch's proof of work and links.
 #[derive(Clone, Debug)]
 pub struct Linked {
-    /// How many of its headers are good.
+    /// How many headers of the batch are good, up to the first fault.
     pub good: u32,
     /// Hash of the last good header; any hash if there is none.
     pub last: BlockHash,
-    /// What is wrong with the next header.
+    /// What is wrong with the next header; `None` if all headers are good.
     pub fault: Option<BatchFault>,
     /// Height of the batch's parent, if the parent is stored, in the chain or beside it, and the height is needed.
     pub parent_height: Option<u32>,
-    /// Set if the stored chain has the hint and the batch leaves that chain: the stored header at the height of the batch's
-    /// last header at or below the hint, and the hash of the batch's own header there.
+    /// Set if the stored chain has the hint and the batch leaves that chain at or below the hint. Both values are for the
+    /// height of the batch's last header that is not above the hint: the stored header, and the hash of the batch's header.
     pub hint_mismatch: Option<(ChainPoint, BlockHash)>,
 }
 
@@ -78,7 +78,7 @@ pub struct Linked {
 pub enum Input {
     /// A peer has connected.
     PeerConnected {
-        /// Its connection.
+        /// The number of its connection.
         peer: PeerId,
         /// The height that it announced in its handshake, which may be false.
         announced: u32,
@@ -102,7 +102,7 @@ pub enum Input {
     BlockAnnounced {
         /// The peer.
         peer: PeerId,
-        /// Hash of the last block of the message.
+        /// Hash of the last block in the message.
         hash: BlockHash,
     },
     /// The caller wants to know whether a peer has our tip.
@@ -114,7 +114,7 @@ pub enum Input {
         /// The result.
         linked: Linked,
     },
-    /// Batches are stored.
+    /// Batches were handled, and the headers that were kept are stored.
     Connected {
         /// The batches, each with what it did to the chain.
         batches: Vec<(BatchId, ConnectOutcome)>,
@@ -123,7 +123,7 @@ pub enum Input {
         /// The end of what is stored now: the tip, or the end of the candidate.
         end: ChainPoint,
     },
-    /// A batch has a header that breaks a rule; only those before it are stored.
+    /// A batch has a header that breaks a rule. Of this batch, at most the headers before the bad one are stored.
     Refused {
         /// The batch.
         batch: BatchId,
@@ -133,16 +133,16 @@ pub enum Input {
         rejection: Rejection,
         /// The stored tip now.
         tip: ChainTip,
-        /// As for [`Input::Connected`].
+        /// The end of what is stored now: the tip, or the end of the candidate.
         end: ChainPoint,
     },
-    /// A batch was returned unchecked, because a batch before it was refused. It can be connected later.
+    /// A batch was returned unchecked, because its epoch is over: a batch was refused, or a branch proven or discarded.
     Returned(BatchId),
-    /// The parent of a batch is not known, since what its sender sent before was not kept. That is nobody's fault.
+    /// The parent of a batch is not known, since its sender's earlier headers were not kept. The sender is not to blame.
     Orphan {
         /// The batch.
         batch: BatchId,
-        /// Whether the branch is to be requested once more, from its beginning.
+        /// Whether to request the branch again from its beginning.
         request_again: bool,
     },
     /// A branch has shown enough work to be downloaded again and stored.
@@ -152,6 +152,6 @@ pub enum Input {
         /// The peer that showed it.
         prover: PeerId,
     },
-    /// The candidate was discarded, because nobody delivers it or the chain has more work by now. Carries the stored tip.
+    /// The candidate was discarded, because no peer delivers it or the chain has more work by now. Carries the stored tip.
     CandidateDiscarded(ChainTip),
 }

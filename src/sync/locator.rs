@@ -30,10 +30,10 @@ pub(super) fn locator_heights(tip: u32) -> Vec<u32> {
     heights
 }
 
-/// Returns the heights of a locator that finds where a peer's branch leaves ours, between the header at `common`, which both
-/// have, and the tip. The newest height comes first, the gaps become smaller towards `common`, and `common` is the last.
+/// Returns the heights of a locator that finds where a peer's branch leaves our chain, if both have the header at `common`. The
+/// newest height, below the tip, comes first. The gaps become smaller towards `common`, which is the last height.
 ///
-/// The peer's answer begins at `common`, or below the fork by at most a twelfth of the distance from `common` to the fork.
+/// The peer's answer begins after `common`, or below the fork by at most a twelfth of the distance from `common` to the fork.
 pub(super) fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     let mut heights = vec![common];
     let mut distance = FULL_ANSWER;

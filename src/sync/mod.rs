@@ -1,9 +1,9 @@
-//! The sync as one pure state machine. It decides which peer is asked for which headers, what an answer means, and when
-//! the chain is complete.
+//! The sync as one pure state machine, which decides which peer is asked for which headers, what an answer means, and
+//! when the chain is complete.
 //!
 //! [`HeaderSync`] takes events ([`Input`]) and returns commands ([`SyncCommand`]). The time and the stored chain come
-//! in as arguments. It never sees the headers of an answer, only what [`Reply`] tells of them; the caller keeps them as
-//! a batch under its [`BatchId`].
+//! in as arguments. [`HeaderSync`] never sees the headers of an answer, only the facts in [`Reply`]; the caller keeps the
+//! headers as a batch under a [`BatchId`].
 //!
 //! Up to the last hint the chain is cut into ranges, which are requested from several peers at once (`window`). What
 //! follows the last hint is the tail: one peer leads from the tip on, and the others are compared with it (`tail`).
@@ -49,12 +49,13 @@ pub use settings::{RejectedTip, Settings};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use tests::fuzz;
 
-/// The number of a batch of headers, from its arrival until it is connected to the chain or dropped.
+/// Identifies the headers of one message from their arrival until they are connected to the chain or dropped.
 pub type BatchId = u64;
 
-/// How many headers a full answer has (Bitcoin Core `MAX_HEADERS_RESULTS`). An answer with fewer headers than were
-/// requested shows that the peer has no more. A range of 2,016 headers takes two answers, of 2,000 and of 16 headers.
+/// How many headers a full answer has (Bitcoin Core `MAX_HEADERS_RESULTS`). An answer with fewer headers shows
+/// that the peer has no more, unless the answer ends with the stop hash of its request. A range of 2,016 headers takes two
+/// answers, of 2,000 and of 16 headers.
 const FULL_ANSWER: u32 = 2000;
 
-/// Identifies a range by the position of its end among the hints.
+/// Identifies a range by the index of the hint at its end.
 type RangeKey = usize;

@@ -15,7 +15,7 @@ impl HeaderSync {
         batch.stage = Stage::Linked;
         let peer = batch.peer;
         if let Some((hint, got)) = linked.hint_mismatch {
-            // The batch leads away from the hints that the stored chain follows, so nothing that its sender has is useful.
+            // The batch leads away from the hints that the stored chain follows, so no header of its sender is useful.
             self.download.on_linked(id, 0, BlockHash::ZERO, true);
             let ChainPoint { height, hash: expected } = hint;
             return self.drop_peer(peer, DropReason::LeftHints { height, expected, got });
@@ -51,9 +51,9 @@ impl HeaderSync {
         self.report_new_tip(&extended);
     }
 
-    /// Disconnects the sender of a batch with a header that breaks a rule which depends on its ancestors. If the header is
-    /// only too far ahead of our clock, the sender stays connected. The connect thread returns the batches queued behind
-    /// this one, and they are connected in the new epoch.
+    /// Disconnects the sender of a batch with a header that was refused because of a rule about its ancestors. A sender
+    /// whose header is only too far ahead of our clock stays connected. The connect thread returns the batches queued behind
+    /// the refused one, and they are connected in the new epoch.
     pub(super) fn on_refused(
         &mut self,
         now: Moment,
@@ -77,13 +77,13 @@ impl HeaderSync {
     /// counts as having nothing more.
     ///
     /// During a presync, a peer's headers can only follow headers that the same peer has sent. So if several peers have
-    /// sent parts of the prefetch, all but the first are asked again. Otherwise their answers, even that nothing
-    /// follows, would be taken for answers about the stored tip.
+    /// sent parts of the prefetch, all but the first are asked again. Otherwise their answers, even an answer
+    /// that nothing follows, would be taken for answers about the stored tip.
     pub(super) fn on_orphan(&mut self, batch: BatchId, request_again: bool) {
         let Some(peer) = self.sender(batch) else { return };
         let follows_other = self.download.tail.get(batch).map(|batch| batch.follows_other);
         if follows_other.is_none() && !self.download.is_hinted_batch(batch) {
-            // The batch was dropped together with one that it follows.
+            // The batch was dropped together with a batch that it follows.
             self.batches.remove(&batch);
             return;
         }
@@ -177,8 +177,8 @@ impl HeaderSync {
         gain
     }
 
-    /// Reports the tip if the chain has more work than before. The callers do so once for all batches that were stored
-    /// together, after they have reported any reorganizations among them.
+    /// Reports the tip if the chain has more work than before. The callers call this once for all batches that were
+    /// stored together, after they have reported any reorganizations.
     pub(super) fn report_new_tip(&mut self, gain: &Gain) {
         if *gain == Gain::Chain {
             self.report(SyncEvent::NewTip(self.tip.clone()));
@@ -246,8 +246,8 @@ impl HeaderSync {
         }
     }
 
-    /// Remembers the branch with the most work of those that were not stored. A sync that ends with too little work
-    /// names it, since the peers may have nothing better.
+    /// Remembers a branch that was not stored, if it has the most work of all such branches. A sync that ends with too
+    /// little work reports this branch, since the peers may have nothing better.
     fn record_rejected(&mut self, height: u32, work: &Work) {
         let best = &mut self.stats.best_rejected;
         if best.as_ref().is_none_or(|best| best.chainwork < *work) {

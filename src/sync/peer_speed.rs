@@ -4,26 +4,27 @@ use super::FULL_ANSWER;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Most headers that one peer is asked for at once: 16 full answers are 2.6 MB on its line.
+/// Most headers that one peer is asked for at once: 16 full answers, which are 2.6 MB.
 const MAX_IN_FLIGHT: u32 = 16 * FULL_ANSWER;
 
 /// The smallest window: two full answers, so that the peer prepares one while the other is on its way.
 const MIN_IN_FLIGHT: u32 = 2 * FULL_ANSWER;
 
-/// A peer that has never answered gets this many times the round trip of its handshake, but no less than the floor.
+/// A peer that has never answered gets this many times the round trip of its handshake to answer, but no less than
+/// [`FIRST_ANSWER_FLOOR`].
 const FIRST_ANSWER_FACTOR: u32 = 8;
 const FIRST_ANSWER_FLOOR: Duration = Duration::from_secs(1);
 
-/// A peer that has answered gets this many times its usual answer time, but no less than the floor.
+/// A peer that has answered gets this many times its usual answer time to answer, but no less than [`ANSWER_FLOOR`].
 const ANSWER_FACTOR: u32 = 4;
 const ANSWER_FLOOR: Duration = Duration::from_millis(250);
 
-/// The best rate is the highest of this many last answers. Older ones may be from when the line was faster.
+/// The line's rate is the highest of the rates of this many last answers. Older answers may be from when the line was faster.
 const RATES: usize = 16;
 
-/// The window is this many times what the line holds, plus a full answer. Asking for more than it holds shows when the line
-/// has become faster.
-const GAIN: f64 = 1.25;
+/// The window is this many times the line's bandwidth-delay product, plus a full answer. A larger window than the product
+/// shows when the line has become faster.
+const WINDOW_GAIN: f64 = 1.25;
 
 /// The shortest delay that counts, in seconds: clocks cannot tell shorter ones apart.
 const SHORTEST: f64 = 1e-6;
@@ -33,9 +34,9 @@ const SHORTEST: f64 = 1e-6;
 pub(super) struct PeerSpeed {
     /// The handshake's round trip: all that is known before the first answer.
     round_trip: Duration,
-    /// When it answered last.
+    /// When it answered last; zero before the first answer.
     pub(super) answered_at: Duration,
-    /// How long its answers take, smoothed.
+    /// How long its answers take, smoothed; `None` before the first answer.
     pub(super) answer_time: Option<Duration>,
     /// How long its fastest answer took.
     fastest_answer: Option<Duration>,
@@ -64,9 +65,9 @@ impl PeerSpeed {
     /// Records an answer of `count` headers to a request that was sent at `asked_at`, when the peer had delivered
     /// `delivered_before` headers.
     ///
-    /// The window follows from what the line carries in the shortest answer time there was: less would leave the line idle, and
-    /// more would queue up at the peer and delay the next request. As in BBR for TCP, the rate is all that arrived since
-    /// the request was sent, divided by that time.
+    /// The window follows from the headers that the line carries in the peer's shortest answer time. A smaller window would
+    /// leave the line idle, and a larger one would make answers queue up at the peer. As in BBR for TCP, the rate is the number
+    /// of headers that arrived since the request was sent, divided by the time since then.
     pub(super) fn record_answer(
         &mut self,
         now: Duration,
@@ -88,11 +89,11 @@ impl PeerSpeed {
         let rate = self.rates.iter().copied().fold(0.0, f64::max);
         let on_the_line = rate * fastest.as_secs_f64();
         self.window = FULL_ANSWER
-            .saturating_add(whole(on_the_line * GAIN))
+            .saturating_add(whole(on_the_line * WINDOW_GAIN))
             .clamp(MIN_IN_FLIGHT, MAX_IN_FLIGHT);
     }
 
-    /// Returns how long its fastest answer took; the longest possible time for a peer that has not answered yet.
+    /// Returns how long its fastest answer took; [`Duration::MAX`] if it has not answered yet.
     pub(super) fn fastest_answer(&self) -> Duration {
         self.fastest_answer.unwrap_or(Duration::MAX)
     }
@@ -103,7 +104,7 @@ impl PeerSpeed {
         self.answer_time.unwrap_or(self.round_trip)
     }
 
-    /// Returns how long an answer may take, by the peer's own measure, before it is late; at most `limit`.
+    /// Returns after how long an answer is late, judged by how fast this peer usually answers; at most `limit`.
     pub(super) fn patience(&self, limit: Duration) -> Duration {
         let own = match self.answer_time {
             Some(usual) => ANSWER_FLOOR.max(usual * ANSWER_FACTOR),
@@ -112,7 +113,7 @@ impl PeerSpeed {
         own.min(limit)
     }
 
-    /// Returns how long the peer may stay silent before we expect no answer any more: `limit`, or more if its answers usually
+    /// Returns how long the peer may stay silent before we stop expecting an answer: `limit`, or longer if its answers usually
     /// take long.
     pub(super) fn silence_limit(&self, limit: Duration) -> Duration {
         limit.max(self.answer_time.unwrap_or_default() * ANSWER_FACTOR)

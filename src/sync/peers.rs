@@ -1,4 +1,4 @@
-//! What the download knows of one peer: its open requests, its speed, and what it has told of its chain.
+//! What the download knows of one peer: its open requests, its speed, and what its messages have shown of its chain.
 
 use super::RangeKey;
 use super::peer_speed::PeerSpeed;
@@ -25,15 +25,15 @@ pub(super) enum Purpose {
     Abandoned,
 }
 
-/// What a peer has told of the end of its chain.
+/// What a peer's messages have shown of the end of its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TipState {
     /// The peer may have more than we do.
     Unknown,
     /// The peer has answered that nothing follows our tip.
     Confirmed,
-    /// The peer has announced a block after it had confirmed our tip, and is asked again. Its confirmation still counts,
-    /// since an announcement costs nothing.
+    /// The peer is asked again, since it has announced a block after it had confirmed our tip, and not the first one since
+    /// our tip moved. Its confirmation still counts, since an announcement costs nothing.
     Rechecking,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum TipState {
 pub(super) enum NextRequest {
     /// The stored tip.
     FromTip,
-    /// The peer's last answer, all of which was known: the peer's chain leaves ours somewhere above that.
+    /// The peer's last answer, all of which was known: the peer's chain leaves ours above its end.
     AboveKnown,
     /// The peer's last answer, which is a branch beside our chain.
     AfterSideBranch,
@@ -69,7 +69,7 @@ pub(super) struct Peer {
     pub(super) speed: PeerSpeed,
     /// The height that it announced in its handshake.
     pub(super) announced: u32,
-    /// Height of the last header that it has, as far as its answers show; `None` while it may have any.
+    /// Height of its last header, by its answers or the height that it announced; `None` if this is not known.
     pub(super) ends_at: Option<u32>,
     /// Whether its chain leaves the hints: such a peer is not asked for ranges.
     pub(super) left_hints: bool,
@@ -78,7 +78,7 @@ pub(super) struct Peer {
     pub(super) tip_state: TipState,
     /// Whether an announcement has already caused a recheck of its tip since our tip moved.
     rechecked: bool,
-    /// The last hash that it has sent beyond the tip, connected or not.
+    /// The header after which it is asked for more of the tail, connected or not; `None` to ask with the tip's locator.
     pub(super) cursor: Option<BlockHash>,
     /// Whether it is asked for more only once what it has sent is connected: it may have nothing more, or send known headers.
     pub(super) waits_for_connect: bool,
@@ -94,8 +94,8 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Returns a peer that has not been asked for anything yet. Until it has answered, it counts as having no headers above
-    /// the height that it announced, unless that is 0.
+    /// Returns a peer that has not been asked for anything yet. Unless it announced height 0, it counts as having no headers
+    /// above the height that it announced, until a message of it shows otherwise.
     pub(super) fn new(announced: u32, speed: PeerSpeed) -> Self {
         Self {
             requests: VecDeque::new(),
@@ -116,7 +116,7 @@ impl Peer {
         }
     }
 
-    /// Abandons its requests, and forgets what its answers have told of its chain.
+    /// Abandons its requests, and forgets what its messages have shown of its chain.
     pub(super) fn start_over(&mut self) {
         for request in &mut self.requests {
             request.purpose = Purpose::Abandoned;
@@ -155,7 +155,7 @@ impl Peer {
         self.tip_state == TipState::Confirmed
     }
 
-    /// Returns whether it has confirmed that nothing follows our tip, and has announced too little since to cast doubt on that.
+    /// Returns whether it has confirmed that nothing follows our tip, and its confirmation still counts.
     pub(super) fn has_confirmed(&self) -> bool {
         self.tip_state != TipState::Unknown
     }
@@ -168,7 +168,7 @@ impl Peer {
         self.cursor = None;
     }
 
-    /// Allows another request for what follows the tip, and forgets what its answers have told of the end of its chain.
+    /// Allows another request for what follows the tip, and forgets what its answers have shown of the end of its chain.
     pub(super) fn forget_end(&mut self) {
         self.cursor = None;
         self.ends_at = None;

@@ -1,14 +1,14 @@
 //! The prefetch: what follows the last hint is requested while the ranges before it are still arriving.
 //!
-//! Nothing cuts that part of the chain into ranges, so each of its requests has to wait for the answer to the one
-//! before. If it were left to the end, every 2000 headers would cost a round trip in which nothing else happens.
+//! Nothing cuts that part of the chain into ranges, so each request has to wait for the answer to the previous
+//! request. Without a prefetch, every 2000 headers would cost a round trip in which nothing else happens.
 //! Instead one peer is asked from the last hint on, and then from the end of each of its answers. Another peer takes
 //! over if the first is late, gone, or much slower. The answers are linked as those of ranges are, and wait until the
 //! ranges reach them. Then the tail goes on with them as if they had just arrived.
 //!
 //! # Security
-//! No hint covers these headers. They are connected as any peer's chain beyond the hints is, with low-work protection
-//! and the comparison of peers, and they are thrown away if the hints turn out to be wrong.
+//! No hint covers these headers. The headers are connected like any peer's headers beyond the hints, with low-work
+//! protection and the comparison of peers, and they are thrown away if the hints turn out to be wrong.
 
 use super::FULL_ANSWER;
 use super::answers::Disposition;
@@ -27,7 +27,7 @@ use std::time::Duration;
 pub(super) const MAX_PREFETCHED: usize = 16;
 
 impl Download {
-    /// Returns the last hint if the chain may be requested from there on.
+    /// Returns the last hint, from which the prefetch starts; `None` if a prefetch would not be useful now.
     fn prefetch_start(&self) -> Option<ChainPoint> {
         let last = self.ranges.last_hint().filter(|last| last.height > self.connected.height)?;
         let useful = self.hints.on && !self.presync && self.tail.is_idle();
@@ -91,7 +91,7 @@ impl Download {
                 }
                 return Disposition::Discard;
             }
-            // A leader that contradicts itself, or a peer that has no more than what is kept, replaces nothing.
+            // The answer replaces nothing if the leader contradicts itself, or if the peer's branch is not longer.
             AnswerFit::FromStart
                 if self.prefetched.leader == Some(peer_id)
                     || !may_be_longer_branch(range, reply) =>
@@ -104,10 +104,11 @@ impl Download {
         }
         let end = range.end_of(reply);
         range.push(batch, peer_id, end);
-        // Other peers may have been asked for the same headers. Nobody has been asked for the next ones yet.
+        // The owners were asked for the same headers as this answer has. No peer has been asked for the next headers yet.
         range.owners.clear();
-        // After a full answer there may be more, unless it reaches the height that the peer announced. Such a peer is
-        // asked again once the answer is connected. The locator starts below its tip, so that it has something to send.
+        // After a full answer the peer may have more, unless the answer reaches the height that the peer announced. A peer
+        // whose answer reaches that height is asked again once the answer is connected, with a locator that starts below
+        // the peer's tip, so that it has something to send.
         let ends = reply.count < FULL_ANSWER || end.height >= peer.announced;
         peer.ends_at = ends.then_some(end.height);
         self.prefetched.end_shown_by = (reply.count < FULL_ANSWER).then_some(peer_id);
@@ -154,8 +155,8 @@ impl Download {
         self.tail.set_leader(asked.or(leader).filter(|peer_id| self.peers.contains_key(peer_id)));
     }
 
-    /// Drops the batches that follow `batch`. The peers that sent them, or were asked for what comes next, are asked
-    /// again from the stored tip on, except for the sender of `batch`.
+    /// Drops the batches that follow `batch`. The peers that sent these batches, or were asked for the headers after them,
+    /// are asked again from the stored tip on, except for the sender of `batch`.
     pub(super) fn drop_followers(&mut self, batch: BatchId, sender: PeerId) {
         let (dropped, peers) = self.tail.drop_followers(batch, &self.peers);
         self.commands.push(SyncCommand::Forget(dropped));
@@ -173,7 +174,7 @@ impl Download {
     }
 }
 
-/// Returns whether an answer from the range's start is another branch, and may be longer than what is kept.
+/// Returns whether an answer from the range's start is another branch, and may be longer than the kept one.
 fn may_be_longer_branch(range: &Range, reply: &Reply) -> bool {
     let kept = range.cursor.height - range.start.height;
     let same = range.parts.first().is_some_and(|first| first.end.hash == reply.last);

@@ -1,4 +1,4 @@
-//! The headers beyond the last hint that were received before the ranges have reached it.
+//! The headers beyond the last hint that were received before the ranges have reached that hint.
 
 use super::BatchId;
 use super::window::{LinkedPart, Range};
@@ -35,7 +35,7 @@ impl Prefetched {
         }
     }
 
-    /// Returns when the last request was sent, while it is not answered.
+    /// Returns when the last request was sent; `None` if no answer is awaited.
     pub(super) fn asked(&self) -> Option<Duration> {
         let range = self.range.as_ref().filter(|range| !range.owners.is_empty());
         range.map(|range| range.asked_at)
@@ -48,7 +48,7 @@ impl Prefetched {
         known.then(|| range.begin_of(id, range.start))
     }
 
-    /// Returns the height of the last header of a part, by its hash.
+    /// Returns the height of the header with this hash, if it is the last one of a part.
     pub(super) fn height_of_end(&self, hash: BlockHash) -> Option<u32> {
         let mut ends = self.range.iter().flat_map(|range| &range.parts).map(|part| part.end);
         ends.find(|end| end.hash == hash).map(|end| end.height)

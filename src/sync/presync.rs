@@ -1,4 +1,4 @@
-//! Presyncs: a branch whose work nothing makes credible is first checked without being stored.
+//! Presyncs: a branch whose work no hints make credible is first checked without being stored.
 //!
 //! Bitcoin Core's presync (`src/headerssync.h`) is the model: the peer's whole branch is downloaded once to see
 //! that its work is enough, and a second time to be stored. The first download keeps only the hash of every 2016th
@@ -34,7 +34,7 @@ pub struct Presync {
     fork: ChainPoint,
     branch: Branch,
     points: Vec<ChainPoint>,
-    /// All headers from the first unknown one on, while they are few.
+    /// All headers from the first unknown one on, while there are at most [`MAX_KEPT`].
     kept: Option<LinkedBatch>,
 }
 
@@ -43,14 +43,14 @@ pub struct Presync {
 pub struct Proven {
     /// The last header that it shares with the stored chain.
     pub fork: ChainPoint,
-    /// Every 2016th header after that. The header whose work was enough follows if the branch leaves the chain below the
-    /// tip, or if there is no other point.
+    /// The last header of each 2016-block period after the fork. The end of the branch follows if the branch leaves the
+    /// chain below the tip, or if there is no other point.
     pub points: Vec<ChainPoint>,
 }
 
 impl Presync {
-    /// Returns the presync of a branch that leaves the stored chain at `fork`. The hashes of its first headers are `shared`, and
-    /// `state` is its end.
+    /// Returns the presync of a branch that leaves the stored chain at `fork`. `shared` are the hashes of the branch's known
+    /// headers, and `state` is the branch up to the last known header.
     pub fn new(fork: ChainPoint, shared: &[BlockHash], state: Branch) -> Self {
         let mut presync =
             Self { fork, branch: state, points: Vec::new(), kept: Some(LinkedBatch::default()) };
@@ -68,7 +68,7 @@ impl Presync {
         self.points.len() >= MAX_POINTS
     }
 
-    /// Checks the next headers of the branch by every rule, and returns the first fault.
+    /// Checks the next headers of the branch by every rule, and returns the first fault. `now` is in Unix seconds.
     pub fn extend(&mut self, batch: LinkedBatch, now: u32) -> Option<Rejection> {
         self.keep(&batch);
         let (checked, rejection) = self.branch.extend(batch, now);
@@ -92,7 +92,7 @@ impl Presync {
         }
     }
 
-    /// Returns all headers of the branch, if they were few enough to be kept.
+    /// Removes and returns the branch's unknown headers, if they were few enough to be kept.
     pub fn take_kept(&mut self) -> Option<LinkedBatch> {
         self.kept.take()
     }
@@ -114,7 +114,7 @@ impl Presync {
 /// The presyncs that are under way.
 #[derive(Debug, Default)]
 pub struct Presyncs {
-    of: BTreeMap<PeerId, Presync>,
+    by_peer: BTreeMap<PeerId, Presync>,
     /// Peers whose presync was dropped in favour of another peer's: the parent of what they send next is not known.
     evicted: BTreeSet<PeerId>,
 }
@@ -122,25 +122,26 @@ pub struct Presyncs {
 impl Presyncs {
     /// Removes a peer's presync, and returns it if it ends with `prev`.
     pub fn take(&mut self, peer: PeerId, prev: BlockHash) -> Option<Presync> {
-        self.of.remove(&peer).filter(|presync| presync.end().hash() == prev)
+        self.by_peer.remove(&peer).filter(|presync| presync.end().hash() == prev)
     }
 
     /// Keeps a presync until its peer sends more. If there are too many, the one with the least work among the others is dropped.
     pub fn keep(&mut self, peer: PeerId, presync: Presync) {
         self.evicted.remove(&peer);
-        if self.of.len() >= MAX_PRESYNCS && !self.of.contains_key(&peer) {
+        if self.by_peer.len() >= MAX_PRESYNCS && !self.by_peer.contains_key(&peer) {
             let work = |presync: &Presync| presync.end().chainwork().clone();
-            let least = self.of.iter().min_by_key(|(_, other)| work(other)).map(|(key, _)| *key);
+            let least =
+                self.by_peer.iter().min_by_key(|(_, other)| work(other)).map(|(key, _)| *key);
             if let Some(least) = least {
-                self.of.remove(&least);
+                self.by_peer.remove(&least);
                 self.evicted.insert(least);
-                // Peers that have disconnected may still be in the set: those that connected first are removed.
+                // The peer that connected first is the most likely one to have disconnected.
                 if self.evicted.len() > MAX_EVICTED {
                     self.evicted.pop_first();
                 }
             }
         }
-        self.of.insert(peer, presync);
+        self.by_peer.insert(peer, presync);
     }
 
     /// Returns whether the peer's presync was dropped in favour of another peer's, and forgets that.
@@ -150,13 +151,13 @@ impl Presyncs {
 
     /// Forgets a peer that has disconnected.
     pub fn forget(&mut self, peer: PeerId) {
-        self.of.remove(&peer);
+        self.by_peer.remove(&peer);
         self.evicted.remove(&peer);
     }
 
     /// Drops all presyncs, since the second download of one of them begins.
     pub fn clear(&mut self) {
-        self.of.clear();
+        self.by_peer.clear();
         self.evicted.clear();
     }
 }

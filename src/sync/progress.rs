@@ -1,7 +1,7 @@
 //! Progress: new verified work, and nothing else.
 //!
-//! Timeouts, the lead of the tail, "caught up" and retries depend on it. Mere arrival of headers is no progress: peers can send
-//! the same headers, or branches that lead nowhere, for ever.
+//! Timeouts, the lead of the tail, "caught up" and retries depend on progress. Mere arrival of headers is no progress: peers
+//! can send the same headers, or branches that lead nowhere, for ever.
 
 use crate::chain::ConnectOutcome;
 use crate::primitives::Work;

@@ -18,7 +18,7 @@ pub struct Settings {
     /// Whether the network's whole chain is wanted: `min_chain_work` is at least the network's own. Otherwise, an old
     /// tip or a missing hint does not mean that the chain is incomplete.
     pub whole_chain: bool,
-    /// Whether the network's blocks are mined continually, as on every network but regtest.
+    /// Whether the network's blocks are mined at regular intervals, as on every network but regtest.
     pub regular_blocks: bool,
     /// Whether the hash rate is so steady that slow blocks suggest that peers hide some, as on mainnet.
     pub steady_hash_rate: bool,

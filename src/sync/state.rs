@@ -10,11 +10,11 @@ const OFFENCE_MEMORY: Duration = Duration::from_secs(600);
 /// How far a batch has come on its way to the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Its proof of work and links are being checked.
+    /// The batch's proof of work and links are being checked.
     Linking,
-    /// It waits until the headers before it are connected.
+    /// The batch waits until the headers before it are connected.
     Linked,
-    /// The connect thread is connecting it.
+    /// The connect thread is connecting the batch.
     Connecting,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct CompletionState {
     pub(super) low_work_reported: bool,
     /// When all peers were last asked again for what follows the tip.
     pub(super) last_request: Duration,
-    /// The work since each of many earlier blocks of the stored chain. It is read when it is needed.
+    /// The work since each of many earlier blocks of the stored chain; `None` until this is needed.
     pub(super) block_rate: Option<BlockRate>,
     /// Since when blocks have come too slowly, by the monotonic clock, which stands still while the computer sleeps.
     pub(super) slow_since: Option<Duration>,

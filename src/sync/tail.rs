@@ -15,20 +15,20 @@ const MAX_QUEUED: usize = 16;
 /// A leader that takes longer than this for an answer loses the lead, if there is another peer.
 pub(super) const SOFT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A leader loses the lead to a peer that is expected to answer this many times faster, unless its own answers take less
-/// than the floor: below that, the change would save too little.
+/// A leader loses the lead to a peer that is expected to answer this many times faster, unless the leader's answers take
+/// less than [`LEAD_FLOOR`]: then the change would save too little.
 const LEAD_FACTOR: u32 = 4;
 const LEAD_FLOOR: Duration = Duration::from_millis(150);
-/// The floor during a presync, where the next leader has to begin with the first header again.
+/// [`LEAD_FLOOR`] during a presync, where the next leader has to begin with the first header again.
 const LEAD_FLOOR_PRESYNC: Duration = Duration::from_secs(1);
 
-/// A peer that was asked for the tail is waited for at most this long without progress, whatever it answers meanwhile.
+/// We wait at most this long without progress for a peer that was asked for the tail, whatever it answers meanwhile.
 /// Otherwise answers without new work, each sent just before its deadline, could keep a sync from ending.
 const COMPARE_LIMIT: Duration = Duration::from_secs(6);
 
 /// Once this many peers, and at least half of all, report nothing more, each remaining peer gets only its usual answer time;
 /// before that it gets the soft deadline.
-const ENOUGH: usize = 2;
+const ENOUGH_CONFIRMATIONS: usize = 2;
 
 /// A batch that was received and is not connected.
 #[derive(Clone, Copy, Debug)]
@@ -207,7 +207,7 @@ impl Tail {
         (dropped, senders)
     }
 
-    /// Returns how many headers wait.
+    /// Returns how many headers wait to be connected.
     pub(super) fn count(&self) -> u32 {
         self.queue.iter().map(|batch| batch.count).sum()
     }
@@ -235,7 +235,7 @@ impl Tail {
         self.queue.iter().take_while(|batch| batch.linked).map(|batch| batch.id).collect()
     }
 
-    /// Returns the peers to send `getheaders` to now. A peer without a cursor is asked with the tip's locator.
+    /// Returns the peers to send `getheaders` to now. `kept` is false in a presync, in which no headers are stored.
     pub(super) fn peers_to_ask(
         &mut self,
         now: Duration,
@@ -287,7 +287,7 @@ impl Tail {
             if self.leader.is_some() {
                 self.compare_from = now;
             }
-            // The leader that was tried in another's place has nothing, so the other one leads again.
+            // The leader that replaced another peer has nothing, so the replaced peer leads again.
             let free = |id: &PeerId| peers.get(id).is_some_and(Peer::may_be_asked_for_tail);
             self.leader = self.previous_leader.take().filter(free);
         }
@@ -313,8 +313,8 @@ impl Tail {
         }
     }
 
-    /// Passes the lead to a peer that is expected to be much faster than the leader. If headers are `kept`, it goes on
-    /// where the leader is. In a presync they are not kept: a peer's headers can only follow what the same peer has sent.
+    /// Passes the lead to a peer that is expected to be much faster than the leader. If headers are `kept`, the new leader
+    /// goes on where the old one is. In a presync it cannot, since a peer's headers have to follow its own earlier headers.
     fn pass_lead(&mut self, now: Duration, peers: &mut BTreeMap<PeerId, Peer>, kept: bool) {
         let Some((leader, peer)) = self.leader.and_then(|id| Some((id, peers.get(&id)?))) else {
             return;
@@ -356,7 +356,7 @@ impl Tail {
         if !self.is_idle() || confirmed == 0 {
             return false;
         }
-        let enough = confirmed >= ENOUGH && confirmed * 2 >= peers.len();
+        let enough = confirmed >= ENOUGH_CONFIRMATIONS && confirmed * 2 >= peers.len();
         let is_over = |since: Option<Duration>, patience: Duration| {
             since.is_some_and(|since| now >= since + patience)
         };
@@ -374,7 +374,7 @@ impl Tail {
         peer.first_tail_request.map(|since| since.max(self.compare_from))
     }
 
-    /// Returns the times at which the tail may change although nothing happens.
+    /// Returns the times at which the tail may change without any input.
     pub(super) fn deadlines(
         &self,
         peers: &BTreeMap<PeerId, Peer>,

@@ -32,8 +32,8 @@ impl HeaderSync {
         self.too_new = Some(header);
     }
 
-    /// Returns whether a peer sent a header within the last minute that is still too new. What it announces meanwhile
-    /// builds on that header: we need not ask for it, and do not punish the peer for it.
+    /// Returns whether a peer sent a header within the last minute that is still too new. Blocks that it announces
+    /// meanwhile build on that header: we need not request them, and do not punish the peer for them.
     pub(super) fn is_paused(&self, now: Moment, peer: PeerId) -> bool {
         let recent = |at: Duration| now.since_start.saturating_sub(at) < REQUEST_INTERVAL;
         let sent_at = self.peers.get(&peer).and_then(|peer| peer.too_new_at);

@@ -31,8 +31,8 @@ pub enum NetAddress {
     I2p([u8; 32]),
     /// Network 6.
     Cjdns(Ipv6Addr),
-    /// Any other network. Such an address is decoded and never used. The retired Tor v2 (3) is one of these, as in Bitcoin
-    /// Core.
+    /// Any other network. Such an address is decoded and never used. As in Bitcoin Core, the retired Tor v2
+    /// (network 3) is one of them.
     Other {
         /// The BIP155 network id.
         id: u8,
@@ -78,9 +78,9 @@ impl NetAddress {
         }
     }
 
-    /// Returns the address as one that a socket can connect to directly; `None` for all other networks.
+    /// Returns the IPv4 or IPv6 address with this port, for a socket to connect to; `None` for all other networks.
     ///
-    /// Returns `None` also for an IPv6 address that wraps an IPv4 or an old onion address: BIP155 has an id for each
+    /// Also returns `None` for an IPv6 address that wraps an IPv4 or a Tor v2 address: BIP155 has an id for each
     /// network, and Bitcoin Core ignores wrapped addresses.
     pub fn socket_addr(&self, port: u16) -> Option<SocketAddr> {
         const ONION_CAT: [u8; 6] = [0xfd, 0x87, 0xd8, 0x7e, 0xeb, 0x43];
@@ -155,7 +155,7 @@ mod tests {
 
     fn one(network_and_address: &str) -> Result<AddrV2Entry, DecodeError> {
         let bytes = hex::decode(&format!("0179627683{network_and_address}208d")).unwrap();
-        // Time, then services in one byte.
+        // The services, in one byte, go after the count and the time.
         let bytes = [&bytes[..5], &[0x01], &bytes[5..]].concat();
         decode(&mut Reader::new(&bytes)).map(|mut entries| entries.remove(0))
     }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_network_is_carried_and_the_next_entry_is_still_found() {
+    fn an_address_of_an_unknown_network_is_kept_as_bytes() {
         let entry = one("aa0401020304").unwrap();
         assert_eq!(entry.address, NetAddress::Other { id: 0xaa, bytes: vec![1, 2, 3, 4] });
         let tor_v2 = one("030af1f2f3f4f5f6f7f8f9fa").unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_in_ipv6_clothes_is_not_connected_to() {
+    fn an_ipv6_address_that_wraps_another_address_is_not_connected_to() {
         let entry = one("021000000000000000000000ffff01020304").unwrap();
         assert_eq!(entry.socket_addr(), None);
         let onion_cat = one("0210fd87d87eeb430102030405060708090a").unwrap();

@@ -8,13 +8,13 @@ use std::fmt;
 
 /// A whole block, decoded but not checked against anything.
 ///
-/// It consists of the bytes as they came, and of the offsets of each transaction's parts. However many transactions there
-/// are, it takes two allocations: the payload and the list of offsets.
+/// A `Block` consists of the bytes as they came, and of the offsets of each transaction's parts. However many transactions
+/// there are, a `Block` takes two allocations: the bytes and the list of offsets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Block {
     bytes: Vec<u8>,
     header: Header,
-    /// The position of the first transaction.
+    /// The offset of the first transaction in `bytes`.
     transactions_at: usize,
     layouts: Vec<Layout>,
 }
@@ -99,7 +99,7 @@ impl fmt::Debug for Block {
 /// The transactions of a block, in order.
 #[derive(Clone, Debug)]
 pub struct Transactions<'a> {
-    /// The bytes that are left of the block.
+    /// The bytes of the transactions that are still to be returned.
     bytes: &'a [u8],
     layouts: std::slice::Iter<'a, Layout>,
 }

@@ -14,7 +14,7 @@ pub struct Reader<'a> {
 macro_rules! integers {
     ($($name:ident: $type:ty;)*) => {
         $(
-            #[doc = concat!("A little-endian `", stringify!($type), "`.")]
+            #[doc = concat!("Reads a little-endian `", stringify!($type), "`.")]
             ///
             /// # Errors
             /// [`DecodeError::Truncated`].
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         Ok(self.u8()? != 0)
     }
 
-    /// Reads a CompactSize: one byte below 253, else a marker byte and 2, 4 or 8 bytes.
+    /// Reads a CompactSize: one byte for a value below 253, else a marker byte and 2, 4 or 8 bytes.
     ///
     /// Source: Bitcoin Core `ReadCompactSize` (without its range check: every caller has a limit of its own).
     ///
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    /// Reads bytes with their length in front. They are borrowed, so nothing is allocated.
+    /// Reads bytes with their length in front. The bytes are borrowed, so nothing is allocated.
     ///
     /// # Errors
     /// The errors of [`Reader::count`].
@@ -312,7 +312,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn compact_sizes_survive_the_wire(value: u64) {
+        fn a_compact_size_decodes_to_the_encoded_value(value: u64) {
             let mut out = Vec::new();
             put_compact_size(&mut out, value);
             let mut reader = Reader::new(&out);

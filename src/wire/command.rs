@@ -1,4 +1,4 @@
-//! The name of a message as its head carries it.
+//! The name of a message, as in the message's head.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct Command([u8; COMMAND_LEN]);
 
 macro_rules! commands {
     ($($name:ident = $text:literal;)*) => {
-        /// The commands that have a name here, in the order of their names.
+        /// The commands that have a constant here, in alphabetical order.
         pub const ALL: &[Self] = &[$(Self::$name),*];
 
         $(

@@ -9,7 +9,7 @@ use super::error::DecodeError;
 pub struct SendCmpct {
     /// Whether the sender wants a `cmpctblock` at once instead of an announcement ("high-bandwidth mode").
     pub announce: bool,
-    /// The version of compact blocks that it supports; 2 since segwit.
+    /// The version of compact blocks that the sender supports; 2 since segwit.
     pub version: u64,
 }
 
@@ -26,7 +26,7 @@ impl SendCmpct {
 
 /// Why a peer did not take a message of ours (BIP61).
 ///
-/// Bitcoin Core stopped sending these in 0.20; others still do, and they explain refusals well.
+/// Bitcoin Core stopped sending `reject` in 0.20. Other nodes still send it, and it explains refusals well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
     /// The command of the refused message, as the peer wrote it.

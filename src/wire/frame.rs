@@ -1,4 +1,4 @@
-//! Cuts a stream of bytes into messages, and encodes messages for it.
+//! Cuts a stream of bytes into messages, and encodes messages to be sent.
 
 use super::command::{COMMAND_LEN, Command};
 use super::error::FrameError;
@@ -37,7 +37,7 @@ struct Body {
 /// Cuts the bytes of a connection into messages, however they were split on the way.
 ///
 /// Push the bytes that arrive, then take frames until there is none. A [`FrameError`] is final: close the connection,
-/// since what follows cannot be trusted.
+/// since the start of the next message is unknown.
 ///
 /// # Security
 /// Magic, command and length are checked as soon as the head has arrived. A payload's buffer grows with the bytes that
@@ -78,8 +78,8 @@ impl FrameDecoder {
         if let Some(body) = &mut self.body {
             bytes = body.fill(bytes);
         }
-        // The rest is moved down only if it is at most as long as what was read before it. So at most one byte is moved
-        // for each byte that is read.
+        // The unread bytes are moved to the front only if there are at most as many as were read before them. So at most
+        // one byte is moved for each byte that is read.
         if self.start >= self.input.len() - self.start {
             self.input.drain(..self.start);
             self.start = 0;

@@ -15,7 +15,7 @@ pub const MAX_LOCATOR: usize = 101;
 /// Source: bitcoinknots `doc/blake2b-fork.md`. The first 80 bytes keep the usual layout.
 pub const FOREIGN_VERSION_BIT: u32 = 1 << 31;
 
-/// A header and the count of transactions that follow it, always 0.
+/// Length in bytes of a header and the count of transactions that follow it, which is always 0.
 const ENTRY_LEN: usize = HEADER_LEN + 1;
 
 /// A request for the headers after a point.
@@ -28,7 +28,7 @@ pub struct GetHeaders {
     pub version: i32,
     /// Hashes of the sender's chain, newest first, at most [`MAX_LOCATOR`].
     pub locator: Vec<BlockHash>,
-    /// The last header wanted; [`BlockHash::ZERO`] for as many as fit.
+    /// Hash of the last header wanted; [`BlockHash::ZERO`] for as many headers as fit.
     pub stop: BlockHash,
 }
 
@@ -58,8 +58,8 @@ impl GetHeaders {
 /// Some peers with our magic follow a chain whose headers are longer and marked by bit 31 of the version. Up to where
 /// that chain left ours, its headers are ours too, and a message may hold both sizes. Bit 31 alone proves nothing: a
 /// miner may set it in an ordinary header, which is then invalid for its version but has the usual size. So the length
-/// decides: if the payload is just as long as its count of ordinary entries, all are ordinary; if it is longer, the
-/// other chain begins at the first marked header, and nothing from there on is read.
+/// decides: if the payload is exactly as long as that many ordinary entries, all headers are ordinary. If it is
+/// longer, the other chain begins at the first marked header, and the rest of the payload is not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeadersMessage {
     /// The headers, oldest first, at most [`MAX_HEADERS`]; decoded, not checked.

@@ -26,7 +26,7 @@ pub enum InventoryKind {
     WitnessTx,
     /// A block, wanted with its witnesses (BIP144).
     WitnessBlock,
-    /// A block as a `merkleblock`, its transactions wanted with their witnesses (BIP144; nobody serves it).
+    /// A block as a `merkleblock`, its transactions wanted with their witnesses (BIP144; no node serves it).
     FilteredWitnessBlock,
     /// Any other number.
     Other(u32),
@@ -127,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_number_comes_back(number: u32) {
+        fn every_number_is_encoded_as_it_was_decoded(number: u32) {
             prop_assert_eq!(InventoryKind::from_u32(number).to_u32(), number);
         }
     }

@@ -13,7 +13,7 @@ use super::merkle_block::MerkleBlock;
 use super::tx::Transaction;
 use super::version::Version;
 
-/// A message, decoded. See the module's doc for what a payload may have left over.
+/// A decoded message. The [module](super) says which bytes may be left over at the end of its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// The first message of each side: its version, services and height.
@@ -102,7 +102,7 @@ impl Message {
     /// neither is that of `tx` and `block`.
     ///
     /// # Errors
-    /// The payload is not that of its command.
+    /// The payload is malformed for its command.
     pub fn decode(command: Command, payload: Vec<u8>) -> Result<Self, DecodeError> {
         let reader = &mut Reader::new(&payload);
         Ok(match command {

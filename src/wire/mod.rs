@@ -5,7 +5,7 @@
 //!
 //! # Security
 //! Every count and length from the other side is compared with its limit, and with the number of bytes that really
-//! follow, before it sizes anything. No input makes a decoder panic; `prop.rs` tests this and other laws.
+//! follow, before memory is reserved for it. No input makes a decoder panic; `prop.rs` tests this and other laws.
 //!
 //! # What may be left over at the end of a payload
 //! Bitcoin Core reads the fields it knows and ignores the rest of a payload, so that later protocol versions can

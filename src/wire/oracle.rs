@@ -1,4 +1,4 @@
-//! Compares our encoding of messages with that of the `bitcoin` crate, which is independent of ours.
+//! Compares our encoding of messages with that of an oracle, the `bitcoin` crate, which is independent of ours.
 
 use super::{
     AddrEntry, AddrV2Entry, Command, Endpoint, FrameDecoder, GetHeaders, HeadersMessage, Inventory,

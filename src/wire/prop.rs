@@ -194,7 +194,7 @@ fn payload(message: &Message) -> Vec<u8> {
     out
 }
 
-/// Returns the payload lengths at which a message may end although more fields could follow.
+/// Returns whether the message's payload may end at this offset, although more fields could follow.
 fn may_end_at(message: &Message, end: usize) -> bool {
     match message {
         Message::Version(version) => {
@@ -212,7 +212,7 @@ fn may_end_at(message: &Message, end: usize) -> bool {
 
 proptest! {
     #[test]
-    fn every_message_survives_the_wire(message in message()) {
+    fn every_message_decodes_to_the_encoded_one(message in message()) {
         let decoded = Message::decode(message.command(), payload(&message));
         prop_assert_eq!(decoded, Ok(message));
     }

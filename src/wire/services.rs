@@ -43,7 +43,8 @@ impl ServiceFlags {
         self.0 & other.0 == other.0
     }
 
-    /// Returns the names of the set bits, lowest first, as Bitcoin Core prints them, with `UNKNOWN[2^n]` for others.
+    /// Returns the names of the set bits, lowest bit first, as Bitcoin Core prints them. A bit without a name is
+    /// `UNKNOWN[2^n]`.
     pub fn names(self) -> Vec<String> {
         (0..u64::BITS)
             .map(|bit| (bit, Self(1 << bit)))

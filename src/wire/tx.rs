@@ -12,14 +12,14 @@ use super::tx_parts::{
 use crate::primitives::{Txid, Wtxid, sha256d, sha256d_parts};
 use std::fmt;
 
-/// A byte outside the witnesses weighs this many times as much as one in a witness (BIP141).
+/// A byte outside the witnesses weighs this many times as much as a byte in a witness (BIP141).
 /// Source: Bitcoin Core `WITNESS_SCALE_FACTOR`.
 pub const WITNESS_SCALE_FACTOR: usize = 4;
 
-/// Bytes of the version in front and of the lock time at the end.
+/// Length in bytes of the version, and of the lock time.
 const WORD: usize = 4;
 
-/// BIP144's marker and flag after the version.
+/// Length in bytes of BIP144's marker and flag, which follow the version.
 const MARKER_AND_FLAG: usize = 2;
 
 /// Fewest bytes of a transaction: one input, no outputs.
@@ -28,10 +28,10 @@ pub(super) const MIN_TX_LEN: usize = WORD + 1 + MIN_INPUT_LEN + 1 + WORD;
 /// The offsets of a transaction's parts from its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// The first input, behind the count.
+    /// The first input, after the count.
     inputs_at: usize,
     input_count: usize,
-    /// The first output, behind the count.
+    /// The first output, after the count.
     outputs_at: usize,
     output_count: usize,
     /// The first witness, or the lock time if there are no witnesses.
@@ -152,7 +152,7 @@ impl Transaction {
         if got == expected { Ok(transaction) } else { Err(DecodeError::Trailing { expected, got }) }
     }
 
-    /// Decodes a transaction that may have no inputs. No peer accepts one without inputs.
+    /// Decodes a transaction that may have no inputs. No peer accepts a transaction without inputs.
     ///
     /// # Errors
     /// The bytes are no transaction of that form, or more bytes follow.
@@ -190,7 +190,7 @@ impl fmt::Debug for Transaction {
     }
 }
 
-/// A view of a transaction in a buffer: that of a [`Transaction`], or that of the block that contains it.
+/// A view of a transaction in a buffer, which belongs to a [`Transaction`] or to the block that contains it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TxView<'a> {
     pub(super) bytes: &'a [u8],
@@ -328,7 +328,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_example_of_bip143_has_its_parts_where_they_are() {
+    fn the_example_of_bip143_decodes_to_its_parts() {
         let transaction = decode(SEGWIT).unwrap();
         let view = transaction.view();
         assert_eq!((view.version(), view.lock_time()), (1, 17));

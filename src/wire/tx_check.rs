@@ -15,13 +15,13 @@ const COINBASE_SCRIPT: std::ops::RangeInclusive<usize> = 2..=100;
 /// Why a transaction is invalid in any block. Amounts are in satoshi, positions count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTx {
-    /// It has no inputs.
+    /// The transaction has no inputs.
     #[error("at least one input expected, got none")]
     NoInputs,
-    /// It has no outputs.
+    /// The transaction has no outputs.
     #[error("at least one output expected, got none")]
     NoOutputs,
-    /// It weighs more than a block may, even without witnesses.
+    /// The transaction weighs more than a block may, even without witnesses.
     #[error("a weight of at most {MAX_BLOCK_WEIGHT} without witnesses expected, got {got}")]
     Oversize {
         /// Its weight without witnesses, in weight units.
@@ -46,7 +46,7 @@ pub enum InvalidTx {
     /// The amounts of the outputs are together greater than all coins.
     #[error("amounts of at most {MAX_MONEY} satoshi together expected, got {got}")]
     TotalTooLarge {
-        /// The sum up to the first output that is too much.
+        /// The sum up to the first output with which the sum is too large.
         got: i64,
     },
     /// Two inputs spend the same output (CVE-2018-17144).
@@ -55,7 +55,7 @@ pub enum InvalidTx {
         /// The output.
         outpoint: OutPoint,
     },
-    /// It is a coinbase, and its script is too short or too long.
+    /// The transaction is a coinbase, and its script is too short or too long.
     #[error("a coinbase's script of 2 to 100 bytes expected, got {got}")]
     CoinbaseScript {
         /// Its length in bytes.
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_from_nothing_to_all_that_there_is() {
+    fn amounts_are_from_0_to_max_money_each_and_together() {
         let one = || vec![spending(1, 0, 0)];
         assert_eq!(check(one(), &[], 1), Err(InvalidTx::NoOutputs));
         assert_eq!(check(one(), &[0, MAX_MONEY, 0], 1), Ok(()));
@@ -221,9 +221,9 @@ mod tests {
     }
 
     #[test]
-    fn without_witnesses_it_has_to_fit_in_a_block() {
+    fn a_transaction_has_to_fit_in_a_block_without_its_witnesses() {
         let one = || vec![spending(1, 0, 0)];
-        // 64 bytes around the script, whose length takes 5.
+        // There are 64 bytes beside the script; its length takes 5 of them.
         assert_eq!(check(one(), &[1], 1_000_000 - 64), Ok(()));
         let fault = Err(InvalidTx::Oversize { got: 4_000_004 });
         assert_eq!(check(one(), &[1], 1_000_000 - 63), fault);

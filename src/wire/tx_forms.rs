@@ -16,7 +16,7 @@ fn a_copy_without_witnesses_has_the_same_parts_and_txid() {
 }
 
 #[test]
-fn no_inputs_are_a_marker_in_one_form_and_no_inputs_in_the_other() {
+fn an_input_count_of_0_is_a_marker_only_in_the_extended_form() {
     let raw = |text: &str, form| Transaction::decode_raw(hex::decode(text).unwrap(), form);
     let parts = |text: &str, form| {
         let transaction = raw(text, form).ok()?;
@@ -34,7 +34,7 @@ fn no_inputs_are_a_marker_in_one_form_and_no_inputs_in_the_other() {
     ] {
         assert_eq!(parts(text, TxForm::Extended), extended, "{text}");
         assert_eq!(parts(text, TxForm::Legacy), legacy, "{text}");
-        assert!(text == SEGWIT || decode(text).is_err(), "no peer's: {text}");
+        assert!(text == SEGWIT || decode(text).is_err(), "no peer accepts {text}");
     }
     let trailing = DecodeError::Trailing { expected: 10, got: 11 };
     assert_eq!(raw(&format!("{nothing}00"), TxForm::Legacy), Err(trailing));

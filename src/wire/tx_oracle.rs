@@ -1,4 +1,4 @@
-//! Comparison of transactions and blocks with the `bitcoin` crate.
+//! Compares transactions and blocks with those of an oracle, the `bitcoin` crate.
 
 use super::{Block, DecodeError, MerkleBlock, Transaction, TxView};
 use crate::primitives::{HEADER_LEN, Header, hex};
@@ -30,7 +30,7 @@ fn script() -> impl Strategy<Value = ScriptBuf> {
 
 fn input() -> impl Strategy<Value = TxIn> {
     let items = vec(vec(any::<u8>(), 0..40), 0..4);
-    // Rarely longer than one byte can say.
+    // A few witnesses have so many items that their count may take three bytes.
     let long = vec(vec(any::<u8>(), 0..3), 250..260);
     let witness = prop_oneof![20 => items, 1 => long];
     (any::<([u8; 32], u32, u32)>(), script(), witness).prop_map(
@@ -60,7 +60,7 @@ pub(super) fn any_transaction() -> impl Strategy<Value = bitcoin::Transaction> {
     )
 }
 
-/// Checks that every field, hash and size of both is the same.
+/// Checks that every field, hash and size of both transactions is the same.
 fn assert_same(ours: TxView<'_>, theirs: &bitcoin::Transaction) {
     assert_eq!(ours.bytes(), serialize(theirs));
     assert_eq!(ours.txid().0, theirs.compute_txid().to_byte_array());
@@ -126,13 +126,13 @@ fn a_block_cut_anywhere_is_truncated() {
     }
 }
 
-/// Returns a block of some transactions, whose header stands for nothing.
+/// Returns a block of some transactions, with a header that does not belong to them.
 fn any_block() -> impl Strategy<Value = bitcoin::Block> {
     let header: bitcoin::block::Header = deserialize(&BLOCK[..HEADER_LEN]).unwrap();
     vec(any_transaction(), 0..4).prop_map(move |txdata| bitcoin::Block { header, txdata })
 }
 
-/// Returns changes that replace bytes of a message by others that occur in lengths and counts.
+/// Returns changes that replace bytes of a message by random ones, many of which are special in lengths and counts.
 fn changes() -> impl Strategy<Value = Vec<(Index, u8)>> {
     vec((any::<Index>(), prop_oneof![any::<u8>(), 0..3u8, 0xfc..=0xffu8]), 1..4)
 }
@@ -145,12 +145,13 @@ fn changed(mut bytes: Vec<u8>, changes: Vec<(Index, u8)>) -> Vec<u8> {
     bytes
 }
 
-/// Returns whether a transaction has a segwit marker and no inputs: the oracle accepts that, and Bitcoin Core refuses it.
+/// Returns whether a transaction has a segwit marker and no inputs. The oracle accepts such a transaction, and Bitcoin Core
+/// refuses it.
 fn has_no_inputs(theirs: &bitcoin::Transaction) -> bool {
     theirs.input.is_empty()
 }
 
-/// Checks that we accept or refuse bytes as a transaction as the oracle does, except for one without inputs.
+/// Checks that we accept or refuse bytes as a transaction as the oracle does, except for a transaction without inputs.
 pub(crate) fn compare_transaction(bytes: &[u8]) {
     match (Transaction::decode(bytes.to_vec()), deserialize::<bitcoin::Transaction>(bytes)) {
         (Ok(ours), Ok(theirs)) => assert_same(ours.view(), &theirs),

@@ -16,7 +16,7 @@ pub(super) const MIN_OUTPUT_LEN: usize = 9;
 pub struct OutPoint {
     /// The transaction.
     pub txid: Txid,
-    /// Position of the output in it, from 0.
+    /// Position of the output in the transaction, from 0.
     pub vout: u32,
 }
 
@@ -177,7 +177,7 @@ fn skip_items(reader: &mut Reader<'_>, count: usize) -> Result<(), DecodeError> 
     Ok(())
 }
 
-/// Unwraps what the decoder has already read once without an error.
+/// Unwraps the result of reading a part that the decoder has already read without an error.
 pub(super) fn decoded_before<T>(result: Result<T, DecodeError>) -> T {
     result.expect("a transaction is made by decoding it, and its bytes do not change")
 }

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_agent_is_whole_and_only_what_is_shown_is_cleaned() {
+    fn a_user_agent_is_kept_whole_and_made_safe_only_when_it_is_shown() {
         let mut version = decode(&hex::decode(SATOSHI_0_7_2).unwrap()).unwrap();
         version.user_agent = "/Knots+é:\u{1b}[31m/".as_bytes().to_vec();
         version.user_agent.push(0xff);

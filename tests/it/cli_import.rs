@@ -102,6 +102,8 @@ fn other_kinds_of_files_are_recognised() {
         assert_said(&said, parts);
         assert!(!said.contains("is not stored"), "{said}");
     }
+    let said = refused("sparse.bin", &sparse, &["--skip", "160"]);
+    assert_said(&said, &["zeros up to height 8", "byte 720, height 9", "--skip 720"]);
     let electrum = import(&program().with("--regtest"), &fixture("electrum-Z.bin"), &[]);
     assert_eq!(report(&electrum.expect_success()).height, 13);
 }

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// A pay-to-pubkey-hash address of 20 zero bytes, as bcoin writes it on regtest: nobody spends what it mines here.
+/// A regtest address of bcoin: pay-to-pubkey-hash with 20 zero bytes. Nobody can spend coins that are mined to it.
 const NOBODY: &str = "R9HC5WtHbpoa51NCUAz86XLCmGTbkf45NT";
 
+/// How many blocks one call mines at most. A call has to be answered within a minute.
 const BLOCKS_PER_CALL: u32 = 250;
 
-/// The bcoin to use, or `None` after saying what is skipped without one.
+/// Returns the bcoin to use. Without one, prints what is skipped and returns `None`.
 ///
 /// # Panics
 /// If there is none and `CI` is `true`.
@@ -22,7 +23,7 @@ pub fn or_skip_loudly(what: &str) -> Option<PathBuf> {
     other::or_skip_loudly("BCOIND", "bcoin", what)
 }
 
-/// A running bcoin, which keeps its chain in memory. It ends when dropped.
+/// A running bcoin, which keeps its chain in memory, and is killed when dropped.
 #[derive(Debug)]
 pub struct Bcoin {
     child: Child,
@@ -32,10 +33,10 @@ pub struct Bcoin {
 }
 
 impl Bcoin {
-    /// Starts one.
+    /// Starts bcoin.
     ///
     /// # Panics
-    /// If it does not answer and listen in time.
+    /// If bcoin does not answer and listen in time.
     pub fn start(binary: &Path) -> Self {
         // Another process may take a port between our finding it free and bcoin's binding it.
         (0..3).find_map(|_| Self::launch(binary)).expect("bcoin ended at once")
@@ -47,7 +48,8 @@ impl Bcoin {
         let mut child = Command::new(binary)
             .args(["--network=regtest", "--memory=true", "--no-wallet=true", "--workers=false"])
             .args(["--log-file=false", "--log-console=false", "--listen=true", "--api-key=key"])
-            // With a peer of its own, which is not there, it looks for no others and asks no name server.
+            // With the address of one peer, which does not exist, bcoin looks for no other peers and sends no DNS
+            // queries.
             .arg(format!("--only={nobody}"))
             .arg(format!("--prefix={}", dir.path().display()))
             .args([format!("--host={}", p2p.ip()), format!("--port={}", p2p.port())])
@@ -68,7 +70,7 @@ impl Bcoin {
         ready.then_some(Self { child, client, p2p, _dir: dir })
     }
 
-    /// Where it speaks the P2P protocol.
+    /// Returns bcoin's P2P address.
     pub fn p2p(&self) -> SocketAddr {
         self.p2p
     }
@@ -76,17 +78,16 @@ impl Bcoin {
     /// Calls a method.
     ///
     /// # Panics
-    /// If it is refused or not answered.
+    /// If the call is refused or not answered.
     #[track_caller]
     #[allow(clippy::needless_pass_by_value, reason = "callers write json!([...]) in place")]
     pub fn rpc(&self, method: &str, params: Value) -> Value {
         self.client.call(method, &params).unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
-    /// Mines so many blocks on top of its chain and gives their hashes.
+    /// Mines `count` blocks on top of bcoin's chain, and returns their hashes.
     pub fn generate(&self, count: u32) -> Vec<String> {
         let mut hashes: Vec<String> = Vec::new();
-        // It takes its time for each: not all in one call, which has to be answered within a minute.
         while let Some(left) = count.checked_sub(to_u32(hashes.len())).filter(|left| *left > 0) {
             let mined = self.rpc("generatetoaddress", json!([left.min(BLOCKS_PER_CALL), NOBODY]));
             hashes.extend(serde_json::from_value::<Vec<String>>(mined).expect("hashes"));
@@ -102,7 +103,7 @@ impl Drop for Bcoin {
     }
 }
 
-/// Free loopback ports, kept apart by being bound at the same time.
+/// Returns three free loopback ports. All are bound at the same time, so that they differ.
 fn free_addresses() -> [SocketAddr; 3] {
     let bind = |()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let listeners: [TcpListener; 3] = [(); 3].map(bind);

@@ -21,7 +21,7 @@ pub fn or_skip_loudly(what: &str) -> Option<PathBuf> {
     other::or_skip_loudly("BITCOIND", "bitcoind", what)
 }
 
-/// A running bitcoind. It is stopped, and a folder made for it removed, when dropped.
+/// A running bitcoind. Dropping it stops the process, and removes the data folder if [`Bitcoind::start`] made it.
 #[derive(Debug)]
 pub struct Bitcoind {
     child: Child,
@@ -32,10 +32,10 @@ pub struct Bitcoind {
 }
 
 impl Bitcoind {
-    /// Starts a bitcoind in a new folder, with further arguments. It looks for no peers.
+    /// Starts a bitcoind in a new folder, with further arguments. The node looks for no peers.
     ///
     /// # Panics
-    /// If it does not answer within a minute.
+    /// If the node does not answer within [`PATIENCE`].
     pub fn start<S: AsRef<OsStr>>(binary: &Path, args: &[S]) -> Self {
         let temporary = TempDir::with_prefix("bitcoind-").expect("a folder for temporary files");
         let mut node = Self::start_in(binary, temporary.path(), args);
@@ -43,10 +43,10 @@ impl Bitcoind {
         node
     }
 
-    /// Starts a bitcoind in an existing folder, which may have data of an earlier one.
+    /// Starts a bitcoind in a folder, which is made if it does not exist, and may have data of an earlier node.
     ///
     /// # Panics
-    /// If it does not answer within a minute.
+    /// If the node does not answer within [`PATIENCE`].
     pub fn start_in<S: AsRef<OsStr>>(binary: &Path, dir: &Path, args: &[S]) -> Self {
         fs::create_dir_all(dir).expect("the folder can be made");
         // Another process may take a port between our finding it free and bitcoind's binding it.
@@ -59,7 +59,7 @@ impl Bitcoind {
 
     fn launch<S: AsRef<OsStr>>(binary: &Path, dir: &Path, args: &[S]) -> Option<Self> {
         let [p2p, rpc] = free_addresses();
-        // The cookie of an earlier run would be mistaken for that of this one.
+        // The cookie of an earlier run would be mistaken for the cookie of this run.
         fs::remove_file(cookie_path(dir)).ok();
         let mut child = Command::new(binary)
             .arg("-regtest")
@@ -84,22 +84,22 @@ impl Bitcoind {
         Some(Self { child, client, p2p, dir: dir.to_owned(), temporary: None })
     }
 
-    /// Returns its P2P address.
+    /// Returns the node's P2P address.
     pub fn p2p(&self) -> SocketAddr {
         self.p2p
     }
 
-    /// Returns its RPC client.
+    /// Returns a client of the node's RPC.
     pub fn client(&self) -> &RpcClient {
         &self.client
     }
 
-    /// Returns its process number.
+    /// Returns the number of the process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Returns its data folder.
+    /// Returns the node's data folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -119,13 +119,13 @@ impl Bitcoind {
     /// Calls a method.
     ///
     /// # Errors
-    /// It was refused, or not answered.
+    /// The call was refused, or not answered.
     #[allow(clippy::needless_pass_by_value, reason = "callers write json!([...]) in place")]
     pub fn try_rpc(&self, method: &str, params: Value) -> Result<Value, RpcError> {
         self.client.call(method, &params)
     }
 
-    /// Mines blocks on top of its chain, and returns their hashes. It needs no wallet.
+    /// Mines blocks on top of the node's chain, and returns their hashes. The node needs no wallet.
     pub fn generate(&self, count: u32) -> Vec<String> {
         // Anyone can spend these coins. The tests do not.
         self.generate_to(count, "raw(51)")
@@ -138,7 +138,7 @@ impl Bitcoind {
         serde_json::from_value(hashes).expect("an array of hashes")
     }
 
-    /// Returns the height of its chain of complete blocks.
+    /// Returns the height of the node's chain of complete blocks.
     pub fn height(&self) -> u64 {
         self.rpc("getblockcount", json!([])).as_u64().expect("a number")
     }
@@ -149,10 +149,10 @@ impl Bitcoind {
         self.child.wait().ok();
     }
 
-    /// Stops it, and waits until it has written everything and ended.
+    /// Stops the node, and waits until it has written everything and ended.
     ///
     /// # Panics
-    /// If it does not end in time.
+    /// If the node does not end within `patience`.
     pub fn stop(mut self, patience: Duration) {
         self.rpc("stop", json!([]));
         poll_for("bitcoind's end", patience, || self.child.try_wait().expect("a child"));
@@ -164,7 +164,8 @@ impl Drop for Bitcoind {
         if matches!(self.child.try_wait(), Ok(Some(_))) {
             return;
         }
-        // It is asked to stop first, because a killed bitcoind leaves a lock file, which matters if the folder is kept.
+        // The node is asked to stop first, because a killed bitcoind leaves a lock file, which matters if the folder
+        // is kept.
         let asked = self.client.call("stop", &json!([])).is_ok();
         let deadline = Instant::now() + Duration::from_secs(if asked { 20 } else { 0 });
         while Instant::now() < deadline {

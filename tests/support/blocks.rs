@@ -20,12 +20,12 @@ use std::sync::Arc;
 pub struct Blocks {
     /// Headers from genesis on.
     pub headers: Vec<Header>,
-    /// The block at each height, without genesis.
+    /// The block at each height; `None` for genesis.
     pub blocks: Vec<Option<Block>>,
 }
 
 impl Blocks {
-    /// Makes `count` blocks on top of genesis, each with a coinbase and `transactions` more, half of them segwit.
+    /// Makes `count` blocks on top of genesis, each with a coinbase and `transactions` more, every second one segwit.
     pub fn new(count: u32, transactions: u32) -> Self {
         let mut headers = vec![params(Network::Regtest).genesis];
         let mut blocks = vec![None];
@@ -43,7 +43,7 @@ impl Blocks {
         self.blocks[height].as_ref().expect("every height above genesis has a block")
     }
 
-    /// Returns the txid of a transaction in a block.
+    /// Returns the txid of a transaction in a block. The coinbase has position 0.
     pub fn txid(&self, height: usize, position: usize) -> String {
         let mut transactions = self.block(height).transactions();
         transactions.nth(position).expect("a position in the block").txid().to_string()
@@ -102,7 +102,7 @@ fn block_on(parent: &Header, height: u32, count: u32) -> Block {
     Block::decode(bytes).expect("a whole block")
 }
 
-/// Makes a unique transaction.
+/// Makes a transaction, another one for each height and `at`. It has a witness if `at` is odd.
 pub fn payment(height: u32, at: u32) -> Transaction {
     let previous = sha256d::Hash::hash(&[height.to_le_bytes(), at.to_le_bytes()].concat());
     let segwit = at % 2 == 1;
@@ -122,7 +122,7 @@ pub fn payment(height: u32, at: u32) -> Transaction {
     }
 }
 
-/// Makes a coinbase that commits to the witnesses of the others.
+/// Makes a coinbase that commits to the witnesses of the other transactions.
 fn coinbase(height: u32, others: &[Transaction]) -> Transaction {
     let zero = sha256d::Hash::all_zeros();
     let wtxids = others.iter().map(|tx| tx.compute_wtxid().to_raw_hash());

@@ -1,6 +1,6 @@
 //! Chains of headers: made on the spot for regtest, or loaded from `fixtures/`.
 //!
-//! In all of them the position is the height: genesis is at 0.
+//! In each chain, the index of a header is its height: genesis is at 0.
 
 use lightclient::chain::params;
 use lightclient::primitives::{HEADER_LEN, Header, MerkleRoot, Network, Target};
@@ -14,21 +14,23 @@ pub const REGTEST_BITS: u32 = 0x207f_ffff;
 /// The version of the headers made here: BIP9's prefix, no bit signalled.
 pub const VERSION: i32 = 0x2000_0000;
 
-/// Seconds between headers for which a chain of `count` ends years before today, however long it is.
+/// Returns the seconds between headers with which a chain of `count` headers ends years before today.
 pub fn spacing_for(count: u32) -> u32 {
     (400_000_000 / count.max(1)).clamp(1, 600)
 }
 
-/// Genesis and `count` regtest headers on top of it, `spacing` seconds apart: valid, and the same for the same seed.
+/// Makes a valid chain of genesis and `count` regtest headers, `spacing` seconds apart. Equal arguments give equal
+/// chains.
 ///
 /// # Panics
-/// If the last one would not be in the past.
+/// If the last header would be in the future.
 pub fn regtest_chain(count: u32, seed: u64, spacing: u32) -> Vec<Header> {
     let genesis = params(Network::Regtest).genesis;
     extend_chain(&[genesis], count, seed, spacing)
 }
 
-/// Like [`regtest_chain`], with the last header at `end`: for what depends on how old the tip is.
+/// Makes a chain like [`regtest_chain`], but with the last header at the Unix time `end`, for tests that depend on the
+/// age of the tip.
 pub fn regtest_chain_until(count: u32, seed: u64, spacing: u32, end: u32) -> Vec<Header> {
     let mut chain = vec![params(Network::Regtest).genesis];
     let mut digits = Digits(seed);
@@ -39,21 +41,21 @@ pub fn regtest_chain_until(count: u32, seed: u64, spacing: u32, end: u32) -> Vec
     chain
 }
 
-/// `base` up to height `at`, then `count` headers of a branch of its own.
+/// Returns `base` up to and including height `at`, and `count` headers of another branch on top.
 pub fn fork_chain(base: &[Header], at: u32, count: u32, seed: u64) -> Vec<Header> {
     let at = usize::try_from(at).expect("a height fits in memory");
     let spacing = match base[..=at] {
         [.., parent, last] => last.time - parent.time,
         _ => 600,
     };
-    // So that a branch from genesis with the base's own seed is another chain too.
+    // The seed is inverted, so that a branch from genesis differs from `base` even with the seed of `base`.
     extend_chain(&base[..=at], count, !seed, spacing)
 }
 
-/// `base` and `count` more headers on top of it.
+/// Returns `base` and `count` more headers on top, `spacing` seconds apart.
 ///
 /// # Panics
-/// If the last one would not be in the past.
+/// If the last header would be in the future.
 pub fn extend_chain(base: &[Header], count: u32, seed: u64, spacing: u32) -> Vec<Header> {
     let mut chain =
         Vec::with_capacity(base.len() + usize::try_from(count).expect("fits in memory"));
@@ -68,7 +70,7 @@ pub fn extend_chain(base: &[Header], count: u32, seed: u64, spacing: u32) -> Vec
     chain
 }
 
-/// The next header on top of the last one.
+/// Makes a header on top of the last one, with this time.
 pub fn next_header(chain: &[Header], time: u32, seed: u64) -> Header {
     mined_on(chain.last().expect("a chain has a genesis"), time, &mut Digits(seed))
 }
@@ -84,7 +86,8 @@ fn mined_on(parent: &Header, time: u32, digits: &mut Digits) -> Header {
     })
 }
 
-/// The header with the first nonce whose hash meets its own bits; for trivial bits only.
+/// Returns the header with the first nonce, from its present one on, for which the hash meets its bits. Bits of real
+/// networks would take too long.
 pub fn mine(mut header: Header) -> Header {
     let target = Target::from_bits(header.bits).expect("the bits of a header that can be mined");
     while !target.is_met_by(&header.hash()) {
@@ -93,16 +96,16 @@ pub fn mine(mut header: Header) -> Header {
     header
 }
 
-/// Unix time in seconds.
+/// Returns the current Unix time in seconds.
 pub fn now() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
     u32::try_from(since.as_secs()).expect("header times last until 2106")
 }
 
-/// The raw 80-byte headers of a file.
+/// Reads the raw 80-byte headers of a file.
 ///
 /// # Panics
-/// If it cannot be read or its length is no multiple of 80.
+/// If the file cannot be read, or its length is not a multiple of 80.
 pub fn load_bin(path: impl AsRef<Path>) -> Vec<Header> {
     let path = path.as_ref();
     let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -111,17 +114,18 @@ pub fn load_bin(path: impl AsRef<Path>) -> Vec<Header> {
     headers.iter().map(Header::decode).collect()
 }
 
-/// Where a file of `fixtures/` is.
+/// Returns the path of a file in `fixtures/`.
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
-/// The real mainnet headers from genesis through the first difficulty change at 32256.
+/// Returns the real mainnet headers from genesis up to height 32,259, a little above the first difficulty change at
+/// 32,256.
 pub fn mainnet_start() -> Vec<Header> {
     load_bin(fixture("mainnet-0000000-0032259.bin"))
 }
 
-/// A stream of numbers without pattern that depends on nothing but its seed (SplitMix64).
+/// A pseudorandom number generator (SplitMix64), whose numbers depend only on its seed.
 struct Digits(u64);
 
 impl Digits {

@@ -19,7 +19,7 @@ pub struct RawClient {
     pub stream: TcpStream,
     decoder: FrameDecoder,
     magic: [u8; 4],
-    /// The nonce in its `version`.
+    /// The nonce in the client's `version`.
     pub nonce: u64,
 }
 
@@ -72,7 +72,7 @@ impl RawClient {
         version
     }
 
-    /// Returns its `version`.
+    /// Returns the client's `version`.
     pub fn version(&self) -> Message {
         Message::Version(Version {
             version: PROTOCOL_VERSION,
@@ -127,7 +127,7 @@ impl RawClient {
         }
     }
 
-    /// Returns the connection, so that it stays open and nobody reads it.
+    /// Returns the socket, for tests in which the connection stays open and nobody reads from it.
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }
@@ -146,7 +146,7 @@ impl RawClient {
         })
     }
 
-    /// Downloads all headers, one request after the other.
+    /// Downloads all headers on top of genesis, one request after another, and returns the chain.
     pub fn download(&mut self, genesis: Header) -> Vec<Header> {
         let mut chain = vec![genesis];
         loop {

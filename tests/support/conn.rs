@@ -1,4 +1,4 @@
-//! One conversation of a scripted peer: reads the client's messages, and orders the answers.
+//! One conversation of a scripted peer: reads the client's messages, and passes the answers to the writing thread.
 
 use super::chain::now;
 use super::link::{Order, Posted};
@@ -23,7 +23,7 @@ const SERVICES: ServiceFlags = ServiceFlags(
     ServiceFlags::NETWORK.0 | ServiceFlags::WITNESS.0 | ServiceFlags::NETWORK_LIMITED.0,
 );
 
-/// The orders for the writing thread of a connection.
+/// Passes orders to the writing thread of a connection.
 #[derive(Clone)]
 pub(super) struct Outbox {
     orders: Sender<Posted>,
@@ -64,7 +64,7 @@ pub(super) struct Conversation {
     pub(super) outbox: Outbox,
     pub(super) agreed: Arc<Watched<Agreed>>,
     pub(super) client: SocketAddr,
-    /// Whether our `version` has been sent.
+    /// Whether the peer's `version` has been sent.
     pub(super) introduced: bool,
     /// Number of answered `getheaders`.
     pub(super) answers: usize,
@@ -181,7 +181,7 @@ impl Conversation {
     /// Sends what Bitcoin Core sends after the handshake.
     fn finish_handshake(&mut self) {
         self.agreed.change(|agreed| agreed.ready = true);
-        self.record.settled(self.connection);
+        self.record.handshake_done(self.connection);
         self.outbox.send(&Message::SendCmpct(SendCmpct { announce: false, version: 2 }));
         self.outbox.send(&Message::Ping(Some(0x70_69_6e_67)));
         self.outbox.send(&Message::SendHeaders);
@@ -253,7 +253,8 @@ impl Conversation {
         self.outbox.order(Order::Answer(chain, message));
     }
 
-    /// Returns the head of a message that claims more bytes than any message may have.
+    /// Returns the head of a message that claims 4 GiB, more than any message may have, and the first 1,000 bytes
+    /// after it.
     fn oversized(&self, command: &[u8; 12]) -> Vec<u8> {
         [&self.outbox.magic, &command[..], &[0xff; 4], &[0; 4], &[0; 1000]].concat()
     }

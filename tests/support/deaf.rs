@@ -18,7 +18,7 @@ pub struct Deaf {
 }
 
 impl Deaf {
-    /// Makes an address of the loopback network deaf; with port 0, some port of it.
+    /// Makes an address of the loopback network deaf. Port 0 stands for a free port.
     ///
     /// # Panics
     /// If the address is in use, or never stops accepting connections.
@@ -49,7 +49,7 @@ pub struct Refusing {
 }
 
 impl Refusing {
-    /// Makes an address of the loopback network refuse connections; with port 0, some port of it.
+    /// Makes an address of the loopback network refuse connections. Port 0 stands for a free port.
     ///
     /// # Panics
     /// If the address is in use.

@@ -8,21 +8,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::{TempDir, tempdir};
 
-/// `EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH` once standard input ends: from then on nothing reaches the disk, and
-/// what was in memory only is lost.
+/// A Python program that calls `EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH` once its standard input ends.
+/// From then on, nothing reaches the disk, and data that is only in memory is lost.
 const SHUTDOWN: &str = "import fcntl, os, struct, sys
 disk = os.open(sys.argv[1], os.O_RDONLY)
 print('ready', flush=True)
 sys.stdin.read()
 fcntl.ioctl(disk, 0x8004587d, struct.pack('I', 2))";
 
-/// The size of a disk that is not meant to be full. The file that it is in has holes.
+/// The size in KiB of a disk that tests do not fill. The image file is sparse.
 const KIB: u32 = 256 << 10;
 
-/// A mounted file system; it is unmounted and removed in the end.
+/// A file system in a temporary folder. When dropped, it is unmounted and removed.
 #[derive(Debug)]
 pub struct Disk {
-    /// The file that holds an ext4; a tmpfs has none.
+    /// The image file of an ext4; `None` for a tmpfs.
     image: Option<PathBuf>,
     kib: u32,
     mount_point: PathBuf,
@@ -31,12 +31,12 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Makes an ext4 on a loop device whose power can be cut, or says what is skipped where this machine has none.
+    /// Makes an ext4 on a loop device whose power can be cut. If that fails, prints what is skipped and returns `None`.
     ///
     /// # Panics
-    /// If root is refused one and `CI` is `true`: there a skipped test would look like a passed one.
+    /// If that fails for root and `CI` is `true`: in CI, a skipped test would look like a passed one.
     pub fn ext4_or_skip_loudly(skipped: &str) -> Option<Self> {
-        // That the power can be cut is what this machine is most likely to refuse.
+        // The power cut is tried first, because it is what a machine is most likely to refuse.
         let made = Self::ext4(KIB).and_then(|mut disk| {
             disk.try_power_switch()?.try_cut()?;
             disk.unmount();
@@ -50,10 +50,10 @@ impl Disk {
         .ok()
     }
 
-    /// Makes and mounts an ext4 of that size on a loop device.
+    /// Makes and mounts an ext4 of `kib` KiB on a loop device.
     ///
     /// # Errors
-    /// What is missing for it.
+    /// The machine cannot do this. The text says what is missing.
     pub fn ext4(kib: u32) -> Result<Self, String> {
         let mut disk = Self::unmounted(kib)?;
         disk.image = Some(disk.mount_point.with_file_name("disk"));
@@ -62,10 +62,10 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Makes and mounts a tmpfs of that size.
+    /// Makes and mounts a tmpfs of `kib` KiB.
     ///
     /// # Errors
-    /// What is missing for it.
+    /// The machine cannot do this. The text says what is missing.
     pub fn tmpfs(kib: u32) -> Result<Self, String> {
         let mut disk = Self::unmounted(kib)?;
         disk.try_mount()?;
@@ -79,7 +79,7 @@ impl Disk {
         Ok(Self { image: None, kib, mount_point, mounted: false, _files: files })
     }
 
-    /// Makes the file system empty.
+    /// Makes an empty file system on an unmounted ext4 disk. Does nothing to a tmpfs.
     pub fn format(&mut self) {
         self.try_format().expect("it could be formatted before");
     }
@@ -91,7 +91,7 @@ impl Disk {
         run(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(image))
     }
 
-    /// Mounts the disk; after a power cut this replays its journal.
+    /// Mounts the disk. After a power cut, the kernel replays the journal.
     pub fn mount(&mut self) {
         self.try_mount().expect("it could be mounted before");
     }
@@ -107,12 +107,12 @@ impl Disk {
         Ok(())
     }
 
-    /// Returns a folder for what is stored.
+    /// Returns the path of a data folder on the disk.
     pub fn folder(&self) -> PathBuf {
         self.mount_point.join("data")
     }
 
-    /// Makes the power ready to be cut, so that this then takes no time.
+    /// Starts the process that will cut the power, so that the cut itself takes no time.
     pub fn power_switch(&self) -> PowerSwitch {
         self.try_power_switch().expect("its power could be cut before")
     }
@@ -138,13 +138,13 @@ impl Disk {
     pub fn make_read_only(&self) {
         let remounted =
             Command::new("mount").args(["-o", "remount,abort"]).arg(&self.mount_point).output();
-        // mount itself fails: the file system is read-only from then on.
+        // `mount` reports a failure, but from then on the file system is read-only.
         remounted.expect("mount can be run");
         let tried = File::create(self.mount_point.join("tried"));
         assert!(tried.is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem));
     }
 
-    /// Unmounts the disk, as soon as the last user's files are closed.
+    /// Unmounts the disk as soon as no process has files open on it.
     pub fn unmount(&mut self) {
         poll_for("the disk's last user to end", PATIENCE, || unmount(&self.mount_point, &[]).ok());
         self.mounted = false;
@@ -154,7 +154,7 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         if self.mounted {
-            // Lazily: a failed test's store may still be open.
+            // Unmounted lazily, because a failed test's store may still be open.
             let _ = unmount(&self.mount_point, &["-l"]);
         }
     }
@@ -171,21 +171,21 @@ impl PowerSwitch {
     }
 
     fn try_cut(mut self) -> Result<(), String> {
-        // Before it waits, this closes its standard input.
+        // `wait` first closes the standard input of the process, which then cuts the power.
         let ended = self.0.wait().map_err(|error| error.to_string())?;
         if ended.success() { Ok(()) } else { Err(format!("python3: {ended}")) }
     }
 }
 
-/// Says what is skipped.
+/// Prints what is skipped.
 ///
 /// # Panics
-/// If this is root and `CI` is `true`: there a skipped test would look like a passed one.
+/// If the user is root and `CI` is `true`: in CI, a skipped test would look like a passed one.
 pub fn skip(what: &str) {
     let message = format!("SKIPPED: {what}\n");
     let must_work = rustix::process::geteuid().is_root() && env::var("CI").as_deref() == Ok("true");
     assert!(!must_work, "{message}");
-    // Past the test harness, which keeps what `eprintln` says in tests that pass to itself.
+    // Written directly, because the test harness hides what `eprintln` prints in tests that pass.
     io::stderr().write_all(message.as_bytes()).ok();
 }
 

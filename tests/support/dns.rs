@@ -1,5 +1,5 @@
-//! A DNS server on loopback, over UDP and TCP on the same port. It encodes its messages by itself, so that it does not
-//! repeat faults of the program's code.
+//! A DNS server on loopback, over UDP and TCP on the same port. The server encodes messages with its own code, so
+//! that it does not repeat faults of the program's code.
 
 use super::wait::Watched;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How often the threads look whether they should end.
+/// How long the UDP thread waits for a datagram before it checks whether the server is stopping.
 const LOOK_UP: Duration = Duration::from_millis(20);
 
 const A: u16 = 1;
@@ -19,19 +19,19 @@ const AAAA: u16 = 28;
 /// How the server answers queries for a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Manner {
-    /// Answers.
+    /// Answers correctly.
     #[default]
     Plain,
     /// Never answers.
     Silent,
-    /// Answers every second datagram, from the second on.
+    /// Of equal queries in datagrams, answers only every second one.
     LosesFirst,
-    /// Answers a datagram with "too long", and the stream in full.
+    /// Over UDP, sends an answer that is marked as truncated and has no records. Over TCP, sends the full answer.
     Truncates,
     /// Sends forged answers first: with another id, another name, another family, and from another socket. Each has an
     /// address that the name does not have.
     ForgedFirst,
-    /// Answers with the code for a failure.
+    /// Answers with the code SERVFAIL.
     Fails,
     /// Answers with bytes that are no message.
     Garbage,
@@ -49,13 +49,13 @@ pub const FORGED: Ipv4Addr = Ipv4Addr::new(127, 66, 66, 66);
 pub struct Query {
     /// The name, lower case.
     pub name: String,
-    /// Whether it asks for IPv6 addresses.
+    /// Whether the query asks for IPv6 addresses.
     pub six: bool,
-    /// Whether it came over TCP.
+    /// Whether the query came over TCP.
     pub stream: bool,
     /// The query's id.
     pub id: u16,
-    /// Where it came from.
+    /// The address that the query came from.
     pub from: SocketAddr,
 }
 
@@ -65,7 +65,7 @@ struct Zone {
     manner: Manner,
 }
 
-/// A DNS server. It stops when dropped.
+/// A DNS server, which stops when dropped.
 #[derive(Debug)]
 pub struct DnsServer {
     address: SocketAddr,
@@ -127,12 +127,12 @@ impl Zones {
 }
 
 impl DnsServer {
-    /// Returns its address.
+    /// Returns the server's address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the queries so far in order.
+    /// Returns the queries received so far, in order.
     pub fn queries(&self) -> Vec<Query> {
         self.shared.queries.lock().clone()
     }
@@ -141,7 +141,7 @@ impl DnsServer {
 impl Drop for DnsServer {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the one that accepts.
+        // Wakes the thread that accepts connections.
         drop(TcpStream::connect(self.address));
         for thread in self.threads.drain(..) {
             thread.join().ok();
@@ -172,7 +172,7 @@ impl Shared {
         }
     }
 
-    /// Returns the datagrams to send, except the real answer after forged ones.
+    /// Returns the datagrams to send. With [`Manner::ForgedFirst`], these are only forged answers.
     fn datagrams(&self, asked: &Asked, manner: Manner) -> Vec<Vec<u8>> {
         let same = |query: &&Query| {
             !query.stream && query.name == asked.name && query.six == (asked.kind == AAAA)
@@ -291,7 +291,7 @@ impl Asked {
     }
 }
 
-/// A message of the server's.
+/// A message from the server.
 #[derive(Clone, Debug)]
 struct Answer {
     asked: Asked,
@@ -310,11 +310,11 @@ impl Answer {
         bytes.extend(self.asked.kind.to_be_bytes());
         bytes.extend([0, 1]);
         for address in &self.addresses {
-            // The name of the question, class IN, a minute to live.
             let octets = match address {
                 IpAddr::V4(ip) => ip.octets().to_vec(),
                 IpAddr::V6(ip) => ip.octets().to_vec(),
             };
+            // A pointer to the name in the question, the type, the class IN, a time to live of 60 s, the length.
             bytes.extend([0xc0, 12]);
             bytes.extend(self.asked.kind.to_be_bytes());
             bytes.extend([0, 1, 0, 0, 0, 60, 0]);

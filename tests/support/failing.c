@@ -1,9 +1,10 @@
-/* Makes calls on the files of a folder fail with EIO, as those on a broken disk do. Loaded by LD_PRELOAD.
+/* Makes calls on the files of a folder fail with EIO, as calls on a broken disk do. Loaded by LD_PRELOAD.
  *
- * FAILING_FOLDER: the folder. FAILING_CALLS: the kinds of calls that count, of w(rite) and s(ync).
- * FAILING_FROM: the first call that fails, from 1. FAILING_COUNT: how many fail from there on, 0 for all that follow.
- * FAILING_LOG: where the number of calls goes when the process ends.
- * FAILING_BLOCK: where in the file named db a block of 4096 bytes begins that cannot be read until it is written. */
+ * FAILING_FOLDER: the folder. FAILING_CALLS: the kinds of calls that are counted: w (write), s (sync), or both.
+ * FAILING_FROM: the first counted call that fails, from 1; 0 if none fails.
+ * FAILING_COUNT: how many calls fail from there on; 0 if all that follow fail.
+ * FAILING_LOG: the file to which the number of counted calls is written when the process ends.
+ * FAILING_BLOCK: the offset of a block of 4096 bytes in the file db that cannot be read until the program writes it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,7 +23,7 @@ static long number(const char *name) {
     return text ? atol(text) : 0;
 }
 
-/* Whether the call is on a file of the folder; if so, its path is written to `path`. */
+/* Returns whether the call is on a file of the folder. If so, writes the file's path to `path`. */
 static int concerns(int fd, char *path, size_t size) {
     const char *folder = getenv("FAILING_FOLDER");
     char link[64];
@@ -52,7 +53,7 @@ static int fails(int fd, char kind, off64_t at, size_t len) {
         errno = EIO;
         return 1;
     }
-    /* Whoever reads it from now on gets what was written, which the system has in memory. */
+    /* From now on, reads return the written data, which the system has in memory. */
     if (kind == 'w' && touches_block(fd, at, len)) atomic_store(&rewritten, 1);
     const char *kinds = getenv("FAILING_CALLS");
     if (!kinds || !strchr(kinds, kind) || !concerns(fd, path, sizeof path)) return 0;

@@ -1,4 +1,4 @@
-//! Programs whose calls on the files of a folder fail with EIO, as those on a broken disk do.
+//! Runs programs whose calls on the files of a folder fail with EIO, as calls on a broken disk do.
 
 use super::disk::skip;
 use std::fmt::Display;
@@ -10,16 +10,16 @@ use tempfile::{TempDir, tempdir};
 /// Which calls fail.
 #[derive(Clone, Copy, Debug)]
 pub enum Failure {
-    /// Reads of the block of the file `db` that begins at this byte, until the program has written it: from then on the
-    /// system has it in memory, as it has what was read before.
+    /// Reads fail that touch the block of 4096 bytes that begins at this byte of the file `db`. Once the program has
+    /// written to the block, reads succeed, because the system then has the data in memory.
     Block(u64),
-    /// Writes (`w`) or syncs (`s`).
+    /// Calls of one kind fail.
     Calls {
-        /// The kind.
+        /// The kind: `w` for writes, `s` for syncs.
         kind: char,
-        /// The first one that fails, or 0 to only count them.
+        /// The first call that fails, from 1; 0 to only count calls.
         from: u64,
-        /// How many fail, or 0 for all that follow.
+        /// How many calls fail; 0 if all that follow fail.
         count: u64,
     },
 }
@@ -33,7 +33,7 @@ pub struct FailingCalls {
 }
 
 impl FailingCalls {
-    /// Builds the library; says what is skipped where there is no C compiler.
+    /// Builds the library. Without a C compiler, prints what is skipped and returns `None`.
     pub fn build_or_skip_loudly(skipped: &str) -> Option<Self> {
         let files = tempdir().expect("a folder");
         let (library, log) = (files.path().join("failing.so"), files.path().join("log"));
@@ -52,7 +52,7 @@ impl FailingCalls {
         }
     }
 
-    /// Returns what to put before a command so that calls on the files of a folder fail.
+    /// Returns the words to put before a command so that its calls on the files of a folder fail.
     pub fn prefix(&self, folder: &Path, failure: Failure) -> Vec<String> {
         let set = |name: &str, value: &dyn Display| format!("{name}={value}");
         let mut prefix = vec![
@@ -72,7 +72,7 @@ impl FailingCalls {
         prefix
     }
 
-    /// Returns how many calls the last program that ended by itself had made.
+    /// Returns how many counted calls the last program made. A killed program leaves the count of the one before.
     pub fn calls(&self) -> u64 {
         fs::read_to_string(&self.log)
             .ok()

@@ -1,10 +1,11 @@
-//! What holds for a data folder whatever ended the process that wrote to it: a kill, a power cut, a full disk.
+//! The invariant of a data folder, whatever ended the process that wrote to it: a kill, a power cut or a full disk.
 //!
 //! 1. The store opens, for reading and for writing, and both show the same chain.
-//! 2. What was acknowledged (an exit code of 0, a summary, an event of `sync --follow`) is stored, or a branch with more
-//!    work has replaced it.
-//! 3. Every header up to the tip is there, and the tip is found by its hash. Side branches leave the chain where they say.
-//! 4. `verify` finds no fault, in the redundant data neither.
+//! 2. Each acknowledged tip (by an exit code of 0, a summary, or an event of `sync --follow`) is stored, or a branch
+//!    with more work has replaced it.
+//! 3. Every header up to the tip is there, and the tip is found by its hash. Each side branch leaves the chain at its
+//!    stored fork height.
+//! 4. `verify` finds no fault in the headers or in the redundant data.
 
 use super::wait::{PATIENCE, poll_for};
 use lightclient::chain::{Ancestors, ChainPoint, ChainTip, Params};
@@ -43,11 +44,11 @@ impl Kept {
     }
 }
 
-/// Checks the invariant above for a network's folder, and returns what is stored. Of branches with equal work in every
-/// header, as those of regtest, `acknowledged` may have been replaced by a longer one.
+/// Checks the invariant above for a network's folder, and returns the stored chain. A longer chain counts as one with
+/// more work, as is true on regtest. `what` names the folder in messages.
 ///
 /// # Panics
-/// If it does not hold.
+/// If the invariant does not hold.
 #[track_caller]
 pub fn assert_invariant(
     folder: &Path,
@@ -60,12 +61,12 @@ pub fn assert_invariant(
     let written =
         || when_free(|| SledStore::open(folder, params)).unwrap_or_else(|error| fail(&error));
     if acknowledged.is_empty() && !SledStore::exists(folder).expect(what) {
-        // The process had not come to create it.
+        // The process ended before it created the database.
         drop(written());
     }
     let read = when_free(|| SledStore::open_to_read(folder, params));
     let shown = read.unwrap_or_else(|error| fail(&error)).tip();
-    // That is `verify`.
+    // `fault_in` checks as `verify` does.
     assert_eq!(fault_in(folder, params.network).expect(what), None, "{what}");
     let store = written();
     let tip = store.tip();
@@ -89,7 +90,8 @@ pub fn assert_invariant(
     Kept { tip, headers: run.headers, sides }
 }
 
-/// A process that another test is just starting holds copies of this one's locks until it has become another program.
+/// Opens the store once its lock is free. A process that another test has just forked holds copies of this process's
+/// locks until it executes its program.
 fn when_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
     poll_for("the lock", PATIENCE, || match open() {
         Err(StoreError::InUse { .. }) => None,

@@ -37,12 +37,12 @@ pub(super) struct Link {
     pub(super) round_trip: Duration,
     /// Bytes per second.
     pub(super) rate: Option<f64>,
-    /// When everything before has been sent at this rate.
+    /// When everything before will have been sent at this rate.
     pub(super) free: Instant,
 }
 
 impl Link {
-    /// Carries out orders until one of them, the client or the peer's end closes the connection.
+    /// Carries out orders until an order, the client or the end of the peer closes the connection.
     pub(super) fn run(mut self, orders: &Receiver<Posted>) {
         for posted in orders {
             let carried = match posted.order {
@@ -105,7 +105,7 @@ impl Link {
         Ok(())
     }
 
-    /// Waits until a moment. Returns true if the connection ended before.
+    /// Waits until a moment. Returns true if the connection ends before that moment.
     fn wait_until(&self, moment: Instant) -> bool {
         moment > Instant::now() && self.over.wait_until(moment, |over| over.then_some(())).is_some()
     }

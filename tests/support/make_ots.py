@@ -1,6 +1,6 @@
-"""Writes a timestamp for a file that is a coinbase, alone in its block: make_ots.py FILE HEIGHT
+"""Writes an OpenTimestamps proof for a file that contains a block's only transaction: make_ots.py FILE HEIGHT
 
-Hashed twice, such a coinbase is the block's merkle root, which is what a timestamp of OpenTimestamps ends in.
+The double SHA-256 of this transaction is the block's merkle root, with which an OpenTimestamps proof ends.
 """
 
 import sys

@@ -26,7 +26,7 @@ pub struct Usage {
     pub cpu: Duration,
     /// The peak of resident memory in bytes.
     pub peak: u64,
-    /// Whether it ended with exit code 0.
+    /// Whether the process ended with exit code 0.
     pub success: bool,
 }
 
@@ -69,7 +69,7 @@ impl UsageWatch {
         Self { stop, watching }
     }
 
-    /// Returns the highest peak in bytes, and the last processor time.
+    /// Returns the peak of resident memory in bytes, and the processor time at the last read.
     pub fn stop(self) -> (u64, Duration) {
         self.stop.change(|stop| *stop = true);
         self.watching.join().expect("reading a file does not panic")
@@ -80,7 +80,7 @@ impl UsageWatch {
 /// has ended.
 ///
 /// Linux wakes the parent of a `vfork` before the child has its own memory (`exec_mmap` in fs/exec.c), so the first
-/// reads could tell the memory of this test. A program is executed once, so looking before reading is enough.
+/// reads could return the memory of this test. A child executes its program once, so a check before reading is enough.
 pub fn peak_memory(id: u32) -> Option<u64> {
     let executable = |process: &str| fs::read_link(format!("/proc/{process}/exe")).ok();
     (executable(&id.to_string())? != executable("self")?).then(|| memory(id, "VmHWM:"))?
@@ -94,10 +94,11 @@ pub fn memory(id: u32, key: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Returns the processor time of all threads of a process so far.
+/// Returns the processor time of all threads of a process so far, or `None` once the process is gone.
 pub fn cpu_time(id: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The name, in parentheses, may hold anything; the numbers come after it, user and system time 11 further on.
+    // The name, in parentheses, may contain anything. Of the fields after it, the 12th is user time, the 13th system
+    // time.
     let (_, numbers) = stat.rsplit_once(')')?;
     let ticks: u64 =
         numbers.split_whitespace().skip(11).take(2).map_while(|n| n.parse::<u64>().ok()).sum();

@@ -10,7 +10,8 @@ use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The first protocol version whose peers are asked for `addrv2`; older ones answer with `addr`.
+/// Members with at least this protocol version can answer with `addrv2`. Members with older versions answer with
+/// `addr`.
 pub const ADDRV2_VERSION: i32 = PROTOCOL_VERSION;
 
 /// Number of populations that this process has made.
@@ -32,28 +33,28 @@ pub enum Kind {
 /// A peer of the population.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Its address.
+    /// The member's address.
     pub address: SocketAddr,
-    /// Its behaviour.
+    /// The member's behaviour.
     pub kind: Kind,
-    /// The delay of everything that it sends.
+    /// The delay of everything that the member sends.
     pub latency: Duration,
-    /// Protocol version.
+    /// The protocol version in the member's `version`.
     pub version: i32,
-    /// Its services.
+    /// The services in the member's `version`.
     pub services: ServiceFlags,
-    /// Its user agent.
+    /// The user agent in the member's `version`.
     pub user_agent: String,
-    /// The height that it announces.
+    /// The height in the member's `version`.
     pub height: i32,
-    /// The addresses that it sends when asked.
+    /// The addresses that the member sends when asked.
     pub knows: Vec<SocketAddr>,
-    /// Whether it announces its own address in a message of its own before it answers.
+    /// Whether the member, when asked for addresses, first sends its own address in a separate message.
     pub announces_itself: bool,
 }
 
 impl Member {
-    /// Returns whether a handshake with it succeeds.
+    /// Returns whether a handshake with the member succeeds.
     pub fn is_reachable(&self) -> bool {
         matches!(self.kind, Kind::Honest | Kind::Liar)
     }
@@ -69,8 +70,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Makes a number of honest members, liars, silent and dead members in random order. `seed` determines everything.
-    /// A network group (/16) has at most two members.
+    /// Makes a number of honest members, liars, silent and dead members in random order. `seed` determines all but
+    /// addresses. A network group (/16) has at most two members.
     ///
     /// Every honest member can be found from every other one through honest members.
     pub fn new(seed: u64, [honest, liars, silent, dead]: [usize; 4]) -> Self {
@@ -96,7 +97,7 @@ impl Plan {
         Self { members, listeners, number }
     }
 
-    /// Moves a member to another port. Members that DNS names need the port of the network.
+    /// Moves a member to another port. A member that is found through DNS needs the network's default port.
     pub fn move_to(&mut self, at: usize, port: u16) {
         let old = self.members[at].address;
         let listener = listen(self.number, at, port);
@@ -159,7 +160,7 @@ fn introduce(members: &mut [Member], rng: &mut StdRng) {
     for (at, member) in members.iter_mut().filter(|member| member.kind == Kind::Liar).enumerate() {
         member.knows = nowhere(at);
     }
-    // Every member is known to another one, also dead and silent ones.
+    // Every member is known to an honest one, also dead and silent members.
     for (at, address) in all.iter().enumerate() {
         let teller = honest[at % honest.len()];
         if !members[teller].knows.contains(address) {
@@ -168,7 +169,7 @@ fn introduce(members: &mut [Member], rng: &mut StdRng) {
     }
 }
 
-/// Returns a thousand addresses for a liar that nobody listens on.
+/// Returns a thousand addresses that nobody listens on, other ones for each liar.
 fn nowhere(liar: usize) -> Vec<SocketAddr> {
     let liar = u8::try_from(liar).expect("fewer than 50 liars");
     let address = |at: usize| {

@@ -21,11 +21,12 @@ use std::thread;
 use std::time::Duration;
 
 const REGTEST: Network = Network::Regtest;
-/// Where chains that lie leave the honest one, unless said otherwise.
+/// The height at which most other branches leave the honest chain, and the height of the wrong headers.
 const FORK: u32 = 2_500;
 /// The height of the last hint in a world that has hints.
 pub const LAST_HINT: u32 = 60_479;
-/// The work of 75,000 headers of regtest: less than the long chain has, and more than that of [`Misbehaviour::LowWork`].
+/// The work of 75,000 regtest headers: less than that of the long honest chain, and more than that of the chain of
+/// [`Misbehaviour::LowWork`].
 const MIN_WORK: &str = "0x249f0";
 
 /// What the honest peer has, and how the client is started.
@@ -60,7 +61,7 @@ impl World {
     }
 }
 
-/// A peer that misbehaves. It stops when dropped.
+/// A peer that misbehaves, and stops when dropped.
 #[derive(Debug)]
 pub enum Liar {
     /// A peer that accepts connections.
@@ -82,7 +83,7 @@ impl Liar {
         }
     }
 
-    /// Returns its address.
+    /// Returns the peer's address.
     pub fn address(&self) -> SocketAddr {
         match self {
             Self::Peer(peer) => peer.address(),
@@ -119,7 +120,7 @@ fn chain(misbehaviour: Misbehaviour) -> SharedChain {
     }
 }
 
-/// A whole chain of its own, that ends when the honest one does.
+/// Makes a chain that differs from genesis on, and whose last header has the time of the honest chain's last header.
 fn low_work(headers: &[Header]) -> Vec<Header> {
     let end = headers.last().expect("a chain has a genesis").time;
     regtest_chain_until(70_000, 3, 100, end)
@@ -149,7 +150,7 @@ fn script(misbehaviour: Misbehaviour) -> Script {
         M::OversizedHeaders => honest.after(1, Then::Oversized),
         M::Closes => honest.after(0, Then::Close),
         M::ClosesLater => honest.after(2, Then::Close),
-        // Far enough for its answers to be stored before the end of the connection is noticed.
+        // The delay is long enough for the answers to be stored before the client notices the end of the connection.
         M::ClosesBeforeWork => honest.round_trip(Duration::from_millis(60)).after(4, Then::Close),
         M::Stalls => honest.after(2, Then::Stall),
         M::Silent => honest.after(2, Then::Silence),
@@ -165,7 +166,7 @@ fn script(misbehaviour: Misbehaviour) -> Script {
     }
 }
 
-/// Returns the script of a peer whose answers are what is wrong.
+/// Returns the script of a peer that misbehaves in its answers to `getheaders`.
 fn answering(misbehaviour: Misbehaviour, honest: Script) -> Script {
     use Misbehaviour as M;
     let headers = World::of(misbehaviour).headers;
@@ -179,7 +180,7 @@ fn answering(misbehaviour: Misbehaviour, honest: Script) -> Script {
         M::RepeatsOnce => alternating(&[headers]).after(1, Then::Stall),
         M::Alternates => alternating(&[headers, &fork_chain(headers, 0, 2_000, 6)]),
         M::FloodsHeaders => {
-            // Nobody has the parent.
+            // No peer has the parent of this header.
             let orphan = fork_chain(headers, 6_000, 2, 9).split_off(6_002);
             flood(vec![Message::Headers(HeadersMessage::plain(orphan)); 300])
         }
@@ -196,7 +197,7 @@ fn answering(misbehaviour: Misbehaviour, honest: Script) -> Script {
 
 const UNKNOWN: Command = Command::new("nonsense");
 
-/// Makes a hook that answers `getheaders` alone.
+/// Makes a hook that answers only `getheaders`.
 fn on_getheaders(
     answer: impl Fn(&GetHeaders) -> Vec<Message> + Send + Sync + 'static,
 ) -> impl Fn(&Message) -> Option<Vec<Message>> + Send + Sync + 'static {
@@ -206,7 +207,7 @@ fn on_getheaders(
     }
 }
 
-/// A peer that answers every request with the first 2,000 headers of these chains in turn.
+/// Returns the script of a peer that answers every request with the first 2,000 headers of these chains in turn.
 pub fn alternating(chains: &[&[Header]]) -> Script {
     let firsts: Vec<Vec<Header>> = chains.iter().map(|chain| chain[1..=2000].to_vec()).collect();
     let answers = AtomicUsize::new(0);
@@ -216,7 +217,7 @@ pub fn alternating(chains: &[&[Header]]) -> Script {
     }))
 }
 
-/// A peer that thinks about each request for so long.
+/// Returns the script of a peer that waits for the time `each` before it answers a `getheaders`.
 pub fn slow(each: Duration) -> Script {
     Script::honest().answering(move |message| {
         if matches!(message, Message::GetHeaders(_)) {
@@ -226,7 +227,7 @@ pub fn slow(each: Duration) -> Script {
     })
 }
 
-/// A peer that says nothing when nothing follows the locator, as bcoin and mako do.
+/// Returns the script of a peer that sends nothing when no header follows the locator, as bcoin and mako do.
 pub fn silent_at_end(served: SharedChain) -> Script {
     Script::honest().answering(move |message| {
         let Message::GetHeaders(request) = message else { return None };
@@ -234,7 +235,7 @@ pub fn silent_at_end(served: SharedChain) -> Script {
     })
 }
 
-/// A peer that has no headers, and with each answer announces a block that nobody has.
+/// Returns the script of a peer that has no headers, and with each answer announces a block that nobody has.
 pub fn crier() -> Script {
     let cries = AtomicU64::new(0);
     Script::honest().round_trip(Duration::from_millis(100)).answering(on_getheaders(move |_| {
@@ -245,7 +246,7 @@ pub fn crier() -> Script {
     }))
 }
 
-/// A peer that sends these messages before each honest answer.
+/// Returns the script of a peer that sends these messages before each honest answer.
 fn flooding(served: SharedChain, messages: Vec<Message>) -> Script {
     Script::honest().answering(on_getheaders(move |request| {
         let chain = served.now();
@@ -256,14 +257,14 @@ fn flooding(served: SharedChain, messages: Vec<Message>) -> Script {
     }))
 }
 
-/// As many transactions as one announcement may have.
+/// Makes an `inv` of as many transactions as one message may have.
 fn transactions(number: u64) -> Message {
     let hash = |at: u64| Hash256(sha256d(&(number * 50_000 + at).to_le_bytes()));
     let kind = InventoryKind::Tx;
     Message::Inv((0..50_000).map(|at| Inventory { kind, hash: hash(at) }).collect())
 }
 
-/// As many addresses as one message may have.
+/// Makes an `addr` of as many addresses as one message may have.
 fn addresses(number: u32) -> Message {
     let time = now();
     let entry = |at: u32| {

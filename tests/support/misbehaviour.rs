@@ -1,5 +1,5 @@
-//! The misbehaviours of peers, each with one name and one description: for scripted peers, for the simulator of `sync` and
-//! for `docs/faults.md`. This file names nothing else, so that the crate's own tests can include it.
+//! The misbehaviours of peers, each with one name and one description: for scripted peers, for the simulator of `sync`
+//! and for `docs/faults.md`. This file uses no other module, so that the crate's own tests can include it.
 #![allow(unreachable_pub, reason = "two crates include this file")]
 
 macro_rules! misbehaviours {
@@ -11,10 +11,10 @@ macro_rules! misbehaviours {
         }
 
         impl Misbehaviour {
-            /// All of them.
+            /// All misbehaviours.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// Returns its name.
+            /// Returns the name of the misbehaviour.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }

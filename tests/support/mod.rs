@@ -3,7 +3,7 @@
 //!
 //! Integration tests, benches and the example include it with `#[path = "../tests/support/mod.rs"]`.
 //! The compiler reports what the tests no longer use.
-//! Nothing here sleeps for a fixed time: every wait is for a condition, and has a deadline.
+//! Only scripted delays take a fixed time. All other waits are for conditions, almost all with deadlines (`wait`).
 #![allow(unreachable_pub, reason = "`pub` marks what a support module offers to the others")]
 
 pub mod bcoin;

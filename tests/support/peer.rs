@@ -27,7 +27,7 @@ pub enum Announce {
     Inv,
 }
 
-/// A scripted peer. It stops and closes its connections when dropped.
+/// A scripted peer, which stops and closes its connections when dropped.
 #[derive(Debug)]
 pub struct ScriptedPeer {
     stage: Arc<Stage>,
@@ -77,27 +77,27 @@ impl ScriptedPeer {
         Self { stage, address, listener }
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that the peer listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns its address for `--connect`.
+    /// Returns the peer's address as text for `--connect`.
     pub fn connect(&self) -> String {
         self.address.to_string()
     }
 
-    /// Returns the chain that it serves.
+    /// Returns the chain that the peer serves.
     pub fn chain(&self) -> &SharedChain {
         &self.stage.chain
     }
 
-    /// Returns the record of what it has seen and done.
+    /// Returns the record of messages and connections.
     pub fn record(&self) -> &Record {
         &self.stage.record
     }
 
-    /// Returns a copy of what it has seen so far.
+    /// Returns a copy of the record so far.
     pub fn seen(&self) -> Seen {
         self.stage.record.seen()
     }
@@ -145,7 +145,7 @@ impl ScriptedPeer {
         self.stage.lines.lock().iter().for_each(|line| line.outbox.send(message));
     }
 
-    /// Closes all connections. New ones are accepted.
+    /// Closes all connections. New connections are accepted.
     pub fn hang_up(&self) {
         self.stage.hang_up();
     }
@@ -213,9 +213,9 @@ impl Stage {
         let writing = thread::spawn(move || link.run(&inbox));
         let to_read = copy();
         self.lines.change(|lines| {
-            // The sockets of those that have ended are closed.
+            // Dropping the connections that have ended closes their sockets.
             lines.retain(|line| !*line.over.lock());
-            // It reads only now, so that whoever waits for the handshake finds the line here.
+            // Reading starts only now, so that a test that waits for the handshake finds the connection in `lines`.
             let reading = self.read(conversation, to_read, Arc::clone(&over));
             lines.push(Line { stream, outbox, agreed, over, threads: vec![writing, reading] });
         });

@@ -37,7 +37,7 @@ pub struct Visits {
     pub headers: usize,
 }
 
-/// A running population. It stops when dropped.
+/// A running population, which stops when dropped.
 #[derive(Debug)]
 pub struct Population {
     /// The members.
@@ -80,10 +80,10 @@ impl Population {
         self.visits.lock().clone()
     }
 
-    /// Waits until a function finds something in what happened, and returns it.
+    /// Waits until a function finds something in the visits of all members, and returns the function's result.
     ///
     /// # Panics
-    /// If it finds nothing before the deadline.
+    /// If the function finds nothing within `patience`.
     pub fn wait_for<R>(
         &self,
         what: &str,

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 /// A message that a client sent.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// The number of its connection, from 0.
+    /// The number of the connection, from 0.
     pub connection: usize,
-    /// When its last byte came.
+    /// When the last byte of the message came.
     pub at: Instant,
     /// The message.
     pub message: Message,
@@ -21,11 +21,11 @@ pub struct Received {
 pub struct Connection {
     /// The address of the client.
     pub from: SocketAddr,
-    /// When it ended.
+    /// When the connection ended; `None` while it is open.
     pub closed: Option<Instant>,
-    /// Whether the client's `verack` has been handled. From then on it gets announcements.
+    /// Whether the client's `verack` has been handled. From then on, the client gets announcements.
     pub ready: bool,
-    /// `getheaders` that are not answered yet.
+    /// Number of `getheaders` that are not answered yet.
     pub in_flight: usize,
     /// The largest number of `getheaders` that were unanswered at the same time.
     pub max_in_flight: usize,
@@ -97,10 +97,10 @@ impl Record {
         look(&self.0.lock())
     }
 
-    /// Waits until a function finds something in the record, and returns it.
+    /// Waits until a function finds something in the record, and returns the function's result.
     ///
     /// # Panics
-    /// If it finds nothing before the deadline.
+    /// If the function finds nothing within `patience`.
     pub fn wait_for<R>(
         &self,
         what: &str,
@@ -138,7 +138,7 @@ impl Record {
         });
     }
 
-    pub(super) fn settled(&self, connection: usize) {
+    pub(super) fn handshake_done(&self, connection: usize) {
         self.0.change(|seen| seen.connections[connection].ready = true);
     }
 

@@ -1,4 +1,4 @@
-//! A long line: what goes through it arrives later, both ways.
+//! A relay that delays a connection in both directions.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Listens on loopback, and carries one connection to `server`: every byte takes `delay`, in either direction. Its
-/// threads end with the connection.
+/// Starts a relay on loopback that forwards one connection to `server`, and returns the relay's address. Every byte is
+/// delayed by `delay` in either direction. The relay's threads end with the connection.
 pub fn long_line(server: SocketAddr, delay: Duration) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
@@ -21,7 +21,7 @@ pub fn long_line(server: SocketAddr, delay: Duration) -> SocketAddr {
     address
 }
 
-/// Carries what comes, until one end is closed, and then closes the other.
+/// Forwards bytes in one direction until one end is closed, and then closes the other end.
 fn carry(mut from: TcpStream, to: TcpStream, delay: Duration) {
     to.set_nodelay(true).expect("a connected socket takes the option");
     let (sender, queue) = channel();
@@ -29,7 +29,7 @@ fn carry(mut from: TcpStream, to: TcpStream, delay: Duration) {
     thread::spawn(move || {
         let mut buffer = [0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
-            // Nobody takes it any more if the other end is closed.
+            // Sending fails once the other end is closed.
             if sender.send((Instant::now() + delay, buffer[..length].to_vec())).is_err() {
                 break;
             }

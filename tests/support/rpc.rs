@@ -1,4 +1,4 @@
-//! JSON-RPC over HTTP, as much of it as asking a bitcoind (or a server that answers like one) takes.
+//! A minimal client of JSON-RPC over HTTP, for bitcoind and for servers that answer like it.
 
 use serde_json::{Value, json};
 use std::fmt;
@@ -6,16 +6,16 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// What kept a call from giving a result.
+/// Why a call gave no result.
 #[derive(Debug)]
 pub enum RpcError {
-    /// No answer came, or one that is none.
+    /// No answer came, or the answer is not JSON.
     NoAnswer(io::Error),
-    /// The server refused, with JSON-RPC's code and its own words.
+    /// The server answered with a JSON-RPC error.
     Refused {
-        /// The code.
+        /// The code of the error.
         code: i64,
-        /// The words.
+        /// The message of the error.
         message: String,
     },
 }
@@ -35,10 +35,10 @@ impl From<io::Error> for RpcError {
     }
 }
 
-/// Who to ask, and as whom.
+/// A server's address, and the credentials to log in with.
 #[derive(Clone, Debug)]
 pub struct RpcClient {
-    /// Where the server listens.
+    /// The address that the server listens on.
     pub address: SocketAddr,
     /// `user:password`, as a cookie file has it.
     pub credentials: String,
@@ -48,7 +48,7 @@ impl RpcClient {
     /// Calls a method.
     ///
     /// # Errors
-    /// There was no answer within a minute, or a refusal.
+    /// No answer came within a minute, or the server refused.
     pub fn call(&self, method: &str, params: &Value) -> Result<Value, RpcError> {
         let request = json!({ "jsonrpc": "1.0", "id": 1, "method": method, "params": params });
         let mut answer = self.post(&request.to_string())?;
@@ -86,10 +86,10 @@ impl RpcClient {
         self.send(head.as_bytes())
     }
 
-    /// Sends bytes, and returns the head and the body of what comes until the connection is closed.
+    /// Sends bytes, reads until the server closes the connection, and returns the head and the body of the answer.
     ///
     /// # Errors
-    /// It is not closed within a minute.
+    /// The connection fails, or nothing arrives for a minute.
     pub fn send(&self, request: &[u8]) -> io::Result<(String, String)> {
         let minute = Duration::from_secs(60);
         let mut stream = TcpStream::connect_timeout(&self.address, minute)?;
@@ -104,13 +104,13 @@ impl RpcClient {
 
     fn post(&self, body: &str) -> io::Result<Value> {
         let (head, body) = self.post_text(body)?;
-        // Errors come with a body too, whatever their HTTP status; only without one the status says all there is.
+        // An error has a JSON body too, whatever its HTTP status. Without such a body, the status line is the error.
         serde_json::from_str(&body)
             .map_err(|_| io::Error::other(head.lines().next().unwrap_or_default().to_owned()))
     }
 }
 
-/// RFC 4648, with padding: what HTTP's basic authentication is written in.
+/// Encodes bytes in base64 (RFC 4648) with padding, as HTTP's basic authentication requires.
 pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();

@@ -28,7 +28,8 @@ pub struct Program {
 
 impl Program {
     /// Makes a program from the path of its binary (in integration tests and benches
-    /// `env!("CARGO_BIN_EXE_lightclient")`), with a new data folder that is removed with it.
+    /// `env!("CARGO_BIN_EXE_lightclient")`), with a new data folder. Dropping the program removes
+    /// the folder.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         let temporary = TempDir::with_prefix("lightclient-").expect("a folder for temporary files");
         let data_dir = temporary.path().join("data");
@@ -53,7 +54,7 @@ impl Program {
         self
     }
 
-    /// Sets an environment variable. The program gets none of the variables that the tests themselves have for it.
+    /// Sets an environment variable. The program gets none of the tests' own variables that begin with `LIGHTCLIENT_`.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
@@ -65,7 +66,7 @@ impl Program {
         &self.data_dir
     }
 
-    /// Returns the command that [`Program::start`] runs: the subcommand, the data folder and flags, the other
+    /// Returns the command that [`Program::start`] runs: the subcommand, then the data folder and flags, then the other
     /// arguments.
     pub fn command<S: AsRef<str>>(&self, args: &[S]) -> Command {
         let mut command = command(&self.binary);
@@ -80,7 +81,7 @@ impl Program {
     /// Runs a command to its end.
     ///
     /// # Panics
-    /// If the command does not end within a minute.
+    /// If the command does not end within [`PATIENCE`].
     pub fn run<S: AsRef<str>>(&self, args: &[S]) -> Finished {
         self.start(args).wait(PATIENCE)
     }
@@ -116,7 +117,7 @@ fn feed(mut stdin: ChildStdin, input: Vec<u8>) -> JoinHandle<()> {
     thread::spawn(move || drop(stdin.write_all(&input)))
 }
 
-/// A command that was started. It is killed when dropped.
+/// A command that was started, and that is killed when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -164,7 +165,7 @@ impl Running {
         self.child.try_wait().expect("a child can be waited for")
     }
 
-    /// Returns its process number.
+    /// Returns the number of the process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -202,7 +203,7 @@ impl Running {
     /// Waits until the process ends.
     ///
     /// # Panics
-    /// If the process does not end in time. It is then killed.
+    /// If the process has not ended within `patience` from its start. The process is then killed.
     pub fn wait(mut self, patience: Duration) -> Finished {
         let deadline = self.started + patience;
         let mut overdue = false;
@@ -268,7 +269,7 @@ impl Finished {
     /// Returns standard output as one JSON value.
     ///
     /// # Panics
-    /// If it is not JSON.
+    /// If the output is not JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         match serde_json::from_str(&self.stdout) {

@@ -123,56 +123,56 @@ impl Script {
         self
     }
 
-    /// Sends messages with another magic than that of its chain. It still reads those of the client.
+    /// Sends messages with another magic than that of its chain. The peer still reads messages with the chain's magic.
     #[must_use]
     pub fn magic(mut self, magic: [u8; 4]) -> Self {
         self.magic = Some(magic);
         self
     }
 
-    /// Sends its `version` as soon as a client connects. By default it waits for that of the client.
+    /// Sends its `version` as soon as a client connects. By default, the peer waits for the client's `version`.
     #[must_use]
     pub fn speaks_first(mut self) -> Self {
         self.speaks_first = true;
         self
     }
 
-    /// Sets the height in its `version`.
+    /// Sets the height in the peer's `version`.
     #[must_use]
     pub fn claims_height(mut self, height: i32) -> Self {
         self.height = Some(height);
         self
     }
 
-    /// Sets the user agent in its `version`.
+    /// Sets the user agent in the peer's `version`.
     #[must_use]
     pub fn user_agent(mut self, user_agent: &str) -> Self {
         user_agent.clone_into(&mut self.user_agent);
         self
     }
 
-    /// Sets the protocol version in its `version`.
+    /// Sets the protocol version in the peer's `version`.
     #[must_use]
     pub fn protocol(mut self, protocol: i32) -> Self {
         self.protocol = protocol;
         self
     }
 
-    /// Sets how many seconds the time in its `version` is ahead.
+    /// Sets how many seconds the time in the peer's `version` is ahead of the clock.
     #[must_use]
     pub fn clock_ahead(mut self, seconds: i64) -> Self {
         self.clock_ahead = seconds;
         self
     }
 
-    /// Announces transactions by txid, as before BIP339.
+    /// Does not offer to announce transactions by wtxid (BIP339).
     #[must_use]
     pub fn without_wtxid_relay(mut self) -> Self {
         self.wtxid_relay = false;
         self
     }
 
-    /// Delays everything that it sends. The handshake of TCP is not delayed.
+    /// Delays everything that the peer sends. The handshake of TCP is not delayed.
     #[must_use]
     pub fn round_trip(mut self, round_trip: Duration) -> Self {
         self.round_trip = round_trip;
@@ -186,21 +186,21 @@ impl Script {
         self
     }
 
-    /// Serves its chain only up to a height, like a peer that is behind.
+    /// Serves its chain only up to and including a height, like a peer that is behind.
     #[must_use]
     pub fn serves_up_to(mut self, height: u32) -> Self {
         self.serves_up_to = height;
         self
     }
 
-    /// Sets how it starts a conversation.
+    /// Sets how the peer starts a conversation.
     #[must_use]
     pub fn opening(mut self, opening: Opening) -> Self {
         self.opening = opening;
         self
     }
 
-    /// Sets what it does once it has answered this many `getheaders` of a connection.
+    /// Sets what the peer does once it has answered this many `getheaders` of a connection.
     #[must_use]
     pub fn after(mut self, answers: usize, then: Then) -> Self {
         self.then = Some((answers, then));
@@ -214,14 +214,15 @@ impl Script {
         self
     }
 
-    /// Sets the addresses with which it answers `getaddr`.
+    /// Sets the addresses with which the peer answers `getaddr`.
     #[must_use]
     pub fn addresses(mut self, addresses: Vec<SocketAddr>) -> Self {
         self.addresses = addresses;
         self
     }
 
-    /// Answers messages as a function says. For messages for which it returns `None`, the peer does as usual.
+    /// Answers a message with the messages that `hook` returns for it. If `hook` returns `None`, the peer does as
+    /// usual.
     #[must_use]
     pub fn answering(
         mut self,

@@ -1,4 +1,4 @@
-//! `lightclient serve`, running.
+//! Runs `lightclient serve`, and calls its RPC.
 
 use super::rpc::{RpcClient, RpcError};
 use super::run::{Finished, Program, Running};
@@ -9,19 +9,19 @@ use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
 
-/// A server on regtest, and how it is asked.
+/// A running server on regtest, and a client of its RPC.
 #[derive(Debug)]
 pub struct Serving {
     /// The program and its data folder.
     pub program: Program,
-    /// The process.
+    /// The server's process.
     pub running: Running,
-    /// How methods are called.
+    /// The client that calls methods.
     pub rpc: RpcClient,
 }
 
 impl Serving {
-    /// Starts one that is connected to a peer, on a port that is free.
+    /// Starts a server on a free port, which connects to a peer.
     ///
     /// # Panics
     /// If it does not listen in time.
@@ -29,7 +29,7 @@ impl Serving {
         Self::start_in(light_client(binary, Network::Regtest), peer, more)
     }
 
-    /// As [`Serving::start`], in the data folder of a program.
+    /// Starts a server as [`Serving::start`] does, in the data folder of a program.
     ///
     /// # Panics
     /// If it does not listen in time.
@@ -73,7 +73,8 @@ impl Serving {
         });
     }
 
-    /// Waits until the server says that it has caught up, which is somewhat later than its log says so.
+    /// Waits until the server's RPC reports the end of the first download, which is a little later than the log
+    /// reports it.
     ///
     /// # Panics
     /// If it does not in time.
@@ -87,7 +88,7 @@ impl Serving {
     /// Calls a method.
     ///
     /// # Panics
-    /// If it is refused or not answered.
+    /// If the call is refused or not answered.
     #[track_caller]
     #[allow(clippy::needless_pass_by_value, reason = "callers write json!([...]) in place")]
     pub fn call(&self, method: &str, params: Value) -> Value {
@@ -107,10 +108,10 @@ impl Serving {
         refusal(&self.rpc, method, &params)
     }
 
-    /// Ends it, and returns what it said.
+    /// Ends the server, and returns its output.
     ///
     /// # Panics
-    /// If it does not end in time.
+    /// If the server does not end in time.
     pub fn end(mut self) -> Finished {
         self.running.terminate();
         self.running.wait(PATIENCE * 4)

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// A header and the count of transactions after it, always 0.
+/// Length of an entry: a header, and the count of transactions after it, which is always 0.
 const ENTRY_LEN: usize = HEADER_LEN + 1;
 
 /// Length of a header of the chain that split off in August 2026, and of its entry.
@@ -18,11 +18,11 @@ const FOREIGN_ENTRY_LEN: usize = FOREIGN_LEN + 1;
 pub struct HeadersMessage {
     /// The 24 bytes of the message's head and the number of headers.
     pub front: Vec<u8>,
-    /// The bytes of the entries that follow.
+    /// The part of [`ServedChain::entries`] that follows, in bytes.
     pub entries: Range<usize>,
 }
 
-/// The headers from genesis on, ready to be sent.
+/// The headers from genesis on, in wire form.
 #[derive(Debug)]
 pub struct ServedChain {
     network: Network,
@@ -36,7 +36,7 @@ pub struct ServedChain {
 }
 
 impl ServedChain {
-    /// Makes a chain of headers, which start with genesis. They are not checked.
+    /// Makes a chain of headers, the first of which is genesis. The headers are not checked.
     pub fn new(network: Network, headers: &[Header]) -> Self {
         let mut chain = Self {
             network,
@@ -74,7 +74,7 @@ impl ServedChain {
             hashes: self.hashes.clone(),
             heights: self.heights.clone(),
             foreign_from: self.foreign_from,
-            // The last message of the chain becomes longer.
+            // The checksum of the chain's last message changes, because the message becomes longer.
             checksums: Mutex::default(),
         };
         chain.push(more);
@@ -183,7 +183,7 @@ impl ServedChain {
 
 const VERSION_OF_FOREIGN: u32 = FOREIGN_VERSION_BIT | 0x2000_0000;
 
-/// A chain that several peers serve, and that can change meanwhile. A clone is the same chain.
+/// A chain that several peers serve, and that can change meanwhile. All clones share one chain.
 #[derive(Clone, Debug)]
 pub struct SharedChain(Arc<RwLock<Arc<ServedChain>>>);
 

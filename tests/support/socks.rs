@@ -27,7 +27,7 @@ pub struct Proxied {
     pub targets: Vec<Target>,
     /// User name and password of each request; `None` without authentication.
     pub credentials: Vec<Option<(String, String)>>,
-    /// The local addresses of the connections that it made.
+    /// The local addresses of the connections that the proxy made.
     pub outgoing: Vec<SocketAddr>,
 }
 
@@ -36,15 +36,15 @@ pub struct Proxied {
 pub enum Access {
     /// Any user name and password, or none, like Tor.
     Any,
-    /// None, like `ssh -D`.
+    /// No login, like `ssh -D`.
     Without,
-    /// None. If a client offers a user name and a password, the proxy asks for them and refuses them.
+    /// No login. If a client offers a user name and a password, the proxy asks for them and refuses them.
     RefusesLogins,
     /// Only this user name and password.
     Only(&'static str, &'static str),
 }
 
-/// A SOCKS5 proxy. It stops when dropped. Connections through it end when one of their ends closes.
+/// A SOCKS5 proxy, which stops when dropped. A connection through the proxy lasts until one of its ends closes.
 #[derive(Debug)]
 pub struct SocksProxy {
     address: SocketAddr,
@@ -61,8 +61,8 @@ struct Shared {
 }
 
 impl SocksProxy {
-    /// Starts a proxy that knows these names, and reports any other as an unreachable host. It accepts any user name
-    /// and password, like Tor.
+    /// Starts a proxy that knows these names, and reports any other name as an unreachable host. The proxy accepts any
+    /// user name and password, like Tor.
     pub fn start(names: impl IntoIterator<Item = (String, SocketAddr)>) -> Self {
         Self::with(Access::Any, names)
     }
@@ -83,12 +83,12 @@ impl SocksProxy {
         Self { address, shared, listener }
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that the proxy listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns what it has seen and done so far.
+    /// Returns what the proxy has seen and done so far.
     pub fn proxied(&self) -> Proxied {
         self.shared.proxied.lock().clone()
     }
@@ -118,6 +118,8 @@ impl Shared {
         }
     }
 
+    /// Serves one client.
+    ///
     /// Source: RFC 1928, and RFC 1929 for user names and passwords.
     fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
@@ -147,7 +149,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Agrees on a method with the client, and reads its credentials. Returns `None` if it refuses the client.
+    /// Agrees on a login method with the client, and reads its credentials. Returns `None` if the client is refused,
+    /// and `Some(None)` for a client without credentials.
     #[allow(
         clippy::type_complexity,
         reason = "the user and password, if any, of a client that is let in"
@@ -206,8 +209,8 @@ pub fn front(path: &Path, proxy: SocketAddr) {
     });
 }
 
-/// Starts a server that answers what each client sends with one of these texts after the other, and then closes the
-/// connection; an empty text is none. Returns its address.
+/// Starts a server that answers each message of a client with the next of these texts, and closes the connection after
+/// the last. An empty text sends nothing. Returns the server's address.
 pub fn scripted(answers: &'static [&'static [u8]]) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
@@ -229,7 +232,7 @@ fn answer(mut client: TcpStream, answers: &[&[u8]]) -> io::Result<()> {
         client.write_all(answer)?;
     }
     client.shutdown(Shutdown::Write)?;
-    // What is unread would reset the connection.
+    // Unread bytes would reset the connection.
     io::copy(&mut client, &mut io::sink()).map(drop)
 }
 

@@ -1,4 +1,4 @@
-//! What a program gives the kernel, as strace sees it.
+//! Finds the addresses that a program passes to the kernel, with strace.
 
 use std::collections::HashSet;
 use std::env;
@@ -7,23 +7,23 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Whether strace may trace here; says what is skipped if not.
+/// Returns whether strace can trace programs on this machine. If not, prints what is skipped.
 ///
 /// # Panics
-/// If it may not and `CI` is `true`: there a skipped test would look like a passed one.
+/// If strace cannot trace and `CI` is `true`: in CI, a skipped test would look like a passed one.
 pub fn can_trace() -> bool {
     let status = Command::new("strace").args(["-f", "true"]).stderr(Stdio::null()).status();
     let can = status.is_ok_and(|status| status.success());
     if !can {
         let message = "SKIPPED, no strace that may trace: what the kernel sees with a proxy\n";
         assert!(env::var("CI").as_deref() != Ok("true"), "{message}");
-        // Past the test harness, which keeps what `eprintln` says in tests that pass to itself.
+        // Written directly, because the test harness hides what `eprintln` prints in tests that pass.
         io::stderr().write_all(message.as_bytes()).ok();
     }
     can
 }
 
-/// The command under strace, which writes down whatever could name a peer to the kernel.
+/// Returns the command under strace, which logs all calls that could pass a peer's address to the kernel.
 pub fn traced(command: &Command, log: &Path) -> Command {
     let mut traced = Command::new("strace");
     traced.args(["-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o"]).arg(log);
@@ -33,10 +33,10 @@ pub fn traced(command: &Command, log: &Path) -> Command {
     traced
 }
 
-/// `ip:port` of each internet address in strace's lines.
+/// Returns each internet address in strace's log as `ip:port`.
 ///
 /// # Panics
-/// If one cannot be read: it would be missing.
+/// If an address cannot be parsed, because the result would lack it.
 pub fn addresses_in(log: &str) -> HashSet<String> {
     let between = |line: &str, from: &str, to: &str| {
         let rest = line.split_once(from)?.1;

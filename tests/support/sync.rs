@@ -1,4 +1,4 @@
-//! Runs syncs of the program with scripted peers, and reads what they stored.
+//! Runs syncs of the program with scripted peers, and reads the stored chain.
 
 pub use super::invariant::Kept;
 use super::invariant::assert_invariant;
@@ -8,7 +8,7 @@ use lightclient::chain::params;
 use lightclient::primitives::Network;
 use std::path::Path;
 
-/// Makes a program on a network.
+/// Makes a program with a new data folder, for a network.
 pub fn light_client(binary: &str, network: Network) -> Program {
     on_network(Program::new(binary), network)
 }
@@ -35,7 +35,7 @@ pub fn sync_with(peers: &[&ScriptedPeer], more: &[&str]) -> Vec<String> {
     sync_args(&addresses, more)
 }
 
-/// Verifies what a program has stored, and reads it.
+/// Verifies and returns the chain that a program has stored.
 ///
 /// # Panics
 /// If the stored chain is not valid.
@@ -43,7 +43,7 @@ pub fn kept(program: &Program, network: Network) -> Kept {
     kept_in(program.data_dir(), network)
 }
 
-/// Verifies and reads what is stored in a data folder, like [`kept`].
+/// Verifies and returns the chain that is stored in a data folder, like [`kept`].
 pub fn kept_in(data_dir: &Path, network: Network) -> Kept {
     assert_invariant(&data_dir.join(network.name()), params(network), &[], "what is stored")
 }

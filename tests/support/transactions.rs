@@ -9,30 +9,32 @@ use lightclient::wire::{Block, Inventory, InventoryKind, Message, Transaction, p
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Makes the transaction with a number. It has one input, and one output of as many satoshi to a P2WPKH script of its
-/// own. Odd numbers have a witness of 64 bytes, and so a wtxid that differs from the txid. Only the encoding is valid.
+/// Makes a transaction with one input, and one output of `number` satoshi. Each number gives another transaction. For
+/// an odd number, the transaction has a witness of 64 bytes, so its wtxid differs from its txid. Only the encoding is
+/// valid.
 pub fn transaction(number: u64) -> Transaction {
     let digest = sha256d(&number.to_le_bytes());
     let signature = [digest, digest].concat();
     with_witness(number, (number % 2 == 1).then_some(&signature))
 }
 
-/// Returns the transaction with a witness of one item, or without a witness.
+/// Makes a transaction as [`transaction`] does, with a witness of one item, or without a witness.
 pub fn with_witness(number: u64, item: Option<&Vec<u8>>) -> Transaction {
     paying(&sha256d(&number.to_le_bytes()), number, item)
 }
 
-/// Makes a transaction that spends the same output as the transaction with a number.
+/// Makes a transaction that spends the same output as `transaction(number)`, and pays `amount` satoshi.
 pub fn spending(number: u64, amount: u64) -> Transaction {
     paying(&sha256d(&number.to_le_bytes()), amount, None)
 }
 
-/// Makes a transaction that spends the output of another.
+/// Makes a transaction that spends the first output of `parent`, and pays `amount` satoshi.
 pub fn child_of(parent: &Transaction, amount: u64) -> Transaction {
     paying(&parent.view().txid().0, amount, None)
 }
 
-/// Gives the first output of a transaction a script of its own.
+/// Makes a transaction that spends the first output of the transaction with the txid `previous`, and pays `amount`
+/// satoshi to a P2WPKH script.
 fn paying(previous: &[u8; 32], amount: u64, item: Option<&Vec<u8>>) -> Transaction {
     let program = [&[0, 20], &previous[..20]].concat();
     let mut witness = Vec::new();
@@ -68,7 +70,7 @@ pub fn transactions(numbers: std::ops::Range<u64>) -> Vec<Transaction> {
 /// Makes a coinbase with the height and the witness commitment. Anyone can spend it.
 fn coinbase(height: u32, others: &[Transaction]) -> Transaction {
     let height = height.to_le_bytes();
-    // The entry of the coinbase itself does not count.
+    // In the witness root, zeros stand for the coinbase's own wtxid (BIP141).
     let wtxids = others.iter().map(|transaction| transaction.view().wtxid());
     let wtxids: Vec<Wtxid> = [Wtxid([0; 32])].into_iter().chain(wtxids).collect();
     let commitment = witness_commitment(&witness_root(&wtxids), &[0; 32]);
@@ -124,7 +126,7 @@ pub fn announcement_by_txid(transactions: &[Transaction]) -> Message {
     Message::Inv(transactions.iter().map(entry).collect())
 }
 
-/// Returns announcements of transactions that do not exist, from a number on.
+/// Returns an announcement of transactions that do not exist, one for each number.
 pub fn made_up(numbers: std::ops::Range<u64>) -> Message {
     let entry = |number: u64| Inventory {
         kind: InventoryKind::Wtx,

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 /// How long a test waits for something that should happen at once. It is long because test machines may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(200);
 
-/// Polls until a function returns something. It is for conditions without an event, such as a file or another process's
-/// port.
+/// Polls until a function returns something, for conditions without an event, such as a file or another process's port.
+/// `what` names the condition in the panic's message.
 ///
 /// # Panics
-/// If it returns nothing before the deadline.
+/// If the function returns nothing within `patience`.
 pub fn poll_for<T>(what: &str, patience: Duration, found: impl FnMut() -> Option<T>) -> T {
     poll_every(Duration::from_millis(2), what, patience, found)
 }
@@ -61,7 +61,8 @@ impl<T> Watched<T> {
         result
     }
 
-    /// Waits until a function finds something in the value, and returns it, or `None` at the deadline.
+    /// Waits until a function finds something in the value, and returns the function's result, or `None` at the
+    /// deadline.
     pub fn wait_until<R>(
         &self,
         deadline: Instant,

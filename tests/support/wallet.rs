@@ -5,16 +5,16 @@ use lightclient::primitives::hex;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Compressed keys of no importance.
+/// Two compressed public keys, whose private keys are 1 and 2.
 pub const KEYS: [&str; 2] = [
     "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
     "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
 ];
 
-/// A node with coins in a wallet, started with these arguments besides.
+/// Starts a node that has coins in a wallet. `more` are further arguments.
 ///
 /// # Panics
-/// If the node does not do as it is told.
+/// If the node refuses a call.
 pub fn node_with_coins(binary: &Path, more: &[&str]) -> Bitcoind {
     let args = [&["-fallbackfee=0.0001", "-keypool=5"], more].concat();
     let node = Bitcoind::start(binary, &args);
@@ -24,10 +24,11 @@ pub fn node_with_coins(binary: &Path, more: &[&str]) -> Bitcoind {
     node
 }
 
-/// One payment to each kind of address, and to `others`, waiting in the node's memory pool: names of kinds and txids.
+/// Makes one payment to each kind of address, one to each of `others`, and one with a data output. Returns the kinds
+/// of the scripts and the txids. The transactions are in the node's mempool.
 ///
 /// # Panics
-/// If the node does not do as it is told.
+/// If the node refuses a call.
 pub fn pay_to_each_kind(
     node: &Bitcoind,
     others: &[(&'static str, &str)],
@@ -50,7 +51,8 @@ pub fn pay_to_each_kind(
     let sent = node.rpc("send", json!([[{ "data": text }]]));
     paid.push(("nulldata", id(&sent["txid"])));
     for (kind, txid) in &paid {
-        // A busy node's wallet keeps a payment that the memory pool does not take at once; a refusal says why.
+        // A busy node's mempool may not take a payment at once, and the wallet keeps it. If the mempool refuses the
+        // payment again, the error says why.
         if node.try_rpc("getmempoolentry", json!([txid])).is_err() {
             eprintln!("the payment to {kind} is not in the memory pool: it is sent again");
             let payment = node.rpc("gettransaction", json!([txid]));
@@ -60,11 +62,12 @@ pub fn pay_to_each_kind(
     paid
 }
 
-/// One payment to a bare key and one to a bare multisig, which have no address: kinds, and signed transactions as hex.
-/// They are not sent: nodes of some kinds relay neither.
+/// Makes one payment to a bare public key and one to a bare multisig, which have no addresses. Returns the kinds of
+/// the scripts, and the signed transactions as hex. The transactions are not sent, because some kinds of nodes relay
+/// neither.
 ///
 /// # Panics
-/// If the node does not do as it is told.
+/// If the node refuses a call.
 pub fn payments_to_bare_scripts(node: &Bitcoind) -> [(&'static str, String); 2] {
     let key = format!("2321{}ac", KEYS[0]);
     let multisig = format!("475121{}21{}52ae", KEYS[0], KEYS[1]);

@@ -9,17 +9,17 @@ use std::thread;
 /// A client that misbehaves.
 #[derive(Clone, Copy)]
 pub struct WebClient {
-    /// Its name.
+    /// The client's name.
     pub name: &'static str,
-    /// What it does, in a sentence without a subject.
+    /// What the client does, in a sentence without a subject.
     pub does: &'static str,
     act: fn(&RpcClient) -> io::Result<Acted>,
 }
 
-/// What came of it.
+/// The result of a misbehaviour.
 #[derive(Debug, Default)]
 pub struct Acted {
-    /// The status and the beginning of the answer, or nothing if none was waited for.
+    /// The HTTP status and the error message of the answer; empty if the client did not wait for an answer.
     pub answer: String,
     /// The connections that stay open.
     pub held: Vec<TcpStream>,
@@ -29,12 +29,12 @@ impl WebClient {
     /// Misbehaves towards a server.
     ///
     /// # Panics
-    /// If the server does not let it.
+    /// If the connection fails.
     pub fn act(&self, server: &RpcClient) -> Acted {
         (self.act)(server).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
-    /// All of them.
+    /// All misbehaving clients.
     pub const ALL: &[Self] = &[
         client("idle", "Opens 2,500 connections, and sends nothing.", |server| {
             hold(server, 2_500, b"")
@@ -147,7 +147,7 @@ fn length(bytes: usize) -> String {
     format!("Content-Length: {bytes}\r\n")
 }
 
-/// The head of a call with credentials and these further fields.
+/// Returns the head of an RPC request with credentials and these further fields.
 fn head(server: &RpcClient, fields: &str) -> Vec<u8> {
     let credentials = base64(server.credentials.as_bytes());
     let head = format!(
@@ -190,14 +190,14 @@ fn told((head, body): &(String, String)) -> Acted {
     Acted { answer, held: Vec::new() }
 }
 
-/// Opens connections, sends the same on each, and keeps them open.
+/// Opens connections, sends the same bytes on each, and keeps them open.
 fn hold(server: &RpcClient, count: usize, bytes: &[u8]) -> io::Result<Acted> {
     let mut held = Vec::new();
     for _ in 0..count {
-        // The test's own limit of descriptors may be lower.
+        // The test's own limit on open files may allow fewer connections.
         let Ok(mut stream) = TcpStream::connect(server.address) else { break };
         stream.set_nonblocking(true)?;
-        // The server may have closed it, or read no further.
+        // The server may have closed the connection, or stopped reading.
         stream.write_all(bytes).ok();
         held.push(stream);
     }

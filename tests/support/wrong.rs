@@ -25,7 +25,7 @@ pub enum Wrong {
 }
 
 impl Wrong {
-    /// All kinds. Regtest can have all of them, other networks only [`Wrong::ELSEWHERE`].
+    /// All kinds. [`with_wrong`] makes all of them on regtest, and only [`Wrong::ELSEWHERE`] on other networks.
     pub const ALL: [Self; 7] = [
         Self::Work,
         Self::Bits,
@@ -56,7 +56,7 @@ impl Wrong {
 impl Wrong {
     /// Returns the expected and actual values that the error for the wrong header at height `at` must contain.
     ///
-    /// Values that depend on the clock are those of now.
+    /// Values that depend on the clock are computed from the current time.
     pub fn expected_and_got(self, network: Network, chain: &[Header], at: u32) -> (String, String) {
         let at = usize::try_from(at).expect("a height fits in memory");
         let (before, wrong) = (chain[at - 1], chain[at]);
@@ -82,11 +82,11 @@ impl Wrong {
 
 /// Returns `base` with a wrong header at height `at`.
 ///
-/// The chain stays as long as `base`. On regtest, valid headers on top of the wrong one follow. Elsewhere the headers
-/// of `base` follow.
+/// On regtest, valid headers on top of the wrong one follow. Elsewhere, the headers of `base` follow. The chain stays
+/// as long as `base`, but [`Wrong::Link`] elsewhere leaves out the header at `at`.
 ///
 /// # Panics
-/// If the network cannot have this kind (see [`Wrong::ELSEWHERE`]) or `at` is not between 1 and the tip.
+/// If the kind cannot be made on the network (see [`Wrong::ELSEWHERE`]), or `at` is not between 1 and the tip.
 pub fn with_wrong(network: Network, base: &[Header], at: u32, kind: Wrong) -> Vec<Header> {
     let at = usize::try_from(at).expect("a height fits in memory");
     let (good, rest) = base.split_at(at);
@@ -115,7 +115,7 @@ pub fn with_wrong(network: Network, base: &[Header], at: u32, kind: Wrong) -> Ve
     chain
 }
 
-/// Mines headers on top of the wrong one, with the times of the good chain.
+/// Mines `after` headers on top of the wrong one, one second apart. The first one is one second after `time`.
 fn follow(mut chain: Vec<Header>, time: u32, after: u32) -> Vec<Header> {
     if after == 0 {
         return chain;
@@ -151,7 +151,7 @@ pub fn unmined(mut header: Header, target: Target) -> Header {
     header
 }
 
-/// The first header that was ever mined on top of mainnet's genesis.
+/// Returns the header of mainnet's block 1.
 fn mainnet_block_1() -> Header {
     Header {
         version: 1,

@@ -14,33 +14,34 @@ pub enum ImportError {
     /// Headers have proof of work, but their parents are neither in the file nor stored.
     #[error(
         "header {hash} does not connect: its parent {parent} is not stored, the stored chain ends at \
-        height {tip}; {count} of the file's headers are left out: import or sync what comes before \
-        it first"
+        height {tip}; {count} of the file's headers are left out: import or sync the headers before \
+        this one first"
     )]
     Unconnected {
         /// How many such headers were seen.
         count: usize,
-        /// Line of the first of them in the file, or its number in a binary file; from 1.
+        /// Line of the first such header in the file, or in a binary file the number of the header; from 1.
         line: u64,
-        /// The first of them.
+        /// Hash of the first such header.
         hash: BlockHash,
-        /// The parent it names.
+        /// Hash of the first such header's parent.
         parent: BlockHash,
         /// Height of the stored chain's end.
         tip: u32,
     },
-    /// The first bytes are not a header of this network: its parent is not known, and it has no proof of work.
-    #[error("what should be the first header is none of {network}: it has no proof of work ({})", violation.rule())]
+    /// The file does not begin with a header of this network: the first header's parent is not known, and the header
+    /// has no proof of work.
+    #[error("the file does not begin with a header of {network}: the first one has no proof of work ({})", violation.rule())]
     NoHeader {
         /// The network.
         network: Network,
-        /// The first rule that the bytes break, read as a header.
+        /// The rule that the first header breaks.
         violation: Violation,
     },
     /// The header has no proof of work, and neither its parent nor the height of the header before it is known.
     #[error(transparent)]
     Unplaced(BatchFault),
-    /// The file contradicts the header.
+    /// The file states another hash or height for a header than the header has.
     #[error(
         "line {line}: {column}: expected {expected}, got {got}: a value of this line was changed"
     )]
@@ -49,9 +50,9 @@ pub enum ImportError {
         line: u64,
         /// The column or key.
         column: &'static str,
-        /// What the header has.
+        /// The header's value.
         expected: String,
-        /// What the file has.
+        /// The value in the file.
         got: String,
     },
     /// The file starts with another genesis.
@@ -60,7 +61,7 @@ pub enum ImportError {
     OtherGenesis {
         /// The network that the headers are imported into.
         expected: Network,
-        /// The network whose genesis it is, if it is a known one.
+        /// The network whose genesis the header is, if that network is known.
         found: Option<Network>,
         /// The header's hash.
         hash: BlockHash,
@@ -68,7 +69,7 @@ pub enum ImportError {
     /// The header is not the one that the hints name at its height.
     #[error(
         "height {height}: hints: expected {expected}, got {got}: this is another chain than the \
-        hints' (--hints none takes it all the same)"
+        hints' (--hints none imports it anyway)"
     )]
     LeavesHints {
         /// The height.
@@ -102,19 +103,19 @@ impl ImportError {
     }
 }
 
-/// What a file claims of a header besides its 80 bytes.
+/// What a file claims of a header besides the header's 80 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Claim {
     /// The line in the file, from 1.
     pub line: u64,
-    /// Its height.
+    /// The height, if the file states it.
     pub height: Option<u32>,
-    /// Its hash.
+    /// The hash, if the file states it.
     pub hash: Option<BlockHash>,
 }
 
 impl Claim {
-    /// Compares the claim with the header's hash, and with its height if that is known.
+    /// Compares the claim with the header's hash, and with the header's height if it is known.
     pub(super) fn check(&self, height: Option<u32>, hash: &BlockHash) -> Result<(), ImportError> {
         let wrong = |column, expected, got| ImportError::Contradicted {
             line: self.line,

@@ -7,11 +7,11 @@ use crate::store::HeaderStore;
 use std::collections::HashMap;
 use std::mem;
 
-/// Most headers that are kept until their parents are read.
+/// The greatest number of headers that are kept until their parents are read.
 const MAX_ORPHANS: usize = 16_384;
 
 impl<S: HeaderStore> Importer<S> {
-    /// Judges the runs whose parents have been read, and the runs that follow those.
+    /// Judges the runs whose parents are known by now, and the runs that descend from them.
     pub(super) fn connect_orphans(&mut self) -> Result<(), ImportError> {
         self.writer.flush()?;
         let mut runs: Vec<Option<Run>> =
@@ -36,7 +36,8 @@ impl<S: HeaderStore> Importer<S> {
         Ok(())
     }
 
-    /// Keeps a run until its parent is read, and returns how many headers it has.
+    /// Keeps a run until its parent is read, and returns the number of its headers. Fails if more than [`MAX_ORPHANS`]
+    /// headers are kept.
     pub(super) fn keep_orphans(
         &mut self,
         batch: &LinkedBatch,
@@ -55,7 +56,7 @@ impl<S: HeaderStore> Importer<S> {
         Ok(count)
     }
 
-    /// Returns the error for headers whose parents are missing in the file.
+    /// Returns the error for `count` headers whose parents are missing in the file.
     pub(super) fn unconnected(&self, count: usize) -> ImportError {
         let first =
             self.orphans.first().and_then(|(headers, claims)| headers.first().zip(claims.first()));

@@ -1,4 +1,5 @@
-//! Which height a header without proof of work is said to have.
+//! Tests which height an error names for a header without proof of work, and how genesis in the middle of a file is
+//! read.
 
 use super::{Claim, ImportError, ImportOptions, Importer};
 use crate::chain::{Hints, mine_run, params};
@@ -29,7 +30,8 @@ fn without_work(prev: BlockHash) -> Header {
     header
 }
 
-/// Imports headers, of which the last is the first bad one, and returns why it is refused. The file claims that height for it.
+/// Imports headers, of which only the last has no proof of work, and returns why that header is refused. The file
+/// claims the height `claimed` for the last header.
 fn refusal(headers: &[Header], claimed: Option<u32>) -> ImportError {
     let mut importer = importer();
     let (bad, good) = headers.split_last().unwrap();
@@ -58,7 +60,7 @@ fn a_header_without_work_has_the_height_after_its_parent_which_need_not_be_the_l
 }
 
 #[test]
-fn so_has_one_after_headers_whose_parents_are_missing() {
+fn a_header_without_work_after_orphans_has_the_height_after_its_parent() {
     let trunk = trunk(10);
     let headers = [&trunk[..3], &trunk[6..8], &[without_work(trunk[1].hash())]].concat();
     for claimed in [None, Some(3)] {

@@ -1,8 +1,8 @@
-//! The candidate: a branch that has shown its work, and is stored beside the chain until it has more work and replaces the
-//! chain's end.
+//! The candidate: a branch that has shown its work, and is stored beside the chain until it has more work and replaces
+//! the chain's end.
 //!
-//! If the program ends before that, the stored chain is still the old one, and the branch is downloaded again. So the work of
-//! the stored chain never becomes less.
+//! If the program ends before the replacement, the stored chain is unchanged, and the next sync downloads the branch
+//! again. So the work of the stored chain never decreases.
 
 use super::{
     CandidateBranch, ChainError, ChainWriter, append_unstored, log_retargets, stored_branch,
@@ -12,7 +12,8 @@ use crate::chain::{Branch, ConnectOutcome, HeaderTree, LinkedBatch, MAX_SIDE_HEA
 use crate::store::{CandidateChange, Change, HeaderStore, StoredSide};
 
 impl<S: HeaderStore> ChainWriter<S> {
-    /// Begins a candidate: a branch that leaves the stored chain at a height.
+    /// Begins a candidate whose last common header with the stored chain is at height `fork`. An earlier candidate is
+    /// discarded.
     ///
     /// # Errors
     /// Reading or writing the store failed.
@@ -24,12 +25,12 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(())
     }
 
-    /// Returns the end of the candidate.
+    /// Returns the candidate, or `None` if there is none.
     pub(crate) fn candidate(&self) -> Option<&Branch> {
         self.candidate.as_ref().map(|candidate| &candidate.branch)
     }
 
-    /// Discards the candidate, also one that an earlier process left.
+    /// Discards the candidate, including one that an earlier process left in the store.
     ///
     /// # Errors
     /// Writing the store failed.
@@ -38,9 +39,9 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(self.store.discard_candidate()?)
     }
 
-    /// Checks a batch against the candidate's own ancestors, and keeps the headers before the first invalid one. Returns
-    /// what they did, and why the invalid header was refused. Once the candidate has more work than the chain, it replaces
-    /// the chain's end. Without a candidate, the batch goes to [`ChainWriter::accept`].
+    /// Checks a batch against the candidate's headers, and keeps the headers before the first invalid one. Once the
+    /// candidate has more work than the chain, it replaces the chain's end. Returns the outcome, and why the invalid
+    /// header was refused, if there is one. Without a candidate, the batch goes to [`ChainWriter::accept`].
     ///
     /// # Errors
     /// Reading or writing the store failed.
@@ -71,7 +72,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok((outcome, rejection))
     }
 
-    /// Stores the collected headers of the branch.
+    /// Stores the collected headers of the candidate.
     pub(super) fn flush_candidate(&mut self) -> Result<(), ChainError> {
         let headers = self.candidate.as_mut().and_then(|candidate| candidate.unstored.take());
         if let Some(headers) = headers.filter(|headers| !headers.is_empty()) {
@@ -81,7 +82,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(())
     }
 
-    /// Replaces the chain's end by the branch. The old end becomes a side branch if it is short enough.
+    /// Replaces the chain's end with the candidate. The old end becomes a side branch if it is short enough.
     fn activate_candidate(&mut self) -> Result<ConnectOutcome, ChainError> {
         self.flush()?;
         let Some(CandidateBranch { fork: fork_height, .. }) = self.candidate.take() else {
@@ -94,7 +95,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         let params = self.tree.active().params();
         let height = self.store.tip().height;
         let mut tree = HeaderTree::new(stored_branch(self.store.as_ref(), params, height)?);
-        // Side branches may leave the old end above the fork, so the old end has to come first.
+        // The ancestors of a stored side branch may be headers of the old end, so the old end is restored first.
         for side in old_end.into_iter().chain(self.store.sides()?) {
             let (batch, _) = link_batch(params, side.headers);
             tree.restore_side(batch, self.store.as_ref())?;

@@ -45,7 +45,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
 
     fn disconnect(&mut self, peer: PeerId, reason: &DropReason) {
         self.forget_on_connect_thread(peer);
-        if reason.is_silence() {
+        if reason.may_only_be_slow() {
             self.peers.stalled(peer, &reason.to_string());
         } else {
             self.peers.refuse(peer, &reason.to_string());

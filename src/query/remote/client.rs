@@ -11,16 +11,16 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the greeting may take. The server reads nothing from disk for it.
+/// How long the reply to the greeting may take. For this reply, the server reads nothing from disk.
 const GREETING_WAIT: Duration = Duration::from_secs(3);
 
-/// How long an answer may take, and how long sending a request may take.
+/// How long the reply to any other request may take, and how long sending a request may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
 /// Why a request to the running process failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ControlError {
-    /// The process does not listen, does not answer in time, or closed the connection.
+    /// The process does not listen, did not answer in time, or closed the connection.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The process has too many clients.
@@ -48,10 +48,10 @@ pub(crate) struct ControlClient {
 }
 
 impl ControlClient {
-    /// Connects, and checks that both sides have the same protocol and network.
+    /// Connects, and checks that both sides use the same protocol version and network.
     ///
     /// # Errors
-    /// No process listens, or it has another protocol or network.
+    /// No process listens, or the process uses another protocol version or network.
     pub(crate) fn connect(folder: &Path, network: Network) -> Result<Self, ControlError> {
         let stream = BufReader::new(connect(folder)?);
         let mut client = Self { folder: folder.to_owned(), network, stream };
@@ -84,7 +84,7 @@ impl ControlClient {
         }
     }
 
-    /// Returns where the header with this hash is stored, or `None` if it is not.
+    /// Returns where the header with this hash is stored, or `None` if it is not stored.
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
@@ -99,7 +99,7 @@ impl ControlClient {
         }
     }
 
-    /// Returns up to [`super::MAX_RUN`] headers from a height on.
+    /// Returns `count` headers from height `from` on, at most [`super::MAX_RUN`], or fewer if the chain ends before.
     ///
     /// # Errors
     /// As [`ControlClient::tip`].
@@ -152,8 +152,8 @@ impl ControlClient {
         text.push('\n');
         let sent = self.stream.get_mut().write_all(text.as_bytes()).map_err(with_clear_timeout);
         let mut reply = Vec::new();
-        // A server that refuses a client writes the reason before it closes, so the reply is read even if sending
-        // failed.
+        // A server that refuses a client writes the reason before it closes the connection, so the reply is read
+        // even if sending failed.
         let read = (&mut self.stream).take(MAX_REPLY).read_until(b'\n', &mut reply);
         if reply.is_empty() {
             sent?;
@@ -179,7 +179,7 @@ fn connect(folder: &Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// Replaces the text of a socket's timeout, which is "resource temporarily unavailable", by a clear one.
+/// Replaces a socket's timeout error, which reads "resource temporarily unavailable", with a clear text.
 fn with_clear_timeout(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {

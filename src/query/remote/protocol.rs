@@ -10,29 +10,29 @@ use serde::{Deserialize, Serialize};
 /// Version of the protocol, which must be the same on both sides.
 pub(crate) const PROTOCOL: u32 = 1;
 
-/// Longest request in bytes, its newline included.
+/// The longest request in bytes, including its newline.
 pub(crate) const MAX_REQUEST: u64 = 4096;
 
-/// Longest reply in bytes, its newline included. [`MAX_RUN`] headers in hex fit, with room to spare.
+/// The longest reply in bytes, including its newline. [`MAX_RUN`] headers in hex take about 320,000 bytes.
 pub(crate) const MAX_REPLY: u64 = 1 << 19;
 
-/// Most headers in one reply.
+/// The greatest number of headers in one reply.
 pub(crate) const MAX_RUN: u32 = 2000;
 
 /// What a running sync is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// It looks for peers.
+    /// The sync looks for peers.
     #[default]
     Connecting,
-    /// It checks a branch that has to show its work before it is stored.
+    /// The sync checks the work of a branch before it stores the branch.
     Presync,
-    /// It downloads headers.
+    /// The sync downloads headers.
     Downloading,
-    /// It is at the tip, and waits for new blocks.
+    /// The sync is at the tip, and waits for new blocks.
     Following,
-    /// It is about to end.
+    /// The sync is about to end.
     Ending,
 }
 
@@ -48,7 +48,7 @@ impl Phase {
 pub(crate) struct LiveStatus {
     /// The command that the process runs: `sync` or `serve`.
     pub command: String,
-    /// What its sync is doing.
+    /// What the process's sync is doing.
     pub phase: Phase,
     /// The height that the presync of a branch has reached; 0 without a presync.
     #[serde(default)]
@@ -66,7 +66,7 @@ pub(crate) struct StoreInfo {
     pub last_sync: Option<u64>,
     /// Bytes on disk.
     pub size_on_disk: u64,
-    /// The process that has the data folder open, if one does.
+    /// The state of the process that has the data folder open; `None` if the database was read directly.
     pub live: Option<LiveStatus>,
 }
 

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 /// Name of the socket in a network's folder.
 pub(crate) const SOCKET: &str = "control.sock";
 
-/// Longest path of a socket that every system accepts (macOS: 104 bytes with the final zero).
+/// The longest path of a socket, in bytes, that every system accepts (macOS: 104 bytes with the final zero).
 const MAX_PATH: usize = 103;
 
-/// A path of the socket that the system accepts, however long the path of the folder is.
+/// The path of the socket. On Linux, the system accepts it however long the path of the folder is.
 pub(crate) struct SocketPath {
     path: PathBuf,
-    // Keeps the descriptor open that `path` contains.
+    // Keeps the file descriptor open whose number is part of `path`.
     _folder: Option<File>,
 }
 

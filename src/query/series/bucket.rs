@@ -11,7 +11,7 @@ pub(crate) struct Bucket {
     pub first: u32,
     /// Height of the last header.
     pub last: u32,
-    /// Time of the header before the first one, in Unix seconds. In the first bucket, this is the time of genesis.
+    /// Time of the header before the first one, in Unix seconds. If the first one is genesis, the time of genesis.
     pub time_before: u32,
     /// Time of the last header, in Unix seconds.
     pub time: u32,
@@ -57,7 +57,7 @@ impl Bucket {
     }
 }
 
-/// Sums up headers in buckets of a fixed size, whose first heights are multiples of the size.
+/// Sums up headers in buckets. A new bucket begins at each height that is a multiple of `size`.
 #[derive(Clone, Debug)]
 pub(crate) struct BucketBuilder {
     size: u32,
@@ -71,7 +71,8 @@ pub(crate) struct BucketBuilder {
 }
 
 impl BucketBuilder {
-    /// Creates a builder. `time_before` is the time of the header before the first one to add; `None` before genesis.
+    /// Creates a builder of buckets with at most `size` headers each. `time_before` is the time of the header before
+    /// the first one to add, in Unix seconds; `None` if the first one is genesis.
     pub(crate) fn new(size: u32, time_before: Option<u32>) -> Self {
         Self {
             size: size.max(1),
@@ -125,7 +126,7 @@ impl BucketBuilder {
         }
     }
 
-    /// Returns all buckets. The last one may be smaller than the others.
+    /// Returns all buckets. The first and the last one may have fewer than `size` headers.
     pub(crate) fn finish(mut self) -> Vec<Bucket> {
         self.close();
         self.done
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_begin_at_multiples_of_their_size() {
+    fn each_bucket_but_the_first_begins_at_a_multiple_of_the_size() {
         let genesis = params(Network::Mainnet).genesis;
         let mut collector = BucketBuilder::new(10, Some(genesis.time - 600));
         for height in 5..33 {

@@ -4,13 +4,13 @@ use super::bucket::{Bucket, Intervals};
 use super::sample::{MAX_POINTS, Sample, downsample};
 use super::versions::VersionGroup;
 
-/// A group of versions is left out if its share never reaches this.
+/// A group of versions is left out if its share, from 0 to 1, never reaches this value.
 const MIN_SHARE: f64 = 0.005;
 
-/// Fewest headers for an estimate of the hash rate. With fewer, the intervals are mostly chance.
+/// The fewest headers from which the hash rate is estimated. The time that fewer headers take is mostly chance.
 pub(crate) const HASH_RATE_WINDOW: u32 = 144;
 
-/// Returns the difficulty. Each value is valid from its height on, up to that of the next value.
+/// Returns the difficulty. Each value holds from its own height up to the height of the next value.
 pub(crate) fn difficulty(buckets: &[Bucket]) -> Vec<Sample> {
     let mut steps: Vec<Sample> = Vec::new();
     let mut step = |height: u32, value: f64| {
@@ -52,19 +52,19 @@ pub(crate) fn hash_rate(buckets: &[Bucket], from: u32) -> Vec<Sample> {
     downsample(rates, MAX_POINTS)
 }
 
-/// The intervals at a height.
+/// The intervals between consecutive blocks, as one point of a chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IntervalPoint {
     /// The height in the middle of the headers.
     pub height: u32,
     /// The number of headers.
     pub headers: u32,
-    /// Their intervals.
+    /// The distribution of the intervals, in seconds.
     pub seconds: Intervals,
 }
 
 /// Returns the intervals between blocks. A point that stands for several buckets has the median of their lows, of their
-/// medians and of their highs. These are close to the values for all their headers, and no header is read again.
+/// medians and of their highs. These values are close to the quantiles over all headers of the buckets.
 pub(crate) fn intervals(buckets: &[Bucket]) -> Vec<IntervalPoint> {
     let group = buckets.len().div_ceil(MAX_POINTS).max(1);
     let points = without_genesis(buckets).chunks(group).map(|buckets| {
@@ -100,12 +100,12 @@ fn without_genesis(buckets: &[Bucket]) -> &[Bucket] {
 pub(crate) struct VersionRow {
     /// The group.
     pub group: VersionGroup,
-    /// Shares from 0 to 1. Each is valid from its height on, up to that of the next one.
+    /// Shares from 0 to 1. Each share holds from its own height up to the height of the next one.
     pub shares: Vec<Sample>,
 }
 
 /// Returns the share of each group of versions in every `span` headers, beginning at multiples of `span` as retarget
-/// periods do. Groups that hardly occur are left out.
+/// periods do. Groups whose share is always below 0.5 % are left out.
 pub(crate) fn version_rows(buckets: &[Bucket], span: u32) -> Vec<VersionRow> {
     let period = |bucket: &Bucket| bucket.first / span.max(1);
     let periods: Vec<&[Bucket]> = buckets.chunk_by(|a, b| period(a) == period(b)).collect();

@@ -1,6 +1,6 @@
 //! Values at heights, and a way to reduce their number without changing how they look when drawn.
 
-/// Most points of a series.
+/// The greatest number of points in a series.
 pub(crate) const MAX_POINTS: usize = 1500;
 
 /// A value at a height.
@@ -8,12 +8,13 @@ pub(crate) const MAX_POINTS: usize = 1500;
 pub(crate) struct Sample {
     /// The height.
     pub height: u32,
-    /// The value there.
+    /// The value at the height.
     pub value: f64,
 }
 
-/// Reduces samples to at most `most`, which look the same when drawn. Keeps the first and the last sample, and the lowest
-/// and the highest of each column of the drawing. A `most` below 4 counts as 4.
+/// Reduces samples to at most `most`, which look the same when drawn. A `most` below 4 counts as 4.
+///
+/// Keeps the first and the last sample. Divides the samples into columns, and keeps the lowest and the highest of each.
 pub(crate) fn downsample(samples: Vec<Sample>, most: usize) -> Vec<Sample> {
     if samples.len() <= most {
         return samples;

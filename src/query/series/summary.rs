@@ -6,7 +6,8 @@ use super::sample::MAX_POINTS;
 use crate::primitives::BlockHash;
 use crate::query::{ChainReader, HeaderRange, ReadError};
 
-/// The number of headers in a bucket of the summary: about a day's. Every network's retarget period is a multiple of it.
+/// The number of headers in a bucket of the summary: those of about one day. Every network's retarget period is a
+/// multiple of this number.
 const BUCKET_SIZE: u32 = 144;
 
 /// A range of at most this many headers is read from the stored chain, in smaller buckets than those of the summary.
@@ -21,14 +22,15 @@ pub(crate) struct ChainSummary {
 }
 
 impl ChainSummary {
-    /// Returns whether a range of heights, both included, is so long that it needs the summary.
+    /// Returns whether the range `from..=to` is so long that its buckets come from the summary.
     pub(crate) fn is_needed(from: u32, to: u32) -> bool {
         to - from >= MAX_READ
     }
 
-    /// Adds the new headers. If a reorganisation has replaced headers that were added before, all are read again.
+    /// Adds the buckets that new headers have filled. If a reorganisation has replaced headers of the summary, reads
+    /// the whole chain again.
     ///
-    /// Calls `progress` with each height reached.
+    /// Calls `progress` during the reading, with the height that it has reached.
     ///
     /// # Errors
     /// Reading failed, or the chain was reorganised meanwhile.
@@ -62,14 +64,14 @@ impl ChainSummary {
         Ok(())
     }
 
-    /// Returns the height after the last bucket.
+    /// Returns the height after the last bucket, or 0 if there are no buckets.
     fn next(&self) -> u32 {
         self.buckets.last().map_or(0, |bucket| bucket.last + 1)
     }
 
-    /// Returns the buckets of a range of heights, both included, and those before it that the hash rate at its start needs.
+    /// Returns the buckets of the range `from..=to`, and the buckets before it that the hash rate at `from` needs.
     ///
-    /// In a short range the buckets have few headers, down to one.
+    /// The shorter the range, the fewer headers are in a bucket, down to one.
     ///
     /// # Errors
     /// Reading failed, or the chain was reorganised meanwhile.
@@ -94,7 +96,8 @@ impl ChainSummary {
     }
 }
 
-/// Returns the smallest bucket size with which this many headers need no more than [`MAX_POINTS`] buckets.
+/// Returns the bucket size for this many headers: the smallest divisor of [`BUCKET_SIZE`] that gives no more than about
+/// [`MAX_POINTS`] buckets.
 fn bucket_size(headers: u32) -> u32 {
     let fits = |size: &u32| usize::try_from(headers / size).is_ok_and(|count| count < MAX_POINTS);
     (1..BUCKET_SIZE)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The bits below this one signal deployments (BIP9). Miners may use bits 13 to 28 freely (BIP320).
+/// Version bits below this one signal deployments (BIP9). Miners may use bits 13 to 28 freely (BIP320).
 const FIRST_FREE_BIT: u8 = 13;
 
 /// Free bits as BIP320 lists them: 13 to 28.
@@ -17,7 +17,7 @@ pub(crate) enum VersionGroup {
     NoBits,
     /// A version bit (BIP9) from 0 to 12 is set.
     Bit(u8),
-    /// At least one of the bits is set that miners may use freely (BIP320).
+    /// At least one of the bits that miners may use freely (BIP320) is set.
     FreeBits,
     /// Any other number.
     Other,
@@ -42,7 +42,7 @@ impl VersionGroup {
         }
     }
 
-    /// Returns whether a version belongs to the group. It may belong to several.
+    /// Returns whether a version belongs to the group. A version may belong to several groups.
     pub(crate) fn has(self, version: i32) -> bool {
         let bits = version.cast_unsigned();
         let is_bip9 = bits >> 29 == 1;
@@ -120,9 +120,9 @@ mod tests {
         assert_eq!(groups_of(1), [Number(1)]);
         assert_eq!(groups_of(4), [Number(4)]);
         assert_eq!(groups_of(0x2000_0000), [NoBits]);
-        // Height 477,120: all for segwit and segsignal.
+        // The version at height 477,120 signals segwit and segsignal.
         assert_eq!(groups_of(0x2000_0012), [Bit(1), Bit(4)]);
-        // Height 709,632: a taproot bit and rolled bits.
+        // The version at height 709,632 has the taproot bit, and free bits that the miner rolled.
         assert_eq!(groups_of(0x3fff_e004), [Bit(2), FreeBits]);
         assert_eq!(groups_of(0x7fff_ffff), [Other]);
         assert_eq!(groups_of(i32::MIN), [Other]);

@@ -222,13 +222,13 @@ fn eight_peers_on_slow_lines_are_kept_busy() {
     assert!(world.run());
     let ideal = 930_000.0 / (8.0 * 2_500_000.0 / 81.0);
     let ratio = world.now.as_secs_f64() / ideal;
-    assert!(ratio < 1.25, "{ratio:.2} times what the lines take");
+    assert!(ratio < 1.25, "{ratio:.2} times the least time");
 }
 
 #[test]
 fn a_slow_line_is_no_reason_to_drop_a_peer() {
     let mut slow = honest();
-    // 15 kB/s: a full answer takes 11 seconds, and several are asked for at once.
+    // 15 kB/s: a full answer takes 11 seconds, and several answers are requested at once.
     slow.rate = 180.0;
     let mut world = World::new(hints(&chain(HEIGHT)), vec![slow]);
     assert!(world.run(), "{:?}", world.dropped);

@@ -1,4 +1,4 @@
-//! When the sync has caught up: not before every peer that answers in time was heard, but in bounded time.
+//! Tests when a sync has caught up: after the answer of every peer that answers in time, but within bounded time.
 
 use super::low_work::LowWork;
 use super::sim_chain::SimChain;
@@ -106,7 +106,7 @@ fn a_slow_peer_does_not_lead_while_there_are_faster_ones() {
         peers.insert(place, slow.clone());
         let world = caught_up(peers.clone(), Hints::default());
         assert_eq!(world.best.height, 20_000);
-        // The sync does not end before the slow peer has answered, since that may have more.
+        // The sync does not end before the slow peer has answered, since that peer may have more.
         assert!(world.now < Duration::from_secs(7), "{place}: {:?}", world.now);
         let mut world = World::new(Hints::default(), peers);
         world.low_work =
@@ -173,7 +173,7 @@ fn the_answer_to_a_tip_check_does_not_answer_a_request_for_the_tail() {
     download.poll(ms(20), false, stored.best.height, &stored);
     let tip = reply(Some(hash_of(0, 99)), hash_of(0, 100), 1);
     assert_eq!(download.on_headers(ms(30), PEER, &tip, 2), Disposition::Discard);
-    assert!(!download.is_idle(PEER), "what follows the tip has not been answered");
+    assert!(!download.is_idle(PEER), "the request for the tail is not answered");
     let more = reply(Some(hash_of(0, 99)), hash_of(0, 101), 2);
     assert_eq!(download.on_headers(ms(40), PEER, &more, 3), Disposition::Take);
     assert!(download.is_idle(PEER));

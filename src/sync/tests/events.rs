@@ -1,4 +1,4 @@
-//! What is reported, and in which order.
+//! Tests which events are reported, and in which order.
 
 use super::sim_chain::{SimChain, tip_of, work_of};
 use super::world::{chain, hash_of, settings};
@@ -36,7 +36,7 @@ fn a_new_tip_is_reported_once_and_after_its_reorganization() {
 }
 
 #[test]
-fn peers_disagree_only_if_two_have_sent_headers_and_the_chain_is_not_followed_yet() {
+fn peers_disagree_only_if_headers_have_two_sources_and_the_chain_is_not_followed_yet() {
     let mut stored = SimChain::new(hash_of(0, 0));
     stored.connect(hash_of(0, 0), &chain(100)[1..]);
     let following = Settings { follow: true, ..settings(Hints::default()) };

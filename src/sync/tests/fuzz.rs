@@ -1,4 +1,4 @@
-//! The fuzzer's target: a driver that gives any events in any order, and peers that send what they like.
+//! The fuzzer's target: a driver that gives any events in any order, and peers that send any messages.
 //! Headers are nothing but hashes here; a branch's work is its length.
 
 use super::chains::hash_of;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 const TOO_OLD: Violation = Violation::TimeTooOld { median: 0, got: 0 };
 
-/// A message, as the caller keeps it.
+/// The headers of a message, as the driver keeps them.
 #[derive(Clone)]
 pub(super) struct Batch {
     peer: PeerId,
@@ -27,7 +27,7 @@ pub(super) struct Batch {
     pub(super) hashes: Vec<BlockHash>,
 }
 
-/// The caller of the state machine, the stored chain, and the peers.
+/// The driver of the state machine, the stored chain, and the peers.
 pub(super) struct Driver {
     pub(super) sync: HeaderSync,
     chain: SimChain,
@@ -42,7 +42,7 @@ pub(super) struct Driver {
     pub(super) now: Duration,
     pub(super) ended: Option<Stopped>,
     pub(super) are_hints_wrong: bool,
-    /// The peer that is to bring the sync to its end.
+    /// The peer with which the sync has to reach its end.
     pub(super) honest: Option<PeerId>,
 }
 
@@ -161,7 +161,7 @@ impl Driver {
         }));
     }
 
-    /// A peer answers its oldest request, perhaps with a part of what it has, or late.
+    /// Lets a peer answer its oldest request, perhaps with only a part of the headers.
     fn answer_request(&mut self, input: &mut Bytes<'_>) {
         let Some(peer) = self.pick(input) else { return };
         let keep = input.u8();
@@ -178,7 +178,7 @@ impl Driver {
         self.deliver(peer, hash_at(self.peers[&peer].branch, from - 1), hashes, false);
     }
 
-    /// A peer sends any part of any branch, whether it was asked or not.
+    /// Lets a peer send any part of any branch, whether it was asked or not.
     fn send_anything(&mut self, input: &mut Bytes<'_>) {
         let Some(peer) = self.pick(input) else { return };
         let (branch, count) = (input.u8() % 10, input.u16() % 2_001);
@@ -229,7 +229,7 @@ impl Driver {
         }
     }
 
-    /// Checks proof of work and links of a batch, in any order.
+    /// Checks the proof of work and links of a waiting batch, which need not be the first one.
     fn link_one(&mut self, at: usize) {
         if self.to_link.is_empty() {
             return;
@@ -310,7 +310,7 @@ impl Driver {
         self.handle(Input::Refused { batch: id, outcome, rejection, tip: tip_of(end), end });
     }
 
-    /// Carries out what is due now. Without further events, the state machine comes to rest: each peer may lead once.
+    /// Carries out the commands that are due. Without further events, their number is bounded: each peer may lead once.
     fn poll(&mut self) {
         for _ in 0..4 + self.peers.len() {
             let commands = self.sync.poll(self.moment(), &self.chain);
@@ -322,7 +322,7 @@ impl Driver {
             }
             self.check_bounds();
         }
-        panic!("it does not come to rest: {:?}", self.sync);
+        panic!("the sync gives commands without end: {:?}", self.sync);
     }
 
     fn carry_out(&mut self, command: SyncCommand) {
@@ -354,7 +354,7 @@ impl Driver {
         }
     }
 
-    /// Whatever happened before, one honest peer is enough.
+    /// Replaces all peers by an honest one, with which the sync has to end, whatever happened before.
     fn finish(&mut self) {
         while let Some(peer) = self.peers.keys().next().copied() {
             self.remove_peer(peer);
@@ -385,7 +385,7 @@ impl Driver {
     }
 }
 
-/// The input is a sequence of events.
+/// Runs the state machine with the events that the input encodes.
 pub(crate) fn fuzz(bytes: &[u8]) {
     let mut input = Bytes(bytes);
     let mut driver = Driver::new(&mut input);

@@ -5,10 +5,11 @@ use crate::chain::Hints;
 use crate::primitives::BlockHash;
 use std::sync::LazyLock;
 
-/// When it begins, in Unix seconds.
+/// The wall clock at the start, in Unix seconds.
 pub(super) const UNIX: u32 = 1_700_000_000;
 
-/// Where each branch leaves branch 0, and its height. Branch 1 has the most work, and all hints but the wrong ones.
+/// The height at which each branch leaves branch 0, and the branch's height. Of the valid branches, branch 1 has the most work.
+/// It has all true hints.
 pub(super) const BRANCHES: [(u32, u32); 8] = [
     (6_100, 6_100),
     (6_060, 6_150),
@@ -21,16 +22,18 @@ pub(super) const BRANCHES: [(u32, u32); 8] = [
 ];
 
 pub(super) const BEST: u8 = 1;
-/// A header without proof of work, one that breaks a rule, and the branch that is too new above its fork.
+/// Branch and height of the header without proof of work.
 pub(super) const BAD_WORK: (u8, u32) = (5, 2_500);
+/// Branch and height of the header that breaks a rule.
 pub(super) const BAD_RULE: (u8, u32) = (6, 5_005);
+/// The branch whose headers above the fork are too new at the start.
 const TOO_NEW: u8 = 7;
 
 pub(super) static TRUE_HINTS: LazyLock<Hints> = LazyLock::new(|| hints(&chain(6_100)));
 pub(super) static WRONG_HINTS: LazyLock<Hints> =
     LazyLock::new(|| hints(&fork(&chain(6_100), 100, 2, BRANCHES[2].1)));
 
-/// Returns the hash at a height of a branch. Branches that are not listed share nothing with the others.
+/// Returns the hash at a height of a branch. Branches that are not listed share only genesis with the others.
 pub(super) fn hash_at(branch: u8, height: u32) -> BlockHash {
     let fork = BRANCHES.get(usize::from(branch)).map_or(0, |(fork, _)| *fork);
     hash_of(if height <= fork { 0 } else { branch }, height)
@@ -45,7 +48,7 @@ fn height_in(hash: &BlockHash) -> u32 {
     u32::from_be_bytes(*hash.0.first_chunk().unwrap())
 }
 
-/// Returns the headers that a peer with this branch answers with, as Bitcoin Core does.
+/// Returns the headers with which a peer on this branch answers, as Bitcoin Core does, and the height of the first one.
 pub(super) fn answer(branch: u8, locator: &[BlockHash], stop: &BlockHash) -> (u32, Vec<BlockHash>) {
     let top = BRANCHES[usize::from(branch)].1;
     let height_of = |hash: &BlockHash| {

@@ -1,4 +1,4 @@
-//! What holds for the state machine whatever the events are.
+//! Laws that hold for the state machine whatever the events are.
 
 use super::fuzz::Driver;
 use crate::primitives::{BlockHash, PeerId};
@@ -12,21 +12,21 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Most requests that a peer may owe at once.
 const MAX_OWED: usize = 64;
 
-/// Most headers in memory: the window, the prefetch, and what each peer may send besides.
+/// Most headers in memory: the window, the prefetch, and two more full answers of each peer.
 const fn max_held(peers: usize) -> usize {
     65 * 2_016 + 16 * 2_000 + peers * 2 * 2_000
 }
 
 type Request = (Vec<BlockHash>, BlockHash);
 
-/// A peer, as far as the laws need it.
+/// The state of a peer that the laws need.
 pub(super) struct FuzzPeer {
     pub(super) branch: u8,
-    /// What it was asked, and has not answered.
+    /// The requests that it has not answered.
     pub(super) requests: VecDeque<Request>,
     /// Whether it has sent a header that breaks a rule.
     pub(super) is_bad: bool,
-    /// Whether its next request is the one that the caller wants.
+    /// Whether its next request is the tip check that the driver has ordered.
     pub(super) is_tip_checked: bool,
     last: Option<(Request, Duration)>,
 }
@@ -36,7 +36,7 @@ impl FuzzPeer {
         Self { branch, requests: VecDeque::new(), is_bad: false, is_tip_checked: false, last: None }
     }
 
-    /// The peer has sent something, so it may be asked the same again.
+    /// Records that the peer has sent something, so that it may get the same request again.
     pub(super) fn record_input(&mut self) {
         self.last = None;
     }
@@ -51,7 +51,7 @@ impl Driver {
             // At genesis, the download sends the same request as the tip check.
             return state.requests.push_back(request);
         }
-        // A prefetch that gave way to the tail for a moment is asked for again, although its answer is still owed.
+        // A prefetch that gave way to the tail for a moment is requested again, although the peer still owes the answer.
         let is_prefetch = request.0.len() <= 2 && request.1 == BlockHash::ZERO;
         let is_again = is_prefetch && state.requests.contains(&request);
         if let Some((last, at)) = state.last.as_ref().filter(|_| !is_again) {
@@ -68,9 +68,9 @@ impl Driver {
     pub(super) fn check_disconnect(&mut self, peer: PeerId, reason: &DropReason) {
         // A batch of a peer that has disconnected by itself may have turned out to be bad since.
         let known = self.peers.get(&peer).or_else(|| self.gone.get(&peer));
-        let is_bad = known.expect("only peers are dropped").is_bad;
+        let is_bad = known.expect("only known peers are dropped").is_bad;
         if self.honest == Some(peer) {
-            // Another peer has the chain of the wrong hints.
+            // The honest peer's chain leaves the wrong hints, and another peer's chain may follow them.
             let has_left = self.are_hints_wrong && matches!(reason, DropReason::LeftHints { .. });
             assert!(has_left, "the honest peer is dropped: {reason}");
             self.honest = None;
@@ -92,11 +92,11 @@ impl Driver {
     pub(super) fn check_deadline(&self) {
         if self.ended.is_none() {
             let deadline = self.sync.deadline(self.now);
-            assert!(deadline.is_none_or(|deadline| deadline > self.now), "it would never rest");
+            assert!(deadline.is_none_or(|deadline| deadline > self.now), "the deadline has passed");
         }
     }
 
-    /// Nothing that was accepted is left to be connected.
+    /// Checks that no batch is left to be linked or connected.
     pub(super) fn check_caught_up(&self) {
         let mut connecting = self.to_connect.iter().map(|(id, ..)| id);
         assert!(connecting.all(|id| self.forgotten.contains(id)), "batches are on their way");
@@ -114,8 +114,8 @@ impl Driver {
     }
 }
 
-/// Found by the fuzzer. While it is alone, a peer answers the request for the first range with 49 headers, and then with a
-/// branch past the first hint. The range after that hint is requested from the next peer, and follows nothing that is stored.
+/// Found by the fuzzer. The only peer answers the request for the first range with 49 headers, and then sends a branch that
+/// passes the first hint. The range after that hint is requested from the next peer, and follows nothing that is stored.
 #[test]
 fn an_honest_peer_is_not_blamed_if_the_chain_has_passed_a_hint_that_it_contradicts() {
     super::fuzz(&[

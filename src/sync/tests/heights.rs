@@ -11,14 +11,15 @@ const NOW: Moment = Moment { since_start: Duration::ZERO, unix: 0 };
 const HONEST: PeerId = PeerId(1);
 const LIAR: PeerId = PeerId(2);
 
-/// A sync whose two peers owe an answer each.
+/// A sync with an honest peer and a liar.
 struct Case {
     sync: HeaderSync,
     stored: SimChain,
 }
 
 impl Case {
-    /// The honest peer has just answered with 600 headers, which wait to be connected to a chain of this height.
+    /// Returns a sync at this height. The liar owes an answer. The honest peer has just answered with 600 headers, which wait
+    /// to be connected.
     fn at(height: u32) -> Self {
         let mut stored = SimChain::new(hash_of(0, 0));
         stored.connect(hash_of(0, 0), &chain(height)[1..]);
@@ -39,7 +40,7 @@ impl Case {
         self.sync.handle(NOW, input, &self.stored);
     }
 
-    /// A peer answers with `count` headers.
+    /// Lets a peer answer with `count` headers.
     fn answer(
         &mut self,
         peer: PeerId,
@@ -53,7 +54,7 @@ impl Case {
         self.handle(Input::Headers { peer, reply, batch });
     }
 
-    /// Says that a header of a batch has no work, and returns the text with which its sender is dropped.
+    /// Reports that a header in a batch of the liar has no work, and returns the reason with which the liar is dropped.
     fn fault(&mut self, batch: BatchId, good: u32, parent_height: Option<u32>) -> String {
         let index = usize::try_from(good).unwrap();
         let violation = Violation::TimeTooOld { median: 0, got: 0 };
@@ -79,7 +80,7 @@ fn a_header_without_work_has_the_height_after_its_parent_whatever_others_have_se
 }
 
 #[test]
-fn so_has_one_that_follows_an_earlier_answer_of_its_sender() {
+fn the_height_of_a_header_without_work_counts_earlier_answers_of_its_sender() {
     let mut case = Case::at(0);
     case.answer(LIAR, 2, hash_of(0, 0), hash_of(9, 2_000), 2_000);
     let asks_liar =

@@ -20,7 +20,8 @@ fn run(hints: Hints, peers: Vec<SimPeer>, low_work: Option<LowWork>) -> World {
     world
 }
 
-/// Hints with gaps before, between and after them, at the longest distance of a range and one further, and beyond the tip.
+/// Heights of hints: with gaps before, between or after them, exactly as far apart as a range may be long or one header
+/// further, and above the tip.
 const SPARSE: [&[u32]; 8] = [
     &[70_000],
     &[4032, 8064],

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 /// When made chains begin, in Unix seconds.
 const START: f64 = 1_760_000_000.0;
 
-/// The bits that a made chain begins with; its honest hash rate is the one that they stand for.
+/// The bits of a made chain's first header. The honest hash rate is the one that these bits imply.
 const BITS: u32 = 0x1702_40c3;
 
 const INTERVAL: usize = 2016;
@@ -20,7 +20,7 @@ const INTERVAL: usize = 2016;
 pub(super) enum Stamps {
     /// When the block was mined.
     Mined,
-    /// Times from an hour before to two hours after the moment at which the chain will be shown.
+    /// Times from an hour before to two hours after this moment (Unix seconds), at which the chain will be shown.
     Shown(u32),
 }
 
@@ -46,7 +46,7 @@ impl History {
         history
     }
 
-    /// Lets miners with this share of the honest hash rate extend the chain for so many seconds.
+    /// Lets miners with this share of the honest hash rate extend the chain for `span` seconds.
     pub(super) fn mine(&mut self, share: f64, span: f64, stamps: Stamps, rng: &mut StdRng) {
         let (end, fork) = (self.clock + span, self.headers.len());
         let (mut bits, hash_rate) = (0, work(BITS) / 600.0 * share);
@@ -57,7 +57,7 @@ impl History {
                 spacing = work(bits) / hash_rate;
             }
             let next = self.clock - (1.0 - rng.random::<f64>()).ln() * spacing;
-            // Waiting for a block has no memory, so the next miners begin at the end.
+            // The wait for a block is memoryless, so the next miners can begin a new wait at the end of the span.
             if !next.is_finite() || next > end {
                 self.clock = end;
                 return;
@@ -95,7 +95,7 @@ impl History {
     }
 }
 
-/// Returns the tip of a chain that ends at this height. Its work is not the right one.
+/// Returns the tip of a chain that ends at this height. Its work is arbitrary.
 pub(super) fn tip_at(height: u32) -> ChainTip {
     ChainTip { height, hash: hash_of(0, height), chainwork: Work::of_bits(BITS).times(height) }
 }

@@ -28,8 +28,8 @@ fn first(count: u32) -> Chain {
     chain(count)
 }
 
-/// Returns the simulated peer with a misbehaviour; `None` if the state machine never meets such a peer, since its connection
-/// or its message is refused before.
+/// Returns the simulated peer with a misbehaviour; `None` if the state machine never meets such a peer, since the node refuses
+/// its connection or its message.
 fn simulated(misbehaviour: Misbehaviour) -> Option<SimPeer> {
     use Misbehaviour as M;
     let base = honest(1);
@@ -158,7 +158,7 @@ fn a_peer_that_is_silent_when_nothing_follows_does_not_delay_the_end() {
         for hinted_to in [0, height / 2, height] {
             let silent = SimPeer { silent_at_end: true, ..SimPeer::honest(&chain(height)) };
             let mut world = World::new(hints(&chain(hinted_to)), vec![silent.clone()]);
-            // The second time its chain is stored already.
+            // The second time, the peer's chain is already stored.
             for _ in 0..2 {
                 let start = world.now;
                 world.request_all_again();
@@ -178,7 +178,7 @@ fn a_silent_peer_whose_chain_is_genesis_counts_as_at_its_end() {
     assert!(world.run(), "{:?}", world.dropped);
     assert_eq!(world.best.height, 0);
     assert!(world.now <= ms(5_000), "{:?}", world.now);
-    // It stays connected, since it has nothing to answer.
+    // The peer stays connected, since its silence counts as the answer that nothing follows.
     world.request_all_again();
     world.now += ANSWER_DEADLINE;
     assert!(world.run() && world.dropped.is_empty(), "{:?}", world.dropped);

@@ -7,16 +7,16 @@ use crate::sync::{BatchId, Input, Proven};
 /// The work that a chain has to show before it is stored beyond some height.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LowWork {
-    /// How many headers may be stored of a chain that has shown nothing.
+    /// Up to this height, a chain is stored even if it has not shown its work.
     pub(super) allowance: u32,
     /// A chain of this height has shown its work.
     pub(super) proven_at: u32,
-    /// After so many batches of a presync, it is evicted once.
+    /// After this many batches of a presync, the presync is evicted, once; `None` for never.
     pub(super) given_up_after: Option<u32>,
 }
 
 impl World {
-    /// Returns whether a batch is not to be stored now, and handles it then.
+    /// Returns whether a batch must not be stored now. If so, handles it as the node would.
     pub(super) fn is_held_back(&mut self, id: BatchId, batch: &Batch, epoch: u64) -> bool {
         if self.low_work.is_none() {
             return false;
@@ -50,7 +50,8 @@ impl World {
         })
     }
 
-    /// Returns whether a batch is part of a chain that is not stored yet. A chain that has shown enough is downloaded again.
+    /// Returns whether a batch is part of a chain that may not be stored yet. Restarts the download of a chain that has shown
+    /// enough.
     fn presync(&mut self, batch: &Batch, epoch: u64) -> bool {
         let Some(LowWork { allowance, proven_at, .. }) = self.low_work else { return false };
         let before = self.held_back.remove(&batch.peer);

@@ -11,12 +11,12 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// The last hint is at 58,463.
+/// There are hints up to this height; the last one is at 58,463.
 const HINTED: u32 = 60_000;
 const BEYOND: u32 = 30_000;
 const HEIGHT: u32 = HINTED + BEYOND;
 
-/// Most headers that may be in memory: those of all ranges of the window, and the prefetched ones.
+/// Most headers that may be in memory: a full window and a full prefetch, and one more range and answer.
 const MOST_HELD: usize = (MAX_WINDOW + 1) * 2016 + (MAX_PREFETCHED + 1) * 2000;
 
 fn tip() -> ChainPoint {
@@ -47,7 +47,7 @@ fn the_prefetch_saves_the_round_trips_after_the_last_hint() {
     for count in [1, 3, 8] {
         let with = run(shipped(), vec![far(); count]);
         let all_hinted = run(hints(&chain(HEIGHT)), vec![far(); count]);
-        // Without the prefetch there would be 15 more round trips. One full answer after another is the least time.
+        // The 16 answers after the last hint can only come one after another, a second each.
         let longest = all_hinted.now.max(Duration::from_secs(16));
         assert!(
             with.now <= longest + Duration::from_secs(2),
@@ -84,7 +84,7 @@ fn a_chain_that_ends_with_the_last_hint_takes_no_additional_request() {
 fn another_peer_takes_over_when_the_leader_is_lost() {
     for answers in [1, 2, 5, 9] {
         let (mut leaves, mut silent) = (far(), far());
-        // The nearest leads.
+        // The nearest peer leads.
         leaves.latency = Duration::from_millis(300);
         leaves.leaves_after = Some(answers);
         silent.latency = Duration::from_millis(300);
@@ -99,7 +99,7 @@ fn another_peer_takes_over_when_the_leader_is_lost() {
 #[test]
 fn a_slow_peer_does_not_lead_for_long() {
     let mut slow = far();
-    // 400 headers a second: what is beyond the hints would take it 75 seconds.
+    // 400 headers a second: the headers beyond the last hint would take this peer 79 seconds.
     slow.rate = 400.0;
     let world = run(shipped(), vec![slow, far(), far()]);
     assert!(world.now < Duration::from_secs(60), "{:?}", world.now);
@@ -108,7 +108,7 @@ fn a_slow_peer_does_not_lead_for_long() {
 #[test]
 fn a_peer_that_is_behind_does_not_end_the_prefetch() {
     for end in [1_000, HINTED - 500, HINTED + 1, HINTED + 3_999, HINTED + 10_000] {
-        // It has the same latency as the others, so no peer is much later than usual.
+        // This peer has the same latency as the others, so no peer is much later than usual.
         let mut behind = SimPeer { chain: chain(end), ..far() };
         for announced in [0, end, HEIGHT] {
             behind.announced = announced;
@@ -154,7 +154,7 @@ fn a_wrong_last_hint_is_given_up_with_the_headers_that_follow_it() {
     let mut points = shipped().points().to_vec();
     let last = points.len() - 1;
     points[last].hash = hash_of(9, points[last].height);
-    // The stray peer has that hint and what follows it, but its branch has less work than the honest chain.
+    // The stray peer has that hint and headers after it, but its branch has less work than the honest chain.
     let dead_end = fork(&chain(HEIGHT), points[last].height - 1, 9, HEIGHT - 1);
     for stray in [None, Some(SimPeer::honest(&dead_end))] {
         let peers = stray.into_iter().chain([far(), far()]).collect();
@@ -196,8 +196,8 @@ proptest! {
 #[test]
 fn a_full_answer_that_ends_with_the_tip_by_chance_does_not_confirm_the_tip() {
     let height = 11_261;
-    // The first ends at 4,016. The second sends what follows and leaves, so that the tip is exactly where the honest
-    // peer's answer to the same request ends.
+    // The first peer's chain ends at 4,016. The second peer sends the headers after that and leaves, so that the tip is
+    // exactly where the honest peer's answer to the same request ends.
     let behind = |end, latency, rate| peer(height, &Habit::Behind(end), latency, rate, false);
     let peers = vec![
         behind(4_016, 1, 3_787.0),

@@ -8,7 +8,7 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// The habit of a random peer.
+/// The habit of a random peer. `Silent` and `Leaves` begin after that many answers; all other numbers are heights.
 #[derive(Clone, Debug)]
 pub(super) enum Habit {
     Honest,
@@ -18,7 +18,7 @@ pub(super) enum Habit {
     Fork(u32),
     BadWork(u32),
     BadRule(u32),
-    /// It is behind, and announces a block that it does not have with each answer.
+    /// The peer is behind, and with each answer announces a block that it does not have.
     CriesWolf(u32),
 }
 
@@ -68,8 +68,8 @@ pub(super) fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, claims: 
 proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
 
-    /// There are hints, or none, or hints of another branch. The peers are a random mixture, perhaps with two quick ones that are
-    /// behind, and with an honest one that may be far away.
+    /// There are hints, or none, or hints of another branch. The peers are a random mixture and one honest peer, which may be far
+    /// away. In some cases there are also two quick peers that are behind.
     #[test]
     fn the_honest_chain_is_reached_whatever_the_others_do(
         height in 1u32..30_000,

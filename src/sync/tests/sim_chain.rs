@@ -52,7 +52,7 @@ impl SimChain {
         }
     }
 
-    /// Adds good headers on top of one that is known.
+    /// Adds good headers on top of a known header.
     pub(super) fn connect(&mut self, parent: BlockHash, hashes: &[BlockHash]) -> ConnectOutcome {
         let (before, count) = (self.best, self.known.len());
         let (mut end, mut height) = (parent, self.known[&parent].1);

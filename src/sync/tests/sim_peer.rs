@@ -26,17 +26,17 @@ pub(super) struct SimPeer {
     pub(super) thinks: Duration,
     /// Whether it sends nothing when nothing follows the locator, as bcoin and mako do.
     pub(super) silent_at_end: bool,
-    /// If any, it answers every request with the first headers of these chains in turn.
+    /// Unless empty, it answers every request with the first headers of these chains in turn.
     pub(super) repeats: Vec<Chain>,
-    /// Whether it announces a block that it does not have with each answer.
+    /// Whether, with each answer, it announces a block that it does not have.
     pub(super) cries_wolf: bool,
     /// Every request with a number that is a multiple of this stays unanswered.
     pub(super) loses_every: Option<usize>,
-    /// The times of headers of its chain, in Unix seconds; those of all others are 0.
+    /// The times of headers of its chain, in Unix seconds; the times of all other headers are 0.
     pub(super) times: HashMap<BlockHash, u32>,
     /// Headers of its chain that have no proof of work.
     pub(super) bad_work: HashSet<BlockHash>,
-    /// Headers of its chain that break a rule of their ancestors.
+    /// Headers of its chain that break a rule about their ancestors.
     pub(super) bad_rule: HashSet<BlockHash>,
 }
 

@@ -15,7 +15,7 @@ const START: u64 = 1_800_000_000;
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
-/// Only the times of this many blocks at the end are looked at.
+/// Only this many blocks at the chain's end have their times; the times of all others are 0.
 const TIMED: u32 = 100;
 
 /// A computer with eight honest peers, on a network with a block every ten minutes.
@@ -97,8 +97,8 @@ impl Computer {
         self.wrong += by;
     }
 
-    /// Runs for a minute and a half, after which every block that was there is to be stored, unless our clock says that it is too
-    /// new.
+    /// Runs for 90 seconds, and asserts that all blocks from before are stored then, except those that are too new for our
+    /// clock.
     fn assert_at_tip(&mut self) {
         let valid = |height: &u32| u64::from(time_of(*height)) <= self.world.unix + 2 * HOUR;
         let expected = (0..=self.height()).rev().find(valid).unwrap();

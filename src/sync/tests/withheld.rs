@@ -1,7 +1,7 @@
 //! Measures how often a sync without any honest peer ends as caught up, without a warning.
 //!
 //! The attacker shows an honest chain up to some block, and on top of it the blocks that its share of the hash power gave it
-//! since then, with the times that serve it best. The network's own hash rate stays the same.
+//! since then, with the times that hide the attack best. The network's own hash rate stays the same.
 
 use super::chains::hash_of;
 use super::history::{History, Stamps, tip_at};
@@ -111,7 +111,7 @@ fn sync(chain: &History) -> (Stopped, Vec<Contradiction>) {
     (ended.expect("it ends"), client.contradictions)
 }
 
-/// Returns how many of the attacks are not noticed by the age of the tip alone, and how many not at all.
+/// Returns how many of the attacks are not noticed by the age of the tip alone, and how many are not noticed at all.
 fn unnoticed(prefixes: &[History], share: u32, span: u32, late: bool) -> (u32, u32) {
     let (mut by_age, mut at_all) = (0, 0);
     for (seed, prefix) in (0..).zip(prefixes) {
@@ -132,15 +132,15 @@ fn unnoticed(prefixes: &[History], share: u32, span: u32, late: bool) -> (u32, u
 fn prefixes() -> Vec<History> {
     let honest = |seed| {
         let mut rng = StdRng::seed_from_u64(1_000 + seed);
-        // Forks are anywhere in a period.
+        // The attackers' forks lie anywhere in a period.
         let blocks = YEAR + rng.random_range(0..2016);
         History::honest(blocks, &mut rng)
     };
     (0..TRIALS).map(honest).collect()
 }
 
-/// Of 100 attacks, how many are not noticed by the age of the tip alone, and how many not at all, are the numbers of each cell. The
-/// same table is in docs/security.md.
+/// Each cell of the table has two numbers: how many of 100 attacks are not noticed by the age of the tip alone, and how many are
+/// not noticed at all. The same table is in docs/security.md.
 #[test]
 fn hidden_blocks_are_noticed_by_the_work_that_is_missing() {
     let prefixes = prefixes();
@@ -167,7 +167,7 @@ fn an_honest_chain_is_not_taken_for_one_with_hidden_blocks() {
     for (seed, prefix) in (0..).zip(prefixes()) {
         let (mut rng, mut chain) = (StdRng::seed_from_u64(seed), prefix);
         assert_eq!(sync(&chain), (Stopped::CaughtUp, Vec::new()));
-        // The hash rate falls to 55 % for four months, as by the end of mining in China.
+        // The hash rate falls to 55 % for four months, as when mining ended in China.
         for _ in 0..300 {
             chain.mine(0.55, f64::from(10 * HOUR), Stamps::Mined, &mut rng);
             let rate = BlockRate::read(&chain.tip(), &chain);
@@ -190,7 +190,7 @@ fn a_follower_warns_of_missing_blocks_once_a_day_and_not_right_after_a_sleep() {
         let new = client.contradictions.drain(..);
         warned.extend(new.map(|it| (client.now.since_start.as_secs() / 3_600, it)));
     }
-    // In 60 hours without a block.
+    // No block came for 60 hours.
     let hours: Vec<u64> = warned.iter().map(|(hour, _)| *hour).collect();
     assert_eq!(hours, [6, 30, 54]);
     let is_slow = |it: &Contradiction| matches!(it, Contradiction::SlowBlocks(_));
@@ -225,7 +225,8 @@ fn time_and_bits(bytes: &[u8]) -> TimeAndBits {
     TimeAndBits { time, bits }
 }
 
-/// In 2009 the hash rate was too low even for the minimum difficulty. No sync ends there, for lack of work.
+/// In 2009 the hash rate was too low even for the minimum difficulty. These warnings do no harm, since no sync ends with so
+/// little work.
 #[test]
 fn real_chains_cause_no_false_warning() {
     let recent = fixture("mainnet-0822528-0826659.bin");

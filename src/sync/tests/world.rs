@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::time::Duration;
 
-/// A rule that a header can break.
+/// The violation of each refused header that is not too new.
 const TOO_OLD: Violation = Violation::TimeTooOld { median: 0, got: 0 };
 
 #[derive(Debug)]
@@ -164,7 +164,7 @@ impl World {
                 self.carry_out(command);
             }
         }
-        panic!("it never comes to rest at {:?}: {last:?}", self.now);
+        panic!("the sync gives commands without end at {:?}: {last:?}", self.now);
     }
 
     fn carry_out(&mut self, command: SyncCommand) {
@@ -220,7 +220,7 @@ impl World {
         self.next += 1;
     }
 
-    /// Runs for some time of a sync that follows the chain, with both clocks.
+    /// Lets a sync that follows the chain run for this time, on both clocks.
     pub(super) fn run_for(&mut self, span: Duration) {
         let (start, unix) = (self.now, self.unix);
         while self.now < start + span {
@@ -233,7 +233,7 @@ impl World {
         }
     }
 
-    /// Moves the clock to the next thing that happens, or to the deadline of the state machine.
+    /// Moves the clock to the next event of the network or the deadline of the state machine, whichever is first.
     fn wait(&mut self) {
         let deadline = self.sync.deadline(self.now);
         let event = self.queue.peek().map(|Reverse((at, _))| *at);
