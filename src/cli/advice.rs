@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::path;
 
 /// Returns the network, the data folder and the settings file of this run as options, quoted for a shell, with a space
-/// before each. They are repeated if chosen in any way, because people paste commands into other shells.
+/// before each. A setting from the environment or a file is included too, because people paste commands into other
+/// shells.
 pub(super) fn options(config: &AppConfig) -> String {
     let mut options = String::new();
     // Writing to a String cannot fail.
@@ -29,8 +30,9 @@ pub(super) fn options(config: &AppConfig) -> String {
 
 /// Returns the wording that adds this run's options to the commands that messages advise.
 ///
-/// The options are those of [`options`], and for commands that choose their peers also the peers and the proxy. These two are
-/// repeated only if the command line named them: settings from the environment or a file apply to the next command too.
+/// The options are those of [`options`], and for commands that choose their peers also the peers and the proxy. These
+/// two are repeated only if the command line named them: settings from the environment or a file apply to the next
+/// command too.
 pub(super) fn wording(config: &AppConfig, flags: &Layer) -> Wording {
     let mut for_peers = String::new();
     for peer in flags.connect.iter().flatten() {

@@ -32,7 +32,8 @@ pub(super) enum BlockId {
 pub(super) enum HeaderQuery {
     /// A single header.
     One(BlockId),
-    /// The headers from one to another, both included. A missing end means genesis or the tip.
+    /// The headers from the first to the second block, both included. `None` means genesis as the first, and the tip as
+    /// the second.
     Range(Option<BlockId>, Option<BlockId>),
 }
 
@@ -101,10 +102,10 @@ fn parse_hash<H: FromStr>(text: &str) -> Result<H, HashArgError> {
     digits.parse().map_err(|_| HashArgError::Length { got: digits.len() })
 }
 
-/// Parses a txid.
+/// Parses a txid, in the forms that [`parse_hash`] accepts.
 ///
 /// # Errors
-/// As [`parse_hash`].
+/// The text does not have 64 digits, or has a character that is no hex digit.
 pub(super) fn txid(text: &str) -> Result<Txid, HashArgError> {
     parse_hash(text.trim())
 }

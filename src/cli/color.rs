@@ -18,8 +18,8 @@ pub(super) fn has_color(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
     }
 }
 
-/// Reads the choice from `--color` or `LIGHTCLIENT_COLOR`, for help and usage errors, which are printed before the
-/// arguments are parsed.
+/// Reads the choice from `--color` or `LIGHTCLIENT_COLOR`, for help and usage errors, which are printed when no parsed
+/// arguments exist.
 pub(super) fn color_before_parsing(args: &[OsString]) -> ColorChoice {
     let texts = args.iter().map(|arg| arg.to_str().unwrap_or_default());
     let follows = texts.clone().skip(1);

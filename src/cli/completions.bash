@@ -1,5 +1,5 @@
 
-# Options are offered where one is begun; elsewhere words, and files where there are none.
+# Offers options for a word that begins with a hyphen, and commands, values and files for any other word.
 _lightclient_words() {
     _lightclient "$@"
     local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" word

@@ -71,7 +71,7 @@ impl TipLine {
     }
 }
 
-/// Takes the events of a sync until it ends, and prints a line for each if the sync follows the chain.
+/// Takes the events of a sync until the sync ends. With `follow`, prints the line of each event that has one.
 ///
 /// A sync that does not follow the chain prints only its summary. The log reports its reorganisations.
 ///

@@ -3,7 +3,8 @@
 use super::CliError;
 use crate::format::{count, number};
 
-/// Returns what to do for headers above the tip. While a process syncs in the same folder, another sync cannot start.
+/// Returns the advice for a user who asks for headers above the tip. `is_running` says whether another process is
+/// syncing in this folder, so that a second sync cannot start.
 pub(super) fn newer_headers_advice(is_running: bool) -> &'static str {
     if is_running {
         "the process that is running in this folder will fetch newer headers"
@@ -35,7 +36,7 @@ pub(super) fn height_from(number: i64, tip: u32, newer: &str) -> Result<u32, Cli
     })
 }
 
-/// Returns the error for a range of which the end is before the start.
+/// Returns the error message for a range whose last height is below its first.
 pub(super) fn range_error(from: u32, to: u32) -> String {
     let (from, to) = (count(from), count(to));
     format!(
@@ -43,15 +44,15 @@ pub(super) fn range_error(from: u32, to: u32) -> String {
     )
 }
 
-/// Parses a height of a chain whose end is not known yet, so that negative numbers have no meaning.
+/// Parses a height of a chain whose tip is not known yet, so that negative numbers have no meaning.
 ///
 /// # Errors
 /// The text is a negative number, or no height at all.
-pub(super) fn file_height(text: &str) -> Result<u32, String> {
+pub(super) fn absolute_height(text: &str) -> Result<u32, String> {
     let expected = "expected a height, a whole number from 0 on";
     match number(text) {
         Some(number) if number < 0 => {
-            Err(format!("{expected}: where the chain ends is not known before it was read"))
+            Err(format!("{expected}: the tip is not known before the command has run"))
         }
         number => number.and_then(|n| u32::try_from(n).ok()).ok_or_else(|| expected.to_owned()),
     }
@@ -59,17 +60,17 @@ pub(super) fn file_height(text: &str) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CliError, file_height, height_from};
+    use super::{CliError, absolute_height, height_from};
 
     #[test]
     fn a_height_in_a_file_cannot_be_negative() {
-        assert_eq!(file_height("7"), Ok(7));
-        assert_eq!(file_height("500,000"), Ok(500_000));
+        assert_eq!(absolute_height("7"), Ok(7));
+        assert_eq!(absolute_height("500,000"), Ok(500_000));
         for text in ["tip", "-1", "tip-6"] {
-            assert!(file_height(text).unwrap_err().contains("is not known before"), "{text}");
+            assert!(absolute_height(text).unwrap_err().contains("is not known before"), "{text}");
         }
         for text in ["abc", "", "4294967296"] {
-            assert!(file_height(text).unwrap_err().ends_with("from 0 on"), "{text}");
+            assert!(absolute_height(text).unwrap_err().ends_with("from 0 on"), "{text}");
         }
     }
 

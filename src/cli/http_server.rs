@@ -15,10 +15,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{error, warn};
 
-/// How often free space is looked for after the disk was full.
+/// How often the free space is checked after a full disk has ended the sync.
 const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The free space, in bytes, with which the sync goes on: some thirty segments of sled's log, so that it does not fail
+/// The free space, in bytes, with which the sync goes on: 32 segments of sled's log, so that the sync does not fail
 /// again at once.
 const NEEDED_SPACE: u64 = 16 << 20;
 
@@ -51,8 +51,8 @@ pub(super) fn start(
 
 /// Keeps the server running after the sync has ended by itself, until a signal or the RPC method `stop` ends it.
 ///
-/// If the sync ended because the disk of the network's `folder` was full, this also returns once the disk has free space
-/// again. Returns true only then.
+/// If the sync ended because the disk of the network's `folder` was full, this also returns once the disk has free
+/// space again. Returns true only in this case.
 pub(super) fn keep_serving(
     server: &Server,
     outcome: &Result<SyncOutcome, ClientError>,
@@ -77,7 +77,7 @@ pub(super) fn keep_serving(
     {
         return runtime.block_on(has_free_space_before_stop(folder, stopping));
     }
-    // An error means that all senders are gone, so that the value cannot change any more.
+    // An error means that all senders were dropped, so that the value cannot change any more.
     let _ = pollster::block_on(stopping.wait_for(|stop| *stop));
     false
 }

@@ -1,6 +1,6 @@
 //! `lightclient import` reads headers from a file, and checks them as if a peer had sent them.
 
-use super::heights::{file_height, range_error};
+use super::heights::{absolute_height, range_error};
 use super::interrupt::Interrupt;
 use super::sync::{hints, min_chain_work};
 use super::value_parsers;
@@ -56,14 +56,14 @@ pub(crate) struct ImportArgs {
     #[arg(long, hide_possible_values = true, value_parser = value_parsers::file_format())]
     format: Option<FileFormat>,
     /// Skip headers below this height
-    #[arg(long, value_name = "HEIGHT", default_value = "0", value_parser = file_height)]
+    #[arg(long, value_name = "HEIGHT", default_value = "0", value_parser = absolute_height)]
     #[arg(allow_negative_numbers = true)]
     from: u32,
     /// Skip this many bytes at the beginning of the file
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = value_parsers::whole_number)]
     skip: u64,
     /// Stop after this height
-    #[arg(long, value_name = "HEIGHT", value_parser = file_height, allow_negative_numbers = true)]
+    #[arg(long, value_name = "HEIGHT", value_parser = absolute_height, allow_negative_numbers = true)]
     to: Option<u32>,
     #[command(flatten)]
     chain: ChainArgs,
@@ -174,7 +174,7 @@ fn feed(
     if unreadable.is_none() && interrupt.caught().is_none() {
         importer.end().map_err(FeedError::Import)?;
     } else {
-        // After Ctrl-C or a read error, a bad header among those that were read is reported instead.
+        // If a header that was read before Ctrl-C or a read error is bad, the bad header is reported instead.
         importer.judge().map_err(FeedError::Import)?;
     }
     if interrupt.caught().is_some() {
@@ -185,8 +185,8 @@ fn feed(
     unreadable.map_or(Ok(stopped), |error| Err(FeedError::File(error)))
 }
 
-/// Hands headers to the importer until the file ends, the importer has enough, or a signal comes. Returns why it
-/// stopped, and the error if the rest of the file cannot be read.
+/// Hands headers to the importer until the file ends, a header is above `--to`, or a signal comes. Returns why no
+/// more headers were handed over, and the error if the rest of the file cannot be read.
 fn push_headers(
     importer: &mut Importer<SledStore>,
     file: &mut HeaderFile,

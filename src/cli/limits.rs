@@ -11,20 +11,20 @@ use std::process::Command;
 const ARENA_MAX_VAR: &str = "MALLOC_ARENA_MAX";
 /// The environment variable that sets the stack size of Rust's threads, in bytes.
 const MIN_STACK_VAR: &str = "RUST_MIN_STACK";
-/// A limit of the address space counts as none from this many bytes on.
+/// A limit of the address space of at least this many bytes counts as no limit.
 const AMPLE_ADDRESS_SPACE: u64 = 2 << 30;
 
-/// The environment variable that sets from how many bytes on an allocation is mapped on its own, outside the heaps. Such
-/// an allocation is given back to the system as soon as it is freed.
+/// The environment variable that sets the smallest allocation, in bytes, that is mapped on its own, outside the heaps.
+/// The memory of such an allocation goes back to the system as soon as it is freed.
 const MMAP_THRESHOLD_VAR: &str = "MALLOC_MMAP_THRESHOLD_";
-/// The environment variable that sets how many free bytes a heap keeps at its end. Answers of 160 KB come and go there.
+/// The environment variable that sets how many free bytes a heap keeps at its end. Answers of 160 KB are allocated and
+/// freed there.
 const TRIM_THRESHOLD_VAR: &str = "MALLOC_TRIM_THRESHOLD_";
 
 /// Starts the program again with one heap and small stacks if its address space is limited (`ulimit -v`).
 ///
 /// The GNU C library reserves 64 MiB of addresses for the heap of each thread. Under a limit, the next small allocation
-/// can then fail, which aborts a Rust program without a message to its user. With one heap, 150 MB are enough for every
-/// command (measured).
+/// can then fail, which aborts a Rust program. With one heap, 150 MB are enough for every command (measured).
 pub(super) fn save_address_space() {
     let limit = getrlimit(Resource::As).current;
     if limit.is_some_and(|limit| limit < AMPLE_ADDRESS_SPACE) {
@@ -35,8 +35,8 @@ pub(super) fn save_address_space() {
 /// Starts the program again with two heaps for all threads, for a process that runs long.
 ///
 /// The GNU C library makes up to eight heaps for each core, and each heap keeps as much memory as its threads have ever
-/// used at a time. Once one of sled's buffers of 512 KiB is freed, the library puts all smaller allocations into heaps too,
-/// unless a threshold is set. ARCHITECTURE.md has the figures.
+/// used at a time. Once one of sled's buffers of 512 KiB is freed, the library puts all smaller allocations into heaps
+/// too, unless a threshold is set. ARCHITECTURE.md has the figures.
 pub(super) fn share_heaps() {
     start_again(&[
         (ARENA_MAX_VAR, "2"),
@@ -52,8 +52,8 @@ fn start_again(variables: &[(&str, &str)]) {
     }
 }
 
-/// Starts the program again in this process, with the same arguments and these additional environment variables. Returns
-/// only if that fails.
+/// Starts the program again in this process, with the same arguments and these additional environment variables.
+/// Returns only if that fails.
 pub(super) fn replace_process(variables: &[(&str, &str)]) {
     let Ok(program) = env::current_exe() else { return };
     let mut args = env::args_os();

@@ -112,7 +112,7 @@ fn with_subcommands(command: &Command) -> Vec<Command> {
     [without_help(command.clone())].into_iter().chain(inner).collect()
 }
 
-/// Returns the name of a command's page: `lightclient-proof-verify`.
+/// Returns the name of a command's page, such as `lightclient-proof-verify`.
 fn page_name(command: &Command) -> String {
     command.get_display_name().unwrap_or_else(|| command.get_name()).replace(' ', "-")
 }
@@ -142,7 +142,7 @@ fn environment() -> String {
         // Writing to a String cannot fail.
         let _ = write!(text, ".TP\n\\fB{variable}\\fR\n{meaning}\n");
     }
-    let _ = writeln!(text, ".PP\nOptions come before variables, variables before {CONFIG_FILE}.");
+    let _ = writeln!(text, ".PP\nOptions override variables, which override {CONFIG_FILE}.");
     text
 }
 
@@ -165,7 +165,8 @@ fn without_help(command: Command) -> Command {
     if has_help { command.mut_subcommand("help", |help| help.hide(true)) } else { command }
 }
 
-/// Returns the text after the options as a section of a page. Paragraphs are filled, and indented lines stay as they are.
+/// Returns the text after the options as a section of a page. Paragraphs are filled, and indented lines stay as they
+/// are.
 fn section(text: &str) -> String {
     let mut page = ".SH NOTES\n".to_owned();
     let mut is_verbatim = false;

@@ -107,7 +107,7 @@ pub(crate) enum CliCommand {
     Chart(chart::ChartArgs),
     /// Import headers from a file, checked as if a peer had sent them
     Import(import::ImportArgs),
-    /// Find peers, ask them for addresses, and print them
+    /// Find peers, ask them for addresses, and print the peers
     Peers(peers::PeersArgs),
     /// Ping a peer and show the round-trip times
     Ping(ping::PingArgs),
@@ -119,7 +119,7 @@ pub(crate) enum CliCommand {
     Proof(proof::ProofArgs),
     /// Watch transactions as peers announce them
     Mempool(mempool::MempoolArgs),
-    /// Follow the chain, and answer JSON-RPC, REST and a web page from it
+    /// Follow the chain, answer JSON-RPC and REST requests, and show a web page
     Serve(serve::ServeArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
@@ -172,8 +172,8 @@ impl CliCommand {
         }
     }
 
-    /// Returns whether the environment and a settings file matter to the command. Packages run the others when they are
-    /// built.
+    /// Returns whether the command reads the environment and a settings file. `completions` and `man` do not: packages
+    /// run them while they are built, and a builder's settings must not matter.
     fn reads_settings(&self) -> bool {
         !matches!(self, Self::Completions(_) | Self::Man(_))
     }
@@ -282,7 +282,7 @@ fn run(cli: Cli, color: &mut ColorChoice, wording: &mut Wording) -> Result<(), C
     *wording = advice::wording(&config, &flags);
     let mut context = CommandContext::new(config, &cli.global, wording.clone());
     let result = cli.command.run(&mut context);
-    // What the command wrote before a failure is a result too.
+    // Output from before a failure is a result too.
     let flushed = context.out.flush();
     result?;
     Ok(flushed?)

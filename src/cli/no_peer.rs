@@ -5,7 +5,7 @@ use crate::config::AppConfig;
 use crate::node::Failures;
 use crate::primitives::Network;
 
-/// Returns the error for a command that could use no peer: the reasons, and then what to do.
+/// Returns the error for a command that could use no peer. The text has the reasons, and then what to do.
 pub(super) fn no_peer(config: &AppConfig, failures: &Failures) -> CliError {
     with_advice("no peer could be used", config, failures)
 }
@@ -41,8 +41,8 @@ fn error(what: &str, failures: &Failures, advice: &str) -> CliError {
     CliError::NoPeer(format!("{what}: {}", parts.join("; ")).replace(['\n', '\r'], " "))
 }
 
-/// Returns advice that fits the settings. It names the network, because a node of another network hangs up without a
-/// message, and the user may have the default network without knowing it.
+/// Returns advice that fits the settings. With `--connect`, the advice names the network, because a node of another
+/// network disconnects without a message, and the user may not know that the default network is in use.
 fn advice(config: &AppConfig, failures: &Failures) -> String {
     let network = config.network;
     if !config.connect.is_empty() {

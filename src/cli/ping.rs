@@ -19,7 +19,7 @@ Examples:
   lightclient ping -c 4 seed.example.org      Four pings
   lightclient ping -c 1 --json [::1]:8333     For a script
 
-Exit codes: 0 at least one answer, 1 no answer, 3 the peer cannot be used, 130 Ctrl-C.";
+Exit codes: 0 at least one answer, 1 no answer or disconnected, 3 the peer cannot be used, 130 Ctrl-C.";
 
 /// The arguments of `ping`.
 #[derive(Clone, Debug, clap::Args)]
@@ -161,7 +161,7 @@ fn print_handshake(
     Ok(())
 }
 
-/// Prints the result of a ping, and adds its round-trip time to `times`.
+/// Prints the result of a ping, and adds the round-trip time to `times` if the peer answered.
 fn record(
     pinged: PingOutcome,
     address: &str,
@@ -179,7 +179,7 @@ fn record(
     };
     if !out.is_json() {
         out.line(&line)?;
-        // The user is watching.
+        // The user watches the pings as they are answered.
         out.flush()?;
     }
     Ok(())
@@ -217,7 +217,7 @@ fn print(summary: &Summary, elapsed: Duration, out: &mut Output) -> Result<(), C
     Ok(())
 }
 
-/// Returns the share of lost pings in per cent, rounded to the nearest.
+/// Returns the share of lost pings in per cent, rounded to a whole number. The share is 100 if no ping was sent.
 fn percent_lost(sent: u64, received: u64) -> u64 {
     let sent = sent.max(1);
     ((sent - received.min(sent)) * 100 + sent / 2) / sent

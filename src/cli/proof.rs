@@ -41,7 +41,8 @@ The block is downloaded and checked as by `lightclient block`. The proof is the 
 Example, where TXID is 64 hex digits:
   lightclient proof create TXID --block 170 > proof.hex";
 
-/// Longest proof that is accepted, in bytes: enough to prove all transactions of a full block in hex digits.
+/// The greatest length of an accepted proof, in bytes of the input: enough to prove all transactions of a full block in
+/// hex digits.
 const MAX_PROOF: u64 = 4_000_000;
 
 /// The greatest number of an argument's characters that an error message repeats.
@@ -112,8 +113,8 @@ pub(crate) struct ProofReport {
     pub caveat: String,
 }
 
-/// The case that a check of a proof against a header cannot rule out. Bitcoin Core rules it out, since its block index has
-/// the number of the block's transactions.
+/// The case that a check of a proof against a header cannot rule out. Bitcoin Core rules it out, since its block index
+/// has the number of the block's transactions.
 const CAVEAT: &str = "a proven transaction has exactly 64 bytes, or is none: inner nodes of the merkle tree can be \
                       passed off as transactions (CVE-2017-12842)";
 
@@ -227,8 +228,8 @@ fn of_argument(text: &str) -> Result<Vec<u8>, String> {
     })
 }
 
-/// Decodes bytes that are hex digits, and returns others as they are. A proof is not text: the number of transactions in
-/// it has zero bytes.
+/// Decodes text as hex digits, and returns bytes that are not text as they are. A raw proof is not text, because its
+/// transaction count (four bytes) contains zero bytes.
 fn bytes_or_digits(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     let is_text = |text: &&str| text.chars().all(|c| !c.is_control() || c.is_whitespace());
     let Some(text) = str::from_utf8(&bytes).ok().filter(is_text) else { return Ok(bytes) };

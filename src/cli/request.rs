@@ -1,4 +1,4 @@
-//! Runs requests to peers: for a block or a transaction, or to broadcast one.
+//! Runs requests to peers: to get a block or a transaction, or to broadcast a transaction.
 
 use super::block_id::BlockId;
 use super::network_args::peer_options;
@@ -11,7 +11,8 @@ use crate::node::{FetchError, FetchOptions, FetchTraffic, FetchedBlock, WantedBl
 use crate::output::waiting;
 use std::future::Future;
 
-/// Returns the options of a request from the settings. `height` is the height of our tip that is sent to peers; 0 for none.
+/// Returns the options of a request from the settings. `height` is the height of our tip that is sent to peers; 0 for
+/// none.
 pub(super) fn fetch_options(config: &AppConfig, height: u32) -> Result<FetchOptions, CliError> {
     Ok(FetchOptions {
         traffic: FetchTraffic::default(),

@@ -19,7 +19,8 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     Ok(output)
 }
 
-/// Starts Rayon's threads, which hash. Otherwise Rayon would start them at their first use, and panic if it could not.
+/// Starts Rayon's threads, which compute hashes. Rayon by itself would start its threads at their first use, and panic
+/// if the system starts none.
 pub(super) fn start_hashing_threads() -> Result<(), CliError> {
     static STARTED: AtomicBool = AtomicBool::new(false);
     if STARTED.swap(true, Ordering::Relaxed) {

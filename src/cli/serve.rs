@@ -22,15 +22,15 @@ use tracing::info;
 const EXAMPLES: &str = "\
 Examples:
   lightclient serve                       Follow mainnet, answer on port 8332
-  lightclient serve --rpc-port 9332       On another port, as beside a bitcoind
+  lightclient serve --rpc-port 9332       On another port, if bitcoind runs too
   lightclient serve --listen 0.0.0.0      Serve headers to Bitcoin nodes, too
   bitcoin-cli -rpccookiefile=COOKIE getblockcount
-                                          Ask it as bitcoind is asked";
+                                          Query it like bitcoind";
 
 /// The name of the cookie's file. Source: Bitcoin Core `COOKIEAUTH_FILE`.
 const COOKIE_FILE: &str = ".cookie";
 
-/// How many bytes of the stored chain are kept in memory: room for 400,000 headers.
+/// The greatest number of bytes of the stored chain that are kept in memory: room for 400,000 headers.
 const PAGES_IN_MEMORY: usize = 32 << 20;
 
 fn refuse_timeout(_: &str) -> Result<Duration, String> {
@@ -54,8 +54,8 @@ pub(crate) struct ServeArgs {
     /// Listen on this port [env: LIGHTCLIENT_RPC_PORT] [default: that of Bitcoin Core's RPC]
     #[arg(long, value_name = "PORT", value_parser = port)]
     rpc_port: Option<u16>,
-    /// Answer requests without credentials also under this host name, as a monitor or a container may use it
-    /// (repeatable) [env: LIGHTCLIENT_RPC_ALLOW_HOST] [default: IP addresses and localhost only]
+    /// Also answer requests that have this host name and no credentials, as from a monitor or a container (repeatable)
+    /// [env: LIGHTCLIENT_RPC_ALLOW_HOST] [default: IP addresses and localhost only]
     #[arg(long, value_name = "HOST[:PORT]")]
     rpc_allow_host: Vec<HostPort>,
     /// User who may call methods, with --rpc-password [env: LIGHTCLIENT_RPC_USER]
@@ -76,9 +76,9 @@ pub(crate) struct ServeArgs {
     /// address: 127.0.0.1 and the network's P2P port]
     #[arg(long, value_name = "ADDR[:PORT]|on|off", num_args = 0..=1, default_missing_value = "on")]
     listen: Option<Listen>,
-    /// Claim these services to them; by default none, since blocks and transactions are not served. Clients that insist
-    /// on NETWORK and WITNESS (9) connect then, and get "notfound" where they ask for blocks: for private networks
-    /// [env: LIGHTCLIENT_LISTEN_SERVICES]
+    /// Announce these services to peers that connect; by default none, since blocks and transactions are not served.
+    /// With 9 (NETWORK and WITNESS), clients that require both connect too, but get "notfound" for blocks: for private
+    /// networks only [env: LIGHTCLIENT_LISTEN_SERVICES]
     #[arg(long, value_name = "HEX")]
     listen_services: Option<ServiceBits>,
     /// Answer REST requests, which need no credentials [env: LIGHTCLIENT_REST] [default: on]

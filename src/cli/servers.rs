@@ -41,8 +41,8 @@ impl Servers {
         Ok(Self { http: start(&options.http, client, out)?, peers })
     }
 
-    /// Keeps answering after the sync has ended by itself, until a signal or the method `stop` ends the program, or until
-    /// a disk that was full has free space again. Returns true only for the latter.
+    /// Keeps answering after the sync has ended by itself, until a signal or the RPC method `stop` ends the program, or
+    /// until a disk that was full has free space again. Returns true only if free space was the reason.
     pub(super) fn keep_serving(
         &self,
         outcome: &Result<SyncOutcome, ClientError>,
@@ -51,7 +51,7 @@ impl Servers {
         keep_serving(&self.http, outcome, folder)
     }
 
-    /// Ends all connections.
+    /// Stops both servers, and ends all their connections.
     pub(super) fn end(self) {
         if let Some(peers) = self.peers {
             peers.end();

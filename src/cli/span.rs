@@ -14,7 +14,7 @@ const UNITS: [(&[&str], u64); 5] = [
 /// Parses `90`, `90s`, `2h`, `1h30m`, and `2 h 3 min` as the program prints it. A number alone is in seconds.
 ///
 /// # Errors
-/// The text is something else.
+/// The text is not such a span of time.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     let expected = || format!("expected a span of time as 90s, 30m, 2h or 1d, got {text:?}");
     if let Ok(seconds) = text.trim().parse() {

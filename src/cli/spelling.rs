@@ -1,11 +1,12 @@
-//! Rewrites spellings that people know from elsewhere into those that clap accepts.
+//! Rewrites Bitcoin Core's spelling of options, and some negative numbers, into forms that clap accepts.
 
 use std::ffi::OsString;
 
 /// The typographic minus sign, into which word processors turn a hyphen.
 pub(super) const MINUS: char = '\u{2212}';
 
-/// Options with one hyphen, as Bitcoin Core has them or its values of `-chain` suggest, and their names here.
+/// Options with one hyphen, and this program's names for them. Bitcoin Core has some of these options; the names of the
+/// others are values of its option `-chain`, which users may try as options.
 const OPTIONS: [(&str, &str); 7] = [
     ("-main", "--mainnet"),
     ("-mainnet", "--mainnet"),
@@ -16,7 +17,7 @@ const OPTIONS: [(&str, &str); 7] = [
     ("-regtest", "--regtest"),
 ];
 
-/// Options of Bitcoin Core's tools that have a value, and their names here.
+/// Options of Bitcoin Core that have a value, and this program's names for them.
 const OPTIONS_WITH_VALUE: [(&str, &str); 2] =
     [("-chain=", "--network="), ("-signetchallenge=", "--signet-challenge=")];
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct StatusArgs {
-    /// Exit with 1 if the tip is older than this, by its own time: 90s, 30m, 2h, 1d
+    /// Exit with 1 if the time in the tip's header is longer ago than this: 90s, 30m, 2h, 1d
     #[arg(long, value_name = "SPAN", value_parser = span)]
     max_age: Option<Duration>,
 }
@@ -53,16 +53,16 @@ pub struct Status {
     pub next_retarget: Option<NextRetarget>,
     /// The stored side branches.
     pub side_branches: Vec<SideSummary>,
-    /// Bytes on disk.
+    /// Size of the stored data on disk, in bytes.
     pub size_on_disk: u64,
     /// When a sync last caught up with its peers, in Unix seconds; `None` if never. An import, or a sync that stops at
-    /// a height, does not count, because it does not ask what follows.
+    /// a height, does not count, because neither asks peers what follows.
     pub last_sync: Option<u64>,
     /// Whether a process has the data folder open and answers on its socket.
     pub running: bool,
-    /// Whether that process has caught up and follows new blocks.
+    /// Whether the running process has caught up and follows new blocks.
     pub following: bool,
-    /// Number of peers that the process is connected to.
+    /// Number of peers that the running process is connected to.
     pub peers: usize,
     /// Absolute path of the data folder that `--data-dir` names, without the network's subfolder.
     pub data_dir: PathBuf,

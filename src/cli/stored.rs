@@ -36,7 +36,7 @@ pub(super) fn header_at(
 /// Returns the header with a hash, on the best chain or on a side branch.
 ///
 /// # Errors
-/// As [`header_at`].
+/// The header is not stored, or reading failed.
 pub(super) fn header_of(
     reader: &mut ChainReader,
     tip: u32,
@@ -54,7 +54,8 @@ pub(super) fn header_of(
     }
 }
 
-/// Returns the first and the last height of a range. A missing end means genesis or the tip.
+/// Returns the first and the last height of a range, both included. Without `from` the range starts at genesis, and
+/// without `to` it ends at the tip.
 ///
 /// # Errors
 /// An end is not stored or is on a side branch, or the range ends before it starts.
@@ -71,8 +72,8 @@ pub(super) fn resolve_range(
         Some(BlockId::Hash(hash)) => match header_of(reader, tip, &hash)?.info {
             info if info.confirmations > 0 => Ok(info.height),
             _ => Err(CliError::Usage(format!(
-                "block {hash} is on a side branch: a range is of the best chain, so give a height or a hash of that, \
-                or query this block alone"
+                "block {hash} is on a side branch: a range covers the best chain only: give a height or a hash on the \
+                best chain, or query this block alone"
             ))),
         },
     };
@@ -105,10 +106,10 @@ pub(super) fn warn_if_on_side_branch(info: &HeaderInfo) {
 }
 
 impl BlockId {
-    /// Returns the stored header.
+    /// Returns the stored header that this id names.
     ///
     /// # Errors
-    /// As [`header_at`].
+    /// The header is not stored, or reading failed.
     pub(super) fn find(self, reader: &mut ChainReader, tip: u32) -> Result<ShownHeader, CliError> {
         match self {
             Self::Height(number) => {

@@ -4,7 +4,7 @@ use super::args::{ChainArgs, PeerPoolArgs};
 use super::context::CommandContext;
 use super::error::CliError;
 use super::follow::print_events;
-use super::heights::file_height;
+use super::heights::absolute_height;
 use super::interrupt::Interrupt;
 use super::limits::replace_process;
 use super::network_args::peer_options;
@@ -62,7 +62,7 @@ pub(crate) struct SyncArgs {
     #[command(flatten)]
     chain: ChainArgs,
     /// Stop at this height
-    #[arg(long, value_name = "H", value_parser = file_height, allow_negative_numbers = true)]
+    #[arg(long, value_name = "H", value_parser = absolute_height, allow_negative_numbers = true)]
     stop_height: Option<u32>,
     /// Stay at the tip and print each new block, until interrupted
     #[arg(long)]
@@ -201,8 +201,8 @@ pub(super) fn watch_sync(
     Ok((outcome, interrupt.caught()))
 }
 
-/// Ends the servers and shuts down the client. With `has_space_again` the program is then started again, since sled
-/// cannot be used after a write that failed.
+/// Ends the servers and shuts down the client. With `has_space_again`, then starts the program again, since sled cannot
+/// be used after a write that failed.
 fn end(
     client: Arc<Client>,
     servers: Option<Servers>,
@@ -211,7 +211,7 @@ fn end(
     if let Some(servers) = servers {
         servers.end();
     }
-    // A thread that still answers a request also holds the client. That thread then drops it when it is done.
+    // A thread that still answers a request holds the client too, and drops the client after its answer.
     let ended = Arc::into_inner(client).map_or(Ok(None), |client| client.shutdown().wait());
     if has_space_again {
         info!("the disk has free space again: starting again");
@@ -271,7 +271,7 @@ fn print(
         return Ok(out.flush()?);
     }
     if report.stopped == Stopped::NoPeers && report.peers == 0 {
-        // There is nothing to sum up. The error says everything.
+        // There is nothing to sum up. The error message says why.
         return Ok(());
     }
     let time = store.run(report.height, 1)?.headers.first().map_or(0, |header| header.time);

@@ -39,7 +39,7 @@ pub(crate) struct TxArgs {
     /// The txid of the transaction
     #[arg(value_name = "TXID", value_parser = txid, required = true)]
     txid: Option<Txid>,
-    /// Take it from this block: height, hash, `tip`, or a negative number (-1 is the tip)
+    /// Take the transaction from this block: height, hash, `tip`, or a negative number (-1 is the tip)
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
     block: Option<BlockId>,
     #[command(flatten)]
@@ -79,7 +79,7 @@ struct Confirmed {
     proof: String,
 }
 
-/// Gets the transaction and prints it, or sends one.
+/// Gets a transaction and prints it, or runs `tx send`.
 ///
 /// # Errors
 /// The transaction was not found, or no peer answered; or the errors of `tx send`.
@@ -108,7 +108,7 @@ fn from_peers(txid: Txid, context: &mut CommandContext) -> Result<(), CliError> 
     }
 }
 
-/// Returns the message for a transaction that none of the peers that answered has.
+/// Returns the message for a transaction that no answering peer has.
 fn not_found(txid: &Txid, without: &[String], silent: &[String]) -> String {
     let without = match without {
         [one] => format!("{one} does not have it"),

@@ -15,8 +15,8 @@ use std::io::{self, Read};
 const AFTER_HELP: &str = "\
 The transaction is announced to peers and sent to those that request it, until two have fetched it. Peers only request \
 what they do not have, and do not say whether they accept it: `lightclient tx TXID` shows whether others have it. \
-What can be checked without the set of all coins is checked before: the form, amounts, and that no output is spent \
-twice.
+The transaction is checked before, as far as possible without the set of all coins: its form, its amounts, and that it \
+spends no output twice.
 
 The command fails with exit code 1 if no peer requested the transaction, and with 3 if no peer could be used.
 
@@ -57,7 +57,7 @@ struct Sent {
     asked: usize,
 }
 
-/// Announces the transaction, sends it to the peers that request it, and prints how many did.
+/// Announces the transaction, sends it to the peers that request it, and prints how many peers requested it.
 ///
 /// # Errors
 /// The argument is no transaction, or one that is invalid in any block; no peer could be used, or none requested it.

@@ -7,8 +7,8 @@ use crate::primitives::{Network, hex};
 use crate::script::{ScriptKind, address_of, asm, asm_of_script_sig};
 use crate::wire::{TxIn, TxOut, TxView};
 
-/// The greatest number of characters that are shown of a script, witness item or text: the hex of the longest item that a
-/// script may push (Bitcoin Core `MAX_SCRIPT_ELEMENT_SIZE`). `--json` has no such limit.
+/// The greatest number of characters that are shown of a script, witness item or text: the hex of the longest item that
+/// a script may push (Bitcoin Core `MAX_SCRIPT_ELEMENT_SIZE`). `--json` has no such limit.
 const MAX_CHARACTERS: usize = 2 * 520;
 
 /// A lock time below this is a height, any other is in Unix seconds. Source: Bitcoin Core `LOCKTIME_THRESHOLD`.
@@ -78,7 +78,8 @@ fn input_lines(at: usize, input: &TxIn<'_>, coinbase: bool) -> Vec<String> {
     lines
 }
 
-/// Returns the text for the script of an input: its instructions, or hex for a coinbase, whose script may have any bytes.
+/// Returns the text for the script of an input: its instructions, or hex for a coinbase, whose script may have any
+/// bytes.
 fn script_text(script: &[u8], coinbase: bool) -> String {
     if coinbase { data_text(script) } else { cut(asm_of_script_sig(script)) }
 }
@@ -87,7 +88,7 @@ fn data_text(data: &[u8]) -> String {
     if data.is_empty() { "(empty)".to_owned() } else { cut(hex::encode(data)) }
 }
 
-/// Returns the lines for an output: its amount and address, and its script if it has no address and is no text.
+/// Returns the lines for an output: its amount and type, its address or text, and its script if it has neither.
 fn output_lines(at: usize, output: &TxOut<'_>, network: Network) -> Vec<String> {
     let script = output.script_pubkey;
     let kind = ScriptKind::of(script);
@@ -108,7 +109,7 @@ fn output_lines(at: usize, output: &TxOut<'_>, network: Network) -> Vec<String> 
     [line].into_iter().chain(script).collect()
 }
 
-/// Cuts a text that is too long.
+/// Cuts a text of more than [`MAX_CHARACTERS`] characters, and adds its full length.
 fn cut(text: String) -> String {
     if text.chars().count() <= MAX_CHARACTERS {
         return text;
@@ -117,7 +118,8 @@ fn cut(text: String) -> String {
     format!("{front}… ({} characters)", count(text.chars().count()))
 }
 
-/// Returns the longest readable part of a coinbase's script, in which miners write their names.
+/// Returns the longest run of printable ASCII in a coinbase's script, where miners write their names. Returns `None` if
+/// this run has fewer than four characters.
 pub(super) fn printable(script: &[u8]) -> Option<String> {
     const MIN_LENGTH: usize = 4;
     let is_text = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_size_of_data_excludes_opcodes_and_long_texts_are_cut() {
-        // OP_RETURN, a push of 2 bytes that are no text, one of 3 behind OP_PUSHDATA1.
+        // OP_RETURN, a push of 2 bytes that are no text, and a push of 3 bytes with OP_PUSHDATA1.
         let text = with_scripts("", "", "6a02ff004c03000102");
         assert!(text.contains("OP_RETURN  5 bytes of data"), "{text}");
         assert!(text.contains("script   OP_RETURN 255 131328"), "{text}");

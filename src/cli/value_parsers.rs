@@ -32,7 +32,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for NamedValueParser<T> 
     }
 }
 
-/// Accepts every name of a network, and lists one name of each.
+/// Accepts every name of a network, and lists one name for each network.
 pub(super) fn network() -> NamedValueParser<Network> {
     NamedValueParser {
         names: Network::ALL.map(Network::name).to_vec(),
@@ -55,16 +55,16 @@ pub(super) fn color() -> impl TypedValueParser<Value = ColorChoice> {
 /// Accepts a whole number above 0, with or without separators: `5000`, `5,000`.
 ///
 /// # Errors
-/// The text is something else.
+/// The text is not such a number.
 pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
     let count = whole_number(text).ok().filter(|count| *count > 0);
     count.ok_or_else(|| "expected a whole number above 0".to_owned())
 }
 
-/// Accepts a whole number, with or without separators.
+/// Accepts a whole number from 0 on, with or without separators.
 ///
 /// # Errors
-/// The text is something else.
+/// The text is not such a number.
 pub(super) fn whole_number(text: &str) -> Result<u64, String> {
     let count = number(text).and_then(|number| u64::try_from(number).ok());
     count.ok_or_else(|| "expected a whole number from 0 on".to_owned())

@@ -108,7 +108,8 @@ pub(super) fn run(args: &VerifyArgs, context: &mut CommandContext) -> Result<(),
     }
 }
 
-/// Warns if the clock is behind the stored chain, which is no fault of the stored headers.
+/// Warns if this computer's clock is far behind `time`, the time of the last good header in Unix seconds. The header is
+/// good even so.
 fn warn_of_clock(time: u32) {
     let now = unix_now_secs();
     if let Some(ahead) = ahead_of_clock(time, now) {

@@ -11,16 +11,16 @@ use tokio::sync::oneshot::{Receiver, Sender, channel};
 ///
 /// The client works on the request whether the answer is awaited or not.
 #[derive(Debug)]
-#[must_use = "the answer says whether it worked"]
+#[must_use = "the answer says whether the request succeeded"]
 pub struct Answer<T> {
     receiver: Receiver<Result<T, ClientError>>,
 }
 
-/// The end at which the client gives the answer.
+/// The sender with which the client gives the answer.
 pub(super) type AnswerSender<T> = Sender<Result<T, ClientError>>;
 
 impl<T> Answer<T> {
-    /// Makes an answer that is not known yet, and its sender.
+    /// Makes an answer that is not known yet, and the sender for it.
     pub(super) fn pending() -> (AnswerSender<T>, Self) {
         let (sender, receiver) = channel();
         (sender, Self { receiver })
@@ -28,7 +28,7 @@ impl<T> Answer<T> {
 
     /// Waits for the answer.
     ///
-    /// Blocks the thread. In async code, await the answer instead.
+    /// This method blocks the thread. In async code, await the answer instead.
     ///
     /// # Errors
     /// The request failed.

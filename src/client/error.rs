@@ -21,7 +21,7 @@ pub enum ClientError {
     InvalidAddress {
         /// The address.
         text: String,
-        /// Why it is not valid.
+        /// Why the address is not valid.
         reason: String,
     },
     /// The hints cannot be used.
@@ -42,7 +42,7 @@ pub enum ClientError {
     /// The transaction breaks a consensus rule that can be checked without the coins that it spends.
     #[error("the transaction breaks the rule {}: {_0}", _0.rule())]
     InvalidTx(#[from] InvalidTx),
-    /// Peers were asked, and none answered.
+    /// Peers were asked for a transaction, and none answered.
     #[error("no answer from {}", peers.join(", "))]
     NoAnswer {
         /// The addresses of the peers.
@@ -57,10 +57,10 @@ pub enum ClientError {
         /// The height or hash.
         at: HeaderAt,
     },
-    /// The client was started before.
-    #[error("the client was started before")]
+    /// The client has been started already.
+    #[error("the client has been started already")]
     AlreadyStarted,
-    /// The client was shut down before it answered.
+    /// The client was shut down before it answered the request.
     #[error("the client was shut down")]
     ShutDown,
     /// The system did not start a thread.

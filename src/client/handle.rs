@@ -55,7 +55,7 @@ pub struct Client {
     folder: PathBuf,
     options: SyncOptions,
     live: watch::Receiver<Live>,
-    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "`serve` asks"))]
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `serve` uses it"))]
     peer_control: PeerControl,
     subscribers: Subscribers,
     task: ClientSync,
@@ -66,7 +66,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes a client on an open store. `command` is the name of the running command, for processes that query this one.
+    /// Makes a client on an open store. `command` is the name of the running command, for processes that query this
+    /// one.
     pub(crate) fn open(
         options: SyncOptions,
         store: Arc<SledStore>,
@@ -104,7 +105,7 @@ impl Client {
     /// Starts to bring the stored chain up to the network's tip, and then follows new blocks.
     ///
     /// # Errors
-    /// The client was started before.
+    /// The client has been started already, or the system does not start a thread.
     pub fn start(&self) -> Result<(), ClientError> {
         self.task.start(&self.runner)
     }
@@ -132,7 +133,7 @@ impl Client {
         Ok(self.reader().header(at)?)
     }
 
-    /// Returns the stored headers at these heights, up to the tip. They are read in steps.
+    /// Returns the stored headers at these heights, up to the tip. The iterator reads the headers in steps.
     pub fn headers(&self, heights: RangeInclusive<u32>) -> Headers {
         self.reader().headers(heights)
     }
@@ -143,8 +144,8 @@ impl Client {
         self.ask_peers(async move { Ok(fetch_block(options, wanted?).await?.checked) })
     }
 
-    /// Asks peers for a transaction that is unconfirmed or in the newest block. The answer is `None` if they do not
-    /// have it.
+    /// Asks peers for a transaction that is unconfirmed or in the newest block. The answer is `None` if no peer
+    /// that answers has the transaction.
     ///
     /// Only the txid is checked, and not the witnesses. If the block of the transaction is known, [`Client::block`]
     /// gives better assurance.
@@ -161,13 +162,13 @@ impl Client {
 
     /// Announces a transaction to peers, and sends it to those that request it.
     ///
-    /// The answer comes when two peers have fetched it, 10 seconds after the first peer has requested it, or after 30
-    /// seconds in all. It is no error if no peer requests it: peers only request what they do not have, and do not say
-    /// whether they accept it.
+    /// The answer comes when two peers have fetched the transaction, 10 seconds after the first peer has requested it,
+    /// or after 30 seconds in all. It is no error if no peer requests the transaction: peers only request what they do
+    /// not have, and do not say whether they accept a transaction.
     ///
     /// # Errors
-    /// The answer is an error if the transaction breaks a rule that can be checked without coins, or if no peer could be
-    /// used.
+    /// The answer is an error if the transaction breaks a rule that can be checked without coins, or if no peer could
+    /// be used.
     pub fn broadcast(&self, transaction: Transaction) -> Answer<Broadcast> {
         let options = self.fetch_options();
         self.ask_peers(async move {
@@ -176,7 +177,8 @@ impl Client {
         })
     }
 
-    /// As [`Client::broadcast`], with another longest time than 30 seconds.
+    /// Works as [`Client::broadcast`], for at most `timeout` instead of 30 seconds. The caller has checked the
+    /// transaction.
     #[cfg(feature = "cli")]
     pub(crate) fn broadcast_within(
         &self,
@@ -193,8 +195,8 @@ impl Client {
         self.fetch_traffic.total()
     }
 
-    /// Downloads a block whose header is stored, on the best chain or on a side branch, within `deadline`. Each peer gets
-    /// `delivery` to send it.
+    /// Downloads a block whose header is stored, on the best chain or on a side branch, within `deadline`. Each peer
+    /// gets the time `delivery` to send the block.
     #[cfg(feature = "cli")]
     pub(crate) fn download(
         &self,
@@ -267,7 +269,7 @@ impl Client {
     }
 
     /// Starts to serve the stored headers to peers that connect to `address`, until [`PeerServer::end`]. The server
-    /// announces `services` to them.
+    /// announces `services` to these peers.
     ///
     /// # Errors
     /// The address is in use, or is not one of this computer, or the system does not start a thread.
@@ -297,7 +299,7 @@ impl Client {
         Ok(WantedBlock { hash: header.hash, height: header.height })
     }
 
-    /// Starts work that connects to peers. It ends with an error if the network is switched off.
+    /// Starts work that connects to peers. The work ends with an error when the network is switched off.
     fn ask_peers<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ClientError>> + Send + 'static,

@@ -14,11 +14,12 @@ use std::thread::Builder as ThreadBuilder;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-/// An async runtime on a thread of its own. It ends when the client is dropped and all work that must be finished is done.
+/// An async runtime on a thread of its own. It ends when the client is dropped and all work that must be finished is
+/// done.
 #[derive(Debug)]
 pub(super) struct Runner {
     handle: Handle,
-    /// The runtime ends when all clones of this are dropped.
+    /// The runtime ends when all clones of this sender are dropped.
     keep_alive: mpsc::Sender<()>,
 }
 
@@ -37,7 +38,7 @@ impl Runner {
         Ok(Self { handle, keep_alive })
     }
 
-    /// Starts work on a request. The work is cut off if the client is dropped.
+    /// Starts work on a request. The work is stopped if the client is dropped.
     pub(super) fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ClientError>> + Send + 'static,
@@ -140,7 +141,7 @@ impl ClientSync {
         self.stop.clone()
     }
 
-    /// Waits for the sync to end and returns what it did, or `None` if it was never started.
+    /// Waits for the sync to end and returns what it did, or `None` if [`ClientSync::start`] was never called.
     pub(super) async fn outcome(&self) -> Result<Option<SyncOutcome>, ClientError> {
         drop(take(&self.parts));
         let Some(outcome) = take(&self.outcome) else { return Ok(None) };

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// A value that is not valid for its setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, got {got:?}")]
-#[allow(unreachable_pub, reason = "reading a `Proxy` fails with it, which is `pub` in its module")]
+#[allow(unreachable_pub, reason = "the error of parsing a `Proxy`, which is `pub` in its module")]
 pub struct ValueError {
     /// What the setting accepts.
     pub expected: &'static str,
@@ -24,7 +24,7 @@ impl ValueError {
 /// Why settings cannot be used. The user can correct each of these errors.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    /// The file that was named cannot be read.
+    /// The settings file cannot be read.
     #[error("configuration file {}: {source}", path.display())]
     Read {
         /// The file.
@@ -60,7 +60,7 @@ pub(crate) enum ConfigError {
         path: PathBuf,
         /// The key.
         key: String,
-        /// Why it is not valid.
+        /// Why the value is not valid.
         source: ValueError,
     },
     /// A value in the environment is not valid.
@@ -68,7 +68,7 @@ pub(crate) enum ConfigError {
     Environment {
         /// The variable.
         variable: String,
-        /// Why it is not valid.
+        /// Why the value is not valid.
         source: ValueError,
     },
     /// A signet challenge and another network are both chosen.
@@ -77,7 +77,7 @@ pub(crate) enum ConfigError {
     )]
     ChallengeOf(Network),
     /// A path begins with `~`, and the home folder that it means is not known.
-    #[error("{}: ~ is your home folder as ~/…, and where HOME is set: write the path in full", path.display())]
+    #[error("{}: ~ stands for your home folder only in ~/…, and only if HOME is set: write the path in full", path.display())]
     Home {
         /// The path.
         path: PathBuf,

@@ -60,11 +60,11 @@ pub(super) fn layer_of_file(
     Ok(relative_to_file(expand_homes(layer, home)?, path))
 }
 
-/// Settings that are hex digits.
+/// The settings whose values are hex digits.
 const HEX_KEYS: [&str; 3] = ["min-chain-work", "signet-challenge", "listen-services"];
 
-/// Refuses an integer where hex digits are expected: TOML reads `100` as decimal and `0x100` as 256, and neither is what
-/// the same digits mean in a flag.
+/// Refuses an integer where hex digits are expected, except 0 to 9. A flag takes `100` and `0x100` as the same hex
+/// digits, but TOML reads them as the integers 100 and 256.
 fn refuse_decimal(key: &str, value: &toml::Value) -> Result<(), ValueError> {
     match value {
         toml::Value::Integer(number) if HEX_KEYS.contains(&key) && !(0..10).contains(number) => {

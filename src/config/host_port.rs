@@ -54,7 +54,7 @@ impl FromStr for HostPort {
 }
 
 impl HostPort {
-    /// Returns `host:port`, with this port if there is none.
+    /// Returns `host:port`, with `port` if the address has none.
     pub(crate) fn with_default_port(&self, port: u16) -> String {
         Self { port: self.port.or(Some(port)), ..self.clone() }.to_string()
     }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_addresses_with_and_without_ports() {
+    fn names_and_addresses_are_parsed_with_and_without_ports() {
         for (text, host, port) in [
             ("seed.example.org", "seed.example.org", None),
             ("localhost:18444", "localhost", Some(18444)),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ipv6_addresses_have_several_colons_or_brackets_around_one() {
+    fn only_ipv6_addresses_may_have_several_colons_or_brackets() {
         for text in ["a:b:1", "[host:10]", "[05205:10]:8333", "1:2:3", "%eth0:::1"] {
             assert_eq!(parsed(text), None, "{text}");
         }

@@ -64,9 +64,9 @@ pub(crate) struct Layer {
     pub min_chain_work: Option<MinChainWork>,
     /// `timeout`: how many seconds to wait. Its meaning depends on the command.
     pub timeout: Option<Duration>,
-    /// `no-dns`: whether to do without DNS seeds.
+    /// `no-dns`: whether not to ask DNS seeds for peers.
     pub no_dns: Option<bool>,
-    /// `dns-server`: a DNS server to ask instead of the system's.
+    /// `dns-server`: the DNS server to use instead of the system's resolver.
     pub dns_server: Option<DnsServer>,
     /// `proxy`: a SOCKS5 proxy.
     pub proxy: Option<Proxy>,
@@ -83,7 +83,7 @@ impl Layer {
     /// one. A key that is not in [`KEYS`] is ignored.
     ///
     /// # Errors
-    /// A value is not valid.
+    /// A value is not valid, or the setting accepts exactly one value and gets another number of them.
     pub(super) fn set(&mut self, key: &str, values: &[String]) -> Result<(), ValueError> {
         if self.serve.set(key, values)? {
             return Ok(());
@@ -140,10 +140,10 @@ impl Layer {
         }
     }
 
-    /// Returns this layer with signet as the network if it has a signet challenge.
+    /// Returns this layer, with signet as the network if the layer has a signet challenge and names no network.
     ///
     /// # Errors
-    /// The layer chooses another network.
+    /// The layer has a signet challenge and chooses another network, which is returned.
     pub(super) fn with_signet(mut self) -> Result<Self, Network> {
         match self.network {
             Some(other) if other != Network::Signet && self.signet_challenge.is_some() => {

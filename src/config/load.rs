@@ -23,7 +23,7 @@ pub(crate) const CONFIG_FILE: &str = "lightclient.toml";
 /// The prefix of the environment variables that set settings.
 pub(crate) const VARIABLE_PREFIX: &str = "LIGHTCLIENT_";
 
-/// All settings. Those that no source sets have their defaults.
+/// All settings. A setting that no source sets has its default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AppConfig {
     /// The network.
@@ -32,7 +32,8 @@ pub(crate) struct AppConfig {
     pub params: &'static Params,
     /// The challenge script, if a custom signet is chosen.
     pub signet_challenge: Option<SignetChallenge>,
-    /// The data folder. Each network has a subfolder with its name; that of a custom signet is named after its magic.
+    /// The data folder. Each network has a subfolder with its name. The subfolder of a custom signet is named after
+    /// its magic.
     pub data_dir: PathBuf,
     /// If not empty, the only peers to connect to.
     pub connect: Vec<HostPort>,
@@ -48,7 +49,7 @@ pub(crate) struct AppConfig {
     pub timeout: Option<Duration>,
     /// Whether to ask the network's DNS seeds.
     pub dns: bool,
-    /// A DNS server to ask instead of the system's.
+    /// The DNS server to use instead of the system's resolver.
     pub dns_server: Option<DnsServer>,
     /// A SOCKS5 proxy for every connection.
     pub proxy: Option<Proxy>,
@@ -58,11 +59,12 @@ pub(crate) struct AppConfig {
     pub log_format: LogFormat,
     /// The settings of `serve`.
     pub serve: ServeLayer,
-    /// Which settings the user has chosen, to repeat them in advice.
+    /// The settings that the user has chosen and that advised commands repeat.
     pub chosen: ChosenSettings,
 }
 
-/// The choices of the user that advised commands repeat, whether made by a flag, the environment or the file.
+/// The user's choices that advised commands repeat. A choice may come from a flag, the environment or the settings
+/// file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ChosenSettings {
     /// Whether a network was chosen.
@@ -122,7 +124,7 @@ pub(crate) fn load(sources: Sources<'_>) -> Result<AppConfig, ConfigError> {
 /// Returns the settings for a command that reads no settings but its flags, and has no use for a data folder.
 ///
 /// # Errors
-/// None: the only missing setting without a default is the data folder.
+/// None. The data folder is the only setting that may lack a default, and this function sets it.
 pub(crate) fn only_flags(flags: Layer) -> Result<AppConfig, ConfigError> {
     let data_dir = flags.data_dir.clone().or_else(|| Some(PathBuf::new()));
     complete(Layer { data_dir, ..flags }, None)

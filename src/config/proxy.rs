@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 const EXPECTED: &str = "[socks5://][USER:PASSWORD@]HOST:PORT as 127.0.0.1:9050, or unix:PATH";
 
-/// The accepted schemes. They have the same meaning here, since the proxy always resolves names.
+/// The accepted schemes. Both schemes mean the same here, since the proxy always resolves names.
 const SCHEMES: [&str; 2] = ["socks5://", "socks5h://"];
 
 /// The greatest length of a user name or a password, in bytes. Source: RFC 1929.

@@ -32,7 +32,7 @@ impl FromStr for BindAddress {
                 text,
             )
         };
-        // The port may be 0, with which the system chooses one. `HostPort` accepts no such port.
+        // `HostPort` refuses port 0. Here it is valid: the system then chooses a free port.
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self { ip: address.ip(), port: Some(address.port()) });
         }
@@ -115,15 +115,15 @@ impl FromStr for RpcAuth {
 /// The settings of `serve` from one source; `None` for settings that it does not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ServeLayer {
-    /// `rpc-bind`: where to listen.
+    /// `rpc-bind`: the addresses to listen on for HTTP.
     pub rpc_bind: Option<Vec<BindAddress>>,
-    /// `rpc-port`: the port for addresses that have none.
+    /// `rpc-port`: the port for addresses of `rpc-bind` that have none.
     pub rpc_port: Option<u16>,
     /// `rpc-allow-host`: host names that requests without credentials may have in `Host`.
     pub rpc_allow_host: Option<Vec<HostPort>>,
     /// `rpc-user`: the user who may call methods.
     pub rpc_user: Option<String>,
-    /// `rpc-password`: that user's password.
+    /// `rpc-password`: the password of `rpc-user`.
     pub rpc_password: Option<String>,
     /// `rpc-auth`: more users, each with a salted hash of the password.
     pub rpc_auth: Option<Vec<RpcAuth>>,
@@ -131,7 +131,7 @@ pub(crate) struct ServeLayer {
     pub rpc_cookie_file: Option<PathBuf>,
     /// `listen`: where to listen for peers.
     pub listen: Option<Listen>,
-    /// `listen-services`: the services to offer to those peers.
+    /// `listen-services`: the services to announce to peers that connect.
     pub listen_services: Option<ServiceBits>,
     /// `rest`: whether to answer REST requests.
     pub rest: Option<bool>,
@@ -144,7 +144,8 @@ pub(crate) struct ServeLayer {
 }
 
 impl ServeLayer {
-    /// Sets the setting `key` from text. Returns whether it is one of these settings.
+    /// Sets the setting `key` from text, and returns true. Returns false if `key` is no setting of `serve`, or if it
+    /// takes a single value and `values` does not have exactly one.
     ///
     /// # Errors
     /// A value is not valid.
@@ -222,18 +223,18 @@ fn parsed<T: FromStr<Err = ValueError>>(values: &[String]) -> Result<Vec<T>, Val
     values.iter().map(|text| text.parse()).collect()
 }
 
-/// Parses a port. With 0 the system chooses one.
+/// Parses a port. Port 0 lets the system choose a free port.
 ///
 /// # Errors
-/// The text is something else.
+/// The text is not a whole number from 0 to 65535.
 pub(crate) fn port(text: &str) -> Result<u16, ValueError> {
     text.parse().map_err(|_| ValueError::new("a port from 0 to 65535", text))
 }
 
-/// Parses `on` or `off`.
+/// Parses `on` or `off`, or another word that [`boolean`] accepts.
 ///
 /// # Errors
-/// The text is something else.
+/// The text is not one of the accepted words.
 pub(crate) fn on_or_off(text: &str) -> Result<bool, ValueError> {
     boolean(text).map_err(|_| ValueError::new("on or off", text))
 }
@@ -243,7 +244,7 @@ mod tests {
     use super::{BindAddress, Listen, RpcAuth, ServiceBits};
 
     #[test]
-    fn an_address_to_listen_on_is_one_of_this_computer() {
+    fn an_address_to_listen_on_is_an_ip_address_or_localhost() {
         let address = |text: &str| {
             text.parse::<BindAddress>().map(|bind| bind.with_default_port(8332).to_string())
         };
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_are_listened_for_on_an_address_or_on_loopback_or_nowhere() {
+    fn the_value_of_listen_is_on_or_off_or_an_address() {
         let address = |text: &str| match text.parse::<Listen>() {
             Ok(Listen::On(address)) => Some(address.with_default_port(8333).to_string()),
             Ok(Listen::Off) => None,
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rpcauth_line_is_refused() {
+    fn text_that_is_no_rpcauth_line_is_refused() {
         for wrong in ["", "user", "user:salt", "user:salt$12", "salt$hash"] {
             assert!(wrong.parse::<RpcAuth>().is_err(), "{wrong}");
         }

@@ -59,10 +59,10 @@ impl FromStr for LogFormat {
 /// Where the hints come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum HintsSource {
-    /// Those that ship with the program.
+    /// The hints that ship with the program.
     #[default]
     BuiltIn,
-    /// None at all.
+    /// No hints are used.
     None,
     /// A file with lines `HEIGHT HASH`.
     File(PathBuf),
@@ -123,8 +123,8 @@ pub(crate) struct DnsServer(pub SocketAddr);
 impl FromStr for DnsServer {
     type Err = ValueError;
 
-    /// Parses `1.1.1.1`, `127.0.0.1:5353`, `::1`, `[::1]` or `[::1]:5353`. A name is not accepted, because it would
-    /// need a DNS server to resolve it.
+    /// Parses `1.1.1.1`, `127.0.0.1:5353`, `::1`, `[::1]` or `[::1]:5353`. A name is not accepted, because resolving
+    /// the name would need a DNS server.
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let host = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
         let bare = match host {
@@ -162,7 +162,7 @@ impl FromStr for PeerCount {
 /// Parses whole seconds, at least one.
 ///
 /// # Errors
-/// The text is something else.
+/// The text is not a whole number above 0.
 pub(crate) fn seconds(text: &str) -> Result<Duration, ValueError> {
     let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
     seconds.map(Duration::from_secs).ok_or_else(|| ValueError::new("whole seconds above 0", text))
@@ -171,7 +171,7 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, ValueError> {
 /// Parses a setting that is on or off.
 ///
 /// # Errors
-/// The text is something else.
+/// The text is not one of the accepted words.
 pub(super) fn boolean(text: &str) -> Result<bool, ValueError> {
     match text {
         "true" | "1" | "yes" | "on" => Ok(true),

@@ -14,9 +14,11 @@ pub(super) const TICK: Duration = Duration::from_millis(200);
 /// A function that formats a position: as `1,234`, or for bytes as `1.23 kB`.
 type Unit = fn(u64) -> String;
 
-/// Adds a bar that counts up to `length`, with per cent, speed and time left. It is hidden if `bars` is.
+/// Adds a bar that counts up to `length`, with per cent, speed and time left. The bar is hidden if all of `bars` are
+/// hidden.
 ///
-/// A length of 0 means that it is not known yet. Until it is, the bar shows only the count and the speed.
+/// A length of 0 means that the length is not known yet. Until the caller sets it, the bar shows only the count and the
+/// speed.
 pub(crate) fn bar(bars: &MultiProgress, length: u64, what: &'static str) -> ProgressBar {
     sized(bars, length, what, count, columns)
 }
@@ -49,12 +51,12 @@ pub(super) fn sized(
     })
 }
 
-/// Formats a speed.
+/// Formats a speed, in units per second.
 fn speed_text(unit: Unit, speed: u64) -> String {
     if unit(1) == count(1_u32) { per_second(speed) } else { format!("{}/s", unit(speed)) }
 }
 
-/// Adds a counter of bytes whose end is not known. It is hidden if `bars` is.
+/// Adds a counter of bytes, for a source whose size is not known. The counter is hidden if all of `bars` are hidden.
 pub(crate) fn bytes_spinner(bars: &MultiProgress, what: &'static str) -> ProgressBar {
     draw(bars, ProgressBar::new_spinner(), move |state| {
         let parts = [
@@ -66,7 +68,7 @@ pub(crate) fn bytes_spinner(bars: &MultiProgress, what: &'static str) -> Progres
     })
 }
 
-/// Adds a line that says what the command waits for, and for how long. It is hidden if `bars` is.
+/// Adds a line that says what the command waits for, and for how long. The line is hidden if all of `bars` are hidden.
 pub(crate) fn waiting(bars: &MultiProgress, what: String) -> ProgressBar {
     draw(bars, ProgressBar::new_spinner(), move |state| {
         let parts = [
@@ -101,9 +103,10 @@ pub(super) fn spinner_frame(state: &ProgressState) -> String {
     frames[step % frames.len()].to_string()
 }
 
-/// Writes to standard output. If it is a terminal, the bars are hidden meanwhile.
+/// Calls `write`, which writes to standard output. On a terminal, the bars are hidden meanwhile.
 ///
-/// If it is a pipe, the bars are not touched: a pipe that nobody reads would block every thread that draws a bar.
+/// If standard output is a pipe, the bars are not touched: otherwise a pipe that nobody reads would block every thread
+/// that draws a bar.
 pub(crate) fn write_beside_bars<T>(bars: &MultiProgress, write: impl FnOnce() -> T) -> T {
     if io::stdout().is_terminal() { bars.suspend(write) } else { write() }
 }

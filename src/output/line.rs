@@ -6,13 +6,13 @@ use indicatif::ProgressState;
 /// The gap between two parts.
 const GAP: &str = "  ";
 
-/// The shortest useful bar, with its brackets.
+/// The length of the shortest useful bar, in characters, brackets included.
 const SHORTEST_BAR: usize = 12;
 
-/// The longest useful bar, with its brackets.
+/// The length of the longest useful bar, in characters, brackets included.
 const LONGEST_BAR: usize = 60;
 
-/// A longer estimate of the time left, in seconds, is not shown.
+/// An estimate of the time left is shown only if it is shorter than this, in seconds.
 const LONGEST_TIME_LEFT: u64 = 30 * 24 * 3600;
 
 /// A part of a line.
@@ -22,7 +22,7 @@ pub(super) enum LinePart {
     Text(String),
     /// Text without a gap before it.
     Glued(String),
-    /// The bar, which fills the remaining width.
+    /// The bar, which fills the remaining width up to its greatest length.
     Bar {
         /// The progress in thousandths.
         done: u64,
@@ -31,7 +31,7 @@ pub(super) enum LinePart {
 
 /// Composes a line of at most `room` characters from parts, each with its rank.
 ///
-/// The parts stay in this order. Those with the lowest rank are the most important ones: they are placed first, and
+/// The parts stay in this order. The parts with the lowest ranks are the most important: they are placed first, and
 /// parts that do not fit are left out.
 pub(super) fn compose(room: usize, parts: &[(u8, LinePart)]) -> String {
     let mut order: Vec<usize> = (0..parts.len()).collect();
@@ -74,7 +74,7 @@ fn draw_bar(width: usize, done: u64) -> String {
     format!("[{:<inner$}]", "=".repeat(filled) + head)
 }
 
-/// Returns the progress in thousandths. Of a length of 0, everything is done.
+/// Returns the progress in thousandths. With a length of 0, the progress is 1000.
 pub(super) fn thousandths(position: u64, length: u64) -> u64 {
     (position.min(length) * 1000).checked_div(length).unwrap_or(1000)
 }
@@ -84,12 +84,12 @@ pub(super) fn percent_done(position: u64, length: u64) -> String {
     format!("{} %", thousandths(position, length) / 10)
 }
 
-/// Returns the speed per second, rounded.
+/// Returns the speed in positions per second, rounded.
 pub(super) fn speed(state: &ProgressState) -> u64 {
     format!("{:.0}", state.per_sec()).parse().unwrap_or(0)
 }
 
-/// Returns the time left as `2 min 5 s left`, or `None` if there is no estimate.
+/// Returns the time left as `2 min 5 s left`, or `None` if there is no estimate or the estimate is too long to show.
 pub(super) fn time_left(state: &ProgressState) -> Option<String> {
     let left = state.eta().as_secs();
     (left > 0 && left < LONGEST_TIME_LEFT).then(|| format!("{} left", span(left)))

@@ -35,7 +35,7 @@ pub(crate) enum LogLevel {
 pub(crate) struct LogSettings {
     /// How much is logged.
     pub level: LogLevel,
-    /// A further target that is logged only on request, and its level: the messages on the wire.
+    /// A further `tracing` target and its level. The target is that of P2P messages, which are logged only on request.
     pub traced: Option<(&'static str, Level)>,
     /// Whether to use colours.
     pub color: bool,
@@ -67,7 +67,7 @@ pub(crate) fn start_log(settings: LogSettings, wording: Wording, bars: &MultiPro
             wording,
         })
         .with_writer(BetweenBars { bars: bars.clone() });
-    // After a second call the first log stays.
+    // A second call fails here, and the first log stays.
     let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
 }
 
@@ -121,7 +121,8 @@ where
 }
 
 impl LineFormat {
-    /// Returns the line for an event: an object with its time, its level, its message if it has one, and its other fields.
+    /// Returns the line for an event: an object with its time, its level, its message if it has one, and its other
+    /// fields.
     fn json_line(&self, event: &Event<'_>) -> Value {
         let level = *event.metadata().level();
         let mut fields = JsonFields::default();

@@ -16,7 +16,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Makes an output on standard output. It is buffered until [`Output::flush`].
+    /// Makes an output on standard output, with a buffer that [`Output::flush`] writes out.
     pub(crate) fn stdout(json: bool, color: bool) -> Self {
         let terminal = Some(Term::stdout()).filter(Term::is_term);
         let columns = terminal.map(|terminal| usize::from(terminal.size().1));
@@ -107,7 +107,7 @@ impl Output {
         writeln!(io::stderr(), "{text}")
     }
 
-    /// Writes out the buffer.
+    /// Writes out what is in the buffer.
     ///
     /// # Errors
     /// As [`Output::text`].

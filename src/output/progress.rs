@@ -47,7 +47,7 @@ pub(crate) struct SyncProgress {
 /// bytes.
 ///
 /// Bytes are shown because headers arrive in steps of 2,000, which are seconds apart on a slow line. The bar is hidden
-/// if all bars are.
+/// if all bars are hidden.
 #[derive(Debug)]
 pub(crate) struct SyncBar {
     bar: ProgressBar,
@@ -57,8 +57,8 @@ pub(crate) struct SyncBar {
 impl SyncBar {
     /// Adds a bar that starts at the stored height, with the total that is expected so far.
     pub(crate) fn new(bars: &MultiProgress, height: u32, total: u32) -> Self {
-        // If standard output is a pipe, its reader may print on the same terminal. A bar at the tip would mix with its
-        // lines.
+        // If standard output is a pipe, its reader may print on the same terminal. A bar at the tip would mix with the
+        // reader's lines.
         Self::sized(bars, height, total, columns, is_piped())
     }
 
@@ -94,7 +94,7 @@ impl SyncBar {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new_stage = new.stage != progress.stage;
         *progress = new;
-        // The bar takes the lock when it draws.
+        // Drawing the bar locks `progress` again.
         drop(progress);
         self.bar.set_length(total);
         self.bar.set_position(height);

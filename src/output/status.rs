@@ -3,8 +3,8 @@
 use super::terminal::{columns, is_piped};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// A line that changes in place. It is hidden if the bars are, and if results go to a pipe whose reader may use the
-/// same terminal.
+/// A line that changes in place. The line is hidden if the progress bars are hidden, and if results go to a pipe, whose
+/// reader may use the same terminal.
 #[derive(Debug)]
 pub(crate) struct StatusLine {
     bars: MultiProgress,

@@ -46,8 +46,8 @@ pub(crate) fn row_line(columns: &[Column], cells: &[impl AsRef<str>]) -> String 
     line
 }
 
-/// Returns the indexes of the columns to show in `room` characters. The columns in `least_important` are left out one
-/// after another until the rest fits.
+/// Returns the indexes of the columns to show in `room` characters; with `None`, all columns. The columns in
+/// `least_important` are left out one after another until the rest fits.
 pub(crate) fn columns_that_fit(
     columns: &[Column],
     least_important: &[usize],

@@ -29,7 +29,8 @@ pub(crate) fn is_dumb() -> bool {
     env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
-/// Returns whether the character set of the locale is UTF-8. The first variable that is set decides, as in `setlocale`.
+/// Returns whether the character set of the locale is UTF-8. The first variable that is set and not empty
+/// decides, as in `setlocale`.
 pub(crate) fn is_utf8() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
@@ -94,8 +95,8 @@ impl<T: TermLike> TermLike for WithMargin<T> {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        // A line is padded by a write of only spaces. The line is cleared already, so that write is skipped: in a window that
-        // becomes narrower, the spaces would wrap to another row.
+        // indicatif pads a line by a write of only spaces. The line is cleared already, so this write is skipped: in a
+        // window that becomes narrower, the spaces would wrap to another row.
         if text.chars().all(|c| c == ' ') { Ok(()) } else { self.0.write_str(text) }
     }
 
@@ -233,8 +234,8 @@ mod tests {
                  0/s  8 peers  24.14 MB",
             ),
         ] {
-            // A bar shows the speed 0 until it takes a second sample. Its own clock decides when, so up to 9
-            // new bars are tried until one shows 0.
+            // A bar shows the speed 0 until it takes a second sample. The bar's own clock decides when, so up
+            // to 9 new bars are tried until one shows 0.
             let mut shown =
                 (0..9).map(|_| last_line(columns, SyncStage::Downloading, 298_000, 930_000));
             assert!(shown.any(|shown| shown == line), "{columns}: {line}");

@@ -1,8 +1,8 @@
-//! Completes messages for people: the commands in them can be pasted, and heights have separators.
+//! Completes messages for people, so that the commands in a message can be pasted, and its heights have separators.
 
 use crate::format::count;
 
-/// How a command starts where a message advises one.
+/// The start of a command that a message advises.
 const COMMAND: &str = "`lightclient ";
 
 /// The words before a command that another process runs. Such a command is no advice, so no options are added to it.
@@ -23,8 +23,8 @@ pub(crate) struct Wording {
 }
 
 impl Wording {
-    /// Makes a wording that adds `options` to every command in a message, and also `peer_options` to commands that choose
-    /// their peers. Both are quoted for a shell, with a space before each option.
+    /// Makes a wording that adds `options` to every command in a message, and also `peer_options` to commands that
+    /// choose their peers. Both are quoted for a shell, with a space before each option.
     pub(crate) fn new(options: String, peer_options: String) -> Self {
         Self { options, peer_options }
     }
@@ -81,7 +81,7 @@ fn with_separators(text: &str) -> String {
             _ => out.push_str(word),
         }
         let word = word.trim_end().trim_start_matches('(');
-        // `height 5000`, and both of `heights 0 to 5000`.
+        // The number in `height 5000`, and both numbers in `heights 0 to 5000`.
         is_height = matches!(word, "height" | "heights")
             || is_height && (digits > 0 || word == "to" || word == "and");
         if !matches!(word, "height" | "heights" | "to" | "and") && digits == 0 {

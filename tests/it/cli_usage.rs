@@ -69,8 +69,8 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["export", "a.bin", "--from", "top"], "expected a height, a hash, tip"),
     (&["export", "csv", "a.bin", "--format", "bin"], "cannot be used with"),
     (&["export", "-", "--format", "csv", "--json"], "leave --json out"),
-    (&["import", "a.bin", "--from", "-10"], "is not known before it was read"),
-    (&["import", "a.bin", "--to", "tip"], "is not known before it was read"),
+    (&["import", "a.bin", "--from", "-10"], "the tip is not known before the command has run"),
+    (&["import", "a.bin", "--to", "tip"], "the tip is not known before the command has run"),
     (
         &["import", "a.bin", "--from", "10", "--to", "5"],
         "the range ends before it starts: from height 10 to 5",

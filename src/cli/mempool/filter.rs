@@ -11,7 +11,7 @@ use std::collections::HashSet;
 #[derive(Debug)]
 pub(super) struct Filter {
     min_amount: Option<Amount>,
-    /// The scripts of the given addresses, of which an output must have one. If empty, any output will do.
+    /// The scripts of the given addresses. An output must have one of these scripts, unless the set is empty.
     scripts: HashSet<Vec<u8>>,
 }
 
@@ -19,7 +19,7 @@ impl Filter {
     /// Makes a filter from a minimum amount and addresses.
     ///
     /// # Errors
-    /// A text is no address of the network.
+    /// One of `addresses` is no address of the network.
     pub(super) fn new(
         min_amount: Option<Amount>,
         addresses: &[String],

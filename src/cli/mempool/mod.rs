@@ -37,7 +37,7 @@ const EXAMPLES: &str = "\
 Each transaction is a line: time (UTC), txid, virtual size, number of inputs → outputs, total output amount, and \
 output types.
 
-Only what a transaction shows by itself is checked: its encoding, its amounts, and that it spends no output twice. \
+Each transaction is checked only by itself: its encoding, its amounts, and that it spends no output twice. \
 Signatures and spent coins are not checked, so a transaction may be invalid, and its fee is unknown. The wtxid and the \
 sizes depend on the witness that the peer sent; if another peer sends the same transaction with another witness, it is \
 printed again with a note. Transactions larger than nodes relay (weight 400,000) are only counted.
@@ -150,9 +150,9 @@ fn stored_headers(context: &CommandContext) -> Vec<RecentHeader> {
     })
 }
 
-/// Watches until the watch ends, and sends the lines to the thread that prints.
+/// Watches until `--count`, a timeout, a signal or an error ends the watch. Sends the lines to the thread that prints.
 ///
-/// While that thread is behind, nothing is taken from the peers, and no peer is blamed for the delay.
+/// While the queue of that thread is full, nothing is received from peers, and the delay counts against no peer.
 async fn watch_until(
     options: MempoolOptions,
     timeout: Option<Duration>,
@@ -257,14 +257,14 @@ impl TxWatch {
         self.count.is_some_and(|count| self.tally.shown >= count)
     }
 
-    /// Sends these lines and the remaining ones, as many as fit in the queue.
+    /// Sends `unsent`, and then the lines of the remaining events, until the queue is full.
     fn send_rest(&mut self, mut unsent: Option<Rendered>, sender: &mpsc::Sender<PrintJob>) {
         while let Some(lines) = unsent.take().or_else(|| self.render())
             && sender.try_send(PrintJob::Rendered(lines)).is_ok()
         {}
     }
 
-    /// Turns events into lines until their text has [`MAX_TEXT`] bytes. Returns `None` if no event is left.
+    /// Turns events into lines until the results have at least [`MAX_TEXT`] bytes. Returns `None` if no event is left.
     fn render(&mut self) -> Option<Rendered> {
         let mut lines = (self.unwritten.len() > 0).then(Rendered::default)?;
         let time = unix_now_millis();

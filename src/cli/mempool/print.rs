@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Receiver;
 /// longer.
 pub(super) const MAX_TEXT: usize = 1 << 18;
 
-/// Print jobs that may wait. Each holds no more than [`MAX_TEXT`] and one transaction's lines.
+/// Print jobs that may wait. The results of each have at most [`MAX_TEXT`] bytes before the last transaction.
 pub(super) const QUEUE: usize = 4;
 
 /// A job for the thread that prints.
@@ -70,6 +70,6 @@ fn write(text: &str, out: &mut Output) -> io::Result<()> {
         return Ok(());
     }
     out.text(text)?;
-    // A program that reads the pipe needs the line now.
+    // A program that reads the pipe needs the text now.
     out.flush()
 }

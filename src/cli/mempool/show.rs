@@ -115,7 +115,7 @@ impl TxFormatter {
     }
 }
 
-/// Returns the types of a transaction's outputs, in their order: `2 P2WPKH, P2TR`.
+/// Returns the types of a transaction's outputs and their numbers, in order of first use: `2 P2WPKH, P2TR`.
 fn output_types(tx: TxView<'_>) -> String {
     let mut kinds: Vec<(&str, usize)> = Vec::new();
     for output in tx.outputs() {

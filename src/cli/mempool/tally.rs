@@ -23,7 +23,7 @@ pub(super) struct MempoolTally {
     pub(super) figures: MempoolFigures,
     /// Size of all received transactions in bytes, whether shown or not.
     bytes: u64,
-    /// Number of the outputs of these transactions, by type.
+    /// Number of outputs of all received transactions, by type.
     output_types: BTreeMap<&'static str, u64>,
     /// When the latest status lines were made, and how many transactions had been seen by then.
     past: VecDeque<(Instant, u64)>,

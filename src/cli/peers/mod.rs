@@ -1,4 +1,4 @@
-//! `lightclient peers` finds peers, asks each for addresses, and prints them.
+//! `lightclient peers` finds peers, asks each for addresses, and prints the peers.
 
 mod table;
 
@@ -30,7 +30,7 @@ Examples:
 
 An interrupted crawl resumes when the same command is run again.
 
-Exit codes: 0 done, 3 no peer could be reached, 130 Ctrl-C (what was found so far is printed).";
+Exit codes: 0 done, 3 no peer could be reached, 130 Ctrl-C (the peers found so far are printed).";
 
 const TIMEOUT: &str = "Seconds to wait for the handshake of each peer, and again for its addresses \
     [env: LIGHTCLIENT_TIMEOUT] [default: 10]";
@@ -82,7 +82,7 @@ pub(super) fn run(args: &PeersArgs, context: &mut CommandContext) -> Result<(), 
     let folder = config.folder();
     let work = find_and_ask(&options, journal.as_mut(), &folder, &context.bars);
     let (crawled, signal) = block_on(work)??;
-    // Addresses that were not asked are only interesting if they come from a peer that the user named.
+    // Addresses that were not dialled are shown only if a peer that the user named sent them.
     let with_unasked = args.crawl.is_none() && !config.connect.is_empty();
     if let Some(file) = file {
         file.write(&crawled, with_unasked, &mut context.out)?;
@@ -105,7 +105,7 @@ pub(super) fn run(args: &PeersArgs, context: &mut CommandContext) -> Result<(), 
 /// The greatest number of addresses that are taken from the address manager.
 const MAX_FROM_ADDRMAN: usize = 1000;
 
-/// Finds peers and asks them, until all are asked or a signal comes.
+/// Finds peers and asks them for addresses, until all peers are asked or the process gets a signal.
 async fn find_and_ask(
     options: &CrawlOptions,
     journal: Option<&mut Journal>,
@@ -132,7 +132,7 @@ async fn find_and_ask(
             crawled = &mut crawling => break crawled,
             received = signal() => {
                 if ending.is_some() {
-                    // The second signal ends the process at once. The journal is complete at any time.
+                    // The second signal ends the process at once. A crawl can resume from the journal at any time.
                     std::process::exit(i32::from(received.exit_code()));
                 }
                 ending = Some(received);
@@ -144,8 +144,8 @@ async fn find_and_ask(
     Ok((crawled?, ending))
 }
 
-/// Returns the addresses to start with: those that the user names, or else those of the address manager and the DNS
-/// seeds. A resumed crawl has the latter in its journal already.
+/// Returns the addresses to start with: the peers that the user names, or else addresses from the address manager and
+/// the DNS seeds. A resumed crawl has the addresses of these two sources in its journal, and looks for no others.
 async fn start(
     options: &PeerOptions,
     folder: &Path,

@@ -106,7 +106,7 @@ fn cells(row: &PeerRow) -> [String; 5] {
     ]
 }
 
-/// Prints only the numbers.
+/// Prints only the numbers of known, reachable and asked peers.
 pub(super) fn print_counts(counts: &CrawlCounts, out: &mut Output) -> Result<(), CliError> {
     if out.is_json() {
         return Ok(out.json(counts)?);

@@ -12,9 +12,9 @@ pub(crate) enum Scale {
 /// An axis of a chart.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis {
-    /// The value where it begins.
+    /// The value where the axis begins.
     pub from: f64,
-    /// The value where it ends, above `from`.
+    /// The value where the axis ends, above `from`.
     pub to: f64,
     /// How values are mapped to distances.
     pub scale: Scale,
@@ -43,7 +43,7 @@ impl Tick {
 impl Axis {
     /// Returns an axis for all values from `lowest` to `highest`, with about `count` round numbers as labels.
     ///
-    /// A linear axis starts at 0, or at the lowest value if that is below. A logarithmic one shows only values above 0.
+    /// A linear axis starts at 0, or at `lowest` if that is below 0. A logarithmic axis shows only values above 0.
     pub(crate) fn fitted(
         lowest: f64,
         highest: f64,
@@ -59,7 +59,8 @@ impl Axis {
         Self { from, to, scale, ticks, label_offset: 0.0 }
     }
 
-    /// Returns the position of a value: 0 at the start of the axis, 1 at its end. A value beyond an end is put at that end.
+    /// Returns the position of a value: 0 at the start of the axis, 1 at its end. A value beyond an end is put at that
+    /// end, and a value that is not a number at the start.
     pub(crate) fn position(&self, value: f64) -> f64 {
         let along = |value: f64| match self.scale {
             Scale::Linear => value,
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_at_the_beginning() {
+    fn values_without_a_logarithm_are_at_the_start() {
         let axis = Axis::fitted(1.0, 2.0, Scale::Log, 4, |_| String::new());
         for value in [f64::NAN, f64::NEG_INFINITY, -1.0, 0.0] {
             assert!(axis.position(value).abs() < 1e-9, "{value}");

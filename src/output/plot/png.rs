@@ -1,4 +1,4 @@
-//! Draws charts as PNG. The drawing is that of the SVG, on a light background, with two pixels for each unit.
+//! Draws charts as PNG. A PNG shows the same as the SVG, on a light background, with two pixels for each unit.
 
 use super::{Plot, PlotLayer, Tick};
 use tiny_skia::{
@@ -159,7 +159,7 @@ impl Canvas {
         let mut glyphs = Glyphs { path: PathBuilder::new(), x: 0.0, scale };
         for letter in text.chars() {
             let glyph = self.face.glyph_index(letter).unwrap_or_default();
-            // A letter without an outline, such as a space, only takes room.
+            // A letter without an outline, such as a space, only moves the position of the next letter.
             let _ = self.face.outline_glyph(glyph, &mut glyphs);
             glyphs.x += f32::from(self.face.glyph_hor_advance(glyph).unwrap_or(0)) * scale;
         }

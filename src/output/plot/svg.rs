@@ -1,7 +1,7 @@
 //! Draws charts as SVG.
 //!
-//! The plotted area can have any width, and text keeps its size: the positions of text are percentages, and only the
-//! lines are scaled. The colours come from `data/plot/plot.css`, whose variables a page's theme can set.
+//! The plotted area can have any width, and text keeps its size: the horizontal positions of text are percentages, and
+//! only the lines are scaled. The colours come from `data/plot/plot.css`, whose variables a page's theme can set.
 
 use super::{Plot, PlotLayer, Tick};
 use std::fmt::Write;
@@ -9,16 +9,16 @@ use std::fmt::Write;
 /// Height of the plotted area in pixels.
 const HEIGHT: f64 = 300.0;
 
-/// Height of the x axis labels below the plotted area.
+/// Height of the x axis labels below the plotted area, in pixels.
 const X_LABELS_HEIGHT: f64 = 22.0;
 
-/// Width in pixels, if a style sheet sets no other.
+/// Width of a chart in pixels, if a style sheet sets no other width.
 const WIDTH: f64 = 960.0;
 
-/// Height of the title above a chart in a file.
+/// Height of the title above a chart in a file, in pixels.
 const TITLE_HEIGHT: f64 = 34.0;
 
-/// Space to the left and to the right of a chart in a file.
+/// Space to the left and to the right of a chart in a file, in pixels.
 const MARGIN: f64 = 16.0;
 
 /// Width of the plotted area in the units of its view box.
@@ -34,7 +34,8 @@ const FILE_STYLE: &str = concat!(
     ".plot{background:var(--paper)}.plot .title{font-size:13px;fill:var(--ink)}"
 );
 
-/// Returns the style sheet of a chart in a file. A content security policy can allow it by its hash.
+/// Returns the style sheet of a chart in a file, from which a caller can compute the hash for a content security
+/// policy.
 pub(crate) fn file_style() -> &'static str {
     FILE_STYLE
 }
@@ -142,8 +143,8 @@ fn label(out: &mut String, plot: &Plot, tick: &Tick, y: f64, class: &str) {
     );
 }
 
-/// The attribute `d` of a path. Coordinates have at most one decimal. The first point of a line is absolute, and every
-/// other one relative to the point before, which `at` holds in tenths of a unit.
+/// The attribute `d` of a path. Coordinates have at most one decimal. The first point of a line is absolute, and each
+/// later point is relative to the point before. `at` is the last point, in tenths of a unit.
 #[derive(Debug, Default)]
 struct PathText {
     text: String,

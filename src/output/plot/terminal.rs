@@ -22,7 +22,7 @@ pub(crate) enum Charset {
     Ascii,
 }
 
-/// Draws a chart for a terminal of this many columns. The plotted area has at least 8.
+/// Draws a chart for a terminal of this many columns. The plotted area has at least 8 columns.
 pub(crate) fn text(plot: &Plot, columns: usize, charset: Charset) -> String {
     let gutter = plot.y.ticks.iter().map(|tick| width(&tick.label)).max().unwrap_or(0);
     let across = columns.saturating_sub(gutter + 1).max(8);
@@ -51,7 +51,7 @@ pub(crate) fn text(plot: &Plot, columns: usize, charset: Charset) -> String {
     text
 }
 
-/// Returns the labels of the x axis on one line. A label that would touch the one before is left out.
+/// Returns the labels of the x axis on one line. A label that would touch the label before is left out.
 fn x_labels(plot: &Plot, columns: usize) -> String {
     let mut line = String::new();
     for tick in &plot.x.ticks {
@@ -165,7 +165,7 @@ impl Dots {
                     bits |= if is_on(x, y) { *bit } else { 0 };
                 }
             }
-            // 0x1b has the bits of the upper two rows of dots, and 0xe4 those of the lower two.
+            // 0x1b has the bits of the upper two rows of dots, and 0xe4 the bits of the lower two.
             match (bits, charset) {
                 (0, _) => ' ',
                 (bits, Charset::Unicode) => char::from_u32(0x2800 + u32::from(bits)).unwrap_or('*'),
