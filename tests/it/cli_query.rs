@@ -199,7 +199,7 @@ fn a_header_beside_the_chain_is_found_by_its_hash() {
     for (range, said) in [
         (
             format!("{last}..tip"),
-            "is on a side branch: a range is of the best chain, so give a height",
+            "is on a side branch: a range covers the best chain only: give a height",
         ),
         ("5..3".to_owned(), "from height 5 to 3: give the lower height first"),
     ] {
