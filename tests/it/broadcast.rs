@@ -12,7 +12,7 @@ use crate::support::served::SharedChain;
 use crate::support::sync::light_client;
 use crate::support::transactions;
 use crate::support::wait::{PATIENCE, poll_for};
-use crate::support::wallet::node_with_coins;
+use crate::support::wallet::{HEIGHT_WITH_COINS, node_with_coins};
 use bitcoin::consensus::serialize;
 use lightclient::primitives::{Hash256, Network, hex};
 use lightclient::wire::{Inventory, InventoryKind, Message, Transaction};
@@ -177,7 +177,9 @@ fn a_payment_that_is_sent_reaches_bitcoinds_memory_pool_and_a_second_node() {
     let Some(binary) = or_skip_loudly("sendrawtransaction") else { return };
     let node = node_with_coins(&binary, &["-walletbroadcast=0"]);
     let second = Bitcoind::start(&binary, &[format!("-connect={}", node.p2p())]);
-    poll_for("the second node's chain", PATIENCE, || (second.height() == 110).then_some(()));
+    poll_for("the second node's chain", PATIENCE, || {
+        (second.height() == HEIGHT_WITH_COINS).then_some(())
+    });
     let pay = || {
         let address = node.rpc("getnewaddress", json!([]));
         let txid = node.rpc("sendtoaddress", json!([address, 0.5]));
@@ -202,7 +204,7 @@ fn a_payment_that_is_sent_reaches_bitcoinds_memory_pool_and_a_second_node() {
     in_pool(&second, &txid);
 
     let server = Serving::start_in(program, node.p2p(), &[]);
-    server.wait_for_height(110);
+    server.wait_for_height(HEIGHT_WITH_COINS);
     let (txid, hex) = pay();
     assert_eq!(server.call("sendrawtransaction", json!([hex])), txid);
     in_pool(&node, &txid);

@@ -7,7 +7,9 @@ use crate::support::script::Script;
 use crate::support::sync::{light_client, sync_args};
 use crate::support::transactions::{announcement, any_chain};
 use crate::support::wait::{PATIENCE, poll_for};
-use crate::support::wallet::{KEYS, node_with_coins, pay_to_each_kind, payments_to_bare_scripts};
+use crate::support::wallet::{
+    HEIGHT_WITH_COINS, KEYS, node_with_coins, pay_to_each_kind, payments_to_bare_scripts,
+};
 use lightclient::primitives::{Network, hex};
 use lightclient::wire::Transaction;
 use serde_json::{Value, json};
@@ -57,7 +59,7 @@ fn payments_are_shown_as_bitcoind_decodes_them_until_a_block_confirms_them() {
     // The second node has received its transactions from the first.
     let node = node_with_coins(&binary, &[TRUSTED]);
     let second = Bitcoind::start(&binary, &[format!("-connect={}", node.p2p())]);
-    poll_for("the second node", PATIENCE, || (second.height() == 110).then_some(()));
+    poll_for("the second node", PATIENCE, || (second.height() == HEIGHT_WITH_COINS).then_some(()));
     let program = light_client(BINARY, Network::Regtest);
     program.run(&sync_args(&[node.p2p().to_string()], &[])).expect_success();
 
@@ -106,7 +108,9 @@ fn payments_to_bare_keys_and_multisigs_are_shown_as_bitcoind_decodes_them() {
 
 /// Makes three more payments. A block confirms two of them, and the third is replaced by one with a higher fee.
 fn follow_a_block(program: &Program, node: &Bitcoind, second: &Bitcoind) {
-    poll_for("the second node", PATIENCE, || (second.height() == 111).then_some(()));
+    poll_for("the second node", PATIENCE, || {
+        (second.height() == HEIGHT_WITH_COINS + 1).then_some(())
+    });
     let mut running = program.start(&args(&[node, second], &[]));
     [node, second].into_iter().for_each(wait_connected);
     let pay = || {
@@ -117,22 +121,24 @@ fn follow_a_block(program: &Program, node: &Bitcoind, second: &Bitcoind) {
     paid.iter().for_each(|txid| drop(running.wait_for_stdout(txid, PATIENCE)));
     let block = node.rpc("generateblock", json!([format!("pk({})", KEYS[0]), &paid[..2]]));
     let hash = block["hash"].as_str().unwrap();
-    let line =
-        format!("block 112 {hash}: 3 transactions, 2 of them pending before, 1 pending left\n");
+    let height = HEIGHT_WITH_COINS + 2;
+    let line = format!(
+        "block {height} {hash}: 3 transactions, 2 of them pending before, 1 pending left\n"
+    );
     running.wait_for_stdout(&line, PATIENCE);
-    let block_with_one = |height: u32| {
+    let block_with_one = |height: u64| {
         let hash = node.generate(1).remove(0);
         let line = format!(
             "block {height} {hash}: 2 transactions, 1 of them pending before, 0 pending left\n"
         );
         running.wait_for_stdout(&line, PATIENCE);
     };
-    block_with_one(113);
+    block_with_one(height + 1);
     let first = pay();
     running.wait_for_stdout(&first, PATIENCE);
     let bumped = node.rpc("bumpfee", json!([first]));
     running.wait_for_stdout(bumped["txid"].as_str().unwrap(), PATIENCE);
-    block_with_one(114);
+    block_with_one(height + 2);
     running.interrupt();
     let ended = running.wait(PATIENCE).expect_code(130);
     assert!(
