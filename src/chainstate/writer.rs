@@ -139,15 +139,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ) -> Result<ConnectOutcome, ChainError> {
         match accepted {
             Accepted::Nothing => Ok(ConnectOutcome::Unchanged),
-            Accepted::Extended(headers) => {
-                log_retargets(self.tree.active().params(), old_bits, &headers);
-                let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
-                if let Some(rest) = append_unstored(&mut self.unstored, headers) {
-                    self.flush()?;
-                    self.unstored = Some(rest);
-                }
-                Ok(ConnectOutcome::Extended(count))
-            }
+            Accepted::Extended(headers) => self.append(headers, old_bits),
             Accepted::Side { height, hash } => {
                 let sides = Some(self.tree.sides());
                 self.store.commit(&Change { sides, ..Change::default() })?;
@@ -175,6 +167,21 @@ impl<S: HeaderStore> ChainWriter<S> {
                 })
             }
         }
+    }
+
+    /// Collects headers that extend the chain, and stores those before them if there are too many.
+    fn append(
+        &mut self,
+        headers: CheckedHeaders,
+        old_bits: u32,
+    ) -> Result<ConnectOutcome, ChainError> {
+        log_retargets(self.tree.active().params(), old_bits, &headers);
+        let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+        if let Some(rest) = append_unstored(&mut self.unstored, headers) {
+            self.flush()?;
+            self.unstored = Some(rest);
+        }
+        Ok(ConnectOutcome::Extended(count))
     }
 
     /// Returns where a batch leaves the known headers, or `None` if its parent is not known.

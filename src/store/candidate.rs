@@ -9,12 +9,14 @@ use super::change_thread::Batch;
 use super::error::StoreError;
 use super::index::{IndexChanges, Pending};
 use super::layout::{
-    CANDIDATE_KEYS, HEADERS_PER_PAGE, PAGE_HEAD_LEN, RECORD_LEN, candidate_page_key,
+    CANDIDATE_KEYS, HEADERS_PER_PAGE, PAGE_HEAD_LEN, Page, RECORD_LEN, candidate_page_key,
     chain_page_key, decode_page,
 };
 use super::open::{Candidate, SledStore, Writer};
 use super::write::append;
 use crate::chain::{ChainTip, CheckedHeaders};
+use crate::primitives::BlockHash;
+use sled::IVec;
 
 impl SledStore {
     /// Adds headers to the candidate. Without a candidate, they start one that forks from the chain at the first
@@ -64,22 +66,13 @@ impl SledStore {
         pending.cut(buckets, fork);
         let mut prev = self.tip_at(fork)?.hash;
         for number in fork / HEADERS_PER_PAGE..=tip.height / HEADERS_PER_PAGE {
-            let (first, key) = (number * HEADERS_PER_PAGE, candidate_page_key(number));
-            let damaged = |what| StoreError::damaged(first, what);
-            let stored = self.records.get(&key, first, "a candidate page")?;
-            let bytes = stored.ok_or_else(|| damaged("a candidate page is missing"))?;
-            let decoded = decode_page(first, &bytes)?;
-            let new = usize::try_from((fork + 1).saturating_sub(first)).expect("at most a page");
-            let links = decoded.headers.get(new).is_none_or(|header| header.prev == prev);
-            if !links || decoded.headers.len() < new {
-                return Err(damaged("a candidate page does not follow the one before"));
-            }
+            let (bytes, decoded, new) = self.candidate_page(number, fork, &prev)?;
             for (at, hash) in decoded.hashes().enumerate().skip(new) {
                 pending.push(&hash, &bytes[..PAGE_HEAD_LEN + RECORD_LEN * (at + 1)]);
             }
             prev = decoded.last_hash();
             batch.insert(chain_page_key(number), bytes.to_vec());
-            batch.remove(key);
+            batch.remove(candidate_page_key(number));
         }
         if prev != tip.hash {
             return Err(StoreError::damaged(tip.height, "the candidate ends with another header"));
@@ -88,6 +81,27 @@ impl SledStore {
             .for_each(|number| batch.remove(chain_page_key(number)));
         pending.write_due(buckets)?;
         Ok((tip, page))
+    }
+
+    /// Reads a page of the candidate, whose first header above the fork must follow `prev`. Returns the page's bytes, the
+    /// page, and the position of that header.
+    fn candidate_page(
+        &self,
+        number: u32,
+        fork: u32,
+        prev: &BlockHash,
+    ) -> Result<(IVec, Page, usize), StoreError> {
+        let first = number * HEADERS_PER_PAGE;
+        let damaged = |what| StoreError::damaged(first, what);
+        let stored = self.records.get(&candidate_page_key(number), first, "a candidate page")?;
+        let bytes = stored.ok_or_else(|| damaged("a candidate page is missing"))?;
+        let page = decode_page(first, &bytes)?;
+        let new = usize::try_from((fork + 1).saturating_sub(first)).expect("at most a page");
+        let links = page.headers.get(new).is_none_or(|header| header.prev == *prev);
+        if !links || page.headers.len() < new {
+            return Err(damaged("a candidate page does not follow the one before"));
+        }
+        Ok((bytes, page, new))
     }
 
     /// Removes the candidate, even if an earlier process stored it.
