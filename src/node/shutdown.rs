@@ -25,8 +25,10 @@ impl EndSignal {
     }
 }
 
-/// Catches the signals of [`EndSignal`] from now on. The returned function waits for the next signal. Call this only
-/// once, inside a tokio runtime.
+/// Catches the signals of [`EndSignal`] from now on, and returns a function that waits for the next one. A SIGHUP that
+/// was ignored when the program started stays ignored.
+///
+/// `signals` may be called only once, inside a tokio runtime. The returned function may be called again.
 ///
 /// # Errors
 /// The system does not allow the signals to be caught.

@@ -1,7 +1,7 @@
 //! Repair: copies the good headers into a new database, which then replaces the old one.
 //!
 //! Repair only reads the damaged database, and keeps it beside the new one. It uses pages from anywhere in the damaged
-//! file, and checks every header by all rules again.
+//! file, and checks every header again, by all rules but the two-hour limit on times in the future.
 
 use super::create::{Folders, create, remove_folder};
 use super::error::StoreError;
@@ -36,7 +36,8 @@ pub struct Repaired {
 /// reached. Side branches are not copied: peers send them again.
 ///
 /// # Errors
-/// The folder is in use or unusable. Damage is not an error here.
+/// The folder is in use, cannot be read or written, or holds a database of a newer program or of another network.
+/// Damage is not an error here.
 pub fn repair(
     folder: &Path,
     params: &'static Params,
@@ -81,11 +82,11 @@ fn copy(
     let mut first_fault = None;
     loop {
         let step = read_step(old, &mut branch);
-        let ended = step.good.is_empty();
+        let none_copied = step.good.is_empty();
         new.commit(&Change { append: Some(&step.good), ..Change::default() })?;
         progress(branch.height());
         first_fault = first_fault.or(step.recovered).or(step.fault);
-        if step.ends || ended {
+        if step.ends || none_copied {
             return Ok(first_fault.or_else(|| missing_end(old, branch.height())));
         }
     }
@@ -117,9 +118,9 @@ fn read_step(old: &Salvage, branch: &mut Branch) -> CopyStep {
     let (mut recovered, mut missing) = (None, None);
     let mut parent = branch.hash();
     for number in first / HEADERS_PER_PAGE..first / HEADERS_PER_PAGE + PAGES_PER_STEP {
-        // Every step begins with a whole page, except the first one: the new database has genesis already.
         let before = if number == 0 { branch.params().genesis.prev } else { parent };
         let piece = old.page(number, &before);
+        // Only the first step skips a header: genesis, which the new database has already.
         let skip = usize::try_from(first.saturating_sub(number * HEADERS_PER_PAGE)).unwrap_or(0);
         let at = number * HEADERS_PER_PAGE;
         if recovered.is_none() && !piece.headers.is_empty() && !old.is_intact(number, &piece) {

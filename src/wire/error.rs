@@ -4,7 +4,8 @@ use super::command::Command;
 
 /// Why a payload could not be decoded.
 ///
-/// Every variant says where the error is, as an offset in bytes from the start of the payload.
+/// Every variant says where the error is, as an offset in bytes from the start of the payload. In
+/// [`Trailing`](Self::Trailing) the offset is `expected`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The payload ends inside a field.
@@ -79,8 +80,9 @@ pub enum DecodeError {
         /// Offset of the first witness, or where it would be.
         at: usize,
     },
-    /// There are more bytes than allowed. Either a `headers` message has more than its entries need, and no entry is marked
-    /// as another chain's; or bytes follow a block, a transaction or a proof that should be alone.
+    /// Bytes follow a block, a transaction, a proof, or the last entry of a `headers` message. In a `headers` message
+    /// this is allowed if a header is marked as one of a chain with longer headers: see
+    /// [`HeadersMessage`](super::HeadersMessage).
     #[error("payload of {expected} bytes expected, got {got}")]
     Trailing {
         /// How long the payload should be.

@@ -1,4 +1,5 @@
-//! The pending transactions: those that were received and that no block contains, as far as can be told without the coins.
+//! The pending transactions: those that were received, that no block contains, and that no later transaction or block
+//! has replaced. Without the coins, their fees and signatures cannot be checked.
 
 use crate::format::to_u64;
 use crate::primitives::Txid;

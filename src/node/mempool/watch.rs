@@ -224,7 +224,7 @@ impl MempoolWatch {
                 self.pending.insert(txid, spends, view.outputs().len());
                 self.report_tx(tx, MempoolEvent::Transaction);
             }
-            // Once a block contains the transaction, its witnesses in the block are valid, and others do not matter.
+            // Once a block contains the transaction, other witnesses do not matter: the block has the valid ones.
             Ok(Some(Arrival::OtherWitness)) if self.pending.contains(&txid) => {
                 self.other_witnesses += 1;
                 self.report_tx(tx, MempoolEvent::OtherWitness);

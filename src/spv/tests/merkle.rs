@@ -34,7 +34,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn roots_and_proofs_are_the_oracles(count in 1..200usize, seed: u64, marks in vec(any::<u8>(), 200)) {
+    fn roots_and_proofs_equal_those_of_the_oracle(count in 1..200usize, seed: u64, marks in vec(any::<u8>(), 200)) {
         let txids = txids(count, seed);
         let root = merkle_root(&txids).unwrap();
         prop_assert_eq!(root, naive_root(&txids));
@@ -101,7 +101,8 @@ proptest! {
             let ours: Vec<u32> = proven.iter().map(|proven| proven.position).collect();
             prop_assert_eq!(ours, positions);
         } else if agreed {
-            // The oracle accepts the nodes of a branch without a proven transaction, and padding that is not zero.
+            // The oracle also accepts a proof that shows the nodes of a branch without proving a transaction in it, or
+            // whose padding is not zero.
             let stricter = matches!(ours, Err(ProofError::BranchWithoutMatch { .. } | ProofError::UnusedBits { .. }));
             prop_assert!(stricter, "{ours:?}");
         }
@@ -178,8 +179,8 @@ fn each_check_of_bitcoin_core_has_its_error() {
 #[test]
 fn a_transaction_of_64_bytes_cannot_pass_for_an_inner_node() {
     let paid = Txid([0xfa; 32]);
-    // One input whose outpoint takes up the rest of the left half, one output, four bytes of script, and a lock time
-    // made so that the right half is the txid of a transaction that is nowhere.
+    // A transaction of 64 bytes has one input and one output, whose scripts have four bytes together: `script` of them
+    // are the input's. The right half is taken for the txid of a transaction that does not exist.
     for script in 0..=4u8 {
         let mut forged = [0x11; 64];
         forged[4] = 1;
@@ -193,8 +194,8 @@ fn a_transaction_of_64_bytes_cannot_pass_for_an_inner_node() {
         let root = merkle_root(&block).unwrap();
         let deeper = [left, right, paid];
         assert_eq!(naive_root(&deeper[..2]).0, block[0].0);
-        // The forged tree has `left` and `right` below the transaction. `paid`, the third of three, is paired with
-        // itself.
+        // The forged tree has three leaves: `left` and `right`, whose parent is the transaction's txid, and `paid`,
+        // which is paired with itself. So its root is not the block's.
         let other = sha256d(&[paid.0, paid.0].concat());
         let root_of_deeper = MerkleRoot(sha256d(&[block[0].0, other].concat()));
         let proof = MerkleProof::build(&deeper, |at| at == 1);

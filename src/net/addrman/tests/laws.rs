@@ -79,7 +79,7 @@ fn apply(addrman: &mut AddrMan, step: &Step, now: &mut u64) {
 
 proptest! {
     #[test]
-    fn an_addrman_stays_consistent_and_survives_its_file(steps in vec(step(), 0..60), seed in any::<u64>()) {
+    fn an_addrman_stays_consistent_and_is_read_as_it_was_written(steps in vec(step(), 0..60), seed in any::<u64>()) {
         let mut addrman = addrman();
         let mut now = NOW;
         let mut rng = StdRng::seed_from_u64(seed);
@@ -137,7 +137,8 @@ fn an_address_that_a_file_lists_twice_has_one_position() {
     }
     tried.answered(&address, ServiceFlags::NETWORK, RTT, NOW);
     let (tried, new) = (tried.encode(MAGIC), new.encode(MAGIC));
-    // Both files: magic, version, network, key, time; count; one address of 94 bytes; no avoided ones; checksum.
+    // Both files: magic, version, network, key, time of the last success; count; one address of 94 bytes; a count of 0
+    // avoided addresses; checksum.
     let (head, entry) = (8 + 2 + 4 + 32 + 8, 54 + 4..54 + 4 + 94);
     let count = 2u32.to_le_bytes();
     let mut bytes =

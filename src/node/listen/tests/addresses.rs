@@ -64,8 +64,8 @@ fn the_answer_stays_the_same_for_a_day_and_an_empty_one_does_not() {
     assert!(cache.is_stale(NOW - 2 * DAY), "the clock was set back");
 }
 
-/// Gossip never brings a time within the last two hours. Such a time would show that we have been connected to the
-/// address.
+/// The address manager sets times from gossip back by two hours. So an answer with a time within the last two hours
+/// would show that we have been connected to the address.
 #[test]
 fn times_do_not_tell_whom_we_are_connected_to() {
     let mut addrman = addrman(100);

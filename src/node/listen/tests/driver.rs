@@ -136,6 +136,7 @@ fn peers_that_are_silent_or_break_the_protocol_are_disconnected() {
     let mut client = Client::shake_hands(served.address, 10);
     client.stream.write_all(&head(regtest().magic, 300_000)).unwrap();
     client.hear_to_the_end();
+    // A request for a service that we do not offer ends the connection too.
     let mut client = Client::shake_hands(served.address, 10);
     client.say(&Message::Unknown { command: Command::new("mempool"), payload: Vec::new() });
     client.hear_to_the_end();
@@ -186,7 +187,7 @@ fn of_a_thousand_connections_from_one_address_a_few_are_kept_and_other_addresses
     let served = TestListener::start(&chain, |_| ());
     let crowd: Vec<TcpStream> =
         (0..1000).filter_map(|_| TcpStream::connect(served.address).ok()).collect();
-    wait_for("an answer to all", || {
+    wait_for("each connection to be kept or closed", || {
         let closed = crowd.iter().filter(|stream| is_closed(stream)).count();
         closed + served.peers.count() == crowd.len()
     });
