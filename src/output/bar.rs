@@ -1,6 +1,6 @@
 //! Progress bars on standard error.
 
-use super::line::{LinePart, compose, per_second, percent_done, speed, thousandths, time_left};
+use super::line::{LinePart, compose, percent_done, speed, thousandths, time_left};
 use super::terminal::{columns, is_utf8};
 use crate::format::{count, size, span};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
@@ -53,7 +53,7 @@ pub(super) fn sized(
 
 /// Formats a speed, in units per second.
 fn speed_text(unit: Unit, speed: u64) -> String {
-    if unit(1) == count(1_u32) { per_second(speed) } else { format!("{}/s", unit(speed)) }
+    format!("{}/s", unit(speed))
 }
 
 /// Adds a counter of bytes, for a source whose size is not known. The counter is hidden if all of `bars` are hidden.

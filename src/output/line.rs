@@ -1,6 +1,6 @@
 //! Composes a line of progress that fits the width of the terminal.
 
-use crate::format::{count, span};
+use crate::format::span;
 use indicatif::ProgressState;
 
 /// The gap between two parts.
@@ -93,11 +93,6 @@ pub(super) fn speed(state: &ProgressState) -> u64 {
 pub(super) fn time_left(state: &ProgressState) -> Option<String> {
     let left = state.eta().as_secs();
     (left > 0 && left < LONGEST_TIME_LEFT).then(|| format!("{} left", span(left)))
-}
-
-/// Formats a speed per second.
-pub(super) fn per_second(speed: u64) -> String {
-    format!("{}/s", count(speed))
 }
 
 #[cfg(test)]

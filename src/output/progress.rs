@@ -1,7 +1,7 @@
 //! The progress bar of a sync.
 
 use super::bar::{TICK, spinner_frame};
-use super::line::{LinePart, compose, per_second, percent_done, speed, thousandths, time_left};
+use super::line::{LinePart, compose, percent_done, speed, thousandths, time_left};
 use super::terminal::{columns, is_piped};
 use crate::format::{count, counted, size, span, to_u64, utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
@@ -153,7 +153,7 @@ fn download_parts(progress: &SyncProgress, state: &ProgressState) -> Vec<(u8, Li
     if progress.total > 0 {
         parts.push((6, LinePart::Bar { done: thousandths(progress.height, progress.total) }));
     }
-    parts.push((5, LinePart::Text(per_second(speed(state)))));
+    parts.push((5, LinePart::Text(format!("{}/s", count(speed(state))))));
     parts.extend(time_left(state).map(|left| (2, LinePart::Text(left))));
     parts
 }

@@ -68,7 +68,7 @@ fn opening_fault(error: &StoreError) -> Fault {
 /// Calls `progress` with each height reached.
 ///
 /// # Errors
-/// The folder is in use or unusable.
+/// As [`repair`].
 pub(crate) fn repair_folder(
     folder: &Path,
     network: Network,

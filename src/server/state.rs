@@ -95,8 +95,14 @@ impl ServerState {
     /// # Errors
     /// Reading failed.
     pub(crate) fn tip_time(&self) -> Result<u32, ReadError> {
-        let height = self.tip().height;
-        Ok(self.chain().run(height, 1)?.headers.first().map_or(0, |header| header.time))
+        let mut reader = self.chain();
+        loop {
+            // If a reorganisation has made the chain shorter since its tip was read, there is no such header.
+            let height = reader.tip()?.height;
+            if let Some(header) = reader.run(height, 1)?.headers.first() {
+                return Ok(header.time);
+            }
+        }
     }
 
     /// Returns the permit for one more stream of headers, or `None` if [`MAX_STREAMS`] are open.

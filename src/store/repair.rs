@@ -14,6 +14,7 @@ use super::verify::{check_headers, stored_fault};
 use super::{Change, Fault, HeaderStore};
 use crate::chain::{Branch, ChainTip, CheckedHeaders, Params};
 use crate::primitives::Header;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Pages copied in one step, 8,192 headers: larger steps take more memory and save no time (measured).
@@ -36,7 +37,7 @@ pub struct Repaired {
 /// reached. Side branches are not copied: peers send them again.
 ///
 /// # Errors
-/// The folder is in use, cannot be read or written, or holds a database of a newer program or of another network.
+/// The folder is in use, cannot be read or written, or holds no database, or one of a newer program or of another network.
 /// Damage is not an error here.
 pub fn repair(
     folder: &Path,
@@ -45,6 +46,10 @@ pub fn repair(
 ) -> Result<Repaired, StoreError> {
     let lock = StoreLock::take(folder)?;
     let folders = Folders::of(folder);
+    if !folders.hold_database()? {
+        let source = io::ErrorKind::NotFound.into();
+        return Err(StoreError::Io { path: folders.database, source });
+    }
     folders.finish_repair()?;
     let old = Salvage::open(&folders.database, params)?;
     if let Some(records) = old.records() {
@@ -85,7 +90,8 @@ fn copy(
         let none_copied = step.good.is_empty();
         new.commit(&Change { append: Some(&step.good), ..Change::default() })?;
         progress(branch.height());
-        first_fault = first_fault.or(step.recovered).or(step.fault);
+        let faults = step.recovered.into_iter().chain(step.fault);
+        first_fault = first_fault.or(faults.min_by_key(|fault| fault.height));
         if step.ends || none_copied {
             return Ok(first_fault.or_else(|| missing_end(old, branch.height())));
         }

@@ -39,7 +39,7 @@ struct InboundEntry {
     handle: Option<Arc<PeerHandle>>,
     info: Option<Arc<PeerInfo>>,
     rtt: Option<Rtt>,
-    /// Whether we have disconnected the peer, to make room or because the network was switched off.
+    /// Whether we have disconnected the peer: to make room, by a command, or because the network was switched off.
     evicted: bool,
 }
 
@@ -70,13 +70,13 @@ impl InboundPeers {
 
     /// Disconnects a peer. Returns whether such a peer was connected.
     pub(crate) fn disconnect(&self, choice: &PeerChoice) -> bool {
-        let table = self.table();
+        let mut table = self.table();
         let chosen = table.entries.iter().find(|(peer, entry)| match choice {
             PeerChoice::Id(id) => peer.0 == *id,
             PeerChoice::Address(address) => entry.remote.to_string() == *address,
         });
-        let handle = chosen.and_then(|(_, entry)| entry.handle.as_ref());
-        handle.inspect(|handle| handle.disconnect()).is_some()
+        let peer = chosen.map(|(peer, _)| *peer);
+        peer.inspect(|peer| table.evict(*peer)).is_some()
     }
 
     /// If `active`, accepts connections from now on. Otherwise disconnects all peers, and accepts none.
@@ -216,5 +216,22 @@ impl Drop for AdmittedPeer {
         if let Some(entry) = table.entries.remove(&self.peer) {
             table.ended_traffic += entry.traffic();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::InboundPeers;
+    use crate::node::peer_request::PeerChoice;
+
+    #[test]
+    fn a_connection_whose_task_has_not_started_can_be_disconnected() {
+        let peers = InboundPeers::default();
+        let admitted = peers.admit("127.0.0.1:8333".parse().unwrap(), 0).unwrap();
+        let id = PeerChoice::Id(admitted.peer.0);
+        assert!(peers.disconnect(&id));
+        assert!(peers.table().entries[&admitted.peer].evicted);
+        drop(admitted);
+        assert!(!peers.disconnect(&id), "it is gone");
     }
 }

@@ -145,12 +145,14 @@ fn signals(headers: &[Header]) -> Vec<(VersionGroup, u32)> {
 fn retarget(reader: &mut ChainReader, tip: &ChainTip) -> Result<Option<Retarget>, ReadError> {
     let interval = reader.params().interval;
     let Some(next) = next_retarget(reader, tip)? else { return Ok(None) };
-    let time = reader.run(tip.height, 1)?.headers.first().map_or(0, |header| header.time);
+    let run = reader.run(tip.height, 1)?;
+    // There is no such header if a reorganisation has made the chain shorter since its tip was read.
+    let Some(Header { time, .. }) = run.headers.first() else { return Ok(None) };
     let speed = 1.0 + next.estimated_change_percent.unwrap_or(0.0) / 100.0;
     // A retarget changes the difficulty by at most a factor of four, so even a whole period takes eight weeks at most.
     let left = f64::from(next.blocks_left) * f64::from(SPACING) / speed.clamp(0.25, 4.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a span of weeks")]
-    let expected = u64::from(time) + left as u64;
+    let expected = u64::from(*time) + left as u64;
     Ok(Some(Retarget { next, interval, expected }))
 }
 

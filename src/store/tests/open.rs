@@ -210,3 +210,15 @@ fn a_folder_that_is_removed_while_it_is_used_is_noticed_by_the_next_change() {
     assert!(matches!(error, StoreError::Removed { .. }) && !error.is_damage(), "{error}");
     assert!(!folder.exists(), "the failed change does not create the folder again");
 }
+
+#[test]
+fn a_repair_without_a_database_is_an_error_and_makes_none() {
+    let folder = tempdir().unwrap();
+    // As after a repair whose new database was deleted.
+    fs::create_dir(folder.path().join("headers.damaged")).unwrap();
+    let error = repair(folder.path(), regtest(), |_| ()).unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    );
+    assert!(!SledStore::exists(folder.path()).unwrap());
+}
