@@ -46,7 +46,9 @@ fn error(what: &str, failures: &Failures, advice: &str) -> CliError {
 fn advice(config: &AppConfig, failures: &Failures) -> String {
     let network = config.network;
     if !config.connect.is_empty() {
-        format!("check the address, and that it is a {network} peer's, or leave --connect out")
+        format!(
+            "check the address, and that it belongs to a {network} peer, or leave --connect out"
+        )
     } else if network == Network::Regtest {
         "on regtest none can be found: name one with --connect".to_owned()
     } else if failures.suggest_captive_portal() {

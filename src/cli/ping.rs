@@ -99,7 +99,7 @@ fn unusable(error: &PingError, options: &PeerOptions) -> CliError {
     CliError::NoPeer(if error.is_proxy_fault {
         error.reason.clone()
     } else {
-        format!("{error}: check the address, and that it is a {network} peer's")
+        format!("{error}: check the address, and that it belongs to a {network} peer")
     })
 }
 

@@ -44,7 +44,7 @@ Run it again after an interruption: it resumes where it stopped.";
 
 fn timeout_help() -> String {
     format!(
-        "Give up when no header was added for this many seconds, before the tip is reached \
+        "Give up after this many seconds without progress, unless the sync has caught up \
          [env: LIGHTCLIENT_TIMEOUT] [default: never; a peer that does not answer is dropped after {} s]",
         ANSWER_DEADLINE.as_secs()
     )

@@ -17,7 +17,8 @@ pub(crate) fn number(text: &str) -> Option<i64> {
     }
 }
 
-/// Returns whether [`number`] accepts the text, or would if a number without a sign could be of any size.
+/// Returns whether [`number`] accepts the text, or rejects it only because it is a number without a sign that an `i64`
+/// cannot hold.
 pub(crate) fn is_number(text: &str) -> bool {
     number(text).is_some()
         || !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())

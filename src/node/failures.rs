@@ -184,7 +184,9 @@ impl Failures {
         // Each kind is counted by address, since one peer may be dialled several times.
         lines.extend(kinds.into_iter().map(|(kind, tally)| match (tally.addresses.len(), kind) {
             (1, _) => times(&tally.last, tally.count),
-            (peers, FailureKind::Other) => format!("{}, as {}", kind.describe(peers), tally.last),
+            (peers, FailureKind::Other) => {
+                format!("{}, such as {}", kind.describe(peers), tally.last)
+            }
             (peers, _) => kind.describe(peers),
         }));
         lines
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn few_failures_and_the_only_one_of_a_kind_are_listed_with_their_addresses() {
+    fn few_failures_and_a_kind_with_one_address_are_listed_with_their_addresses() {
         let mut failures = Failures::default();
         assert!(failures.is_empty());
         let refused = unreachable(ErrorKind::ConnectionRefused, "Connection refused");

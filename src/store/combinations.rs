@@ -1,10 +1,10 @@
-//! Repairs a page that has lost some records. It takes these records from the derived page, which is computed from the
-//! other pages of the lane. A derived record is wrong if another page of the lane has lost the record at the same
-//! place.
+//! Repairs a page that has lost some records, with records of the derived page, which is computed from the other pages
+//! of the lane. A derived record is wrong if another page of the lane has lost the record at the same place. Where the
+//! two pages differ, nothing shows which of them is right, so their combinations are tried.
 
 use super::layout::{PAGE_HEAD_LEN, RECORD_LEN};
 
-/// How many combinations are tried at most.
+/// How many combinations are tried at most, not counting the unchanged page.
 const MAX_COMBINATIONS: u32 = 4096;
 
 /// Replaces records of `page` with those of `derived` until `confirmed` returns a value, and returns this value;

@@ -91,7 +91,8 @@ impl Download {
                 }
                 return Disposition::Discard;
             }
-            // The answer replaces nothing if the leader contradicts itself, or if the peer's branch is not longer.
+            // The kept headers are not replaced if the peer is the leader, which sent the header at the cursor and no
+            // longer knows it, or if the peer's branch cannot be longer.
             AnswerFit::FromStart
                 if self.prefetched.leader == Some(peer_id)
                     || !may_be_longer_branch(range, reply) =>

@@ -50,7 +50,7 @@ pub enum InvalidTx {
         got: i64,
     },
     /// Two inputs spend the same output (CVE-2018-17144).
-    #[error("each output spent once expected, got {outpoint} twice")]
+    #[error("a different output expected in each input, got {outpoint} twice")]
     DuplicateInput {
         /// The output.
         outpoint: OutPoint,
@@ -62,7 +62,9 @@ pub enum InvalidTx {
         got: usize,
     },
     /// One of several inputs spends nothing, as only the single input of a coinbase may.
-    #[error("an outpoint expected in each of several inputs, got none in input {position}")]
+    #[error(
+        "a null outpoint expected only in a coinbase's single input, got one in input {position}"
+    )]
     NullInput {
         /// The input.
         position: usize,

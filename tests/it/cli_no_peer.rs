@@ -40,7 +40,8 @@ fn a_peer_that_hangs_up_at_once_may_be_on_another_network() {
     let address = somebody_who_says(b"");
     let connect = ["--connect", address.as_str()];
     let tried = format!("{address} (hung up during the handshake); ");
-    let advice = "check the address, and that it is a regtest peer's, or leave --connect out\n";
+    let advice =
+        "check the address, and that it belongs to a regtest peer, or leave --connect out\n";
     let sync = program().run(&sync_args(&[&address], &[])).expect_code(3);
     let told = format!("error: no peer could be used: {tried}{advice}");
     assert!(sync.stderr.ends_with(&told), "{}", sync.stderr);
@@ -54,7 +55,7 @@ fn a_peer_that_hangs_up_at_once_may_be_on_another_network() {
     assert!(tx.stderr.ends_with(&format!("could be used: {tried}{advice}")), "{}", tx.stderr);
     let ping = program().run(&["ping", &address]).expect_code(3);
     let tried = format!("{address}: hung up during the handshake: ");
-    let advice = "check the address, and that it is a regtest peer's\n";
+    let advice = "check the address, and that it belongs to a regtest peer\n";
     assert_eq!(ping.stderr, format!("error: {tried}{advice}"));
 }
 

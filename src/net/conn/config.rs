@@ -22,9 +22,10 @@ pub const SILENCE_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// Longest time from the first byte of a message to its last.
 ///
-/// A peer that sends a message very slowly looks alive, while it ties up to 4 MB of memory and, worse, a request of
-/// ours. Two minutes mean 33 kB/s for the largest message and 1.3 kB/s for a full `headers`; a slower peer is not worth
-/// keeping. Bitcoin Core has no such limit, but also waits two minutes for the answer to a `getheaders`.
+/// A peer that sends a message very slowly looks alive, while it occupies as much as 4 MB of memory and, worse, keeps a
+/// request of ours waiting. Two minutes mean 33 kB/s for the largest message and 1.3 kB/s for a full `headers`; a
+/// slower peer is not worth keeping. Bitcoin Core has no such limit, but also waits two minutes for the answer to a
+/// `getheaders`.
 pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(2 * 60);
 
 /// Longest time that one write may take.

@@ -51,7 +51,7 @@ impl Dialer {
             let dial = async move { dial_directly(resolver, &target).await };
             return spawn_with(id, address, outbound, dial, config, events);
         };
-        // This limit ends before the dial's, so that a silent proxy is not reported as a silent peer.
+        // This limit is shorter than that of the whole dial, so that a silent proxy is not reported as a silent peer.
         let limit = PROXY_DEADLINE.min(config.timers.connect.mul_f64(0.8));
         match proxy.address.clone() {
             ProxyAddress::Tcp(at) => {
@@ -101,8 +101,8 @@ where
 ///
 /// # Security
 /// Tor uses a different circuit for each user name and password (`IsolateSOCKSAuth`, which is on by default). So each
-/// connection makes up a login (Bitcoin Core `-proxyrandomize`), unless the user has set one, and no exit sees all our
-/// peers. If the proxy refuses the made-up login, the connection is made without a login.
+/// connection makes up a login (Bitcoin Core `-proxyrandomize`), and no exit sees all our peers. If the user has set a
+/// login, every connection uses that one. If the proxy refuses a made-up login, the connection is made without a login.
 async fn connect_to_proxy<S, F>(proxy: &Proxy, open: impl Fn() -> F) -> Result<S, ProxyError>
 where
     S: AsyncRead + AsyncWrite + Unpin,

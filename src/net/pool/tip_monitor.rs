@@ -15,11 +15,12 @@ pub(super) struct TipMonitor {
     pub(super) tip: BestHeader,
     /// The time in the tip's header, in Unix seconds.
     pub(super) tip_time: u64,
-    /// When the tip last changed.
+    /// When the tip last changed, or when `following` was set if that is later.
     pub(super) tip_changed: Duration,
     /// Whether the chain is complete as far as the peers know.
     pub(super) following: bool,
     pub(super) wants_extra_peer: bool,
+    /// When to check next whether an extra peer is wanted, or one peer too many is connected.
     pub(super) next_extra_check: Duration,
 }
 

@@ -1,4 +1,5 @@
-//! The files beside the log: sled's settings, its snapshots, and blob files with bodies too large for a segment.
+//! The files beside the log: sled's settings, its snapshots, and blob files, which hold the message bodies that are
+//! larger than a quarter of a segment.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -88,8 +89,8 @@ pub(in crate::store) fn repair_settings(folder: &Path) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-/// Returns whether settings that differ from ours are intact. Then another version of sled wrote them, and sled itself
-/// reports this.
+/// Returns whether these settings, which differ from ours, match their checksum. If they do, another version of sled
+/// wrote them, and sled itself reports this.
 fn is_of_another_version(bytes: &[u8]) -> bool {
     let parts = bytes.split_last_chunk::<4>();
     parts.is_some_and(|(text, crc)| crc32fast::hash(text) == u32::from_le_bytes(*crc))

@@ -54,7 +54,7 @@ fn a_start_does_not_wait_long_for_fixed_seeds_that_do_not_answer() {
 }
 
 #[test]
-fn fixed_seeds_that_answer_delay_no_start() {
+fn fixed_seeds_of_which_a_third_are_up_delay_no_start() {
     let mut times = Vec::new();
     for seed in 1..=20 {
         let mut world = world(seed);
@@ -95,7 +95,7 @@ fn eight_peers_are_found_within_seconds_and_at_most_two_in_a_network_group() {
 }
 
 #[test]
-fn the_next_start_is_faster_with_the_address_manager_and_asks_no_dns() {
+fn the_next_start_is_faster_with_the_address_manager_and_asks_no_seeds_at_first() {
     let mut times = Vec::new();
     for seed in 1..=20 {
         let mut world = world(seed);

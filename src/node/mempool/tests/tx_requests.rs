@@ -1,4 +1,4 @@
-//! Tests of transaction requests with hostile and busy peers, at the default limits.
+//! Tests of transaction requests with hostile and busy peers, at the default limits unless a test sets another.
 
 use crate::node::mempool::fault::TxFault;
 use crate::node::mempool::limits::MempoolLimits;
@@ -121,7 +121,7 @@ fn a_too_heavy_transaction_is_still_requested_with_other_witnesses() {
     assert_eq!(tracker.on_too_heavy(PeerId(1), txid, heavy), Ok(()));
     announce(&mut tracker, PeerId(3), InventoryKind::Tx, txid.0);
     assert_eq!(tracker.on_too_heavy(PeerId(2), txid, heavy), Ok(()));
-    // Peer 1 is not asked for that wtxid again, and peer 2 is not asked again at all. Peer 3 is asked instead.
+    // Neither peer 1 nor peer 2 is asked for the announced id again. Peer 3 is asked instead.
     announce(&mut tracker, PeerId(1), InventoryKind::Wtx, heavy.0);
     announce(&mut tracker, PeerId(2), InventoryKind::Tx, txid.0);
     let asked = entries(tracker.requests(Duration::from_secs(1)));
