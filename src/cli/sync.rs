@@ -181,7 +181,7 @@ pub(super) fn watch_sync(
     let bar = SyncBar::new(&context.bars, store.tip().height, expected);
     let (events, live) = (client.events(), client.live());
     let (out, bars) = (&mut context.out, &context.bars);
-    let (outcome, has_space_again) = thread::scope(|scope| {
+    let (outcome, has_space_again, printed) = thread::scope(|scope| {
         let printing = scope.spawn(move || {
             let printed = print_events(events, follow, out, bars);
             if printed.is_err() {
@@ -192,10 +192,10 @@ pub(super) fn watch_sync(
         let outcome = exit_at_panic(|| client.run(show_until_end(bar, live, store)));
         let servers = servers.as_ref();
         let has_space_again = servers.is_some_and(|it| it.keep_serving(&outcome, &folder));
-        printing.join().expect("printing does not panic")?;
-        Ok::<_, CliError>((outcome, has_space_again))
-    })?;
-    let ended = end(client, servers, has_space_again);
+        (outcome, has_space_again, printing.join().expect("printing does not panic"))
+    });
+    let ended = end(client, servers, has_space_again && printed.is_ok());
+    printed?;
     let outcome = outcome?;
     ended?;
     Ok((outcome, interrupt.caught()))

@@ -105,14 +105,16 @@ async fn failing_silent_and_malformed_servers_are_errors_within_the_deadline() {
         .with_manner("garbage", [four(1)], Manner::Garbage);
     let server = zones.serve();
     let resolver = Resolver::Server(server.address());
-    for (name, told) in [
-        ("failing", "ServerFailure"),
-        ("silent", "did not answer within 0.3 s"),
-        ("garbage", "did not answer within 0.3 s"),
+    for (name, told, kind) in [
+        ("failing", "ServerFailure", ErrorKind::InvalidData),
+        ("silent", "did not answer within 0.3 s", ErrorKind::TimedOut),
+        ("garbage", "did not answer within 0.3 s", ErrorKind::TimedOut),
     ] {
         let start = Instant::now();
         let error = resolver.lookup(name, Duration::from_micros(299_999)).await.unwrap_err();
         assert!(error.to_string().contains(told), "{name}: {error}");
+        // The kind `Other` would be told as a proxy's failure.
+        assert_eq!(error.kind(), kind, "{name}: {error}");
         assert!(start.elapsed() < Duration::from_secs(10), "{name}: {:?}", start.elapsed());
     }
 }

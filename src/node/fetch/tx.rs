@@ -122,7 +122,9 @@ impl TxFetch {
     /// Returns whether as many peers as wanted, or all that could be reached, have answered that they do not have the
     /// transaction.
     fn is_answered(&self) -> bool {
-        let without = self.asked.values().filter(|request| request.not_found).count();
+        // A peer that disconnected and was dialled again counts once.
+        let without = self.asked.values().filter(|request| request.not_found);
+        let without = without.map(|request| &request.address).collect::<BTreeSet<_>>().len();
         let is_open =
             |(id, request): (&PeerId, &TxRequest)| !request.not_found && self.peers.contains(*id);
         let waiting = self.asked.iter().any(is_open);

@@ -31,12 +31,11 @@ pub(super) fn router() -> Router<Arc<ServerState>> {
 }
 
 async fn chaininfo(State(state): State<Arc<ServerState>>, Path(file): Path<String>) -> RestResult {
-    match file.strip_prefix("chaininfo") {
-        Some(".json") => {}
-        Some(_) => return Err(RestError::not_found("output format not found (available: json)")),
-        None => return Err(RestError::not_found("Not found")),
-    }
+    let format = file.strip_prefix("chaininfo").ok_or_else(|| RestError::not_found("Not found"))?;
     check_warmup(&state)?;
+    if format != ".json" {
+        return Err(RestError::not_found("output format not found (available: json)"));
+    }
     let info = blockchain_info(&state).map_err(|error| RestError::internal(&error.message))?;
     json(&info)
 }

@@ -67,12 +67,17 @@ async fn addresses(
             Err(io::Error::new(io::ErrorKind::NotFound, format!("{name}: no such name")))
         }
         DnsAnswer::Refused(code) => {
-            Err(io::Error::other(format!("DNS server {server} says {code} to {name}")))
+            Err(invalid(format!("DNS server {server} says {code} to {name}")))
         }
         DnsAnswer::Truncated => {
-            Err(io::Error::other(format!("DNS server {server} truncates its answers over TCP")))
+            Err(invalid(format!("DNS server {server} truncates its answers over TCP")))
         }
     }
+}
+
+/// Returns an error about an answer. Its kind is not [`io::ErrorKind::Other`], which says that a proxy failed.
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 /// Adds the server's address to an error.
@@ -127,7 +132,6 @@ async fn ask_over_tcp(server: SocketAddr, name: &str, family: Family) -> io::Res
     let length = usize::from(stream.read_u16().await?);
     let mut message = vec![0; length];
     stream.read_exact(&mut message).await?;
-    answer(&message, id, name, family).ok_or_else(|| {
-        io::Error::other(format!("DNS server {server} answers something else over TCP"))
-    })
+    answer(&message, id, name, family)
+        .ok_or_else(|| invalid(format!("DNS server {server} answers something else over TCP")))
 }
